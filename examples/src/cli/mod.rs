@@ -1,0 +1,12 @@
+//! The command line `vocalizer`.
+
+mod args;
+mod exit;
+mod info;
+mod inputs;
+mod models;
+mod report;
+mod separate;
+
+pub use args::Cli;
+pub use exit::run;

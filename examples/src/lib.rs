@@ -1,0 +1,3 @@
+//! What Vocalizer's programs are composed of.
+
+pub mod cli;

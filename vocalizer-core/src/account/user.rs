@@ -1,0 +1,110 @@
+//! Users and their names.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+use thiserror::Error;
+use time::OffsetDateTime;
+
+use super::PasswordHash;
+use crate::id::opaque_id;
+
+opaque_id!(
+    /// Which user.
+    UserId,
+    ParseUserIdError,
+    "user"
+);
+
+/// Somebody who registered.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Which user.
+    pub id: UserId,
+    /// The name to log in with.
+    pub username: Username,
+    /// What the password is checked against.
+    pub password_hash: PasswordHash,
+    /// When they registered.
+    pub registered_at: OffsetDateTime,
+}
+
+/// The name a user logs in with: 1 to 64 letters, digits or `.`, `_`, `-`, `+`, `@`.
+///
+/// Letters of every script are welcome: names are shown to nobody but their owner, so look-alikes deceive no one.
+/// Addresses fit, because people use them as names. White space around the name is dropped; within it is refused.
+///
+/// Two names that differ only in case are the same user's: stores keep names unique by [`Username::key`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Username(String);
+
+impl Username {
+    /// Longest name.
+    pub const MAX_CHARS: usize = 64;
+
+    /// The name as its owner wrote it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name as stores compare it, so that `Ada` and `ada` cannot be two people.
+    #[must_use]
+    pub fn key(&self) -> String {
+        self.0.to_lowercase()
+    }
+}
+
+impl FromStr for Username {
+    type Err = UsernameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(UsernameError::Empty);
+        }
+        let found_chars = text.chars().count();
+        if found_chars > Self::MAX_CHARS {
+            return Err(UsernameError::TooLong { found_chars });
+        }
+        match text.chars().position(|c| !(c.is_alphanumeric() || "._-+@".contains(c))) {
+            Some(at_char) => Err(UsernameError::Character { at_char }),
+            None => Ok(Self(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Username {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Username {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// A text that cannot be a user's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum UsernameError {
+    /// Nothing but white space.
+    #[error("the username is empty")]
+    Empty,
+    /// More than [`Username::MAX_CHARS`] characters.
+    #[error("the username has {found_chars} characters, at most {} are allowed", Username::MAX_CHARS)]
+    TooLong {
+        /// How many it has.
+        found_chars: usize,
+    },
+    /// Something other than a letter, a digit or one of the marks.
+    #[error("the username holds a character at position {at_char} that is no letter, digit, '.', '_', '-', '+' or '@'")]
+    Character {
+        /// Where the first one is, in characters from the start of the trimmed name.
+        at_char: usize,
+    },
+}

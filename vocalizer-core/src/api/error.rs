@@ -1,0 +1,63 @@
+//! What went wrong, for programs and for people.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// One thing that went wrong with a request.
+///
+/// Everything in it is public; what only the operator may know stays in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
+#[error("{message}")]
+pub struct ApiError {
+    /// For programs: stable, and never reworded.
+    pub code: ErrorCode,
+    /// For people: one sentence, free to be reworded.
+    pub message: String,
+    /// The form field at fault, where one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}
+
+impl ApiError {
+    /// An error that is no single field's fault.
+    #[must_use]
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), field: None }
+    }
+
+    /// The same error, blamed on a form field.
+    #[must_use]
+    pub fn with_field(self, field: impl Into<String>) -> Self {
+        Self { field: Some(field.into()), ..self }
+    }
+}
+
+/// What kind of thing went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ErrorCode {
+    /// The request cannot be read.
+    Malformed,
+    /// The request can be read and a value in it is not acceptable.
+    Invalid,
+    /// A session or a token is needed and missing, or the username and the password do not match.
+    Unauthenticated,
+    /// There is no such thing, as far as the caller may know.
+    NotFound,
+    /// It clashes with what is there: a username that is taken, a transition that the song's status does not allow.
+    Conflict,
+    /// More than a limit allows.
+    TooLarge,
+    /// A kind of file or encoding that is not supported.
+    Unsupported,
+    /// Too many requests; try later.
+    RateLimited,
+    /// Something behind the server does not answer; try later.
+    Unavailable,
+    /// The server's own fault.
+    Internal,
+    /// A code from a newer server: clients must survive those.
+    #[serde(other)]
+    Unknown,
+}

@@ -1,0 +1,16 @@
+//! The JSON that server and client exchange, written once and used on both sides.
+//!
+//! Every answer is an [`Envelope`]. All three of its keys are always there:
+//!
+//! ```json
+//! {"ok": true, "errors": [], "data": {"songs": []}}
+//! {"ok": false, "errors": [{"code": "not_found", "message": "there is no such song"}], "data": null}
+//! ```
+
+mod envelope;
+mod error;
+mod song;
+
+pub use envelope::Envelope;
+pub use error::{ApiError, ErrorCode};
+pub use song::{SongData, SongStatus, SongView, SongsData};

@@ -1,0 +1,82 @@
+//! A song on the wire.
+
+use serde::{Deserialize, Serialize};
+
+use crate::account::UserId;
+use crate::song::{Song, SongId, StatusKind};
+
+/// A song as clients see it: `{id, title, hash, uploader_id, status}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SongView {
+    /// Which song.
+    pub id: SongId,
+    /// What it is called.
+    pub title: String,
+    /// The hash of its bytes; a text rather than a [`SongHash`](crate::song::SongHash) because it is opaque to clients.
+    pub hash: String,
+    /// Who uploaded it; `null`, never missing, for an anonymous upload.
+    pub uploader_id: Option<UserId>,
+    /// Where it is in its life.
+    pub status: SongStatus,
+    /// Why it could not be split. Present only when `status` is `FAILED`, so that clients of the original, which know
+    /// of neither, see the object they expect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_reason: Option<String>,
+}
+
+impl From<&Song> for SongView {
+    fn from(song: &Song) -> Self {
+        Self {
+            id: song.id(),
+            title: song.title().as_str().to_owned(),
+            hash: song.hash().to_string(),
+            uploader_id: song.uploader(),
+            status: song.status().kind().into(),
+            failure_reason: song.status().failure().map(|reason| reason.as_str().to_owned()),
+        }
+    }
+}
+
+/// A song's status as clients see it: a [`StatusKind`], or that there is no such song.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum SongStatus {
+    /// There is no such song, as far as the caller may know. Never the status of a song in an answer.
+    NotFound,
+    /// Its bytes have come in and are not safely stored yet.
+    Uploading,
+    /// Stored, and waiting to be split.
+    Uploaded,
+    /// Being split.
+    Splitting,
+    /// Its stems are there.
+    Split,
+    /// It could not be split.
+    Failed,
+}
+
+impl From<StatusKind> for SongStatus {
+    fn from(kind: StatusKind) -> Self {
+        match kind {
+            StatusKind::Uploading => Self::Uploading,
+            StatusKind::Uploaded => Self::Uploaded,
+            StatusKind::Splitting => Self::Splitting,
+            StatusKind::Split => Self::Split,
+            StatusKind::Failed => Self::Failed,
+        }
+    }
+}
+
+/// The `data` of an answer about one song.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SongData {
+    /// The song.
+    pub song: SongView,
+}
+
+/// The `data` of an answer that lists songs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SongsData {
+    /// The songs that the caller may see.
+    pub songs: Vec<SongView>,
+}

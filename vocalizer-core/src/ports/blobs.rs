@@ -1,0 +1,135 @@
+//! Where bytes are kept: uploaded songs and their stems.
+
+use std::fmt;
+use std::ops::Range;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use thiserror::Error;
+
+use super::BoxError;
+use crate::part::Stem;
+use crate::song::SongHash;
+
+/// The name of a blob. Blobs belong to hashes, not to songs: equal bytes are stored once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BlobKey {
+    /// The file as it was uploaded.
+    Source(SongHash),
+    /// One stem of it.
+    Stem(SongHash, Stem),
+}
+
+impl BlobKey {
+    /// The hash it belongs to.
+    #[must_use]
+    pub const fn hash(&self) -> &SongHash {
+        match self {
+            Self::Source(hash) | Self::Stem(hash, _) => hash,
+        }
+    }
+
+    /// Every blob that a hash may have: what goes when the last song with it does.
+    pub fn all_of(hash: SongHash) -> impl Iterator<Item = Self> {
+        std::iter::once(Self::Source(hash)).chain(Stem::ALL.into_iter().map(move |stem| Self::Stem(hash, stem)))
+    }
+}
+
+/// A relative path, the same in every store: `<hash>/source` or `<hash>/<stem>.mp3`.
+impl fmt::Display for BlobKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Source(hash) => write!(f, "{hash}/source"),
+            Self::Stem(hash, stem) => write!(f, "{hash}/{stem}.mp3"),
+        }
+    }
+}
+
+/// Keeps blobs. A blob is there whole or not at all; no reader ever meets half of one.
+#[async_trait]
+pub trait BlobStore: Send + Sync {
+    /// Begins a blob. Its name is given at the end, because an upload's hash is known only once all of it is in.
+    ///
+    /// Cancel-safe: nothing is visible before [`BlobWriter::commit`].
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Full`] or [`BlobError::Unavailable`].
+    async fn begin(&self) -> Result<Box<dyn BlobWriter>, BlobError>;
+
+    /// Opens a blob, or the bytes of it in `range`; `None` where there is no such blob.
+    ///
+    /// A reader that is open keeps reading the blob it opened, or fails, when the blob is deleted or replaced meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Range`] when `range` is not within the blob; [`BlobError::Unavailable`].
+    async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Box<dyn BlobReader>>, BlobError>;
+
+    /// How large a blob is; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Unavailable`].
+    async fn size_bytes(&self, key: &BlobKey) -> Result<Option<u64>, BlobError>;
+
+    /// Deletes a blob, durably on return. Deleting one that is not there is a success without effect.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Unavailable`].
+    async fn delete(&self, key: &BlobKey) -> Result<(), BlobError>;
+}
+
+/// A blob being written. Dropping it discards what was written; at worst, what is left is swept up later.
+#[async_trait]
+pub trait BlobWriter: Send {
+    /// Appends bytes. Not cancel-safe: after a dropped or failed call the writer can only be dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Full`] or [`BlobError::Unavailable`].
+    async fn write(&mut self, bytes: Bytes) -> Result<(), BlobError>;
+
+    /// Makes the blob visible under `key` and returns its size in bytes. On return it is durable.
+    ///
+    /// A blob already under `key` is replaced atomically, so a repeated result changes nothing anyone can see. A dropped
+    /// future has committed the whole blob or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Full`] or [`BlobError::Unavailable`].
+    async fn commit(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError>;
+}
+
+/// A blob being read.
+#[async_trait]
+pub trait BlobReader: Send {
+    /// How many bytes will come in all: those of the blob, or of the range that was asked for.
+    fn size_bytes(&self) -> u64;
+
+    /// The next bytes, never empty; `None` at the end, and again after it. Cancel-safe: a dropped call loses no bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Unavailable`], also when the blob ends before [`Self::size_bytes`].
+    async fn next_chunk(&mut self) -> Result<Option<Bytes>, BlobError>;
+}
+
+/// What can go wrong in a blob store.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BlobError {
+    /// The range is empty, reversed, or reaches past the end.
+    #[error("the range is not within the blob of {size_bytes} bytes")]
+    Range {
+        /// How large the blob is.
+        size_bytes: u64,
+    },
+    /// There is no room left.
+    #[error("the blob store is full")]
+    Full,
+    /// The store cannot be reached or failed; the same call may work later.
+    #[error("the blob store is unavailable")]
+    Unavailable(#[source] BoxError),
+}

@@ -1,0 +1,25 @@
+//! One small trait per outside thing, with its promises written down.
+//!
+//! An adapter fills a trait in; the rules of Vocalizer are written against the trait. Each method says what is durable
+//! once it returns `Ok`, what calling it again does, and whether its future may be dropped half-way. Where nothing else
+//! is said, an `Err` means that the effect may or may not have happened, and that calling again is safe.
+//!
+//! Delivery is at least once everywhere, so effects are idempotent; nothing here ever happens "exactly once".
+
+mod accounts;
+mod blobs;
+mod clock;
+mod error;
+mod passwords;
+mod queue;
+mod separator;
+mod songs;
+
+pub use accounts::AccountRepository;
+pub use blobs::{BlobError, BlobKey, BlobReader, BlobStore, BlobWriter};
+pub use clock::Clock;
+pub use error::{BoxError, RepositoryError};
+pub use passwords::{PasswordError, PasswordHasher};
+pub use queue::{Job, JobPayload, JobQueue, Lease, QueueError};
+pub use separator::{Progress, SeparateError, Separator, Stems};
+pub use songs::{Removed, SongRepository};

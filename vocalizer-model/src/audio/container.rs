@@ -1,0 +1,181 @@
+//! Which container a file is, from its bytes and never from its name, and the checks of its header.
+
+use super::error::DecodeError;
+use super::limits::AudioLimits;
+use super::mp4::{self, Gapless};
+use super::mpeg::{self, Walk};
+use super::riff;
+use super::source::Source;
+
+const KNOWN: &str = "no known format found; give MP3, FLAC, WAV, AIFF, Ogg Vorbis, AAC/M4A or ALAC";
+/// How far junk before the first MPEG frame is skipped.
+const SEARCH_BYTES: usize = 1 << 16;
+const MAX_TAGS: u32 = 8;
+const MAX_FLAC_BLOCKS: u32 = 4_096;
+
+/// What the file is, and what of its header the decoder needs beyond what symphonia tells.
+#[derive(Debug)]
+pub(super) enum Kind {
+    Wav,
+    Aiff,
+    Flac,
+    Ogg,
+    Mp4(Option<Gapless>),
+    Mkv,
+    Mpeg(Walk),
+    Adts(Walk),
+}
+
+/// Finds the container and where it starts, and checks what its header claims.
+pub(super) fn identify(source: &mut Source, limits: &AudioLimits) -> Result<(Kind, u64), DecodeError> {
+    let start = skip_tags(source, limits)?;
+    let (head, got) = source.peek::<16>(start)?;
+    let four = [head[0], head[1], head[2], head[3]];
+    let form = [head[8], head[9], head[10], head[11]];
+    let kind = match (&four, &form) {
+        _ if got == 0 => return Err(DecodeError::NotAudio("nothing follows its tags".into())),
+        (b"RIFF", b"WAVE") => {
+            riff::check_wav(source, start, limits)?;
+            Kind::Wav
+        }
+        (b"FORM", b"AIFF" | b"AIFC") => {
+            riff::check_aiff(source, start, limits)?;
+            Kind::Aiff
+        }
+        (b"fLaC", _) => {
+            check_flac(source, start, limits)?;
+            Kind::Flac
+        }
+        (b"OggS", _) => {
+            check_ogg(source)?;
+            Kind::Ogg
+        }
+        ([0x1a, 0x45, 0xdf, 0xa3], _) => Kind::Mkv,
+        _ if head[4..8] == *b"ftyp" => Kind::Mp4(mp4::check(source, start, limits)?),
+        _ => {
+            if let Some(name) = known_elsewhere(&head) {
+                return Err(DecodeError::Unsupported(name.into()));
+            }
+            return elementary(source, start);
+        }
+    };
+    Ok((kind, start))
+}
+
+/// What is audio or video and not decoded here, so that the message can say so.
+fn known_elsewhere(head: &[u8; 16]) -> Option<&'static str> {
+    Some(match head {
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..] => "AVI",
+        [b'R', b'F', b'6', b'4', ..] | [b'B', b'W', b'6', b'4', ..] => "WAV of more than 4 GiB (RF64)",
+        [b'R', b'I', b'F', b'X', ..] => "big-endian WAV (RIFX)",
+        [b'c', b'a', b'f', b'f', ..] => "CAF; convert it to FLAC or WAV",
+        [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, ..] => "WMA; convert it to FLAC or WAV",
+        [b'M', b'A', b'C', b' ', ..] => "Monkey's Audio; convert it to FLAC",
+        [b'w', b'v', b'p', b'k', ..] => "WavPack; convert it to FLAC",
+        [b'M', b'T', b'h', b'd', ..] => "MIDI: it holds notes, not sound",
+        [b'#', b'!', b'A', b'M', b'R', ..] => "AMR",
+        [_, _, _, _, b'm', b'o', b'o', b'v' | b'f', ..] | [_, _, _, _, b'm' | b'w', b'd' | b'i', b'a' | b'd', b't' | b'e', ..] => {
+            "QuickTime without a file type; convert it to M4A"
+        }
+        _ => return None,
+    })
+}
+
+/// Steps over ID3v2 tags without reading them.
+fn skip_tags(source: &mut Source, limits: &AudioLimits) -> Result<u64, DecodeError> {
+    let mut at = 0;
+    for _ in 0..MAX_TAGS {
+        let (head, got) = source.peek::<10>(at)?;
+        if got < 10 || !head.starts_with(b"ID3") || head[6..].iter().any(|b| b & 0x80 != 0) {
+            break;
+        }
+        let size = head[6..].iter().fold(0_u64, |size, b| (size << 7) | u64::from(*b));
+        limits.check_metadata(at + size)?;
+        at += 10 + size + if head[5] & 0x10 == 0 { 0 } else { 10 };
+        if at > source.len_bytes() {
+            return Err(DecodeError::Truncated(format!(
+                "its ID3 tag states {size} bytes, the file has {} in all",
+                source.len_bytes()
+            )));
+        }
+    }
+    Ok(at)
+}
+
+/// MP3 or ADTS, which have no container: a run of frame headers is what tells.
+fn elementary(source: &mut Source, start: u64) -> Result<(Kind, u64), DecodeError> {
+    let found = if mpeg::is_stream(source, start, false, 2)? {
+        Some((start, false))
+    } else if mpeg::is_stream(source, start, true, 2)? {
+        Some((start, true))
+    } else {
+        search(source, start)?
+    };
+    match found {
+        Some((at, false)) => Ok((Kind::Mpeg(mpeg::walk(source, at, false)?), at)),
+        Some((at, true)) => Ok((Kind::Adts(mpeg::walk(source, at, true)?), at)),
+        None => Err(DecodeError::NotAudio(KNOWN.into())),
+    }
+}
+
+/// Frames after junk, such as zeros or a foreign tag: three in a row, since two happen by chance.
+fn search(source: &mut Source, start: u64) -> Result<Option<(u64, bool)>, DecodeError> {
+    let window = source.bytes(start, SEARCH_BYTES)?;
+    for (at, pair) in window.windows(2).enumerate() {
+        if pair[0] != 0xff || pair[1] < 0xe0 {
+            continue;
+        }
+        let at = start + at as u64;
+        for adts in [false, true] {
+            if mpeg::is_stream(source, at, adts, 3)? && at + 1_024 < source.len_bytes() {
+                return Ok(Some((at, adts)));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The metadata blocks must fit, and STREAMINFO must make sense.
+fn check_flac(source: &mut Source, start: u64, limits: &AudioLimits) -> Result<(), DecodeError> {
+    let mut at = start + 4;
+    let mut all_bytes = 0;
+    for n in 0..MAX_FLAC_BLOCKS {
+        let head = source.take::<4>(at)?;
+        let size = u32::from_be_bytes([0, head[1], head[2], head[3]]);
+        if n == 0 {
+            if head[0] & 0x7f != 0 || size != 34 {
+                return Err(DecodeError::Malformed("it does not start with a STREAMINFO block".into()));
+            }
+            let info = source.take::<34>(at + 4)?;
+            let rate_hz = u32::from_be_bytes([0, info[10], info[11], info[12]]) >> 4;
+            limits.check_rate(rate_hz)?;
+            limits.check_channels(usize::from((info[12] >> 1) & 7) + 1)?;
+        }
+        all_bytes += u64::from(size);
+        limits.check_metadata(all_bytes)?;
+        at += 4 + u64::from(size);
+        if at > source.len_bytes() {
+            return Err(DecodeError::Truncated("the file ends inside its header".into()));
+        }
+        if head[0] & 0x80 != 0 {
+            return Ok(());
+        }
+    }
+    Err(DecodeError::Malformed("its header has no end".into()))
+}
+
+/// The last page must be whole. A stream without an end mark, as a recording of web radio has none, is let through.
+fn check_ogg(source: &mut Source) -> Result<(), DecodeError> {
+    const TWO_PAGES: u64 = 2 * 65_307;
+    let from = source.len_bytes().saturating_sub(TWO_PAGES);
+    let tail = source.bytes(from, 2 * 65_307)?;
+    let Some(last) = tail.windows(5).rposition(|bytes| bytes == b"OggS\0") else { return Ok(()) };
+    let page = tail.get(last..).unwrap_or_default();
+    let segments = page.get(26).map(|&n| usize::from(n));
+    let table = segments.and_then(|n| page.get(27..27 + n));
+    let whole = table.is_some_and(|table| {
+        let body: usize = table.iter().map(|&n| usize::from(n)).sum();
+        27 + table.len() + body <= page.len()
+    });
+    if whole { Ok(()) } else { Err(DecodeError::Truncated("the last page is cut".into())) }
+}

@@ -1,0 +1,423 @@
+//! Decoding, block by block.
+
+use std::fs::File;
+use std::io::{ErrorKind, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use symphonia::core::audio::Channels;
+use symphonia::core::codecs::audio::well_known as id;
+use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
+use symphonia::core::errors::Error;
+use symphonia::core::formats::{FormatOptions, FormatReader, Track, TrackType};
+use symphonia::core::io::{MediaSourceStream, ReadBytes};
+use symphonia::default::formats::{
+    AdtsReader, AiffReader, FlacReader, IsoMp4Reader, MkvReader, MpaReader, OggReader, WavReader,
+};
+
+use super::Frame;
+use super::container::{self, Kind};
+use super::downmix::Downmix;
+use super::error::DecodeError;
+use super::limits::AudioLimits;
+use super::source::Source;
+
+/// Packets at the start of an MP3 that may fail: a file cut out of a longer one refers to bits that are not there.
+const LENIENT_PACKETS: u32 = 8;
+
+/// What a file's header says about its audio.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AudioInfo {
+    /// The container or the codec, whichever people name it by: "mp3", "flac", "wav", "aiff", "ogg vorbis", "aac",
+    /// "alac" and the like.
+    pub format: &'static str,
+    /// The sample rate.
+    pub rate_hz: u32,
+    /// The channels in the file, whatever they are mixed to.
+    pub channels: u16,
+    /// The length as the container states it, without the encoder's delay and padding. `None` where it states none, or
+    /// none that can be believed.
+    pub frames: Option<u64>,
+}
+
+/// Decodes one file to stereo frames at the file's own rate.
+///
+/// Delay and padding that an encoder added are cut off where the file tells their length (LAME's tag, `iTunSMPB`, edit
+/// lists, Ogg's granules), so a song comes out as it went in. Mono is doubled and more than two channels are mixed
+/// down: centre and surrounds at -3 dB, LFE dropped, divided by the sum of the coefficients so that nothing clips.
+pub struct AudioReader {
+    format: Box<dyn FormatReader>,
+    decoder: Box<dyn AudioDecoder>,
+    track_id: u32,
+    info: AudioInfo,
+    layout: Channels,
+    mixer: Downmix,
+    limits: AudioLimits,
+    samples: Vec<f32>,
+    ready: Vec<Frame>,
+    /// Frames still to drop at the start.
+    skip: u64,
+    /// Where to stop.
+    total: Option<u64>,
+    /// Fewer frames than this mean that the file is cut.
+    needed: u64,
+    /// The walk over the headers found the last frame cut.
+    cut: bool,
+    given: u64,
+    lenient_packets: u32,
+    broken_packet: Option<String>,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Running,
+    Ended,
+    Failed,
+}
+
+/// How a track is trimmed and how long it must be.
+#[derive(Debug, Default)]
+struct Trim {
+    skip: u64,
+    total: Option<u64>,
+    stated: Option<u64>,
+    needed: u64,
+    cut: bool,
+}
+
+impl std::fmt::Debug for AudioReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AudioReader").field("info", &self.info).field("given", &self.given).finish_non_exhaustive()
+    }
+}
+
+impl AudioReader {
+    /// Opens a file, finds out what it is (by its content, whatever its name) and checks its header.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::Io`] where the file cannot be opened or read; [`DecodeError::NotAudio`], also for a directory;
+    /// [`DecodeError::Unsupported`] for formats known but not decoded; [`DecodeError::Malformed`] and
+    /// [`DecodeError::Truncated`] for headers that contradict themselves or the file's size; [`DecodeError::Limit`] for
+    /// what the limits exclude; [`DecodeError::NoAudioTrack`]; [`DecodeError::Empty`].
+    pub fn open(path: &Path, limits: &AudioLimits) -> Result<Self, DecodeError> {
+        let opened = |source| DecodeError::Io { action: "opened", source };
+        let meta = std::fs::metadata(path).map_err(opened)?;
+        if meta.is_dir() {
+            return Err(DecodeError::NotAudio("it is a directory".into()));
+        }
+        if !meta.is_file() {
+            return Err(DecodeError::NotAudio("it is not a regular file".into()));
+        }
+        if meta.len() == 0 {
+            return Err(DecodeError::Empty("the file is empty"));
+        }
+        let mut source = Source::new(File::open(path).map_err(opened)?, meta.len());
+        let (kind, start) = container::identify(&mut source, limits)?;
+        let mut format = guard(|| open_format(&kind, source.into_file(), start))?;
+        let track = format.default_track(TrackType::Audio).or_else(|| format.first_track(TrackType::Audio)).cloned();
+        let Some(track) = track else { return Err(DecodeError::NoAudioTrack) };
+        let Some(params) = track.codec_params.as_ref().and_then(|params| params.audio()) else {
+            return Err(DecodeError::NoAudioTrack);
+        };
+        if let Some(rate_hz) = params.sample_rate {
+            limits.check_rate(rate_hz)?;
+        }
+        if let Some(channels) = &params.channels {
+            limits.check_channels(channels.count())?;
+        }
+        // MP3 and MP4 are trimmed here: symphonia guesses an MP3's length without an information frame, and knows no
+        // edit lists.
+        let ours = matches!(kind, Kind::Mpeg(_) | Kind::Mp4(_));
+        let options = AudioDecoderOptions::default().gapless(!ours).verify(matches!(kind, Kind::Flac));
+        let decoder = make_decoder(params, &options)?;
+        let mut reader = Self {
+            track_id: track.id,
+            info: AudioInfo { format: name(&kind, params.codec), rate_hz: 0, channels: 0, frames: None },
+            layout: Channels::None,
+            mixer: Downmix::Mono,
+            limits: *limits,
+            samples: Vec::new(),
+            ready: Vec::new(),
+            skip: 0,
+            total: None,
+            needed: 0,
+            cut: false,
+            given: 0,
+            lenient_packets: if matches!(kind, Kind::Mpeg(_)) { LENIENT_PACKETS } else { 0 },
+            broken_packet: None,
+            state: State::Running,
+            format,
+            decoder,
+        };
+        reader.first_block(&kind, &track)?;
+        Ok(reader)
+    }
+
+    /// What the header says.
+    pub fn info(&self) -> &AudioInfo {
+        &self.info
+    }
+
+    /// Appends the next block of frames to `out`; `Ok(false)`, with nothing appended, at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::Malformed`] for data that cannot be decoded, and for samples that are no numbers;
+    /// [`DecodeError::Truncated`] at the end of a file that should go on; [`DecodeError::Limit`] when the audio is
+    /// longer than allowed; [`DecodeError::Empty`] when it has no samples; [`DecodeError::Io`]. After an error every
+    /// further call fails too.
+    pub fn read(&mut self, out: &mut Vec<Frame>) -> Result<bool, DecodeError> {
+        match self.state {
+            State::Ended => return Ok(false),
+            State::Failed => return Err(DecodeError::Malformed("reading it failed before".into())),
+            State::Running => {}
+        }
+        let result = self.next_frames(out);
+        match &result {
+            Ok(true) => {}
+            Ok(false) => self.state = State::Ended,
+            Err(_) => self.state = State::Failed,
+        }
+        result
+    }
+
+    /// Decodes the first block, which alone tells the true rate and layout, and sets up the trimming with it.
+    fn first_block(&mut self, kind: &Kind, track: &Track) -> Result<(), DecodeError> {
+        if !self.decode_block()? {
+            self.check_end()?;
+            return Err(DecodeError::Empty("the audio has no samples"));
+        }
+        let trim = trim(kind, track, self.info.rate_hz);
+        if let Some(frames) = trim.stated {
+            self.limits.check_frames(frames, self.info.rate_hz)?;
+        }
+        self.info.frames = trim.stated;
+        (self.skip, self.total, self.needed, self.cut) = (trim.skip, trim.total, trim.needed, trim.cut);
+        Ok(())
+    }
+
+    fn next_frames(&mut self, out: &mut Vec<Frame>) -> Result<bool, DecodeError> {
+        let before = out.len();
+        while out.len() == before {
+            if self.total.is_some_and(|total| self.given >= total) {
+                return Ok(false);
+            }
+            if self.ready.is_empty() && !self.decode_block()? {
+                self.check_end()?;
+                return Ok(false);
+            }
+            let have = self.ready.len() as u64;
+            let skip = self.skip.min(have);
+            self.skip -= skip;
+            let left = self.total.map_or(u64::MAX, |total| total - self.given);
+            let keep = (have - skip).min(left);
+            // Both are at most the length of `ready`.
+            let (from, to) = (usize::try_from(skip).unwrap_or(0), usize::try_from(skip + keep).unwrap_or(0));
+            out.extend_from_slice(self.ready.get(from..to).unwrap_or_default());
+            self.given += keep;
+            self.ready.clear();
+            self.limits.check_frames(self.given, self.info.rate_hz)?;
+        }
+        Ok(true)
+    }
+
+    /// Decodes packets until there are frames in `ready`; false at the end of the file.
+    fn decode_block(&mut self) -> Result<bool, DecodeError> {
+        while self.ready.is_empty() {
+            let packet = match guard(|| Ok(self.format.next_packet()))? {
+                Ok(Some(packet)) => packet,
+                Ok(None) => return Ok(false),
+                Err(Error::IoError(e)) if e.kind() == ErrorKind::UnexpectedEof => {
+                    return Err(DecodeError::Truncated("the file ends in the middle of its data".into()));
+                }
+                Err(Error::ResetRequired) => {
+                    return Err(DecodeError::Unsupported("several songs chained in one file".into()));
+                }
+                Err(e) => return Err(translate(e)),
+            };
+            if packet.track_id != self.track_id {
+                continue;
+            }
+            let samples = &mut self.samples;
+            let decoder = &mut self.decoder;
+            let decoded = guard(|| {
+                Ok(decoder.decode(&packet).map(|block| {
+                    block.copy_to_vec_interleaved(samples);
+                    (block.spec().rate(), block.spec().channels().clone(), block.frames())
+                }))
+            })?;
+            match decoded {
+                Ok((_, _, 0)) => {}
+                Ok((rate_hz, channels, _)) => {
+                    if let Some(what) = self.broken_packet.take() {
+                        return Err(DecodeError::Malformed(what));
+                    }
+                    self.accept(rate_hz, channels)?;
+                }
+                Err(Error::DecodeError(what)) => self.bad_packet(what.to_owned()),
+                Err(Error::IoError(_)) => self.bad_packet("a packet is too short".into()),
+                Err(e) => return Err(translate(e)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// A packet that does not decode is forgiven at the start of an MP3; as the last one it means that the file is cut.
+    fn bad_packet(&mut self, what: String) {
+        if self.lenient_packets > 0 {
+            self.lenient_packets -= 1;
+        } else if self.broken_packet.is_none() {
+            self.broken_packet = Some(what);
+        }
+    }
+
+    fn accept(&mut self, rate_hz: u32, channels: Channels) -> Result<(), DecodeError> {
+        self.lenient_packets = 0;
+        if self.info.rate_hz == 0 {
+            self.limits.check_rate(rate_hz)?;
+            self.limits.check_channels(channels.count())?;
+            self.info.rate_hz = rate_hz;
+            self.info.channels = u16::try_from(channels.count()).unwrap_or(u16::MAX);
+            self.mixer = Downmix::new(&channels)?;
+            self.layout = channels;
+        } else if rate_hz != self.info.rate_hz || channels != self.layout {
+            return Err(DecodeError::Malformed("its sample rate or its channels change on the way".into()));
+        }
+        if let Some(at) = self.samples.iter().position(|s| !s.is_finite()) {
+            let frame = self.given + (at / usize::from(self.info.channels.max(1))) as u64;
+            return Err(DecodeError::Malformed(format!("sample {frame} is not a number")));
+        }
+        self.mixer.mix(&self.samples, &mut self.ready);
+        Ok(())
+    }
+
+    /// At the end of the data: was that all?
+    fn check_end(&mut self) -> Result<(), DecodeError> {
+        if self.given < self.needed {
+            let (is, stated) = (self.given, self.info.frames.unwrap_or(self.needed));
+            return Err(DecodeError::Truncated(format!(
+                "the header states {stated} samples, {is} of them could be decoded"
+            )));
+        }
+        if self.cut || self.broken_packet.is_some() {
+            return Err(DecodeError::Truncated("the last packet is cut or damaged".into()));
+        }
+        if self.info.rate_hz != 0 && self.given == 0 {
+            return Err(DecodeError::Empty("the audio has no samples"));
+        }
+        if guard(|| Ok(self.decoder.finalize()))?.verify_ok == Some(false) {
+            return Err(DecodeError::Malformed("the samples do not match the file's own checksum".into()));
+        }
+        Ok(())
+    }
+}
+
+/// Runs a piece of symphonia. It promises not to panic; should it do so all the same, the file is to blame, not the
+/// process to end.
+fn guard<T>(run: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, DecodeError> {
+    catch_unwind(AssertUnwindSafe(run))
+        .unwrap_or_else(|_| Err(DecodeError::Malformed("the decoder gave up on it".into())))
+}
+
+fn translate(error: Error) -> DecodeError {
+    match error {
+        Error::IoError(source) => DecodeError::read(source),
+        Error::Unsupported(what) => DecodeError::Unsupported(what.into()),
+        Error::LimitError(what) => DecodeError::Limit(what.into()),
+        Error::DecodeError(what) => DecodeError::Malformed(what.into()),
+        other => DecodeError::Malformed(other.to_string()),
+    }
+}
+
+/// The demuxers are called directly: the kind is known, and tags, which are of no use here, stay unread.
+fn open_format(kind: &Kind, mut file: File, start: u64) -> Result<Box<dyn FormatReader>, DecodeError> {
+    file.seek(SeekFrom::Start(0)).map_err(DecodeError::read)?;
+    let mut stream = MediaSourceStream::new(Box::new(file), Default::default());
+    stream.seek(SeekFrom::Start(start)).map_err(DecodeError::read)?;
+    let options = FormatOptions::default();
+    let format: Result<Box<dyn FormatReader>, Error> = match kind {
+        Kind::Wav => WavReader::try_new(stream, options).map(|r| Box::new(r) as _),
+        Kind::Aiff => AiffReader::try_new(stream, options).map(|r| Box::new(r) as _),
+        Kind::Flac => FlacReader::try_new(stream, options).map(|r| Box::new(r) as _),
+        Kind::Ogg => OggReader::try_new(stream, options).map(|r| Box::new(r) as _),
+        Kind::Mkv => MkvReader::try_new(stream, options).map(|r| Box::new(r) as _),
+        Kind::Mpeg(_) => MpaReader::try_new(stream, options).map(|r| Box::new(r) as _),
+        Kind::Adts(_) => AdtsReader::try_new(stream, options).map(|r| Box::new(r) as _),
+        Kind::Mp4(_) => {
+            // This one wants to be called after its marker's first four bytes.
+            stream.read_quad_bytes().map_err(DecodeError::read)?;
+            IsoMp4Reader::try_new(stream, options).map(|r| Box::new(r) as _)
+        }
+    };
+    format.map_err(translate)
+}
+
+fn make_decoder(
+    params: &AudioCodecParameters,
+    options: &AudioDecoderOptions,
+) -> Result<Box<dyn AudioDecoder>, DecodeError> {
+    let made = guard(|| Ok(symphonia::default::get_codecs().make_audio_decoder(params, options)))?;
+    made.map_err(|error| match (params.codec, error) {
+        (id::CODEC_ID_OPUS, _) => DecodeError::Unsupported("opus; convert it to FLAC or WAV".into()),
+        (id::CODEC_ID_AAC, Error::Unsupported(_)) => {
+            DecodeError::Unsupported("this kind of AAC; AAC-LC in mono or stereo is decoded, HE-AAC is not".into())
+        }
+        (_, Error::Unsupported(_)) => DecodeError::Unsupported("its codec; convert it to FLAC or WAV".into()),
+        (_, error) => translate(error),
+    })
+}
+
+fn trim(kind: &Kind, track: &Track, rate_hz: u32) -> Trim {
+    let stated = track.num_frames.filter(|&frames| frames > 0);
+    match kind {
+        Kind::Wav | Kind::Aiff | Kind::Flac => Trim { stated, needed: stated.unwrap_or(0), ..Trim::default() },
+        Kind::Ogg => Trim { stated, ..Trim::default() },
+        Kind::Mkv => Trim::default(),
+        Kind::Adts(walk) => Trim { cut: walk.cut, ..Trim::default() },
+        Kind::Mpeg(walk) => {
+            let skip = u64::from(track.delay.unwrap_or(0));
+            // Files glued together, or cut with an editor that kept the first frame, state a length that is not theirs.
+            let believed = walk.stated_frames.filter(|&stated| stated + 2 >= walk.frames);
+            let Some(_) = believed else { return Trim { skip, cut: walk.cut, ..Trim::default() } };
+            let needed = stated.unwrap_or(0).saturating_sub(2 * walk.samples_per_frame);
+            Trim { skip, total: stated, stated, needed, cut: false }
+        }
+        Kind::Mp4(gapless) => {
+            let gapless = gapless.unwrap_or_default();
+            let scale = |ticks: u64| match gapless.timescale {
+                0 => ticks,
+                scale if scale == rate_hz => ticks,
+                scale => u64::try_from(u128::from(ticks) * u128::from(rate_hz) / u128::from(scale)).unwrap_or(u64::MAX),
+            };
+            let skip = scale(gapless.skip);
+            let lying = stated.map(|ticks| scale(ticks).saturating_sub(skip));
+            let total = match (gapless.total.map(scale), lying) {
+                (Some(total), Some(lying)) if total.abs_diff(lying) <= scale(gapless.slack) => Some(lying),
+                (Some(total), Some(lying)) => Some(total.min(lying)),
+                (total, lying) => total.or(lying),
+            };
+            let needed = total.unwrap_or(0).saturating_sub(2_048);
+            Trim { skip, total, stated: total, needed, cut: false }
+        }
+    }
+}
+
+fn name(kind: &Kind, codec: AudioCodecId) -> &'static str {
+    match (kind, codec) {
+        (Kind::Wav, _) => "wav",
+        (Kind::Aiff, _) => "aiff",
+        (Kind::Ogg, id::CODEC_ID_VORBIS) => "ogg vorbis",
+        (_, id::CODEC_ID_VORBIS) => "vorbis",
+        (_, id::CODEC_ID_FLAC) => "flac",
+        (_, id::CODEC_ID_MP3) => "mp3",
+        (_, id::CODEC_ID_MP2) => "mp2",
+        (_, id::CODEC_ID_MP1) => "mp1",
+        (_, id::CODEC_ID_AAC) => "aac",
+        (_, id::CODEC_ID_ALAC) => "alac",
+        (_, id::CODEC_ID_OPUS) => "opus",
+        _ => "pcm",
+    }
+}

@@ -1,0 +1,131 @@
+//! Any number of channels to two.
+//!
+//! Mono goes to both sides, two channels pass as they are. More are mixed with the coefficients of ITU-R BS.775: the
+//! centre and the surrounds at -3 dB, a single rear channel at -6 dB on either side, LFE dropped. The two sums are then
+//! divided by the larger sum of coefficients (2.414 for 5.1), so that a mix of full-scale channels does not clip and
+//! left and right keep their balance.
+
+use std::f32::consts::FRAC_1_SQRT_2;
+
+use symphonia::core::audio::{ChannelLabel, Channels, Position};
+
+use super::Frame;
+use super::error::DecodeError;
+
+/// How the channels of one layout become left and right.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Downmix {
+    Mono,
+    Stereo,
+    Many(Vec<Frame>),
+}
+
+impl Downmix {
+    pub(super) fn new(channels: &Channels) -> Result<Self, DecodeError> {
+        match channels.count() {
+            0 => return Err(DecodeError::Malformed("the header states 0 channels".into())),
+            1 => return Ok(Self::Mono),
+            2 => return Ok(Self::Stereo),
+            _ => {}
+        }
+        let positions = match channels {
+            Channels::Positioned(all) => all.iter().collect(),
+            Channels::Discrete(count) => customary(usize::from(*count)),
+            Channels::Custom(labels) => labels
+                .iter()
+                .map(|label| match label {
+                    ChannelLabel::Positioned(position) => *position,
+                    _ => Position::empty(),
+                })
+                .collect(),
+            _ => return Err(DecodeError::Unsupported("ambisonic channels".into())),
+        };
+        Ok(Self::Many(normalised(positions)))
+    }
+
+    /// Appends one frame for each `count` interleaved samples.
+    pub(super) fn mix(&self, interleaved: &[f32], out: &mut Vec<Frame>) {
+        match self {
+            Self::Mono => out.extend(interleaved.iter().map(|&s| [s, s])),
+            Self::Stereo => out.extend(interleaved.chunks_exact(2).map(|s| [s[0], s[1]])),
+            Self::Many(gains) => out.extend(interleaved.chunks_exact(gains.len()).map(|samples| {
+                let mut frame = [0.0; 2];
+                for (sample, gain) in samples.iter().zip(gains) {
+                    frame[0] += sample * gain[0];
+                    frame[1] += sample * gain[1];
+                }
+                frame
+            })),
+        }
+    }
+}
+
+/// The layout that a bare count of channels stands for. Symphonia fills in positions in the order of WAV's mask, which
+/// would make an LFE, and silence, of the fourth channel in four or five; customary are quadraphony and 5.0.
+fn customary(count: usize) -> Vec<Position> {
+    let (left, right) = (Position::FRONT_LEFT, Position::FRONT_RIGHT);
+    match count {
+        4 => vec![left, right, Position::REAR_LEFT, Position::REAR_RIGHT],
+        5 => vec![left, right, Position::FRONT_CENTER, Position::REAR_LEFT, Position::REAR_RIGHT],
+        _ => {
+            let mask = Position::from_count(u32::try_from(count).unwrap_or(0)).unwrap_or(Position::empty());
+            mask.iter().collect()
+        }
+    }
+}
+
+fn normalised(positions: Vec<Position>) -> Vec<Frame> {
+    let by_count = Position::from_count(u32::try_from(positions.len()).unwrap_or(0));
+    let stated = positions.iter().fold(Position::empty(), |all, &p| all | p);
+    let guessed = matches!(positions.len(), 4 | 5) && by_count == Some(stated);
+    let positions = if guessed { customary(positions.len()) } else { positions };
+    let mut gains: Vec<Frame> = positions.into_iter().map(gain).collect();
+    let sum = |side: usize| gains.iter().map(|g| g[side]).sum::<f32>();
+    let loudest = sum(0).max(sum(1));
+    if loudest <= 0.0 {
+        // Positions that say nothing: an even mix rather than silence.
+        let even = 1.0 / gains.len() as f32;
+        gains.fill([even, even]);
+    } else {
+        gains.iter_mut().flatten().for_each(|g| *g /= loudest);
+    }
+    gains
+}
+
+fn gain(position: Position) -> Frame {
+    const LEFT: Position = Position::FRONT_LEFT.union(Position::FRONT_LEFT_CENTER).union(Position::FRONT_LEFT_WIDE);
+    const RIGHT: Position =
+        Position::FRONT_RIGHT.union(Position::FRONT_RIGHT_CENTER).union(Position::FRONT_RIGHT_WIDE);
+    const CENTRE: Position = Position::FRONT_CENTER.union(Position::BOTTOM_FRONT_CENTER);
+    const LEFT_AROUND: Position = Position::REAR_LEFT
+        .union(Position::SIDE_LEFT)
+        .union(Position::TOP_FRONT_LEFT)
+        .union(Position::TOP_REAR_LEFT)
+        .union(Position::TOP_SIDE_LEFT)
+        .union(Position::BOTTOM_FRONT_LEFT);
+    const RIGHT_AROUND: Position = Position::REAR_RIGHT
+        .union(Position::SIDE_RIGHT)
+        .union(Position::TOP_FRONT_RIGHT)
+        .union(Position::TOP_REAR_RIGHT)
+        .union(Position::TOP_SIDE_RIGHT)
+        .union(Position::BOTTOM_FRONT_RIGHT);
+    const MIDDLE_AROUND: Position = Position::REAR_CENTER
+        .union(Position::TOP_CENTER)
+        .union(Position::TOP_FRONT_CENTER)
+        .union(Position::TOP_REAR_CENTER);
+    if LEFT.intersects(position) {
+        [1.0, 0.0]
+    } else if RIGHT.intersects(position) {
+        [0.0, 1.0]
+    } else if CENTRE.intersects(position) {
+        [FRAC_1_SQRT_2, FRAC_1_SQRT_2]
+    } else if LEFT_AROUND.intersects(position) {
+        [FRAC_1_SQRT_2, 0.0]
+    } else if RIGHT_AROUND.intersects(position) {
+        [0.0, FRAC_1_SQRT_2]
+    } else if MIDDLE_AROUND.intersects(position) {
+        [0.5, 0.5]
+    } else {
+        [0.0, 0.0]
+    }
+}

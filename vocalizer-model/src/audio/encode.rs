@@ -1,0 +1,266 @@
+//! Writing stems.
+
+use std::fs::File;
+use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use flac_codec::encode::{FlacSampleWriter, Options};
+use tempfile::NamedTempFile;
+
+use super::Frame;
+use super::error::EncodeError;
+
+/// How large an MP3 becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bitrate {
+    /// The same number of kbit/s throughout; one that LAME knows, such as 128, 192, 256 or 320.
+    Cbr(u16),
+    /// As many bits as the music needs, from 0 (best, about 245 kbit/s) to 9 (smallest).
+    Vbr(u8),
+}
+
+/// What a stem is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AudioFormat {
+    /// MP3 in joint stereo, with LAME's tag, so that players and [`AudioReader`](super::AudioReader) cut off the
+    /// encoder's delay. Needs the feature `mp3`.
+    Mp3(Bitrate),
+    /// FLAC with 16 bits, as the reference implementation writes by default.
+    Flac,
+    /// WAV with 16-bit integers.
+    Wav16,
+    /// WAV with 24-bit integers.
+    Wav24,
+    /// WAV with 32-bit floats: every sample exactly as it is, louder than full scale included.
+    WavF32,
+}
+
+impl AudioFormat {
+    /// The usual end of a file's name, without the dot.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Mp3(_) => "mp3",
+            Self::Flac => "flac",
+            Self::Wav16 | Self::Wav24 | Self::WavF32 => "wav",
+        }
+    }
+}
+
+/// Writes one file.
+///
+/// The data goes to a temporary file beside the target, which [`finish`](Self::finish) puts in place at once: whoever
+/// looks at the target sees nothing, an older file, or the whole new one. Dropped before that, it removes what it
+/// wrote. Integer formats round to the nearest value, away from zero on a tie, and clamp what exceeds full scale.
+pub struct StemWriter {
+    target: PathBuf,
+    temp: NamedTempFile,
+    sink: SharedFile,
+    encoder: Encoder,
+    frames: u64,
+    max_frames: u64,
+}
+
+enum Encoder {
+    #[cfg(feature = "mp3")]
+    Mp3(Box<super::lame::Lame>),
+    Flac(Box<FlacSampleWriter<SharedFile>>, Vec<i32>),
+    Wav(Box<hound::WavWriter<SharedFile>>, AudioFormat),
+}
+
+impl std::fmt::Debug for StemWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StemWriter").field("target", &self.target).field("frames", &self.frames).finish_non_exhaustive()
+    }
+}
+
+impl StemWriter {
+    /// Starts a file. Its directory must exist.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::Io`] where no file can be made there; [`EncodeError::Unsupported`] for a rate or a bit rate that
+    /// the format has not, and for MP3 without the feature `mp3`; [`EncodeError::Internal`].
+    pub fn create(target: &Path, format: AudioFormat, rate_hz: u32) -> Result<Self, EncodeError> {
+        let temp = temporary_beside(target)?;
+        let file = temp.as_file().try_clone().map_err(EncodeError::write)?;
+        let sink = SharedFile(Arc::new(Mutex::new(BufWriter::with_capacity(1 << 16, file))));
+        let mut max_frames = u64::MAX;
+        let encoder = match format {
+            AudioFormat::Mp3(bitrate) => mp3(bitrate, rate_hz)?,
+            AudioFormat::Flac => {
+                if rate_hz == 0 || rate_hz >= 1 << 20 {
+                    return Err(EncodeError::Unsupported(format!("FLAC of {rate_hz} Hz")));
+                }
+                max_frames = (1 << 36) - 1;
+                let made = FlacSampleWriter::new(sink.clone(), Options::default(), rate_hz, 16, 2, None);
+                Encoder::Flac(Box::new(made.map_err(flac_error)?), Vec::new())
+            }
+            AudioFormat::Wav16 | AudioFormat::Wav24 | AudioFormat::WavF32 => {
+                let (bits_per_sample, sample_format) = match format {
+                    AudioFormat::Wav16 => (16, hound::SampleFormat::Int),
+                    AudioFormat::Wav24 => (24, hound::SampleFormat::Int),
+                    _ => (32, hound::SampleFormat::Float),
+                };
+                if rate_hz == 0 || rate_hz > 0x0fff_ffff {
+                    return Err(EncodeError::Unsupported(format!("WAV of {rate_hz} Hz")));
+                }
+                // The header counts in 32 bits, itself included.
+                max_frames = (u64::from(u32::MAX) - 256) / (2 * u64::from(bits_per_sample) / 8);
+                let spec = hound::WavSpec { channels: 2, sample_rate: rate_hz, bits_per_sample, sample_format };
+                let made = hound::WavWriter::new(sink.clone(), spec).map_err(wav_error)?;
+                Encoder::Wav(Box::new(made), format)
+            }
+        };
+        Ok(Self { target: target.to_owned(), temp, sink, encoder, frames: 0, max_frames })
+    }
+
+    /// Appends frames.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::NotANumber`] for NaN and infinities; [`EncodeError::Limit`] beyond what the format can hold (4 GiB
+    /// in a WAV); [`EncodeError::Io`]; [`EncodeError::Internal`]. Drop the writer then.
+    pub fn write(&mut self, frames: &[Frame]) -> Result<(), EncodeError> {
+        if let Some(at) = frames.iter().position(|frame| !frame.iter().all(|s| s.is_finite())) {
+            return Err(EncodeError::NotANumber { frame: self.frames + at as u64 });
+        }
+        self.frames += frames.len() as u64;
+        if self.frames > self.max_frames {
+            return Err(EncodeError::Limit(match &self.encoder {
+                Encoder::Wav(..) => "a WAV file holds at most 4 GiB; choose FLAC".into(),
+                _ => "more samples than the format can count".into(),
+            }));
+        }
+        match &mut self.encoder {
+            #[cfg(feature = "mp3")]
+            Encoder::Mp3(lame) => lame.encode(frames, &mut self.sink),
+            Encoder::Flac(flac, block) => {
+                block.clear();
+                block.extend(frames.iter().flatten().map(|&s| quantise(s, 15)));
+                flac.write(block).map_err(flac_error)
+            }
+            Encoder::Wav(wav, format) => {
+                for &sample in frames.iter().flatten() {
+                    match format {
+                        AudioFormat::Wav16 => wav.write_sample(quantise(sample, 15)),
+                        AudioFormat::Wav24 => wav.write_sample(quantise(sample, 23)),
+                        _ => wav.write_sample(sample),
+                    }
+                    .map_err(wav_error)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Completes the file (headers, checksums, LAME's tag), brings it to the disk and puts it in place of the target.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::Empty`] when no frame was written; [`EncodeError::Io`]; [`EncodeError::Internal`].
+    pub fn finish(self) -> Result<(), EncodeError> {
+        let Self { target, temp, mut sink, encoder, frames, .. } = self;
+        if frames == 0 {
+            return Err(EncodeError::Empty);
+        }
+        match encoder {
+            #[cfg(feature = "mp3")]
+            Encoder::Mp3(lame) => lame.finish(&mut sink)?,
+            Encoder::Flac(flac, _) => flac.finalize().map_err(flac_error)?,
+            Encoder::Wav(wav, _) => wav.finalize().map_err(wav_error)?,
+        }
+        sink.flush().map_err(EncodeError::write)?;
+        temp.as_file().sync_all().map_err(EncodeError::write)?;
+        temp.persist(&target).map_err(|e| EncodeError::Io { action: "renamed into place", source: e.error })?;
+        sync_directory(&target)
+    }
+}
+
+/// Both the encoder and the writer hold the file: encoders flush too late to report what failed.
+#[derive(Clone)]
+struct SharedFile(Arc<Mutex<BufWriter<File>>>);
+
+impl SharedFile {
+    fn lock(&self) -> MutexGuard<'_, BufWriter<File>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for SharedFile {
+    fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
+        self.lock().write(buf)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.lock().flush()
+    }
+}
+
+impl Seek for SharedFile {
+    fn seek(&mut self, pos: SeekFrom) -> std::io::Result<u64> {
+        self.lock().seek(pos)
+    }
+}
+
+/// To an integer of `bits` bits and a sign.
+fn quantise(sample: f32, bits: u32) -> i32 {
+    let scale = f64::from(1_u32 << bits);
+    // Clamped before, so it fits.
+    #[allow(clippy::cast_possible_truncation)]
+    let value = (f64::from(sample) * scale).round().clamp(-scale, scale - 1.0) as i32;
+    value
+}
+
+#[cfg(feature = "mp3")]
+fn mp3(bitrate: Bitrate, rate_hz: u32) -> Result<Encoder, EncodeError> {
+    Ok(Encoder::Mp3(Box::new(super::lame::Lame::new(bitrate, rate_hz)?)))
+}
+
+#[cfg(not(feature = "mp3"))]
+fn mp3(_: Bitrate, _: u32) -> Result<Encoder, EncodeError> {
+    Err(EncodeError::Unsupported("MP3: this program was built without it; choose FLAC or WAV".into()))
+}
+
+/// A hidden file in the target's directory, since a rename cannot cross file systems. It gets the permissions that any
+/// new file gets, where a temporary one would be for its owner alone.
+fn temporary_beside(target: &Path) -> Result<NamedTempFile, EncodeError> {
+    let dir = match target.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".vocalizer-").suffix(".part");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(dir).map_err(|source| EncodeError::Io { action: "created", source })
+}
+
+/// The rename itself must survive a power cut, too.
+fn sync_directory(target: &Path) -> Result<(), EncodeError> {
+    #[cfg(unix)]
+    {
+        let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(EncodeError::write)?;
+    }
+    #[cfg(not(unix))]
+    let _ = target;
+    Ok(())
+}
+
+fn flac_error(error: flac_codec::Error) -> EncodeError {
+    match error {
+        flac_codec::Error::Io(source) => EncodeError::write(source),
+        other => EncodeError::Internal(other.to_string()),
+    }
+}
+
+fn wav_error(error: hound::Error) -> EncodeError {
+    match error {
+        hound::Error::IoError(source) => EncodeError::write(source),
+        other => EncodeError::Internal(other.to_string()),
+    }
+}

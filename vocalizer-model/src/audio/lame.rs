@@ -1,0 +1,147 @@
+//! MP3 through LAME.
+
+use std::io::{Seek, SeekFrom, Write};
+
+use mp3lame_encoder as lame;
+
+use super::Frame;
+use super::encode::Bitrate;
+use super::error::EncodeError;
+
+/// Frames given to LAME at once.
+const BLOCK_FRAMES: usize = 4_608;
+/// LAME's own worst case for the last bytes.
+const FLUSH_BYTES: usize = 7_200;
+const RATES_HZ: [u32; 9] = [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
+
+pub(super) struct Lame {
+    encoder: lame::Encoder,
+    left: Vec<f32>,
+    right: Vec<f32>,
+    bytes: Vec<u8>,
+}
+
+impl Lame {
+    pub(super) fn new(bitrate: Bitrate, rate_hz: u32) -> Result<Self, EncodeError> {
+        if !RATES_HZ.contains(&rate_hz) {
+            return Err(EncodeError::Unsupported(format!(
+                "MP3 of {rate_hz} Hz; resample to 44100 or 48000 Hz, or choose FLAC"
+            )));
+        }
+        let mut builder = lame::Builder::new().ok_or_else(|| EncodeError::Internal("LAME could not start".into()))?;
+        builder.set_num_channels(2).map_err(internal)?;
+        builder.set_sample_rate(rate_hz).map_err(internal)?;
+        // Unasked, LAME resamples at low bit rates.
+        builder.set_output_sample_rate(std::num::NonZeroU32::new(rate_hz)).map_err(internal)?;
+        builder.set_mode(lame::Mode::JointStereo).map_err(internal)?;
+        // The algorithm's quality, as in `lame -q 2`; independent of the size.
+        builder.set_quality(lame::Quality::NearBest).map_err(internal)?;
+        match bitrate {
+            Bitrate::Cbr(kbps) => {
+                builder.set_vbr_mode(lame::VbrMode::Off).map_err(internal)?;
+                builder.set_brate(constant(kbps, rate_hz)?).map_err(internal)?;
+            }
+            Bitrate::Vbr(quality) => {
+                builder.set_vbr_mode(lame::VbrMode::Mtrh).map_err(internal)?;
+                builder.set_vbr_quality(variable(quality)?).map_err(internal)?;
+            }
+        }
+        builder.set_to_write_vbr_tag(true).map_err(internal)?;
+        let encoder = builder.build().map_err(internal)?;
+        Ok(Self { encoder, left: Vec::new(), right: Vec::new(), bytes: Vec::new() })
+    }
+
+    pub(super) fn encode(&mut self, frames: &[Frame], out: &mut impl Write) -> Result<(), EncodeError> {
+        for block in frames.chunks(BLOCK_FRAMES) {
+            self.left.clear();
+            self.right.clear();
+            self.left.extend(block.iter().map(|frame| frame[0]));
+            self.right.extend(block.iter().map(|frame| frame[1]));
+            self.bytes.clear();
+            self.bytes.reserve(lame::max_required_buffer_size(block.len()).max(FLUSH_BYTES));
+            let input = lame::DualPcm { left: &self.left, right: &self.right };
+            self.encoder.encode_to_vec(input, &mut self.bytes).map_err(internal)?;
+            out.write_all(&self.bytes).map_err(EncodeError::write)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the last frames, then LAME's tag with the final lengths over the frame that LAME left for it at the
+    /// start.
+    pub(super) fn finish(mut self, out: &mut (impl Write + Seek)) -> Result<(), EncodeError> {
+        self.bytes.clear();
+        self.bytes.reserve(2 * FLUSH_BYTES);
+        self.encoder.flush_to_vec::<lame::FlushGap>(&mut self.bytes).map_err(internal)?;
+        out.write_all(&self.bytes).map_err(EncodeError::write)?;
+        self.bytes.clear();
+        self.bytes.reserve(self.encoder.lame_tag_size().max(FLUSH_BYTES));
+        if self.encoder.lame_tag_encode_to_vec(&mut self.bytes).is_none() {
+            return Err(EncodeError::Internal("LAME gave no tag".into()));
+        }
+        out.seek(SeekFrom::Start(0)).map_err(EncodeError::write)?;
+        out.write_all(&self.bytes).map_err(EncodeError::write)?;
+        out.seek(SeekFrom::End(0)).map_err(EncodeError::write)?;
+        Ok(())
+    }
+}
+
+/// A bit rate that MP3 has at this sample rate; LAME would quietly take another.
+fn constant(kbps: u16, rate_hz: u32) -> Result<lame::Bitrate, EncodeError> {
+    use lame::Bitrate as B;
+    let (least, most) = match rate_hz {
+        32_000.. => (32, 320),
+        16_000.. => (8, 160),
+        _ => (8, 64),
+    };
+    let known = match kbps {
+        8 => B::Kbps8,
+        16 => B::Kbps16,
+        24 => B::Kbps24,
+        32 => B::Kbps32,
+        40 => B::Kbps40,
+        48 => B::Kbps48,
+        64 => B::Kbps64,
+        80 => B::Kbps80,
+        96 => B::Kbps96,
+        112 => B::Kbps112,
+        128 => B::Kbps128,
+        160 => B::Kbps160,
+        192 => B::Kbps192,
+        224 => B::Kbps224,
+        256 => B::Kbps256,
+        320 => B::Kbps320,
+        _ => {
+            return Err(EncodeError::Unsupported(format!(
+                "MP3 of {kbps} kbit/s; choose 320, 256, 224, 192, 160, 128, 112, 96, 80, 64, 48, 40 or 32"
+            )));
+        }
+    };
+    if (least..=most).contains(&kbps) {
+        Ok(known)
+    } else {
+        Err(EncodeError::Unsupported(format!(
+            "MP3 of {kbps} kbit/s at {rate_hz} Hz; choose from {least} to {most} kbit/s, or resample to 44100 Hz"
+        )))
+    }
+}
+
+fn variable(quality: u8) -> Result<lame::Quality, EncodeError> {
+    use lame::Quality as Q;
+    Ok(match quality {
+        0 => Q::Best,
+        1 => Q::SecondBest,
+        2 => Q::NearBest,
+        3 => Q::VeryNice,
+        4 => Q::Nice,
+        5 => Q::Good,
+        6 => Q::Decent,
+        7 => Q::Ok,
+        8 => Q::SecondWorst,
+        9 => Q::Worst,
+        _ => return Err(EncodeError::Unsupported(format!("MP3 of VBR quality {quality}; choose 0 (best) to 9"))),
+    })
+}
+
+fn internal(error: impl std::fmt::Display) -> EncodeError {
+    EncodeError::Internal(error.to_string())
+}

@@ -1,0 +1,78 @@
+//! Bounded reads at a place in a file, for the checks that come before decoding.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+
+use super::error::DecodeError;
+
+/// A file with its length, read at absolute offsets.
+pub(super) struct Source {
+    file: BufReader<File>,
+    pos: u64,
+    len_bytes: u64,
+}
+
+impl Source {
+    pub(super) fn new(file: File, len_bytes: u64) -> Self {
+        Self { file: BufReader::with_capacity(1 << 16, file), pos: u64::MAX, len_bytes }
+    }
+
+    pub(super) fn len_bytes(&self) -> u64 {
+        self.len_bytes
+    }
+
+    /// Up to `N` bytes from `offset`, and how many there were; the rest is zero.
+    pub(super) fn peek<const N: usize>(&mut self, offset: u64) -> Result<([u8; N], usize), DecodeError> {
+        let mut buf = [0; N];
+        let got = self.read_at(offset, &mut buf)?;
+        Ok((buf, got))
+    }
+
+    /// Exactly `N` bytes from `offset`, or [`DecodeError::Truncated`].
+    pub(super) fn take<const N: usize>(&mut self, offset: u64) -> Result<[u8; N], DecodeError> {
+        match self.peek::<N>(offset)? {
+            (buf, got) if got == N => Ok(buf),
+            _ => Err(DecodeError::Truncated("the file ends inside its header".into())),
+        }
+    }
+
+    /// `len` bytes from `offset`, fewer at the end of the file. The caller bounds `len`.
+    pub(super) fn bytes(&mut self, offset: u64, len: usize) -> Result<Vec<u8>, DecodeError> {
+        let here = usize::try_from(self.len_bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let mut buf = vec![0; len.min(here)];
+        let got = self.read_at(offset, &mut buf)?;
+        buf.truncate(got);
+        Ok(buf)
+    }
+
+    pub(super) fn into_file(self) -> File {
+        self.file.into_inner()
+    }
+
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DecodeError> {
+        if offset >= self.len_bytes {
+            return Ok(0);
+        }
+        // A short hop stays inside the buffer; walking an MP3's frame headers costs few system calls.
+        match i64::try_from(i128::from(offset) - i128::from(self.pos)) {
+            Ok(hop) if self.pos != u64::MAX => self.file.seek_relative(hop).map_err(DecodeError::read)?,
+            _ => {
+                self.file.seek(SeekFrom::Start(offset)).map_err(DecodeError::read)?;
+            }
+        }
+        self.pos = offset;
+        let mut got = 0;
+        while let Some(rest) = buf.get_mut(got..).filter(|rest| !rest.is_empty()) {
+            match self.file.read(rest) {
+                Ok(0) => break,
+                Ok(n) => {
+                    got += n;
+                    self.pos += n as u64;
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(DecodeError::read(e)),
+            }
+        }
+        Ok(got)
+    }
+}

@@ -1,0 +1,165 @@
+//! Segments in, one continuous song out: the reference's overlap-add, as a stream.
+
+use std::collections::VecDeque;
+
+/// How a song is cut: all in frames at the model's rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// Frames of the song.
+    pub(crate) song_frames: u64,
+    /// Frames of one segment.
+    pub(crate) segment_frames: usize,
+    /// Frames from one segment's start to the next one's.
+    pub(crate) stride_frames: usize,
+    /// Silence before the song, by which this pass is shifted against the others.
+    pub(crate) lead_frames: usize,
+}
+
+impl Plan {
+    fn total_frames(&self) -> u64 {
+        self.song_frames + self.lead_frames as u64
+    }
+
+    /// Segments of the whole song.
+    pub(crate) fn segments(&self) -> u64 {
+        self.total_frames().div_ceil(self.stride_frames as u64)
+    }
+}
+
+/// One pass over the song: takes frames as they come, says which segment to separate next, takes what was separated
+/// and gives out what no later segment will change.
+///
+/// A segment that reaches past the song's end is centred: the network sees as much of what came before as of the
+/// silence behind. What a segment adds weighs most in its middle (a triangle), and sums are divided by the weights.
+pub(crate) struct OverlapAdd {
+    plan: Plan,
+    stems: usize,
+    weight: Vec<f32>,
+    /// Frames kept of the song (with its lead), the first of them at `input_start`.
+    input: VecDeque<[f32; 2]>,
+    input_start: u64,
+    /// Where the next segment starts.
+    offset: u64,
+    /// Sums over `[stems]` and weights, the first of them at `offset` while a segment is awaited.
+    sums: Vec<VecDeque<[f32; 2]>>,
+    weights: VecDeque<f32>,
+}
+
+impl OverlapAdd {
+    pub(crate) fn new(plan: Plan, stems: usize) -> Self {
+        let n = plan.segment_frames;
+        let half = n / 2;
+        let peak = half.max(n - half) as f32;
+        let weight = (1..=half).chain((1..=n - half).rev()).map(|w| w as f32 / peak).collect();
+        let mut input = VecDeque::new();
+        input.resize(plan.lead_frames, [0.0; 2]);
+        Self {
+            plan,
+            stems,
+            weight,
+            input,
+            input_start: 0,
+            offset: 0,
+            sums: vec![VecDeque::new(); stems],
+            weights: VecDeque::new(),
+        }
+    }
+
+    /// Takes the next frames of the song.
+    pub(crate) fn push(&mut self, frames: &[[f32; 2]]) {
+        self.input.extend(frames);
+    }
+
+    fn chunk_frames(&self) -> usize {
+        let left = self.plan.total_frames().saturating_sub(self.offset);
+        usize::try_from(left).unwrap_or(usize::MAX).min(self.plan.segment_frames)
+    }
+
+    /// Whether every segment was given out.
+    pub(crate) fn is_done(&self) -> bool {
+        self.offset >= self.plan.total_frames()
+    }
+
+    /// The next segment, when all of its frames have come.
+    ///
+    /// # Shapes
+    ///
+    /// - output: `[2][segment_frames]`, left and right
+    pub(crate) fn next_segment(&self) -> Option<[Vec<f32>; 2]> {
+        if self.is_done() {
+            return None;
+        }
+        let chunk = self.chunk_frames();
+        let have = self.input_start + self.input.len() as u64;
+        if have < self.offset + chunk as u64 {
+            return None;
+        }
+        // Signed: a song shorter than a segment begins before its first frame.
+        let before = (self.plan.segment_frames - chunk) / 2;
+        let mut out = [vec![0.0; self.plan.segment_frames], vec![0.0; self.plan.segment_frames]];
+        for i in 0..self.plan.segment_frames {
+            let Some(at) = (self.offset + i as u64).checked_sub(before as u64) else { continue };
+            if at >= self.plan.total_frames() {
+                break;
+            }
+            let index = at.checked_sub(self.input_start).and_then(|at| usize::try_from(at).ok());
+            if let Some(frame) = index.and_then(|index| self.input.get(index)) {
+                out[0][i] = frame[0];
+                out[1][i] = frame[1];
+            }
+        }
+        Some(out)
+    }
+
+    /// Adds what the network gave for the segment that [`Self::next_segment`] gave out, and appends to `out` the
+    /// frames that are final now, without the lead.
+    ///
+    /// # Shapes
+    ///
+    /// - `separated`: `[stems][2][segment_frames]`
+    /// - `out`: `[stems]`
+    pub(crate) fn add(&mut self, separated: &[[Vec<f32>; 2]], out: &mut [VecDeque<[f32; 2]>]) {
+        debug_assert_eq!(separated.len(), self.stems);
+        let chunk = self.chunk_frames();
+        let before = (self.plan.segment_frames - chunk) / 2;
+        if self.weights.len() < chunk {
+            self.weights.resize(chunk, 0.0);
+            self.sums.iter_mut().for_each(|sums| sums.resize(chunk, [0.0; 2]));
+        }
+        for (sum, weight) in self.weights.iter_mut().zip(&self.weight[..chunk]) {
+            *sum += weight;
+        }
+        for (sums, [left, right]) in self.sums.iter_mut().zip(separated) {
+            let frames = left[before..].iter().zip(&right[before..]);
+            for ((sum, weight), (l, r)) in sums.iter_mut().zip(&self.weight[..chunk]).zip(frames) {
+                sum[0] += weight * l;
+                sum[1] += weight * r;
+            }
+        }
+        let next = self.offset + self.plan.stride_frames as u64;
+        let done = next >= self.plan.total_frames();
+        let ready = if done { chunk } else { self.plan.stride_frames };
+        // The lead is not part of the song.
+        let lead = (self.plan.lead_frames as u64).saturating_sub(self.offset);
+        let skip = usize::try_from(lead).unwrap_or(usize::MAX);
+        for (i, weight) in self.weights.drain(..ready).enumerate() {
+            for (sums, out) in self.sums.iter_mut().zip(out.iter_mut()) {
+                let frame = sums.pop_front().unwrap_or_default();
+                if i >= skip {
+                    out.push_back(frame.map(|x| x / weight));
+                }
+            }
+        }
+        self.offset = next;
+        self.forget();
+    }
+
+    /// Drops the frames that no later segment can reach back to.
+    fn forget(&mut self) {
+        let reach = (self.plan.segment_frames / 2 + 1) as u64;
+        let keep_from = self.offset.saturating_sub(reach);
+        while self.input_start < keep_from && self.input.pop_front().is_some() {
+            self.input_start += 1;
+        }
+    }
+}

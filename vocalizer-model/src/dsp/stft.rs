@@ -1,0 +1,192 @@
+//! The short-time Fourier transform as the reference takes it, and its inverse.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use realfft::num_complex::Complex;
+use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+
+/// A transform of `nfft` points, Hann window, hop of a quarter, scaled to keep energy; the Nyquist bin is left out and
+/// signals are reflected at their ends, so that frame `i` is centred on the middle of hop `i`.
+pub(crate) struct Stft {
+    nfft: usize,
+    window: Vec<f32>,
+    forward: Arc<dyn RealToComplex<f32>>,
+    inverse: Arc<dyn ComplexToReal<f32>>,
+}
+
+impl Stft {
+    /// # Panics
+    ///
+    /// Where `nfft` is not a multiple of 8.
+    pub(crate) fn new(nfft: usize) -> Self {
+        assert!(nfft.is_multiple_of(8) && nfft > 0, "an STFT of {nfft} points");
+        let mut planner = RealFftPlanner::<f32>::new();
+        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a window, stored as f32")]
+        let window = (0..nfft)
+            .map(|i| (0.5 - 0.5 * (std::f64::consts::TAU * i as f64 / nfft as f64).cos()) as f32)
+            .collect();
+        Self { nfft, window, forward: planner.plan_fft_forward(nfft), inverse: planner.plan_fft_inverse(nfft) }
+    }
+
+    fn hop(&self) -> usize {
+        self.nfft / 4
+    }
+
+    /// Samples before the first hop that the first frame reaches back to.
+    fn lead(&self) -> usize {
+        self.hop() / 2 * 3
+    }
+
+    /// Bins of one frame.
+    pub(crate) fn bins(&self) -> usize {
+        self.nfft / 2
+    }
+
+    /// Frames of a signal of `samples`.
+    pub(crate) fn frames(&self, samples: usize) -> usize {
+        samples.div_ceil(self.hop())
+    }
+
+    /// Transforms one signal into its real and its imaginary plane.
+    ///
+    /// # Shapes
+    ///
+    /// - `signal`: `[samples]`, more than 3/2 of `nfft`
+    /// - `out`: `[2, bins, frames]`
+    pub(crate) fn analyse(&self, signal: &[f32], out: &mut [f32]) {
+        let (bins, frames, hop, lead) = (self.bins(), self.frames(signal.len()), self.hop(), self.lead());
+        debug_assert_eq!(out.len(), 2 * bins * frames);
+        debug_assert!(signal.len() > 2 * lead);
+        let scale = self.scale();
+        let mut input = self.forward.make_input_vec();
+        let mut spectrum = self.forward.make_output_vec();
+        let mut scratch = self.forward.make_scratch_vec();
+        let (re, im) = out.split_at_mut(bins * frames);
+        for frame in 0..frames {
+            for (i, (x, w)) in input.iter_mut().zip(&self.window).enumerate() {
+                *x = reflected(signal, frame * hop + i, lead) * w;
+            }
+            self.forward
+                .process_with_scratch(&mut input, &mut spectrum, &mut scratch)
+                .expect("buffers made by the plan itself");
+            for (bin, value) in spectrum.iter().take(bins).enumerate() {
+                re[bin * frames + frame] = value.re * scale;
+                im[bin * frames + frame] = value.im * scale;
+            }
+        }
+    }
+
+    /// The signal of a real and an imaginary plane, with `of` applied to each value on the way in.
+    ///
+    /// # Shapes
+    ///
+    /// - `planes`: `[2, bins, frames]`
+    /// - `out`: `[samples]`, added to
+    pub(crate) fn synthesise(&self, planes: &[f32], of: impl Fn(f32) -> f32, out: &mut [f32]) {
+        let (bins, frames, hop, lead) = (self.bins(), self.frames(out.len()), self.hop(), self.lead());
+        debug_assert_eq!(planes.len(), 2 * bins * frames);
+        // Four Hann windows a hop apart: their squares sum to 3/2 everywhere but at the outer frames, of which the
+        // reference has two more on each side, all zero.
+        let scale = self.scale() * (2.0 / 3.0);
+        let mut spectrum = self.inverse.make_input_vec();
+        let mut output = self.inverse.make_output_vec();
+        let mut scratch = self.inverse.make_scratch_vec();
+        let (re, im) = planes.split_at(bins * frames);
+        for frame in 0..frames {
+            for (bin, value) in spectrum.iter_mut().take(bins).enumerate() {
+                *value = Complex::new(of(re[bin * frames + frame]), of(im[bin * frames + frame]));
+            }
+            spectrum[0].im = 0.0;
+            spectrum[bins] = Complex::new(0.0, 0.0);
+            self.inverse
+                .process_with_scratch(&mut spectrum, &mut output, &mut scratch)
+                .expect("buffers made by the plan itself, ends real");
+            let skip = lead.saturating_sub(frame * hop);
+            let start = (frame * hop).saturating_sub(lead);
+            let windowed = output.iter().zip(&self.window).skip(skip);
+            for (y, (x, w)) in out.iter_mut().skip(start).zip(windowed) {
+                *y += x * w * scale;
+            }
+        }
+    }
+
+    /// `1 / sqrt(nfft)`: the transform and its inverse share the scaling evenly.
+    fn scale(&self) -> f32 {
+        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a scale, wanted as f32")]
+        let scale = (1.0 / (self.nfft as f64).sqrt()) as f32;
+        scale
+    }
+
+    /// [`Self::analyse`] of several signals at once.
+    ///
+    /// # Shapes
+    ///
+    /// - `signals`: `[channels][samples]`
+    /// - output: `[channels, 2, bins, frames]`
+    pub(crate) fn analyse_all(&self, signals: &[Vec<f32>]) -> Vec<f32> {
+        let frames = signals.first().map_or(0, |s| self.frames(s.len()));
+        let plane = 2 * self.bins() * frames;
+        let mut out = vec![0.0; signals.len() * plane];
+        if plane > 0 {
+            out.par_chunks_mut(plane).zip(signals).for_each(|(out, signal)| self.analyse(signal, out));
+        }
+        out
+    }
+}
+
+/// The sample `at` positions into the signal with `lead` reflected samples before it, and as many as wanted behind.
+fn reflected(signal: &[f32], at: usize, lead: usize) -> f32 {
+    let index = if at < lead { lead - at } else { at - lead };
+    let index = if index < signal.len() { index } else { 2 * (signal.len() - 1) - index };
+    signal[index]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(samples: usize) -> Vec<f32> {
+        let mut state = 0x9e37_79b9_u32;
+        (0..samples)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                f32::from(i16::from_ne_bytes([(state >> 16) as u8, (state >> 24) as u8])) / 32_768.0
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_inverse_gives_the_signal_back_but_for_the_nyquist_bin() {
+        for samples in [44_100, 343_980, 20_001] {
+            // A signal without its highest frequencies, which the missing bin cannot hold.
+            let x = noise(samples + 8);
+            let smooth: Vec<f32> = x.windows(9).map(|w| w.iter().sum::<f32>() / 9.0).collect();
+            let stft = Stft::new(4096);
+            let planes = stft.analyse_all(std::slice::from_ref(&smooth));
+            let mut back = vec![0.0; smooth.len()];
+            stft.synthesise(&planes, |v| v, &mut back);
+            // The outer hops miss frames that the reference leaves out as well.
+            let inner = 2048..samples - 4096;
+            let error: f64 = inner.clone().map(|i| f64::from(back[i] - smooth[i]).powi(2)).sum();
+            let signal: f64 = inner.map(|i| f64::from(smooth[i]).powi(2)).sum();
+            assert!(10.0 * (signal / error).log10() > 60.0, "{samples} samples: {} dB", 10.0 * (signal / error).log10());
+        }
+    }
+
+    #[test]
+    fn a_sine_stands_in_its_bin() {
+        let stft = Stft::new(4096);
+        let signal: Vec<f32> =
+            (0..44_100).map(|i| (std::f64::consts::TAU * 100.0 * f64::from(i) / 4096.0).sin() as f32).collect();
+        let frames = stft.frames(signal.len());
+        let planes = stft.analyse_all(&[signal]);
+        let magnitude = |bin: usize| {
+            let (re, im) = (planes[bin * frames + 20], planes[(stft.bins() + bin) * frames + 20]);
+            re.hypot(im)
+        };
+        // Half the window's sum over the square root of the size: 4096 / 2 / 2 / 64.
+        assert!((magnitude(100) - 16.0).abs() < 1e-3, "{}", magnitude(100));
+        assert!(magnitude(110) < 1e-3);
+    }
+}

@@ -1,0 +1,74 @@
+//! What can go wrong between a file and its stems.
+
+use std::path::{Path, PathBuf};
+
+use crate::audio::{DecodeError, EncodeError, ResampleError};
+use crate::weights::WeightsError;
+
+/// Why a song was not split.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The input cannot be read as audio.
+    #[error("{}: {source}", path.display())]
+    Decode {
+        /// The input.
+        path: PathBuf,
+        /// What was wrong with it.
+        #[source]
+        source: DecodeError,
+    },
+    /// A stem cannot be written.
+    #[error("{}: {source}", path.display())]
+    Encode {
+        /// The stem's file.
+        path: PathBuf,
+        /// What was wrong.
+        #[source]
+        source: EncodeError,
+    },
+    /// A folder or temporary file cannot be made or used.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The sampling rate cannot be changed as asked.
+    #[error(transparent)]
+    Resample(#[from] ResampleError),
+    /// The weights cannot be found, fetched or used.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// Weights in a file of the user's own.
+    #[error("{}: {source}", path.display())]
+    WeightsFile {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong with it.
+        #[source]
+        source: WeightsError,
+    },
+    /// Options that contradict the model or each other.
+    #[error("{0}")]
+    Options(String),
+    /// The caller cancelled.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl Error {
+    pub(crate) fn decode(path: &Path) -> impl FnOnce(DecodeError) -> Self + '_ {
+        move |source| Self::Decode { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn encode(path: &Path) -> impl FnOnce(EncodeError) -> Self + '_ {
+        move |source| Self::Encode { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
+}

@@ -1,0 +1,226 @@
+//! What a weights file says about the network it holds.
+
+use serde_json::{Map, Value};
+use vocalizer_core::part::Stem;
+
+use crate::weights::WeightsError;
+
+/// The shape of one HTDemucs, read from the `kwargs` its weights file carries.
+///
+/// Only what the published models vary is a field; an option that changes the network's arithmetic in a way that no
+/// published model uses is refused by name when it is read, never ignored.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct HtdemucsConfig {
+    /// The stems, in the order of the network's output.
+    pub(crate) sources: Vec<Stem>,
+    /// Channels of the mixture and of each stem.
+    pub(crate) audio_channels: usize,
+    /// Channels after the first encoder layer.
+    pub(crate) channels: usize,
+    /// Factor of channels from layer to layer.
+    pub(crate) growth: usize,
+    /// STFT size; the hop is a quarter of it.
+    pub(crate) nfft: usize,
+    /// Layers of each encoder and decoder.
+    pub(crate) depth: usize,
+    /// Weight of the frequency embedding after the first layer; 0 where there is none.
+    pub(crate) freq_emb: f64,
+    /// Scale kept out of the stored frequency embedding.
+    pub(crate) emb_scale: f64,
+    /// Kernel of the encoder's and decoder's strided convolutions.
+    pub(crate) kernel_size: usize,
+    /// Stride of the same.
+    pub(crate) stride: usize,
+    /// Context of the decoder's rewrite convolutions, on each side.
+    pub(crate) context: usize,
+    /// Bit 1: residual branches in the encoder; bit 2: in the decoder.
+    pub(crate) dconv_mode: usize,
+    /// Layers of a residual branch.
+    pub(crate) dconv_depth: usize,
+    /// Channel compression inside a residual branch.
+    pub(crate) dconv_comp: usize,
+    /// Channels of the transformer where samplers stand around it; 0 where none do.
+    pub(crate) bottom_channels: usize,
+    /// Layers of the transformer in each branch.
+    pub(crate) t_layers: usize,
+    /// Hidden channels of its feed-forward parts, as a factor.
+    pub(crate) t_hidden_scale: f64,
+    /// Attention heads.
+    pub(crate) t_heads: usize,
+    /// Period of the sinusoidal position embedding.
+    pub(crate) t_max_period: f64,
+    /// Sampling rate in Hz.
+    pub(crate) rate_hz: u32,
+    /// Frames of one segment, at `rate_hz`.
+    pub(crate) segment_frames: usize,
+}
+
+impl HtdemucsConfig {
+    /// Reads the configuration from the keyword arguments of the class that was trained.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError::Malformed`] where a value has the wrong type or leaves its range,
+    /// [`WeightsError::Unsupported`] where an option asks for arithmetic this network does not do.
+    pub(crate) fn from_kwargs(kwargs: &Map<String, Value>) -> Result<Self, WeightsError> {
+        let read = Kwargs(kwargs);
+        for (key, only) in [
+            ("cac", Value::from(true)),
+            ("rewrite", Value::from(true)),
+            ("wiener_iters", Value::from(0)),
+            ("context_enc", Value::from(0)),
+            ("t_emb", Value::from("sin")),
+            ("t_norm_in", Value::from(true)),
+            ("t_norm_in_group", Value::from(false)),
+            ("t_group_norm", Value::from(false)),
+            ("t_norm_first", Value::from(true)),
+            ("t_norm_out", Value::from(true)),
+            ("t_layer_scale", Value::from(true)),
+            ("t_gelu", Value::from(true)),
+            ("t_sparse_self_attn", Value::from(false)),
+            ("t_sparse_cross_attn", Value::from(false)),
+            ("t_cross_first", Value::from(false)),
+            ("use_train_segment", Value::from(true)),
+        ] {
+            if let Some(given) = kwargs.get(key)
+                && !same(given, &only)
+            {
+                return Err(WeightsError::Unsupported(format!("{key} = {given} (only {only} is)")));
+            }
+        }
+        if kwargs.get("multi_freqs").is_some_and(|v| v.as_array().is_some_and(|a| !a.is_empty())) {
+            return Err(WeightsError::Unsupported("split frequency bands (multi_freqs)".into()));
+        }
+        if (read.float("t_weight_pos_embed", 1.0)? - 1.0).abs() > f64::EPSILON {
+            return Err(WeightsError::Unsupported("t_weight_pos_embed other than 1".into()));
+        }
+        let sources = read.sources()?;
+        let rate_hz = u32::try_from(read.count("samplerate", 44_100)?)
+            .map_err(|_| WeightsError::Malformed("samplerate is out of range".into()))?;
+        let config = Self {
+            sources,
+            audio_channels: read.count("audio_channels", 2)?,
+            channels: read.count("channels", 48)?,
+            growth: read.count("growth", 2)?,
+            nfft: read.count("nfft", 4096)?,
+            depth: read.count("depth", 4)?,
+            freq_emb: read.float("freq_emb", 0.2)?,
+            emb_scale: read.float("emb_scale", 10.0)?,
+            kernel_size: read.count("kernel_size", 8)?,
+            stride: read.count("stride", 4)?,
+            context: read.count("context", 1)?,
+            dconv_mode: read.count("dconv_mode", 1)?,
+            dconv_depth: read.count("dconv_depth", 2)?,
+            dconv_comp: read.count("dconv_comp", 8)?,
+            bottom_channels: read.count("bottom_channels", 0)?,
+            t_layers: read.count("t_layers", 5)?,
+            t_hidden_scale: read.float("t_hidden_scale", 4.0)?,
+            t_heads: read.count("t_heads", 8)?,
+            t_max_period: read.float("t_max_period", 10_000.0)?,
+            rate_hz,
+            segment_frames: read.segment_frames(f64::from(rate_hz))?,
+        };
+        config.check(read.count("norm_starts", 4)?)?;
+        Ok(config)
+    }
+
+    fn check(&self, norm_starts: usize) -> Result<(), WeightsError> {
+        let bad = |what: &str| Err(WeightsError::Unsupported(what.into()));
+        if self.audio_channels != 2 || self.rate_hz != 44_100 {
+            return bad("anything but stereo at 44.1 kHz");
+        }
+        if self.depth == 0 || self.depth > 6 || norm_starts < self.depth {
+            return bad("normalised encoder layers, or more than six of them");
+        }
+        if self.kernel_size != 8 || self.stride != 4 || self.context > 4 {
+            return bad("kernels other than 8 with stride 4");
+        }
+        if !self.nfft.is_power_of_two() || self.nfft < 1024 || self.nfft > 1 << 16 {
+            return bad("an STFT size that is no power of two between 1,024 and 65,536");
+        }
+        if (self.nfft / 2) >> (2 * (self.depth - 1)) <= self.kernel_size {
+            return bad("encoder layers that merge the two branches");
+        }
+        let dim = self.transformer_channels();
+        if self.channels == 0 || self.growth == 0 || self.dconv_comp == 0 || self.channels < self.dconv_comp {
+            return bad("layers without channels");
+        }
+        if dim > 1 << 14 || self.t_heads == 0 || !dim.is_multiple_of(self.t_heads) || !dim.is_multiple_of(4) {
+            return bad("a transformer whose channels do not divide among its heads");
+        }
+        if self.t_layers == 0 || self.t_layers > 64 || !(0.25..=16.0).contains(&self.t_hidden_scale) {
+            return bad("a network without its transformer");
+        }
+        if self.segment_frames <= 3 * self.nfft || self.segment_frames > 60 * 44_100 {
+            return bad("segments shorter than three STFT windows or longer than a minute");
+        }
+        Ok(())
+    }
+
+    /// Channels of encoder layer `index`, after it.
+    pub(crate) fn channels_at(&self, index: usize) -> usize {
+        self.channels.saturating_mul(self.growth.saturating_pow(u32::try_from(index).unwrap_or(u32::MAX)))
+    }
+
+    /// Channels inside the transformer.
+    pub(crate) fn transformer_channels(&self) -> usize {
+        if self.bottom_channels > 0 { self.bottom_channels } else { self.channels_at(self.depth - 1) }
+    }
+}
+
+/// JSON equality that takes 0 for false and 1 for true, as Python does.
+fn same(a: &Value, b: &Value) -> bool {
+    let number = |v: &Value| v.as_f64().or_else(|| v.as_bool().map(|b| f64::from(u8::from(b))));
+    match (number(a), number(b)) {
+        (Some(a), Some(b)) => (a - b).abs() < f64::EPSILON,
+        _ => a == b,
+    }
+}
+
+struct Kwargs<'a>(&'a Map<String, Value>);
+
+impl Kwargs<'_> {
+    fn malformed(key: &str, value: &Value) -> WeightsError {
+        WeightsError::Malformed(format!("{key} = {value} is not a value it can have"))
+    }
+
+    fn count(&self, key: &str, default: usize) -> Result<usize, WeightsError> {
+        let Some(value) = self.0.get(key).filter(|v| !v.is_null()) else { return Ok(default) };
+        value
+            .as_u64()
+            .and_then(|n| usize::try_from(n).ok())
+            .filter(|&n| n <= 1 << 20)
+            .ok_or_else(|| Self::malformed(key, value))
+    }
+
+    fn float(&self, key: &str, default: f64) -> Result<f64, WeightsError> {
+        let Some(value) = self.0.get(key).filter(|v| !v.is_null()) else { return Ok(default) };
+        value.as_f64().filter(|n| n.is_finite()).ok_or_else(|| Self::malformed(key, value))
+    }
+
+    fn sources(&self) -> Result<Vec<Stem>, WeightsError> {
+        let value = self.0.get("sources").cloned().unwrap_or(Value::Null);
+        let names = value.as_array().filter(|a| !a.is_empty()).ok_or_else(|| Self::malformed("sources", &value))?;
+        names
+            .iter()
+            .map(|name| {
+                name.as_str().and_then(|n| n.parse().ok()).ok_or_else(|| Self::malformed("sources", &value))
+            })
+            .collect()
+    }
+
+    /// Seconds, either a number or a fraction as the reference serialises it.
+    fn segment_frames(&self, rate_hz: f64) -> Result<usize, WeightsError> {
+        let value = self.0.get("segment").cloned().unwrap_or(Value::from(10));
+        let part = |name: &str| value.get(name).and_then(Value::as_f64);
+        let frames = match (part("numerator"), part("denominator")) {
+            (Some(n), Some(d)) if d > 0.0 => n * rate_hz / d,
+            _ => value.as_f64().map(|s| s * rate_hz).ok_or_else(|| Self::malformed("segment", &value))?,
+        };
+        if !(1.0..1e9).contains(&frames) {
+            return Err(Self::malformed("segment", &value));
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to lie in 1..1e9")]
+        Ok(frames as usize)
+    }
+}

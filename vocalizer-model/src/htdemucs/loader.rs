@@ -1,0 +1,49 @@
+//! Parameters by key, shapes checked on the way in.
+
+use burn::module::Param;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::weights::{WeightsError, WeightsFile};
+
+/// A place in the tree of keys, from which a module takes its own parameters.
+#[derive(Clone)]
+pub(super) struct Loader<'a> {
+    file: &'a WeightsFile,
+    device: &'a Device,
+    prefix: String,
+}
+
+impl<'a> Loader<'a> {
+    pub(super) fn new(file: &'a WeightsFile, device: &'a Device) -> Self {
+        Self { file, device, prefix: String::new() }
+    }
+
+    pub(super) fn device(&self) -> &'a Device {
+        self.device
+    }
+
+    /// The child module `name`.
+    pub(super) fn at(&self, name: impl std::fmt::Display) -> Self {
+        let prefix = if self.prefix.is_empty() { name.to_string() } else { format!("{}.{name}", self.prefix) };
+        Self { prefix, ..*self }
+    }
+
+    /// The parameter `name`, which must have exactly this shape.
+    pub(super) fn tensor<const D: usize>(&self, name: &str, shape: [usize; D]) -> Result<Tensor<D>, WeightsError> {
+        let key = self.at(name).prefix;
+        let found = self.file.shape(&key).ok_or_else(|| WeightsError::MissingKey(key.clone()))?;
+        if found != shape.as_slice() {
+            return Err(WeightsError::WrongShape { key, expected: shape.to_vec(), found: found.to_vec() });
+        }
+        Ok(Tensor::from_data(TensorData::new(self.file.f32s(&key)?, shape), self.device))
+    }
+
+    /// The same as a module's parameter.
+    pub(super) fn param<const D: usize>(
+        &self,
+        name: &str,
+        shape: [usize; D],
+    ) -> Result<Param<Tensor<D>>, WeightsError> {
+        Ok(Param::from_tensor(self.tensor(name, shape)?))
+    }
+}

@@ -1,0 +1,204 @@
+//! A song's frames in, its stems' frames out, as a stream.
+
+use std::collections::VecDeque;
+
+use vocalizer_core::part::Stem;
+
+use crate::audio::Frame;
+use crate::dsp::chunk::{OverlapAdd, Plan};
+use crate::htdemucs::Probe;
+use crate::{Error, Model};
+
+/// How a song is cut and how often it is separated.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct SeparationOptions {
+    /// Share of a segment that the next one covers again, from 0 to below 1.
+    pub overlap: f64,
+    /// Segment length in seconds; the model's own where there is none, which is also the longest.
+    pub segment_s: Option<f64>,
+    /// Passes over the song, each shifted by up to half a second, to be averaged; 0 for one pass without a shift.
+    pub shifts: u32,
+    /// Where the shifts' randomness starts: the same seed gives the same stems.
+    pub seed: u64,
+}
+
+impl Default for SeparationOptions {
+    fn default() -> Self {
+        Self { overlap: 0.25, segment_s: None, shifts: 0, seed: 0 }
+    }
+}
+
+/// What is known of the whole song before the first segment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SongStatistics {
+    /// Frames at the model's rate.
+    pub frames: u64,
+    /// Mean of the mono mix.
+    pub mean: f32,
+    /// Unbiased standard deviation of the mono mix.
+    pub std: f32,
+}
+
+/// One song being separated.
+pub struct Separation<'a> {
+    model: &'a Model,
+    wanted: Vec<usize>,
+    passes: Vec<Pass>,
+    statistics: SongStatistics,
+    done_frames: u64,
+}
+
+/// One member's one pass over the song.
+struct Pass {
+    member: usize,
+    overlap_add: OverlapAdd,
+    plan: Plan,
+    /// `[sources]` frames that are final.
+    ready: Vec<VecDeque<Frame>>,
+}
+
+impl<'a> Separation<'a> {
+    /// Prepares the passes that the wanted stems need: members of a bag that count for none of them do not run.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Options`] where an option leaves its range or the model lacks a stem.
+    pub fn new(
+        model: &'a Model,
+        wanted: &[Stem],
+        statistics: SongStatistics,
+        options: &SeparationOptions,
+    ) -> Result<Self, Error> {
+        let wanted = wanted
+            .iter()
+            .map(|stem| {
+                model.sources().iter().position(|s| s == stem).ok_or_else(|| {
+                    let has: Vec<_> = model.sources().iter().map(ToString::to_string).collect();
+                    Error::Options(format!("this model has no stem '{stem}'; it has {}", has.join(", ")))
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let segment_frames = segment_frames(model, options)?;
+        let stride_frames = stride_frames(segment_frames, options.overlap)?;
+        let mut random = SplitMix(options.seed);
+        let mut passes = Vec::new();
+        for (member, network) in model.members.iter().enumerate() {
+            for _ in 0..options.shifts.max(1) {
+                // Every member's shifts are drawn, so that a subset of stems gets the same ones as all of them.
+                let lead_frames = if options.shifts == 0 { 0 } else { random.up_to(model.rate_hz() / 2) };
+                if wanted.iter().any(|&k| network.mix.get(k).is_some_and(|w| *w != 0.0)) {
+                    let plan = Plan { song_frames: statistics.frames, segment_frames, stride_frames, lead_frames };
+                    let stems = model.sources().len();
+                    let overlap_add = OverlapAdd::new(plan, stems);
+                    passes.push(Pass { member, overlap_add, plan, ready: vec![VecDeque::new(); stems] });
+                }
+            }
+        }
+        Ok(Self { model, wanted, passes, statistics, done_frames: 0 })
+    }
+
+    /// Takes the next frames of the song, at the model's rate.
+    pub fn push(&mut self, frames: &[Frame]) {
+        let SongStatistics { mean, std, .. } = self.statistics;
+        let normal: Vec<Frame> = frames.iter().map(|f| f.map(|x| (x - mean) / (std + QUIET))).collect();
+        for pass in &mut self.passes {
+            pass.overlap_add.push(&normal);
+        }
+    }
+
+    /// Separates one segment of one pass, if the frames for one have come; says whether it did.
+    pub fn step(&mut self) -> bool {
+        for pass in &mut self.passes {
+            if let Some(segment) = pass.overlap_add.next_segment() {
+                let separated = self.model.members[pass.member].forward(segment, &mut Probe::default());
+                pass.overlap_add.add(&separated, &mut pass.ready);
+                self.done_frames += pass.plan.stride_frames as u64;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// How much of all passes together is done, from 0 to 1.
+    #[expect(clippy::cast_precision_loss, reason = "a share")]
+    pub fn done(&self) -> f64 {
+        let all: u64 = self.passes.iter().map(|p| p.plan.segments() * p.plan.stride_frames as u64).sum();
+        if all == 0 { 1.0 } else { self.done_frames as f64 / all as f64 }
+    }
+
+    /// Whether the whole song was separated.
+    pub fn is_done(&self) -> bool {
+        self.passes.iter().all(|p| p.overlap_add.is_done())
+    }
+
+    /// Moves what every pass has finished to `out`, one list of frames for each wanted stem.
+    ///
+    /// # Panics
+    ///
+    /// Where `out` has not as many lists as stems are wanted.
+    pub fn drain(&mut self, out: &mut [Vec<Frame>]) {
+        assert_eq!(out.len(), self.wanted.len(), "one list for each wanted stem");
+        let SongStatistics { mean, std, .. } = self.statistics;
+        let frames = self.passes.iter().flat_map(|p| p.ready.first()).map(VecDeque::len).min().unwrap_or_default();
+        for (&source, out) in self.wanted.iter().zip(out) {
+            let mut sums = vec![[0.0_f32; 2]; frames];
+            let mut total = 0.0;
+            for pass in &self.passes {
+                let weight = self.model.members[pass.member].mix[source];
+                total += weight;
+                for (sum, frame) in sums.iter_mut().zip(&pass.ready[source]) {
+                    sum[0] += weight * frame[0];
+                    sum[1] += weight * frame[1];
+                }
+            }
+            out.extend(sums.into_iter().map(|f| f.map(|x| x / total * (std + QUIET) + mean)));
+        }
+        for queue in self.passes.iter_mut().flat_map(|p| &mut p.ready) {
+            queue.drain(..frames);
+        }
+    }
+}
+
+/// Keeps a silent song's normalisation finite, as the reference does.
+const QUIET: f32 = 1e-8;
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "checked range")]
+fn segment_frames(model: &Model, options: &SeparationOptions) -> Result<usize, Error> {
+    let longest = model.segment_frames();
+    let Some(segment_s) = options.segment_s else { return Ok(longest) };
+    let rate = f64::from(model.rate_hz());
+    let longest_s = longest as f64 / rate;
+    // NaN is no range's member.
+    if !(0.1..=longest_s).contains(&segment_s) {
+        return Err(Error::Options(format!(
+            "a segment of {segment_s} s cannot be: this model takes 0.1 to {longest_s:.1} s"
+        )));
+    }
+    Ok((segment_s * rate) as usize)
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "checked range")]
+fn stride_frames(segment_frames: usize, overlap: f64) -> Result<usize, Error> {
+    if !(0.0..=0.99).contains(&overlap) {
+        return Err(Error::Options(format!("an overlap of {overlap} cannot be: give 0 to 0.99")));
+    }
+    Ok((((1.0 - overlap) * segment_frames as f64) as usize).max(1))
+}
+
+/// A small generator for the shifts, the same on every machine.
+struct SplitMix(u64);
+
+impl SplitMix {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// From 0 to `most`, evenly enough for a shift.
+    fn up_to(&mut self, most: u32) -> usize {
+        usize::try_from(self.next() % (u64::from(most) + 1)).unwrap_or_default()
+    }
+}
