@@ -3,9 +3,9 @@
 //! The rules are pure functions over what the repository says; whoever calls them makes sure that what it said still
 //! holds (see [`SongRepository::remove`](crate::ports::SongRepository::remove)).
 
-use crate::song::{Status, StatusKind, Transition};
+use crate::song::{FailureReason, Status, StatusKind, Transition};
 
-/// What becomes of a new upload whose bytes are safely stored.
+/// What becomes of a song that now waits to be split: a new upload whose bytes are safely stored, or a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum UploadPlan {
     /// Nobody is working on these bytes: put a job on the queue and leave the song `UPLOADED`.
@@ -16,10 +16,11 @@ pub enum UploadPlan {
     ReuseStems,
 }
 
-/// Decides what becomes of a new upload, given the status of every *other* song with the same hash.
+/// Decides what becomes of a new upload or a retry, given the status of every *other* song with the same hash.
 ///
 /// A song that is still `UPLOADING` counts for nothing: its upload may never finish, and a second job for the same hash
 /// costs time where a missing one would leave a song stuck. Neither does a `FAILED` one: uploading again is asking again.
+#[must_use]
 pub fn on_upload<'a>(others: impl IntoIterator<Item = &'a Status>) -> UploadPlan {
     others.into_iter().fold(UploadPlan::Enqueue, |plan, other| match (other.kind(), plan) {
         (StatusKind::Split, _) | (_, UploadPlan::ReuseStems) => UploadPlan::ReuseStems,
@@ -57,5 +58,19 @@ pub const fn on_result(status: &Status) -> &'static [Transition] {
         Status::Uploaded => FROM_UPLOADED,
         Status::Splitting => FROM_SPLITTING,
         Status::Failed { .. } => FROM_FAILED,
+    }
+}
+
+/// The transitions that take a song to `FAILED` once the bytes of its hash are known to be impossible to split; apply them
+/// in order.
+///
+/// This reaches the songs that were waiting for another one's job ([`UploadPlan::AwaitOther`]) as well: no other job will
+/// come for them, so leaving them `UPLOADED` would leave them waiting for ever. A song that is `SPLIT` keeps its stems.
+#[must_use]
+pub fn on_failure(status: &Status, reason: &FailureReason) -> Vec<Transition> {
+    match status {
+        Status::Uploading | Status::Split | Status::Failed { .. } => Vec::new(),
+        Status::Uploaded => vec![Transition::BeginSplitting, Transition::Fail(reason.clone())],
+        Status::Splitting => vec![Transition::Fail(reason.clone())],
     }
 }

@@ -7,8 +7,7 @@
 macro_rules! opaque_id {
     ($(#[$doc:meta])* $name:ident, $error:ident, $what:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-        #[serde(transparent)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(uuid::Uuid);
 
         #[doc = concat!("A text that is not the identifier of a ", $what, ".")]
@@ -55,6 +54,19 @@ macro_rules! opaque_id {
                 let id = uuid::Uuid::try_parse(text).map(Self).map_err(|_| $error)?;
                 // One identifier has one spelling; otherwise two URLs would name one song and caches would disagree.
                 if id.to_string() == text { Ok(id) } else { Err($error) }
+            }
+        }
+
+        // By way of the text and not of `Uuid`, which would read four more spellings than `FromStr` does.
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                <String as serde::Deserialize>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
             }
         }
     };

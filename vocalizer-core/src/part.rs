@@ -1,35 +1,43 @@
-//! The stems a song is split into.
+//! The stems a model can produce, and the parts of a song a client can ask for.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// One of the sources a song is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Longest piece of an unknown name that an error repeats: enough to recognise it, too little to flood a log.
+const EXCERPT_CHARS: usize = 32;
+
+/// One voice of a song, as a separation model produces it.
+///
+/// Every model knows the [four](Stem::FOUR) that Vocalizer serves; a six-stem model also tells guitar and piano apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Stem {
-    /// Drums and percussion.
+    /// Drums and other percussion.
     Drums,
     /// Bass.
     Bass,
-    /// Whatever is none of the others.
+    /// All that no other stem of the model holds.
     Other,
-    /// Voices.
+    /// The voice.
     Vocals,
-    /// Guitar, where the model tells it apart.
+    /// Guitar; only from a six-stem model.
     Guitar,
-    /// Piano, where the model tells it apart.
+    /// Piano; only from a six-stem model.
     Piano,
 }
 
-/// A name that is no stem's.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no stem '{0}': the stems are drums, bass, other, vocals, guitar and piano")]
-pub struct UnknownStem(pub String);
-
 impl Stem {
-    /// Every stem.
+    /// Every stem, in the order in which a six-stem model puts them out.
     pub const ALL: [Self; 6] = [Self::Drums, Self::Bass, Self::Other, Self::Vocals, Self::Guitar, Self::Piano];
 
-    /// The name on the wire and in file names.
+    /// The four stems of the contract, in the order in which the models put them out.
+    pub const FOUR: [Self; 4] = [Self::Drums, Self::Bass, Self::Other, Self::Vocals];
+
+    /// The lower-case name, as it stands in URLs, archives and on the command line.
+    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Drums => "drums",
@@ -44,27 +52,102 @@ impl Stem {
 
 impl fmt::Display for Stem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        // `pad` rather than `write_str`, so that tables can align names.
+        f.pad(self.name())
     }
 }
 
 impl FromStr for Stem {
     type Err = UnknownStem;
 
-    fn from_str(name: &str) -> Result<Self, UnknownStem> {
-        Self::ALL.into_iter().find(|s| s.name() == name).ok_or_else(|| UnknownStem(name.to_owned()))
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|stem| stem.name() == text).ok_or_else(|| UnknownStem { name: excerpt(text) })
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A part of a song that can be downloaded: the song itself or one of its four stems.
+///
+/// Guitar and piano are not among them, so a value of this type always names something the contract serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// The song as it was uploaded.
+    Song,
+    /// The drums.
+    Drums,
+    /// The bass.
+    Bass,
+    /// Everything that is not drums, bass or vocals.
+    Other,
+    /// The voice.
+    Vocals,
+}
 
-    #[test]
-    fn a_name_reads_back_as_its_stem_and_nothing_else_does() {
-        for stem in Stem::ALL {
-            assert_eq!(stem.to_string().parse(), Ok(stem));
+impl Part {
+    /// Every part: the song, then the stems in the order of [`Stem::FOUR`].
+    pub const ALL: [Self; 5] = [Self::Song, Self::Drums, Self::Bass, Self::Other, Self::Vocals];
+
+    /// The stem this part is, or `None` for the song itself.
+    #[must_use]
+    pub const fn stem(self) -> Option<Stem> {
+        match self {
+            Self::Song => None,
+            Self::Drums => Some(Stem::Drums),
+            Self::Bass => Some(Stem::Bass),
+            Self::Other => Some(Stem::Other),
+            Self::Vocals => Some(Stem::Vocals),
         }
-        assert_eq!("Vocals".parse::<Stem>(), Err(UnknownStem("Vocals".into())));
     }
+
+    /// The lower-case name, as it stands in the URL before `.mp3`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self.stem() {
+            Some(stem) => stem.name(),
+            None => "song",
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Part {
+    type Err = UnknownPart;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|part| part.name() == text).ok_or_else(|| UnknownPart { name: excerpt(text) })
+    }
+}
+
+impl TryFrom<Stem> for Part {
+    type Error = UnknownPart;
+
+    /// # Errors
+    ///
+    /// [`UnknownPart`] for a stem that is not among [`Stem::FOUR`].
+    fn try_from(stem: Stem) -> Result<Self, Self::Error> {
+        stem.name().parse()
+    }
+}
+
+/// A name that is no stem's.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("unknown stem {name:?}: expected one of drums, bass, other, vocals, guitar, piano")]
+pub struct UnknownStem {
+    name: String,
+}
+
+/// A name that is no part's.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("unknown part {name:?}: expected one of song, drums, bass, other, vocals")]
+pub struct UnknownPart {
+    name: String,
+}
+
+fn excerpt(text: &str) -> String {
+    text.chars().take(EXCERPT_CHARS).collect()
 }

@@ -33,7 +33,9 @@ pub struct Account {
 /// The name a user logs in with: 1 to 64 letters, digits or `.`, `_`, `-`, `+`, `@`.
 ///
 /// Letters of every script are welcome: names are shown to nobody but their owner, so look-alikes deceive no one.
-/// Addresses fit, because people use them as names. White space around the name is dropped; within it is refused.
+/// A letter is what [`char::is_alphanumeric`] says it is; that leaves out combining accents, which would let one name be
+/// typed in two ways. Addresses fit, because people use them as names. White space around the name is dropped; within it
+/// is refused.
 ///
 /// Two names that differ only in case are the same user's: stores keep names unique by [`Username::key`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -51,9 +53,14 @@ impl Username {
     }
 
     /// The name as stores compare it, so that `Ada` and `ada` cannot be two people.
+    ///
+    /// It can be longer than the name: some letters have a case that takes several characters.
     #[must_use]
     pub fn key(&self) -> String {
-        self.0.to_lowercase()
+        // Once down is not enough: `ß` and `ẞ` meet in `SS`, the two small sigmas only in the capital one. Letter by
+        // letter, because `str::to_lowercase` writes a sigma differently at the end of a word.
+        let folded = self.0.chars().flat_map(char::to_lowercase).flat_map(char::to_uppercase);
+        folded.flat_map(char::to_lowercase).collect()
     }
 }
 

@@ -16,7 +16,7 @@ pub trait AccountRepository: Send + Sync {
     /// # Errors
     ///
     /// [`RepositoryError::Conflict`] when the [key](Username::key) of the name or the identifier is taken: of two who
-    /// register the same name at once, one gets this. A repeat gets it as well.
+    /// register the same name at once, one gets this. A repeat gets it as well. [`RepositoryError::Unavailable`].
     async fn insert(&self, account: &Account) -> Result<(), RepositoryError>;
 
     /// Finds an account by the [key](Username::key) of its name.
@@ -30,7 +30,8 @@ pub trait AccountRepository: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::Conflict`] when the digest is in use, by a repeat for instance, or the user is gone.
+    /// [`RepositoryError::Conflict`] when the digest is in use, by a repeat for instance, or the user is gone;
+    /// [`RepositoryError::Unavailable`].
     async fn open_session(
         &self,
         session: SessionDigest,

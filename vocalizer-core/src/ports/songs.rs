@@ -28,7 +28,8 @@ pub trait SongRepository: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::Conflict`] when another song has this identifier; otherwise as for every method.
+    /// [`RepositoryError::Conflict`] when another song has this identifier; [`RepositoryError::Unavailable`] or
+    /// [`RepositoryError::Corrupt`].
     async fn insert(&self, song: &Song) -> Result<(), RepositoryError>;
 
     /// Finds a song, `None` where there is none. Who may see it is the caller's question.
@@ -60,7 +61,7 @@ pub trait SongRepository: Send + Sync {
     /// # Errors
     ///
     /// [`RepositoryError::Conflict`] when the stored status is another, or the song is gone: a repeat of an update that
-    /// succeeded ends here too.
+    /// succeeded ends here too. [`RepositoryError::Unavailable`] or [`RepositoryError::Corrupt`].
     async fn update_status(&self, song: &Song, expected: StatusKind) -> Result<(), RepositoryError>;
 
     /// Removes a song and says how many others share its bytes.

@@ -123,9 +123,9 @@ impl fmt::Debug for SongHasher {
 #[non_exhaustive]
 pub enum ParseHashError {
     /// The text is shorter or longer than a hash.
-    #[error("a song's hash has 64 characters, found {found_bytes}")]
+    #[error("a song's hash is 64 bytes long as text, this is {found_bytes}")]
     Length {
-        /// How long the text is.
+        /// How long the text is, in bytes.
         found_bytes: usize,
     },
     /// The text has the right length and holds something other than a lower-case hexadecimal digit.

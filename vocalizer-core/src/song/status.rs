@@ -16,6 +16,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use super::title::steers;
+
 /// Where a song is in its life.
 ///
 /// `NOT_FOUND` is missing on purpose: it is an answer about a song that is not there, so no song can be in it. It exists
@@ -203,11 +205,11 @@ impl FailureReason {
     /// What stands in for a reason that was blank.
     pub const UNKNOWN: &'static str = "no reason was given";
 
-    /// Makes one line of `text`: white space and control characters become single spaces, what exceeds
-    /// [`Self::MAX_CHARS`] is cut, and a blank text becomes [`Self::UNKNOWN`].
+    /// Makes one line of `text`: white space, control characters and direction overrides become single spaces, what
+    /// exceeds [`Self::MAX_CHARS`] is cut, and a blank text becomes [`Self::UNKNOWN`].
     #[must_use]
     pub fn new(text: &str) -> Self {
-        let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+        let words = text.split(|c: char| c.is_whitespace() || steers(c)).filter(|word| !word.is_empty());
         let mut line = String::new();
         let mut kept_chars = 0;
         // Word by word, stopping at the limit, so that a hostile worker's endless text is not copied first.

@@ -47,7 +47,7 @@ impl Title {
 
 /// Whether a character changes how the text around it is laid out instead of being shown: control characters, the two
 /// Unicode line breaks, and the direction overrides that can make `gpj.exe` read as `exe.jpg`.
-fn steers(c: char) -> bool {
+pub(super) fn steers(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
