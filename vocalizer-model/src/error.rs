@@ -10,7 +10,7 @@ use crate::weights::WeightsError;
 #[non_exhaustive]
 pub enum Error {
     /// The input cannot be read as audio.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Decode {
         /// The input.
         path: PathBuf,
@@ -19,7 +19,7 @@ pub enum Error {
         source: DecodeError,
     },
     /// A stem cannot be written.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot write {}", path.display())]
     Encode {
         /// The stem's file.
         path: PathBuf,
@@ -28,7 +28,7 @@ pub enum Error {
         source: EncodeError,
     },
     /// A folder or temporary file cannot be made or used.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot use {}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -43,7 +43,7 @@ pub enum Error {
     #[error(transparent)]
     Weights(#[from] WeightsError),
     /// Weights in a file of the user's own.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot use the weights in {}", path.display())]
     WeightsFile {
         /// The file.
         path: PathBuf,

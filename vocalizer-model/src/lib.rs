@@ -3,7 +3,8 @@
 //! The network is HTDemucs with the weights its authors released, run on burn; results are those of the reference
 //! implementation to rounding. Memory does not grow with the song.
 //!
-//! ```no_run
+#![cfg_attr(feature = "separate", doc = "```no_run")]
+#![cfg_attr(not(feature = "separate"), doc = "```ignore")]
 //! use vocalizer_model::{Model, SplitOptions, split_file};
 //!
 //! fn main() -> Result<(), vocalizer_model::Error> {
@@ -18,33 +19,39 @@
 //!
 //! # Features
 //!
+//! - `separate` (default): the network, and splitting files with it; without it this crate reads and writes audio and
+//!   weights files, and does not build burn.
 //! - `mp3` (default): MP3 output through LAME, which is under the LGPL; see the repository's `NOTICE.md`.
 //! - `fetch` (default): fetching weights over HTTPS; without it they are read from the cache or a file.
 
 pub mod audio;
-mod dsp;
-mod error;
-mod htdemucs;
-mod model;
-mod separation;
-mod sink;
-mod split;
 pub mod weights;
 
-pub use error::Error;
-pub use model::Model;
-pub use separation::{Separation, SeparationOptions, SongStatistics};
-pub use split::{Cancel, Clip, Complement, Listener, Report, Silent, SplitOptions, Stage, split_file, split_file_with};
-pub use vocalizer_core::part::Stem;
+#[cfg(feature = "separate")]
+mod dsp;
+#[cfg(feature = "separate")]
+mod error;
+#[cfg(feature = "separate")]
+mod htdemucs;
+#[cfg(feature = "separate")]
+mod model;
+#[cfg(feature = "separate")]
+mod separation;
+#[cfg(feature = "separate")]
+mod sink;
+#[cfg(feature = "separate")]
+mod split;
+#[cfg(feature = "separate")]
+mod threads;
 
-/// Keeps every computation of this process to `threads` threads.
-///
-/// # Errors
-///
-/// [`Error::Options`] where threads were already started; call it first.
-pub fn set_threads(threads: usize) -> Result<(), Error> {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build_global()
-        .map_err(|e| Error::Options(format!("the number of threads cannot be set to {threads}: {e}")))
-}
+#[cfg(feature = "separate")]
+pub use error::Error;
+#[cfg(feature = "separate")]
+pub use model::Model;
+#[cfg(feature = "separate")]
+pub use separation::{Separation, SeparationOptions, SongStatistics};
+#[cfg(feature = "separate")]
+pub use split::{Cancel, Clip, Complement, Listener, Report, Silent, SplitOptions, Stage, split_file, split_file_with};
+#[cfg(feature = "separate")]
+pub use threads::set_threads;
+pub use vocalizer_core::part::Stem;

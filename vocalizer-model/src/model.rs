@@ -41,7 +41,7 @@ impl Model {
             .members
             .iter()
             .zip(spec.weights)
-            .map(|(member, mix)| Member::open(&cache.member_path(member), mix))
+            .map(|(member, mix)| Member::open(&cache.member_path(member), Some(member), mix))
             .collect::<Result<Vec<_>, _>>()?;
         Self::of(members)
     }
@@ -52,7 +52,7 @@ impl Model {
     ///
     /// [`Error::WeightsFile`] where the file cannot be read, lacks a tensor, or holds one of another shape.
     pub fn from_file(path: &Path) -> Result<Self, Error> {
-        Self::of(vec![Member::open(path, &[])?])
+        Self::of(vec![Member::open(path, None, &[])?])
     }
 
     fn of(members: Vec<Member>) -> Result<Self, Error> {
@@ -91,10 +91,13 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    fn open(path: &Path, mix: &[f32]) -> Result<Self, Error> {
+    fn open(path: &Path, published: Option<&weights::MemberSpec>, mix: &[f32]) -> Result<Self, Error> {
         let wrap = |source| Error::WeightsFile { path: path.to_owned(), source };
         let file = WeightsFile::open(path).map_err(wrap)?;
         file.check().map_err(wrap)?;
+        if let Some(published) = published {
+            file.verify(published).map_err(wrap)?;
+        }
         let config = HtdemucsConfig::from_kwargs(file.kwargs()).map_err(wrap)?;
         let device = Device::flex();
         let net = Htdemucs::load(&config, &file, &device).map_err(wrap)?;
@@ -138,7 +141,7 @@ impl Member {
 }
 
 fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().into_vec().expect("the network computes in f32")
+    tensor.into_data().try_into_vec().expect("the network computes in f32")
 }
 
 /// The normalisation of one network input: mean out, unbiased standard deviation to one.

@@ -29,6 +29,15 @@ impl Default for SeparationOptions {
     }
 }
 
+impl SeparationOptions {
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if !(0.0..=0.99).contains(&self.overlap) {
+            return Err(Error::Options(format!("an overlap of {} cannot be: give 0 to 0.99", self.overlap)));
+        }
+        Ok(())
+    }
+}
+
 /// What is known of the whole song before the first segment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SongStatistics {
@@ -80,7 +89,8 @@ impl<'a> Separation<'a> {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let segment_frames = segment_frames(model, options)?;
-        let stride_frames = stride_frames(segment_frames, options.overlap)?;
+        options.check()?;
+        let stride_frames = stride_frames(segment_frames, options.overlap);
         let mut random = SplitMix(options.seed);
         let mut passes = Vec::new();
         for (member, network) in model.members.iter().enumerate() {
@@ -163,7 +173,12 @@ impl<'a> Separation<'a> {
 /// Keeps a silent song's normalisation finite, as the reference does.
 const QUIET: f32 = 1e-8;
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "checked range")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "checked range"
+)]
 fn segment_frames(model: &Model, options: &SeparationOptions) -> Result<usize, Error> {
     let longest = model.segment_frames();
     let Some(segment_s) = options.segment_s else { return Ok(longest) };
@@ -178,12 +193,14 @@ fn segment_frames(model: &Model, options: &SeparationOptions) -> Result<usize, E
     Ok((segment_s * rate) as usize)
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "checked range")]
-fn stride_frames(segment_frames: usize, overlap: f64) -> Result<usize, Error> {
-    if !(0.0..=0.99).contains(&overlap) {
-        return Err(Error::Options(format!("an overlap of {overlap} cannot be: give 0 to 0.99")));
-    }
-    Ok((((1.0 - overlap) * segment_frames as f64) as usize).max(1))
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "checked range"
+)]
+fn stride_frames(segment_frames: usize, overlap: f64) -> usize {
+    (((1.0 - overlap) * segment_frames as f64) as usize).max(1)
 }
 
 /// A small generator for the shifts, the same on every machine.

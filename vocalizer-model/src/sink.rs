@@ -21,7 +21,13 @@ pub(crate) struct StemSink {
 enum Target {
     File(StemWriter),
     /// Rescaling needs the loudest sample before the first is written: the frames wait in an unnamed file.
-    Spool { file: BufWriter<File>, dir: PathBuf, format: AudioFormat, rate_hz: u32, peak: f32 },
+    Spool {
+        file: BufWriter<File>,
+        dir: PathBuf,
+        format: AudioFormat,
+        rate_hz: u32,
+        peak: f32,
+    },
 }
 
 impl StemSink {
@@ -50,10 +56,6 @@ impl StemSink {
             }
         };
         Ok(Self { path, resampler, left: frames, clip, target, resampled: Vec::new() })
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Takes frames at the model's rate.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use vocalizer_core::part::Stem;
 
-use crate::audio::{AudioFormat, AudioLimits, AudioReader, Frame, Resampler};
+use crate::audio::{AudioFormat, AudioLimits, AudioReader, Bitrate, Frame, Resampler};
 use crate::separation::SongStatistics;
 use crate::sink::StemSink;
 use crate::{Error, Model, Separation, SeparationOptions};
@@ -57,10 +57,31 @@ impl Default for SplitOptions {
             separation: SeparationOptions::default(),
             stems: Vec::new(),
             two_stems: None,
-            format: AudioFormat::default(),
+            format: AudioFormat::Wav16,
             clip: None,
             keep_rate: true,
             limits: AudioLimits::default(),
+        }
+    }
+}
+
+impl SplitOptions {
+    /// Whether the options can be met by any model at all; what depends on the model is said when a song is split.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Options`] with what was wrong and what would be right.
+    pub fn check(&self) -> Result<(), Error> {
+        self.separation.check()?;
+        match self.format {
+            AudioFormat::Mp3(Bitrate::Cbr(kbps)) if !MP3_KBPS.contains(&kbps) => Err(Error::Options(format!(
+                "an MP3 of {kbps} kbit/s cannot be: give one of {}",
+                MP3_KBPS.map(|k| k.to_string()).join(", ")
+            ))),
+            AudioFormat::Mp3(Bitrate::Vbr(quality)) if quality > 9 => {
+                Err(Error::Options(format!("a quality of {quality} cannot be: give 0 (best) to 9")))
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -190,8 +211,18 @@ fn remove(files: &[PathBuf]) {
 }
 
 fn output_rate(model: &Model, options: &SplitOptions, song_hz: u32) -> u32 {
-    if options.keep_rate && options.format.takes_rate(song_hz) { song_hz } else { model.rate_hz() }
+    let takes = match options.format {
+        AudioFormat::Mp3(_) => MP3_RATES_HZ.contains(&song_hz),
+        _ => true,
+    };
+    if options.keep_rate && takes { song_hz } else { model.rate_hz() }
 }
+
+/// The bit rates MP3 has at the rates music has, in kbit/s.
+const MP3_KBPS: [u16; 14] = [32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
+
+/// The rates MP3 has; a song at any other rate gets stems at the model's.
+const MP3_RATES_HZ: [u32; 9] = [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
 
 /// `frames` at one rate as frames at another, rounded to the nearest.
 fn scaled(frames: u64, from_hz: u32, to_hz: u32) -> u64 {
@@ -235,14 +266,9 @@ impl Outputs {
         Error::Options(format!("this model has no stem '{stem}'; it has {}", has.join(", ")))
     }
 
-    fn open(
-        &self,
-        dir: &Path,
-        options: &SplitOptions,
-        rates: (u32, u32),
-        frames: u64,
-    ) -> Result<Vec<StemSink>, Error> {
-        let clip = options.clip.unwrap_or(if options.format == AudioFormat::WavF32 { Clip::None } else { Clip::Rescale });
+    fn open(&self, dir: &Path, options: &SplitOptions, rates: (u32, u32), frames: u64) -> Result<Vec<StemSink>, Error> {
+        let clip =
+            options.clip.unwrap_or(if options.format == AudioFormat::WavF32 { Clip::None } else { Clip::Rescale });
         let names = match self.pair {
             Some((index, _)) => {
                 let stem = self.separated[index];

@@ -74,7 +74,8 @@ fn known_elsewhere(head: &[u8; 16]) -> Option<&'static str> {
         [b'w', b'v', b'p', b'k', ..] => "WavPack; convert it to FLAC",
         [b'M', b'T', b'h', b'd', ..] => "MIDI: it holds notes, not sound",
         [b'#', b'!', b'A', b'M', b'R', ..] => "AMR",
-        [_, _, _, _, b'm', b'o', b'o', b'v' | b'f', ..] | [_, _, _, _, b'm' | b'w', b'd' | b'i', b'a' | b'd', b't' | b'e', ..] => {
+        [_, _, _, _, b'm', b'o', b'o', b'v' | b'f', ..]
+        | [_, _, _, _, b'm' | b'w', b'd' | b'i', b'a' | b'd', b't' | b'e', ..] => {
             "QuickTime without a file type; convert it to M4A"
         }
         _ => return None,

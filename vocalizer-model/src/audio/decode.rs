@@ -1,24 +1,19 @@
 //! Decoding, block by block.
 
 use std::fs::File;
-use std::io::{ErrorKind, Seek, SeekFrom};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use symphonia::core::audio::Channels;
-use symphonia::core::codecs::audio::well_known as id;
-use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
+use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error;
-use symphonia::core::formats::{FormatOptions, FormatReader, Track, TrackType};
-use symphonia::core::io::{MediaSourceStream, ReadBytes};
-use symphonia::default::formats::{
-    AdtsReader, AiffReader, FlacReader, IsoMp4Reader, MkvReader, MpaReader, OggReader, WavReader,
-};
+use symphonia::core::formats::{FormatReader, Track, TrackType};
 
 use super::Frame;
 use super::container::{self, Kind};
 use super::downmix::Downmix;
 use super::error::DecodeError;
+use super::formats::{guard, make_decoder, name, open_format, translate, trim};
 use super::limits::AudioLimits;
 use super::source::Source;
 
@@ -77,16 +72,6 @@ enum State {
     Failed,
 }
 
-/// How a track is trimmed and how long it must be.
-#[derive(Debug, Default)]
-struct Trim {
-    skip: u64,
-    total: Option<u64>,
-    stated: Option<u64>,
-    needed: u64,
-    cut: bool,
-}
-
 impl std::fmt::Debug for AudioReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AudioReader").field("info", &self.info).field("given", &self.given).finish_non_exhaustive()
@@ -116,7 +101,7 @@ impl AudioReader {
         }
         let mut source = Source::new(File::open(path).map_err(opened)?, meta.len());
         let (kind, start) = container::identify(&mut source, limits)?;
-        let mut format = guard(|| open_format(&kind, source.into_file(), start))?;
+        let format = guard(|| open_format(&kind, source.into_file(), start))?;
         let track = format.default_track(TrackType::Audio).or_else(|| format.first_track(TrackType::Audio)).cloned();
         let Some(track) = track else { return Err(DecodeError::NoAudioTrack) };
         let Some(params) = track.codec_params.as_ref().and_then(|params| params.audio()) else {
@@ -188,7 +173,10 @@ impl AudioReader {
     fn first_block(&mut self, kind: &Kind, track: &Track) -> Result<(), DecodeError> {
         if !self.decode_block()? {
             self.check_end()?;
-            return Err(DecodeError::Empty("the audio has no samples"));
+            return Err(match trim(kind, track, self.info.rate_hz).stated {
+                Some(_) => DecodeError::Truncated("the header is there, the samples are not".into()),
+                None => DecodeError::Empty("the audio has no samples"),
+            });
         }
         let trim = trim(kind, track, self.info.rate_hz);
         if let Some(frames) = trim.stated {
@@ -312,112 +300,5 @@ impl AudioReader {
             return Err(DecodeError::Malformed("the samples do not match the file's own checksum".into()));
         }
         Ok(())
-    }
-}
-
-/// Runs a piece of symphonia. It promises not to panic; should it do so all the same, the file is to blame, not the
-/// process to end.
-fn guard<T>(run: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, DecodeError> {
-    catch_unwind(AssertUnwindSafe(run))
-        .unwrap_or_else(|_| Err(DecodeError::Malformed("the decoder gave up on it".into())))
-}
-
-fn translate(error: Error) -> DecodeError {
-    match error {
-        Error::IoError(source) => DecodeError::read(source),
-        Error::Unsupported(what) => DecodeError::Unsupported(what.into()),
-        Error::LimitError(what) => DecodeError::Limit(what.into()),
-        Error::DecodeError(what) => DecodeError::Malformed(what.into()),
-        other => DecodeError::Malformed(other.to_string()),
-    }
-}
-
-/// The demuxers are called directly: the kind is known, and tags, which are of no use here, stay unread.
-fn open_format(kind: &Kind, mut file: File, start: u64) -> Result<Box<dyn FormatReader>, DecodeError> {
-    file.seek(SeekFrom::Start(0)).map_err(DecodeError::read)?;
-    let mut stream = MediaSourceStream::new(Box::new(file), Default::default());
-    stream.seek(SeekFrom::Start(start)).map_err(DecodeError::read)?;
-    let options = FormatOptions::default();
-    let format: Result<Box<dyn FormatReader>, Error> = match kind {
-        Kind::Wav => WavReader::try_new(stream, options).map(|r| Box::new(r) as _),
-        Kind::Aiff => AiffReader::try_new(stream, options).map(|r| Box::new(r) as _),
-        Kind::Flac => FlacReader::try_new(stream, options).map(|r| Box::new(r) as _),
-        Kind::Ogg => OggReader::try_new(stream, options).map(|r| Box::new(r) as _),
-        Kind::Mkv => MkvReader::try_new(stream, options).map(|r| Box::new(r) as _),
-        Kind::Mpeg(_) => MpaReader::try_new(stream, options).map(|r| Box::new(r) as _),
-        Kind::Adts(_) => AdtsReader::try_new(stream, options).map(|r| Box::new(r) as _),
-        Kind::Mp4(_) => {
-            // This one wants to be called after its marker's first four bytes.
-            stream.read_quad_bytes().map_err(DecodeError::read)?;
-            IsoMp4Reader::try_new(stream, options).map(|r| Box::new(r) as _)
-        }
-    };
-    format.map_err(translate)
-}
-
-fn make_decoder(
-    params: &AudioCodecParameters,
-    options: &AudioDecoderOptions,
-) -> Result<Box<dyn AudioDecoder>, DecodeError> {
-    let made = guard(|| Ok(symphonia::default::get_codecs().make_audio_decoder(params, options)))?;
-    made.map_err(|error| match (params.codec, error) {
-        (id::CODEC_ID_OPUS, _) => DecodeError::Unsupported("opus; convert it to FLAC or WAV".into()),
-        (id::CODEC_ID_AAC, Error::Unsupported(_)) => {
-            DecodeError::Unsupported("this kind of AAC; AAC-LC in mono or stereo is decoded, HE-AAC is not".into())
-        }
-        (_, Error::Unsupported(_)) => DecodeError::Unsupported("its codec; convert it to FLAC or WAV".into()),
-        (_, error) => translate(error),
-    })
-}
-
-fn trim(kind: &Kind, track: &Track, rate_hz: u32) -> Trim {
-    let stated = track.num_frames.filter(|&frames| frames > 0);
-    match kind {
-        Kind::Wav | Kind::Aiff | Kind::Flac => Trim { stated, needed: stated.unwrap_or(0), ..Trim::default() },
-        Kind::Ogg => Trim { stated, ..Trim::default() },
-        Kind::Mkv => Trim::default(),
-        Kind::Adts(walk) => Trim { cut: walk.cut, ..Trim::default() },
-        Kind::Mpeg(walk) => {
-            let skip = u64::from(track.delay.unwrap_or(0));
-            // Files glued together, or cut with an editor that kept the first frame, state a length that is not theirs.
-            let believed = walk.stated_frames.filter(|&stated| stated + 2 >= walk.frames);
-            let Some(_) = believed else { return Trim { skip, cut: walk.cut, ..Trim::default() } };
-            let needed = stated.unwrap_or(0).saturating_sub(2 * walk.samples_per_frame);
-            Trim { skip, total: stated, stated, needed, cut: false }
-        }
-        Kind::Mp4(gapless) => {
-            let gapless = gapless.unwrap_or_default();
-            let scale = |ticks: u64| match gapless.timescale {
-                0 => ticks,
-                scale if scale == rate_hz => ticks,
-                scale => u64::try_from(u128::from(ticks) * u128::from(rate_hz) / u128::from(scale)).unwrap_or(u64::MAX),
-            };
-            let skip = scale(gapless.skip);
-            let lying = stated.map(|ticks| scale(ticks).saturating_sub(skip));
-            let total = match (gapless.total.map(scale), lying) {
-                (Some(total), Some(lying)) if total.abs_diff(lying) <= scale(gapless.slack) => Some(lying),
-                (Some(total), Some(lying)) => Some(total.min(lying)),
-                (total, lying) => total.or(lying),
-            };
-            let needed = total.unwrap_or(0).saturating_sub(2_048);
-            Trim { skip, total, stated: total, needed, cut: false }
-        }
-    }
-}
-
-fn name(kind: &Kind, codec: AudioCodecId) -> &'static str {
-    match (kind, codec) {
-        (Kind::Wav, _) => "wav",
-        (Kind::Aiff, _) => "aiff",
-        (Kind::Ogg, id::CODEC_ID_VORBIS) => "ogg vorbis",
-        (_, id::CODEC_ID_VORBIS) => "vorbis",
-        (_, id::CODEC_ID_FLAC) => "flac",
-        (_, id::CODEC_ID_MP3) => "mp3",
-        (_, id::CODEC_ID_MP2) => "mp2",
-        (_, id::CODEC_ID_MP1) => "mp1",
-        (_, id::CODEC_ID_AAC) => "aac",
-        (_, id::CODEC_ID_ALAC) => "alac",
-        (_, id::CODEC_ID_OPUS) => "opus",
-        _ => "pcm",
     }
 }

@@ -94,8 +94,7 @@ fn normalised(positions: Vec<Position>) -> Vec<Frame> {
 
 fn gain(position: Position) -> Frame {
     const LEFT: Position = Position::FRONT_LEFT.union(Position::FRONT_LEFT_CENTER).union(Position::FRONT_LEFT_WIDE);
-    const RIGHT: Position =
-        Position::FRONT_RIGHT.union(Position::FRONT_RIGHT_CENTER).union(Position::FRONT_RIGHT_WIDE);
+    const RIGHT: Position = Position::FRONT_RIGHT.union(Position::FRONT_RIGHT_CENTER).union(Position::FRONT_RIGHT_WIDE);
     const CENTRE: Position = Position::FRONT_CENTER.union(Position::BOTTOM_FRONT_CENTER);
     const LEFT_AROUND: Position = Position::REAR_LEFT
         .union(Position::SIDE_LEFT)

@@ -207,9 +207,7 @@ impl Seek for SharedFile {
 fn quantise(sample: f32, bits: u32) -> i32 {
     let scale = f64::from(1_u32 << bits);
     // Clamped before, so it fits.
-    #[allow(clippy::cast_possible_truncation)]
-    let value = (f64::from(sample) * scale).round().clamp(-scale, scale - 1.0) as i32;
-    value
+    (f64::from(sample) * scale).round().clamp(-scale, scale - 1.0) as i32
 }
 
 #[cfg(feature = "mp3")]
@@ -262,5 +260,24 @@ fn wav_error(error: hound::Error) -> EncodeError {
     match error {
         hound::Error::IoError(source) => EncodeError::write(source),
         other => EncodeError::Internal(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_does_not_grow_beyond_what_its_header_can_count() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        for (format, says) in
+            [(AudioFormat::Wav16, "4 GiB"), (AudioFormat::WavF32, "4 GiB"), (AudioFormat::Flac, "count")]
+        {
+            let mut writer = StemWriter::create(&dir.path().join("stem"), format, 44_100).expect("a writer");
+            writer.frames = writer.max_frames - 1;
+            writer.write(&[[0.0; 2]]).expect("the last frame that fits");
+            let refused = writer.write(&[[0.0; 2]]);
+            assert!(matches!(&refused, Err(EncodeError::Limit(what)) if what.contains(says)), "{refused:?}");
+        }
     }
 }

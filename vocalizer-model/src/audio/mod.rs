@@ -31,6 +31,7 @@ mod decode;
 mod downmix;
 mod encode;
 mod error;
+mod formats;
 #[cfg(feature = "mp3")]
 mod lame;
 mod limits;

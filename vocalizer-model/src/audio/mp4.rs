@@ -175,3 +175,59 @@ impl<'a> Iterator for Boxes<'a> {
         Some((kind, body))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn box_of(kind: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
+        let body = parts.concat();
+        let size = u32::try_from(body.len() + 8).expect("a small box");
+        [size.to_be_bytes().as_slice(), kind, &body].concat()
+    }
+
+    /// A movie in ms with one sound track of 44,100 ticks a second.
+    fn movie(edits: &[(u32, i32)], comment: Option<&str>) -> Vec<u8> {
+        let time = |scale: u32| [[0; 12].as_slice(), &scale.to_be_bytes(), &[0; 8]].concat();
+        let count = u32::try_from(edits.len()).expect("few edits");
+        let mut list = [[0; 4], count.to_be_bytes()].concat();
+        for (length, start) in edits {
+            list.extend([length.to_be_bytes(), start.to_be_bytes(), [0, 1, 0, 0]].concat());
+        }
+        let media =
+            box_of(b"mdia", &[&box_of(b"mdhd", &[&time(44_100)]), &box_of(b"hdlr", &[&[0; 8], b"soun", &[0; 13]])]);
+        let track = box_of(b"trak", &[&box_of(b"edts", &[&box_of(b"elst", &[&list])]), &media]);
+        let mut movie = [box_of(b"mvhd", &[&time(1_000)]), track].concat();
+        if let Some(text) = comment {
+            let name = box_of(b"name", &[&[0; 4], b"iTunSMPB"]);
+            let data = box_of(b"data", &[&[0; 8], text.as_bytes()]);
+            let item = box_of(b"----", &[&box_of(b"mean", &[&[0; 4], b"com.apple.iTunes"]), &name, &data]);
+            let meta = box_of(b"meta", &[&[0; 4], &box_of(b"ilst", &[&item])]);
+            movie.extend(box_of(b"udta", &[&meta]));
+        }
+        movie
+    }
+
+    #[test]
+    fn one_edit_is_delay_and_length() {
+        let found = gapless(&movie(&[(2_000, 1_024)], None)).expect("a sound track");
+        assert_eq!(found, Gapless { skip: 1_024, total: Some(88_200), slack: 45, timescale: 44_100 });
+    }
+
+    #[test]
+    fn empty_edits_and_films_change_nothing() {
+        let plain = Gapless { timescale: 44_100, ..Gapless::default() };
+        assert_eq!(gapless(&movie(&[], None)), Some(plain));
+        assert_eq!(gapless(&movie(&[(10, 0), (20, 500)], None)), Some(plain));
+        assert_eq!(gapless(&movie(&[(10, -1), (1_000, 2_112)], None)).map(|g| g.skip), Some(2_112));
+    }
+
+    #[test]
+    fn the_comment_of_itunes_counts_more() {
+        let text = " 00000000 00000840 000001CA 00000000003F31F6 00000000 00000000";
+        let found = gapless(&movie(&[(2_000, 1_024)], Some(text))).expect("a sound track");
+        assert_eq!((found.skip, found.total), (0x840, Some(0x3f_31f6)));
+        let broken = gapless(&movie(&[(2_000, 1_024)], Some("nothing of the kind"))).expect("a sound track");
+        assert_eq!(broken.skip, 1_024);
+    }
+}

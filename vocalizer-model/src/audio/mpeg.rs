@@ -135,6 +135,9 @@ pub(super) fn walk(source: &mut Source, start: u64, adts: bool) -> Result<Walk, 
         walk.frames += 1;
         at += header.len_bytes;
     }
+    // One to three bytes of another header.
+    let (rest, got) = source.peek::<4>(at)?;
+    walk.cut |= got > 0 && got < 4 && rest[0] == 0xff;
     Ok(walk)
 }
 

@@ -108,8 +108,9 @@ impl Engine {
         // An even number of the smallest blocks, so that half a block, the delay, is a whole number of frames on both
         // sides.
         let block = least * MIN_BLOCK_FRAMES.div_ceil(least).next_multiple_of(2);
-        let fft = Fft::<f64>::new_custom(from, to, block, 1, 2, rubato::WindowFunction::BlackmanHarris2, FixedSync::Both)
-            .map_err(internal)?;
+        let fft =
+            Fft::<f64>::new_custom(from, to, block, 1, 2, rubato::WindowFunction::BlackmanHarris2, FixedSync::Both)
+                .map_err(internal)?;
         let (block_in, block_out) = (fft.input_frames_next(), fft.output_frames_next());
         Ok(Self {
             delay: fft.output_delay(),
@@ -132,7 +133,6 @@ impl Engine {
         let keep = (self.block_out - skip).min(usize::try_from(most).unwrap_or(usize::MAX));
         let frames = self.output.chunks_exact(2).skip(skip).take(keep);
         // To f32 is where the precision of the pipeline ends anyway.
-        #[allow(clippy::cast_possible_truncation)]
         out.extend(frames.map(|s| [s[0] as f32, s[1] as f32]));
         Ok(keep as u64)
     }

@@ -99,8 +99,7 @@ fn check_samples(source: &Source, body: u64, stated: u64) -> Result<(), DecodeEr
 /// The 80-bit float at byte 8 of a COMM chunk, as whole Hz; 0 for what is no positive number.
 fn extended_hz(head: &[u8; 18]) -> u32 {
     let exponent = u16::from_be_bytes([head[8], head[9]]);
-    let mantissa =
-        u64::from_be_bytes([head[10], head[11], head[12], head[13], head[14], head[15], head[16], head[17]]);
+    let mantissa = u64::from_be_bytes([head[10], head[11], head[12], head[13], head[14], head[15], head[16], head[17]]);
     if exponent & 0x8000 != 0 || mantissa == 0 {
         return 0;
     }

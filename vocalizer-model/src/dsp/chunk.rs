@@ -97,15 +97,15 @@ impl OverlapAdd {
         // Signed: a song shorter than a segment begins before its first frame.
         let before = (self.plan.segment_frames - chunk) / 2;
         let mut out = [vec![0.0; self.plan.segment_frames], vec![0.0; self.plan.segment_frames]];
-        for i in 0..self.plan.segment_frames {
+        let [left, right] = &mut out;
+        for (i, (left, right)) in left.iter_mut().zip(right).enumerate() {
             let Some(at) = (self.offset + i as u64).checked_sub(before as u64) else { continue };
             if at >= self.plan.total_frames() {
                 break;
             }
             let index = at.checked_sub(self.input_start).and_then(|at| usize::try_from(at).ok());
             if let Some(frame) = index.and_then(|index| self.input.get(index)) {
-                out[0][i] = frame[0];
-                out[1][i] = frame[1];
+                (*left, *right) = (frame[0], frame[1]);
             }
         }
         Some(out)

@@ -203,9 +203,7 @@ impl Kwargs<'_> {
         let names = value.as_array().filter(|a| !a.is_empty()).ok_or_else(|| Self::malformed("sources", &value))?;
         names
             .iter()
-            .map(|name| {
-                name.as_str().and_then(|n| n.parse().ok()).ok_or_else(|| Self::malformed("sources", &value))
-            })
+            .map(|name| name.as_str().and_then(|n| n.parse().ok()).ok_or_else(|| Self::malformed("sources", &value)))
             .collect()
     }
 

@@ -44,11 +44,7 @@ pub(super) fn conv2d(
 }
 
 /// A linear layer from PyTorch's `[out, in]` weights, which may stand under another name (`in_proj_weight`).
-pub(super) fn linear(
-    weight: Tensor<2>,
-    bias: Tensor<1>,
-    from: &Loader<'_>,
-) -> Linear {
+pub(super) fn linear(weight: Tensor<2>, bias: Tensor<1>, from: &Loader<'_>) -> Linear {
     let [d_output, d_input] = weight.dims();
     let mut linear = LinearConfig::new(d_input, d_output).init(from.device());
     linear.weight = Param::from_tensor(weight.transpose());
@@ -89,7 +85,12 @@ struct DConvLayer {
 }
 
 impl DConv {
-    pub(super) fn load(from: &Loader<'_>, channels: usize, depth: usize, compress: usize) -> Result<Self, WeightsError> {
+    pub(super) fn load(
+        from: &Loader<'_>,
+        channels: usize,
+        depth: usize,
+        compress: usize,
+    ) -> Result<Self, WeightsError> {
         let hidden = channels / compress;
         let layers = (0..depth)
             .map(|index| {

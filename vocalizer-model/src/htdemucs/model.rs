@@ -39,12 +39,14 @@ struct Samplers {
 
 /// Someone who may look at what each module gives.
 #[derive(Default)]
-pub(crate) struct Probe<'a>(Option<&'a mut dyn FnMut(&str, TensorData)>);
+pub(crate) struct Probe<'a>(Option<&'a mut Look<'a>>);
+
+type Look<'a> = dyn FnMut(&str, TensorData) + 'a;
 
 impl<'a> Probe<'a> {
     /// Hands `look` the name and the values of each module's output.
     #[cfg(test)]
-    pub(crate) fn new(look: &'a mut dyn FnMut(&str, TensorData)) -> Self {
+    pub(crate) fn new(look: &'a mut Look<'a>) -> Self {
         Self(Some(look))
     }
 
@@ -69,9 +71,9 @@ impl Htdemucs {
         let into = |index: usize, outer: usize| if index == 0 { outer } else { config.channels_at(index - 1) };
         let layers = 0..config.depth;
 
-        let encoder = layers.clone().map(|i| {
-            FreqEncoder::load(&root.at("encoder").at(i), config, [into(i, 2 * audio), config.channels_at(i)])
-        });
+        let encoder = layers
+            .clone()
+            .map(|i| FreqEncoder::load(&root.at("encoder").at(i), config, [into(i, 2 * audio), config.channels_at(i)]));
         let tencoder = layers
             .clone()
             .map(|i| TimeEncoder::load(&root.at("tencoder").at(i), config, [into(i, audio), config.channels_at(i)]));
@@ -153,20 +155,25 @@ impl Htdemucs {
     }
 
     fn bottom(&self, x: Tensor<4>, xt: Tensor<3>, probe: &mut Probe<'_>) -> (Tensor<4>, Tensor<3>) {
-        let Some(samplers) = &self.samplers else { return self.crosstransformer.forward(x, xt, probe) };
+        let Some(samplers) = &self.samplers else { return self.transform(x, xt, probe) };
         let [batch, outer, freqs, frames] = x.dims();
         let x = samplers.channel_upsampler.forward(x.reshape([batch, outer, freqs * frames]));
         let inner = x.dims()[1];
         probe.record(|| "channel_upsampler".into(), &x);
         let xt = samplers.channel_upsampler_t.forward(xt);
         probe.record(|| "channel_upsampler_t".into(), &xt);
-        let (x, xt) = self.crosstransformer.forward(x.reshape([batch, inner, freqs, frames]), xt, probe);
-        probe.record(|| "crosstransformer".into(), &x);
-        probe.record(|| "crosstransformer#1".into(), &xt);
+        let (x, xt) = self.transform(x.reshape([batch, inner, freqs, frames]), xt, probe);
         let x = samplers.channel_downsampler.forward(x.reshape([batch, inner, freqs * frames]));
         probe.record(|| "channel_downsampler".into(), &x);
         let xt = samplers.channel_downsampler_t.forward(xt);
         probe.record(|| "channel_downsampler_t".into(), &xt);
         (x.reshape([batch, outer, freqs, frames]), xt)
+    }
+
+    fn transform(&self, x: Tensor<4>, xt: Tensor<3>, probe: &mut Probe<'_>) -> (Tensor<4>, Tensor<3>) {
+        let (x, xt) = self.crosstransformer.forward(x, xt, probe);
+        probe.record(|| "crosstransformer".into(), &x);
+        probe.record(|| "crosstransformer#1".into(), &xt);
+        (x, xt)
     }
 }

@@ -88,8 +88,12 @@ struct Layer {
 impl Layer {
     fn load(from: &Loader<'_>, config: &HtdemucsConfig, crosses: bool) -> Result<Self, WeightsError> {
         let dim = config.transformer_channels();
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss,
-                 reason = "dim and the scale are bounded by the configuration's checks")]
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "dim and the scale are bounded by the configuration's checks"
+        )]
         let hidden = (dim as f64 * config.t_hidden_scale) as usize;
         let attn = from.at(if crosses { "cross_attn" } else { "self_attn" });
         let weight = attn.tensor("in_proj_weight", [3 * dim, dim])?;
@@ -98,7 +102,11 @@ impl Layer {
             |i: usize| linear(weight.clone().narrow(0, i * dim, dim), bias.clone().narrow(0, i * dim, dim), from);
         let dense = |name: &str, input: usize, output: usize| {
             let from = from.at(name);
-            Ok::<_, WeightsError>(linear(from.tensor("weight", [output, input])?, from.tensor("bias", [output])?, &from))
+            Ok::<_, WeightsError>(linear(
+                from.tensor("weight", [output, input])?,
+                from.tensor("bias", [output])?,
+                &from,
+            ))
         };
         let out = attn.at("out_proj");
         Ok(Self {

@@ -1,0 +1,69 @@
+//! `vocalizer models`, and the model that `separate` asks for.
+
+use std::path::Path;
+
+use indicatif::HumanBytes;
+use vocalizer_model::weights::{self, Cache, MODELS, ModelSpec, WeightsError};
+use vocalizer_model::{Error, Model};
+
+use super::args::ModelsCommand;
+use super::exit::Exit;
+use super::report::{FetchReport, Voice, chain};
+
+pub(super) fn run(command: Option<ModelsCommand>) -> Exit {
+    let voice = Voice::choose(false);
+    let done = match command.unwrap_or(ModelsCommand::List) {
+        ModelsCommand::List => list(),
+        ModelsCommand::Fetch { name } => fetch(&name, voice).map(|_| ()),
+        ModelsCommand::Path { name } => path(&name),
+    };
+    match done {
+        Ok(()) => Exit::Done,
+        Err(e) => {
+            voice.error(None, &chain(&e));
+            if matches!(e, WeightsError::UnknownModel { .. }) { Exit::Usage } else { Exit::Weights }
+        }
+    }
+}
+
+/// The model of a name or a file, fetched where need be.
+pub(super) fn load(model: &str, voice: Voice) -> Result<Model, Error> {
+    // A name of the registry wins; anything that looks like a file is one.
+    if MODELS.iter().all(|spec| spec.name != model) && (model.ends_with(".safetensors") || Path::new(model).exists()) {
+        return Model::from_file(Path::new(model));
+    }
+    let (spec, cache) = fetch(model, voice)?;
+    Model::cached(spec, &cache)
+}
+
+fn fetch(name: &str, voice: Voice) -> Result<(&'static ModelSpec, Cache), WeightsError> {
+    let spec = weights::find(name)?;
+    let cache = Cache::locate()?;
+    if !cache.has(spec) {
+        let size = HumanBytes(spec.total_bytes());
+        voice.note(&format!("the weights of {name} ({size}) are not here yet; licence: {}", spec.licence));
+    }
+    weights::fetch(spec, &cache, &mut FetchReport::new(voice))?;
+    Ok((spec, cache))
+}
+
+fn list() -> Result<(), WeightsError> {
+    let cache = Cache::locate()?;
+    for spec in MODELS {
+        let here = cache.has(spec);
+        let stems = spec.sources.join(", ");
+        let state = if here { "here" } else { "not fetched" };
+        println!("{:<12} {:>10}  {:<11}  {stems}", spec.name, HumanBytes(spec.total_bytes()).to_string(), state);
+    }
+    println!("\nlicence: {}", MODELS.first().map_or("", |spec| spec.licence));
+    Ok(())
+}
+
+fn path(name: &str) -> Result<(), WeightsError> {
+    let spec = weights::find(name)?;
+    let cache = Cache::locate()?;
+    for member in spec.members {
+        println!("{}", cache.member_path(member).display());
+    }
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! `vocalizer separate`.
+
+use vocalizer_model::audio::{AudioFormat, Bitrate};
+use vocalizer_model::{Cancel, Clip, Complement, Error, SeparationOptions, SplitOptions, set_threads, split_file_with};
+
+use super::args::{ClipArg, FormatArg, OtherMethod, RateArg, Separate};
+use super::exit::Exit;
+use super::report::{SongReport, Voice, chain};
+use super::{inputs, models};
+
+pub(super) fn run(args: &Separate) -> Exit {
+    let voice = Voice::choose(args.json);
+    match separate(args, voice) {
+        Ok(exit) => exit,
+        Err(e) => {
+            voice.error(None, &chain(&e));
+            match e {
+                Error::Options(_) => Exit::Usage,
+                Error::Cancelled => Exit::Interrupted,
+                _ => Exit::Weights,
+            }
+        }
+    }
+}
+
+fn separate(args: &Separate, voice: Voice) -> Result<Exit, Error> {
+    let options = options(args)?;
+    if let Some(threads) = args.threads {
+        set_threads(threads.into())?;
+    }
+    let (songs, not_inputs) = inputs::collect(&args.inputs, &args.output);
+    for bad in &not_inputs {
+        voice.error(Some(&bad.path), &format!("{}: {}", bad.path.display(), bad.why));
+    }
+    let mut failed = not_inputs.len();
+    let mut done = 0;
+    if !songs.is_empty() {
+        let model = models::load(&args.model, voice)?;
+        let cancel = watch_for_interrupt(voice);
+        for song in &songs {
+            let mut report = SongReport::new(voice, &song.file);
+            match split_file_with(&model, &song.file, &song.out_dir, &options, &mut report, &cancel) {
+                Ok(split) => {
+                    done += 1;
+                    report.done(&split);
+                }
+                Err(e @ (Error::Cancelled | Error::Options(_))) => {
+                    report.failed(&chain(&e));
+                    return Ok(if matches!(e, Error::Cancelled) { Exit::Interrupted } else { Exit::Usage });
+                }
+                Err(e) => {
+                    failed += 1;
+                    report.failed(&chain(&e));
+                }
+            }
+        }
+    }
+    Ok(match (done, failed) {
+        (_, 0) => Exit::Done,
+        (0, _) => Exit::AllFailed,
+        _ => Exit::SomeFailed,
+    })
+}
+
+/// From here on an interrupt stops between two segments; a second one ends the program at once, for files in the making
+/// have no name yet.
+fn watch_for_interrupt(voice: Voice) -> Cancel {
+    let cancel = Cancel::default();
+    let interrupted = cancel.clone();
+    let handler = ctrlc::set_handler(move || {
+        if interrupted.is_cancelled() {
+            std::process::exit(Exit::Interrupted as i32);
+        }
+        interrupted.cancel();
+    });
+    if let Err(e) = handler {
+        voice.note(&format!("an interrupt will not be handled: {e}"));
+    }
+    cancel
+}
+
+fn options(args: &Separate) -> Result<SplitOptions, Error> {
+    let bitrate = match args.vbr {
+        Some(quality) => Bitrate::Vbr(quality),
+        None => Bitrate::Cbr(args.bitrate),
+    };
+    let mut separation = SeparationOptions::default();
+    separation.overlap = args.overlap;
+    separation.segment_s = args.segment;
+    separation.shifts = args.shifts;
+    separation.seed = args.seed;
+    let mut options = SplitOptions::default();
+    options.separation = separation;
+    options.stems.clone_from(&args.stems);
+    options.two_stems = args.two_stems.map(|stem| {
+        let complement = match args.other_method {
+            OtherMethod::Add => Complement::Add,
+            OtherMethod::Minus => Complement::Minus,
+        };
+        (stem, complement)
+    });
+    options.format = match args.format {
+        FormatArg::Mp3 => AudioFormat::Mp3(bitrate),
+        FormatArg::Flac => AudioFormat::Flac,
+        FormatArg::Wav => AudioFormat::Wav16,
+        FormatArg::Wav24 => AudioFormat::Wav24,
+        FormatArg::Wavf32 => AudioFormat::WavF32,
+    };
+    options.clip = args.clip.map(|clip| match clip {
+        ClipArg::Rescale => Clip::Rescale,
+        ClipArg::Clamp => Clip::Clamp,
+        ClipArg::None => Clip::None,
+    });
+    options.keep_rate = args.rate == RateArg::Source;
+    options.check()?;
+    Ok(options)
+}

@@ -1,0 +1,56 @@
+use vocalizer_client::{Error, ErrorCode, Secret, Upload};
+
+use super::backend;
+
+fn password() -> Secret<String> {
+    Secret::new("correct horse & battery=staple".to_owned())
+}
+
+#[tokio::test]
+async fn registering_logs_in_and_the_session_is_kept() {
+    let (_, client) = backend::start().await;
+    client.register("ada", &password()).await.unwrap();
+    let song = client.upload(Upload::from_bytes("mine", "mine.mp3", "bytes")).await.unwrap();
+    assert!(song.uploader_id.is_some());
+}
+
+#[tokio::test]
+async fn clones_share_the_session_and_other_clients_do_not() {
+    let (backend, client) = backend::start().await;
+    client.clone().register("ada", &password()).await.unwrap();
+    let song = client.upload(Upload::from_bytes("mine", "mine.mp3", "bytes")).await.unwrap();
+    assert_eq!(client.clone().songs().await.unwrap().len(), 1);
+
+    client.logout().await.unwrap();
+    assert!(client.songs().await.unwrap().is_empty());
+    let error = client.song(song.id).await.unwrap_err();
+    assert!(error.has_code(ErrorCode::NotFound), "{error:?}");
+    assert_eq!(backend.lock().unwrap().songs.len(), 1);
+
+    client.login("ada", &password()).await.unwrap();
+    assert_eq!(client.song(song.id).await.unwrap().title, "mine");
+}
+
+#[tokio::test]
+async fn what_the_server_refuses_comes_with_its_status_and_code() {
+    let (_, client) = backend::start().await;
+    client.register("ada", &password()).await.unwrap();
+    for (error, expected_status, code) in [
+        (client.register("ada", &password()).await, 409, ErrorCode::Conflict),
+        (client.login("ada", &Secret::new("wrong".to_owned())).await, 401, ErrorCode::Unauthenticated),
+    ] {
+        let error = error.unwrap_err();
+        assert!(matches!(error, Error::Api { status, .. } if status == expected_status), "{error:?}");
+        assert!(error.has_code(code) && !error.is_transient());
+    }
+}
+
+#[tokio::test]
+async fn nothing_that_is_printed_holds_the_session_or_the_password() {
+    let (_, client) = backend::start().await;
+    client.register("ada", &password()).await.unwrap();
+    let printed = format!("{client:?}");
+    assert!(printed.contains("/vocalizer/") && !printed.contains("session"), "{printed}");
+    let error = client.register("ada", &password()).await.unwrap_err();
+    assert!(!format!("{error:?} {error}").contains("horse"));
+}

@@ -1,0 +1,12 @@
+//! What the client promises, by behaviour, over real connections.
+
+#![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
+
+mod accounts;
+mod backend;
+mod bad_answers;
+mod canned;
+mod downloads;
+mod setup;
+mod songs;
+mod waiting;

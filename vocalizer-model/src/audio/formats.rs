@@ -1,0 +1,139 @@
+//! Symphonia's demuxers and decoders, chosen by what the file is; and what each kind says about its length.
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use symphonia::core::codecs::audio::well_known as id;
+use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
+use symphonia::core::errors::Error;
+use symphonia::core::formats::{FormatOptions, FormatReader, Track};
+use symphonia::core::io::{MediaSourceStream, ReadBytes};
+use symphonia::default::formats::{
+    AdtsReader, AiffReader, FlacReader, IsoMp4Reader, MkvReader, MpaReader, OggReader, WavReader,
+};
+
+use super::container::Kind;
+use super::error::DecodeError;
+
+/// How a track is trimmed and how long it must be.
+#[derive(Debug, Default)]
+pub(super) struct Trim {
+    /// Frames to drop at the start.
+    pub(super) skip: u64,
+    /// Frames to give after those.
+    pub(super) total: Option<u64>,
+    /// The length that the container states.
+    pub(super) stated: Option<u64>,
+    /// Fewer frames than this mean that the file is cut.
+    pub(super) needed: u64,
+    /// The last frame is cut.
+    pub(super) cut: bool,
+}
+
+/// Runs a piece of symphonia. It promises not to panic; should it do so all the same, the file is to blame, not the
+/// process to end.
+pub(super) fn guard<T>(run: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, DecodeError> {
+    catch_unwind(AssertUnwindSafe(run))
+        .unwrap_or_else(|_| Err(DecodeError::Malformed("the decoder gave up on it".into())))
+}
+
+pub(super) fn translate(error: Error) -> DecodeError {
+    match error {
+        Error::IoError(source) => DecodeError::read(source),
+        Error::Unsupported(what) => DecodeError::Unsupported(what.into()),
+        Error::LimitError(what) => DecodeError::Limit(what.into()),
+        Error::DecodeError(what) => DecodeError::Malformed(what.into()),
+        other => DecodeError::Malformed(other.to_string()),
+    }
+}
+
+/// The demuxers are called directly: the kind is known, and tags, which are of no use here, stay unread.
+pub(super) fn open_format(kind: &Kind, mut file: File, start: u64) -> Result<Box<dyn FormatReader>, DecodeError> {
+    file.seek(SeekFrom::Start(0)).map_err(DecodeError::read)?;
+    let mut stream = MediaSourceStream::new(Box::new(file), Default::default());
+    stream.seek(SeekFrom::Start(start)).map_err(DecodeError::read)?;
+    let options = FormatOptions::default();
+    let format: Result<Box<dyn FormatReader>, Error> = match kind {
+        Kind::Wav => WavReader::try_new(stream, options).map(|r| Box::new(r) as _),
+        Kind::Aiff => AiffReader::try_new(stream, options).map(|r| Box::new(r) as _),
+        Kind::Flac => FlacReader::try_new(stream, options).map(|r| Box::new(r) as _),
+        Kind::Ogg => OggReader::try_new(stream, options).map(|r| Box::new(r) as _),
+        Kind::Mkv => MkvReader::try_new(stream, options).map(|r| Box::new(r) as _),
+        Kind::Mpeg(_) => MpaReader::try_new(stream, options).map(|r| Box::new(r) as _),
+        Kind::Adts(_) => AdtsReader::try_new(stream, options).map(|r| Box::new(r) as _),
+        Kind::Mp4(_) => {
+            // This one wants to be called after its marker's first four bytes.
+            stream.read_quad_bytes().map_err(DecodeError::read)?;
+            IsoMp4Reader::try_new(stream, options).map(|r| Box::new(r) as _)
+        }
+    };
+    format.map_err(translate)
+}
+
+pub(super) fn make_decoder(
+    params: &AudioCodecParameters,
+    options: &AudioDecoderOptions,
+) -> Result<Box<dyn AudioDecoder>, DecodeError> {
+    let made = guard(|| Ok(symphonia::default::get_codecs().make_audio_decoder(params, options)))?;
+    made.map_err(|error| match (params.codec, error) {
+        (id::CODEC_ID_OPUS, _) => DecodeError::Unsupported("opus; convert it to FLAC or WAV".into()),
+        (id::CODEC_ID_AAC, Error::Unsupported(_)) => {
+            DecodeError::Unsupported("this kind of AAC; AAC-LC in mono or stereo is decoded, HE-AAC is not".into())
+        }
+        (_, Error::Unsupported(_)) => DecodeError::Unsupported("its codec; convert it to FLAC or WAV".into()),
+        (_, error) => translate(error),
+    })
+}
+
+pub(super) fn trim(kind: &Kind, track: &Track, rate_hz: u32) -> Trim {
+    let stated = track.num_frames.filter(|&frames| frames > 0);
+    match kind {
+        Kind::Wav | Kind::Aiff | Kind::Flac => Trim { stated, needed: stated.unwrap_or(0), ..Trim::default() },
+        Kind::Ogg => Trim { stated, ..Trim::default() },
+        Kind::Mkv => Trim::default(),
+        Kind::Adts(walk) => Trim { cut: walk.cut, ..Trim::default() },
+        Kind::Mpeg(walk) => {
+            let skip = u64::from(track.delay.unwrap_or(0));
+            // Files glued together, or cut with an editor that kept the first frame, state a length that is not theirs.
+            let believed = walk.stated_frames.filter(|&stated| stated + 2 >= walk.frames);
+            let Some(_) = believed else { return Trim { skip, cut: walk.cut, ..Trim::default() } };
+            let needed = stated.unwrap_or(0).saturating_sub(2 * walk.samples_per_frame);
+            Trim { skip, total: stated, stated, needed, cut: false }
+        }
+        Kind::Mp4(gapless) => {
+            let gapless = gapless.unwrap_or_default();
+            let scale = |ticks: u64| match gapless.timescale {
+                0 => ticks,
+                scale if scale == rate_hz => ticks,
+                scale => u64::try_from(u128::from(ticks) * u128::from(rate_hz) / u128::from(scale)).unwrap_or(u64::MAX),
+            };
+            let skip = scale(gapless.skip);
+            let lying = stated.map(|ticks| scale(ticks).saturating_sub(skip));
+            let total = match (gapless.total.map(scale), lying) {
+                (Some(total), Some(lying)) if total.abs_diff(lying) <= scale(gapless.slack) => Some(lying),
+                (Some(total), Some(lying)) => Some(total.min(lying)),
+                (total, lying) => total.or(lying),
+            };
+            let needed = total.unwrap_or(0).saturating_sub(2_048);
+            Trim { skip, total, stated: total, needed, cut: false }
+        }
+    }
+}
+
+pub(super) fn name(kind: &Kind, codec: AudioCodecId) -> &'static str {
+    match (kind, codec) {
+        (Kind::Wav, _) => "wav",
+        (Kind::Aiff, _) => "aiff",
+        (Kind::Ogg, id::CODEC_ID_VORBIS) => "ogg vorbis",
+        (_, id::CODEC_ID_VORBIS) => "vorbis",
+        (_, id::CODEC_ID_FLAC) => "flac",
+        (_, id::CODEC_ID_MP3) => "mp3",
+        (_, id::CODEC_ID_MP2) => "mp2",
+        (_, id::CODEC_ID_MP1) => "mp1",
+        (_, id::CODEC_ID_AAC) => "aac",
+        (_, id::CODEC_ID_ALAC) => "alac",
+        (_, id::CODEC_ID_OPUS) => "opus",
+        _ => "pcm",
+    }
+}

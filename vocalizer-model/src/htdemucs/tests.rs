@@ -1,0 +1,86 @@
+//! The network against what the original gave, module by module.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::TensorData;
+use safetensors::SafeTensors;
+
+use super::Probe;
+use crate::Model;
+
+#[derive(serde::Deserialize)]
+struct Trace {
+    shape: Vec<usize>,
+    mean: f64,
+    std: f64,
+    stride: usize,
+    values: Vec<f64>,
+}
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+fn traces(name: &str) -> BTreeMap<String, Trace> {
+    serde_json::from_slice(&std::fs::read(golden(name)).unwrap()).unwrap()
+}
+
+fn floats(file: &SafeTensors<'_>, name: &str) -> Vec<f32> {
+    let bytes = file.tensor(name).unwrap().data().to_vec();
+    bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
+}
+
+fn decibels(reference: &[f32], got: &[f32]) -> f64 {
+    assert_eq!(reference.len(), got.len());
+    let signal: f64 = reference.iter().map(|&x| f64::from(x).powi(2)).sum();
+    let error: f64 = reference.iter().zip(got).map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2)).sum();
+    10.0 * (signal / error.max(1e-300)).log10()
+}
+
+/// Runs one segment and holds every module that both sides know to its trace; returns how many those were.
+fn compare(model: &Model, segment: [Vec<f32>; 2], traces: &BTreeMap<String, Trace>) -> (usize, Vec<f32>) {
+    let mut seen = 0;
+    let mut look = |name: &str, data: TensorData| {
+        let Some(trace) = traces.get(name) else { panic!("the original has no module {name}") };
+        assert_eq!(data.shape().to_vec(), trace.shape, "{name}");
+        let values: Vec<f32> = data.try_into_vec().unwrap();
+        let n = values.len() as f64;
+        let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
+        let std = (values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n).sqrt();
+        assert!((mean - trace.mean).abs() < 1e-4 * trace.std, "{name}: mean {mean}, not {}", trace.mean);
+        assert!((std / trace.std - 1.0).abs() < 1e-4, "{name}: deviation {std}, not {}", trace.std);
+        let picked: Vec<f32> = values.iter().step_by(trace.stride).take(64).copied().collect();
+        let reference: Vec<f32> = trace.values.iter().map(|&v| v as f32).collect();
+        let db = decibels(&reference, &picked);
+        assert!(db > 90.0, "{name}: {db:.1} dB");
+        seen += 1;
+    };
+    let out = model.members[0].forward(segment, &mut Probe::new(&mut look));
+    (seen, out.into_iter().flatten().flatten().collect())
+}
+
+fn tiny(name: &str, modules: usize) {
+    let model = Model::from_file(&golden(&format!("{name}.safetensors"))).unwrap();
+    let bytes = std::fs::read(golden(&format!("{name}.golden.safetensors"))).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let segment = floats(&file, "segment");
+    let (left, right) = segment.split_at(segment.len() / 2);
+    let traces = traces(&format!("{name}.traces.json"));
+    let (seen, stems) = compare(&model, [left.to_vec(), right.to_vec()], &traces);
+    assert_eq!(seen, modules, "modules compared");
+    let db = decibels(&floats(&file, "segment_stems"), &stems);
+    println!("{name}: one segment at {db:.1} dB of the original, {seen} modules compared");
+    assert!(db > 100.0, "{name}: {db:.1} dB");
+}
+
+#[test]
+fn the_tiny_model_with_samplers_is_the_original_module_by_module() {
+    // 4 × (tencoder, encoder, decoder, tdecoder), 3 × 2 transformer layers, the transformer's two ends, 4 samplers.
+    tiny("tiny-4s", 16 + 6 + 2 + 4);
+}
+
+#[test]
+fn the_tiny_model_of_six_stems_is_the_original_module_by_module() {
+    tiny("tiny-6s", 16 + 6 + 2);
+}

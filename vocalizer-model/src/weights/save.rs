@@ -1,0 +1,78 @@
+//! Writing weights as safetensors.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::file::KLASS;
+use super::{HalfTensor, WeightsError};
+
+/// Writes a network's weights as the published files hold them (f16, with the network's arguments in the metadata),
+/// under a temporary name first: the file at `path` is the old one or the whole new one, at any moment.
+///
+/// # Errors
+///
+/// [`WeightsError::Io`] where the file cannot be written.
+pub fn save_half(
+    path: &Path,
+    kwargs: &Map<String, Value>,
+    tensors: &BTreeMap<String, HalfTensor>,
+) -> Result<(), WeightsError> {
+    write_half(path, kwargs, tensors).map_err(WeightsError::io("cannot be written"))
+}
+
+pub(super) fn write_half(
+    path: &Path,
+    kwargs: &Map<String, Value>,
+    tensors: &BTreeMap<String, HalfTensor>,
+) -> io::Result<()> {
+    let mut header = Map::new();
+    let kwargs = Value::Object(kwargs.clone()).to_string();
+    header.insert("__metadata__".into(), json!({"args": "[]", "klass": KLASS, "kwargs": kwargs}));
+    let mut end = 0;
+    for (key, tensor) in tensors {
+        let start = end;
+        end += 2 * tensor.values.len();
+        header.insert(key.clone(), json!({"dtype": "F16", "shape": tensor.shape, "data_offsets": [start, end]}));
+    }
+    let mut header = Value::Object(header).to_string().into_bytes();
+    header.resize(header.len().next_multiple_of(8), b' ');
+
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".weights-");
+    // Temporary files are private by default; what becomes of this one is as open as the user's mask allows.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(dir)?;
+    let mut out = BufWriter::new(file.as_file_mut());
+    out.write_all(&(header.len() as u64).to_le_bytes())?;
+    out.write_all(&header)?;
+    for tensor in tensors.values() {
+        let bytes: Vec<u8> = tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        out.write_all(&bytes)?;
+    }
+    out.flush()?;
+    drop(out);
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    sync_dir(path)
+}
+
+/// Renames a whole file to where it belongs, for good.
+#[cfg(feature = "fetch")]
+pub(super) fn put(whole: &Path, path: &Path) -> io::Result<()> {
+    std::fs::rename(whole, path)?;
+    sync_dir(path)
+}
+
+/// Makes a rename into the folder of `path` last.
+fn sync_dir(path: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::File::open(dir)?.sync_all()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,268 @@
+//! Files that lie, break off, or are no audio at all: each is a clear error, and none a panic.
+
+use std::path::Path;
+
+use vocalizer_model::audio::{AudioFormat, AudioLimits, AudioReader, Bitrate, DecodeError};
+
+use super::support::{RATE_HZ, aiff, dir, ffmpeg, read, song, try_read, try_read_within, wav, write};
+
+fn error_of(bytes: &[u8], name: &str) -> DecodeError {
+    let dir = dir();
+    let path = dir.path().join(name);
+    std::fs::write(&path, bytes).expect("a written file");
+    match try_read(&path) {
+        Ok((info, frames)) => panic!("{name}: read {} frames of {info:?}", frames.len()),
+        Err(e) => e,
+    }
+}
+
+/// The bytes of the song in one of our formats.
+fn made(format: AudioFormat) -> Vec<u8> {
+    let dir = dir();
+    let path = dir.path().join("song");
+    write(&path, format, RATE_HZ, &song(60_000, RATE_HZ));
+    std::fs::read(&path).expect("the file")
+}
+
+fn made_by_ffmpeg(name: &str, arguments: &[&str]) -> Option<Vec<u8>> {
+    let dir = dir();
+    let source = ["-f", "lavfi", "-i", "sine=440:d=3:r=44100"];
+    let path = ffmpeg(&source, arguments, &dir.path().join(name))?;
+    Some(std::fs::read(path).expect("the file"))
+}
+
+#[test]
+fn an_empty_file() {
+    let error = error_of(b"", "song.mp3");
+    assert!(matches!(error, DecodeError::Empty(_)));
+    assert_eq!(error.to_string(), "the file is empty");
+}
+
+#[test]
+fn what_is_no_audio_whatever_its_name() {
+    let png: Vec<u8> = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".iter().copied().chain((0..30_000_u32).map(noise)).collect();
+    let ones = vec![0xff; 50_000];
+    for file in [b"just some text, and a bit more of it".as_slice(), &png, &ones, &[0; 9_999], b"\xff\xfb", b"RIFF"] {
+        let error = error_of(file, "song.mp3");
+        assert!(matches!(error, DecodeError::NotAudio(_)), "{error}");
+    }
+    assert_eq!(
+        error_of(b"hello", "song.mp3").to_string(),
+        "not audio that can be read: no known format found; give MP3, FLAC, WAV, AIFF, Ogg Vorbis, AAC/M4A or ALAC"
+    );
+}
+
+fn noise(n: u32) -> u8 {
+    (n.wrapping_mul(2_654_435_761) >> 13) as u8
+}
+
+#[test]
+fn what_is_audio_of_another_kind() {
+    for file in
+        [b"RIFF\0\0\0\0AVI LIST    ".as_slice(), b"MThd\0\0\0\x06\0\x01\0\x01", b"wvpk............", b"caff\0\x01\0\0"]
+    {
+        assert!(matches!(error_of(file, "song.wav"), DecodeError::Unsupported(_)));
+    }
+    if let Some(opus) = made_by_ffmpeg("a.opus", &["-c:a", "libopus"]) {
+        let error = error_of(&opus, "song.opus");
+        assert!(matches!(error, DecodeError::Unsupported(_)) && error.to_string().contains("opus"), "{error}");
+    }
+    if let Some(adpcm) = made_by_ffmpeg("a.wav", &["-c:a", "adpcm_ima_wav"]) {
+        assert!(matches!(error_of(&adpcm, "song.wav"), DecodeError::Unsupported(_)));
+    }
+}
+
+#[test]
+fn paths_that_are_no_files() {
+    let dir = dir();
+    let open = |path: &Path| AudioReader::open(path, &AudioLimits::default());
+    let directory = open(dir.path()).expect_err("a directory");
+    assert_eq!(directory.to_string(), "not audio that can be read: it is a directory");
+    let missing = open(&dir.path().join("missing")).expect_err("nothing");
+    assert!(matches!(missing, DecodeError::Io { action: "opened", .. }));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = dir.path().join("secret.wav");
+        std::fs::write(&path, "x").expect("a written file");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).expect("set permissions");
+        // Root reads everything.
+        if std::fs::File::open(&path).is_err() {
+            assert!(matches!(open(&path), Err(DecodeError::Io { action: "opened", .. })));
+        }
+    }
+}
+
+#[test]
+fn truncated_files() {
+    let mut files = vec![
+        ("320.mp3", made(AudioFormat::Mp3(Bitrate::Cbr(320)))),
+        ("vbr.mp3", made(AudioFormat::Mp3(Bitrate::Vbr(2)))),
+        ("a.flac", made(AudioFormat::Flac)),
+        ("16.wav", made(AudioFormat::Wav16)),
+        ("float.wav", made(AudioFormat::WavF32)),
+    ];
+    for (name, arguments) in [
+        ("end.m4a", vec!["-c:a", "aac"]),
+        ("start.m4a", vec!["-c:a", "aac", "-movflags", "+faststart"]),
+        ("alac.m4a", vec!["-c:a", "alac"]),
+        ("a.ogg", vec!["-c:a", "libvorbis"]),
+        ("bare.mp3", vec!["-c:a", "libmp3lame", "-write_xing", "0", "-id3v2_version", "0"]),
+        ("a.aac", vec!["-c:a", "aac"]),
+        ("a.aiff", vec![]),
+    ] {
+        files.extend(made_by_ffmpeg(name, &arguments).map(|bytes| (name, bytes)));
+    }
+    for (name, bytes) in files {
+        for percent in [50, 80, 93] {
+            let mut len = bytes.len() * percent / 100;
+            // A stream without a header may by chance be cut between two frames, which nothing can tell.
+            if name == "bare.mp3" && bytes[len] == 0xff {
+                len += 2;
+            }
+            let error = error_of(&bytes[..len], name);
+            assert!(matches!(error, DecodeError::Truncated(_)), "{name} at {percent}%: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_wav_that_claims_4_gib() {
+    for stated in [u32::MAX, u32::MAX - 1, 0xffff_fff0, 1_000_000] {
+        for data in [[].as_slice(), &[0; 400]] {
+            let error = error_of(&wav(1, 2, 44_100, 16, data, stated), "song.wav");
+            assert!(matches!(error, DecodeError::Truncated(_)), "{stated}: {error}");
+        }
+    }
+    assert!(matches!(error_of(&aiff(2, 44_100, &[0; 40], 4_000), "a.aiff"), DecodeError::Truncated(_)));
+    assert!(matches!(error_of(&wav(1, 2, 44_100, 16, &[], 0), "a.wav"), DecodeError::Empty(_)));
+}
+
+#[test]
+fn headers_that_make_no_sense() {
+    let no_channels = error_of(&wav(1, 0, 44_100, 16, &[0; 40], 40), "a.wav");
+    assert_eq!(no_channels.to_string(), "malformed: the header states 0 channels");
+    let no_rate = error_of(&wav(1, 2, 0, 16, &[0; 40], 40), "a.wav");
+    assert_eq!(no_rate.to_string(), "malformed: the header states a sample rate of 0 Hz");
+    assert!(matches!(error_of(&aiff(0, 44_100, &[0; 40], 40), "a.aiff"), DecodeError::Malformed(_)));
+    assert!(matches!(error_of(&aiff(2, 0, &[0; 40], 40), "a.aiff"), DecodeError::Malformed(_)));
+    for (channels, rate_hz) in [(2, 768_000), (2, 999), (9, 44_100), (65_535, 44_100)] {
+        let error = error_of(&wav(1, channels, rate_hz, 16, &[0; 40], 40), "a.wav");
+        assert!(matches!(error, DecodeError::Limit(_)), "{channels} at {rate_hz} Hz: {error}");
+    }
+}
+
+#[test]
+fn samples_that_are_no_numbers() {
+    for (bad, format) in [(f32::NAN, 3), (f32::INFINITY, 3), (f32::NEG_INFINITY, 3)] {
+        let mut samples = vec![0.25_f32; 10_000];
+        samples[6_001] = bad;
+        let data: Vec<u8> = samples.iter().flat_map(|s| s.to_le_bytes()).collect();
+        let error = error_of(&wav(format, 2, 44_100, 32, &data, data.len() as u32), "a.wav");
+        assert_eq!(error.to_string(), "malformed: sample 3000 is not a number");
+    }
+}
+
+#[test]
+fn video_without_sound() {
+    let dir = dir();
+    let source = ["-f", "lavfi", "-i", "color=black:s=64x64:d=1"];
+    for (name, codec) in [("a.mp4", "mpeg4"), ("a.mkv", "mpeg4")] {
+        let Some(path) = ffmpeg(&source, &["-c:v", codec], &dir.path().join(name)) else { return };
+        let error = try_read(&path).expect_err("no sound");
+        assert!(matches!(error, DecodeError::NoAudioTrack), "{name}: {error}");
+    }
+    let sources = [source.as_slice(), &["-f", "lavfi", "-i", "sine=440:d=1:r=44100"]].concat();
+    for name in ["b.mp4", "b.mkv"] {
+        let Some(path) = ffmpeg(&sources, &["-c:v", "mpeg4", "-c:a", "aac"], &dir.path().join(name)) else { return };
+        let (info, frames) = read(&path);
+        assert!(frames.len().abs_diff(44_100) < 3_000, "{name}: {} of {info:?}", frames.len());
+    }
+}
+
+#[test]
+fn more_than_the_limits_allow() {
+    let dir = dir();
+    let short = AudioLimits { max_duration_s: 1, ..AudioLimits::default() };
+    for format in [AudioFormat::Flac, AudioFormat::Wav16, AudioFormat::Mp3(Bitrate::Cbr(128))] {
+        let path = dir.path().join("song");
+        write(&path, format, RATE_HZ, &song(RATE_HZ as usize + 1, RATE_HZ));
+        // The header tells, so not a sample is decoded.
+        let error = AudioReader::open(&path, &short).expect_err("too long");
+        assert!(matches!(error, DecodeError::Limit(_)), "{format:?}: {error}");
+        write(&path, format, RATE_HZ, &song(RATE_HZ as usize, RATE_HZ));
+        assert!(try_read_within(&path, &short).is_ok());
+    }
+    let bare = ["-c:a", "libmp3lame", "-write_xing", "0", "-id3v2_version", "0"];
+    if let Some(bare) = made_by_ffmpeg("a.mp3", &bare) {
+        let path = dir.path().join("bare");
+        std::fs::write(&path, bare).expect("a written file");
+        assert!(matches!(try_read_within(&path, &short), Err(DecodeError::Limit(_))));
+    }
+}
+
+#[test]
+fn tags_that_claim_too_much() {
+    let small = b"ID3\x04\0\0\0\0\0\x7f and nothing else of it".as_slice();
+    assert!(matches!(error_of(small, "a.mp3"), DecodeError::Truncated(_)));
+    let huge = b"ID3\x04\0\0\x7f\x7f\x7f\x7f............".as_slice();
+    assert!(matches!(error_of(huge, "a.mp3"), DecodeError::Limit(_)));
+    // 33 bytes that made Symphonia panic once (its issue 485), in spirit: a tag and half a frame.
+    let half = b"ID3\x03\0\0\0\0\0\x0a..........\xff\xfb\x90\x64\0\0\0\0\0\0\0\0\0".as_slice();
+    let _ = error_of(half, "a.mp3");
+}
+
+#[test]
+fn damage_is_an_error_or_a_sound_but_never_a_panic() {
+    let dir = dir();
+    let path = dir.path().join("song");
+    let mut files = vec![
+        made(AudioFormat::Mp3(Bitrate::Cbr(128))),
+        made(AudioFormat::Flac),
+        made(AudioFormat::Wav24),
+        aiff(2, 44_100, &[7; 4_000], 4_000),
+    ];
+    for (name, codec) in [("a.m4a", "aac"), ("b.m4a", "alac"), ("a.ogg", "libvorbis"), ("a.mkv", "flac")] {
+        files.extend(made_by_ffmpeg(name, &["-c:a", codec]));
+    }
+    for file in &mut files {
+        // Mostly the headers, where a byte means most.
+        for n in 0..150_u32 {
+            let mut damaged = file.clone();
+            for k in 0..3 {
+                let spread = if n % 3 == 0 { damaged.len() } else { damaged.len().min(700) };
+                let at = (u32::from(noise(n * 7 + k)) << 16
+                    | u32::from(noise(n * 13 + k)) << 8
+                    | u32::from(noise(n + k * 5))) as usize;
+                damaged[at % spread] = noise(n * 31 + k);
+            }
+            damaged.truncate(damaged.len().min(60_000));
+            std::fs::write(&path, &damaged).expect("a written file");
+            let _ = try_read(&path);
+        }
+    }
+}
+
+#[test]
+fn a_flac_whose_samples_changed_does_not_pass() {
+    let mut file = made(AudioFormat::Flac);
+    let middle = file.len() / 2;
+    for byte in &mut file[middle..middle + 4] {
+        *byte ^= 0x55;
+    }
+    let error = error_of(&file, "a.flac");
+    assert!(matches!(error, DecodeError::Malformed(_) | DecodeError::Truncated(_)), "{error}");
+}
+
+#[test]
+fn a_flac_without_a_checksum_passes() {
+    let mut file = made(AudioFormat::Flac);
+    file[26..42].fill(0);
+    let dir = dir();
+    let path = dir.path().join("a.flac");
+    std::fs::write(&path, &file).expect("a written file");
+    assert_eq!(read(&path).1.len(), 60_000);
+    // The header alone, which states 60,000 samples.
+    let error = error_of(&file[..file.len() / 50], "a.flac");
+    assert!(matches!(error, DecodeError::Truncated(_)), "{error}");
+}

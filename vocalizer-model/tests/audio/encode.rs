@@ -1,0 +1,132 @@
+//! What writers leave on the disk.
+
+use std::process::Command;
+
+use vocalizer_model::audio::{AudioFormat, Bitrate, EncodeError, StemWriter};
+
+use super::support::{RATE_HZ, dir, read, snr_db, song, write};
+
+const ALL: [AudioFormat; 6] = [
+    AudioFormat::Mp3(Bitrate::Cbr(320)),
+    AudioFormat::Mp3(Bitrate::Vbr(2)),
+    AudioFormat::Flac,
+    AudioFormat::Wav16,
+    AudioFormat::Wav24,
+    AudioFormat::WavF32,
+];
+
+#[test]
+fn nothing_is_left_by_a_writer_that_is_dropped() {
+    let dir = dir();
+    for format in ALL {
+        let path = dir.path().join("stem");
+        let mut writer = StemWriter::create(&path, format, RATE_HZ).expect("a writer");
+        writer.write(&song(10_000, RATE_HZ)).expect("a written block");
+        drop(writer);
+        assert_eq!(std::fs::read_dir(dir.path()).expect("the directory").count(), 0, "{format:?}");
+    }
+}
+
+#[test]
+fn an_older_file_stays_until_the_new_one_is_whole() {
+    let dir = dir();
+    for format in ALL {
+        let path = dir.path().join("stem");
+        std::fs::write(&path, "older").expect("a written file");
+        let mut writer = StemWriter::create(&path, format, RATE_HZ).expect("a writer");
+        writer.write(&song(10_000, RATE_HZ)).expect("a written block");
+        assert_eq!(std::fs::read(&path).expect("the file"), b"older");
+        writer.finish().expect("a finished file");
+        assert_eq!(read(&path).1.len(), 10_000, "{format:?}");
+        assert_eq!(std::fs::read_dir(dir.path()).expect("the directory").count(), 1);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn others_may_read_the_file_as_any_other() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = dir();
+    let (ours, plain) = (dir.path().join("ours"), dir.path().join("plain"));
+    write(&ours, AudioFormat::Wav16, RATE_HZ, &[[0.0; 2]]);
+    std::fs::write(&plain, "").expect("a written file");
+    let mode = |path| std::fs::metadata(path).expect("the file").permissions().mode();
+    assert_eq!(mode(&ours), mode(&plain));
+}
+
+#[test]
+fn integers_round_to_nearest_and_clamp() {
+    let dir = dir();
+    let path = dir.path().join("x.wav");
+    let step = 1.0 / 32_768.0;
+    let frames = [[1.5, -1.5], [1.0, -1.0], [0.5 * step, -0.5 * step], [0.4 * step, -0.4 * step], [2.6 * step, 0.0]];
+    for format in [AudioFormat::Wav16, AudioFormat::Flac] {
+        write(&path, format, RATE_HZ, &frames);
+        let top = 32_767.0 / 32_768.0;
+        assert_eq!(read(&path).1, [[top, -1.0], [top, -1.0], [step, -step], [0.0, 0.0], [3.0 * step, 0.0]]);
+    }
+    write(&path, AudioFormat::WavF32, RATE_HZ, &frames);
+    assert_eq!(read(&path).1, frames);
+    write(&path, AudioFormat::Wav24, RATE_HZ, &frames);
+    assert_eq!(read(&path).1[0], [8_388_607.0 / 8_388_608.0, -1.0]);
+}
+
+#[test]
+fn what_cannot_be_written_is_refused() {
+    let dir = dir();
+    let path = dir.path().join("x");
+    for (format, rate_hz) in [
+        (AudioFormat::Mp3(Bitrate::Cbr(320)), 96_000),
+        (AudioFormat::Mp3(Bitrate::Cbr(320)), 22_050),
+        (AudioFormat::Mp3(Bitrate::Cbr(123)), 44_100),
+        (AudioFormat::Mp3(Bitrate::Vbr(10)), 44_100),
+        (AudioFormat::Flac, 0),
+        (AudioFormat::Flac, 1 << 20),
+        (AudioFormat::Wav16, 0),
+    ] {
+        let made = StemWriter::create(&path, format, rate_hz);
+        assert!(matches!(made, Err(EncodeError::Unsupported(_))), "{format:?} at {rate_hz} Hz: {made:?}");
+    }
+    let nowhere = StemWriter::create(&path.join("no/such"), AudioFormat::Flac, RATE_HZ);
+    assert!(matches!(nowhere, Err(EncodeError::Io { action: "created", .. })));
+    for format in ALL {
+        let mut writer = StemWriter::create(&path, format, RATE_HZ).expect("a writer");
+        let bad = writer.write(&[[0.0, 0.0], [0.0, f32::NAN]]);
+        assert!(matches!(bad, Err(EncodeError::NotANumber { frame: 1 })), "{bad:?}");
+        drop(writer);
+        let empty = StemWriter::create(&path, format, RATE_HZ).expect("a writer").finish();
+        assert!(matches!(empty, Err(EncodeError::Empty)), "{empty:?}");
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).expect("the directory").count(), 0);
+}
+
+#[test]
+fn a_stem_can_be_moved_to_another_thread() {
+    fn is_send<T: Send>() {}
+    is_send::<StemWriter>();
+    is_send::<vocalizer_model::audio::AudioReader>();
+    is_send::<vocalizer_model::audio::Resampler>();
+}
+
+#[test]
+fn ffmpeg_agrees_with_what_was_written() {
+    let dir = dir();
+    let song = song(60_000, RATE_HZ);
+    for format in ALL {
+        let path = dir.path().join("stem").with_extension(format.extension());
+        write(&path, format, RATE_HZ, &song);
+        let mut command = Command::new("ffmpeg");
+        command.args(["-v", "error", "-nostdin", "-xerror", "-i"]).arg(&path).args(["-f", "f32le", "-"]);
+        let Ok(done) = command.output() else {
+            println!("skipped: ffmpeg is not installed");
+            return;
+        };
+        assert!(done.status.success() && done.stderr.is_empty(), "{}", String::from_utf8_lossy(&done.stderr));
+        let sample = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        let frames: Vec<_> = done.stdout.chunks_exact(8).map(|b| [sample(&b[..4]), sample(&b[4..])]).collect();
+        assert_eq!(frames.len(), song.len(), "{format:?}");
+        let snr = snr_db(&song, &frames);
+        let wanted = if matches!(format, AudioFormat::Mp3(_)) { 30.0 } else { 80.0 };
+        assert!(snr > wanted, "{format:?}: {snr} dB");
+    }
+}

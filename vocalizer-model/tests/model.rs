@@ -1,0 +1,6 @@
+//! What users of the crate rely on, filed by behaviour.
+
+mod audio;
+#[cfg(feature = "separate")]
+mod separation;
+mod weights;

@@ -1,0 +1,65 @@
+//! How near the stems are to those of the original.
+
+use vocalizer_model::weights::{Cache, find};
+use vocalizer_model::{Model, Stem};
+
+use super::support::{floats, golden, reference, split, tiny};
+use crate::audio::support::{RATE_HZ, read, snr_db};
+
+/// A whole song of three segments, the last of them a short one, against the original's stems.
+fn whole_song(name: &str) {
+    let file = format!("{name}.golden.safetensors");
+    let song = reference(&file, "mix").remove(0);
+    let stems = reference(&file, "stems");
+    let model = tiny(name);
+    assert_eq!(model.sources().len(), stems.len());
+    let split = split(&model, &song, RATE_HZ, &floats());
+    let all: Vec<_> = stems.iter().flatten().copied().collect();
+    let db = snr_db(&all, &split.all());
+    println!("{name}: all stems at {db:.1} dB of the original");
+    assert!(db > 100.0, "all stems of {name}: {db:.1} dB");
+    for (stem, expected) in model.sources().iter().zip(&stems) {
+        let db = snr_db(expected, &split.stem(*stem));
+        assert!(db > 90.0, "{stem} of {name}: {db:.1} dB");
+    }
+}
+
+#[test]
+fn a_whole_song_through_the_tiny_model_with_samplers() {
+    whole_song("tiny-4s");
+}
+
+#[test]
+fn a_whole_song_through_the_tiny_model_of_six_stems() {
+    whole_song("tiny-6s");
+}
+
+/// The published weights, where they are in the cache: `./test` fetches them and insists.
+#[test]
+fn a_whole_song_through_the_published_weights() {
+    let spec = find("htdemucs").expect("a known model");
+    let cache = Cache::locate().expect("a cache");
+    if !cache.has(spec) {
+        assert!(std::env::var_os("VOCALIZER_TEST_WEIGHTS").is_none(), "the weights are not in the cache");
+        println!("skipped: the weights of htdemucs are not in the cache");
+        return;
+    }
+    let model = Model::cached(spec, &cache).expect("a model");
+    // Every 16th frame of the original's stems: what the whole has, a sixteenth of it has as well.
+    let stems = reference("htdemucs.stems-16th.safetensors", "stems");
+    let song = read(&golden("mix.flac")).1;
+    let split = split(&model, &song, RATE_HZ, &floats());
+    let (mut expected, mut actual) = (Vec::new(), Vec::new());
+    for (stem, reference) in Stem::FOUR.iter().zip(stems) {
+        let ours: Vec<_> = split.stem(*stem).into_iter().step_by(16).collect();
+        assert_eq!(ours.len(), reference.len(), "{stem}");
+        let db = snr_db(&reference, &ours);
+        println!("htdemucs, {stem}: {db:.1} dB of the original");
+        assert!(db > 90.0, "{stem}: {db:.1} dB");
+        expected.extend(reference);
+        actual.extend(ours);
+    }
+    let db = snr_db(&expected, &actual);
+    println!("htdemucs, all stems: {db:.1} dB of the original");
+    assert!(db > 100.0, "all stems: {db:.1} dB");
+}

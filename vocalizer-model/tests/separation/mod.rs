@@ -1,0 +1,8 @@
+//! Songs in, stems out: whole songs through the public functions.
+
+mod accuracy;
+mod cancel;
+mod lengths;
+mod options;
+mod stems;
+mod support;

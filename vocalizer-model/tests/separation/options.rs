@@ -1,0 +1,105 @@
+//! What the options promise.
+
+use vocalizer_model::audio::{AudioFormat, Bitrate};
+use vocalizer_model::{Clip, Error, SplitOptions, Stem, split_file};
+
+use super::support::{floats, golden, peak, reference, split, tiny};
+use crate::audio::support::{RATE_HZ, snr_db, song};
+
+fn with_shifts(shifts: u32, seed: u64) -> SplitOptions {
+    let mut options = floats();
+    options.separation.shifts = shifts;
+    options.separation.seed = seed;
+    options
+}
+
+#[test]
+fn shifts_are_the_same_for_the_same_seed() {
+    let model = tiny("tiny-4s");
+    let song = song(60_000, RATE_HZ);
+    let once = split(&model, &song, RATE_HZ, &with_shifts(2, 7)).all();
+    assert!(once == split(&model, &song, RATE_HZ, &with_shifts(2, 7)).all());
+    assert!(once != split(&model, &song, RATE_HZ, &with_shifts(2, 8)).all());
+    assert_eq!(once.len(), song.len() * model.sources().len());
+}
+
+/// A shift moves where the segments lie, and nothing else: what comes out stays in its place.
+#[test]
+fn shifted_stems_stay_in_their_place() {
+    let model = tiny("tiny-4s");
+    let song = reference("tiny-4s.golden.safetensors", "mix").remove(0);
+    let plain = split(&model, &song, RATE_HZ, &floats()).all();
+    let shifted = split(&model, &song, RATE_HZ, &with_shifts(1, 3)).all();
+    let moved: Vec<_> = std::iter::once([0.0; 2]).chain(shifted.iter().copied()).collect();
+    assert!(snr_db(&plain, &shifted) > snr_db(&plain, &moved), "a shift moved the stems");
+}
+
+#[test]
+fn the_ends_of_a_segment_matter_less_with_overlap() {
+    let model = tiny("tiny-4s");
+    let song = song(3 * model.segment_frames(), RATE_HZ);
+    for overlap in [0.0, 0.5, 0.9] {
+        let mut options = floats();
+        options.separation.overlap = overlap;
+        let split = split(&model, &song, RATE_HZ, &options);
+        assert_eq!(split.stem(Stem::Vocals).len(), song.len(), "overlap {overlap}");
+        assert!(peak(&split.all()) > 0.0);
+    }
+}
+
+#[test]
+fn a_shorter_segment_gives_as_long_a_song() {
+    let model = tiny("tiny-4s");
+    let song = song(70_001, RATE_HZ);
+    let mut options = floats();
+    options.separation.segment_s = Some(0.5);
+    assert_eq!(split(&model, &song, RATE_HZ, &options).stem(Stem::Bass).len(), song.len());
+}
+
+#[test]
+fn a_stem_that_clips_is_rescaled_clamped_or_left() {
+    let model = tiny("tiny-4s");
+    // Loud enough that every stem exceeds full scale.
+    let song: Vec<_> = song(50_000, RATE_HZ).into_iter().map(|f| f.map(|x| x * 400.0)).collect();
+    let with = |format, clip| {
+        let mut options = SplitOptions::default();
+        options.format = format;
+        options.clip = clip;
+        split(&model, &song, RATE_HZ, &options).stem(Stem::Vocals)
+    };
+    let exact = with(AudioFormat::WavF32, None);
+    assert!(peak(&exact) > 2.0, "the song is not loud enough for this test");
+
+    let scale = 1.01 * peak(&exact);
+    let expected: Vec<_> = exact.iter().map(|f| f.map(|x| x / scale)).collect();
+    assert!(snr_db(&expected, &with(AudioFormat::WavF32, Some(Clip::Rescale))) > 120.0);
+    assert!(snr_db(&expected, &with(AudioFormat::Wav24, None)) > 80.0, "integers are rescaled unless told otherwise");
+
+    let clamped = with(AudioFormat::WavF32, Some(Clip::Clamp));
+    assert!(clamped == exact.iter().map(|f| f.map(|x| x.clamp(-0.99, 0.99))).collect::<Vec<_>>());
+    assert_eq!(peak(&with(AudioFormat::Wav16, Some(Clip::None))), 1.0);
+}
+
+#[test]
+fn options_that_cannot_be_met_say_what_would_be_right() {
+    let model = tiny("tiny-4s");
+    let dir = tempfile::tempdir().expect("a folder");
+    let refused = |change: &dyn Fn(&mut SplitOptions), says: &str| {
+        let mut options = SplitOptions::default();
+        change(&mut options);
+        let out = dir.path().join("out");
+        let error = split_file(&model, &golden("mix.flac"), &out, &options).expect_err(says);
+        assert!(matches!(error, Error::Options(_)), "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(!out.exists(), "a folder was left");
+    };
+    refused(&|o| o.separation.overlap = 1.0, "0 to 0.99");
+    refused(&|o| o.separation.overlap = f64::NAN, "0 to 0.99");
+    refused(&|o| o.separation.overlap = -0.1, "0 to 0.99");
+    refused(&|o| o.separation.segment_s = Some(60.0), "takes 0.1 to");
+    refused(&|o| o.separation.segment_s = Some(0.0), "takes 0.1 to");
+    refused(&|o| o.separation.segment_s = Some(f64::NAN), "takes 0.1 to");
+    refused(&|o| o.stems = vec![Stem::Piano], "drums, bass, other, vocals");
+    refused(&|o| o.format = AudioFormat::Mp3(Bitrate::Cbr(321)), "320");
+    refused(&|o| o.format = AudioFormat::Mp3(Bitrate::Vbr(10)), "0 (best) to 9");
+}

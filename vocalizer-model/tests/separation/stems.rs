@@ -1,0 +1,122 @@
+//! Which stems are written: a choice of them, a pair, and bags whose members know different ones.
+
+use vocalizer_model::weights::{Cache, MemberSpec, ModelSpec, WeightsError, WeightsFile};
+use vocalizer_model::{Complement, Error, Model, Stem};
+
+use super::support::{floats, golden, split, tiny};
+use crate::audio::support::{RATE_HZ, snr_db, song};
+
+#[test]
+fn a_choice_of_stems_is_the_same_as_among_all() {
+    let model = tiny("tiny-6s");
+    let song = song(60_000, RATE_HZ);
+    let all = split(&model, &song, RATE_HZ, &floats());
+    let mut options = floats();
+    options.stems = vec![Stem::Piano, Stem::Drums];
+    let some = split(&model, &song, RATE_HZ, &options);
+    let names: Vec<_> = some.report.files.iter().filter_map(|f| f.file_name()?.to_str()).collect();
+    assert_eq!(names, ["drums.wav", "piano.wav"]);
+    for stem in [Stem::Piano, Stem::Drums] {
+        assert!(all.stem(stem) == some.stem(stem), "{stem}");
+    }
+}
+
+#[test]
+fn a_pair_is_a_stem_and_its_complement() {
+    let model = tiny("tiny-4s");
+    let song = song(60_000, RATE_HZ);
+    let all = split(&model, &song, RATE_HZ, &floats());
+    let pair = |complement| {
+        let mut options = floats();
+        options.two_stems = Some((Stem::Vocals, complement));
+        let pair = split(&model, &song, RATE_HZ, &options);
+        assert_eq!(pair.report.files.len(), 2);
+        assert!(pair.stem(Stem::Vocals) == all.stem(Stem::Vocals));
+        pair.file("no_vocals.wav")
+    };
+
+    let others = [Stem::Drums, Stem::Bass, Stem::Other].map(|stem| all.stem(stem));
+    let sum: Vec<_> = (0..song.len()).map(|i| [0, 1].map(|c| others.iter().map(|s| s[i][c]).sum::<f32>())).collect();
+    assert!(snr_db(&sum, &pair(Complement::Add)) > 120.0);
+
+    let vocals = all.stem(Stem::Vocals);
+    let rest: Vec<_> = song.iter().zip(vocals).map(|(m, v)| [m[0] - v[0], m[1] - v[1]]).collect();
+    assert!(snr_db(&rest, &pair(Complement::Minus)) > 120.0);
+}
+
+#[test]
+fn a_pair_and_a_choice_exclude_each_other() {
+    let model = tiny("tiny-4s");
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut options = floats();
+    options.two_stems = Some((Stem::Vocals, Complement::Add));
+    options.stems = vec![Stem::Bass];
+    let error = vocalizer_model::split_file(&model, &golden("mix.flac"), dir.path(), &options).expect_err("a refusal");
+    assert!(matches!(error, Error::Options(_)), "{error}");
+}
+
+const TINY: MemberSpec = MemberSpec {
+    file: "tiny-4s.safetensors",
+    repository: "",
+    revision: "",
+    bytes: 0,
+    sha256: "",
+    tensor_digest: None,
+    npm: None,
+};
+
+/// A bag in a cache of its own: two copies of the tiny model, the second with its weights halved in file order.
+fn bag(weights: &'static [&'static [f32]], damage: bool) -> (tempfile::TempDir, Result<Model, Error>) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let cache = Cache::at(dir.path());
+    std::fs::create_dir_all(cache.models_dir()).expect("a folder");
+    let digest = WeightsFile::open(&golden(TINY.file)).and_then(|f| f.tensor_digest()).expect("a digest");
+    let digest: &'static str = Box::leak(digest.into_boxed_str());
+    let members: Vec<_> = ["a.safetensors", "b.safetensors"]
+        .map(|file| {
+            let mut bytes = std::fs::read(golden(TINY.file)).expect("the tiny model");
+            if damage && let Some(last) = bytes.last_mut() {
+                *last ^= 1;
+            }
+            let member = MemberSpec { file, tensor_digest: Some(digest), ..TINY };
+            std::fs::write(cache.member_path(&member), bytes).expect("a copy");
+            member
+        })
+        .into();
+    let spec = ModelSpec {
+        name: "bag",
+        summary: "",
+        members: Box::leak(members.into_boxed_slice()),
+        weights,
+        sources: &["drums", "bass", "other", "vocals"],
+        licence: "",
+    };
+    let model = Model::cached(&spec, &cache);
+    (dir, model)
+}
+
+#[test]
+fn a_bag_of_equals_is_its_member() {
+    let song = song(50_000, RATE_HZ);
+    let alone = split(&tiny("tiny-4s"), &song, RATE_HZ, &floats());
+    const HALVES: &[&[f32]] = &[&[1.0, 0.0, 0.5, 0.25], &[0.0, 1.0, 0.5, 0.75]];
+    const SHARES: &[&[f32]] = &[&[1.0, 1.0, 1.0, 1.0], &[1.0, 1.0, 3.0, 1.0]];
+    for weights in [HALVES, SHARES] {
+        let (_dir, model) = bag(weights, false);
+        let model = model.expect("a bag");
+        assert!(snr_db(&alone.all(), &split(&model, &song, RATE_HZ, &floats()).all()) > 120.0);
+        let mut options = floats();
+        options.stems = vec![Stem::Drums];
+        let drums = split(&model, &song, RATE_HZ, &options).stem(Stem::Drums);
+        assert!(snr_db(&alone.stem(Stem::Drums), &drums) > 120.0);
+    }
+}
+
+#[test]
+fn weights_that_changed_in_the_cache_are_not_used() {
+    let (_dir, model) = bag(&[&[1.0; 4], &[1.0; 4]], true);
+    match model.err() {
+        Some(Error::WeightsFile { source: WeightsError::Digest { .. }, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+}

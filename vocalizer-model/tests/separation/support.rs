@@ -1,0 +1,70 @@
+//! The tiny models, songs for them, and the numbers of the original.
+
+use std::path::{Path, PathBuf};
+
+use safetensors::SafeTensors;
+use tempfile::TempDir;
+use vocalizer_model::audio::{AudioFormat, Frame};
+use vocalizer_model::{Model, Report, SplitOptions, Stem, split_file};
+
+use crate::audio::support::{read, write};
+
+pub(crate) fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+pub(crate) fn tiny(name: &str) -> Model {
+    Model::from_file(&golden(&format!("{name}.safetensors"))).expect("a tiny model")
+}
+
+/// One tensor `[…, 2, frames]` of a file of reference numbers, as frames of one signal after another.
+pub(crate) fn reference(file: &str, name: &str) -> Vec<Vec<Frame>> {
+    let bytes = std::fs::read(golden(file)).expect("reference numbers");
+    let tensors = SafeTensors::deserialize(&bytes).expect("safetensors");
+    let tensor = tensors.tensor(name).expect("a tensor of this name");
+    let frames = *tensor.shape().last().expect("a shape");
+    let values: Vec<f32> = tensor.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    let signals = values.chunks(2 * frames);
+    signals.map(|signal| (0..frames).map(|i| [signal[i], signal[frames + i]]).collect()).collect()
+}
+
+/// Options for exact comparisons: floats, whatever their peak.
+pub(crate) fn floats() -> SplitOptions {
+    let mut options = SplitOptions::default();
+    options.format = AudioFormat::WavF32;
+    options
+}
+
+/// Writes `song` as a WAV of floats, splits it and reads the stems back.
+pub(crate) fn split(model: &Model, song: &[Frame], rate_hz: u32, options: &SplitOptions) -> Split {
+    let dir = tempfile::tempdir().expect("a folder");
+    let input = dir.path().join("song.wav");
+    write(&input, AudioFormat::WavF32, rate_hz, song);
+    let report = split_file(model, &input, &dir.path().join("stems"), options).expect("a split song");
+    Split { report, dir }
+}
+
+pub(crate) struct Split {
+    pub(crate) report: Report,
+    pub(crate) dir: TempDir,
+}
+
+impl Split {
+    pub(crate) fn stem(&self, stem: Stem) -> Vec<Frame> {
+        self.file(&format!("{stem}.wav"))
+    }
+
+    pub(crate) fn file(&self, name: &str) -> Vec<Frame> {
+        read(&self.dir.path().join("stems").join(name)).1
+    }
+
+    /// All stems that were written, one after another.
+    pub(crate) fn all(&self) -> Vec<Frame> {
+        self.report.files.iter().flat_map(|file| read(file).1).collect()
+    }
+}
+
+/// The largest sample of a signal.
+pub(crate) fn peak(frames: &[Frame]) -> f32 {
+    frames.iter().flatten().fold(0.0, |peak, x| peak.max(x.abs()))
+}

@@ -1,0 +1,109 @@
+//! What is written down about the published models.
+
+use std::collections::BTreeSet;
+
+use vocalizer_model::weights::{Cache, MODELS, MemberSpec, WeightsError, WeightsFile, find, layout};
+
+fn members() -> impl Iterator<Item = &'static MemberSpec> {
+    MODELS.iter().flat_map(|model| model.members)
+}
+
+fn is_hex(text: &str, length: usize) -> bool {
+    text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[test]
+fn every_file_is_pinned() {
+    for member in members() {
+        assert!(is_hex(member.sha256, 64), "{}", member.file);
+        assert!(is_hex(member.revision, 40), "{}", member.file);
+        assert!(member.tensor_digest.is_none_or(|digest| is_hex(digest, 64)), "{}", member.file);
+        assert!(member.bytes > 1 << 20, "{}", member.file);
+        assert_eq!(member.repository.split('/').filter(|part| !part.is_empty()).count(), 2, "{}", member.file);
+    }
+}
+
+#[test]
+fn files_have_plain_names_and_no_two_the_same() {
+    let mut seen = BTreeSet::new();
+    for member in members() {
+        let stem = member.file.strip_suffix(".safetensors").expect("a safetensors file");
+        assert!(is_hex(stem, 8), "{}", member.file);
+        assert!(seen.insert(member.file), "{} is there twice", member.file);
+        assert!(seen.insert(member.sha256), "the digest of {} is there twice", member.file);
+    }
+}
+
+#[test]
+fn every_member_has_a_weight_for_every_source() {
+    for model in MODELS {
+        assert_eq!(model.weights.len(), model.members.len(), "{}", model.name);
+        for weights in model.weights {
+            assert_eq!(weights.len(), model.sources.len(), "{}", model.name);
+        }
+        for source in 0..model.sources.len() {
+            assert!(model.weights.iter().map(|w| w[source]).sum::<f32>() > 0.0, "{}: {source}", model.name);
+        }
+        assert!(model.sources.iter().all(|source| source.parse::<vocalizer_model::Stem>().is_ok()), "{}", model.name);
+        assert!(!model.summary.is_empty() && !model.licence.is_empty(), "{}", model.name);
+    }
+}
+
+#[test]
+fn a_second_source_is_pinned_and_tells_the_network() {
+    let sources: Vec<_> = members().filter_map(|member| Some((member, member.npm.as_ref()?))).collect();
+    assert!(!sources.is_empty());
+    for (member, npm) in sources {
+        assert!(member.tensor_digest.is_some(), "nothing would tell whether {} is right", member.file);
+        assert!(npm.package.split_once('@').is_some_and(|(_, version)| version.split('.').count() == 3));
+        assert!(is_hex(npm.entry_sha256, 64) && npm.entry_bytes > 1 << 20 && npm.packed_bytes > 1 << 20);
+        let kwargs = serde_json::from_str(npm.kwargs).expect("arguments");
+        assert_eq!(layout(&kwargs).expect("a network").len(), 533);
+    }
+}
+
+#[test]
+fn sizes_add_up() {
+    assert_eq!(find("htdemucs").expect("a model").total_bytes(), 84_025_440);
+    assert_eq!(find("htdemucs_ft").expect("a model").total_bytes(), 4 * 84_025_440);
+}
+
+#[test]
+fn an_unknown_name_lists_the_known_ones() {
+    let error = find("htdemux").expect_err("no model");
+    assert!(matches!(&error, WeightsError::UnknownModel { name, .. } if name == "htdemux"));
+    let message = error.to_string();
+    assert!(MODELS.iter().all(|model| message.contains(model.name)), "{message}");
+    assert!(find(&"x".repeat(1 << 20)).expect_err("no model").to_string().len() < 500);
+}
+
+#[test]
+fn a_model_is_in_the_cache_when_all_its_files_are() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let cache = Cache::at(dir.path());
+    let bag = find("htdemucs_ft").expect("a model");
+    assert!(!cache.has(bag));
+    std::fs::create_dir_all(cache.models_dir()).expect("a folder");
+    for member in bag.members {
+        assert!(!cache.has(bag));
+        std::fs::write(cache.member_path(member), "").expect("a file");
+    }
+    assert!(cache.has(bag));
+}
+
+/// `./test` fetches the weights and insists.
+#[test]
+fn the_published_weights_are_what_the_registry_says() {
+    let spec = find("htdemucs").expect("a model");
+    let cache = Cache::locate().expect("a cache");
+    if !cache.has(spec) {
+        assert!(std::env::var_os("VOCALIZER_TEST_WEIGHTS").is_none(), "the weights are not in the cache");
+        println!("skipped: the weights of htdemucs are not in the cache");
+        return;
+    }
+    for member in spec.members {
+        let file = WeightsFile::open(&cache.member_path(member)).expect("safetensors");
+        file.check().expect("the network");
+        file.verify(member).expect("what was published");
+    }
+}

@@ -1,0 +1,40 @@
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use vocalizer_core::ports::JobQueue;
+
+use super::support::{VISIBILITY, job, leased, nothing_for, queue_of};
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_call_for_a_job_loses_none() {
+    let queue = queue_of(&[]).await;
+    {
+        let mut waiting = pin!(queue.lease());
+        assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        queue.publish(job("a")).await.unwrap();
+        // Woken, but dropped before it could look.
+    }
+    leased(&queue, "a").await.acknowledge().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_got_its_job_and_was_dropped_gives_it_back() {
+    let queue = queue_of(&["a"]).await;
+    {
+        let mut call = pin!(queue.lease());
+        let Poll::Ready(lease) = call.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+            panic!("the job is ready");
+        };
+        drop(lease);
+    }
+    assert_eq!(leased(&queue, "a").await.delivery(), Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_settlement_that_was_never_polled_is_a_dropped_lease() {
+    let queue = queue_of(&["a"]).await;
+    drop(leased(&queue, "a").await.acknowledge());
+    leased(&queue, "a").await.acknowledge().await.unwrap();
+    nothing_for(&queue, 2 * VISIBILITY).await;
+}

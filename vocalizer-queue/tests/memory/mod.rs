@@ -1,0 +1,5 @@
+mod cancelling;
+mod leasing;
+mod publishing;
+mod settling;
+mod support;

@@ -1,0 +1,36 @@
+use std::time::Duration;
+
+use vocalizer_core::ports::{Job, JobPayload, JobQueue, Lease};
+use vocalizer_core::song::SongHash;
+use vocalizer_queue::MemoryQueue;
+
+pub(super) const VISIBILITY: Duration = Duration::from_secs(60);
+pub(super) const MOMENT: Duration = Duration::from_millis(10);
+
+pub(super) fn hash(name: &str) -> SongHash {
+    SongHash::of(name.as_bytes())
+}
+
+pub(super) fn job(name: &str) -> Job {
+    Job { hash: hash(name), payload: JobPayload::Inline(name.to_owned().into()) }
+}
+
+pub(super) async fn queue_of(names: &[&str]) -> MemoryQueue {
+    let queue = MemoryQueue::new(VISIBILITY);
+    for name in names {
+        queue.publish(job(name)).await.unwrap();
+    }
+    queue
+}
+
+/// The next job, which has to be there: time is paused, so waiting for one that is not ends at once in a panic.
+pub(super) async fn leased(queue: &MemoryQueue, name: &str) -> Box<dyn Lease> {
+    let lease = tokio::time::timeout(MOMENT / 10, queue.lease()).await.expect("no job is ready").unwrap();
+    assert_eq!(lease.job().hash, hash(name));
+    lease
+}
+
+/// No job comes within `span`.
+pub(super) async fn nothing_for(queue: &MemoryQueue, span: Duration) {
+    assert!(tokio::time::timeout(span, queue.lease()).await.is_err(), "a job came");
+}

@@ -1,0 +1,5 @@
+//! What the queues promise, by behaviour.
+
+#![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
+
+mod memory;

@@ -1,0 +1,41 @@
+//! Stems to archive.
+
+use std::io::Write;
+
+use tar::{Builder, EntryType, Header};
+use vocalizer_core::part::Part;
+use vocalizer_core::ports::Stems;
+
+use super::{ArchiveError, Flaw, ORDER, file_name};
+
+/// Writes an archive and returns the writer, flushed.
+///
+/// The same stems give the same bytes, whoever writes them and whenever.
+///
+/// # Errors
+///
+/// [`ArchiveError::Malformed`] for an empty stem, which no reader would take, before anything is written;
+/// [`ArchiveError::Write`] when `out` fails.
+pub fn write<W: Write>(stems: &Stems, out: W) -> Result<W, ArchiveError> {
+    let mut files = Vec::new();
+    for stem in ORDER {
+        let bytes = Part::try_from(stem).ok().and_then(|part| stems.get(part));
+        match (file_name(stem), bytes) {
+            (Some(_), Some(bytes)) if bytes.is_empty() => return Err(ArchiveError::Malformed(Flaw::Empty { stem })),
+            (Some(name), Some(bytes)) => files.push((name, bytes)),
+            _ => return Err(ArchiveError::Malformed(Flaw::Missing { stem })),
+        }
+    }
+    let mut archive = Builder::new(out);
+    for (name, bytes) in files {
+        let mut header = Header::new_ustar();
+        header.set_entry_type(EntryType::Regular);
+        header.set_mode(0o644);
+        header.set_mtime(0);
+        header.set_size(bytes.len() as u64);
+        archive.append_data(&mut header, name, bytes.as_ref()).map_err(ArchiveError::Write)?;
+    }
+    let mut out = archive.into_inner().map_err(ArchiveError::Write)?;
+    out.flush().map_err(ArchiveError::Write)?;
+    Ok(out)
+}

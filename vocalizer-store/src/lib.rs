@@ -1,0 +1,30 @@
+//! Where Vocalizer keeps things: so far the archive in which the stems of a song travel.
+//!
+//! | module | what it is for |
+//! | --- | --- |
+//! | [`archive`] | the tar in which a worker sends four stems, written and read without trust |
+//!
+//! Songs and users in a database and blobs as files come with the service.
+//!
+//! # Example
+//!
+//! ```
+//! use bytes::Bytes;
+//! use vocalizer_core::limits::Limits;
+//! use vocalizer_core::ports::Stems;
+//! use vocalizer_store::archive::{self, ArchiveError};
+//!
+//! # fn main() -> Result<(), ArchiveError> {
+//! let mp3 = |bytes: &'static [u8]| Bytes::from_static(bytes);
+//! let stems = Stems { drums: mp3(b"boom"), bass: mp3(b"hum"), other: mp3(b"plink"), vocals: mp3(b"la") };
+//!
+//! let tar = archive::write(&stems, Vec::new())?;
+//! assert_eq!(archive::read_stems(tar.as_slice(), &Limits::default())?, stems);
+//!
+//! // Half an archive gives no stems at all.
+//! assert!(archive::read_stems(&tar[..tar.len() / 2], &Limits::default()).is_err());
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod archive;

@@ -1,0 +1,5 @@
+mod bad_input;
+mod properties;
+mod reading;
+mod support;
+mod writing;

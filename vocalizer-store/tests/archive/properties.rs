@@ -1,0 +1,67 @@
+use bytes::Bytes;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use vocalizer_core::limits::Limits;
+use vocalizer_core::ports::Stems;
+use vocalizer_store::archive;
+
+use super::support::{finished, four};
+
+fn stem() -> impl Strategy<Value = Bytes> {
+    vec(any::<u8>(), 1..3000).prop_map(Bytes::from)
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_written_is_read_back(drums in stem(), bass in stem(), other in stem(), vocals in stem()) {
+        let stems = Stems { drums, bass, other, vocals };
+        let tar = archive::write(&stems, Vec::new()).unwrap();
+        prop_assert_eq!(tar.len() % 512, 0);
+        prop_assert_eq!(archive::read_stems(tar.as_slice(), &Limits::for_testing()).unwrap(), stems);
+    }
+
+    /// Bytes are changed and checksums mended, so that the changes get past the checksum.
+    #[test]
+    fn a_changed_archive_gives_four_stems_within_limits_or_an_error(
+        changes in vec((any::<Index>(), any::<u8>()), 1..12),
+        cut in any::<Index>(),
+        mend in any::<bool>(),
+    ) {
+        let mut tar = finished(&four());
+        for (at, value) in changes {
+            let at = at.index(tar.len());
+            tar[at] = value;
+        }
+        if mend {
+            for block in tar.chunks_exact_mut(1024).map(|pair| &mut pair[..512]) {
+                let mut header = tar::Header::new_old();
+                header.as_mut_bytes().copy_from_slice(block);
+                header.set_cksum();
+                block.copy_from_slice(header.as_bytes());
+            }
+        } else {
+            tar.truncate(cut.index(tar.len() + 1));
+        }
+        let limits = Limits { max_stem_bytes: 600, ..Limits::for_testing() };
+        let mut seen = Vec::new();
+        let outcome = archive::read(tar.as_slice(), &limits, |stem, size_bytes, bytes| {
+            let mut whole = Vec::new();
+            bytes.read_to_end(&mut whole)?;
+            assert_eq!(whole.len() as u64, size_bytes);
+            assert!((1..=600).contains(&size_bytes));
+            seen.push(stem);
+            Ok(())
+        });
+        let count = seen.len();
+        seen.sort_unstable();
+        seen.dedup();
+        prop_assert_eq!(seen.len(), count);
+        prop_assert!(outcome.is_err() || count == 4);
+    }
+
+    #[test]
+    fn noise_is_refused(bytes in vec(any::<u8>(), 0..3000)) {
+        prop_assert!(archive::read_stems(bytes.as_slice(), &Limits::for_testing()).is_err());
+    }
+}

@@ -1,0 +1,152 @@
+use std::io::{self, Read};
+
+use tar::EntryType;
+use vocalizer_core::limits::Limits;
+use vocalizer_core::part::Stem;
+use vocalizer_store::archive::{self, ArchiveError, MAX_TRAILER_BYTES};
+
+use super::support::{NAMES, entry, finished, four, stems};
+
+#[test]
+fn what_was_written_is_read_back() {
+    let tar = archive::write(&stems(), Vec::new()).unwrap();
+    assert_eq!(archive::read_stems(tar.as_slice(), &Limits::for_testing()).unwrap(), stems());
+}
+
+#[test]
+fn stems_come_in_the_order_of_the_archive_whatever_it_is() {
+    let mut entries = four();
+    entries.reverse();
+    let mut seen = Vec::new();
+    archive::read(finished(&entries).as_slice(), &Limits::for_testing(), |stem, size_bytes, bytes| {
+        let mut text = String::new();
+        bytes.read_to_string(&mut text)?;
+        assert_eq!(size_bytes, text.len() as u64);
+        seen.push((stem, text));
+        Ok(())
+    })
+    .unwrap();
+    let expected = [(Stem::Vocals, 3), (Stem::Other, 2), (Stem::Drums, 1), (Stem::Bass, 0)];
+    assert_eq!(seen, expected.map(|(stem, name)| (stem, NAMES[name].to_owned())));
+}
+
+#[test]
+fn a_sink_may_leave_bytes_unread() {
+    let mut seen = 0;
+    let tar = archive::write(&stems(), Vec::new()).unwrap();
+    archive::read(tar.as_slice(), &Limits::for_testing(), |_, _, _| {
+        seen += 1;
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(seen, 4);
+}
+
+#[test]
+fn a_leading_dot_slash_is_the_top_level_too() {
+    let entries = NAMES.map(|name| entry(&format!("./{name}"), EntryType::Regular, b"x"));
+    assert!(archive::read_stems(finished(&entries).as_slice(), &Limits::for_testing()).is_ok());
+}
+
+#[test]
+fn the_times_that_python_adds_are_passed_over() {
+    let mut entries = Vec::new();
+    for file in four() {
+        entries.push(entry("././@PaxHeader", EntryType::XHeader, b"28 mtime=1764000000.1234567\n"));
+        entries.push(file);
+    }
+    let stems = archive::read_stems(finished(&entries).as_slice(), &Limits::for_testing()).unwrap();
+    assert_eq!(stems.bass, "bass.mp3");
+}
+
+#[test]
+fn the_end_marker_may_be_missing_or_long() {
+    let limits = Limits::for_testing();
+    assert!(archive::read_stems(four().concat().as_slice(), &limits).is_ok());
+    let mut padded = finished(&four());
+    padded.resize(padded.len().next_multiple_of(10240), 0);
+    assert!(archive::read_stems(padded.as_slice(), &limits).is_ok());
+}
+
+#[test]
+fn zeros_without_end_are_not_read_without_end() {
+    let long = io::Cursor::new(four().concat()).chain(io::repeat(0).take(8 * MAX_TRAILER_BYTES));
+    let mut counted = Counted { inner: long, bytes: 0 };
+    assert!(archive::read_stems(&mut counted, &Limits::for_testing()).is_err());
+    assert!(counted.bytes < MAX_TRAILER_BYTES + 64 * 1024, "{} bytes read", counted.bytes);
+}
+
+#[test]
+fn a_stem_at_its_limit_passes_and_one_above_is_refused_unread() {
+    let tar = archive::write(&stems(), Vec::new()).unwrap();
+    let at = Limits { max_stem_bytes: 1500, ..Limits::for_testing() };
+    assert!(archive::read_stems(tar.as_slice(), &at).is_ok());
+    let below = Limits { max_stem_bytes: 1499, ..at };
+    let mut seen = Vec::new();
+    let error = archive::read(tar.as_slice(), &below, |stem, _, _| {
+        seen.push(stem);
+        Ok(())
+    });
+    assert!(
+        matches!(error, Err(ArchiveError::Limit { stem: Stem::Vocals, max_bytes: 1499, found_bytes: 1500 })),
+        "{error:?}"
+    );
+    assert_eq!(seen, [Stem::Bass, Stem::Drums, Stem::Other]);
+}
+
+#[test]
+fn a_sink_that_fails_is_told_apart_from_a_bad_archive() {
+    let tar = archive::write(&stems(), Vec::new()).unwrap();
+    let error = archive::read(tar.as_slice(), &Limits::for_testing(), |_, _, _| Err(io::ErrorKind::StorageFull.into()));
+    assert!(
+        matches!(&error, Err(ArchiveError::Write(cause)) if cause.kind() == io::ErrorKind::StorageFull),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_connection_that_breaks_is_told_apart_from_a_bad_archive() {
+    let tar = archive::write(&stems(), Vec::new()).unwrap();
+    for cut in [0, 100, 512, 600, 2000, tar.len() - 600, tar.len()] {
+        let broken = tar[..cut].chain(Fails(io::ErrorKind::ConnectionReset));
+        let error = archive::read_stems(broken, &Limits::for_testing()).unwrap_err();
+        assert!(
+            matches!(&error, ArchiveError::Read(cause) if cause.kind() == io::ErrorKind::ConnectionReset),
+            "at {cut}: {error:?}"
+        );
+    }
+}
+
+#[test]
+fn an_interrupted_read_is_tried_again() {
+    struct Interrupts<'a>(&'a [u8], bool);
+    impl Read for Interrupts<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.1 = !self.1;
+            if self.1 { Err(io::ErrorKind::Interrupted.into()) } else { self.0.read(buffer) }
+        }
+    }
+    let tar = archive::write(&stems(), Vec::new()).unwrap();
+    assert_eq!(archive::read_stems(Interrupts(&tar, false), &Limits::for_testing()).unwrap(), stems());
+}
+
+struct Fails(io::ErrorKind);
+
+impl Read for Fails {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(self.0.into())
+    }
+}
+
+struct Counted<R> {
+    inner: R,
+    bytes: u64,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = self.inner.read(buffer)?;
+        self.bytes += len as u64;
+        Ok(len)
+    }
+}
