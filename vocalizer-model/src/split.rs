@@ -174,6 +174,7 @@ pub fn split_file_with(
     listener: &mut dyn Listener,
     cancel: &Cancel,
 ) -> Result<Report, Error> {
+    options.check()?;
     let outputs = Outputs::plan(model, options)?;
     listener.stage(Stage::Reading);
     let song = Song::measure(model, input, &options.limits, cancel)?;

@@ -55,7 +55,7 @@ fn tell(file: &Path, as_json: bool) -> Result<(), Box<dyn std::error::Error>> {
         println!("  format    {}", info.format);
         println!("  rate      {} Hz", info.rate_hz);
         println!("  channels  {}", info.channels);
-        let ms = frames * 1000 / u64::from(info.rate_hz);
+        let ms = frames * 1000 / u64::from(info.rate_hz.max(1));
         println!("  duration  {}:{:02}.{:03} ({frames} frames)", ms / 60_000, ms / 1000 % 60, ms % 1000);
         println!("  hash      {hash}");
     }

@@ -8,6 +8,8 @@ use safetensors::SafeTensors;
 
 use super::Probe;
 use crate::Model;
+use crate::audio::{AudioLimits, AudioReader};
+use crate::weights::{Cache, find};
 
 #[derive(serde::Deserialize)]
 struct Trace {
@@ -83,4 +85,31 @@ fn the_tiny_model_with_samplers_is_the_original_module_by_module() {
 #[test]
 fn the_tiny_model_of_six_stems_is_the_original_module_by_module() {
     tiny("tiny-6s", 16 + 6 + 2);
+}
+
+/// The published weights, where they are in the cache: `./test` fetches them and insists.
+#[test]
+fn the_published_model_is_the_original_module_by_module() {
+    let spec = find("htdemucs").unwrap();
+    let cache = Cache::locate().unwrap();
+    if !cache.has(spec) {
+        assert!(std::env::var_os("VOCALIZER_TEST_WEIGHTS").is_none(), "the weights are not in the cache");
+        println!("skipped: the weights of htdemucs are not in the cache");
+        return;
+    }
+    let model = Model::cached(spec, &cache).unwrap();
+    let mut reader = AudioReader::open(&golden("mix.flac"), &AudioLimits::default()).unwrap();
+    let mut song = Vec::new();
+    while reader.read(&mut song).unwrap() {}
+    let mono: Vec<f64> = song.iter().map(|[left, right]| f64::from((left + right) / 2.0)).collect();
+    let n = mono.len() as f64;
+    let mean = mono.iter().sum::<f64>() / n;
+    let std = (mono.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
+    let channel = |c: usize| {
+        let segment = song.iter().take(model.segment_frames());
+        segment.map(|frame| ((f64::from(frame[c]) - mean) / (1e-8 + std)) as f32).collect()
+    };
+    let (seen, _) = compare(&model, [channel(0), channel(1)], &traces("htdemucs.traces.json"));
+    // As above, with 5 × 2 transformer layers.
+    assert_eq!(seen, 16 + 10 + 2 + 4, "modules compared");
 }

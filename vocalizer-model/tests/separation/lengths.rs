@@ -34,17 +34,17 @@ fn every_format_keeps_the_length_of_the_song() {
     let dir = dir();
     let frames = 50_001;
     let formats = [
-        ("wav", AudioFormat::Wav16),
-        ("wav24", AudioFormat::Wav24),
-        ("wavf32", AudioFormat::WavF32),
-        ("flac", AudioFormat::Flac),
+        ("wavf32", AudioFormat::WavF32, 100.0),
+        ("wav24", AudioFormat::Wav24, 60.0),
+        ("wav", AudioFormat::Wav16, 20.0),
+        ("flac", AudioFormat::Flac, 20.0),
         #[cfg(feature = "mp3")]
-        ("mp3", AudioFormat::Mp3(Bitrate::Cbr(320))),
+        ("mp3", AudioFormat::Mp3(Bitrate::Cbr(320)), 6.0),
         #[cfg(feature = "mp3")]
-        ("vbr", AudioFormat::Mp3(Bitrate::Vbr(2))),
+        ("vbr", AudioFormat::Mp3(Bitrate::Vbr(2)), 6.0),
     ];
     let mut exact = None;
-    for (name, format) in formats.into_iter().rev() {
+    for (name, format, at_least_db) in formats {
         let input = dir.path().join(format!("{name}.{}", format.extension()));
         write(&input, format, RATE_HZ, &song(frames, RATE_HZ));
         assert_eq!(read(&input).1.len(), frames, "{name} in");
@@ -54,10 +54,12 @@ fn every_format_keeps_the_length_of_the_song() {
         assert_eq!(report.frames, frames as u64, "{name}");
         let stems: Vec<_> = report.files.iter().flat_map(|file| read(file).1).collect();
         assert_eq!(stems.len(), frames * model.sources().len(), "{name}");
-        // The same stems in the same place, but for what the format loses.
+        // The same stems in the same place, but for what the format loses twice and the random network makes of it; a
+        // stem that starts elsewhere would stand below 0 dB.
         let exact = exact.get_or_insert_with(|| stems.clone());
         let db = snr_db(exact, &stems);
-        assert!(db > 20.0, "{name}: {db:.1} dB");
+        println!("{name}: {db:.1} dB");
+        assert!(db > at_least_db, "{name}: {db:.1} dB");
     }
 }
 
