@@ -1,6 +1,7 @@
 //! A model ready to run: one network, or a bag of them with weights.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
@@ -8,7 +9,7 @@ use vocalizer_core::part::Stem;
 
 use crate::Error;
 use crate::dsp::stft::Stft;
-use crate::htdemucs::{Htdemucs, HtdemucsConfig, Probe};
+use crate::htdemucs::{Htdemucs, HtdemucsConfig, Watcher};
 use crate::weights::{self, WeightsError, WeightsFile};
 
 /// A separation model in memory.
@@ -78,6 +79,30 @@ impl Model {
     pub fn segment_frames(&self) -> usize {
         self.members.iter().map(|m| m.config.segment_frames).min().unwrap_or_default()
     }
+
+    /// Separates one segment of a tone with the first network and says how long each part took: for benchmarks.
+    pub fn profile_segment(&self) -> Vec<(&'static str, Duration)> {
+        let Some(member) = self.members.first() else { return Vec::new() };
+        #[expect(clippy::cast_precision_loss, reason = "a tone for timing")]
+        let tone: Vec<_> = (0..member.config.segment_frames).map(|n| (n as f32 * 0.05).sin()).collect();
+        let mut clock = Clock { since: Instant::now(), parts: Vec::new() };
+        member.forward([tone.clone(), tone], &mut clock);
+        clock.parts
+    }
+}
+
+/// Takes down how long each part took.
+struct Clock {
+    since: Instant,
+    parts: Vec<(&'static str, Duration)>,
+}
+
+impl Watcher for Clock {
+    fn part(&mut self, name: &'static str) {
+        let now = Instant::now();
+        self.parts.push((name, now - self.since));
+        self.since = now;
+    }
 }
 
 /// One network of a bag.
@@ -112,7 +137,7 @@ impl Member {
     ///
     /// - `segment`: `[2][frames]`
     /// - output: `[sources][2][frames]`
-    pub(crate) fn forward(&self, segment: [Vec<f32>; 2], probe: &mut Probe<'_>) -> Vec<[Vec<f32>; 2]> {
+    pub(crate) fn forward(&self, segment: [Vec<f32>; 2], watcher: &mut dyn Watcher) -> Vec<[Vec<f32>; 2]> {
         let wanted = segment[0].len();
         let samples = self.config.segment_frames;
         let mut segment = segment.to_vec();
@@ -127,7 +152,8 @@ impl Member {
 
         let x = Tensor::from_data(TensorData::new(spectrum, [1, 2 * channels, bins, frames]), &self.device);
         let xt = Tensor::from_data(TensorData::new(wave, [1, channels, samples]), &self.device);
-        let (x, xt) = self.net.forward(x, xt, probe);
+        watcher.part("stft");
+        let (x, xt) = self.net.forward(x, xt, watcher);
         let (x, xt) = (floats(x), floats(xt));
 
         let mut out: Vec<Vec<f32>> = xt.chunks(samples).map(|c| c.iter().map(|v| scale_t.undo(*v)).collect()).collect();
@@ -135,6 +161,7 @@ impl Member {
             self.stft.synthesise(planes, |v| scale.undo(v), signal);
             signal.truncate(wanted);
         });
+        watcher.part("inverse stft");
         let mut out = out.into_iter();
         std::iter::from_fn(|| Some([out.next()?, out.next()?])).collect()
     }

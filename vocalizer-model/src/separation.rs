@@ -6,7 +6,6 @@ use vocalizer_core::part::Stem;
 
 use crate::audio::Frame;
 use crate::dsp::chunk::{OverlapAdd, Plan};
-use crate::htdemucs::Probe;
 use crate::{Error, Model};
 
 /// How a song is cut and how often it is separated.
@@ -121,7 +120,7 @@ impl<'a> Separation<'a> {
     pub fn step(&mut self) -> bool {
         for pass in &mut self.passes {
             if let Some(segment) = pass.overlap_add.next_segment() {
-                let separated = self.model.members[pass.member].forward(segment, &mut Probe::default());
+                let separated = self.model.members[pass.member].forward(segment, &mut ());
                 pass.overlap_add.add(&separated, &mut pass.ready);
                 self.done_frames += pass.plan.stride_frames as u64;
                 return true;

@@ -180,6 +180,7 @@ impl FetchReport {
 
 impl FetchListener for FetchReport {
     fn source(&mut self, name: &str, bytes: u64) {
+        self.told = 0;
         let message = format!("fetching {} from {name}", HumanBytes(bytes));
         self.bar.suspend(|| self.voice.note(&message));
     }

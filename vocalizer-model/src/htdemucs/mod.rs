@@ -9,6 +9,6 @@ mod model;
 mod transformer;
 
 pub(crate) use config::HtdemucsConfig;
-pub(crate) use model::{Htdemucs, Probe};
+pub(crate) use model::{Htdemucs, Watcher};
 #[cfg(test)]
 mod tests;

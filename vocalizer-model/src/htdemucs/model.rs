@@ -37,25 +37,15 @@ struct Samplers {
     channel_downsampler_t: Conv1d,
 }
 
-/// Someone who may look at what each module gives.
-#[derive(Default)]
-pub(crate) struct Probe<'a>(Option<&'a mut Look<'a>>);
-
-type Look<'a> = dyn FnMut(&str, TensorData) + 'a;
-
-impl<'a> Probe<'a> {
-    /// Hands `look` the name and the values of each module's output.
-    #[cfg(test)]
-    pub(crate) fn new(look: &'a mut Look<'a>) -> Self {
-        Self(Some(look))
-    }
-
-    pub(super) fn record<const D: usize>(&mut self, name: impl FnOnce() -> String, tensor: &Tensor<D>) {
-        if let Some(look) = &mut self.0 {
-            look(&name(), tensor.to_data());
-        }
-    }
+/// Someone who looks on while a segment passes through.
+pub(crate) trait Watcher {
+    /// The module of this name gave what `values` reads.
+    fn output(&mut self, _name: &str, _values: &dyn Fn() -> TensorData) {}
+    /// The part of the work that goes by this name is done.
+    fn part(&mut self, _name: &'static str) {}
 }
+
+impl Watcher for () {}
 
 impl Htdemucs {
     /// Builds the network from its weights.
@@ -125,55 +115,58 @@ impl Htdemucs {
     /// - `xt`: `[batch, audio_channels, samples]`, the normalised waveform
     /// - output: `[batch, sources * 2 * audio_channels, nfft / 2, frames]` and
     ///   `[batch, sources * audio_channels, samples]`
-    pub(crate) fn forward(&self, x: Tensor<4>, xt: Tensor<3>, probe: &mut Probe<'_>) -> (Tensor<4>, Tensor<3>) {
+    pub(crate) fn forward(&self, x: Tensor<4>, xt: Tensor<3>, watcher: &mut dyn Watcher) -> (Tensor<4>, Tensor<3>) {
         let (mut x, mut xt) = (x, xt);
         let (mut skips, mut skips_t, mut lengths_t) = (Vec::new(), Vec::new(), Vec::new());
         for (i, (encode, tencode)) in self.encoder.iter().zip(&self.tencoder).enumerate() {
             lengths_t.push(xt.dims()[2]);
             xt = tencode.forward(xt);
-            probe.record(|| format!("tencoder.{i}"), &xt);
+            watcher.output(&format!("tencoder.{i}"), &|| xt.to_data());
             skips_t.push(xt.clone());
             x = encode.forward(x);
-            probe.record(|| format!("encoder.{i}"), &x);
+            watcher.output(&format!("encoder.{i}"), &|| x.to_data());
             if let (0, Some(table)) = (i, &self.freq_emb) {
                 let [freqs, channels] = table.dims();
                 x = x + table.val().transpose().reshape([1, channels, freqs, 1]);
             }
             skips.push(x.clone());
         }
-        (x, xt) = self.bottom(x, xt, probe);
+        watcher.part("encoder");
+        (x, xt) = self.bottom(x, xt, watcher);
+        watcher.part("transformer");
         for (i, (decode, tdecode)) in self.decoder.iter().zip(&self.tdecoder).enumerate() {
             let (Some(skip), Some(skip_t), Some(length_t)) = (skips.pop(), skips_t.pop(), lengths_t.pop()) else {
                 unreachable!("as many skips as layers");
             };
             x = decode.forward(x, skip);
-            probe.record(|| format!("decoder.{i}"), &x);
+            watcher.output(&format!("decoder.{i}"), &|| x.to_data());
             xt = tdecode.forward(xt, skip_t, length_t);
-            probe.record(|| format!("tdecoder.{i}"), &xt);
+            watcher.output(&format!("tdecoder.{i}"), &|| xt.to_data());
         }
+        watcher.part("decoder");
         (x, xt)
     }
 
-    fn bottom(&self, x: Tensor<4>, xt: Tensor<3>, probe: &mut Probe<'_>) -> (Tensor<4>, Tensor<3>) {
-        let Some(samplers) = &self.samplers else { return self.transform(x, xt, probe) };
+    fn bottom(&self, x: Tensor<4>, xt: Tensor<3>, watcher: &mut dyn Watcher) -> (Tensor<4>, Tensor<3>) {
+        let Some(samplers) = &self.samplers else { return self.transform(x, xt, watcher) };
         let [batch, outer, freqs, frames] = x.dims();
         let x = samplers.channel_upsampler.forward(x.reshape([batch, outer, freqs * frames]));
         let inner = x.dims()[1];
-        probe.record(|| "channel_upsampler".into(), &x);
+        watcher.output("channel_upsampler", &|| x.to_data());
         let xt = samplers.channel_upsampler_t.forward(xt);
-        probe.record(|| "channel_upsampler_t".into(), &xt);
-        let (x, xt) = self.transform(x.reshape([batch, inner, freqs, frames]), xt, probe);
+        watcher.output("channel_upsampler_t", &|| xt.to_data());
+        let (x, xt) = self.transform(x.reshape([batch, inner, freqs, frames]), xt, watcher);
         let x = samplers.channel_downsampler.forward(x.reshape([batch, inner, freqs * frames]));
-        probe.record(|| "channel_downsampler".into(), &x);
+        watcher.output("channel_downsampler", &|| x.to_data());
         let xt = samplers.channel_downsampler_t.forward(xt);
-        probe.record(|| "channel_downsampler_t".into(), &xt);
+        watcher.output("channel_downsampler_t", &|| xt.to_data());
         (x.reshape([batch, outer, freqs, frames]), xt)
     }
 
-    fn transform(&self, x: Tensor<4>, xt: Tensor<3>, probe: &mut Probe<'_>) -> (Tensor<4>, Tensor<3>) {
-        let (x, xt) = self.crosstransformer.forward(x, xt, probe);
-        probe.record(|| "crosstransformer".into(), &x);
-        probe.record(|| "crosstransformer#1".into(), &xt);
+    fn transform(&self, x: Tensor<4>, xt: Tensor<3>, watcher: &mut dyn Watcher) -> (Tensor<4>, Tensor<3>) {
+        let (x, xt) = self.crosstransformer.forward(x, xt, watcher);
+        watcher.output("crosstransformer", &|| x.to_data());
+        watcher.output("crosstransformer#1", &|| xt.to_data());
         (x, xt)
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::TensorData;
 use safetensors::SafeTensors;
 
-use super::Probe;
+use super::Watcher;
 use crate::Model;
 use crate::audio::{AudioLimits, AudioReader};
 use crate::weights::{Cache, find};
@@ -40,11 +40,16 @@ fn decibels(reference: &[f32], got: &[f32]) -> f64 {
     10.0 * (signal / error.max(1e-300)).log10()
 }
 
-/// Runs one segment and holds every module that both sides know to its trace; returns how many those were.
-fn compare(model: &Model, segment: [Vec<f32>; 2], traces: &BTreeMap<String, Trace>) -> (usize, Vec<f32>) {
-    let mut seen = 0;
-    let mut look = |name: &str, data: TensorData| {
-        let Some(trace) = traces.get(name) else { panic!("the original has no module {name}") };
+/// Holds every module's output to its trace.
+struct Comparison<'a> {
+    traces: &'a BTreeMap<String, Trace>,
+    seen: usize,
+}
+
+impl Watcher for Comparison<'_> {
+    fn output(&mut self, name: &str, values: &dyn Fn() -> TensorData) {
+        let Some(trace) = self.traces.get(name) else { panic!("the original has no module {name}") };
+        let data = values();
         assert_eq!(data.shape().to_vec(), trace.shape, "{name}");
         let values: Vec<f32> = data.try_into_vec().unwrap();
         let n = values.len() as f64;
@@ -56,10 +61,15 @@ fn compare(model: &Model, segment: [Vec<f32>; 2], traces: &BTreeMap<String, Trac
         let reference: Vec<f32> = trace.values.iter().map(|&v| v as f32).collect();
         let db = decibels(&reference, &picked);
         assert!(db > 90.0, "{name}: {db:.1} dB");
-        seen += 1;
-    };
-    let out = model.members[0].forward(segment, &mut Probe::new(&mut look));
-    (seen, out.into_iter().flatten().flatten().collect())
+        self.seen += 1;
+    }
+}
+
+/// Runs one segment and compares it module by module; returns how many modules those were, and the stems.
+fn compare(model: &Model, segment: [Vec<f32>; 2], traces: &BTreeMap<String, Trace>) -> (usize, Vec<f32>) {
+    let mut comparison = Comparison { traces, seen: 0 };
+    let out = model.members[0].forward(segment, &mut comparison);
+    (comparison.seen, out.into_iter().flatten().flatten().collect())
 }
 
 fn tiny(name: &str, modules: usize) {

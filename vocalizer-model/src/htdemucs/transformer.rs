@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::config::HtdemucsConfig;
 use super::layers::{group_norm, layer_norm, linear};
 use super::loader::Loader;
-use super::model::Probe;
+use super::model::Watcher;
 use crate::weights::WeightsError;
 
 /// Both branches' layers.
@@ -44,7 +44,7 @@ impl CrossTransformer {
     ///
     /// - `x`: `[batch, channels, frequencies, frames]`, and so in the output
     /// - `xt`: `[batch, channels, frames_t]`, and so in the output
-    pub(super) fn forward(&self, x: Tensor<4>, xt: Tensor<3>, probe: &mut Probe<'_>) -> (Tensor<4>, Tensor<3>) {
+    pub(super) fn forward(&self, x: Tensor<4>, xt: Tensor<3>, watcher: &mut dyn Watcher) -> (Tensor<4>, Tensor<3>) {
         let [batch, channels, freqs, frames] = x.dims();
         let frames_t = xt.dims()[2];
         let device = x.device();
@@ -57,8 +57,8 @@ impl CrossTransformer {
         let (mut x, mut xt) = (x, xt);
         for (index, (layer, layer_t)) in self.layers.iter().zip(&self.layers_t).enumerate() {
             let (y, yt) = (layer.forward(x.clone(), xt.clone()), layer_t.forward(xt, x));
-            probe.record(|| format!("crosstransformer.layers.{index}"), &y);
-            probe.record(|| format!("crosstransformer.layers_t.{index}"), &yt);
+            watcher.output(&format!("crosstransformer.layers.{index}"), &|| y.to_data());
+            watcher.output(&format!("crosstransformer.layers_t.{index}"), &|| yt.to_data());
             (x, xt) = (y, yt);
         }
         let x = x.reshape([batch, frames, freqs, channels]).permute([0, 3, 2, 1]);

@@ -1,10 +1,8 @@
 //! What writers leave on the disk.
 
-use std::process::Command;
-
 use vocalizer_model::audio::{AudioFormat, Bitrate, EncodeError, StemWriter};
 
-use super::support::{RATE_HZ, dir, read, snr_db, song, write};
+use super::support::{RATE_HZ, decoded_by_ffmpeg, dir, read, snr_db, song, write};
 
 const ALL: [AudioFormat; 6] = [
     AudioFormat::Mp3(Bitrate::Cbr(320)),
@@ -115,15 +113,7 @@ fn ffmpeg_agrees_with_what_was_written() {
     for format in ALL {
         let path = dir.path().join("stem").with_extension(format.extension());
         write(&path, format, RATE_HZ, &song);
-        let mut command = Command::new("ffmpeg");
-        command.args(["-v", "error", "-nostdin", "-xerror", "-i"]).arg(&path).args(["-f", "f32le", "-"]);
-        let Ok(done) = command.output() else {
-            println!("skipped: ffmpeg is not installed");
-            return;
-        };
-        assert!(done.status.success() && done.stderr.is_empty(), "{}", String::from_utf8_lossy(&done.stderr));
-        let sample = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-        let frames: Vec<_> = done.stdout.chunks_exact(8).map(|b| [sample(&b[..4]), sample(&b[4..])]).collect();
+        let frames = decoded_by_ffmpeg(&path);
         assert_eq!(frames.len(), song.len(), "{format:?}");
         let snr = snr_db(&song, &frames);
         let wanted = if matches!(format, AudioFormat::Mp3(_)) { 30.0 } else { 80.0 };

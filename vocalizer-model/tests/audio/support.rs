@@ -1,4 +1,4 @@
-//! Test songs, their comparison, hand-made headers, and ffmpeg where it is installed.
+//! Test songs, their comparison, hand-made headers, and ffmpeg.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -73,18 +73,23 @@ pub(crate) fn snr_db(expected: &[Frame], actual: &[Frame]) -> f64 {
     10.0 * (signal / f64::max(noise, 1e-30)).log10()
 }
 
-/// Runs ffmpeg with the arguments between input and output; `None`, and a line saying so, where it is not installed.
-pub(crate) fn ffmpeg(input: &[&str], arguments: &[&str], output: &Path) -> Option<PathBuf> {
+/// Runs ffmpeg with the arguments between input and output.
+pub(crate) fn ffmpeg(input: &[&str], arguments: &[&str], output: &Path) -> PathBuf {
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-nostdin", "-y"]).args(input).args(arguments).arg(output);
-    match command.output() {
-        Ok(done) if done.status.success() => Some(output.to_owned()),
-        Ok(done) => panic!("ffmpeg failed: {}", String::from_utf8_lossy(&done.stderr)),
-        Err(_) => {
-            println!("skipped: ffmpeg is not installed");
-            None
-        }
-    }
+    let done = command.output().unwrap_or_else(|e| panic!("ffmpeg is needed, and ./test installs it: {e}"));
+    assert!(done.status.success(), "ffmpeg failed: {}", String::from_utf8_lossy(&done.stderr));
+    output.to_owned()
+}
+
+/// ffmpeg's own decoding, in stereo, without a word of complaint.
+pub(crate) fn decoded_by_ffmpeg(path: &Path) -> Vec<Frame> {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-v", "error", "-nostdin", "-xerror", "-i"]).arg(path).args(["-f", "f32le", "-"]);
+    let done = command.output().unwrap_or_else(|e| panic!("ffmpeg is needed, and ./test installs it: {e}"));
+    assert!(done.status.success() && done.stderr.is_empty(), "{}", String::from_utf8_lossy(&done.stderr));
+    let samples: Vec<f32> = done.stdout.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    samples.as_chunks().0.to_vec()
 }
 
 /// A WAV with the given header fields and data; `stated` is the length that its data chunk claims.

@@ -1,9 +1,8 @@
 //! How near the stems are to those of the original.
 
-use vocalizer_model::weights::{Cache, find};
-use vocalizer_model::{Model, Stem};
+use vocalizer_model::Stem;
 
-use super::support::{floats, golden, reference, split, tiny};
+use super::support::{floats, golden, published, reference, split, tiny};
 use crate::audio::support::{RATE_HZ, read, snr_db};
 
 /// A whole song of three segments, the last of them a short one, against the original's stems.
@@ -34,17 +33,9 @@ fn a_whole_song_through_the_tiny_model_of_six_stems() {
     whole_song("tiny-6s");
 }
 
-/// The published weights, where they are in the cache: `./test` fetches them and insists.
 #[test]
 fn a_whole_song_through_the_published_weights() {
-    let spec = find("htdemucs").expect("a known model");
-    let cache = Cache::locate().expect("a cache");
-    if !cache.has(spec) {
-        assert!(std::env::var_os("VOCALIZER_TEST_WEIGHTS").is_none(), "the weights are not in the cache");
-        println!("skipped: the weights of htdemucs are not in the cache");
-        return;
-    }
-    let model = Model::cached(spec, &cache).expect("a model");
+    let Some(model) = published() else { return };
     // Every 16th frame of the original's stems: what the whole has, a sixteenth of it has as well.
     let stems = reference("htdemucs.stems-16th.safetensors", "stems");
     let song = read(&golden("mix.flac")).1;

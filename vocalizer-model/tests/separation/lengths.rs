@@ -1,6 +1,6 @@
 //! Stems are as long as the song, to the frame, and start where it starts.
 
-use vocalizer_model::audio::{AudioFormat, Bitrate};
+use vocalizer_model::audio::AudioFormat;
 use vocalizer_model::{SplitOptions, split_file};
 
 use super::support::{floats, peak, split, tiny};
@@ -33,20 +33,22 @@ fn every_format_keeps_the_length_of_the_song() {
     let model = tiny("tiny-4s");
     let dir = dir();
     let frames = 50_001;
+    // Soft enough that no stem clips and is rescaled.
+    let song: Vec<_> = song(frames, RATE_HZ).into_iter().map(|frame| frame.map(|x| x / 2.0)).collect();
     let formats = [
         ("wavf32", AudioFormat::WavF32, 100.0),
         ("wav24", AudioFormat::Wav24, 60.0),
         ("wav", AudioFormat::Wav16, 20.0),
         ("flac", AudioFormat::Flac, 20.0),
         #[cfg(feature = "mp3")]
-        ("mp3", AudioFormat::Mp3(Bitrate::Cbr(320)), 6.0),
+        ("mp3", AudioFormat::Mp3(vocalizer_model::audio::Bitrate::Cbr(320)), 6.0),
         #[cfg(feature = "mp3")]
-        ("vbr", AudioFormat::Mp3(Bitrate::Vbr(2)), 6.0),
+        ("vbr", AudioFormat::Mp3(vocalizer_model::audio::Bitrate::Vbr(2)), 6.0),
     ];
     let mut exact = None;
     for (name, format, at_least_db) in formats {
         let input = dir.path().join(format!("{name}.{}", format.extension()));
-        write(&input, format, RATE_HZ, &song(frames, RATE_HZ));
+        write(&input, format, RATE_HZ, &song);
         assert_eq!(read(&input).1.len(), frames, "{name} in");
         let mut options = SplitOptions::default();
         options.format = format;

@@ -4,5 +4,6 @@ mod accuracy;
 mod cancel;
 mod lengths;
 mod options;
+mod songs;
 mod stems;
 mod support;

@@ -1,20 +1,28 @@
 //! The tiny models, songs for them, and the numbers of the original.
 
-use std::path::{Path, PathBuf};
-
 use safetensors::SafeTensors;
 use tempfile::TempDir;
 use vocalizer_model::audio::{AudioFormat, Frame};
+use vocalizer_model::weights::{Cache, find};
 use vocalizer_model::{Model, Report, SplitOptions, Stem, split_file};
 
 use crate::audio::support::{read, write};
-
-pub(crate) fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
-}
+pub(crate) use crate::weights::support::golden;
 
 pub(crate) fn tiny(name: &str) -> Model {
     Model::from_file(&golden(&format!("{name}.safetensors"))).expect("a tiny model")
+}
+
+/// The published weights, where they are in the cache: `./test` fetches them and insists.
+pub(crate) fn published() -> Option<Model> {
+    let spec = find("htdemucs").expect("a known model");
+    let cache = Cache::locate().expect("a cache");
+    if cache.has(spec) {
+        return Some(Model::cached(spec, &cache).expect("a model"));
+    }
+    assert!(std::env::var_os("VOCALIZER_TEST_WEIGHTS").is_none(), "the weights are not in the cache");
+    println!("skipped: the weights of htdemucs are not in the cache");
+    None
 }
 
 /// One tensor `[…, 2, frames]` of a file of reference numbers, as frames of one signal after another.

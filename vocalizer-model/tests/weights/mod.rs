@@ -11,4 +11,4 @@ mod registry;
 mod resume;
 #[cfg(feature = "fetch")]
 mod server;
-mod support;
+pub(crate) mod support;
