@@ -50,8 +50,11 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print the manual page, or the one of a command
+    Man {
+        /// The command, as in `vocalizer man separate`
+        command: Option<String>,
+    },
 }
 
 /// The options of `separate`.

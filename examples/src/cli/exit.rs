@@ -30,15 +30,25 @@ pub fn run(cli: Cli) -> ExitCode {
             clap_complete::generate(shell, &mut Cli::command(), "vocalizer", &mut out);
             print(&out)
         }
-        Command::Man => {
-            let mut out = Vec::new();
-            match clap_mangen::Man::new(Cli::command()).render(&mut out) {
-                Ok(()) => print(&out),
-                Err(e) => complain(&e),
-            }
-        }
+        Command::Man { command } => man(command.as_deref()),
     };
     ExitCode::from(exit as u8)
+}
+
+/// Prints the page `vocalizer.1`, or `vocalizer-<command>.1`.
+fn man(command: Option<&str>) -> Exit {
+    let mut cli = Cli::command();
+    cli.build();
+    let Some(page) = command.map_or(Some(&cli), |name| cli.find_subcommand(name)) else {
+        let names: Vec<_> = cli.get_subcommands().map(clap::Command::get_name).collect();
+        eprintln!("vocalizer: there is no such command; there are {}", names.join(", "));
+        return Exit::Usage;
+    };
+    let mut out = Vec::new();
+    match clap_mangen::Man::new(page.clone()).render(&mut out) {
+        Ok(()) => print(&out),
+        Err(e) => complain(&e),
+    }
 }
 
 fn print(bytes: &[u8]) -> Exit {

@@ -76,8 +76,11 @@ impl Npm<'_> {
         })?;
         if !output.status.success() {
             let text = String::from_utf8_lossy(&output.stderr);
-            let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-            let why = lines.find(|line| !line.contains(" code ")).unwrap_or("it says nothing");
+            let mut lines = text.lines().map(|line| line.trim_start_matches("npm error").trim());
+            let is_why = |line: &&str| {
+                !line.is_empty() && !["code ", "syscall ", "errno "].iter().any(|field| line.starts_with(field))
+            };
+            let why = lines.find(is_why).unwrap_or("it says nothing");
             return Err(Failed::PassOver(format!("npm failed ({}): {}", output.status, excerpt(why))));
         }
         let entries = fs::read_dir(&dir).map_err(Failed::here(&dir, "cannot be read"))?;

@@ -1,0 +1,107 @@
+//! What is no song, or no sound one: one line that names it and says what is wrong, and the others are still done.
+
+use super::support::{Place, RATE_HZ, STEMS};
+
+/// The header of a WAV of 16 bits, and 4 kB of sound.
+fn wav(channels: u16, rate_hz: u32, claimed_bytes: u32) -> Vec<u8> {
+    let mut file = b"RIFF".to_vec();
+    file.extend(claimed_bytes.saturating_add(36).to_le_bytes());
+    file.extend(b"WAVEfmt \x10\0\0\0\x01\0");
+    file.extend(channels.to_le_bytes());
+    file.extend(rate_hz.to_le_bytes());
+    file.extend((rate_hz.wrapping_mul(4)).to_le_bytes());
+    file.extend((2 * channels).to_le_bytes());
+    file.extend(b"\x10\0data");
+    file.extend(claimed_bytes.to_le_bytes());
+    file.extend([1; 4_000]);
+    file
+}
+
+fn cut(place: &Place, name: &str, arguments: &[&str]) {
+    let path = place.ffmpeg(name, &[&["sine=440:d=3"], arguments].concat());
+    let bytes = std::fs::read(&path).expect("a file");
+    std::fs::write(path, &bytes[..bytes.len() * 7 / 10]).expect("a shorter file");
+}
+
+/// Every bad input, each with a word that its error must hold.
+fn bad_inputs(place: &Place) -> Vec<(&'static str, &'static str)> {
+    place.put("empty.mp3", b"");
+    place.put("text.mp3", b"Dear diary, this is no song at all, whatever its name says.");
+    place.ffmpeg("image.png", &["color=red:s=64x64", "-frames:v", "1"]);
+    std::fs::rename(place.path("image.png"), place.path("image.mp3")).expect("another name");
+    cut(place, "cut.mp3", &["-b:a", "128k"]);
+    cut(place, "cut.flac", &[]);
+    cut(place, "cut.m4a", &["-movflags", "+faststart"]);
+    place.put("claims-4-gib.wav", &wav(2, RATE_HZ, u32::MAX));
+    place.put("no-channels.wav", &wav(0, RATE_HZ, 4_000));
+    place.put("no-rate.wav", &wav(2, 0, 4_000));
+    place.put("fast.wav", &wav(2, 768_000, 4_000));
+    let mut samples = std::fs::read(place.song("nan.wav", 500)).expect("a file");
+    let last = samples.len() - 4;
+    samples[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    place.put("nan.wav", &samples);
+    place.ffmpeg("video.mp4", &["color=black:s=64x64:d=1", "-c:v", "mpeg4"]);
+    place.put("pictures/cover.png", b"a picture");
+    vec![
+        ("empty.mp3", "empty"),
+        ("text.mp3", "not audio"),
+        ("image.mp3", "not audio"),
+        ("cut.mp3", "truncated"),
+        ("cut.flac", "truncated"),
+        ("cut.m4a", "truncated"),
+        ("claims-4-gib.wav", "truncated"),
+        ("no-channels.wav", "0 channels"),
+        ("no-rate.wav", "0 Hz"),
+        ("fast.wav", "768000 Hz"),
+        ("nan.wav", "not a number"),
+        ("video.mp4", "no audio track"),
+        ("pictures", "no audio files"),
+        ("missing.mp3", "No such file"),
+    ]
+}
+
+#[test]
+fn each_bad_input_is_one_clear_line_and_leaves_nothing() {
+    let place = Place::new();
+    for (name, why) in bad_inputs(&place) {
+        let ran = place.separate(&[name]);
+        ran.failed(4, &[name, why]);
+        assert_eq!(ran.out, "", "{name}");
+        assert_eq!(place.files("separated"), [""; 0], "{name}");
+        println!("{}", ran.err.trim_end());
+    }
+}
+
+#[test]
+fn the_other_inputs_of_the_call_are_still_done() {
+    let place = Place::new();
+    place.song("first.wav", 5_000);
+    place.song("last.wav", 5_000);
+    let bad = bad_inputs(&place);
+    let mut inputs = vec!["first.wav"];
+    inputs.extend(bad.iter().map(|(name, _)| *name));
+    inputs.push("last.wav");
+    let ran = place.separate(&inputs);
+    assert_eq!(ran.code, Some(1));
+    assert_eq!(ran.errors().len(), bad.len(), "{}", ran.err);
+    for (name, why) in bad {
+        let mut told = ran.errors().into_iter();
+        assert!(told.any(|line| line.contains(name) && line.contains(why)), "{name}: {}", ran.err);
+    }
+    let songs = ["first", "last"].map(|song| STEMS.map(|stem| format!("{song}/{stem}.wav")));
+    assert_eq!(place.files("separated"), songs.concat());
+}
+
+#[test]
+fn info_names_what_it_cannot_read() {
+    let place = Place::new();
+    place.song("good.wav", 5_000);
+    for (name, why) in bad_inputs(&place) {
+        if name != "pictures" {
+            place.run(&["info", name]).failed(4, &[name, why]);
+        }
+    }
+    let ran = place.run(&["info", "good.wav", "empty.mp3"]);
+    ran.failed(1, &["empty.mp3"]);
+    assert!(ran.out.contains("good.wav"));
+}

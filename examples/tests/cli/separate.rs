@@ -1,0 +1,158 @@
+//! Songs in, stems out: where they lie, how many, how long, in which form.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use super::support::{Place, RATE_HZ, Ran, STEMS, read, tiny};
+
+#[test]
+fn four_stems_lie_in_a_folder_named_for_the_song() {
+    let place = Place::new();
+    place.song("Some Song.wav", 30_000);
+    let ran = place.separate(&["Some Song.wav"]);
+    ran.done();
+    assert_eq!(place.files("separated/Some Song"), STEMS.map(|stem| format!("{stem}.wav")));
+    // Their paths, and nothing else, are what a script reads.
+    let mut told: Vec<_> = ran.out.lines().collect();
+    told.sort_unstable();
+    assert_eq!(told, STEMS.map(|stem| format!("separated/Some Song/{stem}.wav")));
+    for stem in STEMS {
+        let (frames, rate_hz) = read(&place.path(&format!("separated/Some Song/{stem}.wav")));
+        assert_eq!((frames.len(), rate_hz), (30_000, RATE_HZ));
+    }
+}
+
+#[test]
+fn every_format_is_as_long_as_the_song() {
+    let place = Place::new();
+    place.song("song.wav", 30_001);
+    for (arguments, ending) in [
+        (&["--format", "mp3"][..], "mp3"),
+        (&["--format", "mp3", "--bitrate", "128"], "mp3"),
+        (&["--format", "mp3", "--vbr", "4"], "mp3"),
+        (&["--format", "flac"], "flac"),
+        (&["--format", "wav"], "wav"),
+        (&["--format", "wav24"], "wav"),
+        (&["--format", "wavf32"], "wav"),
+        (&["--clip", "clamp"], "wav"),
+        (&["--clip", "none", "--format", "flac"], "flac"),
+    ] {
+        let out = format!("to{}", arguments.concat());
+        place.separate(&[&["song.wav", "-o", &out], arguments].concat()).done();
+        assert_eq!(place.files(&out), STEMS.map(|stem| format!("song/{stem}.{ending}")));
+        assert_eq!(read(&place.path(&format!("{out}/song/bass.{ending}"))).0.len(), 30_001, "{arguments:?}");
+    }
+}
+
+#[test]
+fn only_the_stems_asked_for_are_written() {
+    let place = Place::new();
+    place.song("song.wav", 20_000);
+    place.separate(&["song.wav", "--stems", "vocals,drums"]).done();
+    assert_eq!(place.files("separated"), ["song/drums.wav", "song/vocals.wav"]);
+    place.separate(&["song.wav", "-o", "karaoke", "--two-stems", "vocals"]).done();
+    assert_eq!(place.files("karaoke"), ["song/no_vocals.wav", "song/vocals.wav"]);
+    place.separate(&["song.wav", "-o", "minus", "--two-stems", "vocals", "--other-method", "minus"]).done();
+    assert_eq!(place.files("minus"), ["song/no_vocals.wav", "song/vocals.wav"]);
+}
+
+#[test]
+fn stems_have_the_rate_of_the_song_or_of_the_model() {
+    let place = Place::new();
+    place.ffmpeg("song.flac", &["sine=440:r=48000:d=1"]);
+    place.separate(&["song.flac"]).done();
+    let (frames, rate_hz) = read(&place.path("separated/song/bass.wav"));
+    assert_eq!((frames.len(), rate_hz), (48_000, 48_000));
+    place.separate(&["song.flac", "--rate", "44100"]).done();
+    let (frames, rate_hz) = read(&place.path("separated/song/bass.wav"));
+    assert_eq!((frames.len(), rate_hz), (44_100, 44_100));
+}
+
+#[test]
+fn a_seed_makes_shifts_repeatable() {
+    let place = Place::new();
+    place.song("song.wav", 30_000);
+    let stem = |seed: &str, out: &str| {
+        place.separate(&["song.wav", "--shifts", "2", "--seed", seed, "--stems", "bass", "-o", out]).done();
+        std::fs::read(place.path(&format!("{out}/song/bass.wav"))).expect("a stem")
+    };
+    let first = stem("7", "a");
+    assert_eq!(first, stem("7", "b"));
+    assert_ne!(first, stem("8", "c"));
+}
+
+#[test]
+fn songs_and_folders_in_one_call() {
+    let place = Place::new();
+    for song in ["one.wav", "album/two.WAV", "album/side b/three.wav", "other/one.wav"] {
+        place.song(song, 5_000);
+    }
+    place.put("album/cover.jpg", b"no song");
+    // The stems of an earlier call lie inside the folder and are no songs.
+    let ran = place.separate(&["one.wav", "album", "other", "-o", "album/stems", "--stems", "bass"]);
+    ran.done();
+    let expected = ["one (2)/bass.wav", "one/bass.wav", "three/bass.wav", "two/bass.wav"];
+    assert_eq!(place.files("album/stems"), expected);
+    place.separate(&["one.wav", "album", "other", "-o", "album/stems", "--stems", "bass"]).done();
+    assert_eq!(place.files("album/stems"), expected);
+}
+
+#[test]
+fn silence_gives_silence() {
+    let place = Place::new();
+    place.frames("silence.wav", &[[0.0; 2]; 50_000]);
+    place.separate(&["silence.wav", "--format", "wavf32"]).done();
+    for stem in STEMS {
+        let (frames, _) = read(&place.path(&format!("separated/silence/{stem}.wav")));
+        assert_eq!(frames, vec![[0.0; 2]; 50_000]);
+    }
+}
+
+#[test]
+fn songs_of_a_moment() {
+    let place = Place::new();
+    for frames in [1, RATE_HZ as usize / 10] {
+        place.song("short.wav", frames);
+        for format in ["wav", "flac", "mp3"] {
+            place.separate(&["short.wav", "--format", format]).done();
+            for stem in STEMS {
+                let (stem, _) = read(&place.path(&format!("separated/short/{stem}.{format}")));
+                assert_eq!(stem.len(), frames, "{format}");
+                assert!(stem.iter().flatten().all(|x| x.is_finite()));
+            }
+        }
+    }
+}
+
+#[test]
+fn an_interrupt_leaves_no_stem_behind() {
+    let place = Place::new();
+    place.song("song.wav", 20 * RATE_HZ as usize);
+    let mut command = place.command();
+    command.args(["separate", "song.wav", "--shifts", "100", "--json", "--model"]).arg(tiny());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a child");
+    let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+    let separating = |line: &str| line.contains("\"progress\"");
+    assert!(lines.by_ref().any(|line| separating(&line.expect("a line"))), "the song is being separated");
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(kill.expect("kill").success());
+    let rest: Vec<_> = lines.map(|line| line.expect("a line")).collect();
+    let ran = Ran::from(child.wait_with_output().expect("an end"));
+    assert_eq!(ran.code, Some(130), "{ran:?}");
+    assert!(rest.last().is_some_and(|line| line.contains("\"error\":\"cancelled\"")), "{rest:?}");
+    assert_eq!(place.files("separated"), [""; 0]);
+}
+
+/// Held whole, as floats, this song takes 85 MB and its stems four times that.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_long_song_needs_no_more_memory_than_a_short_one() {
+    let place = Place::new();
+    place.ffmpeg("long.flac", &["anoisesrc=r=44100:d=240:a=0.1", "-ac", "2", "-compression_level", "0"]);
+    let mut shell = place.prepared(Command::new("sh"));
+    // Address space, of which the program itself, its threads and their pools take the larger part.
+    shell.args(["-c", "ulimit -v 500000; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_vocalizer")]);
+    shell.args(["separate", "long.flac", "--threads", "2", "--format", "flac", "--model"]).arg(tiny());
+    Ran::of(&mut shell).done();
+    assert_eq!(read(&place.path("separated/long/drums.flac")).0.len(), 240 * RATE_HZ as usize);
+}
