@@ -1,0 +1,50 @@
+//! Identifiers: random, opaque, and each with one spelling.
+
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+use vocalizer_core::account::UserId;
+use vocalizer_core::part::Stem;
+use vocalizer_core::ports::BlobKey;
+use vocalizer_core::song::{SongHash, SongId};
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn text_json_and_bytes_come_back_the_same(bytes: [u8; 16]) {
+        let id = SongId::from_bytes(bytes);
+        prop_assert_eq!(id.to_bytes(), bytes);
+        prop_assert_eq!(id.to_string().parse(), Ok(id));
+        let json = serde_json::to_string(&id).expect("JSON");
+        prop_assert_eq!(serde_json::from_str::<SongId>(&json).expect("an identifier"), id);
+    }
+
+    #[test]
+    fn other_spellings_are_refused(bytes: [u8; 16], garbage in "\\PC{0,40}") {
+        let text = UserId::from_bytes(bytes).to_string();
+        let others =
+            [text.replace('-', ""), format!("{{{text}}}"), format!("urn:uuid:{text}"), format!(" {text}"), garbage];
+        for other in others.iter().filter(|other| **other != text) {
+            prop_assert!(other.parse::<UserId>().is_err(), "{}", other);
+            let json = serde_json::to_string(other).expect("JSON");
+            prop_assert!(serde_json::from_str::<UserId>(&json).is_err(), "{}", other);
+        }
+        let upper = text.to_uppercase();
+        prop_assert!(upper == text || upper.parse::<UserId>().is_err());
+    }
+
+    #[test]
+    fn blobs_of_two_hashes_never_share_a_name(one: Vec<u8>, other: Vec<u8>) {
+        let names = |bytes: &[u8]| BlobKey::all_of(SongHash::of(bytes)).map(|key| key.to_string()).collect::<HashSet<_>>();
+        prop_assert_eq!(names(&one).len(), 1 + Stem::ALL.len());
+        prop_assert_eq!(names(&one).is_disjoint(&names(&other)), one != other);
+        prop_assert!(names(&one).iter().all(|name| !name.contains("..") && !name.starts_with('/')));
+    }
+}
+
+#[test]
+fn no_two_draws_are_the_same() {
+    let drawn: HashSet<_> = (0..1_000).map(|_| SongId::random()).collect();
+    assert_eq!(drawn.len(), 1_000);
+}

@@ -1,0 +1,13 @@
+//! The rules of the domain, held against everything proptest can think of.
+
+mod dedupe;
+mod hash;
+mod identifiers;
+mod limits;
+mod names;
+mod ownership;
+mod parts;
+mod secrets;
+mod songs;
+mod state_machine;
+mod wire;
