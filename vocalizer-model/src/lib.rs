@@ -22,6 +22,7 @@
 //! - `separate` (default): the network, and splitting files with it; without it this crate reads and writes audio and
 //!   weights files, and does not build burn.
 //! - `mp3` (default): MP3 output through LAME, which is under the LGPL; see the repository's `NOTICE.md`.
+//! - `opus` (default): reading Opus; without it such a file is told to be unsupported.
 //! - `fetch` (default): fetching weights over HTTPS; without it they are read from the cache or a file.
 
 pub mod audio;

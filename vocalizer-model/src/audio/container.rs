@@ -7,7 +7,7 @@ use super::mpeg::{self, Walk};
 use super::riff;
 use super::source::Source;
 
-const KNOWN: &str = "no known format found; give MP3, FLAC, WAV, AIFF, Ogg Vorbis, AAC/M4A or ALAC";
+const KNOWN: &str = "no known format found; give MP3, FLAC, WAV, AIFF, Ogg Vorbis, Opus, AAC/M4A or ALAC";
 /// How far junk before the first MPEG frame is skipped.
 const SEARCH_BYTES: usize = 1 << 16;
 const MAX_TAGS: u32 = 8;
@@ -21,7 +21,8 @@ pub(super) enum Kind {
     Flac,
     Ogg,
     Mp4(Option<Gapless>),
-    Mkv,
+    /// Whether its segment states no size, as in a live recording, so that it ends where the file does.
+    Mkv(bool),
     Mpeg(Walk),
     Adts(Walk),
 }
@@ -50,7 +51,7 @@ pub(super) fn identify(source: &mut Source, limits: &AudioLimits) -> Result<(Kin
             check_ogg(source)?;
             Kind::Ogg
         }
-        ([0x1a, 0x45, 0xdf, 0xa3], _) => Kind::Mkv,
+        ([0x1a, 0x45, 0xdf, 0xa3], _) => Kind::Mkv(mkv_is_open(source, start)?),
         _ if head[4..8] == *b"ftyp" => Kind::Mp4(mp4::check(source, start, limits)?),
         _ => {
             if let Some(name) = known_elsewhere(&head) {
@@ -163,6 +164,23 @@ fn check_flac(source: &mut Source, start: u64, limits: &AudioLimits) -> Result<(
         }
     }
     Err(DecodeError::Malformed("its header has no end".into()))
+}
+
+/// Whether the segment, which follows the EBML header and holds everything, states no size: all its bits are ones.
+fn mkv_is_open(source: &mut Source, start: u64) -> Result<bool, DecodeError> {
+    let Some((size, header_bytes)) = mkv_size(source, start + 4)? else { return Ok(false) };
+    let segment = start.saturating_add(4 + header_bytes).saturating_add(size);
+    if source.peek::<4>(segment)?.0 != [0x18, 0x53, 0x80, 0x67] {
+        return Ok(false);
+    }
+    Ok(mkv_size(source, segment + 4)?.is_some_and(|(size, bytes)| size == (1 << (7 * bytes)) - 1))
+}
+
+/// An element's size, and how many bytes state it.
+fn mkv_size(source: &mut Source, at: u64) -> Result<Option<(u64, u64)>, DecodeError> {
+    let raw = u64::from_be_bytes(source.peek::<8>(at)?.0);
+    let bytes = u64::from(raw.leading_zeros()) + 1;
+    Ok((bytes <= 8).then(|| ((raw >> (64 - 8 * bytes)) & ((1 << (7 * bytes)) - 1), bytes)))
 }
 
 /// The last page must be whole. A stream without an end mark, as a recording of web radio has none, is let through.

@@ -60,6 +60,8 @@ pub struct AudioReader {
     /// The walk over the headers found the last frame cut.
     cut: bool,
     given: u64,
+    /// Nothing states where the data ends, so the end of the file is as good as any.
+    open_ended: bool,
     lenient_packets: u32,
     broken_packet: Option<String>,
     state: State,
@@ -117,7 +119,7 @@ impl AudioReader {
         // edit lists.
         let ours = matches!(kind, Kind::Mpeg(_) | Kind::Mp4(_));
         let options = AudioDecoderOptions::default().gapless(!ours).verify(matches!(kind, Kind::Flac));
-        let decoder = make_decoder(params, &options)?;
+        let decoder = make_decoder(&kind, params, &options)?;
         let mut reader = Self {
             track_id: track.id,
             info: AudioInfo { format: name(&kind, params.codec), rate_hz: 0, channels: 0, frames: None },
@@ -131,6 +133,7 @@ impl AudioReader {
             needed: 0,
             cut: false,
             given: 0,
+            open_ended: matches!(kind, Kind::Mkv(true)),
             lenient_packets: if matches!(kind, Kind::Mpeg(_)) { LENIENT_PACKETS } else { 0 },
             broken_packet: None,
             state: State::Running,
@@ -182,6 +185,9 @@ impl AudioReader {
         if let Some(frames) = trim.stated {
             self.limits.check_frames(frames, self.info.rate_hz)?;
         }
+        if trim.total == Some(0) {
+            return Err(DecodeError::Empty("the audio has no samples"));
+        }
         self.info.frames = trim.stated;
         (self.skip, self.total, self.needed, self.cut) = (trim.skip, trim.total, trim.needed, trim.cut);
         Ok(())
@@ -218,6 +224,7 @@ impl AudioReader {
             let packet = match guard(|| Ok(self.format.next_packet()))? {
                 Ok(Some(packet)) => packet,
                 Ok(None) => return Ok(false),
+                Err(Error::IoError(e)) if e.kind() == ErrorKind::UnexpectedEof && self.open_ended => return Ok(false),
                 Err(Error::IoError(e)) if e.kind() == ErrorKind::UnexpectedEof => {
                     return Err(DecodeError::Truncated("the file ends in the middle of its data".into()));
                 }

@@ -51,7 +51,8 @@ impl AudioFormat {
 ///
 /// The data goes to a temporary file beside the target, which [`finish`](Self::finish) puts in place at once: whoever
 /// looks at the target sees nothing, an older file, or the whole new one. Dropped before that, it removes what it
-/// wrote. Integer formats round to the nearest value, away from zero on a tie, and clamp what exceeds full scale.
+/// wrote. Integer formats round to the nearest value, away from zero on a tie, and clamp what exceeds full scale; MP3
+/// takes what is louder, and clamps 48 dB above full scale.
 pub struct StemWriter {
     target: PathBuf,
     temp: NamedTempFile,

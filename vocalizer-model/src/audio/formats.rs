@@ -59,7 +59,7 @@ pub(super) fn open_format(kind: &Kind, mut file: File, start: u64) -> Result<Box
         Kind::Aiff => AiffReader::try_new(stream, options).map(|r| Box::new(r) as _),
         Kind::Flac => FlacReader::try_new(stream, options).map(|r| Box::new(r) as _),
         Kind::Ogg => OggReader::try_new(stream, options).map(|r| Box::new(r) as _),
-        Kind::Mkv => MkvReader::try_new(stream, options).map(|r| Box::new(r) as _),
+        Kind::Mkv(_) => MkvReader::try_new(stream, options).map(|r| Box::new(r) as _),
         Kind::Mpeg(_) => MpaReader::try_new(stream, options).map(|r| Box::new(r) as _),
         Kind::Adts(_) => AdtsReader::try_new(stream, options).map(|r| Box::new(r) as _),
         Kind::Mp4(_) => {
@@ -71,13 +71,21 @@ pub(super) fn open_format(kind: &Kind, mut file: File, start: u64) -> Result<Box
     format.map_err(translate)
 }
 
+#[cfg_attr(not(feature = "opus"), expect(unused_variables, reason = "Opus alone asks for the container"))]
 pub(super) fn make_decoder(
+    kind: &Kind,
     params: &AudioCodecParameters,
     options: &AudioDecoderOptions,
 ) -> Result<Box<dyn AudioDecoder>, DecodeError> {
+    #[cfg(feature = "opus")]
+    if params.codec == id::CODEC_ID_OPUS {
+        return guard(|| Ok(Box::new(super::opus::OpusDecoder::new(params, matches!(kind, Kind::Mp4(_)))?) as _));
+    }
     let made = guard(|| Ok(symphonia::default::get_codecs().make_audio_decoder(params, options)))?;
     made.map_err(|error| match (params.codec, error) {
-        (id::CODEC_ID_OPUS, _) => DecodeError::Unsupported("opus; convert it to FLAC or WAV".into()),
+        (id::CODEC_ID_OPUS, _) => {
+            DecodeError::Unsupported("opus, which this build leaves out; convert it to FLAC or WAV".into())
+        }
         (id::CODEC_ID_AAC, Error::Unsupported(_)) => {
             DecodeError::Unsupported("this kind of AAC; AAC-LC in mono or stereo is decoded, HE-AAC is not".into())
         }
@@ -90,8 +98,14 @@ pub(super) fn trim(kind: &Kind, track: &Track, rate_hz: u32) -> Trim {
     let stated = track.num_frames.filter(|&frames| frames > 0);
     match kind {
         Kind::Wav | Kind::Aiff | Kind::Flac => Trim { stated, needed: stated.unwrap_or(0), ..Trim::default() },
-        Kind::Ogg => Trim { stated, ..Trim::default() },
-        Kind::Mkv => Trim::default(),
+        Kind::Ogg => {
+            // Unlike Vorbis, Opus counts what is to be dropped at the start.
+            let audio = track.codec_params.as_ref().and_then(|params| params.audio());
+            let is_opus = audio.is_some_and(|params| params.codec == id::CODEC_ID_OPUS);
+            let delay = if is_opus { u64::from(track.delay.unwrap_or(0)) } else { 0 };
+            Trim { stated: stated.map(|frames| frames.saturating_sub(delay)), ..Trim::default() }
+        }
+        Kind::Mkv(_) => Trim::default(),
         Kind::Adts(walk) => Trim { cut: walk.cut, ..Trim::default() },
         Kind::Mpeg(walk) => {
             let skip = u64::from(track.delay.unwrap_or(0));

@@ -12,6 +12,9 @@ use super::error::EncodeError;
 const BLOCK_FRAMES: usize = 4_608;
 /// LAME's own worst case for the last bytes.
 const FLUSH_BYTES: usize = 7_200;
+/// 48 dB above full scale, far beyond any mix. LAME squares in single precision, and ends the process by a failed
+/// assertion where that overflows.
+const LOUDEST: f32 = 256.0;
 const RATES_HZ: [u32; 9] = [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
 
 pub(super) struct Lame {
@@ -55,8 +58,8 @@ impl Lame {
         for block in frames.chunks(BLOCK_FRAMES) {
             self.left.clear();
             self.right.clear();
-            self.left.extend(block.iter().map(|frame| frame[0]));
-            self.right.extend(block.iter().map(|frame| frame[1]));
+            self.left.extend(block.iter().map(|frame| frame[0].clamp(-LOUDEST, LOUDEST)));
+            self.right.extend(block.iter().map(|frame| frame[1].clamp(-LOUDEST, LOUDEST)));
             self.bytes.clear();
             self.bytes.reserve(lame::max_required_buffer_size(block.len()).max(FLUSH_BYTES));
             let input = lame::DualPcm { left: &self.left, right: &self.right };
@@ -88,10 +91,14 @@ impl Lame {
 /// A bit rate that MP3 has at this sample rate; LAME would quietly take another.
 fn constant(kbps: u16, rate_hz: u32) -> Result<lame::Bitrate, EncodeError> {
     use lame::Bitrate as B;
+    // LAME's tag must fit into one frame; below, LAME leaves it out, and with it the length.
     let (least, most) = match rate_hz {
-        32_000.. => (32, 320),
-        16_000.. => (8, 160),
-        _ => (8, 64),
+        44_100.. => (64, 320),
+        32_000.. => (48, 320),
+        22_050.. => (64, 160),
+        16_000.. => (40, 160),
+        11_025.. => (32, 64),
+        _ => (24, 64),
     };
     let known = match kbps {
         8 => B::Kbps8,

@@ -37,6 +37,8 @@ mod lame;
 mod limits;
 mod mp4;
 mod mpeg;
+#[cfg(feature = "opus")]
+mod opus;
 mod resample;
 mod riff;
 mod source;

@@ -30,6 +30,7 @@ struct Track {
 pub(super) fn check(source: &mut Source, start: u64, limits: &AudioLimits) -> Result<Option<Gapless>, DecodeError> {
     let mut at = start;
     let mut movie = None;
+    let mut fragment_samples = 0;
     while at < source.len_bytes() {
         let (head, got) = source.peek::<16>(at)?;
         if got < 8 {
@@ -56,12 +57,29 @@ pub(super) fn check(source: &mut Source, start: u64, limits: &AudioLimits) -> Re
             limits.check_metadata(size)?;
             movie = Some(source.bytes(at + 8, usize::try_from(size - 8).unwrap_or(0))?);
         }
+        if &kind == b"moof" {
+            limits.check_metadata(size)?;
+            fragment_samples += samples_of(&source.bytes(at + 8, usize::try_from(size - 8).unwrap_or(0))?);
+            if fragment_samples > source.len_bytes() {
+                let what =
+                    format!("its fragments state {fragment_samples} samples or more, which the file cannot hold");
+                return Err(DecodeError::Malformed(what));
+            }
+        }
         at += size;
     }
     let Some(movie) = movie else {
         return Err(DecodeError::Truncated("the index (the `moov` box) is missing".into()));
     };
     Ok(gapless(&movie))
+}
+
+/// How many samples the runs of a fragment state. The demuxer counts them one by one, even where nothing is stored for
+/// each, so a few bytes could keep it busy for long. They are found wherever they are in the fragment, since it steps
+/// over damaged boxes in its own way.
+fn samples_of(fragment: &[u8]) -> u64 {
+    let runs = fragment.windows(12).filter(|run| run.starts_with(b"trun"));
+    runs.filter_map(|run| be32(run, 8)).map(u64::from).sum()
 }
 
 fn gapless(movie: &[u8]) -> Option<Gapless> {

@@ -3,6 +3,7 @@
 #[cfg(feature = "fetch")]
 mod fetch;
 mod file;
+mod fuzzed;
 #[cfg(all(feature = "fetch", unix))]
 mod npm;
 mod onnx;

@@ -1,0 +1,13 @@
+//! WAV: chunks, integers and floats of every width, A-law and mu-law, the extensible header.
+
+#![no_main]
+
+use libfuzzer_sys::{Corpus, fuzz_target};
+
+fuzz_target!(init: vocalizer_fuzz::leave_panics_to_the_reader(), |bytes: &[u8]| -> Corpus {
+    if !bytes.starts_with(b"RIFF") {
+        return Corpus::Reject;
+    }
+    vocalizer_fuzz::decode(bytes);
+    Corpus::Keep
+});

@@ -1,0 +1,120 @@
+//! What the targets share: a file for the bytes, what users of [`AudioReader`] rely on, and who answers for a panic.
+
+use std::backtrace::Backtrace;
+use std::collections::HashSet;
+use std::fs::File;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use vocalizer_model::audio::{AudioLimits, AudioReader};
+
+/// Tight, so that a small file cannot ask for much work.
+const LIMITS: AudioLimits = AudioLimits {
+    max_duration_s: 2,
+    max_channels: 8,
+    min_rate_hz: 1_000,
+    max_rate_hz: 384_000,
+    max_metadata_bytes: 1 << 20,
+};
+
+/// A file without a name, which the readers, as they take paths, find at `/proc/self/fd`. It lies in `TMPDIR`, which
+/// `run.sh` puts in memory, and goes with the process however that ends.
+pub struct Scratch {
+    file: File,
+    path: PathBuf,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        let file = tempfile::tempfile().expect("a temporary file");
+        let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        Self { file, path }
+    }
+}
+
+impl Scratch {
+    /// The path of a file that holds these bytes, until the next call.
+    pub fn holding(&self, bytes: &[u8]) -> &PathBuf {
+        self.file.set_len(0).expect("an empty file");
+        self.file.write_all_at(bytes, 0).expect("a written file");
+        &self.path
+    }
+}
+
+thread_local! {
+    static SCRATCH: Scratch = Scratch::default();
+}
+
+/// Runs `test` on the path of a file that holds these bytes.
+pub fn with_file<T>(bytes: &[u8], test: impl FnOnce(&PathBuf) -> T) -> T {
+    SCRATCH.with(|scratch| test(scratch.holding(bytes)))
+}
+
+/// Reads the bytes as a song. Any error is a good answer; a panic is not, nor is a success that breaks what the
+/// documentation promises of it.
+pub fn decode(bytes: &[u8]) {
+    let Ok(mut reader) = with_file(bytes, |path| AudioReader::open(path, &LIMITS)) else { return };
+    let info = reader.info().clone();
+    assert!((LIMITS.min_rate_hz..=LIMITS.max_rate_hz).contains(&info.rate_hz), "{info:?}");
+    assert!((1..=LIMITS.max_channels).contains(&info.channels), "{info:?}");
+    let most = LIMITS.max_duration_s * u64::from(info.rate_hz);
+    assert!(info.frames.is_none_or(|frames| frames <= most), "{info:?}");
+    let mut given = 0;
+    let mut block = Vec::new();
+    loop {
+        block.clear();
+        match reader.read(&mut block) {
+            Ok(true) => {
+                assert!(!block.is_empty(), "a block without frames after {given}");
+                assert!(block.iter().flatten().all(|sample| sample.is_finite()), "no number after {given} frames");
+                given += block.len() as u64;
+                assert!(given <= most, "{given} frames, more than the limit, of {info:?}");
+            }
+            Ok(false) => {
+                assert!(block.is_empty(), "frames at the end");
+                assert!(given > 0, "a song without a frame");
+                assert!(matches!(reader.read(&mut block), Ok(false)) && block.is_empty(), "the end is not the end");
+                return;
+            }
+            Err(_) => {
+                assert!(reader.read(&mut block).is_err(), "an error that did not last");
+                return;
+            }
+        }
+    }
+}
+
+/// The same Ogg pages with right checksums, without which mutations would not get past the first page.
+pub fn with_checksums(ogg: &[u8]) -> Vec<u8> {
+    let mut out = ogg.to_vec();
+    let mut rest = out.as_mut_slice();
+    while rest.starts_with(b"OggS") {
+        let segments = rest.get(26).map_or(0, |&n| usize::from(n));
+        let Some(table) = rest.get(27..27 + segments) else { break };
+        let len = 27 + segments + table.iter().map(|&n| usize::from(n)).sum::<usize>();
+        let Some((page, after)) = rest.split_at_mut_checked(len) else { break };
+        page[22..26].fill(0);
+        let sum = page.iter().fold(0_u32, |sum, &byte| {
+            (0..8)
+                .fold(sum ^ (u32::from(byte) << 24), |sum, _| (sum << 1) ^ if sum >> 31 == 1 { 0x04c1_1db7 } else { 0 })
+        });
+        page[22..26].copy_from_slice(&sum.to_le_bytes());
+        rest = after;
+    }
+    out
+}
+
+/// The fuzzer takes any panic for a finding, caught or not, and ends the run inside its hook. Symphonia's panics are the
+/// reader's to catch and to turn into an error, so here a panic is only told, once per place; one that nobody catches
+/// ends the run all the same, as it unwinds into the fuzzer.
+pub fn leave_panics_to_the_reader() {
+    let told = Mutex::new(HashSet::new());
+    std::panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().map(|place| (place.file().to_owned(), place.line()));
+        if told.lock().is_ok_and(|mut told| told.insert(place)) {
+            eprintln!("left to the reader: {panic}\n{}", Backtrace::force_capture());
+        }
+    }));
+}

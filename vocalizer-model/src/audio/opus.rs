@@ -1,0 +1,144 @@
+//! Opus: symphonia's demuxers find the packets, ropus decodes them.
+
+use ropus::OpusMSDecoder;
+use symphonia::core::audio::{
+    AsGenericAudioBufferRef as _, AudioBuffer, AudioMut as _, AudioSpec, Channels, GenericAudioBufferRef, Position,
+};
+use symphonia::core::codecs::CodecInfo;
+use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, FinalizeResult};
+use symphonia::core::errors::{Error, Result, decode_error};
+use symphonia::core::packet::PacketRef;
+
+use super::error::DecodeError;
+
+/// Opus is decoded at this rate whatever was encoded.
+const RATE_HZ: i32 = 48_000;
+/// The longest packet, of 120 ms, in frames.
+const LONGEST: i32 = 5_760;
+const MAX_FRAMES: usize = LONGEST.unsigned_abs() as usize;
+
+const INFO: CodecInfo = CodecInfo { short_name: "opus", long_name: "Opus", profiles: &[] };
+
+pub(super) struct OpusDecoder {
+    params: AudioCodecParameters,
+    decoder: OpusMSDecoder,
+    gain: f32,
+    /// Frames still to drop at the start.
+    skip: usize,
+    channels: usize,
+    decoded: Vec<i16>,
+    samples: Vec<f32>,
+    buffer: AudioBuffer<f32>,
+}
+
+impl OpusDecoder {
+    /// From the identification header of RFC 7845, which every container carries. MP4 turns its numbers round, and
+    /// tells what to drop at the start by an edit list of its own.
+    pub(super) fn new(params: &AudioCodecParameters, in_mp4: bool) -> std::result::Result<Self, DecodeError> {
+        let malformed = |what: &str| DecodeError::Malformed(format!("its Opus header {what}"));
+        let head = params.extra_data.as_deref().unwrap_or_default();
+        let Some((fixed, table)) = head.split_first_chunk::<19>() else { return Err(malformed("is missing or cut")) };
+        let number = |at: usize| {
+            let bytes = [fixed[at], fixed[at + 1]];
+            if in_mp4 { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) }
+        };
+        let channels = usize::from(fixed[9]);
+        let (streams, coupled, mapping) = match (fixed[18], channels) {
+            (0, 1) => (1, 0, vec![0]),
+            (0, 2) => (1, 1, vec![0, 1]),
+            (1, 1..=8) => {
+                let Some((&[streams, coupled], mapping)) = table.split_first_chunk::<2>() else {
+                    return Err(malformed("is cut"));
+                };
+                // In the order in which symphonia has channels, not in Vorbis's.
+                let mapping = order(channels).iter().map(|&k| mapping.get(k).copied()).collect::<Option<Vec<u8>>>();
+                (i32::from(streams), i32::from(coupled), mapping.ok_or_else(|| malformed("is cut"))?)
+            }
+            (0 | 1, _) => return Err(malformed(&format!("states {channels} channels"))),
+            _ => return Err(DecodeError::Unsupported("ambisonic Opus".into())),
+        };
+        let decoder = OpusMSDecoder::new(RATE_HZ, i32::from(fixed[9]), streams, coupled, &mapping)
+            .map_err(|_| malformed("contradicts itself"))?;
+        let spec = AudioSpec::new(RATE_HZ.unsigned_abs(), Channels::Positioned(positions(channels)));
+        Ok(Self {
+            params: params.clone(),
+            decoder,
+            gain: 10_f32.powf(f32::from(number(16).cast_signed()) / (20.0 * 256.0)) / 32_768.0,
+            skip: if in_mp4 { 0 } else { usize::from(number(10)) },
+            channels,
+            decoded: vec![0; channels * MAX_FRAMES],
+            samples: Vec::new(),
+            buffer: AudioBuffer::new(spec, MAX_FRAMES),
+        })
+    }
+}
+
+/// Where Vorbis, and so Opus, has the channels that symphonia counts in the order of WAV's mask.
+fn order(channels: usize) -> &'static [usize] {
+    match channels {
+        1 => &[0],
+        2 => &[0, 1],
+        3 => &[0, 2, 1],
+        4 => &[0, 1, 2, 3],
+        5 => &[0, 2, 1, 3, 4],
+        6 => &[0, 2, 1, 5, 3, 4],
+        7 => &[0, 2, 1, 6, 5, 3, 4],
+        _ => &[0, 2, 1, 7, 5, 6, 3, 4],
+    }
+}
+
+fn positions(channels: usize) -> Position {
+    let front = Position::FRONT_LEFT | Position::FRONT_RIGHT;
+    let rear = Position::REAR_LEFT | Position::REAR_RIGHT;
+    let side = Position::SIDE_LEFT | Position::SIDE_RIGHT;
+    match channels {
+        1 => Position::FRONT_LEFT,
+        2 => front,
+        3 => front | Position::FRONT_CENTER,
+        4 => front | rear,
+        5 => front | Position::FRONT_CENTER | rear,
+        6 => front | Position::FRONT_CENTER | Position::LFE1 | rear,
+        7 => front | Position::FRONT_CENTER | Position::LFE1 | Position::REAR_CENTER | side,
+        _ => front | Position::FRONT_CENTER | Position::LFE1 | rear | side,
+    }
+}
+
+impl AudioDecoder for OpusDecoder {
+    fn reset(&mut self) {}
+
+    fn codec_info(&self) -> &CodecInfo {
+        &INFO
+    }
+
+    fn codec_params(&self) -> &AudioCodecParameters {
+        &self.params
+    }
+
+    fn decode_ref(&mut self, packet: &PacketRef<'_>) -> Result<GenericAudioBufferRef<'_>> {
+        self.buffer.clear();
+        let Some(length) = i32::try_from(packet.data.len()).ok().filter(|&length| length > 0) else {
+            return decode_error("opus: a packet without content");
+        };
+        let decoded = self.decoder.decode(Some(packet.data), length, &mut self.decoded, LONGEST, false);
+        let frames =
+            decoded.ok().and_then(|frames| usize::try_from(frames).ok()).filter(|&frames| frames <= MAX_FRAMES);
+        let frames = frames.ok_or(Error::DecodeError("opus: a packet that cannot be decoded"))?;
+        self.samples.clear();
+        self.samples.extend(self.decoded[..frames * self.channels].iter().map(|&s| f32::from(s) * self.gain));
+        self.buffer.render_uninit(Some(frames));
+        self.buffer.copy_from_slice_interleaved(&self.samples);
+        let stated = |trim: u64| usize::try_from(trim).unwrap_or(frames).min(frames);
+        let start = stated(packet.trim_start.get()).max(self.skip.min(frames));
+        self.skip = self.skip.saturating_sub(start);
+        self.buffer.trim(start, stated(packet.trim_end.get()).min(frames - start));
+        Ok(self.buffer.as_generic_audio_buffer_ref())
+    }
+
+    fn finalize(&mut self) -> FinalizeResult {
+        FinalizeResult::default()
+    }
+
+    fn last_decoded(&self) -> GenericAudioBufferRef<'_> {
+        self.buffer.as_generic_audio_buffer_ref()
+    }
+}

@@ -1,0 +1,106 @@
+//! Opus in its containers, beside what libopus makes of it.
+
+use std::path::{Path, PathBuf};
+
+use vocalizer_model::audio::{AudioFormat, Frame};
+
+use super::support::{dir, ffmpeg, read, snr_db, song, write};
+
+const RATE_HZ: u32 = 48_000;
+const FRAMES: usize = 100_003;
+
+fn encode(dir: &Path, name: &str, arguments: &[&str]) -> PathBuf {
+    let original = dir.join("original.wav");
+    write(&original, AudioFormat::Wav16, RATE_HZ, &song(FRAMES, RATE_HZ));
+    ffmpeg(&["-i", original.to_str().expect("a plain path")], arguments, &dir.join(name))
+}
+
+#[test]
+fn every_mode_gives_what_libopus_gives() {
+    let dir = dir();
+    for arguments in [
+        &["-b:a", "12k", "-application", "voip"][..],
+        &["-b:a", "24k", "-application", "voip", "-frame_duration", "60"],
+        &["-b:a", "32k", "-vbr", "off"],
+        &["-b:a", "64k", "-frame_duration", "40"],
+        &["-b:a", "96k", "-frame_duration", "2.5"],
+        &["-b:a", "510k"],
+    ] {
+        let path = encode(dir.path(), "song.opus", &[&["-c:a", "libopus"], arguments].concat());
+        let (info, frames) = read(&path);
+        assert_eq!((info.format, info.rate_hz, info.channels), ("opus", RATE_HZ, 2));
+        assert_eq!((frames.len(), info.frames), (FRAMES, Some(FRAMES as u64)), "{arguments:?}");
+        // By the reference decoder; ffmpeg's own has other filters where voices are coded at low rates.
+        let input = ["-c:a", "libopus", "-i", path.to_str().expect("a plain path")];
+        let expected = read(&ffmpeg(&input, &["-c:a", "pcm_f32le"], &dir.path().join("expected.wav"))).1;
+        let db = snr_db(&expected, &frames);
+        assert!(db > 40.0, "{arguments:?}: {db:.1} dB");
+    }
+}
+
+#[test]
+fn every_container_starts_where_the_song_does() {
+    let dir = dir();
+    for name in ["song.opus", "song.webm", "song.mka", "song.mp4"] {
+        let path = encode(dir.path(), name, &["-c:a", "libopus", "-b:a", "510k"]);
+        let (info, frames) = read(&path);
+        assert_eq!(info.format, "opus", "{name}");
+        assert!(frames.len().abs_diff(FRAMES) <= 960, "{name}: {} frames", frames.len());
+        let db = snr_db(&song(FRAMES, RATE_HZ), &frames);
+        assert!(db > 30.0, "{name}: {db:.1} dB");
+    }
+}
+
+#[test]
+fn one_channel_is_doubled() {
+    let dir = dir();
+    let path = encode(dir.path(), "mono.opus", &["-ac", "1", "-c:a", "libopus", "-b:a", "200k"]);
+    let (info, frames) = read(&path);
+    assert_eq!((info.channels, frames.len()), (1, FRAMES));
+    let mono: Vec<Frame> = song(FRAMES, RATE_HZ).into_iter().map(|[left, right]| [(left + right) / 2.0; 2]).collect();
+    assert!(snr_db(&mono, &frames) > 30.0);
+}
+
+#[test]
+fn surround_channels_stand_where_they_belong() {
+    let dir = dir();
+    for (layout, voices) in [("3.0", 3), ("quad", 4), ("5.0", 5), ("5.1", 6), ("7.1", 8)] {
+        // Each channel its own tone and loudness, so that no two can be mistaken for each other.
+        let voices: Vec<_> = (1..=voices).map(|k| format!("0.0{}*sin({}*t)", k + 1, 900 * k)).collect();
+        let source = format!("aevalsrc={}:s=48000:c={layout}:d=2", voices.join("|"));
+        let source = ["-f", "lavfi", "-i", &source];
+        let exact = read(&ffmpeg(&source, &[], &dir.path().join("song.flac"))).1;
+        let bitrate = format!("{}k", 96 * voices.len());
+        let opus = ["-c:a", "libopus", "-b:a", &bitrate, "-mapping_family", "1"];
+        let (info, frames) = read(&ffmpeg(&source, &opus, &dir.path().join("song.opus")));
+        assert_eq!(usize::from(info.channels), voices.len());
+        let db = snr_db(&exact, &frames);
+        assert!(db > 20.0, "{layout}: {db:.1} dB");
+    }
+}
+
+#[test]
+fn a_file_that_is_cut_is_refused() {
+    let dir = dir();
+    let path = encode(dir.path(), "song.opus", &["-c:a", "libopus"]);
+    let bytes = std::fs::read(&path).expect("a file");
+    for percent in [30, 70, 97] {
+        std::fs::write(&path, &bytes[..bytes.len() * percent / 100]).expect("a written file");
+        let error = super::support::try_read(&path).expect_err("a cut file");
+        assert!(matches!(error, vocalizer_model::audio::DecodeError::Truncated(_)), "{percent}%: {error}");
+    }
+}
+
+/// RFC 7845 lets the header ask for a gain, which every player must apply.
+#[test]
+fn the_gain_of_the_header_is_applied() {
+    let dir = dir();
+    let path = encode(dir.path(), "song.mka", &["-c:a", "libopus"]);
+    let plain = read(&path).1;
+    let mut bytes = std::fs::read(&path).expect("a file");
+    let head = bytes.windows(8).position(|window| window == b"OpusHead").expect("the header");
+    bytes[head + 16..head + 18].copy_from_slice(&(-6 * 256_i16).to_le_bytes());
+    std::fs::write(&path, &bytes).expect("a written file");
+    let softer: Vec<Frame> = plain.iter().map(|frame| frame.map(|x| x * 10_f32.powf(-6.0 / 20.0))).collect();
+    assert!(snr_db(&softer, &read(&path).1) > 80.0);
+}

@@ -1,0 +1,34 @@
+//! The seeds of the fuzzer (`fuzz/README.md`), without the fuzzer: what it found in weights would stand here, too.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Map;
+use vocalizer_model::weights::{WeightsFile, import_onnx};
+
+/// The seeds of one target, and whether their name says that they are refused.
+fn seeds(target: &str) -> Vec<(PathBuf, bool)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(target);
+    let paths = std::fs::read_dir(folder).expect("the seeds").map(|entry| entry.expect("a seed").path());
+    let named = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("refused-"));
+    let seeds: Vec<_> = paths.map(|path| (path.clone(), named(&path))).collect();
+    assert!(seeds.iter().any(|(_, refused)| *refused) && seeds.iter().any(|(_, refused)| !refused));
+    seeds
+}
+
+#[test]
+fn every_safetensors_seed_is_a_network_or_refused_as_its_name_says() {
+    for (path, refused) in seeds("safetensors") {
+        let checked = WeightsFile::open(&path).and_then(|file| file.check());
+        assert_eq!(checked.is_err(), refused, "{}: {checked:?}", path.display());
+    }
+}
+
+#[test]
+fn every_onnx_seed_is_a_network_or_refused_as_its_name_says() {
+    let kwargs = r#"{"sources": ["a"], "channels": 2, "dconv_comp": 1, "t_layers": 2, "depth": 1, "nfft": 128}"#;
+    let kwargs: Map<_, _> = serde_json::from_str(kwargs).expect("arguments");
+    for (path, refused) in seeds("onnx") {
+        let imported = import_onnx(std::fs::read(&path).expect("a seed"), &kwargs).map(|tensors| tensors.len());
+        assert_eq!(imported.is_err(), refused, "{}: {imported:?}", path.display());
+    }
+}
