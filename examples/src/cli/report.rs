@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use vocalizer_model::weights::FetchListener;
 use vocalizer_model::{Listener, Report, Stage};
 
+/// More of a song's name would leave no room for the bar.
+const MOST_NAME_CHARS: usize = 20;
+
 /// How to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Voice {
@@ -72,11 +75,16 @@ pub(super) struct SongReport<'a> {
 
 impl<'a> SongReport<'a> {
     pub(super) fn new(voice: Voice, input: &'a Path) -> Self {
-        let bar = if voice == Voice::Bar { ProgressBar::new(0) } else { ProgressBar::hidden() };
-        let style = ProgressStyle::with_template("{prefix:.bold} {bar:24} {percent:>3}% {msg}")
+        // Of length 1, until the length is known: a bar of nothing would be a full one.
+        let bar = if voice == Voice::Bar { ProgressBar::new(1) } else { ProgressBar::hidden() };
+        let style = ProgressStyle::with_template("{prefix:.bold} {wide_bar} {percent:>3}% {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style.progress_chars("━╸─"));
-        bar.set_prefix(input.file_name().unwrap_or(input.as_os_str()).to_string_lossy().into_owned());
+        let name = input.file_name().unwrap_or(input.as_os_str()).to_string_lossy();
+        bar.set_prefix(match name.char_indices().nth(MOST_NAME_CHARS) {
+            Some((end, _)) => format!("{}…", &name[..end]),
+            None => name.into_owned(),
+        });
         bar.enable_steady_tick(Duration::from_secs(1));
         Self { voice, input, bar, started: Instant::now(), told: 0 }
     }
@@ -171,7 +179,7 @@ impl FetchReport {
     pub(super) fn new(voice: Voice) -> Self {
         let target = if voice == Voice::Bar { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
-        let style = ProgressStyle::with_template("{bar:24} {bytes}/{total_bytes} {bytes_per_sec} {eta} left")
+        let style = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style.progress_chars("━╸─"));
         Self { voice, bar, told: 0 }
