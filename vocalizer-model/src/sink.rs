@@ -43,6 +43,8 @@ impl StemSink {
     ) -> Result<Self, Error> {
         let resampler = (from_hz != to_hz).then(|| Resampler::new(from_hz, to_hz)).transpose()?;
         let dir = path.parent().unwrap_or(Path::new(".")).to_owned();
+        // Where it is only needed at the end, too: what the format refuses is to be known before the work.
+        let writer = StemWriter::create(&path, format, to_hz).map_err(Error::encode(&path))?;
         let target = match clip {
             Clip::Rescale => Target::Spool {
                 file: BufWriter::new(tempfile::tempfile_in(&dir).map_err(Error::io(&dir))?),
@@ -51,9 +53,7 @@ impl StemSink {
                 rate_hz: to_hz,
                 peak: 0.0,
             },
-            Clip::Clamp | Clip::None => {
-                Target::File(StemWriter::create(&path, format, to_hz).map_err(Error::encode(&path))?)
-            }
+            Clip::Clamp | Clip::None => Target::File(writer),
         };
         Ok(Self { path, resampler, left: frames, clip, target, resampled: Vec::new() })
     }

@@ -219,8 +219,8 @@ fn output_rate(model: &Model, options: &SplitOptions, song_hz: u32) -> u32 {
     if options.keep_rate && takes { song_hz } else { model.rate_hz() }
 }
 
-/// The bit rates MP3 has at the rates music has, in kbit/s.
-const MP3_KBPS: [u16; 14] = [32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
+/// The bit rates that MP3 has at one sampling rate of music or another, in kbit/s.
+const MP3_KBPS: [u16; 13] = [32, 40, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
 
 /// The rates MP3 has; a song at any other rate gets stems at the model's.
 const MP3_RATES_HZ: [u32; 9] = [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];

@@ -5,8 +5,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Endings looked for in folders; a file named outright may have any.
-const ENDINGS: [&str; 14] =
-    ["mp3", "flac", "wav", "wave", "aif", "aiff", "aifc", "ogg", "oga", "opus", "m4a", "mp4", "aac", "alac"];
+const ENDINGS: [&str; 16] = [
+    "mp3", "flac", "wav", "wave", "aif", "aiff", "aifc", "ogg", "oga", "opus", "m4a", "mp4", "aac", "alac", "mka",
+    "webm",
+];
 
 /// One song to split.
 #[derive(Debug, PartialEq, Eq)]

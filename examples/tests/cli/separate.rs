@@ -45,6 +45,18 @@ fn every_format_is_as_long_as_the_song() {
 }
 
 #[test]
+fn a_bit_rate_that_the_rate_does_not_have_is_refused_before_the_work() {
+    let place = Place::new();
+    place.song("song.wav", 20_000);
+    for clip in ["rescale", "clamp"] {
+        let ran = place.separate(&["song.wav", "--format", "mp3", "--bitrate", "48", "--clip", clip, "--json"]);
+        assert_eq!(ran.code, Some(4), "{ran:?}");
+        assert!(ran.out.contains("48 kbit/s") && !ran.out.contains("\"progress\""), "{}", ran.out);
+        assert_eq!(place.files("separated"), [""; 0]);
+    }
+}
+
+#[test]
 fn only_the_stems_asked_for_are_written() {
     let place = Place::new();
     place.song("song.wav", 20_000);

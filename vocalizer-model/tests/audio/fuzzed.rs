@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use vocalizer_model::audio::{AudioFormat, Bitrate, DecodeError, EncodeError, StemWriter};
+use vocalizer_model::audio::DecodeError;
 
-use super::support::{RATE_HZ, dir, read, try_read, write};
+use super::support::try_read;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/audio/fuzzed").join(name)
@@ -60,42 +60,47 @@ fn a_fragment_of_more_samples_than_the_file_has_bytes_is_malformed() {
     assert!(matches!(&error, DecodeError::Malformed(what) if what.contains("samples")), "{error}");
 }
 
-/// In smaller frames LAME leaves out its tag, and the song would come back longer than it was.
 #[cfg(feature = "mp3")]
-#[test]
-fn an_mp3_whose_frames_do_not_hold_the_tag_is_refused() {
-    let dir = dir();
-    let path = dir.path().join("small.mp3");
-    for (rate_hz, least, below) in [
-        (48_000, 64, 48),
-        (44_100, 64, 48),
-        (32_000, 48, 40),
-        (24_000, 64, 48),
-        (22_050, 64, 48),
-        (16_000, 40, 32),
-        (12_000, 32, 24),
-        (11_025, 32, 24),
-        (8_000, 24, 16),
-    ] {
-        write(&path, AudioFormat::Mp3(Bitrate::Cbr(least)), rate_hz, &[[0.25; 2]; 3_000]);
-        assert_eq!(read(&path).1.len(), 3_000, "{least} kbit/s at {rate_hz} Hz");
-        let refused = StemWriter::create(&path, AudioFormat::Mp3(Bitrate::Cbr(below)), rate_hz);
-        assert!(matches!(refused, Err(EncodeError::Unsupported(_))), "{below} kbit/s at {rate_hz} Hz: {refused:?}");
-    }
-}
+mod mp3_output {
+    use vocalizer_model::audio::{AudioFormat, Bitrate, EncodeError, StemWriter};
 
-/// LAME ends the process by a failed assertion where its energies overflow.
-#[cfg(feature = "mp3")]
-#[test]
-fn an_mp3_of_the_loudest_samples_there_are() {
-    let dir = dir();
-    let path = dir.path().join("loud.mp3");
-    for bitrate in [Bitrate::Cbr(128), Bitrate::Vbr(2)] {
-        let frames: Vec<_> =
-            (0..8_000).map(|n| if n % 7 < 3 { [f32::MAX, f32::MIN] } else { [-1e30, 1e-30] }).collect();
-        write(&path, AudioFormat::Mp3(bitrate), RATE_HZ, &frames);
-        let (_, back) = read(&path);
-        assert_eq!(back.len(), frames.len());
-        assert!(back.iter().flatten().all(|s| s.is_finite()));
+    use crate::audio::support::{RATE_HZ, dir, read, write};
+
+    /// In smaller frames LAME leaves out its tag, and the song would come back longer than it was.
+    #[test]
+    fn an_mp3_whose_frames_do_not_hold_the_tag_is_refused() {
+        let dir = dir();
+        let path = dir.path().join("small.mp3");
+        for (rate_hz, least, below) in [
+            (48_000, 64, 48),
+            (44_100, 64, 48),
+            (32_000, 48, 40),
+            (24_000, 64, 48),
+            (22_050, 64, 48),
+            (16_000, 40, 32),
+            (12_000, 32, 24),
+            (11_025, 32, 24),
+            (8_000, 24, 16),
+        ] {
+            write(&path, AudioFormat::Mp3(Bitrate::Cbr(least)), rate_hz, &[[0.25; 2]; 3_000]);
+            assert_eq!(read(&path).1.len(), 3_000, "{least} kbit/s at {rate_hz} Hz");
+            let refused = StemWriter::create(&path, AudioFormat::Mp3(Bitrate::Cbr(below)), rate_hz);
+            assert!(matches!(refused, Err(EncodeError::Unsupported(_))), "{below} kbit/s at {rate_hz} Hz: {refused:?}");
+        }
+    }
+
+    /// LAME ends the process by a failed assertion where its energies overflow.
+    #[test]
+    fn an_mp3_of_the_loudest_samples_there_are() {
+        let dir = dir();
+        let path = dir.path().join("loud.mp3");
+        for bitrate in [Bitrate::Cbr(128), Bitrate::Vbr(2)] {
+            let frames: Vec<_> =
+                (0..8_000).map(|n| if n % 7 < 3 { [f32::MAX, f32::MIN] } else { [-1e30, 1e-30] }).collect();
+            write(&path, AudioFormat::Mp3(bitrate), RATE_HZ, &frames);
+            let (_, back) = read(&path);
+            assert_eq!(back.len(), frames.len());
+            assert!(back.iter().flatten().all(|s| s.is_finite()));
+        }
     }
 }
