@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use vocalizer_core::part::Stem;
 
-use crate::audio::{AudioFormat, AudioLimits, AudioReader, Bitrate, Frame, Resampler};
+use crate::audio::{AudioFormat, AudioLimits, AudioReader, Bitrate, Frame, MP3_KBPS, MP3_RATES_HZ, Resampler};
 use crate::separation::SongStatistics;
 use crate::sink::StemSink;
 use crate::{Error, Model, Separation, SeparationOptions};
@@ -211,6 +211,7 @@ fn remove(files: &[PathBuf]) {
     }
 }
 
+/// The rate of the files: a song at a rate that the format does not have gets stems at the model's.
 fn output_rate(model: &Model, options: &SplitOptions, song_hz: u32) -> u32 {
     let takes = match options.format {
         AudioFormat::Mp3(_) => MP3_RATES_HZ.contains(&song_hz),
@@ -218,12 +219,6 @@ fn output_rate(model: &Model, options: &SplitOptions, song_hz: u32) -> u32 {
     };
     if options.keep_rate && takes { song_hz } else { model.rate_hz() }
 }
-
-/// The bit rates that MP3 has at one sampling rate of music or another, in kbit/s.
-const MP3_KBPS: [u16; 13] = [32, 40, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
-
-/// The rates MP3 has; a song at any other rate gets stems at the model's.
-const MP3_RATES_HZ: [u32; 9] = [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
 
 /// `frames` at one rate as frames at another, rounded to the nearest.
 fn scaled(frames: u64, from_hz: u32, to_hz: u32) -> u64 {

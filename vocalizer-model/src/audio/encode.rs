@@ -20,6 +20,14 @@ pub enum Bitrate {
     Vbr(u8),
 }
 
+/// The constant bit rates that MP3 has at one sampling rate or another of music, in kbit/s.
+#[cfg(any(feature = "separate", feature = "mp3"))]
+pub(crate) const MP3_KBPS: [u16; 13] = [32, 40, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
+
+/// The sampling rates that MP3 has.
+#[cfg(any(feature = "separate", feature = "mp3"))]
+pub(crate) const MP3_RATES_HZ: [u32; 9] = [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
+
 /// What a stem is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AudioFormat {

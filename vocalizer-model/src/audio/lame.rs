@@ -5,7 +5,7 @@ use std::io::{Seek, SeekFrom, Write};
 use mp3lame_encoder as lame;
 
 use super::Frame;
-use super::encode::Bitrate;
+use super::encode::{Bitrate, MP3_KBPS, MP3_RATES_HZ};
 use super::error::EncodeError;
 
 /// Frames given to LAME at once.
@@ -15,7 +15,6 @@ const FLUSH_BYTES: usize = 7_200;
 /// 48 dB above full scale, far beyond any mix. LAME squares in single precision, and ends the process by a failed
 /// assertion where that overflows.
 const LOUDEST: f32 = 256.0;
-const RATES_HZ: [u32; 9] = [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
 
 pub(super) struct Lame {
     encoder: lame::Encoder,
@@ -26,7 +25,7 @@ pub(super) struct Lame {
 
 impl Lame {
     pub(super) fn new(bitrate: Bitrate, rate_hz: u32) -> Result<Self, EncodeError> {
-        if !RATES_HZ.contains(&rate_hz) {
+        if !MP3_RATES_HZ.contains(&rate_hz) {
             return Err(EncodeError::Unsupported(format!(
                 "MP3 of {rate_hz} Hz; resample to 44100 or 48000 Hz, or choose FLAC"
             )));
@@ -119,7 +118,8 @@ fn constant(kbps: u16, rate_hz: u32) -> Result<lame::Bitrate, EncodeError> {
         320 => B::Kbps320,
         _ => {
             return Err(EncodeError::Unsupported(format!(
-                "MP3 of {kbps} kbit/s; choose 320, 256, 224, 192, 160, 128, 112, 96, 80, 64, 48, 40 or 32"
+                "MP3 of {kbps} kbit/s; choose one of {}",
+                MP3_KBPS.map(|kbps| kbps.to_string()).join(", ")
             )));
         }
     };

@@ -45,6 +45,8 @@ mod source;
 
 pub use decode::{AudioInfo, AudioReader};
 pub use encode::{AudioFormat, Bitrate, StemWriter};
+#[cfg(feature = "separate")]
+pub(crate) use encode::{MP3_KBPS, MP3_RATES_HZ};
 pub use error::{DecodeError, EncodeError, ResampleError};
 pub use limits::AudioLimits;
 pub use resample::Resampler;

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use vocalizer_model::audio::{AudioFormat, Frame};
+use vocalizer_model::audio::{AudioFormat, DecodeError, Frame};
 
-use super::support::{dir, ffmpeg, read, snr_db, song, write};
+use super::support::{dir, ffmpeg, read, snr_db, song, try_read, write};
 
 const RATE_HZ: u32 = 48_000;
 const FRAMES: usize = 100_003;
@@ -64,7 +64,7 @@ fn one_channel_is_doubled() {
 #[test]
 fn surround_channels_stand_where_they_belong() {
     let dir = dir();
-    for (layout, voices) in [("3.0", 3), ("quad", 4), ("5.0", 5), ("5.1", 6), ("7.1", 8)] {
+    for (layout, voices) in [("3.0", 3), ("quad", 4), ("5.0", 5), ("5.1", 6), ("6.1", 7), ("7.1", 8)] {
         // Each channel its own tone and loudness, so that no two can be mistaken for each other.
         let voices: Vec<_> = (1..=voices).map(|k| format!("0.0{}*sin({}*t)", k + 1, 900 * k)).collect();
         let source = format!("aevalsrc={}:s=48000:c={layout}:d=2", voices.join("|"));
@@ -86,21 +86,60 @@ fn a_file_that_is_cut_is_refused() {
     let bytes = std::fs::read(&path).expect("a file");
     for percent in [30, 70, 97] {
         std::fs::write(&path, &bytes[..bytes.len() * percent / 100]).expect("a written file");
-        let error = super::support::try_read(&path).expect_err("a cut file");
-        assert!(matches!(error, vocalizer_model::audio::DecodeError::Truncated(_)), "{percent}%: {error}");
+        let error = try_read(&path).expect_err("a cut file");
+        assert!(matches!(error, DecodeError::Truncated(_)), "{percent}%: {error}");
     }
+}
+
+/// The song in `name`, and where its Opus header begins; MP4 has it without its name, in a `dOps` box.
+fn with_header(dir: &Path, name: &str) -> (PathBuf, Vec<u8>, usize) {
+    let path = encode(dir, name, &["-c:a", "libopus"]);
+    let bytes = std::fs::read(&path).expect("a file");
+    let find = |mark: &[u8]| bytes.windows(mark.len()).position(|window| window == mark);
+    let head = find(b"OpusHead").or_else(|| find(b"dOps").map(|at| at - 4)).expect("the header");
+    (path, bytes, head)
 }
 
 /// RFC 7845 lets the header ask for a gain, which every player must apply.
 #[test]
 fn the_gain_of_the_header_is_applied() {
     let dir = dir();
-    let path = encode(dir.path(), "song.mka", &["-c:a", "libopus"]);
-    let plain = read(&path).1;
+    for (name, gain) in [("song.mka", (-6 * 256_i16).to_le_bytes()), ("song.mp4", (-6 * 256_i16).to_be_bytes())] {
+        let (path, mut bytes, head) = with_header(dir.path(), name);
+        let plain = read(&path).1;
+        bytes[head + 16..head + 18].copy_from_slice(&gain);
+        std::fs::write(&path, &bytes).expect("a written file");
+        let softer: Vec<Frame> = plain.iter().map(|frame| frame.map(|x| x * 10_f32.powf(-6.0 / 20.0))).collect();
+        assert!(snr_db(&softer, &read(&path).1) > 80.0, "{name}");
+    }
+}
+
+#[test]
+fn headers_that_make_no_sense_are_refused() {
+    let dir = dir();
+    let (path, bytes, head) = with_header(dir.path(), "song.mka");
+    for (at, value, says) in [
+        (9, 0, "0 channels"),
+        (9, 3, "3 channels"),
+        // The table that more than two channels have is not there.
+        (18, 1, "is cut"),
+        (18, 2, "ambisonic"),
+        (18, 255, "ambisonic"),
+    ] {
+        let mut bytes = bytes.clone();
+        bytes[head + at] = value;
+        std::fs::write(&path, &bytes).expect("a written file");
+        let error = try_read(&path).expect_err("a header without sense");
+        assert!(error.to_string().contains(says), "{at}: {value}: {error}");
+    }
+    let surround = ["-f", "lavfi", "-i", "anoisesrc=r=48000:d=1", "-ac", "6"];
+    let opus = ["-c:a", "libopus", "-mapping_family", "1"];
+    let path = ffmpeg(&surround, &opus, &dir.path().join("surround.mka"));
     let mut bytes = std::fs::read(&path).expect("a file");
     let head = bytes.windows(8).position(|window| window == b"OpusHead").expect("the header");
-    bytes[head + 16..head + 18].copy_from_slice(&(-6 * 256_i16).to_le_bytes());
+    // More pairs than streams.
+    bytes[head + 20] = 9;
     std::fs::write(&path, &bytes).expect("a written file");
-    let softer: Vec<Frame> = plain.iter().map(|frame| frame.map(|x| x * 10_f32.powf(-6.0 / 20.0))).collect();
-    assert!(snr_db(&softer, &read(&path).1) > 80.0);
+    let error = try_read(&path).expect_err("a header without sense");
+    assert!(error.to_string().contains("contradicts itself"), "{error}");
 }
