@@ -7,7 +7,7 @@ cd "$(dirname "$0")"
 # In a function, so that all of it is read before it runs.
 main() {
     all=(decode_mp3 decode_flac decode_wav decode_aiff decode_ogg decode_opus decode_m4a decode_adts decode_mkv
-        safetensors onnx mp3_round_trip)
+        safetensors onnx mp3_round_trip upload result_archive headers http)
 
     seconds=${1:-600}
     if ! [[ $seconds =~ ^[1-9][0-9]*$ ]]; then

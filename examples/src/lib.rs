@@ -1,3 +1,6 @@
 //! What Vocalizer's programs are composed of.
 
+#[cfg(feature = "separate")]
 pub mod cli;
+pub mod client;
+pub mod service;

@@ -1,5 +1,7 @@
 //! What the targets share: a file for the bytes, what users of [`AudioReader`] rely on, and who answers for a panic.
 
+pub mod service;
+
 use std::backtrace::Backtrace;
 use std::collections::HashSet;
 use std::fs::File;

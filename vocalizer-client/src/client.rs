@@ -1,38 +1,58 @@
-//! The calls.
+//! The client, and how its calls are sent.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder};
-use serde::de::{DeserializeOwned, IgnoredAny};
-use tokio::time::{sleep, timeout};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::sleep;
 use url::Url;
-use vocalizer_core::api::{SongData, SongStatus, SongView, SongsData};
-use vocalizer_core::part::Part;
-use vocalizer_core::secret::Secret;
-use vocalizer_core::song::{FailureReason, SongId};
 
-use crate::{ClientBuilder, Download, Error, Upload, answer};
+use crate::retry::Retry;
+use crate::{ClientBuilder, Error, answer};
 
-/// How often in a row [`Client::wait`] looks in vain before it gives up: a server that restarts is back by then.
-const MAX_MISSES: u32 = 5;
-
-/// A connection to one server, with at most one user's session.
+/// A connection to one server, with at most one user's session or token.
 ///
 /// Every call can end in [`Error::Transport`], [`Error::TimedOut`], [`Error::Api`] and the errors about answers that make
-/// no sense ([`Error::WrongType`], [`Error::Malformed`], [`Error::Limit`]). A call whose future is dropped may or may not
-/// have reached the server.
+/// no sense ([`Error::WrongType`], [`Error::Malformed`], [`Error::Limit`]). Calls that only read are tried again where
+/// that may help, as [`ClientBuilder::with_retries`] says; the others are not, for they may have reached the server. So
+/// may a call whose future is dropped.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) http: reqwest::Client,
     pub(crate) base: Arc<Url>,
+    pub(crate) settings: Settings,
+}
+
+/// What a client was set up with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
     pub(crate) timeout: Duration,
+    pub(crate) stall_timeout: Duration,
+    pub(crate) ready_timeout: Duration,
+    pub(crate) retries: u32,
+    pub(crate) first_pause: Duration,
     pub(crate) max_answer_bytes: u64,
     pub(crate) first_poll: Duration,
     pub(crate) longest_poll: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(60),
+            stall_timeout: Duration::from_secs(60),
+            ready_timeout: Duration::from_secs(60),
+            retries: 4,
+            first_pause: Duration::from_millis(250),
+            max_answer_bytes: 16 * 1024 * 1024,
+            first_poll: Duration::from_millis(250),
+            longest_poll: Duration::from_secs(5),
+        }
+    }
 }
 
 impl Client {
@@ -42,163 +62,50 @@ impl Client {
         ClientBuilder::new(address.into())
     }
 
-    /// Registers a user and logs in.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Api`] when the name is taken, or the server does not accept the name or the password.
-    pub async fn register(&self, username: &str, password: &Secret<String>) -> Result<(), Error> {
-        let fields = [("username", username), ("password1", password.expose()), ("password2", password.expose())];
-        let request = self.request(Method::POST, "auth/register")?.form(&fields);
-        self.call::<IgnoredAny>(request.timeout(self.timeout)).await.map(drop)
-    }
-
-    /// Logs in. What is uploaded from now on is this user's alone.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Api`] when the name and the password do not match.
-    pub async fn login(&self, username: &str, password: &Secret<String>) -> Result<(), Error> {
-        let fields = [("username", username), ("password", password.expose())];
-        let request = self.request(Method::POST, "auth/login")?.form(&fields);
-        self.call::<IgnoredAny>(request.timeout(self.timeout)).await.map(drop)
-    }
-
-    /// Ends the session.
-    ///
-    /// # Errors
-    ///
-    /// Those of every call.
-    pub async fn logout(&self) -> Result<(), Error> {
-        let request = self.request(Method::POST, "auth/logout")?;
-        self.call::<IgnoredAny>(request.timeout(self.timeout)).await.map(drop)
-    }
-
-    /// Uploads a song, which then waits to be split. A repeat is another song with the same bytes.
-    ///
-    /// No timeout applies; wrap the call in one where it matters.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::File`] for a file that cannot be opened, [`Error::Api`] when the server does not want the song, and
-    /// [`Error::Transport`] also when the file or the stream fails on the way.
-    pub async fn upload(&self, upload: Upload) -> Result<SongView, Error> {
-        let form = upload.into_form().await?;
-        let request = self.request(Method::POST, "songs/upload")?.multipart(form);
-        self.call::<SongData>(request).await.map(|data| data.song)
-    }
-
-    /// The songs that this session's user may see, or everybody's without a session.
-    ///
-    /// # Errors
-    ///
-    /// Those of every call.
-    pub async fn songs(&self) -> Result<Vec<SongView>, Error> {
-        let request = self.request(Method::GET, "songs/")?;
-        self.call::<SongsData>(request.timeout(self.timeout)).await.map(|data| data.songs)
-    }
-
-    /// One song.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Api`] with [`ErrorCode::NotFound`](crate::ErrorCode::NotFound) when there is none that may be seen.
-    pub async fn song(&self, id: SongId) -> Result<SongView, Error> {
-        let request = self.request(Method::GET, &format!("songs/{id}"))?;
-        self.call::<SongData>(request.timeout(self.timeout)).await.map(|data| data.song)
-    }
-
-    /// Deletes a song and its stems.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Api`] with [`ErrorCode::NotFound`](crate::ErrorCode::NotFound) when there is none that may be deleted, so
-    /// that of two calls the second ends here.
-    pub async fn delete(&self, id: SongId) -> Result<(), Error> {
-        let request = self.request(Method::DELETE, &format!("songs/{id}"))?;
-        self.call::<IgnoredAny>(request.timeout(self.timeout)).await.map(drop)
-    }
-
-    /// Waits until a song is split, looking again and again, less often the longer it takes, and returns it.
-    ///
-    /// A server that is away for a moment is waited for. There is no bound on the whole, since a queue may be long.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotSplit`] when the song could not be split; else what [`Client::song`] said, if it was not
-    /// [transient](Error::is_transient) or was said too often in a row.
-    pub async fn wait(&self, id: SongId) -> Result<SongView, Error> {
-        let mut pause = self.first_poll;
-        let mut misses = 0;
-        loop {
-            match self.song(id).await {
-                Ok(song) if song.status == SongStatus::Split => return Ok(song),
-                Ok(song) if song.status == SongStatus::Failed => {
-                    let reason = song.failure_reason.unwrap_or_default();
-                    return Err(Error::NotSplit { reason: FailureReason::new(&reason).as_str().to_owned() });
-                }
-                Ok(_) => misses = 0,
-                Err(error) if error.is_transient() && misses < MAX_MISSES => misses += 1,
-                Err(error) => return Err(error),
-            }
-            sleep(pause).await;
-            pause = pause.saturating_mul(3) / 2;
-            pause = pause.min(self.longest_poll);
-        }
-    }
-
-    /// Begins to download a part.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Api`] when the song is not there or the part not yet; [`Error::WrongType`] for what is no audio.
-    pub async fn download(&self, id: SongId, part: Part) -> Result<Download, Error> {
-        let request = self.request(Method::GET, &format!("songs/{id}/{part}.mp3"))?;
-        let response =
-            timeout(self.timeout, request.send()).await.map_err(|_| Error::TimedOut)?.map_err(Error::sending)?;
-        if response.status() == reqwest::StatusCode::OK && answer::may_be_audio(&response) {
-            return Ok(Download::new(response, self.timeout));
-        }
-        if !answer::is_json(&response) {
-            return Err(answer::wrong_type(&response, "audio"));
-        }
-        let status = response.status().as_u16();
-        let said = answer::data::<IgnoredAny>(response, self.max_answer_bytes);
-        timeout(self.timeout, said).await.map_err(|_| Error::TimedOut)??;
-        Err(Error::Malformed { status, source: "it says that all is well and brings no audio".into() })
-    }
-
-    /// Downloads a part into memory, if it is no more than `max_bytes`.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Client::download`] and [`Download::into_bytes`].
-    pub async fn download_bytes(&self, id: SongId, part: Part, max_bytes: u64) -> Result<Bytes, Error> {
-        self.download(id, part).await?.into_bytes(max_bytes).await
-    }
-
-    /// Downloads a part into a file, replacing what is there.
-    ///
-    /// The file is there whole or not at all: until it is, the bytes are beside it under its name with `.part`.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Client::download`]; [`Error::File`] when the file cannot be written.
-    pub async fn download_to(&self, id: SongId, part: Part, path: impl AsRef<Path>) -> Result<(), Error> {
-        self.download(id, part).await?.into_file(path.as_ref()).await
-    }
-
-    fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, Error> {
+    pub(crate) fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, Error> {
         let url = self.base.join(path).map_err(|_| Error::Address { reason: "no path can be put below it" })?;
         Ok(self.http.request(method, url))
     }
 
-    async fn call<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Error> {
-        answer::data(request.send().await.map_err(Error::sending)?, self.max_answer_bytes).await
+    /// Sends a request with a JSON body, once.
+    pub(crate) async fn send<T>(&self, method: Method, path: &str, body: &impl Serialize) -> Result<T, Error>
+    where
+        T: DeserializeOwned,
+    {
+        let json = serde_json::to_vec(body).map_err(|error| Error::Setup(error.into()))?;
+        self.call(self.request(method, path)?.header(CONTENT_TYPE, "application/json").body(json)).await
+    }
+
+    /// Reads what is at a path, again and again where that may help.
+    pub(crate) async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        let mut retry = self.retries();
+        loop {
+            match self.call(self.request(Method::GET, path)?).await {
+                Err(error) => match retry.after(&error) {
+                    Some(pause) => sleep(pause).await,
+                    None => return Err(error),
+                },
+                Ok(data) => return Ok(data),
+            }
+        }
+    }
+
+    /// Sends a request once, and reads the answer.
+    pub(crate) async fn call<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Error> {
+        self.call_unbounded(request.timeout(self.settings.timeout)).await
+    }
+
+    /// [`Client::call`] without a bound in time.
+    pub(crate) async fn call_unbounded<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Error> {
+        answer::data(request.send().await.map_err(Error::sending)?, self.settings.max_answer_bytes).await
+    }
+
+    pub(crate) const fn retries(&self) -> Retry {
+        Retry::new(self.settings.retries, self.settings.first_pause)
     }
 }
 
-/// Says which server, and nothing of the session: its cookie is as good as the password.
+/// Says which server, and nothing of the session or the token: they are as good as the password.
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("base", &self.base.as_str()).finish_non_exhaustive()

@@ -1,54 +1,80 @@
-//! A part on its way here.
+//! A file on its way here.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::io;
-use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures_core::Stream;
 use reqwest::Response;
-use tokio::fs::{self, File};
-use tokio::io::AsyncWriteExt;
 use tokio::time::{Sleep, sleep};
 
-use crate::Error;
+use crate::fetch::{Opened, Source};
+use crate::retry::Retry;
+use crate::{Client, Error};
 
-/// A part being downloaded: a [`Stream`] of its bytes, or [`Download::next_chunk`] where no stream is wanted.
+/// So many new bytes count as progress: who goes on after less is tried again only so often.
+const PROGRESS_BYTES: u64 = 1024 * 1024;
+
+/// A file being downloaded: a [`Stream`] of its bytes, or [`Download::next_chunk`] where no stream is wanted.
 ///
-/// It ends with an error when the connection breaks before the end, and when nothing comes for as long as the client's
-/// [timeout](crate::ClientBuilder::with_timeout).
+/// When the connection breaks before the end, or nothing comes for as long as the client's
+/// [timeout](crate::ClientBuilder::with_timeout), it goes on where it broke, as often as
+/// [`ClientBuilder::with_retries`](crate::ClientBuilder::with_retries) says, if the server can tell that the file is
+/// still the same. Else it ends with an error.
 pub struct Download {
-    size_bytes: Option<u64>,
-    body: Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>,
-    timeout: Duration,
+    source: Source,
+    state: State,
+    received_bytes: u64,
+    /// How much had come when the tries began to be counted.
+    counted_from_bytes: u64,
+    retry: Retry,
     silence: Pin<Box<Sleep>>,
 }
 
+type Body = Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>;
+
+enum State {
+    /// The bytes come; of those the first few may be here already.
+    Reading {
+        body: Body,
+        skip_bytes: u64,
+    },
+    Reopening(Pin<Box<dyn Future<Output = Result<Opened, Error>> + Send>>),
+    Ended,
+}
+
+impl State {
+    fn reading(response: Response, skip_bytes: u64) -> Self {
+        Self::Reading { body: Box::pin(response.bytes_stream()), skip_bytes }
+    }
+}
+
 impl Download {
-    pub(crate) fn new(response: Response, timeout: Duration) -> Self {
+    pub(crate) fn new(client: &Client, source: Source, response: Response) -> Self {
         Self {
-            size_bytes: response.content_length(),
-            body: Box::pin(response.bytes_stream()),
-            timeout,
-            silence: Box::pin(sleep(timeout)),
+            silence: Box::pin(sleep(client.settings.timeout)),
+            source,
+            state: State::reading(response, 0),
+            received_bytes: 0,
+            counted_from_bytes: 0,
+            retry: client.retries(),
         }
     }
 
     /// How many bytes will come, where the server says so.
     #[must_use]
     pub const fn size_bytes(&self) -> Option<u64> {
-        self.size_bytes
+        self.source.size_bytes
     }
 
     /// The next bytes; `None` at the end.
     ///
     /// # Errors
     ///
-    /// [`Error::Transport`] or [`Error::TimedOut`].
+    /// [`Error::Transport`] or [`Error::TimedOut`] where going on did not help; [`Error::Changed`] where the file is no
+    /// longer the same; [`Error::Malformed`] when another piece came than was asked for.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, Error> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await.transpose()
     }
@@ -57,9 +83,9 @@ impl Download {
     ///
     /// # Errors
     ///
-    /// [`Error::Limit`], [`Error::Transport`] or [`Error::TimedOut`].
+    /// [`Error::Limit`], and those of [`Download::next_chunk`].
     pub async fn into_bytes(mut self, max_bytes: u64) -> Result<Bytes, Error> {
-        if self.size_bytes.is_some_and(|size_bytes| size_bytes > max_bytes) {
+        if self.size_bytes().is_some_and(|size_bytes| size_bytes > max_bytes) {
             return Err(Error::Limit { max_bytes });
         }
         let mut whole = Vec::new();
@@ -72,17 +98,39 @@ impl Download {
         Ok(whole.into())
     }
 
-    /// All of it in a file, which is there whole or, after an error, as it was before.
-    pub(crate) async fn into_file(mut self, path: &Path) -> Result<(), Error> {
-        let failed = |source| Error::File { path: path.to_owned(), source };
-        let unfinished = Unfinished::beside(path).map_err(failed)?;
-        let mut file = File::create(&unfinished.0).await.map_err(failed)?;
-        while let Some(chunk) = self.next_chunk().await? {
-            file.write_all(&chunk).await.map_err(failed)?;
+    /// What has come of the body.
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
+        let State::Reading { body, skip_bytes } = &mut self.state else { return Poll::Ready(Ok(None)) };
+        while let Poll::Ready(read) = body.as_mut().poll_next(cx) {
+            self.silence.set(sleep(self.source.timeout()));
+            let Some(mut chunk) = read.transpose().map_err(Error::sending)? else { return Poll::Ready(Ok(None)) };
+            let skipped = usize::try_from(*skip_bytes).map_or(chunk.len(), |skip| skip.min(chunk.len()));
+            chunk.advance(skipped);
+            *skip_bytes -= skipped as u64;
+            if !chunk.is_empty() {
+                self.received_bytes += chunk.len() as u64;
+                return Poll::Ready(Ok(Some(chunk)));
+            }
         }
-        file.sync_all().await.map_err(failed)?;
-        drop(file);
-        fs::rename(&unfinished.0, path).await.map_err(failed)
+        self.silence.as_mut().poll(cx).map(|()| Err(Error::TimedOut))
+    }
+
+    /// Begins to go on after this error; gives it back where there is no way to.
+    fn resume(&mut self, error: Error) -> Result<(), Error> {
+        if self.received_bytes - self.counted_from_bytes >= PROGRESS_BYTES {
+            self.retry.reset();
+            self.counted_from_bytes = self.received_bytes;
+        }
+        // Once changed, it does not become the same again.
+        let may_help = self.source.can_resume() && !matches!(error, Error::Changed);
+        let pause = may_help.then(|| self.retry.after(&error)).flatten();
+        let Some(pause) = pause else { return Err(error) };
+        let (source, from) = (self.source.clone(), self.received_bytes);
+        self.state = State::Reopening(Box::pin(async move {
+            sleep(pause).await;
+            source.reopen(from).await
+        }));
+        Ok(())
     }
 }
 
@@ -90,35 +138,37 @@ impl Stream for Download {
     type Item = Result<Bytes, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Poll::Ready(chunk) = self.body.as_mut().poll_next(cx) {
-            let silence = sleep(self.timeout);
-            self.silence.set(silence);
-            return Poll::Ready(chunk.map(|chunk| chunk.map_err(Error::sending)));
+        loop {
+            let failed = match &mut self.state {
+                State::Ended => return Poll::Ready(None),
+                State::Reading { .. } => match ready!(self.poll_body(cx)) {
+                    Ok(Some(chunk)) => return Poll::Ready(Some(Ok(chunk))),
+                    Ok(None) => {
+                        self.state = State::Ended;
+                        return Poll::Ready(None);
+                    }
+                    Err(error) => error,
+                },
+                State::Reopening(opened) => match ready!(opened.as_mut().poll(cx)) {
+                    Ok(Opened { response, skip_bytes }) => {
+                        self.state = State::reading(response, skip_bytes);
+                        let timeout = self.source.timeout();
+                        self.silence.set(sleep(timeout));
+                        continue;
+                    }
+                    Err(error) => error,
+                },
+            };
+            if let Err(error) = self.resume(failed) {
+                self.state = State::Ended;
+                return Poll::Ready(Some(Err(error)));
+            }
         }
-        self.silence.as_mut().poll(cx).map(|()| Some(Err(Error::TimedOut)))
     }
 }
 
 impl fmt::Debug for Download {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Download").field("size_bytes", &self.size_bytes).finish_non_exhaustive()
-    }
-}
-
-/// A file under a name of its own that goes when it is dropped; renamed, it is no longer there to go.
-struct Unfinished(PathBuf);
-
-impl Unfinished {
-    fn beside(path: &Path) -> io::Result<Self> {
-        let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
-        let mut name = name.to_owned();
-        name.push(".part");
-        Ok(Self(path.with_file_name(name)))
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        f.debug_struct("Download").field("size_bytes", &self.size_bytes()).finish_non_exhaustive()
     }
 }

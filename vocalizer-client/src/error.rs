@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use thiserror::Error;
 use vocalizer_core::api::{ApiError, ErrorCode};
@@ -22,14 +23,18 @@ pub enum Error {
     Setup(#[source] BoxError),
     /// The server understood and refused.
     #[error("the server refused with status {status}{}", listed(errors))]
+    #[non_exhaustive]
     Api {
         /// The HTTP status.
         status: u16,
         /// Why, in the server's words; a server may give no reason.
         errors: Vec<ApiError>,
+        /// After how long the server wants to be asked again, where it says so.
+        retry_after: Option<Duration>,
     },
     /// The answer is of a kind that Vocalizer servers do not give here: the page of a proxy, another program's answer.
     #[error("the server answered with status {status} and {found:?} where {expected} belongs")]
+    #[non_exhaustive]
     WrongType {
         /// The HTTP status.
         status: u16,
@@ -37,8 +42,10 @@ pub enum Error {
         expected: &'static str,
         /// The `Content-Type` that came; empty where none did.
         found: String,
+        /// After how long the server wants to be asked again, where it says so.
+        retry_after: Option<Duration>,
     },
-    /// The answer is JSON and not what the contract says.
+    /// The answer is of the right kind and not what the contract says.
     #[error("the server's answer with status {status} cannot be understood")]
     Malformed {
         /// The HTTP status.
@@ -53,12 +60,15 @@ pub enum Error {
         /// The most it takes.
         max_bytes: u64,
     },
-    /// The server did not answer in time.
+    /// The server did not answer in time, or an upload or a download stood still for too long.
     #[error("the server did not answer in time")]
     TimedOut,
     /// The server could not be reached, or the connection broke; or the file being uploaded did.
     #[error("the connection to the server failed")]
     Transport(#[source] BoxError),
+    /// A download broke, and what the server has is no longer what the first half came from.
+    #[error("the file changed on the server while it was downloaded")]
+    Changed,
     /// A file here could not be read or written.
     #[error("{} could not be read or written", path.display())]
     File {
@@ -81,10 +91,27 @@ impl Error {
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {
-            Self::TimedOut | Self::Transport(_) => true,
-            Self::Api { status, .. } | Self::WrongType { status, .. } => matches!(status, 429 | 502 | 503 | 504),
+            Self::TimedOut | Self::Transport(_) | Self::Changed => true,
+            // 202 is what is not ready yet.
+            Self::Api { status, .. } => matches!(status, 202 | 429 | 502 | 503 | 504),
+            Self::WrongType { status, .. } => matches!(status, 429 | 502 | 503 | 504),
             _ => false,
         }
+    }
+
+    /// After how long the server wants to be asked again, where it says so in seconds.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Api { retry_after, .. } | Self::WrongType { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// Whether the server named this code as a reason.
+    #[must_use]
+    pub fn has_code(&self, code: ErrorCode) -> bool {
+        matches!(self, Self::Api { errors, .. } if errors.iter().any(|error| error.code == code))
     }
 
     /// What an error of the HTTP library means. No `From`, which would make that library part of what users see.
@@ -92,10 +119,9 @@ impl Error {
         if error.is_timeout() { Self::TimedOut } else { Self::Transport(error.without_url().into()) }
     }
 
-    /// Whether the server named this code as a reason.
-    #[must_use]
-    pub fn has_code(&self, code: ErrorCode) -> bool {
-        matches!(self, Self::Api { errors, .. } if errors.iter().any(|error| error.code == code))
+    /// The answer with this status breaks the contract.
+    pub(crate) fn malformed(status: u16, why: impl Into<BoxError>) -> Self {
+        Self::Malformed { status, source: why.into() }
     }
 }
 

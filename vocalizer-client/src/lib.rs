@@ -3,44 +3,65 @@
 //! # Example
 //!
 //! ```no_run
-//! use vocalizer_client::{Client, Error, Part, Secret, Upload};
+//! use vocalizer_client::{Client, Error, Format, Secret, Upload};
 //!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Error> {
-//! let client = Client::builder("https://vocalizer.example").build()?;
-//! // Without a session a song is open to everybody.
-//! client.login("ada", &Secret::new("correct horse".to_owned())).await?;
+//! #[tokio::main]
+//! async fn main() -> Result<(), Error> {
+//!     let client = Client::builder("https://vocalizer.example").build()?;
+//!     // Without a session a song is open to everybody.
+//!     client.login("ada", &Secret::new("correct horse".to_owned())).await?;
 //!
-//! let song = client.upload(Upload::from_path("Clair de lune", "clair.flac")).await?;
-//! client.wait(song.id).await?;
-//! for part in [Part::Vocals, Part::Drums, Part::Bass, Part::Other] {
-//!     client.download_to(song.id, part, format!("{part}.mp3")).await?;
+//!     let song = client.upload(Upload::from_path("Clair de lune", "clair.flac")).await?;
+//!     client.wait_with(song.id, |song| println!("{:?} {:?}", song.status, song.progress)).await?;
+//!     for path in client.download_stems(song.id, Format::Mp3, "stems").await? {
+//!         println!("{}", path.display());
+//!     }
+//!     Ok(())
 //! }
-//! # Ok(())
-//! # }
 //! ```
 //!
 //! # What it does and does not do
 //!
 //! A [`Client`] keeps its session's cookie and is cheap to clone; clones share the session. It follows no redirects: a
-//! password or a song sent to an address that answers with one is better not sent on. Nothing is tried again, except by
-//! [`Client::wait`]. Whatever a server answers, the memory that is used has a bound.
+//! password or a song sent to an address that answers with one is better not sent on. Calls that only read are tried
+//! again, a bounded number of times, and a download that breaks goes on where it broke; a call that changes something is
+//! sent once. Whatever a server answers, the memory that is used has a bound, and so has every silence.
 //!
 //! It needs a tokio runtime.
 
+mod accounts;
 mod answer;
 mod builder;
 mod client;
 mod download;
 mod error;
+mod events;
+mod fetch;
+mod file;
+mod flow;
+mod query;
+mod retry;
+mod save;
+mod songs;
+mod tls;
 mod upload;
+mod wait;
 
+pub use accounts::NewToken;
 pub use builder::ClientBuilder;
 pub use client::Client;
 pub use download::Download;
 pub use error::{BoxError, Error};
+pub use file::{Archive, SongFile};
+pub use query::{SongQuery, SongsPage};
 pub use upload::Upload;
-pub use vocalizer_core::api::{ApiError, ErrorCode, SongStatus, SongView};
-pub use vocalizer_core::part::Part;
+pub use vocalizer_core::account::{TokenId, UserId};
+pub use vocalizer_core::api::{ApiError, ErrorCode, SongStatus, SongView, TokenView, UserView};
+pub use vocalizer_core::part::{Format, Part};
 pub use vocalizer_core::secret::Secret;
 pub use vocalizer_core::song::SongId;
+
+/// The README's program, held to compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -11,41 +13,54 @@ use reqwest::multipart::{Form, Part};
 use tokio::fs::File;
 
 use crate::Error;
+use crate::flow::{Blocks, Counted, Flow, Slices};
 
 /// A song to be uploaded: its title, and its bytes from a file, from memory or from elsewhere.
 ///
 /// Any format the server knows will do; it looks at the bytes and not at the name. In the name, quotes, backslashes and
 /// control characters are sent as `_`.
+///
+/// ```
+/// use vocalizer_client::Upload;
+///
+/// let upload = Upload::from_path("Clair de lune", "clair.flac")
+///     .with_progress(|sent_bytes, size_bytes| println!("{sent_bytes} of {size_bytes:?} bytes"));
+/// ```
+#[must_use]
 pub struct Upload {
     title: String,
     file_name: String,
     source: Source,
+    progress: Option<Progress>,
 }
+
+/// Called with the bytes sent so far, and the size where it is known.
+pub(crate) type Progress = Box<dyn FnMut(u64, Option<u64>) + Send>;
+
+/// Bytes as they come in.
+pub(crate) type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 enum Source {
     Path(PathBuf),
     Bytes(Bytes),
-    Stream { body: Body, size_bytes: Option<u64> },
+    Stream { stream: ByteStream, size_bytes: Option<u64> },
 }
 
 impl Upload {
     /// A file, read while it is sent.
-    #[must_use]
     pub fn from_path(title: impl Into<String>, path: impl AsRef<Path>) -> Self {
         let path = path.as_ref();
         let file_name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Self { title: title.into(), file_name, source: Source::Path(path.to_owned()) }
+        Self::new(title.into(), file_name, Source::Path(path.to_owned()))
     }
 
     /// A file that is in memory.
-    #[must_use]
     pub fn from_bytes(title: impl Into<String>, file_name: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
-        Self { title: title.into(), file_name: file_name.into(), source: Source::Bytes(bytes.into()) }
+        Self::new(title.into(), file_name.into(), Source::Bytes(bytes.into()))
     }
 
     /// A file that comes from elsewhere, sent as it comes in. With its size, where it is known, a server can refuse what
     /// is too large before it is sent.
-    #[must_use]
     pub fn from_stream<S>(
         title: impl Into<String>,
         file_name: impl Into<String>,
@@ -55,27 +70,43 @@ impl Upload {
     where
         S: Stream<Item = io::Result<Bytes>> + Send + 'static,
     {
-        let source = Source::Stream { body: Body::wrap_stream(stream), size_bytes };
-        Self { title: title.into(), file_name: file_name.into(), source }
+        Self::new(title.into(), file_name.into(), Source::Stream { stream: Box::pin(stream), size_bytes })
     }
 
-    pub(crate) async fn into_form(self) -> Result<Form, Error> {
-        let file = match self.source {
+    const fn new(title: String, file_name: String, source: Source) -> Self {
+        Self { title, file_name, source, progress: None }
+    }
+
+    /// Calls `progress` with the bytes sent so far, again and again, and the size of the file where it is known.
+    ///
+    /// Sent are those that the connection took; a few of them may still wait in a buffer.
+    pub fn with_progress(self, progress: impl FnMut(u64, Option<u64>) + Send + 'static) -> Self {
+        Self { progress: Some(Box::new(progress)), ..self }
+    }
+
+    /// The form to send, and what watches it being sent.
+    pub(crate) async fn into_form(self, stall_timeout: Duration, timeout: Duration) -> Result<(Form, Flow), Error> {
+        let (stream, size_bytes): (ByteStream, _) = match self.source {
             Source::Bytes(bytes) => {
                 let size_bytes = bytes.len() as u64;
-                Part::stream_with_length(Body::from(bytes), size_bytes)
+                (Box::pin(Slices::new(bytes)), Some(size_bytes))
             }
-            Source::Stream { body, size_bytes: Some(size_bytes) } => Part::stream_with_length(body, size_bytes),
-            Source::Stream { body, size_bytes: None } => Part::stream(body),
+            Source::Stream { stream, size_bytes } => (stream, size_bytes),
             Source::Path(path) => {
                 let (file, size_bytes) = open(&path).await.map_err(|source| Error::File { path, source })?;
-                Part::stream_with_length(Body::from(file), size_bytes)
+                (Box::pin(Blocks::new(file, size_bytes)), Some(size_bytes))
             }
+        };
+        let flow = Flow::new(stall_timeout, timeout);
+        let body = Body::wrap_stream(Counted::new(stream, size_bytes, self.progress, &flow));
+        let file = match size_bytes {
+            Some(size_bytes) => Part::stream_with_length(body, size_bytes),
+            None => Part::stream(body),
         };
         // The HTTP library escapes line breaks with a backslash, which leaves them in the header: a name could end it.
         let file_name = self.file_name.replace(|c: char| c.is_control() || matches!(c, '"' | '\\'), "_");
         let file = file.file_name(file_name).mime_str("application/octet-stream").map_err(Error::sending)?;
-        Ok(Form::new().text("title", self.title).part("file", file))
+        Ok((Form::new().text("title", self.title).part("file", file), flow))
     }
 }
 
@@ -92,7 +123,7 @@ impl fmt::Debug for Upload {
             .field("title", &self.title)
             .field("file_name", &self.file_name)
             .field("source", &source)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -12,8 +12,22 @@ pub enum UploadPlan {
     Enqueue,
     /// A job for these bytes is on its way and its result reaches every song with the hash: leave the song `UPLOADED`.
     AwaitOther,
+    /// A worker is at these bytes and its result reaches every song with the hash: the song is `SPLITTING` like the others.
+    JoinWork,
     /// The stems are there: take the song to `SPLIT` with [`Transition::ReuseStems`].
     ReuseStems,
+}
+
+impl UploadPlan {
+    /// What takes a song that is `UPLOADED` to where the plan wants it.
+    #[must_use]
+    pub const fn transitions(self) -> &'static [Transition] {
+        match self {
+            Self::Enqueue | Self::AwaitOther => &[],
+            Self::JoinWork => &[Transition::BeginSplitting],
+            Self::ReuseStems => &[Transition::ReuseStems],
+        }
+    }
 }
 
 /// Decides what becomes of a new upload or a retry, given the status of every *other* song with the same hash.
@@ -24,7 +38,8 @@ pub enum UploadPlan {
 pub fn on_upload<'a>(others: impl IntoIterator<Item = &'a Status>) -> UploadPlan {
     others.into_iter().fold(UploadPlan::Enqueue, |plan, other| match (other.kind(), plan) {
         (StatusKind::Split, _) | (_, UploadPlan::ReuseStems) => UploadPlan::ReuseStems,
-        (StatusKind::Uploaded | StatusKind::Splitting, _) => UploadPlan::AwaitOther,
+        (StatusKind::Splitting, _) | (_, UploadPlan::JoinWork) => UploadPlan::JoinWork,
+        (StatusKind::Uploaded, _) => UploadPlan::AwaitOther,
         (StatusKind::Uploading | StatusKind::Failed, plan) => plan,
     })
 }
@@ -72,5 +87,32 @@ pub fn on_failure(status: &Status, reason: &FailureReason) -> Vec<Transition> {
         Status::Uploading | Status::Split | Status::Failed { .. } => Vec::new(),
         Status::Uploaded => vec![Transition::BeginSplitting, Transition::Fail(reason.clone())],
         Status::Splitting => vec![Transition::Fail(reason.clone())],
+    }
+}
+
+/// What befalls every song with a hash at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Advance {
+    /// A worker took a lease.
+    Begin,
+    /// The lease ran out or was given back.
+    HandBack,
+    /// The stems are stored.
+    Finish,
+    /// The bytes cannot be split.
+    Fail(FailureReason),
+}
+
+impl Advance {
+    /// The transitions that this means for a song in `status`; apply them in order.
+    #[must_use]
+    pub fn transitions(&self, status: &Status) -> Vec<Transition> {
+        match (self, status) {
+            (Self::Begin, Status::Uploaded) => vec![Transition::BeginSplitting],
+            (Self::HandBack, Status::Splitting) => vec![Transition::HandBack],
+            (Self::Begin | Self::HandBack, _) => Vec::new(),
+            (Self::Finish, status) => on_result(status).to_vec(),
+            (Self::Fail(reason), status) => on_failure(status, reason),
+        }
     }
 }

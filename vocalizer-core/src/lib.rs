@@ -13,7 +13,10 @@
 //! | [`api`] | the JSON that server and client exchange |
 //! | [`limits`] | every bound on what comes in from outside |
 //! | [`ports`] | one small trait per outside thing, with its promises written down |
+//! | [`service`] | the use cases, over the ports |
+//! | [`worker`] | the loop that takes jobs, splits songs and delivers stems |
 //! | [`secret`] | values that must not reach a log |
+//! | `conformance` | feature `conformance`: the suites that every adapter of a port is held to |
 //!
 //! # Example
 //!
@@ -49,11 +52,17 @@
 
 pub mod account;
 pub mod api;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod dedupe;
 pub mod limits;
+#[cfg(feature = "memory")]
+pub mod memory;
 pub mod part;
 pub mod ports;
 pub mod secret;
+pub mod service;
 pub mod song;
+pub mod worker;
 
 mod id;

@@ -65,7 +65,7 @@ impl FromStr for Stem {
     }
 }
 
-/// A part of a song that can be downloaded: the song itself or one of its four stems.
+/// A part of a song that can be downloaded: the song itself, one of its four stems, or everything but the voice.
 ///
 /// Guitar and piano are not among them, so a value of this type always names something the contract serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -81,17 +81,19 @@ pub enum Part {
     Other,
     /// The voice.
     Vocals,
+    /// Everything but the voice, for singing along.
+    Accompaniment,
 }
 
 impl Part {
-    /// Every part: the song, then the stems in the order of [`Stem::FOUR`].
-    pub const ALL: [Self; 5] = [Self::Song, Self::Drums, Self::Bass, Self::Other, Self::Vocals];
+    /// Every part: the song, the stems in the order of [`Stem::FOUR`], the accompaniment.
+    pub const ALL: [Self; 6] = [Self::Song, Self::Drums, Self::Bass, Self::Other, Self::Vocals, Self::Accompaniment];
 
-    /// The stem this part is, or `None` for the song itself.
+    /// The stem this part is, or `None` for the song itself and the accompaniment.
     #[must_use]
     pub const fn stem(self) -> Option<Stem> {
         match self {
-            Self::Song => None,
+            Self::Song | Self::Accompaniment => None,
             Self::Drums => Some(Stem::Drums),
             Self::Bass => Some(Stem::Bass),
             Self::Other => Some(Stem::Other),
@@ -102,9 +104,10 @@ impl Part {
     /// The lower-case name, as it stands in the URL before `.mp3`.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self.stem() {
-            Some(stem) => stem.name(),
-            None => "song",
+        match (self, self.stem()) {
+            (_, Some(stem)) => stem.name(),
+            (Self::Accompaniment, None) => "accompaniment",
+            (_, None) => "song",
         }
     }
 }
@@ -134,6 +137,52 @@ impl TryFrom<Stem> for Part {
     }
 }
 
+/// What a part can be downloaded as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// MP3, as the workers deliver it.
+    Mp3,
+    /// WAV with 16-bit integers.
+    Wav,
+    /// FLAC with 16 bits.
+    Flac,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Self; 3] = [Self::Mp3, Self::Wav, Self::Flac];
+
+    /// The end of a file's name, without the dot.
+    #[must_use]
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Mp3 => "mp3",
+            Self::Wav => "wav",
+            Self::Flac => "flac",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.extension())
+    }
+}
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|format| format.extension() == text).ok_or(UnknownFormat)
+    }
+}
+
+/// A text that names no format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("unknown format: expected one of mp3, wav, flac")]
+pub struct UnknownFormat;
+
 /// A name that is no stem's.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("unknown stem {name:?}: expected one of drums, bass, other, vocals, guitar, piano")]
@@ -143,7 +192,7 @@ pub struct UnknownStem {
 
 /// A name that is no part's.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("unknown part {name:?}: expected one of song, drums, bass, other, vocals")]
+#[error("unknown part {name:?}: expected one of song, drums, bass, other, vocals, accompaniment")]
 pub struct UnknownPart {
     name: String,
 }

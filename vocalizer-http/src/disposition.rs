@@ -39,25 +39,40 @@ pub enum Kind {
 /// not plain ASCII is sent twice: whole for whoever reads RFC 8187, and with `_` for what others could not show.
 #[must_use]
 pub fn header(kind: Kind, title: &Title, part: Part, extension: &str) -> HeaderValue {
+    named(kind, &file_name(title, part, extension))
+}
+
+/// The `Content-Disposition` of all stems together: `Title (stems).zip`.
+#[must_use]
+pub fn archive_header(title: &Title, extension: &str) -> HeaderValue {
+    named(Kind::Attachment, &build(title, Some("stems"), extension))
+}
+
+fn named(kind: Kind, name: &str) -> HeaderValue {
     let kind = match kind {
         Kind::Inline => "inline",
         Kind::Attachment => "attachment",
     };
-    let name = file_name(title, part, extension);
     let plain: String = name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
     let text = if plain == name {
         format!("{kind}; filename=\"{plain}\"")
     } else {
-        format!("{kind}; filename=\"{plain}\"; filename*=UTF-8''{}", utf8_percent_encode(&name, ATTR_CHAR))
+        format!("{kind}; filename=\"{plain}\"; filename*=UTF-8''{}", utf8_percent_encode(name, ATTR_CHAR))
     };
     // The text is printable ASCII by construction, so the fallback is for the compiler.
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("attachment"))
 }
 
-fn file_name(title: &Title, part: Part, extension: &str) -> String {
+/// The name of a part as a file: `Title.mp3`, `Title (vocals).mp3`.
+#[must_use]
+pub fn file_name(title: &Title, part: Part, extension: &str) -> String {
+    build(title, Some(part.name()).filter(|_| part != Part::Song), extension)
+}
+
+fn build(title: &Title, what: Option<&str>, extension: &str) -> String {
     let mut name: String = title.as_str().chars().take(MAX_TITLE_CHARS).collect();
-    if part.stem().is_some() {
-        name.push_str(&format!(" ({part})"));
+    if let Some(what) = what {
+        name.push_str(&format!(" ({what})"));
     }
     name.push('.');
     name.push_str(extension);

@@ -1,12 +1,18 @@
-//! Vocalizer over HTTP: so far the parts that need no connection.
+//! The backend of Vocalizer over HTTP: the endpoints of the contract and what Vocalizer adds, over hyper.
 //!
 //! | module | what it is for |
 //! | --- | --- |
+//! | [`server`] | a listener in, connections served until it is time to stop |
+//! | [`settings`] | who may do what, and how long anybody may take |
+//! | [`openapi`] | the OpenAPI document, made of the same table that requests are routed by |
 //! | [`answer`] | the envelope as a response, with the status that an error code stands for |
 //! | [`range`] | what a `Range` header asks for, given how large the file is |
 //! | [`disposition`] | the name under which a part is saved, from the song's title |
+//! | [`cookie`] | the session's cookie, read and written |
+//! | [`passwords`], [`clock`] | adapters of two small ports: argon2id, and the system's time |
 //!
-//! The server over hyper comes with the service and stands on these.
+//! The rules are in `vocalizer-core`; this crate translates. An answer to a request that hyper cannot read as HTTP at all
+//! is hyper's own, a bare status without an envelope.
 //!
 //! # Example
 //!
@@ -39,5 +45,23 @@
 //! ```
 
 pub mod answer;
+pub mod clock;
+pub mod cookie;
 pub mod disposition;
+pub mod openapi;
+pub mod passwords;
 pub mod range;
+pub mod server;
+pub mod settings;
+
+mod app;
+mod body;
+mod conditional;
+mod failure;
+mod form;
+mod handlers;
+mod metrics;
+mod origin;
+mod request;
+mod routes;
+mod sniff;

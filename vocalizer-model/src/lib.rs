@@ -24,8 +24,11 @@
 //! - `mp3` (default): MP3 output through LAME, which is under the LGPL; see the repository's `NOTICE.md`.
 //! - `opus` (default): reading Opus; without it such a file is told to be unsupported.
 //! - `fetch` (default): fetching weights over HTTPS; without it they are read from the cache or a file.
+//! - `ports`: core's ports for audio, for a service; without `separate`, those that look into songs and render them.
 
 pub mod audio;
+#[cfg(feature = "ports")]
+pub mod ports;
 pub mod weights;
 
 #[cfg(feature = "separate")]
@@ -36,6 +39,8 @@ mod error;
 mod htdemucs;
 #[cfg(feature = "separate")]
 mod model;
+#[cfg(feature = "separate")]
+mod outputs;
 #[cfg(feature = "separate")]
 mod separation;
 #[cfg(feature = "separate")]

@@ -5,7 +5,7 @@ use std::io::{BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use crate::audio::{AudioFormat, Frame, Resampler, StemWriter};
-use crate::{Clip, Error};
+use crate::{Cancel, Clip, Error};
 
 /// One output file in the making; nothing stands under its name before [`StemSink::finish`].
 pub(crate) struct StemSink {
@@ -45,6 +45,7 @@ impl StemSink {
         let dir = path.parent().unwrap_or(Path::new(".")).to_owned();
         // Where it is only needed at the end, too: what the format refuses is to be known before the work.
         let writer = StemWriter::create(&path, format, to_hz).map_err(Error::encode(&path))?;
+        writer.check_length(frames).map_err(Error::encode(&path))?;
         let target = match clip {
             Clip::Rescale => Target::Spool {
                 file: BufWriter::new(tempfile::tempfile_in(&dir).map_err(Error::io(&dir))?),
@@ -89,14 +90,15 @@ impl StemSink {
         }
     }
 
-    /// Writes what is left and gives the file its name.
-    pub(crate) fn finish(mut self) -> Result<PathBuf, Error> {
+    /// Writes what is left and gives the file its name; [`Error::Cancelled`] where `cancel` is thrown before that.
+    pub(crate) fn finish(mut self, cancel: &Cancel) -> Result<PathBuf, Error> {
         if let Some(mut resampler) = self.resampler.take() {
             let mut tail = Vec::new();
             resampler.finish(&mut tail)?;
             self.put(&tail)?;
         }
         while self.left > 0 {
+            cancel.check()?;
             let silence = [[0.0; 2]; 1024];
             let count = usize::try_from(self.left).unwrap_or(usize::MAX).min(silence.len());
             self.put(&silence[..count])?;
@@ -112,6 +114,9 @@ impl StemSink {
                 let mut file = BufReader::with_capacity(1 << 16, file);
                 let mut block = Vec::with_capacity(4096);
                 loop {
+                    if block.is_empty() {
+                        cancel.check()?;
+                    }
                     let mut frame = [[0_u8; 4]; 2];
                     let read = file.read_exact(frame.as_flattened_mut());
                     let ended = read.as_ref().is_err_and(|e| e.kind() == std::io::ErrorKind::UnexpectedEof);
@@ -130,6 +135,7 @@ impl StemSink {
                 writer
             }
         };
+        cancel.check()?;
         writer.finish().map_err(Error::encode(&path))?;
         Ok(path)
     }

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use vocalizer_core::part::Stem;
 
-use crate::audio::{AudioFormat, AudioLimits, AudioReader, Bitrate, Frame, MP3_KBPS, MP3_RATES_HZ, Resampler};
+use crate::audio::{AudioFormat, AudioLimits, AudioReader, Bitrate, Frame, MP3_KBPS, Resampler, scaled};
+use crate::outputs::Outputs;
 use crate::separation::SongStatistics;
 use crate::sink::StemSink;
 use crate::{Error, Model, Separation, SeparationOptions};
@@ -41,6 +42,8 @@ pub struct SplitOptions {
     pub stems: Vec<Stem>,
     /// One stem and everything else (`no_<stem>`), instead of `stems`.
     pub two_stems: Option<(Stem, Complement)>,
+    /// [`Stem::FOUR`], instead of `stems`: what a model tells apart beyond them is added to `other`.
+    pub four_stems: bool,
     /// Format of the stems.
     pub format: AudioFormat,
     /// What to do where a stem clips; rescaled where nothing is said, but for floats, which do not clip.
@@ -57,6 +60,7 @@ impl Default for SplitOptions {
             separation: SeparationOptions::default(),
             stems: Vec::new(),
             two_stems: None,
+            four_stems: false,
             format: AudioFormat::Wav16,
             clip: None,
             keep_rate: true,
@@ -73,6 +77,9 @@ impl SplitOptions {
     /// [`Error::Options`] with what was wrong and what would be right.
     pub fn check(&self) -> Result<(), Error> {
         self.separation.check()?;
+        if self.four_stems && !(self.stems.is_empty() && self.two_stems.is_none()) {
+            return Err(Error::Options("the four stems and a choice of stems cannot be asked for together".into()));
+        }
         match self.format {
             AudioFormat::Mp3(Bitrate::Cbr(kbps)) if !MP3_KBPS.contains(&kbps) => Err(Error::Options(format!(
                 "an MP3 of {kbps} kbit/s cannot be: give one of {}",
@@ -143,7 +150,7 @@ impl Cancel {
         self.0.load(Ordering::Relaxed)
     }
 
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         if self.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
     }
 }
@@ -184,15 +191,14 @@ pub fn split_file_with(
     std::fs::create_dir_all(out_dir).map_err(Error::io(out_dir))?;
     let result = (|| {
         let rate_hz = output_rate(model, options, song.rate_hz);
-        let frames = if rate_hz == song.rate_hz { song.frames } else { scaled(song.frames, song.rate_hz, rate_hz) };
+        let frames = scaled(song.frames, song.rate_hz, rate_hz);
         let mut sinks = outputs.open(out_dir, options, (model.rate_hz(), rate_hz), frames)?;
         listener.stage(Stage::Separating);
         song.separate(&mut separation, &outputs, &mut sinks, listener, cancel)?;
         listener.stage(Stage::Writing);
         let mut files = Vec::new();
         for sink in sinks {
-            cancel.check().inspect_err(|_| remove(&files))?;
-            files.push(sink.finish().inspect_err(|_| remove(&files))?);
+            files.push(sink.finish(cancel).inspect_err(|_| remove(&files))?);
         }
         files.iter().for_each(|file| listener.stem_written(file));
         Ok(Report { files, frames, rate_hz, seconds: song.seconds() })
@@ -213,100 +219,7 @@ fn remove(files: &[PathBuf]) {
 
 /// The rate of the files: a song at a rate that the format does not have gets stems at the model's.
 fn output_rate(model: &Model, options: &SplitOptions, song_hz: u32) -> u32 {
-    let takes = match options.format {
-        AudioFormat::Mp3(_) => MP3_RATES_HZ.contains(&song_hz),
-        _ => true,
-    };
-    if options.keep_rate && takes { song_hz } else { model.rate_hz() }
-}
-
-/// `frames` at one rate as frames at another, rounded to the nearest.
-fn scaled(frames: u64, from_hz: u32, to_hz: u32) -> u64 {
-    let scaled = (u128::from(frames) * u128::from(to_hz) + u128::from(from_hz / 2)) / u128::from(from_hz.max(1));
-    u64::try_from(scaled).unwrap_or(u64::MAX)
-}
-
-/// Which stems are separated and which files they make.
-struct Outputs {
-    separated: Vec<Stem>,
-    /// The stem whose complement is asked for, by its place in `separated`.
-    pair: Option<(usize, Complement)>,
-}
-
-impl Outputs {
-    fn plan(model: &Model, options: &SplitOptions) -> Result<Self, Error> {
-        let all = model.sources().to_vec();
-        let Some((stem, complement)) = options.two_stems else {
-            let wanted = |s: &&Stem| options.stems.is_empty() || options.stems.contains(s);
-            if let Some(stem) = options.stems.iter().find(|s| !all.contains(s)) {
-                return Err(Self::no_stem(&all, *stem));
-            }
-            return Ok(Self { separated: all.iter().filter(wanted).copied().collect(), pair: None });
-        };
-        if !options.stems.is_empty() {
-            return Err(Error::Options("two stems and a choice of stems cannot be asked for together".into()));
-        }
-        if !all.contains(&stem) {
-            return Err(Self::no_stem(&all, stem));
-        }
-        let separated = match complement {
-            Complement::Add => all,
-            Complement::Minus => vec![stem],
-        };
-        let index = separated.iter().position(|s| *s == stem).unwrap_or_default();
-        Ok(Self { separated, pair: Some((index, complement)) })
-    }
-
-    fn no_stem(all: &[Stem], stem: Stem) -> Error {
-        let has: Vec<_> = all.iter().map(ToString::to_string).collect();
-        Error::Options(format!("this model has no stem '{stem}'; it has {}", has.join(", ")))
-    }
-
-    fn open(&self, dir: &Path, options: &SplitOptions, rates: (u32, u32), frames: u64) -> Result<Vec<StemSink>, Error> {
-        let clip =
-            options.clip.unwrap_or(if options.format == AudioFormat::WavF32 { Clip::None } else { Clip::Rescale });
-        let names = match self.pair {
-            Some((index, _)) => {
-                let stem = self.separated[index];
-                vec![stem.to_string(), format!("no_{stem}")]
-            }
-            None => self.separated.iter().map(ToString::to_string).collect(),
-        };
-        names
-            .into_iter()
-            .map(|name| {
-                let path = dir.join(format!("{name}.{}", options.format.extension()));
-                StemSink::create(path, options.format, clip, rates, frames)
-            })
-            .collect()
-    }
-
-    /// Hands each file its frames.
-    fn write(&self, sinks: &mut [StemSink], stems: &[Vec<Frame>], mixture: &[Frame]) -> Result<(), Error> {
-        let Some((index, complement)) = self.pair else {
-            return sinks.iter_mut().zip(stems).try_for_each(|(sink, frames)| sink.write(frames));
-        };
-        let combine = |frames: &mut [Frame], other: &[Frame], sign: f32| {
-            for (frame, other) in frames.iter_mut().zip(other) {
-                frame[0] += sign * other[0];
-                frame[1] += sign * other[1];
-            }
-        };
-        let mut rest = match complement {
-            Complement::Add => vec![[0.0; 2]; mixture.len()],
-            Complement::Minus => mixture.to_vec(),
-        };
-        for (k, frames) in stems.iter().enumerate() {
-            match complement {
-                Complement::Add if k != index => combine(&mut rest, frames, 1.0),
-                Complement::Minus => combine(&mut rest, frames, -1.0),
-                Complement::Add => {}
-            }
-        }
-        let [stem, other] = sinks else { return Ok(()) };
-        stem.write(&stems[index])?;
-        other.write(&rest)
-    }
+    if options.keep_rate && options.format.has_rate(song_hz) { song_hz } else { model.rate_hz() }
 }
 
 /// A song that was read once.

@@ -1,8 +1,12 @@
 //! The way of songs from the backend to the workers.
 //!
-//! So far there is one queue, [`MemoryQueue`], for tests and for a service that may forget its work. The durable embedded
-//! queue comes with the service, RabbitMQ with the broker; all of them fill the port
-//! [`JobQueue`](vocalizer_core::ports::JobQueue).
+//! | queue | outlives the process | for |
+//! | --- | --- | --- |
+//! | [`SqliteQueue`] | yes | the service that brings its queue along, in the file that its songs are in |
+//! | [`MemoryQueue`] | no | tests, and services that may forget their work |
+//!
+//! Both fill the port [`JobQueue`](vocalizer_core::ports::JobQueue), and are held to it by the suite that
+//! `vocalizer-core` has for every queue.
 //!
 //! # Example
 //!
@@ -23,11 +27,14 @@
 //! drop(queue.lease().await?);
 //!
 //! let lease = queue.lease().await?;
-//! assert_eq!(lease.delivery(), Some(2));
+//! assert_eq!(lease.attempt(), 2);
 //! lease.acknowledge().await
 //! # }
 //! ```
 
 mod memory;
+mod schedule;
+mod sqlite;
 
 pub use memory::MemoryQueue;
+pub use sqlite::SqliteQueue;

@@ -3,3 +3,4 @@
 #![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
 
 mod memory;
+mod sqlite;

@@ -1,10 +1,12 @@
-//! Where Vocalizer keeps things: so far the archive in which the stems of a song travel.
+//! Where Vocalizer keeps things.
 //!
 //! | module | what it is for |
 //! | --- | --- |
+//! | [`sqlite`] | songs, users and the outbox of jobs, in a SQLite file |
+//! | [`files`] | uploaded songs and stems, as files |
 //! | [`archive`] | the tar in which a worker sends four stems, written and read without trust |
 //!
-//! Songs and users in a database and blobs as files come with the service.
+//! The first two fill ports of `vocalizer-core`, and are held to them by the suites that it has for every such adapter.
 //!
 //! # Example
 //!
@@ -28,3 +30,5 @@
 //! ```
 
 pub mod archive;
+pub mod files;
+pub mod sqlite;

@@ -10,3 +10,4 @@ mod separate;
 
 pub use args::Cli;
 pub use exit::run;
+pub use models::load_model;

@@ -26,6 +26,15 @@ pub(super) fn run(command: Option<ModelsCommand>) -> Exit {
     }
 }
 
+/// The model of a name or a file, fetched where need be, with progress told on standard error.
+///
+/// # Errors
+///
+/// Those of [`Model::named`] and [`Model::from_file`].
+pub fn load_model(model: &str) -> Result<Model, Error> {
+    load(model, Voice::choose(false))
+}
+
 /// The model of a name or a file, fetched where need be.
 pub(super) fn load(model: &str, voice: Voice) -> Result<Model, Error> {
     // A name of the registry wins; anything that looks like a file is one.

@@ -32,6 +32,28 @@ async fn clones_share_the_session_and_other_clients_do_not() {
 }
 
 #[tokio::test]
+async fn one_is_told_who_one_is() {
+    let (_, client) = backend::start().await;
+    assert_eq!(client.me().await.unwrap(), None);
+    client.register("ada", &password()).await.unwrap();
+    assert_eq!(client.me().await.unwrap().unwrap().username, "ada");
+    client.logout().await.unwrap();
+    assert_eq!(client.me().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_password_is_changed_by_whoever_knows_the_old_one() {
+    let (_, client) = backend::start().await;
+    client.register("ada", &password()).await.unwrap();
+    let new = Secret::new("another & better=one".to_owned());
+    let error = client.change_password(&new, &new).await.unwrap_err();
+    assert!(error.has_code(ErrorCode::Unauthenticated), "{error:?}");
+    client.change_password(&password(), &new).await.unwrap();
+    assert!(client.login("ada", &password()).await.is_err());
+    client.login("ada", &new).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_the_server_refuses_comes_with_its_status_and_code() {
     let (_, client) = backend::start().await;
     client.register("ada", &password()).await.unwrap();

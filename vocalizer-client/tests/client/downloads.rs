@@ -1,4 +1,6 @@
-use vocalizer_client::{Client, Download, Error, ErrorCode, Part, SongId, Upload};
+use std::time::Duration;
+
+use vocalizer_client::{Archive, Client, Download, Error, ErrorCode, Format, Part, SongFile, SongId, Upload};
 
 use super::{backend, canned};
 
@@ -18,8 +20,22 @@ async fn every_part_comes_as_its_own_bytes() {
         (Part::Bass, "the bass"),
         (Part::Other, "the other"),
         (Part::Vocals, "the vocals"),
+        (Part::Accompaniment, "the accompaniment"),
     ] {
         assert_eq!(client.download_bytes(id, part, 100).await.unwrap(), expected);
+    }
+}
+
+#[tokio::test]
+async fn formats_and_archives_come_as_asked_for() {
+    let (client, id) = split_song().await;
+    for (file, expected) in [
+        (SongFile::from((Part::Bass, Format::Wav)), "the bass as wav"),
+        ((Part::Song, Format::Flac).into(), "the song as flac"),
+        (SongFile::stems(Archive::Zip, Format::Flac), "the stems as flac"),
+        (SongFile::stems(Archive::Tar, Format::Mp3), "the stems as mp3"),
+    ] {
+        assert_eq!(client.download_bytes(id, file, 100).await.unwrap(), expected);
     }
 }
 
@@ -54,11 +70,24 @@ async fn more_than_was_allowed_does_not_go_into_memory() {
 }
 
 #[tokio::test]
-async fn a_part_that_is_not_there_yet_is_the_servers_refusal() {
-    let (_, client) = backend::start().await;
+async fn what_is_not_ready_is_asked_for_again() {
+    let (backend, address) = backend::serve().await;
+    let client = backend::builder(&address).with_retries(0, Duration::ZERO).build().unwrap();
     let song = client.upload(Upload::from_bytes("x", "x.mp3", "x")).await.unwrap();
-    let error = client.download(song.id, Part::Drums).await.unwrap_err();
-    assert!(error.has_code(ErrorCode::NotFound), "{error:?}");
+    client.wait(song.id).await.unwrap();
+    backend.lock().unwrap().unready = 3;
+    assert_eq!(client.download_bytes(song.id, Part::Drums, 100).await.unwrap(), "the drums");
+}
+
+#[tokio::test]
+async fn what_is_never_ready_is_given_up_with_the_servers_reason() {
+    let (_, address) = backend::serve().await;
+    for ready_timeout in [Duration::ZERO, Duration::from_millis(300)] {
+        let client = backend::builder(&address).with_ready_timeout(ready_timeout).build().unwrap();
+        let song = client.upload(Upload::from_bytes("x", "x.mp3", "x")).await.unwrap();
+        let error = client.download(song.id, Part::Drums).await.unwrap_err();
+        assert!(error.has_code(ErrorCode::NotReady) && error.is_transient(), "{error:?}");
+    }
 }
 
 #[tokio::test]
@@ -70,6 +99,23 @@ async fn a_file_is_replaced_by_a_whole_download_and_nothing_is_left_beside_it() 
     client.download_to(id, Part::Vocals, &path).await.unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "the vocals");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn the_stems_come_into_a_folder_under_the_songs_title() {
+    let (client, id) = split_song().await;
+    let title = "../Für Elise: live";
+    client.rename(id, title).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let below = folder.path().join("not").join("there yet");
+    let paths = client.download_stems(id, Format::Wav, &below).await.unwrap();
+    let mut found: Vec<_> = std::fs::read_dir(&below).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.sort();
+    let expected =
+        ["bass", "drums", "other", "vocals"].map(|stem| below.join(format!("_.._Für Elise_ live ({stem}).wav")));
+    assert_eq!(found, expected);
+    assert_eq!(paths.len(), 4);
+    assert_eq!(std::fs::read_to_string(&expected[3]).unwrap(), "the vocals as wav");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use thiserror::Error;
 ///
 /// Everything in it is public; what only the operator may know stays in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[error("{message}")]
 pub struct ApiError {
     /// For programs: stable, and never reworded.
@@ -34,6 +35,7 @@ impl ApiError {
 
 /// What kind of thing went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorCode {
@@ -43,18 +45,32 @@ pub enum ErrorCode {
     Invalid,
     /// A session or a token is needed and missing, or the username and the password do not match.
     Unauthenticated,
+    /// The request comes from a page of another site, which may not act in a visitor's name.
+    CrossSite,
     /// There is no such thing, as far as the caller may know.
     NotFound,
+    /// There is such a place, and nothing that could be done there with this method.
+    MethodNotAllowed,
+    /// It is not there yet and will be: ask again after `Retry-After` seconds.
+    NotReady,
     /// It clashes with what is there: a username that is taken, a transition that the song's status does not allow.
     Conflict,
+    /// It was there and is gone for good.
+    Gone,
     /// More than a limit allows.
     TooLarge,
+    /// The range begins past the end.
+    RangeNotSatisfiable,
+    /// The request did not come in in time.
+    Timeout,
     /// A kind of file or encoding that is not supported.
     Unsupported,
     /// Too many requests; try later.
     RateLimited,
     /// Something behind the server does not answer; try later.
     Unavailable,
+    /// The server has no room left.
+    StorageFull,
     /// The server's own fault.
     Internal,
     /// A code from a newer server: clients must survive those.

@@ -7,10 +7,12 @@
 //! {"ok": false, "errors": [{"code": "not_found", "message": "there is no such song"}], "data": null}
 //! ```
 
+mod account;
 mod envelope;
 mod error;
 mod song;
 
+pub use account::{NewTokenData, TokenView, TokensData, UserData, UserView};
 pub use envelope::Envelope;
 pub use error::{ApiError, ErrorCode};
-pub use song::{SongData, SongStatus, SongView, SongsData};
+pub use song::{SongChange, SongData, SongStatus, SongView, SongsData};

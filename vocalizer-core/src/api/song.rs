@@ -7,14 +7,17 @@ use crate::song::{Song, SongId, StatusKind};
 
 /// A song as clients see it: `{id, title, hash, uploader_id, status}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SongView {
     /// Which song.
+    #[cfg_attr(feature = "schema", schemars(with = "uuid::Uuid"))]
     pub id: SongId,
     /// What it is called.
     pub title: String,
     /// The hash of its bytes; a text rather than a [`SongHash`](crate::song::SongHash) because it is opaque to clients.
     pub hash: String,
     /// Who uploaded it; `null`, never missing, for an anonymous upload.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<uuid::Uuid>", required))]
     pub uploader_id: Option<UserId>,
     /// Where it is in its life.
     pub status: SongStatus,
@@ -22,6 +25,12 @@ pub struct SongView {
     /// of neither, see the object they expect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure_reason: Option<String>,
+    /// How much of it is split, in percent. Present only when `status` is `SPLITTING`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<u8>,
+    /// How many songs are split before it. Present only when `status` is `UPLOADED` and the queue can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_position: Option<u64>,
 }
 
 impl From<&Song> for SongView {
@@ -33,12 +42,15 @@ impl From<&Song> for SongView {
             uploader_id: song.uploader(),
             status: song.status().kind().into(),
             failure_reason: song.status().failure().map(|reason| reason.as_str().to_owned()),
+            progress: None,
+            queue_position: None,
         }
     }
 }
 
 /// A song's status as clients see it: a [`StatusKind`], or that there is no such song.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum SongStatus {
     /// There is no such song, as far as the caller may know. Never the status of a song in an answer.
@@ -69,6 +81,7 @@ impl From<StatusKind> for SongStatus {
 
 /// The `data` of an answer about one song.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SongData {
     /// The song.
     pub song: SongView,
@@ -76,7 +89,19 @@ pub struct SongData {
 
 /// The `data` of an answer that lists songs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SongsData {
-    /// The songs that the caller may see.
+    /// The songs that the caller may see, newest first.
     pub songs: Vec<SongView>,
+    /// What to give as `after` for the songs that come next. Present only where `limit` left some out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// What to change about a song.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SongChange {
+    /// Its new title.
+    pub title: String,
 }

@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use super::RepositoryError;
-use crate::account::{Account, SessionDigest, UserId, Username};
+use crate::account::{Account, ApiToken, PasswordHash, Session, SessionDigest, TokenId, UserId, Username};
 
-/// Keeps users and sessions. An API token is a session that somebody asked for by hand.
+/// Keeps users, their sessions and their API tokens.
 ///
-/// Reads see every write that returned before they began. A dropped future has had its whole effect or none.
+/// Reads see every write that returned before they began. A dropped future has had its whole effect or none. Every method
+/// may end in [`RepositoryError::Unavailable`], and those that read in [`RepositoryError::Corrupt`].
 #[async_trait]
 pub trait AccountRepository: Send + Sync {
     /// Stores a new account, durable on return.
@@ -16,45 +17,75 @@ pub trait AccountRepository: Send + Sync {
     /// # Errors
     ///
     /// [`RepositoryError::Conflict`] when the [key](Username::key) of the name or the identifier is taken: of two who
-    /// register the same name at once, one gets this. A repeat gets it as well. [`RepositoryError::Unavailable`].
+    /// register the same name at once, one gets this. A repeat gets it as well.
     async fn insert(&self, account: &Account) -> Result<(), RepositoryError>;
 
     /// Finds an account by the [key](Username::key) of its name.
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::Unavailable`] or [`RepositoryError::Corrupt`].
+    /// Those of every method.
     async fn find_by_username(&self, username: &Username) -> Result<Option<Account>, RepositoryError>;
 
-    /// Opens a session, durable on return. `expires_at` is `None` for a token that does not expire.
+    /// Finds an account.
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::Conflict`] when the digest is in use, by a repeat for instance, or the user is gone;
-    /// [`RepositoryError::Unavailable`].
-    async fn open_session(
+    /// Those of every method.
+    async fn find(&self, id: UserId) -> Result<Option<Account>, RepositoryError>;
+
+    /// Gives a user another password and, in the same step, closes all sessions (not tokens) but `keep`.
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::Conflict`] when the user is gone.
+    async fn change_password(
         &self,
-        session: SessionDigest,
-        user: UserId,
-        expires_at: Option<OffsetDateTime>,
+        id: UserId,
+        password: &PasswordHash,
+        keep: Option<SessionDigest>,
     ) -> Result<(), RepositoryError>;
 
-    /// Whose session it is; `None` for one that is unknown, closed, or expired at `now` (a session that expires at `now`
-    /// is expired).
+    /// Opens a session or stores a token, durable on return.
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::Unavailable`] or [`RepositoryError::Corrupt`].
-    async fn session_user(
-        &self,
-        session: SessionDigest,
-        now: OffsetDateTime,
-    ) -> Result<Option<UserId>, RepositoryError>;
+    /// [`RepositoryError::Conflict`] when the digest is in use, by a repeat for instance, or the user is gone.
+    async fn open_session(&self, session: &Session) -> Result<(), RepositoryError>;
+
+    /// The session or token of a digest; `None` for one that is unknown, closed, or expired at `now` (a session that
+    /// expires at `now` is expired).
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn session(&self, digest: SessionDigest, now: OffsetDateTime) -> Result<Option<Session>, RepositoryError>;
 
     /// Closes a session, durably on return. Closing one that is not open is a success without effect.
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::Unavailable`].
-    async fn close_session(&self, session: SessionDigest) -> Result<(), RepositoryError>;
+    /// Those of every method.
+    async fn close_session(&self, digest: SessionDigest) -> Result<(), RepositoryError>;
+
+    /// The API tokens of a user, newest first.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn tokens(&self, user: UserId) -> Result<Vec<ApiToken>, RepositoryError>;
+
+    /// Revokes a user's token, durably on return; whether there was one. Another user's is none.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn revoke_token(&self, user: UserId, id: TokenId) -> Result<bool, RepositoryError>;
+
+    /// Forgets what is expired at `now`, and says how many sessions that were.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn forget_expired(&self, now: OffsetDateTime) -> Result<u64, RepositoryError>;
 }

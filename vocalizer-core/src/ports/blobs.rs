@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use thiserror::Error;
 
 use super::BoxError;
-use crate::part::Stem;
+use crate::part::{Format, Part, Stem};
 use crate::song::SongHash;
 
 /// The name of a blob. Blobs belong to hashes, not to songs: equal bytes are stored once.
@@ -16,8 +17,10 @@ use crate::song::SongHash;
 pub enum BlobKey {
     /// The file as it was uploaded.
     Source(SongHash),
-    /// One stem of it.
+    /// One stem of it, as a worker delivered it.
     Stem(SongHash, Stem),
+    /// A part in another format than it is kept in, made from it and to be made again at any time.
+    Rendition(SongHash, Part, Format),
 }
 
 impl BlobKey {
@@ -25,22 +28,18 @@ impl BlobKey {
     #[must_use]
     pub const fn hash(&self) -> &SongHash {
         match self {
-            Self::Source(hash) | Self::Stem(hash, _) => hash,
+            Self::Source(hash) | Self::Stem(hash, _) | Self::Rendition(hash, ..) => hash,
         }
-    }
-
-    /// Every blob that a hash may have: what goes when the last song with it does.
-    pub fn all_of(hash: SongHash) -> impl Iterator<Item = Self> {
-        std::iter::once(Self::Source(hash)).chain(Stem::ALL.into_iter().map(move |stem| Self::Stem(hash, stem)))
     }
 }
 
-/// A relative path, the same in every store: `<hash>/source` or `<hash>/<stem>.mp3`.
+/// A relative path, the same in every store: `<hash>/source`, `<hash>/<stem>.mp3` or `<hash>/made/<part>.<ext>`.
 impl fmt::Display for BlobKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Source(hash) => write!(f, "{hash}/source"),
             Self::Stem(hash, stem) => write!(f, "{hash}/{stem}.mp3"),
+            Self::Rendition(hash, part, format) => write!(f, "{hash}/made/{part}.{format}"),
         }
     }
 }
@@ -73,12 +72,27 @@ pub trait BlobStore: Send + Sync {
     /// [`BlobError::Unavailable`].
     async fn size_bytes(&self, key: &BlobKey) -> Result<Option<u64>, BlobError>;
 
-    /// Deletes a blob, durably on return. Deleting one that is not there is a success without effect.
+    /// Deletes every blob of a hash, durably on return. Where there is none it is a success without effect.
     ///
     /// # Errors
     ///
     /// [`BlobError::Unavailable`].
-    async fn delete(&self, key: &BlobKey) -> Result<(), BlobError>;
+    async fn delete_all(&self, hash: &SongHash) -> Result<(), BlobError>;
+
+    /// Every hash that has blobs, each once, in no promised order: what a sweep compares with the songs.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Unavailable`].
+    async fn hashes(&self) -> Result<Vec<SongHash>, BlobError>;
+
+    /// Removes what writers left behind that no longer run, and says how many there were. Those that are being written are
+    /// left alone.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Unavailable`].
+    async fn sweep(&self) -> Result<u64, BlobError>;
 }
 
 /// A blob being written. Dropping it discards what was written; at worst, what is left is swept up later.
@@ -90,6 +104,14 @@ pub trait BlobWriter: Send {
     ///
     /// [`BlobError::Full`] or [`BlobError::Unavailable`].
     async fn write(&mut self, bytes: Bytes) -> Result<(), BlobError>;
+
+    /// A local file with everything written so far, for those who must look into it before it has a name. It is there as
+    /// long as this writer.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Full`] or [`BlobError::Unavailable`].
+    async fn local_file(&mut self) -> Result<PathBuf, BlobError>;
 
     /// Makes the blob visible under `key` and returns its size in bytes. On return it is durable.
     ///
@@ -107,6 +129,11 @@ pub trait BlobWriter: Send {
 pub trait BlobReader: Send {
     /// How many bytes will come in all: those of the blob, or of the range that was asked for.
     fn size_bytes(&self) -> u64;
+
+    /// A text that changes whenever the bytes under the key do: the `ETag` of the blob. Letters, digits, `-` and `.` alone.
+    fn tag(&self) -> String {
+        self.size_bytes().to_string()
+    }
 
     /// The next bytes, never empty; `None` at the end, and again after it. Cancel-safe: a dropped call loses no bytes.
     ///

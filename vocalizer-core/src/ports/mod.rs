@@ -7,19 +7,23 @@
 //! Delivery is at least once everywhere, so effects are idempotent; nothing here ever happens "exactly once".
 
 mod accounts;
+mod audio;
+mod backend;
 mod blobs;
 mod clock;
 mod error;
 mod passwords;
 mod queue;
-mod separator;
+mod results;
 mod songs;
 
 pub use accounts::AccountRepository;
+pub use audio::{AudioError, AudioFacts, AudioProbe, InMemory, Progress, Renderer, Separator, StemSet, Stems};
+pub use backend::{Backend, BackendError, Wanted};
 pub use blobs::{BlobError, BlobKey, BlobReader, BlobStore, BlobWriter};
 pub use clock::Clock;
 pub use error::{BoxError, RepositoryError};
 pub use passwords::{PasswordError, PasswordHasher};
-pub use queue::{Job, JobPayload, JobQueue, Lease, QueueError};
-pub use separator::{Progress, SeparateError, Separator, Stems};
-pub use songs::{Removed, SongRepository};
+pub use queue::{DeadLetter, Depth, Failure, Job, JobPayload, JobQueue, JobState, Lease, QueueError};
+pub use results::{Received, ResultError, ResultReader};
+pub use songs::{Cursor, Pending, Removed, SongCounts, SongQuery, SongRepository};

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::BoxError;
 use crate::secret::Secret;
-use crate::song::SongHash;
+use crate::song::{FailureReason, SongHash};
 
 /// A song to be split.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct Job {
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum JobPayload {
+    /// At the backend, under its hash: for queues that live beside the backend's store.
+    Stored,
     /// The bytes of the file, as the original sends them.
     Inline(Bytes),
     /// Where to fetch them (a claim check), for files that the broker would refuse. Hidden from logs, since such a
@@ -35,6 +37,7 @@ pub enum JobPayload {
 impl fmt::Debug for JobPayload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Stored => f.write_str("Stored"),
             Self::Inline(bytes) => write!(f, "Inline({} bytes)", bytes.len()),
             Self::Claim(location) => f.debug_tuple("Claim").field(location).finish(),
         }
@@ -64,25 +67,103 @@ pub trait JobQueue: Send + Sync {
     /// [`QueueError::Unavailable`].
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError>;
 
-    /// How many jobs are before this one, `None` where it is not waiting or the queue cannot tell (RabbitMQ cannot).
+    /// Where the job of a hash is.
     ///
     /// # Errors
     ///
     /// [`QueueError::Unavailable`].
-    async fn position(&self, hash: &SongHash) -> Result<Option<u64>, QueueError>;
+    async fn state(&self, hash: &SongHash) -> Result<JobState, QueueError>;
+
+    /// How full the queue is.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Unavailable`].
+    async fn depth(&self) -> Result<Depth, QueueError>;
+
+    /// The newest dead letters, at most `limit`, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Unavailable`].
+    async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError>;
+}
+
+/// Where a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobState {
+    /// On the queue, with so many jobs before it; one that was handed back with a delay counts as last.
+    Waiting {
+        /// How many come first.
+        before: u64,
+    },
+    /// Leased, and nowhere else.
+    Leased,
+    /// The queue does not have it: never published, settled, or set aside.
+    Absent,
+    /// The queue cannot tell (RabbitMQ cannot).
+    Unknown,
+}
+
+/// How full a queue is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Depth {
+    /// Jobs that wait, those with a delay included.
+    pub waiting: u64,
+    /// Jobs that are leased.
+    pub leased: u64,
+    /// Jobs that were set aside.
+    pub dead: u64,
+    /// How long the oldest waiting job has been on the queue.
+    pub oldest: Option<Duration>,
+}
+
+/// A job that was set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Which.
+    pub hash: SongHash,
+    /// Why.
+    pub reason: FailureReason,
+    /// How many attempts it had.
+    pub attempts: u32,
+}
+
+/// What is to become of a job that was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// The attempt failed: again after a while. It counts.
+    Retry {
+        /// How long to wait at least.
+        after: Duration,
+    },
+    /// There was no attempt to speak of, because something around it is amiss or the worker stops: again after a while,
+    /// and this one does not count.
+    Later {
+        /// How long to wait at least.
+        after: Duration,
+    },
+    /// Never again: it becomes a dead letter.
+    Never {
+        /// Why.
+        reason: FailureReason,
+    },
 }
 
 /// The right to work on one job for a while. Dropping it hands the job back, at the latest when the lease runs out.
 ///
-/// Settling (acknowledge, hand back, reject) a lease that has run out is [`QueueError::LeaseLost`] and changes nothing:
-/// the job is somebody else's by then. A queue whose broker cannot tell reports success instead; the job comes again.
+/// Settling (acknowledge, fail) a lease that has run out is [`QueueError::LeaseLost`] and changes nothing: the job is
+/// somebody else's by then. A queue whose broker cannot tell reports success instead; the job comes again.
 #[async_trait]
 pub trait Lease: Send {
     /// The job.
     fn job(&self) -> &Job;
 
-    /// How often this job has been delivered, this time included; `None` where the queue does not count.
-    fn delivery(&self) -> Option<u32>;
+    /// Which attempt at this job it is, from 1; those that ended in [`Failure::Later`] are not counted.
+    fn attempt(&self) -> u32;
+
+    /// How long the lease holds from when it was granted or extended.
+    fn visibility(&self) -> Duration;
 
     /// Keeps the lease from running out, for as long again as it was granted. Cancel-safe, and repeats do no harm.
     ///
@@ -98,19 +179,12 @@ pub trait Lease: Send {
     /// [`QueueError::LeaseLost`] or [`QueueError::Unavailable`]; the job then comes again, which does no harm.
     async fn acknowledge(self: Box<Self>) -> Result<(), QueueError>;
 
-    /// Not now: the job is delivered again, to anyone, no sooner than `delay` from now where the queue can wait.
+    /// Not done: on return the job durably waits again, or is set aside.
     ///
     /// # Errors
     ///
     /// [`QueueError::LeaseLost`] or [`QueueError::Unavailable`]; the job then comes again when the lease runs out.
-    async fn hand_back(self: Box<Self>, delay: Duration) -> Result<(), QueueError>;
-
-    /// Never: on return the job is durably set aside as a dead letter and is not delivered again.
-    ///
-    /// # Errors
-    ///
-    /// [`QueueError::LeaseLost`] or [`QueueError::Unavailable`].
-    async fn reject(self: Box<Self>) -> Result<(), QueueError>;
+    async fn fail(self: Box<Self>, failure: Failure) -> Result<(), QueueError>;
 }
 
 /// What can go wrong with a queue.

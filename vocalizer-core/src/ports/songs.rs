@@ -4,7 +4,8 @@ use async_trait::async_trait;
 
 use super::RepositoryError;
 use crate::account::Viewer;
-use crate::song::{Song, SongHash, SongId, StatusKind};
+use crate::dedupe::Advance;
+use crate::song::{Song, SongHash, SongId, StatusKind, Title};
 
 /// What [`SongRepository::remove`] took away.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,62 +17,168 @@ pub struct Removed {
     pub others_with_hash: u64,
 }
 
-/// Keeps songs; their bytes are in a [`BlobStore`](super::BlobStore).
+/// Which songs to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SongQuery {
+    /// Who asks: only what [`Viewer::may_see`] allows is listed.
+    pub viewer: Viewer,
+    /// Only songs in this status.
+    pub status: Option<StatusKind>,
+    /// Only songs after this one in the order of the list.
+    pub after: Option<Cursor>,
+    /// At most so many; `None` for all.
+    pub limit: Option<u32>,
+}
+
+impl SongQuery {
+    /// Everything that a viewer may see.
+    #[must_use]
+    pub const fn all_of(viewer: Viewer) -> Self {
+        Self { viewer, status: None, after: None, limit: None }
+    }
+}
+
+/// A place in the list: newest first, ties in the order of identifiers. It stays good when its song is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    /// When the song at this place was uploaded, in microseconds since 1970.
+    pub uploaded_at_us: i64,
+    /// Which song it is.
+    pub id: SongId,
+}
+
+impl Cursor {
+    /// The place of a song.
+    #[must_use]
+    pub fn of(song: &Song) -> Self {
+        let us = song.uploaded_at().unix_timestamp_nanos() / 1000;
+        Self { uploaded_at_us: i64::try_from(us).unwrap_or(i64::MAX), id: song.id() }
+    }
+}
+
+/// A job that was asked for in the same step as its song was stored, and that is not known to be on the queue yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pending {
+    /// Names this wish; never used twice.
+    pub number: i64,
+    /// What is to be split.
+    pub hash: SongHash,
+}
+
+/// How many songs there are in each status, in the order of [`StatusKind::ALL`].
+pub type SongCounts = [u64; StatusKind::ALL.len()];
+
+/// Keeps songs and, beside them, the outbox of jobs that they need; their bytes are in a [`BlobStore`](super::BlobStore).
 ///
-/// Reads see every write that returned before they began. All methods are cancel-safe in the sense that a dropped future
-/// has had its whole effect or none.
+/// Times are kept to the microsecond. Reads see every write that returned before they began. All methods are cancel-safe
+/// in the sense that a dropped future has had its whole effect or none. Each method is one atomic step: whoever comes at
+/// the same time sees all of it or nothing. Every method may end in [`RepositoryError::Unavailable`] or
+/// [`RepositoryError::Corrupt`].
 #[async_trait]
 pub trait SongRepository: Send + Sync {
-    /// Stores a new song.
+    /// Stores a new song whose bytes are safely stored, and decides what becomes of it.
     ///
-    /// On return the song is durable. Inserting the same song again is a success without effect.
+    /// In one step: the songs with its hash are looked at, [`on_upload`](crate::dedupe::on_upload) decides, the song goes
+    /// through [`UploadPlan::transitions`](crate::dedupe::UploadPlan::transitions) and is stored, and where the plan is to
+    /// enqueue, its hash goes into the outbox under a new number, also where it is there already: the old wish may be about
+    /// to be crossed off, for a job that nobody wanted. Returns the song as stored. On return all of it is durable.
+    /// Admitting the same song again is a success without effect and returns it as it is now.
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::Conflict`] when another song has this identifier; [`RepositoryError::Unavailable`] or
-    /// [`RepositoryError::Corrupt`].
-    async fn insert(&self, song: &Song) -> Result<(), RepositoryError>;
+    /// [`RepositoryError::Conflict`] when another song has this identifier, its uploader is gone, or it is new and not
+    /// `UPLOADED`.
+    async fn admit(&self, song: &Song) -> Result<Song, RepositoryError>;
+
+    /// Asks to split a `FAILED` song once more: [`Transition::Retry`](crate::song::Transition::Retry), and then as in
+    /// [`Self::admit`]. `None` where there is no such song.
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::Conflict`] when it is not `FAILED`, so a repeat ends here.
+    async fn retry(&self, id: SongId) -> Result<Option<Song>, RepositoryError>;
+
+    /// Takes every song with a hash through what [`Advance::transitions`] says of it, and returns those that changed, as
+    /// they are now. A repeat changes nothing and returns none.
+    ///
+    /// With [`Advance::Finish`] and [`Advance::Fail`], what the outbox holds of this hash goes, too.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn advance(&self, hash: &SongHash, advance: &Advance) -> Result<Vec<Song>, RepositoryError>;
+
+    /// Gives a song another title and returns it; `None` where there is no such song.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn rename(&self, id: SongId, title: &Title) -> Result<Option<Song>, RepositoryError>;
 
     /// Finds a song, `None` where there is none. Who may see it is the caller's question.
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::Unavailable`] or [`RepositoryError::Corrupt`].
+    /// Those of every method.
     async fn find(&self, id: SongId) -> Result<Option<Song>, RepositoryError>;
 
-    /// Lists what [`Viewer::may_see`] allows, newest first, ties in the order of identifiers.
+    /// Lists songs, newest first, ties in the order of identifiers.
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::Unavailable`] or [`RepositoryError::Corrupt`].
-    async fn list(&self, viewer: Viewer) -> Result<Vec<Song>, RepositoryError>;
+    /// Those of every method.
+    async fn list(&self, query: &SongQuery) -> Result<Vec<Song>, RepositoryError>;
 
     /// Lists every song with a hash, whoever owns it. For the rules in [`dedupe`](crate::dedupe), never for an answer.
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::Unavailable`] or [`RepositoryError::Corrupt`].
+    /// Those of every method.
     async fn with_hash(&self, hash: &SongHash) -> Result<Vec<Song>, RepositoryError>;
 
-    /// Stores a song's new status, provided that the stored one is still `expected`.
-    ///
-    /// The comparison and the write are one atomic step, so that of two callers who saw the same status one wins. On
-    /// return the new status is durable. Nothing but the status is written: a song has nothing else that changes.
+    /// The hashes that have songs in a status, each once, in no promised order.
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::Conflict`] when the stored status is another, or the song is gone: a repeat of an update that
-    /// succeeded ends here too. [`RepositoryError::Unavailable`] or [`RepositoryError::Corrupt`].
-    async fn update_status(&self, song: &Song, expected: StatusKind) -> Result<(), RepositoryError>;
+    /// Those of every method.
+    async fn hashes_in(&self, status: StatusKind) -> Result<Vec<SongHash>, RepositoryError>;
 
     /// Removes a song and says how many others share its bytes.
     ///
-    /// On return the song is durably gone. A repeat finds nothing and returns `None`, so of two callers only one is told
-    /// to delete blobs. A song with the same hash may be inserted right after the count: whoever deletes blobs must keep
-    /// uploads of that hash out until they are gone.
+    /// With the last song of a hash, what the outbox holds of it goes. On return the song is durably gone. A repeat finds
+    /// nothing and returns `None`, so of two callers only one is told to delete blobs. A song with the same hash may be
+    /// admitted right after the count: whoever deletes blobs must keep uploads of that hash out until they are gone.
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::Unavailable`] or [`RepositoryError::Corrupt`].
+    /// Those of every method.
     async fn remove(&self, id: SongId) -> Result<Option<Removed>, RepositoryError>;
+
+    /// Puts a hash into the outbox where it is not there yet: for songs found waiting without a job.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn request(&self, hash: &SongHash) -> Result<(), RepositoryError>;
+
+    /// The oldest wishes in the outbox, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn pending(&self, limit: u32) -> Result<Vec<Pending>, RepositoryError>;
+
+    /// Crosses a wish off, once the queue has its job. A repeat does no harm.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn published(&self, number: i64) -> Result<(), RepositoryError>;
+
+    /// How many songs there are in each status.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn count(&self) -> Result<SongCounts, RepositoryError>;
 }

@@ -7,7 +7,7 @@ use crate::account::UserId;
 
 /// A song somebody uploaded.
 ///
-/// What identifies it never changes. Its status changes through the transitions below and in no other way; a transition
+/// What identifies it never changes, its title may. Its status changes through the transitions below and in no other way; a transition
 /// that its status does not allow is an error and leaves it as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Song {
@@ -146,6 +146,11 @@ impl Song {
     /// [`IllegalTransition`] unless the song is `UPLOADED`.
     pub fn reuse_stems(&mut self) -> Result<(), IllegalTransition> {
         self.apply(Transition::ReuseStems)
+    }
+
+    /// Gives it another title.
+    pub fn rename(&mut self, title: Title) {
+        self.title = title;
     }
 
     /// Applies a transition held as a value, as the rules in [`dedupe`](crate::dedupe) hand them out.

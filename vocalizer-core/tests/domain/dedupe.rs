@@ -2,7 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use vocalizer_core::dedupe::{BlobFate, UploadPlan, on_delete, on_failure, on_result, on_upload};
+use vocalizer_core::dedupe::{Advance, BlobFate, UploadPlan, on_delete, on_failure, on_result, on_upload};
 use vocalizer_core::song::{FailureReason, Status, StatusKind, Transition};
 
 use super::songs::{reason, status};
@@ -48,16 +48,17 @@ fn event() -> impl Strategy<Value = Event> {
 impl World {
     fn arrive(&mut self, song: Status) {
         let plan = on_upload(&self.songs);
-        self.songs.push(match plan {
-            UploadPlan::ReuseStems => walk(&song, [Transition::ReuseStems]),
-            UploadPlan::Enqueue | UploadPlan::AwaitOther => song,
-        });
+        self.songs.push(walk(&song, plan.transitions().iter().cloned()));
         self.jobs += usize::from(plan == UploadPlan::Enqueue);
     }
 
-    /// As the service will do it: a job stands for all songs with the hash, and a lease marks one that waits.
+    fn advance(&mut self, advance: &Advance) {
+        self.songs.iter_mut().for_each(|song| *song = walk(song, advance.transitions(song)));
+    }
+
+    /// As the service does it: a job stands for all songs with the hash, and a lease marks all that wait.
     fn happen(&mut self, event: &Event) {
-        let splitting = self.songs.iter().position(|song| *song == Status::Splitting);
+        let splitting = self.songs.contains(&Status::Splitting);
         match event {
             Event::Upload => self.arrive(walk(&Status::Uploading, [Transition::FinishUpload])),
             Event::Retry(index) if !self.songs.is_empty() => {
@@ -67,22 +68,14 @@ impl World {
                     self.arrive(walk(&song, [Transition::Retry]));
                 }
             }
-            Event::Lease if self.jobs > 0 && splitting.is_none() => {
-                if let Some(song) = self.songs.iter_mut().find(|song| **song == Status::Uploaded) {
-                    *song = walk(song, [Transition::BeginSplitting]);
-                }
-            }
-            Event::Expire => {
-                if let Some(at) = splitting {
-                    self.songs[at] = walk(&self.songs[at], [Transition::HandBack]);
-                }
-            }
+            Event::Lease if self.jobs > 0 => self.advance(&Advance::Begin),
+            Event::Expire => self.advance(&Advance::HandBack),
             Event::Result if self.jobs > 0 => {
-                self.songs.iter_mut().for_each(|song| *song = walk(song, on_result(song).iter().cloned()));
+                self.advance(&Advance::Finish);
                 (self.jobs, self.stems) = (self.jobs - 1, !self.songs.is_empty());
             }
-            Event::Failure(reason) if self.jobs > 0 && splitting.is_some() => {
-                self.songs.iter_mut().for_each(|song| *song = walk(song, on_failure(song, reason)));
+            Event::Failure(reason) if self.jobs > 0 && splitting => {
+                self.advance(&Advance::Fail(reason.clone()));
                 self.jobs -= 1;
             }
             Event::Delete(index) if !self.songs.is_empty() => {
@@ -106,6 +99,8 @@ impl World {
             prop_assert!(self.stems, "stems are promised and gone: {:?}", self);
             prop_assert!(!has(StatusKind::Uploaded), "somebody waits beside stems that are there: {:?}", self);
         }
+        let waits = has(StatusKind::Uploaded) && has(StatusKind::Splitting);
+        prop_assert!(!waits, "one waits while another with the same bytes is split: {:?}", self);
         prop_assert!(self.jobs <= 1, "the same bytes are to be split twice: {:?}", self);
         Ok(())
     }
@@ -129,7 +124,9 @@ proptest! {
         let plan = on_upload(&others);
         if has(StatusKind::Split) {
             prop_assert_eq!(plan, UploadPlan::ReuseStems);
-        } else if has(StatusKind::Uploaded) || has(StatusKind::Splitting) {
+        } else if has(StatusKind::Splitting) {
+            prop_assert_eq!(plan, UploadPlan::JoinWork);
+        } else if has(StatusKind::Uploaded) {
             prop_assert_eq!(plan, UploadPlan::AwaitOther);
         } else {
             prop_assert_eq!(plan, UploadPlan::Enqueue, "an upload that may never end, or a failure, brings no stems");

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use proptest::prelude::*;
 use vocalizer_core::account::UserId;
-use vocalizer_core::part::Stem;
+use vocalizer_core::part::{Format, Part, Stem};
 use vocalizer_core::ports::BlobKey;
 use vocalizer_core::song::{SongHash, SongId};
 
@@ -36,11 +36,18 @@ proptest! {
 
     #[test]
     fn blobs_of_two_hashes_never_share_a_name(one: Vec<u8>, other: Vec<u8>) {
-        let names = |bytes: &[u8]| BlobKey::all_of(SongHash::of(bytes)).map(|key| key.to_string()).collect::<HashSet<_>>();
-        prop_assert_eq!(names(&one).len(), 1 + Stem::ALL.len());
+        let names = |bytes: &[u8]| blobs(SongHash::of(bytes)).iter().map(BlobKey::to_string).collect::<HashSet<_>>();
+        prop_assert_eq!(names(&one).len(), 1 + Stem::ALL.len() + Part::ALL.len() * Format::ALL.len());
         prop_assert_eq!(names(&one).is_disjoint(&names(&other)), one != other);
         prop_assert!(names(&one).iter().all(|name| !name.contains("..") && !name.starts_with('/')));
     }
+}
+
+/// Every blob that a hash may have.
+fn blobs(hash: SongHash) -> Vec<BlobKey> {
+    let stems = Stem::ALL.map(|stem| BlobKey::Stem(hash, stem));
+    let made = Part::ALL.into_iter().flat_map(|part| Format::ALL.map(|format| BlobKey::Rendition(hash, part, format)));
+    std::iter::once(BlobKey::Source(hash)).chain(stems).chain(made).collect()
 }
 
 #[test]

@@ -10,4 +10,5 @@ mod parts;
 mod secrets;
 mod songs;
 mod state_machine;
+mod throttle;
 mod wire;

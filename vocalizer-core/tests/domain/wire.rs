@@ -31,7 +31,7 @@ proptest! {
     #[test]
     fn answers_come_back_the_same(songs in proptest::collection::vec(song(), 0..4)) {
         let views: Vec<_> = songs.iter().map(SongView::from).collect();
-        let answer = Envelope::Success(SongsData { songs: views.clone() });
+        let answer = Envelope::Success(SongsData { songs: views.clone(), next: None });
         prop_assert_eq!(serde_json::from_value::<Envelope<SongsData>>(value(&answer)).expect("an answer"), answer);
         for song in views {
             let answer = Envelope::Success(SongData { song });
@@ -74,7 +74,7 @@ fn all_three_keys_are_always_there() {
 fn answers_of_the_original_are_read() {
     type Answer = Envelope<SongsData>;
     let none: Answer = serde_json::from_str(r#"{"ok": true, "data": {"songs": []}}"#).expect("no errors, no key");
-    assert_eq!(none, Envelope::Success(SongsData { songs: vec![] }));
+    assert_eq!(none, Envelope::Success(SongsData { songs: vec![], next: None }));
     let failed: Answer = serde_json::from_str(r#"{"ok": false}"#).expect("a failure without a word");
     assert_eq!(failed, Envelope::Failure(vec![]));
     let null = serde_json::from_str::<Answer>(r#"{"ok": true, "errors": [], "data": null}"#);

@@ -40,7 +40,7 @@ fn answers_are_json_and_not_to_be_sniffed() {
 
 #[test]
 fn a_success_is_an_envelope_with_data() {
-    let response = answer::success(&SongsData { songs: vec![] });
+    let response = answer::success(&SongsData { songs: vec![], next: None });
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(body(&response), json!({"ok": true, "errors": [], "data": {"songs": []}}));
 }

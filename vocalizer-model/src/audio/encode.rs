@@ -25,8 +25,22 @@ pub enum Bitrate {
 pub(crate) const MP3_KBPS: [u16; 13] = [32, 40, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
 
 /// The sampling rates that MP3 has.
-#[cfg(any(feature = "separate", feature = "mp3"))]
-pub(crate) const MP3_RATES_HZ: [u32; 9] = [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
+#[cfg(any(feature = "separate", feature = "mp3", feature = "ports"))]
+pub(super) const MP3_RATES_HZ: [u32; 9] = [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
+
+/// The least and the most constant bit rate at one of them, in kbit/s.
+#[cfg(any(feature = "separate", feature = "mp3", feature = "ports"))]
+pub(super) const fn mp3_kbps_at(rate_hz: u32) -> (u16, u16) {
+    // LAME's tag must fit into one frame; below, LAME leaves it out, and with it the length.
+    match rate_hz {
+        44_100.. => (64, 320),
+        32_000.. => (48, 320),
+        22_050.. => (64, 160),
+        16_000.. => (40, 160),
+        11_025.. => (32, 64),
+        _ => (24, 64),
+    }
+}
 
 /// What a stem is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +65,19 @@ impl AudioFormat {
             Self::Mp3(_) => "mp3",
             Self::Flac => "flac",
             Self::Wav16 | Self::Wav24 | Self::WavF32 => "wav",
+        }
+    }
+
+    /// Whether the format can hold sound at this rate, and at its bit rate.
+    #[cfg(any(feature = "separate", feature = "ports"))]
+    pub(crate) fn has_rate(self, rate_hz: u32) -> bool {
+        match self {
+            Self::Mp3(Bitrate::Cbr(kbps)) => {
+                let (least, most) = mp3_kbps_at(rate_hz);
+                MP3_RATES_HZ.contains(&rate_hz) && (least..=most).contains(&kbps)
+            }
+            Self::Mp3(Bitrate::Vbr(_)) => MP3_RATES_HZ.contains(&rate_hz),
+            Self::Flac | Self::Wav16 | Self::Wav24 | Self::WavF32 => true,
         }
     }
 }
@@ -135,12 +162,7 @@ impl StemWriter {
             return Err(EncodeError::NotANumber { frame: self.frames + at as u64 });
         }
         self.frames += frames.len() as u64;
-        if self.frames > self.max_frames {
-            return Err(EncodeError::Limit(match &self.encoder {
-                Encoder::Wav(..) => "a WAV file holds at most 4 GiB; choose FLAC".into(),
-                _ => "more samples than the format can count".into(),
-            }));
-        }
+        self.check_length(self.frames)?;
         match &mut self.encoder {
             #[cfg(feature = "mp3")]
             Encoder::Mp3(lame) => lame.encode(frames, &mut self.sink),
@@ -161,6 +183,17 @@ impl StemWriter {
                 Ok(())
             }
         }
+    }
+
+    /// Whether the format can hold so many frames: to know it before they are made.
+    pub(crate) fn check_length(&self, frames: u64) -> Result<(), EncodeError> {
+        if frames <= self.max_frames {
+            return Ok(());
+        }
+        Err(EncodeError::Limit(match &self.encoder {
+            Encoder::Wav(..) => "a WAV file holds at most 4 GiB; choose FLAC".into(),
+            _ => "more samples than the format can count".into(),
+        }))
     }
 
     /// Completes the file (headers, checksums, LAME's tag), brings it to the disk and puts it in place of the target.

@@ -5,7 +5,7 @@ use std::io::{Seek, SeekFrom, Write};
 use mp3lame_encoder as lame;
 
 use super::Frame;
-use super::encode::{Bitrate, MP3_KBPS, MP3_RATES_HZ};
+use super::encode::{Bitrate, MP3_KBPS, MP3_RATES_HZ, mp3_kbps_at};
 use super::error::EncodeError;
 
 /// Frames given to LAME at once.
@@ -90,15 +90,7 @@ impl Lame {
 /// A bit rate that MP3 has at this sample rate; LAME would quietly take another.
 fn constant(kbps: u16, rate_hz: u32) -> Result<lame::Bitrate, EncodeError> {
     use lame::Bitrate as B;
-    // LAME's tag must fit into one frame; below, LAME leaves it out, and with it the length.
-    let (least, most) = match rate_hz {
-        44_100.. => (64, 320),
-        32_000.. => (48, 320),
-        22_050.. => (64, 160),
-        16_000.. => (40, 160),
-        11_025.. => (32, 64),
-        _ => (24, 64),
-    };
+    let (least, most) = mp3_kbps_at(rate_hz);
     let known = match kbps {
         8 => B::Kbps8,
         16 => B::Kbps16,

@@ -1,5 +1,7 @@
 //! The bounds on what is read from a file.
 
+use vocalizer_core::limits::Limits;
+
 use super::error::DecodeError;
 
 /// How much audio a file may hold: what goes beyond is refused with [`DecodeError::Limit`], before it is decoded where
@@ -20,13 +22,16 @@ pub struct AudioLimits {
 
 impl Default for AudioLimits {
     fn default() -> Self {
-        Self {
-            max_duration_s: 6 * 60 * 60,
-            max_channels: 8,
-            min_rate_hz: 1_000,
-            max_rate_hz: 384_000,
-            max_metadata_bytes: 64 << 20,
-        }
+        // What lies on one's own disk may carry more pictures than an upload.
+        Self { max_metadata_bytes: 64 << 20, ..Self::from(&Limits::default()) }
+    }
+}
+
+/// A service's bounds, as far as they are about audio.
+impl From<&Limits> for AudioLimits {
+    fn from(limits: &Limits) -> Self {
+        let &Limits { max_duration_s, max_channels, min_rate_hz, max_rate_hz, max_metadata_bytes, .. } = limits;
+        Self { max_duration_s, max_channels, min_rate_hz, max_rate_hz, max_metadata_bytes }
     }
 }
 

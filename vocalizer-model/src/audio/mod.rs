@@ -44,12 +44,14 @@ mod riff;
 mod source;
 
 pub use decode::{AudioInfo, AudioReader};
-pub use encode::{AudioFormat, Bitrate, StemWriter};
 #[cfg(feature = "separate")]
-pub(crate) use encode::{MP3_KBPS, MP3_RATES_HZ};
+pub(crate) use encode::MP3_KBPS;
+pub use encode::{AudioFormat, Bitrate, StemWriter};
 pub use error::{DecodeError, EncodeError, ResampleError};
 pub use limits::AudioLimits;
 pub use resample::Resampler;
+#[cfg(any(feature = "separate", feature = "ports"))]
+pub(crate) use resample::scaled;
 
 /// One moment of stereo sound: left, right. Full scale is from -1 to 1.
 pub type Frame = [f32; 2];

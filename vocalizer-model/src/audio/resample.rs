@@ -90,9 +90,7 @@ impl Resampler {
             return Err(ResampleError::Finished);
         }
         let Some(engine) = &mut self.engine else { return Ok(()) };
-        let (from, to) = (u128::from(self.from_hz), u128::from(self.to_hz));
-        let exact = (2 * u128::from(self.taken) * to + from) / (2 * from);
-        let target = u64::try_from(exact).unwrap_or(u64::MAX);
+        let target = scaled(self.taken, self.from_hz, self.to_hz);
         while self.given < target {
             engine.input.resize(2 * engine.block_in, 0.0);
             self.given += engine.run(target - self.given, out)?;
@@ -136,6 +134,12 @@ impl Engine {
         out.extend(frames.map(|s| [s[0] as f32, s[1] as f32]));
         Ok(keep as u64)
     }
+}
+
+/// `frames` at one rate as frames at another, rounded half up.
+pub(crate) fn scaled(frames: u64, from_hz: u32, to_hz: u32) -> u64 {
+    let scaled = (u128::from(frames) * u128::from(to_hz) + u128::from(from_hz / 2)) / u128::from(from_hz.max(1));
+    u64::try_from(scaled).unwrap_or(u64::MAX)
 }
 
 fn size(rate_hz: u32) -> Result<usize, ResampleError> {

@@ -6,4 +6,4 @@ mod lengths;
 mod options;
 mod songs;
 mod stems;
-mod support;
+pub(crate) mod support;

@@ -1,4 +1,5 @@
 mod cancelling;
+mod conformance;
 mod leasing;
 mod publishing;
 mod settling;

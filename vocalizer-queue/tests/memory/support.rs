@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use vocalizer_core::ports::{Job, JobPayload, JobQueue, Lease};
-use vocalizer_core::song::SongHash;
+use vocalizer_core::ports::{Depth, Failure, Job, JobPayload, JobQueue, Lease};
+use vocalizer_core::song::{FailureReason, SongHash};
 use vocalizer_queue::MemoryQueue;
 
 pub(super) const VISIBILITY: Duration = Duration::from_secs(60);
@@ -13,6 +13,10 @@ pub(super) fn hash(name: &str) -> SongHash {
 
 pub(super) fn job(name: &str) -> Job {
     Job { hash: hash(name), payload: JobPayload::Inline(name.to_owned().into()) }
+}
+
+pub(super) fn never() -> Failure {
+    Failure::Never { reason: FailureReason::new("no") }
 }
 
 pub(super) async fn queue_of(names: &[&str]) -> MemoryQueue {
@@ -33,4 +37,10 @@ pub(super) async fn leased(queue: &MemoryQueue, name: &str) -> Box<dyn Lease> {
 /// No job comes within `span`.
 pub(super) async fn nothing_for(queue: &MemoryQueue, span: Duration) {
     assert!(tokio::time::timeout(span, queue.lease()).await.is_err(), "a job came");
+}
+
+/// How many jobs wait, are leased and were set aside.
+pub(super) async fn depth(queue: &MemoryQueue) -> (u64, u64, u64) {
+    let Depth { waiting, leased, dead, .. } = queue.depth().await.unwrap();
+    (waiting, leased, dead)
 }

@@ -15,10 +15,12 @@
 
 mod error;
 mod read;
+mod results;
 mod write;
 
 pub use error::{ArchiveError, Flaw};
 pub use read::{MAX_TRAILER_BYTES, read, read_stems};
+pub use results::TarResults;
 pub use write::write;
 
 use vocalizer_core::part::Stem;

@@ -1,0 +1,18 @@
+//! `server`: the backend by itself, for workers elsewhere.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use vocalizer_examples::service::{self, ServiceArgs};
+
+/// Takes songs in, hands out stems, and takes results from workers elsewhere.
+#[derive(Debug, Parser)]
+#[command(name = "server", version, about, max_term_width = 100)]
+struct Server {
+    #[command(flatten)]
+    args: ServiceArgs,
+}
+
+fn main() -> ExitCode {
+    service::server(&Server::parse().args)
+}

@@ -1,0 +1,119 @@
+//! Users and tokens.
+
+use serde_json::json;
+use vocalizer_client::{Client, ErrorCode, Secret, TokenView};
+
+use super::args::{Token, TokenCommand};
+use super::credentials::Kept;
+use super::exit::{Connection, Failure};
+use super::report::{Voice, shown};
+
+/// What the kept token is called in the list of its owner's tokens.
+const TOKEN_NAME: &str = "client";
+
+const NOBODY: Failure = Failure::NotLoggedIn("nobody is logged in");
+
+pub(super) async fn login(
+    connection: &Connection,
+    username: &str,
+    password: &Secret<String>,
+    voice: Voice,
+) -> Result<(), Failure> {
+    let client = connection.stranger()?;
+    client.login(username, password).await?;
+    keep(connection, &client, username, voice).await
+}
+
+pub(super) async fn register(
+    connection: &Connection,
+    username: &str,
+    password: &Secret<String>,
+    voice: Voice,
+) -> Result<(), Failure> {
+    let client = connection.stranger()?;
+    client.register(username, password).await?;
+    keep(connection, &client, username, voice).await
+}
+
+/// Trades the session for a token, and a kept token for the new one.
+async fn keep(connection: &Connection, client: &Client, username: &str, voice: Voice) -> Result<(), Failure> {
+    // A token that cannot be kept is better not made.
+    connection.store.path()?;
+    let before = connection.store.load().ok().flatten();
+    let made = client.create_token(TOKEN_NAME, None).await?;
+    connection.store.save(&Kept { username: username.to_owned(), id: made.token.id, token: made.secret })?;
+    if let Some(before) = before {
+        // It may be another user's, or long gone.
+        let _ = client.revoke_token(before.id).await;
+    }
+    client.logout().await?;
+    voice.say(&json!({"event": "login", "username": username}), &format!("logged in as {}", shown(username)));
+    Ok(())
+}
+
+pub(super) async fn logout(connection: &Connection, voice: Voice) -> Result<(), Failure> {
+    let kept = kept(connection)?;
+    match connection.bearer(kept.token)?.logout().await {
+        // It was revoked elsewhere, which is all that was wanted.
+        Err(error) if !error.has_code(ErrorCode::Unauthenticated) => return Err(error.into()),
+        _ => {}
+    }
+    connection.store.forget()?;
+    voice.say(&json!({"event": "logout", "username": kept.username}), "logged out");
+    Ok(())
+}
+
+/// Who logged in on this machine.
+pub(super) fn kept(connection: &Connection) -> Result<Kept, Failure> {
+    connection.store.load()?.ok_or(NOBODY)
+}
+
+pub(super) async fn whoami(client: &Client, voice: Voice) -> Result<(), Failure> {
+    let user = client.me().await?.ok_or(NOBODY)?;
+    voice.say(&json!({"event": "user", "user": user}), &shown(&user.username));
+    Ok(())
+}
+
+/// Tokens are looked after with the password: one that was found by somebody else is not to make others.
+pub(super) async fn token(
+    connection: &Connection,
+    token: &Token,
+    password: &Secret<String>,
+    voice: Voice,
+) -> Result<(), Failure> {
+    let username = match &token.user {
+        Some(user) => user.clone(),
+        None => kept(connection)?.username,
+    };
+    let client = connection.stranger()?;
+    client.login(&username, password).await?;
+    let done = with_tokens(&client, &token.command, voice).await;
+    client.logout().await?;
+    done
+}
+
+async fn with_tokens(client: &Client, command: &TokenCommand, voice: Voice) -> Result<(), Failure> {
+    match command {
+        TokenCommand::Create { name, days } => {
+            let made = client.create_token(name, *days).await?;
+            let secret = made.secret.expose();
+            voice.say(&json!({"event": "token", "token": made.token, "secret": secret}), &shown(secret));
+        }
+        TokenCommand::List => {
+            for token in client.tokens().await? {
+                voice.say(&json!({"event": "token", "token": token}), &row(&token));
+            }
+        }
+        TokenCommand::Revoke { id } => {
+            client.revoke_token(*id).await?;
+            voice.say(&json!({"event": "revoked", "id": id}), &format!("revoked {id}"));
+        }
+    }
+    Ok(())
+}
+
+fn row(token: &TokenView) -> String {
+    let day = |time: &str| time.split('T').next().unwrap_or_default().to_owned();
+    let expires = token.expires_at.as_deref().map_or_else(|| "never".to_owned(), day);
+    format!("{}  {}  {expires:<10}  {}", token.id, day(&token.created_at), shown(&token.name))
+}

@@ -1,0 +1,166 @@
+//! What the user sees: a bar on a terminal, plain lines in a pipe, JSON for programs.
+
+use std::io::{self, IsTerminal, Write};
+
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use vocalizer_client::{SongStatus, SongView};
+
+/// More of a name would leave no room for the bar.
+const MOST_NAME_CHARS: usize = 20;
+
+/// How to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Voice {
+    /// A person at a terminal.
+    Bar,
+    /// A log or a pipe.
+    Lines,
+    /// A program.
+    Json,
+}
+
+impl Voice {
+    pub(super) fn choose(json: bool) -> Self {
+        match (json, io::stderr().is_terminal()) {
+            (true, _) => Self::Json,
+            (false, true) => Self::Bar,
+            (false, false) => Self::Lines,
+        }
+    }
+
+    /// An answer: an object for programs, a line for people.
+    pub(super) fn say(self, value: &Value, line: &str) {
+        // A reader that went away is no error of ours.
+        let _ = match self {
+            Self::Json => writeln!(io::stdout(), "{value}"),
+            Self::Bar | Self::Lines => writeln!(io::stdout(), "{line}"),
+        };
+    }
+
+    /// Something on the way to the answer: an object for programs, a line beside the answer for people.
+    pub(super) fn note(self, value: &Value, line: &str) {
+        match self {
+            Self::Json => self.say(value, line),
+            Self::Bar | Self::Lines => eprintln!("{line}"),
+        }
+    }
+
+    pub(super) fn error(self, message: &str) {
+        match self {
+            Self::Json => self.say(&json!({"event": "error", "error": message}), message),
+            Self::Bar | Self::Lines => eprintln!("client: {message}"),
+        }
+    }
+
+    fn bar(self, name: &str, template: &str) -> ProgressBar {
+        // Of length 1, until the length is known: a bar of nothing would be a full one.
+        let bar = if self == Self::Bar { ProgressBar::new(1) } else { ProgressBar::hidden() };
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style.progress_chars("━╸─"));
+        bar.set_prefix(match name.char_indices().nth(MOST_NAME_CHARS) {
+            Some((end, _)) => format!("{}…", &name[..end]),
+            None => name.to_owned(),
+        });
+        bar
+    }
+}
+
+/// An error and what caused it, in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string);
+    let mut line: Vec<String> = causes.collect();
+    line.dedup(); // a transparent error says what its cause says
+    shown(&line.join(": "))
+}
+
+/// A text from elsewhere, without what could steer a terminal.
+pub(super) fn shown(text: &str) -> String {
+    text.replace(|c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'), " ")
+}
+
+/// How far a song is, in words.
+pub(super) fn state(song: &SongView) -> String {
+    match song.status {
+        SongStatus::NotFound => "not found".to_owned(),
+        SongStatus::Uploading => "uploading".to_owned(),
+        SongStatus::Uploaded => match song.queue_position {
+            Some(before) => format!("waiting #{}", before.saturating_add(1)),
+            None => "waiting".to_owned(),
+        },
+        SongStatus::Splitting => {
+            song.progress.map_or("splitting".to_owned(), |percent| format!("splitting {percent}%"))
+        }
+        SongStatus::Split => "split".to_owned(),
+        SongStatus::Failed => "failed".to_owned(),
+    }
+}
+
+/// Tells of a song going up; to be called with what is sent, and the size.
+pub(super) fn upload(voice: Voice, name: &str) -> impl FnMut(u64, Option<u64>) + Send + 'static {
+    let name = shown(name);
+    let bar = voice.bar(&name, "{prefix:.bold} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}");
+    let mut told_quarters = 0;
+    move |sent_bytes, size_bytes| {
+        let size_bytes = size_bytes.unwrap_or(sent_bytes).max(1);
+        bar.set_length(size_bytes);
+        bar.set_position(sent_bytes);
+        if sent_bytes >= size_bytes {
+            bar.finish_and_clear();
+        }
+        let quarters = sent_bytes.saturating_mul(4) / size_bytes;
+        if quarters > told_quarters {
+            told_quarters = quarters;
+            let told = format!("{name}: {} of {} sent", HumanBytes(sent_bytes), HumanBytes(size_bytes));
+            let event = json!({"event": "upload", "file": name, "sent_bytes": sent_bytes, "size_bytes": size_bytes});
+            if voice != Voice::Bar {
+                voice.note(&event, &told);
+            }
+        }
+    }
+}
+
+/// Tells of a song being waited for.
+pub(super) struct Waiting {
+    voice: Voice,
+    bar: ProgressBar,
+    /// What the last plain line said.
+    told: String,
+}
+
+impl Waiting {
+    pub(super) fn new(voice: Voice, title: &str) -> Self {
+        Self {
+            voice,
+            bar: voice.bar(&shown(title), "{prefix:.bold} {wide_bar} {percent:>3}% {msg}"),
+            told: String::new(),
+        }
+    }
+
+    pub(super) fn look(&mut self, song: &SongView) {
+        let state = state(song);
+        match self.voice {
+            Voice::Json => self.voice.say(&json!({"event": "song", "song": song}), &state),
+            Voice::Bar => {
+                self.bar.set_length(100);
+                self.bar.set_position(song.progress.unwrap_or(0).into());
+                self.bar.set_message(state);
+            }
+            Voice::Lines => {
+                // A line for each tenth is enough for a log.
+                let tenth = song.progress.map_or(0, |percent| percent / 10);
+                let line = if song.progress.is_some() { format!("splitting {tenth}") } else { state.clone() };
+                if line != self.told {
+                    eprintln!("{}: {state}", shown(&song.title));
+                    self.told = line;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

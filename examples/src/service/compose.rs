@@ -1,0 +1,100 @@
+//! The adapters under the services.
+
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use vocalizer_core::ports::{BoxError, Clock, JobQueue};
+use vocalizer_core::service::{AccountPorts, AccountService, AccountSettings, SongPorts, SongService, SongSettings};
+use vocalizer_http::clock::SystemClock;
+use vocalizer_http::passwords::Argon2Passwords;
+use vocalizer_http::server::Server;
+use vocalizer_http::settings::{HttpSettings, Patience};
+use vocalizer_model::audio::AudioLimits;
+use vocalizer_model::ports::{AudioRenderer, FileProbe, sweep_work_dir};
+use vocalizer_queue::SqliteQueue;
+use vocalizer_store::archive::TarResults;
+use vocalizer_store::files::FileBlobs;
+use vocalizer_store::sqlite::SqliteStore;
+
+use super::Config;
+use super::data::DataDir;
+
+/// How long a worker may be silent before its job is somebody else's.
+const VISIBILITY: Duration = Duration::from_secs(60);
+
+/// The service, put together.
+pub struct Parts {
+    /// Songs.
+    pub songs: SongService,
+    /// Users.
+    pub accounts: AccountService,
+    /// Jobs.
+    pub queue: Arc<dyn JobQueue>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// HTTP over all of it.
+    pub server: Server,
+}
+
+/// Puts the service together over a data folder.
+///
+/// # Errors
+///
+/// Whatever the adapters say: a database that cannot be opened or is of a newer version, a folder without permission.
+pub async fn compose(config: &Config, data: &DataDir) -> Result<Parts, BoxError> {
+    compose_with(config, data, Tuning::default()).await
+}
+
+/// What nobody has had to change yet but tests.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tuning {
+    /// How long clients may take; how long open requests have at the end is the configuration's.
+    pub patience: Patience,
+    /// How long sessions last, and how hard guessing is made.
+    pub accounts: AccountSettings,
+}
+
+/// The same, tuned.
+///
+/// # Errors
+///
+/// Those of [`compose`].
+pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Result<Parts, BoxError> {
+    sweep_work_dir(&data.work)?;
+    let store = Arc::new(SqliteStore::open(&config.database).await?);
+    let queue: Arc<dyn JobQueue> = Arc::new(SqliteQueue::open(&config.database, VISIBILITY).await?);
+    let blobs = Arc::new(FileBlobs::open(&config.blobs).await?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let audio = AudioLimits::from(&config.limits);
+    let songs = SongService::new(
+        SongPorts {
+            songs: Arc::clone(&store) as _,
+            blobs,
+            queue: Arc::clone(&queue),
+            probe: Arc::new(FileProbe::new(audio)),
+            renderer: Arc::new(AudioRenderer::new(&data.work, audio)),
+            results: Arc::new(TarResults::new(config.limits)),
+            clock: Arc::clone(&clock),
+        },
+        SongSettings { limits: config.limits, ..SongSettings::default() },
+    );
+    let at_once = available_parallelism().map_or(1, usize::from);
+    let accounts = AccountService::new(
+        AccountPorts {
+            accounts: store,
+            passwords: Arc::new(Argon2Passwords::new(at_once)?),
+            clock: Arc::clone(&clock),
+        },
+        tuning.accounts,
+    );
+    let settings = HttpSettings {
+        worker_tokens: data.worker_tokens.clone(),
+        open_upload_result: config.open_upload_result,
+        trusted_proxies: config.trusted_proxies.clone(),
+        secure_cookies: config.secure_cookies,
+        patience: Patience { shutdown: config.shutdown_grace, ..tuning.patience },
+    };
+    let server = Server::new(songs.clone(), accounts.clone(), settings)?;
+    Ok(Parts { songs, accounts, queue, clock, server })
+}

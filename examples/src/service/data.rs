@@ -1,0 +1,114 @@
+//! The data folder: made, locked, and with a worker's token in it.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+use vocalizer_core::secret::Secret;
+
+use super::Config;
+
+/// Where the token lies that is made where none was given.
+pub(super) const TOKEN_FILE: &str = "worker-token";
+
+/// A data folder that is this process's alone, as long as this value lives.
+#[derive(Debug)]
+pub struct DataDir {
+    _lock: File,
+    /// Where work in progress goes.
+    pub work: PathBuf,
+    /// What workers show.
+    pub worker_tokens: Vec<Secret<String>>,
+}
+
+/// What is wrong with a data folder.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The system refused.
+    #[error("{} cannot be used", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process works in it.
+    #[error("another Vocalizer uses {}; stop it, or give this one a folder of its own with --data", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// There is no randomness for a token.
+    #[error("no token can be made: {0}")]
+    Random(String),
+}
+
+impl DataDir {
+    /// Makes the folder where it is missing, and takes it.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError`].
+    pub fn open(config: &Config) -> Result<Self, DataError> {
+        let work = config.data.join("work");
+        for dir in [&config.data, &work, &config.blobs] {
+            private_dir(dir).map_err(failed(dir))?;
+        }
+        if let Some(dir) = config.database.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+            private_dir(dir).map_err(failed(dir))?;
+        }
+        let path = config.data.join("lock");
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed(&path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(DataError::InUse { path: config.data.clone() }),
+            Err(TryLockError::Error(source)) => return Err(DataError::Io { path, source }),
+        }
+        let worker_tokens = match &config.worker_tokens {
+            Some(tokens) => tokens.clone(),
+            None => vec![kept_token(&config.data.join(TOKEN_FILE))?],
+        };
+        Ok(Self { _lock: lock, work, worker_tokens })
+    }
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> DataError + '_ {
+    move |source| DataError::Io { path: path.to_owned(), source }
+}
+
+/// For its owner alone: songs are nobody else's business.
+fn private_dir(dir: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
+    }
+    builder.recursive(true).create(dir)
+}
+
+/// The token in a file, made at the first start.
+fn kept_token(path: &Path) -> Result<Secret<String>, DataError> {
+    match fs::read_to_string(path) {
+        Ok(token) if !token.trim().is_empty() => return Ok(Secret::new(token.trim().to_owned())),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(path)(error)),
+    }
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|e| DataError::Random(e.to_string()))?;
+    let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(true).write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    let mut file = options.open(path).map_err(failed(path))?;
+    writeln!(file, "{token}").and_then(|()| file.sync_all()).map_err(failed(path))?;
+    Ok(Secret::new(token))
+}

@@ -1,0 +1,123 @@
+//! From arguments to an exit code.
+
+use std::future::Future;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use vocalizer_core::ports::BoxError;
+use vocalizer_store::sqlite::SqliteStore;
+
+use super::data::DataDir;
+use super::stop::{stop_signal, stopped};
+use super::tend::tend;
+use super::{Config, Parts, ServiceArgs, compose, logging};
+
+/// Runs the server by itself.
+#[must_use]
+pub fn server(args: &ServiceArgs) -> ExitCode {
+    run("server", args, |serving| async move {
+        let Serving { parts, listener, stop, .. } = serving;
+        let tending = tokio::spawn(tend(parts.songs, parts.accounts, stop.clone()));
+        parts.server.run(listener, stopped(stop)).await;
+        tending.await?;
+        Ok(())
+    })
+}
+
+/// Runs server, queue and worker in one process.
+#[cfg(feature = "separate")]
+#[must_use]
+pub fn standalone(args: &super::StandaloneArgs) -> ExitCode {
+    if let Some(threads) = args.threads
+        && let Err(error) = vocalizer_model::set_threads(threads.into())
+    {
+        return failed("standalone", &error);
+    }
+    let model = args.model.clone();
+    run("standalone", &args.service, |serving| async move {
+        let Serving { parts, listener, stop, config, work } = serving;
+        let tending = tokio::spawn(tend(parts.songs.clone(), parts.accounts, stop.clone()));
+        let (worker, readiness) = super::model::worker(model, work, &config, (parts.songs, parts.queue, parts.clock));
+        let server = parts.server.with_readiness(readiness.clone()).with_metrics(readiness);
+        // A worker that cannot begin ends the service: a server that splits nothing is no use to anybody.
+        let serving = async {
+            server.run(listener, stopped(stop.clone())).await;
+            Ok::<_, BoxError>(())
+        };
+        tokio::try_join!(worker.run(stop.clone()), serving)?;
+        tending.await?;
+        Ok(())
+    })
+}
+
+/// A service that is ready to serve.
+struct Serving {
+    parts: Parts,
+    listener: TcpListener,
+    stop: watch::Receiver<bool>,
+    #[cfg_attr(not(feature = "separate"), expect(dead_code, reason = "the worker's"))]
+    config: Config,
+    #[cfg_attr(not(feature = "separate"), expect(dead_code, reason = "the worker's"))]
+    work: std::path::PathBuf,
+}
+
+fn run<F, S>(name: &str, args: &ServiceArgs, serve: S) -> ExitCode
+where
+    F: Future<Output = Result<(), BoxError>>,
+    S: FnOnce(Serving) -> F,
+{
+    let config = match Config::check(args) {
+        Ok(config) => config,
+        Err(error) => {
+            failed(name, &error);
+            return ExitCode::from(2);
+        }
+    };
+    if args.check_config {
+        print!("{config}");
+        return ExitCode::SUCCESS;
+    }
+    logging::start(args.log_format);
+    // A thousand downloads at once are two thousand open files; where more are not granted, fewer fit.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(name, &error),
+    };
+    let ended = runtime.block_on(async {
+        let data = DataDir::open(&config)?;
+        if args.migrate {
+            let store = SqliteStore::open_without_migrating(&config.database).await?;
+            for migration in store.migrate().await? {
+                println!("applied {migration}");
+            }
+            println!("{} is up to date", config.database.display());
+            return Ok(());
+        }
+        let parts = compose(&config, &data).await?;
+        let listener = TcpListener::bind(config.listen).await;
+        let listener = listener.map_err(|e| format!("cannot listen on {}: {e}", config.listen))?;
+        let address = listener.local_addr()?;
+        println!("Vocalizer listens on http://{address}");
+        println!("what it keeps is in {}", config.data.display());
+        let work = data.work.clone();
+        serve(Serving { parts, listener, stop: stop_signal()?, config: config.clone(), work }).await?;
+        drop(data);
+        Ok::<_, BoxError>(())
+    });
+    // A separation that was given up ends after its segment; nobody waits for it.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(name, error.as_ref()),
+    }
+}
+
+fn failed(name: &str, error: &(dyn std::error::Error + 'static)) -> ExitCode {
+    let causes = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
+    eprintln!("{name}: {}", causes.collect::<Vec<_>>().join(": "));
+    ExitCode::FAILURE
+}

@@ -1,0 +1,404 @@
+//! The service is killed, again and again, at the worst moments, and loses nothing.
+//!
+//! The test runs itself as a child: a whole service over real adapters, each wrapped so that at one chosen step the process
+//! kills itself with `SIGKILL`. The parent uploads, counts what was accepted, and looks at what is there in the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::multipart::{Form, Part};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use vocalizer_core::dedupe::Advance;
+use vocalizer_core::limits::Limits;
+use vocalizer_core::ports::{
+    AudioError, Backend, BackendError, BlobError, BlobKey, BlobReader, BlobStore, BlobWriter, DeadLetter, Depth, Job,
+    JobQueue, JobState, Lease, Pending, Progress, QueueError, Removed, RepositoryError, Separator, SongCounts,
+    SongQuery, SongRepository, StemSet, Wanted,
+};
+use vocalizer_core::service::{AccountPorts, AccountService, AccountSettings, SongPorts, SongService, SongSettings};
+use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Title};
+use vocalizer_core::worker::{Worker, WorkerPorts};
+use vocalizer_http::clock::SystemClock;
+use vocalizer_http::passwords::Argon2Passwords;
+use vocalizer_http::server::Server;
+use vocalizer_http::settings::HttpSettings;
+use vocalizer_model::audio::AudioLimits;
+use vocalizer_model::ports::{AudioRenderer, FileProbe};
+use vocalizer_queue::SqliteQueue;
+use vocalizer_store::archive::TarResults;
+use vocalizer_store::files::FileBlobs;
+use vocalizer_store::sqlite::SqliteStore;
+
+use super::support::{files_below, quick, song, stems};
+
+/// How often each step kills.
+const ROUNDS: u32 = 20;
+
+/// Where the child works; not set, the child's test is none.
+const DIR: &str = "VOCALIZER_CRASH_DIR";
+
+/// Where it dies, and which time it comes by.
+const STEP: &str = "VOCALIZER_CRASH_STEP";
+const TIME: &str = "VOCALIZER_CRASH_TIME";
+
+/// Counts how often the fatal step was reached, and ends the process there.
+#[derive(Clone)]
+struct Killer {
+    step: String,
+    left: Arc<AtomicU32>,
+}
+
+impl Killer {
+    /// Does not come back from the fatal step.
+    async fn reached(&self, step: &str) {
+        if step == self.step && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            let killed = Command::new("kill").args(["-KILL", &std::process::id().to_string()]).status();
+            panic!("still here: {killed:?}");
+        }
+    }
+}
+
+struct Killing<T> {
+    inner: T,
+    killer: Killer,
+}
+
+#[async_trait]
+impl BlobStore for Killing<FileBlobs> {
+    async fn begin(&self) -> Result<Box<dyn BlobWriter>, BlobError> {
+        Ok(Box::new(Killing { inner: self.inner.begin().await?, killer: self.killer.clone() }))
+    }
+    async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Box<dyn BlobReader>>, BlobError> {
+        self.inner.open(key, range).await
+    }
+    async fn size_bytes(&self, key: &BlobKey) -> Result<Option<u64>, BlobError> {
+        self.inner.size_bytes(key).await
+    }
+    async fn delete_all(&self, hash: &SongHash) -> Result<(), BlobError> {
+        self.inner.delete_all(hash).await
+    }
+    async fn hashes(&self) -> Result<Vec<SongHash>, BlobError> {
+        self.inner.hashes().await
+    }
+    async fn sweep(&self) -> Result<u64, BlobError> {
+        self.inner.sweep().await
+    }
+}
+
+#[async_trait]
+impl BlobWriter for Killing<Box<dyn BlobWriter>> {
+    async fn write(&mut self, bytes: bytes::Bytes) -> Result<(), BlobError> {
+        self.inner.write(bytes).await
+    }
+    async fn local_file(&mut self) -> Result<PathBuf, BlobError> {
+        self.inner.local_file().await
+    }
+    async fn commit(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError> {
+        let committed = self.inner.commit(key).await?;
+        if matches!(key, BlobKey::Source(_)) {
+            self.killer.reached("after the blob is written").await;
+        }
+        Ok(committed)
+    }
+}
+
+#[async_trait]
+impl SongRepository for Killing<Arc<SqliteStore>> {
+    async fn admit(&self, song: &Song) -> Result<Song, RepositoryError> {
+        let admitted = self.inner.admit(song).await?;
+        self.killer.reached("after commit").await;
+        Ok(admitted)
+    }
+    async fn retry(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
+        self.inner.retry(id).await
+    }
+    async fn advance(&self, hash: &SongHash, advance: &Advance) -> Result<Vec<Song>, RepositoryError> {
+        self.inner.advance(hash, advance).await
+    }
+    async fn rename(&self, id: SongId, title: &Title) -> Result<Option<Song>, RepositoryError> {
+        self.inner.rename(id, title).await
+    }
+    async fn find(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
+        SongRepository::find(&*self.inner, id).await
+    }
+    async fn list(&self, query: &SongQuery) -> Result<Vec<Song>, RepositoryError> {
+        self.inner.list(query).await
+    }
+    async fn with_hash(&self, hash: &SongHash) -> Result<Vec<Song>, RepositoryError> {
+        self.inner.with_hash(hash).await
+    }
+    async fn hashes_in(&self, status: StatusKind) -> Result<Vec<SongHash>, RepositoryError> {
+        self.inner.hashes_in(status).await
+    }
+    async fn remove(&self, id: SongId) -> Result<Option<Removed>, RepositoryError> {
+        self.inner.remove(id).await
+    }
+    async fn request(&self, hash: &SongHash) -> Result<(), RepositoryError> {
+        self.inner.request(hash).await
+    }
+    async fn pending(&self, limit: u32) -> Result<Vec<Pending>, RepositoryError> {
+        self.inner.pending(limit).await
+    }
+    async fn published(&self, number: i64) -> Result<(), RepositoryError> {
+        self.inner.published(number).await
+    }
+    async fn count(&self) -> Result<SongCounts, RepositoryError> {
+        self.inner.count().await
+    }
+}
+
+#[async_trait]
+impl JobQueue for Killing<SqliteQueue> {
+    async fn publish(&self, job: Job) -> Result<(), QueueError> {
+        self.inner.publish(job).await
+    }
+    async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
+        let lease = self.inner.lease().await?;
+        self.killer.reached("after lease").await;
+        Ok(lease)
+    }
+    async fn state(&self, hash: &SongHash) -> Result<JobState, QueueError> {
+        self.inner.state(hash).await
+    }
+    async fn depth(&self) -> Result<Depth, QueueError> {
+        self.inner.depth().await
+    }
+    async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError> {
+        self.inner.dead_letters(limit).await
+    }
+}
+
+#[async_trait]
+impl Backend for Killing<SongService> {
+    async fn begin(&self, hash: &SongHash) -> Result<Wanted, BackendError> {
+        self.inner.begin(hash).await
+    }
+    async fn source(&self, job: &Job) -> Result<Option<Box<dyn BlobReader>>, BackendError> {
+        self.inner.source(job).await
+    }
+    async fn progress(&self, hash: &SongHash, percent: u8) -> Result<Wanted, BackendError> {
+        self.inner.progress(hash, percent).await
+    }
+    async fn deliver(&self, hash: &SongHash, stems: &dyn StemSet) -> Result<Wanted, BackendError> {
+        let delivered = self.inner.deliver(hash, stems).await?;
+        self.killer.reached("after the result is stored").await;
+        Ok(delivered)
+    }
+    async fn hand_back(&self, hash: &SongHash) -> Result<(), BackendError> {
+        self.inner.hand_back(hash).await
+    }
+    async fn fail(&self, hash: &SongHash, reason: &FailureReason) -> Result<(), BackendError> {
+        self.inner.fail(hash, reason).await
+    }
+}
+
+#[async_trait]
+impl Separator for Killing<()> {
+    async fn separate(
+        &self,
+        _: Box<dyn BlobReader>,
+        progress: Arc<dyn Progress>,
+    ) -> Result<Box<dyn StemSet>, AudioError> {
+        progress.report(50);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        self.killer.reached("in mid-inference").await;
+        Ok(Box::new(stems()))
+    }
+}
+
+/// The child. As a test of its own it does nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_kills_itself() {
+    let Some(dir) = std::env::var_os(DIR).map(PathBuf::from) else { return };
+    let time = std::env::var(TIME).unwrap().parse().unwrap();
+    let killer = Killer { step: std::env::var(STEP).unwrap(), left: Arc::new(AtomicU32::new(time)) };
+    let database = dir.join("vocalizer.db");
+    let work = dir.join("work");
+    std::fs::create_dir_all(&work).unwrap();
+    let store = Arc::new(SqliteStore::open(&database).await.unwrap());
+    let queue = SqliteQueue::open(&database, Duration::from_secs(60)).await.unwrap();
+    let queue = Arc::new(Killing { inner: queue, killer: killer.clone() });
+    let blobs = FileBlobs::open(&dir.join("blobs")).await.unwrap();
+    let audio = AudioLimits::default();
+    let clock = Arc::new(SystemClock::new());
+    let songs = SongService::new(
+        SongPorts {
+            songs: Arc::new(Killing { inner: Arc::clone(&store), killer: killer.clone() }),
+            blobs: Arc::new(Killing { inner: blobs, killer: killer.clone() }),
+            queue: Arc::clone(&queue) as _,
+            probe: Arc::new(FileProbe::new(audio)),
+            renderer: Arc::new(AudioRenderer::new(&work, audio)),
+            results: Arc::new(TarResults::new(Limits::default())),
+            clock: Arc::clone(&clock) as _,
+        },
+        SongSettings::default(),
+    );
+    let passwords = Arc::new(Argon2Passwords::new(1).unwrap());
+    let ports = AccountPorts { accounts: store, passwords, clock: Arc::clone(&clock) as _ };
+    let accounts = AccountService::new(ports, AccountSettings::default());
+    songs.sweep().await.unwrap();
+    let worker = Worker::new(
+        WorkerPorts {
+            queue,
+            backend: Arc::new(Killing { inner: songs.clone(), killer: killer.clone() }),
+            separator: Arc::new(Killing { inner: (), killer }),
+            clock,
+        },
+        quick(),
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    std::fs::write(dir.join("address"), listener.local_addr().unwrap().to_string()).unwrap();
+    let server = Server::new(songs, accounts, HttpSettings::default()).unwrap();
+    let never = std::future::pending::<()>;
+    tokio::join!(worker.run(never()), server.run(listener, never()));
+}
+
+/// A child and where it listens.
+struct Running {
+    child: Child,
+    base: String,
+    http: reqwest::Client,
+}
+
+impl Running {
+    async fn start(dir: &Path, step: &str, time: u32) -> Self {
+        let address = dir.join("address");
+        let _ = std::fs::remove_file(&address);
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "crash::a_service_that_kills_itself", "--nocapture"])
+            .envs([(DIR, dir.as_os_str()), (STEP, step.as_ref()), (TIME, time.to_string().as_ref())])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let http = reqwest::Client::builder().tls_backend_preconfigured(super::support::no_tls()).build().unwrap();
+        let mut running = Self { child, base: String::new(), http };
+        for _ in 0..3000 {
+            match std::fs::read_to_string(&address) {
+                Ok(address) if !address.is_empty() => {
+                    running.base = format!("http://{address}");
+                    return running;
+                }
+                // It may have died before it could say where it is.
+                _ if running.child.try_wait().unwrap().is_some() => return running,
+                _ => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+        panic!("the child does not start");
+    }
+
+    /// The song, if it was accepted.
+    async fn upload(&self, bytes: Vec<u8>) -> Option<Value> {
+        let form = Form::new().text("title", "x").part("file", Part::bytes(bytes).file_name("x.wav"));
+        let response = self.http.post(format!("{}/songs/upload", self.base)).multipart(form).send().await.ok()?;
+        let accepted: Value = response.json().await.ok()?;
+        assert_eq!(accepted["ok"], true, "{accepted}");
+        Some(accepted["data"]["song"].clone())
+    }
+
+    async fn songs(&self) -> Vec<Value> {
+        let response = self.http.get(format!("{}/songs/", self.base)).send().await.unwrap();
+        response.json::<Value>().await.unwrap()["data"]["songs"].as_array().unwrap().clone()
+    }
+
+    async fn died(&mut self) {
+        for _ in 0..3000 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "{status:?}");
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the step that kills was never reached");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn killed_at(step: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut accepted, mut number) = (BTreeMap::new(), 0);
+    for round in 0..ROUNDS {
+        let mut running = Running::start(dir.path(), step, 1 + round % 3).await;
+        // Until it dies; what waits from earlier rounds may do the rest.
+        for _ in 0..6 {
+            number += 1;
+            match running.upload(song(number)).await {
+                Some(song) => accepted.insert(song["id"].as_str().unwrap().to_owned(), song),
+                None => break,
+            };
+        }
+        running.died().await;
+    }
+    let mut running = Running::start(dir.path(), "never", 1).await;
+    let mut songs = running.songs().await;
+    for _ in 0..3000 {
+        if songs.iter().all(|song| matches!(song["status"].as_str(), Some("SPLIT" | "FAILED"))) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        songs = running.songs().await;
+    }
+    let ended: BTreeMap<_, _> = songs.iter().map(|song| (song["id"].as_str().unwrap().to_owned(), song)).collect();
+    for id in accepted.keys() {
+        let song = ended.get(id).unwrap_or_else(|| panic!("{step}: {id} was accepted and is lost"));
+        assert!(matches!(song["status"].as_str(), Some("SPLIT" | "FAILED")), "{step}: {song}");
+    }
+    assert!(accepted.len() >= ROUNDS as usize / 2, "{step}: only {} songs were accepted", accepted.len());
+    running.child.kill().unwrap();
+    running.child.wait().unwrap();
+
+    // One folder a hash, one source and four stems in it where it is split, and nothing beside. A song that was killed three
+    // times and failed may keep what of its stems had a name by then: they are its own, and go with it.
+    let (mut expected, mut allowed) = (BTreeSet::new(), BTreeSet::new());
+    let blobs = dir.path().join("blobs");
+    for song in &songs {
+        let hash = song["hash"].as_str().unwrap();
+        let folder = blobs.join(&hash[..2]).join(hash);
+        expected.insert(folder.join("source"));
+        let stems = ["drums", "bass", "other", "vocals"].map(|stem| folder.join(format!("{stem}.mp3")));
+        if song["status"] == "SPLIT" { expected.extend(stems) } else { allowed.extend(stems) }
+    }
+    let found: BTreeSet<_> = files_below(&blobs).into_iter().filter(|file| !allowed.contains(file)).collect();
+    let differ: Vec<_> = found.symmetric_difference(&expected).collect();
+    assert!(differ.is_empty(), "{step}: {differ:?}");
+    assert_eq!(files_below(&dir.path().join("work")), Vec::<PathBuf>::new());
+    eprintln!("killed {ROUNDS} times {step}: {} accepted, 0 lost, {} stored", accepted.len(), songs.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_when_killed_after_the_blob_is_written() {
+    killed_at("after the blob is written").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_when_killed_after_commit() {
+    killed_at("after commit").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_when_killed_after_lease() {
+    killed_at("after lease").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_when_killed_in_mid_inference() {
+    killed_at("in mid-inference").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_when_killed_after_the_result_is_stored_and_before_the_acknowledgement() {
+    killed_at("after the result is stored").await;
+}

@@ -1,0 +1,160 @@
+//! What comes out, and how: formats, names, conditions, archives.
+
+use std::io::Read as _;
+
+use reqwest::Method;
+use serde_json::Value;
+use vocalizer_model::audio::{AudioLimits, AudioReader};
+
+use super::support::{Browser, Service, id, mp3, song};
+
+async fn split(title: &str) -> (Service, Browser, Value) {
+    let service = Service::start().await;
+    let somebody = Browser::new(&service);
+    let uploaded = somebody.upload(title, &song(1)).await;
+    let split = somebody.until(&uploaded, "SPLIT").await;
+    (service, somebody, split)
+}
+
+/// The format and the length in frames of what was downloaded.
+fn listen(bytes: &[u8]) -> (&'static str, u64) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), bytes).unwrap();
+    let mut reader = AudioReader::open(file.path(), &AudioLimits::default()).unwrap();
+    let mut frames = Vec::new();
+    while reader.read(&mut frames).unwrap() {}
+    (reader.info().format, frames.len() as u64)
+}
+
+#[tokio::test]
+async fn every_part_comes_in_every_format() {
+    let (_service, somebody, song) = split("x").await;
+    for part in ["song", "drums", "bass", "other", "vocals", "accompaniment"] {
+        for (extension, media_type, format) in
+            [("mp3", "audio/mpeg", "mp3"), ("wav", "audio/wav", "wav"), ("flac", "audio/flac", "flac")]
+        {
+            let answer = somebody.get(&format!("/songs/{}/{part}.{extension}", id(&song))).await;
+            assert_eq!(answer.status, 200, "{part}.{extension}: {answer:?}");
+            // The song itself is what was uploaded where MP3 is asked for.
+            let (media_type, format) =
+                if (part, extension) == ("song", "mp3") { ("audio/wav", "wav") } else { (media_type, format) };
+            assert_eq!(answer.header("content-type"), media_type, "{part}.{extension}");
+            let frames = if part == "song" { 2205 } else { 4410 };
+            assert_eq!(listen(&answer.bytes), (format, frames), "{part}.{extension}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rendition_is_made_once_and_goes_with_its_song() {
+    let (service, somebody, song) = split("x").await;
+    let path = format!("/songs/{}/accompaniment.flac", id(&song));
+    let before = service.stored(5).await.len();
+    let answers = futures_util::future::join_all((0..8).map(|_| somebody.get(&path))).await;
+    let tags: std::collections::HashSet<_> = answers.iter().map(|answer| answer.header("etag").to_owned()).collect();
+    assert_eq!(tags.len(), 1);
+    service.stored(before + 1).await;
+    somebody.delete(&format!("/songs/{}", id(&song))).await.data();
+    service.stored(0).await;
+}
+
+#[tokio::test]
+async fn the_head_says_what_the_body_would_be() {
+    let (_service, somebody, song) = split("Für Elise / Teil 1").await;
+    for file in ["vocals.mp3", "song.mp3", "vocals.wav"] {
+        let path = format!("/songs/{}/{file}", id(&song));
+        let whole = somebody.get(&path).await;
+        let head = Browser::send(somebody.request(Method::HEAD, &path)).await;
+        assert_eq!((head.status, head.bytes.len()), (200, 0));
+        assert_eq!(head.header("content-length"), whole.bytes.len().to_string());
+        for name in ["content-type", "etag", "content-disposition", "accept-ranges", "cache-control"] {
+            assert_eq!(head.header(name), whole.header(name), "{name}");
+        }
+        assert_eq!(whole.header("accept-ranges"), "bytes");
+        assert_eq!(whole.header("cache-control"), "private, no-cache");
+        assert_eq!(whole.header("x-content-type-options"), "nosniff");
+    }
+    let vocals = somebody.get(&format!("/songs/{}/vocals.mp3?download", id(&song))).await;
+    assert_eq!(
+        vocals.header("content-disposition"),
+        "attachment; filename=\"F_r Elise _ Teil 1 (vocals).mp3\"; \
+         filename*=UTF-8''F%C3%BCr%20Elise%20_%20Teil%201%20%28vocals%29.mp3"
+    );
+}
+
+#[tokio::test]
+async fn what_the_client_has_is_not_sent_again() {
+    let (_service, somebody, song) = split("x").await;
+    let path = format!("/songs/{}/vocals.mp3", id(&song));
+    let etag = somebody.get(&path).await.header("etag").to_owned();
+    assert!(etag.starts_with('"') && etag.ends_with('"') && etag.len() > 4, "{etag}");
+    let ask = |tags: String| Browser::send(somebody.request(Method::GET, &path).header("if-none-match", tags));
+    for tags in [etag.clone(), format!("W/{etag}"), format!("\"x\", {etag}"), "*".to_owned()] {
+        let answer = ask(tags.clone()).await;
+        assert_eq!((answer.status, answer.bytes.len(), answer.header("etag")), (304, 0, etag.as_str()), "{tags}");
+    }
+    assert_eq!(ask("\"another\"".to_owned()).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_part_of_a_version_that_is_gone_is_not_continued() {
+    let (_service, somebody, song) = split("x").await;
+    let path = format!("/songs/{}/vocals.mp3", id(&song));
+    let whole = somebody.get(&path).await;
+    let ask = |tag: &str| {
+        Browser::send(somebody.request(Method::GET, &path).header("range", "bytes=10-19").header("if-range", tag))
+    };
+    let part = ask(whole.header("etag")).await;
+    assert_eq!((part.status, &part.bytes[..]), (206, &whole.bytes[10..20]));
+    assert_eq!(part.header("content-range"), format!("bytes 10-19/{}", whole.bytes.len()));
+    for tag in ["\"older\"", "Wed, 21 Oct 2015 07:28:00 GMT"] {
+        assert_eq!((ask(tag).await.status, ask(tag).await.bytes), (200, whole.bytes.clone()), "{tag}");
+    }
+}
+
+#[tokio::test]
+async fn a_stem_that_is_not_there_yet_is_promised() {
+    let service = Service::idle().await;
+    let somebody = Browser::new(&service);
+    let waiting = somebody.upload("x", &song(1)).await;
+    for file in ["vocals.mp3", "accompaniment.flac", "stems.zip"] {
+        let answer = somebody.get(&format!("/songs/{}/{file}", id(&waiting))).await;
+        answer.refused(202, "not_ready");
+        assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0);
+    }
+    assert_eq!(somebody.get(&format!("/songs/{}/song.mp3", id(&waiting))).await.bytes, song(1), "it is there at once");
+}
+
+#[tokio::test]
+async fn all_stems_come_as_one_zip() {
+    let (_service, somebody, song) = split("My song").await;
+    let answer = somebody.get(&format!("/songs/{}/stems.zip", id(&song))).await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, "application/zip"));
+    assert_eq!(answer.header("content-disposition"), "attachment; filename=\"My song (stems).zip\"");
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(answer.bytes)).unwrap();
+    for (number, stem) in ["drums", "bass", "other", "vocals"].into_iter().enumerate() {
+        let mut bytes = Vec::new();
+        zip.by_name(&format!("My song ({stem}).mp3")).unwrap().read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, mp3(u32::try_from(number).unwrap()), "{stem}");
+    }
+    assert_eq!(zip.len(), 4);
+}
+
+#[tokio::test]
+async fn all_stems_come_as_one_tar_in_the_format_that_was_asked_for() {
+    let (_service, somebody, song) = split("My song").await;
+    let answer = somebody.get(&format!("/songs/{}/stems.tar?format=flac", id(&song))).await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, "application/x-tar"));
+    let mut tar = tar::Archive::new(&answer.bytes[..]);
+    let mut names = Vec::new();
+    for entry in tar.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        names.push(entry.path().unwrap().to_string_lossy().into_owned());
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        assert_eq!(listen(&bytes), ("flac", 4410));
+    }
+    assert_eq!(names, ["drums", "bass", "other", "vocals"].map(|stem| format!("My song ({stem}).flac")));
+    let odd = somebody.get(&format!("/songs/{}/stems.tar?format=ogg", id(&song))).await;
+    odd.refused_field(422, "invalid", "format");
+}

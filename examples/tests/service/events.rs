@@ -1,0 +1,105 @@
+//! A song at every change, as it happens.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::support::{Browser, Service, Settings, id, song};
+
+/// An event: its name, its identifier, its data.
+type Event = (String, String, Value);
+
+/// Reads a stream to its end.
+async fn listen(browser: &Browser, song: &Value, last: Option<&str>) -> Vec<Event> {
+    let mut request = browser.request(Method::GET, &format!("/songs/{}/events", id(song)));
+    if let Some(last) = last {
+        request = request.header("last-event-id", last);
+    }
+    let answer = timeout(Duration::from_secs(30), Browser::send(request)).await.unwrap();
+    assert_eq!((answer.status, answer.header("content-type")), (200, "text/event-stream"));
+    let text = String::from_utf8(answer.bytes.to_vec()).unwrap();
+    let mut events = Vec::new();
+    for block in text.split("\n\n").filter(|block| block.contains("data: ")) {
+        let line = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
+        events.push((line("event: "), line("id: "), serde_json::from_str(&line("data: ")).unwrap()));
+    }
+    events
+}
+
+#[tokio::test]
+async fn a_song_is_told_from_waiting_to_split_and_progress_never_falls() {
+    let service = Service::start().await;
+    service.separator.takes_ms.store(1500, Ordering::SeqCst);
+    let somebody = Browser::new(&service);
+    let uploaded = somebody.upload("x", &song(1)).await;
+    let events = listen(&somebody, &uploaded, None).await;
+    assert!(events.iter().all(|(name, ..)| name == "song"));
+    assert_eq!(events.last().unwrap().2["status"], "SPLIT");
+    let progress: Vec<_> = events.iter().filter_map(|(_, _, song)| song["progress"].as_u64()).collect();
+    assert!(progress.len() > 2 && progress.is_sorted(), "{progress:?}");
+    let statuses: Vec<_> = events.iter().map(|(_, _, song)| song["status"].as_str().unwrap()).collect();
+    let order = ["UPLOADED", "SPLITTING", "SPLIT"];
+    assert!(statuses.iter().map(|status| order.iter().position(|o| o == status).unwrap()).is_sorted(), "{statuses:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_comes_back_hears_what_it_missed_and_nothing_twice() {
+    let service = Service::idle().await;
+    let somebody = Browser::new(&service);
+    let waiting = somebody.upload("x", &song(1)).await;
+    // The stream of a song that waits has no end: the first event is read and the connection cut.
+    let path = format!("/songs/{}/events", id(&waiting));
+    let mut response = somebody.request(Method::GET, &path).send().await.unwrap();
+    let mut text = String::new();
+    while !text.contains("data: ") {
+        text.push_str(std::str::from_utf8(&response.chunk().await.unwrap().unwrap()).unwrap());
+    }
+    let seen = text.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
+    drop(response);
+    somebody.result(&waiting, super::support::archive()).await.data();
+    let missed = listen(&somebody, &waiting, Some(&seen)).await;
+    assert_eq!(missed.len(), 1);
+    assert_eq!(missed[0].2["status"], "SPLIT");
+    let nothing = listen(&somebody, &waiting, Some(&missed[0].1)).await;
+    assert_eq!(nothing, Vec::<Event>::new(), "it has the last word already, and the stream ends");
+    let stranger = listen(&somebody, &waiting, Some("an id of another server")).await;
+    assert_eq!(stranger.len(), 1);
+}
+
+#[tokio::test]
+async fn a_song_that_is_deleted_while_it_is_watched_says_so() {
+    let service = Service::idle().await;
+    let somebody = Browser::new(&service);
+    let waiting = somebody.upload("x", &song(1)).await;
+    let (watcher, watched) = (somebody.clone(), waiting.clone());
+    let watching = tokio::spawn(async move { listen(&watcher, &watched, None).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    somebody.delete(&format!("/songs/{}", id(&waiting))).await.data();
+    let events = timeout(Duration::from_secs(20), watching).await.unwrap().unwrap();
+    assert_eq!(events.last().unwrap().0, "deleted");
+}
+
+#[tokio::test]
+async fn the_place_in_the_queue_is_told_and_gets_better() {
+    let service = Service::with(Settings { workers: 0, ..Settings::default() }).await;
+    let somebody = Browser::new(&service);
+    let first = somebody.upload("first", &song(1)).await;
+    let second = somebody.upload("second", &song(2)).await;
+    assert_eq!((&first["queue_position"], &second["queue_position"]), (&0.into(), &1.into()));
+    let dir = service.stop().await;
+    let service = Service::over(dir, Settings::default()).await;
+    let somebody = Browser::new(&service);
+    somebody.until(&second, "SPLIT").await;
+}
+
+#[tokio::test]
+async fn anothers_song_cannot_be_watched() {
+    let service = Service::idle().await;
+    let ada = Browser::registered(&service, "ada").await;
+    let hers = ada.upload("x", &song(1)).await;
+    let path = format!("/songs/{}/events", id(&hers));
+    Browser::new(&service).get(&path).await.refused(404, "not_found");
+}

@@ -1,0 +1,172 @@
+//! Lists, titles, tokens, and what is there for those who run the service.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::support::{Browser, Service, id, song};
+
+fn titles(data: &Value) -> Vec<&str> {
+    data["songs"].as_array().unwrap().iter().map(|song| song["title"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_list_comes_whole_or_page_by_page() {
+    let service = Service::idle().await;
+    let somebody = Browser::new(&service);
+    let expected: Vec<String> = (0..7).rev().map(|number| format!("song {number}")).collect();
+    for number in 0..7 {
+        somebody.upload(&format!("song {number}"), &song(number)).await;
+    }
+    let whole = somebody.get("/songs/").await.data();
+    assert_eq!(titles(&whole), expected);
+    assert_eq!(whole.get("next"), None, "nothing is left out");
+    let (mut seen, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = somebody.get(&format!("/songs/?limit=3{after}")).await.data();
+        seen.extend(titles(&page).into_iter().map(str::to_owned));
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, expected);
+    for bad in ["limit=0", "limit=1001", "limit=x", "limit=-1", "status=NOT_FOUND", "status=split", "after=x"] {
+        let field = bad.split('=').next().unwrap();
+        somebody.get(&format!("/songs/?{bad}")).await.refused_field(422, "invalid", field);
+    }
+}
+
+#[tokio::test]
+async fn a_list_can_be_of_one_status() {
+    let service = Service::idle().await;
+    let somebody = Browser::new(&service);
+    let first = somebody.upload("split", &song(1)).await;
+    somebody.upload("waiting", &song(2)).await;
+    somebody.result(&first, super::support::archive()).await.data();
+    assert_eq!(titles(&somebody.get("/songs/?status=SPLIT").await.data()), ["split"]);
+    assert_eq!(titles(&somebody.get("/songs/?status=UPLOADED").await.data()), ["waiting"]);
+    assert_eq!(titles(&somebody.get("/songs/?status=FAILED").await.data()), Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn a_title_can_be_changed_by_those_who_may_see_the_song() {
+    let service = Service::idle().await;
+    let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);
+    let hers = ada.upload("before", &song(1)).await;
+    let path = format!("/songs/{}", id(&hers));
+    let rename = |browser: &Browser, title: &str| {
+        Browser::send(browser.request(Method::PATCH, &path).json(&json!({"title": title})))
+    };
+    assert_eq!(rename(&ada, " after ").await.data()["song"]["title"], "after");
+    rename(&bob, "mine").await.refused(404, "not_found");
+    rename(&ada, "").await.refused_field(422, "invalid", "title");
+    rename(&ada, "a\u{202e}b").await.refused_field(422, "invalid", "title");
+    assert_eq!(ada.get(&path).await.data()["song"]["title"], "after");
+}
+
+#[tokio::test]
+async fn a_token_acts_for_its_owner_until_it_is_revoked() {
+    let service = Service::idle().await;
+    let ada = Browser::registered(&service, "ada").await;
+    let made = ada.post("/auth/tokens", &[("name", "laptop")]).await.data();
+    let secret = made["secret"].as_str().unwrap().to_owned();
+    assert!(secret.starts_with("vct_"));
+    let nobody = Browser::new(&service);
+    let by_token = |method: Method, path: &str| Browser::send(nobody.request(method, path).bearer_auth(&secret));
+    assert_eq!(by_token(Method::GET, "/auth/me").await.data()["user"]["username"], "ada");
+    let hers = ada.upload("hers", &song(1)).await;
+    assert_eq!(titles(&by_token(Method::GET, "/songs/").await.data()), ["hers"]);
+    by_token(Method::GET, "/auth/tokens").await.refused(401, "unauthenticated");
+    by_token(Method::POST, "/auth/password").await;
+
+    let listed = ada.get("/auth/tokens").await;
+    assert!(!String::from_utf8_lossy(&listed.bytes).contains(&secret), "the secret is shown once");
+    let token = &listed.data()["tokens"][0];
+    assert_eq!((&token["name"], &token["expires_at"]), (&json!("laptop"), &Value::Null));
+    let bob = Browser::registered(&service, "bob").await;
+    let path = format!("/auth/tokens/{}", token["id"].as_str().unwrap());
+    bob.delete(&path).await.refused(404, "not_found");
+    ada.delete(&path).await.data();
+    ada.delete(&path).await.refused(404, "not_found");
+    by_token(Method::GET, &format!("/songs/{}", id(&hers))).await.refused(401, "unauthenticated");
+    let as_cookie = nobody.request(Method::GET, "/auth/me").header("cookie", format!("session={secret}"));
+    assert_eq!(Browser::send(as_cookie).await.data()["user"], Value::Null);
+}
+
+#[tokio::test]
+async fn another_password_ends_other_sessions_and_leaves_tokens() {
+    let service = Service::idle().await;
+    let (here, there) = (Browser::registered(&service, "ada").await, Browser::new(&service));
+    there.login("ada", "correct horse").await.data();
+    let token = here.post("/auth/tokens", &[("name", "x")]).await.data()["secret"].as_str().unwrap().to_owned();
+    let change = |old: &'static str| {
+        let fields = [("old_password", old), ("password1", "battery staple"), ("password2", "battery staple")];
+        let here = here.clone();
+        async move { here.post("/auth/password", &fields).await }
+    };
+    change("wrong").await.refused(401, "unauthenticated");
+    change("correct horse").await.data();
+    assert_eq!(here.get("/auth/me").await.data()["user"]["username"], "ada");
+    assert_eq!(there.get("/auth/me").await.data()["user"], Value::Null);
+    assert_eq!(Browser::send(there.request(Method::GET, "/auth/me").bearer_auth(token)).await.status, 200);
+    there.login("ada", "correct horse").await.refused(401, "unauthenticated");
+    there.login("ada", "battery staple").await.data();
+}
+
+#[tokio::test]
+async fn those_who_run_the_service_can_see_how_it_is() {
+    let service = Service::idle().await;
+    let somebody = Browser::new(&service);
+    assert_eq!((somebody.get("/livez").await.status, &somebody.get("/livez").await.bytes[..]), (200, &b"ok\n"[..]));
+    let ready = somebody.get("/readyz").await.json();
+    assert_eq!(
+        (&ready["ready"], &ready["checks"]["database"], &ready["checks"]["queue"]),
+        (&json!(true), &json!("ok"), &json!("ok"))
+    );
+    somebody.upload("x", &song(1)).await;
+    let metrics = somebody.get("/metrics").await;
+    assert!(metrics.header("content-type").starts_with("application/openmetrics-text"));
+    let text = String::from_utf8(metrics.bytes.to_vec()).unwrap();
+    for line in [
+        "vocalizer_songs{status=\"UPLOADED\"} 1",
+        "vocalizer_jobs{state=\"waiting\"} 1",
+        "vocalizer_jobs{state=\"dead\"} 0",
+        "vocalizer_outbox 0",
+        "vocalizer_http_requests_total{operation=\"upload\",status=\"200\"} 1",
+        "# EOF",
+    ] {
+        assert!(text.lines().any(|said| said == line), "{line} in\n{text}");
+    }
+    let document = somebody.get("/openapi.json").await.json();
+    assert_eq!(document, vocalizer_http::openapi::document());
+}
+
+#[tokio::test]
+async fn a_request_is_known_by_its_identifier() {
+    let service = Service::idle().await;
+    let somebody = Browser::new(&service);
+    let ask = |id: &'static str| Browser::send(somebody.request(Method::GET, "/livez").header("x-request-id", id));
+    assert_eq!(ask("abc-123").await.header("x-request-id"), "abc-123");
+    for odd in ["a b", "<script>", ""] {
+        assert_eq!(ask(odd).await.header("x-request-id").len(), 36, "{odd:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_stopped_service_finishes_what_was_begun_and_takes_nothing_new() {
+    let service = Service::idle().await;
+    let somebody = Browser::new(&service);
+    let waiting = somebody.upload("x", &song(1)).await;
+    let events = somebody.request(Method::GET, &format!("/songs/{}/events", id(&waiting))).send().await.unwrap();
+    let address = service.address;
+    let dir = service.stop().await;
+    // The stream that has no end of its own was ended.
+    tokio::time::timeout(Duration::from_secs(10), events.bytes()).await.unwrap().unwrap();
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+    let again = Service::over(dir, super::support::Settings::default()).await;
+    sleep(Duration::from_millis(1)).await;
+    Browser::new(&again).until(&waiting, "SPLIT").await;
+}

@@ -1,0 +1,21 @@
+//! The service as programs meet it: over the network, from the first request to what is left on the disk.
+
+#![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
+
+mod accounts;
+mod contract;
+mod crash;
+mod downloads;
+mod events;
+mod lists;
+mod ownership;
+mod paths;
+mod ranges;
+mod results;
+mod sessions;
+mod support;
+mod transfers;
+mod uploads;
+mod wire;
+mod workers;
+mod working;

@@ -1,0 +1,105 @@
+//! Ranges that are not quite right.
+
+use reqwest::Method;
+use reqwest::header::RANGE;
+use serde_json::Value;
+
+use super::support::{Answer, Browser, Service, archive, id, song, stems};
+
+async fn split(service: &Service) -> (Browser, Value) {
+    let somebody = Browser::new(service);
+    let uploaded = somebody.upload("x", &song(1)).await;
+    somebody.result(&uploaded, archive()).await.data();
+    (somebody, uploaded)
+}
+
+async fn ask(browser: &Browser, path: &str, range: &str) -> Answer {
+    Browser::send(browser.request(Method::GET, path).header(RANGE, range)).await
+}
+
+#[tokio::test]
+async fn a_range_that_holds_is_that_part_and_no_more() {
+    let service = Service::idle().await;
+    let (somebody, uploaded) = split(&service).await;
+    for (part, whole) in [("song", song(1)), ("vocals", stems().vocals.to_vec())] {
+        let (path, len) = (format!("/songs/{}/{part}.mp3", id(&uploaded)), whole.len());
+        for (range, first, last) in [
+            ("bytes=0-0", 0, 0),
+            ("bytes=2-5", 2, 5),
+            ("bytes=5-", 5, len - 1),
+            ("bytes=-5", len - 5, len - 1),
+            ("bytes=0-999999999", 0, len - 1),
+            ("bytes=-999999999", 0, len - 1),
+            ("bytes=0-18446744073709551615", 0, len - 1),
+            ("bytes=0-18446744073709551616", 0, len - 1),
+            ("bytes=7-99999999999999999999999999999999999999999", 7, len - 1),
+            ("bytes=-99999999999999999999999999999999999999999", 0, len - 1),
+        ] {
+            let answer = ask(&somebody, &path, range).await;
+            assert_eq!(answer.status, 206, "{range}");
+            assert_eq!(answer.header("content-range"), format!("bytes {first}-{last}/{len}"), "{range}");
+            assert_eq!(answer.header("content-length"), (last - first + 1).to_string(), "{range}");
+            assert_eq!(answer.bytes, whole[first..=last], "{range}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_range_past_the_end_is_refused_with_the_length() {
+    let service = Service::idle().await;
+    let (somebody, uploaded) = split(&service).await;
+    for (part, len) in [("song", song(1).len()), ("vocals", stems().vocals.len())] {
+        let path = format!("/songs/{}/{part}.mp3", id(&uploaded));
+        for range in [
+            "bytes=-0".to_owned(),
+            format!("bytes={len}-"),
+            format!("bytes={len}-{len}"),
+            "bytes=999999999-".to_owned(),
+            "bytes=18446744073709551615-".to_owned(),
+            "bytes=18446744073709551616-".to_owned(),
+            "bytes=99999999999999999999999999999999999999-99999999999999999999999999999999999999".to_owned(),
+        ] {
+            let answer = ask(&somebody, &path, &range).await;
+            assert_eq!(answer.status, 416, "{range}");
+            answer.refused(416, "range_not_satisfiable");
+            assert_eq!(answer.header("content-range"), format!("bytes */{len}"), "{range}");
+            assert_eq!(answer.header("content-type"), "application/json", "{range}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_range_or_more_than_one_gives_the_whole() {
+    let service = Service::idle().await;
+    let (somebody, uploaded) = split(&service).await;
+    let thousand = format!("bytes={}", vec!["0-1"; 1000].join(","));
+    let overlapping = format!("bytes={}", (0..1000).map(|n| format!("{n}-")).collect::<Vec<_>>().join(","));
+    let path = format!("/songs/{}/song.mp3", id(&uploaded));
+    for range in [
+        "bytes=5-2",
+        "bytes=",
+        "bytes=-",
+        "bytes=--5",
+        "bytes=5",
+        "bytes=a-b",
+        "bytes=0x0-0x5",
+        "bytes=+0-5",
+        "bytes=0-5-9",
+        "bytes=0.5-2",
+        "bytes 0-5",
+        "items=0-5",
+        "",
+        &thousand,
+        &overlapping,
+        "bytes=0-1,5-2",
+        "bytes=0-1,-1",
+    ] {
+        let answer = ask(&somebody, &path, range).await;
+        assert_eq!((answer.status, answer.header("content-range")), (200, ""), "{range:.40}");
+        assert_eq!(answer.bytes, song(1), "{range:.40}");
+    }
+    let twice = somebody.request(Method::GET, &path).header(RANGE, "bytes=0-1").header(RANGE, "bytes=2-3");
+    assert_eq!(Browser::send(twice).await.bytes, song(1));
+    let head = Browser::send(somebody.request(Method::HEAD, &path).header(RANGE, "bytes=0-1")).await;
+    assert_eq!((head.status, head.header("content-length")), (200, &*song(1).len().to_string()));
+}

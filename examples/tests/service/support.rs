@@ -1,0 +1,437 @@
+//! A whole service in the test's own process: real database, files, queue and audio; only the network is a stand-in that
+//! gives every song the same four short stems.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use reqwest::multipart::{Form, Part};
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use vocalizer_core::limits::Limits;
+use vocalizer_core::ports::{AudioError, BlobReader, Progress, Separator, StemSet, Stems};
+use vocalizer_core::secret::Secret;
+use vocalizer_core::service::{AccountSettings, SongService};
+use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
+use vocalizer_examples::service::{Config, DataDir, Tuning, compose_with};
+use vocalizer_http::settings::Patience;
+use vocalizer_model::audio::{AudioFormat, Bitrate, StemWriter};
+
+/// What workers of these tests show.
+pub(crate) const WORKER_TOKEN: &str = "the-token-of-the-tests-worker";
+
+/// A service and everything to ask it with. It ends with the value.
+pub(crate) struct Service {
+    pub(crate) address: SocketAddr,
+    pub(crate) songs: SongService,
+    pub(crate) separator: Arc<FakeSeparator>,
+    dir: Arc<tempfile::TempDir>,
+    stop: watch::Sender<bool>,
+    ended: Option<oneshot::Receiver<()>>,
+}
+
+/// How a service is to be.
+pub(crate) struct Settings {
+    pub(crate) limits: Limits,
+    pub(crate) open_upload_result: bool,
+    pub(crate) worker_tokens: Vec<String>,
+    pub(crate) patience: Patience,
+    /// How long a session lasts.
+    pub(crate) session: Duration,
+    pub(crate) workers: usize,
+    pub(crate) worker: WorkerSettings,
+    pub(crate) trusted_proxies: Vec<ipnet::IpNet>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            limits: Limits { max_upload_bytes: 1024 * 1024, ..Limits::default() },
+            open_upload_result: false,
+            worker_tokens: vec![WORKER_TOKEN.to_owned()],
+            patience: Patience::default(),
+            session: AccountSettings::default().session,
+            workers: 1,
+            worker: quick(),
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+/// A worker that does not let tests wait.
+pub(crate) fn quick() -> WorkerSettings {
+    WorkerSettings {
+        heartbeat: Duration::from_millis(20),
+        first_pause: Duration::from_millis(10),
+        longest_pause: Duration::from_millis(50),
+        grace: Duration::from_millis(200),
+        ..WorkerSettings::default()
+    }
+}
+
+impl Service {
+    pub(crate) async fn start() -> Self {
+        Self::with(Settings::default()).await
+    }
+
+    /// A service that splits nothing, so that songs stay as they are.
+    pub(crate) async fn idle() -> Self {
+        Self::with(Settings { workers: 0, ..Settings::default() }).await
+    }
+
+    pub(crate) async fn with(settings: Settings) -> Self {
+        Self::over(Arc::new(tempfile::tempdir().unwrap()), settings).await
+    }
+
+    /// A service over a folder that another one may have left.
+    pub(crate) async fn over(dir: Arc<tempfile::TempDir>, settings: Settings) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let data = dir.path().join("data");
+        let config = Config {
+            listen: address,
+            database: data.join("vocalizer.db"),
+            blobs: data.join("blobs"),
+            data,
+            worker_tokens: Some(settings.worker_tokens.iter().map(|token| Secret::new(token.clone())).collect()),
+            open_upload_result: settings.open_upload_result,
+            limits: settings.limits,
+            trusted_proxies: settings.trusted_proxies.clone(),
+            secure_cookies: false,
+            shutdown_grace: Duration::from_secs(1),
+        };
+        let data = DataDir::open(&config).unwrap();
+        let accounts = AccountSettings { session: settings.session, ..AccountSettings::default() };
+        let tuning = Tuning { patience: settings.patience, accounts };
+        let parts = compose_with(&config, &data, tuning).await.unwrap();
+        let separator = Arc::new(FakeSeparator::default());
+        let (stop, stopped) = watch::channel(false);
+        let worker = Worker::new(
+            WorkerPorts {
+                queue: parts.queue,
+                backend: Arc::new(parts.songs.clone()),
+                separator: Arc::clone(&separator) as _,
+                clock: parts.clock,
+            },
+            settings.worker,
+        );
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..settings.workers {
+            let (worker, stopped) = (worker.clone(), stopped.clone());
+            tasks.spawn(async move { worker.run(wait(stopped)).await });
+        }
+        let server = parts.server;
+        tasks.spawn(async move { server.run(listener, wait(stopped)).await });
+        let (sender, ended) = oneshot::channel();
+        tokio::spawn(async move {
+            while tasks.join_next().await.is_some() {}
+            drop(data);
+            let _ = sender.send(());
+        });
+        Self { address, songs: parts.songs, separator, dir, stop, ended: Some(ended) }
+    }
+
+    /// Stops it as a signal would, and leaves its folder to another one.
+    pub(crate) async fn stop(mut self) -> Arc<tempfile::TempDir> {
+        self.stop.send_replace(true);
+        if let Some(ended) = self.ended.take() {
+            ended.await.unwrap();
+        }
+        Arc::clone(&self.dir)
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) fn blobs(&self) -> PathBuf {
+        self.dir.path().join("data/blobs")
+    }
+
+    /// Every file below the blobs' folder.
+    pub(crate) fn stored_files(&self) -> Vec<PathBuf> {
+        files_below(&self.blobs())
+    }
+
+    /// The same, once they are so many: what is thrown away is gone a moment after the answer.
+    pub(crate) async fn stored(&self, count: usize) -> Vec<PathBuf> {
+        for _ in 0..1000 {
+            if self.stored_files().len() == count {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let stored = self.stored_files();
+        assert_eq!(stored.len(), count, "{stored:?}");
+        stored
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+async fn wait(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+pub(crate) fn files_below(root: &Path) -> Vec<PathBuf> {
+    let (mut found, mut dirs) = (Vec::new(), vec![root.to_owned()]);
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { dirs.push(path) } else { found.push(path) }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Somebody with a browser: cookies and all.
+#[derive(Clone)]
+pub(crate) struct Browser {
+    http: reqwest::Client,
+    base: String,
+}
+
+/// An answer, read.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) bytes: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+
+    /// It worked; its data.
+    pub(crate) fn data(&self) -> Value {
+        let json = self.json();
+        assert_eq!(
+            (self.status, &json["ok"], &json["errors"]),
+            (200, &Value::Bool(true), &Value::Array(vec![])),
+            "{json}"
+        );
+        json["data"].clone()
+    }
+
+    /// It was refused with this status, and this code stands first.
+    pub(crate) fn refused(&self, status: u16, code: &str) -> String {
+        let json = self.json();
+        assert_eq!((self.status, json["errors"][0]["code"].as_str()), (status, Some(code)), "{json}");
+        assert_eq!((&json["ok"], &json["data"]), (&Value::Bool(false), &Value::Null), "{json}");
+        json["errors"][0]["message"].as_str().unwrap().to_owned()
+    }
+
+    /// The same, and the field at fault.
+    pub(crate) fn refused_field(&self, status: u16, code: &str, field: &str) -> String {
+        let message = self.refused(status, code);
+        assert_eq!(self.json()["errors"][0]["field"], field, "{}", self.json());
+        message
+    }
+}
+
+impl Browser {
+    pub(crate) fn new(service: &Service) -> Self {
+        let http = reqwest::Client::builder().cookie_store(true).tls_backend_preconfigured(no_tls());
+        Self { http: http.build().unwrap(), base: service.url("") }
+    }
+
+    /// Somebody who has registered.
+    pub(crate) async fn registered(service: &Service, name: &str) -> Self {
+        let browser = Self::new(service);
+        browser.register(name, "correct horse").await.data();
+        browser
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base))
+    }
+
+    pub(crate) async fn send(request: RequestBuilder) -> Answer {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Answer { status, headers, bytes: response.bytes().await.unwrap() }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        Self::send(self.request(Method::GET, path)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        Self::send(self.request(Method::DELETE, path)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        Self::send(self.request(Method::POST, path).form(fields)).await
+    }
+
+    pub(crate) async fn register(&self, name: &str, password: &str) -> Answer {
+        self.post("/auth/register", &[("username", name), ("password1", password), ("password2", password)]).await
+    }
+
+    pub(crate) async fn login(&self, name: &str, password: &str) -> Answer {
+        self.post("/auth/login", &[("username", name), ("password", password)]).await
+    }
+
+    /// Uploads and gives the song.
+    pub(crate) async fn upload(&self, title: &str, bytes: &[u8]) -> Value {
+        self.try_upload(title, bytes.to_vec()).await.data()["song"].clone()
+    }
+
+    pub(crate) async fn try_upload(&self, title: &str, bytes: Vec<u8>) -> Answer {
+        let form = Form::new().text("title", title.to_owned()).part("file", Part::bytes(bytes).file_name("song.mp3"));
+        Self::send(self.request(Method::POST, "/songs/upload").multipart(form)).await
+    }
+
+    /// The song, once it has this status.
+    pub(crate) async fn until(&self, song: &Value, status: &str) -> Value {
+        let path = format!("/songs/{}", id(song));
+        for _ in 0..1000 {
+            let now = self.get(&path).await.data()["song"].clone();
+            if now["status"] == status {
+                return now;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the song did not become {status}: {:?}", self.get(&path).await);
+    }
+
+    /// Posts a result with the workers' token.
+    pub(crate) async fn result(&self, song: &Value, archive: Vec<u8>) -> Answer {
+        let path = format!("/songs/{}/upload_result", song["hash"].as_str().unwrap());
+        Self::send(self.request(Method::POST, &path).bearer_auth(WORKER_TOKEN).body(archive)).await
+    }
+}
+
+/// TLS that nothing here uses, so that no certificates are looked for.
+pub(crate) fn no_tls() -> rustls::ClientConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    config.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
+}
+
+pub(crate) fn id(song: &Value) -> &str {
+    song["id"].as_str().unwrap()
+}
+
+/// A short song, a tone of its own for each number.
+pub(crate) fn song(number: u32) -> Vec<u8> {
+    wav(number, 2205)
+}
+
+/// A WAV of so many frames.
+pub(crate) fn wav(number: u32, frames: u32) -> Vec<u8> {
+    let data_bytes = frames * 4;
+    let mut wav = Vec::new();
+    wav.extend_from_slice(b"RIFF");
+    wav.extend_from_slice(&(36 + data_bytes).to_le_bytes());
+    wav.extend_from_slice(b"WAVEfmt ");
+    wav.extend_from_slice(&16_u32.to_le_bytes());
+    wav.extend_from_slice(&1_u16.to_le_bytes());
+    wav.extend_from_slice(&2_u16.to_le_bytes());
+    wav.extend_from_slice(&44_100_u32.to_le_bytes());
+    wav.extend_from_slice(&176_400_u32.to_le_bytes());
+    wav.extend_from_slice(&4_u16.to_le_bytes());
+    wav.extend_from_slice(&16_u16.to_le_bytes());
+    wav.extend_from_slice(b"data");
+    wav.extend_from_slice(&data_bytes.to_le_bytes());
+    for frame in 0..frames {
+        // Two numbers never give the same bytes.
+        let sample = (frame.wrapping_mul(37 + number) ^ number) & 0x3fff;
+        let sample = u16::try_from(sample).unwrap().to_le_bytes();
+        wav.extend_from_slice(&sample);
+        wav.extend_from_slice(&sample);
+    }
+    wav
+}
+
+/// A tenth of a second as MP3, of another tone for each number.
+pub(crate) fn mp3(number: u32) -> Bytes {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("stem.mp3");
+    let mut writer = StemWriter::create(&path, AudioFormat::Mp3(Bitrate::Cbr(128)), 44_100).unwrap();
+    let step = 0.02 * f64::from(number + 1);
+    #[expect(clippy::cast_possible_truncation, reason = "samples")]
+    let frames: Vec<_> = (0..4410).map(|n| [(f64::from(n) * step).sin() as f32 * 0.2; 2]).collect();
+    writer.write(&frames).unwrap();
+    writer.finish().unwrap();
+    std::fs::read(path).unwrap().into()
+}
+
+/// Four stems that can be told apart.
+pub(crate) fn stems() -> Stems {
+    static STEMS: OnceLock<Stems> = OnceLock::new();
+    STEMS.get_or_init(|| Stems { drums: mp3(0), bass: mp3(1), other: mp3(2), vocals: mp3(3) }).clone()
+}
+
+/// The archive that a worker posts.
+pub(crate) fn archive() -> Vec<u8> {
+    vocalizer_store::archive::write(&stems(), Vec::new()).unwrap()
+}
+
+/// Splits every song into [`stems`], at once, unless it was told otherwise.
+#[derive(Default)]
+pub(crate) struct FakeSeparator {
+    /// So many attempts fail before one does not.
+    pub(crate) failures: AtomicU32,
+    /// Milliseconds that each song takes.
+    pub(crate) takes_ms: AtomicU32,
+    /// How many began.
+    pub(crate) begun: AtomicU32,
+    /// How many were dropped before their end.
+    pub(crate) cancelled: Arc<AtomicU32>,
+}
+
+struct Unless(Arc<AtomicU32>, bool);
+
+impl Drop for Unless {
+    fn drop(&mut self) {
+        if !self.1 {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+#[async_trait]
+impl Separator for FakeSeparator {
+    async fn separate(
+        &self,
+        mut song: Box<dyn BlobReader>,
+        progress: Arc<dyn Progress>,
+    ) -> Result<Box<dyn StemSet>, AudioError> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        let mut ended = Unless(Arc::clone(&self.cancelled), false);
+        let mut head = Vec::new();
+        while let Some(chunk) = song.next_chunk().await.map_err(|e| AudioError::Failed(e.into()))? {
+            head.extend_from_slice(&chunk[..chunk.len().min(64)]);
+        }
+        for step in 0..10 {
+            progress.report(step * 10);
+            let takes = Duration::from_millis(self.takes_ms.load(Ordering::SeqCst).into());
+            tokio::time::sleep(takes / 10).await;
+        }
+        ended.1 = true;
+        if self.failures.load(Ordering::SeqCst) > 0 {
+            self.failures.fetch_sub(1, Ordering::SeqCst);
+            return Err(AudioError::Failed("the stand-in was told to fail".into()));
+        }
+        progress.report(100);
+        Ok(Box::new(stems()))
+    }
+}

@@ -1,0 +1,126 @@
+//! Uploads that are too large, too slow, too short or without an end.
+
+use std::time::Duration;
+
+use vocalizer_core::limits::Limits;
+use vocalizer_http::settings::Patience;
+
+use super::support::{Browser, Service, Settings, id, song};
+use super::uploads::{FILE, KIND, TITLE, form, nothing_came_of_it, refused};
+use super::wire::{Raw, refused_bare};
+
+/// A WAV of exactly so many bytes: what its sound does not fill is in a chunk after it.
+fn wav_of(len: usize) -> Vec<u8> {
+    let mut wav = song(1);
+    let junk = len - wav.len() - 8;
+    wav.extend_from_slice(b"junk");
+    wav.extend_from_slice(&u32::try_from(junk).unwrap().to_le_bytes());
+    wav.resize(len, 0);
+    wav
+}
+
+#[tokio::test]
+async fn the_limit_is_the_last_size_that_is_taken() {
+    const LIMIT: usize = 100_000;
+    let limits = Limits { max_upload_bytes: LIMIT as u64, ..Limits::default() };
+    let service = Service::with(Settings { workers: 0, limits, ..Settings::default() }).await;
+    let somebody = Browser::new(&service);
+    // One too many; so many that its length alone tells; and so many that no length could.
+    for len in [LIMIT + 1, LIMIT + 60_000, LIMIT + 64 * 1024, 10 * LIMIT, 100 * LIMIT] {
+        let answer = somebody.try_upload("x", wav_of(len)).await;
+        refused(&service, &answer, 413, "too_large", &format!("{len} bytes")).await;
+    }
+    for len in [LIMIT - 1, LIMIT] {
+        let taken = somebody.try_upload("x", wav_of(len)).await.data()["song"].clone();
+        let back = somebody.get(&format!("/songs/{}/song.mp3", id(&taken))).await;
+        assert_eq!(back.bytes.len(), len);
+        somebody.delete(&format!("/songs/{}", id(&taken))).await.data();
+    }
+}
+
+fn head(more: &str) -> Vec<u8> {
+    format!("POST /songs/upload HTTP/1.1\r\nContent-Type: {KIND}\r\n{more}\r\n\r\n").into_bytes()
+}
+
+/// A chunk of a chunked body.
+fn chunk(bytes: &[u8]) -> Vec<u8> {
+    [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
+}
+
+#[tokio::test]
+async fn an_upload_that_is_cut_off_leaves_nothing() {
+    let service = Service::idle().await;
+    let whole = form(&[(TITLE, b"x"), (FILE, &song(1))]);
+    let half = &whole[..whole.len() / 2];
+    for (what, begun) in [
+        ("by its length", [head(&format!("Content-Length: {}", whole.len())), half.to_vec()].concat()),
+        ("between chunks", [head("Transfer-Encoding: chunked"), chunk(half)].concat()),
+        ("within a chunk", [head("Transfer-Encoding: chunked"), b"fffff\r\n".to_vec(), half.to_vec()].concat()),
+    ] {
+        let answer = Raw::connect(&service).await.send(&begun).await.cut_off().await.answer().await;
+        refused(&service, &answer, 400, "malformed", what).await;
+        // And where nobody is left to be told.
+        drop(Raw::connect(&service).await.send(&begun).await);
+        nothing_came_of_it(&service, what).await;
+    }
+    let ended = [head("Transfer-Encoding: chunked"), chunk(half), b"0\r\n\r\n".to_vec()].concat();
+    refused(&service, &Raw::ask(&service, ended).await, 400, "malformed", "the chunks end, the form does not").await;
+    Raw::ask(&service, [head("Transfer-Encoding: chunked"), chunk(&whole), b"0\r\n\r\n".to_vec()].concat())
+        .await
+        .data();
+}
+
+#[tokio::test]
+async fn a_length_that_is_wrong_is_found_out() {
+    let patience = Patience { body_silence: Duration::from_millis(300), ..Patience::default() };
+    let service = Service::with(Settings { workers: 0, patience, ..Settings::default() }).await;
+    let whole = form(&[(TITLE, b"x"), (FILE, &song(1))]);
+    let with = |length: &str| [head(&format!("Content-Length: {length}")), whole.clone()].concat();
+    let of = |length: usize| with(&length.to_string());
+
+    let half = [head(&format!("Content-Length: {}", whole.len())), whole[..whole.len() / 2].to_vec()].concat();
+    refused(&service, &Raw::ask(&service, half).await, 408, "timeout", "more than comes").await;
+    let too_large = [head("Content-Length: 99999999999"), whole.clone()].concat();
+    refused(&service, &Raw::ask(&service, too_large).await, 413, "too_large", "more than is allowed").await;
+    for length in [whole.len() - 1000, 100, 0] {
+        let mut raw = Raw::connect(&service).await.send(of(length)).await;
+        refused(&service, &raw.answer().await, 400, "malformed", "less than comes").await;
+        assert_eq!(raw.answer().await.status, 400, "what is left over is no request");
+    }
+    for length in ["x", "-1", "1.5", "0x10", "18446744073709551616", "1, 2"] {
+        refused_bare(Raw::connect(&service).await.send(with(length)).await, 400, length).await;
+    }
+    nothing_came_of_it(&service, "after all of them").await;
+    // The form says where it ends, and what would follow is not waited for.
+    assert_eq!(Raw::ask(&service, of(whole.len() + 1000)).await.data()["song"]["title"], "x");
+}
+
+#[tokio::test]
+async fn a_body_without_an_end_is_refused_at_the_limit() {
+    let limits = Limits { max_upload_bytes: 100_000, ..Limits::default() };
+    let service = Service::with(Settings { workers: 0, limits, ..Settings::default() }).await;
+    let begun = format!("--b\r\n{TITLE}\r\n\r\nx\r\n--b\r\n{FILE}\r\n\r\n");
+    let passed_over = begun.replace("\"file\"", "\"else\"");
+    for (what, start) in [("a file", begun.as_str()), ("an unknown field", &passed_over), ("no boundary", "x")] {
+        let start = [head("Transfer-Encoding: chunked"), chunk(start.as_bytes())].concat();
+        let raw = Raw::connect(&service).await.send(start).await;
+        let answer = raw.until_refused(&chunk(&[7; 32 * 1024]), Duration::ZERO).await;
+        refused(&service, &answer, 413, "too_large", what).await;
+    }
+}
+
+#[tokio::test]
+async fn an_upload_of_one_byte_at_a_time_is_given_up() {
+    let trickling = Patience { body_grace: Duration::ZERO, ..Patience::default() };
+    let service = Service::with(Settings { workers: 0, patience: trickling, ..Settings::default() }).await;
+    let start = format!("--b\r\n{TITLE}\r\n\r\nx\r\n--b\r\n{FILE}\r\n\r\n");
+    for (start, piece) in [
+        ([head("Content-Length: 500000"), start.clone().into_bytes()].concat(), b"x".to_vec()),
+        ([head("Transfer-Encoding: chunked"), chunk(start.as_bytes())].concat(), chunk(b"x")),
+        (head("Content-Length: 500000"), b"-".to_vec()),
+    ] {
+        let raw = Raw::connect(&service).await.send(start).await;
+        let answer = raw.until_refused(&piece, Duration::from_millis(100)).await;
+        refused(&service, &answer, 408, "timeout", "one byte at a time").await;
+    }
+}

@@ -1,0 +1,282 @@
+//! HTTP itself, spoken wrongly.
+
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+use vocalizer_http::settings::Patience;
+
+use super::support::{Answer, Browser, Service, Settings};
+
+/// Longer than anything here takes, on however slow a machine.
+pub(super) const EVER: Duration = Duration::from_secs(60);
+
+/// A connection, byte by byte.
+pub(super) struct Raw {
+    stream: TcpStream,
+    came: Vec<u8>,
+}
+
+impl Raw {
+    pub(super) async fn connect(service: &Service) -> Self {
+        Self { stream: TcpStream::connect(service.address).await.unwrap(), came: Vec::new() }
+    }
+
+    /// One request on a connection of its own, and what comes back.
+    pub(super) async fn ask(service: &Service, bytes: impl AsRef<[u8]>) -> Answer {
+        Self::connect(service).await.send(bytes).await.answer().await
+    }
+
+    pub(super) async fn send(mut self, bytes: impl AsRef<[u8]>) -> Self {
+        self.stream.write_all(bytes.as_ref()).await.unwrap();
+        self
+    }
+
+    /// Sends no more, and still listens.
+    pub(super) async fn cut_off(mut self) -> Self {
+        self.stream.shutdown().await.unwrap();
+        self
+    }
+
+    pub(super) async fn answer(&mut self) -> Answer {
+        timeout(EVER, read_answer(&mut self.stream, &mut self.came)).await.unwrap()
+    }
+
+    /// All that comes until the other side hangs up.
+    pub(super) async fn rest(mut self) -> Vec<u8> {
+        // A connection that is reset has been hung up as well.
+        let _ = timeout(EVER, self.stream.read_to_end(&mut self.came)).await.unwrap();
+        self.came
+    }
+
+    /// Sends a piece again and again until the other side hangs up, and gives all that it said.
+    pub(super) async fn flood(mut self, piece: &[u8], pause: Duration) -> Vec<u8> {
+        let (mut reader, mut writer) = self.stream.split();
+        let sending = async {
+            while writer.write_all(piece).await.is_ok() {
+                sleep(pause).await;
+            }
+        };
+        // A connection that is reset has been hung up as well.
+        let both = async { tokio::join!(reader.read_to_end(&mut self.came), sending) };
+        let _ = timeout(EVER, both).await.unwrap();
+        self.came
+    }
+
+    /// The same, and the answer that was in it.
+    pub(super) async fn until_refused(self, piece: &[u8], pause: Duration) -> Answer {
+        let mut came = self.flood(piece, pause).await;
+        read_answer(&mut tokio::io::empty(), &mut came).await
+    }
+}
+
+async fn read_answer(stream: &mut (impl AsyncRead + Unpin), came: &mut Vec<u8>) -> Answer {
+    let head_bytes = loop {
+        if let Some(at) = came.windows(4).position(|four| four == b"\r\n\r\n") {
+            break at + 4;
+        }
+        more(stream, came).await;
+    };
+    let head = String::from_utf8(came.drain(..head_bytes).collect()).unwrap();
+    let mut lines = head.trim_end().split("\r\n");
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let headers: HeaderMap = lines
+        .map(|line| {
+            let (name, value) = line.split_once(": ").unwrap();
+            (HeaderName::try_from(name).unwrap(), HeaderValue::try_from(value).unwrap())
+        })
+        .collect();
+    let body_bytes = headers.get("content-length").map_or(0, |value| value.to_str().unwrap().parse().unwrap());
+    while came.len() < body_bytes {
+        more(stream, came).await;
+    }
+    Answer { status, headers, bytes: came.drain(..body_bytes).collect::<Vec<_>>().into() }
+}
+
+async fn more(stream: &mut (impl AsyncRead + Unpin), came: &mut Vec<u8>) {
+    let len = stream.read_buf(came).await.unwrap();
+    assert!(len > 0, "hung up after {:?}", String::from_utf8_lossy(came));
+}
+
+/// A refusal that is hyper's own: a status, nothing else, and the connection ends.
+pub(super) async fn refused_bare(mut raw: Raw, status: u16, what: &str) {
+    let answer = raw.answer().await;
+    assert_eq!((answer.status, answer.bytes.len()), (status, 0), "{what}: {answer:?}");
+    assert_eq!(raw.rest().await, b"", "{what}: the connection ends");
+}
+
+async fn is_well(service: &Service) {
+    assert_eq!(Browser::new(service).get("/livez").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let service = Service::idle().await;
+    let many: String = (0..200).map(|number| format!("X-Header-{number}: x\r\n")).collect();
+    for (what, head) in [
+        ("one header of 64 KiB", format!("GET /livez HTTP/1.1\r\nX-Long: {}\r\n\r\n", "x".repeat(65_536))),
+        ("a cookie of 64 KiB", format!("GET /livez HTTP/1.1\r\nCookie: session={}\r\n\r\n", "a".repeat(65_536))),
+        ("200 headers", format!("GET /livez HTTP/1.1\r\n{many}\r\n")),
+        ("a path of 64 KiB", format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(65_536))),
+    ] {
+        let mut raw = Raw::connect(&service).await;
+        // The other side may hang up before it has taken all of it.
+        let _ = raw.stream.write_all(head.as_bytes()).await;
+        let answer = raw.answer().await;
+        assert_eq!((answer.status, answer.bytes.len()), (431, 0), "{what}: {answer:?}");
+        raw.rest().await;
+    }
+    let fits = format!("GET /livez HTTP/1.1\r\nX-Long: {}\r\n\r\n", "x".repeat(16_384));
+    assert_eq!(Raw::ask(&service, fits).await.status, 200);
+    is_well(&service).await;
+}
+
+#[tokio::test]
+async fn a_head_without_an_end_is_not_read_for_ever() {
+    let service = Service::idle().await;
+    let raw = Raw::connect(&service).await.send("GET /livez HTTP/1.1\r\n").await;
+    let answer = raw.until_refused(&b"X-Again: and again\r\n".repeat(50), Duration::ZERO).await;
+    assert_eq!((answer.status, answer.bytes.len()), (431, 0));
+    is_well(&service).await;
+}
+
+#[tokio::test]
+async fn a_head_that_comes_too_slowly_is_hung_up_on() {
+    let patience = Patience { head: Duration::from_millis(300), ..Patience::default() };
+    let service = Service::with(Settings { workers: 0, patience, ..Settings::default() }).await;
+    for (what, begun) in
+        [("nothing", ""), ("a line", "GET /livez HTTP/1.1\r\n"), ("half a header", "GET / HTTP/1.1\r\nHo")]
+    {
+        let raw = Raw::connect(&service).await.send(begun).await;
+        assert_eq!(raw.rest().await, b"", "{what}");
+    }
+    // A byte now and then buys no time.
+    let raw = Raw::connect(&service).await.send("GET /livez HTTP/1.1\r\nX-Slow: ").await;
+    assert_eq!(raw.flood(b"x", Duration::from_millis(20)).await, b"");
+    assert_eq!(Raw::ask(&service, "GET /livez HTTP/1.1\r\n\r\n").await.status, 200, "others are served");
+}
+
+#[tokio::test]
+async fn a_body_that_comes_too_slowly_is_given_up_wherever_it_goes() {
+    let silent = Patience { body_silence: Duration::from_millis(300), ..Patience::default() };
+    let trickling = Patience { body_grace: Duration::ZERO, ..Patience::default() };
+    for (patience, piece) in [(silent, &b""[..]), (trickling, b"x")] {
+        let service = Service::with(Settings { workers: 0, patience, ..Settings::default() }).await;
+        for path in ["/auth/login", "/auth/register"] {
+            let kind = "Content-Type: application/x-www-form-urlencoded";
+            let head = format!("POST {path} HTTP/1.1\r\n{kind}\r\nContent-Length: 60000\r\n\r\nusername=");
+            let mut raw = Raw::connect(&service).await.send(head).await;
+            let answer = match piece {
+                b"" => raw.answer().await,
+                piece => raw.until_refused(piece, Duration::from_millis(100)).await,
+            };
+            answer.refused(408, "timeout");
+        }
+        is_well(&service).await;
+    }
+}
+
+#[tokio::test]
+async fn requests_in_a_row_are_answered_in_a_row() {
+    let service = Service::idle().await;
+    let two = "GET /songs/ HTTP/1.1\r\nHost: x\r\n\r\nGET /songs/none HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut raw = Raw::connect(&service).await.send(two).await;
+    assert_eq!(raw.answer().await.data()["songs"].as_array().unwrap().len(), 0);
+    raw.answer().await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn garbage_after_a_request_is_not_a_request() {
+    let service = Service::idle().await;
+    let form = "POST /auth/logout HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\na=b";
+    for first in ["GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", form] {
+        for garbage in
+            ["\0\x01\x02\x03\r\n\r\n", "garbage\r\n\r\n", "}{\"a\": 1}\r\n\r\n", "GET\r\n\r\n", " / HTTP/1.1\r\n\r\n"]
+        {
+            let mut raw = Raw::connect(&service).await.send(format!("{first}{garbage}")).await;
+            assert_eq!(raw.answer().await.status, 200, "{first:?}");
+            refused_bare(raw, 400, garbage).await;
+        }
+    }
+    is_well(&service).await;
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_refused() {
+    let service = Service::idle().await;
+    for (what, bytes) in [
+        ("words", &b"hello there\r\n\r\n"[..]),
+        ("a method that is no word", b"G@T / HTTP/1.1\r\n\r\n"),
+        ("a TLS greeting", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"),
+        ("another version", b"GET / HTTP/3.7\r\n\r\n"),
+        ("HTTP/0.9", b"GET /\r\n\r\n"),
+        ("a NUL in the path", b"GET /songs/\0 HTTP/1.1\r\n\r\n"),
+        ("a space in the path", b"GET /songs/a b HTTP/1.1\r\n\r\n"),
+        ("a NUL in a header", b"GET / HTTP/1.1\r\nX: a\0b\r\n\r\n"),
+        ("a header without a name", b"GET / HTTP/1.1\r\n: x\r\n\r\n"),
+        ("a space before the colon", b"GET / HTTP/1.1\r\nContent-Length : 3\r\n\r\nabc"),
+        ("a length that is no number", b"POST /auth/logout HTTP/1.1\r\nContent-Length: x\r\n\r\n"),
+        ("a length below zero", b"POST /auth/logout HTTP/1.1\r\nContent-Length: -1\r\n\r\n"),
+        ("a length above all", b"POST /auth/logout HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n"),
+        ("two lengths", b"POST /auth/logout HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
+        ("an unknown coding", b"POST /auth/logout HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n"),
+        ("chunks in HTTP/1.0", b"POST /auth/logout HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    ] {
+        refused_bare(Raw::connect(&service).await.send(bytes).await, 400, what).await;
+    }
+    is_well(&service).await;
+}
+
+#[tokio::test]
+async fn a_length_beside_chunks_smuggles_nothing() {
+    let service = Service::idle().await;
+    let kind = "Host: x\r\nContent-Type: application/x-www-form-urlencoded";
+    let chunks = "1b\r\nusername=ada&password=wrong\r\n0\r\n\r\n";
+    for both in ["Content-Length: 4\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 4"] {
+        let request =
+            format!("POST /auth/login HTTP/1.1\r\n{kind}\r\n{both}\r\n\r\n{chunks}GET /livez HTTP/1.1\r\n\r\n");
+        let mut raw = Raw::connect(&service).await.send(request).await;
+        // It is the chunks that count, and nothing that follows is trusted.
+        raw.answer().await.refused(401, "unauthenticated");
+        assert_eq!(raw.rest().await, b"", "{both}");
+    }
+}
+
+#[tokio::test]
+async fn chunks_that_are_none_are_a_broken_body() {
+    let service = Service::idle().await;
+    let head = "POST /auth/login HTTP/1.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for body in ["zz\r\n{}\r\n0\r\n\r\n", "fffffffffffffffff\r\n{}", "2;{}\r\n", "2\r\n{}xx0\r\n\r\n", "-1\r\n{}\r\n"] {
+        let raw = Raw::connect(&service).await.send(format!("{head}{body}")).await;
+        let answer = raw.cut_off().await.answer().await;
+        answer.refused(400, "malformed");
+    }
+    is_well(&service).await;
+}
+
+#[tokio::test]
+async fn a_method_that_a_path_does_not_take_is_named_with_those_it_takes() {
+    let service = Service::idle().await;
+    for (method, path, allow) in [
+        ("BREW", "/songs/", "GET, HEAD"),
+        ("PROPFIND", "/songs", "GET, HEAD"),
+        ("OPTIONS", "/songs/", "GET, HEAD"),
+        ("TRACE", "/auth/me", "GET, HEAD"),
+        ("get", "/songs/", "GET, HEAD"),
+        ("GET", "/songs/upload", "POST"),
+        ("PUT", "/songs/4a4c8e7e-8d2f-4a3c-9d3f-0a1b2c3d4e5f", "GET, PATCH, DELETE, HEAD"),
+        ("GET", "/auth/login", "POST"),
+        ("DELETE", "/livez", "GET, HEAD"),
+        ("PATCH", "/no/such/path/at/all", ""),
+        ("M-SEARCH", "*", ""),
+        ("CONNECT", "example.org:443", ""),
+    ] {
+        let answer = Raw::ask(&service, format!("{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+        let (status, code) = if allow.is_empty() { (404, "not_found") } else { (405, "method_not_allowed") };
+        answer.refused(status, code);
+        assert_eq!(answer.header("allow"), allow, "{method} {path}");
+    }
+    is_well(&service).await;
+}

@@ -1,0 +1,39 @@
+//! Forms as an upload: refused, or a song whose bytes are those of the form; never a fault of the server's own.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use vocalizer_core::account::Viewer;
+use vocalizer_core::part::{Format, Part};
+use vocalizer_core::service::Listing;
+use vocalizer_core::song::SongHasher;
+use vocalizer_fuzz::service::{Service, is_at_fault};
+
+fuzz_target!(|form: &[u8]| {
+    let service = Service::default();
+    let mut request = format!(
+        "POST /songs/upload HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: multipart/form-data; boundary=x\r\n\
+         Content-Length: {}\r\n\r\n",
+        form.len()
+    )
+    .into_bytes();
+    request.extend_from_slice(form);
+    let answer = service.exchange(&request);
+    assert!(answer.starts_with(b"HTTP/1.1 ") && !is_at_fault(&answer), "{}", String::from_utf8_lossy(&answer));
+    let accepted = answer.starts_with(b"HTTP/1.1 200");
+    let page = service.wait(service.songs.list(Viewer::Anonymous, Listing::default())).expect("a list");
+    assert_eq!(page.songs.len(), usize::from(accepted));
+    for song in page.songs {
+        let hash = service.wait(async {
+            let file = service.songs.part(Viewer::Anonymous, song.id, Part::Song, Format::Mp3).await.expect("the song");
+            let mut reader = service.songs.open(&file, None).await.expect("its bytes");
+            let mut hasher = SongHasher::new();
+            while let Some(chunk) = reader.next_chunk().await.expect("whole") {
+                assert!(form.windows(chunk.len()).any(|window| window == chunk));
+                hasher.update(&chunk);
+            }
+            hasher.finish()
+        });
+        assert_eq!(hash.to_string(), song.hash);
+    }
+});

@@ -1,0 +1,126 @@
+//! A whole service in memory, and one connection to it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+use tokio::runtime::Runtime;
+use vocalizer_core::account::PasswordHash;
+use vocalizer_core::limits::Limits;
+use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs};
+use vocalizer_core::part::Format;
+use vocalizer_core::ports::{
+    AudioError, AudioFacts, AudioProbe, BlobReader, InMemory, PasswordError, PasswordHasher, Renderer,
+};
+use vocalizer_core::secret::Secret;
+use vocalizer_core::service::{
+    AccountPorts, AccountService, AccountSettings, SongPorts, SongService, SongSettings,
+};
+use vocalizer_http::clock::SystemClock;
+use vocalizer_http::server::Server;
+use vocalizer_http::settings::{HttpSettings, Patience};
+use vocalizer_queue::MemoryQueue;
+use vocalizer_store::archive::TarResults;
+
+/// What workers show.
+pub const WORKER_TOKEN: &str = "the-token-of-the-fuzzers-worker";
+
+/// A service of its own for each input, so that an input that was found does the same again.
+pub struct Service {
+    server: Server,
+    /// What it keeps.
+    pub songs: SongService,
+    runtime: Runtime,
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let clock = Arc::new(SystemClock::new());
+        let limits = Limits { max_upload_bytes: 4096, max_stem_bytes: 4096, ..Limits::default() };
+        let songs = SongService::new(
+            SongPorts {
+                songs: Arc::new(MemorySongs::default()),
+                blobs: Arc::new(MemoryBlobs::default()),
+                queue: Arc::new(MemoryQueue::new(Duration::from_secs(60))),
+                probe: Arc::new(Anything),
+                renderer: Arc::new(Anything),
+                results: Arc::new(TarResults::new(limits)),
+                clock: Arc::clone(&clock) as _,
+            },
+            SongSettings { limits, ..SongSettings::default() },
+        );
+        let ports = AccountPorts { accounts: Arc::new(MemoryAccounts::default()), passwords: Arc::new(Anything), clock };
+        let accounts = AccountService::new(ports, AccountSettings::default());
+        let settings = HttpSettings {
+            worker_tokens: vec![Secret::new(WORKER_TOKEN.to_owned())],
+            patience: Patience { head: Duration::from_millis(200), body_silence: Duration::from_millis(200), ..Patience::default() },
+            ..HttpSettings::default()
+        };
+        let server = Server::new(songs.clone(), accounts, settings).expect("a server");
+        Self { server, songs, runtime }
+    }
+}
+
+impl Service {
+    /// Sends these bytes over one connection and gives what came back.
+    pub fn exchange(&self, bytes: &[u8]) -> Vec<u8> {
+        self.runtime.block_on(async {
+            let (client, server) = duplex(64 * 1024);
+            let (mut from, mut to) = tokio::io::split(client);
+            let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+            let sent = async {
+                let _ = to.write_all(bytes).await;
+                let _ = to.shutdown().await;
+            };
+            let mut answer = Vec::new();
+            let received = from.read_to_end(&mut answer);
+            let (_, _, served) = tokio::join!(sent, received, self.server.serve(server, peer));
+            // A connection that ends in garbage ends in an error, and that is right.
+            drop(served);
+            answer
+        })
+    }
+
+    /// Waits for something of the service's.
+    pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+}
+
+/// Whether an answer tells of a fault of the server's own, in any of the answers of a connection.
+pub fn is_at_fault(answer: &[u8]) -> bool {
+    answer.windows(12).any(|window| window == b"HTTP/1.1 500")
+}
+
+/// Takes everything for what it says it is.
+struct Anything;
+
+#[async_trait]
+impl AudioProbe for Anything {
+    async fn probe(&self, _: &Path) -> Result<AudioFacts, AudioError> {
+        Ok(AudioFacts { format: "mp3".to_owned(), rate_hz: 44_100, channels: 2, duration_ms: None })
+    }
+}
+
+#[async_trait]
+impl Renderer for Anything {
+    async fn render(&self, _: Vec<Box<dyn BlobReader>>, _: Format) -> Result<Box<dyn BlobReader>, AudioError> {
+        Ok(Box::new(InMemory::new("rendered".into())))
+    }
+}
+
+/// Passwords as they are: what takes time on purpose tells a fuzzer nothing.
+#[async_trait]
+impl PasswordHasher for Anything {
+    async fn hash(&self, password: &Secret<String>) -> Result<PasswordHash, PasswordError> {
+        Ok(PasswordHash::new(password.expose().clone()))
+    }
+
+    async fn verify(&self, password: &Secret<String>, hash: Option<&PasswordHash>) -> Result<bool, PasswordError> {
+        Ok(hash.is_some_and(|hash| hash.expose() == password.expose()))
+    }
+}

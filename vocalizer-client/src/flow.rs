@@ -1,0 +1,149 @@
+//! Bytes on their way up: counted, and not allowed to stand still.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use tokio::fs::File;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::time::{Instant, sleep_until};
+
+use crate::Error;
+use crate::upload::{ByteStream, Progress};
+
+/// So many bytes go up at once: few enough for progress to be smooth, enough for it to cost nothing.
+const BLOCK_BYTES: usize = 64 * 1024;
+
+/// When an upload has stood still for too long; it moves with every block that the connection takes.
+pub(crate) struct Flow {
+    deadline: Arc<Mutex<Instant>>,
+    stall_timeout: Duration,
+    timeout: Duration,
+}
+
+impl Flow {
+    pub(crate) fn new(stall_timeout: Duration, timeout: Duration) -> Self {
+        let deadline = Arc::new(Mutex::new(Instant::now() + stall_timeout));
+        Self { deadline, stall_timeout, timeout }
+    }
+
+    /// The answer, if it comes before the deadline, which moves on meanwhile.
+    pub(crate) async fn watch<T>(self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let mut answer = pin!(answer);
+        let mut alarm = pin!(sleep_until(self.deadline()));
+        poll_fn(|cx| {
+            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                return Poll::Ready(answer);
+            }
+            loop {
+                ready!(alarm.as_mut().poll(cx));
+                let deadline = self.deadline();
+                if deadline <= Instant::now() {
+                    return Poll::Ready(Err(Error::TimedOut));
+                }
+                alarm.as_mut().reset(deadline);
+            }
+        })
+        .await
+    }
+
+    fn deadline(&self) -> Instant {
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A file being uploaded, with its progress told and the deadline moved.
+pub(crate) struct Counted {
+    stream: ByteStream,
+    size_bytes: Option<u64>,
+    sent_bytes: u64,
+    progress: Option<Progress>,
+    deadline: Arc<Mutex<Instant>>,
+    stall_timeout: Duration,
+    timeout: Duration,
+}
+
+impl Counted {
+    pub(crate) fn new(stream: ByteStream, size_bytes: Option<u64>, progress: Option<Progress>, flow: &Flow) -> Self {
+        let Flow { ref deadline, stall_timeout, timeout } = *flow;
+        Self { stream, size_bytes, sent_bytes: 0, progress, deadline: Arc::clone(deadline), stall_timeout, timeout }
+    }
+}
+
+impl Stream for Counted {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = ready!(self.stream.as_mut().poll_next(cx));
+        if let Some(Ok(block)) = &next {
+            self.sent_bytes += block.len() as u64;
+            let (sent_bytes, size_bytes) = (self.sent_bytes, self.size_bytes);
+            if let Some(progress) = &mut self.progress {
+                progress(sent_bytes, size_bytes);
+            }
+        }
+        // After the last byte it is the answer that is waited for. A body with a length is not asked for its end.
+        let is_done = next.is_none() || self.size_bytes.is_some_and(|size_bytes| self.sent_bytes >= size_bytes);
+        let allowed = if is_done { self.timeout.max(self.stall_timeout) } else { self.stall_timeout };
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + allowed;
+        Poll::Ready(next)
+    }
+}
+
+/// Bytes in memory, block by block.
+pub(crate) struct Slices(Bytes);
+
+impl Slices {
+    pub(crate) const fn new(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+}
+
+impl Stream for Slices {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let len = self.0.len().min(BLOCK_BYTES);
+        Poll::Ready((len > 0).then(|| Ok(self.0.split_to(len))))
+    }
+}
+
+/// A file, block by block, as long as it was when it was opened: more would break the request's frame.
+pub(crate) struct Blocks {
+    file: File,
+    left_bytes: u64,
+    block: Box<[u8]>,
+}
+
+impl Blocks {
+    pub(crate) fn new(file: File, size_bytes: u64) -> Self {
+        Self { file, left_bytes: size_bytes, block: vec![0; BLOCK_BYTES].into() }
+    }
+}
+
+impl Stream for Blocks {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Self { file, left_bytes, block } = self.get_mut();
+        let len = usize::try_from(*left_bytes).map_or(BLOCK_BYTES, |left| left.min(BLOCK_BYTES));
+        if len == 0 {
+            return Poll::Ready(None);
+        }
+        let mut read = ReadBuf::new(&mut block[..len]);
+        if let Err(error) = ready!(Pin::new(file).poll_read(cx, &mut read)) {
+            return Poll::Ready(Some(Err(error)));
+        }
+        let read = read.filled();
+        *left_bytes -= read.len() as u64;
+        Poll::Ready(Some(match read {
+            [] => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was uploaded")),
+            read => Ok(Bytes::copy_from_slice(read)),
+        }))
+    }
+}

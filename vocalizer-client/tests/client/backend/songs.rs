@@ -1,0 +1,132 @@
+//! Songs and their files.
+
+use std::collections::HashMap;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, ETAG};
+use hyper::{Method, Response};
+use vocalizer_client::{ErrorCode, SongId, SongStatus, SongView};
+use vocalizer_core::api::{SongData, SongsData};
+use vocalizer_core::song::SongHash;
+
+use super::{Answer, Asked, Backend, Shared, Stored, failure, success};
+
+pub(super) async fn upload(backend: &Shared, asked: &Asked<'_>, body: Incoming) -> Answer {
+    let Ok((title, file_name, bytes)) = read_upload(&asked.header(CONTENT_TYPE), body).await else {
+        return failure(400, ErrorCode::Malformed);
+    };
+    let view = SongView {
+        id: SongId::random(),
+        title,
+        hash: SongHash::of(&bytes).to_string(),
+        uploader_id: asked.user,
+        status: SongStatus::Uploaded,
+        failure_reason: None,
+        progress: None,
+        queue_position: None,
+    };
+    backend.lock().unwrap().songs.push(Stored { view: view.clone(), file_name, bytes });
+    success(SongData { song: view })
+}
+
+pub(super) fn answer(backend: &mut Backend, asked: &Asked<'_>, fields: &HashMap<String, String>) -> Answer {
+    let may_see = |song: &Stored| song.view.uploader_id.is_none() || song.view.uploader_id == asked.user;
+    let path = &asked.path[1..];
+    if let (&Method::GET, [""]) = (&asked.method, path) {
+        if backend.outages > 0 {
+            backend.outages -= 1;
+            return failure(503, ErrorCode::Unavailable);
+        }
+        return list(backend.songs.iter().filter(|song| may_see(song)).map(|song| &song.view), asked);
+    }
+    let found = backend.songs.iter().position(|song| may_see(song) && song.view.id.to_string() == path[0]);
+    let Some(index) = found else { return failure(404, ErrorCode::NotFound) };
+    let view = &mut backend.songs[index].view;
+    match (&asked.method, path) {
+        (&Method::GET, [_]) => look(backend, index),
+        (&Method::PATCH, [_]) => {
+            view.title = fields["title"].clone();
+            success(SongData { song: view.clone() })
+        }
+        (&Method::POST, [_, "retry"]) if view.status == SongStatus::Failed => {
+            (view.status, view.failure_reason) = (SongStatus::Uploaded, None);
+            success(SongData { song: view.clone() })
+        }
+        (&Method::POST, [_, "retry"]) => failure(409, ErrorCode::Conflict),
+        (&Method::DELETE, [_]) => {
+            backend.songs.remove(index);
+            success(())
+        }
+        (&Method::GET, [_, "stems.zip" | "stems.tar"]) => {
+            let kind = if path[1].ends_with("zip") { "application/zip" } else { "application/x-tar" };
+            let body = format!("the stems as {}", asked.query["format"]);
+            Response::builder().header(CONTENT_TYPE, kind).body(Full::new(body.into())).unwrap()
+        }
+        (&Method::GET, [_, file]) => part(backend, index, file),
+        _ => failure(404, ErrorCode::NotFound),
+    }
+}
+
+fn list<'a>(songs: impl Iterator<Item = &'a SongView>, asked: &Asked<'_>) -> Answer {
+    let status = asked.query.get("status");
+    let named = |song: &SongView| serde_json::to_value(song.status).unwrap().as_str().map(str::to_owned);
+    let songs: Vec<_> = songs.filter(|song| status.is_none() || named(song) == status.cloned()).cloned().collect();
+    let after: usize = asked.query.get("after").map_or(0, |after| after.strip_prefix("&=").unwrap().parse().unwrap());
+    let limit = asked.query.get("limit").map_or(usize::MAX, |limit| limit.parse().unwrap());
+    let end = after.saturating_add(limit);
+    let next = (end < songs.len()).then(|| format!("&={end}"));
+    success(SongsData { songs: songs.into_iter().skip(after).take(limit).collect(), next })
+}
+
+fn look(backend: &mut Backend, index: usize) -> Answer {
+    backend.looks += 1;
+    if backend.outages > 0 {
+        backend.outages -= 1;
+        return failure(503, ErrorCode::Unavailable);
+    }
+    let song = &mut backend.songs[index].view;
+    let seen = song.clone();
+    song.status = match song.status {
+        SongStatus::Uploaded => SongStatus::Splitting,
+        SongStatus::Splitting => SongStatus::Split,
+        status => status,
+    };
+    success(SongData { song: seen })
+}
+
+fn part(backend: &mut Backend, index: usize, file: &str) -> Answer {
+    let song = &backend.songs[index];
+    let Some((part, format)) = file.split_once('.') else { return failure(404, ErrorCode::NotFound) };
+    if part != "song" && song.view.status != SongStatus::Split {
+        return failure(202, ErrorCode::NotReady);
+    }
+    if backend.unready > 0 {
+        backend.unready -= 1;
+        return failure(202, ErrorCode::NotReady);
+    }
+    let (kind, bytes): (_, Bytes) = match (part, format) {
+        ("song", "mp3") => ("audio/mpeg", song.bytes.clone()),
+        (stem, "mp3") => ("audio/mpeg", format!("the {stem}").into()),
+        (stem, "wav" | "flac") => ("audio/x-any", format!("the {stem} as {format}").into()),
+        _ => return failure(404, ErrorCode::NotFound),
+    };
+    Response::builder().header(CONTENT_TYPE, kind).header(ETAG, "\"tag\"").body(Full::new(bytes)).unwrap()
+}
+
+async fn read_upload(content_type: &str, body: Incoming) -> Result<(String, String, Bytes), multer::Error> {
+    let mut form = multer::Multipart::new(body.into_data_stream(), multer::parse_boundary(content_type)?);
+    let (mut title, mut file) = (None, None);
+    while let Some(field) = form.next_field().await? {
+        match field.name() {
+            Some("title") => title = Some(field.text().await?),
+            Some("file") => {
+                let name = field.file_name().unwrap_or_default().to_owned();
+                file = Some((name, field.bytes().await?));
+            }
+            _ => return Err(multer::Error::IncompleteStream),
+        }
+    }
+    let (Some(title), Some((name, bytes))) = (title, file) else { return Err(multer::Error::IncompleteStream) };
+    Ok((title, name, bytes))
+}

@@ -1,0 +1,46 @@
+use vocalizer_client::{Error, SongQuery, SongStatus, Upload};
+
+use super::{backend, canned};
+
+#[tokio::test]
+async fn pages_bring_every_song_once_and_end() {
+    let (_, client) = backend::start().await;
+    for title in ["1", "2", "3", "4", "5"] {
+        client.upload(Upload::from_bytes(title, "x.mp3", title)).await.unwrap();
+    }
+    let (mut next, mut pages) = (Some(SongQuery::new().with_limit(2)), Vec::new());
+    while let Some(query) = next {
+        let page = client.songs_page(&query).await.unwrap();
+        pages.push(page.songs.into_iter().map(|song| song.title).collect::<String>());
+        next = page.next;
+    }
+    assert_eq!(pages, ["12", "34", "5"]);
+}
+
+#[tokio::test]
+async fn a_filter_holds_for_every_page() {
+    let (backend, client) = backend::start().await;
+    for title in ["1", "2", "3", "4", "5"] {
+        client.upload(Upload::from_bytes(title, "x.mp3", title)).await.unwrap();
+    }
+    for index in [0, 2, 4] {
+        backend.lock().unwrap().songs[index].view.status = SongStatus::Failed;
+    }
+    let query = SongQuery::new().with_status(SongStatus::Failed).with_limit(2);
+    let first = client.songs_page(&query).await.unwrap();
+    let second = client.songs_page(&first.next.unwrap()).await.unwrap();
+    let titles: Vec<_> = first.songs.into_iter().chain(second.songs).map(|song| song.title).collect();
+    assert_eq!((titles.concat().as_str(), second.next), ("135", None));
+    assert_eq!(client.songs_page(&SongQuery::new()).await.unwrap().songs.len(), 5);
+}
+
+/// A program that follows pages to their end is not to run for ever.
+#[tokio::test]
+async fn a_page_that_follows_itself_is_malformed() {
+    let body = r#"{"ok":true,"errors":[],"data":{"songs":[],"next":"again"}}"#;
+    let server = canned::server(canned::answer("200 OK", "application/json", body), b"").await;
+    let client = backend::client(&server);
+    let first = client.songs_page(&SongQuery::new()).await.unwrap();
+    let error = client.songs_page(&first.next.unwrap()).await.unwrap_err();
+    assert!(matches!(error, Error::Malformed { status: 200, .. }), "{error:?}");
+}

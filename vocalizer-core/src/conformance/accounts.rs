@@ -1,0 +1,229 @@
+//! What every [`AccountRepository`] promises.
+
+#![expect(missing_docs, reason = "each is named for the promise that it holds the repository to")]
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::future::join;
+use time::OffsetDateTime;
+
+use super::support::at_us;
+use crate::account::{Account, ApiToken, PasswordHash, Session, SessionDigest, TokenId, TokenName, UserId};
+use crate::ports::{AccountRepository, RepositoryError};
+use crate::secret::Secret;
+
+/// A repository of its own for one test.
+#[async_trait]
+pub trait AccountsPlace: Send + Sync {
+    /// Opens the repository: empty the first time, and later as a process finds it that was started anew.
+    async fn accounts(&self) -> Arc<dyn AccountRepository>;
+}
+
+fn account(name: &str) -> Account {
+    Account {
+        id: UserId::random(),
+        username: name.parse().unwrap(),
+        password_hash: PasswordHash::new(format!("hash of {name}")),
+        registered_at: at_us(123_456),
+    }
+}
+
+async fn registered(accounts: &Arc<dyn AccountRepository>, name: &str) -> UserId {
+    let account = account(name);
+    accounts.insert(&account).await.unwrap();
+    account.id
+}
+
+fn digest(secret: &str) -> SessionDigest {
+    SessionDigest::of(&Secret::new(secret.to_owned()))
+}
+
+fn session(user: UserId, secret: &str, expires_at: Option<OffsetDateTime>) -> Session {
+    Session { digest: digest(secret), user, created_at: at_us(0), expires_at, token: None }
+}
+
+fn token(user: UserId, secret: &str, created_at: OffsetDateTime) -> Session {
+    let token = TokenName { id: TokenId::random(), name: format!("„{secret}“") };
+    Session { digest: digest(secret), user, created_at, expires_at: None, token: Some(token) }
+}
+
+async fn opened(accounts: &Arc<dyn AccountRepository>, session: Session) -> Session {
+    accounts.open_session(&session).await.unwrap();
+    session
+}
+
+async fn is_open(accounts: &Arc<dyn AccountRepository>, session: &Session) -> bool {
+    accounts.session(session.digest, at_us(1)).await.unwrap().is_some()
+}
+
+fn assert_same(found: Option<Account>, expected: &Account) {
+    let found = found.expect("the account is there");
+    let parts = |account: &Account| {
+        let password_hash = account.password_hash.expose().to_owned();
+        (account.id, account.username.clone(), password_hash, account.registered_at)
+    };
+    assert_eq!(parts(&found), parts(expected));
+}
+
+pub async fn an_account_is_found_as_it_was_stored(place: &impl AccountsPlace) {
+    let accounts = place.accounts().await;
+    let ada = account("Ada.Löwe+x@example.org");
+    accounts.insert(&ada).await.unwrap();
+    for accounts in [accounts, place.accounts().await] {
+        assert_same(accounts.find(ada.id).await.unwrap(), &ada);
+        assert_same(accounts.find_by_username(&ada.username).await.unwrap(), &ada);
+        assert!(accounts.find(UserId::random()).await.unwrap().is_none());
+        assert!(accounts.find_by_username(&"nobody".parse().unwrap()).await.unwrap().is_none());
+    }
+}
+
+pub async fn names_that_differ_in_case_are_one_name(place: &impl AccountsPlace) {
+    let accounts = place.accounts().await;
+    for (name, variant) in [("ada", "ADA"), ("Straße", "STRASSE"), ("ΣΊΣΥΦΟΣ", "σίσυφος")] {
+        let first = account(name);
+        accounts.insert(&first).await.unwrap();
+        assert!(matches!(accounts.insert(&account(variant)).await, Err(RepositoryError::Conflict)), "{variant}");
+        assert_same(accounts.find_by_username(&variant.parse().unwrap()).await.unwrap(), &first);
+    }
+}
+
+pub async fn a_name_or_an_identifier_that_is_taken_is_refused(place: &impl AccountsPlace) {
+    let accounts = place.accounts().await;
+    let ada = account("ada");
+    accounts.insert(&ada).await.unwrap();
+    let same_id = Account { id: ada.id, ..account("grace") };
+    for taken in [&ada, &account("ada"), &same_id] {
+        assert!(matches!(accounts.insert(taken).await, Err(RepositoryError::Conflict)));
+    }
+    assert_same(accounts.find(ada.id).await.unwrap(), &ada);
+    assert!(accounts.find_by_username(&"grace".parse().unwrap()).await.unwrap().is_none());
+}
+
+pub async fn of_two_who_register_a_name_at_once_one_gets_it(place: &impl AccountsPlace) {
+    let (one, other) = (place.accounts().await, place.accounts().await);
+    for number in 0..8 {
+        let (lower, upper) = (account(&format!("ada{number}")), account(&format!("ADA{number}")));
+        let outcome = join(one.insert(&lower), other.insert(&upper)).await;
+        let winner = match outcome {
+            (Ok(()), Err(RepositoryError::Conflict)) => &lower,
+            (Err(RepositoryError::Conflict), Ok(())) => &upper,
+            _ => panic!("{outcome:?}"),
+        };
+        assert_same(one.find_by_username(&lower.username).await.unwrap(), winner);
+    }
+}
+
+pub async fn another_password_closes_all_sessions_but_one_and_no_tokens(place: &impl AccountsPlace) {
+    let accounts = place.accounts().await;
+    let (ada, grace) = (registered(&accounts, "ada").await, registered(&accounts, "grace").await);
+    let kept = opened(&accounts, session(ada, "kept", None)).await;
+    let closed = opened(&accounts, session(ada, "closed", Some(at_us(100)))).await;
+    let api = opened(&accounts, token(ada, "token", at_us(0))).await;
+    let hers = opened(&accounts, session(grace, "hers", None)).await;
+
+    accounts.change_password(ada, &PasswordHash::new("new".to_owned()), Some(kept.digest)).await.unwrap();
+    let accounts = place.accounts().await;
+    assert_eq!(accounts.find(ada).await.unwrap().unwrap().password_hash.expose(), "new");
+    assert_eq!(accounts.find(grace).await.unwrap().unwrap().password_hash.expose(), "hash of grace");
+    assert!(is_open(&accounts, &kept).await && !is_open(&accounts, &closed).await);
+    assert!(is_open(&accounts, &api).await && is_open(&accounts, &hers).await);
+
+    accounts.change_password(ada, &PasswordHash::new("newer".to_owned()), None).await.unwrap();
+    assert!(!is_open(&accounts, &kept).await && is_open(&accounts, &api).await && is_open(&accounts, &hers).await);
+}
+
+pub async fn nobody_s_password_cannot_be_changed(place: &impl AccountsPlace) {
+    let accounts = place.accounts().await;
+    let changed = accounts.change_password(UserId::random(), &PasswordHash::new("new".to_owned()), None).await;
+    assert!(matches!(changed, Err(RepositoryError::Conflict)));
+}
+
+pub async fn a_session_is_found_until_it_expires(place: &impl AccountsPlace) {
+    let accounts = place.accounts().await;
+    let ada = registered(&accounts, "ada").await;
+    let ending = opened(&accounts, session(ada, "ending", Some(at_us(50)))).await;
+    let endless = opened(&accounts, session(ada, "endless", None)).await;
+    let accounts = place.accounts().await;
+    for (at, expected) in [(0, Some(ending.clone())), (49, Some(ending.clone())), (50, None), (51, None)] {
+        assert_eq!(accounts.session(ending.digest, at_us(at)).await.unwrap(), expected, "at {at}");
+        assert_eq!(accounts.session(endless.digest, at_us(at)).await.unwrap(), Some(endless.clone()), "at {at}");
+    }
+    assert_eq!(accounts.session(digest("unheard of"), at_us(0)).await.unwrap(), None);
+}
+
+pub async fn a_session_is_opened_once_and_for_somebody(place: &impl AccountsPlace) {
+    let accounts = place.accounts().await;
+    let (ada, grace) = (registered(&accounts, "ada").await, registered(&accounts, "grace").await);
+    let first = opened(&accounts, session(ada, "secret", None)).await;
+    for taken in [first.clone(), session(grace, "secret", None), session(UserId::random(), "another", None)] {
+        assert!(matches!(accounts.open_session(&taken).await, Err(RepositoryError::Conflict)));
+    }
+    assert_eq!(accounts.session(first.digest, at_us(0)).await.unwrap(), Some(first));
+    assert_eq!(accounts.session(digest("another"), at_us(0)).await.unwrap(), None);
+}
+
+pub async fn a_closed_session_is_gone(place: &impl AccountsPlace) {
+    let accounts = place.accounts().await;
+    let ada = registered(&accounts, "ada").await;
+    let (one, other) = (session(ada, "one", None), session(ada, "other", None));
+    for session in [&one, &other] {
+        accounts.open_session(session).await.unwrap();
+    }
+    // A repeat, and one that never was, are successes without effect.
+    for secret in ["one", "one", "unheard of"] {
+        accounts.close_session(digest(secret)).await.unwrap();
+    }
+    let accounts = place.accounts().await;
+    assert!(!is_open(&accounts, &one).await && is_open(&accounts, &other).await);
+}
+
+pub async fn tokens_are_listed_newest_first(place: &impl AccountsPlace) {
+    let accounts = place.accounts().await;
+    let (ada, grace) = (registered(&accounts, "ada").await, registered(&accounts, "grace").await);
+    opened(&accounts, session(ada, "a session", None)).await;
+    opened(&accounts, token(grace, "hers", at_us(0))).await;
+    let mut expected = Vec::new();
+    for (secret, at) in [("second", 2), ("first", 1), ("third", 3)] {
+        let session = Session { expires_at: Some(at_us(100 + at)), ..token(ada, secret, at_us(at)) };
+        accounts.open_session(&session).await.unwrap();
+        assert_eq!(accounts.session(session.digest, at_us(0)).await.unwrap(), Some(session.clone()));
+        let TokenName { id, name } = session.token.unwrap();
+        expected.push(ApiToken { id, name, created_at: session.created_at, expires_at: session.expires_at });
+    }
+    expected.sort_by_key(|token| std::cmp::Reverse(token.created_at));
+    assert_eq!(place.accounts().await.tokens(ada).await.unwrap(), expected);
+    assert_eq!(accounts.tokens(UserId::random()).await.unwrap(), []);
+}
+
+pub async fn a_token_is_revoked_by_its_owner_alone(place: &impl AccountsPlace) {
+    let accounts = place.accounts().await;
+    let (ada, grace) = (registered(&accounts, "ada").await, registered(&accounts, "grace").await);
+    let session = opened(&accounts, token(ada, "secret", at_us(0))).await;
+    let other = opened(&accounts, token(ada, "other", at_us(0))).await;
+    let id = session.token.as_ref().unwrap().id;
+    assert!(!accounts.revoke_token(grace, id).await.unwrap(), "another user's is none");
+    assert!(!accounts.revoke_token(ada, TokenId::random()).await.unwrap());
+    assert!(is_open(&accounts, &session).await);
+    assert!(accounts.revoke_token(ada, id).await.unwrap());
+    assert!(!accounts.revoke_token(ada, id).await.unwrap(), "a repeat");
+    let accounts = place.accounts().await;
+    assert!(!is_open(&accounts, &session).await && is_open(&accounts, &other).await);
+    assert_eq!(accounts.tokens(ada).await.unwrap().len(), 1);
+}
+
+pub async fn what_is_expired_is_forgotten(place: &impl AccountsPlace) {
+    let accounts = place.accounts().await;
+    let ada = registered(&accounts, "ada").await;
+    for (secret, end) in [("a", Some(10)), ("b", Some(20)), ("c", Some(21)), ("d", None)] {
+        opened(&accounts, session(ada, secret, end.map(at_us))).await;
+    }
+    opened(&accounts, Session { expires_at: Some(at_us(5)), ..token(ada, "e", at_us(0)) }).await;
+    assert_eq!(accounts.forget_expired(at_us(20)).await.unwrap(), 3);
+    assert_eq!(accounts.forget_expired(at_us(20)).await.unwrap(), 0, "a repeat");
+    let accounts = place.accounts().await;
+    for (secret, there) in [("a", false), ("b", false), ("c", true), ("d", true), ("e", false)] {
+        let found = accounts.session(digest(secret), at_us(0)).await.unwrap();
+        assert_eq!(found.is_some(), there, "{secret}");
+    }
+}

@@ -1,0 +1,113 @@
+//! Users and sessions in memory.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+
+use crate::account::{Account, ApiToken, PasswordHash, Session, SessionDigest, TokenId, UserId, Username};
+use crate::ports::{AccountRepository, RepositoryError};
+
+/// An [`AccountRepository`] in memory.
+#[derive(Debug, Default)]
+pub struct MemoryAccounts(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    accounts: Vec<Account>,
+    sessions: Vec<Session>,
+}
+
+impl MemoryAccounts {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_open(session: &Session, now: OffsetDateTime) -> bool {
+    session.expires_at.is_none_or(|end| end > now)
+}
+
+#[async_trait]
+impl AccountRepository for MemoryAccounts {
+    async fn insert(&self, account: &Account) -> Result<(), RepositoryError> {
+        let mut state = self.state();
+        let key = account.username.key();
+        if state.accounts.iter().any(|other| other.id == account.id || other.username.key() == key) {
+            return Err(RepositoryError::Conflict);
+        }
+        state.accounts.push(account.clone());
+        Ok(())
+    }
+
+    async fn find_by_username(&self, username: &Username) -> Result<Option<Account>, RepositoryError> {
+        let key = username.key();
+        Ok(self.state().accounts.iter().find(|account| account.username.key() == key).cloned())
+    }
+
+    async fn find(&self, id: UserId) -> Result<Option<Account>, RepositoryError> {
+        Ok(self.state().accounts.iter().find(|account| account.id == id).cloned())
+    }
+
+    async fn change_password(
+        &self,
+        id: UserId,
+        password: &PasswordHash,
+        keep: Option<SessionDigest>,
+    ) -> Result<(), RepositoryError> {
+        let mut state = self.state();
+        let account = state.accounts.iter_mut().find(|account| account.id == id).ok_or(RepositoryError::Conflict)?;
+        account.password_hash = password.clone();
+        state.sessions.retain(|session| session.user != id || session.token.is_some() || Some(session.digest) == keep);
+        Ok(())
+    }
+
+    async fn open_session(&self, session: &Session) -> Result<(), RepositoryError> {
+        let mut state = self.state();
+        let known = state.accounts.iter().any(|account| account.id == session.user);
+        if !known || state.sessions.iter().any(|other| other.digest == session.digest) {
+            return Err(RepositoryError::Conflict);
+        }
+        state.sessions.push(session.clone());
+        Ok(())
+    }
+
+    async fn session(&self, digest: SessionDigest, now: OffsetDateTime) -> Result<Option<Session>, RepositoryError> {
+        let state = self.state();
+        Ok(state.sessions.iter().find(|session| session.digest == digest && is_open(session, now)).cloned())
+    }
+
+    async fn close_session(&self, digest: SessionDigest) -> Result<(), RepositoryError> {
+        self.state().sessions.retain(|session| session.digest != digest);
+        Ok(())
+    }
+
+    async fn tokens(&self, user: UserId) -> Result<Vec<ApiToken>, RepositoryError> {
+        let state = self.state();
+        let of_user = state.sessions.iter().filter(|session| session.user == user);
+        let mut tokens: Vec<_> = of_user
+            .filter_map(|session| {
+                let token = session.token.clone()?;
+                let Session { created_at, expires_at, .. } = *session;
+                Some(ApiToken { id: token.id, name: token.name, created_at, expires_at })
+            })
+            .collect();
+        tokens.sort_by_key(|token| std::cmp::Reverse(token.created_at));
+        Ok(tokens)
+    }
+
+    async fn revoke_token(&self, user: UserId, id: TokenId) -> Result<bool, RepositoryError> {
+        let mut state = self.state();
+        let before = state.sessions.len();
+        let is_it = |session: &Session| session.token.as_ref().is_some_and(|token| token.id == id);
+        state.sessions.retain(|session| session.user != user || !is_it(session));
+        Ok(state.sessions.len() < before)
+    }
+
+    async fn forget_expired(&self, now: OffsetDateTime) -> Result<u64, RepositoryError> {
+        let mut state = self.state();
+        let before = state.sessions.len();
+        state.sessions.retain(|session| is_open(session, now));
+        Ok((before - state.sessions.len()) as u64)
+    }
+}

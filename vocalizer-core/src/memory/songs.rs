@@ -1,0 +1,181 @@
+//! Songs and their outbox in memory.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::account::Viewer;
+use crate::dedupe::{Advance, UploadPlan, on_upload};
+use crate::ports::{Cursor, Pending, Removed, RepositoryError, SongCounts, SongQuery, SongRepository};
+use crate::song::{IllegalTransition, Song, SongHash, SongId, Status, StatusKind, Title, Transition};
+
+/// A [`SongRepository`] in memory.
+#[derive(Debug, Default)]
+pub struct MemorySongs(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    songs: Vec<Song>,
+    outbox: Vec<Pending>,
+    numbers: i64,
+}
+
+impl State {
+    /// Decides what becomes of a song that now waits, which is not among the others.
+    fn arrive(&mut self, song: &mut Song) -> Result<(), RepositoryError> {
+        let others: Vec<&Status> = self
+            .songs
+            .iter()
+            .filter(|other| other.hash() == song.hash() && other.id() != song.id())
+            .map(Song::status)
+            .collect();
+        let plan = on_upload(others);
+        apply(song, plan.transitions().iter().cloned())?;
+        if plan == UploadPlan::Enqueue {
+            // Under a new number: whoever is about to cross the old one off published it for songs that are gone.
+            self.outbox.retain(|wish| wish.hash != *song.hash());
+            self.wish(song.hash());
+        }
+        Ok(())
+    }
+
+    fn wish(&mut self, hash: &SongHash) {
+        if self.outbox.iter().all(|wish| wish.hash != *hash) {
+            self.numbers += 1;
+            self.outbox.push(Pending { number: self.numbers, hash: *hash });
+        }
+    }
+
+    fn place(&self, id: SongId) -> Option<usize> {
+        self.songs.iter().position(|song| song.id() == id)
+    }
+}
+
+fn apply(song: &mut Song, transitions: impl IntoIterator<Item = Transition>) -> Result<(), RepositoryError> {
+    let applied: Result<(), IllegalTransition> = transitions.into_iter().try_for_each(|step| song.apply(step));
+    applied.map_err(|error| RepositoryError::Corrupt(error.into()))
+}
+
+impl MemorySongs {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl SongRepository for MemorySongs {
+    async fn admit(&self, song: &Song) -> Result<Song, RepositoryError> {
+        let mut state = self.state();
+        if let Some(place) = state.place(song.id()) {
+            let stored = state.songs[place].clone();
+            return if stored.hash() == song.hash() { Ok(stored) } else { Err(RepositoryError::Conflict) };
+        }
+        let mut song = song.clone();
+        state.arrive(&mut song)?;
+        state.songs.push(song.clone());
+        Ok(song)
+    }
+
+    async fn retry(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
+        let mut state = self.state();
+        let Some(place) = state.place(id) else { return Ok(None) };
+        let mut song = state.songs[place].clone();
+        song.retry().map_err(|_| RepositoryError::Conflict)?;
+        state.arrive(&mut song)?;
+        state.songs[place] = song.clone();
+        Ok(Some(song))
+    }
+
+    async fn advance(&self, hash: &SongHash, advance: &Advance) -> Result<Vec<Song>, RepositoryError> {
+        let mut state = self.state();
+        let mut changed = Vec::new();
+        for song in state.songs.iter_mut().filter(|song| song.hash() == hash) {
+            let transitions = advance.transitions(song.status());
+            if !transitions.is_empty() {
+                apply(song, transitions)?;
+                changed.push(song.clone());
+            }
+        }
+        if matches!(advance, Advance::Finish | Advance::Fail(_)) {
+            state.outbox.retain(|wish| wish.hash != *hash);
+        }
+        Ok(changed)
+    }
+
+    async fn rename(&self, id: SongId, title: &Title) -> Result<Option<Song>, RepositoryError> {
+        let mut state = self.state();
+        let Some(place) = state.place(id) else { return Ok(None) };
+        state.songs[place].rename(title.clone());
+        Ok(Some(state.songs[place].clone()))
+    }
+
+    async fn find(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
+        let state = self.state();
+        Ok(state.place(id).map(|place| state.songs[place].clone()))
+    }
+
+    async fn list(&self, query: &SongQuery) -> Result<Vec<Song>, RepositoryError> {
+        let SongQuery { viewer, status, after, limit } = *query;
+        let key = |song: &Song| {
+            let Cursor { uploaded_at_us, id } = Cursor::of(song);
+            (std::cmp::Reverse(uploaded_at_us), id)
+        };
+        let mut songs: Vec<_> = self
+            .state()
+            .songs
+            .iter()
+            .filter(|song| Viewer::may_see(viewer, song))
+            .filter(|song| status.is_none_or(|status| song.status().kind() == status))
+            .filter(|song| {
+                after.is_none_or(|Cursor { uploaded_at_us, id }| key(song) > (std::cmp::Reverse(uploaded_at_us), id))
+            })
+            .cloned()
+            .collect();
+        songs.sort_by_key(key);
+        songs.truncate(limit.map_or(usize::MAX, |limit| limit as usize));
+        Ok(songs)
+    }
+
+    async fn with_hash(&self, hash: &SongHash) -> Result<Vec<Song>, RepositoryError> {
+        Ok(self.state().songs.iter().filter(|song| song.hash() == hash).cloned().collect())
+    }
+
+    async fn hashes_in(&self, status: StatusKind) -> Result<Vec<SongHash>, RepositoryError> {
+        let state = self.state();
+        let mut hashes: Vec<_> =
+            state.songs.iter().filter(|song| song.status().kind() == status).map(|song| *song.hash()).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        Ok(hashes)
+    }
+
+    async fn remove(&self, id: SongId) -> Result<Option<Removed>, RepositoryError> {
+        let mut state = self.state();
+        let Some(place) = state.place(id) else { return Ok(None) };
+        let song = state.songs.remove(place);
+        let others = state.songs.iter().filter(|other| other.hash() == song.hash()).count();
+        if others == 0 {
+            state.outbox.retain(|wish| wish.hash != *song.hash());
+        }
+        Ok(Some(Removed { song, others_with_hash: others as u64 }))
+    }
+
+    async fn request(&self, hash: &SongHash) -> Result<(), RepositoryError> {
+        self.state().wish(hash);
+        Ok(())
+    }
+
+    async fn pending(&self, limit: u32) -> Result<Vec<Pending>, RepositoryError> {
+        Ok(self.state().outbox.iter().take(limit as usize).copied().collect())
+    }
+
+    async fn published(&self, number: i64) -> Result<(), RepositoryError> {
+        self.state().outbox.retain(|wish| wish.number != number);
+        Ok(())
+    }
+
+    async fn count(&self) -> Result<SongCounts, RepositoryError> {
+        let state = self.state();
+        Ok(StatusKind::ALL.map(|kind| state.songs.iter().filter(|song| song.status().kind() == kind).count() as u64))
+    }
+}

@@ -1,0 +1,436 @@
+//! Who is asking: registering, logging in and out, API tokens.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::{Invalid, ServiceError, Throttle, ThrottleSettings};
+use crate::account::{Account, ApiToken, Session, SessionDigest, TokenId, TokenName, UserId, Username, Viewer};
+use crate::api::{TokenView, UserView};
+use crate::ports::{AccountRepository, Clock, PasswordHasher, RepositoryError};
+use crate::secret::Secret;
+
+/// What an API token begins with, so that people and scanners know one when they see it.
+const TOKEN_PREFIX: &str = "vct_";
+
+/// Longest name of a token, in characters.
+const MAX_TOKEN_NAME_CHARS: usize = 100;
+
+/// Most tokens of one user.
+const MAX_TOKENS: usize = 100;
+
+/// What the service stands on.
+#[derive(Clone)]
+pub struct AccountPorts {
+    /// Users and sessions.
+    pub accounts: Arc<dyn AccountRepository>,
+    /// The slow hash.
+    pub passwords: Arc<dyn PasswordHasher>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// How the service is set.
+#[derive(Debug, Clone, Copy)]
+pub struct AccountSettings {
+    /// How long a session lasts. Default: 30 days.
+    pub session: Duration,
+    /// Shortest password, in characters. Default: 8.
+    pub min_password_chars: usize,
+    /// Longest password, in characters. Default: 128. What is longer is refused and never cut.
+    pub max_password_chars: usize,
+    /// How hard guessing one account's password is made.
+    pub per_account: ThrottleSettings,
+    /// How hard guessing and registering from one address is made.
+    pub per_address: ThrottleSettings,
+}
+
+impl Default for AccountSettings {
+    fn default() -> Self {
+        Self {
+            session: Duration::from_secs(30 * 24 * 60 * 60),
+            min_password_chars: 8,
+            max_password_chars: 128,
+            per_account: ThrottleSettings::per_account(),
+            per_address: ThrottleSettings::per_address(),
+        }
+    }
+}
+
+/// The users of Vocalizer. Clones are handles to the same service.
+#[derive(Clone)]
+pub struct AccountService {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    ports: AccountPorts,
+    settings: AccountSettings,
+    logins: Throttle<String>,
+    addresses: Throttle<IpAddr>,
+    registrations: Throttle<IpAddr>,
+}
+
+/// What somebody shows to say who they are.
+#[derive(Debug, Clone)]
+pub enum Proof {
+    /// The cookie of a session.
+    Cookie(Secret<String>),
+    /// An API token.
+    Token(Secret<String>),
+}
+
+/// Whoever makes a request, and by which right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// Who.
+    pub viewer: Viewer,
+    /// The session or token, where there is one.
+    pub session: Option<SessionDigest>,
+    /// Whether it is an API token, which may use everything but the account itself.
+    pub by_token: bool,
+    /// Whether a session was shown that is no longer good: anonymous, and perhaps without knowing it.
+    pub lapsed: bool,
+}
+
+impl Caller {
+    /// Somebody without a session.
+    pub const ANONYMOUS: Self = Self { viewer: Viewer::Anonymous, session: None, by_token: false, lapsed: false };
+}
+
+/// A session that was just opened.
+#[derive(Debug)]
+pub struct NewSession {
+    /// Whose.
+    pub user: UserView,
+    /// For the cookie.
+    pub secret: Secret<String>,
+    /// How long it lasts.
+    pub lasts: Duration,
+}
+
+/// A token that was just made.
+#[derive(Debug)]
+pub struct NewToken {
+    /// What its owner sees of it from now on.
+    pub token: TokenView,
+    /// The token itself, shown this once.
+    pub secret: Secret<String>,
+}
+
+impl AccountService {
+    /// A service over these ports.
+    #[must_use]
+    pub fn new(ports: AccountPorts, settings: AccountSettings) -> Self {
+        let inner = Inner {
+            ports,
+            settings,
+            logins: Throttle::new(settings.per_account),
+            addresses: Throttle::new(settings.per_address),
+            registrations: Throttle::new(settings.per_address),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Registers a user and logs in.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Invalid`], [`ServiceError::Conflict`] for a name that is taken, [`ServiceError::Throttled`],
+    /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
+    pub async fn register(
+        &self,
+        username: &str,
+        passwords: [&Secret<String>; 2],
+        address: IpAddr,
+        before: Option<SessionDigest>,
+    ) -> Result<NewSession, ServiceError> {
+        let Inner { ports, registrations, .. } = &*self.inner;
+        let mut invalid = Vec::new();
+        let username: Result<Username, _> = username.parse();
+        if let Err(error) = &username {
+            invalid.push(Invalid { field: "username", message: error.to_string() });
+        }
+        invalid.extend(self.check_password(passwords));
+        let (Ok(username), true) = (username, invalid.is_empty()) else { return Err(ServiceError::Invalid(invalid)) };
+        throttled(registrations.attempt(&household(address), ports.clock.elapsed()))?;
+        let taken = ServiceError::Conflict { message: "the username is taken", field: Some("username") };
+        // Asked before the hashing, which is the expensive part; the store has the last word.
+        if ports.accounts.find_by_username(&username).await?.is_some() {
+            return Err(taken);
+        }
+        let password_hash = ports.passwords.hash(passwords[0]).await?;
+        let account = Account { id: UserId::random(), username, password_hash, registered_at: ports.clock.now() };
+        match ports.accounts.insert(&account).await {
+            Err(RepositoryError::Conflict) => return Err(taken),
+            stored => stored?,
+        }
+        tracing::info!(user = %account.id, "registered");
+        self.open_session(&account, before).await
+    }
+
+    /// Logs in. The session that was open `before` ends, so that nobody goes on under a session they were given.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Unauthenticated`], the same and after the same time whether the name or the password is wrong;
+    /// [`ServiceError::Throttled`], [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
+    pub async fn login(
+        &self,
+        username: &str,
+        password: &Secret<String>,
+        address: IpAddr,
+        before: Option<SessionDigest>,
+    ) -> Result<NewSession, ServiceError> {
+        let Inner { ports, settings, logins, addresses, .. } = &*self.inner;
+        let wrong = ServiceError::Unauthenticated { message: "the username and the password do not match" };
+        // Neither can be anybody's; what is too long is refused before it costs a hash.
+        let Ok(username) = username.parse::<Username>() else { return Err(wrong) };
+        if password.expose().chars().count() > settings.max_password_chars {
+            return Err(wrong);
+        }
+        let (key, house, now) = (username.key(), household(address), ports.clock.elapsed());
+        throttled(addresses.attempt(&house, now))?;
+        if let Err(wait) = logins.attempt(&key, now) {
+            addresses.take_back(&house, now);
+            return Err(ServiceError::Throttled { retry_after: wait });
+        }
+        let account = ports.accounts.find_by_username(&username).await?;
+        let right = ports.passwords.verify(password, account.as_ref().map(|account| &account.password_hash)).await?;
+        match account {
+            Some(account) if right => {
+                logins.succeed(&key);
+                addresses.take_back(&house, ports.clock.elapsed());
+                self.open_session(&account, before).await
+            }
+            _ => Err(wrong),
+        }
+    }
+
+    /// Ends a session, or revokes the token that asks. Where there is neither it is a success.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Unavailable`].
+    pub async fn logout(&self, session: Option<SessionDigest>) -> Result<(), ServiceError> {
+        match session {
+            Some(session) => Ok(self.inner.ports.accounts.close_session(session).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Who shows this. A cookie that is no longer good makes its bearer anonymous, since browsers send cookies unasked; a
+    /// token that is not good is refused, since somebody meant it.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Unauthenticated`] for a token that is unknown, expired or revoked; [`ServiceError::Unavailable`] or
+    /// [`ServiceError::Internal`].
+    pub async fn authenticate(&self, proof: Option<&Proof>) -> Result<Caller, ServiceError> {
+        let Inner { ports, .. } = &*self.inner;
+        let (secret, by_token) = match proof {
+            None => return Ok(Caller::ANONYMOUS),
+            Some(Proof::Cookie(secret)) => (secret, false),
+            Some(Proof::Token(secret)) => (secret, true),
+        };
+        let session = ports.accounts.session(SessionDigest::of(secret), ports.clock.now()).await?;
+        // Neither stands in for the other: a token in a cookie would be sent by browsers unasked.
+        match session.filter(|session| session.token.is_some() == by_token) {
+            Some(session) => Ok(Caller {
+                viewer: Viewer::User(session.user),
+                session: Some(session.digest),
+                by_token,
+                lapsed: false,
+            }),
+            None if by_token => {
+                Err(ServiceError::Unauthenticated { message: "the token is unknown, expired or revoked" })
+            }
+            None => Ok(Caller { lapsed: true, ..Caller::ANONYMOUS }),
+        }
+    }
+
+    /// The caller as a user, or `None` for somebody without a session.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
+    pub async fn user(&self, caller: Caller) -> Result<Option<UserView>, ServiceError> {
+        let Some(id) = caller.viewer.user() else { return Ok(None) };
+        Ok(self.inner.ports.accounts.find(id).await?.as_ref().map(view))
+    }
+
+    /// Gives the caller another password. Every other session of theirs ends; tokens stay.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Unauthenticated`] without a session or with a wrong old password, [`ServiceError::Invalid`],
+    /// [`ServiceError::Throttled`], [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
+    pub async fn change_password(
+        &self,
+        caller: Caller,
+        old: &Secret<String>,
+        new: [&Secret<String>; 2],
+    ) -> Result<(), ServiceError> {
+        let Inner { ports, settings, logins, .. } = &*self.inner;
+        let id = owner(caller)?;
+        let account = ports.accounts.find(id).await?.ok_or(ServiceError::Unauthenticated { message: NO_SESSION })?;
+        let invalid = self.check_password(new);
+        if !invalid.is_empty() {
+            return Err(ServiceError::Invalid(invalid));
+        }
+        let key = account.username.key();
+        throttled(logins.attempt(&key, ports.clock.elapsed()))?;
+        let readable = old.expose().chars().count() <= settings.max_password_chars;
+        if !(readable && ports.passwords.verify(old, Some(&account.password_hash)).await?) {
+            return Err(ServiceError::Unauthenticated { message: "the old password is not right" });
+        }
+        logins.succeed(&key);
+        let hash = ports.passwords.hash(new[0]).await?;
+        Ok(ports.accounts.change_password(id, &hash, caller.session).await?)
+    }
+
+    /// Makes an API token for the caller.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Unauthenticated`] without a session, [`ServiceError::Invalid`] for the name,
+    /// [`ServiceError::Conflict`] for one too many, [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
+    pub async fn create_token(
+        &self,
+        caller: Caller,
+        name: &str,
+        lasts: Option<Duration>,
+    ) -> Result<NewToken, ServiceError> {
+        let Inner { ports, .. } = &*self.inner;
+        let user = owner(caller)?;
+        let name = name.trim();
+        if name.is_empty() || name.chars().count() > MAX_TOKEN_NAME_CHARS || name.chars().any(char::is_control) {
+            let message = format!("a token's name has 1 to {MAX_TOKEN_NAME_CHARS} characters, none of them control");
+            return Err(ServiceError::invalid("name", message));
+        }
+        if ports.accounts.tokens(user).await?.len() >= MAX_TOKENS {
+            let message = "there are too many tokens; revoke one that is no longer used";
+            return Err(ServiceError::Conflict { message, field: None });
+        }
+        let secret = Secret::new(format!("{TOKEN_PREFIX}{}", random()?));
+        let created_at = ports.clock.now();
+        let expires_at = lasts.and_then(|lasts| later(created_at, lasts));
+        let (id, name) = (TokenId::random(), name.to_owned());
+        let digest = SessionDigest::of(&secret);
+        let token = Some(TokenName { id, name: name.clone() });
+        ports.accounts.open_session(&Session { digest, user, created_at, expires_at, token }).await?;
+        Ok(NewToken { token: ApiToken { id, name, created_at, expires_at }.into(), secret })
+    }
+
+    /// The caller's API tokens, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Unauthenticated`] without a session, [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
+    pub async fn tokens(&self, caller: Caller) -> Result<Vec<TokenView>, ServiceError> {
+        let tokens = self.inner.ports.accounts.tokens(owner(caller)?).await?;
+        Ok(tokens.into_iter().map(TokenView::from).collect())
+    }
+
+    /// Revokes one of the caller's API tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::NotFound`] for one that is not theirs, [`ServiceError::Unauthenticated`] without a session,
+    /// [`ServiceError::Unavailable`].
+    pub async fn revoke_token(&self, caller: Caller, id: TokenId) -> Result<(), ServiceError> {
+        match self.inner.ports.accounts.revoke_token(owner(caller)?, id).await? {
+            true => Ok(()),
+            false => Err(ServiceError::NotFound { what: "token" }),
+        }
+    }
+
+    /// Forgets sessions and tokens that are expired.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Unavailable`].
+    pub async fn sweep(&self) -> Result<u64, ServiceError> {
+        Ok(self.inner.ports.accounts.forget_expired(self.inner.ports.clock.now()).await?)
+    }
+
+    async fn open_session(&self, account: &Account, before: Option<SessionDigest>) -> Result<NewSession, ServiceError> {
+        let Inner { ports, settings, .. } = &*self.inner;
+        self.logout(before).await?;
+        let secret = Secret::new(random()?);
+        let created_at = ports.clock.now();
+        let session = Session {
+            digest: SessionDigest::of(&secret),
+            user: account.id,
+            created_at,
+            expires_at: later(created_at, settings.session),
+            token: None,
+        };
+        ports.accounts.open_session(&session).await?;
+        Ok(NewSession { user: view(account), secret, lasts: settings.session })
+    }
+
+    fn check_password(&self, [password, repeated]: [&Secret<String>; 2]) -> Vec<Invalid> {
+        let AccountSettings { min_password_chars: min, max_password_chars: max, .. } = self.inner.settings;
+        let chars = password.expose().chars().count();
+        let mut invalid = Vec::new();
+        if !(min..=max).contains(&chars) {
+            let message = format!("the password has {chars} characters; {min} to {max} are allowed");
+            invalid.push(Invalid { field: "password1", message });
+        } else if password.expose().chars().any(char::is_control) {
+            let message = "the password holds a control character".to_owned();
+            invalid.push(Invalid { field: "password1", message });
+        }
+        if password.expose() != repeated.expose() {
+            let message = "the passwords are not the same".to_owned();
+            invalid.push(Invalid { field: "password2", message });
+        }
+        invalid
+    }
+}
+
+const NO_SESSION: &str = "log in first";
+
+/// The user whose account is to be changed. A token may not: whoever finds one could make others and stay.
+fn owner(caller: Caller) -> Result<UserId, ServiceError> {
+    match caller.viewer {
+        Viewer::User(id) if !caller.by_token => Ok(id),
+        Viewer::User(_) => {
+            Err(ServiceError::Unauthenticated { message: "an account is changed with its password, not with a token" })
+        }
+        Viewer::Anonymous => Err(ServiceError::Unauthenticated { message: NO_SESSION }),
+    }
+}
+
+fn view(account: &Account) -> UserView {
+    UserView { id: account.id, username: account.username.to_string() }
+}
+
+fn throttled(attempt: Result<(), Duration>) -> Result<(), ServiceError> {
+    attempt.map_err(|retry_after| ServiceError::Throttled { retry_after })
+}
+
+/// One who holds a whole /64 of IPv6 addresses, as every household does, is one.
+fn household(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        v4 => v4,
+    }
+}
+
+/// 256 random bits as text.
+fn random() -> Result<String, ServiceError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| ServiceError::Internal(error.to_string().into()))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// A time that no calendar can hold is no end at all.
+fn later(from: OffsetDateTime, by: Duration) -> Option<OffsetDateTime> {
+    from.checked_add(time::Duration::try_from(by).ok()?)
+}

@@ -1,0 +1,154 @@
+//! The service as its workers know it.
+
+use async_trait::async_trait;
+
+use super::ServiceError;
+use super::songs::SongService;
+use crate::dedupe::Advance;
+use crate::part::Stem;
+use crate::ports::{
+    AudioError, Backend, BackendError, BlobKey, BlobReader, BlobWriter, Job, Received, StemSet, Wanted,
+};
+use crate::song::{FailureReason, Song, SongHash, StatusKind};
+
+impl SongService {
+    /// Whether the stems of a hash are wanted.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::NotFound`] for a hash that was never seen, [`ServiceError::Gone`] for one whose last song was
+    /// deleted a while ago; [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
+    pub async fn wanted(&self, hash: &SongHash) -> Result<Wanted, ServiceError> {
+        let songs = self.ports().songs.with_hash(hash).await?;
+        match wanted(&songs) {
+            Wanted::Gone if self.board().was_there(hash) => Err(ServiceError::Gone),
+            Wanted::Gone => Err(ServiceError::NO_SONG),
+            wanted => Ok(wanted),
+        }
+    }
+
+    /// Takes the archive with the stems of a hash and makes every song with it `SPLIT`. A repeat is a success that changes
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::wanted`], before the archive is read; [`ServiceError::Invalid`] for anything but four MP3 files;
+    /// [`ServiceError::TooLarge`], [`ServiceError::Full`].
+    pub async fn accept(&self, hash: &SongHash, archive: Box<dyn BlobReader>) -> Result<Wanted, ServiceError> {
+        self.wanted(hash).await?;
+        let ports = self.ports();
+        let received = ports.results.read(archive, ports.blobs.as_ref()).await?;
+        self.keep(hash, received).await
+    }
+
+    async fn receive(&self, stems: &dyn StemSet) -> Result<Received, ServiceError> {
+        let mut received = Received::new();
+        for stem in Stem::FOUR {
+            let mut reader = stems.open(stem).await?;
+            let mut writer = self.ports().blobs.begin().await?;
+            while let Some(chunk) = reader.next_chunk().await? {
+                writer.write(chunk).await?;
+            }
+            received.push((stem, writer));
+        }
+        Ok(received)
+    }
+
+    /// Gives stems their names and their songs their status, unless both are so already or nobody wants them.
+    async fn keep(&self, hash: &SongHash, mut received: Received) -> Result<Wanted, ServiceError> {
+        for (stem, writer) in &mut received {
+            self.check_stem(*stem, writer.as_mut()).await?;
+        }
+        let _stays = self.locks().lock(hash).await;
+        if self.wanted(hash).await? == Wanted::Done {
+            return Ok(Wanted::Done);
+        }
+        for (stem, writer) in received {
+            writer.commit(&BlobKey::Stem(*hash, stem)).await?;
+        }
+        let changed = self.ports().songs.advance(hash, &Advance::Finish).await?;
+        tracing::info!(%hash, songs = changed.len(), "split");
+        self.board().rest(hash);
+        Ok(Wanted::Yes)
+    }
+
+    /// A stem that no player could play would be found out by its listeners.
+    async fn check_stem(&self, stem: Stem, writer: &mut dyn BlobWriter) -> Result<(), ServiceError> {
+        let file = writer.local_file().await?;
+        let refused = |what: &str| ServiceError::invalid("result", format!("{stem}.mp3 is not an MP3 file: {what}"));
+        match self.ports().probe.probe(&file).await {
+            Ok(facts) if facts.format == "mp3" => Ok(()),
+            Ok(facts) => Err(refused(&format!("it is {}", facts.format))),
+            Err(error @ (AudioError::Full | AudioError::Failed(_))) => Err(error.into()),
+            Err(error) => Err(refused(&error.to_string())),
+        }
+    }
+}
+
+/// Songs that are all `FAILED` wait for nothing: whoever is still at them may stop.
+fn wanted(songs: &[Song]) -> Wanted {
+    let has = |wanted: &[StatusKind]| songs.iter().any(|song| wanted.contains(&song.status().kind()));
+    if songs.is_empty() {
+        Wanted::Gone
+    } else if has(&[StatusKind::Split]) {
+        Wanted::Done
+    } else {
+        Wanted::Yes
+    }
+}
+
+#[async_trait]
+impl Backend for SongService {
+    async fn begin(&self, hash: &SongHash) -> Result<Wanted, BackendError> {
+        let songs = self.ports().songs.with_hash(hash).await.map_err(ServiceError::from)?;
+        let wanted = wanted(&songs);
+        if wanted == Wanted::Yes {
+            self.ports().songs.advance(hash, &Advance::Begin).await.map_err(ServiceError::from)?;
+            self.board().at(hash, 0);
+            self.board().announce(hash);
+        }
+        Ok(wanted)
+    }
+
+    async fn source(&self, job: &Job) -> Result<Option<Box<dyn BlobReader>>, BackendError> {
+        let opened = self.ports().blobs.open(&BlobKey::Source(job.hash), None).await;
+        Ok(opened.map_err(ServiceError::from)?)
+    }
+
+    async fn progress(&self, hash: &SongHash, percent: u8) -> Result<Wanted, BackendError> {
+        let songs = self.ports().songs.with_hash(hash).await.map_err(ServiceError::from)?;
+        let wanted = wanted(&songs);
+        if wanted == Wanted::Yes {
+            self.board().at(hash, percent);
+        }
+        Ok(wanted)
+    }
+
+    async fn deliver(&self, hash: &SongHash, stems: &dyn StemSet) -> Result<Wanted, BackendError> {
+        let kept = match self.wanted(hash).await {
+            Ok(_) => match self.receive(stems).await {
+                Ok(received) => self.keep(hash, received).await,
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error),
+        };
+        match kept {
+            Err(ServiceError::Gone | ServiceError::NotFound { .. }) => Ok(Wanted::Gone),
+            kept => Ok(kept?),
+        }
+    }
+
+    async fn hand_back(&self, hash: &SongHash) -> Result<(), BackendError> {
+        self.ports().songs.advance(hash, &Advance::HandBack).await.map_err(ServiceError::from)?;
+        self.board().rest(hash);
+        Ok(())
+    }
+
+    async fn fail(&self, hash: &SongHash, reason: &FailureReason) -> Result<(), BackendError> {
+        let advance = Advance::Fail(reason.clone());
+        let failed = self.ports().songs.advance(hash, &advance).await.map_err(ServiceError::from)?;
+        tracing::warn!(%hash, songs = failed.len(), %reason, "a song cannot be split");
+        self.board().rest(hash);
+        Ok(())
+    }
+}

@@ -1,0 +1,23 @@
+//! The use cases, over the ports: every rule that involves more than one outside thing.
+//!
+//! [`SongService`] takes songs in, hands them out and takes results; [`AccountService`] knows who is asking. HTTP only
+//! translates. Neither needs a runtime of its own: they wait through the ports.
+
+mod accounts;
+mod backend;
+mod board;
+mod error;
+mod locks;
+mod parts;
+mod songs;
+mod sweep;
+mod throttle;
+mod upload;
+
+pub use accounts::{AccountPorts, AccountService, AccountSettings, Caller, NewSession, NewToken, Proof};
+pub use error::{Invalid, ServiceError, whole_seconds};
+pub use parts::{Origin, PartFile};
+pub use songs::{Listing, SongPage, SongPorts, SongService, SongSettings};
+pub use sweep::Swept;
+pub use throttle::{Throttle, ThrottleSettings};
+pub use upload::Upload;

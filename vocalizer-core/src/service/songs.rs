@@ -1,0 +1,279 @@
+//! Songs: listed, found, renamed, deleted, retried.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use event_listener::EventListener;
+
+use super::ServiceError;
+use super::board::Board;
+use super::locks::HashLocks;
+use crate::account::Viewer;
+use crate::api::SongView;
+use crate::dedupe::{BlobFate, on_delete};
+use crate::limits::Limits;
+use crate::ports::{
+    AudioProbe, BlobStore, Clock, Cursor, JobQueue, JobState, Renderer, RepositoryError, ResultReader, SongQuery,
+    SongRepository,
+};
+use crate::song::{Song, SongHash, SongId, StatusKind, Title};
+
+/// How many songs of a list are told their place in the queue: each is a question to the queue.
+const MOST_POSITIONS: usize = 100;
+
+/// What the service stands on.
+#[derive(Clone)]
+pub struct SongPorts {
+    /// Songs and the outbox.
+    pub songs: Arc<dyn SongRepository>,
+    /// Their bytes.
+    pub blobs: Arc<dyn BlobStore>,
+    /// The way to the workers.
+    pub queue: Arc<dyn JobQueue>,
+    /// Looks into uploads.
+    pub probe: Arc<dyn AudioProbe>,
+    /// Makes other formats.
+    pub renderer: Arc<dyn Renderer>,
+    /// Reads what workers send.
+    pub results: Arc<dyn ResultReader>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// How the service is set.
+#[derive(Debug, Clone, Copy)]
+pub struct SongSettings {
+    /// The bounds on what comes in.
+    pub limits: Limits,
+    /// What to tell those who ask for stems that are not there yet. Default: 5 s.
+    pub retry_after: Duration,
+}
+
+impl Default for SongSettings {
+    fn default() -> Self {
+        Self { limits: Limits::default(), retry_after: Duration::from_secs(5) }
+    }
+}
+
+/// The songs of Vocalizer. Clones are handles to the same service.
+#[derive(Clone)]
+pub struct SongService {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    ports: SongPorts,
+    settings: SongSettings,
+    locks: HashLocks,
+    rendering: HashLocks,
+    board: Board,
+}
+
+/// Which songs to list, and how many.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// Only songs in this status.
+    pub status: Option<StatusKind>,
+    /// Only those after this place.
+    pub after: Option<Cursor>,
+    /// At most so many; `None` for all.
+    pub limit: Option<u32>,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SongPage {
+    /// The songs.
+    pub songs: Vec<SongView>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<Cursor>,
+}
+
+impl SongService {
+    /// A service over these ports.
+    #[must_use]
+    pub fn new(ports: SongPorts, settings: SongSettings) -> Self {
+        let (locks, rendering) = (HashLocks::default(), HashLocks::default());
+        Self { inner: Arc::new(Inner { ports, settings, locks, rendering, board: Board::new() }) }
+    }
+
+    pub(super) fn ports(&self) -> &SongPorts {
+        &self.inner.ports
+    }
+
+    pub(super) fn locks(&self) -> &HashLocks {
+        &self.inner.locks
+    }
+
+    pub(super) fn rendering(&self) -> &HashLocks {
+        &self.inner.rendering
+    }
+
+    pub(super) fn board(&self) -> &Board {
+        &self.inner.board
+    }
+
+    /// How the service is set.
+    #[must_use]
+    pub fn settings(&self) -> &SongSettings {
+        &self.inner.settings
+    }
+
+    /// The queue, for those who watch it.
+    #[must_use]
+    pub fn queue(&self) -> &Arc<dyn JobQueue> {
+        &self.inner.ports.queue
+    }
+
+    /// The store, for those who watch it.
+    #[must_use]
+    pub fn repository(&self) -> &Arc<dyn SongRepository> {
+        &self.inner.ports.songs
+    }
+
+    /// The songs that a viewer may see, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
+    pub async fn list(&self, viewer: Viewer, listing: Listing) -> Result<SongPage, ServiceError> {
+        let Listing { status, after, limit } = listing;
+        // One more than asked for tells whether there is more.
+        let query = SongQuery { viewer, status, after, limit: limit.map(|limit| limit.saturating_add(1)) };
+        let mut songs = self.ports().songs.list(&query).await?;
+        let mut next = None;
+        if let Some(limit) = limit.map(|limit| limit as usize)
+            && songs.len() > limit
+        {
+            songs.truncate(limit);
+            next = songs.last().map(Cursor::of);
+        }
+        let mut asked = 0;
+        let mut views = Vec::with_capacity(songs.len());
+        for song in &songs {
+            let waits = song.status().kind() == StatusKind::Uploaded;
+            asked += usize::from(waits);
+            views.push(if waits && asked > MOST_POSITIONS { SongView::from(song) } else { self.view(song).await? });
+        }
+        Ok(SongPage { songs: views, next })
+    }
+
+    /// A song.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::NotFound`], also for another user's; [`ServiceError::Unavailable`] or
+    /// [`ServiceError::Internal`].
+    pub async fn song(&self, viewer: Viewer, id: SongId) -> Result<SongView, ServiceError> {
+        self.view(&self.visible(viewer, id).await?).await
+    }
+
+    /// Listens for changes of a song, from before it is looked at, so that none is missed in between.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::song`].
+    pub async fn watch(&self, viewer: Viewer, id: SongId) -> Result<(EventListener, SongView), ServiceError> {
+        let song = self.visible(viewer, id).await?;
+        let changed = self.board().listen(song.hash());
+        // Looked at again: it may have changed before the listening began.
+        Ok((changed, self.song(viewer, id).await?))
+    }
+
+    /// Gives a song another title.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Invalid`] for the title, and those of [`Self::song`].
+    pub async fn rename(&self, viewer: Viewer, id: SongId, title: &str) -> Result<SongView, ServiceError> {
+        self.visible(viewer, id).await?;
+        let title = Title::parse(title, self.settings().limits.max_title_chars)
+            .map_err(|error| ServiceError::invalid("title", error))?;
+        let song = self.ports().songs.rename(id, &title).await?.ok_or(ServiceError::NO_SONG)?;
+        self.board().announce(song.hash());
+        self.view(&song).await
+    }
+
+    /// Asks to split a song that failed once more.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Conflict`] when it has not failed, and those of [`Self::song`].
+    pub async fn retry(&self, viewer: Viewer, id: SongId) -> Result<SongView, ServiceError> {
+        self.visible(viewer, id).await?;
+        let song = self.ports().songs.retry(id).await.map_err(|error| match error {
+            RepositoryError::Conflict => {
+                ServiceError::Conflict { message: "only a song that failed can be retried", field: None }
+            }
+            other => other.into(),
+        })?;
+        let song = song.ok_or(ServiceError::NO_SONG)?;
+        if let Err(error) = self.relay().await {
+            tracing::warn!(error = tell(&error), "a job could not be put on the queue yet");
+        }
+        self.board().announce(song.hash());
+        self.view(&song).await
+    }
+
+    /// Deletes a song; with the last song of a hash its file and its stems go, and work on it stops.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::NotFound`], so of two calls the second ends here; [`ServiceError::Unavailable`] or
+    /// [`ServiceError::Internal`].
+    pub async fn delete(&self, viewer: Viewer, id: SongId) -> Result<(), ServiceError> {
+        let song = self.visible(viewer, id).await?;
+        if !viewer.may_delete(&song) {
+            return Err(ServiceError::NO_SONG);
+        }
+        let hash = *song.hash();
+        let _stays = self.locks().lock(&hash).await;
+        let removed = self.ports().songs.remove(id).await?.ok_or(ServiceError::NO_SONG)?;
+        tracing::info!(song = %id, %hash, others = removed.others_with_hash, "deleted");
+        match on_delete(removed.others_with_hash) {
+            BlobFate::Keep => self.board().announce(&hash),
+            BlobFate::Delete => {
+                self.board().gone(&hash);
+                // The song is gone in any case; what is left of its bytes is the sweep's.
+                if let Err(error) = self.ports().blobs.delete_all(&hash).await {
+                    tracing::warn!(%hash, error = tell(&error), "the bytes of a deleted song are still there");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn visible(&self, viewer: Viewer, id: SongId) -> Result<Song, ServiceError> {
+        let song = self.ports().songs.find(id).await?;
+        song.filter(|song| viewer.may_see(song)).ok_or(ServiceError::NO_SONG)
+    }
+
+    /// A song as its viewers see it, with how far it is.
+    pub(super) async fn view(&self, song: &Song) -> Result<SongView, ServiceError> {
+        let mut view = SongView::from(song);
+        match song.status().kind() {
+            StatusKind::Splitting => view.progress = Some(self.board().percent(song.hash())),
+            StatusKind::Uploaded => view.queue_position = self.position(song.hash()).await,
+            StatusKind::Uploading | StatusKind::Split | StatusKind::Failed => {}
+        }
+        Ok(view)
+    }
+
+    /// How many jobs come before; a queue that does not answer is no reason to keep the song from its owner.
+    async fn position(&self, hash: &SongHash) -> Option<u64> {
+        match self.ports().queue.state(hash).await {
+            Ok(JobState::Waiting { before }) => Some(before),
+            Ok(_) => None,
+            Err(error) => {
+                tracing::warn!(error = tell(&error), "the queue does not say where a job is");
+                None
+            }
+        }
+    }
+}
+
+/// An error with everything that caused it, for the log.
+pub(super) fn tell(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

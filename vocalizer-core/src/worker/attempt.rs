@@ -1,0 +1,210 @@
+//! One attempt at one job.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+
+use super::lease::{HeldLease, Lost};
+use super::run::{Stop, Worker};
+use crate::ports::{
+    AudioError, BackendError, Failure, InMemory, Job, JobPayload, Progress, QueueError, StemSet, Wanted,
+};
+use crate::song::{FailureReason, SongHash};
+
+/// How often a result is delivered in vain before the job is handed back.
+const MAX_DELIVERIES: u32 = 5;
+
+/// How an attempt ended.
+enum Ended {
+    /// The result is accepted.
+    Delivered,
+    /// Nobody wants it, or somebody else has done it.
+    NotWanted,
+    /// The song or the machine failed.
+    Audio(AudioError),
+    /// It took longer than anything may.
+    Hung,
+    /// The backend failed.
+    Backend(BackendError),
+    /// The worker is to stop.
+    Stopped,
+}
+
+/// Where the separating thread writes how far it is.
+#[derive(Default)]
+struct Percent(AtomicU8);
+
+impl Progress for Percent {
+    fn report(&self, percent: u8) {
+        self.0.fetch_max(percent, Ordering::Relaxed);
+    }
+}
+
+impl Worker {
+    /// Works on a job and settles it.
+    pub(super) async fn work(&self, lease: Box<dyn crate::ports::Lease>, stop: &mut Stop<'_>) {
+        let hash = lease.job().hash;
+        let attempt = lease.attempt();
+        let mut held = HeldLease::new(lease, self.ports().clock.as_ref());
+        // A job that took its workers with it each time was never settled, and only its count tells.
+        if attempt > self.settings().max_attempts {
+            let reason = format!("it was tried {} times and ended no attempt", self.settings().max_attempts);
+            return self.settle_failure(held, hash, &FailureReason::new(&reason)).await;
+        }
+        tracing::info!(%hash, attempt, "began");
+        match self.attempt(&mut held, stop).await {
+            Err(Lost) => tracing::warn!(%hash, "lost the lease; the job is somebody else's"),
+            Ok(Ended::Delivered) => {
+                self.counts().one_done();
+                settled(hash, held.lease.acknowledge().await);
+            }
+            Ok(Ended::NotWanted) => {
+                tracing::info!(%hash, "not wanted any more");
+                settled(hash, held.lease.acknowledge().await);
+            }
+            Ok(Ended::Audio(error)) if error.is_permanent() => {
+                self.settle_failure(held, hash, &FailureReason::new(&error.to_string())).await;
+            }
+            Ok(Ended::Audio(error @ AudioError::Full)) => self.later(held, hash, attempt, &error).await,
+            Ok(Ended::Audio(error)) => self.again(held, hash, attempt, &error).await,
+            Ok(Ended::Hung) => {
+                self.again(held, hash, attempt, &AudioError::Failed("it took longer than allowed".into())).await;
+            }
+            Ok(Ended::Backend(error @ BackendError::Refused { .. })) => self.again(held, hash, attempt, &error).await,
+            Ok(Ended::Backend(error)) => self.later(held, hash, attempt, &error).await,
+            Ok(Ended::Stopped) => {
+                tracing::info!(%hash, "handed back, since the worker stops");
+                self.hand_back(held, hash, Failure::Later { after: Duration::ZERO }).await;
+            }
+        }
+    }
+
+    async fn attempt(&self, held: &mut HeldLease<'_>, stop: &mut Stop<'_>) -> Result<Ended, Lost> {
+        let job = held.lease.job().clone();
+        let backend = &self.ports().backend;
+        match held.through(backend.begin(&job.hash)).await? {
+            Ok(Wanted::Yes) => {}
+            Ok(Wanted::Done | Wanted::Gone) => return Ok(Ended::NotWanted),
+            Err(error) => return Ok(Ended::Backend(error)),
+        }
+        let began = self.ports().clock.elapsed();
+        let separated = self.separate(&job, held, stop).await?;
+        self.counts().busy(self.ports().clock.elapsed().saturating_sub(began));
+        match separated {
+            Ok(stems) => self.deliver(&job.hash, stems.as_ref(), held).await,
+            Err(ended) => Ok(ended),
+        }
+    }
+
+    async fn separate(
+        &self,
+        job: &Job,
+        held: &mut HeldLease<'_>,
+        stop: &mut Stop<'_>,
+    ) -> Result<Result<Box<dyn StemSet>, Ended>, Lost> {
+        let (ports, settings) = (self.ports(), self.settings());
+        let song = match &job.payload {
+            JobPayload::Inline(bytes) => Box::new(InMemory::new(bytes.clone())),
+            JobPayload::Stored | JobPayload::Claim(_) => match held.through(ports.backend.source(job)).await? {
+                Ok(Some(song)) => song,
+                Ok(None) => return Ok(Err(Ended::NotWanted)),
+                Err(error) => return Ok(Err(Ended::Backend(error))),
+            },
+        };
+        let percent = Arc::new(Percent::default());
+        let (began, mut told) = (ports.clock.elapsed(), 0);
+        let progress: Arc<dyn Progress> = Arc::clone(&percent) as _;
+        // Dropping this on the way out is what cancels it.
+        let mut work = ports.separator.separate(song, progress);
+        loop {
+            let beat = ports.clock.sleep(settings.heartbeat);
+            match select(work.as_mut(), select(beat, stop.grace_over())).await {
+                Either::Left((separated, _)) => return Ok(separated.map_err(Ended::Audio)),
+                Either::Right((Either::Right(_), _)) => return Ok(Err(Ended::Stopped)),
+                Either::Right((Either::Left(_), _)) => {}
+            }
+            held.keep().await?;
+            if ports.clock.elapsed().saturating_sub(began) > settings.max_separation {
+                return Ok(Err(Ended::Hung));
+            }
+            // Told even where nothing has changed: the answer says whether anybody still waits.
+            told = percent.0.load(Ordering::Relaxed).max(told);
+            match held.through(ports.backend.progress(&job.hash, told)).await? {
+                Ok(Wanted::Yes) => {}
+                Ok(Wanted::Done | Wanted::Gone) => return Ok(Err(Ended::NotWanted)),
+                Err(error) => tracing::debug!(hash = %job.hash, %error, "progress could not be told"),
+            }
+        }
+    }
+
+    /// Delivers, again where the backend is away: the work is done, and should not be done twice for a moment's outage.
+    async fn deliver(&self, hash: &SongHash, stems: &dyn StemSet, held: &mut HeldLease<'_>) -> Result<Ended, Lost> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match held.through(self.ports().backend.deliver(hash, stems)).await? {
+                Ok(Wanted::Gone) => return Ok(Ended::NotWanted),
+                Ok(Wanted::Yes | Wanted::Done) => return Ok(Ended::Delivered),
+                Err(error @ BackendError::Unavailable(_)) if tries < MAX_DELIVERIES => {
+                    tracing::warn!(%hash, %error, tries, "a result could not be delivered yet");
+                    held.through(self.ports().clock.sleep(self.settings().pause(tries))).await?;
+                }
+                Err(error) => return Ok(Ended::Backend(error)),
+            }
+        }
+    }
+
+    /// Another attempt after a while, or none if this was the last.
+    async fn again(&self, held: HeldLease<'_>, hash: SongHash, attempt: u32, error: &(dyn std::error::Error + Sync)) {
+        let why = said(error);
+        tracing::warn!(%hash, attempt, error = %why, "an attempt failed");
+        if attempt >= self.settings().max_attempts {
+            let reason = format!("it was tried {attempt} times, the last time: {error}");
+            return self.settle_failure(held, hash, &FailureReason::new(&reason)).await;
+        }
+        self.counts().one_retried();
+        self.hand_back(held, hash, Failure::Retry { after: self.settings().pause(attempt) }).await;
+    }
+
+    /// Something around the job is amiss: it waits, and this attempt does not count.
+    async fn later(&self, held: HeldLease<'_>, hash: SongHash, attempt: u32, error: &(dyn std::error::Error + Sync)) {
+        tracing::warn!(%hash, error = %said(error), "put off");
+        self.counts().one_retried();
+        self.hand_back(held, hash, Failure::Later { after: self.settings().pause(attempt.saturating_add(2)) }).await;
+    }
+
+    async fn hand_back(&self, held: HeldLease<'_>, hash: SongHash, failure: Failure) {
+        // The song first: once the job is back, somebody else may begin it.
+        if let Err(error) = self.ports().backend.hand_back(&hash).await {
+            tracing::warn!(%hash, error = %said(&error), "a song could not be told to wait again");
+        }
+        settled(hash, held.lease.fail(failure).await);
+    }
+
+    /// The song first, then the job: a job that comes once more finds it failed, the other way round nobody would tell it.
+    async fn settle_failure(&self, held: HeldLease<'_>, hash: SongHash, reason: &FailureReason) {
+        match self.ports().backend.fail(&hash, reason).await {
+            Ok(()) => {
+                self.counts().one_failed();
+                settled(hash, held.lease.fail(Failure::Never { reason: reason.clone() }).await);
+            }
+            Err(error) => {
+                tracing::warn!(%hash, error = %said(&error), "a failure could not be told");
+                settled(hash, held.lease.fail(Failure::Later { after: self.settings().pause(3) }).await);
+            }
+        }
+    }
+}
+
+fn settled(hash: SongHash, settled: Result<(), QueueError>) {
+    if let Err(error) = settled {
+        tracing::warn!(%hash, error = %said(&error), "a job could not be settled; it comes again");
+    }
+}
+
+fn said(error: &(dyn std::error::Error + '_)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

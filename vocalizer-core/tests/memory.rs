@@ -1,0 +1,78 @@
+//! What is kept in memory is held to the same promises as what is kept for good.
+
+#![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+use vocalizer_core::account::{Account, PasswordHash, UserId};
+use vocalizer_core::conformance::accounts::AccountsPlace;
+use vocalizer_core::conformance::blobs::BlobsPlace;
+use vocalizer_core::conformance::songs::SongsPlace;
+use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs};
+use vocalizer_core::ports::{AccountRepository, BlobStore, SongRepository};
+
+/// Opened again, it is the same: there is no other process to start.
+#[derive(Default)]
+struct Place {
+    songs: Arc<MemorySongs>,
+    accounts: Arc<MemoryAccounts>,
+    blobs: MemoryBlobs,
+}
+
+#[async_trait]
+impl SongsPlace for Place {
+    async fn songs(&self) -> Arc<dyn SongRepository> {
+        Arc::clone(&self.songs) as _
+    }
+
+    async fn user(&self) -> UserId {
+        let (id, registered_at) = (UserId::random(), OffsetDateTime::UNIX_EPOCH);
+        let username = format!("user{}", &id.to_string()[..8]).parse().unwrap();
+        let password_hash = PasswordHash::new(String::new());
+        self.accounts.insert(&Account { id, username, password_hash, registered_at }).await.unwrap();
+        id
+    }
+}
+
+#[async_trait]
+impl AccountsPlace for Place {
+    async fn accounts(&self) -> Arc<dyn AccountRepository> {
+        Arc::clone(&self.accounts) as _
+    }
+}
+
+#[async_trait]
+impl BlobsPlace for Place {
+    async fn blobs(&self) -> Arc<dyn BlobStore> {
+        Arc::new(self.blobs.clone())
+    }
+}
+
+mod songs {
+    use super::Place;
+
+    vocalizer_core::songs_conformance!(
+        #[tokio::test]
+        Place::default()
+    );
+}
+
+mod accounts {
+    use super::Place;
+
+    vocalizer_core::accounts_conformance!(
+        #[tokio::test]
+        Place::default()
+    );
+}
+
+mod blobs {
+    use super::Place;
+
+    vocalizer_core::blobs_conformance!(
+        #[tokio::test]
+        Place::default()
+    );
+}

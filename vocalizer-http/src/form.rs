@@ -1,0 +1,125 @@
+//! Fields: from forms in three encodings, and from the query.
+
+use std::collections::HashMap;
+
+use http::{HeaderMap, header};
+use serde_json::Value;
+use url::form_urlencoded;
+use vocalizer_core::api::ErrorCode;
+use vocalizer_core::secret::Secret;
+
+use crate::body::Incomings;
+use crate::failure::Failure;
+
+/// Largest form that is no upload.
+pub(crate) const MAX_FORM_BYTES: usize = 64 * 1024;
+
+/// Most fields of one.
+const MAX_FIELDS: usize = 64;
+
+/// The fields of a form. They may hold passwords, so all of them are kept as secrets.
+#[derive(Debug)]
+pub(crate) struct Form(HashMap<String, Secret<String>>);
+
+impl Form {
+    /// Reads a form, whichever of the three encodings of the contract it is in.
+    pub(crate) async fn read(headers: &HeaderMap, body: Incomings) -> Result<Self, Failure> {
+        let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match essence.as_str() {
+            "application/x-www-form-urlencoded" => {
+                let body = body.whole(MAX_FORM_BYTES).await?;
+                Self::collect(form_urlencoded::parse(&body).into_owned())
+            }
+            "application/json" => Self::json(&body.whole(MAX_FORM_BYTES).await?),
+            "multipart/form-data" => {
+                let boundary = multer::parse_boundary(kind).map_err(|e| malformed(format!("the form: {e}")))?;
+                let body = body.whole(MAX_FORM_BYTES).await?;
+                Self::multipart(boundary, body).await
+            }
+            _ => {
+                let message = "a form is application/x-www-form-urlencoded, multipart/form-data or application/json";
+                Err(Failure::new(ErrorCode::Unsupported, message))
+            }
+        }
+    }
+
+    /// A field; an empty one and one that is missing are the same.
+    pub(crate) fn take(&mut self, name: &str) -> Secret<String> {
+        self.0.remove(name).unwrap_or_default()
+    }
+
+    fn json(body: &[u8]) -> Result<Self, Failure> {
+        let value: Value = serde_json::from_slice(body).map_err(|e| malformed(format!("the JSON: {e}")))?;
+        let Value::Object(fields) = value else { return Err(malformed("the JSON is no object")) };
+        let fields = fields.into_iter().map(|(name, value)| match value {
+            Value::String(text) => Ok((name, text)),
+            Value::Number(number) => Ok((name, number.to_string())),
+            Value::Null => Ok((name, String::new())),
+            Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+                Err(malformed("a field of the JSON is neither a text nor a number"))
+            }
+        });
+        Self::collect(fields.collect::<Result<Vec<_>, _>>()?)
+    }
+
+    async fn multipart(boundary: String, body: bytes::Bytes) -> Result<Self, Failure> {
+        let broken = |e: multer::Error| malformed(format!("the form: {e}"));
+        let body = futures_util::stream::iter([Ok::<_, std::io::Error>(body)]);
+        let mut form = multer::Multipart::new(body, boundary);
+        let mut fields = Vec::new();
+        while let Some(field) = form.next_field().await.map_err(broken)? {
+            let name = field.name().unwrap_or_default().to_owned();
+            if fields.len() == MAX_FIELDS {
+                return Err(malformed(format!("the form has more than {MAX_FIELDS} fields")));
+            }
+            let bytes = field.bytes().await.map_err(broken)?;
+            fields.push((name, text(&bytes)?));
+        }
+        Self::collect(fields)
+    }
+
+    fn collect(fields: impl IntoIterator<Item = (String, String)>) -> Result<Self, Failure> {
+        let mut form = HashMap::new();
+        for (name, value) in fields {
+            if form.len() == MAX_FIELDS {
+                return Err(malformed(format!("the form has more than {MAX_FIELDS} fields")));
+            }
+            if form.insert(name, Secret::new(value)).is_some() {
+                return Err(malformed("a field of the form is there twice"));
+            }
+        }
+        Ok(Self(form))
+    }
+}
+
+/// The text of a field.
+pub(crate) fn text(bytes: &[u8]) -> Result<String, Failure> {
+    std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| malformed("a field of the form is not UTF-8"))
+}
+
+pub(crate) fn malformed(message: impl Into<String>) -> Failure {
+    Failure::new(ErrorCode::Malformed, message)
+}
+
+/// The pairs of a query.
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(crate) fn parse(query: &str) -> Self {
+        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(key, _)| key == name)
+    }
+
+    /// A parameter read by `read`; `None` where it is missing.
+    pub(crate) fn get<T>(&self, name: &'static str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Failure> {
+        let Some((_, text)) = self.0.iter().find(|(key, _)| key == name) else { return Ok(None) };
+        match read(text) {
+            Some(value) => Ok(Some(value)),
+            None => Err(Failure::field(name, format!("the parameter {name} has a value that it cannot have"))),
+        }
+    }
+}

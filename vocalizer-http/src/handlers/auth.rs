@@ -1,0 +1,91 @@
+//! Accounts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Response, header};
+use vocalizer_core::api::{NewTokenData, TokensData, UserData};
+use vocalizer_core::service::NewSession;
+
+use super::{Answer, whole};
+use crate::app::App;
+use crate::body::Body;
+use crate::failure::Failure;
+use crate::form::Form;
+use crate::request::{Peer, Request};
+use crate::{answer, cookie};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub(super) async fn register(app: &Arc<App>, request: Request) -> Answer {
+    let (before, peer) = (request.session(), request.peer);
+    let mut form = Form::read(&request.headers, request.body).await?;
+    let username = form.take("username");
+    let passwords = [&form.take("password1"), &form.take("password2")];
+    opened(app.accounts.register(username.expose(), passwords, peer.address, before).await?, peer)
+}
+
+pub(super) async fn login(app: &Arc<App>, request: Request) -> Answer {
+    let (before, peer) = (request.session(), request.peer);
+    let mut form = Form::read(&request.headers, request.body).await?;
+    let (username, password) = (form.take("username"), form.take("password"));
+    opened(app.accounts.login(username.expose(), &password, peer.address, before).await?, peer)
+}
+
+pub(super) async fn logout(app: &Arc<App>, request: &Request) -> Answer {
+    app.accounts.logout(request.caller.session).await?;
+    let mut response = whole(answer::success(&()));
+    with_cookie(&mut response, cookie::clear(request.peer.secure))?;
+    Ok(response)
+}
+
+pub(super) async fn me(app: &Arc<App>, request: &Request) -> Answer {
+    let user = app.accounts.user(request.caller).await?;
+    Ok(whole(answer::success(&UserData { user })))
+}
+
+pub(super) async fn change_password(app: &Arc<App>, request: Request) -> Answer {
+    let caller = request.caller;
+    let mut form = Form::read(&request.headers, request.body).await?;
+    let (old, new) = (form.take("old_password"), [&form.take("password1"), &form.take("password2")]);
+    app.accounts.change_password(caller, &old, new).await?;
+    Ok(whole(answer::success(&())))
+}
+
+pub(super) async fn list_tokens(app: &Arc<App>, request: &Request) -> Answer {
+    let tokens = app.accounts.tokens(request.caller).await?;
+    Ok(whole(answer::success(&TokensData { tokens })))
+}
+
+pub(super) async fn create_token(app: &Arc<App>, request: Request) -> Answer {
+    let caller = request.caller;
+    let mut form = Form::read(&request.headers, request.body).await?;
+    let (name, days) = (form.take("name"), form.take("expires_in_days"));
+    let lasts = match days.expose().as_str() {
+        "" => None,
+        days => match days.parse::<u32>() {
+            Ok(days @ 1..) => Some(DAY.saturating_mul(days)),
+            _ => return Err(Failure::field("expires_in_days", "a token lasts a whole number of days, at least one")),
+        },
+    };
+    let made = app.accounts.create_token(caller, name.expose(), lasts).await?;
+    let data = NewTokenData { token: made.token, secret: made.secret.into_exposed() };
+    Ok(whole(answer::success(&data)))
+}
+
+pub(super) async fn revoke_token(app: &Arc<App>, request: &Request) -> Answer {
+    app.accounts.revoke_token(request.caller, request.param("token_id")?).await?;
+    Ok(whole(answer::success(&())))
+}
+
+fn opened(session: NewSession, peer: Peer) -> Answer {
+    let mut response = whole(answer::success(&UserData { user: Some(session.user) }));
+    with_cookie(&mut response, cookie::set(&session.secret, session.lasts, peer.secure))?;
+    Ok(response)
+}
+
+fn with_cookie(response: &mut Response<Body>, cookie: Option<http::HeaderValue>) -> Result<(), Failure> {
+    let cookie = cookie.ok_or_else(|| Failure::internal("the cookie cannot be written"))?;
+    response.headers_mut().insert(header::SET_COOKIE, cookie);
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! A song at every change, as server-sent events.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::unfold;
+use http::{HeaderValue, Response, header};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+use vocalizer_core::account::Viewer;
+use vocalizer_core::api::{SongStatus, SongView};
+use vocalizer_core::service::{ServiceError, SongService};
+use vocalizer_core::song::{SongHash, SongId};
+
+use super::Answer;
+use crate::app::App;
+use crate::body::stream;
+use crate::request::Request;
+
+/// How often a comment is sent where there is nothing else, so that proxies keep the connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// How often a song that waits is looked at: its place changes when others are done, of which nobody tells it.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// What clients should wait before they come back, in milliseconds.
+const RETRY: &str = "retry: 2000\n\n";
+
+struct Watched {
+    songs: SongService,
+    viewer: Viewer,
+    id: SongId,
+    closing: watch::Receiver<bool>,
+    /// The identifier of what the client has.
+    seen: String,
+    spoke: Instant,
+    begun: bool,
+    ended: bool,
+}
+
+pub(super) async fn events(app: &Arc<App>, request: &Request) -> Answer {
+    let (viewer, id) = (request.viewer(), request.param("song_id")?);
+    // Asked before the stream begins, while "not found" can still be said as such.
+    app.songs.song(viewer, id).await?;
+    let seen = request.headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+    let (songs, closing) = (app.songs.clone(), app.closing.clone());
+    let watched = Watched { songs, viewer, id, closing, seen, spoke: Instant::now(), begun: false, ended: false };
+    let mut response = Response::new(stream(unfold(watched, |mut watched| async {
+        let said = watched.next().await?;
+        Some((Ok::<_, io::Error>(said), watched))
+    })));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // nginx would hold events back until its buffer is full.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+impl Watched {
+    /// What to send next; `None` at the end.
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.ended {
+            return None;
+        }
+        if !self.begun {
+            self.begun = true;
+            return Some(Bytes::from_static(RETRY.as_bytes()));
+        }
+        loop {
+            let (changed, song) = match self.songs.watch(self.viewer, self.id).await {
+                Ok(watched) => watched,
+                Err(ServiceError::NotFound { .. }) => {
+                    self.ended = true;
+                    return Some(Bytes::from_static(b"event: deleted\ndata: {}\n\n"));
+                }
+                // The client comes back and asks again.
+                Err(error) => {
+                    tracing::warn!(song = %self.id, %error, "a song could not be watched");
+                    return None;
+                }
+            };
+            self.ended = matches!(song.status, SongStatus::Split | SongStatus::Failed);
+            if let Some(event) = self.event(&song) {
+                self.spoke = Instant::now();
+                return Some(event);
+            }
+            // Ended, and the client has seen it: it came back to a stream that is over.
+            if self.ended {
+                return None;
+            }
+            let look = if song.status == SongStatus::Uploaded { LOOK } else { KEEP_ALIVE };
+            tokio::select! {
+                _ = timeout(look, changed) => {}
+                () = sleep_until(self.spoke + KEEP_ALIVE) => {
+                    self.spoke = Instant::now();
+                    return Some(Bytes::from_static(b": still here\n\n"));
+                }
+                _ = self.closing.wait_for(|closing| *closing) => return None,
+            }
+        }
+    }
+
+    /// The song as an event, unless the client has just this. An event is named by what it says, so that a client which
+    /// comes back, even to another server, is told again only if something has changed.
+    fn event(&mut self, song: &SongView) -> Option<Bytes> {
+        let json = serde_json::to_string(song).ok()?;
+        let name = SongHash::of(json.as_bytes()).to_string();
+        let id = name.get(..16).unwrap_or(&name);
+        if id == self.seen {
+            return None;
+        }
+        id.clone_into(&mut self.seen);
+        Some(Bytes::from(format!("event: song\nid: {id}\ndata: {json}\n\n")))
+    }
+}

@@ -1,0 +1,54 @@
+//! One function per operation: a request in, an answer out, the rules behind in core.
+
+mod archive;
+mod auth;
+mod events;
+mod operations;
+mod parts;
+mod results;
+mod songs;
+mod upload;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Response;
+
+use crate::app::App;
+use crate::body::{Body, full};
+use crate::failure::Failure;
+use crate::request::Request;
+use crate::routes::Operation;
+
+type Answer = Result<Response<Body>, Failure>;
+
+pub(crate) async fn handle(app: &Arc<App>, operation: Operation, request: Request) -> Answer {
+    match operation {
+        Operation::Register => auth::register(app, request).await,
+        Operation::Login => auth::login(app, request).await,
+        Operation::Logout => auth::logout(app, &request).await,
+        Operation::Me => auth::me(app, &request).await,
+        Operation::ChangePassword => auth::change_password(app, request).await,
+        Operation::ListTokens => auth::list_tokens(app, &request).await,
+        Operation::CreateToken => auth::create_token(app, request).await,
+        Operation::RevokeToken => auth::revoke_token(app, &request).await,
+        Operation::ListSongs => songs::list(app, &request).await,
+        Operation::Upload => upload::upload(app, request).await,
+        Operation::GetSong => songs::get(app, &request).await,
+        Operation::RenameSong => songs::rename(app, request).await,
+        Operation::DeleteSong => songs::delete(app, &request).await,
+        Operation::RetrySong => songs::retry(app, &request).await,
+        Operation::Events => events::events(app, &request).await,
+        Operation::Part => parts::part(app, &request).await,
+        Operation::UploadResult => results::upload_result(app, request).await,
+        Operation::Live => Ok(operations::live()),
+        Operation::Ready => Ok(operations::ready(app).await),
+        Operation::Metrics => operations::metrics(app).await,
+        Operation::OpenApi => Ok(operations::openapi()),
+    }
+}
+
+/// An answer that is all there.
+fn whole(response: Response<Bytes>) -> Response<Body> {
+    response.map(full)
+}

@@ -1,0 +1,66 @@
+//! For whoever runs the service.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use serde_json::json;
+
+use super::Answer;
+use crate::app::App;
+use crate::body::{Body, full};
+use crate::{metrics, openapi};
+
+pub(super) fn live() -> Response<Body> {
+    plain(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from_static(b"ok\n"))
+}
+
+/// Asks everything behind the service; what does not answer is named, why is for the log.
+pub(super) async fn ready(app: &Arc<App>) -> Response<Body> {
+    let mut checks = BTreeMap::new();
+    let database = app.songs.repository().count().await.map(|_| ());
+    checks.insert("database", said(database.map_err(|error| crate::failure::tell(&error))));
+    let queue = app.songs.queue().depth().await.map(|_| ());
+    checks.insert("queue", said(queue.map_err(|error| crate::failure::tell(&error))));
+    for readiness in &app.readiness {
+        let checked = readiness.check().await;
+        checks.insert(readiness.name(), checked.err().unwrap_or_else(|| "ok".to_owned()));
+    }
+    let ready = checks.values().all(|said| said == "ok");
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = json!({"ready": ready, "checks": checks});
+    plain(status, "application/json", body.to_string().into())
+}
+
+fn said(checked: Result<(), String>) -> String {
+    match checked {
+        Ok(()) => "ok".to_owned(),
+        Err(why) => {
+            tracing::warn!(error = %why, "not ready");
+            "does not answer".to_owned()
+        }
+    }
+}
+
+pub(super) async fn metrics(app: &Arc<App>) -> Answer {
+    let mut text = app.metrics.write(&app.songs).await?;
+    // What others add stands before the mark of the end.
+    let end = text.strip_suffix("# EOF\n").map(str::len);
+    text.truncate(end.unwrap_or(text.len()));
+    app.more_metrics.iter().for_each(|more| more.write(&mut text));
+    text.push_str("# EOF\n");
+    Ok(plain(StatusCode::OK, metrics::CONTENT_TYPE, text.into()))
+}
+
+pub(super) fn openapi() -> Response<Body> {
+    plain(StatusCode::OK, "application/json", openapi::document().to_string().into())
+}
+
+fn plain(status: StatusCode, media_type: &'static str, body: Bytes) -> Response<Body> {
+    let mut response = Response::new(full(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,143 @@
+//! Songs on their way in.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use http::header;
+use multer::{Constraints, Field, Multipart, SizeLimit};
+use vocalizer_core::api::{ErrorCode, SongData};
+use vocalizer_core::service::{ServiceError, Upload};
+
+use super::{Answer, whole};
+use crate::answer;
+use crate::app::App;
+use crate::body::Incomings;
+use crate::failure::Failure;
+use crate::form::{malformed, text};
+use crate::request::Request;
+
+/// What a form may have beside the file: the title, names and boundaries. The reader of forms searches what it has not
+/// handed out yet from its start, so much of it would cost more than it brings.
+const MAX_AROUND_BYTES: u64 = 64 * 1024;
+
+/// What of the file may be on its way through that reader.
+const MAX_UNDER_WAY_BYTES: u64 = 64 * 1024;
+
+/// Longest title that is read at all; the limit in characters is looked at later.
+const MAX_TITLE_BYTES: u64 = 16 * 1024;
+
+/// Most parts of one form: two are needed, and some clients add fields of their own.
+const MAX_PARTS: usize = 16;
+
+pub(super) async fn upload(app: &Arc<App>, request: Request) -> Answer {
+    let max_bytes = app.songs.settings().limits.max_upload_bytes;
+    let kind = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let boundary = match multer::parse_boundary(kind) {
+        Ok(boundary) => boundary,
+        Err(multer::Error::NoBoundary) => return Err(malformed("the form's Content-Type names no boundary")),
+        Err(_) => return Err(Failure::new(ErrorCode::Unsupported, "an upload is a form in multipart/form-data")),
+    };
+    let most_bytes = max_bytes.saturating_add(MAX_AROUND_BYTES);
+    let length = request.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length_bytes| length_bytes > most_bytes) {
+        return Err(ServiceError::TooLarge { max_bytes }.into());
+    }
+    // A song that was meant for its owner alone must not become everybody's because a session has ended.
+    if request.caller.lapsed {
+        let message = "the session has ended; log in again, or upload without its cookie to be anonymous";
+        return Err(Failure::new(ErrorCode::Unauthenticated, message));
+    }
+    let viewer = request.viewer();
+    let file_bytes = Arc::<AtomicU64>::default();
+    let body = Bounded { body: request.body, came_bytes: 0, file_bytes: Arc::clone(&file_bytes) };
+    let limits = SizeLimit::new().whole_stream(most_bytes).for_field("title", MAX_TITLE_BYTES);
+    let mut form = Multipart::with_constraints(body, boundary, Constraints::new().size_limit(limits));
+    let (mut title, mut file) = (None, None::<Upload>);
+    let mut parts = 0;
+    while let Some(field) = form.next_field().await.map_err(|error| broken(error, max_bytes))? {
+        parts += 1;
+        if parts > MAX_PARTS {
+            return Err(malformed(format!("the form has more than {MAX_PARTS} parts")));
+        }
+        match field.name() {
+            Some("title") if title.is_none() => {
+                let bytes = field.bytes().await.map_err(|error| broken(error, max_bytes))?;
+                title = Some(text(&bytes)?);
+            }
+            Some("file") if file.is_none() => {
+                let mut upload = app.songs.begin_upload(viewer).await?;
+                receive(field, &mut upload, app, &file_bytes).await?;
+                file = Some(upload);
+            }
+            Some(name @ ("title" | "file")) => return Err(malformed(format!("the form has the field {name} twice"))),
+            // Passed over unread by the next turn.
+            _ => {}
+        }
+    }
+    let Some(upload) = file else { return Err(Failure::field("file", "the form has no field file")) };
+    let Some(title) = title else { return Err(Failure::field("title", "the form has no field title")) };
+    // To its end, even where the uploader has left: the song is whole.
+    let stored = tokio::spawn(async move { upload.finish(&title).await });
+    let song = stored.await.map_err(Failure::internal)??;
+    Ok(whole(answer::success(&SongData { song })))
+}
+
+async fn receive(
+    mut field: Field<'_>,
+    upload: &mut Upload,
+    app: &Arc<App>,
+    file_bytes: &AtomicU64,
+) -> Result<(), Failure> {
+    let max_bytes = app.songs.settings().limits.max_upload_bytes;
+    while let Some(chunk) = field.chunk().await.map_err(|error| broken(error, max_bytes))? {
+        file_bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        app.metrics.uploaded(chunk.len() as u64);
+        upload.write(chunk).await?;
+    }
+    Ok(())
+}
+
+/// A form on its way in, of which no more is taken than is being read.
+struct Bounded {
+    body: Incomings,
+    came_bytes: u64,
+    /// What of it has been handed out as the file.
+    file_bytes: Arc<AtomicU64>,
+}
+
+impl Stream for Bounded {
+    type Item = Result<Bytes, Failure>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let chunk = ready!(Pin::new(&mut self.body).poll_next(cx));
+        if let Some(Ok(bytes)) = &chunk {
+            self.came_bytes += bytes.len() as u64;
+            let around_bytes = self.came_bytes.saturating_sub(self.file_bytes.load(Ordering::Relaxed));
+            if around_bytes > MAX_AROUND_BYTES + MAX_UNDER_WAY_BYTES {
+                let message = format!("the form has more than {MAX_AROUND_BYTES} bytes beside the file");
+                return Poll::Ready(Some(Err(Failure::new(ErrorCode::TooLarge, message))));
+            }
+        }
+        Poll::Ready(chunk)
+    }
+}
+
+/// What is wrong with a form.
+fn broken(error: multer::Error, max_bytes: u64) -> Failure {
+    match error {
+        multer::Error::StreamSizeExceeded { .. } => ServiceError::TooLarge { max_bytes }.into(),
+        multer::Error::FieldSizeExceeded { .. } => Failure::field("title", "the title is far too long"),
+        multer::Error::StreamReadFailed(source) => match source.downcast::<Failure>() {
+            Ok(failure) => *failure,
+            Err(source) => malformed(format!("the form cannot be read: {source}")),
+        },
+        multer::Error::IncompleteStream
+        | multer::Error::IncompleteFieldData { .. }
+        | multer::Error::IncompleteHeaders => malformed("the form is cut off"),
+        other => malformed(format!("the form cannot be read: {other}")),
+    }
+}

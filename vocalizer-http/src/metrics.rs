@@ -1,0 +1,112 @@
+//! Figures for Prometheus.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabel as _, EncodeLabelSet, LabelSetEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+use vocalizer_core::service::{ServiceError, SongService};
+use vocalizer_core::song::StatusKind;
+
+/// The type of the exposition that `prometheus-client` writes.
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What a request was and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Ended {
+    operation: &'static str,
+    status: u16,
+}
+
+impl EncodeLabelSet for Ended {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+        ("operation", self.operation).encode(encoder.encode_label())?;
+        ("status", self.status.to_string()).encode(encoder.encode_label())
+    }
+}
+
+/// One name and one value.
+type Label = [(&'static str, &'static str); 1];
+
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<Ended, Counter>,
+    seconds: Family<Label, Histogram, fn() -> Histogram>,
+    uploaded_bytes: Counter,
+    songs: Family<Label, Gauge>,
+    jobs: Family<Label, Gauge>,
+    oldest_job: Gauge,
+    outbox: Gauge,
+    connections: Gauge,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("vocalizer");
+        let requests = Family::default();
+        registry.register("http_requests", "Requests answered", requests.clone());
+        let seconds =
+            Family::new_with_constructor((|| Histogram::new(exponential_buckets(0.001, 4.0, 9))) as fn() -> Histogram);
+        let help = "Time to the head of an answer";
+        registry.register_with_unit("http_answer", help, Unit::Seconds, seconds.clone());
+        let uploaded_bytes = Counter::default();
+        registry.register_with_unit("uploaded", "Bytes of songs taken in", Unit::Bytes, uploaded_bytes.clone());
+        let (songs, jobs) = (Family::default(), Family::default());
+        registry.register("songs", "Songs by status", songs.clone());
+        registry.register("jobs", "Jobs by state", jobs.clone());
+        let (oldest_job, outbox, connections) = (Gauge::default(), Gauge::default(), Gauge::default());
+        let help = "How long the oldest waiting job has waited";
+        registry.register_with_unit("oldest_job", help, Unit::Seconds, oldest_job.clone());
+        registry.register("outbox", "Jobs that are not on the queue yet, at most 1000", outbox.clone());
+        registry.register("http_connections", "Open connections", connections.clone());
+        Self { registry, requests, seconds, uploaded_bytes, songs, jobs, oldest_job, outbox, connections }
+    }
+
+    pub(crate) fn answered(&self, operation: &'static str, status: u16, took: Duration) {
+        self.requests.get_or_create(&Ended { operation, status }).inc();
+        self.seconds.get_or_create(&[("operation", operation)]).observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn uploaded(&self, bytes: u64) {
+        self.uploaded_bytes.inc_by(bytes);
+    }
+
+    pub(crate) fn connected(&self) -> Connected {
+        self.connections.inc();
+        Connected(self.connections.clone())
+    }
+
+    /// Asks the service how it is, and writes everything.
+    pub(crate) async fn write(&self, songs: &SongService) -> Result<String, ServiceError> {
+        let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        for (kind, count) in StatusKind::ALL.into_iter().zip(songs.repository().count().await?) {
+            self.songs.get_or_create(&[("status", kind.name())]).set(gauge(count));
+        }
+        let depth = songs.queue().depth().await?;
+        for (state, count) in [("waiting", depth.waiting), ("leased", depth.leased), ("dead", depth.dead)] {
+            self.jobs.get_or_create(&[("state", state)]).set(gauge(count));
+        }
+        self.oldest_job.set(gauge(depth.oldest.unwrap_or_default().as_secs()));
+        self.outbox.set(gauge(songs.repository().pending(1000).await?.len() as u64));
+        let mut text = String::new();
+        if encode(&mut text, &self.registry).is_err() {
+            text.clear();
+            let _ = text.write_str("# EOF\n");
+        }
+        Ok(text)
+    }
+}
+
+/// A connection that is open.
+pub(crate) struct Connected(Gauge);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

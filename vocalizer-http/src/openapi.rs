@@ -1,0 +1,259 @@
+//! The OpenAPI document.
+
+use std::collections::BTreeMap;
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+use vocalizer_core::api::{ApiError, NewTokenData, SongData, SongView, SongsData, TokensData, UserData};
+use vocalizer_core::song::StatusKind;
+
+use crate::routes::{Access, Gives, Operation, ROUTES, Route, Takes};
+
+/// The whole interface as an OpenAPI 3.1 document, made of the table that requests are routed by and of the types that
+/// they are answered with.
+#[must_use]
+pub fn document() -> Value {
+    let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    for route in ROUTES {
+        let operations = paths.entry(route.path).or_default();
+        operations.insert(route.method.as_str().to_lowercase(), operation(route, false));
+        if matches!(route.operation, Operation::Part) {
+            operations.insert("head".to_owned(), operation(route, true));
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Vocalizer",
+            "description": "Splits songs into vocals, drums, bass and other.",
+            "version": env!("CARGO_PKG_VERSION"),
+            "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas(),
+            "securitySchemes": {
+                "session": {"type": "apiKey", "in": "cookie", "name": "session",
+                    "description": "Set by registering and logging in; named __Host-session behind TLS."},
+                "token": {"type": "http", "scheme": "bearer", "description": "An API token."},
+                "worker": {"type": "http", "scheme": "bearer", "description": "A worker's token."},
+            },
+        },
+    })
+}
+
+fn schemas() -> Map<String, Value> {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.definitions_path = "/components/schemas".into();
+    settings.meta_schema = None;
+    let mut generator = settings.into_generator();
+    fn add<T: JsonSchema>(generator: &mut SchemaGenerator) {
+        generator.subschema_for::<T>();
+    }
+    add::<ApiError>(&mut generator);
+    add::<SongView>(&mut generator);
+    add::<SongData>(&mut generator);
+    add::<SongsData>(&mut generator);
+    add::<UserData>(&mut generator);
+    add::<TokensData>(&mut generator);
+    add::<NewTokenData>(&mut generator);
+    generator.take_definitions(true)
+}
+
+fn operation(route: &Route, head: bool) -> Value {
+    let mut name = route.operation.name().to_owned();
+    if head {
+        name.push_str("_head");
+    }
+    let mut operation = json!({
+        "operationId": name,
+        "summary": route.summary,
+        "tags": [tag(route)],
+        "parameters": parameters(route),
+        "responses": responses(route, head),
+    });
+    if let Some(body) = request_body(route.takes) {
+        operation["requestBody"] = body;
+    }
+    operation["security"] = match route.access {
+        Access::Public => json!([]),
+        Access::Worker => json!([{"worker": []}]),
+        Access::Session => json!([{"session": []}]),
+        Access::Anybody => json!([{}, {"session": []}, {"token": []}]),
+    };
+    operation
+}
+
+fn tag(route: &Route) -> &'static str {
+    match (route.access, route.path.starts_with("/auth/")) {
+        (Access::Public, _) => "operations",
+        (Access::Worker, _) => "workers",
+        (_, true) => "accounts",
+        (_, false) => "songs",
+    }
+}
+
+fn parameters(route: &Route) -> Vec<Value> {
+    let mut parameters = Vec::new();
+    for name in ["song_id", "token_id", "file", "hash"] {
+        if route.path.contains(&format!("{{{name}}}")) {
+            let schema = match name {
+                "file" => json!({"type": "string", "examples": ["vocals.mp3", "accompaniment.flac", "stems.zip"]}),
+                "hash" => json!({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
+                _ => json!({"type": "string", "format": "uuid"}),
+            };
+            parameters.push(json!({"name": name, "in": "path", "required": true, "schema": schema}));
+        }
+    }
+    for &name in route.query {
+        let (schema, description) = match name {
+            "status" => (json!({"enum": StatusKind::ALL.map(StatusKind::name)}), "Only songs in this status"),
+            "limit" => (json!({"type": "integer", "minimum": 1, "maximum": 1000}), "At most so many"),
+            "after" => (json!({"type": "string"}), "Only those after this place: `next` of the page before"),
+            "format" => (json!({"enum": ["mp3", "wav", "flac"]}), "For stems.zip and stems.tar: what is in them"),
+            _ => (json!({"type": "string"}), "Save it rather than play it; the value does not matter"),
+        };
+        parameters.push(json!({"name": name, "in": "query", "description": description, "schema": schema}));
+    }
+    let headers: &[_] = match route.operation {
+        Operation::Part => &["Range", "If-Range", "If-None-Match"],
+        Operation::Events => &["Last-Event-ID"],
+        _ => &[],
+    };
+    parameters.extend(headers.iter().map(|name| json!({"name": name, "in": "header", "schema": {"type": "string"}})));
+    parameters
+}
+
+fn request_body(takes: Takes) -> Option<Value> {
+    let content = match takes {
+        Takes::Nothing => return None,
+        Takes::Form(required, optional) => {
+            let field = |name: &&str| ((*name).to_owned(), json!({"type": "string"}));
+            let properties: Map<_, _> = required.iter().chain(optional).map(field).collect();
+            let schema = json!({"type": "object", "required": required, "properties": properties});
+            json!({
+                "application/x-www-form-urlencoded": {"schema": schema},
+                "application/json": {"schema": schema},
+                "multipart/form-data": {"schema": schema},
+            })
+        }
+        Takes::Upload => json!({"multipart/form-data": {"schema": {
+            "type": "object",
+            "required": ["title", "file"],
+            "properties": {
+                "title": {"type": "string", "maxLength": 200},
+                "file": {"type": "string", "contentMediaType": "application/octet-stream"},
+            },
+        }}}),
+        Takes::Tar => json!({"application/x-tar": {"schema": {
+            "type": "string",
+            "contentMediaType": "application/x-tar",
+            "description": "Exactly bass.mp3, drums.mp3, other.mp3 and vocals.mp3",
+        }}}),
+    };
+    Some(json!({"required": true, "content": content}))
+}
+
+fn responses(route: &Route, head: bool) -> Map<String, Value> {
+    let mut responses = Map::new();
+    for (status, description) in successes(route) {
+        let mut response = json!({"description": description});
+        if let (false, Some(content)) = (head, content(route.gives)) {
+            response["content"] = content;
+        }
+        responses.insert(status.to_string(), response);
+    }
+    let everywhere: &[u16] = match route.access {
+        Access::Public => &[400, 500, 503],
+        Access::Anybody | Access::Session | Access::Worker => &[400, 401, 403, 500, 503],
+    };
+    for &status in everywhere.iter().chain(route.errors) {
+        // hyper's own 400 has no body, and a service that is not ready says what is not.
+        let own = matches!((status, route.operation), (304, _) | (503, Operation::Ready));
+        let mut response = json!({"description": describe(status)});
+        if own && status == 503 {
+            response["content"] = json!({"application/json": {"schema": {"type": "object"}}});
+        } else if !head && !own {
+            response["content"] = json!({"application/json": {"schema": failure()}});
+        }
+        if matches!(status, 202 | 429 | 503) && !own {
+            response["headers"] = json!({"Retry-After": {"schema": {"type": "integer", "minimum": 1}}});
+        }
+        responses.insert(status.to_string(), response);
+    }
+    responses
+}
+
+fn successes(route: &Route) -> Vec<(u16, &'static str)> {
+    match route.operation {
+        Operation::Part => vec![(200, "The part"), (206, "The bytes of it that were asked for")],
+        Operation::Ready => vec![(200, "It is ready")],
+        _ => vec![(200, "It worked")],
+    }
+}
+
+fn content(gives: Gives) -> Option<Value> {
+    let binary = json!({"schema": {"type": "string", "contentMediaType": "application/octet-stream"}});
+    Some(match gives {
+        Gives::Data(name) => {
+            let data = json!({"$ref": format!("#/components/schemas/{name}")});
+            json!({"application/json": {"schema": envelope(&json!({"const": true}), &data)}})
+        }
+        Gives::Nothing => {
+            json!({"application/json": {"schema": envelope(&json!({"const": true}), &json!({"type": "null"}))}})
+        }
+        Gives::Audio => {
+            let types =
+                ["mpeg", "flac", "wav", "aiff", "ogg", "mp4", "webm", "aac"].map(|kind| format!("audio/{kind}"));
+            let archives = ["application/zip", "application/x-tar"].map(str::to_owned);
+            types.into_iter().chain(archives).map(|kind| (kind, binary.clone())).collect::<Map<_, _>>().into()
+        }
+        Gives::Events => json!({"text/event-stream": {"schema": {"type": "string",
+            "description": "Events `song` with a SongView as data, and `deleted`"}}}),
+        Gives::Text => json!({
+            "text/plain": {"schema": {"type": "string"}},
+            "application/openmetrics-text": {"schema": {"type": "string"}},
+        }),
+        Gives::Json => json!({"application/json": {"schema": {"type": "object"}}}),
+    })
+}
+
+fn envelope(ok: &Value, data: &Value) -> Value {
+    json!({
+        "type": "object",
+        "required": ["ok", "errors", "data"],
+        "properties": {
+            "ok": ok,
+            "errors": {"type": "array", "items": {"$ref": "#/components/schemas/ApiError"}},
+            "data": data,
+        },
+    })
+}
+
+fn failure() -> Value {
+    envelope(&json!({"const": false}), &json!({"type": "null"}))
+}
+
+fn describe(status: u16) -> &'static str {
+    match status {
+        202 => "It is not there yet; ask again",
+        304 => "It is what the client has",
+        400 => "The request cannot be read",
+        401 => "A session or a token is missing or not good",
+        403 => "A page of another site may not do this",
+        404 => "There is no such thing, as far as the caller may know",
+        408 => "The request came in too slowly",
+        409 => "It clashes with what is there",
+        410 => "The song was deleted",
+        413 => "It is more than a limit allows",
+        415 => "The body is of a type that is not taken here",
+        416 => "The range begins past the end",
+        422 => "A value is not acceptable",
+        429 => "There were too many attempts",
+        503 => "Something behind the server does not answer",
+        507 => "The server has no room left",
+        _ => "The server's own fault",
+    }
+}

@@ -1,0 +1,93 @@
+//! A request, with all that is known of who makes it.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, Method, Uri, header};
+use vocalizer_core::account::{SessionDigest, Viewer};
+use vocalizer_core::secret::Secret;
+use vocalizer_core::service::{Caller, Proof};
+
+use crate::body::Incomings;
+use crate::cookie;
+use crate::failure::Failure;
+use crate::form::Query;
+use crate::settings::HttpSettings;
+
+/// Where a request comes from, as far as whoever hands it on can be believed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
+    pub(crate) secure: bool,
+}
+
+impl Peer {
+    /// Behind a trusted proxy the last address that a proxy did not add itself is the client's.
+    pub(crate) fn of(connected: IpAddr, headers: &HeaderMap, settings: &HttpSettings) -> Self {
+        let connected = connected.to_canonical();
+        let trusted = |address: IpAddr| settings.trusted_proxies.iter().any(|net| net.contains(&address));
+        let secure = settings.secure_cookies;
+        if !trusted(connected) {
+            return Self { address: connected, secure };
+        }
+        let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+        let hops: Vec<_> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
+        let mut address = connected;
+        for hop in hops.into_iter().rev() {
+            let Ok(hop) = hop.parse::<IpAddr>() else { break };
+            address = hop.to_canonical();
+            if !trusted(address) {
+                break;
+            }
+        }
+        let proto = headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok());
+        Self { address, secure: secure || proto.is_some_and(|proto| proto.eq_ignore_ascii_case("https")) }
+    }
+}
+
+/// A request that was routed and whose maker is known.
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Incomings,
+    pub(crate) peer: Peer,
+    pub(crate) caller: Caller,
+    pub(crate) params: Vec<(String, String)>,
+}
+
+impl Request {
+    pub(crate) fn viewer(&self) -> Viewer {
+        self.caller.viewer
+    }
+
+    /// The session that a login replaces; a token is not replaced.
+    pub(crate) fn session(&self) -> Option<SessionDigest> {
+        self.caller.session.filter(|_| !self.caller.by_token)
+    }
+
+    /// A piece of the path as what it names. What cannot be one names nothing.
+    pub(crate) fn param<T: std::str::FromStr>(&self, name: &str) -> Result<T, Failure> {
+        let text = self.params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        text.and_then(|text| text.parse().ok()).ok_or_else(Failure::not_found)
+    }
+
+    pub(crate) fn query(&self) -> Query {
+        Query::parse(self.uri.query().unwrap_or_default())
+    }
+}
+
+/// What the request shows: a token if it shows one, else its cookie.
+pub(crate) fn proof(headers: &HeaderMap, secure: bool) -> Option<Proof> {
+    match bearer(headers) {
+        Some(token) => Some(Proof::Token(token)),
+        None => cookie::session(headers, secure).map(Proof::Cookie),
+    }
+}
+
+/// The token in `Authorization: Bearer …`. Something else in that header is an empty token, which is nobody's.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<Secret<String>> {
+    let value = headers.get(header::AUTHORIZATION)?;
+    let text = value.to_str().unwrap_or_default();
+    let token = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    Some(Secret::new(token.map(|(_, token)| token.trim().to_owned()).unwrap_or_default()))
+}

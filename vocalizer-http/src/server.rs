@@ -1,0 +1,271 @@
+//! A listener in, connections served until it is time to stop.
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::{HeaderName, HeaderValue, Method, Response, header};
+use http_body_util::BodyExt as _;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
+use tracing::Instrument as _;
+use vocalizer_core::api::ErrorCode;
+use vocalizer_core::service::{AccountService, SongService};
+
+use crate::app::App;
+pub use crate::app::{MoreMetrics, Readiness};
+use crate::body::{Body, Incoming, Incomings, full};
+use crate::failure::Failure;
+use crate::metrics::Metrics;
+use crate::request::{Peer, Request, proof};
+use crate::routes::{Access, Found, Routes};
+use crate::settings::HttpSettings;
+use crate::{handlers, origin};
+
+/// Most bytes of a request's head, and what is read ahead of a connection: with many at once, it is what they cost.
+const MAX_HEAD_BYTES: usize = 32 * 1024;
+
+/// The header that a request is known by in the log.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A server that has everything but a listener.
+pub struct Server {
+    app: Arc<App>,
+    routes: Arc<Routes>,
+    closing: watch::Sender<bool>,
+}
+
+/// Why a server could not be made.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The table of routes contradicts itself; a defect here.
+    #[error("the routes contradict each other")]
+    Routes(#[source] vocalizer_core::ports::BoxError),
+}
+
+impl Server {
+    /// A server for these services.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Routes`].
+    pub fn new(songs: SongService, accounts: AccountService, settings: HttpSettings) -> Result<Self, ServerError> {
+        let routes = Routes::new().map_err(|error| ServerError::Routes(error.into()))?;
+        let (closing, watched) = watch::channel(false);
+        let app = App {
+            songs,
+            accounts,
+            settings,
+            metrics: Metrics::new(),
+            readiness: Vec::new(),
+            more_metrics: Vec::new(),
+            closing: watched,
+        };
+        Ok(Self { app: Arc::new(app), routes: Arc::new(routes), closing })
+    }
+
+    /// With something more that must be ready.
+    #[must_use]
+    pub fn with_readiness(mut self, readiness: Arc<dyn Readiness>) -> Self {
+        if let Some(app) = Arc::get_mut(&mut self.app) {
+            app.readiness.push(readiness);
+        }
+        self
+    }
+
+    /// With more figures for `/metrics`.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Arc<dyn MoreMetrics>) -> Self {
+        if let Some(app) = Arc::get_mut(&mut self.app) {
+            app.more_metrics.push(metrics);
+        }
+        self
+    }
+
+    /// Serves connections until `stop` ends; then takes no new ones, lets open requests end for a while
+    /// ([`Patience::shutdown`](crate::settings::Patience::shutdown)), and returns.
+    pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) {
+        let graceful = GracefulShutdown::new();
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = &mut stop => break,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    // Small answers should not wait for more to come; where that cannot be set they wait.
+                    let _ = stream.set_nodelay(true);
+                    let mut stream = TimeoutStream::new(stream);
+                    stream.set_write_timeout(Some(self.app.settings.patience.write));
+                    let watcher = graceful.watcher();
+                    let served = self.connection(Box::pin(stream), peer);
+                    let connected = self.app.metrics.connected();
+                    tokio::spawn(async move {
+                        let ended = watcher.watch(served).await;
+                        drop(connected);
+                        if let Err(error) = ended {
+                            tracing::debug!(%peer, %error, "a connection broke");
+                        }
+                    });
+                }
+                Err(error) => {
+                    // Too many open files, most likely: those that end make room.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+        drop(listener);
+        // Nobody is left to hear it where there are no streams.
+        let _ = self.closing.send(true);
+        if timeout(self.app.settings.patience.shutdown, graceful.shutdown()).await.is_err() {
+            tracing::warn!("some requests did not end in time and were cut off");
+        }
+    }
+
+    /// Serves what comes over one connection, whatever it is made of, until it ends.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`io::ErrorKind::Other`] when the connection breaks or what comes over it is not HTTP.
+    pub async fn serve<S>(&self, stream: S, peer: SocketAddr) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.connection(stream, peer).await.map_err(io::Error::other)
+    }
+
+    fn connection<S>(
+        &self,
+        stream: S,
+        peer: SocketAddr,
+    ) -> http1::Connection<
+        TokioIo<S>,
+        impl hyper::service::Service<
+            http::Request<hyper::body::Incoming>,
+            Response = Response<Body>,
+            Error = std::convert::Infallible,
+            Future: Send,
+        > + use<S>,
+    >
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (app, routes) = (Arc::clone(&self.app), Arc::clone(&self.routes));
+        let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+            let (app, routes) = (Arc::clone(&app), Arc::clone(&routes));
+            let request = request.map(|body| body.map_err(Into::into).boxed());
+            async move { Ok::<_, std::convert::Infallible>(respond(app, &routes, peer.ip(), request).await) }
+        });
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.app.settings.patience.head)
+            .max_buf_size(MAX_HEAD_BYTES)
+            .serve_connection(TokioIo::new(stream), service)
+    }
+}
+
+/// One request, one answer, whatever happens.
+async fn respond(app: Arc<App>, routes: &Routes, peer: IpAddr, request: http::Request<Incoming>) -> Response<Body> {
+    let began = Instant::now();
+    let id = request_id(&request);
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let found = routes.find(&method, &path);
+    let operation = match &found {
+        Found::Route(route, _) => route.operation.name(),
+        Found::Methods(_) | Found::Nothing => "none",
+    };
+    let span = tracing::info_span!("request", %id, %method, operation);
+    let answered = AssertUnwindSafe(answer(&app, found, peer, request)).catch_unwind();
+    let mut response = match answered.instrument(span.clone()).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(failure)) => {
+            if let Some(private) = &failure.private {
+                tracing::warn!(parent: &span, error = %private, "a request failed");
+            }
+            failure.into_response().map(full)
+        }
+        Err(panic) => {
+            let what = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
+            tracing::error!(parent: &span, panic = what.unwrap_or("?"), "a request panicked");
+            Failure::internal("it panicked").into_response().map(full)
+        }
+    };
+    if method == Method::HEAD {
+        head_only(&mut response);
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static("default-src 'none'; sandbox"));
+    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
+    if let Ok(id) = HeaderValue::try_from(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    let status = response.status().as_u16();
+    app.metrics.answered(operation, status, began.elapsed());
+    let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(parent: &span, %path, status, took_ms, "answered");
+    response
+}
+
+async fn answer(
+    app: &Arc<App>,
+    found: Found,
+    connected: IpAddr,
+    request: http::Request<Incoming>,
+) -> Result<Response<Body>, Failure> {
+    let (head, body) = request.into_parts();
+    let body = Incomings::new(body, app.settings.patience);
+    let (route, params) = match found {
+        Found::Route(route, params) => (route, params),
+        Found::Methods(allow) => return Err(Failure::method_not_allowed(allow)),
+        Found::Nothing => return Err(Failure::not_found()),
+    };
+    let peer = Peer::of(connected, &head.headers, &app.settings);
+    // Whoever shows a token of their own acts for themselves: no browser adds one unasked.
+    if !head.headers.contains_key(header::AUTHORIZATION) && !origin::may_act(&head.method, &head.headers) {
+        return Err(Failure::new(ErrorCode::CrossSite, "a page of another site may not do this"));
+    }
+    let caller = match route.access {
+        Access::Anybody | Access::Session => {
+            app.accounts.authenticate(proof(&head.headers, peer.secure).as_ref()).await?
+        }
+        Access::Worker | Access::Public => vocalizer_core::service::Caller::ANONYMOUS,
+    };
+    let (method, uri, headers) = (head.method, head.uri, head.headers);
+    handlers::handle(app, route.operation, Request { method, uri, headers, body, peer, caller, params }).await
+}
+
+/// The client's own identifier where it is short and plain, so that logs on both sides can be laid side by side.
+fn request_id(request: &http::Request<Incoming>) -> String {
+    let given = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    let plain = |id: &&str| {
+        (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    given.filter(plain).map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
+}
+
+/// The head of an answer, with the length that the body would have had.
+fn head_only(response: &mut Response<Body>) {
+    use hyper::body::Body as _;
+
+    let body = std::mem::replace(response.body_mut(), full(Bytes::new()));
+    if let Some(size_bytes) = body.size_hint().exact() {
+        response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(size_bytes));
+    }
+}

@@ -1,0 +1,51 @@
+//! Who may do what, and how long anybody may take.
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+use vocalizer_core::secret::Secret;
+
+/// How the HTTP side is set. Everything is closed by default.
+#[derive(Debug, Clone, Default)]
+pub struct HttpSettings {
+    /// What a worker must show, one of these; with none of them no result is taken, unless everybody's is.
+    pub worker_tokens: Vec<Secret<String>>,
+    /// Take results from anybody, as the original did. Default: no.
+    pub open_upload_result: bool,
+    /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. Default: nobody's.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Mark cookies `Secure` whatever a proxy says. Default: no, and then they are where a trusted proxy says `https`.
+    pub secure_cookies: bool,
+    /// How long anybody may take.
+    pub patience: Patience,
+}
+
+/// How long anybody may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// For a request's head. Default: 15 s.
+    pub head: Duration,
+    /// For the next piece of a request's body. Default: 30 s.
+    pub body_silence: Duration,
+    /// Below so many bytes a second, on the average since the body began, it is given up. Default: 1 KiB.
+    pub body_bytes_per_s: u64,
+    /// When that average is first looked at. Default: 30 s.
+    pub body_grace: Duration,
+    /// For a client to take the next piece of an answer. Default: 60 s.
+    pub write: Duration,
+    /// For open requests when the server is to stop. Default: 20 s.
+    pub shutdown: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(15),
+            body_silence: Duration::from_secs(30),
+            body_bytes_per_s: 1024,
+            body_grace: Duration::from_secs(30),
+            write: Duration::from_secs(60),
+            shutdown: Duration::from_secs(20),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, header};
+use vocalizer_core::secret::Secret;
+use vocalizer_http::cookie;
+
+fn with(values: &[&str]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for value in values {
+        headers.append(header::COOKIE, HeaderValue::from_str(value).unwrap());
+    }
+    headers
+}
+
+fn session(values: &[&str], secure: bool) -> Option<String> {
+    cookie::session(&with(values), secure).map(Secret::into_exposed)
+}
+
+#[test]
+fn a_cookie_keeps_scripts_and_other_sites_out() {
+    let secret = Secret::new("0a1b".to_owned());
+    let plain = cookie::set(&secret, Duration::from_secs(60), false).unwrap();
+    assert_eq!(plain, "session=0a1b; Path=/; Max-Age=60; HttpOnly; SameSite=Lax");
+    let secure = cookie::set(&secret, Duration::from_secs(60), true).unwrap();
+    assert_eq!(secure, "__Host-session=0a1b; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure");
+    assert!(secure.is_sensitive());
+    assert_eq!(cookie::clear(false).unwrap(), "session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
+}
+
+#[test]
+fn the_session_is_found_among_other_cookies() {
+    assert_eq!(session(&["a=1; session=0a1b; b=2"], false).as_deref(), Some("0a1b"));
+    assert_eq!(session(&["a=1", "session=0a1b"], false).as_deref(), Some("0a1b"));
+    assert_eq!(session(&["xsession=1; session2=2; a=session=3"], false), None);
+    assert_eq!(session(&[], false), None);
+}
+
+#[test]
+fn behind_tls_a_cookie_that_a_neighbour_could_set_is_none() {
+    assert_eq!(session(&["session=0a1b"], true), None);
+    assert_eq!(session(&["session=0a1b; __Host-session=2c"], true).as_deref(), Some("2c"));
+}
+
+#[test]
+fn what_cannot_be_a_session_is_none() {
+    for value in ["session=", "session=a b", "session=\"0a1b\"", "session=..%2f", "session", ";;;=;", "session=ü"] {
+        assert_eq!(session(&[value], false), None, "{value}");
+    }
+    assert_eq!(session(&[&format!("session={}", "a".repeat(257))], false), None);
+}

@@ -1,0 +1,144 @@
+//! Which stems a song is separated into, and what file gets which of them.
+
+use std::path::Path;
+
+use vocalizer_core::part::Stem;
+
+use crate::audio::{AudioFormat, Frame};
+use crate::sink::StemSink;
+use crate::{Clip, Complement, Error, Model, SplitOptions};
+
+/// The files of a song.
+pub(crate) struct Outputs {
+    /// The stems that the network has to give.
+    pub(crate) separated: Vec<Stem>,
+    files: Vec<Output>,
+}
+
+struct Output {
+    name: String,
+    sound: Sound,
+}
+
+/// What one file holds; stems by their places among the separated.
+enum Sound {
+    /// These stems, added up.
+    Sum(Vec<usize>),
+    /// The mixture without a stem.
+    Without(usize),
+}
+
+impl Outputs {
+    /// # Errors
+    ///
+    /// [`Error::Options`] where the model lacks a stem that is asked for, or what is asked for excludes itself.
+    pub(crate) fn plan(model: &Model, options: &SplitOptions) -> Result<Self, Error> {
+        let all = model.sources();
+        match (options.two_stems, options.four_stems) {
+            (None, false) => Self::choice(all, &options.stems),
+            (None, true) => Self::four(all),
+            (Some(_), _) if !options.stems.is_empty() => {
+                Err(Error::Options("two stems and a choice of stems cannot be asked for together".into()))
+            }
+            (Some(pair), _) => Self::pair(all, pair),
+        }
+    }
+
+    /// The wanted ones, or all where none are, each in its own file.
+    fn choice(all: &[Stem], wanted: &[Stem]) -> Result<Self, Error> {
+        for &stem in wanted {
+            place(all, stem)?;
+        }
+        let separated: Vec<_> = all.iter().filter(|stem| wanted.is_empty() || wanted.contains(stem)).copied().collect();
+        let files = separated.iter().enumerate().map(|(k, stem)| Output::new(stem, Sound::Sum(vec![k]))).collect();
+        Ok(Self { separated, files })
+    }
+
+    /// One stem, and everything else.
+    fn pair(all: &[Stem], (stem, complement): (Stem, Complement)) -> Result<Self, Error> {
+        let index = place(all, stem)?;
+        let (separated, index, rest) = match complement {
+            Complement::Add => (all.to_vec(), index, Sound::Sum((0..all.len()).filter(|&k| k != index).collect())),
+            Complement::Minus => (vec![stem], 0, Sound::Without(0)),
+        };
+        let files = vec![Output::new(stem, Sound::Sum(vec![index])), Output::new(format!("no_{stem}"), rest)];
+        Ok(Self { separated, files })
+    }
+
+    /// The four of the contract, to which every stem of the model goes.
+    fn four(all: &[Stem]) -> Result<Self, Error> {
+        let file = |four: Stem| {
+            place(all, four)?;
+            let places = all.iter().enumerate().filter(|&(_, &stem)| among_four(stem) == four).map(|(k, _)| k);
+            Ok(Output::new(four, Sound::Sum(places.collect())))
+        };
+        let files = Stem::FOUR.into_iter().map(file).collect::<Result<_, Error>>()?;
+        Ok(Self { separated: all.to_vec(), files })
+    }
+
+    pub(crate) fn open(
+        &self,
+        dir: &Path,
+        options: &SplitOptions,
+        rates: (u32, u32),
+        frames: u64,
+    ) -> Result<Vec<StemSink>, Error> {
+        let clip =
+            options.clip.unwrap_or(if options.format == AudioFormat::WavF32 { Clip::None } else { Clip::Rescale });
+        let sink = |Output { name, .. }: &Output| {
+            let path = dir.join(format!("{name}.{}", options.format.extension()));
+            StemSink::create(path, options.format, clip, rates, frames)
+        };
+        self.files.iter().map(sink).collect()
+    }
+
+    /// Hands each file its frames: `stems` are those of the separated, `mixture` what they were separated from.
+    pub(crate) fn write(&self, sinks: &mut [StemSink], stems: &[Vec<Frame>], mixture: &[Frame]) -> Result<(), Error> {
+        for (sink, Output { sound, .. }) in sinks.iter_mut().zip(&self.files) {
+            match sound {
+                Sound::Sum(places) => match places.as_slice() {
+                    [place] => sink.write(&stems[*place])?,
+                    places => {
+                        let mut sum = vec![[0.0; 2]; stems.first().map_or(0, Vec::len)];
+                        places.iter().for_each(|&place| add(&mut sum, &stems[place], 1.0));
+                        sink.write(&sum)?;
+                    }
+                },
+                Sound::Without(place) => {
+                    let mut rest = mixture.to_vec();
+                    add(&mut rest, &stems[*place], -1.0);
+                    sink.write(&rest)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Output {
+    fn new(name: impl ToString, sound: Sound) -> Self {
+        Self { name: name.to_string(), sound }
+    }
+}
+
+/// The one of the four that a stem is part of.
+const fn among_four(stem: Stem) -> Stem {
+    match stem {
+        Stem::Drums | Stem::Bass | Stem::Other | Stem::Vocals => stem,
+        Stem::Guitar | Stem::Piano => Stem::Other,
+    }
+}
+
+fn place(all: &[Stem], stem: Stem) -> Result<usize, Error> {
+    all.iter().position(|&s| s == stem).ok_or_else(|| {
+        let has: Vec<_> = all.iter().map(ToString::to_string).collect();
+        Error::Options(format!("this model has no stem '{stem}'; it has {}", has.join(", ")))
+    })
+}
+
+fn add(frames: &mut [Frame], other: &[Frame], sign: f32) {
+    for (frame, other) in frames.iter_mut().zip(other) {
+        frame[0] += sign * other[0];
+        frame[1] += sign * other[1];
+    }
+}

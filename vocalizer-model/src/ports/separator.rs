@@ -1,0 +1,111 @@
+//! The model as core's separator.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use vocalizer_core::part::Stem;
+use vocalizer_core::ports::{AudioError, BlobError, BlobReader, Progress, Separator, StemSet};
+
+use super::error;
+use super::pool::{self, OnDrop};
+use super::work::{WorkDir, WorkFile};
+use crate::audio::{AudioFormat, Bitrate};
+use crate::outputs::Outputs;
+use crate::{Cancel, Error, Listener, Model, SplitOptions, split_file_with};
+
+/// Splits songs with a model into the four stems of the contract: MP3 at a constant 320 kbit/s, as long as the song.
+///
+/// What a model tells apart beyond the four is part of `other`. When the future is dropped, the work ends between two
+/// segments, and what it wrote goes.
+pub struct ModelSeparator {
+    model: Arc<Model>,
+    options: SplitOptions,
+    work_dir: PathBuf,
+}
+
+impl ModelSeparator {
+    /// A separator that works in this folder, which is made where it is missing. Of the options, the format and the
+    /// choice of stems are not asked.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Options`] for options that no song could be split with, for a model without the four stems, and without
+    /// the feature `mp3`.
+    pub fn new(model: Arc<Model>, options: SplitOptions, work_dir: impl Into<PathBuf>) -> Result<Self, Error> {
+        if !cfg!(feature = "mp3") {
+            return Err(Error::Options("stems are MP3 files, and this program was built without MP3".into()));
+        }
+        let format = AudioFormat::Mp3(Bitrate::Cbr(320));
+        let options = SplitOptions { stems: Vec::new(), two_stems: None, four_stems: true, format, ..options };
+        options.check()?;
+        Outputs::plan(&model, &options)?;
+        Ok(Self { model, options, work_dir: work_dir.into() })
+    }
+}
+
+#[async_trait]
+impl Separator for ModelSeparator {
+    async fn separate(
+        &self,
+        song: Box<dyn BlobReader>,
+        progress: Arc<dyn Progress>,
+    ) -> Result<Box<dyn StemSet>, AudioError> {
+        let dir = WorkDir::create(&self.work_dir).await?;
+        let song = dir.spool(song, "song").await?;
+        let (model, options) = (Arc::clone(&self.model), self.options.clone());
+        let cancel = Cancel::default();
+        let _cancel_on_drop = OnDrop({
+            let cancel = cancel.clone();
+            move || cancel.cancel()
+        });
+        pool::run(move || {
+            let stems = dir.path().join(STEMS);
+            let mut percent = Percent { progress, told: None };
+            percent.tell(0);
+            split_file_with(&model, &song, &stems, &options, &mut percent, &cancel).map_err(error::split)?;
+            // It is no longer needed, and the stems may wait a while for their delivery.
+            std::fs::remove_file(&song).map_err(error::io)?;
+            percent.tell(100);
+            Ok(Box::new(StemDir(dir)) as Box<dyn StemSet>)
+        })
+        .await
+    }
+}
+
+/// The folder of the stems within the folder of work.
+const STEMS: &str = "stems";
+
+/// Tells core how far a song is, each percent once: 100 is told when its stems are there.
+struct Percent {
+    progress: Arc<dyn Progress>,
+    told: Option<u8>,
+}
+
+impl Percent {
+    fn tell(&mut self, percent: u8) {
+        if self.told.is_none_or(|told| told < percent) {
+            self.told = Some(percent);
+            self.progress.report(percent);
+        }
+    }
+}
+
+impl Listener for Percent {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 99")]
+    fn progress(&mut self, done_s: f64, total_s: f64) {
+        self.tell((100.0 * done_s / total_s).clamp(0.0, 99.0) as u8);
+    }
+}
+
+/// The stems of a song, in its folder of work.
+struct StemDir(Arc<WorkDir>);
+
+#[async_trait]
+impl StemSet for StemDir {
+    async fn open(&self, stem: Stem) -> Result<Box<dyn BlobReader>, BlobError> {
+        let path = self.0.path().join(STEMS).join(format!("{stem}.mp3"));
+        let file = WorkFile::open(&path, &self.0).map_err(|e| BlobError::Unavailable(e.into()))?;
+        Ok(Box::new(file))
+    }
+}

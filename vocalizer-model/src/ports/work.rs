@@ -1,0 +1,200 @@
+//! Where work in progress lies.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tempfile::TempDir;
+use tokio::task::{JoinHandle, spawn_blocking};
+use vocalizer_core::ports::{AudioError, BlobError, BlobReader};
+
+use super::{error, pool};
+
+/// How the folders are called that a killed process may leave behind.
+const PREFIX: &str = "vocalizer-work-";
+
+/// The file in such a folder that is locked as long as its process works there.
+const LOCK: &str = "lock";
+
+/// How much is read at a time.
+const CHUNK_BYTES: u64 = 128 << 10;
+
+/// Removes what killed processes left in the work folder, and says how many pieces of work that were. What a process
+/// still works on, this or another, is left alone, and so is everything that is not ours. Where there is no such folder
+/// there is nothing to remove.
+///
+/// # Errors
+///
+/// When the folder cannot be read, or something in it not be removed.
+pub fn sweep_work_dir(dir: &Path) -> io::Result<u64> {
+    let entries = match fs::read_dir(dir) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    let mut swept = 0;
+    for entry in entries {
+        let entry = entry?;
+        let ours = entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes());
+        if ours && entry.file_type()?.is_dir() && sweep(&entry.path())? {
+            swept += 1;
+        }
+    }
+    Ok(swept)
+}
+
+/// Removes the folder of one piece of work, if its process has gone.
+fn sweep(dir: &Path) -> io::Result<bool> {
+    let removed = match lock(dir) {
+        Ok(Some(_lock)) => fs::remove_dir_all(dir),
+        Ok(None) => return Ok(false),
+        Err(e) => Err(e),
+    };
+    match removed {
+        // Its owner was quicker.
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+        removed => removed.map(|()| true),
+    }
+}
+
+/// The lock on a folder of work, unless somebody has it.
+fn lock(dir: &Path) -> io::Result<Option<File>> {
+    let file = File::options().create(true).truncate(false).write(true).open(dir.join(LOCK))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(e)) => Err(e),
+    }
+}
+
+/// The folder of one piece of work. It goes when nobody holds it any more.
+pub(super) struct WorkDir {
+    // In this order: not every system removes what is still open.
+    _lock: File,
+    dir: TempDir,
+}
+
+impl WorkDir {
+    pub(super) async fn create(work_dir: &Path) -> Result<Arc<Self>, AudioError> {
+        let work_dir = work_dir.to_owned();
+        pool::run(move || Self::create_now(&work_dir).map(Arc::new).map_err(error::io)).await
+    }
+
+    fn create_now(work_dir: &Path) -> io::Result<Self> {
+        fs::create_dir_all(work_dir)?;
+        loop {
+            let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(work_dir)?;
+            match lock(dir.path()) {
+                // Between the two, a sweep may have taken the folder for a leftover.
+                Ok(Some(lock)) if dir.path().join(LOCK).exists() => return Ok(Self { _lock: lock, dir }),
+                Ok(_) => {}
+                Err(e) if e.kind() == ErrorKind::NotFound => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Writes a blob into a file of this name.
+    pub(super) async fn spool(
+        self: &Arc<Self>,
+        mut blob: Box<dyn BlobReader>,
+        name: &str,
+    ) -> Result<PathBuf, AudioError> {
+        let path = self.path().join(name);
+        let created = path.clone();
+        let mut file = pool::run(move || File::create(created).map_err(error::io)).await?;
+        while let Some(chunk) = blob.next_chunk().await.map_err(error::blob)? {
+            // A chunk that is being written when the future is dropped needs the folder to the end.
+            let dir = Arc::clone(self);
+            file = pool::run(move || {
+                let _dir = dir;
+                file.write_all(&chunk).map_err(error::io)?;
+                Ok(file)
+            })
+            .await?;
+        }
+        Ok(path)
+    }
+}
+
+/// A file in a folder of work as a blob.
+pub(super) struct WorkFile {
+    file: Arc<File>,
+    size_bytes: u64,
+    given_bytes: u64,
+    /// The chunk that is being read. It outlives a dropped call, and the next one waits for it.
+    reading: Option<JoinHandle<io::Result<Bytes>>>,
+    _dir: Arc<WorkDir>,
+}
+
+impl WorkFile {
+    pub(super) fn open(path: &Path, dir: &Arc<WorkDir>) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let size_bytes = file.metadata()?.len();
+        Ok(Self { file: Arc::new(file), size_bytes, given_bytes: 0, reading: None, _dir: Arc::clone(dir) })
+    }
+}
+
+#[async_trait]
+impl BlobReader for WorkFile {
+    fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    async fn next_chunk(&mut self) -> Result<Option<Bytes>, BlobError> {
+        let from = self.given_bytes;
+        let count = CHUNK_BYTES.min(self.size_bytes - from);
+        if count == 0 {
+            return Ok(None);
+        }
+        let reading = self.reading.get_or_insert_with(|| {
+            let file = Arc::clone(&self.file);
+            spawn_blocking(move || read(&file, from, count))
+        });
+        let read = reading.await;
+        self.reading = None;
+        let chunk = read.map_err(io::Error::other).flatten().map_err(|e| BlobError::Unavailable(e.into()))?;
+        self.given_bytes += count;
+        Ok(Some(chunk))
+    }
+}
+
+fn read(mut file: &File, from: u64, count: u64) -> io::Result<Bytes> {
+    // Where the file stands after a read that failed, nobody knows.
+    file.seek(SeekFrom::Start(from))?;
+    let mut chunk = vec![0; usize::try_from(count).unwrap_or(usize::MAX)];
+    file.read_exact(&mut chunk)?;
+    Ok(chunk.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_takes_what_nobody_works_on_and_nothing_else() {
+        let work_dir = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| work_dir.path().join(name);
+        let alive = WorkDir::create_now(work_dir.path()).expect("a folder of work");
+        fs::create_dir_all(path("vocalizer-work-dead/stems")).expect("a leftover");
+        fs::create_dir(path("vocalizer-work-early")).expect("a leftover");
+        fs::write(path("vocalizer-work-dead/lock"), "").expect("a leftover");
+        fs::create_dir(path("photos")).expect("a folder of somebody else");
+        fs::write(path("vocalizer-work-notes"), "").expect("a file of somebody else");
+
+        assert_eq!(sweep_work_dir(work_dir.path()).expect("a sweep"), 2);
+        let mut left: Vec<_> =
+            fs::read_dir(work_dir.path()).expect("the folder").map(|e| e.expect("an entry").path()).collect();
+        left.sort();
+        let mut expected = vec![path("photos"), path("vocalizer-work-notes"), alive.path().to_owned()];
+        expected.sort();
+        assert_eq!(left, expected);
+        assert_eq!(sweep_work_dir(&path("missing")).expect("nothing to sweep"), 0);
+    }
+}

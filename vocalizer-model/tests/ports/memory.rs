@@ -1,0 +1,55 @@
+//! Memory does not grow with the song. It is measured in a process of its own, where no other test runs beside it.
+
+use std::fs::File;
+use std::process::Command;
+
+use vocalizer_core::part::Format;
+use vocalizer_core::ports::{BlobReader, Renderer as _};
+use vocalizer_model::audio::{AudioFormat, AudioLimits, StemWriter};
+use vocalizer_model::ports::AudioRenderer;
+
+use super::support::OnDisk;
+use crate::audio::support::{RATE_HZ, dir, song};
+
+/// How many seconds are to be rendered, for the process that does it.
+const SECONDS: &str = "VOCALIZER_TEST_RENDER_S";
+
+#[test]
+fn a_sum_of_long_songs_takes_no_more_memory_than_one_of_short_ones() {
+    let peak_kib = |seconds: u32| -> u64 {
+        let mut command = Command::new(std::env::current_exe().expect("this program"));
+        command.args(["--exact", "ports::memory::a_sum_that_tells_its_memory", "--nocapture"]);
+        let done = command.env(SECONDS, seconds.to_string()).output().expect("a process");
+        let said = String::from_utf8_lossy(&done.stdout);
+        let peak = said.lines().find_map(|line| line.split_once("VmHWM:")?.1.trim().strip_suffix(" kB"));
+        peak.unwrap_or_else(|| panic!("{said}")).parse().expect("a number")
+    };
+    let (short, long) = (peak_kib(5), peak_kib(300));
+    println!("{short} KiB for 5 s, {long} KiB for 300 s");
+    // Three songs of 300 s are 300 MiB of frames, and 150 MiB of file.
+    assert!(long < short + 16 * 1_024, "{short} KiB for 5 s, {long} KiB for 300 s");
+}
+
+#[test]
+fn a_sum_that_tells_its_memory() {
+    let Some(seconds) = std::env::var(SECONDS).ok().and_then(|text| text.parse::<usize>().ok()) else { return };
+    let dir = dir();
+    let path = dir.path().join("song");
+    let second = song(RATE_HZ as usize, RATE_HZ);
+    let mut writer = StemWriter::create(&path, AudioFormat::Wav16, RATE_HZ).expect("a writer");
+    (0..seconds).for_each(|_| writer.write(&second).expect("a written second"));
+    writer.finish().expect("a finished file");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        let renderer = AudioRenderer::new(dir.path().join("work"), AudioLimits::default());
+        let blob = || Box::new(OnDisk(File::open(&path).expect("the song"))) as Box<dyn BlobReader>;
+        let mut sum = renderer.render(vec![blob(), blob(), blob()], Format::Wav).await.expect("a sum");
+        let mut bytes = 0;
+        while let Some(chunk) = sum.next_chunk().await.expect("a chunk") {
+            bytes += chunk.len();
+        }
+        assert!(bytes > 4 * seconds * RATE_HZ as usize);
+    });
+    let status = std::fs::read_to_string("/proc/self/status").expect("what the system says");
+    println!("{}", status.lines().find(|line| line.starts_with("VmHWM:")).expect("a peak"));
+}

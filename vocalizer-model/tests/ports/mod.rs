@@ -1,0 +1,11 @@
+//! Core's ports for audio, by behaviour.
+
+#[cfg(unix)]
+mod full;
+#[cfg(target_os = "linux")]
+mod memory;
+mod probe;
+mod render;
+#[cfg(all(feature = "separate", feature = "mp3"))]
+mod separator;
+mod support;

@@ -1,0 +1,117 @@
+//! What is let in as a song, and what a refusal says.
+
+use std::path::Path;
+
+use vocalizer_core::limits::Limits;
+use vocalizer_core::ports::{AudioError, AudioFacts, AudioProbe as _};
+use vocalizer_model::audio::{AudioFormat, AudioLimits};
+use vocalizer_model::ports::FileProbe;
+
+use crate::audio::support::{RATE_HZ, dir, ffmpeg, song, wav, write};
+
+async fn probe(path: &Path) -> Result<AudioFacts, AudioError> {
+    FileProbe::new(AudioLimits::default()).probe(path).await
+}
+
+/// The refusal of a file with these bytes.
+async fn refusal(bytes: &[u8]) -> AudioError {
+    let dir = dir();
+    let path = dir.path().join("song.mp3");
+    std::fs::write(&path, bytes).expect("a written file");
+    let error = probe(&path).await.expect_err("a refusal");
+    let text = error.to_string();
+    assert!(!text.contains("song.mp3") && !text.contains(&*dir.path().to_string_lossy()), "a path in: {text}");
+    assert!(!text.contains('\n'), "more than a line: {text}");
+    error
+}
+
+#[tokio::test]
+async fn every_format_is_let_in_with_its_facts() {
+    let dir = dir();
+    let original = dir.path().join("original");
+    write(&original, AudioFormat::Wav24, RATE_HZ, &song(2 * RATE_HZ as usize, RATE_HZ));
+    let input = original.to_str().expect("a plain path");
+    for (name, codec, format, stated) in [
+        ("a.mp3", "libmp3lame", "mp3", true),
+        ("a.flac", "flac", "flac", true),
+        ("a.wav", "pcm_s16le", "wav", true),
+        ("a.aiff", "pcm_s16be", "aiff", true),
+        ("a.ogg", "libvorbis", "ogg vorbis", true),
+        ("a.m4a", "aac", "aac", true),
+        ("b.m4a", "alac", "alac", true),
+        ("a.aac", "aac", "aac", false),
+        ("a.mkv", "flac", "flac", false),
+    ] {
+        let path = ffmpeg(&["-i", input], &["-c:a", codec], &dir.path().join(name));
+        let facts = probe(&path).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!((facts.format.as_str(), facts.rate_hz, facts.channels), (format, RATE_HZ, 2), "{name}");
+        assert!(facts.duration_ms.is_none_or(|ms| ms == 2_000), "{name}: {facts:?}");
+        assert!(facts.duration_ms.is_some() || !stated, "{name}: {facts:?}");
+    }
+    #[cfg(feature = "opus")]
+    {
+        let path = ffmpeg(&["-i", input], &["-c:a", "libopus"], &dir.path().join("a.opus"));
+        assert_eq!(probe(&path).await.expect("a song").rate_hz, 48_000);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_song_is_refused_whatever_its_name() {
+    let png = [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".as_slice(), &[7; 9_000]].concat();
+    let dir = dir();
+    let silent_film = ["-f", "lavfi", "-i", "color=black:s=64x64:d=1"];
+    let film = ffmpeg(&silent_film, &["-c:v", "mpeg4"], &dir.path().join("a.mp4"));
+    let film = std::fs::read(film).expect("the film");
+    let beginning = [b"\xff\xfb\x90\x64".as_slice(), &[0x55; 5_000]].concat();
+    for file in [b"<!doctype html><title>404</title>".as_slice(), &png, &film, b"", &[0; 5_000], &beginning] {
+        let error = refusal(file).await;
+        assert!(matches!(error, AudioError::Malformed { .. }) && error.is_permanent(), "{error:?}");
+    }
+    let says = "the file cannot be read as a song: no known format found; give MP3, FLAC, WAV, AIFF, Ogg Vorbis, Opus, \
+                AAC/M4A or ALAC";
+    assert_eq!(refusal(b"hello").await.to_string(), says);
+    let cut = wav(1, 2, 44_100, 16, &[0; 400], 4_000_000);
+    assert!(matches!(refusal(&cut).await, AudioError::Malformed { .. }));
+}
+
+#[tokio::test]
+async fn a_format_that_is_known_but_not_read_is_told_from_nonsense() {
+    let error = refusal(b"MThd\0\0\0\x06\0\x01\0\x01").await;
+    assert!(matches!(error, AudioError::Unsupported { .. }) && error.is_permanent(), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_goes_beyond_the_limits_of_the_service_is_refused() {
+    let dir = dir();
+    let path = dir.path().join("song");
+    let limits = AudioLimits::from(&Limits { max_duration_s: 1, ..Limits::default() });
+    write(&path, AudioFormat::Flac, RATE_HZ, &song(RATE_HZ as usize + 1, RATE_HZ));
+    let error = FileProbe::new(limits).probe(&path).await.expect_err("a refusal");
+    assert!(matches!(error, AudioError::Limit { .. }) && error.is_permanent(), "{error:?}");
+    assert!(probe(&path).await.is_ok());
+    assert!(matches!(refusal(&wav(1, 9, 44_100, 16, &[0; 36], 36)).await, AudioError::Limit { .. }));
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_is_not_the_songs_fault() {
+    let dir = dir();
+    let error = probe(&dir.path().join("missing")).await.expect_err("nothing there");
+    assert!(matches!(error, AudioError::Failed(_)) && !error.is_permanent(), "{error:?}");
+}
+
+#[tokio::test]
+async fn many_can_wait_for_one_turn() {
+    let dir = dir();
+    let path = dir.path().join("song");
+    write(&path, AudioFormat::Wav16, RATE_HZ, &song(20_000, RATE_HZ));
+    let probe = FileProbe::new(AudioLimits::default()).with_at_once(0);
+    let probes: Vec<_> = (0..20)
+        .map(|_| {
+            let (probe, path) = (probe.clone(), path.clone());
+            tokio::spawn(async move { probe.probe(&path).await })
+        })
+        .collect();
+    for probe in probes {
+        assert_eq!(probe.await.expect("no panic").expect("a song").duration_ms, Some(453));
+    }
+}

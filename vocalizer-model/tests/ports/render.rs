@@ -1,0 +1,196 @@
+//! Other formats of the same sound, and sums.
+
+use tempfile::TempDir;
+use vocalizer_core::part::Format;
+use vocalizer_core::ports::{AudioError, BlobReader, InMemory, Renderer as _};
+use vocalizer_model::audio::{AudioFormat, AudioLimits, Frame};
+use vocalizer_model::ports::AudioRenderer;
+
+use super::support::{Stuck, blob, bytes_of, entries, file, heard, soon};
+use crate::audio::support::{RATE_HZ, dir, resample, snr_db, song};
+
+/// A renderer and the folder it works in.
+fn renderer() -> (AudioRenderer, TempDir) {
+    let dir = dir();
+    (AudioRenderer::new(dir.path().join("work"), AudioLimits::default()), dir)
+}
+
+async fn refusal(mix: Vec<Box<dyn BlobReader>>, format: Format) -> AudioError {
+    let (renderer, dir) = renderer();
+    let error = renderer.render(mix, format).await.err().expect("a refusal");
+    assert_eq!(entries(&dir.path().join("work")), 0, "more than the folder is left");
+    error
+}
+
+#[tokio::test]
+async fn wav_and_flac_hold_what_the_source_holds() {
+    let (renderer, _dir) = renderer();
+    let song = song(100_003, RATE_HZ);
+    for format in [Format::Wav, Format::Flac] {
+        for source in [AudioFormat::Flac, AudioFormat::Wav16] {
+            let made = renderer.render(vec![blob(source, RATE_HZ, &song)], format).await.expect("a rendition");
+            let (rate_hz, frames) = heard(made).await;
+            assert_eq!(rate_hz, RATE_HZ);
+            assert!(frames == song, "{source:?} to {format} changed samples");
+        }
+    }
+}
+
+#[cfg(feature = "mp3")]
+#[tokio::test]
+async fn mp3_becomes_what_is_as_long_and_sounds_the_same() {
+    use vocalizer_model::audio::Bitrate;
+    let (renderer, _dir) = renderer();
+    let song = song(100_003, RATE_HZ);
+    let source = file(AudioFormat::Mp3(Bitrate::Cbr(320)), RATE_HZ, &song);
+    let (_, decoded) = heard(Box::new(InMemory::new(source.clone()))).await;
+    for (format, at_least_db) in [(Format::Wav, 80.0), (Format::Flac, 80.0), (Format::Mp3, 30.0)] {
+        let made = renderer.render(vec![Box::new(InMemory::new(source.clone()))], format).await.expect("a rendition");
+        let (rate_hz, frames) = heard(made).await;
+        assert_eq!((rate_hz, frames.len()), (RATE_HZ, song.len()), "{format}");
+        let db = snr_db(&decoded, &frames);
+        assert!(db > at_least_db, "{format}: {db} dB");
+    }
+}
+
+#[cfg(feature = "mp3")]
+#[tokio::test]
+async fn an_mp3_has_320_kbit_s_whatever_the_rate_of_its_source() {
+    let (renderer, _dir) = renderer();
+    for (rate_hz, expected_hz) in
+        [(32_000, 32_000), (48_000, 48_000), (22_050, 44_100), (8_000, 44_100), (96_000, 44_100), (44_101, 44_100)]
+    {
+        let song = song(60_000, rate_hz);
+        let made = renderer.render(vec![blob(AudioFormat::Wav24, rate_hz, &song)], Format::Mp3).await;
+        let mut made = made.unwrap_or_else(|e| panic!("{rate_hz} Hz: {e}"));
+        let bytes = bytes_of(&mut *made).await;
+        let (found_hz, frames) = heard(Box::new(InMemory::new(bytes.clone().into()))).await;
+        assert_eq!(found_hz, expected_hz, "{rate_hz} Hz");
+        let expected = resample(&song, rate_hz, expected_hz);
+        assert_eq!(frames.len(), expected.len(), "{rate_hz} Hz");
+        let db = snr_db(&expected, &frames);
+        assert!(db > 30.0, "{rate_hz} Hz: {db} dB");
+        let kbps = bytes.len() as f64 * 8.0 / (frames.len() as f64 / f64::from(found_hz)) / 1_000.0;
+        assert!((320.0..350.0).contains(&kbps), "{rate_hz} Hz: {kbps} kbit/s");
+    }
+}
+
+/// Three voices of different lengths, and their sum, as long as the longest.
+fn voices() -> ([Vec<Frame>; 3], Vec<Frame>) {
+    let song = song(90_001, RATE_HZ);
+    let voice = |frames: usize, gain: f32| -> Vec<Frame> {
+        song[..frames].iter().rev().map(|f| f.map(|x| (x * gain * 32_768.0).round() / 32_768.0)).collect()
+    };
+    let voices = [voice(70_000, 0.5), voice(90_001, 0.25), voice(4_096, -0.125)];
+    let at = |voice: &[Frame], n: usize, side: usize| voice.get(n).map_or(0.0, |frame| frame[side]);
+    let sum = (0..90_001).map(|n| [0, 1].map(|side| voices.iter().map(|v| at(v, n, side)).sum())).collect();
+    (voices, sum)
+}
+
+#[tokio::test]
+async fn several_are_added_up_and_the_sum_is_as_long_as_the_longest() {
+    let (renderer, _dir) = renderer();
+    let (voices, sum) = voices();
+    let mix = voices.iter().map(|voice| blob(AudioFormat::Flac, RATE_HZ, voice)).collect();
+    let (_, frames) = heard(renderer.render(mix, Format::Wav).await.expect("a sum")).await;
+    assert!(frames == sum, "{} and {} frames, {} dB", frames.len(), sum.len(), snr_db(&sum, &frames));
+}
+
+#[tokio::test]
+async fn a_sum_beyond_full_scale_is_cut_there() {
+    let (renderer, _dir) = renderer();
+    let mix = [[0.75, -0.75], [0.75, -0.5], [f32::MAX, f32::MIN], [f32::MAX, f32::MIN]];
+    let mix = mix.iter().map(|frame| blob(AudioFormat::WavF32, RATE_HZ, &[*frame; 5_000])).collect();
+    let (_, frames) = heard(renderer.render(mix, Format::Wav).await.expect("a sum")).await;
+    assert_eq!(frames, [[32_767.0 / 32_768.0, -1.0]; 5_000]);
+    #[cfg(feature = "mp3")]
+    {
+        let mix = vec![blob(AudioFormat::WavF32, RATE_HZ, &[[1e30, -1e30]; 5_000])];
+        assert_eq!(heard(renderer.render(mix, Format::Mp3).await.expect("an MP3")).await.1.len(), 5_000);
+    }
+}
+
+#[tokio::test]
+async fn different_rates_are_brought_to_the_first() {
+    let (renderer, _dir) = renderer();
+    let (low, high) = (song(40_000, 32_000), song(48_000, 48_000));
+    let mix = vec![blob(AudioFormat::Wav24, 48_000, &high), blob(AudioFormat::Wav24, 32_000, &low)];
+    let (rate_hz, frames) = heard(renderer.render(mix, Format::Flac).await.expect("a sum")).await;
+    let low = resample(&low, 32_000, 48_000);
+    assert_eq!((rate_hz, frames.len()), (48_000, low.len()));
+    let sum = |n: usize, side: usize| (high.get(n).map_or(0.0, |frame| frame[side]) + low[n][side]).clamp(-1.0, 1.0);
+    let expected: Vec<_> = (0..low.len()).map(|n| [0, 1].map(|side| sum(n, side))).collect();
+    let db = snr_db(&expected, &frames);
+    assert!(db > 70.0, "{db} dB");
+}
+
+#[tokio::test]
+async fn what_a_wav_cannot_hold_is_refused_before_the_work() {
+    let mut flac = file(AudioFormat::Flac, 384_000, &song(10_000, RATE_HZ)).to_vec();
+    // The number of samples in the header: 2^31, 93 minutes at this rate.
+    flac[22..26].copy_from_slice(&[0x80, 0, 0, 0]);
+    let mix: Vec<Box<dyn BlobReader>> = vec![Box::new(InMemory::new(flac.into()))];
+    let error = refusal(mix, Format::Wav).await;
+    assert!(matches!(&error, AudioError::Limit { what } if what.contains("4 GiB")), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_source_that_is_no_sound_or_does_not_come_is_told_apart() {
+    let broken = || Box::new(InMemory::new(b"hello".as_slice().into())) as Box<dyn BlobReader>;
+    let whole = || blob(AudioFormat::Flac, RATE_HZ, &song(9_000, RATE_HZ));
+    assert!(matches!(refusal(vec![broken()], Format::Wav).await, AudioError::Malformed { .. }));
+    assert!(matches!(refusal(vec![whole(), broken()], Format::Flac).await, AudioError::Malformed { .. }));
+    let away = Stuck { first: Some("fLaC".into()), hangs: false };
+    assert!(matches!(refusal(vec![whole(), Box::new(away)], Format::Flac).await, AudioError::Failed(_)));
+    assert!(matches!(refusal(vec![], Format::Flac).await, AudioError::Failed(_)));
+    #[cfg(not(feature = "mp3"))]
+    assert!(matches!(refusal(vec![whole()], Format::Mp3).await, AudioError::Unsupported { .. }));
+}
+
+#[tokio::test]
+async fn a_rendition_lies_in_the_work_folder_until_its_reader_goes() {
+    let (renderer, dir) = renderer();
+    let song = song(200_000, RATE_HZ);
+    let source = file(AudioFormat::Wav16, RATE_HZ, &song);
+    let mut made = renderer.render(vec![Box::new(InMemory::new(source))], Format::Wav).await.expect("a rendition");
+    // A folder, its lock and the rendition: the source has gone.
+    assert_eq!(entries(&dir.path().join("work")), 3);
+    let whole = bytes_of(&mut *made).await;
+    drop(made);
+    assert_eq!(entries(&dir.path().join("work")), 0);
+
+    let source = blob(AudioFormat::Wav16, RATE_HZ, &song);
+    let mut made = renderer.render(vec![source], Format::Wav).await.expect("a rendition");
+    let mut bytes = Vec::new();
+    while bytes.len() < whole.len() {
+        // Dropped calls lose nothing.
+        tokio::select! {
+            biased;
+            chunk = made.next_chunk() => bytes.extend(chunk.expect("a chunk").expect("more")),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    assert!(bytes == whole);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_nobody_waits_any_more_the_work_ends_and_nothing_is_left() {
+    let (renderer, dir) = renderer();
+    // One turn: the second rendition begins when the first has ended indeed.
+    let renderer = renderer.with_at_once(1);
+    let work = dir.path().join("work");
+    // Ten minutes, far more than is rendered in the time that "soon" takes.
+    let long = file(AudioFormat::Flac, RATE_HZ, &vec![[0.25; 2]; 600 * RATE_HZ as usize]);
+    for hangs in [false, true] {
+        let stuck = Box::new(Stuck { first: Some("fLaC".into()), hangs }) as Box<dyn BlobReader>;
+        let source = if hangs { stuck } else { Box::new(InMemory::new(long.clone())) };
+        let (renderer, at_work) = (renderer.clone(), if hangs { 3 } else { 4 });
+        let rendering = tokio::spawn(async move { renderer.render(vec![source], Format::Flac).await.map(drop) });
+        soon("the work begins", || entries(&work) >= at_work).await;
+        rendering.abort();
+        assert!(rendering.await.expect_err("aborted").is_cancelled());
+        soon("nothing is left", || entries(&work) == 0).await;
+    }
+    let short = blob(AudioFormat::Flac, RATE_HZ, &song(5_000, RATE_HZ));
+    assert!(renderer.render(vec![short], Format::Flac).await.is_ok());
+}

@@ -1,0 +1,7 @@
+//! A queue in a SQLite file.
+
+mod open;
+mod queue;
+mod record;
+
+pub use queue::SqliteQueue;

@@ -1,0 +1,5 @@
+mod conformance;
+mod crash;
+mod opening;
+mod support;
+mod surviving;

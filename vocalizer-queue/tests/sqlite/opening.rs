@@ -1,0 +1,85 @@
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{Connection as _, Executor as _, query_scalar};
+use vocalizer_core::ports::{Job, JobPayload, JobQueue, QueueError};
+use vocalizer_core::secret::Secret;
+use vocalizer_queue::SqliteQueue;
+
+use super::support::{Place, VISIBILITY, hash, job, leased};
+
+async fn connection(place: &Place) -> SqliteConnection {
+    SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(place.path())).await.unwrap()
+}
+
+async fn refusal(place: &Place) -> String {
+    let QueueError::Unavailable(error) = SqliteQueue::open(&place.path(), VISIBILITY).await.unwrap_err() else {
+        panic!("another error");
+    };
+    assert!(
+        error.source().is_none_or(|source| !error.to_string().contains(&source.to_string())),
+        "it repeats its source"
+    );
+    error.to_string()
+}
+
+#[tokio::test]
+async fn it_shares_a_file_with_others_and_leaves_theirs_alone() {
+    let place = Place::new();
+    drop(place.open().await);
+    let mut theirs = connection(&place).await;
+    theirs.execute("CREATE TABLE _sqlx_migrations (version); INSERT INTO _sqlx_migrations VALUES (77)").await.unwrap();
+    theirs.execute("CREATE TABLE songs (id); INSERT INTO songs VALUES (1)").await.unwrap();
+    let queue = place.open().await;
+    queue.publish(job("a")).await.unwrap();
+    leased(&queue, "a").await.acknowledge().await.unwrap();
+    let kept: i64 =
+        query_scalar("SELECT count(*) FROM songs JOIN _sqlx_migrations").fetch_one(&mut theirs).await.unwrap();
+    assert_eq!(kept, 1);
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_version_is_refused_and_left_as_it_is() {
+    let place = Place::new();
+    place.open().await.publish(job("a")).await.unwrap();
+    let mut newer = connection(&place).await;
+    let sql = "INSERT INTO queue_migrations SELECT 9000, 'tomorrow', installed_on, success, checksum, execution_time \
+               FROM queue_migrations";
+    newer.execute(sql).await.unwrap();
+    let said = refusal(&place).await;
+    assert!(said.contains("newer version of Vocalizer") && said.contains("9000"), "{said}");
+    newer.execute("DELETE FROM queue_migrations WHERE version = 9000").await.unwrap();
+    leased(&place.open().await, "a").await.acknowledge().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_no_database_is_refused() {
+    let place = Place::new();
+    std::fs::write(place.path(), "a diary, and none of anybody's business".repeat(100)).unwrap();
+    assert!(refusal(&place).await.contains("cannot be brought up to date"));
+    let nowhere = SqliteQueue::open("/nonexistent/folder/queue.sqlite".as_ref(), VISIBILITY).await;
+    assert!(matches!(nowhere, Err(QueueError::Unavailable(_))));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn its_file_is_its_owner_s_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let place = Place::new();
+    place.open().await.publish(job("a")).await.unwrap();
+    for entry in std::fs::read_dir(place.path().parent().unwrap()).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.path());
+    }
+}
+
+#[tokio::test]
+async fn it_carries_hashes_alone() {
+    let place = Place::new();
+    let queue = place.open().await;
+    for payload in [JobPayload::Inline("song".into()), JobPayload::Claim(Secret::new("somewhere".to_owned()))] {
+        let refused = queue.publish(Job { hash: hash("a"), payload }).await;
+        assert!(matches!(refused, Err(QueueError::TooLarge { max_bytes: 0 })));
+    }
+    assert_eq!(queue.depth().await.unwrap().waiting, 0);
+    assert_eq!(format!("{queue:?}"), "SqliteQueue { waiting: 0, leased: 0, .. }");
+}

@@ -1,0 +1,145 @@
+//! The store itself.
+
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use vocalizer_core::ports::{BlobError, BlobKey, BlobReader, BlobStore, BlobWriter};
+use vocalizer_core::song::SongHash;
+
+use super::disk::{blocking, if_there, make_dir, new_file, sync_dir};
+use super::reader::FileReader;
+use super::temporary::Temporaries;
+use super::writer::FileWriter;
+
+/// A [`BlobStore`] in a folder of this machine.
+///
+/// What is said to be stored or deleted is so after a power cut, as far as the disk keeps its word. Memory does not
+/// grow with blobs. One process at a time may use a folder: what another one is writing looks like what a dead one
+/// left. Clones are handles to the same store.
+#[derive(Debug, Clone)]
+pub struct FileBlobs {
+    root: PathBuf,
+    temporaries: Arc<Temporaries>,
+}
+
+impl FileBlobs {
+    /// Opens the store in a folder, making it where it is missing, for its owner alone.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Full`] or [`BlobError::Unavailable`].
+    pub async fn open(root: &Path) -> Result<Self, BlobError> {
+        let root = root.to_owned();
+        let temporaries = Temporaries::new(root.join("tmp"));
+        let store = Self { root: root.clone(), temporaries };
+        blocking(move || {
+            make_dir(&root)?;
+            make_dir(&root.join("tmp"))?;
+            sync_dir(&root)?;
+            root.parent().filter(|dir| !dir.as_os_str().is_empty()).map_or(Ok(()), sync_dir)
+        })
+        .await?;
+        Ok(store)
+    }
+}
+
+/// Where a blob is.
+pub(super) fn path(root: &Path, key: &BlobKey) -> PathBuf {
+    shelf(root, key.hash()).join(key.to_string())
+}
+
+/// Where the folders of some hashes are: a folder with a million entries is nobody's friend.
+fn shelf(root: &Path, hash: &SongHash) -> PathBuf {
+    root.join(format!("{:.2}", hash.to_string()))
+}
+
+#[async_trait]
+impl BlobStore for FileBlobs {
+    async fn begin(&self) -> Result<Box<dyn BlobWriter>, BlobError> {
+        let temporaries = Arc::clone(&self.temporaries);
+        let (temporary, file) = blocking(move || temporaries.create(new_file)).await?;
+        Ok(Box::new(FileWriter::new(self.root.clone(), temporary, file)))
+    }
+
+    async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Box<dyn BlobReader>>, BlobError> {
+        let path = path(&self.root, key);
+        let opened = blocking(move || {
+            let Some(file) = if_there(fs::File::open(&path))? else { return Ok(None) };
+            let found = file.metadata()?;
+            Ok(Some((file, found)))
+        });
+        match opened.await? {
+            Some((file, found)) => Ok(Some(Box::new(FileReader::new(file, &found, range)?))),
+            None => Ok(None),
+        }
+    }
+
+    async fn size_bytes(&self, key: &BlobKey) -> Result<Option<u64>, BlobError> {
+        let path = path(&self.root, key);
+        blocking(move || Ok(if_there(fs::metadata(&path))?.map(|found| found.len()))).await
+    }
+
+    async fn delete_all(&self, hash: &SongHash) -> Result<(), BlobError> {
+        let shelf = shelf(&self.root, hash);
+        let dir = shelf.join(hash.to_string());
+        let temporaries = Arc::clone(&self.temporaries);
+        blocking(move || {
+            if if_there(fs::symlink_metadata(&shelf))?.is_none() {
+                return Ok(());
+            }
+            let (trash, _) = temporaries.create(|trash| if_there(fs::rename(&dir, trash)))?;
+            // Also where there was nothing: somebody may have deleted it and died before this.
+            sync_dir(&shelf)?;
+            trash.remove()
+        })
+        .await
+    }
+
+    async fn hashes(&self) -> Result<Vec<SongHash>, BlobError> {
+        let root = self.root.clone();
+        blocking(move || {
+            let mut hashes = Vec::new();
+            for shelf in fs::read_dir(&root)? {
+                let shelf = shelf?.path();
+                for dir in entries(&shelf)? {
+                    let Some(hash) = dir.file_name().and_then(|name| name.to_str()?.parse().ok()) else { continue };
+                    // A folder alone is what is left of a commit that died; it has no blobs.
+                    if has_files(&dir)? {
+                        hashes.push(hash);
+                    }
+                }
+            }
+            Ok(hashes)
+        })
+        .await
+    }
+
+    async fn sweep(&self) -> Result<u64, BlobError> {
+        let temporaries = Arc::clone(&self.temporaries);
+        blocking(move || temporaries.sweep()).await
+    }
+}
+
+/// What is in a folder; nothing where there is none, or where it is something else.
+fn entries(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(dir) {
+        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether there is a file in a folder or in one of its folders.
+fn has_files(dir: &Path) -> io::Result<bool> {
+    for path in entries(dir)? {
+        let is_dir = if_there(fs::symlink_metadata(&path))?.map(|found| found.is_dir());
+        if is_dir == Some(false) || is_dir == Some(true) && has_files(&path)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

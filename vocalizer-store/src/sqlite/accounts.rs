@@ -1,0 +1,147 @@
+//! Users, their sessions and their tokens.
+
+use async_trait::async_trait;
+use sqlx::query;
+use time::OffsetDateTime;
+use vocalizer_core::account::{Account, ApiToken, PasswordHash, Session, SessionDigest, TokenId, UserId, Username};
+use vocalizer_core::ports::{AccountRepository, RepositoryError};
+
+use super::error::repository;
+use super::open::SqliteStore;
+use super::rows::{self, micros, read, read_all};
+
+#[async_trait]
+impl AccountRepository for SqliteStore {
+    async fn insert(&self, account: &Account) -> Result<(), RepositoryError> {
+        let mut step = self.write().await?;
+        query("INSERT INTO users (id, username, username_key, password_hash, registered_at_us) VALUES (?, ?, ?, ?, ?)")
+            .bind(account.id.to_string())
+            .bind(account.username.as_str())
+            .bind(account.username.key())
+            .bind(account.password_hash.expose())
+            .bind(micros(account.registered_at))
+            .execute(&mut *step)
+            .await
+            .map_err(repository)?;
+        step.commit().await.map_err(repository)
+    }
+
+    async fn find_by_username(&self, username: &Username) -> Result<Option<Account>, RepositoryError> {
+        let row = query("SELECT id, username, password_hash, registered_at_us FROM users WHERE username_key = ?")
+            .bind(username.key())
+            .fetch_optional(self.read())
+            .await
+            .map_err(repository)?;
+        row.as_ref().map(|row| read(row, rows::account)).transpose()
+    }
+
+    async fn find(&self, id: UserId) -> Result<Option<Account>, RepositoryError> {
+        let row = query("SELECT id, username, password_hash, registered_at_us FROM users WHERE id = ?")
+            .bind(id.to_string())
+            .fetch_optional(self.read())
+            .await
+            .map_err(repository)?;
+        row.as_ref().map(|row| read(row, rows::account)).transpose()
+    }
+
+    async fn change_password(
+        &self,
+        id: UserId,
+        password: &PasswordHash,
+        keep: Option<SessionDigest>,
+    ) -> Result<(), RepositoryError> {
+        let mut step = self.write().await?;
+        let changed = query("UPDATE users SET password_hash = ? WHERE id = ?")
+            .bind(password.expose())
+            .bind(id.to_string())
+            .execute(&mut *step)
+            .await
+            .map_err(repository)?;
+        if changed.rows_affected() == 0 {
+            return Err(RepositoryError::Conflict);
+        }
+        query("DELETE FROM sessions WHERE user_id = ? AND token_id IS NULL AND digest IS NOT ?")
+            .bind(id.to_string())
+            .bind(keep.map(|digest| digest.as_bytes().to_vec()))
+            .execute(&mut *step)
+            .await
+            .map_err(repository)?;
+        step.commit().await.map_err(repository)
+    }
+
+    async fn open_session(&self, session: &Session) -> Result<(), RepositoryError> {
+        let mut step = self.write().await?;
+        query(
+            "INSERT INTO sessions (digest, user_id, created_at_us, expires_at_us, token_id, token_name) \
+             VALUES (?, ?, ?, ?, ?, ?)",
+        )
+        .bind(&session.digest.as_bytes()[..])
+        .bind(session.user.to_string())
+        .bind(micros(session.created_at))
+        .bind(session.expires_at.map(micros))
+        .bind(session.token.as_ref().map(|token| token.id.to_string()))
+        .bind(session.token.as_ref().map(|token| token.name.as_str()))
+        .execute(&mut *step)
+        .await
+        .map_err(repository)?;
+        step.commit().await.map_err(repository)
+    }
+
+    async fn session(&self, digest: SessionDigest, now: OffsetDateTime) -> Result<Option<Session>, RepositoryError> {
+        let row = query(
+            "SELECT digest, user_id, created_at_us, expires_at_us, token_id, token_name FROM sessions \
+             WHERE digest = ? AND (expires_at_us IS NULL OR expires_at_us > ?)",
+        )
+        .bind(&digest.as_bytes()[..])
+        .bind(micros(now))
+        .fetch_optional(self.read())
+        .await
+        .map_err(repository)?;
+        row.as_ref().map(|row| read(row, rows::session)).transpose()
+    }
+
+    async fn close_session(&self, digest: SessionDigest) -> Result<(), RepositoryError> {
+        let mut step = self.write().await?;
+        query("DELETE FROM sessions WHERE digest = ?")
+            .bind(&digest.as_bytes()[..])
+            .execute(&mut *step)
+            .await
+            .map_err(repository)?;
+        step.commit().await.map_err(repository)
+    }
+
+    async fn tokens(&self, user: UserId) -> Result<Vec<ApiToken>, RepositoryError> {
+        let rows = query(
+            "SELECT token_id, token_name, created_at_us, expires_at_us FROM sessions \
+             WHERE user_id = ? AND token_id IS NOT NULL ORDER BY created_at_us DESC, token_id",
+        )
+        .bind(user.to_string())
+        .fetch_all(self.read())
+        .await
+        .map_err(repository)?;
+        read_all(&rows, rows::token)
+    }
+
+    async fn revoke_token(&self, user: UserId, id: TokenId) -> Result<bool, RepositoryError> {
+        let mut step = self.write().await?;
+        let revoked = query("DELETE FROM sessions WHERE user_id = ? AND token_id = ?")
+            .bind(user.to_string())
+            .bind(id.to_string())
+            .execute(&mut *step)
+            .await
+            .map_err(repository)?;
+        step.commit().await.map_err(repository)?;
+        Ok(revoked.rows_affected() > 0)
+    }
+
+    async fn forget_expired(&self, now: OffsetDateTime) -> Result<u64, RepositoryError> {
+        let mut step = self.write().await?;
+        let forgotten = query("DELETE FROM sessions WHERE expires_at_us <= ?")
+            .bind(micros(now))
+            .execute(&mut *step)
+            .await
+            .map_err(repository)?;
+        step.commit().await.map_err(repository)?;
+        Ok(forgotten.rows_affected())
+    }
+}

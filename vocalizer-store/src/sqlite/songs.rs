@@ -1,0 +1,258 @@
+//! Songs and the outbox.
+
+use async_trait::async_trait;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{Row as _, query, query_scalar};
+use vocalizer_core::dedupe::{Advance, UploadPlan, on_upload};
+use vocalizer_core::ports::{
+    BoxError, Cursor, Pending, Removed, RepositoryError, SongCounts, SongQuery, SongRepository,
+};
+use vocalizer_core::song::{
+    IllegalTransition, Song, SongHash, SongId, Status, StatusKind, StoredSong, Title, Transition,
+};
+
+use super::error::repository;
+use super::open::SqliteStore;
+use super::rows::{self, read, read_all};
+
+#[async_trait]
+impl SongRepository for SqliteStore {
+    async fn admit(&self, song: &Song) -> Result<Song, RepositoryError> {
+        let mut step = self.write().await?;
+        if let Some(known) = find(&mut step, song.id()).await? {
+            return if is_same(&known, song) { Ok(known) } else { Err(RepositoryError::Conflict) };
+        }
+        if song.status() != &Status::Uploaded {
+            return Err(RepositoryError::Conflict);
+        }
+        let (song, plan) = settle(&mut step, song.clone()).await?;
+        query("INSERT INTO songs (id, title, hash, uploader, uploaded_at_us, status) VALUES (?, ?, ?, ?, ?, ?)")
+            .bind(song.id().to_string())
+            .bind(song.title().as_str())
+            .bind(song.hash().to_string())
+            .bind(song.uploader().map(|user| user.to_string()))
+            .bind(Cursor::of(&song).uploaded_at_us)
+            .bind(song.status().kind().name())
+            .execute(&mut *step)
+            .await
+            .map_err(repository)?;
+        ask(&mut step, plan, song.hash()).await?;
+        let stored = find(&mut step, song.id()).await?;
+        step.commit().await.map_err(repository)?;
+        stored.ok_or(RepositoryError::Conflict)
+    }
+
+    async fn retry(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
+        let mut step = self.write().await?;
+        let Some(mut song) = find(&mut step, id).await? else { return Ok(None) };
+        song.retry().map_err(|_| RepositoryError::Conflict)?;
+        let (song, plan) = settle(&mut step, song).await?;
+        put_status(&mut step, &song).await?;
+        ask(&mut step, plan, song.hash()).await?;
+        step.commit().await.map_err(repository)?;
+        Ok(Some(song))
+    }
+
+    async fn advance(&self, hash: &SongHash, advance: &Advance) -> Result<Vec<Song>, RepositoryError> {
+        let mut step = self.write().await?;
+        let mut changed = Vec::new();
+        for mut song in with_hash(&mut step, hash).await? {
+            let transitions = advance.transitions(song.status());
+            if !transitions.is_empty() {
+                walk(&mut song, transitions)?;
+                put_status(&mut step, &song).await?;
+                changed.push(song);
+            }
+        }
+        if matches!(advance, Advance::Finish | Advance::Fail(_)) {
+            withdraw(&mut step, hash).await?;
+        }
+        step.commit().await.map_err(repository)?;
+        Ok(changed)
+    }
+
+    async fn rename(&self, id: SongId, title: &Title) -> Result<Option<Song>, RepositoryError> {
+        let mut step = self.write().await?;
+        query("UPDATE songs SET title = ? WHERE id = ?")
+            .bind(title.as_str())
+            .bind(id.to_string())
+            .execute(&mut *step)
+            .await
+            .map_err(repository)?;
+        let renamed = find(&mut step, id).await?;
+        step.commit().await.map_err(repository)?;
+        Ok(renamed)
+    }
+
+    async fn find(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
+        find(&mut *self.read().acquire().await.map_err(repository)?, id).await
+    }
+
+    async fn list(&self, asked: &SongQuery) -> Result<Vec<Song>, RepositoryError> {
+        // Each half runs along its own stretch of the index; together they are merged, not sorted.
+        const SQL: &str = "\
+            SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs \
+            WHERE uploader IS NULL AND uploaded_at_us <= ?2 AND (uploaded_at_us < ?2 OR id > ?3) \
+            AND (?4 IS NULL OR status = ?4) \
+            UNION ALL \
+            SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs \
+            WHERE uploader = ?1 AND uploaded_at_us <= ?2 AND (uploaded_at_us < ?2 OR id > ?3) \
+            AND (?4 IS NULL OR status = ?4) \
+            ORDER BY uploaded_at_us DESC, id LIMIT ?5";
+        let (before_us, after_id) = match asked.after {
+            Some(Cursor { uploaded_at_us, id }) => (uploaded_at_us, id.to_string()),
+            None => (i64::MAX, String::new()),
+        };
+        let rows = query(SQL)
+            .bind(asked.viewer.user().map(|user| user.to_string()))
+            .bind(before_us)
+            .bind(after_id)
+            .bind(asked.status.map(StatusKind::name))
+            // No limit, to SQLite.
+            .bind(asked.limit.map_or(-1, i64::from))
+            .fetch_all(self.read())
+            .await
+            .map_err(repository)?;
+        read_all(&rows, rows::song)
+    }
+
+    async fn with_hash(&self, hash: &SongHash) -> Result<Vec<Song>, RepositoryError> {
+        with_hash(&mut *self.read().acquire().await.map_err(repository)?, hash).await
+    }
+
+    async fn hashes_in(&self, status: StatusKind) -> Result<Vec<SongHash>, RepositoryError> {
+        let rows = query("SELECT DISTINCT hash FROM songs WHERE status = ?")
+            .bind(status.name())
+            .fetch_all(self.read())
+            .await
+            .map_err(repository)?;
+        read_all(&rows, rows::hash)
+    }
+
+    async fn remove(&self, id: SongId) -> Result<Option<Removed>, RepositoryError> {
+        let mut step = self.write().await?;
+        let Some(song) = find(&mut step, id).await? else { return Ok(None) };
+        query("DELETE FROM songs WHERE id = ?").bind(id.to_string()).execute(&mut *step).await.map_err(repository)?;
+        let others: i64 = query_scalar("SELECT count(*) FROM songs WHERE hash = ?")
+            .bind(song.hash().to_string())
+            .fetch_one(&mut *step)
+            .await
+            .map_err(repository)?;
+        if others == 0 {
+            withdraw(&mut step, song.hash()).await?;
+        }
+        step.commit().await.map_err(repository)?;
+        Ok(Some(Removed { song, others_with_hash: others.unsigned_abs() }))
+    }
+
+    async fn request(&self, hash: &SongHash) -> Result<(), RepositoryError> {
+        let mut step = self.write().await?;
+        query("INSERT INTO outbox (hash) VALUES (?) ON CONFLICT (hash) DO NOTHING")
+            .bind(hash.to_string())
+            .execute(&mut *step)
+            .await
+            .map_err(repository)?;
+        step.commit().await.map_err(repository)
+    }
+
+    async fn pending(&self, limit: u32) -> Result<Vec<Pending>, RepositoryError> {
+        let rows = query("SELECT number, hash FROM outbox ORDER BY number LIMIT ?")
+            .bind(limit)
+            .fetch_all(self.read())
+            .await
+            .map_err(repository)?;
+        read_all(&rows, |row| Ok(Pending { number: row.try_get("number")?, hash: rows::hash(row)? }))
+    }
+
+    async fn published(&self, number: i64) -> Result<(), RepositoryError> {
+        let mut step = self.write().await?;
+        query("DELETE FROM outbox WHERE number = ?").bind(number).execute(&mut *step).await.map_err(repository)?;
+        step.commit().await.map_err(repository)
+    }
+
+    async fn count(&self) -> Result<SongCounts, RepositoryError> {
+        let rows = query("SELECT status, count(*) AS songs FROM songs GROUP BY status")
+            .fetch_all(self.read())
+            .await
+            .map_err(repository)?;
+        let mut counts = SongCounts::default();
+        for (kind, songs) in read_all(&rows, counted)? {
+            if let Some((_, count)) = StatusKind::ALL.iter().zip(&mut counts).find(|&(&known, _)| known == kind) {
+                *count = songs;
+            }
+        }
+        Ok(counts)
+    }
+}
+
+fn counted(row: &SqliteRow) -> Result<(StatusKind, u64), BoxError> {
+    Ok((row.try_get::<&str, _>("status")?.parse()?, u64::try_from(row.try_get::<i64, _>("songs")?)?))
+}
+
+/// Whether a song is one that was admitted before; its title and its status may have changed since.
+fn is_same(known: &Song, song: &Song) -> bool {
+    Cursor::of(known) == Cursor::of(song) && known.hash() == song.hash() && known.uploader() == song.uploader()
+}
+
+/// Decides what becomes of a song that is `UPLOADED` and takes it there.
+async fn settle(step: &mut SqliteConnection, mut song: Song) -> Result<(Song, UploadPlan), RepositoryError> {
+    let same_bytes = with_hash(step, song.hash()).await?;
+    let plan = on_upload(same_bytes.iter().filter(|other| other.id() != song.id()).map(Song::status));
+    walk(&mut song, plan.transitions().iter().cloned())?;
+    Ok((song, plan))
+}
+
+/// Applies transitions that the rules gave out, and that cannot fail.
+fn walk(song: &mut Song, transitions: impl IntoIterator<Item = Transition>) -> Result<(), RepositoryError> {
+    let walked: Result<(), IllegalTransition> = transitions.into_iter().try_for_each(|step| song.apply(step));
+    walked.map_err(|error| RepositoryError::Corrupt(error.into()))
+}
+
+/// Puts a hash into the outbox where that is the plan. A wish that is there already gets a new number: whoever has just
+/// published the old one must not cross off this one.
+async fn ask(step: &mut SqliteConnection, plan: UploadPlan, hash: &SongHash) -> Result<(), RepositoryError> {
+    if plan == UploadPlan::Enqueue {
+        query("INSERT OR REPLACE INTO outbox (hash) VALUES (?)")
+            .bind(hash.to_string())
+            .execute(step)
+            .await
+            .map_err(repository)?;
+    }
+    Ok(())
+}
+
+/// Takes what is there of a hash out of the outbox.
+async fn withdraw(step: &mut SqliteConnection, hash: &SongHash) -> Result<(), RepositoryError> {
+    let withdrawn = query("DELETE FROM outbox WHERE hash = ?").bind(hash.to_string()).execute(step).await;
+    withdrawn.map(|_| ()).map_err(repository)
+}
+
+async fn find(connection: &mut SqliteConnection, id: SongId) -> Result<Option<Song>, RepositoryError> {
+    let row = query("SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs WHERE id = ?")
+        .bind(id.to_string())
+        .fetch_optional(connection)
+        .await
+        .map_err(repository)?;
+    row.as_ref().map(|row| read(row, rows::song)).transpose()
+}
+
+async fn with_hash(connection: &mut SqliteConnection, hash: &SongHash) -> Result<Vec<Song>, RepositoryError> {
+    let rows = query("SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs WHERE hash = ?")
+        .bind(hash.to_string())
+        .fetch_all(connection)
+        .await
+        .map_err(repository)?;
+    read_all(&rows, rows::song)
+}
+
+async fn put_status(step: &mut SqliteConnection, song: &Song) -> Result<(), RepositoryError> {
+    let StoredSong { id, status, .. } = song.clone().into();
+    query("UPDATE songs SET status = ?, failure = ? WHERE id = ?")
+        .bind(status.kind().name())
+        .bind(status.failure().map(|reason| reason.as_str().to_owned()))
+        .bind(id.to_string())
+        .execute(step)
+        .await
+        .map(|_| ())
+        .map_err(repository)
+}

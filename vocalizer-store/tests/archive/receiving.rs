@@ -1,0 +1,232 @@
+//! Archives as they come in over a connection.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tar::EntryType;
+use tempfile::TempDir;
+use vocalizer_core::limits::Limits;
+use vocalizer_core::part::{Part, Stem};
+use vocalizer_core::ports::{
+    BlobError, BlobKey, BlobReader, BlobStore, BlobWriter, Received, ResultError, ResultReader, Stems,
+};
+use vocalizer_core::song::SongHash;
+use vocalizer_store::archive::{self, TarResults};
+use vocalizer_store::files::FileBlobs;
+
+use super::support::{NAMES, entry, finished, four, stems};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A connection: gives its chunks, and then ends, breaks or stalls.
+struct Connection {
+    chunks: VecDeque<Bytes>,
+    end: End,
+    given_bytes: Arc<AtomicU64>,
+}
+
+#[derive(Clone, Copy)]
+enum End {
+    Closes,
+    Breaks,
+    Stalls,
+}
+
+#[async_trait]
+impl BlobReader for Connection {
+    fn size_bytes(&self) -> u64 {
+        self.chunks.iter().map(|chunk| chunk.len() as u64).sum()
+    }
+
+    async fn next_chunk(&mut self) -> Result<Option<Bytes>, BlobError> {
+        match (self.chunks.pop_front(), self.end) {
+            (Some(chunk), _) => {
+                self.given_bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+                Ok(Some(chunk))
+            }
+            (None, End::Closes) => Ok(None),
+            (None, End::Breaks) => Err(BlobError::Unavailable("connection reset".into())),
+            (None, End::Stalls) => std::future::pending().await,
+        }
+    }
+}
+
+fn connection(tar: &[u8], chunk_bytes: usize, end: End) -> Connection {
+    let chunks = tar.chunks(chunk_bytes).map(Bytes::copy_from_slice).collect();
+    Connection { chunks, end, given_bytes: Arc::default() }
+}
+
+async fn receive(connection: Connection, blobs: &dyn BlobStore) -> Result<Received, ResultError> {
+    let results = TarResults::new(Limits::for_testing());
+    tokio::time::timeout(PATIENCE, results.read(Box::new(connection), blobs)).await.expect("it ends by itself")
+}
+
+/// The error, and that nothing is left behind.
+async fn refused(connection: Connection) -> ResultError {
+    let root = TempDir::new().unwrap();
+    let blobs = FileBlobs::open(root.path()).await.unwrap();
+    let error = receive(connection, &blobs).await.err().expect("it is refused");
+    for _ in 0..1_000 {
+        if std::fs::read_dir(root.path().join("tmp")).unwrap().count() == 0 {
+            return error;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("something was left behind");
+}
+
+async fn stored(received: Received, blobs: &FileBlobs) -> Vec<(Stem, Bytes)> {
+    let hash = SongHash::of(b"a");
+    let mut stored = Vec::new();
+    for (stem, writer) in received {
+        let key = BlobKey::Stem(hash, stem);
+        writer.commit(&key).await.unwrap();
+        let mut reader = blobs.open(&key, None).await.unwrap().unwrap();
+        let mut whole = Vec::new();
+        while let Some(chunk) = reader.next_chunk().await.unwrap() {
+            whole.extend_from_slice(&chunk);
+        }
+        stored.push((stem, whole.into()));
+    }
+    stored
+}
+
+fn expected(stems: &Stems) -> Vec<(Stem, Bytes)> {
+    let of = |stem| (stem, Part::try_from(stem).ok().and_then(|part| stems.get(part)).unwrap().clone());
+    [Stem::Bass, Stem::Drums, Stem::Other, Stem::Vocals].map(of).to_vec()
+}
+
+#[tokio::test]
+async fn stems_come_out_as_they_went_in_however_they_are_cut() {
+    let root = TempDir::new().unwrap();
+    let blobs = FileBlobs::open(root.path()).await.unwrap();
+    let large = Stems { drums: vec![7; 1_500_000].into(), ..stems() };
+    for stems in [stems(), large] {
+        let tar = archive::write(&stems, Vec::new()).unwrap();
+        for chunk_bytes in [511, 4_096, 1_000_000, tar.len()] {
+            let received = receive(connection(&tar, chunk_bytes, End::Closes), &blobs).await.unwrap();
+            assert!(blobs.hashes().await.unwrap().is_empty(), "nothing has a name yet");
+            assert_eq!(stored(received, &blobs).await, expected(&stems), "{chunk_bytes} at a time");
+            blobs.delete_all(&SongHash::of(b"a")).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_the_four_stems_is_refused_and_leaves_nothing() {
+    let mut twice = four();
+    twice.push(entry(NAMES[1], EntryType::Regular, b"again"));
+    for tar in [Vec::new(), finished(&[]), finished(&four()[..3]), finished(&twice), vec![b'x'; 4_000]] {
+        let error = refused(connection(&tar, 512, End::Closes)).await;
+        assert!(matches!(error, ResultError::Malformed { .. }), "{error:?}");
+    }
+    let cut = finished(&four());
+    let error = refused(connection(&cut[..700], 512, End::Closes)).await;
+    assert_eq!(
+        error.to_string(),
+        "the result is not a tar with exactly bass.mp3, drums.mp3, other.mp3 and vocals.mp3: it is cut off"
+    );
+}
+
+#[tokio::test]
+async fn a_stem_over_the_limit_is_refused_by_what_its_header_says() {
+    let max_bytes = Limits::for_testing().max_stem_bytes;
+    let claims = super::support::entry_claiming(NAMES[2], EntryType::Regular, max_bytes + 1, b"little");
+    let error =
+        refused(connection(&[&four()[..2].concat(), &claims].map(Vec::as_slice).concat(), 512, End::Stalls)).await;
+    let ResultError::Limit { what, max_bytes: said } = error else { panic!("{error:?}") };
+    assert_eq!(said, max_bytes);
+    assert!(what.contains("other") && what.contains(&max_bytes.to_string()), "{what}");
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_is_not_the_archive_s_fault() {
+    let tar = finished(&four());
+    for len in [0, 100, 512, 700, tar.len()] {
+        let error = refused(connection(&tar[..len], 512, End::Breaks)).await;
+        assert!(matches!(error, ResultError::Interrupted(_)), "after {len}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_the_rest_of_what_is_refused_already() {
+    let error = refused(connection(&[b'x'; 2_000], 512, End::Stalls)).await;
+    assert!(matches!(error, ResultError::Malformed { .. }), "{error:?}");
+}
+
+/// A store in which there is room for so many bytes, or that takes none and does not say so.
+struct Small {
+    room_bytes: Option<usize>,
+}
+
+struct SmallWriter(Option<usize>);
+
+#[async_trait]
+impl BlobStore for Small {
+    async fn begin(&self) -> Result<Box<dyn BlobWriter>, BlobError> {
+        Ok(Box::new(SmallWriter(self.room_bytes)))
+    }
+
+    async fn open(&self, _: &BlobKey, _: Option<Range<u64>>) -> Result<Option<Box<dyn BlobReader>>, BlobError> {
+        Ok(None)
+    }
+
+    async fn size_bytes(&self, _: &BlobKey) -> Result<Option<u64>, BlobError> {
+        Ok(None)
+    }
+
+    async fn delete_all(&self, _: &SongHash) -> Result<(), BlobError> {
+        Ok(())
+    }
+
+    async fn hashes(&self) -> Result<Vec<SongHash>, BlobError> {
+        Ok(Vec::new())
+    }
+
+    async fn sweep(&self) -> Result<u64, BlobError> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl BlobWriter for SmallWriter {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), BlobError> {
+        let Some(room_bytes) = self.0 else { return std::future::pending().await };
+        self.0 = Some(room_bytes.checked_sub(bytes.len()).ok_or(BlobError::Full)?);
+        Ok(())
+    }
+
+    async fn local_file(&mut self) -> Result<std::path::PathBuf, BlobError> {
+        Err(BlobError::Full)
+    }
+
+    async fn commit(self: Box<Self>, _: &BlobKey) -> Result<u64, BlobError> {
+        Err(BlobError::Full)
+    }
+}
+
+#[tokio::test]
+async fn a_full_store_says_so_and_ends_the_reading() {
+    let tar = archive::write(&Stems { bass: vec![1; 1_000_000].into(), ..stems() }, Vec::new()).unwrap();
+    let small = Small { room_bytes: Some(300_000) };
+    let error = receive(connection(&tar, 4_096, End::Stalls), &small).await.err().unwrap();
+    assert!(matches!(error, ResultError::Blobs(BlobError::Full)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_store_that_takes_its_time_holds_the_connection_up_and_not_the_memory() {
+    let tar = archive::write(&Stems { bass: vec![1; 2_000_000].into(), ..stems() }, Vec::new()).unwrap();
+    let connection = connection(&tar, 4_096, End::Closes);
+    let given_bytes = Arc::clone(&connection.given_bytes);
+    let results = TarResults::new(Limits::for_testing());
+    let slow = Small { room_bytes: None };
+    let read = results.read(Box::new(connection), &slow);
+    assert!(tokio::time::timeout(Duration::from_millis(500), read).await.is_err());
+    let taken_bytes = given_bytes.load(Ordering::Relaxed);
+    assert!(taken_bytes < 1_000_000, "{taken_bytes} bytes are in memory");
+}

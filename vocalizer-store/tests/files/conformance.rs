@@ -1,0 +1,31 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tempfile::TempDir;
+use vocalizer_core::conformance::blobs::BlobsPlace;
+use vocalizer_core::ports::BlobStore;
+use vocalizer_store::files::FileBlobs;
+
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+}
+
+#[async_trait]
+impl BlobsPlace for Place {
+    async fn blobs(&self) -> Arc<dyn BlobStore> {
+        Arc::new(FileBlobs::open(&self.0.path().join("blobs")).await.unwrap())
+    }
+}
+
+vocalizer_core::blobs_conformance!(
+    #[tokio::test(flavor = "multi_thread")]
+    Place::new()
+);
+vocalizer_core::local_blobs_conformance!(
+    #[tokio::test(flavor = "multi_thread")]
+    Place::new()
+);

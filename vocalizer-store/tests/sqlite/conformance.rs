@@ -1,0 +1,45 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use vocalizer_core::account::UserId;
+use vocalizer_core::conformance::accounts::AccountsPlace;
+use vocalizer_core::conformance::songs::SongsPlace;
+use vocalizer_core::ports::{AccountRepository, SongRepository};
+
+use super::support::{Place, user};
+
+#[async_trait]
+impl SongsPlace for Place {
+    async fn songs(&self) -> Arc<dyn SongRepository> {
+        Arc::new(self.open().await)
+    }
+
+    async fn user(&self) -> UserId {
+        user(&self.open().await).await
+    }
+}
+
+#[async_trait]
+impl AccountsPlace for Place {
+    async fn accounts(&self) -> Arc<dyn AccountRepository> {
+        Arc::new(self.open().await)
+    }
+}
+
+mod songs {
+    use super::Place;
+
+    vocalizer_core::songs_conformance!(
+        #[tokio::test(flavor = "multi_thread")]
+        Place::new()
+    );
+}
+
+mod accounts {
+    use super::Place;
+
+    vocalizer_core::accounts_conformance!(
+        #[tokio::test(flavor = "multi_thread")]
+        Place::new()
+    );
+}

@@ -1,0 +1,5 @@
+mod conformance;
+mod model;
+mod opening;
+mod songs;
+mod support;

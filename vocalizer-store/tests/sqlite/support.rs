@@ -1,0 +1,47 @@
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+use time::OffsetDateTime;
+use vocalizer_core::account::{Account, PasswordHash, UserId};
+use vocalizer_core::ports::AccountRepository as _;
+use vocalizer_core::song::{Song, SongHash, SongId, Title};
+use vocalizer_store::sqlite::SqliteStore;
+
+/// A folder with a database in it, which goes with this value.
+pub(super) struct Place(TempDir);
+
+impl Place {
+    pub(super) fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.0.path().join("vocalizer.sqlite")
+    }
+
+    /// The store as a process finds it that was started anew.
+    pub(super) async fn open(&self) -> SqliteStore {
+        SqliteStore::open(&self.path()).await.unwrap()
+    }
+}
+
+/// Somebody new.
+pub(super) async fn user(store: &SqliteStore) -> UserId {
+    let id = UserId::random();
+    let account = Account {
+        id,
+        username: format!("user-{id}").parse().unwrap(),
+        password_hash: PasswordHash::new("hash".to_owned()),
+        registered_at: OffsetDateTime::UNIX_EPOCH,
+    };
+    store.insert(&account).await.unwrap();
+    id
+}
+
+/// A song that waits.
+pub(super) fn song(bytes: &str, uploader: Option<UserId>, uploaded_at: OffsetDateTime) -> Song {
+    let title = Title::parse("title", usize::MAX).unwrap();
+    let mut song = Song::begin(SongId::random(), title, SongHash::of(bytes.as_bytes()), uploader, uploaded_at);
+    song.finish_upload().unwrap();
+    song
+}
