@@ -147,10 +147,10 @@ fn request_body(takes: Takes) -> Option<Value> {
                 "file": {"type": "string", "contentMediaType": "application/octet-stream"},
             },
         }}}),
-        Takes::Tar => json!({"application/x-tar": {"schema": {
+        Takes::Tar => json!({"application/octet-stream": {"schema": {
             "type": "string",
-            "contentMediaType": "application/x-tar",
-            "description": "Exactly bass.mp3, drums.mp3, other.mp3 and vocals.mp3",
+            "format": "binary",
+            "description": "A tar with exactly bass.mp3, drums.mp3, other.mp3 and vocals.mp3",
         }}}),
     };
     Some(json!({"required": true, "content": content}))

@@ -19,16 +19,19 @@ pub struct UserView {
 
 /// The `data` of an answer about the caller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(extend("required" = ["user"])))]
 pub struct UserData {
     /// The user; `null`, never missing, for somebody without a session.
-    #[cfg_attr(feature = "schema", schemars(required))]
     pub user: Option<UserView>,
 }
 
 /// An API token as its owner sees it: everything but the secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("required" = ["id", "name", "created_at", "expires_at"]))
+)]
 pub struct TokenView {
     /// Which token: what to revoke it by.
     #[cfg_attr(feature = "schema", schemars(with = "uuid::Uuid"))]
@@ -39,7 +42,6 @@ pub struct TokenView {
     #[cfg_attr(feature = "schema", schemars(extend("format" = "date-time")))]
     pub created_at: String,
     /// When it ends, by RFC 3339; `null`, never missing, for one that does not.
-    #[cfg_attr(feature = "schema", schemars(required))]
     pub expires_at: Option<String>,
 }
 

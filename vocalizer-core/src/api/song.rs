@@ -7,7 +7,11 @@ use crate::song::{Song, SongId, StatusKind};
 
 /// A song as clients see it: `{id, title, hash, uploader_id, status}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("required" = ["id", "title", "hash", "uploader_id", "status"]))
+)]
 pub struct SongView {
     /// Which song.
     #[cfg_attr(feature = "schema", schemars(with = "uuid::Uuid"))]
@@ -17,7 +21,7 @@ pub struct SongView {
     /// The hash of its bytes; a text rather than a [`SongHash`](crate::song::SongHash) because it is opaque to clients.
     pub hash: String,
     /// Who uploaded it; `null`, never missing, for an anonymous upload.
-    #[cfg_attr(feature = "schema", schemars(with = "Option<uuid::Uuid>", required))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<uuid::Uuid>"))]
     pub uploader_id: Option<UserId>,
     /// Where it is in its life.
     pub status: SongStatus,

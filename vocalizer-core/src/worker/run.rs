@@ -62,7 +62,8 @@ impl Worker {
         let clock = self.ports.clock.as_ref();
         let mut stop = Stop { signal: Some(stop), clock, grace: self.settings.grace, until: None };
         let mut misses = 0;
-        loop {
+        // Looked at before a job is asked for: one that is taken and given back at once would have spent an attempt.
+        while stop.signal.is_some() {
             let leased = match select(self.ports.queue.lease(), pin!(stop.signalled())).await {
                 Either::Left((leased, _)) => leased,
                 Either::Right(_) => return,
