@@ -95,6 +95,23 @@ async fn a_length_that_is_wrong_is_found_out() {
     assert_eq!(Raw::ask(&service, of(whole.len() + 1000)).await.data()["song"]["title"], "x");
 }
 
+/// The reader of forms searches what it holds from its start again with every piece that comes: held to a little, that is
+/// nothing; held to the limit of a song, a few bytes a second would keep a core busy.
+#[tokio::test]
+async fn what_stands_beside_the_file_is_held_to_much_less_than_a_song() {
+    let limits = Limits { max_upload_bytes: 1 << 30, ..Limits::default() };
+    let service = Service::with(Settings { workers: 0, limits, ..Settings::default() }).await;
+    let passed_over = format!("--b\r\n{}\r\n\r\n", FILE.replace("\"file\"", "\"else\""));
+    for (what, start) in [("a head", "--b\r\nX: "), ("no boundary", "x"), ("an unknown field", passed_over.as_str())] {
+        let start = [head("Transfer-Encoding: chunked"), chunk(start.as_bytes())].concat();
+        let raw = Raw::connect(&service).await.send(start).await;
+        let answer = raw.until_refused(&chunk(&[b'x'; 16 * 1024]), Duration::ZERO).await;
+        refused(&service, &answer, 413, "too_large", what).await;
+        let message = answer.refused(413, "too_large");
+        assert!(message.contains("beside the file"), "{what}: {message}");
+    }
+}
+
 #[tokio::test]
 async fn a_body_without_an_end_is_refused_at_the_limit() {
     let limits = Limits { max_upload_bytes: 100_000, ..Limits::default() };
