@@ -7,7 +7,7 @@ use vocalizer_examples::service::{self, ServiceArgs};
 
 /// Takes songs in, hands out stems, and takes results from workers elsewhere.
 #[derive(Debug, Parser)]
-#[command(name = "server", version, about, max_term_width = 100)]
+#[command(name = "server", version, max_term_width = 100)]
 struct Server {
     #[command(flatten)]
     args: ServiceArgs,

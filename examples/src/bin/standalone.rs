@@ -7,7 +7,7 @@ use vocalizer_examples::service::{self, StandaloneArgs};
 
 /// The whole of Vocalizer in one process: server, queue and worker. Without any option it just works.
 #[derive(Debug, Parser)]
-#[command(name = "standalone", version, about, max_term_width = 100)]
+#[command(name = "standalone", version, max_term_width = 100)]
 struct Standalone {
     #[command(flatten)]
     args: StandaloneArgs,

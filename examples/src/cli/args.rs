@@ -21,7 +21,7 @@ Examples:
 
 /// Splits songs into stems: vocals, drums, bass and other.
 #[derive(Debug, Parser)]
-#[command(name = "vocalizer", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "vocalizer", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

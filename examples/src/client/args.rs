@@ -23,10 +23,10 @@ Examples:
 
 /// Talks to a Vocalizer server: uploads songs, waits until they are split, downloads their stems.
 #[derive(Debug, Parser)]
-#[command(name = "client", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "client", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Cli {
     /// The server's address
-    #[arg(long, global = true, value_name = "URL", default_value = "http://127.0.0.1:8000")]
+    #[arg(long, env = "BACKEND_ADDR", global = true, value_name = "URL", default_value = "http://127.0.0.1:8000")]
     pub addr: String,
     /// API token to act with [default: the one that `client login` keeps]
     #[arg(long, global = true, env = "VOCALIZER_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = secret)]
