@@ -18,7 +18,7 @@ fuzz_target!(|form: &[u8]| {
     )
     .into_bytes();
     request.extend_from_slice(form);
-    let answer = service.exchange(&request);
+    let answer = service.exchange(&request, false);
     assert!(answer.starts_with(b"HTTP/1.1 ") && !is_at_fault(&answer), "{}", String::from_utf8_lossy(&answer));
     let accepted = answer.starts_with(b"HTTP/1.1 200");
     let page = service.wait(service.songs.list(Viewer::Anonymous, Listing::default())).expect("a list");

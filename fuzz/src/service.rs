@@ -16,9 +16,7 @@ use vocalizer_core::ports::{
     AudioError, AudioFacts, AudioProbe, BlobReader, InMemory, PasswordError, PasswordHasher, Renderer,
 };
 use vocalizer_core::secret::Secret;
-use vocalizer_core::service::{
-    AccountPorts, AccountService, AccountSettings, SongPorts, SongService, SongSettings,
-};
+use vocalizer_core::service::{AccountPorts, AccountService, AccountSettings, SongPorts, SongService, SongSettings};
 use vocalizer_http::clock::SystemClock;
 use vocalizer_http::server::Server;
 use vocalizer_http::settings::{HttpSettings, Patience};
@@ -53,11 +51,16 @@ impl Default for Service {
             },
             SongSettings { limits, ..SongSettings::default() },
         );
-        let ports = AccountPorts { accounts: Arc::new(MemoryAccounts::default()), passwords: Arc::new(Anything), clock };
+        let ports =
+            AccountPorts { accounts: Arc::new(MemoryAccounts::default()), passwords: Arc::new(Anything), clock };
         let accounts = AccountService::new(ports, AccountSettings::default());
         let settings = HttpSettings {
             worker_tokens: vec![Secret::new(WORKER_TOKEN.to_owned())],
-            patience: Patience { head: Duration::from_millis(200), body_silence: Duration::from_millis(200), ..Patience::default() },
+            patience: Patience {
+                head: Duration::from_millis(200),
+                body_silence: Duration::from_millis(200),
+                ..Patience::default()
+            },
             ..HttpSettings::default()
         };
         let server = Server::new(songs.clone(), accounts, settings).expect("a server");
@@ -66,15 +69,18 @@ impl Default for Service {
 }
 
 impl Service {
-    /// Sends these bytes over one connection and gives what came back.
-    pub fn exchange(&self, bytes: &[u8]) -> Vec<u8> {
+    /// Sends these bytes over one connection and gives what came back. A client that hangs up as soon as it has sent may
+    /// get no answer at all.
+    pub fn exchange(&self, bytes: &[u8], hangs_up: bool) -> Vec<u8> {
         self.runtime.block_on(async {
             let (client, server) = duplex(64 * 1024);
             let (mut from, mut to) = tokio::io::split(client);
             let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
             let sent = async {
                 let _ = to.write_all(bytes).await;
-                let _ = to.shutdown().await;
+                if hangs_up {
+                    let _ = to.shutdown().await;
+                }
             };
             let mut answer = Vec::new();
             let received = from.read_to_end(&mut answer);
