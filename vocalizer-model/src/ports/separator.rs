@@ -12,7 +12,7 @@ use super::pool::{self, OnDrop};
 use super::work::{WorkDir, WorkFile};
 use crate::audio::{AudioFormat, Bitrate};
 use crate::outputs::Outputs;
-use crate::{Cancel, Error, Listener, Model, SplitOptions, split_file_with};
+use crate::{Cancel, Clip, Error, Listener, Model, SplitOptions, split_file_with};
 
 /// Splits songs with a model into the four stems of the contract: MP3 at a constant 320 kbit/s, as long as the song.
 ///
@@ -25,8 +25,9 @@ pub struct ModelSeparator {
 }
 
 impl ModelSeparator {
-    /// A separator that works in this folder, which is made where it is missing. Of the options, the format and the
-    /// choice of stems are not asked.
+    /// A separator that works in this folder, which is made where it is missing. Of the options, the format, the
+    /// choice of stems and clipping are not asked: MP3 holds what is louder than full scale, and a stem that were made quieter
+    /// by itself would no longer fit the others.
     ///
     /// # Errors
     ///
@@ -37,7 +38,8 @@ impl ModelSeparator {
             return Err(Error::Options("stems are MP3 files, and this program was built without MP3".into()));
         }
         let format = AudioFormat::Mp3(Bitrate::Cbr(320));
-        let options = SplitOptions { stems: Vec::new(), two_stems: None, four_stems: true, format, ..options };
+        let clip = Some(Clip::None);
+        let options = SplitOptions { stems: Vec::new(), two_stems: None, four_stems: true, format, clip, ..options };
         options.check()?;
         Outputs::plan(&model, &options)?;
         Ok(Self { model, options, work_dir: work_dir.into() })

@@ -17,7 +17,8 @@ use crate::separation::support::{floats, split, tiny};
 /// A separator, and the folder it works in.
 fn separator(model: &str) -> (Arc<ModelSeparator>, TempDir) {
     let mut options = SplitOptions::default();
-    options.clip = Some(Clip::None);
+    // Not asked: stems keep their levels, so that they add up.
+    options.clip = Some(Clip::Rescale);
     with(model, options)
 }
 
