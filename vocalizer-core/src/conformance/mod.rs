@@ -10,21 +10,21 @@
 //!
 //! use async_trait::async_trait;
 //! use vocalizer_core::conformance::blobs::BlobsPlace;
+//! use vocalizer_core::memory::MemoryBlobs;
 //! use vocalizer_core::ports::BlobStore;
 //!
 //! # mod tokio { pub use std::prelude::v1::test; }
-//! # struct MyBlobs;
-//! # impl MyBlobs { fn in_place() -> Arc<dyn BlobStore> { unimplemented!() } }
-//! struct Place;
+//! #[derive(Default)]
+//! struct Place(MemoryBlobs);
 //!
 //! #[async_trait]
 //! impl BlobsPlace for Place {
 //!     async fn blobs(&self) -> Arc<dyn BlobStore> {
-//!         MyBlobs::in_place()
+//!         Arc::new(self.0.clone())
 //!     }
 //! }
 //!
-//! vocalizer_core::blobs_conformance!(#[tokio::test] Place);
+//! vocalizer_core::blobs_conformance!(#[tokio::test] Place::default());
 //! # fn main() {}
 //! ```
 //!
