@@ -11,6 +11,7 @@
 //! | [`account`] | users, sessions and who may see or delete what |
 //! | [`dedupe`] | what equal bytes share, and when the last song takes them along |
 //! | [`api`] | the JSON that server and client exchange |
+//! | [`causes`] | an error with what caused it, in one line |
 //! | [`limits`] | every bound on what comes in from outside |
 //! | [`ports`] | one small trait per outside thing, with its promises written down |
 //! | [`service`] | the use cases, over the ports |
@@ -52,6 +53,7 @@
 
 pub mod account;
 pub mod api;
+pub mod causes;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod dedupe;

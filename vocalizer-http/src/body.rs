@@ -121,7 +121,7 @@ impl Stream for Incomings {
                 Some(Err(error)) => {
                     self.body = None;
                     let failure = Failure::new(ErrorCode::Malformed, "the request did not come in whole");
-                    return Poll::Ready(Some(Err(failure.with_private(crate::failure::tell(error.as_ref())))));
+                    return Poll::Ready(Some(Err(failure.with_private(vocalizer_core::causes::chain(error.as_ref())))));
                 }
                 Some(Ok(frame)) => {
                     // Trailers mean nothing here.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use vocalizer_core::api::{ApiError, ErrorCode};
+use vocalizer_core::causes::chain;
 use vocalizer_core::service::{ServiceError, whole_seconds};
 
 use crate::answer;
@@ -71,7 +72,7 @@ impl From<ServiceError> for Failure {
             // What the reader of the body had to say: it timed out, or the connection broke.
             ServiceError::Interrupted(source) => match source.downcast::<Self>() {
                 Ok(failure) => *failure,
-                Err(source) => Self::new(Code::Malformed, said).with_private(tell(source.as_ref())),
+                Err(source) => Self::new(Code::Malformed, said).with_private(chain(source.as_ref())),
             },
             ServiceError::NotFound { .. } => Self::new(Code::NotFound, said),
             ServiceError::Gone => Self::new(Code::Gone, said),
@@ -99,11 +100,11 @@ impl From<ServiceError> for Failure {
             }
             ServiceError::Full => Self::new(Code::StorageFull, said),
             ServiceError::Unavailable(source) => {
-                let failure = Self::new(Code::Unavailable, said).with_private(tell(source.as_ref()));
+                let failure = Self::new(Code::Unavailable, said).with_private(chain(source.as_ref()));
                 Self { retry_after: Some(Duration::from_secs(5)), ..failure }
             }
-            ServiceError::Internal(source) => Self::internal(tell(source.as_ref())),
-            other => Self::internal(tell(&other)),
+            ServiceError::Internal(source) => Self::internal(chain(source.as_ref())),
+            other => Self::internal(chain(&other)),
         }
     }
 }
@@ -116,9 +117,3 @@ impl std::fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
-
-/// An error with everything that caused it, for the log.
-pub(crate) fn tell(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}

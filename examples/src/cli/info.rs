@@ -5,11 +5,12 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use vocalizer_core::causes::chain;
 use vocalizer_core::song::{SongHash, SongHasher};
 use vocalizer_model::audio::{AudioLimits, AudioReader};
 
 use super::exit::Exit;
-use super::report::{Voice, chain};
+use super::report::Voice;
 
 pub(super) fn run(files: &[PathBuf], as_json: bool) -> Exit {
     let voice = Voice::choose(as_json);

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use indicatif::HumanBytes;
+use vocalizer_core::causes::chain;
 use vocalizer_model::weights::{self, Cache, MODELS, ModelSpec, WeightsError};
 use vocalizer_model::{Error, Model};
 
 use super::args::ModelsCommand;
 use super::exit::Exit;
-use super::report::{FetchReport, Voice, chain};
+use super::report::{FetchReport, Voice};
 
 pub(super) fn run(command: Option<ModelsCommand>) -> Exit {
     let voice = Voice::choose(false);

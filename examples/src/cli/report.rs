@@ -50,14 +50,6 @@ impl Voice {
     }
 }
 
-/// An error and what caused it, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string);
-    let mut line: Vec<String> = causes.collect();
-    line.dedup(); // a transparent error says what its cause says
-    line.join(": ").replace(['\n', '\r'], " ")
-}
-
 /// One line of JSON on standard output. A reader that went away is no error of ours.
 fn emit(value: &Value) {
     let _ = writeln!(io::stdout(), "{value}");

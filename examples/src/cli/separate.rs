@@ -1,11 +1,12 @@
 //! `vocalizer separate`.
 
+use vocalizer_core::causes::chain;
 use vocalizer_model::audio::{AudioFormat, Bitrate};
 use vocalizer_model::{Cancel, Clip, Complement, Error, SeparationOptions, SplitOptions, set_threads, split_file_with};
 
 use super::args::{ClipArg, FormatArg, OtherMethod, RateArg, Separate};
 use super::exit::Exit;
-use super::report::{SongReport, Voice, chain};
+use super::report::{SongReport, Voice};
 use super::{inputs, models};
 
 pub(super) fn run(args: &Separate) -> Exit {

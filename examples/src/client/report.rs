@@ -68,10 +68,7 @@ impl Voice {
 
 /// An error and what caused it, in one line.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string);
-    let mut line: Vec<String> = causes.collect();
-    line.dedup(); // a transparent error says what its cause says
-    shown(&line.join(": "))
+    shown(&vocalizer_core::causes::chain(error))
 }
 
 /// A text from elsewhere, without what could steer a terminal.

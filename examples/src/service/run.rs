@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+use vocalizer_core::causes::chain;
 use vocalizer_core::ports::BoxError;
 use vocalizer_store::sqlite::SqliteStore;
 
@@ -116,8 +117,7 @@ where
     }
 }
 
-fn failed(name: &str, error: &(dyn std::error::Error + 'static)) -> ExitCode {
-    let causes = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
-    eprintln!("{name}: {}", causes.collect::<Vec<_>>().join(": "));
+fn failed(name: &str, error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("{name}: {}", chain(error));
     ExitCode::FAILURE
 }

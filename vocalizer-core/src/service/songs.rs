@@ -10,6 +10,7 @@ use super::board::Board;
 use super::locks::HashLocks;
 use crate::account::Viewer;
 use crate::api::SongView;
+use crate::causes::chain;
 use crate::dedupe::{BlobFate, on_delete};
 use crate::limits::Limits;
 use crate::ports::{
@@ -209,7 +210,7 @@ impl SongService {
         })?;
         let song = song.ok_or(ServiceError::NO_SONG)?;
         if let Err(error) = self.relay().await {
-            tracing::warn!(error = tell(&error), "a job could not be put on the queue yet");
+            tracing::warn!(error = chain(&error), "a job could not be put on the queue yet");
         }
         self.board().announce(song.hash());
         self.view(&song).await
@@ -236,7 +237,7 @@ impl SongService {
                 self.board().gone(&hash);
                 // The song is gone in any case; what is left of its bytes is the sweep's.
                 if let Err(error) = self.ports().blobs.delete_all(&hash).await {
-                    tracing::warn!(%hash, error = tell(&error), "the bytes of a deleted song are still there");
+                    tracing::warn!(%hash, error = chain(&error), "the bytes of a deleted song are still there");
                 }
             }
         }
@@ -265,15 +266,9 @@ impl SongService {
             Ok(JobState::Waiting { before }) => Some(before),
             Ok(_) => None,
             Err(error) => {
-                tracing::warn!(error = tell(&error), "the queue does not say where a job is");
+                tracing::warn!(error = chain(&error), "the queue does not say where a job is");
                 None
             }
         }
     }
-}
-
-/// An error with everything that caused it, for the log.
-pub(super) fn tell(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

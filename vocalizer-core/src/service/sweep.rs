@@ -1,7 +1,8 @@
 //! Putting right what a crash left wrong.
 
 use super::ServiceError;
-use super::songs::{SongService, tell};
+use super::songs::SongService;
+use crate::causes::chain;
 use crate::dedupe::Advance;
 use crate::ports::{Job, JobPayload, JobState};
 use crate::song::StatusKind;
@@ -71,7 +72,7 @@ impl SongService {
             if self.ports().songs.with_hash(&hash).await?.is_empty() {
                 match self.ports().blobs.delete_all(&hash).await {
                     Ok(()) => swept.orphans += 1,
-                    Err(error) => tracing::warn!(%hash, error = tell(&error), "an orphan could not be removed"),
+                    Err(error) => tracing::warn!(%hash, error = chain(&error), "an orphan could not be removed"),
                 }
             }
         }

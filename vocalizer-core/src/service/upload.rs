@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 
-use super::songs::{SongService, tell};
+use super::songs::SongService;
 use super::{Invalid, ServiceError};
 use crate::account::Viewer;
 use crate::api::SongView;
+use crate::causes::chain;
 use crate::ports::{BlobKey, BlobWriter};
 use crate::song::{Song, SongHasher, SongId, Title};
 
@@ -84,7 +85,7 @@ impl Upload {
         tracing::info!(song = %song.id(), %hash, size_bytes = self.size_bytes, status = %song.status().kind(), "uploaded");
         // The wish is durable; if the queue is away, the next round sees to it.
         if let Err(error) = self.service.relay().await {
-            tracing::warn!(error = tell(&error), "a job could not be put on the queue yet");
+            tracing::warn!(error = chain(&error), "a job could not be put on the queue yet");
         }
         self.service.board().announce(&hash);
         self.service.view(&song).await

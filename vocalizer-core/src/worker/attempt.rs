@@ -8,6 +8,7 @@ use futures_util::future::{Either, select};
 
 use super::lease::{HeldLease, Lost};
 use super::run::{Stop, Worker};
+use crate::causes::chain;
 use crate::ports::{
     AudioError, BackendError, Failure, InMemory, Job, JobPayload, Progress, QueueError, StemSet, Wanted,
 };
@@ -158,7 +159,7 @@ impl Worker {
 
     /// Another attempt after a while, or none if this was the last.
     async fn again(&self, held: HeldLease<'_>, hash: SongHash, attempt: u32, error: &(dyn std::error::Error + Sync)) {
-        let why = said(error);
+        let why = chain(error);
         tracing::warn!(%hash, attempt, error = %why, "an attempt failed");
         if attempt >= self.settings().max_attempts {
             let reason = format!("it was tried {attempt} times, the last time: {error}");
@@ -170,7 +171,7 @@ impl Worker {
 
     /// Something around the job is amiss: it waits, and this attempt does not count.
     async fn later(&self, held: HeldLease<'_>, hash: SongHash, attempt: u32, error: &(dyn std::error::Error + Sync)) {
-        tracing::warn!(%hash, error = %said(error), "put off");
+        tracing::warn!(%hash, error = %chain(error), "put off");
         self.counts().one_retried();
         self.hand_back(held, hash, Failure::Later { after: self.settings().pause(attempt.saturating_add(2)) }).await;
     }
@@ -178,7 +179,7 @@ impl Worker {
     async fn hand_back(&self, held: HeldLease<'_>, hash: SongHash, failure: Failure) {
         // The song first: once the job is back, somebody else may begin it.
         if let Err(error) = self.ports().backend.hand_back(&hash).await {
-            tracing::warn!(%hash, error = %said(&error), "a song could not be told to wait again");
+            tracing::warn!(%hash, error = %chain(&error), "a song could not be told to wait again");
         }
         settled(hash, held.lease.fail(failure).await);
     }
@@ -191,7 +192,7 @@ impl Worker {
                 settled(hash, held.lease.fail(Failure::Never { reason: reason.clone() }).await);
             }
             Err(error) => {
-                tracing::warn!(%hash, error = %said(&error), "a failure could not be told");
+                tracing::warn!(%hash, error = %chain(&error), "a failure could not be told");
                 settled(hash, held.lease.fail(Failure::Later { after: self.settings().pause(3) }).await);
             }
         }
@@ -200,11 +201,6 @@ impl Worker {
 
 fn settled(hash: SongHash, settled: Result<(), QueueError>) {
     if let Err(error) = settled {
-        tracing::warn!(%hash, error = %said(&error), "a job could not be settled; it comes again");
+        tracing::warn!(%hash, error = %chain(&error), "a job could not be settled; it comes again");
     }
-}
-
-fn said(error: &(dyn std::error::Error + '_)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -20,9 +20,9 @@ pub(super) fn live() -> Response<Body> {
 pub(super) async fn ready(app: &Arc<App>) -> Response<Body> {
     let mut checks = BTreeMap::new();
     let database = app.songs.repository().count().await.map(|_| ());
-    checks.insert("database", said(database.map_err(|error| crate::failure::tell(&error))));
+    checks.insert("database", said(database.map_err(|error| vocalizer_core::causes::chain(&error))));
     let queue = app.songs.queue().depth().await.map(|_| ());
-    checks.insert("queue", said(queue.map_err(|error| crate::failure::tell(&error))));
+    checks.insert("queue", said(queue.map_err(|error| vocalizer_core::causes::chain(&error))));
     for readiness in &app.readiness {
         let checked = readiness.check().await;
         checks.insert(readiness.name(), checked.err().unwrap_or_else(|| "ok".to_owned()));
