@@ -88,8 +88,10 @@ impl Metrics {
             self.songs.get_or_create(&[("status", kind.name())]).set(gauge(count));
         }
         let depth = songs.queue().depth().await?;
-        for (state, count) in [("waiting", depth.waiting), ("leased", depth.leased), ("dead", depth.dead)] {
-            self.jobs.get_or_create(&[("state", state)]).set(gauge(count));
+        for (state, count) in [("waiting", Some(depth.waiting)), ("leased", depth.leased), ("dead", Some(depth.dead))] {
+            if let Some(count) = count {
+                self.jobs.get_or_create(&[("state", state)]).set(gauge(count));
+            }
         }
         self.oldest_job.set(gauge(depth.oldest.unwrap_or_default().as_secs()));
         self.outbox.set(gauge(songs.repository().pending(1000).await?.len() as u64));

@@ -55,7 +55,7 @@ impl fmt::Debug for MemoryQueue {
         let depth = self.schedule.depth();
         f.debug_struct("MemoryQueue")
             .field("waiting", &depth.waiting)
-            .field("leased", &depth.leased)
+            .field("leased", &depth.leased.unwrap_or(0))
             .field("dead_letters", &lock(&self.dead).len())
             .finish()
     }

@@ -173,7 +173,7 @@ impl Schedule {
         let age = |queued: &Queued| queued.age.saturating_add(queued.known_since.elapsed());
         Depth {
             waiting: state.waiting.len() as u64,
-            leased: state.leased.len() as u64,
+            leased: Some(state.leased.len() as u64),
             dead: 0,
             oldest: state.waiting.values().map(age).max(),
         }

@@ -47,6 +47,13 @@ impl fmt::Debug for JobPayload {
 /// Carries jobs from the backend to any number of workers, at least once each and in no promised order.
 #[async_trait]
 pub trait JobQueue: Send + Sync {
+    /// What a job is to bring along: its song's bytes ([`JobPayload::Inline`]) where there are no more than this, and
+    /// else where to fetch them ([`JobPayload::Claim`]). `None` for a queue that carries hashes alone, as
+    /// [`JobPayload::Stored`].
+    fn max_inline_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// Puts a job on the queue. On return it is durable and will be delivered until it is settled.
     ///
     /// A repeat may put a second job on the queue; a queue that knows its jobs drops the repeat instead. Workers and
@@ -81,7 +88,8 @@ pub trait JobQueue: Send + Sync {
     /// [`QueueError::Unavailable`].
     async fn depth(&self) -> Result<Depth, QueueError>;
 
-    /// The newest dead letters, at most `limit`, newest first.
+    /// The newest dead letters, at most `limit`, newest first. A job that is published again is no dead letter any more;
+    /// a queue whose broker cannot look for one keeps it as a record of what was.
     ///
     /// # Errors
     ///
@@ -110,11 +118,11 @@ pub enum JobState {
 pub struct Depth {
     /// Jobs that wait, those with a delay included.
     pub waiting: u64,
-    /// Jobs that are leased.
-    pub leased: u64,
+    /// Jobs that are leased; `None` where the queue cannot tell.
+    pub leased: Option<u64>,
     /// Jobs that were set aside.
     pub dead: u64,
-    /// How long the oldest waiting job has been on the queue.
+    /// How long the oldest waiting job has been on the queue; `None` also where the queue cannot tell.
     pub oldest: Option<Duration>,
 }
 

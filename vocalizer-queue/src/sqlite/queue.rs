@@ -60,7 +60,7 @@ impl fmt::Debug for SqliteQueue {
         let depth = self.schedule.depth();
         f.debug_struct("SqliteQueue")
             .field("waiting", &depth.waiting)
-            .field("leased", &depth.leased)
+            .field("leased", &depth.leased.unwrap_or(0))
             .finish_non_exhaustive()
     }
 }

@@ -42,5 +42,5 @@ pub(super) async fn nothing_for(queue: &MemoryQueue, span: Duration) {
 /// How many jobs wait, are leased and were set aside.
 pub(super) async fn depth(queue: &MemoryQueue) -> (u64, u64, u64) {
     let Depth { waiting, leased, dead, .. } = queue.depth().await.unwrap();
-    (waiting, leased, dead)
+    (waiting, leased.unwrap(), dead)
 }

@@ -34,15 +34,21 @@ pub trait QueuePlace: Send + Sync {
     /// Lets time pass.
     async fn pass(&self, span: Duration);
 
-    /// What a job carries.
-    fn payload(&self) -> JobPayload {
+    /// What the job of a song with this name carries.
+    fn payload(&self, name: &str) -> JobPayload {
+        let _ = name;
         JobPayload::Stored
+    }
+
+    /// Whether a dead letter goes when its job is published again.
+    fn forgets_dead_letters(&self) -> bool {
+        true
     }
 }
 
 /// The job of a song with this name.
 pub(super) fn job(place: &impl QueuePlace, name: &str) -> Job {
-    Job { hash: hash(name), payload: place.payload() }
+    Job { hash: hash(name), payload: place.payload(name) }
 }
 
 /// A queue with these jobs on it.

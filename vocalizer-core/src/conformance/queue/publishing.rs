@@ -12,7 +12,7 @@ pub async fn a_job_says_which_song_it_is_for(place: &impl QueuePlace) {
     let queue = queue_of(place, LONG, &["a"]).await;
     let lease = leased(place, &queue).await;
     assert_eq!(lease.job().hash, hash("a"));
-    assert_eq!(format!("{:?}", lease.job().payload), format!("{:?}", place.payload()));
+    assert_eq!(format!("{:?}", lease.job().payload), format!("{:?}", place.payload("a")));
     assert_eq!(lease.attempt(), 1);
 }
 
