@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""Looks whether the dashboard and the alerts speak of metrics that the code has, in expressions that Prometheus understands."""
+
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).parent
+ROOT = HERE.parents[2]
+failed = 0
+
+
+def check(what, right, seen=""):
+    global failed
+    print(f"  {'ok    ' if right else 'FAILED'}  {what}{'' if right else f': {seen}'}")
+    failed += not right
+
+
+def in_code():
+    """The names of metrics in the sources, without what the exposition appends to them."""
+    names = set()
+    for folder in ("vocalizer-http/src", "examples/src"):
+        for file in (ROOT / folder).rglob("*.rs"):
+            text = file.read_text()
+            for name in re.findall(r'\.register\(\s*"(\w+)"', text):
+                names.add(f"vocalizer_{name}")
+            for name, unit in re.findall(r'\.register_with_unit\(\s*"(\w+)",[^;]*?Unit::(\w+)', text, re.S):
+                names.add(f"vocalizer_{name}_{unit.lower()}")
+            names |= {bare(name) for name in re.findall(r"\bvocalizer_worker_\w+", text)}
+    return names
+
+
+def bare(name):
+    return re.sub(r"_(total|bucket|sum|count)$", "", name)
+
+
+def used(text):
+    # Without what stands in quotes: values of labels are no names.
+    return set(re.findall(r"\bvocalizer_[a-z_]+", re.sub(r'"[^"]*"', '""', text)))
+
+
+def main():
+    dashboard = json.loads((HERE / "vocalizer.json").read_text())
+    panels = [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+    numbers = [panel["id"] for panel in dashboard["panels"]]
+    check("the dashboard is JSON, with panels of different numbers", panels and len(set(numbers)) == len(numbers))
+    places = [tuple(panel["gridPos"][key] for key in "xywh") for panel in dashboard["panels"]]
+    overlap = [
+        (a, b)
+        for i, a in enumerate(places)
+        for b in places[i + 1 :]
+        if a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]
+    ]
+    check("panels lie side by side", not overlap and all(x + w <= 24 for x, _, w, _ in places), overlap)
+    asked = [(panel["title"], target["expr"]) for panel in panels for target in panel["targets"]]
+    check("every panel asks for something", all(expr.strip() for _, expr in asked))
+    variables = {variable["name"] for variable in dashboard["templating"]["list"]}
+    strange = {name for _, expr in asked for name in re.findall(r"\$(\w+)", expr)} - variables
+    check("every variable is defined", not strange, strange)
+
+    known = in_code()
+    alerts = (HERE.parent / "prometheus" / "alerts.yaml").read_text()
+    exprs = "\n".join(line for line in alerts.splitlines() if not re.match(r"\s*(summary|description|runbook):", line))
+    wanted = used(exprs) | {name for _, expr in asked for name in used(expr)}
+    unknown = {name for name in wanted if bare(name) not in known}
+    coming = {name for name in unknown if name.startswith("vocalizer_worker_")}
+    if coming and not (ROOT / "examples/src/bin/worker.rs").exists():
+        print(f"  skipped of the worker, which is not there yet: {', '.join(sorted(coming))}")
+        unknown -= coming
+    check(f"all of {len(wanted)} metrics are in the code", not unknown, sorted(unknown))
+    shown = {bare(name) for name in wanted}
+    check("all metrics in the code are shown or watched", known <= shown, sorted(known - shown))
+
+    if shutil.which("promtool"):
+        with tempfile.TemporaryDirectory() as folder:
+            rules = pathlib.Path(folder) / "rules.json"  # JSON is YAML
+            filled = [re.sub(r"\$\w+", "x", expr) for _, expr in asked]
+            record = [{"record": f"check:{i}", "expr": expr} for i, expr in enumerate(filled)]
+            rules.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": record}]}))
+            said = subprocess.run(["promtool", "check", "rules", "--lint=none", rules], capture_output=True, text=True)
+            check(f"Prometheus understands all {len(asked)} expressions", said.returncode == 0, said.stdout + said.stderr)
+    else:
+        print("  skipped whether Prometheus understands the expressions: needs promtool (package prometheus)")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
