@@ -16,7 +16,9 @@ use vocalizer_core::ports::{
     AudioError, AudioFacts, AudioProbe, BlobReader, InMemory, PasswordError, PasswordHasher, Renderer,
 };
 use vocalizer_core::secret::Secret;
-use vocalizer_core::service::{AccountPorts, AccountService, AccountSettings, SongPorts, SongService, SongSettings};
+use vocalizer_core::service::{
+    AccountPorts, AccountService, AccountSettings, LocalCommons, SongPorts, SongService, SongSettings, Throttle,
+};
 use vocalizer_http::clock::SystemClock;
 use vocalizer_http::server::Server;
 use vocalizer_http::settings::{HttpSettings, Patience};
@@ -42,6 +44,7 @@ impl Default for Service {
         let songs = SongService::new(
             SongPorts {
                 songs: Arc::new(MemorySongs::default()),
+                commons: Arc::new(LocalCommons::default()),
                 blobs: Arc::new(MemoryBlobs::default()),
                 queue: Arc::new(MemoryQueue::new(Duration::from_secs(60))),
                 probe: Arc::new(Anything),
@@ -51,8 +54,12 @@ impl Default for Service {
             },
             SongSettings { limits, ..SongSettings::default() },
         );
-        let ports =
-            AccountPorts { accounts: Arc::new(MemoryAccounts::default()), passwords: Arc::new(Anything), clock };
+        let ports = AccountPorts {
+            accounts: Arc::new(MemoryAccounts::default()),
+            attempts: Arc::new(Throttle::default()),
+            passwords: Arc::new(Anything),
+            clock,
+        };
         let accounts = AccountService::new(ports, AccountSettings::default());
         let settings = HttpSettings {
             worker_tokens: vec![Secret::new(WORKER_TOKEN.to_owned())],

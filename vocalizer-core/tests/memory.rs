@@ -3,15 +3,19 @@
 #![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
 use vocalizer_core::account::{Account, PasswordHash, UserId};
 use vocalizer_core::conformance::accounts::AccountsPlace;
+use vocalizer_core::conformance::attempts::AttemptsPlace;
 use vocalizer_core::conformance::blobs::BlobsPlace;
+use vocalizer_core::conformance::commons::CommonsPlace;
 use vocalizer_core::conformance::songs::SongsPlace;
 use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs};
-use vocalizer_core::ports::{AccountRepository, BlobStore, SongRepository};
+use vocalizer_core::ports::{AccountRepository, Attempts, BlobStore, Commons, SongRepository};
+use vocalizer_core::service::{LocalCommons, Throttle};
 
 /// Opened again, it is the same: there is no other process to start.
 #[derive(Default)]
@@ -19,6 +23,8 @@ struct Place {
     songs: Arc<MemorySongs>,
     accounts: Arc<MemoryAccounts>,
     blobs: MemoryBlobs,
+    commons: Arc<LocalCommons>,
+    attempts: Arc<Throttle>,
 }
 
 #[async_trait]
@@ -48,6 +54,42 @@ impl BlobsPlace for Place {
     async fn blobs(&self) -> Arc<dyn BlobStore> {
         Arc::new(self.blobs.clone())
     }
+}
+
+#[async_trait]
+impl CommonsPlace for Place {
+    async fn commons(&self) -> Arc<dyn Commons> {
+        Arc::clone(&self.commons) as _
+    }
+
+    async fn pass(&self, span: Duration) {
+        tokio::time::sleep(span).await;
+    }
+}
+
+#[async_trait]
+impl AttemptsPlace for Place {
+    async fn attempts(&self) -> Arc<dyn Attempts> {
+        Arc::clone(&self.attempts) as _
+    }
+}
+
+mod commons {
+    use super::Place;
+
+    vocalizer_core::commons_conformance!(
+        #[tokio::test]
+        Place::default()
+    );
+}
+
+mod attempts {
+    use super::Place;
+
+    vocalizer_core::attempts_conformance!(
+        #[tokio::test]
+        Place::default()
+    );
 }
 
 mod songs {

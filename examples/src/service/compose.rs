@@ -5,7 +5,9 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use vocalizer_core::ports::{BoxError, Clock, JobQueue};
-use vocalizer_core::service::{AccountPorts, AccountService, AccountSettings, SongPorts, SongService, SongSettings};
+use vocalizer_core::service::{
+    AccountPorts, AccountService, AccountSettings, LocalCommons, SongPorts, SongService, SongSettings, Throttle,
+};
 use vocalizer_http::clock::SystemClock;
 use vocalizer_http::passwords::Argon2Passwords;
 use vocalizer_http::server::Server;
@@ -70,6 +72,7 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
     let songs = SongService::new(
         SongPorts {
             songs: Arc::clone(&store) as _,
+            commons: Arc::new(LocalCommons::default()),
             blobs,
             queue: Arc::clone(&queue),
             probe: Arc::new(FileProbe::new(audio)),
@@ -83,6 +86,7 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
     let accounts = AccountService::new(
         AccountPorts {
             accounts: store,
+            attempts: Arc::new(Throttle::default()),
             passwords: Arc::new(Argon2Passwords::new(at_once)?),
             clock: Arc::clone(&clock),
         },

@@ -14,6 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::multipart::{Form, Part};
 use serde_json::Value;
+use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::limits::Limits;
@@ -22,7 +23,9 @@ use vocalizer_core::ports::{
     JobQueue, JobState, Lease, Pending, Progress, QueueError, Removed, RepositoryError, Separator, SongCounts,
     SongQuery, SongRepository, StemSet, Wanted,
 };
-use vocalizer_core::service::{AccountPorts, AccountService, AccountSettings, SongPorts, SongService, SongSettings};
+use vocalizer_core::service::{
+    AccountPorts, AccountService, AccountSettings, LocalCommons, SongPorts, SongService, SongSettings, Throttle,
+};
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Title};
 use vocalizer_core::worker::{Worker, WorkerPorts};
 use vocalizer_http::clock::SystemClock;
@@ -146,6 +149,12 @@ impl SongRepository for Killing<Arc<SqliteStore>> {
     async fn pending(&self, limit: u32) -> Result<Vec<Pending>, RepositoryError> {
         self.inner.pending(limit).await
     }
+    async fn claim(&self, limit: u32, lasts: Duration, now: OffsetDateTime) -> Result<Vec<Pending>, RepositoryError> {
+        self.inner.claim(limit, lasts, now).await
+    }
+    async fn release(&self, number: i64) -> Result<(), RepositoryError> {
+        self.inner.release(number).await
+    }
     async fn published(&self, number: i64) -> Result<(), RepositoryError> {
         self.inner.published(number).await
     }
@@ -231,6 +240,7 @@ async fn a_service_that_kills_itself() {
     let songs = SongService::new(
         SongPorts {
             songs: Arc::new(Killing { inner: Arc::clone(&store), killer: killer.clone() }),
+            commons: Arc::new(LocalCommons::default()),
             blobs: Arc::new(Killing { inner: blobs, killer: killer.clone() }),
             queue: Arc::clone(&queue) as _,
             probe: Arc::new(FileProbe::new(audio)),
@@ -241,7 +251,8 @@ async fn a_service_that_kills_itself() {
         SongSettings::default(),
     );
     let passwords = Arc::new(Argon2Passwords::new(1).unwrap());
-    let ports = AccountPorts { accounts: store, passwords, clock: Arc::clone(&clock) as _ };
+    let attempts = Arc::new(Throttle::default());
+    let ports = AccountPorts { accounts: store, attempts, passwords, clock: Arc::clone(&clock) as _ };
     let accounts = AccountService::new(ports, AccountSettings::default());
     songs.sweep().await.unwrap();
     let worker = Worker::new(

@@ -11,8 +11,10 @@ mod account;
 mod envelope;
 mod error;
 mod song;
+mod work;
 
 pub use account::{NewTokenData, TokenView, TokensData, UserData, UserView};
 pub use envelope::Envelope;
 pub use error::{ApiError, ErrorCode};
 pub use song::{SongChange, SongData, SongStatus, SongView, SongsData};
+pub use work::{JobData, JobView, WantedData};

@@ -95,6 +95,8 @@ macro_rules! songs_conformance {
             an_old_number_crosses_off_no_newer_wish
             a_wish_made_anew_is_not_crossed_off_with_the_old_one
             a_number_is_never_used_twice
+            a_claimed_wish_is_nobody_else_s
+            wishes_claimed_at_once_are_claimed_by_one
         }
     };
 }
@@ -118,6 +120,40 @@ macro_rules! accounts_conformance {
             tokens_are_listed_newest_first
             a_token_is_revoked_by_its_owner_alone
             what_is_expired_is_forgotten
+        }
+    };
+}
+
+/// A test per promise of [`Commons`](crate::ports::Commons): an attribute, then an expression that makes a fresh
+/// [`CommonsPlace`](crate::conformance::commons::CommonsPlace).
+#[macro_export]
+macro_rules! commons_conformance {
+    (#[$test:meta] $place:expr) => {
+        $crate::__conformance! {
+            #[$test] $place; $crate::conformance::commons;
+            one_at_a_time_is_at_the_bytes_of_a_hash
+            many_who_wait_all_get_their_turn
+            a_wait_that_was_given_up_holds_nothing
+            one_at_a_time_sweeps
+            what_was_heard_last_counts
+            the_last_song_s_end_is_remembered
+        }
+    };
+}
+
+/// A test per promise of [`Attempts`](crate::ports::Attempts): an attribute, then an expression that makes a fresh
+/// [`AttemptsPlace`](crate::conformance::attempts::AttemptsPlace).
+#[macro_export]
+macro_rules! attempts_conformance {
+    (#[$test:meta] $place:expr) => {
+        $crate::__conformance! {
+            #[$test] $place; $crate::conformance::attempts;
+            some_attempts_are_free_and_then_each_doubles_the_delay
+            one_who_waits_does_not_count_as_trying
+            the_right_password_and_time_both_forget
+            others_are_not_slowed_down
+            what_was_taken_back_does_not_count
+            of_many_at_once_no_more_slip_through
         }
     };
 }

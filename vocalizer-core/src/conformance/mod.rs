@@ -34,7 +34,9 @@
 #![expect(clippy::unwrap_used, reason = "a promise that is not kept is a panic")]
 
 pub mod accounts;
+pub mod attempts;
 pub mod blobs;
+pub mod commons;
 pub mod queue;
 pub mod songs;
 

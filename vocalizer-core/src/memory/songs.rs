@@ -1,8 +1,11 @@
 //! Songs and their outbox in memory.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use time::OffsetDateTime;
 
 use crate::account::Viewer;
 use crate::dedupe::{Advance, UploadPlan, on_upload};
@@ -17,6 +20,8 @@ pub struct MemorySongs(Mutex<State>);
 struct State {
     songs: Vec<Song>,
     outbox: Vec<Pending>,
+    /// Who is at which wish, by number, and until when.
+    claims: HashMap<i64, OffsetDateTime>,
     numbers: i64,
 }
 
@@ -167,6 +172,21 @@ impl SongRepository for MemorySongs {
 
     async fn pending(&self, limit: u32) -> Result<Vec<Pending>, RepositoryError> {
         Ok(self.state().outbox.iter().take(limit as usize).copied().collect())
+    }
+
+    async fn claim(&self, limit: u32, lasts: Duration, now: OffsetDateTime) -> Result<Vec<Pending>, RepositoryError> {
+        let mut state = self.state();
+        let State { outbox, claims, .. } = &mut *state;
+        claims.retain(|number, until| *until > now && outbox.iter().any(|wish| wish.number == *number));
+        let free = outbox.iter().filter(|wish| !claims.contains_key(&wish.number));
+        let claimed: Vec<_> = free.take(limit as usize).copied().collect();
+        claims.extend(claimed.iter().map(|wish| (wish.number, now + lasts)));
+        Ok(claimed)
+    }
+
+    async fn release(&self, number: i64) -> Result<(), RepositoryError> {
+        self.state().claims.remove(&number);
+        Ok(())
     }
 
     async fn published(&self, number: i64) -> Result<(), RepositoryError> {

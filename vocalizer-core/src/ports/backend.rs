@@ -1,6 +1,7 @@
 //! The backend, as a worker knows it.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{BlobReader, BoxError, Job, StemSet};
@@ -56,7 +57,9 @@ pub trait Backend: Send + Sync {
 }
 
 /// Whether anybody waits for the stems of a hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum Wanted {
     /// Somebody does.
     Yes,

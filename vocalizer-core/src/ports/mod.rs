@@ -7,10 +7,12 @@
 //! Delivery is at least once everywhere, so effects are idempotent; nothing here ever happens "exactly once".
 
 mod accounts;
+mod attempts;
 mod audio;
 mod backend;
 mod blobs;
 mod clock;
+mod commons;
 mod error;
 mod passwords;
 mod queue;
@@ -18,12 +20,14 @@ mod results;
 mod songs;
 
 pub use accounts::AccountRepository;
+pub use attempts::{Attempts, ThrottleSettings, Tries};
 pub use audio::{AudioError, AudioFacts, AudioProbe, InMemory, Progress, Renderer, Separator, StemSet, Stems};
 pub use backend::{Backend, BackendError, Wanted};
 pub use blobs::{BlobError, BlobKey, BlobReader, BlobStore, BlobWriter};
 pub use clock::Clock;
+pub use commons::{Commons, Heard, Held};
 pub use error::{BoxError, RepositoryError};
 pub use passwords::{PasswordError, PasswordHasher};
 pub use queue::{DeadLetter, Depth, Failure, Job, JobPayload, JobQueue, JobState, Lease, QueueError};
-pub use results::{Received, ResultError, ResultReader};
+pub use results::{Received, ResultError, ResultReader, ResultWriter};
 pub use songs::{Cursor, Pending, Removed, SongCounts, SongQuery, SongRepository};

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use thiserror::Error;
 
-use super::{BlobError, BlobReader, BlobStore, BlobWriter, BoxError};
+use super::{BlobError, BlobReader, BlobStore, BlobWriter, BoxError, StemSet};
 use crate::part::Stem;
 
 /// Stems that came in and have no name yet.
@@ -20,6 +20,18 @@ pub trait ResultReader: Send + Sync {
     ///
     /// Any [`ResultError`]; nothing is left behind.
     async fn read(&self, archive: Box<dyn BlobReader>, blobs: &dyn BlobStore) -> Result<Received, ResultError>;
+}
+
+/// Writes result archives.
+#[async_trait]
+pub trait ResultWriter: Send + Sync {
+    /// An archive of all of [`Stem::FOUR`], made while it is read, in memory that does not grow with it. The same stems
+    /// give the same bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Unavailable`] when a stem cannot be opened, and from the reader when one cannot be read.
+    async fn write(&self, stems: &dyn StemSet) -> Result<Box<dyn BlobReader>, BlobError>;
 }
 
 /// Why a result archive was not accepted.

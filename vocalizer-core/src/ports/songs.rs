@@ -1,6 +1,9 @@
 //! Where songs are kept.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
+use time::OffsetDateTime;
 
 use super::RepositoryError;
 use crate::account::Viewer;
@@ -167,6 +170,22 @@ pub trait SongRepository: Send + Sync {
     ///
     /// Those of every method.
     async fn pending(&self, limit: u32) -> Result<Vec<Pending>, RepositoryError>;
+
+    /// The oldest wishes that nobody is at, at most `limit`, for the caller alone: until one is crossed off or let go, or
+    /// `lasts` is over, nobody else gets it, in this process or another. What a process held when it died is free at the
+    /// latest when `lasts` is over.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn claim(&self, limit: u32, lasts: Duration, now: OffsetDateTime) -> Result<Vec<Pending>, RepositoryError>;
+
+    /// Lets a wish go that was claimed and could not be fulfilled. A repeat does no harm.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn release(&self, number: i64) -> Result<(), RepositoryError>;
 
     /// Crosses a wish off, once the queue has its job. A repeat does no harm.
     ///

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{Invalid, ServiceError, Throttle, ThrottleSettings};
+use super::{Invalid, ServiceError};
 use crate::account::{Account, ApiToken, Session, SessionDigest, TokenId, TokenName, UserId, Username, Viewer};
 use crate::api::{TokenView, UserView};
-use crate::ports::{AccountRepository, Clock, PasswordHasher, RepositoryError};
+use crate::ports::{AccountRepository, Attempts, Clock, PasswordHasher, RepositoryError, ThrottleSettings};
 use crate::secret::Secret;
 
 /// What an API token begins with, so that people and scanners know one when they see it.
@@ -26,6 +26,8 @@ const MAX_TOKENS: usize = 100;
 pub struct AccountPorts {
     /// Users and sessions.
     pub accounts: Arc<dyn AccountRepository>,
+    /// Who may be guessing.
+    pub attempts: Arc<dyn Attempts>,
     /// The slow hash.
     pub passwords: Arc<dyn PasswordHasher>,
     /// The time.
@@ -68,9 +70,6 @@ pub struct AccountService {
 struct Inner {
     ports: AccountPorts,
     settings: AccountSettings,
-    logins: Throttle<String>,
-    addresses: Throttle<IpAddr>,
-    registrations: Throttle<IpAddr>,
 }
 
 /// What somebody shows to say who they are.
@@ -124,14 +123,7 @@ impl AccountService {
     /// A service over these ports.
     #[must_use]
     pub fn new(ports: AccountPorts, settings: AccountSettings) -> Self {
-        let inner = Inner {
-            ports,
-            settings,
-            logins: Throttle::new(settings.per_account),
-            addresses: Throttle::new(settings.per_address),
-            registrations: Throttle::new(settings.per_address),
-        };
-        Self { inner: Arc::new(inner) }
+        Self { inner: Arc::new(Inner { ports, settings }) }
     }
 
     /// Registers a user and logs in.
@@ -147,7 +139,7 @@ impl AccountService {
         address: IpAddr,
         before: Option<SessionDigest>,
     ) -> Result<NewSession, ServiceError> {
-        let Inner { ports, registrations, .. } = &*self.inner;
+        let Inner { ports, settings } = &*self.inner;
         let mut invalid = Vec::new();
         let username: Result<Username, _> = username.parse();
         if let Err(error) = &username {
@@ -155,7 +147,7 @@ impl AccountService {
         }
         invalid.extend(self.check_password(passwords));
         let (Ok(username), true) = (username, invalid.is_empty()) else { return Err(ServiceError::Invalid(invalid)) };
-        throttled(registrations.attempt(&household(address), ports.clock.elapsed()))?;
+        self.count(&format!("register {}", household(address)), &settings.per_address).await?;
         let taken = ServiceError::Conflict { message: "the username is taken", field: Some("username") };
         // Asked before the hashing, which is the expensive part; the store has the last word.
         if ports.accounts.find_by_username(&username).await?.is_some() {
@@ -184,25 +176,25 @@ impl AccountService {
         address: IpAddr,
         before: Option<SessionDigest>,
     ) -> Result<NewSession, ServiceError> {
-        let Inner { ports, settings, logins, addresses, .. } = &*self.inner;
+        let Inner { ports, settings } = &*self.inner;
         let wrong = ServiceError::Unauthenticated { message: "the username and the password do not match" };
         // Neither can be anybody's; what is too long is refused before it costs a hash.
         let Ok(username) = username.parse::<Username>() else { return Err(wrong) };
         if password.expose().chars().count() > settings.max_password_chars {
             return Err(wrong);
         }
-        let (key, house, now) = (username.key(), household(address), ports.clock.elapsed());
-        throttled(addresses.attempt(&house, now))?;
-        if let Err(wait) = logins.attempt(&key, now) {
-            addresses.take_back(&house, now);
-            return Err(ServiceError::Throttled { retry_after: wait });
+        let (key, house) = (login(&username), format!("address {}", household(address)));
+        self.count(&house, &settings.per_address).await?;
+        if let Err(refused) = self.count(&key, &settings.per_account).await {
+            ports.attempts.take_back(&house, ports.clock.now()).await?;
+            return Err(refused);
         }
         let account = ports.accounts.find_by_username(&username).await?;
         let right = ports.passwords.verify(password, account.as_ref().map(|account| &account.password_hash)).await?;
         match account {
             Some(account) if right => {
-                logins.succeed(&key);
-                addresses.take_back(&house, ports.clock.elapsed());
+                ports.attempts.succeed(&key).await?;
+                ports.attempts.take_back(&house, ports.clock.now()).await?;
                 self.open_session(&account, before).await
             }
             _ => Err(wrong),
@@ -273,20 +265,20 @@ impl AccountService {
         old: &Secret<String>,
         new: [&Secret<String>; 2],
     ) -> Result<(), ServiceError> {
-        let Inner { ports, settings, logins, .. } = &*self.inner;
+        let Inner { ports, settings } = &*self.inner;
         let id = owner(caller)?;
         let account = ports.accounts.find(id).await?.ok_or(ServiceError::Unauthenticated { message: NO_SESSION })?;
         let invalid = self.check_password(new);
         if !invalid.is_empty() {
             return Err(ServiceError::Invalid(invalid));
         }
-        let key = account.username.key();
-        throttled(logins.attempt(&key, ports.clock.elapsed()))?;
+        let key = login(&account.username);
+        self.count(&key, &settings.per_account).await?;
         let readable = old.expose().chars().count() <= settings.max_password_chars;
         if !(readable && ports.passwords.verify(old, Some(&account.password_hash)).await?) {
             return Err(ServiceError::Unauthenticated { message: "the old password is not right" });
         }
-        logins.succeed(&key);
+        ports.attempts.succeed(&key).await?;
         let hash = ports.passwords.hash(new[0]).await?;
         Ok(ports.accounts.change_password(id, &hash, caller.session).await?)
     }
@@ -347,13 +339,25 @@ impl AccountService {
         }
     }
 
-    /// Forgets sessions and tokens that are expired.
+    /// Counts an attempt.
+    async fn count(&self, key: &str, settings: &ThrottleSettings) -> Result<(), ServiceError> {
+        let Inner { ports, .. } = &*self.inner;
+        match ports.attempts.attempt(key, settings, ports.clock.now()).await? {
+            None => Ok(()),
+            Some(retry_after) => Err(ServiceError::Throttled { retry_after }),
+        }
+    }
+
+    /// Forgets sessions and tokens that are expired, and attempts of long ago.
     ///
     /// # Errors
     ///
     /// [`ServiceError::Unavailable`].
     pub async fn sweep(&self) -> Result<u64, ServiceError> {
-        Ok(self.inner.ports.accounts.forget_expired(self.inner.ports.clock.now()).await?)
+        let Inner { ports, .. } = &*self.inner;
+        let now = ports.clock.now();
+        ports.attempts.forget(now).await?;
+        Ok(ports.accounts.forget_expired(now).await?)
     }
 
     async fn open_session(&self, account: &Account, before: Option<SessionDigest>) -> Result<NewSession, ServiceError> {
@@ -408,8 +412,9 @@ fn view(account: &Account) -> UserView {
     UserView { id: account.id, username: account.username.to_string() }
 }
 
-fn throttled(attempt: Result<(), Duration>) -> Result<(), ServiceError> {
-    attempt.map_err(|retry_after| ServiceError::Throttled { retry_after })
+/// Under which the attempts at an account are counted.
+fn login(username: &Username) -> String {
+    format!("login {}", username.key())
 }
 
 /// One who holds a whole /64 of IPv6 addresses, as every household does, is one.

@@ -21,7 +21,7 @@ impl SongService {
     pub async fn wanted(&self, hash: &SongHash) -> Result<Wanted, ServiceError> {
         let songs = self.ports().songs.with_hash(hash).await?;
         match wanted(&songs) {
-            Wanted::Gone if self.board().was_there(hash) => Err(ServiceError::Gone),
+            Wanted::Gone if self.ports().commons.was_there(hash).await? => Err(ServiceError::Gone),
             Wanted::Gone => Err(ServiceError::NO_SONG),
             wanted => Ok(wanted),
         }
@@ -59,7 +59,7 @@ impl SongService {
         for (stem, writer) in &mut received {
             self.check_stem(*stem, writer.as_mut()).await?;
         }
-        let _stays = self.locks().lock(hash).await;
+        let _stays = self.ports().commons.lock(hash).await?;
         if self.wanted(hash).await? == Wanted::Done {
             return Ok(Wanted::Done);
         }
@@ -68,7 +68,7 @@ impl SongService {
         }
         let changed = self.ports().songs.advance(hash, &Advance::Finish).await?;
         tracing::info!(%hash, songs = changed.len(), "split");
-        self.board().rest(hash);
+        self.rest(hash).await?;
         Ok(Wanted::Yes)
     }
 
@@ -104,8 +104,7 @@ impl Backend for SongService {
         let wanted = wanted(&songs);
         if wanted == Wanted::Yes {
             self.ports().songs.advance(hash, &Advance::Begin).await.map_err(ServiceError::from)?;
-            self.board().at(hash, 0);
-            self.board().announce(hash);
+            self.hear(hash, 0).await.map_err(ServiceError::from)?;
         }
         Ok(wanted)
     }
@@ -119,7 +118,7 @@ impl Backend for SongService {
         let songs = self.ports().songs.with_hash(hash).await.map_err(ServiceError::from)?;
         let wanted = wanted(&songs);
         if wanted == Wanted::Yes {
-            self.board().at(hash, percent);
+            self.hear(hash, percent).await.map_err(ServiceError::from)?;
         }
         Ok(wanted)
     }
@@ -140,7 +139,7 @@ impl Backend for SongService {
 
     async fn hand_back(&self, hash: &SongHash) -> Result<(), BackendError> {
         self.ports().songs.advance(hash, &Advance::HandBack).await.map_err(ServiceError::from)?;
-        self.board().rest(hash);
+        self.rest(hash).await.map_err(ServiceError::from)?;
         Ok(())
     }
 
@@ -148,7 +147,7 @@ impl Backend for SongService {
         let advance = Advance::Fail(reason.clone());
         let failed = self.ports().songs.advance(hash, &advance).await.map_err(ServiceError::from)?;
         tracing::warn!(%hash, songs = failed.len(), %reason, "a song cannot be split");
-        self.board().rest(hash);
+        self.rest(hash).await.map_err(ServiceError::from)?;
         Ok(())
     }
 }

@@ -6,7 +6,9 @@
 mod accounts;
 mod backend;
 mod board;
+mod desk;
 mod error;
+mod local;
 mod locks;
 mod parts;
 mod songs;
@@ -15,9 +17,11 @@ mod throttle;
 mod upload;
 
 pub use accounts::{AccountPorts, AccountService, AccountSettings, Caller, NewSession, NewToken, Proof};
+pub use desk::{Desk, LeaseId, LeasedJob, ParseLeaseIdError};
 pub use error::{Invalid, ServiceError, whole_seconds};
+pub use local::LocalCommons;
 pub use parts::{Origin, PartFile};
 pub use songs::{Listing, SongPage, SongPorts, SongService, SongSettings};
 pub use sweep::Swept;
-pub use throttle::{Throttle, ThrottleSettings};
+pub use throttle::Throttle;
 pub use upload::Upload;

@@ -115,7 +115,7 @@ impl SongService {
             writer.write(chunk).await?;
         }
         // Nothing may be stored under a hash whose last song was deleted meanwhile.
-        let _stays = self.locks().lock(&hash).await;
+        let _stays = self.ports().commons.lock(&hash).await?;
         if self.ports().songs.with_hash(&hash).await?.is_empty() {
             return Err(ServiceError::NO_SONG);
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event_listener::EventListener;
+use futures_util::lock::Mutex as AsyncMutex;
 
 use super::ServiceError;
 use super::board::Board;
@@ -14,8 +15,8 @@ use crate::causes::chain;
 use crate::dedupe::{BlobFate, on_delete};
 use crate::limits::Limits;
 use crate::ports::{
-    AudioProbe, BlobStore, Clock, Cursor, JobQueue, JobState, Renderer, RepositoryError, ResultReader, SongQuery,
-    SongRepository,
+    AudioProbe, BlobStore, Clock, Commons, Cursor, Heard, JobQueue, JobState, Renderer, RepositoryError, ResultReader,
+    SongQuery, SongRepository,
 };
 use crate::song::{Song, SongHash, SongId, StatusKind, Title};
 
@@ -27,6 +28,8 @@ const MOST_POSITIONS: usize = 100;
 pub struct SongPorts {
     /// Songs and the outbox.
     pub songs: Arc<dyn SongRepository>,
+    /// What servers agree on beside.
+    pub commons: Arc<dyn Commons>,
     /// Their bytes.
     pub blobs: Arc<dyn BlobStore>,
     /// The way to the workers.
@@ -48,11 +51,22 @@ pub struct SongSettings {
     pub limits: Limits,
     /// What to tell those who ask for stems that are not there yet. Default: 5 s.
     pub retry_after: Duration,
+    /// After so long without a word from its worker a song is taken for abandoned, where the queue cannot tell. Default:
+    /// 10 minutes; workers report every second.
+    pub silent_after: Duration,
+    /// After so long without a worker a job is asked for again, where the queue cannot tell and is empty. Default: an
+    /// hour; workers of the original system do not report at all.
+    pub lost_after: Duration,
 }
 
 impl Default for SongSettings {
     fn default() -> Self {
-        Self { limits: Limits::default(), retry_after: Duration::from_secs(5) }
+        Self {
+            limits: Limits::default(),
+            retry_after: Duration::from_secs(5),
+            silent_after: Duration::from_secs(10 * 60),
+            lost_after: Duration::from_secs(60 * 60),
+        }
     }
 }
 
@@ -65,7 +79,7 @@ pub struct SongService {
 struct Inner {
     ports: SongPorts,
     settings: SongSettings,
-    locks: HashLocks,
+    relaying: AsyncMutex<()>,
     rendering: HashLocks,
     board: Board,
 }
@@ -94,16 +108,16 @@ impl SongService {
     /// A service over these ports.
     #[must_use]
     pub fn new(ports: SongPorts, settings: SongSettings) -> Self {
-        let (locks, rendering) = (HashLocks::default(), HashLocks::default());
-        Self { inner: Arc::new(Inner { ports, settings, locks, rendering, board: Board::new() }) }
+        let (relaying, rendering) = (AsyncMutex::default(), HashLocks::default());
+        Self { inner: Arc::new(Inner { ports, settings, relaying, rendering, board: Board::new() }) }
     }
 
     pub(super) fn ports(&self) -> &SongPorts {
         &self.inner.ports
     }
 
-    pub(super) fn locks(&self) -> &HashLocks {
-        &self.inner.locks
+    pub(super) fn relaying(&self) -> &AsyncMutex<()> {
+        &self.inner.relaying
     }
 
     pub(super) fn rendering(&self) -> &HashLocks {
@@ -209,9 +223,7 @@ impl SongService {
             other => other.into(),
         })?;
         let song = song.ok_or(ServiceError::NO_SONG)?;
-        if let Err(error) = self.relay().await {
-            tracing::warn!(error = chain(&error), "a job could not be put on the queue yet");
-        }
+        self.relay_soon().await;
         self.board().announce(song.hash());
         self.view(&song).await
     }
@@ -228,13 +240,17 @@ impl SongService {
             return Err(ServiceError::NO_SONG);
         }
         let hash = *song.hash();
-        let _stays = self.locks().lock(&hash).await;
+        let _stays = self.ports().commons.lock(&hash).await?;
         let removed = self.ports().songs.remove(id).await?.ok_or(ServiceError::NO_SONG)?;
         tracing::info!(song = %id, %hash, others = removed.others_with_hash, "deleted");
         match on_delete(removed.others_with_hash) {
             BlobFate::Keep => self.board().announce(&hash),
             BlobFate::Delete => {
-                self.board().gone(&hash);
+                // The song is gone in any case; a worker that comes late is told less then.
+                if let Err(error) = self.ports().commons.bury(&hash, self.ports().clock.now()).await {
+                    tracing::warn!(%hash, error = chain(&error), "a deleted song is not remembered");
+                }
+                self.board().announce(&hash);
                 // The song is gone in any case; what is left of its bytes is the sweep's.
                 if let Err(error) = self.ports().blobs.delete_all(&hash).await {
                     tracing::warn!(%hash, error = chain(&error), "the bytes of a deleted song are still there");
@@ -253,11 +269,37 @@ impl SongService {
     pub(super) async fn view(&self, song: &Song) -> Result<SongView, ServiceError> {
         let mut view = SongView::from(song);
         match song.status().kind() {
-            StatusKind::Splitting => view.progress = Some(self.board().percent(song.hash())),
+            StatusKind::Splitting => view.progress = Some(self.percent(song.hash()).await),
             StatusKind::Uploaded => view.queue_position = self.position(song.hash()).await,
             StatusKind::Uploading | StatusKind::Split | StatusKind::Failed => {}
         }
         Ok(view)
+    }
+
+    /// How far the work on a hash is; that nobody can say so is no reason to keep the song from its owner.
+    async fn percent(&self, hash: &SongHash) -> u8 {
+        match self.ports().commons.heard(hash).await {
+            Ok(heard) => heard.map_or(0, |heard| heard.percent),
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "nobody says how far a song is");
+                0
+            }
+        }
+    }
+
+    /// Something was heard of the work on a hash.
+    pub(super) async fn hear(&self, hash: &SongHash, percent: u8) -> Result<(), RepositoryError> {
+        let at = self.ports().clock.now();
+        self.ports().commons.hear(hash, Heard { percent: percent.min(100), at }).await?;
+        self.board().announce(hash);
+        Ok(())
+    }
+
+    /// Nobody works on a hash any more.
+    pub(super) async fn rest(&self, hash: &SongHash) -> Result<(), RepositoryError> {
+        self.ports().commons.rest(hash).await?;
+        self.board().announce(hash);
+        Ok(())
     }
 
     /// How many jobs come before; a queue that does not answer is no reason to keep the song from its owner.

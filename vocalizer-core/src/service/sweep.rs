@@ -1,14 +1,20 @@
 //! Putting right what a crash left wrong.
 
+use std::time::Duration;
+
 use super::ServiceError;
 use super::songs::SongService;
 use crate::causes::chain;
 use crate::dedupe::Advance;
-use crate::ports::{Job, JobPayload, JobState};
-use crate::song::StatusKind;
+use crate::ports::{BlobKey, BlobReader, Job, JobPayload, JobState, QueueError};
+use crate::secret::Secret;
+use crate::song::{SongHash, StatusKind};
 
-/// How many wishes go to the queue at a time.
-const BATCH: u32 = 100;
+/// How many wishes are claimed at a time.
+const BATCH: u32 = 10;
+
+/// How long a claim on them lasts: more than they take, unless something is amiss.
+const CLAIM: Duration = Duration::from_secs(2 * 60);
 
 /// What a sweep found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,61 +30,155 @@ pub struct Swept {
 }
 
 impl SongService {
-    /// Puts on the queue what the outbox holds, and says how much that was.
+    /// Puts on the queue what the outbox holds, and says how much that was. One call at a time does it, so that of songs
+    /// whose bytes travel along one is in memory.
     ///
     /// # Errors
     ///
     /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`]; what is left is for the next time.
     pub async fn relay(&self) -> Result<u64, ServiceError> {
+        let _one_at_a_time = self.relaying().lock().await;
+        let (songs, clock) = (&self.ports().songs, &self.ports().clock);
         let mut published = 0;
         loop {
-            let pending = self.ports().songs.pending(BATCH).await?;
-            for wish in &pending {
-                self.ports().queue.publish(Job { hash: wish.hash, payload: JobPayload::Stored }).await?;
-                self.ports().songs.published(wish.number).await?;
+            let claimed = songs.claim(BATCH, CLAIM, clock.now()).await?;
+            for (done, wish) in claimed.iter().enumerate() {
+                if let Err(error) = self.publish(&wish.hash).await {
+                    for left in claimed.iter().skip(done) {
+                        songs.release(left.number).await?;
+                    }
+                    return Err(error);
+                }
+                songs.published(wish.number).await?;
                 published += 1;
             }
-            if pending.len() < BATCH as usize {
+            if claimed.len() < BATCH as usize {
                 return Ok(published);
             }
         }
     }
 
-    /// Compares songs, queue and blobs and mends what does not fit together; harmless at any time.
+    /// Ends when there is something for [`Self::relay`] that was not there when this was called.
+    #[must_use]
+    pub fn wished(&self) -> event_listener::EventListener {
+        self.board().listen_for_wishes()
+    }
+
+    /// Relays at once where that is a matter of this machine, and else leaves it to whoever waits for
+    /// [`wishes`](Self::wished): a broker may take its time, and an upload is not to wait for it.
+    pub(super) async fn relay_soon(&self) {
+        self.board().announce_wish();
+        if self.ports().queue.max_inline_bytes().is_none()
+            && let Err(error) = self.relay().await
+        {
+            // The wish is durable; the next round sees to it.
+            tracing::warn!(error = chain(&error), "a job could not be put on the queue yet");
+        }
+    }
+
+    /// Puts one job on the queue, with what the queue wants it to bring along.
+    async fn publish(&self, hash: &SongHash) -> Result<(), ServiceError> {
+        let queue = &self.ports().queue;
+        let claim = || JobPayload::Claim(Secret::new(format!("/songs/{hash}/source")));
+        let payload = match queue.max_inline_bytes() {
+            None => JobPayload::Stored,
+            Some(max_bytes) => match self.ports().blobs.open(&BlobKey::Source(*hash), None).await? {
+                // Deleted meanwhile: there is nothing to be split.
+                None => return Ok(()),
+                Some(song) if song.size_bytes() <= max_bytes => JobPayload::Inline(whole(song).await?),
+                Some(_) => claim(),
+            },
+        };
+        let published = queue.publish(Job { hash: *hash, payload }).await;
+        match published {
+            // The broker carries less than it was thought to.
+            Err(QueueError::TooLarge { .. }) => queue.publish(Job { hash: *hash, payload: claim() }).await?,
+            published => published?,
+        }
+        // From here on runs the time after which it counts as lost.
+        self.hear(hash, 0).await?;
+        Ok(())
+    }
+
+    /// Compares songs, queue and blobs and mends what does not fit together; harmless at any time. Of several servers one
+    /// at a time does it; for the others there is nothing to do.
     ///
     /// # Errors
     ///
     /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`]; what is left is for the next time.
     pub async fn sweep(&self) -> Result<Swept, ServiceError> {
         let mut swept = Swept::default();
-        self.relay().await?;
-        for hash in self.ports().songs.hashes_in(StatusKind::Splitting).await? {
-            if matches!(self.ports().queue.state(&hash).await?, JobState::Waiting { .. } | JobState::Absent) {
-                self.ports().songs.advance(&hash, &Advance::HandBack).await?;
-                self.board().rest(&hash);
+        let ports = self.ports();
+        let Some(_alone) = ports.commons.lock_sweep().await? else { return Ok(swept) };
+        self.relay_or_warn().await;
+        for hash in ports.songs.hashes_in(StatusKind::Splitting).await? {
+            let abandoned = match ports.queue.state(&hash).await? {
+                JobState::Waiting { .. } | JobState::Absent => true,
+                JobState::Leased => false,
+                JobState::Unknown => self.silent_for(&hash, self.settings().silent_after).await?,
+            };
+            if abandoned {
+                ports.songs.advance(&hash, &Advance::HandBack).await?;
+                self.rest(&hash).await?;
                 swept.handed_back += 1;
             }
         }
-        for hash in self.ports().songs.hashes_in(StatusKind::Uploaded).await? {
-            if self.ports().queue.state(&hash).await? == JobState::Absent {
-                self.ports().songs.request(&hash).await?;
+        for hash in ports.songs.hashes_in(StatusKind::Uploaded).await? {
+            let lost = match ports.queue.state(&hash).await? {
+                JobState::Absent => true,
+                JobState::Waiting { .. } | JobState::Leased => false,
+                // As long as others wait, it may be one of them.
+                JobState::Unknown => {
+                    self.silent_for(&hash, self.settings().lost_after).await? && ports.queue.depth().await?.waiting == 0
+                }
+            };
+            if lost {
+                ports.songs.request(&hash).await?;
                 swept.requested += 1;
             }
         }
-        self.relay().await?;
-        swept.leftovers = self.ports().blobs.sweep().await?;
-        for hash in self.ports().blobs.hashes().await? {
-            let _stays = self.locks().lock(&hash).await;
-            if self.ports().songs.with_hash(&hash).await?.is_empty() {
-                match self.ports().blobs.delete_all(&hash).await {
+        self.relay_or_warn().await;
+        swept.leftovers = ports.blobs.sweep().await?;
+        for hash in ports.blobs.hashes().await? {
+            let _stays = ports.commons.lock(&hash).await?;
+            if ports.songs.with_hash(&hash).await?.is_empty() {
+                match ports.blobs.delete_all(&hash).await {
                     Ok(()) => swept.orphans += 1,
                     Err(error) => tracing::warn!(%hash, error = chain(&error), "an orphan could not be removed"),
                 }
             }
         }
+        ports.commons.tidy(ports.clock.now()).await?;
         if swept != Swept::default() {
             tracing::info!(?swept, "swept");
         }
         Ok(swept)
     }
+
+    /// A queue that is away is no reason to leave the rest as it is.
+    async fn relay_or_warn(&self) {
+        if let Err(error) = self.relay().await {
+            tracing::warn!(error = chain(&error), "jobs wait for the queue");
+        }
+    }
+
+    /// Whether nothing was heard of a hash for so long. The first time that nothing is known of it counts as a word.
+    async fn silent_for(&self, hash: &SongHash, span: Duration) -> Result<bool, ServiceError> {
+        match self.ports().commons.heard(hash).await? {
+            Some(heard) => Ok(self.ports().clock.now() - heard.at > span),
+            None => {
+                self.hear(hash, 0).await?;
+                Ok(false)
+            }
+        }
+    }
+}
+
+/// All of a song.
+async fn whole(mut song: Box<dyn BlobReader>) -> Result<bytes::Bytes, ServiceError> {
+    let mut bytes = Vec::with_capacity(usize::try_from(song.size_bytes()).unwrap_or(0));
+    while let Some(chunk) = song.next_chunk().await? {
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.into())
 }

@@ -6,7 +6,6 @@ use super::songs::SongService;
 use super::{Invalid, ServiceError};
 use crate::account::Viewer;
 use crate::api::SongView;
-use crate::causes::chain;
 use crate::ports::{BlobKey, BlobWriter};
 use crate::song::{Song, SongHasher, SongId, Title};
 
@@ -75,7 +74,7 @@ impl Upload {
         let mut song = Song::begin(SongId::random(), title, hash, self.viewer.user(), ports.clock.now());
         song.finish_upload().map_err(|error| ServiceError::Internal(error.into()))?;
         let song = {
-            let _stays = self.service.locks().lock(&hash).await;
+            let _stays = ports.commons.lock(&hash).await?;
             let key = BlobKey::Source(hash);
             if ports.blobs.size_bytes(&key).await?.is_none() {
                 self.writer.commit(&key).await?;
@@ -83,10 +82,7 @@ impl Upload {
             ports.songs.admit(&song).await?
         };
         tracing::info!(song = %song.id(), %hash, size_bytes = self.size_bytes, status = %song.status().kind(), "uploaded");
-        // The wish is durable; if the queue is away, the next round sees to it.
-        if let Err(error) = self.service.relay().await {
-            tracing::warn!(error = chain(&error), "a job could not be put on the queue yet");
-        }
+        self.service.relay_soon().await;
         self.service.board().announce(&hash);
         self.service.view(&song).await
     }

@@ -1,13 +1,16 @@
 //! Opening the file.
 
+use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, Transaction};
+use time::OffsetDateTime;
 use vocalizer_core::ports::RepositoryError;
 
 use super::error::{SqliteError, repository};
@@ -29,6 +32,8 @@ pub struct SqliteStore {
     path: PathBuf,
     writer: SqlitePool,
     readers: SqlitePool,
+    /// Who is at which wish of the outbox, and until when: there is one process, and it forgets when it ends.
+    claims: Arc<Mutex<HashMap<i64, OffsetDateTime>>>,
 }
 
 impl SqliteStore {
@@ -59,7 +64,7 @@ impl SqliteStore {
             .busy_timeout(BUSY);
         let writer = pool(1, options.clone());
         let readers = pool(READERS, options.pragma("query_only", "ON"));
-        let store = Self { path: path.to_owned(), writer, readers };
+        let store = Self { path: path.to_owned(), writer, readers, claims: Arc::default() };
         store.pending_migrations().await?;
         Ok(store)
     }
@@ -95,6 +100,11 @@ impl SqliteStore {
     /// is out of date, which no waiting mends.
     pub(super) async fn write(&self) -> Result<Transaction<'static, Sqlite>, RepositoryError> {
         self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(repository)
+    }
+
+    /// The claims on wishes.
+    pub(super) fn claims(&self) -> MutexGuard<'_, HashMap<i64, OffsetDateTime>> {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where to read.

@@ -1,8 +1,11 @@
 //! Songs and the outbox.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row as _, query, query_scalar};
+use time::OffsetDateTime;
 use vocalizer_core::dedupe::{Advance, UploadPlan, on_upload};
 use vocalizer_core::ports::{
     BoxError, Cursor, Pending, Removed, RepositoryError, SongCounts, SongQuery, SongRepository,
@@ -164,10 +167,29 @@ impl SongRepository for SqliteStore {
         read_all(&rows, |row| Ok(Pending { number: row.try_get("number")?, hash: rows::hash(row)? }))
     }
 
+    async fn claim(&self, limit: u32, lasts: Duration, now: OffsetDateTime) -> Result<Vec<Pending>, RepositoryError> {
+        // As many more as somebody is at, so that enough are left.
+        let taken = u32::try_from(self.claims().len()).unwrap_or(u32::MAX);
+        let mut pending = self.pending(limit.saturating_add(taken)).await?;
+        let mut claims = self.claims();
+        claims.retain(|_, until| *until > now);
+        pending.retain(|wish| !claims.contains_key(&wish.number));
+        pending.truncate(limit as usize);
+        claims.extend(pending.iter().map(|wish| (wish.number, now + lasts)));
+        Ok(pending)
+    }
+
+    async fn release(&self, number: i64) -> Result<(), RepositoryError> {
+        self.claims().remove(&number);
+        Ok(())
+    }
+
     async fn published(&self, number: i64) -> Result<(), RepositoryError> {
         let mut step = self.write().await?;
         query("DELETE FROM outbox WHERE number = ?").bind(number).execute(&mut *step).await.map_err(repository)?;
-        step.commit().await.map_err(repository)
+        step.commit().await.map_err(repository)?;
+        self.claims().remove(&number);
+        Ok(())
     }
 
     async fn count(&self) -> Result<SongCounts, RepositoryError> {

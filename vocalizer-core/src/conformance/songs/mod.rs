@@ -28,9 +28,9 @@ pub use listing::{
     songs_of_others_are_not_listed, songs_with_a_hash_are_listed_whoever_owns_them,
 };
 pub use outbox::{
-    a_hash_is_requested_where_it_is_not_there_yet, a_number_is_never_used_twice,
+    a_claimed_wish_is_nobody_else_s, a_hash_is_requested_where_it_is_not_there_yet, a_number_is_never_used_twice,
     a_wish_made_anew_is_not_crossed_off_with_the_old_one, an_old_number_crosses_off_no_newer_wish,
-    wishes_come_oldest_first_and_no_more_than_asked_for,
+    wishes_claimed_at_once_are_claimed_by_one, wishes_come_oldest_first_and_no_more_than_asked_for,
 };
 pub use place::SongsPlace;
 pub use removing::{

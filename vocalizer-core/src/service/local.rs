@@ -1,0 +1,81 @@
+//! What a single server knows by itself.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+
+use super::locks::HashLocks;
+use crate::ports::{Commons, Heard, Held, RepositoryError};
+use crate::song::SongHash;
+
+/// How many deleted hashes are remembered, so that a worker that comes late hears that its song is gone.
+const MOST_GONE: usize = 10_000;
+
+/// [`Commons`] for one process: in memory, worth nothing after a restart.
+#[derive(Default)]
+pub struct LocalCommons {
+    locks: HashLocks,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    heard: HashMap<SongHash, Heard>,
+    gone: HashSet<SongHash>,
+    gone_in_order: VecDeque<SongHash>,
+}
+
+impl LocalCommons {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Commons for LocalCommons {
+    async fn lock(&self, hash: &SongHash) -> Result<Held, RepositoryError> {
+        Ok(Box::new(self.locks.lock(hash).await))
+    }
+
+    async fn lock_sweep(&self) -> Result<Option<Held>, RepositoryError> {
+        Ok(Some(Box::new(())))
+    }
+
+    async fn hear(&self, hash: &SongHash, heard: Heard) -> Result<(), RepositoryError> {
+        self.state().heard.insert(*hash, heard);
+        Ok(())
+    }
+
+    async fn heard(&self, hash: &SongHash) -> Result<Option<Heard>, RepositoryError> {
+        Ok(self.state().heard.get(hash).copied())
+    }
+
+    async fn rest(&self, hash: &SongHash) -> Result<(), RepositoryError> {
+        self.state().heard.remove(hash);
+        Ok(())
+    }
+
+    async fn bury(&self, hash: &SongHash, _now: OffsetDateTime) -> Result<(), RepositoryError> {
+        let mut state = self.state();
+        state.heard.remove(hash);
+        if state.gone.insert(*hash) {
+            state.gone_in_order.push_back(*hash);
+        }
+        if state.gone_in_order.len() > MOST_GONE
+            && let Some(oldest) = state.gone_in_order.pop_front()
+        {
+            state.gone.remove(&oldest);
+        }
+        Ok(())
+    }
+
+    async fn was_there(&self, hash: &SongHash) -> Result<bool, RepositoryError> {
+        Ok(self.state().gone.contains(hash))
+    }
+
+    async fn tidy(&self, _now: OffsetDateTime) -> Result<(), RepositoryError> {
+        Ok(())
+    }
+}
