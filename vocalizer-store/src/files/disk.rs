@@ -8,10 +8,10 @@ use tokio::task::spawn_blocking;
 use vocalizer_core::ports::BlobError;
 
 /// Most bytes that are read or written at a time.
-pub(super) const BLOCK_BYTES: usize = 256 * 1024;
+pub(crate) const BLOCK_BYTES: usize = 256 * 1024;
 
 /// Does something that blocks; it is done to its end when nobody waits any more.
-pub(super) async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, BlobError> {
     match spawn_blocking(work).await {
@@ -21,7 +21,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 }
 
 /// Sorts what the system says into what the port knows.
-pub(super) fn sorted(error: io::Error) -> BlobError {
+pub(crate) fn sorted(error: io::Error) -> BlobError {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => BlobError::Full,
         _ => BlobError::Unavailable(error.into()),
@@ -29,7 +29,7 @@ pub(super) fn sorted(error: io::Error) -> BlobError {
 }
 
 /// What there is, or `None` where there is nothing.
-pub(super) fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+pub(crate) fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -38,9 +38,9 @@ pub(super) fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
 }
 
 /// Makes a new file for its owner alone.
-pub(super) fn new_file(path: &Path) -> io::Result<File> {
+pub(crate) fn new_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.create_new(true).write(true);
+    options.create_new(true).read(true).write(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;
@@ -50,7 +50,7 @@ pub(super) fn new_file(path: &Path) -> io::Result<File> {
 }
 
 /// Makes a folder for its owner alone; one that is there is as good.
-pub(super) fn make_dir(path: &Path) -> io::Result<()> {
+pub(crate) fn make_dir(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     {
@@ -64,6 +64,6 @@ pub(super) fn make_dir(path: &Path) -> io::Result<()> {
 }
 
 /// Makes what was created, renamed or removed in a folder durable. Elsewhere than on Unix a folder cannot be asked.
-pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }

@@ -10,10 +10,11 @@
 //! A blob is written to a temporary file, which gets its name when it is whole and on the disk. All of a hash is
 //! deleted by renaming its folder away, so that there is no moment at which half of it is there.
 
-mod disk;
+pub(crate) mod disk;
+pub(crate) mod draft;
 mod reader;
 mod store;
-mod temporary;
+pub(crate) mod temporary;
 mod writer;
 
 pub use store::FileBlobs;

@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use vocalizer_core::ports::{BlobError, BlobKey, BlobReader, BlobStore, BlobWriter};
 use vocalizer_core::song::SongHash;
 
-use super::disk::{blocking, if_there, make_dir, new_file, sync_dir};
+use super::disk::{blocking, if_there, make_dir, sync_dir};
+use super::draft::Draft;
 use super::reader::FileReader;
 use super::temporary::Temporaries;
 use super::writer::FileWriter;
@@ -60,9 +61,7 @@ fn shelf(root: &Path, hash: &SongHash) -> PathBuf {
 #[async_trait]
 impl BlobStore for FileBlobs {
     async fn begin(&self) -> Result<Box<dyn BlobWriter>, BlobError> {
-        let temporaries = Arc::clone(&self.temporaries);
-        let (temporary, file) = blocking(move || temporaries.create(new_file)).await?;
-        Ok(Box::new(FileWriter::new(self.root.clone(), temporary, file)))
+        Ok(Box::new(FileWriter::new(self.root.clone(), Draft::begin(&self.temporaries).await?)))
     }
 
     async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Box<dyn BlobReader>>, BlobError> {

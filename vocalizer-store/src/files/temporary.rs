@@ -14,7 +14,7 @@ use super::disk::if_there;
 
 /// Tells what this process is at from what a dead one left: only the former is registered here.
 #[derive(Debug)]
-pub(super) struct Temporaries {
+pub(crate) struct Temporaries {
     dir: PathBuf,
     next: AtomicU64,
     live: Mutex<HashSet<PathBuf>>,
@@ -23,19 +23,19 @@ pub(super) struct Temporaries {
 /// A path in the folder, registered as long as something lies there. Dropping it removes that, in the background where
 /// it can.
 #[derive(Debug)]
-pub(super) struct Temporary {
+pub(crate) struct Temporary {
     /// `None` once nothing is left to do.
     path: Option<PathBuf>,
     registry: Arc<Temporaries>,
 }
 
 impl Temporaries {
-    pub(super) fn new(dir: PathBuf) -> Arc<Self> {
+    pub(crate) fn new(dir: PathBuf) -> Arc<Self> {
         Arc::new(Self { dir, next: AtomicU64::new(0), live: Mutex::default() })
     }
 
     /// Makes something at a path at which nothing lies yet.
-    pub(super) fn create<T>(self: &Arc<Self>, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<(Temporary, T)> {
+    pub(crate) fn create<T>(self: &Arc<Self>, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<(Temporary, T)> {
         loop {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             let path = self.dir.join(format!("{}-{number}", process::id()));
@@ -57,7 +57,7 @@ impl Temporaries {
     }
 
     /// Removes what nobody is at, and says how much that was.
-    pub(super) fn sweep(&self) -> io::Result<u64> {
+    pub(crate) fn sweep(&self) -> io::Result<u64> {
         let mut swept = 0;
         for entry in fs::read_dir(&self.dir)? {
             let path = entry?.path();
@@ -82,17 +82,17 @@ impl Temporaries {
 }
 
 impl Temporary {
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.path.as_deref().unwrap_or(Path::new(""))
     }
 
     /// Removes what lies there.
-    pub(super) fn remove(mut self) -> io::Result<()> {
+    pub(crate) fn remove(mut self) -> io::Result<()> {
         self.path.take().map_or(Ok(()), |path| self.registry.remove(&path))
     }
 
     /// Leaves alone what lies there: it has got a name, or is somebody else's.
-    pub(super) fn release(mut self) {
+    pub(crate) fn release(mut self) {
         if let Some(path) = self.path.take() {
             self.registry.live().remove(&path);
         }
