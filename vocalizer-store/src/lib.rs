@@ -4,9 +4,10 @@
 //! | --- | --- |
 //! | [`sqlite`] | songs, users and the outbox of jobs, in a SQLite file |
 //! | [`files`] | uploaded songs and stems, as files |
+//! | `s3` | feature `s3`: uploaded songs and stems, in a bucket |
 //! | [`archive`] | the tar in which a worker sends four stems, written and read without trust |
 //!
-//! The first two fill ports of `vocalizer-core`, and are held to them by the suites that it has for every such adapter.
+//! All but the last fill ports of `vocalizer-core`, and are held to them by the suites that it has for every such adapter.
 //!
 //! # Example
 //!
@@ -31,4 +32,6 @@
 
 pub mod archive;
 pub mod files;
+#[cfg(feature = "s3")]
+pub mod s3;
 pub mod sqlite;

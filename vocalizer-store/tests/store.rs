@@ -4,4 +4,6 @@
 
 mod archive;
 mod files;
+#[cfg(feature = "s3")]
+mod s3;
 mod sqlite;

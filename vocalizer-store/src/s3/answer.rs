@@ -1,0 +1,83 @@
+//! What an endpoint said, read out of what object_store makes of it.
+
+use std::error::Error;
+
+use object_store::client::{HttpError, HttpErrorKind};
+use vocalizer_core::causes::chain;
+use vocalizer_core::ports::{BlobError, BoxError};
+
+/// An error of object_store, taken apart. Its own types for this are private, and each of their messages repeats the
+/// one below it, so that only the text of the outermost is of use.
+pub(super) struct Answer {
+    /// The status in HTTP; `None` where no answer came.
+    pub(super) status: Option<u16>,
+    /// The code in the body, `NoSuchBucket` for one. Answers to `HEAD` have none.
+    pub(super) code: Option<String>,
+    /// Whether none came to an end.
+    pub(super) is_lost: bool,
+    text: String,
+}
+
+impl Answer {
+    pub(super) fn of(error: &object_store::Error) -> Self {
+        let text = error.to_string();
+        let status = after(&text, "status code: ").and_then(|text| text.get(..3)?.parse().ok());
+        let code = between(&text, "<Code>", "</Code>").map(str::to_owned);
+        let message = between(&text, "<Message>", "</Message>").unwrap_or_default();
+        let lost = lost(error);
+        let text = match (&lost, &code) {
+            (Some(lost), _) => lost.source().map_or_else(|| lost.to_string(), chain),
+            (None, Some(code)) => format!("{code}: {message}").trim_end_matches(": ").to_owned(),
+            (None, None) => text,
+        };
+        Self { status, code, is_lost: lost.is_some_and(|lost| lost.kind() != HttpErrorKind::Decode), text }
+    }
+
+    pub(super) fn has_code(&self, codes: &[&str]) -> bool {
+        self.code.as_deref().is_some_and(|code| codes.contains(&code))
+    }
+
+    /// Whether it says that the bucket is elsewhere.
+    pub(super) fn is_of_another_region(&self) -> bool {
+        matches!(self.status, Some(301 | 307 | 308))
+            || self.has_code(&["AuthorizationHeaderMalformed", "PermanentRedirect"])
+            || self.text.contains("redirect without LOCATION")
+    }
+
+    /// Whether it says that no more fits in. S3 itself never does; those who keep buckets on disks of their own do.
+    fn is_full(&self) -> bool {
+        self.status == Some(507)
+            || self.has_code(&["QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "XMinioStorageFull"])
+    }
+}
+
+impl From<Answer> for BoxError {
+    fn from(answer: Answer) -> Self {
+        answer.text.into()
+    }
+}
+
+/// Sorts what went wrong into what the port knows.
+pub(super) fn sorted(error: &object_store::Error) -> BlobError {
+    let answer = Answer::of(error);
+    if answer.is_full() { BlobError::Full } else { BlobError::Unavailable(answer.into()) }
+}
+
+fn lost(error: &object_store::Error) -> Option<&HttpError> {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(lost) = error.downcast_ref() {
+            return Some(lost);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+fn after<'a>(text: &'a str, mark: &str) -> Option<&'a str> {
+    text.split_once(mark).map(|(_, text)| text)
+}
+
+fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
+    after(text, start)?.split_once(end).map(|(text, _)| text)
+}

@@ -1,0 +1,107 @@
+//! The store itself.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use object_store::{Error, ObjectStore as _};
+use tokio::task::spawn_blocking;
+use vocalizer_core::ports::{BlobError, BlobKey, BlobReader, BlobStore, BlobWriter};
+use vocalizer_core::song::SongHash;
+
+use super::answer::sorted;
+use super::bucket::Bucket;
+use super::error::S3Error;
+use super::reader::S3Reader;
+use super::settings::S3Settings;
+use super::writer::S3Writer;
+use crate::files::disk::{blocking, make_dir};
+use crate::files::draft::Draft;
+use crate::files::temporary::Temporaries;
+
+/// A [`BlobStore`] in a bucket.
+///
+/// What is said to be stored or deleted is so as far as the bucket keeps its word. Memory does not grow with blobs: one
+/// that goes up takes 16 MiB at most, one that comes down a chunk. What the endpoint has no time for is asked again for
+/// as long as [`S3Settings::with_patience`] says, and is [`BlobError::Unavailable`] after that.
+///
+/// A source that the bucket has, byte for byte, is not sent again.
+///
+/// Any number of processes may use a bucket, and one at a time a work folder: what another one is writing there looks
+/// like what a dead one left. Clones are handles to the same store.
+#[derive(Clone)]
+pub struct S3Blobs {
+    bucket: Arc<Bucket>,
+    temporaries: Arc<Temporaries>,
+}
+
+impl S3Blobs {
+    /// Opens the store, once the bucket has answered. What is being written lies in the folder `uploads` of `work_dir`;
+    /// both are made where they are missing, for their owner alone.
+    ///
+    /// # Errors
+    ///
+    /// Any [`S3Error`] but those of [`S3Settings::parse`].
+    pub async fn open(settings: S3Settings, work_dir: &Path) -> Result<Self, S3Error> {
+        let uploads = work_dir.join("uploads");
+        let (work_dir, made) = (work_dir.to_owned(), uploads.clone());
+        let made = spawn_blocking(move || make_dir(&work_dir).and_then(|()| make_dir(&made))).await;
+        made.map_err(Into::into).flatten().map_err(|source| S3Error::WorkDir { path: uploads.clone(), source })?;
+        let bucket = Arc::new(Bucket::open(&settings).await?);
+        Ok(Self { bucket, temporaries: Temporaries::new(uploads) })
+    }
+}
+
+impl fmt::Debug for S3Blobs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Bucket { name, prefix, .. } = &*self.bucket;
+        f.debug_struct("S3Blobs").field("bucket", name).field("prefix", &prefix.as_ref()).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl BlobStore for S3Blobs {
+    async fn begin(&self) -> Result<Box<dyn BlobWriter>, BlobError> {
+        Ok(Box::new(S3Writer::new(Arc::clone(&self.bucket), Draft::begin(&self.temporaries).await?)))
+    }
+
+    async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Box<dyn BlobReader>>, BlobError> {
+        let path = self.bucket.path(key);
+        match self.bucket.read(&path, range).await? {
+            Some(found) => Ok(Some(Box::new(S3Reader::new(Arc::clone(&self.bucket), path, found)?))),
+            None => Ok(None),
+        }
+    }
+
+    async fn size_bytes(&self, key: &BlobKey) -> Result<Option<u64>, BlobError> {
+        Ok(self.bucket.head(&self.bucket.path(key)).await?.map(|found| found.meta.size))
+    }
+
+    async fn delete_all(&self, hash: &SongHash) -> Result<(), BlobError> {
+        let s3 = &self.bucket.s3;
+        let listed = s3.list(Some(&self.bucket.shelf(hash))).map_ok(|object| object.location).boxed();
+        let mut deleted = s3.delete_stream(listed);
+        while let Some(deleted) = deleted.next().await {
+            match deleted {
+                // Somebody else was faster.
+                Ok(_) | Err(Error::NotFound { .. }) => {}
+                Err(error) => return Err(sorted(&error)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn hashes(&self) -> Result<Vec<SongHash>, BlobError> {
+        let listed = self.bucket.s3.list_with_delimiter(Some(&self.bucket.prefix)).await;
+        let shelves = listed.map_err(|error| sorted(&error))?.common_prefixes;
+        Ok(shelves.iter().filter_map(|shelf| shelf.filename()?.parse().ok()).collect())
+    }
+
+    async fn sweep(&self) -> Result<u64, BlobError> {
+        let temporaries = Arc::clone(&self.temporaries);
+        blocking(move || temporaries.sweep()).await
+    }
+}

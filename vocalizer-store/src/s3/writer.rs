@@ -1,0 +1,52 @@
+//! A blob on its way in.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use vocalizer_core::ports::{BlobError, BlobKey, BlobWriter};
+
+use super::bucket::Bucket;
+use super::upload::upload;
+use crate::files::disk::blocking;
+use crate::files::draft::{Draft, Whole};
+
+/// Writes to a file of this machine, since the name of a blob is known at the end alone.
+pub(super) struct S3Writer {
+    bucket: Arc<Bucket>,
+    draft: Draft,
+}
+
+impl S3Writer {
+    pub(super) fn new(bucket: Arc<Bucket>, draft: Draft) -> Self {
+        Self { bucket, draft }
+    }
+}
+
+#[async_trait]
+impl BlobWriter for S3Writer {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), BlobError> {
+        self.draft.write(bytes).await
+    }
+
+    async fn local_file(&mut self) -> Result<PathBuf, BlobError> {
+        self.draft.local_file().await
+    }
+
+    async fn commit(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError> {
+        let Self { bucket, draft } = *self;
+        let whole = draft.finish().await?;
+        // In a task of its own: it goes on to its end when the caller has gone, and leaves no parts behind.
+        let committed = tokio::spawn(commit(bucket, whole, *key));
+        committed.await.map_err(|error| BlobError::Unavailable(error.into()))?
+    }
+}
+
+async fn commit(bucket: Arc<Bucket>, whole: Whole, key: BlobKey) -> Result<u64, BlobError> {
+    let Whole { file, temporary, size_bytes } = whole;
+    upload(&bucket, file, size_bytes, &key).await?;
+    // The blob is there; a file that cannot be removed is for the sweep.
+    let _ = blocking(move || temporary.remove()).await;
+    Ok(size_bytes)
+}

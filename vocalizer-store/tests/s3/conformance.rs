@@ -1,0 +1,32 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use vocalizer_core::conformance::blobs::BlobsPlace;
+use vocalizer_core::ports::BlobStore;
+
+use super::server::Server;
+
+struct Place(Server);
+
+impl Place {
+    fn new() -> Self {
+        Self(Server::start())
+    }
+}
+
+#[async_trait]
+impl BlobsPlace for Place {
+    async fn blobs(&self) -> Arc<dyn BlobStore> {
+        Arc::new(self.0.blobs(Duration::from_secs(10)).await)
+    }
+}
+
+vocalizer_core::blobs_conformance!(
+    #[tokio::test(flavor = "multi_thread")]
+    Place::new()
+);
+vocalizer_core::local_blobs_conformance!(
+    #[tokio::test(flavor = "multi_thread")]
+    Place::new()
+);

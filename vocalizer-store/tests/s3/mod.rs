@@ -1,0 +1,5 @@
+mod conformance;
+mod faults;
+mod opening;
+mod server;
+mod uploading;
