@@ -70,6 +70,11 @@ impl Model {
         &self.sources
     }
 
+    /// What it computes on.
+    pub fn device(&self) -> &'static str {
+        "cpu"
+    }
+
     /// The rate the model works at, in Hz.
     pub fn rate_hz(&self) -> u32 {
         44_100

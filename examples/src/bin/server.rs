@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use vocalizer_examples::service::{self, ServiceArgs};
+use vocalizer_examples::service::{self, ServerCommand, ServiceArgs};
 
 /// Takes songs in, hands out stems, and takes results from workers elsewhere.
 #[derive(Debug, Parser)]
@@ -11,8 +11,11 @@ use vocalizer_examples::service::{self, ServiceArgs};
 struct Server {
     #[command(flatten)]
     args: ServiceArgs,
+    #[command(subcommand)]
+    command: Option<ServerCommand>,
 }
 
 fn main() -> ExitCode {
-    service::server(&Server::parse().args)
+    let Server { args, command } = Server::parse();
+    service::server(&args, command.as_ref())
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use ipnet::IpNet;
 
+use super::QueueKind;
+
 /// What the server and the one-process service share.
 #[derive(Debug, Args)]
 pub struct ServiceArgs {
@@ -14,15 +16,20 @@ pub struct ServiceArgs {
     /// Folder for everything that is kept [default: vocalizer in the user's data folder]
     #[arg(long, env = "DATA_DIR", value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Database, as in sqlite:/srv/vocalizer.db [default: vocalizer.db in the data folder]
+    /// Database: sqlite:PATH, or postgres://USER:PASSWORD@HOST/NAME for many servers [default: vocalizer.db in the data
+    /// folder]
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database: Option<String>,
-    /// Where songs and stems go, as in file:/srv/blobs [default: blobs in the data folder]
+    /// A file with that URL
+    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE", conflicts_with = "database")]
+    pub database_file: Option<PathBuf>,
+    /// Where songs and stems go: file:PATH, or s3://BUCKET/PREFIX with the usual AWS variables [default: blobs in the
+    /// data folder]
     #[arg(long, env = "BLOBS_URL", value_name = "URL", hide_env_values = true)]
     pub blobs: Option<String>,
-    /// Broker between server and workers; without one the queue is in the database
-    #[arg(long, env = "BROKER_ADDR", value_name = "HOST:PORT", hide_env_values = true)]
-    pub broker: Option<String>,
+    /// The broker
+    #[command(flatten)]
+    pub broker: BrokerArgs,
     /// What workers show to deliver results; several are separated by commas [default: made at the first start]
     #[arg(long, env = "WORKER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub worker_token: Option<String>,
@@ -57,6 +64,28 @@ pub struct ServiceArgs {
     pub migrate: bool,
 }
 
+/// The way to the broker.
+#[derive(Debug, Clone, Args)]
+pub struct BrokerArgs {
+    /// RabbitMQ between servers and workers: HOST:PORT or amqp(s)://USER:PASSWORD@HOST:PORT/VHOST; without one, workers
+    /// take jobs from the server over HTTP
+    #[arg(long, env = "BROKER_ADDR", value_name = "ADDRESS", hide_env_values = true)]
+    pub broker: Option<String>,
+    /// A file with that address
+    #[arg(long, env = "BROKER_ADDR_FILE", value_name = "FILE", conflicts_with = "broker")]
+    pub broker_file: Option<PathBuf>,
+    /// What kind the broker's queue is
+    #[arg(long, env = "BROKER_QUEUE", value_name = "KIND", value_enum, default_value_t = QueueKind::Quorum)]
+    pub broker_queue: QueueKind,
+    /// Largest message the broker takes; larger songs are fetched by workers from the server
+    #[arg(long, env = "BROKER_MAX_MESSAGE_BYTES", value_name = "BYTES", default_value_t = 16 * 1024 * 1024)]
+    pub broker_max_message_bytes: u64,
+    /// The broker's consumer timeout in seconds: jobs that take more than half of it are kept alive in another way
+    #[arg(long, env = "BROKER_CONSUMER_TIMEOUT_S", value_name = "SECONDS", default_value_t = 30 * 60,
+        value_parser = clap::value_parser!(u64).range(60..))]
+    pub broker_consumer_timeout_s: u64,
+}
+
 /// What the one-process service has beyond.
 #[cfg(feature = "separate")]
 #[derive(Debug, Args)]
@@ -70,6 +99,63 @@ pub struct StandaloneArgs {
     /// Threads to compute with [default: one per core]
     #[arg(long, env = "THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+}
+
+/// What the server does instead of serving.
+#[derive(Debug, clap::Subcommand)]
+pub enum ServerCommand {
+    /// Copy users, sessions and songs from SQLite into the empty PostgreSQL of DATABASE_URL, and end
+    MigrateData {
+        /// Where they are, as in sqlite:/srv/vocalizer.db; no server may be using it
+        #[arg(long, value_name = "URL")]
+        from: String,
+    },
+}
+
+/// What a worker by itself takes.
+#[cfg(feature = "separate")]
+#[derive(Debug, Args)]
+pub struct WorkerArgs {
+    /// The server that results go to
+    #[arg(long, env = "BACKEND_ADDR", value_name = "URL", default_value = "http://127.0.0.1:8000")]
+    pub backend: String,
+    /// Certificates to trust for the server beside the system's, as PEM
+    #[arg(long, env = "BACKEND_CA_FILE", value_name = "FILE")]
+    pub backend_ca_file: Option<PathBuf>,
+    /// The broker
+    #[command(flatten)]
+    pub broker: BrokerArgs,
+    /// What to show to the server
+    #[arg(long, env = "WORKER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub worker_token: Option<String>,
+    /// A file with that token
+    #[arg(long, env = "WORKER_TOKEN_FILE", value_name = "FILE", conflicts_with = "worker_token")]
+    pub worker_token_file: Option<PathBuf>,
+    /// A model's name (see `vocalizer models`) or a weights file
+    #[arg(long, env = "MODEL", value_name = "NAME|FILE", default_value = "htdemucs")]
+    pub model: String,
+    /// Threads to compute with [default: one per core]
+    #[arg(long, env = "THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Songs at once; each uses all threads, so more than one helps where a card is not kept busy by one
+    #[arg(long, env = "CONCURRENCY", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub concurrency: u16,
+    /// Address of /livez, /readyz and /metrics
+    #[arg(long, env = "LISTEN_ADDR", value_name = "HOST:PORT", default_value = "127.0.0.1:8001")]
+    pub listen: String,
+    /// Folder for work in progress; what a killed worker left there is removed [default: vocalizer-worker in the system's
+    /// folder for temporary files, with the process's number]
+    #[arg(long, env = "WORK_DIR", value_name = "DIR")]
+    pub work_dir: Option<PathBuf>,
+    /// Seconds that the songs in hand have when the worker is to stop, before they are handed back
+    #[arg(long, env = "SHUTDOWN_GRACE_S", value_name = "SECONDS", default_value_t = 20)]
+    pub shutdown_grace_s: u64,
+    /// Log lines: text or json; RUST_LOG says how much
+    #[arg(long, env = "LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    /// Check the configuration, print it without its secrets, and end
+    #[arg(long)]
+    pub check_config: bool,
 }
 
 /// How the log is written.

@@ -2,28 +2,20 @@
 
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use std::time::Duration;
 
 use vocalizer_core::ports::{BoxError, Clock, JobQueue};
-use vocalizer_core::service::{
-    AccountPorts, AccountService, AccountSettings, LocalCommons, SongPorts, SongService, SongSettings, Throttle,
-};
+use vocalizer_core::service::{AccountPorts, AccountService, AccountSettings, SongPorts, SongService, SongSettings};
 use vocalizer_http::clock::SystemClock;
 use vocalizer_http::passwords::Argon2Passwords;
 use vocalizer_http::server::Server;
 use vocalizer_http::settings::{HttpSettings, Patience};
 use vocalizer_model::audio::AudioLimits;
 use vocalizer_model::ports::{AudioRenderer, FileProbe, sweep_work_dir};
-use vocalizer_queue::SqliteQueue;
 use vocalizer_store::archive::TarResults;
-use vocalizer_store::files::FileBlobs;
-use vocalizer_store::sqlite::SqliteStore;
 
 use super::Config;
+use super::adapters::{self, Stores};
 use super::data::DataDir;
-
-/// How long a worker may be silent before its job is somebody else's.
-const VISIBILITY: Duration = Duration::from_secs(60);
 
 /// The service, put together.
 pub struct Parts {
@@ -64,15 +56,15 @@ pub struct Tuning {
 /// Those of [`compose`].
 pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Result<Parts, BoxError> {
     sweep_work_dir(&data.work)?;
-    let store = Arc::new(SqliteStore::open(&config.database).await?);
-    let queue: Arc<dyn JobQueue> = Arc::new(SqliteQueue::open(&config.database, VISIBILITY).await?);
-    let blobs = Arc::new(FileBlobs::open(&config.blobs).await?);
+    let Stores { songs, accounts, commons, attempts } = adapters::stores(&config.database).await?;
+    let queue = adapters::queue(config).await?;
+    let blobs = adapters::blobs(&config.blobs, &data.blobs).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let audio = AudioLimits::from(&config.limits);
     let songs = SongService::new(
         SongPorts {
-            songs: Arc::clone(&store) as _,
-            commons: Arc::new(LocalCommons::default()),
+            songs,
+            commons,
             blobs,
             queue: Arc::clone(&queue),
             probe: Arc::new(FileProbe::new(audio)),
@@ -85,8 +77,8 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
     let at_once = available_parallelism().map_or(1, usize::from);
     let accounts = AccountService::new(
         AccountPorts {
-            accounts: store,
-            attempts: Arc::new(Throttle::default()),
+            accounts,
+            attempts,
             passwords: Arc::new(Argon2Passwords::new(at_once)?),
             clock: Arc::clone(&clock),
         },

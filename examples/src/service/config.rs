@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use etcetera::BaseStrategy as _;
@@ -12,6 +12,8 @@ use vocalizer_core::limits::{Limits, LimitsError};
 use vocalizer_core::secret::Secret;
 
 use super::ServiceArgs;
+use super::args::BrokerArgs;
+use super::places::{Blobs, Broker, Database};
 
 /// Shortest token that a worker may show: one that is made here has 64 characters.
 const MIN_TOKEN_CHARS: usize = 16;
@@ -23,10 +25,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The folder for everything that is kept.
     pub data: PathBuf,
-    /// The database's file.
-    pub database: PathBuf,
-    /// The folder of songs and stems.
-    pub blobs: PathBuf,
+    /// Where songs and users are.
+    pub database: Database,
+    /// Where songs' bytes and stems are.
+    pub blobs: Blobs,
+    /// Who carries jobs; without one the queue is in the database.
+    pub broker: Option<Broker>,
     /// What workers show, where it was given; else one is made in the data folder.
     pub worker_tokens: Option<Vec<Secret<String>>>,
     /// Take results from anybody.
@@ -58,7 +62,7 @@ pub enum ConfigError {
     Limits(#[from] LimitsError),
 }
 
-fn wrong(name: &'static str, what: impl fmt::Display) -> ConfigError {
+pub(super) fn wrong(name: &'static str, what: impl fmt::Display) -> ConfigError {
     ConfigError::Value { name, what: what.to_string() }
 }
 
@@ -72,10 +76,7 @@ impl Config {
         const LISTEN: &str = "--listen (LISTEN_ADDR)";
         let mut addresses = args.listen.to_socket_addrs().map_err(|e| wrong(LISTEN, format!("{e}; give HOST:PORT")))?;
         let listen = addresses.next().ok_or_else(|| wrong(LISTEN, "the name has no address"))?;
-        if args.broker.is_some() {
-            let what = "this version has no broker yet; without it the queue is in the database";
-            return Err(wrong("--broker (BROKER_ADDR)", what));
-        }
+        let broker = broker(&args.broker)?;
         let data = match &args.data {
             Some(data) => data.clone(),
             None => etcetera::choose_base_strategy()
@@ -83,17 +84,27 @@ impl Config {
                 .data_dir()
                 .join("vocalizer"),
         };
-        let database = match args.database.as_deref() {
-            None => data.join("vocalizer.db"),
-            Some(url) => path_of(url, "sqlite").ok_or_else(|| {
-                wrong("--database (DATABASE_URL)", "this version keeps songs in SQLite: give sqlite:PATH")
-            })?,
+        const DATABASE: &str = "--database (DATABASE_URL)";
+        let database = match text_or_file(DATABASE, args.database.as_deref(), args.database_file.as_deref())? {
+            None => Database::Sqlite(data.join("vocalizer.db")),
+            Some(url) => Database::parse(&url)
+                .ok_or_else(|| wrong(DATABASE, "give sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME"))?,
         };
+        const BLOBS: &str = "--blobs (BLOBS_URL)";
         let blobs = match args.blobs.as_deref() {
-            None => data.join("blobs"),
-            Some(url) => path_of(url, "file")
-                .ok_or_else(|| wrong("--blobs (BLOBS_URL)", "this version keeps files in a folder: give file:PATH"))?,
+            None => Blobs::Files(data.join("blobs")),
+            Some(url) => Blobs::parse(url).ok_or_else(|| wrong(BLOBS, "give file:PATH or s3://BUCKET/PREFIX"))?,
         };
+        if matches!(database, Database::Postgres(_)) {
+            many(DATABASE)?;
+            if broker.is_none() {
+                let what = "servers that share PostgreSQL need a broker to share jobs: give BROKER_ADDR, too";
+                return Err(wrong(DATABASE, what));
+            }
+        }
+        if matches!(blobs, Blobs::S3(_)) {
+            many(BLOBS)?;
+        }
         let limits = Limits { max_upload_bytes: args.max_upload_bytes, ..Limits::default() };
         limits.check()?;
         Ok(Self {
@@ -101,7 +112,8 @@ impl Config {
             data,
             database,
             blobs,
-            worker_tokens: tokens(args)?,
+            broker,
+            worker_tokens: tokens(args.worker_token.as_deref(), args.worker_token_file.as_deref())?,
             open_upload_result: args.open_upload_result,
             limits,
             trusted_proxies: args.trusted_proxies.clone(),
@@ -111,23 +123,50 @@ impl Config {
     }
 }
 
-/// The path in `scheme:path`, `scheme:/path` or `scheme:///path`.
-fn path_of(url: &str, scheme: &str) -> Option<PathBuf> {
-    let rest = url.strip_prefix(scheme)?.strip_prefix(':')?;
-    let path = rest.strip_prefix("//").unwrap_or(rest);
-    (!path.is_empty()).then(|| PathBuf::from(path))
+/// What only some builds have.
+fn many(name: &'static str) -> Result<(), ConfigError> {
+    if cfg!(feature = "cluster") {
+        return Ok(());
+    }
+    Err(wrong(name, "this program was built for one machine; build it with `--features cluster`"))
 }
 
-fn tokens(args: &ServiceArgs) -> Result<Option<Vec<Secret<String>>>, ConfigError> {
-    let (name, text) = match (&args.worker_token, &args.worker_token_file) {
+/// The broker, where there is one.
+pub(super) fn broker(args: &BrokerArgs) -> Result<Option<Broker>, ConfigError> {
+    const NAME: &str = "--broker (BROKER_ADDR)";
+    let Some(address) = text_or_file(NAME, args.broker.as_deref(), args.broker_file.as_deref())? else {
+        return Ok(None);
+    };
+    many(NAME)?;
+    let broker = Broker {
+        address: Secret::new(address),
+        queue: args.broker_queue,
+        max_message_bytes: args.broker_max_message_bytes,
+        consumer_timeout: Duration::from_secs(args.broker_consumer_timeout_s),
+    };
+    super::adapters::check_broker(&broker).map_err(|what| wrong(NAME, what))?;
+    Ok(Some(broker))
+}
+
+/// A value, or what is in the file that was named in its place, without the space around it.
+fn text_or_file(name: &'static str, text: Option<&str>, file: Option<&Path>) -> Result<Option<String>, ConfigError> {
+    let text = match (text, file) {
         (None, None) => return Ok(None),
-        (Some(text), _) => ("--worker-token (WORKER_TOKEN)", text.clone()),
+        (Some(text), _) => text.to_owned(),
         (None, Some(file)) => {
-            const NAME: &str = "--worker-token-file (WORKER_TOKEN_FILE)";
-            let text = std::fs::read_to_string(file);
-            (NAME, text.map_err(|e| wrong(NAME, format!("{} cannot be read: {e}", file.display())))?)
+            std::fs::read_to_string(file).map_err(|e| wrong(name, format!("{} cannot be read: {e}", file.display())))?
         }
     };
+    match text.trim() {
+        "" => Err(wrong(name, "there is nothing in it")),
+        text => Ok(Some(text.to_owned())),
+    }
+}
+
+/// What workers show, one or several.
+pub(super) fn tokens(text: Option<&str>, file: Option<&Path>) -> Result<Option<Vec<Secret<String>>>, ConfigError> {
+    let name = "--worker-token (WORKER_TOKEN, WORKER_TOKEN_FILE)";
+    let Some(text) = text_or_file(name, text, file)? else { return Ok(None) };
     let tokens: Vec<_> = text.split([',', '\n']).map(str::trim).filter(|token| !token.is_empty()).collect();
     if tokens.is_empty() {
         return Err(wrong(name, "there is no token in it"));
@@ -148,9 +187,15 @@ impl fmt::Display for Config {
         };
         writeln!(f, "LISTEN_ADDR={}", self.listen)?;
         writeln!(f, "DATA_DIR={}", self.data.display())?;
-        writeln!(f, "DATABASE_URL=sqlite:{}", self.database.display())?;
-        writeln!(f, "BLOBS_URL=file:{}", self.blobs.display())?;
-        writeln!(f, "BROKER_ADDR=(none: the queue is in the database)")?;
+        writeln!(f, "DATABASE_URL={}", self.database)?;
+        writeln!(f, "BLOBS_URL={}", self.blobs)?;
+        match &self.broker {
+            None => writeln!(f, "BROKER_ADDR=(none: the queue is in the database)")?,
+            Some(broker) => {
+                writeln!(f, "BROKER_ADDR={broker}")?;
+                writeln!(f, "BROKER_MAX_MESSAGE_BYTES={}", broker.max_message_bytes)?;
+            }
+        }
         writeln!(f, "WORKER_TOKEN={tokens}")?;
         writeln!(f, "OPEN_UPLOAD_RESULT={}", self.open_upload_result)?;
         writeln!(f, "MAX_UPLOAD_BYTES={}", self.limits.max_upload_bytes)?;

@@ -18,6 +18,8 @@ pub struct DataDir {
     _lock: File,
     /// Where work in progress goes.
     pub work: PathBuf,
+    /// Where uploads wait that are to go elsewhere.
+    pub blobs: PathBuf,
     /// What workers show.
     pub worker_tokens: Vec<Secret<String>>,
 }
@@ -53,11 +55,9 @@ impl DataDir {
     ///
     /// [`DataError`].
     pub fn open(config: &Config) -> Result<Self, DataError> {
-        let work = config.data.join("work");
-        for dir in [&config.data, &work, &config.blobs] {
-            private_dir(dir).map_err(failed(dir))?;
-        }
-        if let Some(dir) = config.database.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        let (work, blobs) = (config.data.join("work"), config.data.join("outgoing"));
+        let others = [config.blobs.folder(), config.database.folder()];
+        for dir in [Some(config.data.as_path()), Some(work.as_path())].into_iter().chain(others).flatten() {
             private_dir(dir).map_err(failed(dir))?;
         }
         let path = config.data.join("lock");
@@ -71,7 +71,7 @@ impl DataDir {
             Some(tokens) => tokens.clone(),
             None => vec![kept_token(&config.data.join(TOKEN_FILE))?],
         };
-        Ok(Self { _lock: lock, work, worker_tokens })
+        Ok(Self { _lock: lock, work, blobs, worker_tokens })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The service: the server by itself, and everything in one process.
 
+mod adapters;
 mod args;
 mod compose;
 mod config;
@@ -7,16 +8,22 @@ mod data;
 mod logging;
 #[cfg(feature = "separate")]
 mod model;
+mod places;
 mod run;
 mod stop;
 mod tend;
-
-pub use args::ServiceArgs;
 #[cfg(feature = "separate")]
-pub use args::StandaloneArgs;
+mod worker;
+
+pub use args::{BrokerArgs, ServerCommand, ServiceArgs};
+#[cfg(feature = "separate")]
+pub use args::{StandaloneArgs, WorkerArgs};
 pub use compose::{Parts, Tuning, compose, compose_with};
 pub use config::{Config, ConfigError};
 pub use data::{DataDir, DataError};
+pub use places::{Blobs, Broker, Database, QueueKind};
 pub use run::server;
 #[cfg(feature = "separate")]
 pub use run::standalone;
+#[cfg(feature = "separate")]
+pub use worker::worker;

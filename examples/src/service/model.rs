@@ -1,52 +1,53 @@
-//! The worker of the one-process service, and the model it waits for.
+//! Workers in this process, and the model they wait for.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use tokio::sync::{oneshot, watch};
-use vocalizer_core::ports::{BoxError, Clock, JobQueue};
-use vocalizer_core::service::SongService;
+use vocalizer_core::ports::{Backend, BoxError, Clock, JobQueue};
 use vocalizer_core::worker::{Worker, WorkerCounts, WorkerPorts, WorkerSettings};
 use vocalizer_http::server::{MoreMetrics, Readiness};
 use vocalizer_model::ports::ModelSeparator;
 use vocalizer_model::{Model, SplitOptions};
 
-use super::Config;
 use super::stop::stopped;
 use crate::cli;
 
-/// A worker that begins when its model is there.
-pub(super) struct LocalWorker {
-    model: String,
-    work: PathBuf,
-    grace: Duration,
-    songs: SongService,
-    queue: Arc<dyn JobQueue>,
-    clock: Arc<dyn Clock>,
-    state: Arc<WorkerState>,
+/// Workers that begin when their model is there.
+pub(super) struct LocalWorkers {
+    /// A model's name or a weights file.
+    pub(super) model: String,
+    /// Where they work.
+    pub(super) work: PathBuf,
+    /// How many songs are split at once.
+    pub(super) at_once: u16,
+    /// How long a song in hand may go on when it is time to stop.
+    pub(super) grace: Duration,
+    /// Where jobs come from.
+    pub(super) queue: Arc<dyn JobQueue>,
+    /// Where results go.
+    pub(super) backend: Arc<dyn Backend>,
+    /// The time.
+    pub(super) clock: Arc<dyn Clock>,
+    /// What is known of them from outside.
+    pub(super) state: Arc<WorkerState>,
 }
 
-/// What is known of the worker from outside.
+/// What is known of workers from outside.
 #[derive(Default)]
-pub(super) struct WorkerState {
-    counts: Mutex<Option<Arc<WorkerCounts>>>,
-}
+pub(super) struct WorkerState(OnceLock<Ready>);
 
-pub(super) fn worker(
+struct Ready {
     model: String,
-    work: PathBuf,
-    config: &Config,
-    (songs, queue, clock): (SongService, Arc<dyn JobQueue>, Arc<dyn Clock>),
-) -> (LocalWorker, Arc<WorkerState>) {
-    let state = Arc::<WorkerState>::default();
-    let grace = config.shutdown_grace;
-    (LocalWorker { model, work, grace, songs, queue, clock, state: Arc::clone(&state) }, state)
+    device: &'static str,
+    counts: Arc<WorkerCounts>,
 }
 
-impl LocalWorker {
+impl LocalWorkers {
     /// Fetches the model, loads it, and splits songs until it is time to stop.
     ///
     /// # Errors
@@ -61,17 +62,14 @@ impl LocalWorker {
             model = loaded => model??,
             () = stopped(stop.clone()) => return Ok(()),
         };
-        tracing::info!(model = self.model, "the model is loaded; songs are split");
+        let device = model.device();
+        tracing::info!(model = self.model, device, "the model is loaded; songs are split");
         let separator = separator(model, self.work)?;
-        let ports = WorkerPorts {
-            queue: self.queue,
-            backend: Arc::new(self.songs),
-            separator: Arc::new(separator),
-            clock: self.clock,
-        };
+        let ports =
+            WorkerPorts { queue: self.queue, backend: self.backend, separator: Arc::new(separator), clock: self.clock };
         let worker = Worker::new(ports, WorkerSettings { grace: self.grace, ..WorkerSettings::default() });
-        *self.state.counts.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(worker.counts()));
-        worker.run(stopped(stop)).await;
+        let _ = self.state.0.set(Ready { model: self.model, device, counts: Arc::clone(worker.counts()) });
+        join_all((0..self.at_once.max(1)).map(|_| worker.run(stopped(stop.clone())))).await;
         Ok(())
     }
 }
@@ -87,7 +85,7 @@ impl Readiness for WorkerState {
     }
 
     async fn check(&self) -> Result<(), String> {
-        match *self.counts.lock().unwrap_or_else(PoisonError::into_inner) {
+        match self.0.get() {
             Some(_) => Ok(()),
             None => Err("the model is not loaded yet; uploads are taken and wait".to_owned()),
         }
@@ -96,17 +94,24 @@ impl Readiness for WorkerState {
 
 impl MoreMetrics for WorkerState {
     fn write(&self, out: &mut String) {
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(counts) = counts.as_ref() else { return };
+        let Some(Ready { model, device, counts }) = self.0.get() else { return };
+        out.push_str("# HELP vocalizer_worker What splits songs here.\n# TYPE vocalizer_worker info\n");
+        let model = model.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', " ");
+        let _ = writeln!(out, "vocalizer_worker_info{{device=\"{device}\",model=\"{model}\"}} 1");
         let songs = [("done", counts.done()), ("failed", counts.failed()), ("retried", counts.retried())];
         out.push_str("# HELP vocalizer_worker_songs Songs by how work on them ended.\n");
         out.push_str("# TYPE vocalizer_worker_songs counter\n");
         for (ended, count) in songs {
             let _ = writeln!(out, "vocalizer_worker_songs_total{{ended=\"{ended}\"}} {count}");
         }
-        let busy_s = Duration::from_millis(counts.busy_ms()).as_secs_f64();
-        out.push_str("# HELP vocalizer_worker_busy_seconds Time spent separating.\n");
-        out.push_str("# TYPE vocalizer_worker_busy_seconds counter\n# UNIT vocalizer_worker_busy_seconds seconds\n");
-        let _ = writeln!(out, "vocalizer_worker_busy_seconds_total {busy_s}");
+        // Audio over busy is the real-time factor: how many times faster than playing.
+        seconds(out, "busy", "Time spent separating", counts.busy_ms());
+        seconds(out, "audio", "Audio separated", counts.audio_ms());
     }
+}
+
+fn seconds(out: &mut String, name: &str, help: &str, ms: u64) {
+    let name = format!("vocalizer_worker_{name}_seconds");
+    let _ = writeln!(out, "# HELP {name} {help}.\n# TYPE {name} counter\n# UNIT {name} seconds");
+    let _ = writeln!(out, "{name}_total {}", Duration::from_millis(ms).as_secs_f64());
 }

@@ -9,16 +9,18 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use vocalizer_core::causes::chain;
 use vocalizer_core::ports::BoxError;
-use vocalizer_store::sqlite::SqliteStore;
 
 use super::data::DataDir;
 use super::stop::{stop_signal, stopped};
 use super::tend::tend;
-use super::{Config, Parts, ServiceArgs, compose, logging};
+use super::{Config, Parts, ServerCommand, ServiceArgs, adapters, compose, logging, places};
 
-/// Runs the server by itself.
+/// Runs the server by itself, or does what is asked for instead.
 #[must_use]
-pub fn server(args: &ServiceArgs) -> ExitCode {
+pub fn server(args: &ServiceArgs, command: Option<&ServerCommand>) -> ExitCode {
+    if let Some(ServerCommand::MigrateData { from }) = command {
+        return migrate_data(args, from);
+    }
     run("server", args, |serving| async move {
         let Serving { parts, listener, stop, .. } = serving;
         let tending = tokio::spawn(tend(parts.songs, parts.accounts, stop.clone()));
@@ -41,7 +43,17 @@ pub fn standalone(args: &super::StandaloneArgs) -> ExitCode {
     run("standalone", &args.service, |serving| async move {
         let Serving { parts, listener, stop, config, work } = serving;
         let tending = tokio::spawn(tend(parts.songs.clone(), parts.accounts, stop.clone()));
-        let (worker, readiness) = super::model::worker(model, work, &config, (parts.songs, parts.queue, parts.clock));
+        let readiness = std::sync::Arc::<super::model::WorkerState>::default();
+        let worker = super::model::LocalWorkers {
+            model,
+            work,
+            at_once: 1,
+            grace: config.shutdown_grace,
+            queue: parts.queue,
+            backend: std::sync::Arc::new(parts.songs),
+            clock: parts.clock,
+            state: readiness.clone(),
+        };
         let server = parts.server.with_readiness(readiness.clone()).with_metrics(readiness);
         // A worker that cannot begin ends the service: a server that splits nothing is no use to anybody.
         let serving = async {
@@ -91,11 +103,10 @@ where
     let ended = runtime.block_on(async {
         let data = DataDir::open(&config)?;
         if args.migrate {
-            let store = SqliteStore::open_without_migrating(&config.database).await?;
-            for migration in store.migrate().await? {
+            for migration in adapters::migrate(&config.database).await? {
                 println!("applied {migration}");
             }
-            println!("{} is up to date", config.database.display());
+            println!("{} is up to date", config.database);
             return Ok(());
         }
         let parts = compose(&config, &data).await?;
@@ -117,7 +128,31 @@ where
     }
 }
 
-fn failed(name: &str, error: &dyn std::error::Error) -> ExitCode {
+/// Moves what is kept in SQLite into PostgreSQL.
+fn migrate_data(args: &ServiceArgs, from: &str) -> ExitCode {
+    const NAME: &str = "server migrate-data";
+    let config = match Config::check(args) {
+        Ok(config) => config,
+        Err(error) => return failed(NAME, &error),
+    };
+    let Some(from) = places::path_of(from, "sqlite") else {
+        eprintln!("{NAME}: --from: give sqlite:PATH");
+        return ExitCode::from(2);
+    };
+    logging::start(args.log_format);
+    let moved = Runtime::new()
+        .map_err(BoxError::from)
+        .and_then(|runtime| runtime.block_on(adapters::migrate_data(&from, &config.database)));
+    match moved {
+        Ok(copied) => {
+            println!("{copied} copied from {} to {}", from.display(), config.database);
+            ExitCode::SUCCESS
+        }
+        Err(error) => failed(NAME, error.as_ref()),
+    }
+}
+
+pub(super) fn failed(name: &str, error: &dyn std::error::Error) -> ExitCode {
     eprintln!("{name}: {}", chain(error));
     ExitCode::FAILURE
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
+use vocalizer_core::causes::chain;
 use vocalizer_core::service::{AccountService, SongService};
 
 use super::stop::stopped;
@@ -16,26 +17,52 @@ const SWEEP: Duration = Duration::from_secs(10 * 60);
 
 /// Relays and sweeps until the service stops. The first sweep is made at once: it mends what a crash left.
 pub(super) async fn tend(songs: SongService, accounts: AccountService, stop: watch::Receiver<bool>) {
-    let (mut relay, mut sweep) = (interval(RELAY), interval(SWEEP));
-    relay.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut stop = std::pin::pin!(stopped(stop));
+    // Beside each other: a broker that lets the relay wait is no reason to leave orphans where they are.
+    tokio::select! {
+        () = stopped(stop) => {}
+        () = relay(&songs) => {}
+        () = sweep(&songs, &accounts) => {}
+    }
+}
+
+async fn relay(songs: &SongService) {
+    let mut tick = interval(RELAY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut away = false;
     loop {
-        tokio::select! {
-            () = &mut stop => return,
-            _ = relay.tick() => {
-                if let Err(error) = songs.relay().await {
-                    tracing::warn!(%error, "jobs wait for the queue");
+        let wished = songs.wished();
+        match songs.relay().await {
+            Ok(_) => away = false,
+            Err(error) => {
+                // Said once, and not every two seconds.
+                if !away {
+                    tracing::warn!(error = chain(&error), "jobs wait for the queue");
                 }
+                away = true;
             }
-            _ = sweep.tick() => {
-                if let Err(error) = songs.sweep().await {
-                    tracing::warn!(%error, "a sweep was not finished");
-                }
-                if let Err(error) = accounts.sweep().await {
-                    tracing::warn!(%error, "expired sessions were not forgotten");
-                }
+        }
+        // A queue that is away is not asked for every upload.
+        if away {
+            tick.tick().await;
+        } else {
+            tokio::select! {
+                _ = tick.tick() => {}
+                () = wished => {}
             }
+        }
+    }
+}
+
+async fn sweep(songs: &SongService, accounts: &AccountService) {
+    let mut tick = interval(SWEEP);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if let Err(error) = songs.sweep().await {
+            tracing::warn!(error = chain(&error), "a sweep was not finished");
+        }
+        if let Err(error) = accounts.sweep().await {
+            tracing::warn!(error = chain(&error), "expired sessions were not forgotten");
         }
     }
 }

@@ -19,7 +19,7 @@ use vocalizer_core::ports::{AudioError, BlobReader, Progress, Separator, StemSet
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{AccountSettings, SongService};
 use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
-use vocalizer_examples::service::{Config, DataDir, Tuning, compose_with};
+use vocalizer_examples::service::{Blobs, Config, DataDir, Database, Tuning, compose_with};
 use vocalizer_http::settings::Patience;
 use vocalizer_model::audio::{AudioFormat, Bitrate, StemWriter};
 
@@ -96,8 +96,9 @@ impl Service {
         let data = dir.path().join("data");
         let config = Config {
             listen: address,
-            database: data.join("vocalizer.db"),
-            blobs: data.join("blobs"),
+            database: Database::Sqlite(data.join("vocalizer.db")),
+            blobs: Blobs::Files(data.join("blobs")),
+            broker: None,
             data,
             worker_tokens: Some(settings.worker_tokens.iter().map(|token| Secret::new(token.clone())).collect()),
             open_upload_result: settings.open_upload_result,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -72,6 +73,11 @@ pub trait StemSet: Send + Sync {
     ///
     /// [`BlobError::Unavailable`].
     async fn open(&self, stem: Stem) -> Result<Box<dyn BlobReader>, BlobError>;
+
+    /// How long the song is, where that is known: what a worker's speed is measured by.
+    fn duration(&self) -> Option<Duration> {
+        None
+    }
 }
 
 #[async_trait]

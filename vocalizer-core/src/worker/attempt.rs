@@ -94,7 +94,10 @@ impl Worker {
         let separated = self.separate(&job, held, stop).await?;
         self.counts().busy(self.ports().clock.elapsed().saturating_sub(began));
         match separated {
-            Ok(stems) => self.deliver(&job.hash, stems.as_ref(), held).await,
+            Ok(stems) => {
+                self.counts().split(stems.duration().unwrap_or_default());
+                self.deliver(&job.hash, stems.as_ref(), held).await
+            }
             Err(ended) => Ok(ended),
         }
     }

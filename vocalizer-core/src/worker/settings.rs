@@ -52,6 +52,7 @@ pub struct WorkerCounts {
     failed: AtomicU64,
     retried: AtomicU64,
     busy_ms: AtomicU64,
+    audio_ms: AtomicU64,
 }
 
 impl WorkerCounts {
@@ -79,6 +80,13 @@ impl WorkerCounts {
         self.busy_ms.load(Ordering::Relaxed)
     }
 
+    /// How much audio was separated, in milliseconds. Divided by [`Self::busy_ms`] it is how many times faster than
+    /// playing this worker is.
+    #[must_use]
+    pub fn audio_ms(&self) -> u64 {
+        self.audio_ms.load(Ordering::Relaxed)
+    }
+
     pub(super) fn one_done(&self) {
         self.done.fetch_add(1, Ordering::Relaxed);
     }
@@ -92,6 +100,14 @@ impl WorkerCounts {
     }
 
     pub(super) fn busy(&self, time: Duration) {
-        self.busy_ms.fetch_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.busy_ms.fetch_add(millis(time), Ordering::Relaxed);
     }
+
+    pub(super) fn split(&self, audio: Duration) {
+        self.audio_ms.fetch_add(millis(audio), Ordering::Relaxed);
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use vocalizer_core::part::Stem;
@@ -65,11 +66,13 @@ impl Separator for ModelSeparator {
             let stems = dir.path().join(STEMS);
             let mut percent = Percent { progress, told: None };
             percent.tell(0);
-            split_file_with(&model, &song, &stems, &options, &mut percent, &cancel).map_err(error::split)?;
+            let report =
+                split_file_with(&model, &song, &stems, &options, &mut percent, &cancel).map_err(error::split)?;
             // It is no longer needed, and the stems may wait a while for their delivery.
             std::fs::remove_file(&song).map_err(error::io)?;
             percent.tell(100);
-            Ok(Box::new(StemDir(dir)) as Box<dyn StemSet>)
+            let duration = Duration::try_from_secs_f64(report.seconds).ok();
+            Ok(Box::new(StemDir { dir, duration }) as Box<dyn StemSet>)
         })
         .await
     }
@@ -101,13 +104,20 @@ impl Listener for Percent {
 }
 
 /// The stems of a song, in its folder of work.
-struct StemDir(Arc<WorkDir>);
+struct StemDir {
+    dir: Arc<WorkDir>,
+    duration: Option<Duration>,
+}
 
 #[async_trait]
 impl StemSet for StemDir {
     async fn open(&self, stem: Stem) -> Result<Box<dyn BlobReader>, BlobError> {
-        let path = self.0.path().join(STEMS).join(format!("{stem}.mp3"));
-        let file = WorkFile::open(&path, &self.0).map_err(|e| BlobError::Unavailable(e.into()))?;
+        let path = self.dir.path().join(STEMS).join(format!("{stem}.mp3"));
+        let file = WorkFile::open(&path, &self.dir).map_err(|e| BlobError::Unavailable(e.into()))?;
         Ok(Box::new(file))
+    }
+
+    fn duration(&self) -> Option<Duration> {
+        self.duration
     }
 }

@@ -1,0 +1,182 @@
+//! Which adapters the configuration asks for.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use vocalizer_core::ports::{AccountRepository, Attempts, BlobStore, BoxError, Commons, JobQueue, SongRepository};
+use vocalizer_core::service::{LocalCommons, Throttle};
+use vocalizer_queue::SqliteQueue;
+use vocalizer_store::files::FileBlobs;
+use vocalizer_store::sqlite::SqliteStore;
+
+use super::Config;
+use super::places::{Blobs, Broker, Database};
+
+/// How long a worker may be silent before its job is somebody else's.
+pub(super) const VISIBILITY: Duration = Duration::from_secs(60);
+
+/// Everything that is kept beside blobs.
+pub(super) struct Stores {
+    pub(super) songs: Arc<dyn SongRepository>,
+    pub(super) accounts: Arc<dyn AccountRepository>,
+    pub(super) commons: Arc<dyn Commons>,
+    pub(super) attempts: Arc<dyn Attempts>,
+}
+
+/// Opens the database and brings it up to date.
+pub(super) async fn stores(database: &Database) -> Result<Stores, BoxError> {
+    match database {
+        Database::Sqlite(path) => {
+            let store = Arc::new(SqliteStore::open(path).await?);
+            Ok(Stores {
+                songs: Arc::clone(&store) as _,
+                accounts: store,
+                commons: Arc::<LocalCommons>::default(),
+                attempts: Arc::<Throttle>::default(),
+            })
+        }
+        Database::Postgres(url) => many::stores(url).await,
+    }
+}
+
+/// Brings the database up to date and says what that took.
+pub(super) async fn migrate(database: &Database) -> Result<Vec<String>, BoxError> {
+    match database {
+        Database::Sqlite(path) => Ok(SqliteStore::open_without_migrating(path).await?.migrate().await?),
+        Database::Postgres(url) => many::migrate(url).await,
+    }
+}
+
+/// Copies what is in a SQLite file into the database, and says how much that was.
+pub(super) async fn migrate_data(from: &Path, database: &Database) -> Result<String, BoxError> {
+    match database {
+        Database::Sqlite(_) => {
+            Err("data is moved to PostgreSQL: give DATABASE_URL=postgres://USER:PASSWORD@HOST/NAME".into())
+        }
+        Database::Postgres(url) => many::migrate_data(from, url).await,
+    }
+}
+
+/// The way to the workers.
+pub(super) async fn queue(config: &Config) -> Result<Arc<dyn JobQueue>, BoxError> {
+    match (&config.broker, &config.database) {
+        (Some(broker), _) => broker_queue(broker),
+        (None, Database::Sqlite(path)) => Ok(Arc::new(SqliteQueue::open(path, VISIBILITY).await?)),
+        (None, Database::Postgres(_)) => Err("servers that share PostgreSQL need a broker to share jobs".into()),
+    }
+}
+
+/// The broker as a queue.
+pub(super) fn broker_queue(broker: &Broker) -> Result<Arc<dyn JobQueue>, BoxError> {
+    many::queue(broker)
+}
+
+/// Whether the broker's address can be one, before anything is done.
+pub(super) fn check_broker(broker: &Broker) -> Result<(), String> {
+    many::queue(broker).map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// Where bytes go.
+pub(super) async fn blobs(blobs: &Blobs, work: &Path) -> Result<Arc<dyn BlobStore>, BoxError> {
+    match blobs {
+        Blobs::Files(path) => Ok(Arc::new(FileBlobs::open(path).await?)),
+        Blobs::S3(url) => many::blobs(url, work).await,
+    }
+}
+
+#[cfg(feature = "cluster")]
+mod many {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use vocalizer_core::ports::{BlobStore, BoxError, JobQueue};
+    use vocalizer_core::secret::Secret;
+    use vocalizer_queue::{AmqpQueue, AmqpQueueKind, AmqpSettings};
+    use vocalizer_store::postgres::{PostgresStore, copy_from_sqlite};
+    use vocalizer_store::s3::{S3Blobs, S3Settings};
+    use vocalizer_store::sqlite::SqliteStore;
+
+    use super::super::places::{Broker, QueueKind};
+    use super::{Stores, VISIBILITY};
+
+    pub(super) async fn stores(url: &Secret<String>) -> Result<Stores, BoxError> {
+        let store = Arc::new(PostgresStore::open(url).await?);
+        Ok(Stores {
+            songs: Arc::clone(&store) as _,
+            accounts: Arc::clone(&store) as _,
+            commons: Arc::clone(&store) as _,
+            attempts: store,
+        })
+    }
+
+    pub(super) async fn migrate(url: &Secret<String>) -> Result<Vec<String>, BoxError> {
+        Ok(PostgresStore::open_without_migrating(url).await?.migrate().await?)
+    }
+
+    pub(super) async fn migrate_data(from: &Path, url: &Secret<String>) -> Result<String, BoxError> {
+        if !from.exists() {
+            return Err(format!("there is no {}", from.display()).into());
+        }
+        let (from, to) = (SqliteStore::open(from).await?, PostgresStore::open(url).await?);
+        let copied = copy_from_sqlite(&from, &to).await?;
+        Ok(copied.to_string())
+    }
+
+    pub(super) fn queue(broker: &Broker) -> Result<Arc<dyn JobQueue>, BoxError> {
+        let kind = match broker.queue {
+            QueueKind::Quorum => AmqpQueueKind::Quorum,
+            QueueKind::Classic => AmqpQueueKind::Classic,
+            QueueKind::Existing => AmqpQueueKind::Existing,
+        };
+        let settings = AmqpSettings::new(broker.address.expose())?
+            .with_kind(kind)
+            .with_max_message_bytes(broker.max_message_bytes)
+            .with_visibility(VISIBILITY)
+            .with_consumer_timeout(broker.consumer_timeout);
+        Ok(Arc::new(AmqpQueue::new(settings)?))
+    }
+
+    pub(super) async fn blobs(url: &str, work: &Path) -> Result<Arc<dyn BlobStore>, BoxError> {
+        let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let variables = variables.filter(|(name, _)| name.starts_with("AWS_"));
+        Ok(Arc::new(S3Blobs::open(S3Settings::parse(url, variables)?, work).await?))
+    }
+}
+
+/// What the configuration has refused before.
+#[cfg(not(feature = "cluster"))]
+mod many {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use vocalizer_core::ports::{BlobStore, BoxError, JobQueue};
+    use vocalizer_core::secret::Secret;
+
+    use super::super::places::Broker;
+    use super::Stores;
+
+    fn lacks<T>(what: &str) -> Result<T, BoxError> {
+        Err(format!("this program was built without {what}; build it with `--features cluster`").into())
+    }
+
+    pub(super) async fn stores(_url: &Secret<String>) -> Result<Stores, BoxError> {
+        lacks("PostgreSQL")
+    }
+
+    pub(super) async fn migrate(_url: &Secret<String>) -> Result<Vec<String>, BoxError> {
+        lacks("PostgreSQL")
+    }
+
+    pub(super) async fn migrate_data(_from: &Path, _url: &Secret<String>) -> Result<String, BoxError> {
+        lacks("PostgreSQL")
+    }
+
+    pub(super) fn queue(_broker: &Broker) -> Result<Arc<dyn JobQueue>, BoxError> {
+        lacks("RabbitMQ")
+    }
+
+    pub(super) async fn blobs(_url: &str, _work: &Path) -> Result<Arc<dyn BlobStore>, BoxError> {
+        lacks("S3")
+    }
+}

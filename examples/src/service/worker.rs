@@ -1,0 +1,178 @@
+//! A worker by itself.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use url::Url;
+use vocalizer_client::worker::{RemoteBackend, RemoteQueue, RemoteSettings};
+use vocalizer_core::causes::chain;
+use vocalizer_core::limits::Limits;
+use vocalizer_core::ports::{BoxError, Clock, JobQueue};
+use vocalizer_core::secret::Secret;
+use vocalizer_http::clock::SystemClock;
+use vocalizer_http::server::Readiness;
+use vocalizer_http::status::StatusServer;
+use vocalizer_model::ports::sweep_work_dir;
+use vocalizer_store::archive::TarResults;
+
+use super::config::{self, ConfigError, wrong};
+use super::model::{LocalWorkers, WorkerState};
+use super::places::Broker;
+use super::run::failed;
+use super::stop::{stop_signal, stopped};
+use super::{WorkerArgs, adapters, logging};
+
+/// What a worker is to do, checked.
+struct WorkerConfig {
+    backend: Url,
+    ca: Option<Vec<u8>>,
+    token: Option<Secret<String>>,
+    broker: Option<Broker>,
+    work: PathBuf,
+}
+
+impl WorkerConfig {
+    fn check(args: &WorkerArgs) -> Result<Self, ConfigError> {
+        const BACKEND: &str = "--backend (BACKEND_ADDR)";
+        let backend: Url = args.backend.parse().map_err(|e| wrong(BACKEND, format!("{e}; give http://HOST:PORT")))?;
+        if !matches!(backend.scheme(), "http" | "https") || backend.host_str().is_none() {
+            return Err(wrong(BACKEND, "give http://HOST:PORT or https://HOST"));
+        }
+        let ca = match &args.backend_ca_file {
+            None => None,
+            Some(file) => Some(std::fs::read(file).map_err(|e| {
+                wrong("--backend-ca-file (BACKEND_CA_FILE)", format!("{} cannot be read: {e}", file.display()))
+            })?),
+        };
+        // A server takes several, so that they can be changed; a worker shows the first.
+        let tokens = config::tokens(args.worker_token.as_deref(), args.worker_token_file.as_deref())?;
+        let token = tokens.and_then(|tokens| tokens.into_iter().next());
+        let broker = config::broker(&args.broker)?;
+        if token.is_none() && broker.is_none() {
+            let what =
+                "jobs are leased to workers with the server's token alone: it is in worker-token in its data folder";
+            return Err(wrong("--worker-token (WORKER_TOKEN, WORKER_TOKEN_FILE)", what));
+        }
+        let work = args
+            .work_dir
+            .clone()
+            .unwrap_or_else(|| std::env::temp_dir().join(format!("vocalizer-worker-{}", std::process::id())));
+        Ok(Self { backend, ca, token, broker, work })
+    }
+
+    fn print(&self, args: &WorkerArgs) {
+        println!("BACKEND_ADDR={}", self.backend);
+        match &self.broker {
+            None => println!("BROKER_ADDR=(none: jobs come from the server over HTTP)"),
+            Some(broker) => println!("BROKER_ADDR={broker}"),
+        }
+        println!("WORKER_TOKEN={}", if self.token.is_some() { "(hidden)" } else { "(none)" });
+        println!("MODEL={}", args.model);
+        println!("THREADS={}", args.threads.map_or("(one per core)".to_owned(), |threads| threads.to_string()));
+        println!("CONCURRENCY={}", args.concurrency);
+        println!("LISTEN_ADDR={}", args.listen);
+        println!("WORK_DIR={}", self.work.display());
+        println!("SHUTDOWN_GRACE_S={}", args.shutdown_grace_s);
+    }
+}
+
+/// Runs a worker.
+#[must_use]
+pub fn worker(args: &WorkerArgs) -> ExitCode {
+    const NAME: &str = "worker";
+    let config = match WorkerConfig::check(args) {
+        Ok(config) => config,
+        Err(error) => {
+            failed(NAME, &error);
+            return ExitCode::from(2);
+        }
+    };
+    if args.check_config {
+        config.print(args);
+        return ExitCode::SUCCESS;
+    }
+    if let Some(threads) = args.threads
+        && let Err(error) = vocalizer_model::set_threads(threads.into())
+    {
+        return failed(NAME, &error);
+    }
+    logging::start(args.log_format);
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(NAME, &error),
+    };
+    let ended = runtime.block_on(run(args, config));
+    // A separation that was given up ends after its segment; nobody waits for it.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(NAME, error.as_ref()),
+    }
+}
+
+async fn run(args: &WorkerArgs, config: WorkerConfig) -> Result<(), BoxError> {
+    let WorkerConfig { backend, ca, token, broker, work } = config;
+    std::fs::create_dir_all(&work).map_err(|e| format!("{} cannot be used: {e}", work.display()))?;
+    sweep_work_dir(&work)?;
+    let settings = RemoteSettings { url: backend.clone(), token, ca };
+    let archive = Arc::new(TarResults::new(Limits::default()));
+    let remote = RemoteBackend::new(settings.clone(), archive)?;
+    let queue: Arc<dyn JobQueue> = match &broker {
+        Some(broker) => adapters::broker_queue(broker)?,
+        None => Arc::new(RemoteQueue::new(settings)?),
+    };
+    let listener = TcpListener::bind(&args.listen).await;
+    let listener = listener.map_err(|e| format!("cannot listen on {}: {e}", args.listen))?;
+    println!("worker for {backend}; /livez, /readyz and /metrics on http://{}", listener.local_addr()?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let state = Arc::<WorkerState>::default();
+    let readiness: Vec<Arc<dyn Readiness>> = match &broker {
+        Some(_) => vec![state.clone(), Arc::new(BrokerReadiness(Arc::clone(&queue)))],
+        None => vec![state.clone()],
+    };
+    let status = StatusServer::new(readiness, vec![state.clone()]);
+    let workers = LocalWorkers {
+        model: args.model.clone(),
+        work: work.clone(),
+        at_once: args.concurrency,
+        grace: Duration::from_secs(args.shutdown_grace_s),
+        queue,
+        backend: Arc::new(remote),
+        clock,
+        state,
+    };
+    let stop = stop_signal()?;
+    let serving = tokio::spawn(status.run(listener, stopped(stop.clone())));
+    let ended = workers.run(stop).await;
+    serving.abort();
+    if args.work_dir.is_none() {
+        // Named after this process; nobody else would ever clear it away.
+        let _ = std::fs::remove_dir_all(&work);
+    }
+    ended
+}
+
+/// Whether the broker answers.
+struct BrokerReadiness(Arc<dyn JobQueue>);
+
+#[async_trait]
+impl Readiness for BrokerReadiness {
+    fn name(&self) -> &'static str {
+        "queue"
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        match self.0.depth().await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "not ready");
+                Err("does not answer".to_owned())
+            }
+        }
+    }
+}
