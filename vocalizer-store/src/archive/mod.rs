@@ -16,6 +16,7 @@
 mod error;
 mod read;
 mod results;
+mod stream;
 mod write;
 
 pub use error::{ArchiveError, Flaw};

@@ -18,7 +18,8 @@ const WAITING_CHUNKS: usize = 4;
 /// Largest piece of a stem that is passed on.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// Reads result archives by [`read`] and its rules, in memory that does not grow with them.
+/// Result archives as core knows them: read by [`read`] and its rules, written with the bytes of [`write`](super::write),
+/// both in memory that does not grow with them.
 #[derive(Debug, Clone)]
 pub struct TarResults {
     limits: Limits,

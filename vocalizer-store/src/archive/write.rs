@@ -1,6 +1,6 @@
 //! Stems to archive.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use tar::{Builder, EntryType, Header};
 use vocalizer_core::part::Part;
@@ -28,14 +28,22 @@ pub fn write<W: Write>(stems: &Stems, out: W) -> Result<W, ArchiveError> {
     }
     let mut archive = Builder::new(out);
     for (name, bytes) in files {
-        let mut header = Header::new_ustar();
-        header.set_entry_type(EntryType::Regular);
-        header.set_mode(0o644);
-        header.set_mtime(0);
-        header.set_size(bytes.len() as u64);
-        archive.append_data(&mut header, name, bytes.as_ref()).map_err(ArchiveError::Write)?;
+        let header = header(name, bytes.len() as u64).map_err(ArchiveError::Write)?;
+        archive.append(&header, bytes.as_ref()).map_err(ArchiveError::Write)?;
     }
     let mut out = archive.into_inner().map_err(ArchiveError::Write)?;
     out.flush().map_err(ArchiveError::Write)?;
     Ok(out)
+}
+
+/// What stands before a file of so many bytes: nothing that tells who wrote it, or when.
+pub(super) fn header(name: &str, size_bytes: u64) -> io::Result<Header> {
+    let mut header = Header::new_ustar();
+    header.set_entry_type(EntryType::Regular);
+    header.set_mode(0o644);
+    header.set_mtime(0);
+    header.set_size(size_bytes);
+    header.set_path(name)?;
+    header.set_cksum();
+    Ok(header)
 }

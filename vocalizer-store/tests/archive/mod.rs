@@ -2,5 +2,6 @@ mod bad_input;
 mod properties;
 mod reading;
 mod receiving;
+mod streaming;
 mod support;
 mod writing;
