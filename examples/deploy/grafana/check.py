@@ -30,7 +30,9 @@ def in_code():
                 names.add(f"vocalizer_{name}")
             for name, unit in re.findall(r'\.register_with_unit\(\s*"(\w+)",[^;]*?Unit::(\w+)', text, re.S):
                 names.add(f"vocalizer_{name}_{unit.lower()}")
-            names |= {bare(name) for name in re.findall(r"\bvocalizer_worker_\w+", text)}
+            names |= {bare(name) for name in re.findall(r"\bvocalizer_worker_[a-z_]+\b(?!\{name)", text) if name[-1] != "_"}
+            # Those that `seconds` in model.rs writes.
+            names |= {f"vocalizer_worker_{name}_seconds" for name in re.findall(r'\bseconds\(out, "(\w+)"', text)}
     return names
 
 
