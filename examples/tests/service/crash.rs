@@ -4,29 +4,19 @@
 //! kills itself with `SIGKILL`. The parent uploads, counts what was accepted, and looks at what is there in the end.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use reqwest::multipart::{Form, Part};
 use serde_json::Value;
-use time::OffsetDateTime;
 use tokio::net::TcpListener;
-use vocalizer_core::dedupe::Advance;
 use vocalizer_core::limits::Limits;
-use vocalizer_core::ports::{
-    AudioError, Backend, BackendError, BlobError, BlobKey, BlobReader, BlobStore, BlobWriter, DeadLetter, Depth, Job,
-    JobQueue, JobState, Lease, Pending, Progress, QueueError, Removed, RepositoryError, Separator, SongCounts,
-    SongQuery, SongRepository, StemSet, Wanted,
-};
+use vocalizer_core::ports::{Backend, BlobStore, JobQueue, SongRepository};
 use vocalizer_core::service::{
     AccountPorts, AccountService, AccountSettings, LocalCommons, SongPorts, SongService, SongSettings, Throttle,
 };
-use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Title};
 use vocalizer_core::worker::{Worker, WorkerPorts};
 use vocalizer_http::clock::SystemClock;
 use vocalizer_http::passwords::Argon2Passwords;
@@ -39,7 +29,8 @@ use vocalizer_store::archive::TarResults;
 use vocalizer_store::files::FileBlobs;
 use vocalizer_store::sqlite::SqliteStore;
 
-use super::support::{files_below, quick, song, stems};
+use super::killing::Killer;
+use super::support::{files_below, quick, song};
 
 /// How often each step kills.
 const ROUNDS: u32 = 20;
@@ -51,197 +42,26 @@ const DIR: &str = "VOCALIZER_CRASH_DIR";
 const STEP: &str = "VOCALIZER_CRASH_STEP";
 const TIME: &str = "VOCALIZER_CRASH_TIME";
 
-/// Counts how often the fatal step was reached, and ends the process there.
-#[derive(Clone)]
-struct Killer {
-    step: String,
-    left: Arc<AtomicU32>,
-}
-
-impl Killer {
-    /// Does not come back from the fatal step.
-    async fn reached(&self, step: &str) {
-        if step == self.step && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
-            let killed = Command::new("kill").args(["-KILL", &std::process::id().to_string()]).status();
-            panic!("still here: {killed:?}");
-        }
-    }
-}
-
-struct Killing<T> {
-    inner: T,
-    killer: Killer,
-}
-
-#[async_trait]
-impl BlobStore for Killing<FileBlobs> {
-    async fn begin(&self) -> Result<Box<dyn BlobWriter>, BlobError> {
-        Ok(Box::new(Killing { inner: self.inner.begin().await?, killer: self.killer.clone() }))
-    }
-    async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Box<dyn BlobReader>>, BlobError> {
-        self.inner.open(key, range).await
-    }
-    async fn size_bytes(&self, key: &BlobKey) -> Result<Option<u64>, BlobError> {
-        self.inner.size_bytes(key).await
-    }
-    async fn delete_all(&self, hash: &SongHash) -> Result<(), BlobError> {
-        self.inner.delete_all(hash).await
-    }
-    async fn hashes(&self) -> Result<Vec<SongHash>, BlobError> {
-        self.inner.hashes().await
-    }
-    async fn sweep(&self) -> Result<u64, BlobError> {
-        self.inner.sweep().await
-    }
-}
-
-#[async_trait]
-impl BlobWriter for Killing<Box<dyn BlobWriter>> {
-    async fn write(&mut self, bytes: bytes::Bytes) -> Result<(), BlobError> {
-        self.inner.write(bytes).await
-    }
-    async fn local_file(&mut self) -> Result<PathBuf, BlobError> {
-        self.inner.local_file().await
-    }
-    async fn commit(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError> {
-        let committed = self.inner.commit(key).await?;
-        if matches!(key, BlobKey::Source(_)) {
-            self.killer.reached("after the blob is written").await;
-        }
-        Ok(committed)
-    }
-}
-
-#[async_trait]
-impl SongRepository for Killing<Arc<SqliteStore>> {
-    async fn admit(&self, song: &Song) -> Result<Song, RepositoryError> {
-        let admitted = self.inner.admit(song).await?;
-        self.killer.reached("after commit").await;
-        Ok(admitted)
-    }
-    async fn retry(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
-        self.inner.retry(id).await
-    }
-    async fn advance(&self, hash: &SongHash, advance: &Advance) -> Result<Vec<Song>, RepositoryError> {
-        self.inner.advance(hash, advance).await
-    }
-    async fn rename(&self, id: SongId, title: &Title) -> Result<Option<Song>, RepositoryError> {
-        self.inner.rename(id, title).await
-    }
-    async fn find(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
-        SongRepository::find(&*self.inner, id).await
-    }
-    async fn list(&self, query: &SongQuery) -> Result<Vec<Song>, RepositoryError> {
-        self.inner.list(query).await
-    }
-    async fn with_hash(&self, hash: &SongHash) -> Result<Vec<Song>, RepositoryError> {
-        self.inner.with_hash(hash).await
-    }
-    async fn hashes_in(&self, status: StatusKind) -> Result<Vec<SongHash>, RepositoryError> {
-        self.inner.hashes_in(status).await
-    }
-    async fn remove(&self, id: SongId) -> Result<Option<Removed>, RepositoryError> {
-        self.inner.remove(id).await
-    }
-    async fn request(&self, hash: &SongHash) -> Result<(), RepositoryError> {
-        self.inner.request(hash).await
-    }
-    async fn pending(&self, limit: u32) -> Result<Vec<Pending>, RepositoryError> {
-        self.inner.pending(limit).await
-    }
-    async fn claim(&self, limit: u32, lasts: Duration, now: OffsetDateTime) -> Result<Vec<Pending>, RepositoryError> {
-        self.inner.claim(limit, lasts, now).await
-    }
-    async fn release(&self, number: i64) -> Result<(), RepositoryError> {
-        self.inner.release(number).await
-    }
-    async fn published(&self, number: i64) -> Result<(), RepositoryError> {
-        self.inner.published(number).await
-    }
-    async fn count(&self) -> Result<SongCounts, RepositoryError> {
-        self.inner.count().await
-    }
-}
-
-#[async_trait]
-impl JobQueue for Killing<SqliteQueue> {
-    async fn publish(&self, job: Job) -> Result<(), QueueError> {
-        self.inner.publish(job).await
-    }
-    async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
-        let lease = self.inner.lease().await?;
-        self.killer.reached("after lease").await;
-        Ok(lease)
-    }
-    async fn state(&self, hash: &SongHash) -> Result<JobState, QueueError> {
-        self.inner.state(hash).await
-    }
-    async fn depth(&self) -> Result<Depth, QueueError> {
-        self.inner.depth().await
-    }
-    async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError> {
-        self.inner.dead_letters(limit).await
-    }
-}
-
-#[async_trait]
-impl Backend for Killing<SongService> {
-    async fn begin(&self, hash: &SongHash) -> Result<Wanted, BackendError> {
-        self.inner.begin(hash).await
-    }
-    async fn source(&self, job: &Job) -> Result<Option<Box<dyn BlobReader>>, BackendError> {
-        self.inner.source(job).await
-    }
-    async fn progress(&self, hash: &SongHash, percent: u8) -> Result<Wanted, BackendError> {
-        self.inner.progress(hash, percent).await
-    }
-    async fn deliver(&self, hash: &SongHash, stems: &dyn StemSet) -> Result<Wanted, BackendError> {
-        let delivered = self.inner.deliver(hash, stems).await?;
-        self.killer.reached("after the result is stored").await;
-        Ok(delivered)
-    }
-    async fn hand_back(&self, hash: &SongHash) -> Result<(), BackendError> {
-        self.inner.hand_back(hash).await
-    }
-    async fn fail(&self, hash: &SongHash, reason: &FailureReason) -> Result<(), BackendError> {
-        self.inner.fail(hash, reason).await
-    }
-}
-
-#[async_trait]
-impl Separator for Killing<()> {
-    async fn separate(
-        &self,
-        _: Box<dyn BlobReader>,
-        progress: Arc<dyn Progress>,
-    ) -> Result<Box<dyn StemSet>, AudioError> {
-        progress.report(50);
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        self.killer.reached("in mid-inference").await;
-        Ok(Box::new(stems()))
-    }
-}
-
 /// The child. As a test of its own it does nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_kills_itself() {
     let Some(dir) = std::env::var_os(DIR).map(PathBuf::from) else { return };
     let time = std::env::var(TIME).unwrap().parse().unwrap();
-    let killer = Killer { step: std::env::var(STEP).unwrap(), left: Arc::new(AtomicU32::new(time)) };
+    let killer = Killer::new(&std::env::var(STEP).unwrap(), time);
     let database = dir.join("vocalizer.db");
     let work = dir.join("work");
     std::fs::create_dir_all(&work).unwrap();
     let store = Arc::new(SqliteStore::open(&database).await.unwrap());
     let queue = SqliteQueue::open(&database, Duration::from_secs(60)).await.unwrap();
-    let queue = Arc::new(Killing { inner: queue, killer: killer.clone() });
+    let queue = Arc::new(killer.before(Arc::new(queue) as Arc<dyn JobQueue>));
     let blobs = FileBlobs::open(&dir.join("blobs")).await.unwrap();
     let audio = AudioLimits::default();
     let clock = Arc::new(SystemClock::new());
     let songs = SongService::new(
         SongPorts {
-            songs: Arc::new(Killing { inner: Arc::clone(&store), killer: killer.clone() }),
+            songs: Arc::new(killer.before(Arc::clone(&store) as Arc<dyn SongRepository>)),
             commons: Arc::new(LocalCommons::default()),
-            blobs: Arc::new(Killing { inner: blobs, killer: killer.clone() }),
+            blobs: Arc::new(killer.before(Arc::new(blobs) as Arc<dyn BlobStore>)),
             queue: Arc::clone(&queue) as _,
             probe: Arc::new(FileProbe::new(audio)),
             renderer: Arc::new(AudioRenderer::new(&work, audio)),
@@ -258,8 +78,8 @@ async fn a_service_that_kills_itself() {
     let worker = Worker::new(
         WorkerPorts {
             queue,
-            backend: Arc::new(Killing { inner: songs.clone(), killer: killer.clone() }),
-            separator: Arc::new(Killing { inner: (), killer }),
+            backend: Arc::new(killer.before(Arc::new(songs.clone()) as Arc<dyn Backend>)),
+            separator: Arc::new(killer.before(())),
             clock,
         },
         quick(),

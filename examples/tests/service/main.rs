@@ -3,10 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
 
 mod accounts;
+#[cfg(feature = "cluster")]
+mod chaos;
 mod contract;
 mod crash;
 mod downloads;
 mod events;
+mod killing;
 mod lists;
 mod ownership;
 mod paths;

@@ -1,0 +1,118 @@
+//! The processes that die.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use vocalizer_client::worker::{RemoteBackend, RemoteSettings};
+use vocalizer_core::limits::Limits;
+use vocalizer_core::ports::{Backend, BlobStore, JobQueue, SongRepository};
+use vocalizer_core::secret::Secret;
+use vocalizer_core::service::{AccountPorts, AccountService, AccountSettings, SongPorts, SongService, SongSettings};
+use vocalizer_core::worker::{Worker, WorkerPorts};
+use vocalizer_http::clock::SystemClock;
+use vocalizer_http::passwords::Argon2Passwords;
+use vocalizer_http::server::Server;
+use vocalizer_http::settings::HttpSettings;
+use vocalizer_model::audio::AudioLimits;
+use vocalizer_model::ports::{AudioRenderer, FileProbe};
+use vocalizer_queue::{AmqpQueue, AmqpSettings};
+use vocalizer_store::archive::TarResults;
+use vocalizer_store::files::FileBlobs;
+use vocalizer_store::postgres::PostgresStore;
+
+use super::place::{BROKER, DATABASE, DIR, LISTEN, ROLE, STEP, TIME};
+use crate::killing::Killer;
+use crate::support::{WORKER_TOKEN, quick};
+
+fn said(name: &str) -> String {
+    std::env::var(name).unwrap()
+}
+
+/// As a test of its own it does nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_kills_itself() {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    let killer = Killer::new(&said(STEP), said(TIME).parse().unwrap());
+    let settings = AmqpSettings::new(&said(BROKER)).unwrap();
+    let settings = settings.with_connect_timeout(Duration::from_secs(2)).with_confirm_timeout(Duration::from_secs(5));
+    let queue: Arc<dyn JobQueue> = Arc::new(AmqpQueue::new(settings).unwrap());
+    let queue: Arc<dyn JobQueue> = Arc::new(killer.before(queue));
+    match role.as_str() {
+        "server" => server(&PathBuf::from(said(DIR)), queue, &killer).await,
+        _ => worker(queue, &killer).await,
+    }
+}
+
+async fn worker(queue: Arc<dyn JobQueue>, killer: &Killer) {
+    let settings = RemoteSettings {
+        url: format!("http://{}", said(LISTEN)).parse().unwrap(),
+        token: Some(Secret::new(WORKER_TOKEN.to_owned())),
+        ca: None,
+    };
+    let archive = Arc::new(TarResults::new(Limits::default()));
+    let backend: Arc<dyn Backend> = Arc::new(RemoteBackend::new(settings, archive).unwrap());
+    let ports = WorkerPorts {
+        queue,
+        backend: Arc::new(killer.before(backend)),
+        separator: Arc::new(killer.before(())),
+        clock: Arc::new(SystemClock::new()),
+    };
+    Worker::new(ports, quick()).run(std::future::pending()).await;
+}
+
+async fn server(dir: &Path, queue: Arc<dyn JobQueue>, killer: &Killer) {
+    let store = Arc::new(PostgresStore::open(&Secret::new(said(DATABASE))).await.unwrap());
+    let blobs: Arc<dyn BlobStore> = Arc::new(FileBlobs::open(&dir.join("blobs")).await.unwrap());
+    let work = dir.join("work");
+    std::fs::create_dir_all(&work).unwrap();
+    let (audio, clock) = (AudioLimits::default(), Arc::new(SystemClock::new()));
+    let ports = SongPorts {
+        songs: Arc::new(killer.before(Arc::clone(&store) as Arc<dyn SongRepository>)),
+        commons: Arc::clone(&store) as _,
+        blobs: Arc::new(killer.before(blobs)),
+        queue,
+        probe: Arc::new(FileProbe::new(audio)),
+        renderer: Arc::new(AudioRenderer::new(&work, audio)),
+        results: Arc::new(TarResults::new(Limits::default())),
+        clock: Arc::clone(&clock) as _,
+    };
+    // Sooner than a service that knows its workers would.
+    let span = Duration::from_secs(15);
+    let songs = SongService::new(ports, SongSettings { silent_after: span, lost_after: span, ..SongSettings::default() });
+    let accounts = AccountPorts {
+        accounts: Arc::clone(&store) as _,
+        attempts: store,
+        passwords: Arc::new(Argon2Passwords::new(1).unwrap()),
+        clock,
+    };
+    let accounts = AccountService::new(accounts, AccountSettings::default());
+    let listener = loop {
+        match TcpListener::bind(said(LISTEN)).await {
+            Ok(listener) => break listener,
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    };
+    let settings =
+        HttpSettings { worker_tokens: vec![Secret::new(WORKER_TOKEN.to_owned())], ..HttpSettings::default() };
+    let server = Server::new(songs.clone(), accounts, settings).unwrap();
+    let relaying = async {
+        loop {
+            let wished = songs.wished();
+            let _ = songs.relay().await;
+            let _ = tokio::time::timeout(Duration::from_millis(500), wished).await;
+        }
+    };
+    let sweeping = async {
+        loop {
+            let _ = songs.sweep().await;
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+    };
+    tokio::select! {
+        () = server.run(listener, std::future::pending()) => {}
+        () = relaying => {}
+        () = sweeping => {}
+    }
+}

@@ -1,0 +1,272 @@
+//! Broker, database, children, and what they have to have kept in the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use reqwest::multipart::{Form, Part};
+use serde_json::Value;
+
+use super::proxy::Proxy;
+use crate::support::{files_below, no_tls, song};
+
+pub(super) const ROLE: &str = "VOCALIZER_CHAOS_ROLE";
+pub(super) const DIR: &str = "VOCALIZER_CHAOS_DIR";
+pub(super) const STEP: &str = "VOCALIZER_CHAOS_STEP";
+pub(super) const TIME: &str = "VOCALIZER_CHAOS_TIME";
+pub(super) const LISTEN: &str = "VOCALIZER_CHAOS_LISTEN";
+pub(super) const BROKER: &str = "VOCALIZER_CHAOS_BROKER";
+pub(super) const DATABASE: &str = "VOCALIZER_CHAOS_DATABASE";
+
+/// How long something that must happen is waited for.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Where all of it is. Broker and database end with the value.
+pub(super) struct Place {
+    dir: tempfile::TempDir,
+    pub(super) proxy: Proxy,
+    broker: String,
+    database: String,
+    /// Where the server listens, whichever process it is.
+    listen: String,
+    http: reqwest::Client,
+    number: u32,
+    accepted: BTreeSet<String>,
+    /// The stems that were there, by their files, and what told them apart.
+    kept: BTreeMap<PathBuf, (u64, i64)>,
+    pub(super) kills: u32,
+}
+
+/// A child. It ends with the value.
+pub(super) struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Process {
+    pub(super) fn died(&mut self) -> bool {
+        let status = self.0.try_wait().unwrap();
+        status.is_some_and(|status| {
+            assert_eq!(status.signal(), Some(9), "{status:?}");
+            true
+        })
+    }
+}
+
+/// Runs one of the scripts that own a server, and gives what it says.
+fn script(name: &str, arguments: &[&str]) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.ci").join(name);
+    let output = Command::new(path)
+        .args(arguments)
+        .env("VOCALIZER_RABBITMQ_PARENT", std::process::id().to_string())
+        .env("VOCALIZER_POSTGRES_PARENT", std::process::id().to_string())
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{name} {arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The value of a shell assignment.
+fn assigned(text: &str, name: &str) -> String {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    line.unwrap_or_else(|| panic!("no {name} in {text}")).trim_matches('\'').to_owned()
+}
+
+impl Place {
+    pub(super) async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        // The database is run by another user where tests are run by root.
+        std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
+        let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+        let database = assigned(&script("postgres", &["start", &at("postgres")]), "VOCALIZER_TEST_POSTGRES");
+        let broker = assigned(&script("rabbitmq", &["start", &at("rabbitmq")]), "VOCALIZER_TEST_AMQP");
+        let (scheme, behind) = broker.split_once("://").unwrap();
+        let (user, behind) = behind.split_once('@').unwrap_or(("guest:guest", behind));
+        let to = behind.split('/').next().unwrap().to_owned();
+        let proxy = Proxy::start(to).await;
+        let broker = format!("{scheme}://{user}@{}", proxy.address);
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(no_tls())
+            .timeout(Duration::from_secs(30))
+            .build()
+            .unwrap();
+        Self {
+            dir,
+            proxy,
+            broker,
+            database,
+            listen: free.to_string(),
+            http,
+            number: 0,
+            accepted: BTreeSet::new(),
+            kept: BTreeMap::new(),
+            kills: 0,
+        }
+    }
+
+    /// Starts a server or a worker that dies at a step, the time that it comes by.
+    pub(super) fn start(&self, role: &str, step: &str, time: u32) -> Process {
+        let dir = self.dir.path().join("server");
+        std::fs::create_dir_all(&dir).unwrap();
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "chaos::child::a_process_that_kills_itself", "--nocapture"])
+            .envs([(ROLE, role), (STEP, step), (LISTEN, &self.listen), (BROKER, &self.broker), (DATABASE, &self.database)])
+            .env(TIME, time.to_string())
+            .env(DIR, dir)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        Process(child.unwrap())
+    }
+
+    /// The broker dies, as by a power cut, and comes back.
+    pub(super) fn restart_broker(&mut self) {
+        let dir = self.dir.path().join("rabbitmq");
+        for command in ["kill", "restart"] {
+            script("rabbitmq", &[command, dir.to_str().unwrap()]);
+        }
+        self.kills += 1;
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.listen)
+    }
+
+    /// Whether the server answers by now.
+    pub(super) async fn up(&self) {
+        let began = Instant::now();
+        while self.http.get(self.url("/livez")).send().await.is_err() {
+            assert!(began.elapsed() < PATIENCE, "the server does not start");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Uploads a song of its own, and remembers it where it was accepted.
+    pub(super) async fn upload(&mut self) {
+        self.number += 1;
+        let part = Part::bytes(song(self.number)).file_name("x.wav");
+        let form = Form::new().text("title", self.number.to_string()).part("file", part);
+        let Ok(response) = self.http.post(self.url("/songs/upload")).multipart(form).send().await else { return };
+        let Ok(answer) = response.json::<Value>().await else { return };
+        // A server that dies may still have said that it cannot.
+        if answer["ok"] == true {
+            self.accepted.insert(answer["data"]["song"]["id"].as_str().unwrap().to_owned());
+        }
+    }
+
+    /// Uploads until the process has died at its step.
+    pub(super) async fn until_died(&mut self, process: &mut Process) {
+        let began = Instant::now();
+        let mut uploads = 0;
+        while !process.died() {
+            assert!(began.elapsed() < PATIENCE, "the step that kills was never reached");
+            // A few at a time: what waits of earlier rounds may do the rest.
+            if uploads < 4 || began.elapsed() > Duration::from_secs(5) && uploads < 40 {
+                uploads += 1;
+                self.upload().await;
+            } else {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                self.look().await;
+            }
+        }
+        self.kills += 1;
+    }
+
+    /// Remembers the stems of songs that are split, where the server can be asked for them: they are not to be written
+    /// again.
+    pub(super) async fn look(&mut self) {
+        for song in self.songs().await.unwrap_or_default().iter().filter(|song| song["status"] == "SPLIT") {
+            for path in stems_of(&self.folder_of(song)) {
+                let found = std::fs::metadata(&path).unwrap();
+                self.kept.entry(path).or_insert((found.ino(), found.mtime_nsec()));
+            }
+        }
+    }
+
+    /// All songs, unless the server is away.
+    async fn songs(&self) -> Option<Vec<Value>> {
+        let answer = self.http.get(self.url("/songs/")).send().await.ok()?.json::<Value>().await.ok()?;
+        answer["data"]["songs"].as_array().cloned()
+    }
+
+    /// Where the bytes of a song are.
+    fn folder_of(&self, song: &Value) -> PathBuf {
+        let hash = song["hash"].as_str().unwrap();
+        self.dir.path().join("server/blobs").join(&hash[..2]).join(hash)
+    }
+
+    /// Waits until every song has ended, and looks at what is left: what was accepted is there, each stored once, none of
+    /// the stems that were delivered delivered again, and no file that nobody wants.
+    pub(super) async fn settle(&mut self, fault: &str) {
+        self.up().await;
+        let began = Instant::now();
+        let songs = loop {
+            let songs = self.songs().await.unwrap_or_default();
+            if songs.iter().all(|song| matches!(song["status"].as_str(), Some("SPLIT" | "FAILED"))) {
+                break songs;
+            }
+            assert!(began.elapsed() < PATIENCE, "{fault}: not all songs end: {:?}", counts(&songs));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        let stored: BTreeSet<_> = songs.iter().map(|song| song["id"].as_str().unwrap().to_owned()).collect();
+        let lost: Vec<_> = self.accepted.difference(&stored).collect();
+        assert!(lost.is_empty(), "{fault}: {lost:?} were accepted and are lost");
+        self.orphans_go(fault, &songs).await;
+        let now = |path: &PathBuf| std::fs::metadata(path).map(|now| (now.ino(), now.mtime_nsec())).unwrap();
+        let again: Vec<_> = self.kept.iter().filter(|&(path, before)| now(path) != *before).collect();
+        let failed = songs.iter().filter(|song| song["status"] == "FAILED").count();
+        eprintln!(
+            "{fault}: {} faults, {} songs accepted, {} stored, lost 0, results stored twice {} of {}, failed {failed}",
+            self.kills,
+            self.accepted.len(),
+            songs.len(),
+            again.len() / 4,
+            self.kept.len() / 4,
+        );
+        assert!(again.is_empty(), "{fault}: results were stored twice: {again:?}");
+        assert!(failed <= songs.len() / 4, "{fault}: {failed} of {} failed", songs.len());
+    }
+
+    /// One folder a hash, one source and four stems in it, and nothing beside, at the latest after a sweep.
+    async fn orphans_go(&self, fault: &str, songs: &[Value]) {
+        let blobs = self.dir.path().join("server/blobs");
+        let (mut expected, mut allowed) = (BTreeSet::new(), BTreeSet::new());
+        for song in songs {
+            let folder = self.folder_of(song);
+            expected.insert(folder.join("source"));
+            let stems = stems_of(&folder);
+            if song["status"] == "SPLIT" { expected.extend(stems) } else { allowed.extend(stems) }
+        }
+        let began = Instant::now();
+        loop {
+            let found: BTreeSet<_> = files_below(&blobs).into_iter().filter(|file| !allowed.contains(file)).collect();
+            let differ: Vec<_> = found.symmetric_difference(&expected).collect();
+            if differ.is_empty() {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "{fault}: {differ:?}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+fn stems_of(folder: &Path) -> [PathBuf; 4] {
+    ["drums", "bass", "other", "vocals"].map(|stem| folder.join(format!("{stem}.mp3")))
+}
+
+fn counts(songs: &[Value]) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for song in songs {
+        *counts.entry(song["status"].as_str().unwrap()).or_default() += 1;
+    }
+    counts
+}

@@ -1,0 +1,239 @@
+//! Ports of a process that dies at a step of its own choosing, as by `kill -9`.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+use vocalizer_core::dedupe::Advance;
+use vocalizer_core::part::Stem;
+use vocalizer_core::ports::{
+    AudioError, Backend, BackendError, BlobError, BlobKey, BlobReader, BlobStore, BlobWriter, DeadLetter, Depth, Job,
+    JobQueue, JobState, Lease, Pending, Progress, QueueError, Removed, RepositoryError, Separator, SongCounts,
+    SongQuery, SongRepository, StemSet, Wanted,
+};
+use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Title};
+
+use super::support::stems;
+
+/// Counts how often the fatal step was reached, and ends the process there.
+#[derive(Clone)]
+pub(crate) struct Killer {
+    step: String,
+    left: Arc<AtomicU32>,
+}
+
+impl Killer {
+    /// Dies at this step, this time that it comes by.
+    pub(crate) fn new(step: &str, time: u32) -> Self {
+        Self { step: step.to_owned(), left: Arc::new(AtomicU32::new(time)) }
+    }
+
+    /// The same in front of something.
+    pub(crate) fn before<T>(&self, inner: T) -> Killing<T> {
+        Killing { inner, killer: self.clone() }
+    }
+
+    fn is_at(&self, step: &str) -> bool {
+        step == self.step
+    }
+
+    /// Does not come back from the fatal step.
+    async fn reached(&self, step: &str) {
+        if self.is_at(step) && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            let killed = Command::new("kill").args(["-KILL", &std::process::id().to_string()]).status();
+            panic!("still here: {killed:?}");
+        }
+    }
+}
+
+/// Something that is used until the process dies of it.
+pub(crate) struct Killing<T> {
+    inner: T,
+    killer: Killer,
+}
+
+#[async_trait]
+impl BlobStore for Killing<Arc<dyn BlobStore>> {
+    async fn begin(&self) -> Result<Box<dyn BlobWriter>, BlobError> {
+        Ok(Box::new(Killing { inner: self.inner.begin().await?, killer: self.killer.clone() }))
+    }
+    async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Box<dyn BlobReader>>, BlobError> {
+        self.inner.open(key, range).await
+    }
+    async fn size_bytes(&self, key: &BlobKey) -> Result<Option<u64>, BlobError> {
+        self.inner.size_bytes(key).await
+    }
+    async fn delete_all(&self, hash: &SongHash) -> Result<(), BlobError> {
+        self.inner.delete_all(hash).await
+    }
+    async fn hashes(&self) -> Result<Vec<SongHash>, BlobError> {
+        self.inner.hashes().await
+    }
+    async fn sweep(&self) -> Result<u64, BlobError> {
+        self.inner.sweep().await
+    }
+}
+
+#[async_trait]
+impl BlobWriter for Killing<Box<dyn BlobWriter>> {
+    async fn write(&mut self, bytes: bytes::Bytes) -> Result<(), BlobError> {
+        self.inner.write(bytes).await
+    }
+    async fn local_file(&mut self) -> Result<PathBuf, BlobError> {
+        self.inner.local_file().await
+    }
+    async fn commit(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError> {
+        let committed = self.inner.commit(key).await?;
+        match key {
+            BlobKey::Source(_) => self.killer.reached("after the blob is written").await,
+            // One of four has its name by then.
+            BlobKey::Stem(..) => self.killer.reached("in mid-result").await,
+            BlobKey::Rendition(..) => {}
+        }
+        Ok(committed)
+    }
+}
+
+#[async_trait]
+impl SongRepository for Killing<Arc<dyn SongRepository>> {
+    async fn admit(&self, song: &Song) -> Result<Song, RepositoryError> {
+        let admitted = self.inner.admit(song).await?;
+        self.killer.reached("after commit").await;
+        Ok(admitted)
+    }
+    async fn retry(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
+        self.inner.retry(id).await
+    }
+    async fn advance(&self, hash: &SongHash, advance: &Advance) -> Result<Vec<Song>, RepositoryError> {
+        self.inner.advance(hash, advance).await
+    }
+    async fn rename(&self, id: SongId, title: &Title) -> Result<Option<Song>, RepositoryError> {
+        self.inner.rename(id, title).await
+    }
+    async fn find(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
+        self.inner.find(id).await
+    }
+    async fn list(&self, query: &SongQuery) -> Result<Vec<Song>, RepositoryError> {
+        self.inner.list(query).await
+    }
+    async fn with_hash(&self, hash: &SongHash) -> Result<Vec<Song>, RepositoryError> {
+        self.inner.with_hash(hash).await
+    }
+    async fn hashes_in(&self, status: StatusKind) -> Result<Vec<SongHash>, RepositoryError> {
+        self.inner.hashes_in(status).await
+    }
+    async fn remove(&self, id: SongId) -> Result<Option<Removed>, RepositoryError> {
+        self.inner.remove(id).await
+    }
+    async fn request(&self, hash: &SongHash) -> Result<(), RepositoryError> {
+        self.inner.request(hash).await
+    }
+    async fn pending(&self, limit: u32) -> Result<Vec<Pending>, RepositoryError> {
+        self.inner.pending(limit).await
+    }
+    async fn claim(&self, limit: u32, lasts: Duration, now: OffsetDateTime) -> Result<Vec<Pending>, RepositoryError> {
+        self.inner.claim(limit, lasts, now).await
+    }
+    async fn release(&self, number: i64) -> Result<(), RepositoryError> {
+        self.inner.release(number).await
+    }
+    async fn published(&self, number: i64) -> Result<(), RepositoryError> {
+        self.inner.published(number).await
+    }
+    async fn count(&self) -> Result<SongCounts, RepositoryError> {
+        self.inner.count().await
+    }
+}
+
+#[async_trait]
+impl JobQueue for Killing<Arc<dyn JobQueue>> {
+    fn max_inline_bytes(&self) -> Option<u64> {
+        self.inner.max_inline_bytes()
+    }
+    async fn publish(&self, job: Job) -> Result<(), QueueError> {
+        if self.killer.is_at("before the confirmation") {
+            // On its way, and nobody has said that it arrived.
+            let _ = tokio::time::timeout(Duration::from_millis(2), self.inner.publish(job.clone())).await;
+            self.killer.reached("before the confirmation").await;
+        }
+        self.inner.publish(job).await?;
+        self.killer.reached("after the confirmation").await;
+        Ok(())
+    }
+    async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
+        let lease = self.inner.lease().await?;
+        self.killer.reached("after lease").await;
+        Ok(lease)
+    }
+    async fn state(&self, hash: &SongHash) -> Result<JobState, QueueError> {
+        self.inner.state(hash).await
+    }
+    async fn depth(&self) -> Result<Depth, QueueError> {
+        self.inner.depth().await
+    }
+    async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError> {
+        self.inner.dead_letters(limit).await
+    }
+}
+
+#[async_trait]
+impl Backend for Killing<Arc<dyn Backend>> {
+    async fn begin(&self, hash: &SongHash) -> Result<Wanted, BackendError> {
+        self.inner.begin(hash).await
+    }
+    async fn source(&self, job: &Job) -> Result<Option<Box<dyn BlobReader>>, BackendError> {
+        self.inner.source(job).await
+    }
+    async fn progress(&self, hash: &SongHash, percent: u8) -> Result<Wanted, BackendError> {
+        self.inner.progress(hash, percent).await
+    }
+    async fn deliver(&self, hash: &SongHash, stems: &dyn StemSet) -> Result<Wanted, BackendError> {
+        let stems = DyingStems { stems, killer: &self.killer };
+        let delivered = self.inner.deliver(hash, &stems).await?;
+        self.killer.reached("after the result is stored").await;
+        Ok(delivered)
+    }
+    async fn hand_back(&self, hash: &SongHash) -> Result<(), BackendError> {
+        self.inner.hand_back(hash).await
+    }
+    async fn fail(&self, hash: &SongHash, reason: &FailureReason) -> Result<(), BackendError> {
+        self.inner.fail(hash, reason).await
+    }
+}
+
+/// Stems that may end half-way.
+struct DyingStems<'a> {
+    stems: &'a dyn StemSet,
+    killer: &'a Killer,
+}
+
+#[async_trait]
+impl StemSet for DyingStems<'_> {
+    async fn open(&self, stem: Stem) -> Result<Box<dyn BlobReader>, BlobError> {
+        // The first ones are on their way by then.
+        if stem == Stem::Vocals {
+            self.killer.reached("in mid-post").await;
+        }
+        self.stems.open(stem).await
+    }
+}
+
+/// A separator that takes a moment, and gives every song the same stems.
+#[async_trait]
+impl Separator for Killing<()> {
+    async fn separate(
+        &self,
+        _: Box<dyn BlobReader>,
+        progress: Arc<dyn Progress>,
+    ) -> Result<Box<dyn StemSet>, AudioError> {
+        progress.report(50);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        self.killer.reached("in mid-inference").await;
+        Ok(Box::new(stems()))
+    }
+}
