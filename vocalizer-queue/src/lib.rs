@@ -32,9 +32,13 @@
 //! # }
 //! ```
 
+#[cfg(feature = "amqp")]
+mod amqp;
 mod memory;
 mod schedule;
 mod sqlite;
 
+#[cfg(feature = "amqp")]
+pub use amqp::{AmqpError, AmqpQueue, AmqpQueueKind, AmqpSettings};
 pub use memory::MemoryQueue;
 pub use sqlite::SqliteQueue;

@@ -2,5 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
 
+#[cfg(feature = "amqp")]
+mod amqp;
 mod memory;
 mod sqlite;

@@ -1,0 +1,158 @@
+//! The address of a broker.
+
+use std::fmt;
+
+use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
+use url::{Host, Url};
+use vocalizer_core::secret::Secret;
+
+use super::error::AmqpError;
+
+/// How often each side says that it is there; twice so long without a word ends a connection.
+const HEARTBEAT_SECONDS: u16 = 10;
+
+/// Where a broker is and who asks.
+#[derive(Clone)]
+pub(super) struct Address {
+    encrypted: bool,
+    host: String,
+    port: u16,
+    user: String,
+    password: Secret<String>,
+    pub(super) vhost: String,
+}
+
+impl Address {
+    /// By the crate `url` and not by lapin's own parser, which takes an IPv6 address for `localhost`.
+    pub(super) fn parse(text: &str) -> Result<Self, AmqpError> {
+        let text = text.trim();
+        let whole = if text.contains("://") { text.to_owned() } else { format!("amqp://{text}") };
+        let url = Url::parse(&whole).map_err(|_| AmqpError::Address("it cannot be read"))?;
+        let encrypted = match url.scheme() {
+            "amqp" => false,
+            "amqps" => true,
+            _ => return Err(AmqpError::Address("it begins with neither amqp:// nor amqps://")),
+        };
+        let host = match url.host() {
+            Some(Host::Domain(domain)) if !domain.is_empty() => decoded(domain)?,
+            Some(Host::Ipv4(address)) => address.to_string(),
+            Some(Host::Ipv6(address)) => address.to_string(),
+            _ => return Err(AmqpError::Address("it has no host")),
+        };
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(AmqpError::Address("nothing may follow the virtual host"));
+        }
+        // By the letter, "/" is a virtual host without a name; everybody who writes it means the one named "/".
+        let vhost = match url.path() {
+            "" | "/" => "/".to_owned(),
+            path => decoded(path.strip_prefix('/').unwrap_or(path))?,
+        };
+        if vhost.contains('/') && vhost != "/" {
+            return Err(AmqpError::Address("a slash within a virtual host is written %2F"));
+        }
+        let or_guest = |text: &str| if text.is_empty() { Ok("guest".to_owned()) } else { decoded(text) };
+        Ok(Self {
+            encrypted,
+            host,
+            port: url.port().unwrap_or(if encrypted { 5671 } else { 5672 }),
+            user: or_guest(url.username())?,
+            password: Secret::new(or_guest(url.password().unwrap_or(""))?),
+            vhost,
+        })
+    }
+
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.encrypted
+    }
+
+    /// Host and port, for people.
+    pub(super) fn at(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+
+    pub(super) fn uri(&self) -> AMQPUri {
+        AMQPUri {
+            scheme: if self.encrypted { AMQPScheme::AMQPS } else { AMQPScheme::AMQP },
+            authority: AMQPAuthority {
+                userinfo: AMQPUserInfo { username: self.user.clone(), password: self.password.expose().clone() },
+                host: self.host.clone(),
+                port: self.port,
+            },
+            vhost: self.vhost.clone(),
+            query: AMQPQueryString { heartbeat: Some(HEARTBEAT_SECONDS), ..AMQPQueryString::default() },
+        }
+    }
+}
+
+/// Without the user, too: a name is half of a secret.
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://..@{}/{}", if self.encrypted { "amqps" } else { "amqp" }, self.at(), self.vhost)
+    }
+}
+
+fn decoded(text: &str) -> Result<String, AmqpError> {
+    let bytes = percent_encoding::percent_decode_str(text).decode_utf8();
+    bytes.map(Into::into).map_err(|_| AmqpError::Address("it holds bytes that are no text"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> AMQPUri {
+        Address::parse(text).unwrap().uri()
+    }
+
+    #[test]
+    fn host_and_port_are_enough() {
+        let uri = parsed("broker:5673");
+        assert_eq!((uri.authority.host.as_str(), uri.authority.port), ("broker", 5673));
+        assert_eq!((uri.authority.userinfo.username.as_str(), uri.vhost.as_str()), ("guest", "/"));
+        assert_eq!(parsed("127.0.0.1").authority.port, 5672);
+        assert_eq!(parsed("amqps://broker").authority.port, 5671);
+    }
+
+    #[test]
+    fn every_part_of_a_url_counts() {
+        let uri = parsed("amqps://us%40er:p%2Fw@broker:1/songs%2Fhere");
+        assert_eq!(uri.authority.userinfo.username, "us@er");
+        assert_eq!(uri.authority.userinfo.password, "p/w");
+        assert_eq!(uri.vhost, "songs/here");
+        assert_eq!(uri.scheme, AMQPScheme::AMQPS);
+    }
+
+    #[test]
+    fn a_lone_slash_is_the_usual_virtual_host() {
+        for text in ["amqp://broker", "amqp://broker/", "amqp://broker/%2f"] {
+            assert_eq!(parsed(text).vhost, "/", "{text}");
+        }
+    }
+
+    #[test]
+    fn an_ipv6_address_is_itself() {
+        let address = Address::parse("amqp://[::1]:5672/").unwrap();
+        assert_eq!(address.uri().authority.host, "::1");
+        assert_eq!(address.at(), "[::1]:5672");
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_without_being_repeated() {
+        for text in
+            ["", "http://secret@broker", "amqp://", "amqp://:secret@", "a b", "broker:99999", "amqp://b/secret?a=b"]
+        {
+            let refused = Address::parse(text).unwrap_err();
+            assert!(!refused.to_string().contains("secret"), "{text}: {refused}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_neither_user_nor_password() {
+        let shown = format!("{:?}", Address::parse("amqp://user:word@broker/v").unwrap());
+        assert_eq!(shown, "amqp://..@broker:5672/v");
+    }
+}

@@ -1,0 +1,51 @@
+//! Looking at dead letters.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use lapin::options::{BasicGetOptions, BasicNackOptions};
+use tokio::time::{Instant, sleep};
+use vocalizer_core::ports::DeadLetter;
+
+use super::broker::Broker;
+use super::error::AmqpError;
+use super::topology::{MAX_DEAD_LETTERS, count, dead_name};
+use super::wire::Received;
+
+/// How long messages that were put back may take until everybody sees them.
+const SETTLING: Duration = Duration::from_secs(2);
+
+/// The newest dead letters, newest first. A broker shows its messages only to those who take them, and the oldest first;
+/// so all are taken, one after the other, and put back in their order. Nobody else sees them meanwhile.
+pub(super) async fn dead_letters(broker: &Broker, limit: usize) -> Result<Vec<DeadLetter>, AmqpError> {
+    let lane = broker.lane().await?;
+    let read = read(&lane, &dead_name(&broker.settings.queue), limit).await;
+    if let Err(error) = &read {
+        broker.hear(&lane, error);
+    }
+    let letters = read?;
+    lane.close().await?;
+    Ok(letters.into())
+}
+
+async fn read(lane: &super::lane::Lane, name: &str, limit: usize) -> Result<VecDeque<DeadLetter>, AmqpError> {
+    let (mut letters, mut delivery_tags) = (VecDeque::new(), Vec::new());
+    for _ in 0..MAX_DEAD_LETTERS {
+        let next = lane.ask(lane.channel().basic_get(name.into(), BasicGetOptions::default())).await?;
+        let Some(next) = next.map(|next| next.delivery) else { break };
+        delivery_tags.push(next.delivery_tag);
+        let received = Received { body: next.data.into(), properties: next.properties, redelivered: next.redelivered };
+        letters.push_front(received.dead_letter());
+        letters.truncate(limit);
+    }
+    // One by one: put back all at once, a quorum queue has them in another order.
+    let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
+    for delivery_tag in &delivery_tags {
+        lane.ask(lane.channel().basic_nack(*delivery_tag, options)).await?;
+    }
+    let (began, known) = (Instant::now(), delivery_tags.len() as u64);
+    while lane.ask(count(lane.channel(), name)).await? < known && began.elapsed() < SETTLING {
+        sleep(Duration::from_millis(20)).await;
+    }
+    Ok(letters)
+}
