@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
-use vocalizer_core::service::{AccountService, SongService};
+use vocalizer_core::service::{AccountService, Desk, SongService};
 
 use crate::metrics::Metrics;
 use crate::settings::HttpSettings;
@@ -32,6 +32,7 @@ pub trait MoreMetrics: Send + Sync {
 pub(crate) struct App {
     pub(crate) songs: SongService,
     pub(crate) accounts: AccountService,
+    pub(crate) desk: Arc<Desk>,
     pub(crate) settings: HttpSettings,
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Vec<Arc<dyn Readiness>>,

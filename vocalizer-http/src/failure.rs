@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use vocalizer_core::api::{ApiError, ErrorCode};
 use vocalizer_core::causes::chain;
+use vocalizer_core::ports::BackendError;
 use vocalizer_core::service::{ServiceError, whole_seconds};
 
 use crate::answer;
@@ -104,6 +105,20 @@ impl From<ServiceError> for Failure {
                 Self { retry_after: Some(Duration::from_secs(5)), ..failure }
             }
             ServiceError::Internal(source) => Self::internal(chain(source.as_ref())),
+            other => Self::internal(chain(&other)),
+        }
+    }
+}
+
+/// What the service says as a worker's backend.
+impl From<BackendError> for Failure {
+    fn from(error: BackendError) -> Self {
+        match error {
+            BackendError::Unavailable(source) => match source.downcast::<ServiceError>() {
+                Ok(error) => (*error).into(),
+                Err(source) => ServiceError::Unavailable(source).into(),
+            },
+            BackendError::Refused { why } => Self::new(ErrorCode::Conflict, why),
             other => Self::internal(chain(&other)),
         }
     }

@@ -49,6 +49,18 @@ impl Form {
         self.0.remove(name).unwrap_or_default()
     }
 
+    /// A field that is a whole number; `None` where it is empty or missing.
+    pub(crate) fn number(&mut self, name: &'static str, at_most: u64) -> Result<Option<u64>, Failure> {
+        let text = self.take(name).into_exposed();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        match text.parse() {
+            Ok(number) if number <= at_most => Ok(Some(number)),
+            _ => Err(Failure::field(name, format!("the field {name} is not a whole number up to {at_most}"))),
+        }
+    }
+
     fn json(body: &[u8]) -> Result<Self, Failure> {
         let value: Value = serde_json::from_slice(body).map_err(|e| malformed(format!("the JSON: {e}")))?;
         let Value::Object(fields) = value else { return Err(malformed("the JSON is no object")) };

@@ -3,6 +3,7 @@
 //! | module | what it is for |
 //! | --- | --- |
 //! | [`server`] | a listener in, connections served until it is time to stop |
+//! | [`status`] | a smaller one for programs that have no interface of their own, such as workers |
 //! | [`settings`] | who may do what, and how long anybody may take |
 //! | [`openapi`] | the OpenAPI document, made of the same table that requests are routed by |
 //! | [`answer`] | the envelope as a response, with the status that an error code stands for |
@@ -53,7 +54,9 @@ pub mod passwords;
 pub mod range;
 pub mod server;
 pub mod settings;
+pub mod status;
 
+mod accept;
 mod app;
 mod body;
 mod conditional;

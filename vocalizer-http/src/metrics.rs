@@ -10,8 +10,16 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use tokio::time::timeout;
+use vocalizer_core::causes::chain;
+use vocalizer_core::ports::{JobQueue, QueueError};
 use vocalizer_core::service::{ServiceError, SongService};
 use vocalizer_core::song::StatusKind;
+
+use crate::routes::Operation;
+
+/// How long the queue may take to say how full it is: whoever scrapes waits for ten seconds.
+const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The type of the exposition that `prometheus-client` writes.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -40,7 +48,9 @@ pub(crate) struct Metrics {
     uploaded_bytes: Counter,
     songs: Family<Label, Gauge>,
     jobs: Family<Label, Gauge>,
-    oldest_job: Gauge,
+    /// Without labels, and a family so that it can be left out.
+    oldest_job: Family<[(&'static str, &'static str); 0], Gauge>,
+    queue_up: Gauge,
     outbox: Gauge,
     connections: Gauge,
 }
@@ -59,17 +69,23 @@ impl Metrics {
         let (songs, jobs) = (Family::default(), Family::default());
         registry.register("songs", "Songs by status", songs.clone());
         registry.register("jobs", "Jobs by state", jobs.clone());
-        let (oldest_job, outbox, connections) = (Gauge::default(), Gauge::default(), Gauge::default());
+        let oldest_job = Family::default();
+        let (queue_up, outbox, connections) = (Gauge::default(), Gauge::default(), Gauge::default());
+        let help = "Whether the queue answers; where it does not, nothing is said of jobs";
+        registry.register("queue_up", help, queue_up.clone());
         let help = "How long the oldest waiting job has waited";
         registry.register_with_unit("oldest_job", help, Unit::Seconds, oldest_job.clone());
         registry.register("outbox", "Jobs that are not on the queue yet, at most 1000", outbox.clone());
         registry.register("http_connections", "Open connections", connections.clone());
-        Self { registry, requests, seconds, uploaded_bytes, songs, jobs, oldest_job, outbox, connections }
+        Self { registry, requests, seconds, uploaded_bytes, songs, jobs, oldest_job, queue_up, outbox, connections }
     }
 
     pub(crate) fn answered(&self, operation: &'static str, status: u16, took: Duration) {
         self.requests.get_or_create(&Ended { operation, status }).inc();
-        self.seconds.get_or_create(&[("operation", operation)]).observe(took.as_secs_f64());
+        // Whoever asks for a job waits for as long as it wanted to, which says nothing of the server.
+        if operation != Operation::LeaseJob.name() {
+            self.seconds.get_or_create(&[("operation", operation)]).observe(took.as_secs_f64());
+        }
     }
 
     pub(crate) fn uploaded(&self, bytes: u64) {
@@ -83,17 +99,10 @@ impl Metrics {
 
     /// Asks the service how it is, and writes everything.
     pub(crate) async fn write(&self, songs: &SongService) -> Result<String, ServiceError> {
-        let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         for (kind, count) in StatusKind::ALL.into_iter().zip(songs.repository().count().await?) {
             self.songs.get_or_create(&[("status", kind.name())]).set(gauge(count));
         }
-        let depth = songs.queue().depth().await?;
-        for (state, count) in [("waiting", Some(depth.waiting)), ("leased", depth.leased), ("dead", Some(depth.dead))] {
-            if let Some(count) = count {
-                self.jobs.get_or_create(&[("state", state)]).set(gauge(count));
-            }
-        }
-        self.oldest_job.set(gauge(depth.oldest.unwrap_or_default().as_secs()));
+        self.write_jobs(songs.queue().as_ref()).await;
         self.outbox.set(gauge(songs.repository().pending(1000).await?.len() as u64));
         let mut text = String::new();
         if encode(&mut text, &self.registry).is_err() {
@@ -102,6 +111,32 @@ impl Metrics {
         }
         Ok(text)
     }
+
+    /// What the queue says. One that is away must not take the other figures with it, least of all then.
+    async fn write_jobs(&self, queue: &dyn JobQueue) {
+        let asked = timeout(QUEUE_PATIENCE, queue.depth()).await;
+        let depth = match asked.unwrap_or_else(|elapsed| Err(QueueError::Unavailable(elapsed.into()))) {
+            Ok(depth) => depth,
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "the queue does not say how full it is");
+                self.queue_up.set(0);
+                self.jobs.clear();
+                self.oldest_job.clear();
+                return;
+            }
+        };
+        self.queue_up.set(1);
+        for (state, count) in [("waiting", Some(depth.waiting)), ("leased", depth.leased), ("dead", Some(depth.dead))] {
+            if let Some(count) = count {
+                self.jobs.get_or_create(&[("state", state)]).set(gauge(count));
+            }
+        }
+        self.oldest_job.get_or_create(&[]).set(gauge(depth.oldest.unwrap_or_default().as_secs()));
+    }
+}
+
+fn gauge(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// A connection that is open.

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
-use vocalizer_core::api::{ApiError, NewTokenData, SongData, SongView, SongsData, TokensData, UserData};
+use vocalizer_core::api::{
+    ApiError, JobData, MAX_JOB_DELAY, MAX_JOB_WAIT, NewTokenData, SongData, SongView, SongsData, TokensData, UserData,
+    WantedData,
+};
 use vocalizer_core::song::StatusKind;
 
 use crate::routes::{Access, Gives, Operation, ROUTES, Route, Takes};
@@ -59,6 +62,8 @@ fn schemas() -> Map<String, Value> {
     add::<UserData>(&mut generator);
     add::<TokensData>(&mut generator);
     add::<NewTokenData>(&mut generator);
+    add::<WantedData>(&mut generator);
+    add::<JobData>(&mut generator);
     generator.take_definitions(true)
 }
 
@@ -97,7 +102,7 @@ fn tag(route: &Route) -> &'static str {
 
 fn parameters(route: &Route) -> Vec<Value> {
     let mut parameters = Vec::new();
-    for name in ["song_id", "token_id", "file", "hash"] {
+    for name in ["song_id", "token_id", "file", "hash", "lease"] {
         if route.path.contains(&format!("{{{name}}}")) {
             let schema = match name {
                 "file" => json!({"type": "string", "examples": ["vocals.mp3", "accompaniment.flac", "stems.zip"]}),
@@ -118,7 +123,7 @@ fn parameters(route: &Route) -> Vec<Value> {
         parameters.push(json!({"name": name, "in": "query", "description": description, "schema": schema}));
     }
     let headers: &[_] = match route.operation {
-        Operation::Part => &["Range", "If-Range", "If-None-Match"],
+        Operation::Part | Operation::Source => &["Range", "If-Range", "If-None-Match"],
         Operation::Events => &["Last-Event-ID"],
         _ => &[],
     };
@@ -130,7 +135,7 @@ fn request_body(takes: Takes) -> Option<Value> {
     let content = match takes {
         Takes::Nothing => return None,
         Takes::Form(required, optional) => {
-            let field = |name: &&str| ((*name).to_owned(), json!({"type": "string"}));
+            let field = |name: &&str| ((*name).to_owned(), field(name));
             let properties: Map<_, _> = required.iter().chain(optional).map(field).collect();
             let schema = json!({"type": "object", "required": required, "properties": properties});
             json!({
@@ -154,6 +159,19 @@ fn request_body(takes: Takes) -> Option<Value> {
         }}}),
     };
     Some(json!({"required": true, "content": content}))
+}
+
+/// What a form's field may hold.
+fn field(name: &str) -> Value {
+    match name {
+        "percent" => json!({"type": "integer", "minimum": 0, "maximum": 100}),
+        "wait_s" => json!({"type": "integer", "minimum": 0, "maximum": MAX_JOB_WAIT.as_secs(), "default": 30}),
+        "after_ms" => {
+            json!({"type": "integer", "minimum": 0, "maximum": MAX_JOB_DELAY.as_secs() * 1000, "default": 0})
+        }
+        "kind" => json!({"enum": ["retry", "later", "never"]}),
+        _ => json!({"type": "string"}),
+    }
 }
 
 fn responses(route: &Route, head: bool) -> Map<String, Value> {
@@ -188,7 +206,9 @@ fn responses(route: &Route, head: bool) -> Map<String, Value> {
 
 fn successes(route: &Route) -> Vec<(u16, &'static str)> {
     match route.operation {
-        Operation::Part => vec![(200, "The part"), (206, "The bytes of it that were asked for")],
+        Operation::Part | Operation::Source => {
+            vec![(200, "All of it"), (206, "The bytes of it that were asked for")]
+        }
         Operation::Ready => vec![(200, "It is ready")],
         _ => vec![(200, "It worked")],
     }
@@ -204,6 +224,7 @@ fn content(gives: Gives) -> Option<Value> {
         Gives::Nothing => {
             json!({"application/json": {"schema": envelope(&json!({"const": true}), &json!({"type": "null"}))}})
         }
+        Gives::Bytes => json!({"application/octet-stream": binary}),
         Gives::Audio => {
             let types =
                 ["mpeg", "flac", "wav", "aiff", "ogg", "mp4", "webm", "aac"].map(|kind| format!("audio/{kind}"));

@@ -24,6 +24,15 @@ pub(crate) enum Operation {
     Events,
     Part,
     UploadResult,
+    BeginWork,
+    Source,
+    ReportProgress,
+    HandBack,
+    GiveUp,
+    LeaseJob,
+    ExtendLease,
+    AcknowledgeJob,
+    FailJob,
     Live,
     Ready,
     Metrics,
@@ -51,6 +60,15 @@ impl Operation {
             Self::Events => "events",
             Self::Part => "part",
             Self::UploadResult => "upload_result",
+            Self::BeginWork => "begin_work",
+            Self::Source => "source",
+            Self::ReportProgress => "report_progress",
+            Self::HandBack => "hand_back",
+            Self::GiveUp => "give_up",
+            Self::LeaseJob => "lease_job",
+            Self::ExtendLease => "extend_lease",
+            Self::AcknowledgeJob => "acknowledge_job",
+            Self::FailJob => "fail_job",
             Self::Live => "live",
             Self::Ready => "ready",
             Self::Metrics => "metrics",
@@ -66,7 +84,7 @@ pub(crate) enum Access {
     Anybody,
     /// A user, logged in with their password.
     Session,
-    /// A worker.
+    /// A worker, with its token.
     Worker,
     /// Anybody, and it makes no difference who.
     Public,
@@ -89,6 +107,8 @@ pub(crate) enum Gives {
     Data(&'static str),
     /// An envelope without data.
     Nothing,
+    /// Bytes of whatever kind.
+    Bytes,
     Audio,
     Events,
     Text,
@@ -133,6 +153,10 @@ const LOGIN: Takes = Takes::Form(&["username", "password"], &[]);
 const PASSWORD: Takes = Takes::Form(&["old_password", "password1", "password2"], &[]);
 const TOKEN: Takes = Takes::Form(&["name"], &["expires_in_days"]);
 const RENAME: Takes = Takes::Form(&["title"], &[]);
+const PERCENT: Takes = Takes::Form(&["percent"], &[]);
+const REASON: Takes = Takes::Form(&["reason"], &[]);
+const WAIT: Takes = Takes::Form(&[], &["wait_s"]);
+const FAILURE: Takes = Takes::Form(&["kind"], &["after_ms", "reason"]);
 
 /// The table.
 pub(crate) static ROUTES: &[Route] = routes! {
@@ -172,6 +196,25 @@ pub(crate) static ROUTES: &[Route] = routes! {
     UploadResult POST "/songs/{hash}/upload_result" Worker Takes::Tar => Gives::Nothing, []
         [400, 404, 408, 410, 413, 422, 507]
         "Takes the four stems of every song with a hash";
+    BeginWork POST "/songs/{hash}/begin" Worker Takes::Nothing => Gives::Data("WantedData"), [] [404, 409]
+        "Says that a worker begins; answers whether anybody still waits for the stems";
+    Source GET "/songs/{hash}/source" Worker Takes::Nothing => Gives::Bytes, [] [304, 404, 410, 416]
+        "Gives a worker the bytes that were uploaded";
+    ReportProgress POST "/songs/{hash}/progress" Worker PERCENT => Gives::Data("WantedData"), []
+        [400, 404, 408, 409, 413, 415, 422]
+        "Says how far a worker is; answers whether anybody still waits for the stems";
+    HandBack POST "/songs/{hash}/hand_back" Worker Takes::Nothing => Gives::Nothing, [] [404, 409]
+        "Says that a worker gave its job back: the songs with the hash wait again";
+    GiveUp POST "/songs/{hash}/fail" Worker REASON => Gives::Nothing, [] [400, 404, 408, 409, 413, 415, 422]
+        "Says that the song cannot be split, and why";
+    LeaseJob POST "/jobs/lease" Worker WAIT => Gives::Data("JobData"), [] [400, 408, 413, 415, 422]
+        "Leases a job to a worker; waits for one as long as the worker wants";
+    ExtendLease POST "/jobs/{lease}/extend" Worker Takes::Nothing => Gives::Nothing, [] [404, 409]
+        "Keeps a lease from running out, for as long again as it was granted";
+    AcknowledgeJob POST "/jobs/{lease}/acknowledge" Worker Takes::Nothing => Gives::Nothing, [] [404, 409]
+        "Says that a job is done";
+    FailJob POST "/jobs/{lease}/fail" Worker FAILURE => Gives::Nothing, [] [400, 404, 408, 409, 413, 415, 422]
+        "Says that a job was not done: again after a while (retry; later, which does not count as an attempt) or never";
     Live GET "/livez" Public Takes::Nothing => Gives::Text, [] []
         "Says that the process lives";
     Ready GET "/readyz" Public Takes::Nothing => Gives::Json, [] []

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -14,29 +14,27 @@ use http_body_util::BodyExt as _;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
-use tokio_io_timeout::TimeoutStream;
 use tracing::Instrument as _;
 use vocalizer_core::api::ErrorCode;
-use vocalizer_core::service::{AccountService, SongService};
+use vocalizer_core::service::{AccountService, Desk, SongService};
 
+use crate::accept::accept;
 use crate::app::App;
 pub use crate::app::{MoreMetrics, Readiness};
 use crate::body::{Body, Incoming, Incomings, full};
 use crate::failure::Failure;
 use crate::metrics::Metrics;
-use crate::request::{Peer, Request, proof};
-use crate::routes::{Access, Found, Routes};
+use crate::request::{Peer, Request, check_worker, proof};
+use crate::routes::{Access, Found, Operation, Routes};
 use crate::settings::HttpSettings;
 use crate::{handlers, origin};
 
 /// Most bytes of a request's head, and what is read ahead of a connection: with many at once, it is what they cost.
-const MAX_HEAD_BYTES: usize = 32 * 1024;
+pub(crate) const MAX_HEAD_BYTES: usize = 32 * 1024;
 
 /// The header that a request is known by in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -66,7 +64,9 @@ impl Server {
     pub fn new(songs: SongService, accounts: AccountService, settings: HttpSettings) -> Result<Self, ServerError> {
         let routes = Routes::new().map_err(|error| ServerError::Routes(error.into()))?;
         let (closing, watched) = watch::channel(false);
+        let desk = Arc::new(Desk::new(Arc::clone(songs.queue()), Arc::clone(songs.clock())));
         let app = App {
+            desk,
             songs,
             accounts,
             settings,
@@ -99,43 +99,12 @@ impl Server {
     /// Serves connections until `stop` ends; then takes no new ones, lets open requests end for a while
     /// ([`Patience::shutdown`](crate::settings::Patience::shutdown)), and returns.
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) {
-        let graceful = GracefulShutdown::new();
-        let mut stop = std::pin::pin!(stop);
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                () = &mut stop => break,
-            };
-            match accepted {
-                Ok((stream, peer)) => {
-                    // Small answers should not wait for more to come; where that cannot be set they wait.
-                    let _ = stream.set_nodelay(true);
-                    let mut stream = TimeoutStream::new(stream);
-                    stream.set_write_timeout(Some(self.app.settings.patience.write));
-                    let watcher = graceful.watcher();
-                    let served = self.connection(Box::pin(stream), peer);
-                    let connected = self.app.metrics.connected();
-                    tokio::spawn(async move {
-                        let ended = watcher.watch(served).await;
-                        drop(connected);
-                        if let Err(error) = ended {
-                            tracing::debug!(%peer, %error, "a connection broke");
-                        }
-                    });
-                }
-                Err(error) => {
-                    // Too many open files, most likely: those that end make room.
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    sleep(Duration::from_millis(100)).await;
-                }
-            }
-        }
-        drop(listener);
-        // Nobody is left to hear it where there are no streams.
-        let _ = self.closing.send(true);
-        if timeout(self.app.settings.patience.shutdown, graceful.shutdown()).await.is_err() {
-            tracing::warn!("some requests did not end in time and were cut off");
-        }
+        let patience = self.app.settings.patience;
+        let connect = |stream, peer| (self.connection(stream, peer), self.app.metrics.connected());
+        let closing = || {
+            self.closing.send_replace(true);
+        };
+        accept(listener, stop, patience, connect, closing).await;
     }
 
     /// Serves what comes over one connection, whatever it is made of, until it ends.
@@ -245,7 +214,15 @@ async fn answer(
         Access::Anybody | Access::Session => {
             app.accounts.authenticate(proof(&head.headers, peer.secure).as_ref()).await?
         }
-        Access::Worker | Access::Public => vocalizer_core::service::Caller::ANONYMOUS,
+        Access::Worker => {
+            // The original took results from anybody, and knew nothing of the rest.
+            let open = route.operation == Operation::UploadResult && app.settings.open_upload_result;
+            if !open {
+                check_worker(&head.headers, &app.settings)?;
+            }
+            vocalizer_core::service::Caller::ANONYMOUS
+        }
+        Access::Public => vocalizer_core::service::Caller::ANONYMOUS,
     };
     let (method, uri, headers) = (head.method, head.uri, head.headers);
     handlers::handle(app, route.operation, Request { method, uri, headers, body, peer, caller, params }).await
@@ -261,7 +238,7 @@ fn request_id(request: &http::Request<Incoming>) -> String {
 }
 
 /// The head of an answer, with the length that the body would have had.
-fn head_only(response: &mut Response<Body>) {
+pub(crate) fn head_only(response: &mut Response<Body>) {
     use hyper::body::Body as _;
 
     let body = std::mem::replace(response.body_mut(), full(Bytes::new()));

@@ -8,9 +8,10 @@ use vocalizer_core::secret::Secret;
 /// How the HTTP side is set. Everything is closed by default.
 #[derive(Debug, Clone, Default)]
 pub struct HttpSettings {
-    /// What a worker must show, one of these; with none of them no result is taken, unless everybody's is.
+    /// What a worker must show, one of these; with none of them no job is leased and no result is taken, unless
+    /// everybody's is.
     pub worker_tokens: Vec<Secret<String>>,
-    /// Take results from anybody, as the original did. Default: no.
+    /// Take results from anybody, as the original did. What workers do besides keeps its token. Default: no.
     pub open_upload_result: bool,
     /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. Default: nobody's.
     pub trusted_proxies: Vec<IpNet>,

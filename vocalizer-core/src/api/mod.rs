@@ -17,4 +17,4 @@ pub use account::{NewTokenData, TokenView, TokensData, UserData, UserView};
 pub use envelope::Envelope;
 pub use error::{ApiError, ErrorCode};
 pub use song::{SongChange, SongData, SongStatus, SongView, SongsData};
-pub use work::{JobData, JobView, WantedData};
+pub use work::{JobData, JobView, MAX_JOB_DELAY, MAX_JOB_WAIT, WantedData};

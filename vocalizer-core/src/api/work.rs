@@ -7,6 +7,12 @@ use serde::{Deserialize, Serialize};
 use crate::ports::Wanted;
 use crate::service::{LeaseId, LeasedJob};
 
+/// Longest time that a worker may have the backend wait for a job.
+pub const MAX_JOB_WAIT: Duration = Duration::from_secs(60);
+
+/// Longest time that a worker may put a job off for.
+pub const MAX_JOB_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The `data` of an answer to a worker that reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -1,5 +1,7 @@
 //! The service as its workers know it.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 
 use super::ServiceError;
@@ -25,6 +27,20 @@ impl SongService {
             Wanted::Gone => Err(ServiceError::NO_SONG),
             wanted => Ok(wanted),
         }
+    }
+
+    /// The bytes that were uploaded, or those in `range`, for a worker that is to split them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::wanted`], and [`ServiceError::NotFound`] when they were deleted meanwhile.
+    pub async fn uploaded(
+        &self,
+        hash: &SongHash,
+        range: Option<Range<u64>>,
+    ) -> Result<Box<dyn BlobReader>, ServiceError> {
+        self.wanted(hash).await?;
+        self.ports().blobs.open(&BlobKey::Source(*hash), range).await?.ok_or(ServiceError::NO_SONG)
     }
 
     /// Takes the archive with the stems of a hash and makes every song with it `SPLIT`. A repeat is a success that changes
@@ -111,7 +127,11 @@ impl Backend for SongService {
 
     async fn source(&self, job: &Job) -> Result<Option<Box<dyn BlobReader>>, BackendError> {
         let opened = self.ports().blobs.open(&BlobKey::Source(job.hash), None).await;
-        Ok(opened.map_err(ServiceError::from)?)
+        let opened = opened.map_err(ServiceError::from)?;
+        if opened.is_none() {
+            self.source_is_missing(&job.hash).await?;
+        }
+        Ok(opened)
     }
 
     async fn progress(&self, hash: &SongHash, percent: u8) -> Result<Wanted, BackendError> {

@@ -146,6 +146,12 @@ impl SongService {
         &self.inner.ports.songs
     }
 
+    /// The time, for those who wait beside the service.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.ports.clock
+    }
+
     /// The songs that a viewer may see, newest first.
     ///
     /// # Errors

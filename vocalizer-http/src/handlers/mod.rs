@@ -2,12 +2,15 @@
 
 mod archive;
 mod auth;
+mod download;
 mod events;
-mod operations;
+mod jobs;
+pub(crate) mod operations;
 mod parts;
 mod results;
 mod songs;
 mod upload;
+mod work;
 
 use std::sync::Arc;
 
@@ -41,6 +44,15 @@ pub(crate) async fn handle(app: &Arc<App>, operation: Operation, request: Reques
         Operation::Events => events::events(app, &request).await,
         Operation::Part => parts::part(app, &request).await,
         Operation::UploadResult => results::upload_result(app, request).await,
+        Operation::BeginWork => work::begin(app, &request).await,
+        Operation::Source => work::source(app, &request).await,
+        Operation::ReportProgress => work::progress(app, request).await,
+        Operation::HandBack => work::hand_back(app, &request).await,
+        Operation::GiveUp => work::give_up(app, request).await,
+        Operation::LeaseJob => jobs::lease(app, request).await,
+        Operation::ExtendLease => jobs::extend(app, &request).await,
+        Operation::AcknowledgeJob => jobs::acknowledge(app, &request).await,
+        Operation::FailJob => jobs::fail(app, request).await,
         Operation::Live => Ok(operations::live()),
         Operation::Ready => Ok(operations::ready(app).await),
         Operation::Metrics => operations::metrics(app).await,

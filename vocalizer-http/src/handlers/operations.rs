@@ -8,11 +8,11 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
 use super::Answer;
-use crate::app::App;
+use crate::app::{App, MoreMetrics, Readiness};
 use crate::body::{Body, full};
 use crate::{metrics, openapi};
 
-pub(super) fn live() -> Response<Body> {
+pub(crate) fn live() -> Response<Body> {
     plain(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from_static(b"ok\n"))
 }
 
@@ -23,7 +23,15 @@ pub(super) async fn ready(app: &Arc<App>) -> Response<Body> {
     checks.insert("database", said(database.map_err(|error| vocalizer_core::causes::chain(&error))));
     let queue = app.songs.queue().depth().await.map(|_| ());
     checks.insert("queue", said(queue.map_err(|error| vocalizer_core::causes::chain(&error))));
-    for readiness in &app.readiness {
+    readiness(checks, &app.readiness).await
+}
+
+/// What was asked already, and these; ready if all are.
+pub(crate) async fn readiness(
+    mut checks: BTreeMap<&'static str, String>,
+    more: &[Arc<dyn Readiness>],
+) -> Response<Body> {
+    for readiness in more {
         let checked = readiness.check().await;
         checks.insert(readiness.name(), checked.err().unwrap_or_else(|| "ok".to_owned()));
     }
@@ -44,13 +52,17 @@ fn said(checked: Result<(), String>) -> String {
 }
 
 pub(super) async fn metrics(app: &Arc<App>) -> Answer {
-    let mut text = app.metrics.write(&app.songs).await?;
-    // What others add stands before the mark of the end.
+    let text = app.metrics.write(&app.songs).await?;
+    Ok(exposition(text, &app.more_metrics))
+}
+
+/// Figures, with what others add before the mark of the end.
+pub(crate) fn exposition(mut text: String, more: &[Arc<dyn MoreMetrics>]) -> Response<Body> {
     let end = text.strip_suffix("# EOF\n").map(str::len);
     text.truncate(end.unwrap_or(text.len()));
-    app.more_metrics.iter().for_each(|more| more.write(&mut text));
+    more.iter().for_each(|more| more.write(&mut text));
     text.push_str("# EOF\n");
-    Ok(plain(StatusCode::OK, metrics::CONTENT_TYPE, text.into()))
+    plain(StatusCode::OK, metrics::CONTENT_TYPE, text.into())
 }
 
 pub(super) fn openapi() -> Response<Body> {

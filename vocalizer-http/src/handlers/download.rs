@@ -1,0 +1,64 @@
+//! A file on its way out: all of it, a piece, or the word that the client has it.
+
+use std::future::Future;
+use std::ops::Range;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use vocalizer_core::api::ErrorCode;
+use vocalizer_core::ports::BlobReader;
+use vocalizer_core::service::ServiceError;
+
+use super::Answer;
+use crate::body::{blob, full};
+use crate::conditional;
+use crate::failure::Failure;
+use crate::range::Selection;
+use crate::request::Request;
+
+/// Others' caches must not keep it, the listener's own asks whether it is still so.
+const CACHE: HeaderValue = HeaderValue::from_static("private, no-cache");
+
+/// Answers with a file of `size_bytes` that `open` opens, under these headers and those that ranges and tags need.
+pub(super) async fn file<O>(
+    request: &Request,
+    tag: &str,
+    size_bytes: u64,
+    headers: HeaderMap,
+    open: impl FnOnce(Option<Range<u64>>) -> O,
+) -> Answer
+where
+    O: Future<Output = Result<Box<dyn BlobReader>, ServiceError>>,
+{
+    let etag = format!("\"{tag}\"");
+    let mut response = Response::new(full(Bytes::new()));
+    if conditional::not_modified(&request.headers, &etag) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    } else {
+        let ranged = request.method == Method::GET && conditional::range_holds(&request.headers, &etag);
+        let selection = if ranged { Selection::of(&request.headers, size_bytes) } else { Selection::Whole };
+        let content_range = selection.content_range(size_bytes);
+        let range = match &selection {
+            Selection::Whole => None,
+            Selection::Part(range) => Some(range.clone()),
+            Selection::Unsatisfiable => {
+                let message = format!("the range is not within the {size_bytes} bytes there are");
+                let failure = Failure::new(ErrorCode::RangeNotSatisfiable, message);
+                let mut response = failure.into_response().map(full);
+                response.headers_mut().extend(content_range.map(|range| (header::CONTENT_RANGE, range)));
+                return Ok(response);
+            }
+        };
+        *response.status_mut() = selection.status();
+        let reader = open(range).await?;
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(reader.size_bytes()));
+        response.headers_mut().extend(content_range.map(|range| (header::CONTENT_RANGE, range)));
+        *response.body_mut() = blob(reader);
+    }
+    response.headers_mut().extend(headers);
+    let headers = response.headers_mut();
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(header::CACHE_CONTROL, CACHE);
+    headers.extend(HeaderValue::try_from(etag).ok().map(|etag| (header::ETAG, etag)));
+    Ok(response)
+}

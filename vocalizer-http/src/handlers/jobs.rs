@@ -1,0 +1,62 @@
+//! Jobs, leased to workers and brought back by them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use vocalizer_core::api::{JobData, JobView, MAX_JOB_DELAY, MAX_JOB_WAIT};
+use vocalizer_core::ports;
+use vocalizer_core::service::LeaseId;
+use vocalizer_core::song::FailureReason;
+
+use super::{Answer, whole};
+use crate::answer;
+use crate::app::App;
+use crate::failure::Failure;
+use crate::form::Form;
+use crate::request::Request;
+
+/// How long a job is waited for where the worker does not say.
+const WAIT_S: u64 = 30;
+
+pub(super) async fn lease(app: &Arc<App>, request: Request) -> Answer {
+    let mut form = Form::read(&request.headers, request.body).await?;
+    let wait = Duration::from_secs(form.number("wait_s", MAX_JOB_WAIT.as_secs())?.unwrap_or(WAIT_S));
+    let mut closing = app.closing.clone();
+    // A worker that hangs up drops this, and the desk gives back what it may have taken.
+    let leased = tokio::select! {
+        leased = app.desk.lease(wait) => leased?,
+        _ = closing.wait_for(|closing| *closing) => None,
+    };
+    Ok(whole(answer::success(&JobData { job: leased.map(JobView::from) })))
+}
+
+pub(super) async fn extend(app: &Arc<App>, request: &Request) -> Answer {
+    app.desk.extend(request.param("lease")?).await?;
+    Ok(whole(answer::success(&())))
+}
+
+pub(super) async fn acknowledge(app: &Arc<App>, request: &Request) -> Answer {
+    settle(app, request.param("lease")?, None).await
+}
+
+pub(super) async fn fail(app: &Arc<App>, request: Request) -> Answer {
+    let lease = request.param("lease")?;
+    let mut form = Form::read(&request.headers, request.body).await?;
+    let kind = form.take("kind").into_exposed();
+    let after = Duration::from_millis(form.number("after_ms", MAX_JOB_DELAY.as_secs() * 1000)?.unwrap_or(0));
+    let failure = match kind.as_str() {
+        "retry" => ports::Failure::Retry { after },
+        "later" => ports::Failure::Later { after },
+        "never" => ports::Failure::Never { reason: FailureReason::new(form.take("reason").expose()) },
+        _ => return Err(Failure::field("kind", "the kind of a failure is retry, later or never")),
+    };
+    settle(app, lease, Some(failure)).await
+}
+
+async fn settle(app: &Arc<App>, lease: LeaseId, failure: Option<ports::Failure>) -> Answer {
+    let desk = Arc::clone(&app.desk);
+    // To its end, even where the worker has left: a lease half settled is nobody's.
+    let settled = tokio::spawn(async move { desk.settle(lease, failure).await });
+    settled.await.map_err(Failure::internal)??;
+    Ok(whole(answer::success(&())))
+}

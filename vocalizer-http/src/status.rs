@@ -1,0 +1,95 @@
+//! A small server for a program that has no interface of its own: whether it lives, whether it is ready, its figures.
+//!
+//! A worker that leases its jobs elsewhere is such a program. What it says is what [`server`](crate::server) says of the
+//! service, under the same addresses: `/livez`, `/readyz` and `/metrics`.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+
+use http::{HeaderValue, Method, Request, Response, header};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+
+use crate::accept::accept;
+pub use crate::app::{MoreMetrics, Readiness};
+use crate::body::{Body, full};
+use crate::failure::Failure;
+use crate::handlers::operations::{exposition, live, readiness};
+use crate::server::{MAX_HEAD_BYTES, head_only};
+use crate::settings::Patience;
+
+/// Tells how a program is, and nothing else.
+///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use vocalizer_http::status::{MoreMetrics, StatusServer};
+///
+/// struct Songs;
+///
+/// impl MoreMetrics for Songs {
+///     fn write(&self, out: &mut String) {
+///         out.push_str("# TYPE songs counter\nsongs_total 3\n");
+///     }
+/// }
+///
+/// # async fn run() -> std::io::Result<()> {
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:9100").await?;
+/// let status = StatusServer::new(Vec::new(), vec![Arc::new(Songs)]);
+/// status.run(listener, std::future::pending()).await;
+/// # Ok(())
+/// # }
+/// ```
+pub struct StatusServer {
+    readiness: Vec<Arc<dyn Readiness>>,
+    metrics: Vec<Arc<dyn MoreMetrics>>,
+}
+
+impl StatusServer {
+    /// A server that is ready when all of these are, and shows these figures.
+    #[must_use]
+    pub fn new(readiness: Vec<Arc<dyn Readiness>>, metrics: Vec<Arc<dyn MoreMetrics>>) -> Self {
+        Self { readiness, metrics }
+    }
+
+    /// Answers until `stop` ends.
+    pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) {
+        let (status, patience) = (Arc::new(self), Patience::default());
+        let connect = |stream, _| {
+            let status = Arc::clone(&status);
+            let service = service_fn(move |request| {
+                let status = Arc::clone(&status);
+                async move { Ok::<_, Infallible>(status.respond(&request).await) }
+            });
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(patience.head)
+                .max_buf_size(MAX_HEAD_BYTES)
+                .serve_connection(TokioIo::new(stream), service);
+            (connection, ())
+        };
+        accept(listener, stop, patience, connect, || ()).await;
+    }
+
+    async fn respond(&self, request: &Request<hyper::body::Incoming>) -> Response<Body> {
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        let mut response = match request.uri().path() {
+            "/livez" | "/readyz" | "/metrics" if !reads => {
+                Failure::method_not_allowed("GET, HEAD".to_owned()).into_response().map(full)
+            }
+            "/livez" => live(),
+            "/readyz" => readiness(BTreeMap::new(), &self.readiness).await,
+            "/metrics" => exposition(String::new(), &self.metrics),
+            _ => Failure::not_found().into_response().map(full),
+        };
+        if *request.method() == Method::HEAD {
+            head_only(&mut response);
+        }
+        response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        response
+    }
+}
