@@ -138,9 +138,25 @@ mod many {
     }
 
     pub(super) async fn blobs(url: &str, work: &Path) -> Result<Arc<dyn BlobStore>, BoxError> {
-        let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let variables = variables.filter(|(name, _)| name.starts_with("AWS_"));
-        Ok(Arc::new(S3Blobs::open(S3Settings::parse(url, variables)?, work).await?))
+        Ok(Arc::new(S3Blobs::open(S3Settings::parse(url, aws_variables()?)?, work).await?))
+    }
+
+    /// The usual variables of AWS. Where one has `_FILE` behind its name, its value is in that file.
+    fn aws_variables() -> Result<Vec<(String, String)>, BoxError> {
+        let mut variables = Vec::new();
+        for (name, value) in std::env::vars_os() {
+            let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) else { continue };
+            match name.strip_suffix("_FILE") {
+                _ if !name.starts_with("AWS_") => {}
+                Some(plain @ ("AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" | "AWS_SESSION_TOKEN")) => {
+                    let text =
+                        std::fs::read_to_string(&value).map_err(|e| format!("{name}: {value} cannot be read: {e}"))?;
+                    variables.push((plain.to_owned(), text.trim().to_owned()));
+                }
+                _ => variables.push((name, value)),
+            }
+        }
+        Ok(variables)
     }
 }
 

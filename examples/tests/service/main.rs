@@ -17,6 +17,7 @@ mod ranges;
 mod results;
 mod sessions;
 mod support;
+mod sweeping;
 mod transfers;
 mod uploads;
 mod wire;

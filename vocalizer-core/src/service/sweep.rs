@@ -1,5 +1,6 @@
 //! Putting right what a crash left wrong.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::ServiceError;
@@ -8,13 +9,16 @@ use crate::causes::chain;
 use crate::dedupe::Advance;
 use crate::ports::{BlobKey, BlobReader, Job, JobPayload, JobState, QueueError};
 use crate::secret::Secret;
-use crate::song::{SongHash, StatusKind};
+use crate::song::{FailureReason, SongHash, StatusKind};
 
 /// How many wishes are claimed at a time.
 const BATCH: u32 = 10;
 
 /// How long a claim on them lasts: more than they take, unless something is amiss.
 const CLAIM: Duration = Duration::from_secs(2 * 60);
+
+/// So many orphans are removed in any case; more only where they are not most of what is stored.
+const MOST_ORPHANS: usize = 10;
 
 /// What a sweep found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -83,8 +87,7 @@ impl SongService {
         let payload = match queue.max_inline_bytes() {
             None => JobPayload::Stored,
             Some(max_bytes) => match self.ports().blobs.open(&BlobKey::Source(*hash), None).await? {
-                // Deleted meanwhile: there is nothing to be split.
-                None => return Ok(()),
+                None => return self.source_is_missing(hash).await,
                 Some(song) if song.size_bytes() <= max_bytes => JobPayload::Inline(whole(song).await?),
                 Some(_) => claim(),
             },
@@ -139,20 +142,59 @@ impl SongService {
         }
         self.relay_or_warn().await;
         swept.leftovers = ports.blobs.sweep().await?;
-        for hash in ports.blobs.hashes().await? {
-            let _stays = ports.commons.lock(&hash).await?;
-            if ports.songs.with_hash(&hash).await?.is_empty() {
-                match ports.blobs.delete_all(&hash).await {
-                    Ok(()) => swept.orphans += 1,
-                    Err(error) => tracing::warn!(%hash, error = chain(&error), "an orphan could not be removed"),
-                }
-            }
-        }
+        swept.orphans = self.sweep_orphans().await?;
         ports.commons.tidy(ports.clock.now()).await?;
         if swept != Swept::default() {
             tracing::info!(?swept, "swept");
         }
         Ok(swept)
+    }
+
+    /// Removes the bytes that no song has, and says of how many hashes.
+    async fn sweep_orphans(&self) -> Result<u64, ServiceError> {
+        let ports = self.ports();
+        let stored = ports.blobs.hashes().await?;
+        let mut known = HashSet::new();
+        for status in StatusKind::ALL {
+            known.extend(ports.songs.hashes_in(status).await?);
+        }
+        let orphans: Vec<_> = stored.iter().filter(|hash| !known.contains(hash)).collect();
+        // A crash leaves a few. A database that is not the one of these bytes, or an older one, would leave most.
+        if orphans.len() > MOST_ORPHANS && orphans.len() * 2 > stored.len() {
+            tracing::error!(
+                orphans = orphans.len(),
+                stored = stored.len(),
+                "most of what is stored belongs to no song, and is left alone: is this the database of these files?"
+            );
+            return Ok(0);
+        }
+        let mut removed = 0;
+        for hash in orphans {
+            let _stays = ports.commons.lock(hash).await?;
+            if ports.songs.with_hash(hash).await?.is_empty() {
+                match ports.blobs.delete_all(hash).await {
+                    Ok(()) => removed += 1,
+                    Err(error) => tracing::warn!(%hash, error = chain(&error), "an orphan could not be removed"),
+                }
+            }
+        }
+        Ok(removed)
+    }
+
+    /// There are no bytes for a job. Songs that wait for it would wait for ever, so they fail; where there are none, they
+    /// were deleted meanwhile.
+    pub(super) async fn source_is_missing(&self, hash: &SongHash) -> Result<(), ServiceError> {
+        let ports = self.ports();
+        let _stays = ports.commons.lock(hash).await?;
+        if ports.blobs.size_bytes(&BlobKey::Source(*hash)).await?.is_none() {
+            let reason = FailureReason::new("its file is missing on the server; upload it again");
+            let failed = ports.songs.advance(hash, &Advance::Fail(reason)).await?;
+            if !failed.is_empty() {
+                tracing::error!(%hash, songs = failed.len(), "the file of a song is missing");
+                self.rest(hash).await?;
+            }
+        }
+        Ok(())
     }
 
     /// A queue that is away is no reason to leave the rest as it is.
