@@ -153,7 +153,7 @@ impl Worker {
                 Ok(Wanted::Yes | Wanted::Done) => return Ok(Ended::Delivered),
                 Err(error @ BackendError::Unavailable(_)) if tries < MAX_DELIVERIES => {
                     tracing::warn!(%hash, %error, tries, "a result could not be delivered yet");
-                    held.through(self.ports().clock.sleep(self.settings().pause(tries))).await?;
+                    held.through(self.ports().clock.sleep(self.pause(tries))).await?;
                 }
                 Err(error) => return Ok(Ended::Backend(error)),
             }
@@ -169,14 +169,14 @@ impl Worker {
             return self.settle_failure(held, hash, &FailureReason::new(&reason)).await;
         }
         self.counts().one_retried();
-        self.hand_back(held, hash, Failure::Retry { after: self.settings().pause(attempt) }).await;
+        self.hand_back(held, hash, Failure::Retry { after: self.pause(attempt) }).await;
     }
 
     /// Something around the job is amiss: it waits, and this attempt does not count.
     async fn later(&self, held: HeldLease<'_>, hash: SongHash, attempt: u32, error: &(dyn std::error::Error + Sync)) {
         tracing::warn!(%hash, error = %chain(error), "put off");
         self.counts().one_retried();
-        self.hand_back(held, hash, Failure::Later { after: self.settings().pause(attempt.saturating_add(2)) }).await;
+        self.hand_back(held, hash, Failure::Later { after: self.pause(attempt.saturating_add(2)) }).await;
     }
 
     async fn hand_back(&self, held: HeldLease<'_>, hash: SongHash, failure: Failure) {
@@ -196,7 +196,7 @@ impl Worker {
             }
             Err(error) => {
                 tracing::warn!(%hash, error = %chain(&error), "a failure could not be told");
-                settled(hash, held.lease.fail(Failure::Later { after: self.settings().pause(3) }).await);
+                settled(hash, held.lease.fail(Failure::Later { after: self.pause(3) }).await);
             }
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
+use super::settings::chance;
 use super::{WorkerCounts, WorkerSettings};
 use crate::ports::{Backend, Clock, JobQueue, Separator};
 
@@ -29,13 +30,22 @@ pub struct Worker {
     ports: WorkerPorts,
     settings: WorkerSettings,
     counts: Arc<WorkerCounts>,
+    chance: Arc<dyn Fn() -> u16 + Send + Sync>,
 }
 
 impl Worker {
     /// A worker over these ports. Clones count together.
     #[must_use]
     pub fn new(ports: WorkerPorts, settings: WorkerSettings) -> Self {
-        Self { ports, settings, counts: Arc::default() }
+        Self { ports, settings, counts: Arc::default(), chance: Arc::new(chance) }
+    }
+
+    /// Leaves the random half of its pauses to `chance` instead of to the system's randomness: for runs that are to be
+    /// repeated exactly.
+    #[must_use]
+    pub fn with_chance(mut self, chance: impl Fn() -> u16 + Send + Sync + 'static) -> Self {
+        self.chance = Arc::new(chance);
+        self
     }
 
     pub(super) fn ports(&self) -> &WorkerPorts {
@@ -44,6 +54,11 @@ impl Worker {
 
     pub(super) fn settings(&self) -> &WorkerSettings {
         &self.settings
+    }
+
+    /// How long to pause after so many failures in a row.
+    pub(super) fn pause(&self, failures: u32) -> Duration {
+        self.settings.pause(failures, (self.chance)())
     }
 
     /// What it has done.
@@ -76,7 +91,7 @@ impl Worker {
                 Err(error) => {
                     misses += 1;
                     tracing::warn!(%error, "no job could be taken");
-                    let pause = self.ports.clock.sleep(self.settings.pause(misses));
+                    let pause = self.ports.clock.sleep(self.pause(misses));
                     if let Either::Right(_) = select(pause, pin!(stop.signalled())).await {
                         return;
                     }

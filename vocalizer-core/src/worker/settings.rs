@@ -34,15 +34,20 @@ impl Default for WorkerSettings {
 }
 
 impl WorkerSettings {
-    /// How long to pause after so many failures in a row.
-    pub(super) fn pause(&self, failures: u32) -> Duration {
+    /// How long to pause after so many failures in a row; `chance` is the half of it that is left to it.
+    pub(super) fn pause(&self, failures: u32, chance: u16) -> Duration {
         let doubled = 1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX);
         let whole = self.first_pause.saturating_mul(doubled).min(self.longest_pause);
-        let mut random = [0; 2];
-        // Without randomness all workers come back at once, which is worse than nothing and no reason to fail.
-        let _ = getrandom::fill(&mut random);
-        whole / 2 + whole.mul_f64(f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX) / 2.0)
+        whole / 2 + whole.mul_f64(f64::from(chance) / f64::from(u16::MAX) / 2.0)
     }
+}
+
+/// The system's randomness.
+pub(super) fn chance() -> u16 {
+    let mut random = [0; 2];
+    // Without randomness all workers come back at once, which is worse than nothing and no reason to fail.
+    let _ = getrandom::fill(&mut random);
+    u16::from_le_bytes(random)
 }
 
 /// What workers have done since they were started.

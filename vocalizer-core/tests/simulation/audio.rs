@@ -1,0 +1,129 @@
+//! Audio without sound: a separator that takes its time and sometimes fails, a probe, a renderer.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use vocalizer_core::part::{Format, Stem};
+use vocalizer_core::ports::{
+    AudioError, AudioFacts, AudioProbe, BlobReader, BlobStore, InMemory, Progress, Received, Renderer, ResultError,
+    ResultReader, Separator, StemSet, Stems,
+};
+use vocalizer_core::song::SongHash;
+
+use super::broker::Broker;
+use super::calls::Away;
+use super::kernel::Kernel;
+use super::plan::{HOUR, SECOND};
+
+/// What a stem holds: whose song it is of, and which attempt made it.
+fn stem(stem: Stem, content: usize, attempt: u64) -> Bytes {
+    Bytes::from(format!("{stem} of {content} by {attempt}"))
+}
+
+/// Reads back what a stem holds; `None` if it is not this stem.
+pub(crate) fn who_made(bytes: &[u8], stem: Stem) -> Option<(usize, u64)> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let (content, attempt) = text.strip_prefix(&format!("{stem} of "))?.split_once(" by ")?;
+    Some((content.parse().ok()?, attempt.parse().ok()?))
+}
+
+/// All that a reader gives.
+pub(crate) async fn whole(mut reader: Box<dyn BlobReader>) -> Option<Bytes> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = reader.next_chunk().await.ok()? {
+        bytes.extend_from_slice(&chunk);
+    }
+    Some(bytes.into())
+}
+
+pub(crate) struct SlowSeparator {
+    pub(crate) kernel: Arc<Kernel>,
+    pub(crate) broker: Arc<Broker>,
+}
+
+impl SlowSeparator {
+    /// This attempt is spent, whatever becomes of it.
+    fn failed(&self, why: &'static str) -> AudioError {
+        let (_, process, _) = self.kernel.current();
+        self.broker.spend(process);
+        AudioError::Failed(Box::new(Away(why)))
+    }
+}
+
+#[async_trait]
+impl Separator for SlowSeparator {
+    async fn separate(
+        &self,
+        song: Box<dyn BlobReader>,
+        progress: Arc<dyn Progress>,
+    ) -> Result<Box<dyn StemSet>, AudioError> {
+        let kernel = &self.kernel;
+        let bytes = whole(song).await.ok_or_else(|| self.failed("the song could not be read"))?;
+        let content = kernel.plan.content(&SongHash::of(&bytes));
+        let fails = kernel.fault(kernel.plan.rates.separation);
+        let hangs = fails && kernel.one_in(10);
+        let length_us = kernel.between(SECOND / 10, kernel.plan.longest_split_us);
+        for quarter in 1..=4 {
+            kernel.sleep(length_us / 4).await;
+            progress.report(quarter * 25);
+            if fails && kernel.one_in(3) {
+                break;
+            }
+        }
+        if kernel.plan.contents[content].hopeless {
+            return Err(AudioError::Malformed { what: "it is noise".to_owned() });
+        }
+        if hangs {
+            kernel.met("separation hung");
+            self.failed("it hangs");
+            kernel.sleep(HOUR).await;
+        }
+        if fails {
+            kernel.met("separation failed");
+            return Err(self.failed("the device fell off"));
+        }
+        let attempt = kernel.steps();
+        let made = |which| stem(which, content, attempt);
+        Ok(Box::new(Stems {
+            drums: made(Stem::Drums),
+            bass: made(Stem::Bass),
+            other: made(Stem::Other),
+            vocals: made(Stem::Vocals),
+        }))
+    }
+}
+
+pub(crate) struct Ears(pub(crate) Arc<Kernel>);
+
+#[async_trait]
+impl AudioProbe for Ears {
+    async fn probe(&self, _file: &Path) -> Result<AudioFacts, AudioError> {
+        self.0.pause().await;
+        if self.0.fault(self.0.plan.rates.refused) {
+            return Err(AudioError::Failed(Box::new(Away("it cannot be looked into now"))));
+        }
+        Ok(AudioFacts { format: "mp3".to_owned(), rate_hz: 44_100, channels: 2, duration_ms: None })
+    }
+}
+
+#[async_trait]
+impl Renderer for Ears {
+    async fn render(&self, mix: Vec<Box<dyn BlobReader>>, _format: Format) -> Result<Box<dyn BlobReader>, AudioError> {
+        let mut sum = Vec::new();
+        for part in mix {
+            self.0.pause().await;
+            sum.extend_from_slice(&whole(part).await.unwrap_or_default());
+        }
+        Ok(Box::new(InMemory::new(sum.into())))
+    }
+}
+
+/// Workers deliver stems, not archives, so nobody reads one.
+#[async_trait]
+impl ResultReader for Ears {
+    async fn read(&self, _archive: Box<dyn BlobReader>, _blobs: &dyn BlobStore) -> Result<Received, ResultError> {
+        Err(ResultError::Malformed { what: "nobody sends archives here".to_owned() })
+    }
+}

@@ -1,0 +1,108 @@
+//! One blob store. What is being written dies with its writer; what is committed stays.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use vocalizer_core::memory::MemoryBlobs;
+use vocalizer_core::part::Stem;
+use vocalizer_core::ports::{BlobError, BlobKey, BlobReader, BlobStore, BlobWriter};
+use vocalizer_core::song::SongHash;
+
+use super::audio::who_made;
+use super::ghost::Ghost;
+use super::kernel::{Kernel, Place};
+
+#[derive(Clone)]
+pub(crate) struct Blobs {
+    kernel: Arc<Kernel>,
+    ghost: Arc<Ghost>,
+    kept: MemoryBlobs,
+}
+
+impl Blobs {
+    pub(crate) fn new(kernel: &Arc<Kernel>, ghost: &Arc<Ghost>) -> Self {
+        Self { kernel: Arc::clone(kernel), ghost: Arc::clone(ghost), kept: MemoryBlobs::default() }
+    }
+
+    /// The hashes that have blobs, without asking anybody.
+    pub(crate) fn peek(&self) -> Vec<SongHash> {
+        self.kept.hashes().now_or_never().expect("blobs in memory are there at once").expect("and do not fail")
+    }
+
+    async fn call<T>(&self, effect: impl Future<Output = Result<T, BlobError>> + Send) -> Result<T, BlobError> {
+        let effect = || effect.now_or_never().expect("blobs in memory are there at once");
+        let called = self.kernel.call(Place::Blobs, effect).await;
+        called.map_err(|away| BlobError::Unavailable(Box::new(away)))?
+    }
+}
+
+#[async_trait]
+impl BlobStore for Blobs {
+    async fn begin(&self) -> Result<Box<dyn BlobWriter>, BlobError> {
+        let inner = self.call(self.kept.begin()).await?;
+        Ok(Box::new(Writer { store: self.clone(), inner, bytes: Vec::new() }))
+    }
+
+    async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Box<dyn BlobReader>>, BlobError> {
+        self.call(self.kept.open(key, range)).await
+    }
+
+    async fn size_bytes(&self, key: &BlobKey) -> Result<Option<u64>, BlobError> {
+        self.call(self.kept.size_bytes(key)).await
+    }
+
+    async fn delete_all(&self, hash: &SongHash) -> Result<(), BlobError> {
+        let deleted = async {
+            self.ghost.blobs_deleted(self.kernel.plan.content(hash));
+            self.kept.delete_all(hash).await
+        };
+        self.call(deleted).await
+    }
+
+    async fn hashes(&self) -> Result<Vec<SongHash>, BlobError> {
+        self.call(self.kept.hashes()).await
+    }
+
+    async fn sweep(&self) -> Result<u64, BlobError> {
+        self.call(self.kept.sweep()).await
+    }
+}
+
+struct Writer {
+    store: Blobs,
+    inner: Box<dyn BlobWriter>,
+    bytes: Vec<u8>,
+}
+
+#[async_trait]
+impl BlobWriter for Writer {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), BlobError> {
+        self.bytes.extend_from_slice(&bytes);
+        self.store.call(self.inner.write(bytes)).await
+    }
+
+    async fn local_file(&mut self) -> Result<PathBuf, BlobError> {
+        self.inner.local_file().await
+    }
+
+    async fn commit(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError> {
+        let Self { store, inner, bytes } = *self;
+        let (ghost, content) = (Arc::clone(&store.ghost), store.kernel.plan.content(key.hash()));
+        let commit = async {
+            match key {
+                BlobKey::Source(_) => ghost.source_stored(content),
+                BlobKey::Stem(_, stem) => {
+                    let place = Stem::FOUR.iter().position(|four| four == stem).expect("it is one of the four");
+                    ghost.stem_stored(content, place, who_made(&bytes, *stem));
+                }
+                BlobKey::Rendition(..) => {}
+            }
+            inner.commit(key).await
+        };
+        store.call(commit).await
+    }
+}

@@ -1,0 +1,76 @@
+//! What several servers have in common, kept beside the database. Its locks end when their server dies, since its tasks
+//! hold them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use futures_util::lock::Mutex as AsyncMutex;
+use time::OffsetDateTime;
+use vocalizer_core::ports::{Commons, Heard, Held, RepositoryError};
+use vocalizer_core::service::LocalCommons;
+use vocalizer_core::song::SongHash;
+
+use super::kernel::{Kernel, Place};
+
+pub(crate) struct SharedCommons {
+    kernel: Arc<Kernel>,
+    /// Never thrown away: it is the database's.
+    kept: LocalCommons,
+    sweeping: Arc<AsyncMutex<()>>,
+}
+
+impl SharedCommons {
+    pub(crate) fn new(kernel: &Arc<Kernel>) -> Arc<Self> {
+        Arc::new(Self { kernel: Arc::clone(kernel), kept: LocalCommons::default(), sweeping: Arc::default() })
+    }
+
+    async fn call<T>(
+        &self,
+        effect: impl Future<Output = Result<T, RepositoryError>> + Send,
+    ) -> Result<T, RepositoryError> {
+        let effect = || effect.now_or_never().expect("what is in memory is there at once");
+        let called = self.kernel.call(Place::Database, effect).await;
+        called.map_err(|away| RepositoryError::Unavailable(Box::new(away)))?
+    }
+}
+
+#[async_trait]
+impl Commons for SharedCommons {
+    async fn lock(&self, hash: &SongHash) -> Result<Held, RepositoryError> {
+        self.call(async { Ok(()) }).await?;
+        let held = self.kept.lock(hash).await?;
+        // It may be dropped here, with the lock in hand.
+        self.call(async { Ok(()) }).await?;
+        Ok(held)
+    }
+
+    async fn lock_sweep(&self) -> Result<Option<Held>, RepositoryError> {
+        let taken = || async { Ok(self.sweeping.try_lock_owned().map(|held| Box::new(held) as Held)) };
+        self.call(taken()).await
+    }
+
+    async fn hear(&self, hash: &SongHash, heard: Heard) -> Result<(), RepositoryError> {
+        self.call(self.kept.hear(hash, heard)).await
+    }
+
+    async fn heard(&self, hash: &SongHash) -> Result<Option<Heard>, RepositoryError> {
+        self.call(self.kept.heard(hash)).await
+    }
+
+    async fn rest(&self, hash: &SongHash) -> Result<(), RepositoryError> {
+        self.call(self.kept.rest(hash)).await
+    }
+
+    async fn bury(&self, hash: &SongHash, now: OffsetDateTime) -> Result<(), RepositoryError> {
+        self.call(self.kept.bury(hash, now)).await
+    }
+
+    async fn was_there(&self, hash: &SongHash) -> Result<bool, RepositoryError> {
+        self.call(self.kept.was_there(hash)).await
+    }
+
+    async fn tidy(&self, now: OffsetDateTime) -> Result<(), RepositoryError> {
+        self.call(self.kept.tidy(now)).await
+    }
+}

@@ -1,0 +1,57 @@
+//! What happened in a run: as a number to compare, in words for whoever looks for a fault, and counted.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+use std::hash::Hasher;
+
+pub(crate) struct Trace {
+    /// Of everything that was noted and every choice that was made.
+    pub(crate) hash: Fnv,
+    /// Each line is printed, too.
+    told: bool,
+    pub(crate) met: BTreeMap<&'static str, u64>,
+}
+
+impl Trace {
+    pub(crate) fn new(told: bool) -> Self {
+        Self { hash: Fnv(0xcbf2_9ce4_8422_2325), told, met: BTreeMap::new() }
+    }
+
+    pub(crate) fn note(&mut self, now_us: u64, who: usize, what: fmt::Arguments<'_>) {
+        self.hash.write_u64(now_us);
+        let _ = self.hash.write_fmt(what);
+        if self.told {
+            println!("{:>6}.{:06} [{who}] {what}", now_us / 1_000_000, now_us % 1_000_000);
+        }
+    }
+
+    pub(crate) fn met(&mut self, what: &'static str) {
+        *self.met.entry(what).or_default() += 1;
+    }
+}
+
+/// FNV-1a: the same on every machine and in every version of the standard library.
+pub(crate) struct Fnv(u64);
+
+impl Hasher for Fnv {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    }
+}
+
+impl Write for Fnv {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.write(text.as_bytes());
+        Ok(())
+    }
+}

@@ -1,0 +1,201 @@
+//! Everything there is in a run, and how its processes are started.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use event_listener::Event;
+use futures_util::future::select;
+use time::OffsetDateTime;
+use vocalizer_core::causes::chain;
+use vocalizer_core::limits::Limits;
+use vocalizer_core::ports::{Clock, Commons, JobQueue};
+use vocalizer_core::service::{LocalCommons, SongPorts, SongService, SongSettings};
+use vocalizer_core::song::SongId;
+use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
+
+use super::audio::{Ears, SlowSeparator};
+use super::blobs::Blobs;
+use super::broker::{Broker, Queue};
+use super::commons::SharedCommons;
+use super::database::Database;
+use super::ghost::Ghost;
+use super::kernel::{Kernel, OUTSIDE, Process};
+use super::network::Remote;
+use super::plan::SECOND;
+use super::planted::{Bug, EagerQueue};
+
+/// As the service does it.
+const RELAY_US: u64 = 2 * SECOND;
+const SWEEP_US: u64 = 600 * SECOND;
+
+pub(crate) struct World {
+    pub(crate) kernel: Arc<Kernel>,
+    pub(crate) ghost: Arc<Ghost>,
+    pub(crate) database: Arc<Database>,
+    pub(crate) blobs: Blobs,
+    pub(crate) broker: Arc<Broker>,
+    commons: Arc<SharedCommons>,
+    services: Mutex<Vec<Option<SongService>>>,
+    /// Tells each worker to stop.
+    pub(crate) stops: Vec<Event>,
+    /// What users were told that it is kept, and whether one of them asked to delete it.
+    pub(crate) accepted: Mutex<Vec<(SongId, bool)>>,
+}
+
+impl World {
+    pub(crate) fn new(kernel: &Arc<Kernel>) -> Arc<Self> {
+        let ghost = Ghost::new(kernel);
+        Arc::new(Self {
+            kernel: Arc::clone(kernel),
+            database: Database::new(kernel, &ghost),
+            blobs: Blobs::new(kernel, &ghost),
+            broker: Broker::new(kernel, &ghost),
+            commons: SharedCommons::new(kernel),
+            ghost,
+            services: Mutex::new(vec![None; kernel.plan.servers]),
+            stops: (0..kernel.plan.workers).map(|_| Event::new()).collect(),
+            accepted: Mutex::default(),
+        })
+    }
+
+    /// The service of a server, if that is up.
+    pub(crate) fn service(&self, server: usize) -> Option<(Process, SongService)> {
+        let process = 1 + server;
+        let service = self.services.lock().expect("a run has one thread")[server].clone();
+        service.filter(|_| self.kernel.is_alive(process)).map(|service| (process, service))
+    }
+
+    pub(crate) fn start(self: &Arc<Self>, process: Process) {
+        self.kernel.start(process);
+        self.kernel.note(format_args!("process {process} starts"));
+        if let Some(server) = self.kernel.plan.server(process) {
+            self.start_server(process, server);
+        } else if let Some(worker) = self.kernel.plan.worker(process) {
+            self.start_worker(process, worker);
+        }
+    }
+
+    fn start_server(self: &Arc<Self>, process: Process, server: usize) {
+        let ears = Arc::new(Ears(Arc::clone(&self.kernel)));
+        let commons: Arc<dyn Commons> = if self.kernel.plan.local_commons {
+            Arc::new(LocalCommons::default())
+        } else {
+            Arc::clone(&self.commons) as _
+        };
+        let ports = SongPorts {
+            songs: Arc::clone(&self.database) as _,
+            commons,
+            blobs: Arc::new(self.blobs.clone()),
+            queue: Arc::new(Queue(Arc::clone(&self.broker))),
+            probe: Arc::clone(&ears) as _,
+            renderer: Arc::clone(&ears) as _,
+            results: ears,
+            clock: Arc::new(SimulatedClock(Arc::clone(&self.kernel))),
+        };
+        let settings = SongSettings { limits: Limits::for_testing(), ..SongSettings::default() };
+        let service = SongService::new(ports, settings);
+        self.services.lock().expect("a run has one thread")[server] = Some(service.clone());
+        self.kernel.spawn(process, "tend", Arc::clone(self).tend(service));
+    }
+
+    /// Relays and sweeps as the service does, and relays at once when there is something.
+    async fn tend(self: Arc<Self>, service: SongService) {
+        let kernel = &self.kernel;
+        let mut next_sweep_us = kernel.now_us();
+        loop {
+            let wished = service.wished();
+            // An outbox that is empty is not asked again and again: most of a run would be that.
+            if !self.database.outbox_is_empty()
+                && let Err(error) = service.relay().await
+            {
+                kernel.note(format_args!("a relay failed: {}", chain(&error)));
+            }
+            if kernel.now_us() >= next_sweep_us {
+                match service.sweep().await {
+                    Ok(swept) if swept.orphans > 0 => kernel.met("orphans swept"),
+                    Ok(_) => {}
+                    Err(error) => {
+                        kernel.met("sweep not finished");
+                        kernel.note(format_args!("a sweep failed: {}", chain(&error)));
+                    }
+                }
+                next_sweep_us = kernel.now_us() + SWEEP_US;
+            }
+            if kernel.plan.exact {
+                kernel.sleep(RELAY_US).await;
+            } else {
+                select(wished, kernel.sleep(RELAY_US)).await;
+            }
+        }
+    }
+
+    fn start_worker(self: &Arc<Self>, process: Process, worker: usize) {
+        let queue: Arc<dyn JobQueue> = if self.ghost.has(Bug::AcknowledgesBeforeDelivering) {
+            Arc::new(EagerQueue(Queue(Arc::clone(&self.broker))))
+        } else {
+            Arc::new(Queue(Arc::clone(&self.broker)))
+        };
+        let ports = WorkerPorts {
+            queue,
+            backend: Arc::new(Remote { world: Arc::clone(self) }),
+            separator: Arc::new(SlowSeparator { kernel: Arc::clone(&self.kernel), broker: Arc::clone(&self.broker) }),
+            clock: Arc::new(SimulatedClock(Arc::clone(&self.kernel))),
+        };
+        let chance = Arc::clone(&self.kernel);
+        let runs = Worker::new(ports, worker_settings())
+            .with_chance(move || u16::try_from(chance.below(1 << 16)).unwrap_or(u16::MAX));
+        let world = Arc::clone(self);
+        self.kernel.spawn(process, "worker", async move {
+            let stop = world.stops[worker].listen();
+            runs.run(stop_signal(stop)).await;
+            world.kernel.met("worker stopped");
+            world.kernel.kill(process);
+        });
+    }
+
+    /// Starts what has died, after a while.
+    pub(crate) async fn restart(self: Arc<Self>) {
+        loop {
+            let fell = self.kernel.fell.listen();
+            for process in self.kernel.fallen() {
+                let world = Arc::clone(&self);
+                self.kernel.spawn(OUTSIDE, "restart", async move {
+                    world.kernel.sleep(world.kernel.below(90 * SECOND)).await;
+                    world.start(process);
+                });
+            }
+            fell.await;
+        }
+    }
+}
+
+async fn stop_signal(stop: event_listener::EventListener) {
+    stop.await;
+}
+
+pub(crate) fn worker_settings() -> WorkerSettings {
+    WorkerSettings { heartbeat: Duration::from_secs(3), max_separation: Duration::from_secs(600), ..Default::default() }
+}
+
+/// Virtual time; each process's clock is a little off, and none runs faster than another.
+struct SimulatedClock(Arc<Kernel>);
+
+#[async_trait]
+impl Clock for SimulatedClock {
+    fn now(&self) -> OffsetDateTime {
+        // Late enough that a clock that is slow does not show the time before 1970.
+        OffsetDateTime::UNIX_EPOCH
+            + Duration::from_secs(3600)
+            + self.elapsed()
+            + time::Duration::seconds(self.0.skew_s())
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_micros(self.0.now_us())
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.0.sleep(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)).await;
+    }
+}
