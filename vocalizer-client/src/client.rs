@@ -63,8 +63,11 @@ impl Client {
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, Error> {
-        let url = self.base.join(path).map_err(|_| Error::Address { reason: "no path can be put below it" })?;
-        Ok(self.http.request(method, url))
+        Ok(self.http.request(method, self.url(path)?))
+    }
+
+    pub(crate) fn url(&self, path: &str) -> Result<Url, Error> {
+        self.base.join(path).map_err(|_| Error::Address { reason: "no path can be put below it" })
     }
 
     /// Sends a request with a JSON body, once.

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_RANGE, ETAG, HeaderValue, IF_RANGE, RANGE};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::de::IgnoredAny;
 use tokio::time::{Instant, sleep, timeout};
+use url::Url;
 use vocalizer_core::song::SongId;
 
 use crate::{Client, Download, Error, ErrorCode, SongFile, answer};
@@ -13,12 +14,13 @@ use crate::{Client, Download, Error, ErrorCode, SongFile, answer};
 /// Shortest pause between two questions whether a file is ready, whatever the server says.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// A file on the server: where it is, and what it takes to tell that it is still the same.
+/// A file on the server: where it is, what it may be, and what it takes to tell that it is still the same.
 #[derive(Clone)]
 pub(crate) struct Source {
     client: Client,
-    file: SongFile,
-    path: String,
+    url: Url,
+    /// What it is called in errors, and the types that its answer may have.
+    types: (&'static str, &'static [&'static str]),
     etag: Option<HeaderValue>,
     pub(crate) size_bytes: Option<u64>,
 }
@@ -42,15 +44,26 @@ impl Client {
     /// what is no such file.
     pub async fn download(&self, id: SongId, file: impl Into<SongFile>) -> Result<Download, Error> {
         let file = file.into();
-        let mut source = Source { client: self.clone(), file, path: file.path(id), etag: None, size_bytes: None };
-        let give_up = Instant::now() + self.settings.ready_timeout;
-        let mut retry = self.retries();
+        Source::new(self, self.url(&file.path(id))?, file.types()).open().await
+    }
+}
+
+impl Source {
+    pub(crate) fn new(client: &Client, url: Url, types: (&'static str, &'static [&'static str])) -> Self {
+        Self { client: client.clone(), url, types, etag: None, size_bytes: None }
+    }
+
+    /// Begins to download it; see [`Client::download`].
+    pub(crate) async fn open(mut self) -> Result<Download, Error> {
+        let client = self.client.clone();
+        let give_up = Instant::now() + client.settings.ready_timeout;
+        let mut retry = client.retries();
         loop {
-            let error = match source.ask(source.request()?, StatusCode::OK).await {
+            let error = match self.ask(self.request(), StatusCode::OK).await {
                 Ok(response) => {
-                    source.etag = strong_etag(&response);
-                    source.size_bytes = response.content_length();
-                    return Ok(Download::new(self, source, response));
+                    self.etag = strong_etag(&response);
+                    self.size_bytes = response.content_length();
+                    return Ok(Download::new(&client, self, response));
                 }
                 Err(error) => error,
             };
@@ -64,9 +77,7 @@ impl Client {
             sleep(pause).await;
         }
     }
-}
 
-impl Source {
     pub(crate) const fn timeout(&self) -> Duration {
         self.client.settings.timeout
     }
@@ -79,7 +90,7 @@ impl Source {
     /// Asks for the rest, beginning with this byte.
     pub(crate) async fn reopen(self, from: u64) -> Result<Opened, Error> {
         let Some(etag) = &self.etag else { return Err(Error::Changed) };
-        let request = self.request()?.header(RANGE, format!("bytes={from}-")).header(IF_RANGE, etag);
+        let request = self.request().header(RANGE, format!("bytes={from}-")).header(IF_RANGE, etag);
         let response = match self.ask(request, StatusCode::PARTIAL_CONTENT).await {
             // It became shorter.
             Err(Error::Api { status: 416, .. } | Error::WrongType { status: 416, .. }) => return Err(Error::Changed),
@@ -106,15 +117,15 @@ impl Source {
         Ok(Opened { response, skip_bytes: 0 })
     }
 
-    fn request(&self) -> Result<RequestBuilder, Error> {
-        self.client.request(Method::GET, &self.path)
+    fn request(&self) -> RequestBuilder {
+        self.client.http.get(self.url.clone())
     }
 
     /// The answer, if it is the file, whole or the piece that was asked for.
     async fn ask(&self, request: RequestBuilder, status: StatusCode) -> Result<Response, Error> {
         let response =
             timeout(self.timeout(), request.send()).await.map_err(|_| Error::TimedOut)?.map_err(Error::sending)?;
-        let (expected, kinds) = self.file.types();
+        let (expected, kinds) = self.types;
         let is_file = response.status() == StatusCode::OK || response.status() == status;
         if is_file && answer::may_be(&response, kinds) {
             return Ok(response);

@@ -28,6 +28,8 @@
 //! sent once. Whatever a server answers, the memory that is used has a bound, and so has every silence.
 //!
 //! It needs a tokio runtime.
+//!
+//! The feature `worker` adds what a worker needs that leases jobs from the server and brings stems back.
 
 mod accounts;
 mod answer;
@@ -46,6 +48,8 @@ mod songs;
 mod tls;
 mod upload;
 mod wait;
+#[cfg(feature = "worker")]
+pub mod worker;
 
 pub use accounts::NewToken;
 pub use builder::ClientBuilder;

@@ -1,0 +1,177 @@
+//! The backend, over HTTP.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::stream::unfold;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use reqwest::{Body, Method};
+use serde::de::IgnoredAny;
+use serde_json::json;
+use url::Url;
+use vocalizer_core::api::WantedData;
+use vocalizer_core::causes::chain;
+use vocalizer_core::ports::{
+    Backend, BackendError, BlobReader, InMemory, Job, JobPayload, ResultWriter, StemSet, Wanted,
+};
+use vocalizer_core::secret::Secret;
+use vocalizer_core::song::{FailureReason, SongHash};
+
+use super::RemoteSettings;
+use super::calls::{failed, is_gone, is_missing};
+use super::song::Song;
+use crate::fetch::Source;
+use crate::flow::{Counted, Flow};
+use crate::upload::ByteStream;
+use crate::{Client, Error};
+
+/// What a song comes as.
+const TYPES: (&str, &[&str]) = ("a song", &["audio/", "application/octet-stream"]);
+
+/// Core's [`Backend`] for a worker that is elsewhere.
+///
+/// What may be repeated is tried again as [`ClientBuilder::with_retries`](crate::ClientBuilder::with_retries) says, all
+/// but a delivery, which the worker repeats itself. What the backend has against a song or its result is
+/// [`BackendError::Refused`], with its words; everything else is [`BackendError::Unavailable`].
+#[derive(Clone)]
+pub struct RemoteBackend {
+    client: Client,
+    archive: Arc<dyn ResultWriter>,
+}
+
+impl RemoteBackend {
+    /// The backend at an address, which is sent results as `archive` packs them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Address`] or [`Error::Setup`].
+    pub fn new(settings: RemoteSettings, archive: Arc<dyn ResultWriter>) -> Result<Self, Error> {
+        Ok(Self::over(settings.client()?, archive))
+    }
+
+    /// The same over a client that was set up in more detail, with the worker's token as
+    /// [its token](crate::ClientBuilder::with_token).
+    #[must_use]
+    pub fn over(client: Client, archive: Arc<dyn ResultWriter>) -> Self {
+        Self { client, archive }
+    }
+
+    /// Where the song of a claim is: at the backend, or it is not fetched, for the token goes along.
+    fn claimed(&self, location: &Secret<String>) -> Result<Url, BackendError> {
+        let location = location.expose().as_str();
+        let base = self.client.base.as_ref();
+        let url = match Url::parse(location) {
+            Ok(url) => Ok(url),
+            // Below the backend's address, as all its paths are; two slashes would name another server.
+            Err(url::ParseError::RelativeUrlWithoutBase) if !location.starts_with("//") => {
+                base.join(location.strip_prefix('/').unwrap_or(location))
+            }
+            Err(_) => base.join(location),
+        };
+        // Neither answer repeats the location, which may be signed.
+        let refused = |why: &str| BackendError::Refused { why: why.to_owned() };
+        let url = url.map_err(|_| refused("the job says that its song is where nothing can be"))?;
+        let plain = url.username().is_empty() && url.password().is_none();
+        if !plain || url.origin() != base.origin() {
+            return Err(refused("the job says that its song is somewhere else than at the backend"));
+        }
+        Ok(url)
+    }
+}
+
+fn path(hash: &SongHash, what: &str) -> String {
+    format!("songs/{hash}/{what}")
+}
+
+fn wanted(said: Result<WantedData, Error>) -> Result<Wanted, BackendError> {
+    match said {
+        Ok(data) => Ok(data.wanted),
+        Err(error) if is_gone(&error) => Ok(Wanted::Gone),
+        // Of a song that is not there a backend says so with a success: without one there is none at this address.
+        Err(error) => Err(failed(error)),
+    }
+}
+
+#[async_trait]
+impl Backend for RemoteBackend {
+    async fn begin(&self, hash: &SongHash) -> Result<Wanted, BackendError> {
+        wanted(self.client.report_again(&path(hash, "begin"), None).await)
+    }
+
+    async fn source(&self, job: &Job) -> Result<Option<Box<dyn BlobReader>>, BackendError> {
+        let url = match &job.payload {
+            JobPayload::Inline(bytes) => return Ok(Some(Box::new(InMemory::new(bytes.clone())))),
+            JobPayload::Stored => self.client.url(&path(&job.hash, "source")).map_err(failed)?,
+            JobPayload::Claim(location) => self.claimed(location)?,
+            _ => return Err(BackendError::Refused { why: "the job is of a kind that is not known here".to_owned() }),
+        };
+        let download = match Source::new(&self.client, url, TYPES).open().await {
+            Ok(download) => download,
+            Err(error) if is_missing(&error) => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let Some(size_bytes) = download.size_bytes() else {
+            return Err(BackendError::Unavailable("the backend does not say how long the song is".into()));
+        };
+        Ok(Some(Box::new(Song::new(download, size_bytes, job.hash))))
+    }
+
+    async fn progress(&self, hash: &SongHash, percent: u8) -> Result<Wanted, BackendError> {
+        // Once: the next one says more.
+        let fields = json!({"percent": percent.min(100)});
+        let report = self.client.report(&path(hash, "progress"), Some(&fields)).map_err(failed)?;
+        wanted(self.client.call(report).await)
+    }
+
+    async fn deliver(&self, hash: &SongHash, stems: &dyn StemSet) -> Result<Wanted, BackendError> {
+        let archive = self.archive.write(stems).await;
+        // It is the stems' fault and not the backend's: an attempt that made no good ones has been one.
+        let archive = archive.map_err(|error| BackendError::Refused {
+            why: format!("the result cannot be packed: {}", chain(&error)),
+        })?;
+        let (size_bytes, settings) = (archive.size_bytes(), &self.client.settings);
+        let flow = Flow::new(settings.stall_timeout, settings.timeout);
+        let request = self.client.request(Method::POST, &path(hash, "upload_result")).map_err(failed)?;
+        let request = request
+            .header(CONTENT_TYPE, "application/x-tar")
+            .header(CONTENT_LENGTH, size_bytes)
+            .body(Body::wrap_stream(Counted::new(bytes(archive), Some(size_bytes), None, &flow)));
+        match flow.watch(self.client.call_unbounded::<IgnoredAny>(request)).await {
+            Ok(_) => Ok(Wanted::Yes),
+            Err(error) if is_missing(&error) => Ok(Wanted::Gone),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    async fn hand_back(&self, hash: &SongHash) -> Result<(), BackendError> {
+        let said: Result<IgnoredAny, _> = self.client.report_again(&path(hash, "hand_back"), None).await;
+        said.map(drop).map_err(failed)
+    }
+
+    async fn fail(&self, hash: &SongHash, reason: &FailureReason) -> Result<(), BackendError> {
+        let fields = json!({"reason": reason.as_str()});
+        let said: Result<IgnoredAny, _> = self.client.report_again(&path(hash, "fail"), Some(&fields)).await;
+        said.map(drop).map_err(failed)
+    }
+}
+
+/// A blob as a stream, read as it is taken.
+fn bytes(reader: Box<dyn BlobReader>) -> ByteStream {
+    Box::pin(unfold(Some(reader), |reader| async {
+        let mut reader = reader?;
+        match reader.next_chunk().await {
+            Ok(Some(chunk)) => Some((Ok(chunk), Some(reader))),
+            Ok(None) => None,
+            Err(error) => Some((Err(io::Error::other(error)), None)),
+        }
+    }))
+}
+
+/// Says which backend.
+impl fmt::Debug for RemoteBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteBackend").field("client", &self.client).finish_non_exhaustive()
+    }
+}
