@@ -8,6 +8,7 @@ use futures_util::future::{Either, select};
 
 use super::lease::{HeldLease, Lost};
 use super::run::{Stop, Worker};
+use super::source::BrokeOff;
 use crate::causes::chain;
 use crate::ports::{
     AudioError, BackendError, Failure, InMemory, Job, JobPayload, Progress, QueueError, StemSet, Wanted,
@@ -120,11 +121,15 @@ impl Worker {
         let percent = Arc::new(Percent::default());
         let (began, mut told) = (ports.clock.elapsed(), 0);
         let progress: Arc<dyn Progress> = Arc::clone(&percent) as _;
+        let broke_off = BrokeOff::default();
         // Dropping this on the way out is what cancels it.
-        let mut work = ports.separator.separate(song, progress);
+        let mut work = ports.separator.separate(broke_off.watch(song), progress);
         loop {
             let beat = ports.clock.sleep(settings.heartbeat);
             match select(work.as_mut(), select(beat, stop.grace_over())).await {
+                Either::Left((Err(error), _)) if broke_off.happened() => {
+                    return Ok(Err(Ended::Backend(BackendError::Unavailable(error.into()))));
+                }
                 Either::Left((separated, _)) => return Ok(separated.map_err(Ended::Audio)),
                 Either::Right((Either::Right(_), _)) => return Ok(Err(Ended::Stopped)),
                 Either::Right((Either::Left(_), _)) => {}

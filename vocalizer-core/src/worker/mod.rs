@@ -7,6 +7,7 @@ mod attempt;
 mod lease;
 mod run;
 mod settings;
+mod source;
 
 pub use run::{Worker, WorkerPorts};
 pub use settings::{WorkerCounts, WorkerSettings};

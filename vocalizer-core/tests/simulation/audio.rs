@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use vocalizer_core::part::{Format, Stem};
 use vocalizer_core::ports::{
-    AudioError, AudioFacts, AudioProbe, BlobReader, BlobStore, InMemory, Progress, Received, Renderer, ResultError,
-    ResultReader, Separator, StemSet, Stems,
+    AudioError, AudioFacts, AudioProbe, BlobError, BlobReader, BlobStore, InMemory, Progress, Received, Renderer,
+    ResultError, ResultReader, Separator, StemSet, Stems,
 };
 use vocalizer_core::song::SongHash;
 
@@ -38,6 +38,30 @@ pub(crate) async fn whole(mut reader: Box<dyn BlobReader>) -> Option<Bytes> {
     Some(bytes.into())
 }
 
+/// Bytes that come over the network, piece by piece, and may stop coming.
+pub(crate) struct Stream {
+    pub(crate) kernel: Arc<Kernel>,
+    pub(crate) left: Bytes,
+    pub(crate) size_bytes: u64,
+}
+
+#[async_trait]
+impl BlobReader for Stream {
+    fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    async fn next_chunk(&mut self) -> Result<Option<Bytes>, BlobError> {
+        self.kernel.pause().await;
+        if self.kernel.is_cut(self.kernel.current().1) || self.kernel.fault(self.kernel.plan.rates.answer_lost) {
+            self.kernel.met("bytes stopped coming");
+            return Err(BlobError::Unavailable(Box::new(Away("the bytes stopped coming"))));
+        }
+        let chunk = self.left.split_to(self.left.len().min(40));
+        Ok(Some(chunk).filter(|chunk| !chunk.is_empty()))
+    }
+}
+
 pub(crate) struct SlowSeparator {
     pub(crate) kernel: Arc<Kernel>,
     pub(crate) broker: Arc<Broker>,
@@ -45,10 +69,9 @@ pub(crate) struct SlowSeparator {
 
 impl SlowSeparator {
     /// This attempt is spent, whatever becomes of it.
-    fn failed(&self, why: &'static str) -> AudioError {
+    fn spend(&self) {
         let (_, process, _) = self.kernel.current();
         self.broker.spend(process);
-        AudioError::Failed(Box::new(Away(why)))
     }
 }
 
@@ -60,7 +83,9 @@ impl Separator for SlowSeparator {
         progress: Arc<dyn Progress>,
     ) -> Result<Box<dyn StemSet>, AudioError> {
         let kernel = &self.kernel;
-        let bytes = whole(song).await.ok_or_else(|| self.failed("the song could not be read"))?;
+        // Whatever keeps a song from being read is no more than a failure to a separator.
+        let bytes =
+            whole(song).await.ok_or_else(|| AudioError::Failed(Box::new(Away("the song could not be read"))))?;
         let content = kernel.plan.content(&SongHash::of(&bytes));
         let fails = kernel.fault(kernel.plan.rates.separation);
         let hangs = fails && kernel.one_in(10);
@@ -77,12 +102,13 @@ impl Separator for SlowSeparator {
         }
         if hangs {
             kernel.met("separation hung");
-            self.failed("it hangs");
+            self.spend();
             kernel.sleep(HOUR).await;
         }
         if fails {
             kernel.met("separation failed");
-            return Err(self.failed("the device fell off"));
+            self.spend();
+            return Err(AudioError::Failed(Box::new(Away("the device fell off"))));
         }
         let attempt = kernel.steps();
         let made = |which| stem(which, content, attempt);

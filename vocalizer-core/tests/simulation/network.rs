@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::future::{Either, select};
 use vocalizer_core::part::Stem;
-use vocalizer_core::ports::{Backend, BackendError, BlobReader, InMemory, Job, StemSet, Stems, Wanted};
+use vocalizer_core::ports::{Backend, BackendError, BlobReader, Job, StemSet, Stems, Wanted};
 use vocalizer_core::service::SongService;
 use vocalizer_core::song::{FailureReason, SongHash};
 
-use super::audio::whole;
+use super::audio::{Stream, whole};
 use super::calls::Away;
 use super::kernel::{Kernel, OUTSIDE};
 use super::plan::SECOND;
@@ -182,7 +183,9 @@ impl Backend for Remote {
                 Ok(Some(whole(reader).await.ok_or_else(cut)?))
             }
         };
-        Ok(self.ask(read).await?.map(|bytes| Box::new(InMemory::new(bytes)) as Box<dyn BlobReader>))
+        let (bytes, kernel) = (self.ask(read).await?, Arc::clone(&self.world.kernel));
+        let stream = |bytes: Bytes| Stream { kernel, size_bytes: bytes.len() as u64, left: bytes };
+        Ok(bytes.map(|bytes| Box::new(stream(bytes)) as Box<dyn BlobReader>))
     }
 
     async fn progress(&self, hash: &SongHash, percent: u8) -> Told<Wanted> {

@@ -98,7 +98,7 @@ impl Plan {
         Self {
             servers,
             workers: chance.between(1, 4) as usize,
-            users: chance.between(1, 3) as usize,
+            users: chance.between(1, 5) as usize,
             contents,
             exact,
             inline_bytes: 64,

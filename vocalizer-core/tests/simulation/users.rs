@@ -13,14 +13,21 @@ use super::plan::{MINUTE, SECOND};
 use super::planted::{Bug, delete_without_the_lock};
 use super::world::World;
 
+/// Every so often those who wait for it all do something at once.
+const RUSH_US: u64 = 20 * SECOND;
+
 impl World {
     /// A user, until it is calm.
     pub(crate) async fn user(self: Arc<Self>) {
         let kernel = &self.kernel;
         loop {
-            // Some things are done at once, and some after a while.
-            let rest_us = if kernel.one_in(3) { SECOND } else { 2 * MINUTE };
-            kernel.sleep(kernel.below(rest_us)).await;
+            // Some things are done at once, some after a while, and some when others do something, too.
+            let rest_us = match kernel.below(4) {
+                0 => kernel.below(SECOND),
+                1 => RUSH_US - kernel.now_us() % RUSH_US + kernel.below(SECOND / 100),
+                _ => kernel.below(MINUTE),
+            };
+            kernel.sleep(rest_us).await;
             if kernel.is_calm() {
                 return;
             }

@@ -1,0 +1,154 @@
+//! What a worker makes of what goes wrong.
+
+#![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
+
+use std::future::pending;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use vocalizer_core::memory::ManualClock;
+use vocalizer_core::ports::{
+    AudioError, Backend, BackendError, BlobError, BlobReader, DeadLetter, Depth, Failure, Job, JobPayload, JobQueue,
+    JobState, Lease, Progress, QueueError, Separator, StemSet, Wanted,
+};
+use vocalizer_core::song::{FailureReason, SongHash};
+use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
+
+/// A queue with one job, which is at its last attempt, and a backend that breaks off the bytes of its song.
+#[derive(Clone, Default)]
+struct Place {
+    settled: Arc<Mutex<Vec<Option<Failure>>>>,
+    failed: Arc<Mutex<Vec<FailureReason>>>,
+}
+
+struct LastAttempt(Job, Place);
+
+#[async_trait]
+impl JobQueue for Place {
+    async fn publish(&self, _job: Job) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
+        if !self.settled.lock().unwrap().is_empty() {
+            pending::<()>().await;
+        }
+        let job = Job { hash: SongHash::of(b"a song"), payload: JobPayload::Stored };
+        Ok(Box::new(LastAttempt(job, self.clone())))
+    }
+
+    async fn state(&self, _hash: &SongHash) -> Result<JobState, QueueError> {
+        Ok(JobState::Unknown)
+    }
+
+    async fn depth(&self) -> Result<Depth, QueueError> {
+        Ok(Depth::default())
+    }
+
+    async fn dead_letters(&self, _limit: u32) -> Result<Vec<DeadLetter>, QueueError> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Lease for LastAttempt {
+    fn job(&self) -> &Job {
+        &self.0
+    }
+
+    fn attempt(&self) -> u32 {
+        WorkerSettings::default().max_attempts
+    }
+
+    fn visibility(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
+    async fn extend(&mut self) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    async fn acknowledge(self: Box<Self>) -> Result<(), QueueError> {
+        self.1.settled.lock().unwrap().push(None);
+        Ok(())
+    }
+
+    async fn fail(self: Box<Self>, failure: Failure) -> Result<(), QueueError> {
+        self.1.settled.lock().unwrap().push(Some(failure));
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Backend for Place {
+    async fn begin(&self, _hash: &SongHash) -> Result<Wanted, BackendError> {
+        Ok(Wanted::Yes)
+    }
+
+    async fn source(&self, _job: &Job) -> Result<Option<Box<dyn BlobReader>>, BackendError> {
+        Ok(Some(Box::new(BreaksOff)))
+    }
+
+    async fn progress(&self, _hash: &SongHash, _percent: u8) -> Result<Wanted, BackendError> {
+        Ok(Wanted::Yes)
+    }
+
+    async fn deliver(&self, _hash: &SongHash, _stems: &dyn StemSet) -> Result<Wanted, BackendError> {
+        Ok(Wanted::Yes)
+    }
+
+    async fn hand_back(&self, _hash: &SongHash) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    async fn fail(&self, _hash: &SongHash, reason: &FailureReason) -> Result<(), BackendError> {
+        self.failed.lock().unwrap().push(reason.clone());
+        Ok(())
+    }
+}
+
+struct BreaksOff;
+
+#[async_trait]
+impl BlobReader for BreaksOff {
+    fn size_bytes(&self) -> u64 {
+        1000
+    }
+
+    async fn next_chunk(&mut self) -> Result<Option<Bytes>, BlobError> {
+        Err(BlobError::Unavailable("the connection was reset".into()))
+    }
+}
+
+#[async_trait]
+impl Separator for Place {
+    async fn separate(
+        &self,
+        mut song: Box<dyn BlobReader>,
+        _progress: Arc<dyn Progress>,
+    ) -> Result<Box<dyn StemSet>, AudioError> {
+        let read = song.next_chunk().await;
+        Err(AudioError::Failed(read.unwrap_err().into()))
+    }
+}
+
+/// Found by the simulation: a server that was restarted three times while a song was fetched failed the song for good.
+#[test]
+fn a_song_whose_bytes_stop_coming_has_not_spent_an_attempt() {
+    let place = Place::default();
+    let ports = WorkerPorts {
+        queue: Arc::new(place.clone()),
+        backend: Arc::new(place.clone()),
+        separator: Arc::new(place.clone()),
+        clock: Arc::new(ManualClock::new()),
+    };
+    let worker = Worker::new(ports, WorkerSettings::default());
+    // It runs until there is no job any more, and waits for the next then.
+    assert!(worker.run(pending()).now_or_never().is_none());
+    assert!(place.failed.lock().unwrap().is_empty(), "{:?}", place.failed);
+    let settled = place.settled.lock().unwrap().clone();
+    assert!(matches!(settled[..], [Some(Failure::Later { .. })]), "{settled:?}");
+}
