@@ -1,10 +1,16 @@
-//! What the pure parts of HTTP promise, by behaviour.
+//! What HTTP promises by itself, by behaviour: its pure parts, and what workers meet on the wire.
 
 #![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
 
 mod answer;
 mod cookies;
 mod disposition;
+mod jobs;
+mod metrics;
 mod openapi;
 mod passwords;
+mod queue;
 mod range;
+mod status;
+mod support;
+mod work;

@@ -1,0 +1,221 @@
+//! A service in memory behind a whole server, asked over a connection byte by byte.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde_json::Value;
+use time::OffsetDateTime;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, duplex};
+use vocalizer_core::account::Viewer;
+use vocalizer_core::limits::Limits;
+use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs};
+use vocalizer_core::part::Format;
+use vocalizer_core::ports::{
+    AudioError, AudioFacts, AudioProbe, BlobKey, BlobReader, BlobStore, Received, Renderer, ResultError, ResultReader,
+    SongRepository,
+};
+use vocalizer_core::secret::Secret;
+use vocalizer_core::service::{
+    AccountPorts, AccountService, AccountSettings, LocalCommons, Proof, SongPorts, SongService, SongSettings, Throttle,
+};
+use vocalizer_core::song::{Song, SongHash, SongId, Title};
+use vocalizer_http::clock::SystemClock;
+use vocalizer_http::passwords::Argon2Passwords;
+use vocalizer_http::server::Server;
+use vocalizer_http::settings::HttpSettings;
+
+use super::queue::FakeQueue;
+
+/// What workers of these tests show.
+pub(crate) const WORKER_TOKEN: &str = "the-token-of-the-tests-worker";
+
+pub(crate) struct Service {
+    pub(crate) server: Server,
+    pub(crate) songs: SongService,
+    pub(crate) accounts: AccountService,
+    pub(crate) queue: FakeQueue,
+    repository: Arc<MemorySongs>,
+    blobs: MemoryBlobs,
+}
+
+impl Service {
+    pub(crate) fn new() -> Self {
+        Self::with(false)
+    }
+
+    pub(crate) fn with(open_upload_result: bool) -> Self {
+        let clock = Arc::new(SystemClock::new());
+        let (repository, blobs, queue) =
+            (Arc::new(MemorySongs::default()), MemoryBlobs::default(), FakeQueue::default());
+        let songs = SongService::new(
+            SongPorts {
+                songs: Arc::clone(&repository) as _,
+                commons: Arc::new(LocalCommons::default()),
+                blobs: Arc::new(blobs.clone()),
+                queue: Arc::new(queue.clone()),
+                probe: Arc::new(Nothing),
+                renderer: Arc::new(Nothing),
+                results: Arc::new(Nothing),
+                clock: Arc::clone(&clock) as _,
+            },
+            SongSettings { limits: Limits::for_testing(), ..SongSettings::default() },
+        );
+        let accounts = AccountService::new(
+            AccountPorts {
+                accounts: Arc::new(MemoryAccounts::default()),
+                attempts: Arc::new(Throttle::default()),
+                passwords: Arc::new(Argon2Passwords::new(1).unwrap()),
+                clock,
+            },
+            AccountSettings::default(),
+        );
+        let worker_tokens = ["the-token-before", WORKER_TOKEN].map(|token| Secret::new(token.to_owned())).to_vec();
+        let settings = HttpSettings { worker_tokens, open_upload_result, ..HttpSettings::default() };
+        let server = Server::new(songs.clone(), accounts.clone(), settings).unwrap();
+        Self { server, songs, accounts, queue, repository, blobs }
+    }
+
+    /// A song that waits, with its job on the queue.
+    pub(crate) async fn song(&self, bytes: &'static [u8]) -> (SongHash, SongId) {
+        let (hash, id) = (SongHash::of(bytes), SongId::random());
+        let mut writer = self.blobs.begin().await.unwrap();
+        writer.write(Bytes::from_static(bytes)).await.unwrap();
+        writer.commit(&BlobKey::Source(hash)).await.unwrap();
+        let title = Title::parse("x", 200).unwrap();
+        let mut song = Song::begin(id, title, hash, None, OffsetDateTime::UNIX_EPOCH);
+        song.finish_upload().unwrap();
+        self.repository.admit(&song).await.unwrap();
+        self.songs.relay().await.unwrap();
+        (hash, id)
+    }
+
+    /// The song as anybody sees it.
+    pub(crate) async fn view(&self, id: SongId) -> Value {
+        serde_json::to_value(self.songs.song(Viewer::Anonymous, id).await.unwrap()).unwrap()
+    }
+
+    /// The secrets of a user: a session's and a token's.
+    pub(crate) async fn user(&self) -> (String, String) {
+        let password = Secret::new("correct horse".to_owned());
+        let address = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let session = self.accounts.register("ada", [&password, &password], address, None).await.unwrap();
+        let session = session.secret.expose().clone();
+        let proof = Proof::Cookie(Secret::new(session.clone()));
+        let caller = self.accounts.authenticate(Some(&proof)).await.unwrap();
+        let token = self.accounts.create_token(caller, "x", None).await.unwrap();
+        (session, token.secret.expose().clone())
+    }
+
+    /// One request on a connection of its own. `headers` are whole lines.
+    pub(crate) async fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+        let (mut client, server) = duplex(64 * 1024);
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let asked = async {
+            client.write_all(request(method, path, headers, body).as_bytes()).await.unwrap();
+            Answer::read(&mut client).await
+        };
+        let (served, answer) = tokio::join!(self.server.serve(server, peer), asked);
+        served.unwrap();
+        answer
+    }
+
+    /// A worker posts a form.
+    pub(crate) async fn post(&self, path: &str, form: &str) -> Answer {
+        let form_type = "Content-Type: application/x-www-form-urlencoded\r\n";
+        self.ask("POST", path, &format!("{}{form_type}", worker()), form).await
+    }
+}
+
+/// The header that lets a worker in.
+pub(crate) fn worker() -> String {
+    format!("Authorization: Bearer {WORKER_TOKEN}\r\n")
+}
+
+pub(crate) fn request(method: &str, path: &str, headers: &str, body: &str) -> String {
+    let len = body.len();
+    format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}Content-Length: {len}\r\n\r\n{body}")
+}
+
+/// An answer, read.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// All that comes until the other side hangs up, as one answer.
+    pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Self {
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).await.unwrap();
+        let end = all.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        let body = all.split_off(end);
+        let head = String::from_utf8(all).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Self { status, head, body }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value).unwrap_or_default()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).unwrap()
+    }
+
+    /// It worked; its data.
+    pub(crate) fn data(&self) -> Value {
+        let json = self.json();
+        assert_eq!(
+            (self.status, &json["ok"], &json["errors"]),
+            (200, &Value::Bool(true), &Value::Array(vec![])),
+            "{json}"
+        );
+        json["data"].clone()
+    }
+
+    /// It was refused with this status and this code, and blames this field, if any.
+    pub(crate) fn refused(&self, status: u16, code: &str, field: Option<&str>) {
+        let json = self.json();
+        let error = &json["errors"][0];
+        assert_eq!(
+            (self.status, error["code"].as_str(), error["field"].as_str()),
+            (status, Some(code), field),
+            "{json}"
+        );
+        assert_eq!((&json["ok"], &json["data"]), (&Value::Bool(false), &Value::Null), "{json}");
+    }
+}
+
+/// Where a port is not asked for anything.
+struct Nothing;
+
+#[async_trait]
+impl AudioProbe for Nothing {
+    async fn probe(&self, _: &Path) -> Result<AudioFacts, AudioError> {
+        Err(AudioError::Full)
+    }
+}
+
+#[async_trait]
+impl Renderer for Nothing {
+    async fn render(&self, _: Vec<Box<dyn BlobReader>>, _: Format) -> Result<Box<dyn BlobReader>, AudioError> {
+        Err(AudioError::Full)
+    }
+}
+
+#[async_trait]
+impl ResultReader for Nothing {
+    async fn read(&self, _: Box<dyn BlobReader>, _: &dyn BlobStore) -> Result<Received, ResultError> {
+        Err(ResultError::Malformed { what: "nothing is read here".to_owned() })
+    }
+}
