@@ -3,6 +3,7 @@
 //! | module | what it is for |
 //! | --- | --- |
 //! | [`sqlite`] | songs, users and the outbox of jobs, in a SQLite file |
+//! | `postgres` | feature `postgres`: the same in a PostgreSQL database, for more servers than one, and what they have in common |
 //! | [`files`] | uploaded songs and stems, as files |
 //! | `s3` | feature `s3`: uploaded songs and stems, in a bucket |
 //! | [`archive`] | the tar in which a worker sends four stems, written and read without trust |
@@ -32,6 +33,9 @@
 
 pub mod archive;
 pub mod files;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "s3")]
 pub mod s3;
+mod sql;
 pub mod sqlite;

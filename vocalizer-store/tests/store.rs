@@ -4,6 +4,9 @@
 
 mod archive;
 mod files;
+mod model;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "s3")]
 mod s3;
 mod sqlite;

@@ -8,7 +8,7 @@ use vocalizer_core::ports::{AccountRepository, RepositoryError};
 
 use super::error::repository;
 use super::open::SqliteStore;
-use super::rows::{self, micros, read, read_all};
+use crate::sql::rows::{self, micros, read, read_all};
 
 #[async_trait]
 impl AccountRepository for SqliteStore {

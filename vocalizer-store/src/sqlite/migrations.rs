@@ -1,16 +1,12 @@
-//! What has become of the tables, step by step.
+//! The migrations of SQLite.
 
-use std::borrow::Cow;
+use sqlx::migrate::{Migrate as _, MigrateError};
+use sqlx::sqlite::SqlitePool;
 
-use sqlx::SqlSafeStr as _;
-use sqlx::migrate::{Migrate as _, MigrateError, Migration, MigrationType};
-use sqlx::sqlite::{SqliteConnection, SqlitePool};
-
-/// Which migrations a file has had; the queue in the same file keeps its own list.
-const TABLE: &str = "store_migrations";
+use crate::sql::migrations::{TABLE, Written, known, missing, names};
 
 /// Every migration, oldest first. One that was released is never changed: what has it already would not get the change.
-const MIGRATIONS: [(i64, &str, &str); 1] =
+const MIGRATIONS: [Written; 1] =
     [(1, "songs and users", include_str!("../../migrations/sqlite/0001_songs_and_users.sql"))];
 
 /// Applies what is missing, and says what that was: all of it or nothing, and one process at a time, by SQLite's own
@@ -18,12 +14,12 @@ const MIGRATIONS: [(i64, &str, &str); 1] =
 pub(super) async fn apply(pool: &SqlitePool) -> Result<Vec<String>, MigrateError> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
     transaction.ensure_migrations_table(TABLE).await?;
-    let missing = missing(&mut transaction).await?;
+    let missing = missing(&mut *transaction, known(&MIGRATIONS)).await?;
     for migration in &missing {
         transaction.apply(TABLE, migration).await?;
     }
     transaction.commit().await?;
-    Ok(missing.iter().map(name).collect())
+    Ok(names(&missing))
 }
 
 /// What is missing. Writes nothing.
@@ -34,34 +30,8 @@ pub(super) async fn pending(pool: &SqlitePool) -> Result<Vec<String>, MigrateErr
         .fetch_optional(&mut *connection)
         .await?;
     let missing = match listed {
-        Some(_) => missing(&mut connection).await?,
-        None => known().collect(),
+        Some(_) => missing(&mut *connection, known(&MIGRATIONS)).await?,
+        None => known(&MIGRATIONS),
     };
-    Ok(missing.iter().map(name).collect())
-}
-
-fn known() -> impl Iterator<Item = Migration> {
-    MIGRATIONS.into_iter().map(|(version, name, sql)| {
-        Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
-    })
-}
-
-fn name(migration: &Migration) -> String {
-    format!("{:04} {}", migration.version, migration.description)
-}
-
-async fn missing(connection: &mut SqliteConnection) -> Result<Vec<Migration>, MigrateError> {
-    let mut applied = connection.list_applied_migrations(TABLE).await?;
-    let mut missing = Vec::new();
-    for migration in known() {
-        match applied.iter().position(|applied| applied.version == migration.version) {
-            Some(at) if applied.swap_remove(at).checksum == migration.checksum => {}
-            Some(_) => return Err(MigrateError::VersionMismatch(migration.version)),
-            None => missing.push(migration),
-        }
-    }
-    match applied.first() {
-        Some(newer) => Err(MigrateError::VersionMissing(newer.version)),
-        None => Ok(missing),
-    }
+    Ok(names(&missing))
 }

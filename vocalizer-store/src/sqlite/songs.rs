@@ -3,20 +3,17 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{Row as _, query, query_scalar};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{query, query_scalar};
 use time::OffsetDateTime;
-use vocalizer_core::dedupe::{Advance, UploadPlan, on_upload};
-use vocalizer_core::ports::{
-    BoxError, Cursor, Pending, Removed, RepositoryError, SongCounts, SongQuery, SongRepository,
-};
-use vocalizer_core::song::{
-    IllegalTransition, Song, SongHash, SongId, Status, StatusKind, StoredSong, Title, Transition,
-};
+use vocalizer_core::dedupe::{Advance, UploadPlan};
+use vocalizer_core::ports::{Cursor, Pending, Removed, RepositoryError, SongCounts, SongQuery, SongRepository};
+use vocalizer_core::song::{Song, SongHash, SongId, Status, StatusKind, StoredSong, Title};
 
 use super::error::repository;
 use super::open::SqliteStore;
-use super::rows::{self, read, read_all};
+use crate::sql::rows::{self, read, read_all};
+use crate::sql::rules::{self, is_same, walk};
 
 #[async_trait]
 impl SongRepository for SqliteStore {
@@ -164,7 +161,7 @@ impl SongRepository for SqliteStore {
             .fetch_all(self.read())
             .await
             .map_err(repository)?;
-        read_all(&rows, |row| Ok(Pending { number: row.try_get("number")?, hash: rows::hash(row)? }))
+        read_all(&rows, rows::pending)
     }
 
     async fn claim(&self, limit: u32, lasts: Duration, now: OffsetDateTime) -> Result<Vec<Pending>, RepositoryError> {
@@ -197,37 +194,14 @@ impl SongRepository for SqliteStore {
             .fetch_all(self.read())
             .await
             .map_err(repository)?;
-        let mut counts = SongCounts::default();
-        for (kind, songs) in read_all(&rows, counted)? {
-            if let Some((_, count)) = StatusKind::ALL.iter().zip(&mut counts).find(|&(&known, _)| known == kind) {
-                *count = songs;
-            }
-        }
-        Ok(counts)
+        Ok(rules::counts(read_all(&rows, rows::counted)?))
     }
 }
 
-fn counted(row: &SqliteRow) -> Result<(StatusKind, u64), BoxError> {
-    Ok((row.try_get::<&str, _>("status")?.parse()?, u64::try_from(row.try_get::<i64, _>("songs")?)?))
-}
-
-/// Whether a song is one that was admitted before; its title and its status may have changed since.
-fn is_same(known: &Song, song: &Song) -> bool {
-    Cursor::of(known) == Cursor::of(song) && known.hash() == song.hash() && known.uploader() == song.uploader()
-}
-
 /// Decides what becomes of a song that is `UPLOADED` and takes it there.
-async fn settle(step: &mut SqliteConnection, mut song: Song) -> Result<(Song, UploadPlan), RepositoryError> {
+async fn settle(step: &mut SqliteConnection, song: Song) -> Result<(Song, UploadPlan), RepositoryError> {
     let same_bytes = with_hash(step, song.hash()).await?;
-    let plan = on_upload(same_bytes.iter().filter(|other| other.id() != song.id()).map(Song::status));
-    walk(&mut song, plan.transitions().iter().cloned())?;
-    Ok((song, plan))
-}
-
-/// Applies transitions that the rules gave out, and that cannot fail.
-fn walk(song: &mut Song, transitions: impl IntoIterator<Item = Transition>) -> Result<(), RepositoryError> {
-    let walked: Result<(), IllegalTransition> = transitions.into_iter().try_for_each(|step| song.apply(step));
-    walked.map_err(|error| RepositoryError::Corrupt(error.into()))
+    rules::settle(song, &same_bytes)
 }
 
 /// Puts a hash into the outbox where that is the plan. A wish that is there already gets a new number: whoever has just

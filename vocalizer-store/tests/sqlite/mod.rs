@@ -2,4 +2,4 @@ mod conformance;
 mod model;
 mod opening;
 mod songs;
-mod support;
+pub(crate) mod support;

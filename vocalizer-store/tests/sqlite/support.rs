@@ -3,30 +3,30 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 use time::OffsetDateTime;
 use vocalizer_core::account::{Account, PasswordHash, UserId};
-use vocalizer_core::ports::AccountRepository as _;
+use vocalizer_core::ports::AccountRepository;
 use vocalizer_core::song::{Song, SongHash, SongId, Title};
 use vocalizer_store::sqlite::SqliteStore;
 
 /// A folder with a database in it, which goes with this value.
-pub(super) struct Place(TempDir);
+pub(crate) struct Place(TempDir);
 
 impl Place {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(TempDir::new().unwrap())
     }
 
-    pub(super) fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.0.path().join("vocalizer.sqlite")
     }
 
     /// The store as a process finds it that was started anew.
-    pub(super) async fn open(&self) -> SqliteStore {
+    pub(crate) async fn open(&self) -> SqliteStore {
         SqliteStore::open(&self.path()).await.unwrap()
     }
 }
 
 /// Somebody new.
-pub(super) async fn user(store: &SqliteStore) -> UserId {
+pub(crate) async fn user(store: &impl AccountRepository) -> UserId {
     let id = UserId::random();
     let account = Account {
         id,
@@ -39,7 +39,7 @@ pub(super) async fn user(store: &SqliteStore) -> UserId {
 }
 
 /// A song that waits.
-pub(super) fn song(bytes: &str, uploader: Option<UserId>, uploaded_at: OffsetDateTime) -> Song {
+pub(crate) fn song(bytes: &str, uploader: Option<UserId>, uploaded_at: OffsetDateTime) -> Song {
     let title = Title::parse("title", usize::MAX).unwrap();
     let mut song = Song::begin(SongId::random(), title, SongHash::of(bytes.as_bytes()), uploader, uploaded_at);
     song.finish_upload().unwrap();

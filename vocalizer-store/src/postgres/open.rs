@@ -1,0 +1,174 @@
+//! Opening the database.
+
+use std::fmt;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::Connection as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use tokio::time::timeout;
+use vocalizer_core::secret::Secret;
+
+use super::commits::Commits;
+use super::commons::Known;
+use super::error::PostgresError;
+use super::migrations;
+
+/// How a server uses its database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PostgresSettings {
+    /// Connections at once, at most: 10. Each server has one more, for locks.
+    pub max_connections: u32,
+    /// How long a call waits for a connection to become free, or to be made: 5 s.
+    pub acquire_timeout: Duration,
+    /// How long a statement may take: 30 s. A call that takes so long and the above ends, whatever stands in its way.
+    pub statement_timeout: Duration,
+}
+
+impl Default for PostgresSettings {
+    fn default() -> Self {
+        Self {
+            max_connections: 10,
+            acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Songs, users, the outbox, and what servers have in common, in a PostgreSQL database: a
+/// [`SongRepository`](vocalizer_core::ports::SongRepository), an
+/// [`AccountRepository`](vocalizer_core::ports::AccountRepository), [`Commons`](vocalizer_core::ports::Commons) and
+/// [`Attempts`](vocalizer_core::ports::Attempts).
+///
+/// Any number of servers may open one database. What a call has written is as durable on return as the database is told
+/// to make it. Clones share their connections. A database that is away makes calls
+/// [`Unavailable`](vocalizer_core::ports::RepositoryError::Unavailable) and is used again as soon as it is back.
+#[derive(Clone)]
+pub struct PostgresStore {
+    place: String,
+    options: PgConnectOptions,
+    pub(super) settings: PostgresSettings,
+    pub(super) pool: PgPool,
+    pub(super) commits: Commits,
+    pub(super) known: Known,
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore")
+            .field("place", &self.place)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PostgresStore {
+    /// Opens a database and brings it up to date; several servers may do so at once.
+    ///
+    /// The URL is one of `postgres://user:password@host:port/database`, where `?sslmode=verify-full` asks for TLS with a
+    /// certificate that this machine trusts. What it leaves out comes from the variables of PostgreSQL's own programs,
+    /// such as `PGPASSWORD`.
+    ///
+    /// # Errors
+    ///
+    /// Every [`PostgresError`].
+    pub async fn open(url: &Secret<String>, settings: PostgresSettings) -> Result<Self, PostgresError> {
+        let store = Self::open_without_migrating(url, settings).await?;
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// Opens a database and changes nothing in it: for those who ask what [`Self::migrate`] would do. Everything else
+    /// may fail until it has been done.
+    ///
+    /// # Errors
+    ///
+    /// Every [`PostgresError`].
+    pub async fn open_without_migrating(
+        url: &Secret<String>,
+        settings: PostgresSettings,
+    ) -> Result<Self, PostgresError> {
+        let options = options(url, &settings)?;
+        let pool = PgPoolOptions::new()
+            .max_connections(settings.max_connections)
+            .acquire_timeout(settings.acquire_timeout)
+            // What was idle while the database was restarted is found out before it is used.
+            .test_before_acquire(true)
+            .connect_lazy_with(options.clone());
+        let host = options.get_socket().map_or(options.get_host().to_owned(), |socket| socket.display().to_string());
+        let database = options.get_database().unwrap_or(options.get_username());
+        let store = Self {
+            place: format!("{database} at {host}:{}", options.get_port()),
+            known: Known::new(&options, settings.acquire_timeout),
+            options,
+            settings,
+            pool,
+            commits: Commits::default(),
+        };
+        store.pending_migrations().await?;
+        Ok(store)
+    }
+
+    /// The migrations that the database lacks, oldest first, by number and name.
+    ///
+    /// # Errors
+    ///
+    /// Every [`PostgresError`] but [`PostgresError::Url`].
+    pub async fn pending_migrations(&self) -> Result<Vec<String>, PostgresError> {
+        let mut connection = self.connect().await?;
+        let pending = migrations::pending(&mut connection).await;
+        self.close(connection).await;
+        pending.map_err(|error| PostgresError::of_migration(error, &self.place, self.options.get_username()))
+    }
+
+    /// Brings the database up to date and says what that took. A failed one has changed nothing, a repeat changes
+    /// nothing; of several at once one does it and the others wait for it.
+    ///
+    /// # Errors
+    ///
+    /// Every [`PostgresError`] but [`PostgresError::Url`].
+    pub async fn migrate(&self) -> Result<Vec<String>, PostgresError> {
+        let mut connection = self.connect().await?;
+        let applied = migrations::apply(&mut connection).await;
+        self.close(connection).await;
+        applied.map_err(|error| PostgresError::of_migration(error, &self.place, self.options.get_username()))
+    }
+
+    /// A connection beside the pool, which would hide why there is none.
+    async fn connect(&self) -> Result<PgConnection, PostgresError> {
+        let connected = timeout(self.settings.acquire_timeout, PgConnection::connect_with(&self.options)).await;
+        let connected = connected.unwrap_or_else(|_| Err(timed_out()));
+        connected.map_err(|error| PostgresError::of(error, &self.place, self.options.get_username()))
+    }
+
+    /// Takes leave, so that the database need not find out for itself.
+    async fn close(&self, connection: PgConnection) {
+        let _ = timeout(self.settings.acquire_timeout, connection.close()).await;
+    }
+}
+
+/// Nobody answered in time.
+pub(super) fn timed_out() -> sqlx::Error {
+    sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())
+}
+
+fn options(url: &Secret<String>, settings: &PostgresSettings) -> Result<PgConnectOptions, PostgresError> {
+    let url = url.expose();
+    if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+        return Err(PostgresError::Url("it begins otherwise".into()));
+    }
+    let options = PgConnectOptions::from_str(url).map_err(|error| PostgresError::Url(error.into()))?;
+    let name = options.get_application_name().unwrap_or("vocalizer").to_owned();
+    let longest_ms = settings.statement_timeout.as_millis().clamp(1, 0x7fff_ffff).to_string();
+    Ok(options.application_name(&name).options([
+        // Whatever the database prefers: steps lock what they decide by, and see what was committed before they had it.
+        ("default_transaction_isolation", "read committed"),
+        ("statement_timeout", longest_ms.as_str()),
+        // What a server holds that has stopped in the middle of a step is free again after that.
+        ("idle_in_transaction_session_timeout", longest_ms.as_str()),
+        // And what one held whose machine is gone, after a minute.
+        ("tcp_keepalives_idle", "30"),
+        ("tcp_keepalives_interval", "10"),
+        ("tcp_keepalives_count", "3"),
+    ]))
+}

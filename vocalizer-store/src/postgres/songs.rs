@@ -1,0 +1,310 @@
+//! Songs and the outbox.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::postgres::PgConnection;
+use sqlx::{query, query_scalar};
+use time::OffsetDateTime;
+use vocalizer_core::dedupe::{Advance, UploadPlan};
+use vocalizer_core::ports::{Cursor, Pending, Removed, RepositoryError, SongCounts, SongQuery, SongRepository};
+use vocalizer_core::song::{Song, SongHash, SongId, Status, StatusKind, StoredSong, Title};
+
+use super::error::repository;
+use super::open::PostgresStore;
+use crate::sql::rows::{self, micros, read, read_all};
+use crate::sql::rules::{self, is_same, walk};
+
+#[async_trait]
+impl SongRepository for PostgresStore {
+    async fn admit(&self, song: &Song) -> Result<Song, RepositoryError> {
+        self.attempt(|| async {
+            let mut step = self.begin_for(song.hash()).await?;
+            if let Some(known) = find(&mut step, song.id()).await? {
+                return if is_same(&known, song) { Ok(known) } else { Err(RepositoryError::Conflict) };
+            }
+            if song.status() != &Status::Uploaded {
+                return Err(RepositoryError::Conflict);
+            }
+            let same_bytes = with_hash(&mut step, song.hash()).await?;
+            let (song, plan) = rules::settle(song.clone(), &same_bytes)?;
+            let stored = query(
+                "INSERT INTO songs (id, title, hash, uploader, uploaded_at_us, status) VALUES ($1, $2, $3, $4, $5, $6) \
+                 RETURNING id, title, hash, uploader, uploaded_at_us, status, failure",
+            )
+            .bind(song.id().to_string())
+            .bind(song.title().as_str())
+            .bind(song.hash().to_string())
+            .bind(song.uploader().map(|user| user.to_string()))
+            .bind(Cursor::of(&song).uploaded_at_us)
+            .bind(song.status().kind().name())
+            .fetch_one(&mut *step)
+            .await
+            .map_err(repository)?;
+            ask(&mut step, plan, song.hash()).await?;
+            self.commit(step).await?;
+            read(&stored, rows::song)
+        })
+        .await
+    }
+
+    async fn retry(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
+        self.attempt(|| async {
+            // A song never changes its hash.
+            let Some(song) = SongRepository::find(self, id).await? else { return Ok(None) };
+            let mut step = self.begin_for(song.hash()).await?;
+            let mut same_bytes = with_hash(&mut step, song.hash()).await?;
+            let Some(at) = same_bytes.iter().position(|song| song.id() == id) else { return Ok(None) };
+            let mut song = same_bytes.swap_remove(at);
+            song.retry().map_err(|_| RepositoryError::Conflict)?;
+            let (song, plan) = rules::settle(song, &same_bytes)?;
+            put_status(&mut step, &song).await?;
+            ask(&mut step, plan, song.hash()).await?;
+            self.commit(step).await?;
+            Ok(Some(song))
+        })
+        .await
+    }
+
+    async fn advance(&self, hash: &SongHash, advance: &Advance) -> Result<Vec<Song>, RepositoryError> {
+        self.attempt(|| async {
+            let mut step = self.begin_for(hash).await?;
+            let mut changed = Vec::new();
+            for mut song in with_hash(&mut step, hash).await? {
+                let transitions = advance.transitions(song.status());
+                if !transitions.is_empty() {
+                    walk(&mut song, transitions)?;
+                    put_status(&mut step, &song).await?;
+                    changed.push(song);
+                }
+            }
+            if matches!(advance, Advance::Finish | Advance::Fail(_)) {
+                withdraw(&mut step, hash).await?;
+            }
+            self.commit(step).await?;
+            Ok(changed)
+        })
+        .await
+    }
+
+    async fn rename(&self, id: SongId, title: &Title) -> Result<Option<Song>, RepositoryError> {
+        self.attempt(|| async {
+            let row = query(
+                "UPDATE songs SET title = $2 WHERE id = $1 \
+                 RETURNING id, title, hash, uploader, uploaded_at_us, status, failure",
+            )
+            .bind(id.to_string())
+            .bind(title.as_str())
+            .fetch_optional(self.written().await)
+            .await
+            .map_err(repository)?;
+            row.as_ref().map(|row| read(row, rows::song)).transpose()
+        })
+        .await
+    }
+
+    async fn find(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
+        self.attempt(|| async { find(&mut *self.pool.acquire().await.map_err(repository)?, id).await }).await
+    }
+
+    async fn list(&self, asked: &SongQuery) -> Result<Vec<Song>, RepositoryError> {
+        // Each half is read along an index of its own; together they are merged, not sorted.
+        const SQL: &str = "\
+            (SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs \
+            WHERE uploader IS NULL AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
+            AND ($4 IS NULL OR status = $4) ORDER BY uploaded_at_us DESC, id LIMIT $5) \
+            UNION ALL \
+            (SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs \
+            WHERE uploader = $1 AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
+            AND ($4 IS NULL OR status = $4) ORDER BY uploaded_at_us DESC, id LIMIT $5) \
+            ORDER BY uploaded_at_us DESC, id LIMIT $5";
+        let (before_us, after_id) = match asked.after {
+            Some(Cursor { uploaded_at_us, id }) => (uploaded_at_us, id.to_string()),
+            None => (i64::MAX, String::new()),
+        };
+        self.attempt(|| async {
+            let rows = query(SQL)
+                // Planned each time, for what is asked: a plan for all would sort, not knowing how few songs a page has.
+                .persistent(false)
+                .bind(asked.viewer.user().map(|user| user.to_string()))
+                .bind(before_us)
+                .bind(&after_id)
+                .bind(asked.status.map(StatusKind::name))
+                .bind(asked.limit.map(i64::from))
+                .fetch_all(&self.pool)
+                .await
+                .map_err(repository)?;
+            read_all(&rows, rows::song)
+        })
+        .await
+    }
+
+    async fn with_hash(&self, hash: &SongHash) -> Result<Vec<Song>, RepositoryError> {
+        self.attempt(|| async {
+            let rows =
+                query("SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs WHERE hash = $1")
+                    .bind(hash.to_string())
+                    .fetch_all(&self.pool)
+                    .await
+                    .map_err(repository)?;
+            read_all(&rows, rows::song)
+        })
+        .await
+    }
+
+    async fn hashes_in(&self, status: StatusKind) -> Result<Vec<SongHash>, RepositoryError> {
+        self.attempt(|| async {
+            let rows = query("SELECT DISTINCT hash FROM songs WHERE status = $1")
+                .bind(status.name())
+                .fetch_all(&self.pool)
+                .await
+                .map_err(repository)?;
+            read_all(&rows, rows::hash)
+        })
+        .await
+    }
+
+    async fn remove(&self, id: SongId) -> Result<Option<Removed>, RepositoryError> {
+        self.attempt(|| async {
+            let Some(song) = SongRepository::find(self, id).await? else { return Ok(None) };
+            let mut step = self.begin_for(song.hash()).await?;
+            let row = query(
+                "DELETE FROM songs WHERE id = $1 \
+                 RETURNING id, title, hash, uploader, uploaded_at_us, status, failure",
+            )
+            .bind(id.to_string())
+            .fetch_optional(&mut *step)
+            .await
+            .map_err(repository)?;
+            let Some(row) = row else { return Ok(None) };
+            let others: i64 = query_scalar("SELECT count(*) FROM songs WHERE hash = $1")
+                .bind(song.hash().to_string())
+                .fetch_one(&mut *step)
+                .await
+                .map_err(repository)?;
+            if others == 0 {
+                withdraw(&mut step, song.hash()).await?;
+            }
+            let song = read(&row, rows::song)?;
+            self.commit(step).await?;
+            Ok(Some(Removed { song, others_with_hash: others.unsigned_abs() }))
+        })
+        .await
+    }
+
+    async fn request(&self, hash: &SongHash) -> Result<(), RepositoryError> {
+        const SQL: &str = "INSERT INTO outbox (hash) VALUES ($1) ON CONFLICT (hash) DO NOTHING";
+        self.write(|| query(SQL).bind(hash.to_string())).await.map(|_| ())
+    }
+
+    async fn pending(&self, limit: u32) -> Result<Vec<Pending>, RepositoryError> {
+        self.attempt(|| async {
+            let rows = query("SELECT number, hash FROM outbox ORDER BY number LIMIT $1")
+                .bind(i64::from(limit))
+                .fetch_all(&self.pool)
+                .await
+                .map_err(repository)?;
+            read_all(&rows, rows::pending)
+        })
+        .await
+    }
+
+    async fn claim(&self, limit: u32, lasts: Duration, now: OffsetDateTime) -> Result<Vec<Pending>, RepositoryError> {
+        // What others are claiming at this moment is passed over and not waited for.
+        const SQL: &str = "\
+            WITH free AS MATERIALIZED ( \
+                SELECT number FROM outbox WHERE claimed_until_us IS NULL OR claimed_until_us <= $2 \
+                ORDER BY number LIMIT $1 FOR UPDATE SKIP LOCKED \
+            ) \
+            UPDATE outbox SET claimed_until_us = $3 FROM free WHERE outbox.number = free.number \
+            RETURNING outbox.number, outbox.hash";
+        self.attempt(|| async {
+            let rows = query(SQL)
+                .bind(i64::from(limit))
+                .bind(micros(now))
+                .bind(micros(now + lasts))
+                .fetch_all(self.written().await)
+                .await
+                .map_err(repository)?;
+            let mut claimed = read_all(&rows, rows::pending)?;
+            claimed.sort_by_key(|wish| wish.number);
+            Ok(claimed)
+        })
+        .await
+    }
+
+    async fn release(&self, number: i64) -> Result<(), RepositoryError> {
+        const SQL: &str = "UPDATE outbox SET claimed_until_us = NULL WHERE number = $1";
+        self.write(|| query(SQL).bind(number)).await.map(|_| ())
+    }
+
+    async fn published(&self, number: i64) -> Result<(), RepositoryError> {
+        self.write(|| query("DELETE FROM outbox WHERE number = $1").bind(number)).await.map(|_| ())
+    }
+
+    async fn count(&self) -> Result<SongCounts, RepositoryError> {
+        self.attempt(|| async {
+            let rows = query("SELECT status, count(*) AS songs FROM songs GROUP BY status")
+                .fetch_all(&self.pool)
+                .await
+                .map_err(repository)?;
+            Ok(rules::counts(read_all(&rows, rows::counted)?))
+        })
+        .await
+    }
+}
+
+/// Puts a hash into the outbox where that is the plan. A wish that is there already gets a new number, and is nobody's:
+/// whoever has just published the old one must not cross off this one.
+async fn ask(step: &mut PgConnection, plan: UploadPlan, hash: &SongHash) -> Result<(), RepositoryError> {
+    if plan == UploadPlan::Enqueue {
+        query(
+            "INSERT INTO outbox (hash) VALUES ($1) \
+             ON CONFLICT (hash) DO UPDATE SET number = DEFAULT, claimed_until_us = NULL",
+        )
+        .bind(hash.to_string())
+        .execute(step)
+        .await
+        .map_err(repository)?;
+    }
+    Ok(())
+}
+
+/// Takes what is there of a hash out of the outbox.
+async fn withdraw(step: &mut PgConnection, hash: &SongHash) -> Result<(), RepositoryError> {
+    let withdrawn = query("DELETE FROM outbox WHERE hash = $1").bind(hash.to_string()).execute(step).await;
+    withdrawn.map(|_| ()).map_err(repository)
+}
+
+async fn find(connection: &mut PgConnection, id: SongId) -> Result<Option<Song>, RepositoryError> {
+    let row = query("SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs WHERE id = $1")
+        .bind(id.to_string())
+        .fetch_optional(connection)
+        .await
+        .map_err(repository)?;
+    row.as_ref().map(|row| read(row, rows::song)).transpose()
+}
+
+/// The songs with a hash, kept from getting another title while the step lasts.
+async fn with_hash(step: &mut PgConnection, hash: &SongHash) -> Result<Vec<Song>, RepositoryError> {
+    let rows = query(
+        "SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs WHERE hash = $1 FOR UPDATE",
+    )
+    .bind(hash.to_string())
+    .fetch_all(step)
+    .await
+    .map_err(repository)?;
+    read_all(&rows, rows::song)
+}
+
+async fn put_status(step: &mut PgConnection, song: &Song) -> Result<(), RepositoryError> {
+    let StoredSong { id, status, .. } = song.clone().into();
+    query("UPDATE songs SET status = $2, failure = $3 WHERE id = $1")
+        .bind(id.to_string())
+        .bind(status.kind().name())
+        .bind(status.failure().map(|reason| reason.as_str().to_owned()))
+        .execute(step)
+        .await
+        .map(|_| ())
+        .map_err(repository)
+}

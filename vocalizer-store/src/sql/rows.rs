@@ -1,0 +1,129 @@
+//! Rows to values and back.
+
+use sqlx::{Error, Row};
+use time::OffsetDateTime;
+use vocalizer_core::account::{Account, ApiToken, PasswordHash, Session, SessionDigest, TokenName};
+use vocalizer_core::ports::{BoxError, Pending, RepositoryError};
+use vocalizer_core::song::{Song, SongHash, Status, StatusKind, StoredSong, Title};
+
+/// What the columns of every engine can be.
+pub(crate) trait Columns {
+    fn text(&self, name: &str) -> Result<&str, Error>;
+    fn maybe_text(&self, name: &str) -> Result<Option<&str>, Error>;
+    fn bytes(&self, name: &str) -> Result<&[u8], Error>;
+    fn number(&self, name: &str) -> Result<i64, Error>;
+    fn maybe_number(&self, name: &str) -> Result<Option<i64>, Error>;
+}
+
+macro_rules! columns {
+    ($row:ty) => {
+        impl Columns for $row {
+            fn text(&self, name: &str) -> Result<&str, Error> {
+                self.try_get(name)
+            }
+
+            fn maybe_text(&self, name: &str) -> Result<Option<&str>, Error> {
+                self.try_get(name)
+            }
+
+            fn bytes(&self, name: &str) -> Result<&[u8], Error> {
+                self.try_get(name)
+            }
+
+            fn number(&self, name: &str) -> Result<i64, Error> {
+                self.try_get(name)
+            }
+
+            fn maybe_number(&self, name: &str) -> Result<Option<i64>, Error> {
+                self.try_get(name)
+            }
+        }
+    };
+}
+
+columns!(sqlx::sqlite::SqliteRow);
+#[cfg(feature = "postgres")]
+columns!(sqlx::postgres::PgRow);
+
+/// A moment as it is kept.
+pub(crate) fn micros(time: OffsetDateTime) -> i64 {
+    i64::try_from(time.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX)
+}
+
+/// A moment that was kept.
+pub(crate) fn moment(micros: i64) -> Result<OffsetDateTime, BoxError> {
+    Ok(OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000)?)
+}
+
+/// Reads a row, or says that nobody can.
+pub(crate) fn read<R, T>(row: &R, as_what: fn(&R) -> Result<T, BoxError>) -> Result<T, RepositoryError> {
+    as_what(row).map_err(RepositoryError::Corrupt)
+}
+
+/// Reads all rows, or none.
+pub(crate) fn read_all<R, T>(rows: &[R], as_what: fn(&R) -> Result<T, BoxError>) -> Result<Vec<T>, RepositoryError> {
+    rows.iter().map(|row| read(row, as_what)).collect()
+}
+
+/// A row of `id, title, hash, uploader, uploaded_at_us, status, failure`.
+pub(crate) fn song<R: Columns>(row: &R) -> Result<Song, BoxError> {
+    let kind: StatusKind = row.text("status")?.parse()?;
+    Ok(Song::from(StoredSong {
+        id: row.text("id")?.parse()?,
+        title: Title::parse(row.text("title")?, usize::MAX)?,
+        hash: hash(row)?,
+        uploader: row.maybe_text("uploader")?.map(str::parse).transpose()?,
+        uploaded_at: moment(row.number("uploaded_at_us")?)?,
+        status: Status::from_stored(kind, row.maybe_text("failure")?),
+    }))
+}
+
+/// A row with `hash`.
+pub(crate) fn hash<R: Columns>(row: &R) -> Result<SongHash, BoxError> {
+    Ok(row.text("hash")?.parse()?)
+}
+
+/// A row of `number, hash`.
+pub(crate) fn pending<R: Columns>(row: &R) -> Result<Pending, BoxError> {
+    Ok(Pending { number: row.number("number")?, hash: hash(row)? })
+}
+
+/// A row of `status, songs`.
+pub(crate) fn counted<R: Columns>(row: &R) -> Result<(StatusKind, u64), BoxError> {
+    Ok((row.text("status")?.parse()?, u64::try_from(row.number("songs")?)?))
+}
+
+/// A row of `id, username, password_hash, registered_at_us`.
+pub(crate) fn account<R: Columns>(row: &R) -> Result<Account, BoxError> {
+    Ok(Account {
+        id: row.text("id")?.parse()?,
+        username: row.text("username")?.parse()?,
+        password_hash: PasswordHash::new(row.text("password_hash")?.to_owned()),
+        registered_at: moment(row.number("registered_at_us")?)?,
+    })
+}
+
+/// A row of `digest, user_id, created_at_us, expires_at_us, token_id, token_name`.
+pub(crate) fn session<R: Columns>(row: &R) -> Result<Session, BoxError> {
+    let token = match row.maybe_text("token_id")? {
+        Some(id) => Some(TokenName { id: id.parse()?, name: row.text("token_name")?.to_owned() }),
+        None => None,
+    };
+    Ok(Session {
+        digest: SessionDigest::from_bytes(row.bytes("digest")?.try_into()?),
+        user: row.text("user_id")?.parse()?,
+        created_at: moment(row.number("created_at_us")?)?,
+        expires_at: row.maybe_number("expires_at_us")?.map(moment).transpose()?,
+        token,
+    })
+}
+
+/// A row of `token_id, token_name, created_at_us, expires_at_us`.
+pub(crate) fn token<R: Columns>(row: &R) -> Result<ApiToken, BoxError> {
+    Ok(ApiToken {
+        id: row.text("token_id")?.parse()?,
+        name: row.text("token_name")?.to_owned(),
+        created_at: moment(row.number("created_at_us")?)?,
+        expires_at: row.maybe_number("expires_at_us")?.map(moment).transpose()?,
+    })
+}

@@ -1,0 +1,63 @@
+//! Everything that is in a file at one moment, page by page.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Sqlite, Transaction, query};
+use vocalizer_core::account::{Account, Session};
+use vocalizer_core::ports::{BoxError, Pending, RepositoryError};
+use vocalizer_core::song::Song;
+
+use super::error::repository;
+use super::open::SqliteStore;
+use crate::sql::rows::{self, Columns as _, read, read_all};
+
+/// Reads a file as it was when the first page was asked for. Pages go on after a place, from [`Self::START`] until
+/// there is none.
+pub(crate) struct Snapshot(Transaction<'static, Sqlite>);
+
+impl SqliteStore {
+    /// What is there now.
+    pub(crate) async fn snapshot(&self) -> Result<Snapshot, RepositoryError> {
+        Ok(Snapshot(self.read().begin().await.map_err(repository)?))
+    }
+}
+
+impl Snapshot {
+    /// Before the first row.
+    pub(crate) const START: i64 = i64::MIN;
+
+    pub(crate) async fn accounts(&mut self, after: &mut i64) -> Result<Option<Vec<Account>>, RepositoryError> {
+        const SQL: &str = "SELECT rowid AS place, id, username, password_hash, registered_at_us FROM users \
+                           WHERE rowid > ? ORDER BY rowid LIMIT 1000";
+        self.page(SQL, after, rows::account).await
+    }
+
+    pub(crate) async fn sessions(&mut self, after: &mut i64) -> Result<Option<Vec<Session>>, RepositoryError> {
+        const SQL: &str = "SELECT rowid AS place, digest, user_id, created_at_us, expires_at_us, token_id, token_name \
+                           FROM sessions WHERE rowid > ? ORDER BY rowid LIMIT 1000";
+        self.page(SQL, after, rows::session).await
+    }
+
+    pub(crate) async fn songs(&mut self, after: &mut i64) -> Result<Option<Vec<Song>>, RepositoryError> {
+        const SQL: &str = "SELECT rowid AS place, id, title, hash, uploader, uploaded_at_us, status, failure \
+                           FROM songs WHERE rowid > ? ORDER BY rowid LIMIT 1000";
+        self.page(SQL, after, rows::song).await
+    }
+
+    pub(crate) async fn wishes(&mut self, after: &mut i64) -> Result<Option<Vec<Pending>>, RepositoryError> {
+        const SQL: &str =
+            "SELECT number AS place, number, hash FROM outbox WHERE number > ? ORDER BY number LIMIT 1000";
+        self.page(SQL, after, rows::pending).await
+    }
+
+    async fn page<T>(
+        &mut self,
+        sql: &'static str,
+        after: &mut i64,
+        as_what: fn(&SqliteRow) -> Result<T, BoxError>,
+    ) -> Result<Option<Vec<T>>, RepositoryError> {
+        let rows = query(sql).bind(*after).fetch_all(&mut *self.0).await.map_err(repository)?;
+        let Some(last) = rows.last() else { return Ok(None) };
+        *after = read(last, |row| Ok(row.number("place")?))?;
+        read_all(&rows, as_what).map(Some)
+    }
+}

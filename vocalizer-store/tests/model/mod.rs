@@ -1,0 +1,3 @@
+mod songs;
+
+pub(crate) use songs::{agree, step};

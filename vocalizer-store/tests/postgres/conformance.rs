@@ -1,0 +1,85 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use vocalizer_core::account::UserId;
+use vocalizer_core::conformance::accounts::AccountsPlace;
+use vocalizer_core::conformance::attempts::AttemptsPlace;
+use vocalizer_core::conformance::commons::CommonsPlace;
+use vocalizer_core::conformance::songs::SongsPlace;
+use vocalizer_core::ports::{AccountRepository, Attempts, Commons, SongRepository};
+
+use super::support::Place;
+use crate::sqlite::support::user;
+
+#[async_trait]
+impl SongsPlace for Place {
+    async fn songs(&self) -> Arc<dyn SongRepository> {
+        Arc::new(self.open().await)
+    }
+
+    async fn user(&self) -> UserId {
+        user(&self.open().await).await
+    }
+}
+
+#[async_trait]
+impl AccountsPlace for Place {
+    async fn accounts(&self) -> Arc<dyn AccountRepository> {
+        Arc::new(self.open().await)
+    }
+}
+
+#[async_trait]
+impl CommonsPlace for Place {
+    async fn commons(&self) -> Arc<dyn Commons> {
+        Arc::new(self.open().await)
+    }
+
+    async fn pass(&self, span: Duration) {
+        tokio::time::sleep(span).await;
+    }
+}
+
+#[async_trait]
+impl AttemptsPlace for Place {
+    async fn attempts(&self) -> Arc<dyn Attempts> {
+        Arc::new(self.open().await)
+    }
+}
+
+mod songs {
+    use super::Place;
+
+    vocalizer_core::songs_conformance!(
+        #[tokio::test(flavor = "multi_thread")]
+        Place::new().await
+    );
+}
+
+mod accounts {
+    use super::Place;
+
+    vocalizer_core::accounts_conformance!(
+        #[tokio::test(flavor = "multi_thread")]
+        Place::new().await
+    );
+}
+
+mod commons {
+    use super::Place;
+
+    vocalizer_core::commons_conformance!(
+        #[tokio::test(flavor = "multi_thread")]
+        Place::new().await
+    );
+}
+
+mod attempts {
+    use super::Place;
+
+    vocalizer_core::attempts_conformance!(
+        #[tokio::test(flavor = "multi_thread")]
+        Place::new().await
+    );
+}

@@ -1,0 +1,155 @@
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{Connection as _, Row as _, query};
+use time::OffsetDateTime;
+use vocalizer_core::account::{Account, PasswordHash, Session, SessionDigest, TokenId, TokenName, UserId, Viewer};
+use vocalizer_core::dedupe::Advance;
+use vocalizer_core::ports::{AccountRepository, RepositoryError, SongQuery, SongRepository};
+use vocalizer_core::secret::Secret;
+use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, Status, Title};
+use vocalizer_store::postgres::{Copied, CopyError, copy_from_sqlite};
+use vocalizer_store::sqlite::SqliteStore;
+
+use super::support::Place;
+use crate::sqlite::support::Place as File;
+
+const LONG_AGO: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
+async fn registered(store: &SqliteStore, name: &str, at: OffsetDateTime) -> Account {
+    let account = Account {
+        id: UserId::random(),
+        username: name.parse().unwrap(),
+        password_hash: PasswordHash::new(format!("$argon2id$v=19$m=19456$„{name}“")),
+        registered_at: at,
+    };
+    store.insert(&account).await.unwrap();
+    account
+}
+
+async fn session(store: &SqliteStore, user: UserId, secret: &str, lasts: Option<Duration>, token: bool) -> Session {
+    let session = Session {
+        digest: SessionDigest::of(&Secret::new(secret.to_owned())),
+        user,
+        created_at: LONG_AGO - Duration::from_micros(1),
+        expires_at: lasts.map(|lasts| LONG_AGO + lasts),
+        token: token.then(|| TokenName { id: TokenId::random(), name: format!("'); DROP TABLE {secret} 🎧 --") }),
+    };
+    store.open_session(&session).await.unwrap();
+    session
+}
+
+async fn admitted(store: &SqliteStore, title: &str, bytes: &str, uploader: Option<UserId>, at_us: i64) -> Song {
+    let at = LONG_AGO + time::Duration::microseconds(at_us);
+    let title = Title::parse(title, usize::MAX).unwrap();
+    let mut song = Song::begin(SongId::random(), title, SongHash::of(bytes.as_bytes()), uploader, at);
+    song.finish_upload().unwrap();
+    store.admit(&song).await.unwrap()
+}
+
+fn parts(account: Option<Account>) -> Option<(UserId, String, String, OffsetDateTime)> {
+    account.map(|it| (it.id, it.username.to_string(), it.password_hash.expose().to_owned(), it.registered_at))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_is_copied_as_it_is_but_what_was_leased() {
+    let (file, place) = (File::new(), Place::new().await);
+    let (from, to) = (file.open().await, place.open().await);
+    let users = [
+        registered(&from, "Straße.Öl+x@例え", LONG_AGO - Duration::from_micros(7)).await,
+        registered(&from, "ΣΊΣΥΦΟΣ", LONG_AGO + Duration::from_micros(1_700_000_000_123_456)).await,
+        registered(&from, "nobody-uploads", LONG_AGO).await,
+    ];
+    let [one, two, _] = users.each_ref().map(|user| user.id);
+    let sessions = [
+        session(&from, one, "open", Some(Duration::from_secs(u64::from(u32::MAX))), false).await,
+        session(&from, one, "expired", Some(Duration::ZERO), false).await,
+        session(&from, two, "for ever", None, true).await,
+        session(&from, two, "for a while", Some(Duration::from_secs(9)), true).await,
+    ];
+    let songs = [
+        admitted(&from, "¡Olé! „Lied“ 🎵 \u{1F468}\u{200D}\u{1F469} עברית", "waits", None, 5).await,
+        admitted(&from, &"long ".repeat(2_000), "leased", Some(one), -3).await,
+        admitted(&from, "leased, too", "leased", Some(two), i64::from(i32::MAX) * 1_000_000).await,
+        admitted(&from, "' OR 1 = 1; --", "split", Some(one), 5).await,
+        admitted(&from, "\\x00 NULL %s $1 ?", "failed", None, 5).await,
+        admitted(&from, "asked for, and published", "published", None, 6).await,
+    ];
+    from.advance(songs[1].hash(), &Advance::Begin).await.unwrap();
+    from.advance(songs[3].hash(), &Advance::Finish).await.unwrap();
+    let reason = FailureReason::new("it is „no“ song 🙁");
+    from.advance(songs[4].hash(), &Advance::Fail(reason)).await.unwrap();
+    let stray = SongHash::of(b"stray");
+    from.request(&stray).await.unwrap();
+    for wish in from.pending(10).await.unwrap() {
+        if [songs[1].hash(), songs[5].hash()].contains(&&wish.hash) {
+            from.published(wish.number).await.unwrap();
+        }
+    }
+    // More than a page of them.
+    for at in 0..1_100 {
+        admitted(&from, "one of many", "waits", Some(two), at).await;
+    }
+
+    let copied = copy_from_sqlite(&from, &to).await.unwrap();
+    assert_eq!(copied, Copied { users: 3, sessions: 4, songs: 1_106, wishes: 4 });
+    for user in users {
+        let found = AccountRepository::find(&to, user.id).await.unwrap();
+        assert_eq!(parts(found), parts(Some(user.clone())));
+        assert_eq!(parts(to.find_by_username(&user.username).await.unwrap()), parts(Some(user)));
+    }
+    for session in sessions {
+        let before = LONG_AGO - Duration::from_secs(1);
+        assert_eq!(to.session(session.digest, before).await.unwrap(), Some(session));
+    }
+    assert_eq!(to.tokens(two).await.unwrap(), from.tokens(two).await.unwrap());
+    for viewer in [Viewer::Anonymous, Viewer::User(one), Viewer::User(two)] {
+        let mut there = from.list(&SongQuery::all_of(viewer)).await.unwrap();
+        for song in there.iter_mut().filter(|song| song.status() == &Status::Splitting) {
+            song.hand_back().unwrap();
+        }
+        assert_eq!(to.list(&SongQuery::all_of(viewer)).await.unwrap(), there);
+    }
+    let wishes: Vec<_> = to.pending(10).await.unwrap().iter().map(|wish| wish.hash).collect();
+    assert_eq!(wishes, [*songs[0].hash(), stray, *songs[1].hash(), *songs[5].hash()], "old ones first");
+    assert_eq!(from.count().await.unwrap()[2], 2, "the file stays as it is");
+
+    let again = copy_from_sqlite(&from, &to).await.unwrap_err();
+    assert!(matches!(again, CopyError::NotEmpty { users: 3, songs: 1_106 }), "{again:?}");
+    assert!(again.to_string().contains("3 users and 1106 songs"), "{again}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_use_by_one_song_or_one_user_is_not_copied_into() {
+    let file = File::new();
+    let from = file.open().await;
+    for with_song in [true, false] {
+        let place = Place::new().await;
+        let to = place.open().await;
+        if with_song {
+            to.admit(&crate::sqlite::support::song("a", None, LONG_AGO)).await.unwrap();
+        } else {
+            crate::sqlite::support::user(&to).await;
+        }
+        assert!(matches!(copy_from_sqlite(&from, &to).await, Err(CopyError::NotEmpty { .. })));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_cannot_be_read_to_its_end_leaves_the_database_empty() {
+    let (file, place) = (File::new(), Place::new().await);
+    let (from, to) = (file.open().await, place.open().await);
+    registered(&from, "ada", LONG_AGO).await;
+    admitted(&from, "first", "a", None, 0).await;
+    admitted(&from, "last", "b", None, 1).await;
+    let mut vandal = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(file.path())).await.unwrap();
+    query("UPDATE songs SET title = ' ' WHERE title = 'last'").execute(&mut vandal).await.unwrap();
+    let error = copy_from_sqlite(&from, &to).await.unwrap_err();
+    assert!(matches!(error, CopyError::Source(RepositoryError::Corrupt(_))), "{error:?}");
+    let counted = "SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM songs) + (SELECT count(*) FROM outbox)";
+    let rows = query(counted).fetch_one(&mut place.connect().await).await.unwrap();
+    assert_eq!(rows.get::<i64, _>(0), 0);
+
+    query("UPDATE songs SET title = 'mended' WHERE title = ' '").execute(&mut vandal).await.unwrap();
+    assert_eq!(copy_from_sqlite(&from, &to).await.unwrap().songs, 2);
+}

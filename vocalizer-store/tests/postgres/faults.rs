@@ -1,0 +1,153 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
+use time::OffsetDateTime;
+use tokio::time::timeout;
+use vocalizer_core::ports::{Commons, RepositoryError, SongRepository};
+use vocalizer_core::song::{SongHash, SongId};
+use vocalizer_store::postgres::{PostgresError, PostgresSettings, PostgresStore};
+
+use super::server::Server;
+use super::support::{Place, execute, settings};
+use crate::sqlite::support::song;
+
+/// Longer than anything takes here that does not hang.
+const HANGS: Duration = Duration::from_secs(120);
+
+fn impatient() -> PostgresSettings {
+    PostgresSettings { acquire_timeout: Duration::from_millis(500), ..settings() }
+}
+
+fn is_unavailable<T>(result: &Result<T, RepositoryError>) -> bool {
+    matches!(result, Err(RepositoryError::Unavailable(_)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_is_out_of_connections_is_unavailable_until_it_has_some() {
+    let place = Place::new().await;
+    let mut admin = place.connect().await;
+    let name = &place.name;
+    execute(&mut admin, &format!("CREATE ROLE {name} LOGIN PASSWORD 'sesame' CONNECTION LIMIT 2")).await;
+    execute(&mut admin, &format!("ALTER DATABASE {name} OWNER TO {name}")).await;
+    let url = place.url_for(name, "sesame");
+    let store = PostgresStore::open(&url, impatient()).await.unwrap();
+
+    let mut others = Vec::new();
+    while others.len() < 2 {
+        // The store's own, that it had for the migrations, may still be on its way out.
+        if let Ok(other) = PgConnection::connect(url.expose()).await {
+            others.push(other);
+        }
+    }
+    let refused = timeout(HANGS, SongRepository::find(&store, SongId::random())).await.expect("it hangs");
+    assert!(is_unavailable(&refused), "{refused:?}");
+    let refused = timeout(HANGS, store.lock(&SongHash::of(b"a"))).await.expect("it hangs").map(drop);
+    assert!(is_unavailable(&refused), "{refused:?}");
+    let refused = timeout(HANGS, PostgresStore::open(&url, impatient())).await.expect("it hangs");
+    assert!(matches!(refused, Err(PostgresError::TooManyConnections { .. })), "{refused:?}");
+
+    for other in others {
+        other.close().await.unwrap();
+    }
+    let recovered = async {
+        while SongRepository::find(&store, SongId::random()).await.is_err() {}
+        while store.lock(&SongHash::of(b"a")).await.is_err() {}
+    };
+    timeout(HANGS, recovered).await.expect("it does not recover");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_finds_all_connections_busy_ends_and_so_does_one_that_takes_too_long() {
+    let place = Place::new().await;
+    let statement_timeout = Duration::from_secs(3);
+    let settings = PostgresSettings { max_connections: 1, statement_timeout, ..impatient() };
+    let store = PostgresStore::open(&place.url(), settings).await.unwrap();
+    let mut other = place.connect().await;
+    execute(&mut other, "BEGIN; LOCK TABLE songs IN ACCESS EXCLUSIVE MODE").await;
+    let both = timeout(HANGS, async { tokio::join!(store.count(), store.count()) }).await.expect("it hangs");
+    assert!(is_unavailable(&both.0) && is_unavailable(&both.1), "{both:?}");
+    execute(&mut other, "ROLLBACK").await;
+    assert_eq!(store.count().await.unwrap(), [0; 5]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_is_unavailable_and_used_again_at_once() {
+    let server = Server::start(&[]);
+    let place = Place::on(server.url()).await;
+    let store = PostgresStore::open(&place.url(), impatient()).await.unwrap();
+    let kept = store.admit(&song("a", None, OffsetDateTime::UNIX_EPOCH)).await.unwrap();
+    drop(store.lock(kept.hash()).await.unwrap());
+    for _ in 0..3 {
+        server.kill();
+        let away = timeout(HANGS, SongRepository::find(&store, kept.id())).await.expect("it hangs");
+        assert!(is_unavailable(&away), "{away:?}");
+        let away = timeout(HANGS, store.lock(kept.hash())).await.expect("it hangs").map(drop);
+        assert!(is_unavailable(&away), "{away:?}");
+        let away = timeout(HANGS, PostgresStore::open(&place.url(), impatient())).await.expect("it hangs");
+        assert!(matches!(away, Err(PostgresError::Unreachable { .. })), "{away:?}");
+
+        server.restart();
+        assert_eq!(SongRepository::find(&store, kept.id()).await.unwrap().as_ref(), Some(&kept));
+        drop(store.lock(kept.hash()).await.unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_restarted_in_the_middle_of_everything_has_nothing_half_written() {
+    let server = Server::start(&[]);
+    let place = Place::on(server.url()).await;
+    let stores = [place.open().await, place.open().await];
+    let over = Arc::new(AtomicBool::new(false));
+    let uploading: Vec<_> = (0..8)
+        .map(|worker| {
+            let (store, over) = (stores[worker % stores.len()].clone(), Arc::clone(&over));
+            tokio::spawn(async move {
+                let mut stored = Vec::new();
+                for round in 0.. {
+                    if over.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let new = song(&format!("{worker} {round}"), None, OffsetDateTime::UNIX_EPOCH);
+                    match store.admit(&new).await {
+                        Ok(song) => stored.push(song),
+                        Err(error) => assert!(matches!(error, RepositoryError::Unavailable(_)), "{error:?}"),
+                    }
+                }
+                stored
+            })
+        })
+        .collect();
+    for _ in 0..3 {
+        let so_far = stores[0].count().await.unwrap();
+        // On the way, for sure.
+        while stores[0].count().await.unwrap() == so_far {}
+        server.restart();
+        // Idle ones and busy ones alike: whoever comes now finds it.
+        for store in &stores {
+            store.count().await.unwrap();
+            drop(store.lock(&SongHash::of(b"a")).await.unwrap());
+        }
+    }
+    over.store(true, Ordering::Relaxed);
+    let mut hashes = BTreeSet::new();
+    for uploaded in uploading {
+        for song in uploaded.await.unwrap() {
+            assert_eq!(SongRepository::find(&stores[0], song.id()).await.unwrap().as_ref(), Some(&song), "was lost");
+            hashes.insert(song.hash().to_string());
+        }
+    }
+    let songs: Vec<(String,)> =
+        sqlx::query_as("SELECT hash FROM songs").fetch_all(&mut place.connect().await).await.unwrap();
+    let wishes = stores[1].pending(u32::MAX).await.unwrap();
+    let songs: BTreeSet<_> = songs.into_iter().map(|(hash,)| hash).collect();
+    assert_eq!(
+        songs,
+        wishes.iter().map(|wish| wish.hash.to_string()).collect(),
+        "a song without a wish, or a wish without"
+    );
+    assert!(songs.is_superset(&hashes));
+}

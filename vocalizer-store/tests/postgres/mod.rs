@@ -1,0 +1,10 @@
+mod conformance;
+mod copying;
+mod faults;
+mod locks;
+mod model;
+mod opening;
+mod server;
+mod servers;
+mod songs;
+mod support;

@@ -1,0 +1,127 @@
+use std::error::Error as _;
+use std::net::TcpListener;
+
+use sqlx::PgConnection;
+use vocalizer_core::ports::{RepositoryError, SongRepository};
+use vocalizer_core::secret::Secret;
+use vocalizer_core::song::SongId;
+use vocalizer_store::postgres::{PostgresError, PostgresStore};
+
+use super::support::{Place, execute, settings};
+
+async fn refused(url: &Secret<String>) -> PostgresError {
+    PostgresStore::open(url, settings()).await.unwrap_err()
+}
+
+/// A role that has a password, no rights, and so many connections.
+async fn role(place: &Place, connection: &mut PgConnection, limit: i32) {
+    let name = &place.name;
+    execute(connection, &format!("CREATE ROLE {name} LOGIN PASSWORD 'sesame' CONNECTION LIMIT {limit}")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_database_is_brought_up_to_date_step_by_step_or_at_once() {
+    let place = Place::new().await;
+    let store = PostgresStore::open_without_migrating(&place.url(), settings()).await.unwrap();
+    let pending = store.pending_migrations().await.unwrap();
+    assert_eq!(pending, ["0001 songs and users"]);
+    assert!(matches!(SongRepository::find(&store, SongId::random()).await, Err(RepositoryError::Unavailable(_))));
+    assert_eq!(store.migrate().await.unwrap(), pending);
+    assert_eq!(store.migrate().await.unwrap(), Vec::<String>::new(), "a repeat");
+    assert_eq!(place.open().await.pending_migrations().await.unwrap(), Vec::<String>::new());
+    assert_eq!(SongRepository::find(&store, SongId::random()).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_start_at_once_on_a_new_database_all_find_it_up_to_date() {
+    let place = Place::new().await;
+    let opening: Vec<_> = (0..8)
+        .map(|_| {
+            let url = place.url();
+            tokio::spawn(async move { PostgresStore::open(&url, settings()).await })
+        })
+        .collect();
+    for opened in opening {
+        assert_eq!(opened.await.unwrap().unwrap().count().await.unwrap(), [0; 5]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_a_newer_version_is_refused_and_left_as_it_is() {
+    let place = Place::new().await;
+    place.open().await;
+    let mut newer = place.connect().await;
+    execute(
+        &mut newer,
+        "INSERT INTO store_migrations SELECT 9000, 'tomorrow', installed_on, success, checksum, execution_time \
+         FROM store_migrations",
+    )
+    .await;
+    for opened in [
+        PostgresStore::open(&place.url(), settings()).await,
+        PostgresStore::open_without_migrating(&place.url(), settings()).await,
+    ] {
+        let error = opened.unwrap_err();
+        assert!(matches!(error, PostgresError::Newer { version: 9000, .. }), "{error:?}");
+        assert!(error.to_string().contains("newer version of Vocalizer"), "{error}");
+    }
+    execute(&mut newer, "DELETE FROM store_migrations WHERE version = 9000").await;
+    place.open().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_whose_migrations_were_tampered_with_is_refused() {
+    let place = Place::new().await;
+    place.open().await;
+    execute(&mut place.connect().await, r"UPDATE store_migrations SET checksum = '\x00'").await;
+    let error = refused(&place.url()).await;
+    assert!(matches!(error, PostgresError::Database { .. }), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_is_told_from_a_missing_database_and_neither_tells_the_password() {
+    let place = Place::new().await;
+    role(&place, &mut place.connect().await, -1).await;
+    let wrong = place.url_for(&place.name, "open-says-me");
+    let error = refused(&wrong).await;
+    assert!(matches!(&error, PostgresError::Authentication { user, .. } if *user == place.name), "{error:?}");
+    let told = format!("{error:?} {error} {:?}", error.source());
+    assert!(!told.contains("open-says-me"), "{told}");
+
+    let (server, _) =
+        place.url().expose().rsplit_once('/').map(|(server, name)| (server.to_owned(), name.to_owned())).unwrap();
+    let error = refused(&Secret::new(format!("{server}/nowhere"))).await;
+    assert!(matches!(error, PostgresError::NoDatabase { .. }), "{error:?}");
+    assert!(error.to_string().contains("nowhere"), "{error}");
+
+    let store = PostgresStore::open_without_migrating(&place.url_for(&place.name, "sesame"), settings()).await.unwrap();
+    assert!(!format!("{store:?}").contains("sesame"), "{store:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_who_may_make_no_tables_is_told_so() {
+    let place = Place::new().await;
+    role(&place, &mut place.connect().await, -1).await;
+    let error = refused(&place.url_for(&place.name, "sesame")).await;
+    assert!(matches!(error, PostgresError::Database { .. }), "{error:?}");
+    assert!(error.source().unwrap().to_string().contains("permission denied"), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_who_has_no_connection_left_is_told_so() {
+    let place = Place::new().await;
+    role(&place, &mut place.connect().await, 0).await;
+    let error = refused(&place.url_for(&place.name, "sesame")).await;
+    assert!(matches!(error, PostgresError::TooManyConnections { .. }), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_url_or_where_nobody_answers_is_refused() {
+    for url in ["", "songs.sqlite", "mysql://localhost/vocalizer", "postgres://:port/"] {
+        let error = refused(&Secret::new(url.to_owned())).await;
+        assert!(matches!(error, PostgresError::Url(_)), "{url}: {error:?}");
+    }
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let error = refused(&Secret::new(format!("postgres://vocalizer:sesame@127.0.0.1:{port}/vocalizer"))).await;
+    assert!(matches!(error, PostgresError::Unreachable { .. }), "{error:?}");
+}

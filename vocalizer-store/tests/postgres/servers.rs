@@ -1,0 +1,182 @@
+//! What servers do at once.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use sqlx::Row as _;
+use time::OffsetDateTime;
+use vocalizer_core::dedupe::Advance;
+use vocalizer_core::ports::{Attempts, Commons, Heard, SongRepository, ThrottleSettings};
+use vocalizer_core::song::{SongHash, StatusKind, Title};
+use vocalizer_store::postgres::PostgresStore;
+
+use super::support::{Place, execute};
+use crate::sqlite::support::song;
+
+const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
+async fn servers(place: &Place) -> Vec<PostgresStore> {
+    let mut servers = Vec::new();
+    for _ in 0..4 {
+        servers.push(place.open().await);
+    }
+    servers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wishes_that_servers_claim_at_once_are_claimed_by_one_whatever_the_database_prefers() {
+    let place = Place::new().await;
+    let name = &place.name;
+    let serializable = format!("ALTER DATABASE {name} SET default_transaction_isolation TO 'serializable'");
+    execute(&mut place.connect().await, &serializable).await;
+    let servers = servers(&place).await;
+    for name in 0..40 {
+        servers[0].request(&SongHash::of(&[name])).await.unwrap();
+    }
+    let claiming: Vec<_> = (0..20)
+        .map(|at| {
+            let server = servers[at % servers.len()].clone();
+            tokio::spawn(async move { server.claim(3, Duration::from_secs(60), NOW).await })
+        })
+        .collect();
+    let mut numbers = Vec::new();
+    for claimed in claiming {
+        let claimed: Vec<_> = claimed.await.unwrap().unwrap().iter().map(|wish| wish.number).collect();
+        assert!(claimed.is_sorted(), "{claimed:?}");
+        numbers.extend(claimed);
+    }
+    assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), numbers.len(), "one was claimed twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_is_not_held_up_by_one_who_claims() {
+    let place = Place::new().await;
+    let store = place.open().await;
+    for name in 0..2 {
+        store.request(&SongHash::of(&[name])).await.unwrap();
+    }
+    let mut other = place.connect().await;
+    execute(&mut other, "BEGIN; SELECT * FROM outbox ORDER BY number LIMIT 1 FOR UPDATE").await;
+    let claimed = store.claim(10, Duration::from_secs(60), NOW).await.unwrap();
+    assert_eq!(claimed.iter().map(|wish| wish.hash).collect::<Vec<_>>(), [SongHash::of(&[1])]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_attempts_at_many_servers_at_once_no_more_slip_through() {
+    const SETTINGS: ThrottleSettings = ThrottleSettings { free: 3, ..ThrottleSettings::per_account() };
+    let place = Place::new().await;
+    let servers = servers(&place).await;
+    // Once where the key is new, once where it has just been forgotten.
+    for _ in 0..2 {
+        let trying: Vec<_> = (0..24)
+            .map(|at| {
+                let server = servers[at % servers.len()].clone();
+                tokio::spawn(async move { Attempts::attempt(&server, "login ada", &SETTINGS, NOW).await })
+            })
+            .collect();
+        let mut free = 0;
+        for tried in trying {
+            free += usize::from(tried.await.unwrap().unwrap().is_none());
+        }
+        assert_eq!(free, 4);
+        servers[0].succeed("login ada").await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_servers_do_with_the_same_bytes_at_once_leaves_songs_of_one_mind() {
+    let place = Place::new().await;
+    let servers = servers(&place).await;
+    let doing: Vec<_> = (0..8)
+        .map(|at| {
+            let server = servers[at % servers.len()].clone();
+            tokio::spawn(async move {
+                let new = song("a", None, NOW + Duration::from_micros(at as u64));
+                server.admit(&new).await.unwrap();
+                server.advance(new.hash(), &Advance::Begin).await.unwrap();
+                server.rename(new.id(), &Title::parse("another", 100).unwrap()).await.unwrap().unwrap();
+                server.advance(new.hash(), &Advance::HandBack).await.unwrap();
+                if at % 2 == 0 {
+                    server.remove(new.id()).await.unwrap().unwrap();
+                }
+            })
+        })
+        .collect();
+    for done in doing {
+        done.await.unwrap();
+    }
+    let hash = SongHash::of(b"a");
+    let left = servers[0].with_hash(&hash).await.unwrap();
+    assert_eq!(left.len(), 4);
+    assert_eq!(left.iter().map(|song| song.status().kind()).collect::<BTreeSet<_>>().len(), 1, "{left:?}");
+    assert!(left.iter().all(|song| song.title().as_str() == "another"));
+    let wishes: Vec<_> = servers[1].pending(10).await.unwrap().iter().map(|wish| wish.hash).collect();
+    assert_eq!(wishes, [hash]);
+    servers[2].advance(&hash, &Advance::Finish).await.unwrap();
+    assert_eq!(servers[3].hashes_in(StatusKind::Split).await.unwrap(), [hash]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_word_is_for_all_servers_once_it_says_something_new_or_the_last_is_old() {
+    let place = Place::new().await;
+    let (one, other) = (place.open().await, place.open().await);
+    let hash = SongHash::of(b"a");
+    let at = |seconds| NOW + Duration::from_secs(seconds);
+    for (percent, said, written) in [(0, 0, 0), (0, 1, 0), (0, 4, 0), (0, 6, 6), (3, 7, 7), (3, 8, 7), (0, 9, 9)] {
+        one.hear(&hash, Heard { percent, at: at(said) }).await.unwrap();
+        assert_eq!(one.heard(&hash).await.unwrap(), Some(Heard { percent, at: at(said) }));
+        assert_eq!(other.heard(&hash).await.unwrap(), Some(Heard { percent, at: at(written) }), "at {said} s");
+    }
+    one.hear(&hash, Heard { percent: 0, at: at(10) }).await.unwrap();
+    other.rest(&hash).await.unwrap();
+    assert_eq!(one.heard(&hash).await.unwrap(), None);
+    other.hear(&hash, Heard { percent: 9, at: at(9) }).await.unwrap();
+    assert_eq!(one.heard(&hash).await.unwrap(), Some(Heard { percent: 9, at: at(9) }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_there_is_forgotten_after_a_week() {
+    let place = Place::new().await;
+    let (one, other) = (place.open().await, place.open().await);
+    let hash = SongHash::of(b"a");
+    let day = |days: u32| NOW + Duration::from_secs(24 * 60 * 60) * days;
+    one.bury(&hash, day(0)).await.unwrap();
+    one.hear(&hash, Heard { percent: 1, at: day(0) }).await.unwrap();
+    other.tidy(day(6)).await.unwrap();
+    assert!(other.was_there(&hash).await.unwrap());
+    assert!(other.heard(&hash).await.unwrap().is_some());
+    other.tidy(day(8)).await.unwrap();
+    assert!(!one.was_there(&hash).await.unwrap());
+    assert_eq!(one.heard(&hash).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_the_database_gives_up_for_another_s_sake_is_done_anew() {
+    let place = Place::new().await;
+    let store = place.open().await;
+    let songs = [song("a", None, NOW), song("a", None, NOW)];
+    for song in &songs {
+        store.admit(song).await.unwrap();
+    }
+    let mut other = place.connect().await;
+    // It never gives up itself, so the step of the store is what gives way.
+    execute(&mut other, "SET deadlock_timeout = '1h'").await;
+    // The store locks rows in the order in which they were stored.
+    execute(&mut other, &format!("BEGIN; SELECT * FROM songs WHERE id = '{}' FOR UPDATE", songs[1].id())).await;
+    let advancing = tokio::spawn({
+        let (store, hash) = (store.clone(), *songs[0].hash());
+        async move { store.advance(&hash, &Advance::Begin).await }
+    });
+    let mut watch = place.connect().await;
+    let waiting = "SELECT count(*) FROM pg_stat_activity \
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while sqlx::query(waiting).fetch_one(&mut watch).await.unwrap().get::<i64, _>(0) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    execute(&mut other, &format!("SELECT * FROM songs WHERE id = '{}' FOR UPDATE; COMMIT", songs[0].id())).await;
+    assert_eq!(advancing.await.unwrap().unwrap().len(), 2);
+    let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    while sqlx::query(deadlocks).fetch_one(&mut watch).await.unwrap().get::<i64, _>(0) == 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

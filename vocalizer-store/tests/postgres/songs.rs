@@ -1,0 +1,69 @@
+use time::OffsetDateTime;
+use vocalizer_core::account::{UserId, Viewer};
+use vocalizer_core::ports::{Cursor, RepositoryError, SongQuery, SongRepository};
+
+use super::server::Server;
+use super::support::{Place, execute};
+use crate::sqlite::support::{song, user};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_song_of_a_user_who_is_gone_is_refused() {
+    let place = Place::new().await;
+    let store = place.open().await;
+    let stray = song("a", Some(UserId::random()), OffsetDateTime::UNIX_EPOCH);
+    assert!(matches!(store.admit(&stray).await, Err(RepositoryError::Conflict)));
+    assert_eq!(SongRepository::find(&store, stray.id()).await.unwrap(), None);
+    assert_eq!(store.pending(10).await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_nobody_can_read_is_an_error_and_no_panic() {
+    let place = Place::new().await;
+    let store = place.open().await;
+    store.admit(&song("a", None, OffsetDateTime::UNIX_EPOCH)).await.unwrap();
+    let mut vandal = place.connect().await;
+    for broken in ["title = ' '", "hash = 'abc'", "status = 'NOT_FOUND'", "uploaded_at_us = 9223372036854775807"] {
+        execute(&mut vandal, "CREATE TABLE kept AS SELECT * FROM songs").await;
+        execute(&mut vandal, &format!("UPDATE songs SET {broken}")).await;
+        let listed = store.list(&SongQuery::all_of(Viewer::Anonymous)).await;
+        assert!(matches!(listed, Err(RepositoryError::Corrupt(_))), "{broken}: {listed:?}");
+        execute(&mut vandal, "DELETE FROM songs; INSERT INTO songs SELECT * FROM kept; DROP TABLE kept").await;
+    }
+    assert_eq!(store.list(&SongQuery::all_of(Viewer::Anonymous)).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_many_songs_is_read_along_their_indexes_and_not_sorted() {
+    let server = Server::start(&["shared_preload_libraries='auto_explain'", "auto_explain.log_min_duration=0"]);
+    let place = Place::on(server.url()).await;
+    let store = place.open().await;
+    let (one, other) = (user(&store).await, user(&store).await);
+    execute(
+        &mut place.connect().await,
+        &format!(
+            "INSERT INTO songs SELECT gen_random_uuid()::text, 'title', repeat('ab', 32), \
+                 (ARRAY[NULL, '{one}', '{other}'])[1 + n % 3], n / 10, 'SPLIT', NULL \
+             FROM generate_series(1, 30000) n; \
+             ANALYZE songs"
+        ),
+    )
+    .await;
+    // As often as it takes for a statement to get a plan for whatever it is given, were there one.
+    for _ in 0..10 {
+        store.list(&SongQuery::all_of(Viewer::User(one))).await.unwrap();
+    }
+    let mut query = SongQuery { limit: Some(20), ..SongQuery::all_of(Viewer::User(one)) };
+    let page = store.list(&query).await.unwrap();
+    query.after = page.last().map(Cursor::of);
+    store.list(&query).await.unwrap();
+    let log = server.log();
+    let plans: Vec<_> = log.split("Query Text: ").filter(|plan| plan.contains("UNION ALL")).collect();
+    assert_eq!(plans.len(), 12, "{log}");
+    for plan in &plans[10..] {
+        let plan = plan.split("duration:").next().unwrap();
+        for part in ["Merge Append", "songs_of_everybody_in_order", "songs_in_order"] {
+            assert!(plan.contains(part), "no {part} in {plan}");
+        }
+        assert!(!plan.contains("Sort  "), "{plan}");
+    }
+}
