@@ -9,8 +9,12 @@ use vocalizer_core::ports::DeadLetter;
 
 use super::broker::Broker;
 use super::error::AmqpError;
+use super::lane::Lane;
 use super::topology::{MAX_DEAD_LETTERS, count, dead_name};
 use super::wire::Received;
+
+/// How many messages are put back before the broker is waited for. It keeps up with 32.
+const AT_A_TIME: usize = 16;
 
 /// How long messages that were put back may take until everybody sees them.
 const SETTLING: Duration = Duration::from_secs(2);
@@ -28,7 +32,7 @@ pub(super) async fn dead_letters(broker: &Broker, limit: usize) -> Result<Vec<De
     Ok(letters.into())
 }
 
-async fn read(lane: &super::lane::Lane, name: &str, limit: usize) -> Result<VecDeque<DeadLetter>, AmqpError> {
+async fn read(lane: &Lane, name: &str, limit: usize) -> Result<VecDeque<DeadLetter>, AmqpError> {
     let (mut letters, mut delivery_tags) = (VecDeque::new(), Vec::new());
     for _ in 0..MAX_DEAD_LETTERS {
         let next = lane.ask(lane.channel().basic_get(name.into(), BasicGetOptions::default())).await?;
@@ -38,14 +42,18 @@ async fn read(lane: &super::lane::Lane, name: &str, limit: usize) -> Result<VecD
         letters.push_front(received.dead_letter());
         letters.truncate(limit);
     }
-    // One by one: put back all at once, a quorum queue has them in another order.
+    // One by one and a few at a time: a quorum queue that is behind with them turns their order round.
     let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
-    for delivery_tag in &delivery_tags {
-        lane.ask(lane.channel().basic_nack(*delivery_tag, options)).await?;
-    }
-    let (began, known) = (Instant::now(), delivery_tags.len() as u64);
-    while lane.ask(count(lane.channel(), name)).await? < known && began.elapsed() < SETTLING {
-        sleep(Duration::from_millis(20)).await;
+    let mut back = 0;
+    for few in delivery_tags.chunks(AT_A_TIME) {
+        for delivery_tag in few {
+            lane.ask(lane.channel().basic_nack(*delivery_tag, options)).await?;
+            back += 1;
+        }
+        let began = Instant::now();
+        while lane.ask(count(lane.channel(), name)).await? < back && began.elapsed() < SETTLING {
+            sleep(Duration::from_millis(5)).await;
+        }
     }
     Ok(letters)
 }

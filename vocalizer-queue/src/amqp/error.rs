@@ -77,7 +77,7 @@ pub enum AmqpError {
         /// Which kind was asked for.
         asked: AmqpQueueKind,
         /// Which kind would do.
-        fits: &'static str,
+        fits: String,
         /// What the broker said.
         source: Cause,
     },
@@ -133,10 +133,18 @@ impl AmqpError {
     pub(super) fn declaring(error: lapin::Error, asked: AmqpQueueKind) -> Self {
         match reply_code(&error) {
             Some(code::PRECONDITION_FAILED) => {
-                Self::Declared { asked, fits: fitting(&error.to_string(), asked), source: Arc::new(error) }
+                Self::Declared { asked, fits: "existing".to_owned(), source: Arc::new(error) }
             }
             _ => error.into(),
         }
+    }
+
+    /// The same, when another kind has turned out to fit as well.
+    pub(super) fn fitting(mut self, kind: AmqpQueueKind) -> Self {
+        if let Self::Declared { fits, .. } = &mut self {
+            *fits = format!("{kind} or BROKER_QUEUE=existing");
+        }
+        self
     }
 
     pub(super) fn unreachable(at: &str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
@@ -145,17 +153,6 @@ impl AmqpError {
 
     pub(super) fn lost(cause: &'static str) -> Self {
         Self::Lost { source: Box::<dyn Error + Send + Sync>::from(cause).into() }
-    }
-}
-
-/// Which setting would take the queue as the broker says it is.
-fn fitting(said: &str, asked: AmqpQueueKind) -> &'static str {
-    let differs_in_type = said.contains("x-queue-type");
-    let is_quorum = said.contains("current is the value 'quorum'");
-    match asked {
-        AmqpQueueKind::Quorum if differs_in_type && !is_quorum => "classic or BROKER_QUEUE=existing",
-        AmqpQueueKind::Classic if differs_in_type && is_quorum => "quorum or BROKER_QUEUE=existing",
-        _ => "existing",
     }
 }
 

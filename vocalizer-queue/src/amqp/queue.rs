@@ -27,7 +27,8 @@ use super::wire::{MAX_SOURCE_BYTES, Message};
 /// - Jobs come in the order of their publishing, and those that were handed back in that of the end of their delays. A
 ///   quorum queue gives a job whose worker died to the next at once, a classic one behind all others.
 /// - Delays are rounded up to 1, 5 or 30 seconds, 2 or 10 minutes or an hour, which is the longest.
-/// - A repeat is a second job. A settlement that is cut off after its first half may leave a second job, too.
+/// - A repeat is a second job. A settlement that is cut off after its first half may leave a second job, too, and a
+///   classic queue whose broker dies may give jobs again that were settled just before.
 /// - A message that is no job (its body is not the song that `message_id` names, say) becomes a dead letter.
 /// - Dead letters stay when their jobs are published again. The newest 1,000 are kept, with their songs. To list them
 ///   is slow where songs are large, and hides them from others meanwhile.

@@ -61,22 +61,52 @@ pub(super) fn waiting_names(name: &str) -> impl Iterator<Item = String> {
 /// Declares everything that is there for all.
 pub(super) async fn declare(connection: &Connection, settings: &AmqpSettings) -> Result<(), AmqpError> {
     let (name, kind) = (settings.queue.as_str(), settings.kind);
+    if kind == AmqpQueueKind::Existing {
+        let channel = connection.create_channel().await?;
+        count(&channel, name).await?;
+    } else if let Err(error) = declare_one(connection, name, main_arguments(name, kind), kind).await {
+        let other = if kind == AmqpQueueKind::Quorum { AmqpQueueKind::Classic } else { AmqpQueueKind::Quorum };
+        let is_other =
+            is_declared(&error) && declare_one(connection, name, main_arguments(name, other), other).await.is_ok();
+        return Err(if is_other { error.fitting(other) } else { error });
+    }
+    let side = std::iter::once((dead_name(name), dead_arguments(kind))).chain(
+        DELAYS_S
+            .into_iter()
+            .map(|seconds| (delay_name(name, seconds), returning_arguments(name, kind, Duration::from_secs(seconds)))),
+    );
+    for (side, arguments) in side {
+        // Beside a queue that was ours as another kind, there are these as well.
+        if kind != AmqpQueueKind::Existing || !exists(connection, &side).await? {
+            declare_one(connection, &side, arguments, kind).await?;
+        }
+    }
+    Ok(())
+}
+
+fn is_declared(error: &AmqpError) -> bool {
+    matches!(error, AmqpError::Declared { .. })
+}
+
+/// On a channel of its own: the broker ends one on which it refuses something.
+async fn declare_one(
+    connection: &Connection,
+    name: &str,
+    arguments: FieldTable,
+    kind: AmqpQueueKind,
+) -> Result<(), AmqpError> {
     let channel = connection.create_channel().await?;
-    let declared = async {
-        if kind == AmqpQueueKind::Existing {
-            count(&channel, name).await?;
-        } else {
-            durable(&channel, name, main_arguments(name, kind)).await?;
-        }
-        durable(&channel, &dead_name(name), dead_arguments(kind)).await?;
-        for seconds in DELAYS_S {
-            let arguments = returning_arguments(name, kind, Duration::from_secs(seconds));
-            durable(&channel, &delay_name(name, seconds), arguments).await?;
-        }
-        Ok(())
-    };
-    declared.await.map_err(|error| AmqpError::declaring(error, kind))?;
+    durable(&channel, name, arguments).await.map_err(|error| AmqpError::declaring(error, kind))?;
     Ok(channel.close(200, "OK".into()).await?)
+}
+
+async fn exists(connection: &Connection, name: &str) -> Result<bool, AmqpError> {
+    let channel = connection.create_channel().await?;
+    match count(&channel, name).await.map_err(AmqpError::from) {
+        Ok(_) => Ok(true),
+        Err(AmqpError::Missing { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// How many messages are ready in a queue that is there.

@@ -1,3 +1,11 @@
 mod broker;
 mod conformance;
+mod holding;
+mod interop;
+mod malformed;
+mod network;
+mod outages;
+mod proxy;
+mod raw;
+mod refusing;
 mod support;

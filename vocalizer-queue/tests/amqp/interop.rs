@@ -1,0 +1,102 @@
+use std::time::Duration;
+
+use lapin::types::{AMQPValue, FieldTable};
+use vocalizer_core::ports::{Failure, Job, JobPayload, JobQueue};
+use vocalizer_core::secret::Secret;
+use vocalizer_queue::AmqpQueueKind;
+
+use super::broker::shared;
+use super::raw::{Raw, named};
+use super::support::{fresh_name, hash, job, leased, queue, settings};
+
+#[tokio::test]
+async fn a_song_that_the_original_s_backend_published_is_a_job() {
+    for (kind, durable) in
+        [(AmqpQueueKind::Classic, true), (AmqpQueueKind::Existing, true), (AmqpQueueKind::Existing, false)]
+    {
+        let (name, original) = (fresh_name(), Raw::connect(shared()).await);
+        original.declare(&name, durable).await;
+        original.publish(&name, b"song", named(&hash("song").to_string())).await;
+        let queue = queue(settings().with_queue(&name).with_kind(kind));
+        let lease = leased(&queue, "song").await;
+        assert!(matches!(&lease.job().payload, JobPayload::Inline(bytes) if bytes == "song"), "{kind} {durable}");
+        assert_eq!(lease.attempt(), 1);
+        lease.acknowledge().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_original_s_worker_finds_the_song_and_its_hash() {
+    for kind in [AmqpQueueKind::Quorum, AmqpQueueKind::Classic] {
+        let name = fresh_name();
+        queue(settings().with_queue(&name).with_kind(kind)).publish(job("song")).await.unwrap();
+        let delivery = Raw::connect(shared()).await.take(&name).await;
+        assert_eq!(delivery.data, b"song");
+        assert_eq!(delivery.properties.message_id().as_ref().unwrap().as_str(), hash("song").to_string());
+        assert_eq!(delivery.properties.delivery_mode(), &Some(2), "it would not outlive the broker");
+    }
+}
+
+#[tokio::test]
+async fn a_song_of_many_frames_comes_whole() {
+    let queue = queue(settings());
+    let song: Vec<u8> = (0..3_000_000_u32).map(|number| number.to_le_bytes()[number as usize % 3]).collect();
+    let hash = vocalizer_core::song::SongHash::of(&song);
+    queue.publish(Job { hash, payload: JobPayload::Inline(song.clone().into()) }).await.unwrap();
+    let lease = queue.lease().await.unwrap();
+    assert!(matches!(&lease.job().payload, JobPayload::Inline(bytes) if *bytes == song));
+}
+
+#[tokio::test]
+async fn a_claim_travels_without_the_song() {
+    let (name, location) = (fresh_name(), "https://backend/songs/1?signature=abc");
+    let queue = queue(settings().with_queue(&name));
+    let claim = || Job { hash: hash("song"), payload: JobPayload::Claim(Secret::new(location.to_owned())) };
+    queue.publish(claim()).await.unwrap();
+    let lease = leased(&queue, "song").await;
+    assert!(matches!(&lease.job().payload, JobPayload::Claim(found) if found.expose() == location));
+    lease.acknowledge().await.unwrap();
+
+    queue.publish(claim()).await.unwrap();
+    let delivery = Raw::connect(shared()).await.take(&name).await;
+    assert!(delivery.data.is_empty());
+    let headers = delivery.properties.headers().as_ref().unwrap().inner();
+    assert_eq!(headers.get("x-vocalizer-source"), Some(&AMQPValue::LongString(location.into())));
+}
+
+#[tokio::test]
+async fn what_others_say_of_a_message_does_not_go_along_when_it_is_published_again() {
+    let (name, copies, other) = (fresh_name(), fresh_name(), Raw::connect(shared()).await);
+    let queue = queue(settings().with_queue(&name));
+    queue.check().await.unwrap();
+    other.declare(&copies, true).await;
+    // Any of these would lose the job, double it, or have the broker refuse it.
+    let mut headers = FieldTable::default();
+    headers.insert("CC".into(), AMQPValue::FieldArray(vec![AMQPValue::LongString(copies.as_str().into())].into()));
+    headers.insert("x-vocalizer-attempts".into(), AMQPValue::LongInt(-5));
+    headers.insert("x-delivery-count".into(), AMQPValue::LongLongInt(i64::MAX));
+    let properties = named(&hash("song").to_string()).with_user_id("guest".into()).with_expiration("50000".into());
+    other.publish(&name, b"song", properties.with_headers(headers)).await;
+    let lease = leased(&queue, "song").await;
+    lease.fail(Failure::Retry { after: Duration::ZERO }).await.unwrap();
+    let published = other.take(&name).await.properties;
+    assert_eq!((published.user_id(), published.expiration()), (&None, &None));
+    assert_eq!(other.count(&copies).await, 1, "the copy of the first time, and no more");
+}
+
+#[tokio::test]
+async fn attempts_that_cannot_be_are_none() {
+    let (name, other) = (fresh_name(), Raw::connect(shared()).await);
+    let queue = queue(settings().with_queue(&name));
+    queue.check().await.unwrap();
+    for (said, attempt) in
+        [(AMQPValue::LongInt(-5), 1), (AMQPValue::LongLongInt(i64::MAX), u32::MAX), (AMQPValue::Void, 1)]
+    {
+        let mut headers = FieldTable::default();
+        headers.insert("x-vocalizer-attempts".into(), said);
+        other.publish(&name, b"song", named(&hash("song").to_string()).with_headers(headers)).await;
+        let lease = leased(&queue, "song").await;
+        assert_eq!(lease.attempt(), attempt);
+        lease.acknowledge().await.unwrap();
+    }
+}

@@ -1,0 +1,90 @@
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+/// What a network does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weather {
+    Fair,
+    /// A few bytes at a time.
+    Slices,
+    /// Nothing comes through, and nobody hears of it.
+    Stalled,
+    /// Nobody gets a connection.
+    Closed,
+}
+
+/// A network on the way to a broker.
+pub(super) struct Proxy {
+    pub(super) at: String,
+    weather: watch::Sender<Weather>,
+    pumps: Arc<Mutex<Vec<AbortHandle>>>,
+}
+
+impl Proxy {
+    pub(super) async fn before(at: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (weather, seen) = watch::channel(Weather::Fair);
+        let (pumps, to) = (Arc::<Mutex<Vec<AbortHandle>>>::default(), at.to_owned());
+        let at = listener.local_addr().unwrap().to_string();
+        let started = Arc::clone(&pumps);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                if *seen.borrow() != Weather::Closed
+                    && let Ok(broker) = TcpStream::connect(&to).await
+                {
+                    let pump = tokio::spawn(carry(client, broker, seen.clone()));
+                    started.lock().unwrap().push(pump.abort_handle());
+                }
+            }
+        });
+        Self { at, weather, pumps }
+    }
+
+    pub(super) fn set(&self, weather: Weather) {
+        self.weather.send_replace(weather);
+    }
+
+    /// Ends every connection there is.
+    pub(super) fn cut(&self) {
+        for pump in self.pumps.lock().unwrap().drain(..) {
+            pump.abort();
+        }
+    }
+}
+
+async fn carry(client: TcpStream, broker: TcpStream, weather: watch::Receiver<Weather>) {
+    let (from_client, to_client) = client.into_split();
+    let (from_broker, to_broker) = broker.into_split();
+    // When one direction ends, so does the other.
+    tokio::select! {
+        () = pump(from_client, to_broker, weather.clone()) => {}
+        () = pump(from_broker, to_client, weather) => {}
+    }
+}
+
+async fn pump(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    mut weather: watch::Receiver<Weather>,
+) {
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let slices = *weather.borrow() == Weather::Slices;
+        let room = if slices { 7 } else { buffer.len() };
+        let Ok(read @ 1..) = from.read(&mut buffer[..room]).await else { return };
+        if weather.wait_for(|weather| *weather != Weather::Stalled).await.is_err() {
+            return;
+        }
+        if slices {
+            tokio::time::sleep(Duration::from_micros(100)).await;
+        }
+        if to.write_all(&buffer[..read]).await.is_err() {
+            return;
+        }
+    }
+}
