@@ -146,10 +146,22 @@ impl Renderer for Ears {
     }
 }
 
-/// Workers deliver stems, not archives, so nobody reads one.
+/// An archive says whose stems it holds and which attempt made them.
 #[async_trait]
 impl ResultReader for Ears {
-    async fn read(&self, _archive: Box<dyn BlobReader>, _blobs: &dyn BlobStore) -> Result<Received, ResultError> {
-        Err(ResultError::Malformed { what: "nobody sends archives here".to_owned() })
+    async fn read(&self, archive: Box<dyn BlobReader>, blobs: &dyn BlobStore) -> Result<Received, ResultError> {
+        let bytes = whole(archive).await.ok_or_else(|| ResultError::Interrupted(Box::new(Away("it stopped"))))?;
+        let malformed = || ResultError::Malformed { what: "it names no stems".to_owned() };
+        let text = std::str::from_utf8(&bytes).map_err(|_| malformed())?;
+        let (content, attempt) = text.split_once(" by ").ok_or_else(malformed)?;
+        let content = content.parse().map_err(|_| malformed())?;
+        let attempt = attempt.parse().map_err(|_| malformed())?;
+        let mut received = Received::new();
+        for which in Stem::FOUR {
+            let mut writer = blobs.begin().await?;
+            writer.write(stem(which, content, attempt)).await?;
+            received.push((which, writer));
+        }
+        Ok(received)
     }
 }

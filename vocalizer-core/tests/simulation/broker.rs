@@ -127,11 +127,20 @@ impl Broker {
 
     /// The attempt that a process is at has failed.
     pub(crate) fn spend(&self, process: Process) {
+        let held = self.ghost.held(process);
+        // A desk keeps the leases of others.
+        let desks = self.kernel.plan.desks;
         for message in &mut self.state().messages {
-            if message.granted.as_ref().is_some_and(|granted| granted.process == process) {
+            let its = |granted: &Granted| desks || granted.process == process;
+            if Some(message.number) == held && message.granted.as_ref().is_some_and(its) {
                 message.spend(&self.ghost);
             }
         }
+    }
+
+    /// The job of a hash, where there is at most one.
+    pub(crate) fn number_of(&self, hash: &SongHash) -> Option<u64> {
+        self.state().messages.iter().find(|message| message.job.hash == *hash).map(|message| message.number)
     }
 
     fn put(&self, state: &mut State, job: Job) {

@@ -144,6 +144,11 @@ impl Ghost {
         self.state().holds.insert(process, job);
     }
 
+    /// The job that a process holds, or held last.
+    pub(crate) fn held(&self, process: Process) -> Option<u64> {
+        self.state().holds.get(&process).copied()
+    }
+
     /// An attempt at a job was spent: it failed, its worker died, or its lease ran out.
     pub(crate) fn spent(&self, job: u64) {
         *self.state().spent.entry(job).or_default() += 1;

@@ -195,6 +195,13 @@ impl Kernel {
         }
     }
 
+    /// Drops what a process had that died.
+    pub(crate) fn let_die(&self, what: impl Sized) {
+        self.state().dying = true;
+        drop(what);
+        self.state().dying = false;
+    }
+
     /// Who died since this was asked last.
     pub(crate) fn fallen(&self) -> Vec<Process> {
         mem::take(&mut self.state().fallen)

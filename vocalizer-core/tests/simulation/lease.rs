@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use vocalizer_core::ports::{DeadLetter, Failure, Job, Lease, QueueError};
 
 use super::broker::{Broker, Message, State, VISIBILITY, VISIBILITY_US, unavailable};
+use super::chance::Chance;
 use super::kernel::Place;
 use super::plan::SECOND;
 use super::planted::Bug;
@@ -132,8 +133,10 @@ impl Drop for SimulatedLease {
         let mut state = self.broker.state();
         let Some(place) = self.place(&state) else { return };
         let message = &mut state.messages[place];
-        if kernel.dying() || kernel.one_in(4) {
-            let missed_us = kernel.now_us() + kernel.below(90 * SECOND);
+        // Chance of its own: a desk lets go of its leases in no order.
+        let mut chance = Chance::new(self.token);
+        if kernel.dying() || chance.one_in(4) {
+            let missed_us = kernel.now_us() + chance.below(90 * SECOND);
             if let Some(granted) = &mut message.granted {
                 granted.until_us = granted.until_us.min(missed_us);
             }

@@ -12,12 +12,14 @@ mod calls;
 mod chance;
 mod commons;
 mod database;
+mod desk;
 mod direct;
 mod executor;
 mod ghost;
 mod kernel;
 mod lease;
 mod network;
+mod original;
 mod plan;
 mod planted;
 mod trace;
@@ -95,7 +97,7 @@ fn every_promise_is_kept_whatever_goes_wrong() {
 
 #[test]
 fn a_seed_gives_the_same_run_each_time() {
-    for seed in 0..50 {
+    for seed in 0..200 {
         let (once, again) = (run(seed, None, false), run(seed, None, false));
         assert_eq!((once.trace, once.steps, once.met), (again.trace, again.steps, again.met), "seed {seed}");
     }

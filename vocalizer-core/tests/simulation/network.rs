@@ -21,10 +21,33 @@ use super::world::{World, worker_settings};
 /// How long anybody waits for an answer.
 const PATIENCE_US: u64 = 60 * SECOND;
 
+/// Which server a request goes to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Whither {
+    /// Any of them.
+    Any,
+    /// This one.
+    To(usize),
+    /// This one, which does not stop when its caller has gone.
+    ToTheEnd(usize),
+}
+
 impl World {
     /// Asks one of the servers; `handler` is what that does, in tasks of its own.
     pub(crate) async fn ask<T, F>(
         self: &Arc<Self>,
+        handler: impl Fn(SongService) -> F + Clone + Send + Sync + 'static,
+    ) -> Result<T, Away>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        self.ask_at(Whither::Any, handler).await
+    }
+
+    pub(crate) async fn ask_at<T, F>(
+        self: &Arc<Self>,
+        whither: Whither,
         handler: impl Fn(SongService) -> F + Clone + Send + Sync + 'static,
     ) -> Result<T, Away>
     where
@@ -43,16 +66,17 @@ impl World {
             let (world, handler) = (Arc::clone(self), handler.clone());
             kernel.spawn(OUTSIDE, "network", async move {
                 world.kernel.sleep(world.kernel.below(60 * SECOND)).await;
-                world.serve(handler, |_| ());
+                world.serve(whither, handler, |_| ());
             });
         }
         let reply = Arc::new(Reply::default());
         let answer = Answer(Arc::clone(&reply));
-        let Some(request) = self.serve(handler, move |value| answer.give(value)) else {
+        let Some(request) = self.serve(whither, handler, move |value| answer.give(value)) else {
             kernel.pause().await;
             return Err(Away("the server is down"));
         };
-        let hang_up = HangUp { kernel, request };
+        let to_the_end = matches!(whither, Whither::ToTheEnd(_)) || !kernel.plan.hangs_up;
+        let hang_up = (!to_the_end).then(|| HangUp { kernel, request });
         let answered = match select(Waiting(&reply), pin!(kernel.sleep(PATIENCE_US))).await {
             Either::Left((answered, _)) => answered,
             Either::Right(_) => None,
@@ -65,9 +89,10 @@ impl World {
         answered.ok_or(Away("the server hung up"))
     }
 
-    /// Begins a request at some server that is up.
+    /// Begins a request at a server, if that is up.
     fn serve<T, F>(
         self: &Arc<Self>,
+        whither: Whither,
         handler: impl Fn(SongService) -> F + Send + 'static,
         answer: impl FnOnce(T) + Send + 'static,
     ) -> Option<u64>
@@ -75,7 +100,10 @@ impl World {
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        let server = self.kernel.below(self.kernel.plan.servers as u64) as usize;
+        let server = match whither {
+            Whither::Any => self.kernel.below(self.kernel.plan.servers as u64) as usize,
+            Whither::To(server) | Whither::ToTheEnd(server) => server,
+        };
         let (process, service) = self.service(server)?;
         let kernel = Arc::clone(&self.kernel);
         Some(self.kernel.spawn(process, "request", async move {
@@ -85,7 +113,7 @@ impl World {
     }
 }
 
-/// Ends a request when whoever made it has gone, in seeds where servers do.
+/// Ends a request when whoever made it has gone.
 struct HangUp<'a> {
     kernel: &'a Kernel,
     request: u64,
@@ -93,9 +121,7 @@ struct HangUp<'a> {
 
 impl Drop for HangUp<'_> {
     fn drop(&mut self) {
-        if self.kernel.plan.hangs_up {
-            self.kernel.abandon(self.request);
-        }
+        self.kernel.abandon(self.request);
     }
 }
 

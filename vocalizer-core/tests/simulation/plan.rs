@@ -59,6 +59,10 @@ pub(crate) struct Plan {
     pub(crate) carried_bytes: u64,
     /// A single server may keep its commons for itself, and lose it when it dies.
     pub(crate) local_commons: bool,
+    /// Workers come over HTTP, and servers keep their leases.
+    pub(crate) desks: bool,
+    /// All workers but one are of the original system.
+    pub(crate) original: bool,
     /// How long there are users and faults.
     pub(crate) busy_us: u64,
     pub(crate) rates: Rates,
@@ -79,7 +83,7 @@ impl Plan {
         let chance = &mut chance;
         let servers = chance.between(1, 3) as usize;
         let exact = chance.one_in(2) || bug.is_some_and(Bug::needs_an_exact_queue);
-        let contents = (0..chance.between(1, 4)).map(|number| content(chance, number)).collect();
+        let contents = (0..chance.between(1, 6)).map(|number| content(chance, number)).collect();
         // A kind of fault is there in about half of the seeds, so that each also meets the others alone.
         let mut rate = |most: u64| if chance.one_in(2) { chance.between(1, most) } else { 0 };
         let rates = Rates {
@@ -104,6 +108,8 @@ impl Plan {
             inline_bytes: 64,
             carried_bytes: if chance.one_in(4) { 16 } else { 1 << 20 },
             local_commons: servers == 1 && chance.one_in(2),
+            desks: exact && bug.is_none() && chance.one_in(3),
+            original: !exact && bug.is_none() && chance.one_in(4),
             busy_us: chance.between(2, 12) * MINUTE,
             rates,
             crashes: chance.between(1, 12),

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use vocalizer_core::causes::chain;
 use vocalizer_core::limits::Limits;
 use vocalizer_core::ports::{Clock, Commons, JobQueue};
-use vocalizer_core::service::{LocalCommons, SongPorts, SongService, SongSettings};
+use vocalizer_core::service::{Desk, LocalCommons, SongPorts, SongService, SongSettings};
 use vocalizer_core::song::SongId;
 use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
 
@@ -19,6 +19,7 @@ use super::blobs::Blobs;
 use super::broker::{Broker, Queue};
 use super::commons::SharedCommons;
 use super::database::Database;
+use super::desk::DeskQueue;
 use super::ghost::Ghost;
 use super::kernel::{Kernel, OUTSIDE, Process};
 use super::network::Remote;
@@ -37,6 +38,7 @@ pub(crate) struct World {
     pub(crate) broker: Arc<Broker>,
     commons: Arc<SharedCommons>,
     services: Mutex<Vec<Option<SongService>>>,
+    desks: Mutex<Vec<Option<Arc<Desk>>>>,
     /// Tells each worker to stop.
     pub(crate) stops: Vec<Event>,
     /// What users were told that it is kept, and whether one of them asked to delete it.
@@ -54,6 +56,7 @@ impl World {
             commons: SharedCommons::new(kernel),
             ghost,
             services: Mutex::new(vec![None; kernel.plan.servers]),
+            desks: Mutex::new(vec![None; kernel.plan.servers]),
             stops: (0..kernel.plan.workers).map(|_| Event::new()).collect(),
             accepted: Mutex::default(),
         })
@@ -64,6 +67,11 @@ impl World {
         let process = 1 + server;
         let service = self.services.lock().expect("a run has one thread")[server].clone();
         service.filter(|_| self.kernel.is_alive(process)).map(|service| (process, service))
+    }
+
+    /// The desk of a server.
+    pub(crate) fn desk(&self, server: usize) -> Option<Arc<Desk>> {
+        self.desks.lock().expect("a run has one thread")[server].clone()
     }
 
     pub(crate) fn start(self: &Arc<Self>, process: Process) {
@@ -93,6 +101,8 @@ impl World {
             results: ears,
             clock: Arc::new(SimulatedClock(Arc::clone(&self.kernel))),
         };
+        let desk = Desk::new(Arc::clone(&ports.queue), Arc::clone(&ports.clock));
+        self.desks.lock().expect("a run has one thread")[server] = Some(Arc::new(desk));
         let settings = SongSettings { limits: Limits::for_testing(), ..SongSettings::default() };
         let service = SongService::new(ports, settings);
         self.services.lock().expect("a run has one thread")[server] = Some(service.clone());
@@ -131,7 +141,13 @@ impl World {
     }
 
     fn start_worker(self: &Arc<Self>, process: Process, worker: usize) {
-        let queue: Arc<dyn JobQueue> = if self.ghost.has(Bug::AcknowledgesBeforeDelivering) {
+        if self.kernel.plan.original && worker > 0 {
+            self.kernel.spawn(process, "original", Arc::clone(self).original(process));
+            return;
+        }
+        let queue: Arc<dyn JobQueue> = if self.kernel.plan.desks {
+            Arc::new(DeskQueue(Arc::clone(self)))
+        } else if self.ghost.has(Bug::AcknowledgesBeforeDelivering) {
             Arc::new(EagerQueue(Queue(Arc::clone(&self.broker))))
         } else {
             Arc::new(Queue(Arc::clone(&self.broker)))
@@ -159,6 +175,10 @@ impl World {
         loop {
             let fell = self.kernel.fell.listen();
             for process in self.kernel.fallen() {
+                if let Some(server) = self.kernel.plan.server(process) {
+                    let desk = self.desks.lock().expect("a run has one thread")[server].take();
+                    self.kernel.let_die(desk);
+                }
                 let world = Arc::clone(&self);
                 self.kernel.spawn(OUTSIDE, "restart", async move {
                     world.kernel.sleep(world.kernel.below(90 * SECOND)).await;
