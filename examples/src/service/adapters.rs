@@ -93,7 +93,7 @@ mod many {
     use vocalizer_core::ports::{BlobStore, BoxError, JobQueue};
     use vocalizer_core::secret::Secret;
     use vocalizer_queue::{AmqpQueue, AmqpQueueKind, AmqpSettings};
-    use vocalizer_store::postgres::{PostgresStore, copy_from_sqlite};
+    use vocalizer_store::postgres::{Copied, PostgresSettings, PostgresStore, copy_from_sqlite};
     use vocalizer_store::s3::{S3Blobs, S3Settings};
     use vocalizer_store::sqlite::SqliteStore;
 
@@ -101,7 +101,7 @@ mod many {
     use super::{Stores, VISIBILITY};
 
     pub(super) async fn stores(url: &Secret<String>) -> Result<Stores, BoxError> {
-        let store = Arc::new(PostgresStore::open(url).await?);
+        let store = Arc::new(PostgresStore::open(url, PostgresSettings::default()).await?);
         Ok(Stores {
             songs: Arc::clone(&store) as _,
             accounts: Arc::clone(&store) as _,
@@ -111,16 +111,16 @@ mod many {
     }
 
     pub(super) async fn migrate(url: &Secret<String>) -> Result<Vec<String>, BoxError> {
-        Ok(PostgresStore::open_without_migrating(url).await?.migrate().await?)
+        Ok(PostgresStore::open_without_migrating(url, PostgresSettings::default()).await?.migrate().await?)
     }
 
     pub(super) async fn migrate_data(from: &Path, url: &Secret<String>) -> Result<String, BoxError> {
         if !from.exists() {
             return Err(format!("there is no {}", from.display()).into());
         }
-        let (from, to) = (SqliteStore::open(from).await?, PostgresStore::open(url).await?);
-        let copied = copy_from_sqlite(&from, &to).await?;
-        Ok(copied.to_string())
+        let (from, to) = (SqliteStore::open(from).await?, PostgresStore::open(url, PostgresSettings::default()).await?);
+        let Copied { users, sessions, songs, .. } = copy_from_sqlite(&from, &to).await?;
+        Ok(format!("{users} users, {sessions} sessions and tokens, {songs} songs"))
     }
 
     pub(super) fn queue(broker: &Broker) -> Result<Arc<dyn JobQueue>, BoxError> {

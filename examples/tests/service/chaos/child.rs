@@ -20,7 +20,7 @@ use vocalizer_model::ports::{AudioRenderer, FileProbe};
 use vocalizer_queue::{AmqpQueue, AmqpSettings};
 use vocalizer_store::archive::TarResults;
 use vocalizer_store::files::FileBlobs;
-use vocalizer_store::postgres::PostgresStore;
+use vocalizer_store::postgres::{PostgresSettings, PostgresStore};
 
 use super::place::{BROKER, DATABASE, DIR, LISTEN, ROLE, STEP, TIME};
 use crate::killing::Killer;
@@ -63,7 +63,7 @@ async fn worker(queue: Arc<dyn JobQueue>, killer: &Killer) {
 }
 
 async fn server(dir: &Path, queue: Arc<dyn JobQueue>, killer: &Killer) {
-    let store = Arc::new(PostgresStore::open(&Secret::new(said(DATABASE))).await.unwrap());
+    let store = Arc::new(PostgresStore::open(&Secret::new(said(DATABASE)), PostgresSettings::default()).await.unwrap());
     let blobs: Arc<dyn BlobStore> = Arc::new(FileBlobs::open(&dir.join("blobs")).await.unwrap());
     let work = dir.join("work");
     std::fs::create_dir_all(&work).unwrap();

@@ -1,0 +1,218 @@
+//! How many songs an hour queue and server carry by themselves: a separator that takes no time, songs of 5 MB, and 1, 2, 4
+//! and 8 workers side by side in one run. First the one-machine service (SQLite, files, workers in its process), then the
+//! cluster (PostgreSQL, RabbitMQ, workers over HTTP), both on this machine, with private instances of what they need.
+//!
+//! `cargo bench -p vocalizer-examples --no-default-features --features cluster --bench queue`
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use vocalizer_client::worker::{RemoteBackend, RemoteSettings};
+use vocalizer_core::account::Viewer;
+use vocalizer_core::limits::Limits;
+use vocalizer_core::ports::{AudioError, Backend, BlobReader, BoxError, Progress, Separator, StemSet, Stems};
+use vocalizer_core::secret::Secret;
+use vocalizer_core::service::SongService;
+use vocalizer_core::song::StatusKind;
+use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
+use vocalizer_examples::service::{Blobs, Broker, Config, DataDir, Database, Parts, QueueKind, compose};
+use vocalizer_model::audio::{AudioFormat, Bitrate, StemWriter};
+
+const TOKEN: &str = "the-token-of-the-benchmark-s-worker";
+
+/// Songs in each round.
+const SONGS: u32 = 60;
+
+/// Frames of a song: 5 MB of 16 bit stereo.
+const SONG_FRAMES: u32 = 5_000_000 / 4;
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    // `cargo test` runs benchmarks, too, to see that they begin.
+    if std::env::args().any(|argument| argument == "--test") {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711))?;
+    let stem = stem(dir.path())?;
+    let stem_bytes = stem.len();
+    let stems = Stems { drums: stem.clone(), bass: stem.clone(), other: stem.clone(), vocals: stem };
+    println!("{SONGS} songs of {} bytes, four stems of {stem_bytes} bytes each", SONG_FRAMES * 4 + 44);
+    println!("| service | uploads/s | 1 worker | 2 | 4 | 8 | songs/s");
+    let mut number = 0;
+    let one = config(&dir.path().join("one"), None)?;
+    measure("one machine", &one, &stems, &mut number).await?;
+
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let database = start("postgres", &at("postgres"), "VOCALIZER_TEST_POSTGRES")?;
+    let broker = start("rabbitmq", &at("rabbitmq"), "VOCALIZER_TEST_AMQP")?;
+    let many = config(&dir.path().join("many"), Some((database, broker)))?;
+    let measured = measure("cluster", &many, &stems, &mut number).await;
+    for script in ["postgres", "rabbitmq"] {
+        run(script, &["stop", &at(script)])?;
+    }
+    measured
+}
+
+/// Half a minute as MP3 at 320 kbit/s.
+fn stem(dir: &Path) -> Result<Bytes, BoxError> {
+    let path = dir.join("stem.mp3");
+    let mut writer = StemWriter::create(&path, AudioFormat::Mp3(Bitrate::Cbr(320)), 44_100)?;
+    #[expect(clippy::cast_possible_truncation, reason = "samples")]
+    let frames: Vec<_> = (0..SONG_FRAMES).map(|n| [(f64::from(n) * 0.05).sin() as f32 * 0.2; 2]).collect();
+    writer.write(&frames)?;
+    writer.finish()?;
+    Ok(std::fs::read(path)?.into())
+}
+
+fn run(script: &str, arguments: &[&str]) -> Result<String, BoxError> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.ci").join(script);
+    let output = Command::new(path).args(arguments).output()?;
+    if !output.status.success() {
+        return Err(format!("{script}: {}", String::from_utf8_lossy(&output.stderr)).into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Starts a private instance and gives its address.
+fn start(script: &str, dir: &str, variable: &str) -> Result<String, BoxError> {
+    let said = run(script, &["start", dir])?;
+    let address = said.lines().find_map(|line| line.strip_prefix(variable)?.strip_prefix('='));
+    Ok(address.ok_or("it does not say where it is")?.trim_matches('\'').to_owned())
+}
+
+fn config(data: &Path, places: Option<(String, String)>) -> Result<Config, BoxError> {
+    let (database, broker) = match places {
+        None => (Database::Sqlite(data.join("vocalizer.db")), None),
+        Some((database, broker)) => (
+            Database::Postgres(Secret::new(database)),
+            Some(Broker {
+                address: Secret::new(broker),
+                queue: QueueKind::Quorum,
+                max_message_bytes: 16 * 1024 * 1024,
+                consumer_timeout: Duration::from_secs(30 * 60),
+            }),
+        ),
+    };
+    Ok(Config {
+        listen: "127.0.0.1:0".parse()?,
+        data: data.to_owned(),
+        database,
+        blobs: Blobs::Files(data.join("blobs")),
+        broker,
+        worker_tokens: Some(vec![Secret::new(TOKEN.to_owned())]),
+        open_upload_result: false,
+        limits: Limits::default(),
+        trusted_proxies: Vec::new(),
+        secure_cookies: false,
+        shutdown_grace: Duration::from_secs(1),
+    })
+}
+
+async fn measure(name: &str, config: &Config, stems: &Stems, number: &mut u32) -> Result<(), BoxError> {
+    let data = DataDir::open(config)?;
+    let Parts { songs, queue, clock, server, .. } = compose(config, &data).await?;
+    let listener = TcpListener::bind(config.listen).await?;
+    let url = format!("http://{}", listener.local_addr()?).parse()?;
+    let mut service = JoinSet::new();
+    service.spawn(server.run(listener, std::future::pending()));
+    let relaying = songs.clone();
+    service.spawn(async move {
+        loop {
+            let wished = relaying.wished();
+            let _ = relaying.relay().await;
+            let _ = tokio::time::timeout(Duration::from_secs(1), wished).await;
+        }
+    });
+    let backend: Arc<dyn Backend> = match &config.broker {
+        None => Arc::new(songs.clone()),
+        Some(_) => {
+            let settings = RemoteSettings { url, token: Some(Secret::new(TOKEN.to_owned())), ca: None };
+            let archive = Arc::new(vocalizer_store::archive::TarResults::new(Limits::default()));
+            Arc::new(RemoteBackend::new(settings, archive)?)
+        }
+    };
+    let ports = WorkerPorts { queue, backend, separator: Arc::new(Instantly(stems.clone())), clock };
+    let (mut uploads, mut rates) = (0.0, Vec::new());
+    for workers in [1, 2, 4, 8] {
+        let began = Instant::now();
+        for _ in 0..SONGS {
+            *number += 1;
+            upload(&songs, *number).await?;
+        }
+        uploads += f64::from(SONGS) / began.elapsed().as_secs_f64() / 4.0;
+        let before = split(&songs).await?;
+        let (stop, stopped) = watch::channel(false);
+        let began = Instant::now();
+        let mut running = JoinSet::new();
+        for _ in 0..workers {
+            let (worker, mut stopped) = (Worker::new(ports.clone(), WorkerSettings::default()), stopped.clone());
+            running.spawn(async move {
+                let stop = async move {
+                    let _ = stopped.wait_for(|stop| *stop).await;
+                };
+                worker.run(stop).await;
+            });
+        }
+        while split(&songs).await? < before + u64::from(SONGS) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        rates.push(f64::from(SONGS) / began.elapsed().as_secs_f64());
+        stop.send_replace(true);
+        while running.join_next().await.is_some() {}
+    }
+    let rates: Vec<_> = rates.iter().map(|rate| format!("{rate:.1}")).collect();
+    println!("| {name} | {uploads:.1} | {} |", rates.join(" | "));
+    Ok(())
+}
+
+async fn split(songs: &SongService) -> Result<u64, BoxError> {
+    let counts = songs.repository().count().await?;
+    Ok(StatusKind::ALL.iter().zip(counts).find(|(kind, _)| **kind == StatusKind::Split).map_or(0, |(_, count)| count))
+}
+
+async fn upload(songs: &SongService, number: u32) -> Result<(), BoxError> {
+    let mut upload = songs.begin_upload(Viewer::Anonymous).await?;
+    let data_bytes = SONG_FRAMES * 4;
+    let mut wav = Vec::with_capacity(44);
+    wav.extend_from_slice(b"RIFF");
+    wav.extend_from_slice(&(36 + data_bytes).to_le_bytes());
+    wav.extend_from_slice(b"WAVEfmt \x10\0\0\0\x01\0\x02\0");
+    wav.extend_from_slice(&44_100_u32.to_le_bytes());
+    wav.extend_from_slice(&176_400_u32.to_le_bytes());
+    wav.extend_from_slice(b"\x04\0\x10\0data");
+    wav.extend_from_slice(&data_bytes.to_le_bytes());
+    upload.write(wav.into()).await?;
+    // Each song is another one from its first frame on.
+    let block: Bytes = number.to_le_bytes().repeat(16 * 1024).into();
+    let mut left = data_bytes as usize;
+    while left > 0 {
+        let bytes = left.min(block.len());
+        upload.write(block.slice(..bytes)).await?;
+        left -= bytes;
+    }
+    upload.finish(&format!("Song {number}")).await?;
+    Ok(())
+}
+
+/// Reads a song and has its stems already.
+struct Instantly(Stems);
+
+#[async_trait]
+impl Separator for Instantly {
+    async fn separate(
+        &self,
+        mut song: Box<dyn BlobReader>,
+        _progress: Arc<dyn Progress>,
+    ) -> Result<Box<dyn StemSet>, AudioError> {
+        while song.next_chunk().await.map_err(|error| AudioError::Failed(error.into()))?.is_some() {}
+        Ok(Box::new(self.0.clone()))
+    }
+}
