@@ -105,6 +105,7 @@ impl Server {
             self.closing.send_replace(true);
         };
         accept(listener, stop, patience, connect, closing).await;
+        self.app.desk.close().await;
     }
 
     /// Serves what comes over one connection, whatever it is made of, until it ends.

@@ -9,6 +9,7 @@ use futures_util::future::{Either, select};
 use futures_util::lock::Mutex as AsyncMutex;
 
 use super::ServiceError;
+use crate::causes::chain;
 use crate::id::opaque_id;
 use crate::ports::{Clock, Failure, JobQueue, Lease, QueueError};
 use crate::song::SongHash;
@@ -115,6 +116,19 @@ impl Desk {
             Some(failure) => lease.fail(failure).await,
         };
         settled.map_err(|error| self.lost(id, error))
+    }
+
+    /// Gives every job back, for a server that stops. None of this was an attempt: a server may stop as often as it likes.
+    /// Workers that are still at their songs deliver to the next server all the same.
+    pub async fn close(&self) {
+        let kept: Vec<_> = self.leases().drain().collect();
+        for (_, kept) in kept {
+            let Some(lease) = kept.lease.lock().await.take() else { continue };
+            let hash = lease.job().hash;
+            if let Err(error) = lease.fail(Failure::Later { after: Duration::ZERO }).await {
+                tracing::warn!(%hash, error = chain(&error), "a job could not be given back; it comes again");
+            }
+        }
     }
 
     /// Lets go of leases that have run out. Every call for a job does it, too.

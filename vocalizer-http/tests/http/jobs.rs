@@ -186,3 +186,14 @@ async fn a_server_that_closes_tells_waiting_workers_at_once_that_there_is_nothin
     assert_eq!(answer.data(), json!({"job": null}));
     running.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_server_that_stops_gives_its_jobs_back_and_they_were_no_attempts() {
+    let service = Service::new();
+    service.song(b"a song").await;
+    leased(&service).await;
+    let queue = service.queue.clone();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    service.server.run(listener, async {}).await;
+    assert_eq!(queue.settled(), ["later, after 0ns"]);
+}
