@@ -4,8 +4,9 @@
 //! | --- | --- | --- |
 //! | [`SqliteQueue`] | yes | the service that brings its queue along, in the file that its songs are in |
 //! | [`MemoryQueue`] | no | tests, and services that may forget their work |
+//! | `AmqpQueue` (feature `amqp`) | yes, at RabbitMQ | workers on other machines, added and removed at will |
 //!
-//! Both fill the port [`JobQueue`](vocalizer_core::ports::JobQueue), and are held to it by the suite that
+//! All fill the port [`JobQueue`](vocalizer_core::ports::JobQueue), and are held to it by the suite that
 //! `vocalizer-core` has for every queue.
 //!
 //! # Example

@@ -9,6 +9,7 @@ use std::time::Duration;
 use lapin::options::{BasicAckOptions, BasicGetOptions, QueueDeleteOptions};
 use lapin::types::AMQPValue;
 use tokio::time::Instant;
+use vocalizer_core::causes::chain;
 use vocalizer_core::ports::QueueError;
 
 use super::broker::Broker;
@@ -55,7 +56,7 @@ impl Guard {
                 Ok(()) => (self.since, self.copies) = (since, self.copies + 1),
                 Err(AmqpError::Returned) => return Err(QueueError::LeaseLost),
                 Err(error) if self.since.elapsed() < time / 4 * 3 => {
-                    tracing::warn!(%error, "a job could not be held for longer yet");
+                    tracing::warn!(error = %chain(&error), "a job could not be held for longer yet");
                 }
                 Err(error) => return Err(error.into()),
             }

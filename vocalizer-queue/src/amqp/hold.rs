@@ -1,9 +1,11 @@
 //! A job that somebody has.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::Mutex as Turn;
 use tokio::time::{Instant, sleep_until};
+use vocalizer_core::causes::chain;
 use vocalizer_core::ports::{Job, QueueError};
 
 use super::broker::Broker;
@@ -121,7 +123,7 @@ impl Hold {
     }
 
     /// Puts a job under guard before the broker takes it away.
-    async fn guard_in_time(&self, means: &mut Option<Means>, age: std::time::Duration) -> Result<(), QueueError> {
+    async fn guard_in_time(&self, means: &mut Option<Means>, age: Duration) -> Result<(), QueueError> {
         let limit = self.broker.settings.consumer_timeout;
         if age < limit / 2 {
             return Ok(());
@@ -135,7 +137,7 @@ impl Hold {
                 lane.acknowledge(delivery_tag).await.map_err(|_| QueueError::LeaseLost)
             }
             Err(error) if age < limit / 4 * 3 => {
-                tracing::warn!(hash = %self.job.hash, %error, "a job could not be put under guard yet");
+                tracing::warn!(hash = %self.job.hash, error = %chain(&error), "a job could not be put under guard yet");
                 Ok(())
             }
             Err(error) => Err(error.into()),
@@ -157,7 +159,7 @@ impl Hold {
             guard.remove(&self.broker).await
         };
         if let Err(error) = back.await {
-            tracing::warn!(hash = %self.job.hash, %error, "a job goes back later");
+            tracing::warn!(hash = %self.job.hash, error = %chain(&error), "a job goes back later");
         }
     }
 }

@@ -71,6 +71,7 @@ impl Link {
         let mut slot = lock(&self.slot);
         match connected {
             Ok(live) => {
+                tracing::info!(at = self.settings.address.at(), role = self.role, "connected to the broker");
                 let live = Arc::new(live);
                 *slot = Slot { live: Some(Arc::clone(&live)), ..Slot::default() };
                 Ok(live)

@@ -11,6 +11,9 @@ use super::error::AmqpError;
 /// Longest queue name, so that the names made of it fit the protocol's 255 bytes.
 const MAX_NAME_BYTES: usize = 200;
 
+/// Longest lease. Whoever asks for more has mistaken the unit.
+const MAX_VISIBILITY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What the queue at the broker is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AmqpQueueKind {
@@ -151,6 +154,7 @@ impl AmqpSettings {
             (self.queue.starts_with("amq."), "names that begin with \"amq.\" are the broker's own"),
             (self.max_message_bytes == 0, "no message fits into 0 bytes"),
             (self.visibility.is_zero(), "a lease holds for some time"),
+            (self.visibility > MAX_VISIBILITY, "a lease holds for a day at most"),
             // A lease that is extended in time is moved to a guard in time, too.
             (self.visibility > self.consumer_timeout / 2, "a lease holds at most half as long as the broker lets it"),
             (self.connect_timeout.is_zero() || self.confirm_timeout.is_zero(), "an answer takes some time"),

@@ -9,3 +9,4 @@ mod proxy;
 mod raw;
 mod refusing;
 mod support;
+mod tls;

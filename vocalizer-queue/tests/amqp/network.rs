@@ -157,6 +157,22 @@ async fn a_job_that_is_published_after_the_broker_ended_the_consumer_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_nobody_uses_any_more_leaves_no_connection() {
+    let (proxy, queue) = behind(&fresh_name()).await;
+    publish(&queue, "a").await;
+    let lease = leased(&queue, "a").await;
+    assert_eq!(proxy.connections(), 2);
+    drop(queue);
+    // With the lease goes the last who needs them.
+    lease.acknowledge().await.unwrap();
+    let began = Instant::now();
+    while proxy.connections() > 0 {
+        assert!(began.elapsed() < PATIENCE, "{} connections are left", proxy.connections());
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_peer_that_says_nothing_is_no_broker() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let settings = AmqpSettings::new(&silent.local_addr().unwrap().to_string()).unwrap();

@@ -49,6 +49,11 @@ impl Proxy {
         self.weather.send_replace(weather);
     }
 
+    /// How many connections there are.
+    pub(super) fn connections(&self) -> usize {
+        self.pumps.lock().unwrap().iter().filter(|pump| !pump.is_finished()).count()
+    }
+
     /// Ends every connection there is.
     pub(super) fn cut(&self) {
         for pump in self.pumps.lock().unwrap().drain(..) {

@@ -2,13 +2,13 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use vocalizer_core::causes::chain;
-use vocalizer_core::ports::{Job, JobPayload, JobQueue, QueueError};
+use vocalizer_core::ports::{Failure, Job, JobPayload, JobQueue, QueueError};
 use vocalizer_core::secret::Secret;
 use vocalizer_queue::{AmqpError, AmqpQueue, AmqpQueueKind, AmqpSettings};
 
 use super::broker::{Broker, shared};
 use super::raw::Raw;
-use super::support::{fresh_name, hash, job, leased, queue, settings};
+use super::support::{fresh_name, hash, job, leased, never, queue, settings};
 
 /// Why this queue cannot be used, as everybody hears it who uses it.
 async fn refusal(queue: &AmqpQueue) -> (AmqpError, String) {
@@ -53,6 +53,19 @@ async fn a_user_that_may_not_declare_queues_is_told() {
 }
 
 #[tokio::test]
+async fn a_user_needs_no_more_than_its_queue_those_beside_it_and_the_default_exchange() {
+    for kind in [AmqpQueueKind::Quorum, AmqpQueueKind::Classic] {
+        let settings = AmqpSettings::new(&shared().address_for("worker:worker", "")).unwrap();
+        let queue = queue(settings.with_queue(&fresh_name()).with_kind(kind));
+        queue.publish(job("a")).await.unwrap();
+        leased(&queue, "a").await.fail(Failure::Retry { after: Duration::from_millis(1) }).await.unwrap();
+        leased(&queue, "a").await.fail(never("no")).await.unwrap();
+        assert_eq!(queue.dead_letters(10).await.unwrap().len(), 1);
+        assert_eq!(queue.depth().await.unwrap().dead, 1);
+    }
+}
+
+#[tokio::test]
 async fn a_queue_that_was_declared_in_another_way_is_told_with_the_setting_that_fits() {
     use AmqpQueueKind::{Classic, Existing, Quorum};
 
@@ -71,6 +84,18 @@ async fn a_queue_that_was_declared_in_another_way_is_told_with_the_setting_that_
     let (error, said) = refusal(&queue(settings().with_queue(&name).with_kind(Classic))).await;
     assert!(matches!(error, AmqpError::Declared { .. }) && said.contains("BROKER_QUEUE=existing takes it"), "{said}");
     queue(settings().with_queue(&name).with_kind(Existing)).check().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_queue_of_ours_is_an_existing_one_to_others() {
+    for there in [AmqpQueueKind::Quorum, AmqpQueueKind::Classic] {
+        let name = fresh_name();
+        let ours = queue(settings().with_queue(&name).with_kind(there));
+        ours.publish(job("a")).await.unwrap();
+        let existing = queue(settings().with_queue(&name).with_kind(AmqpQueueKind::Existing));
+        leased(&existing, "a").await.fail(never("no")).await.unwrap();
+        assert_eq!(ours.dead_letters(10).await.unwrap().len(), 1, "{there}");
+    }
 }
 
 #[tokio::test]
@@ -124,6 +149,7 @@ fn settings_that_make_no_sense_are_refused_at_once() {
         sound().with_max_message_bytes(0),
         sound().with_visibility(Duration::ZERO),
         sound().with_visibility(second).with_consumer_timeout(second),
+        sound().with_visibility(Duration::MAX).with_consumer_timeout(Duration::MAX),
         sound().with_connect_timeout(Duration::ZERO),
         sound().with_ca_file("/nonexistent".as_ref()),
     ] {
