@@ -18,3 +18,5 @@ mod songs;
 mod tokens;
 mod uploads;
 mod waiting;
+#[cfg(feature = "worker")]
+mod worker;
