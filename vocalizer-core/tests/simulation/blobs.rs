@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use event_listener::Event;
 use futures_util::FutureExt;
 use vocalizer_core::memory::MemoryBlobs;
 use vocalizer_core::part::Stem;
@@ -14,7 +15,9 @@ use vocalizer_core::song::SongHash;
 
 use super::audio::who_made;
 use super::ghost::Ghost;
-use super::kernel::{Kernel, Place};
+use super::kernel::{Kernel, OUTSIDE, Place};
+use super::plan::SECOND;
+use super::planted::Bug;
 
 #[derive(Clone)]
 pub(crate) struct Blobs {
@@ -31,6 +34,21 @@ impl Blobs {
     /// The hashes that have blobs, without asking anybody.
     pub(crate) fn peek(&self) -> Vec<SongHash> {
         self.kept.hashes().now_or_never().expect("blobs in memory are there at once").expect("and do not fail")
+    }
+
+    /// The request is on its way, whatever becomes of who made it.
+    async fn delete_late(&self, hash: &SongHash) -> Result<(), BlobError> {
+        self.call(async { Ok(()) }).await?;
+        let (store, hash, landed) = (self.clone(), *hash, Arc::new(Event::new()));
+        let (heard, lands) = (landed.listen(), Arc::clone(&landed));
+        self.kernel.spawn(OUTSIDE, "network", async move {
+            store.kernel.sleep(store.kernel.below(2 * SECOND)).await;
+            store.ghost.blobs_deleted(store.kernel.plan.content(&hash));
+            drop(store.kept.delete_all(&hash).await);
+            lands.notify(usize::MAX);
+        });
+        heard.await;
+        self.call(async { Ok(()) }).await
     }
 
     async fn call<T>(&self, effect: impl Future<Output = Result<T, BlobError>> + Send) -> Result<T, BlobError> {
@@ -56,6 +74,9 @@ impl BlobStore for Blobs {
     }
 
     async fn delete_all(&self, hash: &SongHash) -> Result<(), BlobError> {
+        if self.ghost.has(Bug::DeletesLandLate) {
+            return self.delete_late(hash).await;
+        }
         let deleted = async {
             self.ghost.blobs_deleted(self.kernel.plan.content(hash));
             self.kept.delete_all(hash).await

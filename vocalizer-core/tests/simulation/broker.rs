@@ -119,7 +119,9 @@ impl Broker {
         let mut state = self.state();
         if !state.messages.is_empty() {
             let lost = self.kernel.below(state.messages.len() as u64) as usize;
-            let lost = state.messages.remove(lost);
+            let mut lost = state.messages.remove(lost);
+            // Whoever has it may give up now, and nobody could count with it any more.
+            lost.spend(&self.ghost);
             self.kernel.note(format_args!("job {} is lost", lost.number));
             self.kernel.met("job lost");
         }

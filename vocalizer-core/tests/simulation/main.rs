@@ -36,8 +36,43 @@ use planted::Bug;
 
 const SEEDS: u64 = 10_000;
 
+/// What so many runs are to meet, or they show less than they seem to.
+const TO_BE_MET: [&str; 28] = [
+    "again after a failure",
+    "answer lost",
+    "archive taken",
+    "asked for again by a sweep",
+    "bytes stopped coming",
+    "connection cut under a lease",
+    "crash at an await point",
+    "deleted",
+    "done and not answered",
+    "ended FAILED",
+    "ended SPLIT",
+    "gave up after attempts",
+    "gave up at once",
+    "handed back by a sweep",
+    "job lost",
+    "job twice",
+    "later",
+    "lease lost",
+    "lease ran out",
+    "leased over a desk",
+    "listened",
+    "orphans swept",
+    "published again and known",
+    "request twice",
+    "retried",
+    "separation failed",
+    "separation hung",
+    "settlement lost",
+];
+
 /// A planted fault that so many seeds do not meet is not met.
 const FEW: u64 = 200;
+
+/// For one that takes a deletion, a death and an upload within two seconds.
+const MANY: u64 = 5000;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -92,7 +127,11 @@ fn every_promise_is_kept_whatever_goes_wrong() {
              --all-features --test simulation every_promise -- --nocapture"
         );
     }
-    println!("{:#?}", met.into_inner().unwrap());
+    let met = met.into_inner().unwrap();
+    println!("{met:#?}");
+    for what in TO_BE_MET {
+        assert!(met.contains_key(what), "no run met this: {what}");
+    }
 }
 
 #[test]
@@ -103,33 +142,38 @@ fn a_seed_gives_the_same_run_each_time() {
     }
 }
 
-fn is_found(bug: Bug) {
-    let found = search(FEW, Some(bug), &Mutex::default());
+fn is_found(bug: Bug, seeds: u64) {
+    let found = search(seeds, Some(bug), &Mutex::default());
     println!("{bug:?}: {found:?}");
-    assert!(found.is_some(), "{bug:?} was not found in {FEW} seeds");
+    assert!(found.is_some(), "{bug:?} was not found in {seeds} seeds");
 }
 
 #[test]
 fn a_worker_that_acknowledges_before_it_delivers_is_found() {
-    is_found(Bug::AcknowledgesBeforeDelivering);
+    is_found(Bug::AcknowledgesBeforeDelivering, FEW);
 }
 
 #[test]
 fn a_wish_that_is_crossed_off_before_its_job_is_published_is_found() {
-    is_found(Bug::CrossesOffBeforePublishing);
+    is_found(Bug::CrossesOffBeforePublishing, FEW);
 }
 
 #[test]
 fn blobs_that_are_deleted_without_the_lock_are_found() {
-    is_found(Bug::DeletesWithoutTheLock);
+    is_found(Bug::DeletesWithoutTheLock, FEW);
 }
 
 #[test]
 fn a_sweep_that_takes_leased_jobs_for_lost_is_found() {
-    is_found(Bug::SweepHandsBackWhatIsLeased);
+    is_found(Bug::SweepHandsBackWhatIsLeased, FEW);
 }
 
 #[test]
 fn outages_that_count_as_attempts_are_found() {
-    is_found(Bug::OutagesCountAsAttempts);
+    is_found(Bug::OutagesCountAsAttempts, FEW);
+}
+
+#[test]
+fn deletions_that_outlive_who_asked_for_them_are_found() {
+    is_found(Bug::DeletesLandLate, MANY);
 }

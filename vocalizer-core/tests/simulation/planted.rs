@@ -25,6 +25,8 @@ pub(crate) enum Bug {
     SweepHandsBackWhatIsLeased,
     /// What was put off because something was away counts as an attempt.
     OutagesCountAsAttempts,
+    /// A blob store deletes even after the server that asked it to has died or given up, and let go of its lock.
+    DeletesLandLate,
 }
 
 impl Bug {
