@@ -40,7 +40,12 @@ impl Guard {
         let lane = broker.lane().await?;
         lane.ask(durable(lane.channel(), &name, arguments)).await?;
         let since = Instant::now();
-        broker.publisher.send(&name, message).await?;
+        if let Err(error) = broker.publisher.send(&name, message).await {
+            // Else there would be one more for each time that it is tried.
+            let deleting = lane.channel().queue_delete(name.as_str().into(), QueueDeleteOptions::default());
+            let _ = lane.ask(deleting).await;
+            return Err(error);
+        }
         Ok(Self { name, since, copies: 1 })
     }
 
