@@ -14,6 +14,7 @@ mod lists;
 mod ownership;
 mod paths;
 mod ranges;
+mod remote;
 mod results;
 mod sessions;
 mod support;

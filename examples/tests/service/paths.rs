@@ -69,7 +69,7 @@ const NOWHERE: &[&str] = &[
     "/songs/{song}/stems.mp3",
     "/songs/{song}/stems.rar",
     "/songs/{song}/stems",
-    "/songs/{song}/source",
+    "/songs/{song}/source.mp3",
     "/auth",
     "/auth/",
     "/auth/login/",

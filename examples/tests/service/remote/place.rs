@@ -1,0 +1,163 @@
+//! Workers elsewhere, an address that outlives the servers behind it, and a service whose leases are short.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use vocalizer_client::Client;
+use vocalizer_client::worker::{RemoteBackend, RemoteQueue};
+use vocalizer_core::limits::Limits;
+use vocalizer_core::memory::{MemoryAccounts, MemorySongs};
+use vocalizer_core::secret::Secret;
+use vocalizer_core::service::{
+    AccountPorts, AccountService, AccountSettings, LocalCommons, SongPorts, SongService, SongSettings, Throttle,
+};
+use vocalizer_core::worker::{Worker, WorkerCounts, WorkerPorts, WorkerSettings};
+use vocalizer_http::clock::SystemClock;
+use vocalizer_http::passwords::Argon2Passwords;
+use vocalizer_http::server::Server;
+use vocalizer_http::settings::HttpSettings;
+use vocalizer_model::audio::AudioLimits;
+use vocalizer_model::ports::{AudioRenderer, FileProbe};
+use vocalizer_queue::MemoryQueue;
+use vocalizer_store::archive::TarResults;
+use vocalizer_store::files::FileBlobs;
+
+use crate::support::{FakeSeparator, WORKER_TOKEN};
+
+/// A client of a worker that does not let tests wait.
+pub(super) fn client(address: SocketAddr) -> Client {
+    let builder = Client::builder(format!("http://{address}")).with_token(WORKER_TOKEN.to_owned());
+    builder.with_retries(1, Duration::from_millis(1)).build().unwrap()
+}
+
+pub(super) fn queue(address: SocketAddr) -> RemoteQueue {
+    RemoteQueue::over(client(address)).with_wait(Duration::from_secs(5))
+}
+
+pub(super) fn backend(address: SocketAddr) -> RemoteBackend {
+    RemoteBackend::over(client(address), Arc::new(TarResults::new(Limits::default())))
+}
+
+/// A worker in another place, as far as the service can tell. It ends with the value.
+pub(super) struct Elsewhere {
+    pub(super) separator: Arc<FakeSeparator>,
+    pub(super) counts: Arc<WorkerCounts>,
+    stop: watch::Sender<bool>,
+}
+
+impl Elsewhere {
+    pub(super) fn start(address: SocketAddr, settings: WorkerSettings) -> Self {
+        let separator = Arc::new(FakeSeparator::default());
+        let ports = WorkerPorts {
+            queue: Arc::new(queue(address)),
+            backend: Arc::new(backend(address)),
+            separator: Arc::clone(&separator) as _,
+            clock: Arc::new(SystemClock::new()),
+        };
+        let worker = Worker::new(ports, settings);
+        let counts = Arc::clone(worker.counts());
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(async move { worker.run(until(stopped)).await });
+        Self { separator, counts, stop }
+    }
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// An address that stays while servers behind it come and go.
+pub(super) struct Front {
+    pub(super) address: SocketAddr,
+    behind: watch::Sender<Option<SocketAddr>>,
+}
+
+impl Front {
+    pub(super) async fn before(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (behind, watched) = watch::channel(Some(server));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(pass(stream, watched.clone()));
+            }
+        });
+        Self { address, behind }
+    }
+
+    /// From now on this server is behind it, or none; what was open is cut off.
+    pub(super) fn leads_to(&self, server: Option<SocketAddr>) {
+        self.behind.send_replace(server);
+    }
+}
+
+async fn pass(mut stream: TcpStream, mut behind: watch::Receiver<Option<SocketAddr>>) {
+    let Some(server) = *behind.borrow_and_update() else { return };
+    let Ok(mut server) = TcpStream::connect(server).await else { return };
+    tokio::select! {
+        _ = copy_bidirectional(&mut stream, &mut server) => {}
+        _ = behind.changed() => {}
+    }
+}
+
+/// A service with little behind it, whose leases hold for as long as a test says. It ends with the value.
+pub(super) struct Lean {
+    pub(super) address: SocketAddr,
+    pub(super) songs: SongService,
+    pub(super) queue: MemoryQueue,
+    _dir: tempfile::TempDir,
+    stop: watch::Sender<bool>,
+}
+
+impl Lean {
+    pub(super) async fn start(visibility: Duration) -> Self {
+        let clock = Arc::new(SystemClock::new());
+        let queue = MemoryQueue::new(visibility);
+        let (limits, work) = (Limits::default(), tempfile::tempdir().unwrap());
+        let audio = AudioLimits::from(&limits);
+        let songs = SongService::new(
+            SongPorts {
+                songs: Arc::new(MemorySongs::default()),
+                commons: Arc::new(LocalCommons::default()),
+                blobs: Arc::new(FileBlobs::open(&work.path().join("blobs")).await.unwrap()),
+                queue: Arc::new(queue.clone()),
+                probe: Arc::new(FileProbe::new(audio)),
+                renderer: Arc::new(AudioRenderer::new(work.path(), audio)),
+                results: Arc::new(TarResults::new(limits)),
+                clock: Arc::clone(&clock) as _,
+            },
+            SongSettings::default(),
+        );
+        let accounts = AccountPorts {
+            accounts: Arc::new(MemoryAccounts::default()),
+            attempts: Arc::new(Throttle::default()),
+            passwords: Arc::new(Argon2Passwords::new(1).unwrap()),
+            clock,
+        };
+        let accounts = AccountService::new(accounts, AccountSettings::default());
+        let worker_tokens = vec![Secret::new(WORKER_TOKEN.to_owned())];
+        let settings = HttpSettings { worker_tokens, ..HttpSettings::default() };
+        let server = Server::new(songs.clone(), accounts, settings).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(async move { server.run(listener, until(stopped)).await });
+        Self { address, songs, queue, _dir: work, stop }
+    }
+}
+
+impl Drop for Lean {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}

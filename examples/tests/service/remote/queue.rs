@@ -1,0 +1,83 @@
+//! Leasing over HTTP is held to what every queue promises.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use vocalizer_client::worker::RemoteQueue;
+use vocalizer_core::conformance::queue::QueuePlace;
+use vocalizer_core::ports::{DeadLetter, Depth, Job, JobQueue, JobState, Lease, QueueError};
+use vocalizer_core::song::SongHash;
+
+use super::place::{Lean, queue};
+
+/// The queue as the backend has it, and as its workers do.
+struct Both {
+    service: Lean,
+    remote: RemoteQueue,
+}
+
+#[async_trait]
+impl JobQueue for Both {
+    async fn publish(&self, job: Job) -> Result<(), QueueError> {
+        self.service.queue.publish(job).await
+    }
+
+    async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
+        self.remote.lease().await
+    }
+
+    async fn state(&self, hash: &SongHash) -> Result<JobState, QueueError> {
+        self.service.queue.state(hash).await
+    }
+
+    async fn depth(&self) -> Result<Depth, QueueError> {
+        self.service.queue.depth().await
+    }
+
+    async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError> {
+        self.service.queue.dead_letters(limit).await
+    }
+}
+
+struct Place(Instant);
+
+#[async_trait]
+impl QueuePlace for Place {
+    async fn queue(&self, visibility: Duration) -> Arc<dyn JobQueue> {
+        let service = Lean::start(visibility).await;
+        let remote = queue(service.address);
+        Arc::new(Both { service, remote })
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    async fn pass(&self, span: Duration) {
+        tokio::time::sleep(span).await;
+    }
+}
+
+vocalizer_core::queue_conformance!(
+    #[tokio::test]
+    Place(Instant::now())
+);
+
+#[tokio::test]
+async fn what_is_the_backends_is_refused_at_the_worker() {
+    let service = Lean::start(Duration::from_secs(60)).await;
+    let queue = queue(service.address);
+    let job = Job { hash: SongHash::of(b"x"), payload: vocalizer_core::ports::JobPayload::Stored };
+    let said = [
+        queue.publish(job.clone()).await.map(drop),
+        queue.state(&job.hash).await.map(drop),
+        queue.depth().await.map(drop),
+        queue.dead_letters(1).await.map(drop),
+    ];
+    for said in said {
+        let said = vocalizer_core::causes::chain(&said.unwrap_err());
+        assert!(said.contains("jobs are published by the backend"), "{said}");
+    }
+    assert_eq!(service.queue.depth().await.unwrap().waiting, 0);
+}
