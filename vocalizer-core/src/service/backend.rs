@@ -101,7 +101,7 @@ impl SongService {
     }
 }
 
-/// Songs that are all `FAILED` wait for nothing: whoever is still at them may stop.
+/// Songs that are all `FAILED` are wanted still: whoever is at them may yet put them right.
 fn wanted(songs: &[Song]) -> Wanted {
     let has = |wanted: &[StatusKind]| songs.iter().any(|song| wanted.contains(&song.status().kind()));
     if songs.is_empty() {

@@ -173,6 +173,7 @@ impl Place {
             if uploads < 4 || began.elapsed() > Duration::from_secs(5) && uploads < 40 {
                 uploads += 1;
                 self.upload().await;
+                self.look().await;
             } else {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 self.look().await;
@@ -215,6 +216,7 @@ impl Place {
                 break songs;
             }
             assert!(began.elapsed() < PATIENCE, "{fault}: not all songs end: {:?}", counts(&songs));
+            self.look().await;
             tokio::time::sleep(Duration::from_millis(100)).await;
         };
         let stored: BTreeSet<_> = songs.iter().map(|song| song["id"].as_str().unwrap().to_owned()).collect();
