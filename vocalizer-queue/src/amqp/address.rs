@@ -43,13 +43,13 @@ impl Address {
             return Err(AmqpError::Address("nothing may follow the virtual host"));
         }
         // By the letter, "/" is a virtual host without a name; everybody who writes it means the one named "/".
-        let vhost = match url.path() {
-            "" | "/" => "/".to_owned(),
-            path => decoded(path.strip_prefix('/').unwrap_or(path))?,
+        let vhost = match url.path().strip_prefix('/').unwrap_or_default() {
+            "" => "/".to_owned(),
+            path if path.contains('/') => {
+                return Err(AmqpError::Address("a slash within a virtual host is written %2F"));
+            }
+            path => decoded(path)?,
         };
-        if vhost.contains('/') && vhost != "/" {
-            return Err(AmqpError::Address("a slash within a virtual host is written %2F"));
-        }
         let or_guest = |text: &str| if text.is_empty() { Ok("guest".to_owned()) } else { decoded(text) };
         Ok(Self {
             encrypted,
@@ -142,9 +142,16 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused_without_being_repeated() {
-        for text in
-            ["", "http://secret@broker", "amqp://", "amqp://:secret@", "a b", "broker:99999", "amqp://b/secret?a=b"]
-        {
+        for text in [
+            "",
+            "http://secret@broker",
+            "amqp://",
+            "amqp://:secret@",
+            "a b",
+            "broker:99999",
+            "amqp://b/secret?a=b",
+            "amqp://b/a/b",
+        ] {
             let refused = Address::parse(text).unwrap_err();
             assert!(!refused.to_string().contains("secret"), "{text}: {refused}");
         }
