@@ -50,6 +50,7 @@ struct Wait {
     lock: Lock,
     patient: bool,
     answer: oneshot::Sender<Answer>,
+    since: Instant,
     due: Instant,
     pause: Duration,
 }
@@ -65,7 +66,7 @@ impl Locks {
     /// Connects when the first lock is asked for. `patience` is for the database, not for locks.
     pub(super) fn new(options: PgConnectOptions, patience: Duration) -> Self {
         let (orders, of_all) = mpsc::unbounded_channel();
-        let keeper = Keeper { options, patience, connection: None, term: 0, waiting: Vec::new() };
+        let keeper = Keeper { options, patience, connection: None, term: 0, waiting: Vec::new(), given_up: None };
         tokio::spawn(keeper.keep(of_all));
         Self { orders }
     }
@@ -87,7 +88,8 @@ impl Locks {
     async fn ask(&self, key: Key, patient: bool) -> Answer {
         let (answer, answered) = oneshot::channel();
         let lock = Lock { key, term: None, orders: self.orders.clone() };
-        let wait = Wait { lock, patient, answer, due: Instant::now(), pause: PAUSES.0 };
+        let since = Instant::now();
+        let wait = Wait { lock, patient, answer, since, due: since, pause: PAUSES.0 };
         // Where the order does not arrive, neither does an answer.
         let _ = self.orders.send(Order::Take(wait));
         answered.await.unwrap_or_else(|gone| Err(RepositoryError::Unavailable(gone.into())))
@@ -100,6 +102,8 @@ struct Keeper {
     connection: Option<PgConnection>,
     term: u64,
     waiting: Vec<Wait>,
+    /// When the database was last given up.
+    given_up: Option<Instant>,
 }
 
 impl Keeper {
@@ -132,7 +136,12 @@ impl Keeper {
         if wait.answer.is_closed() {
             return;
         }
-        let answer = match self.lock(wait.lock.key).await {
+        // Nobody waits for a database that is away once more, after the one before him did.
+        let answer = match self.given_up {
+            Some(at) if wait.since <= at => Err(timed_out()),
+            _ => self.lock(wait.lock.key).await,
+        };
+        let answer = match answer {
             Ok(true) => {
                 wait.lock.term = Some(self.term);
                 Ok(Some(wait.lock))
@@ -158,7 +167,11 @@ impl Keeper {
         {
             return Ok(locked);
         }
-        self.ask(SQL, key).await
+        let answer = self.ask(SQL, key).await;
+        if answer.is_err() {
+            self.given_up = Some(Instant::now());
+        }
+        answer
     }
 
     async fn let_go(&mut self, key: Key, term: u64) {

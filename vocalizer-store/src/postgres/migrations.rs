@@ -19,7 +19,10 @@ pub(super) async fn apply(connection: &mut PgConnection) -> Result<Vec<String>, 
     // Large tables and other servers may take their time.
     sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *transaction).await?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await?;
-    transaction.ensure_migrations_table(TABLE).await?;
+    // One who may make no tables may still use those that are up to date.
+    if !listed(&mut transaction).await? {
+        transaction.ensure_migrations_table(TABLE).await?;
+    }
     let missing = missing(&mut *transaction, known(&MIGRATIONS)).await?;
     for migration in &missing {
         transaction.apply(TABLE, migration).await?;
@@ -30,8 +33,13 @@ pub(super) async fn apply(connection: &mut PgConnection) -> Result<Vec<String>, 
 
 /// What is missing. Writes nothing.
 pub(super) async fn pending(connection: &mut PgConnection) -> Result<Vec<String>, MigrateError> {
-    let listed: bool =
-        sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(TABLE).fetch_one(&mut *connection).await?;
-    let missing = if listed { missing(connection, known(&MIGRATIONS)).await? } else { known(&MIGRATIONS) };
+    let missing = match listed(connection).await? {
+        true => missing(connection, known(&MIGRATIONS)).await?,
+        false => known(&MIGRATIONS),
+    };
     Ok(names(&missing))
+}
+
+async fn listed(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(TABLE).fetch_one(connection).await
 }

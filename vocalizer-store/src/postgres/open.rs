@@ -94,6 +94,14 @@ impl PostgresStore {
             .acquire_timeout(settings.acquire_timeout)
             // What was idle while the database was restarted is found out before it is used.
             .test_before_acquire(true)
+            // And what does not answer any more after it was used is given up, lest it count as in use until the system
+            // gives it up, which takes a quarter of an hour.
+            .after_release(move |connection, _| {
+                Box::pin(async move {
+                    let answered = timeout(settings.acquire_timeout, connection.ping()).await;
+                    answered.unwrap_or_else(|_| Err(timed_out())).map(|()| true)
+                })
+            })
             .connect_lazy_with(options.clone());
         let host = options.get_socket().map_or(options.get_host().to_owned(), |socket| socket.display().to_string());
         let database = options.get_database().unwrap_or(options.get_username());

@@ -3,6 +3,7 @@ mod copying;
 mod faults;
 mod locks;
 mod model;
+mod network;
 mod opening;
 mod server;
 mod servers;

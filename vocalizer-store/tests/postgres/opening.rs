@@ -1,12 +1,14 @@
 use std::error::Error as _;
 use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt, chown};
 
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection, query_scalar};
 use vocalizer_core::ports::{RepositoryError, SongRepository};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::song::SongId;
 use vocalizer_store::postgres::{PostgresError, PostgresStore};
 
+use super::server::Server;
 use super::support::{Place, execute, settings};
 
 async fn refused(url: &Secret<String>) -> PostgresError {
@@ -105,6 +107,14 @@ async fn one_who_may_make_no_tables_is_told_so() {
     let error = refused(&place.url_for(&place.name, "sesame")).await;
     assert!(matches!(error, PostgresError::Database { .. }), "{error:?}");
     assert!(error.source().unwrap().to_string().contains("permission denied"), "{error:?}");
+
+    // Where there is nothing to be made, none need be.
+    place.open().await;
+    let mut admin = place.connect().await;
+    execute(&mut admin, &format!("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {}", place.name)).await;
+    let store = PostgresStore::open(&place.url_for(&place.name, "sesame"), settings()).await.unwrap();
+    assert_eq!(store.count().await.unwrap(), [0; 5]);
+    execute(&mut admin, &format!("DROP OWNED BY {}", place.name)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,5 +133,38 @@ async fn what_is_no_url_or_where_nobody_answers_is_refused() {
     }
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let error = refused(&Secret::new(format!("postgres://vocalizer:sesame@127.0.0.1:{port}/vocalizer"))).await;
+    assert!(matches!(error, PostgresError::Unreachable { .. }), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_is_spoken_and_a_certificate_is_checked_where_that_is_asked_for() {
+    let server = Server::start(&[]);
+    let certified = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let (certificate, key) = (server.dir().join("certificate.pem"), server.dir().join("key.pem"));
+    std::fs::write(&certificate, certified.cert.pem()).unwrap();
+    std::fs::write(&key, certified.signing_key.serialize_pem()).unwrap();
+    // It insists on a key that is its own alone.
+    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
+    let owner = server.dir().metadata().unwrap();
+    chown(&key, Some(owner.uid()), Some(owner.gid())).unwrap();
+    let mut admin = PgConnection::connect(server.url()).await.unwrap();
+    for (name, value) in [("ssl_cert_file", &certificate), ("ssl_key_file", &key)] {
+        execute(&mut admin, &format!("ALTER SYSTEM SET {name} = '{}'", value.display())).await;
+    }
+    execute(&mut admin, "ALTER SYSTEM SET ssl = on").await;
+    server.kill();
+    server.restart();
+
+    let url = |query: &str| Secret::new(format!("{}?{query}", server.url()));
+    let checked = format!("sslmode=verify-full&sslrootcert={}&application_name=checked", certificate.display());
+    for asked_for in [checked.as_str(), "sslmode=require&application_name=asked"] {
+        let store = PostgresStore::open(&url(asked_for), settings()).await.unwrap();
+        assert_eq!(store.count().await.unwrap(), [0; 5]);
+        let mut admin = PgConnection::connect(server.url()).await.unwrap();
+        let plain = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+                     WHERE application_name IN ('checked', 'asked') AND NOT ssl";
+        assert_eq!(query_scalar::<_, i64>(plain).fetch_one(&mut admin).await.unwrap(), 0);
+    }
+    let error = refused(&url("sslmode=verify-full")).await;
     assert!(matches!(error, PostgresError::Unreachable { .. }), "{error:?}");
 }

@@ -23,6 +23,11 @@ impl Server {
         &self.url
     }
 
+    /// Where it keeps its files.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// What it has logged.
     pub(super) fn log(&self) -> String {
         std::fs::read_to_string(self.dir.join("log")).unwrap()
