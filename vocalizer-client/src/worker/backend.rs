@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use futures_util::stream::unfold;
@@ -20,7 +21,7 @@ use vocalizer_core::secret::Secret;
 use vocalizer_core::song::{FailureReason, SongHash};
 
 use super::RemoteSettings;
-use super::calls::{failed, is_gone, is_missing};
+use super::calls::{failed, is_gone, is_missing, is_unheard_of};
 use super::song::Song;
 use crate::fetch::Source;
 use crate::flow::{Counted, Flow};
@@ -35,10 +36,16 @@ const TYPES: (&str, &[&str]) = ("a song", &["audio/", "application/octet-stream"
 /// What may be repeated is tried again as [`ClientBuilder::with_retries`](crate::ClientBuilder::with_retries) says, all
 /// but a delivery, which the worker repeats itself. What the backend has against a song or its result is
 /// [`BackendError::Refused`], with its words; everything else is [`BackendError::Unavailable`].
+///
+/// Backends of the original system take results and nothing else. One that does not know of the first report is taken for
+/// such a one, and so is every backend where there is no token to report with: songs are split unasked then, and a failure
+/// is told to nobody.
 #[derive(Clone)]
 pub struct RemoteBackend {
     client: Client,
     archive: Arc<dyn ResultWriter>,
+    /// Whether it is told of anything but results.
+    reports: Arc<AtomicBool>,
 }
 
 impl RemoteBackend {
@@ -48,14 +55,39 @@ impl RemoteBackend {
     ///
     /// [`Error::Address`] or [`Error::Setup`].
     pub fn new(settings: RemoteSettings, archive: Arc<dyn ResultWriter>) -> Result<Self, Error> {
-        Ok(Self::over(settings.client()?, archive))
+        let reports = settings.token.is_some();
+        let backend = Self::over(settings.client()?, archive);
+        backend.reports.store(reports, Ordering::Relaxed);
+        Ok(backend)
     }
 
     /// The same over a client that was set up in more detail, with the worker's token as
     /// [its token](crate::ClientBuilder::with_token).
     #[must_use]
     pub fn over(client: Client, archive: Arc<dyn ResultWriter>) -> Self {
-        Self { client, archive }
+        Self { client, archive, reports: Arc::new(AtomicBool::new(true)) }
+    }
+
+    /// Says nothing more to a backend that knows of no reports.
+    fn taken_for_an_original(&self, error: &Error) -> bool {
+        let original = is_unheard_of(error);
+        if original && self.reports.swap(false, Ordering::Relaxed) {
+            let backend = self.client.base.origin().ascii_serialization();
+            tracing::warn!(backend, "the backend knows of no reports; it is sent results alone, as the original's are");
+        }
+        original
+    }
+
+    /// Reports and has no need of an answer.
+    async fn tell(&self, path: &str, fields: Option<&serde_json::Value>) -> Result<(), BackendError> {
+        if !self.reports.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match self.client.report_again::<IgnoredAny>(path, fields).await {
+            Ok(_) => Ok(()),
+            Err(error) if self.taken_for_an_original(&error) => Ok(()),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     /// Where the song of a claim is: at the backend, or it is not fetched, for the token goes along.
@@ -97,7 +129,13 @@ fn wanted(said: Result<WantedData, Error>) -> Result<Wanted, BackendError> {
 #[async_trait]
 impl Backend for RemoteBackend {
     async fn begin(&self, hash: &SongHash) -> Result<Wanted, BackendError> {
-        wanted(self.client.report_again(&path(hash, "begin"), None).await)
+        if !self.reports.load(Ordering::Relaxed) {
+            return Ok(Wanted::Yes);
+        }
+        match self.client.report_again(&path(hash, "begin"), None).await {
+            Err(error) if self.taken_for_an_original(&error) => Ok(Wanted::Yes),
+            said => wanted(said),
+        }
     }
 
     async fn source(&self, job: &Job) -> Result<Option<Box<dyn BlobReader>>, BackendError> {
@@ -119,6 +157,9 @@ impl Backend for RemoteBackend {
     }
 
     async fn progress(&self, hash: &SongHash, percent: u8) -> Result<Wanted, BackendError> {
+        if !self.reports.load(Ordering::Relaxed) {
+            return Ok(Wanted::Yes);
+        }
         // Once: the next one says more.
         let fields = json!({"percent": percent.min(100)});
         let report = self.client.report(&path(hash, "progress"), Some(&fields)).map_err(failed)?;
@@ -146,14 +187,12 @@ impl Backend for RemoteBackend {
     }
 
     async fn hand_back(&self, hash: &SongHash) -> Result<(), BackendError> {
-        let said: Result<IgnoredAny, _> = self.client.report_again(&path(hash, "hand_back"), None).await;
-        said.map(drop).map_err(failed)
+        self.tell(&path(hash, "hand_back"), None).await
     }
 
     async fn fail(&self, hash: &SongHash, reason: &FailureReason) -> Result<(), BackendError> {
         let fields = json!({"reason": reason.as_str()});
-        let said: Result<IgnoredAny, _> = self.client.report_again(&path(hash, "fail"), Some(&fields)).await;
-        said.map(drop).map_err(failed)
+        self.tell(&path(hash, "fail"), Some(&fields)).await
     }
 }
 

@@ -56,6 +56,11 @@ pub(super) const fn is_missing(error: &Error) -> bool {
     matches!(error, Error::Api { status: 404 | 410, .. })
 }
 
+/// Whether there is nothing at the address that takes reports.
+pub(super) const fn is_unheard_of(error: &Error) -> bool {
+    matches!(status(error), Some(404 | 405))
+}
+
 /// Whether the backend says that the song was deleted.
 pub(super) const fn is_gone(error: &Error) -> bool {
     matches!(error, Error::Api { status: 410, .. })

@@ -154,9 +154,9 @@ async fn what_a_status_means_to_a_worker() {
         (refusal(401, "no"), [token; 4]),
         (refusal(403, "no"), [token; 4]),
         (page(401), [token; 4]),
-        (refusal(404, "there is no such song"), [away, "Gone", "None", away]),
+        (refusal(404, "there is no such song"), ["Yes", "Gone", "None", "()"]),
         (refusal(410, "deleted"), ["Gone", "Gone", "None", away]),
-        (page(404), [away; 4]),
+        (page(404), ["Yes", away, away, "()"]),
         (refusal(413, "it is too large"), ["refused: the server refused with status 413: it is too large"; 4]),
         (refusal(422, "it is no MP3"), ["refused: the server refused with status 422: it is no MP3"; 4]),
         (page(413), ["refused: the server answered with status 413"; 4]),
@@ -182,6 +182,35 @@ async fn what_a_status_means_to_a_worker() {
             assert!(found.contains(expected), "{what}: {found}, and not {expected}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_backend_of_the_original_system_is_sent_results_alone() {
+    let (address, asked) = server(vec![page(404), fine(Value::Null)]).await;
+    let (hash, backend) = (SongHash::of(b"a song"), backend(&address));
+    for _ in 0..3 {
+        assert_eq!(backend.begin(&hash).await.unwrap(), Wanted::Yes);
+        assert_eq!(backend.progress(&hash, 10).await.unwrap(), Wanted::Yes);
+        backend.hand_back(&hash).await.unwrap();
+        backend.fail(&hash, &FailureReason::new("no")).await.unwrap();
+    }
+    assert_eq!(backend.deliver(&hash, &stems()).await.unwrap(), Wanted::Yes);
+    let asked = asked.lock().unwrap();
+    let asked: Vec<_> = asked.iter().map(|asked| asked.what.as_str()).collect();
+    let path = |what: &str| format!("POST /below/this/songs/{hash}/{what}");
+    assert_eq!(asked, [path("begin"), path("upload_result")]);
+}
+
+#[tokio::test]
+async fn without_a_token_there_is_nothing_to_report_with() {
+    let (address, asked) = server(vec![fine(Value::Null)]).await;
+    let settings = RemoteSettings { url: address.parse().unwrap(), token: None, ca: None };
+    let backend = RemoteBackend::new(settings, Arc::new(Packed)).unwrap();
+    let hash = SongHash::of(b"a song");
+    assert_eq!(backend.begin(&hash).await.unwrap(), Wanted::Yes);
+    backend.fail(&hash, &FailureReason::new("no")).await.unwrap();
+    assert_eq!(backend.deliver(&hash, &stems()).await.unwrap(), Wanted::Yes);
+    assert_eq!(asked.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use futures_util::future::{Either, select};
 
 use super::settings::chance;
 use super::{WorkerCounts, WorkerSettings};
+use crate::causes::chain;
 use crate::ports::{Backend, Clock, JobQueue, Separator};
 
 /// What a worker stands on.
@@ -90,7 +91,7 @@ impl Worker {
                 }
                 Err(error) => {
                     misses += 1;
-                    tracing::warn!(%error, "no job could be taken");
+                    tracing::warn!(error = chain(&error), "no job could be taken");
                     let pause = self.ports.clock.sleep(self.pause(misses));
                     if let Either::Right(_) = select(pause, pin!(stop.signalled())).await {
                         return;

@@ -60,16 +60,27 @@ impl Process {
     }
 }
 
-/// Runs one of the scripts that own a server, and gives what it says.
-fn script(name: &str, arguments: &[&str]) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.ci").join(name);
-    let output = Command::new(path)
+impl Drop for Place {
+    fn drop(&mut self) {
+        for name in ["rabbitmq", "postgres"] {
+            let dir = self.dir.path().join(name);
+            let _ = command(name, &["stop", dir.to_str().unwrap_or_default()]).status();
+        }
+    }
+}
+
+fn command(name: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.ci").join(name));
+    command
         .args(arguments)
         .env("VOCALIZER_RABBITMQ_PARENT", std::process::id().to_string())
-        .env("VOCALIZER_POSTGRES_PARENT", std::process::id().to_string())
-        .stderr(Stdio::inherit())
-        .output()
-        .unwrap();
+        .env("VOCALIZER_POSTGRES_PARENT", std::process::id().to_string());
+    command
+}
+
+/// Runs one of the scripts that own a server, and gives what it says.
+fn script(name: &str, arguments: &[&str]) -> String {
+    let output = command(name, arguments).stderr(Stdio::inherit()).output().unwrap();
     assert!(output.status.success(), "{name} {arguments:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
