@@ -3,7 +3,7 @@
 //! | module | what it is for |
 //! | --- | --- |
 //! | [`sqlite`] | songs, users and the outbox of jobs, in a SQLite file |
-//! | `postgres` | feature `postgres`: the same in a PostgreSQL database, for more servers than one, and what they have in common |
+//! | `postgres` | feature `postgres`: the same in a PostgreSQL database that servers share, and what they have in common |
 //! | [`files`] | uploaded songs and stems, as files |
 //! | `s3` | feature `s3`: uploaded songs and stems, in a bucket |
 //! | [`archive`] | the tar in which a worker sends four stems, written and read without trust |
