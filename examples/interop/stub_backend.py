@@ -14,6 +14,7 @@ class Stub(http.server.BaseHTTPRequestHandler):
             pathlib.Path(sys.argv[1], match[1] + ".tar").write_bytes(body)
         answer = b'{"ok": true, "errors": [], "data": null}' if match else b"<h1>Not Found</h1>"
         self.send_response(200 if match else 404)
+        self.send_header("Content-Type", "application/json" if match else "text/html")
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)

@@ -143,7 +143,7 @@ impl Worker {
             match held.through(ports.backend.progress(&job.hash, told)).await? {
                 Ok(Wanted::Yes) => {}
                 Ok(Wanted::Done | Wanted::Gone) => return Ok(Err(Ended::NotWanted)),
-                Err(error) => tracing::debug!(hash = %job.hash, %error, "progress could not be told"),
+                Err(error) => tracing::debug!(hash = %job.hash, error = %chain(&error), "progress could not be told"),
             }
         }
     }
@@ -157,7 +157,7 @@ impl Worker {
                 Ok(Wanted::Gone) => return Ok(Ended::NotWanted),
                 Ok(Wanted::Yes | Wanted::Done) => return Ok(Ended::Delivered),
                 Err(error @ BackendError::Unavailable(_)) if tries < MAX_DELIVERIES => {
-                    tracing::warn!(%hash, %error, tries, "a result could not be delivered yet");
+                    tracing::warn!(%hash, error = %chain(&error), tries, "a result could not be delivered yet");
                     held.through(self.ports().clock.sleep(self.pause(tries))).await?;
                 }
                 Err(error) => return Ok(Ended::Backend(error)),

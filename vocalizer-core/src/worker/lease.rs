@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
+use crate::causes::chain;
 use crate::ports::{Clock, Lease, QueueError};
 
 /// A lease that is extended in time, as long as somebody waits through it.
@@ -38,7 +39,7 @@ impl<'a> HeldLease<'a> {
             }
             Err(QueueError::LeaseLost) => Err(Lost),
             Err(error) => {
-                tracing::warn!(%error, "a lease could not be extended");
+                tracing::warn!(error = %chain(&error), "a lease could not be extended");
                 Ok(())
             }
         }

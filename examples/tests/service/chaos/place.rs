@@ -130,7 +130,13 @@ impl Place {
         std::fs::create_dir_all(&dir).unwrap();
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "chaos::child::a_process_that_kills_itself", "--nocapture"])
-            .envs([(ROLE, role), (STEP, step), (LISTEN, &self.listen), (BROKER, &self.broker), (DATABASE, &self.database)])
+            .envs([
+                (ROLE, role),
+                (STEP, step),
+                (LISTEN, &self.listen),
+                (BROKER, &self.broker),
+                (DATABASE, &self.database),
+            ])
             .env(TIME, time.to_string())
             .env(DIR, dir)
             .stdout(Stdio::null())
