@@ -4,7 +4,7 @@ use std::error::Error;
 
 /// An error and what caused it, in one line: `the store is unavailable: disk I/O error`.
 ///
-/// A message that its cause only repeats, as transparent errors do, stands once.
+/// A message that its cause only repeats, as transparent errors do, or that ends in its cause's, stands once.
 ///
 /// ```
 /// use vocalizer_core::causes::chain;
@@ -15,12 +15,15 @@ use std::error::Error;
 /// ```
 #[must_use]
 pub fn chain(error: &dyn Error) -> String {
-    let mut causes = vec![error.to_string()];
+    let mut told = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        causes.push(error.to_string());
+        let more = error.to_string();
+        if !told.ends_with(&more) {
+            told.push_str(": ");
+            told.push_str(&more);
+        }
         cause = error.source();
     }
-    causes.dedup();
-    causes.join(": ").replace(['\n', '\r'], " ")
+    told.replace(['\n', '\r'], " ")
 }

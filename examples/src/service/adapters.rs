@@ -77,6 +77,11 @@ pub(super) fn check_broker(broker: &Broker) -> Result<(), String> {
     many::queue(broker).map(|_| ()).map_err(|error| error.to_string())
 }
 
+/// Whether the bucket's address can be one, before anything is done.
+pub(super) fn check_bucket(url: &str) -> Result<(), String> {
+    many::check_bucket(url).map_err(|error| error.to_string())
+}
+
 /// Where bytes go.
 pub(super) async fn blobs(blobs: &Blobs, work: &Path) -> Result<Arc<dyn BlobStore>, BoxError> {
     match blobs {
@@ -137,6 +142,11 @@ mod many {
         Ok(Arc::new(AmqpQueue::new(settings)?))
     }
 
+    pub(super) fn check_bucket(url: &str) -> Result<(), BoxError> {
+        S3Settings::parse(url, aws_variables()?)?;
+        Ok(())
+    }
+
     pub(super) async fn blobs(url: &str, work: &Path) -> Result<Arc<dyn BlobStore>, BoxError> {
         Ok(Arc::new(S3Blobs::open(S3Settings::parse(url, aws_variables()?)?, work).await?))
     }
@@ -190,6 +200,10 @@ mod many {
 
     pub(super) fn queue(_broker: &Broker) -> Result<Arc<dyn JobQueue>, BoxError> {
         lacks("RabbitMQ")
+    }
+
+    pub(super) fn check_bucket(_url: &str) -> Result<(), BoxError> {
+        lacks("S3")
     }
 
     pub(super) async fn blobs(_url: &str, _work: &Path) -> Result<Arc<dyn BlobStore>, BoxError> {

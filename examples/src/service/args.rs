@@ -20,7 +20,7 @@ pub struct ServiceArgs {
     /// folder]
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database: Option<String>,
-    /// A file with that URL
+    /// A file with the database's URL in it
     #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE", conflicts_with = "database")]
     pub database_file: Option<PathBuf>,
     /// Where songs and stems go: file:PATH, or s3://BUCKET/PREFIX with the usual AWS variables [default: blobs in the
@@ -71,7 +71,7 @@ pub struct BrokerArgs {
     /// take jobs from the server over HTTP
     #[arg(long, env = "BROKER_ADDR", value_name = "ADDRESS", hide_env_values = true)]
     pub broker: Option<String>,
-    /// A file with that address
+    /// A file with the broker's address in it
     #[arg(long, env = "BROKER_ADDR_FILE", value_name = "FILE", conflicts_with = "broker")]
     pub broker_file: Option<PathBuf>,
     /// What kind the broker's queue is
@@ -80,7 +80,7 @@ pub struct BrokerArgs {
     /// Largest message the broker takes; larger songs are fetched by workers from the server
     #[arg(long, env = "BROKER_MAX_MESSAGE_BYTES", value_name = "BYTES", default_value_t = 16 * 1024 * 1024)]
     pub broker_max_message_bytes: u64,
-    /// The broker's consumer timeout in seconds: jobs that take more than half of it are kept alive in another way
+    /// RabbitMQ's consumer_timeout in seconds, or less: jobs that take more than half of it are kept in another way
     #[arg(long, env = "BROKER_CONSUMER_TIMEOUT_S", value_name = "SECONDS", default_value_t = 30 * 60,
         value_parser = clap::value_parser!(u64).range(60..))]
     pub broker_consumer_timeout_s: u64,
@@ -104,7 +104,8 @@ pub struct StandaloneArgs {
 /// What the server does instead of serving.
 #[derive(Debug, clap::Subcommand)]
 pub enum ServerCommand {
-    /// Copy users, sessions and songs from SQLite into the empty PostgreSQL of DATABASE_URL, and end
+    /// Copy users, sessions and songs from SQLite into the empty PostgreSQL of DATABASE_URL (or of --database, before the
+    /// command), and end
     MigrateData {
         /// Where they are, as in sqlite:/srv/vocalizer.db; no server may be using it
         #[arg(long, value_name = "URL")]
@@ -116,7 +117,7 @@ pub enum ServerCommand {
 #[cfg(feature = "separate")]
 #[derive(Debug, Args)]
 pub struct WorkerArgs {
-    /// The server that results go to
+    /// The server to bring stems to, and to take jobs from where there is no broker
     #[arg(long, env = "BACKEND_ADDR", value_name = "URL", default_value = "http://127.0.0.1:8000")]
     pub backend: String,
     /// Certificates to trust for the server beside the system's, as PEM
@@ -125,10 +126,10 @@ pub struct WorkerArgs {
     /// The broker
     #[command(flatten)]
     pub broker: BrokerArgs,
-    /// What to show to the server
+    /// Token to show to the server; needed without a broker
     #[arg(long, env = "WORKER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub worker_token: Option<String>,
-    /// A file with that token
+    /// A file with that token in it
     #[arg(long, env = "WORKER_TOKEN_FILE", value_name = "FILE", conflicts_with = "worker_token")]
     pub worker_token_file: Option<PathBuf>,
     /// A model's name (see `vocalizer models`) or a weights file
@@ -137,14 +138,14 @@ pub struct WorkerArgs {
     /// Threads to compute with [default: one per core]
     #[arg(long, env = "THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-    /// Songs at once; each uses all threads, so more than one helps where a card is not kept busy by one
+    /// Songs at once; each uses all threads, so that 1 is right for a CPU
     #[arg(long, env = "CONCURRENCY", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub concurrency: u16,
     /// Address of /livez, /readyz and /metrics
     #[arg(long, env = "LISTEN_ADDR", value_name = "HOST:PORT", default_value = "127.0.0.1:8001")]
     pub listen: String,
-    /// Folder for work in progress; what a killed worker left there is removed [default: vocalizer-worker in the system's
-    /// folder for temporary files, with the process's number]
+    /// Folder for work in progress; where it is named, what a killed worker left there is removed [default:
+    /// vocalizer-worker-PID in the system's folder for temporary files]
     #[arg(long, env = "WORK_DIR", value_name = "DIR")]
     pub work_dir: Option<PathBuf>,
     /// Seconds that the songs in hand have when the worker is to stop, before they are handed back

@@ -84,26 +84,19 @@ impl Config {
                 .data_dir()
                 .join("vocalizer"),
         };
-        const DATABASE: &str = "--database (DATABASE_URL)";
-        let database = match text_or_file(DATABASE, args.database.as_deref(), args.database_file.as_deref())? {
-            None => Database::Sqlite(data.join("vocalizer.db")),
-            Some(url) => Database::parse(&url)
-                .ok_or_else(|| wrong(DATABASE, "give sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME"))?,
-        };
+        let database = database(args)?.unwrap_or_else(|| Database::Sqlite(data.join("vocalizer.db")));
         const BLOBS: &str = "--blobs (BLOBS_URL)";
         let blobs = match args.blobs.as_deref() {
             None => Blobs::Files(data.join("blobs")),
             Some(url) => Blobs::parse(url).ok_or_else(|| wrong(BLOBS, "give file:PATH or s3://BUCKET/PREFIX"))?,
         };
-        if matches!(database, Database::Postgres(_)) {
-            many(DATABASE)?;
-            if broker.is_none() {
-                let what = "servers that share PostgreSQL need a broker to share jobs: give BROKER_ADDR, too";
-                return Err(wrong(DATABASE, what));
-            }
+        if matches!(database, Database::Postgres(_)) && broker.is_none() {
+            let what = "servers that share PostgreSQL need a broker to share jobs: give BROKER_ADDR, too";
+            return Err(wrong(DATABASE, what));
         }
-        if matches!(blobs, Blobs::S3(_)) {
+        if let Blobs::S3(url) = &blobs {
             many(BLOBS)?;
+            super::adapters::check_bucket(url).map_err(|what| wrong(BLOBS, what))?;
         }
         let limits = Limits { max_upload_bytes: args.max_upload_bytes, ..Limits::default() };
         limits.check()?;
@@ -131,9 +124,24 @@ fn many(name: &'static str) -> Result<(), ConfigError> {
     Err(wrong(name, "this program was built for one machine; build it with `--features cluster`"))
 }
 
+const DATABASE: &str = "--database (DATABASE_URL, DATABASE_URL_FILE)";
+
+/// The database, where one is named.
+pub(super) fn database(args: &ServiceArgs) -> Result<Option<Database>, ConfigError> {
+    let Some(url) = text_or_file(DATABASE, args.database.as_deref(), args.database_file.as_deref())? else {
+        return Ok(None);
+    };
+    let database = Database::parse(&url);
+    let database = database.ok_or_else(|| wrong(DATABASE, "give sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME"))?;
+    if matches!(database, Database::Postgres(_)) {
+        many(DATABASE)?;
+    }
+    Ok(Some(database))
+}
+
 /// The broker, where there is one.
 pub(super) fn broker(args: &BrokerArgs) -> Result<Option<Broker>, ConfigError> {
-    const NAME: &str = "--broker (BROKER_ADDR)";
+    const NAME: &str = "--broker (BROKER_ADDR, BROKER_ADDR_FILE)";
     let Some(address) = text_or_file(NAME, args.broker.as_deref(), args.broker_file.as_deref())? else {
         return Ok(None);
     };
@@ -158,7 +166,7 @@ fn text_or_file(name: &'static str, text: Option<&str>, file: Option<&Path>) -> 
         }
     };
     match text.trim() {
-        "" => Err(wrong(name, "there is nothing in it")),
+        "" => Err(wrong(name, "it is set and empty; leave it out for none")),
         text => Ok(Some(text.to_owned())),
     }
 }
@@ -170,6 +178,9 @@ pub(super) fn tokens(text: Option<&str>, file: Option<&Path>) -> Result<Option<V
     let tokens: Vec<_> = text.split([',', '\n']).map(str::trim).filter(|token| !token.is_empty()).collect();
     if tokens.is_empty() {
         return Err(wrong(name, "there is no token in it"));
+    }
+    if tokens.iter().any(|token| token.contains(char::is_whitespace)) {
+        return Err(wrong(name, "a token has no blanks in it; several are separated by commas or lines"));
     }
     if tokens.iter().any(|token| token.chars().count() < MIN_TOKEN_CHARS) {
         return Err(wrong(name, format!("a token has at least {MIN_TOKEN_CHARS} characters")));

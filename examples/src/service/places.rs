@@ -40,9 +40,9 @@ pub struct Broker {
 /// What kind of queue the broker has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum QueueKind {
-    /// Replicated, and the only one that counts how often a job was handed out
+    /// Replicated, and counts how often a job was handed out
     Quorum,
-    /// For brokers that know no other
+    /// As the original declares it: not replicated
     Classic,
     /// Whatever is there, declared by somebody else
     Existing,

@@ -13,7 +13,7 @@ use vocalizer_core::ports::BoxError;
 use super::data::DataDir;
 use super::stop::{stop_signal, stopped};
 use super::tend::tend;
-use super::{Config, Parts, ServerCommand, ServiceArgs, adapters, compose, logging, places};
+use super::{Config, Parts, ServerCommand, ServiceArgs, adapters, compose, config, logging, places};
 
 /// Runs the server by itself, or does what is asked for instead.
 #[must_use]
@@ -131,9 +131,16 @@ where
 /// Moves what is kept in SQLite into PostgreSQL.
 fn migrate_data(args: &ServiceArgs, from: &str) -> ExitCode {
     const NAME: &str = "server migrate-data";
-    let config = match Config::check(args) {
-        Ok(config) => config,
-        Err(error) => return failed(NAME, &error),
+    let database = match config::database(args) {
+        Ok(Some(database)) => database,
+        Ok(None) => {
+            eprintln!("{NAME}: say where to: DATABASE_URL=postgres://USER:PASSWORD@HOST/NAME");
+            return ExitCode::from(2);
+        }
+        Err(error) => {
+            failed(NAME, &error);
+            return ExitCode::from(2);
+        }
     };
     let Some(from) = places::path_of(from, "sqlite") else {
         eprintln!("{NAME}: --from: give sqlite:PATH");
@@ -142,10 +149,10 @@ fn migrate_data(args: &ServiceArgs, from: &str) -> ExitCode {
     logging::start(args.log_format);
     let moved = Runtime::new()
         .map_err(BoxError::from)
-        .and_then(|runtime| runtime.block_on(adapters::migrate_data(&from, &config.database)));
+        .and_then(|runtime| runtime.block_on(adapters::migrate_data(&from, &database)));
     match moved {
         Ok(copied) => {
-            println!("{copied} copied from {} to {}", from.display(), config.database);
+            println!("{copied} copied from {} to {database}", from.display());
             ExitCode::SUCCESS
         }
         Err(error) => failed(NAME, error.as_ref()),

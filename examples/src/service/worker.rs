@@ -1,5 +1,6 @@
 //! A worker by itself.
 
+use std::net::ToSocketAddrs as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -39,9 +40,14 @@ struct WorkerConfig {
 impl WorkerConfig {
     fn check(args: &WorkerArgs) -> Result<Self, ConfigError> {
         const BACKEND: &str = "--backend (BACKEND_ADDR)";
-        let backend: Url = args.backend.parse().map_err(|e| wrong(BACKEND, format!("{e}; give http://HOST:PORT")))?;
-        if !matches!(backend.scheme(), "http" | "https") || backend.host_str().is_none() {
-            return Err(wrong(BACKEND, "give http://HOST:PORT or https://HOST"));
+        let backend = args.backend.parse::<Url>().ok();
+        let backend = backend.filter(|url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some());
+        let backend = backend.ok_or_else(|| wrong(BACKEND, "give http://HOST:PORT or https://HOST"))?;
+        if !backend.username().is_empty() || backend.password().is_some() {
+            return Err(wrong(BACKEND, "it holds a user name or a password; a worker shows WORKER_TOKEN instead"));
+        }
+        if let Err(error) = args.listen.to_socket_addrs() {
+            return Err(wrong("--listen (LISTEN_ADDR)", format!("{error}; give HOST:PORT")));
         }
         let ca = match &args.backend_ca_file {
             None => None,
@@ -54,8 +60,8 @@ impl WorkerConfig {
         let token = tokens.and_then(|tokens| tokens.into_iter().next());
         let broker = config::broker(&args.broker)?;
         if token.is_none() && broker.is_none() {
-            let what =
-                "jobs are leased to workers with the server's token alone: it is in worker-token in its data folder";
+            let what = "without a broker a worker needs the server's token, which is in the file worker-token in the server's data folder: \
+                        give WORKER_TOKEN_FILE, or BROKER_ADDR";
             return Err(wrong("--worker-token (WORKER_TOKEN, WORKER_TOKEN_FILE)", what));
         }
         let work = args
@@ -117,8 +123,6 @@ pub fn worker(args: &WorkerArgs) -> ExitCode {
 
 async fn run(args: &WorkerArgs, config: WorkerConfig) -> Result<(), BoxError> {
     let WorkerConfig { backend, ca, token, broker, work } = config;
-    std::fs::create_dir_all(&work).map_err(|e| format!("{} cannot be used: {e}", work.display()))?;
-    sweep_work_dir(&work)?;
     let settings = RemoteSettings { url: backend.clone(), token, ca };
     let archive = Arc::new(TarResults::new(Limits::default()));
     let remote = RemoteBackend::new(settings.clone(), archive)?;
@@ -128,6 +132,8 @@ async fn run(args: &WorkerArgs, config: WorkerConfig) -> Result<(), BoxError> {
     };
     let listener = TcpListener::bind(&args.listen).await;
     let listener = listener.map_err(|e| format!("cannot listen on {}: {e}", args.listen))?;
+    std::fs::create_dir_all(&work).map_err(|e| format!("{} cannot be used: {e}", work.display()))?;
+    sweep_work_dir(&work)?;
     println!("worker for {backend}; /livez, /readyz and /metrics on http://{}", listener.local_addr()?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let state = Arc::<WorkerState>::default();
