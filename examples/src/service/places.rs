@@ -93,16 +93,19 @@ pub(super) fn path_of(url: &str, scheme: &str) -> Option<PathBuf> {
 
 /// A URL without what must not be shown: the password of `scheme://user:password@host`, and what follows a `?`.
 fn shown(url: &str) -> String {
-    let url = url.split('?').next().unwrap_or(url);
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
     let begin = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
     match rest.rsplit_once('@') {
         Some((who, at)) => {
             let user = who.split(':').next().unwrap_or_default();
-            format!("{begin}{user}:(hidden)@{at}")
+            format!("{begin}{user}:(hidden)@{}", before_query(at))
         }
-        None => format!("{begin}{rest}"),
+        None => format!("{begin}{}", before_query(rest)),
     }
+}
+
+fn before_query(text: &str) -> &str {
+    text.split('?').next().unwrap_or(text)
 }
 
 impl fmt::Display for Database {
@@ -137,6 +140,7 @@ mod tests {
     fn passwords_are_not_shown() {
         for (url, expected) in [
             ("postgres://ada:se:cr@et@db/vocalizer?password=x", "postgres://ada:(hidden)@db/vocalizer"),
+            ("postgres://ada:pa?ss@db/x", "postgres://ada:(hidden)@db/x"),
             ("amqp://ada@host:5672/%2f", "amqp://ada:(hidden)@host:5672/%2f"),
             ("host:5672", "host:5672"),
             ("s3://bucket/prefix", "s3://bucket/prefix"),

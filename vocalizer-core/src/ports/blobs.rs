@@ -156,6 +156,9 @@ pub enum BlobError {
     /// There is no room left.
     #[error("the blob store is full")]
     Full,
+    /// What is stored is not what it was; no retry will help.
+    #[error("the blob is damaged")]
+    Damaged,
     /// The store cannot be reached or failed; the same call may work later.
     #[error("the blob store is unavailable")]
     Unavailable(#[source] BoxError),

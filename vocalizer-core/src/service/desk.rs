@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, join_all, select};
 use futures_util::lock::Mutex as AsyncMutex;
 
 use super::ServiceError;
@@ -20,6 +20,9 @@ opaque_id!(
     ParseLeaseIdError,
     "lease"
 );
+
+/// How long a queue has to take jobs back when the server stops.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// What is said of a lease that is not there.
 const LOST: ServiceError = ServiceError::Conflict { message: "the lease is not held any more", field: None };
@@ -121,14 +124,16 @@ impl Desk {
     /// Gives every job back, for a server that stops. None of this was an attempt: a server may stop as often as it likes.
     /// Workers that are still at their songs deliver to the next server all the same.
     pub async fn close(&self) {
-        let kept: Vec<_> = self.leases().drain().collect();
-        for (_, kept) in kept {
-            let Some(lease) = kept.lease.lock().await.take() else { continue };
+        let kept: Vec<_> = self.leases().drain().map(|(_, kept)| kept).collect();
+        let given_back = join_all(kept.into_iter().map(|kept| async move {
+            let Some(lease) = kept.lease.lock().await.take() else { return };
             let hash = lease.job().hash;
             if let Err(error) = lease.fail(Failure::Later { after: Duration::ZERO }).await {
                 tracing::warn!(%hash, error = chain(&error), "a job could not be given back; it comes again");
             }
-        }
+        }));
+        // A queue that does not answer gives them to others by itself; nobody who stops waits for it.
+        select(pin!(given_back), pin!(self.clock.sleep(CLOSING))).await;
     }
 
     /// Lets go of leases that have run out. Every call for a job does it, too.

@@ -124,7 +124,7 @@ impl From<BlobError> for ServiceError {
         match error {
             BlobError::Full => Self::Full,
             BlobError::Unavailable(_) => Self::Unavailable(error.into()),
-            BlobError::Range { .. } => Self::Internal(error.into()),
+            BlobError::Range { .. } | BlobError::Damaged => Self::Internal(error.into()),
         }
     }
 }

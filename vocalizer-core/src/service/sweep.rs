@@ -47,14 +47,22 @@ impl SongService {
         loop {
             let claimed = songs.claim(BATCH, CLAIM, clock.now()).await?;
             for (done, wish) in claimed.iter().enumerate() {
-                if let Err(error) = self.publish(&wish.hash).await {
-                    for left in claimed.iter().skip(done) {
-                        songs.release(left.number).await?;
+                match self.publish(&wish.hash).await {
+                    Ok(()) => {
+                        songs.published(wish.number).await?;
+                        published += 1;
                     }
-                    return Err(error);
+                    // It stays claimed for a while, and the others go on: one song must not hold them all up.
+                    Err(Unpublished::Song(error)) => {
+                        tracing::error!(hash = %wish.hash, error = chain(&error), "a song cannot be put on the queue");
+                    }
+                    Err(Unpublished::Queue(error)) => {
+                        for left in claimed.iter().skip(done) {
+                            songs.release(left.number).await?;
+                        }
+                        return Err(error);
+                    }
                 }
-                songs.published(wish.number).await?;
-                published += 1;
             }
             if claimed.len() < BATCH as usize {
                 return Ok(published);
@@ -81,13 +89,13 @@ impl SongService {
     }
 
     /// Puts one job on the queue, with what the queue wants it to bring along.
-    async fn publish(&self, hash: &SongHash) -> Result<(), ServiceError> {
+    async fn publish(&self, hash: &SongHash) -> Result<(), Unpublished> {
         let queue = &self.ports().queue;
         let claim = || JobPayload::Claim(Secret::new(format!("/songs/{hash}/source")));
         let payload = match queue.max_inline_bytes() {
             None => JobPayload::Stored,
             Some(max_bytes) => match self.ports().blobs.open(&BlobKey::Source(*hash), None).await? {
-                None => return self.source_is_missing(hash).await,
+                None => return Ok(self.source_is_missing(hash).await?),
                 Some(song) if song.size_bytes() <= max_bytes => JobPayload::Inline(whole(song).await?),
                 Some(_) => claim(),
             },
@@ -95,9 +103,10 @@ impl SongService {
         let published = queue.publish(Job { hash: *hash, payload }).await;
         match published {
             // The broker carries less than it was thought to.
-            Err(QueueError::TooLarge { .. }) => queue.publish(Job { hash: *hash, payload: claim() }).await?,
-            published => published?,
+            Err(QueueError::TooLarge { .. }) => queue.publish(Job { hash: *hash, payload: claim() }).await,
+            published => published,
         }
+        .map_err(|error| Unpublished::Queue(error.into()))?;
         // From here on runs the time after which it counts as lost.
         self.hear(hash, 0).await?;
         Ok(())
@@ -126,13 +135,19 @@ impl SongService {
                 swept.handed_back += 1;
             }
         }
+        // Asked once, and only where somebody wants to know.
+        let mut queue_is_empty = None;
         for hash in ports.songs.hashes_in(StatusKind::Uploaded).await? {
             let lost = match ports.queue.state(&hash).await? {
                 JobState::Absent => true,
                 JobState::Waiting { .. } | JobState::Leased => false,
                 // As long as others wait, it may be one of them.
                 JobState::Unknown => {
-                    self.silent_for(&hash, self.settings().lost_after).await? && ports.queue.depth().await?.waiting == 0
+                    self.silent_for(&hash, self.settings().lost_after).await?
+                        && match queue_is_empty {
+                            Some(is_empty) => is_empty,
+                            None => *queue_is_empty.insert(ports.queue.depth().await?.waiting == 0),
+                        }
                 }
             };
             if lost {
@@ -213,6 +228,20 @@ impl SongService {
                 Ok(false)
             }
         }
+    }
+}
+
+/// Why a job is not on the queue.
+enum Unpublished {
+    /// Something about this song, which is none about the next.
+    Song(ServiceError),
+    /// The queue, which is away for all of them.
+    Queue(ServiceError),
+}
+
+impl<E: Into<ServiceError>> From<E> for Unpublished {
+    fn from(error: E) -> Self {
+        Self::Song(error.into())
     }
 }
 

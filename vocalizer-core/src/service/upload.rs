@@ -76,9 +76,8 @@ impl Upload {
         let song = {
             let _stays = ports.commons.lock(&hash).await?;
             let key = BlobKey::Source(hash);
-            if ports.blobs.size_bytes(&key).await?.is_none() {
-                self.writer.commit(&key).await?;
-            }
+            // Also where there is one: of the two, these are the bytes that were hashed.
+            self.writer.commit(&key).await?;
             ports.songs.admit(&song).await?
         };
         tracing::info!(song = %song.id(), %hash, size_bytes = self.size_bytes, status = %song.status().kind(), "uploaded");

@@ -1,5 +1,7 @@
 //! One attempt at one job.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -86,10 +88,11 @@ impl Worker {
     async fn attempt(&self, held: &mut HeldLease<'_>, stop: &mut Stop<'_>) -> Result<Ended, Lost> {
         let job = held.lease.job().clone();
         let backend = &self.ports().backend;
-        match held.through(backend.begin(&job.hash)).await? {
-            Ok(Wanted::Yes) => {}
-            Ok(Wanted::Done | Wanted::Gone) => return Ok(Ended::NotWanted),
-            Err(error) => return Ok(Ended::Backend(error)),
+        match until(stop, held.through(backend.begin(&job.hash))).await.transpose()? {
+            None => return Ok(Ended::Stopped),
+            Some(Ok(Wanted::Yes)) => {}
+            Some(Ok(Wanted::Done | Wanted::Gone)) => return Ok(Ended::NotWanted),
+            Some(Err(error)) => return Ok(Ended::Backend(error)),
         }
         let began = self.ports().clock.elapsed();
         let separated = self.separate(&job, held, stop).await?;
@@ -97,7 +100,8 @@ impl Worker {
         match separated {
             Ok(stems) => {
                 self.counts().split(stems.duration().unwrap_or_default());
-                self.deliver(&job.hash, stems.as_ref(), held).await
+                let delivered = until(stop, self.deliver(&job.hash, stems.as_ref(), held)).await;
+                delivered.unwrap_or(Ok(Ended::Stopped))
             }
             Err(ended) => Ok(ended),
         }
@@ -112,11 +116,14 @@ impl Worker {
         let (ports, settings) = (self.ports(), self.settings());
         let song = match &job.payload {
             JobPayload::Inline(bytes) => Box::new(InMemory::new(bytes.clone())),
-            JobPayload::Stored | JobPayload::Claim(_) => match held.through(ports.backend.source(job)).await? {
-                Ok(Some(song)) => song,
-                Ok(None) => return Ok(Err(Ended::NotWanted)),
-                Err(error) => return Ok(Err(Ended::Backend(error))),
-            },
+            JobPayload::Stored | JobPayload::Claim(_) => {
+                match until(stop, held.through(ports.backend.source(job))).await.transpose()? {
+                    None => return Ok(Err(Ended::Stopped)),
+                    Some(Ok(Some(song))) => song,
+                    Some(Ok(None)) => return Ok(Err(Ended::NotWanted)),
+                    Some(Err(error)) => return Ok(Err(Ended::Backend(error))),
+                }
+            }
         };
         let percent = Arc::new(Percent::default());
         let (began, mut told) = (ports.clock.elapsed(), 0);
@@ -127,6 +134,10 @@ impl Worker {
         loop {
             let beat = ports.clock.sleep(settings.heartbeat);
             match select(work.as_mut(), select(beat, stop.grace_over())).await {
+                Either::Left((Err(_), _)) if broke_off.is_damaged() => {
+                    let what = "its file is damaged on the server; upload it again".to_owned();
+                    return Ok(Err(Ended::Audio(AudioError::Malformed { what })));
+                }
                 Either::Left((Err(error), _)) if broke_off.happened() => {
                     return Ok(Err(Ended::Backend(BackendError::Unavailable(error.into()))));
                 }
@@ -204,6 +215,14 @@ impl Worker {
                 settled(hash, held.lease.fail(Failure::Later { after: self.pause(3) }).await);
             }
         }
+    }
+}
+
+/// Does something, unless the worker must stop before it is done.
+async fn until<T>(stop: &mut Stop<'_>, work: impl Future<Output = T>) -> Option<T> {
+    match select(pin!(work), stop.grace_over()).await {
+        Either::Left((done, _)) => Some(done),
+        Either::Right(_) => None,
     }
 }
 

@@ -10,7 +10,10 @@ use crate::ports::{BlobError, BlobReader};
 
 /// Whether the bytes of a song stopped coming. What the separator says of it then is neither the song's fault nor its own.
 #[derive(Clone, Default)]
-pub(super) struct BrokeOff(Arc<AtomicBool>);
+pub(super) struct BrokeOff {
+    happened: Arc<AtomicBool>,
+    is_damaged: Arc<AtomicBool>,
+}
 
 impl BrokeOff {
     pub(super) fn watch(&self, song: Box<dyn BlobReader>) -> Box<dyn BlobReader> {
@@ -18,7 +21,12 @@ impl BrokeOff {
     }
 
     pub(super) fn happened(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.happened.load(Ordering::Relaxed)
+    }
+
+    /// Whether they came, and were not the song's.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.is_damaged.load(Ordering::Relaxed)
     }
 }
 
@@ -39,8 +47,9 @@ impl BlobReader for Watched {
 
     async fn next_chunk(&mut self) -> Result<Option<Bytes>, BlobError> {
         let chunk = self.song.next_chunk().await;
-        if chunk.is_err() {
-            self.broke_off.0.store(true, Ordering::Relaxed);
+        if let Err(error) = &chunk {
+            self.broke_off.is_damaged.store(matches!(error, BlobError::Damaged), Ordering::Relaxed);
+            self.broke_off.happened.store(true, Ordering::Relaxed);
         }
         chunk
     }

@@ -72,7 +72,7 @@ const TO_BE_MET: [&str; 28] = [
 const FEW: u64 = 200;
 
 /// For one that takes a deletion, a death and an upload within two seconds.
-const MANY: u64 = 5000;
+const MANY: u64 = 20_000;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()

@@ -1,11 +1,16 @@
 //! For whoever runs the service.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
+use tokio::time::timeout;
+use vocalizer_core::causes::chain;
+use vocalizer_core::song::SongHash;
 
 use super::Answer;
 use crate::app::{App, MoreMetrics, Readiness};
@@ -19,10 +24,13 @@ pub(crate) fn live() -> Response<Body> {
 /// Asks everything behind the service; what does not answer is named, why is for the log.
 pub(super) async fn ready(app: &Arc<App>) -> Response<Body> {
     let mut checks = BTreeMap::new();
-    let database = app.songs.repository().count().await.map(|_| ());
-    checks.insert("database", said(database.map_err(|error| vocalizer_core::causes::chain(&error))));
-    let queue = app.songs.queue().depth().await.map(|_| ());
-    checks.insert("queue", said(queue.map_err(|error| vocalizer_core::causes::chain(&error))));
+    let nothing = SongHash::of(b"");
+    let (database, queue, storage) = tokio::join!(
+        asked(app.songs.repository().count()),
+        asked(app.songs.queue().depth()),
+        asked(app.songs.uploaded(&nothing, None)),
+    );
+    checks.extend([("database", database), ("queue", queue), ("storage", storage)]);
     readiness(checks, &app.readiness).await
 }
 
@@ -41,14 +49,17 @@ pub(crate) async fn readiness(
     plain(status, "application/json", body.to_string().into())
 }
 
-fn said(checked: Result<(), String>) -> String {
-    match checked {
-        Ok(()) => "ok".to_owned(),
-        Err(why) => {
-            tracing::warn!(error = %why, "not ready");
-            "does not answer".to_owned()
-        }
-    }
+/// How long what is behind the service has to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+async fn asked<T, E: std::error::Error>(answer: impl Future<Output = Result<T, E>>) -> String {
+    let why = match timeout(PATIENCE, answer).await {
+        Ok(Ok(_)) => return "ok".to_owned(),
+        Ok(Err(error)) => chain(&error),
+        Err(_) => "it takes too long".to_owned(),
+    };
+    tracing::warn!(error = %why, "not ready");
+    "does not answer".to_owned()
 }
 
 pub(super) async fn metrics(app: &Arc<App>) -> Answer {

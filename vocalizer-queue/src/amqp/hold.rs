@@ -133,8 +133,15 @@ impl Hold {
                 let Some(Means::Delivery { lane, delivery_tag, .. }) = means.replace(Means::Guard(guard)) else {
                     return Err(QueueError::LeaseLost);
                 };
-                // Where that fails the broker gives the original to somebody else.
-                lane.acknowledge(delivery_tag).await.map_err(|_| QueueError::LeaseLost)
+                if lane.acknowledge(delivery_tag).await.is_ok() {
+                    return Ok(());
+                }
+                // Whether the broker has heard of it nobody knows: it may give the original to somebody else, or the copy is
+                // all there is. So the copy goes back.
+                if let Some(means) = means.take() {
+                    self.release(means).await;
+                }
+                Err(QueueError::LeaseLost)
             }
             Err(error) if age < limit / 4 * 3 => {
                 tracing::warn!(hash = %self.job.hash, error = %chain(&error), "a job could not be put under guard yet");

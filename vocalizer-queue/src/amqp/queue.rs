@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::Mutex as Turn;
+use vocalizer_core::causes::chain;
 use vocalizer_core::ports::{DeadLetter, Depth, Job, JobPayload, JobQueue, JobState, Lease, QueueError};
 use vocalizer_core::song::SongHash;
 
@@ -97,7 +98,14 @@ impl JobQueue for AmqpQueue {
         if bytes > max_bytes {
             return Err(QueueError::TooLarge { max_bytes });
         }
-        Ok(self.broker.publisher.send(self.name(), Message::of(&job, 0)?).await?)
+        match self.broker.publisher.send(self.name(), Message::of(&job, 0)?).await {
+            Err(error @ AmqpError::TooLargeForBroker { .. }) if bytes > 0 => {
+                tracing::warn!(hash = %job.hash, error = %chain(&error), "a song goes by claim");
+                // How much it is the broker does not say.
+                Err(QueueError::TooLarge { max_bytes: bytes - 1 })
+            }
+            sent => Ok(sent?),
+        }
     }
 
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
