@@ -22,6 +22,10 @@ use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
 struct Place {
     settled: Arc<Mutex<Vec<Option<Failure>>>>,
     failed: Arc<Mutex<Vec<FailureReason>>>,
+    /// Whether the bytes come, and are another song's.
+    is_damaged: bool,
+    /// Whether the backend takes for ever to answer.
+    is_stuck: bool,
 }
 
 struct LastAttempt(Job, Place);
@@ -89,7 +93,10 @@ impl Backend for Place {
     }
 
     async fn source(&self, _job: &Job) -> Result<Option<Box<dyn BlobReader>>, BackendError> {
-        Ok(Some(Box::new(BreaksOff)))
+        if self.is_stuck {
+            pending::<()>().await;
+        }
+        Ok(Some(Box::new(BreaksOff(self.is_damaged))))
     }
 
     async fn progress(&self, _hash: &SongHash, _percent: u8) -> Result<Wanted, BackendError> {
@@ -110,7 +117,7 @@ impl Backend for Place {
     }
 }
 
-struct BreaksOff;
+struct BreaksOff(bool);
 
 #[async_trait]
 impl BlobReader for BreaksOff {
@@ -119,7 +126,10 @@ impl BlobReader for BreaksOff {
     }
 
     async fn next_chunk(&mut self) -> Result<Option<Bytes>, BlobError> {
-        Err(BlobError::Unavailable("the connection was reset".into()))
+        match self.0 {
+            true => Err(BlobError::Damaged),
+            false => Err(BlobError::Unavailable("the connection was reset".into())),
+        }
     }
 }
 
@@ -135,20 +145,48 @@ impl Separator for Place {
     }
 }
 
-/// Found by the simulation: a server that was restarted three times while a song was fetched failed the song for good.
-#[test]
-fn a_song_whose_bytes_stop_coming_has_not_spent_an_attempt() {
-    let place = Place::default();
+fn worker(place: &Place, clock: &Arc<ManualClock>) -> Worker {
     let ports = WorkerPorts {
         queue: Arc::new(place.clone()),
         backend: Arc::new(place.clone()),
         separator: Arc::new(place.clone()),
-        clock: Arc::new(ManualClock::new()),
+        clock: Arc::clone(clock) as _,
     };
-    let worker = Worker::new(ports, WorkerSettings::default());
+    Worker::new(ports, WorkerSettings::default())
+}
+
+/// Found by the simulation: a server that was restarted three times while a song was fetched failed the song for good.
+#[test]
+fn a_song_whose_bytes_stop_coming_has_not_spent_an_attempt() {
+    let place = Place::default();
+    let worker = worker(&place, &Arc::new(ManualClock::new()));
     // It runs until there is no job any more, and waits for the next then.
     assert!(worker.run(pending()).now_or_never().is_none());
     assert!(place.failed.lock().unwrap().is_empty(), "{:?}", place.failed);
     let settled = place.settled.lock().unwrap().clone();
     assert!(matches!(settled[..], [Some(Failure::Later { .. })]), "{settled:?}");
+}
+
+#[test]
+fn a_song_whose_bytes_are_another_song_s_fails_and_is_not_fetched_for_ever() {
+    let place = Place { is_damaged: true, ..Place::default() };
+    assert!(worker(&place, &Arc::new(ManualClock::new())).run(pending()).now_or_never().is_none());
+    let failed = place.failed.lock().unwrap().clone();
+    assert!(failed.len() == 1 && failed[0].to_string().contains("damaged on the server"), "{failed:?}");
+    let settled = place.settled.lock().unwrap().clone();
+    assert!(matches!(settled[..], [Some(Failure::Never { .. })]), "{settled:?}");
+}
+
+#[test]
+fn a_worker_that_must_stop_does_not_wait_for_a_backend_that_does_not_answer() {
+    let (place, clock) = (Place { is_stuck: true, ..Place::default() }, Arc::new(ManualClock::new()));
+    let (worker, stop) = (worker(&place, &clock), event_listener::Event::new());
+    let mut running = Box::pin(worker.run(stop.listen()));
+    assert!(running.as_mut().now_or_never().is_none());
+    stop.notify(1);
+    assert!(running.as_mut().now_or_never().is_none(), "there is the grace");
+    clock.advance(WorkerSettings::default().grace);
+    assert!(running.now_or_never().is_some());
+    let settled = place.settled.lock().unwrap().clone();
+    assert!(matches!(settled[..], [Some(Failure::Later { after: Duration::ZERO })]), "{settled:?}");
 }
