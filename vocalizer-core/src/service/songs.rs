@@ -15,8 +15,8 @@ use crate::causes::chain;
 use crate::dedupe::{BlobFate, on_delete};
 use crate::limits::Limits;
 use crate::ports::{
-    AudioProbe, BlobStore, Clock, Commons, Cursor, Heard, JobQueue, JobState, Renderer, RepositoryError, ResultReader,
-    SongQuery, SongRepository,
+    AudioProbe, BlobKey, BlobStore, Clock, Commons, Cursor, Heard, JobQueue, JobState, Renderer, RepositoryError,
+    ResultReader, SongQuery, SongRepository,
 };
 use crate::song::{Song, SongHash, SongId, StatusKind, Title};
 
@@ -150,6 +150,17 @@ impl SongService {
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.inner.ports.clock
+    }
+
+    /// Whether the store of the songs' bytes answers.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Unavailable`].
+    pub async fn check_storage(&self) -> Result<(), ServiceError> {
+        // Whether there is anything under this hash does not matter.
+        self.ports().blobs.size_bytes(&BlobKey::Source(SongHash::of(b""))).await?;
+        Ok(())
     }
 
     /// The songs that a viewer may see, newest first.

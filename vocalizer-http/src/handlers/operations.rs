@@ -10,7 +10,6 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 use tokio::time::timeout;
 use vocalizer_core::causes::chain;
-use vocalizer_core::song::SongHash;
 
 use super::Answer;
 use crate::app::{App, MoreMetrics, Readiness};
@@ -24,11 +23,10 @@ pub(crate) fn live() -> Response<Body> {
 /// Asks everything behind the service; what does not answer is named, why is for the log.
 pub(super) async fn ready(app: &Arc<App>) -> Response<Body> {
     let mut checks = BTreeMap::new();
-    let nothing = SongHash::of(b"");
     let (database, queue, storage) = tokio::join!(
         asked(app.songs.repository().count()),
         asked(app.songs.queue().depth()),
-        asked(app.songs.uploaded(&nothing, None)),
+        asked(app.songs.check_storage()),
     );
     checks.extend([("database", database), ("queue", queue), ("storage", storage)]);
     readiness(checks, &app.readiness).await
