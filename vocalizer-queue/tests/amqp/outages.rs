@@ -98,7 +98,13 @@ async fn jobs_outlive_the_broker_s_sudden_death() {
             assert!(missing.remove(&found) || kind == AmqpQueueKind::Classic, "{found} came again");
             lease.acknowledge().await.unwrap();
         }
-        let depth = queue.depth().await.unwrap();
+        // A quorum queue that was just started tells how much it holds a moment later.
+        let began = Instant::now();
+        let mut depth = queue.depth().await.unwrap();
+        while !(depth.waiting >= 1 && depth.dead == 1) && began.elapsed() < PATIENCE {
+            sleep(Duration::from_millis(100)).await;
+            depth = queue.depth().await.unwrap();
+        }
         assert!(depth.waiting >= 1 && depth.dead == 1, "{kind}: {depth:?}");
         assert_eq!(queue.dead_letters(10).await.unwrap().len(), 1);
     }
