@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
@@ -12,6 +13,9 @@ use crate::song::SongHash;
 
 /// How many deleted hashes are remembered, so that a worker that comes late hears that its song is gone.
 const MOST_GONE: usize = 10_000;
+
+/// How long a word that nobody takes back is remembered.
+const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// [`Commons`] for one process: in memory, worth nothing after a restart.
 #[derive(Default)]
@@ -75,7 +79,9 @@ impl Commons for LocalCommons {
         Ok(self.state().gone.contains(hash))
     }
 
-    async fn tidy(&self, _now: OffsetDateTime) -> Result<(), RepositoryError> {
+    async fn tidy(&self, now: OffsetDateTime) -> Result<(), RepositoryError> {
+        // A report that came late, behind the end of the work.
+        self.state().heard.retain(|_, heard| now - heard.at < REMEMBERED);
         Ok(())
     }
 }

@@ -100,16 +100,16 @@ impl SongService {
                 Some(_) => claim(),
             },
         };
+        // From here on runs the time after which it counts as lost. A worker may be done before the queue has answered, so
+        // that this would be the last word if it came later.
+        self.hear(hash, 0).await?;
         let published = queue.publish(Job { hash: *hash, payload }).await;
         match published {
             // The broker carries less than it was thought to.
             Err(QueueError::TooLarge { .. }) => queue.publish(Job { hash: *hash, payload: claim() }).await,
             published => published,
         }
-        .map_err(|error| Unpublished::Queue(error.into()))?;
-        // From here on runs the time after which it counts as lost.
-        self.hear(hash, 0).await?;
-        Ok(())
+        .map_err(|error| Unpublished::Queue(error.into()))
     }
 
     /// Compares songs, queue and blobs and mends what does not fit together; harmless at any time. Of several servers one
