@@ -114,7 +114,7 @@ pub enum ServerCommand {
 }
 
 /// What a worker by itself takes.
-#[cfg(feature = "separate")]
+#[cfg(any(feature = "separate", feature = "cluster"))]
 #[derive(Debug, Args)]
 pub struct WorkerArgs {
     /// The server to bring stems to, and to take jobs from where there is no broker

@@ -12,12 +12,16 @@ mod places;
 mod run;
 mod stop;
 mod tend;
-#[cfg(feature = "separate")]
+#[cfg(any(feature = "separate", feature = "cluster"))]
 mod worker;
+#[cfg(any(feature = "separate", feature = "cluster"))]
+mod workers;
 
-pub use args::{BrokerArgs, ServerCommand, ServiceArgs};
 #[cfg(feature = "separate")]
-pub use args::{StandaloneArgs, WorkerArgs};
+pub use args::StandaloneArgs;
+#[cfg(any(feature = "separate", feature = "cluster"))]
+pub use args::WorkerArgs;
+pub use args::{BrokerArgs, ServerCommand, ServiceArgs};
 pub use compose::{Parts, Tuning, compose, compose_with};
 pub use config::{Config, ConfigError};
 pub use data::{DataDir, DataError};
@@ -27,3 +31,7 @@ pub use run::server;
 pub use run::standalone;
 #[cfg(feature = "separate")]
 pub use worker::worker;
+#[cfg(any(feature = "separate", feature = "cluster"))]
+pub use worker::worker_with;
+#[cfg(any(feature = "separate", feature = "cluster"))]
+pub use workers::{Load, Loaded};

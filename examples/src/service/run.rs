@@ -34,18 +34,14 @@ pub fn server(args: &ServiceArgs, command: Option<&ServerCommand>) -> ExitCode {
 #[cfg(feature = "separate")]
 #[must_use]
 pub fn standalone(args: &super::StandaloneArgs) -> ExitCode {
-    if let Some(threads) = args.threads
-        && let Err(error) = vocalizer_model::set_threads(threads.into())
-    {
-        return failed("standalone", &error);
-    }
-    let model = args.model.clone();
+    let (model, load) = (args.model.clone(), super::model::load(&args.model, args.threads));
     run("standalone", &args.service, |serving| async move {
         let Serving { parts, listener, stop, config, work } = serving;
         let tending = tokio::spawn(tend(parts.songs.clone(), parts.accounts, stop.clone()));
-        let readiness = std::sync::Arc::<super::model::WorkerState>::default();
-        let worker = super::model::LocalWorkers {
+        let readiness = std::sync::Arc::<super::workers::WorkerState>::default();
+        let worker = super::workers::LocalWorkers {
             model,
+            load,
             work,
             at_once: 1,
             grace: config.shutdown_grace,

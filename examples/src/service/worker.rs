@@ -22,10 +22,10 @@ use vocalizer_model::ports::sweep_work_dir;
 use vocalizer_store::archive::TarResults;
 
 use super::config::{self, ConfigError, wrong};
-use super::model::{LocalWorkers, WorkerState};
 use super::places::Broker;
 use super::run::failed;
 use super::stop::{stop_signal, stopped};
+use super::workers::{Load, LocalWorkers, WorkerState};
 use super::{WorkerArgs, adapters, logging};
 
 /// What a worker is to do, checked.
@@ -88,8 +88,15 @@ impl WorkerConfig {
 }
 
 /// Runs a worker.
+#[cfg(feature = "separate")]
 #[must_use]
 pub fn worker(args: &WorkerArgs) -> ExitCode {
+    worker_with(args, super::model::load(&args.model, args.threads))
+}
+
+/// Runs a worker that splits songs with what `load` gives.
+#[must_use]
+pub fn worker_with(args: &WorkerArgs, load: Load) -> ExitCode {
     const NAME: &str = "worker";
     let config = match WorkerConfig::check(args) {
         Ok(config) => config,
@@ -102,17 +109,12 @@ pub fn worker(args: &WorkerArgs) -> ExitCode {
         config.print(args);
         return ExitCode::SUCCESS;
     }
-    if let Some(threads) = args.threads
-        && let Err(error) = vocalizer_model::set_threads(threads.into())
-    {
-        return failed(NAME, &error);
-    }
     logging::start(args.log_format);
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return failed(NAME, &error),
     };
-    let ended = runtime.block_on(run(args, config));
+    let ended = runtime.block_on(run(args, config, load));
     // A separation that was given up ends after its segment; nobody waits for it.
     runtime.shutdown_timeout(Duration::from_secs(1));
     match ended {
@@ -121,7 +123,7 @@ pub fn worker(args: &WorkerArgs) -> ExitCode {
     }
 }
 
-async fn run(args: &WorkerArgs, config: WorkerConfig) -> Result<(), BoxError> {
+async fn run(args: &WorkerArgs, config: WorkerConfig, load: Load) -> Result<(), BoxError> {
     let WorkerConfig { backend, ca, token, broker, work } = config;
     let settings = RemoteSettings { url: backend.clone(), token, ca };
     let archive = Arc::new(TarResults::new(Limits::default()));
@@ -144,6 +146,7 @@ async fn run(args: &WorkerArgs, config: WorkerConfig) -> Result<(), BoxError> {
     let status = StatusServer::new(readiness, vec![state.clone()]);
     let workers = LocalWorkers {
         model: args.model.clone(),
+        load,
         work: work.clone(),
         at_once: args.concurrency,
         grace: Duration::from_secs(args.shutdown_grace_s),

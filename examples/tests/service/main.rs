@@ -13,6 +13,8 @@ mod killing;
 mod lists;
 mod ownership;
 mod paths;
+#[cfg(feature = "cluster")]
+mod programs;
 mod ranges;
 mod remote;
 mod results;

@@ -249,8 +249,13 @@ impl Answer {
 
 impl Browser {
     pub(crate) fn new(service: &Service) -> Self {
+        Self::at(service.url(""))
+    }
+
+    /// Somebody who knows where a service is.
+    pub(crate) fn at(base: String) -> Self {
         let http = reqwest::Client::builder().cookie_store(true).tls_backend_preconfigured(no_tls());
-        Self { http: http.build().unwrap(), base: service.url("") }
+        Self { http: http.build().unwrap(), base }
     }
 
     /// Somebody who has registered.

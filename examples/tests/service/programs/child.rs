@@ -1,0 +1,45 @@
+//! The worker without its network.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use clap::Parser;
+use vocalizer_core::ports::{AudioError, BlobReader, Progress, Separator, StemSet};
+use vocalizer_examples::service::{Loaded, WorkerArgs, worker_with};
+
+use super::place::TAKES_MS;
+use crate::support::stems;
+
+/// Takes its time, and gives every song the same stems.
+struct StandIn(Duration);
+
+#[async_trait]
+impl Separator for StandIn {
+    async fn separate(
+        &self,
+        mut song: Box<dyn BlobReader>,
+        progress: Arc<dyn Progress>,
+    ) -> Result<Box<dyn StemSet>, AudioError> {
+        while song.next_chunk().await.map_err(|e| AudioError::Failed(e.into()))?.is_some() {}
+        progress.report(10);
+        tokio::time::sleep(self.0).await;
+        Ok(Box::new(stems()))
+    }
+}
+
+#[derive(Parser)]
+struct Worker {
+    #[command(flatten)]
+    args: WorkerArgs,
+}
+
+/// All of `worker` but its network, set by variables as that is. As a test of its own it does nothing.
+#[test]
+fn a_worker_with_a_stand_in() {
+    let Ok(takes_ms) = std::env::var(TAKES_MS) else { return };
+    let takes = Duration::from_millis(takes_ms.parse().unwrap());
+    let load = Box::new(move |_| Ok(Loaded { separator: Arc::new(StandIn(takes)), device: "cpu" }));
+    assert_eq!(worker_with(&Worker::parse_from(["worker"]).args, load), ExitCode::SUCCESS);
+}

@@ -1,0 +1,6 @@
+//! The programs as they are run: `server` itself, `worker` with a stand-in for the network, and a broker of their own.
+
+mod broker;
+mod child;
+mod place;
+mod stopping;

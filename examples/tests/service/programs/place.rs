@@ -1,0 +1,124 @@
+//! A server, workers, and what lies between them.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::broker::Broker;
+use crate::support::{Browser, WORKER_TOKEN, id};
+
+/// Milliseconds that a worker's stand-in takes for a song; not set, the child's test is none.
+pub(super) const TAKES_MS: &str = "VOCALIZER_STAND_IN_MS";
+
+/// How long something that must happen is waited for.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A server, with SQLite and files in a folder. It ends with the value.
+pub(super) struct Place {
+    _server: Process,
+    broker: Option<Broker>,
+    address: String,
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    /// One whose jobs go over this broker, or over HTTP where there is none.
+    pub(super) async fn new(broker: Option<Broker>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
+        command.env_clear().args(["--listen", "127.0.0.1:0", "--data"]).arg(dir.path().join("data"));
+        let mut server = Process::start(command, broker.as_ref(), dir.path().join("server"));
+        let line = server.says("listens on http://").await;
+        let address = line.split("http://").nth(1).unwrap().to_owned();
+        Self { _server: server, broker, address, dir }
+    }
+
+    pub(super) fn browser(&self) -> Browser {
+        Browser::at(format!("http://{}", self.address))
+    }
+
+    /// Starts a worker that takes so long for a song, and so long to stop.
+    pub(super) fn worker(&self, name: &str, takes: Duration, grace: Duration) -> Process {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .env_clear()
+            .args(["--exact", "programs::child::a_worker_with_a_stand_in", "--nocapture"])
+            .env(TAKES_MS, takes.as_millis().to_string())
+            .env("SHUTDOWN_GRACE_S", grace.as_secs().to_string())
+            .env("BACKEND_ADDR", format!("http://{}", self.address))
+            .env("LISTEN_ADDR", "127.0.0.1:0")
+            .env("WORK_DIR", self.dir.path().join(format!("{name}.work")));
+        Process::start(command, self.broker.as_ref(), self.dir.path().join(name))
+    }
+}
+
+/// A program that runs. It ends with the value.
+pub(super) struct Process {
+    child: Child,
+    /// Where its lines go.
+    out: PathBuf,
+}
+
+impl Process {
+    fn start(mut command: Command, broker: Option<&Broker>, out: PathBuf) -> Self {
+        let file = File::create(&out).unwrap();
+        command.env("WORKER_TOKEN", WORKER_TOKEN).env("RUST_LOG", "info");
+        command.envs(broker.map(|broker| ("BROKER_ADDR", &broker.address)));
+        let child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
+        Self { child, out }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(&self.out).unwrap()
+    }
+
+    /// The first line with this in it.
+    pub(super) async fn says(&mut self, what: &str) -> String {
+        let began = Instant::now();
+        loop {
+            let log = self.log();
+            if let Some(line) = log.lines().find(|line| line.contains(what)) {
+                return line.to_owned();
+            }
+            assert!(self.child.try_wait().unwrap().is_none() && began.elapsed() < PATIENCE, "no {what:?}: {log}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Asks it to stop, as `systemctl stop` does, and says how it ended and after how long.
+    pub(super) async fn terminated(mut self) -> (ExitStatus, Duration) {
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(asked.success());
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return (status, began.elapsed());
+            }
+            assert!(began.elapsed() < PATIENCE, "it does not stop: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits until somebody is in the midst of splitting the song.
+pub(super) async fn until_in_hand(browser: &Browser, song: &Value) {
+    let began = Instant::now();
+    loop {
+        let now = browser.get(&format!("/songs/{}", id(song))).await.data()["song"].clone();
+        if now["status"] == "SPLITTING" && now["progress"].as_u64() >= Some(10) {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "nobody begins: {now}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

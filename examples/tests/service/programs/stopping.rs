@@ -1,0 +1,68 @@
+//! A worker is told to stop while it splits a song.
+
+use std::time::Duration;
+
+use super::broker::Broker;
+use super::place::{Place, until_in_hand};
+use crate::support::song;
+
+/// Longer than any test.
+const FOR_EVER: Duration = Duration::from_secs(600);
+
+const AT_ONCE: Duration = Duration::ZERO;
+
+/// What a program may take beyond its grace, on a machine that has other things to do.
+const LEEWAY: Duration = Duration::from_secs(15);
+
+async fn finishes_its_song(broker: Option<Broker>) {
+    let place = Place::new(broker).await;
+    let browser = place.browser();
+    let worker = place.worker("worker", Duration::from_secs(4), Duration::from_secs(60));
+    let uploaded = browser.upload("x", &song(1)).await;
+    until_in_hand(&browser, &uploaded).await;
+    let second = browser.upload("y", &song(2)).await;
+    let (status, took) = worker.terminated().await;
+    assert!(status.success(), "{status:?}");
+    assert!(took < Duration::from_secs(60), "it took {took:?}");
+    browser.until(&uploaded, "SPLIT").await;
+    // It has begun nothing more.
+    browser.until(&second, "UPLOADED").await;
+}
+
+/// More workers than a song has attempts are stopped over it, one after the other.
+async fn hands_its_song_back(broker: Option<Broker>) {
+    let place = Place::new(broker).await;
+    let browser = place.browser();
+    let uploaded = browser.upload("x", &song(1)).await;
+    let grace = Duration::from_secs(1);
+    for number in 0..4 {
+        let worker = place.worker(&format!("worker-{number}"), FOR_EVER, grace);
+        until_in_hand(&browser, &uploaded).await;
+        let (status, took) = worker.terminated().await;
+        assert!(status.success(), "{status:?}");
+        assert!(grace <= took && took < grace + LEEWAY, "it took {took:?}");
+        browser.until(&uploaded, "UPLOADED").await;
+    }
+    let _another = place.worker("another", AT_ONCE, grace);
+    browser.until(&uploaded, "SPLIT").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_a_broker_a_worker_that_is_stopped_finishes_its_song() {
+    finishes_its_song(Some(Broker::start(&[]))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_http_a_worker_that_is_stopped_finishes_its_song() {
+    finishes_its_song(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_a_broker_a_worker_that_must_stop_hands_its_song_back_and_that_costs_no_attempt() {
+    hands_its_song_back(Some(Broker::start(&[]))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_http_a_worker_that_must_stop_hands_its_song_back_and_that_costs_no_attempt() {
+    hands_its_song_back(None).await;
+}
