@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -12,7 +13,7 @@ use vocalizer_core::ports::BoxError;
 
 use super::data::DataDir;
 use super::stop::{stop_signal, stopped};
-use super::tend::tend;
+use super::tend::{Outbox, tend};
 use super::{Config, Parts, ServerCommand, ServiceArgs, adapters, compose, config, logging, places};
 
 /// Runs the server by itself, or does what is asked for instead.
@@ -23,8 +24,9 @@ pub fn server(args: &ServiceArgs, command: Option<&ServerCommand>) -> ExitCode {
     }
     run("server", args, |serving| async move {
         let Serving { parts, listener, stop, .. } = serving;
-        let tending = tokio::spawn(tend(parts.songs, parts.accounts, stop.clone()));
-        parts.server.run(listener, stopped(stop)).await;
+        let outbox = Arc::<Outbox>::default();
+        let tending = tokio::spawn(tend(parts.songs, parts.accounts, Arc::clone(&outbox), stop.clone()));
+        parts.server.with_readiness(outbox).run(listener, stopped(stop)).await;
         tending.await?;
         Ok(())
     })
@@ -37,8 +39,9 @@ pub fn standalone(args: &super::StandaloneArgs) -> ExitCode {
     let (model, load) = (args.model.clone(), super::model::load(&args.model, args.threads));
     run("standalone", &args.service, |serving| async move {
         let Serving { parts, listener, stop, config, work } = serving;
-        let tending = tokio::spawn(tend(parts.songs.clone(), parts.accounts, stop.clone()));
-        let readiness = std::sync::Arc::<super::workers::WorkerState>::default();
+        let outbox = Arc::<Outbox>::default();
+        let tending = tokio::spawn(tend(parts.songs.clone(), parts.accounts, Arc::clone(&outbox), stop.clone()));
+        let readiness = Arc::<super::workers::WorkerState>::default();
         let worker = super::workers::LocalWorkers {
             model,
             load,
@@ -46,11 +49,11 @@ pub fn standalone(args: &super::StandaloneArgs) -> ExitCode {
             at_once: 1,
             grace: config.shutdown_grace,
             queue: parts.queue,
-            backend: std::sync::Arc::new(parts.songs),
+            backend: Arc::new(parts.songs),
             clock: parts.clock,
             state: readiness.clone(),
         };
-        let server = parts.server.with_readiness(readiness.clone()).with_metrics(readiness);
+        let server = parts.server.with_readiness(outbox).with_readiness(readiness.clone()).with_metrics(readiness);
         // A worker that cannot begin ends the service: a server that splits nothing is no use to anybody.
         let serving = async {
             server.run(listener, stopped(stop.clone())).await;

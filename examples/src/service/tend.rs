@@ -1,11 +1,15 @@
 //! What has to be done again and again.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use vocalizer_core::causes::chain;
 use vocalizer_core::service::{AccountService, SongService};
+use vocalizer_http::server::Readiness;
 
 use super::stop::stopped;
 
@@ -15,17 +19,39 @@ const RELAY: Duration = Duration::from_secs(2);
 /// How often songs, queue and blobs are compared.
 const SWEEP: Duration = Duration::from_secs(10 * 60);
 
+/// Whether jobs get from the outbox to the queue. A queue may answer and take nothing: a broker that is short of disk does.
+#[derive(Default)]
+pub(super) struct Outbox {
+    stuck: AtomicBool,
+}
+
+#[async_trait]
+impl Readiness for Outbox {
+    fn name(&self) -> &'static str {
+        "outbox"
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        if self.stuck.load(Ordering::Relaxed) { Err("jobs wait for the queue".to_owned()) } else { Ok(()) }
+    }
+}
+
 /// Relays and sweeps until the service stops. The first sweep is made at once: it mends what a crash left.
-pub(super) async fn tend(songs: SongService, accounts: AccountService, stop: watch::Receiver<bool>) {
+pub(super) async fn tend(
+    songs: SongService,
+    accounts: AccountService,
+    outbox: Arc<Outbox>,
+    stop: watch::Receiver<bool>,
+) {
     // Beside each other: a broker that lets the relay wait is no reason to leave orphans where they are.
     tokio::select! {
         () = stopped(stop) => {}
-        () = relay(&songs) => {}
+        () = relay(&songs, &outbox) => {}
         () = sweep(&songs, &accounts) => {}
     }
 }
 
-async fn relay(songs: &SongService) {
+async fn relay(songs: &SongService, outbox: &Outbox) {
     let mut tick = interval(RELAY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut away = false;
@@ -41,6 +67,7 @@ async fn relay(songs: &SongService) {
                 away = true;
             }
         }
+        outbox.stuck.store(away, Ordering::Relaxed);
         // A queue that is away is not asked for every upload.
         if away {
             tick.tick().await;

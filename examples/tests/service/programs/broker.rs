@@ -17,6 +17,11 @@ impl Broker {
         let address = said.lines().find_map(|line| line.strip_prefix("VOCALIZER_TEST_AMQP=")).unwrap().to_owned();
         Self { dir, address }
     }
+
+    /// Runs `rabbitmqctl` against it.
+    pub(super) fn ctl(&self, arguments: &[&str]) {
+        script(self.dir.path(), "ctl", arguments);
+    }
 }
 
 impl Drop for Broker {

@@ -14,13 +14,13 @@ use crate::support::{Browser, WORKER_TOKEN, id};
 pub(super) const TAKES_MS: &str = "VOCALIZER_STAND_IN_MS";
 
 /// How long something that must happen is waited for.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A server, with SQLite and files in a folder. It ends with the value.
 pub(super) struct Place {
-    _server: Process,
-    broker: Option<Broker>,
-    address: String,
+    server: Process,
+    pub(super) broker: Option<Broker>,
+    pub(super) address: String,
     dir: tempfile::TempDir,
 }
 
@@ -33,7 +33,7 @@ impl Place {
         let mut server = Process::start(command, broker.as_ref(), dir.path().join("server"));
         let line = server.says("listens on http://").await;
         let address = line.split("http://").nth(1).unwrap().to_owned();
-        Self { _server: server, broker, address, dir }
+        Self { server, broker, address, dir }
     }
 
     pub(super) fn browser(&self) -> Browser {
@@ -52,6 +52,11 @@ impl Place {
             .env("LISTEN_ADDR", "127.0.0.1:0")
             .env("WORK_DIR", self.dir.path().join(format!("{name}.work")));
         Process::start(command, self.broker.as_ref(), self.dir.path().join(name))
+    }
+
+    /// What the server has logged.
+    pub(super) fn log(&self) -> String {
+        self.server.log()
     }
 }
 

@@ -1,0 +1,59 @@
+//! The broker runs out of disk.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::broker::Broker;
+use super::place::{PATIENCE, Place};
+use crate::support::{Browser, song};
+
+/// What `/readyz` says, with its status.
+async fn readiness(browser: &Browser) -> (u16, Value) {
+    let answer = browser.get("/readyz").await;
+    (answer.status, answer.json()["checks"].clone())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_broker_is_short_of_disk_songs_are_taken_and_wait_and_then_they_are_split() {
+    let place = Place::new(Some(Broker::start(&[]))).await;
+    let broker = place.broker.as_ref().unwrap();
+    let _worker = place.worker("worker", Duration::ZERO, Duration::ZERO);
+    let browser = place.browser();
+    let before = browser.upload("before", &song(1)).await;
+    browser.until(&before, "SPLIT").await;
+    assert_eq!(readiness(&browser).await.0, 200);
+
+    broker.ctl(&["set_disk_free_limit", "900000GB"]);
+    // One message may slip through before the broker says that it takes none.
+    let (began, mut waiting) = (Instant::now(), Vec::new());
+    let checks = loop {
+        let number = u32::try_from(waiting.len()).unwrap() + 2;
+        waiting.push(browser.upload("meanwhile", &song(number)).await);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        match readiness(&browser).await {
+            (503, checks) => break checks,
+            (_, checks) => assert!(began.elapsed() < PATIENCE, "it says {checks}: {}", place.log()),
+        }
+    };
+    assert_eq!(checks["outbox"], "jobs wait for the queue", "{checks}");
+    assert_eq!((&checks["database"], &checks["storage"]), (&Value::from("ok"), &Value::from("ok")));
+    // What came last waits, and so does what comes now.
+    waiting.push(browser.upload("late", &song(1000)).await);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    browser.until(waiting.last().unwrap(), "UPLOADED").await;
+    let metrics = String::from_utf8(browser.get("/metrics").await.bytes.to_vec()).unwrap();
+    let outbox = metrics.lines().find_map(|line| line.strip_prefix("vocalizer_outbox ")).unwrap();
+    assert_ne!(outbox, "0");
+    assert!(place.log().contains("short of disk"), "{}", place.log());
+
+    broker.ctl(&["set_disk_free_limit", "1MB"]);
+    for song in &waiting {
+        browser.until(song, "SPLIT").await;
+    }
+    let began = Instant::now();
+    while readiness(&browser).await.0 != 200 {
+        assert!(began.elapsed() < PATIENCE, "it is not ready again");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
