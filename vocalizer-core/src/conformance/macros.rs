@@ -41,6 +41,7 @@ macro_rules! queue_conformance {
             a_job_given_up_is_a_dead_letter_and_never_comes_again
             dead_letters_come_newest_first_and_no_more_than_asked_for
             a_dead_letter_that_is_published_again_is_a_fresh_job
+            a_job_that_the_queue_gives_up_is_told_until_it_is_filed
             a_settlement_that_was_never_begun_is_a_dropped_lease
             state_says_where_a_job_is
             depth_counts_what_waits_is_leased_and_was_set_aside

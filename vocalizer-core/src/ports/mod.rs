@@ -28,6 +28,6 @@ pub use clock::Clock;
 pub use commons::{Commons, Heard, Held};
 pub use error::{BoxError, RepositoryError};
 pub use passwords::{PasswordError, PasswordHasher};
-pub use queue::{DeadLetter, Depth, Failure, Job, JobPayload, JobQueue, JobState, Lease, QueueError};
+pub use queue::{DeadLetter, Depth, Failure, GivenUp, Job, JobPayload, JobQueue, JobState, Lease, QueueError};
 pub use results::{Received, ResultError, ResultReader, ResultWriter};
 pub use songs::{Cursor, Pending, Removed, SongCounts, SongQuery, SongRepository};

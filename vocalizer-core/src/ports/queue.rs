@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use thiserror::Error;
+use time::OffsetDateTime;
 
 use super::BoxError;
 use crate::secret::Secret;
@@ -95,6 +96,19 @@ pub trait JobQueue: Send + Sync {
     ///
     /// [`QueueError::Unavailable`].
     async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError>;
+
+    /// The next job that the queue gave up by itself and nobody has taken note of: its workers died at it, or refused it,
+    /// and none of them said so to the backend. `None` where there is none, and always at a queue that leaves giving up to
+    /// its workers.
+    ///
+    /// It is the caller's alone until it is filed; one whose caller drops it or dies comes again. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Unavailable`].
+    async fn given_up(&self) -> Result<Option<Box<dyn GivenUp>>, QueueError> {
+        Ok(None)
+    }
 }
 
 /// Where a job is.
@@ -135,6 +149,26 @@ pub struct DeadLetter {
     pub reason: FailureReason,
     /// How many attempts it had.
     pub attempts: u32,
+}
+
+/// A job that the queue gave up by itself. It is among the dead letters already; what is missing is that somebody lets its
+/// songs fail.
+#[async_trait]
+pub trait GivenUp: Send {
+    /// Which job, why, and after how many attempts as far as the queue knows.
+    fn letter(&self) -> &DeadLetter;
+
+    /// When it was given up, by the queue's clock, where somebody was told of it before: its songs may have failed then, and
+    /// been asked for again since.
+    fn repeated_since(&self) -> Option<OffsetDateTime>;
+
+    /// Noted: on return it durably is a dead letter like any other, and comes no more. Call it after its songs have failed,
+    /// never before.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Unavailable`]; it may then come again.
+    async fn file(self: Box<Self>) -> Result<(), QueueError>;
 }
 
 /// What is to become of a job that was not done.

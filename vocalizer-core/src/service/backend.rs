@@ -70,6 +70,13 @@ impl SongService {
         Ok(received)
     }
 
+    /// Takes every song of a hash to `FAILED` that nobody will split any more.
+    pub(super) async fn give_up(&self, hash: &SongHash, reason: &FailureReason) -> Result<(), ServiceError> {
+        let failed = self.ports().songs.advance(hash, &Advance::Fail(reason.clone())).await?;
+        tracing::warn!(%hash, songs = failed.len(), %reason, "a song cannot be split");
+        Ok(self.rest(hash).await?)
+    }
+
     /// Gives stems their names and their songs their status, unless both are so already or nobody wants them.
     async fn keep(&self, hash: &SongHash, mut received: Received) -> Result<Wanted, ServiceError> {
         for (stem, writer) in &mut received {
@@ -164,10 +171,6 @@ impl Backend for SongService {
     }
 
     async fn fail(&self, hash: &SongHash, reason: &FailureReason) -> Result<(), BackendError> {
-        let advance = Advance::Fail(reason.clone());
-        let failed = self.ports().songs.advance(hash, &advance).await.map_err(ServiceError::from)?;
-        tracing::warn!(%hash, songs = failed.len(), %reason, "a song cannot be split");
-        self.rest(hash).await.map_err(ServiceError::from)?;
-        Ok(())
+        Ok(self.give_up(hash, reason).await?)
     }
 }

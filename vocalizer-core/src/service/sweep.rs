@@ -7,7 +7,7 @@ use super::ServiceError;
 use super::songs::SongService;
 use crate::causes::chain;
 use crate::dedupe::Advance;
-use crate::ports::{BlobKey, BlobReader, Job, JobPayload, JobState, QueueError};
+use crate::ports::{BlobKey, BlobReader, DeadLetter, Job, JobPayload, JobState, QueueError};
 use crate::secret::Secret;
 use crate::song::{FailureReason, SongHash, StatusKind};
 
@@ -23,6 +23,8 @@ const MOST_ORPHANS: usize = 10;
 /// What a sweep found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
+    /// Jobs that the queue gave up by itself, so that their songs failed.
+    pub given_up: u64,
     /// Hashes whose songs were `SPLITTING` with nobody at work.
     pub handed_back: u64,
     /// Hashes whose songs waited with no job on the queue.
@@ -123,6 +125,8 @@ impl SongService {
         let ports = self.ports();
         let Some(_alone) = ports.commons.lock_sweep().await? else { return Ok(swept) };
         self.relay_or_warn().await;
+        // Before anything is asked for again: what the queue has given up is not lost.
+        self.note_given_up(&mut swept.given_up).await;
         for hash in ports.songs.hashes_in(StatusKind::Splitting).await? {
             let abandoned = match ports.queue.state(&hash).await? {
                 JobState::Waiting { .. } | JobState::Absent => true,
@@ -163,6 +167,33 @@ impl SongService {
             tracing::info!(?swept, "swept");
         }
         Ok(swept)
+    }
+
+    /// Has songs fail whose jobs the queue gave up by itself, since none of their workers lived to say so. As with the
+    /// relay, a queue that is away is no reason to leave the rest as it is: what could not be noted comes again.
+    async fn note_given_up(&self, noted: &mut u64) {
+        if let Err(error) = self.try_note_given_up(noted).await {
+            tracing::warn!(error = chain(&error), "what the queue gave up is noted later");
+        }
+    }
+
+    async fn try_note_given_up(&self, noted: &mut u64) -> Result<(), ServiceError> {
+        while let Some(given_up) = self.ports().queue.given_up().await? {
+            let DeadLetter { hash, reason, attempts } = given_up.letter();
+            tracing::warn!(%hash, attempts, "the queue gave a job up");
+            // Whoever was told of it before may have died after its songs failed. If they were asked for again since, that is
+            // another attempt, and not the one that was given up.
+            let is_over = match given_up.repeated_since() {
+                Some(since) => self.ports().commons.heard(hash).await?.is_some_and(|heard| heard.at > since),
+                None => false,
+            };
+            if !is_over {
+                self.give_up(hash, reason).await?;
+            }
+            given_up.file().await?;
+            *noted += 1;
+        }
+        Ok(())
     }
 
     /// Removes the bytes that no song has, and says of how many hashes.

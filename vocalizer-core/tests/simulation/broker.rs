@@ -7,18 +7,25 @@ use std::time::Duration;
 use async_trait::async_trait;
 use event_listener::Event;
 use futures_util::future::select;
-use vocalizer_core::ports::{DeadLetter, Depth, Job, JobPayload, JobQueue, JobState, Lease, QueueError};
+use time::OffsetDateTime;
+use vocalizer_core::ports::{DeadLetter, Depth, GivenUp, Job, JobPayload, JobQueue, JobState, Lease, QueueError};
 use vocalizer_core::song::SongHash;
 
 use super::calls::Away;
 use super::ghost::Ghost;
+use super::given_up::SimulatedGivenUp;
 use super::kernel::{Kernel, Place, Process};
 use super::lease::SimulatedLease;
 use super::plan::{HOUR, SECOND};
 use super::planted::Bug;
+use super::world::true_time;
 
 pub(crate) const VISIBILITY: Duration = Duration::from_secs(60);
 pub(super) const VISIBILITY_US: u64 = 60 * SECOND;
+
+/// A queue that cannot tell where its jobs are gives one up by itself after so many attempts: more than workers that count
+/// make of it, and fewer than those that do not.
+const MOST_ATTEMPTS: u32 = 5;
 
 pub(crate) struct Broker {
     pub(super) kernel: Arc<Kernel>,
@@ -30,8 +37,10 @@ pub(crate) struct Broker {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) messages: Vec<Message>,
+    /// Those that the queue gave up and nobody has filed.
+    pub(super) given_up: Vec<Forsaken>,
     pub(super) dead: Vec<DeadLetter>,
-    numbers: u64,
+    pub(super) numbers: u64,
 }
 
 pub(super) struct Message {
@@ -40,6 +49,14 @@ pub(super) struct Message {
     pub(super) attempts: u32,
     pub(super) ready_us: u64,
     pub(super) granted: Option<Granted>,
+}
+
+/// A job that the queue gave up.
+pub(super) struct Forsaken {
+    pub(super) message: Message,
+    pub(super) since: OffsetDateTime,
+    /// Somebody was told of it.
+    pub(super) told: bool,
 }
 
 /// A lease as the broker knows it.
@@ -91,11 +108,22 @@ impl Broker {
                 message.free(&self.ghost);
             }
         }
+        if !self.kernel.plan.exact {
+            let hopeless = |message: &mut Message| message.granted.is_none() && message.attempts >= MOST_ATTEMPTS;
+            let given_up: Vec<_> = state.messages.extract_if(.., hopeless).collect();
+            for message in &given_up {
+                self.kernel.note(format_args!("job {} is given up by the queue", message.number));
+                self.kernel.met("given up by the queue");
+            }
+            let since = true_time(now_us);
+            state.given_up.extend(given_up.into_iter().map(|message| Forsaken { message, since, told: false }));
+        }
         state
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.state().messages.is_empty()
+        let state = self.state();
+        state.messages.is_empty() && state.given_up.is_empty()
     }
 
     /// All connections end: what was leased is given to others, and those who had it do not know.
@@ -105,6 +133,9 @@ impl Broker {
                 self.kernel.met("connection cut under a lease");
                 message.free(&self.ghost);
             }
+        }
+        for Forsaken { message, .. } in &mut self.state().given_up {
+            message.granted = message.granted.take().filter(|granted| of.is_some_and(|of| of != granted.process));
         }
         self.changed.notify(usize::MAX);
     }
@@ -269,13 +300,23 @@ impl JobQueue for Queue {
             let leased = state.messages.iter().filter(|message| message.granted.is_some()).count() as u64;
             let waiting = state.messages.len() as u64 - leased;
             let leased = self.0.kernel.plan.exact.then_some(leased);
-            Depth { waiting, leased, dead: state.dead.len() as u64, oldest: None }
+            let dead = (state.dead.len() + state.given_up.len()) as u64;
+            Depth { waiting, leased, dead, oldest: None }
         };
         self.0.kernel.call(Place::Broker, look).await.map_err(unavailable)
     }
 
     async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError> {
         let look = || self.0.state().dead.iter().rev().take(limit as usize).cloned().collect();
+        self.0.kernel.call(Place::Broker, look).await.map_err(unavailable)
+    }
+
+    async fn given_up(&self) -> Result<Option<Box<dyn GivenUp>>, QueueError> {
+        if self.0.kernel.plan.exact {
+            // It is in its server's process and gives nothing up.
+            return Ok(None);
+        }
+        let look = || SimulatedGivenUp::next(&self.0).map(|given_up| Box::new(given_up) as _);
         self.0.kernel.call(Place::Broker, look).await.map_err(unavailable)
     }
 }

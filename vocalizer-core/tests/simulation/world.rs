@@ -204,11 +204,7 @@ struct SimulatedClock(Arc<Kernel>);
 #[async_trait]
 impl Clock for SimulatedClock {
     fn now(&self) -> OffsetDateTime {
-        // Late enough that a clock that is slow does not show the time before 1970.
-        OffsetDateTime::UNIX_EPOCH
-            + Duration::from_secs(3600)
-            + self.elapsed()
-            + time::Duration::seconds(self.0.skew_s())
+        true_time(self.0.now_us()) + time::Duration::seconds(self.0.skew_s())
     }
 
     fn elapsed(&self) -> Duration {
@@ -218,4 +214,9 @@ impl Clock for SimulatedClock {
     async fn sleep(&self, duration: Duration) {
         self.0.sleep(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)).await;
     }
+}
+
+/// What a clock that is right shows. Late enough that one that is slow does not show the time before 1970.
+pub(crate) fn true_time(now_us: u64) -> OffsetDateTime {
+    OffsetDateTime::UNIX_EPOCH + Duration::from_secs(3600) + Duration::from_micros(now_us)
 }

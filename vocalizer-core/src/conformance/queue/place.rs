@@ -75,9 +75,17 @@ pub(super) async fn leased_as(place: &impl QueuePlace, queue: &Arc<dyn JobQueue>
     lease
 }
 
+/// The next job, if one comes within a while.
+pub(super) async fn leased_at_once(place: &impl QueuePlace, queue: &Arc<dyn JobQueue>) -> Option<Box<dyn Lease>> {
+    match select(queue.lease(), pin!(place.pass(MOMENT))).await {
+        Either::Left((lease, _)) => Some(lease.unwrap()),
+        Either::Right(_) => None,
+    }
+}
+
 /// No job comes for a while.
 pub(super) async fn nothing_comes(place: &impl QueuePlace, queue: &Arc<dyn JobQueue>) {
-    if let Either::Left((lease, _)) = select(queue.lease(), pin!(place.pass(MOMENT))).await {
-        panic!("a job came: {:?}", lease.unwrap().job());
+    if let Some(lease) = leased_at_once(place, queue).await {
+        panic!("a job came: {:?}", lease.job());
     }
 }

@@ -1,11 +1,15 @@
 #![expect(missing_docs, reason = "each is named for the promise that it holds the queue to")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::place::{LONG, MOMENT, QueuePlace, SHORT, job, leased, leased_as, nothing_comes, queue_of};
+use super::place::{LONG, MOMENT, QueuePlace, SHORT, job, leased, leased_as, leased_at_once, nothing_comes, queue_of};
 use crate::conformance::support::hash;
-use crate::ports::{DeadLetter, Failure};
+use crate::ports::{DeadLetter, Failure, GivenUp, JobQueue};
 use crate::song::FailureReason;
+
+/// More workers than any queue has die at one job, and some time for it to see that.
+const MANY_DEATHS: u32 = 60;
 
 fn never(reason: &str) -> Failure {
     Failure::Never { reason: FailureReason::new(reason) }
@@ -72,6 +76,54 @@ pub async fn a_dead_letter_that_is_published_again_is_a_fresh_job(place: &impl Q
     assert_eq!(lease.attempt(), 1);
     lease.fail(never("still no")).await.unwrap();
     assert_eq!(queue.dead_letters(10).await.unwrap().len(), kept + 1);
+}
+
+pub async fn a_job_that_the_queue_gives_up_is_told_until_it_is_filed(place: &impl QueuePlace) {
+    let queue = queue_of(place, LONG, &["a"]).await;
+    assert!(queue.given_up().await.unwrap().is_none(), "nothing was tried yet");
+    let (mut deaths, mut given_up) = (0, None);
+    for _ in 0..MANY_DEATHS {
+        deaths += u32::from(leased_at_once(place, &queue).await.is_some());
+        given_up = queue.given_up().await.unwrap();
+        if given_up.is_some() {
+            break;
+        }
+    }
+    // Else it leaves that to its workers.
+    let Some(given_up) = given_up else { return };
+    let letter = given_up.letter().clone();
+    assert_eq!(letter.hash, hash("a"));
+    assert_eq!(given_up.repeated_since(), None, "nobody was told before");
+    assert!(letter.attempts >= deaths, "{} attempts, {deaths} deaths", letter.attempts);
+    assert!(queue.given_up().await.unwrap().is_none(), "it is one caller's at a time");
+
+    drop(given_up);
+    let given_up = told(place, &queue).await;
+    assert_eq!(*given_up.letter(), letter, "whoever was told of it may have died");
+    assert!(given_up.repeated_since().is_some());
+    given_up.file().await.unwrap();
+    assert!(queue.given_up().await.unwrap().is_none());
+    assert_eq!(queue.dead_letters(10).await.unwrap(), [letter]);
+    assert_eq!(queue.depth().await.unwrap().dead, 1);
+    nothing_comes(place, &queue).await;
+
+    // Asked for again, it is a fresh job, and nobody hears of the one that was.
+    queue.publish(job(place, "a")).await.unwrap();
+    let again = leased_as(place, &queue, "a").await;
+    assert_eq!(again.attempt(), 1);
+    again.acknowledge().await.unwrap();
+    assert!(queue.given_up().await.unwrap().is_none());
+}
+
+/// What the queue has given up, which it has to tell in its own time.
+async fn told(place: &impl QueuePlace, queue: &Arc<dyn JobQueue>) -> Box<dyn GivenUp> {
+    for _ in 0..100 {
+        if let Some(given_up) = queue.given_up().await.unwrap() {
+            return given_up;
+        }
+        place.pass(MOMENT).await;
+    }
+    panic!("nobody was told what the queue gave up")
 }
 
 pub async fn a_settlement_that_was_never_begun_is_a_dropped_lease(place: &impl QueuePlace) {
