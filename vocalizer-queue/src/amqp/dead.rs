@@ -10,7 +10,7 @@ use vocalizer_core::ports::DeadLetter;
 use super::broker::Broker;
 use super::error::AmqpError;
 use super::lane::Lane;
-use super::topology::{MAX_DEAD_LETTERS, count, dead_name};
+use super::topology::{MAX_DEAD_LETTERS, count, dead_name, given_up_name};
 use super::wire::Received;
 
 /// How many messages are put back before the broker is waited for. It keeps up with 32.
@@ -23,13 +23,23 @@ const SETTLING: Duration = Duration::from_secs(2);
 /// so all are taken, one after the other, and put back in their order. Nobody else sees them meanwhile.
 pub(super) async fn dead_letters(broker: &Broker, limit: usize) -> Result<Vec<DeadLetter>, AmqpError> {
     let lane = broker.lane().await?;
-    let read = read(&lane, &dead_name(&broker.settings.queue), limit).await;
+    let read = read_all(&lane, &broker.settings.queue, limit).await;
     if let Err(error) = &read {
         broker.hear(&lane, error);
     }
     let letters = read?;
     lane.close().await?;
     Ok(letters.into())
+}
+
+/// Those first that nobody has taken note of yet: they are the newest, but for what was filed within the last minute.
+async fn read_all(lane: &Lane, name: &str, limit: usize) -> Result<VecDeque<DeadLetter>, AmqpError> {
+    let mut letters = read(lane, &given_up_name(name), limit).await?;
+    let limit = limit.saturating_sub(letters.len());
+    if limit > 0 {
+        letters.extend(read(lane, &dead_name(name), limit).await?);
+    }
+    Ok(letters)
 }
 
 async fn read(lane: &Lane, name: &str, limit: usize) -> Result<VecDeque<DeadLetter>, AmqpError> {

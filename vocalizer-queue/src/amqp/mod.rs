@@ -6,6 +6,7 @@ mod connect;
 mod dead;
 mod error;
 mod finish;
+mod given_up;
 mod guard;
 mod hold;
 mod lane;

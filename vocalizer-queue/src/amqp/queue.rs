@@ -6,16 +6,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Mutex as Turn;
 use vocalizer_core::causes::chain;
-use vocalizer_core::ports::{DeadLetter, Depth, Job, JobPayload, JobQueue, JobState, Lease, QueueError};
+use vocalizer_core::ports::{DeadLetter, Depth, GivenUp, Job, JobPayload, JobQueue, JobState, Lease, QueueError};
 use vocalizer_core::song::SongHash;
 
 use super::broker::Broker;
 use super::dead::dead_letters;
 use super::error::AmqpError;
+use super::given_up::next_given_up;
 use super::lease::AmqpLease;
 use super::settings::AmqpSettings;
 use super::taking::take;
-use super::topology::{count, dead_name, waiting_names};
+use super::topology::{count, dead_name, given_up_name, waiting_names};
 use super::wire::{MAX_SOURCE_BYTES, Message};
 
 /// A [`JobQueue`] at RabbitMQ, for any number of backends and workers, those of the original among them.
@@ -33,6 +34,8 @@ use super::wire::{MAX_SOURCE_BYTES, Message};
 /// - A message that is no job (its body is not the song that `message_id` names, say) becomes a dead letter.
 /// - Dead letters stay when their jobs are published again. The newest 1,000 are kept, with their songs. To list them
 ///   is slow where songs are large, and hides them from others meanwhile.
+/// - A quorum queue gives a job up by itself when its 21st worker has died at it, and one that a worker has refused. A
+///   classic one does neither: workers that do not count get such a job for ever, and one that is refused is gone.
 /// - Its `state` is always [`JobState::Unknown`]; its depth knows neither what is leased nor how old the oldest is.
 /// - A lease that is not extended is given up by its own process; of a process that stands still the broker takes it
 ///   after its `consumer_timeout`. A job that is held for longer than half of that is moved to a queue of its own; if
@@ -123,7 +126,11 @@ impl JobQueue for AmqpQueue {
             for name in waiting_names(self.name()) {
                 waiting += count(lane.channel(), &name).await?;
             }
-            Ok((waiting, count(lane.channel(), &dead_name(self.name())).await?))
+            let mut dead = 0;
+            for name in [given_up_name(self.name()), dead_name(self.name())] {
+                dead += count(lane.channel(), &name).await?;
+            }
+            Ok((waiting, dead))
         };
         let counted = lane.ask(counted).await.inspect_err(|error| self.broker.hear(&lane, error));
         let (waiting, dead) = counted?;
@@ -136,5 +143,10 @@ impl JobQueue for AmqpQueue {
         }
         let _alone = self.looking.lock().await;
         Ok(dead_letters(&self.broker, limit as usize).await?)
+    }
+
+    async fn given_up(&self) -> Result<Option<Box<dyn GivenUp>>, QueueError> {
+        let given_up = next_given_up(&self.broker).await?;
+        Ok(given_up.map(|given_up| Box::new(given_up) as _))
     }
 }

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `<name>` | jobs that are ready |
 //! | `<name>.delay.<seconds>` | jobs that wait so long; then they go to the tail of `<name>` by themselves |
+//! | `<name>.given_up` | jobs that the broker itself gave up, until a server takes note of them |
 //! | `<name>.dead` | the newest dead letters |
 //! | `<name>.lease.<uuid>` | a copy of one job that is held for long; see [`guard`](super::guard) |
 
@@ -49,6 +50,11 @@ pub(super) fn dead_name(name: &str) -> String {
     format!("{name}.dead")
 }
 
+/// Not among the other dead letters: what nobody has taken note of would have to be looked for there, song by song.
+pub(super) fn given_up_name(name: &str) -> String {
+    format!("{name}.given_up")
+}
+
 pub(super) fn guard_name(name: &str) -> String {
     format!("{name}.lease.{}", Uuid::new_v4())
 }
@@ -70,11 +76,11 @@ pub(super) async fn declare(connection: &Connection, settings: &AmqpSettings) ->
             is_declared(&error) && declare_one(connection, name, main_arguments(name, other), other).await.is_ok();
         return Err(if is_other { error.fitting(other) } else { error });
     }
-    let side = std::iter::once((dead_name(name), dead_arguments(kind))).chain(
-        DELAYS_S
-            .into_iter()
-            .map(|seconds| (delay_name(name, seconds), returning_arguments(name, kind, Duration::from_secs(seconds)))),
-    );
+    let delays = DELAYS_S
+        .into_iter()
+        .map(|seconds| (delay_name(name, seconds), returning_arguments(name, kind, Duration::from_secs(seconds))));
+    let kept = [(dead_name(name), dead_arguments(kind)), (given_up_name(name), kept_arguments(kind))];
+    let side = kept.into_iter().chain(delays);
     for (side, arguments) in side {
         // Beside a queue that was ours as another kind, there are these as well.
         if kind != AmqpQueueKind::Existing || !exists(connection, &side).await? {
@@ -125,17 +131,23 @@ pub(super) async fn durable(channel: &Channel, name: &str, arguments: FieldTable
 fn main_arguments(name: &str, kind: AmqpQueueKind) -> FieldTable {
     let mut arguments = of_kind(kind);
     if kind == AmqpQueueKind::Quorum {
-        dead_lettering(&mut arguments, kind, &dead_name(name));
+        dead_lettering(&mut arguments, kind, &given_up_name(name));
         arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(DELIVERY_LIMIT.into()));
     }
     arguments
 }
 
-fn dead_arguments(kind: AmqpQueueKind) -> FieldTable {
+/// Of a queue from which nothing goes by itself, however often it is looked at.
+fn kept_arguments(kind: AmqpQueueKind) -> FieldTable {
     let mut arguments = of_kind(kind);
     if kind == AmqpQueueKind::Quorum {
         arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(NO_DELIVERY_LIMIT));
     }
+    arguments
+}
+
+fn dead_arguments(kind: AmqpQueueKind) -> FieldTable {
+    let mut arguments = kept_arguments(kind);
     arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(MAX_DEAD_LETTERS.into()));
     arguments
 }

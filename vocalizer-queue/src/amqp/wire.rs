@@ -12,6 +12,7 @@
 use bytes::Bytes;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
+use time::OffsetDateTime;
 use vocalizer_core::ports::{DeadLetter, Job, JobPayload};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::song::{FailureReason, SongHash};
@@ -27,8 +28,8 @@ const HASH: &str = "x-vocalizer-hash";
 /// How often a quorum queue has given a message away in vain.
 const DELIVERY_COUNT: &str = "x-delivery-count";
 
-/// Why the broker itself set a message aside.
-const FIRST_DEATH: &str = "x-first-death-reason";
+/// From where, and why, the broker itself has moved a message; the last time stands first.
+const DEATHS: &str = "x-death";
 
 /// Longest location: all headers go into one frame, which is of 128 KiB with RabbitMQ.
 pub(super) const MAX_SOURCE_BYTES: usize = 16 << 10;
@@ -75,6 +76,14 @@ fn properties(headers: FieldTable) -> BasicProperties {
 
 fn text(text: &str) -> AMQPValue {
     AMQPValue::LongString(text.into())
+}
+
+fn text_of(value: &AMQPValue) -> Option<&str> {
+    match value {
+        AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok(),
+        AMQPValue::ShortString(text) => Some(text.as_str()),
+        _ => None,
+    }
 }
 
 /// What came from the broker.
@@ -131,15 +140,33 @@ impl Received {
     pub(super) fn dead_letter(&self) -> DeadLetter {
         let named = self.header_text(HASH).or_else(|| self.properties.message_id().as_ref().map(|id| id.as_str()));
         let hash = named.and_then(|hash| hash.parse().ok()).unwrap_or_else(|| SongHash::of(&self.body));
-        let (reason, uncounted) = match (self.header_text(REASON), self.header_text(FIRST_DEATH)) {
+        let (reason, uncounted) = match (self.header_text(REASON), self.last_death()) {
             (Some(reason), _) => (FailureReason::new(reason), 0),
             (None, Some("delivery_limit")) => {
                 (FailureReason::new("it took along every worker that tried it"), DELIVERY_LIMIT + 1)
             }
+            (None, Some("rejected")) => (FailureReason::new("a worker refused it and did not say why"), 1),
             (None, said) => (FailureReason::new(said.unwrap_or_default()), 0),
         };
         // What the dead queue has delivered were looks at it.
         DeadLetter { hash, reason, attempts: self.header_number(ATTEMPTS).saturating_add(uncounted) }
+    }
+
+    /// Why the broker moved it last: it may have waited for its time in another queue before.
+    fn last_death(&self) -> Option<&str> {
+        text_of(self.of_last_death("reason")?)
+    }
+
+    /// When it did, as the end of the second that it tells.
+    pub(super) fn died_at(&self) -> Option<OffsetDateTime> {
+        let AMQPValue::Timestamp(seconds) = self.of_last_death("time")? else { return None };
+        OffsetDateTime::from_unix_timestamp(i64::try_from(*seconds).ok()?.checked_add(1)?).ok()
+    }
+
+    fn of_last_death(&self, what: &str) -> Option<&AMQPValue> {
+        let AMQPValue::FieldArray(deaths) = self.header(DEATHS)? else { return None };
+        let AMQPValue::FieldTable(last) = deaths.as_slice().first()? else { return None };
+        last.inner().get(what)
     }
 
     fn header(&self, name: &str) -> Option<&AMQPValue> {
@@ -147,11 +174,7 @@ impl Received {
     }
 
     fn header_text(&self, name: &str) -> Option<&str> {
-        match self.header(name)? {
-            AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok(),
-            AMQPValue::ShortString(text) => Some(text.as_str()),
-            _ => None,
-        }
+        text_of(self.header(name)?)
     }
 
     /// 0 where it is none, or less.

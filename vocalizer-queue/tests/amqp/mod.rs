@@ -1,5 +1,6 @@
 mod broker;
 mod conformance;
+mod giving_up;
 mod holding;
 mod interop;
 mod malformed;

@@ -1,8 +1,8 @@
 use futures_util::StreamExt as _;
 use lapin::message::Delivery;
 use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
-    QueueDeleteOptions,
+    BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, BasicRejectOptions,
+    ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
@@ -14,7 +14,7 @@ use super::support::PATIENCE;
 /// A client without any of our code, such as the original's programs are.
 pub(super) struct Raw {
     channel: Channel,
-    _connection: Connection,
+    connection: Connection,
 }
 
 impl Raw {
@@ -22,7 +22,7 @@ impl Raw {
         let connection = Connection::connect(&broker.address, ConnectionProperties::default()).await.unwrap();
         let channel = connection.create_channel().await.unwrap();
         channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
-        Self { channel, _connection: connection }
+        Self { channel, connection }
     }
 
     pub(super) async fn declare(&self, queue: &str, durable: bool) {
@@ -44,6 +44,20 @@ impl Raw {
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let confirm = self.channel.basic_publish("".into(), queue.into(), options, body, properties).await.unwrap();
         assert_eq!(confirm.await.unwrap(), lapin::Confirmation::Ack(None));
+    }
+
+    /// Takes the next message and goes with it, as a worker that is killed does.
+    pub(super) async fn die_with_the_next(self, queue: &str) {
+        let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
+        let mut consumer = self.channel.basic_consume(queue.into(), "".into(), options, arguments).await.unwrap();
+        timeout(PATIENCE, consumer.next()).await.expect("no message came").unwrap().unwrap();
+        self.connection.close(320, "killed".into()).await.unwrap();
+    }
+
+    /// Takes the next message and refuses it for good.
+    pub(super) async fn refuse(&self, queue: &str) {
+        let delivery = self.channel.basic_get(queue.into(), BasicGetOptions::default()).await.unwrap().unwrap();
+        delivery.reject(BasicRejectOptions { requeue: false }).await.unwrap();
     }
 
     /// Takes the next message and acknowledges it.
