@@ -12,9 +12,9 @@ use time::OffsetDateTime;
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{
-    AudioError, Backend, BackendError, BlobError, BlobKey, BlobReader, BlobStore, BlobWriter, DeadLetter, Depth, Job,
-    JobQueue, JobState, Lease, Pending, Progress, QueueError, Removed, RepositoryError, Separator, SongCounts,
-    SongQuery, SongRepository, StemSet, Wanted,
+    AudioError, Backend, BackendError, BlobError, BlobKey, BlobReader, BlobStore, BlobWriter, DeadLetter, Depth,
+    GivenUp, Job, JobQueue, JobState, Lease, Pending, Progress, QueueError, Removed, RepositoryError, Separator,
+    SongCounts, SongQuery, SongRepository, StemSet, Wanted,
 };
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Title};
 
@@ -178,6 +178,23 @@ impl JobQueue for Killing<Arc<dyn JobQueue>> {
     }
     async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError> {
         self.inner.dead_letters(limit).await
+    }
+    async fn given_up(&self) -> Result<Option<Box<dyn GivenUp>>, QueueError> {
+        Ok(self.inner.given_up().await?.map(|given_up| Box::new(self.killer.before(given_up)) as _))
+    }
+}
+
+#[async_trait]
+impl GivenUp for Killing<Box<dyn GivenUp>> {
+    fn letter(&self) -> &DeadLetter {
+        self.inner.letter()
+    }
+    fn repeated_since(&self) -> Option<OffsetDateTime> {
+        self.inner.repeated_since()
+    }
+    async fn file(self: Box<Self>) -> Result<(), QueueError> {
+        self.killer.reached("before it is filed").await;
+        self.inner.file().await
     }
 }
 

@@ -8,5 +8,6 @@
 
 mod child;
 mod faults;
+mod given_up;
 mod place;
 mod proxy;

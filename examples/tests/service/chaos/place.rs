@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::multipart::{Form, Part};
 use serde_json::Value;
+use vocalizer_queue::{AmqpQueue, AmqpSettings};
 
 use super::proxy::Proxy;
 use crate::support::{files_below, no_tls, song};
@@ -178,6 +179,44 @@ impl Place {
         if answer["ok"] == true {
             self.accepted.insert(answer["data"]["song"]["id"].as_str().unwrap().to_owned());
         }
+    }
+
+    /// Waits until the process has died at its step, with what there is.
+    pub(super) async fn dies(&mut self, mut process: Process) {
+        let began = Instant::now();
+        while !process.died() {
+            if began.elapsed() > PATIENCE {
+                panic!("the step that kills was never reached, with these songs: {:?}", self.songs().await);
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.kills += 1;
+    }
+
+    /// Waits until the only song there is has this status, and gives it.
+    pub(super) async fn until_only_song_is(&self, status: &str) -> Value {
+        let began = Instant::now();
+        loop {
+            let songs = self.songs().await.unwrap_or_default();
+            if let [song] = &songs[..]
+                && song["status"] == status
+            {
+                return song.clone();
+            }
+            assert!(began.elapsed() < PATIENCE, "it is not {status}: {songs:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Asks for a song that failed once more.
+    pub(super) async fn retry(&self, song: &Value) {
+        let path = format!("/songs/{}/retry", song["id"].as_str().unwrap());
+        assert!(self.http.post(self.url(&path)).send().await.unwrap().status().is_success());
+    }
+
+    /// The queue, as one who looks at it.
+    pub(super) fn queue(&self) -> AmqpQueue {
+        AmqpQueue::new(AmqpSettings::new(&self.broker).unwrap()).unwrap()
     }
 
     /// Uploads until the process has died at its step.
