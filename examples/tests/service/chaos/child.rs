@@ -21,8 +21,9 @@ use vocalizer_queue::{AmqpQueue, AmqpSettings};
 use vocalizer_store::archive::TarResults;
 use vocalizer_store::files::FileBlobs;
 use vocalizer_store::postgres::{PostgresSettings, PostgresStore};
+use vocalizer_store::s3::{S3Blobs, S3Settings};
 
-use super::place::{BROKER, DATABASE, DIR, LISTEN, ROLE, STEP, TIME};
+use super::place::{BLOBS, BROKER, DATABASE, DIR, LISTEN, ROLE, STEP, TIME};
 use crate::killing::Killer;
 use crate::support::{WORKER_TOKEN, quick};
 
@@ -64,7 +65,14 @@ async fn worker(queue: Arc<dyn JobQueue>, killer: &Killer) {
 
 async fn server(dir: &Path, queue: Arc<dyn JobQueue>, killer: &Killer) {
     let store = Arc::new(PostgresStore::open(&Secret::new(said(DATABASE)), PostgresSettings::default()).await.unwrap());
-    let blobs: Arc<dyn BlobStore> = Arc::new(FileBlobs::open(&dir.join("blobs")).await.unwrap());
+    let url = said(BLOBS);
+    let blobs: Arc<dyn BlobStore> = match url.strip_prefix("file:") {
+        Some(folder) => Arc::new(FileBlobs::open(Path::new(folder)).await.unwrap()),
+        None => {
+            let settings = S3Settings::parse(&url, std::env::vars()).unwrap();
+            Arc::new(S3Blobs::open(settings, &dir.join("blobs")).await.unwrap())
+        }
+    };
     let work = dir.join("work");
     std::fs::create_dir_all(&work).unwrap();
     let (audio, clock) = (AudioLimits::default(), Arc::new(SystemClock::new()));

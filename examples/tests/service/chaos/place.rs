@@ -1,9 +1,8 @@
 //! Broker, database, children, and what they have to have kept in the end.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,8 +10,9 @@ use reqwest::multipart::{Form, Part};
 use serde_json::Value;
 use vocalizer_queue::{AmqpQueue, AmqpSettings};
 
+use super::blobs::Blobs;
 use super::proxy::Proxy;
-use crate::support::{files_below, no_tls, song};
+use crate::support::{no_tls, song};
 
 pub(super) const ROLE: &str = "VOCALIZER_CHAOS_ROLE";
 pub(super) const DIR: &str = "VOCALIZER_CHAOS_DIR";
@@ -21,6 +21,7 @@ pub(super) const TIME: &str = "VOCALIZER_CHAOS_TIME";
 pub(super) const LISTEN: &str = "VOCALIZER_CHAOS_LISTEN";
 pub(super) const BROKER: &str = "VOCALIZER_CHAOS_BROKER";
 pub(super) const DATABASE: &str = "VOCALIZER_CHAOS_DATABASE";
+pub(super) const BLOBS: &str = "VOCALIZER_CHAOS_BLOBS_URL";
 
 /// How long something that must happen is waited for.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -31,13 +32,14 @@ pub(super) struct Place {
     pub(super) proxy: Proxy,
     broker: String,
     database: String,
+    blobs: Blobs,
     /// Where the server listens, whichever process it is.
     listen: String,
     http: reqwest::Client,
     number: u32,
     accepted: BTreeSet<String>,
-    /// The stems that were there, by their files, and what told them apart.
-    kept: BTreeMap<PathBuf, (u64, i64)>,
+    /// The stems that were there, by their names, and what told them apart.
+    kept: BTreeMap<String, String>,
     pub(super) kills: u32,
 }
 
@@ -112,6 +114,7 @@ impl Place {
             .build()
             .unwrap();
         Self {
+            blobs: Blobs::new(dir.path().join("server/blobs")),
             dir,
             proxy,
             broker,
@@ -137,6 +140,7 @@ impl Place {
                 (LISTEN, &self.listen),
                 (BROKER, &self.broker),
                 (DATABASE, &self.database),
+                (BLOBS, &self.blobs.url()),
             ])
             .env(TIME, time.to_string())
             .env(DIR, dir)
@@ -242,9 +246,14 @@ impl Place {
     /// again.
     pub(super) async fn look(&mut self) {
         for song in self.songs().await.unwrap_or_default().iter().filter(|song| song["status"] == "SPLIT") {
-            for path in stems_of(&self.folder_of(song)) {
-                let found = std::fs::metadata(&path).unwrap();
-                self.kept.entry(path).or_insert((found.ino(), found.mtime_nsec()));
+            let stems = self.stems_of(song);
+            if stems.iter().all(|stem| self.kept.contains_key(stem)) {
+                continue;
+            }
+            let written = self.blobs.written(&self.http, &self.blobs.name(song["hash"].as_str().unwrap(), "")).await;
+            for stem in stems {
+                let found = written.get(&stem).unwrap_or_else(|| panic!("{stem} is missing: {song}")).clone();
+                self.kept.entry(stem).or_insert(found);
             }
         }
     }
@@ -255,10 +264,10 @@ impl Place {
         answer["data"]["songs"].as_array().cloned()
     }
 
-    /// Where the bytes of a song are.
-    fn folder_of(&self, song: &Value) -> PathBuf {
+    /// The names of a song's stems.
+    fn stems_of(&self, song: &Value) -> [String; 4] {
         let hash = song["hash"].as_str().unwrap();
-        self.dir.path().join("server/blobs").join(&hash[..2]).join(hash)
+        ["drums", "bass", "other", "vocals"].map(|stem| self.blobs.name(hash, &format!("{stem}.mp3")))
     }
 
     /// Waits until every song has ended, and looks at what is left: what was accepted is there, each stored once, none of
@@ -279,8 +288,8 @@ impl Place {
         let lost: Vec<_> = self.accepted.difference(&stored).collect();
         assert!(lost.is_empty(), "{fault}: {lost:?} were accepted and are lost");
         self.orphans_go(fault, &songs).await;
-        let now = |path: &PathBuf| std::fs::metadata(path).map(|now| (now.ino(), now.mtime_nsec())).unwrap();
-        let again: Vec<_> = self.kept.iter().filter(|&(path, before)| now(path) != *before).collect();
+        let now = self.blobs.written(&self.http, "").await;
+        let again: Vec<_> = self.kept.iter().filter(|&(name, before)| now.get(name) != Some(before)).collect();
         let failed = songs.iter().filter(|song| song["status"] == "FAILED").count();
         eprintln!(
             "{fault}: {} faults, {} songs accepted, {} stored, lost 0, results stored twice {} of {}, failed {failed}",
@@ -296,17 +305,16 @@ impl Place {
 
     /// One folder a hash, one source and four stems in it, and nothing beside, at the latest after a sweep.
     async fn orphans_go(&self, fault: &str, songs: &[Value]) {
-        let blobs = self.dir.path().join("server/blobs");
         let (mut expected, mut allowed) = (BTreeSet::new(), BTreeSet::new());
         for song in songs {
-            let folder = self.folder_of(song);
-            expected.insert(folder.join("source"));
-            let stems = stems_of(&folder);
+            expected.insert(self.blobs.name(song["hash"].as_str().unwrap(), "source"));
+            let stems = self.stems_of(song);
             if song["status"] == "SPLIT" { expected.extend(stems) } else { allowed.extend(stems) }
         }
         let began = Instant::now();
         loop {
-            let found: BTreeSet<_> = files_below(&blobs).into_iter().filter(|file| !allowed.contains(file)).collect();
+            let written = self.blobs.written(&self.http, "").await.into_keys();
+            let found: BTreeSet<_> = written.filter(|name| !allowed.contains(name)).collect();
             let differ: Vec<_> = found.symmetric_difference(&expected).collect();
             if differ.is_empty() {
                 return;
@@ -315,10 +323,6 @@ impl Place {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
-}
-
-fn stems_of(folder: &Path) -> [PathBuf; 4] {
-    ["drums", "bass", "other", "vocals"].map(|stem| folder.join(format!("{stem}.mp3")))
 }
 
 fn counts(songs: &[Value]) -> BTreeMap<&str, usize> {
