@@ -40,6 +40,8 @@ mod htdemucs;
 #[cfg(feature = "separate")]
 mod model;
 #[cfg(feature = "separate")]
+mod ops;
+#[cfg(feature = "separate")]
 mod outputs;
 #[cfg(feature = "separate")]
 mod separation;

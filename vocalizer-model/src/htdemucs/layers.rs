@@ -1,90 +1,55 @@
 //! The small modules the encoder, the decoder and the transformer are made of.
 
-use burn::module::{Module, Param};
-use burn::nn::conv::{Conv1d, Conv1dConfig, Conv2d, Conv2dConfig};
-use burn::nn::{GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::nn::{PaddingConfig1d, PaddingConfig2d};
 use burn::tensor::Tensor;
-use burn::tensor::activation::{gelu, glu};
 
 use super::loader::Loader;
+use crate::ops::{self, Axis, DConvLayer, Linear, Norm};
 use crate::weights::WeightsError;
 
-/// A 1-D convolution `[kernel, stride, padding, dilation]` with its weights.
-pub(super) fn conv1d(
+/// The kernel and stride that every strided convolution has: the configuration's check holds files to them.
+pub(super) const KERNEL: usize = 8;
+
+/// A layer whose weights have this shape, `[channels_out, channels_in, ..]`.
+pub(super) fn layer<const D: usize>(from: &Loader<'_>, shape: [usize; D]) -> Result<Linear, WeightsError> {
+    Ok(Linear { weight: ops::pack(from.matrix("weight", shape)?), bias: from.tensor("bias", [shape[0]])? })
+}
+
+/// A convolution over one axis, whose weights have the dimensions of its branch: `[channels_out, channels_in, taps]` in
+/// the waveform's, and one dimension more in the spectrogram's.
+pub(super) fn along(
     from: &Loader<'_>,
-    channels: [usize; 2],
-    [kernel, stride, padding, dilation]: [usize; 4],
-) -> Result<Conv1d, WeightsError> {
-    let mut conv = Conv1dConfig::new(channels[0], channels[1], kernel)
-        .with_stride(stride)
-        .with_dilation(dilation)
-        .with_padding(PaddingConfig1d::Explicit(padding, padding))
-        .init(from.device());
-    conv.weight = from.param("weight", [channels[1], channels[0], kernel])?;
-    conv.bias = Some(from.param("bias", [channels[1]])?);
-    Ok(conv)
+    axis: Axis,
+    [out, input]: [usize; 2],
+    taps: usize,
+) -> Result<Linear, WeightsError> {
+    match axis {
+        Axis::Rows => layer(from, [out, input, taps, 1]),
+        Axis::Frames => layer(from, [out, input, taps]),
+    }
 }
 
-/// A 2-D convolution with its weights; `kernel`, `stride` and `padding` are `[frequency, time]`.
-pub(super) fn conv2d(
-    from: &Loader<'_>,
-    channels: [usize; 2],
-    kernel: [usize; 2],
-    stride: [usize; 2],
-    padding: [usize; 2],
-) -> Result<Conv2d, WeightsError> {
-    let mut conv = Conv2dConfig::new(channels, kernel)
-        .with_stride(stride)
-        .with_padding(PaddingConfig2d::Explicit(padding[0], padding[1], padding[0], padding[1]))
-        .init(from.device());
-    conv.weight = from.param("weight", [channels[1], channels[0], kernel[0], kernel[1]])?;
-    conv.bias = Some(from.param("bias", [channels[1]])?);
-    Ok(conv)
+/// A transposed convolution over one axis.
+pub(super) fn transposed(from: &Loader<'_>, axis: Axis, [input, out]: [usize; 2]) -> Result<Linear, WeightsError> {
+    let weight = match axis {
+        Axis::Rows => from.matrix("weight", [input, out, KERNEL, 1])?,
+        Axis::Frames => from.matrix("weight", [input, out, KERNEL])?,
+    };
+    Ok(Linear { weight: ops::pack_transposed(weight, out), bias: from.tensor("bias", [out])? })
 }
 
-/// A linear layer from PyTorch's `[out, in]` weights, which may stand under another name (`in_proj_weight`).
-pub(super) fn linear(weight: Tensor<2>, bias: Tensor<1>, from: &Loader<'_>) -> Linear {
-    let [d_output, d_input] = weight.dims();
-    let mut linear = LinearConfig::new(d_input, d_output).init(from.device());
-    linear.weight = Param::from_tensor(weight.transpose());
-    linear.bias = Some(Param::from_tensor(bias));
-    linear
-}
-
-/// A layer norm over the last dimension.
-pub(super) fn layer_norm(from: &Loader<'_>, dim: usize) -> Result<LayerNorm, WeightsError> {
-    let mut norm = LayerNormConfig::new(dim).init(from.device());
-    norm.gamma = from.param("weight", [dim])?;
-    norm.beta = Some(from.param("bias", [dim])?);
-    Ok(norm)
-}
-
-/// A group norm of one group: over every channel and position of an item.
-pub(super) fn group_norm(from: &Loader<'_>, channels: usize) -> Result<GroupNorm, WeightsError> {
-    let mut norm = GroupNormConfig::new(1, channels).init(from.device());
-    norm.gamma = Some(from.param("weight", [channels])?);
-    norm.beta = Some(from.param("bias", [channels])?);
-    Ok(norm)
+/// A normalisation with a scale and a shift for each channel.
+pub(super) fn norm(from: &Loader<'_>, channels: usize) -> Result<Norm, WeightsError> {
+    Ok(Norm { weight: from.tensor("weight", [channels])?, bias: from.tensor("bias", [channels])? })
 }
 
 /// A residual branch: dilated convolutions in a few channels, each layer added to what came in.
-#[derive(Module, Debug)]
+#[derive(Debug)]
 pub(super) struct DConv {
     layers: Vec<DConvLayer>,
 }
 
-/// One layer of the branch; the names in the weights are positions in a sequence.
-#[derive(Module, Debug)]
-struct DConvLayer {
-    compress: Conv1d,
-    norm1: GroupNorm,
-    expand: Conv1d,
-    norm2: GroupNorm,
-    scale: Param<Tensor<1>>,
-}
-
 impl DConv {
+    /// Reads the layers; their names in the weights are positions in a sequence.
     pub(super) fn load(
         from: &Loader<'_>,
         channels: usize,
@@ -95,40 +60,25 @@ impl DConv {
         let layers = (0..depth)
             .map(|index| {
                 let from = from.at("layers").at(index);
-                let dilation = 1 << index;
                 Ok(DConvLayer {
-                    compress: conv1d(&from.at(0), [channels, hidden], [3, 1, dilation, dilation])?,
-                    norm1: group_norm(&from.at(1), hidden)?,
-                    expand: conv1d(&from.at(3), [hidden, 2 * channels], [1, 1, 0, 1])?,
-                    norm2: group_norm(&from.at(4), 2 * channels)?,
-                    scale: from.at(6).param("scale", [channels])?,
+                    compress: layer(&from.at(0), [hidden, channels, 3])?,
+                    norm1: norm(&from.at(1), hidden)?,
+                    expand: layer(&from.at(3), [2 * channels, hidden, 1])?,
+                    norm2: norm(&from.at(4), 2 * channels)?,
+                    scale: from.at(6).tensor("scale", [channels])?,
+                    dilation: 1 << index,
                 })
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { layers })
     }
 
-    /// # Shapes
-    ///
-    /// - input and output: `[items, channels, frames]`
-    pub(super) fn forward(&self, mut x: Tensor<3>) -> Tensor<3> {
-        for layer in &self.layers {
-            let y = gelu(layer.norm1.forward(layer.compress.forward(x.clone())));
-            let y = glu(layer.norm2.forward(layer.expand.forward(y)), 1);
-            let channels = layer.scale.dims()[0];
-            x = x + y * layer.scale.val().reshape([1, channels, 1]);
-        }
-        x
-    }
-
-    /// The branch on each frequency row by itself.
+    /// The branch on each row by itself.
     ///
     /// # Shapes
     ///
-    /// - input and output: `[batch, channels, frequencies, frames]`
-    pub(super) fn forward_rows(&self, x: Tensor<4>) -> Tensor<4> {
-        let [batch, channels, freqs, frames] = x.dims();
-        let rows = x.swap_dims(1, 2).reshape([batch * freqs, channels, frames]);
-        self.forward(rows).reshape([batch, freqs, channels, frames]).swap_dims(1, 2)
+    /// - input and output: `[items, channels, rows, frames]`
+    pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.layers.iter().fold(x, ops::dconv)
     }
 }

@@ -1,6 +1,5 @@
 //! Parameters by key, shapes checked on the way in.
 
-use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::weights::{WeightsError, WeightsFile};
@@ -16,10 +15,6 @@ pub(super) struct Loader<'a> {
 impl<'a> Loader<'a> {
     pub(super) fn new(file: &'a WeightsFile, device: &'a Device) -> Self {
         Self { file, device, prefix: String::new() }
-    }
-
-    pub(super) fn device(&self) -> &'a Device {
-        self.device
     }
 
     /// The child module `name`.
@@ -38,12 +33,10 @@ impl<'a> Loader<'a> {
         Ok(Tensor::from_data(TensorData::new(self.file.f32s(&key)?, shape), self.device))
     }
 
-    /// The same as a module's parameter.
-    pub(super) fn param<const D: usize>(
-        &self,
-        name: &str,
-        shape: [usize; D],
-    ) -> Result<Param<Tensor<D>>, WeightsError> {
-        Ok(Param::from_tensor(self.tensor(name, shape)?))
+    /// The parameter `name`, which must have exactly this shape, as the matrix it is in a product: the first dimension
+    /// by all the others.
+    pub(super) fn matrix<const D: usize>(&self, name: &str, shape: [usize; D]) -> Result<Tensor<2>, WeightsError> {
+        let terms = shape[1..].iter().product();
+        Ok(self.tensor(name, shape)?.reshape([shape[0], terms]))
     }
 }

@@ -1,40 +1,39 @@
 //! The whole network.
 
-use burn::module::{Module, Param};
-use burn::nn::conv::Conv1d;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::config::HtdemucsConfig;
-use super::decoder::{FreqDecoder, TimeDecoder};
-use super::encoder::{FreqEncoder, TimeEncoder};
-use super::layers::conv1d;
+use super::decoder::Decoder;
+use super::encoder::Encoder;
+use super::layers::layer;
 use super::loader::Loader;
 use super::transformer::CrossTransformer;
+use crate::ops::{self, Axis, Linear};
 use crate::weights::{WeightsError, WeightsFile};
 
 /// HTDemucs: two U-nets, over the spectrogram and over the waveform, joined by a transformer.
 ///
 /// What goes in is normalised and what comes out is not yet scaled back: both are the caller's, on the host, beside the
 /// STFT and its inverse.
-#[derive(Module, Debug)]
+#[derive(Debug)]
 pub(crate) struct Htdemucs {
-    encoder: Vec<FreqEncoder>,
-    tencoder: Vec<TimeEncoder>,
-    /// Embedding of the frequencies after the first layer, `[frequencies, channels]`, scaled for use.
-    freq_emb: Option<Param<Tensor<2>>>,
+    encoder: Vec<Encoder>,
+    tencoder: Vec<Encoder>,
+    /// Embedding of the frequencies after the first layer, `[channels, frequencies]`, scaled for use.
+    freq_emb: Option<Tensor<2>>,
     samplers: Option<Samplers>,
     crosstransformer: CrossTransformer,
-    decoder: Vec<FreqDecoder>,
-    tdecoder: Vec<TimeDecoder>,
+    decoder: Vec<Decoder>,
+    tdecoder: Vec<Decoder>,
 }
 
 /// The 1×1 convolutions that give the transformer its own width.
-#[derive(Module, Debug)]
+#[derive(Debug)]
 struct Samplers {
-    channel_upsampler: Conv1d,
-    channel_downsampler: Conv1d,
-    channel_upsampler_t: Conv1d,
-    channel_downsampler_t: Conv1d,
+    channel_upsampler: Linear,
+    channel_downsampler: Linear,
+    channel_upsampler_t: Linear,
+    channel_downsampler_t: Linear,
 }
 
 /// Someone who looks on while a segment passes through.
@@ -61,32 +60,32 @@ impl Htdemucs {
         let into = |index: usize, outer: usize| if index == 0 { outer } else { config.channels_at(index - 1) };
         let layers = 0..config.depth;
 
-        let encoder = layers
-            .clone()
-            .map(|i| FreqEncoder::load(&root.at("encoder").at(i), config, [into(i, 2 * audio), config.channels_at(i)]));
-        let tencoder = layers
-            .clone()
-            .map(|i| TimeEncoder::load(&root.at("tencoder").at(i), config, [into(i, audio), config.channels_at(i)]));
+        let encoder = layers.clone().map(|i| {
+            Encoder::load(&root.at("encoder").at(i), config, Axis::Rows, [into(i, 2 * audio), config.channels_at(i)])
+        });
+        let tencoder = layers.clone().map(|i| {
+            Encoder::load(&root.at("tencoder").at(i), config, Axis::Frames, [into(i, audio), config.channels_at(i)])
+        });
         // Decoder layer 0 is the innermost.
         let decoder = layers.clone().rev().enumerate().map(|(i, level)| {
             let channels = [config.channels_at(level), into(level, 2 * stems)];
-            FreqDecoder::load(&root.at("decoder").at(i), config, channels, level == 0)
+            Decoder::load(&root.at("decoder").at(i), config, Axis::Rows, channels, level == 0)
         });
         let tdecoder = layers.rev().enumerate().map(|(i, level)| {
             let channels = [config.channels_at(level), into(level, stems)];
-            TimeDecoder::load(&root.at("tdecoder").at(i), config, channels, level == 0)
+            Decoder::load(&root.at("tdecoder").at(i), config, Axis::Frames, channels, level == 0)
         });
         let freq_emb = (config.freq_emb > 0.0)
             .then(|| {
                 let shape = [config.nfft / 2 / config.stride, config.channels];
-                let table = root.at("freq_emb.embedding").tensor("weight", shape)?;
-                Ok::<_, WeightsError>(Param::from_tensor(table * (config.emb_scale * config.freq_emb)))
+                let table: Tensor<2> = root.at("freq_emb.embedding").tensor("weight", shape)?;
+                Ok::<_, WeightsError>(table.transpose() * (config.emb_scale * config.freq_emb))
             })
             .transpose()?;
         let samplers = (config.bottom_channels > 0)
             .then(|| {
                 let (outer, inner) = (config.channels_at(config.depth - 1), config.bottom_channels);
-                let sampler = |name: &str, channels| conv1d(&root.at(name), channels, [1, 1, 0, 1]);
+                let sampler = |name: &str, [input, out]: [usize; 2]| layer(&root.at(name), [out, input, 1]);
                 Ok::<_, WeightsError>(Samplers {
                     channel_upsampler: sampler("channel_upsampler", [outer, inner])?,
                     channel_downsampler: sampler("channel_downsampler", [inner, outer])?,
@@ -116,19 +115,21 @@ impl Htdemucs {
     /// - output: `[batch, sources * 2 * audio_channels, nfft / 2, frames]` and
     ///   `[batch, sources * audio_channels, samples]`
     pub(crate) fn forward(&self, x: Tensor<4>, xt: Tensor<3>, watcher: &mut dyn Watcher) -> (Tensor<4>, Tensor<3>) {
-        let (mut x, mut xt) = (x, xt);
+        let [batch, channels, samples] = xt.dims();
+        let (mut x, mut xt) = (x, xt.reshape([batch, channels, 1, samples]));
         let (mut skips, mut skips_t, mut lengths_t) = (Vec::new(), Vec::new(), Vec::new());
         for (i, (encode, tencode)) in self.encoder.iter().zip(&self.tencoder).enumerate() {
-            lengths_t.push(xt.dims()[2]);
-            xt = tencode.forward(xt);
-            watcher.output(&format!("tencoder.{i}"), &|| xt.to_data());
+            lengths_t.push(xt.dims()[3]);
+            xt = tencode.forward(xt, None);
+            watcher.output(&format!("tencoder.{i}"), &|| flat(&xt));
             skips_t.push(xt.clone());
-            x = encode.forward(x);
-            watcher.output(&format!("encoder.{i}"), &|| x.to_data());
-            if let (0, Some(table)) = (i, &self.freq_emb) {
-                let [freqs, channels] = table.dims();
-                x = x + table.val().transpose().reshape([1, channels, freqs, 1]);
-            }
+            let embedding = self.freq_emb.as_ref().filter(|_| i == 0);
+            x = encode.forward(x, embedding.cloned());
+            watcher.output(&format!("encoder.{i}"), &|| match embedding {
+                // The original adds it after the layer.
+                Some(table) => (x.clone() - table.clone().unsqueeze::<3>().unsqueeze_dim(3)).to_data(),
+                None => x.to_data(),
+            });
             skips.push(x.clone());
         }
         watcher.part("encoder");
@@ -138,35 +139,41 @@ impl Htdemucs {
             let (Some(skip), Some(skip_t), Some(length_t)) = (skips.pop(), skips_t.pop(), lengths_t.pop()) else {
                 unreachable!("as many skips as layers");
             };
-            x = decode.forward(x, skip);
+            let frames = x.dims()[3];
+            x = decode.forward(x, skip, frames);
             watcher.output(&format!("decoder.{i}"), &|| x.to_data());
             xt = tdecode.forward(xt, skip_t, length_t);
-            watcher.output(&format!("tdecoder.{i}"), &|| xt.to_data());
+            watcher.output(&format!("tdecoder.{i}"), &|| flat(&xt));
         }
         watcher.part("decoder");
+        let [batch, channels, _, samples] = xt.dims();
+        (x, xt.reshape([batch, channels, samples]))
+    }
+
+    fn bottom(&self, x: Tensor<4>, xt: Tensor<4>, watcher: &mut dyn Watcher) -> (Tensor<4>, Tensor<4>) {
+        let Some(samplers) = &self.samplers else { return self.transform(x, xt, watcher) };
+        let x = ops::linear(x, None, &samplers.channel_upsampler);
+        watcher.output("channel_upsampler", &|| flat(&x));
+        let xt = ops::linear(xt, None, &samplers.channel_upsampler_t);
+        watcher.output("channel_upsampler_t", &|| flat(&xt));
+        let (x, xt) = self.transform(x, xt, watcher);
+        let x = ops::linear(x, None, &samplers.channel_downsampler);
+        watcher.output("channel_downsampler", &|| flat(&x));
+        let xt = ops::linear(xt, None, &samplers.channel_downsampler_t);
+        watcher.output("channel_downsampler_t", &|| flat(&xt));
         (x, xt)
     }
 
-    fn bottom(&self, x: Tensor<4>, xt: Tensor<3>, watcher: &mut dyn Watcher) -> (Tensor<4>, Tensor<3>) {
-        let Some(samplers) = &self.samplers else { return self.transform(x, xt, watcher) };
-        let [batch, outer, freqs, frames] = x.dims();
-        let x = samplers.channel_upsampler.forward(x.reshape([batch, outer, freqs * frames]));
-        let inner = x.dims()[1];
-        watcher.output("channel_upsampler", &|| x.to_data());
-        let xt = samplers.channel_upsampler_t.forward(xt);
-        watcher.output("channel_upsampler_t", &|| xt.to_data());
-        let (x, xt) = self.transform(x.reshape([batch, inner, freqs, frames]), xt, watcher);
-        let x = samplers.channel_downsampler.forward(x.reshape([batch, inner, freqs * frames]));
-        watcher.output("channel_downsampler", &|| x.to_data());
-        let xt = samplers.channel_downsampler_t.forward(xt);
-        watcher.output("channel_downsampler_t", &|| xt.to_data());
-        (x.reshape([batch, outer, freqs, frames]), xt)
-    }
-
-    fn transform(&self, x: Tensor<4>, xt: Tensor<3>, watcher: &mut dyn Watcher) -> (Tensor<4>, Tensor<3>) {
+    fn transform(&self, x: Tensor<4>, xt: Tensor<4>, watcher: &mut dyn Watcher) -> (Tensor<4>, Tensor<4>) {
         let (x, xt) = self.crosstransformer.forward(x, xt, watcher);
         watcher.output("crosstransformer", &|| x.to_data());
-        watcher.output("crosstransformer#1", &|| xt.to_data());
+        watcher.output("crosstransformer#1", &|| flat(&xt));
         (x, xt)
     }
+}
+
+/// All of a channel's values in one row, as the original has the waveform's branch.
+fn flat(x: &Tensor<4>) -> TensorData {
+    let [batch, channels, rows, frames] = x.dims();
+    x.clone().reshape([batch, channels, rows * frames]).into_data()
 }

@@ -1,23 +1,20 @@
 //! The transformer between encoder and decoder: self-attention in each branch, then attention across them, in turn.
 
-use burn::module::{Module, Param};
-use burn::nn::{GroupNorm, LayerNorm, Linear};
-use burn::tensor::activation::gelu;
-use burn::tensor::module::attention;
-use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::config::HtdemucsConfig;
-use super::layers::{group_norm, layer_norm, linear};
+use super::layers::{layer, norm};
 use super::loader::Loader;
 use super::model::Watcher;
+use crate::ops::{self, Linear, Norm};
 use crate::weights::WeightsError;
 
-/// Both branches' layers.
-#[derive(Module, Debug)]
+/// Both branches' layers. Positions stay where they are, frequencies and frames beside channels: no layer asks for their
+/// order, once each has been told its place.
+#[derive(Debug)]
 pub(super) struct CrossTransformer {
-    norm_in: LayerNorm,
-    norm_in_t: LayerNorm,
+    norm_in: Norm,
+    norm_in_t: Norm,
     layers: Vec<Layer>,
     layers_t: Vec<Layer>,
     max_period: f64,
@@ -32,8 +29,8 @@ impl CrossTransformer {
                 .collect::<Result<Vec<_>, _>>()
         };
         Ok(Self {
-            norm_in: layer_norm(&from.at("norm_in"), dim)?,
-            norm_in_t: layer_norm(&from.at("norm_in_t"), dim)?,
+            norm_in: norm(&from.at("norm_in"), dim)?,
+            norm_in_t: norm(&from.at("norm_in_t"), dim)?,
             layers: layers("layers")?,
             layers_t: layers("layers_t")?,
             max_period: config.t_max_period,
@@ -43,46 +40,55 @@ impl CrossTransformer {
     /// # Shapes
     ///
     /// - `x`: `[batch, channels, frequencies, frames]`, and so in the output
-    /// - `xt`: `[batch, channels, frames_t]`, and so in the output
-    pub(super) fn forward(&self, x: Tensor<4>, xt: Tensor<3>, watcher: &mut dyn Watcher) -> (Tensor<4>, Tensor<3>) {
-        let [batch, channels, freqs, frames] = x.dims();
-        let frames_t = xt.dims()[2];
+    /// - `xt`: `[batch, channels, 1, frames_t]`, and so in the output
+    pub(super) fn forward(&self, x: Tensor<4>, xt: Tensor<4>, watcher: &mut dyn Watcher) -> (Tensor<4>, Tensor<4>) {
+        let [_, channels, freqs, frames] = x.dims();
+        let frames_t = xt.dims()[3];
         let device = x.device();
 
-        // Tokens run over frequencies within a frame, then over frames.
-        let x = x.permute([0, 3, 2, 1]).reshape([batch, frames * freqs, channels]);
-        let x = self.norm_in.forward(x) + position_2d(channels, freqs, frames, self.max_period, &device);
-        let xt = self.norm_in_t.forward(xt.swap_dims(1, 2)) + position_1d(channels, frames_t, self.max_period, &device);
+        let x = ops::position_norm(x, &self.norm_in, position_2d(channels, freqs, frames, self.max_period, &device));
+        let xt = ops::position_norm(xt, &self.norm_in_t, position_1d(channels, frames_t, self.max_period, &device));
 
         let (mut x, mut xt) = (x, xt);
         for (index, (layer, layer_t)) in self.layers.iter().zip(&self.layers_t).enumerate() {
             let (y, yt) = (layer.forward(x.clone(), xt.clone()), layer_t.forward(xt, x));
-            watcher.output(&format!("crosstransformer.layers.{index}"), &|| y.to_data());
-            watcher.output(&format!("crosstransformer.layers_t.{index}"), &|| yt.to_data());
+            watcher.output(&format!("crosstransformer.layers.{index}"), &|| tokens(y.clone()));
+            watcher.output(&format!("crosstransformer.layers_t.{index}"), &|| tokens(yt.clone()));
             (x, xt) = (y, yt);
         }
-        let x = x.reshape([batch, frames, freqs, channels]).permute([0, 3, 2, 1]);
-        (x, xt.swap_dims(1, 2))
+        (x, xt)
     }
 }
 
+/// A layer's output as the reference has it: `[batch, tokens, channels]`, where tokens run over frequencies within a
+/// frame, then over frames.
+fn tokens(x: Tensor<4>) -> TensorData {
+    let [batch, channels, freqs, frames] = x.dims();
+    x.permute([0, 3, 2, 1]).reshape([batch, frames * freqs, channels]).into_data()
+}
+
 /// One layer: attention (to itself, or to the other branch), then a feed-forward part, each scaled and added.
-#[derive(Module, Debug)]
+#[derive(Debug)]
 struct Layer {
-    norm1: LayerNorm,
-    norm2: LayerNorm,
-    /// Before the feed-forward part where attention crosses; elsewhere `norm2` stands there.
-    norm3: Option<LayerNorm>,
-    q: Linear,
-    k: Linear,
-    v: Linear,
+    norm1: Norm,
+    norm2: Norm,
+    attention: Attention,
     out_proj: Linear,
-    gamma_1: Param<Tensor<1>>,
+    gamma_1: Tensor<1>,
     linear1: Linear,
     linear2: Linear,
-    gamma_2: Param<Tensor<1>>,
-    norm_out: GroupNorm,
+    gamma_2: Tensor<1>,
+    norm_out: Norm,
     heads: usize,
+}
+
+/// Where queries, keys and values come from.
+#[derive(Debug)]
+enum Attention {
+    /// All three from the branch itself.
+    Own { qkv: Linear },
+    /// Keys and values from the other branch, which `norm2` normalises; `norm3` stands before the feed-forward part then.
+    Cross { q: Linear, kv: Linear, norm3: Norm },
 }
 
 impl Layer {
@@ -96,63 +102,53 @@ impl Layer {
         )]
         let hidden = (dim as f64 * config.t_hidden_scale) as usize;
         let attn = from.at(if crosses { "cross_attn" } else { "self_attn" });
-        let weight = attn.tensor("in_proj_weight", [3 * dim, dim])?;
-        let bias = attn.tensor("in_proj_bias", [3 * dim])?;
-        let projection =
-            |i: usize| linear(weight.clone().narrow(0, i * dim, dim), bias.clone().narrow(0, i * dim, dim), from);
-        let dense = |name: &str, input: usize, output: usize| {
-            let from = from.at(name);
-            Ok::<_, WeightsError>(linear(
-                from.tensor("weight", [output, input])?,
-                from.tensor("bias", [output])?,
-                &from,
-            ))
+        let weight: Tensor<2> = attn.tensor("in_proj_weight", [3 * dim, dim])?;
+        let bias: Tensor<1> = attn.tensor("in_proj_bias", [3 * dim])?;
+        let projection = |first: usize, count: usize| Linear {
+            weight: ops::pack(weight.clone().narrow(0, first * dim, count * dim)),
+            bias: bias.clone().narrow(0, first * dim, count * dim),
         };
-        let out = attn.at("out_proj");
         Ok(Self {
-            norm1: layer_norm(&from.at("norm1"), dim)?,
-            norm2: layer_norm(&from.at("norm2"), dim)?,
-            norm3: crosses.then(|| layer_norm(&from.at("norm3"), dim)).transpose()?,
-            q: projection(0),
-            k: projection(1),
-            v: projection(2),
-            out_proj: linear(out.tensor("weight", [dim, dim])?, out.tensor("bias", [dim])?, &out),
-            gamma_1: from.at("gamma_1").param("scale", [dim])?,
-            linear1: dense("linear1", dim, hidden)?,
-            linear2: dense("linear2", hidden, dim)?,
-            gamma_2: from.at("gamma_2").param("scale", [dim])?,
-            norm_out: group_norm(&from.at("norm_out"), dim)?,
+            norm1: norm(&from.at("norm1"), dim)?,
+            norm2: norm(&from.at("norm2"), dim)?,
+            attention: if crosses {
+                let norm3 = norm(&from.at("norm3"), dim)?;
+                Attention::Cross { q: projection(0, 1), kv: projection(1, 2), norm3 }
+            } else {
+                Attention::Own { qkv: projection(0, 3) }
+            },
+            out_proj: layer(&attn.at("out_proj"), [dim, dim])?,
+            gamma_1: from.at("gamma_1").tensor("scale", [dim])?,
+            linear1: layer(&from.at("linear1"), [hidden, dim])?,
+            linear2: layer(&from.at("linear2"), [dim, hidden])?,
+            gamma_2: from.at("gamma_2").tensor("scale", [dim])?,
+            norm_out: norm(&from.at("norm_out"), dim)?,
             heads: config.t_heads,
         })
     }
 
     /// # Shapes
     ///
-    /// - `x`: `[batch, tokens, channels]`, and so the output
-    /// - `other`: `[batch, other_tokens, channels]`, used only where attention crosses
-    fn forward(&self, x: Tensor<3>, other: Tensor<3>) -> Tensor<3> {
-        let query = self.norm1.forward(x.clone());
-        let (key, norm_ff) = match &self.norm3 {
-            Some(norm3) => (self.norm2.forward(other), norm3),
-            None => (query.clone(), &self.norm2),
+    /// - `x`: `[batch, channels, rows, frames]`, and so the output
+    /// - `other`: `[batch, channels, other_rows, other_frames]`, used only where attention crosses
+    fn forward(&self, x: Tensor<4>, other: Tensor<4>) -> Tensor<4> {
+        let channels = x.dims()[1];
+        let shape = [self.heads, channels];
+        let (y, norm_ff) = match &self.attention {
+            Attention::Own { qkv } => {
+                drop(other);
+                let qkv = ops::linear(x.clone(), Some(&self.norm1), qkv);
+                (ops::attention(qkv.clone(), qkv, [0, channels, 2 * channels], shape), &self.norm2)
+            }
+            Attention::Cross { q, kv, norm3 } => {
+                let q = ops::linear(x.clone(), Some(&self.norm1), q);
+                let kv = ops::linear(other, Some(&self.norm2), kv);
+                (ops::attention(q, kv, [0, 0, channels], shape), norm3)
+            }
         };
-        let x = x + self.attend(query, key) * self.gamma_1.val().unsqueeze();
-        let y = self.linear2.forward(gelu(self.linear1.forward(norm_ff.forward(x.clone()))));
-        let x = x + y * self.gamma_2.val().unsqueeze();
-        self.norm_out.forward(x.swap_dims(1, 2)).swap_dims(1, 2)
-    }
-
-    fn attend(&self, query: Tensor<3>, key: Tensor<3>) -> Tensor<3> {
-        let [batch, tokens, dim] = query.dims();
-        let split = |t: Tensor<3>| {
-            let [batch, tokens, dim] = t.dims();
-            t.reshape([batch, tokens, self.heads, dim / self.heads]).swap_dims(1, 2)
-        };
-        let q = split(self.q.forward(query));
-        let k = split(self.k.forward(key.clone()));
-        let v = split(self.v.forward(key));
-        let y = attention(q, k, v, None, None, AttentionModuleOptions::default());
-        self.out_proj.forward(y.swap_dims(1, 2).reshape([batch, tokens, dim]))
+        let x = ops::linear_residual(x, y, &self.out_proj, &self.gamma_1);
+        let x = ops::feed_forward(x, norm_ff, [&self.linear1, &self.linear2], &self.gamma_2);
+        ops::group_norm(x, &self.norm_out)
     }
 }
 
@@ -160,17 +156,17 @@ impl Layer {
 ///
 /// # Shapes
 ///
-/// - output: `[1, frames, channels]`
+/// - output: `[1, channels, 1, frames]`
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "small counts; stored as f32")]
-fn position_1d(channels: usize, frames: usize, max_period: f64, device: &Device) -> Tensor<3> {
+fn position_1d(channels: usize, frames: usize, max_period: f64, device: &Device) -> Tensor<4> {
     let half = channels / 2;
     let mut out = Vec::with_capacity(frames * channels);
-    for frame in 0..frames {
-        let phase = |i: usize| frame as f64 / max_period.powf(i as f64 / (half - 1) as f64);
-        out.extend((0..half).map(|i| phase(i).cos() as f32));
-        out.extend((0..half).map(|i| phase(i).sin() as f32));
+    for channel in 0..2 * half {
+        let rate = max_period.powf((channel % half) as f64 / (half - 1) as f64);
+        let wave = if channel < half { f64::cos } else { f64::sin };
+        out.extend((0..frames).map(|frame| wave(frame as f64 / rate) as f32));
     }
-    Tensor::from_data(TensorData::new(out, [1, frames, channels]), device)
+    Tensor::from_data(TensorData::new(out, [1, channels, 1, frames]), device)
 }
 
 /// Sinusoidal positions of the spectrogram: the first half of the channels tells the frame, the second the frequency,
@@ -178,21 +174,22 @@ fn position_1d(channels: usize, frames: usize, max_period: f64, device: &Device)
 ///
 /// # Shapes
 ///
-/// - output: `[1, frames * frequencies, channels]`
+/// - output: `[1, channels, frequencies, frames]`
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "small counts; stored as f32")]
-fn position_2d(channels: usize, freqs: usize, frames: usize, max_period: f64, device: &Device) -> Tensor<3> {
+fn position_2d(channels: usize, freqs: usize, frames: usize, max_period: f64, device: &Device) -> Tensor<4> {
     let half = channels / 2;
-    let rate: Vec<f64> = (0..half / 2).map(|i| (2.0 * i as f64 * -(max_period.ln() / half as f64)).exp()).collect();
-    let mut out = Vec::with_capacity(frames * freqs * channels);
-    for frame in 0..frames {
-        for freq in 0..freqs {
-            for position in [frame, freq] {
-                for r in &rate {
-                    let phase = position as f64 * r;
-                    out.extend([phase.sin() as f32, phase.cos() as f32]);
-                }
-            }
-        }
+    let wave = |channel: usize, position: usize| {
+        let rate = (2.0 * (channel / 2) as f64 * -(max_period.ln() / half as f64)).exp();
+        let phase = position as f64 * rate;
+        (if channel.is_multiple_of(2) { phase.sin() } else { phase.cos() }) as f32
+    };
+    let mut out = Vec::with_capacity(channels * frames * freqs);
+    for channel in 0..half {
+        let row: Vec<f32> = (0..frames).map(|frame| wave(channel, frame)).collect();
+        (0..freqs).for_each(|_| out.extend_from_slice(&row));
     }
-    Tensor::from_data(TensorData::new(out, [1, frames * freqs, channels]), device)
+    for channel in 0..half {
+        (0..freqs).for_each(|freq| out.extend(std::iter::repeat_n(wave(channel, freq), frames)));
+    }
+    Tensor::from_data(TensorData::new(out, [1, channels, freqs, frames]), device)
 }

@@ -1,0 +1,364 @@
+//! The convolutions of encoder and decoder, each with what follows it in the same pass.
+
+use pulp::{Simd, WithSimd};
+
+use super::gemm::{Panels, Terms, product, row_stride};
+use super::grid::{CHUNK, Extent, Piece, Shared, gather, pieces};
+use super::scratch::Scratch;
+use super::simd::{dispatch, each, gelu, sigmoid};
+
+/// Which way a strided convolution strides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Axis {
+    /// Over frequencies, each frame by itself.
+    Rows,
+    /// Over frames.
+    Frames,
+}
+
+/// Taps of the strided convolutions.
+pub(crate) const TAPS: usize = 8;
+/// Their stride.
+pub(crate) const STRIDE: usize = 4;
+/// Their padding on each side.
+const PADDING: usize = 2;
+
+/// What a strided convolution makes of this extent; its frames are filled up with zeros to whole strides.
+pub(crate) fn strided(x: Extent, channels: usize, axis: Axis) -> Extent {
+    match axis {
+        Axis::Rows => Extent { channels, rows: x.rows / STRIDE, ..x },
+        Axis::Frames => Extent { channels, frames: x.frames.div_ceil(STRIDE), ..x },
+    }
+}
+
+/// A convolution of eight taps and stride four, and GELU. `weights` is `[channels_out, channels_in · 8]`.
+pub(crate) fn strided_gelu(
+    (values, x): (&[f32], Extent),
+    weights: Panels<'_>,
+    bias: &[f32],
+    axis: Axis,
+    out: &mut [f32],
+) {
+    let y = strided(x, weights.rows(), axis);
+    assert!(values.len() == x.len() && out.len() == y.len() && bias.len() == y.channels);
+    let out = Shared::new(out);
+    pieces([y.items, y.rows, y.frames], CHUNK, |piece| {
+        dispatch(StridedGelu { values, x, weights, bias, axis, y, out: &out, piece });
+    });
+}
+
+struct StridedGelu<'a> {
+    values: &'a [f32],
+    x: Extent,
+    weights: Panels<'a>,
+    bias: &'a [f32],
+    axis: Axis,
+    y: Extent,
+    out: &'a Shared<'a>,
+    piece: Piece,
+}
+
+impl WithSimd for StridedGelu<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { values, x, weights, bias, axis, y, out, piece } = self;
+        let stride = row_stride::<S>(piece.frames, 1);
+        let row = |channel, row| &values[x.row(piece.item, channel, row)..][..x.frames];
+        let phases = if axis == Axis::Rows { TAPS } else { STRIDE };
+        let mut scratch = Scratch::take();
+        let [input, sums] =
+            scratch.slices([phases * x.channels * stride + 64, weights.rows().next_multiple_of(8) * stride]);
+        for (line, input) in input.chunks_exact_mut(stride).take(phases * x.channels).enumerate() {
+            let (channel, phase) = (line / phases, line % phases);
+            match axis {
+                Axis::Rows => match (STRIDE * piece.row + phase).checked_sub(PADDING).filter(|r| *r < x.rows) {
+                    Some(r) => gather(row(channel, r), piece.start.cast_signed(), &mut input[..piece.frames]),
+                    None => input[..piece.frames].fill(0.0),
+                },
+                // One more than there are outputs: the later taps begin one later.
+                Axis::Frames => {
+                    every_fourth(row(channel, 0), STRIDE * piece.start + phase, &mut input[..=piece.frames])
+                }
+            }
+        }
+        let offsets: Vec<usize> = (0..x.channels * TAPS)
+            .map(|term| match axis {
+                Axis::Rows => term * stride,
+                Axis::Frames => {
+                    let tap = term % TAPS;
+                    (term / TAPS * STRIDE + tap % STRIDE) * stride + tap / STRIDE
+                }
+            })
+            .collect();
+        product(simd, weights, Terms { values: input, offsets: &offsets }, piece.frames, sums, stride, false);
+        for (channel, sums) in sums.chunks_exact(stride).take(y.channels).enumerate() {
+            let at = y.row(piece.item, channel, piece.row) + piece.start;
+            // SAFETY: pieces do not overlap.
+            let out = unsafe { out.part(at, piece.frames) };
+            let bias = simd.splat_f32s(bias[channel]);
+            out.copy_from_slice(&sums[..piece.frames]);
+            each!(simd: S, out => v; gelu(simd, simd.add_f32s(v, bias)));
+        }
+    }
+}
+
+/// Every fourth value from `start` minus the padding on; zeros lie outside the row.
+fn every_fourth(row: &[f32], start: usize, out: &mut [f32]) {
+    for (i, value) in out.iter_mut().enumerate() {
+        let at = (start + STRIDE * i).wrapping_sub(PADDING);
+        *value = row.get(at).copied().unwrap_or(0.0);
+    }
+}
+
+/// A convolution that keeps rows and frames as many as they are, and GLU: half the channels, each times the sigmoid of
+/// its other half.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct GluShape {
+    /// Taps over rows and over frames, odd both.
+    pub(crate) taps: [usize; 2],
+}
+
+/// What is added to a GLU convolution's input and output.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct GluExtras<'a> {
+    /// Added to the input: the skip connection.
+    pub(crate) skip: Option<&'a [f32]>,
+    /// Added to the output, `[channels, rows]`: the embedding of the frequencies.
+    pub(crate) embedding: Option<&'a [f32]>,
+}
+
+/// `weights` is `[2 · channels_out, channels_in · taps]`.
+pub(crate) fn conv_glu(
+    (values, x): (&[f32], Extent),
+    weights: Panels<'_>,
+    bias: &[f32],
+    shape: GluShape,
+    extras: GluExtras<'_>,
+    out: &mut [f32],
+) {
+    let y = Extent { channels: weights.rows() / 2, ..x };
+    assert!(values.len() == x.len() && out.len() == y.len() && bias.len() == 2 * y.channels);
+    assert!(extras.skip.is_none_or(|s| s.len() == x.len()));
+    assert!(extras.embedding.is_none_or(|e| e.len() == y.channels * y.rows));
+    let out = Shared::new(out);
+    pieces([y.items, y.rows, y.frames], CHUNK, |piece| {
+        dispatch(ConvGlu { values, x, weights, bias, shape, extras, y, out: &out, piece });
+    });
+}
+
+struct ConvGlu<'a> {
+    values: &'a [f32],
+    x: Extent,
+    weights: Panels<'a>,
+    bias: &'a [f32],
+    shape: GluShape,
+    extras: GluExtras<'a>,
+    y: Extent,
+    out: &'a Shared<'a>,
+    piece: Piece,
+}
+
+impl WithSimd for ConvGlu<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { values, x, weights, bias, shape: GluShape { taps: [tall, wide] }, extras, y, out, piece } = self;
+        let stride = row_stride::<S>(piece.frames, wide - 1);
+        let lines = x.channels * tall;
+        let mut scratch = Scratch::take();
+        let [input, sums] = scratch.slices([lines * stride + 64, weights.rows().next_multiple_of(8) * stride]);
+        let reach = piece.frames + wide - 1;
+        let start = piece.start.cast_signed() - (wide / 2).cast_signed();
+        for (line, input) in input.chunks_exact_mut(stride).take(lines).enumerate() {
+            let input = &mut input[..reach];
+            match (piece.row + line % tall).checked_sub(tall / 2).filter(|r| *r < x.rows) {
+                Some(row) => {
+                    let at = x.row(piece.item, line / tall, row);
+                    gather(&values[at..][..x.frames], start, input);
+                    if let Some(skip) = extras.skip {
+                        add_gathered(&skip[at..][..x.frames], start, input);
+                    }
+                }
+                None => input.fill(0.0),
+            }
+        }
+        let offsets: Vec<usize> = (0..lines * wide).map(|term| term / wide * stride + term % wide).collect();
+        product(simd, weights, Terms { values: input, offsets: &offsets }, piece.frames, sums, stride, false);
+        let (signals, gates) = sums.split_at(y.channels * stride);
+        for (channel, (signal, gate)) in signals.chunks_exact(stride).zip(gates.chunks(stride)).enumerate() {
+            let at = y.row(piece.item, channel, piece.row) + piece.start;
+            // SAFETY: pieces do not overlap.
+            let out = unsafe { out.part(at, piece.frames) };
+            let splat = |v| simd.splat_f32s(v);
+            let (bias, gate_bias) = (splat(bias[channel]), splat(bias[y.channels + channel]));
+            let embedding = splat(extras.embedding.map_or(0.0, |e| e[channel * y.rows + piece.row]));
+            each!(simd: S, out => _, &signal[..piece.frames] => signal, &gate[..piece.frames] => gate; {
+                let open = sigmoid(simd, simd.add_f32s(gate, gate_bias));
+                simd.mul_add_e_f32s(simd.add_f32s(signal, bias), open, embedding)
+            });
+        }
+    }
+}
+
+/// As [`gather`], added to what is there.
+fn add_gathered(row: &[f32], start: isize, out: &mut [f32]) {
+    let before = start.min(0).unsigned_abs().min(out.len());
+    let from = usize::try_from(start).unwrap_or(0).min(row.len());
+    for (value, add) in out[before..].iter_mut().zip(&row[from..]) {
+        *value += add;
+    }
+}
+
+/// What a transposed convolution makes of this extent; `frames` of them where it strides over frames.
+pub(crate) fn transposed(x: Extent, channels: usize, axis: Axis, frames: usize) -> Extent {
+    match axis {
+        Axis::Rows => Extent { channels, rows: STRIDE * x.rows, ..x },
+        Axis::Frames => Extent { channels, frames, ..x },
+    }
+}
+
+/// The weights of a transposed convolution as those of a product: rows are `[phase, channels_out]`, terms
+/// `[channels_in, 2]`, for the input that lies level with the output and the one before it.
+pub(crate) fn transposed_weight(
+    weights: &[f32],
+    [channels_in, channels_out]: [usize; 2],
+) -> (usize, usize, impl Fn(usize, usize) -> f32) {
+    assert_eq!(weights.len(), channels_in * channels_out * TAPS);
+    let at = move |row: usize, term: usize| {
+        let (phase, output) = (row / channels_out, row % channels_out);
+        weights[(term / 2 * channels_out + output) * TAPS + phase + STRIDE * (term % 2)]
+    };
+    (STRIDE * channels_out, 2 * channels_in, at)
+}
+
+/// A transposed convolution of eight taps and stride four without its first two outputs, and GELU where `activate`.
+/// Each output is a sum over two inputs, so that none is added up in memory. `weights` as [`transposed_weight`] says.
+pub(crate) fn transposed_gelu(
+    (values, x): (&[f32], Extent),
+    weights: Panels<'_>,
+    bias: &[f32],
+    (axis, activate): (Axis, bool),
+    (out, y): (&mut [f32], Extent),
+) {
+    assert!(values.len() == x.len() && out.len() == y.len());
+    assert!(bias.len() == y.channels && weights.rows() == STRIDE * y.channels);
+    let out = Shared::new(out);
+    // One more than there are inputs: the last reaches past the end.
+    let [rows, frames] = match axis {
+        Axis::Rows => [x.rows + 1, x.frames],
+        Axis::Frames => [x.rows, x.frames + 1],
+    };
+    pieces([y.items, rows, frames], CHUNK, |piece| {
+        dispatch(TransposedGelu { values, x, weights, bias, axis, activate, y, out: &out, piece });
+    });
+}
+
+struct TransposedGelu<'a> {
+    values: &'a [f32],
+    x: Extent,
+    weights: Panels<'a>,
+    bias: &'a [f32],
+    axis: Axis,
+    activate: bool,
+    y: Extent,
+    out: &'a Shared<'a>,
+    piece: Piece,
+}
+
+impl WithSimd for TransposedGelu<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { values, x, weights, bias, axis, activate, y, out, piece } = self;
+        let stride = row_stride::<S>(piece.frames, 1);
+        let per_channel = if axis == Axis::Rows { 2 } else { 1 };
+        let lines = per_channel * x.channels;
+        let mut scratch = Scratch::take();
+        let [input, sums] = scratch.slices([lines * stride + 64, weights.rows().next_multiple_of(8) * stride]);
+        for (line, input) in input.chunks_exact_mut(stride).take(lines).enumerate() {
+            let channel = line / per_channel;
+            let row = |row| &values[x.row(piece.item, channel, row)..][..x.frames];
+            match axis {
+                Axis::Rows => match piece.row.checked_sub(line % 2).filter(|r| *r < x.rows) {
+                    Some(r) => gather(row(r), piece.start.cast_signed(), &mut input[..piece.frames]),
+                    None => input[..piece.frames].fill(0.0),
+                },
+                Axis::Frames => {
+                    gather(row(piece.row), piece.start.cast_signed() - 1, &mut input[..=piece.frames]);
+                }
+            }
+        }
+        let offsets: Vec<usize> = (0..2 * x.channels)
+            .map(|term| match axis {
+                Axis::Rows => term * stride,
+                Axis::Frames => term / 2 * stride + 1 - term % 2,
+            })
+            .collect();
+        product(simd, weights, Terms { values: input, offsets: &offsets }, piece.frames, sums, stride, false);
+        for (line, sums) in sums.chunks_exact_mut(stride).take(weights.rows()).enumerate() {
+            let bias = simd.splat_f32s(bias[line % y.channels]);
+            if activate {
+                each!(simd: S, &mut sums[..piece.frames] => v; gelu(simd, simd.add_f32s(v, bias)));
+            } else {
+                each!(simd: S, &mut sums[..piece.frames] => v; simd.add_f32s(v, bias));
+            }
+        }
+        match axis {
+            Axis::Rows => {
+                for (line, sums) in sums.chunks_exact(stride).take(weights.rows()).enumerate() {
+                    let (phase, channel) = (line / y.channels, line % y.channels);
+                    if let Some(row) = (STRIDE * piece.row + phase).checked_sub(PADDING).filter(|r| *r < y.rows) {
+                        let at = y.row(piece.item, channel, row) + piece.start;
+                        // SAFETY: pieces do not overlap, nor do a piece's phases.
+                        unsafe { out.part(at, piece.frames) }.copy_from_slice(&sums[..piece.frames]);
+                    }
+                }
+            }
+            Axis::Frames => {
+                for channel in 0..y.channels {
+                    let phase = |p: usize| &sums[(p * y.channels + channel) * stride..][..piece.frames];
+                    interleave(
+                        [phase(0), phase(1), phase(2), phase(3)],
+                        piece.start,
+                        |first, count| {
+                            // SAFETY: as above.
+                            unsafe { out.part(y.row(piece.item, channel, piece.row) + first, count) }
+                        },
+                        y.frames,
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Writes four phases in turn to the places they have in a row of `frames`, what falls outside it left out. `part` gives
+/// the row's places.
+fn interleave<'a>(phases: [&[f32]; STRIDE], start: usize, part: impl Fn(usize, usize) -> &'a mut [f32], frames: usize) {
+    let count = phases[0].len();
+    let first = (STRIDE * start).saturating_sub(PADDING);
+    let last = (STRIDE * (start + count)).saturating_sub(PADDING).min(frames);
+    if first >= last {
+        return;
+    }
+    let out = part(first, last - first);
+    // Where the first of them stands among the phases' values.
+    let skipped = first + PADDING - STRIDE * start;
+    let (head, body) = out.split_at_mut((STRIDE - skipped % STRIDE).min(out.len()) % STRIDE);
+    for (i, value) in head.iter_mut().enumerate() {
+        *value = phases[(skipped + i) % STRIDE][(skipped + i) / STRIDE];
+    }
+    let from = (skipped + head.len()) / STRIDE;
+    let (fours, tail) = body.as_chunks_mut::<STRIDE>();
+    let tail_at = from + fours.len();
+    for (i, four) in fours.iter_mut().enumerate() {
+        *four = phases.map(|phase| phase[from + i]);
+    }
+    for (value, phase) in tail.iter_mut().zip(phases) {
+        *value = phase[tail_at];
+    }
+}

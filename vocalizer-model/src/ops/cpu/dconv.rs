@@ -1,0 +1,248 @@
+//! The residual branches: dilated convolutions in a few channels, normalised over each row as a whole.
+//!
+//! A row of the spectrogram passes through the whole branch within a thread's own cache. A row of the waveform is too
+//! long for that: it is taken in pieces, and once more for each normalisation; what the second one normalises is wide
+//! and cheap, so it is computed twice rather than kept.
+
+use pulp::{Simd, WithSimd};
+
+use super::gemm::{Panels, Terms, product, row_stride};
+use super::grid::{CHUNK, Extent, Piece, Shared, gather, pieces};
+use super::norm::{Moments, fold_rows, moments};
+use super::scratch::Scratch;
+use super::simd::{dispatch, each, gelu, sigmoid};
+
+/// The longest row that passes through in one go.
+const WHOLE: usize = 2 * CHUNK;
+
+/// Taps of the dilated convolution.
+pub(crate) const TAPS: usize = 3;
+
+/// One layer of a branch.
+#[derive(Clone, Copy)]
+pub(crate) struct DConvLayer<'a> {
+    /// `[hidden, channels · 3]`.
+    pub(crate) compress: Panels<'a>,
+    pub(crate) compress_bias: &'a [f32],
+    /// Scale and shift of the normalisation, one for each hidden channel.
+    pub(crate) norm1: [&'a [f32]; 2],
+    /// `[2 · channels, hidden]`.
+    pub(crate) expand: Panels<'a>,
+    pub(crate) expand_bias: &'a [f32],
+    pub(crate) norm2: [&'a [f32]; 2],
+    /// LayerScale, one for each channel.
+    pub(crate) scale: &'a [f32],
+    pub(crate) dilation: usize,
+}
+
+/// Adds one layer's branch to `values`, each row by itself.
+pub(crate) fn dconv(values: &mut [f32], x: Extent, layer: &DConvLayer<'_>) {
+    let (hidden, channels) = (layer.compress.rows(), x.channels);
+    assert!(values.len() == x.len() && layer.compress_bias.len() == hidden && layer.scale.len() == channels);
+    assert!(layer.expand.rows() == 2 * channels && layer.expand_bias.len() == 2 * channels);
+    assert!(layer.norm1.iter().all(|n| n.len() == hidden) && layer.norm2.iter().all(|n| n.len() == 2 * channels));
+    if x.frames <= WHOLE {
+        let shared = Shared::new(values);
+        pieces([x.items, x.rows, x.frames], WHOLE, |piece| dispatch(Whole { values: &shared, x, layer, piece }));
+    } else {
+        long(values, x, layer);
+    }
+}
+
+struct Whole<'a> {
+    values: &'a Shared<'a>,
+    x: Extent,
+    layer: &'a DConvLayer<'a>,
+    piece: Piece,
+}
+
+impl WithSimd for Whole<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { values, x, layer, piece } = self;
+        let hidden = layer.compress.rows();
+        // SAFETY: rows of different pieces do not overlap, and a piece's are taken one at a time.
+        let row = |channel| unsafe { values.part(x.row(piece.item, channel, piece.row), x.frames) };
+        let stride = row_stride::<S>(x.frames, 2 * layer.dilation);
+        let mut scratch = Scratch::take();
+        let [input, middle, wide] = scratch.slices(lengths(layer, x.channels, stride));
+        compress(simd, layer, |channel| row(channel), [0, x.frames], input, middle, stride);
+        let norm = moments(simd, middle, stride, hidden, x.frames).over(hidden * x.frames);
+        activate(simd, layer, norm, x.frames, middle, stride);
+        expand(simd, layer, middle, x.frames, wide, stride);
+        let norm = moments(simd, wide, stride, 2 * x.channels, x.frames).over(2 * x.channels * x.frames);
+        add(simd, layer, norm, wide, stride, x.frames, row);
+    }
+}
+
+/// Scratch for the input, the hidden channels and the wide ones.
+fn lengths(layer: &DConvLayer<'_>, channels: usize, stride: usize) -> [usize; 3] {
+    let rows = |panels: Panels<'_>| panels.rows().next_multiple_of(8);
+    [channels * stride + 64, rows(layer.compress) * stride + 64, rows(layer.expand) * stride]
+}
+
+/// The dilated convolution of frames `start .. start + frames`.
+#[inline(always)]
+fn compress<'a, S: Simd>(
+    simd: S,
+    layer: &DConvLayer<'_>,
+    row: impl Fn(usize) -> &'a mut [f32],
+    [start, frames]: [usize; 2],
+    input: &mut [f32],
+    middle: &mut [f32],
+    stride: usize,
+) {
+    let channels = layer.scale.len();
+    for (channel, input) in input.chunks_exact_mut(stride).take(channels).enumerate() {
+        let from = start.cast_signed() - layer.dilation.cast_signed();
+        gather(row(channel), from, &mut input[..frames + 2 * layer.dilation]);
+    }
+    let offsets: Vec<usize> =
+        (0..TAPS * channels).map(|term| term / TAPS * stride + term % TAPS * layer.dilation).collect();
+    product(simd, layer.compress, Terms { values: input, offsets: &offsets }, frames, middle, stride, false);
+    for (middle, &bias) in middle.chunks_exact_mut(stride).zip(layer.compress_bias) {
+        let bias = simd.splat_f32s(bias);
+        each!(simd: S, &mut middle[..frames] => v; simd.add_f32s(v, bias));
+    }
+}
+
+/// Normalises the hidden channels and applies GELU.
+#[inline(always)]
+fn activate<S: Simd>(
+    simd: S,
+    layer: &DConvLayer<'_>,
+    [mean, deviation]: [f32; 2],
+    frames: usize,
+    middle: &mut [f32],
+    stride: usize,
+) {
+    let [weights, biases] = layer.norm1;
+    for ((middle, &weight), &bias) in middle.chunks_exact_mut(stride).zip(weights).zip(biases) {
+        let scale = weight / deviation;
+        let (scale, shift) = (simd.splat_f32s(scale), simd.splat_f32s(bias - mean * scale));
+        each!(simd: S, &mut middle[..frames] => v; gelu(simd, simd.mul_add_e_f32s(v, scale, shift)));
+    }
+}
+
+#[inline(always)]
+fn expand<S: Simd>(simd: S, layer: &DConvLayer<'_>, middle: &[f32], frames: usize, wide: &mut [f32], stride: usize) {
+    let offsets: Vec<usize> = (0..layer.compress.rows()).map(|term| term * stride).collect();
+    product(simd, layer.expand, Terms { values: middle, offsets: &offsets }, frames, wide, stride, false);
+    for (wide, &bias) in wide.chunks_exact_mut(stride).zip(layer.expand_bias) {
+        let bias = simd.splat_f32s(bias);
+        each!(simd: S, &mut wide[..frames] => v; simd.add_f32s(v, bias));
+    }
+}
+
+/// Normalises the wide channels, gates them, scales them and adds them to the input.
+#[inline(always)]
+fn add<'a, S: Simd>(
+    simd: S,
+    layer: &DConvLayer<'_>,
+    [mean, deviation]: [f32; 2],
+    wide: &[f32],
+    stride: usize,
+    frames: usize,
+    row: impl Fn(usize) -> &'a mut [f32],
+) {
+    let channels = layer.scale.len();
+    let [weights, biases] = layer.norm2;
+    let (signals, gates) = wide.split_at(channels * stride);
+    for (channel, (signal, gate)) in signals.chunks_exact(stride).zip(gates.chunks(stride)).enumerate() {
+        let [(scale, shift), (gate_scale, gate_shift)] = [channel, channels + channel].map(|i| {
+            let scale = weights[i] / deviation;
+            (scale, biases[i] - mean * scale)
+        });
+        let (scale, shift) = (simd.splat_f32s(scale), simd.splat_f32s(shift));
+        let (gate_scale, gate_shift) = (simd.splat_f32s(gate_scale), simd.splat_f32s(gate_shift));
+        let layer_scale = simd.splat_f32s(layer.scale[channel]);
+        each!(simd: S, row(channel) => x, &signal[..frames] => signal, &gate[..frames] => gate; {
+            let open = sigmoid(simd, simd.mul_add_e_f32s(gate, gate_scale, gate_shift));
+            let signal = simd.mul_add_e_f32s(signal, scale, shift);
+            simd.mul_add_e_f32s(simd.mul_f32s(signal, open), layer_scale, x)
+        });
+    }
+}
+
+/// Long rows, in pieces: compress and measure; activate, expand and measure; expand again and add.
+fn long(values: &mut [f32], x: Extent, layer: &DConvLayer<'_>) {
+    let middle = Extent { channels: layer.compress.rows(), ..x };
+    let mut hidden = super::memory::buffer(middle.len());
+    let per_row = x.frames.div_ceil(CHUNK);
+    let norms = |moments: Vec<Moments>, channels: usize| -> Vec<[f32; 2]> {
+        moments.chunks(per_row).map(|row| fold_rows(row).over(channels * x.frames)).collect()
+    };
+    let (shared, hidden_shared) = (Shared::new(values), Shared::new(&mut hidden));
+    let run = |step: Step<'_>| {
+        pieces([x.items, x.rows, x.frames], CHUNK, |piece| {
+            dispatch(Long { values: &shared, x, hidden: &hidden_shared, middle, layer, piece, step })
+        })
+    };
+    let norm1 = norms(run(Step::Compress), middle.channels);
+    let norm2 = norms(run(Step::Expand(&norm1)), 2 * x.channels);
+    run(Step::Add(&norm2));
+}
+
+/// What is done to each piece; the normalisations are one for each row.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Compress,
+    Expand(&'a [[f32; 2]]),
+    Add(&'a [[f32; 2]]),
+}
+
+struct Long<'a> {
+    values: &'a Shared<'a>,
+    x: Extent,
+    hidden: &'a Shared<'a>,
+    middle: Extent,
+    layer: &'a DConvLayer<'a>,
+    piece: Piece,
+    step: Step<'a>,
+}
+
+impl WithSimd for Long<'_> {
+    type Output = Moments;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Moments {
+        let Self { values, x, hidden, middle: extent, layer, piece, step } = self;
+        let Piece { item, row, start, frames } = piece;
+        let stride = row_stride::<S>(frames, 2 * layer.dilation);
+        let norm = |norms: &[[f32; 2]]| norms[item * x.rows + row];
+        // SAFETY: the pieces' own frames do not overlap, and while neighbours' are read (in the first step) nobody
+        // writes.
+        let hidden_row = |channel| unsafe { hidden.part(extent.row(item, channel, row) + start, frames) };
+        let mut scratch = Scratch::take();
+        let [input, middle, wide] = scratch.slices(lengths(layer, x.channels, stride));
+        let count = extent.channels;
+        if let Step::Compress = step {
+            // SAFETY: as above.
+            let whole = |channel| unsafe { values.part(x.row(item, channel, row), x.frames) };
+            compress(simd, layer, whole, [start, frames], input, middle, stride);
+            for (channel, middle) in middle.chunks_exact(stride).take(count).enumerate() {
+                hidden_row(channel).copy_from_slice(&middle[..frames]);
+            }
+            return moments(simd, middle, stride, count, frames);
+        }
+        for (channel, middle) in middle.chunks_exact_mut(stride).take(count).enumerate() {
+            middle[..frames].copy_from_slice(hidden_row(channel));
+        }
+        if let Step::Expand(norms) = step {
+            activate(simd, layer, norm(norms), frames, middle, stride);
+            for (channel, middle) in middle.chunks_exact(stride).take(count).enumerate() {
+                hidden_row(channel).copy_from_slice(&middle[..frames]);
+            }
+        }
+        expand(simd, layer, middle, frames, wide, stride);
+        if let Step::Add(norms) = step {
+            // SAFETY: as above.
+            let own = |channel| unsafe { values.part(x.row(item, channel, row) + start, frames) };
+            add(simd, layer, norm(norms), wide, stride, frames, own);
+            return Moments::default();
+        }
+        moments(simd, wide, stride, 2 * x.channels, frames)
+    }
+}

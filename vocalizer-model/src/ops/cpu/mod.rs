@@ -1,0 +1,14 @@
+//! The network's operations on a CPU, on plain slices: fused, parallel, and with the vectors the machine has.
+
+pub(crate) mod attention;
+pub(crate) mod conv;
+pub(crate) mod dconv;
+pub(crate) mod gemm;
+mod grid;
+pub(crate) mod memory;
+pub(crate) mod norm;
+mod scratch;
+mod simd;
+pub(crate) mod transformer;
+
+pub(crate) use grid::Extent;

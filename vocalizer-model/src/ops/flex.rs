@@ -1,0 +1,244 @@
+//! The operations' own bodies on the CPU.
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Bytes, DType, Flex, TensorMetadata};
+use burn::tensor::Shape;
+use burn_flex::{FlexTensor, Layout};
+
+use super::cpu::attention::{Projection, attention};
+use super::cpu::conv::{Axis, GluExtras, GluShape};
+use super::cpu::dconv::DConvLayer;
+use super::cpu::gemm::{Panels, pack, padded_rows};
+use super::cpu::memory::buffer;
+use super::cpu::{Extent, conv, dconv, norm, transformer};
+use super::network::{DConvParameters, GluExtra, LinearParameters, NetworkOps, NormParameters};
+
+fn extent(x: &FlexTensor) -> Extent {
+    let shape = x.shape();
+    Extent { items: shape[0], channels: shape[1], rows: shape[2], frames: shape[3] }
+}
+
+fn tensor<const N: usize>(values: Vec<f32>, shape: [usize; N]) -> FlexTensor {
+    FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(Shape::from(shape)), DType::F32)
+}
+
+fn shaped(values: Vec<f32>, x: Extent) -> FlexTensor {
+    tensor(values, [x.items, x.channels, x.rows, x.frames])
+}
+
+/// The values of a tensor that [`FlexTensor::to_contiguous`] gave.
+fn values(x: &FlexTensor) -> &[f32] {
+    x.as_slice().expect("contiguous and f32")
+}
+
+/// The values of a tensor, its own or a copy, to be changed in place.
+fn change(x: FlexTensor, with: impl FnOnce(&mut [f32], Extent)) -> FlexTensor {
+    let mut x = x.to_contiguous();
+    let extent = extent(&x);
+    // A part of a larger tensor is copied out of it first.
+    if x.storage::<f32>().len() != extent.len() {
+        x = shaped(values(&x).to_vec(), extent);
+    }
+    with(x.storage_mut(), extent);
+    x
+}
+
+/// A layer's matrix, with the terms it must have.
+fn panels<'a>(layer: &'a Linear, terms: usize) -> Panels<'a> {
+    Panels::new(values(&layer.weight), layer.rows, terms)
+}
+
+/// A layer's parameters, made contiguous.
+struct Linear {
+    weight: FlexTensor,
+    bias: FlexTensor,
+    rows: usize,
+}
+
+impl From<LinearParameters<Flex>> for Linear {
+    fn from(layer: LinearParameters<Flex>) -> Self {
+        let (weight, bias) = (layer.weight.to_contiguous(), layer.bias.to_contiguous());
+        let rows = bias.shape()[0];
+        Self { weight, bias, rows }
+    }
+}
+
+impl Linear {
+    fn over(&self, terms: usize) -> transformer::Linear<'_> {
+        transformer::Linear { weights: panels(self, terms), bias: values(&self.bias) }
+    }
+}
+
+/// A normalisation's parameters, made contiguous.
+struct Norm([FlexTensor; 2]);
+
+impl From<NormParameters<Flex>> for Norm {
+    fn from(norm: NormParameters<Flex>) -> Self {
+        Self([norm.weight.to_contiguous(), norm.bias.to_contiguous()])
+    }
+}
+
+impl Norm {
+    fn values(&self) -> [&[f32]; 2] {
+        [values(&self.0[0]), values(&self.0[1])]
+    }
+}
+
+impl NetworkOps for Flex {
+    fn pack(weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        let weight = weight.to_contiguous();
+        let (rows, terms) = (weight.shape()[0], weight.shape()[1]);
+        let values = values(&weight);
+        tensor(pack(rows, terms, |row, term| values[row * terms + term]), [padded_rows(rows), terms])
+    }
+
+    fn pack_transposed(weight: FloatTensor<Self>, channels_out: usize) -> FloatTensor<Self> {
+        let weight = weight.to_contiguous();
+        let (rows, terms, at) = conv::transposed_weight(values(&weight), [weight.shape()[0], channels_out]);
+        tensor(pack(rows, terms, at), [padded_rows(rows), terms])
+    }
+
+    fn strided_gelu(x: FloatTensor<Self>, layer: LinearParameters<Self>, axis: Axis) -> FloatTensor<Self> {
+        let (x, layer) = (x.to_contiguous(), Linear::from(layer));
+        let from = extent(&x);
+        let to = conv::strided(from, layer.rows, axis);
+        let mut out = buffer(to.len());
+        let weights = panels(&layer, conv::TAPS * from.channels);
+        conv::strided_gelu((values(&x), from), weights, values(&layer.bias), axis, &mut out);
+        shaped(out, to)
+    }
+
+    fn conv_glu(
+        x: FloatTensor<Self>,
+        extra: GluExtra<Self>,
+        layer: LinearParameters<Self>,
+        taps: [usize; 2],
+    ) -> FloatTensor<Self> {
+        let (x, layer) = (x.to_contiguous(), Linear::from(layer));
+        let [skip, embedding] = match extra {
+            GluExtra::None => [None, None],
+            GluExtra::Skip(skip) => [Some(skip.to_contiguous()), None],
+            GluExtra::Embedding(table) => [None, Some(table.to_contiguous())],
+        };
+        let extras = GluExtras { skip: skip.as_ref().map(values), embedding: embedding.as_ref().map(values) };
+        let from = extent(&x);
+        let to = Extent { channels: layer.rows / 2, ..from };
+        let mut out = buffer(to.len());
+        let weights = panels(&layer, from.channels * taps[0] * taps[1]);
+        conv::conv_glu((values(&x), from), weights, values(&layer.bias), GluShape { taps }, extras, &mut out);
+        shaped(out, to)
+    }
+
+    fn transposed_gelu(
+        x: FloatTensor<Self>,
+        layer: LinearParameters<Self>,
+        axis: Axis,
+        frames: usize,
+        activate: bool,
+    ) -> FloatTensor<Self> {
+        let (x, layer) = (x.to_contiguous(), Linear::from(layer));
+        let from = extent(&x);
+        let to = conv::transposed(from, layer.rows, axis, frames);
+        let mut out = buffer(to.len());
+        let weights = Panels::new(values(&layer.weight), conv::STRIDE * layer.rows, 2 * from.channels);
+        let bias = values(&layer.bias);
+        conv::transposed_gelu((values(&x), from), weights, bias, (axis, activate), (&mut out, to));
+        shaped(out, to)
+    }
+
+    fn dconv(x: FloatTensor<Self>, layer: DConvParameters<Self>) -> FloatTensor<Self> {
+        let dilation = layer.dilation;
+        let compress = Linear::from(LinearParameters { weight: layer.compress, bias: layer.compress_bias });
+        let expand = Linear::from(LinearParameters { weight: layer.expand, bias: layer.expand_bias });
+        let norm1 = Norm::from(NormParameters { weight: layer.norm1, bias: layer.norm1_bias });
+        let norm2 = Norm::from(NormParameters { weight: layer.norm2, bias: layer.norm2_bias });
+        let scale = layer.scale.to_contiguous();
+        change(x, |x, extent| {
+            let layer = DConvLayer {
+                compress: panels(&compress, dconv::TAPS * extent.channels),
+                compress_bias: values(&compress.bias),
+                norm1: norm1.values(),
+                expand: panels(&expand, compress.rows),
+                expand_bias: values(&expand.bias),
+                norm2: norm2.values(),
+                scale: values(&scale),
+                dilation,
+            };
+            dconv::dconv(x, extent, &layer);
+        })
+    }
+
+    fn position_norm(x: FloatTensor<Self>, norm: NormParameters<Self>, table: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (norm, table) = (Norm::from(norm), table.to_contiguous());
+        change(x, |x, extent| transformer::position_norm((x, extent), norm.values(), values(&table)))
+    }
+
+    fn linear(x: FloatTensor<Self>, layer: LinearParameters<Self>) -> FloatTensor<Self> {
+        project(x, None, layer)
+    }
+
+    fn norm_linear(
+        x: FloatTensor<Self>,
+        norm: NormParameters<Self>,
+        layer: LinearParameters<Self>,
+    ) -> FloatTensor<Self> {
+        project(x, Some(norm), layer)
+    }
+
+    fn linear_residual(
+        x: FloatTensor<Self>,
+        y: FloatTensor<Self>,
+        layer: LinearParameters<Self>,
+        scale: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let (y, layer, scale) = (y.to_contiguous(), Linear::from(layer), scale.to_contiguous());
+        change(x, |x, extent| {
+            transformer::linear_residual((values(&y), extent), layer.over(extent.channels), values(&scale), x);
+        })
+    }
+
+    fn feed_forward(
+        x: FloatTensor<Self>,
+        norm: NormParameters<Self>,
+        first: LinearParameters<Self>,
+        second: LinearParameters<Self>,
+        scale: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let (norm, first, second) = (Norm::from(norm), Linear::from(first), Linear::from(second));
+        let scale = scale.to_contiguous();
+        change(x, |x, extent| {
+            let (first, second) = (first.over(extent.channels), second.over(first.rows));
+            transformer::feed_forward((x, extent), norm.values(), first, second, values(&scale));
+        })
+    }
+
+    fn attention(
+        x: FloatTensor<Self>,
+        other: FloatTensor<Self>,
+        [q, k, v]: [usize; 3],
+        heads: usize,
+        channels: usize,
+    ) -> FloatTensor<Self> {
+        let (x, other) = (x.to_contiguous(), other.to_contiguous());
+        let to = Extent { channels, ..extent(&x) };
+        let projection = |of, first| Projection { values: values(of), extent: extent(of), first };
+        let mut out = buffer(to.len());
+        attention(projection(&x, q), projection(&other, k), projection(&other, v), [heads, channels], &mut out);
+        shaped(out, to)
+    }
+
+    fn group_norm(x: FloatTensor<Self>, norm: NormParameters<Self>) -> FloatTensor<Self> {
+        let norm = Norm::from(norm);
+        change(x, |x, extent| norm::group_norm(x, extent, norm.values()))
+    }
+}
+
+fn project(x: FlexTensor, norm: Option<NormParameters<Flex>>, layer: LinearParameters<Flex>) -> FlexTensor {
+    let (x, norm, layer) = (x.to_contiguous(), norm.map(Norm::from), Linear::from(layer));
+    let from = extent(&x);
+    let to = Extent { channels: layer.rows, ..from };
+    let mut out = buffer(to.len());
+    let norm = norm.as_ref().map(Norm::values);
+    transformer::linear((values(&x), from), norm, layer.over(from.channels), &mut out);
+    shaped(out, to)
+}

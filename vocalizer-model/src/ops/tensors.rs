@@ -1,0 +1,194 @@
+//! The operations on burn's tensors, wherever they live.
+
+use burn::backend::Dispatch;
+use burn::tensor::Tensor;
+
+use super::cpu::conv::Axis;
+use super::network::{DConvParameters, GluExtra, LinearParameters, NetworkOps, NormParameters};
+
+/// A layer's packed weights and its bias.
+#[derive(Debug, Clone)]
+pub(crate) struct Linear {
+    /// From [`pack`] or [`pack_transposed`].
+    pub(crate) weight: Tensor<2>,
+    /// `[rows]`.
+    pub(crate) bias: Tensor<1>,
+}
+
+impl Linear {
+    fn parameters(&self) -> LinearParameters<Dispatch> {
+        LinearParameters { weight: self.weight.clone().into_dispatch(), bias: self.bias.clone().into_dispatch() }
+    }
+}
+
+/// A normalisation's scale and shift, `[channels]` each.
+#[derive(Debug, Clone)]
+pub(crate) struct Norm {
+    pub(crate) weight: Tensor<1>,
+    pub(crate) bias: Tensor<1>,
+}
+
+impl Norm {
+    fn parameters(&self) -> NormParameters<Dispatch> {
+        NormParameters { weight: self.weight.clone().into_dispatch(), bias: self.bias.clone().into_dispatch() }
+    }
+}
+
+/// One layer of a residual branch.
+#[derive(Debug, Clone)]
+pub(crate) struct DConvLayer {
+    pub(crate) compress: Linear,
+    pub(crate) norm1: Norm,
+    pub(crate) expand: Linear,
+    pub(crate) norm2: Norm,
+    pub(crate) scale: Tensor<1>,
+    pub(crate) dilation: usize,
+}
+
+/// Weights `[rows, terms]` as their device likes them.
+pub(crate) fn pack(weight: Tensor<2>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::pack(weight.into_dispatch()))
+}
+
+/// Weights of a transposed convolution, `[channels_in, channels_out · 8]`, as their device likes them.
+pub(crate) fn pack_transposed(weight: Tensor<2>, channels_out: usize) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::pack_transposed(weight.into_dispatch(), channels_out))
+}
+
+/// A convolution of eight taps and stride four, and GELU.
+///
+/// # Shapes
+///
+/// - `x`: `[items, channels_in, rows, frames]`
+/// - output: the same with `channels_out`, and a fourth of the rows, or of the frames rounded up
+pub(crate) fn strided_gelu(x: Tensor<4>, layer: &Linear, axis: Axis) -> Tensor<4> {
+    Tensor::from_dispatch(Dispatch::strided_gelu(x.into_dispatch(), layer.parameters(), axis))
+}
+
+/// What is added around a GLU convolution.
+pub(crate) enum Extra {
+    /// Nothing.
+    None,
+    /// To the input: the skip connection, of its shape.
+    Skip(Tensor<4>),
+    /// To the output: the frequencies' embedding, `[channels_out, rows]`.
+    Embedding(Tensor<2>),
+}
+
+/// A convolution and GLU, with what is added before or after.
+///
+/// # Shapes
+///
+/// - `x`: `[items, channels_in, rows, frames]`
+/// - output: `[items, channels_out, rows, frames]`
+pub(crate) fn conv_glu(x: Tensor<4>, extra: Extra, layer: &Linear, taps: [usize; 2]) -> Tensor<4> {
+    let extra = match extra {
+        Extra::None => GluExtra::None,
+        Extra::Skip(skip) => GluExtra::Skip(skip.into_dispatch()),
+        Extra::Embedding(table) => GluExtra::Embedding(table.into_dispatch()),
+    };
+    Tensor::from_dispatch(Dispatch::conv_glu(x.into_dispatch(), extra, layer.parameters(), taps))
+}
+
+/// A transposed convolution of eight taps and stride four without its first two outputs, and GELU where `activate`.
+///
+/// # Shapes
+///
+/// - `x`: `[items, channels_in, rows, frames_in]`
+/// - output: the same with `channels_out`, and four times the rows, or `frames`
+pub(crate) fn transposed_gelu(x: Tensor<4>, layer: &Linear, axis: Axis, frames: usize, activate: bool) -> Tensor<4> {
+    Tensor::from_dispatch(Dispatch::transposed_gelu(x.into_dispatch(), layer.parameters(), axis, frames, activate))
+}
+
+/// One layer of a residual branch, on each row by itself, added to it.
+///
+/// # Shapes
+///
+/// - `x` and output: `[items, channels, rows, frames]`
+pub(crate) fn dconv(x: Tensor<4>, layer: &DConvLayer) -> Tensor<4> {
+    let (compress, expand) = (layer.compress.parameters(), layer.expand.parameters());
+    let (norm1, norm2) = (layer.norm1.parameters(), layer.norm2.parameters());
+    let parameters = DConvParameters {
+        compress: compress.weight,
+        compress_bias: compress.bias,
+        norm1: norm1.weight,
+        norm1_bias: norm1.bias,
+        expand: expand.weight,
+        expand_bias: expand.bias,
+        norm2: norm2.weight,
+        norm2_bias: norm2.bias,
+        scale: layer.scale.clone().into_dispatch(),
+        dilation: layer.dilation,
+    };
+    Tensor::from_dispatch(Dispatch::dconv(x.into_dispatch(), parameters))
+}
+
+/// A layer norm over the channels, to which `table` is added.
+///
+/// # Shapes
+///
+/// - `x` and output: `[items, channels, rows, frames]`
+/// - `table`: `[1, channels, rows, frames]`
+pub(crate) fn position_norm(x: Tensor<4>, norm: &Norm, table: Tensor<4>) -> Tensor<4> {
+    Tensor::from_dispatch(Dispatch::position_norm(x.into_dispatch(), norm.parameters(), table.into_dispatch()))
+}
+
+/// A linear layer over the channels, after a layer norm where there is one.
+///
+/// # Shapes
+///
+/// - `x`: `[items, channels_in, rows, frames]`
+/// - output: `[items, channels_out, rows, frames]`
+pub(crate) fn linear(x: Tensor<4>, norm: Option<&Norm>, layer: &Linear) -> Tensor<4> {
+    let (x, layer) = (x.into_dispatch(), layer.parameters());
+    Tensor::from_dispatch(match norm {
+        Some(norm) => Dispatch::norm_linear(x, norm.parameters(), layer),
+        None => Dispatch::linear(x, layer),
+    })
+}
+
+/// `x + scale · layer(y)`.
+///
+/// # Shapes
+///
+/// - `x`, `y` and output: `[items, channels, rows, frames]`
+pub(crate) fn linear_residual(x: Tensor<4>, y: Tensor<4>, layer: &Linear, scale: &Tensor<1>) -> Tensor<4> {
+    let scale = scale.clone().into_dispatch();
+    Tensor::from_dispatch(Dispatch::linear_residual(x.into_dispatch(), y.into_dispatch(), layer.parameters(), scale))
+}
+
+/// `x + scale · second(gelu(first(norm(x))))`.
+///
+/// # Shapes
+///
+/// - `x` and output: `[items, channels, rows, frames]`
+pub(crate) fn feed_forward(x: Tensor<4>, norm: &Norm, [first, second]: [&Linear; 2], scale: &Tensor<1>) -> Tensor<4> {
+    let scale = scale.clone().into_dispatch();
+    let (first, second) = (first.parameters(), second.parameters());
+    Tensor::from_dispatch(Dispatch::feed_forward(x.into_dispatch(), norm.parameters(), first, second, scale))
+}
+
+/// Attention of `heads` heads; queries, keys and values are `channels` channels each, from `firsts` on.
+///
+/// # Shapes
+///
+/// - `x`, of which the queries are: `[items, .., rows, frames]`
+/// - `other`, of which keys and values are: `[items, .., other_rows, other_frames]`
+/// - output: `[items, channels, rows, frames]`
+pub(crate) fn attention(
+    x: Tensor<4>,
+    other: Tensor<4>,
+    firsts: [usize; 3],
+    [heads, channels]: [usize; 2],
+) -> Tensor<4> {
+    Tensor::from_dispatch(Dispatch::attention(x.into_dispatch(), other.into_dispatch(), firsts, heads, channels))
+}
+
+/// A normalisation of each item as a whole.
+///
+/// # Shapes
+///
+/// - `x` and output: `[items, channels, rows, frames]`
+pub(crate) fn group_norm(x: Tensor<4>, norm: &Norm) -> Tensor<4> {
+    Tensor::from_dispatch(Dispatch::group_norm(x.into_dispatch(), norm.parameters()))
+}

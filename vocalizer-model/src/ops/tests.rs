@@ -1,0 +1,211 @@
+//! Each operation's own body on the CPU, held to what burn's operations make of the same values.
+
+use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::TensorData;
+use burn_flex::FlexTensor;
+use proptest::prelude::*;
+
+use super::Axis;
+use super::default;
+use super::network::{DConvParameters, GluExtra, LinearParameters, NetworkOps, NormParameters};
+
+/// Values that differ from place to place and from `seed` to `seed`, between -1 and 1.
+fn tensor<const N: usize>(seed: u64, shape: [usize; N]) -> FlexTensor {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let values: Vec<f32> = (0..shape.iter().product::<usize>())
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 40) as f32 / 8_388_608.0 - 1.0
+        })
+        .collect();
+    FlexTensor::from_data(TensorData::new(values, shape))
+}
+
+fn floats(x: FlexTensor) -> Vec<f32> {
+    x.into_data().try_into_vec().unwrap()
+}
+
+/// Holds two results to the rounding of f32, relative to the largest value.
+fn same(own: FlexTensor, reference: FlexTensor) {
+    assert_eq!(own.shape(), reference.shape());
+    let (own, reference) = (floats(own), floats(reference));
+    let largest = reference.iter().fold(1.0_f32, |max, v| max.max(v.abs()));
+    for (i, (a, b)) in own.iter().zip(&reference).enumerate() {
+        assert!((a - b).abs() <= 2e-5 * largest, "value {i}: {a}, not {b}, of at most {largest}");
+    }
+}
+
+/// A layer as burn's operations take it, and packed.
+fn layer(seed: u64, rows: usize, terms: usize) -> [LinearParameters<Flex>; 2] {
+    let (weight, bias) = (tensor(seed, [rows, terms]), tensor(seed + 1, [rows]));
+    let packed = LinearParameters { weight: Flex::pack(weight.clone()), bias: bias.clone() };
+    [packed, LinearParameters { weight, bias }]
+}
+
+fn norm(seed: u64, channels: usize) -> NormParameters<Flex> {
+    NormParameters { weight: tensor(seed, [channels]), bias: tensor(seed + 1, [channels]) }
+}
+
+fn axis() -> impl Strategy<Value = Axis> {
+    prop_oneof![Just(Axis::Rows), Just(Axis::Frames)]
+}
+
+/// Frames: few, about as many as a piece has, and more than one piece.
+fn frames() -> impl Strategy<Value = usize> {
+    prop_oneof![1..60_usize, 330..345_usize, 670..700_usize]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn strided_convolutions(axis in axis(), items in 1..3_usize, input in 1..6_usize, out in 1..20_usize, rows in 2..5_usize, frames in frames()) {
+        let rows = if axis == Axis::Rows { 4 * rows } else { 1 };
+        let x = tensor(1, [items, input, rows, frames]);
+        let [packed, plain] = layer(2, out, 8 * input);
+        same(Flex::strided_gelu(x.clone(), packed, axis), default::strided_gelu::<Flex>(x, plain, axis));
+    }
+
+    #[test]
+    fn gated_convolutions(tall in 0..2_usize, wide in 0..3_usize, items in 1..3_usize, input in 1..7_usize, out in 1..11_usize, rows in 1..5_usize, frames in frames(), extra in 0..3) {
+        let taps = [1 + 2 * tall, 1 + 2 * wide];
+        let x = tensor(1, [items, input, rows, frames]);
+        let [packed, plain] = layer(2, 2 * out, input * taps[0] * taps[1]);
+        let extra = match extra {
+            0 => GluExtra::None,
+            1 => GluExtra::Skip(tensor(4, [items, input, rows, frames])),
+            _ => GluExtra::Embedding(tensor(4, [out, rows])),
+        };
+        let reference = default::conv_glu::<Flex>(x.clone(), extra.clone(), plain, taps);
+        same(Flex::conv_glu(x, extra, packed, taps), reference);
+    }
+
+    #[test]
+    fn transposed_convolutions(axis in axis(), items in 1..3_usize, input in 1..7_usize, out in 1..11_usize, rows in 1..4_usize, frames in frames(), cut in 0..4_usize, activate: bool) {
+        let rows = if axis == Axis::Rows { rows } else { 1 };
+        let x = tensor(1, [items, input, rows, frames]);
+        let (weight, bias) = (tensor(2, [input, 8 * out]), tensor(3, [out]));
+        let packed = LinearParameters { weight: Flex::pack_transposed(weight.clone(), out), bias: bias.clone() };
+        let length = if axis == Axis::Rows { frames } else { 4 * frames - cut };
+        let reference = default::transposed_gelu::<Flex>(x.clone(), LinearParameters { weight, bias }, axis, length, activate);
+        same(Flex::transposed_gelu(x, packed, axis, length, activate), reference);
+    }
+
+    #[test]
+    fn residual_branches(items in 1..3_usize, hidden in 1..7_usize, rows in 1..4_usize, frames in frames(), deep in 0..3_u32) {
+        let channels = 8 * hidden;
+        let dilation = 2_usize.pow(deep);
+        let x = tensor(1, [items, channels, rows, frames]);
+        let [compress, plain_compress] = layer(2, hidden, 3 * channels);
+        let [expand, plain_expand] = layer(4, 2 * channels, hidden);
+        let (norm1, norm2) = (norm(6, hidden), norm(8, 2 * channels));
+        let branch = |compress: LinearParameters<Flex>, expand: LinearParameters<Flex>| DConvParameters {
+            compress: compress.weight,
+            compress_bias: compress.bias,
+            norm1: norm1.weight.clone(),
+            norm1_bias: norm1.bias.clone(),
+            expand: expand.weight,
+            expand_bias: expand.bias,
+            norm2: norm2.weight.clone(),
+            norm2_bias: norm2.bias.clone(),
+            scale: tensor(10, [channels]),
+            dilation,
+        };
+        let reference = default::dconv::<Flex>(x.clone(), branch(plain_compress, plain_expand));
+        same(Flex::dconv(x, branch(compress, expand)), reference);
+    }
+
+    #[test]
+    fn linear_layers(items in 1..3_usize, input in 1..40_usize, out in 1..40_usize, rows in 1..4_usize, frames in frames()) {
+        let x = tensor(1, [items, input, rows, frames]);
+        let [packed, plain] = layer(2, out, input);
+        let normalised = default::layer_norm::<Flex>(x.clone(), norm(4, input));
+        same(Flex::linear(x.clone(), packed.clone()), default::linear::<Flex>(x.clone(), plain.clone()));
+        same(Flex::norm_linear(x, norm(4, input), packed), default::linear::<Flex>(normalised, plain));
+    }
+
+    #[test]
+    fn feed_forward_parts(items in 1..3_usize, channels in 2..30_usize, hidden in 1..50_usize, frames in frames()) {
+        let x = tensor(1, [items, channels, 1, frames]);
+        let y = tensor(11, [items, channels, 1, frames]);
+        let [first, plain_first] = layer(2, hidden, channels);
+        let [second, plain_second] = layer(4, channels, hidden);
+        let [square, plain_square] = layer(12, channels, channels);
+        let scale = tensor(8, [channels]);
+        let residual = |x, y| default::residual::<Flex>(x, y, scale.clone());
+        let reference = residual(x.clone(), default::linear::<Flex>(y.clone(), plain_square));
+        same(Flex::linear_residual(x.clone(), y, square, scale.clone()), reference);
+        let inner = default::linear::<Flex>(default::layer_norm::<Flex>(x.clone(), norm(6, channels)), plain_first);
+        let inner = <Flex as burn::backend::ops::ActivationOps<Flex>>::gelu(inner);
+        let reference = residual(x.clone(), default::linear::<Flex>(inner, plain_second));
+        same(Flex::feed_forward(x, norm(6, channels), first, second, scale), reference);
+    }
+
+    #[test]
+    fn attention(items in 1..3_usize, heads in 1..4_usize, width in 1..20_usize, frames in frames(), others in frames()) {
+        let channels = heads * width;
+        let x = tensor(1, [items, channels, 1, frames]);
+        let other = tensor(2, [items, 2 * channels, 1, others]);
+        let firsts = [0, 0, channels];
+        let reference = default::attention::<Flex>(x.clone(), other.clone(), firsts, [heads, channels]);
+        same(Flex::attention(x, other, firsts, heads, channels), reference);
+    }
+
+    #[test]
+    fn norms(items in 1..3_usize, channels in 1..30_usize, rows in 1..4_usize, frames in frames()) {
+        let x = tensor(1, [items, channels, rows, frames]);
+        let table = tensor(2, [1, channels, rows, frames]);
+        let reference = default::group_norm::<Flex>(x.clone(), norm(4, channels));
+        same(Flex::group_norm(x.clone(), norm(4, channels)), reference);
+        let normalised = default::layer_norm::<Flex>(x.clone(), norm(4, channels));
+        let reference = <Flex as burn::backend::ops::FloatTensorOps<Flex>>::float_add(normalised, table.clone());
+        same(Flex::position_norm(x, norm(4, channels), table), reference);
+    }
+}
+
+/// Whatever the values are: silence stays finite, a NaN is handed on, and the smallest numbers do not trap.
+#[test]
+fn silence_nan_and_denormals() {
+    let [packed, _] = layer(2, 12, 6);
+    let of = |value: f32| {
+        let x = FlexTensor::from_data(TensorData::new(vec![value; 6 * 50], [1, 6, 1, 50]));
+        floats(Flex::conv_glu(x, GluExtra::None, packed.clone(), [1, 1]))
+    };
+    assert!(of(0.0).iter().all(|v| v.is_finite()));
+    assert!(of(1e-40).iter().all(|v| v.is_finite()));
+    assert!(of(1e30).iter().all(|v| v.is_finite()));
+    assert!(of(f32::NAN).iter().all(|v| v.is_nan()));
+    let silent = FlexTensor::from_data(TensorData::new(vec![0.0_f32; 8 * 50], [1, 8, 1, 50]));
+    assert!(floats(Flex::group_norm(silent.clone(), norm(4, 8))).iter().all(|v| v.is_finite()));
+    let [packed, _] = layer(2, 24, 8);
+    let qkv = Flex::linear(silent, packed);
+    assert!(floats(Flex::attention(qkv.clone(), qkv, [0, 8, 16], 2, 8)).iter().all(|v| v.is_finite()));
+}
+
+/// The same bits from one thread and from several.
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let x = tensor(1, [1, 16, 1, 5000]);
+            let parameters = DConvParameters {
+                compress: Flex::pack(tensor(2, [2, 48])),
+                compress_bias: tensor(3, [2]),
+                norm1: tensor(4, [2]),
+                norm1_bias: tensor(5, [2]),
+                expand: Flex::pack(tensor(6, [32, 2])),
+                expand_bias: tensor(7, [32]),
+                norm2: tensor(8, [32]),
+                norm2_bias: tensor(9, [32]),
+                scale: tensor(10, [16]),
+                dilation: 2,
+            };
+            floats(Flex::group_norm(Flex::dconv(x, parameters), norm(11, 16)))
+        })
+    };
+    let one = run(1);
+    assert!([2, 3, 7].into_iter().all(|threads| run(threads) == one));
+}
