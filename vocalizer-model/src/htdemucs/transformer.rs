@@ -86,9 +86,17 @@ struct Layer {
 #[derive(Debug)]
 enum Attention {
     /// All three from the branch itself.
-    Own { qkv: Linear },
-    /// Keys and values from the other branch, which `norm2` normalises; `norm3` stands before the feed-forward part then.
-    Cross { q: Linear, kv: Linear, norm3: Norm },
+    Own(Box<Linear>),
+    /// Keys and values from the other branch, which `norm2` normalises; `norm3` stands before the feed-forward part
+    /// then.
+    Cross(Box<Cross>),
+}
+
+#[derive(Debug)]
+struct Cross {
+    q: Linear,
+    kv: Linear,
+    norm3: Norm,
 }
 
 impl Layer {
@@ -113,9 +121,9 @@ impl Layer {
             norm2: norm(&from.at("norm2"), dim)?,
             attention: if crosses {
                 let norm3 = norm(&from.at("norm3"), dim)?;
-                Attention::Cross { q: projection(0, 1), kv: projection(1, 2), norm3 }
+                Attention::Cross(Box::new(Cross { q: projection(0, 1), kv: projection(1, 2), norm3 }))
             } else {
-                Attention::Own { qkv: projection(0, 3) }
+                Attention::Own(Box::new(projection(0, 3)))
             },
             out_proj: layer(&attn.at("out_proj"), [dim, dim])?,
             gamma_1: from.at("gamma_1").tensor("scale", [dim])?,
@@ -135,12 +143,13 @@ impl Layer {
         let channels = x.dims()[1];
         let shape = [self.heads, channels];
         let (y, norm_ff) = match &self.attention {
-            Attention::Own { qkv } => {
+            Attention::Own(qkv) => {
                 drop(other);
                 let qkv = ops::linear(x.clone(), Some(&self.norm1), qkv);
                 (ops::attention(qkv.clone(), qkv, [0, channels, 2 * channels], shape), &self.norm2)
             }
-            Attention::Cross { q, kv, norm3 } => {
+            Attention::Cross(cross) => {
+                let Cross { q, kv, norm3 } = &**cross;
                 let q = ops::linear(x.clone(), Some(&self.norm1), q);
                 let kv = ops::linear(other, Some(&self.norm2), kv);
                 (ops::attention(q, kv, [0, 0, channels], shape), norm3)

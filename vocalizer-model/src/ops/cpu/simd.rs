@@ -69,7 +69,14 @@ pub(crate) fn gelu<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 /// f32 knows no difference to one.
 #[inline(always)]
 fn erf<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
-    const P: [f32; 6] = [2.034_734_4e-6, 2.874_763_6e-4, 3.868_245_8e-3, 5.306_023_6e-2, 0.192_762_32, 1.128_379_0];
+    const P: [f32; 6] = [
+        2.034_734_4e-6,
+        2.874_763_6e-4,
+        3.868_245_8e-3,
+        5.306_023_6e-2,
+        0.192_762_32,
+        std::f32::consts::FRAC_2_SQRT_PI,
+    ];
     const Q: [f32; 6] = [3.807_047_3e-5, 1.188_092_9e-3, 1.517_213_7e-2, 0.115_083_89, 0.504_162_83, 1.0];
     let splat = |v| simd.splat_f32s(v);
     let x = simd.min_f32s(splat(3.92), simd.max_f32s(splat(-3.92), x));

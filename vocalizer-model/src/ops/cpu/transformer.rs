@@ -10,7 +10,7 @@ use super::scratch::Scratch;
 use super::simd::{dispatch, each, gelu};
 
 /// Positions taken at once.
-const POSITIONS: usize = 192;
+const POSITIONS: usize = 96;
 
 /// A linear layer: weights `[channels_out, channels_in]` and a bias.
 #[derive(Clone, Copy)]
