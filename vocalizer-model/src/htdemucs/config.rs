@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 use vocalizer_core::part::Stem;
 
+use crate::ops::{STRIDE, TAPS};
 use crate::weights::WeightsError;
 
 /// The shape of one HTDemucs, read from the `kwargs` its weights file carries.
@@ -132,7 +133,7 @@ impl HtdemucsConfig {
         if self.depth == 0 || self.depth > 6 || norm_starts < self.depth {
             return bad("normalised encoder layers, or more than six of them");
         }
-        if self.kernel_size != 8 || self.stride != 4 || self.context > 4 {
+        if self.kernel_size != TAPS || self.stride != STRIDE || self.context > 4 {
             return bad("kernels other than 8 with stride 4");
         }
         if !self.nfft.is_power_of_two() || self.nfft < 1024 || self.nfft > 1 << 16 {

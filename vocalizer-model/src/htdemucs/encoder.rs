@@ -3,9 +3,9 @@
 use burn::tensor::Tensor;
 
 use super::config::HtdemucsConfig;
-use super::layers::{DConv, KERNEL, along};
+use super::layers::{DConv, along};
 use super::loader::Loader;
-use crate::ops::{self, Axis, Extra, Linear};
+use crate::ops::{self, Axis, Extra, Linear, TAPS};
 use crate::weights::WeightsError;
 
 /// A layer over the spectrogram, striding over frequencies, or over the waveform, striding over frames.
@@ -26,7 +26,7 @@ impl Encoder {
     ) -> Result<Self, WeightsError> {
         Ok(Self {
             axis,
-            conv: along(&from.at("conv"), axis, [out, input], KERNEL)?,
+            conv: along(&from.at("conv"), axis, [out, input], TAPS)?,
             dconv: (config.dconv_mode & 1 != 0)
                 .then(|| DConv::load(&from.at("dconv"), out, config.dconv_depth, config.dconv_comp))
                 .transpose()?,

@@ -3,11 +3,8 @@
 use burn::tensor::Tensor;
 
 use super::loader::Loader;
-use crate::ops::{self, Axis, DConvLayer, Linear, Norm};
+use crate::ops::{self, Axis, DConvLayer, Linear, Norm, TAPS};
 use crate::weights::WeightsError;
-
-/// The kernel and stride that every strided convolution has: the configuration's check holds files to them.
-pub(super) const KERNEL: usize = 8;
 
 /// A layer whose weights have this shape, `[channels_out, channels_in, ..]`.
 pub(super) fn layer<const D: usize>(from: &Loader<'_>, shape: [usize; D]) -> Result<Linear, WeightsError> {
@@ -31,8 +28,8 @@ pub(super) fn along(
 /// A transposed convolution over one axis.
 pub(super) fn transposed(from: &Loader<'_>, axis: Axis, [input, out]: [usize; 2]) -> Result<Linear, WeightsError> {
     let weight = match axis {
-        Axis::Rows => from.matrix("weight", [input, out, KERNEL, 1])?,
-        Axis::Frames => from.matrix("weight", [input, out, KERNEL])?,
+        Axis::Rows => from.matrix("weight", [input, out, TAPS, 1])?,
+        Axis::Frames => from.matrix("weight", [input, out, TAPS])?,
     };
     Ok(Linear { weight: ops::pack_transposed(weight, out), bias: from.tensor("bias", [out])? })
 }

@@ -6,10 +6,9 @@ use burn::tensor::Shape;
 use burn_flex::{FlexTensor, Layout};
 
 use super::cpu::attention::{Projection, attention};
-use super::cpu::conv::{Axis, GluExtras, GluShape};
+use super::cpu::conv::{Axis, GluExtras};
 use super::cpu::dconv::DConvLayer;
 use super::cpu::gemm::{Panels, pack, padded_rows};
-use super::cpu::memory::buffer;
 use super::cpu::{Extent, conv, dconv, norm, transformer};
 use super::network::{DConvParameters, GluExtra, LinearParameters, NetworkOps, NormParameters};
 
@@ -33,12 +32,10 @@ fn values(x: &FlexTensor) -> &[f32] {
 
 /// The values of a tensor, its own or a copy, to be changed in place.
 fn change(x: FlexTensor, with: impl FnOnce(&mut [f32], Extent)) -> FlexTensor {
-    let mut x = x.to_contiguous();
     let extent = extent(&x);
-    // A part of a larger tensor is copied out of it first.
-    if x.storage::<f32>().len() != extent.len() {
-        x = shaped(values(&x).to_vec(), extent);
-    }
+    // A view is copied out of what it looks at. One that is whole is not even cloned: it would count as shared then.
+    let is_whole = x.is_contiguous() && x.storage::<f32>().len() == extent.len();
+    let mut x = if is_whole { x } else { shaped(values(&x.to_contiguous()).to_vec(), extent) };
     with(x.storage_mut(), extent);
     x
 }
@@ -102,7 +99,7 @@ impl NetworkOps for Flex {
         let (x, layer) = (x.to_contiguous(), Linear::from(layer));
         let from = extent(&x);
         let to = conv::strided(from, layer.rows, axis);
-        let mut out = buffer(to.len());
+        let mut out = vec![0.0; to.len()];
         let weights = panels(&layer, conv::TAPS * from.channels);
         conv::strided_gelu((values(&x), from), weights, values(&layer.bias), axis, &mut out);
         shaped(out, to)
@@ -123,9 +120,9 @@ impl NetworkOps for Flex {
         let extras = GluExtras { skip: skip.as_ref().map(values), embedding: embedding.as_ref().map(values) };
         let from = extent(&x);
         let to = Extent { channels: layer.rows / 2, ..from };
-        let mut out = buffer(to.len());
+        let mut out = vec![0.0; to.len()];
         let weights = panels(&layer, from.channels * taps[0] * taps[1]);
-        conv::conv_glu((values(&x), from), weights, values(&layer.bias), GluShape { taps }, extras, &mut out);
+        conv::conv_glu((values(&x), from), weights, values(&layer.bias), taps, extras, &mut out);
         shaped(out, to)
     }
 
@@ -139,7 +136,7 @@ impl NetworkOps for Flex {
         let (x, layer) = (x.to_contiguous(), Linear::from(layer));
         let from = extent(&x);
         let to = conv::transposed(from, layer.rows, axis, frames);
-        let mut out = buffer(to.len());
+        let mut out = vec![0.0; to.len()];
         let weights = Panels::new(values(&layer.weight), conv::STRIDE * layer.rows, 2 * from.channels);
         let bias = values(&layer.bias);
         conv::transposed_gelu((values(&x), from), weights, bias, (axis, activate), (&mut out, to));
@@ -222,7 +219,7 @@ impl NetworkOps for Flex {
         let (x, other) = (x.to_contiguous(), other.to_contiguous());
         let to = Extent { channels, ..extent(&x) };
         let projection = |of, first| Projection { values: values(of), extent: extent(of), first };
-        let mut out = buffer(to.len());
+        let mut out = vec![0.0; to.len()];
         attention(projection(&x, q), projection(&other, k), projection(&other, v), [heads, channels], &mut out);
         shaped(out, to)
     }
@@ -237,7 +234,7 @@ fn project(x: FlexTensor, norm: Option<NormParameters<Flex>>, layer: LinearParam
     let (x, norm, layer) = (x.to_contiguous(), norm.map(Norm::from), Linear::from(layer));
     let from = extent(&x);
     let to = Extent { channels: layer.rows, ..from };
-    let mut out = buffer(to.len());
+    let mut out = vec![0.0; to.len()];
     let norm = norm.as_ref().map(Norm::values);
     transformer::linear((values(&x), from), norm, layer.over(from.channels), &mut out);
     shaped(out, to)

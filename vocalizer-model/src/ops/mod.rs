@@ -8,7 +8,7 @@ mod tensors;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cpu::conv::Axis;
+pub(crate) use cpu::conv::{Axis, STRIDE, TAPS};
 pub(crate) use tensors::{
     DConvLayer, Extra, Linear, Norm, attention, conv_glu, dconv, feed_forward, group_norm, linear, linear_residual,
     pack, pack_transposed, position_norm, strided_gelu, transposed_gelu,

@@ -165,6 +165,37 @@ proptest! {
     }
 }
 
+/// Scores far apart and far beyond what e can be raised to: each query takes the mean of the loud keys' values and
+/// nothing of the others', whichever block of keys they are in.
+#[test]
+fn attention_with_scores_beyond_all_exponents() {
+    let (queries, keys, channels) = (5, 700, 4);
+    let x = FlexTensor::from_data(TensorData::new(vec![100.0_f32; channels * queries], [1, channels, 1, queries]));
+    for loud in [0..10, 300..310, 690..700_usize] {
+        let of_key = |key: usize| if loud.contains(&key) { 100.0 } else { -100.0 };
+        let mut other: Vec<f32> = (0..channels * keys).map(|i| of_key(i % keys)).collect();
+        other.extend((0..channels * keys).map(|i| (i % keys) as f32));
+        let other = FlexTensor::from_data(TensorData::new(other, [1, 2 * channels, 1, keys]));
+        let mean = (loud.start + loud.end - 1) as f32 / 2.0;
+        let out = floats(Flex::attention(x.clone(), other, [0, 0, channels], 1, channels));
+        assert!(out.iter().all(|v| (v - mean).abs() < 1e-3), "{loud:?}: {out:?}");
+    }
+}
+
+/// What nobody else holds is changed where it lies; what somebody does is left to them as it was.
+#[test]
+fn residuals_are_added_in_place() {
+    let at = |x: &FlexTensor| x.storage::<f32>().as_ptr();
+    let x = tensor(1, [1, 8, 1, 50]);
+    let before = at(&x);
+    let y = Flex::group_norm(x, norm(4, 8));
+    assert_eq!(at(&y), before);
+    let (held, values) = (y.clone(), floats(y.clone()));
+    let z = Flex::group_norm(y, norm(6, 8));
+    assert_ne!(at(&z), before);
+    assert_eq!(floats(held), values);
+}
+
 /// Whatever the values are: silence stays finite, a NaN is handed on, and the smallest numbers do not trap.
 #[test]
 fn silence_nan_and_denormals() {

@@ -5,7 +5,6 @@ use pulp::{Simd, WithSimd};
 
 use super::gemm::{Panels, Terms, pack_into, padded_columns, padded_rows, product, row_stride};
 use super::grid::{Extent, Piece, Shared, pieces};
-use super::memory::buffer;
 use super::scratch::Scratch;
 use super::simd::{dispatch, each, exp};
 
@@ -55,7 +54,7 @@ pub(crate) fn attention(
     let key_block = |count: usize| padded_rows(count) * width;
     let key_len: usize = blocks.iter().map(|[_, count]| key_block(*count)).sum();
     let value_len = padded_rows(width) * others;
-    let mut packed = buffer(items * heads * (key_len + value_len));
+    let mut packed = vec![0.0; items * heads * (key_len + value_len)];
     let shared = Shared::new(&mut packed);
     pieces([items, heads, 1], 1, |Piece { item, row: head, .. }| {
         // SAFETY: each head's part is its own.
@@ -98,8 +97,7 @@ impl WithSimd for Attend<'_> {
         let Piece { item, row: head, start, frames } = piece;
         let stride = row_stride::<S>(frames, 0);
         let offsets: Vec<usize> = (0..width.max(KEYS)).map(|term| term * stride).collect();
-        let all = padded_rows(width).max(width);
-        let lengths = [width * stride, KEYS.next_multiple_of(8) * stride, all * stride, stride, stride, stride];
+        let lengths = [width * stride, KEYS * stride, padded_rows(width) * stride, stride, stride, stride];
         let mut scratch = Scratch::take();
         let [query, scores, sums, maxima, totals, factors] = scratch.slices(lengths);
         #[expect(clippy::cast_precision_loss, reason = "a head's channels")]

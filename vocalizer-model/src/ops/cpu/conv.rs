@@ -68,8 +68,7 @@ impl WithSimd for StridedGelu<'_> {
         let row = |channel, row| &values[x.row(piece.item, channel, row)..][..x.frames];
         let phases = if axis == Axis::Rows { TAPS } else { STRIDE };
         let mut scratch = Scratch::take();
-        let [input, sums] =
-            scratch.slices([phases * x.channels * stride + 64, weights.rows().next_multiple_of(8) * stride]);
+        let [input, sums] = scratch.slices([phases * x.channels * stride, weights.padded_rows() * stride]);
         for (line, input) in input.chunks_exact_mut(stride).take(phases * x.channels).enumerate() {
             let (channel, phase) = (line / phases, line % phases);
             match axis {
@@ -112,14 +111,6 @@ fn every_fourth(row: &[f32], start: usize, out: &mut [f32]) {
     }
 }
 
-/// A convolution that keeps rows and frames as many as they are, and GLU: half the channels, each times the sigmoid of
-/// its other half.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct GluShape {
-    /// Taps over rows and over frames, odd both.
-    pub(crate) taps: [usize; 2],
-}
-
 /// What is added to a GLU convolution's input and output.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct GluExtras<'a> {
@@ -129,12 +120,13 @@ pub(crate) struct GluExtras<'a> {
     pub(crate) embedding: Option<&'a [f32]>,
 }
 
-/// `weights` is `[2 · channels_out, channels_in · taps]`.
+/// A convolution that keeps rows and frames as many as they are, and GLU: half the channels, each times the sigmoid of
+/// its other half. `taps` are odd, over rows and over frames; `weights` is `[2 · channels_out, channels_in · taps]`.
 pub(crate) fn conv_glu(
     (values, x): (&[f32], Extent),
     weights: Panels<'_>,
     bias: &[f32],
-    shape: GluShape,
+    taps: [usize; 2],
     extras: GluExtras<'_>,
     out: &mut [f32],
 ) {
@@ -144,7 +136,7 @@ pub(crate) fn conv_glu(
     assert!(extras.embedding.is_none_or(|e| e.len() == y.channels * y.rows));
     let out = Shared::new(out);
     pieces([y.items, y.rows, y.frames], CHUNK, |piece| {
-        dispatch(ConvGlu { values, x, weights, bias, shape, extras, y, out: &out, piece });
+        dispatch(ConvGlu { values, x, weights, bias, taps, extras, y, out: &out, piece });
     });
 }
 
@@ -153,7 +145,7 @@ struct ConvGlu<'a> {
     x: Extent,
     weights: Panels<'a>,
     bias: &'a [f32],
-    shape: GluShape,
+    taps: [usize; 2],
     extras: GluExtras<'a>,
     y: Extent,
     out: &'a Shared<'a>,
@@ -165,11 +157,11 @@ impl WithSimd for ConvGlu<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { values, x, weights, bias, shape: GluShape { taps: [tall, wide] }, extras, y, out, piece } = self;
+        let Self { values, x, weights, bias, taps: [tall, wide], extras, y, out, piece } = self;
         let stride = row_stride::<S>(piece.frames, wide - 1);
         let lines = x.channels * tall;
         let mut scratch = Scratch::take();
-        let [input, sums] = scratch.slices([lines * stride + 64, weights.rows().next_multiple_of(8) * stride]);
+        let [input, sums] = scratch.slices([lines * stride, weights.padded_rows() * stride]);
         let reach = piece.frames + wide - 1;
         let start = piece.start.cast_signed() - (wide / 2).cast_signed();
         for (line, input) in input.chunks_exact_mut(stride).take(lines).enumerate() {
@@ -278,7 +270,7 @@ impl WithSimd for TransposedGelu<'_> {
         let per_channel = if axis == Axis::Rows { 2 } else { 1 };
         let lines = per_channel * x.channels;
         let mut scratch = Scratch::take();
-        let [input, sums] = scratch.slices([lines * stride + 64, weights.rows().next_multiple_of(8) * stride]);
+        let [input, sums] = scratch.slices([lines * stride, weights.padded_rows() * stride]);
         for (line, input) in input.chunks_exact_mut(stride).take(lines).enumerate() {
             let channel = line / per_channel;
             let row = |row| &values[x.row(piece.item, channel, row)..][..x.frames];

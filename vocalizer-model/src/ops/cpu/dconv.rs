@@ -68,7 +68,7 @@ impl WithSimd for Whole<'_> {
         let stride = row_stride::<S>(x.frames, 2 * layer.dilation);
         let mut scratch = Scratch::take();
         let [input, middle, wide] = scratch.slices(lengths(layer, x.channels, stride));
-        compress(simd, layer, |channel| row(channel), [0, x.frames], input, middle, stride);
+        compress(simd, layer, |channel| &*row(channel), [0, x.frames], input, middle, stride);
         let norm = moments(simd, middle, stride, hidden, x.frames).over(hidden * x.frames);
         activate(simd, layer, norm, x.frames, middle, stride);
         expand(simd, layer, middle, x.frames, wide, stride);
@@ -79,8 +79,7 @@ impl WithSimd for Whole<'_> {
 
 /// Scratch for the input, the hidden channels and the wide ones.
 fn lengths(layer: &DConvLayer<'_>, channels: usize, stride: usize) -> [usize; 3] {
-    let rows = |panels: Panels<'_>| panels.rows().next_multiple_of(8);
-    [channels * stride + 64, rows(layer.compress) * stride + 64, rows(layer.expand) * stride]
+    [channels * stride, layer.compress.padded_rows() * stride, layer.expand.padded_rows() * stride]
 }
 
 /// The dilated convolution of frames `start .. start + frames`.
@@ -88,7 +87,7 @@ fn lengths(layer: &DConvLayer<'_>, channels: usize, stride: usize) -> [usize; 3]
 fn compress<'a, S: Simd>(
     simd: S,
     layer: &DConvLayer<'_>,
-    row: impl Fn(usize) -> &'a mut [f32],
+    row: impl Fn(usize) -> &'a [f32],
     [start, frames]: [usize; 2],
     input: &mut [f32],
     middle: &mut [f32],
@@ -169,7 +168,7 @@ fn add<'a, S: Simd>(
 /// Long rows, in pieces: compress and measure; activate, expand and measure; expand again and add.
 fn long(values: &mut [f32], x: Extent, layer: &DConvLayer<'_>) {
     let middle = Extent { channels: layer.compress.rows(), ..x };
-    let mut hidden = super::memory::buffer(middle.len());
+    let mut hidden = vec![0.0; middle.len()];
     let per_row = x.frames.div_ceil(CHUNK);
     let norms = |moments: Vec<Moments>, channels: usize| -> Vec<[f32; 2]> {
         moments.chunks(per_row).map(|row| fold_rows(row).over(channels * x.frames)).collect()
@@ -212,15 +211,14 @@ impl WithSimd for Long<'_> {
         let Piece { item, row, start, frames } = piece;
         let stride = row_stride::<S>(frames, 2 * layer.dilation);
         let norm = |norms: &[[f32; 2]]| norms[item * x.rows + row];
-        // SAFETY: the pieces' own frames do not overlap, and while neighbours' are read (in the first step) nobody
-        // writes.
+        // SAFETY: the pieces' own frames do not overlap.
         let hidden_row = |channel| unsafe { hidden.part(extent.row(item, channel, row) + start, frames) };
         let mut scratch = Scratch::take();
         let [input, middle, wide] = scratch.slices(lengths(layer, x.channels, stride));
         let count = extent.channels;
         if let Step::Compress = step {
-            // SAFETY: as above.
-            let whole = |channel| unsafe { values.part(x.row(item, channel, row), x.frames) };
+            // SAFETY: neighbours' frames are read as well, but nobody writes any in this step.
+            let whole = |channel| unsafe { values.read(x.row(item, channel, row), x.frames) };
             compress(simd, layer, whole, [start, frames], input, middle, stride);
             for (channel, middle) in middle.chunks_exact(stride).take(count).enumerate() {
                 hidden_row(channel).copy_from_slice(&middle[..frames]);

@@ -64,6 +64,11 @@ impl<'a> Panels<'a> {
     pub(crate) fn rows(&self) -> usize {
         self.rows
     }
+
+    /// Rows of the product, with the filling.
+    pub(crate) fn padded_rows(&self) -> usize {
+        padded_rows(self.rows)
+    }
 }
 
 /// `rows` rounded up to whole panels.

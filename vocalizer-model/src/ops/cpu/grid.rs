@@ -71,7 +71,7 @@ pub(crate) struct Shared<'a> {
     _borrow: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: it hands out parts only through `part`, whose caller promises that they do not overlap.
+// SAFETY: it hands out parts only through `part` and `read`, whose callers promise that nobody writes what another holds.
 unsafe impl Send for Shared<'_> {}
 // SAFETY: as above.
 unsafe impl Sync for Shared<'_> {}
@@ -91,6 +91,17 @@ impl<'a> Shared<'a> {
         assert!(start + len <= self.len, "a part lies within the whole");
         // SAFETY: within the slice this was made of, and nobody else's.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(start), len) }
+    }
+
+    /// As [`Self::part`], to be read: several threads may hold the same values.
+    ///
+    /// # Safety
+    ///
+    /// Nobody writes any of them while this part is in use.
+    pub(crate) unsafe fn read(&self, start: usize, len: usize) -> &[f32] {
+        assert!(start + len <= self.len, "a part lies within the whole");
+        // SAFETY: within the slice this was made of, and nobody writes it.
+        unsafe { std::slice::from_raw_parts(self.start.add(start), len) }
     }
 }
 

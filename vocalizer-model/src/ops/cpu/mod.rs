@@ -5,7 +5,6 @@ pub(crate) mod conv;
 pub(crate) mod dconv;
 pub(crate) mod gemm;
 mod grid;
-pub(crate) mod memory;
 pub(crate) mod norm;
 mod scratch;
 mod simd;

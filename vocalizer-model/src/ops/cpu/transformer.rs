@@ -60,7 +60,8 @@ impl WithSimd for Project<'_> {
         let stride = row_stride::<S>(piece.frames, 0);
         let offsets: Vec<usize> = (0..x.channels).map(|term| term * stride).collect();
         let mut scratch = Scratch::take();
-        let [input, sums, norms] = scratch.slices([x.channels * stride, padded(layer) * stride, 2 * stride]);
+        let [input, sums, norms] =
+            scratch.slices([x.channels * stride, layer.weights.padded_rows() * stride, 2 * stride]);
         let row = |channel| &values[x.row(piece.item, channel, 0) + piece.start..][..piece.frames];
         for (channel, input) in input.chunks_exact_mut(stride).enumerate() {
             input[..piece.frames].copy_from_slice(row(channel));
@@ -76,10 +77,6 @@ impl WithSimd for Project<'_> {
             each!(simd: S, out => _, &sums[..piece.frames] => v; simd.add_f32s(v, bias));
         }
     }
-}
-
-fn padded(layer: Linear<'_>) -> usize {
-    layer.weights.rows().next_multiple_of(8)
 }
 
 /// `out += scale · layer(values)`, each position by itself.
@@ -141,9 +138,9 @@ impl WithSimd for Residual<'_> {
         let at = |channel| x.row(piece.item, channel, 0) + piece.start;
         // SAFETY: pieces do not overlap, and a piece's rows are taken one at a time.
         let own = |channel| unsafe { out.part(at(channel), piece.frames) };
-        let hidden = if let Source::Hidden { first, .. } = values { padded(first) } else { 0 };
+        let hidden = if let Source::Hidden { first, .. } = values { first.weights.padded_rows() } else { 0 };
         let offsets: Vec<usize> = (0..x.channels.max(hidden)).map(|term| term * stride).collect();
-        let lengths = [x.channels * stride, hidden * stride, padded(layer) * stride, 2 * stride];
+        let lengths = [x.channels * stride, hidden * stride, layer.weights.padded_rows() * stride, 2 * stride];
         let mut scratch = Scratch::take();
         let [input, middle, sums, norms] = scratch.slices(lengths);
         for (channel, input) in input.chunks_exact_mut(stride).enumerate() {
