@@ -208,6 +208,11 @@ fn silence_nan_and_denormals() {
     assert!(of(1e-40).iter().all(|v| v.is_finite()));
     assert!(of(1e30).iter().all(|v| v.is_finite()));
     assert!(of(f32::NAN).iter().all(|v| v.is_nan()));
+    // In the gate alone: the signal would hide what the sigmoid makes of it.
+    let bias = [vec![1.0_f32; 6], vec![f32::NAN; 6]].concat();
+    let gated = LinearParameters { bias: FlexTensor::from_data(TensorData::new(bias, [12])), ..packed.clone() };
+    let x = FlexTensor::from_data(TensorData::new(vec![1.0_f32; 6 * 50], [1, 6, 1, 50]));
+    assert!(floats(Flex::conv_glu(x, GluExtra::None, gated, [1, 1])).iter().all(|v| v.is_nan()));
     let silent = FlexTensor::from_data(TensorData::new(vec![0.0_f32; 8 * 50], [1, 8, 1, 50]));
     assert!(floats(Flex::group_norm(silent.clone(), norm(4, 8))).iter().all(|v| v.is_finite()));
     let [packed, _] = layer(2, 24, 8);
