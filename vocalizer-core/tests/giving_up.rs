@@ -2,20 +2,21 @@
 
 #![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
 use vocalizer_core::memory::{ManualClock, MemoryBlobs, MemorySongs};
-use vocalizer_core::part::Format;
 use vocalizer_core::ports::{
-    AudioError, AudioFacts, AudioProbe, BlobReader, BlobStore, Clock, Commons, DeadLetter, Depth, GivenUp, Heard, Job,
-    JobQueue, JobState, Lease, QueueError, Received, Renderer, ResultError, ResultReader, SongRepository,
+    Clock, Commons, DeadLetter, Depth, GivenUp, Heard, Job, JobQueue, JobState, Lease, QueueError, SongRepository,
 };
 use vocalizer_core::service::{LocalCommons, SongPorts, SongService, SongSettings};
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Title};
+
+#[path = "support/not_asked.rs"]
+mod not_asked;
+use not_asked::NotAsked;
 
 /// A queue that says of one job that it gave it up, as often as it is asked until that is filed.
 #[derive(Default)]
@@ -75,29 +76,6 @@ impl JobQueue for Queue {
     async fn given_up(&self) -> Result<Option<Box<dyn GivenUp>>, QueueError> {
         let letter = self.0.letter.lock().unwrap().clone();
         Ok(letter.map(|letter| Box::new(Told(Arc::clone(&self.0), letter)) as _))
-    }
-}
-
-struct NotAsked;
-
-#[async_trait]
-impl AudioProbe for NotAsked {
-    async fn probe(&self, _: &Path) -> Result<AudioFacts, AudioError> {
-        panic!("nobody uploads")
-    }
-}
-
-#[async_trait]
-impl Renderer for NotAsked {
-    async fn render(&self, _: Vec<Box<dyn BlobReader>>, _: Format) -> Result<Box<dyn BlobReader>, AudioError> {
-        panic!("nobody downloads")
-    }
-}
-
-#[async_trait]
-impl ResultReader for NotAsked {
-    async fn read(&self, _: Box<dyn BlobReader>, _: &dyn BlobStore) -> Result<Received, ResultError> {
-        panic!("nobody delivers")
     }
 }
 

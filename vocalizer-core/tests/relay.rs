@@ -2,18 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
 
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use vocalizer_core::memory::{ManualClock, MemoryBlobs, MemorySongs};
-use vocalizer_core::part::Format;
-use vocalizer_core::ports::{
-    AudioError, AudioFacts, AudioProbe, BlobReader, BlobStore, Commons, DeadLetter, Depth, Job, JobQueue, JobState,
-    Lease, QueueError, Received, Renderer, ResultError, ResultReader, SongRepository,
-};
+use vocalizer_core::ports::{Commons, DeadLetter, Depth, Job, JobQueue, JobState, Lease, QueueError, SongRepository};
 use vocalizer_core::service::{LocalCommons, SongPorts, SongService, SongSettings};
 use vocalizer_core::song::SongHash;
+
+#[path = "support/not_asked.rs"]
+mod not_asked;
+use not_asked::NotAsked;
 
 /// A queue whose worker is done before the queue has answered; and, where they are not asked, the other ports.
 struct AtOnce(Arc<LocalCommons>);
@@ -40,29 +39,6 @@ impl JobQueue for AtOnce {
 
     async fn dead_letters(&self, _: u32) -> Result<Vec<DeadLetter>, QueueError> {
         Ok(Vec::new())
-    }
-}
-
-struct NotAsked;
-
-#[async_trait]
-impl AudioProbe for NotAsked {
-    async fn probe(&self, _: &Path) -> Result<AudioFacts, AudioError> {
-        panic!("nobody uploads")
-    }
-}
-
-#[async_trait]
-impl Renderer for NotAsked {
-    async fn render(&self, _: Vec<Box<dyn BlobReader>>, _: Format) -> Result<Box<dyn BlobReader>, AudioError> {
-        panic!("nobody downloads")
-    }
-}
-
-#[async_trait]
-impl ResultReader for NotAsked {
-    async fn read(&self, _: Box<dyn BlobReader>, _: &dyn BlobStore) -> Result<Received, ResultError> {
-        panic!("nobody delivers")
     }
 }
 

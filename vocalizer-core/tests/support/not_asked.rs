@@ -1,0 +1,33 @@
+//! Ports that a test has to name and that nobody may call.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use vocalizer_core::part::Format;
+use vocalizer_core::ports::{
+    AudioError, AudioFacts, AudioProbe, BlobReader, BlobStore, Received, Renderer, ResultError, ResultReader,
+};
+
+/// None of these is asked.
+pub(crate) struct NotAsked;
+
+#[async_trait]
+impl AudioProbe for NotAsked {
+    async fn probe(&self, _: &Path) -> Result<AudioFacts, AudioError> {
+        panic!("nobody uploads")
+    }
+}
+
+#[async_trait]
+impl Renderer for NotAsked {
+    async fn render(&self, _: Vec<Box<dyn BlobReader>>, _: Format) -> Result<Box<dyn BlobReader>, AudioError> {
+        panic!("nobody downloads")
+    }
+}
+
+#[async_trait]
+impl ResultReader for NotAsked {
+    async fn read(&self, _: Box<dyn BlobReader>, _: &dyn BlobStore) -> Result<Received, ResultError> {
+        panic!("nobody delivers")
+    }
+}
