@@ -104,8 +104,9 @@ pub async fn a_job_that_the_queue_gives_up_is_told_until_it_is_filed(place: &imp
     given_up.file().await.unwrap();
     assert!(queue.given_up().await.unwrap().is_none());
     assert_eq!(queue.dead_letters(10).await.unwrap(), [letter]);
-    assert_eq!(queue.depth().await.unwrap().dead, 1);
-    nothing_comes(place, &queue).await;
+    // Counted and not waited for: a wait that is given up may still have a job for a moment, which then is an attempt.
+    let depth = queue.depth().await.unwrap();
+    assert_eq!((depth.waiting, depth.dead), (0, 1));
 
     // Asked for again, it is a fresh job, and nobody hears of the one that was.
     queue.publish(job(place, "a")).await.unwrap();
