@@ -44,6 +44,8 @@ mod ops;
 #[cfg(feature = "separate")]
 mod outputs;
 #[cfg(feature = "separate")]
+mod profile;
+#[cfg(feature = "separate")]
 mod separation;
 #[cfg(feature = "separate")]
 mod sink;
@@ -56,6 +58,8 @@ mod threads;
 pub use error::Error;
 #[cfg(feature = "separate")]
 pub use model::Model;
+#[cfg(feature = "separate")]
+pub use profile::{OperationProfile, Profile};
 #[cfg(feature = "separate")]
 pub use separation::{Separation, SeparationOptions, SongStatistics};
 #[cfg(feature = "separate")]

@@ -1,7 +1,6 @@
 //! A model ready to run: one network, or a bag of them with weights.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
@@ -84,30 +83,6 @@ impl Model {
     pub fn segment_frames(&self) -> usize {
         self.members.iter().map(|m| m.config.segment_frames).min().unwrap_or_default()
     }
-
-    /// Separates one segment of a tone with the first network and says how long each part took: for benchmarks.
-    pub fn profile_segment(&self) -> Vec<(&'static str, Duration)> {
-        let Some(member) = self.members.first() else { return Vec::new() };
-        #[expect(clippy::cast_precision_loss, reason = "a tone for timing")]
-        let tone: Vec<_> = (0..member.config.segment_frames).map(|n| (n as f32 * 0.05).sin()).collect();
-        let mut clock = Clock { since: Instant::now(), parts: Vec::new() };
-        member.forward([tone.clone(), tone], &mut clock);
-        clock.parts
-    }
-}
-
-/// Takes down how long each part took.
-struct Clock {
-    since: Instant,
-    parts: Vec<(&'static str, Duration)>,
-}
-
-impl Watcher for Clock {
-    fn part(&mut self, name: &'static str) {
-        let now = Instant::now();
-        self.parts.push((name, now - self.since));
-        self.since = now;
-    }
 }
 
 /// One network of a bag.
@@ -159,7 +134,8 @@ impl Member {
         let xt = Tensor::from_data(TensorData::new(wave, [1, channels, samples]), &self.device);
         watcher.part("stft");
         let (x, xt) = self.net.forward(x, xt, watcher);
-        let (x, xt) = (floats(x), floats(xt));
+        let (x, xt) = (x.into_data(), xt.into_data());
+        let (x, xt) = (floats(&x), floats(&xt));
 
         let mut out: Vec<Vec<f32>> = xt.chunks(samples).map(|c| c.iter().map(|v| scale_t.undo(*v)).collect()).collect();
         out.par_iter_mut().zip(x.par_chunks(2 * bins * frames)).for_each(|(signal, planes)| {
@@ -172,8 +148,8 @@ impl Member {
     }
 }
 
-fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().try_into_vec().expect("the network computes in f32")
+fn floats(data: &TensorData) -> &[f32] {
+    data.as_slice().expect("the network computes in f32")
 }
 
 /// The normalisation of one network input: mean out, unbiased standard deviation to one.

@@ -6,6 +6,8 @@ use vocalizer_core::part::Stem;
 
 use crate::audio::Frame;
 use crate::dsp::chunk::{OverlapAdd, Plan};
+use crate::ops::Keeper;
+use crate::profile::{Clock, Profile};
 use crate::{Error, Model};
 
 /// How a song is cut and how often it is separated.
@@ -55,6 +57,8 @@ pub struct Separation<'a> {
     passes: Vec<Pass>,
     statistics: SongStatistics,
     done_frames: u64,
+    profile: Option<Profile>,
+    _memory: Keeper,
 }
 
 /// One member's one pass over the song.
@@ -104,7 +108,17 @@ impl<'a> Separation<'a> {
                 }
             }
         }
-        Ok(Self { model, wanted, passes, statistics, done_frames: 0 })
+        Ok(Self { model, wanted, passes, statistics, done_frames: 0, profile: None, _memory: Keeper::new() })
+    }
+
+    /// Takes down from here on what the segments cost.
+    pub fn record(&mut self) {
+        self.profile.get_or_insert_with(Profile::new);
+    }
+
+    /// What the segments cost since [`Self::record`].
+    pub fn profile(&self) -> Option<&Profile> {
+        self.profile.as_ref()
     }
 
     /// Takes the next frames of the song, at the model's rate.
@@ -120,7 +134,16 @@ impl<'a> Separation<'a> {
     pub fn step(&mut self) -> bool {
         for pass in &mut self.passes {
             if let Some(segment) = pass.overlap_add.next_segment() {
-                let separated = self.model.members[pass.member].forward(segment, &mut ());
+                let member = &self.model.members[pass.member];
+                let separated = match &mut self.profile {
+                    None => member.forward(segment, &mut ()),
+                    Some(profile) => {
+                        let mut clock = Clock::start();
+                        let separated = member.forward(segment, &mut clock);
+                        profile.add(clock);
+                        separated
+                    }
+                };
                 pass.overlap_add.add(&separated, &mut pass.ready);
                 self.done_frames += pass.plan.stride_frames as u64;
                 return true;

@@ -10,7 +10,7 @@ use crate::audio::{AudioFormat, AudioLimits, AudioReader, Bitrate, Frame, MP3_KB
 use crate::outputs::Outputs;
 use crate::separation::SongStatistics;
 use crate::sink::StemSink;
-use crate::{Error, Model, Separation, SeparationOptions};
+use crate::{Error, Model, Profile, Separation, SeparationOptions};
 
 /// What to do where a stem is louder than its file can hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,8 @@ pub struct SplitOptions {
     pub keep_rate: bool,
     /// Bounds of what is read.
     pub limits: AudioLimits,
+    /// Take down what the segments cost, for [`Report::profile`].
+    pub profile: bool,
 }
 
 impl Default for SplitOptions {
@@ -65,6 +67,7 @@ impl Default for SplitOptions {
             clip: None,
             keep_rate: true,
             limits: AudioLimits::default(),
+            profile: false,
         }
     }
 }
@@ -105,6 +108,8 @@ pub struct Report {
     pub rate_hz: u32,
     /// Length of the song in seconds.
     pub seconds: f64,
+    /// What its segments cost, where [`SplitOptions::profile`] asked for it.
+    pub profile: Option<Profile>,
 }
 
 /// What is being done to a song.
@@ -186,6 +191,9 @@ pub fn split_file_with(
     listener.stage(Stage::Reading);
     let song = Song::measure(model, input, &options.limits, cancel)?;
     let mut separation = Separation::new(model, &outputs.separated, song.statistics, &options.separation)?;
+    if options.profile {
+        separation.record();
+    }
 
     let made_dir = !out_dir.exists();
     std::fs::create_dir_all(out_dir).map_err(Error::io(out_dir))?;
@@ -201,7 +209,7 @@ pub fn split_file_with(
             files.push(sink.finish(cancel).inspect_err(|_| remove(&files))?);
         }
         files.iter().for_each(|file| listener.stem_written(file));
-        Ok(Report { files, frames, rate_hz, seconds: song.seconds() })
+        Ok(Report { files, frames, rate_hz, seconds: song.seconds(), profile: separation.profile().cloned() })
     })();
     if result.is_err() && made_dir {
         // Only where it is empty, and only this one: a folder above may hold other songs by now.

@@ -111,6 +111,9 @@ pub struct Separate {
     /// Threads to compute with [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// Write what each of the network's layers cost, as JSON, one line for each song
+    #[arg(long, value_name = "FILE")]
+    pub profile_json: Option<PathBuf>,
     /// One JSON object per line on standard output, for programs
     #[arg(long)]
     pub json: bool,

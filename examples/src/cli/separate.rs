@@ -1,8 +1,15 @@
 //! `vocalizer separate`.
 
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+
+use serde_json::json;
 use vocalizer_core::causes::chain;
 use vocalizer_model::audio::{AudioFormat, Bitrate};
-use vocalizer_model::{Cancel, Clip, Complement, Error, SeparationOptions, SplitOptions, set_threads, split_file_with};
+use vocalizer_model::{
+    Cancel, Clip, Complement, Error, Report, SeparationOptions, SplitOptions, set_threads, split_file_with,
+};
 
 use super::args::{ClipArg, FormatArg, OtherMethod, RateArg, Separate};
 use super::exit::Exit;
@@ -18,6 +25,7 @@ pub(super) fn run(args: &Separate) -> Exit {
             match e {
                 Error::Options(_) => Exit::Usage,
                 Error::Cancelled => Exit::Interrupted,
+                Error::Io { .. } => Exit::Usage,
                 _ => Exit::Weights,
             }
         }
@@ -26,6 +34,7 @@ pub(super) fn run(args: &Separate) -> Exit {
 
 fn separate(args: &Separate, voice: Voice) -> Result<Exit, Error> {
     let options = options(args)?;
+    let mut profiles = args.profile_json.as_deref().map(ProfileFile::create).transpose()?;
     if let Some(threads) = args.threads {
         set_threads(threads.into())?;
     }
@@ -44,6 +53,9 @@ fn separate(args: &Separate, voice: Voice) -> Result<Exit, Error> {
                 Ok(split) => {
                     done += 1;
                     report.done(&split);
+                    if let Some(profiles) = &mut profiles {
+                        profiles.add(&song.file, &split)?;
+                    }
                 }
                 Err(e @ (Error::Cancelled | Error::Options(_))) => {
                     report.failed(&chain(&e));
@@ -113,6 +125,25 @@ fn options(args: &Separate) -> Result<SplitOptions, Error> {
         ClipArg::None => Clip::None,
     });
     options.keep_rate = args.rate == RateArg::Source;
+    options.profile = args.profile_json.is_some();
     options.check()?;
     Ok(options)
+}
+
+/// Where the layers' costs go. Made before the first song: a place that cannot be written is told at once.
+struct ProfileFile<'a> {
+    path: &'a Path,
+    file: File,
+}
+
+impl<'a> ProfileFile<'a> {
+    fn create(path: &'a Path) -> Result<Self, Error> {
+        let file = File::create(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+        Ok(Self { path, file })
+    }
+
+    fn add(&mut self, input: &Path, split: &Report) -> Result<(), Error> {
+        let line = json!({"input": input.to_string_lossy(), "song_s": split.seconds, "profile": split.profile});
+        writeln!(self.file, "{line}").map_err(|source| Error::Io { path: self.path.to_owned(), source })
+    }
 }

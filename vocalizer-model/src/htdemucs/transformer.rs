@@ -1,5 +1,7 @@
 //! The transformer between encoder and decoder: self-attention in each branch, then attention across them, in turn.
 
+use std::sync::{Mutex, PoisonError};
+
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::config::HtdemucsConfig;
@@ -18,6 +20,8 @@ pub(super) struct CrossTransformer {
     layers: Vec<Layer>,
     layers_t: Vec<Layer>,
     max_period: f64,
+    /// Both branches' positions, made for the segments that came last: all of a song's are of one length.
+    positions: Mutex<Option<[Tensor<4>; 2]>>,
 }
 
 impl CrossTransformer {
@@ -34,6 +38,7 @@ impl CrossTransformer {
             layers: layers("layers")?,
             layers_t: layers("layers_t")?,
             max_period: config.t_max_period,
+            positions: Mutex::default(),
         })
     }
 
@@ -42,21 +47,33 @@ impl CrossTransformer {
     /// - `x`: `[batch, channels, frequencies, frames]`, and so in the output
     /// - `xt`: `[batch, channels, 1, frames_t]`, and so in the output
     pub(super) fn forward(&self, x: Tensor<4>, xt: Tensor<4>, watcher: &mut dyn Watcher) -> (Tensor<4>, Tensor<4>) {
-        let [_, channels, freqs, frames] = x.dims();
-        let frames_t = xt.dims()[3];
-        let device = x.device();
-
-        let x = ops::position_norm(x, &self.norm_in, position_2d(channels, freqs, frames, self.max_period, &device));
-        let xt = ops::position_norm(xt, &self.norm_in_t, position_1d(channels, frames_t, self.max_period, &device));
-
-        let (mut x, mut xt) = (x, xt);
+        let [positions, positions_t] = self.positions(&x, &xt);
+        let mut x = ops::position_norm(x, &self.norm_in, positions);
+        let mut xt = ops::position_norm(xt, &self.norm_in_t, positions_t);
         for (index, (layer, layer_t)) in self.layers.iter().zip(&self.layers_t).enumerate() {
-            let (y, yt) = (layer.forward(x.clone(), xt.clone()), layer_t.forward(xt, x));
+            let y = layer.forward(x.clone(), xt.clone());
             watcher.output(&format!("crosstransformer.layers.{index}"), &|| tokens(y.clone()));
+            let yt = layer_t.forward(xt, x);
             watcher.output(&format!("crosstransformer.layers_t.{index}"), &|| tokens(yt.clone()));
             (x, xt) = (y, yt);
         }
         (x, xt)
+    }
+}
+
+impl CrossTransformer {
+    fn positions(&self, x: &Tensor<4>, xt: &Tensor<4>) -> [Tensor<4>; 2] {
+        let shapes = [x, xt].map(|x| [1, x.dims()[1], x.dims()[2], x.dims()[3]]);
+        let mut known = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tables) = known.as_ref().filter(|tables| [tables[0].dims(), tables[1].dims()] == shapes) {
+            return tables.clone();
+        }
+        let [[_, channels, freqs, frames], [_, _, _, frames_t]] = shapes;
+        let tables = [
+            position_2d(channels, freqs, frames, self.max_period, &x.device()),
+            position_1d(channels, frames_t, self.max_period, &xt.device()),
+        ];
+        known.insert(tables).clone()
     }
 }
 

@@ -9,6 +9,7 @@ use super::cpu::attention::{Projection, attention};
 use super::cpu::conv::{Axis, GluExtras};
 use super::cpu::dconv::DConvLayer;
 use super::cpu::gemm::{Panels, pack, padded_rows};
+use super::cpu::memory::Buffer;
 use super::cpu::{Extent, conv, dconv, norm, transformer};
 use super::network::{DConvParameters, GluExtra, LinearParameters, NetworkOps, NormParameters};
 
@@ -17,11 +18,14 @@ fn extent(x: &FlexTensor) -> Extent {
     Extent { items: shape[0], channels: shape[1], rows: shape[2], frames: shape[3] }
 }
 
-fn tensor<const N: usize>(values: Vec<f32>, shape: [usize; N]) -> FlexTensor {
-    FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(Shape::from(shape)), DType::F32)
+fn tensor<const N: usize>(values: Bytes, shape: [usize; N]) -> FlexTensor {
+    FlexTensor::new(values, Layout::contiguous(Shape::from(shape)), DType::F32)
 }
 
-fn shaped(values: Vec<f32>, x: Extent) -> FlexTensor {
+fn shaped(values: Buffer, x: Extent) -> FlexTensor {
+    let bytes = size_of_val(&*values);
+    // SAFETY: as many bytes as the values have, all of them initialised.
+    let values = unsafe { Bytes::from_controller(Box::new(values), bytes) };
     tensor(values, [x.items, x.channels, x.rows, x.frames])
 }
 
@@ -35,7 +39,7 @@ fn change(x: FlexTensor, with: impl FnOnce(&mut [f32], Extent)) -> FlexTensor {
     let extent = extent(&x);
     // A view is copied out of what it looks at. One that is whole is not even cloned: it would count as shared then.
     let is_whole = x.is_contiguous() && x.storage::<f32>().len() == extent.len();
-    let mut x = if is_whole { x } else { shaped(values(&x.to_contiguous()).to_vec(), extent) };
+    let mut x = if is_whole { x } else { shaped(Buffer::copy_of(values(&x.to_contiguous())), extent) };
     with(x.storage_mut(), extent);
     x
 }
@@ -86,20 +90,20 @@ impl NetworkOps for Flex {
         let weight = weight.to_contiguous();
         let (rows, terms) = (weight.shape()[0], weight.shape()[1]);
         let values = values(&weight);
-        tensor(pack(rows, terms, |row, term| values[row * terms + term]), [padded_rows(rows), terms])
+        tensor(Bytes::from_elems(pack(rows, terms, |row, term| values[row * terms + term])), [padded_rows(rows), terms])
     }
 
     fn pack_transposed(weight: FloatTensor<Self>, channels_out: usize) -> FloatTensor<Self> {
         let weight = weight.to_contiguous();
         let (rows, terms, at) = conv::transposed_weight(values(&weight), [weight.shape()[0], channels_out]);
-        tensor(pack(rows, terms, at), [padded_rows(rows), terms])
+        tensor(Bytes::from_elems(pack(rows, terms, at)), [padded_rows(rows), terms])
     }
 
     fn strided_gelu(x: FloatTensor<Self>, layer: LinearParameters<Self>, axis: Axis) -> FloatTensor<Self> {
         let (x, layer) = (x.to_contiguous(), Linear::from(layer));
         let from = extent(&x);
         let to = conv::strided(from, layer.rows, axis);
-        let mut out = vec![0.0; to.len()];
+        let mut out = Buffer::of(to.len());
         let weights = panels(&layer, conv::TAPS * from.channels);
         conv::strided_gelu((values(&x), from), weights, values(&layer.bias), axis, &mut out);
         shaped(out, to)
@@ -120,7 +124,7 @@ impl NetworkOps for Flex {
         let extras = GluExtras { skip: skip.as_ref().map(values), embedding: embedding.as_ref().map(values) };
         let from = extent(&x);
         let to = Extent { channels: layer.rows / 2, ..from };
-        let mut out = vec![0.0; to.len()];
+        let mut out = Buffer::of(to.len());
         let weights = panels(&layer, from.channels * taps[0] * taps[1]);
         conv::conv_glu((values(&x), from), weights, values(&layer.bias), taps, extras, &mut out);
         shaped(out, to)
@@ -136,7 +140,7 @@ impl NetworkOps for Flex {
         let (x, layer) = (x.to_contiguous(), Linear::from(layer));
         let from = extent(&x);
         let to = conv::transposed(from, layer.rows, axis, frames);
-        let mut out = vec![0.0; to.len()];
+        let mut out = Buffer::of(to.len());
         let weights = Panels::new(values(&layer.weight), conv::STRIDE * layer.rows, 2 * from.channels);
         let bias = values(&layer.bias);
         conv::transposed_gelu((values(&x), from), weights, bias, (axis, activate), (&mut out, to));
@@ -219,7 +223,7 @@ impl NetworkOps for Flex {
         let (x, other) = (x.to_contiguous(), other.to_contiguous());
         let to = Extent { channels, ..extent(&x) };
         let projection = |of, first| Projection { values: values(of), extent: extent(of), first };
-        let mut out = vec![0.0; to.len()];
+        let mut out = Buffer::of(to.len());
         attention(projection(&x, q), projection(&other, k), projection(&other, v), [heads, channels], &mut out);
         shaped(out, to)
     }
@@ -234,7 +238,7 @@ fn project(x: FlexTensor, norm: Option<NormParameters<Flex>>, layer: LinearParam
     let (x, norm, layer) = (x.to_contiguous(), norm.map(Norm::from), Linear::from(layer));
     let from = extent(&x);
     let to = Extent { channels: layer.rows, ..from };
-    let mut out = vec![0.0; to.len()];
+    let mut out = Buffer::of(to.len());
     let norm = norm.as_ref().map(Norm::values);
     transformer::linear((values(&x), from), norm, layer.over(from.channels), &mut out);
     shaped(out, to)

@@ -3,8 +3,9 @@
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
-use super::cpu::conv::Axis;
+use super::cpu::conv::{Axis, STRIDE, TAPS};
 use super::network::{DConvParameters, GluExtra, LinearParameters, NetworkOps, NormParameters};
+use super::record::{Cost, recorded};
 
 /// A layer's packed weights and its bias.
 #[derive(Debug, Clone)]
@@ -16,6 +17,15 @@ pub(crate) struct Linear {
 }
 
 impl Linear {
+    fn rows(&self) -> usize {
+        self.bias.dims()[0]
+    }
+
+    /// Of a product over `positions`, each with so many terms.
+    fn cost(&self, terms: usize, positions: usize) -> Cost {
+        Cost { flop: 2 * self.rows() * terms * positions, values: self.rows() * (terms + 1) }
+    }
+
     fn parameters(&self) -> LinearParameters<Dispatch> {
         LinearParameters { weight: self.weight.clone().into_dispatch(), bias: self.bias.clone().into_dispatch() }
     }
@@ -45,6 +55,19 @@ pub(crate) struct DConvLayer {
     pub(crate) dilation: usize,
 }
 
+/// Values of a tensor, and how many of them one channel has in one item.
+fn extent(x: &Tensor<4>) -> [usize; 2] {
+    let [items, channels, rows, frames] = x.dims();
+    [items * channels * rows * frames, items * rows * frames]
+}
+
+impl Cost {
+    /// With these values read or written beside the weights.
+    fn moving(self, values: usize) -> Self {
+        Self { values: self.values + values, ..self }
+    }
+}
+
 /// Weights `[rows, terms]` as their device likes them.
 pub(crate) fn pack(weight: Tensor<2>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::pack(weight.into_dispatch()))
@@ -62,7 +85,12 @@ pub(crate) fn pack_transposed(weight: Tensor<2>, channels_out: usize) -> Tensor<
 /// - `x`: `[items, channels_in, rows, frames]`
 /// - output: the same with `channels_out`, and a fourth of the rows, or of the frames rounded up
 pub(crate) fn strided_gelu(x: Tensor<4>, layer: &Linear, axis: Axis) -> Tensor<4> {
-    Tensor::from_dispatch(Dispatch::strided_gelu(x.into_dispatch(), layer.parameters(), axis))
+    let [values, positions] = extent(&x);
+    let out = positions.div_ceil(STRIDE);
+    let cost = layer.cost(TAPS * x.dims()[1], out).moving(values + layer.rows() * out);
+    recorded("strided_gelu", cost, || {
+        Tensor::from_dispatch(Dispatch::strided_gelu(x.into_dispatch(), layer.parameters(), axis))
+    })
 }
 
 /// What is added around a GLU convolution.
@@ -82,12 +110,16 @@ pub(crate) enum Extra {
 /// - `x`: `[items, channels_in, rows, frames]`
 /// - output: `[items, channels_out, rows, frames]`
 pub(crate) fn conv_glu(x: Tensor<4>, extra: Extra, layer: &Linear, taps: [usize; 2]) -> Tensor<4> {
-    let extra = match extra {
-        Extra::None => GluExtra::None,
-        Extra::Skip(skip) => GluExtra::Skip(skip.into_dispatch()),
-        Extra::Embedding(table) => GluExtra::Embedding(table.into_dispatch()),
+    let [values, positions] = extent(&x);
+    let (extra, extra_values) = match extra {
+        Extra::None => (GluExtra::None, 0),
+        Extra::Skip(skip) => (GluExtra::Skip(skip.into_dispatch()), values),
+        Extra::Embedding(table) => (GluExtra::Embedding(table.into_dispatch()), 0),
     };
-    Tensor::from_dispatch(Dispatch::conv_glu(x.into_dispatch(), extra, layer.parameters(), taps))
+    let cost = layer.cost(taps[0] * taps[1] * x.dims()[1], positions);
+    recorded("conv_glu", cost.moving(values + extra_values + layer.rows() / 2 * positions), || {
+        Tensor::from_dispatch(Dispatch::conv_glu(x.into_dispatch(), extra, layer.parameters(), taps))
+    })
 }
 
 /// A transposed convolution of eight taps and stride four without its first two outputs, and GELU where `activate`.
@@ -97,7 +129,13 @@ pub(crate) fn conv_glu(x: Tensor<4>, extra: Extra, layer: &Linear, taps: [usize;
 /// - `x`: `[items, channels_in, rows, frames_in]`
 /// - output: the same with `channels_out`, and four times the rows, or `frames`
 pub(crate) fn transposed_gelu(x: Tensor<4>, layer: &Linear, axis: Axis, frames: usize, activate: bool) -> Tensor<4> {
-    Tensor::from_dispatch(Dispatch::transposed_gelu(x.into_dispatch(), layer.parameters(), axis, frames, activate))
+    let [values, positions] = extent(&x);
+    let (taps, terms) = (TAPS * layer.rows(), x.dims()[1]);
+    let cost = Cost { flop: 2 * taps * terms * positions, values: taps * terms };
+    recorded("transposed_gelu", cost.moving(values + STRIDE * layer.rows() * positions), || {
+        let (x, layer) = (x.into_dispatch(), layer.parameters());
+        Tensor::from_dispatch(Dispatch::transposed_gelu(x, layer, axis, frames, activate))
+    })
 }
 
 /// One layer of a residual branch, on each row by itself, added to it.
@@ -120,7 +158,11 @@ pub(crate) fn dconv(x: Tensor<4>, layer: &DConvLayer) -> Tensor<4> {
         scale: layer.scale.clone().into_dispatch(),
         dilation: layer.dilation,
     };
-    Tensor::from_dispatch(Dispatch::dconv(x.into_dispatch(), parameters))
+    let ([values, positions], channels) = (extent(&x), x.dims()[1]);
+    let compress = layer.compress.cost(3 * channels, positions);
+    let expand = layer.expand.cost(layer.compress.rows(), positions);
+    let cost = Cost { flop: compress.flop + expand.flop, values: compress.values + expand.values };
+    recorded("dconv", cost.moving(2 * values), || Tensor::from_dispatch(Dispatch::dconv(x.into_dispatch(), parameters)))
 }
 
 /// A layer norm over the channels, to which `table` is added.
@@ -130,7 +172,10 @@ pub(crate) fn dconv(x: Tensor<4>, layer: &DConvLayer) -> Tensor<4> {
 /// - `x` and output: `[items, channels, rows, frames]`
 /// - `table`: `[1, channels, rows, frames]`
 pub(crate) fn position_norm(x: Tensor<4>, norm: &Norm, table: Tensor<4>) -> Tensor<4> {
-    Tensor::from_dispatch(Dispatch::position_norm(x.into_dispatch(), norm.parameters(), table.into_dispatch()))
+    let cost = Cost::default().moving(3 * extent(&x)[0]);
+    recorded("position_norm", cost, || {
+        Tensor::from_dispatch(Dispatch::position_norm(x.into_dispatch(), norm.parameters(), table.into_dispatch()))
+    })
 }
 
 /// A linear layer over the channels, after a layer norm where there is one.
@@ -140,10 +185,14 @@ pub(crate) fn position_norm(x: Tensor<4>, norm: &Norm, table: Tensor<4>) -> Tens
 /// - `x`: `[items, channels_in, rows, frames]`
 /// - output: `[items, channels_out, rows, frames]`
 pub(crate) fn linear(x: Tensor<4>, norm: Option<&Norm>, layer: &Linear) -> Tensor<4> {
-    let (x, layer) = (x.into_dispatch(), layer.parameters());
-    Tensor::from_dispatch(match norm {
-        Some(norm) => Dispatch::norm_linear(x, norm.parameters(), layer),
-        None => Dispatch::linear(x, layer),
+    let [values, positions] = extent(&x);
+    let cost = layer.cost(x.dims()[1], positions).moving(values + layer.rows() * positions);
+    recorded("linear", cost, || {
+        let (x, layer) = (x.into_dispatch(), layer.parameters());
+        Tensor::from_dispatch(match norm {
+            Some(norm) => Dispatch::norm_linear(x, norm.parameters(), layer),
+            None => Dispatch::linear(x, layer),
+        })
     })
 }
 
@@ -153,8 +202,12 @@ pub(crate) fn linear(x: Tensor<4>, norm: Option<&Norm>, layer: &Linear) -> Tenso
 ///
 /// - `x`, `y` and output: `[items, channels, rows, frames]`
 pub(crate) fn linear_residual(x: Tensor<4>, y: Tensor<4>, layer: &Linear, scale: &Tensor<1>) -> Tensor<4> {
-    let scale = scale.clone().into_dispatch();
-    Tensor::from_dispatch(Dispatch::linear_residual(x.into_dispatch(), y.into_dispatch(), layer.parameters(), scale))
+    let [values, positions] = extent(&x);
+    let cost = layer.cost(y.dims()[1], positions).moving(3 * values);
+    recorded("linear_residual", cost, || {
+        let (x, y, scale) = (x.into_dispatch(), y.into_dispatch(), scale.clone().into_dispatch());
+        Tensor::from_dispatch(Dispatch::linear_residual(x, y, layer.parameters(), scale))
+    })
 }
 
 /// `x + scale · second(gelu(first(norm(x))))`.
@@ -163,9 +216,14 @@ pub(crate) fn linear_residual(x: Tensor<4>, y: Tensor<4>, layer: &Linear, scale:
 ///
 /// - `x` and output: `[items, channels, rows, frames]`
 pub(crate) fn feed_forward(x: Tensor<4>, norm: &Norm, [first, second]: [&Linear; 2], scale: &Tensor<1>) -> Tensor<4> {
-    let scale = scale.clone().into_dispatch();
-    let (first, second) = (first.parameters(), second.parameters());
-    Tensor::from_dispatch(Dispatch::feed_forward(x.into_dispatch(), norm.parameters(), first, second, scale))
+    let [values, positions] = extent(&x);
+    let [up, down] = [first.cost(x.dims()[1], positions), second.cost(first.rows(), positions)];
+    let cost = Cost { flop: up.flop + down.flop, values: up.values + down.values };
+    recorded("feed_forward", cost.moving(2 * values), || {
+        let (x, scale) = (x.into_dispatch(), scale.clone().into_dispatch());
+        let (first, second) = (first.parameters(), second.parameters());
+        Tensor::from_dispatch(Dispatch::feed_forward(x, norm.parameters(), first, second, scale))
+    })
 }
 
 /// Attention of `heads` heads; queries, keys and values are `channels` channels each, from `firsts` on.
@@ -181,7 +239,11 @@ pub(crate) fn attention(
     firsts: [usize; 3],
     [heads, channels]: [usize; 2],
 ) -> Tensor<4> {
-    Tensor::from_dispatch(Dispatch::attention(x.into_dispatch(), other.into_dispatch(), firsts, heads, channels))
+    let ([_, queries], [_, keys]) = (extent(&x), extent(&other));
+    let cost = Cost { flop: 4 * queries * keys / x.dims()[0] * channels, values: 2 * channels * (queries + keys) };
+    recorded("attention", cost, || {
+        Tensor::from_dispatch(Dispatch::attention(x.into_dispatch(), other.into_dispatch(), firsts, heads, channels))
+    })
 }
 
 /// A normalisation of each item as a whole.
@@ -190,5 +252,6 @@ pub(crate) fn attention(
 ///
 /// - `x` and output: `[items, channels, rows, frames]`
 pub(crate) fn group_norm(x: Tensor<4>, norm: &Norm) -> Tensor<4> {
-    Tensor::from_dispatch(Dispatch::group_norm(x.into_dispatch(), norm.parameters()))
+    let cost = Cost::default().moving(2 * extent(&x)[0]);
+    recorded("group_norm", cost, || Tensor::from_dispatch(Dispatch::group_norm(x.into_dispatch(), norm.parameters())))
 }

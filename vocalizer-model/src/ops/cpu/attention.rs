@@ -5,11 +5,15 @@ use pulp::{Simd, WithSimd};
 
 use super::gemm::{Panels, Terms, pack_into, padded_columns, padded_rows, product, row_stride};
 use super::grid::{Extent, Piece, Shared, pieces};
+use super::memory::Buffer;
 use super::scratch::Scratch;
-use super::simd::{dispatch, each, exp};
+use super::simd::{at_least, dispatch, each, exp};
 
 /// Keys of a block: with a tile of queries their scores fit in the nearest cache.
 const KEYS: usize = 128;
+/// What a weight's logarithm is held to: one like this adds nothing to a sum, and its products are not yet denormal
+/// numbers, with which processors take a hundred times as long.
+const LEAST: f32 = -60.0;
 /// Queries of a piece.
 const QUERIES: usize = 96;
 
@@ -54,7 +58,7 @@ pub(crate) fn attention(
     let key_block = |count: usize| padded_rows(count) * width;
     let key_len: usize = blocks.iter().map(|[_, count]| key_block(*count)).sum();
     let value_len = padded_rows(width) * others;
-    let mut packed = vec![0.0; items * heads * (key_len + value_len)];
+    let mut packed = Buffer::of(items * heads * (key_len + value_len));
     let shared = Shared::new(&mut packed);
     pieces([items, heads, 1], 1, |Piece { item, row: head, .. }| {
         // SAFETY: each head's part is its own.
@@ -97,7 +101,8 @@ impl WithSimd for Attend<'_> {
         let Piece { item, row: head, start, frames } = piece;
         let stride = row_stride::<S>(frames, 0);
         let offsets: Vec<usize> = (0..width.max(KEYS)).map(|term| term * stride).collect();
-        let lengths = [width * stride, KEYS * stride, padded_rows(width) * stride, stride, stride, stride];
+        let scores = padded_rows(KEYS) * stride;
+        let lengths = [width * stride, scores, padded_rows(width) * stride, stride, stride, stride];
         let mut scratch = Scratch::take();
         let [query, scores, sums, maxima, totals, factors] = scratch.slices(lengths);
         #[expect(clippy::cast_precision_loss, reason = "a head's channels")]
@@ -145,16 +150,18 @@ fn softmax<S: Simd>(
     [maxima, totals, factors]: [&mut [f32]; 3],
 ) {
     factors.copy_from_slice(maxima);
-    // The score stands second: a NaN is handed on.
     let columns = maxima.len();
     for scores in scores.chunks_exact(stride).take(count) {
-        each!(simd: S, maxima => max, &scores[..columns] => score; simd.max_f32s(max, score));
+        each!(simd: S, maxima => max, &scores[..columns] => score; at_least(simd, max, score));
     }
-    each!(simd: S, factors => before, maxima => max; exp(simd, simd.sub_f32s(before, max)));
+    let least = simd.splat_f32s(LEAST);
+    each!(simd: S, factors => before, maxima => max; exp(simd, at_least(simd, least, simd.sub_f32s(before, max))));
     each!(simd: S, totals => total, factors => factor; simd.mul_f32s(total, factor));
     for scores in scores.chunks_exact_mut(stride).take(count) {
         let scores = &mut scores[..columns];
-        each!(simd: S, scores => score, maxima => max; exp(simd, simd.sub_f32s(score, max)));
+        each!(simd: S, scores => score, maxima => max; {
+            exp(simd, at_least(simd, least, simd.sub_f32s(score, max)))
+        });
         each!(simd: S, totals => total, scores => weight; simd.add_f32s(total, weight));
     }
 }

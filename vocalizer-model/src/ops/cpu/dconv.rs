@@ -8,6 +8,7 @@ use pulp::{Simd, WithSimd};
 
 use super::gemm::{Panels, Terms, product, row_stride};
 use super::grid::{CHUNK, Extent, Piece, Shared, gather, pieces};
+use super::memory::Buffer;
 use super::norm::{Moments, fold_rows, moments};
 use super::scratch::Scratch;
 use super::simd::{dispatch, each, gelu, sigmoid};
@@ -168,7 +169,7 @@ fn add<'a, S: Simd>(
 /// Long rows, in pieces: compress and measure; activate, expand and measure; expand again and add.
 fn long(values: &mut [f32], x: Extent, layer: &DConvLayer<'_>) {
     let middle = Extent { channels: layer.compress.rows(), ..x };
-    let mut hidden = vec![0.0; middle.len()];
+    let mut hidden = Buffer::of(middle.len());
     let per_row = x.frames.div_ceil(CHUNK);
     let norms = |moments: Vec<Moments>, channels: usize| -> Vec<[f32; 2]> {
         moments.chunks(per_row).map(|row| fold_rows(row).over(channels * x.frames)).collect()

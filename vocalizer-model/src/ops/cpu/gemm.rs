@@ -8,27 +8,31 @@ use pulp::Simd;
 
 use super::simd::dispatch;
 
-/// Vectors side by side in one tile of the output.
-const VECTORS: usize = 3;
+/// Rows of a tile, which are the rows of a panel of weights, and vectors side by side in it: as many as the registers
+/// hold beside the input's vectors and two weights. The compiler reads one weight ahead; were there no register for it,
+/// a sum would pass through memory with each term, at two thirds of the speed.
+const WIDE_TILE: [usize; 2] = [8, 3];
+const NARROW_TILE: [usize; 2] = [6, 2];
 
-/// Rows of a tile, which are the rows of a panel of weights: as many as the registers hold beside the input.
-const fn panel_rows<S: Simd>() -> usize {
-    if S::REGISTER_COUNT >= 32 { 8 } else { 4 }
+/// The tile for this machine's registers.
+const fn tile_shape<S: Simd>() -> [usize; 2] {
+    if S::REGISTER_COUNT >= 32 { WIDE_TILE } else { NARROW_TILE }
 }
 
 /// Columns of a tile.
 pub(crate) const fn tile_columns<S: Simd>() -> usize {
-    VECTORS * S::F32_LANES
+    tile_shape::<S>()[1] * S::F32_LANES
 }
 
 /// Terms taken at once, so that a tile's part of the input stays in the nearest cache.
 const fn block_terms<S: Simd>() -> usize {
-    let fit = 6144 / tile_columns::<S>();
+    let values = if S::REGISTER_COUNT >= 32 { 6144 } else { 4096 };
+    let fit = values / tile_columns::<S>();
     if fit > 512 { 512 } else { fit }
 }
 
-/// Rows of weights taken at once, so that they stay in the second cache beside the input.
-const BLOCK_ROWS: usize = 512;
+/// Rows of weights taken at once, so that they stay in the second cache beside the input: whole panels of either tile.
+const BLOCK_ROWS: usize = 240;
 
 /// `columns` rounded up to whole tiles: how long a row of the output must be in memory.
 pub(crate) const fn padded_columns<S: Simd>(columns: usize) -> usize {
@@ -77,7 +81,7 @@ pub(crate) fn padded_rows(rows: usize) -> usize {
     impl pulp::WithSimd for Rows {
         type Output = usize;
         fn with_simd<S: Simd>(self, _: S) -> usize {
-            self.0.next_multiple_of(panel_rows::<S>())
+            self.0.next_multiple_of(tile_shape::<S>()[0])
         }
     }
     dispatch(Rows(rows))
@@ -129,18 +133,20 @@ pub(crate) fn product<S: Simd>(
     add: bool,
 ) {
     let columns = padded_columns::<S>(columns);
-    let rows = weights.rows.next_multiple_of(panel_rows::<S>());
+    let rows = weights.rows.next_multiple_of(tile_shape::<S>()[0]);
     assert_eq!(weights.values.len(), rows * weights.terms);
     assert_eq!(input.offsets.len(), weights.terms);
     let furthest = input.offsets.iter().max().copied().unwrap_or_default();
     assert!(furthest + columns <= input.values.len(), "terms end within their memory");
     assert!(columns <= out_stride && (rows - 1) * out_stride + columns <= out.len(), "the output has room");
     if S::REGISTER_COUNT >= 32 {
-        // SAFETY: what was asserted above, and the panels have 8 rows.
-        unsafe { blocks::<S, 8>(simd, weights, input, columns, out, out_stride, add) }
+        // SAFETY: what was asserted above, and the tile is this one's.
+        unsafe { blocks::<S, { WIDE_TILE[0] }, { WIDE_TILE[1] }>(simd, weights, input, columns, out, out_stride, add) }
     } else {
-        // SAFETY: what was asserted above, and the panels have 4 rows.
-        unsafe { blocks::<S, 4>(simd, weights, input, columns, out, out_stride, add) }
+        // SAFETY: as above.
+        unsafe {
+            blocks::<S, { NARROW_TILE[0] }, { NARROW_TILE[1] }>(simd, weights, input, columns, out, out_stride, add)
+        }
     }
 }
 
@@ -149,7 +155,7 @@ pub(crate) fn product<S: Simd>(
 /// `columns` is in whole tiles, and so many values lie from each offset on and in each row of the output, as many rows
 /// as the panels of `ROWS` have.
 #[inline(always)]
-unsafe fn blocks<S: Simd, const ROWS: usize>(
+unsafe fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
     weights: Panels<'_>,
     input: Terms<'_>,
@@ -171,7 +177,7 @@ unsafe fn blocks<S: Simd, const ROWS: usize>(
                         let panel = weights.values.as_ptr().add(row * terms + first * ROWS);
                         let values = input.values.as_ptr().add(column);
                         let tile_out = out.as_mut_ptr().add(row * out_stride + column);
-                        tile::<S, ROWS>(simd, panel, values, offsets, tile_out, out_stride, add || first > 0);
+                        tile::<S, ROWS, VECTORS>(simd, panel, values, offsets, tile_out, out_stride, add || first > 0);
                     }
                 }
             }
@@ -186,7 +192,7 @@ unsafe fn blocks<S: Simd, const ROWS: usize>(
 /// `panel` has `ROWS` values for each of the offsets; from `values`, each offset leads to [`tile_columns`] values; `out`
 /// has `ROWS` rows of as many, `out_stride` apart.
 #[inline(always)]
-unsafe fn tile<S: Simd, const ROWS: usize>(
+unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
     mut panel: *const f32,
     values: *const f32,

@@ -5,9 +5,12 @@ pub(crate) mod conv;
 pub(crate) mod dconv;
 pub(crate) mod gemm;
 mod grid;
+pub(crate) mod memory;
 pub(crate) mod norm;
 mod scratch;
 mod simd;
 pub(crate) mod transformer;
+pub(crate) mod yardstick;
 
 pub(crate) use grid::Extent;
+pub(crate) use simd::name as simd_name;

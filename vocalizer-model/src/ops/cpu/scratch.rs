@@ -2,10 +2,7 @@
 
 use std::cell::RefCell;
 
-/// Sixteen values on a line of the cache.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([f32; 16]);
+use super::memory::Line;
 
 thread_local! {
     static KEPT: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
@@ -22,16 +19,16 @@ impl Scratch {
 
     /// Slices of these lengths. They hold whatever was left there: write before reading.
     pub(crate) fn slices<const N: usize>(&mut self, lengths: [usize; N]) -> [&mut [f32]; N] {
-        let lines = lengths.map(|length| length.div_ceil(16));
+        let lines = lengths.map(Line::holding);
         let needed = lines.iter().sum();
         if self.0.len() < needed {
-            self.0.resize(needed, Line([0.0; 16]));
+            self.0.resize(needed, Line::ZERO);
         }
-        let mut rest: &mut [f32] = as_values(&mut self.0);
+        let mut rest = self.0.as_mut_slice();
         std::array::from_fn(|i| {
-            let (slice, after) = std::mem::take(&mut rest).split_at_mut(16 * lines[i]);
+            let (slice, after) = std::mem::take(&mut rest).split_at_mut(lines[i]);
             rest = after;
-            &mut slice[..lengths[i]]
+            &mut Line::values_mut(slice)[..lengths[i]]
         })
     }
 }
@@ -40,10 +37,4 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         KEPT.set(std::mem::take(&mut self.0));
     }
-}
-
-fn as_values(lines: &mut [Line]) -> &mut [f32] {
-    let count = 16 * lines.len();
-    // SAFETY: a line is sixteen f32 in a row and nothing else.
-    unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), count) }
 }

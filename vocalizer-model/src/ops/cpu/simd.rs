@@ -23,6 +23,33 @@ fn arch() -> Arch {
     })
 }
 
+/// The name of the vectors in use.
+pub(crate) fn name() -> &'static str {
+    match arch() {
+        Arch::Scalar => "scalar",
+        #[cfg(target_arch = "x86_64")]
+        Arch::V3(_) => "avx2",
+        #[cfg(target_arch = "x86_64")]
+        Arch::V4(_) => "avx512",
+        #[cfg(target_arch = "aarch64")]
+        Arch::Neon(_) => "neon",
+        _ => "other",
+    }
+}
+
+/// The larger of both; NaN where the second one is NaN.
+#[inline(always)]
+pub(crate) fn at_least<S: Simd>(simd: S, least: S::f32s, x: S::f32s) -> S::f32s {
+    // The vectors' instructions hand the second one on where there is a NaN; the scalar operation drops every NaN.
+    if S::F32_LANES > 1 { simd.max_f32s(least, x) } else { simd.select_f32s(simd.less_than_f32s(x, least), least, x) }
+}
+
+/// The smaller of both; NaN where the second one is NaN.
+#[inline(always)]
+fn at_most<S: Simd>(simd: S, most: S::f32s, x: S::f32s) -> S::f32s {
+    if S::F32_LANES > 1 { simd.min_f32s(most, x) } else { simd.select_f32s(simd.greater_than_f32s(x, most), most, x) }
+}
+
 /// e to the power of each value: within two units in the last place, 1e-38 below -87.3, NaN where NaN was.
 #[inline(always)]
 pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
@@ -33,8 +60,7 @@ pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     // Adding it leaves the nearest whole number in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
     let splat = |v| simd.splat_f32s(v);
-    // The value stands second: the instructions then hand a NaN on.
-    let clamped = simd.min_f32s(splat(88.3), simd.max_f32s(splat(-87.3), x));
+    let clamped = at_most(simd, splat(88.3), at_least(simd, splat(-87.3), x));
     let shifted = simd.mul_add_e_f32s(clamped, splat(LOG2_E), splat(ROUND));
     let whole = simd.sub_f32s(shifted, splat(ROUND));
     let r = simd.mul_add_e_f32s(whole, splat(-LN2_HIGH), clamped);

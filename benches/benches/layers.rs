@@ -1,0 +1,110 @@
+//! What a segment's time goes to, layer by layer, beside what the machine can do at best: a table for `benches/README.md`.
+//!
+//! `cargo bench -p vocalizer-benches --bench layers [-- --segments N]`
+
+use std::time::{Duration, Instant};
+
+use gemm::Parallelism;
+use vocalizer_benches::{separate, song_frames, tone};
+use vocalizer_model::{Model, OperationProfile, Profile};
+
+/// Rows, terms and columns of the peer's product: the largest of the transformer's.
+const PRODUCT: [usize; 3] = [2048, 512, 2688];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<_> = std::env::args().collect();
+    // `cargo test` runs benchmarks, too, to see that they begin.
+    if arguments.iter().any(|argument| argument == "--test") {
+        return Ok(());
+    }
+    let segments = match arguments.iter().position(|argument| argument == "--segments") {
+        Some(at) => arguments.get(at + 1).ok_or("--segments takes a number")?.parse()?,
+        None => 8,
+    };
+    let model = Model::named("htdemucs")?;
+    separate(&model, &tone(song_frames(&model, 1)), false)?;
+    let peer = peer_gflop_per_s();
+    let profile = separate(&model, &tone(song_frames(&model, segments)), true)?.ok_or("nothing was recorded")?;
+    print(&profile, peer);
+    Ok(())
+}
+
+/// The `gemm` crate on one product with all threads, in 10⁹ floating point operations a second: the best of a second.
+fn peer_gflop_per_s() -> f64 {
+    let [rows, terms, columns] = PRODUCT;
+    let (a, b) = (vec![1e-3_f32; rows * terms], vec![1.0_f32; terms * columns]);
+    let mut out = vec![0.0_f32; rows * columns];
+    let mut best = Duration::MAX;
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(1) {
+        let one = Instant::now();
+        // SAFETY: the matrices lie row by row, and have as many values as these extents and strides say.
+        unsafe {
+            gemm::gemm(
+                rows,
+                columns,
+                terms,
+                out.as_mut_ptr(),
+                1,
+                columns.cast_signed(),
+                false,
+                a.as_ptr(),
+                1,
+                terms.cast_signed(),
+                b.as_ptr(),
+                1,
+                columns.cast_signed(),
+                0.0,
+                1.0,
+                false,
+                false,
+                false,
+                Parallelism::Rayon(0),
+            );
+        }
+        best = best.min(one.elapsed());
+    }
+    (2 * rows * terms * columns) as f64 / 1e9 / best.as_secs_f64()
+}
+
+fn print(profile: &Profile, peer: f64) {
+    let (segments, products) = (f64::from(profile.segments), profile.sgemm_gflop_per_s);
+    println!(
+        "{} threads, {}; {:.3} s a segment, mean of {}; products at best {products:.0} GFLOP/s (the gemm crate: {peer:.0}), \
+         copying {:.0} GB/s",
+        profile.threads,
+        profile.simd,
+        profile.seconds / segments,
+        profile.segments,
+        profile.copy_gb_per_s,
+    );
+    println!("\n| layer | operation | ms | GFLOP | GFLOP/s | MB | of the floor |\n|---|---|---:|---:|---:|---:|---:|");
+    for one in &profile.operations {
+        let OperationProfile { layer, operation, seconds, gflop, gflop_per_s, bytes, share_of_floor, .. } = one;
+        println!(
+            "| {layer} | {operation} | {:.1} | {:.2} | {gflop_per_s:.0} | {:.0} | {:.0} % |",
+            seconds / segments * 1e3,
+            gflop / segments,
+            *bytes as f64 / segments / 1e6,
+            share_of_floor * 100.0,
+        );
+    }
+    let mut kinds: Vec<(&str, f64, f64)> = Vec::new();
+    for one in &profile.operations {
+        match kinds.iter_mut().find(|kind| kind.0 == one.operation) {
+            Some(kind) => (kind.1, kind.2) = (kind.1 + one.seconds, kind.2 + one.gflop),
+            None => kinds.push((one.operation, one.seconds, one.gflop)),
+        }
+    }
+    println!("\n| operation | ms | GFLOP | GFLOP/s | of products at best |\n|---|---:|---:|---:|---:|");
+    for (operation, seconds, gflop) in &kinds {
+        row(operation, *seconds / segments, *gflop / segments, products);
+    }
+    let multiplied = kinds.iter().filter(|kind| kind.2 > 0.0).fold([0.0, 0.0], |[s, g], kind| [s + kind.1, g + kind.2]);
+    row("convolutions and products together", multiplied[0] / segments, multiplied[1] / segments, products);
+}
+
+fn row(name: &str, seconds: f64, gflop: f64, best: f64) {
+    let speed = gflop / seconds;
+    println!("| {name} | {:.1} | {gflop:.1} | {speed:.0} | {:.0} % |", seconds * 1e3, speed / best * 100.0);
+}

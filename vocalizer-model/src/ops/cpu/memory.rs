@@ -1,0 +1,201 @@
+//! Memory for tensors, kept for the next of about its size while songs are being separated.
+//!
+//! A segment takes some hundred tensors of a few sizes, and the next segment the same ones: fresh memory for each would
+//! be cleared by the system, page by page, every time.
+
+use std::mem::MaybeUninit;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProperty};
+
+/// Sixteen values on a line of the cache.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+pub(super) struct Line([f32; LINE]);
+
+const LINE: usize = 16;
+
+impl Line {
+    pub(super) const ZERO: Self = Self([0.0; LINE]);
+
+    /// How many hold so many values.
+    pub(super) fn holding(values: usize) -> usize {
+        values.div_ceil(LINE)
+    }
+
+    pub(super) fn values(lines: &[Self]) -> &[f32] {
+        // SAFETY: a line is sixteen f32 in a row and nothing else.
+        unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), LINE * lines.len()) }
+    }
+
+    pub(super) fn values_mut(lines: &mut [Self]) -> &mut [f32] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), LINE * lines.len()) }
+    }
+}
+
+/// What nobody uses just now, and how many want it kept.
+struct Pool {
+    free: Vec<Box<[Line]>>,
+    keepers: usize,
+}
+
+static POOL: Mutex<Pool> = Mutex::new(Pool { free: Vec::new(), keepers: 0 });
+
+fn pool() -> MutexGuard<'static, Pool> {
+    POOL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// While one lives, memory is kept for the next tensor; with the last one all of it goes back to the system.
+#[derive(Debug)]
+pub(crate) struct Keeper(());
+
+impl Keeper {
+    pub(crate) fn new() -> Self {
+        pool().keepers += 1;
+        Self(())
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        let mut pool = pool();
+        pool.keepers -= 1;
+        if pool.keepers == 0 {
+            let free = std::mem::take(&mut pool.free);
+            drop(pool);
+            drop(free);
+        }
+    }
+}
+
+/// Memory for so many values, on a line of the cache. It holds whatever was left there: write before reading.
+pub(crate) struct Buffer {
+    lines: Box<[Line]>,
+    len: usize,
+}
+
+impl Buffer {
+    /// The smallest that is free and not much too large, or else a new one.
+    pub(crate) fn of(len: usize) -> Self {
+        let needed = Line::holding(len);
+        let mut pool = pool();
+        let fits = |lines: &[Line]| (needed..=needed + needed / 4).contains(&lines.len());
+        let found = pool.free.iter().enumerate().filter(|(_, lines)| fits(lines)).min_by_key(|(_, lines)| lines.len());
+        let lines = found.map(|(index, _)| index).map(|index| pool.free.swap_remove(index));
+        drop(pool);
+        let lines = lines.unwrap_or_else(|| vec![Line::ZERO; needed].into_boxed_slice());
+        let mut buffer = Self { lines, len };
+        if cfg!(test) {
+            // A kernel that leaves a value out shows.
+            buffer.fill(f32::NAN);
+        }
+        buffer
+    }
+
+    pub(crate) fn copy_of(values: &[f32]) -> Self {
+        let mut buffer = Self::of(values.len());
+        buffer.copy_from_slice(values);
+        buffer
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &Line::values(&self.lines)[..self.len]
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut Line::values_mut(&mut self.lines)[..self.len]
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let lines = std::mem::take(&mut self.lines);
+        let mut pool = pool();
+        if pool.keepers > 0 {
+            pool.free.push(lines);
+        }
+    }
+}
+
+/// As burn's tensors hold their memory.
+impl AllocationController for Buffer {
+    /// What burn's own memory has, and so copies of this.
+    fn alloc_align(&self) -> usize {
+        align_of::<u128>()
+    }
+
+    fn property(&self) -> AllocationProperty {
+        AllocationProperty::Other
+    }
+
+    unsafe fn memory_mut(&mut self, _: AccessPolicy) -> Result<&mut [MaybeUninit<u8>], AccessError> {
+        let values: &mut [f32] = self;
+        let bytes = size_of_val(values);
+        // SAFETY: every f32 is four bytes, and the caller writes initialised ones only.
+        Ok(unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), bytes) })
+    }
+
+    fn memory(&self, _: AccessPolicy) -> Result<&[MaybeUninit<u8>], AccessError> {
+        let values: &[f32] = self;
+        // SAFETY: every f32 is four bytes.
+        Ok(unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Places of memory for sizes that no other test takes.
+    fn place(len: usize) -> usize {
+        Buffer::of(len).as_ptr().addr()
+    }
+
+    #[test]
+    fn memory_is_used_again_while_somebody_keeps_it() {
+        let keepers = [Keeper::new(), Keeper::new()];
+        let first = place(1_000_003);
+        assert_eq!(place(1_000_003), first, "of the same size");
+        assert_eq!(place(900_001), first, "of a little less");
+        let [one, other] = [Buffer::of(1_000_003), Buffer::of(1_000_003)];
+        assert_ne!(one.as_ptr(), other.as_ptr(), "two that live at once");
+        assert!(one.as_ptr().addr().is_multiple_of(64) && one.len() == 1_000_003);
+        drop(keepers);
+        // Other tests may keep some as well; what is kept is not too little for anybody.
+        assert!(pool().free.iter().all(|lines| !lines.is_empty()));
+    }
+
+    #[test]
+    fn much_larger_memory_is_not_taken_for_little() {
+        let _keeper = Keeper::new();
+        let large = place(3_000_001);
+        let small = Buffer::of(2_000_003);
+        assert_ne!(small.as_ptr().addr(), large);
+    }
+
+    #[test]
+    fn tensors_hand_their_memory_on() {
+        let _keeper = Keeper::new();
+        let mut buffer = Buffer::copy_of(&[1.0; 500_009]);
+        let place = buffer.as_ptr().addr();
+        buffer[3] = 2.0;
+        let bytes = size_of_val(&*buffer);
+        // SAFETY: as many bytes as the values have, all of them initialised.
+        let mut bytes = unsafe { burn_std::Bytes::from_controller(Box::new(buffer), bytes) };
+        assert_eq!(&bytes[12..16], 2.0_f32.to_ne_bytes());
+        bytes[12..16].copy_from_slice(&4.0_f32.to_ne_bytes());
+        let copy = bytes.clone();
+        assert_eq!(bytes.as_ptr().addr(), place);
+        drop(bytes);
+        assert_eq!(Buffer::of(500_009).as_ptr().addr(), place);
+        assert_eq!(&copy[12..16], 4.0_f32.to_ne_bytes(), "a clone is a copy");
+    }
+}

@@ -1,0 +1,73 @@
+//! What this machine can do at best, measured with the kernels' own means.
+
+use std::time::{Duration, Instant};
+
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::gemm::{Panels, Terms, pack, product, row_stride};
+use super::scratch::Scratch;
+use super::simd::dispatch;
+
+/// Rows and terms of the product that is timed, and its columns: most of the transformer's.
+const SIDE: usize = 512;
+const COLUMNS: usize = 96;
+
+/// Bytes that each thread copies: what a layer's tensors have, more or less.
+const COPIED_BYTES: usize = 32 << 20;
+
+/// Products or copies for each thread; the fastest of so many rounds counts.
+const TIMES: usize = 32;
+const ROUNDS: usize = 3;
+
+/// Floating point operations a second of all threads together, in matrix products that lie in their caches.
+pub(crate) fn flop_per_second() -> f64 {
+    let weights = pack(SIDE, SIDE, |_, _| 1e-3);
+    let times = TIMES * rayon::current_num_threads();
+    let took = fastest(|| {
+        (0..times).into_par_iter().with_max_len(1).for_each(|_| dispatch(Product(Panels::new(&weights, SIDE, SIDE))));
+    });
+    #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
+    let flop = (2 * SIDE * SIDE * COLUMNS * times) as f64;
+    flop / took.as_secs_f64()
+}
+
+/// Bytes a second that all threads together read and write, in copying.
+pub(crate) fn bytes_per_second() -> f64 {
+    let threads = rayon::current_num_threads();
+    let from = vec![1.0_f32; threads * COPIED_BYTES / size_of::<f32>()];
+    let mut to = vec![0.0_f32; from.len()];
+    let took = fastest(|| {
+        let chunk = from.len() / threads;
+        to.par_chunks_mut(chunk).zip(from.par_chunks(chunk)).for_each(|(to, from)| to.copy_from_slice(from));
+    });
+    #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
+    let bytes = (2 * threads * COPIED_BYTES) as f64;
+    bytes / took.as_secs_f64()
+}
+
+fn fastest(mut work: impl FnMut()) -> Duration {
+    let timed = |()| {
+        let began = Instant::now();
+        work();
+        began.elapsed()
+    };
+    // The first round warms caches, threads and clocks.
+    [(); ROUNDS + 1].map(timed).into_iter().skip(1).min().unwrap_or_default()
+}
+
+struct Product<'a>(Panels<'a>);
+
+impl WithSimd for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let stride = row_stride::<S>(COLUMNS, 0);
+        let offsets: Vec<usize> = (0..SIDE).map(|term| term * stride).collect();
+        let mut scratch = Scratch::take();
+        let [input, out] = scratch.slices([SIDE * stride, self.0.padded_rows() * stride]);
+        input.fill(1.0);
+        product(simd, self.0, Terms { values: input, offsets: &offsets }, COLUMNS, out, stride, false);
+    }
+}

@@ -1,0 +1,61 @@
+//! What each operation costs, taken down on the thread where somebody asked for it.
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+thread_local! {
+    static RECORDS: RefCell<Option<Vec<Record>>> = const { RefCell::new(None) };
+}
+
+/// One operation that has run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Record {
+    pub(crate) operation: &'static str,
+    pub(crate) took: Duration,
+    pub(crate) cost: Cost,
+}
+
+/// What an operation cannot do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Cost {
+    /// Multiplications and additions of its matrix products and convolutions; what each value goes through by itself is
+    /// not counted.
+    pub(crate) flop: usize,
+    /// Values read and written once each: weights, inputs, output.
+    pub(crate) values: usize,
+}
+
+/// While it lives, this thread's operations are taken down.
+pub(crate) struct Recording(());
+
+impl Recording {
+    /// Begins, and forgets what an earlier one still held.
+    pub(crate) fn begin() -> Self {
+        RECORDS.set(Some(Vec::new()));
+        Self(())
+    }
+
+    /// What has run since it was last asked.
+    #[expect(clippy::unused_self, reason = "only a recording has records")]
+    pub(crate) fn take(&mut self) -> Vec<Record> {
+        RECORDS.with_borrow_mut(|records| records.as_mut().map(std::mem::take).unwrap_or_default())
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        RECORDS.set(None);
+    }
+}
+
+/// Does `work`, and takes down how long it took where this thread is recording.
+pub(super) fn recorded<T>(operation: &'static str, cost: Cost, work: impl FnOnce() -> T) -> T {
+    if RECORDS.with_borrow(Option::is_none) {
+        return work();
+    }
+    let began = Instant::now();
+    let done = work();
+    let record = Record { operation, took: began.elapsed(), cost };
+    RECORDS.with_borrow_mut(|records| records.as_mut().map(|records| records.push(record)));
+    done
+}

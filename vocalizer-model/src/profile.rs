@@ -1,0 +1,129 @@
+//! What a segment's time goes to, layer by layer.
+
+use std::time::Instant;
+
+use burn::tensor::TensorData;
+use serde::Serialize;
+
+use crate::htdemucs::Watcher;
+use crate::ops::{self, Record, Recording, yardstick};
+
+/// What the segments of a song cost, operation by operation, beside what the machine can do at best.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Profile {
+    /// Segments that ran.
+    pub segments: u32,
+    /// Seconds of all of them together, as one thread of each saw them.
+    pub seconds: f64,
+    /// Threads that compute.
+    pub threads: usize,
+    /// The vector instructions in use, as `avx512`, `avx2`, `neon` or `scalar`.
+    pub simd: &'static str,
+    /// Floating point operations a second, in 10⁹, of matrix products that lie in the caches, all threads together.
+    pub sgemm_gflop_per_s: f64,
+    /// Bytes a second, in 10⁹, read and written in copying, all threads together.
+    pub copy_gb_per_s: f64,
+    /// In the order in which they ran first.
+    pub operations: Vec<OperationProfile>,
+}
+
+/// What one operation of one layer cost over all the segments; several of a kind in a layer are one.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct OperationProfile {
+    /// The layer, by its name in the weights; a part of the work outside all layers by its own.
+    pub layer: String,
+    /// What it does.
+    pub operation: &'static str,
+    /// Seconds.
+    pub seconds: f64,
+    /// Floating point operations of its products and convolutions, in 10⁹.
+    pub gflop: f64,
+    /// `gflop` in a second.
+    pub gflop_per_s: f64,
+    /// Weights, inputs and outputs, each once, in bytes.
+    pub bytes: u64,
+    /// The time it would take at the machine's best, in its own: at the speed of products or of copying, by what takes
+    /// longer.
+    pub share_of_floor: f64,
+}
+
+impl Profile {
+    /// Of no segments yet.
+    pub(crate) fn new() -> Self {
+        Self {
+            segments: 0,
+            seconds: 0.0,
+            threads: rayon::current_num_threads(),
+            simd: ops::simd_name(),
+            sgemm_gflop_per_s: yardstick::flop_per_second() / 1e9,
+            copy_gb_per_s: yardstick::bytes_per_second() / 1e9,
+            operations: Vec::new(),
+        }
+    }
+
+    /// Adds a segment that ended just now.
+    pub(crate) fn add(&mut self, clock: Clock) {
+        self.segments += 1;
+        self.seconds += clock.began.elapsed().as_secs_f64();
+        for (layer, record) in clock.records {
+            self.one(layer, &record);
+        }
+        for one in &mut self.operations {
+            #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
+            let floor = (one.gflop / self.sgemm_gflop_per_s).max(one.bytes as f64 / 1e9 / self.copy_gb_per_s);
+            (one.gflop_per_s, one.share_of_floor) = (one.gflop / one.seconds, floor / one.seconds);
+        }
+    }
+
+    fn one(&mut self, layer: String, record: &Record) {
+        let known = self.operations.iter().position(|o| o.layer == layer && o.operation == record.operation);
+        let index = known.unwrap_or_else(|| {
+            let operation = record.operation;
+            let (seconds, gflop, gflop_per_s, bytes, share_of_floor) = (0.0, 0.0, 0.0, 0, 0.0);
+            let new = OperationProfile { layer, operation, seconds, gflop, gflop_per_s, bytes, share_of_floor };
+            self.operations.push(new);
+            self.operations.len() - 1
+        });
+        let one = &mut self.operations[index];
+        one.seconds += record.took.as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
+        let gflop = record.cost.flop as f64 / 1e9;
+        one.gflop += gflop;
+        one.bytes += (record.cost.values * size_of::<f32>()) as u64;
+    }
+}
+
+/// Takes down how long the parts of one segment took.
+pub(crate) struct Clock {
+    began: Instant,
+    part_began: Instant,
+    recording: Recording,
+    records: Vec<(String, Record)>,
+    /// Where those of this part begin.
+    part_first: usize,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        let now = Instant::now();
+        Self { began: now, part_began: now, recording: Recording::begin(), records: Vec::new(), part_first: 0 }
+    }
+}
+
+impl Watcher for Clock {
+    /// What ran since the module before is this one's.
+    fn output(&mut self, name: &str, _: &dyn Fn() -> TensorData) {
+        self.records.extend(self.recording.take().into_iter().map(|record| (name.to_owned(), record)));
+    }
+
+    /// What the part took beside its operations is its own.
+    fn part(&mut self, name: &'static str) {
+        self.output(name, &|| unreachable!("nobody looks at the values"));
+        let operations = self.records[self.part_first..].iter().map(|(_, record)| record.took).sum();
+        let took = self.part_began.elapsed().saturating_sub(operations);
+        self.records.push((name.to_owned(), Record { operation: "rest", took, cost: ops::Cost::default() }));
+        (self.part_began, self.part_first) = (Instant::now(), self.records.len());
+    }
+}
