@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rayon::prelude::*;
 use vocalizer_core::part::Stem;
 
 use crate::audio::{AudioFormat, Frame};
@@ -94,24 +95,21 @@ impl Outputs {
 
     /// Hands each file its frames: `stems` are those of the separated, `mixture` what they were separated from.
     pub(crate) fn write(&self, sinks: &mut [StemSink], stems: &[Vec<Frame>], mixture: &[Frame]) -> Result<(), Error> {
-        for (sink, Output { sound, .. }) in sinks.iter_mut().zip(&self.files) {
-            match sound {
-                Sound::Sum(places) => match places.as_slice() {
-                    [place] => sink.write(&stems[*place])?,
-                    places => {
-                        let mut sum = vec![[0.0; 2]; stems.first().map_or(0, Vec::len)];
-                        places.iter().for_each(|&place| add(&mut sum, &stems[place], 1.0));
-                        sink.write(&sum)?;
-                    }
-                },
-                Sound::Without(place) => {
-                    let mut rest = mixture.to_vec();
-                    add(&mut rest, &stems[*place], -1.0);
-                    sink.write(&rest)?;
+        sinks.par_iter_mut().zip(&self.files).try_for_each(|(sink, Output { sound, .. })| match sound {
+            Sound::Sum(places) => match places.as_slice() {
+                [place] => sink.write(&stems[*place]),
+                places => {
+                    let mut sum = vec![[0.0; 2]; stems.first().map_or(0, Vec::len)];
+                    places.iter().for_each(|&place| add(&mut sum, &stems[place], 1.0));
+                    sink.write(&sum)
                 }
+            },
+            Sound::Without(place) => {
+                let mut rest = mixture.to_vec();
+                add(&mut rest, &stems[*place], -1.0);
+                sink.write(&rest)
             }
-        }
-        Ok(())
+        })
     }
 }
 

@@ -130,6 +130,11 @@ impl<'a> Separation<'a> {
         }
     }
 
+    /// Whether the frames for a segment have come.
+    pub fn has_segment(&self) -> bool {
+        self.passes.iter().any(|pass| pass.overlap_add.has_segment())
+    }
+
     /// Separates one segment of one pass, if the frames for one have come; says whether it did.
     pub fn step(&mut self) -> bool {
         for pass in &mut self.passes {

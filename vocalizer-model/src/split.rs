@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rayon::prelude::*;
 use vocalizer_core::part::Stem;
 
 use crate::audio::{AudioFormat, AudioLimits, AudioReader, Bitrate, Frame, MP3_KBPS, Resampler, scaled};
@@ -204,10 +205,11 @@ pub fn split_file_with(
         listener.stage(Stage::Separating);
         song.separate(&mut separation, &outputs, &mut sinks, listener, cancel)?;
         listener.stage(Stage::Writing);
-        let mut files = Vec::new();
-        for sink in sinks {
-            files.push(sink.finish(cancel).inspect_err(|_| remove(&files))?);
+        let finished: Vec<_> = sinks.into_par_iter().map(|sink| sink.finish(cancel)).collect();
+        if finished.iter().any(Result::is_err) {
+            finished.iter().flatten().for_each(|file| remove(file));
         }
+        let files = finished.into_iter().collect::<Result<Vec<_>, _>>()?;
         files.iter().for_each(|file| listener.stem_written(file));
         Ok(Report { files, frames, rate_hz, seconds: song.seconds(), profile: separation.profile().cloned() })
     })();
@@ -218,11 +220,9 @@ pub fn split_file_with(
     result
 }
 
-/// Takes back files of a song that did not come to its end.
-fn remove(files: &[PathBuf]) {
-    for file in files {
-        let _ = std::fs::remove_file(file);
-    }
+/// Takes back a file of a song that did not come to its end.
+fn remove(file: &Path) {
+    let _ = std::fs::remove_file(file);
 }
 
 /// The rate of the files: a song at a rate that the format does not have gets stems at the model's.
@@ -294,24 +294,28 @@ impl<'a> Song<'a> {
         let mut mixture: Vec<Frame> = Vec::new();
         listener.progress(0.0, total_s);
         loop {
-            cancel.check()?;
-            if separation.step() {
-                separation.drain(&mut stems);
-                let ready = stems.first().map_or(0, Vec::len);
-                outputs.write(sinks, &stems, mixture.get(..ready).unwrap_or(&mixture))?;
-                mixture.drain(..ready.min(mixture.len()));
-                stems.iter_mut().for_each(Vec::clear);
-                listener.progress(separation.done().min(1.0) * total_s, total_s);
-            } else if separation.is_done() {
-                return Ok(());
-            } else if let Some(block) = blocks.next()? {
+            while !separation.has_segment() && !separation.is_done() {
+                cancel.check()?;
+                let block = blocks.next()?.ok_or_else(|| {
+                    let source = std::io::Error::other("the file changed while it was being split");
+                    Error::Io { path: self.path.to_owned(), source }
+                })?;
                 separation.push(block);
                 mixture.extend_from_slice(block);
-            } else {
-                let path = self.path.to_owned();
-                let source = std::io::Error::other("the file changed while it was being split");
-                return Err(Error::Io { path, source });
             }
+            cancel.check()?;
+            // What is done goes to its files while the next segment is separated.
+            let ready = stems.first().map_or(0, Vec::len);
+            let whole = mixture.get(..ready).unwrap_or(&mixture);
+            let (stepped, written) = rayon::join(|| separation.step(), || outputs.write(sinks, &stems, whole));
+            written?;
+            if !stepped {
+                return Ok(());
+            }
+            mixture.drain(..ready.min(mixture.len()));
+            stems.iter_mut().for_each(Vec::clear);
+            separation.drain(&mut stems);
+            listener.progress(separation.done().min(1.0) * total_s, total_s);
         }
     }
 }

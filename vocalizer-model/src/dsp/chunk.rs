@@ -80,20 +80,22 @@ impl OverlapAdd {
         self.offset >= self.plan.total_frames()
     }
 
+    /// Whether all frames of the next segment have come.
+    pub(crate) fn has_segment(&self) -> bool {
+        let have = self.input_start + self.input.len() as u64;
+        !self.is_done() && have >= self.offset + self.chunk_frames() as u64
+    }
+
     /// The next segment, when all of its frames have come.
     ///
     /// # Shapes
     ///
     /// - output: `[2][segment_frames]`, left and right
     pub(crate) fn next_segment(&self) -> Option<[Vec<f32>; 2]> {
-        if self.is_done() {
+        if !self.has_segment() {
             return None;
         }
         let chunk = self.chunk_frames();
-        let have = self.input_start + self.input.len() as u64;
-        if have < self.offset + chunk as u64 {
-            return None;
-        }
         // Signed: a song shorter than a segment begins before its first frame.
         let before = (self.plan.segment_frames - chunk) / 2;
         let mut out = [vec![0.0; self.plan.segment_frames], vec![0.0; self.plan.segment_frames]];

@@ -26,13 +26,14 @@ pub(crate) struct Cost {
 }
 
 /// While it lives, this thread's operations are taken down.
-pub(crate) struct Recording(());
+pub(crate) struct Recording {
+    /// The records of one that had begun before on this thread, which goes on afterwards.
+    before: Option<Vec<Record>>,
+}
 
 impl Recording {
-    /// Begins, and forgets what an earlier one still held.
     pub(crate) fn begin() -> Self {
-        RECORDS.set(Some(Vec::new()));
-        Self(())
+        Self { before: RECORDS.replace(Some(Vec::new())) }
     }
 
     /// What has run since it was last asked.
@@ -44,7 +45,7 @@ impl Recording {
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        RECORDS.set(None);
+        RECORDS.set(self.before.take());
     }
 }
 

@@ -5,9 +5,9 @@ use burn::tensor::TensorData;
 use burn_flex::FlexTensor;
 use proptest::prelude::*;
 
-use super::Axis;
 use super::default;
 use super::network::{DConvParameters, GluExtra, LinearParameters, NetworkOps, NormParameters};
+use super::{Axis, TAPS};
 
 /// Values that differ from place to place and from `seed` to `seed`, between -1 and 1.
 fn tensor<const N: usize>(seed: u64, shape: [usize; N]) -> FlexTensor {
@@ -239,9 +239,26 @@ fn results_do_not_depend_on_the_number_of_threads() {
                 scale: tensor(10, [16]),
                 dilation: 2,
             };
-            floats(Flex::group_norm(Flex::dconv(x, parameters), norm(11, 16)))
+            let linear = |seed, rows, terms| LinearParameters {
+                weight: Flex::pack(tensor(seed, [rows, terms])),
+                bias: tensor(seed + 1, [rows]),
+            };
+            let x = Flex::group_norm(Flex::dconv(x, parameters), norm(11, 16));
+            let x = Flex::conv_glu(x, GluExtra::None, linear(13, 32, 48), [1, 3]);
+            let x = Flex::strided_gelu(x, linear(15, 16, 128), Axis::Frames);
+            let qkv = Flex::norm_linear(x.clone(), norm(17, 16), linear(19, 48, 16));
+            let x = Flex::linear_residual(
+                x,
+                Flex::attention(qkv.clone(), qkv, [0, 16, 32], 2, 16),
+                linear(21, 16, 16),
+                tensor(23, [16]),
+            );
+            let x = Flex::feed_forward(x, norm(24, 16), linear(26, 64, 16), linear(28, 16, 64), tensor(30, [16]));
+            let weight = Flex::pack_transposed(tensor(31, [16, 16 * TAPS]), 16);
+            let layer = LinearParameters { weight, bias: tensor(32, [16]) };
+            floats(Flex::transposed_gelu(x, layer, Axis::Frames, 5000, true))
         })
     };
     let one = run(1);
-    assert!([2, 3, 7].into_iter().all(|threads| run(threads) == one));
+    assert!([2, 3, 7, 16, 64].into_iter().all(|threads| run(threads) == one));
 }

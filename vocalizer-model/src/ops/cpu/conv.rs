@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::gemm::{Panels, Terms, product, row_stride};
-use super::grid::{CHUNK, Extent, Piece, Shared, gather, pieces};
+use super::grid::{CHUNK, Extent, Piece, Shared, chunk, gather, pieces};
 use super::scratch::Scratch;
 use super::simd::{dispatch, each, gelu, sigmoid};
 
@@ -42,7 +42,7 @@ pub(crate) fn strided_gelu(
     let y = strided(x, weights.rows(), axis);
     assert!(values.len() == x.len() && out.len() == y.len() && bias.len() == y.channels);
     let out = Shared::new(out);
-    pieces([y.items, y.rows, y.frames], CHUNK, |piece| {
+    pieces([y.items, y.rows, y.frames], chunk([y.items * y.rows, y.frames], CHUNK), |piece| {
         dispatch(StridedGelu { values, x, weights, bias, axis, y, out: &out, piece });
     });
 }
@@ -135,7 +135,7 @@ pub(crate) fn conv_glu(
     assert!(extras.skip.is_none_or(|s| s.len() == x.len()));
     assert!(extras.embedding.is_none_or(|e| e.len() == y.channels * y.rows));
     let out = Shared::new(out);
-    pieces([y.items, y.rows, y.frames], CHUNK, |piece| {
+    pieces([y.items, y.rows, y.frames], chunk([y.items * y.rows, y.frames], CHUNK), |piece| {
         dispatch(ConvGlu { values, x, weights, bias, taps, extras, y, out: &out, piece });
     });
 }
@@ -243,7 +243,7 @@ pub(crate) fn transposed_gelu(
         Axis::Rows => [x.rows + 1, x.frames],
         Axis::Frames => [x.rows, x.frames + 1],
     };
-    pieces([y.items, rows, frames], CHUNK, |piece| {
+    pieces([y.items, rows, frames], chunk([y.items * rows, frames], CHUNK), |piece| {
         dispatch(TransposedGelu { values, x, weights, bias, axis, activate, y, out: &out, piece });
     });
 }

@@ -1,7 +1,7 @@
 //! Work cut into pieces that threads take in any order, and memory that each writes its own part of.
 //!
-//! The pieces depend on the shape alone, and every sum over them is taken in their order: results do not depend on how
-//! many threads there are.
+//! Sums over pieces are taken in their order, and where there are such sums, pieces depend on the shape alone; a value
+//! that is computed by itself is the same in any piece. So results do not depend on how many threads there are.
 
 use std::marker::PhantomData;
 
@@ -44,6 +44,22 @@ pub(crate) struct Piece {
     pub(crate) start: usize,
     /// Frames.
     pub(crate) frames: usize,
+}
+
+/// Pieces that there should be for each thread: the last to come are waited for.
+const FOR_EACH_THREAD: usize = 2;
+
+/// The least frames of a piece, in whole tiles with every width of vector.
+const LEAST: usize = 48;
+
+/// How many frames, at most `most`, to take at once of `rows` rows, so that every thread finds work. For what computes
+/// each value by itself.
+pub(crate) fn chunk([rows, frames]: [usize; 2], most: usize) -> usize {
+    let wanted = FOR_EACH_THREAD * rayon::current_num_threads();
+    if rows * frames.div_ceil(most) >= wanted {
+        return most;
+    }
+    frames.div_ceil(wanted.div_ceil(rows.max(1))).next_multiple_of(LEAST).min(most)
 }
 
 /// Cuts `items` × `rows` × `frames` into pieces of at most `chunk` frames and gives them to the threads; the results

@@ -77,11 +77,11 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    /// The smallest that is free and not much too large, or else a new one.
+    /// The smallest that is free and not many times too large, or else a new one.
     pub(crate) fn of(len: usize) -> Self {
         let needed = Line::holding(len);
         let mut pool = pool();
-        let fits = |lines: &[Line]| (needed..=needed + needed / 4).contains(&lines.len());
+        let fits = |lines: &[Line]| (needed..=3 * needed).contains(&lines.len());
         let found = pool.free.iter().enumerate().filter(|(_, lines)| fits(lines)).min_by_key(|(_, lines)| lines.len());
         let lines = found.map(|(index, _)| index).map(|index| pool.free.swap_remove(index));
         drop(pool);
@@ -154,7 +154,7 @@ impl AllocationController for Buffer {
 mod tests {
     use super::*;
 
-    /// Places of memory for sizes that no other test takes.
+    /// Where memory of this size lies; the sizes here are such as no other test would take.
     fn place(len: usize) -> usize {
         Buffer::of(len).as_ptr().addr()
     }
@@ -168,23 +168,16 @@ mod tests {
         let [one, other] = [Buffer::of(1_000_003), Buffer::of(1_000_003)];
         assert_ne!(one.as_ptr(), other.as_ptr(), "two that live at once");
         assert!(one.as_ptr().addr().is_multiple_of(64) && one.len() == 1_000_003);
+        drop([one, other]);
+        assert!(pool().free.iter().any(|lines| lines.as_ptr().addr() == first));
+        assert_ne!(place(300_007), first, "of much less");
         drop(keepers);
-        // Other tests may keep some as well; what is kept is not too little for anybody.
-        assert!(pool().free.iter().all(|lines| !lines.is_empty()));
-    }
-
-    #[test]
-    fn much_larger_memory_is_not_taken_for_little() {
-        let _keeper = Keeper::new();
-        let large = place(3_000_001);
-        let small = Buffer::of(2_000_003);
-        assert_ne!(small.as_ptr().addr(), large);
     }
 
     #[test]
     fn tensors_hand_their_memory_on() {
         let _keeper = Keeper::new();
-        let mut buffer = Buffer::copy_of(&[1.0; 500_009]);
+        let mut buffer = Buffer::copy_of(&[1.0; 99_991]);
         let place = buffer.as_ptr().addr();
         buffer[3] = 2.0;
         let bytes = size_of_val(&*buffer);
@@ -195,7 +188,7 @@ mod tests {
         let copy = bytes.clone();
         assert_eq!(bytes.as_ptr().addr(), place);
         drop(bytes);
-        assert_eq!(Buffer::of(500_009).as_ptr().addr(), place);
+        assert_eq!(Buffer::of(99_991).as_ptr().addr(), place);
         assert_eq!(&copy[12..16], 4.0_f32.to_ne_bytes(), "a clone is a copy");
     }
 }

@@ -4,12 +4,12 @@
 use pulp::{Simd, WithSimd};
 
 use super::gemm::{Panels, Terms, product, row_stride};
-use super::grid::{Extent, Piece, Shared, pieces};
+use super::grid::{Extent, Piece, Shared, chunk, pieces};
 use super::norm::layer_norm;
 use super::scratch::Scratch;
 use super::simd::{dispatch, each, gelu};
 
-/// Positions taken at once.
+/// Positions taken at once, at most.
 const POSITIONS: usize = 96;
 
 /// A linear layer: weights `[channels_out, channels_in]` and a bias.
@@ -32,7 +32,8 @@ pub(crate) fn linear((values, x): (&[f32], Extent), norm: Option<Norm<'_>>, laye
 
 /// Cuts an extent's positions, which are its rows and frames alike.
 fn each(x: Extent, work: impl Fn(Piece) + Sync) {
-    pieces([x.items, 1, x.rows * x.frames], POSITIONS, work);
+    let positions = x.rows * x.frames;
+    pieces([x.items, 1, positions], chunk([x.items, positions], POSITIONS), work);
 }
 
 /// An extent whose rows are one long row.
