@@ -100,12 +100,12 @@ impl Member {
         let wrap = |source| Error::WeightsFile { path: path.to_owned(), source };
         let file = WeightsFile::open(path).map_err(wrap)?;
         file.check().map_err(wrap)?;
-        if let Some(published) = published {
-            file.verify(published).map_err(wrap)?;
-        }
         let config = HtdemucsConfig::from_kwargs(file.kwargs()).map_err(wrap)?;
         let device = Device::flex();
-        let net = Htdemucs::load(&config, &file, &device).map_err(wrap)?;
+        let verify = || published.map_or(Ok(()), |published| file.verify(published));
+        let (verified, net) = rayon::join(verify, || Htdemucs::load(&config, &file, &device));
+        verified.map_err(wrap)?;
+        let net = net.map_err(wrap)?;
         let mix = if mix.is_empty() { vec![1.0; config.sources.len()] } else { mix.to_vec() };
         let stft = Stft::new(config.nfft);
         Ok(Self { net, config, mix, stft, device })
