@@ -70,10 +70,10 @@ impl WithSimd for Whole<'_> {
         let mut scratch = Scratch::take();
         let [input, middle, wide] = scratch.slices(lengths(layer, x.channels, stride));
         compress(simd, layer, |channel| &*row(channel), [0, x.frames], input, middle, stride);
-        let norm = moments(simd, middle, stride, hidden, x.frames).over(hidden * x.frames);
+        let norm = moments(simd, middle, stride, x.frames, layer.compress_bias).over(hidden * x.frames);
         activate(simd, layer, norm, x.frames, middle, stride);
         expand(simd, layer, middle, x.frames, wide, stride);
-        let norm = moments(simd, wide, stride, 2 * x.channels, x.frames).over(2 * x.channels * x.frames);
+        let norm = moments(simd, wide, stride, x.frames, layer.expand_bias).over(2 * x.channels * x.frames);
         add(simd, layer, norm, wide, stride, x.frames, row);
     }
 }
@@ -83,7 +83,7 @@ fn lengths(layer: &DConvLayer<'_>, channels: usize, stride: usize) -> [usize; 3]
     [channels * stride, layer.compress.padded_rows() * stride, layer.expand.padded_rows() * stride]
 }
 
-/// The dilated convolution of frames `start .. start + frames`.
+/// The dilated convolution of frames `start .. start + frames`, without its bias: the normalisation after it adds that.
 #[inline(always)]
 fn compress<'a, S: Simd>(
     simd: S,
@@ -102,10 +102,12 @@ fn compress<'a, S: Simd>(
     let offsets: Vec<usize> =
         (0..TAPS * channels).map(|term| term / TAPS * stride + term % TAPS * layer.dilation).collect();
     product(simd, layer.compress, Terms { values: input, offsets: &offsets }, frames, middle, stride, false);
-    for (middle, &bias) in middle.chunks_exact_mut(stride).zip(layer.compress_bias) {
-        let bias = simd.splat_f32s(bias);
-        each!(simd: S, &mut middle[..frames] => v; simd.add_f32s(v, bias));
-    }
+}
+
+/// What makes a normalisation, of values whose bias is not yet added, a scale and a shift.
+fn affine([mean, deviation]: [f32; 2], weight: f32, shift: f32, bias: f32) -> [f32; 2] {
+    let scale = weight / deviation;
+    [scale, (bias - mean).mul_add(scale, shift)]
 }
 
 /// Normalises the hidden channels and applies GELU.
@@ -113,27 +115,24 @@ fn compress<'a, S: Simd>(
 fn activate<S: Simd>(
     simd: S,
     layer: &DConvLayer<'_>,
-    [mean, deviation]: [f32; 2],
+    norm: [f32; 2],
     frames: usize,
     middle: &mut [f32],
     stride: usize,
 ) {
-    let [weights, biases] = layer.norm1;
-    for ((middle, &weight), &bias) in middle.chunks_exact_mut(stride).zip(weights).zip(biases) {
-        let scale = weight / deviation;
-        let (scale, shift) = (simd.splat_f32s(scale), simd.splat_f32s(bias - mean * scale));
+    let [weights, shifts] = layer.norm1;
+    for (channel, middle) in middle.chunks_exact_mut(stride).take(weights.len()).enumerate() {
+        let affine = affine(norm, weights[channel], shifts[channel], layer.compress_bias[channel]);
+        let [scale, shift] = affine.map(|v| simd.splat_f32s(v));
         each!(simd: S, &mut middle[..frames] => v; gelu(simd, simd.mul_add_e_f32s(v, scale, shift)));
     }
 }
 
+/// The convolution to twice the channels, without its bias.
 #[inline(always)]
 fn expand<S: Simd>(simd: S, layer: &DConvLayer<'_>, middle: &[f32], frames: usize, wide: &mut [f32], stride: usize) {
     let offsets: Vec<usize> = (0..layer.compress.rows()).map(|term| term * stride).collect();
     product(simd, layer.expand, Terms { values: middle, offsets: &offsets }, frames, wide, stride, false);
-    for (wide, &bias) in wide.chunks_exact_mut(stride).zip(layer.expand_bias) {
-        let bias = simd.splat_f32s(bias);
-        each!(simd: S, &mut wide[..frames] => v; simd.add_f32s(v, bias));
-    }
 }
 
 /// Normalises the wide channels, gates them, scales them and adds them to the input.
@@ -141,22 +140,18 @@ fn expand<S: Simd>(simd: S, layer: &DConvLayer<'_>, middle: &[f32], frames: usiz
 fn add<'a, S: Simd>(
     simd: S,
     layer: &DConvLayer<'_>,
-    [mean, deviation]: [f32; 2],
+    norm: [f32; 2],
     wide: &[f32],
     stride: usize,
     frames: usize,
     row: impl Fn(usize) -> &'a mut [f32],
 ) {
     let channels = layer.scale.len();
-    let [weights, biases] = layer.norm2;
+    let [weights, shifts] = layer.norm2;
     let (signals, gates) = wide.split_at(channels * stride);
     for (channel, (signal, gate)) in signals.chunks_exact(stride).zip(gates.chunks(stride)).enumerate() {
-        let [(scale, shift), (gate_scale, gate_shift)] = [channel, channels + channel].map(|i| {
-            let scale = weights[i] / deviation;
-            (scale, biases[i] - mean * scale)
-        });
-        let (scale, shift) = (simd.splat_f32s(scale), simd.splat_f32s(shift));
-        let (gate_scale, gate_shift) = (simd.splat_f32s(gate_scale), simd.splat_f32s(gate_shift));
+        let [[scale, shift], [gate_scale, gate_shift]] = [channel, channels + channel]
+            .map(|i| affine(norm, weights[i], shifts[i], layer.expand_bias[i]).map(|v| simd.splat_f32s(v)));
         let layer_scale = simd.splat_f32s(layer.scale[channel]);
         each!(simd: S, row(channel) => x, &signal[..frames] => signal, &gate[..frames] => gate; {
             let open = sigmoid(simd, simd.mul_add_e_f32s(gate, gate_scale, gate_shift));
@@ -224,7 +219,7 @@ impl WithSimd for Long<'_> {
             for (channel, middle) in middle.chunks_exact(stride).take(count).enumerate() {
                 hidden_row(channel).copy_from_slice(&middle[..frames]);
             }
-            return moments(simd, middle, stride, count, frames);
+            return moments(simd, middle, stride, frames, layer.compress_bias);
         }
         for (channel, middle) in middle.chunks_exact_mut(stride).take(count).enumerate() {
             middle[..frames].copy_from_slice(hidden_row(channel));
@@ -242,6 +237,6 @@ impl WithSimd for Long<'_> {
             add(simd, layer, norm(norms), wide, stride, frames, own);
             return Moments::default();
         }
-        moments(simd, wide, stride, 2 * x.channels, frames)
+        moments(simd, wide, stride, frames, layer.expand_bias)
     }
 }

@@ -49,23 +49,25 @@ pub(crate) fn fold_rows(rows: &[Moments]) -> Moments {
     rows.iter().copied().fold(Moments::default(), Moments::and)
 }
 
-/// Of the first `columns` of `count` rows that lie `stride` apart.
+/// Of the first `columns` of rows that lie `stride` apart, each with a bias that is not yet added.
 #[inline(always)]
-pub(crate) fn moments<S: Simd>(simd: S, values: &[f32], stride: usize, count: usize, columns: usize) -> Moments {
+pub(crate) fn moments<S: Simd>(simd: S, values: &[f32], stride: usize, columns: usize, biases: &[f32]) -> Moments {
+    let mut all = Moments::default();
+    for (row, &bias) in values.chunks(stride).zip(biases) {
+        all = all.and(row_moments(simd, &row[..columns], bias));
+    }
+    all
+}
+
+/// Of one row, which is met twice while it lies in the nearest cache.
+#[inline(always)]
+fn row_moments<S: Simd>(simd: S, row: &[f32], bias: f32) -> Moments {
     #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
-    let n = (count * columns) as f64;
-    let mut total = 0.0;
-    for row in values.chunks(stride).take(count) {
-        total += f64::from(sum(simd, &row[..columns], None));
-    }
-    let mean = total / n;
+    let count = row.len() as f64;
     #[expect(clippy::cast_possible_truncation, reason = "used as f32")]
-    let centre = Some(mean as f32);
-    let mut squares = 0.0;
-    for row in values.chunks(stride).take(count) {
-        squares += f64::from(sum(simd, &row[..columns], centre));
-    }
-    Moments { count: n, mean, squares }
+    let mean = (f64::from(sum(simd, row, None)) / count.max(1.0)) as f32;
+    let squares = f64::from(sum(simd, row, Some(mean)));
+    Moments { count, mean: f64::from(mean) + f64::from(bias), squares }
 }
 
 /// Normalises each item as one group, in place, with a scale and a shift for each channel.
@@ -95,7 +97,7 @@ impl WithSimd for RowMoments<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Moments {
-        moments(simd, self.0, self.0.len().max(1), 1, self.0.len())
+        row_moments(simd, self.0, 0.0)
     }
 }
 

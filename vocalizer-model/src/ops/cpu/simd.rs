@@ -125,27 +125,24 @@ macro_rules! each {
         $(assert_eq!(out.len(), $other.len());)*
         let (whole, tail) = $S::as_mut_simd_f32s(out);
         $(let $w = $S::as_simd_f32s(&$other[..]);)*
-        for i in 0..whole.len() + usize::from(!tail.is_empty()) {
-            let $v = $crate::ops::cpu::simd::load($simd, whole, i, tail);
-            $(let $w = $crate::ops::cpu::simd::load($simd, $w.0, i, $w.1);)*
-            let made = $body;
-            match whole.get_mut(i) {
-                Some(place) => *place = made,
-                None => $simd.partial_store_f32s(tail, made),
+        {
+            $(let $w = &$w.0[..whole.len()];)*
+            for i in 0..whole.len() {
+                let $v = whole[i];
+                $(let $w = $w[i];)*
+                whole[i] = $body;
             }
+        }
+        if !tail.is_empty() {
+            // Filled up with zeros.
+            let $v = $simd.partial_load_f32s(tail);
+            $(let $w = $simd.partial_load_f32s($w.1);)*
+            let made = $body;
+            $simd.partial_store_f32s(tail, made);
         }
     }};
 }
 pub(crate) use each;
-
-/// Vector `i` of a slice that was split into whole vectors and a tail, which is filled up with zeros.
-#[inline(always)]
-pub(crate) fn load<S: Simd>(simd: S, whole: &[S::f32s], i: usize, tail: &[f32]) -> S::f32s {
-    match whole.get(i) {
-        Some(v) => *v,
-        None => simd.partial_load_f32s(tail),
-    }
-}
 
 /// The sum of the values, or of their squared distances to `centre`.
 #[inline(always)]
