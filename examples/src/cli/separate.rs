@@ -13,8 +13,9 @@ use vocalizer_model::{
 
 use super::args::{ClipArg, FormatArg, OtherMethod, RateArg, Separate};
 use super::exit::Exit;
+use super::inputs::{self, Input};
+use super::models;
 use super::report::{SongReport, Voice};
-use super::{inputs, models};
 
 pub(super) fn run(args: &Separate) -> Exit {
     let voice = Voice::choose(args.json);
@@ -34,7 +35,6 @@ pub(super) fn run(args: &Separate) -> Exit {
 
 fn separate(args: &Separate, voice: Voice) -> Result<Exit, Error> {
     let options = options(args)?;
-    let mut profiles = args.profile_json.as_deref().map(ProfileFile::create).transpose()?;
     if let Some(threads) = args.threads {
         set_threads(threads.into())?;
     }
@@ -42,6 +42,7 @@ fn separate(args: &Separate, voice: Voice) -> Result<Exit, Error> {
     for bad in &not_inputs {
         voice.error(Some(&bad.path), &format!("{}: {}", bad.path.display(), bad.why));
     }
+    let mut profiles = args.profile_json.as_deref().map(|path| ProfileFile::create(path, &songs)).transpose()?;
     let mut failed = not_inputs.len();
     let mut done = 0;
     if !songs.is_empty() {
@@ -137,7 +138,14 @@ struct ProfileFile<'a> {
 }
 
 impl<'a> ProfileFile<'a> {
-    fn create(path: &'a Path) -> Result<Self, Error> {
+    fn create(path: &'a Path, songs: &[Input]) -> Result<Self, Error> {
+        let real = |path: &Path| path.canonicalize().ok();
+        if real(path).is_some_and(|path| songs.iter().any(|song| real(&song.file).as_ref() == Some(&path))) {
+            return Err(Error::Options(format!(
+                "{} is a song to split: give the profile a file of its own",
+                path.display()
+            )));
+        }
         let file = File::create(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
         Ok(Self { path, file })
     }

@@ -33,6 +33,35 @@ fn json_lines_tell_every_step() {
 }
 
 #[test]
+fn a_profile_tells_what_each_layer_cost() {
+    let place = Place::new();
+    place.song("one.wav", RATE_HZ as usize * 3);
+    place.song("two.wav", 5_000);
+    place.separate(&["one.wav", "two.wav", "--threads", "1", "--profile-json", "profile.json"]).done();
+    let text = std::fs::read_to_string(place.path("profile.json")).expect("a profile");
+    let songs: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    let [one, two] = &songs[..] else { panic!("two songs: {text}") };
+    assert_eq!((&one["input"], &two["input"], &one["song_s"]), (&"one.wav".into(), &"two.wav".into(), &3.0.into()));
+    let profile = &one["profile"];
+    assert!(profile["segments"].as_u64() > Some(1) && profile["threads"] == 1, "{profile}");
+    let number = |value: &Value, key: &str| value[key].as_f64().unwrap_or_else(|| panic!("{key} in {value}"));
+    let operations = profile["operations"].as_array().expect("operations");
+    let seconds: f64 = operations.iter().map(|one| number(one, "seconds")).sum();
+    assert!((0.9..1.01).contains(&(seconds / number(profile, "seconds"))), "the parts are the whole: {profile}");
+    let conv = operations.iter().find(|one| one["layer"] == "decoder.0" && one["operation"] == "conv_glu");
+    let conv = conv.expect("a layer by its name in the weights");
+    for key in ["seconds", "gflop", "gflop_per_s", "bytes", "share_of_floor"] {
+        assert!(number(conv, key) > 0.0, "{key} of {conv}");
+    }
+    let gflop = |of: &Value| -> f64 {
+        let operations = of["profile"]["operations"].as_array().expect("operations");
+        let all: f64 = operations.iter().map(|one| number(one, "gflop")).sum();
+        all / number(&of["profile"], "segments")
+    };
+    assert!((gflop(one) / gflop(two) - 1.0).abs() < 1e-6, "every segment costs the same arithmetic");
+}
+
+#[test]
 fn a_pipe_gets_plain_lines() {
     let place = Place::new();
     place.song("song.wav", RATE_HZ as usize * 3);
