@@ -152,6 +152,12 @@ fn floats(data: &TensorData) -> &[f32] {
     data.as_slice().expect("the network computes in f32")
 }
 
+/// The sum of what `of` makes of each value, in an order that does not depend on the threads.
+fn sum(values: &[f32], of: impl Fn(f64) -> f64 + Sync) -> f64 {
+    let parts = values.par_chunks(1 << 14).map(|part| part.iter().map(|&v| of(f64::from(v))).sum::<f64>());
+    parts.collect::<Vec<_>>().into_iter().sum()
+}
+
 /// The normalisation of one network input: mean out, unbiased standard deviation to one.
 #[derive(Clone, Copy)]
 struct Scale {
@@ -163,8 +169,8 @@ impl Scale {
     #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "counts below 2^53; used as f32")]
     fn take(values: &mut [f32]) -> Self {
         let n = values.len() as f64;
-        let mean = values.par_iter().map(|&v| f64::from(v)).sum::<f64>() / n;
-        let squares = values.par_iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>();
+        let mean = sum(values, |v| v) / n;
+        let squares = sum(values, |v| (v - mean).powi(2));
         let (mean, std) = (mean as f32, (squares / (n - 1.0).max(1.0)).sqrt() as f32);
         let divisor = 1e-5 + std;
         values.par_iter_mut().for_each(|v| *v = (*v - mean) / divisor);

@@ -32,7 +32,8 @@ pub struct Profile {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct OperationProfile {
-    /// The layer, by its name in the weights; a part of the work outside all layers by its own.
+    /// The layer, by its name in the weights; a part of the work outside all layers by its own. What the transformer does
+    /// before its layers is its first layer's.
     pub layer: String,
     /// What it does.
     pub operation: &'static str,
@@ -73,7 +74,9 @@ impl Profile {
         for one in &mut self.operations {
             #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
             let floor = (one.gflop / self.sgemm_gflop_per_s).max(one.bytes as f64 / 1e9 / self.copy_gb_per_s);
-            (one.gflop_per_s, one.share_of_floor) = (one.gflop / one.seconds, floor / one.seconds);
+            // A coarse clock may have seen no time pass.
+            let seconds = one.seconds.max(1e-9);
+            (one.gflop_per_s, one.share_of_floor) = (one.gflop / seconds, floor / seconds);
         }
     }
 

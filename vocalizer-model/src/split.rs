@@ -304,10 +304,21 @@ impl<'a> Song<'a> {
                 mixture.extend_from_slice(block);
             }
             cancel.check()?;
-            // What is done goes to its files while the next segment is separated.
             let ready = stems.first().map_or(0, Vec::len);
             let whole = mixture.get(..ready).unwrap_or(&mixture);
-            let (stepped, written) = rayon::join(|| separation.step(), || outputs.write(sinks, &stems, whole));
+            let mut written = Ok(());
+            let stepped = if separation.profile().is_some() {
+                // A thread that waits for the others would write meanwhile, in the layer's time.
+                written = outputs.write(sinks, &stems, whole);
+                written.is_ok() && separation.step()
+            } else {
+                // What is done goes to its files while the next segment is separated. The segment stays on this thread: as
+                // a job among the pool's it would be taken up by a thread that waits in the middle of another song.
+                rayon::in_place_scope(|scope| {
+                    scope.spawn(|_| written = outputs.write(sinks, &stems, whole));
+                    separation.step()
+                })
+            };
             written?;
             if !stepped {
                 return Ok(());

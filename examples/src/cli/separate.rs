@@ -54,8 +54,10 @@ fn separate(args: &Separate, voice: Voice) -> Result<Exit, Error> {
                 Ok(split) => {
                     done += 1;
                     report.done(&split);
-                    if let Some(profiles) = &mut profiles {
-                        profiles.add(&song.file, &split)?;
+                    if let Some(Err(e)) = profiles.as_mut().map(|profiles| profiles.add(&song.file, &split)) {
+                        voice.error(None, &chain(&e));
+                        failed += 1;
+                        profiles = None;
                     }
                 }
                 Err(e @ (Error::Cancelled | Error::Options(_))) => {

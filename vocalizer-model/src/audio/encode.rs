@@ -215,7 +215,10 @@ impl StemWriter {
         sink.flush().map_err(EncodeError::write)?;
         temp.as_file().sync_all().map_err(EncodeError::write)?;
         temp.persist(&target).map_err(|e| EncodeError::Io { action: "renamed into place", source: e.error })?;
-        sync_directory(&target)
+        // What may be gone after a crash is not said to be there.
+        sync_directory(&target).inspect_err(|_| {
+            let _ = std::fs::remove_file(&target);
+        })
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct Record {
 pub(crate) struct Cost {
     /// Multiplications and additions of its matrix products and convolutions; what each value goes through by itself is
     /// not counted.
-    pub(crate) flop: usize,
+    pub(crate) flop: u64,
     /// Values read and written once each: weights, inputs, output.
     pub(crate) values: usize,
 }

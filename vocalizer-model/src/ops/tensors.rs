@@ -23,7 +23,7 @@ impl Linear {
 
     /// Of a product over `positions`, each with so many terms.
     fn cost(&self, terms: usize, positions: usize) -> Cost {
-        Cost { flop: 2 * self.rows() * terms * positions, values: self.rows() * (terms + 1) }
+        Cost { flop: flop([self.rows(), terms, positions]), values: self.rows() * (terms + 1) }
     }
 
     fn parameters(&self) -> LinearParameters<Dispatch> {
@@ -59,6 +59,11 @@ pub(crate) struct DConvLayer {
 fn extent(x: &Tensor<4>) -> [usize; 2] {
     let [items, channels, rows, frames] = x.dims();
     [items * channels * rows * frames, items * rows * frames]
+}
+
+/// A multiplication and an addition for each of a product's rows, terms and columns.
+fn flop(extents: [usize; 3]) -> u64 {
+    extents.into_iter().fold(2, |flop, extent| flop * extent as u64)
 }
 
 impl Cost {
@@ -131,7 +136,7 @@ pub(crate) fn conv_glu(x: Tensor<4>, extra: Extra, layer: &Linear, taps: [usize;
 pub(crate) fn transposed_gelu(x: Tensor<4>, layer: &Linear, axis: Axis, frames: usize, activate: bool) -> Tensor<4> {
     let [values, positions] = extent(&x);
     let (taps, terms) = (TAPS * layer.rows(), x.dims()[1]);
-    let cost = Cost { flop: 2 * taps * terms * positions, values: taps * terms };
+    let cost = Cost { flop: flop([taps, terms, positions]), values: taps * terms };
     recorded("transposed_gelu", cost.moving(values + STRIDE * layer.rows() * positions), || {
         let (x, layer) = (x.into_dispatch(), layer.parameters());
         Tensor::from_dispatch(Dispatch::transposed_gelu(x, layer, axis, frames, activate))
@@ -240,7 +245,8 @@ pub(crate) fn attention(
     [heads, channels]: [usize; 2],
 ) -> Tensor<4> {
     let ([_, queries], [_, keys]) = (extent(&x), extent(&other));
-    let cost = Cost { flop: 4 * queries * keys / x.dims()[0] * channels, values: 2 * channels * (queries + keys) };
+    let cost =
+        Cost { flop: 2 * flop([queries, keys / x.dims()[0], channels]), values: 2 * channels * (queries + keys) };
     recorded("attention", cost, || {
         Tensor::from_dispatch(Dispatch::attention(x.into_dispatch(), other.into_dispatch(), firsts, heads, channels))
     })

@@ -237,6 +237,7 @@ pub(crate) fn transposed_gelu(
 ) {
     assert!(values.len() == x.len() && out.len() == y.len());
     assert!(bias.len() == y.channels && weights.rows() == STRIDE * y.channels);
+    assert!(axis == Axis::Rows || y.frames <= STRIDE * x.frames + PADDING, "every frame has an input");
     let out = Shared::new(out);
     // One more than there are inputs: the last reaches past the end.
     let [rows, frames] = match axis {

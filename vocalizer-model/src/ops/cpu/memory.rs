@@ -41,6 +41,23 @@ struct Pool {
     keepers: usize,
 }
 
+impl Pool {
+    /// The smallest that is free and not many times too large.
+    fn take(&mut self, needed: usize) -> Option<Box<[Line]>> {
+        let fits = |lines: &[Line]| (needed..=3 * needed).contains(&lines.len());
+        let found = self.free.iter().enumerate().filter(|(_, lines)| fits(lines)).min_by_key(|(_, lines)| lines.len());
+        let index = found.map(|(index, _)| index)?;
+        Some(self.free.swap_remove(index))
+    }
+
+    /// Takes back what is free now, where somebody wants it kept.
+    fn put(&mut self, lines: Box<[Line]>) {
+        if self.keepers > 0 {
+            self.free.push(lines);
+        }
+    }
+}
+
 static POOL: Mutex<Pool> = Mutex::new(Pool { free: Vec::new(), keepers: 0 });
 
 fn pool() -> MutexGuard<'static, Pool> {
@@ -77,15 +94,11 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    /// The smallest that is free and not many times too large, or else a new one.
+    /// What is free and fits, or else new memory.
     pub(crate) fn of(len: usize) -> Self {
         let needed = Line::holding(len);
-        let mut pool = pool();
-        let fits = |lines: &[Line]| (needed..=3 * needed).contains(&lines.len());
-        let found = pool.free.iter().enumerate().filter(|(_, lines)| fits(lines)).min_by_key(|(_, lines)| lines.len());
-        let lines = found.map(|(index, _)| index).map(|index| pool.free.swap_remove(index));
-        drop(pool);
-        let lines = lines.unwrap_or_else(|| vec![Line::ZERO; needed].into_boxed_slice());
+        let free = pool().take(needed);
+        let lines = free.unwrap_or_else(|| vec![Line::ZERO; needed].into_boxed_slice());
         let mut buffer = Self { lines, len };
         if cfg!(test) {
             // A kernel that leaves a value out shows.
@@ -117,11 +130,7 @@ impl DerefMut for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let lines = std::mem::take(&mut self.lines);
-        let mut pool = pool();
-        if pool.keepers > 0 {
-            pool.free.push(lines);
-        }
+        pool().put(std::mem::take(&mut self.lines));
     }
 }
 
@@ -154,31 +163,37 @@ impl AllocationController for Buffer {
 mod tests {
     use super::*;
 
-    /// Where memory of this size lies; the sizes here are such as no other test would take.
-    fn place(len: usize) -> usize {
-        Buffer::of(len).as_ptr().addr()
+    fn lines(count: usize) -> Box<[Line]> {
+        vec![Line::ZERO; count].into_boxed_slice()
     }
 
     #[test]
-    fn memory_is_used_again_while_somebody_keeps_it() {
-        let keepers = [Keeper::new(), Keeper::new()];
-        let first = place(1_000_003);
-        assert_eq!(place(1_000_003), first, "of the same size");
-        assert_eq!(place(900_001), first, "of a little less");
-        let [one, other] = [Buffer::of(1_000_003), Buffer::of(1_000_003)];
-        assert_ne!(one.as_ptr(), other.as_ptr(), "two that live at once");
-        assert!(one.as_ptr().addr().is_multiple_of(64) && one.len() == 1_000_003);
-        drop([one, other]);
-        assert!(pool().free.iter().any(|lines| lines.as_ptr().addr() == first));
-        assert_ne!(place(300_007), first, "of much less");
-        drop(keepers);
+    fn what_is_free_goes_to_the_next_that_it_fits() {
+        let mut pool = Pool { free: Vec::new(), keepers: 1 };
+        for count in [40, 10, 25] {
+            pool.put(lines(count));
+        }
+        let mut next = |needed| pool.take(needed).map(|lines| lines.len());
+        assert_eq!(next(41), None, "all are too small");
+        assert_eq!(next(3), None, "all are too large");
+        assert_eq!(next(9), Some(10), "the smallest");
+        assert_eq!(next(9), Some(25), "the smallest that is left");
+        assert_eq!(next(9), None);
+        assert_eq!(next(40), Some(40));
     }
 
     #[test]
-    fn tensors_hand_their_memory_on() {
-        let _keeper = Keeper::new();
+    fn nothing_is_kept_for_nobody() {
+        let mut pool = Pool { free: Vec::new(), keepers: 0 };
+        pool.put(lines(10));
+        assert!(pool.take(10).is_none());
+    }
+
+    #[test]
+    fn tensors_lie_in_it() {
         let mut buffer = Buffer::copy_of(&[1.0; 99_991]);
         let place = buffer.as_ptr().addr();
+        assert!(place.is_multiple_of(64));
         buffer[3] = 2.0;
         let bytes = size_of_val(&*buffer);
         // SAFETY: as many bytes as the values have, all of them initialised.
@@ -188,7 +203,6 @@ mod tests {
         let copy = bytes.clone();
         assert_eq!(bytes.as_ptr().addr(), place);
         drop(bytes);
-        assert_eq!(Buffer::of(99_991).as_ptr().addr(), place);
         assert_eq!(&copy[12..16], 4.0_f32.to_ne_bytes(), "a clone is a copy");
     }
 }

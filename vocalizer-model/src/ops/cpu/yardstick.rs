@@ -13,8 +13,9 @@ use super::simd::dispatch;
 const SIDE: usize = 512;
 const COLUMNS: usize = 96;
 
-/// Bytes that each thread copies: what a layer's tensors have, more or less.
+/// Bytes that each thread copies, what a layer's tensors have, more or less; and all of them at most.
 const COPIED_BYTES: usize = 32 << 20;
+const ALL_COPIED_BYTES: usize = 256 << 20;
 
 /// Products or copies for each thread; the fastest of so many rounds counts.
 const TIMES: usize = 32;
@@ -35,14 +36,15 @@ pub(crate) fn flop_per_second() -> f64 {
 /// Bytes a second that all threads together read and write, in copying.
 pub(crate) fn bytes_per_second() -> f64 {
     let threads = rayon::current_num_threads();
-    let from = vec![1.0_f32; threads * COPIED_BYTES / size_of::<f32>()];
+    let each = COPIED_BYTES.min(ALL_COPIED_BYTES / threads);
+    let from = vec![1.0_f32; threads * (each / size_of::<f32>())];
     let mut to = vec![0.0_f32; from.len()];
     let took = fastest(|| {
         let chunk = from.len() / threads;
         to.par_chunks_mut(chunk).zip(from.par_chunks(chunk)).for_each(|(to, from)| to.copy_from_slice(from));
     });
     #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
-    let bytes = (2 * threads * COPIED_BYTES) as f64;
+    let bytes = (2 * size_of_val(&*from)) as f64;
     bytes / took.as_secs_f64()
 }
 
