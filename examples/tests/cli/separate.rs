@@ -23,6 +23,18 @@ fn four_stems_lie_in_a_folder_named_for_the_song() {
 }
 
 #[test]
+fn stems_do_not_depend_on_the_number_of_threads() {
+    let place = Place::new();
+    place.song("song.wav", RATE_HZ as usize * 3);
+    let stems = ["1", "2", "3", "16"].map(|threads| {
+        let out = format!("by{threads}");
+        place.separate(&["song.wav", "--threads", threads, "--format", "wavf32", "-o", &out]).done();
+        STEMS.map(|stem| std::fs::read(place.path(&format!("{out}/song/{stem}.wav"))).expect("a stem"))
+    });
+    assert!(stems.iter().all(|by| *by == stems[0]));
+}
+
+#[test]
 fn every_format_is_as_long_as_the_song() {
     let place = Place::new();
     place.song("song.wav", 30_001);
