@@ -14,7 +14,7 @@ use crate::ops::{self, Record, Recording, yardstick};
 pub struct Profile {
     /// Segments that ran.
     pub segments: u32,
-    /// Seconds of all of them together, as one thread of each saw them.
+    /// Seconds of all of them together.
     pub seconds: f64,
     /// Threads that compute.
     pub threads: usize,

@@ -207,7 +207,9 @@ pub fn split_file_with(
         listener.stage(Stage::Writing);
         let finished: Vec<_> = sinks.into_par_iter().map(|sink| sink.finish(cancel)).collect();
         if finished.iter().any(Result::is_err) {
-            finished.iter().flatten().for_each(|file| remove(file));
+            for file in finished.iter().flatten() {
+                let _ = std::fs::remove_file(file);
+            }
         }
         let files = finished.into_iter().collect::<Result<Vec<_>, _>>()?;
         files.iter().for_each(|file| listener.stem_written(file));
@@ -218,11 +220,6 @@ pub fn split_file_with(
         let _ = std::fs::remove_dir(out_dir);
     }
     result
-}
-
-/// Takes back a file of a song that did not come to its end.
-fn remove(file: &Path) {
-    let _ = std::fs::remove_file(file);
 }
 
 /// The rate of the files: a song at a rate that the format does not have gets stems at the model's.

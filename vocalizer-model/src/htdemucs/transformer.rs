@@ -59,9 +59,8 @@ impl CrossTransformer {
         }
         (x, xt)
     }
-}
 
-impl CrossTransformer {
+    /// The tables for these, made where the last ones were of other shapes.
     fn positions(&self, x: &Tensor<4>, xt: &Tensor<4>) -> [Tensor<4>; 2] {
         let shapes = [x, xt].map(|x| [1, x.dims()[1], x.dims()[2], x.dims()[3]]);
         let mut known = self.positions.lock().unwrap_or_else(PoisonError::into_inner);

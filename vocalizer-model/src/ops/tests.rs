@@ -1,13 +1,13 @@
 //! Each operation's own body on the CPU, held to what burn's operations make of the same values.
 
 use burn::backend::{Flex, TensorMetadata};
-use burn::tensor::TensorData;
+use burn::tensor::{Device, Tensor, TensorData};
 use burn_flex::FlexTensor;
 use proptest::prelude::*;
 
 use super::default;
 use super::network::{DConvParameters, GluExtra, LinearParameters, NetworkOps, NormParameters};
-use super::{Axis, TAPS};
+use super::{Axis, Extra, Linear, Record, Recording, TAPS};
 
 /// Values that differ from place to place and from `seed` to `seed`, between -1 and 1.
 fn tensor<const N: usize>(seed: u64, shape: [usize; N]) -> FlexTensor {
@@ -261,4 +261,32 @@ fn results_do_not_depend_on_the_number_of_threads() {
     };
     let one = run(1);
     assert!([2, 3, 7, 16, 64].into_iter().all(|threads| run(threads) == one));
+}
+
+/// Arithmetic and values of each kind of operation, counted by hand.
+#[test]
+fn costs_are_what_the_operations_cannot_do_without() {
+    let device = Device::flex();
+    let x = || Tensor::<4>::ones([1, 4, 2, 10], &device);
+    let layer = |rows: usize, terms: usize| Linear {
+        weight: super::pack(Tensor::ones([rows, terms], &device)),
+        bias: Tensor::ones([rows], &device),
+    };
+    let mut recording = Recording::begin();
+    let mut cost = |run: &dyn Fn()| {
+        run();
+        let [Record { cost, .. }] = recording.take()[..] else { panic!("one operation") };
+        [usize::try_from(cost.flop).unwrap(), cost.values]
+    };
+    let linear = || drop(super::linear(x(), None, &layer(3, 4)));
+    assert_eq!(cost(&linear), [2 * 3 * 4 * 20, 3 * 5 + 80 + 3 * 20]);
+    let strided = || drop(super::strided_gelu(x(), &layer(3, 4 * TAPS), Axis::Rows));
+    assert_eq!(cost(&strided)[0], 2 * 3 * 4 * 8 * 5);
+    let gated = || drop(super::conv_glu(x(), Extra::Skip(x()), &layer(6, 36), [3, 3]));
+    assert_eq!(cost(&gated), [2 * 6 * 36 * 20, 6 * 37 + 2 * 80 + 3 * 20]);
+    let attention = || drop(super::attention(x(), Tensor::ones([1, 4, 1, 30], &device), [0, 0, 0], [2, 4]));
+    assert_eq!(cost(&attention), [2 * 2 * 4 * 20 * 30, 4 * (20 + 20 + 30 + 30)]);
+    drop(recording);
+    linear();
+    assert!(Recording::begin().take().is_empty(), "nobody asked");
 }

@@ -50,6 +50,12 @@ impl Pool {
         Some(self.free.swap_remove(index))
     }
 
+    /// One wants nothing kept any more; gives what nobody does.
+    fn leave(&mut self) -> Vec<Box<[Line]>> {
+        self.keepers -= 1;
+        if self.keepers == 0 { std::mem::take(&mut self.free) } else { Vec::new() }
+    }
+
     /// Takes back what is free now, where somebody wants it kept.
     fn put(&mut self, lines: Box<[Line]>) {
         if self.keepers > 0 {
@@ -77,13 +83,8 @@ impl Keeper {
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        let mut pool = pool();
-        pool.keepers -= 1;
-        if pool.keepers == 0 {
-            let free = std::mem::take(&mut pool.free);
-            drop(pool);
-            drop(free);
-        }
+        let free = pool().leave();
+        drop(free);
     }
 }
 
@@ -184,7 +185,10 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_for_nobody() {
-        let mut pool = Pool { free: Vec::new(), keepers: 0 };
+        let mut pool = Pool { free: Vec::new(), keepers: 2 };
+        pool.put(lines(10));
+        assert!(pool.leave().is_empty() && pool.free.len() == 1, "there is another");
+        assert_eq!(pool.leave().len(), 1);
         pool.put(lines(10));
         assert!(pool.take(10).is_none());
     }
