@@ -31,6 +31,8 @@ pub mod audio;
 pub mod ports;
 pub mod weights;
 
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod device;
 #[cfg(feature = "separate")]
 mod dsp;
 #[cfg(feature = "separate")]

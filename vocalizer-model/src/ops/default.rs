@@ -63,7 +63,7 @@ pub(super) fn strided_gelu<B: Backend>(x: FloatTensor<B>, layer: LinearParameter
         x
     } else {
         let zeros =
-            B::float_zeros(Shape::from([items, channels, rows, tail]), &x.device(), burn::tensor::FloatDType::F32);
+            B::float_zeros(Shape::from([items, channels, rows, tail]), &x.device(), x.dtype().into());
         B::float_cat(vec![x, zeros], 3)
     };
     let options = ConvOptions::new(along(axis, STRIDE, 1), along(axis, 2, 0), [1, 1], 1);
@@ -123,7 +123,7 @@ pub(super) fn dconv<B: Backend>(x: FloatTensor<B>, layer: DConvParameters<B>) ->
 }
 
 /// `x + scale · y`.
-pub(super) fn residual<B: Backend>(x: FloatTensor<B>, y: FloatTensor<B>, scale: FloatTensor<B>) -> FloatTensor<B> {
+fn residual<B: Backend>(x: FloatTensor<B>, y: FloatTensor<B>, scale: FloatTensor<B>) -> FloatTensor<B> {
     B::float_add(x, B::float_mul(y, by_channel::<B>(scale)))
 }
 
@@ -147,8 +147,44 @@ fn affine<B: Backend>(x: FloatTensor<B>, norm: NormParameters<B>) -> FloatTensor
     B::float_add(B::float_mul(x, by_channel::<B>(norm.weight)), by_channel::<B>(norm.bias))
 }
 
-pub(super) fn layer_norm<B: Backend>(x: FloatTensor<B>, norm: NormParameters<B>) -> FloatTensor<B> {
+fn layer_norm<B: Backend>(x: FloatTensor<B>, norm: NormParameters<B>) -> FloatTensor<B> {
     affine::<B>(normalise::<B>(x), norm)
+}
+
+pub(super) fn position_norm<B: Backend>(
+    x: FloatTensor<B>,
+    norm: NormParameters<B>,
+    table: FloatTensor<B>,
+) -> FloatTensor<B> {
+    B::float_add(layer_norm::<B>(x, norm), table)
+}
+
+pub(super) fn norm_linear<B: Backend>(
+    x: FloatTensor<B>,
+    norm: NormParameters<B>,
+    layer: LinearParameters<B>,
+) -> FloatTensor<B> {
+    linear::<B>(layer_norm::<B>(x, norm), layer)
+}
+
+pub(super) fn linear_residual<B: Backend>(
+    x: FloatTensor<B>,
+    y: FloatTensor<B>,
+    layer: LinearParameters<B>,
+    scale: FloatTensor<B>,
+) -> FloatTensor<B> {
+    residual::<B>(x, linear::<B>(y, layer), scale)
+}
+
+pub(super) fn feed_forward<B: Backend>(
+    x: FloatTensor<B>,
+    norm: NormParameters<B>,
+    first: LinearParameters<B>,
+    second: LinearParameters<B>,
+    scale: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let hidden = B::gelu(norm_linear::<B>(x.clone(), norm, first));
+    linear_residual::<B>(x, hidden, second, scale)
 }
 
 pub(super) fn group_norm<B: Backend>(x: FloatTensor<B>, norm: NormParameters<B>) -> FloatTensor<B> {

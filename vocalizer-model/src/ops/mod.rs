@@ -1,11 +1,19 @@
-//! The network's operations: what each is made of in burn's own operations, and a body of its own for the CPU.
+//! The network's operations: what each is made of in burn's own operations, and bodies of their own for the CPU and for GPUs.
 
 pub(crate) mod cpu;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod cube;
 mod default;
 mod flex;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod gpu;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+pub(crate) mod kernels;
 mod network;
 mod record;
 mod tensors;
+#[cfg(all(test, any(feature = "wgpu", feature = "cuda")))]
+mod gpu_tests;
 #[cfg(test)]
 mod tests;
 

@@ -48,7 +48,7 @@ pub(crate) enum GluExtra<B: Backend> {
 
 /// What the network is made of. Every input is `[items, channels, rows, frames]`; weights come from [`Self::pack`] or
 /// [`Self::pack_transposed`]. The bodies here compose burn's operations; a backend may have its own.
-#[backend_extension(Flex)]
+#[backend_extension(Flex, Cube: cfg(any(feature = "wgpu", feature = "cuda")))]
 pub(crate) trait NetworkOps: Backend {
     /// Weights `[rows, terms]` as this backend likes them.
     fn pack(weight: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -103,7 +103,7 @@ pub(crate) trait NetworkOps: Backend {
         #[extension_type] norm: NormParameters<Self>,
         table: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        Self::float_add(default::layer_norm::<Self>(x, norm), table)
+        default::position_norm::<Self>(x, norm, table)
     }
 
     /// A linear layer over the channels.
@@ -117,7 +117,7 @@ pub(crate) trait NetworkOps: Backend {
         #[extension_type] norm: NormParameters<Self>,
         #[extension_type] layer: LinearParameters<Self>,
     ) -> FloatTensor<Self> {
-        default::linear::<Self>(default::layer_norm::<Self>(x, norm), layer)
+        default::norm_linear::<Self>(x, norm, layer)
     }
 
     /// `x + scale · layer(y)`.
@@ -127,7 +127,7 @@ pub(crate) trait NetworkOps: Backend {
         #[extension_type] layer: LinearParameters<Self>,
         scale: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        default::residual::<Self>(x, default::linear::<Self>(y, layer), scale)
+        default::linear_residual::<Self>(x, y, layer, scale)
     }
 
     /// `x + scale · second(gelu(first(norm(x))))`.
@@ -138,8 +138,7 @@ pub(crate) trait NetworkOps: Backend {
         #[extension_type] second: LinearParameters<Self>,
         scale: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        let hidden = Self::gelu(default::linear::<Self>(default::layer_norm::<Self>(x.clone(), norm), first));
-        default::residual::<Self>(x, default::linear::<Self>(hidden, second), scale)
+        default::feed_forward::<Self>(x, norm, first, second, scale)
     }
 
     /// Attention of `heads` heads over `channels` channels: queries, keys and values are as many channels each, from

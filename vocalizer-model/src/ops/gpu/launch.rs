@@ -1,0 +1,539 @@
+//! The kernels on tensors: what they are launched with, and how the work is cut into cubes.
+
+use burn::backend::{DType, TensorMetadata};
+use burn::tensor::Shape;
+use burn_cubecl::cubecl;
+use burn_cubecl::kernel::into_contiguous;
+use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
+use burn_cubecl::tensor::CubeTensor;
+use cubecl::ir::{ElemType, FloatKind};
+use cubecl::prelude::*;
+
+use super::attention::{self, HeadsLaunch};
+use super::product::{self, Along, Finish, Geometry, GeometryLaunch, Plan, Read, Tile};
+use super::reduce;
+use crate::ops::cpu::conv::{Axis, STRIDE, TAPS};
+use crate::ops::cpu::norm::EPSILON;
+
+/// `[items, channels, rows, frames]`
+#[derive(Clone, Copy)]
+struct Extent {
+    items: usize,
+    channels: usize,
+    rows: usize,
+    frames: usize,
+}
+
+impl Extent {
+    fn of(x: &CubeTensor) -> Self {
+        let shape = x.shape();
+        Self { items: shape[0], channels: shape[1], rows: shape[2], frames: shape[3] }
+    }
+
+    fn positions(self) -> usize {
+        self.rows * self.frames
+    }
+
+    fn shape(self) -> Shape {
+        Shape::from([self.items, self.channels, self.rows, self.frames])
+    }
+}
+
+fn empty(like: &CubeTensor, shape: Shape, dtype: DType) -> CubeTensor {
+    empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), shape, dtype)
+}
+
+fn elements(x: &CubeTensor) -> ElemType {
+    match x.dtype {
+        DType::F16 => ElemType::Float(FloatKind::F16),
+        _ => ElemType::Float(FloatKind::F32),
+    }
+}
+
+fn cubes(counts: [usize; 3]) -> CubeCount {
+    let [x, y, z] = counts.map(|count| u32::try_from(count).expect("a grid of the network's shapes"));
+    CubeCount::Static(x, y, z)
+}
+
+fn buffer(x: &CubeTensor) -> BufferArg {
+    x.clone().into_buffer_arg()
+}
+
+/// A layer's weights `[terms, rows]` and its bias.
+pub(in crate::ops) struct Linear {
+    pub(in crate::ops) weight: CubeTensor,
+    pub(in crate::ops) bias: CubeTensor,
+}
+
+impl Linear {
+    fn rows(&self) -> usize {
+        self.bias.shape()[0]
+    }
+}
+
+/// A normalisation's scale and shift.
+pub(in crate::ops) struct Norm {
+    pub(in crate::ops) weight: CubeTensor,
+    pub(in crate::ops) bias: CubeTensor,
+}
+
+/// Mean and reciprocal deviation, two numbers for each line or position.
+struct Moments(CubeTensor);
+
+/// What the input goes through.
+#[derive(Default)]
+struct Before<'a> {
+    values: Option<&'a CubeTensor>,
+    moments: Option<&'a Moments>,
+    norm: Option<&'a Norm>,
+}
+
+/// What the sums go through.
+#[derive(Default)]
+struct After<'a> {
+    values: Option<&'a CubeTensor>,
+    moments: Option<&'a Moments>,
+    norm: Option<&'a Norm>,
+    gamma: Option<&'a CubeTensor>,
+}
+
+/// One product over every line of an input.
+struct Product<'a> {
+    x: &'a CubeTensor,
+    layer: &'a Linear,
+    taps: [usize; 2],
+    geometry: Geometry,
+    lines: usize,
+    read: Read,
+    before: Before<'a>,
+    finish: Finish,
+    after: After<'a>,
+    /// Shape of the output; nothing is written where there is none.
+    out: Option<Shape>,
+    moments: bool,
+}
+
+impl<'a> Product<'a> {
+    /// A layer over the channels, position by position.
+    fn linear(x: &'a CubeTensor, layer: &'a Linear) -> Self {
+        let from = Extent::of(x);
+        let to = Extent { channels: layer.rows(), ..from };
+        Self {
+            x,
+            layer,
+            taps: [1, 1],
+            geometry: Geometry {
+                weight_rows: layer.rows(),
+                terms: from.channels,
+                lines: 1,
+                line_stride: 0,
+                in_item: from.channels * from.positions(),
+                in_channel: from.positions(),
+                in_rows: from.rows,
+                in_frames: from.frames,
+                out_item: to.channels * to.positions(),
+                out_channel: to.positions(),
+                positions: to.positions(),
+                frames: to.frames,
+                out_extent: 0,
+                row_stride: 1,
+                frame_stride: 1,
+                row_padding: 0,
+                frame_padding: 0,
+                frame_dilation: 1,
+            },
+            lines: from.items,
+            read: Read::Plain,
+            before: Before::default(),
+            finish: Finish::Bias,
+            after: After::default(),
+            out: Some(to.shape()),
+            moments: false,
+        }
+    }
+
+    /// With these taps, and an output of this extent.
+    fn over(mut self, taps: [usize; 2], to: Extent) -> Self {
+        self.taps = taps;
+        self.geometry.terms *= taps[0] * taps[1];
+        self.geometry.out_item = to.channels * to.positions();
+        self.geometry.out_channel = to.positions();
+        self.geometry.positions = to.positions();
+        self.geometry.frames = to.frames;
+        self.out = Some(to.shape());
+        self
+    }
+
+    /// Each row by itself.
+    fn by_row(mut self) -> Self {
+        let from = Extent::of(self.x);
+        self.lines *= from.rows;
+        self.geometry.lines = from.rows;
+        self.geometry.line_stride = from.frames;
+        self.geometry.in_rows = 1;
+        self.geometry.positions = from.frames;
+        self
+    }
+
+    fn finished(self, finish: Finish, after: After<'a>) -> Self {
+        Self { finish, after, ..self }
+    }
+
+    /// Launches it; gives the output, and the moments of what was written where they were asked for.
+    fn run(self) -> (Option<CubeTensor>, Option<Moments>) {
+        let Self { x, layer, geometry: g, lines, .. } = self;
+        let plan = |tile| Plan {
+            tile,
+            taps: self.taps,
+            read: self.read,
+            finish: self.finish,
+            moments: self.moments,
+        };
+        let plan = plan(tile(g.weight_rows, g.positions, lines));
+        let (tile_rows, tile_positions) = (plan.tile.rows(), plan.tile.positions());
+        let grid = [g.positions.div_ceil(tile_positions), g.weight_rows.div_ceil(tile_rows)];
+        let tiles = grid[0] * grid[1];
+        let out = self.out.map(|shape| empty(x, shape, x.dtype));
+        let takes_moments = self.moments || self.finish == Finish::Moments;
+        let partials = takes_moments.then(|| empty(x, Shape::from([lines * tiles * 3]), DType::F32));
+        let Before { values, moments, norm } = self.before;
+        let After { values: after, moments: after_moments, norm: after_norm, gamma } = self.after;
+        let argument = |x: Option<&CubeTensor>| x.map(buffer).into();
+        // SAFETY: the kernel checks every place it reads or writes against the geometry, and that fits the buffers.
+        unsafe {
+            product::product::launch_unchecked(
+                &x.client,
+                cubes([grid[0], grid[1], lines]),
+                CubeDim::new_1d(product::UNITS as u32),
+                buffer(x),
+                buffer(&layer.weight),
+                buffer(&layer.bias),
+                out.as_ref().map(buffer).into(),
+                argument(values),
+                moments.map(|m| buffer(&m.0)).into(),
+                argument(norm.map(|n| &n.weight)),
+                argument(norm.map(|n| &n.bias)),
+                argument(after),
+                after_moments.map(|m| buffer(&m.0)).into(),
+                argument(after_norm.map(|n| &n.weight)),
+                argument(after_norm.map(|n| &n.bias)),
+                argument(gamma),
+                partials.as_ref().map(buffer).into(),
+                g.argument(),
+                plan,
+                elements(x),
+            );
+        }
+        (out, partials.map(|partials| combine(partials, lines, tiles)))
+    }
+
+    fn output(self) -> CubeTensor {
+        self.run().0.expect("a product with an output")
+    }
+}
+
+impl Geometry {
+    fn argument(self) -> GeometryLaunch {
+        GeometryLaunch::new(
+            self.weight_rows,
+            self.terms,
+            self.lines,
+            self.line_stride,
+            self.in_item,
+            self.in_channel,
+            self.in_rows,
+            self.in_frames,
+            self.out_item,
+            self.out_channel,
+            self.positions,
+            self.frames,
+            self.out_extent,
+            self.row_stride,
+            self.frame_stride,
+            self.row_padding,
+            self.frame_padding,
+            self.frame_dilation,
+        )
+    }
+}
+
+/// The tile for so many rows, positions and lines: the one whose cubes take the least time in all, where a card has
+/// room for so many at once and smaller tiles are slower by so much for each value.
+fn tile(rows: usize, positions: usize, lines: usize) -> Tile {
+    const AT_ONCE: usize = 128;
+    const TILES: [(Tile, usize); 4] = [
+        (Tile { unit_rows: 8, unit_positions: 8, position_units: 16 }, 10),
+        (Tile { unit_rows: 8, unit_positions: 4, position_units: 32 }, 12),
+        (Tile { unit_rows: 8, unit_positions: 4, position_units: 64 }, 14),
+        (Tile { unit_rows: 8, unit_positions: 2, position_units: 128 }, 20),
+    ];
+    let time = |(tile, each): &(Tile, usize)| {
+        let cubes = rows.div_ceil(tile.rows()) * positions.div_ceil(tile.positions()) * lines;
+        cubes.div_ceil(AT_ONCE) * tile.rows() * tile.positions() * each
+    };
+    TILES.iter().min_by_key(|tile| time(tile)).expect("some tiles").0
+}
+
+fn combine(partials: CubeTensor, lines: usize, pieces: usize) -> Moments {
+    let stats = empty(&partials, Shape::from([lines * 2]), DType::F32);
+    // SAFETY: it reads three numbers for each piece of each line, and writes two for each line.
+    unsafe {
+        reduce::combine::launch_unchecked(
+            &stats.client,
+            cubes([lines, 1, 1]),
+            CubeDim::new_1d(reduce::UNITS as u32),
+            buffer(&partials),
+            buffer(&stats),
+            pieces,
+            EPSILON,
+        );
+    }
+    Moments(stats)
+}
+
+fn item_moments(x: &CubeTensor) -> Moments {
+    let extent = Extent::of(x);
+    let len = extent.channels * extent.positions();
+    let pieces = len.div_ceil(reduce::UNITS * reduce::UNIT_VALUES);
+    let partials = empty(x, Shape::from([extent.items * pieces * 3]), DType::F32);
+    // SAFETY: it checks what it reads against `len`, and writes three numbers for each piece.
+    unsafe {
+        reduce::moments::launch_unchecked(
+            &x.client,
+            cubes([pieces, extent.items, 1]),
+            CubeDim::new_1d(reduce::UNITS as u32),
+            buffer(x),
+            buffer(&partials),
+            len,
+            elements(x),
+        );
+    }
+    combine(partials, extent.items, pieces)
+}
+
+fn position_moments(x: &CubeTensor) -> Moments {
+    let extent = Extent::of(x);
+    let stats = empty(x, Shape::from([extent.items * extent.positions() * 2]), DType::F32);
+    // SAFETY: it checks what it reads and writes against the positions.
+    unsafe {
+        reduce::position_moments::launch_unchecked(
+            &x.client,
+            cubes([extent.positions().div_ceil(reduce::POSITIONS), extent.items, 1]),
+            CubeDim::new_1d(reduce::UNITS as u32),
+            buffer(x),
+            buffer(&stats),
+            extent.channels,
+            extent.positions(),
+            EPSILON,
+            elements(x),
+        );
+    }
+    Moments(stats)
+}
+
+fn normalise(x: &CubeTensor, moments: &Moments, norm: &Norm, table: Option<&CubeTensor>, by_position: bool) -> CubeTensor {
+    let extent = Extent::of(x);
+    let out = empty(x, extent.shape(), x.dtype);
+    let cubes_of_item = (extent.channels * extent.positions()).div_ceil(reduce::UNITS);
+    // SAFETY: it checks what it reads and writes against channels and positions.
+    unsafe {
+        reduce::normalise::launch_unchecked(
+            &x.client,
+            cubes([cubes_of_item, extent.items, 1]),
+            CubeDim::new_1d(reduce::UNITS as u32),
+            buffer(x),
+            buffer(&moments.0),
+            buffer(&norm.weight),
+            buffer(&norm.bias),
+            table.map(buffer).into(),
+            buffer(&out),
+            extent.channels,
+            extent.positions(),
+            by_position,
+            elements(x),
+        );
+    }
+    out
+}
+
+pub(in crate::ops) fn contiguous(x: CubeTensor) -> CubeTensor {
+    into_contiguous(x)
+}
+
+pub(in crate::ops) fn strided_gelu(x: &CubeTensor, layer: &Linear, axis: Axis) -> CubeTensor {
+    let from = Extent::of(x);
+    let (taps, to) = match axis {
+        Axis::Rows => ([TAPS, 1], Extent { rows: from.rows / STRIDE, ..from }),
+        Axis::Frames => ([1, TAPS], Extent { frames: from.frames.div_ceil(STRIDE), ..from }),
+    };
+    let mut product = Product::linear(x, layer).over(taps, Extent { channels: layer.rows(), ..to });
+    let g = &mut product.geometry;
+    match axis {
+        Axis::Rows => (g.row_stride, g.row_padding) = (STRIDE, 2),
+        Axis::Frames => (g.frame_stride, g.frame_padding) = (STRIDE, 2),
+    }
+    product.finished(Finish::Gelu, After::default()).output()
+}
+
+/// What is added around a GLU convolution.
+pub(in crate::ops) enum Extra<'a> {
+    None,
+    Skip(&'a CubeTensor),
+    Embedding(&'a CubeTensor),
+}
+
+pub(in crate::ops) fn conv_glu(x: &CubeTensor, extra: &Extra<'_>, layer: &Linear, taps: [usize; 2]) -> CubeTensor {
+    let to = Extent { channels: layer.rows() / 2, ..Extent::of(x) };
+    let mut product = Product::linear(x, layer).over(taps, to).finished(Finish::Glu, After::default());
+    (product.geometry.row_padding, product.geometry.frame_padding) = (taps[0] / 2, taps[1] / 2);
+    match extra {
+        Extra::None => {}
+        Extra::Skip(skip) => {
+            product.read = Read::Skip;
+            product.before.values = Some(skip);
+        }
+        Extra::Embedding(table) => {
+            product.finish = Finish::GluTable;
+            product.after.values = Some(table);
+        }
+    }
+    product.output()
+}
+
+pub(in crate::ops) fn transposed_gelu(
+    x: &CubeTensor,
+    layer: &Linear,
+    axis: Axis,
+    frames: usize,
+    activate: bool,
+) -> CubeTensor {
+    let from = Extent::of(x);
+    let channels = layer.rows();
+    let (along, taps, sums, to) = match axis {
+        Axis::Rows => {
+            let sums = Extent { rows: from.rows + 1, ..from };
+            (Along::Rows, [2, 1], sums, Extent { channels, rows: STRIDE * from.rows, ..from })
+        }
+        Axis::Frames => {
+            let sums = Extent { frames: from.frames + 1, ..from };
+            (Along::Frames, [1, 2], sums, Extent { channels, frames, ..from })
+        }
+    };
+    let mut product = Product::linear(x, layer).over(taps, to);
+    let g = &mut product.geometry;
+    // Four rows of weights for each channel.
+    g.weight_rows = STRIDE * channels;
+    (g.positions, g.frames) = (sums.positions(), sums.frames);
+    g.out_extent = if axis == Axis::Rows { to.rows } else { to.frames };
+    product.finished(Finish::Interleave(along, activate), After::default()).output()
+}
+
+/// One layer of a residual branch.
+pub(in crate::ops) struct DConv {
+    pub(in crate::ops) compress: Linear,
+    pub(in crate::ops) norm1: Norm,
+    pub(in crate::ops) expand: Linear,
+    pub(in crate::ops) norm2: Norm,
+    pub(in crate::ops) scale: CubeTensor,
+    pub(in crate::ops) dilation: usize,
+}
+
+pub(in crate::ops) fn dconv(x: &CubeTensor, layer: &DConv) -> CubeTensor {
+    let from = Extent::of(x);
+    let mut compress = Product::linear(x, &layer.compress)
+        .over([1, 3], Extent { channels: layer.compress.rows(), ..from })
+        .by_row();
+    (compress.geometry.frame_padding, compress.geometry.frame_dilation) = (layer.dilation, layer.dilation);
+    compress.moments = true;
+    let (hidden, moments1) = compress.run();
+    let hidden = hidden.expect("the compressed channels");
+    let expand = || {
+        let mut expand = Product::linear(&hidden, &layer.expand).by_row();
+        expand.read = Read::GroupNormGelu;
+        expand.before = Before { values: None, moments: moments1.as_ref(), norm: Some(&layer.norm1) };
+        expand
+    };
+    // The expanded channels are made twice and never written: once for their moments, once to be normalised by them.
+    let mut first = expand().finished(Finish::Moments, After::default());
+    first.out = None;
+    let (_, moments2) = first.run();
+    let after =
+        After { values: Some(x), moments: moments2.as_ref(), norm: Some(&layer.norm2), gamma: Some(&layer.scale) };
+    let mut second = expand().finished(Finish::NormGluResidual, after);
+    second.geometry.out_item = from.channels * from.positions();
+    second.out = Some(from.shape());
+    second.output()
+}
+
+pub(in crate::ops) fn position_norm(x: &CubeTensor, norm: &Norm, table: &CubeTensor) -> CubeTensor {
+    normalise(x, &position_moments(x), norm, Some(table), true)
+}
+
+pub(in crate::ops) fn group_norm(x: &CubeTensor, norm: &Norm) -> CubeTensor {
+    normalise(x, &item_moments(x), norm, None, false)
+}
+
+pub(in crate::ops) fn linear(x: &CubeTensor, layer: &Linear) -> CubeTensor {
+    Product::linear(x, layer).output()
+}
+
+/// With the input normalised, and with GELU where `activate`.
+pub(in crate::ops) fn norm_linear(x: &CubeTensor, norm: &Norm, layer: &Linear, activate: bool) -> CubeTensor {
+    let moments = position_moments(x);
+    let mut product = Product::linear(x, layer);
+    product.read = Read::LayerNorm;
+    product.before = Before { values: None, moments: Some(&moments), norm: Some(norm) };
+    if activate {
+        product.finish = Finish::Gelu;
+    }
+    product.output()
+}
+
+/// `x + scale · layer(y)`.
+pub(in crate::ops) fn linear_residual(x: &CubeTensor, y: &CubeTensor, layer: &Linear, scale: &CubeTensor) -> CubeTensor {
+    let after = After { values: Some(x), gamma: Some(scale), ..After::default() };
+    Product::linear(y, layer).finished(Finish::Residual, after).output()
+}
+
+/// Whether a head of so many channels fits into the kernel's shared memory on every card.
+pub(in crate::ops) fn fits_attention(width: usize) -> bool {
+    width <= 64
+}
+
+pub(in crate::ops) fn attention(
+    x: &CubeTensor,
+    other: &CubeTensor,
+    [q, k, v]: [usize; 3],
+    [heads, channels]: [usize; 2],
+) -> CubeTensor {
+    let (from, to) = (Extent::of(x), Extent::of(other));
+    let out = empty(x, Extent { channels, ..from }.shape(), x.dtype);
+    let width = channels / heads;
+    #[expect(clippy::cast_precision_loss, reason = "a head's channels")]
+    let scale = 1.0 / (width as f32).sqrt();
+    // SAFETY: it checks what it reads and writes against queries, keys and the head's width.
+    unsafe {
+        attention::attention::launch_unchecked(
+            &x.client,
+            cubes([from.positions().div_ceil(attention::QUERIES), heads, from.items]),
+            CubeDim::new_1d(attention::UNITS as u32),
+            buffer(x),
+            buffer(other),
+            buffer(&out),
+            HeadsLaunch::new(
+                heads,
+                from.positions(),
+                to.positions(),
+                from.channels * from.positions(),
+                to.channels * to.positions(),
+                q,
+                k,
+                v,
+                scale,
+            ),
+            width,
+            elements(x),
+        );
+    }
+    out
+}
