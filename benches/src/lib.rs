@@ -17,7 +17,7 @@ pub fn song_frames(model: &Model, segments: usize) -> usize {
 ///
 /// # Errors
 ///
-/// None with a model's own stems and the options by default.
+/// Where a card fails; there is nothing wrong with a model's own stems and the options by default.
 pub fn separate(model: &Model, song: &[Frame], record: bool) -> Result<Option<Profile>, Error> {
     let statistics = SongStatistics { frames: song.len() as u64, mean: 0.0, std: 0.5 };
     let mut separation = Separation::new(model, model.sources(), statistics, &SeparationOptions::default())?;
@@ -26,7 +26,7 @@ pub fn separate(model: &Model, song: &[Frame], record: bool) -> Result<Option<Pr
     }
     let mut stems = vec![Vec::new(); model.sources().len()];
     separation.push(song);
-    while separation.step() {
+    while separation.step()? {
         separation.drain(&mut stems);
         stems.iter_mut().for_each(Vec::clear);
     }

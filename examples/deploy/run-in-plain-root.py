@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Runs the Dockerfile's stages without a container engine: in a plain root, by chroot.
+"""Runs the stages of a Dockerfile without a container engine: in a plain root, by chroot.
 
     examples/deploy/run-in-plain-root.py server=target/debug/server worker=target/debug/worker
+    examples/deploy/run-in-plain-root.py Dockerfile-gpu:worker=target/debug/worker
 
-What is run is read from the Dockerfile: RUN, COPY, ENV, USER, VOLUME, HEALTHCHECK and ENTRYPOINT of the stage that is named; an
-instruction that this script does not know is an error. The stages that build are not run, since they are `cargo build`, which
-`./test` does; the program that is named here takes the place of what they leave.
+What is run is read from the Dockerfile, or from the file that is named before the colon: RUN, COPY, ENV, USER, VOLUME,
+HEALTHCHECK and ENTRYPOINT of the stage that is named; an instruction that this script does not know is an error. The stages that
+build are not run, since they are `cargo build`, which `./test` does; the program that is named here takes the place of what they
+leave. Any other stage that files are copied from is run before, in a root of its own.
 
 A base image is a minimal Debian of the same release, made by debootstrap from the mirror in this machine's apt sources and kept in
 target/tools/plain-root. Around the program everything is as an engine would have it: a read-only root, volumes, no capabilities,
@@ -29,12 +31,13 @@ import sys
 import tempfile
 import time
 
-DOCKERFILE = pathlib.Path(__file__).resolve().with_name("Dockerfile")
-CONTEXT = DOCKERFILE.parents[2]
+HERE = pathlib.Path(__file__).resolve().parent
+CONTEXT = HERE.parents[1]
 KEPT = CONTEXT / "target/tools/plain-root"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEVICES = ["null", "zero", "full", "random", "urandom"]
-PROXIES = ["http_proxy", "https_proxy", "no_proxy"]
+# The way to packages, where this machine has one of its own.
+WAYS = ["http_proxy", "https_proxy", "no_proxy", "PIP_INDEX_URL"]
 # As long as `docker stop` waits where nobody says otherwise.
 STOP_S = 10
 # Its process ends with the one that started it, and a process id namespace with its first process.
@@ -116,7 +119,11 @@ def build(root, stage, program, stages):
     devices(root)
     run("mount", "-t", "proc", "proc", root / "proc")
     run("mount", "--bind", "/etc/resolv.conf", root / "etc/resolv.conf")
-    env = {"PATH": PATH} | {name: os.environ[name] for name in PROXIES if name in os.environ}
+    env = {"PATH": PATH} | {name: os.environ[name] for name in WAYS if name in os.environ}
+    if "PIP_CERT" in os.environ:
+        # Whom this machine trusts on its way to them; gone with the devices.
+        shutil.copyfile(os.environ["PIP_CERT"], root / "dev/authorities")
+        env["PIP_CERT"] = "/dev/authorities"
     user = "0:0"
     for word, rest in stage.instructions:
         if word in ("RUN", "COPY") and user != "0:0":
@@ -135,7 +142,12 @@ def build(root, stage, program, stages):
             how, paths = options(rest)
             source, target = paths.split()
             target = root / (target + pathlib.Path(source).name if target.endswith("/") else target).lstrip("/")
-            if "from" in how:
+            if how.get("from") in beside(stage, stages):
+                left = root.parent / how["from"] / "root" / source.lstrip("/")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(left, target)
+                shutil.copymode(left, target)
+            elif "from" in how:
                 # What the stage that builds says it leaves, and the name it has there.
                 left = [shlex.split(rest) for word, rest in stages[how["from"]].instructions if word == "RUN"]
                 if not any(source in words for words in left):
@@ -243,9 +255,20 @@ def skip(why):
     sys.exit(0)
 
 
+def debian(stage):
+    """The release that the stage begins with, where it is one."""
+    return re.fullmatch(r"debian:(\w+)-slim", stage.base)
+
+
+def beside(stage, stages):
+    """The stages that this one takes files from and that do not build."""
+    taken = [options(rest)[0].get("from") for word, rest in stage.instructions if word == "COPY"]
+    return [name for name in dict.fromkeys(taken) if name and debian(stages[name])]
+
+
 def base_of(stage):
     """The folder with the stage's base image, or with what comes close to it."""
-    image = re.fullmatch(r"debian:(\w+)-slim", stage.base)
+    image = debian(stage)
     if not image:
         sys.exit(f"this script knows no way to {stage.base}")
     suite = image[1]
@@ -271,9 +294,9 @@ def base_of(stage):
 
 
 def main():
-    stages = parse(DOCKERFILE.read_text())
     if sys.argv[1] == "--inside":
-        what, folder, name, program = sys.argv[2:]
+        what, folder, dockerfile, name, program = sys.argv[2:]
+        stages = parse((HERE / dockerfile).read_text())
         root = pathlib.Path(folder) / "root"
         if what == "build":
             build(root, stages[name], program, stages)
@@ -290,17 +313,22 @@ def main():
     # So that the folder goes when somebody ends this script.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     for argument in sys.argv[1:]:
-        name, program = argument.split("=", 1)
-        base = base_of(stages[name])
-        print(f"  the stage {name}, with {program}", flush=True)
+        stage, program = argument.split("=", 1)
+        dockerfile, name = stage.split(":") if ":" in stage else ("Dockerfile", stage)
+        stages = parse((HERE / dockerfile).read_text())
         with tempfile.TemporaryDirectory(dir=KEPT) as folder:
             pathlib.Path(folder).chmod(0o755)
-            run("cp", "-a", base, f"{folder}/root")
-            for what, network in (("build", []), ("serve", ["--net"])):
-                again = [sys.executable, __file__, "--inside", what, folder, name, program]
+            steps = [(f"{folder}/{other}", other, "build", []) for other in beside(stages[name], stages)]
+            steps += [(folder, name, "build", []), (folder, name, "serve", ["--net"])]
+            for root, step, what, network in steps:
+                if what == "build":
+                    print(f"  the stage {step} of {dockerfile}" + (f", with {program}" if step == name else ""), flush=True)
+                    pathlib.Path(root).mkdir(exist_ok=True)
+                    run("cp", "-a", base_of(stages[step]), f"{root}/root")
+                again = [sys.executable, __file__, "--inside", what, root, dockerfile, step, program]
                 done = subprocess.run([*ALONE, *network, "--", *again])
                 if done.returncode != 0:
-                    sys.exit(f"  FAILED  the stage {name}")
+                    sys.exit(f"  FAILED  the stage {step}")
 
 
 if __name__ == "__main__":

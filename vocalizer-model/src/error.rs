@@ -51,6 +51,14 @@ pub enum Error {
         #[source]
         source: WeightsError,
     },
+    /// A device is not there, cannot be used, or failed.
+    #[error("cannot compute on {device}: {message}")]
+    Device {
+        /// The device, as it is asked for.
+        device: String,
+        /// What was wrong, and what would be right.
+        message: String,
+    },
     /// Options that contradict the model or each other.
     #[error("{0}")]
     Options(String),

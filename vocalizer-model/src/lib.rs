@@ -21,6 +21,8 @@
 //!
 //! - `separate` (default): the network, and splitting files with it; without it this crate reads and writes audio and
 //!   weights files, and does not build burn.
+//! - `wgpu`, `cuda`: GPUs, through Vulkan, Metal or DirectX 12, and through CUDA. Both at once are fine: which device is
+//!   computed on is chosen when a model is loaded ([`ComputeOptions`]).
 //! - `mp3` (default): MP3 output through LAME, which is under the LGPL; see the repository's `NOTICE.md`.
 //! - `opus` (default): reading Opus; without it such a file is told to be unsupported.
 //! - `fetch` (default): fetching weights over HTTPS; without it they are read from the cache or a file.
@@ -31,7 +33,15 @@ pub mod audio;
 pub mod ports;
 pub mod weights;
 
+#[cfg(feature = "separate")]
+mod card;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod cards;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod check;
+#[cfg(feature = "separate")]
+mod choose;
+#[cfg(feature = "separate")]
 mod device;
 #[cfg(feature = "separate")]
 mod dsp;
@@ -56,6 +66,8 @@ mod split;
 #[cfg(feature = "separate")]
 mod threads;
 
+#[cfg(feature = "separate")]
+pub use device::{Cards, ComputeOptions, DeviceChoice, DeviceInfo, Interface, Precision, devices, interfaces};
 #[cfg(feature = "separate")]
 pub use error::Error;
 #[cfg(feature = "separate")]

@@ -1,67 +1,97 @@
-//! A model ready to run: one network, or a bag of them with weights.
+//! A model ready to run: one network, or a bag of them with weights, on one device or several.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use burn::tensor::{Device, Tensor, TensorData};
-use rayon::prelude::*;
 use vocalizer_core::part::Stem;
 
 use crate::Error;
-use crate::dsp::stft::Stft;
-use crate::htdemucs::{Htdemucs, HtdemucsConfig, Watcher};
-use crate::weights::{self, WeightsError, WeightsFile};
+use crate::card::{Card, Member};
+use crate::choose::{self, Chosen};
+use crate::device::ComputeOptions;
+use crate::htdemucs::HtdemucsConfig;
+use crate::weights::{self, MemberSpec, WeightsError, WeightsFile};
 
 /// A separation model in memory.
 pub struct Model {
     pub(crate) members: Vec<Member>,
+    pub(crate) cards: Vec<Card>,
+    /// Songs that were begun.
+    songs: AtomicUsize,
     sources: Vec<Stem>,
+    device: String,
+    remarks: Vec<String>,
 }
 
 impl Model {
-    /// The model of this name from the cache, fetched first where it is not there yet.
+    /// The model of this name from the cache, fetched first where it is not there yet, on the best device there is.
     ///
     /// # Errors
     ///
     /// [`Error::Weights`] where there is no such model, or its weights cannot be had or do not check.
     pub fn named(name: &str) -> Result<Self, Error> {
+        Self::named_with(name, &ComputeOptions::default())
+    }
+
+    /// [`Self::named`] on a device of one's choice.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::named`], and [`Error::Device`] and [`Error::Options`] where the device cannot be used so.
+    pub fn named_with(name: &str, compute: &ComputeOptions) -> Result<Self, Error> {
         let spec = weights::find(name)?;
         let cache = weights::Cache::locate()?;
         #[cfg(feature = "fetch")]
         weights::fetch(spec, &cache, &mut weights::NoListener)?;
-        Self::cached(spec, &cache)
+        Self::cached(spec, &cache, compute)
     }
 
     /// A model whose weights are in the cache already.
     ///
     /// # Errors
     ///
-    /// [`Error::WeightsFile`] where a file is missing or does not hold what it should.
-    pub fn cached(spec: &weights::ModelSpec, cache: &weights::Cache) -> Result<Self, Error> {
-        let members = spec
-            .members
-            .iter()
-            .zip(spec.weights)
-            .map(|(member, mix)| Member::open(&cache.member_path(member), Some(member), mix))
-            .collect::<Result<Vec<_>, _>>()?;
-        Self::of(members)
+    /// [`Error::WeightsFile`] where a file is missing or does not hold what it should, [`Error::Device`] and
+    /// [`Error::Options`] where the device cannot be used as asked.
+    pub fn cached(
+        spec: &weights::ModelSpec,
+        cache: &weights::Cache,
+        compute: &ComputeOptions,
+    ) -> Result<Self, Error> {
+        let members = spec.members.iter().zip(spec.weights);
+        let sources = members.map(|(member, mix)| Source::open(cache.member_path(member), Some(member), mix));
+        Self::load(sources.collect::<Result<_, _>>()?, compute)
     }
 
     /// A model from one weights file: safetensors with the class and its arguments in the metadata.
     ///
     /// # Errors
     ///
-    /// [`Error::WeightsFile`] where the file cannot be read, lacks a tensor, or holds one of another shape.
-    pub fn from_file(path: &Path) -> Result<Self, Error> {
-        Self::of(vec![Member::open(path, None, &[])?])
+    /// [`Error::WeightsFile`] where the file cannot be read, lacks a tensor, or holds one of another shape,
+    /// [`Error::Device`] and [`Error::Options`] where the device cannot be used as asked.
+    pub fn from_file(path: &Path, compute: &ComputeOptions) -> Result<Self, Error> {
+        Self::load(vec![Source::open(path.to_owned(), None, &[])?], compute)
     }
 
-    fn of(members: Vec<Member>) -> Result<Self, Error> {
-        let sources = members.first().map(|m| m.config.sources.clone()).unwrap_or_default();
-        let agree = members.iter().all(|m| m.config.sources == sources && m.mix.len() == sources.len());
+    fn load(files: Vec<Source>, compute: &ComputeOptions) -> Result<Self, Error> {
+        let sources = files.first().map(|file| file.member.config.sources.clone()).unwrap_or_default();
+        let agree = files.iter().all(|f| f.member.config.sources == sources && f.member.mix.len() == sources.len());
         if sources.is_empty() || !agree {
             return Err(WeightsError::Malformed("the members of the model do not agree on its stems".into()).into());
         }
-        Ok(Self { members, sources })
+        if compute.batch == Some(0) {
+            return Err(Error::Options("a batch of 0 segments cannot be: give 1 or more".into()));
+        }
+        let (verified, chosen) =
+            rayon::join(|| files.iter().try_for_each(Source::verify), || choose::cards(&files, compute));
+        verified?;
+        let Chosen { cards, device, remarks } = chosen?;
+        let members = files.into_iter().map(|file| file.member).collect();
+        Ok(Self { members, cards, songs: AtomicUsize::new(0), sources, device, remarks })
+    }
+
+    /// The card that the next song begins with.
+    pub(crate) fn next_card(&self) -> usize {
+        self.songs.fetch_add(1, Ordering::Relaxed) % self.cards.len()
     }
 
     /// The stems this model gives, in its own order.
@@ -69,9 +99,14 @@ impl Model {
         &self.sources
     }
 
-    /// What it computes on.
-    pub fn device(&self) -> &'static str {
-        "cpu"
+    /// What it computes on, as in `cpu` or `cuda:0,cuda:1`.
+    pub fn device(&self) -> &str {
+        &self.device
+    }
+
+    /// Which device was taken and why, and what was found wrong with others: a sentence each.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     /// The rate the model works at, in Hz.
@@ -85,99 +120,38 @@ impl Model {
     }
 }
 
-/// One network of a bag.
-pub(crate) struct Member {
-    net: Htdemucs,
-    pub(crate) config: HtdemucsConfig,
-    /// How much it counts for each stem.
-    pub(crate) mix: Vec<f32>,
-    stft: Stft,
-    device: Device,
+/// A network's file, open.
+pub(crate) struct Source {
+    path: PathBuf,
+    pub(crate) file: WeightsFile,
+    pub(crate) published: Option<&'static MemberSpec>,
+    pub(crate) member: Member,
 }
 
-impl Member {
-    fn open(path: &Path, published: Option<&weights::MemberSpec>, mix: &[f32]) -> Result<Self, Error> {
-        let wrap = |source| Error::WeightsFile { path: path.to_owned(), source };
-        let file = WeightsFile::open(path).map_err(wrap)?;
-        file.check().map_err(wrap)?;
-        let config = HtdemucsConfig::from_kwargs(file.kwargs()).map_err(wrap)?;
-        let device = Device::flex();
-        let verify = || published.map_or(Ok(()), |published| file.verify(published));
-        let (verified, net) = rayon::join(verify, || Htdemucs::load(&config, &file, &device));
-        verified.map_err(wrap)?;
-        let net = net.map_err(wrap)?;
+impl Source {
+    fn open(path: PathBuf, published: Option<&'static MemberSpec>, mix: &[f32]) -> Result<Self, Error> {
+        let opened = (|| {
+            let file = WeightsFile::open(&path)?;
+            file.check()?;
+            let config = HtdemucsConfig::from_kwargs(file.kwargs())?;
+            Ok((file, config))
+        })();
+        let (file, config) = opened.map_err(|source| Error::WeightsFile { path: path.clone(), source })?;
         let mix = if mix.is_empty() { vec![1.0; config.sources.len()] } else { mix.to_vec() };
-        let stft = Stft::new(config.nfft);
-        Ok(Self { net, config, mix, stft, device })
+        Ok(Self { path, file, published, member: Member::new(config, mix) })
     }
 
-    /// Separates one segment of at most `segment_frames`; a shorter one is followed by silence.
-    ///
-    /// # Shapes
-    ///
-    /// - `segment`: `[2][frames]`
-    /// - output: `[sources][2][frames]`
-    pub(crate) fn forward(&self, segment: [Vec<f32>; 2], watcher: &mut dyn Watcher) -> Vec<[Vec<f32>; 2]> {
-        let wanted = segment[0].len();
-        let samples = self.config.segment_frames;
-        let mut segment = segment.to_vec();
-        segment.iter_mut().for_each(|channel| channel.resize(samples, 0.0));
-        let channels = segment.len();
-
-        let mut spectrum = self.stft.analyse_all(&segment);
-        let (bins, frames) = (self.stft.bins(), self.stft.frames(samples));
-        let scale = Scale::take(&mut spectrum);
-        let mut wave = segment.concat();
-        let scale_t = Scale::take(&mut wave);
-
-        let x = Tensor::from_data(TensorData::new(spectrum, [1, 2 * channels, bins, frames]), &self.device);
-        let xt = Tensor::from_data(TensorData::new(wave, [1, channels, samples]), &self.device);
-        watcher.part("stft");
-        let (x, xt) = self.net.forward(x, xt, watcher);
-        let (x, xt) = (x.into_data(), xt.into_data());
-        let (x, xt) = (floats(&x), floats(&xt));
-
-        let mut out: Vec<Vec<f32>> = xt.chunks(samples).map(|c| c.iter().map(|v| scale_t.undo(*v)).collect()).collect();
-        out.par_iter_mut().zip(x.par_chunks(2 * bins * frames)).for_each(|(signal, planes)| {
-            self.stft.synthesise(planes, |v| scale.undo(v), signal);
-            signal.truncate(wanted);
-        });
-        watcher.part("inverse stft");
-        let mut out = out.into_iter();
-        std::iter::from_fn(|| Some([out.next()?, out.next()?])).collect()
-    }
-}
-
-fn floats(data: &TensorData) -> &[f32] {
-    data.as_slice().expect("the network computes in f32")
-}
-
-/// The sum of what `of` makes of each value, in an order that does not depend on the threads.
-fn sum(values: &[f32], of: impl Fn(f64) -> f64 + Sync) -> f64 {
-    let parts = values.par_chunks(1 << 14).map(|part| part.iter().map(|&v| of(f64::from(v))).sum::<f64>());
-    parts.collect::<Vec<_>>().into_iter().sum()
-}
-
-/// The normalisation of one network input: mean out, unbiased standard deviation to one.
-#[derive(Clone, Copy)]
-struct Scale {
-    mean: f32,
-    std: f32,
-}
-
-impl Scale {
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "counts below 2^53; used as f32")]
-    fn take(values: &mut [f32]) -> Self {
-        let n = values.len() as f64;
-        let mean = sum(values, |v| v) / n;
-        let squares = sum(values, |v| (v - mean).powi(2));
-        let (mean, std) = (mean as f32, (squares / (n - 1.0).max(1.0)).sqrt() as f32);
-        let divisor = 1e-5 + std;
-        values.par_iter_mut().for_each(|v| *v = (*v - mean) / divisor);
-        Self { mean, std }
+    /// Whether the file holds what was published.
+    fn verify(&self) -> Result<(), Error> {
+        self.published.map_or(Ok(()), |published| self.file.verify(published)).map_err(|source| self.wrong(source))
     }
 
-    fn undo(self, value: f32) -> f32 {
-        value * self.std + self.mean
+    /// Puts the network on a device.
+    pub(crate) fn load_on(&self, card: &mut Card) -> Result<(), Error> {
+        card.load(&self.member.config, &self.file).map_err(|source| self.wrong(source))
+    }
+
+    pub(crate) fn wrong(&self, source: WeightsError) -> Error {
+        Error::WeightsFile { path: self.path.clone(), source }
     }
 }

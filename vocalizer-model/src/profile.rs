@@ -64,9 +64,9 @@ impl Profile {
         }
     }
 
-    /// Adds a segment that ended just now.
-    pub(crate) fn add(&mut self, clock: Clock) {
-        self.segments += 1;
+    /// Adds so many segments that ended just now.
+    pub(crate) fn add(&mut self, clock: Clock, segments: usize) {
+        self.segments += u32::try_from(segments).unwrap_or(u32::MAX);
         self.seconds += clock.began.elapsed().as_secs_f64();
         for (layer, record) in clock.records {
             self.one(layer, &record);

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use vocalizer_core::part::Stem;
 
 use crate::audio::Frame;
+use crate::card::Pending;
 use crate::dsp::chunk::{OverlapAdd, Plan};
+use crate::htdemucs::Watcher;
 use crate::ops::Keeper;
 use crate::profile::{Clock, Profile};
 use crate::{Error, Model};
@@ -57,8 +59,18 @@ pub struct Separation<'a> {
     passes: Vec<Pass>,
     statistics: SongStatistics,
     done_frames: u64,
+    /// What the cards are at work on, in the order in which they were given it.
+    flying: VecDeque<Flight<'a>>,
+    /// The card that is given the next batch.
+    card: usize,
     profile: Option<Profile>,
     _memory: Keeper,
+}
+
+/// A batch of a pass's segments on a card.
+struct Flight<'a> {
+    pass: usize,
+    pending: Pending<'a>,
 }
 
 /// One member's one pass over the song.
@@ -108,7 +120,10 @@ impl<'a> Separation<'a> {
                 }
             }
         }
-        Ok(Self { model, wanted, passes, statistics, done_frames: 0, profile: None, _memory: Keeper::new() })
+        let (flying, memory) = (VecDeque::new(), Keeper::new());
+        // Songs that are separated at the same time begin with different cards.
+        let card = model.next_card();
+        Ok(Self { model, wanted, passes, statistics, done_frames: 0, flying, card, profile: None, _memory: memory })
     }
 
     /// Takes down from here on what the segments cost.
@@ -130,31 +145,59 @@ impl<'a> Separation<'a> {
         }
     }
 
-    /// Whether the frames for a segment have come.
-    pub fn has_segment(&self) -> bool {
-        self.passes.iter().any(|pass| pass.overlap_add.has_segment())
+    /// Whether there are segments whose frames have not all come.
+    pub fn wants_frames(&self) -> bool {
+        self.passes.iter().any(|pass| !pass.overlap_add.has_segments(usize::MAX) && pass.overlap_add.segments_left() > 0)
     }
 
-    /// Separates one segment of one pass, if the frames for one have come; says whether it did.
-    pub fn step(&mut self) -> bool {
-        for pass in &mut self.passes {
-            if let Some(segment) = pass.overlap_add.next_segment() {
-                let member = &self.model.members[pass.member];
-                let separated = match &mut self.profile {
-                    None => member.forward(segment, &mut ()),
-                    Some(profile) => {
-                        let mut clock = Clock::start();
-                        let separated = member.forward(segment, &mut clock);
-                        profile.add(clock);
-                        separated
-                    }
-                };
-                pass.overlap_add.add(&separated, &mut pass.ready);
-                self.done_frames += pass.plan.stride_frames as u64;
-                return true;
+    /// Whether the frames have come for as many segments as are separated at once, or for all that are left.
+    pub fn has_segment(&self) -> bool {
+        let batch = self.model.cards[self.card].batch();
+        self.passes.iter().any(|pass| pass.overlap_add.has_segments(batch))
+    }
+
+    /// Separates segments of one pass, if the frames for them have come; says whether there was something to do. On cards,
+    /// the next ones are given out before the results of those before are waited for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] where a card fails with a single segment.
+    pub fn step(&mut self) -> Result<bool, Error> {
+        let depth: usize = self.model.cards.iter().map(crate::card::Card::depth).sum();
+        let mut clock = self.profile.is_some().then(Clock::start);
+        let mut nobody = ();
+        let watcher: &mut dyn Watcher = match &mut clock {
+            Some(clock) => clock,
+            None => &mut nobody,
+        };
+        let submitted = self.flying.len() < depth && {
+            let model = self.model;
+            let card = &model.cards[self.card];
+            let ready = self.passes.iter().position(|pass| pass.overlap_add.has_segments(card.batch()));
+            if let Some(pass) = ready {
+                let Pass { member, overlap_add, .. } = &mut self.passes[pass];
+                let segments: Vec<_> = (0..card.batch()).map_while(|_| overlap_add.next_segment()).collect();
+                let pending = card.submit((*member, &model.members[*member]), segments, watcher);
+                self.flying.push_back(Flight { pass, pending });
+                self.card = (self.card + 1) % model.cards.len();
             }
+            ready.is_some()
+        };
+        if submitted && self.flying.len() < depth {
+            return Ok(true);
         }
-        false
+        let Some(Flight { pass, pending }) = self.flying.pop_front() else { return Ok(false) };
+        let stems = pending.finish(watcher)?;
+        let segments = stems.len();
+        let pass = &mut self.passes[pass];
+        for stems in &stems {
+            pass.overlap_add.add(stems, &mut pass.ready);
+        }
+        self.done_frames += (segments * pass.plan.stride_frames) as u64;
+        if let (Some(profile), Some(clock)) = (&mut self.profile, clock) {
+            profile.add(clock, segments);
+        }
+        Ok(true)
     }
 
     /// How much of all passes together is done, from 0 to 1.

@@ -291,7 +291,7 @@ impl<'a> Song<'a> {
         let mut mixture: Vec<Frame> = Vec::new();
         listener.progress(0.0, total_s);
         loop {
-            while !separation.has_segment() && !separation.is_done() {
+            while separation.wants_frames() && !separation.has_segment() {
                 cancel.check()?;
                 let block = blocks.next()?.ok_or_else(|| {
                     let source = std::io::Error::other("the file changed while it was being split");
@@ -307,7 +307,7 @@ impl<'a> Song<'a> {
             let stepped = if separation.profile().is_some() {
                 // A thread that waits for the others would write meanwhile, in the layer's time.
                 written = outputs.write(sinks, &stems, whole);
-                written.is_ok() && separation.step()
+                written.is_ok().then(|| separation.step()).unwrap_or(Ok(false))
             } else {
                 // What is done goes to its files while the next segment is separated. The segment stays on this thread: as
                 // a job among the pool's it would be taken up by a thread that waits in the middle of another song.
@@ -317,7 +317,7 @@ impl<'a> Song<'a> {
                 })
             };
             written?;
-            if !stepped {
+            if !stepped? {
                 return Ok(());
             }
             mixture.drain(..ready.min(mixture.len()));

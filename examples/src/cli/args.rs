@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use vocalizer_model::Stem;
+use vocalizer_model::{DeviceChoice, Precision, Stem};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -12,6 +12,7 @@ Exit codes:
   2    the command line is wrong, or its options do not fit the model
   3    the weights could not be fetched, found or used
   4    no input could be split
+  5    the device is not there, or cannot be used
   130  interrupted
 
 Examples:
@@ -36,6 +37,12 @@ pub enum Command {
     Separate(Box<Separate>),
     /// List, fetch and find the models' weights
     Models(Models),
+    /// List what there is to compute on
+    Devices {
+        /// One JSON object per device, for programs
+        #[arg(long)]
+        json: bool,
+    },
     /// Say what a file holds: format, rate, channels, duration, hash
     Info {
         /// The files
@@ -69,9 +76,15 @@ pub struct Separate {
     /// A model's name (see `vocalizer models`) or a weights file
     #[arg(long, value_name = "NAME|FILE", default_value = "htdemucs")]
     pub model: String,
-    /// Where to compute
-    #[arg(long, value_enum, default_value_t = DeviceArg::Auto)]
-    pub device: DeviceArg,
+    /// What to compute on: auto, cpu, wgpu or cuda, with cards as in cuda:1, cuda:0,2 or cuda:all (see `vocalizer devices`)
+    #[arg(long, value_name = "DEVICE", default_value_t = DeviceChoice::Auto)]
+    pub device: DeviceChoice,
+    /// Numbers to compute with: f32, or on cards f16 or bf16, which take half the memory and are less exact
+    #[arg(long, value_name = "PRECISION", default_value_t = Precision::F32)]
+    pub precision: Precision,
+    /// Segments at once on a card [default: as many as its memory has room for, up to 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub batch: Option<u16>,
     /// Only these stems, separated by commas
     #[arg(long, value_delimiter = ',', value_name = "STEMS", conflicts_with = "two_stems")]
     pub stems: Vec<Stem>,
@@ -142,15 +155,6 @@ pub enum ModelsCommand {
         /// The model
         name: String,
     },
-}
-
-/// Devices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum DeviceArg {
-    /// The best there is
-    Auto,
-    /// The CPU
-    Cpu,
 }
 
 /// Ways to make the complement.

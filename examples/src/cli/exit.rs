@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 
 use super::args::{Cli, Command};
-use super::{info, models, separate};
+use super::{devices, info, models, separate};
 
 /// How a command ended, for scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +16,7 @@ pub(super) enum Exit {
     Usage = 2,
     Weights = 3,
     AllFailed = 4,
+    Device = 5,
     Interrupted = 130,
 }
 
@@ -24,6 +25,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let exit = match cli.command {
         Command::Separate(args) => separate::run(&args),
         Command::Models(args) => models::run(args.command),
+        Command::Devices { json } => devices::run(json),
         Command::Info { files, json } => info::run(&files, json),
         Command::Completions { shell } => {
             let mut out = Vec::new();

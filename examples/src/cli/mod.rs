@@ -1,6 +1,7 @@
 //! The command line `vocalizer`.
 
 mod args;
+mod devices;
 mod exit;
 mod info;
 mod inputs;

@@ -5,7 +5,7 @@ use std::path::Path;
 use indicatif::HumanBytes;
 use vocalizer_core::causes::chain;
 use vocalizer_model::weights::{self, Cache, MODELS, ModelSpec, WeightsError};
-use vocalizer_model::{Error, Model};
+use vocalizer_model::{ComputeOptions, Error, Model, interfaces};
 
 use super::args::ModelsCommand;
 use super::exit::Exit;
@@ -31,19 +31,27 @@ pub(super) fn run(command: Option<ModelsCommand>) -> Exit {
 ///
 /// # Errors
 ///
-/// Those of [`Model::named`] and [`Model::from_file`].
-pub fn load_model(model: &str) -> Result<Model, Error> {
-    load(model, Voice::choose(false))
+/// Those of [`Model::named_with`] and [`Model::from_file`].
+pub fn load_model(model: &str, compute: &ComputeOptions) -> Result<Model, Error> {
+    load(model, compute, Voice::choose(false))
 }
 
-/// The model of a name or a file, fetched where need be.
-pub(super) fn load(model: &str, voice: Voice) -> Result<Model, Error> {
+/// The model of a name or a file, fetched where need be. Where this program knows of cards, it says what it took and why.
+pub(super) fn load_and_say(model: &str, compute: &ComputeOptions, voice: Voice) -> Result<Model, Error> {
+    let model = load(model, compute, voice)?;
+    if !interfaces().is_empty() {
+        model.remarks().iter().for_each(|remark| voice.note(remark));
+    }
+    Ok(model)
+}
+
+fn load(model: &str, compute: &ComputeOptions, voice: Voice) -> Result<Model, Error> {
     // A name of the registry wins; anything that looks like a file is one.
     if MODELS.iter().all(|spec| spec.name != model) && (model.ends_with(".safetensors") || Path::new(model).exists()) {
-        return Model::from_file(Path::new(model));
+        return Model::from_file(Path::new(model), compute);
     }
     let (spec, cache) = fetch(model, voice)?;
-    Model::cached(spec, &cache)
+    Model::cached(spec, &cache, compute)
 }
 
 fn fetch(name: &str, voice: Voice) -> Result<(&'static ModelSpec, Cache), WeightsError> {

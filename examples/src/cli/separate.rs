@@ -8,7 +8,7 @@ use serde_json::json;
 use vocalizer_core::causes::chain;
 use vocalizer_model::audio::{AudioFormat, Bitrate};
 use vocalizer_model::{
-    Cancel, Clip, Complement, Error, Report, SeparationOptions, SplitOptions, set_threads, split_file_with,
+    Cancel, Clip, Complement, ComputeOptions, Error, Report, SeparationOptions, SplitOptions, set_threads, split_file_with,
 };
 
 use super::args::{ClipArg, FormatArg, OtherMethod, RateArg, Separate};
@@ -27,6 +27,7 @@ pub(super) fn run(args: &Separate) -> Exit {
                 Error::Options(_) => Exit::Usage,
                 Error::Cancelled => Exit::Interrupted,
                 Error::Io { .. } => Exit::Usage,
+                Error::Device { .. } => Exit::Device,
                 _ => Exit::Weights,
             }
         }
@@ -46,7 +47,11 @@ fn separate(args: &Separate, voice: Voice) -> Result<Exit, Error> {
     let mut failed = not_inputs.len();
     let mut done = 0;
     if !songs.is_empty() {
-        let model = models::load(&args.model, voice)?;
+        let mut compute = ComputeOptions::default();
+        compute.device.clone_from(&args.device);
+        compute.precision = args.precision;
+        compute.batch = args.batch.map(usize::from);
+        let model = models::load_and_say(&args.model, &compute, voice)?;
         let cancel = watch_for_interrupt(voice);
         for song in &songs {
             let mut report = SongReport::new(voice, &song.file);

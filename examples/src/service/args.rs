@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use ipnet::IpNet;
+#[cfg(feature = "separate")]
+use vocalizer_model::{ComputeOptions, DeviceChoice, Precision};
 
 use super::QueueKind;
 
@@ -86,6 +88,40 @@ pub struct BrokerArgs {
     pub broker_consumer_timeout_s: u64,
 }
 
+/// What songs are split on.
+#[cfg(feature = "separate")]
+#[derive(Debug, Clone, Args)]
+pub struct ComputeArgs {
+    /// What to compute on: auto, cpu, wgpu or cuda, with cards as in cuda:1, cuda:0,2 or cuda:all (see `vocalizer devices`)
+    #[arg(long, env = "DEVICE", value_name = "DEVICE", default_value_t = DeviceChoice::Auto)]
+    pub device: DeviceChoice,
+    /// Numbers to compute with: f32, or on cards f16 or bf16, which take half the memory and are less exact
+    #[arg(long, env = "PRECISION", value_name = "PRECISION", default_value_t = Precision::F32)]
+    pub precision: Precision,
+    /// Segments at once on a card [default: as many as its memory has room for, up to 8]
+    #[arg(long, env = "BATCH", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub batch: Option<u16>,
+}
+
+#[cfg(feature = "separate")]
+impl ComputeArgs {
+    pub(super) fn print(&self) {
+        println!("DEVICE={}", self.device);
+        println!("PRECISION={}", self.precision);
+        println!("BATCH={}", self.batch.map_or("(what memory has room for)".to_owned(), |batch| batch.to_string()));
+    }
+
+    /// As the model takes it.
+    #[must_use]
+    pub fn options(&self) -> ComputeOptions {
+        let mut compute = ComputeOptions::default();
+        compute.device.clone_from(&self.device);
+        compute.precision = self.precision;
+        compute.batch = self.batch.map(usize::from);
+        compute
+    }
+}
+
 /// What the one-process service has beyond.
 #[cfg(feature = "separate")]
 #[derive(Debug, Args)]
@@ -99,6 +135,9 @@ pub struct StandaloneArgs {
     /// Threads to compute with [default: one per core]
     #[arg(long, env = "THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// What to compute on
+    #[command(flatten)]
+    pub compute: ComputeArgs,
 }
 
 /// What the server does instead of serving.
@@ -138,6 +177,10 @@ pub struct WorkerArgs {
     /// Threads to compute with [default: one per core]
     #[arg(long, env = "THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// What to compute on
+    #[cfg(feature = "separate")]
+    #[command(flatten)]
+    pub compute: ComputeArgs,
     /// Songs at once; each uses all threads, so that 1 is right for a CPU
     #[arg(long, env = "CONCURRENCY", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub concurrency: u16,

@@ -18,7 +18,7 @@ mod worker;
 mod workers;
 
 #[cfg(feature = "separate")]
-pub use args::StandaloneArgs;
+pub use args::{ComputeArgs, StandaloneArgs};
 #[cfg(any(feature = "separate", feature = "cluster"))]
 pub use args::WorkerArgs;
 pub use args::{BrokerArgs, ServerCommand, ServiceArgs};

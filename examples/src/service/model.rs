@@ -3,20 +3,21 @@
 use std::sync::Arc;
 
 use vocalizer_model::ports::ModelSeparator;
-use vocalizer_model::{SplitOptions, set_threads};
+use vocalizer_model::{ComputeOptions, SplitOptions, set_threads};
 
 use super::workers::{Load, Loaded};
 use crate::cli;
 
-/// Fetches and loads a model by its name, or a weights file, to compute with so many threads.
-pub(super) fn load(model: &str, threads: Option<u16>) -> Load {
+/// Fetches and loads a model by its name, or a weights file, to compute on this and with so many threads.
+pub(super) fn load(model: &str, compute: ComputeOptions, threads: Option<u16>) -> Load {
     let model = model.to_owned();
     Box::new(move |work| {
         if let Some(threads) = threads {
             set_threads(threads.into())?;
         }
-        let model = cli::load_model(&model)?;
-        let device = model.device();
+        let model = cli::load_model(&model, &compute)?;
+        model.remarks().iter().for_each(|remark| tracing::info!("{remark}"));
+        let device = model.device().to_owned();
         let separator = ModelSeparator::new(Arc::new(model), SplitOptions::default(), work)?;
         Ok(Loaded { separator: Arc::new(separator), device })
     })

@@ -36,7 +36,7 @@ pub fn server(args: &ServiceArgs, command: Option<&ServerCommand>) -> ExitCode {
 #[cfg(feature = "separate")]
 #[must_use]
 pub fn standalone(args: &super::StandaloneArgs) -> ExitCode {
-    let (model, load) = (args.model.clone(), super::model::load(&args.model, args.threads));
+    let (model, load) = (args.model.clone(), super::model::load(&args.model, args.compute.options(), args.threads));
     run("standalone", &args.service, |serving| async move {
         let Serving { parts, listener, stop, config, work } = serving;
         let outbox = Arc::<Outbox>::default();

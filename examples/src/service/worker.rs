@@ -80,6 +80,8 @@ impl WorkerConfig {
         println!("WORKER_TOKEN={}", if self.token.is_some() { "(hidden)" } else { "(none)" });
         println!("MODEL={}", args.model);
         println!("THREADS={}", args.threads.map_or("(one per core)".to_owned(), |threads| threads.to_string()));
+        #[cfg(feature = "separate")]
+        args.compute.print();
         println!("CONCURRENCY={}", args.concurrency);
         println!("LISTEN_ADDR={}", args.listen);
         println!("WORK_DIR={}", self.work.display());
@@ -91,7 +93,7 @@ impl WorkerConfig {
 #[cfg(feature = "separate")]
 #[must_use]
 pub fn worker(args: &WorkerArgs) -> ExitCode {
-    worker_with(args, super::model::load(&args.model, args.threads))
+    worker_with(args, super::model::load(&args.model, args.compute.options(), args.threads))
 }
 
 /// Runs a worker that splits songs with what `load` gives.

@@ -19,7 +19,7 @@ pub struct Loaded {
     /// It.
     pub separator: Arc<dyn Separator>,
     /// What it computes on.
-    pub device: &'static str,
+    pub device: String,
 }
 
 /// Gets what splits songs, which works in this folder. It may take minutes, and has a thread of its own for that.
@@ -53,7 +53,7 @@ pub(super) struct WorkerState(OnceLock<Ready>);
 
 struct Ready {
     model: String,
-    device: &'static str,
+    device: String,
     counts: Arc<WorkerCounts>,
 }
 

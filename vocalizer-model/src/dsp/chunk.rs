@@ -38,9 +38,11 @@ pub(crate) struct OverlapAdd {
     /// Frames kept of the song (with its lead), the first of them at `input_start`.
     input: VecDeque<[f32; 2]>,
     input_start: u64,
-    /// Where the next segment starts.
+    /// Where the segment starts that is given out next.
+    next: u64,
+    /// Where the segment starts that is added next: an earlier one that was given out.
     offset: u64,
-    /// Sums over `[stems]` and weights, the first of them at `offset` while a segment is awaited.
+    /// Sums over `[stems]` and weights, the first of them at `offset`.
     sums: Vec<VecDeque<[f32; 2]>>,
     weights: VecDeque<f32>,
 }
@@ -59,6 +61,7 @@ impl OverlapAdd {
             weight,
             input,
             input_start: 0,
+            next: 0,
             offset: 0,
             sums: vec![VecDeque::new(); stems],
             weights: VecDeque::new(),
@@ -70,20 +73,28 @@ impl OverlapAdd {
         self.input.extend(frames);
     }
 
-    fn chunk_frames(&self) -> usize {
-        let left = self.plan.total_frames().saturating_sub(self.offset);
+    /// Frames of the song in the segment that starts here.
+    fn chunk_frames(&self, offset: u64) -> usize {
+        let left = self.plan.total_frames().saturating_sub(offset);
         usize::try_from(left).unwrap_or(usize::MAX).min(self.plan.segment_frames)
     }
 
-    /// Whether every segment was given out.
+    /// Whether every segment was added.
     pub(crate) fn is_done(&self) -> bool {
         self.offset >= self.plan.total_frames()
     }
 
-    /// Whether all frames of the next segment have come.
-    pub(crate) fn has_segment(&self) -> bool {
-        let have = self.input_start + self.input.len() as u64;
-        !self.is_done() && have >= self.offset + self.chunk_frames() as u64
+    /// Segments that were not given out yet.
+    pub(crate) fn segments_left(&self) -> u64 {
+        self.plan.total_frames().saturating_sub(self.next).div_ceil(self.plan.stride_frames as u64)
+    }
+
+    /// Whether all frames of the next segments have come, so many or as many as there are.
+    pub(crate) fn has_segments(&self, count: usize) -> bool {
+        let left = self.segments_left();
+        let Some(before_last) = left.min(count as u64).checked_sub(1) else { return false };
+        let last = self.next + before_last * self.plan.stride_frames as u64;
+        self.input_start + self.input.len() as u64 >= last + self.chunk_frames(last) as u64
     }
 
     /// The next segment, when all of its frames have come.
@@ -91,17 +102,17 @@ impl OverlapAdd {
     /// # Shapes
     ///
     /// - output: `[2][segment_frames]`, left and right
-    pub(crate) fn next_segment(&self) -> Option<[Vec<f32>; 2]> {
-        if !self.has_segment() {
+    pub(crate) fn next_segment(&mut self) -> Option<[Vec<f32>; 2]> {
+        if !self.has_segments(1) {
             return None;
         }
-        let chunk = self.chunk_frames();
+        let chunk = self.chunk_frames(self.next);
         // Signed: a song shorter than a segment begins before its first frame.
         let before = (self.plan.segment_frames - chunk) / 2;
         let mut out = [vec![0.0; self.plan.segment_frames], vec![0.0; self.plan.segment_frames]];
         let [left, right] = &mut out;
         for (i, (left, right)) in left.iter_mut().zip(right).enumerate() {
-            let Some(at) = (self.offset + i as u64).checked_sub(before as u64) else { continue };
+            let Some(at) = (self.next + i as u64).checked_sub(before as u64) else { continue };
             if at >= self.plan.total_frames() {
                 break;
             }
@@ -110,11 +121,13 @@ impl OverlapAdd {
                 (*left, *right) = (frame[0], frame[1]);
             }
         }
+        self.next += self.plan.stride_frames as u64;
+        self.forget();
         Some(out)
     }
 
-    /// Adds what the network gave for the segment that [`Self::next_segment`] gave out, and appends to `out` the
-    /// frames that are final now, without the lead.
+    /// Adds what the network gave for the first of the segments that [`Self::next_segment`] gave out and that were not
+    /// added yet, and appends to `out` the frames that are final now, without the lead.
     ///
     /// # Shapes
     ///
@@ -122,7 +135,7 @@ impl OverlapAdd {
     /// - `out`: `[stems]`
     pub(crate) fn add(&mut self, separated: &[[Vec<f32>; 2]], out: &mut [VecDeque<[f32; 2]>]) {
         debug_assert_eq!(separated.len(), self.stems);
-        let chunk = self.chunk_frames();
+        let chunk = self.chunk_frames(self.offset);
         let before = (self.plan.segment_frames - chunk) / 2;
         if self.weights.len() < chunk {
             self.weights.resize(chunk, 0.0);
@@ -153,13 +166,12 @@ impl OverlapAdd {
             }
         }
         self.offset = next;
-        self.forget();
     }
 
     /// Drops the frames that no later segment can reach back to.
     fn forget(&mut self) {
         let reach = (self.plan.segment_frames / 2 + 1) as u64;
-        let keep_from = self.offset.saturating_sub(reach);
+        let keep_from = self.next.saturating_sub(reach);
         while self.input_start < keep_from && self.input.pop_front().is_some() {
             self.input_start += 1;
         }

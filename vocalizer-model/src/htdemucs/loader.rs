@@ -1,6 +1,6 @@
 //! Parameters by key, shapes checked on the way in.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, DType, Tensor, TensorData};
 
 use crate::weights::{WeightsError, WeightsFile};
 
@@ -9,12 +9,13 @@ use crate::weights::{WeightsError, WeightsFile};
 pub(super) struct Loader<'a> {
     file: &'a WeightsFile,
     device: &'a Device,
+    dtype: DType,
     prefix: String,
 }
 
 impl<'a> Loader<'a> {
-    pub(super) fn new(file: &'a WeightsFile, device: &'a Device) -> Self {
-        Self { file, device, prefix: String::new() }
+    pub(super) fn new(file: &'a WeightsFile, device: &'a Device, dtype: DType) -> Self {
+        Self { file, device, dtype, prefix: String::new() }
     }
 
     /// The child module `name`.
@@ -30,7 +31,7 @@ impl<'a> Loader<'a> {
         if found != shape.as_slice() {
             return Err(WeightsError::WrongShape { key, expected: shape.to_vec(), found: found.to_vec() });
         }
-        Ok(Tensor::from_data(TensorData::new(self.file.f32s(&key)?, shape), self.device))
+        Ok(Tensor::from_data(TensorData::new(self.file.f32s(&key)?, shape), (self.device, self.dtype)))
     }
 
     /// The parameter `name`, which must have exactly this shape, as the matrix it is in a product: the first dimension

@@ -1,6 +1,6 @@
 //! The whole network.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, DType, Tensor, TensorData};
 
 use super::config::HtdemucsConfig;
 use super::decoder::Decoder;
@@ -47,14 +47,19 @@ pub(crate) trait Watcher {
 impl Watcher for () {}
 
 impl Htdemucs {
-    /// Builds the network from its weights.
+    /// Builds the network from its weights, to compute in `dtype`.
     ///
     /// # Errors
     ///
     /// [`WeightsError::MissingKey`] or [`WeightsError::WrongShape`] where the file does not hold what the
     /// configuration asks for.
-    pub(crate) fn load(config: &HtdemucsConfig, file: &WeightsFile, device: &Device) -> Result<Self, WeightsError> {
-        let root = Loader::new(file, device);
+    pub(crate) fn load(
+        config: &HtdemucsConfig,
+        file: &WeightsFile,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Self, WeightsError> {
+        let root = Loader::new(file, device, dtype);
         let audio = config.audio_channels;
         let stems = config.sources.len() * audio;
         let into = |index: usize, outer: usize| if index == 0 { outer } else { config.channels_at(index - 1) };

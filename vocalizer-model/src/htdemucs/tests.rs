@@ -7,7 +7,7 @@ use burn::tensor::TensorData;
 use safetensors::SafeTensors;
 
 use super::Watcher;
-use crate::Model;
+use crate::{ComputeOptions, Model};
 use crate::audio::{AudioLimits, AudioReader};
 use crate::weights::{Cache, find};
 
@@ -68,12 +68,12 @@ impl Watcher for Comparison<'_> {
 /// Runs one segment and compares it module by module; returns how many modules those were, and the stems.
 fn compare(model: &Model, segment: [Vec<f32>; 2], traces: &BTreeMap<String, Trace>) -> (usize, Vec<f32>) {
     let mut comparison = Comparison { traces, seen: 0 };
-    let out = model.members[0].forward(segment, &mut comparison);
-    (comparison.seen, out.into_iter().flatten().flatten().collect())
+    let out = model.cards[0].separate((0, &model.members[0]), vec![segment], &mut comparison).unwrap();
+    (comparison.seen, out.into_iter().flatten().flatten().flatten().collect())
 }
 
 fn tiny(name: &str, modules: usize) {
-    let model = Model::from_file(&golden(&format!("{name}.safetensors"))).unwrap();
+    let model = Model::from_file(&golden(&format!("{name}.safetensors")), &ComputeOptions::default()).unwrap();
     let bytes = std::fs::read(golden(&format!("{name}.golden.safetensors"))).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let segment = floats(&file, "segment");
@@ -107,7 +107,7 @@ fn the_published_model_is_the_original_module_by_module() {
         println!("skipped: the weights of htdemucs are not in the cache");
         return;
     }
-    let model = Model::cached(spec, &cache).unwrap();
+    let model = Model::cached(spec, &cache, &ComputeOptions::default()).unwrap();
     let mut reader = AudioReader::open(&golden("mix.flac"), &AudioLimits::default()).unwrap();
     let mut song = Vec::new();
     while reader.read(&mut song).unwrap() {}

@@ -71,7 +71,8 @@ impl CrossTransformer {
         let tables = [
             position_2d(channels, freqs, frames, self.max_period, &x.device()),
             position_1d(channels, frames_t, self.max_period, &xt.device()),
-        ];
+        ]
+        .map(|table| table.cast(x.dtype()));
         known.insert(tables).clone()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Axis, DConvLayer, Extra, Linear, Norm, TAPS, kernels};
-use crate::device;
+use crate::cards;
 
 /// One test at a time: which kernels a device does with is told to the device.
 static ONE: Mutex<()> = Mutex::new(());
@@ -126,7 +126,7 @@ fn difference(got: Tensor<4>, expected: Tensor<4>) -> Result<f32, String> {
 
 fn compare(plain: bool) {
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some((gpu, is_card)) = device::for_tests() else {
+    let Some(cards::Found { device: gpu, is_software, .. }) = cards::for_tests() else {
         assert!(std::env::var_os("VOCALIZER_TEST_GPU").is_none(), "there is neither a GPU nor software Vulkan");
         println!("skipped: there is neither a GPU nor software Vulkan");
         return;
@@ -134,7 +134,7 @@ fn compare(plain: bool) {
     let device = Device::from(gpu.clone());
     kernels::set_plain(&gpu, plain);
     let mut wrong = Vec::new();
-    for (name, run) in [1, 2].into_iter().flat_map(|items| cases(is_card, items)) {
+    for (name, run) in [1, 2].into_iter().flat_map(|items| cases(!is_software, items)) {
         let began = std::time::Instant::now();
         let apart = difference(run(&device), run(&Device::flex()));
         println!("{name}: {apart:?} in {:.1?}", began.elapsed());

@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
+use burn::tensor::Tensor;
+
 thread_local! {
     static RECORDS: RefCell<Option<Vec<Record>>> = const { RefCell::new(None) };
 }
@@ -49,13 +51,15 @@ impl Drop for Recording {
     }
 }
 
-/// Does `work`, and takes down how long it took where this thread is recording.
-pub(super) fn recorded<T>(operation: &'static str, cost: Cost, work: impl FnOnce() -> T) -> T {
+/// Does `work`, and takes down how long it took, on a card to its end, where this thread is recording.
+pub(super) fn recorded(operation: &'static str, cost: Cost, work: impl FnOnce() -> Tensor<4>) -> Tensor<4> {
     if RECORDS.with_borrow(Option::is_none) {
         return work();
     }
     let began = Instant::now();
     let done = work();
+    // What a card could not do is told when its results are read.
+    let _ = done.device().sync();
     let record = Record { operation, took: began.elapsed(), cost };
     RECORDS.with_borrow_mut(|records| records.as_mut().map(|records| records.push(record)));
     done

@@ -45,6 +45,24 @@ impl Cache {
         self.models_dir().join(member.file)
     }
 
+    /// Where the numbers lie that a card's results are held to, for tensors of this digest and a network's arguments.
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    pub(crate) fn probe_path(&self, digest: &str, kwargs: &serde_json::Map<String, serde_json::Value>) -> PathBuf {
+        use std::fmt::Write as _;
+
+        use sha2::{Digest as _, Sha256};
+        let mut hash = Sha256::new();
+        // The version of what is computed and of which values are kept.
+        hash.update(b"1\0");
+        hash.update(digest);
+        hash.update(serde_json::Value::Object(kwargs.clone()).to_string());
+        let mut name = String::new();
+        hash.finalize().iter().take(16).for_each(|byte| {
+            let _ = write!(name, "{byte:02x}");
+        });
+        self.dir.join("probes").join(name)
+    }
+
     /// Whether every file of this model is here. Files appear whole, after they were checked.
     pub fn has(&self, model: &ModelSpec) -> bool {
         model.members.iter().all(|member| self.has_member(member))

@@ -1,21 +1,20 @@
 //! How near the stems are to those of the original.
 
-use vocalizer_model::Stem;
+use vocalizer_model::{Model, Stem};
 
-use super::support::{floats, golden, published, reference, split, tiny};
+use super::support::{floats, golden, on, published, reference, split, tiny};
 use crate::audio::support::{RATE_HZ, read, snr_db};
 
 /// A whole song of three segments, the last of them a short one, against the original's stems.
-fn whole_song(name: &str) {
+pub(super) fn whole_song(name: &str, model: &Model) {
     let file = format!("{name}.golden.safetensors");
     let song = reference(&file, "mix").remove(0);
     let stems = reference(&file, "stems");
-    let model = tiny(name);
     assert_eq!(model.sources().len(), stems.len());
-    let split = split(&model, &song, RATE_HZ, &floats());
+    let split = split(model, &song, RATE_HZ, &floats());
     let all: Vec<_> = stems.iter().flatten().copied().collect();
     let db = snr_db(&all, &split.all());
-    println!("{name}: all stems at {db:.1} dB of the original");
+    println!("{name} on {}: all stems at {db:.1} dB of the original", model.device());
     assert!(db > 100.0, "all stems of {name}: {db:.1} dB");
     for (stem, expected) in model.sources().iter().zip(&stems) {
         let db = snr_db(expected, &split.stem(*stem));
@@ -25,21 +24,25 @@ fn whole_song(name: &str) {
 
 #[test]
 fn a_whole_song_through_the_tiny_model_with_samplers() {
-    whole_song("tiny-4s");
+    whole_song("tiny-4s", &tiny("tiny-4s"));
 }
 
 #[test]
 fn a_whole_song_through_the_tiny_model_of_six_stems() {
-    whole_song("tiny-6s");
+    whole_song("tiny-6s", &tiny("tiny-6s"));
 }
 
 #[test]
 fn a_whole_song_through_the_published_weights() {
-    let Some(model) = published() else { return };
+    let Some(model) = published(&on("cpu")) else { return };
+    published_song(&model);
+}
+
+pub(super) fn published_song(model: &Model) {
     // Every 16th frame of the original's stems: what the whole has, a sixteenth of it has as well.
     let stems = reference("htdemucs.stems-16th.safetensors", "stems");
     let song = read(&golden("mix.flac")).1;
-    let split = split(&model, &song, RATE_HZ, &floats());
+    let split = split(model, &song, RATE_HZ, &floats());
     let (mut expected, mut actual) = (Vec::new(), Vec::new());
     for (stem, reference) in Stem::FOUR.iter().zip(stems) {
         let ours: Vec<_> = split.stem(*stem).into_iter().step_by(16).collect();

@@ -2,6 +2,8 @@
 
 mod accuracy;
 mod cancel;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod cards;
 mod lengths;
 mod options;
 mod songs;

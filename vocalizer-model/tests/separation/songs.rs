@@ -6,7 +6,7 @@ use flac_codec::decode::FlacSampleReader;
 use vocalizer_model::audio::Frame;
 use vocalizer_model::{Model, split_file};
 
-use super::support::{floats, published};
+use super::support::{floats, on, published};
 use crate::audio::support::{RATE_HZ, dir, ffmpeg, read, resample, snr_db, write};
 
 fn demo(name: &str) -> PathBuf {
@@ -23,7 +23,7 @@ fn true_stems() -> [Vec<f64>; 4] {
 
 #[test]
 fn the_demo_song_is_taken_apart() {
-    let Some(model) = published() else { return };
+    let Some(model) = published(&on("cpu")) else { return };
     let dir = dir();
     let report = split_file(&model, &demo("first-light.mp3"), dir.path(), &floats()).expect("a split song");
     assert_eq!(report.frames, 24 * u64::from(RATE_HZ) + u64::from(RATE_HZ) / 2);
@@ -62,7 +62,7 @@ fn stems(model: &Model, name: &str, arguments: &[&str]) -> Vec<Frame> {
 
 #[test]
 fn every_format_gives_the_same_stems() {
-    let Some(model) = published() else { return };
+    let Some(model) = published(&on("cpu")) else { return };
     let exact = stems(&model, "song.wav", &["-c:a", "pcm_f32le"]);
     for (name, arguments, at_least_db) in [
         ("16.wav", ["-c:a", "pcm_s16le"], 80.0),

@@ -3,7 +3,7 @@
 use vocalizer_model::weights::{Cache, MemberSpec, ModelSpec, WeightsError, WeightsFile};
 use vocalizer_model::{Complement, Error, Model, Stem};
 
-use super::support::{floats, golden, split, tiny};
+use super::support::{floats, golden, on, split, tiny};
 use crate::audio::support::{RATE_HZ, snr_db, song};
 
 #[test]
@@ -91,7 +91,7 @@ fn bag(weights: &'static [&'static [f32]], damage: bool) -> (tempfile::TempDir, 
         sources: &["drums", "bass", "other", "vocals"],
         licence: "",
     };
-    let model = Model::cached(&spec, &cache);
+    let model = Model::cached(&spec, &cache, &on("cpu"));
     (dir, model)
 }
 

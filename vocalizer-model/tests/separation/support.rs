@@ -4,21 +4,32 @@ use safetensors::SafeTensors;
 use tempfile::TempDir;
 use vocalizer_model::audio::{AudioFormat, Frame};
 use vocalizer_model::weights::{Cache, find};
-use vocalizer_model::{Model, Report, SplitOptions, Stem, split_file};
+use vocalizer_model::{ComputeOptions, Error, Model, Report, SplitOptions, Stem, split_file};
 
 use crate::audio::support::{read, write};
 pub(crate) use crate::weights::support::golden;
 
 pub(crate) fn tiny(name: &str) -> Model {
-    Model::from_file(&golden(&format!("{name}.safetensors"))).expect("a tiny model")
+    tiny_on(name, &on("cpu")).expect("a tiny model")
+}
+
+pub(crate) fn tiny_on(name: &str, compute: &ComputeOptions) -> Result<Model, Error> {
+    Model::from_file(&golden(&format!("{name}.safetensors")), compute)
+}
+
+/// A device by its name.
+pub(crate) fn on(device: &str) -> ComputeOptions {
+    let mut compute = ComputeOptions::default();
+    compute.device = device.parse().expect("a device's name");
+    compute
 }
 
 /// The published weights, where they are in the cache: `./test` fetches them and insists.
-pub(crate) fn published() -> Option<Model> {
+pub(crate) fn published(compute: &ComputeOptions) -> Option<Model> {
     let spec = find("htdemucs").expect("a known model");
     let cache = Cache::locate().expect("a cache");
     if cache.has(spec) {
-        return Some(Model::cached(spec, &cache).expect("a model"));
+        return Some(Model::cached(spec, &cache, compute).expect("a model"));
     }
     assert!(std::env::var_os("VOCALIZER_TEST_WEIGHTS").is_none(), "the weights are not in the cache");
     println!("skipped: the weights of htdemucs are not in the cache");

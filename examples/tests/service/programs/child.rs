@@ -40,6 +40,6 @@ struct Worker {
 fn a_worker_with_a_stand_in() {
     let Ok(takes_ms) = std::env::var(TAKES_MS) else { return };
     let takes = Duration::from_millis(takes_ms.parse().unwrap());
-    let load = Box::new(move |_| Ok(Loaded { separator: Arc::new(StandIn(takes)), device: "cpu" }));
+    let load = Box::new(move |_| Ok(Loaded { separator: Arc::new(StandIn(takes)), device: "cpu".to_owned() }));
     assert_eq!(worker_with(&Worker::parse_from(["worker"]).args, load), ExitCode::SUCCESS);
 }

@@ -1,0 +1,31 @@
+//! `vocalizer devices`.
+
+use indicatif::HumanBytes;
+use serde_json::json;
+use vocalizer_model::{DeviceInfo, Interface, devices, interfaces};
+
+use super::exit::Exit;
+
+pub(super) fn run(json: bool) -> Exit {
+    let devices = devices();
+    if json {
+        for DeviceInfo { id, name, is_software, memory_bytes, .. } in devices {
+            println!("{}", json!({"id": id, "name": name, "is_software": is_software, "memory_bytes": memory_bytes}));
+        }
+        return Exit::Done;
+    }
+    for device in &devices {
+        let memory = device.memory_bytes.map(|bytes| format!(", {}", HumanBytes(bytes)));
+        let software = if device.is_software { ", software: taken only where it is named" } else { "" };
+        println!("{:<8}  {}{}{software}", device.id, device.name, memory.unwrap_or_default());
+    }
+    for interface in [Interface::Cuda, Interface::Wgpu] {
+        let prefix = format!("{interface}:");
+        if !interfaces().contains(&interface) {
+            println!("{interface:<8}  (this program was built without it)");
+        } else if !devices.iter().any(|device| device.id.starts_with(&prefix)) {
+            println!("{interface:<8}  (no card is found)");
+        }
+    }
+    Exit::Done
+}

@@ -1,0 +1,297 @@
+//! A device with the networks on it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use burn::tensor::{Device, DType, Tensor, TensorData, Transaction};
+use rayon::prelude::*;
+
+use crate::Error;
+use crate::device::Precision;
+use crate::dsp::stft::Stft;
+use crate::htdemucs::{Htdemucs, HtdemucsConfig, Watcher};
+use crate::weights::{WeightsError, WeightsFile};
+
+/// One network of a bag, apart from the devices it is on.
+pub(crate) struct Member {
+    pub(crate) config: HtdemucsConfig,
+    /// How much it counts for each stem.
+    pub(crate) mix: Vec<f32>,
+    stft: Stft,
+}
+
+impl Member {
+    pub(crate) fn new(config: HtdemucsConfig, mix: Vec<f32>) -> Self {
+        let stft = Stft::new(config.nfft);
+        Self { config, mix, stft }
+    }
+}
+
+/// Left and right.
+pub(crate) type Segment = [Vec<f32>; 2];
+
+/// A device with every network of a model on it.
+pub(crate) struct Card {
+    device: Device,
+    /// How it is asked for, as in `cuda:0`.
+    pub(crate) id: String,
+    /// Whether what it is asked for is done later, and may fail.
+    is_gpu: bool,
+    dtype: DType,
+    networks: Vec<Htdemucs>,
+    /// Segments at once.
+    batch: AtomicUsize,
+}
+
+impl Card {
+    /// The CPU, with no networks on it yet.
+    pub(crate) fn cpu() -> Self {
+        Self::new(Device::flex(), "cpu".to_owned(), false, Precision::F32)
+    }
+
+    /// A GPU, with no networks on it yet.
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    pub(crate) fn gpu(found: &crate::cards::Found, precision: Precision) -> Self {
+        Self::new(Device::from(found.device.clone()), found.id.clone(), true, precision)
+    }
+
+    fn new(device: Device, id: String, is_gpu: bool, precision: Precision) -> Self {
+        let dtype = match precision {
+            Precision::F32 => DType::F32,
+            Precision::F16 => DType::F16,
+            Precision::Bf16 => DType::BF16,
+        };
+        Self { device, id, is_gpu, dtype, networks: Vec::new(), batch: AtomicUsize::new(1) }
+    }
+
+    /// Puts a network on it.
+    pub(crate) fn load(&mut self, config: &HtdemucsConfig, file: &WeightsFile) -> Result<(), WeightsError> {
+        self.networks.push(Htdemucs::load(config, file, &self.device, self.dtype)?);
+        Ok(())
+    }
+
+    /// Takes the networks off again.
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    pub(crate) fn clear(&mut self) {
+        self.networks.clear();
+        self.device.memory_cleanup();
+    }
+
+    /// Whether it computes in this precision.
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    pub(crate) fn has_precision(&self) -> bool {
+        self.device.supports_dtype(self.dtype)
+    }
+
+    /// What its memory holds at present, what is kept for reuse with it.
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    pub(crate) fn reserved_bytes(&self) -> Option<u64> {
+        self.device.memory_pool_usage().map(|usage| usage.bytes_reserved)
+    }
+
+    pub(crate) fn batch(&self) -> usize {
+        self.batch.load(Ordering::Relaxed)
+    }
+
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    pub(crate) fn set_batch(&self, batch: usize) {
+        self.batch.store(batch.max(1), Ordering::Relaxed);
+    }
+
+    /// How many batches it is given before the first one's results are asked for, so that it never waits.
+    pub(crate) fn depth(&self) -> usize {
+        if self.is_gpu { 2 } else { 1 }
+    }
+
+    /// Begins to separate segments of at most `segment_frames`, all of one length; shorter ones are followed by silence.
+    /// A GPU has only been told when this returns, and what may have failed is said by [`Pending::finish`].
+    ///
+    /// # Shapes
+    ///
+    /// - `segments`: `[batch][2][frames]`
+    pub(crate) fn submit<'a>(
+        &'a self,
+        (index, member): (usize, &'a Member),
+        segments: Vec<Segment>,
+        watcher: &mut dyn Watcher,
+    ) -> Pending<'a> {
+        let outputs = self.forward((index, member), &segments, watcher);
+        Pending { card: self, index, member, segments, outputs }
+    }
+
+    fn forward(
+        &self,
+        (index, member): (usize, &Member),
+        segments: &[Segment],
+        watcher: &mut dyn Watcher,
+    ) -> Result<Outputs, String> {
+        let samples = member.config.segment_frames;
+        let (batch, channels) = (segments.len(), 2);
+        let mut signals: Vec<Vec<f32>> = segments.iter().flatten().cloned().collect();
+        signals.par_iter_mut().for_each(|signal| signal.resize(samples, 0.0));
+        let (bins, frames) = (member.stft.bins(), member.stft.frames(samples));
+        let mut spectrum = member.stft.analyse_all(&signals);
+        let mut wave = signals.concat();
+        let each = |values: &mut [f32]| {
+            let len = values.len() / batch;
+            values.chunks_mut(len).map(Scale::take).collect::<Vec<_>>()
+        };
+        let scales = each(&mut spectrum).into_iter().zip(each(&mut wave)).collect();
+        let spectrum = TensorData::new(spectrum, [batch, 2 * channels, bins, frames]);
+        let wave = TensorData::new(wave, [batch, channels, samples]);
+        let mut network = || {
+            let x = Tensor::from_data(spectrum, (&self.device, self.dtype));
+            let xt = Tensor::from_data(wave, (&self.device, self.dtype));
+            watcher.part("stft");
+            self.networks[index].forward(x, xt, watcher)
+        };
+        let (x, xt) = if self.is_gpu { guarded(|| Ok(network()))? } else { network() };
+        Ok(Outputs { x, xt, scales })
+    }
+
+    /// Separates segments and waits for them.
+    #[cfg(any(test, feature = "wgpu", feature = "cuda"))]
+    pub(crate) fn separate(
+        &self,
+        member: (usize, &Member),
+        segments: Vec<Segment>,
+        watcher: &mut dyn Watcher,
+    ) -> Result<Vec<Vec<Segment>>, String> {
+        let wanted = segments.first().map_or(0, |segment| segment[0].len());
+        self.forward(member, &segments, watcher)?.read(member.1, wanted, watcher)
+    }
+}
+
+/// What a card gives for a batch, when it is read.
+struct Outputs {
+    x: Tensor<4>,
+    xt: Tensor<3>,
+    /// Of spectrum and waveform, for each segment.
+    scales: Vec<(Scale, Scale)>,
+}
+
+impl Outputs {
+    /// Waits for them.
+    ///
+    /// # Shapes
+    ///
+    /// - output: `[batch][sources][2][wanted]`
+    fn read(self, member: &Member, wanted: usize, watcher: &mut dyn Watcher) -> Result<Vec<Vec<Segment>>, String> {
+        let Self { x, xt, scales } = self;
+        let read = || Transaction::default().register(x).register(xt).try_execute().map_err(|e| e.to_string());
+        let read = guarded(read)?.into_iter().map(|data| data.convert::<f32>());
+        let [x, xt] = read.collect::<Vec<_>>().try_into().map_err(|_| "it gave other outputs than two".to_owned())?;
+        let samples = member.config.segment_frames;
+        let plane = 2 * member.stft.bins() * member.stft.frames(samples);
+        let (x, xt) = (floats(&x), floats(&xt));
+        let signals = 2 * member.config.sources.len();
+        let mut out: Vec<Vec<f32>> = xt.par_chunks(samples).map(<[f32]>::to_vec).collect();
+        out.par_iter_mut().zip(x.par_chunks(plane)).enumerate().for_each(|(i, (signal, planes))| {
+            let (scale, scale_t) = scales[i / signals];
+            signal.iter_mut().for_each(|v| *v = scale_t.undo(*v));
+            member.stft.synthesise(planes, |v| scale.undo(v), signal);
+            signal.truncate(wanted);
+        });
+        watcher.part("inverse stft");
+        let mut out = out.into_iter();
+        let mut pair = || Some([out.next()?, out.next()?]);
+        Ok(scales.iter().map(|_| (0..signals / 2).filter_map(|_| pair()).collect()).collect())
+    }
+}
+
+fn floats(data: &TensorData) -> &[f32] {
+    data.as_slice().expect("converted to f32")
+}
+
+/// A batch that a card was given.
+pub(crate) struct Pending<'a> {
+    card: &'a Card,
+    index: usize,
+    member: &'a Member,
+    segments: Vec<Segment>,
+    outputs: Result<Outputs, String>,
+}
+
+impl Pending<'_> {
+    /// Waits for the stems of each segment. Where the card fails, it is tried again with fewer segments at once, and from
+    /// then on gets no more than went well.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] where it fails with a single segment.
+    ///
+    /// # Shapes
+    ///
+    /// - output: `[batch][sources][2][frames]`
+    pub(crate) fn finish(self, watcher: &mut dyn Watcher) -> Result<Vec<Vec<Segment>>, Error> {
+        let Self { card, index, member, segments, outputs } = self;
+        let wanted = segments.first().map_or(0, |segment| segment[0].len());
+        let mut why = match outputs.and_then(|outputs| outputs.read(member, wanted, watcher)) {
+            Ok(stems) => return Ok(stems),
+            Err(why) => why,
+        };
+        let mut batch = segments.len();
+        'smaller: while batch > 1 {
+            batch = batch.div_ceil(2);
+            card.device.memory_cleanup();
+            let mut stems = Vec::new();
+            for part in segments.chunks(batch) {
+                let outputs = card.forward((index, member), part, watcher);
+                match outputs.and_then(|outputs| outputs.read(member, wanted, watcher)) {
+                    Ok(part) => stems.extend(part),
+                    Err(again) => {
+                        why = again;
+                        continue 'smaller;
+                    }
+                }
+            }
+            card.batch.fetch_min(batch, Ordering::Relaxed);
+            return Ok(stems);
+        }
+        Err(Error::Device { device: card.id.clone(), message: first_lines(&why) })
+    }
+}
+
+/// Enough of a driver's long story.
+pub(crate) fn first_lines(why: &str) -> String {
+    let lines = why.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "Caused by:");
+    lines.take_while(|line| !line.starts_with("Backtrace") && !line.starts_with("No backtrace")).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+use crate::cards::guarded;
+
+/// Nothing panics where there is only the CPU.
+#[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    work()
+}
+
+/// The sum of what `of` makes of each value, in an order that does not depend on the threads.
+fn sum(values: &[f32], of: impl Fn(f64) -> f64 + Sync) -> f64 {
+    let parts = values.par_chunks(1 << 14).map(|part| part.iter().map(|&v| of(f64::from(v))).sum::<f64>());
+    parts.collect::<Vec<_>>().into_iter().sum()
+}
+
+/// The normalisation of one network input: mean out, unbiased standard deviation to one.
+#[derive(Clone, Copy)]
+struct Scale {
+    mean: f32,
+    std: f32,
+}
+
+impl Scale {
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "counts below 2^53; used as f32")]
+    fn take(values: &mut [f32]) -> Self {
+        let n = values.len() as f64;
+        let mean = sum(values, |v| v) / n;
+        let squares = sum(values, |v| (v - mean).powi(2));
+        let (mean, std) = (mean as f32, (squares / (n - 1.0).max(1.0)).sqrt() as f32);
+        let divisor = 1e-5 + std;
+        values.par_iter_mut().for_each(|v| *v = (*v - mean) / divisor);
+        Self { mean, std }
+    }
+
+    fn undo(self, value: f32) -> f32 {
+        value * self.std + self.mean
+    }
+}

@@ -1,0 +1,233 @@
+//! Which devices a model goes to.
+
+use crate::Error;
+use crate::card::Card;
+use crate::device::{ComputeOptions, DeviceChoice, Precision, cpu_name};
+use crate::model::Source;
+
+/// The devices with the networks on them.
+pub(crate) struct Chosen {
+    pub(crate) cards: Vec<Card>,
+    /// Their names, as they are asked for.
+    pub(crate) device: String,
+    /// Why these, a sentence each.
+    pub(crate) remarks: Vec<String>,
+}
+
+/// Puts the networks on what was asked for. A card that was asked for by name is taken or an error: never the CPU instead.
+///
+/// # Errors
+///
+/// [`Error::Device`] where a card is not there, fails or gives wrong results; [`Error::Options`] where a device cannot
+/// compute so; [`Error::WeightsFile`] where a network lacks a tensor.
+pub(crate) fn cards(files: &[Source], compute: &ComputeOptions) -> Result<Chosen, Error> {
+    match &compute.device {
+        DeviceChoice::Cpu => cpu(files, compute, Vec::new()),
+        #[cfg(any(feature = "wgpu", feature = "cuda"))]
+        DeviceChoice::Auto => gpus::auto(files, compute),
+        #[cfg(any(feature = "wgpu", feature = "cuda"))]
+        DeviceChoice::Gpu(interface, cards) => gpus::named(files, compute, *interface, cards),
+        #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+        DeviceChoice::Auto => cpu(files, compute, Vec::new()),
+        #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+        DeviceChoice::Gpu(interface, _) => Err(not_built(*interface)),
+    }
+}
+
+fn cpu(files: &[Source], compute: &ComputeOptions, mut remarks: Vec<String>) -> Result<Chosen, Error> {
+    if compute.precision != Precision::F32 {
+        let precision = compute.precision;
+        let before = remarks.iter().map(|remark| format!("{remark}; ")).collect::<String>();
+        return Err(Error::Options(format!("{before}the CPU computes in f32, not in {precision}")));
+    }
+    let mut card = Card::cpu();
+    files.iter().try_for_each(|file| file.load_on(&mut card))?;
+    remarks.push(format!("computing on the {}", cpu_name()));
+    Ok(Chosen { cards: vec![card], device: "cpu".to_owned(), remarks })
+}
+
+fn not_built(interface: crate::device::Interface) -> Error {
+    Error::Device {
+        device: interface.to_string(),
+        message: format!("this program was built without it; build it with the feature {interface}"),
+    }
+}
+
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod gpus {
+    use super::{Chosen, cpu, not_built};
+    use crate::Error;
+    use crate::card::{Card, first_lines};
+    use crate::cards::{Found, found};
+    use crate::check::{Probe, least_decibels};
+    use crate::device::{Cards, ComputeOptions, Interface, Precision, interfaces};
+    use crate::model::Source;
+    use crate::ops::kernels;
+
+    /// The first card that passes its check, or the CPU.
+    pub(super) fn auto(files: &[Source], compute: &ComputeOptions) -> Result<Chosen, Error> {
+        let mut remarks = Vec::new();
+        let mut probes = Probes::default();
+        for &interface in interfaces() {
+            let cards: Vec<_> = found(interface).into_iter().filter(|card| !card.is_software).collect();
+            if cards.is_empty() {
+                remarks.push(format!("{interface} finds no card"));
+            }
+            for card in cards {
+                match open(&card, files, compute, &mut probes) {
+                    Ok((card, remark)) => {
+                        remarks.push(remark);
+                        return Ok(Chosen { device: card.id.clone(), cards: vec![card], remarks });
+                    }
+                    Err(error @ Error::Device { .. }) => remarks.push(error.to_string()),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        cpu(files, compute, remarks)
+    }
+
+    /// These cards, each of which must pass its check.
+    pub(super) fn named(
+        files: &[Source],
+        compute: &ComputeOptions,
+        interface: Interface,
+        cards: &Cards,
+    ) -> Result<Chosen, Error> {
+        if !interfaces().contains(&interface) {
+            return Err(not_built(interface));
+        }
+        let found = found(interface);
+        let missing = |device: String| {
+            let there: Vec<_> = found.iter().map(|card| card.id.as_str()).collect();
+            let what = match interface {
+                Interface::Cuda => "CUDA finds no such card: is NVIDIA's driver installed, and is the card not hidden by \
+                                    CUDA_VISIBLE_DEVICES",
+                Interface::Wgpu => "there is no such card: is its driver for Vulkan, Metal or DirectX 12 installed",
+            };
+            let there = if there.is_empty() { "nothing".to_owned() } else { there.join(", ") };
+            Error::Device { device, message: format!("{what}? It finds {there} ('vocalizer devices' lists all)") }
+        };
+        let hardware = || found.iter().filter(|card| !card.is_software);
+        let wanted: Vec<&Found> = match cards {
+            Cards::First => hardware().take(1).collect(),
+            Cards::All => hardware().collect(),
+            Cards::These(indexes) => indexes
+                .iter()
+                .map(|&index| found.get(index).ok_or_else(|| missing(format!("{interface}:{index}"))))
+                .collect::<Result<_, _>>()?,
+        };
+        if wanted.is_empty() {
+            return Err(missing(interface.to_string()));
+        }
+        let mut probes = Probes::default();
+        let (mut cards, mut remarks) = (Vec::new(), Vec::new());
+        for found in wanted {
+            let (card, remark) = open(found, files, compute, &mut probes)?;
+            cards.push(card);
+            remarks.push(remark);
+        }
+        let device = cards.iter().map(|card| card.id.as_str()).collect::<Vec<_>>().join(",");
+        Ok(Chosen { cards, device, remarks })
+    }
+
+    /// What the CPU gives for each network, made when the first card wants it.
+    #[derive(Default)]
+    struct Probes(Vec<Probe>);
+
+    impl Probes {
+        fn get(&mut self, files: &[Source]) -> Result<&[Probe], Error> {
+            for source in files.iter().skip(self.0.len()) {
+                let digest = source.published.and_then(|published| published.tensor_digest);
+                let probe = Probe::of(&source.member, &source.file, digest);
+                self.0.push(probe.map_err(|wrong| source.wrong(wrong))?);
+            }
+            Ok(&self.0)
+        }
+    }
+
+    /// Opens a card, puts the networks on it and holds it to the CPU: with our kernels, then with burn's own operations.
+    fn open(
+        found: &Found,
+        files: &[Source],
+        compute: &ComputeOptions,
+        probes: &mut Probes,
+    ) -> Result<(Card, String), Error> {
+        let refused = |message: String| Error::Device { device: found.id.clone(), message };
+        let identity = found.identity().map_err(|why| refused(format!("it cannot be opened: {}", first_lines(&why))))?;
+        let precision = compute.precision;
+        let mut card = Card::gpu(found, precision);
+        if !card.has_precision() {
+            return Err(refused(format!("{} does not compute in {precision}; f32 is always there", identity.name)));
+        }
+        let free = found.memory().map(|memory| memory.free_bytes);
+        let least = least_decibels(precision);
+        let mut wrong = Vec::new();
+        // burn's operations sum up in the precision of the values, which f16 has no room for.
+        let ways: &[bool] = if precision == Precision::F32 { &[false, true] } else { &[false] };
+        for &plain in ways {
+            kernels::set_plain(&found.device, plain);
+            card.clear();
+            files.iter().try_for_each(|file| file.load_on(&mut card))?;
+            let loaded = card.reserved_bytes();
+            let kernels = if plain { "burn's operations" } else { "our kernels" };
+            match check(&card, files, probes)? {
+                Ok(decibels) if decibels >= least => {
+                    let batch = compute.batch.unwrap_or_else(|| fitting(free, loaded, card.reserved_bytes()));
+                    card.set_batch(batch);
+                    let after = if wrong.is_empty() { String::new() } else { format!(", since {}", wrong.join("; ")) };
+                    let remark = format!(
+                        "computing on {}, {}, in {precision} with {kernels}, {batch} segment{} at once, {decibels:.0} dB from \
+                         the CPU's results{after}",
+                        found.id,
+                        identity.name,
+                        if batch == 1 { "" } else { "s" },
+                    );
+                    return Ok((card, remark));
+                }
+                Ok(decibels) => wrong.push(format!(
+                    "{kernels} come within {decibels:.0} dB of the CPU's results where {least} are wanted"
+                )),
+                Err(why) => wrong.push(format!("{kernels} fail: {}", first_lines(&why))),
+            }
+        }
+        Err(refused(format!("{}: {}", identity.name, wrong.join("; "))))
+    }
+
+    /// How close a card comes to the CPU with the network that is the farthest from it, or what it says where it fails.
+    fn check(card: &Card, files: &[Source], probes: &mut Probes) -> Result<Result<f64, String>, Error> {
+        let probes = probes.get(files)?;
+        let mut networks = files.iter().zip(probes).enumerate();
+        Ok(networks.try_fold(f64::INFINITY, |least, (i, (file, probe))| {
+            Ok(least.min(probe.decibels(card, (i, &file.member))?))
+        }))
+    }
+
+    /// How many segments fit into what was free, where one took what it did beyond the weights. Half a gigabyte is left
+    /// alone, and a fifth of what is computed for pieces that do not fit into each other.
+    fn fitting(free: Option<u64>, weights: Option<u64>, with_one: Option<u64>) -> usize {
+        const MOST: u64 = 8;
+        const LEFT_BYTES: u64 = 512 << 20;
+        // Whether two fit is found out by trying.
+        let (Some(free), Some(weights), Some(with_one)) = (free, weights, with_one) else { return 2 };
+        let each = with_one.saturating_sub(weights).max(1);
+        let room = free.saturating_sub(weights + LEFT_BYTES);
+        usize::try_from((room / (each + each / 5)).clamp(1, MOST)).unwrap_or(1)
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::fitting;
+
+        #[test]
+        fn as_many_segments_as_memory_has_room_for() {
+            const GIB: u64 = 1 << 30;
+            let fits = |free| fitting(Some(free), Some(GIB / 4), Some(GIB));
+            assert_eq!(fits(0), 1);
+            assert_eq!(fits(2 * GIB), 1);
+            assert_eq!(fits(4 * GIB), 3);
+            assert_eq!(fits(80 * GIB), 8);
+            assert_eq!(fitting(None, Some(1), Some(2)), 2);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Songs through GPUs, or through a driver's software where there is none.
+
+use vocalizer_model::{ComputeOptions, Error, Precision, devices, interfaces};
+
+use super::accuracy::{published_song, whole_song};
+use super::support::{floats, golden, on, published, split, tiny, tiny_on};
+use crate::audio::support::{RATE_HZ, read, snr_db};
+
+/// Every card and every driver's software that this build reaches; `./test` insists on one.
+fn cards() -> Vec<String> {
+    let cards: Vec<_> = devices().into_iter().map(|device| device.id).filter(|id| id != "cpu").collect();
+    if cards.is_empty() {
+        assert!(std::env::var_os("VOCALIZER_TEST_GPU").is_none(), "there is neither a GPU nor software Vulkan");
+        println!("skipped: there is neither a GPU nor software Vulkan");
+    }
+    for interface in interfaces().iter().map(ToString::to_string) {
+        if !cards.iter().any(|card| card.starts_with(&interface)) {
+            println!("skipped: {interface} finds no card");
+        }
+    }
+    cards
+}
+
+fn on_with(card: &str, change: impl FnOnce(&mut ComputeOptions)) -> ComputeOptions {
+    let mut compute = on(card);
+    change(&mut compute);
+    compute
+}
+
+#[test]
+fn whole_songs_through_the_tiny_models() {
+    for card in cards() {
+        for name in ["tiny-4s", "tiny-6s"] {
+            let model = tiny_on(name, &on(&card)).expect("a model on a card");
+            assert_eq!(model.device(), card);
+            println!("{}", model.remarks().join("; "));
+            whole_song(name, &model);
+        }
+    }
+}
+
+/// Software takes minutes for it.
+#[test]
+fn a_whole_song_through_the_published_weights() {
+    for card in devices().into_iter().filter(|device| device.id != "cpu" && !device.is_software) {
+        let Some(model) = published(&on(&card.id)) else { return };
+        println!("{}", model.remarks().join("; "));
+        published_song(&model);
+    }
+}
+
+/// However many segments go at once, with a last batch that is not full.
+#[test]
+fn batches_change_nothing() {
+    let song = read(&golden("mix.flac")).1;
+    let song = &song[..200_000];
+    let alone = split(&tiny("tiny-4s"), song, RATE_HZ, &floats()).all();
+    for card in cards() {
+        for batch in [1, 2, 3, 8] {
+            let model = tiny_on("tiny-4s", &on_with(&card, |compute| compute.batch = Some(batch))).expect("a model");
+            let db = snr_db(&alone, &split(&model, song, RATE_HZ, &floats()).all());
+            assert!(db > 100.0, "{card}, {batch} at once: {db:.1} dB of one at a time on the CPU");
+        }
+    }
+}
+
+#[test]
+fn fewer_bits_are_less_exact_and_say_so_where_they_are_not_there() {
+    let song = read(&golden("mix.flac")).1;
+    let song = &song[..100_000];
+    let exact = split(&tiny("tiny-4s"), song, RATE_HZ, &floats()).all();
+    for card in cards() {
+        for (precision, least_db) in [(Precision::F16, 45.0), (Precision::Bf16, 25.0)] {
+            match tiny_on("tiny-4s", &on_with(&card, |compute| compute.precision = precision)) {
+                Ok(model) => {
+                    let db = snr_db(&exact, &split(&model, song, RATE_HZ, &floats()).all());
+                    println!("{card} in {precision}: {db:.1} dB of the CPU in f32");
+                    assert!(db > least_db, "{card} in {precision}: {db:.1} dB");
+                }
+                Err(Error::Device { message, .. }) => {
+                    println!("{card} in {precision}: {message}");
+                    assert!(message.contains("f32 is always there"), "{message}");
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+    let error = tiny_on("tiny-4s", &on_with("cpu", |compute| compute.precision = Precision::F16)).err().expect("an error");
+    assert_eq!(error.to_string(), "the CPU computes in f32, not in f16");
+}
+
+#[test]
+fn a_card_that_is_not_there_is_an_error_and_never_the_cpu() {
+    for interface in ["wgpu", "cuda"] {
+        for cards in [":99", ":98,99"] {
+            match tiny_on("tiny-4s", &on(&format!("{interface}{cards}"))) {
+                Err(Error::Device { device, message }) => {
+                    let built = interfaces().iter().any(|known| known.to_string() == interface);
+                    assert!(device.starts_with(interface), "{device}");
+                    assert!(message.contains(if built { "no such card" } else { "was built without it" }), "{message}");
+                }
+                other => panic!("{interface}{cards}: {}", other.map_or_else(|e| e.to_string(), |m| m.device().to_owned())),
+            }
+        }
+    }
+}
+
+/// What one batch asks for is more than a buffer of this driver's may hold.
+#[test]
+fn a_batch_that_does_not_fit_is_made_smaller() {
+    let song = read(&golden("mix.flac")).1;
+    let song = &song[..800_000];
+    let alone = split(&tiny("tiny-4s"), song, RATE_HZ, &floats()).all();
+    for card in devices().into_iter().filter(|device| device.is_software) {
+        let model = tiny_on("tiny-4s", &on_with(&card.id, |compute| compute.batch = Some(1000))).expect("a model");
+        let db = snr_db(&alone, &split(&model, song, RATE_HZ, &floats()).all());
+        assert!(db > 100.0, "{}: {db:.1} dB", card.id);
+    }
+}
