@@ -69,11 +69,10 @@ def openvino_engine(threads):
     return openvino.__version__, lambda: model(inputs)
 
 
-def pytorch_engine(threads):
-    import torch
+def htdemucs():
+    """The original network with the published weights."""
     from demucs.htdemucs import HTDemucs
     from safetensors import safe_open
-    torch.set_num_threads(threads)
     with safe_open(weights(), "pt") as file:
         arguments = json.loads(file.metadata()["kwargs"])
         state = {key: file.get_tensor(key).float() for key in file.keys()}
@@ -82,6 +81,13 @@ def pytorch_engine(threads):
         arguments["segment"] = Fraction(segment["numerator"], segment["denominator"])
     model = HTDemucs(**arguments).eval()
     model.load_state_dict(state)
+    return model
+
+
+def pytorch_engine(threads):
+    import torch
+    torch.set_num_threads(threads)
+    model = htdemucs()
     noise = torch.randn(1, 2, 343980)
 
     def run():

@@ -2,13 +2,15 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use burn::tensor::{Device, DType, Tensor, TensorData, Transaction};
+use burn::tensor::{DType, Device, Tensor, TensorData, Transaction};
 use rayon::prelude::*;
 
 use crate::Error;
 use crate::device::Precision;
 use crate::dsp::stft::Stft;
 use crate::htdemucs::{Htdemucs, HtdemucsConfig, Watcher};
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+use crate::ops::spectrum;
 use crate::weights::{WeightsError, WeightsFile};
 
 /// One network of a bag, apart from the devices it is on.
@@ -26,6 +28,14 @@ impl Member {
     }
 }
 
+/// A network on a device.
+struct Network {
+    network: Htdemucs,
+    /// With which a card takes spectra and gives them back by itself; where there are none, the CPU does.
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    tables: Option<Tensor<1>>,
+}
+
 /// Left and right.
 pub(crate) type Segment = [Vec<f32>; 2];
 
@@ -37,7 +47,7 @@ pub(crate) struct Card {
     /// Whether what it is asked for is done later, and may fail.
     is_gpu: bool,
     dtype: DType,
-    networks: Vec<Htdemucs>,
+    networks: Vec<Network>,
     /// Segments at once.
     batch: AtomicUsize,
 }
@@ -64,8 +74,15 @@ impl Card {
     }
 
     /// Puts a network on it.
-    pub(crate) fn load(&mut self, config: &HtdemucsConfig, file: &WeightsFile) -> Result<(), WeightsError> {
-        self.networks.push(Htdemucs::load(config, file, &self.device, self.dtype)?);
+    pub(crate) fn load(&mut self, member: &Member, file: &WeightsFile) -> Result<(), WeightsError> {
+        self.networks.push(Network {
+            network: Htdemucs::load(&member.config, file, &self.device, self.dtype)?,
+            #[cfg(any(feature = "wgpu", feature = "cuda"))]
+            tables: spectrum::takes(&self.device, member.config.nfft).then(|| {
+                let tables = member.stft.tables();
+                Tensor::from_data(TensorData::new(tables, [3 * member.config.nfft]), (&self.device, DType::F32))
+            }),
+        });
         Ok(())
     }
 
@@ -82,10 +99,26 @@ impl Card {
         self.device.supports_dtype(self.dtype)
     }
 
-    /// What its memory holds at present, what is kept for reuse with it.
-    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    /// What its memory holds at present, what is kept for reuse with it; nothing is told of the CPU's.
     pub(crate) fn reserved_bytes(&self) -> Option<u64> {
         self.device.memory_pool_usage().map(|usage| usage.bytes_reserved)
+    }
+
+    /// Floating point operations in 32 bits, and bytes copied, that a card does in a second at best.
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    pub(crate) fn best(&self) -> Option<[f64; 2]> {
+        use burn::tensor::{MemoryAccess, ThroughputKey, ThroughputMode};
+        use burn_cubecl::cubecl::ir::{ElemType, FloatKind};
+        let compute = ThroughputMode::ComputeDirect { dtype: ElemType::Float(FloatKind::F32) };
+        let keys = [compute, ThroughputMode::memory(MemoryAccess::Copy)].map(|mode| ThroughputKey { mode });
+        let [compute, copy] = self.device.performance_stats(&keys).try_into().ok()?;
+        Some([compute.value.ok()?.ops_per_s(), copy.value.ok()?.bytes_per_s(&copy.key)])
+    }
+
+    /// The CPU is measured in its own way.
+    #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+    pub(crate) fn best(&self) -> Option<[f64; 2]> {
+        None
     }
 
     pub(crate) fn batch(&self) -> usize {
@@ -128,6 +161,18 @@ impl Card {
         let (batch, channels) = (segments.len(), 2);
         let mut signals: Vec<Vec<f32>> = segments.iter().flatten().cloned().collect();
         signals.par_iter_mut().for_each(|signal| signal.resize(samples, 0.0));
+        let network = &self.networks[index];
+        #[cfg(any(feature = "wgpu", feature = "cuda"))]
+        if let Some(tables) = &network.tables {
+            let wave = TensorData::new(signals.concat(), [batch, channels, samples]);
+            return guarded(|| {
+                let wave = Tensor::from_data(wave, (&self.device, DType::F32));
+                let (x, xt, undo) = spectrum::analyse(wave, tables, self.dtype);
+                watcher.part("stft");
+                let (x, xt) = network.network.forward(x, xt, watcher);
+                Ok(Outputs::Stems(spectrum::synthesise(x, xt, undo, tables)))
+            });
+        }
         let (bins, frames) = (member.stft.bins(), member.stft.frames(samples));
         let mut spectrum = member.stft.analyse_all(&signals);
         let mut wave = signals.concat();
@@ -138,14 +183,14 @@ impl Card {
         let scales = each(&mut spectrum).into_iter().zip(each(&mut wave)).collect();
         let spectrum = TensorData::new(spectrum, [batch, 2 * channels, bins, frames]);
         let wave = TensorData::new(wave, [batch, channels, samples]);
-        let mut network = || {
+        let forward = || {
             let x = Tensor::from_data(spectrum, (&self.device, self.dtype));
             let xt = Tensor::from_data(wave, (&self.device, self.dtype));
             watcher.part("stft");
-            self.networks[index].forward(x, xt, watcher)
+            network.network.forward(x, xt, watcher)
         };
-        let (x, xt) = if self.is_gpu { guarded(|| Ok(network()))? } else { network() };
-        Ok(Outputs { x, xt, scales })
+        let (x, xt) = if self.is_gpu { guarded(|| Ok(forward()))? } else { forward() };
+        Ok(Outputs::Branches { x, xt, scales })
     }
 
     /// Separates segments and waits for them.
@@ -162,11 +207,17 @@ impl Card {
 }
 
 /// What a card gives for a batch, when it is read.
-struct Outputs {
-    x: Tensor<4>,
-    xt: Tensor<3>,
-    /// Of spectrum and waveform, for each segment.
-    scales: Vec<(Scale, Scale)>,
+enum Outputs {
+    /// Spectra and waveforms.
+    Branches {
+        x: Tensor<4>,
+        xt: Tensor<3>,
+        /// Of spectrum and waveform, for each segment.
+        scales: Vec<(Scale, Scale)>,
+    },
+    /// The stems, `[batch, sources * 2, samples]`.
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    Stems(Tensor<3>),
 }
 
 impl Outputs {
@@ -176,7 +227,17 @@ impl Outputs {
     ///
     /// - output: `[batch][sources][2][wanted]`
     fn read(self, member: &Member, wanted: usize, watcher: &mut dyn Watcher) -> Result<Vec<Vec<Segment>>, String> {
-        let Self { x, xt, scales } = self;
+        let (x, xt, scales) = match self {
+            Self::Branches { x, xt, scales } => (x, xt, scales),
+            #[cfg(any(feature = "wgpu", feature = "cuda"))]
+            Self::Stems(stems) => {
+                let [batch, signals, samples] = stems.dims();
+                let stems = guarded(|| stems.try_into_data().map_err(|e| e.to_string()))?;
+                watcher.part("inverse stft");
+                let stems = floats(&stems).par_chunks(samples).map(|signal| signal[..wanted].to_vec());
+                return Ok(pairs(stems.collect(), [batch, signals / 2]));
+            }
+        };
         let read = || Transaction::default().register(x).register(xt).try_execute().map_err(|e| e.to_string());
         let read = guarded(read)?.into_iter().map(|data| data.convert::<f32>());
         let [x, xt] = read.collect::<Vec<_>>().try_into().map_err(|_| "it gave other outputs than two".to_owned())?;
@@ -192,10 +253,15 @@ impl Outputs {
             signal.truncate(wanted);
         });
         watcher.part("inverse stft");
-        let mut out = out.into_iter();
-        let mut pair = || Some([out.next()?, out.next()?]);
-        Ok(scales.iter().map(|_| (0..signals / 2).filter_map(|_| pair()).collect()).collect())
+        Ok(pairs(out, [scales.len(), signals / 2]))
     }
+}
+
+/// Signals, left and right in turn, as `[batch][sources][2]`.
+fn pairs(signals: Vec<Vec<f32>>, [batch, sources]: [usize; 2]) -> Vec<Vec<Segment>> {
+    let mut signals = signals.into_iter();
+    let mut pair = || Some([signals.next()?, signals.next()?]);
+    (0..batch).map(|_| (0..sources).filter_map(|_| pair()).collect()).collect()
 }
 
 fn floats(data: &TensorData) -> &[f32] {
@@ -254,7 +320,10 @@ impl Pending<'_> {
 /// Enough of a driver's long story.
 pub(crate) fn first_lines(why: &str) -> String {
     let lines = why.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "Caused by:");
-    lines.take_while(|line| !line.starts_with("Backtrace") && !line.starts_with("No backtrace")).collect::<Vec<_>>().join("; ")
+    lines
+        .take_while(|line| !line.starts_with("Backtrace") && !line.starts_with("No backtrace"))
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
@@ -293,5 +362,74 @@ impl Scale {
 
     fn undo(self, value: f32) -> f32 {
         value * self.std + self.mean
+    }
+}
+
+#[cfg(all(test, any(feature = "wgpu", feature = "cuda")))]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::weights::WeightsFile;
+
+    fn on(mut card: Card) -> (Card, Member) {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tiny-4s.safetensors");
+        let file = WeightsFile::open(&golden).unwrap();
+        let config = HtdemucsConfig::from_kwargs(file.kwargs()).unwrap();
+        let member = Member::new(config, vec![1.0; 4]);
+        card.load(&member, &file).unwrap();
+        (card, member)
+    }
+
+    fn segments(count: usize, frames: usize) -> Vec<Segment> {
+        let tone = |of: usize| (0..frames).map(|i| (i as f32 * 0.003 * (of + 1) as f32).sin()).collect::<Vec<f32>>();
+        (0..count).map(|of| [tone(of), tone(of + 1)]).collect()
+    }
+
+    /// Nothing is lost where a card fails in the middle of a song: the same segments are tried in smaller batches.
+    #[test]
+    fn a_batch_that_fails_is_tried_again_in_parts() {
+        let Some(found) = crate::cards::for_tests().filter(|found| found.is_software) else { return };
+        let (card, member) = on(Card::gpu(&found, Precision::F32));
+        let (cpu, _) = on(Card::cpu());
+        card.set_batch(24);
+        let segments = segments(24, member.config.segment_frames);
+        let stems = card.submit((0, &member), segments.clone(), &mut ()).finish(&mut ()).unwrap();
+        assert_eq!((stems.len(), card.batch()), (24, 12));
+        for at in [0, 11, 12, 23] {
+            let alone = cpu.separate((0, &member), vec![segments[at].clone()], &mut ()).unwrap().remove(0);
+            let apart = alone.iter().flatten().flatten().zip(stems[at].iter().flatten().flatten());
+            assert!(apart.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) < 1e-4, "segment {at}");
+        }
+    }
+
+    /// Two cards of one model take turns, and what they give comes in the song's order.
+    #[test]
+    fn segments_are_spread_over_cards() {
+        use crate::{ComputeOptions, Model, Separation, SeparationOptions, SongStatistics};
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tiny-4s.safetensors");
+        let mut compute = ComputeOptions::default();
+        compute.device = crate::DeviceChoice::Cpu;
+        let song: Vec<_> = (0..300_000).map(|i| (i as f32 * 0.01).sin()).map(|x| [x, -0.5 * x]).collect();
+        let split = |model: &Model| {
+            let statistics = SongStatistics { frames: song.len() as u64, mean: 0.0, std: 0.5 };
+            let mut separation =
+                Separation::new(model, model.sources(), statistics, &SeparationOptions::default()).unwrap();
+            separation.push(&song);
+            let mut stems = vec![Vec::new(); 4];
+            while separation.step().unwrap() {
+                separation.drain(&mut stems);
+            }
+            assert!(separation.is_done());
+            stems
+        };
+        let one = split(&Model::from_file(&golden, &compute).unwrap());
+        let mut model = Model::from_file(&golden, &compute).unwrap();
+        for batch in [3, 1] {
+            let (card, _) = on(Card::cpu());
+            card.set_batch(batch);
+            model.cards.push(card);
+        }
+        assert!(one == split(&model) && one == split(&model), "the stems of one card");
     }
 }

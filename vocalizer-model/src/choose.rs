@@ -101,8 +101,10 @@ mod gpus {
         let missing = |device: String| {
             let there: Vec<_> = found.iter().map(|card| card.id.as_str()).collect();
             let what = match interface {
-                Interface::Cuda => "CUDA finds no such card: is NVIDIA's driver installed, and is the card not hidden by \
-                                    CUDA_VISIBLE_DEVICES",
+                Interface::Cuda => {
+                    "CUDA finds no such card: is NVIDIA's driver installed, and is the card not hidden by \
+                                    CUDA_VISIBLE_DEVICES"
+                }
                 Interface::Wgpu => "there is no such card: is its driver for Vulkan, Metal or DirectX 12 installed",
             };
             let there = if there.is_empty() { "nothing".to_owned() } else { there.join(", ") };
@@ -146,7 +148,7 @@ mod gpus {
         }
     }
 
-    /// Opens a card, puts the networks on it and holds it to the CPU: with our kernels, then with burn's own operations.
+    /// Opens a card, puts the networks on it and holds it to the CPU; says what it is and how near it came.
     fn open(
         found: &Found,
         files: &[Source],
@@ -154,52 +156,107 @@ mod gpus {
         probes: &mut Probes,
     ) -> Result<(Card, String), Error> {
         let refused = |message: String| Error::Device { device: found.id.clone(), message };
-        let identity = found.identity().map_err(|why| refused(format!("it cannot be opened: {}", first_lines(&why))))?;
+        let identity =
+            found.identity().map_err(|why| refused(format!("it cannot be opened: {}", first_lines(&why))))?;
         let precision = compute.precision;
         let mut card = Card::gpu(found, precision);
         if !card.has_precision() {
             return Err(refused(format!("{} does not compute in {precision}; f32 is always there", identity.name)));
         }
         let free = found.memory().map(|memory| memory.free_bytes);
+        let settled = settle(precision, |plain, batch| {
+            if batch.is_none() {
+                kernels::set_plain(&found.device, plain);
+                card.clear();
+                files.iter().try_for_each(|file| file.load_on(&mut card))?;
+                let loaded = card.reserved_bytes();
+                let nearness = nearness(&card, files, probes, 1)?;
+                let fits = compute.batch.unwrap_or_else(|| fitting(free, loaded, card.reserved_bytes()));
+                return Ok(nearness.map(|decibels| (decibels, fits)));
+            }
+            let batch = batch.unwrap_or(1);
+            Ok(nearness(&card, files, probes, batch)?.map(|decibels| (decibels, batch)))
+        })?;
+        let Settled { decibels, batch, remark } =
+            settled.map_err(|why| refused(format!("{}: {why}", identity.name)))?;
+        card.set_batch(batch);
+        let at_once = if batch == 1 { "one segment".to_owned() } else { format!("{batch} segments") };
+        let remark = format!(
+            "computing on {}, {}, in {precision}, {at_once} at once; its results are {decibels:.0} dB from the CPU's{remark}",
+            found.id, identity.name,
+        );
+        Ok((card, remark))
+    }
+
+    /// How a card is computed on.
+    struct Settled {
+        decibels: f64,
+        batch: usize,
+        /// What did not go well before.
+        remark: String,
+    }
+
+    /// Finds the way to compute that is right: with our kernels, then with burn's own operations; and so many segments at
+    /// once as go well. `attempt` is told whether to do with burn's operations, and a number of segments, where it has
+    /// gone well with one; it says how near to the CPU it came, and how many segments there may be room for.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong with every way.
+    fn settle(
+        precision: Precision,
+        mut attempt: impl FnMut(bool, Option<usize>) -> Result<Result<(f64, usize), String>, Error>,
+    ) -> Result<Result<Settled, String>, Error> {
         let least = least_decibels(precision);
         let mut wrong = Vec::new();
         // burn's operations sum up in the precision of the values, which f16 has no room for.
         let ways: &[bool] = if precision == Precision::F32 { &[false, true] } else { &[false] };
         for &plain in ways {
-            kernels::set_plain(&found.device, plain);
-            card.clear();
-            files.iter().try_for_each(|file| file.load_on(&mut card))?;
-            let loaded = card.reserved_bytes();
             let kernels = if plain { "burn's operations" } else { "our kernels" };
-            match check(&card, files, probes)? {
-                Ok(decibels) if decibels >= least => {
-                    let batch = compute.batch.unwrap_or_else(|| fitting(free, loaded, card.reserved_bytes()));
-                    card.set_batch(batch);
-                    let after = if wrong.is_empty() { String::new() } else { format!(", since {}", wrong.join("; ")) };
-                    let remark = format!(
-                        "computing on {}, {}, in {precision} with {kernels}, {batch} segment{} at once, {decibels:.0} dB from \
-                         the CPU's results{after}",
-                        found.id,
-                        identity.name,
-                        if batch == 1 { "" } else { "s" },
-                    );
-                    return Ok((card, remark));
+            let (mut decibels, mut batch) = match attempt(plain, None)? {
+                Ok((decibels, room)) if decibels >= least => (decibels, room),
+                Ok((decibels, _)) => {
+                    wrong
+                        .push(format!("{kernels} come within {decibels:.0} dB of the CPU where {least:.0} are wanted"));
+                    continue;
                 }
-                Ok(decibels) => wrong.push(format!(
-                    "{kernels} come within {decibels:.0} dB of the CPU's results where {least} are wanted"
-                )),
-                Err(why) => wrong.push(format!("{kernels} fail: {}", first_lines(&why))),
+                Err(why) => {
+                    wrong.push(format!("{kernels} fail: {}", first_lines(&why)));
+                    continue;
+                }
+            };
+            // The first batch compiles what it needs beyond a single segment, and shows whether it fits.
+            while batch > 1 {
+                match attempt(plain, Some(batch))? {
+                    Ok((nearness, _)) if nearness >= least => {
+                        decibels = decibels.min(nearness);
+                        break;
+                    }
+                    Ok((nearness, _)) => wrong.push(format!("{batch} segments at once come within {nearness:.0} dB")),
+                    Err(_) => wrong.push(format!("{batch} segments at once do not fit")),
+                }
+                batch /= 2;
             }
+            if plain {
+                wrong.push("burn's operations, which are slower, are used".to_owned());
+            }
+            let remark = if wrong.is_empty() { String::new() } else { format!("; {}", wrong.join("; ")) };
+            return Ok(Ok(Settled { decibels, batch, remark }));
         }
-        Err(refused(format!("{}: {}", identity.name, wrong.join("; "))))
+        Ok(Err(wrong.join("; ")))
     }
 
     /// How close a card comes to the CPU with the network that is the farthest from it, or what it says where it fails.
-    fn check(card: &Card, files: &[Source], probes: &mut Probes) -> Result<Result<f64, String>, Error> {
+    fn nearness(
+        card: &Card,
+        files: &[Source],
+        probes: &mut Probes,
+        batch: usize,
+    ) -> Result<Result<f64, String>, Error> {
         let probes = probes.get(files)?;
         let mut networks = files.iter().zip(probes).enumerate();
         Ok(networks.try_fold(f64::INFINITY, |least, (i, (file, probe))| {
-            Ok(least.min(probe.decibels(card, (i, &file.member))?))
+            Ok(least.min(probe.decibels(card, (i, &file.member), batch)?))
         }))
     }
 
@@ -217,7 +274,8 @@ mod gpus {
 
     #[cfg(test)]
     mod tests {
-        use super::fitting;
+        use super::{Settled, fitting, settle};
+        use crate::Precision;
 
         #[test]
         fn as_many_segments_as_memory_has_room_for() {
@@ -228,6 +286,47 @@ mod gpus {
             assert_eq!(fits(4 * GIB), 3);
             assert_eq!(fits(80 * GIB), 8);
             assert_eq!(fitting(None, Some(1), Some(2)), 2);
+        }
+
+        /// Settles on a card that gives this for our kernels and for burn's operations.
+        fn on(precision: Precision, ours: Result<f64, &str>, burns: f64) -> Result<Settled, String> {
+            let attempt = |plain: bool, batch: Option<usize>| {
+                let nearness = if plain { Ok(burns) } else { ours.map_err(str::to_owned) };
+                Ok(nearness.map(|decibels| (decibels, batch.unwrap_or(8))))
+            };
+            settle(precision, attempt).expect("no file is wrong")
+        }
+
+        #[test]
+        fn wrong_results_turn_our_kernels_off_and_then_the_card_down() {
+            let good = on(Precision::F32, Ok(115.0), 0.0).unwrap();
+            assert_eq!((good.batch, good.remark.as_str()), (8, ""));
+            let second = on(Precision::F32, Ok(34.0), 112.0).unwrap();
+            assert!(second.remark.contains("our kernels come within 34 dB"), "{}", second.remark);
+            assert!(second.remark.ends_with("burn's operations, which are slower, are used"), "{}", second.remark);
+            let second = on(Precision::F32, Err("a compiler's word\nCaused by:\nanother"), 112.0).unwrap();
+            assert!(second.remark.contains("our kernels fail: a compiler's word; another"), "{}", second.remark);
+            let refused = on(Precision::F32, Ok(f64::NEG_INFINITY), 89.9).err().unwrap();
+            assert!(
+                refused.contains("burn's operations come within 90 dB of the CPU where 90 are wanted"),
+                "{refused}"
+            );
+            // Fewer bits have one way only, and less is asked of it.
+            assert!(on(Precision::F16, Ok(51.0), 112.0).is_ok());
+            assert!(on(Precision::F16, Ok(20.0), 112.0).is_err());
+        }
+
+        #[test]
+        fn batches_are_halved_until_they_fit() {
+            let settled = settle(Precision::F32, |_, batch| {
+                Ok(match batch {
+                    Some(batch) if batch > 3 => Err("out of memory".to_owned()),
+                    batch => Ok((110.0, batch.unwrap_or(13))),
+                })
+            });
+            let settled = settled.unwrap().ok().unwrap();
+            assert_eq!(settled.batch, 3);
+            assert_eq!(settled.remark, "; 13 segments at once do not fit; 6 segments at once do not fit");
         }
     }
 }

@@ -195,7 +195,9 @@ mod tests {
         for text in ["auto", "cpu", "wgpu", "wgpu:0", "wgpu:all", "cuda", "cuda:1", "cuda:0,2,1", "cuda:all"] {
             assert_eq!(text.parse::<DeviceChoice>().unwrap().to_string(), text);
         }
-        for text in ["", "gpu", "cuda:", "cuda:-1", "cuda:x", "cuda:1,", "cpu:0", "auto:1", "CUDA", "cuda:1:2", "wgpu:0,0"] {
+        for text in
+            ["", "gpu", "cuda:", "cuda:-1", "cuda:x", "cuda:1,", "cpu:0", "auto:1", "CUDA", "cuda:1:2", "wgpu:0,0"]
+        {
             let error = text.parse::<DeviceChoice>().unwrap_err().to_string();
             assert!(error.contains("expected") || error.contains("twice"), "{text}: {error}");
         }

@@ -52,11 +52,7 @@ impl Model {
     ///
     /// [`Error::WeightsFile`] where a file is missing or does not hold what it should, [`Error::Device`] and
     /// [`Error::Options`] where the device cannot be used as asked.
-    pub fn cached(
-        spec: &weights::ModelSpec,
-        cache: &weights::Cache,
-        compute: &ComputeOptions,
-    ) -> Result<Self, Error> {
+    pub fn cached(spec: &weights::ModelSpec, cache: &weights::Cache, compute: &ComputeOptions) -> Result<Self, Error> {
         let members = spec.members.iter().zip(spec.weights);
         let sources = members.map(|(member, mix)| Source::open(cache.member_path(member), Some(member), mix));
         Self::load(sources.collect::<Result<_, _>>()?, compute)
@@ -104,6 +100,17 @@ impl Model {
         &self.device
     }
 
+    /// Segments that are separated at once on each of its devices.
+    pub fn batches(&self) -> Vec<usize> {
+        self.cards.iter().map(Card::batch).collect()
+    }
+
+    /// Bytes of each card's memory that the networks and what is computed take, with what is kept for the next segments; none
+    /// for the CPU, where it is the process's own.
+    pub fn memory_bytes(&self) -> Vec<Option<u64>> {
+        self.cards.iter().map(Card::reserved_bytes).collect()
+    }
+
     /// Which device was taken and why, and what was found wrong with others: a sentence each.
     pub fn remarks(&self) -> &[String] {
         &self.remarks
@@ -148,7 +155,7 @@ impl Source {
 
     /// Puts the network on a device.
     pub(crate) fn load_on(&self, card: &mut Card) -> Result<(), Error> {
-        card.load(&self.member.config, &self.file).map_err(|source| self.wrong(source))
+        card.load(&self.member, &self.file).map_err(|source| self.wrong(source))
     }
 
     pub(crate) fn wrong(&self, source: WeightsError) -> Error {

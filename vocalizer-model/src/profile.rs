@@ -5,6 +5,7 @@ use std::time::Instant;
 use burn::tensor::TensorData;
 use serde::Serialize;
 
+use crate::card::Card;
 use crate::htdemucs::Watcher;
 use crate::ops::{self, Record, Recording, yardstick};
 
@@ -16,13 +17,16 @@ pub struct Profile {
     pub segments: u32,
     /// Seconds of all of them together.
     pub seconds: f64,
-    /// Threads that compute.
+    /// What it ran on, as in `cpu` or `cuda:0`.
+    pub device: String,
+    /// Threads of the CPU that compute.
     pub threads: usize,
-    /// The vector instructions in use, as `avx512`, `avx2`, `neon` or `scalar`.
+    /// The vector instructions that the CPU uses, as `avx512`, `avx2`, `neon` or `scalar`.
     pub simd: &'static str,
-    /// Floating point operations a second, in 10⁹, of matrix products that lie in the caches, all threads together.
+    /// Floating point operations a second, in 10⁹: of matrix products that lie in the caches, all threads together; of a
+    /// card, what its units do at best in 32 bits.
     pub sgemm_gflop_per_s: f64,
-    /// Bytes a second, in 10⁹, read and written in copying, all threads together.
+    /// Bytes a second, in 10⁹, read and written in copying, by all threads together or by the card.
     pub copy_gb_per_s: f64,
     /// In the order in which they ran first.
     pub operations: Vec<OperationProfile>,
@@ -51,15 +55,18 @@ pub struct OperationProfile {
 }
 
 impl Profile {
-    /// Of no segments yet.
-    pub(crate) fn new() -> Self {
+    /// Of no segments yet. Of several cards, the first one's best is measured.
+    pub(crate) fn new(device: &str, card: &Card) -> Self {
+        let [flop, bytes] =
+            card.best().unwrap_or_else(|| [yardstick::flop_per_second(), yardstick::bytes_per_second()]);
         Self {
             segments: 0,
             seconds: 0.0,
+            device: device.to_owned(),
             threads: rayon::current_num_threads(),
             simd: ops::simd_name(),
-            sgemm_gflop_per_s: yardstick::flop_per_second() / 1e9,
-            copy_gb_per_s: yardstick::bytes_per_second() / 1e9,
+            sgemm_gflop_per_s: flop / 1e9,
+            copy_gb_per_s: bytes / 1e9,
             operations: Vec::new(),
         }
     }

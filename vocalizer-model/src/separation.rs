@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use vocalizer_core::part::Stem;
 
 use crate::audio::Frame;
-use crate::card::Pending;
+use crate::card::{Card, Pending};
 use crate::dsp::chunk::{OverlapAdd, Plan};
 use crate::htdemucs::Watcher;
 use crate::ops::Keeper;
@@ -128,7 +128,8 @@ impl<'a> Separation<'a> {
 
     /// Takes down from here on what the segments cost.
     pub fn record(&mut self) {
-        self.profile.get_or_insert_with(Profile::new);
+        let model = self.model;
+        self.profile.get_or_insert_with(|| Profile::new(model.device(), &model.cards[0]));
     }
 
     /// What the segments cost since [`Self::record`].
@@ -147,7 +148,9 @@ impl<'a> Separation<'a> {
 
     /// Whether there are segments whose frames have not all come.
     pub fn wants_frames(&self) -> bool {
-        self.passes.iter().any(|pass| !pass.overlap_add.has_segments(usize::MAX) && pass.overlap_add.segments_left() > 0)
+        self.passes
+            .iter()
+            .any(|pass| !pass.overlap_add.has_segments(usize::MAX) && pass.overlap_add.segments_left() > 0)
     }
 
     /// Whether the frames have come for as many segments as are separated at once, or for all that are left.
@@ -163,7 +166,8 @@ impl<'a> Separation<'a> {
     ///
     /// [`Error::Device`] where a card fails with a single segment.
     pub fn step(&mut self) -> Result<bool, Error> {
-        let depth: usize = self.model.cards.iter().map(crate::card::Card::depth).sum();
+        // What is taken down of a batch is all done before the next.
+        let depth = if self.profile.is_some() { 1 } else { self.model.cards.iter().map(Card::depth).sum() };
         let mut clock = self.profile.is_some().then(Clock::start);
         let mut nobody = ();
         let watcher: &mut dyn Watcher = match &mut clock {

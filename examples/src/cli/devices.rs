@@ -22,9 +22,9 @@ pub(super) fn run(json: bool) -> Exit {
     for interface in [Interface::Cuda, Interface::Wgpu] {
         let prefix = format!("{interface}:");
         if !interfaces().contains(&interface) {
-            println!("{interface:<8}  (this program was built without it)");
+            println!("{:<8}  (this program was built without it)", interface.to_string());
         } else if !devices.iter().any(|device| device.id.starts_with(&prefix)) {
-            println!("{interface:<8}  (no card is found)");
+            println!("{:<8}  (no card is found)", interface.to_string());
         }
     }
     Exit::Done

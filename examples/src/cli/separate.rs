@@ -8,7 +8,8 @@ use serde_json::json;
 use vocalizer_core::causes::chain;
 use vocalizer_model::audio::{AudioFormat, Bitrate};
 use vocalizer_model::{
-    Cancel, Clip, Complement, ComputeOptions, Error, Report, SeparationOptions, SplitOptions, set_threads, split_file_with,
+    Cancel, Clip, Complement, ComputeOptions, Error, Report, SeparationOptions, SplitOptions, set_threads,
+    split_file_with,
 };
 
 use super::args::{ClipArg, FormatArg, OtherMethod, RateArg, Separate};

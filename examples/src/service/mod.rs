@@ -17,11 +17,11 @@ mod worker;
 #[cfg(any(feature = "separate", feature = "cluster"))]
 mod workers;
 
-#[cfg(feature = "separate")]
-pub use args::{ComputeArgs, StandaloneArgs};
 #[cfg(any(feature = "separate", feature = "cluster"))]
 pub use args::WorkerArgs;
 pub use args::{BrokerArgs, ServerCommand, ServiceArgs};
+#[cfg(feature = "separate")]
+pub use args::{ComputeArgs, StandaloneArgs};
 pub use compose::{Parts, Tuning, compose, compose_with};
 pub use config::{Config, ConfigError};
 pub use data::{DataDir, DataError};

@@ -19,6 +19,7 @@ pub(super) fn load(model: &str, compute: ComputeOptions, threads: Option<u16>) -
         model.remarks().iter().for_each(|remark| tracing::info!("{remark}"));
         let device = model.device().to_owned();
         let separator = ModelSeparator::new(Arc::new(model), SplitOptions::default(), work)?;
-        Ok(Loaded { separator: Arc::new(separator), device })
+        let device_failure = Box::pin(separator.device_failure());
+        Ok(Loaded { separator: Arc::new(separator), device, device_failure })
     })
 }

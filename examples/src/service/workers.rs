@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::join_all;
+use futures_util::future::{Either, join_all, select};
 use tokio::sync::{oneshot, watch};
 use vocalizer_core::ports::{Backend, BoxError, Clock, JobQueue, Separator};
 use vocalizer_core::worker::{Worker, WorkerCounts, WorkerPorts, WorkerSettings};
@@ -20,6 +21,8 @@ pub struct Loaded {
     pub separator: Arc<dyn Separator>,
     /// What it computes on.
     pub device: String,
+    /// Ends when the device has failed at a song, with what it said.
+    pub device_failure: Pin<Box<dyn Future<Output = String> + Send>>,
 }
 
 /// Gets what splits songs, which works in this folder. It may take minutes, and has a thread of its own for that.
@@ -62,13 +65,14 @@ impl LocalWorkers {
     ///
     /// # Errors
     ///
-    /// When the model cannot be had or loaded.
+    /// When the model cannot be had or loaded, and when its device fails at a song. That song is tried again, here or
+    /// elsewhere, but no other is taken: a device that is lost would fail at them all.
     pub(super) async fn run(self, stop: watch::Receiver<bool>) -> Result<(), BoxError> {
         let (load, work) = (self.load, self.work);
         let (sender, loaded) = oneshot::channel();
         // A thread of its own: fetching may take minutes, and nobody waits for it when the service stops.
         std::thread::Builder::new().name("model".to_owned()).spawn(move || sender.send(load(work)))?;
-        let Loaded { separator, device } = tokio::select! {
+        let Loaded { separator, device, device_failure } = tokio::select! {
             loaded = loaded => loaded??,
             () = stopped(stop.clone()) => return Ok(()),
         };
@@ -76,8 +80,25 @@ impl LocalWorkers {
         let ports = WorkerPorts { queue: self.queue, backend: self.backend, separator, clock: self.clock };
         let worker = Worker::new(ports, WorkerSettings { grace: self.grace, ..WorkerSettings::default() });
         let _ = self.state.0.set(Ready { model: self.model, device, counts: Arc::clone(worker.counts()) });
-        join_all((0..self.at_once.max(1)).map(|_| worker.run(stopped(stop.clone())))).await;
-        Ok(())
+        let (failed, has_failed) = watch::channel(false);
+        let watching = async move {
+            let why = device_failure.await;
+            let _ = failed.send(true);
+            why
+        };
+        let end = || {
+            let (stop, failed) = (stop.clone(), has_failed.clone());
+            async move { drop(select(pin!(stopped(stop)), pin!(stopped(failed))).await) }
+        };
+        let working = join_all((0..self.at_once.max(1)).map(|_| worker.run(end())));
+        // Both are gone on with: the workers put the song in hand back before they end.
+        match select(pin!(watching), pin!(working)).await {
+            Either::Right(_) => Ok(()),
+            Either::Left((why, working)) => {
+                working.await;
+                Err(format!("{why}; the song in hand is tried again, and no other is taken").into())
+            }
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bad_audio;
 mod bad_places;
+mod devices;
 mod separate;
 mod speech;
 mod support;

@@ -37,6 +37,16 @@ impl Stft {
         self.hop() / 2 * 3
     }
 
+    /// What a card computes it with: the window, then a turn's cosines and its sines in `nfft` steps.
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    pub(crate) fn tables(&self) -> Vec<f32> {
+        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "roots, stored as f32")]
+        let turn = |of: fn(f64) -> f64| {
+            (0..self.nfft).map(move |i| of(std::f64::consts::TAU * i as f64 / self.nfft as f64) as f32)
+        };
+        self.window.iter().copied().chain(turn(f64::cos)).chain(turn(f64::sin)).collect()
+    }
+
     /// Bins of one frame.
     pub(crate) fn bins(&self) -> usize {
         self.nfft / 2

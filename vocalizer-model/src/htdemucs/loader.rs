@@ -1,6 +1,6 @@
 //! Parameters by key, shapes checked on the way in.
 
-use burn::tensor::{Device, DType, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::weights::{WeightsError, WeightsFile};
 

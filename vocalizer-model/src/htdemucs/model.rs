@@ -1,6 +1,6 @@
 //! The whole network.
 
-use burn::tensor::{Device, DType, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::config::HtdemucsConfig;
 use super::decoder::Decoder;

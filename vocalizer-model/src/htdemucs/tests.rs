@@ -7,9 +7,9 @@ use burn::tensor::TensorData;
 use safetensors::SafeTensors;
 
 use super::Watcher;
-use crate::{ComputeOptions, Model};
 use crate::audio::{AudioLimits, AudioReader};
 use crate::weights::{Cache, find};
+use crate::{ComputeOptions, Model};
 
 #[derive(serde::Deserialize)]
 struct Trace {

@@ -1,7 +1,7 @@
 //! The operations' own bodies on GPUs.
 
-use burn::backend::tensor::FloatTensor;
 use burn::backend::ops::FloatTensorOps as _;
+use burn::backend::tensor::FloatTensor;
 use burn::tensor::Shape;
 use burn_cubecl::CubeBackend;
 
@@ -141,10 +141,10 @@ impl NetworkOps for CubeBackend {
     }
 
     fn attention(x: Values, other: Values, firsts: [usize; 3], heads: usize, channels: usize) -> Values {
-        if kernels::are_plain(&x.device) || !launch::fits_attention(channels / heads) {
-            return default::attention::<Self>(x, other, firsts, [heads, channels]);
-        }
-        launch::attention(&contiguous(x), &contiguous(other), firsts, [heads, channels])
+        let (x, other) = (contiguous(x), contiguous(other));
+        let ours = || launch::attention(&x, &other, firsts, [heads, channels]);
+        let done = if kernels::are_plain(&x.device) { None } else { ours() };
+        done.unwrap_or_else(|| default::attention::<Self>(x, other, firsts, [heads, channels]))
     }
 
     fn group_norm(x: Values, parameters: NormParameters<Self>) -> Values {

@@ -62,8 +62,7 @@ pub(super) fn strided_gelu<B: Backend>(x: FloatTensor<B>, layer: LinearParameter
     let x = if axis == Axis::Rows || tail == 0 {
         x
     } else {
-        let zeros =
-            B::float_zeros(Shape::from([items, channels, rows, tail]), &x.device(), x.dtype().into());
+        let zeros = B::float_zeros(Shape::from([items, channels, rows, tail]), &x.device(), x.dtype().into());
         B::float_cat(vec![x, zeros], 3)
     };
     let options = ConvOptions::new(along(axis, STRIDE, 1), along(axis, 2, 0), [1, 1], 1);

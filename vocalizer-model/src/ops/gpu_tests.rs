@@ -75,6 +75,11 @@ fn cases(whole: bool, items: usize) -> Vec<Case> {
                 "decoder {channels} to {out_t} over frames, {activate}");
         }
     }
+    // Heads so narrow that there is room for more keys at once, as there is on most cards.
+    case!(cases, d => {
+        let x = tensor(1, [items, 3 * 128, 3, 67], d);
+        super::attention(x.clone() * 4.0, x, [0, 128, 256], [8, 128])
+    }, "attention of narrow heads");
     // The transformer, with samplers and without.
     for (channels, hidden) in [(512, 2048), (384, 1536)] {
         let (rows, frames, frames_t) = if whole { (8, 336, 1344) } else { (2, 37, 75) };
@@ -117,7 +122,9 @@ fn dconv_layer(channels: usize, dilation: usize, device: &Device) -> DConvLayer 
 /// The largest difference, as a share of the largest value.
 fn difference(got: Tensor<4>, expected: Tensor<4>) -> Result<f32, String> {
     assert_eq!(got.dims(), expected.dims());
-    let values = |x: Tensor<4>| -> Result<Vec<f32>, String> { Ok(x.try_into_data().map_err(|e| e.to_string())?.try_into_vec().unwrap()) };
+    let values = |x: Tensor<4>| -> Result<Vec<f32>, String> {
+        Ok(x.try_into_data().map_err(|e| e.to_string())?.try_into_vec().unwrap())
+    };
     let (got, expected) = (values(got)?, values(expected)?);
     let largest = expected.iter().fold(1.0_f32, |max, v| max.max(v.abs()));
     let apart = got.iter().zip(&expected).map(|(a, b)| (a - b).abs());

@@ -7,13 +7,15 @@ mod default;
 mod flex;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod gpu;
+#[cfg(all(test, any(feature = "wgpu", feature = "cuda")))]
+mod gpu_tests;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 pub(crate) mod kernels;
 mod network;
 mod record;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+pub(crate) mod spectrum;
 mod tensors;
-#[cfg(all(test, any(feature = "wgpu", feature = "cuda")))]
-mod gpu_tests;
 #[cfg(test)]
 mod tests;
 

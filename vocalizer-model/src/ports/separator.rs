@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{AudioError, BlobError, BlobReader, Progress, Separator, StemSet};
 
@@ -23,6 +24,8 @@ pub struct ModelSeparator {
     model: Arc<Model>,
     options: SplitOptions,
     work_dir: PathBuf,
+    /// What a device failed with.
+    device_failure: watch::Sender<Option<String>>,
 }
 
 impl ModelSeparator {
@@ -43,7 +46,20 @@ impl ModelSeparator {
         let options = SplitOptions { stems: Vec::new(), two_stems: None, four_stems: true, format, clip, ..options };
         options.check()?;
         Outputs::plan(&model, &options)?;
-        Ok(Self { model, options, work_dir: work_dir.into() })
+        Ok(Self { model, options, work_dir: work_dir.into(), device_failure: watch::Sender::new(None) })
+    }
+
+    /// Waits until a device fails at a song, and says how. What is left of the driver then is not known: a process that
+    /// goes on with it may fail at every other song as well, and one that is started anew finds out.
+    pub fn device_failure(&self) -> impl Future<Output = String> + Send + 'static {
+        let mut failure = self.device_failure.subscribe();
+        async move {
+            match failure.wait_for(Option::is_some).await.map(|why| why.clone()) {
+                Ok(Some(why)) => why,
+                // The separator is gone, and fails no more.
+                _ => std::future::pending().await,
+            }
+        }
     }
 }
 
@@ -62,12 +78,17 @@ impl Separator for ModelSeparator {
             let cancel = cancel.clone();
             move || cancel.cancel()
         });
+        let failed = self.device_failure.clone();
         pool::run(move || {
             let stems = dir.path().join(STEMS);
             let mut percent = Percent { progress, told: None };
             percent.tell(0);
-            let report =
-                split_file_with(&model, &song, &stems, &options, &mut percent, &cancel).map_err(error::split)?;
+            let report = split_file_with(&model, &song, &stems, &options, &mut percent, &cancel).map_err(|error| {
+                if let Error::Device { .. } = error {
+                    failed.send_replace(Some(error.to_string()));
+                }
+                error::split(error)
+            })?;
             // It is no longer needed, and the stems may wait a while for their delivery.
             std::fs::remove_file(&song).map_err(error::io)?;
             percent.tell(100);

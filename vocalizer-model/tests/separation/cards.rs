@@ -53,10 +53,10 @@ fn a_whole_song_through_the_published_weights() {
 #[test]
 fn batches_change_nothing() {
     let song = read(&golden("mix.flac")).1;
-    let song = &song[..200_000];
+    let song = &song[..150_000];
     let alone = split(&tiny("tiny-4s"), song, RATE_HZ, &floats()).all();
     for card in cards() {
-        for batch in [1, 2, 3, 8] {
+        for batch in [1, 3] {
             let model = tiny_on("tiny-4s", &on_with(&card, |compute| compute.batch = Some(batch))).expect("a model");
             let db = snr_db(&alone, &split(&model, song, RATE_HZ, &floats()).all());
             assert!(db > 100.0, "{card}, {batch} at once: {db:.1} dB of one at a time on the CPU");
@@ -85,7 +85,8 @@ fn fewer_bits_are_less_exact_and_say_so_where_they_are_not_there() {
             }
         }
     }
-    let error = tiny_on("tiny-4s", &on_with("cpu", |compute| compute.precision = Precision::F16)).err().expect("an error");
+    let error =
+        tiny_on("tiny-4s", &on_with("cpu", |compute| compute.precision = Precision::F16)).err().expect("an error");
     assert_eq!(error.to_string(), "the CPU computes in f32, not in f16");
 }
 
@@ -99,7 +100,9 @@ fn a_card_that_is_not_there_is_an_error_and_never_the_cpu() {
                     assert!(device.starts_with(interface), "{device}");
                     assert!(message.contains(if built { "no such card" } else { "was built without it" }), "{message}");
                 }
-                other => panic!("{interface}{cards}: {}", other.map_or_else(|e| e.to_string(), |m| m.device().to_owned())),
+                other => {
+                    panic!("{interface}{cards}: {}", other.map_or_else(|e| e.to_string(), |m| m.device().to_owned()))
+                }
             }
         }
     }
@@ -109,10 +112,12 @@ fn a_card_that_is_not_there_is_an_error_and_never_the_cpu() {
 #[test]
 fn a_batch_that_does_not_fit_is_made_smaller() {
     let song = read(&golden("mix.flac")).1;
-    let song = &song[..800_000];
+    let song = &song[..100_000];
     let alone = split(&tiny("tiny-4s"), song, RATE_HZ, &floats()).all();
     for card in devices().into_iter().filter(|device| device.is_software) {
-        let model = tiny_on("tiny-4s", &on_with(&card.id, |compute| compute.batch = Some(1000))).expect("a model");
+        let model = tiny_on("tiny-4s", &on_with(&card.id, |compute| compute.batch = Some(24))).expect("a model");
+        assert_eq!(model.batches(), [12]);
+        assert!(model.remarks().concat().contains("24 segments at once do not fit"), "{:?}", model.remarks());
         let db = snr_db(&alone, &split(&model, song, RATE_HZ, &floats()).all());
         assert!(db > 100.0, "{}: {db:.1} dB", card.id);
     }

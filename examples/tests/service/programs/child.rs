@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use clap::Parser;
+use tokio::sync::watch;
 use vocalizer_core::ports::{AudioError, BlobReader, Progress, Separator, StemSet};
 use vocalizer_examples::service::{Loaded, WorkerArgs, worker_with};
 
-use super::place::TAKES_MS;
+use super::place::{LOST, TAKES_MS};
 use crate::support::stems;
 
 /// Takes its time, and gives every song the same stems.
@@ -35,11 +36,33 @@ struct Worker {
     args: WorkerArgs,
 }
 
+/// Fails at every song, and says that its device did.
+struct Lost(watch::Sender<bool>);
+
+#[async_trait]
+impl Separator for Lost {
+    async fn separate(&self, _: Box<dyn BlobReader>, _: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
+        self.0.send_replace(true);
+        Err(AudioError::Failed("cannot compute on cuda:0: it has fallen off the bus".into()))
+    }
+}
+
 /// All of `worker` but its network, set by variables as that is. As a test of its own it does nothing.
 #[test]
 fn a_worker_with_a_stand_in() {
     let Ok(takes_ms) = std::env::var(TAKES_MS) else { return };
-    let takes = Duration::from_millis(takes_ms.parse().unwrap());
-    let load = Box::new(move |_| Ok(Loaded { separator: Arc::new(StandIn(takes)), device: "cpu".to_owned() }));
+    let (failed, mut has_failed) = watch::channel(false);
+    let separator: Arc<dyn Separator> = if takes_ms == LOST {
+        Arc::new(Lost(failed))
+    } else {
+        Arc::new(StandIn(Duration::from_millis(takes_ms.parse().unwrap())))
+    };
+    let device_failure = Box::pin(async move {
+        if has_failed.wait_for(|failed| *failed).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        "it has fallen off the bus".to_owned()
+    });
+    let load = Box::new(move |_| Ok(Loaded { separator, device: "cuda:0".to_owned(), device_failure }));
     assert_eq!(worker_with(&Worker::parse_from(["worker"]).args, load), ExitCode::SUCCESS);
 }

@@ -10,8 +10,11 @@ use serde_json::Value;
 use super::broker::Broker;
 use crate::support::{Browser, WORKER_TOKEN, id};
 
-/// Milliseconds that a worker's stand-in takes for a song; not set, the child's test is none.
+/// Milliseconds that a worker's stand-in takes for a song, or [`LOST`]; not set, the child's test is none.
 pub(super) const TAKES_MS: &str = "VOCALIZER_STAND_IN_MS";
+
+/// The stand-in's device fails at every song.
+pub(super) const LOST: &str = "lost";
 
 /// How long something that must happen is waited for.
 pub(super) const PATIENCE: Duration = Duration::from_secs(120);
@@ -42,11 +45,20 @@ impl Place {
 
     /// Starts a worker that takes so long for a song, and so long to stop.
     pub(super) fn worker(&self, name: &str, takes: Duration, grace: Duration) -> Process {
+        self.start(name, &takes.as_millis().to_string(), grace)
+    }
+
+    /// Starts a worker whose device fails at every song.
+    pub(super) fn lost_worker(&self, name: &str) -> Process {
+        self.start(name, LOST, Duration::from_secs(5))
+    }
+
+    fn start(&self, name: &str, takes: &str, grace: Duration) -> Process {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
             .env_clear()
             .args(["--exact", "programs::child::a_worker_with_a_stand_in", "--nocapture"])
-            .env(TAKES_MS, takes.as_millis().to_string())
+            .env(TAKES_MS, takes)
             .env("SHUTDOWN_GRACE_S", grace.as_secs().to_string())
             .env("BACKEND_ADDR", format!("http://{}", self.address))
             .env("LISTEN_ADDR", "127.0.0.1:0")
@@ -76,7 +88,7 @@ impl Process {
         Self { child, out }
     }
 
-    fn log(&self) -> String {
+    pub(super) fn log(&self) -> String {
         std::fs::read_to_string(&self.out).unwrap()
     }
 
@@ -98,9 +110,15 @@ impl Process {
         let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(asked.success());
         let began = Instant::now();
+        (self.ended().await, began.elapsed())
+    }
+
+    /// Waits until it ends by itself, and says how.
+    pub(super) async fn ended(&mut self) -> ExitStatus {
+        let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                return (status, began.elapsed());
+                return status;
             }
             assert!(began.elapsed() < PATIENCE, "it does not stop: {}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -47,6 +47,23 @@ async fn hands_its_song_back(broker: Option<Broker>) {
     browser.until(&uploaded, "SPLIT").await;
 }
 
+/// One song pays for a device that is lost, with one of its attempts, and not every song that waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_whose_device_is_lost_ends_and_takes_no_other_song() {
+    let place = Place::new(None).await;
+    let browser = place.browser();
+    let songs = [browser.upload("x", &song(1)).await, browser.upload("y", &song(2)).await];
+    let mut lost = place.lost_worker("lost");
+    assert!(!lost.ended().await.success());
+    let log = lost.log();
+    assert!(log.contains("it has fallen off the bus; the song in hand is tried again, and no other is taken"), "{log}");
+    assert_eq!(log.matches("began").count(), 1, "{log}");
+    let _another = place.worker("another", AT_ONCE, Duration::from_secs(1));
+    for song in &songs {
+        browser.until(song, "SPLIT").await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_a_broker_a_worker_that_is_stopped_finishes_its_song() {
     finishes_its_song(Some(Broker::start(&[]))).await;

@@ -5,14 +5,25 @@ use cubecl::prelude::*;
 
 /// Queries of a cube.
 pub(super) const QUERIES: usize = 64;
-/// Keys that are in shared memory at a time.
-const KEYS: usize = 16;
 /// Units of a cube.
 pub(super) const UNITS: usize = 128;
-/// Queries of a unit.
+/// Queries of a unit: two runs of four side by side.
 const UNIT_QUERIES: usize = 8;
 /// Units side by side over queries; the others are over keys, and over channels.
 const QUERY_UNITS: usize = QUERIES / UNIT_QUERIES;
+/// How many those others are.
+const OTHER_UNITS: usize = UNITS / QUERY_UNITS;
+/// Units that share a query's softmax.
+const SHARERS: usize = UNITS / QUERIES;
+
+/// Keys that are in shared memory at a time, and the bytes of it that a cube takes then: the most that there is room for.
+pub(super) fn keys(width: usize, shared_bytes: usize) -> Option<usize> {
+    [4 * OTHER_UNITS, OTHER_UNITS].into_iter().find(|&keys| {
+        let channels = width.next_multiple_of(OTHER_UNITS);
+        size_of::<f32>() * (width * QUERIES + channels * keys + keys * QUERIES + (2 + 2 * SHARERS) * QUERIES)
+            <= shared_bytes
+    })
+}
 
 /// Where queries, keys and values lie: each `[items, channels, positions]`, of which a head's are `width` channels.
 #[derive(CubeLaunch, CubeType, Clone, Copy)]
@@ -31,6 +42,12 @@ pub(super) struct Heads {
     pub(super) scale: f32,
 }
 
+/// Where the query lies that is number `index` of a unit's.
+#[cube]
+fn query_of(unit: usize, #[comptime] index: usize) -> usize {
+    comptime!(index / 4 * (QUERIES / 2)) + unit * 4 + comptime!(index % 4)
+}
+
 /// One block of queries of one head. Cubes are `[blocks, heads, items]`.
 #[cube(launch_unchecked)]
 pub(super) fn attention<F: Float>(
@@ -39,6 +56,7 @@ pub(super) fn attention<F: Float>(
     out: &mut [F],
     h: Heads,
     #[comptime] width: usize,
+    #[comptime] keys: usize,
     #[define(F)] _dtype: ElemType,
 ) {
     let unit = UNIT_POS as usize;
@@ -47,122 +65,153 @@ pub(super) fn attention<F: Float>(
     let query_base = item * h.query_item + (h.query_first + head * width) * h.queries;
     let key_base = item * h.key_item + (h.key_first + head * width) * h.keys;
     let value_base = item * h.key_item + (h.value_first + head * width) * h.keys;
-    let unit_channels = comptime!(width.div_ceil(KEYS));
+    let unit_channels = comptime!(width.div_ceil(OTHER_UNITS));
+    let channels = comptime!(width.next_multiple_of(OTHER_UNITS));
+    let unit_keys = comptime!(keys / OTHER_UNITS);
 
     let mut queries = Shared::<[f32]>::new_aligned_slice(comptime!(width * QUERIES), 16usize);
     // Keys first, then values.
-    let mut rows = Shared::<[f32]>::new_aligned_slice(comptime!(unit_channels * KEYS * KEYS), 16usize);
-    let mut scores = Shared::<[f32]>::new_aligned_slice(comptime!(KEYS * QUERIES), 16usize);
+    let mut rows = Shared::<[f32]>::new_aligned_slice(comptime!(channels * keys), 16usize);
+    let mut scores = Shared::<[f32]>::new_aligned_slice(comptime!(keys * QUERIES), 16usize);
     let mut largest = Shared::<[f32]>::new_slice(QUERIES);
-    let mut sums = Shared::<[f32]>::new_slice(QUERIES);
     let mut fades = Shared::<[f32]>::new_slice(QUERIES);
-    let mut own = Array::<f32>::new(comptime!(UNIT_QUERIES * width.div_ceil(KEYS)));
+    let mut shares = Shared::<[f32]>::new_slice(UNITS);
+    let mut sums = Shared::<[f32]>::new_slice(UNITS);
+    let mut own = Array::<f32>::new(comptime!(UNIT_QUERIES * width.div_ceil(OTHER_UNITS)));
 
     let mut element = unit;
     while element < comptime!(width * QUERIES) {
         let (channel, query) = (element / QUERIES, element % QUERIES);
-        let mut value = 0.0f32;
-        if first_query + query < h.queries {
-            value = f32::cast_from(x[query_base + channel * h.queries + first_query + query]) * h.scale;
-        }
-        queries[element] = value;
+        let is_there = first_query + query < h.queries;
+        let at = select(is_there, first_query + query, 0usize);
+        let value = f32::cast_from(x[query_base + channel * h.queries + at]) * h.scale;
+        queries[element] = select(is_there, value, 0.0f32);
         element += UNITS;
     }
     if unit < QUERIES {
         largest[unit] = -3.0e38f32;
-        sums[unit] = 0.0f32;
     }
+    sums[unit] = 0.0f32;
     let (query_unit, other_unit) = (unit % QUERY_UNITS, unit / QUERY_UNITS);
+    let (query, sharer) = (unit % QUERIES, unit / QUERIES);
+    let share = comptime!(keys / SHARERS);
     let mut start = 0usize;
     while start < h.keys {
         sync_cube();
-        let mut element = unit;
-        while element < comptime!(width * KEYS) {
-            let (channel, key) = (element / KEYS, element % KEYS);
-            let mut value = 0.0f32;
-            if start + key < h.keys {
-                value = f32::cast_from(other[key_base + channel * h.keys + start + key]);
+        #[unroll]
+        for round in 0..comptime!((width * keys).div_ceil(UNITS)) {
+            let element = round * UNITS + unit;
+            let (channel, key) = (element / keys, element % keys);
+            let is_there = (channel < width) & (start + key < h.keys);
+            let at = select(is_there, channel * h.keys + start + key, 0usize);
+            let value = select(is_there, f32::cast_from(other[key_base + at]), 0.0f32);
+            if channel < width {
+                rows[element] = value;
             }
-            rows[element] = value;
-            element += UNITS;
         }
         sync_cube();
-        let mut products = Array::<f32>::new(UNIT_QUERIES);
+        let mut products = Array::<f32>::new(comptime!(UNIT_QUERIES * unit_keys));
         for channel in 0..width {
-            let key = rows[channel * KEYS + other_unit];
+            let mut own_queries = Array::<f32>::new(UNIT_QUERIES);
             #[unroll]
             for q in 0..UNIT_QUERIES {
-                products[q] += key * queries[channel * QUERIES + query_unit * UNIT_QUERIES + q];
+                own_queries[q] = queries[channel * QUERIES + query_of(query_unit, q)];
             }
-        }
-        let is_there = start + other_unit < h.keys;
-        #[unroll]
-        for q in 0..UNIT_QUERIES {
-            scores[other_unit * QUERIES + query_unit * UNIT_QUERIES + q] =
-                select(is_there, products[q], -3.0e38f32);
-        }
-        sync_cube();
-        // While some units turn scores into weights, the others fetch the values.
-        if unit < QUERIES {
-            let before = largest[unit];
-            let mut now = before;
-            for key in 0..KEYS {
-                now = max(now, scores[key * QUERIES + unit]);
-            }
-            let fade = Exp::exp(before - now);
-            let mut sum = sums[unit] * fade;
-            for key in 0..KEYS {
-                let weight = Exp::exp(scores[key * QUERIES + unit] - now);
-                scores[key * QUERIES + unit] = weight;
-                sum += weight;
-            }
-            largest[unit] = now;
-            sums[unit] = sum;
-            fades[unit] = fade;
-        }
-        let mut element = unit;
-        while element < comptime!(unit_channels * KEYS * KEYS) {
-            // As `[key, channel]`, so that a unit's channels are side by side.
-            let (channel, key) = (element / KEYS, element % KEYS);
-            let mut value = 0.0f32;
-            if channel < width && start + key < h.keys {
-                value = f32::cast_from(other[value_base + channel * h.keys + start + key]);
-            }
-            rows[key * comptime!(unit_channels * KEYS) + channel] = value;
-            element += UNITS;
-        }
-        sync_cube();
-        #[unroll]
-        for q in 0..UNIT_QUERIES {
-            let fade = fades[query_unit * UNIT_QUERIES + q];
             #[unroll]
-            for c in 0..unit_channels {
-                own[q * unit_channels + c] = own[q * unit_channels + c] * fade;
-            }
-        }
-        for key in 0..KEYS {
-            #[unroll]
-            for c in 0..unit_channels {
-                let value = rows[key * comptime!(unit_channels * KEYS) + other_unit * unit_channels + c];
+            for k in 0..unit_keys {
+                let key = rows[channel * keys + other_unit * unit_keys + k];
                 #[unroll]
                 for q in 0..UNIT_QUERIES {
-                    own[q * unit_channels + c] += value * scores[key * QUERIES + query_unit * UNIT_QUERIES + q];
+                    products[k * UNIT_QUERIES + q] += key * own_queries[q];
                 }
             }
         }
-        start += KEYS;
+        #[unroll]
+        for k in 0..unit_keys {
+            let key = other_unit * unit_keys + k;
+            let is_there = start + key < h.keys;
+            #[unroll]
+            for q in 0..UNIT_QUERIES {
+                scores[key * QUERIES + query_of(query_unit, q)] =
+                    select(is_there, products[k * UNIT_QUERIES + q], -3.0e38f32);
+            }
+        }
+        sync_cube();
+        // The values, as `[key, channel]`, so that a unit's channels are side by side.
+        #[unroll]
+        for round in 0..comptime!((channels * keys).div_ceil(UNITS)) {
+            let element = round * UNITS + unit;
+            let (channel, key) = (element / keys, element % keys);
+            let is_there = (channel < width) & (start + key < h.keys);
+            let at = select(is_there, channel * h.keys + start + key, 0usize);
+            let value = select(is_there, f32::cast_from(other[value_base + at]), 0.0f32);
+            rows[key * channels + channel] = value;
+        }
+        let before = largest[query];
+        let mut now = before;
+        for key in 0..share {
+            now = max(now, scores[(sharer * share + key) * QUERIES + query]);
+        }
+        shares[unit] = now;
+        sync_cube();
+        #[unroll]
+        for sharer in 0..SHARERS {
+            now = max(now, shares[sharer * QUERIES + query]);
+        }
+        let fade = Exp::exp(before - now);
+        let mut sum = sums[unit] * fade;
+        for key in 0..share {
+            let at = (sharer * share + key) * QUERIES + query;
+            let weight = Exp::exp(scores[at] - now);
+            scores[at] = weight;
+            sum += weight;
+        }
+        sums[unit] = sum;
+        if sharer == 0 {
+            largest[query] = now;
+            fades[query] = fade;
+        }
+        sync_cube();
+        #[unroll]
+        for q in 0..UNIT_QUERIES {
+            let fade = fades[query_of(query_unit, q)];
+            #[unroll]
+            for c in 0..unit_channels {
+                own[c * UNIT_QUERIES + q] = own[c * UNIT_QUERIES + q] * fade;
+            }
+        }
+        for key in 0..keys {
+            let mut weights = Array::<f32>::new(UNIT_QUERIES);
+            #[unroll]
+            for q in 0..UNIT_QUERIES {
+                weights[q] = scores[key * QUERIES + query_of(query_unit, q)];
+            }
+            #[unroll]
+            for c in 0..unit_channels {
+                let value = rows[key * channels + other_unit * unit_channels + c];
+                #[unroll]
+                for q in 0..UNIT_QUERIES {
+                    own[c * UNIT_QUERIES + q] += value * weights[q];
+                }
+            }
+        }
+        start += keys;
     }
     #[unroll]
     for q in 0..UNIT_QUERIES {
-        let query = query_unit * UNIT_QUERIES + q;
+        let query = query_of(query_unit, q);
         if first_query + query < h.queries {
-            let sum = sums[query];
+            let mut sum = 0.0f32;
+            #[unroll]
+            for sharer in 0..SHARERS {
+                sum += sums[sharer * QUERIES + query];
+            }
             #[unroll]
             for c in 0..unit_channels {
                 let channel = other_unit * unit_channels + c;
                 if channel < width {
                     let at = ((item * h.heads + head) * width + channel) * h.queries + first_query + query;
-                    out[at] = F::cast_from(own[q * unit_channels + c] / sum);
+                    out[at] = F::cast_from(own[c * UNIT_QUERIES + q] / sum);
                 }
             }
         }

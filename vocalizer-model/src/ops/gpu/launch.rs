@@ -39,23 +39,23 @@ impl Extent {
     }
 }
 
-fn empty(like: &CubeTensor, shape: Shape, dtype: DType) -> CubeTensor {
+pub(super) fn empty(like: &CubeTensor, shape: Shape, dtype: DType) -> CubeTensor {
     empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), shape, dtype)
 }
 
-fn elements(x: &CubeTensor) -> ElemType {
+pub(super) fn elements(x: &CubeTensor) -> ElemType {
     match x.dtype {
         DType::F16 => ElemType::Float(FloatKind::F16),
         _ => ElemType::Float(FloatKind::F32),
     }
 }
 
-fn cubes(counts: [usize; 3]) -> CubeCount {
+pub(super) fn cubes(counts: [usize; 3]) -> CubeCount {
     let [x, y, z] = counts.map(|count| u32::try_from(count).expect("a grid of the network's shapes"));
     CubeCount::Static(x, y, z)
 }
 
-fn buffer(x: &CubeTensor) -> BufferArg {
+pub(super) fn buffer(x: &CubeTensor) -> BufferArg {
     x.clone().into_buffer_arg()
 }
 
@@ -78,7 +78,7 @@ pub(in crate::ops) struct Norm {
 }
 
 /// Mean and reciprocal deviation, two numbers for each line or position.
-struct Moments(CubeTensor);
+pub(super) struct Moments(pub(super) CubeTensor);
 
 /// What the input goes through.
 #[derive(Default)]
@@ -182,13 +182,7 @@ impl<'a> Product<'a> {
     /// Launches it; gives the output, and the moments of what was written where they were asked for.
     fn run(self) -> (Option<CubeTensor>, Option<Moments>) {
         let Self { x, layer, geometry: g, lines, .. } = self;
-        let plan = |tile| Plan {
-            tile,
-            taps: self.taps,
-            read: self.read,
-            finish: self.finish,
-            moments: self.moments,
-        };
+        let plan = |tile| Plan { tile, taps: self.taps, read: self.read, finish: self.finish, moments: self.moments };
         let plan = plan(tile(g.weight_rows, g.positions, lines));
         let (tile_rows, tile_positions) = (plan.tile.rows(), plan.tile.positions());
         let grid = [g.positions.div_ceil(tile_positions), g.weight_rows.div_ceil(tile_rows)];
@@ -224,7 +218,7 @@ impl<'a> Product<'a> {
                 elements(x),
             );
         }
-        (out, partials.map(|partials| combine(partials, lines, tiles)))
+        (out, partials.map(|partials| combine(partials, [lines, tiles], false)))
     }
 
     fn output(self) -> CubeTensor {
@@ -274,7 +268,7 @@ fn tile(rows: usize, positions: usize, lines: usize) -> Tile {
     TILES.iter().min_by_key(|tile| time(tile)).expect("some tiles").0
 }
 
-fn combine(partials: CubeTensor, lines: usize, pieces: usize) -> Moments {
+fn combine(partials: CubeTensor, [lines, pieces]: [usize; 2], unbiased: bool) -> Moments {
     let stats = empty(&partials, Shape::from([lines * 2]), DType::F32);
     // SAFETY: it reads three numbers for each piece of each line, and writes two for each line.
     unsafe {
@@ -286,21 +280,23 @@ fn combine(partials: CubeTensor, lines: usize, pieces: usize) -> Moments {
             buffer(&stats),
             pieces,
             EPSILON,
+            unbiased,
         );
     }
     Moments(stats)
 }
 
-fn item_moments(x: &CubeTensor) -> Moments {
-    let extent = Extent::of(x);
-    let len = extent.channels * extent.positions();
+/// Of all values of each item.
+pub(super) fn item_moments(x: &CubeTensor, unbiased: bool) -> Moments {
+    let items = x.shape()[0];
+    let len = x.shape().num_elements() / items;
     let pieces = len.div_ceil(reduce::UNITS * reduce::UNIT_VALUES);
-    let partials = empty(x, Shape::from([extent.items * pieces * 3]), DType::F32);
+    let partials = empty(x, Shape::from([items * pieces * 3]), DType::F32);
     // SAFETY: it checks what it reads against `len`, and writes three numbers for each piece.
     unsafe {
         reduce::moments::launch_unchecked(
             &x.client,
-            cubes([pieces, extent.items, 1]),
+            cubes([pieces, items, 1]),
             CubeDim::new_1d(reduce::UNITS as u32),
             buffer(x),
             buffer(&partials),
@@ -308,7 +304,7 @@ fn item_moments(x: &CubeTensor) -> Moments {
             elements(x),
         );
     }
-    combine(partials, extent.items, pieces)
+    combine(partials, [items, pieces], unbiased)
 }
 
 fn position_moments(x: &CubeTensor) -> Moments {
@@ -331,7 +327,13 @@ fn position_moments(x: &CubeTensor) -> Moments {
     Moments(stats)
 }
 
-fn normalise(x: &CubeTensor, moments: &Moments, norm: &Norm, table: Option<&CubeTensor>, by_position: bool) -> CubeTensor {
+fn normalise(
+    x: &CubeTensor,
+    moments: &Moments,
+    norm: &Norm,
+    table: Option<&CubeTensor>,
+    by_position: bool,
+) -> CubeTensor {
     let extent = Extent::of(x);
     let out = empty(x, extent.shape(), x.dtype);
     let cubes_of_item = (extent.channels * extent.positions()).div_ceil(reduce::UNITS);
@@ -440,9 +442,8 @@ pub(in crate::ops) struct DConv {
 
 pub(in crate::ops) fn dconv(x: &CubeTensor, layer: &DConv) -> CubeTensor {
     let from = Extent::of(x);
-    let mut compress = Product::linear(x, &layer.compress)
-        .over([1, 3], Extent { channels: layer.compress.rows(), ..from })
-        .by_row();
+    let mut compress =
+        Product::linear(x, &layer.compress).over([1, 3], Extent { channels: layer.compress.rows(), ..from }).by_row();
     (compress.geometry.frame_padding, compress.geometry.frame_dilation) = (layer.dilation, layer.dilation);
     compress.moments = true;
     let (hidden, moments1) = compress.run();
@@ -470,7 +471,7 @@ pub(in crate::ops) fn position_norm(x: &CubeTensor, norm: &Norm, table: &CubeTen
 }
 
 pub(in crate::ops) fn group_norm(x: &CubeTensor, norm: &Norm) -> CubeTensor {
-    normalise(x, &item_moments(x), norm, None, false)
+    normalise(x, &item_moments(x, false), norm, None, false)
 }
 
 pub(in crate::ops) fn linear(x: &CubeTensor, layer: &Linear) -> CubeTensor {
@@ -490,25 +491,27 @@ pub(in crate::ops) fn norm_linear(x: &CubeTensor, norm: &Norm, layer: &Linear, a
 }
 
 /// `x + scale · layer(y)`.
-pub(in crate::ops) fn linear_residual(x: &CubeTensor, y: &CubeTensor, layer: &Linear, scale: &CubeTensor) -> CubeTensor {
+pub(in crate::ops) fn linear_residual(
+    x: &CubeTensor,
+    y: &CubeTensor,
+    layer: &Linear,
+    scale: &CubeTensor,
+) -> CubeTensor {
     let after = After { values: Some(x), gamma: Some(scale), ..After::default() };
     Product::linear(y, layer).finished(Finish::Residual, after).output()
 }
 
-/// Whether a head of so many channels fits into the kernel's shared memory on every card.
-pub(in crate::ops) fn fits_attention(width: usize) -> bool {
-    width <= 64
-}
-
+/// Nothing where a head has more channels than the card's shared memory has room for.
 pub(in crate::ops) fn attention(
     x: &CubeTensor,
     other: &CubeTensor,
     [q, k, v]: [usize; 3],
     [heads, channels]: [usize; 2],
-) -> CubeTensor {
+) -> Option<CubeTensor> {
     let (from, to) = (Extent::of(x), Extent::of(other));
-    let out = empty(x, Extent { channels, ..from }.shape(), x.dtype);
     let width = channels / heads;
+    let keys = attention::keys(width, x.client.properties().hardware.max_shared_memory_size)?;
+    let out = empty(x, Extent { channels, ..from }.shape(), x.dtype);
     #[expect(clippy::cast_precision_loss, reason = "a head's channels")]
     let scale = 1.0 / (width as f32).sqrt();
     // SAFETY: it checks what it reads and writes against queries, keys and the head's width.
@@ -532,8 +535,9 @@ pub(in crate::ops) fn attention(
                 scale,
             ),
             width,
+            keys,
             elements(x),
         );
     }
-    out
+    Some(out)
 }

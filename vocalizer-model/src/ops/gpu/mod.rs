@@ -4,3 +4,5 @@ mod attention;
 pub(super) mod launch;
 mod product;
 mod reduce;
+pub(super) mod spectra;
+mod stft;

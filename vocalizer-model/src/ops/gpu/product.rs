@@ -226,6 +226,18 @@ pub(super) fn product<F: Float>(
     let position = first_position + column;
     let has_position = position < g.positions;
     let (row, frame) = (position / g.frames, position % g.frames);
+    let mut mean = 0.0f32;
+    let mut share = 1.0f32;
+    if comptime!(matches!(plan.read, Read::LayerNorm | Read::GroupNormGelu)) {
+        let of = if comptime!(plan.read == Read::LayerNorm) {
+            select(has_position, line * g.positions + position, 0usize)
+        } else {
+            line
+        };
+        let stats = stats.as_ref().unwrap();
+        mean = stats[2 * of];
+        share = stats[2 * of + 1];
+    }
 
     let mut start = 0usize;
     while start < g.terms {
@@ -236,62 +248,48 @@ pub(super) fn product<F: Float>(
             let taps = comptime!(plan.taps[0] * plan.taps[1]);
             let (channel, tap) = (term / taps, term % taps);
             let (across, along) = (tap / comptime!(plan.taps[1]), tap % comptime!(plan.taps[1]));
-            let mut value = 0.0f32;
-            if comptime!(matches!(plan.finish, Finish::Interleave(..))) {
-                // The second tap is of the position before.
+            // Without a branch, not even that of `&&`, so that all loads are under way at once.
+            let mut is_there = has_position & (term < g.terms);
+            let mut of_channel = position;
+            if comptime!(taps > 1) {
+                // One and the padding more than where it is, so that nothing is below zero.
                 let (row, frame) = match comptime!(plan.finish) {
+                    // The second tap is of the position before.
                     Finish::Interleave(Along::Rows, _) => (row + 1 - tap, frame + 1),
-                    _ => (row + 1, frame + 1 - tap),
+                    Finish::Interleave(Along::Frames, _) => (row + 1, frame + 1 - tap),
+                    _ => (row * g.row_stride + across + 1, frame * g.frame_stride + along * g.frame_dilation + 1),
                 };
-                let is_inside = row > 0 && row <= g.in_rows && frame > 0 && frame <= g.in_frames;
-                if has_position && term < g.terms && is_inside {
-                    value = f32::cast_from(x[in_base + channel * g.in_channel + (row - 1) * g.in_frames + frame - 1]);
-                }
-            } else {
-                let row = row * g.row_stride + across;
-                let frame = frame * g.frame_stride + along * g.frame_dilation;
-                let is_inside = row >= g.row_padding
-                    && row - g.row_padding < g.in_rows
-                    && frame >= g.frame_padding
-                    && frame - g.frame_padding < g.in_frames;
-                if has_position && term < g.terms && is_inside {
-                    let at = in_base
-                        + channel * g.in_channel
-                        + (row - g.row_padding) * g.in_frames
-                        + (frame - g.frame_padding);
-                    value = f32::cast_from(x[at]);
-                    match comptime!(plan.read) {
-                        Read::Plain => {}
-                        Read::Skip => value += f32::cast_from(values.as_ref().unwrap()[at]),
-                        Read::LayerNorm | Read::GroupNormGelu => {
-                            let of = if comptime!(plan.read == Read::LayerNorm) {
-                                line * g.positions + position
-                            } else {
-                                line
-                            };
-                            let stats = stats.as_ref().unwrap();
-                            value = (value - stats[2 * of]) * stats[2 * of + 1];
-                            value = value * f32::cast_from(scale.as_ref().unwrap()[channel])
-                                + f32::cast_from(shift.as_ref().unwrap()[channel]);
-                            if comptime!(plan.read == Read::GroupNormGelu) {
-                                value = gelu(value);
-                            }
-                        }
+                is_there = is_there
+                    & (row > g.row_padding)
+                    & (row <= g.row_padding + g.in_rows)
+                    & (frame > g.frame_padding)
+                    & (frame <= g.frame_padding + g.in_frames);
+                of_channel = (row - 1 - g.row_padding) * g.in_frames + frame - 1 - g.frame_padding;
+            }
+            let channel = select(is_there, channel, 0usize);
+            let at = select(is_there, in_base + channel * g.in_channel + of_channel, 0usize);
+            let mut value = f32::cast_from(x[at]);
+            match comptime!(plan.read) {
+                Read::Plain => {}
+                Read::Skip => value += f32::cast_from(values.as_ref().unwrap()[at]),
+                Read::LayerNorm | Read::GroupNormGelu => {
+                    value = (value - mean) * share * f32::cast_from(scale.as_ref().unwrap()[channel])
+                        + f32::cast_from(shift.as_ref().unwrap()[channel]);
+                    if comptime!(plan.read == Read::GroupNormGelu) {
+                        value = gelu(value);
                     }
                 }
             }
-            terms[slot * tile_positions + column] = value;
+            terms[slot * tile_positions + column] = select(is_there, value, 0.0f32);
         }
         #[unroll]
         for i in 0..comptime!(TERMS * tile_rows / UNITS) {
             let element = unit + i * UNITS;
             let (slot, index) = (element / tile_rows, element % tile_rows);
             let row = weight_row(index, tile, half, plan);
-            let mut value = 0.0f32;
-            if row < g.weight_rows && start + slot < g.terms {
-                value = f32::cast_from(weight[(start + slot) * g.weight_rows + row]);
-            }
-            weights[element] = value;
+            let is_there = (row < g.weight_rows) & (start + slot < g.terms);
+            let at = select(is_there, (start + slot) * g.weight_rows + row, 0usize);
+            weights[element] = select(is_there, f32::cast_from(weight[at]), 0.0f32);
         }
         sync_cube();
         for slot in 0..TERMS {

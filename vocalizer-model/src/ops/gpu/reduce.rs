@@ -61,9 +61,10 @@ pub(super) fn moments<F: Float>(x: &[F], partials: &mut [f32], len: usize, #[def
     }
 }
 
-/// Mean and reciprocal deviation of each line, from those of its pieces.
+/// Mean and reciprocal deviation of each line, from those of its pieces; where `unbiased`, the deviation itself, of as many
+/// values less one.
 #[cube(launch_unchecked)]
-pub(super) fn combine(partials: &[f32], stats: &mut [f32], pieces: usize, epsilon: f32) {
+pub(super) fn combine(partials: &[f32], stats: &mut [f32], pieces: usize, epsilon: f32, #[comptime] unbiased: bool) {
     let line = CUBE_POS_X as usize;
     let mut scratch = Shared::<[f32]>::new_slice(UNITS);
     let mut count = 0.0f32;
@@ -85,10 +86,14 @@ pub(super) fn combine(partials: &[f32], stats: &mut [f32], pieces: usize, epsilo
         squares += partials[at + 2] + partials[at] * apart * apart;
         piece += UNITS;
     }
-    let variance = total(squares, &mut scratch, UNITS) / count;
+    let squares = total(squares, &mut scratch, UNITS);
     if UNIT_POS == 0 {
         stats[2 * line] = mean;
-        stats[2 * line + 1] = 1.0 / Sqrt::sqrt(variance + epsilon);
+        stats[2 * line + 1] = if comptime!(unbiased) {
+            Sqrt::sqrt(squares / (count - 1.0))
+        } else {
+            1.0 / Sqrt::sqrt(squares / count + epsilon)
+        };
     }
 }
 
