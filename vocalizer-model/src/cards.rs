@@ -133,8 +133,11 @@ fn amd(address: &str) -> Option<Memory> {
     Some(Memory { total_bytes, free_bytes: total_bytes.saturating_sub(used) })
 }
 
-/// A device for the tests of kernels, and whether it is a card.
+/// A device for the tests of kernels, for one test at a time: which kernels it does with is told to the device.
 #[cfg(test)]
-pub(crate) fn for_tests() -> Option<Found> {
-    crate::device::interfaces().iter().flat_map(|interface| found(*interface)).next()
+pub(crate) fn for_tests() -> Option<(Found, std::sync::MutexGuard<'static, ()>)> {
+    static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let found = crate::device::interfaces().iter().flat_map(|interface| found(*interface)).next();
+    Some((found?, one))
 }

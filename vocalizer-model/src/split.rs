@@ -307,7 +307,7 @@ impl<'a> Song<'a> {
             let stepped = if separation.profile().is_some() {
                 // A thread that waits for the others would write meanwhile, in the layer's time.
                 written = outputs.write(sinks, &stems, whole);
-                written.is_ok().then(|| separation.step()).unwrap_or(Ok(false))
+                if written.is_ok() { separation.step() } else { Ok(false) }
             } else {
                 // What is done goes to its files while the next segment is separated. The segment stays on this thread: as
                 // a job among the pool's it would be taken up by a thread that waits in the middle of another song.

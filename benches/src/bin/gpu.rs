@@ -116,7 +116,7 @@ fn decibels(model: &Model) -> Result<f64, Failure> {
 /// once more.
 fn first(device: &str, precision: &str) -> Result<[f64; 2], Failure> {
     let cache = tempfile::tempdir()?;
-    let mut run = || -> Result<f64, Failure> {
+    let run = || -> Result<f64, Failure> {
         let began = Instant::now();
         let ended = Command::new(std::env::current_exe()?)
             .args(["--first", device, precision])

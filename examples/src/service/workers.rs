@@ -88,7 +88,9 @@ impl LocalWorkers {
         };
         let end = || {
             let (stop, failed) = (stop.clone(), has_failed.clone());
-            async move { drop(select(pin!(stopped(stop)), pin!(stopped(failed))).await) }
+            async move {
+                select(pin!(stopped(stop)), pin!(stopped(failed))).await;
+            }
         };
         let working = join_all((0..self.at_once.max(1)).map(|_| worker.run(end())));
         // Both are gone on with: the workers put the song in hand back before they end.

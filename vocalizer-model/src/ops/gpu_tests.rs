@@ -1,14 +1,9 @@
 //! Each operation on a GPU, as a kernel of ours and as burn's operations, held to the CPU over the network's own shapes.
 
-use std::sync::{Mutex, PoisonError};
-
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Axis, DConvLayer, Extra, Linear, Norm, TAPS, kernels};
 use crate::cards;
-
-/// One test at a time: which kernels a device does with is told to the device.
-static ONE: Mutex<()> = Mutex::new(());
 
 fn tensor<const N: usize>(seed: u64, shape: [usize; N], device: &Device) -> Tensor<N> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
@@ -132,8 +127,7 @@ fn difference(got: Tensor<4>, expected: Tensor<4>) -> Result<f32, String> {
 }
 
 fn compare(plain: bool) {
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(cards::Found { device: gpu, is_software, .. }) = cards::for_tests() else {
+    let Some((cards::Found { device: gpu, is_software, .. }, _one)) = cards::for_tests() else {
         assert!(std::env::var_os("VOCALIZER_TEST_GPU").is_none(), "there is neither a GPU nor software Vulkan");
         println!("skipped: there is neither a GPU nor software Vulkan");
         return;

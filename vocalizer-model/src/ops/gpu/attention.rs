@@ -177,7 +177,7 @@ pub(super) fn attention<F: Float>(
             let fade = fades[query_of(query_unit, q)];
             #[unroll]
             for c in 0..unit_channels {
-                own[c * UNIT_QUERIES + q] = own[c * UNIT_QUERIES + q] * fade;
+                own[c * UNIT_QUERIES + q] *= fade;
             }
         }
         for key in 0..keys {

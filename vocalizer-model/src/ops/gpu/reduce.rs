@@ -13,7 +13,7 @@ pub(super) fn total(value: f32, scratch: &mut Shared<[f32]>, #[comptime] units: 
     for step in 0..comptime!(units.ilog2() as usize) {
         let width = comptime!(units >> (step + 1));
         if unit < width {
-            scratch[unit] = scratch[unit] + scratch[unit + width];
+            scratch[unit] += scratch[unit + width];
         }
         sync_cube();
     }

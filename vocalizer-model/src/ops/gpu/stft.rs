@@ -30,7 +30,7 @@ fn reversed(index: usize, #[comptime] bits: usize) -> usize {
     #[unroll]
     for _ in 0..bits {
         to = (to << 1usize) | (from & 1usize);
-        from = from >> 1usize;
+        from >>= 1usize;
     }
     to
 }
@@ -83,8 +83,8 @@ pub(super) fn analyse(wave: &[f32], tables: &[f32], out: &mut [f32], s: Signals,
             let sample = 2 * index + half;
             let at = frame * hop + sample;
             // Reflected at both ends.
-            let at = if at < lead { lead - at } else { at - lead };
-            let at = if at < s.samples { at } else { 2 * (s.samples - 1) - at };
+            let at = select(at < lead, lead - at, at - lead);
+            let at = select(at < s.samples, at, 2 * (s.samples - 1) - at);
             let value = wave[base + at] * tables[sample];
             if comptime!(half == 0) {
                 re[place] = value;
