@@ -378,10 +378,10 @@ mod tests {
 
     fn on(mut card: Card) -> (Card, Member) {
         let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tiny-4s.safetensors");
-        let file = WeightsFile::open(&golden).unwrap();
-        let config = HtdemucsConfig::from_kwargs(file.kwargs()).unwrap();
+        let file = WeightsFile::open(&golden).expect("a file");
+        let config = HtdemucsConfig::from_kwargs(file.kwargs()).expect("a configuration");
         let member = Member::new(config, vec![1.0; 4]);
-        card.load(&member, &file).unwrap();
+        card.load(&member, &file).expect("a network");
         (card, member)
     }
 
@@ -412,8 +412,7 @@ mod tests {
     fn segments_are_spread_over_cards() {
         use crate::{ComputeOptions, Model, Separation, SeparationOptions, SongStatistics};
         let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tiny-4s.safetensors");
-        let mut compute = ComputeOptions::default();
-        compute.device = crate::DeviceChoice::Cpu;
+        let compute = ComputeOptions { device: crate::DeviceChoice::Cpu, ..ComputeOptions::default() };
         let song: Vec<_> = (0..300_000).map(|i| (i as f32 * 0.01).sin()).map(|x| [x, -0.5 * x]).collect();
         let split = |model: &Model| {
             let statistics = SongStatistics { frames: song.len() as u64, mean: 0.0, std: 0.5 };

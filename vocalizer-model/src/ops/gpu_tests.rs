@@ -118,7 +118,7 @@ fn dconv_layer(channels: usize, dilation: usize, device: &Device) -> DConvLayer 
 fn difference(got: Tensor<4>, expected: Tensor<4>) -> Result<f32, String> {
     assert_eq!(got.dims(), expected.dims());
     let values = |x: Tensor<4>| -> Result<Vec<f32>, String> {
-        Ok(x.try_into_data().map_err(|e| e.to_string())?.try_into_vec().unwrap())
+        Ok(x.try_into_data().map_err(|e| e.to_string())?.try_into_vec().expect("values of 32 bits"))
     };
     let (got, expected) = (values(got)?, values(expected)?);
     let largest = expected.iter().fold(1.0_f32, |max, v| max.max(v.abs()));
