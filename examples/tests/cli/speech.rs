@@ -160,5 +160,5 @@ fn completions_and_the_manual_page_are_sound() {
     for text in ["two\\-stems", "no input could be split"] {
         assert!(ran.out.contains(text), "{text}");
     }
-    place.run(&["man", "dance"]).failed(2, &["separate, models, info"]);
+    place.run(&["man", "dance"]).failed(2, &["separate, models, devices, info"]);
 }

@@ -1,21 +1,13 @@
 //! Each operation on a GPU, as a kernel of ours and as burn's operations, held to the CPU over the network's own shapes.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
+use super::tests::values;
 use super::{Axis, DConvLayer, Extra, Linear, Norm, TAPS, kernels};
 use crate::cards;
 
 fn tensor<const N: usize>(seed: u64, shape: [usize; N], device: &Device) -> Tensor<N> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let values: Vec<f32> = (0..shape.iter().product::<usize>())
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 40) as f32 / 8_388_608.0 - 1.0
-        })
-        .collect();
-    Tensor::from_data(TensorData::new(values, shape), device)
+    Tensor::from_data(values(seed, shape), device)
 }
 
 fn layer(seed: u64, rows: usize, terms: usize, device: &Device) -> Linear {

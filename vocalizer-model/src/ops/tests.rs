@@ -10,7 +10,7 @@ use super::network::{DConvParameters, GluExtra, LinearParameters, NetworkOps, No
 use super::{Axis, Extra, Linear, Record, Recording, TAPS};
 
 /// Values that differ from place to place and from `seed` to `seed`, between -1 and 1.
-fn tensor<const N: usize>(seed: u64, shape: [usize; N]) -> FlexTensor {
+pub(super) fn values<const N: usize>(seed: u64, shape: [usize; N]) -> TensorData {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let values: Vec<f32> = (0..shape.iter().product::<usize>())
         .map(|_| {
@@ -20,7 +20,11 @@ fn tensor<const N: usize>(seed: u64, shape: [usize; N]) -> FlexTensor {
             (state >> 40) as f32 / 8_388_608.0 - 1.0
         })
         .collect();
-    FlexTensor::from_data(TensorData::new(values, shape))
+    TensorData::new(values, shape)
+}
+
+fn tensor<const N: usize>(seed: u64, shape: [usize; N]) -> FlexTensor {
+    FlexTensor::from_data(values(seed, shape))
 }
 
 fn floats(x: FlexTensor) -> Vec<f32> {
