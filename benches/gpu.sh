@@ -9,12 +9,12 @@
 # then the folder vocalizer-model/tests/golden. FEATURES (wgpu,cuda) is what it is built with: cuda wants the LLVM bundle
 # that examples/deploy/lay-llvm lays.
 set -euo pipefail
+program=${VOCALIZER_GPU_BENCH:+$(realpath "$VOCALIZER_GPU_BENCH")}
 cd "$(dirname "$0")/.."
 
-program=${VOCALIZER_GPU_BENCH:-}
 if [ -z "$program" ]; then
   features=${FEATURES:-wgpu,cuda}
-  case ,$features, in *,cuda,*) examples/deploy/lay-llvm ;; esac
+  case $(uname -sm),$features, in 'Linux x86_64',*,cuda,* | 'Linux x86_64',cuda,*) examples/deploy/lay-llvm ;; esac
   cargo build --release -p vocalizer-benches --bin gpu --features "$features"
   program=${CARGO_TARGET_DIR:-target}/release/gpu
 fi
@@ -28,7 +28,7 @@ echo
 "$program" "$@"
 echo
 if python3 -c 'import torch, demucs' 2>/dev/null; then
-  python3 benches/gpu_torch.py
+  python3 benches/gpu_torch.py || echo 'PyTorch: not measured, as it says'
 else
   echo 'PyTorch: not measured, since torch or demucs is not installed (pip install torch demucs)'
 fi

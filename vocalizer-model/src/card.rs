@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::tensor::{DType, Device, Tensor, TensorData, Transaction};
+use burn_std::id::StreamId;
 use rayon::prelude::*;
 
 use crate::Error;
@@ -10,7 +11,7 @@ use crate::device::Precision;
 use crate::dsp::stft::Stft;
 use crate::htdemucs::{Htdemucs, HtdemucsConfig, Watcher};
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
-use crate::ops::spectrum;
+use crate::ops::{settle, spectrum};
 use crate::weights::{WeightsError, WeightsFile};
 
 /// One network of a bag, apart from the devices it is on.
@@ -47,6 +48,8 @@ pub(crate) struct Card {
     /// Whether what it is asked for is done later, and may fail.
     is_gpu: bool,
     dtype: DType,
+    /// The one queue of what it is given: otherwise each thread would have a queue of its own, with memory of its own.
+    queue: StreamId,
     networks: Vec<Network>,
     /// Segments at once.
     batch: AtomicUsize,
@@ -70,27 +73,54 @@ impl Card {
             Precision::F16 => DType::F16,
             Precision::Bf16 => DType::BF16,
         };
-        Self { device, id, is_gpu, dtype, networks: Vec::new(), batch: AtomicUsize::new(1) }
+        let queue = StreamId::allocate();
+        Self { device, id, is_gpu, dtype, queue, networks: Vec::new(), batch: AtomicUsize::new(1) }
+    }
+
+    /// Does what may fail on a card, in its queue, and says what it said.
+    fn attempt<T>(&self, work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+        if self.is_gpu { guarded(|| self.queue.executes(work)) } else { work() }
     }
 
     /// Puts a network on it.
-    pub(crate) fn load(&mut self, member: &Member, file: &WeightsFile) -> Result<(), WeightsError> {
-        self.networks.push(Network {
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the file; within, what the card says where it fails.
+    pub(crate) fn load(&mut self, member: &Member, file: &WeightsFile) -> Result<Result<(), String>, WeightsError> {
+        match self.attempt(|| Ok(self.network(member, file))) {
+            Ok(network) => {
+                self.networks.push(network?);
+                Ok(Ok(()))
+            }
+            Err(why) => Ok(Err(why)),
+        }
+    }
+
+    fn network(&self, member: &Member, file: &WeightsFile) -> Result<Network, WeightsError> {
+        Ok(Network {
             network: Htdemucs::load(&member.config, file, &self.device, self.dtype)?,
             #[cfg(any(feature = "wgpu", feature = "cuda"))]
             tables: spectrum::takes(&self.device, member.config.nfft).then(|| {
                 let tables = member.stft.tables();
                 Tensor::from_data(TensorData::new(tables, [3 * member.config.nfft]), (&self.device, DType::F32))
             }),
-        });
-        Ok(())
+        })
     }
 
-    /// Takes the networks off again.
+    /// Takes the networks off again, and gives back what memory is not in use.
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
-    pub(crate) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) -> Result<(), String> {
         self.networks.clear();
-        self.device.memory_cleanup();
+        self.clean()
+    }
+
+    /// Gives back what memory is not in use.
+    fn clean(&self) -> Result<(), String> {
+        self.attempt(|| {
+            self.device.memory_cleanup();
+            Ok(())
+        })
     }
 
     /// Whether it computes in this precision.
@@ -101,7 +131,7 @@ impl Card {
 
     /// What its memory holds at present, what is kept for reuse with it; nothing is told of the CPU's.
     pub(crate) fn reserved_bytes(&self) -> Option<u64> {
-        self.device.memory_pool_usage().map(|usage| usage.bytes_reserved)
+        self.attempt(|| Ok(self.device.memory_pool_usage().map(|usage| usage.bytes_reserved))).ok().flatten()
     }
 
     /// Floating point operations in 32 bits, and bytes copied, that a card does in a second at best.
@@ -119,6 +149,11 @@ impl Card {
     #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
     pub(crate) fn best(&self) -> Option<[f64; 2]> {
         None
+    }
+
+    /// Bytes of a value where the network computes.
+    pub(crate) fn value_bytes(&self) -> usize {
+        self.dtype.size()
     }
 
     pub(crate) fn batch(&self) -> usize {
@@ -165,9 +200,10 @@ impl Card {
         #[cfg(any(feature = "wgpu", feature = "cuda"))]
         if let Some(tables) = &network.tables {
             let wave = TensorData::new(signals.concat(), [batch, channels, samples]);
-            return guarded(|| {
+            return self.attempt(|| {
                 let wave = Tensor::from_data(wave, (&self.device, DType::F32));
                 let (x, xt, undo) = spectrum::analyse(wave, tables, self.dtype);
+                settle(&self.device);
                 watcher.part("stft");
                 let (x, xt) = network.network.forward(x, xt, watcher);
                 Ok(Outputs::Stems(spectrum::synthesise(x, xt, undo, tables)))
@@ -189,7 +225,7 @@ impl Card {
             watcher.part("stft");
             network.network.forward(x, xt, watcher)
         };
-        let (x, xt) = if self.is_gpu { guarded(|| Ok(forward()))? } else { forward() };
+        let (x, xt) = self.attempt(|| Ok(forward()))?;
         Ok(Outputs::Branches { x, xt, scales })
     }
 
@@ -202,7 +238,17 @@ impl Card {
         watcher: &mut dyn Watcher,
     ) -> Result<Vec<Vec<Segment>>, String> {
         let wanted = segments.first().map_or(0, |segment| segment[0].len());
-        self.forward(member, &segments, watcher)?.read(member.1, wanted, watcher)
+        self.now(member, &segments, wanted, watcher)
+    }
+
+    fn now(
+        &self,
+        member: (usize, &Member),
+        segments: &[Segment],
+        wanted: usize,
+        watcher: &mut dyn Watcher,
+    ) -> Result<Vec<Vec<Segment>>, String> {
+        self.forward(member, segments, watcher)?.read(self, member.1, wanted, watcher)
     }
 }
 
@@ -230,24 +276,38 @@ impl Outputs {
     /// # Shapes
     ///
     /// - output: `[batch][sources][2][wanted]`
-    fn read(self, member: &Member, wanted: usize, watcher: &mut dyn Watcher) -> Result<Vec<Vec<Segment>>, String> {
+    fn read(
+        self,
+        card: &Card,
+        member: &Member,
+        wanted: usize,
+        watcher: &mut dyn Watcher,
+    ) -> Result<Vec<Vec<Segment>>, String> {
         let (x, xt, scales) = match self {
             Self::Branches { x, xt, scales } => (x, xt, scales),
             #[cfg(any(feature = "wgpu", feature = "cuda"))]
             Self::Stems(stems) => {
                 let [batch, signals, samples] = stems.dims();
-                let stems = guarded(|| stems.try_into_data().map_err(|e| e.to_string()))?;
+                let stems = card.attempt(|| {
+                    let stems = stems.try_into_data().map_err(|e| e.to_string())?;
+                    // Only now do the values come from the card, and what went wrong there with them.
+                    let stems = floats(&stems)?.par_chunks(samples).map(|signal| signal[..wanted].to_vec());
+                    Ok(stems.collect())
+                })?;
                 watcher.part("inverse stft");
-                let stems = floats(&stems).par_chunks(samples).map(|signal| signal[..wanted].to_vec());
-                return Ok(pairs(stems.collect(), [batch, signals / 2]));
+                return Ok(pairs(stems, [batch, signals / 2]));
             }
         };
-        let read = || Transaction::default().register(x).register(xt).try_execute().map_err(|e| e.to_string());
-        let read = guarded(read)?.into_iter().map(|data| data.convert::<f32>());
-        let [x, xt] = read.collect::<Vec<_>>().try_into().map_err(|_| "it gave other outputs than two".to_owned())?;
+        let [x, xt] = card.attempt(|| {
+            let read = Transaction::default().register(x).register(xt).try_execute().map_err(|e| e.to_string())?;
+            let read: Vec<_> = read.into_iter().map(|data| data.convert::<f32>()).collect();
+            // Only now do the values come from a card, and what went wrong there with them.
+            read.iter().try_for_each(|data| floats(data).map(|_| ()))?;
+            read.try_into().map_err(|_| "it gave other outputs than two".to_owned())
+        })?;
         let samples = member.config.segment_frames;
         let plane = 2 * member.stft.bins() * member.stft.frames(samples);
-        let (x, xt) = (floats(&x), floats(&xt));
+        let (x, xt) = (floats(&x)?, floats(&xt)?);
         let signals = 2 * member.config.sources.len();
         let mut out: Vec<Vec<f32>> = xt.par_chunks(samples).map(<[f32]>::to_vec).collect();
         out.par_iter_mut().zip(x.par_chunks(plane)).enumerate().for_each(|(i, (signal, planes))| {
@@ -268,8 +328,8 @@ fn pairs(signals: Vec<Vec<f32>>, [batch, sources]: [usize; 2]) -> Vec<Vec<Segmen
     (0..batch).map(|_| (0..sources).filter_map(|_| pair()).collect()).collect()
 }
 
-fn floats(data: &TensorData) -> &[f32] {
-    data.as_slice().expect("converted to f32")
+fn floats(data: &TensorData) -> Result<&[f32], String> {
+    data.as_slice().map_err(|e| e.to_string())
 }
 
 /// A batch that a card was given.
@@ -295,29 +355,29 @@ impl Pending<'_> {
     pub(crate) fn finish(self, watcher: &mut dyn Watcher) -> Result<Vec<Vec<Segment>>, Error> {
         let Self { card, index, member, segments, outputs } = self;
         let wanted = segments.first().map_or(0, |segment| segment[0].len());
-        let mut why = match outputs.and_then(|outputs| outputs.read(member, wanted, watcher)) {
+        let mut why = match outputs.and_then(|outputs| outputs.read(card, member, wanted, watcher)) {
             Ok(stems) => return Ok(stems),
             Err(why) => why,
         };
         let mut batch = segments.len();
-        'smaller: while batch > 1 {
+        loop {
+            // A single one is tried again, too: memory that was only kept is given back first.
             batch = batch.div_ceil(2);
-            card.device.memory_cleanup();
-            let mut stems = Vec::new();
-            for part in segments.chunks(batch) {
-                let outputs = card.forward((index, member), part, watcher);
-                match outputs.and_then(|outputs| outputs.read(member, wanted, watcher)) {
-                    Ok(part) => stems.extend(part),
-                    Err(again) => {
-                        why = again;
-                        continue 'smaller;
-                    }
+            let parts = card.clean().and_then(|()| {
+                let parts = segments.chunks(batch).map(|part| card.now((index, member), part, wanted, watcher));
+                parts.collect::<Result<Vec<_>, _>>()
+            });
+            match parts {
+                Ok(parts) => {
+                    card.batch.fetch_min(batch, Ordering::Relaxed);
+                    return Ok(parts.into_iter().flatten().collect());
                 }
+                Err(again) => why = again,
             }
-            card.batch.fetch_min(batch, Ordering::Relaxed);
-            return Ok(stems);
+            if batch == 1 {
+                return Err(Error::Device { device: card.id.clone(), message: first_lines(&why) });
+            }
         }
-        Err(Error::Device { device: card.id.clone(), message: first_lines(&why) })
     }
 }
 
@@ -381,7 +441,7 @@ mod tests {
         let file = WeightsFile::open(&golden).expect("a file");
         let config = HtdemucsConfig::from_kwargs(file.kwargs()).expect("a configuration");
         let member = Member::new(config, vec![1.0; 4]);
-        card.load(&member, &file).expect("a network");
+        card.load(&member, &file).expect("a network").expect("a card");
         (card, member)
     }
 

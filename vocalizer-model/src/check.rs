@@ -27,18 +27,23 @@ pub(crate) struct Probe {
 impl Probe {
     /// The numbers of a network, from the cache where they are there already, and otherwise from the CPU, which takes a
     /// second or two.
-    pub(crate) fn of(member: &Member, file: &WeightsFile, digest: Option<&str>) -> Result<Self, WeightsError> {
+    pub(crate) fn of(
+        member: &Member,
+        file: &WeightsFile,
+        digest: Option<&str>,
+        cache: Option<&Cache>,
+    ) -> Result<Self, WeightsError> {
         let digest = match digest {
             Some(digest) => digest.to_owned(),
             None => file.tensor_digest()?,
         };
-        let kept = Cache::locate().ok().map(|cache| cache.probe_path(&digest, file.kwargs()));
+        let kept = cache.map(|cache| cache.probe_path(&digest, file.kwargs()));
         let count = (member.config.sources.len() * 2 * member.config.segment_frames).div_ceil(STEP);
         if let Some(expected) = kept.as_deref().and_then(|path| read(path, count)) {
             return Ok(Self { expected });
         }
         let mut cpu = Card::cpu();
-        cpu.load(member, file)?;
+        cpu.load(member, file)?.expect("the CPU does not fail");
         let expected = picked(&run(&cpu, (0, member), 1).expect("the CPU does not fail"));
         if let Some(path) = kept {
             // Where it cannot be kept, the next start makes it again.
@@ -62,9 +67,13 @@ impl Probe {
     }
 }
 
-/// The stems of the last of so many equal segments.
+/// The stems of the last of so many segments; the others are the same upside down, so that one that is taken for another
+/// shows.
 fn run(card: &Card, member: (usize, &Member), batch: usize) -> Result<Vec<Segment>, String> {
-    let segments = vec![signal(member.1.config.segment_frames); batch];
+    let signal = signal(member.1.config.segment_frames);
+    let other = signal.each_ref().map(|channel| channel.iter().map(|x| -x).collect());
+    let mut segments = vec![other; batch - 1];
+    segments.push(signal);
     Ok(card.separate(member, segments, &mut ())?.pop().unwrap_or_default())
 }
 

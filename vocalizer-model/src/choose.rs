@@ -4,6 +4,7 @@ use crate::Error;
 use crate::card::Card;
 use crate::device::{ComputeOptions, DeviceChoice, Precision, cpu_name};
 use crate::model::Source;
+use crate::weights::Cache;
 
 /// The devices with the networks on them.
 pub(crate) struct Chosen {
@@ -20,13 +21,15 @@ pub(crate) struct Chosen {
 ///
 /// [`Error::Device`] where a card is not there, fails or gives wrong results; [`Error::Options`] where a device cannot
 /// compute so; [`Error::WeightsFile`] where a network lacks a tensor.
-pub(crate) fn cards(files: &[Source], compute: &ComputeOptions) -> Result<Chosen, Error> {
+pub(crate) fn cards(files: &[Source], compute: &ComputeOptions, cache: Option<&Cache>) -> Result<Chosen, Error> {
+    #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+    let _ = cache;
     match &compute.device {
         DeviceChoice::Cpu => cpu(files, compute, Vec::new()),
         #[cfg(any(feature = "wgpu", feature = "cuda"))]
-        DeviceChoice::Auto => gpus::auto(files, compute),
+        DeviceChoice::Auto => gpus::auto(files, compute, cache),
         #[cfg(any(feature = "wgpu", feature = "cuda"))]
-        DeviceChoice::Gpu(interface, cards) => gpus::named(files, compute, *interface, cards),
+        DeviceChoice::Gpu(interface, cards) => gpus::named(files, compute, cache, (*interface, cards)),
         #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
         DeviceChoice::Auto => cpu(files, compute, Vec::new()),
         #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
@@ -41,7 +44,10 @@ fn cpu(files: &[Source], compute: &ComputeOptions, mut remarks: Vec<String>) -> 
         return Err(Error::Options(format!("{before}the CPU computes in f32, not in {precision}")));
     }
     let mut card = Card::cpu();
-    files.iter().try_for_each(|file| file.load_on(&mut card))?;
+    for file in files {
+        let failed = |message| Error::Device { device: "cpu".to_owned(), message };
+        file.load_on(&mut card)?.map_err(failed)?;
+    }
     remarks.push(format!("computing on the {}", cpu_name()));
     Ok(Chosen { cards: vec![card], device: "cpu".to_owned(), remarks })
 }
@@ -63,11 +69,12 @@ mod gpus {
     use crate::device::{Cards, ComputeOptions, Interface, Precision, interfaces};
     use crate::model::Source;
     use crate::ops::kernels;
+    use crate::weights::Cache;
 
     /// The first card that passes its check, or the CPU.
-    pub(super) fn auto(files: &[Source], compute: &ComputeOptions) -> Result<Chosen, Error> {
+    pub(super) fn auto(files: &[Source], compute: &ComputeOptions, cache: Option<&Cache>) -> Result<Chosen, Error> {
         let mut remarks = Vec::new();
-        let mut probes = Probes::default();
+        let mut probes = Probes { made: Vec::new(), cache };
         for &interface in interfaces() {
             let cards: Vec<_> = found(interface).into_iter().filter(|card| !card.is_software).collect();
             if cards.is_empty() {
@@ -91,8 +98,8 @@ mod gpus {
     pub(super) fn named(
         files: &[Source],
         compute: &ComputeOptions,
-        interface: Interface,
-        cards: &Cards,
+        cache: Option<&Cache>,
+        (interface, cards): (Interface, &Cards),
     ) -> Result<Chosen, Error> {
         if !interfaces().contains(&interface) {
             return Err(not_built(interface));
@@ -122,7 +129,7 @@ mod gpus {
         if wanted.is_empty() {
             return Err(missing(interface.to_string()));
         }
-        let mut probes = Probes::default();
+        let mut probes = Probes { made: Vec::new(), cache };
         let (mut cards, mut remarks) = (Vec::new(), Vec::new());
         for found in wanted {
             let (card, remark) = open(found, files, compute, &mut probes)?;
@@ -134,17 +141,19 @@ mod gpus {
     }
 
     /// What the CPU gives for each network, made when the first card wants it.
-    #[derive(Default)]
-    struct Probes(Vec<Probe>);
+    struct Probes<'a> {
+        made: Vec<Probe>,
+        cache: Option<&'a Cache>,
+    }
 
-    impl Probes {
+    impl Probes<'_> {
         fn get(&mut self, files: &[Source]) -> Result<&[Probe], Error> {
-            for source in files.iter().skip(self.0.len()) {
+            for source in files.iter().skip(self.made.len()) {
                 let digest = source.published.and_then(|published| published.tensor_digest);
-                let probe = Probe::of(&source.member, &source.file, digest);
-                self.0.push(probe.map_err(|wrong| source.wrong(wrong))?);
+                let probe = Probe::of(&source.member, &source.file, digest, self.cache);
+                self.made.push(probe.map_err(|wrong| source.wrong(wrong))?);
             }
-            Ok(&self.0)
+            Ok(&self.made)
         }
     }
 
@@ -153,7 +162,7 @@ mod gpus {
         found: &Found,
         files: &[Source],
         compute: &ComputeOptions,
-        probes: &mut Probes,
+        probes: &mut Probes<'_>,
     ) -> Result<(Card, String), Error> {
         let refused = |message: String| Error::Device { device: found.id.clone(), message };
         let identity =
@@ -164,11 +173,20 @@ mod gpus {
             return Err(refused(format!("{} does not compute in {precision}; f32 is always there", identity.name)));
         }
         let free = found.memory().map(|memory| memory.free_bytes);
-        let settled = settle(precision, |plain, batch| {
+        let ways = kernels::ways(&found.device);
+        let settled = settle(precision, ways, |plain, batch| {
             if batch.is_none() {
                 kernels::set_plain(&found.device, plain);
-                card.clear();
-                files.iter().try_for_each(|file| file.load_on(&mut card))?;
+                let mut loaded = card.clear();
+                for file in files {
+                    loaded = match loaded {
+                        Ok(()) => file.load_on(&mut card)?,
+                        failed => failed,
+                    };
+                }
+                if let Err(why) = loaded {
+                    return Ok(Err(why));
+                }
                 let loaded = card.reserved_bytes();
                 let nearness = nearness(&card, files, probes, 1)?;
                 let fits = compute.batch.unwrap_or_else(|| fitting(free, loaded, card.reserved_bytes()));
@@ -177,8 +195,14 @@ mod gpus {
             let batch = batch.unwrap_or(1);
             Ok(nearness(&card, files, probes, batch)?.map(|decibels| (decibels, batch)))
         })?;
-        let Settled { decibels, batch, remark } =
-            settled.map_err(|why| refused(format!("{}: {why}", identity.name)))?;
+        let Settled { decibels, batch, remark } = match settled {
+            Ok(settled) => settled,
+            Err(why) => {
+                // What it says to this no longer matters.
+                let _ = card.clear();
+                return Err(refused(format!("{}: {why}", identity.name)));
+            }
+        };
         card.set_batch(batch);
         let at_once = if batch == 1 { "one segment".to_owned() } else { format!("{batch} segments") };
         let remark = format!(
@@ -196,8 +220,8 @@ mod gpus {
         remark: String,
     }
 
-    /// Finds the way to compute that is right: with our kernels, then with burn's own operations; and so many segments at
-    /// once as go well. `attempt` is told whether to do with burn's operations, and a number of segments, where it has
+    /// Finds the way to compute that is right, of those that are open: with our kernels, then with burn's own operations; and
+    /// so many segments at once as go well. `attempt` is told whether to do with burn's operations, and a number of segments, where it has
     /// gone well with one; it says how near to the CPU it came, and how many segments there may be room for.
     ///
     /// # Errors
@@ -205,13 +229,13 @@ mod gpus {
     /// What went wrong with every way.
     fn settle(
         precision: Precision,
+        ways: &[bool],
         mut attempt: impl FnMut(bool, Option<usize>) -> Result<Result<(f64, usize), String>, Error>,
     ) -> Result<Result<Settled, String>, Error> {
         let least = least_decibels(precision);
         let mut wrong = Vec::new();
         // burn's operations sum up in the precision of the values, which f16 has no room for.
-        let ways: &[bool] = if precision == Precision::F32 { &[false, true] } else { &[false] };
-        for &plain in ways {
+        for &plain in ways.iter().filter(|plain| precision == Precision::F32 || !**plain) {
             let kernels = if plain { "burn's operations" } else { "our kernels" };
             let (mut decibels, mut batch) = match attempt(plain, None)? {
                 Ok((decibels, room)) if decibels >= least => (decibels, room),
@@ -243,6 +267,9 @@ mod gpus {
             let remark = if wrong.is_empty() { String::new() } else { format!("; {}", wrong.join("; ")) };
             return Ok(Ok(Settled { decibels, batch, remark }));
         }
+        if wrong.is_empty() {
+            wrong.push(format!("our kernels are wrong on it, and burn's operations do not do for {precision}"));
+        }
         Ok(Err(wrong.join("; ")))
     }
 
@@ -250,7 +277,7 @@ mod gpus {
     fn nearness(
         card: &Card,
         files: &[Source],
-        probes: &mut Probes,
+        probes: &mut Probes<'_>,
         batch: usize,
     ) -> Result<Result<f64, String>, Error> {
         let probes = probes.get(files)?;
@@ -294,7 +321,7 @@ mod gpus {
                 let nearness = if plain { Ok(burns) } else { ours.map_err(str::to_owned) };
                 Ok(nearness.map(|decibels| (decibels, batch.unwrap_or(8))))
             };
-            settle(precision, attempt).expect("no file is wrong")
+            settle(precision, &[false, true], attempt).expect("no file is wrong")
         }
 
         #[test]
@@ -318,7 +345,7 @@ mod gpus {
 
         #[test]
         fn batches_are_halved_until_they_fit() {
-            let settled = settle(Precision::F32, |_, batch| {
+            let settled = settle(Precision::F32, &[false, true], |_, batch| {
                 Ok(match batch {
                     Some(batch) if batch > 3 => Err("out of memory".to_owned()),
                     batch => Ok((110.0, batch.unwrap_or(13))),

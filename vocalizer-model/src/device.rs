@@ -65,6 +65,26 @@ pub struct ComputeOptions {
     pub batch: Option<usize>,
 }
 
+impl ComputeOptions {
+    /// On this.
+    #[must_use]
+    pub fn with_device(self, device: DeviceChoice) -> Self {
+        Self { device, ..self }
+    }
+
+    /// With these numbers.
+    #[must_use]
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// With so many segments at once on each card.
+    #[must_use]
+    pub fn with_batch(self, batch: usize) -> Self {
+        Self { batch: Some(batch), ..self }
+    }
+}
+
 /// A device of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

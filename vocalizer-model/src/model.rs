@@ -8,7 +8,7 @@ use vocalizer_core::part::Stem;
 use crate::Error;
 use crate::card::{Card, Member};
 use crate::choose::{self, Chosen};
-use crate::device::ComputeOptions;
+use crate::device::{ComputeOptions, DeviceChoice, interfaces};
 use crate::htdemucs::HtdemucsConfig;
 use crate::weights::{self, MemberSpec, WeightsError, WeightsFile};
 
@@ -55,7 +55,7 @@ impl Model {
     pub fn cached(spec: &weights::ModelSpec, cache: &weights::Cache, compute: &ComputeOptions) -> Result<Self, Error> {
         let members = spec.members.iter().zip(spec.weights);
         let sources = members.map(|(member, mix)| Source::open(cache.member_path(member), Some(member), mix));
-        Self::load(sources.collect::<Result<_, _>>()?, compute)
+        Self::load(sources.collect::<Result<_, _>>()?, compute, Some(cache))
     }
 
     /// A model from one weights file: safetensors with the class and its arguments in the metadata.
@@ -65,10 +65,16 @@ impl Model {
     /// [`Error::WeightsFile`] where the file cannot be read, lacks a tensor, or holds one of another shape,
     /// [`Error::Device`] and [`Error::Options`] where the device cannot be used as asked.
     pub fn from_file(path: &Path, compute: &ComputeOptions) -> Result<Self, Error> {
-        Self::load(vec![Source::open(path.to_owned(), None, &[])?], compute)
+        let cache = weights::Cache::locate().ok();
+        Self::load(vec![Source::open(path.to_owned(), None, &[])?], compute, cache.as_ref())
     }
 
-    fn load(files: Vec<Source>, compute: &ComputeOptions) -> Result<Self, Error> {
+    /// Numbers that cards are held to are kept in `cache`.
+    fn load(
+        files: Vec<Source>,
+        compute: &ComputeOptions,
+        cache: Option<&weights::Cache>,
+    ) -> Result<Self, Error> {
         let sources = files.first().map(|file| file.member.config.sources.clone()).unwrap_or_default();
         let agree = files.iter().all(|f| f.member.config.sources == sources && f.member.mix.len() == sources.len());
         if sources.is_empty() || !agree {
@@ -77,8 +83,15 @@ impl Model {
         if compute.batch == Some(0) {
             return Err(Error::Options("a batch of 0 segments cannot be: give 1 or more".into()));
         }
-        let (verified, chosen) =
-            rayon::join(|| files.iter().try_for_each(Source::verify), || choose::cards(&files, compute));
+        let verify = || files.iter().try_for_each(Source::verify);
+        let choose = || choose::cards(&files, compute, cache);
+        let (verified, chosen) = if compute.device == DeviceChoice::Cpu || interfaces().is_empty() {
+            rayon::join(verify, choose)
+        } else {
+            // What the CPU makes of the weights is kept, and has to be of the right ones.
+            verify()?;
+            (Ok(()), choose())
+        };
         verified?;
         let Chosen { cards, device, remarks } = chosen?;
         let members = files.into_iter().map(|file| file.member).collect();
@@ -154,7 +167,11 @@ impl Source {
     }
 
     /// Puts the network on a device.
-    pub(crate) fn load_on(&self, card: &mut Card) -> Result<(), Error> {
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the file; within, what the device says where it fails.
+    pub(crate) fn load_on(&self, card: &mut Card) -> Result<Result<(), String>, Error> {
         card.load(&self.member, &self.file).map_err(|source| self.wrong(source))
     }
 

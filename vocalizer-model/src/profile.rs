@@ -30,6 +30,9 @@ pub struct Profile {
     pub copy_gb_per_s: f64,
     /// In the order in which they ran first.
     pub operations: Vec<OperationProfile>,
+    /// Of what is computed.
+    #[serde(skip)]
+    value_bytes: usize,
 }
 
 /// What one operation of one layer cost over all the segments; several of a kind in a layer are one.
@@ -68,6 +71,7 @@ impl Profile {
             sgemm_gflop_per_s: flop / 1e9,
             copy_gb_per_s: bytes / 1e9,
             operations: Vec::new(),
+            value_bytes: card.value_bytes(),
         }
     }
 
@@ -101,7 +105,7 @@ impl Profile {
         #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
         let gflop = record.cost.flop as f64 / 1e9;
         one.gflop += gflop;
-        one.bytes += (record.cost.values * size_of::<f32>()) as u64;
+        one.bytes += (record.cost.values * self.value_bytes) as u64;
     }
 }
 

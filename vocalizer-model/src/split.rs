@@ -178,7 +178,8 @@ pub fn split_file(model: &Model, input: &Path, out_dir: &Path, options: &SplitOp
 /// # Errors
 ///
 /// [`Error::Decode`] where the input cannot be read, [`Error::Encode`] or [`Error::Io`] where a stem cannot be written,
-/// [`Error::Options`] where the options do not fit the model, [`Error::Cancelled`] where `cancel` was thrown.
+/// [`Error::Options`] where the options do not fit the model, [`Error::Device`] where a card fails, [`Error::Cancelled`]
+/// where `cancel` was thrown.
 pub fn split_file_with(
     model: &Model,
     input: &Path,

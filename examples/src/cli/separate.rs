@@ -48,10 +48,8 @@ fn separate(args: &Separate, voice: Voice) -> Result<Exit, Error> {
     let mut failed = not_inputs.len();
     let mut done = 0;
     if !songs.is_empty() {
-        let mut compute = ComputeOptions::default();
-        compute.device.clone_from(&args.device);
-        compute.precision = args.precision;
-        compute.batch = args.batch.map(usize::from);
+        let compute = ComputeOptions::default().with_device(args.device.clone()).with_precision(args.precision);
+        let compute = args.batch.map_or(compute.clone(), |batch| compute.with_batch(batch.into()));
         let model = models::load_and_say(&args.model, &compute, voice)?;
         let cancel = watch_for_interrupt(voice);
         for song in &songs {
@@ -66,9 +64,13 @@ fn separate(args: &Separate, voice: Voice) -> Result<Exit, Error> {
                         profiles = None;
                     }
                 }
-                Err(e @ (Error::Cancelled | Error::Options(_))) => {
+                Err(e @ (Error::Cancelled | Error::Options(_) | Error::Device { .. })) => {
                     report.failed(&chain(&e));
-                    return Ok(if matches!(e, Error::Cancelled) { Exit::Interrupted } else { Exit::Usage });
+                    return Ok(match e {
+                        Error::Cancelled => Exit::Interrupted,
+                        Error::Device { .. } => Exit::Device,
+                        _ => Exit::Usage,
+                    });
                 }
                 Err(e) => {
                     failed += 1;

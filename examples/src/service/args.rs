@@ -114,11 +114,8 @@ impl ComputeArgs {
     /// As the model takes it.
     #[must_use]
     pub fn options(&self) -> ComputeOptions {
-        let mut compute = ComputeOptions::default();
-        compute.device.clone_from(&self.device);
-        compute.precision = self.precision;
-        compute.batch = self.batch.map(usize::from);
-        compute
+        let compute = ComputeOptions::default().with_device(self.device.clone()).with_precision(self.precision);
+        self.batch.map_or(compute.clone(), |batch| compute.with_batch(batch.into()))
     }
 }
 

@@ -54,14 +54,25 @@ pub fn standalone(args: &super::StandaloneArgs) -> ExitCode {
             state: readiness.clone(),
         };
         let server = parts.server.with_readiness(outbox).with_readiness(readiness.clone()).with_metrics(readiness);
-        // A worker that cannot begin ends the service: a server that splits nothing is no use to anybody.
-        let serving = async {
-            server.run(listener, stopped(stop.clone())).await;
-            Ok::<_, BoxError>(())
+        // A worker that cannot begin, or whose device fails, ends the service: a server that splits nothing is no use to
+        // anybody. Who is downloading has the grace for it.
+        let (failed, has_failed) = watch::channel(false);
+        let working = async {
+            let ended = worker.run(stop.clone()).await;
+            let _ = failed.send(ended.is_err());
+            ended
         };
-        tokio::try_join!(worker.run(stop.clone()), serving)?;
-        tending.await?;
-        Ok(())
+        let end = async {
+            tokio::select! {
+                () = stopped(stop.clone()) => {}
+                () = stopped(has_failed) => {}
+            }
+        };
+        let (ended, ()) = tokio::join!(working, server.run(listener, end));
+        if ended.is_ok() {
+            tending.await?;
+        }
+        ended
     })
 }
 

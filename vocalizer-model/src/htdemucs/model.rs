@@ -13,7 +13,7 @@ use crate::weights::{WeightsError, WeightsFile};
 
 /// HTDemucs: two U-nets, over the spectrogram and over the waveform, joined by a transformer.
 ///
-/// What goes in is normalised and what comes out is not yet scaled back: both are the caller's, on the host, beside the
+/// What goes in is normalised and what comes out is not yet scaled back: both are the caller's, beside the
 /// STFT and its inverse.
 #[derive(Debug)]
 pub(crate) struct Htdemucs {

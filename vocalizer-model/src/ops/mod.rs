@@ -22,6 +22,8 @@ mod tests;
 pub(crate) use cpu::conv::{Axis, STRIDE, TAPS};
 pub(crate) use cpu::memory::Keeper;
 pub(crate) use cpu::{simd_name, yardstick};
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+pub(crate) use record::settle;
 pub(crate) use record::{Cost, Record, Recording};
 pub(crate) use tensors::{
     DConvLayer, Extra, Linear, Norm, attention, conv_glu, dconv, feed_forward, group_norm, linear, linear_residual,

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 thread_local! {
     static RECORDS: RefCell<Option<Vec<Record>>> = const { RefCell::new(None) };
@@ -51,6 +51,14 @@ impl Drop for Recording {
     }
 }
 
+/// Waits for what a card was given, where this thread is recording: what it took would be the next thing's otherwise.
+pub(crate) fn settle(device: &Device) {
+    if RECORDS.with_borrow(Option::is_some) {
+        // What a card could not do is told when its results are read.
+        let _ = device.sync();
+    }
+}
+
 /// Does `work`, and takes down how long it took, on a card to its end, where this thread is recording.
 pub(super) fn recorded(operation: &'static str, cost: Cost, work: impl FnOnce() -> Tensor<4>) -> Tensor<4> {
     if RECORDS.with_borrow(Option::is_none) {
@@ -58,8 +66,7 @@ pub(super) fn recorded(operation: &'static str, cost: Cost, work: impl FnOnce() 
     }
     let began = Instant::now();
     let done = work();
-    // What a card could not do is told when its results are read.
-    let _ = done.device().sync();
+    settle(&done.device());
     let record = Record { operation, took: began.elapsed(), cost };
     RECORDS.with_borrow_mut(|records| records.as_mut().map(|records| records.push(record)));
     done

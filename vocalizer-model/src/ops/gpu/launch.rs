@@ -44,10 +44,12 @@ pub(super) fn empty(like: &CubeTensor, shape: Shape, dtype: DType) -> CubeTensor
 }
 
 pub(super) fn elements(x: &CubeTensor) -> ElemType {
-    match x.dtype {
-        DType::F16 => ElemType::Float(FloatKind::F16),
-        _ => ElemType::Float(FloatKind::F32),
-    }
+    ElemType::Float(match x.dtype {
+        DType::F32 => FloatKind::F32,
+        DType::F16 => FloatKind::F16,
+        DType::BF16 => FloatKind::BF16,
+        other => unreachable!("the network has no values of {other:?}"),
+    })
 }
 
 pub(super) fn cubes(counts: [usize; 3]) -> CubeCount {
