@@ -355,10 +355,9 @@ impl Pending<'_> {
     pub(crate) fn finish(self, watcher: &mut dyn Watcher) -> Result<Vec<Vec<Segment>>, Error> {
         let Self { card, index, member, segments, outputs } = self;
         let wanted = segments.first().map_or(0, |segment| segment[0].len());
-        let mut why = match outputs.and_then(|outputs| outputs.read(card, member, wanted, watcher)) {
-            Ok(stems) => return Ok(stems),
-            Err(why) => why,
-        };
+        if let Ok(stems) = outputs.and_then(|outputs| outputs.read(card, member, wanted, watcher)) {
+            return Ok(stems);
+        }
         let mut batch = segments.len();
         loop {
             // A single one is tried again, too: memory that was only kept is given back first.
@@ -372,10 +371,10 @@ impl Pending<'_> {
                     card.batch.fetch_min(batch, Ordering::Relaxed);
                     return Ok(parts.into_iter().flatten().collect());
                 }
-                Err(again) => why = again,
-            }
-            if batch == 1 {
-                return Err(Error::Device { device: card.id.clone(), message: first_lines(&why) });
+                Err(why) if batch == 1 => {
+                    return Err(Error::Device { device: card.id.clone(), message: first_lines(&why) });
+                }
+                Err(_) => {}
             }
         }
     }

@@ -70,11 +70,7 @@ impl Model {
     }
 
     /// Numbers that cards are held to are kept in `cache`.
-    fn load(
-        files: Vec<Source>,
-        compute: &ComputeOptions,
-        cache: Option<&weights::Cache>,
-    ) -> Result<Self, Error> {
+    fn load(files: Vec<Source>, compute: &ComputeOptions, cache: Option<&weights::Cache>) -> Result<Self, Error> {
         let sources = files.first().map(|file| file.member.config.sources.clone()).unwrap_or_default();
         let agree = files.iter().all(|f| f.member.config.sources == sources && f.member.mix.len() == sources.len());
         if sources.is_empty() || !agree {
