@@ -2,7 +2,7 @@
 //! `benches/README.md`; `benches/gpu.sh` runs it, and PyTorch beside it.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Instant;
 
 use safetensors::SafeTensors;
@@ -17,12 +17,18 @@ const FOUR_MINUTES: usize = 4 * 60 * 44_100;
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    if let [first, device, precision] = &arguments[..]
-        && first == "--first"
-    {
-        let model = model(device, precision.parse()?, None)?;
-        separate(&model, &tone(song_frames(&model, 1)), false)?;
-        return Ok(());
+    match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--first", device, precision] => {
+            let model = model(device, precision.parse()?, None)?;
+            separate(&model, &tone(song_frames(&model, 1)), false)?;
+            println!("done");
+            return Ok(());
+        }
+        ["--row", device, precision, batch] => {
+            println!("{}", row(device, precision.parse()?, batch.parse()?)?);
+            return Ok(());
+        }
+        _ => {}
     }
     let cards = devices().into_iter().filter(|device| device.id != "cpu").filter(|device| match &arguments[..] {
         [] => !device.is_software,
@@ -37,7 +43,10 @@ fn main() -> Result<(), Failure> {
     for card in &cards {
         for precision in [Precision::F32, Precision::F16, Precision::Bf16] {
             for batch in [1, 2, 4, 8] {
-                match row(&card.id, precision, batch) {
+                // A process each, so that none finds another's memory kept.
+                let arguments = ["--row", &card.id, &precision.to_string(), &batch.to_string()];
+                match Command::new(std::env::current_exe()?).args(arguments).output().map_err(Into::into).and_then(said)
+                {
                     Ok(row) => println!("| {} | {precision} | {row} |", card.id),
                     Err(error) => println!("| {} | {precision} | {error} | {batch} | | | |", card.id),
                 }
@@ -125,10 +134,17 @@ fn first(device: &str, precision: &str) -> Result<[f64; 2], Failure> {
             .env("__GL_SHADER_DISK_CACHE_PATH", cache.path())
             .env("MESA_SHADER_CACHE_DIR", cache.path())
             .output()?;
-        if !ended.status.success() {
-            return Err(String::from_utf8_lossy(&ended.stderr).lines().last().unwrap_or("it failed").to_owned().into());
-        }
-        Ok(began.elapsed().as_secs_f64())
+        let took = began.elapsed().as_secs_f64();
+        said(ended).map(|_| took)
     };
     Ok([run()?, run()?])
+}
+
+/// What a process printed, or the last it said where it failed.
+fn said(ended: Output) -> Result<String, Failure> {
+    let last = |text: &[u8]| String::from_utf8_lossy(text).lines().last().map(str::to_owned);
+    if ended.status.success() {
+        return last(&ended.stdout).ok_or_else(|| "it said nothing".into());
+    }
+    Err(last(&ended.stderr).unwrap_or_else(|| "it failed".to_owned()).into())
 }
