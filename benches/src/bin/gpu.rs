@@ -2,7 +2,7 @@
 //! `benches/README.md`; `benches/gpu.sh` runs it, and PyTorch beside it.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, ExitCode, Output};
 use std::time::Instant;
 
 use safetensors::SafeTensors;
@@ -15,7 +15,17 @@ type Failure = Box<dyn std::error::Error>;
 /// Frames of four minutes.
 const FOUR_MINUTES: usize = 4 * 60 * 44_100;
 
-fn main() -> Result<(), Failure> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Failure> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--first", device, precision] => {
@@ -125,7 +135,7 @@ fn decibels(model: &Model) -> Result<f64, Failure> {
 /// once more.
 fn first(device: &str, precision: &str) -> Result<[f64; 2], Failure> {
     let cache = tempfile::tempdir()?;
-    let run = || -> Result<f64, Failure> {
+    let one = || -> Result<f64, Failure> {
         let began = Instant::now();
         let ended = Command::new(std::env::current_exe()?)
             .args(["--first", device, precision])
@@ -137,7 +147,7 @@ fn first(device: &str, precision: &str) -> Result<[f64; 2], Failure> {
         let took = began.elapsed().as_secs_f64();
         said(ended).map(|_| took)
     };
-    Ok([run()?, run()?])
+    Ok([one()?, one()?])
 }
 
 /// What a process printed, or the last it said where it failed.
