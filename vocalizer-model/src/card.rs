@@ -230,26 +230,19 @@ impl Card {
     }
 
     /// Separates segments and waits for them.
-    #[cfg(any(test, feature = "wgpu", feature = "cuda"))]
     pub(crate) fn separate(
         &self,
         member: (usize, &Member),
-        segments: Vec<Segment>,
-        watcher: &mut dyn Watcher,
-    ) -> Result<Vec<Vec<Segment>>, String> {
-        let wanted = segments.first().map_or(0, |segment| segment[0].len());
-        self.now(member, &segments, wanted, watcher)
-    }
-
-    fn now(
-        &self,
-        member: (usize, &Member),
         segments: &[Segment],
-        wanted: usize,
         watcher: &mut dyn Watcher,
     ) -> Result<Vec<Vec<Segment>>, String> {
-        self.forward(member, segments, watcher)?.read(self, member.1, wanted, watcher)
+        self.forward(member, segments, watcher)?.read(self, member.1, frames(segments), watcher)
     }
+}
+
+/// Frames of each of these segments, which are all of one length.
+fn frames(segments: &[Segment]) -> usize {
+    segments.first().map_or(0, |[left, _]| left.len())
 }
 
 /// What a card gives for a batch, when it is read.
@@ -354,8 +347,7 @@ impl Pending<'_> {
     /// - output: `[batch][sources][2][frames]`
     pub(crate) fn finish(self, watcher: &mut dyn Watcher) -> Result<Vec<Vec<Segment>>, Error> {
         let Self { card, index, member, segments, outputs } = self;
-        let wanted = segments.first().map_or(0, |segment| segment[0].len());
-        if let Ok(stems) = outputs.and_then(|outputs| outputs.read(card, member, wanted, watcher)) {
+        if let Ok(stems) = outputs.and_then(|outputs| outputs.read(card, member, frames(&segments), watcher)) {
             return Ok(stems);
         }
         let mut batch = segments.len();
@@ -363,7 +355,7 @@ impl Pending<'_> {
             // A single one is tried again, too: memory that was only kept is given back first.
             batch = batch.div_ceil(2);
             let parts = card.clean().and_then(|()| {
-                let parts = segments.chunks(batch).map(|part| card.now((index, member), part, wanted, watcher));
+                let parts = segments.chunks(batch).map(|part| card.separate((index, member), part, watcher));
                 parts.collect::<Result<Vec<_>, _>>()
             });
             match parts {
@@ -460,7 +452,7 @@ mod tests {
         let stems = card.submit((0, &member), segments.clone(), &mut ()).finish(&mut ()).unwrap();
         assert_eq!((stems.len(), card.batch()), (24, 12));
         for at in [0, 11, 12, 23] {
-            let alone = cpu.separate((0, &member), vec![segments[at].clone()], &mut ()).unwrap().remove(0);
+            let alone = cpu.separate((0, &member), &segments[at..=at], &mut ()).unwrap().remove(0);
             let apart = alone.iter().flatten().flatten().zip(stems[at].iter().flatten().flatten());
             assert!(apart.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) < 1e-4, "segment {at}");
         }

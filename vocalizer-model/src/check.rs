@@ -74,7 +74,7 @@ fn run(card: &Card, member: (usize, &Member), batch: usize) -> Result<Vec<Segmen
     let other = signal.each_ref().map(|channel| channel.iter().map(|x| -x).collect());
     let mut segments = vec![other; batch - 1];
     segments.push(signal);
-    Ok(card.separate(member, segments, &mut ())?.pop().unwrap_or_default())
+    Ok(card.separate(member, &segments, &mut ())?.pop().unwrap_or_default())
 }
 
 /// Chords, a drum every half second and noise, of a music's level: every layer has something to do.

@@ -175,25 +175,24 @@ mod gpus {
         let free = found.memory().map(|memory| memory.free_bytes);
         let ways = kernels::ways(&found.device);
         let settled = settle(precision, ways, |plain, batch| {
-            if batch.is_none() {
-                kernels::set_plain(&found.device, plain);
-                let mut loaded = card.clear();
-                for file in files {
-                    loaded = match loaded {
-                        Ok(()) => file.load_on(&mut card)?,
-                        failed => failed,
-                    };
-                }
-                if let Err(why) = loaded {
-                    return Ok(Err(why));
-                }
-                let loaded = card.reserved_bytes();
-                let nearness = nearness(&card, files, probes, 1)?;
-                let fits = compute.batch.unwrap_or_else(|| fitting(free, loaded, card.reserved_bytes()));
-                return Ok(nearness.map(|decibels| (decibels, fits)));
+            if let Some(batch) = batch {
+                return Ok(nearness(&card, files, probes, batch)?.map(|decibels| (decibels, batch)));
             }
-            let batch = batch.unwrap_or(1);
-            Ok(nearness(&card, files, probes, batch)?.map(|decibels| (decibels, batch)))
+            kernels::set_plain(&found.device, plain);
+            let mut loaded = card.clear();
+            for file in files {
+                loaded = match loaded {
+                    Ok(()) => file.load_on(&mut card)?,
+                    failed => failed,
+                };
+            }
+            if let Err(why) = loaded {
+                return Ok(Err(why));
+            }
+            let loaded = card.reserved_bytes();
+            let nearness = nearness(&card, files, probes, 1)?;
+            let fits = compute.batch.unwrap_or_else(|| fitting(free, loaded, card.reserved_bytes()));
+            Ok(nearness.map(|decibels| (decibels, fits)))
         })?;
         let Settled { decibels, batch, remark } = match settled {
             Ok(settled) => settled,
@@ -221,8 +220,9 @@ mod gpus {
     }
 
     /// Finds the way to compute that is right, of those that are open: with our kernels, then with burn's own operations; and
-    /// so many segments at once as go well. `attempt` is told whether to do with burn's operations, and a number of segments, where it has
-    /// gone well with one; it says how near to the CPU it came, and how many segments there may be room for.
+    /// so many segments at once as go well. `attempt` is told whether to do with burn's operations, and a number of
+    /// segments, where it has gone well with one; it says how near to the CPU it came, and how many segments there may be
+    /// room for.
     ///
     /// # Errors
     ///

@@ -47,7 +47,7 @@ pub enum Precision {
     /// 32 bits.
     #[default]
     F32,
-    /// 16 bits where values lie in memory, 32 in sums: on cards alone, half the memory, and less exact.
+    /// 16 bits where values lie in memory, 32 in sums: on cards alone, half the memory for values, and less exact.
     F16,
     /// The same with fewer digits and a larger range: on cards that have it.
     Bf16,
@@ -78,10 +78,10 @@ impl ComputeOptions {
         Self { precision, ..self }
     }
 
-    /// With so many segments at once on each card.
+    /// With so many segments at once on each card, or as many as fit.
     #[must_use]
-    pub fn with_batch(self, batch: usize) -> Self {
-        Self { batch: Some(batch), ..self }
+    pub fn with_batch(self, batch: Option<usize>) -> Self {
+        Self { batch, ..self }
     }
 }
 

@@ -79,7 +79,7 @@ pub struct Separate {
     /// What to compute on: auto, cpu, wgpu or cuda, with cards as in cuda:1, cuda:0,2 or cuda:all (see `vocalizer devices`)
     #[arg(long, value_name = "DEVICE", default_value_t = DeviceChoice::Auto)]
     pub device: DeviceChoice,
-    /// Numbers to compute with: f32, or on cards f16 or bf16, which take half the memory and are less exact
+    /// Numbers to compute with: f32, or on cards f16 or bf16, which keep values in half the memory and are less exact
     #[arg(long, value_name = "PRECISION", default_value_t = Precision::F32)]
     pub precision: Precision,
     /// Segments at once on a card [default: as many as its memory has room for, up to 8]

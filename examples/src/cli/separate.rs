@@ -48,8 +48,10 @@ fn separate(args: &Separate, voice: Voice) -> Result<Exit, Error> {
     let mut failed = not_inputs.len();
     let mut done = 0;
     if !songs.is_empty() {
-        let compute = ComputeOptions::default().with_device(args.device.clone()).with_precision(args.precision);
-        let compute = args.batch.map_or(compute.clone(), |batch| compute.with_batch(batch.into()));
+        let compute = ComputeOptions::default()
+            .with_device(args.device.clone())
+            .with_precision(args.precision)
+            .with_batch(args.batch.map(usize::from));
         let model = models::load_and_say(&args.model, &compute, voice)?;
         let cancel = watch_for_interrupt(voice);
         for song in &songs {

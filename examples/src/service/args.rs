@@ -95,7 +95,7 @@ pub struct ComputeArgs {
     /// What to compute on: auto, cpu, wgpu or cuda, with cards as in cuda:1, cuda:0,2 or cuda:all (see `vocalizer devices`)
     #[arg(long, env = "DEVICE", value_name = "DEVICE", default_value_t = DeviceChoice::Auto)]
     pub device: DeviceChoice,
-    /// Numbers to compute with: f32, or on cards f16 or bf16, which take half the memory and are less exact
+    /// Numbers to compute with: f32, or on cards f16 or bf16, which keep values in half the memory and are less exact
     #[arg(long, env = "PRECISION", value_name = "PRECISION", default_value_t = Precision::F32)]
     pub precision: Precision,
     /// Segments at once on a card [default: as many as its memory has room for, up to 8]
@@ -114,8 +114,10 @@ impl ComputeArgs {
     /// As the model takes it.
     #[must_use]
     pub fn options(&self) -> ComputeOptions {
-        let compute = ComputeOptions::default().with_device(self.device.clone()).with_precision(self.precision);
-        self.batch.map_or(compute.clone(), |batch| compute.with_batch(batch.into()))
+        ComputeOptions::default()
+            .with_device(self.device.clone())
+            .with_precision(self.precision)
+            .with_batch(self.batch.map(usize::from))
     }
 }
 

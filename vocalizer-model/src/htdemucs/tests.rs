@@ -68,7 +68,7 @@ impl Watcher for Comparison<'_> {
 /// Runs one segment and compares it module by module; returns how many modules those were, and the stems.
 fn compare(model: &Model, segment: [Vec<f32>; 2], traces: &BTreeMap<String, Trace>) -> (usize, Vec<f32>) {
     let mut comparison = Comparison { traces, seen: 0 };
-    let out = model.cards[0].separate((0, &model.members[0]), vec![segment], &mut comparison).unwrap();
+    let out = model.cards[0].separate((0, &model.members[0]), &[segment], &mut comparison).unwrap();
     (comparison.seen, out.into_iter().flatten().flatten().flatten().collect())
 }
 

@@ -126,6 +126,7 @@ fn compare(plain: bool) {
     };
     let device = Device::from(gpu.clone());
     kernels::set_plain(&gpu, plain);
+    assert_eq!(kernels::ways(&gpu), [plain], "a network that is to come does as those do that are there");
     let mut wrong = Vec::new();
     for (name, run) in [1, 2].into_iter().flat_map(|items| cases(!is_software, items)) {
         let began = std::time::Instant::now();
