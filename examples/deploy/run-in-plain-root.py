@@ -282,7 +282,6 @@ def base_of(stage):
         if not mirror:
             skip(f"apt's sources have no {suite}")
         shutil.rmtree(KEPT / f"{suite}.new", ignore_errors=True)
-        KEPT.mkdir(parents=True, exist_ok=True)
         print(f"  making a plain root of {suite}", flush=True)
         command = [*ALONE, "--", "debootstrap", "--variant=minbase", suite, KEPT / f"{suite}.new", mirror]
         with (KEPT / "log").open("w") as out:
@@ -312,6 +311,7 @@ def main():
         skip("this machine does not let root make namespaces")
     # So that the folder goes when somebody ends this script.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    KEPT.mkdir(parents=True, exist_ok=True)
     for argument in sys.argv[1:]:
         stage, program = argument.split("=", 1)
         dockerfile, name = stage.split(":") if ":" in stage else ("Dockerfile", stage)
