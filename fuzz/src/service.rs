@@ -12,9 +12,7 @@ use vocalizer_core::account::PasswordHash;
 use vocalizer_core::limits::Limits;
 use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs};
 use vocalizer_core::part::Format;
-use vocalizer_core::ports::{
-    AudioError, AudioFacts, AudioProbe, BlobReader, InMemory, PasswordError, PasswordHasher, Renderer,
-};
+use vocalizer_core::ports::{AudioError, AudioFacts, AudioProbe, BlobReader, InMemory, PasswordError, PasswordHasher, Peaks, Renderer, Track};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{
     AccountPorts, AccountService, AccountSettings, LocalCommons, SongPorts, SongService, SongSettings, Throttle,
@@ -121,8 +119,12 @@ impl AudioProbe for Anything {
 
 #[async_trait]
 impl Renderer for Anything {
-    async fn render(&self, _: Vec<Box<dyn BlobReader>>, _: Format) -> Result<Box<dyn BlobReader>, AudioError> {
+    async fn mix(&self, _: Vec<Track>, _: Format) -> Result<Box<dyn BlobReader>, AudioError> {
         Ok(Box::new(InMemory::new("rendered".into())))
+    }
+
+    async fn peaks(&self, _: Vec<Box<dyn BlobReader>>) -> Result<Peaks, AudioError> {
+        Ok(Peaks::new(44_100))
     }
 }
 

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use vocalizer_core::service::{AccountService, Desk, SongService};
 
 use crate::metrics::Metrics;
+use crate::page::Page;
 use crate::settings::HttpSettings;
 
 /// Something without which the service is not ready, beside what it asks by itself.
@@ -37,6 +38,7 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Vec<Arc<dyn Readiness>>,
     pub(crate) more_metrics: Vec<Arc<dyn MoreMetrics>>,
+    pub(crate) page: Page,
     /// Turns `true` when the server is to stop: streams without an end are to end then.
     pub(crate) closing: watch::Receiver<bool>,
 }

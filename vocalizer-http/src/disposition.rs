@@ -42,10 +42,10 @@ pub fn header(kind: Kind, title: &Title, part: Part, extension: &str) -> HeaderV
     named(kind, &file_name(title, part, extension))
 }
 
-/// The `Content-Disposition` of all stems together: `Title (stems).zip`.
+/// The `Content-Disposition` of what is made of several parts: `Title (stems).zip`, `Title (mix).mp3`.
 #[must_use]
-pub fn archive_header(title: &Title, extension: &str) -> HeaderValue {
-    named(Kind::Attachment, &build(title, Some("stems"), extension))
+pub fn whole_header(title: &Title, what: &str, extension: &str) -> HeaderValue {
+    named(Kind::Attachment, &build(title, Some(what), extension))
 }
 
 fn named(kind: Kind, name: &str) -> HeaderValue {

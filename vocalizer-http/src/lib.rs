@@ -6,6 +6,7 @@
 //! | [`status`] | a smaller one for programs that have no interface of their own, such as workers |
 //! | [`settings`] | who may do what, and how long anybody may take |
 //! | [`openapi`] | the OpenAPI document, made of the same table that requests are routed by |
+//! | [`page`] | a web page that is served beside the interface |
 //! | [`answer`] | the envelope as a response, with the status that an error code stands for |
 //! | [`range`] | what a `Range` header asks for, given how large the file is |
 //! | [`disposition`] | the name under which a part is saved, from the song's title |
@@ -50,6 +51,7 @@ pub mod clock;
 pub mod cookie;
 pub mod disposition;
 pub mod openapi;
+pub mod page;
 pub mod passwords;
 pub mod range;
 pub mod server;

@@ -6,9 +6,11 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use vocalizer_core::api::{
-    ApiError, JobData, MAX_JOB_DELAY, MAX_JOB_WAIT, NewTokenData, SongData, SongView, SongsData, TokensData, UserData,
-    WantedData,
+    ApiError, JobData, LimitsData, MAX_JOB_DELAY, MAX_JOB_WAIT, NewTokenData, PeaksData, SongData, SongView, SongsData,
+    TokensData, UserData, WantedData,
 };
+use vocalizer_core::part::Part;
+use vocalizer_core::service::Levels;
 use vocalizer_core::song::StatusKind;
 
 use crate::routes::{Access, Gives, Operation, ROUTES, Route, Takes};
@@ -64,6 +66,8 @@ fn schemas() -> Map<String, Value> {
     add::<NewTokenData>(&mut generator);
     add::<WantedData>(&mut generator);
     add::<JobData>(&mut generator);
+    add::<PeaksData>(&mut generator);
+    add::<LimitsData>(&mut generator);
     generator.take_definitions(true)
 }
 
@@ -102,10 +106,11 @@ fn tag(route: &Route) -> &'static str {
 
 fn parameters(route: &Route) -> Vec<Value> {
     let mut parameters = Vec::new();
-    for name in ["song_id", "token_id", "file", "hash", "lease"] {
+    for name in ["song_id", "token_id", "file", "part", "hash", "lease"] {
         if route.path.contains(&format!("{{{name}}}")) {
             let schema = match name {
                 "file" => json!({"type": "string", "examples": ["vocals.mp3", "accompaniment.flac", "stems.zip"]}),
+                "part" => json!({"enum": Part::ALL}),
                 "hash" => json!({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
                 _ => json!({"type": "string", "format": "uuid"}),
             };
@@ -117,6 +122,11 @@ fn parameters(route: &Route) -> Vec<Value> {
             "status" => (json!({"enum": StatusKind::ALL.map(StatusKind::name)}), "Only songs in this status"),
             "limit" => (json!({"type": "integer", "minimum": 1, "maximum": 1000}), "At most so many"),
             "after" => (json!({"type": "string"}), "Only those after this place: `next` of the page before"),
+            "details" => (json!({"type": "string"}), "With `uploaded_at`; the value does not matter"),
+            "drums" | "bass" | "other" | "vocals" => (
+                json!({"type": "number", "minimum": 0, "maximum": Levels::MOST, "default": 1}),
+                "For mix.*: what this stem's samples are multiplied by",
+            ),
             "format" => (json!({"enum": ["mp3", "wav", "flac"]}), "For stems.zip and stems.tar: what is in them"),
             _ => (json!({"type": "string"}), "Save it rather than play it; the value does not matter"),
         };
@@ -232,7 +242,7 @@ fn content(gives: Gives) -> Option<Value> {
             types.into_iter().chain(archives).map(|kind| (kind, binary.clone())).collect::<Map<_, _>>().into()
         }
         Gives::Events => json!({"text/event-stream": {"schema": {"type": "string",
-            "description": "Events `song` with a SongView as data, and `deleted`"}}}),
+            "description": "Events `song` with a SongView as data, and `deleted`, of a list with its `id`"}}}),
         Gives::Text => json!({
             "text/plain": {"schema": {"type": "string"}},
             "application/openmetrics-text": {"schema": {"type": "string"}},

@@ -21,7 +21,9 @@ pub(crate) enum Operation {
     RenameSong,
     DeleteSong,
     RetrySong,
+    ListEvents,
     Events,
+    Peaks,
     Part,
     UploadResult,
     BeginWork,
@@ -37,6 +39,7 @@ pub(crate) enum Operation {
     Ready,
     Metrics,
     OpenApi,
+    Limits,
 }
 
 impl Operation {
@@ -57,7 +60,9 @@ impl Operation {
             Self::RenameSong => "rename_song",
             Self::DeleteSong => "delete_song",
             Self::RetrySong => "retry_song",
+            Self::ListEvents => "list_events",
             Self::Events => "events",
+            Self::Peaks => "peaks",
             Self::Part => "part",
             Self::UploadResult => "upload_result",
             Self::BeginWork => "begin_work",
@@ -73,6 +78,7 @@ impl Operation {
             Self::Ready => "ready",
             Self::Metrics => "metrics",
             Self::OpenApi => "openapi",
+            Self::Limits => "limits",
         }
     }
 }
@@ -176,7 +182,7 @@ pub(crate) static ROUTES: &[Route] = routes! {
         "Makes an API token; its secret is shown this once";
     RevokeToken DELETE "/auth/tokens/{token_id}" Session Takes::Nothing => Gives::Nothing, [] [404]
         "Revokes an API token";
-    ListSongs GET "/songs/" Anybody Takes::Nothing => Gives::Data("SongsData"), ["status", "limit", "after"] [422]
+    ListSongs GET "/songs/" Anybody Takes::Nothing => Gives::Data("SongsData"), ["status", "limit", "after", "details"] [422]
         "Lists the songs that the caller may see, newest first; all of them without parameters";
     Upload POST "/songs/upload" Anybody Takes::Upload => Gives::Data("SongData"), [] [400, 408, 413, 415, 422, 507]
         "Uploads a song, which is then split";
@@ -190,9 +196,15 @@ pub(crate) static ROUTES: &[Route] = routes! {
         "Asks to split a song that failed once more";
     Events GET "/songs/{song_id}/events" Anybody Takes::Nothing => Gives::Events, [] [404]
         "Streams the song at every change until it is split or failed; resumes by Last-Event-ID";
-    Part GET "/songs/{song_id}/{file}" Anybody Takes::Nothing => Gives::Audio, ["download", "format"]
-        [202, 304, 404, 409, 416, 422, 507]
-        "Downloads a part: song, bass, drums, other, vocals or accompaniment as .mp3, .wav or .flac; stems.zip, stems.tar";
+    ListEvents GET "/songs/events" Anybody Takes::Nothing => Gives::Events, [] []
+        "Streams changes of the caller's songs: of the newest, and of those that wait or are split";
+    Peaks GET "/songs/{song_id}/peaks/{part}" Anybody Takes::Nothing => Gives::Data("PeaksData"), []
+        [202, 404, 409, 422, 507]
+        "Says how loud a part is over its length, for drawing it; made once";
+    Part GET "/songs/{song_id}/{file}" Anybody Takes::Nothing => Gives::Audio,
+        ["download", "format", "drums", "bass", "other", "vocals"] [202, 304, 404, 409, 416, 422, 507]
+        "Downloads a part: song, bass, drums, other, vocals or accompaniment as .mp3, .wav or .flac; stems.zip, stems.tar; \
+        mix.mp3, mix.wav or mix.flac, the stems as loud as the query says";
     UploadResult POST "/songs/{hash}/upload_result" Worker Takes::Tar => Gives::Nothing, []
         [400, 404, 408, 410, 413, 422, 507]
         "Takes the four stems of every song with a hash";
@@ -223,6 +235,8 @@ pub(crate) static ROUTES: &[Route] = routes! {
         "Figures for Prometheus";
     OpenApi GET "/openapi.json" Public Takes::Nothing => Gives::Json, [] []
         "This document";
+    Limits GET "/limits" Public Takes::Nothing => Gives::Data("LimitsData"), [] []
+        "Says what is taken: bytes, seconds, characters";
 };
 
 /// Everything that one path can be asked for.

@@ -28,6 +28,7 @@ pub use crate::app::{MoreMetrics, Readiness};
 use crate::body::{Body, Incoming, Incomings, full};
 use crate::failure::Failure;
 use crate::metrics::Metrics;
+use crate::page::{Page, PageFile};
 use crate::request::{Peer, Request, check_worker, proof};
 use crate::routes::{Access, Found, Operation, Routes};
 use crate::settings::HttpSettings;
@@ -73,6 +74,7 @@ impl Server {
             metrics: Metrics::new(),
             readiness: Vec::new(),
             more_metrics: Vec::new(),
+            page: Page::default(),
             closing: watched,
         };
         Ok(Self { app: Arc::new(app), routes: Arc::new(routes), closing })
@@ -92,6 +94,15 @@ impl Server {
     pub fn with_metrics(mut self, metrics: Arc<dyn MoreMetrics>) -> Self {
         if let Some(app) = Arc::get_mut(&mut self.app) {
             app.more_metrics.push(metrics);
+        }
+        self
+    }
+
+    /// With a web page, whose files are there where no operation is.
+    #[must_use]
+    pub fn with_page(mut self, files: &[PageFile]) -> Self {
+        if let Some(app) = Arc::get_mut(&mut self.app) {
+            app.page = Page::new(files);
         }
         self
     }
@@ -158,6 +169,7 @@ async fn respond(app: Arc<App>, routes: &Routes, peer: IpAddr, request: http::Re
     let found = routes.find(&method, &path);
     let operation = match &found {
         Found::Route(route, _) => route.operation.name(),
+        Found::Nothing if app.page.has(&path) => "page",
         Found::Methods(_) | Found::Nothing => "none",
     };
     let span = tracing::info_span!("request", %id, %method, operation);
@@ -204,7 +216,7 @@ async fn answer(
     let (route, params) = match found {
         Found::Route(route, params) => (route, params),
         Found::Methods(allow) => return Err(Failure::method_not_allowed(allow)),
-        Found::Nothing => return Err(Failure::not_found()),
+        Found::Nothing => return app.page.answer(&head.method, head.uri.path(), &head.headers),
     };
     let peer = Peer::of(connected, &head.headers, &app.settings);
     // Whoever shows a token of their own acts for themselves: no browser adds one unasked.

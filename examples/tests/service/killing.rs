@@ -93,7 +93,7 @@ impl BlobWriter for Killing<Box<dyn BlobWriter>> {
             BlobKey::Source(_) => self.killer.reached("after the blob is written").await,
             // One of four has its name by then.
             BlobKey::Stem(..) => self.killer.reached("in mid-result").await,
-            BlobKey::Rendition(..) => {}
+            BlobKey::Rendition(..) | BlobKey::Peaks(..) => {}
         }
         Ok(committed)
     }

@@ -23,6 +23,7 @@ mod support;
 mod sweeping;
 mod transfers;
 mod uploads;
+mod watching;
 mod wire;
 mod workers;
 mod working;

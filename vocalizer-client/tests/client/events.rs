@@ -16,6 +16,7 @@ fn view(id: SongId, status: SongStatus, progress: Option<u8>) -> SongView {
         failure_reason: None,
         progress,
         queue_position: None,
+        uploaded_at: None,
     }
 }
 

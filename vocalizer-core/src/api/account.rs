@@ -1,9 +1,8 @@
 //! Users and API tokens on the wire.
 
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
+use super::times::text;
 use crate::account::{ApiToken, TokenId, UserId};
 
 /// A user as they see themselves.
@@ -50,11 +49,6 @@ impl From<ApiToken> for TokenView {
         let ApiToken { id, name, created_at, expires_at } = token;
         Self { id, name, created_at: text(created_at), expires_at: expires_at.map(text) }
     }
-}
-
-/// A time as text. The years of our calendar can all be written.
-fn text(time: OffsetDateTime) -> String {
-    time.format(&Rfc3339).unwrap_or_default()
 }
 
 /// The `data` of an answer that lists API tokens.

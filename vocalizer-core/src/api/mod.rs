@@ -10,11 +10,16 @@
 mod account;
 mod envelope;
 mod error;
+mod limits;
+mod peaks;
 mod song;
+mod times;
 mod work;
 
 pub use account::{NewTokenData, TokenView, TokensData, UserData, UserView};
 pub use envelope::Envelope;
 pub use error::{ApiError, ErrorCode};
+pub use limits::{LimitsData, LimitsView};
+pub use peaks::{PeaksData, PeaksView};
 pub use song::{SongChange, SongData, SongStatus, SongView, SongsData};
 pub use work::{JobData, JobView, MAX_JOB_DELAY, MAX_JOB_WAIT, WantedData};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::times::text;
 use crate::account::UserId;
 use crate::song::{Song, SongId, StatusKind};
 
@@ -35,6 +36,18 @@ pub struct SongView {
     /// How many songs are split before it. Present only when `status` is `UPLOADED` and the queue can tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_position: Option<u64>,
+    /// When the upload began, by RFC 3339. Present only where details are asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "date-time")))]
+    pub uploaded_at: Option<String>,
+}
+
+impl SongView {
+    /// With what is told to those alone who ask for details.
+    #[must_use]
+    pub(crate) fn with_details(self, song: &Song) -> Self {
+        Self { uploaded_at: Some(text(song.uploaded_at())), ..self }
+    }
 }
 
 impl From<&Song> for SongView {
@@ -48,6 +61,7 @@ impl From<&Song> for SongView {
             failure_reason: song.status().failure().map(|reason| reason.as_str().to_owned()),
             progress: None,
             queue_position: None,
+            uploaded_at: None,
         }
     }
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::{BlobError, BlobReader, BoxError};
+use super::{BlobError, BlobReader, BoxError, Peaks};
 use crate::part::{Format, Part, Stem};
 
 /// The four stems of a song, each a complete MP3 file.
@@ -159,16 +159,35 @@ pub struct AudioFacts {
     pub duration_ms: Option<u64>,
 }
 
-/// Makes other formats of what is kept.
+/// One of the files that are added up, and by how much its samples are multiplied before: 1 leaves them as they are.
+pub type Track = (Box<dyn BlobReader>, f32);
+
+/// Makes other formats of what is kept, and looks into it.
 #[async_trait]
 pub trait Renderer: Send + Sync {
-    /// Decodes audio files, adds them up and encodes the sum in `format`; several have to be of one rate, and the sum is as
-    /// long as the longest. The future must leave the caller's thread free.
+    /// Decodes audio files, adds them up and encodes the sum in `format`; files of other rates are brought to that of the
+    /// first, and the sum is as long as the longest. The future must leave the caller's thread free.
     ///
     /// # Errors
     ///
     /// Any [`AudioError`].
-    async fn render(&self, mix: Vec<Box<dyn BlobReader>>, format: Format) -> Result<Box<dyn BlobReader>, AudioError>;
+    async fn mix(&self, tracks: Vec<Track>, format: Format) -> Result<Box<dyn BlobReader>, AudioError>;
+
+    /// How loud the sum of these files is over its length. The future must leave the caller's thread free.
+    ///
+    /// # Errors
+    ///
+    /// Any [`AudioError`].
+    async fn peaks(&self, files: Vec<Box<dyn BlobReader>>) -> Result<Peaks, AudioError>;
+
+    /// The sum of these files as they are: [`Self::mix`] with every gain at 1.
+    ///
+    /// # Errors
+    ///
+    /// Any [`AudioError`].
+    async fn render(&self, files: Vec<Box<dyn BlobReader>>, format: Format) -> Result<Box<dyn BlobReader>, AudioError> {
+        self.mix(files.into_iter().map(|file| (file, 1.0)).collect(), format).await
+    }
 }
 
 /// Why a song could not be split, read or rendered.

@@ -21,6 +21,8 @@ pub enum BlobKey {
     Stem(SongHash, Stem),
     /// A part in another format than it is kept in, made from it and to be made again at any time.
     Rendition(SongHash, Part, Format),
+    /// How loud a part is over its length, made from it like a rendition.
+    Peaks(SongHash, Part),
 }
 
 impl BlobKey {
@@ -28,18 +30,20 @@ impl BlobKey {
     #[must_use]
     pub const fn hash(&self) -> &SongHash {
         match self {
-            Self::Source(hash) | Self::Stem(hash, _) | Self::Rendition(hash, ..) => hash,
+            Self::Source(hash) | Self::Stem(hash, _) | Self::Rendition(hash, ..) | Self::Peaks(hash, _) => hash,
         }
     }
 }
 
-/// A relative path, the same in every store: `<hash>/source`, `<hash>/<stem>.mp3` or `<hash>/made/<part>.<ext>`.
+/// A relative path, the same in every store: `<hash>/source`, `<hash>/<stem>.mp3`, `<hash>/made/<part>.<ext>` or
+/// `<hash>/made/<part>.peaks`.
 impl fmt::Display for BlobKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Source(hash) => write!(f, "{hash}/source"),
             Self::Stem(hash, stem) => write!(f, "{hash}/{stem}.mp3"),
             Self::Rendition(hash, part, format) => write!(f, "{hash}/made/{part}.{format}"),
+            Self::Peaks(hash, part) => write!(f, "{hash}/made/{part}.peaks"),
         }
     }
 }

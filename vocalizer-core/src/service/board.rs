@@ -10,12 +10,13 @@ const EVENTS: usize = 64;
 /// Wakes those of this process that watch a song. Those at other servers look by themselves now and then.
 pub(super) struct Board {
     events: Vec<Event>,
+    any: Event,
     wished: Event,
 }
 
 impl Board {
     pub(super) fn new() -> Self {
-        Self { events: (0..EVENTS).map(|_| Event::new()).collect(), wished: Event::new() }
+        Self { events: (0..EVENTS).map(|_| Event::new()).collect(), any: Event::new(), wished: Event::new() }
     }
 
     fn event(&self, hash: &SongHash) -> &Event {
@@ -27,9 +28,15 @@ impl Board {
         self.event(hash).listen()
     }
 
+    /// Hears of every change of any song from now on.
+    pub(super) fn listen_for_any(&self) -> EventListener {
+        self.any.listen()
+    }
+
     /// Something about the songs with this hash has changed.
     pub(super) fn announce(&self, hash: &SongHash) {
         self.event(hash).notify(usize::MAX);
+        self.any.notify(usize::MAX);
     }
 
     /// Hears of wishes that come into the outbox from now on.

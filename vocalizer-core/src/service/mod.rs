@@ -20,8 +20,8 @@ pub use accounts::{AccountPorts, AccountService, AccountSettings, Caller, NewSes
 pub use desk::{Desk, LeaseId, LeasedJob, ParseLeaseIdError};
 pub use error::{Invalid, ServiceError, whole_seconds};
 pub use local::LocalCommons;
-pub use parts::{Origin, PartFile};
-pub use songs::{Listing, SongPage, SongPorts, SongService, SongSettings};
+pub use parts::{Levels, Mix, Origin, PartFile};
+pub use songs::{Listing, MOST_WATCHED, SongPage, SongPorts, SongService, SongSettings};
 pub use sweep::Swept;
 pub use throttle::Throttle;
 pub use upload::Upload;

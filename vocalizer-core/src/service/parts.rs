@@ -6,7 +6,7 @@ use super::ServiceError;
 use super::songs::SongService;
 use crate::account::Viewer;
 use crate::part::{Format, Part, Stem};
-use crate::ports::{BlobKey, BlobReader};
+use crate::ports::{BlobKey, BlobReader, BlobWriter, Peaks};
 use crate::song::{Song, SongHash, SongId, Status, Title};
 
 /// A part as a file: there, with its size, and not read yet.
@@ -21,6 +21,35 @@ pub struct PartFile {
     pub title: Title,
     /// Whether its bytes are of the format that was asked for, or whatever was uploaded.
     pub origin: Origin,
+}
+
+/// How loud each of [`Stem::FOUR`] is in a mix.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Levels([f32; Stem::FOUR.len()]);
+
+impl Levels {
+    /// The loudest there is: twice as loud as the stem, or 6 dB more.
+    pub const MOST: f32 = 2.0;
+
+    /// Every stem as it is.
+    pub const PLAIN: Self = Self([1.0; Stem::FOUR.len()]);
+
+    /// With one stem's samples multiplied by `gain`; `None` for a gain that is not from 0 to [`Self::MOST`], and for a stem
+    /// that is none of the four.
+    #[must_use]
+    pub fn with(mut self, stem: Stem, gain: f32) -> Option<Self> {
+        let place = Stem::FOUR.iter().position(|&four| four == stem)?;
+        *self.0.get_mut(place)? = Some(gain).filter(|gain| (0.0..=Self::MOST).contains(gain))?;
+        Some(self)
+    }
+}
+
+/// A mix of a song's stems.
+pub struct Mix {
+    /// The title of its song.
+    pub title: Title,
+    /// Its bytes.
+    pub reader: Box<dyn BlobReader>,
 }
 
 /// Where the bytes of a part come from.
@@ -44,18 +73,9 @@ impl SongService {
     /// split; [`ServiceError::NotSplit`] when that failed; [`ServiceError::Full`], [`ServiceError::Unavailable`] or
     /// [`ServiceError::Internal`].
     pub async fn part(&self, viewer: Viewer, id: SongId, part: Part, format: Format) -> Result<PartFile, ServiceError> {
-        let song = self.visible(viewer, id).await?;
+        let song = self.with_part(viewer, id, part).await?;
         let hash = *song.hash();
         let kept = kept(hash, part, format);
-        if part != Part::Song {
-            match song.status() {
-                Status::Split => {}
-                Status::Failed { reason } => return Err(ServiceError::NotSplit { reason: reason.to_string() }),
-                Status::Uploading | Status::Uploaded | Status::Splitting => {
-                    return Err(ServiceError::NotReady { retry_after: self.settings().retry_after });
-                }
-            }
-        }
         let key = kept.unwrap_or(BlobKey::Rendition(hash, part, format));
         if let Some(file) = self.file(&song, key).await? {
             return Ok(file);
@@ -68,6 +88,71 @@ impl SongService {
             Some(file) => Ok(file),
             None if self.ports().songs.find(id).await?.is_none() => Err(ServiceError::NO_SONG),
             None => Err(ServiceError::Internal(format!("the blob {key} is missing").into())),
+        }
+    }
+
+    /// How loud a part is over its length: made when it is first asked for, and kept.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::part`].
+    pub async fn peaks(&self, viewer: Viewer, id: SongId, part: Part) -> Result<Peaks, ServiceError> {
+        let song = self.with_part(viewer, id, part).await?;
+        let key = BlobKey::Peaks(*song.hash(), part);
+        if let Some(peaks) = self.kept_peaks(&key).await? {
+            return Ok(peaks);
+        }
+        let _one_at_a_time = self.rendering().lock(song.hash()).await;
+        if let Some(peaks) = self.kept_peaks(&key).await? {
+            return Ok(peaks);
+        }
+        let peaks = self.ports().renderer.peaks(self.sources(song.hash(), part).await?).await?;
+        let mut writer = self.ports().blobs.begin().await?;
+        writer.write(peaks.to_bytes().into()).await?;
+        self.keep_made(writer, &key).await?;
+        Ok(peaks)
+    }
+
+    /// Those that are kept, if they can be read.
+    async fn kept_peaks(&self, key: &BlobKey) -> Result<Option<Peaks>, ServiceError> {
+        let Some(mut reader) = self.ports().blobs.open(key, None).await? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        while let Some(chunk) = reader.next_chunk().await? {
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(Peaks::from_bytes(&bytes))
+    }
+
+    /// The stems of a song, each as loud as asked for, added up into one file that is not kept.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Invalid`] when none is to be heard, and those of [`Self::part`].
+    pub async fn mix(&self, viewer: Viewer, id: SongId, levels: &Levels, format: Format) -> Result<Mix, ServiceError> {
+        // Whichever stem: they are there together.
+        let song = self.with_part(viewer, id, Part::Vocals).await?;
+        let mut tracks = Vec::new();
+        for (stem, gain) in Stem::FOUR.into_iter().zip(levels.0).filter(|&(_, gain)| gain > 0.0) {
+            let key = BlobKey::Stem(*song.hash(), stem);
+            tracks.push((self.ports().blobs.open(&key, None).await?.ok_or(ServiceError::NO_SONG)?, gain));
+        }
+        if tracks.is_empty() {
+            return Err(ServiceError::invalid("vocals", "a mix needs a stem that is to be heard"));
+        }
+        let reader = self.ports().renderer.mix(tracks, format).await?;
+        Ok(Mix { title: song.title().clone(), reader })
+    }
+
+    /// A song whose part can be had.
+    async fn with_part(&self, viewer: Viewer, id: SongId, part: Part) -> Result<Song, ServiceError> {
+        let song = self.visible(viewer, id).await?;
+        match song.status() {
+            _ if part == Part::Song => Ok(song),
+            Status::Split => Ok(song),
+            Status::Failed { reason } => Err(ServiceError::NotSplit { reason: reason.to_string() }),
+            Status::Uploading | Status::Uploaded | Status::Splitting => {
+                Err(ServiceError::NotReady { retry_after: self.settings().retry_after })
+            }
         }
     }
 
@@ -96,30 +181,39 @@ impl SongService {
         if blobs.size_bytes(&key).await?.is_some() {
             return Ok(());
         }
-        let sources = match part.stem() {
-            Some(stem) => vec![BlobKey::Stem(hash, stem)],
-            None if part == Part::Song => vec![BlobKey::Source(hash)],
-            None => Stem::FOUR
-                .into_iter()
-                .filter(|&stem| stem != Stem::Vocals)
-                .map(|stem| BlobKey::Stem(hash, stem))
-                .collect(),
-        };
-        let mut mix = Vec::new();
-        for source in sources {
-            mix.push(blobs.open(&source, None).await?.ok_or(ServiceError::NO_SONG)?);
-        }
-        let mut rendered = self.ports().renderer.render(mix, format).await?;
+        let mut rendered = self.ports().renderer.render(self.sources(&hash, part).await?, format).await?;
         let mut writer = blobs.begin().await?;
         while let Some(chunk) = rendered.next_chunk().await? {
             writer.write(chunk).await?;
         }
-        // Nothing may be stored under a hash whose last song was deleted meanwhile.
-        let _stays = self.ports().commons.lock(&hash).await?;
-        if self.ports().songs.with_hash(&hash).await?.is_empty() {
+        self.keep_made(writer, &key).await
+    }
+
+    /// What a part is the sum of, opened.
+    async fn sources(&self, hash: &SongHash, part: Part) -> Result<Vec<Box<dyn BlobReader>>, ServiceError> {
+        let sources = match part.stem() {
+            Some(stem) => vec![BlobKey::Stem(*hash, stem)],
+            None if part == Part::Song => vec![BlobKey::Source(*hash)],
+            None => Stem::FOUR
+                .into_iter()
+                .filter(|&stem| stem != Stem::Vocals)
+                .map(|stem| BlobKey::Stem(*hash, stem))
+                .collect(),
+        };
+        let mut readers = Vec::new();
+        for source in sources {
+            readers.push(self.ports().blobs.open(&source, None).await?.ok_or(ServiceError::NO_SONG)?);
+        }
+        Ok(readers)
+    }
+
+    /// Keeps what was made of a song, unless its last was deleted meanwhile: then nothing may be stored under its hash.
+    async fn keep_made(&self, writer: Box<dyn BlobWriter>, key: &BlobKey) -> Result<(), ServiceError> {
+        let _stays = self.ports().commons.lock(key.hash()).await?;
+        if self.ports().songs.with_hash(key.hash()).await?.is_empty() {
             return Err(ServiceError::NO_SONG);
         }
-        writer.commit(&key).await?;
+        writer.commit(key).await?;
         Ok(())
     }
 }

@@ -23,6 +23,9 @@ use crate::song::{Song, SongHash, SongId, StatusKind, Title};
 /// How many songs of a list are told their place in the queue: each is a question to the queue.
 const MOST_POSITIONS: usize = 100;
 
+/// How many of the newest songs are watched, of those that wait, and of those that are split.
+pub const MOST_WATCHED: u32 = 200;
+
 /// What the service stands on.
 #[derive(Clone)]
 pub struct SongPorts {
@@ -93,6 +96,8 @@ pub struct Listing {
     pub after: Option<Cursor>,
     /// At most so many; `None` for all.
     pub limit: Option<u32>,
+    /// With what clients of the original know nothing of: [`SongView::uploaded_at`].
+    pub details: bool,
 }
 
 /// A page of a list.
@@ -169,7 +174,7 @@ impl SongService {
     ///
     /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
     pub async fn list(&self, viewer: Viewer, listing: Listing) -> Result<SongPage, ServiceError> {
-        let Listing { status, after, limit } = listing;
+        let Listing { status, after, limit, details } = listing;
         // One more than asked for tells whether there is more.
         let query = SongQuery { viewer, status, after, limit: limit.map(|limit| limit.saturating_add(1)) };
         let mut songs = self.ports().songs.list(&query).await?;
@@ -185,7 +190,8 @@ impl SongService {
         for song in &songs {
             let waits = song.status().kind() == StatusKind::Uploaded;
             asked += usize::from(waits);
-            views.push(if waits && asked > MOST_POSITIONS { SongView::from(song) } else { self.view(song).await? });
+            let view = if waits && asked > MOST_POSITIONS { SongView::from(song) } else { self.view(song).await? };
+            views.push(if details { view.with_details(song) } else { view });
         }
         Ok(SongPage { songs: views, next })
     }
@@ -210,6 +216,32 @@ impl SongService {
         let changed = self.board().listen(song.hash());
         // Looked at again: it may have changed before the listening began.
         Ok((changed, self.song(viewer, id).await?))
+    }
+
+    /// Listens for changes of all songs that a viewer may see, from before they are looked at; beside the listener what
+    /// there is to watch, with details: the newest, and those that wait or are split, at most [`MOST_WATCHED`] of each.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
+    pub async fn watch_all(&self, viewer: Viewer) -> Result<(EventListener, Vec<SongView>), ServiceError> {
+        let changed = self.board().listen_for_any();
+        let mut songs = Vec::new();
+        for status in [None, Some(StatusKind::Uploaded), Some(StatusKind::Splitting)] {
+            let listing = Listing { status, limit: Some(MOST_WATCHED), details: true, ..Listing::default() };
+            songs.append(&mut self.list(viewer, listing).await?.songs);
+        }
+        Ok((changed, songs))
+    }
+
+    /// A song with details.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::song`].
+    pub async fn song_in_detail(&self, viewer: Viewer, id: SongId) -> Result<SongView, ServiceError> {
+        let song = self.visible(viewer, id).await?;
+        Ok(self.view(&song).await?.with_details(&song))
     }
 
     /// Gives a song another title.

@@ -37,7 +37,7 @@ proptest! {
     #[test]
     fn blobs_of_two_hashes_never_share_a_name(one: Vec<u8>, other: Vec<u8>) {
         let names = |bytes: &[u8]| blobs(SongHash::of(bytes)).iter().map(BlobKey::to_string).collect::<HashSet<_>>();
-        prop_assert_eq!(names(&one).len(), 1 + Stem::ALL.len() + Part::ALL.len() * Format::ALL.len());
+        prop_assert_eq!(names(&one).len(), 1 + Stem::ALL.len() + Part::ALL.len() * (Format::ALL.len() + 1));
         prop_assert_eq!(names(&one).is_disjoint(&names(&other)), one != other);
         prop_assert!(names(&one).iter().all(|name| !name.contains("..") && !name.starts_with('/')));
     }
@@ -47,7 +47,8 @@ proptest! {
 fn blobs(hash: SongHash) -> Vec<BlobKey> {
     let stems = Stem::ALL.map(|stem| BlobKey::Stem(hash, stem));
     let made = Part::ALL.into_iter().flat_map(|part| Format::ALL.map(|format| BlobKey::Rendition(hash, part, format)));
-    std::iter::once(BlobKey::Source(hash)).chain(stems).chain(made).collect()
+    let peaks = Part::ALL.map(|part| BlobKey::Peaks(hash, part));
+    std::iter::once(BlobKey::Source(hash)).chain(stems).chain(made).chain(peaks).collect()
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod limits;
 mod names;
 mod ownership;
 mod parts;
+mod peaks;
 mod secrets;
 mod songs;
 mod state_machine;

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use vocalizer_core::part::{Format, Stem};
 use vocalizer_core::ports::{
-    AudioError, AudioFacts, AudioProbe, BlobError, BlobReader, BlobStore, InMemory, Progress, Received, Renderer,
-    ResultError, ResultReader, Separator, StemSet, Stems,
+    AudioError, AudioFacts, AudioProbe, BlobError, BlobReader, BlobStore, InMemory, Peaks, Progress, Received,
+    Renderer, ResultError, ResultReader, Separator, StemSet, Stems, Track,
 };
 use vocalizer_core::song::SongHash;
 
@@ -136,9 +136,13 @@ impl AudioProbe for Ears {
 
 #[async_trait]
 impl Renderer for Ears {
-    async fn render(&self, mix: Vec<Box<dyn BlobReader>>, _format: Format) -> Result<Box<dyn BlobReader>, AudioError> {
+    async fn peaks(&self, _: Vec<Box<dyn BlobReader>>) -> Result<Peaks, AudioError> {
+        Ok(Peaks::new(44_100))
+    }
+
+    async fn mix(&self, tracks: Vec<Track>, _format: Format) -> Result<Box<dyn BlobReader>, AudioError> {
         let mut sum = Vec::new();
-        for part in mix {
+        for (part, _) in tracks {
             self.0.pause().await;
             sum.extend_from_slice(&whole(part).await.unwrap_or_default());
         }

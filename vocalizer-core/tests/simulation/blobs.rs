@@ -120,7 +120,7 @@ impl BlobWriter for Writer {
                     let place = Stem::FOUR.iter().position(|four| four == stem).expect("it is one of the four");
                     ghost.stem_stored(content, place, who_made(&bytes, *stem));
                 }
-                BlobKey::Rendition(..) => {}
+                BlobKey::Rendition(..) | BlobKey::Peaks(..) => {}
             }
             inner.commit(key).await
         };

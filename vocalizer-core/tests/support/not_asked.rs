@@ -5,7 +5,8 @@ use std::path::Path;
 use async_trait::async_trait;
 use vocalizer_core::part::Format;
 use vocalizer_core::ports::{
-    AudioError, AudioFacts, AudioProbe, BlobReader, BlobStore, Received, Renderer, ResultError, ResultReader,
+    AudioError, AudioFacts, AudioProbe, BlobReader, BlobStore, Peaks, Received, Renderer, ResultError, ResultReader,
+    Track,
 };
 
 /// None of these is asked.
@@ -20,8 +21,12 @@ impl AudioProbe for NotAsked {
 
 #[async_trait]
 impl Renderer for NotAsked {
-    async fn render(&self, _: Vec<Box<dyn BlobReader>>, _: Format) -> Result<Box<dyn BlobReader>, AudioError> {
+    async fn mix(&self, _: Vec<Track>, _: Format) -> Result<Box<dyn BlobReader>, AudioError> {
         panic!("nobody downloads")
+    }
+
+    async fn peaks(&self, _: Vec<Box<dyn BlobReader>>) -> Result<Peaks, AudioError> {
+        panic!("nobody looks")
     }
 }
 

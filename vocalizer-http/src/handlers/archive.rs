@@ -64,7 +64,9 @@ pub(super) async fn stems(app: &Arc<App>, request: &Request, kind: Kind) -> Answ
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    headers.extend(title.map(|title| (header::CONTENT_DISPOSITION, disposition::archive_header(&title, extension))));
+    headers.extend(
+        title.map(|title| (header::CONTENT_DISPOSITION, disposition::whole_header(&title, "stems", extension))),
+    );
     Ok(response)
 }
 

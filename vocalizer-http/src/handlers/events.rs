@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_core::Stream;
 use futures_util::stream::unfold;
 use http::{HeaderValue, Response, header};
 use tokio::sync::watch;
@@ -16,17 +17,17 @@ use vocalizer_core::song::{SongHash, SongId};
 
 use super::Answer;
 use crate::app::App;
-use crate::body::stream;
+use crate::body::{Body, stream};
 use crate::request::Request;
 
 /// How often a comment is sent where there is nothing else, so that proxies keep the connection.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// How often a song that waits is looked at: its place changes when others are done, of which nobody tells it.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// What clients should wait before they come back, in milliseconds.
-const RETRY: &str = "retry: 2000\n\n";
+pub(super) const RETRY: &str = "retry: 2000\n\n";
 
 struct Watched {
     songs: SongService,
@@ -47,16 +48,21 @@ pub(super) async fn events(app: &Arc<App>, request: &Request) -> Answer {
     let seen = request.headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
     let (songs, closing) = (app.songs.clone(), app.closing.clone());
     let watched = Watched { songs, viewer, id, closing, seen, spoke: Instant::now(), begun: false, ended: false };
-    let mut response = Response::new(stream(unfold(watched, |mut watched| async {
+    Ok(response(unfold(watched, |mut watched| async {
         let said = watched.next().await?;
         Some((Ok::<_, io::Error>(said), watched))
-    })));
+    })))
+}
+
+/// A stream of events.
+pub(super) fn response(events: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Response<Body> {
+    let mut response = Response::new(stream(events));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // nginx would hold events back until its buffer is full.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    Ok(response)
+    response
 }
 
 impl Watched {

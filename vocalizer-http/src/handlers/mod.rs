@@ -5,6 +5,7 @@ mod auth;
 mod download;
 mod events;
 mod jobs;
+mod list_events;
 pub(crate) mod operations;
 mod parts;
 mod results;
@@ -41,7 +42,9 @@ pub(crate) async fn handle(app: &Arc<App>, operation: Operation, request: Reques
         Operation::RenameSong => songs::rename(app, request).await,
         Operation::DeleteSong => songs::delete(app, &request).await,
         Operation::RetrySong => songs::retry(app, &request).await,
+        Operation::ListEvents => list_events::events(app, &request).await,
         Operation::Events => events::events(app, &request).await,
+        Operation::Peaks => parts::peaks(app, &request).await,
         Operation::Part => parts::part(app, &request).await,
         Operation::UploadResult => results::upload_result(app, request).await,
         Operation::BeginWork => work::begin(app, &request).await,
@@ -57,6 +60,7 @@ pub(crate) async fn handle(app: &Arc<App>, operation: Operation, request: Reques
         Operation::Ready => Ok(operations::ready(app).await),
         Operation::Metrics => operations::metrics(app).await,
         Operation::OpenApi => Ok(operations::openapi()),
+        Operation::Limits => Ok(operations::limits(app)),
     }
 }
 

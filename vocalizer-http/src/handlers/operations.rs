@@ -9,12 +9,13 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 use tokio::time::timeout;
+use vocalizer_core::api::{LimitsData, LimitsView};
 use vocalizer_core::causes::chain;
 
-use super::Answer;
+use super::{Answer, whole};
 use crate::app::{App, MoreMetrics, Readiness};
 use crate::body::{Body, full};
-use crate::{metrics, openapi};
+use crate::{answer, metrics, openapi};
 
 pub(crate) fn live() -> Response<Body> {
     plain(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from_static(b"ok\n"))
@@ -76,6 +77,11 @@ pub(crate) fn exposition(mut text: String, more: &[Arc<dyn MoreMetrics>]) -> Res
 
 pub(super) fn openapi() -> Response<Body> {
     plain(StatusCode::OK, "application/json", openapi::document().to_string().into())
+}
+
+/// What is taken.
+pub(super) fn limits(app: &Arc<App>) -> Response<Body> {
+    whole(answer::success(&LimitsData { limits: LimitsView::from(&app.songs.settings().limits) }))
 }
 
 fn plain(status: StatusCode, media_type: &'static str, body: Bytes) -> Response<Body> {

@@ -21,6 +21,7 @@ pub(super) async fn list(app: &Arc<App>, request: &Request) -> Answer {
         status: query.get("status", |text| text.parse().ok())?,
         after: query.get("after", read_cursor)?,
         limit: query.get("limit", |text| text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)))?,
+        details: query.has("details"),
     };
     let page = app.songs.list(request.viewer(), listing).await?;
     let next = page.next.map(|cursor| format!("{}_{}", cursor.uploaded_at_us, cursor.id));

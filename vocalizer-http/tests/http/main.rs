@@ -8,6 +8,7 @@ mod disposition;
 mod jobs;
 mod metrics;
 mod openapi;
+mod page;
 mod passwords;
 mod queue;
 mod range;

@@ -14,8 +14,8 @@ use vocalizer_core::limits::Limits;
 use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs};
 use vocalizer_core::part::Format;
 use vocalizer_core::ports::{
-    AudioError, AudioFacts, AudioProbe, BlobKey, BlobReader, BlobStore, Received, Renderer, ResultError, ResultReader,
-    SongRepository,
+    AudioError, AudioFacts, AudioProbe, BlobKey, BlobReader, BlobStore, Peaks, Received, Renderer, ResultError,
+    ResultReader, SongRepository, Track,
 };
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{
@@ -208,7 +208,11 @@ impl AudioProbe for Nothing {
 
 #[async_trait]
 impl Renderer for Nothing {
-    async fn render(&self, _: Vec<Box<dyn BlobReader>>, _: Format) -> Result<Box<dyn BlobReader>, AudioError> {
+    async fn mix(&self, _: Vec<Track>, _: Format) -> Result<Box<dyn BlobReader>, AudioError> {
+        Err(AudioError::Full)
+    }
+
+    async fn peaks(&self, _: Vec<Box<dyn BlobReader>>) -> Result<Peaks, AudioError> {
         Err(AudioError::Full)
     }
 }

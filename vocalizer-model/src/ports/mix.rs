@@ -23,25 +23,28 @@ pub(super) struct Mix {
 struct Track {
     reader: AudioReader,
     resampler: Resampler,
+    gain: f32,
     decoded: Vec<Frame>,
     ready: Vec<Frame>,
     ended: bool,
 }
 
 impl Mix {
-    /// Opens the files. The sum has the rate that `rate_hz` makes of the first one's.
+    /// Opens the files, each with what its samples are multiplied by. The sum has the rate that `rate_hz` makes of the
+    /// first one's.
     pub(super) fn open(
-        files: &[PathBuf],
+        files: &[(PathBuf, f32)],
         limits: &AudioLimits,
         rate_hz: impl FnOnce(u32) -> u32,
     ) -> Result<Self, AudioError> {
-        let readers = files.iter().map(|file| AudioReader::open(file, limits)).collect::<Result<Vec<_>, _>>();
+        let readers = files.iter().map(|(file, _)| AudioReader::open(file, limits)).collect::<Result<Vec<_>, _>>();
         let readers = readers.map_err(error::decode)?;
         let first = readers.first().ok_or_else(|| AudioError::Failed("there is nothing to be added up".into()))?;
         let rate_hz = rate_hz(first.info().rate_hz);
         let stated = |reader: &AudioReader| scaled(reader.info().frames.unwrap_or(0), reader.info().rate_hz, rate_hz);
         let stated_frames = readers.iter().map(stated).max().unwrap_or(0);
-        let tracks = readers.into_iter().map(|reader| Track::new(reader, rate_hz)).collect::<Result<_, _>>()?;
+        let tracks = readers.into_iter().zip(files).map(|(reader, &(_, gain))| Track::new(reader, rate_hz, gain));
+        let tracks = tracks.collect::<Result<_, _>>()?;
         Ok(Self { tracks, sum: Vec::new(), stated_frames, rate_hz })
     }
 
@@ -57,8 +60,8 @@ impl Mix {
         for track in &mut self.tracks {
             let count = count.min(track.ready.len());
             for (sum, frame) in self.sum.iter_mut().zip(track.ready.drain(..count)) {
-                sum[0] += frame[0];
-                sum[1] += frame[1];
+                sum[0] += track.gain * frame[0];
+                sum[1] += track.gain * frame[1];
             }
         }
         self.sum.iter_mut().flatten().for_each(|sample| *sample = sample.clamp(-1.0, 1.0));
@@ -67,9 +70,9 @@ impl Mix {
 }
 
 impl Track {
-    fn new(reader: AudioReader, to_hz: u32) -> Result<Self, AudioError> {
+    fn new(reader: AudioReader, to_hz: u32, gain: f32) -> Result<Self, AudioError> {
         let resampler = Resampler::new(reader.info().rate_hz, to_hz).map_err(error::resample)?;
-        Ok(Self { reader, resampler, decoded: Vec::new(), ready: Vec::new(), ended: false })
+        Ok(Self { reader, resampler, gain, decoded: Vec::new(), ready: Vec::new(), ended: false })
     }
 
     /// Decodes until a block is ready, or the end is reached.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use vocalizer_core::part::Format;
-use vocalizer_core::ports::{AudioError, BlobReader, Renderer};
+use vocalizer_core::ports::{AudioError, BlobReader, Peaks, Renderer, Track};
 
 use super::error;
 use super::mix::Mix;
@@ -46,13 +46,52 @@ impl AudioRenderer {
 
 #[async_trait]
 impl Renderer for AudioRenderer {
-    async fn render(&self, mix: Vec<Box<dyn BlobReader>>, format: Format) -> Result<Box<dyn BlobReader>, AudioError> {
+    async fn mix(&self, tracks: Vec<Track>, format: Format) -> Result<Box<dyn BlobReader>, AudioError> {
+        self.work(tracks, move |files, limits, dir, stop| {
+            let target = dir.path().join("rendition");
+            let rendered = render(files, &target, format, limits, stop);
+            // They are no longer needed, and the rendition may wait a while for its delivery.
+            files.iter().for_each(|(file, _)| drop(std::fs::remove_file(file)));
+            rendered?;
+            let file = WorkFile::open(&target, dir).map_err(error::io)?;
+            Ok(Box::new(file) as Box<dyn BlobReader>)
+        })
+        .await
+    }
+
+    async fn peaks(&self, files: Vec<Box<dyn BlobReader>>) -> Result<Peaks, AudioError> {
+        let tracks = files.into_iter().map(|file| (file, 1.0)).collect();
+        self.work(tracks, |files, limits, _, stop| {
+            let mut mix = Mix::open(files, limits, |rate_hz| rate_hz)?;
+            let mut peaks = Peaks::new(mix.rate_hz);
+            loop {
+                wanted(stop)?;
+                let frames = mix.next()?;
+                if frames.is_empty() {
+                    return Ok(peaks);
+                }
+                peaks.extend(frames.iter().map(|[left, right]| left.abs().max(right.abs())));
+            }
+        })
+        .await
+    }
+}
+
+impl AudioRenderer {
+    /// Lays files into a folder of work and does something with them there, in turn.
+    async fn work<T: Send + 'static>(
+        &self,
+        tracks: Vec<Track>,
+        work: impl FnOnce(&[(PathBuf, f32)], &AudioLimits, &Arc<WorkDir>, &AtomicBool) -> Result<T, AudioError>
+        + Send
+        + 'static,
+    ) -> Result<T, AudioError> {
         // Before anything is written: those who wait take no room.
         let turn = self.turns.take().await?;
         let dir = WorkDir::create(&self.work_dir).await?;
         let mut files = Vec::new();
-        for (index, blob) in mix.into_iter().enumerate() {
-            files.push(dir.spool(blob, &format!("source-{index}")).await?);
+        for (index, (blob, gain)) in tracks.into_iter().enumerate() {
+            files.push((dir.spool(blob, &format!("source-{index}")).await?, gain));
         }
         let limits = self.limits;
         let stop = Arc::new(AtomicBool::new(false));
@@ -62,20 +101,22 @@ impl Renderer for AudioRenderer {
         });
         pool::run(move || {
             let _turn = turn;
-            let target = dir.path().join("rendition");
-            let rendered = render(&files, &target, format, &limits, &stop);
-            // They are no longer needed, and the rendition may wait a while for its delivery.
-            files.iter().for_each(|file| drop(std::fs::remove_file(file)));
-            rendered?;
-            let file = WorkFile::open(&target, &dir).map_err(error::io)?;
-            Ok(Box::new(file) as Box<dyn BlobReader>)
+            work(&files, &limits, &dir, &stop)
         })
         .await
     }
 }
 
+/// An error when nobody waits for the work any more.
+fn wanted(stop: &AtomicBool) -> Result<(), AudioError> {
+    if stop.load(Ordering::Relaxed) {
+        return Err(AudioError::Failed("nobody waits for it any more".into()));
+    }
+    Ok(())
+}
+
 fn render(
-    files: &[PathBuf],
+    files: &[(PathBuf, f32)],
     target: &Path,
     format: Format,
     limits: &AudioLimits,
@@ -90,9 +131,7 @@ fn render(
     let mut writer = StemWriter::create(target, format, mix.rate_hz).map_err(error::encode)?;
     writer.check_length(mix.stated_frames).map_err(error::encode)?;
     loop {
-        if stop.load(Ordering::Relaxed) {
-            return Err(AudioError::Failed("nobody waits for it any more".into()));
-        }
+        wanted(stop)?;
         let frames = mix.next()?;
         if frames.is_empty() {
             return writer.finish().map_err(error::encode);

@@ -194,3 +194,36 @@ async fn when_nobody_waits_any_more_the_work_ends_and_nothing_is_left() {
     let short = blob(AudioFormat::Flac, RATE_HZ, &song(5_000, RATE_HZ));
     assert!(renderer.render(vec![short], Format::Flac).await.is_ok());
 }
+
+#[tokio::test]
+async fn a_mix_takes_each_file_as_loud_as_it_is_told() {
+    let (renderer, _dir) = renderer();
+    let (voices, _) = voices();
+    let gains = [0.5, 2.0, 0.0];
+    let tracks =
+        voices.iter().zip(gains).map(|(voice, gain)| (blob(AudioFormat::Flac, RATE_HZ, voice), gain)).collect();
+    let (_, frames) = heard(renderer.mix(tracks, Format::Wav).await.expect("a mix")).await;
+    let at = |voice: &[Frame], n: usize, side: usize| voice.get(n).map_or(0.0, |frame| frame[side]);
+    for (n, frame) in frames.iter().enumerate() {
+        for (side, sample) in frame.iter().enumerate() {
+            let expected: f32 = voices.iter().zip(gains).map(|(voice, gain)| gain * at(voice, n, side)).sum();
+            assert!((sample - expected.clamp(-1.0, 1.0)).abs() < 1.0 / 32_000.0, "{n}: {sample}, {expected}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn peaks_are_those_of_the_sum() {
+    let (renderer, dir) = renderer();
+    let (voices, sum) = voices();
+    let files = voices.iter().map(|voice| blob(AudioFormat::Flac, RATE_HZ, voice)).collect();
+    let peaks = renderer.peaks(files).await.expect("peaks");
+    assert_eq!((peaks.rate_hz(), peaks.frames(), peaks.frames_per_value()), (RATE_HZ, 90_001, 256));
+    let loudest = |stretch: &[Frame]| stretch.iter().flatten().fold(0.0_f32, |most, sample| most.max(sample.abs()));
+    let expected: Vec<_> = sum.chunks(256).map(|stretch| (loudest(stretch).min(1.0) * 255.0).round()).collect();
+    assert_eq!(peaks.values().iter().map(|&value| f32::from(value)).collect::<Vec<_>>(), expected);
+    assert_eq!(entries(&dir.path().join("work")), 0, "something is left in the work folder");
+    let error =
+        renderer.peaks(vec![Box::new(InMemory::new(b"no song".as_slice().into()))]).await.expect_err("a refusal");
+    assert!(matches!(error, AudioError::Malformed { .. } | AudioError::Unsupported { .. }), "{error}");
+}

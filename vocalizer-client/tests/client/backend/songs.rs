@@ -25,6 +25,7 @@ pub(super) async fn upload(backend: &Shared, asked: &Asked<'_>, body: Incoming) 
         failure_reason: None,
         progress: None,
         queue_position: None,
+        uploaded_at: None,
     };
     backend.lock().unwrap().songs.push(Stored { view: view.clone(), file_name, bytes });
     success(SongData { song: view })

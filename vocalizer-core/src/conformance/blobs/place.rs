@@ -22,13 +22,14 @@ pub(super) fn bytes(len: usize, seed: u8) -> Bytes {
 }
 
 /// One key of each kind, and more of those that there are several of.
-pub(super) fn keys(hash: SongHash) -> [BlobKey; 5] {
+pub(super) fn keys(hash: SongHash) -> [BlobKey; 6] {
     [
         BlobKey::Source(hash),
         BlobKey::Stem(hash, Stem::Drums),
         BlobKey::Stem(hash, Stem::Vocals),
         BlobKey::Rendition(hash, Part::Drums, Format::Flac),
         BlobKey::Rendition(hash, Part::Accompaniment, Format::Wav),
+        BlobKey::Peaks(hash, Part::Drums),
     ]
 }
 

@@ -1,0 +1,203 @@
+//! What the web page stands on: limits, details, peaks, mixes, and one stream for the whole list.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use reqwest::{Method, Response};
+use serde_json::Value;
+use tokio::time::timeout;
+use vocalizer_model::audio::{AudioLimits, AudioReader, Frame};
+
+use super::support::{Browser, Service, archive, id, song, stems};
+
+/// A stream of a list's changes, read event by event.
+struct Watch(Response, String);
+
+impl Watch {
+    async fn open(browser: &Browser) -> Self {
+        let response = browser.request(Method::GET, "/songs/events").send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        let mut watch = Self(response, String::new());
+        // Whoever has heard anything is connected, and misses nothing from then on.
+        watch.read_until("\n\n").await;
+        watch
+    }
+
+    async fn read_until(&mut self, what: &str) -> String {
+        loop {
+            if let Some(end) = self.1.find(what) {
+                let rest = self.1.split_off(end + what.len());
+                return std::mem::replace(&mut self.1, rest);
+            }
+            let chunk = timeout(Duration::from_secs(40), self.0.chunk()).await.expect("nothing comes").unwrap();
+            self.1.push_str(std::str::from_utf8(&chunk.expect("the stream ends")).unwrap());
+        }
+    }
+
+    /// The next event of any name, and its data.
+    async fn next(&mut self) -> (String, Value) {
+        loop {
+            let block = self.read_until("\n\n").await;
+            let line = |name: &str| block.lines().find_map(|line| line.strip_prefix(name).map(str::to_owned));
+            if let (Some(event), Some(data)) = (line("event: "), line("data: ")) {
+                return (event, serde_json::from_str(&data).unwrap());
+            }
+        }
+    }
+
+    /// Reads on until a song is told that is like this.
+    async fn until(&mut self, is: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let (event, song) = self.next().await;
+            if event == "song" && is(&song) {
+                return song;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_told_of_what_is_uploaded_split_renamed_and_deleted() {
+    let service = Service::start().await;
+    service.separator.takes_ms.store(1500, Ordering::SeqCst);
+    let (one, other) = (Browser::new(&service), Browser::new(&service));
+    let mut watch = Watch::open(&one).await;
+    let uploaded = other.upload("x", &song(1)).await;
+    let told = watch.until(|song| song["id"] == uploaded["id"]).await;
+    assert!(told["uploaded_at"].as_str().unwrap().ends_with('Z'), "{told}");
+    watch.until(|song| song["progress"].as_u64().is_some_and(|percent| percent > 0)).await;
+    watch.until(|song| song["status"] == "SPLIT").await;
+    let path = format!("/songs/{}", id(&uploaded));
+    Browser::send(other.request(Method::PATCH, &path).form(&[("title", "y")])).await.data();
+    watch.until(|song| song["title"] == "y").await;
+    other.delete(&path).await.data();
+    loop {
+        let (event, data) = watch.next().await;
+        if event == "deleted" {
+            assert_eq!(data["id"], uploaded["id"]);
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_told_of_nobody_elses_songs() {
+    let service = Service::idle().await;
+    let (owner, stranger) = (Browser::registered(&service, "ada").await, Browser::new(&service));
+    let (mut owners, mut strangers) = (Watch::open(&owner).await, Watch::open(&stranger).await);
+    let private = owner.upload("mine", &song(1)).await;
+    owners.until(|song| song["id"] == private["id"]).await;
+    owner.result(&private, archive()).await.data();
+    owner.delete(&format!("/songs/{}", id(&private))).await.data();
+    let open = stranger.upload("open", &song(2)).await;
+    let (event, first) = strangers.next().await;
+    assert_eq!((event.as_str(), &first["id"]), ("song", &open["id"]), "the first that is heard is one's own");
+}
+
+#[tokio::test]
+async fn details_are_for_those_who_ask() {
+    let service = Service::idle().await;
+    let somebody = Browser::new(&service);
+    somebody.upload("x", &song(1)).await;
+    let plain = somebody.get("/songs/").await.data();
+    assert_eq!(plain["songs"][0].get("uploaded_at"), None, "clients of the original know nothing of it");
+    let detailed = somebody.get("/songs/?details&limit=10").await.data();
+    assert!(detailed["songs"][0]["uploaded_at"].is_string(), "{detailed}");
+}
+
+#[tokio::test]
+async fn limits_are_told_before_they_are_met() {
+    let service = Service::idle().await;
+    let limits = Browser::new(&service).get("/limits").await.data()["limits"].clone();
+    assert_eq!(limits["max_upload_bytes"], 1024 * 1024);
+    assert_eq!((&limits["max_title_chars"], &limits["max_duration_s"]), (&Value::from(200), &Value::from(6 * 3600)));
+}
+
+/// What was downloaded, decoded.
+fn decoded(bytes: &[u8]) -> Vec<Frame> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), bytes).unwrap();
+    let mut reader = AudioReader::open(file.path(), &AudioLimits::default()).unwrap();
+    let mut frames = Vec::new();
+    while reader.read(&mut frames).unwrap() {}
+    frames
+}
+
+#[tokio::test]
+async fn peaks_are_of_the_part_and_made_once() {
+    let service = Service::start().await;
+    let somebody = Browser::new(&service);
+    let uploaded = somebody.upload("x", &song(1)).await;
+    somebody.until(&uploaded, "SPLIT").await;
+    let before = service.stored(5).await.len();
+    let path = |part: &str| format!("/songs/{}/peaks/{part}", id(&uploaded));
+    let peaks = somebody.get(&path("drums")).await.data()["peaks"].clone();
+    let frames = decoded(&stems().drums);
+    assert_eq!((&peaks["rate_hz"], &peaks["frames"]), (&Value::from(44_100), &Value::from(frames.len())));
+    let each = usize::try_from(peaks["frames_per_value"].as_u64().unwrap()).unwrap();
+    let expected: Vec<_> = frames
+        .chunks(each)
+        .map(|stretch| stretch.iter().flatten().fold(0.0_f32, |most, sample| most.max(sample.abs())))
+        .map(|loudest| f64::from(loudest * 255.0).round())
+        .collect();
+    let values: Vec<_> = peaks["values"].as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect();
+    assert_eq!(values, expected);
+    service.stored(before + 1).await;
+    assert_eq!(somebody.get(&path("drums")).await.data()["peaks"], peaks);
+    assert_eq!(somebody.get(&path("song")).await.data()["peaks"]["frames"], 2205);
+    assert_eq!(somebody.get(&path("accompaniment")).await.data()["peaks"]["frames"], 4410);
+    service.stored(before + 3).await;
+    // What cannot be read any more is made anew.
+    let kept = service.stored_files().into_iter().find(|file| file.ends_with("made/drums.peaks")).unwrap();
+    std::fs::write(kept, b"torn").unwrap();
+    assert_eq!(somebody.get(&path("drums")).await.data()["peaks"], peaks);
+    somebody.get(&path("guitar")).await.refused(404, "not_found");
+    somebody.delete(&format!("/songs/{}", id(&uploaded))).await.data();
+    service.stored(0).await;
+    somebody.get(&path("drums")).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn peaks_and_mixes_are_for_those_who_see_the_song_and_for_songs_that_are_split() {
+    let service = Service::idle().await;
+    let (owner, stranger) = (Browser::registered(&service, "ada").await, Browser::new(&service));
+    let waiting = owner.upload("x", &song(1)).await;
+    for path in ["peaks/drums", "mix.mp3"].map(|what| format!("/songs/{}/{what}", id(&waiting))) {
+        stranger.get(&path).await.refused(404, "not_found");
+        let early = owner.get(&path).await;
+        early.refused(202, "not_ready");
+        assert!(!early.header("retry-after").is_empty());
+    }
+    let of_the_song = format!("/songs/{}/peaks/song", id(&waiting));
+    assert_eq!(owner.get(&of_the_song).await.data()["peaks"]["frames"], 2205, "the song itself is there");
+}
+
+#[tokio::test]
+async fn a_mix_is_as_loud_as_it_is_asked_for() {
+    let service = Service::start().await;
+    let somebody = Browser::new(&service);
+    let uploaded = somebody.upload("Für Elise", &song(1)).await;
+    somebody.until(&uploaded, "SPLIT").await;
+    let before = service.stored(5).await.len();
+    let mix = async |query: &str| somebody.get(&format!("/songs/{}/mix.wav?{query}", id(&uploaded))).await;
+    let answer = mix("drums=0.5&bass=0&other=0&vocals=1.25").await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, "audio/wav"));
+    assert!(answer.header("content-disposition").contains("F_r Elise (mix).wav"), "{answer:?}");
+    let (drums, vocals, mixed) = (decoded(&stems().drums), decoded(&stems().vocals), decoded(&answer.bytes));
+    assert_eq!(mixed.len(), drums.len());
+    let apart = mixed
+        .iter()
+        .zip(drums.iter().zip(&vocals))
+        .map(|(mixed, (drums, vocals))| (mixed[0] - (0.5 * drums[0] + 1.25 * vocals[0]).clamp(-1.0, 1.0)).abs());
+    let most = apart.fold(0.0_f32, f32::max);
+    assert!(most < 1.0 / 32_000.0, "{most}");
+    // Every stem as it is, where nothing is said.
+    assert_eq!(mix("").await.bytes, mix("drums=1&bass=1&other=1&vocals=1").await.bytes);
+    for bad in ["drums=-0.1", "drums=2.1", "drums=NaN", "drums=inf", "drums=x", "drums="] {
+        mix(bad).await.refused_field(422, "invalid", "drums");
+    }
+    mix("drums=0&bass=0&other=0&vocals=0").await.refused(422, "invalid");
+    // It was made for whoever asked, and is not kept.
+    service.stored(before).await;
+}
