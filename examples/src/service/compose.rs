@@ -16,6 +16,7 @@ use vocalizer_store::archive::TarResults;
 use super::Config;
 use super::adapters::{self, Stores};
 use super::data::DataDir;
+use super::page::FILES;
 
 /// The service, put together.
 pub struct Parts {
@@ -91,6 +92,6 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
         secure_cookies: config.secure_cookies,
         patience: Patience { shutdown: config.shutdown_grace, ..tuning.patience },
     };
-    let server = Server::new(songs.clone(), accounts.clone(), settings)?;
+    let server = Server::new(songs.clone(), accounts.clone(), settings)?.with_page(FILES);
     Ok(Parts { songs, accounts, queue, clock, server })
 }

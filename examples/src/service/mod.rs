@@ -8,6 +8,7 @@ mod data;
 mod logging;
 #[cfg(feature = "separate")]
 mod model;
+mod page;
 mod places;
 mod run;
 mod stop;

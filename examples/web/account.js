@@ -1,0 +1,165 @@
+// Who is logged in, and the page for it.
+import { ask } from './api.js';
+import { explain, find, h, say, setText, toast } from './dom.js';
+import { date, t } from './text.js';
+
+// Dispatches `change` when somebody else is logged in than before, `ended` when a session has ended by itself.
+export const account = new EventTarget();
+
+let user = null;
+let tokens = null;
+
+export const who = () => user;
+
+function become(now) {
+  const before = user;
+  user = now;
+  if (before?.id !== now?.id) account.dispatchEvent(new Event('change'));
+}
+
+// Asks who is logged in. `quietly`, when nobody has logged out here and so a missing session has ended by itself.
+export async function look(quietly = false) {
+  const before = user;
+  become((await ask('GET', 'auth/me')).user);
+  if (quietly && before && !user) account.dispatchEvent(new Event('ended'));
+}
+
+// A form whose fields are sent to `path`; what is wrong with one is said beside it.
+function form({ id, heading, path, fields, button, done }) {
+  const trouble = h('p', { class: 'trouble', role: 'alert' });
+  const inputs = fields.map(({ name, text, hint, ...attributes }) => {
+    const wrong = h('span', { class: 'trouble', id: `${id}-${name}-wrong` });
+    const input = h('input', { id: `${id}-${name}`, name, required: true, 'aria-describedby': `${id}-${name}-wrong ${id}-${name}-hint`, ...attributes });
+    const label = h('label', { for: input.id, t: text });
+    const note = h('span', { class: 'hint', id: `${id}-${name}-hint` }, hint ? h('span', { t: hint }) : '');
+    return { name, input, wrong, row: h('div', { class: 'field' }, label, input, note, wrong) };
+  });
+  const submit = h('button', { class: 'primary', type: 'submit', t: button });
+  const send = async (event) => {
+    event.preventDefault();
+    setText(trouble, '');
+    for (const { input, wrong } of inputs) {
+      setText(wrong, '');
+      input.removeAttribute('aria-invalid');
+    }
+    submit.disabled = true;
+    try {
+      const values = Object.fromEntries(inputs.map(({ name, input }) => [name, input.value]));
+      const data = await ask('POST', path, values);
+      element.reset();
+      done(data);
+    } catch (error) {
+      let focused = false;
+      for (const each of error.errors ?? []) {
+        const at = inputs.find(({ name }) => name === each.field);
+        setText(at?.wrong ?? trouble, explain({ errors: [each] }));
+        at?.input.setAttribute('aria-invalid', 'true');
+        if (at && !focused) at.input.focus();
+        focused ||= Boolean(at);
+      }
+      if (!error.errors?.length) setText(trouble, explain(error));
+    } finally {
+      submit.disabled = false;
+    }
+  };
+  const element = h('form', { class: 'card', id, onsubmit: send, novalidate: true }, h('h2', { t: heading }), inputs.map(({ row }) => row), trouble, submit);
+  return element;
+}
+
+const entered = (data) => {
+  become(data.user);
+  say(t('logged-in-as', { name: data.user.username }));
+  location.hash = '#/';
+};
+
+const password = (name, text, hint) => ({ name, text, hint, type: 'password', autocomplete: name === 'password1' || name === 'password2' ? 'new-password' : 'current-password', maxlength: 1024 });
+const username = { name: 'username', text: 'username', autocomplete: 'username', autocapitalize: 'none', spellcheck: 'false', maxlength: 200 };
+
+export function view() {
+  return h('div', { class: 'account' }, h('h1', { tabindex: -1, t: 'account' }), user ? inside() : outside());
+}
+
+function outside() {
+  const fields = [username, password('password', 'password')];
+  const log = form({ id: 'login', heading: 'log-in', path: 'auth/login', fields, button: 'log-in', done: entered });
+  const news = [{ ...username, hint: 'username-hint' }, password('password1', 'password', 'password-hint'), password('password2', 'password-again')];
+  const register = form({ id: 'register', heading: 'register', path: 'auth/register', fields: news, button: 'register', done: entered });
+  return [h('p', { class: 'lead', t: 'account-lead' }), h('div', { class: 'columns' }, log, register)];
+}
+
+function inside() {
+  const fields = [password('old_password', 'old-password'), password('password1', 'new-password', 'password-hint'), password('password2', 'password-again')];
+  const changed = () => toast(t('password-changed'));
+  return [
+    h('p', { class: 'lead', dir: 'auto' }, t('logged-in-as', { name: user.username })),
+    h('p', {}, h('button', { id: 'logout', t: 'log-out', onclick: leave })),
+    h('div', { class: 'columns' }, form({ id: 'password', heading: 'change-password', path: 'auth/password', fields, button: 'change-password', done: changed }), tokensCard()),
+  ];
+}
+
+export async function leave() {
+  try {
+    await ask('POST', 'auth/logout');
+    become(null);
+    location.hash = '#/';
+    say(t('logged-out'));
+  } catch (error) {
+    toast(explain(error), { bad: true });
+  }
+}
+
+function tokensCard() {
+  tokens = h('ul', { class: 'tokens' });
+  const secret = h('div', { class: 'secret', role: 'status' });
+  const made = ({ token, secret: text }) => {
+    const shown = h('input', { readonly: true, value: text, label: 'token-secret', class: 'mono', id: 'token-secret' });
+    const copy = h('button', { t: 'copy', type: 'button', onclick: () => copied(shown) });
+    secret.replaceChildren(h('p', {}, t('token-made', { name: token.name })), h('div', { class: 'row' }, shown, copy));
+    shown.select();
+    list();
+  };
+  const fields = [{ name: 'name', text: 'token-name', hint: 'token-hint', maxlength: 200, autocomplete: 'off' }];
+  const card = form({ id: 'token', heading: 'tokens', path: 'auth/tokens', fields, button: 'token-make', done: made });
+  card.querySelector('h2').after(h('p', { t: 'tokens-lead' }));
+  card.append(secret, tokens);
+  list();
+  return card;
+}
+
+async function copied(input) {
+  input.select();
+  // Away from TLS and this very machine browsers have no clipboard; what is selected can be copied by hand.
+  await navigator.clipboard?.writeText(input.value).then(() => toast(t('copied')), () => {});
+}
+
+async function list() {
+  const shown = tokens;
+  try {
+    const data = await ask('GET', 'auth/tokens');
+    shown.replaceChildren(...data.tokens.map((token) => {
+      const revoke = h('button', { class: 'small danger', t: 'token-revoke', onclick: () => gone(token, shown) });
+      revoke.setAttribute('aria-label', t('token-revoke-named', { name: token.name }));
+      return h('li', {}, h('span', { dir: 'auto' }, token.name), h('span', { class: 'dim' }, date(token.created_at)), revoke);
+    }));
+  } catch (error) {
+    shown.replaceChildren(h('li', { class: 'trouble' }, explain(error)));
+  }
+}
+
+async function gone(token) {
+  try {
+    await ask('DELETE', `auth/tokens/${token.id}`);
+    toast(t('token-revoked', { name: token.name }));
+  } catch (error) {
+    toast(explain(error), { bad: true });
+  }
+  list();
+}
+
+// The link in the bar.
+export function mark() {
+  const link = find('#account-link');
+  if (user) delete link.dataset.t;
+  else link.dataset.t = 'log-in';
+  setText(link, user ? user.username : t('log-in'));
+}

@@ -1,0 +1,251 @@
+// Plays the stems of a song by one clock. A stretch of all stems is one buffer with their channels side by side and one node that
+// plays it, so that they cannot drift apart; what follows begins at the very sample where it ends.
+import { there } from './api.js';
+import { Source } from './source.js';
+
+export const STEMS = ['vocals', 'drums', 'bass', 'other'];
+
+const STRETCH = 131072;
+const KEPT = 10;
+const AHEAD_S = 4;
+const LEAD_S = 0.06;
+const TICK_MS = 200;
+const FADE_S = 0.012;
+
+// Dispatches `state` whenever `state` is another: paused, playing, waiting (for the network), ended.
+export class Engine extends EventTarget {
+  #context = null;
+  #inputs = {};
+  #gains = new Map();
+  #levels = new Map(STEMS.map((stem) => [stem, 1]));
+  #volume = 1;
+  #sources = {};
+  #stretches = new Map();
+  #pieces = [];
+  #next = 0;
+  #frame = 0;
+  #timer = null;
+  #ended = false;
+  #mode = 'stems';
+  loop = null;
+  state = 'paused';
+
+  constructor(song) {
+    super();
+    this.song = song;
+  }
+
+  async open() {
+    this.#sources.stems = await Promise.all(STEMS.map((stem) => Source.open(this.song, stem)));
+    this.rate = this.#sources.stems[0].rate;
+    this.length = Math.max(...this.#sources.stems.map(({ length }) => length));
+  }
+
+  get mode() { return this.#mode; }
+
+  // What is heard now, in samples from the beginning.
+  get position() {
+    const now = this.#now();
+    const piece = this.#pieces.findLast(({ frame }) => frame <= now) ?? this.#pieces[0];
+    if (!piece) return this.#next;
+    return Math.min(piece.from + Math.max(0, now - piece.frame), piece.to);
+  }
+
+  // A context may begin only where the reader has touched something.
+  #begin() {
+    if (this.#context) return;
+    const context = new AudioContext({ sampleRate: this.rate, latencyHint: 'playback' });
+    const volume = context.createGain();
+    volume.gain.value = this.#volume;
+    volume.connect(context.destination);
+    const splitter = context.createChannelSplitter(2 * STEMS.length);
+    for (const [index, stem] of STEMS.entries()) {
+      const both = context.createChannelMerger(2);
+      const gain = context.createGain();
+      gain.gain.value = this.#levels.get(stem);
+      splitter.connect(both, 2 * index, 0);
+      splitter.connect(both, 2 * index + 1, 1);
+      both.connect(gain).connect(volume);
+      this.#gains.set(stem, gain);
+    }
+    this.#gains.set('volume', volume);
+    this.#inputs = { stems: splitter, original: volume };
+    this.#context = context;
+  }
+
+  #now() {
+    return this.#context ? Math.floor(this.#context.currentTime * this.rate) : 0;
+  }
+
+  async play() {
+    this.#begin();
+    if (this.state === 'ended') this.seek(0);
+    this.#say('waiting');
+    await this.#context.resume();
+    clearInterval(this.#timer);
+    this.#timer = setInterval(() => this.#pump(), TICK_MS);
+    this.#pump();
+  }
+
+  // The clock itself stops, and with it everything that was planned.
+  async pause() {
+    clearInterval(this.#timer);
+    this.#timer = null;
+    if (this.state !== 'ended') this.#say('paused');
+    await this.#context?.suspend();
+  }
+
+  get isOn() {
+    return this.#timer !== null;
+  }
+
+  seek(sample) {
+    this.#cut(0);
+    this.#next = Math.min(Math.max(0, Math.round(sample)), this.length);
+    if (this.state === 'ended') this.#say('paused');
+    if (this.isOn) this.#pump();
+    else this.#fetch(this.#next).catch(() => {});
+  }
+
+  // Between two places, or with nothing, no more.
+  setLoop(loop) {
+    this.loop = loop;
+    this.#replan();
+  }
+
+  // The stems, or the song as it was uploaded: at the same place, without a gap.
+  async choose(mode) {
+    if (mode === this.#mode) return;
+    if (mode === 'original' && !this.#sources.original) this.#sources.original = [await Source.open(this.song, 'song')];
+    if (this.isOn) await this.#fetch(this.position + LEAD_S * this.rate, mode);
+    this.#mode = mode;
+    this.#replan();
+  }
+
+  setLevel(stem, level) {
+    this.#levels.set(stem, level);
+    this.#fade(stem, level);
+  }
+
+  setVolume(volume) {
+    this.#volume = volume;
+    this.#fade('volume', volume);
+  }
+
+  #fade(name, level) {
+    this.#gains.get(name)?.gain.setTargetAtTime(level, this.#context.currentTime, FADE_S);
+  }
+
+  close() {
+    this.#ended = true;
+    clearInterval(this.#timer);
+    this.#context?.close();
+  }
+
+  #say(state) {
+    if (state === this.state) return;
+    this.state = state;
+    this.dispatchEvent(new Event('state'));
+  }
+
+  // What is planned after a while is planned anew, by what holds now.
+  #replan() {
+    if (!this.#pieces.length) return;
+    const frame = this.#now() + Math.ceil(LEAD_S * this.rate);
+    const piece = this.#pieces.findLast((each) => each.frame <= frame) ?? this.#pieces[0];
+    const next = Math.min(piece.from + Math.max(0, frame - piece.frame), piece.to);
+    this.#cut(frame / this.rate);
+    this.#pieces = this.#pieces.filter((each) => each.frame < frame);
+    [this.#next, this.#frame] = [next, Math.max(frame, piece.frame)];
+    if (this.isOn) this.#pump();
+  }
+
+  // Stops what plays at a time, at once where none is given.
+  #cut(time) {
+    for (const { node, frame } of this.#pieces) {
+      node.onended = null;
+      // What would only begin later never does.
+      if (time && frame / this.rate < time) node.stop(time);
+      else { node.stop(); node.disconnect(); }
+    }
+    if (!time) [this.#pieces, this.#frame] = [[], 0];
+  }
+
+  async #pump() {
+    const [now, soon] = [this.#now(), Math.ceil(LEAD_S * this.rate)];
+    this.#pieces = this.#pieces.filter(({ frame, from, to }) => frame + to - from > now);
+    while (this.isOn && (this.#pieces.length === 0 || this.#frame < now + AHEAD_S * this.rate)) {
+      if (this.loop && this.#next === this.loop[1]) this.#next = this.loop[0];
+      if (this.#next >= this.length) {
+        if (this.#pieces.length) break;
+        this.#say('ended');
+        this.#next = 0;
+        await this.pause();
+        return;
+      }
+      const index = Math.floor(this.#next / STRETCH);
+      const stretch = this.#stretches.get(`${this.#mode}/${index}`);
+      if (!stretch?.channels) {
+        if (!this.#pieces.length) this.#say('waiting');
+        this.#fetch(this.#next).then(() => { if (this.isOn) this.#pump(); }, () => {});
+        return;
+      }
+      const past = this.loop && this.#next < this.loop[1] ? this.loop[1] : this.length;
+      const to = Math.min((index + 1) * STRETCH, past);
+      // Too late to begin where the one before has ended: everything is put off.
+      if (this.#frame < now + 256) this.#frame = now + soon;
+      this.#plan(stretch.channels, index * STRETCH, this.#next, to);
+      this.#next = to;
+    }
+    if (this.isOn && this.#pieces.length) this.#say('playing');
+    if (this.isOn) this.#fetch(Math.min(this.#next, this.length - 1)).catch(() => {});
+  }
+
+  #plan(channels, begins, from, to) {
+    const buffer = this.#context.createBuffer(channels.length, to - from, this.rate);
+    for (const [index, channel] of channels.entries()) buffer.copyToChannel(channel.subarray(from - begins, to - begins), index);
+    const node = new AudioBufferSourceNode(this.#context, { buffer });
+    node.connect(this.#inputs[this.#mode]);
+    node.start(this.#frame / this.rate);
+    node.onended = () => { node.disconnect(); if (this.isOn) this.#pump(); };
+    this.#pieces.push({ node, frame: this.#frame, from, to });
+    this.#frame += to - from;
+  }
+
+  // The stretch with a sample in it, from the server if need be; for as long as it takes the server to be there.
+  #fetch(sample, mode = this.#mode) {
+    const index = Math.floor(Math.min(Math.max(0, sample), this.length - 1) / STRETCH);
+    const key = `${mode}/${index}`;
+    const known = this.#stretches.get(key);
+    if (known) {
+      // The last that was asked for is the last to go.
+      this.#stretches.delete(key);
+      this.#stretches.set(key, known);
+      return known.coming;
+    }
+    const stretch = {};
+    stretch.coming = this.#read(index, mode).then((channels) => { stretch.channels = channels; }, (error) => {
+      this.#stretches.delete(key);
+      if (!this.#ended) this.dispatchEvent(new CustomEvent('trouble', { detail: error }));
+      throw error;
+    });
+    this.#stretches.set(key, stretch);
+    for (const old of this.#stretches.keys()) {
+      if (this.#stretches.size <= KEPT) break;
+      this.#stretches.delete(old);
+    }
+    return stretch.coming;
+  }
+
+  async #read(index, mode) {
+    const [from, to] = [index * STRETCH, Math.min((index + 1) * STRETCH, this.length)];
+    while (true) {
+      try {
+        return (await Promise.all(this.#sources[mode].map((source) => source.read(from, to)))).flat();
+      } catch (error) {
+        if (!error.away || this.#ended) throw error;
+        await there();
+      }
+    }
+  }
+}

@@ -1,0 +1,201 @@
+// The list of songs.
+import { who } from './account.js';
+import { ask } from './api.js';
+import { explain, h, icon, say, setText, toast } from './dom.js';
+import { all, drop, get, hide, isLoaded, left, put, songs } from './songs.js';
+import { compare, date, percent, recall, remember, span, t } from './text.js';
+
+const PAGE = 50;
+const UNDO_MS = 6000;
+const ORDER = { SPLITTING: 0, UPLOADED: 1, UPLOADING: 1, FAILED: 2, SPLIT: 3 };
+const going = new Map();
+
+// What is asked of the list; it stays while other views are looked at.
+const asked = { text: '', whose: recall('whose') ?? 'all', sort: recall('sort') ?? 'newest', page: 0 };
+
+// How a song stands, in words.
+export function state(song) {
+  if (song.status === 'SPLITTING') {
+    const seconds = left(song);
+    const done = percent(song.progress ?? 0);
+    return seconds === null ? t('splitting', { percent: done }) : t('splitting-left', { percent: done, left: span(seconds) });
+  }
+  if (song.status === 'UPLOADED' && song.queue_position > 0) return t('queued', { n: song.queue_position });
+  return t(`status-${song.status}`);
+}
+
+const openness = (song) => h('span', { class: 'badge', 'data-open': String(!song.uploader_id) },
+  icon(song.uploader_id ? 'lock' : 'open'), t(song.uploader_id ? 'badge-yours' : 'badge-open'));
+
+export { openness };
+
+// Takes a song out of sight, and deletes it when nobody has changed their mind.
+export function remove(song) {
+  hide(song.id, true);
+  const settle = (how) => {
+    clearTimeout(going.get(song.id));
+    going.delete(song.id);
+    return how;
+  };
+  const close = toast(t('deleted', { title: song.title }), { lasts: UNDO_MS, action: t('undo'), run: () => {
+    settle();
+    hide(song.id, false);
+    say(t('restored', { title: song.title }));
+  } });
+  going.set(song.id, setTimeout(async () => {
+    settle();
+    close();
+    try {
+      await ask('DELETE', `songs/${song.id}`);
+      drop(song.id);
+    } catch (error) {
+      if (error.has?.('not_found')) drop(song.id);
+      else toast(t('delete-failed', { title: song.title, why: explain(error) }), { bad: true });
+    }
+    hide(song.id, false);
+  }, UNDO_MS));
+}
+
+// Whoever leaves has not changed their mind.
+window.addEventListener('pagehide', () => {
+  for (const [id, timer] of going) {
+    clearTimeout(timer);
+    fetch(`songs/${id}`, { method: 'DELETE', keepalive: true });
+  }
+  going.clear();
+});
+
+export async function retry(song) {
+  try {
+    put((await ask('POST', `songs/${song.id}/retry`)).song);
+    say(t('retried', { title: song.title }));
+  } catch (error) {
+    toast(explain(error), { bad: true });
+  }
+}
+
+// A row, and how it is brought up to date: in place, so that whoever is in it stays there.
+function row(id) {
+  const title = h('a', { class: 'song-title', href: `#/songs/${id}`, dir: 'auto' });
+  const badge = h('span');
+  const told = h('span', { class: 'state' });
+  const bar = h('progress', { max: 100, label: 'split-progress' });
+  const when = h('time', { class: 'dim' });
+  const again = h('button', { class: 'small', onclick: () => retry(get(id)) }, icon('retry'), h('span', { t: 'try-again' }));
+  const away = h('button', { class: 'small plain', onclick: () => {
+    const other = element.nextElementSibling ?? element.previousElementSibling;
+    remove(get(id));
+    (other?.querySelector('a') ?? document.querySelector('#search')).focus();
+  } }, icon('delete'));
+  const why = h('p', { class: 'why', dir: 'auto' });
+  const element = h('li', { class: 'song', 'data-id': id }, h('div', { class: 'names' }, title, badge), h('div', { class: 'stand' }, told, bar), when,
+    h('div', { class: 'actions' }, again, away), why);
+  const update = (song) => {
+    setText(title, song.title);
+    element.dataset.status = song.status;
+    if (badge.dataset.of !== `${Boolean(song.uploader_id)}${document.documentElement.lang}`) {
+      badge.dataset.of = `${Boolean(song.uploader_id)}${document.documentElement.lang}`;
+      badge.replaceChildren(openness(song));
+    }
+    setText(told, state(song));
+    bar.hidden = song.status !== 'SPLITTING';
+    bar.value = song.progress ?? 0;
+    when.dateTime = song.uploaded_at;
+    setText(when, date(song.uploaded_at));
+    again.hidden = song.status !== 'FAILED';
+    why.hidden = song.status !== 'FAILED';
+    setText(why, song.failure_reason ? t('why-failed', { why: song.failure_reason }) : '');
+    away.setAttribute('aria-label', t('delete-named', { title: song.title }));
+    away.title = t('delete');
+    again.setAttribute('aria-label', t('try-again-named', { title: song.title }));
+  };
+  return { element, update };
+}
+
+function wanted() {
+  const text = asked.text.trim().toLocaleLowerCase();
+  const by = compare();
+  // Newest first, as the list comes, so that equal ones stay in that order.
+  const whose = who() ? asked.whose : 'all';
+  const chosen = all().filter((song) => {
+    const theirs = whose === 'all' || Boolean(song.uploader_id) === (whose === 'mine');
+    return theirs && (!text || song.title.toLocaleLowerCase().includes(text));
+  }).sort((one, other) => other.uploaded_at.localeCompare(one.uploaded_at));
+  const sorts = { oldest: (one, other) => one.uploaded_at.localeCompare(other.uploaded_at), title: (one, other) => by(one.title, other.title),
+    status: (one, other) => ORDER[one.status] - ORDER[other.status] };
+  return sorts[asked.sort] ? chosen.sort(sorts[asked.sort]) : chosen;
+}
+
+export function view() {
+  const rows = new Map();
+  const pick = (name, label, options) => {
+    const select = h('select', { id: name, label, onchange: () => {
+      asked[name] = select.value;
+      asked.page = 0;
+      remember(name, select.value);
+      show();
+    } }, options.map((option) => h('option', { value: option, t: `${name}-${option}` })));
+    select.value = asked[name];
+    if (!select.value) select.value = asked[name] = options[0];
+    return select;
+  };
+  const search = h('input', { type: 'search', id: 'search', label: 'search', hint: 'search', value: asked.text, oninput: () => {
+    asked.text = search.value;
+    asked.page = 0;
+    show();
+  } });
+  const whose = pick('whose', 'whose', ['all', 'mine', 'open']);
+  const list = h('ul', { class: 'songs', id: 'songs' });
+  const count = h('p', { class: 'dim', id: 'count', role: 'status' });
+  const turn = (by) => () => {
+    asked.page += by;
+    show();
+    heading.focus();
+  };
+  const back = h('button', { id: 'page-back', t: 'page-back', onclick: turn(-1) });
+  const forth = h('button', { id: 'page-forth', t: 'page-forth', onclick: turn(1) });
+  const pager = h('nav', { class: 'pager', label: 'pages' }, back, forth);
+  const heading = h('h2', { t: 'songs', tabindex: -1 });
+  const tools = h('div', { class: 'tools' }, search, whose, pick('sort', 'sort', ['newest', 'oldest', 'title', 'status']));
+
+  function show() {
+    const chosen = wanted();
+    const pages = Math.max(1, Math.ceil(chosen.length / PAGE));
+    asked.page = Math.min(asked.page, pages - 1);
+    const page = chosen.slice(asked.page * PAGE, (asked.page + 1) * PAGE);
+    whose.hidden = !who();
+    pager.hidden = pages === 1;
+    back.disabled = asked.page === 0;
+    forth.disabled = asked.page === pages - 1;
+    const from = asked.page * PAGE + 1;
+    const none = asked.text.trim() ? t('nothing-found') : t('no-songs');
+    setText(count, !isLoaded() && !page.length ? t('loading') : page.length ? t('songs-shown', { from, to: from + page.length - 1, n: chosen.length }) : none);
+    const shown = new Set(page.map(({ id }) => id));
+    for (const [id, { element }] of rows) {
+      if (shown.has(id)) continue;
+      element.remove();
+      rows.delete(id);
+    }
+    let place = list.firstElementChild;
+    for (const song of page) {
+      if (!rows.has(song.id)) rows.set(song.id, row(song.id));
+      const { element, update } = rows.get(song.id);
+      update(song);
+      // Whoever has the focus stays where they are in the document; the others move around them.
+      if (element === place) place = place.nextElementSibling;
+      else list.insertBefore(element, place);
+    }
+  }
+
+  songs.addEventListener('change', show);
+  const ticking = setInterval(() => { for (const [id, { update }] of rows) if (get(id)?.status === 'SPLITTING') update(get(id)); }, 1000);
+  show();
+  return {
+    element: h('section', { class: 'list' }, heading, tools, count, list, pager),
+    show,
+    end: () => {
+      songs.removeEventListener('change', show);
+      clearInterval(ticking);
+    },
+  };
+}

@@ -1,0 +1,317 @@
+// The player: a waveform for each stem, and what can be done with them.
+import { ask } from './api.js';
+import { Engine, STEMS } from './engine.js';
+import { explain, h, icon, say, setText } from './dom.js';
+import { clock, percent, t } from './text.js';
+
+const SKIP_S = 5;
+// A pointer that moves so far chooses a stretch; one that does not, a place.
+const DRAG_PX = 6;
+const SHORTEST_LOOP_S = 0.25;
+
+// What a reader has set for a song is kept until the window is closed.
+function kept(id) {
+  try { return JSON.parse(sessionStorage.getItem(`vocalizer-mix-${id}`)) ?? {}; } catch { return {}; }
+}
+
+export function player(song) {
+  const engine = new Engine(song.id);
+  const before = kept(song.id);
+  const mix = Object.fromEntries(STEMS.map((stem) => [stem, { level: 1, mute: false, solo: false, ...before.mix?.[stem] }]));
+  const set = { volume: before.volume ?? 1, loopOn: false, karaoke: before.karaoke ?? false };
+  const peaks = {};
+  let frameRequest = 0;
+  let dragging = null;
+
+  // Transport.
+  const playIcon = h('span', {}, icon('play'));
+  const play = h('button', { class: 'round', id: 'play', disabled: true, label: 'play', onclick: () => toggle() }, playIcon);
+  const start = h('button', { class: 'plain', id: 'to-start', label: 'to-start', onclick: () => seek(0) }, icon('start'));
+  const place = h('input', { type: 'range', id: 'place', min: 0, max: 1, step: 0.01, value: 0, label: 'place', disabled: true,
+    oninput: () => seek(Number(place.value)) });
+  const time = h('span', { class: 'time', id: 'time' }, '0:00');
+  const loopOn = pressed('loop', 'loop', () => setLoop(!set.loopOn && (engine.loop ?? region()), true), icon('loop'));
+  const loopFrom = h('button', { class: 'small', id: 'loop-from', t: 'loop-from', onclick: () => mark(0) });
+  const loopTo = h('button', { class: 'small', id: 'loop-to', t: 'loop-to', onclick: () => mark(1) });
+  const loopTold = h('span', { class: 'dim', id: 'loop-told' });
+  const karaoke = pressed('karaoke', 'karaoke', () => { set.karaoke = !set.karaoke; mixed(); }, h('span', { t: 'karaoke' }));
+  const volume = h('input', { type: 'range', id: 'volume', min: 0, max: 1, step: 0.01, value: set.volume, label: 'volume', oninput: () => {
+    set.volume = Number(volume.value);
+    mixed();
+  } });
+  const choice = ['stems', 'original'].map((mode) => h('input', { type: 'radio', name: 'heard', id: `heard-${mode}`, value: mode, checked: mode === 'stems', onchange: () => hear(mode) }));
+  const heard = h('fieldset', { class: 'heard' }, h('legend', { class: 'unseen', t: 'heard' }),
+    choice.map((input) => h('label', { class: 'option' }, input, h('span', { t: `heard-${input.value}` }))));
+  const told = h('p', { class: 'told', id: 'player-told', role: 'status' });
+
+  function pressed(id, label, press, ...children) {
+    return h('button', { class: 'toggle', id, label, 'aria-pressed': 'false', onclick: press }, ...children);
+  }
+
+  // A stem: its switches, its level, its waveform.
+  const tracks = STEMS.map((stem) => {
+    const mute = h('button', { class: 'toggle letter', 'aria-pressed': 'false', onclick: () => { mix[stem].mute = !mix[stem].mute; mixed(); } }, h('span', { t: 'mute-letter' }));
+    const solo = h('button', { class: 'toggle letter', 'aria-pressed': 'false', onclick: () => { mix[stem].solo = !mix[stem].solo; mixed(); } }, h('span', { t: 'solo-letter' }));
+    const level = h('input', { type: 'range', min: 0, max: 1.5, step: 0.01, value: mix[stem].level, oninput: () => { mix[stem].level = Number(level.value); mixed(); },
+      ondblclick: () => { mix[stem].level = 1; level.value = 1; mixed(); } });
+    const canvas = h('canvas', { 'aria-hidden': 'true' });
+    const wave = h('div', { class: 'wave', 'data-stem': stem }, canvas, h('div', { class: 'region' }), h('div', { class: 'head' }));
+    listenTo(wave);
+    const element = h('div', { class: 'track', 'data-stem': stem, role: 'group' },
+      h('div', { class: 'controls' }, h('span', { class: 'name', t: `stem-${stem}` }), mute, solo, level), wave);
+    return { stem, element, mute, solo, level, canvas, wave };
+  });
+  const waves = h('div', { class: 'tracks' }, tracks.map(({ element }) => element));
+
+  // What is heard of a stem, by its own level, the switches and the karaoke.
+  function audible(stem) {
+    const alone = STEMS.some((each) => mix[each].solo);
+    const silent = mix[stem].mute || (alone && !mix[stem].solo) || (set.karaoke && stem === 'vocals');
+    return silent ? 0 : mix[stem].level;
+  }
+
+  function mixed() {
+    for (const { stem, element, mute, solo, level } of tracks) {
+      const name = t(`stem-${stem}`);
+      engine.setLevel(stem, audible(stem));
+      element.classList.toggle('silent', audible(stem) === 0);
+      element.setAttribute('aria-label', name);
+      mute.setAttribute('aria-pressed', String(mix[stem].mute));
+      solo.setAttribute('aria-pressed', String(mix[stem].solo));
+      mute.setAttribute('aria-label', mute.title = t('mute', { stem: name }));
+      solo.setAttribute('aria-label', solo.title = t('solo', { stem: name }));
+      level.setAttribute('aria-label', t('level', { stem: name }));
+      level.setAttribute('aria-valuetext', percent(Math.round(mix[stem].level * 100)));
+    }
+    engine.setVolume(set.volume);
+    volume.setAttribute('aria-valuetext', percent(Math.round(set.volume * 100)));
+    karaoke.setAttribute('aria-pressed', String(set.karaoke));
+    keep();
+    element.dispatchEvent(new Event('mix'));
+  }
+
+  function keep() {
+    try {
+      sessionStorage.setItem(`vocalizer-mix-${song.id}`, JSON.stringify({ mix, volume: set.volume, karaoke: set.karaoke, loop: set.loopOn ? engine.loop : null, at: engine.position }));
+    } catch { /* nothing is kept then */ }
+  }
+
+  const seconds = (sample) => sample / engine.rate;
+  const ready = () => !play.disabled;
+
+  async function toggle() {
+    if (!ready()) return;
+    if (engine.isOn) await engine.pause();
+    else await engine.play();
+    keep();
+  }
+
+  function seek(to) {
+    if (!ready()) return;
+    engine.seek(to * engine.rate);
+    keep();
+    follow();
+  }
+
+  function region() {
+    const from = Math.round(engine.position);
+    return [from, Math.min(engine.length, from + 8 * engine.rate)];
+  }
+
+  // Loops a stretch, in samples; without one, no more. What was chosen before is kept for the next time.
+  function setLoop(stretch, spoken = false) {
+    const loop = stretch ? [Math.max(0, Math.round(stretch[0])), Math.min(engine.length, Math.round(stretch[1]))] : null;
+    if (loop && loop[1] - loop[0] < SHORTEST_LOOP_S * engine.rate) return;
+    set.loopOn = Boolean(loop);
+    engine.setLoop(loop);
+    loopOn.setAttribute('aria-pressed', String(set.loopOn));
+    waves.classList.toggle('looping', set.loopOn);
+    if (loop) {
+      waves.style.setProperty('--loop-from', loop[0] / engine.length);
+      waves.style.setProperty('--loop-to', loop[1] / engine.length);
+      const at = engine.position;
+      if (at < loop[0] || at >= loop[1]) engine.seek(loop[0]);
+    }
+    const text = loop ? t('loops', { from: clock(seconds(loop[0])), to: clock(seconds(loop[1])) }) : '';
+    setText(loopTold, text);
+    if (spoken) say(text || t('loops-not'));
+    keep();
+    follow();
+  }
+
+  // The loop's beginning or end is here.
+  function mark(end) {
+    if (!ready()) return;
+    const at = Math.round(engine.position);
+    const [from, to] = engine.loop ?? [0, engine.length];
+    setLoop(end ? [at > from ? from : 0, at] : [at, to > at ? to : engine.length], true);
+  }
+
+  async function hear(mode) {
+    setText(told, mode === 'original' ? t('getting-original') : '');
+    try {
+      await engine.choose(mode);
+      setText(told, '');
+    } catch (error) {
+      setText(told, explain(error));
+      choice[0].checked = true;
+    }
+    waves.classList.toggle('dimmed', choice[1].checked);
+    element.dispatchEvent(new Event('mix'));
+  }
+
+  // Pointers on a waveform: a place, or by dragging a stretch to loop.
+  function listenTo(wave) {
+    const at = (event) => {
+      const box = wave.getBoundingClientRect();
+      return Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
+    };
+    wave.addEventListener('pointerdown', (event) => {
+      if (!ready() || event.button !== 0) return;
+      wave.setPointerCapture(event.pointerId);
+      dragging = { x: event.clientX, from: at(event), moved: false };
+    });
+    wave.addEventListener('pointermove', (event) => {
+      if (!dragging) return;
+      dragging.moved ||= Math.abs(event.clientX - dragging.x) > DRAG_PX;
+      if (!dragging.moved) return;
+      waves.classList.add('looping');
+      waves.style.setProperty('--loop-from', Math.min(dragging.from, at(event)));
+      waves.style.setProperty('--loop-to', Math.max(dragging.from, at(event)));
+    });
+    wave.addEventListener('pointerup', (event) => {
+      if (!dragging) return;
+      const { from, moved } = dragging;
+      dragging = null;
+      const to = at(event);
+      waves.classList.toggle('looping', set.loopOn);
+      if (moved) setLoop([Math.min(from, to) * engine.length, Math.max(from, to) * engine.length], true);
+      else seek(seconds(to * engine.length));
+    });
+    wave.addEventListener('pointercancel', () => { dragging = null; waves.classList.toggle('looping', set.loopOn); });
+  }
+
+  // Drawing.
+  function draw({ stem, canvas }) {
+    const box = canvas.getBoundingClientRect();
+    const scale = window.devicePixelRatio || 1;
+    const [width, height] = [Math.round(box.width * scale), Math.round(box.height * scale)];
+    if (!width || !height) return;
+    Object.assign(canvas, { width, height });
+    const pen = canvas.getContext('2d');
+    pen.fillStyle = getComputedStyle(canvas).color;
+    const values = peaks[stem]?.values;
+    const [bar, gap] = [Math.max(1, Math.round(2 * scale)), Math.max(1, Math.round(scale))];
+    const count = Math.floor(width / (bar + gap));
+    for (let index = 0; index < count; index += 1) {
+      let loudest = 0;
+      if (values) {
+        const [from, to] = [Math.floor((index * values.length) / count), Math.ceil(((index + 1) * values.length) / count)];
+        for (let each = from; each < to; each += 1) loudest = Math.max(loudest, values[each]);
+      }
+      const tall = Math.max(bar, (loudest / 255) * (height - 2));
+      pen.fillRect(index * (bar + gap), (height - tall) / 2, bar, tall);
+    }
+  }
+  const redraw = () => tracks.forEach(draw);
+  const resized = new ResizeObserver(redraw);
+  const recoloured = matchMedia('(prefers-color-scheme: dark)');
+  recoloured.addEventListener('change', redraw);
+  document.addEventListener('colours', redraw);
+
+  function follow() {
+    if (!ready()) return;
+    const at = engine.position;
+    waves.style.setProperty('--at', at / engine.length);
+    setText(time, `${clock(seconds(at))} / ${clock(seconds(engine.length))}`);
+    if (document.activeElement !== place || engine.isOn) place.value = seconds(at);
+    place.setAttribute('aria-valuetext', t('place-told', { at: clock(seconds(at)), length: clock(seconds(engine.length)) }));
+  }
+  function tick() {
+    follow();
+    frameRequest = engine.isOn ? requestAnimationFrame(tick) : 0;
+  }
+  engine.addEventListener('state', () => {
+    const on = engine.isOn || engine.state === 'waiting';
+    playIcon.replaceChildren(icon(on ? 'pause' : 'play'));
+    play.dataset.tLabel = on ? 'pause' : 'play';
+    play.setAttribute('aria-label', play.title = t(play.dataset.tLabel));
+    element.dataset.state = engine.state;
+    setText(told, engine.state === 'waiting' ? t('buffering') : '');
+    if (!frameRequest) tick();
+    follow();
+  });
+  engine.addEventListener('trouble', async ({ detail }) => {
+    await engine.pause();
+    setText(told, explain(detail));
+  });
+
+  // Keys; not while somebody types, and not for whoever has turned them off.
+  const keys = {
+    ' ': toggle, k: () => karaoke.click(), l: () => loopOn.click(), '[': () => mark(0), ']': () => mark(1), o: () => choice[choice[0].checked ? 1 : 0].click(),
+    0: () => seek(0), Home: () => seek(0), ArrowLeft: () => seek(seconds(engine.position) - SKIP_S), ArrowRight: () => seek(seconds(engine.position) + SKIP_S),
+  };
+  function pressedKey(event) {
+    const { target, key, code } = event;
+    const typing = target.closest?.('input:not([type=radio]), textarea, select, [contenteditable], dialog');
+    if (event.ctrlKey || event.metaKey || event.altKey || typing || localStorage.getItem('vocalizer-keys') === 'off') return;
+    // A button that has the focus is pressed by the space bar itself.
+    if (key === ' ' && target.closest?.('button, a, label')) return;
+    const digit = /^Digit([1-4])$/.exec(code);
+    const act = digit ? () => tracks[digit[1] - 1][event.shiftKey ? 'solo' : 'mute'].click() : keys[key.length === 1 ? key.toLowerCase() : key];
+    if (!act || (target.matches?.('input[type=radio]') && key.startsWith('Arrow'))) return;
+    event.preventDefault();
+    act();
+  }
+  document.addEventListener('keydown', pressedKey);
+  const leaving = () => keep();
+  window.addEventListener('pagehide', leaving);
+
+  const element = h('section', { class: 'player', id: 'player', label: 'player', 'data-state': 'opening' },
+    h('div', { class: 'transport' }, start, play, time, place),
+    h('div', { class: 'switches' }, karaoke, heard, h('div', { class: 'loops' }, loopOn, loopFrom, loopTo, loopTold), h('label', { class: 'volume' }, h('span', { t: 'volume' }), volume)),
+    told, waves);
+
+  async function open() {
+    setText(told, t('opening'));
+    for (const { stem, canvas } of tracks) {
+      resized.observe(canvas);
+      ask('GET', `songs/${song.id}/peaks/${stem}`).then((data) => {
+        peaks[stem] = data.peaks;
+        redraw();
+      }, () => {});
+    }
+    try {
+      await engine.open();
+    } catch (error) {
+      setText(told, explain(error));
+      return;
+    }
+    place.max = seconds(engine.length);
+    place.disabled = play.disabled = false;
+    element.dataset.state = 'paused';
+    setText(told, '');
+    engine.seek(Math.min(before.at ?? 0, engine.length));
+    if (before.loop) setLoop(before.loop);
+    mixed();
+    follow();
+  }
+
+  return {
+    element,
+    open,
+    // What is heard of each stem, for the mix that is taken home.
+    levels: () => Object.fromEntries(STEMS.map((stem) => [stem, audible(stem)])),
+    update: () => { mixed(); follow(); },
+    close: () => {
+      keep();
+      engine.close();
+      resized.disconnect();
+      recoloured.removeEventListener('change', redraw);
+      document.removeEventListener('colours', redraw);
+      document.removeEventListener('keydown', pressedKey);
+      window.removeEventListener('pagehide', leaving);
+      cancelAnimationFrame(frameRequest);
+    },
+  };
+}

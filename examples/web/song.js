@@ -1,0 +1,166 @@
+// The page of a song: how it stands, the player, and what can be taken home.
+import { ask } from './api.js';
+import { STEMS } from './engine.js';
+import { explain, h, icon, setText, toast } from './dom.js';
+import { openness, remove, retry, state } from './list.js';
+import { player } from './player.js';
+import { drop, get, isLoaded, put, songs } from './songs.js';
+import { recall, remember, t } from './text.js';
+
+const FORMATS = ['mp3', 'wav', 'flac'];
+
+export function view(id) {
+  const title = h('h1', { tabindex: -1, dir: 'auto' });
+  const badge = h('span');
+  const edit = h('button', { class: 'plain', label: 'rename', id: 'rename', onclick: () => rename() }, icon('edit'));
+  const away = h('button', { class: 'plain', label: 'delete', id: 'delete', onclick: () => {
+    remove(get(id));
+    location.hash = '#/';
+  } }, icon('delete'));
+  const told = h('p', { class: 'lead', id: 'song-state', role: 'status' });
+  const bar = h('progress', { max: 100, label: 'split-progress' });
+  const why = h('p', { class: 'why', dir: 'auto' });
+  const again = h('button', { class: 'primary', id: 'retry', t: 'try-again', onclick: () => retry(get(id)) });
+  const stand = h('div', { class: 'card stand-alone' }, told, bar, why, again);
+  const head = h('div', { class: 'song-head' }, title, badge, edit, away);
+  const inside = h('div');
+  const element = h('article', { class: 'song-view' }, h('p', {}, h('a', { href: '#/', class: 'back' }, icon('back'), h('span', { t: 'all-songs' }))), head, stand, inside);
+  let playing = null;
+  let takes = null;
+
+  function rename() {
+    const song = get(id);
+    if (!song) return;
+    const input = h('input', { value: song.title, label: 'title', maxlength: 200, dir: 'auto', id: 'new-title' });
+    const trouble = h('span', { class: 'trouble', role: 'alert' });
+    const back = () => {
+      form.replaceWith(head);
+      edit.focus();
+    };
+    const form = h('form', { class: 'song-head', onsubmit: async (event) => {
+      event.preventDefault();
+      try {
+        put((await ask('PATCH', `songs/${id}`, { title: input.value })).song);
+        back();
+      } catch (error) {
+        setText(trouble, explain(error));
+        input.focus();
+      }
+    }, onkeydown: (event) => { if (event.key === 'Escape') back(); } }, input, h('button', { class: 'primary', t: 'save' }), h('button', { type: 'button', t: 'cancel', onclick: back }), trouble);
+    head.replaceWith(form);
+    input.select();
+  }
+
+  function update() {
+    const song = get(id);
+    if (!song) {
+      if (!isLoaded()) return setText(told, t('loading'));
+      playing?.close();
+      playing = null;
+      inside.replaceChildren();
+      head.replaceChildren(title);
+      setText(title, t('no-such-song'));
+      setText(told, t('no-such-song-why'));
+      stand.hidden = false;
+      [bar, why, again].forEach((each) => { each.hidden = true; });
+      return;
+    }
+    // It may have been gone and be back.
+    if (!edit.parentNode) head.replaceChildren(title, badge, edit, away);
+    setText(title, song.title);
+    document.title = `${song.title} · Vocalizer`;
+    badge.replaceChildren(openness(song));
+    stand.hidden = song.status === 'SPLIT';
+    setText(told, state(song));
+    bar.hidden = song.status !== 'SPLITTING';
+    bar.value = song.progress ?? 0;
+    why.hidden = again.hidden = song.status !== 'FAILED';
+    setText(why, song.failure_reason ? t('why-failed', { why: song.failure_reason }) : '');
+    if (song.status === 'SPLIT' && !playing) {
+      playing = player(song);
+      takes = takeHome(song, playing);
+      inside.replaceChildren(playing.element, takes);
+      playing.open();
+    }
+  }
+
+  // A song may be none of the watched ones: then it is asked for.
+  if (!get(id)) ask('GET', `songs/${id}`).then((data) => put(data.song), (error) => { if (error.has?.('not_found')) { drop(id); update(); } });
+  songs.addEventListener('change', update);
+  const ticking = setInterval(() => { if (get(id)?.status === 'SPLITTING') setText(told, state(get(id))); }, 1000);
+  update();
+  return {
+    element,
+    show: () => {
+      update();
+      playing?.update();
+    },
+    end: () => {
+      songs.removeEventListener('change', update);
+      clearInterval(ticking);
+      playing?.close();
+    },
+  };
+}
+
+// Links to everything there is of a song, in the format that the reader likes.
+function takeHome(song, playing) {
+  let format = recall('format');
+  if (!FORMATS.includes(format)) format = 'mp3';
+  const links = [];
+  const link = (name, path, { id = name, kept = true } = {}) => {
+    const busy = h('span', { class: 'dim', role: 'status' });
+    const anchor = h('a', { class: 'button take', id: `take-${id}`, download: true }, icon('download'), h('span', { t: `take-${name}` }), busy);
+    anchor.addEventListener('click', (event) => prepare(event, anchor, busy, kept));
+    links.push({ anchor, path });
+    return anchor;
+  };
+
+  // What is not kept as it is has to be made first; it is asked for until it is, and then it comes at once.
+  async function prepare(event, anchor, busy, kept) {
+    if (anchor.getAttribute('aria-disabled') === 'true' || anchor.dataset.busy) return event.preventDefault();
+    if (!kept) return toast(t('take-mixing'));
+    if (format === 'mp3' && anchor.id !== 'take-accompaniment' || anchor.dataset.made === anchor.href) return undefined;
+    event.preventDefault();
+    anchor.dataset.busy = 'yes';
+    setText(busy, t('take-making'));
+    try {
+      const answer = await fetch(anchor.href, { method: 'HEAD' });
+      if (!answer.ok) throw new Error(t('take-failed'));
+      anchor.dataset.made = anchor.href;
+    } catch {
+      toast(t('take-failed'), { bad: true });
+    }
+    delete anchor.dataset.busy;
+    setText(busy, '');
+    if (anchor.dataset.made === anchor.href) anchor.click();
+    return undefined;
+  }
+
+  function update() {
+    const levels = playing.levels();
+    const heard = new URLSearchParams(Object.entries(levels).map(([stem, level]) => [stem, String(Math.round(level * 1000) / 1000)]));
+    const silent = Object.values(levels).every((level) => level === 0);
+    for (const { anchor, path } of links) anchor.href = path(format, heard);
+    mix.setAttribute('aria-disabled', String(silent));
+    setText(note, silent ? t('take-silent') : '');
+  }
+
+  const at = `songs/${song.id}`;
+  const parts = [...STEMS, 'accompaniment', 'song'].map((part) => link(part, (kind) => `${at}/${part}.${kind}?download`));
+  const zip = link('zip', (kind) => `${at}/stems.zip?format=${kind}`);
+  const mix = link('mix', (kind, heard) => `${at}/mix.${kind}?${heard}`, { kept: false });
+  const note = h('p', { class: 'dim', role: 'status' });
+  const choices = FORMATS.map((kind) => h('label', { class: 'option' },
+    h('input', { type: 'radio', name: 'format', value: kind, id: `format-${kind}`, checked: kind === format, onchange: () => {
+      format = kind;
+      remember('format', kind);
+      update();
+    } }), h('span', {}, kind.toUpperCase())));
+  const element = h('section', { class: 'card take-home', id: 'take-home' }, h('h2', { t: 'take-home' }),
+    h('fieldset', { class: 'heard' }, h('legend', { class: 'unseen', t: 'format' }), choices), h('p', { class: 'dim', t: 'take-lead' }),
+    h('div', { class: 'takes' }, parts), h('div', { class: 'takes' }, zip, mix), note);
+  playing.element.addEventListener('mix', update);
+  update();
+  return element;
+}

@@ -1,0 +1,150 @@
+// Any stretch of a part's samples, without the rest of it: out of the MP3 that is kept, frame by frame, or where that is of a kind
+// whose frames lie at no known place, out of the WAV that the server makes of it.
+import { bytes } from './api.js';
+
+const RATES_HZ = { 3: [44100, 48000, 32000], 2: [22050, 24000, 16000], 0: [11025, 12000, 8000] };
+const KBIT_S = {
+  3: [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320],
+  2: [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160],
+};
+// A frame may lean on some before it; decoded on its own, it would begin with noise.
+const BEFORE = 8;
+// How far a frame may lie from where the mean would have it.
+const SLACK_BYTES = 8;
+// What every decoder adds before the first sample, beside what the encoder did.
+const DECODER_DELAY = 529;
+const HEAD_BYTES = 8192;
+
+class Unreadable extends Error {}
+
+// The header of an MP3 frame (layer III), or nothing.
+function frame(data, at) {
+  if (at + 4 > data.length || data[at] !== 0xff || (data[at + 1] & 0xe6) !== 0xe2) return null;
+  const version = (data[at + 1] >> 3) & 3;
+  const rate = RATES_HZ[version]?.[(data[at + 2] >> 2) & 3];
+  const kbits = KBIT_S[version === 3 ? 3 : 2][data[at + 2] >> 4];
+  if (!rate || !kbits) return null;
+  const samples = version === 3 ? 1152 : 576;
+  const mean = (samples / 8) * ((kbits * 1000) / rate);
+  return { version, rate, kbits, samples, mean, mono: data[at + 3] >> 6 === 3, size: Math.floor(mean) + ((data[at + 2] >> 1) & 1) };
+}
+
+const alike = (one, other) => one && other && one.version === other.version && one.rate === other.rate && one.kbits === other.kbits;
+
+class Mp3 {
+  static async open(path) {
+    let { bytes: head, total } = await bytes(path, 0, HEAD_BYTES);
+    let begins = 0;
+    if (head[0] === 0x49 && head[1] === 0x44 && head[2] === 0x33) {
+      begins = 10 + ((head[6] << 21) | (head[7] << 14) | (head[8] << 7) | head[9]);
+      ({ bytes: head } = await bytes(path, begins, begins + HEAD_BYTES));
+    }
+    const first = frame(head, 0);
+    if (!first) throw new Unreadable('no frame');
+    const at = 4 + (first.version === 3 ? (first.mono ? 17 : 32) : first.mono ? 9 : 17);
+    const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
+    // "Info" stands for a constant bit rate; flags for what follows: how many frames, how many bytes, a table, a quality.
+    if (view.getUint32(at) !== 0x496e666f || !(view.getUint32(at + 4) & 1)) throw new Unreadable('no constant bit rate');
+    const flags = view.getUint32(at + 4);
+    const tag = at + 8 + 4 + (flags & 2 ? 4 : 0) + (flags & 4 ? 100 : 0) + (flags & 8 ? 4 : 0);
+    const delay = (head[tag + 21] << 4) | (head[tag + 22] >> 4);
+    const padding = ((head[tag + 22] & 15) << 8) | head[tag + 23];
+    return Object.assign(new Mp3(), {
+      path, total, first, rate: first.rate, begins: begins + first.size, frames: view.getUint32(at + 8),
+      skip: delay || padding ? delay + DECODER_DELAY : 0, length: view.getUint32(at + 8) * first.samples - delay - padding,
+    });
+  }
+
+  async read(from, to) {
+    const last = Math.min(to, this.length);
+    if (last <= from) return [new Float32Array(to - from), new Float32Array(to - from)];
+    const { samples, mean } = this.first;
+    const begin = Math.max(0, Math.floor((from + this.skip) / samples) - BEFORE);
+    const end = Math.min(this.frames, Math.ceil((last + this.skip) / samples));
+    const start = Math.max(this.begins, Math.floor(this.begins + begin * mean) - SLACK_BYTES);
+    const { bytes: data } = await bytes(this.path, start, Math.min(this.total, Math.ceil(this.begins + end * mean) + SLACK_BYTES));
+    let at = 0;
+    for (; at <= 2 * SLACK_BYTES; at += 1) {
+      const found = frame(data, at);
+      if (alike(found, this.first) && (end - begin < 2 || alike(frame(data, at + found.size), this.first))) break;
+    }
+    let past = at;
+    for (let count = begin; count < end; count += 1) {
+      const found = frame(data, past);
+      if (!alike(found, this.first)) throw new Unreadable('a frame is not where it should be');
+      past += found.size;
+    }
+    const decoded = await new OfflineAudioContext(1, 1, this.rate).decodeAudioData(data.slice(at, past).buffer);
+    // A decoder that begins late has left out frames at the beginning, which are there to be left out.
+    const late = (end - begin) * samples - decoded.length;
+    const offset = from + this.skip - begin * samples - late;
+    if (offset < 0 || decoded.length < offset) throw new Unreadable('the decoder gives less than there is');
+    const channel = (index) => {
+      const all = decoded.getChannelData(Math.min(index, decoded.numberOfChannels - 1));
+      const out = new Float32Array(to - from);
+      out.set(all.subarray(offset, offset + last - from));
+      return out;
+    };
+    return [channel(0), channel(1)];
+  }
+}
+
+class Wav {
+  static async open(path) {
+    const { bytes: head } = await bytes(path, 0, 4096);
+    const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
+    const wav = Object.assign(new Wav(), { path });
+    for (let at = 12; at + 8 <= head.length;) {
+      const [name, size] = [view.getUint32(at), view.getUint32(at + 4, true)];
+      if (name === 0x666d7420) Object.assign(wav, { channels: view.getUint16(at + 10, true), rate: view.getUint32(at + 12, true) });
+      if (name === 0x64617461) return Object.assign(wav, { begins: at + 8, length: size / (2 * wav.channels) });
+      at += 8 + size + (size % 2);
+    }
+    throw new Unreadable('no samples');
+  }
+
+  async read(from, to) {
+    const each = 2 * this.channels;
+    const out = [new Float32Array(to - from), new Float32Array(to - from)];
+    const last = Math.min(to, this.length);
+    if (last <= from) return out;
+    const { bytes: data } = await bytes(this.path, this.begins + from * each, this.begins + last * each);
+    const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+    for (let index = 0; index < last - from; index += 1) {
+      out[0][index] = view.getInt16(index * each, true) / 32768;
+      out[1][index] = view.getInt16(index * each + each - 2, true) / 32768;
+    }
+    return out;
+  }
+}
+
+// A part of a song: `rate`, `length` in samples, and `read(from, to)` for both channels of a stretch, with silence past the end.
+export class Source {
+  // The song itself is whatever was uploaded, so of it the WAV is taken.
+  static async open(song, part) {
+    const source = new Source();
+    const wav = () => Wav.open(`songs/${song}/${part}.wav`);
+    source.fall = wav;
+    try {
+      source.inner = part === 'song' ? await wav() : await Mp3.open(`songs/${song}/${part}.mp3`);
+    } catch (error) {
+      if (!(error instanceof Unreadable)) throw error;
+      source.inner = await wav();
+    }
+    return source;
+  }
+
+  get rate() { return this.inner.rate; }
+  get length() { return this.inner.length; }
+
+  async read(from, to) {
+    try {
+      return await this.inner.read(from, to);
+    } catch (error) {
+      const unreadable = error instanceof Unreadable || error instanceof DOMException;
+      if (!unreadable || this.inner instanceof Wav) throw error;
+      this.inner = await this.fall();
+      return this.inner.read(from, to);
+    }
+  }
+}

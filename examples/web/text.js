@@ -1,0 +1,87 @@
+// What is said, in the reader's language; numbers, times and sizes in the reader's format.
+
+export const LANGUAGES = ['en', 'ru'];
+
+let strings = {};
+let language = 'en';
+let locale = 'en';
+let plural = new Intl.PluralRules('en');
+
+export function preferred() {
+  const kept = recall('language');
+  if (LANGUAGES.includes(kept)) return kept;
+  const wanted = navigator.languages.map((name) => name.slice(0, 2));
+  return wanted.find((name) => LANGUAGES.includes(name)) ?? 'en';
+}
+
+export async function speak(name) {
+  const answer = await fetch(`web/${name}.json`);
+  if (!answer.ok) throw new Error(`${name}.json: ${answer.status}`);
+  strings = await answer.json();
+  language = name;
+  locale = navigator.languages.find((each) => each.startsWith(name)) ?? name;
+  plural = new Intl.PluralRules(locale);
+  document.documentElement.lang = name;
+  translate(document.documentElement);
+}
+
+// The text of this name, with what goes into it; `n` chooses the plural.
+export function t(name, values = {}, otherwise = name) {
+  let text = strings[name];
+  if (text && typeof text === 'object') text = text[plural.select(values.n)] ?? text.other;
+  if (text === undefined) return otherwise;
+  return text.replace(/\{(\w+)\}/g, (whole, key) => {
+    const value = values[key] ?? whole;
+    return typeof value === 'number' ? number(value) : value;
+  });
+}
+
+// Texts of an element and of all within that are named in its markup.
+export function translate(root) {
+  const write = (attribute, put) => {
+    const all = [...root.querySelectorAll(`[data-${attribute}]`)];
+    if (root.hasAttribute?.(`data-${attribute}`)) all.push(root);
+    for (const element of all) put(element, t(element.getAttribute(`data-${attribute}`), {}, null));
+  };
+  write('t', (element, text) => { if (text !== null) element.textContent = text; });
+  write('t-label', (element, text) => { if (text !== null) { element.setAttribute('aria-label', text); element.title = text; } });
+  write('t-hint', (element, text) => { if (text !== null) element.placeholder = text; });
+}
+
+export const number = (value) => new Intl.NumberFormat(locale).format(value);
+export const percent = (value) => new Intl.NumberFormat(locale, { style: 'percent' }).format(value / 100);
+export const compare = () => new Intl.Collator(locale, { numeric: true }).compare;
+
+export function size(bytes) {
+  const [unit, by] = bytes < 1e3 ? ['byte', 1] : bytes < 1e6 ? ['kilobyte', 1e3] : bytes < 1e9 ? ['megabyte', 1e6] : ['gigabyte', 1e9];
+  return new Intl.NumberFormat(locale, { style: 'unit', unit, maximumFractionDigits: by < 1e6 ? 0 : 1 }).format(bytes / by);
+}
+
+export function date(text) {
+  return new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(text));
+}
+
+// 3:07, or 1:02:07.
+export function clock(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  const two = (value) => String(value).padStart(2, '0');
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
+}
+
+// A length as it is spoken: 3 min, 20 s.
+export function span(seconds) {
+  const [value, unit] = seconds < 90 ? [Math.max(1, Math.round(seconds)), 'second'] : seconds < 5400 ? [Math.round(seconds / 60), 'minute'] : [Math.round(seconds / 3600), 'hour'];
+  return new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'long' }).format(value);
+}
+
+export const speaks = () => language;
+
+// What is kept of a reader's choices; a browser that keeps nothing is no reason to fail.
+export function recall(name) {
+  try { return localStorage.getItem(`vocalizer-${name}`); } catch { return null; }
+}
+
+export function remember(name, value) {
+  try { localStorage.setItem(`vocalizer-${name}`, value); } catch { /* private windows may refuse */ }
+}

@@ -1,0 +1,235 @@
+// Songs on their way in.
+import { who } from './account.js';
+import { ask, lost, refusal, there } from './api.js';
+import { explain, h, icon, setText, toast } from './dom.js';
+import { put } from './songs.js';
+import { percent, size, t } from './text.js';
+
+// How many go at the same time: more of them would each be slower.
+const AT_ONCE = 2;
+// How often one is begun anew by itself after the connection broke.
+const TRIES = 3;
+const KEPT = 'vocalizer-uploads';
+
+const uploads = [];
+let limits = null;
+let list = null;
+let heading = null;
+
+// What a browser calls a song; it knows none of some kinds.
+const isSong = (type) => !type || /^(audio|video)\/|^application\/(ogg|octet-stream|x-flac|mp4)$/.test(type);
+
+// What a song may be called, from its file's name; without what would turn the text around it.
+function titled(name) {
+  const bare = name.replace(/\.[^.]{1,5}$/, '').replace(/[\s_\p{Cc}\u2028-\u202e\u2066-\u2069]+/gu, ' ').trim() || name;
+  return [...bare].slice(0, limits?.max_title_chars ?? 200).join('');
+}
+
+export function add(files) {
+  for (const file of files) {
+    const upload = { file, title: titled(file.name), state: 'waiting', loaded: 0, tries: 0, request: null, error: null };
+    uploads.push(upload);
+    show(upload);
+    const trouble = refused(file);
+    if (trouble) fail(upload, trouble, false);
+  }
+  next();
+}
+
+// What can be told without asking.
+function refused(file) {
+  if (file.size === 0) return t('upload-empty');
+  if (limits && file.size > limits.max_upload_bytes) {
+    return t('upload-large', { size: size(file.size), most: size(limits.max_upload_bytes) });
+  }
+  return isSong(file.type) ? null : t('upload-kind', { kind: file.type });
+}
+
+// Those that are not here yet, and may still come.
+const open = () => uploads.filter(({ state }) => ['waiting', 'going', 'away'].includes(state));
+
+function count() {
+  const n = open().length;
+  setText(heading, n ? t('uploads', { n }) : '');
+  heading.hidden = !n;
+}
+
+function next() {
+  keep();
+  count();
+  const going = uploads.filter(({ state }) => state === 'going').length;
+  for (const upload of uploads.filter(({ state }) => state === 'waiting').slice(0, Math.max(0, AT_ONCE - going))) begin(upload);
+}
+
+function begin(upload) {
+  upload.state = 'going';
+  upload.loaded = 0;
+  upload.sent = upload.title;
+  const form = new FormData();
+  form.append('title', upload.title);
+  form.append('file', upload.file, upload.file.name);
+  const request = new XMLHttpRequest();
+  upload.request = request;
+  request.upload.onprogress = (event) => {
+    upload.loaded = event.total ? event.loaded / event.total : 0;
+    update(upload);
+  };
+  request.onload = () => {
+    if (request.status === 200) return done(upload, JSON.parse(request.responseText).data.song);
+    const error = refusal(request.status, request.responseText);
+    if (error.away) return broken(upload);
+    if (error.status === 401) return ended(upload);
+    // What may go better the next time: a title can be changed.
+    fail(upload, explain(error), error.status >= 500 || error.status === 408 || error.errors.some(({ field }) => field === 'title'));
+  };
+  request.onerror = () => broken(upload);
+  request.open('POST', 'songs/upload');
+  request.send(form);
+  update(upload);
+}
+
+async function done(upload, song) {
+  remove(upload);
+  put(song);
+  // The title was changed while the file was on its way.
+  if (upload.title !== upload.sent && upload.title.trim()) {
+    await ask('PATCH', `songs/${song.id}`, { title: upload.title }).then((data) => put(data.song), (error) => {
+      toast(t('rename-failed', { why: explain(error) }), { bad: true });
+    });
+  }
+}
+
+// The connection broke. A file that a server refuses at once may look like it, too.
+async function broken(upload) {
+  upload.tries += 1;
+  lost();
+  if (upload.tries > TRIES) return fail(upload, t('upload-broken'), true);
+  upload.state = 'away';
+  update(upload);
+  await there();
+  if (upload.state !== 'away') return;
+  upload.state = 'waiting';
+  update(upload);
+  next();
+}
+
+// The session has ended: what was meant for one must not become everybody's.
+function ended(upload) {
+  fail(upload, t('upload-ended'), true);
+  document.dispatchEvent(new Event('session-ended'));
+}
+
+function fail(upload, why, again) {
+  upload.state = 'failed';
+  upload.error = why;
+  upload.again = again;
+  update(upload);
+  next();
+}
+
+function remove(upload) {
+  const focused = upload.row.contains(document.activeElement);
+  upload.state = 'gone';
+  upload.row.remove();
+  uploads.splice(uploads.indexOf(upload), 1);
+  if (focused) document.querySelector('#choose').focus();
+  next();
+}
+
+function show(upload) {
+  const name = h('input', { class: 'title', value: upload.title, label: 'title', maxlength: limits?.max_title_chars ?? 200, dir: 'auto',
+    oninput: () => { upload.title = name.value; } });
+  upload.bar = h('progress', { max: 1, value: 0, label: 'upload-progress' });
+  upload.note = h('span', { class: 'note' });
+  upload.retry = h('button', { class: 'small', t: 'try-again', hidden: true, onclick: () => {
+    upload.tries = 0;
+    upload.state = 'waiting';
+    update(upload);
+    next();
+  } });
+  const cancel = h('button', { class: 'small plain', label: 'cancel-upload', onclick: () => {
+    const { request } = upload;
+    remove(upload);
+    if (request) request.onerror = null;
+    request?.abort();
+  } }, icon('close'));
+  upload.row = h('li', { class: 'upload' }, name, h('span', { class: 'dim' }, size(upload.file.size)), upload.retry, cancel, upload.bar, upload.note);
+  list.append(upload.row);
+  update(upload);
+}
+
+function update(upload) {
+  const { state, bar, note, loaded, row } = upload;
+  row.dataset.state = state;
+  bar.hidden = state === 'failed';
+  bar.value = loaded;
+  upload.retry.hidden = !(state === 'failed' && upload.again);
+  note.setAttribute('role', state === 'failed' ? 'alert' : 'note');
+  const sent = loaded < 1 ? t('upload-going', { percent: percent(Math.floor(loaded * 100)) }) : t('upload-checked');
+  setText(note, { waiting: t('upload-waiting'), going: sent, away: t('upload-away'), failed: upload.error }[state] ?? '');
+}
+
+// What a reload would cut off is remembered by name, so that it can be said.
+function keep() {
+  const names = open().map(({ file }) => file.name);
+  try {
+    if (names.length) sessionStorage.setItem(KEPT, JSON.stringify(names));
+    else sessionStorage.removeItem(KEPT);
+  } catch { /* nothing is remembered then */ }
+}
+
+export function cutOff() {
+  try {
+    const names = JSON.parse(sessionStorage.getItem(KEPT) ?? '[]');
+    sessionStorage.removeItem(KEPT);
+    return names;
+  } catch {
+    return [];
+  }
+}
+
+window.addEventListener('beforeunload', (event) => {
+  if (open().length) event.preventDefault();
+});
+
+// Where files are dropped and chosen. It is made once and kept, with what is under way.
+export function zone() {
+  const input = h('input', { type: 'file', multiple: true, id: 'files', class: 'unseen', tabindex: -1, 'aria-hidden': 'true',
+    accept: 'audio/*,video/mp4,video/webm,.mp3,.flac,.wav,.aiff,.aif,.ogg,.oga,.opus,.m4a,.mp4,.aac,.mka,.webm' });
+  input.addEventListener('change', () => {
+    add(input.files);
+    input.value = '';
+  });
+  const choose = h('button', { class: 'primary', id: 'choose', t: 'choose', onclick: () => input.click() });
+  const rules = h('p', { class: 'dim', id: 'limits' });
+  const openness = h('p', { class: 'openness', id: 'openness' });
+  const area = h('div', { class: 'drop', id: 'drop' }, icon('upload'), h('p', { class: 'big', t: 'drop-here' }), choose, input, rules, openness);
+  heading = h('h2', { hidden: true });
+  list = h('ul', { class: 'uploads' });
+  let over = 0;
+  const files = (event) => [...(event.dataTransfer?.types ?? [])].includes('Files');
+  // Anywhere on the page: a file that misses the area must not replace the page.
+  document.addEventListener('dragenter', (event) => { if (files(event)) { over += 1; area.classList.add('over'); } });
+  document.addEventListener('dragleave', (event) => { if (files(event) && --over <= 0) { over = 0; area.classList.remove('over'); } });
+  document.addEventListener('dragover', (event) => { if (files(event)) event.preventDefault(); });
+  document.addEventListener('drop', (event) => {
+    if (!files(event)) return;
+    event.preventDefault();
+    over = 0;
+    area.classList.remove('over');
+    location.hash = '#/';
+    add(event.dataTransfer.files);
+  });
+  const speak = () => {
+    if (limits) setText(rules, t('limits', { size: size(limits.max_upload_bytes), hours: Math.round(limits.max_duration_s / 360) / 10 }));
+    openness.dataset.open = String(!who());
+    openness.replaceChildren(icon(who() ? 'lock' : 'open'), h('span', {}, t(who() ? 'yours-alone' : 'open-to-all')));
+    uploads.forEach(update);
+    count();
+  };
+  return { element: h('div', {}, area, h('section', { 'aria-live': 'off' }, heading, list)), update: speak };
+}
+
+export async function learn() {
+  limits = (await ask('GET', 'limits')).limits;
+}
