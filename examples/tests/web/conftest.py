@@ -1,0 +1,292 @@
+"""The page in a real browser, before the real programs: what the tests of it stand on.
+
+`.ci/web` sets up what this needs and runs it. Two services are asked: `standalone`, with the real model, and `idle`, a server without
+a worker, whose songs stay as they are unless a test does a worker's work.
+"""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import uuid
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+PROGRAMS = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve() / "debug"
+DEMO = ROOT / "demo/first-light.mp3"
+TOKEN = "the-token-of-the-tests-worker"
+# Where screenshots go; docs/screenshots when those of the documentation are made.
+SHOTS = pathlib.Path(os.environ.get("VOCALIZER_SCREENSHOTS", ROOT / "target/screenshots"))
+# A folder whose files are shown in place of those that a program was built with, so that an edit of the page needs no build.
+WEB = os.environ.get("VOCALIZER_WEB_FROM")
+
+
+class Service:
+    """A program that serves, started, stopped and started again over the same data at the same address."""
+
+    def __init__(self, program, **settings):
+        self.program = program
+        self.settings = {key.upper(): str(value) for key, value in settings.items()}
+        self.data = pathlib.Path(tempfile.mkdtemp(prefix="vocalizer-web-"))
+        self.listen = "127.0.0.1:0"
+        self.process = None
+        self.start()
+
+    def start(self):
+        environment = {**os.environ, "RUST_LOG": "warn", "DEVICE": "cpu", "WORKER_TOKEN": TOKEN, **self.settings}
+        command = [PROGRAMS / self.program, "--listen", self.listen, "--data", self.data / "data"]
+        self.log = (self.data / "log").open("a")
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, env=environment, text=True)
+        for line in self.process.stdout:
+            if found := re.search(r"http://([\d.]+:\d+)", line):
+                self.listen = found[1]
+                break
+        else:
+            raise RuntimeError(f"{self.program} does not start: {(self.data / 'log').read_text()[-2000:]}")
+        self.address = f"http://{self.listen}"
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(timeout=60)
+        self.process.stdout.close()
+        self.log.close()
+
+    def close(self):
+        self.stop()
+        shutil.rmtree(self.data, ignore_errors=True)
+
+    def ask(self, method, path, body=None, **headers):
+        """An answer's data; bytes and texts go as they are, anything else as JSON."""
+        if body is not None and not isinstance(body, bytes):
+            headers["Content-Type"] = "application/json"
+            body = json.dumps(body).encode()
+        request = urllib.request.Request(self.address + path, data=body, method=method, headers=headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)["data"]
+
+    def bytes(self, path):
+        with urllib.request.urlopen(self.address + path, timeout=120) as answer:
+            return answer.read()
+
+    def work(self, path, body=b""):
+        """What a worker says."""
+        return self.ask("POST", path, body, Authorization=f"Bearer {TOKEN}")
+
+    def upload(self, title, file=DEMO, data=None, **headers):
+        """A song, uploaded without a browser; `data` instead of a file's bytes."""
+        boundary = uuid.uuid4().hex
+        parts = [
+            f'--{boundary}\r\nContent-Disposition: form-data; name="title"\r\n\r\n{title}\r\n'.encode(),
+            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n'.encode(),
+            file.read_bytes() if data is None else data,
+            f"\r\n--{boundary}--\r\n".encode(),
+        ]
+        headers["Content-Type"] = f"multipart/form-data; boundary={boundary}"
+        return self.ask("POST", "/songs/upload", b"".join(parts), **headers)["song"]
+
+    def song(self, song):
+        try:
+            return self.ask("GET", f"/songs/{song}")["song"]
+        except urllib.error.HTTPError as error:
+            if error.code == 404:
+                return None
+            raise
+
+    def until(self, song, status, seconds=300):
+        """The song once it has this status."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            now = self.song(song)
+            if now and now["status"] == status:
+                return now
+            time.sleep(0.2)
+        raise AssertionError(f"not {status} in {seconds} s: {now}")
+
+
+def tone(hertz, seconds=1.0):
+    """A WAV of its own: two of them share no hash."""
+    import math
+    import struct
+
+    frames = b"".join(struct.pack("<h", int(9000 * math.sin(2 * math.pi * hertz * n / 8000))) for n in range(int(8000 * seconds)))
+    head = b"RIFF" + struct.pack("<I", 36 + len(frames)) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 8000, 16000, 2, 16)
+    return head + b"data" + struct.pack("<I", len(frames)) + frames
+
+
+@pytest.fixture(scope="session")
+def standalone():
+    service = Service("standalone", threads=2)
+    end = time.monotonic() + 300
+    while time.monotonic() < end:
+        try:
+            urllib.request.urlopen(f"{service.address}/readyz", timeout=5).close()
+            break
+        except urllib.error.HTTPError:
+            time.sleep(0.3)
+    yield service
+    service.close()
+
+
+@pytest.fixture
+def idle():
+    """Of a test alone, so that it knows all of its songs."""
+    service = Service("server")
+    yield service
+    service.close()
+
+
+@pytest.fixture(scope="session")
+def demo(standalone):
+    """The demo song, split by the real model."""
+    song = standalone.upload("First Light")
+    return standalone.until(song["id"], "SPLIT")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with sync_playwright() as playwright:
+        chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+        flags = ["--autoplay-policy=user-gesture-required"]
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags, chromium_sandbox=os.geteuid() != 0)
+        yield browser
+        browser.close()
+
+
+class Watched:
+    """What a page must not do: complain, break its policy, or ask anybody else."""
+
+    def __init__(self, context):
+        self.troubles = []
+        self.requests = []
+        context.on("request", lambda request: self.requests.append(request.url))
+        context.on("weberror", lambda error: self.troubles.append(f"error: {error.error}"))
+        context.on("console", self.said)
+
+    def said(self, message):
+        # A browser complains of every refused or failed request; those are the tests' own.
+        if message.type in ("error", "warning") and "Failed to load resource" not in message.text and "net::ERR" not in message.text:
+            self.troubles.append(f"{message.type}: {message.text}")
+
+
+@pytest.fixture
+def visit(browser):
+    """Opens a page of a service in a profile of its own."""
+    contexts = []
+
+    def opened(service, path="/", init=None, **settings):
+        settings = {"viewport": {"width": 1280, "height": 800}, "locale": "en-GB", "timezone_id": "UTC", **settings}
+        context = browser.new_context(**settings)
+        context.set_default_timeout(20_000)
+        context.watched = Watched(context)
+        context.add_init_script("addEventListener('securitypolicyviolation', (e) => console.error('policy', e.violatedDirective, e.blockedURI))")
+        if init:
+            context.add_init_script(init)
+        contexts.append((context, service))
+        if WEB:
+            local(context, service)
+        page = context.new_page()
+        page.goto(service.address + path)
+        return page
+
+    yield opened
+    for context, service in contexts:
+        watched = context.watched
+        context.close()
+        assert watched.troubles == []
+        elsewhere = [url for url in watched.requests if not url.startswith((service.address + "/", "data:", "blob:"))]
+        assert elsewhere == [], "the page asked somebody else"
+
+
+def shot(page, name):
+    """A screenshot, kept as an artifact."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / f"{name}.png", animations="disabled")
+
+
+# Nothing is decided by how fast a machine is.
+expect.set_options(timeout=20_000)
+
+
+def local(context, service):
+    """Shows the page's files as they lie in `VOCALIZER_WEB_FROM`, under the policy that the program gives them."""
+    with urllib.request.urlopen(service.address + "/") as answer:
+        policy = answer.headers["Content-Security-Policy"]
+
+    def show(route):
+        name = route.request.url.partition("/web/")[2] or "index.html"
+        route.fulfill(path=pathlib.Path(WEB).resolve() / name, headers={"Content-Security-Policy": policy, "Cache-Control": "no-cache"})
+
+    context.route(re.compile(re.escape(service.address) + r"/(web/[a-z.]+)?(#.*)?$"), show)
+
+
+def begin(service, song, percent=0):
+    """A worker takes a song and says how far it is."""
+    service.work(f"/songs/{song['hash']}/begin")
+    service.work(f"/songs/{song['hash']}/progress", {"percent": str(percent)})
+
+
+def give_up(service, song, reason):
+    service.work(f"/songs/{song['hash']}/begin")
+    service.work(f"/songs/{song['hash']}/fail", {"reason": reason})
+
+
+def deliver(service, song, stems):
+    service.work(f"/songs/{song['hash']}/begin")
+    service.work(f"/songs/{song['hash']}/upload_result", stems)
+
+
+def row(page, title):
+    """A song's row in the list."""
+    return page.locator(".song").filter(has=page.locator(f".song-title", has_text=re.compile(f"^{re.escape(title)}$")))
+
+
+def known(service, cookie=None):
+    """The titles of all songs that the server tells of, newest first."""
+    titles, after = [], ""
+    while after is not None:
+        headers = {"Cookie": cookie} if cookie else {}
+        page = service.ask("GET", f"/songs/?details&limit=200{after and f'&after={after}'}", **headers)
+        titles += [song["title"] for song in page["songs"]]
+        after = page.get("next")
+    return titles
+
+
+def register(page, service, name="ada", password="correct horse battery"):
+    """An account and a session of it in the page's profile; the page itself is told at its next load. Returns the session's cookie."""
+    answer = page.context.request.post(f"{service.address}/auth/register", data={"username": name, "password1": password, "password2": password})
+    assert answer.ok, answer.text()
+    page.reload()
+    return "; ".join(f"{cookie['name']}={cookie['value']}" for cookie in page.context.cookies())
+
+
+def throttle(page, bytes_per_s):
+    """How fast the page sends from now on; -1 for as fast as it can."""
+    if not hasattr(page, "wire"):
+        page.wire = page.context.new_cdp_session(page)
+        page.wire.send("Network.enable")
+    page.wire.send("Network.emulateNetworkConditions",
+                   {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_s})
+
+
+@pytest.fixture(scope="session")
+def stems(tmp_path_factory):
+    """What a worker delivers, made of the demo song's own stems."""
+    folder = tmp_path_factory.mktemp("stems")
+    source = DEMO.with_name("first-light.stems.flac")
+    for at, stem in enumerate(["drums", "bass", "other", "vocals"]):
+        command = ["ffmpeg", "-v", "error", "-i", source, "-af", f"pan=stereo|c0=c{at}|c1=c{at}", "-ar", "44100", "-b:a", "320k"]
+        command.append(folder / f"{stem}.mp3")
+        subprocess.run(command, check=True)
+    with tarfile.open(folder / "stems.tar", "w") as tar:
+        for stem in ["bass", "drums", "other", "vocals"]:
+            tar.add(folder / f"{stem}.mp3", f"{stem}.mp3")
+    return (folder / "stems.tar").read_bytes()

@@ -1,0 +1,169 @@
+"""What comes out of the page's player, sample by sample.
+
+An init script catches the nodes that the player makes: of each stem the node that carries its two channels before any level, and
+its level. A recorder, in the audio thread, keeps the last seconds of what they carry, all at the same frames of the one clock.
+"""
+
+from playwright.sync_api import expect
+
+CATCH = """
+window.caught = { mergers: [], gains: [], contexts: [] };
+for (const [name, list] of [['createChannelMerger', 'mergers'], ['createGain', 'gains']]) {
+  const made = AudioContext.prototype[name];
+  AudioContext.prototype[name] = function (...given) {
+    const node = made.apply(this, given);
+    if (!this.forRecording) window.caught[list].push(node);
+    return node;
+  };
+}
+const Context = window.AudioContext;
+window.AudioContext = class extends Context {
+  constructor(...given) { super(...given); window.caught.contexts.push(this); }
+};
+"""
+
+RECORDER = """
+registerProcessor('recorder', class extends AudioWorkletProcessor {
+  constructor(options) {
+    super();
+    this.length = options.processorOptions.length;
+    this.kept = Array.from({ length: options.numberOfInputs }, () => new Float32Array(this.length));
+    this.frame = 0;
+    this.port.onmessage = () => this.port.postMessage({ frame: currentFrame, length: this.length, kept: this.kept.map((ring) => {
+      const at = this.frame % this.length;
+      const all = new Float32Array(this.length);
+      all.set(ring.subarray(at));
+      all.set(ring.subarray(0, at), this.length - at);
+      return all;
+    }) });
+  }
+  process(inputs) {
+    for (let n = 0; n < 128; n += 1) {
+      const at = (this.frame + n) % this.length;
+      for (const [index, input] of inputs.entries()) this.kept[index][at] = input[0]?.[n] ?? 0;
+    }
+    this.frame += 128;
+    return true;
+  }
+});
+"""
+
+# The left channels of what the player's nodes carry, from now on; `window.heard()` gives the last seconds.
+LISTEN = """
+async ({ seconds, which, script }) => {
+  const context = caught.contexts.at(-1);
+  await context.audioWorklet.addModule(URL.createObjectURL(new Blob([script], { type: 'text/javascript' })));
+  const nodes = which === 'stems' ? caught.mergers : [caught.gains[0]];
+  const recorder = new AudioWorkletNode(context, 'recorder',
+    { numberOfInputs: nodes.length, numberOfOutputs: 0, processorOptions: { length: Math.round(seconds * context.sampleRate / 128) * 128 } });
+  nodes.forEach((node, index) => node.connect(recorder, 0, index));
+  window.heard = () => new Promise((done) => {
+    recorder.port.onmessage = ({ data }) => done(data);
+    recorder.port.postMessage(null);
+  });
+}
+"""
+
+# Where in a file what was recorded of a stem is, and by how much it differs there at most. The file is decoded as a whole, by the browser
+# itself. What is looked for are the recording's last `frames`.
+COMPARE = """
+async ({ files, frames, rate }) => {
+  const { kept } = await window.heard();
+  const found = [];
+  for (const [index, file] of files.entries()) {
+    const bytes = await (await fetch(file)).arrayBuffer();
+    const whole = (await new OfflineAudioContext(1, 1, rate).decodeAudioData(bytes)).getChannelData(0);
+    const all = kept[index].subarray(kept[index].length - frames);
+    const key = [];
+    for (let n = 0; n < 96; n += 1) key.push(Math.floor(n * (frames - 1) / 95));
+    let [best, at] = [Infinity, -1];
+    for (let from = 0; from + frames <= whole.length; from += 1) {
+      let off = 0;
+      for (const n of key) {
+        off += Math.abs(all[n] - whole[from + n]);
+        if (off >= best) break;
+      }
+      if (off < best) [best, at] = [off, from];
+    }
+    let [most, loudest] = [0, 0];
+    for (let n = 0; n < frames; n += 1) {
+      most = Math.max(most, Math.abs(all[n] - whole[at + n]));
+      loudest = Math.max(loudest, Math.abs(all[n]));
+    }
+    found.push({ at, most, loudest });
+  }
+  return found;
+}
+"""
+
+# How loud each stem is after its level, over a moment.
+LEVELS = """
+() => Promise.all(caught.gains.slice(1, 5).map(async (gain) => {
+  const analyser = new AnalyserNode(gain.context, { fftSize: 32768 });
+  gain.connect(analyser);
+  const clock = gain.context;
+  const until = clock.currentTime + 1.2;
+  while (clock.currentTime < until) await new Promise((done) => setTimeout(done, 30));
+  const samples = new Float32Array(analyser.fftSize);
+  analyser.getFloatTimeDomainData(samples);
+  gain.disconnect(analyser);
+  return Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length);
+}))
+"""
+
+STEMS = ["vocals", "drums", "bass", "other"]
+
+
+def listen(page, seconds=4, which="stems"):
+    """Begins to record; the player must have begun. The page's own policy lets no such script in: see `opened`."""
+    page.evaluate(LISTEN, {"seconds": seconds, "which": which, "script": RECORDER})
+
+
+def heard(page, files, frames=88200, rate=44100):
+    """For each file where in it what was just heard is, in samples, and how it differs."""
+    return page.evaluate(COMPARE, {"files": files, "frames": frames, "rate": rate})
+
+
+def clock(page):
+    """The frames that the page's audio clock has counted."""
+    return page.evaluate("Math.round(caught.contexts.at(-1).currentTime * caught.contexts.at(-1).sampleRate)")
+
+
+def run_on(page, seconds):
+    """Waits until the audio clock is so much further: a machine that is busy may take longer for it than its name says."""
+    until = clock(page) + seconds * page.evaluate("caught.contexts.at(-1).sampleRate")
+    page.wait_for_function(
+        "(until) => caught.contexts.at(-1).currentTime * caught.contexts.at(-1).sampleRate >= until", arg=until, timeout=0
+    )
+
+
+def opened(visit, service, song):
+    # The recorder is a script that the page's policy would refuse; other tests hold the page to its policy.
+    page = visit(service, f"/#/songs/{song['id']}", init=CATCH, bypass_csp=True)
+    expect(page.locator("#play")).to_be_enabled()
+    return page
+
+
+def playing(page):
+    page.locator("#play").click()
+    expect(page.locator("#player")).to_have_attribute("data-state", "playing")
+
+
+def seconds(page):
+    """Where the player is."""
+    minutes, rest = page.locator("#time").inner_text().split(" / ")[0].split(":")
+    return 60 * int(minutes) + int(rest)
+
+
+def files(song):
+    return [f"/songs/{song['id']}/{stem}.mp3" for stem in STEMS]
+
+
+def together(page, song, **settings):
+    """All stems are at the same sample of theirs, and what is heard is what the files hold."""
+    found = heard(page, files(song), **settings)
+    for stem, each in zip(STEMS, found):
+        assert each["loudest"] > 0.003, f"{stem} is too quiet to be found: {each}"
+        assert each["most"] < 1e-4, f"{stem} is not what its file holds: {each}"
+    assert len({each["at"] for each in found}) == 1, f"the stems are apart: {found}"
+    return found[0]["at"]

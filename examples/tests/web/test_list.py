@@ -1,0 +1,409 @@
+"""The list of songs: live, searched, sorted, paged, and what is done in it."""
+
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from conftest import Service, begin, deliver, give_up, known, register, row, tone
+from playwright.sync_api import expect
+
+MANY = 500
+
+
+@pytest.fixture(scope="module")
+def many():
+    """A service with many songs: Song 0, Song 1 and so on, and a few that a search tells from them."""
+    service = Service("server")
+    names = ["Ёлка", "Zebra crossing", "Äpfel", "a small song"]
+    titles = [f"Song {n}" for n in range(MANY - len(names))] + names
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda at: service.upload(titles[at], data=tone(100 + at, 0.05)), range(MANY)))
+    yield service
+    service.close()
+
+
+def titles(page):
+    return page.locator(".song-title").all_inner_texts()
+
+
+def state(page, title):
+    return row(page, title).locator(".state")
+
+
+def delete(page, title):
+    row(page, title).get_by_role("button", name=f"Delete {title}").click()
+    expect(row(page, title)).to_have_count(0)
+
+
+# Longer than a deletion waits for somebody who changes their mind; told to the page's clock.
+LONG_MS = 20_000
+
+
+def undo(page, title):
+    return page.locator(".toast").filter(has_text=f"Deleted: {title}").get_by_role("button", name="Undo")
+
+
+# Live.
+
+
+def test_a_song_is_followed_from_its_place_in_line_to_ready(idle, visit, stems):
+    first, second = idle.upload("First", data=tone(300)), idle.upload("Second", data=tone(301))
+    page = visit(idle)
+    expect(state(page, "First")).to_have_text("Next in line")
+    expect(state(page, "Second")).to_have_text("1 song before it")
+    assert idle.work("/jobs/lease", {})["job"]
+    begin(idle, first, 10)
+    expect(state(page, "First")).to_have_text("Being split: 10%")
+    expect(row(page, "First").get_by_role("progressbar", name="Splitting")).to_have_js_property("value", 10)
+    expect(state(page, "Second")).to_have_text("Next in line")
+    # How long it takes is told once something is known of how fast it goes.
+    idle.work(f"/songs/{first['hash']}/progress", {"percent": "30"})
+    expect(state(page, "First")).to_have_text(re.compile(r"^Being split: 30%, \d+ (second|minute)s? left$"))
+    deliver(idle, first, stems)
+    expect(state(page, "First")).to_have_text("Ready")
+    expect(row(page, "First").get_by_role("progressbar")).to_be_hidden()
+    # Whoever hears the page hears it, too.
+    expect(page.locator("#say")).to_have_text("First is ready")
+    assert idle.song(second["id"])["status"] == "UPLOADED"
+
+
+def test_a_song_handed_back_waits_again(idle, visit):
+    song = idle.upload("Given back", data=tone(300))
+    page = visit(idle)
+    begin(idle, song, 40)
+    expect(state(page, "Given back")).to_have_text("Being split: 40%")
+    idle.work(f"/songs/{song['hash']}/hand_back")
+    expect(state(page, "Given back")).to_have_text("Next in line")
+
+
+def test_a_failed_song_says_why_and_is_tried_again(idle, visit):
+    song = idle.upload("Sad song", data=tone(300))
+    page = visit(idle)
+    expect(state(page, "Sad song")).to_have_text("Next in line")
+    again = row(page, "Sad song").get_by_role("button", name="Try again: Sad song")
+    expect(again).to_be_hidden()
+    give_up(idle, song, "the <b>machine</b> is full")
+    expect(state(page, "Sad song")).to_have_text("Could not be split")
+    expect(row(page, "Sad song").locator(".why")).to_have_text("Why: the <b>machine</b> is full")
+    again.click()
+    expect(state(page, "Sad song")).to_have_text("Next in line")
+    expect(row(page, "Sad song").locator(".why")).to_be_hidden()
+    assert idle.song(song["id"])["status"] == "UPLOADED"
+
+
+def test_a_songs_own_page_follows_it_too(idle, visit, stems):
+    song = idle.upload("Sad song", data=tone(300))
+    page = visit(idle, f"/#/songs/{song['id']}")
+    told = page.locator("#song-state")
+    expect(told).to_have_text("Next in line")
+    begin(idle, song, 20)
+    expect(told).to_have_text("Being split: 20%")
+    give_up(idle, song, "no reason")
+    expect(told).to_have_text("Could not be split")
+    expect(page.get_by_text("Why: no reason")).to_be_visible()
+    page.get_by_role("button", name="Try again").click()
+    expect(told).to_have_text("Next in line")
+    deliver(idle, song, stems)
+    expect(page.get_by_role("region", name="Player").or_(page.locator("#player"))).to_be_visible()
+    expect(told).to_be_hidden()
+
+
+def test_two_tabs_show_the_same(idle, visit):
+    page = visit(idle)
+    other = page.context.new_page()
+    other.goto(idle.address)
+    page.set_input_files("#files", [{"name": "Shared.wav", "mimeType": "audio/wav", "buffer": tone(300)}])
+    row(other, "Shared").locator("a").click()
+    other.get_by_role("button", name="Change the title").click()
+    other.get_by_label("Title").fill("Renamed")
+    other.keyboard.press("Enter")
+    expect(other.get_by_role("heading", name="Renamed")).to_be_visible()
+    expect(row(page, "Renamed")).to_be_visible()
+    expect(page.locator(".song")).to_have_count(1)
+    other.get_by_role("link", name="All songs").click()
+    expect(row(other, "Renamed")).to_be_visible()
+    page.clock.install()
+    delete(page, "Renamed")
+    expect(row(other, "Renamed")).to_be_visible()
+    page.clock.fast_forward(LONG_MS)
+    expect(other.locator(".song")).to_have_count(0)
+
+
+def test_a_song_deleted_elsewhere_is_gone_from_its_open_page(idle, visit):
+    song = idle.upload("Here today", data=tone(300))
+    page = visit(idle, f"/#/songs/{song['id']}")
+    expect(page.get_by_role("heading", name="Here today")).to_be_visible()
+    idle.ask("DELETE", f"/songs/{song['id']}")
+    expect(page.get_by_role("heading", name="No such song")).to_be_visible()
+    expect(page.get_by_role("button", name="Delete")).to_have_count(0)
+    page.get_by_role("link", name="All songs").click()
+    expect(page.locator("#count")).to_have_text("No songs yet. Drop one above.")
+
+
+def test_what_is_heard_while_the_list_comes_is_newer_than_the_list(idle, visit):
+    """An answer that is old when it comes takes nothing back."""
+    stays, goes = idle.upload("Stays", data=tone(300)), idle.upload("Goes", data=tone(301))
+    page = visit(idle)
+    expect(page.locator(".song")).to_have_count(2)
+    held = []
+    page.route("**/songs/?*", lambda route: held.append((route, route.fetch())))
+    page.reload()
+    while not held:
+        page.wait_for_timeout(20)
+    # The answer is made and not there yet; meanwhile all of this happens.
+    idle.upload("New", data=tone(302))
+    idle.ask("DELETE", f"/songs/{goes['id']}")
+    idle.ask("PATCH", f"/songs/{stays['id']}", {"title": "Stays, renamed"})
+    expect(row(page, "New")).to_be_visible()
+    expect(row(page, "Stays, renamed")).to_be_visible()
+    for route, answer in held:
+        route.fulfill(response=answer)
+    expect(page.locator("#count")).to_have_text("1–2 of 2 songs")
+    assert titles(page) == ["New", "Stays, renamed"]
+
+
+def test_the_server_goes_and_comes_and_the_list_is_right(idle, visit):
+    idle.upload("Before", data=tone(300))
+    gone = idle.upload("Gone after", data=tone(301))
+    page = visit(idle)
+    expect(page.locator(".song")).to_have_count(2)
+    away = page.get_by_role("alert").filter(has_text="The server does not answer.")
+    expect(away).to_be_hidden()
+    idle.stop()
+    expect(away).to_be_visible()
+    # What is on the screen stays there.
+    expect(page.locator(".song")).to_have_count(2)
+    idle.start()
+    idle.ask("DELETE", f"/songs/{gone['id']}")
+    idle.upload("After", data=tone(302))
+    expect(away).to_be_hidden()
+    expect(row(page, "After")).to_be_visible()
+    expect(row(page, "Gone after")).to_have_count(0)
+    assert sorted(titles(page)) == ["After", "Before"]
+    # And it hears again of what happens.
+    idle.upload("Later", data=tone(303))
+    expect(row(page, "Later")).to_be_visible()
+
+
+def test_a_button_pressed_while_the_server_is_away_says_so(idle, visit):
+    song = idle.upload("Sad song", data=tone(300))
+    give_up(idle, song, "no reason")
+    page = visit(idle)
+    expect(row(page, "Sad song")).to_be_visible()
+    idle.stop()
+    row(page, "Sad song").get_by_role("button", name="Try again").click()
+    expect(page.locator(".toast.bad")).to_contain_text("The server does not answer.")
+    expect(state(page, "Sad song")).to_have_text("Could not be split")
+    idle.start()
+
+
+# Deleting.
+
+
+def test_a_deletion_that_is_undone_never_reaches_the_server(idle, visit):
+    idle.upload("Kept", data=tone(300))
+    idle.upload("Other", data=tone(301))
+    page = visit(idle)
+    page.clock.install()
+    delete(page, "Kept")
+    # Whoever works by keyboard is still in the list.
+    expect(row(page, "Other").locator("a")).to_be_focused()
+    undo(page, "Kept").click()
+    expect(row(page, "Kept")).to_be_visible()
+    expect(page.locator("#say")).to_have_text("Kept is back")
+    # One that is deleted later and not undone is gone; were the first still under way, it would be gone before.
+    delete(page, "Other")
+    with page.expect_response(lambda answer: answer.request.method == "DELETE"):
+        page.clock.fast_forward(LONG_MS)
+    expect(row(page, "Kept")).to_be_visible()
+    assert known(idle) == ["Kept"]
+
+
+def test_a_deletion_that_is_not_undone_is_done(idle, visit):
+    idle.upload("Goes", data=tone(300))
+    page = visit(idle)
+    page.clock.install()
+    delete(page, "Goes")
+    # It waits for whoever changes their mind.
+    page.clock.fast_forward(3000)
+    expect(undo(page, "Goes")).to_be_visible()
+    assert known(idle) == ["Goes"]
+    with page.expect_response(lambda answer: answer.request.method == "DELETE") as answer:
+        page.clock.fast_forward(LONG_MS)
+    assert answer.value.ok
+    assert known(idle) == []
+    expect(page.locator(".toast")).to_have_count(0)
+    expect(page.locator("#count")).to_have_text("No songs yet. Drop one above.")
+
+
+def test_a_page_that_is_left_deletes_at_once(idle, visit):
+    idle.upload("Goes", data=tone(300))
+    page = visit(idle)
+    # The page's own time stands still, so that nothing but leaving can delete it.
+    page.clock.install()
+    page.clock.pause_at(time.time() + 1)
+    delete(page, "Goes")
+    assert known(idle) == ["Goes"]
+    page.goto("about:blank")
+    end = time.monotonic() + 60
+    while known(idle) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert known(idle) == []
+
+
+def test_a_song_is_deleted_on_its_own_page_and_comes_back_whole(idle, visit):
+    song = idle.upload("Kept", data=tone(300))
+    page = visit(idle, f"/#/songs/{song['id']}")
+    page.get_by_role("button", name="Delete").click()
+    expect(page.locator("#search")).to_be_visible()
+    expect(page.locator(".song")).to_have_count(0)
+    page.go_back()
+    expect(page.get_by_role("heading", name="No such song")).to_be_visible()
+    undo(page, "Kept").click()
+    expect(page.get_by_role("heading", name="Kept")).to_be_visible()
+    expect(page.get_by_role("button", name="Change the title")).to_be_visible()
+    expect(page.get_by_role("button", name="Delete")).to_be_visible()
+
+
+def test_a_title_that_is_refused_says_why_and_escape_gives_up(idle, visit):
+    song = idle.upload("Good name", data=tone(300))
+    page = visit(idle, f"/#/songs/{song['id']}")
+    page.get_by_role("button", name="Change the title").click()
+    page.get_by_label("Title").fill("   ")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert").filter(has_text="title is empty")).to_be_visible()
+    expect(page.get_by_label("Title")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("heading", name="Good name")).to_be_visible()
+    expect(page.get_by_role("button", name="Change the title")).to_be_focused()
+    assert known(idle) == ["Good name"]
+
+
+# Finding.
+
+
+def test_many_songs_are_paged(many, visit):
+    page = visit(many)
+    count = page.locator("#count")
+    expect(count).to_have_text("1–50 of 500 songs")
+    expect(page.locator(".song")).to_have_count(50)
+    back, forth = page.get_by_role("button", name="Previous"), page.get_by_role("button", name="Next")
+    expect(back).to_be_disabled()
+    seen = titles(page)
+    for number in range(1, 10):
+        forth.click()
+        expect(count).to_have_text(f"{number * 50 + 1}–{number * 50 + 50} of 500 songs")
+        seen += titles(page)
+    expect(forth).to_be_disabled()
+    assert sorted(seen) == sorted(known(many)), "a song is missing or there twice"
+    back.click()
+    expect(count).to_have_text("401–450 of 500 songs")
+
+
+def test_a_search_finds_by_any_part_of_the_title_and_starts_at_the_first_page(many, visit):
+    page = visit(many)
+    expect(page.locator("#count")).to_have_text("1–50 of 500 songs")
+    page.get_by_role("button", name="Next").click()
+    search = page.get_by_role("searchbox", name="Search titles")
+    search.fill("  ZEBRA ")
+    expect(page.locator("#count")).to_have_text("1 song")
+    assert titles(page) == ["Zebra crossing"]
+    expect(page.get_by_role("button", name="Next")).to_be_hidden()
+    search.fill("ёл")
+    expect(row(page, "Ёлка")).to_be_visible()
+    search.fill("song 1")
+    expect(page.locator("#count")).to_have_text("1–50 of 111 songs")
+    search.fill("no such thing")
+    expect(page.locator("#count")).to_have_text("No song has that in its title.")
+    # It stays while a song is looked at, and goes when it is emptied.
+    search.fill("zebra")
+    row(page, "Zebra crossing").locator("a").click()
+    expect(page.get_by_role("heading", name="Zebra crossing")).to_be_visible()
+    page.go_back()
+    expect(page.locator("#count")).to_have_text("1 song")
+    expect(search).to_have_value("zebra")
+    search.fill("")
+    expect(page.locator("#count")).to_have_text("1–50 of 500 songs")
+
+
+def test_songs_are_sorted_as_a_reader_expects(many, visit):
+    page = visit(many)
+    expect(page.locator("#count")).to_have_text("1–50 of 500 songs")
+    newest = known(many)
+    assert titles(page) == newest[:50]
+    order = page.get_by_label("Order")
+    order.select_option("Oldest first")
+    expect(page.locator(".song-title").first).to_have_text(newest[-1])
+    assert titles(page) == newest[:-51:-1]
+    # Letters of all alphabets where they belong, and numbers by what they count: 2 before 10.
+    order.select_option("By title")
+    expect(page.locator(".song-title").first).to_have_text("a small song")
+    assert titles(page)[:14] == ["a small song", "Äpfel", *(f"Song {n}" for n in range(12))]
+    # The choice stays.
+    page.reload()
+    expect(page.locator(".song-title").first).to_have_text("a small song")
+    expect(order).to_have_value("title")
+
+
+def test_songs_are_sorted_by_how_they_stand(idle, visit, stems):
+    songs = {title: idle.upload(title, data=tone(300 + at)) for at, title in enumerate(["ready", "failed", "being split", "waiting"])}
+    deliver(idle, songs["ready"], stems)
+    give_up(idle, songs["failed"], "no reason")
+    begin(idle, songs["being split"], 5)
+    page = visit(idle)
+    page.get_by_label("Order").select_option("By status")
+    expect(page.locator(".song-title")).to_have_text(["being split", "waiting", "failed", "ready"])
+    # A song that gets on moves by itself.
+    deliver(idle, songs["waiting"], stems)
+    expect(page.locator(".song-title")).to_have_text(["being split", "failed", "waiting", "ready"])
+
+
+def test_whose_songs_are_shown_is_chosen_by_whoever_is_logged_in(idle, visit):
+    idle.upload("Everybody's", data=tone(300))
+    page = visit(idle)
+    whose = page.get_by_label("Whose songs")
+    expect(row(page, "Everybody's")).to_be_visible()
+    expect(whose).to_be_hidden()
+    cookie = register(page, idle)
+    idle.upload("Mine", data=tone(301), Cookie=cookie)
+    expect(page.locator(".song")).to_have_count(2)
+    whose.select_option("Mine")
+    expect(page.locator(".song-title")).to_have_text(["Mine"])
+    whose.select_option("Open to everybody")
+    expect(page.locator(".song-title")).to_have_text(["Everybody's"])
+    whose.select_option("Mine")
+    expect(page.locator(".song-title")).to_have_text(["Mine"])
+    # Nothing of the choice stays in the way of whoever is not logged in.
+    page.locator("#account-link").click()
+    page.get_by_role("button", name="Log out").click()
+    expect(page.locator(".song-title")).to_have_text(["Everybody's"])
+    page.reload()
+    expect(page.locator(".song-title")).to_have_text(["Everybody's"])
+
+
+def test_a_reload_keeps_the_place(idle, visit):
+    song = idle.upload("Here", data=tone(300))
+    page = visit(idle)
+    row(page, "Here").locator("a").click()
+    expect(page.get_by_role("heading", name="Here")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="Here")).to_be_visible()
+    begin(idle, song, 50)
+    expect(page.locator("#song-state")).to_have_text("Being split: 50%")
+    page.reload()
+    expect(page.locator("#song-state")).to_have_text("Being split: 50%")
+    # Addresses lead back and forth.
+    page.go_back()
+    expect(row(page, "Here")).to_be_visible()
+    page.go_forward()
+    expect(page.get_by_role("heading", name="Here")).to_be_visible()
+
+
+def test_an_address_that_leads_nowhere_says_so(idle, visit):
+    page = visit(idle, "/#/songs/00000000-0000-4000-8000-000000000000")
+    expect(page.get_by_role("heading", name="No such song")).to_be_visible()
+    # One that cannot be an address is the list, whole.
+    page.goto(f"{idle.address}/#/songs/nothing")
+    expect(page.get_by_role("button", name="Choose files")).to_be_visible()
+    expect(page.locator("#count")).to_have_text("No songs yet. Drop one above.")

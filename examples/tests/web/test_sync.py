@@ -1,0 +1,27 @@
+"""Stems that are played for long, with seeks."""
+
+import os
+
+import listening
+from listening import listen, opened, playing, run_on, together
+
+SYNC_S = float(os.environ.get("VOCALIZER_SYNC_S", "180"))
+
+
+def test_stems_stay_together_for_minutes_with_seeks(visit, standalone, demo):
+    page = opened(visit, standalone, demo)
+    playing(page)
+    listen(page)
+    began, seeks = listening.clock(page), 0
+    while listening.clock(page) - began < SYNC_S * 44100:
+        page.locator("#place").focus()
+        page.evaluate("""(to) => {
+          const place = document.querySelector('#place');
+          place.value = to;
+          place.dispatchEvent(new Event('input', { bubbles: true }));
+        }""", (seeks * 7.31) % 12 + 1)
+        seeks += 1
+        run_on(page, 7)
+    at = together(page, demo)
+    print(f"\n{SYNC_S:.0f} s of play, {seeks} seeks: all four stems at sample {at}, 0 apart")
+    assert seeks >= SYNC_S // 8

@@ -1,0 +1,307 @@
+"""Songs on their way in."""
+
+import base64
+import re
+
+import pytest
+from conftest import DEMO, Service, known, register, row, throttle, tone
+from playwright.sync_api import expect
+
+# What a browser is given in place of a file that was chosen.
+SONG = {"name": "Night_Train.wav", "mimeType": "audio/wav", "buffer": tone(440)}
+# So slow that a test acts long before the demo song is through.
+SLOW = 20_000
+
+MARKUP = "<img src=x onerror=alert(1)>"
+# Hebrew, a right-to-left mark, a family of four in one emoji of seven code points.
+HEBREW = "שיר \u200fa & b; 100% \U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466 {n}"
+LONG = "Ах, \U0001f3b5" + "w" * 195
+assert len(LONG) == 200
+
+
+def choose(page, *files):
+    page.set_input_files("#files", list(files))
+
+
+def drag(page, name, files):
+    """What a browser says while files are dragged over the page and let go; the bytes are made in the page."""
+    files = [(file["name"], file["mimeType"], base64.b64encode(file["buffer"]).decode()) for file in files]
+    page.evaluate(
+        """([name, files]) => {
+          const carried = new DataTransfer();
+          for (const [title, type, text] of files) {
+            carried.items.add(new File([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))], title, { type }));
+          }
+          const event = new DragEvent(name, { bubbles: true, cancelable: true, dataTransfer: carried });
+          document.querySelector('h1, h2').dispatchEvent(event);
+          if (name === 'drop' && !event.defaultPrevented) throw new Error('the browser would open the file');
+        }""",
+        [name, files],
+    )
+
+
+def uploading(page, title=None):
+    rows = page.locator(".upload")
+    return rows if title is None else rows.filter(has=page.locator(f".title[value='{title}']"))
+
+
+def partly_sent(page, title):
+    """Once some of it is sent, and not all."""
+    expect(uploading(page, title).locator(".note")).to_have_text(re.compile(r"^[1-9]\d?% sent$"))
+
+
+def sends(page):
+    return [url for url in page.context.watched.requests if url.endswith("/songs/upload")]
+
+
+@pytest.fixture
+def small():
+    """A server that takes little."""
+    service = Service("server", max_upload_bytes=100_000)
+    yield service
+    service.close()
+
+
+def test_a_chosen_file_becomes_a_song_named_after_it(idle, visit):
+    page = visit(idle)
+    # The button is what people press; it opens the browser's own window.
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose files").click()
+    assert chooser.value.is_multiple()
+    chooser.value.set_files([SONG])
+    expect(row(page, "Night Train").locator(".state")).to_have_text("Next in line")
+    expect(uploading(page)).to_have_count(0)
+    assert known(idle) == ["Night Train"]
+
+
+def test_files_are_dropped_anywhere_on_the_page(idle, visit):
+    page = visit(idle)
+    files = [{**SONG, "name": f"{name}.wav", "buffer": tone(hertz)} for name, hertz in [("one", 300), ("two", 301), ("three", 302)]]
+    drag(page, "dragenter", files)
+    expect(page.locator("#drop")).to_have_class(re.compile("over"))
+    drag(page, "dragover", files)
+    drag(page, "dragleave", files)
+    expect(page.locator("#drop")).not_to_have_class(re.compile("over"))
+    drag(page, "dragenter", files)
+    drag(page, "drop", files)
+    expect(page.locator("#drop")).not_to_have_class(re.compile("over"))
+    for title in ["one", "two", "three"]:
+        expect(row(page, title)).to_be_visible()
+    assert sorted(known(idle)) == ["one", "three", "two"]
+
+
+def test_a_drop_on_another_view_uploads_too_and_shows_it(idle, visit):
+    page = visit(idle, "/#/account")
+    expect(page.locator("h1", has_text="Account")).to_be_visible()
+    drag(page, "drop", [SONG])
+    expect(row(page, "Night Train")).to_be_visible()
+
+
+def test_several_at_once_wait_their_turn_and_all_arrive(idle, visit):
+    page = visit(idle)
+    throttle(page, SLOW)
+    choose(page, *[{**SONG, "name": f"song {n}.wav", "buffer": tone(200 + n, 8)} for n in range(5)])
+    expect(page.get_by_role("heading", name="Uploading 5 songs")).to_be_visible()
+    expect(page.locator(".upload[data-state=going]")).to_have_count(2)
+    expect(page.locator(".upload[data-state=waiting]").first).to_contain_text("Waits its turn")
+    throttle(page, -1)
+    expect(page.locator(".song")).to_have_count(5)
+    expect(uploading(page)).to_have_count(0)
+    assert sorted(known(idle)) == [f"song {n}" for n in range(5)]
+
+
+def test_a_title_changed_while_the_file_goes_is_the_songs(idle, visit):
+    page = visit(idle)
+    throttle(page, SLOW)
+    choose(page, DEMO)
+    partly_sent(page, "first-light")
+    uploading(page).get_by_label("Title").fill("Second Light")
+    throttle(page, -1)
+    expect(row(page, "Second Light")).to_be_visible()
+    expect(page.locator(".song")).to_have_count(1)
+    assert known(idle) == ["Second Light"]
+
+
+def test_the_limits_are_said_before_anything_is_sent(small, visit):
+    page = visit(small)
+    expect(page.locator("#limits")).to_contain_text("100 kB and 6 hours")
+    expect(page.locator("#limits")).to_contain_text("MP3, FLAC, WAV, AIFF, Ogg, Opus, M4A")
+
+
+def test_a_file_over_the_limit_is_refused_before_it_is_sent(small, visit):
+    page = visit(small)
+    expect(page.locator("#limits")).to_contain_text("100 kB")
+    choose(page, DEMO)
+    expect(uploading(page).get_by_role("alert")).to_have_text(re.compile(r"^This file has [\d.]+ (kB|MB); at most 100 kB are taken\.$"))
+    # What is within it still goes; and it alone was sent.
+    choose(page, SONG)
+    expect(row(page, "Night Train")).to_be_visible()
+    assert len(sends(page)) == 1
+    assert known(small) == ["Night Train"]
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ({"name": "notes.txt", "mimeType": "text/plain", "buffer": b"la la la"}, "This is no song (text/plain)"),
+        ({"name": "cover.png", "mimeType": "image/png", "buffer": b"\x89PNG"}, "This is no song (image/png)"),
+        ({"name": "nothing.mp3", "mimeType": "audio/mpeg", "buffer": b""}, "This file is empty."),
+    ],
+)
+def test_what_is_no_song_is_refused_before_it_is_sent(idle, visit, file, words):
+    page = visit(idle)
+    choose(page, file)
+    failed = uploading(page)
+    expect(failed.get_by_role("alert")).to_contain_text(words)
+    expect(failed.get_by_role("button", name="Try again")).to_be_hidden()
+    expect(page.get_by_role("heading", name="Uploading")).to_have_count(0)
+    failed.get_by_role("button", name="Cancel this upload").click()
+    expect(uploading(page)).to_have_count(0)
+    assert sends(page) == []
+
+
+def test_a_file_that_only_looks_like_a_song_is_refused_in_plain_words(idle, visit):
+    page = visit(idle)
+    choose(page, {"name": "broken.mp3", "mimeType": "audio/mpeg", "buffer": b"no song at all " * 4000})
+    expect(uploading(page).get_by_role("alert")).to_contain_text("not a song that can be split")
+    expect(uploading(page).get_by_role("button", name="Try again")).to_be_hidden()
+    assert known(idle) == []
+
+
+def test_a_title_that_is_refused_can_be_mended(idle, visit):
+    page = visit(idle)
+    throttle(page, SLOW)
+    # Two are on their way, so that the third waits while its title is emptied.
+    choose(page, *[{**SONG, "name": f"song {n}.wav", "buffer": tone(200 + n, 8)} for n in range(3)])
+    last = uploading(page, "song 2")
+    last.get_by_label("Title").fill("  ")
+    throttle(page, -1)
+    expect(last.get_by_role("alert")).to_contain_text("title is empty")
+    last.get_by_label("Title").fill("A name")
+    last.get_by_role("button", name="Try again").click()
+    expect(row(page, "A name")).to_be_visible()
+    assert sorted(known(idle)) == ["A name", "song 0", "song 1"]
+
+
+def test_a_cancelled_upload_leaves_nothing(idle, visit):
+    page = visit(idle)
+    throttle(page, SLOW)
+    choose(page, DEMO)
+    partly_sent(page, "first-light")
+    uploading(page).get_by_role("button", name="Cancel this upload").click()
+    expect(uploading(page)).to_have_count(0)
+    throttle(page, -1)
+    # Somebody who cancels one may go on with another, and the server has that alone.
+    choose(page, SONG)
+    expect(row(page, "Night Train")).to_be_visible()
+    assert known(idle) == ["Night Train"]
+    expect(page.locator("#away")).to_be_hidden()
+
+
+def test_an_upload_goes_on_by_itself_when_the_server_is_back(idle, visit):
+    page = visit(idle)
+    throttle(page, SLOW)
+    choose(page, DEMO)
+    partly_sent(page, "first-light")
+    idle.process.kill()
+    idle.stop()
+    expect(uploading(page).locator(".note")).to_have_text("The connection broke. It goes on by itself when the server is back.")
+    expect(page.get_by_role("alert").filter(has_text="The server does not answer")).to_be_visible()
+    throttle(page, -1)
+    idle.start()
+    expect(row(page, "first-light")).to_be_visible(timeout=60_000)
+    expect(uploading(page)).to_have_count(0)
+    expect(page.locator("#away")).to_be_hidden()
+    expect(page.locator(".song")).to_have_count(1)
+    assert known(idle) == ["first-light"]
+
+
+def test_a_reload_is_asked_about_and_then_says_what_it_cut_off(idle, visit):
+    page = visit(idle)
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    throttle(page, SLOW)
+    # Browsers ask only those who have touched the page.
+    page.locator("h1").click()
+    choose(page, {"name": DEMO.name, "mimeType": "audio/mpeg", "buffer": DEMO.read_bytes()}, {**SONG, "buffer": tone(440, 8)})
+    partly_sent(page, "first-light")
+    page.reload()
+    assert asked == ["beforeunload"]
+    notice = page.get_by_role("status").filter(has_text="cut off")
+    expect(notice).to_contain_text("first-light.mp3, Night_Train.wav")
+    notice.get_by_role("button", name="Close").click()
+    expect(notice).to_be_hidden()
+    # It is said once, and nobody is asked where nothing is under way.
+    page.reload()
+    expect(page.locator("#count")).to_have_text("No songs yet. Drop one above.")
+    expect(page.locator("#notice")).to_be_hidden()
+    assert asked == ["beforeunload"]
+
+
+def test_a_session_that_ended_makes_no_song_everybodys(idle, visit):
+    page = visit(idle)
+    cookie = register(page, idle)
+    expect(page.locator("#openness")).to_have_text("You are logged in: songs you upload are yours alone.")
+    idle.ask("POST", "/auth/logout", Cookie=cookie)
+    choose(page, SONG)
+    failed = uploading(page)
+    expect(failed.get_by_role("alert")).to_contain_text("Log in and try again")
+    notice = page.locator("#notice")
+    expect(notice).to_contain_text("Your session has ended.")
+    assert known(idle) == [], "the song is everybody's"
+    # Whoever logs in again goes on where they were, and the song is theirs.
+    notice.get_by_role("button", name="Log in").click()
+    login = page.locator("#login")
+    login.get_by_label("User name").fill("ada")
+    login.get_by_label("Password").fill("correct horse battery")
+    login.get_by_role("button", name="Log in").click()
+    failed.get_by_role("button", name="Try again").click()
+    expect(row(page, "Night Train").locator(".badge")).to_have_text("yours alone")
+    assert known(idle) == []
+
+
+def test_whoever_will_not_log_in_again_can_go_on_without(idle, visit):
+    page = visit(idle)
+    cookie = register(page, idle)
+    expect(page.locator("#openness")).to_contain_text("yours alone")
+    idle.ask("POST", "/auth/logout", Cookie=cookie)
+    page.reload()
+    expect(page.locator("#openness")).to_contain_text("open to everybody")
+    choose(page, SONG)
+    expect(uploading(page).get_by_role("alert")).to_contain_text("Log in and try again")
+    page.get_by_role("button", name="Go on without").click()
+    expect(page.locator("#notice")).to_be_hidden()
+    uploading(page).get_by_role("button", name="Try again").click()
+    expect(row(page, "Night Train").locator(".badge")).to_have_text("open to everybody")
+
+
+@pytest.mark.parametrize("title", [MARKUP, HEBREW, LONG], ids=["markup", "directions and emoji", "200 characters"])
+def test_titles_are_shown_as_text_wherever_they_are(idle, visit, title):
+    page = visit(idle, init="window.alert = () => { window.ran = true; };")
+    choose(page, {**SONG, "name": f"{title}.wav"})
+    shown = row(page, title).locator(".song-title")
+    expect(shown).to_be_visible()
+    assert shown.inner_text() == title
+    assert known(idle) == [title]
+    # In a note, on its page, in the window's title, and where it is changed.
+    row(page, title).get_by_role("button", name="Delete").click()
+    expect(page.locator(".toast")).to_contain_text(f"Deleted: {title}")
+    page.get_by_role("button", name="Undo").click()
+    shown.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(title)
+    expect(page).to_have_title(f"{title} · Vocalizer")
+    page.get_by_role("button", name="Change the title").click()
+    expect(page.get_by_label("Title")).to_have_value(title)
+    assert page.locator("main img").count() == 0
+    assert page.evaluate("window.ran") is None
+    # No title makes the page wider than its window.
+    page.set_viewport_size({"width": 360, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_what_turns_text_around_is_left_out_of_a_title(idle, visit):
+    """A file that is called so that `3pm.exe` reads as `exe.mp3` is a song all the same, under a name that hides nothing."""
+    page = visit(idle)
+    choose(page, {**SONG, "name": "song\u202egpj \u2066x\u2069.wav"})
+    expect(row(page, "song gpj x")).to_be_visible()
+    assert known(idle) == ["song gpj x"]
