@@ -69,6 +69,7 @@ document.addEventListener('session-ended', () => {
   ended();
 });
 document.addEventListener('visibilitychange', () => { if (!document.hidden) look(true).catch(() => {}); });
+songs.addEventListener('cut', () => look(true).catch(() => {}));
 songs.addEventListener('split', ({ detail }) => say(t('split-said', { title: detail.title })));
 songs.addEventListener('failed', ({ detail }) => say(t('failed-said', { title: detail.title })));
 

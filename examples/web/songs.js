@@ -1,7 +1,8 @@
 // The songs that may be seen, as they are now.
 import { ask, connection, isAway, lost, there } from './api.js';
 
-// Dispatches `change` whenever anything is different, and `split` and `failed` with a song that has just become so.
+// Dispatches `change` whenever anything is different, `split` and `failed` with a song that has just become so, and `cut` when the
+// server has ended the stream, as it does with the session that it began with.
 export const songs = new EventTarget();
 
 const PAGE = 200;
@@ -100,6 +101,7 @@ export function follow() {
     current.close();
     fetch('livez', { cache: 'no-store' }).then((answer) => { if (!answer.ok) lost(); }, lost).then(async () => {
       await there();
+      songs.dispatchEvent(new Event('cut'));
       setTimeout(() => { if (stream === current) follow(); }, 500);
     });
   };

@@ -96,6 +96,29 @@ async fn a_list_is_told_of_nobody_elses_songs() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_with_the_session_it_began_with() {
+    let service = Service::idle().await;
+    let owner = Browser::registered(&service, "ada").await;
+    let mut whole = Watch::open(&owner).await;
+    let waiting = owner.upload("mine", &song(1)).await;
+    whole.until(|song| song["id"] == waiting["id"]).await;
+    let path = format!("/songs/{}/events", id(&waiting));
+    let mut single = Watch(owner.request(Method::GET, &path).send().await.unwrap(), String::new());
+    single.until(|song| song["id"] == waiting["id"]).await;
+    let elsewhere = Browser::new(&service);
+    elsewhere.login("ada", "correct horse").await.data();
+    owner.post("/auth/logout", &[]).await.data();
+    let renamed = [("title", "a secret")];
+    Browser::send(elsewhere.request(Method::PATCH, &format!("/songs/{}", id(&waiting))).form(&renamed)).await.data();
+    for Watch(mut response, mut rest) in [whole, single] {
+        while let Some(chunk) = timeout(Duration::from_secs(40), response.chunk()).await.expect("it goes on").unwrap() {
+            rest.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+        assert!(!rest.contains("a secret"), "{rest}");
+    }
+}
+
+#[tokio::test]
 async fn details_are_for_those_who_ask() {
     let service = Service::idle().await;
     let somebody = Browser::new(&service);

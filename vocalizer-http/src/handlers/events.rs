@@ -12,13 +12,13 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use vocalizer_core::account::Viewer;
 use vocalizer_core::api::{SongStatus, SongView};
-use vocalizer_core::service::{ServiceError, SongService};
+use vocalizer_core::service::{AccountService, Proof, ServiceError, SongService};
 use vocalizer_core::song::{SongHash, SongId};
 
 use super::Answer;
 use crate::app::App;
 use crate::body::{Body, stream};
-use crate::request::Request;
+use crate::request::{Request, proof};
 
 /// How often a comment is sent where there is nothing else, so that proxies keep the connection.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -29,9 +29,31 @@ const LOOK: Duration = Duration::from_secs(2);
 /// What clients should wait before they come back, in milliseconds.
 pub(super) const RETRY: &str = "retry: 2000\n\n";
 
+/// Who listens, and what they have shown for it.
+pub(super) struct Listener {
+    accounts: AccountService,
+    proof: Option<Proof>,
+    pub(super) viewer: Viewer,
+}
+
+impl Listener {
+    pub(super) fn of(app: &App, request: &Request) -> Self {
+        let proof = proof(&request.headers, request.peer.secure);
+        Self { accounts: app.accounts.clone(), proof, viewer: request.viewer() }
+    }
+
+    /// Whether they still are who they were: a stream may outlive the session or the token that it began with.
+    pub(super) async fn still_may(&self) -> bool {
+        match self.accounts.authenticate(self.proof.as_ref()).await {
+            Ok(caller) => caller.viewer == self.viewer,
+            Err(_) => false,
+        }
+    }
+}
+
 struct Watched {
     songs: SongService,
-    viewer: Viewer,
+    listener: Listener,
     id: SongId,
     closing: watch::Receiver<bool>,
     /// The identifier of what the client has.
@@ -42,12 +64,12 @@ struct Watched {
 }
 
 pub(super) async fn events(app: &Arc<App>, request: &Request) -> Answer {
-    let (viewer, id) = (request.viewer(), request.param("song_id")?);
+    let (listener, id) = (Listener::of(app, request), request.param("song_id")?);
     // Asked before the stream begins, while "not found" can still be said as such.
-    app.songs.song(viewer, id).await?;
+    app.songs.song(listener.viewer, id).await?;
     let seen = request.headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
     let (songs, closing) = (app.songs.clone(), app.closing.clone());
-    let watched = Watched { songs, viewer, id, closing, seen, spoke: Instant::now(), begun: false, ended: false };
+    let watched = Watched { songs, listener, id, closing, seen, spoke: Instant::now(), begun: false, ended: false };
     Ok(response(unfold(watched, |mut watched| async {
         let said = watched.next().await?;
         Some((Ok::<_, io::Error>(said), watched))
@@ -76,7 +98,10 @@ impl Watched {
             return Some(Bytes::from_static(RETRY.as_bytes()));
         }
         loop {
-            let (changed, song) = match self.songs.watch(self.viewer, self.id).await {
+            if !self.listener.still_may().await {
+                return None;
+            }
+            let (changed, song) = match self.songs.watch(self.listener.viewer, self.id).await {
                 Ok(watched) => watched,
                 Err(ServiceError::NotFound { .. }) => {
                     self.ended = true;

@@ -10,13 +10,12 @@ use futures_util::stream::unfold;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use vocalizer_core::account::Viewer;
 use vocalizer_core::api::SongView;
 use vocalizer_core::service::{ServiceError, SongService};
 use vocalizer_core::song::SongId;
 
 use super::Answer;
-use super::events::{KEEP_ALIVE, RETRY, response};
+use super::events::{KEEP_ALIVE, Listener, RETRY, response};
 use crate::app::App;
 use crate::request::Request;
 
@@ -30,7 +29,7 @@ const GATHER: Duration = Duration::from_millis(250);
 /// The viewer's songs as the client knows them.
 struct Watched {
     songs: SongService,
-    viewer: Viewer,
+    listener: Listener,
     closing: watch::Receiver<bool>,
     known: HashMap<SongId, SongView>,
     spoke: Instant,
@@ -38,10 +37,10 @@ struct Watched {
 }
 
 pub(super) async fn events(app: &Arc<App>, request: &Request) -> Answer {
-    let (songs, viewer, closing) = (app.songs.clone(), request.viewer(), app.closing.clone());
+    let (songs, listener, closing) = (app.songs.clone(), Listener::of(app, request), app.closing.clone());
     // What there is now, the client asks for itself once it is connected; what changes from now on, it is told.
-    let known = by_id(songs.watch_all(viewer).await?.1);
-    let watched = Watched { songs, viewer, closing, known, spoke: Instant::now(), begun: false };
+    let known = by_id(songs.watch_all(listener.viewer).await?.1);
+    let watched = Watched { songs, listener, closing, known, spoke: Instant::now(), begun: false };
     Ok(response(unfold(watched, |mut watched| async {
         let said = watched.next().await?;
         Some((Ok::<_, io::Error>(said), watched))
@@ -56,7 +55,10 @@ impl Watched {
             return Some(Bytes::from_static(RETRY.as_bytes()));
         }
         loop {
-            let (changed, now) = match self.songs.watch_all(self.viewer).await {
+            if !self.listener.still_may().await {
+                return None;
+            }
+            let (changed, now) = match self.songs.watch_all(self.listener.viewer).await {
                 Ok(watched) => watched,
                 // The client comes back and asks again.
                 Err(error) => {
@@ -96,7 +98,7 @@ impl Watched {
                     self.known.insert(id, song);
                 }
                 // It is gone, or it is no longer among those that are watched: then this is the last that is told of it.
-                None => match self.songs.song_in_detail(self.viewer, id).await {
+                None => match self.songs.song_in_detail(self.listener.viewer, id).await {
                     Ok(song) if song == known => {}
                     Ok(song) => tell(&mut said, &song),
                     Err(ServiceError::NotFound { .. }) => {
