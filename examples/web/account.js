@@ -52,12 +52,13 @@ function form({ id, heading, path, fields, button, done }) {
       let focused = false;
       for (const each of error.errors ?? []) {
         const at = inputs.find(({ name }) => name === each.field);
-        setText(at?.wrong ?? trouble, explain({ errors: [each] }));
+        setText(at?.wrong ?? trouble, explain({ errors: [{ field: id, ...each }] }));
         at?.input.setAttribute('aria-invalid', 'true');
         if (at && !focused) at.input.focus();
         focused ||= Boolean(at);
       }
       if (!error.errors?.length) setText(trouble, explain(error));
+      if (error.status === 401) look(true).catch(() => {});
     } finally {
       submit.disabled = false;
     }

@@ -16,7 +16,8 @@ let view = null;
 
 // Addresses: #/ for the list, #/songs/ID, #/account.
 function route(first = false) {
-  view?.end?.();
+  const before = view;
+  before?.end?.();
   const [, name, id] = location.hash.split('/');
   document.title = 'Vocalizer';
   const isSong = name === 'songs' && /^[0-9a-f-]{36}$/.test(id ?? '');
@@ -24,7 +25,9 @@ function route(first = false) {
   if (isSong) view = songView(id);
   else view = isList ? listView() : { element: accountView() };
   hero.hidden = !isList;
-  main.replaceChildren(hero, view.element);
+  // What stands above stays as it is, with whoever is in it.
+  if (before) before.element.replaceWith(view.element);
+  else main.append(view.element);
   if (first) return;
   window.scrollTo(0, 0);
   // Whoever hears the page is told that it is another.

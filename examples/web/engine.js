@@ -8,7 +8,9 @@ export const STEMS = ['vocals', 'drums', 'bass', 'other'];
 const STRETCH = 131072;
 const KEPT = 10;
 const AHEAD_S = 4;
-const LEAD_S = 0.06;
+// How far ahead of the clock something is begun: its time is told in steps, as much as is computed at once.
+const LEAD_S = 0.12;
+const LATE_S = 0.04;
 const TICK_MS = 200;
 const FADE_S = 0.012;
 
@@ -54,7 +56,7 @@ export class Engine extends EventTarget {
   // A context may begin only where the reader has touched something.
   #begin() {
     if (this.#context) return;
-    const context = new AudioContext({ sampleRate: this.rate, latencyHint: 'playback' });
+    const context = new AudioContext({ sampleRate: this.rate, latencyHint: 'balanced' });
     const volume = context.createGain();
     volume.gain.value = this.#volume;
     volume.connect(context.destination);
@@ -193,7 +195,7 @@ export class Engine extends EventTarget {
       const past = this.loop && this.#next < this.loop[1] ? this.loop[1] : this.length;
       const to = Math.min((index + 1) * STRETCH, past);
       // Too late to begin where the one before has ended: everything is put off.
-      if (this.#frame < now + 256) this.#frame = now + soon;
+      if (this.#frame < now + LATE_S * this.rate) this.#frame = now + soon;
       this.#plan(stretch.channels, index * STRETCH, this.#next, to);
       this.#next = to;
     }

@@ -2,7 +2,7 @@
 import { who } from './account.js';
 import { ask } from './api.js';
 import { explain, h, icon, say, setText, toast } from './dom.js';
-import { all, drop, get, hide, isLoaded, left, put, songs } from './songs.js';
+import { all, answered, drop, get, hide, isLoaded, left, songs } from './songs.js';
 import { compare, date, percent, recall, remember, span, t } from './text.js';
 
 const PAGE = 50;
@@ -67,7 +67,7 @@ window.addEventListener('pagehide', () => {
 
 export async function retry(song) {
   try {
-    put((await ask('POST', `songs/${song.id}/retry`)).song);
+    answered((await ask('POST', `songs/${song.id}/retry`)).song);
     say(t('retried', { title: song.title }));
   } catch (error) {
     toast(explain(error), { bad: true });
@@ -112,6 +112,12 @@ function row(id) {
   return { element, update };
 }
 
+// Newest first. Times have as many digits as they need: without their Z they are sorted as texts.
+function newest(one, other) {
+  const [a, b] = [one, other].map(({ uploaded_at: at }) => at.replace('Z', ''));
+  return Number(a < b) - Number(a > b);
+}
+
 function wanted() {
   const text = asked.text.trim().toLocaleLowerCase();
   const by = compare();
@@ -120,9 +126,9 @@ function wanted() {
   const chosen = all().filter((song) => {
     const theirs = whose === 'all' || Boolean(song.uploader_id) === (whose === 'mine');
     return theirs && (!text || song.title.toLocaleLowerCase().includes(text));
-  }).sort((one, other) => other.uploaded_at.localeCompare(one.uploaded_at));
-  const sorts = { oldest: (one, other) => one.uploaded_at.localeCompare(other.uploaded_at), title: (one, other) => by(one.title, other.title),
-    status: (one, other) => ORDER[one.status] - ORDER[other.status] };
+  }).sort(newest);
+  if (asked.sort === 'oldest') return chosen.reverse();
+  const sorts = { title: (one, other) => by(one.title, other.title), status: (one, other) => ORDER[one.status] - ORDER[other.status] };
   return sorts[asked.sort] ? chosen.sort(sorts[asked.sort]) : chosen;
 }
 

@@ -1,5 +1,5 @@
 // The player: a waveform for each stem, and what can be done with them.
-import { ask } from './api.js';
+import { ask, there } from './api.js';
 import { Engine, STEMS } from './engine.js';
 import { explain, h, icon, say, setText } from './dom.js';
 import { clock, percent, t } from './text.js';
@@ -22,6 +22,7 @@ export function player(song) {
   const peaks = {};
   let frameRequest = 0;
   let dragging = null;
+  let closed = false;
 
   // Transport.
   const playIcon = h('span', {}, icon('play'));
@@ -272,15 +273,25 @@ export function player(song) {
     h('div', { class: 'switches' }, karaoke, heard, h('div', { class: 'loops' }, loopOn, loopFrom, loopTo, loopTold), h('label', { class: 'volume' }, h('span', { t: 'volume' }), volume)),
     told, waves);
 
+  // One after the other: a browser has few connections to a server, and the sound wants them.
+  async function outline() {
+    for (const track of tracks) {
+      while (!closed && !peaks[track.stem]) {
+        try {
+          peaks[track.stem] = (await ask('GET', `songs/${song.id}/peaks/${track.stem}`)).peaks;
+          draw(track);
+        } catch (error) {
+          if (!error.away) return;
+          await there();
+        }
+      }
+    }
+  }
+
   async function open() {
     setText(told, t('opening'));
-    for (const { stem, canvas } of tracks) {
-      resized.observe(canvas);
-      ask('GET', `songs/${song.id}/peaks/${stem}`).then((data) => {
-        peaks[stem] = data.peaks;
-        redraw();
-      }, () => {});
-    }
+    tracks.forEach(({ canvas }) => resized.observe(canvas));
+    outline();
     try {
       await engine.open();
     } catch (error) {
@@ -304,6 +315,7 @@ export function player(song) {
     levels: () => Object.fromEntries(STEMS.map((stem) => [stem, audible(stem)])),
     update: () => { mixed(); follow(); },
     close: () => {
+      closed = true;
       keep();
       engine.close();
       resized.disconnect();

@@ -4,7 +4,7 @@ import { STEMS } from './engine.js';
 import { explain, h, icon, setText, toast } from './dom.js';
 import { openness, remove, retry, state } from './list.js';
 import { player } from './player.js';
-import { drop, get, isLoaded, put, songs } from './songs.js';
+import { answered, drop, get, isLoaded, put, songs } from './songs.js';
 import { recall, remember, t } from './text.js';
 
 const FORMATS = ['mp3', 'wav', 'flac'];
@@ -40,13 +40,13 @@ export function view(id) {
     const form = h('form', { class: 'song-head', onsubmit: async (event) => {
       event.preventDefault();
       try {
-        put((await ask('PATCH', `songs/${id}`, { title: input.value })).song);
+        answered((await ask('PATCH', `songs/${id}`, { title: input.value })).song);
         back();
       } catch (error) {
         setText(trouble, explain(error));
         input.focus();
       }
-    }, onkeydown: (event) => { if (event.key === 'Escape') back(); } }, input, h('button', { class: 'primary', t: 'save' }), h('button', { type: 'button', t: 'cancel', onclick: back }), trouble);
+    }, onkeydown: (event) => { if (event.key === 'Escape') back(); } }, h('h1', { class: 'unseen', t: 'rename' }), input, h('button', { class: 'primary', t: 'save' }), h('button', { type: 'button', t: 'cancel', onclick: back }), trouble);
     head.replaceWith(form);
     input.select();
   }

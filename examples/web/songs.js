@@ -35,6 +35,13 @@ export function put(song) {
   changed();
 }
 
+// A song as the answer to something done here tells it. What has become of it meanwhile may have been told before, or be just what
+// was known: so it is looked at once more.
+export function answered(song) {
+  put(song);
+  setTimeout(() => ask('GET', `songs/${song.id}`).then((data) => put(data.song), (error) => { if (error.has('not_found')) drop(song.id); }), 1500);
+}
+
 export function drop(id) {
   heard.add(id);
   if (known.delete(id)) changed();

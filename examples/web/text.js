@@ -54,7 +54,7 @@ export const compare = () => new Intl.Collator(locale, { numeric: true }).compar
 
 export function size(bytes) {
   const [unit, by] = bytes < 1e3 ? ['byte', 1] : bytes < 1e6 ? ['kilobyte', 1e3] : bytes < 1e9 ? ['megabyte', 1e6] : ['gigabyte', 1e9];
-  return new Intl.NumberFormat(locale, { style: 'unit', unit, maximumFractionDigits: by < 1e6 ? 0 : 1 }).format(bytes / by);
+  return new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: by === 1 ? 'long' : 'short', maximumFractionDigits: by < 1e6 ? 0 : 1 }).format(bytes / by);
 }
 
 export function date(text) {

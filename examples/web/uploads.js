@@ -2,7 +2,7 @@
 import { who } from './account.js';
 import { ask, lost, refusal, there } from './api.js';
 import { explain, h, icon, setText, toast } from './dom.js';
-import { put } from './songs.js';
+import { answered } from './songs.js';
 import { percent, size, t } from './text.js';
 
 // How many go at the same time: more of them would each be slower.
@@ -90,10 +90,10 @@ function begin(upload) {
 
 async function done(upload, song) {
   remove(upload);
-  put(song);
+  answered(song);
   // The title was changed while the file was on its way.
   if (upload.title !== upload.sent && upload.title.trim()) {
-    await ask('PATCH', `songs/${song.id}`, { title: upload.title }).then((data) => put(data.song), (error) => {
+    await ask('PATCH', `songs/${song.id}`, { title: upload.title }).then((data) => answered(data.song), (error) => {
       toast(t('rename-failed', { why: explain(error) }), { bad: true });
     });
   }

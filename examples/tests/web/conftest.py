@@ -223,7 +223,8 @@ def local(context, service):
 
     def show(route):
         name = route.request.url.partition("/web/")[2] or "index.html"
-        route.fulfill(path=pathlib.Path(WEB).resolve() / name, headers={"Content-Security-Policy": policy, "Cache-Control": "no-cache"})
+        headers = {"Content-Security-Policy": policy, "Cache-Control": "no-cache"}
+        route.fulfill(path=pathlib.Path(WEB).resolve() / name, headers=headers)
 
     context.route(re.compile(re.escape(service.address) + r"/(web/[a-z.]+)?(#.*)?$"), show)
 
@@ -261,8 +262,9 @@ def known(service, cookie=None):
 
 
 def register(page, service, name="ada", password="correct horse battery"):
-    """An account and a session of it in the page's profile; the page itself is told at its next load. Returns the session's cookie."""
-    answer = page.context.request.post(f"{service.address}/auth/register", data={"username": name, "password1": password, "password2": password})
+    """An account and a session of it in the page's profile, and the page loaded anew with it. Returns the session's cookie."""
+    fields = {"username": name, "password1": password, "password2": password}
+    answer = page.context.request.post(f"{service.address}/auth/register", data=fields)
     assert answer.ok, answer.text()
     page.reload()
     return "; ".join(f"{cookie['name']}={cookie['value']}" for cookie in page.context.cookies())
@@ -275,6 +277,12 @@ def throttle(page, bytes_per_s):
         page.wire.send("Network.enable")
     page.wire.send("Network.emulateNetworkConditions",
                    {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_s})
+
+
+def stand_still(page):
+    """The page's own time stands still from now on; `page.clock.fast_forward` moves it."""
+    page.clock.install()
+    page.clock.pause_at(time.time() + 3600)
 
 
 @pytest.fixture(scope="session")

@@ -50,7 +50,11 @@ impl Peaks {
             }
             left -= 1;
             self.frames += 1;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is from 0 to 255, or no number, which becomes 0")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "it is from 0 to 255, or no number, which becomes 0"
+            )]
             let value = (sample.abs().clamp(0.0, 1.0) * 255.0).round() as u8;
             if let Some(last) = self.values.last_mut() {
                 *last = value.max(*last);

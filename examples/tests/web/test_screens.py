@@ -1,0 +1,96 @@
+"""Screenshots of all views, for whoever wants to see what a change did; what they show is checked before each is made."""
+
+import re
+
+import pytest
+from conftest import DEMO, begin, deliver, give_up, register, row, shot, throttle, tone
+from playwright.sync_api import expect
+
+SIZES = {360: 780, 768: 1024, 1440: 900}
+LONG = "A song with a title so long that it takes more than one line of a phone"
+TITLES = ["First Light", "Night Train", "Über den Wolken", "Ты дарила мне розы", LONG]
+
+
+@pytest.fixture
+def songs(idle, stems):
+    """A song for each way that songs may stand."""
+    songs = [idle.upload(title, data=tone(300 + at)) for at, title in enumerate(TITLES[1:])]
+    songs.insert(0, idle.upload("First Light"))
+    deliver(idle, songs[0], stems)
+    give_up(idle, songs[1], "the file ends in the middle of a frame")
+    idle.work("/jobs/lease", {})
+    begin(idle, songs[2], 42)
+    return songs
+
+
+def taken(page, name, at=None):
+    """A view in every size and both colours, from its top or from an element on."""
+    # No pointer is over anything.
+    page.mouse.move(0, 0)
+    for width, height in SIZES.items():
+        page.set_viewport_size({"width": width, "height": height})
+        for colours in ["light", "dark"]:
+            page.emulate_media(color_scheme=colours, reduced_motion="reduce")
+            page.evaluate("(at) => at ? document.querySelector(at).scrollIntoView() : scrollTo(0, 0)", at)
+            shot(page, f"{name}-{width}-{colours}")
+
+
+def test_nothing_there_yet(idle, visit):
+    page = visit(idle)
+    expect(page.locator("#count")).to_have_text("No songs yet. Drop one above.")
+    taken(page, "empty")
+
+
+def test_the_list_and_uploads(idle, visit, songs):
+    page = visit(idle)
+    expect(row(page, "First Light").locator(".state")).to_have_text("Ready")
+    taken(page, "list")
+    taken(page, "list-below", at="#search")
+    throttle(page, 20_000)
+    files = [("Day_Train.mp3", "audio/mpeg", DEMO.read_bytes()), ("notes.txt", "text/plain", b"la la la")]
+    page.set_input_files("#files", [{"name": name, "mimeType": kind, "buffer": data} for name, kind, data in files])
+    expect(page.locator(".upload[data-state=going] .note")).to_have_text(re.compile("^[1-9]"))
+    expect(page.locator(".upload[data-state=failed]")).to_be_visible()
+    taken(page, "uploads", at="#choose")
+    for cancel in page.get_by_role("button", name="Cancel this upload").all()[::-1]:
+        cancel.click()
+
+
+def test_songs(idle, visit, songs):
+    for song, name, told in [(songs[2], "splitting", "Being split: 42%"), (songs[1], "failed", "Could not be split")]:
+        page = visit(idle, f"/#/songs/{song['id']}")
+        expect(page.locator("#song-state")).to_have_text(told)
+        taken(page, name)
+    page = visit(idle, f"/#/songs/{songs[0]['id']}")
+    expect(page.get_by_role("button", name="Play", exact=True)).to_be_enabled()
+    page.locator("#place").fill("8")
+    page.locator("#place").blur()
+    # Waveforms are drawn once they are there.
+    page.wait_for_load_state("networkidle")
+    taken(page, "player")
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    taken(page, "shortcuts")
+
+
+def test_the_account(idle, visit):
+    page = visit(idle, "/#/account")
+    expect(page.locator("#login")).to_be_visible()
+    taken(page, "account-logged-out")
+    register(page, idle)
+    page.locator("#token-name").fill("laptop")
+    page.get_by_role("button", name="Make a token").click()
+    expect(page.locator(".tokens li")).to_have_count(1)
+    # Every token is another, and no screenshot needs one that works.
+    page.locator("#token-secret").evaluate("(shown) => { shown.value = `voc_${'x'.repeat(40)}`; }")
+    taken(page, "account-logged-in")
+
+
+def test_in_russian(idle, visit, songs):
+    page = visit(idle, viewport={"width": 768, "height": 1024}, color_scheme="light", locale="ru-RU")
+    expect(row(page, "First Light").locator(".state")).to_have_text("Готова")
+    shot(page, "list-768-russian")
+    row(page, "First Light").locator("a").click()
+    expect(page.get_by_role("button", name="Играть", exact=True)).to_be_enabled()
+    page.wait_for_load_state("networkidle")
+    shot(page, "player-768-russian")
