@@ -202,6 +202,8 @@ export function player(song) {
     const pen = canvas.getContext('2d');
     pen.fillStyle = getComputedStyle(canvas).color;
     const values = peaks[stem]?.values;
+    // All by the loudest of them, so that they can be compared and a quiet song is no line.
+    const full = Math.max(24, ...Object.values(peaks).flatMap((each) => each.values));
     const [bar, gap] = [Math.max(1, Math.round(2 * scale)), Math.max(1, Math.round(scale))];
     const count = Math.floor(width / (bar + gap));
     for (let index = 0; index < count; index += 1) {
@@ -210,7 +212,7 @@ export function player(song) {
         const [from, to] = [Math.floor((index * values.length) / count), Math.ceil(((index + 1) * values.length) / count)];
         for (let each = from; each < to; each += 1) loudest = Math.max(loudest, values[each]);
       }
-      const tall = Math.max(bar, (loudest / 255) * (height - 2));
+      const tall = Math.max(bar, (loudest / full) * (height - 4));
       pen.fillRect(index * (bar + gap), (height - tall) / 2, bar, tall);
     }
   }
@@ -279,7 +281,7 @@ export function player(song) {
       while (!closed && !peaks[track.stem]) {
         try {
           peaks[track.stem] = (await ask('GET', `songs/${song.id}/peaks/${track.stem}`)).peaks;
-          draw(track);
+          redraw();
         } catch (error) {
           if (!error.away) return;
           await there();

@@ -66,7 +66,9 @@ export function left(song) {
   const seen = paces.get(song.id);
   if (!seen || seen.now <= seen.percent) return null;
   const each = (seen.seen - seen.at) / (seen.now - seen.percent);
-  return Math.max(1, ((100 - seen.now) * each - (Date.now() - seen.seen)) / 1000);
+  const told = (100 - seen.now) * each;
+  // Counted down between two reports, but not to nothing while there is more to do.
+  return Math.max(1000, told / 4, told - (Date.now() - seen.seen)) / 1000;
 }
 
 // Asks for the whole list, page by page. One that is asked for later makes those before it worth nothing.
