@@ -13,8 +13,10 @@ const LEAD_S = 0.12;
 const LATE_S = 0.04;
 const TICK_MS = 200;
 const FADE_S = 0.012;
+const DEAF_MS = 3000;
 
-// Dispatches `state` whenever `state` is another: paused, playing, waiting (for the network), ended.
+// Dispatches `state` whenever `state` is another: paused, playing, waiting (for the network), ended; `trouble` with an error; `deaf`
+// when the browser gives no sound.
 export class Engine extends EventTarget {
   #context = null;
   #inputs = {};
@@ -83,7 +85,10 @@ export class Engine extends EventTarget {
     this.#begin();
     if (this.state === 'ended') this.seek(0);
     this.#say('waiting');
+    // Without a device for sound, or a browser's leave, this never ends.
+    const deaf = setTimeout(() => this.dispatchEvent(new Event('deaf')), DEAF_MS);
     await this.#context.resume();
+    clearTimeout(deaf);
     clearInterval(this.#timer);
     this.#timer = setInterval(() => this.#pump(), TICK_MS);
     this.#pump();

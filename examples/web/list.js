@@ -24,18 +24,15 @@ export function state(song) {
   return t(`status-${song.status}`);
 }
 
-const openness = (song) => h('span', { class: 'badge', 'data-open': String(!song.uploader_id) },
+export const openness = (song) => h('span', { class: 'badge', 'data-open': String(!song.uploader_id) },
   icon(song.uploader_id ? 'lock' : 'open'), t(song.uploader_id ? 'badge-yours' : 'badge-open'));
-
-export { openness };
 
 // Takes a song out of sight, and deletes it when nobody has changed their mind.
 export function remove(song) {
   hide(song.id, true);
-  const settle = (how) => {
+  const settle = () => {
     clearTimeout(going.get(song.id));
     going.delete(song.id);
-    return how;
   };
   const close = toast(t('deleted', { title: song.title }), { lasts: UNDO_MS, action: t('undo'), run: () => {
     settle();

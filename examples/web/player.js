@@ -244,6 +244,7 @@ export function player(song) {
     if (!frameRequest) tick();
     follow();
   });
+  engine.addEventListener('deaf', () => setText(told, t('no-sound')));
   engine.addEventListener('trouble', async ({ detail }) => {
     await engine.pause();
     setText(told, explain(detail));
