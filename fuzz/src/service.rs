@@ -12,7 +12,9 @@ use vocalizer_core::account::PasswordHash;
 use vocalizer_core::limits::Limits;
 use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs};
 use vocalizer_core::part::Format;
-use vocalizer_core::ports::{AudioError, AudioFacts, AudioProbe, BlobReader, InMemory, PasswordError, PasswordHasher, Peaks, Renderer, Track};
+use vocalizer_core::ports::{
+    AudioError, AudioFacts, AudioProbe, BlobReader, InMemory, PasswordError, PasswordHasher, Peaks, Renderer, Track,
+};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{
     AccountPorts, AccountService, AccountSettings, LocalCommons, SongPorts, SongService, SongSettings, Throttle,
