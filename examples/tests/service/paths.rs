@@ -15,8 +15,14 @@ async fn raw(service: &Service, method: &str, path: &str) -> Raw {
 
 /// Addresses of which `{song}` is a song that is split and everybody's.
 const NOWHERE: &[&str] = &[
-    "/",
     "//",
+    "/index.html",
+    "/web",
+    "/web/",
+    "/web/../songs/",
+    "/web/..%2f..%2fetc%2fpasswd",
+    "/web/app.js/",
+    "/Web/app.js",
     "//songs/",
     "/songs//",
     "/Songs/",
