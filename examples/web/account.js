@@ -138,7 +138,7 @@ async function list() {
   try {
     const data = await ask('GET', 'auth/tokens');
     shown.replaceChildren(...data.tokens.map((token) => {
-      const revoke = h('button', { class: 'small danger', t: 'token-revoke', onclick: () => gone(token, shown) });
+      const revoke = h('button', { class: 'small danger', t: 'token-revoke', onclick: () => gone(token) });
       revoke.setAttribute('aria-label', t('token-revoke-named', { name: token.name }));
       return h('li', {}, h('span', { dir: 'auto' }, token.name), h('span', { class: 'dim' }, date(token.created_at)), revoke);
     }));

@@ -11,8 +11,6 @@ export function lost() {
   look(1000);
 }
 
-export const isAway = () => away;
-
 // Ends when the server is there.
 export function there() {
   return away ? new Promise((done) => connection.addEventListener('back', done, { once: true })) : Promise.resolve();

@@ -1,5 +1,5 @@
 // Elements, and what is told to the reader beside them.
-import { t, translate } from './text.js';
+import { t, word } from './text.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 
@@ -15,7 +15,8 @@ export function h(name, attributes = {}, ...children) {
     else element.setAttribute(key, value === true ? '' : value);
   }
   element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
-  translate(element);
+  // What is within was worded when it was made.
+  word(element);
   return element;
 }
 

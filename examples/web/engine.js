@@ -29,7 +29,7 @@ export class Engine extends EventTarget {
   #next = 0;
   #frame = 0;
   #timer = null;
-  #ended = false;
+  #closed = false;
   #mode = 'stems';
   loop = null;
   state = 'paused';
@@ -44,8 +44,6 @@ export class Engine extends EventTarget {
     this.rate = this.#sources.stems[0].rate;
     this.length = Math.max(...this.#sources.stems.map(({ length }) => length));
   }
-
-  get mode() { return this.#mode; }
 
   // What is heard now, in samples from the beginning.
   get position() {
@@ -144,7 +142,7 @@ export class Engine extends EventTarget {
   }
 
   close() {
-    this.#ended = true;
+    this.#closed = true;
     clearInterval(this.#timer);
     this.#context?.close();
   }
@@ -233,7 +231,7 @@ export class Engine extends EventTarget {
     const stretch = {};
     stretch.coming = this.#read(index, mode).then((channels) => { stretch.channels = channels; }, (error) => {
       this.#stretches.delete(key);
-      if (!this.#ended) this.dispatchEvent(new CustomEvent('trouble', { detail: error }));
+      if (!this.#closed) this.dispatchEvent(new CustomEvent('trouble', { detail: error }));
       throw error;
     });
     this.#stretches.set(key, stretch);
@@ -250,7 +248,7 @@ export class Engine extends EventTarget {
       try {
         return (await Promise.all(this.#sources[mode].map((source) => source.read(from, to)))).flat();
       } catch (error) {
-        if (!error.away || this.#ended) throw error;
+        if (!error.away || this.#closed) throw error;
         await there();
       }
     }

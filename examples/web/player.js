@@ -18,7 +18,7 @@ export function player(song) {
   const engine = new Engine(song.id);
   const before = kept(song.id);
   const mix = Object.fromEntries(STEMS.map((stem) => [stem, { level: 1, mute: false, solo: false, ...before.mix?.[stem] }]));
-  const set = { volume: before.volume ?? 1, loopOn: false, karaoke: before.karaoke ?? false };
+  const set = { volume: before.volume ?? 1, karaoke: before.karaoke ?? false, loop: before.loop ?? null };
   const peaks = {};
   let frameRequest = 0;
   let dragging = null;
@@ -31,7 +31,7 @@ export function player(song) {
   const place = h('input', { type: 'range', id: 'place', min: 0, max: 1, step: 0.01, value: 0, label: 'place', disabled: true,
     oninput: () => seek(Number(place.value)) });
   const time = h('span', { class: 'time', id: 'time' }, '0:00');
-  const loopOn = pressed('loop', 'loop', () => setLoop(!set.loopOn && (engine.loop ?? region()), true), icon('loop'));
+  const loopOn = pressed('loop', 'loop', () => setLoop(engine.loop ? null : set.loop ?? region(), true), icon('loop'));
   const loopFrom = h('button', { class: 'small', id: 'loop-from', t: 'loop-from', onclick: () => mark(0) });
   const loopTo = h('button', { class: 'small', id: 'loop-to', t: 'loop-to', onclick: () => mark(1) });
   const loopTold = h('span', { class: 'dim', id: 'loop-told' });
@@ -93,7 +93,7 @@ export function player(song) {
 
   function keep() {
     try {
-      sessionStorage.setItem(`vocalizer-mix-${song.id}`, JSON.stringify({ mix, volume: set.volume, karaoke: set.karaoke, loop: set.loopOn ? engine.loop : null, at: engine.position }));
+      sessionStorage.setItem(`vocalizer-mix-${song.id}`, JSON.stringify({ mix, volume: set.volume, karaoke: set.karaoke, loop: set.loop, loopOn: Boolean(engine.loop), at: engine.position }));
     } catch { /* nothing is kept then */ }
   }
 
@@ -121,12 +121,13 @@ export function player(song) {
 
   // Loops a stretch, in samples; without one, no more. What was chosen before is kept for the next time.
   function setLoop(stretch, spoken = false) {
+    if (!ready()) return;
     const loop = stretch ? [Math.max(0, Math.round(stretch[0])), Math.min(engine.length, Math.round(stretch[1]))] : null;
     if (loop && loop[1] - loop[0] < SHORTEST_LOOP_S * engine.rate) return;
-    set.loopOn = Boolean(loop);
+    set.loop = loop ?? set.loop;
     engine.setLoop(loop);
-    loopOn.setAttribute('aria-pressed', String(set.loopOn));
-    waves.classList.toggle('looping', set.loopOn);
+    loopOn.setAttribute('aria-pressed', String(Boolean(loop)));
+    waves.classList.toggle('looping', Boolean(loop));
     if (loop) {
       waves.style.setProperty('--loop-from', loop[0] / engine.length);
       waves.style.setProperty('--loop-to', loop[1] / engine.length);
@@ -185,11 +186,11 @@ export function player(song) {
       const { from, moved } = dragging;
       dragging = null;
       const to = at(event);
-      waves.classList.toggle('looping', set.loopOn);
+      waves.classList.toggle('looping', Boolean(engine.loop));
       if (moved) setLoop([Math.min(from, to) * engine.length, Math.max(from, to) * engine.length], true);
       else seek(seconds(to * engine.length));
     });
-    wave.addEventListener('pointercancel', () => { dragging = null; waves.classList.toggle('looping', set.loopOn); });
+    wave.addEventListener('pointercancel', () => { dragging = null; waves.classList.toggle('looping', Boolean(engine.loop)); });
   }
 
   // Drawing.
@@ -306,7 +307,7 @@ export function player(song) {
     element.dataset.state = 'paused';
     setText(told, '');
     engine.seek(Math.min(before.at ?? 0, engine.length));
-    if (before.loop) setLoop(before.loop);
+    if (before.loopOn) setLoop(before.loop);
     mixed();
     follow();
   }

@@ -1,5 +1,5 @@
 // The songs that may be seen, as they are now.
-import { ask, connection, isAway, lost, there } from './api.js';
+import { ask, connection, lost, there } from './api.js';
 
 // Dispatches `change` whenever anything is different, `split` and `failed` with a song that has just become so, and `cut` when the
 // server has ended the stream, as it does with the session that it began with.
@@ -115,4 +115,4 @@ export function follow() {
     });
   };
 }
-connection.addEventListener('back', () => { if (!isAway()) reload().catch(() => {}); });
+connection.addEventListener('back', () => reload().catch(() => {}));

@@ -1,6 +1,6 @@
 // What is said, in the reader's language; numbers, times and sizes in the reader's format.
 
-export const LANGUAGES = ['en', 'ru'];
+const LANGUAGES = ['en', 'ru'];
 
 let strings = {};
 let language = 'en';
@@ -36,17 +36,15 @@ export function t(name, values = {}, otherwise = name) {
   });
 }
 
-// Texts of an element and of all within that are named in its markup.
-export function translate(root) {
-  const write = (attribute, put) => {
-    const all = [...root.querySelectorAll(`[data-${attribute}]`)];
-    if (root.hasAttribute?.(`data-${attribute}`)) all.push(root);
-    for (const element of all) put(element, t(element.getAttribute(`data-${attribute}`), {}, null));
-  };
-  write('t', (element, text) => { if (text !== null) element.textContent = text; });
-  write('t-label', (element, text) => { if (text !== null) { element.setAttribute('aria-label', text); element.title = text; } });
-  write('t-hint', (element, text) => { if (text !== null) element.placeholder = text; });
+// The texts of an element that its markup names, where there are such.
+export function word(element) {
+  const { t: text, tLabel: label, tHint: hint } = element.dataset;
+  if (text) element.textContent = t(text, {}, element.textContent);
+  if (label) element.setAttribute('aria-label', element.title = t(label, {}, element.title));
+  if (hint) element.placeholder = t(hint, {}, element.placeholder);
 }
+
+export const translate = (root) => root.querySelectorAll('[data-t], [data-t-label], [data-t-hint]').forEach(word);
 
 export const number = (value) => new Intl.NumberFormat(locale).format(value);
 export const percent = (value) => new Intl.NumberFormat(locale, { style: 'percent' }).format(value / 100);

@@ -1,36 +1,42 @@
 //! What the web page stands on: limits, details, peaks, mixes, and one stream for the whole list.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::{Method, Response};
 use serde_json::Value;
 use tokio::time::timeout;
+use vocalizer_core::service::MOST_WATCHED;
 use vocalizer_model::audio::{AudioLimits, AudioReader, Frame};
 
-use super::support::{Browser, Service, archive, id, song, stems};
+use super::support::{Browser, Service, WORKER_TOKEN, archive, id, song, stems};
 
 /// A stream of a list's changes, read event by event.
-struct Watch(Response, String);
+struct Watch(Response, String, Instant);
+
+/// How long what is told may take, on a busy machine too.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Watch {
     async fn open(browser: &Browser) -> Self {
         let response = browser.request(Method::GET, "/songs/events").send().await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        let mut watch = Self(response, String::new());
+        let mut watch = Self(response, String::new(), Instant::now());
         // Whoever has heard anything is connected, and misses nothing from then on.
         watch.read_until("\n\n").await;
         watch
     }
 
     async fn read_until(&mut self, what: &str) -> String {
+        // Comments keep a stream going in which nothing is told.
+        assert!(self.2.elapsed() < PATIENCE, "nothing of it is told");
         loop {
             if let Some(end) = self.1.find(what) {
                 let rest = self.1.split_off(end + what.len());
                 return std::mem::replace(&mut self.1, rest);
             }
-            let chunk = timeout(Duration::from_secs(40), self.0.chunk()).await.expect("nothing comes").unwrap();
+            let chunk = timeout(PATIENCE, self.0.chunk()).await.expect("nothing comes").unwrap();
             self.1.push_str(std::str::from_utf8(&chunk.expect("the stream ends")).unwrap());
         }
     }
@@ -82,6 +88,21 @@ async fn a_list_is_told_of_what_is_uploaded_split_renamed_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_song_that_is_none_of_the_newest_is_told_of_until_it_is_split() {
+    let service = Service::idle().await;
+    let somebody = Browser::new(&service);
+    let old = somebody.upload("old", &song(0)).await;
+    for number in 1..=MOST_WATCHED {
+        somebody.upload("new", &song(number)).await;
+    }
+    let begin = format!("/songs/{}/begin", old["hash"].as_str().unwrap());
+    Browser::send(somebody.request(Method::POST, &begin).bearer_auth(WORKER_TOKEN)).await.data();
+    let mut watch = Watch::open(&somebody).await;
+    somebody.result(&old, archive()).await.data();
+    watch.until(|song| song["id"] == old["id"] && song["status"] == "SPLIT").await;
+}
+
+#[tokio::test]
 async fn a_list_is_told_of_nobody_elses_songs() {
     let service = Service::idle().await;
     let (owner, stranger) = (Browser::registered(&service, "ada").await, Browser::new(&service));
@@ -103,14 +124,14 @@ async fn a_stream_ends_with_the_session_it_began_with() {
     let waiting = owner.upload("mine", &song(1)).await;
     whole.until(|song| song["id"] == waiting["id"]).await;
     let path = format!("/songs/{}/events", id(&waiting));
-    let mut single = Watch(owner.request(Method::GET, &path).send().await.unwrap(), String::new());
+    let mut single = Watch(owner.request(Method::GET, &path).send().await.unwrap(), String::new(), Instant::now());
     single.until(|song| song["id"] == waiting["id"]).await;
     let elsewhere = Browser::new(&service);
     elsewhere.login("ada", "correct horse").await.data();
     owner.post("/auth/logout", &[]).await.data();
     let renamed = [("title", "a secret")];
     Browser::send(elsewhere.request(Method::PATCH, &format!("/songs/{}", id(&waiting))).form(&renamed)).await.data();
-    for Watch(mut response, mut rest) in [whole, single] {
+    for Watch(mut response, mut rest, _) in [whole, single] {
         while let Some(chunk) = timeout(Duration::from_secs(40), response.chunk()).await.expect("it goes on").unwrap() {
             rest.push_str(std::str::from_utf8(&chunk).unwrap());
         }

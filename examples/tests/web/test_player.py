@@ -120,6 +120,10 @@ def test_a_loop_comes_back_to_its_first_sample(visit, standalone, demo):
     expect(page.locator("#loop")).to_have_attribute("aria-pressed", "false")
     run_on(page, 5)
     assert seconds(page) > 7
+    # What was chosen is there again.
+    page.keyboard.press("l")
+    expect(page.locator("#loop-told")).to_have_text("0:04 to 0:07")
+    assert 4 <= seconds(page) <= 7
 
 
 def test_mute_solo_level_and_karaoke_are_heard(visit, standalone, demo):

@@ -229,7 +229,12 @@ impl SongService {
         let mut songs = Vec::new();
         for status in [None, Some(StatusKind::Uploaded), Some(StatusKind::Splitting)] {
             let listing = Listing { status, limit: Some(MOST_WATCHED), details: true, ..Listing::default() };
-            songs.append(&mut self.list(viewer, listing).await?.songs);
+            let mut page = self.list(viewer, listing).await?;
+            songs.append(&mut page.songs);
+            // Those are all, whatever their status.
+            if status.is_none() && page.next.is_none() {
+                break;
+            }
         }
         Ok((changed, songs))
     }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
-use futures_util::stream::unfold;
+use futures_util::StreamExt as _;
+use futures_util::future::ready;
+use futures_util::stream::{once, unfold};
 use http::{HeaderValue, Response, header};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -27,7 +29,7 @@ pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_secs(2);
 
 /// What clients should wait before they come back, in milliseconds.
-pub(super) const RETRY: &str = "retry: 2000\n\n";
+const RETRY: &str = "retry: 2000\n\n";
 
 /// Who listens, and what they have shown for it.
 pub(super) struct Listener {
@@ -59,7 +61,6 @@ struct Watched {
     /// The identifier of what the client has.
     seen: String,
     spoke: Instant,
-    begun: bool,
     ended: bool,
 }
 
@@ -69,7 +70,7 @@ pub(super) async fn events(app: &Arc<App>, request: &Request) -> Answer {
     app.songs.song(listener.viewer, id).await?;
     let seen = request.headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
     let (songs, closing) = (app.songs.clone(), app.closing.clone());
-    let watched = Watched { songs, listener, id, closing, seen, spoke: Instant::now(), begun: false, ended: false };
+    let watched = Watched { songs, listener, id, closing, seen, spoke: Instant::now(), ended: false };
     Ok(response(unfold(watched, |mut watched| async {
         let said = watched.next().await?;
         Some((Ok::<_, io::Error>(said), watched))
@@ -78,7 +79,8 @@ pub(super) async fn events(app: &Arc<App>, request: &Request) -> Answer {
 
 /// A stream of events.
 pub(super) fn response(events: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Response<Body> {
-    let mut response = Response::new(stream(events));
+    let begin = once(ready(Ok(Bytes::from_static(RETRY.as_bytes()))));
+    let mut response = Response::new(stream(begin.chain(events)));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -92,10 +94,6 @@ impl Watched {
     async fn next(&mut self) -> Option<Bytes> {
         if self.ended {
             return None;
-        }
-        if !self.begun {
-            self.begun = true;
-            return Some(Bytes::from_static(RETRY.as_bytes()));
         }
         loop {
             if !self.listener.still_may().await {

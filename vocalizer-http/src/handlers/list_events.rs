@@ -15,7 +15,7 @@ use vocalizer_core::service::{ServiceError, SongService};
 use vocalizer_core::song::SongId;
 
 use super::Answer;
-use super::events::{KEEP_ALIVE, Listener, RETRY, response};
+use super::events::{KEEP_ALIVE, Listener, response};
 use crate::app::App;
 use crate::request::Request;
 
@@ -33,14 +33,13 @@ struct Watched {
     closing: watch::Receiver<bool>,
     known: HashMap<SongId, SongView>,
     spoke: Instant,
-    begun: bool,
 }
 
 pub(super) async fn events(app: &Arc<App>, request: &Request) -> Answer {
     let (songs, listener, closing) = (app.songs.clone(), Listener::of(app, request), app.closing.clone());
     // What there is now, the client asks for itself once it is connected; what changes from now on, it is told.
     let known = by_id(songs.watch_all(listener.viewer).await?.1);
-    let watched = Watched { songs, listener, closing, known, spoke: Instant::now(), begun: false };
+    let watched = Watched { songs, listener, closing, known, spoke: Instant::now() };
     Ok(response(unfold(watched, |mut watched| async {
         let said = watched.next().await?;
         Some((Ok::<_, io::Error>(said), watched))
@@ -50,10 +49,6 @@ pub(super) async fn events(app: &Arc<App>, request: &Request) -> Answer {
 impl Watched {
     /// What to send next; `None` at the end.
     async fn next(&mut self) -> Option<Bytes> {
-        if !self.begun {
-            self.begun = true;
-            return Some(Bytes::from_static(RETRY.as_bytes()));
-        }
         loop {
             if !self.listener.still_may().await {
                 return None;
