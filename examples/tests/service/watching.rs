@@ -132,10 +132,13 @@ async fn a_stream_ends_with_the_session_it_began_with() {
     let renamed = [("title", "a secret")];
     Browser::send(elsewhere.request(Method::PATCH, &format!("/songs/{}", id(&waiting))).form(&renamed)).await.data();
     for Watch(mut response, mut rest, _) in [whole, single] {
-        while let Some(chunk) = timeout(Duration::from_secs(40), response.chunk()).await.expect("it goes on").unwrap() {
-            rest.push_str(std::str::from_utf8(&chunk).unwrap());
-        }
-        assert!(!rest.contains("a secret"), "{rest}");
+        let ended = async {
+            while let Some(chunk) = response.chunk().await.unwrap() {
+                rest.push_str(std::str::from_utf8(&chunk).unwrap());
+                assert!(!rest.contains("a secret"), "{rest}");
+            }
+        };
+        timeout(PATIENCE, ended).await.expect("it goes on");
     }
 }
 
