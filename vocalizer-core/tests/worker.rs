@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
 
 use std::future::pending;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use event_listener::Event;
 use futures_util::FutureExt;
 use vocalizer_core::memory::ManualClock;
 use vocalizer_core::ports::{
@@ -20,12 +22,16 @@ use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
 /// A queue with one job, which is at its last attempt, and a backend that breaks off the bytes of its song.
 #[derive(Clone, Default)]
 struct Place {
+    /// How often a job was asked for.
+    asked: Arc<AtomicU32>,
     settled: Arc<Mutex<Vec<Option<Failure>>>>,
     failed: Arc<Mutex<Vec<FailureReason>>>,
     /// Whether the bytes come, and are another song's.
     is_damaged: bool,
     /// Whether the backend takes for ever to answer.
     is_stuck: bool,
+    /// Told before a song fails to be split.
+    failing: Arc<Event>,
 }
 
 struct LastAttempt(Job, Place);
@@ -37,6 +43,7 @@ impl JobQueue for Place {
     }
 
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         if !self.settled.lock().unwrap().is_empty() {
             pending::<()>().await;
         }
@@ -141,6 +148,7 @@ impl Separator for Place {
         _progress: Arc<dyn Progress>,
     ) -> Result<Box<dyn StemSet>, AudioError> {
         let read = song.next_chunk().await;
+        self.failing.notify(1);
         Err(AudioError::Failed(read.unwrap_err().into()))
     }
 }
@@ -180,7 +188,7 @@ fn a_song_whose_bytes_are_another_song_s_fails_and_is_not_fetched_for_ever() {
 #[test]
 fn a_worker_that_must_stop_does_not_wait_for_a_backend_that_does_not_answer() {
     let (place, clock) = (Place { is_stuck: true, ..Place::default() }, Arc::new(ManualClock::new()));
-    let (worker, stop) = (worker(&place, &clock), event_listener::Event::new());
+    let (worker, stop) = (worker(&place, &clock), Event::new());
     let mut running = Box::pin(worker.run(stop.listen()));
     assert!(running.as_mut().now_or_never().is_none());
     stop.notify(1);
@@ -189,4 +197,14 @@ fn a_worker_that_must_stop_does_not_wait_for_a_backend_that_does_not_answer() {
     assert!(running.now_or_never().is_some());
     let settled = place.settled.lock().unwrap().clone();
     assert!(matches!(settled[..], [Some(Failure::Later { after: Duration::ZERO })]), "{settled:?}");
+}
+
+/// Over HTTP the next job may be on its way by the time that its answer is dropped, and is nobody's until its lease runs out.
+#[test]
+fn a_worker_that_must_stop_asks_for_no_other_job() {
+    let place = Place::default();
+    let stop = place.failing.listen();
+    assert!(worker(&place, &Arc::new(ManualClock::new())).run(stop).now_or_never().is_some());
+    assert_eq!(place.settled.lock().unwrap().len(), 1);
+    assert_eq!(place.asked.load(Ordering::Relaxed), 1);
 }

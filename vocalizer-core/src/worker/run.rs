@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, FutureExt, select};
 
 use super::settings::chance;
 use super::{WorkerCounts, WorkerSettings};
@@ -79,7 +79,7 @@ impl Worker {
         let mut stop = Stop { signal: Some(stop), clock, grace: self.settings.grace, until: None };
         let mut misses = 0;
         // Looked at before a job is asked for: one that is taken and given back at once would have spent an attempt.
-        while stop.signal.is_some() {
+        while !stop.has_come() {
             let leased = match select(self.ports.queue.lease(), pin!(stop.signalled())).await {
                 Either::Left((leased, _)) => leased,
                 Either::Right(_) => return,
@@ -113,6 +113,11 @@ pub(super) struct Stop<'a> {
 }
 
 impl Stop<'_> {
+    /// Whether the worker is to stop by now, be it said while nobody waited for it.
+    fn has_come(&mut self) -> bool {
+        self.signalled().now_or_never().is_some()
+    }
+
     /// Ends when the worker is to stop, at once if that was said before.
     async fn signalled(&mut self) {
         if let Some(signal) = &mut self.signal {
