@@ -1,0 +1,77 @@
+"""Behind a proxy that has the service below a path of its own."""
+
+import socket
+import subprocess
+import types
+
+import pytest
+from conftest import DEMO, row
+from listening import CATCH, playing, run_on
+from playwright.sync_api import expect
+
+PASSWORD = "correct horse battery"
+
+# As short as somebody would write it who has other things at home, too.
+NGINX = """
+pid {folder}/pid;
+error_log stderr;
+daemon off;
+events {{ }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  server {{
+    listen {address};
+    location /at/home/ {{
+      proxy_pass {service}/;
+      proxy_set_header Host $http_host;
+      proxy_http_version 1.1;
+      proxy_request_buffering off;
+      proxy_buffering off;
+      client_max_body_size 0;
+    }}
+  }}
+}}
+"""
+
+
+@pytest.fixture
+def below(standalone, tmp_path):
+    """`standalone` below /at/home of a proxy, and nothing beside it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    config = tmp_path / "nginx.conf"
+    config.write_text(NGINX.format(folder=tmp_path, address=address, service=standalone.address))
+    nginx = subprocess.Popen(["nginx", "-c", config, "-p", tmp_path], stderr=(tmp_path / "log").open("w"))
+    yield types.SimpleNamespace(address=f"http://{address}/at/home")
+    nginx.terminate()
+    nginx.wait(timeout=30)
+
+
+def test_a_song_is_uploaded_watched_played_and_taken_home_below_a_path(visit, below):
+    page = visit(below, init=CATCH)
+    page.locator("#account-link").click()
+    for name, text in [("username", "proxied"), ("password1", PASSWORD), ("password2", PASSWORD)]:
+        page.locator(f"#register-{name}").fill(text)
+    page.keyboard.press("Enter")
+    expect(page.locator("#account-link")).to_have_text("proxied")
+    page.goto(f"{below.address}/")
+    page.locator("#files").set_input_files({"name": "From home.mp3", "mimeType": "audio/mpeg", "buffer": DEMO.read_bytes()})
+    song = row(page, "From home")
+    expect(song).to_have_attribute("data-status", "SPLIT", timeout=300_000)
+    song.locator("a").click()
+    expect(page.locator("#play")).to_be_enabled()
+    playing(page)
+    run_on(page, 1)
+    with page.expect_download(timeout=60_000) as download:
+        page.locator("#take-mix").click()
+    assert download.value.suggested_filename == "From home (mix).mp3"
+    # Still logged in, and the song is still there.
+    page.reload()
+    expect(page.locator("#account-link")).to_have_text("proxied")
+    expect(page.locator("#play")).to_be_enabled()
