@@ -308,7 +308,7 @@ impl Browser {
     /// The song, once it has this status.
     pub(crate) async fn until(&self, song: &Value, status: &str) -> Value {
         let path = format!("/songs/{}", id(song));
-        for _ in 0..1000 {
+        for _ in 0..5000 {
             let now = self.get(&path).await.data()["song"].clone();
             if now["status"] == status {
                 return now;
