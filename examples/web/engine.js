@@ -158,7 +158,10 @@ export class Engine extends EventTarget {
     if (!this.#pieces.length) return;
     const frame = this.#now() + Math.ceil(LEAD_S * this.rate);
     const piece = this.#pieces.findLast((each) => each.frame <= frame) ?? this.#pieces[0];
-    const next = Math.min(piece.from + Math.max(0, frame - piece.frame), piece.to);
+    let next = Math.min(piece.from + Math.max(0, frame - piece.frame), piece.to);
+    // A loop whose end is nearer than that goes on from its beginning all the same.
+    const [from, to] = this.loop ?? [0, Infinity];
+    if (from <= this.position && this.position < to && to <= next) next += from - to;
     this.#cut(frame / this.rate);
     this.#pieces = this.#pieces.filter((each) => each.frame < frame);
     [this.#next, this.#frame] = [next, Math.max(frame, piece.frame)];

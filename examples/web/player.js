@@ -92,6 +92,8 @@ export function player(song) {
   }
 
   function keep() {
+    // Before it is open it is nowhere, and what was kept is yet to be taken up.
+    if (!ready()) return;
     try {
       sessionStorage.setItem(`vocalizer-mix-${song.id}`, JSON.stringify({ mix, volume: set.volume, karaoke: set.karaoke, loop: set.loop, loopOn: Boolean(engine.loop), at: engine.position }));
     } catch { /* nothing is kept then */ }
@@ -126,19 +128,23 @@ export function player(song) {
     if (loop && loop[1] - loop[0] < SHORTEST_LOOP_S * engine.rate) return;
     set.loop = loop ?? set.loop;
     engine.setLoop(loop);
-    loopOn.setAttribute('aria-pressed', String(Boolean(loop)));
-    waves.classList.toggle('looping', Boolean(loop));
-    if (loop) {
-      waves.style.setProperty('--loop-from', loop[0] / engine.length);
-      waves.style.setProperty('--loop-to', loop[1] / engine.length);
-      const at = engine.position;
-      if (at < loop[0] || at >= loop[1]) engine.seek(loop[0]);
-    }
-    const text = loop ? t('loops', { from: clock(seconds(loop[0])), to: clock(seconds(loop[1])) }) : '';
-    setText(loopTold, text);
-    if (spoken) say(text || t('loops-not'));
+    const at = engine.position;
+    if (loop && (at < loop[0] || at >= loop[1])) engine.seek(loop[0]);
+    looped();
+    if (spoken) say(loopTold.textContent || t('loops-not'));
     keep();
     follow();
+  }
+
+  // Shows what loops.
+  function looped() {
+    const { loop, length } = engine;
+    loopOn.setAttribute('aria-pressed', String(Boolean(loop)));
+    waves.classList.toggle('looping', Boolean(loop));
+    setText(loopTold, loop ? t('loops', { from: clock(seconds(loop[0])), to: clock(seconds(loop[1])) }) : '');
+    if (!loop) return;
+    waves.style.setProperty('--loop-from', loop[0] / length);
+    waves.style.setProperty('--loop-to', loop[1] / length);
   }
 
   // The loop's beginning or end is here.
@@ -186,11 +192,11 @@ export function player(song) {
       const { from, moved } = dragging;
       dragging = null;
       const to = at(event);
-      waves.classList.toggle('looping', Boolean(engine.loop));
+      looped();
       if (moved) setLoop([Math.min(from, to) * engine.length, Math.max(from, to) * engine.length], true);
       else seek(seconds(to * engine.length));
     });
-    wave.addEventListener('pointercancel', () => { dragging = null; waves.classList.toggle('looping', Boolean(engine.loop)); });
+    wave.addEventListener('pointercancel', () => { dragging = null; looped(); });
   }
 
   // Drawing.
@@ -296,11 +302,16 @@ export function player(song) {
     setText(told, t('opening'));
     tracks.forEach(({ canvas }) => resized.observe(canvas));
     outline();
-    try {
-      await engine.open();
-    } catch (error) {
-      setText(told, explain(error));
-      return;
+    for (let opened = false; !opened;) {
+      try {
+        await engine.open();
+        opened = true;
+      } catch (error) {
+        setText(told, explain(error));
+        if (!error.away) return;
+        await there();
+      }
+      if (closed) return;
     }
     place.max = seconds(engine.length);
     place.disabled = play.disabled = false;
@@ -317,7 +328,7 @@ export function player(song) {
     open,
     // What is heard of each stem, for the mix that is taken home.
     levels: () => Object.fromEntries(STEMS.map((stem) => [stem, audible(stem)])),
-    update: () => { mixed(); follow(); },
+    update: () => { mixed(); looped(); follow(); },
     close: () => {
       closed = true;
       keep();

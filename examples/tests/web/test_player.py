@@ -1,6 +1,7 @@
 """The player: what is heard, and when."""
 
 import io
+import math
 import re
 import subprocess
 import tarfile
@@ -126,6 +127,45 @@ def test_a_loop_comes_back_to_its_first_sample(visit, standalone, demo):
     assert 4 <= seconds(page) <= 7
 
 
+def drag(page, *places):
+    """Presses on a waveform at the first place, in seconds, and lets go at the last."""
+    box = page.locator(".wave[data-stem=drums]").bounding_box()
+    length = float(page.locator("#place").get_attribute("max"))
+    for number, place in enumerate(places):
+        # The pixel after it, so that a place just ahead stays ahead.
+        page.mouse.move(math.ceil(box["x"] + place / length * box["width"]), box["y"] + 20)
+        if not number:
+            page.mouse.down()
+    page.mouse.up()
+
+
+def test_a_loop_that_ends_just_ahead_is_one_all_the_same(visit, standalone, demo):
+    """Nearer than what is planned already."""
+    page = opened(visit, standalone, demo)
+    playing(page)
+    run_on(page, 4)
+    page.keyboard.press(" ")
+    expect(page.locator("#player")).to_have_attribute("data-state", "paused")
+    at = page.evaluate("() => Object.values(sessionStorage).map((text) => JSON.parse(text).at).find(Boolean) / 44100")
+    drag(page, at - 3, at + 0.03)
+    playing(page)
+    run_on(page, 2.5)
+    assert at - 3 < seconds(page) + 1 and seconds(page) <= at
+
+
+def test_a_drag_that_is_called_off_shows_what_loops(visit, standalone, demo):
+    page = opened(visit, standalone, demo)
+    region = "() => ['--loop-from', '--loop-to'].map((name) => document.querySelector('.tracks').style.getPropertyValue(name))"
+    drag(page, 4, 7)
+    before = page.evaluate(region)
+    assert before[0] != before[1]
+    drag(page, 12, 20, 12)
+    assert page.evaluate(region) == before
+    expect(page.locator("#loop-told")).to_have_text("0:04 to 0:07")
+    page.get_by_label("Language").select_option("Русский")
+    expect(page.locator("#loop-told")).to_have_text("0:04 — 0:07")
+
+
 def test_mute_solo_level_and_karaoke_are_heard(visit, standalone, demo):
     page = opened(visit, standalone, demo)
     playing(page)
@@ -208,6 +248,11 @@ def test_a_reload_keeps_levels_and_place(visit, standalone, demo):
     page.locator(".wave[data-stem=drums]").click(position={"x": 300, "y": 20})
     before = page.locator("#time").inner_text()
     assert not before.startswith("0:00")
+    # Once more before it is open.
+    page.route("**/vocals.mp3", lambda route: None)
+    page.reload()
+    expect(page.locator("#player-told")).to_have_text("Opening the stems…")
+    page.unroute("**/vocals.mp3")
     page.reload()
     expect(page.locator("#time")).to_have_text(before)
     expect(page.get_by_role("button", name="Mute Bass")).to_have_attribute("aria-pressed", "true")
@@ -223,6 +268,19 @@ def test_a_server_that_goes_and_comes_back_is_waited_for(visit, idle, tmp_path):
     idle.start()
     expect(page.locator("#player")).to_have_attribute("data-state", "playing", timeout=60_000)
     expect(page.locator("#away")).to_be_hidden()
+
+
+def test_a_song_that_is_opened_while_the_server_is_away_is_there_when_it_is_back(visit, idle, tmp_path):
+    song = delivered(idle, stems(tmp_path, ["-b:a", "128k"]))
+    page = visit(idle)
+    expect(page.locator(".song")).to_have_attribute("data-status", "SPLIT")
+    idle.stop()
+    page.locator(".song a").click()
+    expect(page.locator("#player-told")).to_contain_text("The server does not answer.")
+    idle.start()
+    expect(page.locator("#play")).to_be_enabled(timeout=60_000)
+    expect(page.locator("#player-told")).to_have_text("")
+    assert page.url.endswith(song["id"])
 
 
 def test_stems_of_any_worker_are_together(visit, idle, tmp_path):

@@ -2,7 +2,10 @@
 
 import socket
 import subprocess
+import time
 import types
+import urllib.error
+import urllib.request
 
 import pytest
 from conftest import DEMO, row
@@ -48,7 +51,15 @@ def below(standalone, tmp_path):
     config = tmp_path / "nginx.conf"
     config.write_text(NGINX.format(folder=tmp_path, address=address, service=standalone.address))
     nginx = subprocess.Popen(["nginx", "-c", config, "-p", tmp_path], stderr=(tmp_path / "log").open("w"))
-    yield types.SimpleNamespace(address=f"http://{address}/at/home")
+    proxied = types.SimpleNamespace(address=f"http://{address}/at/home")
+    while True:
+        try:
+            urllib.request.urlopen(f"{proxied.address}/livez").close()
+            break
+        except urllib.error.URLError:
+            assert nginx.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.1)
+    yield proxied
     nginx.terminate()
     nginx.wait(timeout=30)
 
