@@ -1,5 +1,6 @@
 """Behind a proxy that has the service below a path of its own."""
 
+import hashlib
 import socket
 import subprocess
 import time
@@ -8,7 +9,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from conftest import DEMO, row
+from conftest import DEMO, deliver, row
 from listening import CATCH, playing, run_on
 from playwright.sync_api import expect
 
@@ -43,13 +44,13 @@ http {{
 
 
 @pytest.fixture
-def below(standalone, tmp_path):
-    """`standalone` below /at/home of a proxy, and nothing beside it."""
+def below(idle, tmp_path):
+    """`idle` below /at/home of a proxy, and nothing beside it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     config = tmp_path / "nginx.conf"
-    config.write_text(NGINX.format(folder=tmp_path, address=address, service=standalone.address))
+    config.write_text(NGINX.format(folder=tmp_path, address=address, service=idle.address))
     nginx = subprocess.Popen(["nginx", "-c", config, "-p", tmp_path], stderr=(tmp_path / "log").open("w"))
     proxied = types.SimpleNamespace(address=f"http://{address}/at/home")
     while True:
@@ -64,7 +65,7 @@ def below(standalone, tmp_path):
     nginx.wait(timeout=30)
 
 
-def test_a_song_is_uploaded_watched_played_and_taken_home_below_a_path(visit, below):
+def test_a_song_is_uploaded_watched_played_and_taken_home_below_a_path(visit, idle, below, stems):
     page = visit(below, init=CATCH)
     page.locator("#account-link").click()
     for name, text in [("username", "proxied"), ("password1", PASSWORD), ("password2", PASSWORD)]:
@@ -74,7 +75,9 @@ def test_a_song_is_uploaded_watched_played_and_taken_home_below_a_path(visit, be
     page.goto(f"{below.address}/")
     page.locator("#files").set_input_files({"name": "From home.mp3", "mimeType": "audio/mpeg", "buffer": DEMO.read_bytes()})
     song = row(page, "From home")
-    expect(song).to_have_attribute("data-status", "SPLIT", timeout=300_000)
+    expect(song).to_have_attribute("data-status", "UPLOADED")
+    deliver(idle, {"hash": hashlib.sha256(DEMO.read_bytes()).hexdigest()}, stems)
+    expect(song).to_have_attribute("data-status", "SPLIT")
     song.locator("a").click()
     expect(page.locator("#play")).to_be_enabled()
     playing(page)
