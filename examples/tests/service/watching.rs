@@ -24,7 +24,7 @@ impl Watch {
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         let mut watch = Self(response, String::new(), Instant::now());
         // Whoever has heard anything is connected, and misses nothing from then on.
-        watch.read_until("\n\n").await;
+        assert_eq!(watch.read_until("\n\n").await, "retry: 2000\n\n");
         watch
     }
 

@@ -24,6 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 PROGRAMS = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve() / "debug"
 DEMO = ROOT / "demo/first-light.mp3"
 TOKEN = "the-token-of-the-tests-worker"
+PASSWORD = "correct horse battery"
 # Where screenshots go; docs/screenshots when those of the documentation are made.
 SHOTS = pathlib.Path(os.environ.get("VOCALIZER_SCREENSHOTS", ROOT / "target/screenshots"))
 # A folder whose files are shown in place of those that a program was built with, so that an edit of the page needs no build.
@@ -261,7 +262,7 @@ def known(service, cookie=None):
     return titles
 
 
-def register(page, service, name="ada", password="correct horse battery"):
+def register(page, service, name="ada", password=PASSWORD):
     """An account and a session of it in the page's profile, and the page loaded anew with it. Returns the session's cookie."""
     fields = {"username": name, "password1": password, "password2": password}
     answer = page.context.request.post(f"{service.address}/auth/register", data=fields)

@@ -4,10 +4,9 @@ import re
 import urllib.error
 
 import pytest
-from conftest import known, register, row, tone
+from conftest import PASSWORD, known, register, row, tone
 from playwright.sync_api import expect
 
-PASSWORD = "correct horse battery"
 SONG = {"name": "Secret.wav", "mimeType": "audio/wav", "buffer": tone(300)}
 
 

@@ -9,11 +9,9 @@ import urllib.error
 import urllib.request
 
 import pytest
-from conftest import DEMO, deliver, row
+from conftest import DEMO, PASSWORD, deliver, row
 from listening import CATCH, playing, run_on
 from playwright.sync_api import expect
-
-PASSWORD = "correct horse battery"
 
 # As short as somebody would write it who has other things at home, too.
 NGINX = """
@@ -85,6 +83,8 @@ def test_a_song_is_uploaded_watched_played_and_taken_home_below_a_path(visit, id
     with page.expect_download(timeout=60_000) as download:
         page.locator("#take-mix").click()
     assert download.value.suggested_filename == "From home (mix).mp3"
+    mix = f"{idle.address}/songs/{page.url.rpartition('/')[2]}/mix.mp3"
+    assert download.value.path().read_bytes() == page.context.request.get(mix).body()
     # Still logged in, and the song is still there.
     page.reload()
     expect(page.locator("#account-link")).to_have_text("proxied")

@@ -4,7 +4,7 @@ import base64
 import re
 
 import pytest
-from conftest import DEMO, Service, known, register, row, stand_still, throttle, tone
+from conftest import DEMO, PASSWORD, Service, known, register, row, stand_still, throttle, tone
 from playwright.sync_api import expect
 
 # What a browser is given in place of a file that was chosen.
@@ -254,7 +254,7 @@ def test_a_session_that_ended_makes_no_song_everybodys(idle, visit):
     notice.get_by_role("button", name="Log in").click()
     login = page.locator("#login")
     login.get_by_label("User name").fill("ada")
-    login.get_by_label("Password").fill("correct horse battery")
+    login.get_by_label("Password").fill(PASSWORD)
     login.get_by_role("button", name="Log in").click()
     failed.get_by_role("button", name="Try again").click()
     expect(row(page, "Night Train").locator(".badge")).to_have_text("yours alone")
