@@ -10,7 +10,7 @@ build are not run, since they are `cargo build`, which `./test` does; the progra
 leave. Any other stage that files are copied from is run before, in a root of its own.
 
 A base image is a minimal Debian of the same release, made by debootstrap from the mirror in this machine's apt sources and kept in
-target/tools/plain-root. Around the program everything is as an engine would have it: a read-only root, volumes, no capabilities,
+tools/plain-root of the target folder. Around the program everything is as an engine would have it: a read-only root, volumes, no capabilities,
 a network of its own, and the program as process 1. Every mount is made in a namespace of the script's own and ends with it.
 
 Needs root, debootstrap and the release of the base image; says so and ends with 0 where there is less.
@@ -33,7 +33,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 CONTEXT = HERE.parents[1]
-KEPT = CONTEXT / "target/tools/plain-root"
+KEPT = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", CONTEXT / "target")).resolve() / "tools/plain-root"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEVICES = ["null", "zero", "full", "random", "urandom"]
 # The way to packages, where this machine has one of its own.
