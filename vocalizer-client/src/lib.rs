@@ -31,6 +31,9 @@
 //!
 //! The feature `worker` adds what a worker needs that leases jobs from the server and brings stems back.
 
+// Labels items with the feature they need; docs.rs builds with nightly.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod accounts;
 mod answer;
 mod builder;
@@ -65,7 +68,7 @@ pub use vocalizer_core::part::{Format, Part};
 pub use vocalizer_core::secret::Secret;
 pub use vocalizer_core::song::SongId;
 
-/// The README's program, held to compile.
+/// Compiles the example in the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -51,6 +51,9 @@
 //! # }
 //! ```
 
+// Labels items with the feature they need; docs.rs builds with nightly.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod account;
 pub mod api;
 pub mod causes;
@@ -68,3 +71,8 @@ pub mod song;
 pub mod worker;
 
 mod id;
+
+/// Compiles the example in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -70,3 +70,8 @@ mod origin;
 mod request;
 mod routes;
 mod sniff;
+
+/// Compiles the example in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

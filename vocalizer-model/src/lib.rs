@@ -28,6 +28,9 @@
 //! - `fetch` (default): fetching weights over HTTPS; without it they are read from the cache or a file.
 //! - `ports`: core's ports for audio, for a service; without `separate`, those that look into songs and render them.
 
+// Labels items with the feature they need; docs.rs builds with nightly.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod audio;
 #[cfg(feature = "ports")]
 pub mod ports;
@@ -81,3 +84,8 @@ pub use split::{Cancel, Clip, Complement, Listener, Report, Silent, SplitOptions
 #[cfg(feature = "separate")]
 pub use threads::set_threads;
 pub use vocalizer_core::part::Stem;
+
+/// Compiles the example in the README.
+#[cfg(all(doctest, feature = "separate"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -33,6 +33,9 @@
 //! # }
 //! ```
 
+// Labels items with the feature they need; docs.rs builds with nightly.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "amqp")]
 mod amqp;
 mod memory;
@@ -43,3 +46,8 @@ mod sqlite;
 pub use amqp::{AmqpError, AmqpQueue, AmqpQueueKind, AmqpSettings};
 pub use memory::MemoryQueue;
 pub use sqlite::SqliteQueue;
+
+/// Compiles the example in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

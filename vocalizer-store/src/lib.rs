@@ -31,6 +31,9 @@
 //! # }
 //! ```
 
+// Labels items with the feature they need; docs.rs builds with nightly.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod archive;
 pub mod files;
 #[cfg(feature = "postgres")]
@@ -39,3 +42,8 @@ pub mod postgres;
 pub mod s3;
 mod sql;
 pub mod sqlite;
+
+/// Compiles the example in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
