@@ -1,4 +1,5 @@
 //! What can be asked for on the command line.
+#![allow(rustdoc::invalid_html_tags, reason = "these comments are help texts, where <name> is a placeholder")]
 
 use std::path::PathBuf;
 
