@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use vocalizer_client::worker::{RemoteBackend, RemoteSettings};
 use vocalizer_core::account::Viewer;
 use vocalizer_core::limits::Limits;
-use vocalizer_core::ports::{AudioError, Backend, BlobReader, BoxError, Progress, Separator, StemSet, Stems};
+use vocalizer_core::ports::{AudioError, Backend, Blob, BoxError, Progress, Separator, StemSet, Stems};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::SongService;
 use vocalizer_core::song::StatusKind;
@@ -207,11 +207,7 @@ struct Instantly(Stems);
 
 #[async_trait]
 impl Separator for Instantly {
-    async fn separate(
-        &self,
-        mut song: Box<dyn BlobReader>,
-        _progress: Arc<dyn Progress>,
-    ) -> Result<Box<dyn StemSet>, AudioError> {
+    async fn separate(&self, mut song: Blob, _progress: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
         while song.next_chunk().await.map_err(|error| AudioError::Failed(error.into()))?.is_some() {}
         Ok(Box::new(self.0.clone()))
     }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use vocalizer_core::limits::Limits;
-use vocalizer_core::ports::{AudioError, BlobReader, Progress, Separator, StemSet, Stems};
+use vocalizer_core::ports::{AudioError, Blob, Progress, Separator, StemSet, Stems};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{AccountSettings, SongService};
 use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
@@ -416,11 +416,7 @@ impl Drop for Unless {
 
 #[async_trait]
 impl Separator for FakeSeparator {
-    async fn separate(
-        &self,
-        mut song: Box<dyn BlobReader>,
-        progress: Arc<dyn Progress>,
-    ) -> Result<Box<dyn StemSet>, AudioError> {
+    async fn separate(&self, mut song: Blob, progress: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
         self.begun.fetch_add(1, Ordering::SeqCst);
         let mut ended = Unless(Arc::clone(&self.cancelled), false);
         let mut head = Vec::new();

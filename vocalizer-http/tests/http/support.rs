@@ -14,7 +14,7 @@ use vocalizer_core::limits::Limits;
 use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs};
 use vocalizer_core::part::Format;
 use vocalizer_core::ports::{
-    AudioError, AudioFacts, AudioProbe, BlobKey, BlobReader, BlobStore, Peaks, Received, Renderer, ResultError,
+    AudioError, AudioFacts, AudioProbe, Blob, BlobKey, BlobStore, BlobStream, Peaks, Received, Renderer, ResultError,
     ResultReader, SongRepository, Track,
 };
 use vocalizer_core::secret::Secret;
@@ -208,18 +208,18 @@ impl AudioProbe for Nothing {
 
 #[async_trait]
 impl Renderer for Nothing {
-    async fn mix(&self, _: Vec<Track>, _: Format) -> Result<Box<dyn BlobReader>, AudioError> {
+    async fn mix(&self, _: Vec<Track>, _: Format) -> Result<Blob, AudioError> {
         Err(AudioError::Full)
     }
 
-    async fn peaks(&self, _: Vec<Box<dyn BlobReader>>) -> Result<Peaks, AudioError> {
+    async fn peaks(&self, _: Vec<Blob>) -> Result<Peaks, AudioError> {
         Err(AudioError::Full)
     }
 }
 
 #[async_trait]
 impl ResultReader for Nothing {
-    async fn read(&self, _: Box<dyn BlobReader>, _: &dyn BlobStore) -> Result<Received, ResultError> {
+    async fn read(&self, _: BlobStream, _: &dyn BlobStore) -> Result<Received, ResultError> {
         Err(ResultError::Malformed { what: "nothing is read here".to_owned() })
     }
 }
