@@ -23,6 +23,7 @@ use vocalizer_core::service::SongService;
 use vocalizer_core::song::StatusKind;
 use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
 use vocalizer_examples::service::{Blobs, Broker, Config, DataDir, Database, Parts, QueueKind, compose};
+use vocalizer_http::settings::Caps;
 use vocalizer_model::audio::{AudioFormat, Bitrate, StemWriter};
 
 const TOKEN: &str = "the-token-of-the-benchmark-s-worker";
@@ -112,6 +113,7 @@ fn config(data: &Path, places: Option<(String, String)>) -> Result<Config, BoxEr
         limits: Limits::default(),
         trusted_proxies: Vec::new(),
         secure_cookies: false,
+        caps: Caps::default(),
         shutdown_grace: Duration::from_secs(1),
     })
 }

@@ -43,6 +43,20 @@ where
     StreamBody::new(chunks.map(|chunk| chunk.map(Frame::data).map_err(Into::into))).boxed_unsync()
 }
 
+/// The same. `guard` is dropped when the body is: when it has been sent, or the client has left.
+pub(crate) fn guarded_stream<E>(
+    chunks: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
+    guard: impl Send + 'static,
+) -> Body
+where
+    E: Into<BoxError> + 'static,
+{
+    stream(chunks.map(move |chunk| {
+        let _ = &guard;
+        chunk
+    }))
+}
+
 /// A body on its way in: a stream of bytes that ends with a [`Failure`] when nothing comes for too long, or too little.
 /// Dropped before its end it is read on for a moment, unless the end is out of sight.
 pub(crate) struct Incomings {

@@ -61,6 +61,7 @@ pub mod status;
 mod accept;
 mod app;
 mod body;
+mod caps;
 mod conditional;
 mod failure;
 mod form;

@@ -19,6 +19,28 @@ pub struct HttpSettings {
     pub secure_cookies: bool,
     /// How long anybody may take.
     pub patience: Patience,
+    /// How much may be open at once.
+    pub caps: Caps,
+}
+
+/// How much may be open at once. What comes above is answered with 503 and `Retry-After`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caps {
+    /// Connections. Default: 8192.
+    pub connections: usize,
+    /// Connections from one IPv4 address or one /64 of IPv6. Those from a trusted proxy are counted in all only. Default:
+    /// 1024.
+    pub connections_per_address: usize,
+    /// Archives with all stems that are being downloaded; each has four files open. Default: 256.
+    pub archives: usize,
+    /// Renditions, mixes and peaks that are being made, wait to be made, or (mixes) are being downloaded. Default: 64.
+    pub renderings: usize,
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Self { connections: 8192, connections_per_address: 1024, archives: 256, renderings: 64 }
+    }
 }
 
 /// How long anybody may take.

@@ -14,13 +14,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
-use crate::accept::accept;
+use crate::accept::{MAX_HEAD_BYTES, accept};
 pub use crate::app::{MoreMetrics, Readiness};
 use crate::body::{Body, full};
+use crate::caps::Connections;
 use crate::failure::Failure;
 use crate::handlers::operations::{exposition, live, readiness};
-use crate::server::{MAX_HEAD_BYTES, head_only};
-use crate::settings::Patience;
+use crate::server::head_only;
+use crate::settings::{Caps, Patience};
 
 /// Tells how a program is, and nothing else.
 ///
@@ -59,6 +60,7 @@ impl StatusServer {
     /// Answers until `stop` ends.
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) {
         let (status, patience) = (Arc::new(self), Patience::default());
+        let connections = Connections::new(&Caps::default(), &[]);
         let connect = |stream, _| {
             let status = Arc::clone(&status);
             let service = service_fn(move |request| {
@@ -72,7 +74,7 @@ impl StatusServer {
                 .serve_connection(TokioIo::new(stream), service);
             (connection, ())
         };
-        accept(listener, stop, patience, connect, || ()).await;
+        accept(listener, stop, patience, &connections, connect, || ()).await;
     }
 
     async fn respond(&self, request: &Request<hyper::body::Incoming>) -> Response<Body> {

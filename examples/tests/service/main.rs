@@ -4,6 +4,7 @@
 
 mod accounts;
 mod blocking;
+mod caps;
 #[cfg(feature = "cluster")]
 mod chaos;
 mod contract;

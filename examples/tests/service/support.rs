@@ -20,7 +20,7 @@ use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{AccountSettings, SongService};
 use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
 use vocalizer_examples::service::{Blobs, Config, DataDir, Database, Tuning, compose_with};
-use vocalizer_http::settings::Patience;
+use vocalizer_http::settings::{Caps, Patience};
 use vocalizer_model::audio::{AudioFormat, Bitrate, StemWriter};
 
 /// What workers of these tests show.
@@ -47,6 +47,7 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     pub(crate) worker: WorkerSettings,
     pub(crate) trusted_proxies: Vec<ipnet::IpNet>,
+    pub(crate) caps: Caps,
 }
 
 impl Default for Settings {
@@ -60,6 +61,7 @@ impl Default for Settings {
             workers: 1,
             worker: quick(),
             trusted_proxies: Vec::new(),
+            caps: Caps::default(),
         }
     }
 }
@@ -105,6 +107,7 @@ impl Service {
             limits: settings.limits,
             trusted_proxies: settings.trusted_proxies.clone(),
             secure_cookies: false,
+            caps: settings.caps,
             shutdown_grace: Duration::from_secs(1),
         };
         let data = DataDir::open(&config).unwrap();

@@ -14,7 +14,7 @@ use zip::write::{SimpleFileOptions, StreamWriter};
 
 use super::{Answer, unmade};
 use crate::app::App;
-use crate::body::stream;
+use crate::body::guarded_stream;
 use crate::disposition;
 use crate::failure::Failure;
 use crate::request::Request;
@@ -46,6 +46,7 @@ pub(super) async fn stems(app: &Arc<App>, request: &Request, kind: Kind) -> Answ
     if request.method == Method::HEAD {
         return Ok(unmade(headers));
     }
+    let open = app.archives.take()?;
     let mut files = Vec::new();
     for (part, file) in made(app, request, format).await? {
         let name = disposition::file_name(&file.title, part, format.extension());
@@ -55,16 +56,26 @@ pub(super) async fn stems(app: &Arc<App>, request: &Request, kind: Kind) -> Answ
         let block = archive.next_block().await?;
         Ok::<_, io::Error>(block.map(|block| (block, archive)))
     });
-    let mut response = Response::new(stream(blocks));
+    let mut response = Response::new(guarded_stream(blocks, open));
     *response.headers_mut() = headers;
     Ok(response)
 }
 
-/// The stems in a format. Those that are not there yet are made one after the other.
+/// The stems in a format. Those that are not there yet are made one after the other, as one rendering.
 async fn made(app: &Arc<App>, request: &Request, format: Format) -> Result<Vec<(Part, PartFile)>, Failure> {
-    let (viewer, id, mut files) = (request.viewer(), request.param("song_id")?, Vec::new());
+    let (viewer, id) = (request.viewer(), request.param("song_id")?);
+    let (mut rendering, mut files) = (None, Vec::new());
     for part in Stem::FOUR.into_iter().filter_map(|stem| Part::try_from(stem).ok()) {
-        files.push((part, app.songs.part(viewer, id, part, format).await?));
+        let file = match app.songs.part_info(viewer, id, part, format).await?.file {
+            Some(file) => file,
+            None => {
+                if rendering.is_none() {
+                    rendering = Some(app.renderings.take()?);
+                }
+                app.songs.part(viewer, id, part, format).await?
+            }
+        };
+        files.push((part, file));
     }
     Ok(files)
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
 
 mod answer;
+mod caps;
 mod cookies;
 mod disposition;
 mod jobs;

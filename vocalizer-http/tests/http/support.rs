@@ -47,6 +47,11 @@ impl Service {
     }
 
     pub(crate) fn with(open_upload_result: bool) -> Self {
+        Self::set(HttpSettings { open_upload_result, ..HttpSettings::default() })
+    }
+
+    /// A service with these settings and the tokens of the tests.
+    pub(crate) fn set(settings: HttpSettings) -> Self {
         let clock = Arc::new(SystemClock::new());
         let (repository, blobs, queue) =
             (Arc::new(MemorySongs::default()), MemoryBlobs::default(), FakeQueue::default());
@@ -73,7 +78,7 @@ impl Service {
             AccountSettings::default(),
         );
         let worker_tokens = ["the-token-before", WORKER_TOKEN].map(|token| Secret::new(token.to_owned())).to_vec();
-        let settings = HttpSettings { worker_tokens, open_upload_result, ..HttpSettings::default() };
+        let settings = HttpSettings { worker_tokens, ..settings };
         let server = Server::new(songs.clone(), accounts.clone(), settings).unwrap();
         Self { server, songs, accounts, queue, repository, blobs }
     }
