@@ -9,6 +9,7 @@ use vocalizer_core::service::{AccountService, Desk, SongService};
 use crate::caps::Places;
 use crate::metrics::Metrics;
 use crate::page::Page;
+use crate::pulse::Pulse;
 use crate::settings::HttpSettings;
 
 /// Something without which the service is not ready, beside what it asks by itself.
@@ -42,6 +43,7 @@ pub(crate) struct App {
     pub(crate) page: Page,
     pub(crate) archives: Places,
     pub(crate) renderings: Places,
+    pub(crate) pulse: Arc<Pulse>,
     /// Turns `true` when the server is to stop: streams without an end are to end then.
     pub(crate) closing: watch::Receiver<bool>,
 }

@@ -30,6 +30,7 @@ use crate::caps::{Connections, Places};
 use crate::failure::Failure;
 use crate::metrics::Metrics;
 use crate::page::{Page, PageFile};
+use crate::pulse::Pulse;
 use crate::request::{Peer, Request, check_worker, proof};
 use crate::routes::{Access, Found, Operation, Routes};
 use crate::settings::HttpSettings;
@@ -68,6 +69,7 @@ impl Server {
         let app = App {
             archives: Places::new(caps.archives, "too many archives are being downloaded"),
             renderings: Places::new(caps.renderings, "too many files are being made"),
+            pulse: Arc::new(Pulse::new(settings.patience.progress)),
             desk,
             songs,
             accounts,
@@ -113,6 +115,7 @@ impl Server {
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) {
         let HttpSettings { patience, caps, ref trusted_proxies, .. } = self.app.settings;
         let connections = Connections::new(&caps, trusted_proxies);
+        let _watching = self.app.pulse.start();
         let connect = |stream, peer| (self.connection(stream, peer), self.app.metrics.connected());
         let closing = || {
             self.closing.send_replace(true);

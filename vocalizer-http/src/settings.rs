@@ -58,6 +58,8 @@ pub struct Patience {
     pub write: Duration,
     /// For open requests when the server is to stop. Default: 20 s.
     pub shutdown: Duration,
+    /// For the runtime and its blocking pool to make progress, before `/livez` answers 503. Default: 30 s.
+    pub progress: Duration,
 }
 
 impl Default for Patience {
@@ -69,6 +71,7 @@ impl Default for Patience {
             body_grace: Duration::from_secs(30),
             write: Duration::from_secs(60),
             shutdown: Duration::from_secs(20),
+            progress: Duration::from_secs(30),
         }
     }
 }

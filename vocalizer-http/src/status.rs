@@ -20,6 +20,7 @@ use crate::body::{Body, full};
 use crate::caps::Connections;
 use crate::failure::Failure;
 use crate::handlers::operations::{exposition, live, readiness};
+use crate::pulse::Pulse;
 use crate::server::head_only;
 use crate::settings::{Caps, Patience};
 
@@ -48,19 +49,21 @@ use crate::settings::{Caps, Patience};
 pub struct StatusServer {
     readiness: Vec<Arc<dyn Readiness>>,
     metrics: Vec<Arc<dyn MoreMetrics>>,
+    pulse: Arc<Pulse>,
 }
 
 impl StatusServer {
     /// A server that is ready when all of these are, and shows these figures.
     #[must_use]
     pub fn new(readiness: Vec<Arc<dyn Readiness>>, metrics: Vec<Arc<dyn MoreMetrics>>) -> Self {
-        Self { readiness, metrics }
+        Self { readiness, metrics, pulse: Arc::new(Pulse::new(Patience::default().progress)) }
     }
 
     /// Answers until `stop` ends.
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) {
         let (status, patience) = (Arc::new(self), Patience::default());
         let connections = Connections::new(&Caps::default(), &[]);
+        let _watching = status.pulse.start();
         let connect = |stream, _| {
             let status = Arc::clone(&status);
             let service = service_fn(move |request| {
@@ -83,7 +86,7 @@ impl StatusServer {
             "/livez" | "/readyz" | "/metrics" if !reads => {
                 Failure::method_not_allowed("GET, HEAD".to_owned()).into_response().map(full)
             }
-            "/livez" => live(),
+            "/livez" => live(&self.pulse).unwrap_or_else(|failure| failure.into_response().map(full)),
             "/readyz" => readiness(BTreeMap::new(), &self.readiness).await,
             "/metrics" => exposition(String::new(), &self.metrics),
             _ => Failure::not_found().into_response().map(full),

@@ -57,7 +57,7 @@ pub(crate) async fn handle(app: &Arc<App>, operation: Operation, request: Reques
         Operation::ExtendLease => jobs::extend(app, &request).await,
         Operation::AcknowledgeJob => jobs::acknowledge(app, &request).await,
         Operation::FailJob => jobs::fail(app, request).await,
-        Operation::Live => Ok(operations::live()),
+        Operation::Live => operations::live(&app.pulse),
         Operation::Ready => Ok(operations::ready(app).await),
         Operation::Metrics => operations::metrics(app).await,
         Operation::OpenApi => Ok(operations::openapi()),

@@ -11,6 +11,7 @@ mod metrics;
 mod openapi;
 mod page;
 mod passwords;
+mod pulse;
 mod queue;
 mod range;
 mod status;
