@@ -17,12 +17,13 @@ use tokio::task::JoinSet;
 use vocalizer_client::worker::{RemoteBackend, RemoteSettings};
 use vocalizer_core::account::Viewer;
 use vocalizer_core::limits::Limits;
-use vocalizer_core::ports::{AudioError, Backend, BlobReader, BoxError, Progress, Separator, StemSet, Stems};
+use vocalizer_core::ports::{AudioError, Backend, Blob, BoxError, Progress, Separator, StemSet, Stems};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::SongService;
 use vocalizer_core::song::StatusKind;
 use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
 use vocalizer_examples::service::{Blobs, Broker, Config, DataDir, Database, Parts, QueueKind, compose};
+use vocalizer_http::settings::Caps;
 use vocalizer_model::audio::{AudioFormat, Bitrate, StemWriter};
 
 const TOKEN: &str = "the-token-of-the-benchmark-s-worker";
@@ -112,6 +113,7 @@ fn config(data: &Path, places: Option<(String, String)>) -> Result<Config, BoxEr
         limits: Limits::default(),
         trusted_proxies: Vec::new(),
         secure_cookies: false,
+        caps: Caps::default(),
         shutdown_grace: Duration::from_secs(1),
     })
 }
@@ -207,11 +209,7 @@ struct Instantly(Stems);
 
 #[async_trait]
 impl Separator for Instantly {
-    async fn separate(
-        &self,
-        mut song: Box<dyn BlobReader>,
-        _progress: Arc<dyn Progress>,
-    ) -> Result<Box<dyn StemSet>, AudioError> {
+    async fn separate(&self, mut song: Blob, _progress: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
         while song.next_chunk().await.map_err(|error| AudioError::Failed(error.into()))?.is_some() {}
         Ok(Box::new(self.0.clone()))
     }

@@ -116,7 +116,7 @@ function takeHome(song, playing) {
     return anchor;
   };
 
-  // What is not kept as it is has to be made first; it is asked for until it is, and then it comes at once.
+  // A file that is not kept has to be made first. The page waits until it is made, and then starts the download.
   async function prepare(event, anchor, busy, kept) {
     if (anchor.getAttribute('aria-disabled') === 'true' || anchor.dataset.busy) return event.preventDefault();
     if (!kept) return toast(t('take-mixing'));
@@ -125,7 +125,9 @@ function takeHome(song, playing) {
     anchor.dataset.busy = 'yes';
     setText(busy, t('take-making'));
     try {
-      const answer = await fetch(anchor.href, { method: 'HEAD' });
+      // A GET makes it, a HEAD does not. The first byte is enough; an archive has no ranges and is cut off.
+      const answer = await fetch(anchor.href, { headers: { Range: 'bytes=0-0' } });
+      await answer.body?.cancel();
       if (!answer.ok) throw new Error(t('take-failed'));
       anchor.dataset.made = anchor.href;
     } catch {

@@ -26,9 +26,9 @@ fuzz_target!(|form: &[u8]| {
     for song in page.songs {
         let hash = service.wait(async {
             let file = service.songs.part(Viewer::Anonymous, song.id, Part::Song, Format::Mp3).await.expect("the song");
-            let mut reader = service.songs.open(&file, None).await.expect("its bytes");
+            let mut blob = service.songs.open(&file, None).await.expect("its bytes");
             let mut hasher = SongHasher::new();
-            while let Some(chunk) = reader.next_chunk().await.expect("whole") {
+            while let Some(chunk) = blob.next_chunk().await.expect("whole") {
                 assert!(form.windows(chunk.len()).any(|window| window == chunk));
                 hasher.update(&chunk);
             }

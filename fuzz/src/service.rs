@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use tokio::runtime::Runtime;
 use vocalizer_core::account::PasswordHash;
@@ -13,7 +14,7 @@ use vocalizer_core::limits::Limits;
 use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs};
 use vocalizer_core::part::Format;
 use vocalizer_core::ports::{
-    AudioError, AudioFacts, AudioProbe, BlobReader, InMemory, PasswordError, PasswordHasher, Peaks, Renderer, Track,
+    AudioError, AudioFacts, AudioProbe, Blob, PasswordError, PasswordHasher, Peaks, Renderer, Track,
 };
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{
@@ -121,11 +122,11 @@ impl AudioProbe for Anything {
 
 #[async_trait]
 impl Renderer for Anything {
-    async fn mix(&self, _: Vec<Track>, _: Format) -> Result<Box<dyn BlobReader>, AudioError> {
-        Ok(Box::new(InMemory::new("rendered".into())))
+    async fn mix(&self, _: Vec<Track>, _: Format) -> Result<Blob, AudioError> {
+        Ok(Blob::from(Bytes::from_static(b"rendered")))
     }
 
-    async fn peaks(&self, _: Vec<Box<dyn BlobReader>>) -> Result<Peaks, AudioError> {
+    async fn peaks(&self, _: Vec<Blob>) -> Result<Peaks, AudioError> {
         Ok(Peaks::new(44_100))
     }
 }

@@ -8,12 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use event_listener::Event;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, stream};
 use vocalizer_core::memory::ManualClock;
 use vocalizer_core::ports::{
-    AudioError, Backend, BackendError, BlobError, BlobReader, DeadLetter, Depth, Failure, Job, JobPayload, JobQueue,
+    AudioError, Backend, BackendError, Blob, BlobError, DeadLetter, Depth, Failure, Job, JobPayload, JobQueue,
     JobState, Lease, Progress, QueueError, Separator, StemSet, Wanted,
 };
 use vocalizer_core::song::{FailureReason, SongHash};
@@ -99,11 +98,15 @@ impl Backend for Place {
         Ok(Wanted::Yes)
     }
 
-    async fn source(&self, _job: &Job) -> Result<Option<Box<dyn BlobReader>>, BackendError> {
+    async fn source(&self, _job: &Job) -> Result<Option<Blob>, BackendError> {
         if self.is_stuck {
             pending::<()>().await;
         }
-        Ok(Some(Box::new(BreaksOff(self.is_damaged))))
+        let error = match self.is_damaged {
+            true => BlobError::Damaged,
+            false => BlobError::Unavailable("the connection was reset".into()),
+        };
+        Ok(Some(Blob::new(1000, "", stream::iter([Err(error)]))))
     }
 
     async fn progress(&self, _hash: &SongHash, _percent: u8) -> Result<Wanted, BackendError> {
@@ -124,29 +127,9 @@ impl Backend for Place {
     }
 }
 
-struct BreaksOff(bool);
-
-#[async_trait]
-impl BlobReader for BreaksOff {
-    fn size_bytes(&self) -> u64 {
-        1000
-    }
-
-    async fn next_chunk(&mut self) -> Result<Option<Bytes>, BlobError> {
-        match self.0 {
-            true => Err(BlobError::Damaged),
-            false => Err(BlobError::Unavailable("the connection was reset".into())),
-        }
-    }
-}
-
 #[async_trait]
 impl Separator for Place {
-    async fn separate(
-        &self,
-        mut song: Box<dyn BlobReader>,
-        _progress: Arc<dyn Progress>,
-    ) -> Result<Box<dyn StemSet>, AudioError> {
+    async fn separate(&self, mut song: Blob, _progress: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
         let read = song.next_chunk().await;
         self.failing.notify(1);
         Err(AudioError::Failed(read.unwrap_err().into()))

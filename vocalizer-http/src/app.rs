@@ -6,8 +6,10 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use vocalizer_core::service::{AccountService, Desk, SongService};
 
+use crate::caps::Places;
 use crate::metrics::Metrics;
 use crate::page::Page;
+use crate::pulse::Pulse;
 use crate::settings::HttpSettings;
 
 /// Something without which the service is not ready, beside what it asks by itself.
@@ -39,6 +41,9 @@ pub(crate) struct App {
     pub(crate) readiness: Vec<Arc<dyn Readiness>>,
     pub(crate) more_metrics: Vec<Arc<dyn MoreMetrics>>,
     pub(crate) page: Page,
+    pub(crate) archives: Places,
+    pub(crate) renderings: Places,
+    pub(crate) pulse: Arc<Pulse>,
     /// Turns `true` when the server is to stop: streams without an end are to end then.
     pub(crate) closing: watch::Receiver<bool>,
 }

@@ -1,20 +1,18 @@
 //! Bodies: those that come in, within a time, and those that go out, block by block.
 
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
-use futures_util::stream::unfold;
+use futures_util::StreamExt as _;
 use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Body as _, Frame};
 use tokio::time::{Instant, Sleep, sleep_until};
 use vocalizer_core::api::ErrorCode;
-use vocalizer_core::ports::{BlobError, BlobReader, BoxError};
+use vocalizer_core::ports::{BlobError, BlobStream, BoxError};
 
 use crate::failure::Failure;
 use crate::settings::Patience;
@@ -37,23 +35,26 @@ pub(crate) fn full(bytes: Bytes) -> Body {
     Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
 }
 
-/// A blob, read as it is taken.
-pub(crate) fn blob(reader: Box<dyn BlobReader>) -> Body {
-    let chunks = unfold(Some(reader), |reader| async {
-        let mut reader = reader?;
-        match reader.next_chunk().await {
-            Ok(Some(chunk)) => Some((Ok(Frame::data(chunk)), Some(reader))),
-            Ok(None) => None,
-            Err(error) => Some((Err(BoxError::from(error)), None)),
-        }
-    });
-    StreamBody::new(chunks).boxed_unsync()
+/// Chunks, read as the client takes them.
+pub(crate) fn stream<E>(chunks: impl Stream<Item = Result<Bytes, E>> + Send + 'static) -> Body
+where
+    E: Into<BoxError> + 'static,
+{
+    StreamBody::new(chunks.map(|chunk| chunk.map(Frame::data).map_err(Into::into))).boxed_unsync()
 }
 
-/// Whatever a stream gives.
-pub(crate) fn stream(chunks: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Body {
-    use futures_util::StreamExt as _;
-    StreamBody::new(chunks.map(|chunk| chunk.map(Frame::data).map_err(BoxError::from))).boxed_unsync()
+/// The same. `guard` is dropped when the body is: when it has been sent, or the client has left.
+pub(crate) fn guarded_stream<E>(
+    chunks: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
+    guard: impl Send + 'static,
+) -> Body
+where
+    E: Into<BoxError> + 'static,
+{
+    stream(chunks.map(move |chunk| {
+        let _ = &guard;
+        chunk
+    }))
 }
 
 /// A body on its way in: a stream of bytes that ends with a [`Failure`] when nothing comes for too long, or too little.
@@ -75,8 +76,6 @@ impl Incomings {
 
     /// All of it, if it is no more than `max_bytes`.
     pub(crate) async fn whole(mut self, max_bytes: usize) -> Result<Bytes, Failure> {
-        use futures_util::StreamExt as _;
-
         let mut whole = Vec::new();
         while let Some(chunk) = self.next().await.transpose()? {
             if whole.len() + chunk.len() > max_bytes {
@@ -85,6 +84,11 @@ impl Incomings {
             whole.extend_from_slice(&chunk);
         }
         Ok(whole.into())
+    }
+
+    /// As a stream for core. Its errors carry the [`Failure`].
+    pub(crate) fn into_blob_stream(self) -> BlobStream {
+        self.map(|chunk| chunk.map_err(|failure| BlobError::Unavailable(failure.into()))).boxed()
     }
 
     fn too_slow(&self) -> bool {
@@ -161,26 +165,6 @@ impl Drop for Incomings {
                 };
                 let _ = tokio::time::timeout(MAX_DRAIN, drained).await;
             });
-        }
-    }
-}
-
-/// As a blob, for those who read archives.
-#[async_trait]
-impl BlobReader for Incomings {
-    fn size_bytes(&self) -> u64 {
-        self.body.as_ref().and_then(|body| body.size_hint().exact()).unwrap_or(0)
-    }
-
-    async fn next_chunk(&mut self) -> Result<Option<Bytes>, BlobError> {
-        use futures_util::StreamExt as _;
-
-        loop {
-            match self.next().await.transpose() {
-                Ok(Some(chunk)) if chunk.is_empty() => {}
-                Ok(chunk) => return Ok(chunk),
-                Err(failure) => return Err(BlobError::Unavailable(failure.into())),
-            }
         }
     }
 }

@@ -11,6 +11,9 @@ use vocalizer_core::service::{ServiceError, whole_seconds};
 
 use crate::answer;
 
+/// When to ask again a server that has too much to do.
+const BUSY_RETRY_AFTER: Duration = Duration::from_secs(5);
+
 /// An answer that is an error: what the caller hears, and beside it what only the log may know.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -39,6 +42,11 @@ impl Failure {
     pub(crate) fn method_not_allowed(allow: String) -> Self {
         let message = format!("this address does not take the method; it takes {allow}");
         Self { allow: Some(allow), ..Self::new(ErrorCode::MethodNotAllowed, message) }
+    }
+
+    /// Too much is under way at the moment.
+    pub(crate) fn busy(message: impl Into<String>) -> Self {
+        Self { retry_after: Some(BUSY_RETRY_AFTER), ..Self::new(ErrorCode::Unavailable, message) }
     }
 
     pub(crate) fn with_private(self, private: impl Into<String>) -> Self {
@@ -100,10 +108,7 @@ impl From<ServiceError> for Failure {
                 Self { retry_after: Some(retry_after), ..Self::new(Code::RateLimited, said) }
             }
             ServiceError::Full => Self::new(Code::StorageFull, said),
-            ServiceError::Unavailable(source) => {
-                let failure = Self::new(Code::Unavailable, said).with_private(chain(source.as_ref()));
-                Self { retry_after: Some(Duration::from_secs(5)), ..failure }
-            }
+            ServiceError::Unavailable(source) => Self::busy(said).with_private(chain(source.as_ref())),
             ServiceError::Internal(source) => Self::internal(chain(source.as_ref())),
             other => Self::internal(chain(&other)),
         }

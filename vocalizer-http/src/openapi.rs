@@ -283,7 +283,7 @@ fn describe(status: u16) -> &'static str {
         416 => "The range begins past the end",
         422 => "A value is not acceptable",
         429 => "There were too many attempts",
-        503 => "Something behind the server does not answer",
+        503 => "Something behind the server does not answer, or it has too much to do; try again",
         507 => "The server has no room left",
         _ => "The server's own fault",
     }

@@ -22,20 +22,19 @@ use tracing::Instrument as _;
 use vocalizer_core::api::ErrorCode;
 use vocalizer_core::service::{AccountService, Desk, SongService};
 
-use crate::accept::accept;
+use crate::accept::{MAX_HEAD_BYTES, accept};
 use crate::app::App;
 pub use crate::app::{MoreMetrics, Readiness};
 use crate::body::{Body, Incoming, Incomings, full};
+use crate::caps::{Connections, Places};
 use crate::failure::Failure;
 use crate::metrics::Metrics;
 use crate::page::{Page, PageFile};
+use crate::pulse::Pulse;
 use crate::request::{Peer, Request, check_worker, proof};
 use crate::routes::{Access, Found, Operation, Routes};
 use crate::settings::HttpSettings;
 use crate::{handlers, origin};
-
-/// Most bytes of a request's head, and what is read ahead of a connection: with many at once, it is what they cost.
-pub(crate) const MAX_HEAD_BYTES: usize = 32 * 1024;
 
 /// The header that a request is known by in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -66,7 +65,11 @@ impl Server {
         let routes = Routes::new().map_err(|error| ServerError::Routes(error.into()))?;
         let (closing, watched) = watch::channel(false);
         let desk = Arc::new(Desk::new(Arc::clone(songs.queue()), Arc::clone(songs.clock())));
+        let caps = settings.caps;
         let app = App {
+            archives: Places::new(caps.archives, "too many archives are being downloaded"),
+            renderings: Places::new(caps.renderings, "too many files are being made"),
+            pulse: Arc::new(Pulse::new(settings.patience.progress)),
             desk,
             songs,
             accounts,
@@ -110,12 +113,14 @@ impl Server {
     /// Serves connections until `stop` ends; then takes no new ones, lets open requests end for a while
     /// ([`Patience::shutdown`](crate::settings::Patience::shutdown)), and returns.
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) {
-        let patience = self.app.settings.patience;
+        let HttpSettings { patience, caps, ref trusted_proxies, .. } = self.app.settings;
+        let connections = Connections::new(&caps, trusted_proxies);
+        let _watching = self.app.pulse.start();
         let connect = |stream, peer| (self.connection(stream, peer), self.app.metrics.connected());
         let closing = || {
             self.closing.send_replace(true);
         };
-        accept(listener, stop, patience, connect, closing).await;
+        accept(listener, stop, patience, &connections, connect, closing).await;
         self.app.desk.close().await;
     }
 

@@ -19,6 +19,28 @@ pub struct HttpSettings {
     pub secure_cookies: bool,
     /// How long anybody may take.
     pub patience: Patience,
+    /// How much may be open at once.
+    pub caps: Caps,
+}
+
+/// How much may be open at once. What comes above is answered with 503 and `Retry-After`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caps {
+    /// Connections. Default: 8192.
+    pub connections: usize,
+    /// Connections from one IPv4 address or one /64 of IPv6. Those from a trusted proxy are counted in all only. Default:
+    /// 1024.
+    pub connections_per_address: usize,
+    /// Archives with all stems that are being downloaded; each has four files open. Default: 256.
+    pub archives: usize,
+    /// Renditions, mixes and peaks that are being made, wait to be made, or (mixes) are being downloaded. Default: 64.
+    pub renderings: usize,
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Self { connections: 8192, connections_per_address: 1024, archives: 256, renderings: 64 }
+    }
 }
 
 /// How long anybody may take.
@@ -36,6 +58,8 @@ pub struct Patience {
     pub write: Duration,
     /// For open requests when the server is to stop. Default: 20 s.
     pub shutdown: Duration,
+    /// For the runtime and its blocking pool to make progress, before `/livez` answers 503. Default: 30 s.
+    pub progress: Duration,
 }
 
 impl Default for Patience {
@@ -47,6 +71,7 @@ impl Default for Patience {
             body_grace: Duration::from_secs(30),
             write: Duration::from_secs(60),
             shutdown: Duration::from_secs(20),
+            progress: Duration::from_secs(30),
         }
     }
 }

@@ -14,13 +14,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
-use crate::accept::accept;
+use crate::accept::{MAX_HEAD_BYTES, accept};
 pub use crate::app::{MoreMetrics, Readiness};
 use crate::body::{Body, full};
+use crate::caps::Connections;
 use crate::failure::Failure;
 use crate::handlers::operations::{exposition, live, readiness};
-use crate::server::{MAX_HEAD_BYTES, head_only};
-use crate::settings::Patience;
+use crate::pulse::Pulse;
+use crate::server::head_only;
+use crate::settings::{Caps, Patience};
 
 /// Tells how a program is, and nothing else.
 ///
@@ -47,18 +49,21 @@ use crate::settings::Patience;
 pub struct StatusServer {
     readiness: Vec<Arc<dyn Readiness>>,
     metrics: Vec<Arc<dyn MoreMetrics>>,
+    pulse: Arc<Pulse>,
 }
 
 impl StatusServer {
     /// A server that is ready when all of these are, and shows these figures.
     #[must_use]
     pub fn new(readiness: Vec<Arc<dyn Readiness>>, metrics: Vec<Arc<dyn MoreMetrics>>) -> Self {
-        Self { readiness, metrics }
+        Self { readiness, metrics, pulse: Arc::new(Pulse::new(Patience::default().progress)) }
     }
 
     /// Answers until `stop` ends.
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) {
         let (status, patience) = (Arc::new(self), Patience::default());
+        let connections = Connections::new(&Caps::default(), &[]);
+        let _watching = status.pulse.start();
         let connect = |stream, _| {
             let status = Arc::clone(&status);
             let service = service_fn(move |request| {
@@ -72,7 +77,7 @@ impl StatusServer {
                 .serve_connection(TokioIo::new(stream), service);
             (connection, ())
         };
-        accept(listener, stop, patience, connect, || ()).await;
+        accept(listener, stop, patience, &connections, connect, || ()).await;
     }
 
     async fn respond(&self, request: &Request<hyper::body::Incoming>) -> Response<Body> {
@@ -81,7 +86,7 @@ impl StatusServer {
             "/livez" | "/readyz" | "/metrics" if !reads => {
                 Failure::method_not_allowed("GET, HEAD".to_owned()).into_response().map(full)
             }
-            "/livez" => live(),
+            "/livez" => live(&self.pulse).unwrap_or_else(|failure| failure.into_response().map(full)),
             "/readyz" => readiness(BTreeMap::new(), &self.readiness).await,
             "/metrics" => exposition(String::new(), &self.metrics),
             _ => Failure::not_found().into_response().map(full),

@@ -52,6 +52,9 @@ pub struct ServiceArgs {
     #[arg(long, env = "SECURE_COOKIES", value_name = "BOOL", num_args = 0..=1, default_value_t = false,
         default_missing_value = "true", action = clap::ArgAction::Set)]
     pub secure_cookies: bool,
+    /// What may be open at once
+    #[command(flatten)]
+    pub caps: CapsArgs,
     /// Seconds that open requests and the song in hand have when the service is to stop
     #[arg(long, env = "SHUTDOWN_GRACE_S", value_name = "SECONDS", default_value_t = 20)]
     pub shutdown_grace_s: u64,
@@ -64,6 +67,23 @@ pub struct ServiceArgs {
     /// Bring the database up to date and end
     #[arg(long)]
     pub migrate: bool,
+}
+
+/// What may be open at once. Above it the answer is 503 with Retry-After.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct CapsArgs {
+    /// Most connections at once; no more than half of the files that the process may open
+    #[arg(long, env = "MAX_CONNECTIONS", value_name = "N", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_connections: u32,
+    /// Most connections from one address at once; trusted proxies may have more
+    #[arg(long, env = "MAX_CONNECTIONS_PER_ADDRESS", value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_connections_per_address: u32,
+    /// Most downloads of stems.zip and stems.tar at once
+    #[arg(long, env = "MAX_ARCHIVES", value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_archives: u32,
+    /// Most files that are made at once or wait for it: other formats, mixes and peaks
+    #[arg(long, env = "MAX_RENDERINGS", value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_renderings: u32,
 }
 
 /// The way to the broker.

@@ -91,6 +91,7 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
         trusted_proxies: config.trusted_proxies.clone(),
         secure_cookies: config.secure_cookies,
         patience: Patience { shutdown: config.shutdown_grace, ..tuning.patience },
+        caps: config.caps,
     };
     let server = Server::new(songs.clone(), accounts.clone(), settings)?.with_page(FILES);
     Ok(Parts { songs, accounts, queue, clock, server })

@@ -10,9 +10,10 @@ use ipnet::IpNet;
 use thiserror::Error;
 use vocalizer_core::limits::{Limits, LimitsError};
 use vocalizer_core::secret::Secret;
+use vocalizer_http::settings::Caps;
 
 use super::ServiceArgs;
-use super::args::BrokerArgs;
+use super::args::{BrokerArgs, CapsArgs};
 use super::places::{Blobs, Broker, Database};
 
 /// Shortest token that a worker may show: one that is made here has 64 characters.
@@ -41,6 +42,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// Mark cookies `Secure` in any case.
     pub secure_cookies: bool,
+    /// What may be open at once.
+    pub caps: Caps,
     /// How long open work may go on when the service is to stop.
     pub shutdown_grace: Duration,
 }
@@ -111,8 +114,19 @@ impl Config {
             limits,
             trusted_proxies: args.trusted_proxies.clone(),
             secure_cookies: args.secure_cookies,
+            caps: caps(&args.caps),
             shutdown_grace: Duration::from_secs(args.shutdown_grace_s),
         })
+    }
+}
+
+fn caps(args: &CapsArgs) -> Caps {
+    let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+    Caps {
+        connections: count(args.max_connections),
+        connections_per_address: count(args.max_connections_per_address),
+        archives: count(args.max_archives),
+        renderings: count(args.max_renderings),
     }
 }
 
@@ -212,6 +226,11 @@ impl fmt::Display for Config {
         writeln!(f, "MAX_UPLOAD_BYTES={}", self.limits.max_upload_bytes)?;
         writeln!(f, "TRUSTED_PROXIES={}", proxies.join(","))?;
         writeln!(f, "SECURE_COOKIES={}", self.secure_cookies)?;
+        let Caps { connections, connections_per_address, archives, renderings } = self.caps;
+        writeln!(f, "MAX_CONNECTIONS={connections}")?;
+        writeln!(f, "MAX_CONNECTIONS_PER_ADDRESS={connections_per_address}")?;
+        writeln!(f, "MAX_ARCHIVES={archives}")?;
+        writeln!(f, "MAX_RENDERINGS={renderings}")?;
         writeln!(f, "SHUTDOWN_GRACE_S={}", self.shutdown_grace.as_secs())
     }
 }

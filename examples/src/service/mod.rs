@@ -20,7 +20,7 @@ mod workers;
 
 #[cfg(any(feature = "separate", feature = "cluster"))]
 pub use args::WorkerArgs;
-pub use args::{BrokerArgs, ServerCommand, ServiceArgs};
+pub use args::{BrokerArgs, CapsArgs, ServerCommand, ServiceArgs};
 #[cfg(feature = "separate")]
 pub use args::{ComputeArgs, StandaloneArgs};
 pub use compose::{Parts, Tuning, compose, compose_with};

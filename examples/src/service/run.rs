@@ -92,7 +92,7 @@ where
     F: Future<Output = Result<(), BoxError>>,
     S: FnOnce(Serving) -> F,
 {
-    let config = match Config::check(args) {
+    let mut config = match Config::check(args) {
         Ok(config) => config,
         Err(error) => {
             failed(name, &error);
@@ -104,8 +104,7 @@ where
         return ExitCode::SUCCESS;
     }
     logging::start(args.log_format);
-    // A thousand downloads at once are two thousand open files; where more are not granted, fewer fit.
-    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    limit_connections(&mut config);
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return failed(name, &error),
@@ -135,6 +134,17 @@ where
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(name, error.as_ref()),
+    }
+}
+
+/// Asks for as many open files as there may be, and allows no more connections than those are enough for: a download has
+/// a connection and a file.
+fn limit_connections(config: &mut Config) {
+    let Ok(files) = rlimit::increase_nofile_limit(u64::MAX) else { return };
+    let most = usize::try_from(files / 2).unwrap_or(usize::MAX);
+    if config.caps.connections > most {
+        tracing::warn!(files, connections = most, "MAX_CONNECTIONS is more than the limit of open files allows");
+        config.caps.connections = most;
     }
 }
 

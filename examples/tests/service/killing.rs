@@ -12,9 +12,9 @@ use time::OffsetDateTime;
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{
-    AudioError, Backend, BackendError, BlobError, BlobKey, BlobReader, BlobStore, BlobWriter, DeadLetter, Depth,
-    GivenUp, Job, JobQueue, JobState, Lease, Pending, Progress, QueueError, Removed, RepositoryError, Separator,
-    SongCounts, SongQuery, SongRepository, StemSet, Wanted,
+    AudioError, Backend, BackendError, Blob, BlobError, BlobKey, BlobStore, BlobWriter, DeadLetter, Depth, GivenUp,
+    Job, JobQueue, JobState, Lease, Pending, Progress, QueueError, Removed, RepositoryError, Separator, SongCounts,
+    SongQuery, SongRepository, StemSet, Wanted,
 };
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Title};
 
@@ -62,7 +62,7 @@ impl BlobStore for Killing<Arc<dyn BlobStore>> {
     async fn begin(&self) -> Result<Box<dyn BlobWriter>, BlobError> {
         Ok(Box::new(Killing { inner: self.inner.begin().await?, killer: self.killer.clone() }))
     }
-    async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Box<dyn BlobReader>>, BlobError> {
+    async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Blob>, BlobError> {
         self.inner.open(key, range).await
     }
     async fn size_bytes(&self, key: &BlobKey) -> Result<Option<u64>, BlobError> {
@@ -203,7 +203,7 @@ impl Backend for Killing<Arc<dyn Backend>> {
     async fn begin(&self, hash: &SongHash) -> Result<Wanted, BackendError> {
         self.inner.begin(hash).await
     }
-    async fn source(&self, job: &Job) -> Result<Option<Box<dyn BlobReader>>, BackendError> {
+    async fn source(&self, job: &Job) -> Result<Option<Blob>, BackendError> {
         self.inner.source(job).await
     }
     async fn progress(&self, hash: &SongHash, percent: u8) -> Result<Wanted, BackendError> {
@@ -231,7 +231,7 @@ struct DyingStems<'a> {
 
 #[async_trait]
 impl StemSet for DyingStems<'_> {
-    async fn open(&self, stem: Stem) -> Result<Box<dyn BlobReader>, BlobError> {
+    async fn open(&self, stem: Stem) -> Result<Blob, BlobError> {
         // The first ones are on their way by then.
         if stem == Stem::Vocals {
             self.killer.reached("in mid-post").await;
@@ -243,11 +243,7 @@ impl StemSet for DyingStems<'_> {
 /// A separator that takes a moment, and gives every song the same stems.
 #[async_trait]
 impl Separator for Killing<()> {
-    async fn separate(
-        &self,
-        _: Box<dyn BlobReader>,
-        progress: Arc<dyn Progress>,
-    ) -> Result<Box<dyn StemSet>, AudioError> {
+    async fn separate(&self, _: Blob, progress: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
         progress.report(50);
         tokio::time::sleep(Duration::from_millis(10)).await;
         self.killer.reached("in mid-inference").await;

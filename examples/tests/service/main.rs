@@ -3,12 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
 
 mod accounts;
+mod blocking;
+mod caps;
 #[cfg(feature = "cluster")]
 mod chaos;
 mod contract;
 mod crash;
 mod downloads;
 mod events;
+mod heads;
 mod killing;
 mod lists;
 mod ownership;

@@ -15,12 +15,12 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use vocalizer_core::limits::Limits;
-use vocalizer_core::ports::{AudioError, BlobReader, Progress, Separator, StemSet, Stems};
+use vocalizer_core::ports::{AudioError, Blob, Progress, Separator, StemSet, Stems};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{AccountSettings, SongService};
 use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
 use vocalizer_examples::service::{Blobs, Config, DataDir, Database, Tuning, compose_with};
-use vocalizer_http::settings::Patience;
+use vocalizer_http::settings::{Caps, Patience};
 use vocalizer_model::audio::{AudioFormat, Bitrate, StemWriter};
 
 /// What workers of these tests show.
@@ -47,6 +47,7 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     pub(crate) worker: WorkerSettings,
     pub(crate) trusted_proxies: Vec<ipnet::IpNet>,
+    pub(crate) caps: Caps,
 }
 
 impl Default for Settings {
@@ -60,6 +61,7 @@ impl Default for Settings {
             workers: 1,
             worker: quick(),
             trusted_proxies: Vec::new(),
+            caps: Caps::default(),
         }
     }
 }
@@ -105,6 +107,7 @@ impl Service {
             limits: settings.limits,
             trusted_proxies: settings.trusted_proxies.clone(),
             secure_cookies: false,
+            caps: settings.caps,
             shutdown_grace: Duration::from_secs(1),
         };
         let data = DataDir::open(&config).unwrap();
@@ -416,11 +419,7 @@ impl Drop for Unless {
 
 #[async_trait]
 impl Separator for FakeSeparator {
-    async fn separate(
-        &self,
-        mut song: Box<dyn BlobReader>,
-        progress: Arc<dyn Progress>,
-    ) -> Result<Box<dyn StemSet>, AudioError> {
+    async fn separate(&self, mut song: Blob, progress: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
         self.begun.fetch_add(1, Ordering::SeqCst);
         let mut ended = Unless(Arc::clone(&self.cancelled), false);
         let mut head = Vec::new();

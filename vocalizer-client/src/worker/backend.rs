@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use futures_util::stream::unfold;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Body, Method};
 use serde::de::IgnoredAny;
@@ -14,18 +14,15 @@ use serde_json::json;
 use url::Url;
 use vocalizer_core::api::WantedData;
 use vocalizer_core::causes::chain;
-use vocalizer_core::ports::{
-    Backend, BackendError, BlobReader, InMemory, Job, JobPayload, ResultWriter, StemSet, Wanted,
-};
+use vocalizer_core::ports::{Backend, BackendError, Blob, Job, JobPayload, ResultWriter, StemSet, Wanted};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::song::{FailureReason, SongHash};
 
 use super::RemoteSettings;
 use super::calls::{failed, is_gone, is_missing, is_unheard_of};
-use super::song::Song;
+use super::song::song;
 use crate::fetch::Source;
 use crate::flow::{Counted, Flow};
-use crate::upload::ByteStream;
 use crate::{Client, Error};
 
 /// What a song comes as.
@@ -138,9 +135,9 @@ impl Backend for RemoteBackend {
         }
     }
 
-    async fn source(&self, job: &Job) -> Result<Option<Box<dyn BlobReader>>, BackendError> {
+    async fn source(&self, job: &Job) -> Result<Option<Blob>, BackendError> {
         let url = match &job.payload {
-            JobPayload::Inline(bytes) => return Ok(Some(Box::new(InMemory::new(bytes.clone())))),
+            JobPayload::Inline(bytes) => return Ok(Some(Blob::from(bytes.clone()))),
             JobPayload::Stored => self.client.url(&path(&job.hash, "source")).map_err(failed)?,
             JobPayload::Claim(location) => self.claimed(location)?,
             _ => return Err(BackendError::Refused { why: "the job is of a kind that is not known here".to_owned() }),
@@ -153,7 +150,7 @@ impl Backend for RemoteBackend {
         let Some(size_bytes) = download.size_bytes() else {
             return Err(BackendError::Unavailable("the backend does not say how long the song is".into()));
         };
-        Ok(Some(Box::new(Song::new(download, size_bytes, job.hash))))
+        Ok(Some(song(download, size_bytes, job.hash)))
     }
 
     async fn progress(&self, hash: &SongHash, percent: u8) -> Result<Wanted, BackendError> {
@@ -175,10 +172,9 @@ impl Backend for RemoteBackend {
         let (size_bytes, settings) = (archive.size_bytes(), &self.client.settings);
         let flow = Flow::new(settings.stall_timeout, settings.timeout);
         let request = self.client.request(Method::POST, &path(hash, "upload_result")).map_err(failed)?;
-        let request = request
-            .header(CONTENT_TYPE, "application/x-tar")
-            .header(CONTENT_LENGTH, size_bytes)
-            .body(Body::wrap_stream(Counted::new(bytes(archive), Some(size_bytes), None, &flow)));
+        let request = request.header(CONTENT_TYPE, "application/x-tar").header(CONTENT_LENGTH, size_bytes).body(
+            Body::wrap_stream(Counted::new(archive.map_err(io::Error::other).boxed(), Some(size_bytes), None, &flow)),
+        );
         match flow.watch(self.client.call_unbounded::<IgnoredAny>(request)).await {
             Ok(_) => Ok(Wanted::Yes),
             Err(error) if is_missing(&error) => Ok(Wanted::Gone),
@@ -194,18 +190,6 @@ impl Backend for RemoteBackend {
         let fields = json!({"reason": reason.as_str()});
         self.tell(&path(hash, "fail"), Some(&fields)).await
     }
-}
-
-/// A blob as a stream, read as it is taken.
-fn bytes(reader: Box<dyn BlobReader>) -> ByteStream {
-    Box::pin(unfold(Some(reader), |reader| async {
-        let mut reader = reader?;
-        match reader.next_chunk().await {
-            Ok(Some(chunk)) => Some((Ok(chunk), Some(reader))),
-            Ok(None) => None,
-            Err(error) => Some((Err(io::Error::other(error)), None)),
-        }
-    }))
 }
 
 /// Says which backend.

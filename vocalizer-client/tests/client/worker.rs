@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::stream;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
@@ -19,8 +20,8 @@ use vocalizer_client::{Client, Secret};
 use vocalizer_core::causes::chain;
 use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{
-    Backend as _, BackendError, BlobError, BlobReader, Failure, Job, JobPayload, JobQueue as _, QueueError,
-    ResultWriter, StemSet, Stems, Wanted,
+    Backend as _, BackendError, Blob, BlobError, Failure, Job, JobPayload, JobQueue as _, QueueError, ResultWriter,
+    StemSet, Stems, Wanted,
 };
 use vocalizer_core::song::{FailureReason, SongHash};
 
@@ -100,32 +101,18 @@ fn backend(address: &str) -> RemoteBackend {
 /// Packs stems by putting them one after the other, in small pieces.
 struct Packed;
 
-struct Pieces(Bytes, u64);
-
 #[async_trait]
 impl ResultWriter for Packed {
-    async fn write(&self, stems: &dyn StemSet) -> Result<Box<dyn BlobReader>, BlobError> {
+    async fn write(&self, stems: &dyn StemSet) -> Result<Blob, BlobError> {
         let mut all = Vec::new();
         for stem in Stem::FOUR {
-            let mut reader = stems.open(stem).await?;
-            while let Some(chunk) = reader.next_chunk().await? {
+            let mut blob = stems.open(stem).await?;
+            while let Some(chunk) = blob.next_chunk().await? {
                 all.extend_from_slice(&chunk);
             }
         }
-        let len = all.len() as u64;
-        Ok(Box::new(Pieces(all.into(), len)))
-    }
-}
-
-#[async_trait]
-impl BlobReader for Pieces {
-    fn size_bytes(&self) -> u64 {
-        self.1
-    }
-
-    async fn next_chunk(&mut self) -> Result<Option<Bytes>, BlobError> {
-        let piece = self.0.split_to(self.0.len().min(1000));
-        Ok(Some(piece).filter(|piece| !piece.is_empty()))
+        let pieces: Vec<_> = all.chunks(1000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+        Ok(Blob::new(all.len() as u64, "", stream::iter(pieces)))
     }
 }
 
@@ -249,7 +236,7 @@ async fn stems_that_cannot_be_packed_are_refused_before_anything_is_sent() {
     struct Lost;
     #[async_trait]
     impl StemSet for Lost {
-        async fn open(&self, _: Stem) -> Result<Box<dyn BlobReader>, BlobError> {
+        async fn open(&self, _: Stem) -> Result<Blob, BlobError> {
             Err(BlobError::Unavailable("the disk is gone".into()))
         }
     }

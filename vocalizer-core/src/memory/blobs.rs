@@ -8,9 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::stream;
 
-use crate::ports::{BlobError, BlobKey, BlobReader, BlobStore, BlobWriter};
+use crate::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter};
 use crate::song::SongHash;
+
+/// Most bytes in a chunk.
+const CHUNK_BYTES: usize = 64 * 1024;
 
 type Kept = Arc<Mutex<BTreeMap<BlobKey, (u64, Bytes)>>>;
 
@@ -32,17 +36,18 @@ impl BlobStore for MemoryBlobs {
         Ok(Box::new(Writer { kept: Arc::clone(&self.kept), number, bytes: Vec::new() }))
     }
 
-    async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Box<dyn BlobReader>>, BlobError> {
+    async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Blob>, BlobError> {
         let Some((number, bytes)) = lock(&self.kept).get(key).cloned() else { return Ok(None) };
         let size_bytes = bytes.len() as u64;
-        let left = match range {
+        let bytes = match range {
             None => bytes,
             Some(range) => match (usize::try_from(range.start), usize::try_from(range.end)) {
                 (Ok(start), Ok(end)) if start < end && end <= bytes.len() => bytes.slice(start..end),
                 _ => return Err(BlobError::Range { size_bytes }),
             },
         };
-        Ok(Some(Box::new(Reader { size_bytes: left.len() as u64, tag: format!("{number}"), left })))
+        let chunks: Vec<_> = bytes.chunks(CHUNK_BYTES).map(|chunk| Ok(bytes.slice_ref(chunk))).collect();
+        Ok(Some(Blob::new(bytes.len() as u64, number.to_string(), stream::iter(chunks))))
     }
 
     async fn size_bytes(&self, key: &BlobKey) -> Result<Option<u64>, BlobError> {
@@ -87,28 +92,5 @@ impl BlobWriter for Writer {
         let size_bytes = self.bytes.len() as u64;
         lock(&self.kept).insert(*key, (self.number, self.bytes.into()));
         Ok(size_bytes)
-    }
-}
-
-struct Reader {
-    size_bytes: u64,
-    tag: String,
-    left: Bytes,
-}
-
-#[async_trait]
-impl BlobReader for Reader {
-    fn size_bytes(&self) -> u64 {
-        self.size_bytes
-    }
-
-    fn tag(&self) -> String {
-        self.tag.clone()
-    }
-
-    async fn next_chunk(&mut self) -> Result<Option<Bytes>, BlobError> {
-        const CHUNK_BYTES: usize = 64 * 1024;
-        let chunk = self.left.split_to(self.left.len().min(CHUNK_BYTES));
-        Ok(Some(chunk).filter(|chunk| !chunk.is_empty()))
     }
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::{BlobError, BlobReader, BoxError, Peaks};
+use super::{Blob, BlobError, BoxError, Peaks};
 use crate::part::{Format, Part, Stem};
 
 /// The four stems of a song, each a complete MP3 file.
@@ -72,7 +72,7 @@ pub trait StemSet: Send + Sync {
     /// # Errors
     ///
     /// [`BlobError::Unavailable`].
-    async fn open(&self, stem: Stem) -> Result<Box<dyn BlobReader>, BlobError>;
+    async fn open(&self, stem: Stem) -> Result<Blob, BlobError>;
 
     /// How long the song is, where that is known: what a worker's speed is measured by.
     fn duration(&self) -> Option<Duration> {
@@ -82,37 +82,9 @@ pub trait StemSet: Send + Sync {
 
 #[async_trait]
 impl StemSet for Stems {
-    async fn open(&self, stem: Stem) -> Result<Box<dyn BlobReader>, BlobError> {
+    async fn open(&self, stem: Stem) -> Result<Blob, BlobError> {
         let bytes = Part::try_from(stem).ok().and_then(|part| self.get(part)).cloned();
-        bytes
-            .map(|bytes| Box::new(InMemory::new(bytes)) as Box<dyn BlobReader>)
-            .ok_or_else(|| BlobError::Unavailable(format!("there is no stem {stem} here").into()))
-    }
-}
-
-/// Bytes in memory as a blob.
-#[derive(Debug)]
-pub struct InMemory {
-    size_bytes: u64,
-    left: Option<Bytes>,
-}
-
-impl InMemory {
-    /// A reader of these bytes.
-    #[must_use]
-    pub fn new(bytes: Bytes) -> Self {
-        Self { size_bytes: bytes.len() as u64, left: Some(bytes).filter(|bytes| !bytes.is_empty()) }
-    }
-}
-
-#[async_trait]
-impl BlobReader for InMemory {
-    fn size_bytes(&self) -> u64 {
-        self.size_bytes
-    }
-
-    async fn next_chunk(&mut self) -> Result<Option<Bytes>, BlobError> {
-        Ok(self.left.take())
+        bytes.map(Blob::from).ok_or_else(|| BlobError::Unavailable(format!("there is no stem {stem} here").into()))
     }
 }
 
@@ -128,11 +100,7 @@ pub trait Separator: Send + Sync {
     /// # Errors
     ///
     /// Any [`AudioError`]; ask [`AudioError::is_permanent`] whether to try again.
-    async fn separate(
-        &self,
-        song: Box<dyn BlobReader>,
-        progress: Arc<dyn Progress>,
-    ) -> Result<Box<dyn StemSet>, AudioError>;
+    async fn separate(&self, song: Blob, progress: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError>;
 }
 
 /// Looks into files before they cost anybody anything.
@@ -160,7 +128,7 @@ pub struct AudioFacts {
 }
 
 /// One of the files that are added up, and by how much its samples are multiplied before: 1 leaves them as they are.
-pub type Track = (Box<dyn BlobReader>, f32);
+pub type Track = (Blob, f32);
 
 /// Makes other formats of what is kept, and looks into it.
 #[async_trait]
@@ -171,21 +139,21 @@ pub trait Renderer: Send + Sync {
     /// # Errors
     ///
     /// Any [`AudioError`].
-    async fn mix(&self, tracks: Vec<Track>, format: Format) -> Result<Box<dyn BlobReader>, AudioError>;
+    async fn mix(&self, tracks: Vec<Track>, format: Format) -> Result<Blob, AudioError>;
 
     /// How loud the sum of these files is over its length. The future must leave the caller's thread free.
     ///
     /// # Errors
     ///
     /// Any [`AudioError`].
-    async fn peaks(&self, files: Vec<Box<dyn BlobReader>>) -> Result<Peaks, AudioError>;
+    async fn peaks(&self, files: Vec<Blob>) -> Result<Peaks, AudioError>;
 
     /// The sum of these files as they are: [`Self::mix`] with every gain at 1.
     ///
     /// # Errors
     ///
     /// Any [`AudioError`].
-    async fn render(&self, files: Vec<Box<dyn BlobReader>>, format: Format) -> Result<Box<dyn BlobReader>, AudioError> {
+    async fn render(&self, files: Vec<Blob>, format: Format) -> Result<Blob, AudioError> {
         self.mix(files.into_iter().map(|file| (file, 1.0)).collect(), format).await
     }
 }

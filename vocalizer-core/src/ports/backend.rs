@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{BlobReader, BoxError, Job, StemSet};
+use super::{Blob, BoxError, Job, StemSet};
 use crate::song::{FailureReason, SongHash};
 
 /// What a worker tells the backend, and hears from it: beside it in one process, or over HTTP.
@@ -24,7 +24,7 @@ pub trait Backend: Send + Sync {
     /// # Errors
     ///
     /// [`BackendError`].
-    async fn source(&self, job: &Job) -> Result<Option<Box<dyn BlobReader>>, BackendError>;
+    async fn source(&self, job: &Job) -> Result<Option<Blob>, BackendError>;
 
     /// So much is done, and so says whether to go on.
     ///

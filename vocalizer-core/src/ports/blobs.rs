@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::BoxError;
+use super::{Blob, BoxError};
 use crate::part::{Format, Part, Stem};
 use crate::song::SongHash;
 
@@ -48,7 +48,7 @@ impl fmt::Display for BlobKey {
     }
 }
 
-/// Keeps blobs. A blob is there whole or not at all; no reader ever meets half of one.
+/// Keeps blobs. A blob is there whole or not at all; nobody ever reads half of one.
 #[async_trait]
 pub trait BlobStore: Send + Sync {
     /// Begins a blob. Its name is given at the end, because an upload's hash is known only once all of it is in.
@@ -62,12 +62,12 @@ pub trait BlobStore: Send + Sync {
 
     /// Opens a blob, or the bytes of it in `range`; `None` where there is no such blob.
     ///
-    /// A reader that is open keeps reading the blob it opened, or fails, when the blob is deleted or replaced meanwhile.
+    /// An open blob keeps giving the bytes it was opened with, or fails, when the blob is deleted or replaced meanwhile.
     ///
     /// # Errors
     ///
     /// [`BlobError::Range`] when `range` is not within the blob; [`BlobError::Unavailable`].
-    async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Box<dyn BlobReader>>, BlobError>;
+    async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Blob>, BlobError>;
 
     /// How large a blob is; `None` where there is none.
     ///
@@ -126,25 +126,6 @@ pub trait BlobWriter: Send {
     ///
     /// [`BlobError::Full`] or [`BlobError::Unavailable`].
     async fn commit(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError>;
-}
-
-/// A blob being read.
-#[async_trait]
-pub trait BlobReader: Send {
-    /// How many bytes will come in all: those of the blob, or of the range that was asked for.
-    fn size_bytes(&self) -> u64;
-
-    /// A text that changes whenever the bytes under the key do: the `ETag` of the blob. Letters, digits, `-` and `.` alone.
-    fn tag(&self) -> String {
-        self.size_bytes().to_string()
-    }
-
-    /// The next bytes, never empty; `None` at the end, and again after it. Cancel-safe: a dropped call loses no bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`BlobError::Unavailable`], also when the blob ends before [`Self::size_bytes`].
-    async fn next_chunk(&mut self) -> Result<Option<Bytes>, BlobError>;
 }
 
 /// What can go wrong in a blob store.

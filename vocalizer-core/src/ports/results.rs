@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use thiserror::Error;
 
-use super::{BlobError, BlobReader, BlobStore, BlobWriter, BoxError, StemSet};
+use super::{Blob, BlobError, BlobStore, BlobStream, BlobWriter, BoxError, StemSet};
 use crate::part::Stem;
 
 /// Stems that came in and have no name yet.
@@ -19,7 +19,7 @@ pub trait ResultReader: Send + Sync {
     /// # Errors
     ///
     /// Any [`ResultError`]; nothing is left behind.
-    async fn read(&self, archive: Box<dyn BlobReader>, blobs: &dyn BlobStore) -> Result<Received, ResultError>;
+    async fn read(&self, archive: BlobStream, blobs: &dyn BlobStore) -> Result<Received, ResultError>;
 }
 
 /// Writes result archives.
@@ -30,8 +30,8 @@ pub trait ResultWriter: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`BlobError::Unavailable`] when a stem cannot be opened, and from the reader when one cannot be read.
-    async fn write(&self, stems: &dyn StemSet) -> Result<Box<dyn BlobReader>, BlobError>;
+    /// [`BlobError::Unavailable`] when a stem cannot be opened, and from the blob when one cannot be read.
+    async fn write(&self, stems: &dyn StemSet) -> Result<Blob, BlobError>;
 }
 
 /// Why a result archive was not accepted.

@@ -9,7 +9,7 @@ use super::songs::SongService;
 use crate::dedupe::Advance;
 use crate::part::Stem;
 use crate::ports::{
-    AudioError, Backend, BackendError, BlobKey, BlobReader, BlobWriter, Job, Received, StemSet, Wanted,
+    AudioError, Backend, BackendError, Blob, BlobKey, BlobStream, BlobWriter, Job, Received, StemSet, Wanted,
 };
 use crate::song::{FailureReason, Song, SongHash, StatusKind};
 
@@ -34,11 +34,7 @@ impl SongService {
     /// # Errors
     ///
     /// Those of [`Self::wanted`], and [`ServiceError::NotFound`] when they were deleted meanwhile.
-    pub async fn uploaded(
-        &self,
-        hash: &SongHash,
-        range: Option<Range<u64>>,
-    ) -> Result<Box<dyn BlobReader>, ServiceError> {
+    pub async fn uploaded(&self, hash: &SongHash, range: Option<Range<u64>>) -> Result<Blob, ServiceError> {
         self.wanted(hash).await?;
         self.ports().blobs.open(&BlobKey::Source(*hash), range).await?.ok_or(ServiceError::NO_SONG)
     }
@@ -50,7 +46,7 @@ impl SongService {
     ///
     /// Those of [`Self::wanted`], before the archive is read; [`ServiceError::Invalid`] for anything but four MP3 files;
     /// [`ServiceError::TooLarge`], [`ServiceError::Full`].
-    pub async fn accept(&self, hash: &SongHash, archive: Box<dyn BlobReader>) -> Result<Wanted, ServiceError> {
+    pub async fn accept(&self, hash: &SongHash, archive: BlobStream) -> Result<Wanted, ServiceError> {
         self.wanted(hash).await?;
         let ports = self.ports();
         let received = ports.results.read(archive, ports.blobs.as_ref()).await?;
@@ -60,9 +56,9 @@ impl SongService {
     async fn receive(&self, stems: &dyn StemSet) -> Result<Received, ServiceError> {
         let mut received = Received::new();
         for stem in Stem::FOUR {
-            let mut reader = stems.open(stem).await?;
+            let mut blob = stems.open(stem).await?;
             let mut writer = self.ports().blobs.begin().await?;
-            while let Some(chunk) = reader.next_chunk().await? {
+            while let Some(chunk) = blob.next_chunk().await? {
                 writer.write(chunk).await?;
             }
             received.push((stem, writer));
@@ -132,7 +128,7 @@ impl Backend for SongService {
         Ok(wanted)
     }
 
-    async fn source(&self, job: &Job) -> Result<Option<Box<dyn BlobReader>>, BackendError> {
+    async fn source(&self, job: &Job) -> Result<Option<Blob>, BackendError> {
         let opened = self.ports().blobs.open(&BlobKey::Source(job.hash), None).await;
         let opened = opened.map_err(ServiceError::from)?;
         if opened.is_none() {

@@ -20,7 +20,7 @@ pub use accounts::{AccountPorts, AccountService, AccountSettings, Caller, NewSes
 pub use desk::{Desk, LeaseId, LeasedJob, ParseLeaseIdError};
 pub use error::{Invalid, ServiceError, whole_seconds};
 pub use local::LocalCommons;
-pub use parts::{Levels, Mix, Origin, PartFile};
+pub use parts::{Levels, Mix, Origin, PartFile, PartInfo};
 pub use songs::{Listing, MOST_WATCHED, SongPage, SongPorts, SongService, SongSettings};
 pub use sweep::Swept;
 pub use throttle::Throttle;

@@ -6,7 +6,7 @@ use super::ServiceError;
 use super::songs::SongService;
 use crate::account::Viewer;
 use crate::part::{Format, Part, Stem};
-use crate::ports::{BlobKey, BlobReader, BlobWriter, Peaks};
+use crate::ports::{Blob, BlobKey, BlobWriter, Peaks};
 use crate::song::{Song, SongHash, SongId, Status, Title};
 
 /// A part as a file: there, with its size, and not read yet.
@@ -21,6 +21,16 @@ pub struct PartFile {
     pub title: Title,
     /// Whether its bytes are of the format that was asked for, or whatever was uploaded.
     pub origin: Origin,
+}
+
+/// What is known of a part without making it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PartInfo {
+    /// The title of its song.
+    pub title: Title,
+    /// Its file; `None` for a rendition that [`SongService::part`] would make.
+    pub file: Option<PartFile>,
 }
 
 /// How loud each of [`Stem::FOUR`] is in a mix.
@@ -49,7 +59,7 @@ pub struct Mix {
     /// The title of its song.
     pub title: Title,
     /// Its bytes.
-    pub reader: Box<dyn BlobReader>,
+    pub blob: Blob,
 }
 
 /// Where the bytes of a part come from.
@@ -74,21 +84,46 @@ impl SongService {
     /// [`ServiceError::Internal`].
     pub async fn part(&self, viewer: Viewer, id: SongId, part: Part, format: Format) -> Result<PartFile, ServiceError> {
         let song = self.with_part(viewer, id, part).await?;
-        let hash = *song.hash();
-        let kept = kept(hash, part, format);
-        let key = kept.unwrap_or(BlobKey::Rendition(hash, part, format));
+        let key = key(*song.hash(), part, format);
         if let Some(file) = self.file(&song, key).await? {
             return Ok(file);
         }
-        if kept.is_none() {
+        if matches!(key, BlobKey::Rendition(..)) {
             self.render(&song, part, format).await?;
         }
-        // A song that is listed and has no bytes was deleted just now, or something took its bytes away.
         match self.file(&song, key).await? {
             Some(file) => Ok(file),
-            None if self.ports().songs.find(id).await?.is_none() => Err(ServiceError::NO_SONG),
-            None => Err(ServiceError::Internal(format!("the blob {key} is missing").into())),
+            None => Err(self.missing(id, key).await?),
         }
+    }
+
+    /// What is known of a part in a format without making it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::part`] but [`ServiceError::Full`].
+    pub async fn part_info(
+        &self,
+        viewer: Viewer,
+        id: SongId,
+        part: Part,
+        format: Format,
+    ) -> Result<PartInfo, ServiceError> {
+        let song = self.with_part(viewer, id, part).await?;
+        let key = key(*song.hash(), part, format);
+        let file = self.file(&song, key).await?;
+        if file.is_none() && !matches!(key, BlobKey::Rendition(..)) {
+            return Err(self.missing(id, key).await?);
+        }
+        Ok(PartInfo { title: song.title().clone(), file })
+    }
+
+    /// Why a blob is missing that a song should have: the song was deleted just now, or something took its bytes away.
+    async fn missing(&self, id: SongId, key: BlobKey) -> Result<ServiceError, ServiceError> {
+        Ok(match self.ports().songs.find(id).await? {
+            None => ServiceError::NO_SONG,
+            Some(_) => ServiceError::Internal(format!("the blob {key} is missing").into()),
+        })
     }
 
     /// How loud a part is over its length: made when it is first asked for, and kept.
@@ -99,9 +134,6 @@ impl SongService {
     pub async fn peaks(&self, viewer: Viewer, id: SongId, part: Part) -> Result<Peaks, ServiceError> {
         let song = self.with_part(viewer, id, part).await?;
         let key = BlobKey::Peaks(*song.hash(), part);
-        if let Some(peaks) = self.kept_peaks(&key).await? {
-            return Ok(peaks);
-        }
         let _one_at_a_time = self.rendering().lock(song.hash()).await;
         if let Some(peaks) = self.kept_peaks(&key).await? {
             return Ok(peaks);
@@ -113,11 +145,21 @@ impl SongService {
         Ok(peaks)
     }
 
-    /// Those that are kept, if they can be read.
+    /// The peaks of a part if they were made before.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::part`] but [`ServiceError::Full`].
+    pub async fn known_peaks(&self, viewer: Viewer, id: SongId, part: Part) -> Result<Option<Peaks>, ServiceError> {
+        let song = self.with_part(viewer, id, part).await?;
+        self.kept_peaks(&BlobKey::Peaks(*song.hash(), part)).await
+    }
+
+    /// The stored peaks, if they can be read.
     async fn kept_peaks(&self, key: &BlobKey) -> Result<Option<Peaks>, ServiceError> {
-        let Some(mut reader) = self.ports().blobs.open(key, None).await? else { return Ok(None) };
+        let Some(mut blob) = self.ports().blobs.open(key, None).await? else { return Ok(None) };
         let mut bytes = Vec::new();
-        while let Some(chunk) = reader.next_chunk().await? {
+        while let Some(chunk) = blob.next_chunk().await? {
             bytes.extend_from_slice(&chunk);
         }
         Ok(Peaks::from_bytes(&bytes))
@@ -129,18 +171,33 @@ impl SongService {
     ///
     /// [`ServiceError::Invalid`] when none is to be heard, and those of [`Self::part`].
     pub async fn mix(&self, viewer: Viewer, id: SongId, levels: &Levels, format: Format) -> Result<Mix, ServiceError> {
-        // Whichever stem: they are there together.
-        let song = self.with_part(viewer, id, Part::Vocals).await?;
+        let song = self.mixable(viewer, id, levels).await?;
         let mut tracks = Vec::new();
         for (stem, gain) in Stem::FOUR.into_iter().zip(levels.0).filter(|&(_, gain)| gain > 0.0) {
             let key = BlobKey::Stem(*song.hash(), stem);
             tracks.push((self.ports().blobs.open(&key, None).await?.ok_or(ServiceError::NO_SONG)?, gain));
         }
-        if tracks.is_empty() {
+        let blob = self.ports().renderer.mix(tracks, format).await?;
+        Ok(Mix { title: song.title().clone(), blob })
+    }
+
+    /// The title of the song that [`Self::mix`] would mix. Nothing is made.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::mix`] but [`ServiceError::Full`].
+    pub async fn mix_title(&self, viewer: Viewer, id: SongId, levels: &Levels) -> Result<Title, ServiceError> {
+        Ok(self.mixable(viewer, id, levels).await?.title().clone())
+    }
+
+    /// A song that can be mixed at these levels.
+    async fn mixable(&self, viewer: Viewer, id: SongId, levels: &Levels) -> Result<Song, ServiceError> {
+        // Any stem will do: a song has all of them or none.
+        let song = self.with_part(viewer, id, Part::Vocals).await?;
+        if levels.0.iter().all(|&gain| gain == 0.0) {
             return Err(ServiceError::invalid("vocals", "a mix needs a stem that is to be heard"));
         }
-        let reader = self.ports().renderer.mix(tracks, format).await?;
-        Ok(Mix { title: song.title().clone(), reader })
+        Ok(song)
     }
 
     /// A song whose part can be had.
@@ -161,15 +218,15 @@ impl SongService {
     /// # Errors
     ///
     /// [`ServiceError::NotFound`] when it was deleted meanwhile; [`ServiceError::Unavailable`].
-    pub async fn open(&self, file: &PartFile, range: Option<Range<u64>>) -> Result<Box<dyn BlobReader>, ServiceError> {
+    pub async fn open(&self, file: &PartFile, range: Option<Range<u64>>) -> Result<Blob, ServiceError> {
         self.ports().blobs.open(&file.key, range).await?.ok_or(ServiceError::NO_SONG)
     }
 
     async fn file(&self, song: &Song, key: BlobKey) -> Result<Option<PartFile>, ServiceError> {
-        let Some(reader) = self.ports().blobs.open(&key, None).await? else { return Ok(None) };
+        let Some(blob) = self.ports().blobs.open(&key, None).await? else { return Ok(None) };
         let origin = if matches!(key, BlobKey::Source(_)) { Origin::Upload } else { Origin::Made };
         let title = song.title().clone();
-        Ok(Some(PartFile { key, size_bytes: reader.size_bytes(), tag: reader.tag(), title, origin }))
+        Ok(Some(PartFile { key, size_bytes: blob.size_bytes(), tag: blob.tag().to_owned(), title, origin }))
     }
 
     /// Makes a rendition and keeps it; of those who ask at the same time, one works and the others wait.
@@ -190,7 +247,7 @@ impl SongService {
     }
 
     /// What a part is the sum of, opened.
-    async fn sources(&self, hash: &SongHash, part: Part) -> Result<Vec<Box<dyn BlobReader>>, ServiceError> {
+    async fn sources(&self, hash: &SongHash, part: Part) -> Result<Vec<Blob>, ServiceError> {
         let sources = match part.stem() {
             Some(stem) => vec![BlobKey::Stem(*hash, stem)],
             None if part == Part::Song => vec![BlobKey::Source(*hash)],
@@ -200,11 +257,11 @@ impl SongService {
                 .map(|stem| BlobKey::Stem(*hash, stem))
                 .collect(),
         };
-        let mut readers = Vec::new();
+        let mut blobs = Vec::new();
         for source in sources {
-            readers.push(self.ports().blobs.open(&source, None).await?.ok_or(ServiceError::NO_SONG)?);
+            blobs.push(self.ports().blobs.open(&source, None).await?.ok_or(ServiceError::NO_SONG)?);
         }
-        Ok(readers)
+        Ok(blobs)
     }
 
     /// Keeps what was made of a song, unless its last was deleted meanwhile: then nothing may be stored under its hash.
@@ -218,11 +275,11 @@ impl SongService {
     }
 }
 
-/// What a part is stored as, where it is.
-const fn kept(hash: SongHash, part: Part, format: Format) -> Option<BlobKey> {
+/// What a part is stored as. Only a rendition can be made anew.
+const fn key(hash: SongHash, part: Part, format: Format) -> BlobKey {
     match (part, part.stem(), format) {
-        (Part::Song, _, Format::Mp3) => Some(BlobKey::Source(hash)),
-        (_, Some(stem), Format::Mp3) => Some(BlobKey::Stem(hash, stem)),
-        _ => None,
+        (Part::Song, _, Format::Mp3) => BlobKey::Source(hash),
+        (_, Some(stem), Format::Mp3) => BlobKey::Stem(hash, stem),
+        _ => BlobKey::Rendition(hash, part, format),
     }
 }

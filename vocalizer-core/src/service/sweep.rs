@@ -7,7 +7,7 @@ use super::ServiceError;
 use super::songs::SongService;
 use crate::causes::chain;
 use crate::dedupe::Advance;
-use crate::ports::{BlobKey, BlobReader, DeadLetter, Job, JobPayload, JobState, QueueError};
+use crate::ports::{Blob, BlobKey, DeadLetter, Job, JobPayload, JobState, QueueError};
 use crate::secret::Secret;
 use crate::song::{FailureReason, SongHash, StatusKind};
 
@@ -277,7 +277,7 @@ impl<E: Into<ServiceError>> From<E> for Unpublished {
 }
 
 /// All of a song.
-async fn whole(mut song: Box<dyn BlobReader>) -> Result<bytes::Bytes, ServiceError> {
+async fn whole(mut song: Blob) -> Result<bytes::Bytes, ServiceError> {
     let mut bytes = Vec::with_capacity(usize::try_from(song.size_bytes()).unwrap_or(0));
     while let Some(chunk) = song.next_chunk().await? {
         bytes.extend_from_slice(&chunk);

@@ -12,9 +12,7 @@ use super::lease::{HeldLease, Lost};
 use super::run::{Stop, Worker};
 use super::source::BrokeOff;
 use crate::causes::chain;
-use crate::ports::{
-    AudioError, BackendError, Failure, InMemory, Job, JobPayload, Progress, QueueError, StemSet, Wanted,
-};
+use crate::ports::{AudioError, BackendError, Blob, Failure, Job, JobPayload, Progress, QueueError, StemSet, Wanted};
 use crate::song::{FailureReason, SongHash};
 
 /// How often a result is delivered in vain before the job is handed back.
@@ -115,7 +113,7 @@ impl Worker {
     ) -> Result<Result<Box<dyn StemSet>, Ended>, Lost> {
         let (ports, settings) = (self.ports(), self.settings());
         let song = match &job.payload {
-            JobPayload::Inline(bytes) => Box::new(InMemory::new(bytes.clone())),
+            JobPayload::Inline(bytes) => Blob::from(bytes.clone()),
             JobPayload::Stored | JobPayload::Claim(_) => {
                 match until(stop, held.through(ports.backend.source(job))).await.transpose()? {
                     None => return Ok(Err(Ended::Stopped)),

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
-use bytes::Bytes;
+use futures_util::TryStreamExt as _;
 
-use crate::ports::{BlobError, BlobReader};
+use crate::ports::{Blob, BlobError};
 
-/// Whether the bytes of a song stopped coming. What the separator says of it then is neither the song's fault nor its own.
+/// Whether the bytes of a song stopped coming. If so, an error of the separator is neither the song's fault nor its own.
 #[derive(Clone, Default)]
 pub(super) struct BrokeOff {
     happened: Arc<AtomicBool>,
@@ -16,8 +15,9 @@ pub(super) struct BrokeOff {
 }
 
 impl BrokeOff {
-    pub(super) fn watch(&self, song: Box<dyn BlobReader>) -> Box<dyn BlobReader> {
-        Box::new(Watched { song, broke_off: self.clone() })
+    pub(super) fn watch(&self, song: Blob) -> Blob {
+        let (broke_off, size_bytes, tag) = (self.clone(), song.size_bytes(), song.tag().to_owned());
+        Blob::new(size_bytes, tag, song.inspect_err(move |error| broke_off.note(error)))
     }
 
     pub(super) fn happened(&self) -> bool {
@@ -28,29 +28,9 @@ impl BrokeOff {
     pub(super) fn is_damaged(&self) -> bool {
         self.is_damaged.load(Ordering::Relaxed)
     }
-}
 
-struct Watched {
-    song: Box<dyn BlobReader>,
-    broke_off: BrokeOff,
-}
-
-#[async_trait]
-impl BlobReader for Watched {
-    fn size_bytes(&self) -> u64 {
-        self.song.size_bytes()
-    }
-
-    fn tag(&self) -> String {
-        self.song.tag()
-    }
-
-    async fn next_chunk(&mut self) -> Result<Option<Bytes>, BlobError> {
-        let chunk = self.song.next_chunk().await;
-        if let Err(error) = &chunk {
-            self.broke_off.is_damaged.store(matches!(error, BlobError::Damaged), Ordering::Relaxed);
-            self.broke_off.happened.store(true, Ordering::Relaxed);
-        }
-        chunk
+    fn note(&self, error: &BlobError) {
+        self.is_damaged.fetch_or(matches!(error, BlobError::Damaged), Ordering::Relaxed);
+        self.happened.store(true, Ordering::Relaxed);
     }
 }

@@ -1,5 +1,6 @@
 //! The rules of the domain, held against everything proptest can think of.
 
+mod blobs;
 mod dedupe;
 mod hash;
 mod identifiers;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::stream::{Stream, StreamExt as _, TryStreamExt as _, try_unfold};
 use vocalizer_core::part::{Format, Stem};
 use vocalizer_core::ports::{
-    AudioError, AudioFacts, AudioProbe, BlobError, BlobReader, BlobStore, InMemory, Peaks, Progress, Received,
-    Renderer, ResultError, ResultReader, Separator, StemSet, Stems, Track,
+    AudioError, AudioFacts, AudioProbe, Blob, BlobError, BlobStore, BlobStream, Peaks, Progress, Received, Renderer,
+    ResultError, ResultReader, Separator, StemSet, Stems, Track,
 };
 use vocalizer_core::song::SongHash;
 
@@ -29,37 +30,24 @@ pub(crate) fn who_made(bytes: &[u8], stem: Stem) -> Option<(usize, u64)> {
     Some((content.parse().ok()?, attempt.parse().ok()?))
 }
 
-/// All that a reader gives.
-pub(crate) async fn whole(mut reader: Box<dyn BlobReader>) -> Option<Bytes> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = reader.next_chunk().await.ok()? {
-        bytes.extend_from_slice(&chunk);
-    }
-    Some(bytes.into())
+/// All that a stream gives.
+pub(crate) async fn whole(bytes: impl Stream<Item = Result<Bytes, BlobError>>) -> Option<Bytes> {
+    let chunks: Vec<_> = bytes.try_collect().await.ok()?;
+    Some(chunks.concat().into())
 }
 
 /// Bytes that come over the network, piece by piece, and may stop coming.
-pub(crate) struct Stream {
-    pub(crate) kernel: Arc<Kernel>,
-    pub(crate) left: Bytes,
-    pub(crate) size_bytes: u64,
-}
-
-#[async_trait]
-impl BlobReader for Stream {
-    fn size_bytes(&self) -> u64 {
-        self.size_bytes
-    }
-
-    async fn next_chunk(&mut self) -> Result<Option<Bytes>, BlobError> {
-        self.kernel.pause().await;
-        if self.kernel.is_cut(self.kernel.current().1) || self.kernel.fault(self.kernel.plan.rates.answer_lost) {
-            self.kernel.met("bytes stopped coming");
+pub(crate) fn over_the_network(kernel: Arc<Kernel>, bytes: Bytes) -> BlobStream {
+    try_unfold((kernel, bytes), |(kernel, mut left)| async move {
+        kernel.pause().await;
+        if kernel.is_cut(kernel.current().1) || kernel.fault(kernel.plan.rates.answer_lost) {
+            kernel.met("bytes stopped coming");
             return Err(BlobError::Unavailable(Box::new(Away("the bytes stopped coming"))));
         }
-        let chunk = self.left.split_to(self.left.len().min(40));
-        Ok(Some(chunk).filter(|chunk| !chunk.is_empty()))
-    }
+        let chunk = left.split_to(left.len().min(40));
+        Ok(Some(chunk).filter(|chunk| !chunk.is_empty()).map(|chunk| (chunk, (kernel, left))))
+    })
+    .boxed()
 }
 
 pub(crate) struct SlowSeparator {
@@ -77,11 +65,7 @@ impl SlowSeparator {
 
 #[async_trait]
 impl Separator for SlowSeparator {
-    async fn separate(
-        &self,
-        song: Box<dyn BlobReader>,
-        progress: Arc<dyn Progress>,
-    ) -> Result<Box<dyn StemSet>, AudioError> {
+    async fn separate(&self, song: Blob, progress: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
         let kernel = &self.kernel;
         // Whatever keeps a song from being read is no more than a failure to a separator.
         let bytes =
@@ -136,24 +120,24 @@ impl AudioProbe for Ears {
 
 #[async_trait]
 impl Renderer for Ears {
-    async fn peaks(&self, _: Vec<Box<dyn BlobReader>>) -> Result<Peaks, AudioError> {
+    async fn peaks(&self, _: Vec<Blob>) -> Result<Peaks, AudioError> {
         Ok(Peaks::new(44_100))
     }
 
-    async fn mix(&self, tracks: Vec<Track>, _format: Format) -> Result<Box<dyn BlobReader>, AudioError> {
+    async fn mix(&self, tracks: Vec<Track>, _format: Format) -> Result<Blob, AudioError> {
         let mut sum = Vec::new();
         for (part, _) in tracks {
             self.0.pause().await;
             sum.extend_from_slice(&whole(part).await.unwrap_or_default());
         }
-        Ok(Box::new(InMemory::new(sum.into())))
+        Ok(Blob::from(Bytes::from(sum)))
     }
 }
 
 /// An archive says whose stems it holds and which attempt made them.
 #[async_trait]
 impl ResultReader for Ears {
-    async fn read(&self, archive: Box<dyn BlobReader>, blobs: &dyn BlobStore) -> Result<Received, ResultError> {
+    async fn read(&self, archive: BlobStream, blobs: &dyn BlobStore) -> Result<Received, ResultError> {
         let bytes = whole(archive).await.ok_or_else(|| ResultError::Interrupted(Box::new(Away("it stopped"))))?;
         let malformed = || ResultError::Malformed { what: "it names no stems".to_owned() };
         let text = std::str::from_utf8(&bytes).map_err(|_| malformed())?;

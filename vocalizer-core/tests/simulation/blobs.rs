@@ -10,7 +10,7 @@ use event_listener::Event;
 use futures_util::FutureExt;
 use vocalizer_core::memory::MemoryBlobs;
 use vocalizer_core::part::Stem;
-use vocalizer_core::ports::{BlobError, BlobKey, BlobReader, BlobStore, BlobWriter};
+use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter};
 use vocalizer_core::song::SongHash;
 
 use super::audio::who_made;
@@ -65,7 +65,7 @@ impl BlobStore for Blobs {
         Ok(Box::new(Writer { store: self.clone(), inner, bytes: Vec::new() }))
     }
 
-    async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Box<dyn BlobReader>>, BlobError> {
+    async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Blob>, BlobError> {
         self.call(self.kept.open(key, range)).await
     }
 

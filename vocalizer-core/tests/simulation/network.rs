@@ -5,14 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures_util::future::{Either, select};
 use vocalizer_core::part::Stem;
-use vocalizer_core::ports::{Backend, BackendError, BlobReader, Job, StemSet, Stems, Wanted};
+use vocalizer_core::ports::{Backend, BackendError, Blob, Job, StemSet, Stems, Wanted};
 use vocalizer_core::service::SongService;
 use vocalizer_core::song::{FailureReason, SongHash};
 
-use super::audio::{Stream, whole};
+use super::audio::{over_the_network, whole};
 use super::calls::Away;
 use super::kernel::{Kernel, OUTSIDE};
 use super::plan::SECOND;
@@ -199,19 +198,18 @@ impl Backend for Remote {
         self.ask(move |service| async move { service.begin(&hash).await }).await
     }
 
-    async fn source(&self, job: &Job) -> Told<Option<Box<dyn BlobReader>>> {
+    async fn source(&self, job: &Job) -> Told<Option<Blob>> {
         let job = job.clone();
         let read = move |service: SongService| {
             let job = job.clone();
             async move {
-                let Some(reader) = service.source(&job).await? else { return Ok(None) };
+                let Some(song) = service.source(&job).await? else { return Ok(None) };
                 let cut = || BackendError::Unavailable(Box::new(Away("the bytes stopped coming")));
-                Ok(Some(whole(reader).await.ok_or_else(cut)?))
+                Ok(Some(whole(song).await.ok_or_else(cut)?))
             }
         };
         let (bytes, kernel) = (self.ask(read).await?, Arc::clone(&self.world.kernel));
-        let stream = |bytes: Bytes| Stream { kernel, size_bytes: bytes.len() as u64, left: bytes };
-        Ok(bytes.map(|bytes| Box::new(stream(bytes)) as Box<dyn BlobReader>))
+        Ok(bytes.map(|bytes| Blob::new(bytes.len() as u64, "", over_the_network(kernel, bytes))))
     }
 
     async fn progress(&self, hash: &SongHash, percent: u8) -> Told<Wanted> {
@@ -222,8 +220,8 @@ impl Backend for Remote {
     async fn deliver(&self, hash: &SongHash, stems: &dyn StemSet) -> Told<Wanted> {
         let (hash, mut bytes) = (*hash, Vec::new());
         for stem in Stem::FOUR {
-            let reader = stems.open(stem).await.expect("stems in memory can be opened");
-            bytes.push(whole(reader).await.expect("stems in memory can be read"));
+            let blob = stems.open(stem).await.expect("stems in memory can be opened");
+            bytes.push(whole(blob).await.expect("stems in memory can be read"));
         }
         let [drums, bass, other, vocals] = <[_; 4]>::try_from(bytes).expect("there are four");
         let stems = Stems { drums, bass, other, vocals };

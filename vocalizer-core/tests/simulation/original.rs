@@ -7,7 +7,7 @@ use bytes::Bytes;
 use vocalizer_core::ports::{Failure, JobPayload, JobQueue, Lease};
 use vocalizer_core::service::{ServiceError, SongService};
 
-use super::audio::Stream;
+use super::audio::over_the_network;
 use super::broker::Queue;
 use super::kernel::Process;
 use super::plan::SECOND;
@@ -49,9 +49,8 @@ impl World {
         let archive = Bytes::from(format!("{content} by {}", kernel.steps()));
         let there = Arc::clone(kernel);
         let accepted = move |service: SongService| {
-            let (kernel, left) = (Arc::clone(&there), archive.clone());
-            let archive = Stream { kernel, size_bytes: left.len() as u64, left };
-            async move { service.accept(&hash, Box::new(archive)).await }
+            let archive = over_the_network(Arc::clone(&there), archive.clone());
+            async move { service.accept(&hash, archive).await }
         };
         let settled = match self.ask(accepted).await {
             Ok(Ok(_) | Err(ServiceError::Gone | ServiceError::NotFound { .. })) => {

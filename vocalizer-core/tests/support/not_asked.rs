@@ -5,8 +5,8 @@ use std::path::Path;
 use async_trait::async_trait;
 use vocalizer_core::part::Format;
 use vocalizer_core::ports::{
-    AudioError, AudioFacts, AudioProbe, BlobReader, BlobStore, Peaks, Received, Renderer, ResultError, ResultReader,
-    Track,
+    AudioError, AudioFacts, AudioProbe, Blob, BlobStore, BlobStream, Peaks, Received, Renderer, ResultError,
+    ResultReader, Track,
 };
 
 /// None of these is asked.
@@ -21,18 +21,18 @@ impl AudioProbe for NotAsked {
 
 #[async_trait]
 impl Renderer for NotAsked {
-    async fn mix(&self, _: Vec<Track>, _: Format) -> Result<Box<dyn BlobReader>, AudioError> {
+    async fn mix(&self, _: Vec<Track>, _: Format) -> Result<Blob, AudioError> {
         panic!("nobody downloads")
     }
 
-    async fn peaks(&self, _: Vec<Box<dyn BlobReader>>) -> Result<Peaks, AudioError> {
+    async fn peaks(&self, _: Vec<Blob>) -> Result<Peaks, AudioError> {
         panic!("nobody looks")
     }
 }
 
 #[async_trait]
 impl ResultReader for NotAsked {
-    async fn read(&self, _: Box<dyn BlobReader>, _: &dyn BlobStore) -> Result<Received, ResultError> {
+    async fn read(&self, _: BlobStream, _: &dyn BlobStore) -> Result<Received, ResultError> {
         panic!("nobody delivers")
     }
 }

@@ -1,29 +1,26 @@
 //! All stems as one file, made while it is sent.
 
-use std::io::{self, Read, Write};
-use std::sync::Arc;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::vec;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::stream::unfold;
-use http::{HeaderValue, Response, header};
-use tokio::runtime::Handle;
-use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
+use futures_util::stream::try_unfold;
+use http::{HeaderMap, HeaderValue, Method, Response, header};
 use vocalizer_core::part::{Format, Part, Stem};
-use vocalizer_core::ports::BlobReader;
-use zip::write::SimpleFileOptions;
+use vocalizer_core::ports::Blob;
+use vocalizer_core::service::PartFile;
+use zip::write::{SimpleFileOptions, StreamWriter};
 
-use super::Answer;
+use super::{Answer, unmade};
 use crate::app::App;
-use crate::body::stream;
+use crate::body::guarded_stream;
 use crate::disposition;
+use crate::failure::Failure;
 use crate::request::Request;
 
-/// How much is handed on at a time.
-const BLOCK_BYTES: usize = 64 * 1024;
-
-/// How many blocks may wait for the client.
-const MAX_BLOCKS: usize = 4;
+/// What everything in a tar is filled up to.
+const TAR_BLOCK_BYTES: u64 = 512;
 
 /// What the stems come in.
 #[derive(Debug, Clone, Copy)]
@@ -34,109 +31,173 @@ pub(super) enum Kind {
 
 pub(super) async fn stems(app: &Arc<App>, request: &Request, kind: Kind) -> Answer {
     let format = request.query().get("format", |text| text.parse().ok())?.unwrap_or(Format::Mp3);
-    let id = request.param("song_id")?;
-    let (mut files, mut title) = (Vec::new(), None);
-    for part in Stem::FOUR.into_iter().filter_map(|stem| Part::try_from(stem).ok()) {
-        let file = app.songs.part(request.viewer(), id, part, format).await?;
-        let name = disposition::file_name(&file.title, part, format.extension());
-        files.push((name, app.songs.open(&file, None).await?));
-        title = Some(file.title);
-    }
     let (media_type, extension) = match kind {
         Kind::Zip => ("application/zip", "zip"),
         Kind::Tar => ("application/x-tar", "tar"),
     };
-    let (sender, receiver) = mpsc::channel(MAX_BLOCKS);
-    let runtime = Handle::current();
-    spawn_blocking(move || {
-        let mut out = Blocks { sender: sender.clone(), block: BytesMut::with_capacity(BLOCK_BYTES) };
-        let written = match kind {
-            Kind::Zip => write_zip(files, &runtime, &mut out),
-            Kind::Tar => write_tar(files, &runtime, &mut out),
-        };
-        // A client that left hears nothing of it, nor does it need to.
-        if let Err(error) = written.and_then(|()| out.flush()) {
-            let _ = sender.blocking_send(Err(error));
-        }
+    // Any stem will do: a song has all of them or none.
+    let title =
+        app.songs.part_info(request.viewer(), request.param("song_id")?, Part::Vocals, Format::Mp3).await?.title;
+    let headers = HeaderMap::from_iter([
+        (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
+        (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
+        (header::CONTENT_DISPOSITION, disposition::whole_header(&title, "stems", extension)),
+    ]);
+    if request.method == Method::HEAD {
+        return Ok(unmade(headers));
+    }
+    let open = app.archives.take()?;
+    let mut files = Vec::new();
+    for (part, file) in made(app, request, format).await? {
+        let name = disposition::file_name(&file.title, part, format.extension());
+        files.push((name, app.songs.open(&file, None).await?));
+    }
+    let blocks = try_unfold(Archive::new(kind, files), async |mut archive: Archive| {
+        let block = archive.next_block().await?;
+        Ok::<_, io::Error>(block.map(|block| (block, archive)))
     });
-    let blocks = unfold(receiver, |mut receiver| async { receiver.recv().await.map(|block| (block, receiver)) });
-    let mut response = Response::new(stream(blocks));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    headers.extend(
-        title.map(|title| (header::CONTENT_DISPOSITION, disposition::whole_header(&title, "stems", extension))),
-    );
+    let mut response = Response::new(guarded_stream(blocks, open));
+    *response.headers_mut() = headers;
     Ok(response)
 }
 
-type Files = Vec<(String, Box<dyn BlobReader>)>;
-
-fn write_zip(files: Files, runtime: &Handle, out: &mut Blocks) -> io::Result<()> {
-    let mut zip = zip::ZipWriter::new_stream(out);
-    for (name, reader) in files {
-        let large = reader.size_bytes() > u64::from(u32::MAX);
-        // Stored: audio does not get smaller.
-        let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored).large_file(large);
-        zip.start_file(name, options)?;
-        io::copy(&mut Blocking { reader, runtime, chunk: Bytes::new() }, &mut zip)?;
+/// The stems in a format. Those that are not there yet are made one after the other, as one rendering.
+async fn made(app: &Arc<App>, request: &Request, format: Format) -> Result<Vec<(Part, PartFile)>, Failure> {
+    let (viewer, id) = (request.viewer(), request.param("song_id")?);
+    let (mut rendering, mut files) = (None, Vec::new());
+    for part in Stem::FOUR.into_iter().filter_map(|stem| Part::try_from(stem).ok()) {
+        let file = match app.songs.part_info(viewer, id, part, format).await?.file {
+            Some(file) => file,
+            None => {
+                if rendering.is_none() {
+                    rendering = Some(app.renderings.take()?);
+                }
+                app.songs.part(viewer, id, part, format).await?
+            }
+        };
+        files.push((part, file));
     }
-    zip.finish()?;
-    Ok(())
+    Ok(files)
 }
 
-fn write_tar(files: Files, runtime: &Handle, out: &mut Blocks) -> io::Result<()> {
-    let mut tar = tar::Builder::new(out);
-    for (name, reader) in files {
-        let mut header = tar::Header::new_gnu();
-        header.set_entry_type(tar::EntryType::Regular);
-        header.set_mode(0o644);
-        header.set_size(reader.size_bytes());
-        tar.append_data(&mut header, name, Blocking { reader, runtime, chunk: Bytes::new() })?;
+/// An archive that is written into a buffer, one chunk of a file at a time. No thread waits for the client.
+struct Archive {
+    writer: Option<Writer>,
+    buffer: Buffer,
+    current: Option<Blob>,
+    files: vec::IntoIter<(String, Blob)>,
+}
+
+enum Writer {
+    Zip(Box<zip::ZipWriter<StreamWriter<Buffer>>>),
+    Tar(tar::Builder<Buffer>),
+}
+
+impl Archive {
+    fn new(kind: Kind, files: Vec<(String, Blob)>) -> Self {
+        let buffer = Buffer::default();
+        let writer = match kind {
+            Kind::Zip => Writer::Zip(Box::new(zip::ZipWriter::new_stream(buffer.clone()))),
+            Kind::Tar => Writer::Tar(tar::Builder::new(buffer.clone())),
+        };
+        Self { writer: Some(writer), buffer, current: None, files: files.into_iter() }
     }
-    tar.into_inner().map(|_| ())
-}
 
-/// A blob as a blocking reader.
-struct Blocking<'a> {
-    reader: Box<dyn BlobReader>,
-    runtime: &'a Handle,
-    chunk: Bytes,
-}
-
-impl Read for Blocking<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.chunk.is_empty() {
-            let next = self.runtime.block_on(self.reader.next_chunk()).map_err(io::Error::other)?;
-            self.chunk = next.unwrap_or_default();
+    /// The next bytes, never empty; `None` at the end.
+    async fn next_block(&mut self) -> io::Result<Option<Bytes>> {
+        while let Some(writer) = &mut self.writer {
+            match &mut self.current {
+                Some(blob) => match blob.next_chunk().await.map_err(io::Error::other)? {
+                    Some(chunk) => writer.write(&chunk)?,
+                    None => {
+                        writer.end(blob.size_bytes())?;
+                        self.current = None;
+                    }
+                },
+                None => match self.files.next() {
+                    Some((name, blob)) => {
+                        writer.begin(&name, blob.size_bytes())?;
+                        self.current = Some(blob);
+                    }
+                    None => self.writer.take().map_or(Ok(()), Writer::finish)?,
+                },
+            }
+            let block = self.buffer.take();
+            if !block.is_empty() {
+                return Ok(Some(block));
+            }
         }
-        let len = self.chunk.len().min(buffer.len());
-        let (now, later) = (self.chunk.split_to(len), &mut buffer[..len]);
-        later.copy_from_slice(&now);
-        Ok(len)
+        Ok(None)
     }
 }
 
-/// Where an archive is written to, block by block.
-struct Blocks {
-    sender: mpsc::Sender<io::Result<Bytes>>,
-    block: BytesMut,
+impl Writer {
+    fn begin(&mut self, name: &str, size_bytes: u64) -> io::Result<()> {
+        match self {
+            Self::Zip(zip) => {
+                // Stored: audio does not get smaller.
+                let options = SimpleFileOptions::default()
+                    .compression_method(zip::CompressionMethod::Stored)
+                    .large_file(size_bytes > u64::from(u32::MAX));
+                zip.start_file(name, options)?;
+                Ok(())
+            }
+            Self::Tar(tar) => {
+                let mut header = tar::Header::new_gnu();
+                header.set_entry_type(tar::EntryType::Regular);
+                header.set_mode(0o644);
+                header.set_size(size_bytes);
+                // The header alone; the bytes follow.
+                tar.append_data(&mut header, name, io::empty())
+            }
+        }
+    }
+
+    fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Zip(zip) => zip.write_all(chunk),
+            Self::Tar(tar) => tar.get_mut().write_all(chunk),
+        }
+    }
+
+    fn end(&mut self, size_bytes: u64) -> io::Result<()> {
+        match self {
+            // The next file or the end of the archive ends it.
+            Self::Zip(_) => Ok(()),
+            Self::Tar(tar) => {
+                let padding_bytes = size_bytes.next_multiple_of(TAR_BLOCK_BYTES) - size_bytes;
+                io::copy(&mut io::Read::take(io::repeat(0), padding_bytes), tar.get_mut())?;
+                Ok(())
+            }
+        }
+    }
+
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Self::Zip(zip) => zip.finish().map(|_| ())?,
+            Self::Tar(tar) => tar.into_inner().map(|_| ())?,
+        }
+        Ok(())
+    }
 }
 
-impl Write for Blocks {
+/// What was written and not sent yet. Clones share it.
+#[derive(Clone, Default)]
+struct Buffer(Arc<Mutex<BytesMut>>);
+
+impl Buffer {
+    fn take(&self) -> Bytes {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).split().freeze()
+    }
+}
+
+impl Write for Buffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.block.extend_from_slice(bytes);
-        if self.block.len() >= BLOCK_BYTES {
-            self.flush()?;
-        }
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if self.block.is_empty() {
-            return Ok(());
-        }
-        let block = self.block.split().freeze();
-        self.sender.blocking_send(Ok(block)).map_err(|_| io::ErrorKind::BrokenPipe.into())
+        Ok(())
     }
 }

@@ -6,11 +6,11 @@ use std::ops::Range;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use vocalizer_core::api::ErrorCode;
-use vocalizer_core::ports::BlobReader;
+use vocalizer_core::ports::Blob;
 use vocalizer_core::service::ServiceError;
 
 use super::Answer;
-use crate::body::{blob, full};
+use crate::body::{full, stream};
 use crate::conditional;
 use crate::failure::Failure;
 use crate::range::Selection;
@@ -28,7 +28,7 @@ pub(super) async fn file<O>(
     open: impl FnOnce(Option<Range<u64>>) -> O,
 ) -> Answer
 where
-    O: Future<Output = Result<Box<dyn BlobReader>, ServiceError>>,
+    O: Future<Output = Result<Blob, ServiceError>>,
 {
     let etag = format!("\"{tag}\"");
     let mut response = Response::new(full(Bytes::new()));
@@ -50,10 +50,14 @@ where
             }
         };
         *response.status_mut() = selection.status();
-        let reader = open(range).await?;
-        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(reader.size_bytes()));
         response.headers_mut().extend(content_range.map(|range| (header::CONTENT_RANGE, range)));
-        *response.body_mut() = blob(reader);
+        let mut content_length = size_bytes;
+        if request.method == Method::GET {
+            let blob = open(range).await?;
+            content_length = blob.size_bytes();
+            *response.body_mut() = stream(blob);
+        }
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(content_length));
     }
     response.headers_mut().extend(headers);
     let headers = response.headers_mut();

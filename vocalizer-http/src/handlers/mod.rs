@@ -16,10 +16,11 @@ mod work;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Response;
+use futures_util::stream;
+use http::{HeaderMap, Response};
 
 use crate::app::App;
-use crate::body::{Body, full};
+use crate::body::{self, Body, full};
 use crate::failure::Failure;
 use crate::request::Request;
 use crate::routes::Operation;
@@ -56,12 +57,19 @@ pub(crate) async fn handle(app: &Arc<App>, operation: Operation, request: Reques
         Operation::ExtendLease => jobs::extend(app, &request).await,
         Operation::AcknowledgeJob => jobs::acknowledge(app, &request).await,
         Operation::FailJob => jobs::fail(app, request).await,
-        Operation::Live => Ok(operations::live()),
+        Operation::Live => operations::live(&app.pulse),
         Operation::Ready => Ok(operations::ready(app).await),
         Operation::Metrics => operations::metrics(app).await,
         Operation::OpenApi => Ok(operations::openapi()),
         Operation::Limits => Ok(operations::limits(app)),
     }
+}
+
+/// The answer to a `HEAD` for what would have to be made first. It states no length, since nobody knows it yet.
+fn unmade(headers: HeaderMap) -> Response<Body> {
+    let mut response = Response::new(body::stream(stream::empty::<std::io::Result<_>>()));
+    *response.headers_mut() = headers;
+    response
 }
 
 /// An answer that is all there.

@@ -15,10 +15,16 @@ use vocalizer_core::causes::chain;
 use super::{Answer, whole};
 use crate::app::{App, MoreMetrics, Readiness};
 use crate::body::{Body, full};
+use crate::failure::Failure;
+use crate::pulse::Pulse;
 use crate::{answer, metrics, openapi};
 
-pub(crate) fn live() -> Response<Body> {
-    plain(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from_static(b"ok\n"))
+/// Whether the process makes progress. Nothing is asked, and the blocking pool is not needed to say so.
+pub(crate) fn live(pulse: &Pulse) -> Answer {
+    if pulse.is_stuck() {
+        return Err(Failure::busy("the server makes no progress"));
+    }
+    Ok(plain(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from_static(b"ok\n")))
 }
 
 /// Asks everything behind the service; what does not answer is named, why is for the log.

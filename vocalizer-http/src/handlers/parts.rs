@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Response, header};
+use http::{HeaderMap, HeaderValue, Method, Response, header};
 use vocalizer_core::api::{PeaksData, PeaksView};
 use vocalizer_core::part::{Format, Part, Stem};
 use vocalizer_core::service::{Levels, Origin, PartFile};
 
-use super::{Answer, archive, download, whole};
+use super::{Answer, archive, download, unmade, whole};
 use crate::app::App;
-use crate::body::blob;
+use crate::body::guarded_stream;
 use crate::failure::Failure;
 use crate::request::Request;
 use crate::sniff::{HEAD_BYTES, sniff};
@@ -28,13 +28,24 @@ pub(super) async fn part(app: &Arc<App>, request: &Request) -> Answer {
         return mix(app, request, format).await;
     }
     let part: Part = part.parse().map_err(|_| Failure::not_found())?;
-    let file = app.songs.part(request.viewer(), request.param("song_id")?, part, format).await?;
-    let (media_type, extension) = media(app, &file, format).await?;
+    let (viewer, id) = (request.viewer(), request.param("song_id")?);
     let kind = if request.query().has("download") { disposition::Kind::Attachment } else { disposition::Kind::Inline };
-    let headers = HeaderMap::from_iter([
-        (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
-        (header::CONTENT_DISPOSITION, disposition::header(kind, &file.title, part, extension)),
-    ]);
+    let headers = |(media_type, extension), title| {
+        HeaderMap::from_iter([
+            (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
+            (header::CONTENT_DISPOSITION, disposition::header(kind, title, part, extension)),
+        ])
+    };
+    let info = app.songs.part_info(viewer, id, part, format).await?;
+    let file = match info.file {
+        Some(file) => file,
+        None if request.method == Method::HEAD => return Ok(unmade(headers(of(format), &info.title))),
+        None => {
+            let _rendering = app.renderings.take()?;
+            app.songs.part(viewer, id, part, format).await?
+        }
+    };
+    let headers = headers(media(app, &file, format).await?, &file.title);
     download::file(request, &file.tag, file.size_bytes, headers, |range| app.songs.open(&file, range)).await
 }
 
@@ -45,21 +56,41 @@ async fn mix(app: &Arc<App>, request: &Request, format: Format) -> Answer {
         let with = |text: &str| levels.with(stem, text.parse().ok()?);
         levels = query.get(stem.name(), with)?.unwrap_or(levels);
     }
-    let mix = app.songs.mix(request.viewer(), request.param("song_id")?, &levels, format).await?;
+    let (viewer, id) = (request.viewer(), request.param("song_id")?);
     let (media_type, extension) = of(format);
-    let size_bytes = mix.reader.size_bytes();
-    let mut response = Response::new(blob(mix.reader));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(size_bytes));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
-    headers.insert(header::CONTENT_DISPOSITION, disposition::whole_header(&mix.title, "mix", extension));
+    let headers = |title| {
+        HeaderMap::from_iter([
+            (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
+            (header::CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
+            (header::CONTENT_DISPOSITION, disposition::whole_header(title, "mix", extension)),
+        ])
+    };
+    if request.method == Method::HEAD {
+        return Ok(unmade(headers(&app.songs.mix_title(viewer, id, &levels).await?)));
+    }
+    let rendering = app.renderings.take()?;
+    let mix = app.songs.mix(viewer, id, &levels, format).await?;
+    let size_bytes = mix.blob.size_bytes();
+    // A mix takes room on the disk until it has been sent.
+    let mut response = Response::new(guarded_stream(mix.blob, rendering));
+    *response.headers_mut() = headers(&mix.title);
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(size_bytes));
     Ok(response)
 }
 
 pub(super) async fn peaks(app: &Arc<App>, request: &Request) -> Answer {
-    let part = request.param("part")?;
-    let peaks = app.songs.peaks(request.viewer(), request.param("song_id")?, part).await?;
+    let (viewer, id, part) = (request.viewer(), request.param("song_id")?, request.param("part")?);
+    let peaks = match app.songs.known_peaks(viewer, id, part).await? {
+        Some(peaks) => peaks,
+        None if request.method == Method::HEAD => {
+            let json = HeaderValue::from_static("application/json");
+            return Ok(unmade(HeaderMap::from_iter([(header::CONTENT_TYPE, json)])));
+        }
+        None => {
+            let _rendering = app.renderings.take()?;
+            app.songs.peaks(viewer, id, part).await?
+        }
+    };
     Ok(whole(answer::success(&PeaksData { peaks: PeaksView::from(&peaks) })))
 }
 

@@ -12,8 +12,8 @@ use crate::request::Request;
 
 pub(super) async fn upload_result(app: &Arc<App>, request: Request) -> Answer {
     let hash: SongHash = request.param("song_id")?;
-    let (songs, body) = (app.songs.clone(), Box::new(request.body));
-    let accepted = tokio::spawn(async move { songs.accept(&hash, body).await });
+    let (songs, archive) = (app.songs.clone(), request.body.into_blob_stream());
+    let accepted = tokio::spawn(async move { songs.accept(&hash, archive).await });
     accepted.await.map_err(Failure::internal)??;
     Ok(whole(answer::success(&())))
 }

@@ -23,7 +23,7 @@ pub(super) async fn begin(app: &Arc<App>, request: &Request) -> Answer {
 pub(super) async fn source(app: &Arc<App>, request: &Request) -> Answer {
     let hash = hash(request)?;
     let there = app.songs.uploaded(&hash, None).await?;
-    let (tag, size_bytes) = (there.tag(), there.size_bytes());
+    let (tag, size_bytes) = (there.tag().to_owned(), there.size_bytes());
     let headers = HeaderMap::from_iter([
         (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
         (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment")),

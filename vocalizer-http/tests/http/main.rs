@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
 
 mod answer;
+mod caps;
 mod cookies;
 mod disposition;
 mod jobs;
@@ -10,6 +11,7 @@ mod metrics;
 mod openapi;
 mod page;
 mod passwords;
+mod pulse;
 mod queue;
 mod range;
 mod status;

@@ -14,7 +14,7 @@ use vocalizer_core::limits::Limits;
 use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs};
 use vocalizer_core::part::Format;
 use vocalizer_core::ports::{
-    AudioError, AudioFacts, AudioProbe, BlobKey, BlobReader, BlobStore, Peaks, Received, Renderer, ResultError,
+    AudioError, AudioFacts, AudioProbe, Blob, BlobKey, BlobStore, BlobStream, Peaks, Received, Renderer, ResultError,
     ResultReader, SongRepository, Track,
 };
 use vocalizer_core::secret::Secret;
@@ -47,6 +47,11 @@ impl Service {
     }
 
     pub(crate) fn with(open_upload_result: bool) -> Self {
+        Self::set(HttpSettings { open_upload_result, ..HttpSettings::default() })
+    }
+
+    /// A service with these settings and the tokens of the tests.
+    pub(crate) fn set(settings: HttpSettings) -> Self {
         let clock = Arc::new(SystemClock::new());
         let (repository, blobs, queue) =
             (Arc::new(MemorySongs::default()), MemoryBlobs::default(), FakeQueue::default());
@@ -73,7 +78,7 @@ impl Service {
             AccountSettings::default(),
         );
         let worker_tokens = ["the-token-before", WORKER_TOKEN].map(|token| Secret::new(token.to_owned())).to_vec();
-        let settings = HttpSettings { worker_tokens, open_upload_result, ..HttpSettings::default() };
+        let settings = HttpSettings { worker_tokens, ..settings };
         let server = Server::new(songs.clone(), accounts.clone(), settings).unwrap();
         Self { server, songs, accounts, queue, repository, blobs }
     }
@@ -208,18 +213,18 @@ impl AudioProbe for Nothing {
 
 #[async_trait]
 impl Renderer for Nothing {
-    async fn mix(&self, _: Vec<Track>, _: Format) -> Result<Box<dyn BlobReader>, AudioError> {
+    async fn mix(&self, _: Vec<Track>, _: Format) -> Result<Blob, AudioError> {
         Err(AudioError::Full)
     }
 
-    async fn peaks(&self, _: Vec<Box<dyn BlobReader>>) -> Result<Peaks, AudioError> {
+    async fn peaks(&self, _: Vec<Blob>) -> Result<Peaks, AudioError> {
         Err(AudioError::Full)
     }
 }
 
 #[async_trait]
 impl ResultReader for Nothing {
-    async fn read(&self, _: Box<dyn BlobReader>, _: &dyn BlobStore) -> Result<Received, ResultError> {
+    async fn read(&self, _: BlobStream, _: &dyn BlobStore) -> Result<Received, ResultError> {
         Err(ResultError::Malformed { what: "nothing is read here".to_owned() })
     }
 }

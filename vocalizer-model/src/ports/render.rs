@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use vocalizer_core::part::Format;
-use vocalizer_core::ports::{AudioError, BlobReader, Peaks, Renderer, Track};
+use vocalizer_core::ports::{AudioError, Blob, Peaks, Renderer, Track};
 
 use super::error;
 use super::mix::Mix;
 use super::pool::{self, OnDrop, Turns};
-use super::work::{WorkDir, WorkFile};
+use super::work::{self, WorkDir};
 use crate::audio::{AudioFormat, AudioLimits, Bitrate, StemWriter};
 
 /// The rate of an MP3 where the source's own is none that MP3 has at 320 kbit/s.
@@ -46,20 +46,19 @@ impl AudioRenderer {
 
 #[async_trait]
 impl Renderer for AudioRenderer {
-    async fn mix(&self, tracks: Vec<Track>, format: Format) -> Result<Box<dyn BlobReader>, AudioError> {
+    async fn mix(&self, tracks: Vec<Track>, format: Format) -> Result<Blob, AudioError> {
         self.work(tracks, move |files, limits, dir, stop| {
             let target = dir.path().join("rendition");
             let rendered = render(files, &target, format, limits, stop);
             // They are no longer needed, and the rendition may wait a while for its delivery.
             files.iter().for_each(|(file, _)| drop(std::fs::remove_file(file)));
             rendered?;
-            let file = WorkFile::open(&target, dir).map_err(error::io)?;
-            Ok(Box::new(file) as Box<dyn BlobReader>)
+            work::blob(&target, dir).map_err(error::io)
         })
         .await
     }
 
-    async fn peaks(&self, files: Vec<Box<dyn BlobReader>>) -> Result<Peaks, AudioError> {
+    async fn peaks(&self, files: Vec<Blob>) -> Result<Peaks, AudioError> {
         let tracks = files.into_iter().map(|file| (file, 1.0)).collect();
         self.work(tracks, |files, limits, _, stop| {
             let mut mix = Mix::open(files, limits, |rate_hz| rate_hz)?;

@@ -7,11 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 use vocalizer_core::part::Stem;
-use vocalizer_core::ports::{AudioError, BlobError, BlobReader, Progress, Separator, StemSet};
+use vocalizer_core::ports::{AudioError, Blob, BlobError, Progress, Separator, StemSet};
 
 use super::error;
 use super::pool::{self, OnDrop};
-use super::work::{WorkDir, WorkFile};
+use super::work::{self, WorkDir};
 use crate::audio::{AudioFormat, Bitrate};
 use crate::outputs::Outputs;
 use crate::{Cancel, Clip, Error, Listener, Model, SplitOptions, split_file_with};
@@ -65,11 +65,7 @@ impl ModelSeparator {
 
 #[async_trait]
 impl Separator for ModelSeparator {
-    async fn separate(
-        &self,
-        song: Box<dyn BlobReader>,
-        progress: Arc<dyn Progress>,
-    ) -> Result<Box<dyn StemSet>, AudioError> {
+    async fn separate(&self, song: Blob, progress: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
         let dir = WorkDir::create(&self.work_dir).await?;
         let song = dir.spool(song, "song").await?;
         let (model, options) = (Arc::clone(&self.model), self.options.clone());
@@ -132,10 +128,9 @@ struct StemDir {
 
 #[async_trait]
 impl StemSet for StemDir {
-    async fn open(&self, stem: Stem) -> Result<Box<dyn BlobReader>, BlobError> {
+    async fn open(&self, stem: Stem) -> Result<Blob, BlobError> {
         let path = self.dir.path().join(STEMS).join(format!("{stem}.mp3"));
-        let file = WorkFile::open(&path, &self.dir).map_err(|e| BlobError::Unavailable(e.into()))?;
-        Ok(Box::new(file))
+        work::blob(&path, &self.dir).map_err(|e| BlobError::Unavailable(e.into()))
     }
 
     fn duration(&self) -> Option<Duration> {

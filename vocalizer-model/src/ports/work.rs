@@ -2,14 +2,14 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use tempfile::TempDir;
-use tokio::task::{JoinHandle, spawn_blocking};
-use vocalizer_core::ports::{AudioError, BlobError, BlobReader};
+use tokio::task::spawn_blocking;
+use vocalizer_core::ports::{AudioError, Blob, BlobError};
 
 use super::{error, pool};
 
@@ -18,9 +18,6 @@ const PREFIX: &str = "vocalizer-work-";
 
 /// The file in such a folder that is locked as long as its process works there.
 const LOCK: &str = "lock";
-
-/// How much is read at a time.
-const CHUNK_BYTES: u64 = 128 << 10;
 
 /// Removes what killed processes left in the work folder, and says how many pieces of work that were. What a process
 /// still works on, this or another, is left alone, and so is everything that is not ours. Where there is no such folder
@@ -101,11 +98,7 @@ impl WorkDir {
     }
 
     /// Writes a blob into a file of this name.
-    pub(super) async fn spool(
-        self: &Arc<Self>,
-        mut blob: Box<dyn BlobReader>,
-        name: &str,
-    ) -> Result<PathBuf, AudioError> {
+    pub(super) async fn spool(self: &Arc<Self>, mut blob: Blob, name: &str) -> Result<PathBuf, AudioError> {
         let path = self.path().join(name);
         let created = path.clone();
         let mut file = pool::run(move || File::create(created).map_err(error::io)).await?;
@@ -123,54 +116,27 @@ impl WorkDir {
     }
 }
 
-/// A file in a folder of work as a blob.
-pub(super) struct WorkFile {
-    file: Arc<File>,
-    size_bytes: u64,
-    given_bytes: u64,
-    /// The chunk that is being read. It outlives a dropped call, and the next one waits for it.
-    reading: Option<JoinHandle<io::Result<Bytes>>>,
-    _dir: Arc<WorkDir>,
-}
-
-impl WorkFile {
-    pub(super) fn open(path: &Path, dir: &Arc<WorkDir>) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let size_bytes = file.metadata()?.len();
-        Ok(Self { file: Arc::new(file), size_bytes, given_bytes: 0, reading: None, _dir: Arc::clone(dir) })
-    }
-}
-
-#[async_trait]
-impl BlobReader for WorkFile {
-    fn size_bytes(&self) -> u64 {
-        self.size_bytes
-    }
-
-    async fn next_chunk(&mut self) -> Result<Option<Bytes>, BlobError> {
-        let from = self.given_bytes;
-        let count = CHUNK_BYTES.min(self.size_bytes - from);
-        if count == 0 {
-            return Ok(None);
+/// A file in a folder of work as a blob, which keeps the folder.
+pub(super) fn blob(path: &Path, dir: &Arc<WorkDir>) -> io::Result<Blob> {
+    let file = File::open(path)?;
+    let size_bytes = file.metadata()?.len();
+    let opened = Arc::new((file, Arc::clone(dir)));
+    Ok(Blob::in_pieces(size_bytes, "", move |piece| {
+        let opened = Arc::clone(&opened);
+        let reading = spawn_blocking(move || read(&opened.0, piece));
+        async {
+            let read = reading.await.map_err(io::Error::other).flatten();
+            read.map_err(|e| BlobError::Unavailable(e.into()))
         }
-        let reading = self.reading.get_or_insert_with(|| {
-            let file = Arc::clone(&self.file);
-            spawn_blocking(move || read(&file, from, count))
-        });
-        let read = reading.await;
-        self.reading = None;
-        let chunk = read.map_err(io::Error::other).flatten().map_err(|e| BlobError::Unavailable(e.into()))?;
-        self.given_bytes += count;
-        Ok(Some(chunk))
-    }
+    }))
 }
 
-fn read(mut file: &File, from: u64, count: u64) -> io::Result<Bytes> {
-    // Where the file stands after a read that failed, nobody knows.
-    file.seek(SeekFrom::Start(from))?;
-    let mut chunk = vec![0; usize::try_from(count).unwrap_or(usize::MAX)];
-    file.read_exact(&mut chunk)?;
-    Ok(chunk.into())
+fn read(mut file: &File, piece: Range<u64>) -> io::Result<Bytes> {
+    let len = piece.end - piece.start;
+    file.seek(SeekFrom::Start(piece.start))?;
+    let mut bytes = Vec::with_capacity(usize::try_from(len).map_err(io::Error::other)?);
+    file.take(len).read_to_end(&mut bytes)?;
+    Ok(bytes.into())
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 
 use std::process::Command;
 
+use bytes::Bytes;
 use vocalizer_core::part::Format;
-use vocalizer_core::ports::{AudioError, BlobReader, InMemory, Renderer as _};
+use vocalizer_core::ports::{AudioError, Blob, Renderer as _};
 use vocalizer_model::audio::{AudioFormat, AudioLimits};
 use vocalizer_model::ports::AudioRenderer;
 
@@ -34,7 +35,7 @@ async fn work_without_room() {
     let work = dir.path().join("work");
     let renderer = AudioRenderer::new(&work, AudioLimits::default());
     let minute = || blob(AudioFormat::Flac, RATE_HZ, &vec![[0.25; 2]; 60 * RATE_HZ as usize]);
-    let large = || Box::new(InMemory::new(vec![0; 4 << 20].into())) as Box<dyn BlobReader>;
+    let large = || Blob::from(Bytes::from(vec![0; 4 << 20]));
     let mut tries = vec![(large(), Format::Flac), (minute(), Format::Wav)];
     if cfg!(feature = "mp3") {
         tries.push((minute(), Format::Mp3));

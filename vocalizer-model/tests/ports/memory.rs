@@ -1,14 +1,13 @@
 //! Memory does not grow with the song. It is measured in a process of its own, where no other test runs beside it.
 
-use std::fs::File;
 use std::process::Command;
 
 use vocalizer_core::part::Format;
-use vocalizer_core::ports::{BlobReader, Renderer as _};
+use vocalizer_core::ports::Renderer as _;
 use vocalizer_model::audio::{AudioFormat, AudioLimits, StemWriter};
 use vocalizer_model::ports::AudioRenderer;
 
-use super::support::OnDisk;
+use super::support::on_disk;
 use crate::audio::support::{RATE_HZ, dir, song};
 
 /// How many seconds are to be rendered, for the process that does it.
@@ -42,7 +41,7 @@ fn a_sum_that_tells_its_memory() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(async {
         let renderer = AudioRenderer::new(dir.path().join("work"), AudioLimits::default());
-        let blob = || Box::new(OnDisk(File::open(&path).expect("the song"))) as Box<dyn BlobReader>;
+        let blob = || on_disk(&path);
         let mut sum = renderer.render(vec![blob(), blob(), blob()], Format::Wav).await.expect("a sum");
         let mut bytes = 0;
         while let Some(chunk) = sum.next_chunk().await.expect("a chunk") {

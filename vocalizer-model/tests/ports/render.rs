@@ -1,12 +1,13 @@
 //! Other formats of the same sound, and sums.
 
+use bytes::Bytes;
 use tempfile::TempDir;
 use vocalizer_core::part::Format;
-use vocalizer_core::ports::{AudioError, BlobReader, InMemory, Renderer as _};
+use vocalizer_core::ports::{AudioError, Blob, Renderer as _};
 use vocalizer_model::audio::{AudioFormat, AudioLimits, Frame};
 use vocalizer_model::ports::AudioRenderer;
 
-use super::support::{Stuck, blob, bytes_of, entries, file, heard, soon};
+use super::support::{blob, bytes_of, entries, file, heard, soon, stuck};
 use crate::audio::support::{RATE_HZ, dir, resample, snr_db, song};
 
 /// A renderer and the folder it works in.
@@ -15,7 +16,7 @@ fn renderer() -> (AudioRenderer, TempDir) {
     (AudioRenderer::new(dir.path().join("work"), AudioLimits::default()), dir)
 }
 
-async fn refusal(mix: Vec<Box<dyn BlobReader>>, format: Format) -> AudioError {
+async fn refusal(mix: Vec<Blob>, format: Format) -> AudioError {
     let (renderer, dir) = renderer();
     let error = renderer.render(mix, format).await.err().expect("a refusal");
     assert_eq!(entries(&dir.path().join("work")), 0, "more than the folder is left");
@@ -43,9 +44,9 @@ async fn mp3_becomes_what_is_as_long_and_sounds_the_same() {
     let (renderer, _dir) = renderer();
     let song = song(100_003, RATE_HZ);
     let source = file(AudioFormat::Mp3(Bitrate::Cbr(320)), RATE_HZ, &song);
-    let (_, decoded) = heard(Box::new(InMemory::new(source.clone()))).await;
+    let (_, decoded) = heard(Blob::from(source.clone())).await;
     for (format, at_least_db) in [(Format::Wav, 80.0), (Format::Flac, 80.0), (Format::Mp3, 30.0)] {
-        let made = renderer.render(vec![Box::new(InMemory::new(source.clone()))], format).await.expect("a rendition");
+        let made = renderer.render(vec![Blob::from(source.clone())], format).await.expect("a rendition");
         let (rate_hz, frames) = heard(made).await;
         assert_eq!((rate_hz, frames.len()), (RATE_HZ, song.len()), "{format}");
         let db = snr_db(&decoded, &frames);
@@ -63,8 +64,8 @@ async fn an_mp3_has_320_kbit_s_whatever_the_rate_of_its_source() {
         let song = song(60_000, rate_hz);
         let made = renderer.render(vec![blob(AudioFormat::Wav24, rate_hz, &song)], Format::Mp3).await;
         let mut made = made.unwrap_or_else(|e| panic!("{rate_hz} Hz: {e}"));
-        let bytes = bytes_of(&mut *made).await;
-        let (found_hz, frames) = heard(Box::new(InMemory::new(bytes.clone().into()))).await;
+        let bytes = bytes_of(&mut made).await;
+        let (found_hz, frames) = heard(Blob::from(Bytes::from(bytes.clone()))).await;
         assert_eq!(found_hz, expected_hz, "{rate_hz} Hz");
         let expected = resample(&song, rate_hz, expected_hz);
         assert_eq!(frames.len(), expected.len(), "{rate_hz} Hz");
@@ -129,19 +130,17 @@ async fn what_a_wav_cannot_hold_is_refused_before_the_work() {
     let mut flac = file(AudioFormat::Flac, 384_000, &song(10_000, RATE_HZ)).to_vec();
     // The number of samples in the header: 2^31, 93 minutes at this rate.
     flac[22..26].copy_from_slice(&[0x80, 0, 0, 0]);
-    let mix: Vec<Box<dyn BlobReader>> = vec![Box::new(InMemory::new(flac.into()))];
-    let error = refusal(mix, Format::Wav).await;
+    let error = refusal(vec![Blob::from(Bytes::from(flac))], Format::Wav).await;
     assert!(matches!(&error, AudioError::Limit { what } if what.contains("4 GiB")), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_source_that_is_no_sound_or_does_not_come_is_told_apart() {
-    let broken = || Box::new(InMemory::new(b"hello".as_slice().into())) as Box<dyn BlobReader>;
+    let broken = || Blob::from(Bytes::from_static(b"hello"));
     let whole = || blob(AudioFormat::Flac, RATE_HZ, &song(9_000, RATE_HZ));
     assert!(matches!(refusal(vec![broken()], Format::Wav).await, AudioError::Malformed { .. }));
     assert!(matches!(refusal(vec![whole(), broken()], Format::Flac).await, AudioError::Malformed { .. }));
-    let away = Stuck { first: Some("fLaC".into()), hangs: false };
-    assert!(matches!(refusal(vec![whole(), Box::new(away)], Format::Flac).await, AudioError::Failed(_)));
+    assert!(matches!(refusal(vec![whole(), stuck("fLaC", false)], Format::Flac).await, AudioError::Failed(_)));
     assert!(matches!(refusal(vec![], Format::Flac).await, AudioError::Failed(_)));
     #[cfg(not(feature = "mp3"))]
     assert!(matches!(refusal(vec![whole()], Format::Mp3).await, AudioError::Unsupported { .. }));
@@ -152,10 +151,10 @@ async fn a_rendition_lies_in_the_work_folder_until_its_reader_goes() {
     let (renderer, dir) = renderer();
     let song = song(200_000, RATE_HZ);
     let source = file(AudioFormat::Wav16, RATE_HZ, &song);
-    let mut made = renderer.render(vec![Box::new(InMemory::new(source))], Format::Wav).await.expect("a rendition");
+    let mut made = renderer.render(vec![Blob::from(source)], Format::Wav).await.expect("a rendition");
     // A folder, its lock and the rendition: the source has gone.
     assert_eq!(entries(&dir.path().join("work")), 3);
-    let whole = bytes_of(&mut *made).await;
+    let whole = bytes_of(&mut made).await;
     drop(made);
     assert_eq!(entries(&dir.path().join("work")), 0);
 
@@ -182,8 +181,7 @@ async fn when_nobody_waits_any_more_the_work_ends_and_nothing_is_left() {
     // Ten minutes, far more than is rendered in the time that "soon" takes.
     let long = file(AudioFormat::Flac, RATE_HZ, &vec![[0.25; 2]; 600 * RATE_HZ as usize]);
     for hangs in [false, true] {
-        let stuck = Box::new(Stuck { first: Some("fLaC".into()), hangs }) as Box<dyn BlobReader>;
-        let source = if hangs { stuck } else { Box::new(InMemory::new(long.clone())) };
+        let source = if hangs { stuck("fLaC", true) } else { Blob::from(long.clone()) };
         let (renderer, at_work) = (renderer.clone(), if hangs { 3 } else { 4 });
         let rendering = tokio::spawn(async move { renderer.render(vec![source], Format::Flac).await.map(drop) });
         soon("the work begins", || entries(&work) >= at_work).await;
@@ -223,7 +221,6 @@ async fn peaks_are_those_of_the_sum() {
     let expected: Vec<_> = sum.chunks(256).map(|stretch| (loudest(stretch).min(1.0) * 255.0).round()).collect();
     assert_eq!(peaks.values().iter().map(|&value| f32::from(value)).collect::<Vec<_>>(), expected);
     assert_eq!(entries(&dir.path().join("work")), 0, "something is left in the work folder");
-    let error =
-        renderer.peaks(vec![Box::new(InMemory::new(b"no song".as_slice().into()))]).await.expect_err("a refusal");
+    let error = renderer.peaks(vec![Blob::from(Bytes::from_static(b"no song"))]).await.expect_err("a refusal");
     assert!(matches!(error, AudioError::Malformed { .. } | AudioError::Unsupported { .. }), "{error}");
 }

@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use tempfile::TempDir;
 use vocalizer_core::part::Stem;
-use vocalizer_core::ports::{AudioError, BlobReader, InMemory, Progress, Separator as _, StemSet};
+use vocalizer_core::ports::{AudioError, Blob, Progress, Separator as _, StemSet};
 use vocalizer_model::audio::{AudioFormat, AudioLimits, Bitrate, Frame};
 use vocalizer_model::ports::ModelSeparator;
 use vocalizer_model::{Clip, Complement, Error, SplitOptions};
 
-use super::support::{Stuck, blob, bytes_of, entries, file, heard, soon};
+use super::support::{blob, bytes_of, entries, file, heard, soon, stuck};
 use crate::audio::support::{RATE_HZ, dir, resample, snr_db, song};
 use crate::separation::support::{floats, split, tiny};
 
@@ -75,7 +76,7 @@ async fn a_song_becomes_four_mp3s_of_its_length() {
     let stems = stems.expect("a split song");
     for name in Stem::FOUR {
         let mut file = stems.open(name).await.expect("a stem");
-        let bytes = bytes_of(&mut *file).await;
+        let bytes = bytes_of(&mut file).await;
         // The second frame, after the one with LAME's tag: layer III, no checksum, 320 kbit/s at 44,100 Hz.
         assert_eq!((&bytes[1_044..1_046], bytes[1_046] & 0xfc), (&[0xff, 0xfb][..], 0xe0), "{name}");
         let (rate_hz, heard) = stem(&*stems, name).await;
@@ -161,13 +162,13 @@ async fn a_song_that_cannot_be_split_is_told_from_a_machine_that_fails() {
         options.limits = AudioLimits { max_duration_s: 5, ..AudioLimits::default() };
         options
     });
-    let refusal = async |song: Box<dyn BlobReader>| {
+    let refusal = async |song: Blob| {
         let error = separator.separate(song, Arc::new(())).await.err().expect("a refusal");
         assert_eq!(entries(&work(&dir)), 0, "something is left");
         assert!(!error.to_string().contains(&*dir.path().to_string_lossy()), "a path in: {error}");
         error
     };
-    let bytes = |bytes: &[u8]| Box::new(InMemory::new(bytes.to_vec().into())) as Box<dyn BlobReader>;
+    let bytes = |bytes: &[u8]| Blob::from(Bytes::copy_from_slice(bytes));
     assert!(matches!(refusal(bytes(b"<!doctype html>")).await, AudioError::Malformed { .. }));
     let whole = file(AudioFormat::Flac, RATE_HZ, &song(50_000, RATE_HZ));
     let cut = refusal(bytes(&whole[..whole.len() / 2])).await;
@@ -175,7 +176,7 @@ async fn a_song_that_cannot_be_split_is_told_from_a_machine_that_fails() {
     assert!(matches!(refusal(bytes(b"MThd\0\0\0\x06\0\x01\0\x01")).await, AudioError::Unsupported { .. }));
     let long = refusal(blob(AudioFormat::Flac, RATE_HZ, &song(5 * 44_100 + 1, RATE_HZ))).await;
     assert!(matches!(long, AudioError::Limit { .. }), "{long:?}");
-    let away = refusal(Box::new(Stuck { first: Some("fLaC".into()), hangs: false })).await;
+    let away = refusal(stuck("fLaC", false)).await;
     assert!(matches!(away, AudioError::Failed(_)) && !away.is_permanent(), "{away:?}");
 }
 
@@ -196,8 +197,7 @@ async fn when_nobody_waits_any_more_the_work_ends_and_nothing_is_left() {
     // Many segments of one second; all of them take longer than the two that may still pass.
     let long = file(AudioFormat::Wav16, RATE_HZ, &song(120 * RATE_HZ as usize, RATE_HZ));
     for hangs in [false, true] {
-        let stuck = Box::new(Stuck { first: Some("RIFF".into()), hangs }) as Box<dyn BlobReader>;
-        let song = if hangs { stuck } else { Box::new(InMemory::new(long.clone())) };
+        let song = if hangs { stuck("RIFF", true) } else { Blob::from(long.clone()) };
         let ear = Arc::new(Ear::default());
         let separating = tokio::spawn({
             let (separator, ear) = (Arc::clone(&separator), Arc::clone(&ear));

@@ -1,20 +1,21 @@
 //! Blobs, work folders, and waiting for them.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use vocalizer_core::ports::{BlobError, BlobReader, InMemory};
+use futures_util::stream::{self, StreamExt as _};
+use vocalizer_core::ports::{Blob, BlobError};
 use vocalizer_model::audio::{AudioFormat, Frame};
 
 use crate::audio::support::{dir, read, write};
 
 /// The frames in a format of ours, as a blob.
-pub(crate) fn blob(format: AudioFormat, rate_hz: u32, frames: &[Frame]) -> Box<dyn BlobReader> {
-    Box::new(InMemory::new(file(format, rate_hz, frames)))
+pub(crate) fn blob(format: AudioFormat, rate_hz: u32, frames: &[Frame]) -> Blob {
+    Blob::from(file(format, rate_hz, frames))
 }
 
 pub(crate) fn file(format: AudioFormat, rate_hz: u32, frames: &[Frame]) -> Bytes {
@@ -25,8 +26,8 @@ pub(crate) fn file(format: AudioFormat, rate_hz: u32, frames: &[Frame]) -> Bytes
 }
 
 /// What a blob holds, as sound: its rate and its frames.
-pub(crate) async fn heard(mut blob: Box<dyn BlobReader>) -> (u32, Vec<Frame>) {
-    let bytes = bytes_of(&mut *blob).await;
+pub(crate) async fn heard(mut blob: Blob) -> (u32, Vec<Frame>) {
+    let bytes = bytes_of(&mut blob).await;
     let dir = dir();
     let path = dir.path().join("song");
     std::fs::write(&path, bytes).expect("a written file");
@@ -34,7 +35,7 @@ pub(crate) async fn heard(mut blob: Box<dyn BlobReader>) -> (u32, Vec<Frame>) {
     (info.rate_hz, frames)
 }
 
-pub(crate) async fn bytes_of(blob: &mut dyn BlobReader) -> Vec<u8> {
+pub(crate) async fn bytes_of(blob: &mut Blob) -> Vec<u8> {
     let mut bytes = Vec::new();
     while let Some(chunk) = blob.next_chunk().await.expect("a chunk") {
         assert!(!chunk.is_empty(), "an empty chunk");
@@ -46,41 +47,29 @@ pub(crate) async fn bytes_of(blob: &mut dyn BlobReader) -> Vec<u8> {
 }
 
 /// A file as a blob, which is never in memory as a whole.
-pub(crate) struct OnDisk(pub(crate) File);
-
-#[async_trait]
-impl BlobReader for OnDisk {
-    fn size_bytes(&self) -> u64 {
-        self.0.metadata().expect("a file").len()
-    }
-
-    async fn next_chunk(&mut self) -> Result<Option<Bytes>, BlobError> {
-        let mut chunk = vec![0; 1 << 16];
-        let count = self.0.read(&mut chunk).map_err(|e| BlobError::Unavailable(e.into()))?;
-        chunk.truncate(count);
-        Ok(Some(Bytes::from(chunk)).filter(|chunk| !chunk.is_empty()))
-    }
+pub(crate) fn on_disk(path: &Path) -> Blob {
+    let file = Arc::new(File::open(path).expect("the file"));
+    let size_bytes = file.metadata().expect("a file").len();
+    Blob::in_pieces(size_bytes, "", move |piece| {
+        let file = Arc::clone(&file);
+        async move {
+            let (mut file, mut bytes) =
+                (&*file, vec![0; usize::try_from(piece.end - piece.start).expect("a small piece")]);
+            let read = file.seek(SeekFrom::Start(piece.start)).and_then(|_| file.read_exact(&mut bytes));
+            read.map(|()| bytes.into()).map_err(|e| BlobError::Unavailable(e.into()))
+        }
+    })
 }
 
 /// A blob that breaks off after its first bytes, or, with `hangs`, never goes on.
-pub(crate) struct Stuck {
-    pub(crate) first: Option<Bytes>,
-    pub(crate) hangs: bool,
-}
-
-#[async_trait]
-impl BlobReader for Stuck {
-    fn size_bytes(&self) -> u64 {
-        1 << 20
-    }
-
-    async fn next_chunk(&mut self) -> Result<Option<Bytes>, BlobError> {
-        match self.first.take() {
-            Some(first) => Ok(Some(first)),
-            None if self.hangs => std::future::pending().await,
-            None => Err(BlobError::Unavailable("the store is away".into())),
-        }
-    }
+pub(crate) fn stuck(first: &'static str, hangs: bool) -> Blob {
+    let first = stream::iter([Ok(first.into())]);
+    let rest = if hangs {
+        stream::pending().boxed()
+    } else {
+        stream::iter([Err(BlobError::Unavailable("the store is away".into()))]).boxed()
+    };
+    Blob::new(1 << 20, "", first.chain(rest))
 }
 
 /// How many files and folders are in a folder, at any depth.

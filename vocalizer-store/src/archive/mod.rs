@@ -1,6 +1,6 @@
 //! The result archive: a tar with exactly `bass.mp3`, `drums.mp3`, `other.mp3` and `vocals.mp3` at the top level.
 //!
-//! Archives come from outside, so they are never unpacked. [`read`] looks at one entry after the other and lets through
+//! Archives come from outside, so they are never unpacked. [`read`] looks at one entry after the other and accepts
 //! four regular files with exactly these names, in any order, each once, not empty and not above its limit. The first
 //! thing that is anything else ends the reading with an error that says what it was.
 //!

@@ -2,8 +2,8 @@
 
 use std::io::{self, Read};
 
-use bytes::Bytes;
-use tar::{Archive, Entry, EntryType, PaxExtensions};
+use bytes::{Buf as _, Bytes, BytesMut};
+use tar::{Archive, EntryType, Header, PaxExtensions};
 use vocalizer_core::limits::Limits;
 use vocalizer_core::part::Stem;
 use vocalizer_core::ports::Stems;
@@ -13,8 +13,14 @@ use super::{ArchiveError, Flaw, ORDER, file_name};
 /// Most zeros that may follow the end of an archive. `tar` fills its last record up to 10 KiB, or to what `-b` says.
 pub const MAX_TRAILER_BYTES: u64 = 1024 * 1024;
 
+/// What everything in a tar is filled up to.
+pub(super) const BLOCK_BYTES: usize = 512;
+
+/// How much [`read`] reads at a time.
+const READ_BYTES: usize = 16 * 1024;
+
 /// Largest PAX header that is looked at. Python's has some 60 bytes.
-const MAX_PAX_BYTES: u64 = 4096;
+const MAX_PAX_BYTES: usize = 4096;
 
 /// What a PAX header may speak of: nothing that changes which bytes are the file or what it is called.
 const PAX_KEYS: [&str; 8] = ["atime", "ctime", "mtime", "uid", "gid", "uname", "gname", "comment"];
@@ -22,29 +28,34 @@ const PAX_KEYS: [&str; 8] = ["atime", "ctime", "mtime", "uid", "gid", "uname", "
 /// Longest piece of a foreign name that an error repeats.
 const EXCERPT_CHARS: usize = 64;
 
-/// Reads an archive stem by stem, in the archive's order, in memory that does not grow with it.
+/// Reads an archive, in the archive's order, in memory that does not grow with it.
 ///
-/// `sink` gets each stem with its size in bytes and a reader that gives exactly so many, or fails. What it leaves unread
-/// is skipped. An archive is known to be good only when this function returns `Ok`: until then, whatever the sink stored
-/// has to be something that can be thrown away.
-///
-/// `archive` is read in blocks of 512 bytes, so give it a buffer. Blocking; call it off the runtime's threads.
+/// `sink` gets the bytes of each stem, piece by piece; no piece is empty. An archive is known to be good only when this
+/// function returns `Ok`: until then, whatever the sink stored has to be something that can be thrown away.
 ///
 /// # Errors
 ///
 /// [`ArchiveError::Limit`] for a stem over [`Limits::max_stem_bytes`], [`ArchiveError::Malformed`] for anything but the
 /// four stems, [`ArchiveError::Read`] when `archive` itself fails and [`ArchiveError::Write`] when the sink does.
-pub fn read<R, F>(archive: R, limits: &Limits, sink: F) -> Result<(), ArchiveError>
+pub fn read<R, F>(mut archive: R, limits: &Limits, mut sink: F) -> Result<(), ArchiveError>
 where
     R: Read,
-    F: FnMut(Stem, u64, &mut dyn Read) -> io::Result<()>,
+    F: FnMut(Stem, Bytes) -> io::Result<()>,
 {
-    let mut source = Source { inner: archive, failure: None };
-    let outcome = read_entries(&mut source, limits, sink).and_then(|()| read_trailer(&mut source));
-    // Below, a connection that broke looks like an archive that did; only the source knows which it was.
-    match source.failure {
-        Some(error) => Err(ArchiveError::Read(error)),
-        None => outcome,
+    let mut parser = Parser::new(limits);
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        let len = match archive.read(&mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read.map_err(ArchiveError::Read)?,
+        };
+        if len == 0 {
+            return parser.finish();
+        }
+        let mut chunk = Bytes::copy_from_slice(&buffer[..len]);
+        while let Some((stem, piece)) = parser.next(&mut chunk)? {
+            sink(stem, piece).map_err(ArchiveError::Write)?;
+        }
     }
 }
 
@@ -54,87 +65,180 @@ where
 ///
 /// Those of [`read`].
 pub fn read_stems<R: Read>(archive: R, limits: &Limits) -> Result<Stems, ArchiveError> {
-    let mut stems = Stems { drums: Bytes::new(), bass: Bytes::new(), other: Bytes::new(), vocals: Bytes::new() };
-    read(archive, limits, |stem, _, bytes| {
-        // Grown as bytes come in, never by what the header promises.
-        let mut whole = Vec::new();
-        bytes.read_to_end(&mut whole)?;
-        let place = match stem {
-            Stem::Drums => &mut stems.drums,
-            Stem::Bass => &mut stems.bass,
-            Stem::Other => &mut stems.other,
-            Stem::Vocals => &mut stems.vocals,
-            Stem::Guitar | Stem::Piano => return Ok(()),
-        };
-        *place = whole.into();
+    // Grown as bytes come in, never by what a header promises.
+    let [mut drums, mut bass, mut other, mut vocals] = [const { Vec::new() }; 4];
+    read(archive, limits, |stem, piece| {
+        match stem {
+            Stem::Drums => drums.extend_from_slice(&piece),
+            Stem::Bass => bass.extend_from_slice(&piece),
+            Stem::Other => other.extend_from_slice(&piece),
+            Stem::Vocals => vocals.extend_from_slice(&piece),
+            Stem::Guitar | Stem::Piano => {}
+        }
         Ok(())
     })?;
-    Ok(stems)
+    Ok(Stems { drums: drums.into(), bass: bass.into(), other: other.into(), vocals: vocals.into() })
 }
 
-fn read_entries<R, F>(source: &mut Source<R>, limits: &Limits, mut sink: F) -> Result<(), ArchiveError>
-where
-    R: Read,
-    F: FnMut(Stem, u64, &mut dyn Read) -> io::Result<()>,
-{
-    let mut missing = ORDER.to_vec();
-    let mut after_pax = false;
-    let mut archive = Archive::new(source);
-    // Raw: extension headers come as entries, instead of being read into memory and obeyed.
-    for entry in archive.entries().map_err(broken)?.raw(true) {
-        let mut entry = entry.map_err(broken)?;
-        let size_bytes = entry.header().entry_size().map_err(broken)?;
-        match entry.header().entry_type() {
-            EntryType::Regular => {}
-            EntryType::XHeader if !after_pax => {
-                check_pax(&mut entry, size_bytes)?;
-                after_pax = true;
-                continue;
-            }
-            EntryType::XHeader => return Err(ArchiveError::Malformed(Flaw::Pax)),
-            other => return Err(ArchiveError::Malformed(Flaw::Type { type_byte: char::from(other.as_byte()) })),
-        }
-        after_pax = false;
-        let stem = stem_of(&entry.header().path_bytes())?;
-        let Some(place) = missing.iter().position(|&wanted| wanted == stem) else {
-            return Err(ArchiveError::Malformed(Flaw::Twice { stem }));
-        };
-        missing.remove(place);
-        if size_bytes == 0 {
-            return Err(ArchiveError::Malformed(Flaw::Empty { stem }));
-        }
-        if size_bytes > limits.max_stem_bytes {
-            let max_bytes = limits.max_stem_bytes;
-            return Err(ArchiveError::Limit { stem, max_bytes, found_bytes: size_bytes });
-        }
-        let mut file = File { entry: &mut entry, left_bytes: size_bytes, cut_off: false };
-        let stored = sink(stem, size_bytes, &mut file);
-        if file.cut_off {
-            return Err(ArchiveError::Malformed(Flaw::CutOff));
-        }
-        stored.map_err(ArchiveError::Write)?;
-    }
-    match missing.first() {
-        Some(&stem) => Err(ArchiveError::Malformed(Flaw::Missing { stem })),
-        None if after_pax => Err(ArchiveError::Malformed(Flaw::Pax)),
-        None => Ok(()),
-    }
+/// Takes an archive apart as it comes in. It does no I/O, so it never waits. Headers are parsed by `tar`.
+pub(super) struct Parser {
+    max_stem_bytes: u64,
+    /// The stems that have not come yet.
+    missing: Vec<Stem>,
+    /// Whether the last entry was a PAX header.
+    after_pax: bool,
+    /// The block or the PAX header that is being collected.
+    collected: BytesMut,
+    state: State,
 }
 
-fn read_trailer<R: Read>(source: &mut Source<R>) -> Result<(), ArchiveError> {
-    let mut seen_bytes = 0;
-    let mut block = [0; 4096];
-    loop {
-        match source.read(&mut block).map_err(ArchiveError::Read)? {
-            0 => return Ok(()),
-            len => {
-                seen_bytes += len as u64;
-                if seen_bytes > MAX_TRAILER_BYTES || block.iter().take(len).any(|&byte| byte != 0) {
-                    return Err(ArchiveError::Malformed(Flaw::Trailer));
+/// What comes next.
+enum State {
+    Header,
+    Pax {
+        size_bytes: usize,
+    },
+    Stem {
+        stem: Stem,
+        left_bytes: u64,
+        padding_bytes: usize,
+    },
+    Padding {
+        left_bytes: usize,
+    },
+    /// Zeros, and nothing but zeros.
+    Trailer {
+        seen_bytes: u64,
+    },
+}
+
+impl Parser {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            max_stem_bytes: limits.max_stem_bytes,
+            missing: ORDER.to_vec(),
+            after_pax: false,
+            collected: BytesMut::new(),
+            state: State::Header,
+        }
+    }
+
+    /// Takes bytes from the front of `input`. Returns the next piece of a stem, never empty, or `None` once `input` is
+    /// used up. After an error the parser can only be dropped.
+    pub(super) fn next(&mut self, input: &mut Bytes) -> Result<Option<(Stem, Bytes)>, ArchiveError> {
+        while !input.is_empty() {
+            match &mut self.state {
+                State::Header => {
+                    if let Some(block) = collect(&mut self.collected, BLOCK_BYTES, input) {
+                        self.state = self.header(&block)?;
+                    }
+                }
+                State::Pax { size_bytes } => {
+                    let size_bytes = *size_bytes;
+                    if let Some(records) = collect(&mut self.collected, size_bytes, input) {
+                        check_pax(&records)?;
+                        self.state = State::Padding { left_bytes: padding(size_bytes as u64) };
+                    }
+                }
+                State::Stem { stem, left_bytes, padding_bytes } => {
+                    let len = usize::try_from(*left_bytes).map_or(input.len(), |left| left.min(input.len()));
+                    let piece = (*stem, input.split_to(len));
+                    *left_bytes -= len as u64;
+                    if *left_bytes == 0 {
+                        self.state = State::Padding { left_bytes: *padding_bytes };
+                    }
+                    return Ok(Some(piece));
+                }
+                State::Padding { left_bytes } => {
+                    let len = input.len().min(*left_bytes);
+                    input.advance(len);
+                    *left_bytes -= len;
+                    if *left_bytes == 0 {
+                        self.state = State::Header;
+                    }
+                }
+                State::Trailer { seen_bytes } => {
+                    *seen_bytes += input.len() as u64;
+                    if *seen_bytes > MAX_TRAILER_BYTES || input.iter().any(|&byte| byte != 0) {
+                        return Err(ArchiveError::Malformed(Flaw::Trailer));
+                    }
+                    input.clear();
                 }
             }
         }
+        Ok(None)
     }
+
+    /// No more bytes will come.
+    pub(super) fn finish(self) -> Result<(), ArchiveError> {
+        match self.state {
+            State::Trailer { .. } => Ok(()),
+            State::Header | State::Padding { left_bytes: 0 } if self.collected.is_empty() => self.check_complete(),
+            _ => Err(ArchiveError::Malformed(Flaw::CutOff)),
+        }
+    }
+
+    fn header(&mut self, block: &[u8]) -> Result<State, ArchiveError> {
+        let broken = |error| ArchiveError::Malformed(Flaw::Header(error));
+        let mut archive = Archive::new(block);
+        // Raw: extension headers come as entries, instead of being read into memory and obeyed.
+        let Some(entry) = archive.entries().map_err(broken)?.raw(true).next() else {
+            self.check_complete()?;
+            return Ok(State::Trailer { seen_bytes: 0 });
+        };
+        let entry = entry.map_err(broken)?;
+        let size_bytes = entry.header().entry_size().map_err(broken)?;
+        match entry.header().entry_type() {
+            EntryType::Regular => {
+                self.after_pax = false;
+                self.stem(entry.header(), size_bytes)
+            }
+            EntryType::XHeader => {
+                let small = usize::try_from(size_bytes).ok().filter(|&bytes| bytes <= MAX_PAX_BYTES);
+                let size_bytes = small.filter(|_| !self.after_pax).ok_or(ArchiveError::Malformed(Flaw::Pax))?;
+                self.after_pax = true;
+                Ok(if size_bytes == 0 { State::Header } else { State::Pax { size_bytes } })
+            }
+            other => Err(ArchiveError::Malformed(Flaw::Type { type_byte: char::from(other.as_byte()) })),
+        }
+    }
+
+    fn stem(&mut self, header: &Header, size_bytes: u64) -> Result<State, ArchiveError> {
+        let stem = stem_of(&header.path_bytes())?;
+        let Some(place) = self.missing.iter().position(|&wanted| wanted == stem) else {
+            return Err(ArchiveError::Malformed(Flaw::Twice { stem }));
+        };
+        self.missing.remove(place);
+        if size_bytes == 0 {
+            return Err(ArchiveError::Malformed(Flaw::Empty { stem }));
+        }
+        if size_bytes > self.max_stem_bytes {
+            return Err(ArchiveError::Limit { stem, max_bytes: self.max_stem_bytes, found_bytes: size_bytes });
+        }
+        Ok(State::Stem { stem, left_bytes: size_bytes, padding_bytes: padding(size_bytes) })
+    }
+
+    /// All stems have come.
+    fn check_complete(&self) -> Result<(), ArchiveError> {
+        match self.missing.first() {
+            Some(&stem) => Err(ArchiveError::Malformed(Flaw::Missing { stem })),
+            None if self.after_pax => Err(ArchiveError::Malformed(Flaw::Pax)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Moves bytes to `collected` until there are `wanted_bytes`, and returns those.
+fn collect(collected: &mut BytesMut, wanted_bytes: usize, input: &mut Bytes) -> Option<BytesMut> {
+    let missing_bytes = wanted_bytes - collected.len();
+    collected.extend_from_slice(&input.split_to(missing_bytes.min(input.len())));
+    (collected.len() == wanted_bytes).then(|| collected.split())
+}
+
+/// What follows so many bytes, so that the next entry begins with a block.
+pub(super) fn padding(size_bytes: u64) -> usize {
+    let last_bytes = usize::try_from(size_bytes % BLOCK_BYTES as u64).unwrap_or(0);
+    (BLOCK_BYTES - last_bytes) % BLOCK_BYTES
 }
 
 fn stem_of(path: &[u8]) -> Result<Stem, ArchiveError> {
@@ -146,70 +250,8 @@ fn stem_of(path: &[u8]) -> Result<Stem, ArchiveError> {
     })
 }
 
-fn check_pax<R: Read>(entry: &mut Entry<'_, R>, size_bytes: u64) -> Result<(), ArchiveError> {
-    if size_bytes > MAX_PAX_BYTES {
-        return Err(ArchiveError::Malformed(Flaw::Pax));
-    }
-    let mut records = Vec::new();
-    entry.read_to_end(&mut records).map_err(broken)?;
-    if records.len() as u64 != size_bytes {
-        return Err(ArchiveError::Malformed(Flaw::CutOff));
-    }
-    let acceptable = PaxExtensions::new(&records)
+fn check_pax(records: &[u8]) -> Result<(), ArchiveError> {
+    let acceptable = PaxExtensions::new(records)
         .all(|record| record.is_ok_and(|record| record.key().is_ok_and(|key| PAX_KEYS.contains(&key))));
     if acceptable { Ok(()) } else { Err(ArchiveError::Malformed(Flaw::Pax)) }
-}
-
-/// Sorts an error of the tar reader, which reports a cut as `UnexpectedEof` or in words.
-fn broken(error: io::Error) -> ArchiveError {
-    let text = error.to_string();
-    let cut_off = error.kind() == io::ErrorKind::UnexpectedEof
-        || text.contains("unexpected EOF")
-        || text.contains("failed to read entire block");
-    ArchiveError::Malformed(if cut_off { Flaw::CutOff } else { Flaw::Header(error) })
-}
-
-/// Remembers whether the outer reader failed.
-struct Source<R> {
-    inner: R,
-    failure: Option<io::Error>,
-}
-
-impl<R: Read> Read for Source<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match self.inner.read(buffer) {
-                // The tar reader would take it for a failure.
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    let kind = error.kind();
-                    self.failure = Some(error);
-                    return Err(kind.into());
-                }
-                read => return read,
-            }
-        }
-    }
-}
-
-/// One stem's bytes: as many as were promised, or an error.
-struct File<'a, 'b, R: Read> {
-    entry: &'a mut Entry<'b, R>,
-    left_bytes: u64,
-    cut_off: bool,
-}
-
-impl<R: Read> Read for File<'_, '_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.is_empty() {
-            return Ok(0);
-        }
-        let len = self.entry.read(buffer)?;
-        if len == 0 && self.left_bytes > 0 {
-            self.cut_off = true;
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        self.left_bytes = self.left_bytes.saturating_sub(len as u64);
-        Ok(len)
-    }
 }

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use vocalizer_core::ports::{BlobError, BlobKey, BlobReader, BlobStore, BlobWriter};
+use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter};
 use vocalizer_core::song::SongHash;
 
 use super::disk::{blocking, if_there, make_dir, sync_dir};
 use super::draft::Draft;
-use super::reader::FileReader;
+use super::reader::blob;
 use super::temporary::Temporaries;
 use super::writer::FileWriter;
 
@@ -64,7 +64,7 @@ impl BlobStore for FileBlobs {
         Ok(Box::new(FileWriter::new(self.root.clone(), Draft::begin(&self.temporaries).await?)))
     }
 
-    async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Box<dyn BlobReader>>, BlobError> {
+    async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Blob>, BlobError> {
         let path = path(&self.root, key);
         let opened = blocking(move || {
             let Some(file) = if_there(fs::File::open(&path))? else { return Ok(None) };
@@ -72,7 +72,7 @@ impl BlobStore for FileBlobs {
             Ok(Some((file, found)))
         });
         match opened.await? {
-            Some((file, found)) => Ok(Some(Box::new(FileReader::new(file, &found, range)?))),
+            Some((file, found)) => blob(file, &found, range).map(Some),
             None => Ok(None),
         }
     }

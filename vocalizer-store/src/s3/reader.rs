@@ -1,16 +1,15 @@
-//! A blob on its way out.
+//! An object as a blob.
 
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{BoxStream, try_unfold};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, GetResult, ObjectStore as _};
-use vocalizer_core::ports::{BlobError, BlobReader};
+use vocalizer_core::ports::{Blob, BlobError};
 
 use super::answer::sorted;
 use super::bucket::Bucket;
@@ -18,60 +17,73 @@ use super::bucket::Bucket;
 /// How often in a row an answer may break off before any byte has come.
 const TRIES: u32 = 4;
 
-/// Reads an answer to its end, and asks for the rest where it breaks off: a listener who pauses for longer than the
-/// bucket likes finds the connection closed.
-pub(super) struct S3Reader {
-    blob: Blob,
-    size_bytes: u64,
-    /// What is still to come.
-    left: Range<u64>,
-    state: State,
-    /// How often it broke off since the last byte.
-    failures: u32,
-}
-
 type Answer = BoxStream<'static, object_store::Result<Bytes>>;
 
-enum State {
-    Reading(Answer),
-    /// It broke off, and the rest is to be asked for.
-    Broken,
-    /// There is nothing to go on with.
-    Failed,
+/// Reads an answer to its end, and asks for the rest where it breaks off: a listener who pauses for longer than the
+/// bucket likes finds the connection closed.
+pub(super) fn blob(bucket: Arc<Bucket>, path: Path, found: GetResult) -> Result<Blob, BlobError> {
+    let left = found.range.clone();
+    let Some(e_tag) = found.meta.e_tag.clone() else {
+        return Err(BlobError::Unavailable("the bucket tells no ETag".into()));
+    };
+    let (size_bytes, tag) = (left.end.saturating_sub(left.start), tag(&e_tag));
+    let object = Object { bucket, path, e_tag };
+    let reading = Reading { object, left, answer: Some(found.into_stream()), failures: 0 };
+    let chunks = try_unfold(reading, async |mut reading: Reading| {
+        let chunk = reading.next().await?;
+        Ok(chunk.map(|chunk| (chunk, reading)))
+    });
+    Ok(Blob::new(size_bytes, tag, chunks))
 }
 
 /// Certain bytes under a path, and none that may come there later.
-struct Blob {
+struct Object {
     bucket: Arc<Bucket>,
     path: Path,
     e_tag: String,
 }
 
-impl S3Reader {
-    pub(super) fn new(bucket: Arc<Bucket>, path: Path, found: GetResult) -> Result<Self, BlobError> {
-        let left = found.range.clone();
-        let Some(e_tag) = found.meta.e_tag.clone() else {
-            return Err(BlobError::Unavailable("the bucket tells no ETag".into()));
-        };
-        let blob = Blob { bucket, path, e_tag };
-        let size_bytes = left.end.saturating_sub(left.start);
-        Ok(Self { blob, size_bytes, left, state: State::Reading(found.into_stream()), failures: 0 })
+struct Reading {
+    object: Object,
+    /// What is still to come.
+    left: Range<u64>,
+    /// `None` where the last answer broke off.
+    answer: Option<Answer>,
+    /// How often it broke off since the last byte.
+    failures: u32,
+}
+
+impl Reading {
+    async fn next(&mut self) -> Result<Option<Bytes>, BlobError> {
+        while self.left.start < self.left.end {
+            let answer = match &mut self.answer {
+                Some(answer) => answer,
+                None => self.answer.insert(self.object.read(self.left.clone()).await?),
+            };
+            match answer.next().await {
+                Some(Ok(bytes)) if bytes.is_empty() => {}
+                Some(Ok(bytes)) => {
+                    self.left.start = self.left.start.saturating_add(bytes.len() as u64);
+                    self.failures = 0;
+                    return Ok(Some(bytes));
+                }
+                Some(Err(error)) => self.broke(sorted(&error))?,
+                None => self.broke(BlobError::Unavailable("the blob ended too early".into()))?,
+            }
+        }
+        Ok(None)
     }
 
-    /// Takes note that an answer broke off, and says so where that was too often.
+    /// Takes note that an answer broke off, and fails if that was too often.
     fn broke(&mut self, error: BlobError) -> Result<(), BlobError> {
+        self.answer = None;
         self.failures += 1;
-        if self.failures < TRIES {
-            self.state = State::Broken;
-            return Ok(());
-        }
-        self.state = State::Failed;
-        Err(error)
+        if self.failures < TRIES { Ok(()) } else { Err(error) }
     }
 }
 
-impl Blob {
-    async fn from(&self, left: Range<u64>) -> Result<Answer, BlobError> {
+impl Object {
+    async fn read(&self, left: Range<u64>) -> Result<Answer, BlobError> {
         let options = GetOptions {
             if_match: Some(self.e_tag.clone()),
             range: Some(GetRange::Bounded(left.clone())),
@@ -83,48 +95,6 @@ impl Blob {
             return Err(BlobError::Unavailable("the blob was replaced".into()));
         }
         Ok(found.into_stream())
-    }
-}
-
-#[async_trait]
-impl BlobReader for S3Reader {
-    fn size_bytes(&self) -> u64 {
-        self.size_bytes
-    }
-
-    fn tag(&self) -> String {
-        tag(&self.blob.e_tag)
-    }
-
-    async fn next_chunk(&mut self) -> Result<Option<Bytes>, BlobError> {
-        while self.left.start < self.left.end {
-            let read = match &mut self.state {
-                State::Reading(answer) => answer.next().await,
-                State::Broken => {
-                    let rest = self.blob.from(self.left.clone()).await;
-                    // Where that fails it was repeated already, and there is nothing to go on with.
-                    self.state = State::Failed;
-                    self.state = State::Reading(rest?);
-                    continue;
-                }
-                State::Failed => return Err(BlobError::Unavailable("reading failed before".into())),
-            };
-            match read {
-                Some(Ok(bytes)) if bytes.is_empty() => {}
-                Some(Ok(bytes)) if bytes.len() as u64 <= self.left.end - self.left.start => {
-                    self.left.start += bytes.len() as u64;
-                    self.failures = 0;
-                    return Ok(Some(bytes));
-                }
-                Some(Ok(_)) => {
-                    self.state = State::Failed;
-                    return Err(BlobError::Unavailable("more bytes came than were said to come".into()));
-                }
-                Some(Err(error)) => self.broke(sorted(&error))?,
-                None => self.broke(BlobError::Unavailable("the blob ended too early".into()))?,
-            }
-        }
-        Ok(None)
     }
 }
 

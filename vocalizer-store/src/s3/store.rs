@@ -9,13 +9,13 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::{Error, ObjectStore as _};
 use tokio::task::spawn_blocking;
-use vocalizer_core::ports::{BlobError, BlobKey, BlobReader, BlobStore, BlobWriter};
+use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter};
 use vocalizer_core::song::SongHash;
 
 use super::answer::sorted;
 use super::bucket::Bucket;
 use super::error::S3Error;
-use super::reader::S3Reader;
+use super::reader::blob;
 use super::settings::S3Settings;
 use super::writer::S3Writer;
 use crate::files::disk::{blocking, make_dir};
@@ -68,10 +68,10 @@ impl BlobStore for S3Blobs {
         Ok(Box::new(S3Writer::new(Arc::clone(&self.bucket), Draft::begin(&self.temporaries).await?)))
     }
 
-    async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Box<dyn BlobReader>>, BlobError> {
+    async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Blob>, BlobError> {
         let path = self.bucket.path(key);
         match self.bucket.read(&path, range).await? {
-            Some(found) => Ok(Some(Box::new(S3Reader::new(Arc::clone(&self.bucket), path, found)?))),
+            Some(found) => blob(Arc::clone(&self.bucket), path, found).map(Some),
             None => Ok(None),
         }
     }

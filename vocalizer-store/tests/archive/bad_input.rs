@@ -161,8 +161,6 @@ fn every_cut_before_the_end_marker_is_refused() {
     let end = tar.len() - 1024;
     for cut in 0..end {
         assert!(archive::read_stems(&tar[..cut], &Limits::for_testing()).is_err(), "cut at {cut}");
-        // The same without reading any stem: a cut must not hide in what the sink skipped.
-        assert!(archive::read(&tar[..cut], &Limits::for_testing(), |_, _, _| Ok(())).is_err(), "cut at {cut}, skipped");
     }
     assert!(matches!(flaw(&tar[..700]), Flaw::CutOff));
     assert!(matches!(flaw(&tar[..1300]), Flaw::CutOff));

@@ -1,6 +1,5 @@
 //! Archives as they come in over a connection.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,12 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tar::EntryType;
 use tempfile::TempDir;
 use vocalizer_core::limits::Limits;
 use vocalizer_core::part::{Part, Stem};
 use vocalizer_core::ports::{
-    BlobError, BlobKey, BlobReader, BlobStore, BlobWriter, Received, ResultError, ResultReader, Stems,
+    Blob, BlobError, BlobKey, BlobStore, BlobStream, BlobWriter, Received, ResultError, ResultReader, Stems,
 };
 use vocalizer_core::song::SongHash;
 use vocalizer_store::archive::{self, TarResults};
@@ -23,13 +23,7 @@ use super::support::{NAMES, entry, finished, four, stems};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A connection: gives its chunks, and then ends, breaks or stalls.
-struct Connection {
-    chunks: VecDeque<Bytes>,
-    end: End,
-    given_bytes: Arc<AtomicU64>,
-}
-
+/// How a connection goes on after its last chunk.
 #[derive(Clone, Copy)]
 enum End {
     Closes,
@@ -37,37 +31,26 @@ enum End {
     Stalls,
 }
 
-#[async_trait]
-impl BlobReader for Connection {
-    fn size_bytes(&self) -> u64 {
-        self.chunks.iter().map(|chunk| chunk.len() as u64).sum()
-    }
-
-    async fn next_chunk(&mut self) -> Result<Option<Bytes>, BlobError> {
-        match (self.chunks.pop_front(), self.end) {
-            (Some(chunk), _) => {
-                self.given_bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-                Ok(Some(chunk))
-            }
-            (None, End::Closes) => Ok(None),
-            (None, End::Breaks) => Err(BlobError::Unavailable("connection reset".into())),
-            (None, End::Stalls) => std::future::pending().await,
+fn connection(tar: &[u8], chunk_bytes: usize, end: End) -> BlobStream {
+    let chunks: Vec<_> = tar.chunks(chunk_bytes).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+    let chunks = stream::iter(chunks);
+    match end {
+        End::Closes => chunks.boxed(),
+        End::Breaks => {
+            let broken = Err(BlobError::Unavailable("connection reset".into()));
+            chunks.chain(stream::iter([broken])).boxed()
         }
+        End::Stalls => chunks.chain(stream::pending()).boxed(),
     }
 }
 
-fn connection(tar: &[u8], chunk_bytes: usize, end: End) -> Connection {
-    let chunks = tar.chunks(chunk_bytes).map(Bytes::copy_from_slice).collect();
-    Connection { chunks, end, given_bytes: Arc::default() }
-}
-
-async fn receive(connection: Connection, blobs: &dyn BlobStore) -> Result<Received, ResultError> {
+async fn receive(connection: BlobStream, blobs: &dyn BlobStore) -> Result<Received, ResultError> {
     let results = TarResults::new(Limits::for_testing());
-    tokio::time::timeout(PATIENCE, results.read(Box::new(connection), blobs)).await.expect("it ends by itself")
+    tokio::time::timeout(PATIENCE, results.read(connection, blobs)).await.expect("it ends by itself")
 }
 
 /// The error, and that nothing is left behind.
-async fn refused(connection: Connection) -> ResultError {
+async fn refused(connection: BlobStream) -> ResultError {
     let root = TempDir::new().unwrap();
     let blobs = FileBlobs::open(root.path()).await.unwrap();
     let error = receive(connection, &blobs).await.err().expect("it is refused");
@@ -159,6 +142,32 @@ async fn nobody_waits_for_the_rest_of_what_is_refused_already() {
     assert!(matches!(error, ResultError::Malformed { .. }), "{error:?}");
 }
 
+#[test]
+fn archives_that_stall_hold_no_thread() {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(1).max_blocking_threads(1).enable_all().build().unwrap();
+    let whole = runtime.block_on(async {
+        let root = TempDir::new().unwrap();
+        let blobs = FileBlobs::open(root.path()).await.unwrap();
+        let tar = archive::write(&Stems { bass: vec![1; 1_000_000].into(), ..stems() }, Vec::new()).unwrap();
+        let (results, slow) = (TarResults::new(Limits::for_testing()), &tar[..900_000]);
+        let stalled = async {
+            let stalled = [(); 3].map(|()| results.read(connection(slow, 4_096, End::Stalls), &blobs));
+            futures_util::future::join_all(stalled).await
+        };
+        let whole = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            receive(connection(&tar, 4_096, End::Closes), &blobs).await
+        };
+        tokio::select! {
+            _ = stalled => panic!("it stalls"),
+            whole = whole => whole.is_ok(),
+        }
+    });
+    runtime.shutdown_background();
+    assert!(whole);
+}
+
 /// A store in which there is room for so many bytes, or that takes none and does not say so.
 struct Small {
     room_bytes: Option<usize>,
@@ -172,7 +181,7 @@ impl BlobStore for Small {
         Ok(Box::new(SmallWriter(self.room_bytes)))
     }
 
-    async fn open(&self, _: &BlobKey, _: Option<Range<u64>>) -> Result<Option<Box<dyn BlobReader>>, BlobError> {
+    async fn open(&self, _: &BlobKey, _: Option<Range<u64>>) -> Result<Option<Blob>, BlobError> {
         Ok(None)
     }
 
@@ -221,11 +230,14 @@ async fn a_full_store_says_so_and_ends_the_reading() {
 #[tokio::test]
 async fn a_store_that_takes_its_time_holds_the_connection_up_and_not_the_memory() {
     let tar = archive::write(&Stems { bass: vec![1; 2_000_000].into(), ..stems() }, Vec::new()).unwrap();
-    let connection = connection(&tar, 4_096, End::Closes);
-    let given_bytes = Arc::clone(&connection.given_bytes);
+    let given_bytes = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&given_bytes);
+    let connection = connection(&tar, 4_096, End::Closes).inspect_ok(move |chunk| {
+        counted.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+    });
     let results = TarResults::new(Limits::for_testing());
     let slow = Small { room_bytes: None };
-    let read = results.read(Box::new(connection), &slow);
+    let read = results.read(connection.boxed(), &slow);
     assert!(tokio::time::timeout(Duration::from_millis(500), read).await.is_err());
     let taken_bytes = given_bytes.load(Ordering::Relaxed);
     assert!(taken_bytes < 1_000_000, "{taken_bytes} bytes are in memory");

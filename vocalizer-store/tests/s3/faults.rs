@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use hyper::Method;
 use vocalizer_core::causes::chain;
 use vocalizer_core::part::Stem;
-use vocalizer_core::ports::{BlobError, BlobKey, BlobReader, BlobStore};
+use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore};
 use vocalizer_core::song::SongHash;
 
 use super::server::{Fate, Server, bytes, get, put, rest};
@@ -160,7 +160,7 @@ async fn an_answer_that_brings_no_bytes_again_and_again_is_an_error() {
     assert!(rest(&mut reader).await == bytes(1_000_003, 1), "another reader has nothing to do with it");
 }
 
-async fn cut_once(server: &Server, patience: Duration) -> (impl BlobStore, Box<dyn BlobReader>) {
+async fn cut_once(server: &Server, patience: Duration) -> (impl BlobStore, Blob) {
     let blobs = server.blobs(patience).await;
     put(&blobs, &key(), &bytes(1_000_003, 1)).await;
     server.set_fates(cut);

@@ -22,7 +22,7 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s_fs::FileSystem;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use vocalizer_core::ports::{BlobKey, BlobReader, BlobStore};
+use vocalizer_core::ports::{Blob, BlobKey, BlobStore};
 use vocalizer_store::s3::{S3Blobs, S3Error, S3Settings};
 
 pub(crate) const KEY_ID: &str = "vocalizer";
@@ -206,9 +206,9 @@ pub(crate) async fn put(blobs: &S3Blobs, key: &BlobKey, bytes: &Bytes) {
     assert_eq!(writer.commit(key).await.unwrap(), bytes.len() as u64);
 }
 
-pub(crate) async fn rest(reader: &mut Box<dyn BlobReader>) -> Bytes {
+pub(crate) async fn rest(blob: &mut Blob) -> Bytes {
     let mut whole = Vec::new();
-    while let Some(chunk) = reader.next_chunk().await.unwrap() {
+    while let Some(chunk) = blob.next_chunk().await.unwrap() {
         whole.extend_from_slice(&chunk);
     }
     whole.into()
@@ -216,7 +216,7 @@ pub(crate) async fn rest(reader: &mut Box<dyn BlobReader>) -> Bytes {
 
 pub(crate) async fn get(blobs: &S3Blobs, key: &BlobKey) -> Option<Bytes> {
     match blobs.open(key, None).await.unwrap() {
-        Some(mut reader) => Some(rest(&mut reader).await),
+        Some(mut blob) => Some(rest(&mut blob).await),
         None => None,
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use clap::Parser;
 use tokio::sync::watch;
-use vocalizer_core::ports::{AudioError, BlobReader, Progress, Separator, StemSet};
+use vocalizer_core::ports::{AudioError, Blob, Progress, Separator, StemSet};
 use vocalizer_examples::service::{Loaded, WorkerArgs, worker_with};
 
 use super::place::{LOST, TAKES_MS};
@@ -18,11 +18,7 @@ struct StandIn(Duration);
 
 #[async_trait]
 impl Separator for StandIn {
-    async fn separate(
-        &self,
-        mut song: Box<dyn BlobReader>,
-        progress: Arc<dyn Progress>,
-    ) -> Result<Box<dyn StemSet>, AudioError> {
+    async fn separate(&self, mut song: Blob, progress: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
         while song.next_chunk().await.map_err(|e| AudioError::Failed(e.into()))?.is_some() {}
         progress.report(10);
         tokio::time::sleep(self.0).await;
@@ -41,7 +37,7 @@ struct Lost(watch::Sender<bool>);
 
 #[async_trait]
 impl Separator for Lost {
-    async fn separate(&self, _: Box<dyn BlobReader>, _: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
+    async fn separate(&self, _: Blob, _: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
         self.0.send_replace(true);
         Err(AudioError::Failed("cannot compute on cuda:0: it has fallen off the bus".into()))
     }

@@ -3,14 +3,14 @@
 use std::io;
 use std::net::TcpListener;
 
-use vocalizer_core::ports::{Backend as _, BackendError, BlobReader, Job, JobPayload};
+use vocalizer_core::ports::{Backend as _, BackendError, Blob, Job, JobPayload};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::song::SongHash;
 
 use super::place::backend;
 use crate::support::{Browser, Service, song};
 
-async fn all(mut song: Box<dyn BlobReader>) -> Vec<u8> {
+async fn all(mut song: Blob) -> Vec<u8> {
     let mut all = Vec::new();
     while let Some(chunk) = song.next_chunk().await.unwrap() {
         all.extend_from_slice(&chunk);

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::part::{Format, Part, Stem};
-use crate::ports::{BlobKey, BlobReader, BlobStore};
+use crate::ports::{Blob, BlobKey, BlobStore};
 use crate::song::SongHash;
 
 /// A store of its own for one test.
@@ -40,25 +40,25 @@ pub(super) async fn put(blobs: &Arc<dyn BlobStore>, key: &BlobKey, bytes: &Bytes
     assert_eq!(writer.commit(key).await.unwrap(), bytes.len() as u64);
 }
 
-/// Reads what is left, and holds the reader to its word.
-pub(super) async fn rest(mut reader: Box<dyn BlobReader>) -> Bytes {
+/// Reads what is left, and holds the blob to its word.
+pub(super) async fn rest(mut blob: Blob) -> Bytes {
     let mut whole = Vec::new();
-    while let Some(chunk) = reader.next_chunk().await.unwrap() {
+    while let Some(chunk) = blob.next_chunk().await.unwrap() {
         assert!(!chunk.is_empty(), "a chunk is never empty");
         whole.extend_from_slice(&chunk);
     }
-    assert_eq!(whole.len() as u64, reader.size_bytes());
-    assert!(reader.next_chunk().await.unwrap().is_none(), "the end stays the end");
+    assert_eq!(whole.len() as u64, blob.size_bytes());
+    assert!(blob.next_chunk().await.unwrap().is_none(), "the end stays the end");
     whole.into()
 }
 
 /// The whole blob, where there is one.
 pub(super) async fn get(blobs: &Arc<dyn BlobStore>, key: &BlobKey) -> Option<Bytes> {
     let size_bytes = blobs.size_bytes(key).await.unwrap();
-    let reader = blobs.open(key, None).await.unwrap();
-    assert_eq!(reader.as_ref().map(|reader| reader.size_bytes()), size_bytes);
-    match reader {
-        Some(reader) => Some(rest(reader).await),
+    let blob = blobs.open(key, None).await.unwrap();
+    assert_eq!(blob.as_ref().map(Blob::size_bytes), size_bytes);
+    match blob {
+        Some(blob) => Some(rest(blob).await),
         None => None,
     }
 }

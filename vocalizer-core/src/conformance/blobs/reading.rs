@@ -70,7 +70,7 @@ pub async fn a_tag_changes_when_the_bytes_do(place: &impl BlobsPlace) {
     for seed in 0..20 {
         // As large as before, and right after it.
         put(&blobs, &key, &bytes(1_000, seed)).await;
-        let tag = blobs.open(&key, None).await.unwrap().unwrap().tag();
+        let tag = blobs.open(&key, None).await.unwrap().unwrap().tag().to_owned();
         let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
         assert!(!tag.is_empty() && tag.chars().all(legal), "{tag:?}");
         assert!(seen.insert(tag.clone()), "{tag} stood for other bytes");

@@ -1,0 +1,176 @@
+//! Clients that do not read or do not send. No blocking thread may wait for one of them, or for another blocking thread:
+//! with a small blocking pool, everything else still works.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
+use vocalizer_core::ports::Stems;
+use vocalizer_http::settings::Patience;
+
+use super::support::{Browser, Service, Settings, WORKER_TOKEN, archive, id, song, stems};
+
+/// Only a hang takes longer.
+const HANG: Duration = Duration::from_secs(300);
+
+/// Runs a test on a runtime of its own, whose blocking pool has so many threads. A runtime that hangs is left behind: it
+/// cannot be shut down.
+fn with_blocking_threads<F: Future<Output = ()>>(threads: usize, test: impl FnOnce() -> F + Send + 'static) {
+    let (done, ended) = channel();
+    std::thread::spawn(move || {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(2).max_blocking_threads(threads).enable_all().build().unwrap();
+        runtime.block_on(test());
+        runtime.shutdown_background();
+        done.send(()).unwrap();
+    });
+    match ended.recv_timeout(HANG) {
+        Ok(()) => {}
+        Err(RecvTimeoutError::Timeout) => panic!("it hangs"),
+        Err(RecvTimeoutError::Disconnected) => panic!("it failed"),
+    }
+}
+
+/// A service that splits nothing and is patient with clients that stop: only they decide when they go on.
+async fn patient() -> Service {
+    let patience = Patience { body_silence: HANG, body_grace: HANG, write: HANG, ..Patience::default() };
+    Service::with(Settings { workers: 0, patience, ..Settings::default() }).await
+}
+
+/// Stems of a megabyte each: more than a connection takes from a server while its client does not read.
+pub(super) fn large_stems() -> Stems {
+    let Stems { drums, bass, other, vocals } = stems();
+    let large = |stem: Bytes| Bytes::from(stem.repeat(1 + (1 << 20) / stem.len()));
+    Stems { drums: large(drums), bass: large(bass), other: large(other), vocals: large(vocals) }
+}
+
+/// A song of anybody's with such stems.
+pub(super) async fn large_song(service: &Service) -> Value {
+    let somebody = Browser::new(service);
+    let uploaded = somebody.upload("x", &song(1)).await;
+    let archive = vocalizer_store::archive::write(&large_stems(), Vec::new()).unwrap();
+    somebody.result(&uploaded, archive).await.data();
+    uploaded
+}
+
+/// A client that has read the first bytes of an answer, and no more than that.
+pub(super) struct Slow {
+    stream: TcpStream,
+    came: Vec<u8>,
+}
+
+impl Slow {
+    pub(super) async fn ask(service: &Service, path: &str) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(16 * 1024).unwrap();
+        let mut stream = socket.connect(service.address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut came = vec![0; 12];
+        stream.read_exact(&mut came).await.unwrap();
+        assert_eq!(came, b"HTTP/1.1 200", "{path}");
+        Self { stream, came }
+    }
+
+    /// All of the answer, as it came.
+    pub(super) async fn rest(mut self) -> Vec<u8> {
+        self.stream.read_to_end(&mut self.came).await.unwrap();
+        self.came
+    }
+}
+
+#[test]
+fn hundreds_of_archives_that_nobody_reads_stop_nobody_else() {
+    // Four files, a connection at both ends: more open files than a shell's limit of 1,024.
+    rlimit::increase_nofile_limit(u64::MAX).unwrap();
+    with_blocking_threads(64, || async {
+        let service = patient().await;
+        let open = large_song(&service).await;
+        let path = format!("/songs/{}/stems.zip", id(&open));
+        let clients = join_all((0..200).map(|_| Slow::ask(&service, &path))).await;
+
+        let somebody = Browser::new(&service);
+        assert_eq!(somebody.get("/readyz").await.status, 200);
+        let vocals = somebody.get(&format!("/songs/{}/vocals.mp3", id(&open))).await;
+        assert_eq!((vocals.status, vocals.bytes), (200, large_stems().vocals));
+
+        for client in clients {
+            let answer = client.rest().await;
+            assert!(answer.len() > 4 << 20 && answer.ends_with(b"0\r\n\r\n"), "{} bytes", answer.len());
+        }
+    });
+}
+
+#[test]
+fn two_blocking_threads_are_enough_for_everything_at_once() {
+    with_blocking_threads(2, || async {
+        let service = Arc::new(patient().await);
+        let open = large_song(&service).await;
+        let somebody = Browser::registered(&service, "ada").await;
+        let part = |name: &str| format!("/songs/{}/{name}", id(&open));
+
+        // Clients that are in the middle of something and stay there.
+        let mut readers = Vec::new();
+        for name in ["stems.zip", "stems.tar", "vocals.mp3", "song.mp3", "stems.zip", "stems.tar"] {
+            readers.push(Slow::ask(&service, &part(name)).await);
+        }
+        let archive = archive();
+        let (first, second) = archive.split_at(archive.len() / 2);
+        let mut senders = Vec::new();
+        for number in 10..14 {
+            let waiting = Browser::new(&service).upload("x", &song(number)).await;
+            let mut sender = TcpStream::connect(service.address).await.unwrap();
+            let hash = waiting["hash"].as_str().unwrap();
+            let head = format!(
+                "POST /songs/{hash}/upload_result HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+                 Authorization: Bearer {WORKER_TOKEN}\r\nContent-Length: {}\r\n\r\n",
+                archive.len(),
+            );
+            sender.write_all(head.as_bytes()).await.unwrap();
+            sender.write_all(first).await.unwrap();
+            senders.push((sender, waiting));
+        }
+
+        // Others, all at once.
+        let mut others = JoinSet::new();
+        for number in 20..24 {
+            let (service, open, vocals) = (Arc::clone(&service), open.clone(), part("vocals.mp3"));
+            let (mix, peaks) = (part("mix.flac?drums=0.5"), part("peaks/vocals"));
+            others.spawn(async move {
+                let browser = Browser::new(&service);
+                let uploaded = browser.upload("y", &song(number)).await;
+                let split = browser.result(&uploaded, super::support::archive()).await;
+                split.data();
+                browser.login("ada", "correct horse").await.data();
+                assert_eq!(browser.get(&vocals).await.bytes, large_stems().vocals);
+                assert_eq!(browser.get(&mix).await.status, 200);
+                browser.get(&peaks).await.data();
+                let flac = browser.get(&format!("/songs/{}/stems.tar?format=flac", id(&open))).await;
+                assert_eq!(flac.status, 200);
+                assert_eq!(browser.get("/readyz").await.status, 200);
+            });
+        }
+        while let Some(ended) = others.join_next().await {
+            ended.unwrap();
+        }
+        somebody.get("/auth/me").await.data();
+
+        for (mut sender, waiting) in senders {
+            sender.write_all(second).await.unwrap();
+            let mut answer = String::new();
+            sender.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            somebody.until(&waiting, "SPLIT").await;
+        }
+        for reader in readers {
+            reader.rest().await;
+        }
+    });
+}

@@ -1,0 +1,65 @@
+//! `HEAD`: what it says, and that it makes nothing.
+
+use reqwest::Method;
+
+use super::support::{Answer, Browser, Service, archive, files_below, id, song};
+
+async fn head(browser: &Browser, path: &str) -> Answer {
+    Browser::send(browser.request(Method::HEAD, path)).await
+}
+
+#[tokio::test]
+async fn a_head_makes_nothing() {
+    let service = Service::idle().await;
+    let somebody = Browser::new(&service);
+    let uploaded = somebody.upload("My song", &song(1)).await;
+    somebody.result(&uploaded, archive()).await.data();
+    let before = service.stored(5).await;
+    let path = |name: &str| format!("/songs/{}/{name}", id(&uploaded));
+    for (name, media_type) in [
+        ("song.wav", "audio/wav"),
+        ("vocals.flac", "audio/flac"),
+        ("accompaniment.mp3", "audio/mpeg"),
+        ("mix.mp3", "audio/mpeg"),
+        ("stems.zip?format=wav", "application/zip"),
+        ("stems.tar", "application/x-tar"),
+        ("peaks/vocals", "application/json"),
+    ] {
+        let answer = head(&somebody, &path(name)).await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, media_type), "{name}: {answer:?}");
+        // Nobody knows them before it is made.
+        assert_eq!((answer.header("content-length"), answer.header("etag")), ("", ""), "{name}: {answer:?}");
+    }
+    assert_eq!(files_below(&service.blobs()), before, "a HEAD made something");
+
+    for name in ["song.wav", "vocals.flac", "accompaniment.mp3", "peaks/vocals"] {
+        let whole = somebody.get(&path(name)).await;
+        let answer = head(&somebody, &path(name)).await;
+        assert_eq!(answer.header("content-length"), whole.bytes.len().to_string(), "{name}");
+        assert_eq!(answer.header("etag"), whole.header("etag"), "{name}");
+        assert_eq!(answer.header("content-disposition"), whole.header("content-disposition"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_is_refused_where_a_get_would_be() {
+    let service = Service::idle().await;
+    let somebody = Browser::new(&service);
+    let waiting = somebody.upload("x", &song(1)).await;
+    let path = |name: &str| format!("/songs/{}/{name}", id(&waiting));
+    for name in ["vocals.flac", "mix.mp3", "stems.zip", "peaks/vocals"] {
+        assert_eq!(head(&somebody, &path(name)).await.status, 202, "{name}");
+    }
+    somebody.result(&waiting, archive()).await.data();
+    let silent = path("mix.mp3?vocals=0&drums=0&bass=0&other=0");
+    for (name, status) in [
+        (silent.as_str(), 422),
+        (&path("stems.zip?format=ogg"), 422),
+        (&path("guitar.mp3"), 404),
+        (&path("vocals.ogg"), 404),
+        ("/songs/00000000-0000-4000-8000-000000000000/vocals.flac", 404),
+    ] {
+        assert_eq!(head(&somebody, name).await.status, status, "{name}");
+        assert_eq!(somebody.get(name).await.status, status, "{name}");
+    }
+}

@@ -1,0 +1,155 @@
+//! The bytes of a blob.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::ops::Range;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures_util::stream::{BoxStream, Stream, StreamExt as _, once, try_unfold};
+
+use super::BlobError;
+
+/// Bytes that arrive piece by piece.
+pub type BlobStream = BoxStream<'static, Result<Bytes, BlobError>>;
+
+/// Most bytes that [`Blob::in_pieces`] asks for at a time.
+const PIECE_BYTES: u64 = 128 * 1024;
+
+/// A blob that is being read: its size, its tag and a stream of its bytes.
+///
+/// The stream holds to its size: it gives exactly [`Blob::size_bytes`] bytes, never an empty chunk, or an error. After an
+/// error every further call is an error. Dropping a call for a chunk loses no bytes.
+///
+/// ```
+/// use bytes::Bytes;
+/// use vocalizer_core::ports::Blob;
+///
+/// # futures_util::FutureExt::now_or_never(async {
+/// let mut blob = Blob::from(Bytes::from_static(b"RIFF"));
+/// assert_eq!(blob.size_bytes(), 4);
+/// assert_eq!(blob.next_chunk().await?.as_deref(), Some(&b"RIFF"[..]));
+/// assert_eq!(blob.next_chunk().await?, None);
+/// # Ok::<_, vocalizer_core::ports::BlobError>(())
+/// # }).unwrap().unwrap();
+/// ```
+pub struct Blob {
+    size_bytes: u64,
+    tag: String,
+    left_bytes: u64,
+    state: State,
+}
+
+enum State {
+    Reading(BlobStream),
+    Ended,
+    Failed,
+}
+
+impl Blob {
+    /// A blob of this size whose bytes come from `bytes`.
+    ///
+    /// `tag` is the blob's `ETag`: a text that changes whenever the bytes under its key do. It consists of letters, digits,
+    /// `-` and `.`. It is empty for bytes that have no key.
+    pub fn new(
+        size_bytes: u64,
+        tag: impl Into<String>,
+        bytes: impl Stream<Item = Result<Bytes, BlobError>> + Send + 'static,
+    ) -> Self {
+        Self { size_bytes, tag: tag.into(), left_bytes: size_bytes, state: State::Reading(bytes.boxed()) }
+    }
+
+    /// A blob of this size, read one piece after the other. `read` gets a place in the blob when bytes of it are asked for.
+    /// It gives the first bytes there, not necessarily all, or none at the end.
+    pub fn in_pieces<F, R>(size_bytes: u64, tag: impl Into<String>, read: F) -> Self
+    where
+        F: Fn(Range<u64>) -> R + Send + 'static,
+        R: Future<Output = Result<Bytes, BlobError>> + Send + 'static,
+    {
+        let pieces = try_unfold((0, read), move |(start, read)| async move {
+            let end = size_bytes.min(start + PIECE_BYTES);
+            if start == end {
+                return Ok(None);
+            }
+            let bytes = read(start..end).await?;
+            let next = start + bytes.len() as u64;
+            Ok((next > start).then_some((bytes, (next, read))))
+        });
+        Self::new(size_bytes, tag, pieces)
+    }
+
+    /// How many bytes come in all: those of the blob, or of the range that was asked for.
+    #[must_use]
+    pub const fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// The blob's `ETag`, as [`Blob::new`] describes it.
+    #[must_use]
+    pub fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    /// The next bytes, never empty; `None` at the end, and again after it. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// Those of the stream, and [`BlobError::Unavailable`] when it gives more or fewer than [`Blob::size_bytes`].
+    pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, BlobError> {
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await.transpose()
+    }
+
+    fn poll_state(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BlobError>> {
+        let stream = match &mut self.state {
+            State::Reading(stream) => stream,
+            State::Ended => return Poll::Ready(Ok(None)),
+            State::Failed => return Poll::Ready(Err(failed("reading it failed before"))),
+        };
+        loop {
+            match ready!(stream.as_mut().poll_next(cx)).transpose()? {
+                Some(chunk) if chunk.is_empty() => {}
+                Some(chunk) => {
+                    let left_bytes = self.left_bytes.checked_sub(chunk.len() as u64);
+                    self.left_bytes = left_bytes.ok_or_else(|| failed("it is longer than it was said to be"))?;
+                    return Poll::Ready(Ok(Some(chunk)));
+                }
+                None if self.left_bytes > 0 => return Poll::Ready(Err(failed("it is shorter than it was said to be"))),
+                None => {
+                    self.state = State::Ended;
+                    return Poll::Ready(Ok(None));
+                }
+            }
+        }
+    }
+}
+
+fn failed(why: &'static str) -> BlobError {
+    BlobError::Unavailable(why.into())
+}
+
+/// The chunks of [`Blob::next_chunk`].
+impl Stream for Blob {
+    type Item = Result<Bytes, BlobError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let chunk = ready!(self.poll_state(cx));
+        if chunk.is_err() {
+            self.state = State::Failed;
+        }
+        Poll::Ready(chunk.transpose())
+    }
+}
+
+/// Bytes in memory.
+impl From<Bytes> for Blob {
+    fn from(bytes: Bytes) -> Self {
+        Self::new(bytes.len() as u64, "", once(async { Ok(bytes) }))
+    }
+}
+
+impl fmt::Debug for Blob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Blob").field("size_bytes", &self.size_bytes).field("tag", &self.tag).finish_non_exhaustive()
+    }
+}
