@@ -177,7 +177,7 @@ async fn a_song_that_is_deleted_meanwhile_is_not_found() {
 #[tokio::test]
 async fn comments_alone_are_not_waited_for() {
     let address = canned::server(HEAD, b": still here\n\n").await;
-    let builder = backend::builder(&address).with_timeout(Duration::from_millis(50));
+    let builder = backend::builder(&address).with_timeout(Duration::from_millis(500));
     let error = builder.build().unwrap().wait(SongId::random()).await.unwrap_err();
     assert!(matches!(error, Error::WrongType { .. }), "{error:?}");
 }
@@ -188,7 +188,7 @@ async fn events_that_do_not_come_are_not_waited_for() {
     let id = SongId::random();
     let silent = format!("{}{}: hello\n\n", HEAD.replace("Connection: close", "Content-Length: 99999"), canned::CUT);
     let (address, requests) = canned::hanging(silent, look(&view(id, SongStatus::Split, None))).await;
-    let client = Client::builder(address).with_timeout(Duration::from_millis(50)).build().unwrap();
+    let client = Client::builder(address).with_timeout(Duration::from_millis(500)).build().unwrap();
     client.wait(id).await.unwrap();
     assert_eq!(requests.lock().unwrap().len(), 2);
 }

@@ -41,7 +41,7 @@ async fn work_without_room() {
         tries.push((minute(), Format::Mp3));
     }
     for (source, format) in tries {
-        let error = renderer.render(vec![source], format).await.err().expect("no room");
+        let error = renderer.render(vec![source], format).await.expect_err("no room");
         assert!(matches!(error, AudioError::Full) && !error.is_permanent(), "{format}: {error:?}");
         assert_eq!(entries(&work), 0, "{format}");
     }

@@ -18,7 +18,7 @@ fn renderer() -> (AudioRenderer, TempDir) {
 
 async fn refusal(mix: Vec<Blob>, format: Format) -> AudioError {
     let (renderer, dir) = renderer();
-    let error = renderer.render(mix, format).await.err().expect("a refusal");
+    let error = renderer.render(mix, format).await.expect_err("a refusal");
     assert_eq!(entries(&dir.path().join("work")), 0, "more than the folder is left");
     error
 }
