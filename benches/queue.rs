@@ -111,6 +111,7 @@ fn config(data: &Path, places: Option<(String, String)>) -> Result<Config, BoxEr
         worker_tokens: Some(vec![Secret::new(TOKEN.to_owned())]),
         open_upload_result: false,
         limits: Limits::default(),
+        min_free_bytes: None,
         trusted_proxies: Vec::new(),
         secure_cookies: false,
         caps: Caps::default(),

@@ -1,9 +1,11 @@
 //! What every request is answered from.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use vocalizer_core::service::{AccountService, Desk, SongService};
 
 use crate::caps::Places;
@@ -32,6 +34,9 @@ pub trait MoreMetrics: Send + Sync {
     fn write(&self, out: &mut String);
 }
 
+/// Each check by its name: `ok`, or what is wrong.
+pub(crate) type Checks = BTreeMap<&'static str, String>;
+
 pub(crate) struct App {
     pub(crate) songs: SongService,
     pub(crate) accounts: AccountService,
@@ -39,6 +44,8 @@ pub(crate) struct App {
     pub(crate) settings: HttpSettings,
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Vec<Arc<dyn Readiness>>,
+    /// What the last readiness check found, and when.
+    pub(crate) checked: Mutex<Option<(Instant, Checks)>>,
     pub(crate) more_metrics: Vec<Arc<dyn MoreMetrics>>,
     pub(crate) page: Page,
     pub(crate) archives: Places,

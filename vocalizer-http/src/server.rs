@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tracing::Instrument as _;
 use vocalizer_core::api::ErrorCode;
 use vocalizer_core::service::{AccountService, Desk, SongService};
@@ -76,6 +76,7 @@ impl Server {
             settings,
             metrics: Metrics::new(),
             readiness: Vec::new(),
+            checked: Mutex::default(),
             more_metrics: Vec::new(),
             page: Page::default(),
             closing: watched,

@@ -3,7 +3,6 @@
 //! A worker that leases its jobs elsewhere is such a program. What it says is what [`server`](crate::server) says of the
 //! service, under the same addresses: `/livez`, `/readyz` and `/metrics`.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
@@ -15,6 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
 use crate::accept::{MAX_HEAD_BYTES, accept};
+use crate::app::Checks;
 pub use crate::app::{MoreMetrics, Readiness};
 use crate::body::{Body, full};
 use crate::caps::Connections;
@@ -87,7 +87,7 @@ impl StatusServer {
                 Failure::method_not_allowed("GET, HEAD".to_owned()).into_response().map(full)
             }
             "/livez" => live(&self.pulse).unwrap_or_else(|failure| failure.into_response().map(full)),
-            "/readyz" => readiness(BTreeMap::new(), &self.readiness).await,
+            "/readyz" => readiness(Checks::new(), &self.readiness).await,
             "/metrics" => exposition(String::new(), &self.metrics),
             _ => Failure::not_found().into_response().map(full),
         };

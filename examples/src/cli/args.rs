@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use vocalizer_model::{DeviceChoice, Precision, Stem};
 
+use crate::service::KeptArgs;
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0    everything was done
@@ -52,6 +54,22 @@ pub enum Command {
         /// One JSON object per file, for programs
         #[arg(long)]
         json: bool,
+    },
+    /// Copy what a server keeps in SQLite and files into a new folder, while it runs
+    Backup {
+        /// Where the server keeps it
+        #[command(flatten)]
+        kept: KeptArgs,
+        /// The folder; it must not exist, or be empty
+        dir: PathBuf,
+    },
+    /// Copy what `backup` made to where a server keeps its data, which must be empty
+    Restore {
+        /// Where the server keeps it
+        #[command(flatten)]
+        kept: KeptArgs,
+        /// The folder that `backup` made
+        dir: PathBuf,
     },
     /// Print the completions of a shell
     Completions {

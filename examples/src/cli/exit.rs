@@ -7,6 +7,7 @@ use clap::CommandFactory;
 
 use super::args::{Cli, Command};
 use super::{devices, info, models, separate};
+use crate::service;
 
 /// How a command ended, for scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Models(args) => models::run(args.command),
         Command::Devices { json } => devices::run(json),
         Command::Info { files, json } => info::run(&files, json),
+        Command::Backup { kept, dir } => return service::backup(&kept, &dir),
+        Command::Restore { kept, dir } => return service::restore(&kept, &dir),
         Command::Completions { shell } => {
             let mut out = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "vocalizer", &mut out);

@@ -15,20 +15,9 @@ pub struct ServiceArgs {
     /// Address to listen on
     #[arg(long, env = "LISTEN_ADDR", value_name = "HOST:PORT", default_value = "127.0.0.1:8000")]
     pub listen: String,
-    /// Folder for everything that is kept [default: vocalizer in the user's data folder]
-    #[arg(long, env = "DATA_DIR", value_name = "DIR")]
-    pub data: Option<PathBuf>,
-    /// Database: sqlite:PATH, or postgres://USER:PASSWORD@HOST/NAME for many servers [default: vocalizer.db in the data
-    /// folder]
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
-    pub database: Option<String>,
-    /// A file with the database's URL in it
-    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE", conflicts_with = "database")]
-    pub database_file: Option<PathBuf>,
-    /// Where songs and stems go: file:PATH, or s3://BUCKET/PREFIX with the usual AWS variables [default: blobs in the
-    /// data folder]
-    #[arg(long, env = "BLOBS_URL", value_name = "URL", hide_env_values = true)]
-    pub blobs: Option<String>,
+    /// Where everything is kept
+    #[command(flatten)]
+    pub kept: KeptArgs,
     /// The broker
     #[command(flatten)]
     pub broker: BrokerArgs,
@@ -45,6 +34,9 @@ pub struct ServiceArgs {
     /// Largest song file in bytes
     #[arg(long, env = "MAX_UPLOAD_BYTES", value_name = "BYTES", default_value_t = 75 * 1024 * 1024)]
     pub max_upload_bytes: u64,
+    /// Free space on the data disk below which uploads are refused [default: 1 GiB, or 5 % of the disk where that is less]
+    #[arg(long, env = "MIN_FREE_BYTES", value_name = "BYTES")]
+    pub min_free_bytes: Option<u64>,
     /// Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, as in 127.0.0.1/32,10.0.0.0/8
     #[arg(long, env = "TRUSTED_PROXIES", value_name = "NETS", value_delimiter = ',', value_parser = net)]
     pub trusted_proxies: Vec<IpNet>,
@@ -84,6 +76,25 @@ pub struct CapsArgs {
     /// Most files that are made at once or wait for it: other formats, mixes and peaks
     #[arg(long, env = "MAX_RENDERINGS", value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_renderings: u32,
+}
+
+/// Where everything is kept.
+#[derive(Debug, Clone, Args)]
+pub struct KeptArgs {
+    /// Folder for everything that is kept [default: vocalizer in the user's data folder]
+    #[arg(long, env = "DATA_DIR", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Database: sqlite:PATH, or postgres://USER:PASSWORD@HOST/NAME for many servers [default: vocalizer.db in the data
+    /// folder]
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database: Option<String>,
+    /// A file with the database's URL in it
+    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE", conflicts_with = "database")]
+    pub database_file: Option<PathBuf>,
+    /// Where songs and stems go: file:PATH, or s3://BUCKET/PREFIX with the usual AWS variables [default: blobs in the
+    /// data folder]
+    #[arg(long, env = "BLOBS_URL", value_name = "URL", hide_env_values = true)]
+    pub blobs: Option<String>,
 }
 
 /// The way to the broker.
@@ -168,6 +179,18 @@ pub enum ServerCommand {
         /// Where they are, as in sqlite:/srv/vocalizer.db; no server may be using it
         #[arg(long, value_name = "URL")]
         from: String,
+    },
+    /// Copy the database (SQLite) and the blobs (files) into a new folder, while the server runs, and end. Options go
+    /// before the command
+    Backup {
+        /// The folder; it must not exist, or be empty
+        dir: PathBuf,
+    },
+    /// Copy what `backup` made to where the server keeps its data, which must be empty, and end. Options go before the
+    /// command
+    Restore {
+        /// The folder that `backup` made
+        dir: PathBuf,
     },
 }
 

@@ -73,7 +73,7 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
             results: Arc::new(TarResults::new(config.limits)),
             clock: Arc::clone(&clock),
         },
-        SongSettings { limits: config.limits, ..SongSettings::default() },
+        SongSettings { limits: config.limits, min_free_bytes: config.min_free_bytes, ..SongSettings::default() },
     );
     let at_once = available_parallelism().map_or(1, usize::from);
     let accounts = AccountService::new(

@@ -12,8 +12,7 @@ use vocalizer_core::limits::{Limits, LimitsError};
 use vocalizer_core::secret::Secret;
 use vocalizer_http::settings::Caps;
 
-use super::ServiceArgs;
-use super::args::{BrokerArgs, CapsArgs};
+use super::args::{BrokerArgs, CapsArgs, KeptArgs, ServiceArgs};
 use super::places::{Blobs, Broker, Database};
 
 /// Shortest token that a worker may show: one that is made here has 64 characters.
@@ -38,6 +37,9 @@ pub struct Config {
     pub open_upload_result: bool,
     /// Every bound on what comes in.
     pub limits: Limits,
+    /// Free space on the data disk below which uploads are refused; `None` for the default of
+    /// [`SongSettings`](vocalizer_core::service::SongSettings).
+    pub min_free_bytes: Option<u64>,
     /// Whose word about addresses and TLS is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Mark cookies `Secure` in any case.
@@ -80,19 +82,7 @@ impl Config {
         let mut addresses = args.listen.to_socket_addrs().map_err(|e| wrong(LISTEN, format!("{e}; give HOST:PORT")))?;
         let listen = addresses.next().ok_or_else(|| wrong(LISTEN, "the name has no address"))?;
         let broker = broker(&args.broker)?;
-        let data = match &args.data {
-            Some(data) => data.clone(),
-            None => etcetera::choose_base_strategy()
-                .map_err(|_| wrong("--data (DATA_DIR)", "there is no home folder to put it in; name a folder"))?
-                .data_dir()
-                .join("vocalizer"),
-        };
-        let database = database(args)?.unwrap_or_else(|| Database::Sqlite(data.join("vocalizer.db")));
-        const BLOBS: &str = "--blobs (BLOBS_URL)";
-        let blobs = match args.blobs.as_deref() {
-            None => Blobs::Files(data.join("blobs")),
-            Some(url) => Blobs::parse(url).ok_or_else(|| wrong(BLOBS, "give file:PATH or s3://BUCKET/PREFIX"))?,
-        };
+        let Kept { data, database, blobs } = Kept::check(&args.kept)?;
         if matches!(database, Database::Postgres(_)) && broker.is_none() {
             let what = "servers that share PostgreSQL need a broker to share jobs: give BROKER_ADDR, too";
             return Err(wrong(DATABASE, what));
@@ -103,6 +93,7 @@ impl Config {
         }
         let limits = Limits { max_upload_bytes: args.max_upload_bytes, ..Limits::default() };
         limits.check()?;
+        let min_free_bytes = args.min_free_bytes;
         Ok(Self {
             listen,
             data,
@@ -112,6 +103,7 @@ impl Config {
             worker_tokens: tokens(args.worker_token.as_deref(), args.worker_token_file.as_deref())?,
             open_upload_result: args.open_upload_result,
             limits,
+            min_free_bytes,
             trusted_proxies: args.trusted_proxies.clone(),
             secure_cookies: args.secure_cookies,
             caps: caps(&args.caps),
@@ -130,6 +122,33 @@ fn caps(args: &CapsArgs) -> Caps {
     }
 }
 
+const BLOBS: &str = "--blobs (BLOBS_URL)";
+
+/// Where everything is kept, checked.
+pub(super) struct Kept {
+    pub(super) data: PathBuf,
+    pub(super) database: Database,
+    pub(super) blobs: Blobs,
+}
+
+impl Kept {
+    pub(super) fn check(args: &KeptArgs) -> Result<Self, ConfigError> {
+        let data = match &args.data {
+            Some(data) => data.clone(),
+            None => etcetera::choose_base_strategy()
+                .map_err(|_| wrong("--data (DATA_DIR)", "there is no home folder to put it in; name a folder"))?
+                .data_dir()
+                .join("vocalizer"),
+        };
+        let database = database(args)?.unwrap_or_else(|| Database::Sqlite(data.join("vocalizer.db")));
+        let blobs = match args.blobs.as_deref() {
+            None => Blobs::Files(data.join("blobs")),
+            Some(url) => Blobs::parse(url).ok_or_else(|| wrong(BLOBS, "give file:PATH or s3://BUCKET/PREFIX"))?,
+        };
+        Ok(Self { data, database, blobs })
+    }
+}
+
 /// What only some builds have.
 fn many(name: &'static str) -> Result<(), ConfigError> {
     if cfg!(feature = "cluster") {
@@ -141,7 +160,7 @@ fn many(name: &'static str) -> Result<(), ConfigError> {
 const DATABASE: &str = "--database (DATABASE_URL, DATABASE_URL_FILE)";
 
 /// The database, where one is named.
-pub(super) fn database(args: &ServiceArgs) -> Result<Option<Database>, ConfigError> {
+pub(super) fn database(args: &KeptArgs) -> Result<Option<Database>, ConfigError> {
     let Some(url) = text_or_file(DATABASE, args.database.as_deref(), args.database_file.as_deref())? else {
         return Ok(None);
     };
@@ -224,6 +243,10 @@ impl fmt::Display for Config {
         writeln!(f, "WORKER_TOKEN={tokens}")?;
         writeln!(f, "OPEN_UPLOAD_RESULT={}", self.open_upload_result)?;
         writeln!(f, "MAX_UPLOAD_BYTES={}", self.limits.max_upload_bytes)?;
+        match self.min_free_bytes {
+            None => writeln!(f, "MIN_FREE_BYTES=(1 GiB, or 5 % of the disk)")?,
+            Some(bytes) => writeln!(f, "MIN_FREE_BYTES={bytes}")?,
+        }
         writeln!(f, "TRUSTED_PROXIES={}", proxies.join(","))?;
         writeln!(f, "SECURE_COOKIES={}", self.secure_cookies)?;
         let Caps { connections, connections_per_address, archives, renderings } = self.caps;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 use vocalizer_core::secret::Secret;
 
-use super::Config;
+use super::{Blobs, Config, Database};
 
 /// Where the token lies that is made where none was given.
 pub(super) const TOKEN_FILE: &str = "worker-token";
@@ -15,7 +15,7 @@ pub(super) const TOKEN_FILE: &str = "worker-token";
 /// A data folder that is this process's alone, as long as this value lives.
 #[derive(Debug)]
 pub struct DataDir {
-    _lock: File,
+    _locks: Vec<File>,
     /// Where work in progress goes.
     pub work: PathBuf,
     /// Where uploads wait that are to go elsewhere.
@@ -38,9 +38,12 @@ pub enum DataError {
         source: io::Error,
     },
     /// Another process works in it.
-    #[error("another Vocalizer uses {}; stop it, or give this one a folder of its own with --data", path.display())]
+    #[error(
+        "another Vocalizer uses {}; stop it, or give this one data of its own (--data, and --database and --blobs where set)",
+        path.display()
+    )]
     InUse {
-        /// The folder.
+        /// The file that it has locked.
         path: PathBuf,
     },
     /// There is no randomness for a token.
@@ -56,22 +59,44 @@ impl DataDir {
     /// [`DataError`].
     pub fn open(config: &Config) -> Result<Self, DataError> {
         let (work, blobs) = (config.data.join("work"), config.data.join("outgoing"));
-        let others = [config.blobs.folder(), config.database.folder()];
-        for dir in [Some(config.data.as_path()), Some(work.as_path())].into_iter().chain(others).flatten() {
-            private_dir(dir).map_err(failed(dir))?;
-        }
-        let path = config.data.join("lock");
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed(&path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(DataError::InUse { path: config.data.clone() }),
-            Err(TryLockError::Error(source)) => return Err(DataError::Io { path, source }),
-        }
+        let locks = lock(&config.data, &config.database, &config.blobs)?;
+        private_dir(&work).map_err(failed(&work))?;
         let worker_tokens = match &config.worker_tokens {
             Some(tokens) => tokens.clone(),
             None => vec![kept_token(&config.data.join(TOKEN_FILE))?],
         };
-        Ok(Self { _lock: lock, work, blobs, worker_tokens })
+        Ok(Self { _locks: locks, work, blobs, worker_tokens })
+    }
+}
+
+/// Makes the folders where they are missing, and locks what one process alone may use: the data folder, the folder of
+/// blobs, and the database. For the latter there is a file beside it, since nothing but SQLite may open the database.
+pub(super) fn lock(data: &Path, database: &Database, blobs: &Blobs) -> Result<Vec<File>, DataError> {
+    let mut paths = vec![folder(data)?.join("lock")];
+    if let Some(dir) = blobs.folder() {
+        paths.push(folder(dir)?.join("lock"));
+    }
+    if let Database::Sqlite(path) = database {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".lock");
+        paths.push(folder(database.folder().unwrap_or(Path::new(".")))?.join(name));
+    }
+    paths.sort();
+    paths.dedup();
+    paths.into_iter().map(lock_file).collect()
+}
+
+/// The folder under the one name that it has for everybody.
+fn folder(dir: &Path) -> Result<PathBuf, DataError> {
+    private_dir(dir).and_then(|()| dir.canonicalize()).map_err(failed(dir))
+}
+
+fn lock_file(path: PathBuf) -> Result<File, DataError> {
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed(&path))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(DataError::InUse { path }),
+        Err(TryLockError::Error(source)) => Err(DataError::Io { path, source }),
     }
 }
 
@@ -80,7 +105,7 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> DataError + '_ {
 }
 
 /// For its owner alone: songs are nobody else's business.
-fn private_dir(dir: &Path) -> io::Result<()> {
+pub(super) fn private_dir(dir: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     {

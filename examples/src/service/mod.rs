@@ -2,6 +2,7 @@
 
 mod adapters;
 mod args;
+mod backup;
 mod compose;
 mod config;
 mod data;
@@ -20,9 +21,10 @@ mod workers;
 
 #[cfg(any(feature = "separate", feature = "cluster"))]
 pub use args::WorkerArgs;
-pub use args::{BrokerArgs, CapsArgs, ServerCommand, ServiceArgs};
+pub use args::{BrokerArgs, CapsArgs, KeptArgs, ServerCommand, ServiceArgs};
 #[cfg(feature = "separate")]
 pub use args::{ComputeArgs, StandaloneArgs};
+pub use backup::{backup, restore};
 pub use compose::{Parts, Tuning, compose, compose_with};
 pub use config::{Config, ConfigError};
 pub use data::{DataDir, DataError};

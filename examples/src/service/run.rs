@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use vocalizer_core::causes::chain;
 use vocalizer_core::ports::BoxError;
 
+use super::backup::{backup, restore};
 use super::data::DataDir;
 use super::stop::{stop_signal, stopped};
 use super::tend::{Outbox, tend};
@@ -19,8 +20,11 @@ use super::{Config, Parts, ServerCommand, ServiceArgs, adapters, compose, config
 /// Runs the server by itself, or does what is asked for instead.
 #[must_use]
 pub fn server(args: &ServiceArgs, command: Option<&ServerCommand>) -> ExitCode {
-    if let Some(ServerCommand::MigrateData { from }) = command {
-        return migrate_data(args, from);
+    match command {
+        Some(ServerCommand::MigrateData { from }) => return migrate_data(args, from),
+        Some(ServerCommand::Backup { dir }) => return backup(&args.kept, dir),
+        Some(ServerCommand::Restore { dir }) => return restore(&args.kept, dir),
+        None => {}
     }
     run("server", args, |serving| async move {
         let Serving { parts, listener, stop, .. } = serving;
@@ -151,7 +155,7 @@ fn limit_connections(config: &mut Config) {
 /// Moves what is kept in SQLite into PostgreSQL.
 fn migrate_data(args: &ServiceArgs, from: &str) -> ExitCode {
     const NAME: &str = "server migrate-data";
-    let database = match config::database(args) {
+    let database = match config::database(&args.kept) {
         Ok(Some(database)) => database,
         Ok(None) => {
             eprintln!("{NAME}: say where to: DATABASE_URL=postgres://USER:PASSWORD@HOST/NAME");

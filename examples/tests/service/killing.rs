@@ -14,7 +14,7 @@ use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{
     AudioError, Backend, BackendError, Blob, BlobError, BlobKey, BlobStore, BlobWriter, DeadLetter, Depth, GivenUp,
     Job, JobQueue, JobState, Lease, Pending, Progress, QueueError, Removed, RepositoryError, Separator, SongCounts,
-    SongQuery, SongRepository, StemSet, Wanted,
+    SongQuery, SongRepository, Space, StemSet, Wanted,
 };
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Title};
 
@@ -73,6 +73,12 @@ impl BlobStore for Killing<Arc<dyn BlobStore>> {
     }
     async fn hashes(&self) -> Result<Vec<SongHash>, BlobError> {
         self.inner.hashes().await
+    }
+    async fn last_written(&self, hash: &SongHash) -> Result<Option<OffsetDateTime>, BlobError> {
+        self.inner.last_written(hash).await
+    }
+    async fn space(&self) -> Result<Option<Space>, BlobError> {
+        self.inner.space().await
     }
     async fn sweep(&self) -> Result<u64, BlobError> {
         self.inner.sweep().await
@@ -147,6 +153,12 @@ impl SongRepository for Killing<Arc<dyn SongRepository>> {
     }
     async fn count(&self) -> Result<SongCounts, RepositoryError> {
         self.inner.count().await
+    }
+    async fn newest_upload(&self) -> Result<Option<OffsetDateTime>, RepositoryError> {
+        self.inner.newest_upload().await
+    }
+    async fn check(&self) -> Result<(), RepositoryError> {
+        self.inner.check().await
     }
 }
 

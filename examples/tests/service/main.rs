@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
 
 mod accounts;
+mod backups;
 mod blocking;
 mod caps;
 #[cfg(feature = "cluster")]
 mod chaos;
 mod contract;
 mod crash;
+mod database;
 mod downloads;
 mod events;
 mod heads;
@@ -21,6 +23,7 @@ mod programs;
 mod ranges;
 mod remote;
 mod results;
+mod server;
 mod sessions;
 mod support;
 mod sweeping;

@@ -39,6 +39,7 @@ pub(crate) struct Service {
 /// How a service is to be.
 pub(crate) struct Settings {
     pub(crate) limits: Limits,
+    pub(crate) min_free_bytes: Option<u64>,
     pub(crate) open_upload_result: bool,
     pub(crate) worker_tokens: Vec<String>,
     pub(crate) patience: Patience,
@@ -54,6 +55,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             limits: Limits { max_upload_bytes: 1024 * 1024, ..Limits::default() },
+            min_free_bytes: None,
             open_upload_result: false,
             worker_tokens: vec![WORKER_TOKEN.to_owned()],
             patience: Patience::default(),
@@ -105,6 +107,7 @@ impl Service {
             worker_tokens: Some(settings.worker_tokens.iter().map(|token| Secret::new(token.clone())).collect()),
             open_upload_result: settings.open_upload_result,
             limits: settings.limits,
+            min_free_bytes: settings.min_free_bytes,
             trusted_proxies: settings.trusted_proxies.clone(),
             secure_cookies: false,
             caps: settings.caps,
@@ -158,9 +161,21 @@ impl Service {
         self.dir.path().join("data/blobs")
     }
 
-    /// Every file below the blobs' folder.
+    /// Every file below the blobs' folder but its lock.
     pub(crate) fn stored_files(&self) -> Vec<PathBuf> {
-        files_below(&self.blobs())
+        let mut files = files_below(&self.blobs());
+        files.retain(|file| !file.ends_with("blobs/lock"));
+        files
+    }
+
+    /// Stores a file of this hash that no song has, written so long ago.
+    pub(crate) fn orphan(&self, hash: &str, ago: Duration) {
+        let folder = self.blobs().join(&hash[..2]).join(hash);
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("source");
+        std::fs::write(&path, b"nobody's").unwrap();
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(std::time::SystemTime::now() - ago).unwrap();
     }
 
     /// The same, once they are so many: what is thrown away is gone a moment after the answer.

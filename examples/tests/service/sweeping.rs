@@ -1,6 +1,11 @@
 //! What does not fit together is mended, and never at the cost of what may be somebody's.
 
-use super::support::{Browser, Service, Settings, song};
+use std::time::Duration;
+
+use super::server::sql;
+use super::support::{Browser, Service, Settings, id, song};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[tokio::test]
 async fn a_song_whose_file_is_missing_fails_and_says_so() {
@@ -21,12 +26,7 @@ async fn what_no_song_has_is_removed_unless_it_is_most_of_what_there_is() {
     for number in &few {
         browser.upload("x", &song(*number)).await;
     }
-    let orphan = |number: u32| {
-        let hash = format!("{number:064x}");
-        let folder = service.blobs().join(&hash[..2]).join(&hash);
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("source"), b"nobody's").unwrap();
-    };
+    let orphan = |number: u32| service.orphan(&format!("{number:064x}"), 2 * DAY);
     (0..10).for_each(orphan);
     assert_eq!(service.songs.sweep().await.unwrap().orphans, 10, "a crash leaves a few");
     service.stored(few.len()).await;
@@ -35,4 +35,37 @@ async fn what_no_song_has_is_removed_unless_it_is_most_of_what_there_is() {
     (0..20).for_each(orphan);
     assert_eq!(service.songs.sweep().await.unwrap().orphans, 0);
     service.stored(few.len() + 20).await;
+}
+
+#[tokio::test]
+async fn what_no_song_has_stays_for_a_day() {
+    let service = Service::idle().await;
+    Browser::new(&service).upload("x", &song(1)).await;
+    service.orphan(&"ab".repeat(32), DAY - Duration::from_secs(60));
+    assert_eq!(service.songs.sweep().await.unwrap().orphans, 0);
+    service.orphan(&"ab".repeat(32), DAY + Duration::from_secs(60));
+    assert_eq!(service.songs.sweep().await.unwrap().orphans, 1);
+    service.stored(1).await;
+}
+
+/// As after a restored backup: the database is of an earlier day than the bytes.
+#[tokio::test]
+async fn what_is_younger_than_every_song_stays() {
+    let service = Service::idle().await;
+    let browser = Browser::new(&service);
+    let only = browser.upload("x", &song(1)).await;
+    let dir = service.stop().await;
+    let older = "UPDATE songs SET uploaded_at_us = uploaded_at_us - 10 * 24 * 3600 * 1000000";
+    sql(&dir.path().join("data/vocalizer.db"), older);
+    let service = Service::over(dir, Settings { workers: 0, ..Settings::default() }).await;
+    service.orphan(&"ab".repeat(32), 5 * DAY);
+    service.orphan(&"cd".repeat(32), 15 * DAY);
+    assert_eq!(service.songs.sweep().await.unwrap().orphans, 1, "the one that is older than the song");
+    service.stored(2).await;
+
+    // No song at all tells nothing about the age of the database.
+    service.orphan(&"cd".repeat(32), 15 * DAY);
+    Browser::new(&service).delete(&format!("/songs/{}", id(&only))).await.data();
+    assert_eq!(service.songs.sweep().await.unwrap().orphans, 0);
+    service.stored(2).await;
 }

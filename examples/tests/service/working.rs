@@ -138,10 +138,7 @@ async fn blobs_that_nobody_has_are_swept_and_the_others_stay() {
     let kept = somebody.upload("x", &song(1)).await;
     somebody.until(&kept, "SPLIT").await;
     let before = service.stored(5).await;
-    let orphan = "ab".repeat(32);
-    let dir = service.blobs().join("ab").join(&orphan);
-    std::fs::create_dir_all(&dir).unwrap();
-    std::fs::write(dir.join("source"), "left by a crash").unwrap();
+    service.orphan(&"ab".repeat(32), Duration::from_secs(2 * 24 * 60 * 60));
     assert_eq!(service.songs.sweep().await.unwrap().orphans, 1);
     assert_eq!(service.stored(5).await, before);
     assert_eq!(service.songs.sweep().await.unwrap(), Default::default(), "nothing is left to do");

@@ -194,6 +194,10 @@ impl SongRepository for MemorySongs {
         Ok(())
     }
 
+    async fn newest_upload(&self) -> Result<Option<OffsetDateTime>, RepositoryError> {
+        Ok(self.state().songs.iter().map(Song::uploaded_at).max())
+    }
+
     async fn count(&self) -> Result<SongCounts, RepositoryError> {
         let state = self.state();
         Ok(StatusKind::ALL.map(|kind| state.songs.iter().filter(|song| song.status().kind() == kind).count() as u64))

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use bytes::Bytes;
 use thiserror::Error;
+use time::OffsetDateTime;
 
 use super::{Blob, BoxError};
 use crate::part::{Format, Part, Stem};
@@ -90,6 +91,22 @@ pub trait BlobStore: Send + Sync {
     /// [`BlobError::Unavailable`].
     async fn hashes(&self) -> Result<Vec<SongHash>, BlobError>;
 
+    /// When the newest blob of a hash was written; `None` where the hash has none. A sweep keeps what is young.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Unavailable`].
+    async fn last_written(&self, hash: &SongHash) -> Result<Option<OffsetDateTime>, BlobError>;
+
+    /// How much space the disk has that [`Self::begin`] writes to; `None` where there is no disk or it cannot be asked.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Unavailable`].
+    async fn space(&self) -> Result<Option<Space>, BlobError> {
+        Ok(None)
+    }
+
     /// Removes what writers left behind that no longer run, and says how many there were. Those that are being written are
     /// left alone.
     ///
@@ -97,6 +114,15 @@ pub trait BlobStore: Send + Sync {
     ///
     /// [`BlobError::Unavailable`].
     async fn sweep(&self) -> Result<u64, BlobError>;
+}
+
+/// The space of a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// What is free for this process.
+    pub free_bytes: u64,
+    /// What there is in all.
+    pub total_bytes: u64,
 }
 
 /// A blob being written. Dropping it discards what was written; at worst, what is left is swept up later.

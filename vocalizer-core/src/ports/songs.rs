@@ -200,4 +200,22 @@ pub trait SongRepository: Send + Sync {
     ///
     /// Those of every method.
     async fn count(&self) -> Result<SongCounts, RepositoryError>;
+
+    /// When the newest song was uploaded; `None` where there is no song. Bytes that are younger may belong to a song that
+    /// an older copy of the database does not know.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn newest_upload(&self) -> Result<Option<OffsetDateTime>, RepositoryError>;
+
+    /// Whether the store works: for a readiness check, and before a sweep deletes anything. A store that can be read and
+    /// not written to (a full disk, a lost log) overrides this with a write that changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn check(&self) -> Result<(), RepositoryError> {
+        self.count().await.map(|_| ())
+    }
 }

@@ -81,7 +81,7 @@ pub enum ServiceError {
     #[error("the request did not come in whole")]
     Interrupted(#[source] BoxError),
     /// There is no room left.
-    #[error("the server has no room left")]
+    #[error("the server has too little free disk space; try again when its operator has made room")]
     Full,
     /// Something behind the service does not answer.
     #[error("the server cannot do this at the moment")]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use event_listener::EventListener;
 use futures_util::lock::Mutex as AsyncMutex;
 
@@ -16,7 +17,7 @@ use crate::dedupe::{BlobFate, on_delete};
 use crate::limits::Limits;
 use crate::ports::{
     AudioProbe, BlobKey, BlobStore, Clock, Commons, Cursor, Heard, JobQueue, JobState, Renderer, RepositoryError,
-    ResultReader, SongQuery, SongRepository,
+    ResultReader, SongQuery, SongRepository, Space,
 };
 use crate::song::{Song, SongHash, SongId, StatusKind, Title};
 
@@ -25,6 +26,9 @@ const MOST_POSITIONS: usize = 100;
 
 /// How many of the newest songs are watched, of those that wait, and of those that are split.
 pub const MOST_WATCHED: u32 = 200;
+
+/// The reserve of free space, where 5 % of the disk are more.
+const MIN_FREE_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// What the service stands on.
 #[derive(Clone)]
@@ -60,6 +64,11 @@ pub struct SongSettings {
     /// After so long without a worker a job is asked for again, where the queue cannot tell and is empty. Default: an
     /// hour; workers of the original system do not report at all.
     pub lost_after: Duration,
+    /// Uploads are refused while the disk has less free space than this. Default (`None`): 1 GiB, or 5 % of the disk
+    /// where that is less.
+    pub min_free_bytes: Option<u64>,
+    /// A sweep keeps bytes without a song for so long. Default: one day.
+    pub keep_orphans: Duration,
 }
 
 impl Default for SongSettings {
@@ -69,6 +78,8 @@ impl Default for SongSettings {
             retry_after: Duration::from_secs(5),
             silent_after: Duration::from_secs(10 * 60),
             lost_after: Duration::from_secs(60 * 60),
+            min_free_bytes: None,
+            keep_orphans: Duration::from_secs(24 * 60 * 60),
         }
     }
 }
@@ -157,14 +168,30 @@ impl SongService {
         &self.inner.ports.clock
     }
 
-    /// Whether the store of the songs' bytes answers.
+    /// Whether the store of the songs' bytes answers, and takes bytes.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Unavailable`].
+    /// [`ServiceError::Full`] or [`ServiceError::Unavailable`].
     pub async fn check_storage(&self) -> Result<(), ServiceError> {
+        let blobs = &self.ports().blobs;
         // Whether there is anything under this hash does not matter.
-        self.ports().blobs.size_bytes(&BlobKey::Source(SongHash::of(b""))).await?;
+        blobs.size_bytes(&BlobKey::Source(SongHash::of(b""))).await?;
+        let mut writer = blobs.begin().await?;
+        writer.write(Bytes::from_static(b"ready?")).await?;
+        // Writers collect bytes; this sends them to the disk.
+        writer.local_file().await?;
+        Ok(())
+    }
+
+    /// Whether the disk has room for uploads. What was accepted before goes on without: the reserve is for that.
+    pub(super) async fn check_room(&self) -> Result<(), ServiceError> {
+        let Some(Space { free_bytes, total_bytes }) = self.ports().blobs.space().await? else { return Ok(()) };
+        let reserve_bytes = self.settings().min_free_bytes.unwrap_or(MIN_FREE_BYTES.min(total_bytes / 20));
+        if free_bytes < reserve_bytes {
+            tracing::warn!(free_bytes, reserve_bytes, "an upload is refused: the disk has too little free space");
+            return Err(ServiceError::Full);
+        }
         Ok(())
     }
 

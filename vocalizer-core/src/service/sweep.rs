@@ -115,7 +115,8 @@ impl SongService {
     }
 
     /// Compares songs, queue and blobs and mends what does not fit together; harmless at any time. Of several servers one
-    /// at a time does it; for the others there is nothing to do.
+    /// at a time does it; for the others there is nothing to do. A database that takes no writes is not believed: then
+    /// nothing is done at all.
     ///
     /// # Errors
     ///
@@ -124,6 +125,7 @@ impl SongService {
         let mut swept = Swept::default();
         let ports = self.ports();
         let Some(_alone) = ports.commons.lock_sweep().await? else { return Ok(swept) };
+        ports.songs.check().await?;
         self.relay_or_warn().await;
         // Before anything is asked for again: what the queue has given up is not lost.
         self.note_given_up(&mut swept.given_up).await;
@@ -197,8 +199,13 @@ impl SongService {
     }
 
     /// Removes the bytes that no song has, and says of how many hashes.
+    ///
+    /// The database may be older than the bytes: a restored backup, or one that lost its last changes. So bytes stay that
+    /// are younger than its newest song or than [`SongSettings::keep_orphans`](super::SongSettings::keep_orphans).
     async fn sweep_orphans(&self) -> Result<u64, ServiceError> {
         let ports = self.ports();
+        let Some(newest) = ports.songs.newest_upload().await? else { return Ok(0) };
+        let old = newest.min(ports.clock.now() - self.settings().keep_orphans);
         let stored = ports.blobs.hashes().await?;
         let mut known = HashSet::new();
         for status in StatusKind::ALL {
@@ -217,7 +224,8 @@ impl SongService {
         let mut removed = 0;
         for hash in orphans {
             let _stays = ports.commons.lock(hash).await?;
-            if ports.songs.with_hash(hash).await?.is_empty() {
+            let is_old = ports.blobs.last_written(hash).await?.is_some_and(|written| written < old);
+            if is_old && ports.songs.with_hash(hash).await?.is_empty() {
                 match ports.blobs.delete_all(hash).await {
                     Ok(()) => removed += 1,
                     Err(error) => tracing::warn!(%hash, error = chain(&error), "an orphan could not be removed"),

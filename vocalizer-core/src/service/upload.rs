@@ -23,8 +23,12 @@ impl SongService {
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Full`] or [`ServiceError::Unavailable`].
+    /// [`ServiceError::Full`], also while there is less free space than [`SongSettings::min_free_bytes`] asks for;
+    /// [`ServiceError::Unavailable`].
+    ///
+    /// [`SongSettings::min_free_bytes`]: super::SongSettings::min_free_bytes
     pub async fn begin_upload(&self, viewer: Viewer) -> Result<Upload, ServiceError> {
+        self.check_room().await?;
         let writer = self.ports().blobs.begin().await?;
         Ok(Upload { service: self.clone(), viewer, writer, hasher: SongHasher::new(), size_bytes: 0 })
     }

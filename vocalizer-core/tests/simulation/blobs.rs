@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use event_listener::Event;
 use futures_util::FutureExt;
+use time::OffsetDateTime;
 use vocalizer_core::memory::MemoryBlobs;
 use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter};
@@ -86,6 +87,10 @@ impl BlobStore for Blobs {
 
     async fn hashes(&self) -> Result<Vec<SongHash>, BlobError> {
         self.call(self.kept.hashes()).await
+    }
+
+    async fn last_written(&self, hash: &SongHash) -> Result<Option<OffsetDateTime>, BlobError> {
+        self.call(self.kept.last_written(hash)).await
     }
 
     async fn sweep(&self) -> Result<u64, BlobError> {

@@ -161,6 +161,10 @@ impl SongRepository for Database {
         self.call(|| self.cross_off(number)).await
     }
 
+    async fn newest_upload(&self) -> Answer<Option<OffsetDateTime>> {
+        self.call(|| now(self.songs.newest_upload())).await
+    }
+
     async fn count(&self) -> Answer<SongCounts> {
         self.call(|| now(self.songs.count())).await
     }

@@ -1,9 +1,8 @@
 //! For whoever runs the service.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -13,7 +12,7 @@ use vocalizer_core::api::{LimitsData, LimitsView};
 use vocalizer_core::causes::chain;
 
 use super::{Answer, whole};
-use crate::app::{App, MoreMetrics, Readiness};
+use crate::app::{App, Checks, MoreMetrics, Readiness};
 use crate::body::{Body, full};
 use crate::failure::Failure;
 use crate::pulse::Pulse;
@@ -29,21 +28,32 @@ pub(crate) fn live(pulse: &Pulse) -> Answer {
 
 /// Asks everything behind the service; what does not answer is named, why is for the log.
 pub(super) async fn ready(app: &Arc<App>) -> Response<Body> {
-    let mut checks = BTreeMap::new();
+    readiness(checks(app).await, &app.readiness).await
+}
+
+/// How long an answer to a readiness check holds. The checks write to the disk, and anybody may ask for them.
+const HOLDS: Duration = Duration::from_secs(1);
+
+/// What is behind the service, asked once a second at most, however many want to know.
+async fn checks(app: &Arc<App>) -> Checks {
+    let mut checked = app.checked.lock().await;
+    if let Some((at, checks)) = &*checked
+        && at.elapsed() < HOLDS
+    {
+        return checks.clone();
+    }
     let (database, queue, storage) = tokio::join!(
-        asked(app.songs.repository().count()),
+        asked(app.songs.repository().check()),
         asked(app.songs.queue().depth()),
         asked(app.songs.check_storage()),
     );
-    checks.extend([("database", database), ("queue", queue), ("storage", storage)]);
-    readiness(checks, &app.readiness).await
+    let checks = Checks::from([("database", database), ("queue", queue), ("storage", storage)]);
+    *checked = Some((Instant::now(), checks.clone()));
+    checks
 }
 
 /// What was asked already, and these; ready if all are.
-pub(crate) async fn readiness(
-    mut checks: BTreeMap<&'static str, String>,
-    more: &[Arc<dyn Readiness>],
-) -> Response<Body> {
+pub(crate) async fn readiness(mut checks: Checks, more: &[Arc<dyn Readiness>]) -> Response<Body> {
     for readiness in more {
         let checked = readiness.check().await;
         checks.insert(readiness.name(), checked.err().unwrap_or_else(|| "ok".to_owned()));

@@ -1,5 +1,6 @@
 //! A queue in a SQLite file.
 
+mod file;
 mod open;
 mod queue;
 mod record;

@@ -1,15 +1,20 @@
 //! Opening the file.
 
 use std::borrow::Cow;
-use std::fs::OpenOptions;
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migrate as _, MigrateError, Migration, MigrationType};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Connection as _, SqlSafeStr as _, Sqlite, Transaction};
 use thiserror::Error;
+use vocalizer_core::ports::QueueError;
+
+use super::file::{Files, create};
 
 /// How long a write waits for those of others, the store's above all, which are in the same file.
 const BUSY: Duration = Duration::from_secs(10);
@@ -31,38 +36,90 @@ pub(super) enum OpenError {
     Migrate { path: PathBuf, source: MigrateError },
 }
 
-/// Opens the file, making it where it is missing, and brings it up to date.
-pub(super) async fn open(path: &Path) -> Result<SqlitePool, OpenError> {
-    make(path).map_err(|source| OpenError::File { path: path.to_owned(), source })?;
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(BUSY);
-    // One connection: its statements follow each other, and none has to be thrown away for one beside it.
-    let pool = SqlitePoolOptions::new()
-        .max_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .test_before_acquire(false)
-        .connect_lazy_with(options);
-    match migrate(&pool).await {
-        Ok(()) => Ok(pool),
-        Err(MigrateError::VersionMissing(version)) => Err(OpenError::Newer { path: path.to_owned(), version }),
-        Err(source) => Err(OpenError::Migrate { path: path.to_owned(), source }),
+/// The file, open.
+pub(super) struct Database {
+    files: Files,
+    pool: SqlitePool,
+}
+
+impl Database {
+    /// Opens the file, creating it where it is missing, and brings it up to date.
+    pub(super) async fn open(path: &Path) -> Result<Self, OpenError> {
+        create(path).map_err(|source| OpenError::File { path: path.to_owned(), source })?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY);
+        let files = Files::open(path, &options).await;
+        let files = files.map_err(|source| OpenError::Migrate { path: path.to_owned(), source: source.into() })?;
+        // One connection: its statements follow each other, and none has to be thrown away for one beside it.
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .after_release(|connection, _| Box::pin(is_usable(connection)))
+            .connect_lazy_with(options);
+        match migrate(&pool).await {
+            Ok(()) => Ok(Self { files, pool }),
+            Err(MigrateError::VersionMissing(version)) => Err(OpenError::Newer { path: path.to_owned(), version }),
+            Err(source) => Err(OpenError::Migrate { path: path.to_owned(), source }),
+        }
+    }
+
+    /// Where to read.
+    pub(super) fn read(&self) -> &SqlitePool {
+        &self.pool
+    }
+
+    /// Begins a step that writes, with SQLite's lock from the start.
+    pub(super) async fn write(&self) -> Result<Step<'_>, QueueError> {
+        self.check_files()?;
+        let transaction = self.pool.begin_with("BEGIN IMMEDIATE").await;
+        Ok(Step { transaction: transaction.map_err(|error| QueueError::Unavailable(error.into()))?, database: self })
+    }
+
+    fn check_files(&self) -> Result<(), QueueError> {
+        self.files.check().map_err(|error| QueueError::Unavailable(error.into()))
     }
 }
 
-/// Makes an empty file, which to SQLite is an empty database, so that it is its owner's alone from the start.
-fn make(path: &Path) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
+/// A step that writes. Dropped, it has written nothing.
+pub(super) struct Step<'a> {
+    transaction: Transaction<'static, Sqlite>,
+    database: &'a Database,
+}
+
+impl Step<'_> {
+    /// On return everything that the step wrote is durable.
+    pub(super) async fn commit(self) -> Result<(), QueueError> {
+        self.transaction.commit().await.map_err(|error| QueueError::Unavailable(error.into()))?;
+        // A log that was removed before the commit took it along.
+        self.database.check_files()
     }
-    options.open(path).map(|_| ())
+}
+
+impl Deref for Step<'_> {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.transaction
+    }
+}
+
+impl DerefMut for Step<'_> {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.transaction
+    }
+}
+
+/// Whether the next one may have a connection. After `SQLITE_FULL` and `SQLITE_IOERR` SQLite has rolled back by itself. The
+/// `ROLLBACK` of sqlx then fails, and sqlx counts a transaction for ever that is none: such a connection is closed.
+async fn is_usable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // A dropped transaction only asks for its rollback, which is done before this is answered.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// Applies what is missing: all of it or nothing, and one process at a time, by SQLite's own lock.

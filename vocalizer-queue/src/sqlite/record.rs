@@ -3,17 +3,17 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, query, query_scalar};
 use vocalizer_core::ports::{BoxError, DeadLetter, Job, JobPayload, QueueError};
 use vocalizer_core::song::{FailureReason, SongHash};
 
-use super::open::open;
+use super::open::Database;
 use crate::schedule::Queued;
 
 /// The durable side of the queue: what it says is so after a restart.
 pub(super) struct Record {
-    pool: SqlitePool,
+    database: Database,
 }
 
 /// A job as it was found.
@@ -27,7 +27,8 @@ pub(super) struct Found {
 
 impl Record {
     pub(super) async fn open(path: &Path) -> Result<Self, QueueError> {
-        Ok(Self { pool: open(path).await.map_err(|error| QueueError::Unavailable(error.into()))? })
+        let database = Database::open(path).await.map_err(|error| QueueError::Unavailable(error.into()))?;
+        Ok(Self { database })
     }
 
     /// All jobs, in the order in which they are to come.
@@ -36,7 +37,7 @@ impl Record {
             "SELECT number, hash, attempts, published_at_ms, ready_at_ms FROM queue_jobs \
              ORDER BY ready_at_ms, attempts, number",
         )
-        .fetch_all(&self.pool)
+        .fetch_all(self.database.read())
         .await
         .map_err(unavailable)?;
         let now_ms = now_ms();
@@ -45,10 +46,10 @@ impl Record {
 
     /// Writes a fresh job down, in place of its dead letter.
     pub(super) async fn insert(&self, number: u64, hash: &SongHash) -> Result<(), QueueError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)?;
+        let mut step = self.database.write().await?;
         query("DELETE FROM queue_dead_letters WHERE hash = ?")
             .bind(hash.to_string())
-            .execute(&mut *transaction)
+            .execute(&mut *step)
             .await
             .map_err(unavailable)?;
         query(
@@ -57,23 +58,25 @@ impl Record {
         .bind(signed(number))
         .bind(hash.to_string())
         .bind(now_ms())
-        .execute(&mut *transaction)
+        .execute(&mut *step)
         .await
         .map_err(unavailable)?;
-        transaction.commit().await.map_err(unavailable)
+        step.commit().await
     }
 
     /// Forgets the dead letter of a hash.
     pub(super) async fn bury(&self, hash: &SongHash) -> Result<(), QueueError> {
-        let forgotten =
-            query("DELETE FROM queue_dead_letters WHERE hash = ?").bind(hash.to_string()).execute(&self.pool).await;
-        forgotten.map(|_| ()).map_err(unavailable)
+        let mut step = self.database.write().await?;
+        let forgotten = query("DELETE FROM queue_dead_letters WHERE hash = ?").bind(hash.to_string());
+        forgotten.execute(&mut *step).await.map_err(unavailable)?;
+        step.commit().await
     }
 
     /// Writes down how often a job was tried and when it is ready. Makes the job anew where it is missing: a removal
     /// that was said to have failed may have happened.
     pub(super) async fn put(&self, queued: &Queued, attempts: u32, delay: Duration) -> Result<(), QueueError> {
         let now_ms = now_ms();
+        let mut step = self.database.write().await?;
         query(
             "INSERT INTO queue_jobs (number, hash, attempts, published_at_ms, ready_at_ms) VALUES (?, ?, ?, ?, ?) \
              ON CONFLICT (number) DO UPDATE SET attempts = excluded.attempts, ready_at_ms = excluded.ready_at_ms",
@@ -83,47 +86,50 @@ impl Record {
         .bind(attempts)
         .bind(now_ms)
         .bind(now_ms.saturating_add(ms(delay)))
-        .execute(&self.pool)
+        .execute(&mut *step)
         .await
-        .map(|_| ())
-        .map_err(unavailable)
+        .map_err(unavailable)?;
+        step.commit().await
     }
 
     /// Takes a job off.
     pub(super) async fn remove(&self, queued: &Queued) -> Result<(), QueueError> {
-        let removed =
-            query("DELETE FROM queue_jobs WHERE number = ?").bind(signed(queued.number)).execute(&self.pool).await;
-        removed.map(|_| ()).map_err(unavailable)
+        let mut step = self.database.write().await?;
+        let removed = query("DELETE FROM queue_jobs WHERE number = ?").bind(signed(queued.number));
+        removed.execute(&mut *step).await.map_err(unavailable)?;
+        step.commit().await
     }
 
     /// Makes a job a dead letter.
     pub(super) async fn set_aside(&self, queued: &Queued, reason: &FailureReason) -> Result<(), QueueError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)?;
+        let mut step = self.database.write().await?;
         query("DELETE FROM queue_jobs WHERE number = ?")
             .bind(signed(queued.number))
-            .execute(&mut *transaction)
+            .execute(&mut *step)
             .await
             .map_err(unavailable)?;
         query("INSERT OR REPLACE INTO queue_dead_letters (hash, reason, attempts) VALUES (?, ?, ?)")
             .bind(queued.job.hash.to_string())
             .bind(reason.as_str())
             .bind(queued.attempts)
-            .execute(&mut *transaction)
+            .execute(&mut *step)
             .await
             .map_err(unavailable)?;
-        transaction.commit().await.map_err(unavailable)
+        step.commit().await
     }
 
     pub(super) async fn dead(&self) -> Result<u64, QueueError> {
-        let count: i64 =
-            query_scalar("SELECT count(*) FROM queue_dead_letters").fetch_one(&self.pool).await.map_err(unavailable)?;
+        let count: i64 = query_scalar("SELECT count(*) FROM queue_dead_letters")
+            .fetch_one(self.database.read())
+            .await
+            .map_err(unavailable)?;
         Ok(count.unsigned_abs())
     }
 
     pub(super) async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError> {
         let rows = query("SELECT hash, reason, attempts FROM queue_dead_letters ORDER BY number DESC LIMIT ?")
             .bind(limit)
-            .fetch_all(&self.pool)
+            .fetch_all(self.database.read())
             .await
             .map_err(unavailable)?;
         rows.iter().map(|row| letter(row).map_err(QueueError::Unavailable)).collect()

@@ -1,5 +1,7 @@
 mod conformance;
 mod crash;
+mod foreign;
+mod full;
 mod opening;
 mod support;
 mod surviving;

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use tokio::task::spawn_blocking;
-use vocalizer_core::ports::BlobError;
+use vocalizer_core::ports::{BlobError, Space};
 
 /// Most bytes that are read or written at a time.
 pub(crate) const BLOCK_BYTES: usize = 256 * 1024;
@@ -61,6 +61,20 @@ pub(crate) fn make_dir(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         made => made,
     }
+}
+
+/// The space of the disk that a folder is on.
+#[cfg(unix)]
+pub(crate) fn space(dir: &Path) -> io::Result<Option<Space>> {
+    let found = rustix::fs::statvfs(dir)?;
+    let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+    Ok(Some(Space { free_bytes: bytes(found.f_bavail), total_bytes: bytes(found.f_blocks) }))
+}
+
+/// Elsewhere nobody is asked.
+#[cfg(not(unix))]
+pub(crate) fn space(_dir: &Path) -> io::Result<Option<Space>> {
+    Ok(None)
 }
 
 /// Makes what was created, renamed or removed in a folder durable. Elsewhere than on Unix a folder cannot be asked.

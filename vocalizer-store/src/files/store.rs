@@ -5,12 +5,14 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
-use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter};
+use time::OffsetDateTime;
+use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter, Space};
 use vocalizer_core::song::SongHash;
 
-use super::disk::{blocking, if_there, make_dir, sync_dir};
+use super::disk::{blocking, if_there, make_dir, space, sync_dir};
 use super::draft::Draft;
 use super::reader::blob;
 use super::temporary::Temporaries;
@@ -65,9 +67,9 @@ impl BlobStore for FileBlobs {
     }
 
     async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Blob>, BlobError> {
-        let path = path(&self.root, key);
+        let (path, root) = (path(&self.root, key), self.root.clone());
         let opened = blocking(move || {
-            let Some(file) = if_there(fs::File::open(&path))? else { return Ok(None) };
+            let Some(file) = if_there(fs::File::open(&path))? else { return is_there(&root).map(|()| None) };
             let found = file.metadata()?;
             Ok(Some((file, found)))
         });
@@ -78,8 +80,12 @@ impl BlobStore for FileBlobs {
     }
 
     async fn size_bytes(&self, key: &BlobKey) -> Result<Option<u64>, BlobError> {
-        let path = path(&self.root, key);
-        blocking(move || Ok(if_there(fs::metadata(&path))?.map(|found| found.len()))).await
+        let (path, root) = (path(&self.root, key), self.root.clone());
+        blocking(move || match if_there(fs::metadata(&path))? {
+            Some(found) => Ok(Some(found.len())),
+            None => is_there(&root).map(|()| None),
+        })
+        .await
     }
 
     async fn delete_all(&self, hash: &SongHash) -> Result<(), BlobError> {
@@ -117,10 +123,38 @@ impl BlobStore for FileBlobs {
         .await
     }
 
+    async fn last_written(&self, hash: &SongHash) -> Result<Option<OffsetDateTime>, BlobError> {
+        let dir = shelf(&self.root, hash).join(hash.to_string());
+        Ok(blocking(move || last_written(&dir)).await?.map(OffsetDateTime::from))
+    }
+
+    async fn space(&self) -> Result<Option<Space>, BlobError> {
+        let root = self.root.clone();
+        blocking(move || space(&root)).await
+    }
+
     async fn sweep(&self) -> Result<u64, BlobError> {
         let temporaries = Arc::clone(&self.temporaries);
         blocking(move || temporaries.sweep()).await
     }
+}
+
+/// Whether the store itself is there. Where its folder was removed or is not mounted, a blob that is not found is not gone:
+/// a song must not fail for it.
+fn is_there(root: &Path) -> io::Result<()> {
+    let found = fs::metadata(root.join("tmp"));
+    found.map(|_| ()).map_err(|error| io::Error::new(error.kind(), format!("{} is not there", root.display())))
+}
+
+/// When the newest file in a folder or in one of its folders was written.
+fn last_written(dir: &Path) -> io::Result<Option<SystemTime>> {
+    let mut newest = None;
+    for path in entries(dir)? {
+        let Some(found) = if_there(fs::symlink_metadata(&path))? else { continue };
+        let written = if found.is_dir() { last_written(&path)? } else { Some(found.modified()?) };
+        newest = newest.max(written);
+    }
+    Ok(newest)
 }
 
 /// What is in a folder; nothing where there is none, or where it is something else.

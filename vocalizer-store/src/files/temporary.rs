@@ -34,6 +34,12 @@ impl Temporaries {
         Arc::new(Self { dir, next: AtomicU64::new(0), live: Mutex::default() })
     }
 
+    /// The folder.
+    #[cfg(feature = "s3")]
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Makes something at a path at which nothing lies yet.
     pub(crate) fn create<T>(self: &Arc<Self>, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<(Temporary, T)> {
         loop {

@@ -252,6 +252,14 @@ impl SongRepository for PostgresStore {
         })
         .await
     }
+
+    async fn newest_upload(&self) -> Result<Option<OffsetDateTime>, RepositoryError> {
+        self.attempt(|| async {
+            let row = query("SELECT max(uploaded_at_us) AS newest FROM songs").fetch_one(&self.pool).await;
+            read(&row.map_err(repository)?, rows::newest)
+        })
+        .await
+    }
 }
 
 /// Puts a hash into the outbox where that is the plan. A wish that is there already gets a new number, and is nobody's:

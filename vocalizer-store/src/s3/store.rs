@@ -8,8 +8,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::{Error, ObjectStore as _};
+use time::OffsetDateTime;
 use tokio::task::spawn_blocking;
-use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter};
+use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter, Space};
 use vocalizer_core::song::SongHash;
 
 use super::answer::sorted;
@@ -18,7 +19,7 @@ use super::error::S3Error;
 use super::reader::blob;
 use super::settings::S3Settings;
 use super::writer::S3Writer;
-use crate::files::disk::{blocking, make_dir};
+use crate::files::disk::{blocking, make_dir, space};
 use crate::files::draft::Draft;
 use crate::files::temporary::Temporaries;
 
@@ -98,6 +99,22 @@ impl BlobStore for S3Blobs {
         let listed = self.bucket.s3.list_with_delimiter(Some(&self.bucket.prefix)).await;
         let shelves = listed.map_err(|error| sorted(&error))?.common_prefixes;
         Ok(shelves.iter().filter_map(|shelf| shelf.filename()?.parse().ok()).collect())
+    }
+
+    async fn last_written(&self, hash: &SongHash) -> Result<Option<OffsetDateTime>, BlobError> {
+        let mut listed = self.bucket.s3.list(Some(&self.bucket.shelf(hash)));
+        let mut newest = None;
+        while let Some(object) = listed.try_next().await.map_err(|error| sorted(&error))? {
+            let written = OffsetDateTime::from_unix_timestamp(object.last_modified.timestamp());
+            newest = newest.max(Some(written.map_err(|error| BlobError::Unavailable(error.into()))?));
+        }
+        Ok(newest)
+    }
+
+    /// Of the work folder, which uploads go through.
+    async fn space(&self) -> Result<Option<Space>, BlobError> {
+        let temporaries = Arc::clone(&self.temporaries);
+        blocking(move || space(temporaries.dir())).await
     }
 
     async fn sweep(&self) -> Result<u64, BlobError> {

@@ -93,6 +93,11 @@ pub(crate) fn counted<R: Columns>(row: &R) -> Result<(StatusKind, u64), BoxError
     Ok((row.text("status")?.parse()?, u64::try_from(row.number("songs")?)?))
 }
 
+/// A row of `newest`, a moment.
+pub(crate) fn newest<R: Columns>(row: &R) -> Result<Option<OffsetDateTime>, BoxError> {
+    row.maybe_number("newest")?.map(moment).transpose()
+}
+
 /// A row of `id, username, password_hash, registered_at_us`.
 pub(crate) fn account<R: Columns>(row: &R) -> Result<Account, BoxError> {
     Ok(Account {

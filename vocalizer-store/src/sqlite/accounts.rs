@@ -23,7 +23,7 @@ impl AccountRepository for SqliteStore {
             .execute(&mut *step)
             .await
             .map_err(repository)?;
-        step.commit().await.map_err(repository)
+        step.commit().await
     }
 
     async fn find_by_username(&self, username: &Username) -> Result<Option<Account>, RepositoryError> {
@@ -66,7 +66,7 @@ impl AccountRepository for SqliteStore {
             .execute(&mut *step)
             .await
             .map_err(repository)?;
-        step.commit().await.map_err(repository)
+        step.commit().await
     }
 
     async fn open_session(&self, session: &Session) -> Result<(), RepositoryError> {
@@ -84,7 +84,7 @@ impl AccountRepository for SqliteStore {
         .execute(&mut *step)
         .await
         .map_err(repository)?;
-        step.commit().await.map_err(repository)
+        step.commit().await
     }
 
     async fn session(&self, digest: SessionDigest, now: OffsetDateTime) -> Result<Option<Session>, RepositoryError> {
@@ -107,7 +107,7 @@ impl AccountRepository for SqliteStore {
             .execute(&mut *step)
             .await
             .map_err(repository)?;
-        step.commit().await.map_err(repository)
+        step.commit().await
     }
 
     async fn tokens(&self, user: UserId) -> Result<Vec<ApiToken>, RepositoryError> {
@@ -130,7 +130,7 @@ impl AccountRepository for SqliteStore {
             .execute(&mut *step)
             .await
             .map_err(repository)?;
-        step.commit().await.map_err(repository)?;
+        step.commit().await?;
         Ok(revoked.rows_affected() > 0)
     }
 
@@ -141,7 +141,7 @@ impl AccountRepository for SqliteStore {
             .execute(&mut *step)
             .await
             .map_err(repository)?;
-        step.commit().await.map_err(repository)?;
+        step.commit().await?;
         Ok(forgotten.rows_affected())
     }
 }

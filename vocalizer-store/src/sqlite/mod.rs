@@ -5,6 +5,7 @@
 
 mod accounts;
 mod error;
+mod file;
 mod migrations;
 mod open;
 #[cfg(feature = "postgres")]

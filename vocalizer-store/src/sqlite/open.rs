@@ -1,20 +1,25 @@
 //! Opening the file.
 
 use std::collections::HashMap;
-use std::fs::OpenOptions;
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::migrate::MigrateError;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, Transaction};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Connection as _, Sqlite, Transaction, query};
 use time::OffsetDateTime;
+use tokio::task::spawn_blocking;
 use vocalizer_core::ports::RepositoryError;
 
 use super::error::{SqliteError, repository};
+use super::file::{Files, create};
 use super::migrations;
+use crate::files::disk::new_file;
 
 /// How long a write waits for those of others, the queue's above all, which may be in the same file.
 const BUSY: Duration = Duration::from_secs(10);
@@ -30,6 +35,7 @@ const READERS: u32 = 4;
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
     path: PathBuf,
+    files: Arc<Files>,
     writer: SqlitePool,
     readers: SqlitePool,
     /// Who is at which wish of the outbox, and until when: there is one process, and it forgets when it ends.
@@ -55,16 +61,19 @@ impl SqliteStore {
     ///
     /// [`SqliteError::File`], [`SqliteError::Newer`] or [`SqliteError::Database`].
     pub async fn open_without_migrating(path: &Path) -> Result<Self, SqliteError> {
-        make(path).map_err(|source| SqliteError::File { path: path.to_owned(), source })?;
+        create(path).map_err(|source| SqliteError::File { path: path.to_owned(), source })?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY);
+        let failed = |source: sqlx::Error| SqliteError::Database { path: path.to_owned(), source: source.into() };
+        let files = Files::open(path, &options).await.map_err(failed)?;
         let writer = pool(1, options.clone());
         let readers = pool(READERS, options.pragma("query_only", "ON"));
-        let store = Self { path: path.to_owned(), writer, readers, claims: Arc::default() };
+        open_all(&readers).await.map_err(failed)?;
+        let store = Self { path: path.to_owned(), files: Arc::new(files), writer, readers, claims: Arc::default() };
         store.pending_migrations().await?;
         Ok(store)
     }
@@ -88,6 +97,36 @@ impl SqliteStore {
         migrations::apply(&self.writer).await.map_err(|error| self.failed(error))
     }
 
+    /// Writes the database, as it is at one moment, to a new file for its owner alone. Others read and write meanwhile. On
+    /// return the file is on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`SqliteError::File`] for the new file, [`SqliteError::Database`].
+    pub async fn backup(&self, to: &Path) -> Result<(), SqliteError> {
+        let file = |source| SqliteError::File { path: to.to_owned(), source };
+        let name =
+            to.to_str().ok_or_else(|| file(io::Error::new(io::ErrorKind::InvalidInput, "its name is not UTF-8")))?;
+        // SQLite takes an empty file for none, and keeps its mode.
+        new_file(to).map_err(file)?;
+        let copied = query("VACUUM INTO ?").bind(name).execute(&self.writer).await;
+        copied.map_err(|error| SqliteError::Database { path: self.path.clone(), source: error.into() })?;
+        // SQLite does not do that here. Nobody has the copy open yet, so it costs no locks.
+        let to = to.to_owned();
+        let synced = spawn_blocking(move || std::fs::File::open(&to)?.sync_all()).await;
+        synced.map_err(io::Error::other).flatten().map_err(file)
+    }
+
+    /// Closes every connection. The last one of all processes puts what is in the log into the database, and removes the
+    /// log.
+    pub async fn close(self) {
+        self.writer.close().await;
+        self.readers.close().await;
+        if let Some(files) = Arc::into_inner(self.files) {
+            files.close().await;
+        }
+    }
+
     fn failed(&self, error: MigrateError) -> SqliteError {
         let path = self.path.clone();
         match error {
@@ -98,8 +137,10 @@ impl SqliteStore {
 
     /// Begins a step that writes. It takes SQLite's lock at once: one that took it later could find that what it read
     /// is out of date, which no waiting mends.
-    pub(super) async fn write(&self) -> Result<Transaction<'static, Sqlite>, RepositoryError> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(repository)
+    pub(super) async fn write(&self) -> Result<Step, RepositoryError> {
+        check(&self.files)?;
+        let transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(repository)?;
+        Ok(Step { transaction, files: Arc::clone(&self.files) })
     }
 
     /// The claims on wishes.
@@ -113,23 +154,65 @@ impl SqliteStore {
     }
 }
 
+/// A step that writes. Dropped, it has written nothing.
+pub(super) struct Step {
+    transaction: Transaction<'static, Sqlite>,
+    files: Arc<Files>,
+}
+
+impl Step {
+    /// On return everything that the step wrote is durable.
+    pub(super) async fn commit(self) -> Result<(), RepositoryError> {
+        self.transaction.commit().await.map_err(repository)?;
+        // A log that was removed before the commit took it along.
+        check(&self.files)
+    }
+}
+
+fn check(files: &Files) -> Result<(), RepositoryError> {
+    files.check().map_err(|error| RepositoryError::Unavailable(error.into()))
+}
+
+impl Deref for Step {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.transaction
+    }
+}
+
+impl DerefMut for Step {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.transaction
+    }
+}
+
 fn pool(connections: u32, options: SqliteConnectOptions) -> SqlitePool {
     SqlitePoolOptions::new()
         .max_connections(connections)
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+        .after_release(|connection, _| Box::pin(is_usable(connection)))
         .connect_lazy_with(options)
 }
 
-/// Makes an empty file, which to SQLite is an empty database, so that it is its owner's alone from the start.
-fn make(path: &Path) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
+/// Opens every connection of a pool, and with it the log: one that was opened after the log had been replaced would read
+/// the wrong one.
+async fn open_all(pool: &SqlitePool) -> Result<(), sqlx::Error> {
+    let mut opened = Vec::new();
+    for _ in 0..pool.options().get_max_connections() {
+        let mut connection = pool.acquire().await?;
+        query("SELECT 1 FROM sqlite_schema").execute(&mut *connection).await?;
+        opened.push(connection);
     }
-    options.open(path).map(|_| ())
+    Ok(())
+}
+
+/// Whether the next one may have a connection. After `SQLITE_FULL` and `SQLITE_IOERR` SQLite has rolled back by itself. The
+/// `ROLLBACK` of sqlx then fails, and sqlx counts a transaction for ever that is none: such a connection is closed.
+async fn is_usable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // A dropped transaction only asks for its rollback, which is done before this is answered.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }

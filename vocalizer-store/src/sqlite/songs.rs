@@ -38,7 +38,7 @@ impl SongRepository for SqliteStore {
             .map_err(repository)?;
         ask(&mut step, plan, song.hash()).await?;
         let stored = find(&mut step, song.id()).await?;
-        step.commit().await.map_err(repository)?;
+        step.commit().await?;
         stored.ok_or(RepositoryError::Conflict)
     }
 
@@ -49,7 +49,7 @@ impl SongRepository for SqliteStore {
         let (song, plan) = settle(&mut step, song).await?;
         put_status(&mut step, &song).await?;
         ask(&mut step, plan, song.hash()).await?;
-        step.commit().await.map_err(repository)?;
+        step.commit().await?;
         Ok(Some(song))
     }
 
@@ -67,7 +67,7 @@ impl SongRepository for SqliteStore {
         if matches!(advance, Advance::Finish | Advance::Fail(_)) {
             withdraw(&mut step, hash).await?;
         }
-        step.commit().await.map_err(repository)?;
+        step.commit().await?;
         Ok(changed)
     }
 
@@ -80,7 +80,7 @@ impl SongRepository for SqliteStore {
             .await
             .map_err(repository)?;
         let renamed = find(&mut step, id).await?;
-        step.commit().await.map_err(repository)?;
+        step.commit().await?;
         Ok(renamed)
     }
 
@@ -141,7 +141,7 @@ impl SongRepository for SqliteStore {
         if others == 0 {
             withdraw(&mut step, song.hash()).await?;
         }
-        step.commit().await.map_err(repository)?;
+        step.commit().await?;
         Ok(Some(Removed { song, others_with_hash: others.unsigned_abs() }))
     }
 
@@ -152,7 +152,7 @@ impl SongRepository for SqliteStore {
             .execute(&mut *step)
             .await
             .map_err(repository)?;
-        step.commit().await.map_err(repository)
+        step.commit().await
     }
 
     async fn pending(&self, limit: u32) -> Result<Vec<Pending>, RepositoryError> {
@@ -184,7 +184,7 @@ impl SongRepository for SqliteStore {
     async fn published(&self, number: i64) -> Result<(), RepositoryError> {
         let mut step = self.write().await?;
         query("DELETE FROM outbox WHERE number = ?").bind(number).execute(&mut *step).await.map_err(repository)?;
-        step.commit().await.map_err(repository)?;
+        step.commit().await?;
         self.claims().remove(&number);
         Ok(())
     }
@@ -195,6 +195,18 @@ impl SongRepository for SqliteStore {
             .await
             .map_err(repository)?;
         Ok(rules::counts(read_all(&rows, rows::counted)?))
+    }
+
+    async fn newest_upload(&self) -> Result<Option<OffsetDateTime>, RepositoryError> {
+        let row = query("SELECT max(uploaded_at_us) AS newest FROM songs").fetch_one(self.read()).await;
+        read(&row.map_err(repository)?, rows::newest)
+    }
+
+    async fn check(&self) -> Result<(), RepositoryError> {
+        let mut step = self.write().await?;
+        // Nothing reads this number. To set it writes a page to the log, whatever it was before.
+        query("PRAGMA user_version = 0").execute(&mut *step).await.map_err(repository)?;
+        step.commit().await
     }
 }
 

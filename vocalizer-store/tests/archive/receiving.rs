@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tar::EntryType;
 use tempfile::TempDir;
+use time::OffsetDateTime;
 use vocalizer_core::limits::Limits;
 use vocalizer_core::part::{Part, Stem};
 use vocalizer_core::ports::{
@@ -195,6 +196,10 @@ impl BlobStore for Small {
 
     async fn hashes(&self) -> Result<Vec<SongHash>, BlobError> {
         Ok(Vec::new())
+    }
+
+    async fn last_written(&self, _: &SongHash) -> Result<Option<OffsetDateTime>, BlobError> {
+        Ok(None)
     }
 
     async fn sweep(&self) -> Result<u64, BlobError> {

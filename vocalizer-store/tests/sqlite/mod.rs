@@ -1,4 +1,6 @@
 mod conformance;
+mod foreign;
+mod full;
 mod model;
 mod opening;
 mod songs;

@@ -88,8 +88,9 @@ async fn server(dir: &Path, queue: Arc<dyn JobQueue>, killer: &Killer) {
     };
     // Sooner than a service that knows its workers would.
     let span = Duration::from_secs(15);
-    let songs =
-        SongService::new(ports, SongSettings { silent_after: span, lost_after: span, ..SongSettings::default() });
+    let keep_orphans = Duration::ZERO;
+    let settings = SongSettings { silent_after: span, lost_after: span, keep_orphans, ..SongSettings::default() };
+    let songs = SongService::new(ports, settings);
     let accounts = AccountPorts {
         accounts: Arc::clone(&store) as _,
         attempts: store,

@@ -1,0 +1,289 @@
+//! `backup` and `restore`: what is kept in SQLite and in files, copied and read back.
+//!
+//! First the database, as it is at one moment, then the blobs that it speaks of. A blob never changes under its name, so the
+//! later copy of the blobs has all that the earlier copy of the database names, but for songs that were deleted meanwhile;
+//! those are taken out of the copy.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use tokio::runtime::Runtime;
+use vocalizer_core::causes::chain;
+use vocalizer_core::part::Stem;
+use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BoxError, SongRepository};
+use vocalizer_core::song::{SongHash, SongHasher, StatusKind};
+use vocalizer_store::files::FileBlobs;
+use vocalizer_store::sqlite::SqliteStore;
+
+use super::args::KeptArgs;
+use super::config::Kept;
+use super::data::{self, TOKEN_FILE, private_dir};
+use super::places::{Blobs, Database};
+use super::run::failed;
+
+/// The database in a backup.
+const DATABASE: &str = "vocalizer.db";
+
+/// The folder of blobs in a backup.
+const BLOBS: &str = "blobs";
+
+/// Copies everything that is kept into a new folder, while a server runs or not.
+#[must_use]
+pub fn backup(kept: &KeptArgs, dir: &Path) -> ExitCode {
+    run("backup", kept, async |kept| {
+        let copied = save(&kept, dir).await?;
+        println!("{copied} copied to {}", dir.display());
+        Ok(copied)
+    })
+}
+
+/// Copies what [`backup`] made to where a server keeps its data. There must be nothing yet.
+#[must_use]
+pub fn restore(kept: &KeptArgs, dir: &Path) -> ExitCode {
+    run("restore", kept, async |kept| {
+        let copied = bring_back(&kept, dir).await?;
+        println!("{copied} copied to {}", kept.data.display());
+        Ok(copied)
+    })
+}
+
+fn run(name: &str, kept: &KeptArgs, work: impl AsyncFnOnce(Kept) -> Result<Copied, BoxError>) -> ExitCode {
+    let kept = match Kept::check(kept) {
+        Ok(kept) => kept,
+        Err(error) => {
+            failed(name, &error);
+            return ExitCode::from(2);
+        }
+    };
+    let done = Runtime::new().map_err(BoxError::from).and_then(|runtime| runtime.block_on(work(kept)));
+    match done {
+        Ok(Copied { faults, .. }) if faults.is_empty() => ExitCode::SUCCESS,
+        Ok(Copied { faults, .. }) => {
+            for fault in faults {
+                eprintln!("{name}: {fault}");
+            }
+            eprintln!("{name}: everything else was copied");
+            ExitCode::FAILURE
+        }
+        Err(error) => failed(name, error.as_ref()),
+    }
+}
+
+/// What was copied, and what could not be.
+#[derive(Debug, Default)]
+struct Copied {
+    hashes: u64,
+    bytes: u64,
+    /// Songs that were deleted while the copy was made.
+    deleted: u64,
+    faults: Vec<String>,
+}
+
+impl fmt::Display for Copied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { hashes, bytes, deleted, .. } = self;
+        write!(f, "the database, and {bytes} bytes of {hashes} song files with their stems")?;
+        if *deleted > 0 { write!(f, " (without {deleted} songs that were deleted meanwhile)") } else { Ok(()) }
+    }
+}
+
+async fn save(kept: &Kept, dir: &Path) -> Result<Copied, BoxError> {
+    let (database, blobs) = local(kept)?;
+    for path in [database, blobs] {
+        if !path.exists() {
+            return Err(
+                format!("there is no {}; name the server's folder with --data (DATA_DIR)", path.display()).into()
+            );
+        }
+    }
+    if !is_empty(dir)? {
+        return Err(format!("{} is not empty; name a folder that does not exist", dir.display()).into());
+    }
+    let dir = std::path::absolute(dir)?;
+    let name = dir.file_name().ok_or_else(|| format!("{} cannot be a backup; name a folder", dir.display()))?;
+    let mut partial = OsString::from(".");
+    partial.push(name);
+    partial.push(format!(".partial-{}", std::process::id()));
+    let partial = dir.with_file_name(partial);
+    private_dir(&partial).map_err(|e| format!("{} cannot be made: {e}", partial.display()))?;
+    let saved = save_to(&partial, database, blobs, &kept.data).await;
+    let saved = saved.and_then(|copied| {
+        sync(&partial)?;
+        // One that is empty is in the way elsewhere than on Unix.
+        let _ = fs::remove_dir(&dir);
+        fs::rename(&partial, &dir)?;
+        dir.parent().map_or(Ok(()), sync)?;
+        Ok(copied)
+    });
+    if saved.is_err() {
+        let _ = fs::remove_dir_all(&partial);
+    }
+    saved
+}
+
+async fn save_to(dir: &Path, database: &Path, blobs: &Path, data: &Path) -> Result<Copied, BoxError> {
+    let live = SqliteStore::open_without_migrating(database).await?;
+    live.backup(&dir.join(DATABASE)).await?;
+    let copy = SqliteStore::open_without_migrating(&dir.join(DATABASE)).await?;
+    let (from, to) = (FileBlobs::open(blobs).await?, FileBlobs::open(&dir.join(BLOBS)).await?);
+    let copied = copy_blobs(&copy, Some(&live), &from, &to).await?;
+    copy.close().await;
+    live.close().await;
+    copy_token(data, dir)?;
+    Ok(copied)
+}
+
+async fn bring_back(kept: &Kept, dir: &Path) -> Result<Copied, BoxError> {
+    let (database, blobs) = local(kept)?;
+    let (saved_database, saved_blobs) = (dir.join(DATABASE), dir.join(BLOBS));
+    if !saved_database.is_file() || !saved_blobs.is_dir() || beside(&saved_database, "-wal").exists() {
+        let what = format!("{} is not what `backup` made: a folder with {DATABASE} and {BLOBS}", dir.display());
+        return Err(what.into());
+    }
+    for folder in [kept.data.as_path(), blobs] {
+        if !is_empty(folder)? {
+            let what = format!("{} is not empty; move it away, or name another folder with --data", folder.display());
+            return Err(what.into());
+        }
+    }
+    if database.exists() || beside(database, "-wal").exists() {
+        return Err(format!("there is a database at {} already; move it away", database.display()).into());
+    }
+    let _locks = data::lock(&kept.data, &kept.database, &kept.blobs)?;
+    copy_token(dir, &kept.data)?;
+    // Its name comes last: until then there is no database for a server to start with.
+    let partial = beside(database, ".partial");
+    // No database is open here: the backup is nobody's, and the copy is opened afterwards.
+    fs::copy(&saved_database, &partial).map_err(|e| format!("{} cannot be copied: {e}", saved_database.display()))?;
+    let copy = SqliteStore::open_without_migrating(&partial).await?;
+    let (from, to) = (FileBlobs::open(&saved_blobs).await?, FileBlobs::open(blobs).await?);
+    let copied = copy_blobs(&copy, None, &from, &to).await?;
+    copy.close().await;
+    fs::rename(&partial, database)?;
+    database.parent().map_or(Ok(()), sync)?;
+    Ok(copied)
+}
+
+/// The database and the folder of blobs, where both are of this machine.
+fn local(kept: &Kept) -> Result<(&Path, &Path), BoxError> {
+    match (&kept.database, &kept.blobs) {
+        (Database::Sqlite(database), Blobs::Files(blobs)) => Ok((database.as_path(), blobs.as_path())),
+        _ => {
+            Err("this is for SQLite and files; for PostgreSQL and S3 see docs/running.md, \"Back up and restore\""
+                .into())
+        }
+    }
+}
+
+/// Copies the source of every song, and the stems of those that are split. `live` tells of a blob that is missing whether
+/// its songs were deleted since the copy of the database was made.
+async fn copy_blobs(
+    copy: &SqliteStore,
+    live: Option<&SqliteStore>,
+    from: &FileBlobs,
+    to: &FileBlobs,
+) -> Result<Copied, BoxError> {
+    let mut copied = Copied::default();
+    for status in StatusKind::ALL {
+        for hash in copy.hashes_in(status).await? {
+            let stems = if status == StatusKind::Split { &Stem::FOUR[..] } else { &[] };
+            let keys = stems.iter().map(|stem| BlobKey::Stem(hash, *stem)).chain([BlobKey::Source(hash)]);
+            let mut faults = Vec::new();
+            for key in keys {
+                match copy_blob(&key, from, to).await? {
+                    Ok(bytes) => copied.bytes += bytes,
+                    Err(fault) => faults.push(format!("{key} {fault}")),
+                }
+            }
+            copied.hashes += 1;
+            if !faults.is_empty()
+                && let Some(live) = live
+                && live.with_hash(&hash).await?.is_empty()
+            {
+                faults.clear();
+                copied.hashes -= 1;
+                copied.deleted += forget(copy, to, &hash).await?;
+            }
+            copied.faults.append(&mut faults);
+        }
+    }
+    Ok(copied)
+}
+
+/// Takes songs out of the copy.
+async fn forget(copy: &SqliteStore, to: &FileBlobs, hash: &SongHash) -> Result<u64, BoxError> {
+    let songs = copy.with_hash(hash).await?;
+    for song in &songs {
+        copy.remove(song.id()).await?;
+    }
+    to.delete_all(hash).await?;
+    Ok(songs.len() as u64)
+}
+
+/// Copies a blob, reads the copy back, and says how many bytes that were, or what is wrong with the original.
+async fn copy_blob(key: &BlobKey, from: &FileBlobs, to: &FileBlobs) -> Result<Result<u64, String>, BoxError> {
+    let mut blob = match from.open(key, None).await {
+        Ok(Some(blob)) => blob,
+        Ok(None) => return Ok(Err("is missing".to_owned())),
+        Err(error) => return Ok(Err(format!("cannot be read: {}", chain(&error)))),
+    };
+    let (mut writer, mut hasher) = (to.begin().await?, SongHasher::new());
+    loop {
+        match blob.next_chunk().await {
+            Ok(Some(chunk)) => {
+                hasher.update(&chunk);
+                writer.write(chunk).await?;
+            }
+            Ok(None) => break,
+            Err(error) => return Ok(Err(format!("cannot be read: {}", chain(&error)))),
+        }
+    }
+    let (bytes, hash) = (writer.commit(key).await?, hasher.finish());
+    let Some(back) = to.open(key, None).await? else { return Err(format!("the copy of {key} is gone").into()) };
+    if hash_of(back).await? != hash {
+        return Err(format!("the copy of {key} is not what was written: the disk it is on may be failing").into());
+    }
+    let is_damaged = matches!(key, BlobKey::Source(named) if *named != hash);
+    Ok(if is_damaged { Err("is damaged: its bytes are not those that were uploaded".to_owned()) } else { Ok(bytes) })
+}
+
+async fn hash_of(mut blob: Blob) -> Result<SongHash, BlobError> {
+    let mut hasher = SongHasher::new();
+    while let Some(chunk) = blob.next_chunk().await? {
+        hasher.update(&chunk);
+    }
+    Ok(hasher.finish())
+}
+
+/// The token of workers, where one was made. It is readable by its owner alone, and so is the copy.
+fn copy_token(from: &Path, to: &Path) -> Result<(), BoxError> {
+    let token = from.join(TOKEN_FILE);
+    if token.exists() {
+        fs::copy(&token, to.join(TOKEN_FILE)).map_err(|e| format!("{} cannot be copied: {e}", token.display()))?;
+    }
+    Ok(())
+}
+
+/// Whether there is nothing in a folder, or no folder.
+fn is_empty(dir: &Path) -> io::Result<bool> {
+    match fs::read_dir(dir) {
+        Ok(mut entries) => Ok(entries.next().is_none()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(io::Error::new(error.kind(), format!("{} cannot be read: {error}", dir.display()))),
+    }
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(end);
+    name.into()
+}
+
+/// Makes names in a folder durable; elsewhere than on Unix a folder cannot be asked.
+fn sync(dir: &Path) -> io::Result<()> {
+    if cfg!(unix) { fs::File::open(dir)?.sync_all() } else { Ok(()) }
+}

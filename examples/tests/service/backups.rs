@@ -1,0 +1,121 @@
+//! `server backup` and `server restore`.
+
+use std::path::Path;
+
+use super::server::{Server, command};
+use super::support::{Browser, archive, files_below, id, song, stems};
+
+fn said(output: &std::process::Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+async fn has(browser: &Browser, song: &serde_json::Value, bytes: &[u8]) {
+    let download = browser.get(&format!("/songs/{}/song.mp3?download", id(song))).await;
+    assert_eq!((download.status, download.bytes == bytes), (200, true), "{download:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_backed_up_while_a_server_ran_can_be_restored() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, saved, restored) = (dir.path().join("data"), dir.path().join("saved"), dir.path().join("restored"));
+    let server = Server::start(&data);
+    let browser = server.browser();
+    browser.register("ada", "correct horse").await.data();
+    let (split, waiting) = (browser.upload("split", &song(1)).await, browser.upload("waiting", &song(2)).await);
+    browser.result(&split, archive()).await.data();
+
+    let output = command(&data, "backup", &saved);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("2 song files"), "{}", said(&output));
+    // The server has lost nothing by it.
+    let later = browser.upload("later", &song(3)).await;
+    drop(server);
+    let server = Server::start(&data);
+    has(&browser_of(&server).await, &later, &song(3)).await;
+    drop(server);
+
+    let output = command(&restored, "restore", &saved);
+    assert!(output.status.success(), "{}", said(&output));
+    let server = Server::start(&restored);
+    let browser = browser_of(&server).await;
+    has(&browser, &split, &song(1)).await;
+    has(&browser, &waiting, &song(2)).await;
+    let bass = browser.get(&format!("/songs/{}/bass.mp3", id(&split))).await;
+    assert_eq!((bass.status, bass.bytes), (200, stems().bass));
+    browser.get(&format!("/songs/{}", id(&later))).await.refused(404, "not_found");
+}
+
+async fn browser_of(server: &Server) -> Browser {
+    let browser = server.browser();
+    browser.login("ada", "correct horse").await.data();
+    browser
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_is_its_owner_s_alone_and_nothing_is_left_beside_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let dir = tempfile::tempdir().unwrap();
+    let (data, saved) = (dir.path().join("data"), dir.path().join("saved"));
+    let server = Server::start(&data);
+    server.browser().upload("x", &song(1)).await;
+    assert!(command(&data, "backup", &saved).status.success());
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&saved), mode(&saved.join("vocalizer.db"))), (0o700, 0o600));
+    let mut beside: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    beside.sort();
+    assert_eq!(beside, ["data", "saved"]);
+    let files = files_below(&saved);
+    assert_eq!(files.len(), 2, "the database and one source: {files:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_tells_what_is_damaged_or_missing_and_has_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, saved) = (dir.path().join("data"), dir.path().join("saved"));
+    let server = Server::start(&data);
+    let mut songs = Vec::new();
+    for number in 0..3 {
+        songs.push(server.browser().upload("x", &song(number)).await);
+    }
+    let source = |number: usize| {
+        let hash = songs[number]["hash"].as_str().unwrap();
+        data.join("blobs").join(&hash[..2]).join(hash).join("source")
+    };
+    std::fs::write(source(0), b"something else").unwrap();
+    std::fs::remove_file(source(1)).unwrap();
+    let output = command(&data, "backup", &saved);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    for (number, what) in [(0, "is damaged"), (1, "is missing")] {
+        let fault = format!("{}/source {what}", songs[number]["hash"].as_str().unwrap());
+        assert!(said(&output).contains(&fault), "{}", said(&output));
+    }
+    let kept = saved.join(source(2).strip_prefix(&data).unwrap());
+    assert_eq!(std::fs::read(kept).unwrap(), song(2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_there_is_never_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, saved) = (dir.path().join("data"), dir.path().join("saved"));
+    let nothing = command(&data, "backup", &saved);
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(said(&nothing).contains("there is no ") && !data.exists(), "{}", said(&nothing));
+
+    let server = Server::start(&data);
+    let uploaded = server.browser().upload("x", &song(1)).await;
+    assert!(command(&data, "backup", &saved).status.success());
+    let before = files_below(&saved);
+    let again = command(&data, "backup", &saved);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(said(&again).contains("is not empty; name a folder that does not exist"), "{}", said(&again));
+    assert_eq!(files_below(&saved), before);
+
+    let restored = command(&data, "restore", &saved);
+    assert_eq!(restored.status.code(), Some(1));
+    assert!(said(&restored).contains("is not empty; move it away"), "{}", said(&restored));
+    let no_backup = command(&dir.path().join("new"), "restore", dir.path());
+    assert!(said(&no_backup).contains("is not what `backup` made"), "{}", said(&no_backup));
+    has(&server.browser(), &uploaded, &song(1)).await;
+}

@@ -1,0 +1,183 @@
+//! The database on the disk: opened by other programs, removed, full, and used by two servers.
+
+use std::collections::BTreeMap;
+
+use reqwest::Method;
+use vocalizer_core::secret::Secret;
+use vocalizer_examples::service::{Blobs, Config, DataDir, DataError, Database};
+
+use super::server::{Server, sql};
+use super::support::{Browser, Service, Settings, archive, id, song};
+
+/// How often the server is killed. `VOCALIZER_FOREIGN_ROUNDS` asks for more.
+fn rounds() -> u32 {
+    std::env::var("VOCALIZER_FOREIGN_ROUNDS").map_or(5, |rounds| rounds.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_program_that_opens_the_database_costs_nothing_that_was_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, mut kept) = (dir.path().join("data"), BTreeMap::new());
+    let database = data.join("vocalizer.db");
+    for round in 0..rounds() {
+        let server = Server::start(&data);
+        let browser = server.browser();
+        let deleted = browser.upload("deleted", &song(2 * round)).await;
+        let name = format!("user{round}");
+        browser.register(&name, "the first password").await.data();
+        browser.post("/auth/tokens", &[("name", "x")]).await.data();
+        let token = browser.get("/auth/tokens").await.data()["tokens"][0].clone();
+        sql(&database, "SELECT count(*) FROM songs");
+
+        let bytes = song(2 * round + 1);
+        kept.insert(id(&server.browser().upload("kept", &bytes).await).to_owned(), bytes);
+        let passwords = [
+            ("old_password", "the first password"),
+            ("password1", "another password"),
+            ("password2", "another password"),
+        ];
+        browser.post("/auth/password", &passwords).await.data();
+        browser.delete(&format!("/auth/tokens/{}", id(&token))).await.data();
+        browser.delete(&format!("/songs/{}", id(&deleted))).await.data();
+        sql(&database, "SELECT count(*) FROM users");
+        drop((browser, server));
+
+        // What it finds when it starts again, and what its first sweep leaves.
+        let server = Server::start(&data);
+        let browser = server.browser();
+        browser.login(&name, "another password").await.data();
+        server.browser().login(&name, "the first password").await.refused(401, "unauthenticated");
+        assert_eq!(browser.get("/auth/tokens").await.data()["tokens"], serde_json::json!([]), "round {round}");
+        browser.get(&format!("/songs/{}", id(&deleted))).await.refused(404, "not_found");
+        for (id, bytes) in &kept {
+            let download = browser.get(&format!("/songs/{id}/song.mp3?download")).await;
+            assert_eq!((download.status, download.bytes == bytes[..]), (200, true), "round {round}: {download:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_log_was_removed_says_so_and_writes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("data"));
+    let browser = server.browser();
+    let uploaded = browser.upload("x", &song(1)).await;
+    assert_eq!(browser.get("/readyz").await.json()["checks"]["database"], "ok");
+    std::fs::remove_file(dir.path().join("data/vocalizer.db-wal")).unwrap();
+    browser.try_upload("x", song(2)).await.refused(503, "unavailable");
+    browser.register("ada", "correct horse").await.refused(503, "unavailable");
+    browser.delete(&format!("/songs/{}", id(&uploaded))).await.refused(503, "unavailable");
+    let ready = until_ready(&browser, false).await;
+    assert_eq!(ready["checks"]["database"], "does not answer");
+    let log = server.log();
+    let error = log.lines().find(|line| line.contains("ERROR")).unwrap_or_default();
+    assert!(error.contains("another program removed or replaced") && error.contains("vocalizer.db"), "{log}");
+}
+
+#[tokio::test]
+async fn nothing_is_swept_by_a_database_that_takes_no_writes() {
+    let service = Service::idle().await;
+    Browser::new(&service).upload("x", &song(1)).await;
+    service.orphan(&"ab".repeat(32), std::time::Duration::from_secs(2 * 24 * 60 * 60));
+    std::fs::remove_file(service.blobs().with_file_name("vocalizer.db-wal")).unwrap();
+    service.songs.sweep().await.unwrap_err();
+    service.stored(2).await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_disk_was_full_goes_on_when_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("data"));
+    let browser = server.browser();
+    let uploaded = browser.upload("x", &song(1)).await;
+    until_ready(&browser, true).await;
+    for round in 0..3 {
+        server.room(Some(0));
+        browser.register(&format!("early{round}"), "correct horse").await.refused(503, "unavailable");
+        browser.delete(&format!("/songs/{}", id(&uploaded))).await.refused(503, "unavailable");
+        let refused = browser.try_upload("x", song(2)).await;
+        assert!(matches!(refused.status, 503 | 507), "{refused:?}");
+        let checks = until_ready(&browser, false).await["checks"].clone();
+        assert_eq!((&checks["database"], &checks["storage"]), (&"does not answer".into(), &"does not answer".into()));
+
+        server.room(None);
+        browser.register(&format!("late{round}"), "correct horse").await.data();
+        Browser::upload(&server.browser(), "x", &song(10 + round)).await;
+        until_ready(&browser, true).await;
+    }
+}
+
+/// The answer of `/readyz`, once it says so.
+async fn until_ready(browser: &Browser, ready: bool) -> serde_json::Value {
+    for _ in 0..1000 {
+        let answer = browser.get("/readyz").await;
+        if (answer.status == 200) == ready {
+            return answer.json();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("/readyz does not become {ready}: {:?}", browser.get("/readyz").await);
+}
+
+#[tokio::test]
+async fn uploads_leave_a_reserve_on_the_disk_and_results_may_use_it() {
+    let service = Service::idle().await;
+    let uploaded = Browser::new(&service).upload("x", &song(1)).await;
+    let settings = Settings { workers: 0, min_free_bytes: Some(u64::MAX), ..Settings::default() };
+    let service = Service::over(service.stop().await, settings).await;
+    let browser = Browser::new(&service);
+    let message = browser.try_upload("x", song(2)).await.refused(507, "storage_full");
+    assert!(message.contains("disk space"), "{message}");
+    browser.result(&uploaded, archive()).await.data();
+    browser.until(&uploaded, "SPLIT").await;
+}
+
+#[tokio::test]
+async fn a_folder_of_blobs_that_is_away_is_told_and_no_song_fails_for_it() {
+    let service = Service::idle().await;
+    let browser = Browser::new(&service);
+    let uploaded = browser.upload("x", &song(1)).await;
+    let away = service.blobs().with_file_name("away");
+    std::fs::rename(service.blobs(), &away).unwrap();
+    assert_eq!(until_ready(&browser, false).await["checks"]["storage"], "does not answer");
+    let path = format!("/songs/{}/song.mp3", id(&uploaded));
+    browser.get(&path).await.refused(503, "unavailable");
+    std::fs::rename(&away, service.blobs()).unwrap();
+    until_ready(&browser, true).await;
+    let download = Browser::send(browser.request(Method::GET, &path)).await;
+    assert_eq!((download.status, &download.bytes[..]), (200, &song(1)[..]));
+}
+
+#[test]
+fn two_servers_never_use_one_database_or_one_folder_of_blobs() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = |data: &str, database: &str, blobs: &str| Config {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        data: dir.path().join(data),
+        database: Database::Sqlite(dir.path().join(database)),
+        blobs: Blobs::Files(dir.path().join(blobs)),
+        broker: None,
+        worker_tokens: Some(vec![Secret::new("x".repeat(16))]),
+        open_upload_result: false,
+        limits: vocalizer_core::limits::Limits::default(),
+        min_free_bytes: None,
+        trusted_proxies: Vec::new(),
+        secure_cookies: false,
+        caps: vocalizer_http::settings::Caps::default(),
+        shutdown_grace: std::time::Duration::from_secs(1),
+    };
+    let first = DataDir::open(&config("a", "a/x.db", "a/blobs")).unwrap();
+    for (config, file) in [
+        (config("a", "b/x.db", "b/blobs"), "a/lock"),
+        (config("b", "a/../a/x.db", "b/blobs"), "x.db.lock"),
+        (config("c", "c/x.db", "a/blobs"), "blobs/lock"),
+    ] {
+        let refused = DataDir::open(&config).unwrap_err();
+        assert!(matches!(&refused, DataError::InUse { path } if path.ends_with(file)), "{refused:?}");
+    }
+    // All in one folder is one server still.
+    DataDir::open(&config("d", "d/x.db", "d")).unwrap();
+    drop(first);
+    DataDir::open(&config("b", "a/x.db", "a/blobs")).unwrap();
+}

@@ -1,0 +1,67 @@
+//! Other programs may open the database while the service runs.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use time::OffsetDateTime;
+use vocalizer_core::ports::{RepositoryError, SongRepository};
+
+use super::support::{Place, song};
+
+/// What another program reads that opens the database and closes it again.
+fn counted_by_another_program(path: &Path) -> String {
+    const PROGRAM: &str = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); \
+                           print(c.execute('SELECT count(*) FROM songs').fetchone()[0]); c.close()";
+    let output = Command::new("python3").args(["-c", PROGRAM]).arg(path).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn log_of(path: &Path) -> PathBuf {
+    path.with_extension("sqlite-wal")
+}
+
+#[tokio::test]
+async fn another_program_that_opens_the_database_takes_nothing_away() {
+    let place = Place::new();
+    let store = place.open().await;
+    // Whoever opens the same file in the same process, as the queue does, must not cost the first one its locks.
+    let second = place.open().await;
+    for count in 1..=5 {
+        let at = OffsetDateTime::UNIX_EPOCH;
+        store.admit(&song(&format!("first {count}"), None, at)).await.unwrap();
+        second.admit(&song(&format!("second {count}"), None, at)).await.unwrap();
+        assert_eq!(counted_by_another_program(&place.path()), (2 * count).to_string());
+        assert!(log_of(&place.path()).exists(), "another program removed the log");
+    }
+}
+
+#[tokio::test]
+async fn once_the_log_was_removed_nothing_is_written() {
+    let place = Place::new();
+    let store = place.open().await;
+    let kept = store.admit(&song("a", None, OffsetDateTime::UNIX_EPOCH)).await.unwrap();
+    std::fs::remove_file(log_of(&place.path())).unwrap();
+    for _ in 0..2 {
+        let refused = store.admit(&song("b", None, OffsetDateTime::UNIX_EPOCH)).await;
+        assert!(
+            matches!(&refused, Err(RepositoryError::Unavailable(why)) if why.to_string().contains("another program")),
+            "{refused:?}"
+        );
+        // Also when there is another one in its place.
+        std::fs::write(log_of(&place.path()), b"").unwrap();
+    }
+    assert_eq!(SongRepository::find(&store, kept.id()).await.unwrap(), Some(kept), "reads go on");
+}
+
+#[tokio::test]
+async fn once_the_database_was_replaced_nothing_is_written() {
+    let place = Place::new();
+    let store = place.open().await;
+    store.admit(&song("a", None, OffsetDateTime::UNIX_EPOCH)).await.unwrap();
+    let other = place.path().with_extension("other");
+    std::fs::write(&other, b"").unwrap();
+    std::fs::rename(other, place.path()).unwrap();
+    let refused = store.admit(&song("b", None, OffsetDateTime::UNIX_EPOCH)).await;
+    assert!(matches!(refused, Err(RepositoryError::Unavailable(_))), "{refused:?}");
+}
