@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 
-use super::support::{Answer, Browser, Service, archive, files_below, id, song};
+use super::support::{Answer, Browser, Service, archive, id, song};
 
 async fn head(browser: &Browser, path: &str) -> Answer {
     Browser::send(browser.request(Method::HEAD, path)).await
@@ -30,7 +30,7 @@ async fn a_head_makes_nothing() {
         // Nobody knows them before it is made.
         assert_eq!((answer.header("content-length"), answer.header("etag")), ("", ""), "{name}: {answer:?}");
     }
-    assert_eq!(files_below(&service.blobs()), before, "a HEAD made something");
+    assert_eq!(service.stored_files(), before, "a HEAD made something");
 
     for name in ["song.wav", "vocals.flac", "accompaniment.mp3", "peaks/vocals"] {
         let whole = somebody.get(&path(name)).await;

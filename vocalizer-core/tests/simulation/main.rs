@@ -73,8 +73,8 @@ const TO_BE_MET: [&str; 29] = [
 /// A planted fault that so many seeds do not meet is not met.
 const FEW: u64 = 200;
 
-/// For one that takes a deletion, a death and an upload within two seconds.
-const MANY: u64 = 20_000;
+/// For a fault that needs a deletion, a crash and an upload within two seconds. Seed 23,474 is the first that finds it.
+const MANY: u64 = 60_000;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
