@@ -13,12 +13,13 @@ use super::proxy::{Proxy, Weather};
 use super::support::{PATIENCE, fresh_name, job, leased, queue};
 
 /// The broker's patience with whoever has a message.
-const CONSUMER_TIMEOUT: Duration = Duration::from_secs(4);
+const CONSUMER_TIMEOUT: Duration = Duration::from_secs(8);
 
-const VISIBILITY: Duration = Duration::from_secs(1);
+/// Long enough for a loaded machine to extend a lease in time.
+const VISIBILITY: Duration = Duration::from_secs(2);
 
 fn broker() -> Arc<Broker> {
-    Arc::new(Broker::start(&["consumer_timeout=4000"]))
+    Arc::new(Broker::start(&["consumer_timeout=8000"]))
 }
 
 fn settings(address: &str, name: &str) -> AmqpSettings {
