@@ -157,7 +157,7 @@ async fn bring_back(kept: &Kept, dir: &Path) -> Result<Copied, BoxError> {
     copy_token(dir, &kept.data)?;
     // Its name comes last: until then there is no database for a server to start with.
     let partial = beside(database, ".partial");
-    // No database is open here: the backup is nobody's, and the copy is opened afterwards.
+    // Neither database is open here. The copy is opened afterwards.
     fs::copy(&saved_database, &partial).map_err(|e| format!("{} cannot be copied: {e}", saved_database.display()))?;
     let copy = SqliteStore::open_without_migrating(&partial).await?;
     let (from, to) = (FileBlobs::open(&saved_blobs).await?, FileBlobs::open(blobs).await?);

@@ -173,7 +173,7 @@ impl Service {
         let folder = self.blobs().join(&hash[..2]).join(hash);
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join("source");
-        std::fs::write(&path, b"nobody's").unwrap();
+        std::fs::write(&path, b"an orphan").unwrap();
         let file = std::fs::File::options().write(true).open(path).unwrap();
         file.set_modified(std::time::SystemTime::now() - ago).unwrap();
     }

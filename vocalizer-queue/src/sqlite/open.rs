@@ -115,7 +115,7 @@ impl DerefMut for Step<'_> {
 }
 
 /// Whether the next one may have a connection. After `SQLITE_FULL` and `SQLITE_IOERR` SQLite has rolled back by itself. The
-/// `ROLLBACK` of sqlx then fails, and sqlx counts a transaction for ever that is none: such a connection is closed.
+/// `ROLLBACK` of sqlx then fails, and sqlx then counts a transaction that does not exist: such a connection is closed.
 async fn is_usable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     // A dropped transaction only asks for its rollback, which is done before this is answered.
     connection.ping().await?;

@@ -67,7 +67,7 @@ impl Files {
         Ok(Self { path, opened, replaced: AtomicBool::new(false), keeps_log: connection })
     }
 
-    /// Lets go of them. Whether that went well, nobody needs to know.
+    /// Closes the connection. An error is ignored.
     pub(super) async fn close(self) {
         let _ = self.keeps_log.close().await;
     }
