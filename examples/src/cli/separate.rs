@@ -17,8 +17,10 @@ use super::exit::Exit;
 use super::inputs::{self, Input};
 use super::models;
 use super::report::{SongReport, Voice};
+use crate::allocator;
 
 pub(super) fn run(args: &Separate) -> Exit {
+    allocator::return_freed_memory();
     let voice = Voice::choose(args.json);
     match separate(args, voice) {
         Ok(exit) => exit,

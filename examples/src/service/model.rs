@@ -6,10 +6,11 @@ use vocalizer_model::ports::ModelSeparator;
 use vocalizer_model::{ComputeOptions, SplitOptions, set_threads};
 
 use super::workers::{Load, Loaded};
-use crate::cli;
+use crate::{allocator, cli};
 
 /// Fetches and loads a model by its name, or a weights file, to compute on this and with so many threads.
 pub(super) fn load(model: &str, compute: ComputeOptions, threads: Option<u16>) -> Load {
+    allocator::return_freed_memory();
     let model = model.to_owned();
     Box::new(move |work| {
         if let Some(threads) = threads {
