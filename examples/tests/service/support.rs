@@ -17,7 +17,7 @@ use tokio::sync::{oneshot, watch};
 use vocalizer_core::limits::Limits;
 use vocalizer_core::ports::{AudioError, Blob, Progress, Separator, StemSet, Stems};
 use vocalizer_core::secret::Secret;
-use vocalizer_core::service::{AccountSettings, SongService};
+use vocalizer_core::service::{AccountSettings, RenderingSettings, SongService};
 use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
 use vocalizer_examples::service::{Blobs, Config, DataDir, Database, Tuning, compose_with};
 use vocalizer_http::settings::{Caps, Patience};
@@ -49,6 +49,7 @@ pub(crate) struct Settings {
     pub(crate) worker: WorkerSettings,
     pub(crate) trusted_proxies: Vec<ipnet::IpNet>,
     pub(crate) caps: Caps,
+    pub(crate) renderings: RenderingSettings,
 }
 
 impl Default for Settings {
@@ -64,6 +65,7 @@ impl Default for Settings {
             worker: quick(),
             trusted_proxies: Vec::new(),
             caps: Caps::default(),
+            renderings: RenderingSettings::default(),
         }
     }
 }
@@ -111,6 +113,7 @@ impl Service {
             trusted_proxies: settings.trusted_proxies.clone(),
             secure_cookies: false,
             caps: settings.caps,
+            renderings: settings.renderings,
             shutdown_grace: Duration::from_secs(1),
         };
         let data = DataDir::open(&config).unwrap();
