@@ -222,8 +222,8 @@ impl SongService {
         match select(pin!(work), self.ports().clock.sleep(limit)).await {
             Either::Left((worked, _)) => worked,
             Either::Right(_) => {
-                tracing::warn!(limit_s = limit.as_secs(), "a file took too long to make");
-                let what = format!("making this file took longer than the {} s that are allowed", limit.as_secs());
+                tracing::warn!(?limit, "a file took too long to make");
+                let what = format!("making this file took longer than the {limit:?} that are allowed");
                 Err(ServiceError::Busy { what, retry_after: limit })
             }
         }

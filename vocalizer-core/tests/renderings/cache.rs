@@ -70,12 +70,12 @@ async fn with_a_bound_of_zero_nothing_stays_after_its_use() {
     let place = Place::new(keeping(0));
     let a = place.song("a").await;
     place.renderer.go.add_permits(2);
-    let excess = place.service.excess();
     let file = place.ask(client(1), a).end().await.unwrap();
     let mut reader = place.service.open(&file, None).await.unwrap();
     place.service.trim().await.unwrap();
     while reader.next_chunk().await.unwrap().is_some() {}
     assert_eq!(place.kept(["a"]), ["a"]);
+    let excess = place.service.excess();
     drop((file, reader));
     // Whoever tends the service hears of it.
     tokio::time::timeout(Duration::from_secs(60), excess).await.expect("there is something to remove");
@@ -113,6 +113,7 @@ async fn what_an_earlier_process_left_counts_in_the_order_of_its_use() {
     place.service.trim().await.unwrap();
     assert_eq!(place.kept(NAMES), ["a", "c"]);
     assert_eq!(place.service.renderings().bytes, 2 * SIZE);
+    place.clock.advance(Duration::from_secs(1));
     place.made(d).await;
     assert_eq!(place.kept(NAMES), ["a", "d"]);
 }
