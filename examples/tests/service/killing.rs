@@ -13,8 +13,8 @@ use vocalizer_core::dedupe::Advance;
 use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{
     AudioError, Backend, BackendError, Blob, BlobError, BlobKey, BlobStore, BlobWriter, DeadLetter, Depth, GivenUp,
-    Job, JobQueue, JobState, Lease, MadeBlob, Pending, Progress, QueueError, Removed, RepositoryError, Separator, SongCounts,
-    SongQuery, SongRepository, Space, StemSet, Wanted,
+    Job, JobQueue, JobState, Lease, MadeBlob, Pending, Progress, QueueError, Removed, RepositoryError, Separator,
+    SongCounts, SongQuery, SongRepository, Space, StemSet, Wanted,
 };
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Title};
 

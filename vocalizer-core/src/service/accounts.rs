@@ -7,7 +7,9 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::{Invalid, ServiceError};
-use crate::account::{Account, ApiToken, Session, SessionDigest, TokenId, TokenName, UserId, Username, Viewer, household};
+use crate::account::{
+    Account, ApiToken, Session, SessionDigest, TokenId, TokenName, UserId, Username, Viewer, household,
+};
 use crate::api::{TokenView, UserView};
 use crate::ports::{AccountRepository, Attempts, Clock, PasswordHasher, RepositoryError, ThrottleSettings};
 use crate::secret::Secret;

@@ -206,7 +206,7 @@ impl SongService {
                 let key = BlobKey::Stem(*song.hash(), stem);
                 tracks.push((self.ports().blobs.open(&key, None).await?.ok_or(ServiceError::NO_SONG)?, gain));
             }
-            Ok(self.ports().renderer.mix(tracks, format).await?)
+            Ok::<_, ServiceError>(self.ports().renderer.mix(tracks, format).await?)
         };
         let blob = self.make_once(client.share(), mix).await?;
         let passing = self.made().cache.pass(blob.size_bytes());
@@ -310,12 +310,7 @@ impl SongService {
     }
 
     /// Keeps what was made of a song, unless its last was deleted meanwhile: then nothing may be stored under its hash.
-    async fn keep_made(
-        &self,
-        writer: Box<dyn BlobWriter>,
-        key: &BlobKey,
-        size_bytes: u64,
-    ) -> Result<(), ServiceError> {
+    async fn keep_made(&self, writer: Box<dyn BlobWriter>, key: &BlobKey, size_bytes: u64) -> Result<(), ServiceError> {
         let _stays = self.ports().commons.lock(key.hash()).await?;
         if self.ports().songs.with_hash(key.hash()).await?.is_empty() {
             return Err(ServiceError::NO_SONG);

@@ -179,7 +179,7 @@ impl SongService {
     {
         self.check_room().await?;
         let service = self.clone();
-        let begin = |ticket: Ticket| {
+        let begin = move |ticket: Ticket| {
             async move {
                 ticket.called().await;
                 let pin = service.made().cache.pin(key).await;
@@ -187,7 +187,7 @@ impl SongService {
                 drop(ticket);
                 worked.map_err(Arc::new)?;
                 service.trim_or_warn().await;
-                Ok(Arc::new(pin))
+                Ok::<_, Arc<ServiceError>>(Arc::new(pin))
             }
             .boxed()
         };
@@ -214,10 +214,7 @@ impl SongService {
         self.made().mixes.hold(share)
     }
 
-    async fn in_time<T>(
-        &self,
-        work: impl Future<Output = Result<T, ServiceError>> + Send,
-    ) -> Result<T, ServiceError> {
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, ServiceError>> + Send) -> Result<T, ServiceError> {
         let limit = self.settings().renderings.time_limit;
         match select(pin!(work), self.ports().clock.sleep(limit)).await {
             Either::Left((worked, _)) => worked,

@@ -115,8 +115,7 @@ impl Place {
         songs: Arc<MemorySongs>,
         clock: Arc<ManualClock>,
     ) -> Self {
-        let renderer =
-            Arc::new(Gated { go: Semaphore::new(0), begun: Mutex::default(), given_up: Mutex::default() });
+        let renderer = Arc::new(Gated { go: Semaphore::new(0), begun: Mutex::default(), given_up: Mutex::default() });
         let ports = SongPorts {
             songs: Arc::clone(&songs) as _,
             commons: Arc::new(LocalCommons::default()),

@@ -28,8 +28,7 @@ impl Renderer for Endless {
 }
 
 fn service() -> Service {
-    let settings =
-        HttpSettings { trusted_proxies: vec!["127.0.0.1/32".parse().unwrap()], ..HttpSettings::default() };
+    let settings = HttpSettings { trusted_proxies: vec!["127.0.0.1/32".parse().unwrap()], ..HttpSettings::default() };
     let renderings = RenderingSettings { at_once: 2, most: 3, most_per_client: 2, ..RenderingSettings::default() };
     Service::rendering(settings, renderings, Arc::new(Endless))
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::{Error, ObjectStore as _};
 use time::OffsetDateTime;
 use tokio::task::spawn_blocking;
@@ -96,8 +96,9 @@ impl BlobStore for S3Blobs {
     }
 
     async fn delete(&self, key: &BlobKey) -> Result<(), BlobError> {
-        match self.bucket.s3.delete(&self.bucket.path(key)).await {
-            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+        let path = self.bucket.path(key);
+        match self.bucket.s3.delete_stream(stream::iter([Ok(path)]).boxed()).try_next().await {
+            Ok(_) | Err(Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(sorted(&error)),
         }
     }
