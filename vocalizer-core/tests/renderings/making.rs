@@ -108,6 +108,9 @@ async fn work_that_takes_too_long_is_given_up() {
     }
     assert!(is_busy(&waiting.end().await));
     assert_eq!(place.given_up(), ["a"]);
+    place.clock.advance(Duration::from_secs(59));
+    settle().await;
+    assert!(!other.has_ended());
     place.clock.advance(Duration::from_secs(2));
     assert!(is_busy(&other.end().await));
     for number in 1..=2 {
