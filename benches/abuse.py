@@ -11,7 +11,7 @@ h3: 50 mixes of one client beside one rendition of another.
 It prints a table. `seconds` is what the client waited; `CPU s` what the server computed meanwhile; `memory` the most that the
 server had in memory; `kept` what renditions take on the disk afterwards, `most` what they and unfinished files took at once.
 Clients are told apart by their address (127.0.0.2, 127.0.0.3); with --url they are one client. The server keeps 1 GB of
-renditions and gives up on a file after 20 s, so that bounds show: change --keep-mb and --timeout-s.
+renditions and gives up on a file after 60 s, so that bounds show: change --keep-mb and --timeout-s.
 """
 
 import argparse
@@ -266,7 +266,7 @@ def main():
     parser.add_argument("--worker-token-file", type=pathlib.Path, help="its worker token, for h3")
     parser.add_argument("--cases", default=",".join(CASES), help="which, separated by commas")
     parser.add_argument("--keep-mb", type=int, default=1000, help="RENDITIONS_MAX_BYTES of the started server, in MB")
-    parser.add_argument("--timeout-s", type=int, default=20, help="RENDERING_TIMEOUT_S of the started server")
+    parser.add_argument("--timeout-s", type=int, default=60, help="RENDERING_TIMEOUT_S of the started server")
     args = parser.parse_args()
     cases = args.cases.split(",")
     if unknown := [case for case in cases if case not in CASES]:
