@@ -49,7 +49,6 @@ pub(crate) struct App {
     pub(crate) more_metrics: Vec<Arc<dyn MoreMetrics>>,
     pub(crate) page: Page,
     pub(crate) archives: Places,
-    pub(crate) renderings: Places,
     pub(crate) pulse: Arc<Pulse>,
     /// Turns `true` when the server is to stop: streams without an end are to end then.
     pub(crate) closing: watch::Receiver<bool>,

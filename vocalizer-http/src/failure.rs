@@ -107,6 +107,7 @@ impl From<ServiceError> for Failure {
             ServiceError::Throttled { retry_after } => {
                 Self { retry_after: Some(retry_after), ..Self::new(Code::RateLimited, said) }
             }
+            ServiceError::Busy { retry_after, .. } => Self { retry_after: Some(retry_after), ..Self::busy(said) },
             ServiceError::Full => Self::new(Code::StorageFull, said),
             ServiceError::Unavailable(source) => Self::busy(said).with_private(chain(source.as_ref())),
             ServiceError::Internal(source) => Self::internal(chain(source.as_ref())),

@@ -13,7 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 use tokio::time::timeout;
 use vocalizer_core::causes::chain;
 use vocalizer_core::ports::{JobQueue, QueueError};
-use vocalizer_core::service::{ServiceError, SongService};
+use vocalizer_core::service::{RenderingCounts, ServiceError, SongService};
 use vocalizer_core::song::StatusKind;
 
 use crate::routes::Operation;
@@ -53,6 +53,8 @@ pub(crate) struct Metrics {
     queue_up: Gauge,
     outbox: Gauge,
     connections: Gauge,
+    renderings: Family<Label, Gauge>,
+    rendition_bytes: Gauge,
 }
 
 impl Metrics {
@@ -77,7 +79,24 @@ impl Metrics {
         registry.register_with_unit("oldest_job", help, Unit::Seconds, oldest_job.clone());
         registry.register("outbox", "Jobs that are not on the queue yet, at most 1000", outbox.clone());
         registry.register("http_connections", "Open connections", connections.clone());
-        Self { registry, requests, seconds, uploaded_bytes, songs, jobs, oldest_job, queue_up, outbox, connections }
+        let (renderings, rendition_bytes) = (Family::default(), Gauge::default());
+        registry.register("renderings", "Files being made, and requests that wait for their turn", renderings.clone());
+        let help = "Kept renditions and mixes that are being downloaded";
+        registry.register_with_unit("rendition", help, Unit::Bytes, rendition_bytes.clone());
+        Self {
+            registry,
+            requests,
+            seconds,
+            uploaded_bytes,
+            songs,
+            jobs,
+            oldest_job,
+            queue_up,
+            outbox,
+            connections,
+            renderings,
+            rendition_bytes,
+        }
     }
 
     pub(crate) fn answered(&self, operation: &'static str, status: u16, took: Duration) {
@@ -104,6 +123,11 @@ impl Metrics {
         }
         self.write_jobs(songs.queue().as_ref()).await;
         self.outbox.set(gauge(songs.repository().pending(1000).await?.len() as u64));
+        let RenderingCounts { running, waiting, bytes } = songs.renderings();
+        for (state, count) in [("running", running), ("waiting", waiting)] {
+            self.renderings.get_or_create(&[("state", state)]).set(gauge(count as u64));
+        }
+        self.rendition_bytes.set(gauge(bytes));
         let mut text = String::new();
         if encode(&mut text, &self.registry).is_err() {
             text.clear();

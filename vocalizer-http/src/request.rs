@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use http::{HeaderMap, Method, Uri, header};
-use vocalizer_core::account::{SessionDigest, Viewer};
+use vocalizer_core::account::{Client, SessionDigest, Viewer};
 use vocalizer_core::api::ErrorCode;
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{Caller, Proof};
@@ -59,6 +59,11 @@ pub(crate) struct Request {
 impl Request {
     pub(crate) fn viewer(&self) -> Viewer {
         self.caller.viewer
+    }
+
+    /// Whose share of what is made this counts towards.
+    pub(crate) fn client(&self) -> Client {
+        Client::at(self.viewer(), self.peer.address)
     }
 
     /// The session that a login replaces; a token is not replaced.

@@ -68,7 +68,6 @@ impl Server {
         let caps = settings.caps;
         let app = App {
             archives: Places::new(caps.archives, "too many archives are being downloaded"),
-            renderings: Places::new(caps.renderings, "too many files are being made"),
             pulse: Arc::new(Pulse::new(settings.patience.progress)),
             desk,
             songs,

@@ -33,13 +33,11 @@ pub struct Caps {
     pub connections_per_address: usize,
     /// Archives with all stems that are being downloaded; each has four files open. Default: 256.
     pub archives: usize,
-    /// Renditions, mixes and peaks that are being made, wait to be made, or (mixes) are being downloaded. Default: 64.
-    pub renderings: usize,
 }
 
 impl Default for Caps {
     fn default() -> Self {
-        Self { connections: 8192, connections_per_address: 1024, archives: 256, renderings: 64 }
+        Self { connections: 8192, connections_per_address: 1024, archives: 256 }
     }
 }
 

@@ -47,6 +47,9 @@ pub struct ServiceArgs {
     /// What may be open at once
     #[command(flatten)]
     pub caps: CapsArgs,
+    /// What is made of songs
+    #[command(flatten)]
+    pub renderings: RenderingArgs,
     /// Seconds that open requests and the song in hand have when the service is to stop
     #[arg(long, env = "SHUTDOWN_GRACE_S", value_name = "SECONDS", default_value_t = 20)]
     pub shutdown_grace_s: u64,
@@ -73,9 +76,27 @@ pub struct CapsArgs {
     /// Most downloads of stems.zip and stems.tar at once
     #[arg(long, env = "MAX_ARCHIVES", value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_archives: u32,
+}
+
+/// What is made of songs and stems: other formats, mixes and peaks.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct RenderingArgs {
+    /// Most bytes of other formats and peaks that are kept, those used longest ago go first; 0 keeps none [default: 10 GiB,
+    /// or 5 % of the disk where that is less]
+    #[arg(long, env = "RENDITIONS_MAX_BYTES", value_name = "BYTES")]
+    pub renditions_max_bytes: Option<u64>,
     /// Most files that are made at once or wait for it: other formats, mixes and peaks
     #[arg(long, env = "MAX_RENDERINGS", value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_renderings: u32,
+    /// Most of those of one user, or of one address without a user
+    #[arg(long, env = "MAX_RENDERINGS_PER_CLIENT", value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_renderings_per_client: u32,
+    /// Files that are made at once [default: one per core, and at least 2]
+    #[arg(long, env = "RENDERINGS_AT_ONCE", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub renderings_at_once: Option<u32>,
+    /// Seconds that making one file may take
+    #[arg(long, env = "RENDERING_TIMEOUT_S", value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
+    pub rendering_timeout_s: u64,
 }
 
 /// Where everything is kept.

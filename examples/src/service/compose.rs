@@ -69,11 +69,16 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
             blobs,
             queue: Arc::clone(&queue),
             probe: Arc::new(FileProbe::new(audio)),
-            renderer: Arc::new(AudioRenderer::new(&data.work, audio)),
+            renderer: Arc::new(AudioRenderer::new(&data.work, audio).with_at_once(config.renderings.at_once)),
             results: Arc::new(TarResults::new(config.limits)),
             clock: Arc::clone(&clock),
         },
-        SongSettings { limits: config.limits, min_free_bytes: config.min_free_bytes, ..SongSettings::default() },
+        SongSettings {
+            limits: config.limits,
+            min_free_bytes: config.min_free_bytes,
+            renderings: config.renderings,
+            ..SongSettings::default()
+        },
     );
     let at_once = available_parallelism().map_or(1, usize::from);
     let accounts = AccountService::new(

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use etcetera::BaseStrategy as _;
@@ -10,9 +11,10 @@ use ipnet::IpNet;
 use thiserror::Error;
 use vocalizer_core::limits::{Limits, LimitsError};
 use vocalizer_core::secret::Secret;
+use vocalizer_core::service::RenderingSettings;
 use vocalizer_http::settings::Caps;
 
-use super::args::{BrokerArgs, CapsArgs, KeptArgs, ServiceArgs};
+use super::args::{BrokerArgs, CapsArgs, KeptArgs, RenderingArgs, ServiceArgs};
 use super::places::{Blobs, Broker, Database};
 
 /// Shortest token that a worker may show: one that is made here has 64 characters.
@@ -46,6 +48,8 @@ pub struct Config {
     pub secure_cookies: bool,
     /// What may be open at once.
     pub caps: Caps,
+    /// How other formats, mixes and peaks are made, and how many are kept.
+    pub renderings: RenderingSettings,
     /// How long open work may go on when the service is to stop.
     pub shutdown_grace: Duration,
 }
@@ -107,18 +111,33 @@ impl Config {
             trusted_proxies: args.trusted_proxies.clone(),
             secure_cookies: args.secure_cookies,
             caps: caps(&args.caps),
+            renderings: renderings(&args.renderings),
             shutdown_grace: Duration::from_secs(args.shutdown_grace_s),
         })
     }
 }
 
+fn count(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
 fn caps(args: &CapsArgs) -> Caps {
-    let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
     Caps {
         connections: count(args.max_connections),
         connections_per_address: count(args.max_connections_per_address),
         archives: count(args.max_archives),
-        renderings: count(args.max_renderings),
+    }
+}
+
+fn renderings(args: &RenderingArgs) -> RenderingSettings {
+    // Two at least, so that no client has all of them.
+    let at_once = || available_parallelism().map_or(1, usize::from).max(2);
+    RenderingSettings {
+        at_once: args.renderings_at_once.map_or_else(at_once, count),
+        most: count(args.max_renderings),
+        most_per_client: count(args.max_renderings_per_client),
+        time_limit: Duration::from_secs(args.rendering_timeout_s),
+        max_bytes: args.renditions_max_bytes,
     }
 }
 
@@ -249,11 +268,19 @@ impl fmt::Display for Config {
         }
         writeln!(f, "TRUSTED_PROXIES={}", proxies.join(","))?;
         writeln!(f, "SECURE_COOKIES={}", self.secure_cookies)?;
-        let Caps { connections, connections_per_address, archives, renderings } = self.caps;
+        let Caps { connections, connections_per_address, archives } = self.caps;
         writeln!(f, "MAX_CONNECTIONS={connections}")?;
         writeln!(f, "MAX_CONNECTIONS_PER_ADDRESS={connections_per_address}")?;
         writeln!(f, "MAX_ARCHIVES={archives}")?;
-        writeln!(f, "MAX_RENDERINGS={renderings}")?;
+        let RenderingSettings { at_once, most, most_per_client, time_limit, max_bytes } = self.renderings;
+        match max_bytes {
+            None => writeln!(f, "RENDITIONS_MAX_BYTES=(10 GiB, or 5 % of the disk)")?,
+            Some(bytes) => writeln!(f, "RENDITIONS_MAX_BYTES={bytes}")?,
+        }
+        writeln!(f, "MAX_RENDERINGS={most}")?;
+        writeln!(f, "MAX_RENDERINGS_PER_CLIENT={most_per_client}")?;
+        writeln!(f, "RENDERINGS_AT_ONCE={at_once}")?;
+        writeln!(f, "RENDERING_TIMEOUT_S={}", time_limit.as_secs())?;
         writeln!(f, "SHUTDOWN_GRACE_S={}", self.shutdown_grace.as_secs())
     }
 }

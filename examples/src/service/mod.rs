@@ -21,7 +21,7 @@ mod workers;
 
 #[cfg(any(feature = "separate", feature = "cluster"))]
 pub use args::WorkerArgs;
-pub use args::{BrokerArgs, CapsArgs, KeptArgs, ServerCommand, ServiceArgs};
+pub use args::{BrokerArgs, CapsArgs, KeptArgs, RenderingArgs, ServerCommand, ServiceArgs};
 #[cfg(feature = "separate")]
 pub use args::{ComputeArgs, StandaloneArgs};
 pub use backup::{backup, restore};

@@ -19,6 +19,9 @@ const RELAY: Duration = Duration::from_secs(2);
 /// How often songs, queue and blobs are compared.
 const SWEEP: Duration = Duration::from_secs(10 * 60);
 
+/// How often renditions beyond the bound are looked for, beside whenever one was in use until then.
+const TRIM: Duration = Duration::from_secs(60);
+
 /// Whether jobs get from the outbox to the queue. A queue may answer and take nothing: a broker that is short of disk does.
 #[derive(Default)]
 pub(super) struct Outbox {
@@ -48,6 +51,23 @@ pub(super) async fn tend(
         () = stopped(stop) => {}
         () = relay(&songs, &outbox) => {}
         () = sweep(&songs, &accounts) => {}
+        () = trim(&songs) => {}
+    }
+}
+
+/// Removes renditions beyond the bound: at the start what an earlier process left, and later what was in use.
+async fn trim(songs: &SongService) {
+    let mut tick = interval(TRIM);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let excess = songs.excess();
+        if let Err(error) = songs.trim().await {
+            tracing::warn!(error = chain(&error), "renditions could not be removed");
+        }
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = excess => {}
+        }
     }
 }
 

@@ -165,6 +165,7 @@ fn two_servers_never_use_one_database_or_one_folder_of_blobs() {
         trusted_proxies: Vec::new(),
         secure_cookies: false,
         caps: vocalizer_http::settings::Caps::default(),
+        renderings: vocalizer_core::service::RenderingSettings::default(),
         shutdown_grace: std::time::Duration::from_secs(1),
     };
     let first = DataDir::open(&config("a", "a/x.db", "a/blobs")).unwrap();

@@ -13,8 +13,8 @@ use vocalizer_core::dedupe::Advance;
 use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{
     AudioError, Backend, BackendError, Blob, BlobError, BlobKey, BlobStore, BlobWriter, DeadLetter, Depth, GivenUp,
-    Job, JobQueue, JobState, Lease, Pending, Progress, QueueError, Removed, RepositoryError, Separator, SongCounts,
-    SongQuery, SongRepository, Space, StemSet, Wanted,
+    Job, JobQueue, JobState, Lease, MadeBlob, Pending, Progress, QueueError, Removed, RepositoryError, Separator,
+    SongCounts, SongQuery, SongRepository, Space, StemSet, Wanted,
 };
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Title};
 
@@ -70,6 +70,12 @@ impl BlobStore for Killing<Arc<dyn BlobStore>> {
     }
     async fn delete_all(&self, hash: &SongHash) -> Result<(), BlobError> {
         self.inner.delete_all(hash).await
+    }
+    async fn delete(&self, key: &BlobKey) -> Result<(), BlobError> {
+        self.inner.delete(key).await
+    }
+    async fn made(&self) -> Result<Vec<MadeBlob>, BlobError> {
+        self.inner.made().await
     }
     async fn hashes(&self) -> Result<Vec<SongHash>, BlobError> {
         self.inner.hashes().await

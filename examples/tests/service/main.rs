@@ -22,6 +22,7 @@ mod paths;
 mod programs;
 mod ranges;
 mod remote;
+mod renditions;
 mod results;
 mod server;
 mod sessions;

@@ -17,7 +17,7 @@ use tokio::sync::{oneshot, watch};
 use vocalizer_core::limits::Limits;
 use vocalizer_core::ports::{AudioError, Blob, Progress, Separator, StemSet, Stems};
 use vocalizer_core::secret::Secret;
-use vocalizer_core::service::{AccountSettings, SongService};
+use vocalizer_core::service::{AccountSettings, RenderingSettings, SongService};
 use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
 use vocalizer_examples::service::{Blobs, Config, DataDir, Database, Tuning, compose_with};
 use vocalizer_http::settings::{Caps, Patience};
@@ -49,6 +49,7 @@ pub(crate) struct Settings {
     pub(crate) worker: WorkerSettings,
     pub(crate) trusted_proxies: Vec<ipnet::IpNet>,
     pub(crate) caps: Caps,
+    pub(crate) renderings: RenderingSettings,
 }
 
 impl Default for Settings {
@@ -64,6 +65,7 @@ impl Default for Settings {
             worker: quick(),
             trusted_proxies: Vec::new(),
             caps: Caps::default(),
+            renderings: RenderingSettings::default(),
         }
     }
 }
@@ -111,6 +113,7 @@ impl Service {
             trusted_proxies: settings.trusted_proxies.clone(),
             secure_cookies: false,
             caps: settings.caps,
+            renderings: settings.renderings,
             shutdown_grace: Duration::from_secs(1),
         };
         let data = DataDir::open(&config).unwrap();
@@ -155,6 +158,19 @@ impl Service {
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// How many files and folders work in progress has.
+    pub(crate) fn under_way(&self) -> usize {
+        let data = self.dir.path().join("data");
+        files_below(&data.join("work")).len() + files_below(&data.join("blobs/tmp")).len()
+    }
+
+    /// The renditions and peaks that are kept, by their names, in order.
+    pub(crate) fn made(&self) -> Vec<String> {
+        let is_made = |path: &PathBuf| path.parent().is_some_and(|dir| dir.ends_with("made"));
+        let made = self.stored_files().into_iter().filter(is_made);
+        made.map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
     }
 
     pub(crate) fn blobs(&self) -> PathBuf {
@@ -357,6 +373,42 @@ pub(crate) fn id(song: &Value) -> &str {
 /// A short song, a tone of its own for each number.
 pub(crate) fn song(number: u32) -> Vec<u8> {
     wav(number, 2205)
+}
+
+/// So much silence as FLAC, in a few bytes for each second and a half.
+pub(crate) fn silence(seconds: u32) -> Vec<u8> {
+    const BLOCK: u64 = 65_535;
+    let samples = u64::from(seconds) * 44_100;
+    let mut flac = b"fLaC\x80\x00\x00\x22\xff\xff\xff\xff\x00\x00\x00\x00\x00\x00".to_vec();
+    // 44,100 Hz, two channels, 16 bits, and how many samples there are.
+    flac.extend_from_slice(&((44_100 << 44) | (1 << 41) | (15 << 36) | samples).to_be_bytes());
+    flac.extend_from_slice(&[0; 16]);
+    for number in 0..samples.div_ceil(BLOCK) {
+        let count = BLOCK.min(samples - number * BLOCK);
+        let mut frame = vec![0xff, 0xf8, 0x79, 0x18];
+        // Numbers are coded as characters are in UTF-8.
+        let number = char::from_u32(u32::try_from(number).unwrap()).unwrap();
+        frame.extend_from_slice(number.encode_utf8(&mut [0; 4]).as_bytes());
+        frame.extend_from_slice(&u16::try_from(count - 1).unwrap().to_be_bytes());
+        frame.push(u8::try_from(crc(&frame, 8, 0x07)).unwrap());
+        // Two constant subframes of zeros.
+        frame.extend_from_slice(&[0; 6]);
+        frame.extend_from_slice(&crc(&frame, 16, 0x8005).to_be_bytes());
+        flac.extend_from_slice(&frame);
+    }
+    flac
+}
+
+fn crc(bytes: &[u8], bits: u32, polynomial: u16) -> u16 {
+    let (top, mask) = (1_u32 << (bits - 1), (1_u32 << bits) - 1);
+    let mut crc = 0_u32;
+    for &byte in bytes {
+        crc ^= u32::from(byte) << (bits - 8);
+        for _ in 0..8 {
+            crc = if crc & top == 0 { crc << 1 } else { (crc << 1) ^ u32::from(polynomial) };
+        }
+    }
+    u16::try_from(crc & mask).unwrap()
 }
 
 /// A WAV of so many frames.

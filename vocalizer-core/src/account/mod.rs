@@ -1,10 +1,13 @@
 //! Users, their sessions, and who may see or delete what.
 
+mod client;
 mod credential;
 mod session;
 mod user;
 mod viewer;
 
+pub use client::Client;
+pub(crate) use client::{Share, household};
 pub use credential::{PasswordHash, SessionDigest};
 pub use session::{ApiToken, ParseTokenIdError, Session, TokenId, TokenName};
 pub use user::{Account, ParseUserIdError, UserId, Username, UsernameError};

@@ -182,6 +182,8 @@ macro_rules! blobs_conformance {
             a_dropped_call_for_a_chunk_loses_no_bytes
             deleted_blobs_are_gone_and_those_of_other_hashes_are_not
             deleting_twice_or_nothing_is_a_success
+            what_was_made_is_listed_with_its_size
+            one_blob_is_deleted_and_no_other
             hashes_are_listed_once
             a_sweep_leaves_what_is_being_written
             what_dead_writers_left_is_swept_up

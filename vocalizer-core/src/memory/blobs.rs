@@ -5,19 +5,28 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
-use crate::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter};
+use crate::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter, MadeBlob};
 use crate::song::SongHash;
 
 /// Most bytes in a chunk.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-type Kept = Arc<Mutex<BTreeMap<BlobKey, (u64, Bytes)>>>;
+type Kept = Arc<Mutex<BTreeMap<BlobKey, Entry>>>;
+
+#[derive(Debug, Clone)]
+struct Entry {
+    number: u64,
+    bytes: Bytes,
+    /// Counted with the numbers of writers.
+    used: u64,
+}
 
 /// A [`BlobStore`] in memory. Its writers name no local file that is there, so whoever looks into one needs another store.
 #[derive(Debug, Clone, Default)]
@@ -26,7 +35,7 @@ pub struct MemoryBlobs {
     writers: Arc<AtomicU64>,
 }
 
-fn lock(kept: &Kept) -> MutexGuard<'_, BTreeMap<BlobKey, (u64, Bytes)>> {
+fn lock(kept: &Kept) -> MutexGuard<'_, BTreeMap<BlobKey, Entry>> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -38,7 +47,11 @@ impl BlobStore for MemoryBlobs {
     }
 
     async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Blob>, BlobError> {
-        let Some((number, bytes)) = lock(&self.kept).get(key).cloned() else { return Ok(None) };
+        let mut kept = lock(&self.kept);
+        let Some(entry) = kept.get_mut(key) else { return Ok(None) };
+        entry.used = self.writers.fetch_add(1, Ordering::Relaxed);
+        let Entry { number, bytes, .. } = entry.clone();
+        drop(kept);
         let size_bytes = bytes.len() as u64;
         let bytes = match range {
             None => bytes,
@@ -52,12 +65,27 @@ impl BlobStore for MemoryBlobs {
     }
 
     async fn size_bytes(&self, key: &BlobKey) -> Result<Option<u64>, BlobError> {
-        Ok(lock(&self.kept).get(key).map(|(_, bytes)| bytes.len() as u64))
+        Ok(lock(&self.kept).get(key).map(|entry| entry.bytes.len() as u64))
     }
 
     async fn delete_all(&self, hash: &SongHash) -> Result<(), BlobError> {
         lock(&self.kept).retain(|key, _| key.hash() != hash);
         Ok(())
+    }
+
+    async fn delete(&self, key: &BlobKey) -> Result<(), BlobError> {
+        lock(&self.kept).remove(key);
+        Ok(())
+    }
+
+    /// What was used later has a later time in 1970.
+    async fn made(&self) -> Result<Vec<MadeBlob>, BlobError> {
+        let kept = lock(&self.kept);
+        let made = kept.iter().filter(|(key, _)| key.is_made()).map(|(key, entry)| {
+            let used = OffsetDateTime::UNIX_EPOCH + Duration::from_micros(entry.used);
+            MadeBlob { key: *key, size_bytes: entry.bytes.len() as u64, used }
+        });
+        Ok(made.collect())
     }
 
     async fn hashes(&self) -> Result<Vec<SongHash>, BlobError> {
@@ -97,7 +125,7 @@ impl BlobWriter for Writer {
 
     async fn commit(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError> {
         let size_bytes = self.bytes.len() as u64;
-        lock(&self.kept).insert(*key, (self.number, self.bytes.into()));
+        lock(&self.kept).insert(*key, Entry { number: self.number, bytes: self.bytes.into(), used: self.number });
         Ok(size_bytes)
     }
 }

@@ -34,6 +34,23 @@ impl BlobKey {
             Self::Source(hash) | Self::Stem(hash, _) | Self::Rendition(hash, ..) | Self::Peaks(hash, _) => hash,
         }
     }
+
+    /// Whether it was made of another blob, so that it can be deleted and made again.
+    #[must_use]
+    pub const fn is_made(&self) -> bool {
+        matches!(self, Self::Rendition(..) | Self::Peaks(..))
+    }
+
+    /// The key of what is called so in the folder `made` of a hash; `None` for what is nothing of ours.
+    #[must_use]
+    pub fn of_made(hash: SongHash, name: &str) -> Option<Self> {
+        let (part, extension) = name.split_once('.')?;
+        let part = part.parse().ok()?;
+        match extension {
+            "peaks" => Some(Self::Peaks(hash, part)),
+            _ => Some(Self::Rendition(hash, part, extension.parse().ok()?)),
+        }
+    }
 }
 
 /// A relative path, the same in every store: `<hash>/source`, `<hash>/<stem>.mp3`, `<hash>/made/<part>.<ext>` or
@@ -84,6 +101,20 @@ pub trait BlobStore: Send + Sync {
     /// [`BlobError::Unavailable`].
     async fn delete_all(&self, hash: &SongHash) -> Result<(), BlobError>;
 
+    /// Deletes one blob; where there is none it is a success without effect. It need not be durable on return.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Unavailable`].
+    async fn delete(&self, key: &BlobKey) -> Result<(), BlobError>;
+
+    /// Every blob that was made of another one ([`BlobKey::is_made`]), each once, in no promised order.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Unavailable`].
+    async fn made(&self) -> Result<Vec<MadeBlob>, BlobError>;
+
     /// Every hash that has blobs, each once, in no promised order: what a sweep compares with the songs.
     ///
     /// # Errors
@@ -114,6 +145,17 @@ pub trait BlobStore: Send + Sync {
     ///
     /// [`BlobError::Unavailable`].
     async fn sweep(&self) -> Result<u64, BlobError>;
+}
+
+/// A blob that was made of another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MadeBlob {
+    /// Which one.
+    pub key: BlobKey,
+    /// How large it is.
+    pub size_bytes: u64,
+    /// When it was last opened, as far as the store keeps that; else when it was written.
+    pub used: OffsetDateTime,
 }
 
 /// The space of a disk.

@@ -26,7 +26,7 @@ pub use attempts::{Attempts, ThrottleSettings, Tries};
 pub use audio::{AudioError, AudioFacts, AudioProbe, Progress, Renderer, Separator, StemSet, Stems, Track};
 pub use backend::{Backend, BackendError, Wanted};
 pub use blob::{Blob, BlobStream};
-pub use blobs::{BlobError, BlobKey, BlobStore, BlobWriter, Space};
+pub use blobs::{BlobError, BlobKey, BlobStore, BlobWriter, MadeBlob, Space};
 pub use clock::Clock;
 pub use commons::{Commons, Heard, Held};
 pub use error::{BoxError, RepositoryError};

@@ -1,13 +1,15 @@
 //! Who is asking: registering, logging in and out, API tokens.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
 use super::{Invalid, ServiceError};
-use crate::account::{Account, ApiToken, Session, SessionDigest, TokenId, TokenName, UserId, Username, Viewer};
+use crate::account::{
+    Account, ApiToken, Session, SessionDigest, TokenId, TokenName, UserId, Username, Viewer, household,
+};
 use crate::api::{TokenView, UserView};
 use crate::ports::{AccountRepository, Attempts, Clock, PasswordHasher, RepositoryError, ThrottleSettings};
 use crate::secret::Secret;
@@ -415,17 +417,6 @@ fn view(account: &Account) -> UserView {
 /// Under which the attempts at an account are counted.
 fn login(username: &Username) -> String {
     format!("login {}", username.key())
-}
-
-/// One who holds a whole /64 of IPv6 addresses, as every household does, is one.
-fn household(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        v4 => v4,
-    }
 }
 
 /// 256 random bits as text.

@@ -1,5 +1,6 @@
 //! What can go wrong in a use case.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -80,6 +81,14 @@ pub enum ServiceError {
     /// What was being sent stopped coming; the source is whatever its reader said.
     #[error("the request did not come in whole")]
     Interrupted(#[source] BoxError),
+    /// Too much is being made, or this takes too long.
+    #[error("{what}")]
+    Busy {
+        /// What there is too much of, in a sentence for people.
+        what: String,
+        /// When to ask again.
+        retry_after: Duration,
+    },
     /// There is no room left.
     #[error("the server has too little free disk space; try again when its operator has made room")]
     Full,
@@ -96,6 +105,18 @@ impl ServiceError {
 
     pub(super) fn invalid(field: &'static str, message: impl ToString) -> Self {
         Self::Invalid(vec![Invalid { field, message: message.to_string() }])
+    }
+
+    /// The same error for another one of those who waited for the same work.
+    pub(super) fn again(self: Arc<Self>) -> Self {
+        match &*self {
+            Self::NotFound { what } => Self::NotFound { what },
+            Self::NotASong { what } => Self::NotASong { what: what.clone() },
+            Self::Busy { what, retry_after } => Self::Busy { what: what.clone(), retry_after: *retry_after },
+            Self::Full => Self::Full,
+            Self::Unavailable(_) => Self::Unavailable(self.into()),
+            _ => Self::Internal(self.into()),
+        }
     }
 }
 

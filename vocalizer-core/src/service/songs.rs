@@ -9,7 +9,7 @@ use futures_util::lock::Mutex as AsyncMutex;
 
 use super::ServiceError;
 use super::board::Board;
-use super::locks::HashLocks;
+use super::renderings::{RenderingSettings, Renderings};
 use crate::account::Viewer;
 use crate::api::SongView;
 use crate::causes::chain;
@@ -69,6 +69,8 @@ pub struct SongSettings {
     pub min_free_bytes: Option<u64>,
     /// A sweep keeps bytes without a song for so long. Default: one day.
     pub keep_orphans: Duration,
+    /// How other formats, mixes and peaks are made, and how many of them are kept.
+    pub renderings: RenderingSettings,
 }
 
 impl Default for SongSettings {
@@ -80,6 +82,7 @@ impl Default for SongSettings {
             lost_after: Duration::from_secs(60 * 60),
             min_free_bytes: None,
             keep_orphans: Duration::from_secs(24 * 60 * 60),
+            renderings: RenderingSettings::default(),
         }
     }
 }
@@ -94,7 +97,7 @@ struct Inner {
     ports: SongPorts,
     settings: SongSettings,
     relaying: AsyncMutex<()>,
-    rendering: HashLocks,
+    renderings: Renderings,
     board: Board,
 }
 
@@ -124,8 +127,9 @@ impl SongService {
     /// A service over these ports.
     #[must_use]
     pub fn new(ports: SongPorts, settings: SongSettings) -> Self {
-        let (relaying, rendering) = (AsyncMutex::default(), HashLocks::default());
-        Self { inner: Arc::new(Inner { ports, settings, relaying, rendering, board: Board::new() }) }
+        let renderings = Renderings::new(&settings.renderings, &ports.clock);
+        let (relaying, board) = (AsyncMutex::default(), Board::new());
+        Self { inner: Arc::new(Inner { ports, settings, relaying, renderings, board }) }
     }
 
     pub(super) fn ports(&self) -> &SongPorts {
@@ -136,8 +140,8 @@ impl SongService {
         &self.inner.relaying
     }
 
-    pub(super) fn rendering(&self) -> &HashLocks {
-        &self.inner.rendering
+    pub(super) fn made(&self) -> &Renderings {
+        &self.inner.renderings
     }
 
     pub(super) fn board(&self) -> &Board {
@@ -184,12 +188,12 @@ impl SongService {
         Ok(())
     }
 
-    /// Whether the disk has room for uploads. What was accepted before goes on without: the reserve is for that.
+    /// Whether the disk has room for uploads and for what is made of them. The rest goes on without: the reserve is for that.
     pub(super) async fn check_room(&self) -> Result<(), ServiceError> {
         let Some(Space { free_bytes, total_bytes }) = self.ports().blobs.space().await? else { return Ok(()) };
         let reserve_bytes = self.settings().min_free_bytes.unwrap_or(MIN_FREE_BYTES.min(total_bytes / 20));
         if free_bytes < reserve_bytes {
-            tracing::warn!(free_bytes, reserve_bytes, "an upload is refused: the disk has too little free space");
+            tracing::warn!(free_bytes, reserve_bytes, "refused: the disk has too little free space");
             return Err(ServiceError::Full);
         }
         Ok(())
@@ -336,6 +340,7 @@ impl SongService {
                 if let Err(error) = self.ports().blobs.delete_all(&hash).await {
                     tracing::warn!(%hash, error = chain(&error), "the bytes of a deleted song are still there");
                 }
+                self.made().cache.forget(&hash);
             }
         }
         Ok(())

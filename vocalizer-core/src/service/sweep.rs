@@ -227,7 +227,10 @@ impl SongService {
             let is_old = ports.blobs.last_written(hash).await?.is_some_and(|written| written < old);
             if is_old && ports.songs.with_hash(hash).await?.is_empty() {
                 match ports.blobs.delete_all(hash).await {
-                    Ok(()) => removed += 1,
+                    Ok(()) => {
+                        self.made().cache.forget(hash);
+                        removed += 1;
+                    }
                     Err(error) => tracing::warn!(%hash, error = chain(&error), "an orphan could not be removed"),
                 }
             }

@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use time::OffsetDateTime;
 use vocalizer_core::memory::MemoryBlobs;
 use vocalizer_core::part::Stem;
-use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter};
+use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter, MadeBlob};
 use vocalizer_core::song::SongHash;
 
 use super::audio::who_made;
@@ -83,6 +83,14 @@ impl BlobStore for Blobs {
             self.kept.delete_all(hash).await
         };
         self.call(deleted).await
+    }
+
+    async fn delete(&self, key: &BlobKey) -> Result<(), BlobError> {
+        self.call(self.kept.delete(key)).await
+    }
+
+    async fn made(&self) -> Result<Vec<MadeBlob>, BlobError> {
+        self.call(self.kept.made()).await
     }
 
     async fn hashes(&self) -> Result<Vec<SongHash>, BlobError> {

@@ -109,7 +109,7 @@ impl World {
 
 async fn heard(service: SongService, id: SongId, format: Format) -> Result<(SongHash, Bytes), ServiceError> {
     let song = service.repository().find(id).await?.ok_or(ServiceError::NotFound { what: "song" })?;
-    let part = service.part(Viewer::Anonymous, id, Part::Bass, format).await?;
+    let part = service.part(Viewer::Anonymous.into(), id, Part::Bass, format).await?;
     let reader = service.open(&part, None).await?;
     let bytes = whole(reader).await.ok_or(ServiceError::NotFound { what: "song" })?;
     Ok((*song.hash(), bytes))

@@ -61,21 +61,12 @@ pub(super) async fn stems(app: &Arc<App>, request: &Request, kind: Kind) -> Answ
     Ok(response)
 }
 
-/// The stems in a format. Those that are not there yet are made one after the other, as one rendering.
+/// The stems in a format. Those that are not there yet are made one after the other.
 async fn made(app: &Arc<App>, request: &Request, format: Format) -> Result<Vec<(Part, PartFile)>, Failure> {
-    let (viewer, id) = (request.viewer(), request.param("song_id")?);
-    let (mut rendering, mut files) = (None, Vec::new());
+    let (client, id) = (request.client(), request.param("song_id")?);
+    let mut files = Vec::new();
     for part in Stem::FOUR.into_iter().filter_map(|stem| Part::try_from(stem).ok()) {
-        let file = match app.songs.part_info(viewer, id, part, format).await?.file {
-            Some(file) => file,
-            None => {
-                if rendering.is_none() {
-                    rendering = Some(app.renderings.take()?);
-                }
-                app.songs.part(viewer, id, part, format).await?
-            }
-        };
-        files.push((part, file));
+        files.push((part, app.songs.part(client, id, part, format).await?));
     }
     Ok(files)
 }

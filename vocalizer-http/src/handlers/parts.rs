@@ -9,7 +9,7 @@ use vocalizer_core::service::{Levels, Origin, PartFile};
 
 use super::{Answer, archive, download, unmade, whole};
 use crate::app::App;
-use crate::body::guarded_stream;
+use crate::body::stream;
 use crate::failure::Failure;
 use crate::request::Request;
 use crate::sniff::{HEAD_BYTES, sniff};
@@ -40,10 +40,7 @@ pub(super) async fn part(app: &Arc<App>, request: &Request) -> Answer {
     let file = match info.file {
         Some(file) => file,
         None if request.method == Method::HEAD => return Ok(unmade(headers(of(format), &info.title))),
-        None => {
-            let _rendering = app.renderings.take()?;
-            app.songs.part(viewer, id, part, format).await?
-        }
+        None => app.songs.part(request.client(), id, part, format).await?,
     };
     let headers = headers(media(app, &file, format).await?, &file.title);
     download::file(request, &file.tag, file.size_bytes, headers, |range| app.songs.open(&file, range)).await
@@ -68,11 +65,9 @@ async fn mix(app: &Arc<App>, request: &Request, format: Format) -> Answer {
     if request.method == Method::HEAD {
         return Ok(unmade(headers(&app.songs.mix_title(viewer, id, &levels).await?)));
     }
-    let rendering = app.renderings.take()?;
-    let mix = app.songs.mix(viewer, id, &levels, format).await?;
+    let mix = app.songs.mix(request.client(), id, &levels, format).await?;
     let size_bytes = mix.blob.size_bytes();
-    // A mix takes room on the disk until it has been sent.
-    let mut response = Response::new(guarded_stream(mix.blob, rendering));
+    let mut response = Response::new(stream(mix.blob));
     *response.headers_mut() = headers(&mix.title);
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(size_bytes));
     Ok(response)
@@ -86,10 +81,7 @@ pub(super) async fn peaks(app: &Arc<App>, request: &Request) -> Answer {
             let json = HeaderValue::from_static("application/json");
             return Ok(unmade(HeaderMap::from_iter([(header::CONTENT_TYPE, json)])));
         }
-        None => {
-            let _rendering = app.renderings.take()?;
-            app.songs.peaks(viewer, id, part).await?
-        }
+        None => app.songs.peaks(request.client(), id, part).await?,
     };
     Ok(whole(answer::success(&PeaksData { peaks: PeaksView::from(&peaks) })))
 }

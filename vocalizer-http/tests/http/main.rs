@@ -14,6 +14,7 @@ mod passwords;
 mod pulse;
 mod queue;
 mod range;
+mod renderings;
 mod status;
 mod support;
 mod work;

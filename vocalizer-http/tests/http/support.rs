@@ -19,7 +19,8 @@ use vocalizer_core::ports::{
 };
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{
-    AccountPorts, AccountService, AccountSettings, LocalCommons, Proof, SongPorts, SongService, SongSettings, Throttle,
+    AccountPorts, AccountService, AccountSettings, LocalCommons, Proof, RenderingSettings, SongPorts, SongService,
+    SongSettings, Throttle,
 };
 use vocalizer_core::song::{Song, SongHash, SongId, Title};
 use vocalizer_http::clock::SystemClock;
@@ -52,6 +53,15 @@ impl Service {
 
     /// A service with these settings and the tokens of the tests.
     pub(crate) fn set(settings: HttpSettings) -> Self {
+        Self::rendering(settings, RenderingSettings::default(), Arc::new(Nothing))
+    }
+
+    /// The same, with a renderer.
+    pub(crate) fn rendering(
+        settings: HttpSettings,
+        renderings: RenderingSettings,
+        renderer: Arc<dyn Renderer>,
+    ) -> Self {
         let clock = Arc::new(SystemClock::new());
         let (repository, blobs, queue) =
             (Arc::new(MemorySongs::default()), MemoryBlobs::default(), FakeQueue::default());
@@ -62,11 +72,11 @@ impl Service {
                 blobs: Arc::new(blobs.clone()),
                 queue: Arc::new(queue.clone()),
                 probe: Arc::new(Nothing),
-                renderer: Arc::new(Nothing),
+                renderer,
                 results: Arc::new(Nothing),
                 clock: Arc::clone(&clock) as _,
             },
-            SongSettings { limits: Limits::for_testing(), ..SongSettings::default() },
+            SongSettings { limits: Limits::for_testing(), renderings, ..SongSettings::default() },
         );
         let accounts = AccountService::new(
             AccountPorts {

@@ -1,6 +1,6 @@
 //! The store itself.
 
-use std::fs;
+use std::fs::{self, FileTimes};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
-use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter, Space};
+use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter, MadeBlob, Space};
 use vocalizer_core::song::SongHash;
 
 use super::disk::{blocking, if_there, make_dir, space, sync_dir};
@@ -67,9 +67,13 @@ impl BlobStore for FileBlobs {
     }
 
     async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Blob>, BlobError> {
-        let (path, root) = (path(&self.root, key), self.root.clone());
+        let (path, root, is_made) = (path(&self.root, key), self.root.clone(), key.is_made());
         let opened = blocking(move || {
             let Some(file) = if_there(fs::File::open(&path))? else { return is_there(&root).map(|()| None) };
+            if is_made {
+                // For `made`: most systems do not note every access. Where they cannot be told, the last one counts that they did.
+                let _ = file.set_times(FileTimes::new().set_accessed(SystemTime::now()));
+            }
             let found = file.metadata()?;
             Ok(Some((file, found)))
         });
@@ -100,6 +104,33 @@ impl BlobStore for FileBlobs {
             // Also where there was nothing: somebody may have deleted it and died before this.
             sync_dir(&shelf)?;
             trash.remove()
+        })
+        .await
+    }
+
+    async fn delete(&self, key: &BlobKey) -> Result<(), BlobError> {
+        let path = path(&self.root, key);
+        blocking(move || if_there(fs::remove_file(&path)).map(|_| ())).await
+    }
+
+    /// The last use is the time of the last access, which [`Self::open`] sets.
+    async fn made(&self) -> Result<Vec<MadeBlob>, BlobError> {
+        let root = self.root.clone();
+        blocking(move || {
+            let mut made = Vec::new();
+            for shelf in fs::read_dir(&root)? {
+                for dir in entries(&shelf?.path())? {
+                    let Some(hash) = dir.file_name().and_then(|name| name.to_str()?.parse().ok()) else { continue };
+                    for path in entries(&dir.join("made"))? {
+                        let name = path.file_name().and_then(|name| name.to_str());
+                        let Some(key) = name.and_then(|name| BlobKey::of_made(hash, name)) else { continue };
+                        let Some(found) = if_there(fs::symlink_metadata(&path))? else { continue };
+                        let used = OffsetDateTime::from(found.accessed().or_else(|_| found.modified())?);
+                        made.push(MadeBlob { key, size_bytes: found.len(), used });
+                    }
+                }
+            }
+            Ok(made)
         })
         .await
     }

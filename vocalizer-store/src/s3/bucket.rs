@@ -44,6 +44,15 @@ impl Bucket {
         Path::from(format!("{}/{key}", self.prefix))
     }
 
+    /// The key of something that was made; `None` for everything else.
+    pub(super) fn made_key(&self, path: &Path) -> Option<BlobKey> {
+        let parts: Vec<_> = path.prefix_match(&self.prefix)?.collect();
+        match parts.as_slice() {
+            [hash, dir, name] if dir.as_ref() == "made" => BlobKey::of_made(hash.as_ref().parse().ok()?, name.as_ref()),
+            _ => None,
+        }
+    }
+
     /// Where the blobs of a hash are.
     pub(super) fn shelf(&self, hash: &SongHash) -> Path {
         self.prefix.clone().join(hash.to_string())

@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::{Error, ObjectStore as _};
 use time::OffsetDateTime;
 use tokio::task::spawn_blocking;
-use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter, Space};
+use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter, MadeBlob, Space};
 use vocalizer_core::song::SongHash;
 
 use super::answer::sorted;
@@ -93,6 +93,27 @@ impl BlobStore for S3Blobs {
             }
         }
         Ok(())
+    }
+
+    async fn delete(&self, key: &BlobKey) -> Result<(), BlobError> {
+        let path = self.bucket.path(key);
+        match self.bucket.s3.delete_stream(stream::iter([Ok(path)]).boxed()).try_next().await {
+            Ok(_) | Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(sorted(&error)),
+        }
+    }
+
+    /// A bucket knows when an object was written, and not when it was last read. All objects are listed.
+    async fn made(&self) -> Result<Vec<MadeBlob>, BlobError> {
+        let mut listed = self.bucket.s3.list(Some(&self.bucket.prefix));
+        let mut made = Vec::new();
+        while let Some(object) = listed.try_next().await.map_err(|error| sorted(&error))? {
+            let Some(key) = self.bucket.made_key(&object.location) else { continue };
+            let used = OffsetDateTime::from_unix_timestamp(object.last_modified.timestamp());
+            let used = used.map_err(|error| BlobError::Unavailable(error.into()))?;
+            made.push(MadeBlob { key, size_bytes: object.size, used });
+        }
+        Ok(made)
     }
 
     async fn hashes(&self) -> Result<Vec<SongHash>, BlobError> {

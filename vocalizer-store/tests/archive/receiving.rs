@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use vocalizer_core::limits::Limits;
 use vocalizer_core::part::{Part, Stem};
 use vocalizer_core::ports::{
-    Blob, BlobError, BlobKey, BlobStore, BlobStream, BlobWriter, Received, ResultError, ResultReader, Stems,
+    Blob, BlobError, BlobKey, BlobStore, BlobStream, BlobWriter, MadeBlob, Received, ResultError, ResultReader, Stems,
 };
 use vocalizer_core::song::SongHash;
 use vocalizer_store::archive::{self, TarResults};
@@ -192,6 +192,14 @@ impl BlobStore for Small {
 
     async fn delete_all(&self, _: &SongHash) -> Result<(), BlobError> {
         Ok(())
+    }
+
+    async fn delete(&self, _: &BlobKey) -> Result<(), BlobError> {
+        Ok(())
+    }
+
+    async fn made(&self) -> Result<Vec<MadeBlob>, BlobError> {
+        Ok(Vec::new())
     }
 
     async fn hashes(&self) -> Result<Vec<SongHash>, BlobError> {

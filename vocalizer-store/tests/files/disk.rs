@@ -1,10 +1,11 @@
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File, FileTimes};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use tempfile::TempDir;
+use time::OffsetDateTime;
 use vocalizer_core::part::{Format, Part, Stem};
 use vocalizer_core::ports::{BlobError, BlobKey, BlobStore};
 use vocalizer_core::song::SongHash;
@@ -66,6 +67,26 @@ async fn blobs_lie_where_they_are_said_to_lie() {
     blobs.delete_all(&hash()).await.unwrap();
     let shelf = PathBuf::from(&hash().to_string()[..2]);
     assert_eq!(tree(root.path()), BTreeSet::from(["tmp".into(), shelf]), "nothing is left of it");
+}
+
+#[tokio::test]
+async fn to_open_what_was_made_is_a_use_that_later_processes_know_of() {
+    let root = TempDir::new().unwrap();
+    let blobs = FileBlobs::open(root.path()).await.unwrap();
+    let keys = [Part::Drums, Part::Bass].map(|part| BlobKey::Rendition(hash(), part, Format::Wav));
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+    for key in &keys {
+        put(&blobs, key, b"bytes").await;
+        let file = root.path().join(&hash().to_string()[..2]).join(key.to_string());
+        File::options().write(true).open(file).unwrap().set_times(FileTimes::new().set_accessed(long_ago)).unwrap();
+    }
+    let first = blobs.open(&keys[0], None).await.unwrap().unwrap();
+    let again = blobs.open(&keys[0], None).await.unwrap().unwrap();
+    assert_eq!(first.tag(), again.tag(), "to use a blob does not change it");
+    let made = FileBlobs::open(root.path()).await.unwrap().made().await.unwrap();
+    let used = keys.map(|key| made.iter().find(|made| made.key == key).unwrap().used);
+    assert_eq!(used[1], OffsetDateTime::from(long_ago));
+    assert!(used[0] > used[1]);
 }
 
 #[cfg(unix)]

@@ -2,7 +2,7 @@
 
 use super::place::{BlobsPlace, bytes, get, keys, put};
 use crate::conformance::support::hash;
-use crate::ports::BlobKey;
+use crate::ports::{BlobKey, MadeBlob};
 
 pub async fn deleted_blobs_are_gone_and_those_of_other_hashes_are_not(place: &impl BlobsPlace) {
     let blobs = place.blobs().await;
@@ -31,6 +31,45 @@ pub async fn deleting_twice_or_nothing_is_a_success(place: &impl BlobsPlace) {
     // The name is free again.
     put(&blobs, &key, &bytes(20, 2)).await;
     assert_eq!(get(&blobs, &key).await, Some(bytes(20, 2)));
+}
+
+pub async fn what_was_made_is_listed_with_its_size(place: &impl BlobsPlace) {
+    let blobs = place.blobs().await;
+    assert_eq!(blobs.made().await.unwrap(), []);
+    let mut expected = Vec::new();
+    for name in ["a", "b"] {
+        for (at, key) in keys(hash(name)).into_iter().enumerate() {
+            put(&blobs, &key, &bytes(10 + at, 1)).await;
+            if key.is_made() {
+                expected.push((key, 10 + at as u64));
+            }
+        }
+    }
+    expected.sort_unstable();
+    for blobs in [blobs, place.blobs().await] {
+        let found = blobs.made().await.unwrap();
+        let mut found: Vec<_> = found.into_iter().map(|MadeBlob { key, size_bytes, .. }| (key, size_bytes)).collect();
+        found.sort_unstable();
+        assert_eq!(found, expected);
+    }
+}
+
+pub async fn one_blob_is_deleted_and_no_other(place: &impl BlobsPlace) {
+    let blobs = place.blobs().await;
+    let keys = keys(hash("a"));
+    for key in &keys {
+        put(&blobs, key, &bytes(10, 1)).await;
+    }
+    let gone = keys[3];
+    for _ in 0..2 {
+        blobs.delete(&gone).await.unwrap();
+        for key in keys {
+            assert_eq!(get(&blobs, &key).await.is_none(), key == gone, "{key}");
+        }
+    }
+    assert!(blobs.made().await.unwrap().iter().all(|made| made.key != gone));
+    put(&blobs, &gone, &bytes(20, 2)).await;
+    assert_eq!(get(&blobs, &gone).await, Some(bytes(20, 2)));
 }
 
 pub async fn hashes_are_listed_once(place: &impl BlobsPlace) {

@@ -8,7 +8,8 @@ mod writing;
 
 pub use deleting::{
     a_sweep_leaves_what_is_being_written, deleted_blobs_are_gone_and_those_of_other_hashes_are_not,
-    deleting_twice_or_nothing_is_a_success, hashes_are_listed_once, what_dead_writers_left_is_swept_up,
+    deleting_twice_or_nothing_is_a_success, hashes_are_listed_once, one_blob_is_deleted_and_no_other,
+    what_dead_writers_left_is_swept_up, what_was_made_is_listed_with_its_size,
 };
 pub use local::{a_local_file_goes_with_its_writer, a_local_file_has_what_was_written_so_far};
 pub use place::BlobsPlace;
