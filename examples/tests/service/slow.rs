@@ -58,8 +58,8 @@ async fn a_client_among_a_thousand_slow_ones_hardly_notices_them() {
     let large = Stems { drums: drums.repeat(400).into(), bass, other, vocals };
     browser.result(&open, vocalizer_store::archive::write(&large, Vec::new()).unwrap()).await.data();
 
-    let part = |name: &str| format!("GET /songs/{}/{name} HTTP/1.1\r\nHost: x\r\n\r\n", id(&open));
-    let upload = "POST /songs/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\
+    let part = |name: &str| format!("GET /songs/{}/{name} HTTP/1.1\r\nHost: localhost\r\n\r\n", id(&open));
+    let upload = "POST /songs/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\
                   Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n\
                   Content-Disposition: form-data; name=\"file\"; filename=\"x\"\r\n\r\nRIFF";
     let kinds = [
