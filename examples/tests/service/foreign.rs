@@ -109,13 +109,13 @@ async fn register_and_change(server: Browser, round: u32, shared: Shared) -> Opt
         [("old_password", "the first one"), ("password1", "another one"), ("password2", "another one")];
     for number in 0.. {
         let (browser, name) = (server.anew(), format!("user{round}.{number}"));
-        ask(from(round << 8 | number, browser.registering(&name, "the first one"))).await?;
+        ask(from((round << 8) | number, browser.registering(&name, "the first one"))).await?;
         shared.lock().unwrap().users.insert(name.clone(), "the first one".to_owned());
         if number % 2 == 1 {
             // Between the two it has either.
             shared.lock().unwrap().users.remove(&name);
             let change = browser.request(Method::POST, "/auth/password").form(&CHANGE);
-            ask(from(round << 8 | number, change)).await?;
+            ask(from((round << 8) | number, change)).await?;
             shared.lock().unwrap().users.insert(name, "another one".to_owned());
         }
     }
