@@ -10,9 +10,8 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use super::full::from;
 use super::server::Server;
-use super::support::{Answer, Browser, archive, id, random, song, stems};
+use super::support::{Answer, Browser, archive, from, id, random, song, stems};
 
 /// How often the server is killed. `VOCALIZER_FOREIGN_ROUNDS` asks for more.
 fn rounds() -> u32 {

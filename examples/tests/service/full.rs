@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::database::until_ready;
 use super::server::Server;
-use super::support::{Answer, Browser, archive, id, random, song, stems};
+use super::support::{Answer, Browser, archive, from, id, random, song, stems};
 
 /// At how many places the disk is full. `VOCALIZER_FULL_PLACES` asks for more.
 fn places() -> u32 {
@@ -61,11 +61,6 @@ impl Disk {
 
 fn size(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |found| found.len())
-}
-
-/// From an address of its own, as a proxy says: else it would be throttled.
-pub(super) fn from(number: u32, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
-    request.header("x-forwarded-for", std::net::Ipv4Addr::from_bits(0x0a00_0000 + number).to_string())
 }
 
 /// What the server has acknowledged.

@@ -370,6 +370,11 @@ impl Browser {
     }
 }
 
+/// From an address of its own, as a proxy says: else it would be throttled.
+pub(crate) fn from(number: u32, request: RequestBuilder) -> RequestBuilder {
+    request.header("x-forwarded-for", std::net::Ipv4Addr::from_bits(0x0a00_0000 + number).to_string())
+}
+
 /// Some number below another one.
 pub(crate) fn random(below: u64) -> u64 {
     use std::hash::{BuildHasher as _, RandomState};
