@@ -34,7 +34,8 @@ pub struct ServiceArgs {
     /// Largest song file in bytes
     #[arg(long, env = "MAX_UPLOAD_BYTES", value_name = "BYTES", default_value_t = 75 * 1024 * 1024)]
     pub max_upload_bytes: u64,
-    /// Free space on the data disk below which uploads are refused [default: 1 GiB, or 5 % of the disk where that is less]
+    /// Free space on the disks of the blobs and of the database below which uploads are refused [default: 1 GiB, or 5 % of
+    /// the disk where that is less]
     #[arg(long, env = "MIN_FREE_BYTES", value_name = "BYTES")]
     pub min_free_bytes: Option<u64>,
     /// Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, as in 127.0.0.1/32,10.0.0.0/8

@@ -31,6 +31,9 @@ const DATABASE: &str = "vocalizer.db";
 /// The folder of blobs in a backup.
 const BLOBS: &str = "blobs";
 
+/// The folder in a backup for what is not finished.
+const PARTIAL: &str = ".partial";
+
 /// Copies everything that is kept into a new folder, while a server runs or not.
 #[must_use]
 pub fn backup(kept: &KeptArgs, dir: &Path) -> ExitCode {
@@ -103,38 +106,58 @@ async fn save(kept: &Kept, dir: &Path) -> Result<Copied, BoxError> {
     if !is_empty(dir)? {
         return Err(format!("{} is not empty; name a folder that does not exist", dir.display()).into());
     }
-    let dir = std::path::absolute(dir)?;
-    let name = dir.file_name().ok_or_else(|| format!("{} cannot be a backup; name a folder", dir.display()))?;
-    let mut partial = OsString::from(".");
-    partial.push(name);
-    partial.push(format!(".partial-{}", std::process::id()));
-    let partial = dir.with_file_name(partial);
-    private_dir(&partial).map_err(|e| format!("{} cannot be made: {e}", partial.display()))?;
+    // In the folder itself: it may be the root of another disk.
+    let is_new = !dir.exists();
+    private_dir(dir).map_err(|e| format!("{} cannot be made: {e}", dir.display()))?;
+    let partial = dir.join(PARTIAL);
+    // Of two backups at once to one folder, one ends here.
+    fs::create_dir(&partial).map_err(|e| format!("{} cannot be made: {e}", partial.display()))?;
     let saved = save_to(&partial, database, blobs, &kept.data).await;
     let saved = saved.and_then(|copied| {
-        sync(&partial)?;
-        // One that is empty is in the way elsewhere than on Unix.
-        let _ = fs::remove_dir(&dir);
-        fs::rename(&partial, &dir)?;
-        dir.parent().map_or(Ok(()), sync)?;
+        publish(&partial, dir)?;
         Ok(copied)
     });
     if saved.is_err() {
         let _ = fs::remove_dir_all(&partial);
+        if is_new {
+            let _ = fs::remove_dir(dir);
+        }
     }
     saved
 }
 
+/// Gives everything in `partial` its place in `dir`. The database is the last: a folder without one is no backup.
+fn publish(partial: &Path, dir: &Path) -> io::Result<()> {
+    for name in [BLOBS, TOKEN_FILE, DATABASE] {
+        if partial.join(name).exists() {
+            fs::rename(partial.join(name), dir.join(name))?;
+        }
+    }
+    fs::remove_dir(partial)?;
+    sync(dir)?;
+    dir.canonicalize()?.parent().map_or(Ok(()), sync)
+}
+
 async fn save_to(dir: &Path, database: &Path, blobs: &Path, data: &Path) -> Result<Copied, BoxError> {
     let live = SqliteStore::open_without_migrating(database).await?;
-    live.backup(&dir.join(DATABASE)).await?;
-    let copy = SqliteStore::open_without_migrating(&dir.join(DATABASE)).await?;
+    let saved = dir.join(DATABASE);
+    live.backup(&saved).await?;
+    let copy = SqliteStore::open_without_migrating(&saved).await?;
     let (from, to) = (FileBlobs::open(blobs).await?, FileBlobs::open(&dir.join(BLOBS)).await?);
     let copied = copy_blobs(&copy, Some(&live), &from, &to).await?;
-    copy.close().await;
+    close(copy, &saved).await?;
     live.close().await;
     copy_token(data, dir)?;
     Ok(copied)
+}
+
+/// Closes a copy, so that all of it is in its one file.
+async fn close(copy: SqliteStore, path: &Path) -> Result<(), BoxError> {
+    copy.close().await;
+    if beside(path, "-wal").exists() {
+        return Err(format!("{} cannot be finished; is there room on its disk?", path.display()).into());
+    }
+    Ok(())
 }
 
 async fn bring_back(kept: &Kept, dir: &Path) -> Result<Copied, BoxError> {
@@ -158,11 +181,11 @@ async fn bring_back(kept: &Kept, dir: &Path) -> Result<Copied, BoxError> {
     // Its name comes last: until then there is no database for a server to start with.
     let partial = beside(database, ".partial");
     // Neither database is open here. The copy is opened afterwards.
-    fs::copy(&saved_database, &partial).map_err(|e| format!("{} cannot be copied: {e}", saved_database.display()))?;
+    copy_file(&saved_database, &partial)?;
     let copy = SqliteStore::open_without_migrating(&partial).await?;
     let (from, to) = (FileBlobs::open(&saved_blobs).await?, FileBlobs::open(blobs).await?);
     let copied = copy_blobs(&copy, None, &from, &to).await?;
-    copy.close().await;
+    close(copy, &partial).await?;
     fs::rename(&partial, database)?;
     database.parent().map_or(Ok(()), sync)?;
     Ok(copied)
@@ -202,11 +225,13 @@ async fn copy_blobs(
             copied.hashes += 1;
             if !faults.is_empty()
                 && let Some(live) = live
-                && live.with_hash(&hash).await?.is_empty()
             {
-                faults.clear();
-                copied.hashes -= 1;
-                copied.deleted += forget(copy, to, &hash).await?;
+                copied.deleted += forget_deleted(copy, live, &hash).await?;
+                if copy.with_hash(&hash).await?.is_empty() {
+                    faults.clear();
+                    copied.hashes -= 1;
+                    to.delete_all(&hash).await?;
+                }
             }
             copied.faults.append(&mut faults);
         }
@@ -214,14 +239,16 @@ async fn copy_blobs(
     Ok(copied)
 }
 
-/// Takes songs out of the copy.
-async fn forget(copy: &SqliteStore, to: &FileBlobs, hash: &SongHash) -> Result<u64, BoxError> {
-    let songs = copy.with_hash(hash).await?;
-    for song in &songs {
-        copy.remove(song.id()).await?;
+/// Takes the songs of a hash out of the copy that are deleted, also where the same bytes were uploaded again.
+async fn forget_deleted(copy: &SqliteStore, live: &SqliteStore, hash: &SongHash) -> Result<u64, BoxError> {
+    let mut deleted = 0;
+    for song in copy.with_hash(hash).await? {
+        if SongRepository::find(live, song.id()).await?.is_none() {
+            copy.remove(song.id()).await?;
+            deleted += 1;
+        }
     }
-    to.delete_all(hash).await?;
-    Ok(songs.len() as u64)
+    Ok(deleted)
 }
 
 /// Copies a blob, reads the copy back, and says how many bytes that were, or what is wrong with the original.
@@ -259,13 +286,27 @@ async fn hash_of(mut blob: Blob) -> Result<SongHash, BlobError> {
     Ok(hasher.finish())
 }
 
-/// The token of workers, where one was made. It is readable by its owner alone, and so is the copy.
+/// The token of workers, where one was made.
 fn copy_token(from: &Path, to: &Path) -> Result<(), BoxError> {
     let token = from.join(TOKEN_FILE);
-    if token.exists() {
-        fs::copy(&token, to.join(TOKEN_FILE)).map_err(|e| format!("{} cannot be copied: {e}", token.display()))?;
+    if token.exists() { copy_file(&token, &to.join(TOKEN_FILE)) } else { Ok(()) }
+}
+
+/// Copies a file to a new one, for its owner alone. On return the copy is on the disk.
+fn copy_file(from: &Path, to: &Path) -> Result<(), BoxError> {
+    let mut options = fs::OpenOptions::new();
+    options.create_new(true).write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
     }
-    Ok(())
+    let copied = fs::File::open(from).and_then(|mut from| {
+        let mut to = options.open(to)?;
+        io::copy(&mut from, &mut to)?;
+        to.sync_all()
+    });
+    copied.map_err(|e| format!("{} cannot be copied to {}: {e}", from.display(), to.display()).into())
 }
 
 /// Whether there is nothing in a folder, or no folder.

@@ -77,9 +77,12 @@ pub(super) fn lock(data: &Path, database: &Database, blobs: &Blobs) -> Result<Ve
         paths.push(folder(dir)?.join("lock"));
     }
     if let Database::Sqlite(path) = database {
+        // A link to a database is that database, as it is to SQLite.
+        let path = path.canonicalize().unwrap_or_else(|_| path.clone());
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(".lock");
-        paths.push(folder(database.folder().unwrap_or(Path::new(".")))?.join(name));
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        paths.push(folder(dir)?.join(name));
     }
     paths.sort();
     paths.dedup();

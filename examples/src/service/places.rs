@@ -56,14 +56,6 @@ impl Database {
         }
         path_of(text, "sqlite").map(Self::Sqlite)
     }
-
-    /// The folder of its file, where it has one.
-    pub(super) fn folder(&self) -> Option<&Path> {
-        match self {
-            Self::Sqlite(path) => path.parent().filter(|dir| !dir.as_os_str().is_empty()),
-            Self::Postgres(_) => None,
-        }
-    }
 }
 
 impl Blobs {

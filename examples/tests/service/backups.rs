@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::server::{Server, command};
+use super::server::{Server, command, command_with_room};
 use super::support::{Browser, archive, files_below, id, song, stems};
 
 fn said(output: &std::process::Output) -> String {
@@ -118,4 +118,79 @@ async fn what_is_there_is_never_overwritten() {
     let no_backup = command(&dir.path().join("new"), "restore", dir.path());
     assert!(said(&no_backup).contains("is not what `backup` made"), "{}", said(&no_backup));
     has(&server.browser(), &uploaded, &song(1)).await;
+}
+
+/// A folder that was there before may be a link, or another disk: nothing is renamed across its border.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_goes_into_an_empty_folder_behind_a_link_and_a_restore_takes_files_of_any_mode() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let dir = tempfile::tempdir().unwrap();
+    let (data, saved, restored) = (dir.path().join("data"), dir.path().join("saved"), dir.path().join("restored"));
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), &saved).unwrap();
+    let server = Server::start(&data);
+    let uploaded = server.browser().upload("x", &song(1)).await;
+    let output = command(&data, "backup", &saved);
+    assert!(output.status.success(), "{}", said(&output));
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let database = saved.join("vocalizer.db");
+    assert_eq!(mode(&database), 0o600);
+
+    // As from a medium that cannot be written to.
+    std::fs::set_permissions(&database, std::fs::Permissions::from_mode(0o444)).unwrap();
+    assert!(command(&restored, "restore", &saved).status.success());
+    assert_eq!(mode(&restored.join("vocalizer.db")), 0o600);
+    has(&Server::start(&restored).browser(), &uploaded, &song(1)).await;
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_or_a_restore_for_which_there_is_no_room_fails_and_can_be_repeated() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, saved, restored) = (dir.path().join("data"), dir.path().join("saved"), dir.path().join("restored"));
+    let server = Server::start(&data);
+    // Larger than the database.
+    let large = super::support::wav(1, 100_000);
+    let uploaded = server.browser().upload("x", &large).await;
+    for (blocks, what) in [(16, "the database"), (512, "a song")] {
+        let output = command_with_room(blocks, &data, "backup", &saved);
+        assert_eq!(output.status.code(), Some(1), "{what}: {}", said(&output));
+        assert!(!saved.exists(), "{what}");
+    }
+    let output = command(&data, "backup", &saved);
+    assert!(output.status.success(), "{}", said(&output));
+    for blocks in [16, 512] {
+        let output = command_with_room(blocks, &restored, "restore", &saved);
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(!restored.join("vocalizer.db").exists());
+        std::fs::remove_dir_all(&restored).unwrap();
+    }
+    assert!(command(&restored, "restore", &saved).status.success());
+    has(&Server::start(&restored).browser(), &uploaded, &large).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_is_whole_also_where_songs_are_deleted_and_uploaded_again_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let server = Server::start(&data);
+    let mut clients = tokio::task::JoinSet::new();
+    for number in 0..12 {
+        let browser = server.browser();
+        clients.spawn(async move {
+            loop {
+                let uploaded = browser.upload("x", &song(number)).await;
+                browser.result(&uploaded, archive()).await.data();
+                browser.delete(&format!("/songs/{}", id(&uploaded))).await.data();
+            }
+        });
+    }
+    for round in 0..10 {
+        let (data, saved) = (data.clone(), dir.path().join(format!("saved{round}")));
+        let output = tokio::task::spawn_blocking(move || command(&data, "backup", &saved)).await.unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    clients.abort_all();
 }

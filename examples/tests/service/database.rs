@@ -108,8 +108,47 @@ async fn a_server_whose_disk_was_full_goes_on_when_there_is_room() {
     }
 }
 
+/// A connection that is opened in such a moment is read-only, and stays so.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_database_was_read_only_for_a_moment_goes_on() {
+    use std::fs::{Permissions, set_permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("data"));
+    let browser = server.browser();
+    for (number, file) in (0..).zip(["vocalizer.db", "vocalizer.db-wal", "vocalizer.db-shm"]) {
+        let mode = |mode| set_permissions(dir.path().join("data").join(file), Permissions::from_mode(mode)).unwrap();
+        mode(0o400);
+        // Writes fail, so that connections are opened anew.
+        server.room(Some(0));
+        for _ in 0..3 {
+            browser.register(&format!("early{number}"), "correct horse").await.refused(503, "unavailable");
+            until_ready(&browser, false).await;
+        }
+        server.room(None);
+        mode(0o600);
+        until_ready(&browser, true).await;
+        browser.register(&format!("late{number}"), "correct horse").await.data();
+        let uploaded = browser.anew().upload("x", &song(number)).await;
+        until_queued(&browser, &uploaded).await;
+    }
+}
+
+/// Waits until the job of a song is on the queue, which has a connection of its own.
+async fn until_queued(browser: &Browser, song: &serde_json::Value) {
+    for _ in 0..1000 {
+        if browser.get(&format!("/songs/{}", id(song))).await.data()["song"]["queue_position"].is_u64() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("the queue takes no job");
+}
+
 /// The answer of `/readyz`, once it says so.
-async fn until_ready(browser: &Browser, ready: bool) -> serde_json::Value {
+pub(super) async fn until_ready(browser: &Browser, ready: bool) -> serde_json::Value {
     for _ in 0..1000 {
         let answer = browser.get("/readyz").await;
         if (answer.status == 200) == ready {
@@ -133,6 +172,29 @@ async fn uploads_leave_a_reserve_on_the_disk_and_results_may_use_it() {
     browser.until(&uploaded, "SPLIT").await;
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn uploads_leave_a_reserve_on_the_disk_of_the_database_too() {
+    let free_bytes = |dir: &tempfile::TempDir| -> u64 {
+        let output = std::process::Command::new("df").args(["-B1", "--output=avail"]).arg(dir.path()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().lines().last().unwrap().trim().parse().unwrap()
+    };
+    // Two disks, of which one has more room.
+    let (mut small, mut large) = (tempfile::tempdir().unwrap(), tempfile::tempdir_in("/dev/shm").unwrap());
+    if free_bytes(&small) > free_bytes(&large) {
+        std::mem::swap(&mut small, &mut large);
+    }
+    let reserve = free_bytes(&small).midpoint(free_bytes(&large)).to_string();
+    let start = |name: &str, place: &tempfile::TempDir| {
+        let database = format!("sqlite:{}", place.path().join("x.db").display());
+        Server::with(&large.path().join(name), &["--database", &database, "--min-free-bytes", &reserve])
+    };
+    let full = start("a", &small);
+    full.browser().try_upload("x", song(1)).await.refused(507, "storage_full");
+    assert!(full.log().contains("what=\"database\""), "{}", full.log());
+    start("b", &large).browser().upload("x", &song(1)).await;
+}
+
 #[tokio::test]
 async fn a_folder_of_blobs_that_is_away_is_told_and_no_song_fails_for_it() {
     let service = Service::idle().await;
@@ -149,6 +211,7 @@ async fn a_folder_of_blobs_that_is_away_is_told_and_no_song_fails_for_it() {
     assert_eq!((download.status, &download.bytes[..]), (200, &song(1)[..]));
 }
 
+#[cfg(unix)]
 #[test]
 fn two_servers_never_use_one_database_or_one_folder_of_blobs() {
     let dir = tempfile::tempdir().unwrap();
@@ -169,9 +232,14 @@ fn two_servers_never_use_one_database_or_one_folder_of_blobs() {
         shutdown_grace: std::time::Duration::from_secs(1),
     };
     let first = DataDir::open(&config("a", "a/x.db", "a/blobs")).unwrap();
+    let links = dir.path().join("links");
+    std::fs::create_dir(&links).unwrap();
+    std::fs::write(dir.path().join("a/x.db"), b"").unwrap();
+    std::os::unix::fs::symlink(dir.path().join("a/x.db"), links.join("y.db")).unwrap();
     for (config, file) in [
         (config("a", "b/x.db", "b/blobs"), "a/lock"),
         (config("b", "a/../a/x.db", "b/blobs"), "x.db.lock"),
+        (config("b", "links/y.db", "b/blobs"), "a/x.db.lock"),
         (config("c", "c/x.db", "a/blobs"), "blobs/lock"),
     ] {
         let refused = DataDir::open(&config).unwrap_err();

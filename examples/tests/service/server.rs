@@ -16,23 +16,42 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(data: &Path) -> Self {
-        // The signal of a limit on files would end it; the trap lets writes fail instead.
+        Self::with(data, &[])
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn with(data: &Path, args: &[&str]) -> Self {
+        Self::logging_to(Stdio::piped(), data, args)
+    }
+
+    /// The same with its log somewhere else.
+    pub(crate) fn logging_to(log: Stdio, data: &Path, args: &[&str]) -> Self {
+        // The signal of a limit on files would end it; the trap lets writes fail instead. Modes of files hold for it as for
+        // everybody, also where it is started by root.
+        const START: &str = r#"
+            trap '' XFSZ
+            if [ "$(id -u)" = 0 ]; then set -- setpriv --bounding-set=-all "$@"; fi
+            exec "$@"
+        "#;
         let mut child = Command::new("sh")
-            .args(["-c", r#"trap '' XFSZ; exec "$0" "$@""#, env!("CARGO_BIN_EXE_server"), "--listen", "127.0.0.1:0"])
+            .args(["-c", START, "sh", env!("CARGO_BIN_EXE_server"), "--listen", "127.0.0.1:0"])
             .args(["--worker-token", WORKER_TOKEN, "--data"])
             .arg(data)
+            .args(args)
             .env("RUST_LOG", "info")
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(log)
             .spawn()
             .unwrap();
         let log = Arc::<Mutex<String>>::default();
-        let (lines, logged) = (BufReader::new(child.stderr.take().unwrap()).lines(), Arc::clone(&log));
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                logged.lock().unwrap().push_str(&(line + "\n"));
-            }
-        });
+        if let Some(stderr) = child.stderr.take() {
+            let (lines, logged) = (BufReader::new(stderr).lines(), Arc::clone(&log));
+            std::thread::spawn(move || {
+                for line in lines.map_while(Result::ok) {
+                    logged.lock().unwrap().push_str(&(line + "\n"));
+                }
+            });
+        }
         let mut said = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let base = said.find_map(|line| Some(line.split_once("listens on ")?.1.to_owned()));
         // The last line, for which there must be a reader.
@@ -43,6 +62,10 @@ impl Server {
 
     pub(crate) fn browser(&self) -> Browser {
         Browser::at(self.base.clone())
+    }
+
+    pub(crate) fn address(&self) -> std::net::SocketAddr {
+        self.base.strip_prefix("http://").unwrap().parse().unwrap()
     }
 
     pub(crate) fn log(&self) -> String {
@@ -69,6 +92,15 @@ impl Drop for Server {
 pub(crate) fn command(data: &Path, command: &str, dir: &Path) -> Output {
     let mut server = Command::new(env!("CARGO_BIN_EXE_server"));
     server.arg("--data").arg(data).arg(command).arg(dir).output().unwrap()
+}
+
+/// The same where no file may become larger than so many blocks of 512 bytes.
+#[cfg(unix)]
+pub(crate) fn command_with_room(blocks: u32, data: &Path, command: &str, dir: &Path) -> Output {
+    let mut shell = Command::new("sh");
+    // The signal of the limit would end it; the trap lets writes fail instead.
+    shell.args(["-c", &format!(r#"trap '' XFSZ; ulimit -f {blocks}; exec "$0" "$@""#), env!("CARGO_BIN_EXE_server")]);
+    shell.arg("--data").arg(data).arg(command).arg(dir).output().unwrap()
 }
 
 /// Has another program open a database, do something, and close it.

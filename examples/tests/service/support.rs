@@ -292,6 +292,11 @@ impl Browser {
         Self { http: http.build().unwrap(), base }
     }
 
+    /// Somebody else, who knows the same service.
+    pub(crate) fn anew(&self) -> Self {
+        Self::at(self.base.clone())
+    }
+
     /// Somebody who has registered.
     pub(crate) async fn registered(service: &Service, name: &str) -> Self {
         let browser = Self::new(service);
@@ -304,9 +309,14 @@ impl Browser {
     }
 
     pub(crate) async fn send(request: RequestBuilder) -> Answer {
-        let response = request.send().await.unwrap();
+        Self::try_send(request).await.unwrap()
+    }
+
+    /// The same, unless the server ends meanwhile.
+    pub(crate) async fn try_send(request: RequestBuilder) -> reqwest::Result<Answer> {
+        let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Answer { status, headers, bytes: response.bytes().await.unwrap() }
+        Ok(Answer { status, headers, bytes: response.bytes().await? })
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -322,11 +332,20 @@ impl Browser {
     }
 
     pub(crate) async fn register(&self, name: &str, password: &str) -> Answer {
-        self.post("/auth/register", &[("username", name), ("password1", password), ("password2", password)]).await
+        Self::send(self.registering(name, password)).await
+    }
+
+    pub(crate) fn registering(&self, name: &str, password: &str) -> RequestBuilder {
+        let form = [("username", name), ("password1", password), ("password2", password)];
+        self.request(Method::POST, "/auth/register").form(&form)
     }
 
     pub(crate) async fn login(&self, name: &str, password: &str) -> Answer {
-        self.post("/auth/login", &[("username", name), ("password", password)]).await
+        Self::send(self.logging_in(name, password)).await
+    }
+
+    pub(crate) fn logging_in(&self, name: &str, password: &str) -> RequestBuilder {
+        self.request(Method::POST, "/auth/login").form(&[("username", name), ("password", password)])
     }
 
     /// Uploads and gives the song.
@@ -335,8 +354,12 @@ impl Browser {
     }
 
     pub(crate) async fn try_upload(&self, title: &str, bytes: Vec<u8>) -> Answer {
+        Self::send(self.uploading(title, bytes)).await
+    }
+
+    pub(crate) fn uploading(&self, title: &str, bytes: Vec<u8>) -> RequestBuilder {
         let form = Form::new().text("title", title.to_owned()).part("file", Part::bytes(bytes).file_name("song.mp3"));
-        Self::send(self.request(Method::POST, "/songs/upload").multipart(form)).await
+        self.request(Method::POST, "/songs/upload").multipart(form)
     }
 
     /// The song, once it has this status.
@@ -354,9 +377,25 @@ impl Browser {
 
     /// Posts a result with the workers' token.
     pub(crate) async fn result(&self, song: &Value, archive: Vec<u8>) -> Answer {
-        let path = format!("/songs/{}/upload_result", song["hash"].as_str().unwrap());
-        Self::send(self.request(Method::POST, &path).bearer_auth(WORKER_TOKEN).body(archive)).await
+        Self::send(self.splitting(song, archive)).await
     }
+
+    pub(crate) fn splitting(&self, song: &Value, archive: Vec<u8>) -> RequestBuilder {
+        let path = format!("/songs/{}/upload_result", song["hash"].as_str().unwrap());
+        self.request(Method::POST, &path).bearer_auth(WORKER_TOKEN).body(archive)
+    }
+}
+
+/// From an address of its own, as a proxy says: else it would be throttled.
+pub(crate) fn from(number: u32, request: RequestBuilder) -> RequestBuilder {
+    request.header("x-forwarded-for", std::net::Ipv4Addr::from_bits(0x0a00_0000 + number).to_string())
+}
+
+/// Some number below another one.
+pub(crate) fn random(below: u64) -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+
+    RandomState::new().hash_one(0) % below
 }
 
 /// TLS that nothing here uses, so that no certificates are looked for.

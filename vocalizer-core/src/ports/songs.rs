@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::RepositoryError;
+use super::{RepositoryError, Space};
 use crate::account::Viewer;
 use crate::dedupe::Advance;
 use crate::song::{Song, SongHash, SongId, StatusKind, Title};
@@ -217,5 +217,14 @@ pub trait SongRepository: Send + Sync {
     /// Those of every method.
     async fn check(&self) -> Result<(), RepositoryError> {
         self.count().await.map(|_| ())
+    }
+
+    /// How much space the disk has that the store writes to; `None` where there is no disk of this machine.
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::Unavailable`].
+    async fn space(&self) -> Result<Option<Space>, RepositoryError> {
+        Ok(None)
     }
 }

@@ -64,8 +64,8 @@ pub struct SongSettings {
     /// After so long without a worker a job is asked for again, where the queue cannot tell and is empty. Default: an
     /// hour; workers of the original system do not report at all.
     pub lost_after: Duration,
-    /// Uploads are refused while the disk has less free space than this. Default (`None`): 1 GiB, or 5 % of the disk
-    /// where that is less.
+    /// Uploads are refused while the disk of the blobs or that of the database has less free space than this. Default
+    /// (`None`): 1 GiB, or 5 % of the disk where that is less.
     pub min_free_bytes: Option<u64>,
     /// A sweep keeps bytes without a song for so long. Default: one day.
     pub keep_orphans: Duration,
@@ -188,13 +188,16 @@ impl SongService {
         Ok(())
     }
 
-    /// Whether the disk has room for uploads and for what is made of them. The rest goes on without: the reserve is for that.
+    /// Whether the disks have room for uploads and for what is made of them. The rest goes on without: the reserve is for that.
     pub(super) async fn check_room(&self) -> Result<(), ServiceError> {
-        let Some(Space { free_bytes, total_bytes }) = self.ports().blobs.space().await? else { return Ok(()) };
-        let reserve_bytes = self.settings().min_free_bytes.unwrap_or(MIN_FREE_BYTES.min(total_bytes / 20));
-        if free_bytes < reserve_bytes {
-            tracing::warn!(free_bytes, reserve_bytes, "refused: the disk has too little free space");
-            return Err(ServiceError::Full);
+        let SongPorts { blobs, songs, .. } = self.ports();
+        for (what, space) in [("blobs", blobs.space().await?), ("database", songs.space().await?)] {
+            let Some(Space { free_bytes, total_bytes }) = space else { continue };
+            let reserve_bytes = self.settings().min_free_bytes.unwrap_or(MIN_FREE_BYTES.min(total_bytes / 20));
+            if free_bytes < reserve_bytes {
+                tracing::warn!(what, free_bytes, reserve_bytes, "refused: the disk has too little free space");
+                return Err(ServiceError::Full);
+            }
         }
         Ok(())
     }

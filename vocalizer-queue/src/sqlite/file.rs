@@ -34,11 +34,11 @@ pub(super) fn create(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The database and its log as this process has them open.
+/// The database, its log and the log's index as this process has them open.
 #[derive(Debug)]
 pub(super) struct Files {
     path: PathBuf,
-    opened: [Option<FileId>; 2],
+    opened: [Option<FileId>; 3],
     replaced: AtomicBool,
     /// SQLite removes the log with the last connection. This one stays open, so that the log stays the same file.
     _keeps_log: SqliteConnection,
@@ -47,8 +47,8 @@ pub(super) struct Files {
 /// The files in the folder are not the ones that are open. What is written now would be lost.
 #[derive(Debug, Error)]
 #[error(
-    "another program removed or replaced {} or its -wal file while this process had them open, so nothing more is \
-     written to it; stop this process, find that program, and start again",
+    "another program removed or replaced {}, its -wal or its -shm file while this process had them open, so nothing more \
+     is written to it; stop this process, find that program, and start again",
     path.display()
 )]
 pub(super) struct Replaced {
@@ -80,11 +80,15 @@ impl Files {
 /// Device and inode.
 type FileId = (u64, u64);
 
-/// Which files the database and its log are; `None` for one that is not there.
-fn ids(path: &Path) -> io::Result<[Option<FileId>; 2]> {
-    let mut log = OsString::from(path);
-    log.push("-wal");
-    Ok([id(path)?, id(Path::new(&log))?])
+/// Which files the database, its log and the log's index are; `None` for one that is not there. The locks of the log are
+/// in its index.
+fn ids(path: &Path) -> io::Result<[Option<FileId>; 3]> {
+    let beside = |end: &str| {
+        let mut name = OsString::from(path);
+        name.push(end);
+        id(Path::new(&name))
+    };
+    Ok([id(path)?, beside("-wal")?, beside("-shm")?])
 }
 
 /// By name: opening a file would cost its locks.

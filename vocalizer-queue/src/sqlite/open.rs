@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::migrate::{Migrate as _, MigrateError, Migration, MigrationType};
@@ -40,6 +42,8 @@ pub(super) enum OpenError {
 pub(super) struct Database {
     files: Files,
     pool: SqlitePool,
+    /// Whether the connection is to be opened anew.
+    is_suspect: Arc<AtomicBool>,
 }
 
 impl Database {
@@ -53,16 +57,22 @@ impl Database {
             .busy_timeout(BUSY);
         let files = Files::open(path, &options).await;
         let files = files.map_err(|source| OpenError::Migrate { path: path.to_owned(), source: source.into() })?;
+        let is_suspect = Arc::<AtomicBool>::default();
+        let asked = Arc::clone(&is_suspect);
         // One connection: its statements follow each other, and none has to be thrown away for one beside it.
         let pool = SqlitePoolOptions::new()
             .max_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
+            .before_acquire(move |_, _| {
+                let is_suspect = asked.swap(false, Ordering::Relaxed);
+                Box::pin(async move { Ok(!is_suspect) })
+            })
             .after_release(|connection, _| Box::pin(is_usable(connection)))
             .connect_lazy_with(options);
         match migrate(&pool).await {
-            Ok(()) => Ok(Self { files, pool }),
+            Ok(()) => Ok(Self { files, pool, is_suspect }),
             Err(MigrateError::VersionMissing(version)) => Err(OpenError::Newer { path: path.to_owned(), version }),
             Err(source) => Err(OpenError::Migrate { path: path.to_owned(), source }),
         }
@@ -76,8 +86,12 @@ impl Database {
     /// Begins a step that writes, with SQLite's lock from the start.
     pub(super) async fn write(&self) -> Result<Step<'_>, QueueError> {
         self.check_files()?;
-        let transaction = self.pool.begin_with("BEGIN IMMEDIATE").await;
-        Ok(Step { transaction: transaction.map_err(|error| QueueError::Unavailable(error.into()))?, database: self })
+        let transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|error| {
+            // A connection that was opened while its files could not be written to stays read-only.
+            self.is_suspect.store(true, Ordering::Relaxed);
+            QueueError::Unavailable(error.into())
+        })?;
+        Ok(Step { transaction, database: self })
     }
 
     fn check_files(&self) -> Result<(), QueueError> {

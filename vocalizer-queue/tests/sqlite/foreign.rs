@@ -30,14 +30,16 @@ async fn another_program_that_opens_the_file_takes_no_job_away() {
 }
 
 #[tokio::test]
-async fn once_the_log_was_removed_no_job_is_taken() {
-    let place = Place::new();
-    let queue = place.open().await;
-    queue.publish(job("a")).await.unwrap();
-    std::fs::remove_file(place.path().with_extension("sqlite-wal")).unwrap();
-    let refused = queue.publish(job("b")).await;
-    assert!(
-        matches!(&refused, Err(QueueError::Unavailable(why)) if why.to_string().contains("another program")),
-        "{refused:?}"
-    );
+async fn once_the_log_or_its_index_was_removed_no_job_is_taken() {
+    for removed in ["sqlite-wal", "sqlite-shm"] {
+        let place = Place::new();
+        let queue = place.open().await;
+        queue.publish(job("a")).await.unwrap();
+        std::fs::remove_file(place.path().with_extension(removed)).unwrap();
+        let refused = queue.publish(job("b")).await;
+        assert!(
+            matches!(&refused, Err(QueueError::Unavailable(why)) if why.to_string().contains("another program")),
+            "{removed}: {refused:?}"
+        );
+    }
 }

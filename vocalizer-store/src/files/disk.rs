@@ -63,17 +63,17 @@ pub(crate) fn make_dir(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The space of the disk that a folder is on.
+/// The space of the disk that a file or a folder is on. It is asked by its name and not opened.
 #[cfg(unix)]
-pub(crate) fn space(dir: &Path) -> io::Result<Option<Space>> {
-    let found = rustix::fs::statvfs(dir)?;
+pub(crate) fn space(path: &Path) -> io::Result<Option<Space>> {
+    let found = rustix::fs::statvfs(path)?;
     let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
     Ok(Some(Space { free_bytes: bytes(found.f_bavail), total_bytes: bytes(found.f_blocks) }))
 }
 
 /// Elsewhere nobody is asked.
 #[cfg(not(unix))]
-pub(crate) fn space(_dir: &Path) -> io::Result<Option<Space>> {
+pub(crate) fn space(_path: &Path) -> io::Result<Option<Space>> {
     Ok(None)
 }
 

@@ -48,13 +48,14 @@ impl Temporaries {
             // Registered before it is there, so that no sweep comes in between.
             self.live().insert(path.clone());
             let made = make(&path);
-            let temporary = Temporary { path: Some(path), registry: Arc::clone(self) };
+            let temporary = Temporary { path: Some(path.clone()), registry: Arc::clone(self) };
             match made {
                 Ok(made) => return Ok((temporary, made)),
                 Err(error) => {
                     temporary.release();
-                    // What a dead process of the same number left is for the sweep.
-                    if error.kind() != io::ErrorKind::AlreadyExists {
+                    // What a dead process of the same number left is for the sweep. The error then depends on what is made:
+                    // a folder cannot be renamed to a file.
+                    if fs::symlink_metadata(&path).is_err() {
                         return Err(error);
                     }
                 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub struct SqliteStore {
     path: PathBuf,
     files: Arc<Files>,
     writer: SqlitePool,
+    /// Whether the connection that writes is to be opened anew.
+    is_suspect: Arc<AtomicBool>,
     readers: SqlitePool,
     /// Who is at which wish of the outbox, and until when: there is one process, and it forgets when it ends.
     claims: Arc<Mutex<HashMap<i64, OffsetDateTime>>>,
@@ -70,10 +73,19 @@ impl SqliteStore {
             .busy_timeout(BUSY);
         let failed = |source: sqlx::Error| SqliteError::Database { path: path.to_owned(), source: source.into() };
         let files = Files::open(path, &options).await.map_err(failed)?;
-        let writer = pool(1, options.clone());
-        let readers = pool(READERS, options.pragma("query_only", "ON"));
+        let is_suspect = Arc::<AtomicBool>::default();
+        let writer = pool(1).before_acquire({
+            let is_suspect = Arc::clone(&is_suspect);
+            move |_, _| {
+                let is_suspect = is_suspect.swap(false, Ordering::Relaxed);
+                Box::pin(async move { Ok(!is_suspect) })
+            }
+        });
+        let writer = writer.connect_lazy_with(options.clone());
+        let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
         open_all(&readers).await.map_err(failed)?;
-        let store = Self { path: path.to_owned(), files: Arc::new(files), writer, readers, claims: Arc::default() };
+        let (path, files) = (path.to_owned(), Arc::new(files));
+        let store = Self { path, files, writer, is_suspect, readers, claims: Arc::default() };
         store.pending_migrations().await?;
         Ok(store)
     }
@@ -139,8 +151,17 @@ impl SqliteStore {
     /// is out of date, which no waiting mends.
     pub(super) async fn write(&self) -> Result<Step, RepositoryError> {
         check(&self.files)?;
-        let transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(repository)?;
+        let transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(|error| {
+            // A connection that was opened while its files could not be written to stays read-only.
+            self.is_suspect.store(true, Ordering::Relaxed);
+            repository(error)
+        })?;
         Ok(Step { transaction, files: Arc::clone(&self.files) })
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The claims on wishes.
@@ -187,14 +208,13 @@ impl DerefMut for Step {
     }
 }
 
-fn pool(connections: u32, options: SqliteConnectOptions) -> SqlitePool {
+fn pool(connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(connections)
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
         .after_release(|connection, _| Box::pin(is_usable(connection)))
-        .connect_lazy_with(options)
 }
 
 /// Opens every connection of a pool, and with it the log: one that was opened after the log had been replaced would read

@@ -7,11 +7,12 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{query, query_scalar};
 use time::OffsetDateTime;
 use vocalizer_core::dedupe::{Advance, UploadPlan};
-use vocalizer_core::ports::{Cursor, Pending, Removed, RepositoryError, SongCounts, SongQuery, SongRepository};
+use vocalizer_core::ports::{Cursor, Pending, Removed, RepositoryError, SongCounts, SongQuery, SongRepository, Space};
 use vocalizer_core::song::{Song, SongHash, SongId, Status, StatusKind, StoredSong, Title};
 
 use super::error::repository;
 use super::open::SqliteStore;
+use crate::files::disk::{blocking, space};
 use crate::sql::rows::{self, read, read_all};
 use crate::sql::rules::{self, is_same, walk};
 
@@ -207,6 +208,12 @@ impl SongRepository for SqliteStore {
         // Nothing reads this number. To set it writes a page to the log, whatever it was before.
         query("PRAGMA user_version = 0").execute(&mut *step).await.map_err(repository)?;
         step.commit().await
+    }
+
+    async fn space(&self) -> Result<Option<Space>, RepositoryError> {
+        let path = self.path().to_owned();
+        let asked = blocking(move || space(&path)).await;
+        asked.map_err(|error| RepositoryError::Unavailable(error.into()))
     }
 }
 

@@ -89,6 +89,21 @@ async fn to_open_what_was_made_is_a_use_that_later_processes_know_of() {
     assert!(used[0] > used[1]);
 }
 
+/// Processes in containers often have the same number, and so their temporary files the same names.
+#[tokio::test]
+async fn what_a_dead_process_of_the_same_number_left_is_in_nobody_s_way() {
+    let root = TempDir::new().unwrap();
+    let blobs = FileBlobs::open(root.path()).await.unwrap();
+    let left = |number: u32| root.path().join("tmp").join(format!("{}-{number}", std::process::id()));
+    (0..4).for_each(|number| fs::write(left(number), b"left").unwrap());
+    put(&blobs, &BlobKey::Source(hash()), b"bytes").await;
+    fs::write(left(5), b"left").unwrap();
+    blobs.delete_all(&hash()).await.unwrap();
+    assert!(blobs.open(&BlobKey::Source(hash()), None).await.unwrap().is_none());
+    under_way(root.path(), 5).await;
+    assert_eq!(blobs.sweep().await.unwrap(), 5);
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn files_and_folders_are_their_owner_s_alone() {

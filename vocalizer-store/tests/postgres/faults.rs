@@ -61,6 +61,18 @@ async fn a_role_that_is_out_of_connections_is_unavailable_until_it_has_some() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_read_only_is_not_ready_although_it_answers() {
+    let place = Place::new().await;
+    place.open().await.check().await.unwrap();
+    let alter = format!("ALTER DATABASE {} SET default_transaction_read_only = on", place.name);
+    execute(&mut place.connect().await, &alter).await;
+    let store = PostgresStore::open_without_migrating(&place.url(), settings()).await.unwrap();
+    store.count().await.unwrap();
+    let refused = store.check().await;
+    assert!(is_unavailable(&refused), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_finds_all_connections_busy_ends_and_so_does_one_that_takes_too_long() {
     let place = Place::new().await;
     let statement_timeout = Duration::from_secs(3);

@@ -54,6 +54,17 @@ async fn once_the_log_was_removed_nothing_is_written() {
     assert_eq!(SongRepository::find(&store, kept.id()).await.unwrap(), Some(kept), "reads go on");
 }
 
+/// The locks of the log are in its index: with another index, two programs write to the log at once.
+#[tokio::test]
+async fn once_the_index_of_the_log_was_removed_nothing_is_written() {
+    let place = Place::new();
+    let store = place.open().await;
+    store.admit(&song("a", None, OffsetDateTime::UNIX_EPOCH)).await.unwrap();
+    std::fs::remove_file(place.path().with_extension("sqlite-shm")).unwrap();
+    let refused = store.admit(&song("b", None, OffsetDateTime::UNIX_EPOCH)).await;
+    assert!(matches!(refused, Err(RepositoryError::Unavailable(_))), "{refused:?}");
+}
+
 #[tokio::test]
 async fn once_the_database_was_replaced_nothing_is_written() {
     let place = Place::new();
