@@ -16,12 +16,18 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(data: &Path) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    /// A server with these variables.
+    pub(crate) fn start_with(data: &Path, variables: &[(&str, &str)]) -> Self {
         // The signal of a limit on files would end it; the trap lets writes fail instead.
         let mut child = Command::new("sh")
             .args(["-c", r#"trap '' XFSZ; exec "$0" "$@""#, env!("CARGO_BIN_EXE_server"), "--listen", "127.0.0.1:0"])
             .args(["--worker-token", WORKER_TOKEN, "--data"])
             .arg(data)
             .env("RUST_LOG", "info")
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -69,6 +75,11 @@ impl Drop for Server {
 pub(crate) fn command(data: &Path, command: &str, dir: &Path) -> Output {
     let mut server = Command::new(env!("CARGO_BIN_EXE_server"));
     server.arg("--data").arg(data).arg(command).arg(dir).output().unwrap()
+}
+
+/// The same with arguments of its own.
+pub(crate) fn command_line(data: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_server")).arg("--data").arg(data).args(arguments).output().unwrap()
 }
 
 /// Has another program open a database, do something, and close it.

@@ -1,11 +1,13 @@
 //! Users, their sessions, and who may see or delete what.
 
 mod credential;
+mod invite;
 mod session;
 mod user;
 mod viewer;
 
 pub use credential::{PasswordHash, SessionDigest};
+pub use invite::{Invite, Registration};
 pub use session::{ApiToken, ParseTokenIdError, Session, TokenId, TokenName};
 pub use user::{Account, ParseUserIdError, UserId, Username, UsernameError};
 pub use viewer::Viewer;

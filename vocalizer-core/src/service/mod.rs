@@ -11,6 +11,7 @@ mod error;
 mod local;
 mod locks;
 mod parts;
+mod retention;
 mod songs;
 mod sweep;
 mod throttle;
@@ -21,7 +22,9 @@ pub use desk::{Desk, LeaseId, LeasedJob, ParseLeaseIdError};
 pub use error::{Invalid, ServiceError, whole_seconds};
 pub use local::LocalCommons;
 pub use parts::{Levels, Mix, Origin, PartFile, PartInfo};
-pub use songs::{Listing, MOST_WATCHED, SongPage, SongPorts, SongService, SongSettings};
+pub use songs::{
+    Listing, MAX_PAGE, MOST_WATCHED, Retention, SongPage, SongPorts, SongService, SongSettings, UploadPolicy,
+};
 pub use sweep::Swept;
 pub use throttle::Throttle;
 pub use upload::Upload;
