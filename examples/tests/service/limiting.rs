@@ -1,5 +1,6 @@
 //! Who may register and upload, and how much.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::Duration;
 
@@ -192,12 +193,16 @@ async fn uploads_at_once_do_not_get_past_a_limit() {
     let per_address = Quota { max_bytes: Some(3 * song(0).len() as u64), ..Quota::default() };
     let service = with(Policy { per_user, per_address, ..Policy::default() }).await;
     let ada = Browser::registered(&service, "ada").await;
-    for (browser, address) in [(ada, "192.0.2.1"), (Browser::new(&service), "192.0.2.2")] {
-        let uploads = join_all((0..12).map(|number| upload_from(&browser, address, song(number)))).await;
+    for (browser, address) in [(&ada, "192.0.2.1"), (&Browser::new(&service), "192.0.2.2")] {
+        let uploads = join_all((0..12).map(|number| upload_from(browser, address, song(number)))).await;
         let statuses: Vec<_> = uploads.iter().map(|answer| answer.status).collect();
         assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 3, "{statuses:?}");
         assert!(statuses.iter().all(|status| [200, 403].contains(status)), "{statuses:?}");
     }
+    // What was refused has left nothing.
+    let list = ada.get("/songs/").await.data();
+    let hashes: BTreeSet<_> = list["songs"].as_array().unwrap().iter().map(|song| song["hash"].to_string()).collect();
+    service.stored(hashes.len()).await;
 }
 
 #[tokio::test]
