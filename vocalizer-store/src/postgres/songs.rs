@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::TryStreamExt as _;
 use sqlx::postgres::PgConnection;
 use sqlx::{query, query_scalar};
 use time::OffsetDateTime;
@@ -208,12 +209,14 @@ impl SongRepository for PostgresStore {
 
     async fn hashes_in(&self, status: StatusKind) -> Result<Vec<SongHash>, RepositoryError> {
         self.attempt(|| async {
-            let rows = query("SELECT DISTINCT hash FROM songs WHERE status = $1")
-                .bind(status.name())
-                .fetch_all(&self.pool)
-                .await
-                .map_err(repository)?;
-            read_all(&rows, rows::hash)
+            // Row by row: a row takes many times the memory of its hash, and there may be as many as songs.
+            let distinct = query("SELECT DISTINCT hash FROM songs WHERE status = $1").bind(status.name());
+            let mut rows = distinct.fetch(&self.pool);
+            let mut hashes = Vec::new();
+            while let Some(row) = rows.try_next().await.map_err(repository)? {
+                hashes.push(read(&row, rows::hash)?);
+            }
+            Ok(hashes)
         })
         .await
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::TryStreamExt as _;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{query, query_scalar};
 use time::OffsetDateTime;
@@ -179,12 +180,13 @@ impl SongRepository for SqliteStore {
     }
 
     async fn hashes_in(&self, status: StatusKind) -> Result<Vec<SongHash>, RepositoryError> {
-        let rows = query("SELECT DISTINCT hash FROM songs WHERE status = ?")
-            .bind(status.name())
-            .fetch_all(self.read())
-            .await
-            .map_err(repository)?;
-        read_all(&rows, rows::hash)
+        // Row by row: a row takes many times the memory of its hash, and there may be as many as songs.
+        let mut rows = query("SELECT DISTINCT hash FROM songs WHERE status = ?").bind(status.name()).fetch(self.read());
+        let mut hashes = Vec::new();
+        while let Some(row) = rows.try_next().await.map_err(repository)? {
+            hashes.push(read(&row, rows::hash)?);
+        }
+        Ok(hashes)
     }
 
     async fn remove(&self, id: SongId) -> Result<Option<Removed>, RepositoryError> {
