@@ -22,7 +22,7 @@ use vocalizer_core::secret::Secret;
 use vocalizer_core::service::SongService;
 use vocalizer_core::song::StatusKind;
 use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
-use vocalizer_examples::service::{Blobs, Broker, Config, DataDir, Database, Parts, QueueKind, compose};
+use vocalizer_examples::service::{Blobs, Broker, Config, DataDir, Database, Parts, Policy, QueueKind, compose};
 use vocalizer_http::settings::Caps;
 use vocalizer_model::audio::{AudioFormat, Bitrate, StemWriter};
 
@@ -112,6 +112,7 @@ fn config(data: &Path, places: Option<(String, String)>) -> Result<Config, BoxEr
         open_upload_result: false,
         limits: Limits::default(),
         min_free_bytes: None,
+        policy: Policy::default(),
         trusted_proxies: Vec::new(),
         secure_cookies: false,
         caps: Caps::default(),

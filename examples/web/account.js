@@ -1,6 +1,7 @@
 // Who is logged in, and the page for it.
 import { ask } from './api.js';
 import { explain, find, h, say, setText, toast } from './dom.js';
+import { limits } from './limits.js';
 import { date, t } from './text.js';
 
 // Dispatches `change` when somebody else is logged in than before, `ended` when a session has ended by itself.
@@ -83,7 +84,14 @@ export function view() {
 function outside() {
   const fields = [username, password('password', 'password')];
   const log = form({ id: 'login', heading: 'log-in', path: 'auth/login', fields, button: 'log-in', done: entered });
+  const registration = limits()?.registration;
+  if (registration === 'closed') {
+    return [h('p', { class: 'lead', t: 'account-lead' }), h('p', { id: 'registration-closed', t: 'registration-closed' }), h('div', { class: 'columns' }, log)];
+  }
   const news = [{ ...username, hint: 'username-hint' }, password('password1', 'password', 'password-hint'), password('password2', 'password-again')];
+  if (registration === 'invite') {
+    news.unshift({ name: 'invite', text: 'invite', hint: 'invite-hint', autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false', maxlength: 200 });
+  }
   const register = form({ id: 'register', heading: 'register', path: 'auth/register', fields: news, button: 'register', done: entered });
   return [h('p', { class: 'lead', t: 'account-lead' }), h('div', { class: 'columns' }, log, register)];
 }

@@ -2,11 +2,12 @@
 import { account, leave, look, mark, view as accountView } from './account.js';
 import { connection } from './api.js';
 import { explain, find, h, say, setText, toast } from './dom.js';
+import { learn } from './limits.js';
 import { view as listView } from './list.js';
 import { view as songView } from './song.js';
 import { follow, songs } from './songs.js';
 import { preferred, recall, remember, speak, speaks, t } from './text.js';
-import { cutOff, learn, zone } from './uploads.js';
+import { cutOff, zone } from './uploads.js';
 
 const main = find('#main');
 const hero = find('#view-list');

@@ -2,7 +2,7 @@
 import { who } from './account.js';
 import { ask } from './api.js';
 import { explain, h, icon, say, setText, toast } from './dom.js';
-import { all, answered, drop, get, hide, isLoaded, left, songs } from './songs.js';
+import { all, answered, drop, get, hasMore, hide, isLoaded, left, moment, more, songs } from './songs.js';
 import { compare, date, percent, recall, remember, span, t } from './text.js';
 
 const PAGE = 50;
@@ -109,9 +109,9 @@ function row(id) {
   return { element, update };
 }
 
-// Newest first. Times have as many digits as they need: without their Z they are sorted as texts.
+// Newest first.
 function newest(one, other) {
-  const [a, b] = [one, other].map(({ uploaded_at: at }) => at.replace('Z', ''));
+  const [a, b] = [moment(one), moment(other)];
   return Number(a < b) - Number(a > b);
 }
 
@@ -158,6 +158,11 @@ export function view() {
   const back = h('button', { id: 'page-back', t: 'page-back', onclick: turn(-1) });
   const forth = h('button', { id: 'page-forth', t: 'page-forth', onclick: turn(1) });
   const pager = h('nav', { class: 'pager', label: 'pages' }, back, forth);
+  const older = h('button', { id: 'older', t: 'older', onclick: () => {
+    older.disabled = true;
+    more().catch((error) => toast(explain(error), { bad: true })).finally(() => { older.disabled = false; });
+  } });
+  const others = h('p', { class: 'dim', id: 'not-loaded' }, h('span'), ' ', older);
   const heading = h('h2', { t: 'songs', tabindex: -1 });
   const tools = h('div', { class: 'tools' }, search, whose, pick('sort', 'sort', ['newest', 'oldest', 'title', 'status']));
 
@@ -170,6 +175,8 @@ export function view() {
     pager.hidden = pages === 1;
     back.disabled = asked.page === 0;
     forth.disabled = asked.page === pages - 1;
+    others.hidden = !hasMore();
+    setText(others.firstChild, t('not-loaded', { n: all().length }));
     const from = asked.page * PAGE + 1;
     const none = asked.text.trim() ? t('nothing-found') : t('no-songs');
     setText(count, !isLoaded() && !page.length ? t('loading') : page.length ? t('songs-shown', { from, to: from + page.length - 1, n: chosen.length }) : none);
@@ -194,7 +201,7 @@ export function view() {
   const ticking = setInterval(() => { for (const [id, { update }] of rows) if (get(id)?.status === 'SPLITTING') update(get(id)); }, 1000);
   show();
   return {
-    element: h('section', { class: 'list' }, heading, tools, count, list, pager),
+    element: h('section', { class: 'list' }, heading, tools, count, list, pager, others),
     show,
     end: () => {
       songs.removeEventListener('change', show);

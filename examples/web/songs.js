@@ -6,6 +6,10 @@ import { ask, connection, lost, there } from './api.js';
 export const songs = new EventTarget();
 
 const PAGE = 200;
+// So many of the newest are asked for, and as many again each time somebody wants older ones.
+const STEP = 2000;
+let most = STEP;
+let rest = false;
 const known = new Map();
 const hidden = new Set();
 const paces = new Map();
@@ -16,6 +20,8 @@ let loaded = false;
 let loading = null;
 
 export const isLoaded = () => loaded;
+// Whether there are older ones that were not asked for.
+export const hasMore = () => rest;
 export const get = (id) => (hidden.has(id) ? undefined : known.get(id));
 export const all = () => [...known.values()].filter((song) => !hidden.has(song.id));
 
@@ -71,29 +77,42 @@ export function left(song) {
   return Math.max(1000, told / 4, told - (Date.now() - seen.seen)) / 1000;
 }
 
-// Asks for the whole list, page by page. One that is asked for later makes those before it worth nothing.
+// Asks for the list, page by page. One that is asked for later makes those before it worth nothing.
 async function reload() {
   const mine = {};
   loading = mine;
   heard.clear();
   const now = new Set();
   let after = '';
+  let oldest = '';
   do {
     const page = await ask('GET', `songs/?details&limit=${PAGE}${after && `&after=${after}`}`);
     if (loading !== mine) return;
     for (const song of page.songs) {
       now.add(song.id);
+      oldest = song.uploaded_at;
       if (heard.has(song.id)) continue;
       known.set(song.id, song);
       pace(song);
     }
     after = page.next ?? '';
     if (!loaded) changed();
-  } while (after);
-  for (const id of known.keys()) if (!now.has(id) && !heard.has(id)) known.delete(id);
+  } while (after && now.size < most);
+  rest = Boolean(after);
+  const isOlder = (song) => rest && moment(song) < moment({ uploaded_at: oldest });
+  for (const [id, song] of known) if (!now.has(id) && !heard.has(id) && !isOlder(song)) known.delete(id);
   loaded = true;
   changed();
 }
+
+// Asks for older songs, too.
+export function more() {
+  most += STEP;
+  return reload();
+}
+
+// When a song was uploaded, as a text that sorts: times have as many digits as they need.
+export const moment = ({ uploaded_at: at }) => at.replace('Z', '');
 
 // Listens for changes; begins anew when somebody else is logged in.
 export function follow() {

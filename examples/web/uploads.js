@@ -2,6 +2,7 @@
 import { who } from './account.js';
 import { ask, lost, refusal, there } from './api.js';
 import { explain, h, icon, setText, toast } from './dom.js';
+import { limits } from './limits.js';
 import { answered } from './songs.js';
 import { percent, size, t } from './text.js';
 
@@ -12,7 +13,6 @@ const TRIES = 3;
 const KEPT = 'vocalizer-uploads';
 
 const uploads = [];
-let limits = null;
 let list = null;
 let heading = null;
 
@@ -22,7 +22,7 @@ const isSong = (type) => !type || /^(audio|video)\/|^application\/(ogg|octet-str
 // What a song may be called, from its file's name; without what would turn the text around it.
 function titled(name) {
   const bare = name.replace(/\.[^.]{1,5}$/, '').replace(/[\s_\p{Cc}\u2028-\u202e\u2066-\u2069]+/gu, ' ').trim() || name;
-  return [...bare].slice(0, limits?.max_title_chars ?? 200).join('');
+  return [...bare].slice(0, limits()?.max_title_chars ?? 200).join('');
 }
 
 export function add(files) {
@@ -36,11 +36,16 @@ export function add(files) {
   next();
 }
 
+// Whether the server takes songs from users alone, and nobody is logged in.
+const closed = () => limits()?.anonymous_uploads === false && !who();
+
 // What can be told without asking.
 function refused(file) {
+  if (closed()) return t('users-alone');
   if (file.size === 0) return t('upload-empty');
-  if (limits && file.size > limits.max_upload_bytes) {
-    return t('upload-large', { size: size(file.size), most: size(limits.max_upload_bytes) });
+  const most = limits()?.max_upload_bytes;
+  if (most && file.size > most) {
+    return t('upload-large', { size: size(file.size), most: size(most) });
   }
   return isSong(file.type) ? null : t('upload-kind', { kind: file.type });
 }
@@ -78,9 +83,9 @@ function begin(upload) {
     if (request.status === 200) return done(upload, JSON.parse(request.responseText).data.song);
     const error = refusal(request.status, request.responseText);
     if (error.away) return broken(upload);
-    if (error.status === 401) return ended(upload);
+    if (error.status === 401) return closed() ? fail(upload, t('users-alone'), true) : ended(upload);
     // What may go better the next time: a title can be changed.
-    fail(upload, explain(error), error.status >= 500 || error.status === 408 || error.errors.some(({ field }) => field === 'title'));
+    fail(upload, explain(error), error.status >= 500 || [403, 408, 429].includes(error.status) || error.errors.some(({ field }) => field === 'title'));
   };
   request.onerror = () => broken(upload);
   request.open('POST', 'songs/upload');
@@ -137,7 +142,7 @@ function remove(upload) {
 }
 
 function show(upload) {
-  const name = h('input', { class: 'title', value: upload.title, label: 'title', maxlength: limits?.max_title_chars ?? 200, dir: 'auto',
+  const name = h('input', { class: 'title', value: upload.title, label: 'title', maxlength: limits()?.max_title_chars ?? 200, dir: 'auto',
     oninput: () => { upload.title = name.value; } });
   upload.bar = h('progress', { max: 1, value: 0, label: 'upload-progress' });
   upload.note = h('span', { class: 'note' });
@@ -192,6 +197,20 @@ window.addEventListener('beforeunload', (event) => {
   if (open().length) event.preventDefault();
 });
 
+// What is taken, and for how long it is kept.
+function told() {
+  const now = limits();
+  if (!now) return '';
+  const texts = [t('limits', { size: size(now.max_upload_bytes), hours: Math.round(now.max_duration_s / 360) / 10 })];
+  const { max_songs: songs, max_bytes: bytes, max_audio_minutes_per_day: minutes } = who() ? now.user_quota : now.anonymous_quota;
+  if (songs) texts.push(t('limits-songs', { n: songs }));
+  if (bytes) texts.push(t('limits-bytes', { size: size(bytes) }));
+  if (minutes) texts.push(t('limits-minutes', { n: minutes }));
+  const days = who() ? now.retention_days : now.anonymous_retention_days;
+  if (days) texts.push(t('limits-days', { n: days }));
+  return texts.join(' ');
+}
+
 // Where files are dropped and chosen. It is made once and kept, with what is under way.
 export function zone() {
   const input = h('input', { type: 'file', multiple: true, id: 'files', class: 'unseen', tabindex: -1, 'aria-hidden': 'true',
@@ -221,15 +240,12 @@ export function zone() {
     add(event.dataTransfer.files);
   });
   const speak = () => {
-    if (limits) setText(rules, t('limits', { size: size(limits.max_upload_bytes), hours: Math.round(limits.max_duration_s / 360) / 10 }));
+    setText(rules, told());
     openness.dataset.open = String(!who());
-    openness.replaceChildren(icon(who() ? 'lock' : 'open'), h('span', {}, t(who() ? 'yours-alone' : 'open-to-all')));
+    const openly = closed() ? 'users-alone' : 'open-to-all';
+    openness.replaceChildren(icon(who() ? 'lock' : 'open'), h('span', {}, t(who() ? 'yours-alone' : openly)));
     uploads.forEach(update);
     count();
   };
   return { element: h('div', {}, area, h('section', { 'aria-live': 'off' }, heading, list)), update: speak };
-}
-
-export async function learn() {
-  limits = (await ask('GET', 'limits')).limits;
 }

@@ -32,9 +32,28 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] when the name is taken, or the server does not accept the name or the password.
+    /// [`Error::Api`] when the name is taken, or the server does not accept the name or the password; with
+    /// [`ErrorCode::RegistrationClosed`](crate::ErrorCode::RegistrationClosed) or
+    /// [`ErrorCode::InviteRequired`](crate::ErrorCode::InviteRequired) where not everybody may register.
     pub async fn register(&self, username: &str, password: &Secret<String>) -> Result<(), Error> {
         let fields = [("username", username), ("password1", password.expose()), ("password2", password.expose())];
+        self.post("auth/register", &fields).await
+    }
+
+    /// Registers a user with an invite of the server's operator, and logs in.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Api`] with [`ErrorCode::InviteInvalid`](crate::ErrorCode::InviteInvalid) for an invite that is not good,
+    /// and as in [`Client::register`].
+    pub async fn register_with_invite(
+        &self,
+        username: &str,
+        password: &Secret<String>,
+        invite: &Secret<String>,
+    ) -> Result<(), Error> {
+        let (password, invite) = (password.expose().as_str(), invite.expose().as_str());
+        let fields = [("username", username), ("password1", password), ("password2", password), ("invite", invite)];
         self.post("auth/register", &fields).await
     }
 

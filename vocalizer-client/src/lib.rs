@@ -63,7 +63,9 @@ pub use file::{Archive, SongFile};
 pub use query::{SongQuery, SongsPage};
 pub use upload::Upload;
 pub use vocalizer_core::account::{TokenId, UserId};
-pub use vocalizer_core::api::{ApiError, ErrorCode, SongStatus, SongView, TokenView, UserView};
+pub use vocalizer_core::api::{
+    ApiError, ErrorCode, LimitsView, QuotaView, RegistrationView, SongStatus, SongView, TokenView, UserView,
+};
 pub use vocalizer_core::part::{Format, Part};
 pub use vocalizer_core::secret::Secret;
 pub use vocalizer_core::song::SongId;

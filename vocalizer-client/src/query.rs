@@ -41,7 +41,10 @@ impl SongQuery {
         if let Some(after) = &self.after {
             fields.append_pair("after", after);
         }
-        format!("songs/?{}", fields.finish())
+        match fields.finish() {
+            none if none.is_empty() => "songs/".to_owned(),
+            fields => format!("songs/?{fields}"),
+        }
     }
 
     pub(crate) fn page(&self, SongsData { songs, next }: SongsData) -> Result<SongsPage, Error> {

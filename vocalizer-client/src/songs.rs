@@ -1,8 +1,10 @@
 //! Songs: put up, listed, looked at, changed and deleted.
 
+use futures_core::Stream;
+use futures_util::stream::try_unfold;
 use reqwest::Method;
 use serde::de::IgnoredAny;
-use vocalizer_core::api::{SongChange, SongData, SongView, SongsData};
+use vocalizer_core::api::{LimitsData, LimitsView, SongChange, SongData, SongView, SongsData};
 use vocalizer_core::song::SongId;
 
 use crate::{Client, Error, SongQuery, SongsPage, Upload};
@@ -24,13 +26,57 @@ impl Client {
         flow.watch(self.call_unbounded::<SongData>(request)).await.map(|data| data.song)
     }
 
-    /// All songs that the user may see, or that everybody may see without a session, newest first.
+    /// All songs that the user may see, or that everybody may see without a session, newest first: as many calls as the
+    /// server has pages of them. Where there may be very many, [`Client::song_pages`] brings them piece by piece.
     ///
     /// # Errors
     ///
-    /// [`Error::Limit`] for more of them than an answer may hold; [`Client::songs_page`] brings them piece by piece.
+    /// Those of [`Client::songs_page`].
     pub async fn songs(&self) -> Result<Vec<SongView>, Error> {
-        self.read::<SongsData>("songs/").await.map(|data| data.songs)
+        let (mut songs, mut next) = (Vec::new(), Some(SongQuery::new()));
+        while let Some(query) = next {
+            let mut page = self.songs_page(&query).await?;
+            songs.append(&mut page.songs);
+            next = page.next;
+        }
+        Ok(songs)
+    }
+
+    /// The pages of a list, one call for each, until there is none or one fails.
+    ///
+    /// ```no_run
+    /// use std::pin::pin;
+    ///
+    /// use futures_util::TryStreamExt;
+    /// use vocalizer_client::{Client, Error, SongQuery};
+    ///
+    /// async fn count(client: &Client) -> Result<usize, Error> {
+    ///     let (mut pages, mut count) = (pin!(client.song_pages(SongQuery::new())), 0);
+    ///     while let Some(songs) = pages.try_next().await? {
+    ///         count += songs.len();
+    ///     }
+    ///     Ok(count)
+    /// }
+    /// ```
+    pub fn song_pages(&self, query: SongQuery) -> impl Stream<Item = Result<Vec<SongView>, Error>> + Send + use<> {
+        let client = self.clone();
+        try_unfold(Some(query), move |next| {
+            let client = client.clone();
+            async move {
+                let Some(query) = next else { return Ok::<_, Error>(None) };
+                let page = client.songs_page(&query).await?;
+                Ok(Some((page.songs, page.next)))
+            }
+        })
+    }
+
+    /// What the server takes, and from whom.
+    ///
+    /// # Errors
+    ///
+    /// Those of every call.
+    pub async fn limits(&self) -> Result<LimitsView, Error> {
+        self.read::<LimitsData>("limits").await.map(|data| data.limits)
     }
 
     /// Some of the songs that [`Client::songs`] lists, and how to ask for those that follow.

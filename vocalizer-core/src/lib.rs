@@ -10,6 +10,7 @@
 //! | [`song`] | a song, its hash and its life from upload to stems |
 //! | [`account`] | users, sessions and who may see or delete what |
 //! | [`dedupe`] | what equal bytes share, and when the last song takes them along |
+//! | [`quota`] | how much one uploader may store and upload |
 //! | [`api`] | the JSON that server and client exchange |
 //! | [`causes`] | an error with what caused it, in one line |
 //! | [`limits`] | every bound on what comes in from outside |
@@ -65,6 +66,7 @@ pub mod limits;
 pub mod memory;
 pub mod part;
 pub mod ports;
+pub mod quota;
 pub mod secret;
 pub mod service;
 pub mod song;

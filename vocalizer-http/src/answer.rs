@@ -21,7 +21,11 @@ pub const fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::Malformed => StatusCode::BAD_REQUEST,
         ErrorCode::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::Unauthenticated => StatusCode::UNAUTHORIZED,
-        ErrorCode::CrossSite => StatusCode::FORBIDDEN,
+        ErrorCode::CrossSite
+        | ErrorCode::QuotaExceeded
+        | ErrorCode::RegistrationClosed
+        | ErrorCode::InviteRequired
+        | ErrorCode::InviteInvalid => StatusCode::FORBIDDEN,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         // Accepted, and not there yet: an error would be told as one by whoever polls.

@@ -30,9 +30,12 @@ impl Failure {
     }
 
     pub(crate) fn field(field: &'static str, message: impl Into<String>) -> Self {
-        let mut failure = Self::new(ErrorCode::Invalid, "");
-        failure.errors = vec![ApiError::new(ErrorCode::Invalid, message).with_field(field)];
-        failure
+        Self::about(field, ErrorCode::Invalid, message)
+    }
+
+    /// Something about a field.
+    fn about(field: &'static str, code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { errors: vec![ApiError::new(code, message).with_field(field)], ..Self::new(code, "") }
     }
 
     pub(crate) fn not_found() -> Self {
@@ -99,15 +102,19 @@ impl From<ServiceError> for Failure {
             }
             ServiceError::NotSplit { .. } => Self::new(Code::Conflict, said),
             ServiceError::Conflict { field: None, .. } => Self::new(Code::Conflict, said),
-            ServiceError::Conflict { field: Some(field), .. } => {
-                let errors = vec![ApiError::new(Code::Conflict, said).with_field(field)];
-                Self { errors, ..Self::new(Code::Conflict, "") }
-            }
+            ServiceError::Conflict { field: Some(field), .. } => Self::about(field, Code::Conflict, said),
             ServiceError::Unauthenticated { .. } => Self::new(Code::Unauthenticated, said),
             ServiceError::Throttled { retry_after } => {
                 Self { retry_after: Some(retry_after), ..Self::new(Code::RateLimited, said) }
             }
             ServiceError::Busy { retry_after, .. } => Self { retry_after: Some(retry_after), ..Self::busy(said) },
+            ServiceError::Exceeded(exceeded) => match exceeded.retry_after() {
+                Some(wait) => Self { retry_after: Some(wait), ..Self::new(Code::RateLimited, said) },
+                None => Self::new(Code::QuotaExceeded, said),
+            },
+            ServiceError::RegistrationClosed => Self::new(Code::RegistrationClosed, said),
+            ServiceError::InviteRequired => Self::about("invite", Code::InviteRequired, said),
+            ServiceError::InviteInvalid => Self::about("invite", Code::InviteInvalid, said),
             ServiceError::Full => Self::new(Code::StorageFull, said),
             ServiceError::Unavailable(source) => Self::busy(said).with_private(chain(source.as_ref())),
             ServiceError::Internal(source) => Self::internal(chain(source.as_ref())),

@@ -10,7 +10,7 @@ use vocalizer_core::api::{
     TokensData, UserData, WantedData,
 };
 use vocalizer_core::part::Part;
-use vocalizer_core::service::Levels;
+use vocalizer_core::service::{Levels, MAX_PAGE};
 use vocalizer_core::song::StatusKind;
 
 use crate::routes::{Access, Gives, Operation, ROUTES, Route, Takes};
@@ -120,7 +120,9 @@ fn parameters(route: &Route) -> Vec<Value> {
     for &name in route.query {
         let (schema, description) = match name {
             "status" => (json!({"enum": StatusKind::ALL.map(StatusKind::name)}), "Only songs in this status"),
-            "limit" => (json!({"type": "integer", "minimum": 1, "maximum": 1000}), "At most so many"),
+            "limit" => {
+                (json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": MAX_PAGE}), "At most so many")
+            }
             "after" => (json!({"type": "string"}), "Only those after this place: `next` of the page before"),
             "details" => (json!({"type": "string"}), "With `uploaded_at`; the value does not matter"),
             "drums" | "bass" | "other" | "vocals" => (
@@ -273,7 +275,7 @@ fn describe(status: u16) -> &'static str {
         304 => "It is what the client has",
         400 => "The request cannot be read",
         401 => "A session or a token is missing or not good",
-        403 => "A page of another site may not do this",
+        403 => "It is not permitted: a page of another site, a full quota, or no registration without an invite",
         404 => "There is no such thing, as far as the caller may know",
         408 => "The request came in too slowly",
         409 => "It clashes with what is there",
@@ -282,7 +284,7 @@ fn describe(status: u16) -> &'static str {
         415 => "The body is of a type that is not taken here",
         416 => "The range begins past the end",
         422 => "A value is not acceptable",
-        429 => "There were too many attempts",
+        429 => "There were too many attempts or uploads; try again after Retry-After",
         503 => "Something behind the server does not answer, or it has too much to do; try again",
         507 => "The server has no room left",
         _ => "The server's own fault",

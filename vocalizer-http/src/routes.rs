@@ -154,7 +154,7 @@ macro_rules! routes {
     };
 }
 
-const REGISTER: Takes = Takes::Form(&["username", "password1", "password2"], &[]);
+const REGISTER: Takes = Takes::Form(&["username", "password1", "password2"], &["invite"]);
 const LOGIN: Takes = Takes::Form(&["username", "password"], &[]);
 const PASSWORD: Takes = Takes::Form(&["old_password", "password1", "password2"], &[]);
 const TOKEN: Takes = Takes::Form(&["name"], &["expires_in_days"]);
@@ -167,7 +167,7 @@ const FAILURE: Takes = Takes::Form(&["kind"], &["after_ms", "reason"]);
 /// The table.
 pub(crate) static ROUTES: &[Route] = routes! {
     Register POST "/auth/register" Anybody REGISTER => Gives::Data("UserData"), [] [400, 408, 409, 413, 415, 422, 429]
-        "Registers a user and logs in";
+        "Registers a user and logs in; with an invite, where GET /limits says so";
     Login POST "/auth/login" Anybody LOGIN => Gives::Data("UserData"), [] [400, 401, 408, 413, 415, 429]
         "Logs in";
     Logout POST "/auth/logout" Anybody Takes::Nothing => Gives::Nothing, [] []
@@ -183,8 +183,8 @@ pub(crate) static ROUTES: &[Route] = routes! {
     RevokeToken DELETE "/auth/tokens/{token_id}" Session Takes::Nothing => Gives::Nothing, [] [404]
         "Revokes an API token";
     ListSongs GET "/songs/" Anybody Takes::Nothing => Gives::Data("SongsData"), ["status", "limit", "after", "details"] [422]
-        "Lists the songs that the caller may see, newest first; all of them without parameters";
-    Upload POST "/songs/upload" Anybody Takes::Upload => Gives::Data("SongData"), [] [400, 408, 413, 415, 422, 507]
+        "Lists the songs that the caller may see, newest first; without limit up to 1000, and where the next ones begin";
+    Upload POST "/songs/upload" Anybody Takes::Upload => Gives::Data("SongData"), [] [400, 408, 413, 415, 422, 429, 507]
         "Uploads a song, which is then split";
     GetSong GET "/songs/{song_id}" Anybody Takes::Nothing => Gives::Data("SongData"), [] [404]
         "Tells of a song: its status and how far it is";
@@ -236,7 +236,7 @@ pub(crate) static ROUTES: &[Route] = routes! {
     OpenApi GET "/openapi.json" Public Takes::Nothing => Gives::Json, [] []
         "This document";
     Limits GET "/limits" Public Takes::Nothing => Gives::Data("LimitsData"), [] []
-        "Says what is taken: bytes, seconds, characters";
+        "Says what is taken, and from whom: bytes, seconds, characters, quotas, registration";
 };
 
 /// Everything that one path can be asked for.

@@ -84,6 +84,10 @@ impl JobQueue for MemoryQueue {
         Ok(self.schedule.place(hash))
     }
 
+    async fn states(&self, hashes: &[SongHash]) -> Result<Vec<JobState>, QueueError> {
+        Ok(self.schedule.places(hashes))
+    }
+
     async fn depth(&self) -> Result<Depth, QueueError> {
         Ok(Depth { dead: lock(&self.dead).len() as u64, ..self.schedule.depth() })
     }

@@ -167,6 +167,24 @@ impl Schedule {
         if leased { JobState::Leased } else { JobState::Absent }
     }
 
+    /// Where the jobs of several hashes are, found in one walk along the line.
+    pub(crate) fn places(&self, hashes: &[SongHash]) -> Vec<JobState> {
+        let state = self.state();
+        let mut found: HashMap<&SongHash, JobState> = hashes.iter().map(|hash| (hash, JobState::Absent)).collect();
+        for leased in state.leased.values() {
+            if let Some(place) = found.get_mut(&leased.queued.job.hash) {
+                *place = JobState::Leased;
+            }
+        }
+        // From the end, so that the first of several with one hash has the last word.
+        for (before, queued) in state.waiting.values().enumerate().rev() {
+            if let Some(place) = found.get_mut(&queued.job.hash) {
+                *place = JobState::Waiting { before: before as u64 };
+            }
+        }
+        hashes.iter().map(|hash| found.get(hash).copied().unwrap_or(JobState::Absent)).collect()
+    }
+
     /// How full it is, but for the dead letters.
     pub(crate) fn depth(&self) -> Depth {
         let state = self.state();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use vocalizer_model::{DeviceChoice, Precision, Stem};
 
-use crate::service::KeptArgs;
+use crate::service::{InviteArgs, KeptArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -70,6 +70,15 @@ pub enum Command {
         kept: KeptArgs,
         /// The folder that `backup` made
         dir: PathBuf,
+    },
+    /// Print a code that lets one person register at a server with REGISTRATION=invite; it may be running
+    Invite {
+        /// Where the server keeps its data
+        #[command(flatten)]
+        kept: KeptArgs,
+        /// What kind of code
+        #[command(flatten)]
+        of: InviteArgs,
     },
     /// Print the completions of a shell
     Completions {

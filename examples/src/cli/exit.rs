@@ -30,6 +30,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Info { files, json } => info::run(&files, json),
         Command::Backup { kept, dir } => return service::backup(&kept, &dir),
         Command::Restore { kept, dir } => return service::restore(&kept, &dir),
+        Command::Invite { kept, of } => return service::invite(&kept, of),
         Command::Completions { shell } => {
             let mut out = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "vocalizer", &mut out);

@@ -3,7 +3,7 @@
 use serde_json::json;
 use vocalizer_client::{Client, ErrorCode, Secret, TokenView};
 
-use super::args::{Token, TokenCommand};
+use super::args::{Register, Token, TokenCommand};
 use super::credentials::Kept;
 use super::exit::{Connection, Failure};
 use super::report::{Voice, shown};
@@ -26,12 +26,15 @@ pub(super) async fn login(
 
 pub(super) async fn register(
     connection: &Connection,
-    username: &str,
+    register: &Register,
     password: &Secret<String>,
     voice: Voice,
 ) -> Result<(), Failure> {
-    let client = connection.stranger()?;
-    client.register(username, password).await?;
+    let (client, username) = (connection.stranger()?, register.user.username.as_str());
+    match &register.invite {
+        None => client.register(username, password).await?,
+        Some(invite) => client.register_with_invite(username, password, invite).await?,
+    }
     keep(connection, &client, username, voice).await
 }
 

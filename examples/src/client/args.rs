@@ -78,7 +78,7 @@ pub enum Command {
     /// Revoke the token that `login` keeps, and forget it
     Logout,
     /// Register a user, and keep an API token for this server
-    Register(User),
+    Register(Register),
     /// Say who is logged in
     Whoami,
     /// Make, list and revoke API tokens; takes the password again
@@ -97,6 +97,17 @@ pub struct Upload {
     /// Wait until they are split
     #[arg(long)]
     pub wait: bool,
+}
+
+/// The options of `register`.
+#[derive(Debug, Args)]
+pub struct Register {
+    /// Who
+    #[command(flatten)]
+    pub user: User,
+    /// The code of an invite, where the server asks for one
+    #[arg(long, env = "VOCALIZER_INVITE", hide_env_values = true, value_name = "CODE", value_parser = secret)]
+    pub invite: Option<Secret<String>>,
 }
 
 /// The options of `list`.

@@ -92,7 +92,7 @@ fn password(command: &Command, connection: &Connection) -> Result<Secret<String>
     }
     let (from, twice) = match command {
         Command::Login(user) => (&user.password, false),
-        Command::Register(user) => (&user.password, true),
+        Command::Register(register) => (&register.user.password, true),
         Command::Token(token) => (&token.password, false),
         _ => return Ok(Secret::default()),
     };
@@ -114,7 +114,7 @@ async fn dispatch(
         Command::Retry { id } => songs::retry(&connection.client()?, *id, voice).await,
         Command::Wait { id } => songs::wait(&connection.client()?, *id, voice).await,
         Command::Login(user) => accounts::login(connection, &user.username, &password, voice).await,
-        Command::Register(user) => accounts::register(connection, &user.username, &password, voice).await,
+        Command::Register(register) => accounts::register(connection, register, &password, voice).await,
         Command::Logout => accounts::logout(connection, voice).await,
         Command::Whoami => accounts::whoami(&connection.client()?, voice).await,
         Command::Token(token) => accounts::token(connection, token, &password, voice).await,

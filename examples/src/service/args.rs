@@ -8,6 +8,8 @@ use ipnet::IpNet;
 use vocalizer_model::{ComputeOptions, DeviceChoice, Precision};
 
 use super::QueueKind;
+use super::invite::InviteArgs;
+use super::policy::PolicyArgs;
 
 /// What the server and the one-process service share.
 #[derive(Debug, Args)]
@@ -38,6 +40,9 @@ pub struct ServiceArgs {
     /// the disk where that is less]
     #[arg(long, env = "MIN_FREE_BYTES", value_name = "BYTES")]
     pub min_free_bytes: Option<u64>,
+    /// Who may register and upload, how much, and for how long songs are kept
+    #[command(flatten)]
+    pub policy: PolicyArgs,
     /// Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, as in 127.0.0.1/32,10.0.0.0/8
     #[arg(long, env = "TRUSTED_PROXIES", value_name = "NETS", value_delimiter = ',', value_parser = net)]
     pub trusted_proxies: Vec<IpNet>,
@@ -208,6 +213,9 @@ pub enum ServerCommand {
         /// The folder; it must not exist, or be empty
         dir: PathBuf,
     },
+    /// Print a code that lets one person register where REGISTRATION=invite, and end; a server may be running. Options go
+    /// before the command
+    Invite(InviteArgs),
     /// Copy what `backup` made to where the server keeps its data, which must be empty, and end. Options go before the
     /// command
     Restore {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use vocalizer_core::ports::{BoxError, Clock, JobQueue};
-use vocalizer_core::service::{AccountPorts, AccountService, AccountSettings, SongPorts, SongService, SongSettings};
+use vocalizer_core::service::{
+    AccountPorts, AccountService, AccountSettings, SongPorts, SongService, SongSettings, UploadPolicy,
+};
 use vocalizer_http::clock::SystemClock;
 use vocalizer_http::passwords::Argon2Passwords;
 use vocalizer_http::server::Server;
@@ -77,6 +79,13 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
             limits: config.limits,
             min_free_bytes: config.min_free_bytes,
             renderings: config.renderings,
+            uploads: UploadPolicy {
+                anonymous: config.policy.anonymous_uploads,
+                per_user: config.policy.per_user,
+                per_address: config.policy.per_address,
+                address_key: data.address_key,
+            },
+            retention: config.policy.retention,
             ..SongSettings::default()
         },
     );
@@ -88,7 +97,7 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
             passwords: Arc::new(Argon2Passwords::new(at_once)?),
             clock: Arc::clone(&clock),
         },
-        tuning.accounts,
+        AccountSettings { registration: config.policy.registration, ..tuning.accounts },
     );
     let settings = HttpSettings {
         worker_tokens: data.worker_tokens.clone(),

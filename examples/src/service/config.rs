@@ -16,6 +16,7 @@ use vocalizer_http::settings::Caps;
 
 use super::args::{BrokerArgs, CapsArgs, KeptArgs, RenderingArgs, ServiceArgs};
 use super::places::{Blobs, Broker, Database};
+use super::policy::Policy;
 
 /// Shortest token that a worker may show: one that is made here has 64 characters.
 const MIN_TOKEN_CHARS: usize = 16;
@@ -42,6 +43,8 @@ pub struct Config {
     /// Free space on the data disk below which uploads are refused; `None` for the default of
     /// [`SongSettings`](vocalizer_core::service::SongSettings).
     pub min_free_bytes: Option<u64>,
+    /// Who may register and upload, how much, and for how long songs are kept.
+    pub policy: Policy,
     /// Whose word about addresses and TLS is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Mark cookies `Secure` in any case.
@@ -98,6 +101,7 @@ impl Config {
         let limits = Limits { max_upload_bytes: args.max_upload_bytes, ..Limits::default() };
         limits.check()?;
         let min_free_bytes = args.min_free_bytes;
+        let policy = Policy::check(&args.policy, &database)?;
         Ok(Self {
             listen,
             data,
@@ -108,6 +112,7 @@ impl Config {
             open_upload_result: args.open_upload_result,
             limits,
             min_free_bytes,
+            policy,
             trusted_proxies: args.trusted_proxies.clone(),
             secure_cookies: args.secure_cookies,
             caps: caps(&args.caps),
@@ -209,7 +214,11 @@ pub(super) fn broker(args: &BrokerArgs) -> Result<Option<Broker>, ConfigError> {
 }
 
 /// A value, or what is in the file that was named in its place, without the space around it.
-fn text_or_file(name: &'static str, text: Option<&str>, file: Option<&Path>) -> Result<Option<String>, ConfigError> {
+pub(super) fn text_or_file(
+    name: &'static str,
+    text: Option<&str>,
+    file: Option<&Path>,
+) -> Result<Option<String>, ConfigError> {
     let text = match (text, file) {
         (None, None) => return Ok(None),
         (Some(text), _) => text.to_owned(),
@@ -266,6 +275,7 @@ impl fmt::Display for Config {
             None => writeln!(f, "MIN_FREE_BYTES=(1 GiB, or 5 % of the disk)")?,
             Some(bytes) => writeln!(f, "MIN_FREE_BYTES={bytes}")?,
         }
+        write!(f, "{}", self.policy)?;
         writeln!(f, "TRUSTED_PROXIES={}", proxies.join(","))?;
         writeln!(f, "SECURE_COOKIES={}", self.secure_cookies)?;
         let Caps { connections, connections_per_address, archives } = self.caps;

@@ -5,12 +5,16 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+use vocalizer_core::quota::AddressKey;
 use vocalizer_core::secret::Secret;
 
 use super::{Blobs, Config, Database};
 
 /// Where the token lies that is made where none was given.
 pub(super) const TOKEN_FILE: &str = "worker-token";
+
+/// Where the key lies that is made where none was given.
+const ADDRESS_KEY_FILE: &str = "address-key";
 
 /// A data folder that is this process's alone, as long as this value lives.
 #[derive(Debug)]
@@ -22,6 +26,8 @@ pub struct DataDir {
     pub blobs: PathBuf,
     /// What workers show.
     pub worker_tokens: Vec<Secret<String>>,
+    /// What addresses are hashed with.
+    pub address_key: AddressKey,
 }
 
 /// What is wrong with a data folder.
@@ -65,7 +71,11 @@ impl DataDir {
             Some(tokens) => tokens.clone(),
             None => vec![kept_token(&config.data.join(TOKEN_FILE))?],
         };
-        Ok(Self { _locks: locks, work, blobs, worker_tokens })
+        let address_key = match &config.policy.address_key {
+            Some(key) => AddressKey::new(key),
+            None => AddressKey::new(&kept_token(&config.data.join(ADDRESS_KEY_FILE))?),
+        };
+        Ok(Self { _locks: locks, work, blobs, worker_tokens, address_key })
     }
 }
 
@@ -118,7 +128,7 @@ pub(super) fn private_dir(dir: &Path) -> io::Result<()> {
     builder.recursive(true).create(dir)
 }
 
-/// The token in a file, made at the first start.
+/// The token or key in a file, made at the first start.
 fn kept_token(path: &Path) -> Result<Secret<String>, DataError> {
     match fs::read_to_string(path) {
         Ok(token) if !token.trim().is_empty() => return Ok(Secret::new(token.trim().to_owned())),

@@ -6,11 +6,13 @@ mod backup;
 mod compose;
 mod config;
 mod data;
+mod invite;
 mod logging;
 #[cfg(feature = "separate")]
 mod model;
 mod page;
 mod places;
+mod policy;
 mod run;
 mod stop;
 mod tend;
@@ -28,7 +30,9 @@ pub use backup::{backup, restore};
 pub use compose::{Parts, Tuning, compose, compose_with};
 pub use config::{Config, ConfigError};
 pub use data::{DataDir, DataError};
+pub use invite::{InviteArgs, invite};
 pub use places::{Blobs, Broker, Database, QueueKind};
+pub use policy::{Policy, PolicyArgs};
 pub use run::server;
 #[cfg(feature = "separate")]
 pub use run::standalone;

@@ -26,6 +26,7 @@ pub(super) const FILES: &[PageFile] = files! {
     "api.js" "text/javascript; charset=utf-8";
     "dom.js" "text/javascript; charset=utf-8";
     "engine.js" "text/javascript; charset=utf-8";
+    "limits.js" "text/javascript; charset=utf-8";
     "list.js" "text/javascript; charset=utf-8";
     "player.js" "text/javascript; charset=utf-8";
     "song.js" "text/javascript; charset=utf-8";

@@ -13,6 +13,7 @@ use vocalizer_core::ports::BoxError;
 
 use super::backup::{backup, restore};
 use super::data::DataDir;
+use super::invite::invite;
 use super::stop::{stop_signal, stopped};
 use super::tend::{Outbox, tend};
 use super::{Config, Parts, ServerCommand, ServiceArgs, adapters, compose, config, logging, places};
@@ -24,6 +25,7 @@ pub fn server(args: &ServiceArgs, command: Option<&ServerCommand>) -> ExitCode {
         Some(ServerCommand::MigrateData { from }) => return migrate_data(args, from),
         Some(ServerCommand::Backup { dir }) => return backup(&args.kept, dir),
         Some(ServerCommand::Restore { dir }) => return restore(&args.kept, dir),
+        Some(ServerCommand::Invite(of)) => return invite(&args.kept, *of),
         None => {}
     }
     run("server", args, |serving| async move {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use reqwest::Method;
 use vocalizer_core::secret::Secret;
-use vocalizer_examples::service::{Blobs, Config, DataDir, DataError, Database};
+use vocalizer_examples::service::{Blobs, Config, DataDir, DataError, Database, Policy};
 
 use super::server::{Server, sql};
 use super::support::{Browser, Service, Settings, archive, id, song};
@@ -225,6 +225,7 @@ fn two_servers_never_use_one_database_or_one_folder_of_blobs() {
         open_upload_result: false,
         limits: vocalizer_core::limits::Limits::default(),
         min_free_bytes: None,
+        policy: Policy::default(),
         trusted_proxies: Vec::new(),
         secure_cookies: false,
         caps: vocalizer_http::settings::Caps::default(),

@@ -12,10 +12,11 @@ use time::OffsetDateTime;
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{
-    AudioError, Backend, BackendError, Blob, BlobError, BlobKey, BlobStore, BlobWriter, DeadLetter, Depth, GivenUp,
-    Job, JobQueue, JobState, Lease, MadeBlob, Pending, Progress, QueueError, Removed, RepositoryError, Separator,
-    SongCounts, SongQuery, SongRepository, Space, StemSet, Wanted,
+    AudioError, Backend, BackendError, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Charge, DeadLetter, Depth,
+    Expiry, GivenUp, Job, JobQueue, JobState, Lease, MadeBlob, Pending, Progress, QueueError, Removed, RepositoryError,
+    Separator, SongCounts, SongQuery, SongRepository, Space, StemSet, Wanted,
 };
+use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Title};
 
 use super::support::stems;
@@ -113,10 +114,27 @@ impl BlobWriter for Killing<Box<dyn BlobWriter>> {
 
 #[async_trait]
 impl SongRepository for Killing<Arc<dyn SongRepository>> {
-    async fn admit(&self, song: &Song) -> Result<Song, RepositoryError> {
-        let admitted = self.inner.admit(song).await?;
+    async fn admit_within(&self, song: &Song, charge: &Charge) -> Result<Song, RepositoryError> {
+        let admitted = self.inner.admit_within(song, charge).await?;
         self.killer.reached("after commit").await;
         Ok(admitted)
+    }
+    async fn begin_upload(
+        &self,
+        uploader: &Uploader,
+        quota: &Quota,
+        now: OffsetDateTime,
+    ) -> Result<(), RepositoryError> {
+        self.inner.begin_upload(uploader, quota, now).await
+    }
+    async fn forget_uploaders(&self, now: OffsetDateTime, keep_addresses: bool) -> Result<(), RepositoryError> {
+        self.inner.forget_uploaders(now, keep_addresses).await
+    }
+    async fn retention_time(&self, now: OffsetDateTime, most: Duration) -> Result<OffsetDateTime, RepositoryError> {
+        self.inner.retention_time(now, most).await
+    }
+    async fn expired(&self, expiry: Expiry, limit: u32) -> Result<Vec<Song>, RepositoryError> {
+        self.inner.expired(expiry, limit).await
     }
     async fn retry(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
         self.inner.retry(id).await

@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
+use super::server::sql;
 use super::support::{Browser, Service, id, song};
 
 fn titles(data: &Value) -> Vec<&str> {
@@ -37,6 +38,34 @@ async fn a_list_comes_whole_or_page_by_page() {
         let field = bad.split('=').next().unwrap();
         somebody.get(&format!("/songs/?{bad}")).await.refused_field(422, "invalid", field);
     }
+}
+
+/// Whoever says nothing of pages gets what one answer has room for, and is told that there is more.
+#[tokio::test]
+async fn a_list_without_a_limit_has_a_bound() {
+    let service = Service::idle().await;
+    let somebody = Browser::new(&service);
+    somebody.upload("newest", &song(1)).await;
+    // Rows enough, older each than the one before.
+    sql(
+        &service.database(),
+        "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 1500) \
+         INSERT INTO songs (id, title, hash, uploader, uploaded_at_us, status) \
+         SELECT printf('00000000-0000-4000-8000-%012x', n), 'song ' || n, hash, uploader, uploaded_at_us - n, 'SPLIT' \
+         FROM songs, numbers",
+    );
+    let first = somebody.get("/songs/").await;
+    assert!(first.bytes.len() < 512 * 1024, "{} bytes", first.bytes.len());
+    let first = first.data();
+    let (seen, next) = (titles(&first), first["next"].as_str().unwrap());
+    assert_eq!((seen.len(), seen[0], seen[1], seen[999]), (1000, "newest", "song 1", "song 999"));
+    let second = somebody.get(&format!("/songs/?after={next}")).await.data();
+    let seen = titles(&second);
+    assert_eq!((seen.len(), seen[0], seen[500]), (501, "song 1000", "song 1500"));
+    assert_eq!(second.get("next"), None);
+    let split = somebody.get("/songs/?status=SPLIT&limit=1000").await.data();
+    assert_eq!((titles(&split).len(), split["next"].is_string()), (1000, true));
+    assert_eq!(titles(&somebody.get("/songs/?status=UPLOADED").await.data()), ["newest"]);
 }
 
 #[tokio::test]

@@ -21,11 +21,20 @@ impl Server {
 
     /// The same with more arguments.
     pub(crate) fn with(data: &Path, args: &[&str]) -> Self {
-        Self::logging_to(Stdio::piped(), data, args)
+        Self::launch(Stdio::piped(), data, args, &[])
+    }
+
+    /// The same with variables.
+    pub(crate) fn start_with(data: &Path, variables: &[(&str, &str)]) -> Self {
+        Self::launch(Stdio::piped(), data, &[], variables)
     }
 
     /// The same with its log somewhere else.
     pub(crate) fn logging_to(log: Stdio, data: &Path, args: &[&str]) -> Self {
+        Self::launch(log, data, args, &[])
+    }
+
+    fn launch(log: Stdio, data: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
         // The signal of a limit on files would end it; the trap lets writes fail instead. Modes of files hold for it as for
         // everybody, also where it is started by root.
         const START: &str = r#"
@@ -39,6 +48,7 @@ impl Server {
             .arg(data)
             .args(args)
             .env("RUST_LOG", "info")
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
@@ -101,6 +111,11 @@ pub(crate) fn command_with_room(blocks: u32, data: &Path, command: &str, dir: &P
     // The signal of the limit would end it; the trap lets writes fail instead.
     shell.args(["-c", &format!(r#"trap '' XFSZ; ulimit -f {blocks}; exec "$0" "$@""#), env!("CARGO_BIN_EXE_server")]);
     shell.arg("--data").arg(data).arg(command).arg(dir).output().unwrap()
+}
+
+/// The same with arguments of its own.
+pub(crate) fn command_line(data: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_server")).arg("--data").arg(data).args(arguments).output().unwrap()
 }
 
 /// Has another program open a database, do something, and close it.

@@ -17,9 +17,9 @@ use tokio::sync::{oneshot, watch};
 use vocalizer_core::limits::Limits;
 use vocalizer_core::ports::{AudioError, Blob, Progress, Separator, StemSet, Stems};
 use vocalizer_core::secret::Secret;
-use vocalizer_core::service::{AccountSettings, RenderingSettings, SongService};
+use vocalizer_core::service::{AccountService, AccountSettings, RenderingSettings, SongService};
 use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
-use vocalizer_examples::service::{Blobs, Config, DataDir, Database, Tuning, compose_with};
+use vocalizer_examples::service::{Blobs, Config, DataDir, Database, Policy, Tuning, compose_with};
 use vocalizer_http::settings::{Caps, Patience};
 use vocalizer_model::audio::{AudioFormat, Bitrate, StemWriter};
 
@@ -30,6 +30,7 @@ pub(crate) const WORKER_TOKEN: &str = "the-token-of-the-tests-worker";
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
     pub(crate) songs: SongService,
+    pub(crate) accounts: AccountService,
     pub(crate) separator: Arc<FakeSeparator>,
     dir: Arc<tempfile::TempDir>,
     stop: watch::Sender<bool>,
@@ -40,6 +41,7 @@ pub(crate) struct Service {
 pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) min_free_bytes: Option<u64>,
+    pub(crate) policy: Policy,
     pub(crate) open_upload_result: bool,
     pub(crate) worker_tokens: Vec<String>,
     pub(crate) patience: Patience,
@@ -57,6 +59,7 @@ impl Default for Settings {
         Self {
             limits: Limits { max_upload_bytes: 1024 * 1024, ..Limits::default() },
             min_free_bytes: None,
+            policy: Policy::default(),
             open_upload_result: false,
             worker_tokens: vec![WORKER_TOKEN.to_owned()],
             patience: Patience::default(),
@@ -110,6 +113,7 @@ impl Service {
             open_upload_result: settings.open_upload_result,
             limits: settings.limits,
             min_free_bytes: settings.min_free_bytes,
+            policy: settings.policy.clone(),
             trusted_proxies: settings.trusted_proxies.clone(),
             secure_cookies: false,
             caps: settings.caps,
@@ -144,7 +148,8 @@ impl Service {
             drop(data);
             let _ = sender.send(());
         });
-        Self { address, songs: parts.songs, separator, dir, stop, ended: Some(ended) }
+        let (songs, accounts) = (parts.songs, parts.accounts);
+        Self { address, songs, accounts, separator, dir, stop, ended: Some(ended) }
     }
 
     /// Stops it as a signal would, and leaves its folder to another one.
@@ -171,6 +176,10 @@ impl Service {
         let is_made = |path: &PathBuf| path.parent().is_some_and(|dir| dir.ends_with("made"));
         let made = self.stored_files().into_iter().filter(is_made);
         made.map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.dir.path().join("data/vocalizer.db")
     }
 
     pub(crate) fn blobs(&self) -> PathBuf {

@@ -15,6 +15,18 @@ async fn registering_logs_in_and_the_session_is_kept() {
 }
 
 #[tokio::test]
+async fn an_invite_is_shown_where_one_is_needed() {
+    let (backend, client) = backend::start().await;
+    backend.lock().unwrap().invite = Some("vci_1");
+    let error = client.register("ada", &password()).await.unwrap_err();
+    assert!(error.has_code(ErrorCode::InviteRequired), "{error:?}");
+    let error = client.register_with_invite("ada", &password(), &Secret::new("vci_2".to_owned())).await.unwrap_err();
+    assert!(error.has_code(ErrorCode::InviteInvalid), "{error:?}");
+    client.register_with_invite("ada", &password(), &Secret::new("vci_1".to_owned())).await.unwrap();
+    assert_eq!(client.me().await.unwrap().unwrap().username, "ada");
+}
+
+#[tokio::test]
 async fn clones_share_the_session_and_other_clients_do_not() {
     let (backend, client) = backend::start().await;
     client.clone().register("ada", &password()).await.unwrap();

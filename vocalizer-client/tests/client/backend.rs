@@ -30,6 +30,10 @@ pub(crate) struct Backend {
     pub(crate) songs: Vec<Stored>,
     /// Looks at songs that are answered with a 503 before anything else.
     pub(crate) outages: u32,
+    /// What one has to show to register.
+    pub(crate) invite: Option<&'static str>,
+    /// Most songs in one answer.
+    pub(crate) max_page: Option<usize>,
     /// How often a song was looked at.
     pub(crate) looks: u32,
     /// How often a part is "not ready" before it is.

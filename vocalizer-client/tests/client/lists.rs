@@ -1,3 +1,6 @@
+use std::pin::pin;
+
+use futures_util::TryStreamExt as _;
 use vocalizer_client::{Error, SongQuery, SongStatus, Upload};
 
 use super::{backend, canned};
@@ -15,6 +18,33 @@ async fn pages_bring_every_song_once_and_end() {
         next = page.next;
     }
     assert_eq!(pages, ["12", "34", "5"]);
+}
+
+/// A server lists no more at once than it has room for, whoever asks.
+#[tokio::test]
+async fn all_songs_are_all_pages_of_them() {
+    let (backend, client) = backend::start().await;
+    for title in ["1", "2", "3", "4", "5"] {
+        client.upload(Upload::from_bytes(title, "x.mp3", title)).await.unwrap();
+    }
+    backend.lock().unwrap().max_page = Some(2);
+    let titles: String = client.songs().await.unwrap().into_iter().map(|song| song.title).collect();
+    assert_eq!(titles, "12345");
+    let (mut pages, mut seen) = (pin!(client.song_pages(SongQuery::new())), Vec::new());
+    while let Some(songs) = pages.try_next().await.unwrap() {
+        seen.push(songs.into_iter().map(|song| song.title).collect::<String>());
+    }
+    assert_eq!(seen, ["12", "34", "5"]);
+}
+
+/// A stream of pages ends with the first that fails.
+#[tokio::test]
+async fn pages_end_with_an_error() {
+    let (backend, client) = backend::start().await;
+    backend.lock().unwrap().outages = 99;
+    let mut pages = pin!(client.song_pages(SongQuery::new()));
+    assert!(matches!(pages.try_next().await, Err(Error::Api { status: 503, .. })));
+    assert!(pages.try_next().await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod client;
 mod credential;
+mod invite;
 mod session;
 mod user;
 mod viewer;
@@ -9,6 +10,7 @@ mod viewer;
 pub use client::Client;
 pub(crate) use client::{Share, household};
 pub use credential::{PasswordHash, SessionDigest};
+pub use invite::{Invite, Registration};
 pub use session::{ApiToken, ParseTokenIdError, Session, TokenId, TokenName};
 pub use user::{Account, ParseUserIdError, UserId, Username, UsernameError};
 pub use viewer::Viewer;

@@ -67,6 +67,14 @@ pub enum ErrorCode {
     Unsupported,
     /// Too many requests; try later.
     RateLimited,
+    /// As much is stored as the uploader may store; deleting something helps.
+    QuotaExceeded,
+    /// Nobody may register here.
+    RegistrationClosed,
+    /// Only those may register who have an invite.
+    InviteRequired,
+    /// The invite is unknown, used or expired.
+    InviteInvalid,
     /// Something behind the server does not answer; try later.
     Unavailable,
     /// The server has no room left.

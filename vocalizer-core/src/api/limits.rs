@@ -1,8 +1,13 @@
 //! What a server takes, told before it is refused.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
+use crate::account::Registration;
 use crate::limits::Limits;
+use crate::quota::Quota;
+use crate::service::{AccountSettings, MAX_PAGE, SongSettings};
 
 /// The `data` of an answer about limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,11 +27,89 @@ pub struct LimitsView {
     pub max_title_chars: u64,
     /// Longest song.
     pub max_duration_s: u64,
+    /// Most songs in one list; the rest is in the pages that follow.
+    pub max_page: u32,
+    /// Whether one may upload without a session.
+    pub anonymous_uploads: bool,
+    /// Who may register.
+    pub registration: RegistrationView,
+    /// What each user may do.
+    pub user_quota: QuotaView,
+    /// What those without a session may do at each address.
+    pub anonymous_quota: QuotaView,
+    /// After how many days songs are deleted; `null` for never.
+    pub retention_days: Option<u64>,
+    /// After how many days songs are deleted that were uploaded without a session; `null` for never.
+    pub anonymous_retention_days: Option<u64>,
 }
 
-impl From<&Limits> for LimitsView {
-    fn from(limits: &Limits) -> Self {
-        let &Limits { max_upload_bytes, max_title_chars, max_duration_s, .. } = limits;
-        Self { max_upload_bytes, max_title_chars: max_title_chars as u64, max_duration_s }
+/// Who may register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum RegistrationView {
+    /// Everybody.
+    Open,
+    /// Nobody.
+    Closed,
+    /// Those who have an invite.
+    Invite,
+}
+
+/// What one uploader may do; `null` is without a limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct QuotaView {
+    /// Most songs at a time.
+    pub max_songs: Option<u64>,
+    /// Most bytes of songs at a time.
+    pub max_bytes: Option<u64>,
+    /// Most minutes of audio a day.
+    pub max_audio_minutes_per_day: Option<u64>,
+    /// Most uploads a minute.
+    pub max_uploads_per_minute: Option<u32>,
+}
+
+impl LimitsView {
+    /// What the services are set to.
+    #[must_use]
+    pub fn of(songs: &SongSettings, accounts: &AccountSettings) -> Self {
+        let Limits { max_upload_bytes, max_title_chars, max_duration_s, .. } = songs.limits;
+        let (uploads, retention) = (&songs.uploads, &songs.retention);
+        Self {
+            max_upload_bytes,
+            max_title_chars: max_title_chars as u64,
+            max_duration_s,
+            max_page: MAX_PAGE,
+            anonymous_uploads: uploads.anonymous,
+            registration: accounts.registration.into(),
+            user_quota: uploads.per_user.into(),
+            anonymous_quota: uploads.per_address.into(),
+            retention_days: retention.all.map(days),
+            // Songs of nobody are among all songs.
+            anonymous_retention_days: [retention.all, retention.anonymous].into_iter().flatten().min().map(days),
+        }
     }
+}
+
+impl From<Registration> for RegistrationView {
+    fn from(registration: Registration) -> Self {
+        match registration {
+            Registration::Open => Self::Open,
+            Registration::Closed => Self::Closed,
+            Registration::Invite => Self::Invite,
+        }
+    }
+}
+
+impl From<Quota> for QuotaView {
+    fn from(quota: Quota) -> Self {
+        let Quota { max_songs, max_bytes, max_audio_per_day, max_uploads_per_minute } = quota;
+        let max_audio_minutes_per_day = max_audio_per_day.map(|audio| audio.as_secs() / 60);
+        Self { max_songs, max_bytes, max_audio_minutes_per_day, max_uploads_per_minute }
+    }
+}
+
+fn days(span: Duration) -> u64 {
+    span.as_secs() / (24 * 60 * 60)
 }

@@ -19,7 +19,7 @@ mod work;
 pub use account::{NewTokenData, TokenView, TokensData, UserData, UserView};
 pub use envelope::Envelope;
 pub use error::{ApiError, ErrorCode};
-pub use limits::{LimitsData, LimitsView};
+pub use limits::{LimitsData, LimitsView, QuotaView, RegistrationView};
 pub use peaks::{PeaksData, PeaksView};
 pub use song::{SongChange, SongData, SongStatus, SongView, SongsData};
 pub use work::{JobData, JobView, MAX_JOB_DELAY, MAX_JOB_WAIT, WantedData};

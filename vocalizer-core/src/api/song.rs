@@ -111,7 +111,8 @@ pub struct SongData {
 pub struct SongsData {
     /// The songs that the caller may see, newest first.
     pub songs: Vec<SongView>,
-    /// What to give as `after` for the songs that come next. Present only where `limit` left some out.
+    /// What to give as `after` for the songs that come next. Present only where some are left out: by `limit`, or because
+    /// there are more than one answer lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }

@@ -9,7 +9,7 @@ use futures_util::future::join;
 use time::OffsetDateTime;
 
 use super::support::at_us;
-use crate::account::{Account, ApiToken, PasswordHash, Session, SessionDigest, TokenId, TokenName, UserId};
+use crate::account::{Account, ApiToken, Invite, PasswordHash, Session, SessionDigest, TokenId, TokenName, UserId};
 use crate::ports::{AccountRepository, RepositoryError};
 use crate::secret::Secret;
 
@@ -225,5 +225,57 @@ pub async fn what_is_expired_is_forgotten(place: &impl AccountsPlace) {
     for (secret, there) in [("a", false), ("b", false), ("c", true), ("d", true), ("e", false)] {
         let found = accounts.session(digest(secret), at_us(0)).await.unwrap();
         assert_eq!(found.is_some(), there, "{secret}");
+    }
+}
+
+fn invite(code: &str, expires_at: OffsetDateTime) -> Invite {
+    Invite { digest: digest(code), expires_at }
+}
+
+pub async fn an_invite_lets_one_person_in(place: &impl AccountsPlace) {
+    let accounts = place.accounts().await;
+    accounts.invite(&invite("code", at_us(10))).await.unwrap();
+    assert!(matches!(accounts.invite(&invite("code", at_us(10))).await, Err(RepositoryError::Conflict)));
+    let accounts = place.accounts().await;
+    assert!(accounts.is_invited(digest("code"), at_us(9)).await.unwrap());
+    // A name that is taken uses nothing up.
+    registered(&accounts, "ada").await;
+    let taken = accounts.insert_invited(&account("ADA"), digest("code"), at_us(9)).await;
+    assert!(matches!(taken, Err(RepositoryError::Conflict)), "{taken:?}");
+    let bob = account("bob");
+    assert!(accounts.insert_invited(&bob, digest("code"), at_us(9)).await.unwrap());
+    assert_same(accounts.find(bob.id).await.unwrap(), &bob);
+    assert!(!accounts.is_invited(digest("code"), at_us(9)).await.unwrap());
+    assert!(!accounts.insert_invited(&account("carol"), digest("code"), at_us(9)).await.unwrap());
+}
+
+pub async fn an_invite_that_is_not_good_leaves_no_account(place: &impl AccountsPlace) {
+    let accounts = place.accounts().await;
+    accounts.invite(&invite("expired", at_us(10))).await.unwrap();
+    accounts.invite(&invite("revoked", at_us(99))).await.unwrap();
+    assert!(accounts.is_invited(digest("revoked"), at_us(10)).await.unwrap());
+    assert_eq!(accounts.forget_expired(at_us(10)).await.unwrap(), 0, "sessions");
+    assert_eq!(accounts.revoke_invites().await.unwrap(), 1, "the other was forgotten");
+    accounts.invite(&invite("expires", at_us(10))).await.unwrap();
+    for code in ["expired", "revoked", "expires", "unknown"] {
+        let nobody = account("nobody");
+        assert!(!accounts.is_invited(digest(code), at_us(10)).await.unwrap(), "{code}");
+        assert!(!accounts.insert_invited(&nobody, digest(code), at_us(10)).await.unwrap(), "{code}");
+        assert!(accounts.find(nobody.id).await.unwrap().is_none(), "{code}");
+    }
+}
+
+pub async fn of_two_who_come_with_one_invite_one_gets_in(place: &impl AccountsPlace) {
+    let accounts = place.accounts().await;
+    for round in 0..10 {
+        let code = format!("code {round}");
+        accounts.invite(&invite(&code, at_us(10))).await.unwrap();
+        let (one, other) = (account(&format!("one{round}")), account(&format!("other{round}")));
+        let (first, second) = join(
+            accounts.insert_invited(&one, digest(&code), at_us(0)),
+            accounts.insert_invited(&other, digest(&code), at_us(0)),
+        )
+        .await;
+        assert!(first.unwrap() ^ second.unwrap(), "round {round}");
     }
 }

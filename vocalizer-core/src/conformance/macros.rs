@@ -98,6 +98,16 @@ macro_rules! songs_conformance {
             a_number_is_never_used_twice
             a_claimed_wish_is_nobody_else_s
             wishes_claimed_at_once_are_claimed_by_one
+            no_more_songs_are_admitted_than_a_quota_allows
+            no_more_bytes_are_admitted_than_a_quota_allows
+            songs_admitted_at_once_do_not_get_past_a_quota
+            audio_comes_back_over_the_day
+            uploads_come_back_over_the_minute
+            uploaders_are_remembered_by_a_new_process
+            uploaders_are_forgotten_when_no_limit_needs_them
+            songs_expire_oldest_first_when_they_have_ended
+            songs_age_no_faster_than_sweeps_allow
+            a_song_uploaded_while_the_clock_was_behind_is_not_old_at_once
         }
     };
 }
@@ -121,6 +131,9 @@ macro_rules! accounts_conformance {
             tokens_are_listed_newest_first
             a_token_is_revoked_by_its_owner_alone
             what_is_expired_is_forgotten
+            an_invite_lets_one_person_in
+            an_invite_that_is_not_good_leaves_no_account
+            of_two_who_come_with_one_invite_one_gets_in
         }
     };
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use crate::account::{Account, ApiToken, PasswordHash, Session, SessionDigest, TokenId, UserId, Username};
+use crate::account::{Account, ApiToken, Invite, PasswordHash, Session, SessionDigest, TokenId, UserId, Username};
 use crate::ports::{AccountRepository, RepositoryError};
 
 /// An [`AccountRepository`] in memory.
@@ -16,6 +16,18 @@ pub struct MemoryAccounts(Mutex<State>);
 struct State {
     accounts: Vec<Account>,
     sessions: Vec<Session>,
+    invites: Vec<Invite>,
+}
+
+impl State {
+    fn insert(&mut self, account: &Account) -> Result<(), RepositoryError> {
+        let key = account.username.key();
+        if self.accounts.iter().any(|other| other.id == account.id || other.username.key() == key) {
+            return Err(RepositoryError::Conflict);
+        }
+        self.accounts.push(account.clone());
+        Ok(())
+    }
 }
 
 impl MemoryAccounts {
@@ -31,13 +43,38 @@ fn is_open(session: &Session, now: OffsetDateTime) -> bool {
 #[async_trait]
 impl AccountRepository for MemoryAccounts {
     async fn insert(&self, account: &Account) -> Result<(), RepositoryError> {
+        self.state().insert(account)
+    }
+
+    async fn invite(&self, invite: &Invite) -> Result<(), RepositoryError> {
         let mut state = self.state();
-        let key = account.username.key();
-        if state.accounts.iter().any(|other| other.id == account.id || other.username.key() == key) {
+        if state.invites.iter().any(|other| other.digest == invite.digest) {
             return Err(RepositoryError::Conflict);
         }
-        state.accounts.push(account.clone());
+        state.invites.push(*invite);
         Ok(())
+    }
+
+    async fn is_invited(&self, digest: SessionDigest, now: OffsetDateTime) -> Result<bool, RepositoryError> {
+        Ok(self.state().invites.iter().any(|invite| invite.digest == digest && invite.expires_at > now))
+    }
+
+    async fn insert_invited(
+        &self,
+        account: &Account,
+        invite: SessionDigest,
+        now: OffsetDateTime,
+    ) -> Result<bool, RepositoryError> {
+        let mut state = self.state();
+        let good = |one: &Invite| one.digest == invite && one.expires_at > now;
+        let Some(place) = state.invites.iter().position(good) else { return Ok(false) };
+        state.insert(account)?;
+        state.invites.remove(place);
+        Ok(true)
+    }
+
+    async fn revoke_invites(&self) -> Result<u64, RepositoryError> {
+        Ok(std::mem::take(&mut self.state().invites).len() as u64)
     }
 
     async fn find_by_username(&self, username: &Username) -> Result<Option<Account>, RepositoryError> {
@@ -106,6 +143,7 @@ impl AccountRepository for MemoryAccounts {
 
     async fn forget_expired(&self, now: OffsetDateTime) -> Result<u64, RepositoryError> {
         let mut state = self.state();
+        state.invites.retain(|invite| invite.expires_at > now);
         let before = state.sessions.len();
         state.sessions.retain(|session| is_open(session, now));
         Ok((before - state.sessions.len()) as u64)

@@ -9,7 +9,8 @@ use time::OffsetDateTime;
 
 use crate::account::Viewer;
 use crate::dedupe::{Advance, UploadPlan, on_upload};
-use crate::ports::{Cursor, Pending, Removed, RepositoryError, SongCounts, SongQuery, SongRepository};
+use crate::ports::{Charge, Cursor, Expiry, Pending, Removed, RepositoryError, SongCounts, SongQuery, SongRepository};
+use crate::quota::{Quota, Uploader, Usage};
 use crate::song::{IllegalTransition, Song, SongHash, SongId, Status, StatusKind, Title, Transition};
 
 /// A [`SongRepository`] in memory.
@@ -23,6 +24,18 @@ struct State {
     /// Who is at which wish, by number, and until when.
     claims: HashMap<i64, OffsetDateTime>,
     numbers: i64,
+    /// What is kept beside a song.
+    beside: HashMap<SongId, Beside>,
+    /// When the buckets of uploads and of audio are empty again.
+    buckets: HashMap<Uploader, (i64, i64)>,
+    retention_time: Option<OffsetDateTime>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Beside {
+    uploader: Option<Uploader>,
+    size_bytes: u64,
+    kept_since: OffsetDateTime,
 }
 
 impl State {
@@ -51,9 +64,24 @@ impl State {
         }
     }
 
+    fn usage(&self, uploader: &Uploader) -> Usage {
+        let counted = self.beside.values().filter(|beside| beside.uploader == Some(*uploader));
+        let (songs, bytes) = counted.fold((0, 0), |(songs, bytes), beside| (songs + 1, bytes + beside.size_bytes));
+        let (uploads_until_us, audio_until_us) = self.buckets.get(uploader).copied().unwrap_or_default();
+        Usage { songs, bytes, uploads_until_us, audio_until_us }
+    }
+
+    fn remember(&mut self, uploader: &Uploader, usage: Usage) {
+        self.buckets.insert(*uploader, (usage.uploads_until_us, usage.audio_until_us));
+    }
+
     fn place(&self, id: SongId) -> Option<usize> {
         self.songs.iter().position(|song| song.id() == id)
     }
+}
+
+fn micros(time: OffsetDateTime) -> i64 {
+    i64::try_from(time.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX)
 }
 
 fn apply(song: &mut Song, transitions: impl IntoIterator<Item = Transition>) -> Result<(), RepositoryError> {
@@ -69,16 +97,68 @@ impl MemorySongs {
 
 #[async_trait]
 impl SongRepository for MemorySongs {
-    async fn admit(&self, song: &Song) -> Result<Song, RepositoryError> {
+    async fn admit_within(&self, song: &Song, charge: &Charge) -> Result<Song, RepositoryError> {
+        let &Charge { uploader, quota, weight, now } = charge;
         let mut state = self.state();
         if let Some(place) = state.place(song.id()) {
             let stored = state.songs[place].clone();
             return if stored.hash() == song.hash() { Ok(stored) } else { Err(RepositoryError::Conflict) };
         }
+        if let Some(uploader) = uploader.filter(|_| !quota.is_unlimited()) {
+            let admitted = quota.admit(state.usage(&uploader), weight, micros(now));
+            state.remember(&uploader, admitted.map_err(RepositoryError::Exceeded)?);
+        }
         let mut song = song.clone();
         state.arrive(&mut song)?;
         state.songs.push(song.clone());
+        let uploader = match uploader {
+            Some(Uploader::Address(_)) if !quota.has_totals() => None,
+            Some(Uploader::Address(digest)) => Some(Uploader::Address(digest)),
+            _ => song.uploader().map(Uploader::User),
+        };
+        let kept_since = state.retention_time.unwrap_or(song.uploaded_at()).max(song.uploaded_at());
+        state.beside.insert(song.id(), Beside { uploader, size_bytes: weight.size_bytes, kept_since });
         Ok(song)
+    }
+
+    async fn begin_upload(
+        &self,
+        uploader: &Uploader,
+        quota: &Quota,
+        now: OffsetDateTime,
+    ) -> Result<(), RepositoryError> {
+        let mut state = self.state();
+        let begun = quota.begin(state.usage(uploader), micros(now));
+        state.remember(uploader, begun.map_err(RepositoryError::Exceeded)?);
+        Ok(())
+    }
+
+    async fn forget_uploaders(&self, now: OffsetDateTime, keep_addresses: bool) -> Result<(), RepositoryError> {
+        let (mut state, now_us) = (self.state(), micros(now));
+        state.buckets.retain(|_, (uploads_us, audio_us)| (*uploads_us).max(*audio_us) > now_us);
+        if !keep_addresses {
+            let addresses = state.beside.values_mut().filter(|one| matches!(one.uploader, Some(Uploader::Address(_))));
+            addresses.for_each(|one| one.uploader = None);
+        }
+        Ok(())
+    }
+
+    async fn retention_time(&self, now: OffsetDateTime, most: Duration) -> Result<OffsetDateTime, RepositoryError> {
+        let mut state = self.state();
+        let time = state.retention_time.map_or(now, |before| now.min(before + most));
+        state.retention_time = Some(time);
+        Ok(time)
+    }
+
+    async fn expired(&self, expiry: Expiry, limit: u32) -> Result<Vec<Song>, RepositoryError> {
+        let state = self.state();
+        let since = |song: &Song| state.beside.get(&song.id()).map_or(song.uploaded_at(), |beside| beside.kept_since);
+        let ended = |song: &&Song| matches!(song.status().kind(), StatusKind::Split | StatusKind::Failed);
+        let asked = |song: &&Song| since(song) < expiry.before && !(expiry.anonymous_only && song.uploader().is_some());
+        let mut expired: Vec<_> = state.songs.iter().filter(ended).filter(asked).cloned().collect();
+        expired.sort_by_key(|song| (since(song), song.id()));
+        expired.truncate(limit as usize);
+        Ok(expired)
     }
 
     async fn retry(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
@@ -158,6 +238,7 @@ impl SongRepository for MemorySongs {
         let mut state = self.state();
         let Some(place) = state.place(id) else { return Ok(None) };
         let song = state.songs.remove(place);
+        state.beside.remove(&id);
         let others = state.songs.iter().filter(|other| other.hash() == song.hash()).count();
         if others == 0 {
             state.outbox.retain(|wish| wish.hash != *song.hash());

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use super::RepositoryError;
-use crate::account::{Account, ApiToken, PasswordHash, Session, SessionDigest, TokenId, UserId, Username};
+use crate::account::{Account, ApiToken, Invite, PasswordHash, Session, SessionDigest, TokenId, UserId, Username};
 
 /// Keeps users, their sessions and their API tokens.
 ///
@@ -19,6 +19,40 @@ pub trait AccountRepository: Send + Sync {
     /// [`RepositoryError::Conflict`] when the [key](Username::key) of the name or the identifier is taken: of two who
     /// register the same name at once, one gets this. A repeat gets it as well.
     async fn insert(&self, account: &Account) -> Result<(), RepositoryError>;
+
+    /// Stores an invite, durable on return.
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::Conflict`] when its digest is in use.
+    async fn invite(&self, invite: &Invite) -> Result<(), RepositoryError>;
+
+    /// Whether an invite is good at `now` (one that expires at `now` is not).
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn is_invited(&self, digest: SessionDigest, now: OffsetDateTime) -> Result<bool, RepositoryError>;
+
+    /// Does what [`Self::insert`] does and uses an invite up, in one step; says whether the invite was good. One that is
+    /// not leaves no account, and a name that is taken leaves the invite. Of two who come with one invite, one gets in.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::insert`].
+    async fn insert_invited(
+        &self,
+        account: &Account,
+        invite: SessionDigest,
+        now: OffsetDateTime,
+    ) -> Result<bool, RepositoryError>;
+
+    /// Takes back every invite that is not used up, and says how many that were.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn revoke_invites(&self) -> Result<u64, RepositoryError>;
 
     /// Finds an account by the [key](Username::key) of its name.
     ///
@@ -82,7 +116,7 @@ pub trait AccountRepository: Send + Sync {
     /// Those of every method.
     async fn revoke_token(&self, user: UserId, id: TokenId) -> Result<bool, RepositoryError>;
 
-    /// Forgets what is expired at `now`, and says how many sessions that were.
+    /// Forgets what is expired at `now`, invites as well, and says how many sessions that were.
     ///
     /// # Errors
     ///

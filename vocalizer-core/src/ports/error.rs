@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::quota::Exceeded;
+
 /// An adapter's own error, carried as a cause without naming the adapter's types.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
@@ -13,6 +15,9 @@ pub enum RepositoryError {
     /// Nothing was written. Read again and decide anew.
     #[error("the record is taken or has changed")]
     Conflict,
+    /// A limit of the uploader would be exceeded. Nothing was written.
+    #[error("a limit is exceeded")]
+    Exceeded(#[source] Exceeded),
     /// The store cannot be reached or is overloaded; the same call may work later.
     #[error("the store is unavailable")]
     Unavailable(#[source] BoxError),

@@ -34,4 +34,4 @@ pub use passwords::{PasswordError, PasswordHasher};
 pub use peaks::Peaks;
 pub use queue::{DeadLetter, Depth, Failure, GivenUp, Job, JobPayload, JobQueue, JobState, Lease, QueueError};
 pub use results::{Received, ResultError, ResultReader, ResultWriter};
-pub use songs::{Cursor, Pending, Removed, SongCounts, SongQuery, SongRepository};
+pub use songs::{Charge, Cursor, Expiry, Pending, Removed, SongCounts, SongQuery, SongRepository};

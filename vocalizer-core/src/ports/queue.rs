@@ -82,6 +82,19 @@ pub trait JobQueue: Send + Sync {
     /// [`QueueError::Unavailable`].
     async fn state(&self, hash: &SongHash) -> Result<JobState, QueueError>;
 
+    /// Where the jobs of several hashes are, in their order. A queue that finds them all at once overrides this.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Unavailable`].
+    async fn states(&self, hashes: &[SongHash]) -> Result<Vec<JobState>, QueueError> {
+        let mut states = Vec::with_capacity(hashes.len());
+        for hash in hashes {
+            states.push(self.state(hash).await?);
+        }
+        Ok(states)
+    }
+
     /// How full the queue is.
     ///
     /// # Errors

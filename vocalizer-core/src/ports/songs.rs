@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use super::{RepositoryError, Space};
 use crate::account::Viewer;
 use crate::dedupe::Advance;
+use crate::quota::{Quota, Uploader, Weight};
 use crate::song::{Song, SongHash, SongId, StatusKind, Title};
 
 /// What [`SongRepository::remove`] took away.
@@ -59,6 +60,38 @@ impl Cursor {
     }
 }
 
+/// What a new song is counted against, in the same step as it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Charge {
+    /// Whose uploads it counts among; `None` for nobody's.
+    pub uploader: Option<Uploader>,
+    /// What they may do.
+    pub quota: Quota,
+    /// What the song comes to.
+    pub weight: Weight,
+    /// The time.
+    pub now: OffsetDateTime,
+}
+
+impl Charge {
+    /// A song that counts for nothing.
+    pub const NONE: Self = Self {
+        uploader: None,
+        quota: Quota { max_songs: None, max_bytes: None, max_audio_per_day: None, max_uploads_per_minute: None },
+        weight: Weight { size_bytes: 0, audio: Duration::ZERO },
+        now: OffsetDateTime::UNIX_EPOCH,
+    };
+}
+
+/// Which songs [`SongRepository::expired`] is to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expiry {
+    /// Those that are kept since before this.
+    pub before: OffsetDateTime,
+    /// Only those that nobody owns.
+    pub anonymous_only: bool,
+}
+
 /// A job that was asked for in the same step as its song was stored, and that is not known to be on the queue yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pending {
@@ -91,7 +124,57 @@ pub trait SongRepository: Send + Sync {
     ///
     /// [`RepositoryError::Conflict`] when another song has this identifier, its uploader is gone, or it is new and not
     /// `UPLOADED`.
-    async fn admit(&self, song: &Song) -> Result<Song, RepositoryError>;
+    async fn admit(&self, song: &Song) -> Result<Song, RepositoryError> {
+        self.admit_within(song, &Charge::NONE).await
+    }
+
+    /// Does what [`Self::admit`] does where the uploader's quota allows it ([`Quota::admit`]), and counts the song. The
+    /// counting and the storing are one step: of songs that come at the same time none gets past a limit.
+    ///
+    /// The size is kept with the song, and so is the digest of an address whose quota has totals.
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::Exceeded`], and those of [`Self::admit`].
+    async fn admit_within(&self, song: &Song, charge: &Charge) -> Result<Song, RepositoryError>;
+
+    /// Counts the beginning of an upload by the rule of [`Quota::begin`], durably on return.
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::Exceeded`].
+    async fn begin_upload(
+        &self,
+        uploader: &Uploader,
+        quota: &Quota,
+        now: OffsetDateTime,
+    ) -> Result<(), RepositoryError>;
+
+    /// Forgets uploaders whose rates have recovered at `now`, and without `keep_addresses` from which address songs came.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn forget_uploaders(&self, now: OffsetDateTime, keep_addresses: bool) -> Result<(), RepositoryError>;
+
+    /// The time that the age of songs is measured at: `now`, but at most `most` later than what the last call returned,
+    /// and where the store has a clock of its own, not later than that. Durable on return. A clock that is set ahead thus
+    /// ages songs by `most` a call, and one that is set back again takes all of it back.
+    ///
+    /// A song that is admitted with an earlier time than this counts as kept since this time: one that was uploaded while
+    /// the clock was set back is not old at once.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn retention_time(&self, now: OffsetDateTime, most: Duration) -> Result<OffsetDateTime, RepositoryError>;
+
+    /// Songs that are `SPLIT` or `FAILED` and kept since before a time, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn expired(&self, expiry: Expiry, limit: u32) -> Result<Vec<Song>, RepositoryError>;
 
     /// Asks to split a `FAILED` song once more: [`Transition::Retry`](crate::song::Transition::Retry), and then as in
     /// [`Self::admit`]. `None` where there is no such song.

@@ -8,14 +8,19 @@ use time::OffsetDateTime;
 
 use super::{Invalid, ServiceError};
 use crate::account::{
-    Account, ApiToken, Session, SessionDigest, TokenId, TokenName, UserId, Username, Viewer, household,
+    Account, ApiToken, Invite, Registration, Session, SessionDigest, TokenId, TokenName, UserId, Username, Viewer,
+    household,
 };
 use crate::api::{TokenView, UserView};
 use crate::ports::{AccountRepository, Attempts, Clock, PasswordHasher, RepositoryError, ThrottleSettings};
+use crate::quota::household;
 use crate::secret::Secret;
 
 /// What an API token begins with, so that people and scanners know one when they see it.
 const TOKEN_PREFIX: &str = "vct_";
+
+/// What an invite begins with.
+const INVITE_PREFIX: &str = "vci_";
 
 /// Longest name of a token, in characters.
 const MAX_TOKEN_NAME_CHARS: usize = 100;
@@ -49,6 +54,8 @@ pub struct AccountSettings {
     pub per_account: ThrottleSettings,
     /// How hard guessing and registering from one address is made.
     pub per_address: ThrottleSettings,
+    /// Who may register. Default: everybody.
+    pub registration: Registration,
 }
 
 impl Default for AccountSettings {
@@ -59,6 +66,7 @@ impl Default for AccountSettings {
             max_password_chars: 128,
             per_account: ThrottleSettings::per_account(),
             per_address: ThrottleSettings::per_address(),
+            registration: Registration::default(),
         }
     }
 }
@@ -128,20 +136,61 @@ impl AccountService {
         Self { inner: Arc::new(Inner { ports, settings }) }
     }
 
-    /// Registers a user and logs in.
+    /// How the service is set.
+    #[must_use]
+    pub fn settings(&self) -> &AccountSettings {
+        &self.inner.settings
+    }
+
+    /// Makes an invite that is good for one registration within a time. What is returned is shown this once; the store
+    /// keeps its hash.
     ///
     /// # Errors
     ///
+    /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
+    pub async fn invite(&self, lasts: Duration) -> Result<Secret<String>, ServiceError> {
+        let Inner { ports, .. } = &*self.inner;
+        let secret = Secret::new(format!("{INVITE_PREFIX}{}", random()?));
+        let expires_at = later(ports.clock.now(), lasts);
+        let expires_at = expires_at.ok_or_else(|| ServiceError::invalid("days", "no calendar goes so far"))?;
+        ports.accounts.invite(&Invite { digest: SessionDigest::of(&secret), expires_at }).await?;
+        Ok(secret)
+    }
+
+    /// Takes back every invite that is not used up, and says how many that were.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Unavailable`].
+    pub async fn revoke_invites(&self) -> Result<u64, ServiceError> {
+        Ok(self.inner.ports.accounts.revoke_invites().await?)
+    }
+
+    /// Registers a user and logs in. An invite is used up by it where one is needed, and is not looked at elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::RegistrationClosed`], [`ServiceError::InviteRequired`], [`ServiceError::InviteInvalid`],
     /// [`ServiceError::Invalid`], [`ServiceError::Conflict`] for a name that is taken, [`ServiceError::Throttled`],
     /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
     pub async fn register(
         &self,
         username: &str,
         passwords: [&Secret<String>; 2],
+        invite: &Secret<String>,
         address: IpAddr,
         before: Option<SessionDigest>,
     ) -> Result<NewSession, ServiceError> {
         let Inner { ports, settings } = &*self.inner;
+        let invite = match settings.registration {
+            Registration::Open => None,
+            Registration::Closed => return Err(ServiceError::RegistrationClosed),
+            // Copied from somewhere, as a rule.
+            Registration::Invite => match invite.expose().trim() {
+                "" => return Err(ServiceError::InviteRequired),
+                invite => Some(SessionDigest::of(&Secret::new(invite.to_owned()))),
+            },
+        };
         let mut invalid = Vec::new();
         let username: Result<Username, _> = username.parse();
         if let Err(error) = &username {
@@ -152,15 +201,26 @@ impl AccountService {
         self.count(&format!("register {}", household(address)), &settings.per_address).await?;
         let taken = ServiceError::Conflict { message: "the username is taken", field: Some("username") };
         // Asked before the hashing, which is the expensive part; the store has the last word.
+        if let Some(invite) = invite
+            && !ports.accounts.is_invited(invite, ports.clock.now()).await?
+        {
+            return Err(ServiceError::InviteInvalid);
+        }
         if ports.accounts.find_by_username(&username).await?.is_some() {
             return Err(taken);
         }
         let password_hash = ports.passwords.hash(passwords[0]).await?;
         let account = Account { id: UserId::random(), username, password_hash, registered_at: ports.clock.now() };
-        match ports.accounts.insert(&account).await {
+        let stored = match invite {
+            None => ports.accounts.insert(&account).await.map(|()| true),
+            Some(invite) => ports.accounts.insert_invited(&account, invite, ports.clock.now()).await,
+        };
+        match stored {
             Err(RepositoryError::Conflict) => return Err(taken),
+            // Somebody else was faster with it.
+            Ok(false) => return Err(ServiceError::InviteInvalid),
             stored => stored?,
-        }
+        };
         tracing::info!(user = %account.id, "registered");
         self.open_session(&account, before).await
     }

@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::ports::{
     AudioError, BackendError, BlobError, BoxError, PasswordError, QueueError, RepositoryError, ResultError,
 };
+use crate::quota::Exceeded;
 
 /// A value that cannot be accepted, and the form field it came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +79,18 @@ pub enum ServiceError {
         /// When the next one may be made.
         retry_after: Duration,
     },
+    /// A limit of the uploader.
+    #[error(transparent)]
+    Exceeded(Exceeded),
+    /// Nobody may register here.
+    #[error("registration is closed on this server")]
+    RegistrationClosed,
+    /// Only those may register who have an invite.
+    #[error("an invite is needed to register; ask the server's operator for one")]
+    InviteRequired,
+    /// The invite is not good.
+    #[error("the invite is unknown, used or expired; ask the server's operator for another")]
+    InviteInvalid,
     /// What was being sent stopped coming; the source is whatever its reader said.
     #[error("the request did not come in whole")]
     Interrupted(#[source] BoxError),
@@ -134,6 +147,7 @@ impl From<RepositoryError> for ServiceError {
     fn from(error: RepositoryError) -> Self {
         match error {
             RepositoryError::Conflict => Self::Conflict { message: "it has changed meanwhile", field: None },
+            RepositoryError::Exceeded(exceeded) => Self::Exceeded(exceeded),
             RepositoryError::Unavailable(_) => Self::Unavailable(error.into()),
             RepositoryError::Corrupt(_) => Self::Internal(error.into()),
         }

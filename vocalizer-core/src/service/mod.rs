@@ -14,6 +14,7 @@ mod local;
 mod locks;
 mod parts;
 mod renderings;
+mod retention;
 mod songs;
 mod sweep;
 mod throttle;
@@ -25,7 +26,9 @@ pub use error::{Invalid, ServiceError, whole_seconds};
 pub use local::LocalCommons;
 pub use parts::{Levels, Mix, Origin, PartFile, PartInfo};
 pub use renderings::{RenderingCounts, RenderingSettings};
-pub use songs::{Listing, MOST_WATCHED, SongPage, SongPorts, SongService, SongSettings};
+pub use songs::{
+    Listing, MAX_PAGE, MOST_WATCHED, Retention, SongPage, SongPorts, SongService, SongSettings, UploadPolicy,
+};
 pub use sweep::Swept;
 pub use throttle::Throttle;
 pub use upload::Upload;

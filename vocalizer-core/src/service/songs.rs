@@ -1,5 +1,6 @@
 //! Songs: listed, found, renamed, deleted, retried.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,10 +20,16 @@ use crate::ports::{
     AudioProbe, BlobKey, BlobStore, Clock, Commons, Cursor, Heard, JobQueue, JobState, Renderer, RepositoryError,
     ResultReader, SongQuery, SongRepository, Space,
 };
+use crate::quota::{AddressKey, Quota, Uploader};
+use crate::secret::Secret;
 use crate::song::{Song, SongHash, SongId, StatusKind, Title};
 
 /// How many songs of a list are told their place in the queue: each is a question to the queue.
 const MOST_POSITIONS: usize = 100;
+
+/// Most songs that an answer lists, and as many as it lists where nothing is said. With more the store would be busy with
+/// one answer for too long, and the answer would have megabytes.
+pub const MAX_PAGE: u32 = 1000;
 
 /// How many of the newest songs are watched, of those that wait, and of those that are split.
 pub const MOST_WATCHED: u32 = 200;
@@ -71,6 +78,51 @@ pub struct SongSettings {
     pub keep_orphans: Duration,
     /// How other formats, mixes and peaks are made, and how many of them are kept.
     pub renderings: RenderingSettings,
+    /// Who may upload, and how much.
+    pub uploads: UploadPolicy,
+    /// How long songs are kept.
+    pub retention: Retention,
+}
+
+/// Who may upload, and how much.
+#[derive(Debug, Clone, Copy)]
+pub struct UploadPolicy {
+    /// Whether one may upload without a session. Default: yes.
+    pub anonymous: bool,
+    /// What each user may do. Default: without a limit.
+    pub per_user: Quota,
+    /// What those without a session may do at each address, where /64 of IPv6 is one. Default: without a limit.
+    pub per_address: Quota,
+    /// What addresses are hashed with. Default: made of the empty text, which hides nothing.
+    pub address_key: AddressKey,
+}
+
+impl Default for UploadPolicy {
+    fn default() -> Self {
+        let address_key = AddressKey::new(&Secret::new(String::new()));
+        Self { anonymous: true, per_user: Quota::default(), per_address: Quota::default(), address_key }
+    }
+}
+
+impl UploadPolicy {
+    /// Whose uploads are counted together, and what they may do. Nobody's are where an anonymous address is not known.
+    pub(super) fn uploader(&self, viewer: Viewer, address: Option<IpAddr>) -> (Option<Uploader>, Quota) {
+        match viewer {
+            Viewer::User(id) => (Some(Uploader::User(id)), self.per_user),
+            Viewer::Anonymous => {
+                (address.map(|address| Uploader::Address(self.address_key.digest(address))), self.per_address)
+            }
+        }
+    }
+}
+
+/// How long songs are kept that are split or failed. `None`, the default of both, is for ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// All songs.
+    pub all: Option<Duration>,
+    /// Those that were uploaded without a session.
+    pub anonymous: Option<Duration>,
 }
 
 impl Default for SongSettings {
@@ -83,6 +135,8 @@ impl Default for SongSettings {
             min_free_bytes: None,
             keep_orphans: Duration::from_secs(24 * 60 * 60),
             renderings: RenderingSettings::default(),
+            uploads: UploadPolicy::default(),
+            retention: Retention::default(),
         }
     }
 }
@@ -108,7 +162,7 @@ pub struct Listing {
     pub status: Option<StatusKind>,
     /// Only those after this place.
     pub after: Option<Cursor>,
-    /// At most so many; `None` for all.
+    /// At most so many, and never more than [`MAX_PAGE`], which `None` stands for.
     pub limit: Option<u32>,
     /// With what clients of the original know nothing of: [`SongView::uploaded_at`].
     pub details: bool,
@@ -202,29 +256,31 @@ impl SongService {
         Ok(())
     }
 
-    /// The songs that a viewer may see, newest first.
+    /// A page of the songs that a viewer may see, newest first.
     ///
     /// # Errors
     ///
     /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
     pub async fn list(&self, viewer: Viewer, listing: Listing) -> Result<SongPage, ServiceError> {
         let Listing { status, after, limit, details } = listing;
+        let limit = limit.unwrap_or(MAX_PAGE).min(MAX_PAGE);
         // One more than asked for tells whether there is more.
-        let query = SongQuery { viewer, status, after, limit: limit.map(|limit| limit.saturating_add(1)) };
+        let query = SongQuery { viewer, status, after, limit: Some(limit + 1) };
         let mut songs = self.ports().songs.list(&query).await?;
         let mut next = None;
-        if let Some(limit) = limit.map(|limit| limit as usize)
-            && songs.len() > limit
-        {
-            songs.truncate(limit);
+        if songs.len() > limit as usize {
+            songs.truncate(limit as usize);
             next = songs.last().map(Cursor::of);
         }
-        let mut asked = 0;
+        let waits = |song: &&Song| song.status().kind() == StatusKind::Uploaded;
+        let waiting: Vec<_> = songs.iter().filter(waits).take(MOST_POSITIONS).map(|song| *song.hash()).collect();
+        let mut positions = self.positions(&waiting).await.into_iter();
         let mut views = Vec::with_capacity(songs.len());
         for song in &songs {
-            let waits = song.status().kind() == StatusKind::Uploaded;
-            asked += usize::from(waits);
-            let view = if waits && asked > MOST_POSITIONS { SongView::from(song) } else { self.view(song).await? };
+            let view = match waits(&song) {
+                true => SongView { queue_position: positions.next().flatten(), ..SongView::from(song) },
+                false => self.view(song).await?,
+            };
             views.push(if details { view.with_details(song) } else { view });
         }
         Ok(SongPage { songs: views, next })
@@ -329,7 +385,13 @@ impl SongService {
         }
         let hash = *song.hash();
         let _stays = self.ports().commons.lock(&hash).await?;
-        let removed = self.ports().songs.remove(id).await?.ok_or(ServiceError::NO_SONG)?;
+        if self.remove_locked(id).await? { Ok(()) } else { Err(ServiceError::NO_SONG) }
+    }
+
+    /// Removes a song whose hash is locked, and says whether there was one.
+    pub(super) async fn remove_locked(&self, id: SongId) -> Result<bool, ServiceError> {
+        let Some(removed) = self.ports().songs.remove(id).await? else { return Ok(false) };
+        let hash = *removed.song.hash();
         tracing::info!(song = %id, %hash, others = removed.others_with_hash, "deleted");
         match on_delete(removed.others_with_hash) {
             BlobFate::Keep => self.board().announce(&hash),
@@ -346,7 +408,7 @@ impl SongService {
                 self.made().cache.forget(&hash);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     pub(super) async fn visible(&self, viewer: Viewer, id: SongId) -> Result<Song, ServiceError> {
@@ -359,7 +421,9 @@ impl SongService {
         let mut view = SongView::from(song);
         match song.status().kind() {
             StatusKind::Splitting => view.progress = Some(self.percent(song.hash()).await),
-            StatusKind::Uploaded => view.queue_position = self.position(song.hash()).await,
+            StatusKind::Uploaded => {
+                view.queue_position = self.positions(&[*song.hash()]).await.into_iter().next().flatten();
+            }
             StatusKind::Uploading | StatusKind::Split | StatusKind::Failed => {}
         }
         Ok(view)
@@ -391,15 +455,16 @@ impl SongService {
         Ok(())
     }
 
-    /// How many jobs come before; a queue that does not answer is no reason to keep the song from its owner.
-    async fn position(&self, hash: &SongHash) -> Option<u64> {
-        match self.ports().queue.state(hash).await {
-            Ok(JobState::Waiting { before }) => Some(before),
-            Ok(_) => None,
+    /// How many jobs come before each; a queue that does not answer is no reason to keep songs from their owner.
+    async fn positions(&self, hashes: &[SongHash]) -> Vec<Option<u64>> {
+        let told = match self.ports().queue.states(hashes).await {
+            Ok(states) => states,
             Err(error) => {
                 tracing::warn!(error = chain(&error), "the queue does not say where a job is");
-                None
+                Vec::new()
             }
-        }
+        };
+        let before = |state: JobState| if let JobState::Waiting { before } = state { Some(before) } else { None };
+        told.into_iter().map(before).collect()
     }
 }

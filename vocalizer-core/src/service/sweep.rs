@@ -33,6 +33,8 @@ pub struct Swept {
     pub orphans: u64,
     /// Files that unfinished uploads left behind.
     pub leftovers: u64,
+    /// Songs that were kept for as long as they are to be.
+    pub expired: u64,
 }
 
 impl SongService {
@@ -164,6 +166,8 @@ impl SongService {
         self.relay_or_warn().await;
         swept.leftovers = ports.blobs.sweep().await?;
         swept.orphans = self.sweep_orphans().await?;
+        self.sweep_expired(&mut swept).await?;
+        self.sweep_uploaders().await;
         ports.commons.tidy(ports.clock.now()).await?;
         if swept != Swept::default() {
             tracing::info!(?swept, "swept");

@@ -1,25 +1,52 @@
 //! A song on its way in.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::songs::SongService;
 use super::{Invalid, ServiceError};
 use crate::account::Viewer;
 use crate::api::SongView;
-use crate::ports::{BlobKey, BlobWriter};
-use crate::song::{Song, SongHasher, SongId, Title};
+use crate::causes::chain;
+use crate::ports::{AudioFacts, BlobKey, BlobWriter, Charge, RepositoryError};
+use crate::quota::{Quota, Uploader, Weight};
+use crate::song::{Song, SongHash, SongHasher, SongId, Title};
 
 /// A song being uploaded: hashed while it is written, in memory that does not grow. Dropped, it leaves nothing behind.
 pub struct Upload {
     service: SongService,
     viewer: Viewer,
+    uploader: Option<Uploader>,
+    quota: Quota,
     writer: Box<dyn BlobWriter>,
     hasher: SongHasher,
     size_bytes: u64,
 }
 
 impl SongService {
-    /// Begins an upload.
+    /// Begins an upload from an address, and counts it.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Exceeded`] for one more than the uploader may begin now, [`ServiceError::Unauthenticated`] where
+    /// nobody uploads without a session, and those of [`Self::begin_upload`].
+    pub async fn begin_upload_from(&self, viewer: Viewer, address: IpAddr) -> Result<Upload, ServiceError> {
+        let policy = &self.settings().uploads;
+        if viewer == Viewer::Anonymous && !policy.anonymous {
+            return Err(ServiceError::Unauthenticated {
+                message: "log in first: songs are taken from users alone here",
+            });
+        }
+        let (uploader, quota) = policy.uploader(viewer, Some(address));
+        if let Some(uploader) = uploader.filter(|_| !quota.is_unlimited()) {
+            self.ports().songs.begin_upload(&uploader, &quota, self.ports().clock.now()).await?;
+        }
+        Ok(Upload { uploader, quota, ..self.begin_upload(viewer).await? })
+    }
+
+    /// Begins an upload that counts for nobody.
     ///
     /// # Errors
     ///
@@ -30,7 +57,15 @@ impl SongService {
     pub async fn begin_upload(&self, viewer: Viewer) -> Result<Upload, ServiceError> {
         self.check_room().await?;
         let writer = self.ports().blobs.begin().await?;
-        Ok(Upload { service: self.clone(), viewer, writer, hasher: SongHasher::new(), size_bytes: 0 })
+        let (uploader, quota) = (None, Quota::default());
+        Ok(Upload { service: self.clone(), viewer, uploader, quota, writer, hasher: SongHasher::new(), size_bytes: 0 })
+    }
+
+    /// Deletes bytes that no song was stored for. Their hash is locked. What is left of them is the sweep's.
+    async fn discard(&self, hash: &SongHash) {
+        if let Err(error) = self.ports().blobs.delete_all(hash).await {
+            tracing::warn!(%hash, error = chain(&error), "the bytes of a refused song are still there");
+        }
     }
 }
 
@@ -58,8 +93,8 @@ impl Upload {
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Invalid`] for the title or an empty file, [`ServiceError::NotASong`], [`ServiceError::Full`],
-    /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`]. Nothing is stored then.
+    /// [`ServiceError::Invalid`] for the title or an empty file, [`ServiceError::NotASong`], [`ServiceError::Exceeded`],
+    /// [`ServiceError::Full`], [`ServiceError::Unavailable`] or [`ServiceError::Internal`]. Nothing is stored then.
     pub async fn finish(mut self, title: &str) -> Result<SongView, ServiceError> {
         let ports = self.service.ports();
         let mut invalid = Vec::new();
@@ -72,21 +107,42 @@ impl Upload {
         }
         let (Ok(title), true) = (title, invalid.is_empty()) else { return Err(ServiceError::Invalid(invalid)) };
         let file = self.writer.local_file().await?;
-        ports.probe.probe(&file).await?;
+        let facts = ports.probe.probe(&file).await?;
 
         let hash = self.hasher.finish();
-        let mut song = Song::begin(SongId::random(), title, hash, self.viewer.user(), ports.clock.now());
+        let now = ports.clock.now();
+        let weight = Weight { size_bytes: self.size_bytes, audio: audio(&facts, self.size_bytes) };
+        let charge = Charge { uploader: self.uploader, quota: self.quota, weight, now };
+        let mut song = Song::begin(SongId::random(), title, hash, self.viewer.user(), now);
         song.finish_upload().map_err(|error| ServiceError::Internal(error.into()))?;
         let song = {
             let _stays = ports.commons.lock(&hash).await?;
             let key = BlobKey::Source(hash);
+            let is_limited = charge.uploader.is_some() && !charge.quota.is_unlimited();
+            let is_new = is_limited && ports.blobs.size_bytes(&key).await?.is_none();
             // Also where there is one: of the two, these are the bytes that were hashed.
             self.writer.commit(&key).await?;
-            ports.songs.admit(&song).await?
+            let admitted = ports.songs.admit_within(&song, &charge).await;
+            // A song that is refused must not leave its bytes, or whoever is refused fills the disk all the same.
+            if matches!(admitted, Err(RepositoryError::Exceeded(_))) && is_new {
+                self.service.discard(&hash).await;
+            }
+            admitted?
         };
         tracing::info!(song = %song.id(), %hash, size_bytes = self.size_bytes, status = %song.status().kind(), "uploaded");
         self.service.relay_soon().await;
         self.service.board().announce(&hash);
         self.service.view(&song).await
+    }
+}
+
+/// Bytes a second of a file that does not say how long it is: 128 kbit/s.
+const USUAL_BYTES_PER_S: u64 = 16_000;
+
+/// How long a song is, as far as its header tells.
+fn audio(facts: &AudioFacts, size_bytes: u64) -> Duration {
+    match facts.duration_ms {
+        Some(duration_ms) => Duration::from_millis(duration_ms),
+        None => Duration::from_secs(size_bytes.div_ceil(USUAL_BYTES_PER_S)),
     }
 }

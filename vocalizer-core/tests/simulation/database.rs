@@ -9,7 +9,8 @@ use futures_util::future::BoxFuture;
 use time::OffsetDateTime;
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::memory::MemorySongs;
-use vocalizer_core::ports::{Pending, Removed, RepositoryError, SongCounts, SongQuery, SongRepository};
+use vocalizer_core::ports::{Charge, Expiry, Pending, Removed, RepositoryError, SongCounts, SongQuery, SongRepository};
+use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{Song, SongHash, SongId, StatusKind, Title};
 
 use super::ghost::Ghost;
@@ -71,8 +72,24 @@ impl Database {
 
 #[async_trait]
 impl SongRepository for Database {
-    async fn admit(&self, song: &Song) -> Answer<Song> {
-        self.change(song.hash(), || now(self.songs.admit(song))).await
+    async fn admit_within(&self, song: &Song, charge: &Charge) -> Answer<Song> {
+        self.change(song.hash(), || now(self.songs.admit_within(song, charge))).await
+    }
+
+    async fn begin_upload(&self, uploader: &Uploader, quota: &Quota, at: OffsetDateTime) -> Answer<()> {
+        self.call(|| now(self.songs.begin_upload(uploader, quota, at))).await
+    }
+
+    async fn forget_uploaders(&self, at: OffsetDateTime, keep_addresses: bool) -> Answer<()> {
+        self.call(|| now(self.songs.forget_uploaders(at, keep_addresses))).await
+    }
+
+    async fn retention_time(&self, at: OffsetDateTime, most: Duration) -> Answer<OffsetDateTime> {
+        self.call(|| now(self.songs.retention_time(at, most))).await
+    }
+
+    async fn expired(&self, expiry: Expiry, limit: u32) -> Answer<Vec<Song>> {
+        self.call(|| now(self.songs.expired(expiry, limit))).await
     }
 
     async fn retry(&self, id: SongId) -> Answer<Option<Song>> {

@@ -21,8 +21,8 @@ pub(super) async fn register(app: &Arc<App>, request: Request) -> Answer {
     let (before, peer) = (request.session(), request.peer);
     let mut form = Form::read(&request.headers, request.body).await?;
     let username = form.take("username");
-    let passwords = [&form.take("password1"), &form.take("password2")];
-    opened(app.accounts.register(username.expose(), passwords, peer.address, before).await?, peer)
+    let (passwords, invite) = ([&form.take("password1"), &form.take("password2")], form.take("invite"));
+    opened(app.accounts.register(username.expose(), passwords, &invite, peer.address, before).await?, peer)
 }
 
 pub(super) async fn login(app: &Arc<App>, request: Request) -> Answer {

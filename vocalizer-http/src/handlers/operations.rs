@@ -95,9 +95,10 @@ pub(super) fn openapi() -> Response<Body> {
     plain(StatusCode::OK, "application/json", openapi::document().to_string().into())
 }
 
-/// What is taken.
+/// What is taken, and from whom.
 pub(super) fn limits(app: &Arc<App>) -> Response<Body> {
-    whole(answer::success(&LimitsData { limits: LimitsView::from(&app.songs.settings().limits) }))
+    let limits = LimitsView::of(app.songs.settings(), app.accounts.settings());
+    whole(answer::success(&LimitsData { limits }))
 }
 
 fn plain(status: StatusCode, media_type: &'static str, body: Bytes) -> Response<Body> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use vocalizer_core::api::{SongData, SongsData};
 use vocalizer_core::ports::Cursor;
-use vocalizer_core::service::Listing;
+use vocalizer_core::service::{Listing, MAX_PAGE};
 
 use super::{Answer, whole};
 use crate::answer;
@@ -12,15 +12,12 @@ use crate::app::App;
 use crate::form::Form;
 use crate::request::Request;
 
-/// Longest page; without a limit the list is whole, as the original's.
-const MAX_LIMIT: u32 = 1000;
-
 pub(super) async fn list(app: &Arc<App>, request: &Request) -> Answer {
     let query = request.query();
     let listing = Listing {
         status: query.get("status", |text| text.parse().ok())?,
         after: query.get("after", read_cursor)?,
-        limit: query.get("limit", |text| text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)))?,
+        limit: query.get("limit", |text| text.parse().ok().filter(|limit| (1..=MAX_PAGE).contains(limit)))?,
         details: query.has("details"),
     };
     let page = app.songs.list(request.viewer(), listing).await?;

@@ -51,7 +51,7 @@ pub(super) async fn upload(app: &Arc<App>, request: Request) -> Answer {
         let message = "the session has ended; log in again, or upload without its cookie to be anonymous";
         return Err(Failure::new(ErrorCode::Unauthenticated, message));
     }
-    let viewer = request.viewer();
+    let (viewer, address) = (request.viewer(), request.peer.address);
     let file_bytes = Arc::<AtomicU64>::default();
     let body = Bounded { body: request.body, came_bytes: 0, file_bytes: Arc::clone(&file_bytes) };
     let limits = SizeLimit::new().whole_stream(most_bytes).for_field("title", MAX_TITLE_BYTES);
@@ -69,7 +69,7 @@ pub(super) async fn upload(app: &Arc<App>, request: Request) -> Answer {
                 title = Some(text(&bytes)?);
             }
             Some("file") if file.is_none() => {
-                let mut upload = app.songs.begin_upload(viewer).await?;
+                let mut upload = app.songs.begin_upload_from(viewer, address).await?;
                 receive(field, &mut upload, app, &file_bytes).await?;
                 file = Some(upload);
             }

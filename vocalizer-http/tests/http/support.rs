@@ -116,7 +116,8 @@ impl Service {
     pub(crate) async fn user(&self) -> (String, String) {
         let password = Secret::new("correct horse".to_owned());
         let address = IpAddr::from(Ipv4Addr::LOCALHOST);
-        let session = self.accounts.register("ada", [&password, &password], address, None).await.unwrap();
+        let session =
+            self.accounts.register("ada", [&password, &password], &Secret::default(), address, None).await.unwrap();
         let session = session.secret.expose().clone();
         let proof = Proof::Cookie(Secret::new(session.clone()));
         let caller = self.accounts.authenticate(Some(&proof)).await.unwrap();

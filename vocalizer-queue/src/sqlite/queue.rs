@@ -98,6 +98,10 @@ impl JobQueue for SqliteQueue {
         Ok(self.schedule.place(hash))
     }
 
+    async fn states(&self, hashes: &[SongHash]) -> Result<Vec<JobState>, QueueError> {
+        Ok(self.schedule.places(hashes))
+    }
+
     async fn depth(&self) -> Result<Depth, QueueError> {
         Ok(Depth { dead: self.record.dead().await?, ..self.schedule.depth() })
     }

@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use sqlx::query;
 use time::OffsetDateTime;
-use vocalizer_core::account::{Account, ApiToken, PasswordHash, Session, SessionDigest, TokenId, UserId, Username};
+use vocalizer_core::account::{
+    Account, ApiToken, Invite, PasswordHash, Session, SessionDigest, TokenId, UserId, Username,
+};
 use vocalizer_core::ports::{AccountRepository, RepositoryError};
 
 use super::error::repository;
@@ -15,6 +17,43 @@ use crate::sql::rows::{self, micros, read, read_all};
 impl AccountRepository for PostgresStore {
     async fn insert(&self, account: &Account) -> Result<(), RepositoryError> {
         self.write(|| inserted(account)).await.map(|_| ())
+    }
+
+    async fn invite(&self, invite: &Invite) -> Result<(), RepositoryError> {
+        self.write(|| invited(invite)).await.map(|_| ())
+    }
+
+    async fn is_invited(&self, digest: SessionDigest, now: OffsetDateTime) -> Result<bool, RepositoryError> {
+        const SQL: &str = "SELECT 1 FROM invites WHERE digest = $1 AND expires_at_us > $2";
+        self.attempt(|| async {
+            let asked = query(SQL).bind(&digest.as_bytes()[..]).bind(micros(now));
+            Ok(asked.fetch_optional(&self.pool).await.map_err(repository)?.is_some())
+        })
+        .await
+    }
+
+    async fn insert_invited(
+        &self,
+        account: &Account,
+        invite: SessionDigest,
+        now: OffsetDateTime,
+    ) -> Result<bool, RepositoryError> {
+        const SQL: &str = "DELETE FROM invites WHERE digest = $1 AND expires_at_us > $2";
+        self.attempt(|| async {
+            let mut step = self.begin().await?;
+            let used = query(SQL).bind(&invite.as_bytes()[..]).bind(micros(now)).execute(&mut *step).await;
+            if used.map_err(repository)?.rows_affected() == 0 {
+                return Ok(false);
+            }
+            inserted(account).execute(&mut *step).await.map_err(repository)?;
+            self.commit(step).await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn revoke_invites(&self) -> Result<u64, RepositoryError> {
+        self.write(|| query("DELETE FROM invites")).await
     }
 
     async fn find_by_username(&self, username: &Username) -> Result<Option<Account>, RepositoryError> {
@@ -97,6 +136,7 @@ impl AccountRepository for PostgresStore {
     }
 
     async fn forget_expired(&self, now: OffsetDateTime) -> Result<u64, RepositoryError> {
+        self.write(|| query("DELETE FROM invites WHERE expires_at_us <= $1").bind(micros(now))).await?;
         self.write(|| query("DELETE FROM sessions WHERE expires_at_us <= $1").bind(micros(now))).await
     }
 }
@@ -119,6 +159,13 @@ pub(super) fn inserted(account: &Account) -> Statement {
         .bind(account.username.key())
         .bind(account.password_hash.expose())
         .bind(micros(account.registered_at))
+}
+
+/// Stores an invite.
+pub(super) fn invited(invite: &Invite) -> Statement {
+    query("INSERT INTO invites (digest, expires_at_us) VALUES ($1, $2)")
+        .bind(invite.digest.as_bytes().to_vec())
+        .bind(micros(invite.expires_at))
 }
 
 /// Stores a session or a token.

@@ -4,11 +4,12 @@ use sqlx::postgres::PgConnection;
 use sqlx::{query, query_as};
 use thiserror::Error;
 use vocalizer_core::ports::{Cursor, RepositoryError};
-use vocalizer_core::song::{Song, SongHash, Status};
+use vocalizer_core::song::{SongHash, Status};
 
-use super::accounts::{inserted, opened};
+use super::accounts::{inserted, invited, opened};
 use super::error::repository;
 use super::open::PostgresStore;
+use crate::sql::rows::WholeSong;
 use crate::sqlite::{Snapshot, SqliteStore};
 
 /// What was copied.
@@ -44,7 +45,7 @@ pub enum CopyError {
     Target(#[source] RepositoryError),
 }
 
-/// Copies users, sessions, tokens, songs and the outbox into an empty database that is up to date, with their identifiers
+/// Copies users, sessions, tokens, invites, songs and the outbox into an empty database that is up to date, with their identifiers
 /// and times: all of it or nothing. The file stays as it is; no server should be at either of them.
 ///
 /// Leases stay behind in the queue of the file, so songs that are `SPLITTING` become `UPLOADED`, and every hash that has
@@ -90,6 +91,12 @@ pub async fn copy_from_sqlite(from: &SqliteStore, to: &PostgresStore) -> Result<
             copied.sessions += written(opened(session).execute(&mut *step).await)?;
         }
     }
+    let mut place = Snapshot::START;
+    while let Some(page) = from.invites(&mut place).await.map_err(CopyError::Source)? {
+        for invite in &page {
+            written(invited(invite).execute(&mut *step).await)?;
+        }
+    }
     // Wishes first, so that they keep their order.
     let mut place = Snapshot::START;
     while let Some(page) = from.wishes(&mut place).await.map_err(CopyError::Source)? {
@@ -99,11 +106,13 @@ pub async fn copy_from_sqlite(from: &SqliteStore, to: &PostgresStore) -> Result<
     }
     let mut place = Snapshot::START;
     while let Some(page) = from.songs(&mut place).await.map_err(CopyError::Source)? {
-        for mut song in page {
+        for mut whole in page {
+            let song = &mut whole.song;
             if song.status() == &Status::Splitting {
                 song.hand_back().map_err(|error| CopyError::Source(RepositoryError::Corrupt(error.into())))?;
             }
-            copied.songs += insert(&mut step, &song).await?;
+            copied.songs += insert(&mut step, &whole).await?;
+            let song = &whole.song;
             if song.status() == &Status::Uploaded {
                 copied.wishes += ask(&mut step, song.hash()).await?;
             }
@@ -124,10 +133,11 @@ async fn check_empty(step: &mut PgConnection) -> Result<(), CopyError> {
     }
 }
 
-async fn insert(step: &mut PgConnection, song: &Song) -> Result<u64, CopyError> {
+async fn insert(step: &mut PgConnection, whole: &WholeSong) -> Result<u64, CopyError> {
+    let WholeSong { song, size_bytes, uploader_address, kept_since_us } = whole;
     let statement = query(
-        "INSERT INTO songs (id, title, hash, uploader, uploaded_at_us, status, failure) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO songs (id, title, hash, uploader, uploaded_at_us, status, failure, \
+         size_bytes, uploader_address, kept_since_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(song.id().to_string())
     .bind(song.title().as_str())
@@ -135,7 +145,10 @@ async fn insert(step: &mut PgConnection, song: &Song) -> Result<u64, CopyError> 
     .bind(song.uploader().map(|user| user.to_string()))
     .bind(Cursor::of(song).uploaded_at_us)
     .bind(song.status().kind().name())
-    .bind(song.status().failure().map(|reason| reason.as_str()));
+    .bind(song.status().failure().map(|reason| reason.as_str()))
+    .bind(size_bytes)
+    .bind(uploader_address)
+    .bind(kept_since_us);
     written(statement.execute(step).await)
 }
 

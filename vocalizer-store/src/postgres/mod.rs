@@ -31,6 +31,7 @@ mod error;
 mod locks;
 mod migrations;
 mod open;
+mod quotas;
 mod songs;
 mod steps;
 

@@ -3,21 +3,26 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::TryStreamExt as _;
 use sqlx::postgres::PgConnection;
 use sqlx::{query, query_scalar};
 use time::OffsetDateTime;
 use vocalizer_core::dedupe::{Advance, UploadPlan};
-use vocalizer_core::ports::{Cursor, Pending, Removed, RepositoryError, SongCounts, SongQuery, SongRepository};
+use vocalizer_core::ports::{
+    Charge, Cursor, Expiry, Pending, Removed, RepositoryError, SongCounts, SongQuery, SongRepository,
+};
+use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{Song, SongHash, SongId, Status, StatusKind, StoredSong, Title};
 
 use super::error::repository;
 use super::open::PostgresStore;
+use super::quotas;
 use crate::sql::rows::{self, micros, read, read_all};
 use crate::sql::rules::{self, is_same, walk};
 
 #[async_trait]
 impl SongRepository for PostgresStore {
-    async fn admit(&self, song: &Song) -> Result<Song, RepositoryError> {
+    async fn admit_within(&self, song: &Song, charge: &Charge) -> Result<Song, RepositoryError> {
         self.attempt(|| async {
             let mut step = self.begin_for(song.hash()).await?;
             if let Some(known) = find(&mut step, song.id()).await? {
@@ -26,10 +31,13 @@ impl SongRepository for PostgresStore {
             if song.status() != &Status::Uploaded {
                 return Err(RepositoryError::Conflict);
             }
+            quotas::charge(&mut step, charge).await?;
             let same_bytes = with_hash(&mut step, song.hash()).await?;
             let (song, plan) = rules::settle(song.clone(), &same_bytes)?;
             let stored = query(
-                "INSERT INTO songs (id, title, hash, uploader, uploaded_at_us, status) VALUES ($1, $2, $3, $4, $5, $6) \
+                "INSERT INTO songs \
+                 (id, title, hash, uploader, uploaded_at_us, status, size_bytes, uploader_address, kept_since_us) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, (SELECT time_us FROM retention WHERE time_us > $5)) \
                  RETURNING id, title, hash, uploader, uploaded_at_us, status, failure",
             )
             .bind(song.id().to_string())
@@ -38,12 +46,58 @@ impl SongRepository for PostgresStore {
             .bind(song.uploader().map(|user| user.to_string()))
             .bind(Cursor::of(&song).uploaded_at_us)
             .bind(song.status().kind().name())
+            .bind(rules::bytes(charge.weight.size_bytes))
+            .bind(rules::kept_address(charge))
             .fetch_one(&mut *step)
             .await
             .map_err(repository)?;
             ask(&mut step, plan, song.hash()).await?;
             self.commit(step).await?;
             read(&stored, rows::song)
+        })
+        .await
+    }
+
+    async fn begin_upload(
+        &self,
+        uploader: &Uploader,
+        quota: &Quota,
+        now: OffsetDateTime,
+    ) -> Result<(), RepositoryError> {
+        quotas::begin(self, uploader, quota, now).await
+    }
+
+    async fn forget_uploaders(&self, now: OffsetDateTime, keep_addresses: bool) -> Result<(), RepositoryError> {
+        quotas::forget(self, now, keep_addresses).await
+    }
+
+    async fn retention_time(&self, now: OffsetDateTime, most: Duration) -> Result<OffsetDateTime, RepositoryError> {
+        const SQL: &str = "\
+            INSERT INTO retention (one, time_us) \
+            VALUES (1, least($1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)) \
+            ON CONFLICT (one) DO UPDATE SET time_us = least(excluded.time_us, retention.time_us + $2) \
+            RETURNING time_us AS newest";
+        self.attempt(|| async {
+            let row = query(SQL).bind(micros(now)).bind(rules::span(most)).fetch_one(self.written().await).await;
+            Ok(read(&row.map_err(repository)?, rows::newest)?.unwrap_or(now))
+        })
+        .await
+    }
+
+    async fn expired(&self, expiry: Expiry, limit: u32) -> Result<Vec<Song>, RepositoryError> {
+        const SQL: &str = "\
+            SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs \
+            WHERE coalesce(kept_since_us, uploaded_at_us) < $1 AND status IN ('SPLIT', 'FAILED') \
+            AND NOT ($2 AND uploader IS NOT NULL) ORDER BY coalesce(kept_since_us, uploaded_at_us), id LIMIT $3";
+        self.attempt(|| async {
+            let rows = query(SQL)
+                .bind(micros(expiry.before))
+                .bind(expiry.anonymous_only)
+                .bind(i64::from(limit))
+                .fetch_all(&self.pool)
+                .await
+                .map_err(repository)?;
+            read_all(&rows, rows::song)
         })
         .await
     }
@@ -109,6 +163,7 @@ impl SongRepository for PostgresStore {
 
     async fn list(&self, asked: &SongQuery) -> Result<Vec<Song>, RepositoryError> {
         // Each half is read along an index of its own; together they are merged, not sorted.
+        // With a status there are indexes of their own: it is planned with the values.
         const SQL: &str = "\
             (SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs \
             WHERE uploader IS NULL AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
@@ -154,12 +209,14 @@ impl SongRepository for PostgresStore {
 
     async fn hashes_in(&self, status: StatusKind) -> Result<Vec<SongHash>, RepositoryError> {
         self.attempt(|| async {
-            let rows = query("SELECT DISTINCT hash FROM songs WHERE status = $1")
-                .bind(status.name())
-                .fetch_all(&self.pool)
-                .await
-                .map_err(repository)?;
-            read_all(&rows, rows::hash)
+            // Row by row: a row takes many times the memory of its hash, and there may be as many as songs.
+            let distinct = query("SELECT DISTINCT hash FROM songs WHERE status = $1").bind(status.name());
+            let mut rows = distinct.fetch(&self.pool);
+            let mut hashes = Vec::new();
+            while let Some(row) = rows.try_next().await.map_err(repository)? {
+                hashes.push(read(&row, rows::hash)?);
+            }
+            Ok(hashes)
         })
         .await
     }

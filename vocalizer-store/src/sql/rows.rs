@@ -2,8 +2,11 @@
 
 use sqlx::{Error, Row};
 use time::OffsetDateTime;
+#[cfg(feature = "postgres")]
+use vocalizer_core::account::Invite;
 use vocalizer_core::account::{Account, ApiToken, PasswordHash, Session, SessionDigest, TokenName};
 use vocalizer_core::ports::{BoxError, Pending, RepositoryError};
+use vocalizer_core::quota::Usage;
 use vocalizer_core::song::{Song, SongHash, Status, StatusKind, StoredSong, Title};
 
 /// What the columns of every engine can be.
@@ -78,6 +81,35 @@ pub(crate) fn song<R: Columns>(row: &R) -> Result<Song, BoxError> {
     }))
 }
 
+/// A song with what is kept beside it.
+#[cfg(feature = "postgres")]
+pub(crate) struct WholeSong {
+    pub(crate) song: Song,
+    pub(crate) size_bytes: Option<i64>,
+    pub(crate) uploader_address: Option<String>,
+    pub(crate) kept_since_us: Option<i64>,
+}
+
+/// A row of a song, and of `size_bytes, uploader_address, kept_since_us`.
+#[cfg(feature = "postgres")]
+pub(crate) fn whole_song<R: Columns>(row: &R) -> Result<WholeSong, BoxError> {
+    Ok(WholeSong {
+        song: song(row)?,
+        size_bytes: row.maybe_number("size_bytes")?,
+        uploader_address: row.maybe_text("uploader_address")?.map(str::to_owned),
+        kept_since_us: row.maybe_number("kept_since_us")?,
+    })
+}
+
+/// A row of `digest, expires_at_us`.
+#[cfg(feature = "postgres")]
+pub(crate) fn invite<R: Columns>(row: &R) -> Result<Invite, BoxError> {
+    Ok(Invite {
+        digest: SessionDigest::from_bytes(row.bytes("digest")?.try_into()?),
+        expires_at: moment(row.number("expires_at_us")?)?,
+    })
+}
+
 /// A row with `hash`.
 pub(crate) fn hash<R: Columns>(row: &R) -> Result<SongHash, BoxError> {
     Ok(row.text("hash")?.parse()?)
@@ -96,6 +128,17 @@ pub(crate) fn counted<R: Columns>(row: &R) -> Result<(StatusKind, u64), BoxError
 /// A row of `newest`, a moment.
 pub(crate) fn newest<R: Columns>(row: &R) -> Result<Option<OffsetDateTime>, BoxError> {
     row.maybe_number("newest")?.map(moment).transpose()
+}
+
+/// A row of `uploads_until_us, audio_until_us`, with what else is counted.
+pub(crate) fn usage<R: Columns>(row: &R) -> Result<Usage, BoxError> {
+    let (uploads_until_us, audio_until_us) = (row.number("uploads_until_us")?, row.number("audio_until_us")?);
+    Ok(Usage { uploads_until_us, audio_until_us, ..Usage::default() })
+}
+
+/// A row of `songs, bytes`.
+pub(crate) fn totals<R: Columns>(row: &R) -> Result<(u64, u64), BoxError> {
+    Ok((row.number("songs")?.try_into()?, row.number("bytes")?.try_into()?))
 }
 
 /// A row of `id, username, password_hash, registered_at_us`.

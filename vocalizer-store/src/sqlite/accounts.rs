@@ -2,8 +2,11 @@
 
 use async_trait::async_trait;
 use sqlx::query;
+use sqlx::sqlite::SqliteConnection;
 use time::OffsetDateTime;
-use vocalizer_core::account::{Account, ApiToken, PasswordHash, Session, SessionDigest, TokenId, UserId, Username};
+use vocalizer_core::account::{
+    Account, ApiToken, Invite, PasswordHash, Session, SessionDigest, TokenId, UserId, Username,
+};
 use vocalizer_core::ports::{AccountRepository, RepositoryError};
 
 use super::error::repository;
@@ -14,16 +17,57 @@ use crate::sql::rows::{self, micros, read, read_all};
 impl AccountRepository for SqliteStore {
     async fn insert(&self, account: &Account) -> Result<(), RepositoryError> {
         let mut step = self.write().await?;
-        query("INSERT INTO users (id, username, username_key, password_hash, registered_at_us) VALUES (?, ?, ?, ?, ?)")
-            .bind(account.id.to_string())
-            .bind(account.username.as_str())
-            .bind(account.username.key())
-            .bind(account.password_hash.expose())
-            .bind(micros(account.registered_at))
+        insert(&mut step, account).await?;
+        step.commit().await
+    }
+
+    async fn invite(&self, invite: &Invite) -> Result<(), RepositoryError> {
+        let mut step = self.write().await?;
+        query("INSERT INTO invites (digest, expires_at_us) VALUES (?, ?)")
+            .bind(&invite.digest.as_bytes()[..])
+            .bind(micros(invite.expires_at))
             .execute(&mut *step)
             .await
             .map_err(repository)?;
         step.commit().await
+    }
+
+    async fn is_invited(&self, digest: SessionDigest, now: OffsetDateTime) -> Result<bool, RepositoryError> {
+        let row = query("SELECT 1 FROM invites WHERE digest = ? AND expires_at_us > ?")
+            .bind(&digest.as_bytes()[..])
+            .bind(micros(now))
+            .fetch_optional(self.read())
+            .await
+            .map_err(repository)?;
+        Ok(row.is_some())
+    }
+
+    async fn insert_invited(
+        &self,
+        account: &Account,
+        invite: SessionDigest,
+        now: OffsetDateTime,
+    ) -> Result<bool, RepositoryError> {
+        let mut step = self.write().await?;
+        let used = query("DELETE FROM invites WHERE digest = ? AND expires_at_us > ?")
+            .bind(&invite.as_bytes()[..])
+            .bind(micros(now))
+            .execute(&mut *step)
+            .await
+            .map_err(repository)?;
+        if used.rows_affected() == 0 {
+            return Ok(false);
+        }
+        insert(&mut step, account).await?;
+        step.commit().await?;
+        Ok(true)
+    }
+
+    async fn revoke_invites(&self) -> Result<u64, RepositoryError> {
+        let mut step = self.write().await?;
+        let revoked = query("DELETE FROM invites").execute(&mut *step).await.map_err(repository)?;
+        step.commit().await?;
+        Ok(revoked.rows_affected())
     }
 
     async fn find_by_username(&self, username: &Username) -> Result<Option<Account>, RepositoryError> {
@@ -136,6 +180,11 @@ impl AccountRepository for SqliteStore {
 
     async fn forget_expired(&self, now: OffsetDateTime) -> Result<u64, RepositoryError> {
         let mut step = self.write().await?;
+        query("DELETE FROM invites WHERE expires_at_us <= ?")
+            .bind(micros(now))
+            .execute(&mut *step)
+            .await
+            .map_err(repository)?;
         let forgotten = query("DELETE FROM sessions WHERE expires_at_us <= ?")
             .bind(micros(now))
             .execute(&mut *step)
@@ -144,4 +193,17 @@ impl AccountRepository for SqliteStore {
         step.commit().await?;
         Ok(forgotten.rows_affected())
     }
+}
+
+async fn insert(step: &mut SqliteConnection, account: &Account) -> Result<(), RepositoryError> {
+    query("INSERT INTO users (id, username, username_key, password_hash, registered_at_us) VALUES (?, ?, ?, ?, ?)")
+        .bind(account.id.to_string())
+        .bind(account.username.as_str())
+        .bind(account.username.key())
+        .bind(account.password_hash.expose())
+        .bind(micros(account.registered_at))
+        .execute(step)
+        .await
+        .map(|_| ())
+        .map_err(repository)
 }

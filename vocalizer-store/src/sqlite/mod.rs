@@ -8,6 +8,7 @@ mod error;
 mod file;
 mod migrations;
 mod open;
+mod quotas;
 #[cfg(feature = "postgres")]
 mod snapshot;
 mod songs;

@@ -2,13 +2,12 @@
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Sqlite, Transaction, query};
-use vocalizer_core::account::{Account, Session};
+use vocalizer_core::account::{Account, Invite, Session};
 use vocalizer_core::ports::{BoxError, Pending, RepositoryError};
-use vocalizer_core::song::Song;
 
 use super::error::repository;
 use super::open::SqliteStore;
-use crate::sql::rows::{self, Columns as _, read, read_all};
+use crate::sql::rows::{self, Columns as _, WholeSong, read, read_all};
 
 /// Reads a file as it was when the first page was asked for. Pages go on after a place, from [`Self::START`] until
 /// there is none.
@@ -37,10 +36,17 @@ impl Snapshot {
         self.page(SQL, after, rows::session).await
     }
 
-    pub(crate) async fn songs(&mut self, after: &mut i64) -> Result<Option<Vec<Song>>, RepositoryError> {
-        const SQL: &str = "SELECT rowid AS place, id, title, hash, uploader, uploaded_at_us, status, failure \
+    pub(crate) async fn invites(&mut self, after: &mut i64) -> Result<Option<Vec<Invite>>, RepositoryError> {
+        const SQL: &str = "SELECT rowid AS place, digest, expires_at_us \
+                           FROM invites WHERE rowid > ? ORDER BY rowid LIMIT 1000";
+        self.page(SQL, after, rows::invite).await
+    }
+
+    pub(crate) async fn songs(&mut self, after: &mut i64) -> Result<Option<Vec<WholeSong>>, RepositoryError> {
+        const SQL: &str = "SELECT rowid AS place, id, title, hash, uploader, uploaded_at_us, status, failure, \
+                           size_bytes, uploader_address, kept_since_us \
                            FROM songs WHERE rowid > ? ORDER BY rowid LIMIT 1000";
-        self.page(SQL, after, rows::song).await
+        self.page(SQL, after, rows::whole_song).await
     }
 
     pub(crate) async fn wishes(&mut self, after: &mut i64) -> Result<Option<Vec<Pending>>, RepositoryError> {

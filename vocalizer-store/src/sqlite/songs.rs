@@ -3,22 +3,28 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::TryStreamExt as _;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{query, query_scalar};
 use time::OffsetDateTime;
 use vocalizer_core::dedupe::{Advance, UploadPlan};
-use vocalizer_core::ports::{Cursor, Pending, Removed, RepositoryError, SongCounts, SongQuery, SongRepository, Space};
+use vocalizer_core::ports::{
+    Charge, Cursor, Expiry, Pending, Removed, RepositoryError, SongCounts, SongQuery, SongRepository, Space,
+};
+use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{Song, SongHash, SongId, Status, StatusKind, StoredSong, Title};
 
 use super::error::repository;
 use super::open::SqliteStore;
+use super::quotas;
+use super::quotas;
 use crate::files::disk::{blocking, space};
-use crate::sql::rows::{self, read, read_all};
+use crate::sql::rows::{self, micros, read, read_all};
 use crate::sql::rules::{self, is_same, walk};
 
 #[async_trait]
 impl SongRepository for SqliteStore {
-    async fn admit(&self, song: &Song) -> Result<Song, RepositoryError> {
+    async fn admit_within(&self, song: &Song, charge: &Charge) -> Result<Song, RepositoryError> {
         let mut step = self.write().await?;
         if let Some(known) = find(&mut step, song.id()).await? {
             return if is_same(&known, song) { Ok(known) } else { Err(RepositoryError::Conflict) };
@@ -26,21 +32,69 @@ impl SongRepository for SqliteStore {
         if song.status() != &Status::Uploaded {
             return Err(RepositoryError::Conflict);
         }
+        quotas::charge(&mut step, charge).await?;
         let (song, plan) = settle(&mut step, song.clone()).await?;
-        query("INSERT INTO songs (id, title, hash, uploader, uploaded_at_us, status) VALUES (?, ?, ?, ?, ?, ?)")
-            .bind(song.id().to_string())
-            .bind(song.title().as_str())
-            .bind(song.hash().to_string())
-            .bind(song.uploader().map(|user| user.to_string()))
-            .bind(Cursor::of(&song).uploaded_at_us)
-            .bind(song.status().kind().name())
-            .execute(&mut *step)
-            .await
-            .map_err(repository)?;
+        query(
+            "INSERT INTO songs \
+             (id, title, hash, uploader, uploaded_at_us, status, size_bytes, uploader_address, kept_since_us) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, (SELECT time_us FROM retention WHERE time_us > ?5))",
+        )
+        .bind(song.id().to_string())
+        .bind(song.title().as_str())
+        .bind(song.hash().to_string())
+        .bind(song.uploader().map(|user| user.to_string()))
+        .bind(Cursor::of(&song).uploaded_at_us)
+        .bind(song.status().kind().name())
+        .bind(rules::bytes(charge.weight.size_bytes))
+        .bind(rules::kept_address(charge))
+        .execute(&mut *step)
+        .await
+        .map_err(repository)?;
         ask(&mut step, plan, song.hash()).await?;
         let stored = find(&mut step, song.id()).await?;
         step.commit().await?;
         stored.ok_or(RepositoryError::Conflict)
+    }
+
+    async fn begin_upload(
+        &self,
+        uploader: &Uploader,
+        quota: &Quota,
+        now: OffsetDateTime,
+    ) -> Result<(), RepositoryError> {
+        quotas::begin(self, uploader, quota, now).await
+    }
+
+    async fn forget_uploaders(&self, now: OffsetDateTime, keep_addresses: bool) -> Result<(), RepositoryError> {
+        quotas::forget(self, now, keep_addresses).await
+    }
+
+    async fn retention_time(&self, now: OffsetDateTime, most: Duration) -> Result<OffsetDateTime, RepositoryError> {
+        // Of numbers, min and max give the smallest and the largest.
+        const SQL: &str = "\
+            INSERT INTO retention (one, time_us) VALUES (1, ?1) \
+            ON CONFLICT (one) DO UPDATE SET time_us = min(?1, time_us + ?2) RETURNING time_us AS newest";
+        let mut step = self.write().await?;
+        let row = query(SQL).bind(micros(now)).bind(rules::span(most)).fetch_one(&mut *step).await;
+        let time = read(&row.map_err(repository)?, rows::newest)?;
+        step.commit().await?;
+        Ok(time.unwrap_or(now))
+    }
+
+    async fn expired(&self, expiry: Expiry, limit: u32) -> Result<Vec<Song>, RepositoryError> {
+        // The plus keeps SQLite from walking along all that is split.
+        const SQL: &str = "\
+            SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs \
+            WHERE coalesce(kept_since_us, uploaded_at_us) < ?1 AND +status IN ('SPLIT', 'FAILED') \
+            AND NOT (?2 AND uploader IS NOT NULL) ORDER BY coalesce(kept_since_us, uploaded_at_us), id LIMIT ?3";
+        let rows = query(SQL)
+            .bind(micros(expiry.before))
+            .bind(expiry.anonymous_only)
+            .bind(limit)
+            .fetch_all(self.read())
+            .await
+            .map_err(repository)?;
+        read_all(&rows, rows::song)
     }
 
     async fn retry(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
@@ -91,20 +145,26 @@ impl SongRepository for SqliteStore {
 
     async fn list(&self, asked: &SongQuery) -> Result<Vec<Song>, RepositoryError> {
         // Each half runs along its own stretch of the index; together they are merged, not sorted.
-        const SQL: &str = "\
+        const ALL: &str = "\
             SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs \
             WHERE uploader IS NULL AND uploaded_at_us <= ?2 AND (uploaded_at_us < ?2 OR id > ?3) \
-            AND (?4 IS NULL OR status = ?4) \
             UNION ALL \
             SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs \
             WHERE uploader = ?1 AND uploaded_at_us <= ?2 AND (uploaded_at_us < ?2 OR id > ?3) \
-            AND (?4 IS NULL OR status = ?4) \
+            ORDER BY uploaded_at_us DESC, id LIMIT ?5";
+        // By itself, since it runs along another index.
+        const IN_STATUS: &str = "\
+            SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs \
+            WHERE uploader IS NULL AND status = ?4 AND uploaded_at_us <= ?2 AND (uploaded_at_us < ?2 OR id > ?3) \
+            UNION ALL \
+            SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs \
+            WHERE uploader = ?1 AND status = ?4 AND uploaded_at_us <= ?2 AND (uploaded_at_us < ?2 OR id > ?3) \
             ORDER BY uploaded_at_us DESC, id LIMIT ?5";
         let (before_us, after_id) = match asked.after {
             Some(Cursor { uploaded_at_us, id }) => (uploaded_at_us, id.to_string()),
             None => (i64::MAX, String::new()),
         };
-        let rows = query(SQL)
+        let rows = query(if asked.status.is_some() { IN_STATUS } else { ALL })
             .bind(asked.viewer.user().map(|user| user.to_string()))
             .bind(before_us)
             .bind(after_id)
@@ -122,12 +182,13 @@ impl SongRepository for SqliteStore {
     }
 
     async fn hashes_in(&self, status: StatusKind) -> Result<Vec<SongHash>, RepositoryError> {
-        let rows = query("SELECT DISTINCT hash FROM songs WHERE status = ?")
-            .bind(status.name())
-            .fetch_all(self.read())
-            .await
-            .map_err(repository)?;
-        read_all(&rows, rows::hash)
+        // Row by row: a row takes many times the memory of its hash, and there may be as many as songs.
+        let mut rows = query("SELECT DISTINCT hash FROM songs WHERE status = ?").bind(status.name()).fetch(self.read());
+        let mut hashes = Vec::new();
+        while let Some(row) = rows.try_next().await.map_err(repository)? {
+            hashes.push(read(&row, rows::hash)?);
+        }
+        Ok(hashes)
     }
 
     async fn remove(&self, id: SongId) -> Result<Option<Removed>, RepositoryError> {

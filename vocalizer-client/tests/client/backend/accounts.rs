@@ -35,6 +35,9 @@ pub(super) fn answer(backend: &mut Backend, asked: &Asked<'_>, fields: &HashMap<
             success(())
         }
         (&Method::POST, ["register"]) if field("password1") != field("password2") => failure(422, ErrorCode::Invalid),
+        (&Method::POST, ["register"]) if backend.invite.is_some_and(|invite| field("invite") != invite) => {
+            failure(403, if field("invite").is_empty() { ErrorCode::InviteRequired } else { ErrorCode::InviteInvalid })
+        }
         (&Method::POST, ["register"]) if backend.users.contains_key(&field("username")) => {
             failure(409, ErrorCode::Conflict)
         }

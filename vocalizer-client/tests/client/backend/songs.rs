@@ -39,7 +39,8 @@ pub(super) fn answer(backend: &mut Backend, asked: &Asked<'_>, fields: &HashMap<
             backend.outages -= 1;
             return failure(503, ErrorCode::Unavailable);
         }
-        return list(backend.songs.iter().filter(|song| may_see(song)).map(|song| &song.view), asked);
+        let songs = backend.songs.iter().filter(|song| may_see(song)).map(|song| &song.view);
+        return list(songs, asked, backend.max_page.unwrap_or(usize::MAX));
     }
     let found = backend.songs.iter().position(|song| may_see(song) && song.view.id.to_string() == path[0]);
     let Some(index) = found else { return failure(404, ErrorCode::NotFound) };
@@ -69,12 +70,12 @@ pub(super) fn answer(backend: &mut Backend, asked: &Asked<'_>, fields: &HashMap<
     }
 }
 
-fn list<'a>(songs: impl Iterator<Item = &'a SongView>, asked: &Asked<'_>) -> Answer {
+fn list<'a>(songs: impl Iterator<Item = &'a SongView>, asked: &Asked<'_>, most: usize) -> Answer {
     let status = asked.query.get("status");
     let named = |song: &SongView| serde_json::to_value(song.status).unwrap().as_str().map(str::to_owned);
     let songs: Vec<_> = songs.filter(|song| status.is_none() || named(song) == status.cloned()).cloned().collect();
     let after: usize = asked.query.get("after").map_or(0, |after| after.strip_prefix("&=").unwrap().parse().unwrap());
-    let limit = asked.query.get("limit").map_or(usize::MAX, |limit| limit.parse().unwrap());
+    let limit = asked.query.get("limit").map_or(most, |limit| limit.parse().unwrap()).min(most);
     let end = after.saturating_add(limit);
     let next = (end < songs.len()).then(|| format!("&={end}"));
     success(SongsData { songs: songs.into_iter().skip(after).take(limit).collect(), next })

@@ -29,6 +29,13 @@ pub async fn state_says_where_a_job_is(place: &impl QueuePlace) {
     queue.publish(job(place, "d")).await.unwrap();
     assert_eq!((at("b").await, at("d").await), (JobState::Waiting { before: 2 }, JobState::Waiting { before: 1 }));
 
+    let several = ["d", "unheard of", "b", "d", "c"].map(hash);
+    let mut each = Vec::new();
+    for hash in &several {
+        each.push(queue.state(hash).await.unwrap());
+    }
+    assert_eq!(queue.states(&several).await.unwrap(), each, "several at once");
+
     let reason = FailureReason::new("no");
     leased_as(place, &queue, "c").await.fail(Failure::Never { reason }).await.unwrap();
     assert_eq!(at("c").await, JobState::Absent);

@@ -5,7 +5,9 @@ mod advancing;
 mod listing;
 mod outbox;
 mod place;
+mod quotas;
 mod removing;
+mod retention;
 mod retrying;
 
 pub use admitting::{
@@ -33,10 +35,20 @@ pub use outbox::{
     wishes_claimed_at_once_are_claimed_by_one, wishes_come_oldest_first_and_no_more_than_asked_for,
 };
 pub use place::SongsPlace;
+pub use quotas::{
+    audio_comes_back_over_the_day, no_more_bytes_are_admitted_than_a_quota_allows,
+    no_more_songs_are_admitted_than_a_quota_allows, songs_admitted_at_once_do_not_get_past_a_quota,
+    uploaders_are_forgotten_when_no_limit_needs_them, uploaders_are_remembered_by_a_new_process,
+    uploads_come_back_over_the_minute,
+};
 pub use removing::{
     a_removed_song_is_gone_and_said_to_be_the_last, a_song_gets_another_title,
     a_song_removed_by_two_at_once_is_removed_by_one, of_songs_removed_at_once_one_is_the_last,
     the_last_song_takes_its_wish_along,
+};
+pub use retention::{
+    a_song_uploaded_while_the_clock_was_behind_is_not_old_at_once, songs_age_no_faster_than_sweeps_allow,
+    songs_expire_oldest_first_when_they_have_ended,
 };
 pub use retrying::{
     a_failed_song_that_is_retried_waits_and_asks_for_a_job, a_retry_joins_what_is_under_way,

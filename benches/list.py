@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""The list of songs at 200,000 songs: milliseconds a page, bytes, and the server's memory.
+
+    cargo build --release -p vocalizer-examples --no-default-features --features cluster --bin server
+    benches/list.py [--songs 200000] [--requests 200] [--server target/release/server]
+    benches/list.py --database postgres://… --broker HOST:PORT      # an empty database; `.ci/postgres`, `.ci/rabbitmq` start both
+
+The server makes the tables; rows are then put into them by SQL (by `psql` where it is PostgreSQL). Half of the songs are
+everybody's, half are a user's, one in a hundred has failed, none waits. Requests come one at a time, over one connection. The exit
+code is 1 where a page took more than 50 ms at the median or the memory grew by more than 64 MB.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import pathlib
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+
+BOUND_MS = 50
+BOUND_MB = 64
+PASSWORD = "correct horse battery"
+
+
+def memory_mb(pid, field="VmRSS"):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(field):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+class Server:
+    def __init__(self, args, folder):
+        command = [args.server, "--listen", "127.0.0.1:0", "--data", f"{folder}/data"]
+        if args.database:
+            command += ["--database", args.database]
+        if args.broker:
+            command += ["--broker", args.broker]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "RUST_LOG": "warn"})
+        for line in self.process.stdout:
+            if "listens on http://" in line:
+                self.address = line.strip().rsplit("/", 1)[1]
+                break
+        self.connection = http.client.HTTPConnection(self.address)
+
+    def ask(self, method, path, body=None, cookie=None):
+        headers = {"Content-Type": "application/json"} if body else {}
+        if cookie:
+            headers["Cookie"] = cookie
+        began = time.perf_counter()
+        self.connection.request(method, path, body and json.dumps(body), headers)
+        answer = self.connection.getresponse()
+        text = answer.read()
+        took_ms = (time.perf_counter() - began) * 1000
+        if answer.status != 200:
+            sys.exit(f"{method} {path}: {answer.status} {text[:300]!r}")
+        return text, took_ms, answer.headers
+
+    def stop(self):
+        self.connection.close()
+        self.process.terminate()
+        self.process.wait()
+
+
+SQLITE = """
+WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {songs})
+INSERT INTO songs (id, title, hash, uploader, uploaded_at_us, status, failure, size_bytes)
+SELECT lower(printf('%08x-%04x-4%03x-8%03x-%012x', abs(random()) % 4294967296, abs(random()) % 65536, abs(random()) % 4096,
+                    abs(random()) % 4096, abs(random()) % 281474976710656)),
+       'Song number ' || n || ' of a rather long list', printf('%064x', n), CASE n % 2 WHEN 1 THEN '{user}' END,
+       1700000000000000 + n * 1000000, CASE n % 100 WHEN 50 THEN 'FAILED' ELSE 'SPLIT' END,
+       CASE n % 100 WHEN 50 THEN 'it is no song' END, 5000000
+FROM numbers
+"""
+
+POSTGRES = """
+INSERT INTO songs (id, title, hash, uploader, uploaded_at_us, status, failure, size_bytes)
+SELECT gen_random_uuid()::text, 'Song number ' || n || ' of a rather long list', lpad(to_hex(n), 64, '0'),
+       CASE n % 2 WHEN 1 THEN '{user}' END, 1700000000000000 + n::bigint * 1000000,
+       CASE n % 100 WHEN 50 THEN 'FAILED' ELSE 'SPLIT' END, CASE n % 100 WHEN 50 THEN 'it is no song' END, 5000000
+FROM generate_series(0, {songs} - 1) AS n
+"""
+
+
+def seed(args, folder, user):
+    began = time.monotonic()
+    if args.database:
+        sql = POSTGRES.format(songs=args.songs, user=user)
+        subprocess.run(["psql", "--quiet", args.database, "-c", sql, "-c", "VACUUM ANALYZE songs"], check=True)
+    else:
+        database = sqlite3.connect(f"{folder}/data/vocalizer.db")
+        database.execute(SQLITE.format(songs=args.songs, user=user))
+        database.commit()
+        database.close()
+    print(f"{args.songs:,} songs put in, in {time.monotonic() - began:.0f} s")
+
+
+def measure(args, server, name, path, cookie):
+    took, size = [], 0
+    for _ in range(args.requests):
+        text, ms, _ = server.ask("GET", path, cookie=cookie)
+        took.append(ms)
+        size = len(text)
+    took.sort()
+    median, high = took[len(took) // 2], took[int(len(took) * 0.99)]
+    print(f"| {name} | {median:.1f} | {high:.1f} | {size:,} | {memory_mb(server.process.pid):.0f} |")
+    return median
+
+
+def events(server, cookie):
+    """What a list's stream brings in its first seconds, in bytes."""
+    host, port = server.address.split(":")
+    with socket.create_connection((host, int(port))) as stream:
+        stream.settimeout(3)
+        stream.sendall(f"GET /songs/events HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\r\n".encode())
+        came = 0
+        try:
+            while chunk := stream.recv(65536):
+                came += len(chunk)
+        except TimeoutError:
+            pass
+    return came
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--songs", type=int, default=200_000)
+    parser.add_argument("--requests", type=int, default=200)
+    parser.add_argument("--server", default="target/release/server")
+    parser.add_argument("--database")
+    parser.add_argument("--broker")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
+        server = Server(args, folder)
+        register = {"username": "ada", "password1": PASSWORD, "password2": PASSWORD}
+        text, _, headers = server.ask("POST", "/auth/register", register)
+        user, cookie = json.loads(text)["data"]["user"]["id"], headers["Set-Cookie"].split(";")[0]
+        server.stop()
+        seed(args, folder, user)
+        server = Server(args, folder)
+        try:
+            good = run(args, server, cookie)
+        finally:
+            server.stop()
+    sys.exit(0 if good else 1)
+
+
+def run(args, server, cookie):
+    pid = server.process.pid
+    server.ask("GET", "/songs/?limit=1", cookie=cookie)
+    idle_mb = memory_mb(pid)
+    print(f"memory after the first request: {idle_mb:.0f} MB\n")
+    print("| request | median, ms | 99 %, ms | bytes | memory, MB |\n|---|---:|---:|---:|---:|")
+    page = json.loads(server.ask("GET", "/songs/?limit=50", cookie=cookie)[0])["data"]
+    # A place in the middle: the times are known.
+    _, _, last = page["next"].partition("_")
+    middle = f"{1_700_000_000_000_000 + args.songs // 2 * 1_000_000}_{last}"
+    medians = [
+        measure(args, server, "user, 50 newest", "/songs/?limit=50", cookie),
+        measure(args, server, "user, 50 in the middle", f"/songs/?limit=50&after={middle}", cookie),
+        measure(args, server, "user, 200 with details", "/songs/?details&limit=200", cookie),
+        measure(args, server, "user, 50 failed in the middle", f"/songs/?limit=50&status=FAILED&after={middle}", cookie),
+        measure(args, server, "user, those being split (none)", "/songs/?limit=50&status=SPLITTING", cookie),
+        measure(args, server, "nobody, 50 newest", "/songs/?limit=50", None),
+        measure(args, server, "user, without parameters", "/songs/", cookie),
+    ]
+    measure(args, server, "`/metrics`, which counts", "/metrics", None)
+    came = events(server, cookie)
+    began, after, songs, pages = time.monotonic(), "", 0, 0
+    while after is not None:
+        text, _, _ = server.ask("GET", f"/songs/?limit=1000{after}", cookie=cookie)
+        data = json.loads(text)["data"]
+        songs, pages = songs + len(data["songs"]), pages + 1
+        after = f"&after={data['next']}" if "next" in data else None
+    peak_mb = memory_mb(pid, "VmHWM")
+    print(f"\nall {songs:,} songs in {pages} pages: {time.monotonic() - began:.1f} s; a list's events begin with {came:,} bytes; "
+          f"peak {peak_mb:.0f} MB, {peak_mb - idle_mb:.0f} MB over idle")
+    return songs == args.songs and max(medians) < BOUND_MS and peak_mb - idle_mb < BOUND_MB
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+//! `invite`: codes that let somebody register.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::runtime::Runtime;
+use vocalizer_core::ports::BoxError;
+use vocalizer_core::service::{AccountPorts, AccountService, AccountSettings};
+use vocalizer_http::clock::SystemClock;
+use vocalizer_http::passwords::Argon2Passwords;
+
+use super::adapters::{self, Stores};
+use super::args::KeptArgs;
+use super::config::Kept;
+use super::places::Database;
+use super::run::failed;
+
+/// What kind of invite, and how many.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct InviteArgs {
+    /// Days for which the code is good
+    #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub days: u32,
+    /// How many codes to make, each for one person
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub count: u32,
+    /// Make none, and take back all that are not used up
+    #[arg(long, conflicts_with_all = ["days", "count"])]
+    pub revoke_all: bool,
+}
+
+/// Makes codes and prints them, one a line, or takes all back.
+#[must_use]
+pub fn invite(kept: &KeptArgs, args: InviteArgs) -> ExitCode {
+    const NAME: &str = "invite";
+    let kept = match Kept::check(kept) {
+        Ok(kept) => kept,
+        Err(error) => {
+            failed(NAME, &error);
+            return ExitCode::from(2);
+        }
+    };
+    match Runtime::new().map_err(BoxError::from).and_then(|runtime| runtime.block_on(made(&kept.database, args))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(NAME, error.as_ref()),
+    }
+}
+
+async fn made(database: &Database, args: InviteArgs) -> Result<(), BoxError> {
+    if let Database::Sqlite(path) = database
+        && !path.exists()
+    {
+        let path = path.display();
+        return Err(
+            format!("there is no {path}; name the server's folder with --data, or start the server first").into()
+        );
+    }
+    let Stores { accounts, attempts, .. } = adapters::stores(database).await?;
+    let ports = AccountPorts {
+        accounts,
+        attempts,
+        passwords: Arc::new(Argon2Passwords::new(1)?),
+        clock: Arc::new(SystemClock::new()),
+    };
+    let service = AccountService::new(ports, AccountSettings::default());
+    if args.revoke_all {
+        println!("{} invites taken back", service.revoke_invites().await?);
+        return Ok(());
+    }
+    for _ in 0..args.count {
+        let code = service.invite(Duration::from_secs(24 * 60 * 60) * args.days).await?;
+        println!("{}", code.expose());
+    }
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! Who may register and upload, how much, and for how long songs are kept.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, ValueEnum, value_parser};
+use vocalizer_core::account::Registration;
+use vocalizer_core::quota::Quota;
+use vocalizer_core::secret::Secret;
+use vocalizer_core::service::Retention;
+
+use super::Database;
+use super::config::{ConfigError, text_or_file, wrong};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Shortest key that addresses are hashed with: one that is made here has 64 characters.
+const MIN_KEY_CHARS: usize = 16;
+
+/// Who may register and upload, how much, and for how long songs are kept. Nothing is limited where nothing is said.
+#[derive(Debug, Clone, Args)]
+pub struct PolicyArgs {
+    /// Take songs from those who are not logged in
+    #[arg(long, env = "ANONYMOUS_UPLOADS", value_name = "BOOL", num_args = 0..=1, default_value_t = true,
+        default_missing_value = "true", action = ArgAction::Set, value_parser = on_or_off)]
+    pub anonymous_uploads: bool,
+    /// Who may register: open (everybody), closed (nobody), or invite (those with a code of `server invite`)
+    #[arg(long, env = "REGISTRATION", value_name = "WHO", value_enum, default_value_t = RegistrationArg::Open)]
+    pub registration: RegistrationArg,
+    /// Most songs of a user at a time
+    #[arg(long, env = "USER_MAX_SONGS", value_name = "N", value_parser = value_parser!(u64).range(1..))]
+    pub user_max_songs: Option<u64>,
+    /// Most bytes of a user's songs at a time, without their stems
+    #[arg(long, env = "USER_MAX_BYTES", value_name = "BYTES", value_parser = value_parser!(u64).range(1..))]
+    pub user_max_bytes: Option<u64>,
+    /// Most minutes of audio that a user may upload a day
+    #[arg(long, env = "USER_MAX_AUDIO_MINUTES_PER_DAY", value_name = "MINUTES", value_parser = value_parser!(u64).range(1..=MOST))]
+    pub user_max_audio_minutes_per_day: Option<u64>,
+    /// Most uploads of a user a minute
+    #[arg(long, env = "USER_MAX_UPLOADS_PER_MINUTE", value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    pub user_max_uploads_per_minute: Option<u32>,
+    /// Most songs at a time that came from one address without a session; a /64 of IPv6 is one address here
+    #[arg(long, env = "ANONYMOUS_MAX_SONGS", value_name = "N", value_parser = value_parser!(u64).range(1..))]
+    pub anonymous_max_songs: Option<u64>,
+    /// Most bytes at a time of songs that came from one address without a session, without their stems
+    #[arg(long, env = "ANONYMOUS_MAX_BYTES", value_name = "BYTES", value_parser = value_parser!(u64).range(1..))]
+    pub anonymous_max_bytes: Option<u64>,
+    /// Most minutes of audio that may be uploaded from one address without a session a day
+    #[arg(long, env = "ANONYMOUS_MAX_AUDIO_MINUTES_PER_DAY", value_name = "MINUTES", value_parser = value_parser!(u64).range(1..=MOST))]
+    pub anonymous_max_audio_minutes_per_day: Option<u64>,
+    /// Most uploads a minute from one address without a session
+    #[arg(long, env = "ANONYMOUS_MAX_UPLOADS_PER_MINUTE", value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    pub anonymous_max_uploads_per_minute: Option<u32>,
+    /// Delete songs that are split or failed after so many days
+    #[arg(long, env = "RETENTION_DAYS", value_name = "DAYS", value_parser = value_parser!(u64).range(1..=MOST))]
+    pub retention_days: Option<u64>,
+    /// The same for songs that were uploaded without a session
+    #[arg(long, env = "ANONYMOUS_RETENTION_DAYS", value_name = "DAYS", value_parser = value_parser!(u64).range(1..=MOST))]
+    pub anonymous_retention_days: Option<u64>,
+    /// Secret text that the addresses of uploads without a session are hashed with; servers that share a database need the
+    /// same [default: made at the first start]
+    #[arg(long, env = "ADDRESS_KEY", value_name = "TEXT", hide_env_values = true)]
+    pub address_key: Option<String>,
+    /// A file with that text in it
+    #[arg(long, env = "ADDRESS_KEY_FILE", value_name = "FILE", conflicts_with = "address_key")]
+    pub address_key_file: Option<PathBuf>,
+}
+
+/// Most days and minutes: a hundred thousand years are enough, and their seconds are a number.
+const MOST: u64 = 36_500_000;
+
+/// Who may register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RegistrationArg {
+    /// Everybody
+    Open,
+    /// Nobody
+    Closed,
+    /// Those who have a code
+    Invite,
+}
+
+/// The policy, checked.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Whether songs are taken from those who are not logged in.
+    pub anonymous_uploads: bool,
+    /// Who may register.
+    pub registration: Registration,
+    /// What each user may do.
+    pub per_user: Quota,
+    /// What those without a session may do at each address.
+    pub per_address: Quota,
+    /// How long songs are kept.
+    pub retention: Retention,
+    /// What addresses are hashed with, where it was given; else it is made in the data folder.
+    pub address_key: Option<Secret<String>>,
+}
+
+/// Nothing is limited.
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            anonymous_uploads: true,
+            registration: Registration::Open,
+            per_user: Quota::default(),
+            per_address: Quota::default(),
+            retention: Retention::default(),
+            address_key: None,
+        }
+    }
+}
+
+impl Policy {
+    pub(super) fn check(args: &PolicyArgs, database: &Database) -> Result<Self, ConfigError> {
+        const KEY: &str = "--address-key (ADDRESS_KEY, ADDRESS_KEY_FILE)";
+        let key = text_or_file(KEY, args.address_key.as_deref(), args.address_key_file.as_deref())?;
+        if key.as_ref().is_some_and(|key| key.chars().count() < MIN_KEY_CHARS) {
+            return Err(wrong(
+                KEY,
+                format!("it has at least {MIN_KEY_CHARS} characters, as from `openssl rand -hex 32`"),
+            ));
+        }
+        let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+        let days = |days: u64| DAY * u32::try_from(days).unwrap_or(u32::MAX);
+        let policy = Self {
+            anonymous_uploads: args.anonymous_uploads,
+            registration: match args.registration {
+                RegistrationArg::Open => Registration::Open,
+                RegistrationArg::Closed => Registration::Closed,
+                RegistrationArg::Invite => Registration::Invite,
+            },
+            per_user: Quota {
+                max_songs: args.user_max_songs,
+                max_bytes: args.user_max_bytes,
+                max_audio_per_day: args.user_max_audio_minutes_per_day.map(minutes),
+                max_uploads_per_minute: args.user_max_uploads_per_minute,
+            },
+            per_address: Quota {
+                max_songs: args.anonymous_max_songs,
+                max_bytes: args.anonymous_max_bytes,
+                max_audio_per_day: args.anonymous_max_audio_minutes_per_day.map(minutes),
+                max_uploads_per_minute: args.anonymous_max_uploads_per_minute,
+            },
+            retention: Retention {
+                all: args.retention_days.map(days),
+                anonymous: args.anonymous_retention_days.map(days),
+            },
+            address_key: key.map(Secret::new),
+        };
+        if matches!(database, Database::Postgres(_))
+            && !policy.per_address.is_unlimited()
+            && policy.address_key.is_none()
+        {
+            let what = "servers that share PostgreSQL count the uploads of an address together under one key: give \
+                        all of them the same, as from `openssl rand -hex 32`";
+            return Err(wrong(KEY, what));
+        }
+        Ok(policy)
+    }
+}
+
+/// One setting a line.
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let registration = match self.registration {
+            Registration::Open => "open",
+            Registration::Closed => "closed",
+            Registration::Invite => "invite",
+        };
+        writeln!(f, "ANONYMOUS_UPLOADS={}", self.anonymous_uploads)?;
+        writeln!(f, "REGISTRATION={registration}")?;
+        for (whose, quota) in [("USER", self.per_user), ("ANONYMOUS", self.per_address)] {
+            let Quota { max_songs, max_bytes, max_audio_per_day, max_uploads_per_minute } = quota;
+            writeln!(f, "{whose}_MAX_SONGS={}", shown(max_songs))?;
+            writeln!(f, "{whose}_MAX_BYTES={}", shown(max_bytes))?;
+            let minutes = max_audio_per_day.map(|audio| audio.as_secs() / 60);
+            writeln!(f, "{whose}_MAX_AUDIO_MINUTES_PER_DAY={}", shown(minutes))?;
+            writeln!(f, "{whose}_MAX_UPLOADS_PER_MINUTE={}", shown(max_uploads_per_minute))?;
+        }
+        let days = |span: Option<Duration>| shown(span.map(|span| span.as_secs() / DAY.as_secs()));
+        writeln!(f, "RETENTION_DAYS={}", days(self.retention.all))?;
+        writeln!(f, "ANONYMOUS_RETENTION_DAYS={}", days(self.retention.anonymous))?;
+        let key = if self.address_key.is_some() { "(hidden)" } else { "(made at the first start)" };
+        writeln!(f, "ADDRESS_KEY={key}")
+    }
+}
+
+fn shown<T: ToString>(limit: Option<T>) -> String {
+    limit.map_or("(no limit)".to_owned(), |limit| limit.to_string())
+}
+
+/// As people write it.
+fn on_or_off(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" => Ok(true),
+        "off" | "false" | "no" | "0" => Ok(false),
+        _ => Err("expected on or off".to_owned()),
+    }
+}

@@ -1,0 +1,271 @@
+//! How much one uploader may store and upload: pure rules over what a store has counted.
+//!
+//! Totals (songs, bytes) are what the uploader's songs come to at the moment; deleting a song gives room. Rates (uploads a
+//! minute, audio a day) are leaky buckets: all of the allowance may be used at once, and it comes back evenly over the
+//! minute or the day.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::{Digest as _, Sha256};
+
+use crate::account::UserId;
+use crate::secret::Secret;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Whose uploads are counted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Uploader {
+    /// A user who is logged in, from whatever address.
+    User(UserId),
+    /// Everybody without a session at one address.
+    Address(AddressDigest),
+}
+
+/// The name under which a store counts: `user:…` or `address:…`.
+impl fmt::Display for Uploader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => write!(f, "user:{id}"),
+            Self::Address(digest) => write!(f, "address:{digest}"),
+        }
+    }
+}
+
+/// Under which the attempts and uploads of an address are counted. One who holds a whole /64 of IPv6 addresses, as every
+/// household does, is one.
+#[must_use]
+pub fn household(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        v4 => v4,
+    }
+}
+
+/// An address as a store keeps it: half of an HMAC-SHA256 under the server's key. Without the key nobody can tell which
+/// address it is, not even by trying all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AddressDigest([u8; 16]);
+
+impl fmt::Display for AddressDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The key that addresses are hashed with. It must not be in the database beside the digests.
+///
+/// ```
+/// use vocalizer_core::quota::AddressKey;
+/// use vocalizer_core::secret::Secret;
+///
+/// let key = AddressKey::new(&Secret::new("a long random text".to_owned()));
+/// let digest = |address: &str| key.digest(address.parse().unwrap());
+/// assert_eq!(digest("2001:db8::1"), digest("2001:db8::ffff:2"), "one /64");
+/// assert_ne!(digest("192.0.2.1"), digest("192.0.2.2"));
+/// ```
+#[derive(Clone, Copy)]
+pub struct AddressKey([u8; 32]);
+
+impl AddressKey {
+    /// A key made of a secret text. Servers that share a database need the same.
+    #[must_use]
+    pub fn new(secret: &Secret<String>) -> Self {
+        Self(Sha256::digest(secret.expose().as_bytes()).into())
+    }
+
+    /// What is kept of an address, or of its /64.
+    #[must_use]
+    pub fn digest(&self, address: IpAddr) -> AddressDigest {
+        // HMAC's own padding.
+        let mut block = [0; 64];
+        block[..32].copy_from_slice(&self.0);
+        let mut mac = Hmac::<Sha256>::new(&block.into());
+        match household(address) {
+            IpAddr::V4(address) => mac.update(&address.octets()),
+            IpAddr::V6(address) => mac.update(&address.octets()),
+        }
+        let whole: [u8; 32] = mac.finalize().into_bytes().into();
+        let mut half = [0; 16];
+        half.copy_from_slice(&whole[..16]);
+        AddressDigest(half)
+    }
+}
+
+impl fmt::Debug for AddressKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AddressKey(..)")
+    }
+}
+
+/// What one uploader may do; `None` is without a limit, which is the default of each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// Most songs at a time.
+    pub max_songs: Option<u64>,
+    /// Most bytes of uploaded files at a time. Stems come on top. A file that is uploaded twice counts twice.
+    pub max_bytes: Option<u64>,
+    /// Most audio a day.
+    pub max_audio_per_day: Option<Duration>,
+    /// Most uploads a minute; those that end in an error count as well.
+    pub max_uploads_per_minute: Option<u32>,
+}
+
+/// What a store has counted of one uploader. Times are microseconds since 1970.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Songs there are.
+    pub songs: u64,
+    /// Bytes of their files.
+    pub bytes: u64,
+    /// When the bucket of uploads is empty again.
+    pub uploads_until_us: i64,
+    /// When the bucket of audio is empty again.
+    pub audio_until_us: i64,
+}
+
+/// A song that is to be counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Weight {
+    /// The size of its file.
+    pub size_bytes: u64,
+    /// How long it is.
+    pub audio: Duration,
+}
+
+/// Which limit would be exceeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Exceeded {
+    /// There are as many songs as there may be.
+    #[error("at most {max_songs} songs can be stored here at a time; delete one to upload another")]
+    Songs {
+        /// The limit.
+        max_songs: u64,
+    },
+    /// The files would have more bytes than they may.
+    #[error("at most {max_bytes} bytes of songs can be stored here at a time; delete songs to upload others")]
+    Bytes {
+        /// The limit.
+        max_bytes: u64,
+    },
+    /// The song alone is longer than what may be uploaded in a day.
+    #[error("at most {} minutes of audio can be uploaded a day, and this song is longer", max_audio.as_secs() / 60)]
+    TooLong {
+        /// The limit.
+        max_audio: Duration,
+    },
+    /// It is too much audio for now.
+    #[error("at most {} minutes of audio can be uploaded a day; try again later", max_audio.as_secs() / 60)]
+    Audio {
+        /// The limit.
+        max_audio: Duration,
+        /// When this song may be uploaded.
+        retry_after: Duration,
+    },
+    /// Uploads come too fast.
+    #[error("at most {max_uploads} songs can be uploaded a minute; try again later")]
+    Uploads {
+        /// The limit.
+        max_uploads: u32,
+        /// When the next one may begin.
+        retry_after: Duration,
+    },
+}
+
+impl Exceeded {
+    /// When to try again, where time alone helps.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Audio { retry_after, .. } | Self::Uploads { retry_after, .. } => Some(*retry_after),
+            Self::Songs { .. } | Self::Bytes { .. } | Self::TooLong { .. } => None,
+        }
+    }
+}
+
+impl Quota {
+    /// Whether songs have to be counted, and their uploader remembered with them.
+    #[must_use]
+    pub const fn has_totals(&self) -> bool {
+        self.max_songs.is_some() || self.max_bytes.is_some()
+    }
+
+    /// Whether nothing is limited.
+    #[must_use]
+    pub fn is_unlimited(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What is to be remembered when an upload begins at `now_us`, given what was counted before.
+    ///
+    /// # Errors
+    ///
+    /// The limit that is in the way. Nothing is counted then.
+    pub fn begin(&self, usage: Usage, now_us: i64) -> Result<Usage, Exceeded> {
+        self.fits(usage, Weight { size_bytes: 0, audio: Duration::ZERO })?;
+        if let Some(max_bytes) = self.max_bytes.filter(|&max_bytes| usage.bytes >= max_bytes) {
+            return Err(Exceeded::Bytes { max_bytes });
+        }
+        let Some(max_uploads) = self.max_uploads_per_minute else { return Ok(usage) };
+        let cost = MINUTE / max_uploads.max(1);
+        let uploads_until_us = pour(usage.uploads_until_us, cost, MINUTE, now_us)
+            .map_err(|retry_after| Exceeded::Uploads { max_uploads, retry_after })?;
+        Ok(Usage { uploads_until_us, ..usage })
+    }
+
+    /// What is to be remembered when a song is stored at `now_us`, given what was counted before.
+    ///
+    /// # Errors
+    ///
+    /// The limit that is in the way. Nothing is counted then.
+    pub fn admit(&self, usage: Usage, weight: Weight, now_us: i64) -> Result<Usage, Exceeded> {
+        self.fits(usage, weight)?;
+        let (songs, bytes) = (usage.songs.saturating_add(1), usage.bytes.saturating_add(weight.size_bytes));
+        let usage = Usage { songs, bytes, ..usage };
+        let Some(max_audio) = self.max_audio_per_day else { return Ok(usage) };
+        if weight.audio > max_audio {
+            return Err(Exceeded::TooLong { max_audio });
+        }
+        let share = weight.audio.as_secs_f64() / max_audio.as_secs_f64().max(f64::MIN_POSITIVE);
+        let audio_until_us = pour(usage.audio_until_us, DAY.mul_f64(share.clamp(0.0, 1.0)), DAY, now_us)
+            .map_err(|retry_after| Exceeded::Audio { max_audio, retry_after })?;
+        Ok(Usage { audio_until_us, ..usage })
+    }
+
+    /// Whether one more song fits the totals.
+    fn fits(&self, usage: Usage, weight: Weight) -> Result<(), Exceeded> {
+        if let Some(max_songs) = self.max_songs.filter(|&max_songs| usage.songs >= max_songs) {
+            return Err(Exceeded::Songs { max_songs });
+        }
+        match self.max_bytes {
+            Some(max_bytes) if usage.bytes.saturating_add(weight.size_bytes) > max_bytes => {
+                Err(Exceeded::Bytes { max_bytes })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Fills a bucket that leaks its whole content in `window`, or says how long to wait until `cost` fits. A clock that was set
+/// back makes nobody wait for longer than a whole bucket takes.
+fn pour(until_us: i64, cost: Duration, window: Duration, now_us: i64) -> Result<i64, Duration> {
+    let full_us = now_us.saturating_add(micros(window));
+    let filled_us = until_us.clamp(now_us, full_us).saturating_add(micros(cost));
+    match u64::try_from(filled_us.saturating_sub(full_us)) {
+        Ok(over_us @ 1..) => Err(Duration::from_micros(over_us)),
+        _ => Ok(filled_us),
+    }
+}
+
+fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,78 @@
+//! Deleting songs that are older than they are kept.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::songs::{Retention, SongService};
+use super::{ServiceError, Swept};
+use crate::causes::chain;
+use crate::ports::Expiry;
+use crate::song::{Song, StatusKind};
+
+/// How much older songs can get from one sweep to the next, whatever the clock says. Sweeps are minutes apart: a server that
+/// was away catches up, and a clock that is set ahead does not delete everything before somebody notices.
+const MOST_AGEING: Duration = Duration::from_secs(60 * 60);
+
+/// How many songs are looked up at a time.
+const BATCH: u32 = 200;
+
+impl SongService {
+    /// Deletes what is kept for longer than it is to be, under the same lock and by the same rules as its owner would.
+    /// Songs that wait or are being split are left for the sweep after that.
+    pub(super) async fn sweep_expired(&self, swept: &mut Swept) -> Result<(), ServiceError> {
+        let Retention { all, anonymous } = self.settings().retention;
+        if all.is_none() && anonymous.is_none() {
+            return Ok(());
+        }
+        let now = self.ports().clock.now();
+        let time = self.ports().songs.retention_time(now, MOST_AGEING).await?;
+        if now - time > time::Duration::HOUR {
+            tracing::warn!(
+                clock = %now, retention_time = %time,
+                "the clock is ahead of the time by which songs grow old, which follows an hour at each sweep"
+            );
+        }
+        for (kept_for, anonymous_only) in [(all, false), (anonymous, true)] {
+            let Some(before) = kept_for.and_then(|kept_for| earlier(time, kept_for)) else { continue };
+            loop {
+                let expired = self.ports().songs.expired(Expiry { before, anonymous_only }, BATCH).await?;
+                let mut removed = 0;
+                for song in &expired {
+                    removed += u64::from(self.expire(song).await?);
+                }
+                swept.expired += removed;
+                // What could not be removed would come again.
+                if expired.len() < BATCH as usize || removed == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn expire(&self, song: &Song) -> Result<bool, ServiceError> {
+        let _stays = self.ports().commons.lock(song.hash()).await?;
+        // It may have been deleted, or asked to be split once more, since it was looked up.
+        let now = self.ports().songs.find(song.id()).await?;
+        let ended = now.is_some_and(|song| matches!(song.status().kind(), StatusKind::Split | StatusKind::Failed));
+        match ended {
+            true => self.remove_locked(song.id()).await,
+            false => Ok(false),
+        }
+    }
+
+    /// Forgets what is not needed any more of those who upload.
+    pub(super) async fn sweep_uploaders(&self) {
+        let keep_addresses = self.settings().uploads.per_address.has_totals();
+        let forgotten = self.ports().songs.forget_uploaders(self.ports().clock.now(), keep_addresses).await;
+        if let Err(error) = forgotten {
+            tracing::warn!(error = chain(&error), "who uploaded long ago is forgotten later");
+        }
+    }
+}
+
+/// A time before all calendars is before every song.
+fn earlier(time: OffsetDateTime, by: Duration) -> Option<OffsetDateTime> {
+    time.checked_sub(time::Duration::try_from(by).ok()?)
+}
