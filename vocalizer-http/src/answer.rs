@@ -22,6 +22,7 @@ pub const fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::Unauthenticated => StatusCode::UNAUTHORIZED,
         ErrorCode::CrossSite => StatusCode::FORBIDDEN,
+        ErrorCode::WrongHost => StatusCode::MISDIRECTED_REQUEST,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         // Accepted, and not there yet: an error would be told as one by whoever polls.

@@ -1,6 +1,7 @@
 //! The program `server` as it is run, over a data folder that outlives it.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -16,9 +17,15 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(data: &Path) -> Self {
+        Self::after("true", data)
+    }
+
+    /// One that the shell has done something before.
+    pub(crate) fn after(before: &str, data: &Path) -> Self {
         // The signal of a limit on files would end it; the trap lets writes fail instead.
+        let script = format!(r#"trap '' XFSZ; {before}; exec "$0" "$@""#);
         let mut child = Command::new("sh")
-            .args(["-c", r#"trap '' XFSZ; exec "$0" "$@""#, env!("CARGO_BIN_EXE_server"), "--listen", "127.0.0.1:0"])
+            .args(["-c", &script, env!("CARGO_BIN_EXE_server"), "--listen", "127.0.0.1:0"])
             .args(["--worker-token", WORKER_TOKEN, "--data"])
             .arg(data)
             .env("RUST_LOG", "info")
@@ -43,6 +50,10 @@ impl Server {
 
     pub(crate) fn browser(&self) -> Browser {
         Browser::at(self.base.clone())
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.base.strip_prefix("http://").unwrap().parse().unwrap()
     }
 
     pub(crate) fn log(&self) -> String {

@@ -7,6 +7,7 @@ mod accounts;
 mod backend;
 mod board;
 mod desk;
+mod device;
 mod error;
 mod local;
 mod locks;
@@ -16,7 +17,9 @@ mod sweep;
 mod throttle;
 mod upload;
 
-pub use accounts::{AccountPorts, AccountService, AccountSettings, Caller, NewSession, NewToken, Proof};
+pub use accounts::{
+    AccountPorts, AccountService, AccountSettings, Caller, KEEP_EXPIRED, LoginFrom, NewSession, NewToken, Proof,
+};
 pub use desk::{Desk, LeaseId, LeasedJob, ParseLeaseIdError};
 pub use error::{Invalid, ServiceError, whole_seconds};
 pub use local::LocalCommons;
