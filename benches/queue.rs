@@ -23,7 +23,7 @@ use vocalizer_core::service::SongService;
 use vocalizer_core::song::StatusKind;
 use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
 use vocalizer_examples::service::{Blobs, Broker, Config, DataDir, Database, Parts, Policy, QueueKind, compose};
-use vocalizer_http::settings::Caps;
+use vocalizer_http::settings::{AllowedHosts, Caps};
 use vocalizer_model::audio::{AudioFormat, Bitrate, StemWriter};
 
 const TOKEN: &str = "the-token-of-the-benchmark-s-worker";
@@ -107,6 +107,7 @@ fn config(data: &Path, places: Option<(String, String)>) -> Result<Config, BoxEr
         data: data.to_owned(),
         database,
         blobs: Blobs::Files(data.join("blobs")),
+        adopt_blobs: false,
         broker,
         worker_tokens: Some(vec![Secret::new(TOKEN.to_owned())]),
         open_upload_result: false,
@@ -114,6 +115,7 @@ fn config(data: &Path, places: Option<(String, String)>) -> Result<Config, BoxEr
         min_free_bytes: None,
         policy: Policy::default(),
         trusted_proxies: Vec::new(),
+        allowed_hosts: AllowedHosts::Any,
         secure_cookies: false,
         caps: Caps::default(),
         shutdown_grace: Duration::from_secs(1),

@@ -98,17 +98,21 @@ function outside() {
 
 function inside() {
   const fields = [password('old_password', 'old-password'), password('password1', 'new-password', 'password-hint'), password('password2', 'password-again')];
-  const changed = () => toast(t('password-changed'));
+  const changed = () => {
+    toast(t('password-changed'));
+    list();
+  };
   return [
     h('p', { class: 'lead', dir: 'auto' }, t('logged-in-as', { name: user.username })),
-    h('p', {}, h('button', { id: 'logout', t: 'log-out', onclick: leave })),
+    h('p', {}, h('button', { id: 'logout', t: 'log-out', onclick: () => leave() }), ' ', h('button', { id: 'logout-everywhere', class: 'danger', t: 'log-out-everywhere', onclick: () => leave(true) })),
+    h('p', { class: 'hint', t: 'log-out-everywhere-hint' }),
     h('div', { class: 'columns' }, form({ id: 'password', heading: 'change-password', path: 'auth/password', fields, button: 'change-password', done: changed }), tokensCard()),
   ];
 }
 
-export async function leave() {
+export async function leave(everywhere = false) {
   try {
-    await ask('POST', 'auth/logout');
+    await ask('POST', everywhere ? 'auth/logout_everywhere' : 'auth/logout');
     become(null);
     location.hash = '#/';
     say(t('logged-out'));

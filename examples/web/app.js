@@ -66,7 +66,7 @@ account.addEventListener('change', () => {
   follow();
 });
 // As long as the browser shows a session that has ended, the server takes no song from it; logging out ends that.
-const ended = () => notice(t('session-ended'), [['log-in', () => { location.hash = '#/account'; }], ['go-on-without', leave]]);
+const ended = () => notice(t('session-ended'), [['log-in', () => { location.hash = '#/account'; }], ['go-on-without', () => leave()]]);
 account.addEventListener('ended', ended);
 document.addEventListener('session-ended', () => {
   look(true).catch(() => {});

@@ -222,7 +222,7 @@ export function zone() {
   const choose = h('button', { class: 'primary', id: 'choose', t: 'choose', onclick: () => input.click() });
   const rules = h('p', { class: 'dim', id: 'limits' });
   const openness = h('p', { class: 'openness', id: 'openness' });
-  const area = h('div', { class: 'drop', id: 'drop' }, icon('upload'), h('p', { class: 'big', t: 'drop-here' }), choose, input, rules, openness);
+  const area = h('div', { class: 'drop', id: 'drop' }, icon('upload'), h('p', { class: 'big', t: 'drop-here' }), choose, input, rules, openness, h('p', { class: 'dim', id: 'same-file', t: 'same-file' }));
   heading = h('h2', { hidden: true });
   list = h('ul', { class: 'uploads' });
   let over = 0;

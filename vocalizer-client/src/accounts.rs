@@ -75,6 +75,15 @@ impl Client {
         self.post("auth/logout", &[]).await
     }
 
+    /// Ends every session of the user, this one too, and revokes every token.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Api`] when nobody is logged in by password.
+    pub async fn logout_everywhere(&self) -> Result<(), Error> {
+        self.post("auth/logout_everywhere", &[]).await
+    }
+
     /// Who is logged in, by session or token; `None` for nobody.
     ///
     /// # Errors
@@ -84,7 +93,7 @@ impl Client {
         self.read::<UserData>("auth/me").await.map(|data| data.user)
     }
 
-    /// Changes the user's password.
+    /// Changes the user's password. Every other session ends, and every token is revoked.
     ///
     /// # Errors
     ///

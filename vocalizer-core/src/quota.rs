@@ -5,13 +5,13 @@
 //! minute or the day.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::account::UserId;
+use crate::account::{UserId, household};
 use crate::secret::Secret;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -34,19 +34,6 @@ impl fmt::Display for Uploader {
             Self::User(id) => write!(f, "user:{id}"),
             Self::Address(digest) => write!(f, "address:{digest}"),
         }
-    }
-}
-
-/// Under which the attempts and uploads of an address are counted. One who holds a whole /64 of IPv6 addresses, as every
-/// household does, is one.
-#[must_use]
-pub fn household(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        v4 => v4,
     }
 }
 

@@ -26,6 +26,7 @@ pub const fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::RegistrationClosed
         | ErrorCode::InviteRequired
         | ErrorCode::InviteInvalid => StatusCode::FORBIDDEN,
+        ErrorCode::WrongHost => StatusCode::MISDIRECTED_REQUEST,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         // Accepted, and not there yet: an error would be told as one by whoever polls.

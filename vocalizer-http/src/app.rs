@@ -13,6 +13,7 @@ use crate::metrics::Metrics;
 use crate::page::Page;
 use crate::pulse::Pulse;
 use crate::settings::HttpSettings;
+use crate::streams::EventStreams;
 
 /// Something without which the service is not ready, beside what it asks by itself.
 #[async_trait]
@@ -49,6 +50,7 @@ pub(crate) struct App {
     pub(crate) more_metrics: Vec<Arc<dyn MoreMetrics>>,
     pub(crate) page: Page,
     pub(crate) archives: Places,
+    pub(crate) event_streams: EventStreams,
     pub(crate) pulse: Arc<Pulse>,
     /// Turns `true` when the server is to stop: streams without an end are to end then.
     pub(crate) closing: watch::Receiver<bool>,

@@ -9,8 +9,9 @@ use futures_core::Stream;
 use futures_util::StreamExt as _;
 use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
 use http_body_util::{BodyExt as _, Full, StreamBody};
-use hyper::body::{Body as _, Frame};
+use hyper::body::{Body as _, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
+use tracing::Span;
 use vocalizer_core::api::ErrorCode;
 use vocalizer_core::ports::{BlobError, BlobStream, BoxError};
 
@@ -55,6 +56,34 @@ where
         let _ = &guard;
         chunk
     }))
+}
+
+/// A body that is sent within the span of its request, so that what is logged meanwhile has the request's identifier.
+pub(crate) fn in_span(body: Body, span: Span) -> Body {
+    InSpan { body, span }.boxed_unsync()
+}
+
+struct InSpan {
+    body: Body,
+    span: Span,
+}
+
+impl hyper::body::Body for InSpan {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Self { body, span } = &mut *self;
+        span.in_scope(|| Pin::new(body).poll_frame(cx))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// A body on its way in: a stream of bytes that ends with a [`Failure`] when nothing comes for too long, or too little.

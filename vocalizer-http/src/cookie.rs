@@ -1,4 +1,4 @@
-//! The session's cookie.
+//! The session's cookie, and the one by which a device is known that has logged in before.
 
 use std::time::Duration;
 
@@ -12,6 +12,13 @@ const PLAIN: &str = "session";
 /// neighbour under the same domain can set it.
 const SECURE: &str = "__Host-session";
 
+/// The same two for a device that has logged in before.
+const DEVICE_PLAIN: &str = "device";
+const DEVICE_SECURE: &str = "__Host-device";
+
+/// How long a device is known.
+const DEVICE_LASTS: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// Longest value that is looked at.
 const MAX_VALUE_BYTES: usize = 256;
 
@@ -20,7 +27,16 @@ const MAX_VALUE_BYTES: usize = 256;
 /// Of several cookies of that name the first counts, which is the one with the longer path where a browser sends two.
 #[must_use]
 pub fn session(headers: &HeaderMap, secure: bool) -> Option<Secret<String>> {
-    let wanted = if secure { SECURE } else { PLAIN };
+    read(headers, if secure { SECURE } else { PLAIN })
+}
+
+/// What the request's cookies show of an earlier login on the same device, by the rules of [`session`].
+#[must_use]
+pub fn device(headers: &HeaderMap, secure: bool) -> Option<Secret<String>> {
+    read(headers, if secure { DEVICE_SECURE } else { DEVICE_PLAIN })
+}
+
+fn read(headers: &HeaderMap, wanted: &str) -> Option<Secret<String>> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
     let (_, value) = pairs.find(|(name, _)| *name == wanted)?;
@@ -31,19 +47,26 @@ pub fn session(headers: &HeaderMap, secure: bool) -> Option<Secret<String>> {
 /// The `Set-Cookie` that opens a session.
 #[must_use]
 pub fn set(secret: &Secret<String>, lasts: Duration, secure: bool) -> Option<HeaderValue> {
-    let mut value = value(secret.expose(), lasts.as_secs(), secure)?;
-    value.set_sensitive(true);
-    Some(value)
+    written(if secure { SECURE } else { PLAIN }, secret.expose(), lasts, secure)
 }
 
-/// The `Set-Cookie` that ends one.
+/// The `Set-Cookie` by which a device is known from now on.
+#[must_use]
+pub fn set_device(device: &Secret<String>, secure: bool) -> Option<HeaderValue> {
+    written(if secure { DEVICE_SECURE } else { DEVICE_PLAIN }, device.expose(), DEVICE_LASTS, secure)
+}
+
+/// The `Set-Cookie` that ends a session. The device stays known.
 #[must_use]
 pub fn clear(secure: bool) -> Option<HeaderValue> {
-    value("", 0, secure)
+    written(if secure { SECURE } else { PLAIN }, "", Duration::ZERO, secure)
 }
 
-fn value(secret: &str, max_age_s: u64, secure: bool) -> Option<HeaderValue> {
-    let (name, mark) = if secure { (SECURE, "; Secure") } else { (PLAIN, "") };
+fn written(name: &str, secret: &str, lasts: Duration, secure: bool) -> Option<HeaderValue> {
+    let mark = if secure { "; Secure" } else { "" };
+    let max_age_s = lasts.as_secs();
     let text = format!("{name}={secret}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{mark}");
-    HeaderValue::try_from(text).ok()
+    let mut value = HeaderValue::try_from(text).ok()?;
+    value.set_sensitive(!secret.is_empty());
+    Some(value)
 }

@@ -66,12 +66,14 @@ mod conditional;
 mod failure;
 mod form;
 mod handlers;
+mod hosts;
 mod metrics;
 mod origin;
 mod pulse;
 mod request;
 mod routes;
 mod sniff;
+mod streams;
 
 /// Compiles the example in the README.
 #[cfg(doctest)]

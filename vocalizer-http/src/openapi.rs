@@ -196,8 +196,9 @@ fn responses(route: &Route, head: bool) -> Map<String, Value> {
         responses.insert(status.to_string(), response);
     }
     let everywhere: &[u16] = match route.access {
-        Access::Public => &[400, 500, 503],
-        Access::Anybody | Access::Session | Access::Worker => &[400, 401, 403, 500, 503],
+        Access::Public => &[400, 421, 500, 503],
+        Access::Anybody | Access::Session => &[400, 401, 403, 421, 500, 503],
+        Access::Worker => &[400, 401, 403, 500, 503],
     };
     for &status in everywhere.iter().chain(route.errors) {
         // hyper's own 400 has no body, and a service that is not ready says what is not.
@@ -283,6 +284,7 @@ fn describe(status: u16) -> &'static str {
         413 => "It is more than a limit allows",
         415 => "The body is of a type that is not taken here",
         416 => "The range begins past the end",
+        421 => "The server does not answer to the host name of the request",
         422 => "A value is not acceptable",
         429 => "There were too many attempts or uploads; try again after Retry-After",
         503 => "Something behind the server does not answer, or it has too much to do; try again",

@@ -1,6 +1,6 @@
 //! A request, with all that is known of who makes it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, Method, Uri, header};
 use vocalizer_core::account::{Client, SessionDigest, Viewer};
@@ -34,7 +34,7 @@ impl Peer {
         let hops: Vec<_> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
         let mut address = connected;
         for hop in hops.into_iter().rev() {
-            let Ok(hop) = hop.parse::<IpAddr>() else { break };
+            let Some(hop) = hop_address(hop) else { break };
             address = hop.to_canonical();
             if !trusted(address) {
                 break;
@@ -43,6 +43,12 @@ impl Peer {
         let proto = headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok());
         Self { address, secure: secure || proto.is_some_and(|proto| proto.eq_ignore_ascii_case("https")) }
     }
+}
+
+/// The address in an entry of `X-Forwarded-For`. Some proxies add the port, and IPv6 then has brackets.
+fn hop_address(hop: &str) -> Option<IpAddr> {
+    let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']')).unwrap_or(hop);
+    bare.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|hop| hop.ip()))
 }
 
 /// A request that was routed and whose maker is known.

@@ -10,6 +10,7 @@ pub(crate) enum Operation {
     Register,
     Login,
     Logout,
+    LogoutEverywhere,
     Me,
     ChangePassword,
     ListTokens,
@@ -49,6 +50,7 @@ impl Operation {
             Self::Register => "register",
             Self::Login => "login",
             Self::Logout => "logout",
+            Self::LogoutEverywhere => "logout_everywhere",
             Self::Me => "me",
             Self::ChangePassword => "change_password",
             Self::ListTokens => "list_tokens",
@@ -172,10 +174,12 @@ pub(crate) static ROUTES: &[Route] = routes! {
         "Logs in";
     Logout POST "/auth/logout" Anybody Takes::Nothing => Gives::Nothing, [] []
         "Ends the session; with a token, revokes it";
+    LogoutEverywhere POST "/auth/logout_everywhere" Session Takes::Nothing => Gives::Nothing, [] []
+        "Ends every session of the caller, this one too, and revokes every token";
     Me GET "/auth/me" Anybody Takes::Nothing => Gives::Data("UserData"), [] []
         "Says who the caller is";
     ChangePassword POST "/auth/password" Session PASSWORD => Gives::Nothing, [] [400, 408, 413, 415, 422, 429]
-        "Changes the password and ends all other sessions";
+        "Changes the password, ends all other sessions and revokes all tokens";
     ListTokens GET "/auth/tokens" Session Takes::Nothing => Gives::Data("TokensData"), [] []
         "Lists the caller's API tokens";
     CreateToken POST "/auth/tokens" Session TOKEN => Gives::Data("NewTokenData"), [] [400, 408, 409, 413, 415, 422]

@@ -25,7 +25,7 @@ use vocalizer_core::service::{AccountService, Desk, SongService};
 use crate::accept::{MAX_HEAD_BYTES, accept};
 use crate::app::App;
 pub use crate::app::{MoreMetrics, Readiness};
-use crate::body::{Body, Incoming, Incomings, full};
+use crate::body::{Body, Incoming, Incomings, full, in_span};
 use crate::caps::{Connections, Places};
 use crate::failure::Failure;
 use crate::metrics::Metrics;
@@ -34,7 +34,8 @@ use crate::pulse::Pulse;
 use crate::request::{Peer, Request, check_worker, proof};
 use crate::routes::{Access, Found, Operation, Routes};
 use crate::settings::HttpSettings;
-use crate::{handlers, origin};
+use crate::streams::EventStreams;
+use crate::{handlers, hosts, origin};
 
 /// The header that a request is known by in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -68,6 +69,7 @@ impl Server {
         let caps = settings.caps;
         let app = App {
             archives: Places::new(caps.archives, "too many archives are being downloaded"),
+            event_streams: EventStreams::new(&caps),
             pulse: Arc::new(Pulse::new(settings.patience.progress)),
             desk,
             songs,
@@ -207,7 +209,7 @@ async fn respond(app: Arc<App>, routes: &Routes, peer: IpAddr, request: http::Re
     app.metrics.answered(operation, status, began.elapsed());
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(parent: &span, %path, status, took_ms, "answered");
-    response
+    response.map(|body| in_span(body, span))
 }
 
 async fn answer(
@@ -217,12 +219,23 @@ async fn answer(
     request: http::Request<Incoming>,
 ) -> Result<Response<Body>, Failure> {
     let (head, body) = request.into_parts();
+    let hosts = hosts::named(head.version, &head.uri, &head.headers)?;
     let body = Incomings::new(body, app.settings.patience);
     let (route, params) = match found {
         Found::Route(route, params) => (route, params),
         Found::Methods(allow) => return Err(Failure::method_not_allowed(allow)),
-        Found::Nothing => return app.page.answer(&head.method, head.uri.path(), &head.headers),
+        Found::Nothing => {
+            hosts::check(&hosts, &app.settings.allowed_hosts)?;
+            return app.page.answer(&head.method, head.uri.path(), &head.headers);
+        }
     };
+    // Probes come by address, and workers under whatever name they were given; those show a token that no browser has.
+    let open_result = route.operation == Operation::UploadResult && app.settings.open_upload_result;
+    let by_any_name =
+        matches!(route.operation, Operation::Live | Operation::Ready) || route.access == Access::Worker && !open_result;
+    if !by_any_name {
+        hosts::check(&hosts, &app.settings.allowed_hosts)?;
+    }
     let peer = Peer::of(connected, &head.headers, &app.settings);
     // Whoever shows a token of their own acts for themselves: no browser adds one unasked.
     if !head.headers.contains_key(header::AUTHORIZATION) && !origin::may_act(&head.method, &head.headers) {
@@ -234,8 +247,7 @@ async fn answer(
         }
         Access::Worker => {
             // The original took results from anybody, and knew nothing of the rest.
-            let open = route.operation == Operation::UploadResult && app.settings.open_upload_result;
-            if !open {
+            if !open_result {
                 check_worker(&head.headers, &app.settings)?;
             }
             vocalizer_core::service::Caller::ANONYMOUS

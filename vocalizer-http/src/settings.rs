@@ -15,12 +15,27 @@ pub struct HttpSettings {
     pub open_upload_result: bool,
     /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. Default: nobody's.
     pub trusted_proxies: Vec<IpNet>,
+    /// Which host names the server answers to. Default: any.
+    pub allowed_hosts: AllowedHosts,
     /// Mark cookies `Secure` whatever a proxy says. Default: no, and then they are where a trusted proxy says `https`.
     pub secure_cookies: bool,
     /// How long anybody may take.
     pub patience: Patience,
     /// How much may be open at once.
     pub caps: Caps,
+}
+
+/// Which host names the server answers to. A page of another site whose name was made to resolve to this server is
+/// refused by its name (DNS rebinding).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum AllowedHosts {
+    /// Every name.
+    #[default]
+    Any,
+    /// `localhost`, names below it, and loopback addresses.
+    Loopback,
+    /// These and the loopback names. `.example.org` stands for every name below `example.org`.
+    Named(Vec<String>),
 }
 
 /// How much may be open at once. What comes above is answered with 503 and `Retry-After`.
@@ -33,11 +48,21 @@ pub struct Caps {
     pub connections_per_address: usize,
     /// Archives with all stems that are being downloaded; each has four files open. Default: 256.
     pub archives: usize,
+    /// Event streams. Default: 4096.
+    pub event_streams: usize,
+    /// Event streams of one user, or of one address without a user. Default: 128.
+    pub event_streams_per_client: usize,
 }
 
 impl Default for Caps {
     fn default() -> Self {
-        Self { connections: 8192, connections_per_address: 1024, archives: 256 }
+        Self {
+            connections: 8192,
+            connections_per_address: 1024,
+            archives: 256,
+            event_streams: 4096,
+            event_streams_per_client: 128,
+        }
     }
 }
 

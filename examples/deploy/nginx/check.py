@@ -321,6 +321,8 @@ def look(folder, plain, tls):
     answer, _ = client.ask("GET", "/livez", source="127.0.0.2")
     check("/livez is open", answer.status == 200, answer.status)
 
+    limits(client)
+
     if "HTTP2" in subprocess.run(["curl", "-V"], capture_output=True, text=True).stdout if shutil.which("curl") else False:
         (folder / "upload").write_bytes(bytes(74_000_000))
         base = ["curl", "-sS", "--http2", "--cacert", f"{folder}/cert.pem", "-w", " %{http_version} %{time_starttransfer}"]
@@ -331,6 +333,39 @@ def look(folder, plain, tls):
         check("events come at once over HTTP/2", re.search(r"data: 2\n\n 2 0\.[0-6]", said), said)
     else:
         print("  skipped  HTTP/2: no curl that speaks it")
+
+
+def limits(client):
+    """What one address may ask for, and that others do not notice."""
+    # nginx answers the first by itself, so that a slow stand-in does not slow the flood down.
+    flood(client, "127.0.0.3", "GET", "/metrics", 900, 404)
+    flood(client, "127.0.0.4", "POST", "/auth/login", 100, 200)
+    opened, refused = [], 0
+    for _ in range(140):
+        connection = client.connection("127.0.0.5")
+        connection.request("GET", "/songs/events")
+        opened.append(connection)
+    for connection in opened:
+        refused += connection.getresponse().status == 429
+        connection.close()
+    check("an address has no more than 128 streams open", refused == 12, refused)
+    answer, _ = client.ask("GET", "/songs/", source="127.0.0.6")
+    check("others are served meanwhile", answer.status == 200, answer.status)
+
+
+def flood(client, source, method, path, times, served):
+    connection = client.connection(source)
+    answers = []
+    with contextlib.closing(connection):
+        for _ in range(times):
+            connection.request(method, path)
+            answer = connection.getresponse()
+            answers.append((answer.status, answer.getheader("Retry-After"), answer.read()))
+    statuses = {status for status, _, _ in answers}
+    check(f"{times} times {method} {path} at once are too many", statuses == {served, 429}, statuses)
+    refused = [(after, body) for status, after, body in answers if status == 429]
+    right = refused and all(after == "5" and json.loads(body)["errors"][0]["code"] == "rate_limited" for after, body in refused)
+    check("and are refused in the shape of all answers", right, refused[:1])
 
 
 def run(command):

@@ -66,6 +66,20 @@ pub(super) async fn logout(connection: &Connection, voice: Voice) -> Result<(), 
     Ok(())
 }
 
+pub(super) async fn logout_everywhere(
+    connection: &Connection,
+    password: &Secret<String>,
+    voice: Voice,
+) -> Result<(), Failure> {
+    let username = kept(connection)?.username;
+    let client = connection.stranger()?;
+    client.login(&username, password).await?;
+    client.logout_everywhere().await?;
+    connection.store.forget()?;
+    voice.say(&json!({"event": "logout", "username": username, "everywhere": true}), "logged out everywhere");
+    Ok(())
+}
+
 /// Who logged in on this machine.
 pub(super) fn kept(connection: &Connection) -> Result<Kept, Failure> {
     connection.store.load()?.ok_or(NOBODY)

@@ -76,7 +76,7 @@ pub enum Command {
     /// Log in, and keep an API token for this server
     Login(User),
     /// Revoke the token that `login` keeps, and forget it
-    Logout,
+    Logout(Logout),
     /// Register a user, and keep an API token for this server
     Register(Register),
     /// Say who is logged in
@@ -144,6 +144,17 @@ pub struct User {
     /// The user's name
     #[arg(value_name = "USER")]
     pub username: String,
+    /// How to give the password.
+    #[command(flatten)]
+    pub password: PasswordFrom,
+}
+
+/// The options of `logout`.
+#[derive(Debug, Args)]
+pub struct Logout {
+    /// End all sessions and revoke all tokens, on every machine; takes the password again
+    #[arg(long)]
+    pub everywhere: bool,
     /// How to give the password.
     #[command(flatten)]
     pub password: PasswordFrom,

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use thiserror::Error;
 use vocalizer_client::{Client, ClientBuilder, ErrorCode, Secret};
 
-use super::args::{Cli, Command, Token};
+use super::args::{Cli, Command, Logout, Token};
 use super::credentials::{self, Store};
 use super::report::{Voice, chain};
 use super::{accounts, integration, songs};
@@ -87,13 +87,14 @@ fn execute(cli: &Cli, voice: Voice) -> Result<Exit, Failure> {
 
 fn password(command: &Command, connection: &Connection) -> Result<Secret<String>, Failure> {
     // Nobody is asked for a password that is of no use.
-    if matches!(command, Command::Token(Token { user: None, .. })) {
+    if matches!(command, Command::Token(Token { user: None, .. }) | Command::Logout(Logout { everywhere: true, .. })) {
         accounts::kept(connection)?;
     }
     let (from, twice) = match command {
         Command::Login(user) => (&user.password, false),
         Command::Register(register) => (&register.user.password, true),
         Command::Token(token) => (&token.password, false),
+        Command::Logout(logout) if logout.everywhere => (&logout.password, false),
         _ => return Ok(Secret::default()),
     };
     credentials::read_password(from.password_stdin, twice)
@@ -115,7 +116,8 @@ async fn dispatch(
         Command::Wait { id } => songs::wait(&connection.client()?, *id, voice).await,
         Command::Login(user) => accounts::login(connection, &user.username, &password, voice).await,
         Command::Register(register) => accounts::register(connection, register, &password, voice).await,
-        Command::Logout => accounts::logout(connection, voice).await,
+        Command::Logout(logout) if logout.everywhere => accounts::logout_everywhere(connection, &password, voice).await,
+        Command::Logout(_) => accounts::logout(connection, voice).await,
         Command::Whoami => accounts::whoami(&connection.client()?, voice).await,
         Command::Token(token) => accounts::token(connection, token, &password, voice).await,
     }

@@ -22,6 +22,8 @@ pub(super) struct Stores {
     pub(super) accounts: Arc<dyn AccountRepository>,
     pub(super) commons: Arc<dyn Commons>,
     pub(super) attempts: Arc<dyn Attempts>,
+    /// Which installation the database is of.
+    pub(super) installation: String,
 }
 
 /// Opens the database and brings it up to date.
@@ -30,6 +32,7 @@ pub(super) async fn stores(database: &Database) -> Result<Stores, BoxError> {
         Database::Sqlite(path) => {
             let store = Arc::new(SqliteStore::open(path).await?);
             Ok(Stores {
+                installation: store.installation().await?,
                 songs: Arc::clone(&store) as _,
                 accounts: store,
                 commons: Arc::<LocalCommons>::default(),
@@ -82,12 +85,32 @@ pub(super) fn check_bucket(url: &str) -> Result<(), String> {
     many::check_bucket(url).map_err(|error| error.to_string())
 }
 
-/// Where bytes go.
-pub(super) async fn blobs(blobs: &Blobs, work: &Path) -> Result<Arc<dyn BlobStore>, BoxError> {
-    match blobs {
-        Blobs::Files(path) => Ok(Arc::new(FileBlobs::open(path).await?)),
-        Blobs::S3(url) => many::blobs(url, work).await,
+/// Where bytes go. They must belong to the installation of the database: a sweep deletes what its songs do not have.
+pub(super) async fn blobs(config: &Config, work: &Path, installation: &str) -> Result<Arc<dyn BlobStore>, BoxError> {
+    match &config.blobs {
+        Blobs::Files(path) => {
+            let blobs = FileBlobs::open(path).await?;
+            if config.adopt_blobs {
+                blobs.adopt(installation).await?;
+            }
+            belongs(config, &blobs.claim(installation).await?, installation)?;
+            Ok(Arc::new(blobs))
+        }
+        Blobs::S3(url) => many::blobs(config, url, work, installation).await,
     }
+}
+
+fn belongs(config: &Config, owner: &str, installation: &str) -> Result<(), BoxError> {
+    if owner == installation {
+        return Ok(());
+    }
+    let Config { blobs, database, .. } = config;
+    let what = format!(
+        "{blobs} belongs to installation {owner}, and {database} is of installation {installation}: use the database that \
+         these files belong to. To give the files to this database, start once with ADOPT_BLOBS=true; what none of its songs \
+         has is deleted in time"
+    );
+    Err(what.into())
 }
 
 #[cfg(feature = "cluster")]
@@ -102,12 +125,14 @@ mod many {
     use vocalizer_store::s3::{S3Blobs, S3Settings};
     use vocalizer_store::sqlite::SqliteStore;
 
+    use super::super::Config;
     use super::super::places::{Broker, QueueKind};
     use super::{Stores, VISIBILITY};
 
     pub(super) async fn stores(url: &Secret<String>) -> Result<Stores, BoxError> {
         let store = Arc::new(PostgresStore::open(url, PostgresSettings::default()).await?);
         Ok(Stores {
+            installation: store.installation().await?,
             songs: Arc::clone(&store) as _,
             accounts: Arc::clone(&store) as _,
             commons: Arc::clone(&store) as _,
@@ -147,8 +172,18 @@ mod many {
         Ok(())
     }
 
-    pub(super) async fn blobs(url: &str, work: &Path) -> Result<Arc<dyn BlobStore>, BoxError> {
-        Ok(Arc::new(S3Blobs::open(S3Settings::parse(url, aws_variables()?)?, work).await?))
+    pub(super) async fn blobs(
+        config: &Config,
+        url: &str,
+        work: &Path,
+        installation: &str,
+    ) -> Result<Arc<dyn BlobStore>, BoxError> {
+        let blobs = S3Blobs::open(S3Settings::parse(url, aws_variables()?)?, work).await?;
+        if config.adopt_blobs {
+            blobs.adopt(installation).await?;
+        }
+        super::belongs(config, &blobs.claim(installation).await?, installation)?;
+        Ok(Arc::new(blobs))
     }
 
     /// The usual variables of AWS. Where one has `_FILE` behind its name, its value is in that file.
@@ -179,6 +214,7 @@ mod many {
     use vocalizer_core::ports::{BlobStore, BoxError, JobQueue};
     use vocalizer_core::secret::Secret;
 
+    use super::super::Config;
     use super::super::places::Broker;
     use super::Stores;
 
@@ -206,7 +242,12 @@ mod many {
         lacks("S3")
     }
 
-    pub(super) async fn blobs(_url: &str, _work: &Path) -> Result<Arc<dyn BlobStore>, BoxError> {
+    pub(super) async fn blobs(
+        _config: &Config,
+        _url: &str,
+        _work: &Path,
+        _installation: &str,
+    ) -> Result<Arc<dyn BlobStore>, BoxError> {
         lacks("S3")
     }
 }

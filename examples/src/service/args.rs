@@ -20,6 +20,10 @@ pub struct ServiceArgs {
     /// Where everything is kept
     #[command(flatten)]
     pub kept: KeptArgs,
+    /// Give the files or the bucket to this database, where they belong to another installation; for one start
+    #[arg(long, env = "ADOPT_BLOBS", value_name = "BOOL", num_args = 0..=1, default_value_t = false,
+        default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub adopt_blobs: bool,
     /// The broker
     #[command(flatten)]
     pub broker: BrokerArgs,
@@ -46,6 +50,10 @@ pub struct ServiceArgs {
     /// Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, as in 127.0.0.1/32,10.0.0.0/8
     #[arg(long, env = "TRUSTED_PROXIES", value_name = "NETS", value_delimiter = ',', value_parser = net)]
     pub trusted_proxies: Vec<IpNet>,
+    /// Host names that the server answers to, as in songs.example.org,.example.net (all names below it); * for any
+    /// [default: loopback names when it listens on loopback and trusts no proxy, else any]
+    #[arg(long, env = "ALLOWED_HOSTS", value_name = "NAMES", value_delimiter = ',')]
+    pub allowed_hosts: Vec<String>,
     /// Mark cookies Secure even where no trusted proxy says that there is TLS
     #[arg(long, env = "SECURE_COOKIES", value_name = "BOOL", num_args = 0..=1, default_value_t = false,
         default_missing_value = "true", action = clap::ArgAction::Set)]
@@ -103,6 +111,12 @@ pub struct RenderingArgs {
     /// Seconds that making one file may take
     #[arg(long, env = "RENDERING_TIMEOUT_S", value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
     pub rendering_timeout_s: u64,
+    /// Most event streams at once, which pages keep open; no more than half of the connections
+    #[arg(long, env = "MAX_EVENT_STREAMS", value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_event_streams: u32,
+    /// Most event streams at once of one user, or of one address where nobody is logged in
+    #[arg(long, env = "MAX_EVENT_STREAMS_PER_CLIENT", value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_event_streams_per_client: u32,
 }
 
 /// Where everything is kept.
@@ -259,8 +273,8 @@ pub struct WorkerArgs {
     /// Address of /livez, /readyz and /metrics
     #[arg(long, env = "LISTEN_ADDR", value_name = "HOST:PORT", default_value = "127.0.0.1:8001")]
     pub listen: String,
-    /// Folder for work in progress; where it is named, what a killed worker left there is removed [default:
-    /// vocalizer-worker-PID in the system's folder for temporary files]
+    /// Folder for work in progress; where it is named, what a killed worker left there is removed [default: a new one
+    /// with a random name, for this user alone, in the system's folder for temporary files; it goes with the worker]
     #[arg(long, env = "WORK_DIR", value_name = "DIR")]
     pub work_dir: Option<PathBuf>,
     /// Seconds that the songs in hand have when the worker is to stop, before they are handed back

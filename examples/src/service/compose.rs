@@ -59,9 +59,9 @@ pub struct Tuning {
 /// Those of [`compose`].
 pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Result<Parts, BoxError> {
     sweep_work_dir(&data.work)?;
-    let Stores { songs, accounts, commons, attempts } = adapters::stores(&config.database).await?;
+    let Stores { songs, accounts, commons, attempts, installation } = adapters::stores(&config.database).await?;
     let queue = adapters::queue(config).await?;
-    let blobs = adapters::blobs(&config.blobs, &data.blobs).await?;
+    let blobs = adapters::blobs(config, &data.blobs, &installation).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let audio = AudioLimits::from(&config.limits);
     let songs = SongService::new(
@@ -103,6 +103,7 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
         worker_tokens: data.worker_tokens.clone(),
         open_upload_result: config.open_upload_result,
         trusted_proxies: config.trusted_proxies.clone(),
+        allowed_hosts: config.allowed_hosts.clone(),
         secure_cookies: config.secure_cookies,
         patience: Patience { shutdown: config.shutdown_grace, ..tuning.patience },
         caps: config.caps,

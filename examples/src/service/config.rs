@@ -12,7 +12,7 @@ use thiserror::Error;
 use vocalizer_core::limits::{Limits, LimitsError};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::RenderingSettings;
-use vocalizer_http::settings::Caps;
+use vocalizer_http::settings::{AllowedHosts, Caps};
 
 use super::args::{BrokerArgs, CapsArgs, KeptArgs, RenderingArgs, ServiceArgs};
 use super::places::{Blobs, Broker, Database};
@@ -32,6 +32,8 @@ pub struct Config {
     pub database: Database,
     /// Where songs' bytes and stems are.
     pub blobs: Blobs,
+    /// Give the blobs to the installation of the database, whosever they were.
+    pub adopt_blobs: bool,
     /// Who carries jobs; without one the queue is in the database.
     pub broker: Option<Broker>,
     /// What workers show, where it was given; else one is made in the data folder.
@@ -47,6 +49,8 @@ pub struct Config {
     pub policy: Policy,
     /// Whose word about addresses and TLS is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Which host names the server answers to.
+    pub allowed_hosts: AllowedHosts,
     /// Mark cookies `Secure` in any case.
     pub secure_cookies: bool,
     /// What may be open at once.
@@ -107,6 +111,7 @@ impl Config {
             data,
             database,
             blobs,
+            adopt_blobs: args.adopt_blobs,
             broker,
             worker_tokens: tokens(args.worker_token.as_deref(), args.worker_token_file.as_deref())?,
             open_upload_result: args.open_upload_result,
@@ -114,6 +119,7 @@ impl Config {
             min_free_bytes,
             policy,
             trusted_proxies: args.trusted_proxies.clone(),
+            allowed_hosts: allowed_hosts(&args.allowed_hosts, listen, &args.trusted_proxies)?,
             secure_cookies: args.secure_cookies,
             caps: caps(&args.caps),
             renderings: renderings(&args.renderings),
@@ -126,11 +132,37 @@ fn count(count: u32) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
 
+/// Behind a proxy, and on an address that others reach, nobody but its owner knows the server's names.
+fn allowed_hosts(names: &[String], listen: SocketAddr, proxies: &[IpNet]) -> Result<AllowedHosts, ConfigError> {
+    const NAME: &str = "--allowed-hosts (ALLOWED_HOSTS)";
+    let names: Vec<_> = names.iter().map(|name| name.trim().to_ascii_lowercase()).collect();
+    if names.iter().any(|name| name == "*") {
+        return Ok(AllowedHosts::Any);
+    }
+    if names.is_empty() {
+        let is_alone = listen.ip().is_loopback() && proxies.is_empty();
+        return Ok(if is_alone { AllowedHosts::Loopback } else { AllowedHosts::Any });
+    }
+    let is_name = |name: &str| {
+        let bare = name.strip_prefix('.').unwrap_or(name);
+        let is_address = bare.strip_prefix('[').and_then(|bare| bare.strip_suffix(']')).is_some();
+        !bare.is_empty() && (is_address || bare.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)))
+    };
+    match names.iter().find(|name| !is_name(name)) {
+        Some(name) => {
+            Err(wrong(NAME, format!("{name:?} is no host name; give names without a port, as in songs.example.org")))
+        }
+        None => Ok(AllowedHosts::Named(names)),
+    }
+}
+
 fn caps(args: &CapsArgs) -> Caps {
     Caps {
         connections: count(args.max_connections),
         connections_per_address: count(args.max_connections_per_address),
         archives: count(args.max_archives),
+        event_streams: count(args.max_event_streams),
+        event_streams_per_client: count(args.max_event_streams_per_client),
     }
 }
 
@@ -277,8 +309,14 @@ impl fmt::Display for Config {
         }
         write!(f, "{}", self.policy)?;
         writeln!(f, "TRUSTED_PROXIES={}", proxies.join(","))?;
+        match &self.allowed_hosts {
+            AllowedHosts::Any => writeln!(f, "ALLOWED_HOSTS=*")?,
+            AllowedHosts::Loopback => writeln!(f, "ALLOWED_HOSTS=(loopback names)")?,
+            AllowedHosts::Named(names) => writeln!(f, "ALLOWED_HOSTS={}", names.join(","))?,
+        }
         writeln!(f, "SECURE_COOKIES={}", self.secure_cookies)?;
-        let Caps { connections, connections_per_address, archives } = self.caps;
+        let Caps { connections, connections_per_address, archives, event_streams, event_streams_per_client } =
+            self.caps;
         writeln!(f, "MAX_CONNECTIONS={connections}")?;
         writeln!(f, "MAX_CONNECTIONS_PER_ADDRESS={connections_per_address}")?;
         writeln!(f, "MAX_ARCHIVES={archives}")?;
@@ -291,6 +329,35 @@ impl fmt::Display for Config {
         writeln!(f, "MAX_RENDERINGS_PER_CLIENT={most_per_client}")?;
         writeln!(f, "RENDERINGS_AT_ONCE={at_once}")?;
         writeln!(f, "RENDERING_TIMEOUT_S={}", time_limit.as_secs())?;
+        writeln!(f, "MAX_EVENT_STREAMS={event_streams}")?;
+        writeln!(f, "MAX_EVENT_STREAMS_PER_CLIENT={event_streams_per_client}")?;
         writeln!(f, "SHUTDOWN_GRACE_S={}", self.shutdown_grace.as_secs())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(names: &[&str], listen: &str, proxies: &[&str]) -> Result<AllowedHosts, ConfigError> {
+        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+        let proxies: Vec<_> = proxies.iter().map(|net| net.parse().unwrap()).collect();
+        allowed_hosts(&names, listen.parse().unwrap(), &proxies)
+    }
+
+    #[test]
+    fn a_server_for_this_machine_alone_answers_to_no_foreign_name() {
+        for listen in ["127.0.0.1:8000", "[::1]:8000"] {
+            assert_eq!(allowed(&[], listen, &[]).unwrap(), AllowedHosts::Loopback);
+            assert_eq!(allowed(&[], listen, &["127.0.0.1/32"]).unwrap(), AllowedHosts::Any);
+            assert_eq!(allowed(&["*"], listen, &[]).unwrap(), AllowedHosts::Any);
+        }
+        assert_eq!(allowed(&[], "0.0.0.0:8000", &[]).unwrap(), AllowedHosts::Any);
+        let named = AllowedHosts::Named(vec!["songs.example.org".to_owned(), ".example.net".to_owned()]);
+        assert_eq!(allowed(&["Songs.Example.org", " .example.net"], "0.0.0.0:8000", &[]).unwrap(), named);
+        for wrong in ["songs.example.org:8443", "https://songs.example.org", "", ".", "a b"] {
+            let error = allowed(&[wrong], "0.0.0.0:8000", &[]).unwrap_err().to_string();
+            assert!(error.contains("ALLOWED_HOSTS") && error.contains("no host name"), "{error}");
+        }
     }
 }

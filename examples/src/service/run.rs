@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use vocalizer_core::causes::chain;
 use vocalizer_core::ports::BoxError;
+use vocalizer_http::settings::{AllowedHosts, Caps};
 
 use super::backup::{backup, restore};
 use super::data::DataDir;
@@ -110,7 +111,8 @@ where
         return ExitCode::SUCCESS;
     }
     logging::start(args.log_format);
-    limit_connections(&mut config);
+    limit_by_files(&mut config);
+    warn_of_hosts(args, &config);
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return failed(name, &error),
@@ -143,14 +145,42 @@ where
     }
 }
 
-/// Asks for as many open files as there may be, and allows no more connections than those are enough for: a download has
-/// a connection and a file.
-fn limit_connections(config: &mut Config) {
+/// Asks for as many open files as there may be, and lowers the caps to what those are enough for.
+fn limit_by_files(config: &mut Config) {
     let Ok(files) = rlimit::increase_nofile_limit(u64::MAX) else { return };
-    let most = usize::try_from(files / 2).unwrap_or(usize::MAX);
-    if config.caps.connections > most {
-        tracing::warn!(files, connections = most, "MAX_CONNECTIONS is more than the limit of open files allows");
-        config.caps.connections = most;
+    let before = config.caps;
+    config.caps = caps_for(before, usize::try_from(files).unwrap_or(usize::MAX));
+    if config.caps != before {
+        tracing::warn!(files, caps = ?config.caps, "the limit of open files is too low for the configured caps, which are lowered");
+    }
+}
+
+/// The caps under a limit of open files. Some files are for the database and the log; a download has a connection and a
+/// file, an archive four files, a rendering five. Half of the connections are not for event streams, and no address has
+/// more than half of either.
+fn caps_for(caps: Caps, files: usize) -> Caps {
+    const OTHER_FILES: usize = 64;
+    let connections = caps.connections.min((files.saturating_sub(OTHER_FILES) / 2).max(8));
+    let lowered = connections < caps.connections;
+    let most = |cap: usize, part: usize| if lowered { cap.min((connections / part).max(1)) } else { cap };
+    let event_streams = caps.event_streams.min((connections / 2).max(1));
+    Caps {
+        connections,
+        connections_per_address: most(caps.connections_per_address, 2),
+        archives: most(caps.archives, 8),
+        renderings: most(caps.renderings, 16),
+        event_streams,
+        event_streams_per_client: caps.event_streams_per_client.min((event_streams / 2).max(1)),
+    }
+}
+
+/// Names are not checked unless somebody says which are right.
+fn warn_of_hosts(args: &ServiceArgs, config: &Config) {
+    if args.allowed_hosts.is_empty() && config.allowed_hosts == AllowedHosts::Any {
+        tracing::warn!(
+            "the server answers to every host name; set ALLOWED_HOSTS to its own names, so that no other site can have its \
+             name lead here (DNS rebinding)"
+        );
     }
 }
 
@@ -188,4 +218,23 @@ fn migrate_data(args: &ServiceArgs, from: &str) -> ExitCode {
 pub(super) fn failed(name: &str, error: &dyn std::error::Error) -> ExitCode {
     eprintln!("{name}: {}", chain(error));
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_files_leave_room_beside_event_streams() {
+        let caps = caps_for(Caps::default(), 256);
+        assert_eq!((caps.connections, caps.event_streams), (96, 48));
+        // All that may be open at once fits: connections, a file for each that is no event stream, archives, renderings.
+        let files =
+            caps.connections + (caps.connections - caps.event_streams) + caps.archives * 4 + caps.renderings * 5;
+        assert!(files <= 256 - 20, "{files}");
+        assert!(caps.connections_per_address <= 48 && caps.event_streams_per_client <= 24);
+        assert_eq!(caps_for(Caps::default(), 1 << 20), Caps::default());
+        let least = caps_for(Caps::default(), 16);
+        assert!(least.connections >= 8 && least.event_streams_per_client >= 1 && least.renderings >= 1);
+    }
 }

@@ -1,12 +1,13 @@
 //! A worker by itself.
 
 use std::net::ToSocketAddrs as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use url::Url;
@@ -22,6 +23,7 @@ use vocalizer_model::ports::sweep_work_dir;
 use vocalizer_store::archive::TarResults;
 
 use super::config::{self, ConfigError, wrong};
+use super::data::private_dir;
 use super::places::Broker;
 use super::run::failed;
 use super::stop::{stop_signal, stopped};
@@ -34,7 +36,6 @@ struct WorkerConfig {
     ca: Option<Vec<u8>>,
     token: Option<Secret<String>>,
     broker: Option<Broker>,
-    work: PathBuf,
 }
 
 impl WorkerConfig {
@@ -64,11 +65,7 @@ impl WorkerConfig {
                         give WORKER_TOKEN_FILE, or BROKER_ADDR";
             return Err(wrong("--worker-token (WORKER_TOKEN, WORKER_TOKEN_FILE)", what));
         }
-        let work = args
-            .work_dir
-            .clone()
-            .unwrap_or_else(|| std::env::temp_dir().join(format!("vocalizer-worker-{}", std::process::id())));
-        Ok(Self { backend, ca, token, broker, work })
+        Ok(Self { backend, ca, token, broker })
     }
 
     fn print(&self, args: &WorkerArgs) {
@@ -84,7 +81,10 @@ impl WorkerConfig {
         args.compute.print();
         println!("CONCURRENCY={}", args.concurrency);
         println!("LISTEN_ADDR={}", args.listen);
-        println!("WORK_DIR={}", self.work.display());
+        match &args.work_dir {
+            Some(work) => println!("WORK_DIR={}", work.display()),
+            None => println!("WORK_DIR=(a new one in {})", std::env::temp_dir().display()),
+        }
         println!("SHUTDOWN_GRACE_S={}", args.shutdown_grace_s);
     }
 }
@@ -126,7 +126,7 @@ pub fn worker_with(args: &WorkerArgs, load: Load) -> ExitCode {
 }
 
 async fn run(args: &WorkerArgs, config: WorkerConfig, load: Load) -> Result<(), BoxError> {
-    let WorkerConfig { backend, ca, token, broker, work } = config;
+    let WorkerConfig { backend, ca, token, broker } = config;
     let settings = RemoteSettings { url: backend.clone(), token, ca };
     let archive = Arc::new(TarResults::new(Limits::default()));
     let remote = RemoteBackend::new(settings.clone(), archive)?;
@@ -136,8 +136,8 @@ async fn run(args: &WorkerArgs, config: WorkerConfig, load: Load) -> Result<(), 
     };
     let listener = TcpListener::bind(&args.listen).await;
     let listener = listener.map_err(|e| format!("cannot listen on {}: {e}", args.listen))?;
-    std::fs::create_dir_all(&work).map_err(|e| format!("{} cannot be used: {e}", work.display()))?;
-    sweep_work_dir(&work)?;
+    let work = WorkDir::open(args.work_dir.as_deref())?;
+    sweep_work_dir(work.path())?;
     println!("worker for {backend}; /livez, /readyz and /metrics on http://{}", listener.local_addr()?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let state = Arc::<WorkerState>::default();
@@ -149,7 +149,7 @@ async fn run(args: &WorkerArgs, config: WorkerConfig, load: Load) -> Result<(), 
     let workers = LocalWorkers {
         model: args.model.clone(),
         load,
-        work: work.clone(),
+        work: work.path().to_owned(),
         at_once: args.concurrency,
         grace: Duration::from_secs(args.shutdown_grace_s),
         queue,
@@ -161,11 +161,37 @@ async fn run(args: &WorkerArgs, config: WorkerConfig, load: Load) -> Result<(), 
     let serving = tokio::spawn(status.run(listener, stopped(stop.clone())));
     let ended = workers.run(stop).await;
     serving.abort();
-    if args.work_dir.is_none() {
-        // Named after this process; nobody else would ever clear it away.
-        let _ = std::fs::remove_dir_all(&work);
-    }
     ended
+}
+
+/// Where songs lie while they are split.
+enum WorkDir {
+    /// A folder that was named, and stays.
+    Named(PathBuf),
+    /// A new one under a name that nobody can guess, for its owner alone. It goes with this value.
+    Private(TempDir),
+}
+
+impl WorkDir {
+    fn open(named: Option<&Path>) -> Result<Self, String> {
+        match named {
+            Some(dir) => {
+                private_dir(dir).map_err(|e| format!("{} cannot be used: {e}", dir.display()))?;
+                Ok(Self::Named(dir.to_owned()))
+            }
+            None => {
+                let made = tempfile::Builder::new().prefix("vocalizer-worker-").rand_bytes(16).tempdir();
+                made.map(Self::Private).map_err(|e| format!("no work folder can be made: {e}; name one by WORK_DIR"))
+            }
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Named(dir) => dir,
+            Self::Private(dir) => dir.path(),
+        }
+    }
 }
 
 /// Whether the broker answers.
@@ -185,5 +211,29 @@ impl Readiness for BrokerReadiness {
                 Err("does not answer".to_owned())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_work_folder_that_was_not_named_cannot_be_guessed_or_read_and_goes_with_the_worker() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let (one, other) = (WorkDir::open(None).unwrap(), WorkDir::open(None).unwrap());
+        assert_ne!(one.path(), other.path());
+        let name = one.path().file_name().unwrap().to_str().unwrap().to_owned();
+        assert!(name.len() >= "vocalizer-worker-".len() + 16, "{name}");
+        assert_eq!(one.path().metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        let path = one.path().to_owned();
+        drop(one);
+        assert!(!path.exists());
+        // One that was named stays.
+        let named = other.path().join("named");
+        drop(WorkDir::open(Some(&named)).unwrap());
+        assert_eq!(named.metadata().unwrap().permissions().mode() & 0o777, 0o700);
     }
 }

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use reqwest::Method;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
 use vocalizer_core::service::RenderingSettings;
 use vocalizer_http::settings::Caps;
 
 use super::blocking::{Slow, large_song};
 use super::renditions::begin;
+use super::server::Server;
 use super::support::{Answer, Browser, Service, Settings, id, silence};
 
 async fn service(caps: Caps) -> Service {
@@ -86,4 +89,40 @@ async fn slow_readers_of_mixes_do_not_stop_renditions() {
     }
     drop(slow);
     assert_eq!(in_time(&somebody, &path("mix.mp3")).await.status, 200);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn event_streams_of_one_address_shut_nobody_out_where_files_are_few() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::after("ulimit -n 256", &dir.path().join("data"));
+    assert!(server.log().contains("the limit of open files is too low"), "{}", server.log());
+    let mut streams = Vec::new();
+    for _ in 0..230 {
+        let mut stream = from("127.0.0.9", server.address()).await;
+        // Above the cap the server may have hung up already.
+        let _ = stream.write_all(b"GET /songs/events HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        streams.push(stream);
+    }
+    let mut began = 0;
+    for stream in &mut streams {
+        let mut status = [0; 12];
+        let answered = stream.read_exact(&mut status).await.is_ok();
+        began += usize::from(answered && &status == b"HTTP/1.1 200");
+    }
+    assert!((8..=48).contains(&began), "{began} event streams");
+    // Somebody else goes on as if nothing were.
+    for (path, expected) in [("/songs/", "200"), ("/readyz", "200"), ("/songs/events", "200")] {
+        let mut stream = from("127.0.0.10", server.address()).await;
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).await.unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await.unwrap();
+        assert_eq!(std::str::from_utf8(&status[9..]).unwrap(), expected, "{path}");
+    }
+}
+
+async fn from(address: &str, to: std::net::SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
+    socket.connect(to).await.unwrap()
 }

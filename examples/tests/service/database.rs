@@ -220,6 +220,7 @@ fn two_servers_never_use_one_database_or_one_folder_of_blobs() {
         data: dir.path().join(data),
         database: Database::Sqlite(dir.path().join(database)),
         blobs: Blobs::Files(dir.path().join(blobs)),
+        adopt_blobs: false,
         broker: None,
         worker_tokens: Some(vec![Secret::new("x".repeat(16))]),
         open_upload_result: false,
@@ -227,6 +228,7 @@ fn two_servers_never_use_one_database_or_one_folder_of_blobs() {
         min_free_bytes: None,
         policy: Policy::default(),
         trusted_proxies: Vec::new(),
+        allowed_hosts: vocalizer_http::settings::AllowedHosts::Loopback,
         secure_cookies: false,
         caps: vocalizer_http::settings::Caps::default(),
         renderings: vocalizer_core::service::RenderingSettings::default(),
@@ -250,4 +252,26 @@ fn two_servers_never_use_one_database_or_one_folder_of_blobs() {
     DataDir::open(&config("d", "d/x.db", "d")).unwrap();
     drop(first);
     DataDir::open(&config("b", "a/x.db", "a/blobs")).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_of_another_installation_never_sweeps_these_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, other) = (dir.path().join("data"), dir.path().join("other"));
+    let server = Server::start(&data);
+    let hers = server.browser().upload("hers", &song(1)).await;
+    drop(server);
+    // A server that does start would not end by itself.
+    let mut command = std::process::Command::new("timeout");
+    command.args(["20", env!("CARGO_BIN_EXE_server"), "--listen", "127.0.0.1:0", "--data"]).arg(&other);
+    command.arg("--blobs").arg(format!("file:{}", data.join("blobs").display()));
+    let refused = command.output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        !refused.status.success() && said.contains("belongs to installation") && said.contains("ADOPT_BLOBS"),
+        "{said}"
+    );
+    // The right database goes on with them.
+    let server = Server::start(&data);
+    assert_eq!(server.browser().get(&format!("/songs/{}/song.mp3", id(&hers))).await.status, 200);
 }

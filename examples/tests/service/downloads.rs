@@ -27,6 +27,31 @@ fn listen(bytes: &[u8]) -> (&'static str, u64) {
 }
 
 #[tokio::test]
+async fn a_tag_tells_nothing_but_the_bytes() {
+    // Two installations, two times, two files: the same bytes, and so the same tags.
+    let mut tags = Vec::new();
+    for _ in 0..2 {
+        let service = Service::start().await;
+        let somebody = Browser::new(&service);
+        let split = somebody.until(&somebody.upload("x", &song(1)).await, "SPLIT").await;
+        let mut of_parts = Vec::new();
+        for part in ["song.mp3", "vocals.mp3", "song.flac"] {
+            let answer = somebody.get(&format!("/songs/{}/{part}", id(&split))).await;
+            assert_eq!(answer.status, 200, "{part}");
+            of_parts.push(answer.header("etag").to_owned());
+        }
+        let of_parts_again = Browser::new(&service);
+        for (part, tag) in ["song.mp3", "vocals.mp3", "song.flac"].iter().zip(&of_parts) {
+            let again = of_parts_again.get(&format!("/songs/{}/{part}", id(&split))).await;
+            assert_eq!(again.header("etag"), tag, "{part}");
+        }
+        tags.push(of_parts);
+    }
+    assert_eq!(tags[0], tags[1]);
+    assert_eq!(tags[0].iter().collect::<std::collections::HashSet<_>>().len(), 3, "{tags:?}");
+}
+
+#[tokio::test]
 async fn every_part_comes_in_every_format() {
     let (_service, somebody, song) = split("x").await;
     for part in ["song", "drums", "bass", "other", "vocals", "accompaniment"] {

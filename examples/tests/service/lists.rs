@@ -126,7 +126,7 @@ async fn a_token_acts_for_its_owner_until_it_is_revoked() {
 }
 
 #[tokio::test]
-async fn another_password_ends_other_sessions_and_leaves_tokens() {
+async fn another_password_ends_other_sessions_and_revokes_tokens() {
     let service = Service::idle().await;
     let (here, there) = (Browser::registered(&service, "ada").await, Browser::new(&service));
     there.login("ada", "correct horse").await.data();
@@ -140,9 +140,32 @@ async fn another_password_ends_other_sessions_and_leaves_tokens() {
     change("correct horse").await.data();
     assert_eq!(here.get("/auth/me").await.data()["user"]["username"], "ada");
     assert_eq!(there.get("/auth/me").await.data()["user"], Value::Null);
-    assert_eq!(Browser::send(there.request(Method::GET, "/auth/me").bearer_auth(token)).await.status, 200);
+    Browser::send(there.request(Method::GET, "/auth/me").bearer_auth(token)).await.refused(401, "unauthenticated");
+    assert_eq!(here.get("/auth/tokens").await.data()["tokens"], json!([]));
     there.login("ada", "correct horse").await.refused(401, "unauthenticated");
     there.login("ada", "battery staple").await.data();
+}
+
+#[tokio::test]
+async fn logging_out_everywhere_ends_every_session_and_token_of_the_user() {
+    let service = Service::idle().await;
+    let (here, there) = (Browser::registered(&service, "ada").await, Browser::new(&service));
+    there.login("ada", "correct horse").await.data();
+    let bob = Browser::registered(&service, "bob").await;
+    let token = here.post("/auth/tokens", &[("name", "x")]).await.data()["secret"].as_str().unwrap().to_owned();
+    let by_token = |method, path| Browser::send(bob.request(method, path).bearer_auth(&token));
+    by_token(Method::POST, "/auth/logout_everywhere").await.refused(401, "unauthenticated");
+    Browser::new(&service).post("/auth/logout_everywhere", &[]).await.refused(401, "unauthenticated");
+    let ended = here.post("/auth/logout_everywhere", &[]).await;
+    assert_eq!(ended.data(), Value::Null);
+    assert!(ended.header("set-cookie").starts_with("session=;"), "{ended:?}");
+    for browser in [&here, &there] {
+        assert_eq!(browser.get("/auth/me").await.data()["user"], Value::Null);
+    }
+    by_token(Method::GET, "/auth/me").await.refused(401, "unauthenticated");
+    assert_eq!(bob.get("/auth/me").await.data()["user"]["username"], "bob");
+    here.login("ada", "correct horse").await.data();
+    assert_eq!(here.get("/auth/tokens").await.data()["tokens"], json!([]));
 }
 
 #[tokio::test]

@@ -142,8 +142,9 @@ async fn an_identifier_has_one_spelling() {
             (Method::GET, format!("/songs/{bad}/song.mp3")),
             (Method::GET, format!("/songs/{bad}/stems.zip")),
         ] {
-            let head =
-                format!("{method} {path} HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n");
+            let head = format!(
+                "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n"
+            );
             Raw::ask(&service, format!("{head}{{\"title\":\"x\"}}")).await.refused(404, "not_found");
         }
     }

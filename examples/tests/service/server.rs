@@ -1,6 +1,7 @@
 //! The program `server` as it is run, over a data folder that outlives it.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -21,29 +22,37 @@ impl Server {
 
     /// The same with more arguments.
     pub(crate) fn with(data: &Path, args: &[&str]) -> Self {
-        Self::launch(Stdio::piped(), data, args, &[])
+        Self::launch("true", Stdio::piped(), data, args, &[])
     }
 
     /// The same with variables.
     pub(crate) fn start_with(data: &Path, variables: &[(&str, &str)]) -> Self {
-        Self::launch(Stdio::piped(), data, &[], variables)
+        Self::launch("true", Stdio::piped(), data, &[], variables)
     }
 
     /// The same with its log somewhere else.
     pub(crate) fn logging_to(log: Stdio, data: &Path, args: &[&str]) -> Self {
-        Self::launch(log, data, args, &[])
+        Self::launch("true", log, data, args, &[])
     }
 
-    fn launch(log: Stdio, data: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
+    /// One that the shell has done something before.
+    pub(crate) fn after(before: &str, data: &Path) -> Self {
+        Self::launch(before, Stdio::piped(), data, &[], &[])
+    }
+
+    fn launch(before: &str, log: Stdio, data: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
         // The signal of a limit on files would end it; the trap lets writes fail instead. Modes of files hold for it as for
         // everybody, also where it is started by root.
-        const START: &str = r#"
+        let start = format!(
+            r#"
             trap '' XFSZ
+            {before}
             if [ "$(id -u)" = 0 ]; then set -- setpriv --bounding-set=-all "$@"; fi
             exec "$@"
-        "#;
+        "#
+        );
         let mut child = Command::new("sh")
-            .args(["-c", START, "sh", env!("CARGO_BIN_EXE_server"), "--listen", "127.0.0.1:0"])
+            .args(["-c", &start, "sh", env!("CARGO_BIN_EXE_server"), "--listen", "127.0.0.1:0"])
             .args(["--worker-token", WORKER_TOKEN, "--data"])
             .arg(data)
             .args(args)
@@ -74,7 +83,7 @@ impl Server {
         Browser::at(self.base.clone())
     }
 
-    pub(crate) fn address(&self) -> std::net::SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.base.strip_prefix("http://").unwrap().parse().unwrap()
     }
 

@@ -15,12 +15,12 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use vocalizer_core::limits::Limits;
-use vocalizer_core::ports::{AudioError, Blob, Progress, Separator, StemSet, Stems};
+use vocalizer_core::ports::{AudioError, Blob, Progress, Separator, StemSet, Stems, ThrottleSettings};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{AccountService, AccountSettings, RenderingSettings, SongService};
 use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
 use vocalizer_examples::service::{Blobs, Config, DataDir, Database, Policy, Tuning, compose_with};
-use vocalizer_http::settings::{Caps, Patience};
+use vocalizer_http::settings::{AllowedHosts, Caps, Patience};
 use vocalizer_model::audio::{AudioFormat, Bitrate, StemWriter};
 
 /// What workers of these tests show.
@@ -50,6 +50,10 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     pub(crate) worker: WorkerSettings,
     pub(crate) trusted_proxies: Vec<ipnet::IpNet>,
+    /// The first delay of whoever guesses passwords.
+    pub(crate) first_delay: Duration,
+    pub(crate) allowed_hosts: AllowedHosts,
+    pub(crate) adopt_blobs: bool,
     pub(crate) caps: Caps,
     pub(crate) renderings: RenderingSettings,
 }
@@ -67,6 +71,9 @@ impl Default for Settings {
             workers: 1,
             worker: quick(),
             trusted_proxies: Vec::new(),
+            first_delay: ThrottleSettings::per_account().first,
+            allowed_hosts: AllowedHosts::Any,
+            adopt_blobs: false,
             caps: Caps::default(),
             renderings: RenderingSettings::default(),
         }
@@ -107,6 +114,7 @@ impl Service {
             listen: address,
             database: Database::Sqlite(data.join("vocalizer.db")),
             blobs: Blobs::Files(data.join("blobs")),
+            adopt_blobs: settings.adopt_blobs,
             broker: None,
             data,
             worker_tokens: Some(settings.worker_tokens.iter().map(|token| Secret::new(token.clone())).collect()),
@@ -115,13 +123,15 @@ impl Service {
             min_free_bytes: settings.min_free_bytes,
             policy: settings.policy.clone(),
             trusted_proxies: settings.trusted_proxies.clone(),
+            allowed_hosts: settings.allowed_hosts.clone(),
             secure_cookies: false,
             caps: settings.caps,
             renderings: settings.renderings,
             shutdown_grace: Duration::from_secs(1),
         };
         let data = DataDir::open(&config).unwrap();
-        let accounts = AccountSettings { session: settings.session, ..AccountSettings::default() };
+        let per_account = ThrottleSettings { first: settings.first_delay, ..ThrottleSettings::per_account() };
+        let accounts = AccountSettings { session: settings.session, per_account, ..AccountSettings::default() };
         let tuning = Tuning { patience: settings.patience, accounts };
         let parts = compose_with(&config, &data, tuning).await.unwrap();
         let separator = Arc::new(FakeSeparator::default());
@@ -186,10 +196,10 @@ impl Service {
         self.dir.path().join("data/blobs")
     }
 
-    /// Every file below the blobs' folder but its lock.
+    /// Every blob, and what is on its way to be one.
     pub(crate) fn stored_files(&self) -> Vec<PathBuf> {
         let mut files = files_below(&self.blobs());
-        files.retain(|file| !file.ends_with("blobs/lock"));
+        files.retain(|file| !file.ends_with("blobs/lock") && !file.ends_with("blobs/installation"));
         files
     }
 

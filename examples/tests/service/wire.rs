@@ -116,7 +116,7 @@ async fn a_head_that_is_too_large_is_refused() {
     let service = Service::idle().await;
     let many: String = (0..200).map(|number| format!("X-Header-{number}: x\r\n")).collect();
     for (what, head) in [
-        ("one header of 64 KiB", format!("GET /livez HTTP/1.1\r\nX-Long: {}\r\n\r\n", "x".repeat(65_536))),
+        ("one header of 64 KiB", format!("GET /livez HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "x".repeat(65_536))),
         ("a cookie of 64 KiB", format!("GET /livez HTTP/1.1\r\nCookie: session={}\r\n\r\n", "a".repeat(65_536))),
         ("200 headers", format!("GET /livez HTTP/1.1\r\n{many}\r\n")),
         ("a path of 64 KiB", format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(65_536))),
@@ -128,7 +128,7 @@ async fn a_head_that_is_too_large_is_refused() {
         assert_eq!((answer.status, answer.bytes.len()), (431, 0), "{what}: {answer:?}");
         raw.rest().await;
     }
-    let fits = format!("GET /livez HTTP/1.1\r\nX-Long: {}\r\n\r\n", "x".repeat(16_384));
+    let fits = format!("GET /livez HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "x".repeat(16_384));
     assert_eq!(Raw::ask(&service, fits).await.status, 200);
     is_well(&service).await;
 }
@@ -153,9 +153,9 @@ async fn a_head_that_comes_too_slowly_is_hung_up_on() {
         assert_eq!(raw.rest().await, b"", "{what}");
     }
     // A byte now and then buys no time.
-    let raw = Raw::connect(&service).await.send("GET /livez HTTP/1.1\r\nX-Slow: ").await;
+    let raw = Raw::connect(&service).await.send("GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: ").await;
     assert_eq!(raw.flood(b"x", Duration::from_millis(20)).await, b"");
-    assert_eq!(Raw::ask(&service, "GET /livez HTTP/1.1\r\n\r\n").await.status, 200, "others are served");
+    assert_eq!(Raw::ask(&service, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await.status, 200, "others are served");
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn a_body_that_comes_too_slowly_is_given_up_wherever_it_goes() {
         let service = Service::with(Settings { workers: 0, patience, ..Settings::default() }).await;
         for path in ["/auth/login", "/auth/register"] {
             let kind = "Content-Type: application/x-www-form-urlencoded";
-            let head = format!("POST {path} HTTP/1.1\r\n{kind}\r\nContent-Length: 60000\r\n\r\nusername=");
+            let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\n{kind}\r\nContent-Length: 60000\r\n\r\nusername=");
             let mut raw = Raw::connect(&service).await.send(head).await;
             let answer = match piece {
                 b"" => raw.answer().await,
@@ -247,7 +247,8 @@ async fn a_length_beside_chunks_smuggles_nothing() {
 #[tokio::test]
 async fn chunks_that_are_none_are_a_broken_body() {
     let service = Service::idle().await;
-    let head = "POST /auth/login HTTP/1.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head =
+        "POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
     for body in ["zz\r\n{}\r\n0\r\n\r\n", "fffffffffffffffff\r\n{}", "2;{}\r\n", "2\r\n{}xx0\r\n\r\n", "-1\r\n{}\r\n"] {
         let raw = Raw::connect(&service).await.send(format!("{head}{body}")).await;
         let answer = raw.cut_off().await.answer().await;

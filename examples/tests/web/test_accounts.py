@@ -261,3 +261,20 @@ def test_a_session_outlives_the_server(idle, visit):
     expect(page.locator("#account-link")).to_have_text("ada")
     expect(page.locator("#notice")).to_be_hidden()
     assert known(idle) == []
+
+
+def test_logging_out_everywhere_ends_other_sessions_and_revokes_tokens(idle, visit):
+    page = visit(idle)
+    register(page, idle)
+    other = visit(idle, "/#/account")
+    log_in(other)
+    expect(other.locator("#account-link")).to_have_text("ada")
+    page.locator("#account-link").click()
+    page.get_by_role("button", name="Log out everywhere").click()
+    expect(page.locator("#account-link")).to_have_text("Log in")
+    other.reload()
+    expect(other.locator("#account-link")).to_have_text("Log in")
+
+
+def test_the_page_says_what_others_can_tell_of_an_upload(idle, visit):
+    expect(visit(idle).locator("#same-file")).to_contain_text("same file")

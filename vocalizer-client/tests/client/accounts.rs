@@ -44,6 +44,19 @@ async fn clones_share_the_session_and_other_clients_do_not() {
 }
 
 #[tokio::test]
+async fn logging_out_everywhere_ends_this_session_and_all_tokens() {
+    let (_, client) = backend::start().await;
+    client.register("ada", &password()).await.unwrap();
+    client.create_token("laptop", None).await.unwrap();
+    client.logout_everywhere().await.unwrap();
+    assert_eq!(client.me().await.unwrap(), None);
+    let error = client.logout_everywhere().await.unwrap_err();
+    assert!(error.has_code(ErrorCode::Unauthenticated), "{error:?}");
+    client.login("ada", &password()).await.unwrap();
+    assert_eq!(client.tokens().await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn one_is_told_who_one_is() {
     let (_, client) = backend::start().await;
     assert_eq!(client.me().await.unwrap(), None);

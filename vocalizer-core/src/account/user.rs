@@ -6,6 +6,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use thiserror::Error;
 use time::OffsetDateTime;
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_security::confusable_detection::skeleton;
+use unicode_security::{MixedScript as _, RestrictionLevel, RestrictionLevelDetection as _};
 
 use super::PasswordHash;
 use crate::id::opaque_id;
@@ -32,12 +35,12 @@ pub struct Account {
 
 /// The name a user logs in with: 1 to 64 letters, digits or `.`, `_`, `-`, `+`, `@`.
 ///
-/// Letters of every script are welcome: names are shown to nobody but their owner, so look-alikes deceive no one.
-/// A letter is what [`char::is_alphanumeric`] says it is; that leaves out combining accents, which would let one name be
-/// typed in two ways. Addresses fit, because people use them as names. White space around the name is dropped; within it
-/// is refused.
+/// Letters of every script are welcome. A letter is what [`char::is_alphanumeric`] says it is. Addresses fit, because people
+/// use them as names. White space around the name is dropped; within it is refused.
 ///
-/// Two names that differ only in case are the same user's: stores keep names unique by [`Username::key`].
+/// Two names that differ only in case are the same user's: stores keep names unique by [`Username::key`]. A new name is
+/// made by [`Username::register`], which refuses look-alikes of others. Parsing takes names that were registered before
+/// that rule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Username(String);
@@ -45,6 +48,42 @@ pub struct Username(String);
 impl Username {
     /// Longest name.
     pub const MAX_CHARS: usize = 64;
+
+    /// A name that somebody wants to register, in Unicode's compatibility form (NFKC), so that one name is not typed in two
+    /// ways.
+    ///
+    /// A name that can be mistaken for another is refused: one whose letters mix scripts, other than those that are written
+    /// together (UTS 39, "highly restrictive"), and one in another script whose letters all look Latin.
+    ///
+    /// # Errors
+    ///
+    /// Every [`UsernameError`].
+    pub fn register(text: &str) -> Result<Self, UsernameError> {
+        let name: Self = text.nfkc().collect::<String>().parse()?;
+        let letters: String = name.0.chars().filter(|c| c.is_alphanumeric()).collect();
+        if !letters.is_single_script() && !letters.check_restriction_level(RestrictionLevel::HighlyRestrictive) {
+            return Err(UsernameError::MixedScripts);
+        }
+        if !letters.is_ascii() && skeleton(&letters.to_lowercase()).all(|c| c.is_ascii()) {
+            return Err(UsernameError::LooksLatin);
+        }
+        Ok(name)
+    }
+
+    /// What somebody may mean who types a name to log in: the name as it is, and in the form that [`Self::register`] gives
+    /// it. Names of earlier versions may have another form.
+    #[must_use]
+    pub fn meant(text: &str) -> Vec<Self> {
+        let mut meant: Vec<Self> = Vec::new();
+        for text in [text.nfkc().collect(), text.to_owned()] {
+            if let Ok(name) = text.parse::<Self>()
+                && meant.iter().all(|other| other.key() != name.key())
+            {
+                meant.push(name);
+            }
+        }
+        meant
+    }
 
     /// The name as its owner wrote it.
     #[must_use]
@@ -114,4 +153,10 @@ pub enum UsernameError {
         /// Where the first one is, in characters from the start of the trimmed name.
         at_char: usize,
     },
+    /// Letters of several scripts, which make names that look like others.
+    #[error("the username mixes letters of several scripts; use letters of one script")]
+    MixedScripts,
+    /// Letters of another script that all look like Latin ones.
+    #[error("all letters of the username look like Latin ones; write it in Latin letters, or add a letter or a digit")]
+    LooksLatin,
 }

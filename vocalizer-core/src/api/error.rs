@@ -47,6 +47,8 @@ pub enum ErrorCode {
     Unauthenticated,
     /// The request comes from a page of another site, which may not act in a visitor's name.
     CrossSite,
+    /// The request names a host that the server does not answer to.
+    WrongHost,
     /// There is no such thing, as far as the caller may know.
     NotFound,
     /// There is such a place, and nothing that could be done there with this method.

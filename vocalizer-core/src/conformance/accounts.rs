@@ -114,7 +114,7 @@ pub async fn of_two_who_register_a_name_at_once_one_gets_it(place: &impl Account
     }
 }
 
-pub async fn another_password_closes_all_sessions_but_one_and_no_tokens(place: &impl AccountsPlace) {
+pub async fn another_password_closes_all_sessions_but_one_and_revokes_all_tokens(place: &impl AccountsPlace) {
     let accounts = place.accounts().await;
     let (ada, grace) = (registered(&accounts, "ada").await, registered(&accounts, "grace").await);
     let kept = opened(&accounts, session(ada, "kept", None)).await;
@@ -127,10 +127,27 @@ pub async fn another_password_closes_all_sessions_but_one_and_no_tokens(place: &
     assert_eq!(accounts.find(ada).await.unwrap().unwrap().password_hash.expose(), "new");
     assert_eq!(accounts.find(grace).await.unwrap().unwrap().password_hash.expose(), "hash of grace");
     assert!(is_open(&accounts, &kept).await && !is_open(&accounts, &closed).await);
-    assert!(is_open(&accounts, &api).await && is_open(&accounts, &hers).await);
+    assert!(!is_open(&accounts, &api).await && is_open(&accounts, &hers).await);
 
     accounts.change_password(ada, &PasswordHash::new("newer".to_owned()), None).await.unwrap();
-    assert!(!is_open(&accounts, &kept).await && is_open(&accounts, &api).await && is_open(&accounts, &hers).await);
+    assert!(!is_open(&accounts, &kept).await && is_open(&accounts, &hers).await);
+}
+
+pub async fn closing_all_sessions_revokes_tokens_and_touches_no_other_user(place: &impl AccountsPlace) {
+    let accounts = place.accounts().await;
+    let (ada, grace) = (registered(&accounts, "ada").await, registered(&accounts, "grace").await);
+    let one = opened(&accounts, session(ada, "one", None)).await;
+    let other = opened(&accounts, session(ada, "other", Some(at_us(100)))).await;
+    let api = opened(&accounts, token(ada, "token", at_us(0))).await;
+    let hers = opened(&accounts, session(grace, "hers", None)).await;
+    assert_eq!(accounts.close_sessions(ada).await.unwrap(), 3);
+    assert_eq!(accounts.close_sessions(ada).await.unwrap(), 0, "a repeat");
+    let accounts = place.accounts().await;
+    for closed in [&one, &other, &api] {
+        assert!(!is_open(&accounts, closed).await);
+    }
+    assert!(is_open(&accounts, &hers).await);
+    assert!(accounts.find(ada).await.unwrap().is_some());
 }
 
 pub async fn nobody_s_password_cannot_be_changed(place: &impl AccountsPlace) {

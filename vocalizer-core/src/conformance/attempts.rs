@@ -80,6 +80,24 @@ pub async fn the_right_password_and_time_both_forget(place: &impl AttemptsPlace)
     }
 }
 
+pub async fn a_clock_that_goes_back_keeps_nobody_waiting(place: &impl AttemptsPlace) {
+    const YEAR_S: u64 = 365 * 24 * 60 * 60;
+    let attempts = place.attempts().await;
+    assert_eq!(tried(&attempts, "once", s(YEAR_S)).await, None);
+    assert_eq!(tried(&attempts, "once", s(0)).await, None, "no delay was set");
+    for _ in 0..6 {
+        let wait = tried(&attempts, "often", s(YEAR_S)).await;
+        assert!(wait.is_none_or(|wait| wait <= SETTINGS.longest));
+    }
+    assert_eq!(tried(&attempts, "often", s(0)).await, None, "the delay was seconds, and not a year");
+    // What was tried before still counts.
+    let wait = tried(&attempts, "often", s(0)).await.expect("it has to wait now");
+    assert!(wait <= SETTINGS.longest, "{wait:?}");
+    // A clock that is a little behind, as another server's may be.
+    assert_eq!(tried(&attempts, "near", s(YEAR_S + 30)).await, None);
+    assert_eq!(tried(&attempts, "near", s(YEAR_S)).await, None);
+}
+
 pub async fn others_are_not_slowed_down(place: &impl AttemptsPlace) {
     let attempts = place.attempts().await;
     while tried(&attempts, "ada", s(0)).await.is_none() {}

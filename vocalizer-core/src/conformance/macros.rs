@@ -123,7 +123,8 @@ macro_rules! accounts_conformance {
             names_that_differ_in_case_are_one_name
             a_name_or_an_identifier_that_is_taken_is_refused
             of_two_who_register_a_name_at_once_one_gets_it
-            another_password_closes_all_sessions_but_one_and_no_tokens
+            another_password_closes_all_sessions_but_one_and_revokes_all_tokens
+            closing_all_sessions_revokes_tokens_and_touches_no_other_user
             nobody_s_password_cannot_be_changed
             a_session_is_found_until_it_expires
             a_session_is_opened_once_and_for_somebody
@@ -165,6 +166,7 @@ macro_rules! attempts_conformance {
             some_attempts_are_free_and_then_each_doubles_the_delay
             one_who_waits_does_not_count_as_trying
             the_right_password_and_time_both_forget
+            a_clock_that_goes_back_keeps_nobody_waiting
             others_are_not_slowed_down
             what_was_taken_back_does_not_count
             of_many_at_once_no_more_slip_through

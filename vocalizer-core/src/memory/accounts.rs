@@ -95,7 +95,7 @@ impl AccountRepository for MemoryAccounts {
         let mut state = self.state();
         let account = state.accounts.iter_mut().find(|account| account.id == id).ok_or(RepositoryError::Conflict)?;
         account.password_hash = password.clone();
-        state.sessions.retain(|session| session.user != id || session.token.is_some() || Some(session.digest) == keep);
+        state.sessions.retain(|session| session.user != id || Some(session.digest) == keep);
         Ok(())
     }
 
@@ -117,6 +117,13 @@ impl AccountRepository for MemoryAccounts {
     async fn close_session(&self, digest: SessionDigest) -> Result<(), RepositoryError> {
         self.state().sessions.retain(|session| session.digest != digest);
         Ok(())
+    }
+
+    async fn close_sessions(&self, user: UserId) -> Result<u64, RepositoryError> {
+        let mut state = self.state();
+        let before = state.sessions.len();
+        state.sessions.retain(|session| session.user != user);
+        Ok((before - state.sessions.len()) as u64)
     }
 
     async fn tokens(&self, user: UserId) -> Result<Vec<ApiToken>, RepositoryError> {

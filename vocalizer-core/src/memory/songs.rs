@@ -258,7 +258,9 @@ impl SongRepository for MemorySongs {
     async fn claim(&self, limit: u32, lasts: Duration, now: OffsetDateTime) -> Result<Vec<Pending>, RepositoryError> {
         let mut state = self.state();
         let State { outbox, claims, .. } = &mut *state;
-        claims.retain(|number, until| *until > now && outbox.iter().any(|wish| wish.number == *number));
+        claims.retain(|number, until| {
+            *until > now && *until <= now + lasts && outbox.iter().any(|wish| wish.number == *number)
+        });
         let free = outbox.iter().filter(|wish| !claims.contains_key(&wish.number));
         let claimed: Vec<_> = free.take(limit as usize).copied().collect();
         claims.extend(claimed.iter().map(|wish| (wish.number, now + lasts)));

@@ -68,7 +68,8 @@ pub trait AccountRepository: Send + Sync {
     /// Those of every method.
     async fn find(&self, id: UserId) -> Result<Option<Account>, RepositoryError>;
 
-    /// Gives a user another password and, in the same step, closes all sessions (not tokens) but `keep`.
+    /// Gives a user another password and, in the same step, closes all sessions but `keep` and
+    /// revokes all tokens.
     ///
     /// # Errors
     ///
@@ -101,6 +102,13 @@ pub trait AccountRepository: Send + Sync {
     ///
     /// Those of every method.
     async fn close_session(&self, digest: SessionDigest) -> Result<(), RepositoryError>;
+
+    /// Closes every session of a user and revokes every token, durably on return; how many that were.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn close_sessions(&self, user: UserId) -> Result<u64, RepositoryError>;
 
     /// The API tokens of a user, newest first.
     ///

@@ -32,6 +32,21 @@ impl ThrottleSettings {
         }
     }
 
+    /// For one account and all addresses together: 100 free, then as for an account.
+    #[must_use]
+    pub const fn per_account_everywhere() -> Self {
+        Self { free: 100, ..Self::per_account() }
+    }
+
+    /// The delay after so many attempts.
+    fn delay(&self, count: u32) -> Duration {
+        let delay = match count.checked_sub(self.free) {
+            None | Some(0) => Duration::ZERO,
+            Some(over) => self.first.saturating_mul(1_u32.checked_shl(over - 1).unwrap_or(u32::MAX)),
+        };
+        delay.min(self.longest)
+    }
+
     /// For one address, behind which a whole house may live: 30 free, then as for an account.
     #[must_use]
     pub const fn per_address() -> Self {
@@ -59,15 +74,13 @@ impl Tries {
     pub fn after(before: Option<Self>, settings: &ThrottleSettings, now_us: i64) -> Result<Self, Duration> {
         let before = before.filter(|tries| tries.forgotten_us > now_us);
         let Self { count, next_us, .. } = before.unwrap_or(Self { count: 0, next_us: now_us, forgotten_us: now_us });
-        if next_us > now_us {
+        // Longer than the delay that was set: the clock has gone back since, or is behind that of another server.
+        let stepped_back = next_us.saturating_sub(now_us) > micros(settings.delay(count));
+        if next_us > now_us && !stepped_back {
             return Err(Duration::from_micros(next_us.abs_diff(now_us)));
         }
         let count = count.saturating_add(1);
-        let delay = match count.checked_sub(settings.free) {
-            None | Some(0) => Duration::ZERO,
-            Some(over) => settings.first.saturating_mul(1_u32.checked_shl(over - 1).unwrap_or(u32::MAX)),
-        };
-        let next_us = now_us.saturating_add(micros(delay.min(settings.longest)));
+        let next_us = now_us.saturating_add(micros(settings.delay(count)));
         Ok(Self { count, next_us, forgotten_us: next_us.saturating_add(micros(settings.forget_after)) })
     }
 

@@ -6,15 +6,12 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{Invalid, ServiceError};
-use crate::account::{
-    Account, ApiToken, Invite, Registration, Session, SessionDigest, TokenId, TokenName, UserId, Username, Viewer,
-    household,
-};
+use super::{Invalid, ServiceError, device};
+use crate::account::{Account, ApiToken, Invite, Registration, Session, SessionDigest, TokenId, TokenName, UserId, Username, Viewer, household};
 use crate::api::{TokenView, UserView};
 use crate::ports::{AccountRepository, Attempts, Clock, PasswordHasher, RepositoryError, ThrottleSettings};
-use crate::quota::household;
 use crate::secret::Secret;
+use crate::song::is_invisible;
 
 /// What an API token begins with, so that people and scanners know one when they see it.
 const TOKEN_PREFIX: &str = "vct_";
@@ -27,6 +24,9 @@ const MAX_TOKEN_NAME_CHARS: usize = 100;
 
 /// Most tokens of one user.
 const MAX_TOKENS: usize = 100;
+
+/// How long an expired session is kept.
+pub const KEEP_EXPIRED: time::Duration = time::Duration::days(90);
 
 /// What the service stands on.
 #[derive(Clone)]
@@ -50,8 +50,10 @@ pub struct AccountSettings {
     pub min_password_chars: usize,
     /// Longest password, in characters. Default: 128. What is longer is refused and never cut.
     pub max_password_chars: usize,
-    /// How hard guessing one account's password is made.
+    /// How hard guessing one account's password is made from one address, or on one device that has logged in before.
     pub per_account: ThrottleSettings,
+    /// How hard it is made from all addresses together.
+    pub per_account_everywhere: ThrottleSettings,
     /// How hard guessing and registering from one address is made.
     pub per_address: ThrottleSettings,
     /// Who may register. Default: everybody.
@@ -65,6 +67,7 @@ impl Default for AccountSettings {
             min_password_chars: 8,
             max_password_chars: 128,
             per_account: ThrottleSettings::per_account(),
+            per_account_everywhere: ThrottleSettings::per_account_everywhere(),
             per_address: ThrottleSettings::per_address(),
             registration: Registration::default(),
         }
@@ -118,6 +121,20 @@ pub struct NewSession {
     pub secret: Secret<String>,
     /// How long it lasts.
     pub lasts: Duration,
+    /// For another cookie: what the same user shows at the next login on this device, so that wrong guesses by others do
+    /// not slow it down.
+    pub device: Secret<String>,
+}
+
+/// Where somebody logs in from.
+#[derive(Debug)]
+pub struct LoginFrom<'a> {
+    /// The address.
+    pub address: IpAddr,
+    /// The session that was open before.
+    pub before: Option<SessionDigest>,
+    /// [`NewSession::device`] of an earlier login on the same device.
+    pub device: Option<&'a Secret<String>>,
 }
 
 /// A token that was just made.
@@ -192,7 +209,7 @@ impl AccountService {
             },
         };
         let mut invalid = Vec::new();
-        let username: Result<Username, _> = username.parse();
+        let username = Username::register(username);
         if let Err(error) = &username {
             invalid.push(Invalid { field: "username", message: error.to_string() });
         }
@@ -222,10 +239,14 @@ impl AccountService {
             stored => stored?,
         };
         tracing::info!(user = %account.id, "registered");
-        self.open_session(&account, before).await
+        self.open_session(&account, before, device::issue(&account)?).await
     }
 
-    /// Logs in. The session that was open `before` ends, so that nobody goes on under a session they were given.
+    /// Logs in. The session that was open [`before`](LoginFrom::before) ends, so that nobody goes on under a session they
+    /// were given.
+    ///
+    /// Attempts are counted by account and address, by account, and by address. A device that has logged in to the account
+    /// before is counted by itself alone: nobody else's guesses keep it out.
     ///
     /// # Errors
     ///
@@ -235,32 +256,54 @@ impl AccountService {
         &self,
         username: &str,
         password: &Secret<String>,
-        address: IpAddr,
-        before: Option<SessionDigest>,
+        from: LoginFrom<'_>,
     ) -> Result<NewSession, ServiceError> {
         let Inner { ports, settings } = &*self.inner;
         let wrong = ServiceError::Unauthenticated { message: "the username and the password do not match" };
+        let meant = Username::meant(username);
         // Neither can be anybody's; what is too long is refused before it costs a hash.
-        let Ok(username) = username.parse::<Username>() else { return Err(wrong) };
+        let Some(name) = meant.first() else { return Err(wrong) };
         if password.expose().chars().count() > settings.max_password_chars {
             return Err(wrong);
         }
-        let (key, house) = (login(&username), format!("address {}", household(address)));
-        self.count(&house, &settings.per_address).await?;
-        if let Err(refused) = self.count(&key, &settings.per_account).await {
-            ports.attempts.take_back(&house, ports.clock.now()).await?;
-            return Err(refused);
-        }
-        let account = ports.accounts.find_by_username(&username).await?;
-        let right = ports.passwords.verify(password, account.as_ref().map(|account| &account.password_hash)).await?;
-        match account {
-            Some(account) if right => {
-                ports.attempts.succeed(&key).await?;
-                ports.attempts.take_back(&house, ports.clock.now()).await?;
-                self.open_session(&account, before).await
+        let mut account = None;
+        for name in &meant {
+            if account.is_none() {
+                account = ports.accounts.find_by_username(name).await?;
             }
-            _ => Err(wrong),
         }
+        let known = from.device.zip(account.as_ref()).and_then(|(device, account)| device::recognise(device, account));
+        let (key, house) = (name.key(), household(from.address));
+        let counters = match known {
+            Some(number) => vec![(format!("login {key} device {number}"), &settings.per_account)],
+            None => vec![
+                (format!("login {key} from {house}"), &settings.per_account),
+                (format!("login {key}"), &settings.per_account_everywhere),
+                (format!("address {house}"), &settings.per_address),
+            ],
+        };
+        for (at, (key, settings)) in counters.iter().enumerate() {
+            if let Err(refused) = self.count(key, settings).await {
+                for (key, _) in counters.iter().take(at) {
+                    ports.attempts.take_back(key, ports.clock.now()).await?;
+                }
+                return Err(refused);
+            }
+        }
+        let right = ports.passwords.verify(password, account.as_ref().map(|account| &account.password_hash)).await?;
+        let Some(account) = account.filter(|_| right) else { return Err(wrong) };
+        for (at, (key, _)) in counters.iter().enumerate() {
+            match at {
+                // Only the account's owner has this one.
+                0 => ports.attempts.succeed(key).await?,
+                _ => ports.attempts.take_back(key, ports.clock.now()).await?,
+            }
+        }
+        let device = match (known, from.device) {
+            (Some(_), Some(device)) => device.clone(),
+            _ => device::issue(&account)?,
+        };
+        self.open_session(&account, from.before, device).await
     }
 
     /// Ends a session, or revokes the token that asks. Where there is neither it is a success.
@@ -315,7 +358,7 @@ impl AccountService {
         Ok(self.inner.ports.accounts.find(id).await?.as_ref().map(view))
     }
 
-    /// Gives the caller another password. Every other session of theirs ends; tokens stay.
+    /// Gives the caller another password. Every other session of theirs ends, and so does every token.
     ///
     /// # Errors
     ///
@@ -334,7 +377,8 @@ impl AccountService {
         if !invalid.is_empty() {
             return Err(ServiceError::Invalid(invalid));
         }
-        let key = login(&account.username);
+        // Counted by themselves: only somebody with a session gets here.
+        let key = format!("password {id}");
         self.count(&key, &settings.per_account).await?;
         let readable = old.expose().chars().count() <= settings.max_password_chars;
         if !(readable && ports.passwords.verify(old, Some(&account.password_hash)).await?) {
@@ -343,6 +387,18 @@ impl AccountService {
         ports.attempts.succeed(&key).await?;
         let hash = ports.passwords.hash(new[0]).await?;
         Ok(ports.accounts.change_password(id, &hash, caller.session).await?)
+    }
+
+    /// Ends every session of the caller, this one included, and revokes every token.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Unauthenticated`] without a session, [`ServiceError::Unavailable`].
+    pub async fn logout_everywhere(&self, caller: Caller) -> Result<(), ServiceError> {
+        let user = owner(caller)?;
+        let ended = self.inner.ports.accounts.close_sessions(user).await?;
+        tracing::info!(%user, ended, "logged out everywhere");
+        Ok(())
     }
 
     /// Makes an API token for the caller.
@@ -360,8 +416,8 @@ impl AccountService {
         let Inner { ports, .. } = &*self.inner;
         let user = owner(caller)?;
         let name = name.trim();
-        if name.is_empty() || name.chars().count() > MAX_TOKEN_NAME_CHARS || name.chars().any(char::is_control) {
-            let message = format!("a token's name has 1 to {MAX_TOKEN_NAME_CHARS} characters, none of them control");
+        if name.is_empty() || name.chars().count() > MAX_TOKEN_NAME_CHARS || name.chars().any(is_invisible) {
+            let message = format!("a token's name has 1 to {MAX_TOKEN_NAME_CHARS} characters, all of them visible");
             return Err(ServiceError::invalid("name", message));
         }
         if ports.accounts.tokens(user).await?.len() >= MAX_TOKENS {
@@ -410,7 +466,8 @@ impl AccountService {
         }
     }
 
-    /// Forgets sessions and tokens that are expired, and attempts of long ago.
+    /// Forgets sessions and tokens that expired long ago, and attempts that are due. A session stays for
+    /// [`KEEP_EXPIRED`] after its end, so that a clock that was ahead for a while ends none for good.
     ///
     /// # Errors
     ///
@@ -419,10 +476,15 @@ impl AccountService {
         let Inner { ports, .. } = &*self.inner;
         let now = ports.clock.now();
         ports.attempts.forget(now).await?;
-        Ok(ports.accounts.forget_expired(now).await?)
+        Ok(ports.accounts.forget_expired(now.saturating_sub(KEEP_EXPIRED)).await?)
     }
 
-    async fn open_session(&self, account: &Account, before: Option<SessionDigest>) -> Result<NewSession, ServiceError> {
+    async fn open_session(
+        &self,
+        account: &Account,
+        before: Option<SessionDigest>,
+        device: Secret<String>,
+    ) -> Result<NewSession, ServiceError> {
         let Inner { ports, settings, .. } = &*self.inner;
         self.logout(before).await?;
         let secret = Secret::new(random()?);
@@ -435,7 +497,7 @@ impl AccountService {
             token: None,
         };
         ports.accounts.open_session(&session).await?;
-        Ok(NewSession { user: view(account), secret, lasts: settings.session })
+        Ok(NewSession { user: view(account), secret, lasts: settings.session, device })
     }
 
     fn check_password(&self, [password, repeated]: [&Secret<String>; 2]) -> Vec<Invalid> {
@@ -474,13 +536,10 @@ fn view(account: &Account) -> UserView {
     UserView { id: account.id, username: account.username.to_string() }
 }
 
-/// Under which the attempts at an account are counted.
-fn login(username: &Username) -> String {
-    format!("login {}", username.key())
 }
 
 /// 256 random bits as text.
-fn random() -> Result<String, ServiceError> {
+pub(super) fn random() -> Result<String, ServiceError> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| ServiceError::Internal(error.to_string().into()))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())

@@ -8,6 +8,7 @@ mod backend;
 mod board;
 mod cache;
 mod desk;
+mod device;
 mod error;
 mod line;
 mod local;
@@ -20,7 +21,9 @@ mod sweep;
 mod throttle;
 mod upload;
 
-pub use accounts::{AccountPorts, AccountService, AccountSettings, Caller, NewSession, NewToken, Proof};
+pub use accounts::{
+    AccountPorts, AccountService, AccountSettings, Caller, KEEP_EXPIRED, LoginFrom, NewSession, NewToken, Proof,
+};
 pub use desk::{Desk, LeaseId, LeasedJob, ParseLeaseIdError};
 pub use error::{Invalid, ServiceError, whole_seconds};
 pub use local::LocalCommons;

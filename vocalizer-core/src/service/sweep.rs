@@ -268,9 +268,10 @@ impl SongService {
     /// Whether nothing was heard of a hash for so long. The first time that nothing is known of it counts as a word.
     async fn silent_for(&self, hash: &SongHash, span: Duration) -> Result<bool, ServiceError> {
         match self.ports().commons.heard(hash).await? {
-            Some(heard) => Ok(self.ports().clock.now() - heard.at > span),
-            None => {
-                self.hear(hash, 0).await?;
+            Some(heard) if heard.at <= self.ports().clock.now() => Ok(self.ports().clock.now() - heard.at > span),
+            // Nothing, or something in the future: the clock has gone back, and the time begins anew.
+            heard => {
+                self.hear(hash, heard.map_or(0, |heard| heard.percent)).await?;
                 Ok(false)
             }
         }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use thiserror::Error;
 
-/// What a song is called: trimmed, not empty, on one line and within its limit.
+/// What a song is called: trimmed, not empty, on one line and within its limit, without characters that nobody sees.
 ///
 /// Titles end up in `Content-Disposition` headers, file names and terminals, so what could break out of those is refused
 /// here, once, and no reader has to think of it again.
@@ -14,7 +14,10 @@ use thiserror::Error;
 pub struct Title(String);
 
 impl Title {
-    /// Trims `text` and accepts it as a title of at most `max_chars` characters.
+    /// Drops the invisible characters of `text`, trims it and accepts it as a title of at most `max_chars` characters.
+    ///
+    /// The joiners of emoji and of scripts such as Persian (U+200C and U+200D) stay between two characters that are not
+    /// ASCII. A title that is nothing but invisible is empty.
     ///
     /// The bound for new titles is [`Limits::max_title_chars`](crate::limits::Limits::max_title_chars). A store that
     /// reads back what it once accepted passes `usize::MAX`: lowering the limit must not lose songs.
@@ -24,8 +27,11 @@ impl Title {
     /// [`TitleError::Empty`] when nothing is left after trimming, [`TitleError::TooLong`] over the limit,
     /// [`TitleError::Control`] for a character that steers instead of being shown.
     pub fn parse(text: &str, max_chars: usize) -> Result<Self, TitleError> {
+        let text = visible(text);
         let text = text.trim();
-        if text.is_empty() {
+        // A variation selector or a Braille blank alone shows nothing.
+        let shows_nothing = |c: char| c.is_whitespace() || is_selector(c) || is_joiner(c) || c == '\u{2800}';
+        if text.chars().all(shows_nothing) {
             return Err(TitleError::Empty);
         }
         let found_chars = text.chars().count();
@@ -43,6 +49,42 @@ impl Title {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// A text without its invisible characters. Those that [`steers`] names stay, to be refused.
+fn visible(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let joins = matches!(c, '\u{200c}' | '\u{200d}')
+            && kept.chars().next_back().is_some_and(|before| !before.is_ascii() && !is_joiner(before))
+            && chars.peek().is_some_and(|&next| !next.is_ascii() && !is_invisible(next));
+        if joins || steers(c) || is_selector(c) || !is_invisible(c) {
+            kept.push(c);
+        }
+    }
+    kept
+}
+
+fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}')
+}
+
+/// Chooses between the forms of the character before it, as in emoji.
+fn is_selector(c: char) -> bool {
+    matches!(c, '\u{fe00}'..='\u{fe0f}')
+}
+
+/// Whether a character shows nothing by itself: those that steer, characters of no width, marks of direction, fillers and
+/// tags.
+pub(crate) fn is_invisible(c: char) -> bool {
+    steers(c)
+        || is_selector(c)
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{3164}'
+            | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Whether a character changes how the text around it is laid out instead of being shown: control characters, the two

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{Response, header};
 use vocalizer_core::api::{NewTokenData, TokensData, UserData};
-use vocalizer_core::service::NewSession;
+use vocalizer_core::service::{LoginFrom, NewSession};
 
 use super::{Answer, whole};
 use crate::app::App;
@@ -27,13 +27,22 @@ pub(super) async fn register(app: &Arc<App>, request: Request) -> Answer {
 
 pub(super) async fn login(app: &Arc<App>, request: Request) -> Answer {
     let (before, peer) = (request.session(), request.peer);
+    let device = cookie::device(&request.headers, peer.secure);
     let mut form = Form::read(&request.headers, request.body).await?;
     let (username, password) = (form.take("username"), form.take("password"));
-    opened(app.accounts.login(username.expose(), &password, peer.address, before).await?, peer)
+    let from = LoginFrom { address: peer.address, before, device: device.as_ref() };
+    opened(app.accounts.login(username.expose(), &password, from).await?, peer)
 }
 
 pub(super) async fn logout(app: &Arc<App>, request: &Request) -> Answer {
     app.accounts.logout(request.caller.session).await?;
+    let mut response = whole(answer::success(&()));
+    with_cookie(&mut response, cookie::clear(request.peer.secure))?;
+    Ok(response)
+}
+
+pub(super) async fn logout_everywhere(app: &Arc<App>, request: &Request) -> Answer {
+    app.accounts.logout_everywhere(request.caller).await?;
     let mut response = whole(answer::success(&()));
     with_cookie(&mut response, cookie::clear(request.peer.secure))?;
     Ok(response)
@@ -81,11 +90,12 @@ pub(super) async fn revoke_token(app: &Arc<App>, request: &Request) -> Answer {
 fn opened(session: NewSession, peer: Peer) -> Answer {
     let mut response = whole(answer::success(&UserData { user: Some(session.user) }));
     with_cookie(&mut response, cookie::set(&session.secret, session.lasts, peer.secure))?;
+    with_cookie(&mut response, cookie::set_device(&session.device, peer.secure))?;
     Ok(response)
 }
 
 fn with_cookie(response: &mut Response<Body>, cookie: Option<http::HeaderValue>) -> Result<(), Failure> {
     let cookie = cookie.ok_or_else(|| Failure::internal("the cookie cannot be written"))?;
-    response.headers_mut().insert(header::SET_COOKIE, cookie);
+    response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(())
 }

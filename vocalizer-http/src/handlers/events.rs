@@ -19,8 +19,9 @@ use vocalizer_core::song::{SongHash, SongId};
 
 use super::Answer;
 use crate::app::App;
-use crate::body::{Body, stream};
+use crate::body::{Body, guarded_stream};
 use crate::request::{Request, proof};
+use crate::streams::EventStream;
 
 /// How often a comment is sent where there is nothing else, so that proxies keep the connection.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -68,19 +69,26 @@ pub(super) async fn events(app: &Arc<App>, request: &Request) -> Answer {
     let (listener, id) = (Listener::of(app, request), request.param("song_id")?);
     // Asked before the stream begins, while "not found" can still be said as such.
     app.songs.song(listener.viewer, id).await?;
+    let place = app.event_streams.take(request)?;
     let seen = request.headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
     let (songs, closing) = (app.songs.clone(), app.closing.clone());
     let watched = Watched { songs, listener, id, closing, seen, spoke: Instant::now(), ended: false };
-    Ok(response(unfold(watched, |mut watched| async {
-        let said = watched.next().await?;
-        Some((Ok::<_, io::Error>(said), watched))
-    })))
+    Ok(response(
+        place,
+        unfold(watched, |mut watched| async {
+            let said = watched.next().await?;
+            Some((Ok::<_, io::Error>(said), watched))
+        }),
+    ))
 }
 
-/// A stream of events.
-pub(super) fn response(events: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Response<Body> {
+/// A stream of events, which has its place until it ends.
+pub(super) fn response(
+    place: EventStream,
+    events: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+) -> Response<Body> {
     let begin = once(ready(Ok(Bytes::from_static(RETRY.as_bytes()))));
-    let mut response = Response::new(stream(begin.chain(events)));
+    let mut response = Response::new(guarded_stream(begin.chain(events), place));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

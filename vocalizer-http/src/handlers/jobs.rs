@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Instrument as _;
 use vocalizer_core::api::{JobData, JobView, MAX_JOB_DELAY, MAX_JOB_WAIT};
 use vocalizer_core::ports;
 use vocalizer_core::service::LeaseId;
@@ -56,7 +57,7 @@ pub(super) async fn fail(app: &Arc<App>, request: Request) -> Answer {
 async fn settle(app: &Arc<App>, lease: LeaseId, failure: Option<ports::Failure>) -> Answer {
     let desk = Arc::clone(&app.desk);
     // To its end, even where the worker has left: a lease half settled is nobody's.
-    let settled = tokio::spawn(async move { desk.settle(lease, failure).await });
+    let settled = tokio::spawn(async move { desk.settle(lease, failure).await }.in_current_span());
     settled.await.map_err(Failure::internal)??;
     Ok(whole(answer::success(&())))
 }

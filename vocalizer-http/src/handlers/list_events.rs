@@ -37,13 +37,17 @@ struct Watched {
 
 pub(super) async fn events(app: &Arc<App>, request: &Request) -> Answer {
     let (songs, listener, closing) = (app.songs.clone(), Listener::of(app, request), app.closing.clone());
+    let place = app.event_streams.take(request)?;
     // What there is now, the client asks for itself once it is connected; what changes from now on, it is told.
     let known = by_id(songs.watch_all(listener.viewer).await?.1);
     let watched = Watched { songs, listener, closing, known, spoke: Instant::now() };
-    Ok(response(unfold(watched, |mut watched| async {
-        let said = watched.next().await?;
-        Some((Ok::<_, io::Error>(said), watched))
-    })))
+    Ok(response(
+        place,
+        unfold(watched, |mut watched| async {
+            let said = watched.next().await?;
+            Some((Ok::<_, io::Error>(said), watched))
+        }),
+    ))
 }
 
 impl Watched {

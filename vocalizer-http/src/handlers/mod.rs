@@ -32,6 +32,7 @@ pub(crate) async fn handle(app: &Arc<App>, operation: Operation, request: Reques
         Operation::Register => auth::register(app, request).await,
         Operation::Login => auth::login(app, request).await,
         Operation::Logout => auth::logout(app, &request).await,
+        Operation::LogoutEverywhere => auth::logout_everywhere(app, &request).await,
         Operation::Me => auth::me(app, &request).await,
         Operation::ChangePassword => auth::change_password(app, request).await,
         Operation::ListTokens => auth::list_tokens(app, &request).await,

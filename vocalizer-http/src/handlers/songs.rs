@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tracing::Instrument as _;
 use vocalizer_core::api::{SongData, SongsData};
 use vocalizer_core::ports::Cursor;
 use vocalizer_core::service::{Listing, MAX_PAGE};
@@ -45,7 +46,7 @@ pub(super) async fn retry(app: &Arc<App>, request: &Request) -> Answer {
 pub(super) async fn delete(app: &Arc<App>, request: &Request) -> Answer {
     let (songs, viewer, id) = (app.songs.clone(), request.viewer(), request.param("song_id")?);
     // To its end, even where the caller has left: between the song and its bytes lies a moment.
-    let deleted = tokio::spawn(async move { songs.delete(viewer, id).await });
+    let deleted = tokio::spawn(async move { songs.delete(viewer, id).await }.in_current_span());
     deleted.await.map_err(crate::failure::Failure::internal)??;
     Ok(whole(answer::success(&())))
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http::header;
 use multer::{Constraints, Field, Multipart, SizeLimit};
+use tracing::Instrument as _;
 use vocalizer_core::api::{ErrorCode, SongData};
 use vocalizer_core::service::{ServiceError, Upload};
 
@@ -81,7 +82,7 @@ pub(super) async fn upload(app: &Arc<App>, request: Request) -> Answer {
     let Some(upload) = file else { return Err(Failure::field("file", "the form has no field file")) };
     let Some(title) = title else { return Err(Failure::field("title", "the form has no field title")) };
     // To its end, even where the uploader has left: the song is whole.
-    let stored = tokio::spawn(async move { upload.finish(&title).await });
+    let stored = tokio::spawn(async move { upload.finish(&title).await }.in_current_span());
     let song = stored.await.map_err(Failure::internal)??;
     Ok(whole(answer::success(&SongData { song })))
 }

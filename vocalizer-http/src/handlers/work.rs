@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, header};
+use tracing::Instrument as _;
 use vocalizer_core::api::WantedData;
 use vocalizer_core::ports::{Backend, BackendError, Wanted};
 use vocalizer_core::song::{FailureReason, SongHash};
@@ -72,5 +73,5 @@ fn wanted(wanted: Wanted) -> Answer {
 async fn to_the_end<T: Send + 'static>(
     said: impl Future<Output = Result<T, BackendError>> + Send + 'static,
 ) -> Result<T, Failure> {
-    Ok(tokio::spawn(said).await.map_err(Failure::internal)??)
+    Ok(tokio::spawn(said.in_current_span()).await.map_err(Failure::internal)??)
 }

@@ -24,6 +24,12 @@ fn a_cookie_keeps_scripts_and_other_sites_out() {
     let secure = cookie::set(&secret, Duration::from_secs(60), true).unwrap();
     assert_eq!(secure, "__Host-session=0a1b; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure");
     assert!(secure.is_sensitive());
+    let device = cookie::set_device(&secret, true).unwrap();
+    assert_eq!(device, "__Host-device=0a1b; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax; Secure");
+    assert_eq!(
+        cookie::set_device(&secret, false).unwrap(),
+        "device=0a1b; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax"
+    );
     assert_eq!(cookie::clear(false).unwrap(), "session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
 }
 

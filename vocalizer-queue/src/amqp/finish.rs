@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use tokio::task::spawn;
+use tracing::Instrument as _;
 
 use super::error::AmqpError;
 
@@ -13,5 +14,5 @@ where
     T: Send + 'static,
     E: From<AmqpError> + Send + 'static,
 {
-    spawn(work).await.unwrap_or_else(|_| Err(AmqpError::lost("the program ends").into()))
+    spawn(work.in_current_span()).await.unwrap_or_else(|_| Err(AmqpError::lost("the program ends").into()))
 }

@@ -23,7 +23,7 @@ use crate::schedule::{Held, Queued, Schedule};
 /// open, this queue does as [`MemoryQueue`](crate::MemoryQueue) does, but for these:
 ///
 /// - It carries hashes alone. A job whose payload is not [`JobPayload::Stored`] is [`QueueError::TooLarge`].
-/// - Delays, and the age of jobs, go on across a restart by the wall's clock.
+/// - Delays, and the age of jobs, go on across a restart by the wall's clock. A clock that goes back lengthens no delay.
 /// - What a call has begun is finished when the call is dropped.
 #[derive(Clone)]
 pub struct SqliteQueue {

@@ -34,7 +34,7 @@ impl Record {
     /// All jobs, in the order in which they are to come.
     pub(super) async fn jobs(&self) -> Result<Vec<Found>, QueueError> {
         let rows = query(
-            "SELECT number, hash, attempts, published_at_ms, ready_at_ms FROM queue_jobs \
+            "SELECT number, hash, attempts, published_at_ms, ready_at_ms, delay_ms FROM queue_jobs \
              ORDER BY ready_at_ms, attempts, number",
         )
         .fetch_all(self.database.read())
@@ -53,7 +53,8 @@ impl Record {
             .await
             .map_err(unavailable)?;
         query(
-            "INSERT INTO queue_jobs (number, hash, attempts, published_at_ms, ready_at_ms) VALUES (?1, ?2, 0, ?3, ?3)",
+            "INSERT INTO queue_jobs (number, hash, attempts, published_at_ms, ready_at_ms, delay_ms) \
+             VALUES (?1, ?2, 0, ?3, ?3, 0)",
         )
         .bind(signed(number))
         .bind(hash.to_string())
@@ -78,14 +79,17 @@ impl Record {
         let now_ms = now_ms();
         let mut step = self.database.write().await?;
         query(
-            "INSERT INTO queue_jobs (number, hash, attempts, published_at_ms, ready_at_ms) VALUES (?, ?, ?, ?, ?) \
-             ON CONFLICT (number) DO UPDATE SET attempts = excluded.attempts, ready_at_ms = excluded.ready_at_ms",
+            "INSERT INTO queue_jobs (number, hash, attempts, published_at_ms, ready_at_ms, delay_ms) \
+             VALUES (?, ?, ?, ?, ?, ?) \
+             ON CONFLICT (number) DO UPDATE SET attempts = excluded.attempts, ready_at_ms = excluded.ready_at_ms, \
+             delay_ms = excluded.delay_ms",
         )
         .bind(signed(queued.number))
         .bind(queued.job.hash.to_string())
         .bind(attempts)
         .bind(now_ms)
         .bind(now_ms.saturating_add(ms(delay)))
+        .bind(ms(delay))
         .execute(&mut *step)
         .await
         .map_err(unavailable)?;
@@ -138,12 +142,14 @@ impl Record {
 
 fn found(row: &SqliteRow, now_ms: i64) -> Result<Found, BoxError> {
     let (published_at_ms, ready_at_ms): (i64, i64) = (row.try_get("published_at_ms")?, row.try_get("ready_at_ms")?);
+    let longest = span(0, row.try_get("delay_ms")?);
     Ok(Found {
         number: u64::try_from(row.try_get::<i64, _>("number")?)?,
         job: Job { hash: hash(row)?, payload: JobPayload::Stored },
         attempts: row.try_get("attempts")?,
         age: span(published_at_ms, now_ms),
-        delay: span(now_ms, ready_at_ms),
+        // No longer than it was put off for: the clock may have gone back since.
+        delay: span(now_ms, ready_at_ms).min(longest),
     })
 }
 

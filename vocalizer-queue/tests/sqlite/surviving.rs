@@ -156,3 +156,28 @@ async fn a_lease_may_be_granted_for_longer_than_clocks_go() {
     assert_eq!(place.open().await.state(&hash("a")).await.unwrap(), JobState::Waiting { before: 0 });
     assert!(tokio::time::timeout(VISIBILITY / 10_000, queue.lease()).await.is_err());
 }
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_lengthens_no_delay() {
+    let place = Place::new();
+    let queue = place.open().await;
+    let after = Duration::from_millis(300);
+    for name in ["waits", "put off"] {
+        queue.publish(job(name)).await.unwrap();
+    }
+    leased(&queue, "waits").await.fail(Failure::Retry { after: Duration::ZERO }).await.unwrap();
+    leased(&queue, "put off").await.fail(Failure::Retry { after }).await.unwrap();
+    drop(queue);
+    // As the same calls would have written under a clock that is 60 days ahead.
+    let ahead = "c.execute('UPDATE queue_jobs SET ready_at_ms = ready_at_ms + 5184000000, \
+                 published_at_ms = published_at_ms + 5184000000')";
+    let program = format!("import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); {ahead}; c.commit(); c.close()");
+    let output = std::process::Command::new("python3").args(["-c", &program]).arg(place.path()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+
+    let (queue, began) = (place.open().await, Instant::now());
+    leased(&queue, "waits").await.acknowledge().await.unwrap();
+    leased(&queue, "put off").await.acknowledge().await.unwrap();
+    assert!(began.elapsed() + Duration::from_millis(50) >= after, "it came too early");
+    assert!(began.elapsed() < Duration::from_secs(50), "it waited for longer than it was put off for");
+}

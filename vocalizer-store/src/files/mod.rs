@@ -14,6 +14,7 @@ pub(crate) mod disk;
 pub(crate) mod draft;
 mod reader;
 mod store;
+mod tags;
 pub(crate) mod temporary;
 mod writer;
 

@@ -1,7 +1,7 @@
 //! The store itself.
 
 use std::fs::{self, FileTimes};
-use std::io;
+use std::io::{self, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,9 +12,10 @@ use time::OffsetDateTime;
 use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter, MadeBlob, Space};
 use vocalizer_core::song::SongHash;
 
-use super::disk::{blocking, if_there, make_dir, space, sync_dir};
+use super::disk::{blocking, if_there, make_dir, new_file, space, sync_dir};
 use super::draft::Draft;
 use super::reader::blob;
+use super::tags::Tags;
 use super::temporary::Temporaries;
 use super::writer::FileWriter;
 
@@ -27,6 +28,7 @@ use super::writer::FileWriter;
 pub struct FileBlobs {
     root: PathBuf,
     temporaries: Arc<Temporaries>,
+    tags: Arc<Tags>,
 }
 
 impl FileBlobs {
@@ -38,7 +40,7 @@ impl FileBlobs {
     pub async fn open(root: &Path) -> Result<Self, BlobError> {
         let root = root.to_owned();
         let temporaries = Temporaries::new(root.join("tmp"));
-        let store = Self { root: root.clone(), temporaries };
+        let store = Self { root: root.clone(), temporaries, tags: Arc::default() };
         blocking(move || {
             make_dir(&root)?;
             make_dir(&root.join("tmp"))?;
@@ -48,7 +50,42 @@ impl FileBlobs {
         .await?;
         Ok(store)
     }
+
+    /// Says which installation's blobs these are: `installation`'s from now on, where they were nobody's.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Full`] or [`BlobError::Unavailable`].
+    pub async fn claim(&self, installation: &str) -> Result<String, BlobError> {
+        let path = self.root.join(INSTALLATION);
+        match blocking(move || if_there(fs::read_to_string(path))).await? {
+            Some(owner) => Ok(owner.trim().to_owned()),
+            None => self.adopt(installation).await.map(|()| installation.to_owned()),
+        }
+    }
+
+    /// Makes the blobs `installation`'s, whosever they were.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Full`] or [`BlobError::Unavailable`].
+    pub async fn adopt(&self, installation: &str) -> Result<(), BlobError> {
+        let (root, temporaries) = (self.root.clone(), Arc::clone(&self.temporaries));
+        let text = format!("{installation}\n");
+        blocking(move || {
+            let (temporary, mut file) = temporaries.create(new_file)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            fs::rename(temporary.path(), root.join(INSTALLATION))?;
+            temporary.release();
+            sync_dir(&root)
+        })
+        .await
+    }
 }
+
+/// The file that says whose blobs there are.
+const INSTALLATION: &str = "installation";
 
 /// Where a blob is.
 pub(super) fn path(root: &Path, key: &BlobKey) -> PathBuf {
@@ -63,24 +100,25 @@ fn shelf(root: &Path, hash: &SongHash) -> PathBuf {
 #[async_trait]
 impl BlobStore for FileBlobs {
     async fn begin(&self) -> Result<Box<dyn BlobWriter>, BlobError> {
-        Ok(Box::new(FileWriter::new(self.root.clone(), Draft::begin(&self.temporaries).await?)))
+        Ok(Box::new(FileWriter::new(self.root.clone(), Arc::clone(&self.tags), Draft::begin(&self.temporaries).await?)))
     }
 
     async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Blob>, BlobError> {
         let (path, root, is_made) = (path(&self.root, key), self.root.clone(), key.is_made());
+        let path = path(&self.root, key);
+        let (opens, root) = (path.clone(), self.root.clone());
         let opened = blocking(move || {
-            let Some(file) = if_there(fs::File::open(&path))? else { return is_there(&root).map(|()| None) };
             if is_made {
                 // For `made`: most systems do not note every access. Where they cannot be told, the last one counts that they did.
                 let _ = file.set_times(FileTimes::new().set_accessed(SystemTime::now()));
             }
+            let Some(file) = if_there(fs::File::open(&opens))? else { return is_there(&root).map(|()| None) };
             let found = file.metadata()?;
-            Ok(Some((file, found)))
+            Ok(Some((Arc::new(file), found)))
         });
-        match opened.await? {
-            Some((file, found)) => blob(file, &found, range).map(Some),
-            None => Ok(None),
-        }
+        let Some((file, found)) = opened.await? else { return Ok(None) };
+        let tag = self.tags.of(&path, &file, &found).await?;
+        blob(file, found.len(), tag, range).map(Some)
     }
 
     async fn size_bytes(&self, key: &BlobKey) -> Result<Option<u64>, BlobError> {

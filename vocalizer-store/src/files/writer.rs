@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,18 +12,20 @@ use vocalizer_core::ports::{BlobError, BlobKey, BlobWriter};
 use super::disk::{blocking, if_there, make_dir, sync_dir};
 use super::draft::{Draft, Whole};
 use super::store::path;
+use super::tags::Tags;
 
 /// How often a folder is made that a deletion takes away before the file is in it.
 const TRIES: u32 = 16;
 
 pub(super) struct FileWriter {
     root: PathBuf,
+    tags: Arc<Tags>,
     draft: Draft,
 }
 
 impl FileWriter {
-    pub(super) fn new(root: PathBuf, draft: Draft) -> Self {
-        Self { root, draft }
+    pub(super) fn new(root: PathBuf, tags: Arc<Tags>, draft: Draft) -> Self {
+        Self { root, tags, draft }
     }
 }
 
@@ -37,7 +40,7 @@ impl BlobWriter for FileWriter {
     }
 
     async fn commit(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError> {
-        let Self { root, draft } = *self;
+        let Self { root, tags, draft } = *self;
         let Whole { file, temporary, size_bytes } = draft.finish().await?;
         let key = *key;
         // In one piece: it goes on to its end when the caller has gone.
@@ -45,6 +48,7 @@ impl BlobWriter for FileWriter {
             file.sync_all()?;
             drop(file);
             name(&root, temporary.path(), &key)?;
+            tags.forget(&path(&root, &key));
             temporary.release();
             Ok(size_bytes)
         })

@@ -83,7 +83,7 @@ impl AccountRepository for PostgresStore {
             if changed.rows_affected() == 0 {
                 return Err(RepositoryError::Conflict);
             }
-            query("DELETE FROM sessions WHERE user_id = $1 AND token_id IS NULL AND digest IS DISTINCT FROM $2")
+            query("DELETE FROM sessions WHERE user_id = $1 AND digest IS DISTINCT FROM $2")
                 .bind(id.to_string())
                 .bind(keep.map(|digest| digest.as_bytes().to_vec()))
                 .execute(&mut *step)
@@ -116,6 +116,10 @@ impl AccountRepository for PostgresStore {
 
     async fn close_session(&self, digest: SessionDigest) -> Result<(), RepositoryError> {
         self.write(|| query("DELETE FROM sessions WHERE digest = $1").bind(&digest.as_bytes()[..])).await.map(|_| ())
+    }
+
+    async fn close_sessions(&self, user: UserId) -> Result<u64, RepositoryError> {
+        self.write(|| query("DELETE FROM sessions WHERE user_id = $1").bind(user.to_string())).await
     }
 
     async fn tokens(&self, user: UserId) -> Result<Vec<ApiToken>, RepositoryError> {

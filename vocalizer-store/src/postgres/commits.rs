@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::{Postgres, Transaction};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
+use tracing::Instrument as _;
 use vocalizer_core::ports::RepositoryError;
 
 use super::error::repository;
@@ -28,7 +29,7 @@ impl Commits {
         at_most: Duration,
     ) -> Result<(), RepositoryError> {
         let commit = async move { timeout(at_most, step.commit()).await.unwrap_or_else(|_| Err(timed_out())) };
-        match self.watch(tokio::spawn(commit)).over().await {
+        match self.watch(tokio::spawn(commit.in_current_span())).over().await {
             Ok(committed) => committed.map_err(repository),
             Err(error) => Err(RepositoryError::Unavailable(error.into())),
         }

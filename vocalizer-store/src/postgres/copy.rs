@@ -74,6 +74,7 @@ pub enum CopyError {
 /// # }
 /// ```
 pub async fn copy_from_sqlite(from: &SqliteStore, to: &PostgresStore) -> Result<Copied, CopyError> {
+    let installation = from.installation().await.map_err(CopyError::Source)?;
     let mut from = from.snapshot().await.map_err(CopyError::Source)?;
     let mut step = to.begin().await.map_err(CopyError::Target)?;
     check_empty(&mut step).await?;
@@ -118,6 +119,7 @@ pub async fn copy_from_sqlite(from: &SqliteStore, to: &PostgresStore) -> Result<
             }
         }
     }
+    written(query("UPDATE installation SET id = $1").bind(installation).execute(&mut *step).await)?;
     to.commit(step).await.map_err(CopyError::Target)?;
     Ok(copied)
 }

@@ -1,5 +1,7 @@
 //! What can go wrong.
 
+use std::io;
+
 use sqlx::error::DatabaseError;
 use sqlx::migrate::MigrateError;
 use thiserror::Error;
@@ -18,6 +20,18 @@ pub enum PostgresError {
         /// The host and the database.
         place: String,
         /// What stood in the way.
+        #[source]
+        source: BoxError,
+    },
+    /// There is no TLS, or its certificate is not trusted.
+    #[error(
+        "{place} cannot be reached over verified TLS; add ?sslrootcert=FILE to the URL for an authority of your own, or \
+         ?sslmode=disable where nobody else is on the network"
+    )]
+    Tls {
+        /// The host and the database.
+        place: String,
+        /// What is wrong with it.
         #[source]
         source: BoxError,
     },
@@ -82,9 +96,12 @@ impl PostgresError {
                 Some("57P01" | "57P02" | "57P03") => Self::Unreachable { place, source: error.into() },
                 _ => Self::Database { place, source: error.into() },
             },
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut => {
-                Self::Unreachable { place, source: error.into() }
+            sqlx::Error::Tls(_) => Self::Tls { place, source: error.into() },
+            // So a handshake fails.
+            sqlx::Error::Io(said) if said.kind() == io::ErrorKind::InvalidData => {
+                Self::Tls { place, source: error.into() }
             }
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => Self::Unreachable { place, source: error.into() },
             _ => Self::Database { place, source: error.into() },
         }
     }

@@ -1,17 +1,19 @@
 //! Opening the database.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use sqlx::Connection as _;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgSslMode};
+use sqlx::{Connection as _, query_scalar};
 use tokio::time::timeout;
+use vocalizer_core::ports::RepositoryError;
 use vocalizer_core::secret::Secret;
 
 use super::commits::Commits;
 use super::commons::Known;
-use super::error::PostgresError;
+use super::error::{PostgresError, repository};
 use super::migrations;
 
 /// How a server uses its database.
@@ -65,8 +67,9 @@ impl fmt::Debug for PostgresStore {
 impl PostgresStore {
     /// Opens a database and brings it up to date; several servers may do so at once.
     ///
-    /// The URL is one of `postgres://user:password@host:port/database`, where `?sslmode=verify-full` asks for TLS with a
-    /// certificate that this machine trusts. What it leaves out comes from the variables of PostgreSQL's own programs,
+    /// The URL is one of `postgres://user:password@host:port/database`. To another machine there is TLS with a certificate
+    /// that this machine trusts (`sslmode=verify-full`), unless the URL or `PGSSLMODE` says otherwise: `sslrootcert=FILE`
+    /// names another authority, `sslmode=disable` does without. What the URL leaves out comes from the variables of PostgreSQL's own programs,
     /// such as `PGPASSWORD`.
     ///
     /// # Errors
@@ -142,6 +145,15 @@ impl PostgresStore {
         applied.map_err(|error| PostgresError::of_migration(error, &self.place, self.options.get_username()))
     }
 
+    /// Which installation this is: made with the database, the same in a copy of it. Blobs carry the same.
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::Unavailable`].
+    pub async fn installation(&self) -> Result<String, RepositoryError> {
+        query_scalar("SELECT id FROM installation").fetch_one(&self.pool).await.map_err(repository)
+    }
+
     /// A connection beside the pool, which would hide why there is none.
     async fn connect(&self) -> Result<PgConnection, PostgresError> {
         let connected = timeout(self.settings.acquire_timeout, PgConnection::connect_with(&self.options)).await;
@@ -166,6 +178,10 @@ fn options(url: &Secret<String>, settings: &PostgresSettings) -> Result<PgConnec
         return Err(PostgresError::Url("it begins otherwise".into()));
     }
     let options = PgConnectOptions::from_str(url).map_err(|error| PostgresError::Url(error.into()))?;
+    let options = match says_how_to_encrypt(url) || is_local(&options) {
+        true => options,
+        false => options.ssl_mode(PgSslMode::VerifyFull),
+    };
     let name = options.get_application_name().unwrap_or("vocalizer").to_owned();
     let longest_ms = settings.statement_timeout.as_millis().clamp(1, 0x7fff_ffff).to_string();
     Ok(options.application_name(&name).options([
@@ -179,4 +195,44 @@ fn options(url: &Secret<String>, settings: &PostgresSettings) -> Result<PgConnec
         ("tcp_keepalives_interval", "10"),
         ("tcp_keepalives_count", "3"),
     ]))
+}
+
+/// Whether the URL or the variable of PostgreSQL's own programs says whether there is TLS, and whether it is checked.
+fn says_how_to_encrypt(url: &str) -> bool {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let mut keys = query.split('&').filter_map(|pair| pair.split('=').next());
+    keys.any(|key| matches!(key, "sslmode" | "ssl-mode")) || std::env::var_os("PGSSLMODE").is_some()
+}
+
+/// Whether the way to the database does not leave this machine.
+fn is_local(options: &PgConnectOptions) -> bool {
+    let host = options.get_host();
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    options.get_socket().is_some()
+        || host.starts_with('/')
+        || host.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(url: &str) -> PgSslMode {
+        options(&Secret::new(url.to_owned()), &PostgresSettings::default()).unwrap().get_ssl_mode()
+    }
+
+    #[test]
+    fn a_connection_to_another_machine_is_verified_unless_the_url_says_otherwise() {
+        for url in ["postgres://db.example.org/v", "postgres://u:p%40%3Fx@10.0.0.1:5432/v?application_name=sslmode"] {
+            assert!(matches!(mode(url), PgSslMode::VerifyFull), "{url}");
+        }
+        assert!(matches!(mode("postgres://db.example.org/v?sslmode=disable"), PgSslMode::Disable));
+        assert!(matches!(mode("postgres://db.example.org/v?a=b&sslmode=require"), PgSslMode::Require));
+        for url in
+            ["postgres://localhost/v", "postgres://127.0.0.1/v", "postgres://[::1]/v", "postgres://%2Frun%2Fpg/v"]
+        {
+            assert!(matches!(mode(url), PgSslMode::Prefer), "{url}");
+        }
+    }
 }

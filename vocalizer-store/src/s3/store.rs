@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use object_store::{Error, ObjectStore as _};
+use object_store::path::Path;
+use object_store::{Error, ObjectStore as _, ObjectStoreExt as _, PutMode, PutOptions};
 use time::OffsetDateTime;
 use tokio::task::spawn_blocking;
 use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter, MadeBlob, Space};
@@ -46,7 +46,7 @@ impl S3Blobs {
     /// # Errors
     ///
     /// Any [`S3Error`] but those of [`S3Settings::parse`].
-    pub async fn open(settings: S3Settings, work_dir: &Path) -> Result<Self, S3Error> {
+    pub async fn open(settings: S3Settings, work_dir: &std::path::Path) -> Result<Self, S3Error> {
         let uploads = work_dir.join("uploads");
         let (work_dir, made) = (work_dir.to_owned(), uploads.clone());
         let made = spawn_blocking(move || make_dir(&work_dir).and_then(|()| make_dir(&made))).await;
@@ -54,7 +54,47 @@ impl S3Blobs {
         let bucket = Arc::new(Bucket::open(&settings).await?);
         Ok(Self { bucket, temporaries: Temporaries::new(uploads) })
     }
+
+    /// Says which installation's blobs these are: `installation`'s from now on, where they were nobody's. Of several at
+    /// once one gets them, as far as the endpoint heeds `If-None-Match`.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Unavailable`].
+    pub async fn claim(&self, installation: &str) -> Result<String, BlobError> {
+        let path = self.bucket.prefix.clone().join(INSTALLATION);
+        if let Some(owner) = self.owner(&path).await? {
+            return Ok(owner);
+        }
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        match self.bucket.s3.put_opts(&path, installation.to_owned().into(), options).await {
+            Ok(_) | Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {}
+            Err(Error::NotImplemented { .. }) => self.adopt(installation).await?,
+            Err(error) => return Err(sorted(&error)),
+        }
+        self.owner(&path).await?.ok_or_else(|| BlobError::Unavailable("the bucket forgot what it was told".into()))
+    }
+
+    /// Makes the blobs `installation`'s, whosever they were.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Unavailable`].
+    pub async fn adopt(&self, installation: &str) -> Result<(), BlobError> {
+        let path = self.bucket.prefix.clone().join(INSTALLATION);
+        let put = self.bucket.s3.put(&path, installation.to_owned().into()).await;
+        put.map(|_| ()).map_err(|error| sorted(&error))
+    }
+
+    async fn owner(&self, path: &Path) -> Result<Option<String>, BlobError> {
+        let Some(found) = self.bucket.read(path, None).await? else { return Ok(None) };
+        let bytes = found.bytes().await.map_err(|error| sorted(&error))?;
+        Ok(Some(String::from_utf8_lossy(&bytes).trim().to_owned()))
+    }
 }
+
+/// The object that says whose blobs there are.
+const INSTALLATION: &str = "installation";
 
 impl fmt::Debug for S3Blobs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tracing::Instrument as _;
 use vocalizer_core::ports::{BlobError, BlobKey, BlobWriter};
 
 use super::bucket::Bucket;
@@ -38,7 +39,7 @@ impl BlobWriter for S3Writer {
         let Self { bucket, draft } = *self;
         let whole = draft.finish().await?;
         // In a task of its own: it goes on to its end when the caller has gone, and leaves no parts behind.
-        let committed = tokio::spawn(commit(bucket, whole, *key));
+        let committed = tokio::spawn(commit(bucket, whole, *key).in_current_span());
         committed.await.map_err(|error| BlobError::Unavailable(error.into()))?
     }
 }

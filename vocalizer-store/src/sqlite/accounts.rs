@@ -104,7 +104,7 @@ impl AccountRepository for SqliteStore {
         if changed.rows_affected() == 0 {
             return Err(RepositoryError::Conflict);
         }
-        query("DELETE FROM sessions WHERE user_id = ? AND token_id IS NULL AND digest IS NOT ?")
+        query("DELETE FROM sessions WHERE user_id = ? AND digest IS NOT ?")
             .bind(id.to_string())
             .bind(keep.map(|digest| digest.as_bytes().to_vec()))
             .execute(&mut *step)
@@ -152,6 +152,17 @@ impl AccountRepository for SqliteStore {
             .await
             .map_err(repository)?;
         step.commit().await
+    }
+
+    async fn close_sessions(&self, user: UserId) -> Result<u64, RepositoryError> {
+        let mut step = self.write().await?;
+        let closed = query("DELETE FROM sessions WHERE user_id = ?")
+            .bind(user.to_string())
+            .execute(&mut *step)
+            .await
+            .map_err(repository)?;
+        step.commit().await?;
+        Ok(closed.rows_affected())
     }
 
     async fn tokens(&self, user: UserId) -> Result<Vec<ApiToken>, RepositoryError> {

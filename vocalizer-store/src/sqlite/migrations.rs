@@ -6,9 +6,10 @@ use sqlx::sqlite::SqlitePool;
 use crate::sql::migrations::{TABLE, Written, known, missing, names};
 
 /// Every migration, oldest first. One that was released is never changed: what has it already would not get the change.
-const MIGRATIONS: [Written; 2] = [
+const MIGRATIONS: [Written; 3] = [
     (1, "songs and users", include_str!("../../migrations/sqlite/0001_songs_and_users.sql")),
     (2, "quotas", include_str!("../../migrations/sqlite/0002_quotas.sql")),
+    (3, "installation", include_str!("../../migrations/sqlite/0003_installation.sql")),
 ];
 
 /// Applies what is missing, and says what that was: all of it or nothing, and one process at a time, by SQLite's own

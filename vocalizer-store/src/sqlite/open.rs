@@ -12,7 +12,7 @@ use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Connection as _, Sqlite, Transaction, query};
+use sqlx::{Connection as _, Sqlite, Transaction, query, query_scalar};
 use time::OffsetDateTime;
 use tokio::task::spawn_blocking;
 use vocalizer_core::ports::RepositoryError;
@@ -127,6 +127,16 @@ impl SqliteStore {
         let to = to.to_owned();
         let synced = spawn_blocking(move || std::fs::File::open(&to)?.sync_all()).await;
         synced.map_err(io::Error::other).flatten().map_err(file)
+    }
+
+    /// Which installation this is: made with the database, the same in a copy of it. Blobs carry the same
+    /// ([`FileBlobs::claim`](crate::files::FileBlobs::claim)).
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::Unavailable`].
+    pub async fn installation(&self) -> Result<String, RepositoryError> {
+        query_scalar("SELECT id FROM installation").fetch_one(&self.readers).await.map_err(repository)
     }
 
     /// Closes every connection. The last one of all processes puts what is in the log into the database, and removes the

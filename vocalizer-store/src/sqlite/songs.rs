@@ -231,7 +231,8 @@ impl SongRepository for SqliteStore {
         let taken = u32::try_from(self.claims().len()).unwrap_or(u32::MAX);
         let mut pending = self.pending(limit.saturating_add(taken)).await?;
         let mut claims = self.claims();
-        claims.retain(|_, until| *until > now);
+        // A claim that ends later than one made now would is from before the clock went back.
+        claims.retain(|_, until| *until > now && *until <= now + lasts);
         pending.retain(|wish| !claims.contains_key(&wish.number));
         pending.truncate(limit as usize);
         claims.extend(pending.iter().map(|wish| (wish.number, now + lasts)));

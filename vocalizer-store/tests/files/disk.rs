@@ -209,3 +209,17 @@ async fn a_blob_that_is_cut_short_is_an_error_and_not_a_short_blob() {
         assert!(matches!(reader.next_chunk().await, Err(BlobError::Unavailable(_))));
     }
 }
+
+#[tokio::test]
+async fn files_belong_to_the_installation_that_was_there_first() {
+    let dir = TempDir::new().unwrap();
+    let blobs = FileBlobs::open(dir.path()).await.unwrap();
+    assert_eq!(blobs.claim("one").await.unwrap(), "one");
+    let again = FileBlobs::open(dir.path()).await.unwrap();
+    assert_eq!(again.claim("other").await.unwrap(), "one");
+    put(&blobs, &BlobKey::Source(hash()), b"a").await;
+    assert_eq!(blobs.hashes().await.unwrap(), [hash()]);
+    again.adopt("other").await.unwrap();
+    assert_eq!(blobs.claim("one").await.unwrap(), "other");
+    under_way(dir.path(), 0).await;
+}

@@ -26,7 +26,7 @@ async fn a_new_database_is_brought_up_to_date_step_by_step_or_at_once() {
     let place = Place::new().await;
     let store = PostgresStore::open_without_migrating(&place.url(), settings()).await.unwrap();
     let pending = store.pending_migrations().await.unwrap();
-    assert_eq!(pending, ["0001 songs and users", "0002 quotas"]);
+    assert_eq!(pending, ["0001 songs and users", "0002 quotas", "0003 installation"]);
     assert!(matches!(SongRepository::find(&store, SongId::random()).await, Err(RepositoryError::Unavailable(_))));
     assert_eq!(store.migrate().await.unwrap(), pending);
     assert_eq!(store.migrate().await.unwrap(), Vec::<String>::new(), "a repeat");
@@ -166,5 +166,6 @@ async fn tls_is_spoken_and_a_certificate_is_checked_where_that_is_asked_for() {
         assert_eq!(query_scalar::<_, i64>(plain).fetch_one(&mut admin).await.unwrap(), 0);
     }
     let error = refused(&url("sslmode=verify-full")).await;
-    assert!(matches!(error, PostgresError::Unreachable { .. }), "{error:?}");
+    assert!(matches!(error, PostgresError::Tls { .. }), "{error:?}");
+    assert!(error.to_string().contains("sslrootcert=FILE"), "{error}");
 }

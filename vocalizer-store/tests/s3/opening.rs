@@ -199,3 +199,15 @@ async fn printing_hides_the_credentials() {
         assert!(!said.contains(SECRET) && !said.contains("session-token"), "{said}");
     }
 }
+
+#[tokio::test]
+async fn a_bucket_belongs_to_the_installation_that_was_there_first() {
+    let server = Server::start();
+    let blobs = server.blobs(BRIEF).await;
+    assert_eq!(blobs.claim("one").await.unwrap(), "one");
+    assert_eq!(blobs.claim("other").await.unwrap(), "one");
+    put(&blobs, &BlobKey::Source(SongHash::of(b"a")), &bytes(1, 1)).await;
+    assert_eq!(blobs.hashes().await.unwrap(), [SongHash::of(b"a")]);
+    blobs.adopt("other").await.unwrap();
+    assert_eq!(blobs.claim("one").await.unwrap(), "other");
+}

@@ -78,6 +78,11 @@ fn owned(
             *password = field("password1");
             success(())
         }
+        (&Method::POST, ["logout_everywhere"]) => {
+            backend.sessions.retain(|_, owner| *owner != user);
+            backend.tokens.retain(|token| token.user != user);
+            success(())
+        }
         (&Method::GET, ["tokens"]) => {
             let tokens: Vec<_> = backend.tokens.iter().filter(|token| token.user == user).map(Token::view).collect();
             success(json!({"tokens": tokens}))

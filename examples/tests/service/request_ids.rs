@@ -1,0 +1,49 @@
+//! What the log tells of a request carries its identifier.
+
+use reqwest::Method;
+use reqwest::multipart::{Form, Part};
+use vocalizer_core::song::SongHash;
+
+use super::server::Server;
+use super::support::{Browser, WORKER_TOKEN, archive, id, song};
+
+/// Waits for a line of the log that says this of this request.
+async fn is_logged(server: &Server, what: &str, name: &str) {
+    for _ in 0..500 {
+        if server.log().lines().any(|line| line.contains(what) && line.contains(&format!("id={name} "))) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("no line says {what} of {name}: {}", server.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_line_about_a_request_has_its_identifier() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("data"));
+    let browser = server.browser();
+    let named = |name: &str, method: Method, path: &str| browser.request(method, path).header("x-request-id", name);
+    let bytes = song(1);
+    let hash = SongHash::of(&bytes);
+    let form = Form::new().text("title", "x").part("file", Part::bytes(bytes).file_name("x.wav"));
+    let uploaded = Browser::send(named("the-upload", Method::POST, "/songs/upload").multipart(form)).await;
+    assert_eq!(uploaded.header("x-request-id"), "the-upload");
+    let uploaded = uploaded.data()["song"].clone();
+
+    let fail = named("the-failure", Method::POST, &format!("/songs/{hash}/fail")).bearer_auth(WORKER_TOKEN);
+    Browser::send(fail.form(&[("reason", "it is no music")])).await.data();
+    Browser::send(named("the-retry", Method::POST, &format!("/songs/{}/retry", id(&uploaded)))).await.data();
+    let result = named("the-result", Method::POST, &format!("/songs/{hash}/upload_result")).bearer_auth(WORKER_TOKEN);
+    Browser::send(result.body(archive())).await.data();
+    Browser::send(named("the-deletion", Method::DELETE, &format!("/songs/{}", id(&uploaded)))).await.data();
+
+    for (what, name) in [
+        ("uploaded song=", "the-upload"),
+        ("a song cannot be split hash=", "the-failure"),
+        ("split hash=", "the-result"),
+        ("deleted song=", "the-deletion"),
+    ] {
+        is_logged(&server, what, name).await;
+    }
+}

@@ -1,0 +1,74 @@
+//! More event streams than may be open.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use vocalizer_http::settings::{Caps, HttpSettings};
+
+use super::support::{Answer, Service, request};
+
+async fn connect(to: SocketAddr, path: &str, more: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(to).await.unwrap();
+    stream.write_all(request("GET", path, more, "").as_bytes()).await.unwrap();
+    stream
+}
+
+/// A stream that has begun.
+async fn open(to: SocketAddr, more: &str) -> TcpStream {
+    let mut stream = connect(to, "/songs/events", more).await;
+    let mut came = [0; 12];
+    stream.read_exact(&mut came).await.unwrap();
+    assert_eq!(&came, b"HTTP/1.1 200");
+    stream
+}
+
+async fn ask(to: SocketAddr, path: &str, more: &str) -> Answer {
+    Answer::read(&mut connect(to, path, more).await).await
+}
+
+async fn is_busy(to: SocketAddr, more: &str) {
+    let answer = ask(to, "/songs/events", more).await;
+    answer.refused(503, "unavailable", None);
+    assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0, "{answer:?}");
+}
+
+#[tokio::test]
+async fn event_streams_leave_room_for_everything_else() {
+    let caps = Caps { event_streams: 4, event_streams_per_client: 2, ..Caps::default() };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let to = listener.local_addr().unwrap();
+    let service = Service::set(HttpSettings { caps, ..HttpSettings::default() });
+    let (session, _) = service.user().await;
+    let ada = format!("Cookie: session={session}\r\n");
+    let server = service.server;
+    let served = tokio::spawn(async move { server.run(listener, std::future::pending()).await });
+
+    let first = open(to, "").await;
+    let _second = open(to, "").await;
+    is_busy(to, "").await;
+    // A user is not their address.
+    let _hers = open(to, &ada).await;
+    let _also_hers = open(to, &ada).await;
+    is_busy(to, &ada).await;
+    ask(to, "/songs/", "").await.data();
+    drop(first);
+    // The server notices at its next word, at the latest; until then there is no room.
+    tokio::time::timeout(Duration::from_secs(60), async {
+        while ask_head(to).await != 200 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
+    .unwrap();
+    served.abort();
+}
+
+/// The status alone: a stream that begins does not end.
+async fn ask_head(to: SocketAddr) -> u16 {
+    let mut stream = connect(to, "/songs/events", "").await;
+    let mut came = [0; 12];
+    stream.read_exact(&mut came).await.unwrap();
+    std::str::from_utf8(&came[9..]).unwrap().parse().unwrap()
+}
