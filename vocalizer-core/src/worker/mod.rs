@@ -8,6 +8,7 @@ mod lease;
 mod run;
 mod settings;
 mod source;
+mod trouble;
 
 pub use run::{Worker, WorkerPorts};
 pub use settings::{WorkerCounts, WorkerSettings};
