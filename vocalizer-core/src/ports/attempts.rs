@@ -44,7 +44,7 @@ impl ThrottleSettings {
 pub struct Tries {
     /// How many there were.
     pub count: u32,
-    /// No attempt before this.
+    /// No attempt before this; zero while attempts cost nothing, so that no clock makes anybody wait then.
     pub next_us: i64,
     /// When everything is forgotten.
     pub forgotten_us: i64,
@@ -58,7 +58,7 @@ impl Tries {
     /// How long to wait where it may not be made yet; it then does not count.
     pub fn after(before: Option<Self>, settings: &ThrottleSettings, now_us: i64) -> Result<Self, Duration> {
         let before = before.filter(|tries| tries.forgotten_us > now_us);
-        let Self { count, next_us, .. } = before.unwrap_or(Self { count: 0, next_us: now_us, forgotten_us: now_us });
+        let Self { count, next_us, .. } = before.unwrap_or(Self { count: 0, next_us: 0, forgotten_us: now_us });
         if next_us > now_us {
             return Err(Duration::from_micros(next_us.abs_diff(now_us)));
         }
@@ -67,14 +67,15 @@ impl Tries {
             None | Some(0) => Duration::ZERO,
             Some(over) => settings.first.saturating_mul(1_u32.checked_shl(over - 1).unwrap_or(u32::MAX)),
         };
-        let next_us = now_us.saturating_add(micros(delay.min(settings.longest)));
-        Ok(Self { count, next_us, forgotten_us: next_us.saturating_add(micros(settings.forget_after)) })
+        let delayed_us = now_us.saturating_add(micros(delay.min(settings.longest)));
+        let next_us = if delay.is_zero() { 0 } else { delayed_us };
+        Ok(Self { count, next_us, forgotten_us: delayed_us.saturating_add(micros(settings.forget_after)) })
     }
 
     /// The same without one attempt that was right.
     #[must_use]
     pub fn taken_back(self, now_us: i64) -> Self {
-        Self { count: self.count.saturating_sub(1), next_us: now_us, ..self }
+        Self { count: self.count.saturating_sub(1), next_us: self.next_us.min(now_us), ..self }
     }
 }
 

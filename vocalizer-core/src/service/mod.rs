@@ -11,6 +11,7 @@ mod error;
 mod local;
 mod locks;
 mod parts;
+mod relay;
 mod songs;
 mod sweep;
 mod throttle;

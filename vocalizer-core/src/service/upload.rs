@@ -7,7 +7,7 @@ use super::{Invalid, ServiceError};
 use crate::account::Viewer;
 use crate::api::SongView;
 use crate::ports::{BlobKey, BlobWriter};
-use crate::song::{Song, SongHasher, SongId, Title};
+use crate::song::{Song, SongHasher, SongId, StatusKind, Title};
 
 /// A song being uploaded: hashed while it is written, in memory that does not grow. Dropped, it leaves nothing behind.
 pub struct Upload {
@@ -80,8 +80,14 @@ impl Upload {
         let song = {
             let _stays = ports.commons.lock(&hash).await?;
             let key = BlobKey::Source(hash);
+            let known = ports.songs.with_hash(&hash).await?;
             // Also where there is one: of the two, these are the bytes that were hashed.
-            self.writer.commit(&key).await?;
+            if known.iter().any(|song| song.status().kind() == StatusKind::Failed) {
+                // The bytes that are there may be why it failed.
+                self.writer.replace(&key).await?;
+            } else {
+                self.writer.commit(&key).await?;
+            }
             ports.songs.admit(&song).await?
         };
         tracing::info!(song = %song.id(), %hash, size_bytes = self.size_bytes, status = %song.status().kind(), "uploaded");
