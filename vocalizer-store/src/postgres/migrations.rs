@@ -7,8 +7,10 @@ use sqlx::postgres::PgConnection;
 use crate::sql::migrations::{TABLE, Written, known, missing, names};
 
 /// Every migration, oldest first. One that was released is never changed: what has it already would not get the change.
-const MIGRATIONS: [Written; 1] =
-    [(1, "songs and users", include_str!("../../migrations/postgres/0001_songs_and_users.sql"))];
+const MIGRATIONS: [Written; 2] = [
+    (1, "songs and users", include_str!("../../migrations/postgres/0001_songs_and_users.sql")),
+    (2, "locks that expire", include_str!("../../migrations/postgres/0002_locks_that_expire.sql")),
+];
 
 /// The number of the lock under which one server at a time does this.
 const LOCK: i64 = i64::from_be_bytes(*b"vocalize");

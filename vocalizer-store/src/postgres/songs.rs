@@ -42,6 +42,7 @@ impl SongRepository for PostgresStore {
             .await
             .map_err(repository)?;
             ask(&mut step, plan, song.hash()).await?;
+            self.check_lock(&mut step, song.hash()).await?;
             self.commit(step).await?;
             read(&stored, rows::song)
         })
@@ -80,6 +81,7 @@ impl SongRepository for PostgresStore {
             }
             if matches!(advance, Advance::Finish | Advance::Fail(_)) {
                 withdraw(&mut step, hash).await?;
+                self.check_lock(&mut step, hash).await?;
             }
             self.commit(step).await?;
             Ok(changed)
@@ -186,6 +188,7 @@ impl SongRepository for PostgresStore {
                 withdraw(&mut step, song.hash()).await?;
             }
             let song = read(&row, rows::song)?;
+            self.check_lock(&mut step, song.hash()).await?;
             self.commit(step).await?;
             Ok(Some(Removed { song, others_with_hash: others.unsigned_abs() }))
         })
