@@ -68,6 +68,7 @@ mod form;
 mod handlers;
 mod metrics;
 mod origin;
+mod probe;
 mod pulse;
 mod request;
 mod routes;
