@@ -112,6 +112,8 @@ fn config(data: &Path, places: Option<(String, String)>) -> Result<Config, BoxEr
         open_upload_result: false,
         limits: Limits::default(),
         min_free_bytes: None,
+        sweep_interval: Duration::from_secs(600),
+        ask_again_after: Duration::from_secs(6 * 60 * 60),
         trusted_proxies: Vec::new(),
         secure_cookies: false,
         caps: Caps::default(),

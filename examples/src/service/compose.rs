@@ -57,10 +57,10 @@ pub struct Tuning {
 /// Those of [`compose`].
 pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Result<Parts, BoxError> {
     sweep_work_dir(&data.work)?;
-    let Stores { songs, accounts, commons, attempts } = adapters::stores(&config.database).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let Stores { songs, accounts, commons, attempts, clock } = adapters::stores(&config.database, clock).await?;
     let queue = adapters::queue(config).await?;
     let blobs = adapters::blobs(&config.blobs, &data.blobs).await?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let audio = AudioLimits::from(&config.limits);
     let songs = SongService::new(
         SongPorts {
@@ -73,7 +73,12 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
             results: Arc::new(TarResults::new(config.limits)),
             clock: Arc::clone(&clock),
         },
-        SongSettings { limits: config.limits, min_free_bytes: config.min_free_bytes, ..SongSettings::default() },
+        SongSettings {
+            limits: config.limits,
+            min_free_bytes: config.min_free_bytes,
+            ask_again_after: config.ask_again_after,
+            ..SongSettings::default()
+        },
     );
     let at_once = available_parallelism().map_or(1, usize::from);
     let accounts = AccountService::new(

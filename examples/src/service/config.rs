@@ -40,6 +40,11 @@ pub struct Config {
     /// Free space on the data disk below which uploads are refused; `None` for the default of
     /// [`SongSettings`](vocalizer_core::service::SongSettings).
     pub min_free_bytes: Option<u64>,
+    /// How long after a sweep the next one begins.
+    pub sweep_interval: Duration,
+    /// After how long a job that no worker has begun is published again; see
+    /// [`SongSettings`](vocalizer_core::service::SongSettings).
+    pub ask_again_after: Duration,
     /// Whose word about addresses and TLS is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Mark cookies `Secure` in any case.
@@ -104,6 +109,8 @@ impl Config {
             open_upload_result: args.open_upload_result,
             limits,
             min_free_bytes,
+            sweep_interval: Duration::from_secs(args.sweep_interval_s),
+            ask_again_after: Duration::from_secs(args.ask_again_after_s),
             trusted_proxies: args.trusted_proxies.clone(),
             secure_cookies: args.secure_cookies,
             caps: caps(&args.caps),
@@ -247,6 +254,8 @@ impl fmt::Display for Config {
             None => writeln!(f, "MIN_FREE_BYTES=(1 GiB, or 5 % of the disk)")?,
             Some(bytes) => writeln!(f, "MIN_FREE_BYTES={bytes}")?,
         }
+        writeln!(f, "SWEEP_INTERVAL_S={}", self.sweep_interval.as_secs())?;
+        writeln!(f, "ASK_AGAIN_AFTER_S={}", self.ask_again_after.as_secs())?;
         writeln!(f, "TRUSTED_PROXIES={}", proxies.join(","))?;
         writeln!(f, "SECURE_COOKIES={}", self.secure_cookies)?;
         let Caps { connections, connections_per_address, archives, renderings } = self.caps;
