@@ -162,6 +162,8 @@ fn two_servers_never_use_one_database_or_one_folder_of_blobs() {
         open_upload_result: false,
         limits: vocalizer_core::limits::Limits::default(),
         min_free_bytes: None,
+        sweep_interval: std::time::Duration::from_secs(600),
+        ask_again_after: std::time::Duration::from_secs(6 * 60 * 60),
         trusted_proxies: Vec::new(),
         secure_cookies: false,
         caps: vocalizer_http::settings::Caps::default(),

@@ -108,6 +108,8 @@ impl Service {
             open_upload_result: settings.open_upload_result,
             limits: settings.limits,
             min_free_bytes: settings.min_free_bytes,
+            sweep_interval: Duration::from_secs(600),
+            ask_again_after: Duration::from_secs(6 * 60 * 60),
             trusted_proxies: settings.trusted_proxies.clone(),
             secure_cookies: false,
             caps: settings.caps,
