@@ -10,6 +10,7 @@ use crate::causes::chain;
 use crate::dedupe::Advance;
 use crate::ports::{DeadLetter, JobState};
 use crate::song::{FailureReason, SongHash, StatusKind};
+use crate::worker::DAMAGED;
 
 /// So many orphans are removed in any case; more only where they are not most of what is stored.
 const MOST_ORPHANS: usize = 10;
@@ -163,7 +164,7 @@ impl SongService {
         let why = match self.read_source(hash, u64::MAX, &mut |_| ()).await? {
             Source::Sound | Source::TooLarge => return Ok(true),
             Source::Missing => "its file is missing on the server; upload it again",
-            Source::Damaged => "its file is damaged on the server; upload it again",
+            Source::Damaged => DAMAGED,
         };
         let failed = ports.songs.advance(hash, &Advance::Fail(FailureReason::new(why))).await?;
         if !failed.is_empty() {

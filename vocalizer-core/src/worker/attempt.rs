@@ -16,6 +16,9 @@ use crate::causes::chain;
 use crate::ports::{AudioError, BackendError, Blob, Failure, Job, JobPayload, Progress, QueueError, StemSet, Wanted};
 use crate::song::{FailureReason, SongHash};
 
+/// Why a song fails whose bytes are not those of its hash.
+pub(crate) const DAMAGED: &str = "its file is damaged on the server; upload it again";
+
 /// How often a result is delivered in vain before the job is handed back.
 const MAX_DELIVERIES: u32 = 5;
 
@@ -27,6 +30,8 @@ enum Ended {
     NotWanted,
     /// The song or the machine failed.
     Audio(AudioError),
+    /// What came is not the song.
+    Damaged,
     /// It took longer than anything may.
     Hung,
     /// The backend cannot be asked for anything.
@@ -73,6 +78,7 @@ impl Worker {
             Ok(Ended::Audio(error)) if error.is_permanent() => {
                 return self.settle_failure(held, hash, &FailureReason::new(&error.to_string())).await;
             }
+            Ok(Ended::Damaged) => return self.settle_failure(held, hash, &FailureReason::new(DAMAGED)).await,
             Ok(Ended::Audio(error @ AudioError::Full)) => return self.cannot_work(held, hash, &error).await,
             Ok(Ended::Audio(error)) => return self.again(held, hash, attempt, &error).await,
             Ok(Ended::Hung) => {
@@ -142,10 +148,7 @@ impl Worker {
         loop {
             let beat = ports.clock.sleep(settings.heartbeat);
             match select(work.as_mut(), select(beat, stop.grace_over())).await {
-                Either::Left((Err(_), _)) if broke_off.is_damaged() => {
-                    let what = "its file is damaged on the server; upload it again".to_owned();
-                    return Ok(Err(Ended::Audio(AudioError::Malformed { what })));
-                }
+                Either::Left((Err(_), _)) if broke_off.is_damaged() => return Ok(Err(Ended::Damaged)),
                 Either::Left((Err(error), _)) if broke_off.happened() => {
                     return Ok(Err(Ended::Backend(BackendError::Unavailable(error.into()))));
                 }

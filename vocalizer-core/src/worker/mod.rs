@@ -10,5 +10,6 @@ mod settings;
 mod source;
 mod trouble;
 
+pub(crate) use attempt::DAMAGED;
 pub use run::{Worker, WorkerPorts};
 pub use settings::{WorkerCounts, WorkerSettings};
