@@ -114,6 +114,8 @@ fn config(data: &Path, places: Option<(String, String)>) -> Result<Config, BoxEr
         limits: Limits::default(),
         min_free_bytes: None,
         policy: Policy::default(),
+        sweep_interval: Duration::from_secs(600),
+        ask_again_after: Duration::from_secs(6 * 60 * 60),
         trusted_proxies: Vec::new(),
         allowed_hosts: AllowedHosts::Any,
         secure_cookies: false,

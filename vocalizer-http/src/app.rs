@@ -1,16 +1,15 @@
 //! What every request is answered from.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use async_trait::async_trait;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 use vocalizer_core::service::{AccountService, Desk, SongService};
 
 use crate::caps::Places;
 use crate::metrics::Metrics;
 use crate::page::Page;
+use crate::probe::Probe;
 use crate::pulse::Pulse;
 use crate::settings::HttpSettings;
 use crate::streams::EventStreams;
@@ -35,18 +34,13 @@ pub trait MoreMetrics: Send + Sync {
     fn write(&self, out: &mut String);
 }
 
-/// Each check by its name: `ok`, or what is wrong.
-pub(crate) type Checks = BTreeMap<&'static str, String>;
-
 pub(crate) struct App {
     pub(crate) songs: SongService,
     pub(crate) accounts: AccountService,
     pub(crate) desk: Arc<Desk>,
     pub(crate) settings: HttpSettings,
     pub(crate) metrics: Metrics,
-    pub(crate) readiness: Vec<Arc<dyn Readiness>>,
-    /// What the last readiness check found, and when.
-    pub(crate) checked: Mutex<Option<(Instant, Checks)>>,
+    pub(crate) probe: Probe,
     pub(crate) more_metrics: Vec<Arc<dyn MoreMetrics>>,
     pub(crate) page: Page,
     pub(crate) archives: Places,

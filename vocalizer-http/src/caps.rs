@@ -1,11 +1,12 @@
 //! How much may be open at once.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use vocalizer_core::account::household;
 
 use crate::failure::Failure;
 use crate::settings::Caps;
@@ -62,7 +63,7 @@ impl Connections {
         if self.trusted_proxies.iter().any(|net| net.contains(&peer)) {
             return Some(Admitted { _permit: permit, counted: None });
         }
-        let address = network(peer);
+        let address = household(peer);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.get(&address).copied().unwrap_or(0);
         if count >= self.most_per_address {
@@ -88,12 +89,4 @@ impl Drop for Admitted {
 
 fn semaphore(count: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)))
-}
-
-/// One client has a whole /64 of IPv6.
-pub(crate) fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
-    }
 }

@@ -69,6 +69,7 @@ mod handlers;
 mod hosts;
 mod metrics;
 mod origin;
+mod probe;
 mod pulse;
 mod request;
 mod routes;

@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 use tracing::Instrument as _;
 use vocalizer_core::api::ErrorCode;
 use vocalizer_core::service::{AccountService, Desk, SongService};
@@ -30,6 +30,7 @@ use crate::caps::{Connections, Places};
 use crate::failure::Failure;
 use crate::metrics::Metrics;
 use crate::page::{Page, PageFile};
+use crate::probe::Probe;
 use crate::pulse::Pulse;
 use crate::request::{Peer, Request, check_worker, proof};
 use crate::routes::{Access, Found, Operation, Routes};
@@ -67,6 +68,7 @@ impl Server {
         let (closing, watched) = watch::channel(false);
         let desk = Arc::new(Desk::new(Arc::clone(songs.queue()), Arc::clone(songs.clock())));
         let caps = settings.caps;
+        let probe = probe(&songs);
         let app = App {
             archives: Places::new(caps.archives, "too many archives are being downloaded"),
             event_streams: EventStreams::new(&caps),
@@ -76,8 +78,7 @@ impl Server {
             accounts,
             settings,
             metrics: Metrics::new(),
-            readiness: Vec::new(),
-            checked: Mutex::default(),
+            probe,
             more_metrics: Vec::new(),
             page: Page::default(),
             closing: watched,
@@ -89,7 +90,7 @@ impl Server {
     #[must_use]
     pub fn with_readiness(mut self, readiness: Arc<dyn Readiness>) -> Self {
         if let Some(app) = Arc::get_mut(&mut self.app) {
-            app.readiness.push(readiness);
+            app.probe.add_readiness(readiness);
         }
         self
     }
@@ -166,6 +167,25 @@ impl Server {
             .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(TokioIo::new(stream), service)
     }
+}
+
+/// What is behind the service.
+fn probe(songs: &SongService) -> Probe {
+    let mut probe = Probe::default();
+    let (repository, queue, storage) = (Arc::clone(songs.repository()), Arc::clone(songs.queue()), songs.clone());
+    probe.add("database", move || {
+        let repository = Arc::clone(&repository);
+        Box::pin(async move { repository.check().await })
+    });
+    probe.add("queue", move || {
+        let queue = Arc::clone(&queue);
+        Box::pin(async move { queue.depth().await.map(|_| ()) })
+    });
+    probe.add("storage", move || {
+        let storage = storage.clone();
+        Box::pin(async move { storage.check_storage().await })
+    });
+    probe
 }
 
 /// One request, one answer, whatever happens.

@@ -14,12 +14,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
 use crate::accept::{MAX_HEAD_BYTES, accept};
-use crate::app::Checks;
 pub use crate::app::{MoreMetrics, Readiness};
 use crate::body::{Body, full};
 use crate::caps::Connections;
 use crate::failure::Failure;
 use crate::handlers::operations::{exposition, live, readiness};
+use crate::probe::Probe;
 use crate::pulse::Pulse;
 use crate::server::head_only;
 use crate::settings::{Caps, Patience};
@@ -47,7 +47,7 @@ use crate::settings::{Caps, Patience};
 /// # }
 /// ```
 pub struct StatusServer {
-    readiness: Vec<Arc<dyn Readiness>>,
+    probe: Probe,
     metrics: Vec<Arc<dyn MoreMetrics>>,
     pulse: Arc<Pulse>,
 }
@@ -56,7 +56,9 @@ impl StatusServer {
     /// A server that is ready when all of these are, and shows these figures.
     #[must_use]
     pub fn new(readiness: Vec<Arc<dyn Readiness>>, metrics: Vec<Arc<dyn MoreMetrics>>) -> Self {
-        Self { readiness, metrics, pulse: Arc::new(Pulse::new(Patience::default().progress)) }
+        let mut probe = Probe::default();
+        readiness.into_iter().for_each(|readiness| probe.add_readiness(readiness));
+        Self { probe, metrics, pulse: Arc::new(Pulse::new(Patience::default().progress)) }
     }
 
     /// Answers until `stop` ends.
@@ -87,7 +89,7 @@ impl StatusServer {
                 Failure::method_not_allowed("GET, HEAD".to_owned()).into_response().map(full)
             }
             "/livez" => live(&self.pulse).unwrap_or_else(|failure| failure.into_response().map(full)),
-            "/readyz" => readiness(Checks::new(), &self.readiness).await,
+            "/readyz" => readiness(&self.probe).await,
             "/metrics" => exposition(String::new(), &self.metrics),
             _ => Failure::not_found().into_response().map(full),
         };

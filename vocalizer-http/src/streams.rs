@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use vocalizer_core::account::UserId;
+use vocalizer_core::account::{UserId, household};
 
-use crate::caps::network;
 use crate::failure::Failure;
 use crate::request::Request;
 use crate::settings::Caps;
@@ -43,7 +42,7 @@ impl EventStreams {
     pub(crate) fn take(&self, request: &Request) -> Result<EventStream, Failure> {
         let client = match request.viewer().user() {
             Some(user) => Client::User(user),
-            None => Client::Address(network(request.peer.address)),
+            None => Client::Address(household(request.peer.address)),
         };
         let mut open = lock(&self.open);
         if open.values().sum::<usize>() >= self.most {

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vocalizer_core::ports::{AccountRepository, Attempts, BlobStore, BoxError, Commons, JobQueue, SongRepository};
+use vocalizer_core::ports::{
+    AccountRepository, Attempts, BlobStore, BoxError, Clock, Commons, JobQueue, SongRepository,
+};
 use vocalizer_core::service::{LocalCommons, Throttle};
 use vocalizer_queue::SqliteQueue;
 use vocalizer_store::files::FileBlobs;
@@ -24,10 +26,12 @@ pub(super) struct Stores {
     pub(super) attempts: Arc<dyn Attempts>,
     /// Which installation the database is of.
     pub(super) installation: String,
+    /// This machine's time, or the one that all servers of a database agree on.
+    pub(super) clock: Arc<dyn Clock>,
 }
 
-/// Opens the database and brings it up to date.
-pub(super) async fn stores(database: &Database) -> Result<Stores, BoxError> {
+/// Opens the database and brings it up to date. `clock` is this machine's.
+pub(super) async fn stores(database: &Database, clock: Arc<dyn Clock>) -> Result<Stores, BoxError> {
     match database {
         Database::Sqlite(path) => {
             let store = Arc::new(SqliteStore::open(path).await?);
@@ -37,9 +41,10 @@ pub(super) async fn stores(database: &Database) -> Result<Stores, BoxError> {
                 accounts: store,
                 commons: Arc::<LocalCommons>::default(),
                 attempts: Arc::<Throttle>::default(),
+                clock,
             })
         }
-        Database::Postgres(url) => many::stores(url).await,
+        Database::Postgres(url) => many::stores(url, clock).await,
     }
 }
 
@@ -118,7 +123,7 @@ mod many {
     use std::path::Path;
     use std::sync::Arc;
 
-    use vocalizer_core::ports::{BlobStore, BoxError, JobQueue};
+    use vocalizer_core::ports::{BlobStore, BoxError, Clock, JobQueue};
     use vocalizer_core::secret::Secret;
     use vocalizer_queue::{AmqpQueue, AmqpQueueKind, AmqpSettings};
     use vocalizer_store::postgres::{Copied, PostgresSettings, PostgresStore, copy_from_sqlite};
@@ -129,13 +134,14 @@ mod many {
     use super::super::places::{Broker, QueueKind};
     use super::{Stores, VISIBILITY};
 
-    pub(super) async fn stores(url: &Secret<String>) -> Result<Stores, BoxError> {
+    pub(super) async fn stores(url: &Secret<String>, clock: Arc<dyn Clock>) -> Result<Stores, BoxError> {
         let store = Arc::new(PostgresStore::open(url, PostgresSettings::default()).await?);
         Ok(Stores {
             installation: store.installation().await?,
             songs: Arc::clone(&store) as _,
             accounts: Arc::clone(&store) as _,
             commons: Arc::clone(&store) as _,
+            clock: store.clock(clock).await?,
             attempts: store,
         })
     }
@@ -211,7 +217,7 @@ mod many {
     use std::path::Path;
     use std::sync::Arc;
 
-    use vocalizer_core::ports::{BlobStore, BoxError, JobQueue};
+    use vocalizer_core::ports::{BlobStore, BoxError, Clock, JobQueue};
     use vocalizer_core::secret::Secret;
 
     use super::super::Config;
@@ -222,7 +228,7 @@ mod many {
         Err(format!("this program was built without {what}; build it with `--features cluster`").into())
     }
 
-    pub(super) async fn stores(_url: &Secret<String>) -> Result<Stores, BoxError> {
+    pub(super) async fn stores(_url: &Secret<String>, _clock: Arc<dyn Clock>) -> Result<Stores, BoxError> {
         lacks("PostgreSQL")
     }
 

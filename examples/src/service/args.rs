@@ -47,6 +47,14 @@ pub struct ServiceArgs {
     /// Who may register and upload, how much, and for how long songs are kept
     #[command(flatten)]
     pub policy: PolicyArgs,
+    /// Seconds between two sweeps, which mend what crashes left
+    #[arg(long, env = "SWEEP_INTERVAL_S", value_name = "SECONDS", default_value_t = 10 * 60,
+        value_parser = clap::value_parser!(u64).range(1..=24 * 60 * 60))]
+    pub sweep_interval_s: u64,
+    /// Seconds after which a job is published again that no worker has begun, where the broker does not say where it is
+    #[arg(long, env = "ASK_AGAIN_AFTER_S", value_name = "SECONDS", default_value_t = 6 * 60 * 60,
+        value_parser = clap::value_parser!(u64).range(60..=6 * 24 * 60 * 60))]
+    pub ask_again_after_s: u64,
     /// Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, as in 127.0.0.1/32,10.0.0.0/8
     #[arg(long, env = "TRUSTED_PROXIES", value_name = "NETS", value_delimiter = ',', value_parser = net)]
     pub trusted_proxies: Vec<IpNet>,

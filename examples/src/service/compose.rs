@@ -59,10 +59,11 @@ pub struct Tuning {
 /// Those of [`compose`].
 pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Result<Parts, BoxError> {
     sweep_work_dir(&data.work)?;
-    let Stores { songs, accounts, commons, attempts, installation } = adapters::stores(&config.database).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let Stores { songs, accounts, commons, attempts, installation, clock } =
+        adapters::stores(&config.database, clock).await?;
     let queue = adapters::queue(config).await?;
     let blobs = adapters::blobs(config, &data.blobs, &installation).await?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let audio = AudioLimits::from(&config.limits);
     let songs = SongService::new(
         SongPorts {
@@ -86,6 +87,7 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
                 address_key: data.address_key,
             },
             retention: config.policy.retention,
+            ask_again_after: config.ask_again_after,
             ..SongSettings::default()
         },
     );

@@ -47,6 +47,11 @@ pub struct Config {
     pub min_free_bytes: Option<u64>,
     /// Who may register and upload, how much, and for how long songs are kept.
     pub policy: Policy,
+    /// How long after a sweep the next one begins.
+    pub sweep_interval: Duration,
+    /// After how long a job that no worker has begun is published again; see
+    /// [`SongSettings`](vocalizer_core::service::SongSettings).
+    pub ask_again_after: Duration,
     /// Whose word about addresses and TLS is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Which host names the server answers to.
@@ -118,6 +123,8 @@ impl Config {
             limits,
             min_free_bytes,
             policy,
+            sweep_interval: Duration::from_secs(args.sweep_interval_s),
+            ask_again_after: Duration::from_secs(args.ask_again_after_s),
             trusted_proxies: args.trusted_proxies.clone(),
             allowed_hosts: allowed_hosts(&args.allowed_hosts, listen, &args.trusted_proxies)?,
             secure_cookies: args.secure_cookies,
@@ -308,6 +315,8 @@ impl fmt::Display for Config {
             Some(bytes) => writeln!(f, "MIN_FREE_BYTES={bytes}")?,
         }
         write!(f, "{}", self.policy)?;
+        writeln!(f, "SWEEP_INTERVAL_S={}", self.sweep_interval.as_secs())?;
+        writeln!(f, "ASK_AGAIN_AFTER_S={}", self.ask_again_after.as_secs())?;
         writeln!(f, "TRUSTED_PROXIES={}", proxies.join(","))?;
         match &self.allowed_hosts {
             AllowedHosts::Any => writeln!(f, "ALLOWED_HOSTS=*")?,

@@ -30,9 +30,10 @@ pub fn server(args: &ServiceArgs, command: Option<&ServerCommand>) -> ExitCode {
         None => {}
     }
     run("server", args, |serving| async move {
-        let Serving { parts, listener, stop, .. } = serving;
+        let Serving { parts, listener, stop, config, .. } = serving;
         let outbox = Arc::<Outbox>::default();
-        let tending = tokio::spawn(tend(parts.songs, parts.accounts, Arc::clone(&outbox), stop.clone()));
+        let (accounts, every) = (parts.accounts, config.sweep_interval);
+        let tending = tokio::spawn(tend(parts.songs, accounts, Arc::clone(&outbox), every, stop.clone()));
         parts.server.with_readiness(outbox).run(listener, stopped(stop)).await;
         tending.await?;
         Ok(())
@@ -47,7 +48,8 @@ pub fn standalone(args: &super::StandaloneArgs) -> ExitCode {
     run("standalone", &args.service, |serving| async move {
         let Serving { parts, listener, stop, config, work } = serving;
         let outbox = Arc::<Outbox>::default();
-        let tending = tokio::spawn(tend(parts.songs.clone(), parts.accounts, Arc::clone(&outbox), stop.clone()));
+        let (accounts, every) = (parts.accounts, config.sweep_interval);
+        let tending = tokio::spawn(tend(parts.songs.clone(), accounts, Arc::clone(&outbox), every, stop.clone()));
         let readiness = Arc::<super::workers::WorkerState>::default();
         let worker = super::workers::LocalWorkers {
             model,
@@ -88,7 +90,6 @@ struct Serving {
     parts: Parts,
     listener: TcpListener,
     stop: watch::Receiver<bool>,
-    #[cfg_attr(not(feature = "separate"), expect(dead_code, reason = "the worker's"))]
     config: Config,
     #[cfg_attr(not(feature = "separate"), expect(dead_code, reason = "the worker's"))]
     work: std::path::PathBuf,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use vocalizer_core::causes::chain;
 use vocalizer_core::service::{AccountService, SongService};
 use vocalizer_http::server::Readiness;
@@ -16,16 +16,18 @@ use super::stop::stopped;
 /// How often the outbox is looked into; a job is published at once, and this is for those that could not be.
 const RELAY: Duration = Duration::from_secs(2);
 
-/// How often songs, queue and blobs are compared.
-const SWEEP: Duration = Duration::from_secs(10 * 60);
+/// A job that has waited for so long to be published is reported.
+const LATE: Duration = Duration::from_secs(30);
 
 /// How often renditions beyond the bound are looked for, beside whenever one was in use until then.
 const TRIM: Duration = Duration::from_secs(60);
 
 /// Whether jobs get from the outbox to the queue. A queue may answer and take nothing: a broker that is short of disk does.
+/// And a song whose bytes do not come may be left behind while others go on.
 #[derive(Default)]
 pub(super) struct Outbox {
     stuck: AtomicBool,
+    late: AtomicBool,
 }
 
 #[async_trait]
@@ -35,7 +37,13 @@ impl Readiness for Outbox {
     }
 
     async fn check(&self) -> Result<(), String> {
-        if self.stuck.load(Ordering::Relaxed) { Err("jobs wait for the queue".to_owned()) } else { Ok(()) }
+        if self.stuck.load(Ordering::Relaxed) {
+            return Err("jobs wait for the queue".to_owned());
+        }
+        if self.late.load(Ordering::Relaxed) {
+            return Err(format!("a job has waited for more than {} s to be put on the queue", LATE.as_secs()));
+        }
+        Ok(())
     }
 }
 
@@ -44,13 +52,15 @@ pub(super) async fn tend(
     songs: SongService,
     accounts: AccountService,
     outbox: Arc<Outbox>,
+    sweep_interval: Duration,
     stop: watch::Receiver<bool>,
 ) {
     // Beside each other: a broker that lets the relay wait is no reason to leave orphans where they are.
     tokio::select! {
         () = stopped(stop) => {}
         () = relay(&songs, &outbox) => {}
-        () = sweep(&songs, &accounts) => {}
+        () = look(&songs, &outbox) => {}
+        () = sweep(&songs, &accounts, sweep_interval) => {}
         () = trim(&songs) => {}
     }
 }
@@ -68,6 +78,24 @@ async fn trim(songs: &SongService) {
             _ = tick.tick() => {}
             () = excess => {}
         }
+    }
+}
+
+/// Looks how long the oldest wish has been in the outbox, as far as this server knows.
+async fn look(songs: &SongService, outbox: &Outbox) {
+    let mut oldest = None;
+    loop {
+        // A database that does not answer is reported by itself.
+        if let Ok(pending) = songs.repository().pending(1).await {
+            let number = pending.first().map(|wish| wish.number);
+            oldest = number.map(|number| match oldest {
+                Some((known, since)) if known == number => (number, since),
+                _ => (number, Instant::now()),
+            });
+        }
+        let is_late = oldest.is_some_and(|(_, since)| since.elapsed() > LATE);
+        outbox.late.store(is_late, Ordering::Relaxed);
+        sleep(RELAY).await;
     }
 }
 
@@ -100,8 +128,8 @@ async fn relay(songs: &SongService, outbox: &Outbox) {
     }
 }
 
-async fn sweep(songs: &SongService, accounts: &AccountService) {
-    let mut tick = interval(SWEEP);
+async fn sweep(songs: &SongService, accounts: &AccountService, every: Duration) {
+    let mut tick = interval(every);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;

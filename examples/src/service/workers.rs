@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use futures_util::future::{Either, join_all, select};
 use tokio::sync::{oneshot, watch};
 use vocalizer_core::ports::{Backend, BoxError, Clock, JobQueue, Separator};
-use vocalizer_core::worker::{Worker, WorkerCounts, WorkerPorts, WorkerSettings};
+use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
 use vocalizer_http::server::{MoreMetrics, Readiness};
 
 use super::stop::stopped;
@@ -57,7 +57,7 @@ pub(super) struct WorkerState(OnceLock<Ready>);
 struct Ready {
     model: String,
     device: String,
-    counts: Arc<WorkerCounts>,
+    worker: Worker,
 }
 
 impl LocalWorkers {
@@ -79,7 +79,7 @@ impl LocalWorkers {
         tracing::info!(model = self.model, device, "the model is loaded; songs are split");
         let ports = WorkerPorts { queue: self.queue, backend: self.backend, separator, clock: self.clock };
         let worker = Worker::new(ports, WorkerSettings { grace: self.grace, ..WorkerSettings::default() });
-        let _ = self.state.0.set(Ready { model: self.model, device, counts: Arc::clone(worker.counts()) });
+        let _ = self.state.0.set(Ready { model: self.model, device, worker: worker.clone() });
         let (failed, has_failed) = watch::channel(false);
         let watching = async move {
             let why = device_failure.await;
@@ -112,6 +112,9 @@ impl Readiness for WorkerState {
 
     async fn check(&self) -> Result<(), String> {
         match self.0.get() {
+            Some(ready) if ready.worker.is_pausing() => {
+                Err("it pauses, since it cannot work at the moment; its log says why".to_owned())
+            }
             Some(_) => Ok(()),
             None => Err("the model is not loaded yet; uploads are taken and wait".to_owned()),
         }
@@ -120,7 +123,8 @@ impl Readiness for WorkerState {
 
 impl MoreMetrics for WorkerState {
     fn write(&self, out: &mut String) {
-        let Some(Ready { model, device, counts }) = self.0.get() else { return };
+        let Some(Ready { model, device, worker }) = self.0.get() else { return };
+        let counts = worker.counts();
         out.push_str("# HELP vocalizer_worker What splits songs here.\n# TYPE vocalizer_worker info\n");
         let model = model.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', " ");
         let _ = writeln!(out, "vocalizer_worker_info{{device=\"{device}\",model=\"{model}\"}} 1");

@@ -43,8 +43,21 @@ impl Killer {
         step == self.step
     }
 
-    /// Does not come back from the fatal step.
+    async fn written(&self, key: &BlobKey) {
+        match key {
+            BlobKey::Source(_) => self.reached("after the blob is written").await,
+            // One of four has its name by then.
+            BlobKey::Stem(..) => self.reached("in mid-result").await,
+            BlobKey::Rendition(..) | BlobKey::Peaks(..) => {}
+        }
+    }
+
+    /// Does not come back from the fatal step; or stands still there until it is told to go on.
     async fn reached(&self, step: &str) {
+        if self.step.strip_prefix("stopped ") == Some(step) && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            let stopped = Command::new("kill").args(["-STOP", &std::process::id().to_string()]).status();
+            assert!(stopped.unwrap().success());
+        }
         if self.is_at(step) && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             let killed = Command::new("kill").args(["-KILL", &std::process::id().to_string()]).status();
             panic!("still here: {killed:?}");
@@ -87,6 +100,9 @@ impl BlobStore for Killing<Arc<dyn BlobStore>> {
     async fn space(&self) -> Result<Option<Space>, BlobError> {
         self.inner.space().await
     }
+    async fn check(&self) -> Result<(), BlobError> {
+        self.inner.check().await
+    }
     async fn sweep(&self) -> Result<u64, BlobError> {
         self.inner.sweep().await
     }
@@ -102,13 +118,13 @@ impl BlobWriter for Killing<Box<dyn BlobWriter>> {
     }
     async fn commit(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError> {
         let committed = self.inner.commit(key).await?;
-        match key {
-            BlobKey::Source(_) => self.killer.reached("after the blob is written").await,
-            // One of four has its name by then.
-            BlobKey::Stem(..) => self.killer.reached("in mid-result").await,
-            BlobKey::Rendition(..) | BlobKey::Peaks(..) => {}
-        }
+        self.killer.written(key).await;
         Ok(committed)
+    }
+    async fn replace(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError> {
+        let replaced = self.inner.replace(key).await?;
+        self.killer.written(key).await;
+        Ok(replaced)
     }
 }
 

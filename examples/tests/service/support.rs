@@ -122,6 +122,8 @@ impl Service {
             limits: settings.limits,
             min_free_bytes: settings.min_free_bytes,
             policy: settings.policy.clone(),
+            sweep_interval: Duration::from_secs(600),
+            ask_again_after: Duration::from_secs(6 * 60 * 60),
             trusted_proxies: settings.trusted_proxies.clone(),
             allowed_hosts: settings.allowed_hosts.clone(),
             secure_cookies: false,

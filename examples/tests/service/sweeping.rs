@@ -18,6 +18,25 @@ async fn a_song_whose_file_is_missing_fails_and_says_so() {
     assert_eq!(failed["failure_reason"], "its file is missing on the server; upload it again");
 }
 
+/// The model would make stems of whatever it can decode of it.
+#[tokio::test]
+async fn a_song_whose_file_is_damaged_fails_and_says_so_and_an_upload_mends_it() {
+    let service = Service::idle().await;
+    let uploaded = Browser::new(&service).upload("x", &song(1)).await;
+    let source = service.stored(1).await.remove(0);
+    // As large as it was, and still a song.
+    let mut damaged = std::fs::read(&source).unwrap();
+    *damaged.last_mut().unwrap() ^= 1;
+    std::fs::write(&source, damaged).unwrap();
+    let service = Service::over(service.stop().await, Settings::default()).await;
+    let browser = Browser::new(&service);
+    let failed = browser.until(&uploaded, "FAILED").await;
+    assert_eq!(failed["failure_reason"], "its file is damaged on the server; upload it again");
+    let again = browser.upload("y", &song(1)).await;
+    browser.until(&again, "SPLIT").await;
+    browser.until(&uploaded, "SPLIT").await;
+}
+
 #[tokio::test]
 async fn what_no_song_has_is_removed_unless_it_is_most_of_what_there_is() {
     let service = Service::idle().await;

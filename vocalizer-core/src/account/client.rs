@@ -44,7 +44,8 @@ pub(crate) enum Share {
 }
 
 /// Every household has a whole /64 of IPv6 addresses, so those are one.
-pub(crate) fn household(address: IpAddr) -> IpAddr {
+#[must_use]
+pub fn household(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
         address @ IpAddr::V4(_) => address,

@@ -7,8 +7,8 @@ mod session;
 mod user;
 mod viewer;
 
-pub use client::Client;
-pub(crate) use client::{Share, household};
+pub(crate) use client::Share;
+pub use client::{Client, household};
 pub use credential::{PasswordHash, SessionDigest};
 pub use invite::{Invite, Registration};
 pub use session::{ApiToken, ParseTokenIdError, Session, TokenId, TokenName};

@@ -51,6 +51,16 @@ pub async fn some_attempts_are_free_and_then_each_doubles_the_delay(place: &impl
     }
 }
 
+/// Of two servers one may be ahead.
+pub async fn attempts_that_cost_nothing_wait_for_no_clock(place: &impl AttemptsPlace) {
+    let (ahead, behind) = (place.attempts().await, place.attempts().await);
+    assert_eq!(tried(&ahead, "ada", s(3600)).await, None);
+    assert_eq!(tried(&behind, "ada", s(0)).await, None);
+    assert_eq!(tried(&ahead, "house", s(3600)).await, None);
+    ahead.take_back("house", s(3600)).await.unwrap();
+    assert_eq!(tried(&behind, "house", s(0)).await, None);
+}
+
 pub async fn one_who_waits_does_not_count_as_trying(place: &impl AttemptsPlace) {
     let attempts = place.attempts().await;
     for _ in 0..4 {

@@ -164,6 +164,7 @@ macro_rules! attempts_conformance {
         $crate::__conformance! {
             #[$test] $place; $crate::conformance::attempts;
             some_attempts_are_free_and_then_each_doubles_the_delay
+            attempts_that_cost_nothing_wait_for_no_clock
             one_who_waits_does_not_count_as_trying
             the_right_password_and_time_both_forget
             a_clock_that_goes_back_keeps_nobody_waiting

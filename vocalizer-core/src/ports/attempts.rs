@@ -59,7 +59,7 @@ impl ThrottleSettings {
 pub struct Tries {
     /// How many there were.
     pub count: u32,
-    /// No attempt before this.
+    /// No attempt before this; zero while attempts cost nothing, so that no clock makes anybody wait then.
     pub next_us: i64,
     /// When everything is forgotten.
     pub forgotten_us: i64,
@@ -73,21 +73,23 @@ impl Tries {
     /// How long to wait where it may not be made yet; it then does not count.
     pub fn after(before: Option<Self>, settings: &ThrottleSettings, now_us: i64) -> Result<Self, Duration> {
         let before = before.filter(|tries| tries.forgotten_us > now_us);
-        let Self { count, next_us, .. } = before.unwrap_or(Self { count: 0, next_us: now_us, forgotten_us: now_us });
+        let Self { count, next_us, .. } = before.unwrap_or(Self { count: 0, next_us: 0, forgotten_us: now_us });
         // Longer than the delay that was set: the clock has gone back since, or is behind that of another server.
         let stepped_back = next_us.saturating_sub(now_us) > micros(settings.delay(count));
         if next_us > now_us && !stepped_back {
             return Err(Duration::from_micros(next_us.abs_diff(now_us)));
         }
         let count = count.saturating_add(1);
-        let next_us = now_us.saturating_add(micros(settings.delay(count)));
-        Ok(Self { count, next_us, forgotten_us: next_us.saturating_add(micros(settings.forget_after)) })
+        let delay = settings.delay(count);
+        let delayed_us = now_us.saturating_add(micros(delay));
+        let next_us = if delay.is_zero() { 0 } else { delayed_us };
+        Ok(Self { count, next_us, forgotten_us: delayed_us.saturating_add(micros(settings.forget_after)) })
     }
 
     /// The same without one attempt that was right.
     #[must_use]
     pub fn taken_back(self, now_us: i64) -> Self {
-        Self { count: self.count.saturating_sub(1), next_us: now_us, ..self }
+        Self { count: self.count.saturating_sub(1), next_us: self.next_us.min(now_us), ..self }
     }
 }
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::stream::{BoxStream, Stream, StreamExt as _, once, try_unfold};
 
 use super::BlobError;
+use crate::song::{SongHash, SongHasher};
 
 /// Bytes that arrive piece by piece.
 pub type BlobStream = BoxStream<'static, Result<Bytes, BlobError>>;
@@ -77,6 +78,23 @@ impl Blob {
             Ok((next > start).then_some((bytes, (next, read))))
         });
         Self::new(size_bytes, tag, pieces)
+    }
+
+    /// The same bytes, which end in [`BlobError::Damaged`] where they are not the song of this hash.
+    #[must_use]
+    pub fn of_song(self, hash: SongHash) -> Self {
+        let (size_bytes, tag) = (self.size_bytes, self.tag.clone());
+        let checked = try_unfold((self, SongHasher::new()), move |(mut blob, mut hasher)| async move {
+            match blob.next_chunk().await? {
+                Some(chunk) => {
+                    hasher.update(&chunk);
+                    Ok(Some((chunk, (blob, hasher))))
+                }
+                None if hasher.finish() != hash => Err(BlobError::Damaged),
+                None => Ok(None),
+            }
+        });
+        Self::new(size_bytes, tag, checked)
     }
 
     /// How many bytes come in all: those of the blob, or of the range that was asked for.

@@ -138,6 +138,17 @@ pub trait BlobStore: Send + Sync {
         Ok(None)
     }
 
+    /// Whether the store is there: for a readiness check. A store where a blob that is missing looks like a store that is
+    /// missing overrides this.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Unavailable`].
+    async fn check(&self) -> Result<(), BlobError> {
+        // Whether there is anything under this hash does not matter.
+        self.size_bytes(&BlobKey::Source(SongHash::of(b""))).await.map(|_| ())
+    }
+
     /// Removes what writers left behind that no longer run, and says how many there were. Those that are being written are
     /// left alone.
     ///
@@ -194,6 +205,16 @@ pub trait BlobWriter: Send {
     ///
     /// [`BlobError::Full`] or [`BlobError::Unavailable`].
     async fn commit(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError>;
+
+    /// As [`Self::commit`], for a blob under `key` that may be damaged: a store that leaves a blob alone which looks like
+    /// this one overrides this, and replaces it whatever it looks like.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::commit`].
+    async fn replace(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError> {
+        self.commit(key).await
+    }
 }
 
 /// What can go wrong in a blob store.

@@ -25,12 +25,25 @@ pub struct Heard {
 #[async_trait]
 pub trait Commons: Send + Sync {
     /// Waits for the right to store or to delete the blobs of a hash, which one at a time has. It ends when it is
-    /// dropped, and with the process. Cancel-safe.
+    /// dropped, and soon after its process has died or stands still. Cancel-safe.
+    ///
+    /// Where it can be lost, the repository beside it refuses what whoever lost it wants to write of this hash: a song
+    /// that is admitted, finished, failed or removed.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method, also when the others take too long.
+    async fn lock(&self, hash: &SongHash) -> Result<Held, RepositoryError>;
+
+    /// Whether this process still has the lock of a hash; if so, it has it for a while from now on. Ask right before
+    /// deleting bytes, which nobody can take back.
     ///
     /// # Errors
     ///
     /// Those of every method.
-    async fn lock(&self, hash: &SongHash) -> Result<Held, RepositoryError>;
+    async fn renew(&self, _hash: &SongHash) -> Result<bool, RepositoryError> {
+        Ok(true)
+    }
 
     /// The right to sweep, unless another server has it.
     ///

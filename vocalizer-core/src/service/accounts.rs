@@ -7,7 +7,10 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::{Invalid, ServiceError, device};
-use crate::account::{Account, ApiToken, Invite, Registration, Session, SessionDigest, TokenId, TokenName, UserId, Username, Viewer, household};
+use crate::account::{
+    Account, ApiToken, Invite, Registration, Session, SessionDigest, TokenId, TokenName, UserId, Username, Viewer,
+    household,
+};
 use crate::api::{TokenView, UserView};
 use crate::ports::{AccountRepository, Attempts, Clock, PasswordHasher, RepositoryError, ThrottleSettings};
 use crate::secret::Secret;
@@ -534,8 +537,6 @@ fn owner(caller: Caller) -> Result<UserId, ServiceError> {
 
 fn view(account: &Account) -> UserView {
     UserView { id: account.id, username: account.username.to_string() }
-}
-
 }
 
 /// 256 random bits as text.

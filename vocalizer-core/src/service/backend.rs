@@ -132,9 +132,9 @@ impl Backend for SongService {
         let opened = self.ports().blobs.open(&BlobKey::Source(job.hash), None).await;
         let opened = opened.map_err(ServiceError::from)?;
         if opened.is_none() {
-            self.source_is_missing(&job.hash).await?;
+            self.check_source(&job.hash).await?;
         }
-        Ok(opened)
+        Ok(opened.map(|song| song.of_song(job.hash)))
     }
 
     async fn progress(&self, hash: &SongHash, percent: u8) -> Result<Wanted, BackendError> {

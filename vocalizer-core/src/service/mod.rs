@@ -14,6 +14,7 @@ mod line;
 mod local;
 mod locks;
 mod parts;
+mod relay;
 mod renderings;
 mod retention;
 mod songs;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use event_listener::EventListener;
-use futures_util::lock::Mutex as AsyncMutex;
 
 use super::ServiceError;
 use super::board::Board;
+use super::relay::Relay;
 use super::renderings::{RenderingSettings, Renderings};
 use crate::account::Viewer;
 use crate::api::SongView;
@@ -17,8 +17,8 @@ use crate::causes::chain;
 use crate::dedupe::{BlobFate, on_delete};
 use crate::limits::Limits;
 use crate::ports::{
-    AudioProbe, BlobKey, BlobStore, Clock, Commons, Cursor, Heard, JobQueue, JobState, Renderer, RepositoryError,
-    ResultReader, SongQuery, SongRepository, Space,
+    AudioProbe, BlobStore, Clock, Commons, Cursor, Heard, JobQueue, JobState, Renderer, RepositoryError, ResultReader,
+    SongQuery, SongRepository, Space,
 };
 use crate::quota::{AddressKey, Quota, Uploader};
 use crate::secret::Secret;
@@ -71,6 +71,9 @@ pub struct SongSettings {
     /// After so long without a worker a job is asked for again, where the queue cannot tell and is empty. Default: an
     /// hour; workers of the original system do not report at all.
     pub lost_after: Duration,
+    /// After so long without a worker a job is asked for again, where the queue cannot tell, whatever waits in it: brokers
+    /// lose messages, too. Default: 6 hours. A song that still waits then is split once more at worst.
+    pub ask_again_after: Duration,
     /// Uploads are refused while the disk of the blobs or that of the database has less free space than this. Default
     /// (`None`): 1 GiB, or 5 % of the disk where that is less.
     pub min_free_bytes: Option<u64>,
@@ -132,6 +135,7 @@ impl Default for SongSettings {
             retry_after: Duration::from_secs(5),
             silent_after: Duration::from_secs(10 * 60),
             lost_after: Duration::from_secs(60 * 60),
+            ask_again_after: Duration::from_secs(6 * 60 * 60),
             min_free_bytes: None,
             keep_orphans: Duration::from_secs(24 * 60 * 60),
             renderings: RenderingSettings::default(),
@@ -150,7 +154,7 @@ pub struct SongService {
 struct Inner {
     ports: SongPorts,
     settings: SongSettings,
-    relaying: AsyncMutex<()>,
+    relaying: Relay,
     renderings: Renderings,
     board: Board,
 }
@@ -182,7 +186,7 @@ impl SongService {
     #[must_use]
     pub fn new(ports: SongPorts, settings: SongSettings) -> Self {
         let renderings = Renderings::new(&settings.renderings, &ports.clock);
-        let (relaying, board) = (AsyncMutex::default(), Board::new());
+        let (relaying, board) = (Relay::default(), Board::new());
         Self { inner: Arc::new(Inner { ports, settings, relaying, renderings, board }) }
     }
 
@@ -190,7 +194,7 @@ impl SongService {
         &self.inner.ports
     }
 
-    pub(super) fn relaying(&self) -> &AsyncMutex<()> {
+    pub(super) fn relaying(&self) -> &Relay {
         &self.inner.relaying
     }
 
@@ -233,8 +237,7 @@ impl SongService {
     /// [`ServiceError::Full`] or [`ServiceError::Unavailable`].
     pub async fn check_storage(&self) -> Result<(), ServiceError> {
         let blobs = &self.ports().blobs;
-        // Whether there is anything under this hash does not matter.
-        blobs.size_bytes(&BlobKey::Source(SongHash::of(b""))).await?;
+        blobs.check().await?;
         let mut writer = blobs.begin().await?;
         writer.write(Bytes::from_static(b"ready?")).await?;
         // Writers collect bytes; this sends them to the disk.
@@ -402,13 +405,21 @@ impl SongService {
                 }
                 self.board().announce(&hash);
                 // The song is gone in any case; what is left of its bytes is the sweep's.
-                if let Err(error) = self.ports().blobs.delete_all(&hash).await {
+                if let Err(error) = self.delete_bytes(&hash).await {
                     tracing::warn!(%hash, error = chain(&error), "the bytes of a deleted song are still there");
                 }
                 self.made().cache.forget(&hash);
             }
         }
         Ok(true)
+    }
+
+    /// Deletes what is stored of a hash, unless the lock was lost: somebody may be storing these bytes by now.
+    pub(super) async fn delete_bytes(&self, hash: &SongHash) -> Result<(), ServiceError> {
+        if self.ports().commons.renew(hash).await? {
+            self.ports().blobs.delete_all(hash).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn visible(&self, viewer: Viewer, id: SongId) -> Result<Song, ServiceError> {

@@ -4,18 +4,13 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::ServiceError;
-use super::songs::SongService;
+use super::relay::Source;
+use super::songs::{SongService, SongSettings};
 use crate::causes::chain;
 use crate::dedupe::Advance;
-use crate::ports::{Blob, BlobKey, DeadLetter, Job, JobPayload, JobState, QueueError};
-use crate::secret::Secret;
+use crate::ports::{DeadLetter, JobState};
 use crate::song::{FailureReason, SongHash, StatusKind};
-
-/// How many wishes are claimed at a time.
-const BATCH: u32 = 10;
-
-/// How long a claim on them lasts: more than they take, unless something is amiss.
-const CLAIM: Duration = Duration::from_secs(2 * 60);
+use crate::worker::DAMAGED;
 
 /// So many orphans are removed in any case; more only where they are not most of what is stored.
 const MOST_ORPHANS: usize = 10;
@@ -38,84 +33,6 @@ pub struct Swept {
 }
 
 impl SongService {
-    /// Puts on the queue what the outbox holds, and says how much that was. One call at a time does it, so that of songs
-    /// whose bytes travel along one is in memory.
-    ///
-    /// # Errors
-    ///
-    /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`]; what is left is for the next time.
-    pub async fn relay(&self) -> Result<u64, ServiceError> {
-        let _one_at_a_time = self.relaying().lock().await;
-        let (songs, clock) = (&self.ports().songs, &self.ports().clock);
-        let mut published = 0;
-        loop {
-            let claimed = songs.claim(BATCH, CLAIM, clock.now()).await?;
-            for (done, wish) in claimed.iter().enumerate() {
-                match self.publish(&wish.hash).await {
-                    Ok(()) => {
-                        songs.published(wish.number).await?;
-                        published += 1;
-                    }
-                    // It stays claimed for a while, and the others go on: one song must not hold them all up.
-                    Err(Unpublished::Song(error)) => {
-                        tracing::error!(hash = %wish.hash, error = chain(&error), "a song cannot be put on the queue");
-                    }
-                    Err(Unpublished::Queue(error)) => {
-                        for left in claimed.iter().skip(done) {
-                            songs.release(left.number).await?;
-                        }
-                        return Err(error);
-                    }
-                }
-            }
-            if claimed.len() < BATCH as usize {
-                return Ok(published);
-            }
-        }
-    }
-
-    /// Ends when there is something for [`Self::relay`] that was not there when this was called.
-    #[must_use]
-    pub fn wished(&self) -> event_listener::EventListener {
-        self.board().listen_for_wishes()
-    }
-
-    /// Relays at once where that is a matter of this machine, and else leaves it to whoever waits for
-    /// [`wishes`](Self::wished): a broker may take its time, and an upload is not to wait for it.
-    pub(super) async fn relay_soon(&self) {
-        self.board().announce_wish();
-        if self.ports().queue.max_inline_bytes().is_none()
-            && let Err(error) = self.relay().await
-        {
-            // The wish is durable; the next round sees to it.
-            tracing::warn!(error = chain(&error), "a job could not be put on the queue yet");
-        }
-    }
-
-    /// Puts one job on the queue, with what the queue wants it to bring along.
-    async fn publish(&self, hash: &SongHash) -> Result<(), Unpublished> {
-        let queue = &self.ports().queue;
-        let claim = || JobPayload::Claim(Secret::new(format!("/songs/{hash}/source")));
-        let payload = match queue.max_inline_bytes() {
-            None => JobPayload::Stored,
-            Some(max_bytes) => match self.ports().blobs.open(&BlobKey::Source(*hash), None).await? {
-                None => return Ok(self.source_is_missing(hash).await?),
-                Some(song) if song.size_bytes() <= max_bytes => JobPayload::Inline(whole(song).await?),
-                Some(_) => claim(),
-            },
-        };
-        // From here on runs the time after which it counts as lost. A worker may be done before the queue has answered, so
-        // that this would be the last word if it came later.
-        self.hear(hash, 0).await?;
-        let published = queue.publish(Job { hash: *hash, payload }).await;
-        match published {
-            // The broker carries less than it was thought to.
-            Err(QueueError::TooLarge { .. }) => queue.publish(Job { hash: *hash, payload: claim() }).await,
-            published => published,
-        }
-        .map_err(|error| Unpublished::Queue(error.into()))
-    }
-
     /// Compares songs, queue and blobs and mends what does not fit together; harmless at any time. Of several servers one
     /// at a time does it; for the others there is nothing to do. A database that takes no writes is not believed: then
     /// nothing is done at all.
@@ -145,17 +62,19 @@ impl SongService {
         }
         // Asked once, and only where somebody wants to know.
         let mut queue_is_empty = None;
+        let SongSettings { lost_after, ask_again_after, .. } = *self.settings();
         for hash in ports.songs.hashes_in(StatusKind::Uploaded).await? {
             let lost = match ports.queue.state(&hash).await? {
                 JobState::Absent => true,
                 JobState::Waiting { .. } | JobState::Leased => false,
-                // As long as others wait, it may be one of them.
+                // As long as others wait, it may be one of them, but not for ever.
                 JobState::Unknown => {
-                    self.silent_for(&hash, self.settings().lost_after).await?
-                        && match queue_is_empty {
-                            Some(is_empty) => is_empty,
-                            None => *queue_is_empty.insert(ports.queue.depth().await?.waiting == 0),
-                        }
+                    self.silent_for(&hash, ask_again_after).await?
+                        || self.silent_for(&hash, lost_after).await?
+                            && match queue_is_empty {
+                                Some(is_empty) => is_empty,
+                                None => *queue_is_empty.insert(ports.queue.depth().await?.waiting == 0),
+                            }
                 }
             };
             if lost {
@@ -229,7 +148,8 @@ impl SongService {
         for hash in orphans {
             let _stays = ports.commons.lock(hash).await?;
             let is_old = ports.blobs.last_written(hash).await?.is_some_and(|written| written < old);
-            if is_old && ports.songs.with_hash(hash).await?.is_empty() {
+            // The lock last: where it was lost, somebody may be storing these bytes by now.
+            if is_old && ports.songs.with_hash(hash).await?.is_empty() && ports.commons.renew(hash).await? {
                 match ports.blobs.delete_all(hash).await {
                     Ok(()) => {
                         self.made().cache.forget(hash);
@@ -242,20 +162,23 @@ impl SongService {
         Ok(removed)
     }
 
-    /// There are no bytes for a job. Songs that wait for it would wait for ever, so they fail; where there are none, they
-    /// were deleted meanwhile.
-    pub(super) async fn source_is_missing(&self, hash: &SongHash) -> Result<(), ServiceError> {
+    /// The bytes of a job are missing, or are not those of its hash. Songs that wait for it would wait for ever, so they
+    /// fail; where there are none, they were deleted meanwhile. Looked at once more, under the lock: an upload may have
+    /// brought them since. Says whether they are sound.
+    pub(super) async fn check_source(&self, hash: &SongHash) -> Result<bool, ServiceError> {
         let ports = self.ports();
         let _stays = ports.commons.lock(hash).await?;
-        if ports.blobs.size_bytes(&BlobKey::Source(*hash)).await?.is_none() {
-            let reason = FailureReason::new("its file is missing on the server; upload it again");
-            let failed = ports.songs.advance(hash, &Advance::Fail(reason)).await?;
-            if !failed.is_empty() {
-                tracing::error!(%hash, songs = failed.len(), "the file of a song is missing");
-                self.rest(hash).await?;
-            }
+        let why = match self.read_source(hash, u64::MAX, &mut |_| ()).await? {
+            Source::Sound | Source::TooLarge => return Ok(true),
+            Source::Missing => "its file is missing on the server; upload it again",
+            Source::Damaged => DAMAGED,
+        };
+        let failed = ports.songs.advance(hash, &Advance::Fail(FailureReason::new(why))).await?;
+        if !failed.is_empty() {
+            tracing::error!(%hash, songs = failed.len(), why, "songs failed");
+            self.rest(hash).await?;
         }
-        Ok(())
+        Ok(false)
     }
 
     /// A queue that is away is no reason to leave the rest as it is.
@@ -276,27 +199,4 @@ impl SongService {
             }
         }
     }
-}
-
-/// Why a job is not on the queue.
-enum Unpublished {
-    /// Something about this song, which is none about the next.
-    Song(ServiceError),
-    /// The queue, which is away for all of them.
-    Queue(ServiceError),
-}
-
-impl<E: Into<ServiceError>> From<E> for Unpublished {
-    fn from(error: E) -> Self {
-        Self::Song(error.into())
-    }
-}
-
-/// All of a song.
-async fn whole(mut song: Blob) -> Result<bytes::Bytes, ServiceError> {
-    let mut bytes = Vec::with_capacity(usize::try_from(song.size_bytes()).unwrap_or(0));
-    while let Some(chunk) = song.next_chunk().await? {
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes.into())
 }

@@ -12,7 +12,7 @@ use crate::api::SongView;
 use crate::causes::chain;
 use crate::ports::{AudioFacts, BlobKey, BlobWriter, Charge, RepositoryError};
 use crate::quota::{Quota, Uploader, Weight};
-use crate::song::{Song, SongHash, SongHasher, SongId, Title};
+use crate::song::{Song, SongHash, SongHasher, SongId, StatusKind, Title};
 
 /// A song being uploaded: hashed while it is written, in memory that does not grow. Dropped, it leaves nothing behind.
 pub struct Upload {
@@ -63,7 +63,7 @@ impl SongService {
 
     /// Deletes bytes that no song was stored for. Their hash is locked. What is left of them is the sweep's.
     async fn discard(&self, hash: &SongHash) {
-        if let Err(error) = self.ports().blobs.delete_all(hash).await {
+        if let Err(error) = self.delete_bytes(hash).await {
             tracing::warn!(%hash, error = chain(&error), "the bytes of a refused song are still there");
         }
     }
@@ -118,10 +118,16 @@ impl Upload {
         let song = {
             let _stays = ports.commons.lock(&hash).await?;
             let key = BlobKey::Source(hash);
+            let known = ports.songs.with_hash(&hash).await?;
             let is_limited = charge.uploader.is_some() && !charge.quota.is_unlimited();
             let is_new = is_limited && ports.blobs.size_bytes(&key).await?.is_none();
             // Also where there is one: of the two, these are the bytes that were hashed.
-            self.writer.commit(&key).await?;
+            if known.iter().any(|song| song.status().kind() == StatusKind::Failed) {
+                // The bytes that are there may be why it failed.
+                self.writer.replace(&key).await?;
+            } else {
+                self.writer.commit(&key).await?;
+            }
             let admitted = ports.songs.admit_within(&song, &charge).await;
             // A song that is refused must not leave its bytes, or whoever is refused fills the disk all the same.
             if matches!(admitted, Err(RepositoryError::Exceeded(_))) && is_new {

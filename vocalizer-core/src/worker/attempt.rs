@@ -11,9 +11,13 @@ use futures_util::future::{Either, select};
 use super::lease::{HeldLease, Lost};
 use super::run::{Stop, Worker};
 use super::source::BrokeOff;
+use super::trouble::Trouble;
 use crate::causes::chain;
 use crate::ports::{AudioError, BackendError, Blob, Failure, Job, JobPayload, Progress, QueueError, StemSet, Wanted};
 use crate::song::{FailureReason, SongHash};
+
+/// Why a song fails whose bytes are not those of its hash.
+pub(crate) const DAMAGED: &str = "its file is damaged on the server; upload it again";
 
 /// How often a result is delivered in vain before the job is handed back.
 const MAX_DELIVERIES: u32 = 5;
@@ -26,8 +30,12 @@ enum Ended {
     NotWanted,
     /// The song or the machine failed.
     Audio(AudioError),
+    /// What came is not the song.
+    Damaged,
     /// It took longer than anything may.
     Hung,
+    /// The backend cannot be asked for anything.
+    Away(BackendError),
     /// The backend failed.
     Backend(BackendError),
     /// The worker is to stop.
@@ -45,14 +53,15 @@ impl Progress for Percent {
 }
 
 impl Worker {
-    /// Works on a job and settles it.
-    pub(super) async fn work(&self, lease: Box<dyn crate::ports::Lease>, stop: &mut Stop<'_>) {
+    /// Works on a job and settles it. Says what was in the way if the job is not done and others might meet the same.
+    pub(super) async fn work(&self, lease: Box<dyn crate::ports::Lease>, stop: &mut Stop<'_>) -> Option<Trouble> {
         let hash = lease.job().hash;
         let attempt = lease.attempt();
         let mut held = HeldLease::new(lease, self.ports().clock.as_ref());
         // A job that took its workers with it each time was never settled, and only its count tells.
         if attempt > self.settings().max_attempts {
-            let reason = format!("it was tried {} times and ended no attempt", self.settings().max_attempts);
+            let tries = self.settings().max_attempts;
+            let reason = format!("it was tried {tries} times, and each time its worker died or lost its lease");
             return self.settle_failure(held, hash, &FailureReason::new(&reason)).await;
         }
         tracing::info!(%hash, attempt, "began");
@@ -67,20 +76,26 @@ impl Worker {
                 settled(hash, held.lease.acknowledge().await);
             }
             Ok(Ended::Audio(error)) if error.is_permanent() => {
-                self.settle_failure(held, hash, &FailureReason::new(&error.to_string())).await;
+                return self.settle_failure(held, hash, &FailureReason::new(&error.to_string())).await;
             }
-            Ok(Ended::Audio(error @ AudioError::Full)) => self.later(held, hash, attempt, &error).await,
-            Ok(Ended::Audio(error)) => self.again(held, hash, attempt, &error).await,
+            Ok(Ended::Damaged) => return self.settle_failure(held, hash, &FailureReason::new(DAMAGED)).await,
+            Ok(Ended::Audio(error @ AudioError::Full)) => return self.cannot_work(held, hash, &error).await,
+            Ok(Ended::Audio(error)) => return self.again(held, hash, attempt, &error).await,
             Ok(Ended::Hung) => {
-                self.again(held, hash, attempt, &AudioError::Failed("it took longer than allowed".into())).await;
+                let error = AudioError::Failed("it took longer than allowed".into());
+                return self.again(held, hash, attempt, &error).await;
             }
-            Ok(Ended::Backend(error @ BackendError::Refused { .. })) => self.again(held, hash, attempt, &error).await,
-            Ok(Ended::Backend(error)) => self.later(held, hash, attempt, &error).await,
+            Ok(Ended::Backend(error @ BackendError::Refused { .. })) => {
+                return self.again(held, hash, attempt, &error).await;
+            }
+            Ok(Ended::Backend(error)) => return self.later(held, hash, attempt, &error).await,
+            Ok(Ended::Away(error)) => return self.cannot_work(held, hash, &error).await,
             Ok(Ended::Stopped) => {
                 tracing::info!(%hash, "handed back, since the worker stops");
                 self.hand_back(held, hash, Failure::Later { after: Duration::ZERO }).await;
             }
         }
+        None
     }
 
     async fn attempt(&self, held: &mut HeldLease<'_>, stop: &mut Stop<'_>) -> Result<Ended, Lost> {
@@ -90,6 +105,7 @@ impl Worker {
             None => return Ok(Ended::Stopped),
             Some(Ok(Wanted::Yes)) => {}
             Some(Ok(Wanted::Done | Wanted::Gone)) => return Ok(Ended::NotWanted),
+            Some(Err(error @ BackendError::Unavailable(_))) => return Ok(Ended::Away(error)),
             Some(Err(error)) => return Ok(Ended::Backend(error)),
         }
         let began = self.ports().clock.elapsed();
@@ -132,10 +148,7 @@ impl Worker {
         loop {
             let beat = ports.clock.sleep(settings.heartbeat);
             match select(work.as_mut(), select(beat, stop.grace_over())).await {
-                Either::Left((Err(_), _)) if broke_off.is_damaged() => {
-                    let what = "its file is damaged on the server; upload it again".to_owned();
-                    return Ok(Err(Ended::Audio(AudioError::Malformed { what })));
-                }
+                Either::Left((Err(_), _)) if broke_off.is_damaged() => return Ok(Err(Ended::Damaged)),
                 Either::Left((Err(error), _)) if broke_off.happened() => {
                     return Ok(Err(Ended::Backend(BackendError::Unavailable(error.into()))));
                 }
@@ -175,22 +188,50 @@ impl Worker {
     }
 
     /// Another attempt after a while, or none if this was the last.
-    async fn again(&self, held: HeldLease<'_>, hash: SongHash, attempt: u32, error: &(dyn std::error::Error + Sync)) {
+    async fn again(
+        &self,
+        held: HeldLease<'_>,
+        hash: SongHash,
+        attempt: u32,
+        error: &(dyn std::error::Error + Sync),
+    ) -> Option<Trouble> {
         let why = chain(error);
         tracing::warn!(%hash, attempt, error = %why, "an attempt failed");
         if attempt >= self.settings().max_attempts {
             let reason = format!("it was tried {attempt} times, the last time: {error}");
-            return self.settle_failure(held, hash, &FailureReason::new(&reason)).await;
+            let told = self.settle_failure(held, hash, &FailureReason::new(&reason)).await;
+            return told.or(Some(Trouble::Song(hash)));
         }
         self.counts().one_retried();
         self.hand_back(held, hash, Failure::Retry { after: self.pause(attempt) }).await;
+        Some(Trouble::Song(hash))
     }
 
     /// Something around the job is amiss: it waits, and this attempt does not count.
-    async fn later(&self, held: HeldLease<'_>, hash: SongHash, attempt: u32, error: &(dyn std::error::Error + Sync)) {
+    async fn later(
+        &self,
+        held: HeldLease<'_>,
+        hash: SongHash,
+        attempt: u32,
+        error: &(dyn std::error::Error + Sync),
+    ) -> Option<Trouble> {
         tracing::warn!(%hash, error = %chain(error), "put off");
         self.counts().one_retried();
         self.hand_back(held, hash, Failure::Later { after: self.pause(attempt.saturating_add(2)) }).await;
+        Some(Trouble::Song(hash))
+    }
+
+    /// Something around the worker is amiss: others may take the job at once, and this attempt does not count.
+    async fn cannot_work(
+        &self,
+        held: HeldLease<'_>,
+        hash: SongHash,
+        error: &(dyn std::error::Error + Sync),
+    ) -> Option<Trouble> {
+        tracing::warn!(%hash, error = %chain(error), "handed back; this worker cannot work");
+        self.counts().one_retried();
+        self.hand_back(held, hash, Failure::Later { after: Duration::ZERO }).await;
+        Some(Trouble::Worker)
     }
 
     async fn hand_back(&self, held: HeldLease<'_>, hash: SongHash, failure: Failure) {
@@ -202,15 +243,17 @@ impl Worker {
     }
 
     /// The song first, then the job: a job that comes once more finds it failed, the other way round nobody would tell it.
-    async fn settle_failure(&self, held: HeldLease<'_>, hash: SongHash, reason: &FailureReason) {
+    async fn settle_failure(&self, held: HeldLease<'_>, hash: SongHash, reason: &FailureReason) -> Option<Trouble> {
         match self.ports().backend.fail(&hash, reason).await {
             Ok(()) => {
                 self.counts().one_failed();
                 settled(hash, held.lease.fail(Failure::Never { reason: reason.clone() }).await);
+                None
             }
             Err(error) => {
                 tracing::warn!(%hash, error = %chain(&error), "a failure could not be told");
                 settled(hash, held.lease.fail(Failure::Later { after: self.pause(3) }).await);
+                Some(if matches!(error, BackendError::Refused { .. }) { Trouble::Song(hash) } else { Trouble::Worker })
             }
         }
     }

@@ -8,6 +8,8 @@ mod lease;
 mod run;
 mod settings;
 mod source;
+mod trouble;
 
+pub(crate) use attempt::DAMAGED;
 pub use run::{Worker, WorkerPorts};
 pub use settings::{WorkerCounts, WorkerSettings};

@@ -8,9 +8,16 @@ use std::time::Duration;
 use futures_util::future::{Either, FutureExt, select};
 
 use super::settings::chance;
+use super::trouble::{Trouble, Troubles};
 use super::{WorkerCounts, WorkerSettings};
 use crate::causes::chain;
 use crate::ports::{Backend, Clock, JobQueue, Separator};
+
+/// The longest pause of a worker that cannot work. Songs wait that much longer once its cause is removed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// How long a worker counts as pausing after a pause: until then the same failure would have come again.
+const SETTLING: Duration = Duration::from_secs(5);
 
 /// What a worker stands on.
 #[derive(Clone)]
@@ -62,6 +69,13 @@ impl Worker {
         self.settings.pause(failures, (self.chance)())
     }
 
+    /// Whether it, or a clone of it, pauses because it cannot work: its queue or its backend does not answer or refuses it,
+    /// its work folder is full, or song after song fails. Meanwhile others take the jobs.
+    #[must_use]
+    pub fn is_pausing(&self) -> bool {
+        self.counts.pauses_until() > self.ports.clock.elapsed()
+    }
+
     /// What it has done.
     #[must_use]
     pub fn counts(&self) -> &Arc<WorkerCounts> {
@@ -71,32 +85,41 @@ impl Worker {
     /// Takes jobs until `stop` ends; then finishes the one in hand, or hands it back when the
     /// [grace](WorkerSettings::grace) is over.
     ///
-    /// Nothing ends it but `stop`: a queue that is away is asked again, less often the longer it stays away. Dropping the
-    /// future hands the job in hand back, too, at the latest when its lease runs out.
+    /// Nothing ends it but `stop`. A worker that cannot work pauses, so that others get the jobs: for
+    /// [`WorkerSettings::first_pause`] at first and for twice as long each time, for a minute at most. Dropping the future
+    /// hands the job in hand back, too, at the latest when its lease runs out.
     pub async fn run(&self, stop: impl Future<Output = ()> + Send) {
         let stop = pin!(stop);
         let clock = self.ports.clock.as_ref();
         let mut stop = Stop { signal: Some(stop), clock, grace: self.settings.grace, until: None };
-        let mut misses = 0;
+        let mut troubles = Troubles::default();
         // Looked at before a job is asked for: one that is taken and given back at once would have spent an attempt.
         while !stop.has_come() {
             let leased = match select(self.ports.queue.lease(), pin!(stop.signalled())).await {
                 Either::Left((leased, _)) => leased,
                 Either::Right(_) => return,
             };
-            match leased {
-                Ok(lease) => {
-                    misses = 0;
-                    self.work(lease, &mut stop).await;
-                }
+            let trouble = match leased {
+                Ok(lease) => self.work(lease, &mut stop).await,
                 Err(error) => {
-                    misses += 1;
                     tracing::warn!(error = chain(&error), "no job could be taken");
-                    let pause = self.ports.clock.sleep(self.pause(misses));
-                    if let Either::Right(_) = select(pause, pin!(stop.signalled())).await {
-                        return;
-                    }
+                    Some(Trouble::Worker)
                 }
+            };
+            let Some(trouble) = trouble else {
+                troubles = Troubles::default();
+                self.counts.pause_until(Duration::ZERO);
+                continue;
+            };
+            let failures = troubles.count(trouble);
+            let pause = self.pause(failures).min(LONGEST_PAUSE);
+            // One song that fails says nothing about the worker.
+            if trouble == Trouble::Worker || failures > 1 {
+                tracing::warn!(failures, pause_s = pause.as_secs_f64(), "the worker pauses");
+                self.counts.pause_until(clock.elapsed().saturating_add(pause).saturating_add(SETTLING));
+            }
+            if let Either::Right(_) = select(clock.sleep(pause), pin!(stop.signalled())).await {
+                return;
             }
         }
     }

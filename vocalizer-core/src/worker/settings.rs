@@ -58,6 +58,8 @@ pub struct WorkerCounts {
     retried: AtomicU64,
     busy_ms: AtomicU64,
     audio_ms: AtomicU64,
+    /// By the worker's clock.
+    pauses_until_ms: AtomicU64,
 }
 
 impl WorkerCounts {
@@ -90,6 +92,14 @@ impl WorkerCounts {
     #[must_use]
     pub fn audio_ms(&self) -> u64 {
         self.audio_ms.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn pauses_until(&self) -> Duration {
+        Duration::from_millis(self.pauses_until_ms.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn pause_until(&self, until: Duration) {
+        self.pauses_until_ms.store(millis(until), Ordering::Relaxed);
     }
 
     pub(super) fn one_done(&self) {

@@ -125,6 +125,7 @@ impl BlobWriter for Writer {
 
     async fn commit(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError> {
         let Self { store, inner, bytes } = *self;
+        let size = bytes.len();
         let (ghost, content) = (Arc::clone(&store.ghost), store.kernel.plan.content(key.hash()));
         let commit = async {
             match key {
@@ -137,6 +138,18 @@ impl BlobWriter for Writer {
             }
             inner.commit(key).await
         };
-        store.call(commit).await
+        let committed = store.call(commit).await?;
+        if matches!(key, BlobKey::Source(_)) && store.kernel.fault(store.kernel.plan.rates.damaged) {
+            store.kernel.met("source damaged");
+            store.kernel.note(format_args!("the source of content {content} is damaged"));
+            store.ghost.source_damaged(content);
+            let damage = async {
+                let mut writer = store.kept.begin().await?;
+                writer.write(Bytes::from(vec![b'?'; size])).await?;
+                writer.commit(key).await
+            };
+            damage.now_or_never().expect("blobs in memory are there at once")?;
+        }
+        Ok(committed)
     }
 }

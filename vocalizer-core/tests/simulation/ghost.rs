@@ -21,6 +21,8 @@ struct Facts {
     /// The last step at which the broker took a job for it.
     published_at: Option<u64>,
     source: bool,
+    /// It was not what was stored, at some time.
+    was_damaged: bool,
     /// Whose song each stem is of, and which attempt made it.
     stems: [Option<(usize, u64)>; 4],
 }
@@ -119,6 +121,10 @@ impl Ghost {
         self.state().facts[content].source = true;
     }
 
+    pub(crate) fn source_damaged(&self, content: usize) {
+        self.state().facts[content].was_damaged = true;
+    }
+
     pub(crate) fn stem_stored(&self, content: usize, stem: usize, of: Option<(usize, u64)>) {
         let mut state = self.state();
         let facts = &mut state.facts[content];
@@ -173,7 +179,8 @@ impl Ghost {
         if tried && spent < max_attempts {
             self.kernel.broken(format_args!("content {content} FAILED after {spent} attempts were spent: {reason}"));
         }
-        if !tried && !self.kernel.plan.contents[content].hopeless {
+        let damaged = reason.as_str().contains("damaged") && state.facts[content].was_damaged;
+        if !tried && !damaged && !self.kernel.plan.contents[content].hopeless {
             self.kernel.broken(format_args!("content {content} FAILED and is not hopeless: {reason}"));
         }
     }

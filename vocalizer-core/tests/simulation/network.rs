@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::future::{Either, select};
 use vocalizer_core::part::Stem;
-use vocalizer_core::ports::{Backend, BackendError, Blob, Job, StemSet, Stems, Wanted};
+use vocalizer_core::ports::{Backend, BackendError, Blob, BlobError, Job, StemSet, Stems, Wanted};
 use vocalizer_core::service::SongService;
 use vocalizer_core::song::{FailureReason, SongHash};
 
@@ -199,17 +200,24 @@ impl Backend for Remote {
     }
 
     async fn source(&self, job: &Job) -> Told<Option<Blob>> {
-        let job = job.clone();
+        let (job, hash) = (job.clone(), job.hash);
         let read = move |service: SongService| {
             let job = job.clone();
             async move {
-                let Some(song) = service.source(&job).await? else { return Ok(None) };
-                let cut = || BackendError::Unavailable(Box::new(Away("the bytes stopped coming")));
-                Ok(Some(whole(song).await.ok_or_else(cut)?))
+                let Some(mut song) = service.source(&job).await? else { return Ok(None) };
+                let mut bytes = Vec::new();
+                loop {
+                    match song.next_chunk().await {
+                        Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+                        // Over the network it is the client that notices.
+                        Ok(None) | Err(BlobError::Damaged) => return Ok(Some(Bytes::from(bytes))),
+                        Err(_) => return Err(BackendError::Unavailable(Box::new(Away("the bytes stopped coming")))),
+                    }
+                }
             }
         };
         let (bytes, kernel) = (self.ask(read).await?, Arc::clone(&self.world.kernel));
-        Ok(bytes.map(|bytes| Blob::new(bytes.len() as u64, "", over_the_network(kernel, bytes))))
+        Ok(bytes.map(|bytes| Blob::new(bytes.len() as u64, "", over_the_network(kernel, bytes)).of_song(hash)))
     }
 
     async fn progress(&self, hash: &SongHash, percent: u8) -> Told<Wanted> {

@@ -44,6 +44,8 @@ pub(crate) struct Rates {
     pub(crate) separation: u64,
     /// A call takes its time.
     pub(crate) slow: u64,
+    /// A source is not what was stored.
+    pub(crate) damaged: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -84,6 +86,9 @@ impl Plan {
         let servers = chance.between(1, 3) as usize;
         let exact = chance.one_in(2) || bug.is_some_and(Bug::needs_an_exact_queue);
         let contents = (0..chance.between(1, 6)).map(|number| content(chance, number)).collect();
+        // Drawn beside the others, so that planted faults are found in the seeds that they were found in before.
+        let mut aside = Chance::new(seed ^ 0x0064_616d_6167_6564);
+        let damaged = if bug.is_none() && aside.one_in(2) { aside.between(1, 200) } else { 0 };
         // A kind of fault is there in about half of the seeds, so that each also meets the others alone.
         let mut rate = |most: u64| if chance.one_in(2) { chance.between(1, most) } else { 0 };
         let rates = Rates {
@@ -98,6 +103,7 @@ impl Plan {
             settlement_lost: if exact { 0 } else { rate(100) },
             separation: rate(400),
             slow: rate(60),
+            damaged,
         };
         Self {
             servers,

@@ -59,7 +59,7 @@ pub(crate) async fn handle(app: &Arc<App>, operation: Operation, request: Reques
         Operation::AcknowledgeJob => jobs::acknowledge(app, &request).await,
         Operation::FailJob => jobs::fail(app, request).await,
         Operation::Live => operations::live(&app.pulse),
-        Operation::Ready => Ok(operations::ready(app).await),
+        Operation::Ready => Ok(operations::readiness(&app.probe).await),
         Operation::Metrics => operations::metrics(app).await,
         Operation::OpenApi => Ok(operations::openapi()),
         Operation::Limits => Ok(operations::limits(app)),

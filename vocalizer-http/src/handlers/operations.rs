@@ -1,20 +1,17 @@
 //! For whoever runs the service.
 
-use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
-use tokio::time::timeout;
 use vocalizer_core::api::{LimitsData, LimitsView};
-use vocalizer_core::causes::chain;
 
 use super::{Answer, whole};
-use crate::app::{App, Checks, MoreMetrics, Readiness};
+use crate::app::{App, MoreMetrics};
 use crate::body::{Body, full};
 use crate::failure::Failure;
+use crate::probe::Probe;
 use crate::pulse::Pulse;
 use crate::{answer, metrics, openapi};
 
@@ -26,55 +23,13 @@ pub(crate) fn live(pulse: &Pulse) -> Answer {
     Ok(plain(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from_static(b"ok\n")))
 }
 
-/// Asks everything behind the service; what does not answer is named, why is for the log.
-pub(super) async fn ready(app: &Arc<App>) -> Response<Body> {
-    readiness(checks(app).await, &app.readiness).await
-}
-
-/// How long an answer to a readiness check holds. The checks write to the disk, and anybody may ask for them.
-const HOLDS: Duration = Duration::from_secs(1);
-
-/// What is behind the service, asked once a second at most, however many want to know.
-async fn checks(app: &Arc<App>) -> Checks {
-    let mut checked = app.checked.lock().await;
-    if let Some((at, checks)) = &*checked
-        && at.elapsed() < HOLDS
-    {
-        return checks.clone();
-    }
-    let (database, queue, storage) = tokio::join!(
-        asked(app.songs.repository().check()),
-        asked(app.songs.queue().depth()),
-        asked(app.songs.check_storage()),
-    );
-    let checks = Checks::from([("database", database), ("queue", queue), ("storage", storage)]);
-    *checked = Some((Instant::now(), checks.clone()));
-    checks
-}
-
-/// What was asked already, and these; ready if all are.
-pub(crate) async fn readiness(mut checks: Checks, more: &[Arc<dyn Readiness>]) -> Response<Body> {
-    for readiness in more {
-        let checked = readiness.check().await;
-        checks.insert(readiness.name(), checked.err().unwrap_or_else(|| "ok".to_owned()));
-    }
+/// How everything is that is behind the service; what does not answer is named, why is for the log.
+pub(crate) async fn readiness(probe: &Probe) -> Response<Body> {
+    let checks = probe.checks().await;
     let ready = checks.values().all(|said| said == "ok");
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({"ready": ready, "checks": checks});
     plain(status, "application/json", body.to_string().into())
-}
-
-/// How long what is behind the service has to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-async fn asked<T, E: std::error::Error>(answer: impl Future<Output = Result<T, E>>) -> String {
-    let why = match timeout(PATIENCE, answer).await {
-        Ok(Ok(_)) => return "ok".to_owned(),
-        Ok(Err(error)) => chain(&error),
-        Err(_) => "it takes too long".to_owned(),
-    };
-    tracing::warn!(error = %why, "not ready");
-    "does not answer".to_owned()
 }
 
 pub(super) async fn metrics(app: &Arc<App>) -> Answer {

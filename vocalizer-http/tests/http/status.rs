@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
@@ -39,6 +40,42 @@ async fn ask(address: SocketAddr, method: &str, path: &str) -> Answer {
     Answer::read(&mut stream).await
 }
 
+/// Answers when it likes.
+struct Slow(Duration);
+
+#[async_trait]
+impl Readiness for Slow {
+    fn name(&self) -> &'static str {
+        "slow"
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        tokio::time::sleep(self.0).await;
+        Ok(())
+    }
+}
+
+/// On time that passes when nothing is left to do, so that a slow machine changes nothing.
+#[tokio::test(start_paused = true)]
+async fn what_does_not_answer_is_told_within_a_second_and_what_is_slow_is_ready() {
+    for (takes, expected) in [(Duration::from_secs(2), 200), (Duration::MAX, 503)] {
+        let status = StatusServer::new(vec![Arc::new(Slow(takes)), Arc::new(Model(AtomicBool::new(true)))], Vec::new());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let running = tokio::spawn(status.run(listener, std::future::pending()));
+        for round in 0..20 {
+            let began = tokio::time::Instant::now();
+            let ready = ask(address, "GET", "/readyz").await;
+            assert!(began.elapsed() <= Duration::from_secs(1), "{:?}", began.elapsed());
+            let first = round == 0;
+            assert_eq!(ready.status, if first { 503 } else { expected }, "round {round}: {}", ready.text());
+            assert_eq!(ready.json()["checks"]["model"], "ok");
+            tokio::time::sleep(if first { Duration::from_secs(3) } else { Duration::from_millis(500) }).await;
+        }
+        running.abort();
+    }
+}
+
 #[tokio::test]
 async fn it_tells_how_the_program_is_and_nothing_else() {
     let model = Arc::new(Model::default());
@@ -54,7 +91,11 @@ async fn it_tells_how_the_program_is_and_nothing_else() {
     let said = json!({"ready": false, "checks": {"model": "is being loaded"}});
     assert_eq!((ready.status, ready.json()), (503, said));
     model.0.store(true, Ordering::SeqCst);
-    let ready = ask(address, "GET", "/readyz").await;
+    let mut ready = ask(address, "GET", "/readyz").await;
+    while ready.status == 503 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        ready = ask(address, "GET", "/readyz").await;
+    }
     assert_eq!((ready.status, ready.json()), (200, json!({"ready": true, "checks": {"model": "ok"}})));
     let figures = ask(address, "GET", "/metrics").await;
     assert_eq!((figures.status, figures.text().as_str()), (200, "# TYPE songs counter\nsongs_total 3\n# EOF\n"));

@@ -113,6 +113,17 @@ impl Hold {
 
     /// Whether the job is still ours.
     async fn ensure(&self, means: &mut Option<Means>) -> Result<(), QueueError> {
+        if let Some(Means::Delivery { lane, since, .. }) = means
+            && !lane.is_open()
+            && lane.live().is_up()
+        {
+            let held_s = since.elapsed().as_secs();
+            tracing::warn!(
+                hash = %self.job.hash,
+                held_s,
+                "the broker took a job away; BROKER_CONSUMER_TIMEOUT_S must not be longer than the broker's consumer_timeout"
+            );
+        }
         let is_closed = matches!(means, Some(Means::Delivery { lane, .. }) if !lane.is_open());
         if (self.is_over() || is_closed)
             && let Some(means) = means.take()

@@ -16,11 +16,11 @@ use crate::sql::rows::{self, micros, read, read_all};
 #[async_trait]
 impl AccountRepository for PostgresStore {
     async fn insert(&self, account: &Account) -> Result<(), RepositoryError> {
-        self.write(|| inserted(account)).await.map(|_| ())
+        self.aside().write(|| inserted(account)).await.map(|_| ())
     }
 
     async fn invite(&self, invite: &Invite) -> Result<(), RepositoryError> {
-        self.write(|| invited(invite)).await.map(|_| ())
+        self.aside().write(|| invited(invite)).await.map(|_| ())
     }
 
     async fn is_invited(&self, digest: SessionDigest, now: OffsetDateTime) -> Result<bool, RepositoryError> {
@@ -53,7 +53,7 @@ impl AccountRepository for PostgresStore {
     }
 
     async fn revoke_invites(&self) -> Result<u64, RepositoryError> {
-        self.write(|| query("DELETE FROM invites")).await
+        self.aside().write(|| query("DELETE FROM invites")).await
     }
 
     async fn find_by_username(&self, username: &Username) -> Result<Option<Account>, RepositoryError> {
@@ -72,86 +72,98 @@ impl AccountRepository for PostgresStore {
         password: &PasswordHash,
         keep: Option<SessionDigest>,
     ) -> Result<(), RepositoryError> {
-        self.attempt(|| async {
-            let mut step = self.begin().await?;
-            let changed = query("UPDATE users SET password_hash = $2 WHERE id = $1")
-                .bind(id.to_string())
-                .bind(password.expose())
-                .execute(&mut *step)
-                .await
-                .map_err(repository)?;
-            if changed.rows_affected() == 0 {
-                return Err(RepositoryError::Conflict);
-            }
-            query("DELETE FROM sessions WHERE user_id = $1 AND digest IS DISTINCT FROM $2")
-                .bind(id.to_string())
-                .bind(keep.map(|digest| digest.as_bytes().to_vec()))
-                .execute(&mut *step)
-                .await
-                .map_err(repository)?;
-            self.commit(step).await
-        })
-        .await
+        let aside = self.aside();
+        aside
+            .attempt(|| async {
+                let mut step = aside.begin().await?;
+                let changed = query("UPDATE users SET password_hash = $2 WHERE id = $1")
+                    .bind(id.to_string())
+                    .bind(password.expose())
+                    .execute(&mut *step)
+                    .await
+                    .map_err(repository)?;
+                if changed.rows_affected() == 0 {
+                    return Err(RepositoryError::Conflict);
+                }
+                query("DELETE FROM sessions WHERE user_id = $1 AND digest IS DISTINCT FROM $2")
+                    .bind(id.to_string())
+                    .bind(keep.map(|digest| digest.as_bytes().to_vec()))
+                    .execute(&mut *step)
+                    .await
+                    .map_err(repository)?;
+                aside.commit(step).await
+            })
+            .await
     }
 
     async fn open_session(&self, session: &Session) -> Result<(), RepositoryError> {
-        self.write(|| opened(session)).await.map(|_| ())
+        self.aside().write(|| opened(session)).await.map(|_| ())
     }
 
     async fn session(&self, digest: SessionDigest, now: OffsetDateTime) -> Result<Option<Session>, RepositoryError> {
         const SQL: &str = "\
             SELECT digest, user_id, created_at_us, expires_at_us, token_id, token_name FROM sessions \
             WHERE digest = $1 AND (expires_at_us IS NULL OR expires_at_us > $2)";
-        self.attempt(|| async {
-            let row = query(SQL)
-                .bind(&digest.as_bytes()[..])
-                .bind(micros(now))
-                .fetch_optional(&self.pool)
-                .await
-                .map_err(repository)?;
-            row.as_ref().map(|row| read(row, rows::session)).transpose()
-        })
-        .await
+        let aside = self.aside();
+        aside
+            .attempt(|| async {
+                let row = query(SQL)
+                    .bind(&digest.as_bytes()[..])
+                    .bind(micros(now))
+                    .fetch_optional(&aside.pool)
+                    .await
+                    .map_err(repository)?;
+                row.as_ref().map(|row| read(row, rows::session)).transpose()
+            })
+            .await
     }
 
     async fn close_session(&self, digest: SessionDigest) -> Result<(), RepositoryError> {
-        self.write(|| query("DELETE FROM sessions WHERE digest = $1").bind(&digest.as_bytes()[..])).await.map(|_| ())
+        self.aside()
+            .write(|| query("DELETE FROM sessions WHERE digest = $1").bind(&digest.as_bytes()[..]))
+            .await
+            .map(|_| ())
     }
 
     async fn close_sessions(&self, user: UserId) -> Result<u64, RepositoryError> {
-        self.write(|| query("DELETE FROM sessions WHERE user_id = $1").bind(user.to_string())).await
+        self.aside().write(|| query("DELETE FROM sessions WHERE user_id = $1").bind(user.to_string())).await
     }
 
     async fn tokens(&self, user: UserId) -> Result<Vec<ApiToken>, RepositoryError> {
         const SQL: &str = "\
             SELECT token_id, token_name, created_at_us, expires_at_us FROM sessions \
             WHERE user_id = $1 AND token_id IS NOT NULL ORDER BY created_at_us DESC, token_id";
-        self.attempt(|| async {
-            let rows = query(SQL).bind(user.to_string()).fetch_all(&self.pool).await.map_err(repository)?;
-            read_all(&rows, rows::token)
-        })
-        .await
+        let aside = self.aside();
+        aside
+            .attempt(|| async {
+                let rows = query(SQL).bind(user.to_string()).fetch_all(&aside.pool).await.map_err(repository)?;
+                read_all(&rows, rows::token)
+            })
+            .await
     }
 
     async fn revoke_token(&self, user: UserId, id: TokenId) -> Result<bool, RepositoryError> {
         const SQL: &str = "DELETE FROM sessions WHERE user_id = $1 AND token_id = $2";
-        let revoked = self.write(|| query(SQL).bind(user.to_string()).bind(id.to_string())).await?;
+        let revoked = self.aside().write(|| query(SQL).bind(user.to_string()).bind(id.to_string())).await?;
         Ok(revoked > 0)
     }
 
     async fn forget_expired(&self, now: OffsetDateTime) -> Result<u64, RepositoryError> {
-        self.write(|| query("DELETE FROM invites WHERE expires_at_us <= $1").bind(micros(now))).await?;
-        self.write(|| query("DELETE FROM sessions WHERE expires_at_us <= $1").bind(micros(now))).await
+        let aside = self.aside();
+        aside.write(|| query("DELETE FROM invites WHERE expires_at_us <= $1").bind(micros(now))).await?;
+        aside.write(|| query("DELETE FROM sessions WHERE expires_at_us <= $1").bind(micros(now))).await
     }
 }
 
 impl PostgresStore {
     async fn account(&self, statement: impl Fn() -> Statement) -> Result<Option<Account>, RepositoryError> {
-        self.attempt(|| async {
-            let row = statement().fetch_optional(&self.pool).await.map_err(repository)?;
-            row.as_ref().map(|row| read(row, rows::account)).transpose()
-        })
-        .await
+        let aside = self.aside();
+        aside
+            .attempt(|| async {
+                let row = statement().fetch_optional(&aside.pool).await.map_err(repository)?;
+                row.as_ref().map(|row| read(row, rows::account)).transpose()
+            })
+            .await
     }
 }
 

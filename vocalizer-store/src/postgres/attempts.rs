@@ -22,46 +22,53 @@ impl Attempts for PostgresStore {
     ) -> Result<Option<Duration>, RepositoryError> {
         // A row that is there is locked by this, one that is not is made, locked, and remembers nothing yet.
         const SQL: &str = "\
-            INSERT INTO attempts (key, count, next_us, forgotten_us) VALUES ($1, 0, $2, $2) \
+            INSERT INTO attempts (key, count, next_us, forgotten_us) VALUES ($1, 0, 0, $2) \
             ON CONFLICT (key) DO UPDATE SET key = excluded.key \
             RETURNING count, next_us, forgotten_us";
         let now_us = micros(now);
-        self.attempt(|| async {
-            let mut step = self.begin().await?;
-            let row = query(SQL).bind(key).bind(now_us).fetch_one(&mut *step).await.map_err(repository)?;
-            match Tries::after(Some(read(&row, tries)?), settings, now_us) {
-                Err(wait) => Ok(Some(wait)),
-                Ok(after) => {
-                    put(&mut step, key, after).await?;
-                    self.commit(step).await?;
-                    Ok(None)
+        let aside = self.aside();
+        aside
+            .attempt(|| async {
+                let mut step = aside.begin().await?;
+                let row = query(SQL).bind(key).bind(now_us).fetch_one(&mut *step).await.map_err(repository)?;
+                match Tries::after(Some(read(&row, tries)?), settings, now_us) {
+                    Err(wait) => Ok(Some(wait)),
+                    Ok(after) => {
+                        put(&mut step, key, after).await?;
+                        aside.commit(step).await?;
+                        Ok(None)
+                    }
                 }
-            }
-        })
-        .await
+            })
+            .await
     }
 
     async fn succeed(&self, key: &str) -> Result<(), RepositoryError> {
-        self.write(|| query("DELETE FROM attempts WHERE key = $1").bind(key)).await.map(|_| ())
+        self.aside().write(|| query("DELETE FROM attempts WHERE key = $1").bind(key)).await.map(|_| ())
     }
 
     async fn take_back(&self, key: &str, now: OffsetDateTime) -> Result<(), RepositoryError> {
-        self.attempt(|| async {
-            let mut step = self.begin().await?;
-            let row = query("SELECT count, next_us, forgotten_us FROM attempts WHERE key = $1 FOR UPDATE")
-                .bind(key)
-                .fetch_optional(&mut *step)
-                .await
-                .map_err(repository)?;
-            let Some(row) = row else { return Ok(()) };
-            put(&mut step, key, read(&row, tries)?.taken_back(micros(now))).await?;
-            self.commit(step).await
-        })
-        .await
+        let aside = self.aside();
+        aside
+            .attempt(|| async {
+                let mut step = aside.begin().await?;
+                let row = query("SELECT count, next_us, forgotten_us FROM attempts WHERE key = $1 FOR UPDATE")
+                    .bind(key)
+                    .fetch_optional(&mut *step)
+                    .await
+                    .map_err(repository)?;
+                let Some(row) = row else { return Ok(()) };
+                put(&mut step, key, read(&row, tries)?.taken_back(micros(now))).await?;
+                aside.commit(step).await
+            })
+            .await
     }
 
     async fn forget(&self, now: OffsetDateTime) -> Result<(), RepositoryError> {
-        self.write(|| query("DELETE FROM attempts WHERE forgotten_us <= $1").bind(micros(now))).await.map(|_| ())
+        self.aside()
+            .write(|| query("DELETE FROM attempts WHERE forgotten_us <= $1").bind(micros(now)))
+            .await
+            .map(|_| ())
     }
 }
 

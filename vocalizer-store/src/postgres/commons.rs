@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{query, query_as, query_scalar};
+use sqlx::{PgPool, query, query_as, query_scalar};
 use time::OffsetDateTime;
+use tokio::time::timeout;
 use vocalizer_core::ports::{Commons, Heard, Held, RepositoryError};
 use vocalizer_core::service::LocalCommons;
 use vocalizer_core::song::SongHash;
 
 use super::error::repository;
-use super::locks::{Key, Locks};
+use super::locks::{Locks, WAIT};
 use super::open::PostgresStore;
 use crate::sql::rows::{micros, moment};
 
@@ -24,12 +24,12 @@ const WORD: Duration = Duration::from_secs(5);
 const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The lock of whoever sweeps, among those of the hashes.
-const SWEEP: Key = (i32::from_be_bytes(*b"voca"), i32::from_be_bytes(*b"swep"));
+const SWEEP: &str = "sweep";
 
 /// What this server knows by itself.
 #[derive(Clone)]
 pub(super) struct Known {
-    locks: Locks,
+    pub(super) locks: Locks,
     /// The locks once more: here their holders are told apart, and wait in their order.
     here: Arc<LocalCommons>,
     sweeping: Arc<tokio::sync::Mutex<()>>,
@@ -38,10 +38,9 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn new(options: &PgConnectOptions, patience: Duration) -> Self {
-        let name = format!("{} locks", options.get_application_name().unwrap_or_default());
+    pub(super) fn new(pool: PgPool, patience: Duration) -> Self {
         Self {
-            locks: Locks::new(options.clone().application_name(&name), patience),
+            locks: Locks::new(pool, patience),
             here: Arc::default(),
             sweeping: Arc::default(),
             words: Arc::default(),
@@ -56,18 +55,21 @@ impl Known {
 #[async_trait]
 impl Commons for PostgresStore {
     async fn lock(&self, hash: &SongHash) -> Result<Held, RepositoryError> {
-        let here = self.known.here.lock(hash).await?;
-        let [a, b, c, d, e, f, g, h, ..] = *hash.as_bytes();
-        let key = (i32::from_be_bytes([a, b, c, d]), i32::from_be_bytes([e, f, g, h]));
-        let lock = self.known.locks.wait(key).await?;
-        // Let go in this order, so that whoever is next here finds it free there.
-        Ok(Box::new((lock, here)))
+        let here = timeout(WAIT, self.known.here.lock(hash)).await.map_err(|_| busy())??;
+        self.known.locks.take(hash.to_string(), here, true).await?.ok_or_else(busy)
+    }
+
+    async fn renew(&self, hash: &SongHash) -> Result<bool, RepositoryError> {
+        let name = hash.to_string();
+        match self.known.locks.term(&name) {
+            Some(term) => self.known.locks.renew(&name, term).await,
+            None => Ok(false),
+        }
     }
 
     async fn lock_sweep(&self) -> Result<Option<Held>, RepositoryError> {
         let Ok(here) = Arc::clone(&self.known.sweeping).try_lock_owned() else { return Ok(None) };
-        let lock = self.known.locks.take(SWEEP).await?;
-        Ok(lock.map(|lock| Box::new((lock, here)) as Held))
+        self.known.locks.take(SWEEP.to_owned(), Box::new(here), false).await
     }
 
     async fn hear(&self, hash: &SongHash, heard: Heard) -> Result<(), RepositoryError> {
@@ -123,8 +125,14 @@ impl Commons for PostgresStore {
 
     async fn tidy(&self, now: OffsetDateTime) -> Result<(), RepositoryError> {
         const SQL: &str = "\
-            WITH forgotten AS (DELETE FROM heard WHERE at_us <= $1) \
+            WITH forgotten AS (DELETE FROM heard WHERE at_us <= $1), \
+            expired AS (DELETE FROM locks WHERE expires_at <= clock_timestamp() - interval '1 day') \
             DELETE FROM buried WHERE at_us <= $1";
         self.write(|| query(SQL).bind(micros(now - REMEMBERED))).await.map(|_| ())
     }
+}
+
+/// Somebody else is at the bytes of a hash for too long.
+fn busy() -> RepositoryError {
+    RepositoryError::Unavailable("somebody else is storing or deleting the same file".into())
 }

@@ -1,206 +1,149 @@
-//! Locks that last longer than a transaction, those of a whole server on one connection.
+//! Locks that last longer than a transaction: rows that expire unless their holder renews them.
 //!
-//! A task of its own has that connection and tries for whoever waits. Whoever goes away meanwhile, at whatever moment,
-//! leaves no lock behind: it is in what he is answered with, and goes when that goes.
+//! A holder has a term, a number that is never used twice. Whoever takes a lock that has expired gives it another term, so
+//! that a transaction can tell whether its server still has the lock ([`Locks::term`]). Whoever goes away meanwhile, at
+//! whatever moment, leaves no lock behind: it is in what he is answered with, and goes when that goes.
 
-use std::future::pending;
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{Connection as _, Error, query_scalar};
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until, timeout};
-use vocalizer_core::ports::RepositoryError;
+use sqlx::{PgPool, query, query_scalar};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep, timeout};
+use vocalizer_core::causes::chain;
+use vocalizer_core::ports::{Held, RepositoryError};
 
 use super::error::repository;
 use super::open::timed_out;
+
+/// How long a lock lasts from when it was taken or renewed.
+const LASTS: Duration = Duration::from_secs(15);
+
+/// How often its holder renews it.
+const BEAT: Duration = Duration::from_secs(5);
+
+/// How long a lock is waited for: longer than that of a server that has died lasts.
+pub(super) const WAIT: Duration = Duration::from_secs(20);
 
 /// How long to wait before it is tried again, at first and at the longest: those on other servers tell nobody when they
 /// are done.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
 
-/// What is locked.
-pub(super) type Key = (i32, i32);
+/// Where to ask for locks. Whoever asks sees to it that nobody else of this server has what is asked for.
+#[derive(Clone)]
+pub(super) struct Locks {
+    pool: PgPool,
+    /// How long the database may take to answer.
+    patience: Duration,
+    runtime: Handle,
+    terms: Arc<Mutex<HashMap<String, i64>>>,
+}
 
-type Answer = Result<Option<Lock>, RepositoryError>;
-
-/// A lock, once it has a term: the time of one connection.
-pub(super) struct Lock {
-    key: Key,
-    term: Option<u64>,
-    orders: mpsc::UnboundedSender<Order>,
+/// A lock, until it is dropped.
+struct Lock {
+    locks: Locks,
+    name: String,
+    term: i64,
+    renewing: AbortHandle,
+    /// What keeps others of this server waiting; it goes when the lock is free.
+    here: Option<Held>,
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        if let Some(term) = self.term {
-            // Where nobody is left to let it go, its connection is gone, and the lock with it.
-            let _ = self.orders.send(Order::LetGo { key: self.key, term });
-        }
+        self.renewing.abort();
+        let (locks, name, term, here) = (self.locks.clone(), self.name.clone(), self.term, self.here.take());
+        self.locks.runtime.spawn(async move {
+            locks.terms().remove(&name);
+            if let Err(error) = locks.free(&name, term).await {
+                tracing::warn!(name, error = chain(&error), "a lock could not be freed; it expires");
+            }
+            drop(here);
+        });
     }
-}
-
-enum Order {
-    Take(Wait),
-    LetGo { key: Key, term: u64 },
-}
-
-/// Somebody who wants a lock.
-struct Wait {
-    lock: Lock,
-    patient: bool,
-    answer: oneshot::Sender<Answer>,
-    since: Instant,
-    due: Instant,
-    pause: Duration,
-}
-
-/// Where to ask for locks. Whoever asks sees to it that nobody else of this server has what is asked for: to the database
-/// they are one and the same.
-#[derive(Clone)]
-pub(super) struct Locks {
-    orders: mpsc::UnboundedSender<Order>,
 }
 
 impl Locks {
-    /// Connects when the first lock is asked for. `patience` is for the database, not for locks.
-    pub(super) fn new(options: PgConnectOptions, patience: Duration) -> Self {
-        let (orders, of_all) = mpsc::unbounded_channel();
-        let keeper = Keeper { options, patience, connection: None, term: 0, waiting: Vec::new(), given_up: None };
-        tokio::spawn(keeper.keep(of_all));
-        Self { orders }
+    /// Must be called within a runtime.
+    pub(super) fn new(pool: PgPool, patience: Duration) -> Self {
+        Self { pool, patience, runtime: Handle::current(), terms: Arc::default() }
     }
 
-    /// Waits for a lock.
-    pub(super) async fn wait(&self, key: Key) -> Result<Lock, RepositoryError> {
-        loop {
-            if let Some(lock) = self.ask(key, true).await? {
-                return Ok(lock);
-            }
-        }
+    async fn in_time<T>(&self, asked: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, RepositoryError> {
+        timeout(self.patience, asked).await.unwrap_or_else(|_| Err(timed_out())).map_err(repository)
     }
 
-    /// A lock, unless another server has it.
-    pub(super) async fn take(&self, key: Key) -> Result<Option<Lock>, RepositoryError> {
-        self.ask(key, false).await
+    fn terms(&self) -> MutexGuard<'_, HashMap<String, i64>> {
+        self.terms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn ask(&self, key: Key, patient: bool) -> Answer {
-        let (answer, answered) = oneshot::channel();
-        let lock = Lock { key, term: None, orders: self.orders.clone() };
-        let since = Instant::now();
-        let wait = Wait { lock, patient, answer, since, due: since, pause: PAUSES.0 };
-        // Where the order does not arrive, neither does an answer.
-        let _ = self.orders.send(Order::Take(wait));
+    /// The term of a lock that this server was given and has not let go. It may have lost it.
+    pub(super) fn term(&self, name: &str) -> Option<i64> {
+        self.terms().get(name).copied()
+    }
+
+    /// A lock, for whoever has it `here`. `None` where another server has it: at once, or when it was waited for.
+    pub(super) async fn take(&self, name: String, here: Held, wait: bool) -> Result<Option<Held>, RepositoryError> {
+        let (locks, (answer, answered)) = (self.clone(), oneshot::channel());
+        // In a task of its own: a call that is dropped while the database takes the lock would leave it there.
+        self.runtime.spawn(async move {
+            let (began, mut pause) = (Instant::now(), PAUSES.0);
+            let taken = loop {
+                match locks.try_take(&name).await {
+                    Ok(Some(term)) => break Ok(Some(term)),
+                    Ok(None) if wait && began.elapsed() < WAIT && !answer.is_closed() => {
+                        sleep(pause).await;
+                        pause = (pause * 2).min(PAUSES.1);
+                    }
+                    missed => break missed,
+                }
+            };
+            let taken = taken.map(|term| term.map(|term| Box::new(locks.held(name, term, here)) as Held));
+            // Where nobody listens any more the lock comes back, and is freed.
+            let _ = answer.send(taken);
+        });
         answered.await.unwrap_or_else(|gone| Err(RepositoryError::Unavailable(gone.into())))
     }
-}
 
-struct Keeper {
-    options: PgConnectOptions,
-    patience: Duration,
-    connection: Option<PgConnection>,
-    term: u64,
-    waiting: Vec<Wait>,
-    /// When the database was last given up.
-    given_up: Option<Instant>,
-}
-
-impl Keeper {
-    /// Keeps locks until nobody is left who could ask for one or hold one.
-    async fn keep(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
-        loop {
-            let due = self.waiting.iter().map(|wait| wait.due).min();
-            tokio::select! {
-                order = orders.recv() => match order {
-                    Some(Order::Take(wait)) => self.consider(wait).await,
-                    Some(Order::LetGo { key, term }) => self.let_go(key, term).await,
-                    None => break,
-                },
-                () = reached(due) => {
-                    let now = Instant::now();
-                    let due = self.waiting.extract_if(.., |wait| wait.due <= now).collect::<Vec<_>>();
-                    for wait in due {
-                        self.consider(wait).await;
+    fn held(&self, name: String, term: i64, here: Held) -> Lock {
+        self.terms().insert(name.clone(), term);
+        let (locks, renewed) = (self.clone(), name.clone());
+        let renewing = self.runtime.spawn(async move {
+            loop {
+                sleep(BEAT).await;
+                match locks.renew(&renewed, term).await {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        return tracing::warn!(name = renewed, "a lock was lost; what it is for will be refused");
                     }
+                    Err(error) => tracing::warn!(name = renewed, error = chain(&error), "a lock was not renewed"),
                 }
             }
-        }
-        if let Some(connection) = self.connection {
-            let _ = timeout(self.patience, connection.close()).await;
-        }
-    }
-
-    /// Tries for somebody.
-    async fn consider(&mut self, mut wait: Wait) {
-        if wait.answer.is_closed() {
-            return;
-        }
-        // Nobody waits for a database that is away once more, after the one before him did.
-        let answer = match self.given_up {
-            Some(at) if wait.since <= at => Err(timed_out()),
-            _ => self.lock(wait.lock.key).await,
-        };
-        let answer = match answer {
-            Ok(true) => {
-                wait.lock.term = Some(self.term);
-                Ok(Some(wait.lock))
-            }
-            Ok(false) if wait.patient => {
-                wait.due = Instant::now() + wait.pause;
-                wait.pause = (wait.pause * 2).min(PAUSES.1);
-                self.waiting.push(wait);
-                return;
-            }
-            Ok(false) => Ok(None),
-            Err(error) => Err(repository(error)),
-        };
-        // Where nobody listens any more the lock comes back, and is let go.
-        let _ = wait.answer.send(answer);
-    }
-
-    async fn lock(&mut self, key: Key) -> Result<bool, Error> {
-        const SQL: &str = "SELECT pg_try_advisory_lock($1, $2)";
-        // The connection may have broken long ago.
-        if self.connection.is_some()
-            && let Ok(locked) = self.ask(SQL, key).await
-        {
-            return Ok(locked);
-        }
-        let answer = self.ask(SQL, key).await;
-        if answer.is_err() {
-            self.given_up = Some(Instant::now());
-        }
-        answer
-    }
-
-    async fn let_go(&mut self, key: Key, term: u64) {
-        if term == self.term {
-            // Where that fails the connection is given up, and with it what it has locked.
-            let _ = self.ask("SELECT pg_advisory_unlock($1, $2)", key).await;
-        }
-    }
-
-    async fn ask(&mut self, sql: &'static str, (one, other): Key) -> Result<bool, Error> {
-        let asked = timeout(self.patience, async {
-            let connection = match &mut self.connection {
-                Some(connection) => connection,
-                none => none.insert(PgConnection::connect_with(&self.options).await?),
-            };
-            query_scalar(sql).bind(one).bind(other).fetch_one(connection).await
         });
-        let answer = asked.await.unwrap_or_else(|_| Err(timed_out()));
-        if answer.is_err() {
-            self.connection = None;
-            self.term += 1;
-        }
-        answer
+        Lock { locks: self.clone(), name, term, renewing: renewing.abort_handle(), here: Some(here) }
     }
-}
 
-async fn reached(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(due).await,
-        None => pending().await,
+    async fn try_take(&self, name: &str) -> Result<Option<i64>, RepositoryError> {
+        const SQL: &str = "\
+            INSERT INTO locks (name, term, expires_at) VALUES ($1, nextval('lock_terms'), clock_timestamp() + $2) \
+            ON CONFLICT (name) DO UPDATE SET term = excluded.term, expires_at = excluded.expires_at \
+            WHERE locks.expires_at <= clock_timestamp() RETURNING term";
+        self.in_time(query_scalar(SQL).bind(name).bind(LASTS).fetch_optional(&self.pool)).await
+    }
+
+    /// Whether the lock is held still; if so, it lasts as long as a new one.
+    pub(super) async fn renew(&self, name: &str, term: i64) -> Result<bool, RepositoryError> {
+        const SQL: &str = "UPDATE locks SET expires_at = clock_timestamp() + $3 WHERE name = $1 AND term = $2";
+        let renewed = self.in_time(query(SQL).bind(name).bind(term).bind(LASTS).execute(&self.pool)).await?;
+        Ok(renewed.rows_affected() > 0)
+    }
+
+    async fn free(&self, name: &str, term: i64) -> Result<(), RepositoryError> {
+        const SQL: &str = "DELETE FROM locks WHERE name = $1 AND term = $2";
+        self.in_time(query(SQL).bind(name).bind(term).execute(&self.pool)).await.map(|_| ())
     }
 }

@@ -7,10 +7,11 @@ use sqlx::postgres::PgConnection;
 use crate::sql::migrations::{TABLE, Written, known, missing, names};
 
 /// Every migration, oldest first. One that was released is never changed: what has it already would not get the change.
-const MIGRATIONS: [Written; 3] = [
+const MIGRATIONS: [Written; 4] = [
     (1, "songs and users", include_str!("../../migrations/postgres/0001_songs_and_users.sql")),
     (2, "quotas", include_str!("../../migrations/postgres/0002_quotas.sql")),
     (3, "installation", include_str!("../../migrations/postgres/0003_installation.sql")),
+    (4, "locks that expire", include_str!("../../migrations/postgres/0004_locks_that_expire.sql")),
 ];
 
 /// The number of the lock under which one server at a time does this.

@@ -2,10 +2,11 @@
 //!
 //! A step takes a lock of its hash before it looks at songs, so that steps on the same bytes come one after another,
 //! whichever server does them, and others pass by. Such locks end with their transaction. The locks that
-//! [`Commons`](vocalizer_core::ports::Commons) gives out last longer: they belong to one connection of each server,
-//! beside its pool. Should that connection break, what it held is lost, and the database may give it to another server
-//! before its holder is done; within a server a lock stays with its holder also then. Both kinds need a session of the
-//! database's own: put no pooler in between that shares connections by transaction.
+//! [`Commons`](vocalizer_core::ports::Commons) gives out last longer: they are rows that expire after 15 seconds unless
+//! their server renews them, by the database's clock. A server that has stopped or lost its database loses its locks, and
+//! what it then wants to write is refused: each step on a hash checks, before its end, that the lock is still this
+//! server's. Put no pooler in between that shares connections by transaction: commits are seen through to their end by
+//! the session that began them.
 //!
 //! # Example
 //!
@@ -24,6 +25,7 @@
 
 mod accounts;
 mod attempts;
+mod clock;
 mod commits;
 mod commons;
 mod copy;
@@ -35,6 +37,7 @@ mod quotas;
 mod songs;
 mod steps;
 
+pub use clock::PostgresClock;
 pub use copy::{Copied, CopyError, copy_from_sqlite};
 pub use error::PostgresError;
 pub use open::{PostgresSettings, PostgresStore};

@@ -19,7 +19,8 @@ use super::migrations;
 /// How a server uses its database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PostgresSettings {
-    /// Connections at once, at most: 10. Each server has one more, for locks.
+    /// Connections at once for songs, at most: 10. Half as many more, two at least, are for users and locks, so that nobody
+    /// is kept from logging in while songs wait for the database.
     pub max_connections: u32,
     /// How long a call waits for a connection to become free, or to be made: 5 s.
     pub acquire_timeout: Duration,
@@ -37,6 +38,9 @@ impl Default for PostgresSettings {
     }
 }
 
+/// Most that the database may take to answer about a lock, which lasts but a little longer.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Songs, users, the outbox, and what servers have in common, in a PostgreSQL database: a
 /// [`SongRepository`](vocalizer_core::ports::SongRepository), an
 /// [`AccountRepository`](vocalizer_core::ports::AccountRepository), [`Commons`](vocalizer_core::ports::Commons) and
@@ -51,6 +55,8 @@ pub struct PostgresStore {
     options: PgConnectOptions,
     pub(super) settings: PostgresSettings,
     pub(super) pool: PgPool,
+    /// For users and locks.
+    aside: PgPool,
     pub(super) commits: Commits,
     pub(super) known: Known,
 }
@@ -92,28 +98,17 @@ impl PostgresStore {
         settings: PostgresSettings,
     ) -> Result<Self, PostgresError> {
         let options = options(url, &settings)?;
-        let pool = PgPoolOptions::new()
-            .max_connections(settings.max_connections)
-            .acquire_timeout(settings.acquire_timeout)
-            // What was idle while the database was restarted is found out before it is used.
-            .test_before_acquire(true)
-            // And what does not answer any more after it was used is given up, lest it count as in use until the system
-            // gives it up, which takes a quarter of an hour.
-            .after_release(move |connection, _| {
-                Box::pin(async move {
-                    let answered = timeout(settings.acquire_timeout, connection.ping()).await;
-                    answered.unwrap_or_else(|_| Err(timed_out())).map(|()| true)
-                })
-            })
-            .connect_lazy_with(options.clone());
+        let pool = pool(&options, &settings, settings.max_connections);
+        let aside = self::pool(&options, &settings, (settings.max_connections / 2).max(2));
         let host = options.get_socket().map_or(options.get_host().to_owned(), |socket| socket.display().to_string());
         let database = options.get_database().unwrap_or(options.get_username());
         let store = Self {
             place: format!("{database} at {host}:{}", options.get_port()),
-            known: Known::new(&options, settings.acquire_timeout),
+            known: Known::new(aside.clone(), settings.acquire_timeout.min(LOCK_PATIENCE)),
             options,
             settings,
             pool,
+            aside,
             commits: Commits::default(),
         };
         store.pending_migrations().await?;
@@ -154,6 +149,11 @@ impl PostgresStore {
         query_scalar("SELECT id FROM installation").fetch_one(&self.pool).await.map_err(repository)
     }
 
+    /// The same store for what is not to wait for songs.
+    pub(super) fn aside(&self) -> Self {
+        Self { pool: self.aside.clone(), ..self.clone() }
+    }
+
     /// A connection beside the pool, which would hide why there is none.
     async fn connect(&self) -> Result<PgConnection, PostgresError> {
         let connected = timeout(self.settings.acquire_timeout, PgConnection::connect_with(&self.options)).await;
@@ -165,6 +165,24 @@ impl PostgresStore {
     async fn close(&self, connection: PgConnection) {
         let _ = timeout(self.settings.acquire_timeout, connection.close()).await;
     }
+}
+
+fn pool(options: &PgConnectOptions, settings: &PostgresSettings, max_connections: u32) -> PgPool {
+    let patience = settings.acquire_timeout;
+    PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(patience)
+        // What was idle while the database was restarted is found out before it is used.
+        .test_before_acquire(true)
+        // And what does not answer any more after it was used is given up, lest it count as in use until the system gives it
+        // up, which takes a quarter of an hour.
+        .after_release(move |connection, _| {
+            Box::pin(async move {
+                let answered = timeout(patience, connection.ping()).await;
+                answered.unwrap_or_else(|_| Err(timed_out())).map(|()| true)
+            })
+        })
+        .connect_lazy_with(options.clone())
 }
 
 /// Nobody answered in time.

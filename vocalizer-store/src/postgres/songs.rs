@@ -52,6 +52,7 @@ impl SongRepository for PostgresStore {
             .await
             .map_err(repository)?;
             ask(&mut step, plan, song.hash()).await?;
+            self.check_lock(&mut step, song.hash()).await?;
             self.commit(step).await?;
             read(&stored, rows::song)
         })
@@ -134,6 +135,7 @@ impl SongRepository for PostgresStore {
             }
             if matches!(advance, Advance::Finish | Advance::Fail(_)) {
                 withdraw(&mut step, hash).await?;
+                self.check_lock(&mut step, hash).await?;
             }
             self.commit(step).await?;
             Ok(changed)
@@ -243,6 +245,7 @@ impl SongRepository for PostgresStore {
                 withdraw(&mut step, song.hash()).await?;
             }
             let song = read(&row, rows::song)?;
+            self.check_lock(&mut step, song.hash()).await?;
             self.commit(step).await?;
             Ok(Some(Removed { song, others_with_hash: others.unsigned_abs() }))
         })

@@ -2,9 +2,9 @@
 
 use std::future::Future;
 
-use sqlx::postgres::{PgArguments, PgPool};
+use sqlx::postgres::{PgArguments, PgConnection, PgPool};
 use sqlx::query::Query;
-use sqlx::{Postgres, Transaction, query};
+use sqlx::{Postgres, Transaction, query, query_scalar};
 use tokio::time::timeout;
 use vocalizer_core::ports::RepositoryError;
 use vocalizer_core::song::SongHash;
@@ -61,6 +61,16 @@ impl PostgresStore {
             .await
             .map_err(repository)?;
         Ok(step)
+    }
+
+    /// Refuses a step on a hash whose lock this server was given and has lost. From here to the step's end nobody takes it.
+    pub(super) async fn check_lock(&self, step: &mut PgConnection, hash: &SongHash) -> Result<(), RepositoryError> {
+        const SQL: &str = "SELECT term FROM locks WHERE name = $1 AND term = $2 FOR SHARE";
+        let name = hash.to_string();
+        let Some(term) = self.known.locks.term(&name) else { return Ok(()) };
+        let found: Option<i64> =
+            query_scalar(SQL).bind(name).bind(term).fetch_optional(step).await.map_err(repository)?;
+        found.map(|_| ()).ok_or_else(|| RepositoryError::Unavailable("the lock of the file was lost meanwhile".into()))
     }
 
     pub(super) async fn commit(&self, step: Transaction<'static, Postgres>) -> Result<(), RepositoryError> {

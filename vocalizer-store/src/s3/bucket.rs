@@ -27,16 +27,21 @@ impl Bucket {
         if let Err(error) = s3.credentials().get_credential().await {
             return Err(S3Error::CredentialsMissing(Answer::of(&error).into()));
         }
-        let prefix = settings.prefix();
-        let one = PaginatedListOptions { max_keys: Some(1), ..PaginatedListOptions::default() };
-        let listed = match prefix.as_ref() {
-            "" => s3.list_paginated(None, one).await,
-            prefix => s3.list_paginated(Some(&format!("{prefix}/")), one).await,
-        };
-        match listed {
-            Ok(_) => Ok(Self { s3, prefix: prefix.clone(), name: settings.bucket().to_owned() }),
+        let bucket = Self { s3, prefix: settings.prefix().clone(), name: settings.bucket().to_owned() };
+        match bucket.check().await {
+            Ok(()) => Ok(bucket),
             Err(error) => Err(refusal(&error, settings)),
         }
+    }
+
+    /// Whether the bucket is there and can be listed.
+    pub(super) async fn check(&self) -> object_store::Result<()> {
+        let one = PaginatedListOptions { max_keys: Some(1), ..PaginatedListOptions::default() };
+        let listed = match self.prefix.as_ref() {
+            "" => self.s3.list_paginated(None, one).await,
+            prefix => self.s3.list_paginated(Some(&format!("{prefix}/")), one).await,
+        };
+        listed.map(|_| ())
     }
 
     /// Where a blob is.

@@ -178,6 +178,11 @@ impl BlobStore for S3Blobs {
         blocking(move || space(temporaries.dir())).await
     }
 
+    /// Lists: the answer about an object that is missing does not tell whether its bucket is.
+    async fn check(&self) -> Result<(), BlobError> {
+        self.bucket.check().await.map_err(|error| sorted(&error))
+    }
+
     async fn sweep(&self) -> Result<u64, BlobError> {
         let temporaries = Arc::clone(&self.temporaries);
         blocking(move || temporaries.sweep()).await

@@ -30,15 +30,30 @@ const MAX_HELD: usize = 2;
 /// What a source carries along: the hash of its bytes.
 const DIGEST: Attribute = Attribute::Metadata(std::borrow::Cow::Borrowed("sha256"));
 
+/// What is said of the object that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    /// Its size and its digest are believed.
+    Believed,
+    /// Its bytes may be others than it says.
+    Doubted,
+}
+
 /// Puts what is in a file under a key. Until the end there is what was there before, or nothing.
-pub(super) async fn upload(bucket: &Bucket, file: Arc<File>, size_bytes: u64, key: &BlobKey) -> Result<(), BlobError> {
+pub(super) async fn upload(
+    bucket: &Bucket,
+    file: Arc<File>,
+    size_bytes: u64,
+    key: &BlobKey,
+    known: Known,
+) -> Result<(), BlobError> {
     let path = bucket.path(key);
     let mut attributes = Attributes::new();
     if let BlobKey::Source(_) = key {
         let read = Arc::clone(&file);
         let digest = blocking(move || digest(&read)).await?.to_string();
         // The bytes that are there decide, and not the key: a wrong blob under the right key is replaced.
-        let there = bucket.head(&path).await?;
+        let there = if known == Known::Believed { bucket.head(&path).await? } else { None };
         if there.is_some_and(|there| {
             there.meta.size == size_bytes && there.attributes.get(&DIGEST).is_some_and(|found| **found == digest)
         }) {

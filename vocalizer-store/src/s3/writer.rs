@@ -9,7 +9,7 @@ use tracing::Instrument as _;
 use vocalizer_core::ports::{BlobError, BlobKey, BlobWriter};
 
 use super::bucket::Bucket;
-use super::upload::upload;
+use super::upload::{Known, upload};
 use crate::files::disk::blocking;
 use crate::files::draft::{Draft, Whole};
 
@@ -36,17 +36,27 @@ impl BlobWriter for S3Writer {
     }
 
     async fn commit(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError> {
-        let Self { bucket, draft } = *self;
+        self.finish(*key, Known::Believed).await
+    }
+
+    async fn replace(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError> {
+        self.finish(*key, Known::Doubted).await
+    }
+}
+
+impl S3Writer {
+    async fn finish(self, key: BlobKey, known: Known) -> Result<u64, BlobError> {
+        let Self { bucket, draft } = self;
         let whole = draft.finish().await?;
         // In a task of its own: it goes on to its end when the caller has gone, and leaves no parts behind.
-        let committed = tokio::spawn(commit(bucket, whole, *key).in_current_span());
+        let committed = tokio::spawn(commit(bucket, whole, key, known).in_current_span());
         committed.await.map_err(|error| BlobError::Unavailable(error.into()))?
     }
 }
 
-async fn commit(bucket: Arc<Bucket>, whole: Whole, key: BlobKey) -> Result<u64, BlobError> {
+async fn commit(bucket: Arc<Bucket>, whole: Whole, key: BlobKey, known: Known) -> Result<u64, BlobError> {
     let Whole { file, temporary, size_bytes } = whole;
-    upload(&bucket, file, size_bytes, &key).await?;
+    upload(&bucket, file, size_bytes, &key, known).await?;
     // The blob is there; a file that cannot be removed is for the sweep.
     let _ = blocking(move || temporary.remove()).await;
     Ok(size_bytes)

@@ -1,38 +1,46 @@
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use sqlx::{PgConnection, Row as _, query};
+use time::OffsetDateTime;
 use tokio::time::sleep;
-use vocalizer_core::ports::Commons;
-use vocalizer_core::song::SongHash;
-
-use super::support::{Place, settings};
+use vocalizer_core::dedupe::Advance;
+use vocalizer_core::ports::{AccountRepository, Clock, Commons, RepositoryError, SongRepository};
+use vocalizer_core::song::{FailureReason, SongHash};
 use vocalizer_store::postgres::{PostgresSettings, PostgresStore};
 
-/// The sessions that hold such locks.
-const HOLDERS: &str = "SELECT DISTINCT pid FROM pg_locks JOIN pg_database ON pg_database.oid = database \
-                       WHERE locktype = 'advisory' AND granted AND datname = current_database()";
+use super::faults::is_unavailable;
+use super::support::{Place, execute, settings};
+use crate::sqlite::support::song;
 
-async fn holders(watch: &mut PgConnection) -> Vec<i32> {
-    query(HOLDERS).fetch_all(watch).await.unwrap().iter().map(|row| row.get(0)).collect()
+const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
+async fn held(watch: &mut PgConnection) -> i64 {
+    query("SELECT count(*) FROM locks").fetch_one(watch).await.unwrap().get(0)
 }
 
-/// Waits until so many sessions hold locks.
-async fn until(watch: &mut PgConnection, count: usize) {
-    while holders(watch).await.len() != count {
+/// Waits until so many locks are held.
+async fn until(watch: &mut PgConnection, count: i64) {
+    while held(watch).await != count {
         sleep(Duration::from_millis(5)).await;
     }
 }
 
+/// Time passes at once, as it does for a server that stands still: its locks have expired when it goes on.
+async fn expire(watch: &mut PgConnection) {
+    execute(watch, "UPDATE locks SET expires_at = clock_timestamp() - interval '1 second'").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn locks_take_one_connection_however_many_are_held_and_waited_for() {
+async fn locks_take_no_connection_while_they_are_held_and_waited_for() {
     let place = Place::new().await;
-    // What waits for locks takes nothing from others: there is a single connection for them.
     let settings = PostgresSettings { max_connections: 1, ..settings() };
     let one = PostgresStore::open(&place.url(), settings).await.unwrap();
     let other = PostgresStore::open(&place.url(), settings).await.unwrap();
-    let mut held = Vec::new();
+    let mut kept = Vec::new();
     for name in 0..50 {
-        held.push(one.lock(&SongHash::of(&[name])).await.unwrap());
+        kept.push(one.lock(&SongHash::of(&[name])).await.unwrap());
     }
     let waiting: Vec<_> = (0..50)
         .map(|name| {
@@ -41,11 +49,11 @@ async fn locks_take_one_connection_however_many_are_held_and_waited_for() {
         })
         .collect();
     let mut watch = place.connect().await;
-    assert_eq!(holders(&mut watch).await.len(), 1);
+    assert_eq!(held(&mut watch).await, 50);
     for store in [&one, &other] {
         assert!(!store.was_there(&SongHash::of(&[0])).await.unwrap());
     }
-    held.clear();
+    kept.clear();
     for waited in waiting {
         waited.await.unwrap().unwrap();
     }
@@ -53,50 +61,122 @@ async fn locks_take_one_connection_however_many_are_held_and_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_whose_connection_was_ended_is_lost_and_the_next_is_as_good_as_ever() {
+async fn nobody_is_kept_from_logging_in_while_songs_wait_for_the_database() {
+    let place = Place::new().await;
+    let settings = PostgresSettings { max_connections: 2, acquire_timeout: Duration::from_secs(2), ..settings() };
+    let store = PostgresStore::open(&place.url(), settings).await.unwrap();
+    let mut other = place.connect().await;
+    execute(&mut other, "BEGIN; LOCK TABLE songs IN ACCESS EXCLUSIVE MODE").await;
+    let uploads: Vec<_> = (0..10)
+        .map(|name: u8| {
+            let store = store.clone();
+            tokio::spawn(async move { store.admit(&song(&name.to_string(), None, NOW)).await.map(|_| ()) })
+        })
+        .collect();
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let mut watch = place.connect().await;
+    while query(waiting).fetch_one(&mut watch).await.unwrap().get::<i64, _>(0) < 2 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    assert!(store.find_by_username(&"ada".parse().unwrap()).await.unwrap().is_none());
+    drop(store.lock(&SongHash::of(b"a")).await.unwrap());
+    execute(&mut other, "ROLLBACK").await;
+    for upload in uploads {
+        // Those that waited for a connection have given up.
+        let _ = upload.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_that_stood_still_wants_to_write_is_refused_once_another_has_its_lock() {
+    let place = Place::new().await;
+    let (stopped, other) = (place.open().await, place.open().await);
+    let stored = other.admit(&song("a", None, NOW)).await.unwrap();
+    let hash = *stored.hash();
+    let mut watch = place.connect().await;
+
+    let lost = stopped.lock(&hash).await.unwrap();
+    assert!(stopped.renew(&hash).await.unwrap());
+    expire(&mut watch).await;
+    let found = other.lock(&hash).await.unwrap();
+
+    assert!(!stopped.renew(&hash).await.unwrap(), "it must not delete bytes");
+    let refused = stopped.admit(&song("a", None, NOW)).await;
+    assert!(is_unavailable(&refused), "{refused:?}");
+    for advance in [Advance::Finish, Advance::Fail(FailureReason::new("x"))] {
+        let refused = stopped.advance(&hash, &advance).await;
+        assert!(is_unavailable(&refused), "{refused:?}");
+    }
+    let refused = stopped.remove(stored.id()).await;
+    assert!(is_unavailable(&refused), "{refused:?}");
+    assert_eq!(other.with_hash(&hash).await.unwrap(), [stored.clone()], "nothing was written");
+
+    // Whoever has the lock may write, and what was lost takes nothing from it.
+    drop(lost);
+    let another = stopped.lock(&SongHash::of(b"b")).await.unwrap();
+    assert!(other.renew(&hash).await.unwrap());
+    other.admit(&song("a", None, NOW)).await.unwrap();
+    drop((found, another));
+    until(&mut watch, 0).await;
+    stopped.admit(&song("a", None, NOW)).await.unwrap();
+    assert_eq!(other.with_hash(&hash).await.unwrap().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_was_lost_holds_up_its_own_server_until_its_holder_is_done() {
     let place = Place::new().await;
     let (one, other) = (place.open().await, place.open().await);
     let hash = SongHash::of(b"a");
     let lost = one.lock(&hash).await.unwrap();
-    let mut watch = place.connect().await;
-    let holder = holders(&mut watch).await[0];
-    query("SELECT pg_terminate_backend($1)").bind(holder).execute(&mut watch).await.unwrap();
-    let found = other.lock(&hash).await.unwrap();
-
-    // To the server that lost it, it is held until its holder is done.
+    expire(&mut place.connect().await).await;
+    drop(other.lock(&hash).await.unwrap());
     let next = tokio::spawn({
         let one = one.clone();
         async move { one.lock(&hash).await.map(drop) }
     });
-    let another = one.lock(&SongHash::of(b"b")).await.unwrap();
-    drop(another);
+    drop(one.lock(&SongHash::of(b"b")).await.unwrap());
     assert!(!next.is_finished());
-    // What was lost takes nothing from whoever has it now.
     drop(lost);
-    let sweep = one.lock_sweep().await.unwrap();
-    assert!(sweep.is_some());
-    assert!(!next.is_finished());
-    drop(found);
     next.await.unwrap().unwrap();
+}
+
+/// Of a server that has died nobody renews the locks.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_locks_of_a_server_that_is_gone_expire_and_are_waited_for() {
+    let place = Place::new().await;
+    let other = place.open().await;
+    let hash = SongHash::of(b"a");
+    let mut watch = place.connect().await;
+    let left = format!(
+        "INSERT INTO locks VALUES ('{hash}', nextval('lock_terms'), clock_timestamp() + interval '2 seconds'), \
+         ('sweep', nextval('lock_terms'), clock_timestamp() + interval '2 seconds')"
+    );
+    execute(&mut watch, &left).await;
     assert!(other.lock_sweep().await.unwrap().is_none());
+    drop(other.lock(&hash).await.unwrap());
+    assert!(other.lock_sweep().await.unwrap().is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_locks_of_a_server_that_is_gone_are_free() {
+async fn a_wait_for_a_lock_ends_where_its_holder_does_not() {
     let place = Place::new().await;
     let (one, other) = (place.open().await, place.open().await);
     let hash = SongHash::of(b"a");
-    let held = one.lock(&hash).await.unwrap();
-    drop(one);
-    let mut watch = place.connect().await;
-    assert_eq!(holders(&mut watch).await.len(), 1, "its holder is there still");
-    drop(held);
-    drop(other.lock(&hash).await.unwrap());
-    let connections = "SELECT count(*) FROM pg_stat_activity \
-                       WHERE datname = current_database() AND application_name = 'vocalizer locks'";
-    while query(connections).fetch_one(&mut watch).await.unwrap().get::<i64, _>(0) != 1 {
-        sleep(Duration::from_millis(5)).await;
+    let kept = one.lock(&hash).await.unwrap();
+    // On another server, on this one, and behind one who waits.
+    let waits = [&other, &one, &other].map(|store| {
+        let store = store.clone();
+        tokio::spawn(async move { store.lock(&hash).await.map(drop) })
+    });
+    for waited in waits {
+        let waited = waited.await.unwrap();
+        assert!(matches!(waited, Err(RepositoryError::Unavailable(_))), "{waited:?}");
     }
+    // It was renewed all the while.
+    assert!(one.renew(&hash).await.unwrap());
+    drop(kept);
+    drop(other.lock(&hash).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,4 +190,51 @@ async fn one_server_at_a_time_sweeps_and_within_it_one() {
     drop(held);
     until(&mut place.connect().await, 0).await;
     assert!(other.lock_sweep().await.unwrap().is_some());
+}
+
+/// A clock of a machine whose time is wrong.
+struct Wrong(time::Duration);
+
+#[async_trait]
+impl Clock for Wrong {
+    fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::now_utc() + self.0
+    }
+
+    fn elapsed(&self) -> Duration {
+        static BEGAN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+        BEGAN.get_or_init(std::time::Instant::now).elapsed()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        sleep(duration).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_whose_clocks_differ_agree_on_the_database_s() {
+    let place = Place::new().await;
+    let (one, other) = (place.open().await, place.open().await);
+    let mut watch = place.connect().await;
+    let now = async |watch: &mut PgConnection| -> i64 {
+        let asked = query("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT");
+        asked.fetch_one(watch).await.unwrap().get(0)
+    };
+    let us = |clock: &dyn Clock| i64::try_from(clock.now().unix_timestamp_nanos() / 1000).unwrap();
+    let ahead = one.clock(Arc::new(Wrong(time::Duration::hours(1)))).await.unwrap();
+    let behind = other.clock(Arc::new(Wrong(-time::Duration::seconds(30)))).await.unwrap();
+    for clock in [&ahead, &behind] {
+        let before = now(&mut watch).await;
+        let shown = us(clock.as_ref());
+        let after = now(&mut watch).await;
+        // The question and the answer take their time, and so did those that the clock was set by.
+        let slack = 5_000_000;
+        assert!((before - slack..=after + slack).contains(&shown), "{before} {shown} {after}");
+    }
+    // A claim of the one that is ahead is over for the other when it is over.
+    other.request(&SongHash::of(b"a")).await.unwrap();
+    let claimed = one.claim(1, Duration::from_secs(60), ahead.now()).await.unwrap();
+    assert_eq!(claimed.len(), 1);
+    let later = behind.now() + Duration::from_secs(70);
+    assert_eq!(other.claim(1, Duration::from_secs(60), later).await.unwrap(), claimed);
 }

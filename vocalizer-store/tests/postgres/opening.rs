@@ -26,7 +26,7 @@ async fn a_new_database_is_brought_up_to_date_step_by_step_or_at_once() {
     let place = Place::new().await;
     let store = PostgresStore::open_without_migrating(&place.url(), settings()).await.unwrap();
     let pending = store.pending_migrations().await.unwrap();
-    assert_eq!(pending, ["0001 songs and users", "0002 quotas", "0003 installation"]);
+    assert_eq!(pending, ["0001 songs and users", "0002 quotas", "0003 installation", "0004 locks that expire"]);
     assert!(matches!(SongRepository::find(&store, SongId::random()).await, Err(RepositoryError::Unavailable(_))));
     assert_eq!(store.migrate().await.unwrap(), pending);
     assert_eq!(store.migrate().await.unwrap(), Vec::<String>::new(), "a repeat");

@@ -167,3 +167,38 @@ async fn what_is_being_written_is_its_owner_s_alone() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o600, 0o700));
 }
+
+/// As after a fault of the bucket's disk, or of whoever writes to it beside us.
+#[tokio::test]
+async fn a_source_that_is_doubted_is_sent_again_though_it_looks_right() {
+    let server = Server::start();
+    let blobs = server.blobs(SHORT).await;
+    let right = bytes(1_000, 1);
+    let key = BlobKey::Source(SongHash::of(&right));
+    put(&blobs, &key, &right).await;
+    let object = server.root().join(format!("songs/songs/of/tests/{key}"));
+    let object = if object.exists() { object } else { server.root().join(format!("songs/of/tests/{key}")) };
+    assert_eq!(fs::read(&object).unwrap(), right);
+    fs::write(&object, bytes(1_000, 9)).unwrap();
+    put(&blobs, &key, &right).await;
+    assert!(get(&blobs, &key).await.unwrap() != right, "its size and its digest are believed");
+
+    let mut writer = blobs.begin().await.unwrap();
+    writer.write(right.clone()).await.unwrap();
+    assert_eq!(writer.replace(&key).await.unwrap(), 1_000);
+    assert_eq!(get(&blobs, &key).await.unwrap(), right);
+    nothing_is_left(&server).await;
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_gone_is_not_there_though_no_blob_is_asked_for() {
+    let server = Server::start();
+    let blobs = server.blobs(SHORT).await;
+    blobs.check().await.unwrap();
+    let (bucket, aside) = (server.root().join("songs"), server.root().join("aside"));
+    fs::rename(&bucket, &aside).unwrap();
+    let gone = blobs.check().await;
+    assert!(matches!(gone, Err(BlobError::Unavailable(_))), "{gone:?}");
+    fs::rename(&aside, &bucket).unwrap();
+    blobs.check().await.unwrap();
+}

@@ -5,6 +5,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use serde_json::Value;
+
 use crate::support::files_below;
 
 /// A bucket that keeps versions, as `s3://BUCKET`; where it is not set, blobs are files. The server of it is in the usual
@@ -39,6 +41,34 @@ impl Blobs {
         match self {
             Self::Files(_) => format!("{}/{hash}/{file}", &hash[..2]),
             Self::Bucket { .. } => format!("{hash}/{file}"),
+        }
+    }
+
+    /// The file of a song's source, where sources are files.
+    pub(super) fn source(&self, song: &Value) -> Option<PathBuf> {
+        match self {
+            Self::Files(folder) => Some(folder.join(self.name(song["hash"].as_str().unwrap(), "source"))),
+            Self::Bucket { .. } => None,
+        }
+    }
+
+    /// Makes other bytes of a song's source, which look right from outside.
+    pub(super) async fn damage(&self, http: &reqwest::Client, song: &Value) {
+        let hash = song["hash"].as_str().unwrap();
+        let name = self.name(hash, "source");
+        match self {
+            Self::Files(folder) => {
+                let path = folder.join(name);
+                let size = std::fs::metadata(&path).unwrap().len();
+                std::fs::write(path, vec![7; usize::try_from(size).unwrap()]).unwrap();
+            }
+            Self::Bucket { url, prefix } => {
+                let bucket = url.strip_prefix("s3://").unwrap();
+                let url = format!("{}/{bucket}/{prefix}/{name}", std::env::var("AWS_ENDPOINT_URL").unwrap());
+                let size = http.get(&url).send().await.unwrap().bytes().await.unwrap().len();
+                let put = http.put(&url).header("x-amz-meta-sha256", hash).body(vec![7; size]).send().await.unwrap();
+                assert!(put.status().is_success(), "{put:?}");
+            }
         }
     }
 

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use vocalizer_client::worker::{RemoteBackend, RemoteSettings};
 use vocalizer_core::limits::Limits;
-use vocalizer_core::ports::{Backend, BlobStore, JobQueue, SongRepository};
+use vocalizer_core::ports::{Backend, BlobStore, Clock, JobQueue, SongRepository};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{AccountPorts, AccountService, AccountSettings, SongPorts, SongService, SongSettings};
-use vocalizer_core::worker::{Worker, WorkerPorts};
+use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
 use vocalizer_http::clock::SystemClock;
 use vocalizer_http::passwords::Argon2Passwords;
 use vocalizer_http::server::Server;
@@ -23,7 +25,7 @@ use vocalizer_store::files::FileBlobs;
 use vocalizer_store::postgres::{PostgresSettings, PostgresStore};
 use vocalizer_store::s3::{S3Blobs, S3Settings};
 
-use super::place::{BLOBS, BROKER, DATABASE, DIR, LISTEN, ROLE, STEP, TIME};
+use super::place::{AHEAD, BLOBS, BROKER, DATABASE, DIR, LISTEN, ROLE, STEP, TIME, TOKEN};
 use crate::killing::Killer;
 use crate::support::{WORKER_TOKEN, quick};
 
@@ -49,9 +51,10 @@ async fn a_process_that_kills_itself() {
 async fn worker(queue: Arc<dyn JobQueue>, killer: &Killer) {
     let settings = RemoteSettings {
         url: format!("http://{}", said(LISTEN)).parse().unwrap(),
-        token: Some(Secret::new(WORKER_TOKEN.to_owned())),
+        token: Some(Secret::new(std::env::var(TOKEN).unwrap_or(WORKER_TOKEN.to_owned()))),
         ca: None,
     };
+    let pauses = if std::env::var(TOKEN).is_ok() { WorkerSettings::default() } else { quick() };
     let archive = Arc::new(TarResults::new(Limits::default()));
     let backend: Arc<dyn Backend> = Arc::new(RemoteBackend::new(settings, archive).unwrap());
     let ports = WorkerPorts {
@@ -60,7 +63,25 @@ async fn worker(queue: Arc<dyn JobQueue>, killer: &Killer) {
         separator: Arc::new(killer.before(())),
         clock: Arc::new(SystemClock::new()),
     };
-    Worker::new(ports, quick()).run(std::future::pending()).await;
+    Worker::new(ports, pauses).run(std::future::pending()).await;
+}
+
+/// A clock of this machine that is ahead.
+struct Ahead(SystemClock, time::Duration);
+
+#[async_trait]
+impl Clock for Ahead {
+    fn now(&self) -> OffsetDateTime {
+        self.0.now() + self.1
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.0.sleep(duration).await;
+    }
 }
 
 async fn server(dir: &Path, queue: Arc<dyn JobQueue>, killer: &Killer) {
@@ -75,7 +96,11 @@ async fn server(dir: &Path, queue: Arc<dyn JobQueue>, killer: &Killer) {
     };
     let work = dir.join("work");
     std::fs::create_dir_all(&work).unwrap();
-    let (audio, clock) = (AudioLimits::default(), Arc::new(SystemClock::new()));
+    let audio = AudioLimits::default();
+    let ahead_s = std::env::var(AHEAD).map_or(0, |seconds| seconds.parse().unwrap());
+    let ahead = Arc::new(Ahead(SystemClock::new(), time::Duration::seconds(ahead_s)));
+    // As the service does it.
+    let clock = store.clock(ahead).await.unwrap();
     let ports = SongPorts {
         songs: Arc::new(killer.before(Arc::clone(&store) as Arc<dyn SongRepository>)),
         commons: Arc::clone(&store) as _,

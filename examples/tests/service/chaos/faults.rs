@@ -6,7 +6,7 @@ use super::place::Place;
 use super::proxy::Weather;
 
 /// How often each fault comes.
-fn rounds() -> u32 {
+pub(super) fn rounds() -> u32 {
     std::env::var("VOCALIZER_CHAOS_ROUNDS").map_or(2, |rounds| rounds.parse().unwrap())
 }
 

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use reqwest::multipart::{Form, Part};
 use serde_json::Value;
+use tokio::task::JoinHandle;
 use vocalizer_queue::{AmqpQueue, AmqpSettings};
 
 use super::blobs::Blobs;
@@ -21,6 +22,10 @@ pub(super) const TIME: &str = "VOCALIZER_CHAOS_TIME";
 pub(super) const LISTEN: &str = "VOCALIZER_CHAOS_LISTEN";
 pub(super) const BROKER: &str = "VOCALIZER_CHAOS_BROKER";
 pub(super) const DATABASE: &str = "VOCALIZER_CHAOS_DATABASE";
+/// What a worker shows; where it is set, the worker pauses as the program does.
+pub(super) const TOKEN: &str = "VOCALIZER_CHAOS_TOKEN";
+/// How many seconds the server's clock is ahead.
+pub(super) const AHEAD: &str = "VOCALIZER_CHAOS_AHEAD_S";
 pub(super) const BLOBS: &str = "VOCALIZER_CHAOS_BLOBS_URL";
 
 /// How long something that must happen is waited for.
@@ -32,10 +37,12 @@ pub(super) struct Place {
     pub(super) proxy: Proxy,
     broker: String,
     database: String,
-    blobs: Blobs,
+    pub(super) blobs: Blobs,
     /// Where the server listens, whichever process it is.
     listen: String,
-    http: reqwest::Client,
+    /// Where another one does.
+    pub(super) other: String,
+    pub(super) http: reqwest::Client,
     number: u32,
     accepted: BTreeSet<String>,
     /// The stems that were there, by their names, and what told them apart.
@@ -54,6 +61,22 @@ impl Drop for Process {
 }
 
 impl Process {
+    /// Sends it a signal.
+    pub(super) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
+        assert!(sent.success(), "{sent:?}");
+    }
+
+    /// Waits until it stands still.
+    pub(super) async fn stands_still(&self) {
+        let began = Instant::now();
+        let stat = format!("/proc/{}/stat", self.0.id());
+        while !std::fs::read_to_string(&stat).unwrap().contains(") T ") {
+            assert!(began.elapsed() < PATIENCE, "it does not stop");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     pub(super) fn died(&mut self) -> bool {
         let status = self.0.try_wait().unwrap();
         status.is_some_and(|status| {
@@ -107,7 +130,7 @@ impl Place {
         let to = behind.split('/').next().unwrap().to_owned();
         let proxy = Proxy::start(to).await;
         let broker = format!("{scheme}://{user}@{}", proxy.address);
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(no_tls())
             .timeout(Duration::from_secs(30))
@@ -119,7 +142,8 @@ impl Place {
             proxy,
             broker,
             database,
-            listen: free.to_string(),
+            listen: free(),
+            other: free(),
             http,
             number: 0,
             accepted: BTreeSet::new(),
@@ -130,6 +154,17 @@ impl Place {
 
     /// Starts a server or a worker that dies at a step, the time that it comes by.
     pub(super) fn start(&self, role: &str, step: &str, time: u32) -> Process {
+        self.start_with(role, step, time, &[])
+    }
+
+    /// Starts another server, with the same database and the same files.
+    pub(super) fn start_other(&self, settings: &[(&str, &str)]) -> Process {
+        let settings: Vec<_> = settings.iter().copied().chain([(LISTEN, self.other.as_str())]).collect();
+        self.start_with("server", "never", 1, &settings)
+    }
+
+    /// Starts a server or a worker with some settings of its own.
+    pub(super) fn start_with(&self, role: &str, step: &str, time: u32, settings: &[(&str, &str)]) -> Process {
         let dir = self.dir.path().join("server");
         std::fs::create_dir_all(&dir).unwrap();
         let child = Command::new(std::env::current_exe().unwrap())
@@ -144,6 +179,7 @@ impl Place {
             ])
             .env(TIME, time.to_string())
             .env(DIR, dir)
+            .envs(settings.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
@@ -165,24 +201,87 @@ impl Place {
 
     /// Whether the server answers by now.
     pub(super) async fn up(&self) {
+        self.up_at(&self.listen).await;
+    }
+
+    /// Whether the server at an address answers by now.
+    pub(super) async fn up_at(&self, address: &str) {
         let began = Instant::now();
-        while self.http.get(self.url("/livez")).send().await.is_err() {
+        while self.http.get(format!("http://{address}/livez")).send().await.is_err() {
             assert!(began.elapsed() < PATIENCE, "the server does not start");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
     /// Uploads a song of its own, and remembers it where it was accepted.
-    pub(super) async fn upload(&mut self) {
+    pub(super) async fn upload(&mut self) -> Option<Value> {
         self.number += 1;
-        let part = Part::bytes(song(self.number)).file_name("x.wav");
-        let form = Form::new().text("title", self.number.to_string()).part("file", part);
-        let Ok(response) = self.http.post(self.url("/songs/upload")).multipart(form).send().await else { return };
-        let Ok(answer) = response.json::<Value>().await else { return };
-        // A server that dies may still have said that it cannot.
-        if answer["ok"] == true {
-            self.accepted.insert(answer["data"]["song"]["id"].as_str().unwrap().to_owned());
+        let uploaded = self.uploading(&self.listen, self.number).await;
+        self.remember(uploaded)
+    }
+
+    /// Uploads the last song once more, at another server.
+    pub(super) async fn upload_again_at_other(&mut self) -> Option<Value> {
+        let uploaded = self.uploading(&self.other, self.number).await;
+        self.remember(uploaded)
+    }
+
+    /// Uploads the last song once more.
+    pub(super) async fn upload_again(&mut self) -> Option<Value> {
+        let uploaded = self.uploading(&self.listen, self.number).await;
+        self.remember(uploaded)
+    }
+
+    /// Begins to upload a song of its own. What comes of it is to be [remembered](Self::remember).
+    pub(super) fn begin_upload(&mut self) -> JoinHandle<Option<Value>> {
+        self.number += 1;
+        tokio::spawn(self.uploading(&self.listen, self.number))
+    }
+
+    /// The answer to an upload, where it was accepted.
+    fn uploading(&self, address: &str, number: u32) -> impl Future<Output = Option<Value>> + Send + use<> {
+        let part = Part::bytes(song(number)).file_name("x.wav");
+        let form = Form::new().text("title", number.to_string()).part("file", part);
+        let request = self.http.post(format!("http://{address}/songs/upload")).multipart(form);
+        async move {
+            let answer = request.send().await.ok()?.json::<Value>().await.ok()?;
+            // A server that dies may still have said that it cannot.
+            (answer["ok"] == true).then(|| answer["data"]["song"].clone())
         }
+    }
+
+    pub(super) fn remember(&mut self, uploaded: Option<Value>) -> Option<Value> {
+        self.accepted.extend(uploaded.as_ref().map(|song| song["id"].as_str().unwrap().to_owned()));
+        uploaded
+    }
+
+    /// Deletes a song at the other server.
+    pub(super) async fn delete_at_other(&mut self, song: &Value) {
+        let id = song["id"].as_str().unwrap();
+        let deleted = self.http.delete(format!("http://{}/songs/{id}", self.other)).send().await.unwrap();
+        assert!(deleted.status().is_success(), "{deleted:?}");
+        self.accepted.remove(id);
+    }
+
+    /// What a server says about a request in JSON.
+    pub(super) async fn post(&self, address: &str, path: &str, fields: &Value) -> (u16, String) {
+        let answer = self.http.post(format!("http://{address}{path}")).json(fields).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// The server's address.
+    pub(super) fn address(&self) -> &str {
+        &self.listen
+    }
+
+    /// A folder for what a test puts aside.
+    pub(super) fn aside(&self) -> PathBuf {
+        self.dir.path().join("aside")
+    }
+
+    /// The metrics of the server.
+    pub(super) async fn metrics(&self) -> String {
+        self.http.get(self.url("/metrics")).send().await.unwrap().text().await.unwrap()
     }
 
     /// Waits until the process has died at its step, with what there is.
@@ -259,7 +358,7 @@ impl Place {
     }
 
     /// All songs, unless the server is away.
-    async fn songs(&self) -> Option<Vec<Value>> {
+    pub(super) async fn songs(&self) -> Option<Vec<Value>> {
         let answer = self.http.get(self.url("/songs/")).send().await.ok()?.json::<Value>().await.ok()?;
         answer["data"]["songs"].as_array().cloned()
     }
@@ -271,8 +370,8 @@ impl Place {
     }
 
     /// Waits until every song has ended, and looks at what is left: what was accepted is there, each stored once, none of
-    /// the stems that were delivered delivered again, and no file that nobody wants.
-    pub(super) async fn settle(&mut self, fault: &str) {
+    /// the stems that were delivered delivered again, and no file that nobody wants. Says how many failed.
+    pub(super) async fn settle(&mut self, fault: &str) -> usize {
         self.up().await;
         let began = Instant::now();
         let songs = loop {
@@ -301,6 +400,7 @@ impl Place {
         );
         assert!(again.is_empty(), "{fault}: results were stored twice: {again:?}");
         assert!(failed <= songs.len() / 4, "{fault}: {failed} of {} failed", songs.len());
+        failed
     }
 
     /// One folder a hash, one source and four stems in it, and nothing beside, at the latest after a sweep.

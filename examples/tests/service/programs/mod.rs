@@ -4,5 +4,6 @@ mod alarm;
 mod broker;
 mod child;
 mod large;
+mod pausing;
 mod place;
 mod stopping;

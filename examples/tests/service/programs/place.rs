@@ -33,6 +33,7 @@ impl Place {
         let dir = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
         command.env_clear().args(["--listen", "127.0.0.1:0", "--data"]).arg(dir.path().join("data"));
+        command.env("WORKER_TOKEN", WORKER_TOKEN);
         let mut server = Process::start(command, broker.as_ref(), dir.path().join("server"));
         let line = server.says("listens on http://").await;
         let address = line.split("http://").nth(1).unwrap().to_owned();
@@ -53,7 +54,20 @@ impl Place {
         self.start(name, LOST, Duration::from_secs(5))
     }
 
+    /// Starts a worker whose token the server does not take.
+    pub(super) fn stranger(&self, name: &str) -> Process {
+        let mut command = self.command(name, "0", Duration::ZERO);
+        command.env("WORKER_TOKEN", "a-token-of-no-server");
+        Process::start(command, self.broker.as_ref(), self.dir.path().join(name))
+    }
+
     fn start(&self, name: &str, takes: &str, grace: Duration) -> Process {
+        let mut command = self.command(name, takes, grace);
+        command.env("WORKER_TOKEN", WORKER_TOKEN);
+        Process::start(command, self.broker.as_ref(), self.dir.path().join(name))
+    }
+
+    fn command(&self, name: &str, takes: &str, grace: Duration) -> Command {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
             .env_clear()
@@ -63,7 +77,7 @@ impl Place {
             .env("BACKEND_ADDR", format!("http://{}", self.address))
             .env("LISTEN_ADDR", "127.0.0.1:0")
             .env("WORK_DIR", self.dir.path().join(format!("{name}.work")));
-        Process::start(command, self.broker.as_ref(), self.dir.path().join(name))
+        command
     }
 
     /// What the server has logged.
@@ -82,7 +96,7 @@ pub(super) struct Process {
 impl Process {
     fn start(mut command: Command, broker: Option<&Broker>, out: PathBuf) -> Self {
         let file = File::create(&out).unwrap();
-        command.env("WORKER_TOKEN", WORKER_TOKEN).env("RUST_LOG", "info");
+        command.env("RUST_LOG", "info");
         command.envs(broker.map(|broker| ("BROKER_ADDR", &broker.address)));
         let child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
         Self { child, out }

@@ -1,0 +1,153 @@
+//! What one machine among many does to the others.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::faults::rounds;
+use super::place::{AHEAD, Place, TOKEN};
+use super::proxy::Weather;
+
+/// How long something that must happen is waited for.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Jobs that the worker bounces come back after a while; by that alone they would all be split in the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_is_refused_starves_nobody() {
+    let mut place = Place::new().await;
+    let _server = place.start("server", "never", 1);
+    place.up().await;
+    let _bad = place.start_with("worker", "never", 1, &[(TOKEN, "a-token-of-no-server")]);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for _ in 0..20 * rounds().min(5) {
+        place.upload().await;
+    }
+    let _good = [place.start("worker", "never", 1), place.start("worker", "never", 1)];
+    place.kills += 1;
+    let failed = place.settle("a bad worker beside good ones").await;
+    assert_eq!(failed, 0, "no job lost an attempt");
+    let metrics = place.metrics().await;
+    let refused = metrics.lines().filter(|line| line.contains("begin") && line.contains("status=\"401\""));
+    let refused: u32 = refused.filter_map(|line| line.rsplit(' ').next()?.parse::<u32>().ok()).sum();
+    assert!((1..=10).contains(&refused), "it took {refused} jobs");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_object_fails_its_song_and_an_upload_mends_it() {
+    let mut place = Place::new().await;
+    let _server = place.start("server", "never", 1);
+    place.up().await;
+    place.proxy.set(Weather::Cut);
+    let song = place.upload().await.unwrap();
+    place.blobs.damage(&place.http, &song).await;
+    place.kills += 1;
+    place.proxy.set(Weather::Clear);
+    let failed = place.until_only_song_is("FAILED").await;
+    assert_eq!(failed["failure_reason"], "its file is damaged on the server; upload it again");
+    let _worker = place.start("worker", "never", 1);
+    place.upload_again().await.unwrap();
+    assert_eq!(place.settle("a damaged object").await, 0);
+}
+
+/// As on a network file system whose server has gone: whoever opens the file waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_that_hangs_holds_up_no_other() {
+    let mut place = Place::new().await;
+    let _server = place.start("server", "never", 1);
+    place.up().await;
+    let mut hanging = Vec::new();
+    place.proxy.set(Weather::Cut);
+    for number in 0..6 {
+        let song = place.upload().await.unwrap();
+        // In a bucket nothing can be made to hang from here.
+        let Some(source) = place.blobs.source(&song) else { return };
+        std::fs::create_dir_all(place.aside()).unwrap();
+        let aside = place.aside().join(number.to_string());
+        std::fs::rename(&source, &aside).unwrap();
+        assert!(Command::new("mkfifo").arg(&source).status().unwrap().success());
+        hanging.push((song, source, aside));
+    }
+    place.kills += 6;
+    place.proxy.set(Weather::Clear);
+    let _worker = place.start("worker", "never", 1);
+    for _ in 0..5 {
+        place.upload().await.unwrap();
+    }
+    let began = Instant::now();
+    loop {
+        let songs = place.songs().await.unwrap_or_default();
+        let count = |status: &str| songs.iter().filter(|song| song["status"] == status).count();
+        if (count("SPLIT"), count("UPLOADED")) == (5, 6) {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "they wait for the one that hangs: {songs:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    for (_, source, aside) in &hanging {
+        let fifo = aside.with_extension("fifo");
+        std::fs::rename(source, &fifo).unwrap();
+        std::fs::rename(aside, source).unwrap();
+        // Those who wait for somebody at the other end go on.
+        drop(std::fs::OpenOptions::new().read(true).write(true).open(&fifo).unwrap());
+    }
+    assert_eq!(place.settle("objects that hang").await, 0);
+}
+
+/// It has stored the bytes and not the song, and has the lock of both, when it is stopped.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_stands_still_holds_up_nobody_and_loses_nothing_when_it_goes_on() {
+    let mut place = Place::new().await;
+    let _other = place.start_other(&[]);
+    let other = place.other.clone();
+    place.up_at(&other).await;
+    let _worker = place.start("worker", "never", 1);
+    for round in 0..rounds().min(10) {
+        let server = place.start("server", "stopped after the blob is written", 1);
+        place.up().await;
+        let uploading = place.begin_upload();
+        server.stands_still().await;
+        let song = place.upload_again_at_other().await.expect("the one that stands still holds the file");
+        if round % 2 == 0 {
+            // With the last song go the bytes that the other one stored.
+            place.delete_at_other(&song).await;
+        }
+        server.signal("-CONT");
+        let uploaded = uploading.await.unwrap();
+        assert_eq!(uploaded, None, "it lost the lock and says that the song is stored");
+        place.kills += 1;
+        drop(server);
+    }
+    let _server = place.start("server", "never", 1);
+    place.up().await;
+    place.upload().await;
+    assert_eq!(place.settle("a server that stands still").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_whose_clocks_differ_agree_on_who_may_log_in_and_on_claims() {
+    let mut place = Place::new().await;
+    let _right = place.start_other(&[]);
+    let right = place.other.clone();
+    place.up_at(&right).await;
+    let ada = json!({"username": "ada", "password1": "correct horse", "password2": "correct horse"});
+    assert_eq!(place.post(&right, "/auth/register", &ada).await.0, 200);
+    for ahead_s in ["30", "3600"] {
+        let server = place.start_with("server", "never", 1, &[(AHEAD, ahead_s)]);
+        place.up().await;
+        let wrong = json!({"username": "ada", "password": "wrong horse"});
+        assert_eq!(place.post(place.address(), "/auth/login", &wrong).await.0, 401);
+        let login = json!({"username": "ada", "password": "correct horse"});
+        let (status, said) = place.post(&right, "/auth/login", &login).await;
+        assert_eq!(status, 200, "{ahead_s} s ahead: {said}");
+        drop(server);
+    }
+    // One that is ahead dies with a claim; the other is to have it after a minute, and not after an hour.
+    let mut ahead = place.start_with("server", "before the confirmation", 1, &[(AHEAD, "3600")]);
+    place.up().await;
+    place.until_died(&mut ahead).await;
+    let _server = place.start_with("server", "never", 1, &[(AHEAD, "30")]);
+    let _worker = place.start("worker", "never", 1);
+    place.up().await;
+    assert_eq!(place.settle("servers whose clocks differ").await, 0);
+}
