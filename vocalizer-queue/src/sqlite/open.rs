@@ -23,7 +23,10 @@ const BUSY: Duration = Duration::from_secs(10);
 const TABLE: &str = "queue_migrations";
 
 /// Every migration, oldest first. One that was released is never changed: what has it already would not get the change.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "jobs", include_str!("../../migrations/sqlite/0001_jobs.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "jobs", include_str!("../../migrations/sqlite/0001_jobs.sql")),
+    (2, "durable leases", include_str!("../../migrations/sqlite/0002_durable_leases.sql")),
+];
 
 /// Why a file could not be opened.
 #[derive(Debug, Error)]
