@@ -1,14 +1,16 @@
 //! Many machines, killed and cut off at the worst moments, again and again: nothing is lost, and nothing is stored twice.
 //!
 //! The test runs itself as children: a server on PostgreSQL with its files in a folder or a bucket, and workers that take jobs from
-//! RabbitMQ and deliver over HTTP, each with ports that kill the process at a chosen step. The parent owns the broker, the
-//! database and a proxy in front of the broker, uploads, and looks at what is there in the end.
+//! RabbitMQ, or over HTTP from the queue in PostgreSQL, and deliver over HTTP, each with ports that kill the process at a
+//! chosen step. The parent owns the broker, the database and a proxy in front of what carries jobs, uploads, and looks at
+//! what is there in the end.
 //!
 //! `VOCALIZER_CHAOS_ROUNDS` says how often each fault comes; 2 if nothing is said.
 //! `VOCALIZER_CHAOS_BUCKET=s3://…` puts the files into a bucket, whose server is in the usual variables of AWS.
 
 mod blobs;
 mod child;
+mod database;
 mod faults;
 mod given_up;
 mod place;
