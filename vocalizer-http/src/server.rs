@@ -123,7 +123,10 @@ impl Server {
         let closing = || {
             self.closing.send_replace(true);
         };
-        accept(listener, stop, patience, &connections, connect, closing).await;
+        tokio::select! {
+            () = accept(listener, stop, patience, &connections, connect, closing) => {}
+            () = self.app.desk.tend() => {}
+        }
         self.app.desk.close().await;
     }
 

@@ -3,6 +3,7 @@
 //! | queue | outlives the process | for |
 //! | --- | --- | --- |
 //! | [`SqliteQueue`] | yes | the service that brings its queue along, in the file that its songs are in |
+//! | `PostgresQueue` (feature `postgres`) | yes, in PostgreSQL | any number of servers, beside the songs of all of them |
 //! | [`MemoryQueue`] | no | tests, and services that may forget their work |
 //! | `AmqpQueue` (feature `amqp`) | yes, at RabbitMQ | workers on other machines, added and removed at will |
 //!
@@ -38,13 +39,18 @@
 
 #[cfg(feature = "amqp")]
 mod amqp;
+mod finish;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod schedule;
 mod sqlite;
 
 #[cfg(feature = "amqp")]
 pub use amqp::{AmqpError, AmqpQueue, AmqpQueueKind, AmqpSettings};
 pub use memory::MemoryQueue;
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresQueue, PostgresQueueSettings};
 pub use sqlite::SqliteQueue;
 
 /// Compiles the example in the README.

@@ -77,7 +77,7 @@ impl JobQueue for MemoryQueue {
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
         // Nothing is awaited once a job is taken, so a dropped call has either taken nothing or dropped the lease.
         let held = self.schedule.take().await.told();
-        Ok(Box::new(MemoryLease { held, dead: Arc::clone(&self.dead) }))
+        Ok(Box::new(MemoryLease { held, schedule: Arc::clone(&self.schedule), dead: Arc::clone(&self.dead) }))
     }
 
     async fn state(&self, hash: &SongHash) -> Result<JobState, QueueError> {
@@ -99,6 +99,7 @@ impl JobQueue for MemoryQueue {
 
 struct MemoryLease {
     held: Held,
+    schedule: Arc<Schedule>,
     dead: Arc<Mutex<Vec<DeadLetter>>>,
 }
 
@@ -117,19 +118,19 @@ impl Lease for MemoryLease {
     }
 
     async fn extend(&mut self) -> Result<(), QueueError> {
-        self.held.extend()
+        self.schedule.extend(self.held.lease()).map(drop)
     }
 
     async fn acknowledge(self: Box<Self>) -> Result<(), QueueError> {
-        self.held.take_off().map(|_| ())
+        self.schedule.take_off(self.held.lease()).map(drop)
     }
 
     async fn fail(self: Box<Self>, failure: Failure) -> Result<(), QueueError> {
         match failure {
-            Failure::Retry { after } => self.held.put_back(after, true),
-            Failure::Later { after } => self.held.put_back(after, false),
+            Failure::Retry { after } => self.schedule.put_back(self.held.lease(), after, true),
+            Failure::Later { after } => self.schedule.put_back(self.held.lease(), after, false),
             Failure::Never { reason } => {
-                let queued = self.held.take_off()?;
+                let queued = self.schedule.take_off(self.held.lease())?;
                 let hash = queued.job.hash;
                 let mut dead = lock(&self.dead);
                 dead.retain(|letter| letter.hash != hash);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
-use vocalizer_core::ports::{Depth, Job, JobState, QueueError};
+use vocalizer_core::ports::{Depth, Job, JobState, LeaseId, QueueError};
 use vocalizer_core::song::SongHash;
 
 /// What stands in for a delay that no clock can hold: longer than any process lives.
@@ -23,9 +23,8 @@ pub(crate) struct Schedule {
 struct State {
     /// By when a job is ready, then by its place among equals: the order of delivery.
     waiting: BTreeMap<(Instant, u64), Queued>,
-    /// By the number of the lease.
-    leased: HashMap<u64, Leased>,
-    /// The last number given to a job, a lease or a place; none is used twice.
+    leased: HashMap<LeaseId, Leased>,
+    /// The last number given to a job or a place; none is used twice.
     last_number: u64,
 }
 
@@ -55,6 +54,8 @@ struct Leased {
     /// Where it was in the line.
     place: (Instant, u64),
     expires: Instant,
+    /// Whether anybody is known to be at it; before that, it was no attempt.
+    counts: bool,
 }
 
 impl State {
@@ -75,10 +76,22 @@ impl State {
     /// Puts back what was leased for too long. Called before each look at the leases, so that none seems to hold longer
     /// than it does.
     fn reclaim(&mut self, now: Instant) {
-        let mut lost: Vec<_> = self.leased.extract_if(|_, leased| leased.expires <= now).collect();
-        lost.sort_unstable_by_key(|&(number, _)| number);
-        for (_, Leased { queued, expires, .. }) in lost {
-            self.enqueue(expires, queued);
+        let mut lost: Vec<_> =
+            self.leased.extract_if(|_, leased| leased.expires <= now).map(|(_, lost)| lost).collect();
+        lost.sort_unstable_by_key(|lost| (lost.expires, lost.place));
+        for lost in lost {
+            let expired = lost.expires;
+            self.hand_back(lost, expired);
+        }
+    }
+
+    /// Puts back what nobody settled: behind the others if it was tried, else where it was.
+    fn hand_back(&mut self, Leased { mut queued, place, counts, .. }: Leased, now: Instant) {
+        if counts {
+            self.enqueue(now, queued);
+        } else {
+            queued.attempts = queued.attempts.saturating_sub(1);
+            self.waiting.insert(place, queued);
         }
     }
 }
@@ -146,15 +159,68 @@ impl Schedule {
             Some(first) if first.key().0 <= now => {
                 let (place, mut queued) = first.remove_entry();
                 queued.attempts = queued.attempts.saturating_add(1);
-                let (known, lease) = (queued.clone(), state.number());
-                state.leased.insert(lease, Leased { queued, place, expires: after(now, self.visibility) });
-                Ok(Held { schedule: Arc::clone(self), lease, queued: known, counts: false })
+                let (known, lease) = (queued.clone(), LeaseId::random());
+                let expires = after(now, self.visibility);
+                state.leased.insert(lease, Leased { queued, place, expires, counts: false });
+                Ok(Held { schedule: Arc::clone(self), lease, queued: known, is_kept: false })
             }
             first => {
                 let ready = first.map(|first| first.key().0);
                 Err(ready.into_iter().chain(state.leased.values().map(|leased| leased.expires)).min())
             }
         }
+    }
+
+    /// Goes on with a lease of an earlier process, which holds for the whole time again.
+    pub(crate) fn restore(&self, lease: LeaseId, queued: Queued, counts: bool) {
+        let mut state = self.state();
+        let now = Instant::now();
+        let place = (now, state.number());
+        state.leased.insert(lease, Leased { queued, place, expires: after(now, self.visibility), counts });
+    }
+
+    /// Grants the whole time again. Says whose job it is where the attempt does not count yet.
+    pub(crate) fn extend(&self, lease: LeaseId) -> Result<Option<Queued>, QueueError> {
+        self.hold(lease, self.visibility, |leased| (!leased.counts).then(|| leased.queued.clone()))
+    }
+
+    /// Keeps a lease from running out while its end is written down, and says whose job it is.
+    pub(crate) fn hold_on(&self, lease: LeaseId) -> Result<Queued, QueueError> {
+        self.hold(lease, FAR, |leased| leased.queued.clone())
+    }
+
+    fn hold<T>(&self, lease: LeaseId, span: Duration, look: impl FnOnce(&Leased) -> T) -> Result<T, QueueError> {
+        let mut state = self.state();
+        let leased = state.leased.get_mut(&lease).ok_or(QueueError::LeaseLost)?;
+        leased.expires = after(Instant::now(), span);
+        Ok(look(leased))
+    }
+
+    /// The attempt counts from now on.
+    pub(crate) fn count(&self, lease: LeaseId) -> Result<(), QueueError> {
+        self.state().leased.get_mut(&lease).ok_or(QueueError::LeaseLost)?.counts = true;
+        Ok(())
+    }
+
+    /// Ends a lease, if it still holds, and takes the job off the queue.
+    pub(crate) fn take_off(&self, lease: LeaseId) -> Result<Queued, QueueError> {
+        self.end(lease, |_, leased| leased.queued)
+    }
+
+    /// Ends a lease, if it still holds, and puts the job back.
+    pub(crate) fn put_back(&self, lease: LeaseId, delay: Duration, counts: bool) -> Result<(), QueueError> {
+        self.end(lease, |state, leased| {
+            let attempts = leased.queued.attempts.saturating_sub(u32::from(!counts));
+            state.enqueue(after(Instant::now(), delay), Queued { attempts, ..leased.queued });
+        })
+    }
+
+    fn end<T>(&self, lease: LeaseId, end: impl FnOnce(&mut State, Leased) -> T) -> Result<T, QueueError> {
+        let mut state = self.state();
+        let leased = state.leased.remove(&lease).ok_or(QueueError::LeaseLost)?;
+        let ended = end(&mut state, leased);
+        self.changed.notify_waiters();
+        Ok(ended)
     }
 
     /// Where the job of a hash is.
@@ -205,10 +271,9 @@ fn after(now: Instant, delay: Duration) -> Instant {
 /// A lease. Dropping it hands the job back at once.
 pub(crate) struct Held {
     schedule: Arc<Schedule>,
-    lease: u64,
+    lease: LeaseId,
     queued: Queued,
-    /// Whether anybody knows of it; before that, it was no attempt.
-    counts: bool,
+    is_kept: bool,
 }
 
 impl Held {
@@ -216,66 +281,31 @@ impl Held {
         &self.queued
     }
 
+    pub(crate) fn lease(&self) -> LeaseId {
+        self.lease
+    }
+
     pub(crate) fn visibility(&self) -> Duration {
         self.schedule.visibility
     }
 
-    /// It goes out to a worker, and counts from now on.
-    pub(crate) fn told(mut self) -> Self {
-        self.counts = true;
+    /// It goes out to a worker, and counts from now on. One that ran out meanwhile is found out later.
+    pub(crate) fn told(self) -> Self {
+        let _ = self.schedule.count(self.lease);
         self
     }
 
-    /// Grants the whole time again.
-    pub(crate) fn extend(&self) -> Result<(), QueueError> {
-        self.hold(self.schedule.visibility)
-    }
-
-    /// Keeps it from running out while its end is written down.
-    pub(crate) fn hold_on(&self) -> Result<(), QueueError> {
-        self.hold(FAR)
-    }
-
-    fn hold(&self, span: Duration) -> Result<(), QueueError> {
-        let mut state = self.schedule.state();
-        let leased = state.leased.get_mut(&self.lease).ok_or(QueueError::LeaseLost)?;
-        leased.expires = after(Instant::now(), span);
-        Ok(())
-    }
-
-    /// Ends the lease, if it still holds, and takes the job off the queue.
-    pub(crate) fn take_off(self) -> Result<Queued, QueueError> {
-        self.end(|_, leased| leased.queued)
-    }
-
-    /// Ends the lease, if it still holds, and puts the job back.
-    pub(crate) fn put_back(self, delay: Duration, counts: bool) -> Result<(), QueueError> {
-        self.end(|state, leased| {
-            let attempts = leased.queued.attempts.saturating_sub(u32::from(!counts));
-            state.enqueue(after(Instant::now(), delay), Queued { attempts, ..leased.queued });
-        })
-    }
-
-    fn end<T>(&self, end: impl FnOnce(&mut State, Leased) -> T) -> Result<T, QueueError> {
-        let mut state = self.schedule.state();
-        let leased = state.leased.remove(&self.lease).ok_or(QueueError::LeaseLost)?;
-        let ended = end(&mut state, leased);
-        self.schedule.changed.notify_waiters();
-        Ok(ended)
+    /// It goes on without this value, under its identifier.
+    pub(crate) fn keep(mut self) {
+        self.is_kept = true;
     }
 }
 
 impl Drop for Held {
-    /// After settling there is nothing left to hand back, and the error says just that.
     fn drop(&mut self) {
-        let counts = self.counts;
-        let _ = self.end(|state, mut leased| {
-            if counts {
-                state.enqueue(Instant::now(), leased.queued);
-            } else {
-                leased.queued.attempts = leased.queued.attempts.saturating_sub(1);
-                state.waiting.insert(leased.place, leased.queued);
-            }
-        });
+        if !self.is_kept {
+            // After settling there is nothing left to hand back, and the error says just that.
+            let _ = self.schedule.end(self.lease, |state, leased| state.hand_back(leased, Instant::now()));
+        }
     }
 }

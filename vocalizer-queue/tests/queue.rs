@@ -5,4 +5,6 @@
 #[cfg(feature = "amqp")]
 mod amqp;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod sqlite;

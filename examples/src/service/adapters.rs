@@ -71,7 +71,7 @@ pub(super) async fn queue(config: &Config) -> Result<Arc<dyn JobQueue>, BoxError
     match (&config.broker, &config.database) {
         (Some(broker), _) => broker_queue(broker),
         (None, Database::Sqlite(path)) => Ok(Arc::new(SqliteQueue::open(path, VISIBILITY).await?)),
-        (None, Database::Postgres(_)) => Err("servers that share PostgreSQL need a broker to share jobs".into()),
+        (None, Database::Postgres(url)) => many::database_queue(url).await,
     }
 }
 
@@ -125,7 +125,7 @@ mod many {
 
     use vocalizer_core::ports::{BlobStore, BoxError, Clock, JobQueue};
     use vocalizer_core::secret::Secret;
-    use vocalizer_queue::{AmqpQueue, AmqpQueueKind, AmqpSettings};
+    use vocalizer_queue::{AmqpQueue, AmqpQueueKind, AmqpSettings, PostgresQueue, PostgresQueueSettings};
     use vocalizer_store::postgres::{Copied, PostgresSettings, PostgresStore, copy_from_sqlite};
     use vocalizer_store::s3::{S3Blobs, S3Settings};
     use vocalizer_store::sqlite::SqliteStore;
@@ -147,7 +147,10 @@ mod many {
     }
 
     pub(super) async fn migrate(url: &Secret<String>) -> Result<Vec<String>, BoxError> {
-        Ok(PostgresStore::open_without_migrating(url, PostgresSettings::default()).await?.migrate().await?)
+        let mut applied =
+            PostgresStore::open_without_migrating(url, PostgresSettings::default()).await?.migrate().await?;
+        applied.extend(PostgresQueue::migrate(url).await?);
+        Ok(applied)
     }
 
     pub(super) async fn migrate_data(from: &Path, url: &Secret<String>) -> Result<String, BoxError> {
@@ -157,6 +160,11 @@ mod many {
         let (from, to) = (SqliteStore::open(from).await?, PostgresStore::open(url, PostgresSettings::default()).await?);
         let Copied { users, sessions, songs, .. } = copy_from_sqlite(&from, &to).await?;
         Ok(format!("{users} users, {sessions} sessions and tokens, {songs} songs"))
+    }
+
+    pub(super) async fn database_queue(url: &Secret<String>) -> Result<Arc<dyn JobQueue>, BoxError> {
+        let settings = PostgresQueueSettings { visibility: VISIBILITY, ..PostgresQueueSettings::default() };
+        Ok(Arc::new(PostgresQueue::open(url, settings).await?))
     }
 
     pub(super) fn queue(broker: &Broker) -> Result<Arc<dyn JobQueue>, BoxError> {
@@ -237,6 +245,10 @@ mod many {
     }
 
     pub(super) async fn migrate_data(_from: &Path, _url: &Secret<String>) -> Result<String, BoxError> {
+        lacks("PostgreSQL")
+    }
+
+    pub(super) async fn database_queue(_url: &Secret<String>) -> Result<Arc<dyn JobQueue>, BoxError> {
         lacks("PostgreSQL")
     }
 

@@ -149,8 +149,8 @@ pub struct KeptArgs {
 /// The way to the broker.
 #[derive(Debug, Clone, Args)]
 pub struct BrokerArgs {
-    /// RabbitMQ between servers and workers: HOST:PORT or amqp(s)://USER:PASSWORD@HOST:PORT/VHOST; without one, workers
-    /// take jobs from the server over HTTP
+    /// RabbitMQ between servers and workers: HOST:PORT or amqp(s)://USER:PASSWORD@HOST:PORT/VHOST; without it, jobs are in
+    /// the database, and workers take them from any server over HTTP
     #[arg(long, env = "BROKER_ADDR", value_name = "ADDRESS", hide_env_values = true)]
     pub broker: Option<String>,
     /// A file with the broker's address in it

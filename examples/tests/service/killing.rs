@@ -13,8 +13,8 @@ use vocalizer_core::dedupe::Advance;
 use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{
     AudioError, Backend, BackendError, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Charge, DeadLetter, Depth,
-    Expiry, GivenUp, Job, JobQueue, JobState, Lease, MadeBlob, Pending, Progress, QueueError, Removed, RepositoryError,
-    Separator, SongCounts, SongQuery, SongRepository, Space, StemSet, Wanted,
+    DurableLeases, Expiry, GivenUp, Job, JobQueue, JobState, Lease, MadeBlob, Pending, Progress, QueueError, Removed,
+    RepositoryError, Separator, SongCounts, SongQuery, SongRepository, Space, StemSet, Wanted,
 };
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Title};
@@ -221,6 +221,9 @@ impl JobQueue for Killing<Arc<dyn JobQueue>> {
         let lease = self.inner.lease().await?;
         self.killer.reached("after lease").await;
         Ok(lease)
+    }
+    fn durable_leases(&self) -> Option<&dyn DurableLeases> {
+        self.inner.durable_leases()
     }
     async fn state(&self, hash: &SongHash) -> Result<JobState, QueueError> {
         self.inner.state(hash).await

@@ -24,6 +24,8 @@ mod lists;
 mod ownership;
 mod paths;
 #[cfg(feature = "cluster")]
+mod postgres;
+#[cfg(feature = "cluster")]
 mod programs;
 mod ranges;
 mod remote;

@@ -45,6 +45,11 @@ macro_rules! queue_conformance {
             a_settlement_that_was_never_begun_is_a_dropped_lease
             state_says_where_a_job_is
             depth_counts_what_waits_is_leased_and_was_set_aside
+            a_granted_lease_holds_while_it_is_extended_by_its_identifier
+            a_granted_lease_that_nobody_extends_was_no_attempt
+            a_granted_lease_ends_as_it_is_settled
+            a_granted_lease_that_is_over_is_lost
+            a_dropped_call_for_a_granted_lease_loses_no_job
         }
     };
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use thiserror::Error;
 use time::OffsetDateTime;
 
-use super::BoxError;
+use super::{BoxError, DurableLeases};
 use crate::secret::Secret;
 use crate::song::{FailureReason, SongHash};
 
@@ -74,6 +74,11 @@ pub trait JobQueue: Send + Sync {
     ///
     /// [`QueueError::Unavailable`].
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError>;
+
+    /// Leases that outlive this process; `None` for a queue whose leases end with the process or its connection.
+    fn durable_leases(&self) -> Option<&dyn DurableLeases> {
+        None
+    }
 
     /// Where the job of a hash is.
     ///
@@ -214,13 +219,15 @@ pub trait Lease: Send {
     /// The job.
     fn job(&self) -> &Job;
 
-    /// Which attempt at this job it is, from 1; those that ended in [`Failure::Later`] are not counted.
+    /// Which attempt at this job it is, from 1; those that ended in [`Failure::Later`] are not counted, and one whose
+    /// lease was never [extended](Lease::extend) need not be.
     fn attempt(&self) -> u32;
 
     /// How long the lease holds from when it was granted or extended.
     fn visibility(&self) -> Duration;
 
-    /// Keeps the lease from running out, for as long again as it was granted. Cancel-safe, and repeats do no harm.
+    /// Keeps the lease from running out, for as long again as it was granted. Cancel-safe, and repeats do no harm. From
+    /// the first time on the attempt counts, if it did not before: a worker extends a lease before it begins.
     ///
     /// # Errors
     ///

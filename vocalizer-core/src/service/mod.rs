@@ -22,10 +22,11 @@ mod sweep;
 mod throttle;
 mod upload;
 
+pub use crate::ports::{LeaseId, LeasedJob, ParseLeaseIdError};
 pub use accounts::{
     AccountPorts, AccountService, AccountSettings, Caller, KEEP_EXPIRED, LoginFrom, NewSession, NewToken, Proof,
 };
-pub use desk::{Desk, LeaseId, LeasedJob, ParseLeaseIdError};
+pub use desk::Desk;
 pub use error::{Invalid, ServiceError, whole_seconds};
 pub use local::LocalCommons;
 pub use parts::{Levels, Mix, Origin, PartFile, PartInfo};

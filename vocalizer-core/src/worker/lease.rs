@@ -13,7 +13,8 @@ use crate::ports::{Clock, Lease, QueueError};
 pub(super) struct HeldLease<'a> {
     pub(super) lease: Box<dyn Lease>,
     clock: &'a dyn Clock,
-    extended_at: Duration,
+    /// Not yet, at first: whoever granted the lease is to hear at once that it arrived.
+    extended_at: Option<Duration>,
 }
 
 /// The lease ran out: the job is somebody else's.
@@ -22,19 +23,19 @@ pub(super) struct Lost;
 
 impl<'a> HeldLease<'a> {
     pub(super) fn new(lease: Box<dyn Lease>, clock: &'a dyn Clock) -> Self {
-        let extended_at = clock.elapsed();
-        Self { lease, clock, extended_at }
+        Self { lease, clock, extended_at: None }
     }
 
-    /// Extends the lease if a third of it is over. A queue that is away is no reason to stop: the lease may hold yet.
+    /// Extends the lease the first time, and then whenever a third of it is over. A queue that is away is no reason to stop: the lease may hold yet.
     pub(super) async fn keep(&mut self) -> Result<(), Lost> {
         let now = self.clock.elapsed();
-        if now.saturating_sub(self.extended_at) < self.lease.visibility() / 3 {
+        let third = self.lease.visibility() / 3;
+        if self.extended_at.is_some_and(|extended_at| now.saturating_sub(extended_at) < third) {
             return Ok(());
         }
         match self.lease.extend().await {
             Ok(()) => {
-                self.extended_at = now;
+                self.extended_at = Some(now);
                 Ok(())
             }
             Err(QueueError::LeaseLost) => Err(Lost),

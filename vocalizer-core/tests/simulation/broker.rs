@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use event_listener::Event;
 use futures_util::future::select;
 use time::OffsetDateTime;
-use vocalizer_core::ports::{DeadLetter, Depth, GivenUp, Job, JobPayload, JobQueue, JobState, Lease, QueueError};
+use vocalizer_core::ports::{
+    DeadLetter, Depth, DurableLeases, GivenUp, Job, JobPayload, JobQueue, JobState, Lease, QueueError,
+};
 use vocalizer_core::song::SongHash;
 
 use super::calls::Away;
@@ -66,12 +68,22 @@ pub(super) struct Granted {
     pub(super) until_us: u64,
     /// This attempt was counted as spent.
     pub(super) spent: bool,
+    /// Whether its worker was heard of; before that, it was no attempt.
+    pub(super) counts: bool,
+    /// Whether it goes on without the connection over which it was granted.
+    pub(super) durable: bool,
+    /// The step at which it was granted.
+    pub(super) at: u64,
 }
 
 impl Message {
     /// Takes the lease away from whoever has it.
     pub(super) fn free(&mut self, ghost: &Ghost) {
-        self.spend(ghost);
+        if self.granted.as_ref().is_some_and(|granted| !granted.counts) {
+            self.attempts -= 1;
+        } else {
+            self.spend(ghost);
+        }
         self.granted = None;
     }
 
@@ -129,7 +141,8 @@ impl Broker {
     /// All connections end: what was leased is given to others, and those who had it do not know.
     pub(crate) fn cut(&self, of: Option<Process>) {
         for message in &mut self.state().messages {
-            if message.granted.as_ref().is_some_and(|granted| of.is_none_or(|of| of == granted.process)) {
+            let cut = |granted: &Granted| !granted.durable && of.is_none_or(|of| of == granted.process);
+            if message.granted.as_ref().is_some_and(cut) {
                 self.kernel.met("connection cut under a lease");
                 message.free(&self.ghost);
             }
@@ -213,7 +226,7 @@ impl Broker {
     }
 
     /// Leases any of the jobs that wait; if there is none, says until when there may be none.
-    fn take(self: &Arc<Self>) -> Result<SimulatedLease, u64> {
+    fn take(self: &Arc<Self>, counts: bool) -> Result<SimulatedLease, u64> {
         let mut state = self.state();
         let (now_us, (_, process, _)) = (self.kernel.now_us(), self.kernel.current());
         let waits = |message: &Message| message.granted.is_none() && message.ready_us <= now_us;
@@ -230,11 +243,35 @@ impl Broker {
         let place = places[self.kernel.below(places.len() as u64) as usize];
         let message = &mut state.messages[place];
         message.attempts += 1;
-        message.granted = Some(Granted { token, process, until_us: now_us + VISIBILITY_US, spent: false });
+        let (until_us, at) = (now_us + VISIBILITY_US, self.kernel.steps());
+        message.granted = Some(Granted { token, process, until_us, spent: false, counts, durable: false, at });
         self.ghost.granted(process, message.number);
         let (number, job, attempt) = (message.number, message.job.clone(), message.attempts);
         self.kernel.note(format_args!("job {number} is leased, attempt {attempt}"));
-        Ok(SimulatedLease::new(Arc::clone(self), job, attempt, token))
+        Ok(SimulatedLease { broker: Arc::clone(self), job, attempt, token, granted_at: at, durable: false })
+    }
+
+    /// Waits for a job and leases it.
+    pub(super) async fn leased(self: &Arc<Self>, counts: bool) -> Result<SimulatedLease, QueueError> {
+        let kernel = &self.kernel;
+        kernel.call(Place::Broker, || ()).await.map_err(unavailable)?;
+        loop {
+            let changed = self.changed.listen();
+            let (_, process, _) = kernel.current();
+            if kernel.is_away(Place::Broker) || kernel.is_cut(process) {
+                return Err(unavailable(Away("the connection has ended")));
+            }
+            match self.take(counts) {
+                Ok(lease) => {
+                    // On its way: the call may be dropped with the job in hand.
+                    kernel.pause().await;
+                    return Ok(lease);
+                }
+                Err(until_us) => {
+                    select(changed, kernel.sleep(until_us.saturating_sub(kernel.now_us()).max(1))).await;
+                }
+            }
+        }
     }
 }
 
@@ -253,25 +290,11 @@ impl JobQueue for Queue {
     }
 
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
-        let kernel = &self.0.kernel;
-        kernel.call(Place::Broker, || ()).await.map_err(unavailable)?;
-        loop {
-            let changed = self.0.changed.listen();
-            let (_, process, _) = kernel.current();
-            if kernel.is_away(Place::Broker) || kernel.is_cut(process) {
-                return Err(unavailable(Away("the connection has ended")));
-            }
-            match self.0.take() {
-                Ok(lease) => {
-                    // On its way: the call may be dropped with the job in hand.
-                    kernel.pause().await;
-                    return Ok(Box::new(lease));
-                }
-                Err(until_us) => {
-                    select(changed, kernel.sleep(until_us.saturating_sub(kernel.now_us()).max(1))).await;
-                }
-            }
-        }
+        Ok(Box::new(self.0.leased(true).await?))
+    }
+
+    fn durable_leases(&self) -> Option<&dyn DurableLeases> {
+        self.0.kernel.plan.durable.then_some(self)
     }
 
     async fn state(&self, hash: &SongHash) -> Result<JobState, QueueError> {

@@ -1,5 +1,5 @@
 //! The queue as a worker reaches it that comes over HTTP: through the desk of one server, which keeps its leases and
-//! loses them when it dies.
+//! loses them when it dies; or through any server's, where the queue keeps them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,14 +84,20 @@ fn told(answer: Result<Option<Result<(), ServiceError>>, Away>) -> Result<(), Qu
 }
 
 impl DeskLease {
+    /// Where to go with it.
+    fn server(&self) -> usize {
+        let plan = &self.world.kernel.plan;
+        if plan.durable { self.world.kernel.below(plan.servers as u64) as usize } else { self.server }
+    }
+
     /// To its end, even where the worker has left: a lease half settled is nobody's.
     async fn settle(&self, failure: Option<Failure>) -> Result<(), QueueError> {
-        let (world, server, lease) = (Arc::clone(&self.world), self.server, self.leased.lease);
+        let (world, server, lease) = (Arc::clone(&self.world), self.server(), self.leased.lease);
         let settled = move |_| {
             let (world, failure) = (Arc::clone(&world), failure.clone());
             async move { Some(world.desk(server)?.settle(lease, failure).await) }
         };
-        told(self.world.ask_at(Whither::ToTheEnd(self.server), settled).await)
+        told(self.world.ask_at(Whither::ToTheEnd(server), settled).await)
     }
 }
 
@@ -110,7 +116,7 @@ impl Lease for DeskLease {
     }
 
     async fn extend(&mut self) -> Result<(), QueueError> {
-        let (world, server, lease) = (Arc::clone(&self.world), self.server, self.leased.lease);
+        let (world, server, lease) = (Arc::clone(&self.world), self.server(), self.leased.lease);
         let extended = move |_| {
             let world = Arc::clone(&world);
             async move { Some(world.desk(server)?.extend(lease).await) }

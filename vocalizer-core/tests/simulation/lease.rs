@@ -13,19 +13,16 @@ use super::plan::SECOND;
 use super::planted::Bug;
 
 pub(crate) struct SimulatedLease {
-    broker: Arc<Broker>,
-    job: Job,
-    attempt: u32,
-    token: u64,
-    granted_at: u64,
+    pub(super) broker: Arc<Broker>,
+    pub(super) job: Job,
+    pub(super) attempt: u32,
+    pub(super) token: u64,
+    pub(super) granted_at: u64,
+    /// It goes on without this value.
+    pub(super) durable: bool,
 }
 
 impl SimulatedLease {
-    pub(super) fn new(broker: Arc<Broker>, job: Job, attempt: u32, token: u64) -> Self {
-        let granted_at = broker.kernel.steps();
-        Self { broker, job, attempt, token, granted_at }
-    }
-
     fn place(&self, state: &State) -> Option<usize> {
         let mine = |message: &Message| message.granted.as_ref().is_some_and(|granted| granted.token == self.token);
         state.messages.iter().position(mine)
@@ -80,7 +77,7 @@ impl Lease for SimulatedLease {
             let mut state = self.broker.state();
             let Some(place) = self.place(&state) else { return self.lost() };
             if let Some(granted) = &mut state.messages[place].granted {
-                granted.until_us = kernel.now_us() + VISIBILITY_US;
+                (granted.until_us, granted.counts) = (kernel.now_us() + VISIBILITY_US, true);
             }
             Ok(())
         };
@@ -129,6 +126,9 @@ impl Lease for SimulatedLease {
 /// Whether it was settled or not, the worker has let go. One that died is missed only after a while.
 impl Drop for SimulatedLease {
     fn drop(&mut self) {
+        if self.durable {
+            return;
+        }
         let kernel = Arc::clone(&self.broker.kernel);
         let mut state = self.broker.state();
         let Some(place) = self.place(&state) else { return };

@@ -14,6 +14,7 @@ mod commons;
 mod database;
 mod desk;
 mod direct;
+mod durable;
 mod executor;
 mod ghost;
 mod given_up;
@@ -59,6 +60,7 @@ const TO_BE_MET: [&str; 30] = [
     "later",
     "lease lost",
     "lease ran out",
+    "leased at another server",
     "leased over a desk",
     "listened",
     "orphans swept",

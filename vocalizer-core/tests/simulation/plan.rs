@@ -63,6 +63,8 @@ pub(crate) struct Plan {
     pub(crate) local_commons: bool,
     /// Workers come over HTTP, and servers keep their leases.
     pub(crate) desks: bool,
+    /// The queue does so for them.
+    pub(crate) durable: bool,
     /// All workers but one are of the original system.
     pub(crate) original: bool,
     /// How long there are users and faults.
@@ -115,6 +117,7 @@ impl Plan {
             carried_bytes: if chance.one_in(4) { 16 } else { 1 << 20 },
             local_commons: servers == 1 && chance.one_in(2),
             desks: exact && bug.is_none() && chance.one_in(3),
+            durable: Chance::new(!seed).one_in(2),
             original: !exact && bug.is_none() && chance.one_in(4),
             busy_us: chance.between(2, 12) * MINUTE,
             rates,

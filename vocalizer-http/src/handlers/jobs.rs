@@ -23,7 +23,8 @@ pub(super) async fn lease(app: &Arc<App>, request: Request) -> Answer {
     let mut form = Form::read(&request.headers, request.body).await?;
     let wait = Duration::from_secs(form.number("wait_s", MAX_JOB_WAIT.as_secs())?.unwrap_or(WAIT_S));
     let mut closing = app.closing.clone();
-    // A worker that hangs up drops this, and the desk gives back what it may have taken.
+    // A worker that hangs up drops this, and the desk gives back what it may have taken. Where the answer is on its way and
+    // does not arrive, nobody extends the lease, and it runs out as no attempt.
     let leased = tokio::select! {
         leased = app.desk.lease(wait) => leased?,
         _ = closing.wait_for(|closing| *closing) => None,

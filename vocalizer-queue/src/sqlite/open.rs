@@ -25,9 +25,10 @@ const BUSY: Duration = Duration::from_secs(10);
 const TABLE: &str = "queue_migrations";
 
 /// Every migration, oldest first. One that was released is never changed: what has it already would not get the change.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "jobs", include_str!("../../migrations/sqlite/0001_jobs.sql")),
     (2, "delays", include_str!("../../migrations/sqlite/0002_delays.sql")),
+    (3, "durable leases", include_str!("../../migrations/sqlite/0003_durable_leases.sql")),
 ];
 
 /// Why a file could not be opened.

@@ -1,7 +1,6 @@
 //! The queue itself.
 
 use std::fmt;
-use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,18 +8,23 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use vocalizer_core::ports::{DeadLetter, Depth, Failure, Job, JobPayload, JobQueue, JobState, Lease, QueueError};
+use vocalizer_core::ports::{
+    DeadLetter, Depth, DurableLeases, Failure, Job, JobPayload, JobQueue, JobState, Lease, LeaseId, LeasedJob,
+    QueueError,
+};
 use vocalizer_core::song::SongHash;
 
-use super::record::Record;
+use super::record::{Found, Record};
+use crate::finish::finished;
 use crate::schedule::{Held, Queued, Schedule};
 
 /// A [`JobQueue`] in a SQLite file, its own or the one that the songs are in: durable, for one process.
 ///
-/// The process that opens it is the only one that leases; see to that with a lock of your own. So the file says which
-/// jobs there are, and who has which is known in memory alone: whatever was leased when a process died is ready when
-/// the next one opens the file, with the attempt counted. Clones are handles to the same queue. What the port leaves
-/// open, this queue does as [`MemoryQueue`](crate::MemoryQueue) does, but for these:
+/// The process that opens it is the only one that leases; see to that with a lock of your own. A [`Lease`] ends with the
+/// process: its job is ready when the next one opens the file, with the attempt counted. A
+/// [durable lease](JobQueue::durable_leases) goes on in the next process, and holds there for the whole time again. Clones
+/// are handles to the same queue. What the port leaves open, this queue does as [`MemoryQueue`](crate::MemoryQueue) does,
+/// but for these:
 ///
 /// - It carries hashes alone. A job whose payload is not [`JobPayload::Stored`] is [`QueueError::TooLarge`].
 /// - Delays, and the age of jobs, go on across a restart by the wall's clock. A clock that goes back lengthens no delay.
@@ -46,9 +50,14 @@ impl SqliteQueue {
         let last_number = jobs.iter().map(|found| found.number).max().unwrap_or(0);
         let schedule = Schedule::new(visibility, last_number);
         let known_since = Instant::now();
-        for found in jobs {
-            let (number, job, attempts, age) = (found.number, found.job, found.attempts, found.age);
-            schedule.enqueue(Queued { number, job, attempts, known_since, age }, found.delay);
+        for Found { number, job, attempts, age, delay, lease } in jobs {
+            match lease {
+                None => schedule.enqueue(Queued { number, job, attempts, known_since, age }, delay),
+                Some((lease, counts)) => {
+                    let attempts = attempts.saturating_add(u32::from(!counts));
+                    schedule.restore(lease, Queued { number, job, attempts, known_since, age }, counts);
+                }
+            }
         }
         Ok(Self { schedule, record: Arc::new(record), publishing: Arc::default() })
     }
@@ -90,8 +99,12 @@ impl JobQueue for SqliteQueue {
         // Before anybody works at it, so that a job which takes the process with it is counted all the same. It is also
         // ready as of now: after a restart it comes behind those that were not tried. Dropped here, it goes back
         // uncounted, and the next count overwrites this one.
-        self.record.put(held.queued(), held.queued().attempts, Duration::ZERO).await?;
-        Ok(Box::new(SqliteLease { held: held.told(), record: Arc::clone(&self.record) }))
+        self.record.put(held.queued(), held.queued().attempts, Duration::ZERO, None).await?;
+        Ok(Box::new(SqliteLease { held: held.told(), queue: self.clone() }))
+    }
+
+    fn durable_leases(&self) -> Option<&dyn DurableLeases> {
+        Some(self)
     }
 
     async fn state(&self, hash: &SongHash) -> Result<JobState, QueueError> {
@@ -111,9 +124,59 @@ impl JobQueue for SqliteQueue {
     }
 }
 
+#[async_trait]
+impl DurableLeases for SqliteQueue {
+    async fn grant(&self) -> Result<LeasedJob, QueueError> {
+        let held = self.schedule.take().await;
+        let (lease, visibility) = (held.lease(), held.visibility());
+        let Queued { job, attempts, .. } = held.queued();
+        let granted = LeasedJob { lease, hash: job.hash, attempt: *attempts, visibility };
+        let before = attempts.saturating_sub(1);
+        // Dropped here, it goes back, and the next one to lease it overwrites this.
+        self.record.put(held.queued(), before, Duration::ZERO, Some((lease, false))).await?;
+        held.keep();
+        Ok(granted)
+    }
+
+    async fn extend(&self, lease: LeaseId) -> Result<(), QueueError> {
+        let Self { schedule, record, .. } = self.clone();
+        finished(async move {
+            let Some(queued) = schedule.extend(lease)? else { return Ok(()) };
+            record.put(&queued, queued.attempts, Duration::ZERO, Some((lease, true))).await?;
+            schedule.count(lease)
+        })
+        .await
+    }
+
+    async fn settle(&self, lease: LeaseId, failure: Option<Failure>) -> Result<(), QueueError> {
+        let Self { schedule, record, .. } = self.clone();
+        finished(async move {
+            let queued = schedule.hold_on(lease)?;
+            let attempts = queued.attempts;
+            let written = match &failure {
+                None => record.remove(&queued).await,
+                Some(Failure::Retry { after }) => record.put(&queued, attempts, *after, None).await,
+                Some(Failure::Later { after }) => record.put(&queued, attempts.saturating_sub(1), *after, None).await,
+                Some(Failure::Never { reason }) => record.set_aside(&queued, reason).await,
+            };
+            if written.is_err() {
+                // The lease runs out as if nothing had been said, unless its holder says it again.
+                let _ = schedule.extend(lease);
+                return written;
+            }
+            match failure {
+                None | Some(Failure::Never { .. }) => schedule.take_off(lease).map(drop),
+                Some(Failure::Retry { after }) => schedule.put_back(lease, after, true),
+                Some(Failure::Later { after }) => schedule.put_back(lease, after, false),
+            }
+        })
+        .await
+    }
+}
+
 struct SqliteLease {
     held: Held,
-    record: Arc<Record>,
+    queue: SqliteQueue,
 }
 
 #[async_trait]
@@ -131,46 +194,28 @@ impl Lease for SqliteLease {
     }
 
     async fn extend(&mut self) -> Result<(), QueueError> {
-        self.held.extend()
+        self.queue.schedule.extend(self.held.lease()).map(drop)
     }
 
     async fn acknowledge(self: Box<Self>) -> Result<(), QueueError> {
-        let Self { held, record } = *self;
-        finished(async move {
-            held.hold_on()?;
-            record.remove(held.queued()).await?;
-            held.take_off().map(|_| ())
-        })
-        .await
+        self.settle(None).await
     }
 
     async fn fail(self: Box<Self>, failure: Failure) -> Result<(), QueueError> {
-        let Self { held, record } = *self;
-        finished(async move {
-            held.hold_on()?;
-            let attempts = held.queued().attempts;
-            match failure {
-                Failure::Retry { after } => {
-                    record.put(held.queued(), attempts, after).await?;
-                    held.put_back(after, true)
-                }
-                Failure::Later { after } => {
-                    record.put(held.queued(), attempts.saturating_sub(1), after).await?;
-                    held.put_back(after, false)
-                }
-                Failure::Never { reason } => {
-                    record.set_aside(held.queued(), &reason).await?;
-                    held.take_off().map(|_| ())
-                }
-            }
-        })
-        .await
+        self.settle(Some(failure)).await
     }
 }
 
-/// Does something to its end, whether or not somebody waits for it: file and memory must not come apart half-way.
-async fn finished<T: Send + 'static>(
-    work: impl Future<Output = Result<T, QueueError>> + Send + 'static,
-) -> Result<T, QueueError> {
-    tokio::spawn(work).await.unwrap_or_else(|error| Err(QueueError::Unavailable(error.into())))
+impl SqliteLease {
+    async fn settle(self: Box<Self>, failure: Option<Failure>) -> Result<(), QueueError> {
+        let Self { held, queue } = *self;
+        let lease = held.lease();
+        // Nothing is put back while the end is written down.
+        finished(async move {
+            let settled = queue.settle(lease, failure).await;
+            drop(held);
+            settled
+        })
+        .await
+    }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, query, query_scalar};
-use vocalizer_core::ports::{BoxError, DeadLetter, Job, JobPayload, QueueError};
+use vocalizer_core::ports::{BoxError, DeadLetter, Job, JobPayload, LeaseId, QueueError};
 use vocalizer_core::song::{FailureReason, SongHash};
 
 use super::open::Database;
@@ -23,6 +23,8 @@ pub(super) struct Found {
     pub(super) attempts: u32,
     pub(super) age: Duration,
     pub(super) delay: Duration,
+    /// The durable lease that somebody may have on it, and whether its attempt is counted.
+    pub(super) lease: Option<(LeaseId, bool)>,
 }
 
 impl Record {
@@ -34,7 +36,7 @@ impl Record {
     /// All jobs, in the order in which they are to come.
     pub(super) async fn jobs(&self) -> Result<Vec<Found>, QueueError> {
         let rows = query(
-            "SELECT number, hash, attempts, published_at_ms, ready_at_ms, delay_ms FROM queue_jobs \
+            "SELECT number, hash, attempts, published_at_ms, ready_at_ms, delay_ms, lease, lease_counts FROM queue_jobs \
              ORDER BY ready_at_ms, attempts, number",
         )
         .fetch_all(self.database.read())
@@ -73,16 +75,24 @@ impl Record {
         step.commit().await
     }
 
-    /// Writes down how often a job was tried and when it is ready. Makes the job anew where it is missing: a removal
+    /// Writes down how often a job was tried, when it is ready, and who has a durable lease on it: a lease that runs out
+    /// stays here until the job's next one, and after a restart holds once more. Makes the job anew where it is missing: a removal
     /// that was said to have failed may have happened.
-    pub(super) async fn put(&self, queued: &Queued, attempts: u32, delay: Duration) -> Result<(), QueueError> {
+    pub(super) async fn put(
+        &self,
+        queued: &Queued,
+        attempts: u32,
+        delay: Duration,
+        lease: Option<(LeaseId, bool)>,
+    ) -> Result<(), QueueError> {
         let now_ms = now_ms();
         let mut step = self.database.write().await?;
         query(
-            "INSERT INTO queue_jobs (number, hash, attempts, published_at_ms, ready_at_ms, delay_ms) \
-             VALUES (?, ?, ?, ?, ?, ?) \
+            "INSERT INTO queue_jobs \
+             (number, hash, attempts, published_at_ms, ready_at_ms, delay_ms, lease, lease_counts) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?) \
              ON CONFLICT (number) DO UPDATE SET attempts = excluded.attempts, ready_at_ms = excluded.ready_at_ms, \
-             delay_ms = excluded.delay_ms",
+             delay_ms = excluded.delay_ms, lease = excluded.lease, lease_counts = excluded.lease_counts",
         )
         .bind(signed(queued.number))
         .bind(queued.job.hash.to_string())
@@ -90,6 +100,8 @@ impl Record {
         .bind(now_ms)
         .bind(now_ms.saturating_add(ms(delay)))
         .bind(ms(delay))
+        .bind(lease.map(|(lease, _)| lease.to_string()))
+        .bind(lease.is_none_or(|(_, counts)| counts))
         .execute(&mut *step)
         .await
         .map_err(unavailable)?;
@@ -150,6 +162,10 @@ fn found(row: &SqliteRow, now_ms: i64) -> Result<Found, BoxError> {
         age: span(published_at_ms, now_ms),
         // No longer than it was put off for: the clock may have gone back since.
         delay: span(now_ms, ready_at_ms).min(longest),
+        lease: match row.try_get::<Option<&str>, _>("lease")? {
+            Some(lease) => Some((lease.parse()?, row.try_get("lease_counts")?)),
+            None => None,
+        },
     })
 }
 

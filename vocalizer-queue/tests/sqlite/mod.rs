@@ -1,5 +1,6 @@
 mod conformance;
 mod crash;
+mod durable;
 mod foreign;
 mod full;
 mod opening;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
-use vocalizer_client::worker::{RemoteBackend, RemoteSettings};
+use vocalizer_client::worker::{RemoteBackend, RemoteQueue, RemoteSettings};
 use vocalizer_core::limits::Limits;
 use vocalizer_core::ports::{Backend, BlobStore, Clock, JobQueue, SongRepository};
 use vocalizer_core::secret::Secret;
@@ -19,7 +19,7 @@ use vocalizer_http::server::Server;
 use vocalizer_http::settings::HttpSettings;
 use vocalizer_model::audio::AudioLimits;
 use vocalizer_model::ports::{AudioRenderer, FileProbe};
-use vocalizer_queue::{AmqpQueue, AmqpSettings};
+use vocalizer_queue::{AmqpQueue, AmqpSettings, PostgresQueue, PostgresQueueSettings};
 use vocalizer_store::archive::TarResults;
 use vocalizer_store::files::FileBlobs;
 use vocalizer_store::postgres::{PostgresSettings, PostgresStore};
@@ -38,9 +38,11 @@ fn said(name: &str) -> String {
 async fn a_process_that_kills_itself() {
     let Ok(role) = std::env::var(ROLE) else { return };
     let killer = Killer::new(&said(STEP), said(TIME).parse().unwrap());
-    let settings = AmqpSettings::new(&said(BROKER)).unwrap();
-    let settings = settings.with_connect_timeout(Duration::from_secs(2)).with_confirm_timeout(Duration::from_secs(5));
-    let queue: Arc<dyn JobQueue> = Arc::new(AmqpQueue::new(settings).unwrap());
+    let queue = match (said(BROKER).as_str(), role.as_str()) {
+        ("", "server") => database_queue().await,
+        ("", _) => Arc::new(RemoteQueue::new(remote()).unwrap()),
+        (broker, _) => broker_queue(broker),
+    };
     let queue: Arc<dyn JobQueue> = Arc::new(killer.before(queue));
     match role.as_str() {
         "server" => server(&PathBuf::from(said(DIR)), queue, &killer).await,
@@ -48,15 +50,35 @@ async fn a_process_that_kills_itself() {
     }
 }
 
-async fn worker(queue: Arc<dyn JobQueue>, killer: &Killer) {
-    let settings = RemoteSettings {
+fn broker_queue(address: &str) -> Arc<dyn JobQueue> {
+    let settings = AmqpSettings::new(address).unwrap();
+    let settings = settings.with_connect_timeout(Duration::from_secs(2)).with_confirm_timeout(Duration::from_secs(5));
+    Arc::new(AmqpQueue::new(settings).unwrap())
+}
+
+/// Its leases are short, since nobody but they tells of a worker that was killed.
+async fn database_queue() -> Arc<dyn JobQueue> {
+    let settings = PostgresQueueSettings { visibility: Duration::from_secs(5), ..PostgresQueueSettings::default() };
+    loop {
+        match PostgresQueue::open(&Secret::new(said(DATABASE)), settings).await {
+            Ok(queue) => return Arc::new(queue),
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+fn remote() -> RemoteSettings {
+    RemoteSettings {
         url: format!("http://{}", said(LISTEN)).parse().unwrap(),
         token: Some(Secret::new(std::env::var(TOKEN).unwrap_or(WORKER_TOKEN.to_owned()))),
         ca: None,
-    };
+    }
+}
+
+async fn worker(queue: Arc<dyn JobQueue>, killer: &Killer) {
     let pauses = if std::env::var(TOKEN).is_ok() { WorkerSettings::default() } else { quick() };
     let archive = Arc::new(TarResults::new(Limits::default()));
-    let backend: Arc<dyn Backend> = Arc::new(RemoteBackend::new(settings, archive).unwrap());
+    let backend: Arc<dyn Backend> = Arc::new(RemoteBackend::new(remote(), archive).unwrap());
     let ports = WorkerPorts {
         queue,
         backend: Arc::new(killer.before(backend)),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::place::Place;
+use super::place::{Carrier, Place};
 use super::proxy::Weather;
 
 /// How often each fault comes.
@@ -11,8 +11,8 @@ pub(super) fn rounds() -> u32 {
 }
 
 /// A worker that dies at a step, again and again, with a server that does not.
-async fn worker_killed(step: &str) {
-    let mut place = Place::new().await;
+pub(super) async fn worker_killed(carrier: Carrier, step: &str) {
+    let mut place = Place::new(carrier).await;
     let _server = place.start("server", "never", 1);
     place.up().await;
     for round in 0..rounds() {
@@ -20,12 +20,12 @@ async fn worker_killed(step: &str) {
         place.until_died(&mut worker).await;
     }
     let _worker = place.start("worker", "never", 1);
-    place.settle(&format!("worker killed {step}")).await;
+    place.settle(&format!("{}worker killed {step}", prefix(carrier))).await;
 }
 
 /// A server that dies at a step, again and again, with a worker that does not.
-async fn server_killed(step: &str) {
-    let mut place = Place::new().await;
+pub(super) async fn server_killed(carrier: Carrier, step: &str) {
+    let mut place = Place::new(carrier).await;
     let _worker = place.start("worker", "never", 1);
     for round in 0..rounds() {
         let mut server = place.start("server", step, 1 + round % 3);
@@ -35,57 +35,62 @@ async fn server_killed(step: &str) {
     place.up().await;
     // A sweep keeps bytes that are younger than the newest song, so there must be one.
     place.upload().await;
-    place.settle(&format!("server killed {step}")).await;
+    place.settle(&format!("{}server killed {step}", prefix(carrier))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_killed_after_it_received_a_job_loses_nothing() {
-    worker_killed("after lease").await;
+    worker_killed(Carrier::Broker, "after lease").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_killed_in_mid_inference_loses_nothing() {
-    worker_killed("in mid-inference").await;
+    worker_killed(Carrier::Broker, "in mid-inference").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_killed_in_mid_post_loses_nothing() {
-    worker_killed("in mid-post").await;
+    worker_killed(Carrier::Broker, "in mid-post").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_killed_after_the_post_and_before_the_acknowledgement_loses_nothing() {
-    worker_killed("after the result is stored").await;
+    worker_killed(Carrier::Broker, "after the result is stored").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_killed_after_the_blob_is_written_loses_nothing() {
-    server_killed("after the blob is written").await;
+    server_killed(Carrier::Broker, "after the blob is written").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_killed_after_commit_loses_nothing() {
-    server_killed("after commit").await;
+    server_killed(Carrier::Broker, "after commit").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_killed_before_the_broker_confirms_loses_nothing() {
-    server_killed("before the confirmation").await;
+    server_killed(Carrier::Broker, "before the confirmation").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_killed_after_the_broker_confirmed_loses_nothing() {
-    server_killed("after the confirmation").await;
+    server_killed(Carrier::Broker, "after the confirmation").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_killed_in_mid_result_loses_nothing() {
-    server_killed("in mid-result").await;
+    server_killed(Carrier::Broker, "in mid-result").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_is_killed_and_restarted_under_load_loses_nothing() {
-    let mut place = Place::new().await;
+    carrier_killed(Carrier::Broker).await;
+}
+
+/// What carries jobs is killed, again and again, while songs come in.
+pub(super) async fn carrier_killed(carrier: Carrier) {
+    let mut place = Place::new(carrier).await;
     let _server = place.start("server", "never", 1);
     let _workers = [place.start("worker", "never", 1), place.start("worker", "never", 1)];
     place.up().await;
@@ -93,15 +98,16 @@ async fn a_broker_that_is_killed_and_restarted_under_load_loses_nothing() {
         for _ in 0..5 {
             place.upload().await;
         }
-        place.restart_broker();
+        place.restart_carrier();
         place.look().await;
     }
-    place.settle("broker killed and restarted").await;
+    let what = if carrier == Carrier::Broker { "broker" } else { "database" };
+    place.settle(&format!("{}{what} killed and restarted", prefix(carrier))).await;
 }
 
-/// Bad weather between everybody and the broker, in which songs come in, and then good weather.
-async fn weather(weather: Weather, lasts: Duration) {
-    let mut place = Place::new().await;
+/// Bad weather before what carries jobs, in which songs come in, and then good weather.
+pub(super) async fn weather(carrier: Carrier, weather: Weather, lasts: Duration) {
+    let mut place = Place::new(carrier).await;
     let _server = place.start("server", "never", 1);
     let _workers = [place.start("worker", "never", 1), place.start("worker", "never", 1)];
     place.up().await;
@@ -116,20 +122,27 @@ async fn weather(weather: Weather, lasts: Duration) {
         place.kills += 1;
         place.look().await;
     }
-    place.settle(&format!("{weather:?} connections").to_lowercase()).await;
+    place.settle(&format!("{}{weather:?} connections", prefix(carrier)).to_lowercase()).await;
+}
+
+fn prefix(carrier: Carrier) -> &'static str {
+    match carrier {
+        Carrier::Broker => "",
+        Carrier::Database => "queue in postgresql, ",
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_are_cut_lose_nothing() {
-    weather(Weather::Cut, Duration::from_millis(300)).await;
+    weather(Carrier::Broker, Weather::Cut, Duration::from_millis(300)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_stall_lose_nothing() {
-    weather(Weather::Stalled, Duration::from_secs(2)).await;
+    weather(Carrier::Broker, Weather::Stalled, Duration::from_secs(2)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_pass_a_few_bytes_at_a_time_lose_nothing() {
-    weather(Weather::Sliced, Duration::from_secs(1)).await;
+    weather(Carrier::Broker, Weather::Sliced, Duration::from_secs(1)).await;
 }

@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use vocalizer_core::ports::JobQueue as _;
 
-use super::place::Place;
+use super::place::{Carrier, Place};
 
 /// After so many the broker gives a job up.
 const DEATHS: usize = 21;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_song_that_kills_every_worker_fails_with_one_dead_letter_and_is_split_when_it_is_retried() {
-    let mut place = Place::new().await;
+    let mut place = Place::new(Carrier::Broker).await;
     // Dies itself, after the song has failed and before it is noted that it has.
     let server = place.start("server", "before it is filed", 1);
     place.up().await;

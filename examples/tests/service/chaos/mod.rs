@@ -1,8 +1,9 @@
 //! Many machines, killed and cut off at the worst moments, again and again: nothing is lost, and nothing is stored twice.
 //!
 //! The test runs itself as children: a server on PostgreSQL with its files in a folder or a bucket, and workers that take jobs from
-//! RabbitMQ and deliver over HTTP, each with ports that kill the process at a chosen step. The parent owns the broker, the
-//! database and a proxy in front of the broker, uploads, and looks at what is there in the end.
+//! RabbitMQ, or over HTTP from the queue in PostgreSQL, and deliver over HTTP, each with ports that kill the process at a
+//! chosen step. The parent owns the broker, the database and a proxy in front of what carries jobs, uploads, and looks at
+//! what is there in the end.
 //!
 //! Beside what dies there is what misbehaves (`machines`): a worker that is refused, files that are damaged or hang, a server
 //! that stands still, servers whose clocks differ.
@@ -12,6 +13,7 @@
 
 mod blobs;
 mod child;
+mod database;
 mod faults;
 mod given_up;
 mod machines;

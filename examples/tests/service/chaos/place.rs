@@ -1,4 +1,4 @@
-//! Broker, database, children, and what they have to have kept in the end.
+//! What carries jobs, database, children, and what they have to have kept in the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt as _;
@@ -28,13 +28,25 @@ pub(super) const TOKEN: &str = "VOCALIZER_CHAOS_TOKEN";
 pub(super) const AHEAD: &str = "VOCALIZER_CHAOS_AHEAD_S";
 pub(super) const BLOBS: &str = "VOCALIZER_CHAOS_BLOBS_URL";
 
+/// What carries jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carrier {
+    /// RabbitMQ.
+    Broker,
+    /// The database; workers lease over HTTP.
+    Database,
+}
+
 /// How long something that must happen is waited for.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Where all of it is. Broker and database end with the value.
 pub(super) struct Place {
     dir: tempfile::TempDir,
+    /// Before what carries jobs.
     pub(super) proxy: Proxy,
+    carrier: Carrier,
+    /// Empty where there is none.
     broker: String,
     database: String,
     pub(super) blobs: Blobs,
@@ -118,18 +130,25 @@ fn assigned(text: &str, name: &str) -> String {
 }
 
 impl Place {
-    pub(super) async fn new() -> Self {
+    pub(super) async fn new(carrier: Carrier) -> Self {
         let dir = tempfile::tempdir().unwrap();
         // The database is run by another user where tests are run by root.
         std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
         let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
         let database = assigned(&script("postgres", &["start", &at("postgres")]), "VOCALIZER_TEST_POSTGRES");
-        let broker = assigned(&script("rabbitmq", &["start", &at("rabbitmq")]), "VOCALIZER_TEST_AMQP");
-        let (scheme, behind) = broker.split_once("://").unwrap();
+        let carries = match carrier {
+            Carrier::Broker => assigned(&script("rabbitmq", &["start", &at("rabbitmq")]), "VOCALIZER_TEST_AMQP"),
+            Carrier::Database => database.clone(),
+        };
+        let (scheme, behind) = carries.split_once("://").unwrap();
         let (user, behind) = behind.split_once('@').unwrap_or(("guest:guest", behind));
-        let to = behind.split('/').next().unwrap().to_owned();
-        let proxy = Proxy::start(to).await;
-        let broker = format!("{scheme}://{user}@{}", proxy.address);
+        let (to, name) = behind.split_once('/').unwrap_or((behind, ""));
+        let proxy = Proxy::start(to.to_owned()).await;
+        let carries = format!("{scheme}://{user}@{}", proxy.address);
+        let (broker, database) = match carrier {
+            Carrier::Broker => (carries, database),
+            Carrier::Database => (String::new(), format!("{carries}/{name}")),
+        };
         let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(no_tls())
@@ -140,6 +159,7 @@ impl Place {
             blobs: Blobs::new(dir.path().join("server/blobs")),
             dir,
             proxy,
+            carrier,
             broker,
             database,
             listen: free(),
@@ -186,11 +206,15 @@ impl Place {
         Process(child.unwrap())
     }
 
-    /// The broker dies, as by a power cut, and comes back.
-    pub(super) fn restart_broker(&mut self) {
-        let dir = self.dir.path().join("rabbitmq");
+    /// What carries jobs dies, as by a power cut, and comes back.
+    pub(super) fn restart_carrier(&mut self) {
+        let name = match self.carrier {
+            Carrier::Broker => "rabbitmq",
+            Carrier::Database => "postgres",
+        };
+        let dir = self.dir.path().join(name);
         for command in ["kill", "restart"] {
-            script("rabbitmq", &[command, dir.to_str().unwrap()]);
+            script(name, &[command, dir.to_str().unwrap()]);
         }
         self.kills += 1;
     }

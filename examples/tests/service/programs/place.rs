@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::broker::Broker;
+use crate::postgres::Postgres;
 use crate::support::{Browser, WORKER_TOKEN, id};
 
 /// Milliseconds that a worker's stand-in takes for a song, or [`LOST`]; not set, the child's test is none.
@@ -19,9 +20,10 @@ pub(super) const LOST: &str = "lost";
 /// How long something that must happen is waited for.
 pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A server, with SQLite and files in a folder. It ends with the value.
+/// A server with files in a folder, and songs in SQLite or in a database of its own. It ends with the value.
 pub(super) struct Place {
     server: Process,
+    database: Option<Postgres>,
     pub(super) broker: Option<Broker>,
     pub(super) address: String,
     dir: tempfile::TempDir,
@@ -30,14 +32,28 @@ pub(super) struct Place {
 impl Place {
     /// One whose jobs go over this broker, or over HTTP where there is none.
     pub(super) async fn new(broker: Option<Broker>) -> Self {
+        Self::with(broker, None).await
+    }
+
+    /// One whose songs and jobs are in this database.
+    pub(super) async fn on(database: Postgres) -> Self {
+        Self::with(None, Some(database)).await
+    }
+
+    async fn with(broker: Option<Broker>, database: Option<Postgres>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
-        command.env_clear().args(["--listen", "127.0.0.1:0", "--data"]).arg(dir.path().join("data"));
-        command.env("WORKER_TOKEN", WORKER_TOKEN);
-        let mut server = Process::start(command, broker.as_ref(), dir.path().join("server"));
+        let mut server = serve(&dir, broker.as_ref(), database.as_ref(), "127.0.0.1:0");
         let line = server.says("listens on http://").await;
         let address = line.split("http://").nth(1).unwrap().to_owned();
-        Self { server, broker, address, dir }
+        Self { server, database, broker, address, dir }
+    }
+
+    /// Kills the server, and starts another one in its place.
+    pub(super) async fn replace_server(&mut self) {
+        let _ = self.server.child.kill();
+        let _ = self.server.child.wait();
+        self.server = serve(&self.dir, self.broker.as_ref(), self.database.as_ref(), &self.address);
+        self.server.says("listens on http://").await;
     }
 
     pub(super) fn browser(&self) -> Browser {
@@ -84,6 +100,14 @@ impl Place {
     pub(super) fn log(&self) -> String {
         self.server.log()
     }
+}
+
+fn serve(dir: &tempfile::TempDir, broker: Option<&Broker>, database: Option<&Postgres>, listen: &str) -> Process {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
+    command.env_clear().args(["--listen", listen, "--data"]).arg(dir.path().join("data"));
+    command.env("WORKER_TOKEN", WORKER_TOKEN);
+    command.envs(database.map(|database| ("DATABASE_URL", &database.url)));
+    Process::start(command, broker, dir.path().join("server"))
 }
 
 /// A program that runs. It ends with the value.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::broker::Broker;
 use super::place::{Place, until_in_hand};
+use crate::postgres::Postgres;
 use crate::support::song;
 
 /// Longer than any test.
@@ -30,8 +31,7 @@ async fn finishes_its_song(broker: Option<Broker>) {
 }
 
 /// More workers than a song has attempts are stopped over it, one after the other.
-async fn hands_its_song_back(broker: Option<Broker>) {
-    let place = Place::new(broker).await;
+async fn hands_its_song_back(place: Place) {
     let browser = place.browser();
     let uploaded = browser.upload("x", &song(1)).await;
     let grace = Duration::from_secs(1);
@@ -76,10 +76,44 @@ async fn over_http_a_worker_that_is_stopped_finishes_its_song() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_a_broker_a_worker_that_must_stop_hands_its_song_back_and_that_costs_no_attempt() {
-    hands_its_song_back(Some(Broker::start(&[]))).await;
+    hands_its_song_back(Place::new(Some(Broker::start(&[]))).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_http_a_worker_that_must_stop_hands_its_song_back_and_that_costs_no_attempt() {
-    hands_its_song_back(None).await;
+    hands_its_song_back(Place::new(None).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_a_database_a_worker_that_must_stop_hands_its_song_back_and_that_costs_no_attempt() {
+    hands_its_song_back(Place::on(Postgres::start()).await).await;
+}
+
+/// In SQLite or in PostgreSQL, the lease is a row.
+async fn goes_on_over_a_killed_server(mut place: Place) {
+    let browser = place.browser();
+    let worker = place.worker("worker", Duration::from_secs(6), Duration::from_secs(5));
+    let uploaded = browser.upload("x", &song(1)).await;
+    until_in_hand(&browser, &uploaded).await;
+    place.replace_server().await;
+    let mut another = place.worker("another", AT_ONCE, Duration::from_secs(5));
+    another.says("the model is loaded").await;
+    browser.until(&uploaded, "SPLIT").await;
+    assert!(!another.log().contains("began"), "it was given out again: {}", another.log());
+    // It is settled by the one who has it.
+    let (status, _) = worker.terminated().await;
+    assert!(status.success(), "{status:?}");
+    let second = browser.upload("y", &song(2)).await;
+    browser.until(&second, "SPLIT").await;
+    assert_eq!(another.log().matches("began").count(), 1, "{}", another.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_http_a_server_that_is_killed_takes_no_lease_along() {
+    goes_on_over_a_killed_server(Place::new(None).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_a_database_a_server_that_is_killed_takes_no_lease_along() {
+    goes_on_over_a_killed_server(Place::on(Postgres::start()).await).await;
 }

@@ -1,5 +1,6 @@
 //! Workers elsewhere, an address that outlives the servers behind it, and a service whose leases are short.
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use vocalizer_client::Client;
 use vocalizer_client::worker::{RemoteBackend, RemoteQueue};
 use vocalizer_core::limits::Limits;
 use vocalizer_core::memory::{MemoryAccounts, MemorySongs};
+use vocalizer_core::ports::JobQueue;
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{
     AccountPorts, AccountService, AccountSettings, LocalCommons, SongPorts, SongService, SongSettings, Throttle,
@@ -61,7 +63,7 @@ impl Elsewhere {
         let worker = Worker::new(ports, settings);
         let counts = Arc::clone(worker.counts());
         let (stop, stopped) = watch::channel(false);
-        tokio::spawn(async move { worker.run(until(stopped)).await });
+        tokio::spawn(async move { worker.run(stop_signal(stopped)).await });
         Self { separator, counts, stop }
     }
 }
@@ -72,7 +74,7 @@ impl Drop for Elsewhere {
     }
 }
 
-async fn until(mut stopped: watch::Receiver<bool>) {
+async fn stop_signal(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
@@ -110,29 +112,52 @@ async fn pass(mut stream: TcpStream, mut behind: watch::Receiver<Option<SocketAd
     }
 }
 
-/// A service with little behind it, whose leases hold for as long as a test says. It ends with the value.
+/// A service with little behind it, over any queue. It ends with the value.
 pub(super) struct Lean {
     pub(super) address: SocketAddr,
     pub(super) songs: SongService,
-    pub(super) queue: MemoryQueue,
-    _dir: tempfile::TempDir,
+    pub(super) queue: Arc<dyn JobQueue>,
+    kept: Kept,
     stop: watch::Sender<bool>,
 }
 
+/// What servers of one installation share.
+#[derive(Clone)]
+struct Kept {
+    songs: Arc<MemorySongs>,
+    commons: Arc<LocalCommons>,
+    dir: Arc<tempfile::TempDir>,
+}
+
 impl Lean {
+    /// One whose leases are in memory and hold for so long.
     pub(super) async fn start(visibility: Duration) -> Self {
+        Self::over(Arc::new(MemoryQueue::new(visibility))).await
+    }
+
+    pub(super) async fn over(queue: Arc<dyn JobQueue>) -> Self {
+        let dir = Arc::new(tempfile::tempdir().unwrap());
+        Self::with(Kept { songs: Arc::default(), commons: Arc::default(), dir }, queue).await
+    }
+
+    /// Another server of the same installation.
+    #[cfg(feature = "cluster")]
+    pub(super) async fn beside(&self, queue: Arc<dyn JobQueue>) -> Self {
+        Self::with(self.kept.clone(), queue).await
+    }
+
+    async fn with(kept: Kept, queue: Arc<dyn JobQueue>) -> Self {
         let clock = Arc::new(SystemClock::new());
-        let queue = MemoryQueue::new(visibility);
-        let (limits, work) = (Limits::default(), tempfile::tempdir().unwrap());
+        let (limits, work) = (Limits::default(), kept.dir.path());
         let audio = AudioLimits::from(&limits);
         let songs = SongService::new(
             SongPorts {
-                songs: Arc::new(MemorySongs::default()),
-                commons: Arc::new(LocalCommons::default()),
-                blobs: Arc::new(FileBlobs::open(&work.path().join("blobs")).await.unwrap()),
-                queue: Arc::new(queue.clone()),
+                songs: Arc::clone(&kept.songs) as _,
+                commons: Arc::clone(&kept.commons) as _,
+                blobs: Arc::new(FileBlobs::open(&work.join("blobs")).await.unwrap()),
+                queue: Arc::clone(&queue),
                 probe: Arc::new(FileProbe::new(audio)),
-                renderer: Arc::new(AudioRenderer::new(work.path(), audio)),
+                renderer: Arc::new(AudioRenderer::new(work, audio)),
                 results: Arc::new(TarResults::new(limits)),
                 clock: Arc::clone(&clock) as _,
             },
@@ -151,8 +176,8 @@ impl Lean {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
-        tokio::spawn(async move { server.run(listener, until(stopped)).await });
-        Self { address, songs, queue, _dir: work, stop }
+        tokio::spawn(async move { server.run(listener, stop_signal(stopped)).await });
+        Self { address, songs, queue, kept, stop }
     }
 }
 
@@ -160,4 +185,22 @@ impl Drop for Lean {
     fn drop(&mut self) {
         self.stop.send_replace(true);
     }
+}
+
+/// Waits until something is so.
+pub(super) async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
+    for _ in 0..1000 {
+        if is_so().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("in a long time it did not come to this: {what}");
+}
+
+/// A song of a service that has no folder.
+pub(super) async fn upload(service: &Lean, bytes: &[u8]) -> vocalizer_client::SongId {
+    let client = vocalizer_client::Client::builder(format!("http://{}", service.address)).build().unwrap();
+    let bytes = bytes::Bytes::copy_from_slice(bytes);
+    client.upload(vocalizer_client::Upload::from_bytes("x", "x.wav", bytes)).await.unwrap().id
 }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use tempfile::TempDir;
 use vocalizer_client::worker::RemoteQueue;
 use vocalizer_core::conformance::queue::QueuePlace;
 use vocalizer_core::ports::{DeadLetter, Depth, Job, JobQueue, JobState, Lease, QueueError};
 use vocalizer_core::song::SongHash;
+use vocalizer_queue::SqliteQueue;
 
 use super::place::{Lean, queue};
 
@@ -40,18 +42,38 @@ impl JobQueue for Both {
     }
 }
 
-struct Place(Instant);
+struct Place {
+    began: Instant,
+    /// A queue with durable leases is in a file here; one in memory has none, so that the server keeps them.
+    dir: Option<TempDir>,
+}
+
+impl Place {
+    fn in_memory() -> Self {
+        Self { began: Instant::now(), dir: None }
+    }
+
+    fn in_a_file() -> Self {
+        Self { began: Instant::now(), dir: Some(tempfile::tempdir().unwrap()) }
+    }
+}
 
 #[async_trait]
 impl QueuePlace for Place {
     async fn queue(&self, visibility: Duration) -> Arc<dyn JobQueue> {
-        let service = Lean::start(visibility).await;
+        let service = match &self.dir {
+            None => Lean::start(visibility).await,
+            Some(dir) => {
+                let queue = SqliteQueue::open(&dir.path().join("queue.db"), visibility).await.unwrap();
+                Lean::over(Arc::new(queue)).await
+            }
+        };
         let remote = queue(service.address);
         Arc::new(Both { service, remote })
     }
 
     fn elapsed(&self) -> Duration {
-        self.0.elapsed()
+        self.began.elapsed()
     }
 
     async fn pass(&self, span: Duration) {
@@ -59,10 +81,23 @@ impl QueuePlace for Place {
     }
 }
 
-vocalizer_core::queue_conformance!(
-    #[tokio::test]
-    Place(Instant::now())
-);
+mod kept_by_the_server {
+    use super::Place;
+
+    vocalizer_core::queue_conformance!(
+        #[tokio::test]
+        Place::in_memory()
+    );
+}
+
+mod durable {
+    use super::Place;
+
+    vocalizer_core::queue_conformance!(
+        #[tokio::test]
+        Place::in_a_file()
+    );
+}
 
 #[tokio::test]
 async fn what_is_the_backends_is_refused_at_the_worker() {

@@ -1,16 +1,14 @@
 //! From the queue to the stems, over HTTP, with what can come between.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::Value;
 use vocalizer_core::account::Viewer;
-use vocalizer_core::ports::JobQueue as _;
 use vocalizer_core::worker::WorkerSettings;
 
-use super::place::{Elsewhere, Front, Lean};
+use super::place::{Elsewhere, Front, Lean, until, upload};
 use crate::support::{Browser, Service, Settings, WORKER_TOKEN, id, quick, song, stems};
 
 /// Long enough for a test to do something meanwhile, which then lets it go on.
@@ -23,17 +21,6 @@ fn once() -> WorkerSettings {
 
 fn settings(token: &str) -> Settings {
     Settings { workers: 0, worker_tokens: vec![token.to_owned()], ..Settings::default() }
-}
-
-/// Waits until something is so.
-async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
-    for _ in 0..1000 {
-        if is_so().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("in a long time it did not come to this: {what}");
 }
 
 async fn now(browser: &Browser, song: &Value) -> Value {
@@ -85,26 +72,28 @@ async fn deleting_a_song_stops_the_work_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_restarted_in_mid_work_gets_the_result_and_the_song_is_split_once() {
+async fn a_server_that_is_restarted_in_mid_work_keeps_the_lease_and_the_song_is_split_once() {
     let service = Service::with(settings(WORKER_TOKEN)).await;
     let front = Front::before(service.address).await;
     let worker = Elsewhere::start(front.address, once());
-    worker.separator.takes_ms.store(2000, Ordering::SeqCst);
+    worker.separator.takes_ms.store(LONG_MS, Ordering::SeqCst);
     let uploaded = Browser::new(&service).upload("x", &song(1)).await;
     until("it has begun", || async { worker.separator.begun.load(Ordering::SeqCst) == 1 }).await;
     let dir = service.stop().await;
     front.leads_to(None);
     let service = Service::over(dir, settings(WORKER_TOKEN)).await;
+    let depth = service.songs.queue().depth().await.unwrap();
+    assert_eq!((depth.waiting, depth.leased), (0, Some(1)), "a restart forgot whose the job is");
     front.leads_to(Some(service.address));
     worker.separator.takes_ms.store(0, Ordering::SeqCst);
     Browser::new(&service).until(&uploaded, "SPLIT").await;
-    // The job that the restart gave back comes once more, and there is nothing to do.
+    // Settled by the one who had it, and nobody was given it again.
     until("the queue is empty", || async {
         let depth = service.songs.queue().depth().await.unwrap();
         (depth.waiting, depth.leased) == (0, Some(0))
     })
     .await;
-    assert_eq!(worker.separator.begun.load(Ordering::SeqCst), 1);
+    assert_eq!((worker.separator.begun.load(Ordering::SeqCst), worker.counts.done()), (1, 1));
 }
 
 #[tokio::test]
@@ -170,13 +159,6 @@ async fn a_worker_whose_lease_runs_out_lets_go_and_another_one_splits_the_song()
         service.queue.depth().await.unwrap(),
         vocalizer_core::ports::Depth { leased: Some(0), ..Default::default() }
     );
-}
-
-/// A song of a service that has no folder.
-async fn upload(service: &Lean, bytes: &[u8]) -> vocalizer_client::SongId {
-    let client = vocalizer_client::Client::builder(format!("http://{}", service.address)).build().unwrap();
-    let bytes = bytes::Bytes::copy_from_slice(bytes);
-    client.upload(vocalizer_client::Upload::from_bytes("x", "x.wav", bytes)).await.unwrap().id
 }
 
 #[tokio::test]

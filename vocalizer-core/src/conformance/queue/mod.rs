@@ -1,11 +1,17 @@
 //! What every [`JobQueue`](crate::ports::JobQueue) promises.
 
+mod granting;
 mod leasing;
 mod place;
 mod publishing;
 mod settling;
 mod state;
 
+pub use granting::{
+    a_dropped_call_for_a_granted_lease_loses_no_job, a_granted_lease_ends_as_it_is_settled,
+    a_granted_lease_holds_while_it_is_extended_by_its_identifier, a_granted_lease_that_is_over_is_lost,
+    a_granted_lease_that_nobody_extends_was_no_attempt,
+};
 pub use leasing::{
     a_dropped_call_for_a_job_loses_none, a_dropped_lease_gives_its_job_back, a_lease_holds_while_it_is_extended,
     a_lease_says_how_long_it_holds, a_lease_that_runs_out_gives_its_job_to_the_next, a_lost_lease_changes_nothing,

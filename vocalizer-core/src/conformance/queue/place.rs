@@ -20,7 +20,7 @@ pub(super) const SHORT: Duration = Duration::from_secs(1);
 pub(super) const MOMENT: Duration = Duration::from_millis(200);
 
 /// How long a job that must come is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A queue of its own for one test, and time as the queue knows it.
 #[async_trait]

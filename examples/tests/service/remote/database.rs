@@ -1,0 +1,70 @@
+//! Servers that share jobs in PostgreSQL, and workers that may go to any of them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use vocalizer_core::ports::{Failure, Job, JobPayload, JobQueue, JobState};
+use vocalizer_core::secret::Secret;
+use vocalizer_core::song::SongHash;
+use vocalizer_queue::{PostgresQueue, PostgresQueueSettings};
+
+use super::place::{Elsewhere, Front, Lean, queue, until, upload};
+use crate::postgres::Postgres;
+use crate::support::{quick, song};
+
+async fn database_queue(database: &Postgres) -> Arc<dyn JobQueue> {
+    let settings = PostgresQueueSettings { visibility: LONG, ..PostgresQueueSettings::default() };
+    Arc::new(PostgresQueue::open(&Secret::new(database.url.clone()), settings).await.unwrap())
+}
+
+const LONG: Duration = Duration::from_secs(600);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_of_one_server_is_extended_and_settled_at_another() {
+    let database = Postgres::start();
+    let (one, other) =
+        (Lean::over(database_queue(&database).await).await, Lean::over(database_queue(&database).await).await);
+    let front = Front::before(one.address).await;
+    let remote = queue(front.address);
+    let publish = async |name: &str| {
+        let job = Job { hash: SongHash::of(name.as_bytes()), payload: JobPayload::Stored };
+        one.queue.publish(job).await.unwrap();
+    };
+    publish("a").await;
+    publish("b").await;
+    let (mut a, b) = (remote.lease().await.unwrap(), remote.lease().await.unwrap());
+    front.leads_to(Some(other.address));
+    a.extend().await.unwrap();
+    assert_eq!(one.queue.state(&a.job().hash).await.unwrap(), JobState::Leased);
+    a.acknowledge().await.unwrap();
+    b.fail(Failure::Retry { after: Duration::ZERO }).await.unwrap();
+    let again = remote.lease().await.unwrap();
+    assert_eq!((again.job().hash, again.attempt()), (SongHash::of(b"b"), 2));
+    again.acknowledge().await.unwrap();
+    let depth = one.queue.depth().await.unwrap();
+    assert_eq!((depth.waiting, depth.leased, depth.dead), (0, Some(0), 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_that_gave_a_song_out_goes_for_good_and_the_song_is_split_once() {
+    let database = Postgres::start();
+    let (first, second) = (database_queue(&database).await, database_queue(&database).await);
+    let one = Lean::over(first).await;
+    let other = one.beside(second).await;
+    let front = Front::before(one.address).await;
+    let worker = Elsewhere::start(front.address, quick());
+    worker.separator.takes_ms.store(600_000, Ordering::SeqCst);
+    upload(&one, &song(1)).await;
+    until("it has begun", || async { worker.separator.begun.load(Ordering::SeqCst) == 1 }).await;
+    front.leads_to(Some(other.address));
+    drop(one);
+    worker.separator.takes_ms.store(0, Ordering::SeqCst);
+    until("it is split", || async { worker.counts.done() == 1 }).await;
+    until("the job is off the queue", || async {
+        let depth = other.queue.depth().await.unwrap();
+        (depth.waiting, depth.leased) == (0, Some(0))
+    })
+    .await;
+    assert_eq!(worker.separator.begun.load(Ordering::SeqCst), 1);
+}

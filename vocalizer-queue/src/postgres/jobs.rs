@@ -1,0 +1,237 @@
+//! The statements. Each is one step: it is done, or nothing is.
+//!
+//! A job waits where it has no lease, or one that has run out. Time is the database's, `statement_timestamp()`.
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{Connection as _, Postgres, Row as _, query, query_scalar};
+use vocalizer_core::ports::{BoxError, DeadLetter, Depth, Failure, JobState, LeaseId, LeasedJob, QueueError};
+use vocalizer_core::song::{FailureReason, SongHash};
+
+use super::connections::Connections;
+
+/// What stands in for a time that no clock can hold: longer than any lease or delay is meant to be.
+const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
+/// The jobs and dead letters of a database.
+pub(super) struct Jobs {
+    pub(super) connections: Connections,
+    pub(super) visibility: Duration,
+}
+
+/// A job, or how long there may be none, where nothing changes.
+pub(super) enum Next {
+    Job(LeasedJob),
+    In(Option<Duration>),
+}
+
+impl Jobs {
+    /// Adds a job, unless one for its hash waits, and forgets the dead letter.
+    pub(super) async fn publish(&self, hash: SongHash) -> Result<(), QueueError> {
+        // Statements that begin after the lock was granted see what others have published before.
+        const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('vocalizer queue ' || $1, 0))";
+        const FORGET: &str = "DELETE FROM queue_dead_letters WHERE hash = $1";
+        const INSERT: &str = "\
+            WITH fresh AS (\
+                INSERT INTO queue_jobs (hash, published_at, ready_at, free_at) \
+                SELECT $1, statement_timestamp(), statement_timestamp(), statement_timestamp() \
+                WHERE NOT EXISTS (\
+                    SELECT 1 FROM queue_jobs \
+                    WHERE hash = $1 AND (lease IS NULL OR free_at <= statement_timestamp())) \
+                RETURNING 1) \
+            SELECT pg_notify('vocalizer_queue', '') FROM fresh";
+        self.connections
+            .with(async |mut connection| {
+                let published = async {
+                    let mut step = connection.begin().await?;
+                    for sql in [LOCK, FORGET, INSERT] {
+                        query(sql).bind(hash.to_string()).execute(&mut *step).await?;
+                    }
+                    step.commit().await
+                };
+                let published = published.await;
+                (connection, published)
+            })
+            .await
+    }
+
+    /// Leases the next job under this identifier. Whether that counts as an attempt is said now, or by [`Self::extend`].
+    pub(super) async fn take(&self, lease: LeaseId, counts: bool) -> Result<Next, QueueError> {
+        // One whose attempt does not count yet keeps its place.
+        const TAKE: &str = "\
+            UPDATE queue_jobs SET \
+                lease = $1, lease_counts = $2, attempts = attempts + $2::int, \
+                free_at = statement_timestamp() + make_interval(secs => $3), \
+                ready_at = CASE WHEN $2 THEN statement_timestamp() + make_interval(secs => $3) ELSE ready_at END \
+            WHERE number = (\
+                SELECT number FROM queue_jobs \
+                WHERE ready_at <= statement_timestamp() AND free_at <= statement_timestamp() \
+                ORDER BY ready_at, number LIMIT 1 FOR UPDATE SKIP LOCKED) \
+            RETURNING hash, attempts + 1 - lease_counts::int AS attempt";
+        const NEXT: &str = "\
+            SELECT extract(epoch FROM min(greatest(ready_at, free_at)) - statement_timestamp())::float8 \
+            FROM queue_jobs";
+        let taken = self.connections.with(async |mut connection| {
+            let found = async {
+                let taken = query(TAKE).bind(id(lease)).bind(counts).bind(seconds(self.visibility));
+                if let Some(row) = taken.fetch_optional(&mut *connection).await? {
+                    return Ok(Ok(row));
+                }
+                let next: Option<f64> = query_scalar(NEXT).fetch_one(&mut *connection).await?;
+                Ok(Err(next.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default())))
+            };
+            let found = found.await;
+            (connection, found)
+        });
+        match taken.await? {
+            Ok(row) => {
+                let (hash, attempt) = read(&row, |row| Ok((hash(row)?, number(row, "attempt")?)))?;
+                Ok(Next::Job(LeasedJob { lease, hash, attempt, visibility: self.visibility }))
+            }
+            Err(next) => Ok(Next::In(next)),
+        }
+    }
+
+    /// Takes back a lease that nobody got to know of.
+    pub(super) async fn untake(&self, lease: LeaseId) -> Result<(), QueueError> {
+        const SQL: &str = "\
+            WITH waiting AS (\
+                UPDATE queue_jobs SET \
+                    lease = NULL, attempts = attempts - lease_counts::int, lease_counts = TRUE, \
+                    free_at = statement_timestamp(), ready_at = least(ready_at, statement_timestamp()) \
+                WHERE lease = $1 AND free_at > statement_timestamp() RETURNING 1) \
+            SELECT pg_notify('vocalizer_queue', '') FROM waiting";
+        self.settled(|| query(SQL).bind(id(lease))).await
+    }
+
+    /// Grants the whole time again; the attempt counts.
+    pub(super) async fn extend(&self, lease: LeaseId) -> Result<(), QueueError> {
+        const SQL: &str = "\
+            UPDATE queue_jobs SET \
+                attempts = attempts + 1 - lease_counts::int, lease_counts = TRUE, \
+                free_at = statement_timestamp() + make_interval(secs => $2), \
+                ready_at = statement_timestamp() + make_interval(secs => $2) \
+            WHERE lease = $1 AND free_at > statement_timestamp()";
+        self.settled(|| query(SQL).bind(id(lease)).bind(seconds(self.visibility))).await
+    }
+
+    /// Ends a lease.
+    pub(super) async fn settle(&self, lease: LeaseId, failure: Option<&Failure>) -> Result<(), QueueError> {
+        const DONE: &str = "DELETE FROM queue_jobs WHERE lease = $1 AND free_at > statement_timestamp()";
+        const AGAIN: &str = "\
+            WITH waiting AS (\
+                UPDATE queue_jobs SET \
+                    lease = NULL, attempts = attempts - lease_counts::int + $2::int, lease_counts = TRUE, \
+                    free_at = statement_timestamp() + make_interval(secs => $3), \
+                    ready_at = statement_timestamp() + make_interval(secs => $3) \
+                WHERE lease = $1 AND free_at > statement_timestamp() RETURNING 1) \
+            SELECT pg_notify('vocalizer_queue', '') FROM waiting";
+        const NEVER: &str = "\
+            WITH gone AS (\
+                DELETE FROM queue_jobs WHERE lease = $1 AND free_at > statement_timestamp() \
+                RETURNING hash, attempts + 1 - lease_counts::int AS attempts) \
+            INSERT INTO queue_dead_letters (hash, reason, attempts) SELECT hash, $2, attempts FROM gone \
+            ON CONFLICT (hash) DO UPDATE \
+            SET number = DEFAULT, reason = excluded.reason, attempts = excluded.attempts";
+        self.settled(|| match failure {
+            None => query(DONE).bind(id(lease)),
+            Some(Failure::Retry { after }) => query(AGAIN).bind(id(lease)).bind(true).bind(seconds(*after)),
+            Some(Failure::Later { after }) => query(AGAIN).bind(id(lease)).bind(false).bind(seconds(*after)),
+            Some(Failure::Never { reason }) => query(NEVER).bind(id(lease)).bind(reason.as_str().to_owned()),
+        })
+        .await
+    }
+
+    /// Does what is for the holder of a lease alone.
+    async fn settled(
+        &self,
+        statement: impl FnOnce() -> Query<'static, Postgres, PgArguments>,
+    ) -> Result<(), QueueError> {
+        let settled = self.connections.with(async |mut connection| {
+            let settled = statement().execute(&mut *connection).await;
+            (connection, settled)
+        });
+        if settled.await?.rows_affected() == 0 { Err(QueueError::LeaseLost) } else { Ok(()) }
+    }
+
+    /// Where the job of a hash is.
+    pub(super) async fn state(&self, hash: &SongHash) -> Result<JobState, QueueError> {
+        const SQL: &str = "\
+            SELECT lease IS NULL OR free_at <= statement_timestamp() AS waits, (\
+                SELECT count(*) FROM queue_jobs AS other \
+                WHERE (other.lease IS NULL OR other.free_at <= statement_timestamp()) \
+                AND (other.ready_at, other.number) < (job.ready_at, job.number)) AS before \
+            FROM queue_jobs AS job WHERE hash = $1 ORDER BY waits DESC, ready_at, number LIMIT 1";
+        let found = self.connections.with(async |mut connection| {
+            let found = query(SQL).bind(hash.to_string()).fetch_optional(&mut *connection).await;
+            (connection, found)
+        });
+        let Some(row) = found.await? else { return Ok(JobState::Absent) };
+        read(&row, |row| {
+            let before = row.try_get::<i64, _>("before")?.unsigned_abs();
+            Ok(if row.try_get("waits")? { JobState::Waiting { before } } else { JobState::Leased })
+        })
+    }
+
+    /// How full the queue is.
+    pub(super) async fn depth(&self) -> Result<Depth, QueueError> {
+        const SQL: &str = "\
+            SELECT count(*) FILTER (WHERE waits) AS waiting, count(*) FILTER (WHERE NOT waits) AS leased, \
+                (SELECT count(*) FROM queue_dead_letters) AS dead, \
+                extract(epoch FROM statement_timestamp() - min(published_at) FILTER (WHERE waits))::float8 AS oldest \
+            FROM (\
+                SELECT published_at, lease IS NULL OR free_at <= statement_timestamp() AS waits FROM queue_jobs\
+            ) AS jobs";
+        let found = self.connections.with(async |mut connection| {
+            let found = query(SQL).fetch_one(&mut *connection).await;
+            (connection, found)
+        });
+        read(&found.await?, |row| {
+            let count = |name| row.try_get::<i64, _>(name).map(i64::unsigned_abs);
+            let oldest = row.try_get::<Option<f64>, _>("oldest")?;
+            Ok(Depth {
+                waiting: count("waiting")?,
+                leased: Some(count("leased")?),
+                dead: count("dead")?,
+                oldest: oldest.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()),
+            })
+        })
+    }
+
+    /// The newest dead letters.
+    pub(super) async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError> {
+        const SQL: &str = "SELECT hash, reason, attempts FROM queue_dead_letters ORDER BY number DESC LIMIT $1";
+        let found = self.connections.with(async |mut connection| {
+            let found = query(SQL).bind(i64::from(limit)).fetch_all(&mut *connection).await;
+            (connection, found)
+        });
+        found.await?.iter().map(|row| read(row, letter)).collect()
+    }
+}
+
+fn read<T>(row: &PgRow, read: impl FnOnce(&PgRow) -> Result<T, BoxError>) -> Result<T, QueueError> {
+    read(row).map_err(QueueError::Unavailable)
+}
+
+fn letter(row: &PgRow) -> Result<DeadLetter, BoxError> {
+    let reason = FailureReason::new(row.try_get("reason")?);
+    Ok(DeadLetter { hash: hash(row)?, reason, attempts: number(row, "attempts")? })
+}
+
+fn hash(row: &PgRow) -> Result<SongHash, BoxError> {
+    Ok(row.try_get::<&str, _>("hash")?.parse()?)
+}
+
+fn number(row: &PgRow, name: &str) -> Result<u32, BoxError> {
+    Ok(row.try_get::<i32, _>(name)?.try_into()?)
+}
+
+fn id(lease: LeaseId) -> Vec<u8> {
+    lease.to_bytes().to_vec()
+}
+
+fn seconds(span: Duration) -> f64 {
+    span.min(FAR).as_secs_f64()
+}

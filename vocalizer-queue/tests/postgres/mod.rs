@@ -1,0 +1,9 @@
+mod conformance;
+mod crash;
+mod leases;
+mod opening;
+mod outages;
+mod server;
+mod servers;
+mod support;
+mod way;

@@ -1,0 +1,200 @@
+//! The database goes away, or the way to it, and comes back.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+use vocalizer_core::ports::{DurableLeases as _, JobQueue, QueueError};
+use vocalizer_core::song::SongHash;
+use vocalizer_queue::{PostgresQueue, PostgresQueueSettings};
+
+use super::server::Server;
+use super::support::{HANGS, LONG, Place, execute, hash, job, leased, settings};
+use super::way::{State, Way};
+
+fn impatient(visibility: Duration) -> PostgresQueueSettings {
+    let patience = Duration::from_millis(500);
+    PostgresQueueSettings { acquire_timeout: patience, statement_timeout: patience, ..settings(visibility) }
+}
+
+fn is_unavailable<T>(result: &Result<T, QueueError>) -> bool {
+    matches!(result, Err(QueueError::Unavailable(_)))
+}
+
+/// Does something until it is done.
+async fn at_last<T>(mut attempt: impl AsyncFnMut() -> Result<T, QueueError>) -> T {
+    let trying = async {
+        loop {
+            match attempt().await {
+                Ok(done) => return done,
+                Err(QueueError::Unavailable(_)) => sleep(Duration::from_millis(20)).await,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    timeout(HANGS, trying).await.expect("it does not recover")
+}
+
+/// Ends all connections to the database but this one.
+async fn terminate_all(place: &Place) {
+    let all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+               WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    execute(&mut place.connect().await, all).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_are_terminated_lose_no_job_and_wake_who_waits() {
+    let place = Place::new().await;
+    let queue = place.open(LONG).await;
+    queue.publish(job("held")).await.unwrap();
+    let held = queue.grant().await.unwrap();
+    for round in 0..3 {
+        let waiting = tokio::spawn({
+            let queue = queue.clone();
+            async move {
+                loop {
+                    match queue.lease().await {
+                        Ok(lease) => return lease,
+                        Err(_) => sleep(Duration::from_millis(20)).await,
+                    }
+                }
+            }
+        });
+        sleep(Duration::from_millis(100)).await;
+        terminate_all(&place).await;
+        let name = round.to_string();
+        at_last(async || queue.publish(job(&name)).await).await;
+        let lease = timeout(HANGS, waiting).await.expect("nobody wakes").unwrap();
+        assert_eq!(lease.job().hash, hash(&name));
+        lease.acknowledge().await.unwrap();
+    }
+    queue.extend(held.lease).await.unwrap();
+    queue.settle(held.lease, None).await.unwrap();
+    let depth = queue.depth().await.unwrap();
+    assert_eq!((depth.waiting, depth.leased), (0, Some(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_falls_silent_or_is_cut_off_is_unavailable_in_time_and_used_again() {
+    let place = Place::new().await;
+    let way = Way::to(&place).await;
+    let queue = PostgresQueue::open(&way.url(&place), impatient(LONG)).await.unwrap();
+    queue.publish(job("a")).await.unwrap();
+    let granted = queue.grant().await.unwrap();
+    let a = hash("a");
+    for state in [State::Silent, State::Cut] {
+        way.is(state);
+        let (published, leased, extended, state) = timeout(HANGS, async {
+            tokio::join!(queue.publish(job("b")), queue.lease(), queue.extend(granted.lease), queue.state(&a))
+        })
+        .await
+        .expect("it hangs");
+        assert!(is_unavailable(&published) && is_unavailable(&leased) && is_unavailable(&extended));
+        assert!(is_unavailable(&state));
+        way.is(State::Open);
+        at_last(async || queue.extend(granted.lease).await).await;
+        at_last(async || queue.publish(job("b")).await).await;
+        let lease = at_last(async || queue.lease().await).await;
+        assert_eq!(lease.job().hash, hash("b"));
+        lease.acknowledge().await.unwrap();
+    }
+    queue.settle(granted.lease, None).await.unwrap();
+}
+
+/// A connection that was given up in the middle of a statement would give its answer to the next one, or its locks to
+/// nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_takes_too_long_ends_and_leaves_no_lock_and_no_half_a_step_behind() {
+    let place = Place::new().await;
+    let settings = PostgresQueueSettings { max_connections: 1, ..impatient(LONG) };
+    let queue = PostgresQueue::open(&place.url(), settings).await.unwrap();
+    queue.publish(job("a")).await.unwrap();
+    let mut other = place.connect().await;
+    for _ in 0..3 {
+        execute(&mut other, "BEGIN; LOCK TABLE queue_jobs IN ACCESS EXCLUSIVE MODE").await;
+        // Its first statements are done by then, and the lock of its hash is held.
+        let late = timeout(HANGS, queue.publish(job("b"))).await.expect("it hangs");
+        assert!(is_unavailable(&late), "{late:?}");
+        let late = timeout(HANGS, queue.state(&hash("a"))).await.expect("it hangs");
+        assert!(is_unavailable(&late), "{late:?}");
+        execute(&mut other, "ROLLBACK").await;
+        let found = at_last(async || queue.state(&hash("b")).await).await;
+        assert_eq!(found, vocalizer_core::ports::JobState::Absent, "half a step was done");
+        let depth = at_last(async || queue.depth().await).await;
+        assert_eq!((depth.waiting, depth.leased), (1, Some(0)));
+    }
+    queue.publish(job("b")).await.unwrap();
+    leased(&queue, "a").await.acknowledge().await.unwrap();
+    leased(&queue, "b").await.acknowledge().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_killed_and_restarted_under_load_loses_nothing() {
+    let server = Server::start();
+    let place = Place::on(server.url()).await;
+    let servers = [place.open(Duration::from_secs(3)).await, place.open(Duration::from_secs(3)).await];
+    let over = Arc::new(AtomicBool::new(false));
+    let publishing: Vec<_> = (0..4)
+        .map(|publisher| {
+            let (queue, over) = (servers[publisher % 2].clone(), Arc::clone(&over));
+            tokio::spawn(async move {
+                let mut published = BTreeSet::new();
+                for number in 0.. {
+                    if over.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let name = format!("{publisher} {number}");
+                    if queue.publish(job(&name)).await.is_ok() {
+                        published.insert(hash(&name));
+                    }
+                    sleep(Duration::from_millis(5)).await;
+                }
+                published
+            })
+        })
+        .collect();
+    let done = Arc::<tokio::sync::Mutex<BTreeSet<SongHash>>>::default();
+    let working: Vec<_> = servers
+        .iter()
+        .map(|queue| {
+            let (queue, done) = (queue.clone(), Arc::clone(&done));
+            tokio::spawn(async move {
+                loop {
+                    let Ok(lease) = queue.lease().await else { continue };
+                    // The work comes before its acknowledgement, which may fail.
+                    done.lock().await.insert(lease.job().hash);
+                    let _ = lease.acknowledge().await;
+                }
+            })
+        })
+        .collect();
+    for _ in 0..3 {
+        sleep(Duration::from_millis(500)).await;
+        server.kill();
+        server.restart();
+    }
+    over.store(true, Ordering::Relaxed);
+    let mut published = BTreeSet::new();
+    for publisher in publishing {
+        published.extend(publisher.await.unwrap());
+    }
+    assert!(published.len() > 20, "{}", published.len());
+    let all_done = async {
+        loop {
+            let depth = at_last(async || servers[0].depth().await).await;
+            if (depth.waiting, depth.leased) == (0, Some(0)) {
+                break;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(HANGS, all_done).await.expect("jobs are left");
+    for worker in working {
+        worker.abort();
+    }
+    let done = done.lock().await;
+    let lost: Vec<_> = published.difference(&done).collect();
+    assert!(lost.is_empty(), "{} of {} jobs are lost", lost.len(), published.len());
+}

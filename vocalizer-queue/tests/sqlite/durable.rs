@@ -1,0 +1,65 @@
+//! Leases of workers of other processes go on in the next process.
+
+use std::time::Duration;
+
+use vocalizer_core::ports::{DurableLeases as _, Failure, JobQueue, JobState, QueueError};
+use vocalizer_queue::SqliteQueue;
+
+use super::support::{Place, hash, job, leased, never};
+
+#[tokio::test]
+async fn a_restart_forgets_no_durable_lease_and_whether_it_counts() {
+    let place = Place::new();
+    let queue = place.open().await;
+    for name in ["a", "b", "c", "d"] {
+        queue.publish(job(name)).await.unwrap();
+    }
+    let mut leases = Vec::new();
+    for _ in 0..4 {
+        leases.push(queue.grant().await.unwrap());
+    }
+    queue.extend(leases[1].lease).await.unwrap();
+    queue.extend(leases[2].lease).await.unwrap();
+    drop(queue);
+
+    let queue = place.open().await;
+    for name in ["a", "b", "c", "d"] {
+        assert_eq!(queue.state(&hash(name)).await.unwrap(), JobState::Leased, "{name}");
+    }
+    queue.settle(leases[0].lease, None).await.unwrap();
+    queue.settle(leases[1].lease, Some(Failure::Retry { after: Duration::ZERO })).await.unwrap();
+    queue.settle(leases[2].lease, Some(Failure::Later { after: Duration::ZERO })).await.unwrap();
+    queue.settle(leases[3].lease, Some(never("no"))).await.unwrap();
+    assert!(matches!(queue.extend(leases[1].lease).await, Err(QueueError::LeaseLost)));
+    drop(queue);
+
+    let queue = place.open().await;
+    assert_eq!(queue.state(&hash("a")).await.unwrap(), JobState::Absent);
+    assert_eq!(queue.dead_letters(10).await.unwrap()[0].attempts, 1);
+    assert_eq!(leased(&queue, "b").await.attempt(), 2);
+    assert_eq!(leased(&queue, "c").await.attempt(), 1);
+}
+
+#[tokio::test]
+async fn after_a_restart_a_lease_that_nobody_extends_runs_out_and_counts_if_it_counted_before() {
+    let place = Place::new();
+    let short = Duration::from_secs(1);
+    let open = async || SqliteQueue::open(&place.path(), short).await.unwrap();
+    let queue = open().await;
+    queue.publish(job("silent")).await.unwrap();
+    queue.publish(job("begun")).await.unwrap();
+    let (_silent, begun) = (queue.grant().await.unwrap(), queue.grant().await.unwrap());
+    // On a machine that stood still for longer than the lease holds there is nothing to see.
+    if queue.extend(begun.lease).await.is_err() {
+        return;
+    }
+    drop(queue);
+    let queue = open().await;
+    for _ in 0..2 {
+        let lease = queue.lease().await.unwrap();
+        let expected = if lease.job().hash == hash("silent") { 1 } else { 2 };
+        assert_eq!(lease.attempt(), expected);
+        lease.acknowledge().await.unwrap();
+    }
+    assert_eq!(queue.depth().await.unwrap().waiting, 0);
+}
