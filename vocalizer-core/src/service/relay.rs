@@ -217,7 +217,7 @@ impl SongService {
         max_bytes: u64,
         take: &mut (dyn FnMut(&[u8]) + Send),
     ) -> Result<Source, ServiceError> {
-        match self.in_time(LONGEST_READ, self.read_pieces(hash, max_bytes, take)).await {
+        match self.read_in_time(LONGEST_READ, self.read_pieces(hash, max_bytes, take)).await {
             Err(BlobError::Damaged) => Ok(Source::Damaged),
             read => Ok(read?),
         }
@@ -229,20 +229,20 @@ impl SongService {
         max_bytes: u64,
         take: &mut (dyn FnMut(&[u8]) + Send),
     ) -> Result<Source, BlobError> {
-        let opened = self.in_time(PATIENCE, self.ports().blobs.open(&BlobKey::Source(*hash), None)).await?;
+        let opened = self.read_in_time(PATIENCE, self.ports().blobs.open(&BlobKey::Source(*hash), None)).await?;
         let Some(mut song) = opened else { return Ok(Source::Missing) };
         if song.size_bytes() > max_bytes {
             return Ok(Source::TooLarge);
         }
         let mut hasher = SongHasher::new();
-        while let Some(chunk) = self.in_time(PATIENCE, song.next_chunk()).await? {
+        while let Some(chunk) = self.read_in_time(PATIENCE, song.next_chunk()).await? {
             hasher.update(&chunk);
             take(&chunk);
         }
         Ok(if hasher.finish() == *hash { Source::Sound } else { Source::Damaged })
     }
 
-    async fn in_time<T>(
+    async fn read_in_time<T>(
         &self,
         patience: Duration,
         work: impl Future<Output = Result<T, BlobError>>,
