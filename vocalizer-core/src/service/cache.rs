@@ -163,10 +163,11 @@ impl Cache {
             state.drop_unused(key);
         }
         for MadeBlob { key, size_bytes, used } in there.into_values() {
-            if !state.entries.contains_key(&key) {
-                state.entries.insert(key, Entry { size_bytes: 0, used, users: 0, leaving: false });
-                state.by_use.insert((used, key));
-            }
+            let State { entries, by_use, .. } = &mut *state;
+            entries.entry(key).or_insert_with(|| {
+                by_use.insert((used, key));
+                Entry { size_bytes: 0, used, users: 0, leaving: false }
+            });
             state.resize(key, size_bytes);
         }
         Ok(())
