@@ -104,15 +104,14 @@ impl BlobStore for FileBlobs {
     }
 
     async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Blob>, BlobError> {
-        let (path, root, is_made) = (path(&self.root, key), self.root.clone(), key.is_made());
         let path = path(&self.root, key);
-        let (opens, root) = (path.clone(), self.root.clone());
+        let (opens, root, is_made) = (path.clone(), self.root.clone(), key.is_made());
         let opened = blocking(move || {
+            let Some(file) = if_there(fs::File::open(&opens))? else { return is_there(&root).map(|()| None) };
             if is_made {
                 // For `made`: most systems do not note every access. Where they cannot be told, the last one counts that they did.
                 let _ = file.set_times(FileTimes::new().set_accessed(SystemTime::now()));
             }
-            let Some(file) = if_there(fs::File::open(&opens))? else { return is_there(&root).map(|()| None) };
             let found = file.metadata()?;
             Ok(Some((Arc::new(file), found)))
         });

@@ -17,7 +17,6 @@ use vocalizer_core::song::{Song, SongHash, SongId, Status, StatusKind, StoredSon
 use super::error::repository;
 use super::open::SqliteStore;
 use super::quotas;
-use super::quotas;
 use crate::files::disk::{blocking, space};
 use crate::sql::rows::{self, micros, read, read_all};
 use crate::sql::rules::{self, is_same, walk};
