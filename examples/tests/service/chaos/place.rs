@@ -270,6 +270,9 @@ impl Place {
         async move {
             let answer = request.send().await.ok()?.json::<Value>().await.ok()?;
             // A server that dies may still have said that it cannot.
+            if answer["ok"] != true {
+                eprintln!("an upload was refused: {answer}");
+            }
             (answer["ok"] == true).then(|| answer["data"]["song"].clone())
         }
     }
