@@ -19,7 +19,7 @@ use vocalizer_core::account::Viewer;
 use vocalizer_core::limits::Limits;
 use vocalizer_core::ports::{AudioError, Backend, Blob, BoxError, Progress, Separator, StemSet, Stems};
 use vocalizer_core::secret::Secret;
-use vocalizer_core::service::SongService;
+use vocalizer_core::service::{RenderingSettings, SongService};
 use vocalizer_core::song::StatusKind;
 use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
 use vocalizer_examples::service::{Blobs, Broker, Config, DataDir, Database, Parts, Policy, QueueKind, compose};
@@ -120,6 +120,7 @@ fn config(data: &Path, places: Option<(String, String)>) -> Result<Config, BoxEr
         allowed_hosts: AllowedHosts::Any,
         secure_cookies: false,
         caps: Caps::default(),
+        renderings: RenderingSettings::default(),
         shutdown_grace: Duration::from_secs(1),
     })
 }

@@ -74,7 +74,7 @@ impl Place {
 
     async fn registered(&self) -> NewSession {
         let password = secret("correct horse");
-        self.accounts.register("ada", [&password, &password], HERE, None).await.unwrap()
+        self.accounts.register("ada", [&password, &password], &Secret::default(), HERE, None).await.unwrap()
     }
 
     async fn login(&self, password: &str) -> Result<NewSession, ServiceError> {

@@ -16,7 +16,7 @@ use vocalizer_core::account::Viewer;
 use vocalizer_core::memory::{ManualClock, MemoryBlobs, MemorySongs};
 use vocalizer_core::ports::{
     AudioError, AudioFacts, AudioProbe, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Clock, Commons, DeadLetter,
-    Depth, Job, JobPayload, JobQueue, JobState, Lease, QueueError, SongRepository,
+    Depth, Job, JobPayload, JobQueue, JobState, Lease, MadeBlob, QueueError, SongRepository,
 };
 use vocalizer_core::service::{LocalCommons, SongPorts, SongService, SongSettings};
 use vocalizer_core::song::{Song, SongHash, SongId, StatusKind, Title};
@@ -131,6 +131,14 @@ impl BlobStore for Hanging {
 
     async fn delete_all(&self, hash: &SongHash) -> Result<(), BlobError> {
         self.kept.delete_all(hash).await
+    }
+
+    async fn delete(&self, key: &BlobKey) -> Result<(), BlobError> {
+        self.kept.delete(key).await
+    }
+
+    async fn made(&self) -> Result<Vec<MadeBlob>, BlobError> {
+        self.kept.made().await
     }
 
     async fn hashes(&self) -> Result<Vec<SongHash>, BlobError> {

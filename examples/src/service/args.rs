@@ -98,6 +98,12 @@ pub struct CapsArgs {
     /// Most downloads of stems.zip and stems.tar at once
     #[arg(long, env = "MAX_ARCHIVES", value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_archives: u32,
+    /// Most event streams at once, which pages keep open; no more than half of the connections
+    #[arg(long, env = "MAX_EVENT_STREAMS", value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_event_streams: u32,
+    /// Most event streams at once of one user, or of one address where nobody is logged in
+    #[arg(long, env = "MAX_EVENT_STREAMS_PER_CLIENT", value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_event_streams_per_client: u32,
 }
 
 /// What is made of songs and stems: other formats, mixes and peaks.
@@ -119,12 +125,6 @@ pub struct RenderingArgs {
     /// Seconds that making one file may take
     #[arg(long, env = "RENDERING_TIMEOUT_S", value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
     pub rendering_timeout_s: u64,
-    /// Most event streams at once, which pages keep open; no more than half of the connections
-    #[arg(long, env = "MAX_EVENT_STREAMS", value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
-    pub max_event_streams: u32,
-    /// Most event streams at once of one user, or of one address where nobody is logged in
-    #[arg(long, env = "MAX_EVENT_STREAMS_PER_CLIENT", value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
-    pub max_event_streams_per_client: u32,
 }
 
 /// Where everything is kept.

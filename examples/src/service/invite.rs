@@ -57,13 +57,8 @@ async fn made(database: &Database, args: InviteArgs) -> Result<(), BoxError> {
             format!("there is no {path}; name the server's folder with --data, or start the server first").into()
         );
     }
-    let Stores { accounts, attempts, .. } = adapters::stores(database).await?;
-    let ports = AccountPorts {
-        accounts,
-        attempts,
-        passwords: Arc::new(Argon2Passwords::new(1)?),
-        clock: Arc::new(SystemClock::new()),
-    };
+    let Stores { accounts, attempts, clock, .. } = adapters::stores(database, Arc::new(SystemClock::new())).await?;
+    let ports = AccountPorts { accounts, attempts, passwords: Arc::new(Argon2Passwords::new(1)?), clock };
     let service = AccountService::new(ports, AccountSettings::default());
     if args.revoke_all {
         println!("{} invites taken back", service.revoke_invites().await?);

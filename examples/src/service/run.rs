@@ -149,30 +149,30 @@ where
 /// Asks for as many open files as there may be, and lowers the caps to what those are enough for.
 fn limit_by_files(config: &mut Config) {
     let Ok(files) = rlimit::increase_nofile_limit(u64::MAX) else { return };
-    let before = config.caps;
-    config.caps = caps_for(before, usize::try_from(files).unwrap_or(usize::MAX));
+    let (before, most) = (config.caps, config.renderings.most);
+    (config.caps, config.renderings.most) = caps_for(before, most, usize::try_from(files).unwrap_or(usize::MAX));
     if config.caps != before {
-        tracing::warn!(files, caps = ?config.caps, "the limit of open files is too low for the configured caps, which are lowered");
+        tracing::warn!(files, caps = ?config.caps, renderings = config.renderings.most, "the limit of open files is too low for the configured caps, which are lowered");
     }
 }
 
-/// The caps under a limit of open files. Some files are for the database and the log; a download has a connection and a
+/// The caps, and the renderings, under a limit of open files. Some files are for the database and the log; a download has a connection and a
 /// file, an archive four files, a rendering five. Half of the connections are not for event streams, and no address has
 /// more than half of either.
-fn caps_for(caps: Caps, files: usize) -> Caps {
+fn caps_for(caps: Caps, renderings: usize, files: usize) -> (Caps, usize) {
     const OTHER_FILES: usize = 64;
     let connections = caps.connections.min((files.saturating_sub(OTHER_FILES) / 2).max(8));
     let lowered = connections < caps.connections;
     let most = |cap: usize, part: usize| if lowered { cap.min((connections / part).max(1)) } else { cap };
     let event_streams = caps.event_streams.min((connections / 2).max(1));
-    Caps {
+    let caps = Caps {
         connections,
         connections_per_address: most(caps.connections_per_address, 2),
         archives: most(caps.archives, 8),
-        renderings: most(caps.renderings, 16),
         event_streams,
         event_streams_per_client: caps.event_streams_per_client.min((event_streams / 2).max(1)),
-    }
+    };
+    (caps, most(renderings, 16))
 }
 
 /// Names are not checked unless somebody says which are right.
@@ -227,15 +227,14 @@ mod tests {
 
     #[test]
     fn few_files_leave_room_beside_event_streams() {
-        let caps = caps_for(Caps::default(), 256);
+        let (caps, renderings) = caps_for(Caps::default(), 64, 256);
         assert_eq!((caps.connections, caps.event_streams), (96, 48));
         // All that may be open at once fits: connections, a file for each that is no event stream, archives, renderings.
-        let files =
-            caps.connections + (caps.connections - caps.event_streams) + caps.archives * 4 + caps.renderings * 5;
+        let files = caps.connections + (caps.connections - caps.event_streams) + caps.archives * 4 + renderings * 5;
         assert!(files <= 256 - 20, "{files}");
         assert!(caps.connections_per_address <= 48 && caps.event_streams_per_client <= 24);
-        assert_eq!(caps_for(Caps::default(), 1 << 20), Caps::default());
-        let least = caps_for(Caps::default(), 16);
-        assert!(least.connections >= 8 && least.event_streams_per_client >= 1 && least.renderings >= 1);
+        assert_eq!(caps_for(Caps::default(), 64, 1 << 20), (Caps::default(), 64));
+        let (least, renderings) = caps_for(Caps::default(), 64, 16);
+        assert!(least.connections >= 8 && least.event_streams_per_client >= 1 && renderings >= 1);
     }
 }

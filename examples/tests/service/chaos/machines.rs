@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::faults::rounds;
-use super::place::{AHEAD, Place, TOKEN};
+use super::place::{AHEAD, Carrier, Place, TOKEN};
 use super::proxy::Weather;
 
 /// How long something that must happen is waited for.
@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// Jobs that the worker bounces come back after a while; by that alone they would all be split in the end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_is_refused_starves_nobody() {
-    let mut place = Place::new().await;
+    let mut place = Place::new(Carrier::Broker).await;
     let _server = place.start("server", "never", 1);
     place.up().await;
     let _bad = place.start_with("worker", "never", 1, &[(TOKEN, "a-token-of-no-server")]);
@@ -35,7 +35,7 @@ async fn a_worker_that_is_refused_starves_nobody() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_object_fails_its_song_and_an_upload_mends_it() {
-    let mut place = Place::new().await;
+    let mut place = Place::new(Carrier::Broker).await;
     let _server = place.start("server", "never", 1);
     place.up().await;
     place.proxy.set(Weather::Cut);
@@ -53,7 +53,7 @@ async fn a_damaged_object_fails_its_song_and_an_upload_mends_it() {
 /// As on a network file system whose server has gone: whoever opens the file waits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_object_that_hangs_holds_up_no_other() {
-    let mut place = Place::new().await;
+    let mut place = Place::new(Carrier::Broker).await;
     let _server = place.start("server", "never", 1);
     place.up().await;
     let mut hanging = Vec::new();
@@ -97,7 +97,7 @@ async fn an_object_that_hangs_holds_up_no_other() {
 /// It has stored the bytes and not the song, and has the lock of both, when it is stopped.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_stands_still_holds_up_nobody_and_loses_nothing_when_it_goes_on() {
-    let mut place = Place::new().await;
+    let mut place = Place::new(Carrier::Broker).await;
     let _other = place.start_other(&[]);
     let other = place.other.clone();
     place.up_at(&other).await;
@@ -126,7 +126,7 @@ async fn a_server_that_stands_still_holds_up_nobody_and_loses_nothing_when_it_go
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_whose_clocks_differ_agree_on_who_may_log_in_and_on_claims() {
-    let mut place = Place::new().await;
+    let mut place = Place::new(Carrier::Broker).await;
     let _right = place.start_other(&[]);
     let right = place.other.clone();
     place.up_at(&right).await;
