@@ -115,6 +115,7 @@ fn config(data: &Path, places: Option<(String, String)>) -> Result<Config, BoxEr
         trusted_proxies: Vec::new(),
         secure_cookies: false,
         caps: Caps::default(),
+        renderings: vocalizer_core::service::RenderingSettings::default(),
         shutdown_grace: Duration::from_secs(1),
     })
 }
