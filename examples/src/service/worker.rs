@@ -180,7 +180,11 @@ impl WorkDir {
                 Ok(Self::Named(dir.to_owned()))
             }
             None => {
-                let made = tempfile::Builder::new().prefix("vocalizer-worker-").rand_bytes(16).tempdir();
+                let mut builder = tempfile::Builder::new();
+                builder.prefix("vocalizer-worker-").rand_bytes(16);
+                #[cfg(unix)]
+                builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+                let made = builder.tempdir();
                 made.map(Self::Private).map_err(|e| format!("no work folder can be made: {e}; name one by WORK_DIR"))
             }
         }

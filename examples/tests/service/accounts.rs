@@ -37,7 +37,7 @@ async fn names_and_passwords_that_cannot_be_are_refused_by_their_field() {
         "a\u{200b}b",
         "a\u{202e}b",
         "a\u{feff}b",
-        "e\u{301}",
+        "q\u{301}",
         "a<b>",
         "a/b",
         "a:b",

@@ -36,8 +36,8 @@ async fn another_program_that_opens_the_database_costs_nothing_that_was_acknowle
             ("password1", "another password"),
             ("password2", "another password"),
         ];
-        browser.post("/auth/password", &passwords).await.data();
         browser.delete(&format!("/auth/tokens/{}", id(&token))).await.data();
+        browser.post("/auth/password", &passwords).await.data();
         browser.delete(&format!("/songs/{}", id(&deleted))).await.data();
         sql(&database, "SELECT count(*) FROM users");
         drop((browser, server));
