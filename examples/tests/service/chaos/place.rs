@@ -152,7 +152,8 @@ impl Place {
         let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(no_tls())
-            .timeout(Duration::from_secs(30))
+            // Longer than a server may wait for a lock, on a busy machine too.
+            .timeout(Duration::from_secs(60))
             .build()
             .unwrap();
         Self {
