@@ -69,8 +69,8 @@ impl S3Blobs {
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         match self.bucket.s3.put_opts(&path, installation.to_owned().into(), options).await {
             Ok(_) | Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {}
-            Err(Error::NotImplemented { .. }) => self.adopt(installation).await?,
-            Err(error) => return Err(sorted(&error)),
+            // Not every endpoint knows the condition.
+            Err(_) => self.adopt(installation).await?,
         }
         self.owner(&path).await?.ok_or_else(|| BlobError::Unavailable("the bucket forgot what it was told".into()))
     }
