@@ -27,7 +27,8 @@ impl SimulatedGivenUp {
         let token = state.numbers;
         let Forsaken { message, since, told } = &mut state.given_up[place];
         let repeated_since = std::mem::replace(told, true).then_some(*since);
-        message.granted = Some(Granted { token, process, until_us: u64::MAX, spent: true });
+        let until_us = u64::MAX;
+        message.granted = Some(Granted { token, process, until_us, spent: true, counts: true, durable: false, at: 0 });
         let reason = FailureReason::new("the queue gave it up");
         let letter = DeadLetter { hash: message.job.hash, reason, attempts: message.attempts };
         Some(Self { broker: Arc::clone(broker), letter, repeated_since, token })
