@@ -117,6 +117,7 @@ pub(super) struct Lean {
     pub(super) address: SocketAddr,
     pub(super) songs: SongService,
     pub(super) queue: Arc<dyn JobQueue>,
+    #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "what it keeps goes with it"))]
     kept: Kept,
     stop: watch::Sender<bool>,
 }
