@@ -99,10 +99,6 @@ impl Config {
         let listen = addresses.next().ok_or_else(|| wrong(LISTEN, "the name has no address"))?;
         let broker = broker(&args.broker)?;
         let Kept { data, database, blobs } = Kept::check(&args.kept)?;
-        if matches!(database, Database::Postgres(_)) && broker.is_none() {
-            let what = "servers that share PostgreSQL need a broker to share jobs: give BROKER_ADDR, too";
-            return Err(wrong(DATABASE, what));
-        }
         if let Blobs::S3(url) = &blobs {
             many(BLOBS)?;
             super::adapters::check_bucket(url).map_err(|what| wrong(BLOBS, what))?;

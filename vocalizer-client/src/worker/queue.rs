@@ -22,6 +22,9 @@ const WAIT: Duration = Duration::from_secs(30);
 /// How long to pause where the backend says at once that there is nothing, as one does that is about to stop.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// A lease whose settlement is refused for want of a token is not held on to for more than half of this.
+const LONGEST_REFUSAL: Duration = Duration::from_secs(60);
+
 /// The leasing side of core's [`JobQueue`], for a worker that is elsewhere.
 ///
 /// Jobs come without their songs, which [`RemoteBackend`](super::RemoteBackend) fetches. Publishing, and looking at the
@@ -126,15 +129,21 @@ impl RemoteLease {
         format!("jobs/{}/{what}", self.id)
     }
 
-    /// Again only where no answer came: whatever it says, with an answer the lease is settled or lost.
+    /// Again only where no answer came: whatever it says, with an answer the lease is settled or lost. But a token that is
+    /// refused may be put right in time, and a lease that runs out instead costs the song an attempt.
     async fn settle(&self, what: &str, fields: Option<&Value>) -> Result<(), QueueError> {
         let mut retry = self.client.retries();
+        let until = Instant::now() + self.visibility.min(LONGEST_REFUSAL) / 2;
         loop {
             let report = self.client.report(&self.path(what), fields).map_err(unavailable)?;
             let error = match self.client.call::<IgnoredAny>(report).await {
                 Ok(_) => return Ok(()),
                 Err(error) => error,
             };
+            if matches!(status(&error), Some(401 | 403)) && Instant::now() < until {
+                sleep(jittered(PAUSE)).await;
+                continue;
+            }
             let silent = matches!(error, Error::Transport(_) | Error::TimedOut);
             let Some(pause) = silent.then(|| retry.after(&error)).flatten() else { return Err(lost(error)) };
             sleep(pause).await;
