@@ -42,7 +42,7 @@ async fn a_file_of_a_newer_version_is_refused_and_left_as_it_is() {
     place.open().await.publish(job("a")).await.unwrap();
     let mut newer = connection(&place).await;
     let sql = "INSERT INTO queue_migrations SELECT 9000, 'tomorrow', installed_on, success, checksum, execution_time \
-               FROM queue_migrations LIMIT 1";
+               FROM queue_migrations WHERE version = 1";
     newer.execute(sql).await.unwrap();
     let said = refusal(&place).await;
     assert!(said.contains("newer version of Vocalizer") && said.contains("9000"), "{said}");
