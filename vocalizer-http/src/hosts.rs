@@ -29,7 +29,7 @@ pub(crate) fn named(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<
             let host = host.filter(|host| !host.host().is_empty() && !host.as_str().contains('@'));
             names.push(host.ok_or_else(|| malformed("the Host header is not a host name with an optional port"))?);
         }
-        None if version >= Version::HTTP_11 => return Err(malformed("the request has no Host header")),
+        None if version == Version::HTTP_11 => return Err(malformed("the request has no Host header")),
         None => {}
     }
     Ok(names)

@@ -268,7 +268,9 @@ async fn a_result_that_stops_coming_is_no_result() {
     let before = service.stored_files();
     let whole = archive();
     let path = path(&waiting.1);
-    let head = |more: &str| format!("POST {path} HTTP/1.1\r\nAuthorization: Bearer {WORKER_TOKEN}\r\n{more}\r\n\r\n");
+    let head = |more: &str| {
+        format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {WORKER_TOKEN}\r\n{more}\r\n\r\n")
+    };
     let half = [head(&format!("Content-Length: {}", whole.len())).as_bytes(), &whole[..whole.len() / 2]].concat();
 
     let mut silent = Raw::connect(&service).await.send(&half).await;

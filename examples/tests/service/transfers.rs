@@ -39,7 +39,7 @@ async fn the_limit_is_the_last_size_that_is_taken() {
 }
 
 fn head(more: &str) -> Vec<u8> {
-    format!("POST /songs/upload HTTP/1.1\r\nContent-Type: {KIND}\r\n{more}\r\n\r\n").into_bytes()
+    format!("POST /songs/upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: {KIND}\r\n{more}\r\n\r\n").into_bytes()
 }
 
 /// A chunk of a chunked body.

@@ -117,9 +117,12 @@ async fn a_head_that_is_too_large_is_refused() {
     let many: String = (0..200).map(|number| format!("X-Header-{number}: x\r\n")).collect();
     for (what, head) in [
         ("one header of 64 KiB", format!("GET /livez HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "x".repeat(65_536))),
-        ("a cookie of 64 KiB", format!("GET /livez HTTP/1.1\r\nCookie: session={}\r\n\r\n", "a".repeat(65_536))),
-        ("200 headers", format!("GET /livez HTTP/1.1\r\n{many}\r\n")),
-        ("a path of 64 KiB", format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(65_536))),
+        (
+            "a cookie of 64 KiB",
+            format!("GET /livez HTTP/1.1\r\nHost: localhost\r\nCookie: session={}\r\n\r\n", "a".repeat(65_536)),
+        ),
+        ("200 headers", format!("GET /livez HTTP/1.1\r\nHost: localhost\r\n{many}\r\n")),
+        ("a path of 64 KiB", format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "x".repeat(65_536))),
     ] {
         let mut raw = Raw::connect(&service).await;
         // The other side may hang up before it has taken all of it.
@@ -136,7 +139,7 @@ async fn a_head_that_is_too_large_is_refused() {
 #[tokio::test]
 async fn a_head_without_an_end_is_not_read_for_ever() {
     let service = Service::idle().await;
-    let raw = Raw::connect(&service).await.send("GET /livez HTTP/1.1\r\n").await;
+    let raw = Raw::connect(&service).await.send("GET /livez HTTP/1.1\r\nHost: localhost\r\n").await;
     let answer = raw.until_refused(&b"X-Again: and again\r\n".repeat(50), Duration::ZERO).await;
     assert_eq!((answer.status, answer.bytes.len()), (431, 0));
     is_well(&service).await;
@@ -208,20 +211,26 @@ async fn what_is_not_http_is_refused() {
     let service = Service::idle().await;
     for (what, bytes) in [
         ("words", &b"hello there\r\n\r\n"[..]),
-        ("a method that is no word", b"G@T / HTTP/1.1\r\n\r\n"),
+        ("a method that is no word", b"G@T / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
         ("a TLS greeting", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"),
         ("another version", b"GET / HTTP/3.7\r\n\r\n"),
         ("HTTP/0.9", b"GET /\r\n\r\n"),
-        ("a NUL in the path", b"GET /songs/\0 HTTP/1.1\r\n\r\n"),
-        ("a space in the path", b"GET /songs/a b HTTP/1.1\r\n\r\n"),
-        ("a NUL in a header", b"GET / HTTP/1.1\r\nX: a\0b\r\n\r\n"),
-        ("a header without a name", b"GET / HTTP/1.1\r\n: x\r\n\r\n"),
-        ("a space before the colon", b"GET / HTTP/1.1\r\nContent-Length : 3\r\n\r\nabc"),
-        ("a length that is no number", b"POST /auth/logout HTTP/1.1\r\nContent-Length: x\r\n\r\n"),
-        ("a length below zero", b"POST /auth/logout HTTP/1.1\r\nContent-Length: -1\r\n\r\n"),
-        ("a length above all", b"POST /auth/logout HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n"),
-        ("two lengths", b"POST /auth/logout HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
-        ("an unknown coding", b"POST /auth/logout HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n"),
+        ("a NUL in the path", b"GET /songs/\0 HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        ("a space in the path", b"GET /songs/a b HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        ("a NUL in a header", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: a\0b\r\n\r\n"),
+        ("a header without a name", b"GET / HTTP/1.1\r\nHost: localhost\r\n: x\r\n\r\n"),
+        ("a space before the colon", b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length : 3\r\n\r\nabc"),
+        ("a length that is no number", b"POST /auth/logout HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n"),
+        ("a length below zero", b"POST /auth/logout HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n"),
+        (
+            "a length above all",
+            b"POST /auth/logout HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        ),
+        (
+            "two lengths",
+            b"POST /auth/logout HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        ),
+        ("an unknown coding", b"POST /auth/logout HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n"),
         ("chunks in HTTP/1.0", b"POST /auth/logout HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     ] {
         refused_bare(Raw::connect(&service).await.send(bytes).await, 400, what).await;
@@ -235,8 +244,9 @@ async fn a_length_beside_chunks_smuggles_nothing() {
     let kind = "Host: x\r\nContent-Type: application/x-www-form-urlencoded";
     let chunks = "1b\r\nusername=ada&password=wrong\r\n0\r\n\r\n";
     for both in ["Content-Length: 4\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 4"] {
-        let request =
-            format!("POST /auth/login HTTP/1.1\r\n{kind}\r\n{both}\r\n\r\n{chunks}GET /livez HTTP/1.1\r\n\r\n");
+        let request = format!(
+            "POST /auth/login HTTP/1.1\r\n{kind}\r\n{both}\r\n\r\n{chunks}GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        );
         let mut raw = Raw::connect(&service).await.send(request).await;
         // It is the chunks that count, and nothing that follows is trusted.
         raw.answer().await.refused(401, "unauthenticated");
