@@ -91,18 +91,39 @@ pub(super) fn check_bucket(url: &str) -> Result<(), String> {
 }
 
 /// Where bytes go. They must belong to the installation of the database: a sweep deletes what its songs do not have.
-pub(super) async fn blobs(config: &Config, work: &Path, installation: &str) -> Result<Arc<dyn BlobStore>, BoxError> {
+pub(super) async fn blobs(
+    config: &Config,
+    work: &Path,
+    installation: &str,
+    songs: &dyn SongRepository,
+) -> Result<Arc<dyn BlobStore>, BoxError> {
     match &config.blobs {
         Blobs::Files(path) => {
             let blobs = FileBlobs::open(path).await?;
             if config.adopt_blobs {
                 blobs.adopt(installation).await?;
+            } else if blobs.owner().await?.is_none() {
+                are_there(config, &blobs, songs).await?;
             }
             belongs(config, &blobs.claim(installation).await?, installation)?;
             Ok(Arc::new(blobs))
         }
-        Blobs::S3(url) => many::blobs(config, url, work, installation).await,
+        Blobs::S3(url) => many::blobs(config, url, work, installation, songs).await,
     }
+}
+
+/// Whether blobs that nobody has claimed are those of the songs. A folder is empty, too, where its disk is not mounted: jobs
+/// would then fail, and new songs would lie below the mount point.
+async fn are_there(config: &Config, blobs: &dyn BlobStore, songs: &dyn SongRepository) -> Result<(), BoxError> {
+    if songs.newest_upload().await?.is_none() || !blobs.hashes().await?.is_empty() {
+        return Ok(());
+    }
+    let Config { blobs, database, .. } = config;
+    let what = format!(
+        "{blobs} is empty, and {database} has songs: mount the disk that their files are on, or name the right place with \
+         BLOBS_URL. If the files are lost, start once with ADOPT_BLOBS=true"
+    );
+    Err(what.into())
 }
 
 fn belongs(config: &Config, owner: &str, installation: &str) -> Result<(), BoxError> {
@@ -123,7 +144,7 @@ mod many {
     use std::path::Path;
     use std::sync::Arc;
 
-    use vocalizer_core::ports::{BlobStore, BoxError, Clock, JobQueue};
+    use vocalizer_core::ports::{BlobStore, BoxError, Clock, JobQueue, SongRepository};
     use vocalizer_core::secret::Secret;
     use vocalizer_queue::{AmqpQueue, AmqpQueueKind, AmqpSettings, PostgresQueue, PostgresQueueSettings};
     use vocalizer_store::postgres::{Copied, PostgresSettings, PostgresStore, copy_from_sqlite};
@@ -191,10 +212,13 @@ mod many {
         url: &str,
         work: &Path,
         installation: &str,
+        songs: &dyn SongRepository,
     ) -> Result<Arc<dyn BlobStore>, BoxError> {
         let blobs = S3Blobs::open(S3Settings::parse(url, aws_variables()?)?, work).await?;
         if config.adopt_blobs {
             blobs.adopt(installation).await?;
+        } else if blobs.owner().await?.is_none() {
+            super::are_there(config, &blobs, songs).await?;
         }
         super::belongs(config, &blobs.claim(installation).await?, installation)?;
         Ok(Arc::new(blobs))
@@ -225,7 +249,7 @@ mod many {
     use std::path::Path;
     use std::sync::Arc;
 
-    use vocalizer_core::ports::{BlobStore, BoxError, Clock, JobQueue};
+    use vocalizer_core::ports::{BlobStore, BoxError, Clock, JobQueue, SongRepository};
     use vocalizer_core::secret::Secret;
 
     use super::super::Config;
@@ -265,6 +289,7 @@ mod many {
         _url: &str,
         _work: &Path,
         _installation: &str,
+        _songs: &dyn SongRepository,
     ) -> Result<Arc<dyn BlobStore>, BoxError> {
         lacks("S3")
     }

@@ -63,7 +63,7 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
     let Stores { songs, accounts, commons, attempts, installation, clock } =
         adapters::stores(&config.database, clock).await?;
     let queue = adapters::queue(config).await?;
-    let blobs = adapters::blobs(config, &data.blobs, &installation).await?;
+    let blobs = adapters::blobs(config, &data.blobs, &installation, songs.as_ref()).await?;
     let audio = AudioLimits::from(&config.limits);
     let songs = SongService::new(
         SongPorts {

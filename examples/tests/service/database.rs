@@ -272,17 +272,41 @@ async fn a_database_of_another_installation_never_sweeps_these_files() {
     let server = Server::start(&data);
     let hers = server.browser().upload("hers", &song(1)).await;
     drop(server);
-    // A server that does start would not end by itself.
-    let mut command = std::process::Command::new("timeout");
-    command.args(["20", env!("CARGO_BIN_EXE_server"), "--listen", "127.0.0.1:0", "--data"]).arg(&other);
-    command.arg("--blobs").arg(format!("file:{}", data.join("blobs").display()));
-    let refused = command.output().unwrap();
-    let said = String::from_utf8(refused.stderr).unwrap();
-    assert!(
-        !refused.status.success() && said.contains("belongs to installation") && said.contains("ADOPT_BLOBS"),
-        "{said}"
-    );
+    let blobs = format!("file:{}", data.join("blobs").display());
+    let said = does_not_start(&other, &["--blobs", &blobs]);
+    assert!(said.contains("belongs to installation") && said.contains("ADOPT_BLOBS"), "{said}");
     // The right database goes on with them.
     let server = Server::start(&data);
     assert_eq!(server.browser().get(&format!("/songs/{}/song.mp3", id(&hers))).await.status, 200);
+}
+
+/// What a server says that must not start.
+fn does_not_start(data: &std::path::Path, args: &[&str]) -> String {
+    // One that does start would not end by itself.
+    let mut command = std::process::Command::new("timeout");
+    command.args(["20", env!("CARGO_BIN_EXE_server"), "--listen", "127.0.0.1:0", "--data"]).arg(data);
+    let ended = command.args(args).output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(!ended.status.success() && ended.status.code() != Some(124), "{said}");
+    said
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_disk_of_files_is_not_mounted_does_not_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, away) = (dir.path().join("data"), dir.path().join("away"));
+    let server = Server::start(&data);
+    let song = server.browser().upload("a song", &song(1)).await;
+    drop(server);
+    std::fs::rename(data.join("blobs"), &away).unwrap();
+    std::fs::create_dir(data.join("blobs")).unwrap();
+    let said = does_not_start(&data, &[]);
+    assert!(
+        said.contains("blobs is empty") && said.contains("mount the disk") && said.contains("ADOPT_BLOBS"),
+        "{said}"
+    );
+    std::fs::remove_dir_all(data.join("blobs")).unwrap();
+    std::fs::rename(&away, data.join("blobs")).unwrap();
+    let server = Server::start(&data);
+    assert_eq!(server.browser().get(&format!("/songs/{}/song.mp3", id(&song))).await.status, 200);
 }

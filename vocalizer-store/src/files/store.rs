@@ -57,11 +57,21 @@ impl FileBlobs {
     ///
     /// [`BlobError::Full`] or [`BlobError::Unavailable`].
     pub async fn claim(&self, installation: &str) -> Result<String, BlobError> {
-        let path = self.root.join(INSTALLATION);
-        match blocking(move || if_there(fs::read_to_string(path))).await? {
-            Some(owner) => Ok(owner.trim().to_owned()),
+        match self.owner().await? {
+            Some(owner) => Ok(owner),
             None => self.adopt(installation).await.map(|()| installation.to_owned()),
         }
+    }
+
+    /// Whose blobs these are; nobody's where no installation has claimed them.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Unavailable`].
+    pub async fn owner(&self) -> Result<Option<String>, BlobError> {
+        let path = self.root.join(INSTALLATION);
+        let owner = blocking(move || if_there(fs::read_to_string(path))).await?;
+        Ok(owner.map(|owner| owner.trim().to_owned()))
     }
 
     /// Makes the blobs `installation`'s, whosever they were.

@@ -62,17 +62,17 @@ impl S3Blobs {
     ///
     /// [`BlobError::Unavailable`].
     pub async fn claim(&self, installation: &str) -> Result<String, BlobError> {
-        let path = self.bucket.prefix.clone().join(INSTALLATION);
-        if let Some(owner) = self.owner(&path).await? {
+        if let Some(owner) = self.owner().await? {
             return Ok(owner);
         }
+        let path = self.bucket.prefix.clone().join(INSTALLATION);
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         match self.bucket.s3.put_opts(&path, installation.to_owned().into(), options).await {
             Ok(_) | Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {}
             // Not every endpoint knows the condition.
             Err(_) => self.adopt(installation).await?,
         }
-        self.owner(&path).await?.ok_or_else(|| BlobError::Unavailable("the bucket forgot what it was told".into()))
+        self.owner().await?.ok_or_else(|| BlobError::Unavailable("the bucket forgot what it was told".into()))
     }
 
     /// Makes the blobs `installation`'s, whosever they were.
@@ -86,8 +86,14 @@ impl S3Blobs {
         put.map(|_| ()).map_err(|error| sorted(&error))
     }
 
-    async fn owner(&self, path: &Path) -> Result<Option<String>, BlobError> {
-        let Some(found) = self.bucket.read(path, None).await? else { return Ok(None) };
+    /// Whose blobs these are; nobody's where no installation has claimed them.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Unavailable`].
+    pub async fn owner(&self) -> Result<Option<String>, BlobError> {
+        let path = self.bucket.prefix.clone().join(INSTALLATION);
+        let Some(found) = self.bucket.read(&path, None).await? else { return Ok(None) };
         let bytes = found.bytes().await.map_err(|error| sorted(&error))?;
         Ok(Some(String::from_utf8_lossy(&bytes).trim().to_owned()))
     }

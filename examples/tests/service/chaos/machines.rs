@@ -64,9 +64,13 @@ async fn an_object_that_hangs_holds_up_no_other() {
         let Some(source) = place.blobs.source(&song) else { return };
         std::fs::create_dir_all(place.aside()).unwrap();
         let aside = place.aside().join(number.to_string());
-        std::fs::rename(&source, &aside).unwrap();
-        assert!(Command::new("mkfifo").arg(&source).status().unwrap().success());
-        hanging.push((song, source, aside));
+        let (fifo, next) = (aside.with_extension("fifo"), aside.with_extension("next"));
+        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        std::fs::hard_link(&fifo, &next).unwrap();
+        std::fs::hard_link(&source, &aside).unwrap();
+        // At no moment is there no file.
+        std::fs::rename(&next, &source).unwrap();
+        hanging.push((source, aside, fifo));
     }
     place.kills += 6;
     place.proxy.set(Weather::Clear);
@@ -84,12 +88,10 @@ async fn an_object_that_hangs_holds_up_no_other() {
         assert!(began.elapsed() < PATIENCE, "they wait for the one that hangs: {songs:?}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    for (_, source, aside) in &hanging {
-        let fifo = aside.with_extension("fifo");
-        std::fs::rename(source, &fifo).unwrap();
+    for (source, aside, fifo) in &hanging {
         std::fs::rename(aside, source).unwrap();
         // Those who wait for somebody at the other end go on.
-        drop(std::fs::OpenOptions::new().read(true).write(true).open(&fifo).unwrap());
+        drop(std::fs::OpenOptions::new().read(true).write(true).open(fifo).unwrap());
     }
     assert_eq!(place.settle("objects that hang").await, 0);
 }
