@@ -31,6 +31,12 @@ impl Retry {
         if !error.is_transient() || asked > LONGEST_ASKED {
             return None;
         }
+        self.again(asked)
+    }
+
+    /// How long to pause before the next try of what may be repeated whatever came of it, and at least for as long as the
+    /// server asked.
+    pub(crate) fn again(&mut self, asked: Duration) -> Option<Duration> {
         self.left = self.left.checked_sub(1)?;
         let pause = asked.saturating_add(jittered(self.pause));
         self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);

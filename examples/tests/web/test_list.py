@@ -377,7 +377,7 @@ def test_whose_songs_are_shown_is_chosen_by_whoever_is_logged_in(idle, visit):
     expect(page.locator(".song-title")).to_have_text(["Mine"])
     # Nothing of the choice stays in the way of whoever is not logged in.
     page.locator("#account-link").click()
-    page.get_by_role("button", name="Log out").click()
+    page.get_by_role("button", name="Log out", exact=True).click()
     expect(page.locator(".song-title")).to_have_text(["Everybody's"])
     page.reload()
     expect(page.locator(".song-title")).to_have_text(["Everybody's"])

@@ -280,6 +280,8 @@ def test_whoever_will_not_log_in_again_can_go_on_without(idle, visit):
 def test_titles_are_shown_as_text_wherever_they_are(idle, visit, title):
     page = visit(idle, init="window.alert = () => { window.ran = true; };")
     choose(page, {**SONG, "name": f"{title}.wav"})
+    # A mark of direction is invisible, so it is not part of a title.
+    title = title.replace("\u200f", "")
     shown = row(page, title).locator(".song-title")
     expect(shown).to_be_visible()
     assert shown.inner_text() == title

@@ -140,12 +140,13 @@ impl RemoteLease {
                 Ok(_) => return Ok(()),
                 Err(error) => error,
             };
-            if matches!(status(&error), Some(401 | 403)) && Instant::now() < until {
-                sleep(jittered(PAUSE)).await;
-                continue;
-            }
-            let silent = matches!(error, Error::Transport(_) | Error::TimedOut);
-            let Some(pause) = silent.then(|| retry.after(&error)).flatten() else { return Err(lost(error)) };
+            let pause = match &error {
+                // The server may have settled it before the connection was cut: to say so again changes nothing.
+                Error::Transport(_) | Error::TimedOut => retry.again(Duration::ZERO),
+                _ if matches!(status(&error), Some(401 | 403)) => (Instant::now() < until).then(|| jittered(PAUSE)),
+                _ => None,
+            };
+            let Some(pause) = pause else { return Err(lost(error)) };
             sleep(pause).await;
         }
     }
