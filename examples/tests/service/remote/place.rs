@@ -30,10 +30,10 @@ use vocalizer_store::files::FileBlobs;
 
 use crate::support::{FakeSeparator, WORKER_TOKEN};
 
-/// A client of a worker that does not let tests wait.
+/// A client of a worker that bears a restart of its server.
 pub(super) fn client(address: SocketAddr) -> Client {
     let builder = Client::builder(format!("http://{address}")).with_token(WORKER_TOKEN.to_owned());
-    builder.with_retries(1, Duration::from_millis(1)).build().unwrap()
+    builder.with_retries(6, Duration::from_millis(50)).build().unwrap()
 }
 
 pub(super) fn queue(address: SocketAddr) -> RemoteQueue {
