@@ -14,7 +14,6 @@ import argparse
 import http.client
 import json
 import os
-import pathlib
 import socket
 import sqlite3
 import subprocess
@@ -22,16 +21,11 @@ import sys
 import tempfile
 import time
 
+from load import memory_mb
+
 BOUND_MS = 50
 BOUND_MB = 64
 PASSWORD = "correct horse battery"
-
-
-def memory_mb(pid, field="VmRSS"):
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1]) / 1024
-    return 0.0
 
 
 class Server:

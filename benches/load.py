@@ -25,7 +25,7 @@ MIB = 1 << 20
 BOUND_MB = 150
 
 
-def memory_mb(pid, field):
+def memory_mb(pid, field="VmRSS"):
     for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(field):
             return int(line.split()[1]) / 1024

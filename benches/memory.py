@@ -22,14 +22,9 @@ import tempfile
 import time
 import urllib.request
 
+from load import memory_mb, wav_head
+
 RATE_HZ = 44100
-
-
-def memory_mb(pid, field):
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1]) / 1024
-    return 0.0
 
 
 def wav(number, seconds):
@@ -40,8 +35,7 @@ def wav(number, seconds):
     for frame in range(int(seconds * RATE_HZ)):
         tone = 9000 * math.sin(2 * math.pi * pitch * frame / RATE_HZ)
         samples += struct.pack("<2h", int(tone + rng.uniform(-3000, 3000)), int(tone + rng.uniform(-3000, 3000)))
-    fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 2, RATE_HZ, 4 * RATE_HZ, 4, 16)
-    return struct.pack("<4sI4s", b"RIFF", 36 + len(samples), b"WAVE") + fmt + struct.pack("<4sI", b"data", len(samples)) + samples
+    return wav_head(len(samples)) + samples
 
 
 def upload(address, number, seconds):

@@ -13,7 +13,7 @@ use vocalizer_core::causes::chain;
 
 use crate::app::Readiness;
 
-/// How long what is asked has to answer.
+/// How long a check may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The pause before it is asked again. The checks write to the disk.

@@ -144,7 +144,7 @@ async fn a_name_is_taken_in_every_case_it_can_be_written_in() {
         assert_eq!(first.get("/auth/me").await.data()["user"]["username"], kept);
         Browser::new(&service).login(&name.to_uppercase(), GOOD).await.data();
     }
-    // A look-alike in another alphabet is nobody's, and logs nobody in.
+    // A name that only looks the same, in another alphabet, is no account.
     let stranger = Browser::new(&service);
     for look_alike in ["\u{430}da", "\u{441}\u{43e}\u{441}\u{43e}"] {
         stranger.register(look_alike, GOOD).await.refused_field(422, "invalid", "username");

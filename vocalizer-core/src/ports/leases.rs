@@ -31,7 +31,7 @@ pub struct LeasedJob {
 /// Leases for workers that know only an identifier. They are stored with the jobs: every process that has the queue open
 /// can extend and settle them, and a restart forgets none.
 ///
-/// The answer that hands a job over may never arrive. So the attempt counts from the first
+/// The response that gives a worker its job may get lost. So the attempt counts from the first
 /// [`extend`](DurableLeases::extend): a lease that runs out before that was no attempt. A worker extends a lease before it
 /// does anything else.
 #[async_trait]

@@ -63,7 +63,7 @@ impl Cursor {
 /// What a new song is counted against, in the same step as it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Charge {
-    /// Whose uploads it counts among; `None` for nobody's.
+    /// The uploader whose quota the song counts towards; `None`: no quota.
     pub uploader: Option<Uploader>,
     /// What they may do.
     pub quota: Quota,

@@ -51,7 +51,7 @@ impl FileBlobs {
         Ok(store)
     }
 
-    /// Says which installation's blobs these are: `installation`'s from now on, where they were nobody's.
+    /// Claims the blobs for an installation, unless another one has claimed them, and says whose they are then.
     ///
     /// # Errors
     ///
@@ -63,7 +63,7 @@ impl FileBlobs {
         }
     }
 
-    /// Whose blobs these are; nobody's where no installation has claimed them.
+    /// The installation that has claimed the blobs.
     ///
     /// # Errors
     ///

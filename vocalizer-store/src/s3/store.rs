@@ -54,7 +54,7 @@ impl S3Blobs {
         Ok(Self { bucket, temporaries: Temporaries::new(uploads) })
     }
 
-    /// Says which installation's blobs these are: `installation`'s from now on, where they were nobody's. Of several at
+    /// Claims the blobs for an installation, unless another one has claimed them, and says whose they are then. Of several at
     /// once one gets them, as far as the endpoint heeds `If-None-Match`.
     ///
     /// # Errors
@@ -85,7 +85,7 @@ impl S3Blobs {
         put.map(|_| ()).map_err(|error| sorted(&error))
     }
 
-    /// Whose blobs these are; nobody's where no installation has claimed them.
+    /// The installation that has claimed the blobs.
     ///
     /// # Errors
     ///
