@@ -70,6 +70,7 @@ pub mod quota;
 pub mod secret;
 pub mod service;
 pub mod song;
+pub mod tally;
 pub mod worker;
 
 mod id;

@@ -1,12 +1,12 @@
 //! How much may be open at once.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vocalizer_core::account::household;
+use vocalizer_core::tally::{Taken, Tally};
 
 use crate::failure::Failure;
 use crate::settings::Caps;
@@ -32,25 +32,21 @@ impl Places {
 /// Counts connections, in all and by address.
 pub(crate) struct Connections {
     free: Arc<Semaphore>,
-    most_per_address: usize,
-    counts: Counts,
+    by_address: Tally<IpAddr>,
     trusted_proxies: Vec<IpNet>,
 }
-
-type Counts = Arc<Mutex<HashMap<IpAddr, usize>>>;
 
 /// A connection that may be served. Dropping it makes room for another one.
 pub(crate) struct Admitted {
     _permit: OwnedSemaphorePermit,
-    counted: Option<(IpAddr, Counts)>,
+    _counted: Option<Taken<IpAddr>>,
 }
 
 impl Connections {
     pub(crate) fn new(caps: &Caps, trusted_proxies: &[IpNet]) -> Self {
         Self {
             free: semaphore(caps.connections),
-            most_per_address: caps.connections_per_address,
-            counts: Counts::default(),
+            by_address: Tally::new(usize::MAX, caps.connections_per_address),
             trusted_proxies: trusted_proxies.to_vec(),
         }
     }
@@ -60,30 +56,9 @@ impl Connections {
         let permit = Arc::clone(&self.free).try_acquire_owned().ok()?;
         let peer = peer.to_canonical();
         // A proxy brings everybody's connections, and can count its clients itself.
-        if self.trusted_proxies.iter().any(|net| net.contains(&peer)) {
-            return Some(Admitted { _permit: permit, counted: None });
-        }
-        let address = household(peer);
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.get(&address).copied().unwrap_or(0);
-        if count >= self.most_per_address {
-            return None;
-        }
-        counts.insert(address, count + 1);
-        Some(Admitted { _permit: permit, counted: Some((address, Arc::clone(&self.counts))) })
-    }
-}
-
-impl Drop for Admitted {
-    fn drop(&mut self) {
-        let Some((address, counts)) = self.counted.take() else { return };
-        let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&address) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&address);
-            }
-        }
+        let is_proxy = self.trusted_proxies.iter().any(|net| net.contains(&peer));
+        let counted = if is_proxy { None } else { Some(self.by_address.take(household(peer)).ok()?) };
+        Some(Admitted { _permit: permit, _counted: counted })
     }
 }
 

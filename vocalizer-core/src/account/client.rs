@@ -21,7 +21,8 @@ impl Client {
     }
 
     /// What this client's share is counted by: the user, or the address of somebody anonymous.
-    pub(crate) fn share(self) -> Share {
+    #[must_use]
+    pub fn share(self) -> Share {
         match self.viewer {
             Viewer::User(user) => Share::User(user),
             Viewer::Anonymous => Share::Address(self.address.map(household)),
@@ -38,8 +39,10 @@ impl From<Viewer> for Client {
 
 /// Those who are counted as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Share {
+pub enum Share {
+    /// A user, from whatever address.
     User(UserId),
+    /// All anonymous clients of an address, or of addresses that are not known.
     Address(Option<IpAddr>),
 }
 

@@ -7,8 +7,7 @@ mod session;
 mod user;
 mod viewer;
 
-pub(crate) use client::Share;
-pub use client::{Client, household};
+pub use client::{Client, Share, household};
 pub use credential::{PasswordHash, SessionDigest};
 pub use invite::{Invite, Registration};
 pub use session::{ApiToken, ParseTokenIdError, Session, TokenId, TokenName};

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::{Either, join_all, select};
+use futures_util::future::{join_all, select};
 use futures_util::lock::Mutex as AsyncMutex;
 
 use super::ServiceError;
@@ -62,16 +62,11 @@ impl Desk {
     /// [`ServiceError::Unavailable`].
     pub async fn lease(&self, wait: Duration) -> Result<Option<LeasedJob>, ServiceError> {
         if let Some(leases) = self.queue.durable_leases() {
-            return match select(leases.grant(), pin!(self.clock.sleep(wait))).await {
-                Either::Left((granted, _)) => Ok(Some(granted?)),
-                Either::Right(_) => Ok(None),
-            };
+            return Ok(self.clock.within(wait, leases.grant()).await.transpose()?);
         }
         self.tidy().await;
-        let leased = match select(self.queue.lease(), pin!(self.clock.sleep(wait))).await {
-            Either::Left((leased, _)) => leased?,
-            Either::Right(_) => return Ok(None),
-        };
+        let Some(leased) = self.clock.within(wait, self.queue.lease()).await else { return Ok(None) };
+        let leased = leased?;
         let (id, hash, visibility) = (LeaseId::random(), leased.job().hash, leased.visibility());
         let job = LeasedJob { lease: id, hash, attempt: leased.attempt(), visibility };
         // Given back before the queue takes it back, which would count.

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -247,13 +246,10 @@ impl SongService {
         patience: Duration,
         work: impl Future<Output = Result<T, BlobError>>,
     ) -> Result<T, BlobError> {
-        match select(pin!(work), self.ports().clock.sleep(patience)).await {
-            Either::Left((done, _)) => done,
-            Either::Right(_) => {
-                let why = format!("its file could not be read within {} s", patience.as_secs());
-                Err(BlobError::Unavailable(why.into()))
-            }
-        }
+        self.ports().clock.within(patience, work).await.unwrap_or_else(|| {
+            let why = format!("its file could not be read within {} s", patience.as_secs());
+            Err(BlobError::Unavailable(why.into()))
+        })
     }
 }
 
@@ -261,7 +257,7 @@ impl State {
     /// Leaves a wish alone for a while, longer each time.
     fn put_off(&mut self, number: i64, now: Duration) {
         let (shortest, longest) = PUT_OFF;
-        // Those of songs that are gone are nobody's.
+        // Songs that were deleted leave their entries behind.
         self.put_off.retain(|_, (_, until)| *until + longest > now);
         let (failures, until) = self.put_off.entry(number).or_default();
         let doubled = 1_u32.checked_shl(*failures).unwrap_or(u32::MAX);

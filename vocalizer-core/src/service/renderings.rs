@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, Either, FutureExt as _, Shared, WeakShared, select};
+use futures_util::future::{BoxFuture, FutureExt as _, Shared, WeakShared};
 
 use super::ServiceError;
 use super::cache::{Cache, Pin};
@@ -15,6 +14,7 @@ use super::songs::SongService;
 use crate::account::Share;
 use crate::causes::chain;
 use crate::ports::{BlobKey, Clock, Space};
+use crate::tally::{Bound, Taken, Tally};
 
 /// The bound on what is kept, where 5 % of the disk are more.
 const MAX_BYTES: u64 = 10 * 1024 * 1024 * 1024;
@@ -57,7 +57,8 @@ pub(super) struct Renderings {
     line: Line,
     pub(super) cache: Cache,
     flights: Arc<Mutex<HashMap<BlobKey, Flight>>>,
-    mixes: Mixes,
+    /// Mixes that are made or being downloaded: they take room until they have been sent.
+    mixes: Tally<Share>,
 }
 
 /// A rendition in the making, shared by all who wait for it. It ends when the last of them leaves.
@@ -72,7 +73,7 @@ impl Renderings {
     pub(super) fn new(settings: &RenderingSettings, clock: &Arc<dyn Clock>) -> Self {
         let &RenderingSettings { at_once, most, most_per_client, .. } = settings;
         let line = Line::new(Bounds { at_once: at_once.max(1), most, most_per_client });
-        let mixes = Mixes { most, most_per_client, held: Arc::default() };
+        let mixes = Tally::new(most, most_per_client);
         Self { line, cache: Cache::new(Arc::clone(clock)), flights: Arc::default(), mixes }
     }
 
@@ -210,58 +211,19 @@ impl SongService {
     }
 
     /// Counts a mix towards those that may be made and downloaded at once.
-    pub(super) fn hold_mix(&self, share: Share) -> Result<HeldMix, ServiceError> {
-        self.made().mixes.hold(share)
+    pub(super) fn hold_mix(&self, share: Share) -> Result<Taken<Share>, ServiceError> {
+        self.made().mixes.take(share).map_err(|bound| match bound {
+            Bound::Key => busy("you have too many mixes being made or downloaded"),
+            Bound::All => busy("too many mixes are being made or downloaded"),
+        })
     }
 
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, ServiceError>> + Send) -> Result<T, ServiceError> {
         let limit = self.settings().renderings.time_limit;
-        match select(pin!(work), self.ports().clock.sleep(limit)).await {
-            Either::Left((worked, _)) => worked,
-            Either::Right(_) => {
-                tracing::warn!(?limit, "a file took too long to make");
-                let what = format!("making this file took longer than the {limit:?} that are allowed");
-                Err(ServiceError::Busy { what, retry_after: limit })
-            }
-        }
-    }
-}
-
-/// How many mixes each client has that are made or being downloaded: they take room until they have been sent.
-struct Mixes {
-    most: usize,
-    most_per_client: usize,
-    held: Arc<Mutex<HashMap<Share, usize>>>,
-}
-
-/// A mix that is made or being downloaded. It ends when this is dropped.
-pub(super) struct HeldMix {
-    share: Share,
-    held: Arc<Mutex<HashMap<Share, usize>>>,
-}
-
-impl Mixes {
-    fn hold(&self, share: Share) -> Result<HeldMix, ServiceError> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.get(&share).is_some_and(|&count| count >= self.most_per_client) {
-            return Err(busy("you have too many mixes being made or downloaded"));
-        }
-        if held.values().sum::<usize>() >= self.most {
-            return Err(busy("too many mixes are being made or downloaded"));
-        }
-        *held.entry(share).or_default() += 1;
-        Ok(HeldMix { share, held: Arc::clone(&self.held) })
-    }
-}
-
-impl Drop for HeldMix {
-    fn drop(&mut self) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = held.get_mut(&self.share) {
-            *count -= 1;
-            if *count == 0 {
-                held.remove(&self.share);
-            }
-        }
+        self.ports().clock.within(limit, work).await.unwrap_or_else(|| {
+            tracing::warn!(?limit, "a file took too long to make");
+            let what = format!("making this file took longer than the {limit:?} that are allowed");
+            Err(ServiceError::Busy { what, retry_after: limit })
+        })
     }
 }

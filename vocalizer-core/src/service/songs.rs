@@ -108,7 +108,8 @@ impl Default for UploadPolicy {
 }
 
 impl UploadPolicy {
-    /// Whose uploads are counted together, and what they may do. Nobody's are where an anonymous address is not known.
+    /// The uploader whose quota an upload counts towards, and that quota. Without an uploader where an anonymous address is
+    /// not known: such uploads are not counted.
     pub(super) fn uploader(&self, viewer: Viewer, address: Option<IpAddr>) -> (Option<Uploader>, Quota) {
         match viewer {
             Viewer::User(id) => (Some(Uploader::User(id)), self.per_user),

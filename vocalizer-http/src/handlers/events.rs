@@ -12,16 +12,16 @@ use futures_util::stream::{once, unfold};
 use http::{HeaderValue, Response, header};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
-use vocalizer_core::account::Viewer;
+use vocalizer_core::account::{Share, Viewer};
 use vocalizer_core::api::{SongStatus, SongView};
 use vocalizer_core::service::{AccountService, Proof, ServiceError, SongService};
 use vocalizer_core::song::{SongHash, SongId};
+use vocalizer_core::tally::Taken;
 
 use super::Answer;
 use crate::app::App;
 use crate::body::{Body, guarded_stream};
 use crate::request::{Request, proof};
-use crate::streams::EventStream;
 
 /// How often a comment is sent where there is nothing else, so that proxies keep the connection.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -84,7 +84,7 @@ pub(super) async fn events(app: &Arc<App>, request: &Request) -> Answer {
 
 /// A stream of events, which has its place until it ends.
 pub(super) fn response(
-    place: EventStream,
+    place: Taken<Share>,
     events: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
 ) -> Response<Body> {
     let begin = once(ready(Ok(Bytes::from_static(RETRY.as_bytes()))));
