@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -534,6 +534,12 @@ pub(crate) struct FakeSeparator {
     pub(crate) cancelled: Arc<AtomicU32>,
 }
 
+impl FakeSeparator {
+    fn takes(&self) -> Duration {
+        Duration::from_millis(self.takes_ms.load(Ordering::SeqCst).into())
+    }
+}
+
 struct Unless(Arc<AtomicU32>, bool);
 
 impl Drop for Unless {
@@ -555,8 +561,15 @@ impl Separator for FakeSeparator {
         }
         for step in 0..10 {
             progress.report(step * 10);
-            let takes = Duration::from_millis(self.takes_ms.load(Ordering::SeqCst).into());
-            tokio::time::sleep(takes / 10).await;
+            let began = Instant::now();
+            loop {
+                // A test may change how long it takes, also in the middle of it.
+                let left = (self.takes() / 10).saturating_sub(began.elapsed());
+                tokio::time::sleep(left.min(Duration::from_millis(10))).await;
+                if began.elapsed() >= self.takes() / 10 {
+                    break;
+                }
+            }
         }
         ended.1 = true;
         if self.failures.load(Ordering::SeqCst) > 0 {
