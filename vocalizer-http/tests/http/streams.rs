@@ -15,12 +15,18 @@ async fn connect(to: SocketAddr, path: &str, more: &str) -> TcpStream {
     stream
 }
 
-/// A stream that has begun.
-async fn open(to: SocketAddr, more: &str) -> TcpStream {
+/// Asks for a stream, and reads no more than the status: a stream that begins does not end.
+async fn begin(to: SocketAddr, more: &str) -> (TcpStream, u16) {
     let mut stream = connect(to, "/songs/events", more).await;
     let mut came = [0; 12];
     stream.read_exact(&mut came).await.unwrap();
-    assert_eq!(&came, b"HTTP/1.1 200");
+    (stream, std::str::from_utf8(&came[9..]).unwrap().parse().unwrap())
+}
+
+/// A stream that has begun.
+async fn open(to: SocketAddr, more: &str) -> TcpStream {
+    let (stream, status) = begin(to, more).await;
+    assert_eq!(status, 200);
     stream
 }
 
@@ -29,6 +35,7 @@ async fn ask(to: SocketAddr, path: &str, more: &str) -> Answer {
 }
 
 async fn is_busy(to: SocketAddr, more: &str) {
+    assert_eq!(begin(to, more).await.1, 503);
     let answer = ask(to, "/songs/events", more).await;
     answer.refused(503, "unavailable", None);
     assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0, "{answer:?}");
@@ -56,19 +63,11 @@ async fn event_streams_leave_room_for_everything_else() {
     drop(first);
     // The server notices at its next word, at the latest; until then there is no room.
     tokio::time::timeout(Duration::from_secs(60), async {
-        while ask_head(to).await != 200 {
+        while begin(to, "").await.1 != 200 {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     })
     .await
     .unwrap();
     served.abort();
-}
-
-/// The status alone: a stream that begins does not end.
-async fn ask_head(to: SocketAddr) -> u16 {
-    let mut stream = connect(to, "/songs/events", "").await;
-    let mut came = [0; 12];
-    stream.read_exact(&mut came).await.unwrap();
-    std::str::from_utf8(&came[9..]).unwrap().parse().unwrap()
 }
