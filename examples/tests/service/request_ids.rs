@@ -7,17 +7,6 @@ use vocalizer_core::song::SongHash;
 use super::server::Server;
 use super::support::{Browser, WORKER_TOKEN, archive, id, song};
 
-/// Waits for a line of the log that says this of this request.
-async fn is_logged(server: &Server, what: &str, name: &str) {
-    for _ in 0..500 {
-        if server.log().lines().any(|line| line.contains(what) && line.contains(&format!("id={name} "))) {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    panic!("no line says {what} of {name}: {}", server.log());
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_line_about_a_request_has_its_identifier() {
     let dir = tempfile::tempdir().unwrap();
@@ -44,6 +33,6 @@ async fn every_line_about_a_request_has_its_identifier() {
         ("split hash=", "the-result"),
         ("deleted song=", "the-deletion"),
     ] {
-        is_logged(&server, what, name).await;
+        server.logs(&[what, &format!("id={name} ")]).await;
     }
 }

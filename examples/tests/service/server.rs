@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::support::{Browser, WORKER_TOKEN};
 
@@ -87,8 +88,16 @@ impl Server {
         self.base.strip_prefix("http://").unwrap().parse().unwrap()
     }
 
-    pub(crate) fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
+    /// The first line of its log with all of this in it. The log is written beside the answers, so a test waits for it.
+    pub(crate) async fn logs(&self, parts: &[&str]) -> String {
+        for _ in 0..1000 {
+            let log = self.log.lock().unwrap().clone();
+            if let Some(line) = log.lines().find(|line| parts.iter().all(|part| line.contains(part))) {
+                return line.to_owned();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("no line with {parts:?}: {}", self.log.lock().unwrap());
     }
 
     /// Lets its files grow up to so many bytes, or without a limit.

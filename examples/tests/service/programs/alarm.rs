@@ -16,15 +16,14 @@ async fn readiness(browser: &Browser) -> (u16, Value) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_the_broker_is_short_of_disk_songs_are_taken_and_wait_and_then_they_are_split() {
-    let place = Place::new(Some(Broker::start(&[]))).await;
-    let broker = place.broker.as_ref().unwrap();
+    let mut place = Place::new(Some(Broker::start(&[]))).await;
     let _worker = place.worker("worker", Duration::ZERO, Duration::ZERO);
     let browser = place.browser();
     let before = browser.upload("before", &song(1)).await;
     browser.until(&before, "SPLIT").await;
     assert_eq!(readiness(&browser).await.0, 200);
 
-    broker.ctl(&["set_disk_free_limit", "900000GB"]);
+    place.broker.as_ref().unwrap().ctl(&["set_disk_free_limit", "900000GB"]);
     // One message may slip through before the broker says that it takes none.
     let (began, mut waiting) = (Instant::now(), Vec::new());
     let checks = loop {
@@ -45,9 +44,9 @@ async fn while_the_broker_is_short_of_disk_songs_are_taken_and_wait_and_then_the
     let metrics = String::from_utf8(browser.get("/metrics").await.bytes.to_vec()).unwrap();
     let outbox = metrics.lines().find_map(|line| line.strip_prefix("vocalizer_outbox ")).unwrap();
     assert_ne!(outbox, "0");
-    assert!(place.log().contains("short of disk"), "{}", place.log());
+    place.says("short of disk").await;
 
-    broker.ctl(&["set_disk_free_limit", "1MB"]);
+    place.broker.as_ref().unwrap().ctl(&["set_disk_free_limit", "1MB"]);
     for song in &waiting {
         browser.until(song, "SPLIT").await;
     }

@@ -8,7 +8,7 @@ use crate::support::{song, wav};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_song_larger_than_the_broker_s_messages_is_announced_by_a_claim_and_split() {
-    let place = Place::new(Some(Broker::start(&["max_message_size=100000"]))).await;
+    let mut place = Place::new(Some(Broker::start(&["max_message_size=100000"]))).await;
     let _worker = place.worker("worker", Duration::ZERO, Duration::ZERO);
     let browser = place.browser();
     let (large, small) = (wav(1, 100_000), song(2));
@@ -16,6 +16,7 @@ async fn a_song_larger_than_the_broker_s_messages_is_announced_by_a_claim_and_sp
     let (large, small) = (browser.upload("large", &large).await, browser.upload("small", &small).await);
     browser.until(&large, "SPLIT").await;
     browser.until(&small, "SPLIT").await;
+    place.says("a song goes by claim").await;
     let log = place.log();
     let claimed: Vec<_> = log.lines().filter(|line| line.contains("a song goes by claim")).collect();
     assert!(matches!(claimed[..], [line] if line.contains(large["hash"].as_str().unwrap())), "{log}");

@@ -100,6 +100,11 @@ impl Place {
     pub(super) fn log(&self) -> String {
         self.server.log()
     }
+
+    /// The first line of the server with this in it.
+    pub(super) async fn says(&mut self, what: &str) -> String {
+        self.server.says(what).await
+    }
 }
 
 fn serve(dir: &tempfile::TempDir, broker: Option<&Broker>, database: Option<&Postgres>, listen: &str) -> Process {

@@ -105,6 +105,7 @@ async fn goes_on_over_a_killed_server(mut place: Place) {
     assert!(status.success(), "{status:?}");
     let second = browser.upload("y", &song(2)).await;
     browser.until(&second, "SPLIT").await;
+    another.says("began").await;
     assert_eq!(another.log().matches("began").count(), 1, "{}", another.log());
 }
 
