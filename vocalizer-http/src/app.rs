@@ -6,13 +6,12 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use vocalizer_core::service::{AccountService, Desk, SongService};
 
-use crate::caps::Places;
+use crate::caps::LongResponses;
 use crate::metrics::Metrics;
 use crate::page::Page;
 use crate::probe::Probe;
 use crate::pulse::Pulse;
 use crate::settings::HttpSettings;
-use crate::streams::EventStreams;
 
 /// Something without which the service is not ready, beside what it asks by itself.
 #[async_trait]
@@ -43,8 +42,8 @@ pub(crate) struct App {
     pub(crate) probe: Probe,
     pub(crate) more_metrics: Vec<Arc<dyn MoreMetrics>>,
     pub(crate) page: Page,
-    pub(crate) archives: Places,
-    pub(crate) event_streams: EventStreams,
+    pub(crate) archives: LongResponses,
+    pub(crate) event_streams: LongResponses,
     pub(crate) pulse: Arc<Pulse>,
     /// Turns `true` when the server is to stop: streams without an end are to end then.
     pub(crate) closing: watch::Receiver<bool>,

@@ -1,31 +1,51 @@
-//! How much may be open at once.
+//! Limits on what is open at the same time.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use vocalizer_core::account::household;
-use vocalizer_core::tally::{Taken, Tally};
+use vocalizer_core::account::{Share, household};
+use vocalizer_core::tally::{Bound, Taken, Tally};
 
 use crate::failure::Failure;
+use crate::request::Request;
 use crate::settings::Caps;
 
-/// Places for one kind of work.
-pub(crate) struct Places {
-    free: Arc<Semaphore>,
-    busy: &'static str,
+/// Counts long responses of one kind, in total and per client.
+pub(crate) struct LongResponses {
+    open: Tally<Share>,
+    server_is_busy: &'static str,
+    client_is_busy: &'static str,
 }
 
-impl Places {
-    /// So many places. `busy` says that all of them are taken.
-    pub(crate) fn new(count: usize, busy: &'static str) -> Self {
-        Self { free: semaphore(count), busy }
+impl LongResponses {
+    /// Counts downloads of archives.
+    pub(crate) fn archives(caps: &Caps) -> Self {
+        Self {
+            open: Tally::new(caps.archives, caps.archives_per_client),
+            server_is_busy: "too many archives are being downloaded",
+            client_is_busy: "this client is downloading too many archives; wait until one has ended",
+        }
     }
 
-    /// Takes a place, which is free again when the permit is dropped. It does not wait.
-    pub(crate) fn take(&self) -> Result<OwnedSemaphorePermit, Failure> {
-        Arc::clone(&self.free).try_acquire_owned().map_err(|_| Failure::busy(self.busy))
+    /// Counts event streams. They stay open for as long as a page does, so they must leave room for everything else.
+    pub(crate) fn event_streams(caps: &Caps) -> Self {
+        Self {
+            open: Tally::new(caps.event_streams, caps.event_streams_per_client),
+            server_is_busy: "the server has too many event streams open",
+            client_is_busy: "this client has too many event streams open; close some, or poll instead",
+        }
+    }
+
+    /// Counts one more until the value is dropped, unless that would exceed a cap.
+    pub(crate) fn take(&self, request: &Request) -> Result<Taken<Share>, Failure> {
+        self.open.take(request.client().share()).map_err(|bound| {
+            Failure::busy(match bound {
+                Bound::All => self.server_is_busy,
+                Bound::Key => self.client_is_busy,
+            })
+        })
     }
 }
 

@@ -74,7 +74,6 @@ mod pulse;
 mod request;
 mod routes;
 mod sniff;
-mod streams;
 
 /// Compiles the example in the README.
 #[cfg(doctest)]

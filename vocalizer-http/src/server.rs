@@ -26,7 +26,7 @@ use crate::accept::{MAX_HEAD_BYTES, accept};
 use crate::app::App;
 pub use crate::app::{MoreMetrics, Readiness};
 use crate::body::{Body, Incoming, Incomings, full, in_span};
-use crate::caps::{Connections, Places};
+use crate::caps::{Connections, LongResponses};
 use crate::failure::Failure;
 use crate::metrics::Metrics;
 use crate::page::{Page, PageFile};
@@ -35,7 +35,6 @@ use crate::pulse::Pulse;
 use crate::request::{Peer, Request, check_worker, proof};
 use crate::routes::{Access, Found, Operation, Routes};
 use crate::settings::HttpSettings;
-use crate::streams::EventStreams;
 use crate::{handlers, hosts, origin};
 
 /// The header that a request is known by in the log.
@@ -70,8 +69,8 @@ impl Server {
         let caps = settings.caps;
         let probe = probe(&songs);
         let app = App {
-            archives: Places::new(caps.archives, "too many archives are being downloaded"),
-            event_streams: EventStreams::new(&caps),
+            archives: LongResponses::archives(&caps),
+            event_streams: LongResponses::event_streams(&caps),
             pulse: Arc::new(Pulse::new(settings.patience.progress)),
             desk,
             songs,

@@ -48,6 +48,8 @@ pub struct Caps {
     pub connections_per_address: usize,
     /// Archives with all stems that are being downloaded; each has four files open. Default: 256.
     pub archives: usize,
+    /// Archives that one user is downloading, or one address without a user. Default: 32.
+    pub archives_per_client: usize,
     /// Event streams. Default: 4096.
     pub event_streams: usize,
     /// Event streams of one user, or of one address without a user. Default: 128.
@@ -60,6 +62,7 @@ impl Default for Caps {
             connections: 8192,
             connections_per_address: 1024,
             archives: 256,
+            archives_per_client: 32,
             event_streams: 4096,
             event_streams_per_client: 128,
         }

@@ -98,6 +98,9 @@ pub struct CapsArgs {
     /// Most downloads of stems.zip and stems.tar at once
     #[arg(long, env = "MAX_ARCHIVES", value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_archives: u32,
+    /// Most downloads of stems.zip and stems.tar at once of one user, or of one address where nobody is logged in
+    #[arg(long, env = "MAX_ARCHIVES_PER_CLIENT", value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_archives_per_client: u32,
     /// Most event streams at once, which pages keep open; no more than half of the connections
     #[arg(long, env = "MAX_EVENT_STREAMS", value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_event_streams: u32,

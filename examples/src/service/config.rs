@@ -164,6 +164,7 @@ fn caps(args: &CapsArgs) -> Caps {
         connections: count(args.max_connections),
         connections_per_address: count(args.max_connections_per_address),
         archives: count(args.max_archives),
+        archives_per_client: count(args.max_archives_per_client),
         event_streams: count(args.max_event_streams),
         event_streams_per_client: count(args.max_event_streams_per_client),
     }
@@ -320,11 +321,18 @@ impl fmt::Display for Config {
             AllowedHosts::Named(names) => writeln!(f, "ALLOWED_HOSTS={}", names.join(","))?,
         }
         writeln!(f, "SECURE_COOKIES={}", self.secure_cookies)?;
-        let Caps { connections, connections_per_address, archives, event_streams, event_streams_per_client } =
-            self.caps;
+        let Caps {
+            connections,
+            connections_per_address,
+            archives,
+            archives_per_client,
+            event_streams,
+            event_streams_per_client,
+        } = self.caps;
         writeln!(f, "MAX_CONNECTIONS={connections}")?;
         writeln!(f, "MAX_CONNECTIONS_PER_ADDRESS={connections_per_address}")?;
         writeln!(f, "MAX_ARCHIVES={archives}")?;
+        writeln!(f, "MAX_ARCHIVES_PER_CLIENT={archives_per_client}")?;
         let RenderingSettings { at_once, most, most_per_client, time_limit, max_bytes } = self.renderings;
         match max_bytes {
             None => writeln!(f, "RENDITIONS_MAX_BYTES=(10 GiB, or 5 % of the disk)")?,

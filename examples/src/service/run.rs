@@ -169,6 +169,7 @@ fn caps_for(caps: Caps, renderings: usize, files: usize) -> (Caps, usize) {
         connections,
         connections_per_address: most(caps.connections_per_address, 2),
         archives: most(caps.archives, 8),
+        archives_per_client: most(caps.archives_per_client, 16),
         event_streams,
         event_streams_per_client: caps.event_streams_per_client.min((event_streams / 2).max(1)),
     };

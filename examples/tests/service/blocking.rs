@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use vocalizer_core::ports::Stems;
-use vocalizer_http::settings::Patience;
+use vocalizer_http::settings::{Caps, Patience};
 
 use super::support::{Browser, Service, Settings, WORKER_TOKEN, archive, id, song, stems};
 
@@ -41,7 +41,9 @@ fn with_blocking_threads<F: Future<Output = ()>>(threads: usize, test: impl FnOn
 /// A service that splits nothing and is patient with clients that stop: only they decide when they go on.
 async fn patient() -> Service {
     let patience = Patience { body_silence: HANG, body_grace: HANG, write: HANG, ..Patience::default() };
-    Service::with(Settings { workers: 0, patience, ..Settings::default() }).await
+    // Every test client has the same address.
+    let caps = Caps { archives_per_client: 256, ..Caps::default() };
+    Service::with(Settings { workers: 0, patience, caps, ..Settings::default() }).await
 }
 
 /// Stems of a megabyte each: more than a connection takes from a server while its client does not read.

@@ -56,6 +56,17 @@ async fn archives_above_the_cap_are_refused_until_one_has_ended() {
 }
 
 #[tokio::test]
+async fn archives_of_one_client_leave_room_for_the_others() {
+    let service = service(Caps { archives: 4, archives_per_client: 2, ..Caps::default() }).await;
+    let open = large_song(&service).await;
+    let path = format!("/songs/{}/stems.zip", id(&open));
+    let _slow = [Slow::ask(&service, &path).await, Slow::ask(&service, &path).await];
+    is_busy(&Browser::new(&service).get(&path).await);
+    let ada = Browser::registered(&service, "ada").await;
+    assert_eq!(ada.get(&path).await.status, 200);
+}
+
+#[tokio::test]
 async fn renderings_above_the_cap_are_refused_and_what_is_made_is_not() {
     let renderings = RenderingSettings { most: 1, ..RenderingSettings::default() };
     let service = Service::with(Settings { workers: 0, renderings, ..Settings::default() }).await;

@@ -46,7 +46,7 @@ pub(super) async fn stems(app: &Arc<App>, request: &Request, kind: Kind) -> Answ
     if request.method == Method::HEAD {
         return Ok(unmade(headers));
     }
-    let open = app.archives.take()?;
+    let open = app.archives.take(request)?;
     let mut files = Vec::new();
     for (part, file) in made(app, request, format).await? {
         let name = disposition::file_name(&file.title, part, format.extension());
