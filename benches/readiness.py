@@ -51,7 +51,8 @@ def script(name, *arguments):
 @contextlib.contextmanager
 def server(program, *arguments):
     command = [program, "--listen", "127.0.0.1:0", "--worker-token", "x" * 16, *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                               restore_signals=False)  # SIGXFSZ stays ignored: writes fail instead.
     try:
         line = next(line for line in process.stdout if "listens on " in line)
         yield process, line.split("listens on ")[1].strip()
