@@ -16,33 +16,33 @@ use crate::causes::chain;
 use crate::ports::{AudioError, BackendError, Blob, Failure, Job, JobPayload, Progress, QueueError, StemSet, Wanted};
 use crate::song::{FailureReason, SongHash};
 
-/// Why a song fails whose bytes are not those of its hash.
+/// The failure reason of a song whose stored bytes do not match its hash.
 pub(crate) const DAMAGED: &str = "its file is damaged on the server; upload it again";
 
-/// How often a result is delivered in vain before the job is handed back.
+/// Delivery attempts before the job is handed back.
 const MAX_DELIVERIES: u32 = 5;
 
 /// How an attempt ended.
 enum Ended {
-    /// The result is accepted.
+    /// The backend accepted the result.
     Delivered,
-    /// Nobody wants it, or somebody else has done it.
+    /// The song was deleted, or another worker has finished it.
     NotWanted,
-    /// The song or the machine failed.
+    /// Separation failed, because of the song or the machine.
     Audio(AudioError),
-    /// What came is not the song.
+    /// The bytes received do not match the song's hash.
     Damaged,
-    /// It took longer than anything may.
+    /// Separation exceeded its time limit.
     Hung,
-    /// The backend cannot be asked for anything.
+    /// The backend was unavailable before the work began.
     Away(BackendError),
-    /// The backend failed.
+    /// A later backend call failed.
     Backend(BackendError),
-    /// The worker is to stop.
+    /// The worker is shutting down.
     Stopped,
 }
 
-/// Where the separating thread writes how far it is.
+/// Progress as the separating thread reports it.
 #[derive(Default)]
 struct Percent(AtomicU8);
 
@@ -53,26 +53,27 @@ impl Progress for Percent {
 }
 
 impl Worker {
-    /// Works on a job and settles it. Says what was in the way if the job is not done and others might meet the same.
+    /// Processes a job and settles it. Returns the problem if the job is not done and other jobs might hit the same
+    /// one.
     pub(super) async fn work(&self, lease: Box<dyn crate::ports::Lease>, stop: &mut Stop<'_>) -> Option<Trouble> {
         let hash = lease.job().hash;
         let attempt = lease.attempt();
         let mut held = HeldLease::new(lease, self.ports().clock.as_ref());
-        // A job that took its workers with it each time was never settled, and only its count tells.
+        // A job that kills its workers is never settled; only its attempt count shows it.
         if attempt > self.settings().max_attempts {
             let tries = self.settings().max_attempts;
-            let reason = format!("it was tried {tries} times, and each time its worker died or lost its lease");
+            let reason = format!("tried {tries} times; each time its worker died or lost its lease");
             return self.settle_failure(held, hash, &FailureReason::new(&reason)).await;
         }
-        tracing::info!(%hash, attempt, "began");
+        tracing::info!(%hash, attempt, "job started");
         match self.attempt(&mut held, stop).await {
-            Err(Lost) => tracing::warn!(%hash, "lost the lease; the job is somebody else's"),
+            Err(Lost) => tracing::warn!(%hash, "lease lost; job abandoned"),
             Ok(Ended::Delivered) => {
                 self.counts().one_done();
                 settled(hash, held.lease.acknowledge().await);
             }
             Ok(Ended::NotWanted) => {
-                tracing::info!(%hash, "not wanted any more");
+                tracing::info!(%hash, "job no longer wanted");
                 settled(hash, held.lease.acknowledge().await);
             }
             Ok(Ended::Audio(error)) if error.is_permanent() => {
@@ -82,7 +83,7 @@ impl Worker {
             Ok(Ended::Audio(error @ AudioError::Full)) => return self.cannot_work(held, hash, &error).await,
             Ok(Ended::Audio(error)) => return self.again(held, hash, attempt, &error).await,
             Ok(Ended::Hung) => {
-                let error = AudioError::Failed("it took longer than allowed".into());
+                let error = AudioError::Failed("separation timed out".into());
                 return self.again(held, hash, attempt, &error).await;
             }
             Ok(Ended::Backend(error @ BackendError::Refused { .. })) => {
@@ -91,7 +92,7 @@ impl Worker {
             Ok(Ended::Backend(error)) => return self.later(held, hash, attempt, &error).await,
             Ok(Ended::Away(error)) => return self.cannot_work(held, hash, &error).await,
             Ok(Ended::Stopped) => {
-                tracing::info!(%hash, "handed back, since the worker stops");
+                tracing::info!(%hash, "job handed back; worker is shutting down");
                 self.hand_back(held, hash, Failure::Later { after: Duration::ZERO }).await;
             }
         }
@@ -143,7 +144,7 @@ impl Worker {
         let (began, mut told) = (ports.clock.elapsed(), 0);
         let progress: Arc<dyn Progress> = Arc::clone(&percent) as _;
         let broke_off = BrokeOff::default();
-        // Dropping this on the way out is what cancels it.
+        // Dropping the future cancels the separation.
         let mut work = ports.separator.separate(broke_off.watch(song), progress);
         loop {
             let beat = ports.clock.sleep(settings.heartbeat);
@@ -160,17 +161,18 @@ impl Worker {
             if ports.clock.elapsed().saturating_sub(began) > settings.max_separation {
                 return Ok(Err(Ended::Hung));
             }
-            // Told even where nothing has changed: the answer says whether anybody still waits.
+            // Reported even if unchanged: the response says whether the song is still wanted.
             told = percent.0.load(Ordering::Relaxed).max(told);
             match held.through(ports.backend.progress(&job.hash, told)).await? {
                 Ok(Wanted::Yes) => {}
                 Ok(Wanted::Done | Wanted::Gone) => return Ok(Err(Ended::NotWanted)),
-                Err(error) => tracing::debug!(hash = %job.hash, error = %chain(&error), "progress could not be told"),
+                Err(error) => tracing::debug!(hash = %job.hash, error = %chain(&error), "reporting progress failed"),
             }
         }
     }
 
-    /// Delivers, again where the backend is away: the work is done, and should not be done twice for a moment's outage.
+    /// Delivers the result and retries while the backend is unavailable, so that an outage does not waste finished
+    /// work.
     async fn deliver(&self, hash: &SongHash, stems: &dyn StemSet, held: &mut HeldLease<'_>) -> Result<Ended, Lost> {
         let mut tries = 0;
         loop {
@@ -179,7 +181,7 @@ impl Worker {
                 Ok(Wanted::Gone) => return Ok(Ended::NotWanted),
                 Ok(Wanted::Yes | Wanted::Done) => return Ok(Ended::Delivered),
                 Err(error @ BackendError::Unavailable(_)) if tries < MAX_DELIVERIES => {
-                    tracing::warn!(%hash, error = %chain(&error), tries, "a result could not be delivered yet");
+                    tracing::warn!(%hash, error = %chain(&error), tries, "delivering the result failed; retrying");
                     held.through(self.ports().clock.sleep(self.pause(tries))).await?;
                 }
                 Err(error) => return Ok(Ended::Backend(error)),
@@ -187,7 +189,7 @@ impl Worker {
         }
     }
 
-    /// Another attempt after a while, or none if this was the last.
+    /// Schedules another attempt, or fails the song if this was the last.
     async fn again(
         &self,
         held: HeldLease<'_>,
@@ -196,9 +198,9 @@ impl Worker {
         error: &(dyn std::error::Error + Sync),
     ) -> Option<Trouble> {
         let why = chain(error);
-        tracing::warn!(%hash, attempt, error = %why, "an attempt failed");
+        tracing::warn!(%hash, attempt, error = %why, "attempt failed");
         if attempt >= self.settings().max_attempts {
-            let reason = format!("it was tried {attempt} times, the last time: {error}");
+            let reason = format!("tried {attempt} times; last error: {error}");
             let told = self.settle_failure(held, hash, &FailureReason::new(&reason)).await;
             return told.or(Some(Trouble::Song(hash)));
         }
@@ -207,7 +209,7 @@ impl Worker {
         Some(Trouble::Song(hash))
     }
 
-    /// Something around the job is amiss: it waits, and this attempt does not count.
+    /// Postpones the job because of an external problem. The attempt does not count.
     async fn later(
         &self,
         held: HeldLease<'_>,
@@ -215,34 +217,35 @@ impl Worker {
         attempt: u32,
         error: &(dyn std::error::Error + Sync),
     ) -> Option<Trouble> {
-        tracing::warn!(%hash, error = %chain(error), "put off");
+        tracing::warn!(%hash, error = %chain(error), "job postponed");
         self.counts().one_retried();
         self.hand_back(held, hash, Failure::Later { after: self.pause(attempt.saturating_add(2)) }).await;
         Some(Trouble::Song(hash))
     }
 
-    /// Something around the worker is amiss: others may take the job at once, and this attempt does not count.
+    /// Hands the job back at once because this worker cannot work. The attempt does not count.
     async fn cannot_work(
         &self,
         held: HeldLease<'_>,
         hash: SongHash,
         error: &(dyn std::error::Error + Sync),
     ) -> Option<Trouble> {
-        tracing::warn!(%hash, error = %chain(error), "handed back; this worker cannot work");
+        tracing::warn!(%hash, error = %chain(error), "job handed back; worker cannot process jobs");
         self.counts().one_retried();
         self.hand_back(held, hash, Failure::Later { after: Duration::ZERO }).await;
         Some(Trouble::Worker)
     }
 
     async fn hand_back(&self, held: HeldLease<'_>, hash: SongHash, failure: Failure) {
-        // The song first: once the job is back, somebody else may begin it.
+        // The song first: once the job is back on the queue, another worker may begin it.
         if let Err(error) = self.ports().backend.hand_back(&hash).await {
-            tracing::warn!(%hash, error = %chain(&error), "a song could not be told to wait again");
+            tracing::warn!(%hash, error = %chain(&error), "handing back the song failed");
         }
         settled(hash, held.lease.fail(failure).await);
     }
 
-    /// The song first, then the job: a job that comes once more finds it failed, the other way round nobody would tell it.
+    /// Fails the song, then settles the job. In this order a redelivered job finds the song failed; the other way round
+    /// the failure could be lost.
     async fn settle_failure(&self, held: HeldLease<'_>, hash: SongHash, reason: &FailureReason) -> Option<Trouble> {
         match self.ports().backend.fail(&hash, reason).await {
             Ok(()) => {
@@ -251,7 +254,7 @@ impl Worker {
                 None
             }
             Err(error) => {
-                tracing::warn!(%hash, error = %chain(&error), "a failure could not be told");
+                tracing::warn!(%hash, error = %chain(&error), "reporting the song's failure failed; job postponed");
                 settled(hash, held.lease.fail(Failure::Later { after: self.pause(3) }).await);
                 Some(if matches!(error, BackendError::Refused { .. }) { Trouble::Song(hash) } else { Trouble::Worker })
             }
@@ -259,7 +262,7 @@ impl Worker {
     }
 }
 
-/// Does something, unless the worker must stop before it is done.
+/// Runs `work` unless the grace period ends first.
 async fn until<T>(stop: &mut Stop<'_>, work: impl Future<Output = T>) -> Option<T> {
     match select(pin!(work), stop.grace_over()).await {
         Either::Left((done, _)) => Some(done),
@@ -269,6 +272,6 @@ async fn until<T>(stop: &mut Stop<'_>, work: impl Future<Output = T>) -> Option<
 
 fn settled(hash: SongHash, settled: Result<(), QueueError>) {
     if let Err(error) = settled {
-        tracing::warn!(%hash, error = %chain(&error), "a job could not be settled; it comes again");
+        tracing::warn!(%hash, error = %chain(&error), "settling the job failed; it will be redelivered");
     }
 }

@@ -1,4 +1,4 @@
-//! A song on its way to the separator.
+//! Watches a song's bytes on their way to the separator.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +7,7 @@ use futures_util::TryStreamExt as _;
 
 use crate::ports::{Blob, BlobError};
 
-/// Whether the bytes of a song stopped coming. If so, an error of the separator is neither the song's fault nor its own.
+/// Whether reading a song failed. If so, the separator's error is the fault of neither the song nor the separator.
 #[derive(Clone, Default)]
 pub(super) struct BrokeOff {
     happened: Arc<AtomicBool>,
@@ -24,7 +24,7 @@ impl BrokeOff {
         self.happened.load(Ordering::Relaxed)
     }
 
-    /// Whether they came, and were not the song's.
+    /// Returns whether the bytes arrived but do not match the song's hash.
     pub(super) fn is_damaged(&self) -> bool {
         self.is_damaged.load(Ordering::Relaxed)
     }
