@@ -1,10 +1,10 @@
-//! Errors with everything that caused them, as logs and people read them.
+//! Formats an error with its causes for logs and messages.
 
 use std::error::Error;
 
-/// An error and what caused it, in one line: `the store is unavailable: disk I/O error`.
+/// Returns an error and its causes in one line: `the store is unavailable: disk I/O error`.
 ///
-/// A message that its cause only repeats, as transparent errors do, or that ends in its cause's, stands once.
+/// A cause is skipped if the text already ends with it, as with transparent errors.
 ///
 /// ```
 /// use vocalizer_core::causes::chain;

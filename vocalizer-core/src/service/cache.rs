@@ -1,4 +1,4 @@
-//! What was made of songs and is kept: bounded, least recently used first.
+//! The cache of renditions and peaks: bounded, with least-recently-used eviction.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -11,32 +11,32 @@ use time::OffsetDateTime;
 use crate::ports::{BlobError, BlobKey, BlobStore, Clock, MadeBlob};
 use crate::song::SongHash;
 
-/// How often the store is asked what there is: others may have made or removed something.
+/// How often to list the store: other servers may have added or removed files.
 const RELOAD: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// The renditions and peaks in the store, and who uses them. Clones share it.
+/// The renditions and peaks in the store and their users. Clones share the state.
 #[derive(Clone)]
 pub(super) struct Cache(Arc<Shared>);
 
 struct Shared {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
-    /// Something was removed.
+    /// Notified when an entry was removed.
     removed: Event,
-    /// There may be something to remove.
+    /// Notified when there may be something to evict.
     excess: Event,
 }
 
 #[derive(Default)]
 struct State {
-    /// When the store was last asked what there is.
+    /// When the store was last listed.
     loaded: Option<Duration>,
     entries: HashMap<BlobKey, Entry>,
-    /// The same by their last use, for finding the oldest.
+    /// The same entries ordered by last use, to find the oldest.
     by_use: BTreeSet<(OffsetDateTime, BlobKey)>,
-    /// What the entries and the files that are not kept take.
+    /// Total size of the entries and of files that are not cached.
     total_bytes: u64,
-    /// The last known bound.
+    /// The last known limit.
     max_bytes: Option<u64>,
 }
 
@@ -44,17 +44,17 @@ struct Entry {
     size_bytes: u64,
     used: OffsetDateTime,
     users: usize,
-    /// The store is removing it. Whoever wants it waits for the end of that.
+    /// The store is removing it. New users wait until that is done.
     leaving: bool,
 }
 
-/// A blob that is in use. It stays until the last of these is dropped.
+/// Protects a blob from eviction until the last pin is dropped.
 pub(super) struct Pin {
     cache: Cache,
     key: BlobKey,
 }
 
-/// Room that a file takes which is not kept.
+/// Disk space of a file that is not cached.
 pub(super) struct Passing {
     cache: Cache,
     size_bytes: u64,
@@ -70,7 +70,7 @@ impl Cache {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that a blob is in use, whether it is there yet or not. Where it is being removed, waits for the end of that.
+    /// Pins a blob, whether it exists or not. Waits for a removal in progress.
     pub(super) async fn pin(&self, key: BlobKey) -> Pin {
         loop {
             let removed = self.0.removed.listen();
@@ -97,51 +97,51 @@ impl Cache {
         true
     }
 
-    /// Counts a file that is not kept.
+    /// Counts a file that is not cached.
     pub(super) fn pass(&self, size_bytes: u64) -> Passing {
         let mut state = self.state();
         state.total_bytes = state.total_bytes.saturating_add(size_bytes);
         Passing { cache: self.clone(), size_bytes }
     }
 
-    /// The bytes of a hash were deleted.
+    /// Drops the entries of a deleted hash.
     pub(super) fn forget(&self, hash: &SongHash) {
         let mut state = self.state();
         let gone: Vec<_> = state.entries.keys().filter(|key| key.hash() == hash).copied().collect();
         for key in gone {
-            // Those in use are forgotten with their last user.
+            // Entries in use are dropped with their last user.
             state.resize(key, 0);
             state.drop_unused(key);
         }
     }
 
-    /// Wakes when there may be something to remove.
+    /// Completes when there may be something to evict.
     pub(super) fn excess(&self) -> EventListener {
         self.0.excess.listen()
     }
 
-    /// How many bytes are known of.
+    /// Returns the known total size.
     pub(super) fn total_bytes(&self) -> u64 {
         self.state().total_bytes
     }
 
-    /// Removes what was used longest ago until no more than `max_bytes` are left, or all that is left is in use.
+    /// Evicts the least recently used entries until at most `max_bytes` are left or the rest is in use.
     ///
     /// # Errors
     ///
-    /// Those of the store; what is left is for the next time.
+    /// The errors of the store. The next call does the rest.
     pub(super) async fn trim(&self, blobs: &dyn BlobStore, max_bytes: u64) -> Result<(), BlobError> {
         self.reload(blobs).await?;
         self.state().max_bytes = Some(max_bytes);
         while let Some(leaving) = self.leave(max_bytes) {
             blobs.delete(&leaving.key).await?;
-            tracing::debug!(key = %leaving.key, "a rendition was removed");
+            tracing::debug!(key = %leaving.key, "rendition evicted");
             leaving.left();
         }
         Ok(())
     }
 
-    /// Asks the store what there is, unless that was not long ago.
+    /// Lists the store, unless that was done recently.
     async fn reload(&self, blobs: &dyn BlobStore) -> Result<(), BlobError> {
         let now = self.0.clock.elapsed();
         if self.state().loaded.is_some_and(|loaded| now < loaded.saturating_add(RELOAD)) {
@@ -152,7 +152,7 @@ impl Cache {
         let mut state = self.state();
         state.loaded = Some(now);
         let there: HashMap<_, _> = found.into_iter().map(|made| (made.key, made)).collect();
-        // Those that are younger than the question may be missing in the answer.
+        // Entries newer than the listing may be missing from it.
         let gone = |(key, entry): (&BlobKey, &Entry)| {
             let is_gone = entry.users == 0 && !entry.leaving && entry.used < asked && !there.contains_key(key);
             is_gone.then_some(*key)
@@ -173,7 +173,7 @@ impl Cache {
         Ok(())
     }
 
-    /// Chooses what is to be removed next.
+    /// Chooses the next entry to evict.
     fn leave(&self, max_bytes: u64) -> Option<Leaving> {
         let mut state = self.state();
         if state.total_bytes <= max_bytes {
@@ -194,7 +194,7 @@ impl State {
         }
     }
 
-    /// Forgets a blob that is not there and that nobody uses.
+    /// Drops an entry that does not exist in the store and has no users.
     fn drop_unused(&mut self, key: BlobKey) {
         if self.entries.get(&key).is_some_and(|entry| entry.users == 0 && entry.size_bytes == 0 && !entry.leaving)
             && let Some(entry) = self.entries.remove(&key)
@@ -204,7 +204,7 @@ impl State {
     }
 }
 
-/// A blob that is being removed. Dropped before its end, it is as it was: the store may have removed it or not.
+/// An entry being removed. If dropped early, its state is restored: the store may or may not have removed it.
 struct Leaving {
     cache: Cache,
     key: BlobKey,
@@ -229,7 +229,7 @@ impl Drop for Leaving {
 }
 
 impl Pin {
-    /// The blob is there, and so large.
+    /// Records that the blob exists, and its size.
     pub(super) fn is(&self, size_bytes: u64) {
         self.cache.state().resize(self.key, size_bytes);
     }
