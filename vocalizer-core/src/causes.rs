@@ -15,15 +15,15 @@ use std::error::Error;
 /// ```
 #[must_use]
 pub fn chain(error: &dyn Error) -> String {
-    let mut told = error.to_string();
+    let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let more = error.to_string();
-        if !told.ends_with(&more) {
-            told.push_str(": ");
-            told.push_str(&more);
+        if !text.ends_with(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
         }
         cause = error.source();
     }
-    told.replace(['\n', '\r'], " ")
+    text.replace(['\n', '\r'], " ")
 }

@@ -264,26 +264,26 @@ impl AccountService {
     ) -> Result<NewSession, ServiceError> {
         let Inner { ports, settings } = &*self.inner;
         let wrong = ServiceError::Unauthenticated { message: "the username and the password do not match" };
-        let meant = Username::meant(username);
+        let names = Username::meant(username);
         // No account can match these. A password that is too long is rejected before it costs a hash.
-        let Some(name) = meant.first() else { return Err(wrong) };
+        let Some(name) = names.first() else { return Err(wrong) };
         if password.expose().chars().count() > settings.max_password_chars {
             return Err(wrong);
         }
         let mut account = None;
-        for name in &meant {
+        for name in &names {
             if account.is_none() {
                 account = ports.accounts.find_by_username(name).await?;
             }
         }
         let known = from.device.zip(account.as_ref()).and_then(|(device, account)| device::recognise(device, account));
-        let (key, house) = (name.key(), household(from.address));
+        let (key, network) = (name.key(), household(from.address));
         let counters = match known {
             Some(number) => vec![(format!("login {key} device {number}"), &settings.per_account)],
             None => vec![
-                (format!("login {key} from {house}"), &settings.per_account),
+                (format!("login {key} from {network}"), &settings.per_account),
                 (format!("login {key}"), &settings.per_account_everywhere),
-                (format!("address {house}"), &settings.per_address),
+                (format!("address {network}"), &settings.per_address),
             ],
         };
         for (at, (key, settings)) in counters.iter().enumerate() {
@@ -305,7 +305,7 @@ impl AccountService {
         }
         if known.is_some() {
             // Other users at the same address need not wait either.
-            ports.attempts.succeed(&format!("login {key} from {house}")).await?;
+            ports.attempts.succeed(&format!("login {key} from {network}")).await?;
         }
         let device = match (known, from.device) {
             (Some(_), Some(device)) => device.clone(),
@@ -551,7 +551,7 @@ pub(super) fn random() -> Result<String, ServiceError> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// `None`, which means no expiry, if the time is out of range.
+/// Returns `None` if the time is out of range; a session or token then never expires.
 fn later(from: OffsetDateTime, by: Duration) -> Option<OffsetDateTime> {
     from.checked_add(time::Duration::try_from(by).ok()?)
 }

@@ -70,7 +70,7 @@ impl SongService {
     pub(super) async fn give_up(&self, hash: &SongHash, reason: &FailureReason) -> Result<(), ServiceError> {
         let failed = self.ports().songs.advance(hash, &Advance::Fail(reason.clone())).await?;
         tracing::warn!(%hash, songs = failed.len(), %reason, "song failed");
-        Ok(self.rest(hash).await?)
+        Ok(self.clear_progress(hash).await?)
     }
 
     /// Stores the stems and marks their songs as split, unless that is done already or the songs were deleted.
@@ -78,7 +78,7 @@ impl SongService {
         for (stem, writer) in &mut received {
             self.check_stem(*stem, writer.as_mut()).await?;
         }
-        let _stays = self.ports().commons.lock(hash).await?;
+        let _lock = self.ports().commons.lock(hash).await?;
         if self.wanted(hash).await? == Wanted::Done {
             return Ok(Wanted::Done);
         }
@@ -87,7 +87,7 @@ impl SongService {
         }
         let changed = self.ports().songs.advance(hash, &Advance::Finish).await?;
         tracing::info!(%hash, songs = changed.len(), "song split");
-        self.rest(hash).await?;
+        self.clear_progress(hash).await?;
         Ok(Wanted::Yes)
     }
 
@@ -123,7 +123,7 @@ impl Backend for SongService {
         let wanted = wanted(&songs);
         if wanted == Wanted::Yes {
             self.ports().songs.advance(hash, &Advance::Begin).await.map_err(ServiceError::from)?;
-            self.hear(hash, 0).await.map_err(ServiceError::from)?;
+            self.record_progress(hash, 0).await.map_err(ServiceError::from)?;
         }
         Ok(wanted)
     }
@@ -141,28 +141,28 @@ impl Backend for SongService {
         let songs = self.ports().songs.with_hash(hash).await.map_err(ServiceError::from)?;
         let wanted = wanted(&songs);
         if wanted == Wanted::Yes {
-            self.hear(hash, percent).await.map_err(ServiceError::from)?;
+            self.record_progress(hash, percent).await.map_err(ServiceError::from)?;
         }
         Ok(wanted)
     }
 
     async fn deliver(&self, hash: &SongHash, stems: &dyn StemSet) -> Result<Wanted, BackendError> {
-        let kept = match self.wanted(hash).await {
+        let stored = match self.wanted(hash).await {
             Ok(_) => match self.receive(stems).await {
                 Ok(received) => self.keep(hash, received).await,
                 Err(error) => Err(error),
             },
             Err(error) => Err(error),
         };
-        match kept {
+        match stored {
             Err(ServiceError::Gone | ServiceError::NotFound { .. }) => Ok(Wanted::Gone),
-            kept => Ok(kept?),
+            stored => Ok(stored?),
         }
     }
 
     async fn hand_back(&self, hash: &SongHash) -> Result<(), BackendError> {
         self.ports().songs.advance(hash, &Advance::HandBack).await.map_err(ServiceError::from)?;
-        self.rest(hash).await.map_err(ServiceError::from)?;
+        self.clear_progress(hash).await.map_err(ServiceError::from)?;
         Ok(())
     }
 

@@ -11,12 +11,12 @@ const EVENTS: usize = 64;
 pub(super) struct Board {
     events: Vec<Event>,
     any: Event,
-    wished: Event,
+    new_entry: Event,
 }
 
 impl Board {
     pub(super) fn new() -> Self {
-        Self { events: (0..EVENTS).map(|_| Event::new()).collect(), any: Event::new(), wished: Event::new() }
+        Self { events: (0..EVENTS).map(|_| Event::new()).collect(), any: Event::new(), new_entry: Event::new() }
     }
 
     fn event(&self, hash: &SongHash) -> &Event {
@@ -40,12 +40,12 @@ impl Board {
     }
 
     /// Listens for new outbox entries.
-    pub(super) fn listen_for_wishes(&self) -> EventListener {
-        self.wished.listen()
+    pub(super) fn listen_for_entries(&self) -> EventListener {
+        self.new_entry.listen()
     }
 
     /// Reports a new outbox entry.
-    pub(super) fn announce_wish(&self) {
-        self.wished.notify(usize::MAX);
+    pub(super) fn announce_entry(&self) {
+        self.new_entry.notify(usize::MAX);
     }
 }

@@ -45,7 +45,7 @@ struct Entry {
     used: OffsetDateTime,
     users: usize,
     /// The store is removing it. New users wait until that is done.
-    leaving: bool,
+    removing: bool,
 }
 
 /// Protects a blob from eviction until the last pin is dropped.
@@ -55,7 +55,7 @@ pub(super) struct Pin {
 }
 
 /// Disk space of a file that is not cached.
-pub(super) struct Passing {
+pub(super) struct Uncached {
     cache: Cache,
     size_bytes: u64,
 }
@@ -84,8 +84,8 @@ impl Cache {
     fn try_pin(&self, key: BlobKey) -> bool {
         let now = self.0.clock.now();
         let mut state = self.state();
-        let entry = state.entries.entry(key).or_insert(Entry { size_bytes: 0, used: now, users: 0, leaving: false });
-        if entry.leaving {
+        let entry = state.entries.entry(key).or_insert(Entry { size_bytes: 0, used: now, users: 0, removing: false });
+        if entry.removing {
             return false;
         }
         let before = entry.used;
@@ -98,10 +98,10 @@ impl Cache {
     }
 
     /// Counts a file that is not cached.
-    pub(super) fn pass(&self, size_bytes: u64) -> Passing {
+    pub(super) fn count_uncached(&self, size_bytes: u64) -> Uncached {
         let mut state = self.state();
         state.total_bytes = state.total_bytes.saturating_add(size_bytes);
-        Passing { cache: self.clone(), size_bytes }
+        Uncached { cache: self.clone(), size_bytes }
     }
 
     /// Drops the entries of a deleted hash.
@@ -133,10 +133,10 @@ impl Cache {
     pub(super) async fn trim(&self, blobs: &dyn BlobStore, max_bytes: u64) -> Result<(), BlobError> {
         self.reload(blobs).await?;
         self.state().max_bytes = Some(max_bytes);
-        while let Some(leaving) = self.leave(max_bytes) {
-            blobs.delete(&leaving.key).await?;
-            tracing::debug!(key = %leaving.key, "rendition evicted");
-            leaving.left();
+        while let Some(removal) = self.next_removal(max_bytes) {
+            blobs.delete(&removal.key).await?;
+            tracing::debug!(key = %removal.key, "rendition evicted");
+            removal.finish();
         }
         Ok(())
     }
@@ -154,7 +154,7 @@ impl Cache {
         let there: HashMap<_, _> = found.into_iter().map(|made| (made.key, made)).collect();
         // Entries newer than the listing may be missing from it.
         let gone = |(key, entry): (&BlobKey, &Entry)| {
-            let is_gone = entry.users == 0 && !entry.leaving && entry.used < asked && !there.contains_key(key);
+            let is_gone = entry.users == 0 && !entry.removing && entry.used < asked && !there.contains_key(key);
             is_gone.then_some(*key)
         };
         let gone: Vec<_> = state.entries.iter().filter_map(gone).collect();
@@ -166,7 +166,7 @@ impl Cache {
             let State { entries, by_use, .. } = &mut *state;
             entries.entry(key).or_insert_with(|| {
                 by_use.insert((used, key));
-                Entry { size_bytes: 0, used, users: 0, leaving: false }
+                Entry { size_bytes: 0, used, users: 0, removing: false }
             });
             state.resize(key, size_bytes);
         }
@@ -174,15 +174,15 @@ impl Cache {
     }
 
     /// Chooses the next entry to evict.
-    fn leave(&self, max_bytes: u64) -> Option<Leaving> {
+    fn next_removal(&self, max_bytes: u64) -> Option<Removal> {
         let mut state = self.state();
         if state.total_bytes <= max_bytes {
             return None;
         }
-        let is_free = |key: &BlobKey| state.entries.get(key).is_some_and(|entry| entry.users == 0 && !entry.leaving);
+        let is_free = |key: &BlobKey| state.entries.get(key).is_some_and(|entry| entry.users == 0 && !entry.removing);
         let key = state.by_use.iter().map(|(_, key)| *key).find(is_free)?;
-        state.entries.get_mut(&key)?.leaving = true;
-        Some(Leaving { cache: self.clone(), key })
+        state.entries.get_mut(&key)?.removing = true;
+        Some(Removal { cache: self.clone(), key })
     }
 }
 
@@ -196,7 +196,7 @@ impl State {
 
     /// Drops an entry that does not exist in the store and has no users.
     fn drop_unused(&mut self, key: BlobKey) {
-        if self.entries.get(&key).is_some_and(|entry| entry.users == 0 && entry.size_bytes == 0 && !entry.leaving)
+        if self.entries.get(&key).is_some_and(|entry| entry.users == 0 && entry.size_bytes == 0 && !entry.removing)
             && let Some(entry) = self.entries.remove(&key)
         {
             self.by_use.remove(&(entry.used, key));
@@ -205,22 +205,22 @@ impl State {
 }
 
 /// An entry being removed. If dropped early, its state is restored: the store may or may not have removed it.
-struct Leaving {
+struct Removal {
     cache: Cache,
     key: BlobKey,
 }
 
-impl Leaving {
-    fn left(self) {
+impl Removal {
+    fn finish(self) {
         self.cache.state().resize(self.key, 0);
     }
 }
 
-impl Drop for Leaving {
+impl Drop for Removal {
     fn drop(&mut self) {
         let mut state = self.cache.state();
         if let Some(entry) = state.entries.get_mut(&self.key) {
-            entry.leaving = false;
+            entry.removing = false;
         }
         state.drop_unused(self.key);
         drop(state);
@@ -230,7 +230,7 @@ impl Drop for Leaving {
 
 impl Pin {
     /// Records that the blob exists, and its size.
-    pub(super) fn is(&self, size_bytes: u64) {
+    pub(super) fn set_size(&self, size_bytes: u64) {
         self.cache.state().resize(self.key, size_bytes);
     }
 }
@@ -256,7 +256,7 @@ impl Drop for Pin {
     }
 }
 
-impl Drop for Passing {
+impl Drop for Uncached {
     fn drop(&mut self) {
         let mut state = self.cache.state();
         state.total_bytes = state.total_bytes.saturating_sub(self.size_bytes);

@@ -18,7 +18,8 @@ const CLOSING: Duration = Duration::from_secs(5);
 const TENDING: Duration = Duration::from_secs(1);
 
 /// The error for an unknown lease.
-const LOST: ServiceError = ServiceError::Conflict { message: "the lease has expired or was settled", field: None };
+const LEASE_LOST: ServiceError =
+    ServiceError::Conflict { message: "the lease has expired or was settled", field: None };
 
 /// Leases jobs to workers that identify a lease only by its ID.
 ///
@@ -31,11 +32,11 @@ pub struct Desk {
     queue: Arc<dyn JobQueue>,
     clock: Arc<dyn Clock>,
     /// In the order in which they were granted.
-    leases: Mutex<Vec<Kept>>,
+    leases: Mutex<Vec<KeptLease>>,
 }
 
 #[derive(Clone)]
-struct Kept {
+struct KeptLease {
     id: LeaseId,
     /// `None` once settled.
     lease: Arc<AsyncMutex<Option<Box<dyn Lease>>>>,
@@ -51,7 +52,7 @@ impl Desk {
         Self { queue, clock, leases: Mutex::default() }
     }
 
-    fn leases(&self) -> MutexGuard<'_, Vec<Kept>> {
+    fn leases(&self) -> MutexGuard<'_, Vec<KeptLease>> {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -71,7 +72,7 @@ impl Desk {
         let job = LeasedJob { lease: id, hash, attempt: leased.attempt(), visibility };
         // Returned before the lease expires, since an expiry would count as an attempt.
         let until = self.clock.elapsed().saturating_add(visibility / 2);
-        self.leases().push(Kept { id, lease: Arc::new(AsyncMutex::new(Some(leased))), until, arrived: false });
+        self.leases().push(KeptLease { id, lease: Arc::new(AsyncMutex::new(Some(leased))), until, arrived: false });
         Ok(Some(job))
     }
 
@@ -82,16 +83,16 @@ impl Desk {
     /// [`ServiceError::Conflict`] if it has expired, was settled or never existed; [`ServiceError::Unavailable`].
     pub async fn extend(&self, id: LeaseId) -> Result<(), ServiceError> {
         if let Some(leases) = self.queue.durable_leases() {
-            return leases.extend(id).await.map_err(lost);
+            return leases.extend(id).await.map_err(lease_error);
         }
         let kept = self.find(id).await?;
         let mut lease = kept.lease.lock().await;
-        let lease = lease.as_mut().ok_or(LOST)?;
+        let lease = lease.as_mut().ok_or(LEASE_LOST)?;
         if let Err(error) = lease.extend().await {
             if matches!(error, QueueError::LeaseLost) {
                 self.forget(id);
             }
-            return Err(lost(error));
+            return Err(lease_error(error));
         }
         let until = self.clock.elapsed().saturating_add(lease.visibility());
         if let Some(kept) = self.leases().iter_mut().find(|kept| kept.id == id) {
@@ -108,25 +109,25 @@ impl Desk {
     /// [`ServiceError::Unavailable`], after which the job is redelivered.
     pub async fn settle(&self, id: LeaseId, failure: Option<Failure>) -> Result<(), ServiceError> {
         if let Some(leases) = self.queue.durable_leases() {
-            return leases.settle(id, failure).await.map_err(lost);
+            return leases.settle(id, failure).await.map_err(lease_error);
         }
         let kept = self.find(id).await?;
-        let lease = kept.lease.lock().await.take().ok_or(LOST)?;
+        let lease = kept.lease.lock().await.take().ok_or(LEASE_LOST)?;
         self.forget(id);
         let settled = match failure {
             None => lease.acknowledge().await,
             Some(failure) => lease.fail(failure).await,
         };
-        settled.map_err(lost)
+        settled.map_err(lease_error)
     }
 
     /// Returns the jobs of all leases in memory at shutdown. This does not count as an attempt, so restarts cost
     /// nothing. Workers that are still busy can deliver to the next server.
     pub async fn close(&self) {
         let kept: Vec<_> = self.leases().drain(..).collect();
-        let given_back = join_all(kept.into_iter().map(give_back));
+        let returned = join_all(kept.into_iter().map(return_job));
         // A queue that does not respond redelivers them by itself; shutdown does not wait for it.
-        select(pin!(given_back), pin!(self.clock.sleep(CLOSING))).await;
+        select(pin!(returned), pin!(self.clock.sleep(CLOSING))).await;
     }
 
     /// Drops expired leases, as if their workers had died, and returns jobs that never arrived. Every other call does
@@ -134,7 +135,7 @@ impl Desk {
     pub async fn tidy(&self) {
         let now = self.clock.elapsed();
         let over: Vec<_> = self.leases().extract_if(.., |kept| kept.until <= now).collect();
-        join_all(over.into_iter().filter(|kept| !kept.arrived).map(give_back)).await;
+        join_all(over.into_iter().filter(|kept| !kept.arrived).map(return_job)).await;
     }
 
     /// Runs [`Self::tidy`] periodically while polled.
@@ -145,9 +146,9 @@ impl Desk {
         }
     }
 
-    async fn find(&self, id: LeaseId) -> Result<Kept, ServiceError> {
+    async fn find(&self, id: LeaseId) -> Result<KeptLease, ServiceError> {
         self.tidy().await;
-        self.leases().iter().find(|kept| kept.id == id).cloned().ok_or(LOST)
+        self.leases().iter().find(|kept| kept.id == id).cloned().ok_or(LEASE_LOST)
     }
 
     fn forget(&self, id: LeaseId) {
@@ -155,12 +156,12 @@ impl Desk {
     }
 }
 
-fn lost(error: QueueError) -> ServiceError {
-    if matches!(error, QueueError::LeaseLost) { LOST } else { error.into() }
+fn lease_error(error: QueueError) -> ServiceError {
+    if matches!(error, QueueError::LeaseLost) { LEASE_LOST } else { error.into() }
 }
 
 /// Returns a job to the queue without counting an attempt.
-async fn give_back(kept: Kept) {
+async fn return_job(kept: KeptLease) {
     let Some(lease) = kept.lease.lock().await.take() else { return };
     let hash = lease.job().hash;
     if let Err(error) = lease.fail(Failure::Later { after: Duration::ZERO }).await {

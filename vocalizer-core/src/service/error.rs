@@ -121,7 +121,7 @@ impl ServiceError {
     }
 
     /// Returns a copy of the error for another caller that waited for the same work.
-    pub(super) fn again(self: Arc<Self>) -> Self {
+    pub(super) fn duplicate(self: Arc<Self>) -> Self {
         match &*self {
             Self::NotFound { what } => Self::NotFound { what },
             Self::NotASong { what } => Self::NotASong { what: what.clone() },

@@ -95,7 +95,7 @@ impl Line {
         if !state.uncalled.contains(&ticket.id) {
             return Ok(None);
         }
-        if state.of(share) >= most_per_client {
+        if state.entries_of(share) >= most_per_client {
             return Err(busy("you have too many renditions in progress"));
         }
         if state.running.len() + state.waiting.values().map(VecDeque::len).sum::<usize>() >= most {
@@ -170,7 +170,7 @@ impl State {
     }
 
     /// Returns how many entries of a client are running or waiting.
-    fn of(&self, share: Share) -> usize {
+    fn entries_of(&self, share: Share) -> usize {
         self.running_of(share) + self.waiting.get(&share).map_or(0, VecDeque::len)
     }
 

@@ -185,7 +185,7 @@ impl SongService {
     async fn kept_peaks(&self, key: &BlobKey) -> Result<Option<Peaks>, ServiceError> {
         let pin = self.made().cache.pin(*key).await;
         let Some(mut blob) = self.ports().blobs.open(key, None).await? else { return Ok(None) };
-        pin.is(blob.size_bytes());
+        pin.set_size(blob.size_bytes());
         let mut bytes = Vec::new();
         while let Some(chunk) = blob.next_chunk().await? {
             bytes.extend_from_slice(&chunk);
@@ -211,9 +211,9 @@ impl SongService {
             Ok::<_, ServiceError>(self.ports().renderer.mix(tracks, format).await?)
         };
         let blob = self.make_once(client.share(), mix).await?;
-        let passing = self.made().cache.pass(blob.size_bytes());
+        let uncached = self.made().cache.count_uncached(blob.size_bytes());
         self.trim_or_warn().await;
-        Ok(Mix { title: song.title().clone(), blob: with_guard(blob, (held, passing)) })
+        Ok(Mix { title: song.title().clone(), blob: with_guard(blob, (held, uncached)) })
     }
 
     /// Returns the title of the song that [`Self::mix`] would mix, without rendering.
@@ -270,7 +270,7 @@ impl SongService {
         let Some(blob) = self.ports().blobs.open(&key, None).await? else { return Ok(None) };
         let size_bytes = blob.size_bytes();
         if let Some(pin) = &pin {
-            pin.is(size_bytes);
+            pin.set_size(size_bytes);
         }
         let origin = if matches!(key, BlobKey::Source(_)) { Origin::Upload } else { Origin::Made };
         Ok(Some(PartFile { key, pin, size_bytes, tag: blob.tag().to_owned(), title: song.title().clone(), origin }))
@@ -314,15 +314,15 @@ impl SongService {
     /// Stores a rendition or peaks, unless the last song was deleted meanwhile: then nothing may be stored under its
     /// hash.
     async fn keep_made(&self, writer: Box<dyn BlobWriter>, key: &BlobKey, size_bytes: u64) -> Result<(), ServiceError> {
-        let _stays = self.ports().commons.lock(key.hash()).await?;
+        let _lock = self.ports().commons.lock(key.hash()).await?;
         if self.ports().songs.with_hash(key.hash()).await?.is_empty() {
             return Err(ServiceError::NO_SONG);
         }
         // Counted before the commit: if this future is dropped in between, the file must not go uncounted.
         let pin = self.made().cache.pin(*key).await;
-        pin.is(size_bytes);
+        pin.set_size(size_bytes);
         if let Err(error) = writer.commit(key).await {
-            pin.is(0);
+            pin.set_size(0);
             return Err(error.into());
         }
         Ok(())

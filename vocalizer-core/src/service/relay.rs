@@ -18,19 +18,19 @@ use crate::secret::Secret;
 use crate::song::{SongHash, SongHasher};
 
 /// Jobs published concurrently. If payloads are inline, this many songs are in memory.
-const AT_ONCE: usize = 4;
+const CONCURRENCY: usize = 4;
 
 /// How long an outbox claim lasts: normally longer than publishing takes.
-const CLAIM: Duration = Duration::from_secs(60);
+const CLAIM_DURATION: Duration = Duration::from_secs(60);
 
 /// Timeout for opening a song in the blob store and for each of its chunks.
-const PATIENCE: Duration = Duration::from_secs(5);
+const CHUNK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Timeout for reading a whole song.
-const LONGEST_READ: Duration = Duration::from_secs(30);
+const SONG_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The shortest and the longest delay before a job is retried whose song could not be read.
-const PUT_OFF: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(5 * 60));
+const RETRY_DELAYS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(5 * 60));
 
 /// What the relay remembers between rounds.
 #[derive(Default)]
@@ -43,9 +43,9 @@ pub(super) struct Relay {
 #[derive(Default)]
 struct State {
     /// Outbox entries whose outcome could not be stored; `true` if the job is on the queue.
-    untold: Vec<(i64, bool)>,
+    unrecorded: Vec<(i64, bool)>,
     /// Entries whose songs could not be read: the number of failures, and when to retry.
-    put_off: HashMap<i64, (u32, Duration)>,
+    postponed: HashMap<i64, (u32, Duration)>,
 }
 
 impl Relay {
@@ -74,23 +74,23 @@ impl SongService {
     ///
     /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`]; the next round does the rest.
     pub async fn relay(&self) -> Result<u64, ServiceError> {
-        let _one_at_a_time = self.relaying().round.lock().await;
-        self.tell_untold().await?;
+        let _round = self.relaying().round.lock().await;
+        self.record_unrecorded().await?;
         let (songs, clock) = (&self.ports().songs, &self.ports().clock);
         let (mut under_way, mut published, mut failed) = (FuturesUnordered::new(), 0, None);
         loop {
             let wished = self.wished();
-            let free = AT_ONCE - under_way.len();
+            let free = CONCURRENCY - under_way.len();
             if free > 0 && failed.is_none() {
-                match songs.claim(u32::try_from(free).unwrap_or(1), CLAIM, clock.now()).await {
-                    Ok(claimed) => under_way.extend(claimed.into_iter().map(|wish| self.relay_one(wish))),
+                match songs.claim(u32::try_from(free).unwrap_or(1), CLAIM_DURATION, clock.now()).await {
+                    Ok(claimed) => under_way.extend(claimed.into_iter().map(|entry| self.relay_one(entry))),
                     Err(error) => failed = Some(error.into()),
                 }
             }
             if under_way.is_empty() {
                 return failed.map_or(Ok(published), Err);
             }
-            let ended = if under_way.len() < AT_ONCE && failed.is_none() {
+            let ended = if under_way.len() < CONCURRENCY && failed.is_none() {
                 match select(under_way.next(), wished).await {
                     Either::Left((ended, _)) => ended,
                     Either::Right(_) => None,
@@ -109,13 +109,13 @@ impl SongService {
     /// Completes when the outbox has a new entry for [`Self::relay`], counted from this call.
     #[must_use]
     pub fn wished(&self) -> event_listener::EventListener {
-        self.board().listen_for_wishes()
+        self.board().listen_for_entries()
     }
 
     /// Publishes at once if the queue is local. Otherwise leaves it to the task that waits for [`Self::wished`]: a
     /// broker may be slow, and an upload must not wait for it.
     pub(super) async fn relay_soon(&self) {
-        self.board().announce_wish();
+        self.board().announce_entry();
         if self.ports().queue.max_inline_bytes().is_none()
             && let Err(error) = self.relay().await
         {
@@ -126,11 +126,11 @@ impl SongService {
 
     /// Publishes the job of an outbox entry, unless its song failed to read recently. Returns whether it is on the
     /// queue.
-    async fn relay_one(&self, wish: Pending) -> Result<bool, ServiceError> {
-        let Pending { number, hash } = wish;
+    async fn relay_one(&self, entry: Pending) -> Result<bool, ServiceError> {
+        let Pending { number, hash } = entry;
         let now = self.ports().clock.elapsed();
         // It stays claimed for a while; the others continue.
-        if self.relaying().state().put_off.get(&number).is_some_and(|(_, until)| *until > now) {
+        if self.relaying().state().postponed.get(&number).is_some_and(|(_, until)| *until > now) {
             return Ok(false);
         }
         let published = self.publish(&hash).await;
@@ -138,35 +138,35 @@ impl SongService {
             Ok(()) => true,
             Err(Unpublished::Song(error)) => {
                 tracing::error!(%hash, error = chain(error), "publishing a song failed; retrying later");
-                self.relaying().state().put_off(number, self.ports().clock.elapsed());
+                self.relaying().state().postpone(number, self.ports().clock.elapsed());
                 return Ok(false);
             }
             Err(Unpublished::Queue(_)) => false,
         };
-        self.relaying().state().put_off.remove(&number);
-        let told = self.tell(number, is_published).await;
-        if told.is_err() {
-            self.relaying().state().untold.push((number, is_published));
+        self.relaying().state().postponed.remove(&number);
+        let recorded = self.record_outcome(number, is_published).await;
+        if recorded.is_err() {
+            self.relaying().state().unrecorded.push((number, is_published));
         }
         match published {
             Err(Unpublished::Queue(error)) => Err(error),
-            _ => told.map(|()| is_published),
+            _ => recorded.map(|()| is_published),
         }
     }
 
     /// Marks an entry as published, or releases it.
-    async fn tell(&self, number: i64, is_published: bool) -> Result<(), ServiceError> {
+    async fn record_outcome(&self, number: i64, is_published: bool) -> Result<(), ServiceError> {
         let songs = &self.ports().songs;
-        let told = if is_published { songs.published(number).await } else { songs.release(number).await };
-        Ok(told?)
+        let recorded = if is_published { songs.published(number).await } else { songs.release(number).await };
+        Ok(recorded?)
     }
 
     /// Stores outcomes that the database could not take earlier; otherwise their claims would last until they expire.
-    async fn tell_untold(&self) -> Result<(), ServiceError> {
-        let untold = std::mem::take(&mut self.relaying().state().untold);
-        for (place, (number, is_published)) in untold.iter().enumerate() {
-            if let Err(error) = self.tell(*number, *is_published).await {
-                self.relaying().state().untold.extend_from_slice(&untold[place..]);
+    async fn record_unrecorded(&self) -> Result<(), ServiceError> {
+        let unrecorded = std::mem::take(&mut self.relaying().state().unrecorded);
+        for (place, (number, is_published)) in unrecorded.iter().enumerate() {
+            if let Err(error) = self.record_outcome(*number, *is_published).await {
+                self.relaying().state().unrecorded.extend_from_slice(&unrecorded[place..]);
                 return Err(error);
             }
         }
@@ -199,7 +199,7 @@ impl SongService {
         };
         // The timeout after which the job counts as lost starts here. Recorded before publishing: a worker may finish
         // before the queue confirms, and a later record would overwrite its reports.
-        self.hear(hash, 0).await?;
+        self.record_progress(hash, 0).await?;
         let published = queue.publish(Job { hash: *hash, payload }).await;
         match published {
             // The broker's limit is lower than expected.
@@ -217,7 +217,7 @@ impl SongService {
         max_bytes: u64,
         take: &mut (dyn FnMut(&[u8]) + Send),
     ) -> Result<Source, ServiceError> {
-        match self.read_in_time(LONGEST_READ, self.read_pieces(hash, max_bytes, take)).await {
+        match self.read_with_timeout(SONG_TIMEOUT, self.read_pieces(hash, max_bytes, take)).await {
             Err(BlobError::Damaged) => Ok(Source::Damaged),
             read => Ok(read?),
         }
@@ -229,26 +229,27 @@ impl SongService {
         max_bytes: u64,
         take: &mut (dyn FnMut(&[u8]) + Send),
     ) -> Result<Source, BlobError> {
-        let opened = self.read_in_time(PATIENCE, self.ports().blobs.open(&BlobKey::Source(*hash), None)).await?;
+        let opened =
+            self.read_with_timeout(CHUNK_TIMEOUT, self.ports().blobs.open(&BlobKey::Source(*hash), None)).await?;
         let Some(mut song) = opened else { return Ok(Source::Missing) };
         if song.size_bytes() > max_bytes {
             return Ok(Source::TooLarge);
         }
         let mut hasher = SongHasher::new();
-        while let Some(chunk) = self.read_in_time(PATIENCE, song.next_chunk()).await? {
+        while let Some(chunk) = self.read_with_timeout(CHUNK_TIMEOUT, song.next_chunk()).await? {
             hasher.update(&chunk);
             take(&chunk);
         }
         Ok(if hasher.finish() == *hash { Source::Sound } else { Source::Damaged })
     }
 
-    async fn read_in_time<T>(
+    async fn read_with_timeout<T>(
         &self,
-        patience: Duration,
+        timeout: Duration,
         work: impl Future<Output = Result<T, BlobError>>,
     ) -> Result<T, BlobError> {
-        self.ports().clock.within(patience, work).await.unwrap_or_else(|| {
-            let why = format!("reading its file timed out after {} s", patience.as_secs());
+        self.ports().clock.within(timeout, work).await.unwrap_or_else(|| {
+            let why = format!("reading its file timed out after {} s", timeout.as_secs());
             Err(BlobError::Unavailable(why.into()))
         })
     }
@@ -256,11 +257,11 @@ impl SongService {
 
 impl State {
     /// Postpones an entry, longer each time.
-    fn put_off(&mut self, number: i64, now: Duration) {
-        let (shortest, longest) = PUT_OFF;
+    fn postpone(&mut self, number: i64, now: Duration) {
+        let (shortest, longest) = RETRY_DELAYS;
         // Entries of deleted songs are never removed otherwise.
-        self.put_off.retain(|_, (_, until)| *until + longest > now);
-        let (failures, until) = self.put_off.entry(number).or_default();
+        self.postponed.retain(|_, (_, until)| *until + longest > now);
+        let (failures, until) = self.postponed.entry(number).or_default();
         let doubled = 1_u32.checked_shl(*failures).unwrap_or(u32::MAX);
         *failures = failures.saturating_add(1);
         *until = now.saturating_add(shortest.saturating_mul(doubled).min(longest));

@@ -99,10 +99,10 @@ impl Renderings {
         let ticket = self.line.ticket();
         let id = ticket.id();
         let place = self.line.enter(share, &id)?;
-        let landing = Landing { flights: Arc::clone(&self.flights), key, ticket: id.id };
+        let guard = FlightGuard { flights: Arc::clone(&self.flights), key, ticket: id.id };
         let work = begin(ticket);
         let making = async move {
-            let _landing = landing;
+            let _guard = guard;
             work.await
         };
         let making = making.boxed().shared();
@@ -114,13 +114,13 @@ impl Renderings {
 }
 
 /// Removes a flight from the table when it ends.
-struct Landing {
+struct FlightGuard {
     flights: Arc<Mutex<HashMap<BlobKey, Flight>>>,
     key: BlobKey,
     ticket: u64,
 }
 
-impl Drop for Landing {
+impl Drop for FlightGuard {
     fn drop(&mut self) {
         let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
         if flights.get(&self.key).is_some_and(|flight| flight.ticket.id == self.ticket) {
@@ -183,7 +183,7 @@ impl SongService {
             async move {
                 ticket.called().await;
                 let pin = service.made().cache.pin(key).await;
-                let worked = service.in_time(work(service.clone())).await;
+                let worked = service.with_timeout(work(service.clone())).await;
                 drop(ticket);
                 worked.map_err(Arc::new)?;
                 service.trim_or_warn().await;
@@ -192,7 +192,7 @@ impl SongService {
             .boxed()
         };
         let (making, _place) = self.made().join(share, key, begin)?;
-        making.await.map_err(|error| error.again())
+        making.await.map_err(|error| error.duplicate())
     }
 
     /// Renders something in turn that is not cached. The client's place is freed when rendering ends.
@@ -206,7 +206,7 @@ impl SongService {
         let ticket = line.ticket();
         let _place = line.enter(share, &ticket.id())?;
         ticket.called().await;
-        self.in_time(work).await
+        self.with_timeout(work).await
     }
 
     /// Counts a mix towards the limits on mixes in progress.
@@ -217,7 +217,10 @@ impl SongService {
         })
     }
 
-    async fn in_time<T>(&self, work: impl Future<Output = Result<T, ServiceError>> + Send) -> Result<T, ServiceError> {
+    async fn with_timeout<T>(
+        &self,
+        work: impl Future<Output = Result<T, ServiceError>> + Send,
+    ) -> Result<T, ServiceError> {
         let limit = self.settings().renderings.time_limit;
         self.ports().clock.within(limit, work).await.unwrap_or_else(|| {
             tracing::warn!(?limit, "rendering timed out");

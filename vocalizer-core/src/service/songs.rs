@@ -387,7 +387,7 @@ impl SongService {
             return Err(ServiceError::NO_SONG);
         }
         let hash = *song.hash();
-        let _stays = self.ports().commons.lock(&hash).await?;
+        let _lock = self.ports().commons.lock(&hash).await?;
         if self.remove_locked(id).await? { Ok(()) } else { Err(ServiceError::NO_SONG) }
     }
 
@@ -452,7 +452,7 @@ impl SongService {
     }
 
     /// Records progress on a hash and notifies watchers.
-    pub(super) async fn hear(&self, hash: &SongHash, percent: u8) -> Result<(), RepositoryError> {
+    pub(super) async fn record_progress(&self, hash: &SongHash, percent: u8) -> Result<(), RepositoryError> {
         let at = self.ports().clock.now();
         self.ports().commons.hear(hash, Heard { percent: percent.min(100), at }).await?;
         self.board().announce(hash);
@@ -460,7 +460,7 @@ impl SongService {
     }
 
     /// Clears the progress on a hash and notifies watchers.
-    pub(super) async fn rest(&self, hash: &SongHash) -> Result<(), RepositoryError> {
+    pub(super) async fn clear_progress(&self, hash: &SongHash) -> Result<(), RepositoryError> {
         self.ports().commons.rest(hash).await?;
         self.board().announce(hash);
         Ok(())
@@ -469,7 +469,7 @@ impl SongService {
     /// Returns the number of jobs ahead of each hash, or nothing if the queue is unavailable: the songs must stay
     /// visible.
     async fn positions(&self, hashes: &[SongHash]) -> Vec<Option<u64>> {
-        let told = match self.ports().queue.states(hashes).await {
+        let states = match self.ports().queue.states(hashes).await {
             Ok(states) => states,
             Err(error) => {
                 tracing::warn!(error = chain(&error), "reading queue positions failed");
@@ -477,6 +477,6 @@ impl SongService {
             }
         };
         let before = |state: JobState| if let JobState::Waiting { before } = state { Some(before) } else { None };
-        told.into_iter().map(before).collect()
+        states.into_iter().map(before).collect()
     }
 }

@@ -42,11 +42,11 @@ impl SongService {
     pub async fn sweep(&self) -> Result<Swept, ServiceError> {
         let mut swept = Swept::default();
         let ports = self.ports();
-        let Some(_alone) = ports.commons.lock_sweep().await? else { return Ok(swept) };
+        let Some(_sweep_lock) = ports.commons.lock_sweep().await? else { return Ok(swept) };
         ports.songs.check().await?;
         self.relay_or_warn().await;
         // Before jobs are requested again: a dead-lettered job is not lost.
-        self.note_given_up(&mut swept.given_up).await;
+        self.fail_dead_letters(&mut swept.given_up).await;
         for hash in ports.songs.hashes_in(StatusKind::Splitting).await? {
             let abandoned = match ports.queue.state(&hash).await? {
                 JobState::Waiting { .. } | JobState::Absent => true,
@@ -55,7 +55,7 @@ impl SongService {
             };
             if abandoned {
                 ports.songs.advance(&hash, &Advance::HandBack).await?;
-                self.rest(&hash).await?;
+                self.clear_progress(&hash).await?;
                 swept.handed_back += 1;
             }
         }
@@ -95,13 +95,13 @@ impl SongService {
 
     /// Fails the songs whose jobs the queue dead-lettered, since none of their workers survived to report it. An
     /// unavailable queue must not stop the sweep; the letters are redelivered.
-    async fn note_given_up(&self, noted: &mut u64) {
-        if let Err(error) = self.try_note_given_up(noted).await {
+    async fn fail_dead_letters(&self, count: &mut u64) {
+        if let Err(error) = self.try_fail_dead_letters(count).await {
             tracing::warn!(error = chain(&error), "reading dead letters failed; the next sweep retries");
         }
     }
 
-    async fn try_note_given_up(&self, noted: &mut u64) -> Result<(), ServiceError> {
+    async fn try_fail_dead_letters(&self, count: &mut u64) -> Result<(), ServiceError> {
         while let Some(given_up) = self.ports().queue.given_up().await? {
             let DeadLetter { hash, reason, attempts } = given_up.letter();
             tracing::warn!(%hash, attempts, "job dead-lettered by the queue");
@@ -115,7 +115,7 @@ impl SongService {
                 self.give_up(hash, reason).await?;
             }
             given_up.file().await?;
-            *noted += 1;
+            *count += 1;
         }
         Ok(())
     }
@@ -145,7 +145,7 @@ impl SongService {
         }
         let mut removed = 0;
         for hash in orphans {
-            let _stays = ports.commons.lock(hash).await?;
+            let _lock = ports.commons.lock(hash).await?;
             let is_old = ports.blobs.last_written(hash).await?.is_some_and(|written| written < old);
             // Check the lock last: if it was lost, another request may be storing these bytes.
             if is_old && ports.songs.with_hash(hash).await?.is_empty() && ports.commons.renew(hash).await? {
@@ -166,7 +166,7 @@ impl SongService {
     /// read under the lock, since an upload may have stored the bytes since.
     pub(super) async fn check_source(&self, hash: &SongHash) -> Result<bool, ServiceError> {
         let ports = self.ports();
-        let _stays = ports.commons.lock(hash).await?;
+        let _lock = ports.commons.lock(hash).await?;
         let why = match self.read_source(hash, u64::MAX, &mut |_| ()).await? {
             Source::Sound | Source::TooLarge => return Ok(true),
             Source::Missing => "its file is missing on the server; upload it again",
@@ -175,7 +175,7 @@ impl SongService {
         let failed = ports.songs.advance(hash, &Advance::Fail(FailureReason::new(why))).await?;
         if !failed.is_empty() {
             tracing::error!(%hash, songs = failed.len(), why, "source check failed; songs marked as failed");
-            self.rest(hash).await?;
+            self.clear_progress(hash).await?;
         }
         Ok(false)
     }
@@ -193,7 +193,7 @@ impl SongService {
             Some(heard) if heard.at <= self.ports().clock.now() => Ok(self.ports().clock.now() - heard.at > span),
             // No report, or one in the future because the clock went back: restart the interval.
             heard => {
-                self.hear(hash, heard.map_or(0, |heard| heard.percent)).await?;
+                self.record_progress(hash, heard.map_or(0, |heard| heard.percent)).await?;
                 Ok(false)
             }
         }

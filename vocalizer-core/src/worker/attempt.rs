@@ -10,7 +10,7 @@ use futures_util::future::{Either, select};
 
 use super::lease::{HeldLease, Lost};
 use super::run::{Stop, Worker};
-use super::source::BrokeOff;
+use super::source::ReadWatch;
 use super::trouble::Trouble;
 use crate::causes::chain;
 use crate::ports::{AudioError, BackendError, Blob, Failure, Job, JobPayload, Progress, QueueError, StemSet, Wanted};
@@ -23,7 +23,7 @@ pub(crate) const DAMAGED: &str = "its file is damaged on the server; upload it a
 const MAX_DELIVERIES: u32 = 5;
 
 /// How an attempt ended.
-enum Ended {
+enum Outcome {
     /// The backend accepted the result.
     Delivered,
     /// The song was deleted, or another worker has finished it.
@@ -33,9 +33,9 @@ enum Ended {
     /// The bytes received do not match the song's hash.
     Damaged,
     /// Separation exceeded its time limit.
-    Hung,
+    TimedOut,
     /// The backend was unavailable before the work began.
-    Away(BackendError),
+    Unavailable(BackendError),
     /// A later backend call failed.
     Backend(BackendError),
     /// The worker is shutting down.
@@ -68,30 +68,30 @@ impl Worker {
         tracing::info!(%hash, attempt, "job started");
         match self.attempt(&mut held, stop).await {
             Err(Lost) => tracing::warn!(%hash, "lease lost; job abandoned"),
-            Ok(Ended::Delivered) => {
-                self.counts().one_done();
-                settled(hash, held.lease.acknowledge().await);
+            Ok(Outcome::Delivered) => {
+                self.counts().count_done();
+                log_unsettled(hash, held.lease.acknowledge().await);
             }
-            Ok(Ended::NotWanted) => {
+            Ok(Outcome::NotWanted) => {
                 tracing::info!(%hash, "job no longer wanted");
-                settled(hash, held.lease.acknowledge().await);
+                log_unsettled(hash, held.lease.acknowledge().await);
             }
-            Ok(Ended::Audio(error)) if error.is_permanent() => {
+            Ok(Outcome::Audio(error)) if error.is_permanent() => {
                 return self.settle_failure(held, hash, &FailureReason::new(&error.to_string())).await;
             }
-            Ok(Ended::Damaged) => return self.settle_failure(held, hash, &FailureReason::new(DAMAGED)).await,
-            Ok(Ended::Audio(error @ AudioError::Full)) => return self.cannot_work(held, hash, &error).await,
-            Ok(Ended::Audio(error)) => return self.again(held, hash, attempt, &error).await,
-            Ok(Ended::Hung) => {
+            Ok(Outcome::Damaged) => return self.settle_failure(held, hash, &FailureReason::new(DAMAGED)).await,
+            Ok(Outcome::Audio(error @ AudioError::Full)) => return self.cannot_work(held, hash, &error).await,
+            Ok(Outcome::Audio(error)) => return self.retry(held, hash, attempt, &error).await,
+            Ok(Outcome::TimedOut) => {
                 let error = AudioError::Failed("separation timed out".into());
-                return self.again(held, hash, attempt, &error).await;
+                return self.retry(held, hash, attempt, &error).await;
             }
-            Ok(Ended::Backend(error @ BackendError::Refused { .. })) => {
-                return self.again(held, hash, attempt, &error).await;
+            Ok(Outcome::Backend(error @ BackendError::Refused { .. })) => {
+                return self.retry(held, hash, attempt, &error).await;
             }
-            Ok(Ended::Backend(error)) => return self.later(held, hash, attempt, &error).await,
-            Ok(Ended::Away(error)) => return self.cannot_work(held, hash, &error).await,
-            Ok(Ended::Stopped) => {
+            Ok(Outcome::Backend(error)) => return self.postpone(held, hash, attempt, &error).await,
+            Ok(Outcome::Unavailable(error)) => return self.cannot_work(held, hash, &error).await,
+            Ok(Outcome::Stopped) => {
                 tracing::info!(%hash, "job handed back; worker is shutting down");
                 self.hand_back(held, hash, Failure::Later { after: Duration::ZERO }).await;
             }
@@ -99,15 +99,15 @@ impl Worker {
         None
     }
 
-    async fn attempt(&self, held: &mut HeldLease<'_>, stop: &mut Stop<'_>) -> Result<Ended, Lost> {
+    async fn attempt(&self, held: &mut HeldLease<'_>, stop: &mut Stop<'_>) -> Result<Outcome, Lost> {
         let job = held.lease.job().clone();
         let backend = &self.ports().backend;
-        match until(stop, held.through(backend.begin(&job.hash))).await.transpose()? {
-            None => return Ok(Ended::Stopped),
+        match unless_stopped(stop, held.keep_during(backend.begin(&job.hash))).await.transpose()? {
+            None => return Ok(Outcome::Stopped),
             Some(Ok(Wanted::Yes)) => {}
-            Some(Ok(Wanted::Done | Wanted::Gone)) => return Ok(Ended::NotWanted),
-            Some(Err(error @ BackendError::Unavailable(_))) => return Ok(Ended::Away(error)),
-            Some(Err(error)) => return Ok(Ended::Backend(error)),
+            Some(Ok(Wanted::Done | Wanted::Gone)) => return Ok(Outcome::NotWanted),
+            Some(Err(error @ BackendError::Unavailable(_))) => return Ok(Outcome::Unavailable(error)),
+            Some(Err(error)) => return Ok(Outcome::Backend(error)),
         }
         let began = self.ports().clock.elapsed();
         let separated = self.separate(&job, held, stop).await?;
@@ -115,8 +115,8 @@ impl Worker {
         match separated {
             Ok(stems) => {
                 self.counts().split(stems.duration().unwrap_or_default());
-                let delivered = until(stop, self.deliver(&job.hash, stems.as_ref(), held)).await;
-                delivered.unwrap_or(Ok(Ended::Stopped))
+                let delivered = unless_stopped(stop, self.deliver(&job.hash, stems.as_ref(), held)).await;
+                delivered.unwrap_or(Ok(Outcome::Stopped))
             }
             Err(ended) => Ok(ended),
         }
@@ -127,45 +127,45 @@ impl Worker {
         job: &Job,
         held: &mut HeldLease<'_>,
         stop: &mut Stop<'_>,
-    ) -> Result<Result<Box<dyn StemSet>, Ended>, Lost> {
+    ) -> Result<Result<Box<dyn StemSet>, Outcome>, Lost> {
         let (ports, settings) = (self.ports(), self.settings());
         let song = match &job.payload {
             JobPayload::Inline(bytes) => Blob::from(bytes.clone()),
             JobPayload::Stored | JobPayload::Claim(_) => {
-                match until(stop, held.through(ports.backend.source(job))).await.transpose()? {
-                    None => return Ok(Err(Ended::Stopped)),
+                match unless_stopped(stop, held.keep_during(ports.backend.source(job))).await.transpose()? {
+                    None => return Ok(Err(Outcome::Stopped)),
                     Some(Ok(Some(song))) => song,
-                    Some(Ok(None)) => return Ok(Err(Ended::NotWanted)),
-                    Some(Err(error)) => return Ok(Err(Ended::Backend(error))),
+                    Some(Ok(None)) => return Ok(Err(Outcome::NotWanted)),
+                    Some(Err(error)) => return Ok(Err(Outcome::Backend(error))),
                 }
             }
         };
         let percent = Arc::new(Percent::default());
-        let (began, mut told) = (ports.clock.elapsed(), 0);
+        let (began, mut reported) = (ports.clock.elapsed(), 0);
         let progress: Arc<dyn Progress> = Arc::clone(&percent) as _;
-        let broke_off = BrokeOff::default();
+        let read = ReadWatch::default();
         // Dropping the future cancels the separation.
-        let mut work = ports.separator.separate(broke_off.watch(song), progress);
+        let mut work = ports.separator.separate(read.watch(song), progress);
         loop {
             let beat = ports.clock.sleep(settings.heartbeat);
             match select(work.as_mut(), select(beat, stop.grace_over())).await {
-                Either::Left((Err(_), _)) if broke_off.is_damaged() => return Ok(Err(Ended::Damaged)),
-                Either::Left((Err(error), _)) if broke_off.happened() => {
-                    return Ok(Err(Ended::Backend(BackendError::Unavailable(error.into()))));
+                Either::Left((Err(_), _)) if read.is_damaged() => return Ok(Err(Outcome::Damaged)),
+                Either::Left((Err(error), _)) if read.failed() => {
+                    return Ok(Err(Outcome::Backend(BackendError::Unavailable(error.into()))));
                 }
-                Either::Left((separated, _)) => return Ok(separated.map_err(Ended::Audio)),
-                Either::Right((Either::Right(_), _)) => return Ok(Err(Ended::Stopped)),
+                Either::Left((separated, _)) => return Ok(separated.map_err(Outcome::Audio)),
+                Either::Right((Either::Right(_), _)) => return Ok(Err(Outcome::Stopped)),
                 Either::Right((Either::Left(_), _)) => {}
             }
             held.keep().await?;
             if ports.clock.elapsed().saturating_sub(began) > settings.max_separation {
-                return Ok(Err(Ended::Hung));
+                return Ok(Err(Outcome::TimedOut));
             }
             // Reported even if unchanged: the response says whether the song is still wanted.
-            told = percent.0.load(Ordering::Relaxed).max(told);
-            match held.through(ports.backend.progress(&job.hash, told)).await? {
+            reported = percent.0.load(Ordering::Relaxed).max(reported);
+            match held.keep_during(ports.backend.progress(&job.hash, reported)).await? {
                 Ok(Wanted::Yes) => {}
-                Ok(Wanted::Done | Wanted::Gone) => return Ok(Err(Ended::NotWanted)),
+                Ok(Wanted::Done | Wanted::Gone) => return Ok(Err(Outcome::NotWanted)),
                 Err(error) => tracing::debug!(hash = %job.hash, error = %chain(&error), "reporting progress failed"),
             }
         }
@@ -173,24 +173,24 @@ impl Worker {
 
     /// Delivers the result and retries while the backend is unavailable, so that an outage does not waste finished
     /// work.
-    async fn deliver(&self, hash: &SongHash, stems: &dyn StemSet, held: &mut HeldLease<'_>) -> Result<Ended, Lost> {
+    async fn deliver(&self, hash: &SongHash, stems: &dyn StemSet, held: &mut HeldLease<'_>) -> Result<Outcome, Lost> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match held.through(self.ports().backend.deliver(hash, stems)).await? {
-                Ok(Wanted::Gone) => return Ok(Ended::NotWanted),
-                Ok(Wanted::Yes | Wanted::Done) => return Ok(Ended::Delivered),
+            match held.keep_during(self.ports().backend.deliver(hash, stems)).await? {
+                Ok(Wanted::Gone) => return Ok(Outcome::NotWanted),
+                Ok(Wanted::Yes | Wanted::Done) => return Ok(Outcome::Delivered),
                 Err(error @ BackendError::Unavailable(_)) if tries < MAX_DELIVERIES => {
                     tracing::warn!(%hash, error = %chain(&error), tries, "delivering the result failed; retrying");
-                    held.through(self.ports().clock.sleep(self.pause(tries))).await?;
+                    held.keep_during(self.ports().clock.sleep(self.pause(tries))).await?;
                 }
-                Err(error) => return Ok(Ended::Backend(error)),
+                Err(error) => return Ok(Outcome::Backend(error)),
             }
         }
     }
 
     /// Schedules another attempt, or fails the song if this was the last.
-    async fn again(
+    async fn retry(
         &self,
         held: HeldLease<'_>,
         hash: SongHash,
@@ -201,16 +201,16 @@ impl Worker {
         tracing::warn!(%hash, attempt, error = %why, "attempt failed");
         if attempt >= self.settings().max_attempts {
             let reason = format!("tried {attempt} times; last error: {error}");
-            let told = self.settle_failure(held, hash, &FailureReason::new(&reason)).await;
-            return told.or(Some(Trouble::Song(hash)));
+            let trouble = self.settle_failure(held, hash, &FailureReason::new(&reason)).await;
+            return trouble.or(Some(Trouble::Song(hash)));
         }
-        self.counts().one_retried();
+        self.counts().count_retried();
         self.hand_back(held, hash, Failure::Retry { after: self.pause(attempt) }).await;
         Some(Trouble::Song(hash))
     }
 
     /// Postpones the job because of an external problem. The attempt does not count.
-    async fn later(
+    async fn postpone(
         &self,
         held: HeldLease<'_>,
         hash: SongHash,
@@ -218,7 +218,7 @@ impl Worker {
         error: &(dyn std::error::Error + Sync),
     ) -> Option<Trouble> {
         tracing::warn!(%hash, error = %chain(error), "job postponed");
-        self.counts().one_retried();
+        self.counts().count_retried();
         self.hand_back(held, hash, Failure::Later { after: self.pause(attempt.saturating_add(2)) }).await;
         Some(Trouble::Song(hash))
     }
@@ -231,7 +231,7 @@ impl Worker {
         error: &(dyn std::error::Error + Sync),
     ) -> Option<Trouble> {
         tracing::warn!(%hash, error = %chain(error), "job handed back; worker cannot process jobs");
-        self.counts().one_retried();
+        self.counts().count_retried();
         self.hand_back(held, hash, Failure::Later { after: Duration::ZERO }).await;
         Some(Trouble::Worker)
     }
@@ -241,7 +241,7 @@ impl Worker {
         if let Err(error) = self.ports().backend.hand_back(&hash).await {
             tracing::warn!(%hash, error = %chain(&error), "handing back the song failed");
         }
-        settled(hash, held.lease.fail(failure).await);
+        log_unsettled(hash, held.lease.fail(failure).await);
     }
 
     /// Fails the song, then settles the job. In this order a redelivered job finds the song failed; the other way round
@@ -249,13 +249,13 @@ impl Worker {
     async fn settle_failure(&self, held: HeldLease<'_>, hash: SongHash, reason: &FailureReason) -> Option<Trouble> {
         match self.ports().backend.fail(&hash, reason).await {
             Ok(()) => {
-                self.counts().one_failed();
-                settled(hash, held.lease.fail(Failure::Never { reason: reason.clone() }).await);
+                self.counts().count_failed();
+                log_unsettled(hash, held.lease.fail(Failure::Never { reason: reason.clone() }).await);
                 None
             }
             Err(error) => {
                 tracing::warn!(%hash, error = %chain(&error), "reporting the song's failure failed; job postponed");
-                settled(hash, held.lease.fail(Failure::Later { after: self.pause(3) }).await);
+                log_unsettled(hash, held.lease.fail(Failure::Later { after: self.pause(3) }).await);
                 Some(if matches!(error, BackendError::Refused { .. }) { Trouble::Song(hash) } else { Trouble::Worker })
             }
         }
@@ -263,15 +263,15 @@ impl Worker {
 }
 
 /// Runs `work` unless the grace period ends first.
-async fn until<T>(stop: &mut Stop<'_>, work: impl Future<Output = T>) -> Option<T> {
+async fn unless_stopped<T>(stop: &mut Stop<'_>, work: impl Future<Output = T>) -> Option<T> {
     match select(pin!(work), stop.grace_over()).await {
         Either::Left((done, _)) => Some(done),
         Either::Right(_) => None,
     }
 }
 
-fn settled(hash: SongHash, settled: Result<(), QueueError>) {
-    if let Err(error) = settled {
+fn log_unsettled(hash: SongHash, result: Result<(), QueueError>) {
+    if let Err(error) = result {
         tracing::warn!(%hash, error = %chain(&error), "settling the job failed; it will be redelivered");
     }
 }

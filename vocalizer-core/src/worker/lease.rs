@@ -48,7 +48,7 @@ impl<'a> HeldLease<'a> {
     }
 
     /// Runs `work` and keeps the lease alive meanwhile.
-    pub(super) async fn through<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Lost> {
+    pub(super) async fn keep_during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Lost> {
         let mut work = pin!(work);
         let tick = self.lease.visibility() / 6;
         loop {

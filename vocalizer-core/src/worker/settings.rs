@@ -101,15 +101,15 @@ impl WorkerCounts {
         self.pauses_until_ms.store(millis(until), Ordering::Relaxed);
     }
 
-    pub(super) fn one_done(&self) {
+    pub(super) fn count_done(&self) {
         self.done.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn one_failed(&self) {
+    pub(super) fn count_failed(&self) {
         self.failed.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn one_retried(&self) {
+    pub(super) fn count_retried(&self) {
         self.retried.fetch_add(1, Ordering::Relaxed);
     }
 

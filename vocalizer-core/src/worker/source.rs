@@ -9,19 +9,19 @@ use crate::ports::{Blob, BlobError};
 
 /// Whether reading a song failed. If so, the separator's error is the fault of neither the song nor the separator.
 #[derive(Clone, Default)]
-pub(super) struct BrokeOff {
-    happened: Arc<AtomicBool>,
+pub(super) struct ReadWatch {
+    failed: Arc<AtomicBool>,
     is_damaged: Arc<AtomicBool>,
 }
 
-impl BrokeOff {
+impl ReadWatch {
     pub(super) fn watch(&self, song: Blob) -> Blob {
-        let (broke_off, size_bytes, tag) = (self.clone(), song.size_bytes(), song.tag().to_owned());
-        Blob::new(size_bytes, tag, song.inspect_err(move |error| broke_off.note(error)))
+        let (watch, size_bytes, tag) = (self.clone(), song.size_bytes(), song.tag().to_owned());
+        Blob::new(size_bytes, tag, song.inspect_err(move |error| watch.note(error)))
     }
 
-    pub(super) fn happened(&self) -> bool {
-        self.happened.load(Ordering::Relaxed)
+    pub(super) fn failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// Returns whether the bytes arrived but do not match the song's hash.
@@ -31,6 +31,6 @@ impl BrokeOff {
 
     fn note(&self, error: &BlobError) {
         self.is_damaged.fetch_or(matches!(error, BlobError::Damaged), Ordering::Relaxed);
-        self.happened.store(true, Ordering::Relaxed);
+        self.failed.store(true, Ordering::Relaxed);
     }
 }
