@@ -331,7 +331,7 @@ impl AccountService {
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Unauthenticated`] for a token that is unknown, expired or revoked; [`ServiceError::Unavailable`] or
+    /// [`ServiceError::Unauthenticated`] for an unknown, expired or revoked token; [`ServiceError::Unavailable`] or
     /// [`ServiceError::Internal`].
     pub async fn authenticate(&self, proof: Option<&Proof>) -> Result<Caller, ServiceError> {
         let Inner { ports, .. } = &*self.inner;
@@ -446,7 +446,8 @@ impl AccountService {
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Unauthenticated`] without a session, [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
+    /// [`ServiceError::Unauthenticated`] without a session, [`ServiceError::Unavailable`] or
+    /// [`ServiceError::Internal`].
     pub async fn tokens(&self, caller: Caller) -> Result<Vec<TokenView>, ServiceError> {
         let tokens = self.inner.ports.accounts.tokens(owner(caller)?).await?;
         Ok(tokens.into_iter().map(TokenView::from).collect())

@@ -79,7 +79,7 @@ impl SongService {
         let (songs, clock) = (&self.ports().songs, &self.ports().clock);
         let (mut under_way, mut published, mut failed) = (FuturesUnordered::new(), 0, None);
         loop {
-            let wished = self.wished();
+            let new_entry = self.wished();
             let free = CONCURRENCY - under_way.len();
             if free > 0 && failed.is_none() {
                 match songs.claim(u32::try_from(free).unwrap_or(1), CLAIM_DURATION, clock.now()).await {
@@ -91,7 +91,7 @@ impl SongService {
                 return failed.map_or(Ok(published), Err);
             }
             let ended = if under_way.len() < CONCURRENCY && failed.is_none() {
-                match select(under_way.next(), wished).await {
+                match select(under_way.next(), new_entry).await {
                     Either::Left((ended, _)) => ended,
                     Either::Right(_) => None,
                 }

@@ -64,7 +64,7 @@ impl SongService {
     /// Deletes bytes that have no song. Their hash must be locked. The sweep removes leftovers.
     async fn discard(&self, hash: &SongHash) {
         if let Err(error) = self.delete_bytes(hash).await {
-            tracing::warn!(%hash, error = chain(&error), "deleting a rejected upload's file failed; a sweep will retry");
+            tracing::warn!(%hash, error = chain(&error), "deleting a rejected upload failed; a sweep will retry");
         }
     }
 }
@@ -136,7 +136,8 @@ impl Upload {
             }
             admitted?
         };
-        tracing::info!(song = %song.id(), %hash, size_bytes = self.size_bytes, status = %song.status().kind(), "song uploaded");
+        let status = song.status().kind();
+        tracing::info!(song = %song.id(), %hash, size_bytes = self.size_bytes, %status, "song uploaded");
         self.service.relay_soon().await;
         self.service.board().announce(&hash);
         self.service.view(&song).await

@@ -7,8 +7,8 @@ use crate::account::UserId;
 
 /// An uploaded song.
 ///
-/// Its ID and hash never change; its title may. Its status changes only through the transitions below; a transition that
-/// the status does not allow is an error and leaves the song unchanged.
+/// Its ID and hash never change; its title may. Its status changes only through the transitions below; a transition
+/// that the status does not allow is an error and leaves the song unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Song {
     id: SongId,

@@ -16,8 +16,8 @@ pub struct Title(String);
 impl Title {
     /// Drops the invisible characters of `text`, trims it and accepts it as a title of at most `max_chars` characters.
     ///
-    /// The joiners of emoji and of scripts such as Persian (U+200C and U+200D) are kept between two non-ASCII characters.
-    /// A title of only invisible characters is empty.
+    /// The joiners of emoji and of scripts such as Persian (U+200C and U+200D) stay between two non-ASCII characters. A
+    /// title of only invisible characters is empty.
     ///
     /// The limit for new titles is [`Limits::max_title_chars`](crate::limits::Limits::max_title_chars). A store that
     /// reads titles back passes `usize::MAX`: lowering the limit must not lose songs.
@@ -87,8 +87,8 @@ pub(crate) fn is_invisible(c: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Returns whether a character changes the layout of the text around it: control characters, the two Unicode line breaks,
-/// and the direction overrides that can make `gpj.exe` read as `exe.jpg`.
+/// Returns whether a character changes the layout of the text around it: control characters, the two Unicode line
+/// breaks, and the direction overrides that can make `gpj.exe` read as `exe.jpg`.
 pub(super) fn steers(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
