@@ -1,10 +1,10 @@
-//! Errors with everything that caused them, as logs and people read them.
+//! Formats an error with its causes for logs and messages.
 
 use std::error::Error;
 
-/// An error and what caused it, in one line: `the store is unavailable: disk I/O error`.
+/// Returns an error and its causes in one line: `the store is unavailable: disk I/O error`.
 ///
-/// A message that its cause only repeats, as transparent errors do, or that ends in its cause's, stands once.
+/// A cause is skipped if the text already ends with it, as with transparent errors.
 ///
 /// ```
 /// use vocalizer_core::causes::chain;
@@ -15,15 +15,15 @@ use std::error::Error;
 /// ```
 #[must_use]
 pub fn chain(error: &dyn Error) -> String {
-    let mut told = error.to_string();
+    let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let more = error.to_string();
-        if !told.ends_with(&more) {
-            told.push_str(": ");
-            told.push_str(&more);
+        if !text.ends_with(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
         }
         cause = error.source();
     }
-    told.replace(['\n', '\r'], " ")
+    text.replace(['\n', '\r'], " ")
 }

@@ -1,25 +1,25 @@
-//! What equal bytes share: two people who upload the same file have two songs, one stored source and one set of stems.
+//! Deduplication: two uploads of the same file are two songs with one stored source and one set of stems.
 //!
-//! The rules are pure functions over what the repository says; whoever calls them makes sure that what it said still
-//! holds (see [`SongRepository::remove`](crate::ports::SongRepository::remove)).
+//! The rules are pure functions of what the repository returns. The caller ensures that this is still true (see
+//! [`SongRepository::remove`](crate::ports::SongRepository::remove)).
 
 use crate::song::{FailureReason, Status, StatusKind, Transition};
 
-/// What becomes of a song that now waits to be split: a new upload whose bytes are safely stored, or a retry.
+/// What to do with a song that waits to be split: a new upload whose bytes are stored, or a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum UploadPlan {
-    /// Nobody is working on these bytes: put a job on the queue and leave the song `UPLOADED`.
+    /// No job exists for these bytes: enqueue one and leave the song `UPLOADED`.
     Enqueue,
-    /// A job for these bytes is on its way and its result reaches every song with the hash: leave the song `UPLOADED`.
+    /// A job for these bytes is queued, and its result updates every song with the hash: leave the song `UPLOADED`.
     AwaitOther,
-    /// A worker is at these bytes and its result reaches every song with the hash: the song is `SPLITTING` like the others.
+    /// A worker is splitting these bytes, and its result updates every song with the hash: set the song to `SPLITTING`.
     JoinWork,
-    /// The stems are there: take the song to `SPLIT` with [`Transition::ReuseStems`].
+    /// The stems exist: set the song to `SPLIT` with [`Transition::ReuseStems`].
     ReuseStems,
 }
 
 impl UploadPlan {
-    /// What takes a song that is `UPLOADED` to where the plan wants it.
+    /// The transitions that take an `UPLOADED` song to the planned status.
     #[must_use]
     pub const fn transitions(self) -> &'static [Transition] {
         match self {
@@ -30,10 +30,10 @@ impl UploadPlan {
     }
 }
 
-/// Decides what becomes of a new upload or a retry, given the status of every *other* song with the same hash.
+/// Decides what to do with a new upload or a retry, given the statuses of all *other* songs with the same hash.
 ///
-/// A song that is still `UPLOADING` counts for nothing: its upload may never finish, and a second job for the same hash
-/// costs time where a missing one would leave a song stuck. Neither does a `FAILED` one: uploading again is asking again.
+/// Songs that are `UPLOADING` are ignored: their upload may never finish, and a second job for a hash only costs time,
+/// while a missing one leaves a song stuck. `FAILED` songs are ignored too: uploading again is a retry.
 #[must_use]
 pub fn on_upload<'a>(others: impl IntoIterator<Item = &'a Status>) -> UploadPlan {
     others.into_iter().fold(UploadPlan::Enqueue, |plan, other| match (other.kind(), plan) {
@@ -44,16 +44,16 @@ pub fn on_upload<'a>(others: impl IntoIterator<Item = &'a Status>) -> UploadPlan
     })
 }
 
-/// What becomes of the source file and the stems when a song is deleted.
+/// What to do with the source and the stems when a song is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BlobFate {
-    /// Another song has the same bytes: everything stays.
+    /// Another song has the same bytes: keep everything.
     Keep,
-    /// It was the last one: the source and all stems go.
+    /// It was the last one: delete the source and all stems.
     Delete,
 }
 
-/// Decides what deleting a song takes along, given how many *other* songs have its hash, in whatever status.
+/// Decides what to do with the blobs of a deleted song, given how many *other* songs have its hash, in any status.
 #[must_use]
 pub const fn on_delete(others_with_hash: u64) -> BlobFate {
     if others_with_hash == 0 { BlobFate::Delete } else { BlobFate::Keep }
@@ -61,8 +61,8 @@ pub const fn on_delete(others_with_hash: u64) -> BlobFate {
 
 /// The transitions that take a song to `SPLIT` once the stems of its hash are stored; apply them in order.
 ///
-/// A result reaches every song with its hash, whatever each of them was waiting for. Nothing is left to do for one that
-/// is `SPLIT`, and nothing may be done yet for one that is `UPLOADING`: it meets the stems in [`on_upload`].
+/// A result updates every song with its hash. A `SPLIT` song needs nothing, and an `UPLOADING` song gets the stems in
+/// [`on_upload`].
 #[must_use]
 pub const fn on_result(status: &Status) -> &'static [Transition] {
     const FROM_UPLOADED: &[Transition] = &[Transition::ReuseStems];
@@ -76,11 +76,11 @@ pub const fn on_result(status: &Status) -> &'static [Transition] {
     }
 }
 
-/// The transitions that take a song to `FAILED` once the bytes of its hash are known to be impossible to split; apply them
-/// in order.
+/// The transitions that take a song to `FAILED` once the bytes of its hash are known to be unsplittable; apply them in
+/// order.
 ///
-/// This reaches the songs that were waiting for another one's job ([`UploadPlan::AwaitOther`]) as well: no other job will
-/// come for them, so leaving them `UPLOADED` would leave them waiting for ever. A song that is `SPLIT` keeps its stems.
+/// This includes songs that wait for another song's job ([`UploadPlan::AwaitOther`]): there will be no other job, so
+/// they would wait forever. A `SPLIT` song keeps its stems.
 #[must_use]
 pub fn on_failure(status: &Status, reason: &FailureReason) -> Vec<Transition> {
     match status {
@@ -90,12 +90,12 @@ pub fn on_failure(status: &Status, reason: &FailureReason) -> Vec<Transition> {
     }
 }
 
-/// What befalls every song with a hash at once.
+/// An event that affects all songs with the same hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Advance {
     /// A worker took a lease.
     Begin,
-    /// The lease ran out or was given back.
+    /// The lease expired or was returned.
     HandBack,
     /// The stems are stored.
     Finish,
@@ -104,7 +104,7 @@ pub enum Advance {
 }
 
 impl Advance {
-    /// The transitions that this means for a song in `status`; apply them in order.
+    /// The transitions of a song in `status`; apply them in order.
     #[must_use]
     pub fn transitions(&self, status: &Status) -> Vec<Transition> {
         match (self, status) {

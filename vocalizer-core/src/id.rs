@@ -1,34 +1,34 @@
-//! What the identifiers have in common, written once.
+//! The common parts of all identifiers.
 
-/// Defines an identifier that is random, opaque and impossible to mistake for another kind.
+/// Defines a random, opaque identifier type that cannot be confused with another one.
 ///
-/// Random rather than counted: an identifier appears in URLs, and a counter would tell a stranger how many songs there
-/// are and which numbers to try. The representation stays private, so it can change without any caller noticing.
+/// Random, not sequential: identifiers appear in URLs, and a counter would reveal how many songs exist and which to
+/// guess. The representation is private, so it can change without affecting callers.
 macro_rules! opaque_id {
     ($(#[$doc:meta])* $name:ident, $error:ident, $what:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(uuid::Uuid);
 
-        #[doc = concat!("A text that is not the identifier of a ", $what, ".")]
+        #[doc = concat!("The text is not a valid ", $what, " ID.")]
         #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-        #[error("not the identifier of a {}", $what)]
+        #[error("invalid {} ID", $what)]
         pub struct $error;
 
         impl $name {
-            /// Draws a fresh identifier from the system's randomness.
+            /// Returns a new random identifier.
             #[must_use]
             pub fn random() -> Self {
                 Self(uuid::Uuid::new_v4())
             }
 
-            /// An identifier of exactly these bytes: for stores that keep them raw, and for tests.
+            /// Returns the identifier with these bytes, for stores and tests.
             #[must_use]
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(uuid::Uuid::from_bytes(bytes))
             }
 
-            /// The bytes that [`Self::from_bytes`] takes back.
+            /// Returns the bytes for [`Self::from_bytes`].
             #[must_use]
             pub const fn to_bytes(self) -> [u8; 16] {
                 self.0.into_bytes()
@@ -52,12 +52,12 @@ macro_rules! opaque_id {
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 let id = uuid::Uuid::try_parse(text).map(Self).map_err(|_| $error)?;
-                // One identifier has one spelling; otherwise two URLs would name one song and caches would disagree.
+                // One spelling per identifier; otherwise one song would have several URLs and caches would disagree.
                 if id.to_string() == text { Ok(id) } else { Err($error) }
             }
         }
 
-        // By way of the text and not of `Uuid`, which would read four more spellings than `FromStr` does.
+        // As text instead of through `Uuid`, which accepts four more spellings than `FromStr`.
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)

@@ -1,28 +1,28 @@
-//! The domain of Vocalizer: what a song is, what may happen to it, who may see it, and which outside things that takes.
+//! The domain of Vocalizer: songs, accounts, access rules, and the ports to external systems.
 //!
-//! Vocalizer takes songs in, splits each into stems and gives them back. This crate holds the rules of that and nothing
-//! else: no I/O, no runtime, no framework. Databases, queues, models and HTTP live in adapter crates, each of which
-//! depends on this one and on no other adapter.
+//! Vocalizer accepts songs, splits each into stems and serves them. This crate holds only the rules: no I/O, no
+//! runtime, no framework. Databases, queues, models and HTTP are in adapter crates. Each depends on this crate and on
+//! no other adapter.
 //!
-//! | module | what it is for |
+//! | module | contents |
 //! | --- | --- |
 //! | [`part`] | the stems a model can produce and the parts a client can ask for |
 //! | [`song`] | a song, its hash and its life from upload to stems |
 //! | [`account`] | users, sessions and who may see or delete what |
-//! | [`dedupe`] | what equal bytes share, and when the last song takes them along |
+//! | [`dedupe`] | what songs with equal bytes share, and when their blobs are deleted |
 //! | [`quota`] | how much one uploader may store and upload |
 //! | [`api`] | the JSON that server and client exchange |
-//! | [`causes`] | an error with what caused it, in one line |
-//! | [`limits`] | every bound on what comes in from outside |
-//! | [`ports`] | one small trait per outside thing, with its promises written down |
+//! | [`causes`] | an error and its causes in one line |
+//! | [`limits`] | limits on all external input |
+//! | [`ports`] | one small trait per external system, with its guarantees |
 //! | [`service`] | the use cases, over the ports |
 //! | [`worker`] | the loop that takes jobs, splits songs and delivers stems |
-//! | [`secret`] | values that must not reach a log |
-//! | `conformance` | feature `conformance`: the suites that every adapter of a port is held to |
+//! | [`secret`] | values that must not appear in logs |
+//! | `conformance` | feature `conformance`: test suites for adapters of the ports |
 //!
 //! # Example
 //!
-//! A song goes from upload to stems through its transitions, and through nothing else:
+//! A song changes its status only through transitions:
 //!
 //! ```
 //! use time::OffsetDateTime;
@@ -42,10 +42,10 @@
 //! song.accept_stems()?;
 //! assert_eq!(song.status().kind(), StatusKind::Split);
 //!
-//! // A split song is not split again, and says so.
+//! // A split song cannot be split again.
 //! assert!(song.begin_splitting().is_err());
 //!
-//! // It belongs to its uploader alone; to anyone else it does not exist.
+//! // Only its uploader can see it.
 //! assert!(Viewer::User(owner).may_see(&song));
 //! assert!(!Viewer::Anonymous.may_see(&song));
 //! # Ok(())

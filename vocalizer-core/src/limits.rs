@@ -1,12 +1,12 @@
-//! Every bound on what comes in from outside, in one place.
+//! Limits on all external input.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The bounds that every parser and every endpoint keeps.
+/// The limits that every parser and endpoint enforces.
 ///
-/// A value outside them is refused before memory or time is spent on it. All of them are plain fields, so a program's
-/// configuration can embed this struct and a test can change one bound and keep the rest:
+/// A value outside them is rejected before it costs memory or time. All are plain fields, so a configuration can embed
+/// this struct and a test can override one limit:
 ///
 /// ```
 /// use vocalizer_core::limits::Limits;
@@ -17,22 +17,22 @@ use thiserror::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Largest song file. Default: 75 MiB, which is what `client_max_body_size 75m` means to the nginx in front: a
-    /// decimal 75 MB would refuse files that nginx has already let through.
+    /// Largest song file. Default: 75 MiB, which is how nginx reads `client_max_body_size 75m`: a decimal 75 MB would
+    /// reject files that nginx accepts.
     pub max_upload_bytes: u64,
-    /// Longest title, in characters (not bytes, so that no script has shorter titles than another). Default: 200.
+    /// Longest title, in characters (not bytes, so that every script gets the same length). Default: 200.
     pub max_title_chars: usize,
-    /// Longest song, as decoded; a small file can hold hours of silence. Default: 6 hours.
+    /// Longest decoded song; a small file can contain hours of silence. Default: 6 hours.
     pub max_duration_s: u64,
     /// Most channels. Default: 8, which is 7.1 surround.
     pub max_channels: u16,
-    /// Lowest sample rate. Default: 1 000 Hz; lower ones occur only in broken headers.
+    /// Lowest sample rate. Default: 1 000 Hz; lower ones occur only in corrupt headers.
     pub min_rate_hz: u32,
-    /// Highest sample rate. Default: 384 000 Hz; 768 kHz is refused.
+    /// Highest sample rate. Default: 384 000 Hz; 768 kHz is rejected.
     pub max_rate_hz: u32,
     /// Largest single stem file in a result. Default: 1 GiB: six hours of MP3 at 320 kbit/s are 864 MB.
     pub max_stem_bytes: u64,
-    /// Most bytes of tags and cover pictures that are read from one file. Default: 16 MiB.
+    /// Most bytes of tags and cover pictures read from one file. Default: 16 MiB.
     pub max_metadata_bytes: u64,
 }
 
@@ -52,7 +52,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Bounds small enough for a test to go over in milliseconds; rates and channels are the defaults.
+    /// Returns limits that a test can exceed in milliseconds; rates and channels are the defaults.
     #[must_use]
     pub fn for_testing() -> Self {
         Self {
@@ -65,14 +65,13 @@ impl Limits {
         }
     }
 
-    /// Checks that something can pass at all: for start-up, where a wrong setting is still cheap.
+    /// Checks at start-up that the limits are usable.
     ///
     /// # Errors
     ///
-    /// [`LimitsError::Zero`] names a bound that would refuse everything; [`LimitsError::NoRate`] says that the lowest
-    /// rate is above the highest.
+    /// [`LimitsError::Zero`] names a limit of zero; [`LimitsError::NoRate`] if the lowest rate is above the highest.
     pub fn check(&self) -> Result<(), LimitsError> {
-        // No `..` here: a bound added to the struct does not compile until it is checked as well.
+        // No `..` here: a new field does not compile until it is checked too.
         let &Self {
             max_upload_bytes,
             max_title_chars,
@@ -103,12 +102,12 @@ impl Limits {
     }
 }
 
-/// Limits that nothing could keep.
+/// Limits that would reject all input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum LimitsError {
-    /// A bound of zero refuses everything.
-    #[error("{name} is zero, which would refuse everything")]
+    /// A limit of zero rejects everything.
+    #[error("{name} must not be 0: it would reject everything")]
     Zero {
         /// The field's name.
         name: &'static str,
@@ -116,9 +115,9 @@ pub enum LimitsError {
     /// The range of sample rates is empty.
     #[error("min_rate_hz ({min_rate_hz}) is above max_rate_hz ({max_rate_hz})")]
     NoRate {
-        /// The lowest rate as configured.
+        /// The configured lowest rate.
         min_rate_hz: u32,
-        /// The highest rate as configured.
+        /// The configured highest rate.
         max_rate_hz: u32,
     },
 }

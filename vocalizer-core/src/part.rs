@@ -1,4 +1,4 @@
-//! The stems a model can produce, and the parts of a song a client can ask for.
+//! The stems a model can produce, and the parts of a song a client can request.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,12 +6,12 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Longest piece of an unknown name that an error repeats: enough to recognise it, too little to flood a log.
+/// Longest excerpt of an unknown name in an error, to keep logs small.
 const EXCERPT_CHARS: usize = 32;
 
 /// One voice of a song, as a separation model produces it.
 ///
-/// Every model knows the [four](Stem::FOUR) that Vocalizer serves; a six-stem model also tells guitar and piano apart.
+/// Every model produces the [four](Stem::FOUR) that Vocalizer serves; a six-stem model also separates guitar and piano.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stem {
@@ -19,9 +19,9 @@ pub enum Stem {
     Drums,
     /// Bass.
     Bass,
-    /// All that no other stem of the model holds.
+    /// Everything that is in no other stem.
     Other,
-    /// The voice.
+    /// Vocals.
     Vocals,
     /// Guitar; only from a six-stem model.
     Guitar,
@@ -30,13 +30,13 @@ pub enum Stem {
 }
 
 impl Stem {
-    /// Every stem, in the order in which a six-stem model puts them out.
+    /// Every stem, in the output order of a six-stem model.
     pub const ALL: [Self; 6] = [Self::Drums, Self::Bass, Self::Other, Self::Vocals, Self::Guitar, Self::Piano];
 
-    /// The four stems of the contract, in the order in which the models put them out.
+    /// The four stems of the contract, in the models' output order.
     pub const FOUR: [Self; 4] = [Self::Drums, Self::Bass, Self::Other, Self::Vocals];
 
-    /// The lower-case name, as it stands in URLs, archives and on the command line.
+    /// Returns the lower-case name, as used in URLs, archives and on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -52,7 +52,7 @@ impl Stem {
 
 impl fmt::Display for Stem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // `pad` rather than `write_str`, so that tables can align names.
+        // `pad` instead of `write_str`, so that tables can align names.
         f.pad(self.name())
     }
 }
@@ -65,23 +65,23 @@ impl FromStr for Stem {
     }
 }
 
-/// A part of a song that can be downloaded: the song itself, one of its four stems, or everything but the voice.
+/// A downloadable part of a song: the song itself, one of its four stems, or the accompaniment.
 ///
-/// Guitar and piano are not among them, so a value of this type always names something the contract serves.
+/// Guitar and piano are excluded, so every value is something that the contract serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
-    /// The song as it was uploaded.
+    /// The song as uploaded.
     Song,
-    /// The drums.
+    /// Drums.
     Drums,
-    /// The bass.
+    /// Bass.
     Bass,
-    /// Everything that is not drums, bass or vocals.
+    /// Everything except drums, bass and vocals.
     Other,
-    /// The voice.
+    /// Vocals.
     Vocals,
-    /// Everything but the voice, for singing along.
+    /// Everything except the vocals, for karaoke.
     Accompaniment,
 }
 
@@ -89,7 +89,7 @@ impl Part {
     /// Every part: the song, the stems in the order of [`Stem::FOUR`], the accompaniment.
     pub const ALL: [Self; 6] = [Self::Song, Self::Drums, Self::Bass, Self::Other, Self::Vocals, Self::Accompaniment];
 
-    /// The stem this part is, or `None` for the song itself and the accompaniment.
+    /// Returns the stem of this part, or `None` for the song itself and the accompaniment.
     #[must_use]
     pub const fn stem(self) -> Option<Stem> {
         match self {
@@ -101,7 +101,7 @@ impl Part {
         }
     }
 
-    /// The lower-case name, as it stands in the URL before `.mp3`.
+    /// Returns the lower-case name, as used in the URL before `.mp3`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match (self, self.stem()) {
@@ -131,17 +131,17 @@ impl TryFrom<Stem> for Part {
 
     /// # Errors
     ///
-    /// [`UnknownPart`] for a stem that is not among [`Stem::FOUR`].
+    /// [`UnknownPart`] for a stem outside [`Stem::FOUR`].
     fn try_from(stem: Stem) -> Result<Self, Self::Error> {
         stem.name().parse()
     }
 }
 
-/// What a part can be downloaded as.
+/// A download format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// MP3, as the workers deliver it.
+    /// MP3, as workers deliver it.
     Mp3,
     /// WAV with 16-bit integers.
     Wav,
@@ -153,7 +153,7 @@ impl Format {
     /// Every format.
     pub const ALL: [Self; 3] = [Self::Mp3, Self::Wav, Self::Flac];
 
-    /// The end of a file's name, without the dot.
+    /// Returns the file name extension without the dot.
     #[must_use]
     pub const fn extension(self) -> &'static str {
         match self {
@@ -178,19 +178,19 @@ impl FromStr for Format {
     }
 }
 
-/// A text that names no format.
+/// An unknown format name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("unknown format: expected one of mp3, wav, flac")]
 pub struct UnknownFormat;
 
-/// A name that is no stem's.
+/// An unknown stem name.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("unknown stem {name:?}: expected one of drums, bass, other, vocals, guitar, piano")]
 pub struct UnknownStem {
     name: String,
 }
 
-/// A name that is no part's.
+/// An unknown part name.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("unknown part {name:?}: expected one of song, drums, bass, other, vocals, accompaniment")]
 pub struct UnknownPart {

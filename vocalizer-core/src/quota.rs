@@ -1,8 +1,7 @@
-//! How much one uploader may store and upload: pure rules over what a store has counted.
+//! Quotas per uploader: pure rules over the store's counters.
 //!
-//! Totals (songs, bytes) are what the uploader's songs come to at the moment; deleting a song gives room. Rates (uploads a
-//! minute, audio a day) are leaky buckets: all of the allowance may be used at once, and it comes back evenly over the
-//! minute or the day.
+//! Totals (songs, bytes) count the uploader's current songs; deleting a song frees quota. Rates (uploads per minute,
+//! audio per day) are leaky buckets: the whole allowance may be used at once and refills evenly over the minute or day.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -18,16 +17,16 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Whose uploads are counted together.
+/// The unit that uploads are counted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Uploader {
-    /// A user who is logged in, from whatever address.
+    /// A logged-in user, from any address.
     User(UserId),
-    /// Everybody without a session at one address.
+    /// All anonymous clients at one address.
     Address(AddressDigest),
 }
 
-/// The name under which a store counts: `user:…` or `address:…`.
+/// The key of the store's counters: `user:…` or `address:…`.
 impl fmt::Display for Uploader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -37,8 +36,8 @@ impl fmt::Display for Uploader {
     }
 }
 
-/// An address as a store keeps it: half of an HMAC-SHA256 under the server's key. Without the key nobody can tell which
-/// address it is, not even by trying all of them.
+/// An address as stored: half of an HMAC-SHA256 under the server's key. Without the key the address cannot be
+/// recovered, not even by trying all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AddressDigest([u8; 16]);
 
@@ -48,7 +47,7 @@ impl fmt::Display for AddressDigest {
     }
 }
 
-/// The key that addresses are hashed with. It must not be in the database beside the digests.
+/// The key that addresses are hashed with. Do not keep it in the database next to the digests.
 ///
 /// ```
 /// use vocalizer_core::quota::AddressKey;
@@ -63,16 +62,16 @@ impl fmt::Display for AddressDigest {
 pub struct AddressKey([u8; 32]);
 
 impl AddressKey {
-    /// A key made of a secret text. Servers that share a database need the same.
+    /// Returns a key derived from a secret text. Servers that share a database need the same text.
     #[must_use]
     pub fn new(secret: &Secret<String>) -> Self {
         Self(Sha256::digest(secret.expose().as_bytes()).into())
     }
 
-    /// What is kept of an address, or of its /64.
+    /// Returns the digest of an address, or of its /64 for IPv6.
     #[must_use]
     pub fn digest(&self, address: IpAddr) -> AddressDigest {
-        // HMAC's own padding.
+        // HMAC pads the key with zeros.
         let mut block = [0; 64];
         block[..32].copy_from_slice(&self.0);
         let mut mac = Hmac::<Sha256>::new(&block.into());
@@ -93,83 +92,83 @@ impl fmt::Debug for AddressKey {
     }
 }
 
-/// What one uploader may do; `None` is without a limit, which is the default of each.
+/// The limits of one uploader; `None`, the default of each, means unlimited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Quota {
-    /// Most songs at a time.
+    /// Most stored songs.
     pub max_songs: Option<u64>,
-    /// Most bytes of uploaded files at a time. Stems come on top. A file that is uploaded twice counts twice.
+    /// Most stored bytes of uploaded files. Stems do not count. A file that is uploaded twice counts twice.
     pub max_bytes: Option<u64>,
-    /// Most audio a day.
+    /// Most audio per day.
     pub max_audio_per_day: Option<Duration>,
-    /// Most uploads a minute; those that end in an error count as well.
+    /// Most uploads per minute, including failed ones.
     pub max_uploads_per_minute: Option<u32>,
 }
 
-/// What a store has counted of one uploader. Times are microseconds since 1970.
+/// The store's counters of one uploader. Times are microseconds since 1970.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Songs there are.
+    /// Stored songs.
     pub songs: u64,
     /// Bytes of their files.
     pub bytes: u64,
-    /// When the bucket of uploads is empty again.
+    /// When the upload bucket is empty again.
     pub uploads_until_us: i64,
-    /// When the bucket of audio is empty again.
+    /// When the audio bucket is empty again.
     pub audio_until_us: i64,
 }
 
-/// A song that is to be counted.
+/// The cost of a song.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Weight {
-    /// The size of its file.
+    /// The file size.
     pub size_bytes: u64,
-    /// How long it is.
+    /// The duration.
     pub audio: Duration,
 }
 
-/// Which limit would be exceeded.
+/// The limit that would be exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Exceeded {
-    /// There are as many songs as there may be.
-    #[error("at most {max_songs} songs can be stored here at a time; delete one to upload another")]
+    /// The number of songs is at its limit.
+    #[error("song limit reached: at most {max_songs} songs; delete one to upload another")]
     Songs {
         /// The limit.
         max_songs: u64,
     },
-    /// The files would have more bytes than they may.
-    #[error("at most {max_bytes} bytes of songs can be stored here at a time; delete songs to upload others")]
+    /// The stored bytes would exceed their limit.
+    #[error("storage limit reached: at most {max_bytes} bytes; delete songs to upload others")]
     Bytes {
         /// The limit.
         max_bytes: u64,
     },
-    /// The song alone is longer than what may be uploaded in a day.
-    #[error("at most {} minutes of audio can be uploaded a day, and this song is longer", max_audio.as_secs() / 60)]
+    /// The song alone is longer than the daily limit.
+    #[error("song too long: at most {} minutes of audio can be uploaded per day", max_audio.as_secs() / 60)]
     TooLong {
         /// The limit.
         max_audio: Duration,
     },
-    /// It is too much audio for now.
-    #[error("at most {} minutes of audio can be uploaded a day; try again later", max_audio.as_secs() / 60)]
+    /// The daily limit of audio is reached.
+    #[error("daily limit reached: at most {} minutes of audio; try again later", max_audio.as_secs() / 60)]
     Audio {
         /// The limit.
         max_audio: Duration,
         /// When this song may be uploaded.
         retry_after: Duration,
     },
-    /// Uploads come too fast.
-    #[error("at most {max_uploads} songs can be uploaded a minute; try again later")]
+    /// The rate limit of uploads is reached.
+    #[error("rate limit reached: at most {max_uploads} uploads per minute; try again later")]
     Uploads {
         /// The limit.
         max_uploads: u32,
-        /// When the next one may begin.
+        /// When the next upload may begin.
         retry_after: Duration,
     },
 }
 
 impl Exceeded {
-    /// When to try again, where time alone helps.
+    /// Returns when to retry, if waiting alone helps.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -180,23 +179,23 @@ impl Exceeded {
 }
 
 impl Quota {
-    /// Whether songs have to be counted, and their uploader remembered with them.
+    /// Returns whether songs must be counted and stored with their uploader.
     #[must_use]
     pub const fn has_totals(&self) -> bool {
         self.max_songs.is_some() || self.max_bytes.is_some()
     }
 
-    /// Whether nothing is limited.
+    /// Returns whether nothing is limited.
     #[must_use]
     pub fn is_unlimited(&self) -> bool {
         *self == Self::default()
     }
 
-    /// What is to be remembered when an upload begins at `now_us`, given what was counted before.
+    /// Returns the new counters when an upload begins at `now_us`.
     ///
     /// # Errors
     ///
-    /// The limit that is in the way. Nothing is counted then.
+    /// The exceeded limit. Nothing is counted then.
     pub fn begin(&self, usage: Usage, now_us: i64) -> Result<Usage, Exceeded> {
         self.fits(usage, Weight { size_bytes: 0, audio: Duration::ZERO })?;
         if let Some(max_bytes) = self.max_bytes.filter(|&max_bytes| usage.bytes >= max_bytes) {
@@ -209,11 +208,11 @@ impl Quota {
         Ok(Usage { uploads_until_us, ..usage })
     }
 
-    /// What is to be remembered when a song is stored at `now_us`, given what was counted before.
+    /// Returns the new counters when a song is stored at `now_us`.
     ///
     /// # Errors
     ///
-    /// The limit that is in the way. Nothing is counted then.
+    /// The exceeded limit. Nothing is counted then.
     pub fn admit(&self, usage: Usage, weight: Weight, now_us: i64) -> Result<Usage, Exceeded> {
         self.fits(usage, weight)?;
         let (songs, bytes) = (usage.songs.saturating_add(1), usage.bytes.saturating_add(weight.size_bytes));
@@ -228,7 +227,7 @@ impl Quota {
         Ok(Usage { audio_until_us, ..usage })
     }
 
-    /// Whether one more song fits the totals.
+    /// Checks that one more song fits the totals.
     fn fits(&self, usage: Usage, weight: Weight) -> Result<(), Exceeded> {
         if let Some(max_songs) = self.max_songs.filter(|&max_songs| usage.songs >= max_songs) {
             return Err(Exceeded::Songs { max_songs });
@@ -242,8 +241,8 @@ impl Quota {
     }
 }
 
-/// Fills a bucket that leaks its whole content in `window`, or says how long to wait until `cost` fits. A clock that was set
-/// back makes nobody wait for longer than a whole bucket takes.
+/// Adds `cost` to a bucket that drains within `window`, or returns how long to wait until it fits. If the clock goes
+/// back, the wait is still at most one `window`.
 fn pour(until_us: i64, cost: Duration, window: Duration, now_us: i64) -> Result<i64, Duration> {
     let full_us = now_us.saturating_add(micros(window));
     let filled_us = until_us.clamp(now_us, full_us).saturating_add(micros(cost));

@@ -1,14 +1,14 @@
-//! Values that must not reach a log.
+//! Values that must not appear in logs.
 
 use std::fmt;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-/// A value whose `Debug` hides it: a password, a token, a URL with credentials.
+/// A value that `Debug` hides: a password, a token, a URL with credentials.
 ///
-/// There is no `Display`, no `Serialize` and no `PartialEq`: the only way to the value is [`Secret::expose`], which is
-/// easy to search for, and the only comparison is [`Secret::matches`], which takes no longer for a better guess.
+/// It has no `Display`, `Serialize` or `PartialEq`. [`Secret::expose`] is the only access, which is easy to search for,
+/// and [`Secret::matches`] is the only comparison, which reveals nothing through its timing.
 ///
 /// ```
 /// use vocalizer_core::secret::Secret;
@@ -22,19 +22,19 @@ use sha2::{Digest, Sha256};
 pub struct Secret<T>(T);
 
 impl<T> Secret<T> {
-    /// Hides `value`.
+    /// Wraps `value`.
     #[must_use]
     pub const fn new(value: T) -> Self {
         Self(value)
     }
 
-    /// The hidden value.
+    /// Returns the hidden value.
     #[must_use]
     pub const fn expose(&self) -> &T {
         &self.0
     }
 
-    /// The hidden value, no longer hidden.
+    /// Returns the hidden value by value.
     #[must_use]
     pub fn into_exposed(self) -> T {
         self.0
@@ -42,10 +42,10 @@ impl<T> Secret<T> {
 }
 
 impl<T: AsRef<[u8]>> Secret<T> {
-    /// Whether `guess` is the secret.
+    /// Returns whether `guess` equals the secret.
     ///
-    /// Digests are compared rather than the texts: how early two digests differ tells nothing about how early the texts
-    /// do, so the time this takes does not help a guesser.
+    /// Compares digests instead of the texts: where two digests differ says nothing about the texts, so timing does not
+    /// help an attacker.
     #[must_use]
     pub fn matches(&self, guess: &[u8]) -> bool {
         Sha256::digest(self.0.as_ref()) == Sha256::digest(guess)

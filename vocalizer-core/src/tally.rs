@@ -1,10 +1,10 @@
-//! How much is open at once, in all and by key.
+//! Counts open resources, in total and per key.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Counts what is open, for as long as each [`Taken`] lives: connections by address, event streams and mixes by client.
+/// Counts open resources while their [`Taken`] lives: connections by address, event streams and mixes by client.
 #[derive(Debug)]
 pub struct Tally<K> {
     most: usize,
@@ -14,34 +14,34 @@ pub struct Tally<K> {
 
 type Open<K> = Arc<Mutex<HashMap<K, usize>>>;
 
-/// Something that is counted. Dropping it makes room for another one.
+/// A counted resource. Dropping it frees its place.
 #[derive(Debug)]
 pub struct Taken<K: Copy + Eq + Hash> {
     key: K,
     open: Open<K>,
 }
 
-/// Which bound is reached.
+/// Which limit is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bound {
-    /// That of all keys together.
+    /// The total limit.
     All,
-    /// That of one key.
+    /// The limit per key.
     Key,
 }
 
 impl<K: Copy + Eq + Hash> Tally<K> {
-    /// Nothing yet, and at most so many in all and by key.
+    /// Returns an empty tally with these limits, in total and per key.
     #[must_use]
     pub fn new(most: usize, most_per_key: usize) -> Self {
         Self { most, most_per_key, open: Open::default() }
     }
 
-    /// Counts one more. It does not wait.
+    /// Counts one more, without waiting.
     ///
     /// # Errors
     ///
-    /// The bound that is reached.
+    /// The limit that is reached.
     pub fn take(&self, key: K) -> Result<Taken<K>, Bound> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.get(&key).copied().unwrap_or_default();

@@ -28,10 +28,10 @@ async fn every_line_about_a_request_has_its_identifier() {
     Browser::send(named("the-deletion", Method::DELETE, &format!("/songs/{}", id(&uploaded)))).await.data();
 
     for (what, name) in [
-        ("uploaded song=", "the-upload"),
-        ("a song cannot be split hash=", "the-failure"),
-        ("split hash=", "the-result"),
-        ("deleted song=", "the-deletion"),
+        ("song uploaded song=", "the-upload"),
+        ("song failed hash=", "the-failure"),
+        ("song split hash=", "the-result"),
+        ("song deleted song=", "the-deletion"),
     ] {
         server.logs(&[what, &format!("id={name} ")]).await;
     }

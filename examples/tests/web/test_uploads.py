@@ -164,7 +164,7 @@ def test_what_is_no_song_is_refused_before_it_is_sent(idle, visit, file, words):
 def test_a_file_that_only_looks_like_a_song_is_refused_in_plain_words(idle, visit):
     page = visit(idle)
     choose(page, {"name": "broken.mp3", "mimeType": "audio/mpeg", "buffer": b"no song at all " * 4000})
-    expect(uploading(page).get_by_role("alert")).to_contain_text("not a song that can be split")
+    expect(uploading(page).get_by_role("alert")).to_contain_text("This file cannot be split")
     expect(uploading(page).get_by_role("button", name="Try again")).to_be_hidden()
     assert known(idle) == []
 

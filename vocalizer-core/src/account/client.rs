@@ -1,26 +1,26 @@
-//! Whose share a request counts towards.
+//! Clients of rate limits and fair queues.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::{UserId, Viewer};
 
-/// Who makes a request, and from where.
+/// The client of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Client {
-    /// Who it is.
+    /// The user, or anonymous.
     pub viewer: Viewer,
-    /// The address, where it is known.
+    /// The address, if known.
     pub address: Option<IpAddr>,
 }
 
 impl Client {
-    /// A client at an address.
+    /// Returns a client at an address.
     #[must_use]
     pub const fn at(viewer: Viewer, address: IpAddr) -> Self {
         Self { viewer, address: Some(address) }
     }
 
-    /// What this client's share is counted by: the user, or the address of somebody anonymous.
+    /// Returns the unit that this client is counted by: the user, or an anonymous client's address.
     #[must_use]
     pub fn share(self) -> Share {
         match self.viewer {
@@ -30,23 +30,23 @@ impl Client {
     }
 }
 
-/// A client whose address is not known. All anonymous ones of them have one share.
+/// A client with an unknown address. All anonymous clients without an address share one [`Share`].
 impl From<Viewer> for Client {
     fn from(viewer: Viewer) -> Self {
         Self { viewer, address: None }
     }
 }
 
-/// Those who are counted as one.
+/// Clients that are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Share {
-    /// A user, from whatever address.
+    /// A user, from any address.
     User(UserId),
-    /// All anonymous clients of an address, or of addresses that are not known.
+    /// All anonymous clients at an address, or at unknown addresses.
     Address(Option<IpAddr>),
 }
 
-/// Every household has a whole /64 of IPv6 addresses, so those are one.
+/// Returns the address, or its /64 for IPv6, since a household usually has a whole /64.
 #[must_use]
 pub fn household(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn users_are_counted_by_themselves_and_others_by_their_network() {
+    fn share_is_per_user_or_per_anonymous_network() {
         let share = |viewer, address: &str| Client::at(viewer, address.parse().expect("an address")).share();
         let anonymous = |address| share(Viewer::Anonymous, address);
         let (ada, bob) = (Viewer::User(UserId::random()), Viewer::User(UserId::random()));

@@ -1,26 +1,26 @@
-//! Codes that let somebody register where not everybody may.
+//! Invites: codes that allow registration.
 
 use time::OffsetDateTime;
 
 use super::SessionDigest;
 
-/// A code that lets one person register, as a store keeps it.
+/// A stored invite, valid for one registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Invite {
-    /// What the code hashes to. Codes are random and long, so that a plain hash is enough, as for sessions.
+    /// The hash of the code. Codes are random and long, so a plain hash is enough, as for sessions.
     pub digest: SessionDigest,
-    /// When it is no longer good.
+    /// When it expires.
     pub expires_at: OffsetDateTime,
 }
 
 /// Who may register.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Registration {
-    /// Everybody.
+    /// Everyone.
     #[default]
     Open,
-    /// Nobody.
+    /// No one.
     Closed,
-    /// Those who have an [`Invite`].
+    /// Users with an [`Invite`].
     Invite,
 }

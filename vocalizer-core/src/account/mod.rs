@@ -1,4 +1,4 @@
-//! Users, their sessions, and who may see or delete what.
+//! Users, their sessions, and the rules for viewing and deleting songs.
 
 mod client;
 mod credential;

@@ -1,4 +1,4 @@
-//! Sessions, and the API tokens that are sessions somebody asked for by hand.
+//! Sessions and API tokens.
 
 use time::OffsetDateTime;
 
@@ -6,45 +6,45 @@ use super::{SessionDigest, UserId};
 use crate::id::opaque_id;
 
 opaque_id!(
-    /// Which API token; not the token itself, which is shown once and never kept.
+    /// The ID of an API token. The token's secret is shown once and never stored.
     TokenId,
     ParseTokenIdError,
     "token"
 );
 
-/// The right to act as a user for a while, as a store keeps it.
+/// A stored session: permission to act as a user for a limited time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// What the secret hashes to.
+    /// The hash of the secret.
     pub digest: SessionDigest,
-    /// Whose it is.
+    /// The user.
     pub user: UserId,
-    /// When it was opened.
+    /// When it was created.
     pub created_at: OffsetDateTime,
-    /// When it ends; `None` for a token that does not.
+    /// When it expires; `None` for a token without an expiry.
     pub expires_at: Option<OffsetDateTime>,
-    /// What names it to its owner, where it is an API token.
+    /// The ID and name, if it is an API token.
     pub token: Option<TokenName>,
 }
 
-/// What a user tells tokens apart by.
+/// The ID and name of an API token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenName {
-    /// Which token.
+    /// The ID.
     pub id: TokenId,
-    /// What its owner calls it.
+    /// The name its owner chose.
     pub name: String,
 }
 
 /// An API token as its owner sees it: everything but the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiToken {
-    /// Which token.
+    /// The ID.
     pub id: TokenId,
-    /// What its owner calls it.
+    /// The name its owner chose.
     pub name: String,
-    /// When it was made.
+    /// When it was created.
     pub created_at: OffsetDateTime,
-    /// When it ends, if ever.
+    /// When it expires, if ever.
     pub expires_at: Option<OffsetDateTime>,
 }

@@ -1,4 +1,4 @@
-//! Users and their names.
+//! Users and usernames.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,50 +14,50 @@ use super::PasswordHash;
 use crate::id::opaque_id;
 
 opaque_id!(
-    /// Which user.
+    /// The ID of a user.
     UserId,
     ParseUserIdError,
     "user"
 );
 
-/// Somebody who registered.
+/// A registered user.
 #[derive(Debug, Clone)]
 pub struct Account {
-    /// Which user.
+    /// The ID.
     pub id: UserId,
     /// The name to log in with.
     pub username: Username,
-    /// What the password is checked against.
+    /// The password hash.
     pub password_hash: PasswordHash,
-    /// When they registered.
+    /// When the user registered.
     pub registered_at: OffsetDateTime,
 }
 
 /// The name a user logs in with: 1 to 64 letters, digits or `.`, `_`, `-`, `+`, `@`.
 ///
-/// Letters of every script are welcome. A letter is what [`char::is_alphanumeric`] says it is. Addresses fit, because people
-/// use them as names. White space around the name is dropped; within it is refused.
+/// Letters of every script are allowed, as defined by [`char::is_alphanumeric`]. Email addresses fit, because people
+/// use them as names. White space around the name is removed; inside the name it is rejected.
 ///
-/// Two names that differ only in case are the same user's: stores keep names unique by [`Username::key`]. A new name is
-/// made by [`Username::register`], which refuses look-alikes of others. Parsing takes names that were registered before
-/// that rule.
+/// Names that differ only in case belong to the same user: stores keep names unique by [`Username::key`]. New names are
+/// created by [`Username::register`], which rejects look-alikes. Parsing also accepts names registered before that
+/// rule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Username(String);
 
 impl Username {
-    /// Longest name.
+    /// The longest name, in characters.
     pub const MAX_CHARS: usize = 64;
 
-    /// A name that somebody wants to register, in Unicode's compatibility form (NFKC), so that one name is not typed in two
+    /// Parses a name for registration, in Unicode's compatibility form (NFKC), so that one name cannot be typed in two
     /// ways.
     ///
-    /// A name that can be mistaken for another is refused: one whose letters mix scripts, other than those that are written
-    /// together (UTS 39, "highly restrictive"), and one in another script whose letters all look Latin.
+    /// Rejects look-alikes: names whose letters mix scripts that are not written together (UTS 39, "highly
+    /// restrictive"), and names in another script whose letters all look Latin.
     ///
     /// # Errors
     ///
-    /// Every [`UsernameError`].
+    /// Any [`UsernameError`].
     pub fn register(text: &str) -> Result<Self, UsernameError> {
         let name: Self = text.nfkc().collect::<String>().parse()?;
         let letters: String = name.0.chars().filter(|c| c.is_alphanumeric()).collect();
@@ -70,8 +70,8 @@ impl Username {
         Ok(name)
     }
 
-    /// What somebody may mean who types a name to log in: the name as it is, and in the form that [`Self::register`] gives
-    /// it. Names of earlier versions may have another form.
+    /// Returns the names that a login may mean: the name in the form of [`Self::register`], and as typed. Names from
+    /// earlier versions may have another form.
     #[must_use]
     pub fn meant(text: &str) -> Vec<Self> {
         let mut meant: Vec<Self> = Vec::new();
@@ -85,19 +85,19 @@ impl Username {
         meant
     }
 
-    /// The name as its owner wrote it.
+    /// Returns the name as its owner wrote it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The name as stores compare it, so that `Ada` and `ada` cannot be two people.
+    /// Returns the form that stores compare, so that `Ada` and `ada` are the same user.
     ///
-    /// It can be longer than the name: some letters have a case that takes several characters.
+    /// It can be longer than the name: some letters change to several characters with case.
     #[must_use]
     pub fn key(&self) -> String {
-        // Once down is not enough: `ß` and `ẞ` meet in `SS`, the two small sigmas only in the capital one. Letter by
-        // letter, because `str::to_lowercase` writes a sigma differently at the end of a word.
+        // Lower case once is not enough: `ß` and `ẞ` meet in `SS`, the two small sigmas only in the capital one. Folded
+        // per character, because `str::to_lowercase` treats a final sigma differently.
         let folded = self.0.chars().flat_map(char::to_lowercase).flat_map(char::to_uppercase);
         folded.flat_map(char::to_lowercase).collect()
     }
@@ -134,29 +134,31 @@ impl<'de> Deserialize<'de> for Username {
     }
 }
 
-/// A text that cannot be a user's name.
+/// An invalid username.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum UsernameError {
-    /// Nothing but white space.
+    /// Only white space.
     #[error("the username is empty")]
     Empty,
     /// More than [`Username::MAX_CHARS`] characters.
-    #[error("the username has {found_chars} characters, at most {} are allowed", Username::MAX_CHARS)]
+    #[error("the username has {found_chars} characters; at most {} are allowed", Username::MAX_CHARS)]
     TooLong {
-        /// How many it has.
+        /// The number of characters.
         found_chars: usize,
     },
-    /// Something other than a letter, a digit or one of the marks.
-    #[error("the username holds a character at position {at_char} that is no letter, digit, '.', '_', '-', '+' or '@'")]
+    /// A character other than a letter, a digit or one of the allowed marks.
+    #[error(
+        "the username has an invalid character at position {at_char}; use letters, digits, '.', '_', '-', '+' or '@'"
+    )]
     Character {
-        /// Where the first one is, in characters from the start of the trimmed name.
+        /// The position of the first one, in characters from the start of the trimmed name.
         at_char: usize,
     },
-    /// Letters of several scripts, which make names that look like others.
-    #[error("the username mixes letters of several scripts; use letters of one script")]
+    /// Letters of several scripts, which allow look-alikes.
+    #[error("the username mixes scripts; use letters of one script")]
     MixedScripts,
-    /// Letters of another script that all look like Latin ones.
-    #[error("all letters of the username look like Latin ones; write it in Latin letters, or add a letter or a digit")]
+    /// Letters of another script that all look Latin.
+    #[error("the username's letters all look Latin; use Latin letters, or add a letter or a digit")]
     LooksLatin,
 }

@@ -1,19 +1,19 @@
-//! Who is asking.
+//! Access rules for songs.
 
 use super::UserId;
 use crate::song::Song;
 
-/// Whoever makes a request.
+/// The viewer of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Viewer {
-    /// Somebody without a session.
+    /// A client without a session.
     Anonymous,
-    /// A user who is logged in.
+    /// A logged-in user.
     User(UserId),
 }
 
 impl Viewer {
-    /// Who owns what this viewer uploads.
+    /// Returns the owner of this viewer's uploads.
     #[must_use]
     pub const fn user(self) -> Option<UserId> {
         match self {
@@ -22,10 +22,10 @@ impl Viewer {
         }
     }
 
-    /// Whether the song exists as far as this viewer is concerned.
+    /// Returns whether the viewer may see the song.
     ///
-    /// A song uploaded anonymously is open to everybody, one uploaded by a user to that user alone. For everybody else
-    /// it must be as if it were not there: answer "not found", never "forbidden", or the answer itself would tell.
+    /// Anonymous uploads are visible to everyone, a user's uploads only to that user. For everyone else the song must
+    /// not exist: respond with "not found", never with "forbidden", which would reveal it.
     #[must_use]
     pub fn may_see(self, song: &Song) -> bool {
         match song.uploader() {
@@ -34,10 +34,10 @@ impl Viewer {
         }
     }
 
-    /// Whether this viewer may delete the song.
+    /// Returns whether this viewer may delete the song.
     ///
-    /// The contract opens an anonymous song to everybody, and that includes deleting it: nobody could show that it is
-    /// theirs. So this is [`Self::may_see`] today, under its own name because callers ask a different question.
+    /// The contract lets everyone delete anonymous songs, since ownership cannot be proven. So this equals
+    /// [`Self::may_see`] today; it is separate because callers ask a different question.
     #[must_use]
     pub fn may_delete(self, song: &Song) -> bool {
         self.may_see(song)

@@ -1,30 +1,30 @@
-//! Users and API tokens on the wire.
+//! Users and API tokens as JSON.
 
 use serde::{Deserialize, Serialize};
 
 use super::times::text;
 use crate::account::{ApiToken, TokenId, UserId};
 
-/// A user as they see themselves.
+/// The caller's own user account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserView {
-    /// Which user; the `uploader_id` of their songs.
+    /// The user's ID; the `uploader_id` of their songs.
     #[cfg_attr(feature = "schema", schemars(with = "uuid::Uuid"))]
     pub id: UserId,
-    /// The name they log in with.
+    /// The name to log in with.
     pub username: String,
 }
 
-/// The `data` of an answer about the caller.
+/// The `data` of a response about the caller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(extend("required" = ["user"])))]
 pub struct UserData {
-    /// The user; `null`, never missing, for somebody without a session.
+    /// The user; `null`, never missing, without a session.
     pub user: Option<UserView>,
 }
 
-/// An API token as its owner sees it: everything but the secret.
+/// An API token without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -32,15 +32,15 @@ pub struct UserData {
     schemars(extend("required" = ["id", "name", "created_at", "expires_at"]))
 )]
 pub struct TokenView {
-    /// Which token: what to revoke it by.
+    /// The ID, used to revoke the token.
     #[cfg_attr(feature = "schema", schemars(with = "uuid::Uuid"))]
     pub id: TokenId,
-    /// What its owner calls it.
+    /// The name its owner chose.
     pub name: String,
-    /// When it was made, by RFC 3339.
+    /// When it was created (RFC 3339).
     #[cfg_attr(feature = "schema", schemars(extend("format" = "date-time")))]
     pub created_at: String,
-    /// When it ends, by RFC 3339; `null`, never missing, for one that does not.
+    /// When it expires (RFC 3339); `null`, never missing, if it does not.
     pub expires_at: Option<String>,
 }
 
@@ -51,7 +51,7 @@ impl From<ApiToken> for TokenView {
     }
 }
 
-/// The `data` of an answer that lists API tokens.
+/// The `data` of a response that lists API tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokensData {
@@ -59,13 +59,13 @@ pub struct TokensData {
     pub tokens: Vec<TokenView>,
 }
 
-/// The `data` of an answer about a token that was just made.
+/// The `data` of a response about a new API token.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NewTokenData {
     /// The token.
     pub token: TokenView,
-    /// Its secret, for `Authorization: Bearer …`. It is shown this once.
+    /// The secret for `Authorization: Bearer …`. It is shown only once.
     pub secret: String,
 }
 

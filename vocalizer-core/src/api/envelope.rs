@@ -1,4 +1,4 @@
-//! The frame around every answer.
+//! The envelope of every JSON response.
 
 use serde::de::{self, IntoDeserializer};
 use serde::ser::SerializeStruct;
@@ -6,37 +6,37 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::ApiError;
 
-/// An answer: `{"ok", "errors", "data"}` on the wire, one of two things in Rust.
+/// A response: `{"ok", "errors", "data"}` in JSON, one of two variants in Rust.
 ///
-/// As an enum, an answer cannot be `ok` and carry errors. Reading is lenient about keys that are missing, because the
-/// original says that they are there "where something went wrong" and "where there is one".
+/// As an enum, a response cannot be `ok` and have errors. Missing keys are accepted when reading, because the original
+/// system sends `errors` and `data` only where they apply.
 ///
 /// ```
 /// use vocalizer_core::api::{ApiError, Envelope, ErrorCode};
 ///
-/// let gone: Envelope<()> = Envelope::failure(ApiError::new(ErrorCode::NotFound, "there is no such song"));
+/// let gone: Envelope<()> = Envelope::failure(ApiError::new(ErrorCode::NotFound, "song not found"));
 /// assert_eq!(gone.into_result().unwrap_err()[0].code, ErrorCode::NotFound);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Envelope<T> {
-    /// It worked. `Success(())` is the answer where there is nothing to say; its `data` is `null`.
+    /// The request succeeded. `Success(())` has no data; its `data` is `null`.
     Success(T),
-    /// It did not, for these reasons.
+    /// The request failed with these errors.
     Failure(Vec<ApiError>),
 }
 
 impl<T> Envelope<T> {
-    /// A failure for a single reason.
+    /// Returns a failure with one error.
     #[must_use]
     pub fn failure(error: ApiError) -> Self {
         Self::Failure(vec![error])
     }
 
-    /// The answer as a `Result`.
+    /// Returns the response as a `Result`.
     ///
     /// # Errors
     ///
-    /// The errors of a [`Envelope::Failure`]; an answer from elsewhere may have failed without naming any.
+    /// The errors of an [`Envelope::Failure`]; other servers may send none.
     pub fn into_result(self) -> Result<T, Vec<ApiError>> {
         match self {
             Self::Success(data) => Ok(data),
@@ -73,9 +73,9 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Envelope<T> {
         let errors = errors.unwrap_or_default();
         match (ok, data) {
             (false, _) => Ok(Self::Failure(errors)),
-            (true, _) if !errors.is_empty() => Err(de::Error::custom("an answer that is ok carries no errors")),
+            (true, _) if !errors.is_empty() => Err(de::Error::custom("a successful response must not have errors")),
             (true, Some(data)) => Ok(Self::Success(data)),
-            // `null` is the right answer where `T` is `()` or an `Option`, and only `T` knows.
+            // `null` is valid if `T` is `()` or an `Option`; let `T` decide.
             (true, None) => T::deserialize(().into_deserializer()).map(Self::Success),
         }
     }

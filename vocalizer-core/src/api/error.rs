@@ -1,89 +1,89 @@
-//! What went wrong, for programs and for people.
+//! Errors for programs and for users.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// One thing that went wrong with a request.
+/// An error of a request.
 ///
-/// Everything in it is public; what only the operator may know stays in the log.
+/// All of it is public; details for the operator are only in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[error("{message}")]
 pub struct ApiError {
-    /// For programs: stable, and never reworded.
+    /// For programs: stable.
     pub code: ErrorCode,
-    /// For people: one sentence, free to be reworded.
+    /// For users: one sentence, which may change.
     pub message: String,
-    /// The form field at fault, where one is.
+    /// The form field at fault, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
 }
 
 impl ApiError {
-    /// An error that is no single field's fault.
+    /// Returns an error without a field.
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), field: None }
     }
 
-    /// The same error, blamed on a form field.
+    /// Returns the error with a form field.
     #[must_use]
     pub fn with_field(self, field: impl Into<String>) -> Self {
         Self { field: Some(field.into()), ..self }
     }
 }
 
-/// What kind of thing went wrong.
+/// The kind of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorCode {
-    /// The request cannot be read.
+    /// The request cannot be parsed.
     Malformed,
-    /// The request can be read and a value in it is not acceptable.
+    /// A value in the request is not acceptable.
     Invalid,
-    /// A session or a token is needed and missing, or the username and the password do not match.
+    /// A session or token is required, or the username and password do not match.
     Unauthenticated,
-    /// The request comes from a page of another site, which may not act in a visitor's name.
+    /// The request comes from a page of another site, which may not act for the user.
     CrossSite,
-    /// The request names a host that the server does not answer to.
+    /// The server does not serve the request's host name.
     WrongHost,
-    /// There is no such thing, as far as the caller may know.
+    /// The resource does not exist, or the caller may not see it.
     NotFound,
-    /// There is such a place, and nothing that could be done there with this method.
+    /// The resource does not support this method.
     MethodNotAllowed,
-    /// It is not there yet and will be: ask again after `Retry-After` seconds.
+    /// The resource is not ready yet; retry after `Retry-After` seconds.
     NotReady,
-    /// It clashes with what is there: a username that is taken, a transition that the song's status does not allow.
+    /// Conflicts with the current state: a taken username, or a transition that the song's status does not allow.
     Conflict,
-    /// It was there and is gone for good.
+    /// The resource was deleted.
     Gone,
-    /// More than a limit allows.
+    /// A size exceeds its limit.
     TooLarge,
     /// The range begins past the end.
     RangeNotSatisfiable,
-    /// The request did not come in in time.
+    /// The request did not arrive in time.
     Timeout,
-    /// A kind of file or encoding that is not supported.
+    /// The file type or encoding is not supported.
     Unsupported,
-    /// Too many requests; try later.
+    /// Too many requests; retry later.
     RateLimited,
-    /// As much is stored as the uploader may store; deleting something helps.
+    /// The uploader's storage quota is reached; delete songs to upload others.
     QuotaExceeded,
-    /// Nobody may register here.
+    /// Registration is closed on this server.
     RegistrationClosed,
-    /// Only those may register who have an invite.
+    /// Registration requires an invite.
     InviteRequired,
     /// The invite is unknown, used or expired.
     InviteInvalid,
-    /// Something behind the server does not answer; try later.
+    /// A dependency of the server is unavailable; retry later.
     Unavailable,
-    /// The server has no room left.
+    /// The server is out of disk space.
     StorageFull,
-    /// The server's own fault.
+    /// An internal server error.
     Internal,
-    /// A code from a newer server: clients must survive those.
+    /// A code from a newer server, which clients must tolerate.
     #[serde(other)]
     Unknown,
 }

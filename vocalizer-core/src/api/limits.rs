@@ -1,4 +1,4 @@
-//! What a server takes, told before it is refused.
+//! The server's limits, so that clients can check before they send.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::limits::Limits;
 use crate::quota::Quota;
 use crate::service::{AccountSettings, MAX_PAGE, SongSettings};
 
-/// The `data` of an answer about limits.
+/// The `data` of a response about limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LimitsData {
@@ -17,7 +17,7 @@ pub struct LimitsData {
     pub limits: LimitsView,
 }
 
-/// The bounds that uploaders may meet.
+/// The limits that apply to uploaders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LimitsView {
@@ -27,19 +27,19 @@ pub struct LimitsView {
     pub max_title_chars: u64,
     /// Longest song.
     pub max_duration_s: u64,
-    /// Most songs in one list; the rest is in the pages that follow.
+    /// Most songs per page of a list.
     pub max_page: u32,
-    /// Whether one may upload without a session.
+    /// Whether anonymous uploads are allowed.
     pub anonymous_uploads: bool,
     /// Who may register.
     pub registration: RegistrationView,
-    /// What each user may do.
+    /// The quota of each user.
     pub user_quota: QuotaView,
-    /// What those without a session may do at each address.
+    /// The quota of anonymous clients per address.
     pub anonymous_quota: QuotaView,
     /// After how many days songs are deleted; `null` for never.
     pub retention_days: Option<u64>,
-    /// After how many days songs are deleted that were uploaded without a session; `null` for never.
+    /// After how many days anonymous uploads are deleted; `null` for never.
     pub anonymous_retention_days: Option<u64>,
 }
 
@@ -48,30 +48,30 @@ pub struct LimitsView {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RegistrationView {
-    /// Everybody.
+    /// Everyone.
     Open,
-    /// Nobody.
+    /// No one.
     Closed,
-    /// Those who have an invite.
+    /// Users with an invite.
     Invite,
 }
 
-/// What one uploader may do; `null` is without a limit.
+/// The quota of one uploader; `null` means unlimited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct QuotaView {
-    /// Most songs at a time.
+    /// Most stored songs.
     pub max_songs: Option<u64>,
-    /// Most bytes of songs at a time.
+    /// Most stored bytes of songs.
     pub max_bytes: Option<u64>,
-    /// Most minutes of audio a day.
+    /// Most minutes of audio per day.
     pub max_audio_minutes_per_day: Option<u64>,
-    /// Most uploads a minute.
+    /// Most uploads per minute.
     pub max_uploads_per_minute: Option<u32>,
 }
 
 impl LimitsView {
-    /// What the services are set to.
+    /// Returns the limits in the services' settings.
     #[must_use]
     pub fn of(songs: &SongSettings, accounts: &AccountSettings) -> Self {
         let Limits { max_upload_bytes, max_title_chars, max_duration_s, .. } = songs.limits;
@@ -86,7 +86,7 @@ impl LimitsView {
             user_quota: uploads.per_user.into(),
             anonymous_quota: uploads.per_address.into(),
             retention_days: retention.all.map(days),
-            // Songs of nobody are among all songs.
+            // The limit for all songs also applies to anonymous ones.
             anonymous_retention_days: [retention.all, retention.anonymous].into_iter().flatten().min().map(days),
         }
     }

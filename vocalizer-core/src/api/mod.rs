@@ -1,10 +1,10 @@
-//! The JSON that server and client exchange, written once and used on both sides.
+//! The JSON types that server and client exchange.
 //!
-//! Every answer is an [`Envelope`]. All three of its keys are always there:
+//! Every response is an [`Envelope`], always with all three keys:
 //!
 //! ```json
 //! {"ok": true, "errors": [], "data": {"songs": []}}
-//! {"ok": false, "errors": [{"code": "not_found", "message": "there is no such song"}], "data": null}
+//! {"ok": false, "errors": [{"code": "not_found", "message": "song not found"}], "data": null}
 //! ```
 
 mod account;

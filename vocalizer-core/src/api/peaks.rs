@@ -1,10 +1,10 @@
-//! Peaks on the wire.
+//! Peaks as JSON.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ports::Peaks;
 
-/// The `data` of an answer about peaks.
+/// The `data` of a response about peaks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PeaksData {
@@ -12,17 +12,17 @@ pub struct PeaksData {
     pub peaks: PeaksView,
 }
 
-/// How loud a part is over its length, for drawing it.
+/// The loudness of a part over time, for drawing its waveform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PeaksView {
     /// The sample rate.
     pub rate_hz: u32,
-    /// The length, in frames of that rate.
+    /// The length in frames.
     pub frames: u64,
-    /// How many frames each value is of; the last may be of fewer.
+    /// Frames per value; the last value may cover fewer.
     pub frames_per_value: u64,
-    /// The loudest sample of each stretch, from 0 to 255 for full scale; at most 2048.
+    /// The peak of each interval, from 0 to 255 (full scale); at most 2048 values.
     pub values: Vec<u8>,
 }
 

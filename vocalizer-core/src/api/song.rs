@@ -1,4 +1,4 @@
-//! A song on the wire.
+//! Songs as JSON.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,36 +14,36 @@ use crate::song::{Song, SongId, StatusKind};
     schemars(extend("required" = ["id", "title", "hash", "uploader_id", "status"]))
 )]
 pub struct SongView {
-    /// Which song.
+    /// The song's ID.
     #[cfg_attr(feature = "schema", schemars(with = "uuid::Uuid"))]
     pub id: SongId,
-    /// What it is called.
+    /// The title.
     pub title: String,
-    /// The hash of its bytes; a text rather than a [`SongHash`](crate::song::SongHash) because it is opaque to clients.
+    /// The hash of the bytes; a string because it is opaque to clients.
     pub hash: String,
-    /// Who uploaded it; `null`, never missing, for an anonymous upload.
+    /// The uploader; `null`, never missing, for an anonymous upload.
     #[cfg_attr(feature = "schema", schemars(with = "Option<uuid::Uuid>"))]
     pub uploader_id: Option<UserId>,
-    /// Where it is in its life.
+    /// The status.
     pub status: SongStatus,
-    /// Why it could not be split. Present only when `status` is `FAILED`, so that clients of the original, which know
-    /// of neither, see the object they expect.
+    /// Why splitting failed. Present only if `status` is `FAILED`, so that clients of the original system, which know
+    /// neither, get the object they expect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure_reason: Option<String>,
-    /// How much of it is split, in percent. Present only when `status` is `SPLITTING`.
+    /// Progress of splitting in percent. Present only if `status` is `SPLITTING`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<u8>,
-    /// How many songs are split before it. Present only when `status` is `UPLOADED` and the queue can tell.
+    /// The number of songs ahead in the queue. Present only if `status` is `UPLOADED` and the queue can tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_position: Option<u64>,
-    /// When the upload began, by RFC 3339. Present only where details are asked for.
+    /// When the upload began (RFC 3339). Present only if details are requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(extend("format" = "date-time")))]
     pub uploaded_at: Option<String>,
 }
 
 impl SongView {
-    /// With what is told to those alone who ask for details.
+    /// Adds the fields that are only present if details are requested.
     #[must_use]
     pub(crate) fn with_details(self, song: &Song) -> Self {
         Self { uploaded_at: Some(text(song.uploaded_at())), ..self }
@@ -66,22 +66,22 @@ impl From<&Song> for SongView {
     }
 }
 
-/// A song's status as clients see it: a [`StatusKind`], or that there is no such song.
+/// A song's status as clients see it: a [`StatusKind`], or not found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum SongStatus {
-    /// There is no such song, as far as the caller may know. Never the status of a song in an answer.
+    /// The song does not exist, or the caller may not see it. Never the status of a song in a response.
     NotFound,
-    /// Its bytes have come in and are not safely stored yet.
+    /// All bytes have arrived but are not stored safely yet.
     Uploading,
-    /// Stored, and waiting to be split.
+    /// Stored and waiting to be split.
     Uploaded,
     /// Being split.
     Splitting,
-    /// Its stems are there.
+    /// The stems are ready.
     Split,
-    /// It could not be split.
+    /// Splitting failed.
     Failed,
 }
 
@@ -97,7 +97,7 @@ impl From<StatusKind> for SongStatus {
     }
 }
 
-/// The `data` of an answer about one song.
+/// The `data` of a response about one song.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SongData {
@@ -105,22 +105,21 @@ pub struct SongData {
     pub song: SongView,
 }
 
-/// The `data` of an answer that lists songs.
+/// The `data` of a response that lists songs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SongsData {
     /// The songs that the caller may see, newest first.
     pub songs: Vec<SongView>,
-    /// What to give as `after` for the songs that come next. Present only where some are left out: by `limit`, or because
-    /// there are more than one answer lists.
+    /// The value of `after` for the next page. Present only if there are more songs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
 
-/// What to change about a song.
+/// A change of a song.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SongChange {
-    /// Its new title.
+    /// The new title.
     pub title: String,
 }

@@ -1,4 +1,4 @@
-//! What workers and the backend say to each other.
+//! Messages between workers and the backend.
 
 use std::time::Duration;
 
@@ -7,32 +7,32 @@ use serde::{Deserialize, Serialize};
 use crate::ports::Wanted;
 use crate::service::{LeaseId, LeasedJob};
 
-/// Longest time that a worker may have the backend wait for a job.
+/// The longest time a worker may wait for a job in one request.
 pub const MAX_JOB_WAIT: Duration = Duration::from_secs(60);
 
-/// Longest time that a worker may put a job off for.
+/// The longest delay a worker may request for a job.
 pub const MAX_JOB_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The `data` of an answer to a worker that reports.
+/// The `data` of a response to a worker's report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WantedData {
-    /// Whether anybody waits for the stems.
+    /// Whether the stems are still wanted.
     pub wanted: Wanted,
 }
 
-/// A job as a worker gets it.
+/// A leased job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobView {
-    /// What to extend and to settle it by.
+    /// The ID used to extend and settle the lease.
     #[cfg_attr(feature = "schema", schemars(with = "uuid::Uuid"))]
     pub lease: LeaseId,
-    /// The hash of the song.
+    /// The song's hash.
     pub hash: String,
-    /// Which attempt at it this is, from 1.
+    /// The attempt number, from 1.
     pub attempt: u32,
-    /// How long the lease holds from now, and again from each time it is extended, in milliseconds.
+    /// How long the lease lasts from now and from each extension, in milliseconds.
     pub visibility_ms: u64,
 }
 
@@ -47,10 +47,10 @@ fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The `data` of an answer to a worker that asks for a job.
+/// The `data` of a response to a worker's request for a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(extend("required" = ["job"])))]
 pub struct JobData {
-    /// The job; `null`, never missing, where none came in the time.
+    /// The job; `null`, never missing, if there was none in time.
     pub job: Option<JobView>,
 }

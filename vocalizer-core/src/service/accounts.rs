@@ -1,4 +1,4 @@
-//! Who is asking: registering, logging in and out, API tokens.
+//! Authentication: registration, login, logout and API tokens.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,50 +16,50 @@ use crate::ports::{AccountRepository, Attempts, Clock, PasswordHasher, Repositor
 use crate::secret::Secret;
 use crate::song::is_invisible;
 
-/// What an API token begins with, so that people and scanners know one when they see it.
+/// The prefix of an API token, so that people and secret scanners recognise one.
 const TOKEN_PREFIX: &str = "vct_";
 
-/// What an invite begins with.
+/// The prefix of an invite.
 const INVITE_PREFIX: &str = "vci_";
 
 /// Longest name of a token, in characters.
 const MAX_TOKEN_NAME_CHARS: usize = 100;
 
-/// Most tokens of one user.
+/// Most tokens per user.
 const MAX_TOKENS: usize = 100;
 
 /// How long an expired session is kept.
 pub const KEEP_EXPIRED: time::Duration = time::Duration::days(90);
 
-/// What the service stands on.
+/// The ports that the service uses.
 #[derive(Clone)]
 pub struct AccountPorts {
     /// Users and sessions.
     pub accounts: Arc<dyn AccountRepository>,
-    /// Who may be guessing.
+    /// Counters of failed attempts.
     pub attempts: Arc<dyn Attempts>,
-    /// The slow hash.
+    /// The password hash.
     pub passwords: Arc<dyn PasswordHasher>,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
-/// How the service is set.
+/// Settings of the service.
 #[derive(Debug, Clone, Copy)]
 pub struct AccountSettings {
     /// How long a session lasts. Default: 30 days.
     pub session: Duration,
     /// Shortest password, in characters. Default: 8.
     pub min_password_chars: usize,
-    /// Longest password, in characters. Default: 128. What is longer is refused and never cut.
+    /// Longest password, in characters. Default: 128. Longer passwords are rejected, never truncated.
     pub max_password_chars: usize,
-    /// How hard guessing one account's password is made from one address, or on one device that has logged in before.
+    /// The throttle of guesses at one account's password from one address, or from one known device.
     pub per_account: ThrottleSettings,
-    /// How hard it is made from all addresses together.
+    /// The throttle of guesses at one account's password from all addresses together.
     pub per_account_everywhere: ThrottleSettings,
-    /// How hard guessing and registering from one address is made.
+    /// The throttle of guesses and registrations from one address.
     pub per_address: ThrottleSettings,
-    /// Who may register. Default: everybody.
+    /// Who may register. Default: everyone.
     pub registration: Registration,
 }
 
@@ -77,7 +77,7 @@ impl Default for AccountSettings {
     }
 }
 
-/// The users of Vocalizer. Clones are handles to the same service.
+/// The user accounts. Clones are handles to the same service.
 #[derive(Clone)]
 pub struct AccountService {
     inner: Arc<Inner>,
@@ -88,48 +88,48 @@ struct Inner {
     settings: AccountSettings,
 }
 
-/// What somebody shows to say who they are.
+/// The credential that a request carries.
 #[derive(Debug, Clone)]
 pub enum Proof {
-    /// The cookie of a session.
+    /// A session cookie.
     Cookie(Secret<String>),
     /// An API token.
     Token(Secret<String>),
 }
 
-/// Whoever makes a request, and by which right.
+/// The caller of a request and how it was authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caller {
-    /// Who.
+    /// The user, or anonymous.
     pub viewer: Viewer,
-    /// The session or token, where there is one.
+    /// The session or token, if there is one.
     pub session: Option<SessionDigest>,
-    /// Whether it is an API token, which may use everything but the account itself.
+    /// Whether the credential is an API token, which may do everything except change the account.
     pub by_token: bool,
-    /// Whether a session was shown that is no longer good: anonymous, and perhaps without knowing it.
+    /// Whether a session cookie was sent that is no longer valid. The caller is anonymous, perhaps without knowing it.
     pub lapsed: bool,
 }
 
 impl Caller {
-    /// Somebody without a session.
+    /// A caller without a session.
     pub const ANONYMOUS: Self = Self { viewer: Viewer::Anonymous, session: None, by_token: false, lapsed: false };
 }
 
-/// A session that was just opened.
+/// A new session.
 #[derive(Debug)]
 pub struct NewSession {
-    /// Whose.
+    /// The user.
     pub user: UserView,
-    /// For the cookie.
+    /// The secret for the session cookie.
     pub secret: Secret<String>,
     /// How long it lasts.
     pub lasts: Duration,
-    /// For another cookie: what the same user shows at the next login on this device, so that wrong guesses by others do
-    /// not slow it down.
+    /// The secret for a second cookie. It identifies this device at the user's next login, so that wrong guesses by
+    /// others do not slow that login down.
     pub device: Secret<String>,
 }
 
-/// Where somebody logs in from.
+/// Where a login comes from.
 #[derive(Debug)]
 pub struct LoginFrom<'a> {
     /// The address.
@@ -140,29 +140,29 @@ pub struct LoginFrom<'a> {
     pub device: Option<&'a Secret<String>>,
 }
 
-/// A token that was just made.
+/// A new API token.
 #[derive(Debug)]
 pub struct NewToken {
-    /// What its owner sees of it from now on.
+    /// The token as its owner sees it from now on.
     pub token: TokenView,
-    /// The token itself, shown this once.
+    /// The secret. It is shown only once.
     pub secret: Secret<String>,
 }
 
 impl AccountService {
-    /// A service over these ports.
+    /// Returns a service over these ports.
     #[must_use]
     pub fn new(ports: AccountPorts, settings: AccountSettings) -> Self {
         Self { inner: Arc::new(Inner { ports, settings }) }
     }
 
-    /// How the service is set.
+    /// Returns the settings.
     #[must_use]
     pub fn settings(&self) -> &AccountSettings {
         &self.inner.settings
     }
 
-    /// Makes an invite that is good for one registration within a time. What is returned is shown this once; the store
+    /// Creates an invite that is valid for one registration within this time. The secret is shown only once; the store
     /// keeps its hash.
     ///
     /// # Errors
@@ -172,12 +172,14 @@ impl AccountService {
         let Inner { ports, .. } = &*self.inner;
         let secret = Secret::new(format!("{INVITE_PREFIX}{}", random()?));
         let expires_at = later(ports.clock.now(), lasts);
-        let expires_at = expires_at.ok_or_else(|| ServiceError::invalid("days", "no calendar goes so far"))?;
+        let expires_at = expires_at.ok_or_else(|| {
+            ServiceError::invalid("days", "the invite would expire too far in the future; use fewer days")
+        })?;
         ports.accounts.invite(&Invite { digest: SessionDigest::of(&secret), expires_at }).await?;
         Ok(secret)
     }
 
-    /// Takes back every invite that is not used up, and says how many that were.
+    /// Revokes all unused invites and returns how many there were.
     ///
     /// # Errors
     ///
@@ -186,12 +188,12 @@ impl AccountService {
         Ok(self.inner.ports.accounts.revoke_invites().await?)
     }
 
-    /// Registers a user and logs in. An invite is used up by it where one is needed, and is not looked at elsewhere.
+    /// Registers a user and logs in. The invite is used up if this server requires one; otherwise it is ignored.
     ///
     /// # Errors
     ///
     /// [`ServiceError::RegistrationClosed`], [`ServiceError::InviteRequired`], [`ServiceError::InviteInvalid`],
-    /// [`ServiceError::Invalid`], [`ServiceError::Conflict`] for a name that is taken, [`ServiceError::Throttled`],
+    /// [`ServiceError::Invalid`], [`ServiceError::Conflict`] for a taken name, [`ServiceError::Throttled`],
     /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
     pub async fn register(
         &self,
@@ -205,7 +207,7 @@ impl AccountService {
         let invite = match settings.registration {
             Registration::Open => None,
             Registration::Closed => return Err(ServiceError::RegistrationClosed),
-            // Copied from somewhere, as a rule.
+            // Invites are usually pasted, often with white space.
             Registration::Invite => match invite.expose().trim() {
                 "" => return Err(ServiceError::InviteRequired),
                 invite => Some(SessionDigest::of(&Secret::new(invite.to_owned()))),
@@ -220,7 +222,7 @@ impl AccountService {
         let (Ok(username), true) = (username, invalid.is_empty()) else { return Err(ServiceError::Invalid(invalid)) };
         self.count(&format!("register {}", household(address)), &settings.per_address).await?;
         let taken = ServiceError::Conflict { message: "the username is taken", field: Some("username") };
-        // Asked before the hashing, which is the expensive part; the store has the last word.
+        // Checked before the expensive hashing; the store makes the final check.
         if let Some(invite) = invite
             && !ports.accounts.is_invited(invite, ports.clock.now()).await?
         {
@@ -237,23 +239,22 @@ impl AccountService {
         };
         match stored {
             Err(RepositoryError::Conflict) => return Err(taken),
-            // Somebody else was faster with it.
+            // Another registration used the invite first.
             Ok(false) => return Err(ServiceError::InviteInvalid),
             stored => stored?,
         };
-        tracing::info!(user = %account.id, "registered");
+        tracing::info!(user = %account.id, "user registered");
         self.open_session(&account, before, device::issue(&account)?).await
     }
 
-    /// Logs in. The session that was open [`before`](LoginFrom::before) ends, so that nobody goes on under a session they
-    /// were given.
+    /// Logs in. Ends the session that was open [`before`](LoginFrom::before), to prevent session fixation.
     ///
-    /// Attempts are counted by account and address, by account, and by address. A device that has logged in to the account
-    /// before is counted by itself alone: nobody else's guesses keep it out.
+    /// Attempts are counted per account and address, per account, and per address. A known device is counted only by
+    /// itself, so that other people's guesses cannot lock it out.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Unauthenticated`], the same and after the same time whether the name or the password is wrong;
+    /// [`ServiceError::Unauthenticated`], with the same response time whether the name or the password is wrong;
     /// [`ServiceError::Throttled`], [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
     pub async fn login(
         &self,
@@ -263,26 +264,26 @@ impl AccountService {
     ) -> Result<NewSession, ServiceError> {
         let Inner { ports, settings } = &*self.inner;
         let wrong = ServiceError::Unauthenticated { message: "the username and the password do not match" };
-        let meant = Username::meant(username);
-        // Neither can be anybody's; what is too long is refused before it costs a hash.
-        let Some(name) = meant.first() else { return Err(wrong) };
+        let names = Username::meant(username);
+        // No account can match these. A password that is too long is rejected before it costs a hash.
+        let Some(name) = names.first() else { return Err(wrong) };
         if password.expose().chars().count() > settings.max_password_chars {
             return Err(wrong);
         }
         let mut account = None;
-        for name in &meant {
+        for name in &names {
             if account.is_none() {
                 account = ports.accounts.find_by_username(name).await?;
             }
         }
         let known = from.device.zip(account.as_ref()).and_then(|(device, account)| device::recognise(device, account));
-        let (key, house) = (name.key(), household(from.address));
+        let (key, network) = (name.key(), household(from.address));
         let counters = match known {
             Some(number) => vec![(format!("login {key} device {number}"), &settings.per_account)],
             None => vec![
-                (format!("login {key} from {house}"), &settings.per_account),
+                (format!("login {key} from {network}"), &settings.per_account),
                 (format!("login {key}"), &settings.per_account_everywhere),
-                (format!("address {house}"), &settings.per_address),
+                (format!("address {network}"), &settings.per_address),
             ],
         };
         for (at, (key, settings)) in counters.iter().enumerate() {
@@ -297,14 +298,14 @@ impl AccountService {
         let Some(account) = account.filter(|_| right) else { return Err(wrong) };
         for (at, (key, _)) in counters.iter().enumerate() {
             match at {
-                // Only the account's owner has this one.
+                // Only the account's owner uses this counter.
                 0 => ports.attempts.succeed(key).await?,
                 _ => ports.attempts.take_back(key, ports.clock.now()).await?,
             }
         }
         if known.is_some() {
-            // Whoever else is in the house need not wait either.
-            ports.attempts.succeed(&format!("login {key} from {house}")).await?;
+            // Other users at the same address need not wait either.
+            ports.attempts.succeed(&format!("login {key} from {network}")).await?;
         }
         let device = match (known, from.device) {
             (Some(_), Some(device)) => device.clone(),
@@ -313,7 +314,7 @@ impl AccountService {
         self.open_session(&account, from.before, device).await
     }
 
-    /// Ends a session, or revokes the token that asks. Where there is neither it is a success.
+    /// Ends a session, or revokes the API token that made the request. Without either it succeeds.
     ///
     /// # Errors
     ///
@@ -325,12 +326,12 @@ impl AccountService {
         }
     }
 
-    /// Who shows this. A cookie that is no longer good makes its bearer anonymous, since browsers send cookies unasked; a
-    /// token that is not good is refused, since somebody meant it.
+    /// Identifies the caller. An invalid cookie makes the caller anonymous, since browsers send cookies automatically;
+    /// an invalid token is rejected, since it was sent on purpose.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Unauthenticated`] for a token that is unknown, expired or revoked; [`ServiceError::Unavailable`] or
+    /// [`ServiceError::Unauthenticated`] for an unknown, expired or revoked token; [`ServiceError::Unavailable`] or
     /// [`ServiceError::Internal`].
     pub async fn authenticate(&self, proof: Option<&Proof>) -> Result<Caller, ServiceError> {
         let Inner { ports, .. } = &*self.inner;
@@ -340,7 +341,7 @@ impl AccountService {
             Some(Proof::Token(secret)) => (secret, true),
         };
         let session = ports.accounts.session(SessionDigest::of(secret), ports.clock.now()).await?;
-        // Neither stands in for the other: a token in a cookie would be sent by browsers unasked.
+        // Neither replaces the other: browsers would send a token in a cookie automatically.
         match session.filter(|session| session.token.is_some() == by_token) {
             Some(session) => Ok(Caller {
                 viewer: Viewer::User(session.user),
@@ -355,7 +356,7 @@ impl AccountService {
         }
     }
 
-    /// The caller as a user, or `None` for somebody without a session.
+    /// Returns the caller as a user, or `None` without a session.
     ///
     /// # Errors
     ///
@@ -365,11 +366,11 @@ impl AccountService {
         Ok(self.inner.ports.accounts.find(id).await?.as_ref().map(view))
     }
 
-    /// Gives the caller another password. Every other session of theirs ends, and so does every token.
+    /// Changes the caller's password. Ends every other session of the user and revokes every token.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Unauthenticated`] without a session or with a wrong old password, [`ServiceError::Invalid`],
+    /// [`ServiceError::Unauthenticated`] without a session or with a wrong current password, [`ServiceError::Invalid`],
     /// [`ServiceError::Throttled`], [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
     pub async fn change_password(
         &self,
@@ -384,19 +385,19 @@ impl AccountService {
         if !invalid.is_empty() {
             return Err(ServiceError::Invalid(invalid));
         }
-        // Counted by themselves: only somebody with a session gets here.
+        // Counted separately: only callers with a session get here.
         let key = format!("password {id}");
         self.count(&key, &settings.per_account).await?;
         let readable = old.expose().chars().count() <= settings.max_password_chars;
         if !(readable && ports.passwords.verify(old, Some(&account.password_hash)).await?) {
-            return Err(ServiceError::Unauthenticated { message: "the old password is not right" });
+            return Err(ServiceError::Unauthenticated { message: "the current password is wrong" });
         }
         ports.attempts.succeed(&key).await?;
         let hash = ports.passwords.hash(new[0]).await?;
         Ok(ports.accounts.change_password(id, &hash, caller.session).await?)
     }
 
-    /// Ends every session of the caller, this one included, and revokes every token.
+    /// Ends every session of the caller, including this one, and revokes every token.
     ///
     /// # Errors
     ///
@@ -404,16 +405,16 @@ impl AccountService {
     pub async fn logout_everywhere(&self, caller: Caller) -> Result<(), ServiceError> {
         let user = owner(caller)?;
         let ended = self.inner.ports.accounts.close_sessions(user).await?;
-        tracing::info!(%user, ended, "logged out everywhere");
+        tracing::info!(%user, ended, "user logged out everywhere");
         Ok(())
     }
 
-    /// Makes an API token for the caller.
+    /// Creates an API token for the caller.
     ///
     /// # Errors
     ///
     /// [`ServiceError::Unauthenticated`] without a session, [`ServiceError::Invalid`] for the name,
-    /// [`ServiceError::Conflict`] for one too many, [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
+    /// [`ServiceError::Conflict`] at the limit of tokens, [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
     pub async fn create_token(
         &self,
         caller: Caller,
@@ -424,11 +425,11 @@ impl AccountService {
         let user = owner(caller)?;
         let name = name.trim();
         if name.is_empty() || name.chars().count() > MAX_TOKEN_NAME_CHARS || name.chars().any(is_invisible) {
-            let message = format!("a token's name has 1 to {MAX_TOKEN_NAME_CHARS} characters, all of them visible");
+            let message = format!("invalid token name: use 1 to {MAX_TOKEN_NAME_CHARS} visible characters");
             return Err(ServiceError::invalid("name", message));
         }
         if ports.accounts.tokens(user).await?.len() >= MAX_TOKENS {
-            let message = "there are too many tokens; revoke one that is no longer used";
+            let message = "too many API tokens; revoke one that is no longer used";
             return Err(ServiceError::Conflict { message, field: None });
         }
         let secret = Secret::new(format!("{TOKEN_PREFIX}{}", random()?));
@@ -441,11 +442,12 @@ impl AccountService {
         Ok(NewToken { token: ApiToken { id, name, created_at, expires_at }.into(), secret })
     }
 
-    /// The caller's API tokens, newest first.
+    /// Returns the caller's API tokens, newest first.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Unauthenticated`] without a session, [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
+    /// [`ServiceError::Unauthenticated`] without a session, [`ServiceError::Unavailable`] or
+    /// [`ServiceError::Internal`].
     pub async fn tokens(&self, caller: Caller) -> Result<Vec<TokenView>, ServiceError> {
         let tokens = self.inner.ports.accounts.tokens(owner(caller)?).await?;
         Ok(tokens.into_iter().map(TokenView::from).collect())
@@ -455,7 +457,7 @@ impl AccountService {
     ///
     /// # Errors
     ///
-    /// [`ServiceError::NotFound`] for one that is not theirs, [`ServiceError::Unauthenticated`] without a session,
+    /// [`ServiceError::NotFound`] for another user's token, [`ServiceError::Unauthenticated`] without a session,
     /// [`ServiceError::Unavailable`].
     pub async fn revoke_token(&self, caller: Caller, id: TokenId) -> Result<(), ServiceError> {
         match self.inner.ports.accounts.revoke_token(owner(caller)?, id).await? {
@@ -473,8 +475,8 @@ impl AccountService {
         }
     }
 
-    /// Forgets sessions and tokens that expired long ago, and attempts that are due. A session stays for
-    /// [`KEEP_EXPIRED`] after its end, so that a clock that was ahead for a while ends none for good.
+    /// Deletes long-expired sessions and tokens, and attempts that are due. A session is kept for [`KEEP_EXPIRED`]
+    /// after its expiry, so that a clock that runs ahead for a while ends no session permanently.
     ///
     /// # Errors
     ///
@@ -515,11 +517,11 @@ impl AccountService {
             let message = format!("the password has {chars} characters; {min} to {max} are allowed");
             invalid.push(Invalid { field: "password1", message });
         } else if password.expose().chars().any(char::is_control) {
-            let message = "the password holds a control character".to_owned();
+            let message = "the password contains a control character".to_owned();
             invalid.push(Invalid { field: "password1", message });
         }
         if password.expose() != repeated.expose() {
-            let message = "the passwords are not the same".to_owned();
+            let message = "the passwords do not match".to_owned();
             invalid.push(Invalid { field: "password2", message });
         }
         invalid
@@ -528,13 +530,13 @@ impl AccountService {
 
 const NO_SESSION: &str = "log in first";
 
-/// The user whose account is to be changed. A token may not: whoever finds one could make others and stay.
+/// Returns the user whose account is to be changed. Tokens are rejected: a stolen one could create others.
 fn owner(caller: Caller) -> Result<UserId, ServiceError> {
     match caller.viewer {
         Viewer::User(id) if !caller.by_token => Ok(id),
-        Viewer::User(_) => {
-            Err(ServiceError::Unauthenticated { message: "an account is changed with its password, not with a token" })
-        }
+        Viewer::User(_) => Err(ServiceError::Unauthenticated {
+            message: "an API token cannot change the account; log in with the password",
+        }),
         Viewer::Anonymous => Err(ServiceError::Unauthenticated { message: NO_SESSION }),
     }
 }
@@ -543,14 +545,14 @@ fn view(account: &Account) -> UserView {
     UserView { id: account.id, username: account.username.to_string() }
 }
 
-/// 256 random bits as text.
+/// Returns 256 random bits as hexadecimal text.
 pub(super) fn random() -> Result<String, ServiceError> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| ServiceError::Internal(error.to_string().into()))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// A time that no calendar can hold is no end at all.
+/// Returns `None` if the time is out of range; a session or token then never expires.
 fn later(from: OffsetDateTime, by: Duration) -> Option<OffsetDateTime> {
     from.checked_add(time::Duration::try_from(by).ok()?)
 }

@@ -1,4 +1,4 @@
-//! The service as its workers know it.
+//! The service as workers use it.
 
 use std::ops::Range;
 
@@ -14,12 +14,12 @@ use crate::ports::{
 use crate::song::{FailureReason, Song, SongHash, StatusKind};
 
 impl SongService {
-    /// Whether the stems of a hash are wanted.
+    /// Returns whether the stems of a hash are wanted.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::NotFound`] for a hash that was never seen, [`ServiceError::Gone`] for one whose last song was
-    /// deleted a while ago; [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
+    /// [`ServiceError::NotFound`] for an unknown hash, [`ServiceError::Gone`] for one whose last song was deleted
+    /// recently; [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
     pub async fn wanted(&self, hash: &SongHash) -> Result<Wanted, ServiceError> {
         let songs = self.ports().songs.with_hash(hash).await?;
         match wanted(&songs) {
@@ -29,23 +29,23 @@ impl SongService {
         }
     }
 
-    /// The bytes that were uploaded, or those in `range`, for a worker that is to split them.
+    /// Opens the uploaded bytes, or those in `range`, for a worker.
     ///
     /// # Errors
     ///
-    /// Those of [`Self::wanted`], and [`ServiceError::NotFound`] when they were deleted meanwhile.
+    /// The errors of [`Self::wanted`], and [`ServiceError::NotFound`] if the bytes were deleted meanwhile.
     pub async fn uploaded(&self, hash: &SongHash, range: Option<Range<u64>>) -> Result<Blob, ServiceError> {
         self.wanted(hash).await?;
         self.ports().blobs.open(&BlobKey::Source(*hash), range).await?.ok_or(ServiceError::NO_SONG)
     }
 
-    /// Takes the archive with the stems of a hash and makes every song with it `SPLIT`. A repeat is a success that changes
-    /// nothing.
+    /// Reads an archive with the stems of a hash and makes every song with the hash `SPLIT`. Repeating it changes
+    /// nothing and succeeds.
     ///
     /// # Errors
     ///
-    /// Those of [`Self::wanted`], before the archive is read; [`ServiceError::Invalid`] for anything but four MP3 files;
-    /// [`ServiceError::TooLarge`], [`ServiceError::Full`].
+    /// The errors of [`Self::wanted`], before the archive is read; [`ServiceError::Invalid`] for anything but four MP3
+    /// files; [`ServiceError::TooLarge`], [`ServiceError::Full`].
     pub async fn accept(&self, hash: &SongHash, archive: BlobStream) -> Result<Wanted, ServiceError> {
         self.wanted(hash).await?;
         let ports = self.ports();
@@ -66,19 +66,19 @@ impl SongService {
         Ok(received)
     }
 
-    /// Takes every song of a hash to `FAILED` that nobody will split any more.
+    /// Fails all songs of a hash that cannot be split.
     pub(super) async fn give_up(&self, hash: &SongHash, reason: &FailureReason) -> Result<(), ServiceError> {
         let failed = self.ports().songs.advance(hash, &Advance::Fail(reason.clone())).await?;
-        tracing::warn!(%hash, songs = failed.len(), %reason, "a song cannot be split");
-        Ok(self.rest(hash).await?)
+        tracing::warn!(%hash, songs = failed.len(), %reason, "song failed");
+        Ok(self.clear_progress(hash).await?)
     }
 
-    /// Gives stems their names and their songs their status, unless both are so already or nobody wants them.
+    /// Stores the stems and marks their songs as split, unless that is done already or the songs were deleted.
     async fn keep(&self, hash: &SongHash, mut received: Received) -> Result<Wanted, ServiceError> {
         for (stem, writer) in &mut received {
             self.check_stem(*stem, writer.as_mut()).await?;
         }
-        let _stays = self.ports().commons.lock(hash).await?;
+        let _lock = self.ports().commons.lock(hash).await?;
         if self.wanted(hash).await? == Wanted::Done {
             return Ok(Wanted::Done);
         }
@@ -86,12 +86,12 @@ impl SongService {
             writer.commit(&BlobKey::Stem(*hash, stem)).await?;
         }
         let changed = self.ports().songs.advance(hash, &Advance::Finish).await?;
-        tracing::info!(%hash, songs = changed.len(), "split");
-        self.rest(hash).await?;
+        tracing::info!(%hash, songs = changed.len(), "song split");
+        self.clear_progress(hash).await?;
         Ok(Wanted::Yes)
     }
 
-    /// A stem that no player could play would be found out by its listeners.
+    /// Checks that a stem is a playable MP3.
     async fn check_stem(&self, stem: Stem, writer: &mut dyn BlobWriter) -> Result<(), ServiceError> {
         let file = writer.local_file().await?;
         let refused = |what: &str| ServiceError::invalid("result", format!("{stem}.mp3 is not an MP3 file: {what}"));
@@ -104,7 +104,7 @@ impl SongService {
     }
 }
 
-/// Songs that are all `FAILED` are wanted still: whoever is at them may yet put them right.
+/// `Yes` even if all songs are `FAILED`: a worker that is still busy may deliver their stems.
 fn wanted(songs: &[Song]) -> Wanted {
     let has = |wanted: &[StatusKind]| songs.iter().any(|song| wanted.contains(&song.status().kind()));
     if songs.is_empty() {
@@ -123,7 +123,7 @@ impl Backend for SongService {
         let wanted = wanted(&songs);
         if wanted == Wanted::Yes {
             self.ports().songs.advance(hash, &Advance::Begin).await.map_err(ServiceError::from)?;
-            self.hear(hash, 0).await.map_err(ServiceError::from)?;
+            self.record_progress(hash, 0).await.map_err(ServiceError::from)?;
         }
         Ok(wanted)
     }
@@ -141,28 +141,28 @@ impl Backend for SongService {
         let songs = self.ports().songs.with_hash(hash).await.map_err(ServiceError::from)?;
         let wanted = wanted(&songs);
         if wanted == Wanted::Yes {
-            self.hear(hash, percent).await.map_err(ServiceError::from)?;
+            self.record_progress(hash, percent).await.map_err(ServiceError::from)?;
         }
         Ok(wanted)
     }
 
     async fn deliver(&self, hash: &SongHash, stems: &dyn StemSet) -> Result<Wanted, BackendError> {
-        let kept = match self.wanted(hash).await {
+        let stored = match self.wanted(hash).await {
             Ok(_) => match self.receive(stems).await {
                 Ok(received) => self.keep(hash, received).await,
                 Err(error) => Err(error),
             },
             Err(error) => Err(error),
         };
-        match kept {
+        match stored {
             Err(ServiceError::Gone | ServiceError::NotFound { .. }) => Ok(Wanted::Gone),
-            kept => Ok(kept?),
+            stored => Ok(stored?),
         }
     }
 
     async fn hand_back(&self, hash: &SongHash) -> Result<(), BackendError> {
         self.ports().songs.advance(hash, &Advance::HandBack).await.map_err(ServiceError::from)?;
-        self.rest(hash).await.map_err(ServiceError::from)?;
+        self.clear_progress(hash).await.map_err(ServiceError::from)?;
         Ok(())
     }
 

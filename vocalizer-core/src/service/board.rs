@@ -1,51 +1,51 @@
-//! Who wants to hear of changes.
+//! Notifies waiting tasks of changes.
 
 use event_listener::{Event, EventListener};
 
 use crate::song::SongHash;
 
-/// Listeners are spread over so many events; one that is woken for another's sake looks and goes back to sleep.
+/// Listeners share this many events. One that is woken by another song's change checks and waits again.
 const EVENTS: usize = 64;
 
-/// Wakes those of this process that watch a song. Those at other servers look by themselves now and then.
+/// Wakes this process's watchers of songs. Watchers on other servers poll.
 pub(super) struct Board {
     events: Vec<Event>,
     any: Event,
-    wished: Event,
+    new_entry: Event,
 }
 
 impl Board {
     pub(super) fn new() -> Self {
-        Self { events: (0..EVENTS).map(|_| Event::new()).collect(), any: Event::new(), wished: Event::new() }
+        Self { events: (0..EVENTS).map(|_| Event::new()).collect(), any: Event::new(), new_entry: Event::new() }
     }
 
     fn event(&self, hash: &SongHash) -> &Event {
         &self.events[usize::from(hash.as_bytes()[0]) % EVENTS]
     }
 
-    /// Hears of every change from now on.
+    /// Listens for changes of a song.
     pub(super) fn listen(&self, hash: &SongHash) -> EventListener {
         self.event(hash).listen()
     }
 
-    /// Hears of every change of any song from now on.
+    /// Listens for changes of any song.
     pub(super) fn listen_for_any(&self) -> EventListener {
         self.any.listen()
     }
 
-    /// Something about the songs with this hash has changed.
+    /// Reports a change of the songs with this hash.
     pub(super) fn announce(&self, hash: &SongHash) {
         self.event(hash).notify(usize::MAX);
         self.any.notify(usize::MAX);
     }
 
-    /// Hears of wishes that come into the outbox from now on.
-    pub(super) fn listen_for_wishes(&self) -> EventListener {
-        self.wished.listen()
+    /// Listens for new outbox entries.
+    pub(super) fn listen_for_entries(&self) -> EventListener {
+        self.new_entry.listen()
     }
 
-    /// There is something in the outbox.
-    pub(super) fn announce_wish(&self) {
-        self.wished.notify(usize::MAX);
+    /// Reports a new outbox entry.
+    pub(super) fn announce_entry(&self) {
+        self.new_entry.notify(usize::MAX);
     }
 }

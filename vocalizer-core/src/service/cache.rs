@@ -1,4 +1,4 @@
-//! What was made of songs and is kept: bounded, least recently used first.
+//! The cache of renditions and peaks: bounded, with least-recently-used eviction.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -11,32 +11,32 @@ use time::OffsetDateTime;
 use crate::ports::{BlobError, BlobKey, BlobStore, Clock, MadeBlob};
 use crate::song::SongHash;
 
-/// How often the store is asked what there is: others may have made or removed something.
+/// How often to list the store: other servers may have added or removed files.
 const RELOAD: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// The renditions and peaks in the store, and who uses them. Clones share it.
+/// The renditions and peaks in the store and their users. Clones share the state.
 #[derive(Clone)]
 pub(super) struct Cache(Arc<Shared>);
 
 struct Shared {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
-    /// Something was removed.
+    /// Notified when an entry was removed.
     removed: Event,
-    /// There may be something to remove.
+    /// Notified when there may be something to evict.
     excess: Event,
 }
 
 #[derive(Default)]
 struct State {
-    /// When the store was last asked what there is.
+    /// When the store was last listed.
     loaded: Option<Duration>,
     entries: HashMap<BlobKey, Entry>,
-    /// The same by their last use, for finding the oldest.
+    /// The same entries ordered by last use, to find the oldest.
     by_use: BTreeSet<(OffsetDateTime, BlobKey)>,
-    /// What the entries and the files that are not kept take.
+    /// Total size of the entries and of files that are not cached.
     total_bytes: u64,
-    /// The last known bound.
+    /// The last known limit.
     max_bytes: Option<u64>,
 }
 
@@ -44,18 +44,18 @@ struct Entry {
     size_bytes: u64,
     used: OffsetDateTime,
     users: usize,
-    /// The store is removing it. Whoever wants it waits for the end of that.
-    leaving: bool,
+    /// The store is removing it. New users wait until that is done.
+    removing: bool,
 }
 
-/// A blob that is in use. It stays until the last of these is dropped.
+/// Protects a blob from eviction until the last pin is dropped.
 pub(super) struct Pin {
     cache: Cache,
     key: BlobKey,
 }
 
-/// Room that a file takes which is not kept.
-pub(super) struct Passing {
+/// Disk space of a file that is not cached.
+pub(super) struct Uncached {
     cache: Cache,
     size_bytes: u64,
 }
@@ -70,7 +70,7 @@ impl Cache {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that a blob is in use, whether it is there yet or not. Where it is being removed, waits for the end of that.
+    /// Pins a blob, whether it exists or not. Waits for a removal in progress.
     pub(super) async fn pin(&self, key: BlobKey) -> Pin {
         loop {
             let removed = self.0.removed.listen();
@@ -84,8 +84,8 @@ impl Cache {
     fn try_pin(&self, key: BlobKey) -> bool {
         let now = self.0.clock.now();
         let mut state = self.state();
-        let entry = state.entries.entry(key).or_insert(Entry { size_bytes: 0, used: now, users: 0, leaving: false });
-        if entry.leaving {
+        let entry = state.entries.entry(key).or_insert(Entry { size_bytes: 0, used: now, users: 0, removing: false });
+        if entry.removing {
             return false;
         }
         let before = entry.used;
@@ -97,51 +97,51 @@ impl Cache {
         true
     }
 
-    /// Counts a file that is not kept.
-    pub(super) fn pass(&self, size_bytes: u64) -> Passing {
+    /// Counts a file that is not cached.
+    pub(super) fn count_uncached(&self, size_bytes: u64) -> Uncached {
         let mut state = self.state();
         state.total_bytes = state.total_bytes.saturating_add(size_bytes);
-        Passing { cache: self.clone(), size_bytes }
+        Uncached { cache: self.clone(), size_bytes }
     }
 
-    /// The bytes of a hash were deleted.
+    /// Drops the entries of a deleted hash.
     pub(super) fn forget(&self, hash: &SongHash) {
         let mut state = self.state();
         let gone: Vec<_> = state.entries.keys().filter(|key| key.hash() == hash).copied().collect();
         for key in gone {
-            // Those in use are forgotten with their last user.
+            // Entries in use are dropped with their last user.
             state.resize(key, 0);
             state.drop_unused(key);
         }
     }
 
-    /// Wakes when there may be something to remove.
+    /// Completes when there may be something to evict.
     pub(super) fn excess(&self) -> EventListener {
         self.0.excess.listen()
     }
 
-    /// How many bytes are known of.
+    /// Returns the known total size.
     pub(super) fn total_bytes(&self) -> u64 {
         self.state().total_bytes
     }
 
-    /// Removes what was used longest ago until no more than `max_bytes` are left, or all that is left is in use.
+    /// Evicts the least recently used entries until at most `max_bytes` are left or the rest is in use.
     ///
     /// # Errors
     ///
-    /// Those of the store; what is left is for the next time.
+    /// The errors of the store. The next call does the rest.
     pub(super) async fn trim(&self, blobs: &dyn BlobStore, max_bytes: u64) -> Result<(), BlobError> {
         self.reload(blobs).await?;
         self.state().max_bytes = Some(max_bytes);
-        while let Some(leaving) = self.leave(max_bytes) {
-            blobs.delete(&leaving.key).await?;
-            tracing::debug!(key = %leaving.key, "a rendition was removed");
-            leaving.left();
+        while let Some(removal) = self.next_removal(max_bytes) {
+            blobs.delete(&removal.key).await?;
+            tracing::debug!(key = %removal.key, "rendition evicted");
+            removal.finish();
         }
         Ok(())
     }
 
-    /// Asks the store what there is, unless that was not long ago.
+    /// Lists the store, unless that was done recently.
     async fn reload(&self, blobs: &dyn BlobStore) -> Result<(), BlobError> {
         let now = self.0.clock.elapsed();
         if self.state().loaded.is_some_and(|loaded| now < loaded.saturating_add(RELOAD)) {
@@ -152,9 +152,9 @@ impl Cache {
         let mut state = self.state();
         state.loaded = Some(now);
         let there: HashMap<_, _> = found.into_iter().map(|made| (made.key, made)).collect();
-        // Those that are younger than the question may be missing in the answer.
+        // Entries newer than the listing may be missing from it.
         let gone = |(key, entry): (&BlobKey, &Entry)| {
-            let is_gone = entry.users == 0 && !entry.leaving && entry.used < asked && !there.contains_key(key);
+            let is_gone = entry.users == 0 && !entry.removing && entry.used < asked && !there.contains_key(key);
             is_gone.then_some(*key)
         };
         let gone: Vec<_> = state.entries.iter().filter_map(gone).collect();
@@ -166,23 +166,23 @@ impl Cache {
             let State { entries, by_use, .. } = &mut *state;
             entries.entry(key).or_insert_with(|| {
                 by_use.insert((used, key));
-                Entry { size_bytes: 0, used, users: 0, leaving: false }
+                Entry { size_bytes: 0, used, users: 0, removing: false }
             });
             state.resize(key, size_bytes);
         }
         Ok(())
     }
 
-    /// Chooses what is to be removed next.
-    fn leave(&self, max_bytes: u64) -> Option<Leaving> {
+    /// Chooses the next entry to evict.
+    fn next_removal(&self, max_bytes: u64) -> Option<Removal> {
         let mut state = self.state();
         if state.total_bytes <= max_bytes {
             return None;
         }
-        let is_free = |key: &BlobKey| state.entries.get(key).is_some_and(|entry| entry.users == 0 && !entry.leaving);
+        let is_free = |key: &BlobKey| state.entries.get(key).is_some_and(|entry| entry.users == 0 && !entry.removing);
         let key = state.by_use.iter().map(|(_, key)| *key).find(is_free)?;
-        state.entries.get_mut(&key)?.leaving = true;
-        Some(Leaving { cache: self.clone(), key })
+        state.entries.get_mut(&key)?.removing = true;
+        Some(Removal { cache: self.clone(), key })
     }
 }
 
@@ -194,9 +194,9 @@ impl State {
         }
     }
 
-    /// Forgets a blob that is not there and that nobody uses.
+    /// Drops an entry that does not exist in the store and has no users.
     fn drop_unused(&mut self, key: BlobKey) {
-        if self.entries.get(&key).is_some_and(|entry| entry.users == 0 && entry.size_bytes == 0 && !entry.leaving)
+        if self.entries.get(&key).is_some_and(|entry| entry.users == 0 && entry.size_bytes == 0 && !entry.removing)
             && let Some(entry) = self.entries.remove(&key)
         {
             self.by_use.remove(&(entry.used, key));
@@ -204,23 +204,23 @@ impl State {
     }
 }
 
-/// A blob that is being removed. Dropped before its end, it is as it was: the store may have removed it or not.
-struct Leaving {
+/// An entry being removed. If dropped early, its state is restored: the store may or may not have removed it.
+struct Removal {
     cache: Cache,
     key: BlobKey,
 }
 
-impl Leaving {
-    fn left(self) {
+impl Removal {
+    fn finish(self) {
         self.cache.state().resize(self.key, 0);
     }
 }
 
-impl Drop for Leaving {
+impl Drop for Removal {
     fn drop(&mut self) {
         let mut state = self.cache.state();
         if let Some(entry) = state.entries.get_mut(&self.key) {
-            entry.leaving = false;
+            entry.removing = false;
         }
         state.drop_unused(self.key);
         drop(state);
@@ -229,8 +229,8 @@ impl Drop for Leaving {
 }
 
 impl Pin {
-    /// The blob is there, and so large.
-    pub(super) fn is(&self, size_bytes: u64) {
+    /// Records that the blob exists, and its size.
+    pub(super) fn set_size(&self, size_bytes: u64) {
         self.cache.state().resize(self.key, size_bytes);
     }
 }
@@ -256,7 +256,7 @@ impl Drop for Pin {
     }
 }
 
-impl Drop for Passing {
+impl Drop for Uncached {
     fn drop(&mut self) {
         let mut state = self.cache.state();
         state.total_bytes = state.total_bytes.saturating_sub(self.size_bytes);

@@ -1,4 +1,4 @@
-//! Where workers that come over HTTP take jobs and bring them back.
+//! Leases jobs to workers over HTTP.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,51 +11,52 @@ use super::ServiceError;
 use crate::causes::chain;
 use crate::ports::{Clock, Failure, JobQueue, Lease, LeaseId, LeasedJob, QueueError};
 
-/// How long a queue has to take jobs back when the server stops.
+/// How long returning jobs to the queue may take at shutdown.
 const CLOSING: Duration = Duration::from_secs(5);
 
-/// How often [`Desk::tend`] looks for leases that have run out.
+/// How often [`Desk::tend`] checks for expired leases.
 const TENDING: Duration = Duration::from_secs(1);
 
-/// What is said of a lease that is not there.
-const LOST: ServiceError = ServiceError::Conflict { message: "the lease is not held any more", field: None };
+/// The error for an unknown lease.
+const LEASE_LOST: ServiceError =
+    ServiceError::Conflict { message: "the lease has expired or was settled", field: None };
 
-/// Hands jobs to workers that know a lease by its identifier alone.
+/// Leases jobs to workers that identify a lease only by its ID.
 ///
-/// Where the queue has [durable leases](JobQueue::durable_leases), the desk keeps nothing: every server of a cluster can
-/// extend and settle what another one granted, and a restart forgets none. Where a lease is a connection's (RabbitMQ) or
-/// the process's, the desk keeps it in memory: then only this server knows it, and gives it back when it stops.
+/// If the queue has [durable leases](JobQueue::durable_leases), the desk keeps no state: every server of a cluster can
+/// extend and settle a lease that another one granted, and leases survive restarts. If a lease belongs to a connection
+/// (RabbitMQ) or to the process, the desk keeps it in memory: only this server knows it and returns it at shutdown.
 ///
-/// A job whose worker never extends its lease was not attempted: the answer with the job in it may not have arrived.
+/// A job whose worker never extends its lease counts as not attempted: the response with the job may be lost.
 pub struct Desk {
     queue: Arc<dyn JobQueue>,
     clock: Arc<dyn Clock>,
     /// In the order in which they were granted.
-    leases: Mutex<Vec<Kept>>,
+    leases: Mutex<Vec<KeptLease>>,
 }
 
 #[derive(Clone)]
-struct Kept {
+struct KeptLease {
     id: LeaseId,
-    /// Empty once it is settled.
+    /// `None` once settled.
     lease: Arc<AsyncMutex<Option<Box<dyn Lease>>>>,
     until: Duration,
-    /// Whether its worker was heard of.
+    /// Whether the worker has extended it, which shows that the job arrived.
     arrived: bool,
 }
 
 impl Desk {
-    /// A desk in front of a queue.
+    /// Returns a desk over a queue.
     #[must_use]
     pub fn new(queue: Arc<dyn JobQueue>, clock: Arc<dyn Clock>) -> Self {
         Self { queue, clock, leases: Mutex::default() }
     }
 
-    fn leases(&self) -> MutexGuard<'_, Vec<Kept>> {
+    fn leases(&self) -> MutexGuard<'_, Vec<KeptLease>> {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a job, at most so long. Cancel-safe: a job taken by a dropped call goes back on the queue.
+    /// Waits up to `wait` for a job. Cancel-safe: a dropped call returns its job to the queue.
     ///
     /// # Errors
     ///
@@ -69,29 +70,29 @@ impl Desk {
         let leased = leased?;
         let (id, hash, visibility) = (LeaseId::random(), leased.job().hash, leased.visibility());
         let job = LeasedJob { lease: id, hash, attempt: leased.attempt(), visibility };
-        // Given back before the queue takes it back, which would count.
+        // Returned before the lease expires, since an expiry would count as an attempt.
         let until = self.clock.elapsed().saturating_add(visibility / 2);
-        self.leases().push(Kept { id, lease: Arc::new(AsyncMutex::new(Some(leased))), until, arrived: false });
+        self.leases().push(KeptLease { id, lease: Arc::new(AsyncMutex::new(Some(leased))), until, arrived: false });
         Ok(Some(job))
     }
 
-    /// Keeps a lease from running out, for as long again as it was granted.
+    /// Extends a lease by its full duration.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Conflict`] when it has run out, was settled or never was; [`ServiceError::Unavailable`].
+    /// [`ServiceError::Conflict`] if it has expired, was settled or never existed; [`ServiceError::Unavailable`].
     pub async fn extend(&self, id: LeaseId) -> Result<(), ServiceError> {
         if let Some(leases) = self.queue.durable_leases() {
-            return leases.extend(id).await.map_err(lost);
+            return leases.extend(id).await.map_err(lease_error);
         }
         let kept = self.find(id).await?;
         let mut lease = kept.lease.lock().await;
-        let lease = lease.as_mut().ok_or(LOST)?;
+        let lease = lease.as_mut().ok_or(LEASE_LOST)?;
         if let Err(error) = lease.extend().await {
             if matches!(error, QueueError::LeaseLost) {
                 self.forget(id);
             }
-            return Err(lost(error));
+            return Err(lease_error(error));
         }
         let until = self.clock.elapsed().saturating_add(lease.visibility());
         if let Some(kept) = self.leases().iter_mut().find(|kept| kept.id == id) {
@@ -100,44 +101,44 @@ impl Desk {
         Ok(())
     }
 
-    /// The job is done, or is not: `failure` says what is to become of it.
+    /// Settles a job: done, or failed as `failure` says.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Conflict`] when the lease has run out, was settled or never was; [`ServiceError::Unavailable`], after
-    /// which the job comes again.
+    /// [`ServiceError::Conflict`] if the lease has expired, was settled or never existed;
+    /// [`ServiceError::Unavailable`], after which the job is redelivered.
     pub async fn settle(&self, id: LeaseId, failure: Option<Failure>) -> Result<(), ServiceError> {
         if let Some(leases) = self.queue.durable_leases() {
-            return leases.settle(id, failure).await.map_err(lost);
+            return leases.settle(id, failure).await.map_err(lease_error);
         }
         let kept = self.find(id).await?;
-        let lease = kept.lease.lock().await.take().ok_or(LOST)?;
+        let lease = kept.lease.lock().await.take().ok_or(LEASE_LOST)?;
         self.forget(id);
         let settled = match failure {
             None => lease.acknowledge().await,
             Some(failure) => lease.fail(failure).await,
         };
-        settled.map_err(lost)
+        settled.map_err(lease_error)
     }
 
-    /// Gives back every job that this desk keeps itself, for a server that stops. None of this was an attempt: a server may
-    /// stop as often as it likes. Workers that are still at their songs deliver to the next server all the same.
+    /// Returns the jobs of all leases in memory at shutdown. This does not count as an attempt, so restarts cost
+    /// nothing. Workers that are still busy can deliver to the next server.
     pub async fn close(&self) {
         let kept: Vec<_> = self.leases().drain(..).collect();
-        let given_back = join_all(kept.into_iter().map(give_back));
-        // A queue that does not answer gives them to others by itself; nobody who stops waits for it.
-        select(pin!(given_back), pin!(self.clock.sleep(CLOSING))).await;
+        let returned = join_all(kept.into_iter().map(return_job));
+        // A queue that does not respond redelivers them by itself; shutdown does not wait for it.
+        select(pin!(returned), pin!(self.clock.sleep(CLOSING))).await;
     }
 
-    /// Lets go of leases that have run out, as if their workers had died, and gives back what never arrived. Every call
-    /// does it, too.
+    /// Drops expired leases, as if their workers had died, and returns jobs that never arrived. Every other call does
+    /// this too.
     pub async fn tidy(&self) {
         let now = self.clock.elapsed();
         let over: Vec<_> = self.leases().extract_if(.., |kept| kept.until <= now).collect();
-        join_all(over.into_iter().filter(|kept| !kept.arrived).map(give_back)).await;
+        join_all(over.into_iter().filter(|kept| !kept.arrived).map(return_job)).await;
     }
 
-    /// Tidies now and then, for as long as it is polled.
+    /// Runs [`Self::tidy`] periodically while polled.
     pub async fn tend(&self) {
         loop {
             self.clock.sleep(TENDING).await;
@@ -145,9 +146,9 @@ impl Desk {
         }
     }
 
-    async fn find(&self, id: LeaseId) -> Result<Kept, ServiceError> {
+    async fn find(&self, id: LeaseId) -> Result<KeptLease, ServiceError> {
         self.tidy().await;
-        self.leases().iter().find(|kept| kept.id == id).cloned().ok_or(LOST)
+        self.leases().iter().find(|kept| kept.id == id).cloned().ok_or(LEASE_LOST)
     }
 
     fn forget(&self, id: LeaseId) {
@@ -155,15 +156,15 @@ impl Desk {
     }
 }
 
-fn lost(error: QueueError) -> ServiceError {
-    if matches!(error, QueueError::LeaseLost) { LOST } else { error.into() }
+fn lease_error(error: QueueError) -> ServiceError {
+    if matches!(error, QueueError::LeaseLost) { LEASE_LOST } else { error.into() }
 }
 
-/// Puts a job back whose lease was no attempt.
-async fn give_back(kept: Kept) {
+/// Returns a job to the queue without counting an attempt.
+async fn return_job(kept: KeptLease) {
     let Some(lease) = kept.lease.lock().await.take() else { return };
     let hash = lease.job().hash;
     if let Err(error) = lease.fail(Failure::Later { after: Duration::ZERO }).await {
-        tracing::warn!(%hash, error = chain(&error), "a job could not be given back; it comes again");
+        tracing::warn!(%hash, error = chain(&error), "returning a job failed; it will be redelivered");
     }
 }

@@ -1,9 +1,9 @@
-//! Devices that a user has logged in from.
+//! Known devices: devices that a user has logged in from.
 //!
-//! Wrong guesses by others slow down everybody who tries to log in to an account, so they could keep its owner out. A
-//! device that has logged in before shows a secret that only a login gives out, and its attempts are counted by
-//! themselves. The server keeps nothing of it: the secret is a number and a code over it, made with the hash of the
-//! user's password. So every server that shares the database knows it, and a new password ends it.
+//! Wrong guesses throttle every login to an account, so attackers could lock its owner out. A known device presents a
+//! secret that only a login issues, and its attempts are counted separately. The server stores nothing: the secret is a
+//! random number and an HMAC over it, keyed with the user's password hash. So every server with the same database
+//! recognises it, and a password change invalidates it.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -13,10 +13,10 @@ use super::accounts::random;
 use crate::account::Account;
 use crate::secret::Secret;
 
-/// Hexadecimal digits of the number, and of the code.
+/// Hexadecimal digits of the number and of the HMAC.
 const DIGITS: usize = 64;
 
-/// A secret for a device that a user has just logged in from.
+/// Returns a secret for the device of a new login.
 pub(super) fn issue(account: &Account) -> Result<Secret<String>, ServiceError> {
     let number = random()?;
     let code = code(&number, account)?.finalize().into_bytes();
@@ -24,7 +24,7 @@ pub(super) fn issue(account: &Account) -> Result<Secret<String>, ServiceError> {
     Ok(Secret::new(format!("{number}{code}")))
 }
 
-/// The number of a device that this user has logged in from; `None` for what is no such secret.
+/// Returns the number of a known device; `None` for an invalid secret.
 pub(super) fn recognise<'a>(device: &'a Secret<String>, account: &Account) -> Option<&'a str> {
     let (number, shown) = device.expose().split_at_checked(DIGITS)?;
     if shown.len() != DIGITS || !shown.is_ascii() {

@@ -1,4 +1,4 @@
-//! What can go wrong in a use case.
+//! Errors of the use cases.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,106 +10,106 @@ use crate::ports::{
 };
 use crate::quota::Exceeded;
 
-/// A value that cannot be accepted, and the form field it came in.
+/// An unacceptable value and its form field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid {
-    /// The field.
+    /// The form field.
     pub field: &'static str,
-    /// What is wrong with it, in a sentence for people.
+    /// The problem, as a sentence for users.
     pub message: String,
 }
 
-/// Why a use case did not succeed. What it prints is fit for the caller; the sources are for the log alone.
+/// Why a use case failed. The message is safe to show to the caller; the sources are for the log only.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ServiceError {
-    /// There is no such song or token, as far as the caller may know.
-    #[error("there is no such {what}")]
+    /// The song or token does not exist, or the caller may not see it.
+    #[error("{what} not found")]
     NotFound {
-        /// What there is none of.
+        /// What was not found.
         what: &'static str,
     },
-    /// It was there and was deleted.
+    /// The song existed and was deleted.
     #[error("the song was deleted")]
     Gone,
-    /// Values that cannot be accepted.
+    /// Unacceptable values.
     #[error("{}", listed(.0))]
     Invalid(Vec<Invalid>),
-    /// The file is larger than the limit.
-    #[error("the file has more than the {max_bytes} bytes that are allowed")]
+    /// The file exceeds the size limit.
+    #[error("file too large: at most {max_bytes} bytes are allowed")]
     TooLarge {
         /// The limit.
         max_bytes: u64,
     },
-    /// The file is not a song that can be split.
-    #[error("this is not a song that can be split: {what}")]
+    /// The file is not audio that can be split.
+    #[error("this file cannot be split: {what}")]
     NotASong {
-        /// Why not.
+        /// The reason.
         what: String,
     },
-    /// The stems are not there yet.
+    /// The stems are not ready yet.
     #[error("the song is not split yet")]
     NotReady {
-        /// When to ask again.
+        /// When to retry.
         retry_after: Duration,
     },
-    /// There are no stems and there will be none, unless somebody retries.
+    /// Splitting failed. There will be no stems unless the song is retried.
     #[error("the song could not be split: {reason}")]
     NotSplit {
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// It clashes with what is there.
+    /// A conflict with the current state.
     #[error("{message}")]
     Conflict {
-        /// How.
+        /// The conflict, as a sentence for users.
         message: &'static str,
-        /// The form field it is about, where it is about one.
+        /// The form field at fault, if any.
         field: Option<&'static str>,
     },
-    /// Name and password, or the token, are not right.
+    /// The username and password or the token are invalid.
     #[error("{message}")]
     Unauthenticated {
-        /// In a sentence for people; never which of the two was wrong.
+        /// A sentence for users. Never says which of the two was wrong.
         message: &'static str,
     },
     /// Too many attempts.
-    #[error("there were too many attempts; try again in {} s", whole_seconds(*retry_after))]
+    #[error("too many attempts; try again in {} s", whole_seconds(*retry_after))]
     Throttled {
-        /// When the next one may be made.
+        /// When the next attempt is allowed.
         retry_after: Duration,
     },
-    /// A limit of the uploader.
+    /// A quota of the uploader is exceeded.
     #[error(transparent)]
     Exceeded(Exceeded),
-    /// Nobody may register here.
+    /// Registration is closed.
     #[error("registration is closed on this server")]
     RegistrationClosed,
-    /// Only those may register who have an invite.
-    #[error("an invite is needed to register; ask the server's operator for one")]
+    /// Registration requires an invite.
+    #[error("registration requires an invite; ask the server's operator for one")]
     InviteRequired,
-    /// The invite is not good.
+    /// The invite is invalid.
     #[error("the invite is unknown, used or expired; ask the server's operator for another")]
     InviteInvalid,
-    /// What was being sent stopped coming; the source is whatever its reader said.
-    #[error("the request did not come in whole")]
+    /// The request body ended early. The source is the reader's error.
+    #[error("the request body is incomplete")]
     Interrupted(#[source] BoxError),
-    /// Too much is being made, or this takes too long.
+    /// Too many renditions are in progress, or one timed out.
     #[error("{what}")]
     Busy {
-        /// What there is too much of, in a sentence for people.
+        /// What is busy, as a sentence for users.
         what: String,
-        /// When to ask again.
+        /// When to retry.
         retry_after: Duration,
     },
-    /// There is no room left.
-    #[error("the server has too little free disk space; try again when its operator has made room")]
+    /// The disk is full.
+    #[error("the server has too little free disk space; try again later")]
     Full,
-    /// Something behind the service does not answer.
-    #[error("the server cannot do this at the moment")]
+    /// A dependency of the service is unavailable.
+    #[error("the service is temporarily unavailable; try again later")]
     Unavailable(#[source] BoxError),
-    /// The server's own fault.
-    #[error("something went wrong in the server")]
+    /// An internal error.
+    #[error("internal server error")]
     Internal(#[source] BoxError),
 }
 
@@ -120,8 +120,8 @@ impl ServiceError {
         Self::Invalid(vec![Invalid { field, message: message.to_string() }])
     }
 
-    /// The same error for another one of those who waited for the same work.
-    pub(super) fn again(self: Arc<Self>) -> Self {
+    /// Returns a copy of the error for another caller that waited for the same work.
+    pub(super) fn duplicate(self: Arc<Self>) -> Self {
         match &*self {
             Self::NotFound { what } => Self::NotFound { what },
             Self::NotASong { what } => Self::NotASong { what: what.clone() },
@@ -133,7 +133,7 @@ impl ServiceError {
     }
 }
 
-/// Rounded up, so that whoever waits as long has waited long enough.
+/// Returns whole seconds, rounded up so that waiting this long is always enough.
 #[must_use]
 pub fn whole_seconds(time: Duration) -> u64 {
     time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)).max(1)
@@ -146,7 +146,9 @@ fn listed(invalid: &[Invalid]) -> String {
 impl From<RepositoryError> for ServiceError {
     fn from(error: RepositoryError) -> Self {
         match error {
-            RepositoryError::Conflict => Self::Conflict { message: "it has changed meanwhile", field: None },
+            RepositoryError::Conflict => {
+                Self::Conflict { message: "it was changed by another request; try again", field: None }
+            }
             RepositoryError::Exceeded(exceeded) => Self::Exceeded(exceeded),
             RepositoryError::Unavailable(_) => Self::Unavailable(error.into()),
             RepositoryError::Corrupt(_) => Self::Internal(error.into()),
@@ -202,7 +204,7 @@ impl From<ResultError> for ServiceError {
     }
 }
 
-/// What a worker beside the service hears.
+/// The error that an in-process worker receives.
 impl From<ServiceError> for BackendError {
     fn from(error: ServiceError) -> Self {
         match error {

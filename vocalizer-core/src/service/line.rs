@@ -1,4 +1,4 @@
-//! Who may make a file now, and who waits for it.
+//! A fair queue for rendering.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,13 +9,13 @@ use event_listener::Event;
 use super::ServiceError;
 use crate::account::Share;
 
-/// When to come back after [`ServiceError::Busy`].
+/// When to retry after [`ServiceError::Busy`].
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// A bounded queue that is fair between clients: they take turns, however much each of them asks for.
+/// A bounded queue that is fair between clients: they take turns, however much each requests.
 ///
-/// A [`Ticket`] stands for one piece of work. Several clients may wait for the same piece; it begins when the first of
-/// them is due.
+/// A [`Ticket`] is one piece of work. Several clients may wait for the same ticket; it starts at the first of their
+/// turns.
 #[derive(Clone)]
 pub(super) struct Line(Arc<Shared>);
 
@@ -24,27 +24,27 @@ struct Shared {
     state: Mutex<State>,
 }
 
-/// How much a line admits.
+/// The limits of a line.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    /// Pieces of work at once.
+    /// Tickets that run concurrently.
     pub(super) at_once: usize,
-    /// Entries that are worked on or wait, in all.
+    /// Running and waiting entries in total.
     pub(super) most: usize,
-    /// The same, of one client.
+    /// The same per client.
     pub(super) most_per_client: usize,
 }
 
 #[derive(Default)]
 struct State {
     next: u64,
-    /// The tickets whose turn has not come.
+    /// Tickets that have not started.
     uncalled: HashSet<u64>,
-    /// The tickets that are worked on, each with the client whose turn it was.
+    /// Running tickets, each with the client whose turn it was.
     running: HashMap<u64, Share>,
-    /// What each client waits for, oldest first. None of these is empty.
+    /// Each client's waiting entries, oldest first. No list is empty.
     waiting: HashMap<Share, VecDeque<Entry>>,
-    /// The clients that wait, in the order of their turns.
+    /// Waiting clients in the order of their turns.
     turns: VecDeque<Share>,
 }
 
@@ -54,14 +54,14 @@ struct Entry {
     called: Arc<Event>,
 }
 
-/// A piece of work. Dropping it ends the work, or the wait for it.
+/// A piece of work. Dropping it ends the work or the wait for it.
 pub(super) struct Ticket {
     line: Line,
     id: u64,
     called: Arc<Event>,
 }
 
-/// A client's wait for a piece of work. Dropping it gives the wait up.
+/// A client's wait for a ticket. Dropping it ends the wait.
 pub(super) struct Place {
     line: Line,
     share: Share,
@@ -84,22 +84,22 @@ impl Line {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has a client wait for a piece of work, unless that has begun or ended.
+    /// Lets a client wait for a ticket, unless the work has started or ended.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Busy`] when too much waits already.
+    /// [`ServiceError::Busy`] when the line is full.
     pub(super) fn enter(&self, share: Share, ticket: &TicketId) -> Result<Option<Place>, ServiceError> {
         let Bounds { most, most_per_client, .. } = self.0.bounds;
         let mut state = self.state();
         if !state.uncalled.contains(&ticket.id) {
             return Ok(None);
         }
-        if state.of(share) >= most_per_client {
-            return Err(busy("you have too many files being made"));
+        if state.entries_of(share) >= most_per_client {
+            return Err(busy("you have too many renditions in progress"));
         }
         if state.running.len() + state.waiting.values().map(VecDeque::len).sum::<usize>() >= most {
-            return Err(busy("too many files are being made"));
+            return Err(busy("too many renditions in progress"));
         }
         let id = state.number();
         let entry = Entry { id, ticket: ticket.id, called: Arc::clone(&ticket.called) };
@@ -112,14 +112,14 @@ impl Line {
         Ok(Some(Place { line: self.clone(), share, id }))
     }
 
-    /// How many pieces of work are under way, and how many entries wait.
+    /// Returns the number of running tickets and of waiting entries.
     pub(super) fn depth(&self) -> (usize, usize) {
         let state = self.state();
         (state.running.len(), state.waiting.values().map(VecDeque::len).sum())
     }
 }
 
-/// What others need to wait for a ticket.
+/// What clients need to wait for a ticket.
 #[derive(Clone)]
 pub(super) struct TicketId {
     pub(super) id: u64,
@@ -131,7 +131,7 @@ impl Ticket {
         TicketId { id: self.id, called: Arc::clone(&self.called) }
     }
 
-    /// Waits until it is one of its clients' turn.
+    /// Waits until the ticket starts.
     pub(super) async fn called(&self) {
         loop {
             let called = self.called.listen();
@@ -169,8 +169,8 @@ impl State {
         self.next
     }
 
-    /// How much a client has under way or waits for.
-    fn of(&self, share: Share) -> usize {
+    /// Returns how many entries of a client are running or waiting.
+    fn entries_of(&self, share: Share) -> usize {
         self.running_of(share) + self.waiting.get(&share).map_or(0, VecDeque::len)
     }
 
@@ -188,7 +188,7 @@ impl State {
         self.turns.retain(|share| self.waiting.contains_key(share));
     }
 
-    /// Begins as much as may be under way. Of several places one client never has all.
+    /// Starts as many tickets as allowed. If there is more than one place, one client never has all of them.
     fn advance(&mut self, bounds: &Bounds) {
         let most_of_one = bounds.at_once.saturating_sub(1).max(1);
         while self.running.len() < bounds.at_once {
@@ -197,7 +197,7 @@ impl State {
             let Some(Entry { ticket, called, .. }) = self.waiting.get_mut(&share).and_then(VecDeque::pop_front) else {
                 return;
             };
-            // Its turn is over; what else it waits for comes after the others.
+            // Its turn is over; its other entries come after those of the other clients.
             self.turns.push_back(share);
             self.uncalled.remove(&ticket);
             self.running.insert(ticket, share);

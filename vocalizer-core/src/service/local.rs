@@ -1,4 +1,4 @@
-//! What a single server knows by itself.
+//! Shared state of a single server.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,13 +11,13 @@ use super::locks::HashLocks;
 use crate::ports::{Commons, Heard, Held, RepositoryError};
 use crate::song::SongHash;
 
-/// How many deleted hashes are remembered, so that a worker that comes late hears that its song is gone.
+/// How many deleted hashes are kept, so that a late worker learns that its song was deleted.
 const MOST_GONE: usize = 10_000;
 
-/// How long a word that nobody takes back is remembered.
+/// How long a progress report is kept if it is never cleared.
 const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// [`Commons`] for one process: in memory, worth nothing after a restart.
+/// [`Commons`] for one process: in memory, lost at a restart.
 #[derive(Default)]
 pub struct LocalCommons {
     locks: HashLocks,
@@ -80,7 +80,7 @@ impl Commons for LocalCommons {
     }
 
     async fn tidy(&self, now: OffsetDateTime) -> Result<(), RepositoryError> {
-        // A report that came late, behind the end of the work.
+        // A report that arrived after the work had ended.
         self.state().heard.retain(|_, heard| now - heard.at < REMEMBERED);
         Ok(())
     }

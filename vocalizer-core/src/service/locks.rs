@@ -1,4 +1,4 @@
-//! One thing at a time for the bytes of one hash.
+//! Locks by song hash.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,13 +7,13 @@ use futures_util::lock::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use crate::song::SongHash;
 
-/// Keeps whoever stores blobs of a hash and whoever deletes them apart, within this process.
+/// Serialises storing and deleting the blobs of a hash within this process.
 #[derive(Default)]
 pub(super) struct HashLocks {
     held: Arc<Mutex<HashMap<SongHash, Arc<AsyncMutex<()>>>>>,
 }
 
-/// The right to store or delete the blobs of a hash.
+/// Permission to store or delete the blobs of a hash.
 pub(super) struct HashGuard {
     hash: SongHash,
     held: Arc<Mutex<HashMap<SongHash, Arc<AsyncMutex<()>>>>>,
@@ -35,7 +35,7 @@ impl Drop for HashGuard {
     fn drop(&mut self) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         drop(self.guard.take());
-        // Forgotten once nobody holds it or waits for it; a wait that was given up leaves its entry to the next holder.
+        // Removed when no task holds or awaits it. A cancelled wait leaves its entry to the next holder.
         if held.get(&self.hash).is_some_and(|lock| Arc::strong_count(lock) == 1) {
             held.remove(&self.hash);
         }

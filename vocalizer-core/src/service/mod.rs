@@ -1,7 +1,7 @@
-//! The use cases, over the ports: every rule that involves more than one outside thing.
+//! The use cases: rules that involve more than one port.
 //!
-//! [`SongService`] takes songs in, hands them out and takes results; [`AccountService`] knows who is asking. HTTP only
-//! translates. Neither needs a runtime of its own: they wait through the ports.
+//! [`SongService`] accepts songs, serves them and takes results. [`AccountService`] authenticates callers. The HTTP
+//! layer only translates. Neither service needs its own runtime: they wait through the ports.
 
 mod accounts;
 mod backend;

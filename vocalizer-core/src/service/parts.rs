@@ -1,4 +1,4 @@
-//! What can be downloaded of a song.
+//! Downloads: parts, mixes and peaks of a song.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,45 +13,45 @@ use crate::part::{Format, Part, Stem};
 use crate::ports::{Blob, BlobKey, BlobWriter, Peaks};
 use crate::song::{Song, SongHash, SongId, Status, Title};
 
-/// A part as a file: there, with its size, and not read yet. What was made stays as long as this or what it was opened as.
+/// A part as an existing file with its size. Its bytes are not read yet. A cached rendition is not evicted while this
+/// value or a blob opened from it exists.
 #[derive(Debug, Clone)]
 pub struct PartFile {
     key: BlobKey,
-    /// In use, where it is one of those that may be removed.
+    /// Protects a rendition from eviction.
     pin: Option<Arc<Pin>>,
-    /// How large it is.
+    /// The size of the file.
     pub size_bytes: u64,
-    /// Changes whenever the bytes do.
+    /// The file's tag (ETag); it changes with the bytes.
     pub tag: String,
-    /// The title of its song.
+    /// The song's title.
     pub title: Title,
-    /// Whether its bytes are of the format that was asked for, or whatever was uploaded.
+    /// Whether the bytes are in the requested format or are the original upload.
     pub origin: Origin,
 }
 
-/// What is known of a part without making it.
+/// What is known of a part without rendering it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PartInfo {
-    /// The title of its song.
+    /// The song's title.
     pub title: Title,
-    /// Its file; `None` for a rendition that [`SongService::part`] would make.
+    /// The file; `None` for a rendition that [`SongService::part`] would render.
     pub file: Option<PartFile>,
 }
 
-/// How loud each of [`Stem::FOUR`] is in a mix.
+/// The gain of each of [`Stem::FOUR`] in a mix.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Levels([f32; Stem::FOUR.len()]);
 
 impl Levels {
-    /// The loudest there is: twice as loud as the stem, or 6 dB more.
+    /// The highest gain: twice as loud as the stem, or +6 dB.
     pub const MOST: f32 = 2.0;
 
-    /// Every stem as it is.
+    /// Every stem unchanged.
     pub const PLAIN: Self = Self([1.0; Stem::FOUR.len()]);
 
-    /// With one stem's samples multiplied by `gain`; `None` for a gain that is not from 0 to [`Self::MOST`], and for a stem
-    /// that is none of the four.
+    /// Sets one stem's gain; `None` for a gain outside 0 to [`Self::MOST`] or a stem outside [`Stem::FOUR`].
     #[must_use]
     pub fn with(mut self, stem: Stem, gain: f32) -> Option<Self> {
         let place = Stem::FOUR.iter().position(|&four| four == stem)?;
@@ -62,33 +62,34 @@ impl Levels {
 
 /// A mix of a song's stems.
 pub struct Mix {
-    /// The title of its song.
+    /// The song's title.
     pub title: Title,
-    /// Its bytes.
+    /// The bytes.
     pub blob: Blob,
 }
 
 /// Where the bytes of a part come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// They are the upload, in whatever format it is.
+    /// The original upload, in its own format.
     Upload,
-    /// They were made here or by a worker, in the format that was asked for.
+    /// Rendered here or by a worker, in the requested format.
     Made,
 }
 
 impl SongService {
-    /// A part of a song, in a format.
+    /// Returns a part of a song in a format.
     ///
-    /// `song.mp3` is the upload as it is, which is what the contract promises. Stems are kept as MP3; other formats and the
-    /// accompaniment are made when they are asked for, which takes a few seconds, and kept as long as there is room. Clients
-    /// have them made in turn. When the call is dropped, so is the work, unless others wait for the same.
+    /// `song.mp3` is the unchanged upload, as the contract requires. Stems are stored as MP3. Other formats and the
+    /// accompaniment are rendered on request, which takes a few seconds, and cached while there is room. Clients take
+    /// turns. Dropping the call cancels the rendering, unless other clients wait for the same file.
     ///
     /// # Errors
     ///
     /// [`ServiceError::NotFound`], also for another user's song; [`ServiceError::NotReady`] while the song waits or is
-    /// split; [`ServiceError::NotSplit`] when that failed; [`ServiceError::Busy`] when too much is being made, or this takes
-    /// too long; [`ServiceError::Full`], [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
+    /// being split; [`ServiceError::NotSplit`] if splitting failed; [`ServiceError::Busy`] when the rendering queue is
+    /// full or rendering times out; [`ServiceError::Full`], [`ServiceError::Unavailable`] or
+    /// [`ServiceError::Internal`].
     pub async fn part(&self, client: Client, id: SongId, part: Part, format: Format) -> Result<PartFile, ServiceError> {
         let song = self.with_part(client.viewer, id, part).await?;
         let key = key(*song.hash(), part, format);
@@ -108,11 +109,11 @@ impl SongService {
         }
     }
 
-    /// What is known of a part in a format without making it.
+    /// Returns what is known of a part in a format, without rendering it.
     ///
     /// # Errors
     ///
-    /// Those of [`Self::part`] but [`ServiceError::Busy`] and [`ServiceError::Full`].
+    /// The errors of [`Self::part`] except [`ServiceError::Busy`] and [`ServiceError::Full`].
     pub async fn part_info(
         &self,
         viewer: Viewer,
@@ -129,7 +130,7 @@ impl SongService {
         Ok(PartInfo { title: song.title().clone(), file })
     }
 
-    /// Why a blob is missing that a song should have: the song was deleted just now, or something took its bytes away.
+    /// Returns why a song's blob is missing: the song was just deleted, or its bytes were lost.
     async fn missing(&self, id: SongId, key: BlobKey) -> Result<ServiceError, ServiceError> {
         Ok(match self.ports().songs.find(id).await? {
             None => ServiceError::NO_SONG,
@@ -137,11 +138,12 @@ impl SongService {
         })
     }
 
-    /// How loud a part is over its length: made when it is asked for and kept, like another format.
+    /// Returns the peaks of a part for drawing its waveform. They are computed on request and cached, like other
+    /// formats.
     ///
     /// # Errors
     ///
-    /// Those of [`Self::part`].
+    /// The errors of [`Self::part`].
     pub async fn peaks(&self, client: Client, id: SongId, part: Part) -> Result<Peaks, ServiceError> {
         let song = self.with_part(client.viewer, id, part).await?;
         let key = BlobKey::Peaks(*song.hash(), part);
@@ -156,7 +158,7 @@ impl SongService {
         }
     }
 
-    /// Makes peaks and keeps them.
+    /// Computes and stores peaks.
     async fn draw(&self, key: BlobKey, part: Part) -> Result<(), ServiceError> {
         if self.kept_peaks(&key).await?.is_some() {
             return Ok(());
@@ -169,21 +171,21 @@ impl SongService {
         self.keep_made(writer, &key, size_bytes).await
     }
 
-    /// The peaks of a part if they were made before.
+    /// Returns the peaks of a part if they are cached.
     ///
     /// # Errors
     ///
-    /// Those of [`Self::part`] but [`ServiceError::Busy`] and [`ServiceError::Full`].
+    /// The errors of [`Self::part`] except [`ServiceError::Busy`] and [`ServiceError::Full`].
     pub async fn known_peaks(&self, viewer: Viewer, id: SongId, part: Part) -> Result<Option<Peaks>, ServiceError> {
         let song = self.with_part(viewer, id, part).await?;
         self.kept_peaks(&BlobKey::Peaks(*song.hash(), part)).await
     }
 
-    /// The stored peaks, if they can be read.
+    /// Returns the cached peaks, if they can be read.
     async fn kept_peaks(&self, key: &BlobKey) -> Result<Option<Peaks>, ServiceError> {
         let pin = self.made().cache.pin(*key).await;
         let Some(mut blob) = self.ports().blobs.open(key, None).await? else { return Ok(None) };
-        pin.is(blob.size_bytes());
+        pin.set_size(blob.size_bytes());
         let mut bytes = Vec::new();
         while let Some(chunk) = blob.next_chunk().await? {
             bytes.extend_from_slice(&chunk);
@@ -191,12 +193,12 @@ impl SongService {
         Ok(Peaks::from_bytes(&bytes))
     }
 
-    /// The stems of a song, each as loud as asked for, added up into one file that is not kept. It is made in turn, as other
-    /// formats are; reading it slowly holds up nobody.
+    /// Mixes a song's stems at these levels into one file, which is not cached. Clients take turns, as for other
+    /// formats; a slow download does not hold a place in the queue.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Invalid`] when none is to be heard, and those of [`Self::part`].
+    /// [`ServiceError::Invalid`] when every level is 0, and the errors of [`Self::part`].
     pub async fn mix(&self, client: Client, id: SongId, levels: &Levels, format: Format) -> Result<Mix, ServiceError> {
         let song = self.mixable(client.viewer, id, levels).await?;
         let held = self.hold_mix(client.share())?;
@@ -209,31 +211,31 @@ impl SongService {
             Ok::<_, ServiceError>(self.ports().renderer.mix(tracks, format).await?)
         };
         let blob = self.make_once(client.share(), mix).await?;
-        let passing = self.made().cache.pass(blob.size_bytes());
+        let uncached = self.made().cache.count_uncached(blob.size_bytes());
         self.trim_or_warn().await;
-        Ok(Mix { title: song.title().clone(), blob: with_guard(blob, (held, passing)) })
+        Ok(Mix { title: song.title().clone(), blob: with_guard(blob, (held, uncached)) })
     }
 
-    /// The title of the song that [`Self::mix`] would mix. Nothing is made.
+    /// Returns the title of the song that [`Self::mix`] would mix, without rendering.
     ///
     /// # Errors
     ///
-    /// Those of [`Self::mix`] but [`ServiceError::Busy`] and [`ServiceError::Full`].
+    /// The errors of [`Self::mix`] except [`ServiceError::Busy`] and [`ServiceError::Full`].
     pub async fn mix_title(&self, viewer: Viewer, id: SongId, levels: &Levels) -> Result<Title, ServiceError> {
         Ok(self.mixable(viewer, id, levels).await?.title().clone())
     }
 
-    /// A song that can be mixed at these levels.
+    /// Returns a song that can be mixed at these levels.
     async fn mixable(&self, viewer: Viewer, id: SongId, levels: &Levels) -> Result<Song, ServiceError> {
         // Any stem will do: a song has all of them or none.
         let song = self.with_part(viewer, id, Part::Vocals).await?;
         if levels.0.iter().all(|&gain| gain == 0.0) {
-            return Err(ServiceError::invalid("vocals", "a mix needs a stem that is to be heard"));
+            return Err(ServiceError::invalid("vocals", "every stem is muted; set at least one level above 0"));
         }
         Ok(song)
     }
 
-    /// A song whose part can be had.
+    /// Returns a song whose part is available.
     async fn with_part(&self, viewer: Viewer, id: SongId, part: Part) -> Result<Song, ServiceError> {
         let song = self.visible(viewer, id).await?;
         match song.status() {
@@ -250,7 +252,7 @@ impl SongService {
     ///
     /// # Errors
     ///
-    /// [`ServiceError::NotFound`] when it was deleted meanwhile; [`ServiceError::Unavailable`].
+    /// [`ServiceError::NotFound`] if it was deleted meanwhile; [`ServiceError::Unavailable`].
     pub async fn open(&self, file: &PartFile, range: Option<Range<u64>>) -> Result<Blob, ServiceError> {
         let blob = self.ports().blobs.open(&file.key, range).await?.ok_or(ServiceError::NO_SONG)?;
         Ok(match &file.pin {
@@ -260,7 +262,7 @@ impl SongService {
     }
 
     async fn file(&self, song: &Song, key: BlobKey) -> Result<Option<PartFile>, ServiceError> {
-        // Before it is looked for, so that it is not removed in between.
+        // Pinned before the lookup, so that it is not evicted in between.
         let pin = match key {
             BlobKey::Rendition(..) => Some(Arc::new(self.made().cache.pin(key).await)),
             _ => None,
@@ -268,17 +270,17 @@ impl SongService {
         let Some(blob) = self.ports().blobs.open(&key, None).await? else { return Ok(None) };
         let size_bytes = blob.size_bytes();
         if let Some(pin) = &pin {
-            pin.is(size_bytes);
+            pin.set_size(size_bytes);
         }
         let origin = if matches!(key, BlobKey::Source(_)) { Origin::Upload } else { Origin::Made };
         Ok(Some(PartFile { key, pin, size_bytes, tag: blob.tag().to_owned(), title: song.title().clone(), origin }))
     }
 
-    /// Makes a rendition and keeps it.
+    /// Renders and stores a rendition.
     async fn render(&self, hash: SongHash, part: Part, format: Format) -> Result<(), ServiceError> {
         let key = BlobKey::Rendition(hash, part, format);
         let blobs = &self.ports().blobs;
-        // Since it was looked for, others may have made it.
+        // Another client may have rendered it since the lookup.
         if blobs.size_bytes(&key).await?.is_some() {
             return Ok(());
         }
@@ -291,7 +293,7 @@ impl SongService {
         self.keep_made(writer, &key, size_bytes).await
     }
 
-    /// What a part is the sum of, opened.
+    /// Opens the blobs whose sum is the part.
     async fn sources(&self, hash: &SongHash, part: Part) -> Result<Vec<Blob>, ServiceError> {
         let sources = match part.stem() {
             Some(stem) => vec![BlobKey::Stem(*hash, stem)],
@@ -309,24 +311,25 @@ impl SongService {
         Ok(blobs)
     }
 
-    /// Keeps what was made of a song, unless its last was deleted meanwhile: then nothing may be stored under its hash.
+    /// Stores a rendition or peaks, unless the last song was deleted meanwhile: then nothing may be stored under its
+    /// hash.
     async fn keep_made(&self, writer: Box<dyn BlobWriter>, key: &BlobKey, size_bytes: u64) -> Result<(), ServiceError> {
-        let _stays = self.ports().commons.lock(key.hash()).await?;
+        let _lock = self.ports().commons.lock(key.hash()).await?;
         if self.ports().songs.with_hash(key.hash()).await?.is_empty() {
             return Err(ServiceError::NO_SONG);
         }
-        // Counted before it is there: nobody would, if this ended in between.
+        // Counted before the commit: if this future is dropped in between, the file must not go uncounted.
         let pin = self.made().cache.pin(*key).await;
-        pin.is(size_bytes);
+        pin.set_size(size_bytes);
         if let Err(error) = writer.commit(key).await {
-            pin.is(0);
+            pin.set_size(0);
             return Err(error.into());
         }
         Ok(())
     }
 }
 
-/// A blob that keeps something until it is dropped.
+/// Returns a blob that holds `guard` until it is dropped.
 fn with_guard(blob: Blob, guard: impl Send + 'static) -> Blob {
     let (size_bytes, tag) = (blob.size_bytes(), blob.tag().to_owned());
     let guarded = blob.map(move |chunk| {
@@ -336,7 +339,7 @@ fn with_guard(blob: Blob, guard: impl Send + 'static) -> Blob {
     Blob::new(size_bytes, tag, guarded)
 }
 
-/// What a part is stored as. Only a rendition can be made anew.
+/// Returns the key that a part is stored under. Only renditions can be rebuilt.
 const fn key(hash: SongHash, part: Part, format: Format) -> BlobKey {
     match (part, part.stem(), format) {
         (Part::Song, _, Format::Mp3) => BlobKey::Source(hash),

@@ -1,4 +1,4 @@
-//! From the outbox to the queue.
+//! Publishes outbox entries to the queue.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -17,35 +17,35 @@ use crate::ports::{BlobError, BlobKey, Job, JobPayload, Pending, QueueError};
 use crate::secret::Secret;
 use crate::song::{SongHash, SongHasher};
 
-/// How many jobs are published at a time. So many songs are in memory where their bytes travel along.
-const AT_ONCE: usize = 4;
+/// Jobs published concurrently. If payloads are inline, this many songs are in memory.
+const CONCURRENCY: usize = 4;
 
-/// How long a claim lasts: more than a job takes, unless something is amiss.
-const CLAIM: Duration = Duration::from_secs(60);
+/// How long an outbox claim lasts: normally longer than publishing takes.
+const CLAIM_DURATION: Duration = Duration::from_secs(60);
 
-/// How long the blob store may take to open a song or to give its next bytes.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Timeout for opening a song in the blob store and for each of its chunks.
+const CHUNK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the bytes of a song may take in all.
-const LONGEST_READ: Duration = Duration::from_secs(30);
+/// Timeout for reading a whole song.
+const SONG_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The shortest and the longest time before a job is tried again whose song could not be read.
-const PUT_OFF: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(5 * 60));
+/// The shortest and the longest delay before a job is retried whose song could not be read.
+const RETRY_DELAYS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(5 * 60));
 
-/// What the relay remembers between its rounds.
+/// What the relay remembers between rounds.
 #[derive(Default)]
 pub(super) struct Relay {
-    /// Held by the round that is under way.
+    /// Held by the current round.
     round: AsyncMutex<()>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// Wishes whose end the database could not be told; `true` for those whose job is on the queue.
-    untold: Vec<(i64, bool)>,
-    /// Wishes whose songs could not be read: how often, and until when they are left alone.
-    put_off: HashMap<i64, (u32, Duration)>,
+    /// Outbox entries whose outcome could not be stored; `true` if the job is on the queue.
+    unrecorded: Vec<(i64, bool)>,
+    /// Entries whose songs could not be read: the number of failures, and when to retry.
+    postponed: HashMap<i64, (u32, Duration)>,
 }
 
 impl Relay {
@@ -54,44 +54,44 @@ impl Relay {
     }
 }
 
-/// What a song's source turned out to be.
+/// The result of checking a song's source.
 pub(super) enum Source {
-    /// The song.
+    /// Intact.
     Sound,
-    /// More bytes than were asked for.
+    /// Larger than the requested maximum.
     TooLarge,
-    /// Not there.
+    /// Missing.
     Missing,
-    /// Something else than the song.
+    /// The bytes do not match the hash.
     Damaged,
 }
 
 impl SongService {
-    /// Puts on the queue what the outbox holds, and says how much that was. One round at a time does it, several jobs at
-    /// once: a song whose bytes do not come holds up no other.
+    /// Publishes the outbox to the queue and returns the number of published jobs. Only one round runs at a time, with
+    /// several jobs in parallel, so that a song that cannot be read blocks no other.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`]; what is left is for the next time.
+    /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`]; the next round does the rest.
     pub async fn relay(&self) -> Result<u64, ServiceError> {
-        let _one_at_a_time = self.relaying().round.lock().await;
-        self.tell_untold().await?;
+        let _round = self.relaying().round.lock().await;
+        self.record_unrecorded().await?;
         let (songs, clock) = (&self.ports().songs, &self.ports().clock);
         let (mut under_way, mut published, mut failed) = (FuturesUnordered::new(), 0, None);
         loop {
-            let wished = self.wished();
-            let free = AT_ONCE - under_way.len();
+            let new_entry = self.wished();
+            let free = CONCURRENCY - under_way.len();
             if free > 0 && failed.is_none() {
-                match songs.claim(u32::try_from(free).unwrap_or(1), CLAIM, clock.now()).await {
-                    Ok(claimed) => under_way.extend(claimed.into_iter().map(|wish| self.relay_one(wish))),
+                match songs.claim(u32::try_from(free).unwrap_or(1), CLAIM_DURATION, clock.now()).await {
+                    Ok(claimed) => under_way.extend(claimed.into_iter().map(|entry| self.relay_one(entry))),
                     Err(error) => failed = Some(error.into()),
                 }
             }
             if under_way.is_empty() {
                 return failed.map_or(Ok(published), Err);
             }
-            let ended = if under_way.len() < AT_ONCE && failed.is_none() {
-                match select(under_way.next(), wished).await {
+            let ended = if under_way.len() < CONCURRENCY && failed.is_none() {
+                match select(under_way.next(), new_entry).await {
                     Either::Left((ended, _)) => ended,
                     Either::Right(_) => None,
                 }
@@ -106,73 +106,74 @@ impl SongService {
         }
     }
 
-    /// Ends when there is something for [`Self::relay`] that was not there when this was called.
+    /// Completes when the outbox has a new entry for [`Self::relay`], counted from this call.
     #[must_use]
     pub fn wished(&self) -> event_listener::EventListener {
-        self.board().listen_for_wishes()
+        self.board().listen_for_entries()
     }
 
-    /// Relays at once where that is a matter of this machine, and else leaves it to whoever waits for
-    /// [`wishes`](Self::wished): a broker may take its time, and an upload is not to wait for it.
+    /// Publishes at once if the queue is local. Otherwise leaves it to the task that waits for [`Self::wished`]: a
+    /// broker may be slow, and an upload must not wait for it.
     pub(super) async fn relay_soon(&self) {
-        self.board().announce_wish();
+        self.board().announce_entry();
         if self.ports().queue.max_inline_bytes().is_none()
             && let Err(error) = self.relay().await
         {
-            // The wish is durable; the next round sees to it.
-            tracing::warn!(error = chain(&error), "a job could not be put on the queue yet");
+            // The outbox entry is durable; the next round retries.
+            tracing::warn!(error = chain(&error), "publishing to the queue failed; retrying");
         }
     }
 
-    /// Publishes the job of a wish, unless its song could not be read a short while ago. Says whether it is on the queue.
-    async fn relay_one(&self, wish: Pending) -> Result<bool, ServiceError> {
-        let Pending { number, hash } = wish;
+    /// Publishes the job of an outbox entry, unless its song failed to read recently. Returns whether it is on the
+    /// queue.
+    async fn relay_one(&self, entry: Pending) -> Result<bool, ServiceError> {
+        let Pending { number, hash } = entry;
         let now = self.ports().clock.elapsed();
-        // It stays claimed for a while, and the others go on.
-        if self.relaying().state().put_off.get(&number).is_some_and(|(_, until)| *until > now) {
+        // It stays claimed for a while; the others continue.
+        if self.relaying().state().postponed.get(&number).is_some_and(|(_, until)| *until > now) {
             return Ok(false);
         }
         let published = self.publish(&hash).await;
         let is_published = match &published {
             Ok(()) => true,
             Err(Unpublished::Song(error)) => {
-                tracing::error!(%hash, error = chain(error), "a song cannot be put on the queue");
-                self.relaying().state().put_off(number, self.ports().clock.elapsed());
+                tracing::error!(%hash, error = chain(error), "publishing a song failed; retrying later");
+                self.relaying().state().postpone(number, self.ports().clock.elapsed());
                 return Ok(false);
             }
             Err(Unpublished::Queue(_)) => false,
         };
-        self.relaying().state().put_off.remove(&number);
-        let told = self.tell(number, is_published).await;
-        if told.is_err() {
-            self.relaying().state().untold.push((number, is_published));
+        self.relaying().state().postponed.remove(&number);
+        let recorded = self.record_outcome(number, is_published).await;
+        if recorded.is_err() {
+            self.relaying().state().unrecorded.push((number, is_published));
         }
         match published {
             Err(Unpublished::Queue(error)) => Err(error),
-            _ => told.map(|()| is_published),
+            _ => recorded.map(|()| is_published),
         }
     }
 
-    /// Crosses a wish off, or lets it go.
-    async fn tell(&self, number: i64, is_published: bool) -> Result<(), ServiceError> {
+    /// Marks an entry as published, or releases it.
+    async fn record_outcome(&self, number: i64, is_published: bool) -> Result<(), ServiceError> {
         let songs = &self.ports().songs;
-        let told = if is_published { songs.published(number).await } else { songs.release(number).await };
-        Ok(told?)
+        let recorded = if is_published { songs.published(number).await } else { songs.release(number).await };
+        Ok(recorded?)
     }
 
-    /// What the database could not be told when it was away: else claims would hold until they run out.
-    async fn tell_untold(&self) -> Result<(), ServiceError> {
-        let untold = std::mem::take(&mut self.relaying().state().untold);
-        for (place, (number, is_published)) in untold.iter().enumerate() {
-            if let Err(error) = self.tell(*number, *is_published).await {
-                self.relaying().state().untold.extend_from_slice(&untold[place..]);
+    /// Stores outcomes that the database could not take earlier; otherwise their claims would last until they expire.
+    async fn record_unrecorded(&self) -> Result<(), ServiceError> {
+        let unrecorded = std::mem::take(&mut self.relaying().state().unrecorded);
+        for (place, (number, is_published)) in unrecorded.iter().enumerate() {
+            if let Err(error) = self.record_outcome(*number, *is_published).await {
+                self.relaying().state().unrecorded.extend_from_slice(&unrecorded[place..]);
                 return Err(error);
             }
         }
         Ok(())
     }
 
-    /// Puts one job on the queue, with what the queue wants it to bring along.
+    /// Publishes one job with the payload that the queue needs.
     async fn publish(&self, hash: &SongHash) -> Result<(), Unpublished> {
         let queue = &self.ports().queue;
         let claim = || JobPayload::Claim(Secret::new(format!("/songs/{hash}/source")));
@@ -183,32 +184,32 @@ impl SongService {
                 let read = self.read_source(hash, max_bytes, &mut |chunk| song.extend_from_slice(chunk)).await?;
                 match read {
                     Source::Sound => JobPayload::Inline(song.into()),
-                    // Whoever fetches it looks at its bytes.
+                    // The worker that fetches it verifies its bytes.
                     Source::TooLarge => claim(),
                     Source::Missing | Source::Damaged => {
                         if !self.check_source(hash).await? {
                             // Its songs have failed.
                             return Ok(());
                         }
-                        let why = "its file was stored anew meanwhile";
+                        let why = "its file was replaced during the read";
                         return Err(Unpublished::Song(ServiceError::Unavailable(why.into())));
                     }
                 }
             }
         };
-        // From here on runs the time after which it counts as lost. A worker may be done before the queue has answered, so
-        // that this would be the last word if it came later.
-        self.hear(hash, 0).await?;
+        // The timeout after which the job counts as lost starts here. Recorded before publishing: a worker may finish
+        // before the queue confirms, and a later record would overwrite its reports.
+        self.record_progress(hash, 0).await?;
         let published = queue.publish(Job { hash: *hash, payload }).await;
         match published {
-            // The broker carries less than it was thought to.
+            // The broker's limit is lower than expected.
             Err(QueueError::TooLarge { .. }) => queue.publish(Job { hash: *hash, payload: claim() }).await,
             published => published,
         }
         .map_err(|error| Unpublished::Queue(error.into()))
     }
 
-    /// Reads a song's source of at most so many bytes and compares it with its hash. Fails where the bytes do not come in
+    /// Reads a song's source of at most `max_bytes` and compares it with its hash. Fails if the bytes do not arrive in
     /// time.
     pub(super) async fn read_source(
         &self,
@@ -216,7 +217,7 @@ impl SongService {
         max_bytes: u64,
         take: &mut (dyn FnMut(&[u8]) + Send),
     ) -> Result<Source, ServiceError> {
-        match self.read_in_time(LONGEST_READ, self.read_pieces(hash, max_bytes, take)).await {
+        match self.read_with_timeout(SONG_TIMEOUT, self.read_pieces(hash, max_bytes, take)).await {
             Err(BlobError::Damaged) => Ok(Source::Damaged),
             read => Ok(read?),
         }
@@ -228,38 +229,39 @@ impl SongService {
         max_bytes: u64,
         take: &mut (dyn FnMut(&[u8]) + Send),
     ) -> Result<Source, BlobError> {
-        let opened = self.read_in_time(PATIENCE, self.ports().blobs.open(&BlobKey::Source(*hash), None)).await?;
+        let opened =
+            self.read_with_timeout(CHUNK_TIMEOUT, self.ports().blobs.open(&BlobKey::Source(*hash), None)).await?;
         let Some(mut song) = opened else { return Ok(Source::Missing) };
         if song.size_bytes() > max_bytes {
             return Ok(Source::TooLarge);
         }
         let mut hasher = SongHasher::new();
-        while let Some(chunk) = self.read_in_time(PATIENCE, song.next_chunk()).await? {
+        while let Some(chunk) = self.read_with_timeout(CHUNK_TIMEOUT, song.next_chunk()).await? {
             hasher.update(&chunk);
             take(&chunk);
         }
         Ok(if hasher.finish() == *hash { Source::Sound } else { Source::Damaged })
     }
 
-    async fn read_in_time<T>(
+    async fn read_with_timeout<T>(
         &self,
-        patience: Duration,
+        timeout: Duration,
         work: impl Future<Output = Result<T, BlobError>>,
     ) -> Result<T, BlobError> {
-        self.ports().clock.within(patience, work).await.unwrap_or_else(|| {
-            let why = format!("its file could not be read within {} s", patience.as_secs());
+        self.ports().clock.within(timeout, work).await.unwrap_or_else(|| {
+            let why = format!("reading its file timed out after {} s", timeout.as_secs());
             Err(BlobError::Unavailable(why.into()))
         })
     }
 }
 
 impl State {
-    /// Leaves a wish alone for a while, longer each time.
-    fn put_off(&mut self, number: i64, now: Duration) {
-        let (shortest, longest) = PUT_OFF;
-        // Songs that were deleted leave their entries behind.
-        self.put_off.retain(|_, (_, until)| *until + longest > now);
-        let (failures, until) = self.put_off.entry(number).or_default();
+    /// Postpones an entry, longer each time.
+    fn postpone(&mut self, number: i64, now: Duration) {
+        let (shortest, longest) = RETRY_DELAYS;
+        // Entries of deleted songs are never removed otherwise.
+        self.postponed.retain(|_, (_, until)| *until + longest > now);
+        let (failures, until) = self.postponed.entry(number).or_default();
         let doubled = 1_u32.checked_shl(*failures).unwrap_or(u32::MAX);
         *failures = failures.saturating_add(1);
         *until = now.saturating_add(shortest.saturating_mul(doubled).min(longest));
@@ -268,9 +270,9 @@ impl State {
 
 /// Why a job is not on the queue.
 enum Unpublished {
-    /// Something about this song, which is none about the next.
+    /// A problem with this song only.
     Song(ServiceError),
-    /// The queue, which is away for all of them.
+    /// The queue is unavailable, for every song.
     Queue(ServiceError),
 }
 

@@ -1,4 +1,4 @@
-//! Files that are made of songs: one at a time of each, in turn, within a time, and only while somebody waits.
+//! Renders files from songs: each file once at a time, in fair turns, with a timeout, and only while a client waits.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -16,22 +16,22 @@ use crate::causes::chain;
 use crate::ports::{BlobKey, Clock, Space};
 use crate::tally::{Bound, Taken, Tally};
 
-/// The bound on what is kept, where 5 % of the disk are more.
+/// The upper bound of the default cache size, which is 5 % of the disk if that is less.
 const MAX_BYTES: u64 = 10 * 1024 * 1024 * 1024;
 
-/// How other formats, mixes and peaks are made, and how many of them are kept.
+/// How other formats, mixes and peaks are rendered, and how many are cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RenderingSettings {
-    /// Files that are made at once. One client has all of these places only where there is one. Default: 2.
+    /// Files rendered concurrently. One client never takes all of these places, unless there is only one. Default: 2.
     pub at_once: usize,
-    /// Files that are made or wait to be made, and beside them mixes that are being downloaded. Default: 64.
+    /// Files being rendered or waiting, and, counted separately, mixes being downloaded. Default: 64.
     pub most: usize,
-    /// The same for one user, or for one address of anonymous clients. Default: 16.
+    /// The same per user, or per address of anonymous clients. Default: 16.
     pub most_per_client: usize,
-    /// How long making one file may take. Default: 10 minutes.
+    /// Timeout for rendering one file. Default: 10 minutes.
     pub time_limit: Duration,
-    /// How many bytes of renditions and peaks are kept, those in use and mixes that are being downloaded included; 0 keeps
-    /// none that is not in use. Default (`None`): 10 GiB, or 5 % of the disk where that is less.
+    /// Cache size of renditions and peaks in bytes, including those in use and mixes being downloaded. 0 keeps only
+    /// those in use. Default (`None`): 10 GiB, or 5 % of the disk if that is less.
     pub max_bytes: Option<u64>,
 }
 
@@ -41,27 +41,27 @@ impl Default for RenderingSettings {
     }
 }
 
-/// How much is being made.
+/// The current rendering load.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RenderingCounts {
-    /// Files that are being made.
+    /// Files being rendered.
     pub running: usize,
-    /// Requests for files that wait for their turn.
+    /// Requests waiting for their turn.
     pub waiting: usize,
-    /// The bytes of what is kept and of mixes that are being downloaded, as far as they are known.
+    /// Known bytes of cached files and of mixes being downloaded.
     pub bytes: u64,
 }
 
-/// What is being made, what waits and what is kept.
+/// Renditions in progress, waiting and cached.
 pub(super) struct Renderings {
     line: Line,
     pub(super) cache: Cache,
     flights: Arc<Mutex<HashMap<BlobKey, Flight>>>,
-    /// Mixes that are made or being downloaded: they take room until they have been sent.
+    /// Mixes being rendered or downloaded: they use space until they are sent.
     mixes: Tally<Share>,
 }
 
-/// A rendition in the making, shared by all who wait for it. It ends when the last of them leaves.
+/// A rendition in progress, shared by all waiting clients. It is cancelled when the last of them leaves.
 type Making = Shared<BoxFuture<'static, Result<Arc<Pin>, Arc<ServiceError>>>>;
 
 struct Flight {
@@ -81,7 +81,7 @@ impl Renderings {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Joins those who wait for a rendition, or begins to have it made.
+    /// Joins a rendition in progress, or starts one.
     fn join(
         &self,
         share: Share,
@@ -91,7 +91,7 @@ impl Renderings {
         let mut flights = self.flights();
         let joined = flights.get(&key).and_then(|flight| Some((flight.making.upgrade()?, flight.ticket.clone())));
         if let Some((making, ticket)) = joined {
-            // Where it is refused, the flight may end with this: not while its table is locked.
+            // If `enter` fails, dropping `making` may end the flight, which locks the table: unlock it first.
             drop(flights);
             let place = self.line.enter(share, &ticket)?;
             return Ok((making, place));
@@ -99,10 +99,10 @@ impl Renderings {
         let ticket = self.line.ticket();
         let id = ticket.id();
         let place = self.line.enter(share, &id)?;
-        let landing = Landing { flights: Arc::clone(&self.flights), key, ticket: id.id };
+        let guard = FlightGuard { flights: Arc::clone(&self.flights), key, ticket: id.id };
         let work = begin(ticket);
         let making = async move {
-            let _landing = landing;
+            let _guard = guard;
             work.await
         };
         let making = making.boxed().shared();
@@ -113,14 +113,14 @@ impl Renderings {
     }
 }
 
-/// Takes a flight off the table when it ends.
-struct Landing {
+/// Removes a flight from the table when it ends.
+struct FlightGuard {
     flights: Arc<Mutex<HashMap<BlobKey, Flight>>>,
     key: BlobKey,
     ticket: u64,
 }
 
-impl Drop for Landing {
+impl Drop for FlightGuard {
     fn drop(&mut self) {
         let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
         if flights.get(&self.key).is_some_and(|flight| flight.ticket.id == self.ticket) {
@@ -130,19 +130,18 @@ impl Drop for Landing {
 }
 
 impl SongService {
-    /// How much is being made.
+    /// Returns the current rendering load.
     #[must_use]
     pub fn renderings(&self) -> RenderingCounts {
         let (running, waiting) = self.made().line.depth();
         RenderingCounts { running, waiting, bytes: self.made().cache.total_bytes() }
     }
 
-    /// Removes renditions and peaks beyond [`RenderingSettings::max_bytes`], those first that were used longest ago. None is
-    /// removed that is in use.
+    /// Removes the least recently used renditions and peaks beyond [`RenderingSettings::max_bytes`]. Files in use stay.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Unavailable`]; what is left is for the next time.
+    /// [`ServiceError::Unavailable`]; the next call does the rest.
     pub async fn trim(&self) -> Result<(), ServiceError> {
         let blobs = &self.ports().blobs;
         let max_bytes = match self.settings().renderings.max_bytes {
@@ -157,18 +156,18 @@ impl SongService {
 
     pub(super) async fn trim_or_warn(&self) {
         if let Err(error) = self.trim().await {
-            tracing::warn!(error = chain(&error), "renditions could not be removed");
+            tracing::warn!(error = chain(&error), "removing renditions failed");
         }
     }
 
-    /// Ends when there is something for [`Self::trim`] that could not be removed while it was in use.
+    /// Completes when [`Self::trim`] has something to remove that was in use before.
     #[must_use]
     pub fn excess(&self) -> event_listener::EventListener {
         self.made().cache.excess()
     }
 
-    /// Has a rendition or peaks made and kept, in turn. Of those who ask at the same time for the same, all wait for one
-    /// making; it ends when the last of them leaves.
+    /// Renders and caches a rendition or peaks in turn. Concurrent requests for the same file share one rendering,
+    /// which is cancelled when the last of them leaves.
     pub(super) async fn make<W>(
         &self,
         share: Share,
@@ -184,7 +183,7 @@ impl SongService {
             async move {
                 ticket.called().await;
                 let pin = service.made().cache.pin(key).await;
-                let worked = service.in_time(work(service.clone())).await;
+                let worked = service.with_timeout(work(service.clone())).await;
                 drop(ticket);
                 worked.map_err(Arc::new)?;
                 service.trim_or_warn().await;
@@ -193,10 +192,10 @@ impl SongService {
             .boxed()
         };
         let (making, _place) = self.made().join(share, key, begin)?;
-        making.await.map_err(|error| error.again())
+        making.await.map_err(|error| error.duplicate())
     }
 
-    /// Has something made that is not kept, in turn. The place of the client ends with the making.
+    /// Renders something in turn that is not cached. The client's place is freed when rendering ends.
     pub(super) async fn make_once<T>(
         &self,
         share: Share,
@@ -207,22 +206,25 @@ impl SongService {
         let ticket = line.ticket();
         let _place = line.enter(share, &ticket.id())?;
         ticket.called().await;
-        self.in_time(work).await
+        self.with_timeout(work).await
     }
 
-    /// Counts a mix towards those that may be made and downloaded at once.
+    /// Counts a mix towards the limits on mixes in progress.
     pub(super) fn hold_mix(&self, share: Share) -> Result<Taken<Share>, ServiceError> {
         self.made().mixes.take(share).map_err(|bound| match bound {
-            Bound::Key => busy("you have too many mixes being made or downloaded"),
-            Bound::All => busy("too many mixes are being made or downloaded"),
+            Bound::Key => busy("you have too many mixes in progress"),
+            Bound::All => busy("too many mixes in progress"),
         })
     }
 
-    async fn in_time<T>(&self, work: impl Future<Output = Result<T, ServiceError>> + Send) -> Result<T, ServiceError> {
+    async fn with_timeout<T>(
+        &self,
+        work: impl Future<Output = Result<T, ServiceError>> + Send,
+    ) -> Result<T, ServiceError> {
         let limit = self.settings().renderings.time_limit;
         self.ports().clock.within(limit, work).await.unwrap_or_else(|| {
-            tracing::warn!(?limit, "a file took too long to make");
-            let what = format!("making this file took longer than the {limit:?} that are allowed");
+            tracing::warn!(?limit, "rendering timed out");
+            let what = format!("rendering timed out after {limit:?}");
             Err(ServiceError::Busy { what, retry_after: limit })
         })
     }

@@ -1,4 +1,4 @@
-//! Deleting songs that are older than they are kept.
+//! Deletes songs at the end of their retention.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use crate::causes::chain;
 use crate::ports::Expiry;
 use crate::song::{Song, StatusKind};
 
-/// How much older songs can get from one sweep to the next, whatever the clock says. Sweeps are minutes apart: a server that
-/// was away catches up, and a clock that is set ahead does not delete everything before somebody notices.
+/// How much songs can age from one sweep to the next, whatever the clock says. Sweeps are minutes apart: a server that
+/// was down catches up, and a clock that jumps ahead does not delete everything before an operator notices.
 const MOST_AGEING: Duration = Duration::from_secs(60 * 60);
 
-/// How many songs are looked up at a time.
+/// Songs per query.
 const BATCH: u32 = 200;
 
 impl SongService {
-    /// Deletes what is kept for longer than it is to be, under the same lock and by the same rules as its owner would.
-    /// Songs that wait or are being split are left for the sweep after that.
+    /// Deletes songs older than their retention, with the same lock and rules as a deletion by the owner. Songs that
+    /// wait or are being split are left for a later sweep.
     pub(super) async fn sweep_expired(&self, swept: &mut Swept) -> Result<(), ServiceError> {
         let Retention { all, anonymous } = self.settings().retention;
         if all.is_none() && anonymous.is_none() {
@@ -30,7 +30,7 @@ impl SongService {
         if now - time > time::Duration::HOUR {
             tracing::warn!(
                 clock = %now, retention_time = %time,
-                "the clock is ahead of the time by which songs grow old, which follows an hour at each sweep"
+                "clock is ahead of the retention time, which advances by at most one hour per sweep"
             );
         }
         for (kept_for, anonymous_only) in [(all, false), (anonymous, true)] {
@@ -42,7 +42,7 @@ impl SongService {
                     removed += u64::from(self.expire(song).await?);
                 }
                 swept.expired += removed;
-                // What could not be removed would come again.
+                // Songs that could not be removed would be listed again.
                 if expired.len() < BATCH as usize || removed == 0 {
                     break;
                 }
@@ -52,8 +52,8 @@ impl SongService {
     }
 
     async fn expire(&self, song: &Song) -> Result<bool, ServiceError> {
-        let _stays = self.ports().commons.lock(song.hash()).await?;
-        // It may have been deleted, or asked to be split once more, since it was looked up.
+        let _lock = self.ports().commons.lock(song.hash()).await?;
+        // It may have been deleted or retried since the query.
         let now = self.ports().songs.find(song.id()).await?;
         let ended = now.is_some_and(|song| matches!(song.status().kind(), StatusKind::Split | StatusKind::Failed));
         match ended {
@@ -62,17 +62,17 @@ impl SongService {
         }
     }
 
-    /// Forgets what is not needed any more of those who upload.
+    /// Removes records of uploaders that are no longer needed.
     pub(super) async fn sweep_uploaders(&self) {
         let keep_addresses = self.settings().uploads.per_address.has_totals();
         let forgotten = self.ports().songs.forget_uploaders(self.ports().clock.now(), keep_addresses).await;
         if let Err(error) = forgotten {
-            tracing::warn!(error = chain(&error), "who uploaded long ago is forgotten later");
+            tracing::warn!(error = chain(&error), "removing old uploader records failed; the next sweep retries");
         }
     }
 }
 
-/// A time before all calendars is before every song.
+/// `None` if the result is out of range: then no song is old enough.
 fn earlier(time: OffsetDateTime, by: Duration) -> Option<OffsetDateTime> {
     time.checked_sub(time::Duration::try_from(by).ok()?)
 }

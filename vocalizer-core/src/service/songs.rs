@@ -1,4 +1,4 @@
-//! Songs: listed, found, renamed, deleted, retried.
+//! Lists, finds, renames, deletes and retries songs.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,62 +24,61 @@ use crate::quota::{AddressKey, Quota, Uploader};
 use crate::secret::Secret;
 use crate::song::{Song, SongHash, SongId, StatusKind, Title};
 
-/// How many songs of a list are told their place in the queue: each is a question to the queue.
+/// How many songs of a page get a queue position. Each costs a query to the queue.
 const MOST_POSITIONS: usize = 100;
 
-/// Most songs that an answer lists, and as many as it lists where nothing is said. With more the store would be busy with
-/// one answer for too long, and the answer would have megabytes.
+/// The largest and default page size. Larger pages would block the store for too long and make responses of megabytes.
 pub const MAX_PAGE: u32 = 1000;
 
-/// How many of the newest songs are watched, of those that wait, and of those that are split.
+/// Most songs watched in each of three groups: the newest, those waiting and those being split.
 pub const MOST_WATCHED: u32 = 200;
 
-/// The reserve of free space, where 5 % of the disk are more.
+/// The upper bound of the default disk reserve, which is 5 % of the disk if that is less.
 const MIN_FREE_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// What the service stands on.
+/// The ports that the service uses.
 #[derive(Clone)]
 pub struct SongPorts {
     /// Songs and the outbox.
     pub songs: Arc<dyn SongRepository>,
-    /// What servers agree on beside.
+    /// State that all servers share: locks, progress, deleted hashes.
     pub commons: Arc<dyn Commons>,
-    /// Their bytes.
+    /// The songs' bytes.
     pub blobs: Arc<dyn BlobStore>,
-    /// The way to the workers.
+    /// The job queue.
     pub queue: Arc<dyn JobQueue>,
-    /// Looks into uploads.
+    /// Probes uploads.
     pub probe: Arc<dyn AudioProbe>,
-    /// Makes other formats.
+    /// Renders other formats.
     pub renderer: Arc<dyn Renderer>,
-    /// Reads what workers send.
+    /// Reads result archives.
     pub results: Arc<dyn ResultReader>,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
-/// How the service is set.
+/// Settings of the service.
 #[derive(Debug, Clone, Copy)]
 pub struct SongSettings {
-    /// The bounds on what comes in.
+    /// Limits on input.
     pub limits: Limits,
-    /// What to tell those who ask for stems that are not there yet. Default: 5 s.
+    /// The `retry_after` of [`ServiceError::NotReady`]. Default: 5 s.
     pub retry_after: Duration,
-    /// After so long without a word from its worker a song is taken for abandoned, where the queue cannot tell. Default:
-    /// 10 minutes; workers report every second.
+    /// Without a progress report for this long, a song counts as abandoned, if the queue cannot tell. Default: 10
+    /// minutes; workers report every second.
     pub silent_after: Duration,
-    /// After so long without a worker a job is asked for again, where the queue cannot tell and is empty. Default: an
-    /// hour; workers of the original system do not report at all.
+    /// Without a worker for this long, a job is requested again, if the queue cannot tell and is empty. Default: 1
+    /// hour; workers of the original system do not report.
     pub lost_after: Duration,
-    /// After so long without a worker a job is asked for again, where the queue cannot tell, whatever waits in it: brokers
-    /// lose messages, too. Default: 6 hours. A song that still waits then is split once more at worst.
+    /// Without a worker for this long, a job is requested again, if the queue cannot tell, even if the queue is not
+    /// empty: brokers may lose messages. Default: 6 hours. At worst, a song that still waits is split twice.
     pub ask_again_after: Duration,
-    /// Uploads are refused while the disk of the blobs or that of the database has less free space than this. Default
-    /// (`None`): 1 GiB, or 5 % of the disk where that is less.
+    /// Uploads are rejected while the disk of the blobs or of the database has less free space than this. Default
+    /// (`None`): 1 GiB, or 5 % of the disk if that is less.
     pub min_free_bytes: Option<u64>,
-    /// A sweep keeps bytes without a song for so long. Default: one day.
+    /// A sweep keeps bytes without a song for this long. Default: one day.
     pub keep_orphans: Duration,
-    /// How other formats, mixes and peaks are made, and how many of them are kept.
+    /// How other formats, mixes and peaks are rendered, and how many are cached.
     pub renderings: RenderingSettings,
     /// Who may upload, and how much.
     pub uploads: UploadPolicy,
@@ -90,13 +89,13 @@ pub struct SongSettings {
 /// Who may upload, and how much.
 #[derive(Debug, Clone, Copy)]
 pub struct UploadPolicy {
-    /// Whether one may upload without a session. Default: yes.
+    /// Whether anonymous uploads are allowed. Default: yes.
     pub anonymous: bool,
-    /// What each user may do. Default: without a limit.
+    /// The quota of each user. Default: unlimited.
     pub per_user: Quota,
-    /// What those without a session may do at each address, where /64 of IPv6 is one. Default: without a limit.
+    /// The quota of anonymous clients per address; an IPv6 /64 counts as one address. Default: unlimited.
     pub per_address: Quota,
-    /// What addresses are hashed with. Default: made of the empty text, which hides nothing.
+    /// The key that addresses are hashed with. Default: made from the empty string, which hides nothing.
     pub address_key: AddressKey,
 }
 
@@ -108,8 +107,8 @@ impl Default for UploadPolicy {
 }
 
 impl UploadPolicy {
-    /// The uploader whose quota an upload counts towards, and that quota. Without an uploader where an anonymous address is
-    /// not known: such uploads are not counted.
+    /// Returns the uploader whose quota an upload counts towards, and that quota. There is no uploader if an anonymous
+    /// client's address is unknown: such uploads are not counted.
     pub(super) fn uploader(&self, viewer: Viewer, address: Option<IpAddr>) -> (Option<Uploader>, Quota) {
         match viewer {
             Viewer::User(id) => (Some(Uploader::User(id)), self.per_user),
@@ -120,12 +119,12 @@ impl UploadPolicy {
     }
 }
 
-/// How long songs are kept that are split or failed. `None`, the default of both, is for ever.
+/// How long split and failed songs are kept. `None`, the default of both, keeps them forever.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retention {
     /// All songs.
     pub all: Option<Duration>,
-    /// Those that were uploaded without a session.
+    /// Anonymous uploads.
     pub anonymous: Option<Duration>,
 }
 
@@ -163,27 +162,27 @@ struct Inner {
 /// Which songs to list, and how many.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// Only songs in this status.
+    /// Only songs with this status.
     pub status: Option<StatusKind>,
-    /// Only those after this place.
+    /// Only songs after this cursor.
     pub after: Option<Cursor>,
-    /// At most so many, and never more than [`MAX_PAGE`], which `None` stands for.
+    /// The page size, at most [`MAX_PAGE`]. Default (`None`): [`MAX_PAGE`].
     pub limit: Option<u32>,
-    /// With what clients of the original know nothing of: [`SongView::uploaded_at`].
+    /// Whether to include fields that the original system does not have: [`SongView::uploaded_at`].
     pub details: bool,
 }
 
-/// A page of a list.
+/// A page of songs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SongPage {
     /// The songs.
     pub songs: Vec<SongView>,
-    /// Where the next page begins, if there is one.
+    /// The cursor of the next page, if there is one.
     pub next: Option<Cursor>,
 }
 
 impl SongService {
-    /// A service over these ports.
+    /// Returns a service over these ports.
     #[must_use]
     pub fn new(ports: SongPorts, settings: SongSettings) -> Self {
         let renderings = Renderings::new(&settings.renderings, &ports.clock);
@@ -207,31 +206,31 @@ impl SongService {
         &self.inner.board
     }
 
-    /// How the service is set.
+    /// Returns the settings.
     #[must_use]
     pub fn settings(&self) -> &SongSettings {
         &self.inner.settings
     }
 
-    /// The queue, for those who watch it.
+    /// Returns the queue, for monitoring.
     #[must_use]
     pub fn queue(&self) -> &Arc<dyn JobQueue> {
         &self.inner.ports.queue
     }
 
-    /// The store, for those who watch it.
+    /// Returns the repository, for monitoring.
     #[must_use]
     pub fn repository(&self) -> &Arc<dyn SongRepository> {
         &self.inner.ports.songs
     }
 
-    /// The time, for those who wait beside the service.
+    /// Returns the clock, for callers that wait alongside the service.
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.inner.ports.clock
     }
 
-    /// Whether the store of the songs' bytes answers, and takes bytes.
+    /// Checks that the blob store responds and accepts writes.
     ///
     /// # Errors
     ///
@@ -241,26 +240,26 @@ impl SongService {
         blobs.check().await?;
         let mut writer = blobs.begin().await?;
         writer.write(Bytes::from_static(b"ready?")).await?;
-        // Writers collect bytes; this sends them to the disk.
+        // Writers buffer; this flushes to the disk.
         writer.local_file().await?;
         Ok(())
     }
 
-    /// Whether the disks have room for uploads and for what is made of them. The rest goes on without: the reserve is for that.
+    /// Checks that the disks have room for uploads and renditions. Everything else may use the reserve.
     pub(super) async fn check_room(&self) -> Result<(), ServiceError> {
         let SongPorts { blobs, songs, .. } = self.ports();
         for (what, space) in [("blobs", blobs.space().await?), ("database", songs.space().await?)] {
             let Some(Space { free_bytes, total_bytes }) = space else { continue };
             let reserve_bytes = self.settings().min_free_bytes.unwrap_or(MIN_FREE_BYTES.min(total_bytes / 20));
             if free_bytes < reserve_bytes {
-                tracing::warn!(what, free_bytes, reserve_bytes, "refused: the disk has too little free space");
+                tracing::warn!(what, free_bytes, reserve_bytes, "request rejected: low disk space");
                 return Err(ServiceError::Full);
             }
         }
         Ok(())
     }
 
-    /// A page of the songs that a viewer may see, newest first.
+    /// Returns a page of the songs that the viewer may see, newest first.
     ///
     /// # Errors
     ///
@@ -268,7 +267,7 @@ impl SongService {
     pub async fn list(&self, viewer: Viewer, listing: Listing) -> Result<SongPage, ServiceError> {
         let Listing { status, after, limit, details } = listing;
         let limit = limit.unwrap_or(MAX_PAGE).min(MAX_PAGE);
-        // One more than asked for tells whether there is more.
+        // One more than requested, to learn whether there is a next page.
         let query = SongQuery { viewer, status, after, limit: Some(limit + 1) };
         let mut songs = self.ports().songs.list(&query).await?;
         let mut next = None;
@@ -290,17 +289,17 @@ impl SongService {
         Ok(SongPage { songs: views, next })
     }
 
-    /// A song.
+    /// Returns a song.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::NotFound`], also for another user's; [`ServiceError::Unavailable`] or
+    /// [`ServiceError::NotFound`], also for another user's song; [`ServiceError::Unavailable`] or
     /// [`ServiceError::Internal`].
     pub async fn song(&self, viewer: Viewer, id: SongId) -> Result<SongView, ServiceError> {
         self.view(&self.visible(viewer, id).await?).await
     }
 
-    /// Listens for changes of a song, from before it is looked at, so that none is missed in between.
+    /// Returns a song and a listener for its changes, registered before the song is read so that no change is missed.
     ///
     /// # Errors
     ///
@@ -308,12 +307,12 @@ impl SongService {
     pub async fn watch(&self, viewer: Viewer, id: SongId) -> Result<(EventListener, SongView), ServiceError> {
         let song = self.visible(viewer, id).await?;
         let changed = self.board().listen(song.hash());
-        // Looked at again: it may have changed before the listening began.
+        // Read again: the song may have changed before the listener was registered.
         Ok((changed, self.song(viewer, id).await?))
     }
 
-    /// Listens for changes of all songs that a viewer may see, from before they are looked at; beside the listener what
-    /// there is to watch, with details: the newest, and those that wait or are split, at most [`MOST_WATCHED`] of each.
+    /// Returns a listener for changes of all songs that the viewer may see, registered before they are read, and the
+    /// songs to watch, with details: the newest, those waiting and those being split, at most [`MOST_WATCHED`] of each.
     ///
     /// # Errors
     ///
@@ -325,7 +324,7 @@ impl SongService {
             let listing = Listing { status, limit: Some(MOST_WATCHED), details: true, ..Listing::default() };
             let mut page = self.list(viewer, listing).await?;
             songs.append(&mut page.songs);
-            // Those are all, whatever their status.
+            // The first page already has all songs.
             if status.is_none() && page.next.is_none() {
                 break;
             }
@@ -333,7 +332,7 @@ impl SongService {
         Ok((changed, songs))
     }
 
-    /// A song with details.
+    /// Returns a song with details.
     ///
     /// # Errors
     ///
@@ -343,11 +342,11 @@ impl SongService {
         Ok(self.view(&song).await?.with_details(&song))
     }
 
-    /// Gives a song another title.
+    /// Changes a song's title.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Invalid`] for the title, and those of [`Self::song`].
+    /// [`ServiceError::Invalid`] for the title, and the errors of [`Self::song`].
     pub async fn rename(&self, viewer: Viewer, id: SongId, title: &str) -> Result<SongView, ServiceError> {
         self.visible(viewer, id).await?;
         let title = Title::parse(title, self.settings().limits.max_title_chars)
@@ -357,16 +356,16 @@ impl SongService {
         self.view(&song).await
     }
 
-    /// Asks to split a song that failed once more.
+    /// Retries a failed song.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Conflict`] when it has not failed, and those of [`Self::song`].
+    /// [`ServiceError::Conflict`] when it has not failed, and the errors of [`Self::song`].
     pub async fn retry(&self, viewer: Viewer, id: SongId) -> Result<SongView, ServiceError> {
         self.visible(viewer, id).await?;
         let song = self.ports().songs.retry(id).await.map_err(|error| match error {
             RepositoryError::Conflict => {
-                ServiceError::Conflict { message: "only a song that failed can be retried", field: None }
+                ServiceError::Conflict { message: "only failed songs can be retried", field: None }
             }
             other => other.into(),
         })?;
@@ -376,11 +375,11 @@ impl SongService {
         self.view(&song).await
     }
 
-    /// Deletes a song; with the last song of a hash its file and its stems go, and work on it stops.
+    /// Deletes a song. Deleting the last song with a hash also deletes its file and stems and cancels its job.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::NotFound`], so of two calls the second ends here; [`ServiceError::Unavailable`] or
+    /// [`ServiceError::NotFound`], also for a song that was just deleted; [`ServiceError::Unavailable`] or
     /// [`ServiceError::Internal`].
     pub async fn delete(&self, viewer: Viewer, id: SongId) -> Result<(), ServiceError> {
         let song = self.visible(viewer, id).await?;
@@ -388,26 +387,26 @@ impl SongService {
             return Err(ServiceError::NO_SONG);
         }
         let hash = *song.hash();
-        let _stays = self.ports().commons.lock(&hash).await?;
+        let _lock = self.ports().commons.lock(&hash).await?;
         if self.remove_locked(id).await? { Ok(()) } else { Err(ServiceError::NO_SONG) }
     }
 
-    /// Removes a song whose hash is locked, and says whether there was one.
+    /// Removes a song whose hash is locked. Returns whether it existed.
     pub(super) async fn remove_locked(&self, id: SongId) -> Result<bool, ServiceError> {
         let Some(removed) = self.ports().songs.remove(id).await? else { return Ok(false) };
         let hash = *removed.song.hash();
-        tracing::info!(song = %id, %hash, others = removed.others_with_hash, "deleted");
+        tracing::info!(song = %id, %hash, others = removed.others_with_hash, "song deleted");
         match on_delete(removed.others_with_hash) {
             BlobFate::Keep => self.board().announce(&hash),
             BlobFate::Delete => {
-                // The song is gone in any case; a worker that comes late is told less then.
+                // The song is deleted anyway. A late worker gets "not found" instead of "gone".
                 if let Err(error) = self.ports().commons.bury(&hash, self.ports().clock.now()).await {
-                    tracing::warn!(%hash, error = chain(&error), "a deleted song is not remembered");
+                    tracing::warn!(%hash, error = chain(&error), "recording the deleted hash failed");
                 }
                 self.board().announce(&hash);
-                // The song is gone in any case; what is left of its bytes is the sweep's.
+                // The song is deleted anyway. The sweep removes leftover bytes.
                 if let Err(error) = self.delete_bytes(&hash).await {
-                    tracing::warn!(%hash, error = chain(&error), "the bytes of a deleted song are still there");
+                    tracing::warn!(%hash, error = chain(&error), "deleting a song's files failed; a sweep will retry");
                 }
                 self.made().cache.forget(&hash);
             }
@@ -415,7 +414,7 @@ impl SongService {
         Ok(true)
     }
 
-    /// Deletes what is stored of a hash, unless the lock was lost: somebody may be storing these bytes by now.
+    /// Deletes everything stored under a hash, unless the lock was lost: another request may be storing these bytes.
     pub(super) async fn delete_bytes(&self, hash: &SongHash) -> Result<(), ServiceError> {
         if self.ports().commons.renew(hash).await? {
             self.ports().blobs.delete_all(hash).await?;
@@ -428,7 +427,7 @@ impl SongService {
         song.filter(|song| viewer.may_see(song)).ok_or(ServiceError::NO_SONG)
     }
 
-    /// A song as its viewers see it, with how far it is.
+    /// Returns a song as viewers see it, with progress and queue position.
     pub(super) async fn view(&self, song: &Song) -> Result<SongView, ServiceError> {
         let mut view = SongView::from(song);
         match song.status().kind() {
@@ -441,42 +440,43 @@ impl SongService {
         Ok(view)
     }
 
-    /// How far the work on a hash is; that nobody can say so is no reason to keep the song from its owner.
+    /// Returns the progress on a hash, or 0 if it cannot be read: the song must stay visible.
     async fn percent(&self, hash: &SongHash) -> u8 {
         match self.ports().commons.heard(hash).await {
             Ok(heard) => heard.map_or(0, |heard| heard.percent),
             Err(error) => {
-                tracing::warn!(error = chain(&error), "nobody says how far a song is");
+                tracing::warn!(error = chain(&error), "reading progress failed");
                 0
             }
         }
     }
 
-    /// Something was heard of the work on a hash.
-    pub(super) async fn hear(&self, hash: &SongHash, percent: u8) -> Result<(), RepositoryError> {
+    /// Records progress on a hash and notifies watchers.
+    pub(super) async fn record_progress(&self, hash: &SongHash, percent: u8) -> Result<(), RepositoryError> {
         let at = self.ports().clock.now();
         self.ports().commons.hear(hash, Heard { percent: percent.min(100), at }).await?;
         self.board().announce(hash);
         Ok(())
     }
 
-    /// Nobody works on a hash any more.
-    pub(super) async fn rest(&self, hash: &SongHash) -> Result<(), RepositoryError> {
+    /// Clears the progress on a hash and notifies watchers.
+    pub(super) async fn clear_progress(&self, hash: &SongHash) -> Result<(), RepositoryError> {
         self.ports().commons.rest(hash).await?;
         self.board().announce(hash);
         Ok(())
     }
 
-    /// How many jobs come before each; a queue that does not answer is no reason to keep songs from their owner.
+    /// Returns the number of jobs ahead of each hash, or nothing if the queue is unavailable: the songs must stay
+    /// visible.
     async fn positions(&self, hashes: &[SongHash]) -> Vec<Option<u64>> {
-        let told = match self.ports().queue.states(hashes).await {
+        let states = match self.ports().queue.states(hashes).await {
             Ok(states) => states,
             Err(error) => {
-                tracing::warn!(error = chain(&error), "the queue does not say where a job is");
+                tracing::warn!(error = chain(&error), "reading queue positions failed");
                 Vec::new()
             }
         };
         let before = |state: JobState| if let JobState::Waiting { before } = state { Some(before) } else { None };
-        told.into_iter().map(before).collect()
+        states.into_iter().map(before).collect()
     }
 }

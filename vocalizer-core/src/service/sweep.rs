@@ -1,4 +1,4 @@
-//! Putting right what a crash left wrong.
+//! Repairs inconsistencies after a crash.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,42 +12,41 @@ use crate::ports::{DeadLetter, JobState};
 use crate::song::{FailureReason, SongHash, StatusKind};
 use crate::worker::DAMAGED;
 
-/// So many orphans are removed in any case; more only where they are not most of what is stored.
+/// This many orphans are always removed; more only if they are not most of the stored blobs.
 const MOST_ORPHANS: usize = 10;
 
-/// What a sweep found.
+/// The findings of a sweep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Jobs that the queue gave up by itself, so that their songs failed.
+    /// Jobs that the queue dead-lettered, so that their songs failed.
     pub given_up: u64,
-    /// Hashes whose songs were `SPLITTING` with nobody at work.
+    /// Hashes whose songs were `SPLITTING` without a worker.
     pub handed_back: u64,
-    /// Hashes whose songs waited with no job on the queue.
+    /// Hashes whose songs waited without a job on the queue.
     pub requested: u64,
-    /// Hashes whose bytes nobody wanted any more.
+    /// Hashes whose bytes had no song.
     pub orphans: u64,
-    /// Files that unfinished uploads left behind.
+    /// Files left behind by unfinished uploads.
     pub leftovers: u64,
-    /// Songs that were kept for as long as they are to be.
+    /// Songs deleted at the end of their retention.
     pub expired: u64,
 }
 
 impl SongService {
-    /// Compares songs, queue and blobs and mends what does not fit together; harmless at any time. Of several servers one
-    /// at a time does it; for the others there is nothing to do. A database that takes no writes is not believed: then
-    /// nothing is done at all.
+    /// Compares songs, queue and blobs and repairs what does not match. Safe to run at any time. Only one server runs
+    /// it at a time; on the others it returns at once. If the database accepts no writes, nothing is done.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`]; what is left is for the next time.
+    /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`]; the next sweep does the rest.
     pub async fn sweep(&self) -> Result<Swept, ServiceError> {
         let mut swept = Swept::default();
         let ports = self.ports();
-        let Some(_alone) = ports.commons.lock_sweep().await? else { return Ok(swept) };
+        let Some(_sweep_lock) = ports.commons.lock_sweep().await? else { return Ok(swept) };
         ports.songs.check().await?;
         self.relay_or_warn().await;
-        // Before anything is asked for again: what the queue has given up is not lost.
-        self.note_given_up(&mut swept.given_up).await;
+        // Before jobs are requested again: a dead-lettered job is not lost.
+        self.fail_dead_letters(&mut swept.given_up).await;
         for hash in ports.songs.hashes_in(StatusKind::Splitting).await? {
             let abandoned = match ports.queue.state(&hash).await? {
                 JobState::Waiting { .. } | JobState::Absent => true,
@@ -56,18 +55,18 @@ impl SongService {
             };
             if abandoned {
                 ports.songs.advance(&hash, &Advance::HandBack).await?;
-                self.rest(&hash).await?;
+                self.clear_progress(&hash).await?;
                 swept.handed_back += 1;
             }
         }
-        // Asked once, and only where somebody wants to know.
+        // Queried at most once, and only if needed.
         let mut queue_is_empty = None;
         let SongSettings { lost_after, ask_again_after, .. } = *self.settings();
         for hash in ports.songs.hashes_in(StatusKind::Uploaded).await? {
             let lost = match ports.queue.state(&hash).await? {
                 JobState::Absent => true,
                 JobState::Waiting { .. } | JobState::Leased => false,
-                // As long as others wait, it may be one of them, but not for ever.
+                // While other jobs wait, this one may be among them, but only up to a limit.
                 JobState::Unknown => {
                     self.silent_for(&hash, ask_again_after).await?
                         || self.silent_for(&hash, lost_after).await?
@@ -89,25 +88,25 @@ impl SongService {
         self.sweep_uploaders().await;
         ports.commons.tidy(ports.clock.now()).await?;
         if swept != Swept::default() {
-            tracing::info!(?swept, "swept");
+            tracing::info!(?swept, "sweep finished");
         }
         Ok(swept)
     }
 
-    /// Has songs fail whose jobs the queue gave up by itself, since none of their workers lived to say so. As with the
-    /// relay, a queue that is away is no reason to leave the rest as it is: what could not be noted comes again.
-    async fn note_given_up(&self, noted: &mut u64) {
-        if let Err(error) = self.try_note_given_up(noted).await {
-            tracing::warn!(error = chain(&error), "what the queue gave up is noted later");
+    /// Fails the songs whose jobs the queue dead-lettered, since none of their workers survived to report it. An
+    /// unavailable queue must not stop the sweep; the letters are redelivered.
+    async fn fail_dead_letters(&self, count: &mut u64) {
+        if let Err(error) = self.try_fail_dead_letters(count).await {
+            tracing::warn!(error = chain(&error), "reading dead letters failed; the next sweep retries");
         }
     }
 
-    async fn try_note_given_up(&self, noted: &mut u64) -> Result<(), ServiceError> {
+    async fn try_fail_dead_letters(&self, count: &mut u64) -> Result<(), ServiceError> {
         while let Some(given_up) = self.ports().queue.given_up().await? {
             let DeadLetter { hash, reason, attempts } = given_up.letter();
-            tracing::warn!(%hash, attempts, "the queue gave a job up");
-            // Whoever was told of it before may have died after its songs failed. If they were asked for again since, that is
-            // another attempt, and not the one that was given up.
+            tracing::warn!(%hash, attempts, "job dead-lettered by the queue");
+            // An earlier reader may have died after it failed the songs. If they were retried since, the letter belongs
+            // to the earlier attempt.
             let is_over = match given_up.repeated_since() {
                 Some(since) => self.ports().commons.heard(hash).await?.is_some_and(|heard| heard.at > since),
                 None => false,
@@ -116,15 +115,15 @@ impl SongService {
                 self.give_up(hash, reason).await?;
             }
             given_up.file().await?;
-            *noted += 1;
+            *count += 1;
         }
         Ok(())
     }
 
-    /// Removes the bytes that no song has, and says of how many hashes.
+    /// Removes bytes that have no song and returns the number of hashes.
     ///
-    /// The database may be older than the bytes: a restored backup, or one that lost its last changes. So bytes stay that
-    /// are younger than its newest song or than [`SongSettings::keep_orphans`](super::SongSettings::keep_orphans).
+    /// The database may be older than the bytes: a restored backup, or one that lost its last changes. So bytes stay
+    /// that are younger than its newest song or than [`SongSettings::keep_orphans`](super::SongSettings::keep_orphans).
     async fn sweep_orphans(&self) -> Result<u64, ServiceError> {
         let ports = self.ports();
         let Some(newest) = ports.songs.newest_upload().await? else { return Ok(0) };
@@ -135,39 +134,39 @@ impl SongService {
             known.extend(ports.songs.hashes_in(status).await?);
         }
         let orphans: Vec<_> = stored.iter().filter(|hash| !known.contains(hash)).collect();
-        // A crash leaves a few. A database that is not the one of these bytes, or an older one, would leave most.
+        // A crash leaves a few orphans. The wrong database, or an outdated one, would leave most blobs as orphans.
         if orphans.len() > MOST_ORPHANS && orphans.len() * 2 > stored.len() {
             tracing::error!(
                 orphans = orphans.len(),
                 stored = stored.len(),
-                "most of what is stored belongs to no song, and is left alone: is this the database of these files?"
+                "orphan removal skipped: most stored files have no song; check that this is the database of these files"
             );
             return Ok(0);
         }
         let mut removed = 0;
         for hash in orphans {
-            let _stays = ports.commons.lock(hash).await?;
+            let _lock = ports.commons.lock(hash).await?;
             let is_old = ports.blobs.last_written(hash).await?.is_some_and(|written| written < old);
-            // The lock last: where it was lost, somebody may be storing these bytes by now.
+            // Check the lock last: if it was lost, another request may be storing these bytes.
             if is_old && ports.songs.with_hash(hash).await?.is_empty() && ports.commons.renew(hash).await? {
                 match ports.blobs.delete_all(hash).await {
                     Ok(()) => {
                         self.made().cache.forget(hash);
                         removed += 1;
                     }
-                    Err(error) => tracing::warn!(%hash, error = chain(&error), "an orphan could not be removed"),
+                    Err(error) => tracing::warn!(%hash, error = chain(&error), "removing an orphan failed"),
                 }
             }
         }
         Ok(removed)
     }
 
-    /// The bytes of a job are missing, or are not those of its hash. Songs that wait for it would wait for ever, so they
-    /// fail; where there are none, they were deleted meanwhile. Looked at once more, under the lock: an upload may have
-    /// brought them since. Says whether they are sound.
+    /// Checks the source of a job whose bytes are missing or do not match the hash, and returns whether it is intact.
+    /// Songs that wait for a bad source fail; if there are none, they were deleted meanwhile. The check repeats the
+    /// read under the lock, since an upload may have stored the bytes since.
     pub(super) async fn check_source(&self, hash: &SongHash) -> Result<bool, ServiceError> {
         let ports = self.ports();
-        let _stays = ports.commons.lock(hash).await?;
+        let _lock = ports.commons.lock(hash).await?;
         let why = match self.read_source(hash, u64::MAX, &mut |_| ()).await? {
             Source::Sound | Source::TooLarge => return Ok(true),
             Source::Missing => "its file is missing on the server; upload it again",
@@ -175,26 +174,26 @@ impl SongService {
         };
         let failed = ports.songs.advance(hash, &Advance::Fail(FailureReason::new(why))).await?;
         if !failed.is_empty() {
-            tracing::error!(%hash, songs = failed.len(), why, "songs failed");
-            self.rest(hash).await?;
+            tracing::error!(%hash, songs = failed.len(), why, "source check failed; songs marked as failed");
+            self.clear_progress(hash).await?;
         }
         Ok(false)
     }
 
-    /// A queue that is away is no reason to leave the rest as it is.
+    /// An unavailable queue must not stop the sweep.
     async fn relay_or_warn(&self) {
         if let Err(error) = self.relay().await {
-            tracing::warn!(error = chain(&error), "jobs wait for the queue");
+            tracing::warn!(error = chain(&error), "publishing to the queue failed; jobs stay in the outbox");
         }
     }
 
-    /// Whether nothing was heard of a hash for so long. The first time that nothing is known of it counts as a word.
+    /// Returns whether the last report on a hash is older than `span`. If there is no report, one is recorded now.
     async fn silent_for(&self, hash: &SongHash, span: Duration) -> Result<bool, ServiceError> {
         match self.ports().commons.heard(hash).await? {
             Some(heard) if heard.at <= self.ports().clock.now() => Ok(self.ports().clock.now() - heard.at > span),
-            // Nothing, or something in the future: the clock has gone back, and the time begins anew.
+            // No report, or one in the future because the clock went back: restart the interval.
             heard => {
-                self.hear(hash, heard.map_or(0, |heard| heard.percent)).await?;
+                self.record_progress(hash, heard.map_or(0, |heard| heard.percent)).await?;
                 Ok(false)
             }
         }

@@ -1,4 +1,4 @@
-//! Attempts counted in memory.
+//! Counts attempts in memory.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::ports::{Attempts, RepositoryError, ThrottleSettings, Tries};
 
-/// [`Attempts`] that this process alone knows of, and forgets when it ends.
+/// [`Attempts`] in memory of this process; lost when it ends.
 #[derive(Debug)]
 pub struct Throttle {
     max_keys: usize,
@@ -24,7 +24,7 @@ impl Default for Throttle {
 }
 
 impl Throttle {
-    /// Nobody has tried anything yet. Beyond `max_keys` those that are due longest are forgotten.
+    /// Returns an empty counter. Above `max_keys`, the entries that expire first are dropped.
     #[must_use]
     pub fn new(max_keys: usize) -> Self {
         Self { max_keys, tries: Mutex::default() }
@@ -55,7 +55,7 @@ impl Attempts for Throttle {
         };
         if tries.len() > self.max_keys {
             tries.retain(|_, tries| tries.forgotten_us > now_us);
-            // Half of them at once, so that a flood of keys does not cost a search for each.
+            // Drop half at once, so that a flood of keys does not cost a search per key.
             if tries.len() > self.max_keys {
                 let mut due: Vec<_> = tries.values().map(|tries| tries.forgotten_us).collect();
                 let (_, median, _) = due.select_nth_unstable(tries.len() / 2);

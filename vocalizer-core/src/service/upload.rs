@@ -1,4 +1,4 @@
-//! A song on its way in.
+//! Uploads.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::ports::{AudioFacts, BlobKey, BlobWriter, Charge, RepositoryError};
 use crate::quota::{Quota, Uploader, Weight};
 use crate::song::{Song, SongHash, SongHasher, SongId, StatusKind, Title};
 
-/// A song being uploaded: hashed while it is written, in memory that does not grow. Dropped, it leaves nothing behind.
+/// An upload in progress. It is hashed while being written, in constant memory. Dropping it leaves nothing behind.
 pub struct Upload {
     service: SongService,
     viewer: Viewer,
@@ -26,17 +26,17 @@ pub struct Upload {
 }
 
 impl SongService {
-    /// Begins an upload from an address, and counts it.
+    /// Begins an upload from an address and counts it towards the uploader's quota.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Exceeded`] for one more than the uploader may begin now, [`ServiceError::Unauthenticated`] where
-    /// nobody uploads without a session, and those of [`Self::begin_upload`].
+    /// [`ServiceError::Exceeded`] when a quota is reached, [`ServiceError::Unauthenticated`] when anonymous uploads are
+    /// not allowed, and the errors of [`Self::begin_upload`].
     pub async fn begin_upload_from(&self, viewer: Viewer, address: IpAddr) -> Result<Upload, ServiceError> {
         let policy = &self.settings().uploads;
         if viewer == Viewer::Anonymous && !policy.anonymous {
             return Err(ServiceError::Unauthenticated {
-                message: "log in first: songs are taken from users alone here",
+                message: "log in first: this server does not accept anonymous uploads",
             });
         }
         let (uploader, quota) = policy.uploader(viewer, Some(address));
@@ -46,11 +46,11 @@ impl SongService {
         Ok(Upload { uploader, quota, ..self.begin_upload(viewer).await? })
     }
 
-    /// Begins an upload that counts for nobody.
+    /// Begins an upload that counts towards no quota.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Full`], also while there is less free space than [`SongSettings::min_free_bytes`] asks for;
+    /// [`ServiceError::Full`], also while free space is below [`SongSettings::min_free_bytes`];
     /// [`ServiceError::Unavailable`].
     ///
     /// [`SongSettings::min_free_bytes`]: super::SongSettings::min_free_bytes
@@ -61,20 +61,20 @@ impl SongService {
         Ok(Upload { service: self.clone(), viewer, uploader, quota, writer, hasher: SongHasher::new(), size_bytes: 0 })
     }
 
-    /// Deletes bytes that no song was stored for. Their hash is locked. What is left of them is the sweep's.
+    /// Deletes bytes that have no song. Their hash must be locked. The sweep removes leftovers.
     async fn discard(&self, hash: &SongHash) {
         if let Err(error) = self.delete_bytes(hash).await {
-            tracing::warn!(%hash, error = chain(&error), "the bytes of a refused song are still there");
+            tracing::warn!(%hash, error = chain(&error), "deleting a rejected upload failed; a sweep will retry");
         }
     }
 }
 
 impl Upload {
-    /// Takes the next bytes. After an error, or when dropped half-way, the upload can only be dropped.
+    /// Writes the next bytes. After an error, or if this future is dropped midway, the upload can only be dropped.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::TooLarge`] as soon as the limit is passed; [`ServiceError::Full`] or
+    /// [`ServiceError::TooLarge`] as soon as the limit is exceeded; [`ServiceError::Full`] or
     /// [`ServiceError::Unavailable`].
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), ServiceError> {
         let max_bytes = self.service.settings().limits.max_upload_bytes;
@@ -86,15 +86,16 @@ impl Upload {
         Ok(self.writer.write(bytes).await?)
     }
 
-    /// All bytes are in: looks whether they are a song, stores them and the song, and sees to it that it is split.
+    /// Finishes the upload: probes the file, stores it and the song, and requests its splitting.
     ///
-    /// On return the song is durable, and so is the wish to split it. Run it to its end even when the uploader has gone:
-    /// a dropped future may leave bytes without a song, which only the sweep removes.
+    /// On return the song and its outbox entry are durable. Run this to completion even if the client disconnects: a
+    /// dropped future may leave bytes without a song, which only the sweep removes.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Invalid`] for the title or an empty file, [`ServiceError::NotASong`], [`ServiceError::Exceeded`],
-    /// [`ServiceError::Full`], [`ServiceError::Unavailable`] or [`ServiceError::Internal`]. Nothing is stored then.
+    /// [`ServiceError::Invalid`] for the title or an empty file, [`ServiceError::NotASong`],
+    /// [`ServiceError::Exceeded`], [`ServiceError::Full`], [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
+    /// Nothing is stored then.
     pub async fn finish(mut self, title: &str) -> Result<SongView, ServiceError> {
         let ports = self.service.ports();
         let mut invalid = Vec::new();
@@ -116,36 +117,37 @@ impl Upload {
         let mut song = Song::begin(SongId::random(), title, hash, self.viewer.user(), now);
         song.finish_upload().map_err(|error| ServiceError::Internal(error.into()))?;
         let song = {
-            let _stays = ports.commons.lock(&hash).await?;
+            let _lock = ports.commons.lock(&hash).await?;
             let key = BlobKey::Source(hash);
             let known = ports.songs.with_hash(&hash).await?;
             let is_limited = charge.uploader.is_some() && !charge.quota.is_unlimited();
             let is_new = is_limited && ports.blobs.size_bytes(&key).await?.is_none();
-            // Also where there is one: of the two, these are the bytes that were hashed.
+            // Even if the blob exists: these are the bytes that were hashed.
             if known.iter().any(|song| song.status().kind() == StatusKind::Failed) {
-                // The bytes that are there may be why it failed.
+                // The stored bytes may be the cause of the failure.
                 self.writer.replace(&key).await?;
             } else {
                 self.writer.commit(&key).await?;
             }
             let admitted = ports.songs.admit_within(&song, &charge).await;
-            // A song that is refused must not leave its bytes, or whoever is refused fills the disk all the same.
+            // A rejected song must not leave its bytes, or rejected uploads would fill the disk.
             if matches!(admitted, Err(RepositoryError::Exceeded(_))) && is_new {
                 self.service.discard(&hash).await;
             }
             admitted?
         };
-        tracing::info!(song = %song.id(), %hash, size_bytes = self.size_bytes, status = %song.status().kind(), "uploaded");
+        let status = song.status().kind();
+        tracing::info!(song = %song.id(), %hash, size_bytes = self.size_bytes, %status, "song uploaded");
         self.service.relay_soon().await;
         self.service.board().announce(&hash);
         self.service.view(&song).await
     }
 }
 
-/// Bytes a second of a file that does not say how long it is: 128 kbit/s.
+/// Assumed bytes per second of a file without a duration: 128 kbit/s.
 const USUAL_BYTES_PER_S: u64 = 16_000;
 
-/// How long a song is, as far as its header tells.
+/// Returns the song's duration as far as its header tells.
 fn audio(facts: &AudioFacts, size_bytes: u64) -> Duration {
     match facts.duration_ms {
         Some(duration_ms) => Duration::from_millis(duration_ms),

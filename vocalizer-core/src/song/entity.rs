@@ -1,14 +1,14 @@
-//! The song itself.
+//! The song entity.
 
 use time::OffsetDateTime;
 
 use super::{FailureReason, IllegalTransition, SongHash, SongId, Status, Title, Transition};
 use crate::account::UserId;
 
-/// A song somebody uploaded.
+/// An uploaded song.
 ///
-/// What identifies it never changes, its title may. Its status changes through the transitions below and in no other way; a transition
-/// that its status does not allow is an error and leaves it as it was.
+/// Its ID and hash never change; its title may. Its status changes only through the transitions below; a transition
+/// that the status does not allow is an error and leaves the song unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Song {
     id: SongId,
@@ -19,25 +19,25 @@ pub struct Song {
     status: Status,
 }
 
-/// The fields of a song as a store keeps them: the way back from a row to a [`Song`].
+/// The stored fields of a song, to restore a [`Song`] from a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredSong {
-    /// Which song.
+    /// The song's ID.
     pub id: SongId,
-    /// What it is called.
+    /// The title.
     pub title: Title,
-    /// The hash of its bytes.
+    /// The hash of the bytes.
     pub hash: SongHash,
-    /// Who uploaded it; `None` for an anonymous upload.
+    /// The uploader; `None` for an anonymous upload.
     pub uploader: Option<UserId>,
     /// When the upload began.
     pub uploaded_at: OffsetDateTime,
-    /// Where it is in its life.
+    /// The status.
     pub status: Status,
 }
 
 impl Song {
-    /// A new song, in [`Status::Uploading`]. `uploader` is `None` for an anonymous upload.
+    /// Returns a new song with [`Status::Uploading`]. `uploader` is `None` for an anonymous upload.
     #[must_use]
     pub const fn begin(
         id: SongId,
@@ -49,43 +49,43 @@ impl Song {
         Self { id, title, hash, uploader, uploaded_at, status: Status::Uploading }
     }
 
-    /// Which song.
+    /// Returns the song's ID.
     #[must_use]
     pub const fn id(&self) -> SongId {
         self.id
     }
 
-    /// What it is called.
+    /// Returns the title.
     #[must_use]
     pub const fn title(&self) -> &Title {
         &self.title
     }
 
-    /// The hash of its bytes, shared with every other upload of the same bytes.
+    /// Returns the hash of the bytes, which all uploads of the same bytes share.
     #[must_use]
     pub const fn hash(&self) -> &SongHash {
         &self.hash
     }
 
-    /// Who uploaded it; `None` for an anonymous upload.
+    /// Returns the uploader; `None` for an anonymous upload.
     #[must_use]
     pub const fn uploader(&self) -> Option<UserId> {
         self.uploader
     }
 
-    /// When the upload began.
+    /// Returns when the upload began.
     #[must_use]
     pub const fn uploaded_at(&self) -> OffsetDateTime {
         self.uploaded_at
     }
 
-    /// Where it is in its life.
+    /// Returns the status.
     #[must_use]
     pub const fn status(&self) -> &Status {
         &self.status
     }
 
-    /// Its bytes are safely stored.
+    /// The bytes are stored.
     ///
     /// # Errors
     ///
@@ -94,7 +94,7 @@ impl Song {
         self.apply(Transition::FinishUpload)
     }
 
-    /// A worker took a lease on it.
+    /// A worker took a lease.
     ///
     /// # Errors
     ///
@@ -103,7 +103,7 @@ impl Song {
         self.apply(Transition::BeginSplitting)
     }
 
-    /// The lease ran out, or the worker gave it back.
+    /// The lease expired or was returned.
     ///
     /// # Errors
     ///
@@ -112,7 +112,7 @@ impl Song {
         self.apply(Transition::HandBack)
     }
 
-    /// Its stems came in and are stored.
+    /// The stems are stored.
     ///
     /// # Errors
     ///
@@ -121,7 +121,7 @@ impl Song {
         self.apply(Transition::AcceptStems)
     }
 
-    /// It cannot be split.
+    /// Splitting failed.
     ///
     /// # Errors
     ///
@@ -130,7 +130,7 @@ impl Song {
         self.apply(Transition::Fail(reason))
     }
 
-    /// Somebody asks to try once more.
+    /// A retry was requested.
     ///
     /// # Errors
     ///
@@ -139,7 +139,7 @@ impl Song {
         self.apply(Transition::Retry)
     }
 
-    /// The stems of its bytes are there already; see [`Transition::ReuseStems`].
+    /// The stems already exist; see [`Transition::ReuseStems`].
     ///
     /// # Errors
     ///
@@ -148,16 +148,16 @@ impl Song {
         self.apply(Transition::ReuseStems)
     }
 
-    /// Gives it another title.
+    /// Changes the title.
     pub fn rename(&mut self, title: Title) {
         self.title = title;
     }
 
-    /// Applies a transition held as a value, as the rules in [`dedupe`](crate::dedupe) hand them out.
+    /// Applies a transition, such as one from the rules in [`dedupe`](crate::dedupe).
     ///
     /// # Errors
     ///
-    /// [`IllegalTransition`] when [`Status::after`] refuses; the song is then unchanged.
+    /// [`IllegalTransition`] if [`Status::after`] rejects it; the song is then unchanged.
     pub fn apply(&mut self, transition: Transition) -> Result<(), IllegalTransition> {
         self.status = self.status.after(transition)?;
         Ok(())
@@ -165,7 +165,7 @@ impl Song {
 }
 
 impl From<StoredSong> for Song {
-    /// For stores alone: everything else begins a song with [`Song::begin`].
+    /// For stores only: other code creates songs with [`Song::begin`].
     fn from(stored: StoredSong) -> Self {
         let StoredSong { id, title, hash, uploader, uploaded_at, status } = stored;
         Self { id, title, hash, uploader, uploaded_at, status }

@@ -1,4 +1,4 @@
-//! The hash of a song's bytes: its name in the queue, in the blob store and between workers and backend.
+//! The hash of a song's bytes: its key in the queue, in the blob store and between workers and backend.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ const HEX_CHARS: usize = 2 * DIGEST_BYTES;
 
 /// The SHA-256 of an uploaded file, written as 64 lower-case hexadecimal digits.
 ///
-/// A value of this type is safe as a file name and as a path segment: it can hold nothing but a digest.
+/// A value is safe as a file name and as a path segment.
 ///
 /// ```
 /// use vocalizer_core::song::SongHash;
@@ -25,13 +25,13 @@ const HEX_CHARS: usize = 2 * DIGEST_BYTES;
 pub struct SongHash([u8; DIGEST_BYTES]);
 
 impl SongHash {
-    /// Hashes bytes that are all in memory; see [`SongHasher`] for those that are not.
+    /// Hashes bytes in memory; for streams, see [`SongHasher`].
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// The raw digest.
+    /// Returns the raw digest.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; DIGEST_BYTES] {
         &self.0
@@ -53,7 +53,7 @@ impl fmt::Debug for SongHash {
 impl FromStr for SongHash {
     type Err = ParseHashError;
 
-    /// Strict on purpose: one hash has one spelling, because the text becomes a file name and a message's identity.
+    /// Strict: one spelling per hash, because the text becomes a file name and a message ID.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.len() != HEX_CHARS {
             return Err(ParseHashError::Length { found_bytes: text.len() });
@@ -89,23 +89,23 @@ impl<'de> Deserialize<'de> for SongHash {
     }
 }
 
-/// Hashes a song while it comes in, so that an upload is read once and never held whole.
+/// Hashes a song as it arrives, so that an upload is read once and never held in memory.
 #[derive(Clone, Default)]
 pub struct SongHasher(Sha256);
 
 impl SongHasher {
-    /// A hasher that has seen nothing yet.
+    /// Returns a new hasher.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes in the next bytes; how they are cut into pieces makes no difference.
+    /// Adds the next bytes, in chunks of any size.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// The hash of all bytes seen.
+    /// Returns the hash of all bytes.
     #[must_use]
     pub fn finish(self) -> SongHash {
         SongHash(self.0.finalize().into())
@@ -118,20 +118,20 @@ impl fmt::Debug for SongHasher {
     }
 }
 
-/// A text that is not a song's hash.
+/// An invalid song hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ParseHashError {
     /// The text is shorter or longer than a hash.
-    #[error("a song's hash is 64 bytes long as text, this is {found_bytes}")]
+    #[error("invalid song hash: expected 64 bytes, got {found_bytes}")]
     Length {
-        /// How long the text is, in bytes.
+        /// The length of the text in bytes.
         found_bytes: usize,
     },
-    /// The text has the right length and holds something other than a lower-case hexadecimal digit.
-    #[error("not a lower-case hexadecimal digit at byte {at_byte}")]
+    /// A character is not a lower-case hexadecimal digit.
+    #[error("invalid song hash: byte {at_byte} is not a lower-case hexadecimal digit")]
     Digit {
-        /// Where the first such byte is.
+        /// The position of the first such byte.
         at_byte: usize,
     },
 }

@@ -1,9 +1,9 @@
-//! The identity of a song.
+//! Song IDs.
 
 use crate::id::opaque_id;
 
 opaque_id!(
-    /// Which song. Two uploads of the same bytes are two songs with two identifiers and one
+    /// The ID of a song. Two uploads of the same bytes are two songs with two IDs and one
     /// [`SongHash`](super::SongHash).
     SongId,
     ParseSongIdError,

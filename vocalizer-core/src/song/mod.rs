@@ -1,4 +1,4 @@
-//! A song: its identity, its title, the hash of its bytes and its life from upload to stems.
+//! Songs: ID, title, hash of the bytes, and status.
 
 mod entity;
 mod hash;

@@ -1,4 +1,4 @@
-//! The life of a song as a state machine.
+//! The status of a song as a state machine.
 //!
 //! ```text
 //!                               reuse stems
@@ -18,29 +18,29 @@ use thiserror::Error;
 
 use super::title::steers;
 
-/// Where a song is in its life.
+/// The status of a song.
 ///
-/// `NOT_FOUND` is missing on purpose: it is an answer about a song that is not there, so no song can be in it. It exists
-/// on the wire alone, as [`SongStatus::NotFound`](crate::api::SongStatus::NotFound).
+/// `NOT_FOUND` is missing on purpose, since no existing song can have it. It occurs only in JSON, as
+/// [`SongStatus::NotFound`](crate::api::SongStatus::NotFound).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Status {
-    /// All bytes have come in and are hashed; they are not safely stored yet.
+    /// All bytes have arrived and are hashed, but are not stored safely yet.
     Uploading,
-    /// Stored, and waiting to be split.
+    /// Stored and waiting to be split.
     Uploaded,
     /// A worker holds a lease on it.
     Splitting,
-    /// Its stems are there.
+    /// The stems are ready.
     Split,
-    /// It could not be split.
+    /// Splitting failed.
     Failed {
-        /// What to tell the uploader.
+        /// The reason, for the uploader.
         reason: FailureReason,
     },
 }
 
 impl Status {
-    /// The status without its reason.
+    /// Returns the status without the reason.
     #[must_use]
     pub const fn kind(&self) -> StatusKind {
         match self {
@@ -52,7 +52,7 @@ impl Status {
         }
     }
 
-    /// Why splitting failed, where it did.
+    /// Returns why splitting failed, if it did.
     #[must_use]
     pub const fn failure(&self) -> Option<&FailureReason> {
         match self {
@@ -61,8 +61,8 @@ impl Status {
         }
     }
 
-    /// Reads a status back from the two columns a store keeps; a reason beside any other kind than
-    /// [`StatusKind::Failed`] is dropped, and a failure without one gets [`FailureReason::UNKNOWN`].
+    /// Restores a status from the two columns of a store. A reason without [`StatusKind::Failed`] is dropped; a failure
+    /// without a reason gets [`FailureReason::UNKNOWN`].
     #[must_use]
     pub fn from_stored(kind: StatusKind, reason: Option<&str>) -> Self {
         match kind {
@@ -74,11 +74,11 @@ impl Status {
         }
     }
 
-    /// The status after `transition`. This table is the whole state machine; there is no other door.
+    /// Returns the status after `transition`. This table is the whole state machine.
     ///
     /// # Errors
     ///
-    /// [`IllegalTransition`] when the table has no such entry.
+    /// [`IllegalTransition`] if the table has no such entry.
     pub fn after(&self, transition: Transition) -> Result<Self, IllegalTransition> {
         match (self, transition) {
             (Self::Uploading, Transition::FinishUpload) => Ok(Self::Uploaded),
@@ -93,7 +93,7 @@ impl Status {
     }
 }
 
-/// The bare name of a [`Status`]: what a store indexes and a log line prints.
+/// A [`Status`] without the reason, for indexes and logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StatusKind {
     /// See [`Status::Uploading`].
@@ -112,7 +112,7 @@ impl StatusKind {
     /// Every kind, in the order of a song's life.
     pub const ALL: [Self; 5] = [Self::Uploading, Self::Uploaded, Self::Splitting, Self::Split, Self::Failed];
 
-    /// The upper-case name, the same in the store and on the wire.
+    /// Returns the upper-case name, used in stores and in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -139,33 +139,33 @@ impl FromStr for StatusKind {
     }
 }
 
-/// A text that names no status a song can have; `NOT_FOUND` is such a text.
+/// An unknown status name. `NOT_FOUND` is one: no song can have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("unknown status: expected one of UPLOADING, UPLOADED, SPLITTING, SPLIT, FAILED")]
 pub struct UnknownStatus;
 
-/// Something that happens to a song.
+/// An event in a song's life.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Transition {
-    /// The bytes are safely stored: `UPLOADING → UPLOADED`.
+    /// The bytes are stored: `UPLOADING → UPLOADED`.
     FinishUpload,
     /// A worker took a lease: `UPLOADED → SPLITTING`.
     BeginSplitting,
-    /// The lease ran out or the worker gave it back: `SPLITTING → UPLOADED`.
+    /// The lease expired or was returned: `SPLITTING → UPLOADED`.
     HandBack,
-    /// The stems came in and are stored: `SPLITTING → SPLIT`.
+    /// The stems are stored: `SPLITTING → SPLIT`.
     AcceptStems,
-    /// The song cannot be split: `SPLITTING → FAILED`.
+    /// Splitting failed: `SPLITTING → FAILED`.
     Fail(FailureReason),
-    /// Somebody asks to try once more: `FAILED → UPLOADED`.
+    /// A retry was requested: `FAILED → UPLOADED`.
     Retry,
-    /// The stems of these bytes are there without a lease on this song: from another song with the same hash, from a
-    /// worker whose lease ran out, or from an original worker, which takes none. `UPLOADED → SPLIT`.
+    /// The stems exist without a lease on this song: from another song with the same hash, from a worker whose lease
+    /// expired, or from a worker of the original system, which takes no leases. `UPLOADED → SPLIT`.
     ReuseStems,
 }
 
 impl Transition {
-    /// What happens, as a verb phrase for messages.
+    /// Returns the name for messages.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -180,39 +180,39 @@ impl Transition {
     }
 }
 
-/// A transition that the song's status has no door for. The song is as it was.
+/// A transition that the song's status does not allow. The song is unchanged.
 ///
-/// Deliveries repeat, so a caller meets this in normal operation: a result that comes in twice finds the song `SPLIT`.
+/// This occurs in normal operation, since deliveries may repeat: a second result finds the song `SPLIT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("no transition {transition:?} from {from}")]
 pub struct IllegalTransition {
-    /// Where the song was, and still is.
+    /// The song's current status.
     pub from: StatusKind,
-    /// The [name](Transition::name) of what was asked for.
+    /// The [name](Transition::name) of the requested transition.
     pub transition: &'static str,
 }
 
 /// Why a song could not be split, in one line for the uploader.
 ///
-/// Making one cannot fail: a failure whose reason was refused would be a failure that nobody hears of.
+/// The constructor never fails, so that no failure is lost because of a bad reason.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FailureReason(String);
 
 impl FailureReason {
-    /// Longest reason that is kept.
+    /// The longest reason, in characters.
     pub const MAX_CHARS: usize = 500;
 
-    /// What stands in for a reason that was blank.
+    /// Replaces a blank reason.
     pub const UNKNOWN: &'static str = "no reason was given";
 
-    /// Makes one line of `text`: white space, control characters and direction overrides become single spaces, what
-    /// exceeds [`Self::MAX_CHARS`] is cut, and a blank text becomes [`Self::UNKNOWN`].
+    /// Makes one line of `text`: white space, control characters and direction overrides become single spaces, text
+    /// beyond [`Self::MAX_CHARS`] is cut, and blank text becomes [`Self::UNKNOWN`].
     #[must_use]
     pub fn new(text: &str) -> Self {
         let words = text.split(|c: char| c.is_whitespace() || steers(c)).filter(|word| !word.is_empty());
         let mut line = String::new();
         let mut kept_chars = 0;
-        // Word by word, stopping at the limit, so that a hostile worker's endless text is not copied first.
+        // Word by word up to the limit, so that a malicious worker's huge text is not copied first.
         for word in words {
             let gap = usize::from(!line.is_empty());
             if kept_chars + gap >= Self::MAX_CHARS {
@@ -227,7 +227,7 @@ impl FailureReason {
         if line.is_empty() { Self(Self::UNKNOWN.to_owned()) } else { Self(line) }
     }
 
-    /// The reason as text.
+    /// Returns the reason as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,14 +1,14 @@
-//! The title of a song.
+//! Song titles.
 
 use std::fmt;
 
 use serde::Serialize;
 use thiserror::Error;
 
-/// What a song is called: trimmed, not empty, on one line and within its limit, without characters that nobody sees.
+/// A song's title: trimmed, not empty, on one line, within its length limit and without invisible characters.
 ///
-/// Titles end up in `Content-Disposition` headers, file names and terminals, so what could break out of those is refused
-/// here, once, and no reader has to think of it again.
+/// Titles end up in `Content-Disposition` headers, file names and terminals. Characters that could break out of those
+/// are rejected here, so that consumers need no check.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Title(String);
@@ -16,16 +16,16 @@ pub struct Title(String);
 impl Title {
     /// Drops the invisible characters of `text`, trims it and accepts it as a title of at most `max_chars` characters.
     ///
-    /// The joiners of emoji and of scripts such as Persian (U+200C and U+200D) stay between two characters that are not
-    /// ASCII. A title that is nothing but invisible is empty.
+    /// The joiners of emoji and of scripts such as Persian (U+200C and U+200D) stay between two non-ASCII characters. A
+    /// title of only invisible characters is empty.
     ///
-    /// The bound for new titles is [`Limits::max_title_chars`](crate::limits::Limits::max_title_chars). A store that
-    /// reads back what it once accepted passes `usize::MAX`: lowering the limit must not lose songs.
+    /// The limit for new titles is [`Limits::max_title_chars`](crate::limits::Limits::max_title_chars). A store that
+    /// reads titles back passes `usize::MAX`: lowering the limit must not lose songs.
     ///
     /// # Errors
     ///
-    /// [`TitleError::Empty`] when nothing is left after trimming, [`TitleError::TooLong`] over the limit,
-    /// [`TitleError::Control`] for a character that steers instead of being shown.
+    /// [`TitleError::Empty`] if nothing is left after trimming, [`TitleError::TooLong`] above the limit,
+    /// [`TitleError::Control`] for a control or formatting character.
     pub fn parse(text: &str, max_chars: usize) -> Result<Self, TitleError> {
         let text = visible(text);
         let text = text.trim();
@@ -44,14 +44,14 @@ impl Title {
         }
     }
 
-    /// The title as text.
+    /// Returns the title as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A text without its invisible characters. Those that [`steers`] names stay, to be refused.
+/// Removes invisible characters, except those of [`steers`], which are rejected later.
 fn visible(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
@@ -70,13 +70,13 @@ fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200c}' | '\u{200d}')
 }
 
-/// Chooses between the forms of the character before it, as in emoji.
+/// Selects a variant of the preceding character, as in emoji.
 fn is_selector(c: char) -> bool {
     matches!(c, '\u{fe00}'..='\u{fe0f}')
 }
 
-/// Whether a character shows nothing by itself: those that steer, characters of no width, marks of direction, fillers and
-/// tags.
+/// Returns whether a character is invisible by itself: those of [`steers`], zero-width characters, direction marks,
+/// fillers and tags.
 pub(crate) fn is_invisible(c: char) -> bool {
     steers(c)
         || is_selector(c)
@@ -87,8 +87,8 @@ pub(crate) fn is_invisible(c: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Whether a character changes how the text around it is laid out instead of being shown: control characters, the two
-/// Unicode line breaks, and the direction overrides that can make `gpj.exe` read as `exe.jpg`.
+/// Returns whether a character changes the layout of the text around it: control characters, the two Unicode line
+/// breaks, and the direction overrides that can make `gpj.exe` read as `exe.jpg`.
 pub(super) fn steers(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -105,25 +105,25 @@ impl AsRef<str> for Title {
     }
 }
 
-/// A text that cannot be a title.
+/// An invalid title.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TitleError {
-    /// Nothing but white space.
+    /// Only white space or invisible characters.
     #[error("the title is empty")]
     Empty,
     /// More characters than the limit.
-    #[error("the title has {found_chars} characters, at most {max_chars} are allowed")]
+    #[error("the title has {found_chars} characters; at most {max_chars} are allowed")]
     TooLong {
-        /// The limit it was held to.
+        /// The limit.
         max_chars: usize,
-        /// How many characters it has.
+        /// The number of characters.
         found_chars: usize,
     },
     /// A control character, a line break or a direction override.
-    #[error("the title holds a control character at position {at_char}")]
+    #[error("the title contains a control character at position {at_char}")]
     Control {
-        /// Where the first one is, in characters from the start of the trimmed title.
+        /// The position of the first one, in characters from the start of the trimmed title.
         at_char: usize,
     },
 }

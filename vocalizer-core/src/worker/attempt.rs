@@ -10,39 +10,39 @@ use futures_util::future::{Either, select};
 
 use super::lease::{HeldLease, Lost};
 use super::run::{Stop, Worker};
-use super::source::BrokeOff;
+use super::source::ReadWatch;
 use super::trouble::Trouble;
 use crate::causes::chain;
 use crate::ports::{AudioError, BackendError, Blob, Failure, Job, JobPayload, Progress, QueueError, StemSet, Wanted};
 use crate::song::{FailureReason, SongHash};
 
-/// Why a song fails whose bytes are not those of its hash.
+/// The failure reason of a song whose stored bytes do not match its hash.
 pub(crate) const DAMAGED: &str = "its file is damaged on the server; upload it again";
 
-/// How often a result is delivered in vain before the job is handed back.
+/// Delivery attempts before the job is handed back.
 const MAX_DELIVERIES: u32 = 5;
 
 /// How an attempt ended.
-enum Ended {
-    /// The result is accepted.
+enum Outcome {
+    /// The backend accepted the result.
     Delivered,
-    /// Nobody wants it, or somebody else has done it.
+    /// The song was deleted, or another worker has finished it.
     NotWanted,
-    /// The song or the machine failed.
+    /// Separation failed, because of the song or the machine.
     Audio(AudioError),
-    /// What came is not the song.
+    /// The bytes received do not match the song's hash.
     Damaged,
-    /// It took longer than anything may.
-    Hung,
-    /// The backend cannot be asked for anything.
-    Away(BackendError),
-    /// The backend failed.
+    /// Separation exceeded its time limit.
+    TimedOut,
+    /// The backend was unavailable before the work began.
+    Unavailable(BackendError),
+    /// A later backend call failed.
     Backend(BackendError),
-    /// The worker is to stop.
+    /// The worker is shutting down.
     Stopped,
 }
 
-/// Where the separating thread writes how far it is.
+/// Progress as the separating thread reports it.
 #[derive(Default)]
 struct Percent(AtomicU8);
 
@@ -53,60 +53,61 @@ impl Progress for Percent {
 }
 
 impl Worker {
-    /// Works on a job and settles it. Says what was in the way if the job is not done and others might meet the same.
+    /// Processes a job and settles it. Returns the problem if the job is not done and other jobs might hit the same
+    /// one.
     pub(super) async fn work(&self, lease: Box<dyn crate::ports::Lease>, stop: &mut Stop<'_>) -> Option<Trouble> {
         let hash = lease.job().hash;
         let attempt = lease.attempt();
         let mut held = HeldLease::new(lease, self.ports().clock.as_ref());
-        // A job that took its workers with it each time was never settled, and only its count tells.
+        // A job that kills its workers is never settled; only its attempt count shows it.
         if attempt > self.settings().max_attempts {
             let tries = self.settings().max_attempts;
-            let reason = format!("it was tried {tries} times, and each time its worker died or lost its lease");
+            let reason = format!("tried {tries} times; each time its worker died or lost its lease");
             return self.settle_failure(held, hash, &FailureReason::new(&reason)).await;
         }
-        tracing::info!(%hash, attempt, "began");
+        tracing::info!(%hash, attempt, "job started");
         match self.attempt(&mut held, stop).await {
-            Err(Lost) => tracing::warn!(%hash, "lost the lease; the job is somebody else's"),
-            Ok(Ended::Delivered) => {
-                self.counts().one_done();
-                settled(hash, held.lease.acknowledge().await);
+            Err(Lost) => tracing::warn!(%hash, "lease lost; job abandoned"),
+            Ok(Outcome::Delivered) => {
+                self.counts().count_done();
+                log_unsettled(hash, held.lease.acknowledge().await);
             }
-            Ok(Ended::NotWanted) => {
-                tracing::info!(%hash, "not wanted any more");
-                settled(hash, held.lease.acknowledge().await);
+            Ok(Outcome::NotWanted) => {
+                tracing::info!(%hash, "job no longer wanted");
+                log_unsettled(hash, held.lease.acknowledge().await);
             }
-            Ok(Ended::Audio(error)) if error.is_permanent() => {
+            Ok(Outcome::Audio(error)) if error.is_permanent() => {
                 return self.settle_failure(held, hash, &FailureReason::new(&error.to_string())).await;
             }
-            Ok(Ended::Damaged) => return self.settle_failure(held, hash, &FailureReason::new(DAMAGED)).await,
-            Ok(Ended::Audio(error @ AudioError::Full)) => return self.cannot_work(held, hash, &error).await,
-            Ok(Ended::Audio(error)) => return self.again(held, hash, attempt, &error).await,
-            Ok(Ended::Hung) => {
-                let error = AudioError::Failed("it took longer than allowed".into());
-                return self.again(held, hash, attempt, &error).await;
+            Ok(Outcome::Damaged) => return self.settle_failure(held, hash, &FailureReason::new(DAMAGED)).await,
+            Ok(Outcome::Audio(error @ AudioError::Full)) => return self.cannot_work(held, hash, &error).await,
+            Ok(Outcome::Audio(error)) => return self.retry(held, hash, attempt, &error).await,
+            Ok(Outcome::TimedOut) => {
+                let error = AudioError::Failed("separation timed out".into());
+                return self.retry(held, hash, attempt, &error).await;
             }
-            Ok(Ended::Backend(error @ BackendError::Refused { .. })) => {
-                return self.again(held, hash, attempt, &error).await;
+            Ok(Outcome::Backend(error @ BackendError::Refused { .. })) => {
+                return self.retry(held, hash, attempt, &error).await;
             }
-            Ok(Ended::Backend(error)) => return self.later(held, hash, attempt, &error).await,
-            Ok(Ended::Away(error)) => return self.cannot_work(held, hash, &error).await,
-            Ok(Ended::Stopped) => {
-                tracing::info!(%hash, "handed back, since the worker stops");
+            Ok(Outcome::Backend(error)) => return self.postpone(held, hash, attempt, &error).await,
+            Ok(Outcome::Unavailable(error)) => return self.cannot_work(held, hash, &error).await,
+            Ok(Outcome::Stopped) => {
+                tracing::info!(%hash, "job handed back; worker is shutting down");
                 self.hand_back(held, hash, Failure::Later { after: Duration::ZERO }).await;
             }
         }
         None
     }
 
-    async fn attempt(&self, held: &mut HeldLease<'_>, stop: &mut Stop<'_>) -> Result<Ended, Lost> {
+    async fn attempt(&self, held: &mut HeldLease<'_>, stop: &mut Stop<'_>) -> Result<Outcome, Lost> {
         let job = held.lease.job().clone();
         let backend = &self.ports().backend;
-        match until(stop, held.through(backend.begin(&job.hash))).await.transpose()? {
-            None => return Ok(Ended::Stopped),
+        match unless_stopped(stop, held.keep_during(backend.begin(&job.hash))).await.transpose()? {
+            None => return Ok(Outcome::Stopped),
             Some(Ok(Wanted::Yes)) => {}
-            Some(Ok(Wanted::Done | Wanted::Gone)) => return Ok(Ended::NotWanted),
-            Some(Err(error @ BackendError::Unavailable(_))) => return Ok(Ended::Away(error)),
-            Some(Err(error)) => return Ok(Ended::Backend(error)),
+            Some(Ok(Wanted::Done | Wanted::Gone)) => return Ok(Outcome::NotWanted),
+            Some(Err(error @ BackendError::Unavailable(_))) => return Ok(Outcome::Unavailable(error)),
+            Some(Err(error)) => return Ok(Outcome::Backend(error)),
         }
         let began = self.ports().clock.elapsed();
         let separated = self.separate(&job, held, stop).await?;
@@ -114,8 +115,8 @@ impl Worker {
         match separated {
             Ok(stems) => {
                 self.counts().split(stems.duration().unwrap_or_default());
-                let delivered = until(stop, self.deliver(&job.hash, stems.as_ref(), held)).await;
-                delivered.unwrap_or(Ok(Ended::Stopped))
+                let delivered = unless_stopped(stop, self.deliver(&job.hash, stems.as_ref(), held)).await;
+                delivered.unwrap_or(Ok(Outcome::Stopped))
             }
             Err(ended) => Ok(ended),
         }
@@ -126,69 +127,70 @@ impl Worker {
         job: &Job,
         held: &mut HeldLease<'_>,
         stop: &mut Stop<'_>,
-    ) -> Result<Result<Box<dyn StemSet>, Ended>, Lost> {
+    ) -> Result<Result<Box<dyn StemSet>, Outcome>, Lost> {
         let (ports, settings) = (self.ports(), self.settings());
         let song = match &job.payload {
             JobPayload::Inline(bytes) => Blob::from(bytes.clone()),
             JobPayload::Stored | JobPayload::Claim(_) => {
-                match until(stop, held.through(ports.backend.source(job))).await.transpose()? {
-                    None => return Ok(Err(Ended::Stopped)),
+                match unless_stopped(stop, held.keep_during(ports.backend.source(job))).await.transpose()? {
+                    None => return Ok(Err(Outcome::Stopped)),
                     Some(Ok(Some(song))) => song,
-                    Some(Ok(None)) => return Ok(Err(Ended::NotWanted)),
-                    Some(Err(error)) => return Ok(Err(Ended::Backend(error))),
+                    Some(Ok(None)) => return Ok(Err(Outcome::NotWanted)),
+                    Some(Err(error)) => return Ok(Err(Outcome::Backend(error))),
                 }
             }
         };
         let percent = Arc::new(Percent::default());
-        let (began, mut told) = (ports.clock.elapsed(), 0);
+        let (began, mut reported) = (ports.clock.elapsed(), 0);
         let progress: Arc<dyn Progress> = Arc::clone(&percent) as _;
-        let broke_off = BrokeOff::default();
-        // Dropping this on the way out is what cancels it.
-        let mut work = ports.separator.separate(broke_off.watch(song), progress);
+        let read = ReadWatch::default();
+        // Dropping the future cancels the separation.
+        let mut work = ports.separator.separate(read.watch(song), progress);
         loop {
             let beat = ports.clock.sleep(settings.heartbeat);
             match select(work.as_mut(), select(beat, stop.grace_over())).await {
-                Either::Left((Err(_), _)) if broke_off.is_damaged() => return Ok(Err(Ended::Damaged)),
-                Either::Left((Err(error), _)) if broke_off.happened() => {
-                    return Ok(Err(Ended::Backend(BackendError::Unavailable(error.into()))));
+                Either::Left((Err(_), _)) if read.is_damaged() => return Ok(Err(Outcome::Damaged)),
+                Either::Left((Err(error), _)) if read.failed() => {
+                    return Ok(Err(Outcome::Backend(BackendError::Unavailable(error.into()))));
                 }
-                Either::Left((separated, _)) => return Ok(separated.map_err(Ended::Audio)),
-                Either::Right((Either::Right(_), _)) => return Ok(Err(Ended::Stopped)),
+                Either::Left((separated, _)) => return Ok(separated.map_err(Outcome::Audio)),
+                Either::Right((Either::Right(_), _)) => return Ok(Err(Outcome::Stopped)),
                 Either::Right((Either::Left(_), _)) => {}
             }
             held.keep().await?;
             if ports.clock.elapsed().saturating_sub(began) > settings.max_separation {
-                return Ok(Err(Ended::Hung));
+                return Ok(Err(Outcome::TimedOut));
             }
-            // Told even where nothing has changed: the answer says whether anybody still waits.
-            told = percent.0.load(Ordering::Relaxed).max(told);
-            match held.through(ports.backend.progress(&job.hash, told)).await? {
+            // Reported even if unchanged: the response says whether the song is still wanted.
+            reported = percent.0.load(Ordering::Relaxed).max(reported);
+            match held.keep_during(ports.backend.progress(&job.hash, reported)).await? {
                 Ok(Wanted::Yes) => {}
-                Ok(Wanted::Done | Wanted::Gone) => return Ok(Err(Ended::NotWanted)),
-                Err(error) => tracing::debug!(hash = %job.hash, error = %chain(&error), "progress could not be told"),
+                Ok(Wanted::Done | Wanted::Gone) => return Ok(Err(Outcome::NotWanted)),
+                Err(error) => tracing::debug!(hash = %job.hash, error = %chain(&error), "reporting progress failed"),
             }
         }
     }
 
-    /// Delivers, again where the backend is away: the work is done, and should not be done twice for a moment's outage.
-    async fn deliver(&self, hash: &SongHash, stems: &dyn StemSet, held: &mut HeldLease<'_>) -> Result<Ended, Lost> {
+    /// Delivers the result and retries while the backend is unavailable, so that an outage does not waste finished
+    /// work.
+    async fn deliver(&self, hash: &SongHash, stems: &dyn StemSet, held: &mut HeldLease<'_>) -> Result<Outcome, Lost> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match held.through(self.ports().backend.deliver(hash, stems)).await? {
-                Ok(Wanted::Gone) => return Ok(Ended::NotWanted),
-                Ok(Wanted::Yes | Wanted::Done) => return Ok(Ended::Delivered),
+            match held.keep_during(self.ports().backend.deliver(hash, stems)).await? {
+                Ok(Wanted::Gone) => return Ok(Outcome::NotWanted),
+                Ok(Wanted::Yes | Wanted::Done) => return Ok(Outcome::Delivered),
                 Err(error @ BackendError::Unavailable(_)) if tries < MAX_DELIVERIES => {
-                    tracing::warn!(%hash, error = %chain(&error), tries, "a result could not be delivered yet");
-                    held.through(self.ports().clock.sleep(self.pause(tries))).await?;
+                    tracing::warn!(%hash, error = %chain(&error), tries, "delivering the result failed; retrying");
+                    held.keep_during(self.ports().clock.sleep(self.pause(tries))).await?;
                 }
-                Err(error) => return Ok(Ended::Backend(error)),
+                Err(error) => return Ok(Outcome::Backend(error)),
             }
         }
     }
 
-    /// Another attempt after a while, or none if this was the last.
-    async fn again(
+    /// Schedules another attempt, or fails the song if this was the last.
+    async fn retry(
         &self,
         held: HeldLease<'_>,
         hash: SongHash,
@@ -196,79 +198,80 @@ impl Worker {
         error: &(dyn std::error::Error + Sync),
     ) -> Option<Trouble> {
         let why = chain(error);
-        tracing::warn!(%hash, attempt, error = %why, "an attempt failed");
+        tracing::warn!(%hash, attempt, error = %why, "attempt failed");
         if attempt >= self.settings().max_attempts {
-            let reason = format!("it was tried {attempt} times, the last time: {error}");
-            let told = self.settle_failure(held, hash, &FailureReason::new(&reason)).await;
-            return told.or(Some(Trouble::Song(hash)));
+            let reason = format!("tried {attempt} times; last error: {error}");
+            let trouble = self.settle_failure(held, hash, &FailureReason::new(&reason)).await;
+            return trouble.or(Some(Trouble::Song(hash)));
         }
-        self.counts().one_retried();
+        self.counts().count_retried();
         self.hand_back(held, hash, Failure::Retry { after: self.pause(attempt) }).await;
         Some(Trouble::Song(hash))
     }
 
-    /// Something around the job is amiss: it waits, and this attempt does not count.
-    async fn later(
+    /// Postpones the job because of an external problem. The attempt does not count.
+    async fn postpone(
         &self,
         held: HeldLease<'_>,
         hash: SongHash,
         attempt: u32,
         error: &(dyn std::error::Error + Sync),
     ) -> Option<Trouble> {
-        tracing::warn!(%hash, error = %chain(error), "put off");
-        self.counts().one_retried();
+        tracing::warn!(%hash, error = %chain(error), "job postponed");
+        self.counts().count_retried();
         self.hand_back(held, hash, Failure::Later { after: self.pause(attempt.saturating_add(2)) }).await;
         Some(Trouble::Song(hash))
     }
 
-    /// Something around the worker is amiss: others may take the job at once, and this attempt does not count.
+    /// Hands the job back at once because this worker cannot work. The attempt does not count.
     async fn cannot_work(
         &self,
         held: HeldLease<'_>,
         hash: SongHash,
         error: &(dyn std::error::Error + Sync),
     ) -> Option<Trouble> {
-        tracing::warn!(%hash, error = %chain(error), "handed back; this worker cannot work");
-        self.counts().one_retried();
+        tracing::warn!(%hash, error = %chain(error), "job handed back; worker cannot process jobs");
+        self.counts().count_retried();
         self.hand_back(held, hash, Failure::Later { after: Duration::ZERO }).await;
         Some(Trouble::Worker)
     }
 
     async fn hand_back(&self, held: HeldLease<'_>, hash: SongHash, failure: Failure) {
-        // The song first: once the job is back, somebody else may begin it.
+        // The song first: once the job is back on the queue, another worker may begin it.
         if let Err(error) = self.ports().backend.hand_back(&hash).await {
-            tracing::warn!(%hash, error = %chain(&error), "a song could not be told to wait again");
+            tracing::warn!(%hash, error = %chain(&error), "handing back the song failed");
         }
-        settled(hash, held.lease.fail(failure).await);
+        log_unsettled(hash, held.lease.fail(failure).await);
     }
 
-    /// The song first, then the job: a job that comes once more finds it failed, the other way round nobody would tell it.
+    /// Fails the song, then settles the job. In this order a redelivered job finds the song failed; the other way round
+    /// the failure could be lost.
     async fn settle_failure(&self, held: HeldLease<'_>, hash: SongHash, reason: &FailureReason) -> Option<Trouble> {
         match self.ports().backend.fail(&hash, reason).await {
             Ok(()) => {
-                self.counts().one_failed();
-                settled(hash, held.lease.fail(Failure::Never { reason: reason.clone() }).await);
+                self.counts().count_failed();
+                log_unsettled(hash, held.lease.fail(Failure::Never { reason: reason.clone() }).await);
                 None
             }
             Err(error) => {
-                tracing::warn!(%hash, error = %chain(&error), "a failure could not be told");
-                settled(hash, held.lease.fail(Failure::Later { after: self.pause(3) }).await);
+                tracing::warn!(%hash, error = %chain(&error), "reporting the song's failure failed; job postponed");
+                log_unsettled(hash, held.lease.fail(Failure::Later { after: self.pause(3) }).await);
                 Some(if matches!(error, BackendError::Refused { .. }) { Trouble::Song(hash) } else { Trouble::Worker })
             }
         }
     }
 }
 
-/// Does something, unless the worker must stop before it is done.
-async fn until<T>(stop: &mut Stop<'_>, work: impl Future<Output = T>) -> Option<T> {
+/// Runs `work` unless the grace period ends first.
+async fn unless_stopped<T>(stop: &mut Stop<'_>, work: impl Future<Output = T>) -> Option<T> {
     match select(pin!(work), stop.grace_over()).await {
         Either::Left((done, _)) => Some(done),
         Either::Right(_) => None,
     }
 }
 
-fn settled(hash: SongHash, settled: Result<(), QueueError>) {
-    if let Err(error) = settled {
-        tracing::warn!(%hash, error = %chain(&error), "a job could not be settled; it comes again");
+fn log_unsettled(hash: SongHash, result: Result<(), QueueError>) {
+    if let Err(error) = result {
+        tracing::warn!(%hash, error = %chain(&error), "settling the job failed; it will be redelivered");
     }
 }

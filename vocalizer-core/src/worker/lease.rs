@@ -1,4 +1,4 @@
-//! Holding on to a lease while something else is going on.
+//! Keeps a lease alive while other work runs.
 
 use std::future::Future;
 use std::pin::pin;
@@ -9,15 +9,15 @@ use futures_util::future::{Either, select};
 use crate::causes::chain;
 use crate::ports::{Clock, Lease, QueueError};
 
-/// A lease that is extended in time, as long as somebody waits through it.
+/// A lease that is extended in time while work runs through it.
 pub(super) struct HeldLease<'a> {
     pub(super) lease: Box<dyn Lease>,
     clock: &'a dyn Clock,
-    /// Not yet, at first: whoever granted the lease is to hear at once that it arrived.
+    /// `None` at first, so that the first check extends at once and confirms to the queue that the job arrived.
     extended_at: Option<Duration>,
 }
 
-/// The lease ran out: the job is somebody else's.
+/// The lease ran out: another worker may have the job.
 #[derive(Debug)]
 pub(super) struct Lost;
 
@@ -26,7 +26,8 @@ impl<'a> HeldLease<'a> {
         Self { lease, clock, extended_at: None }
     }
 
-    /// Extends the lease the first time, and then whenever a third of it is over. A queue that is away is no reason to stop: the lease may hold yet.
+    /// Extends the lease on the first call and then after every third of its duration. If the queue is unavailable, the
+    /// work continues: the lease may still be valid.
     pub(super) async fn keep(&mut self) -> Result<(), Lost> {
         let now = self.clock.elapsed();
         let third = self.lease.visibility() / 3;
@@ -40,14 +41,14 @@ impl<'a> HeldLease<'a> {
             }
             Err(QueueError::LeaseLost) => Err(Lost),
             Err(error) => {
-                tracing::warn!(error = %chain(&error), "a lease could not be extended");
+                tracing::warn!(error = %chain(&error), "extending the lease failed");
                 Ok(())
             }
         }
     }
 
-    /// Does something and keeps the lease meanwhile.
-    pub(super) async fn through<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Lost> {
+    /// Runs `work` and keeps the lease alive meanwhile.
+    pub(super) async fn keep_during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Lost> {
         let mut work = pin!(work);
         let tick = self.lease.visibility() / 6;
         loop {

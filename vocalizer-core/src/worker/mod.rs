@@ -1,7 +1,7 @@
-//! The worker: takes jobs, splits songs, delivers stems, over the ports.
+//! The worker: takes jobs, splits songs and delivers stems through the ports.
 //!
-//! A job is acknowledged after its result was accepted and never before, so that a worker may die at any moment. What
-//! goes wrong is put into one of three classes ([`Failure`](crate::ports::Failure)): try again, later, never.
+//! A job is acknowledged only after its result is accepted, so a worker may die at any moment. Every failure falls into
+//! one of three classes ([`Failure`](crate::ports::Failure)): retry, postpone or give up.
 
 mod attempt;
 mod lease;

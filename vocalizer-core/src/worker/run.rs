@@ -1,4 +1,4 @@
-//! The loop.
+//! The worker's main loop.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -13,26 +13,26 @@ use super::{WorkerCounts, WorkerSettings};
 use crate::causes::chain;
 use crate::ports::{Backend, Clock, JobQueue, Separator};
 
-/// The longest pause of a worker that cannot work. Songs wait that much longer once its cause is removed.
+/// The longest pause of a worker that cannot work. Songs may wait this long after the cause is fixed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// How long a worker counts as pausing after a pause: until then the same failure would have come again.
+/// How long a worker still counts as pausing after a pause, to see whether the same failure recurs.
 const SETTLING: Duration = Duration::from_secs(5);
 
-/// What a worker stands on.
+/// The ports a worker uses.
 #[derive(Clone)]
 pub struct WorkerPorts {
-    /// Where jobs come from.
+    /// The source of jobs.
     pub queue: Arc<dyn JobQueue>,
-    /// Where results go.
+    /// The receiver of results.
     pub backend: Arc<dyn Backend>,
-    /// Who does the work.
+    /// Splits songs into stems.
     pub separator: Arc<dyn Separator>,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
-/// A worker: one song at a time.
+/// A worker. It processes one song at a time.
 #[derive(Clone)]
 pub struct Worker {
     ports: WorkerPorts,
@@ -42,14 +42,13 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker over these ports. Clones count together.
+    /// Returns a worker over these ports. Clones share their counters.
     #[must_use]
     pub fn new(ports: WorkerPorts, settings: WorkerSettings) -> Self {
         Self { ports, settings, counts: Arc::default(), chance: Arc::new(chance) }
     }
 
-    /// Leaves the random half of its pauses to `chance` instead of to the system's randomness: for runs that are to be
-    /// repeated exactly.
+    /// Takes the jitter of its pauses from `chance` instead of the system's random source, for reproducible runs.
     #[must_use]
     pub fn with_chance(mut self, chance: impl Fn() -> u16 + Send + Sync + 'static) -> Self {
         self.chance = Arc::new(chance);
@@ -64,36 +63,37 @@ impl Worker {
         &self.settings
     }
 
-    /// How long to pause after so many failures in a row.
+    /// Returns the backoff after this many consecutive failures.
     pub(super) fn pause(&self, failures: u32) -> Duration {
         self.settings.pause(failures, (self.chance)())
     }
 
-    /// Whether it, or a clone of it, pauses because it cannot work: its queue or its backend does not answer or refuses it,
-    /// its work folder is full, or song after song fails. Meanwhile others take the jobs.
+    /// Returns whether this worker or a clone of it pauses because it cannot work: the queue or the backend is
+    /// unavailable or refuses it, its work folder is full, or several songs in a row fail. Other workers take the jobs
+    /// meanwhile.
     #[must_use]
     pub fn is_pausing(&self) -> bool {
         self.counts.pauses_until() > self.ports.clock.elapsed()
     }
 
-    /// What it has done.
+    /// Returns the counters.
     #[must_use]
     pub fn counts(&self) -> &Arc<WorkerCounts> {
         &self.counts
     }
 
-    /// Takes jobs until `stop` ends; then finishes the one in hand, or hands it back when the
-    /// [grace](WorkerSettings::grace) is over.
+    /// Takes jobs until `stop` completes, then finishes the current job or hands it back when the [grace
+    /// period](WorkerSettings::grace) ends.
     ///
-    /// Nothing ends it but `stop`. A worker that cannot work pauses, so that others get the jobs: for
-    /// [`WorkerSettings::first_pause`] at first and for twice as long each time, for a minute at most. Dropping the future
-    /// hands the job in hand back, too, at the latest when its lease runs out.
+    /// Only `stop` ends it. A worker that cannot work pauses, so that other workers get the jobs: first for
+    /// [`WorkerSettings::first_pause`], then twice as long each time, up to one minute. Dropping the future also
+    /// returns the current job to the queue, at the latest when its lease runs out.
     pub async fn run(&self, stop: impl Future<Output = ()> + Send) {
         let stop = pin!(stop);
         let clock = self.ports.clock.as_ref();
         let mut stop = Stop { signal: Some(stop), clock, grace: self.settings.grace, until: None };
         let mut troubles = Troubles::default();
-        // Looked at before a job is asked for: one that is taken and given back at once would have spent an attempt.
+        // Checked before leasing: leasing a job and returning it at once would use up an attempt.
         while !stop.has_come() {
             let leased = match select(self.ports.queue.lease(), pin!(stop.signalled())).await {
                 Either::Left((leased, _)) => leased,
@@ -102,7 +102,7 @@ impl Worker {
             let trouble = match leased {
                 Ok(lease) => self.work(lease, &mut stop).await,
                 Err(error) => {
-                    tracing::warn!(error = chain(&error), "no job could be taken");
+                    tracing::warn!(error = chain(&error), "leasing a job failed");
                     Some(Trouble::Worker)
                 }
             };
@@ -113,9 +113,9 @@ impl Worker {
             };
             let failures = troubles.count(trouble);
             let pause = self.pause(failures).min(LONGEST_PAUSE);
-            // One song that fails says nothing about the worker.
+            // A single failing song says nothing about the worker.
             if trouble == Trouble::Worker || failures > 1 {
-                tracing::warn!(failures, pause_s = pause.as_secs_f64(), "the worker pauses");
+                tracing::warn!(failures, pause_s = pause.as_secs_f64(), "worker paused");
                 self.counts.pause_until(clock.elapsed().saturating_add(pause).saturating_add(SETTLING));
             }
             if let Either::Right(_) = select(clock.sleep(pause), pin!(stop.signalled())).await {
@@ -125,23 +125,23 @@ impl Worker {
     }
 }
 
-/// When to stop, and until when a job in hand may go on.
+/// The shutdown signal and the grace period for the current job.
 pub(super) struct Stop<'a> {
-    /// Until it has come.
+    /// `None` once it has fired.
     signal: Option<Pin<&'a mut (dyn Future<Output = ()> + Send + 'a)>>,
     clock: &'a dyn Clock,
     grace: Duration,
-    /// When the grace is over, once the signal has come.
+    /// When the grace period ends, once the signal has fired.
     until: Option<Duration>,
 }
 
 impl Stop<'_> {
-    /// Whether the worker is to stop by now, be it said while nobody waited for it.
+    /// Returns whether the signal has fired, even if nothing was waiting for it.
     fn has_come(&mut self) -> bool {
         self.signalled().now_or_never().is_some()
     }
 
-    /// Ends when the worker is to stop, at once if that was said before.
+    /// Completes when the signal fires, or at once if it has already fired.
     async fn signalled(&mut self) {
         if let Some(signal) = &mut self.signal {
             signal.as_mut().await;
@@ -149,7 +149,8 @@ impl Stop<'_> {
         }
     }
 
-    /// Ends when the job in hand must be given back. May be begun anew: the grace runs from the signal.
+    /// Completes when the grace period ends and the job must be handed back. May be called again: the grace period
+    /// starts at the signal.
     pub(super) fn grace_over(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async {
             self.signalled().await;

@@ -1,22 +1,22 @@
-//! How a worker is set, and what it counts.
+//! Settings and counters of a worker.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How a worker is set.
+/// Settings of a worker.
 #[derive(Debug, Clone, Copy)]
 pub struct WorkerSettings {
-    /// Attempts at a song before it is given up. Default: 3.
+    /// Attempts at a song before it fails. Default: 3.
     pub max_attempts: u32,
-    /// How often the backend hears of progress, and may say that nobody wants the song any more. Default: 1 s.
+    /// How often to report progress, and to learn whether the song is still wanted. Default: 1 s.
     pub heartbeat: Duration,
-    /// The pause after a first failure; it doubles with each, and half of it is left to chance. Default: 5 s.
+    /// The pause after the first failure. It doubles with each further failure; half of it is jitter. Default: 5 s.
     pub first_pause: Duration,
     /// The longest pause. Default: 10 minutes.
     pub longest_pause: Duration,
-    /// The longest that a separation may take before it counts as hung. Default: 12 hours.
+    /// Time limit of a separation. Default: 12 hours.
     pub max_separation: Duration,
-    /// How long a job in hand may go on when the worker is to stop, before it is handed back. Default: 20 s.
+    /// How long the current job may continue after the shutdown signal before it is handed back. Default: 20 s.
     pub grace: Duration,
 }
 
@@ -34,7 +34,7 @@ impl Default for WorkerSettings {
 }
 
 impl WorkerSettings {
-    /// How long to pause after so many failures in a row; `chance` is the half of it that is left to it.
+    /// Returns the backoff after this many consecutive failures. `chance` sets the jitter, which is half of it.
     pub(super) fn pause(&self, failures: u32, chance: u16) -> Duration {
         let doubled = 1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX);
         let whole = self.first_pause.saturating_mul(doubled).min(self.longest_pause);
@@ -42,15 +42,15 @@ impl WorkerSettings {
     }
 }
 
-/// The system's randomness.
+/// Returns a random number from the system.
 pub(super) fn chance() -> u16 {
     let mut random = [0; 2];
-    // Without randomness all workers come back at once, which is worse than nothing and no reason to fail.
+    // Without randomness all workers retry at the same time, which is tolerable.
     let _ = getrandom::fill(&mut random);
     u16::from_le_bytes(random)
 }
 
-/// What workers have done since they were started.
+/// What a worker and its clones have done since they started.
 #[derive(Debug, Default)]
 pub struct WorkerCounts {
     done: AtomicU64,
@@ -58,7 +58,7 @@ pub struct WorkerCounts {
     retried: AtomicU64,
     busy_ms: AtomicU64,
     audio_ms: AtomicU64,
-    /// By the worker's clock.
+    /// In the time of the worker's clock.
     pauses_until_ms: AtomicU64,
 }
 
@@ -69,26 +69,25 @@ impl WorkerCounts {
         self.done.load(Ordering::Relaxed)
     }
 
-    /// Songs given up.
+    /// Songs that failed for good.
     #[must_use]
     pub fn failed(&self) -> u64 {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Attempts that went back on the queue.
+    /// Attempts that were returned to the queue.
     #[must_use]
     pub fn retried(&self) -> u64 {
         self.retried.load(Ordering::Relaxed)
     }
 
-    /// Time spent separating, in milliseconds.
+    /// Time spent on separation, in milliseconds.
     #[must_use]
     pub fn busy_ms(&self) -> u64 {
         self.busy_ms.load(Ordering::Relaxed)
     }
 
-    /// How much audio was separated, in milliseconds. Divided by [`Self::busy_ms`] it is how many times faster than
-    /// playing this worker is.
+    /// Audio separated, in milliseconds. Divided by [`Self::busy_ms`], this is the speed relative to real time.
     #[must_use]
     pub fn audio_ms(&self) -> u64 {
         self.audio_ms.load(Ordering::Relaxed)
@@ -102,15 +101,15 @@ impl WorkerCounts {
         self.pauses_until_ms.store(millis(until), Ordering::Relaxed);
     }
 
-    pub(super) fn one_done(&self) {
+    pub(super) fn count_done(&self) {
         self.done.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn one_failed(&self) {
+    pub(super) fn count_failed(&self) {
         self.failed.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn one_retried(&self) {
+    pub(super) fn count_retried(&self) {
         self.retried.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -1,17 +1,17 @@
-//! When a worker pauses.
+//! Decides when a worker pauses.
 
 use crate::song::SongHash;
 
-/// What kept a worker from its work.
+/// What kept a worker from finishing a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trouble {
-    /// Something that any other job would meet as well: the queue, the backend or the work folder.
+    /// Something that affects every job: the queue, the backend or the work folder.
     Worker,
-    /// Something that may be about this song alone.
+    /// Something that may affect only this song.
     Song(SongHash),
 }
 
-/// Troubles in a row.
+/// Counts consecutive failures.
 #[derive(Debug, Default)]
 pub(super) struct Troubles {
     failures: u32,
@@ -19,8 +19,8 @@ pub(super) struct Troubles {
 }
 
 impl Troubles {
-    /// Counts another one and says how many there are. One song that fails again and again counts once: its worker must not
-    /// pause longer and longer for it.
+    /// Counts a failure and returns the current count. Repeated failures of the same song count once, so that one bad
+    /// song does not lengthen the worker's pauses.
     pub(super) fn count(&mut self, trouble: Trouble) -> u32 {
         let song = match trouble {
             Trouble::Worker => None,

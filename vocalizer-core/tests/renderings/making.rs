@@ -118,7 +118,7 @@ async fn work_that_takes_too_long_is_given_up() {
         settle().await;
         place.clock.advance(Duration::from_secs(61));
         let said = drawn.end().await.unwrap_err();
-        assert_eq!(said.to_string(), "making this file took longer than the 60s that are allowed");
+        assert_eq!(said.to_string(), "rendering timed out after 60s");
     }
     let mixed = place.mix(client(1), a);
     settle().await;

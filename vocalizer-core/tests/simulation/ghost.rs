@@ -174,7 +174,7 @@ impl Ghost {
         let content = self.kernel.plan.content(hash);
         let state = self.state();
         let spent = state.holds.get(&process).and_then(|job| state.spent.get(job)).copied().unwrap_or(0);
-        let tried = reason.as_str().starts_with("it was tried");
+        let tried = reason.as_str().starts_with("tried ");
         self.kernel.met(if tried { "gave up after attempts" } else { "gave up at once" });
         if tried && spent < max_attempts {
             self.kernel.broken(format_args!("content {content} FAILED after {spent} attempts were spent: {reason}"));

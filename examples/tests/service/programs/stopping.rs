@@ -57,7 +57,7 @@ async fn a_worker_whose_device_is_lost_ends_and_takes_no_other_song() {
     assert!(!lost.ended().await.success());
     let log = lost.log();
     assert!(log.contains("it has fallen off the bus; the song in hand is tried again, and no other is taken"), "{log}");
-    assert_eq!(log.matches("began").count(), 1, "{log}");
+    assert_eq!(log.matches("job started").count(), 1, "{log}");
     let _another = place.worker("another", AT_ONCE, Duration::from_secs(1));
     for song in &songs {
         browser.until(song, "SPLIT").await;
@@ -99,14 +99,14 @@ async fn goes_on_over_a_killed_server(mut place: Place) {
     let mut another = place.worker("another", AT_ONCE, Duration::from_secs(5));
     another.says("the model is loaded").await;
     browser.until(&uploaded, "SPLIT").await;
-    assert!(!another.log().contains("began"), "it was given out again: {}", another.log());
+    assert!(!another.log().contains("job started"), "it was given out again: {}", another.log());
     // It is settled by the one who has it.
     let (status, _) = worker.terminated().await;
     assert!(status.success(), "{status:?}");
     let second = browser.upload("y", &song(2)).await;
     browser.until(&second, "SPLIT").await;
-    another.says("began").await;
-    assert_eq!(another.log().matches("began").count(), 1, "{}", another.log());
+    another.says("job started").await;
+    assert_eq!(another.log().matches("job started").count(), 1, "{}", another.log());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
