@@ -98,7 +98,10 @@ fn a_card_that_is_not_there_is_an_error_and_never_the_cpu() {
                 Err(Error::Device { device, message }) => {
                     let built = interfaces().iter().any(|known| known.to_string() == interface);
                     assert!(device.starts_with(interface), "{device}");
-                    assert!(message.contains(if built { "no such device" } else { "was built without it" }), "{message}");
+                    assert!(
+                        message.contains(if built { "no such device" } else { "was built without it" }),
+                        "{message}"
+                    );
                 }
                 other => {
                     panic!("{interface}{cards}: {}", other.map_or_else(|e| e.to_string(), |m| m.device().to_owned()))
