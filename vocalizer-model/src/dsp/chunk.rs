@@ -107,7 +107,7 @@ impl OverlapAdd {
             return None;
         }
         let chunk = self.chunk_frames(self.next);
-        // Padding before the chunk; a song shorter than a segment starts with it.
+        // The segment starts this many frames earlier; it is silent before the song's first frame.
         let before = (self.plan.segment_frames - chunk) / 2;
         let mut out = [vec![0.0; self.plan.segment_frames], vec![0.0; self.plan.segment_frames]];
         let [left, right] = &mut out;
