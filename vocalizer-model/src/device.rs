@@ -50,7 +50,7 @@ pub enum Precision {
     F32,
     /// 16-bit floats in memory, sums in 32 bits. GPUs only; half the memory for values, less exact.
     F16,
-    /// As [`Self::F16`], with fewer digits and a larger range. Only on GPUs that support it.
+    /// As [`Precision::F16`], with fewer digits and a larger range. Only on GPUs that support it.
     Bf16,
 }
 

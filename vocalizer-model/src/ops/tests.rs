@@ -56,7 +56,7 @@ fn axis() -> impl Strategy<Value = Axis> {
     prop_oneof![Just(Axis::Rows), Just(Axis::Frames)]
 }
 
-/// Numbers of frames: few, about one block, and about two blocks.
+/// Numbers of frames: few, about one piece, and about two pieces.
 fn frames() -> impl Strategy<Value = usize> {
     prop_oneof![1..60_usize, 330..345_usize, 670..700_usize]
 }
