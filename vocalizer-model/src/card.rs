@@ -101,7 +101,7 @@ impl Card {
         Ok(Network {
             network: Htdemucs::load(&member.config, file, &self.device, self.dtype)?,
             #[cfg(any(feature = "wgpu", feature = "cuda"))]
-            tables: spectrum::takes(&self.device, member.config.nfft).then(|| {
+            tables: spectrum::supports(&self.device, member.config.nfft).then(|| {
                 let tables = member.stft.tables();
                 Tensor::from_data(TensorData::new(tables, [3 * member.config.nfft]), (&self.device, DType::F32))
             }),

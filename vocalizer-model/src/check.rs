@@ -44,7 +44,7 @@ impl Probe {
         }
         let mut cpu = Card::cpu();
         cpu.load(member, file)?.expect("the CPU does not fail");
-        let expected = picked(&run(&cpu, (0, member), 1).expect("the CPU does not fail"));
+        let expected = sampled(&run(&cpu, (0, member), 1).expect("the CPU does not fail"));
         if let Some(path) = kept {
             // If it cannot be cached, the next start computes it again.
             let _ = write(&path, &expected);
@@ -59,7 +59,7 @@ impl Probe {
     ///
     /// The GPU's error message.
     pub(crate) fn decibels(&self, card: &Card, member: (usize, &Member), batch: usize) -> Result<f64, String> {
-        let got = picked(&run(card, member, batch)?);
+        let got = sampled(&run(card, member, batch)?);
         let signal: f64 = self.expected.iter().map(|&x| f64::from(x).powi(2)).sum();
         let apart = self.expected.iter().zip(&got).map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2)).sum::<f64>();
         let decibels = 10.0 * (signal / (apart + 1e-30)).log10();
@@ -99,7 +99,7 @@ fn signal(frames: usize) -> Segment {
     channels
 }
 
-fn picked(stems: &[Segment]) -> Vec<f32> {
+fn sampled(stems: &[Segment]) -> Vec<f32> {
     stems.iter().flatten().flatten().step_by(STEP).copied().collect()
 }
 

@@ -253,7 +253,7 @@ mod gpus {
                         break;
                     }
                     Ok((nearness, _)) => {
-                        wrong.push(format!("a batch of {batch} segments matches the CPU to only {nearness:.0} dB"))
+                        wrong.push(format!("a batch of {batch} segments matches the CPU to only {nearness:.0} dB"));
                     }
                     Err(_) => wrong.push(format!("a batch of {batch} segments does not fit")),
                 }

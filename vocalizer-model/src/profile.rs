@@ -80,7 +80,7 @@ impl Profile {
         self.segments += u32::try_from(segments).unwrap_or(u32::MAX);
         self.seconds += clock.began.elapsed().as_secs_f64();
         for (layer, record) in clock.records {
-            self.one(layer, &record);
+            self.add_record(layer, &record);
         }
         for one in &mut self.operations {
             #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
@@ -91,7 +91,7 @@ impl Profile {
         }
     }
 
-    fn one(&mut self, layer: String, record: &Record) {
+    fn add_record(&mut self, layer: String, record: &Record) {
         let known = self.operations.iter().position(|o| o.layer == layer && o.operation == record.operation);
         let index = known.unwrap_or_else(|| {
             let operation = record.operation;

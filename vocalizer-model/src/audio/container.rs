@@ -54,7 +54,7 @@ pub(super) fn identify(source: &mut Source, limits: &AudioLimits) -> Result<(Kin
         ([0x1a, 0x45, 0xdf, 0xa3], _) => Kind::Mkv(mkv_is_open(source, start)?),
         _ if head[4..8] == *b"ftyp" => Kind::Mp4(mp4::check(source, start, limits)?),
         _ => {
-            if let Some(name) = known_elsewhere(&head) {
+            if let Some(name) = unsupported_format(&head) {
                 return Err(DecodeError::Unsupported(name.into()));
             }
             return elementary(source, start);
@@ -64,7 +64,7 @@ pub(super) fn identify(source: &mut Source, limits: &AudioLimits) -> Result<(Kin
 }
 
 /// Returns the name of a known format that is not supported, for the error message.
-fn known_elsewhere(head: &[u8; 16]) -> Option<&'static str> {
+fn unsupported_format(head: &[u8; 16]) -> Option<&'static str> {
     Some(match head {
         [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..] => "AVI",
         [b'R', b'F', b'6', b'4', ..] | [b'B', b'W', b'6', b'4', ..] => "WAV of more than 4 GiB (RF64)",

@@ -30,7 +30,7 @@ impl Downmix {
         }
         let positions = match channels {
             Channels::Positioned(all) => all.iter().collect(),
-            Channels::Discrete(count) => customary(usize::from(*count)),
+            Channels::Discrete(count) => usual_layout(usize::from(*count)),
             Channels::Custom(labels) => labels
                 .iter()
                 .map(|label| match label {
@@ -62,7 +62,7 @@ impl Downmix {
 
 /// Returns the usual layout of a channel count. Symphonia assigns positions in the order of the WAV mask, which makes
 /// the fourth of four or five channels an LFE, and so silent; quadraphonic and 5.0 are the usual layouts.
-fn customary(count: usize) -> Vec<Position> {
+fn usual_layout(count: usize) -> Vec<Position> {
     let (left, right) = (Position::FRONT_LEFT, Position::FRONT_RIGHT);
     match count {
         4 => vec![left, right, Position::REAR_LEFT, Position::REAR_RIGHT],
@@ -78,7 +78,7 @@ fn normalised(positions: Vec<Position>) -> Vec<Frame> {
     let by_count = Position::from_count(u32::try_from(positions.len()).unwrap_or(0));
     let stated = positions.iter().fold(Position::empty(), |all, &p| all | p);
     let guessed = matches!(positions.len(), 4 | 5) && by_count == Some(stated);
-    let positions = if guessed { customary(positions.len()) } else { positions };
+    let positions = if guessed { usual_layout(positions.len()) } else { positions };
     let mut gains: Vec<Frame> = positions.into_iter().map(gain).collect();
     let sum = |side: usize| gains.iter().map(|g| g[side]).sum::<f32>();
     let loudest = sum(0).max(sum(1));

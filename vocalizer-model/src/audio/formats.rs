@@ -108,8 +108,8 @@ pub(super) fn trim(kind: &Kind, track: &Track, rate_hz: u32) -> Trim {
         Kind::Mpeg(walk) => {
             let skip = u64::from(track.delay.unwrap_or(0));
             // Concatenated files, and files whose editor kept the first frame, state a wrong length.
-            let believed = walk.stated_frames.filter(|&stated| stated + 2 >= walk.frames);
-            let Some(_) = believed else { return Trim { skip, cut: walk.cut, ..Trim::default() } };
+            let plausible = walk.stated_frames.filter(|&stated| stated + 2 >= walk.frames);
+            let Some(_) = plausible else { return Trim { skip, cut: walk.cut, ..Trim::default() } };
             let needed = stated.unwrap_or(0).saturating_sub(2 * walk.samples_per_frame);
             Trim { skip, total: stated, stated, needed, cut: false }
         }
@@ -121,11 +121,11 @@ pub(super) fn trim(kind: &Kind, track: &Track, rate_hz: u32) -> Trim {
                 scale => u64::try_from(u128::from(ticks) * u128::from(rate_hz) / u128::from(scale)).unwrap_or(u64::MAX),
             };
             let skip = scale(gapless.skip);
-            let lying = stated.map(|ticks| scale(ticks).saturating_sub(skip));
-            let total = match (gapless.total.map(scale), lying) {
-                (Some(total), Some(lying)) if total.abs_diff(lying) <= scale(gapless.slack) => Some(lying),
-                (Some(total), Some(lying)) => Some(total.min(lying)),
-                (total, lying) => total.or(lying),
+            let available = stated.map(|ticks| scale(ticks).saturating_sub(skip));
+            let total = match (gapless.total.map(scale), available) {
+                (Some(total), Some(available)) if total.abs_diff(available) <= scale(gapless.slack) => Some(available),
+                (Some(total), Some(available)) => Some(total.min(available)),
+                (total, available) => total.or(available),
             };
             let needed = total.unwrap_or(0).saturating_sub(2_048);
             Trim { skip, total, stated: total, needed, cut: false }

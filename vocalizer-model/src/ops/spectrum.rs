@@ -44,7 +44,7 @@ impl SpectrumOps for CubeBackend {
 }
 
 /// Returns whether a device can compute spectra of `nfft` points. Devices that use burn's operations cannot.
-pub(crate) fn takes(device: &Device, nfft: usize) -> bool {
+pub(crate) fn supports(device: &Device, nfft: usize) -> bool {
     match device.as_dispatch() {
         DispatchDevice::Cube(device) => spectra::fits(nfft) && !kernels::are_plain(device),
         DispatchDevice::Flex(_) => false,

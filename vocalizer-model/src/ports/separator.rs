@@ -77,8 +77,8 @@ impl Separator for ModelSeparator {
         let failed = self.device_failure.clone();
         pool::run(move || {
             let stems = dir.path().join(STEMS);
-            let mut percent = Percent { progress, told: None };
-            percent.tell(0);
+            let mut percent = Percent { progress, reported: None };
+            percent.update(0);
             let report = split_file_with(&model, &song, &stems, &options, &mut percent, &cancel).map_err(|error| {
                 if let Error::Device { .. } = error {
                     failed.send_replace(Some(error.to_string()));
@@ -87,7 +87,7 @@ impl Separator for ModelSeparator {
             })?;
             // The source is no longer needed, and the stems may wait a while for delivery.
             std::fs::remove_file(&song).map_err(error::io)?;
-            percent.tell(100);
+            percent.update(100);
             let duration = Duration::try_from_secs_f64(report.seconds).ok();
             Ok(Box::new(StemDir { dir, duration }) as Box<dyn StemSet>)
         })
@@ -101,13 +101,13 @@ const STEMS: &str = "stems";
 /// Reports progress to core, each percent once. 100 is reported when the stems are complete.
 struct Percent {
     progress: Arc<dyn Progress>,
-    told: Option<u8>,
+    reported: Option<u8>,
 }
 
 impl Percent {
-    fn tell(&mut self, percent: u8) {
-        if self.told.is_none_or(|told| told < percent) {
-            self.told = Some(percent);
+    fn update(&mut self, percent: u8) {
+        if self.reported.is_none_or(|reported| reported < percent) {
+            self.reported = Some(percent);
             self.progress.report(percent);
         }
     }
@@ -116,7 +116,7 @@ impl Percent {
 impl Listener for Percent {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 99")]
     fn progress(&mut self, done_s: f64, total_s: f64) {
-        self.tell((100.0 * done_s / total_s).clamp(0.0, 99.0) as u8);
+        self.update((100.0 * done_s / total_s).clamp(0.0, 99.0) as u8);
     }
 }
 

@@ -98,20 +98,20 @@ impl Failed {
 pub(super) struct Progress<'a> {
     listener: &'a mut dyn FetchListener,
     total_bytes: u64,
-    told_bytes: Option<u64>,
+    reported_bytes: Option<u64>,
 }
 
 impl<'a> Progress<'a> {
     const STEP_BYTES: u64 = 256 << 10;
 
     pub(super) fn new(listener: &'a mut dyn FetchListener, total_bytes: u64) -> Self {
-        Self { listener, total_bytes, told_bytes: None }
+        Self { listener, total_bytes, reported_bytes: None }
     }
 
     pub(super) fn at(&mut self, done_bytes: u64) {
         let step = if done_bytes >= self.total_bytes { 1 } else { Self::STEP_BYTES };
-        if self.told_bytes.is_none_or(|told| done_bytes.abs_diff(told) >= step) {
-            self.told_bytes = Some(done_bytes);
+        if self.reported_bytes.is_none_or(|reported| done_bytes.abs_diff(reported) >= step) {
+            self.reported_bytes = Some(done_bytes);
             self.listener.progress(done_bytes, self.total_bytes);
         }
     }

@@ -11,7 +11,7 @@ use super::{FetchListener, WeightsError, digest};
 
 const CONNECT: Duration = Duration::from_secs(5);
 /// Failed attempts in a row, without a new byte, before a source that has sent data is given up.
-const BARREN: u32 = 4;
+const MAX_FAILURES: u32 = 4;
 
 /// Returns the host of a URL, without a user name or password.
 pub(super) fn host(url: &str) -> &str {
@@ -88,8 +88,8 @@ impl Wanted<'_> {
     }
 
     fn fill(&self, agent: &Agent, part: &Path, listener: &mut dyn FetchListener) -> Result<(), Failed> {
-        let mut giving = false;
-        let mut barren = 0;
+        let mut has_sent_data = false;
+        let mut failures = 0;
         loop {
             let before = size(part);
             if before == self.bytes {
@@ -102,15 +102,15 @@ impl Wanted<'_> {
                 Err(Short::Cut(why)) => why,
             };
             if size(part) > before {
-                giving = true;
-                barren = 0;
+                has_sent_data = true;
+                failures = 0;
             } else {
-                barren += 1;
+                failures += 1;
             }
-            if barren >= if giving { BARREN } else { 1 } {
+            if failures >= if has_sent_data { MAX_FAILURES } else { 1 } {
                 return Err(Failed::PassOver(why));
             }
-            std::thread::sleep(agent.pause * (1 << (2 * barren)));
+            std::thread::sleep(agent.pause * (1 << (2 * failures)));
         }
     }
 
