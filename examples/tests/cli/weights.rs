@@ -50,7 +50,7 @@ fn cached_weights_that_changed_are_not_used() {
     let path = place.run(&["models", "path", "htdemucs"]).out;
     let tiny = std::fs::read(tiny()).expect("the tiny model");
     place.put(path.trim_end(), &tiny);
-    separate_with(&place, "htdemucs").failed(3, &["955717e8.safetensors", "SHA-256", "delete it"]);
+    separate_with(&place, "htdemucs").failed(3, &["955717e8.safetensors", "SHA-256", "delete the file"]);
 }
 
 #[test]
