@@ -1,4 +1,4 @@
-//! A device with the networks on it.
+//! A device with networks loaded.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,10 +14,10 @@ use crate::htdemucs::{Htdemucs, HtdemucsConfig, Watcher};
 use crate::ops::{settle, spectrum};
 use crate::weights::{WeightsError, WeightsFile};
 
-/// One network of a bag, apart from the devices it is on.
+/// One network of a bag, independent of devices.
 pub(crate) struct Member {
     pub(crate) config: HtdemucsConfig,
-    /// How much it counts for each stem.
+    /// Weight for each stem.
     pub(crate) mix: Vec<f32>,
     stft: Stft,
 }
@@ -32,36 +32,36 @@ impl Member {
 /// A network on a device.
 struct Network {
     network: Htdemucs,
-    /// With which a card takes spectra and gives them back by itself; where there are none, the CPU does.
+    /// Tables for spectra on the GPU. If `None`, the CPU computes the spectra.
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     tables: Option<Tensor<1>>,
 }
 
-/// Left and right.
+/// One segment: left, right.
 pub(crate) type Segment = [Vec<f32>; 2];
 
-/// A device with every network of a model on it.
+/// A device with every network of a model.
 pub(crate) struct Card {
     device: Device,
-    /// How it is asked for, as in `cuda:0`.
+    /// Its id, such as `cuda:0`.
     pub(crate) id: String,
-    /// Whether what it is asked for is done later, and may fail.
+    /// Whether its work is asynchronous and may fail.
     is_gpu: bool,
     dtype: DType,
-    /// The one queue of what it is given: otherwise each thread would have a queue of its own, with memory of its own.
+    /// The single queue of its work. By default, each thread would get its own queue with its own memory.
     queue: StreamId,
     networks: Vec<Network>,
-    /// Segments at once.
+    /// Segments per batch.
     batch: AtomicUsize,
 }
 
 impl Card {
-    /// The CPU, with no networks on it yet.
+    /// Returns the CPU, without networks.
     pub(crate) fn cpu() -> Self {
         Self::new(Device::flex(), "cpu".to_owned(), false, Precision::F32)
     }
 
-    /// A GPU, with no networks on it yet.
+    /// Returns a GPU, without networks.
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     pub(crate) fn gpu(found: &crate::cards::Found, precision: Precision) -> Self {
         Self::new(Device::from(found.device.clone()), found.id.clone(), true, precision)
@@ -77,16 +77,16 @@ impl Card {
         Self { device, id, is_gpu, dtype, queue, networks: Vec::new(), batch: AtomicUsize::new(1) }
     }
 
-    /// Does what may fail on a card, in its queue, and says what it said.
+    /// Runs work in the device's queue. Returns a GPU's error or panic as its message.
     fn attempt<T>(&self, work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
         if self.is_gpu { guarded(|| self.queue.executes(work)) } else { work() }
     }
 
-    /// Puts a network on it.
+    /// Loads a network.
     ///
     /// # Errors
     ///
-    /// What is wrong with the file; within, what the card says where it fails.
+    /// An error in the file; inside, the GPU's error message.
     pub(crate) fn load(&mut self, member: &Member, file: &WeightsFile) -> Result<Result<(), String>, WeightsError> {
         match self.attempt(|| Ok(self.network(member, file))) {
             Ok(network) => {
@@ -101,21 +101,21 @@ impl Card {
         Ok(Network {
             network: Htdemucs::load(&member.config, file, &self.device, self.dtype)?,
             #[cfg(any(feature = "wgpu", feature = "cuda"))]
-            tables: spectrum::takes(&self.device, member.config.nfft).then(|| {
+            tables: spectrum::supports(&self.device, member.config.nfft).then(|| {
                 let tables = member.stft.tables();
                 Tensor::from_data(TensorData::new(tables, [3 * member.config.nfft]), (&self.device, DType::F32))
             }),
         })
     }
 
-    /// Takes the networks off again, and gives back what memory is not in use.
+    /// Unloads the networks and frees unused memory.
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     pub(crate) fn clear(&mut self) -> Result<(), String> {
         self.networks.clear();
         self.clean()
     }
 
-    /// Gives back what memory is not in use.
+    /// Frees unused memory.
     fn clean(&self) -> Result<(), String> {
         self.attempt(|| {
             self.device.memory_cleanup();
@@ -123,18 +123,18 @@ impl Card {
         })
     }
 
-    /// Whether it computes in this precision.
+    /// Returns whether the device supports its precision.
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     pub(crate) fn has_precision(&self) -> bool {
         self.device.supports_dtype(self.dtype)
     }
 
-    /// What its memory holds at present, what is kept for reuse with it; nothing is told of the CPU's.
+    /// Returns the device memory in use, including what is kept for reuse. `None` for the CPU.
     pub(crate) fn reserved_bytes(&self) -> Option<u64> {
         self.attempt(|| Ok(self.device.memory_pool_usage().map(|usage| usage.bytes_reserved))).ok().flatten()
     }
 
-    /// Floating point operations in 32 bits, and bytes copied, that a card does in a second at best.
+    /// Returns a GPU's peak rates: floating point operations in 32 bits, and bytes copied, per second.
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     pub(crate) fn best(&self) -> Option<[f64; 2]> {
         use burn::tensor::{MemoryAccess, ThroughputKey, ThroughputMode};
@@ -145,13 +145,13 @@ impl Card {
         Some([compute.value.ok()?.ops_per_s(), copy.value.ok()?.bytes_per_s(&copy.key)])
     }
 
-    /// The CPU is measured in its own way.
+    /// The CPU is measured by `yardstick`.
     #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
     pub(crate) fn best(&self) -> Option<[f64; 2]> {
         None
     }
 
-    /// Bytes of a value where the network computes.
+    /// Bytes per value in the network's computations.
     pub(crate) fn value_bytes(&self) -> usize {
         self.dtype.size()
     }
@@ -165,13 +165,13 @@ impl Card {
         self.batch.store(batch.max(1), Ordering::Relaxed);
     }
 
-    /// How many batches it is given before the first one's results are asked for, so that it never waits.
+    /// Returns how many batches to submit before reading the first result, so that the device never idles.
     pub(crate) fn depth(&self) -> usize {
         if self.is_gpu { 2 } else { 1 }
     }
 
-    /// Begins to separate segments of at most `segment_frames`, all of one length; shorter ones are followed by silence.
-    /// A GPU has only been told when this returns, and what may have failed is said by [`Pending::finish`].
+    /// Starts to separate segments of at most `segment_frames`, all of one length. Shorter segments are padded with
+    /// silence. On a GPU the work is only enqueued; [`Pending::finish`] reports its errors.
     ///
     /// # Shapes
     ///
@@ -229,7 +229,7 @@ impl Card {
         Ok(Outputs::Branches { x, xt, scales })
     }
 
-    /// Separates segments and waits for them.
+    /// Separates segments and waits for the result.
     pub(crate) fn separate(
         &self,
         member: (usize, &Member),
@@ -240,22 +240,22 @@ impl Card {
     }
 }
 
-/// Frames of each of these segments, which are all of one length.
+/// Returns the length of the segments, which is the same for all.
 fn frames(segments: &[Segment]) -> usize {
     segments.first().map_or(0, |[left, _]| left.len())
 }
 
-/// What a card gives for a batch, when it is read.
+/// The outputs of a batch, not yet read from the device.
 #[cfg_attr(
     any(feature = "wgpu", feature = "cuda"),
-    expect(clippy::large_enum_variant, reason = "one for a batch, and never a list of them")
+    expect(clippy::large_enum_variant, reason = "one per batch, never in a list")
 )]
 enum Outputs {
     /// Spectra and waveforms.
     Branches {
         x: Tensor<4>,
         xt: Tensor<3>,
-        /// Of spectrum and waveform, for each segment.
+        /// Normalisation of spectrum and waveform, for each segment.
         scales: Vec<(Scale, Scale)>,
     },
     /// The stems, `[batch, sources * 2, samples]`.
@@ -264,7 +264,7 @@ enum Outputs {
 }
 
 impl Outputs {
-    /// Waits for them.
+    /// Waits for the outputs and reads them.
     ///
     /// # Shapes
     ///
@@ -283,7 +283,7 @@ impl Outputs {
                 let [batch, signals, samples] = stems.dims();
                 let stems = card.attempt(|| {
                     let stems = stems.try_into_data().map_err(|e| e.to_string())?;
-                    // Only now do the values come from the card, and what went wrong there with them.
+                    // The values are read from the device only now, so its errors show up here.
                     let stems = floats(&stems)?.par_chunks(samples).map(|signal| signal[..wanted].to_vec());
                     Ok(stems.collect())
                 })?;
@@ -294,9 +294,9 @@ impl Outputs {
         let [x, xt] = card.attempt(|| {
             let read = Transaction::default().register(x).register(xt).try_execute().map_err(|e| e.to_string())?;
             let read: Vec<_> = read.into_iter().map(|data| data.convert::<f32>()).collect();
-            // Only now do the values come from a card, and what went wrong there with them.
+            // The values are read from the device only now, so its errors show up here.
             read.iter().try_for_each(|data| floats(data).map(|_| ()))?;
-            read.try_into().map_err(|_| "it gave other outputs than two".to_owned())
+            read.try_into().map_err(|_| "the network did not return two outputs".to_owned())
         })?;
         let samples = member.config.segment_frames;
         let plane = 2 * member.stft.bins() * member.stft.frames(samples);
@@ -314,7 +314,7 @@ impl Outputs {
     }
 }
 
-/// Signals, left and right in turn, as `[batch][sources][2]`.
+/// Groups signals, alternately left and right, as `[batch][sources][2]`.
 fn pairs(signals: Vec<Vec<f32>>, [batch, sources]: [usize; 2]) -> Vec<Vec<Segment>> {
     let mut signals = signals.into_iter();
     let mut pair = || Some([signals.next()?, signals.next()?]);
@@ -325,7 +325,7 @@ fn floats(data: &TensorData) -> Result<&[f32], String> {
     data.as_slice().map_err(|e| e.to_string())
 }
 
-/// A batch that a card was given.
+/// A batch that was submitted to a device.
 pub(crate) struct Pending<'a> {
     card: &'a Card,
     index: usize,
@@ -335,12 +335,12 @@ pub(crate) struct Pending<'a> {
 }
 
 impl Pending<'_> {
-    /// Waits for the stems of each segment. Where the card fails, it is tried again with fewer segments at once, and from
-    /// then on gets no more than went well.
+    /// Waits for the stems of each segment. If the device fails, retries with smaller batches, and limits later batches
+    /// to the size that worked.
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] where it fails with a single segment.
+    /// [`Error::Device`] if it fails with a single segment.
     ///
     /// # Shapes
     ///
@@ -352,7 +352,7 @@ impl Pending<'_> {
         }
         let mut batch = segments.len();
         loop {
-            // A single one is tried again, too: memory that was only kept is given back first.
+            // Retries even a single segment, since unused memory is freed first.
             batch = batch.div_ceil(2);
             let parts = card.clean().and_then(|()| {
                 let parts = segments.chunks(batch).map(|part| card.separate((index, member), part, watcher));
@@ -372,7 +372,7 @@ impl Pending<'_> {
     }
 }
 
-/// Enough of a driver's long story.
+/// Shortens a driver's error message to its lines before the backtrace.
 pub(crate) fn first_lines(why: &str) -> String {
     let lines = why.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "Caused by:");
     lines
@@ -384,19 +384,19 @@ pub(crate) fn first_lines(why: &str) -> String {
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 use crate::cards::guarded;
 
-/// Nothing panics where there is only the CPU.
+/// Without GPU support, there are no panics to catch.
 #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
 fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     work()
 }
 
-/// The sum of what `of` makes of each value, in an order that does not depend on the threads.
+/// Returns the sum of `of` over the values, in an order that does not depend on the number of threads.
 fn sum(values: &[f32], of: impl Fn(f64) -> f64 + Sync) -> f64 {
     let parts = values.par_chunks(1 << 14).map(|part| part.iter().map(|&v| of(f64::from(v))).sum::<f64>());
     parts.collect::<Vec<_>>().into_iter().sum()
 }
 
-/// The normalisation of one network input: mean out, unbiased standard deviation to one.
+/// The normalisation of one network input to mean 0 and unbiased standard deviation 1.
 #[derive(Clone, Copy)]
 struct Scale {
     mean: f32,
@@ -441,9 +441,9 @@ mod tests {
         (0..count).map(|of| [tone(of), tone(of + 1)]).collect()
     }
 
-    /// Nothing is lost where a card fails in the middle of a song: the same segments are tried in smaller batches.
+    /// A GPU that runs out of memory in a song loses nothing: the same segments are retried in smaller batches.
     #[test]
-    fn a_batch_that_fails_is_tried_again_in_parts() {
+    fn failed_batch_is_retried_in_smaller_batches() {
         let Some((found, _one)) = crate::cards::for_tests().filter(|(found, _)| found.is_software) else { return };
         let (card, member) = on(Card::gpu(&found, Precision::F32));
         let (cpu, _) = on(Card::cpu());
@@ -458,9 +458,9 @@ mod tests {
         }
     }
 
-    /// Two cards of one model take turns, and what they give comes in the song's order.
+    /// Two devices of one model take turns; the results keep the song's order.
     #[test]
-    fn segments_are_spread_over_cards() {
+    fn segments_are_spread_over_devices() {
         use crate::{ComputeOptions, Model, Separation, SeparationOptions, SongStatistics};
         let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tiny-4s.safetensors");
         let compute = ComputeOptions { device: crate::DeviceChoice::Cpu, ..ComputeOptions::default() };

@@ -1,4 +1,4 @@
-//! The cards of this machine, through burn.
+//! The GPUs of this machine, through burn.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -7,41 +7,41 @@ use burn_cubecl::cubecl::ir::{DeviceIdentity, PhysicalDevice};
 
 use crate::device::{DeviceInfo, Interface};
 
-/// A card that answers when its interface is asked for what there is.
+/// A GPU that its interface lists.
 #[derive(Debug, Clone)]
 pub(crate) struct Found {
-    /// How it is asked for.
+    /// Its id, such as `cuda:0`.
     pub(crate) id: String,
     pub(crate) device: CubeDevice,
-    /// A driver that computes on the CPU.
+    /// Whether the driver computes on the CPU.
     pub(crate) is_software: bool,
 }
 
 impl Found {
-    /// Opens it, to see who it is.
+    /// Opens the GPU and returns its identity.
     ///
     /// # Errors
     ///
-    /// What it says where it cannot be opened.
+    /// The driver's error message.
     pub(crate) fn identity(&self) -> Result<DeviceIdentity, String> {
         guarded(|| Ok(self.device.client().properties().identity.clone()))
     }
 
-    /// Memory of its own and what is free of it, in bytes, where a driver tells.
+    /// Returns the total and free memory of the GPU in bytes, if the driver reports it.
     pub(crate) fn memory(&self) -> Option<Memory> {
         memory(self.identity().ok()?.physical.as_ref()?)
     }
 }
 
-/// Does what may panic in a driver's or burn's own code, and says what it said then.
+/// Runs code that may panic in a driver or in burn, and returns the panic's message as an error.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-        Err(text.unwrap_or("it failed without a word").to_owned())
+        Err(text.unwrap_or("no error message").to_owned())
     })
 }
 
-/// What an interface finds on this machine; nothing where there is no driver, or this build lacks the interface.
+/// Returns the GPUs that an interface finds. Empty without a driver, or if this build lacks the interface.
 pub(crate) fn found(interface: Interface) -> Vec<Found> {
     let devices = guarded(|| {
         Ok(match interface {
@@ -66,11 +66,11 @@ fn cuda() -> Vec<(CubeDevice, bool)> {
     peers.into_iter().map(|id| (CubeDevice::from_id(id), false)).collect()
 }
 
-/// Cards with memory of their own first, software last.
+/// GPUs with their own memory come first, software implementations last.
 #[cfg(feature = "wgpu")]
 fn wgpu() -> Vec<(CubeDevice, bool)> {
     use burn_cubecl::cubecl::wgpu::{WgpuBackend, WgpuDevice, WgpuDeviceKind};
-    // OpenGL would be looked at, too, and says on standard error what it misses.
+    // `Auto` on Linux would also try OpenGL, which prints errors to standard error.
     let interface = if cfg!(target_os = "linux") { WgpuBackend::Vulkan } else { WgpuBackend::Auto };
     let kinds = [
         WgpuDeviceKind::DiscreteGpu(0),
@@ -88,7 +88,7 @@ fn wgpu() -> Vec<(CubeDevice, bool)> {
     devices
 }
 
-/// Everything that is found, opened.
+/// Lists all GPUs. Opens each of them.
 pub(crate) fn devices() -> Vec<DeviceInfo> {
     let found = crate::device::interfaces().iter().flat_map(|interface| found(*interface));
     found
@@ -97,7 +97,7 @@ pub(crate) fn devices() -> Vec<DeviceInfo> {
             let physical = identity.as_ref().ok().and_then(|identity| identity.physical.as_ref());
             DeviceInfo {
                 memory_bytes: physical.and_then(memory).map(|memory| memory.total_bytes),
-                name: identity.map_or_else(|why| format!("cannot be opened: {why}"), |identity| identity.name),
+                name: identity.map_or_else(|why| format!("failed to open: {why}"), |identity| identity.name),
                 id: card.id,
                 is_software: card.is_software,
             }
@@ -105,14 +105,14 @@ pub(crate) fn devices() -> Vec<DeviceInfo> {
         .collect()
 }
 
-/// A card's memory.
+/// The memory of a GPU.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Memory {
     pub(crate) total_bytes: u64,
     pub(crate) free_bytes: u64,
 }
 
-/// What NVIDIA's or AMD's driver says of this card's memory.
+/// Asks NVIDIA's or AMD's driver for the memory of this GPU.
 fn memory(card: &PhysicalDevice) -> Option<Memory> {
     let address = card.pci_address?.to_string();
     nvidia(&address).or_else(|| amd(&address))
@@ -133,7 +133,8 @@ fn amd(address: &str) -> Option<Memory> {
     Some(Memory { total_bytes, free_bytes: total_bytes.saturating_sub(used) })
 }
 
-/// A device for the tests of kernels, for one test at a time: which kernels it does with is told to the device.
+/// Returns a device for kernel tests, locked for one test at a time: the choice of kernels is a global setting per
+/// device.
 #[cfg(test)]
 pub(crate) fn for_tests() -> Option<(Found, std::sync::MutexGuard<'static, ()>)> {
     static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());

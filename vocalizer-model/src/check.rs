@@ -1,4 +1,4 @@
-//! Whether a card gives what the CPU gives: a segment through every network, before the first song.
+//! Checks a GPU against the CPU: runs a probe segment through every network before the first song.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,10 @@ use crate::card::{Card, Member, Segment};
 use crate::device::Precision;
 use crate::weights::{Cache, WeightsError, WeightsFile};
 
-/// Every so many values of the stems are compared.
+/// Only every 997th value of the stems is compared.
 const STEP: usize = 997;
 
-/// How close a card must come to the CPU, in dB of signal over difference.
+/// Returns the minimum signal-to-difference ratio between GPU and CPU, in dB.
 pub(crate) fn least_decibels(precision: Precision) -> f64 {
     match precision {
         Precision::F32 => 90.0,
@@ -19,14 +19,14 @@ pub(crate) fn least_decibels(precision: Precision) -> f64 {
     }
 }
 
-/// What the CPU gives for the probe.
+/// The CPU's reference output for the probe segment.
 pub(crate) struct Probe {
     expected: Vec<f32>,
 }
 
 impl Probe {
-    /// The numbers of a network, from the cache where they are there already, and otherwise from the CPU, which takes a
-    /// second or two.
+    /// Returns the reference output of a network, from the cache if it is there, else computed on the CPU, which takes
+    /// a second or two.
     pub(crate) fn of(
         member: &Member,
         file: &WeightsFile,
@@ -44,31 +44,32 @@ impl Probe {
         }
         let mut cpu = Card::cpu();
         cpu.load(member, file)?.expect("the CPU does not fail");
-        let expected = picked(&run(&cpu, (0, member), 1).expect("the CPU does not fail"));
+        let expected = sampled(&run(&cpu, (0, member), 1).expect("the CPU does not fail"));
         if let Some(path) = kept {
-            // Where it cannot be kept, the next start makes it again.
+            // If it cannot be cached, the next start computes it again.
             let _ = write(&path, &expected);
         }
         Ok(Self { expected })
     }
 
-    /// How close a card comes, in dB, with so many segments at once: the last of them is looked at.
+    /// Returns how closely a GPU matches the CPU, in dB, in a batch of this size; compares the last segment of the
+    /// batch.
     ///
     /// # Errors
     ///
-    /// What the card says where it fails.
+    /// The GPU's error message.
     pub(crate) fn decibels(&self, card: &Card, member: (usize, &Member), batch: usize) -> Result<f64, String> {
-        let got = picked(&run(card, member, batch)?);
+        let got = sampled(&run(card, member, batch)?);
         let signal: f64 = self.expected.iter().map(|&x| f64::from(x).powi(2)).sum();
         let apart = self.expected.iter().zip(&got).map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2)).sum::<f64>();
         let decibels = 10.0 * (signal / (apart + 1e-30)).log10();
-        // What gives no number is as far away as can be.
+        // NaN counts as no match at all.
         Ok(if decibels.is_nan() { f64::NEG_INFINITY } else { decibels })
     }
 }
 
-/// The stems of the last of so many segments; the others are the same upside down, so that one that is taken for another
-/// shows.
+/// Separates a batch and returns the stems of the last segment. The other segments are the negated signal, so that
+/// mixed-up segments change the result.
 fn run(card: &Card, member: (usize, &Member), batch: usize) -> Result<Vec<Segment>, String> {
     let signal = signal(member.1.config.segment_frames);
     let other = signal.each_ref().map(|channel| channel.iter().map(|x| -x).collect());
@@ -77,7 +78,7 @@ fn run(card: &Card, member: (usize, &Member), batch: usize) -> Result<Vec<Segmen
     Ok(card.separate(member, &segments, &mut ())?.pop().unwrap_or_default())
 }
 
-/// Chords, a drum every half second and noise, of a music's level: every layer has something to do.
+/// Returns the probe signal: chords, a drum every half second and noise at the level of music, to exercise every layer.
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a signal, stored as f32")]
 fn signal(frames: usize) -> Segment {
     let mut state = 1_u32;
@@ -98,7 +99,7 @@ fn signal(frames: usize) -> Segment {
     channels
 }
 
-fn picked(stems: &[Segment]) -> Vec<f32> {
+fn sampled(stems: &[Segment]) -> Vec<f32> {
     stems.iter().flatten().flatten().step_by(STEP).copied().collect()
 }
 

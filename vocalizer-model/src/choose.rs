@@ -1,4 +1,4 @@
-//! Which devices a model goes to.
+//! Selects the devices of a model.
 
 use crate::Error;
 use crate::card::Card;
@@ -6,21 +6,22 @@ use crate::device::{ComputeOptions, DeviceChoice, Precision, cpu_name};
 use crate::model::Source;
 use crate::weights::Cache;
 
-/// The devices with the networks on them.
+/// The selected devices, with the networks loaded.
 pub(crate) struct Chosen {
     pub(crate) cards: Vec<Card>,
-    /// Their names, as they are asked for.
+    /// The ids of the devices.
     pub(crate) device: String,
-    /// Why these, a sentence each.
+    /// Why these were selected, one sentence each.
     pub(crate) remarks: Vec<String>,
 }
 
-/// Puts the networks on what was asked for. A card that was asked for by name is taken or an error: never the CPU instead.
+/// Loads the networks onto the requested devices. A GPU that is requested by name is used or fails; the CPU never
+/// replaces it.
 ///
 /// # Errors
 ///
-/// [`Error::Device`] where a card is not there, fails or gives wrong results; [`Error::Options`] where a device cannot
-/// compute so; [`Error::WeightsFile`] where a network lacks a tensor.
+/// [`Error::Device`] if a GPU does not exist, fails or computes wrong results; [`Error::Options`] if a device does not
+/// support the options; [`Error::WeightsFile`] if a network lacks a tensor.
 pub(crate) fn cards(files: &[Source], compute: &ComputeOptions, cache: Option<&Cache>) -> Result<Chosen, Error> {
     #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
     let _ = cache;
@@ -71,14 +72,14 @@ mod gpus {
     use crate::ops::kernels;
     use crate::weights::Cache;
 
-    /// The first card that passes its check, or the CPU.
+    /// Selects the first GPU that passes its check, else the CPU.
     pub(super) fn auto(files: &[Source], compute: &ComputeOptions, cache: Option<&Cache>) -> Result<Chosen, Error> {
         let mut remarks = Vec::new();
         let mut probes = Probes { made: Vec::new(), cache };
         for &interface in interfaces() {
             let cards: Vec<_> = found(interface).into_iter().filter(|card| !card.is_software).collect();
             if cards.is_empty() {
-                remarks.push(format!("{interface} finds no card"));
+                remarks.push(format!("no GPU found through {interface}"));
             }
             for card in cards {
                 match open(&card, files, compute, &mut probes) {
@@ -94,7 +95,7 @@ mod gpus {
         cpu(files, compute, remarks)
     }
 
-    /// These cards, each of which must pass its check.
+    /// Selects these GPUs; each must pass its check.
     pub(super) fn named(
         files: &[Source],
         compute: &ComputeOptions,
@@ -108,14 +109,12 @@ mod gpus {
         let missing = |device: String| {
             let there: Vec<_> = found.iter().map(|card| card.id.as_str()).collect();
             let what = match interface {
-                Interface::Cuda => {
-                    "CUDA finds no such card: is NVIDIA's driver installed, and is the card not hidden by \
-                                    CUDA_VISIBLE_DEVICES"
-                }
-                Interface::Wgpu => "there is no such card: is its driver for Vulkan, Metal or DirectX 12 installed",
+                Interface::Cuda => "NVIDIA's driver and CUDA_VISIBLE_DEVICES",
+                Interface::Wgpu => "the driver for Vulkan, Metal or DirectX 12",
             };
             let there = if there.is_empty() { "nothing".to_owned() } else { there.join(", ") };
-            Error::Device { device, message: format!("{what}? It finds {there} ('vocalizer devices' lists all)") }
+            let message = format!("no such device; check {what}; found: {there} (see 'vocalizer devices')");
+            Error::Device { device, message }
         };
         let hardware = || found.iter().filter(|card| !card.is_software);
         let wanted: Vec<&Found> = match cards {
@@ -140,7 +139,7 @@ mod gpus {
         Ok(Chosen { cards, device, remarks })
     }
 
-    /// What the CPU gives for each network, made when the first card wants it.
+    /// The CPU's reference output of each network, computed when the first GPU needs it.
     struct Probes<'a> {
         made: Vec<Probe>,
         cache: Option<&'a Cache>,
@@ -157,7 +156,7 @@ mod gpus {
         }
     }
 
-    /// Opens a card, puts the networks on it and holds it to the CPU; says what it is and how near it came.
+    /// Opens a GPU, loads the networks and checks it against the CPU. Returns it with a remark on the result.
     fn open(
         found: &Found,
         files: &[Source],
@@ -165,12 +164,11 @@ mod gpus {
         probes: &mut Probes<'_>,
     ) -> Result<(Card, String), Error> {
         let refused = |message: String| Error::Device { device: found.id.clone(), message };
-        let identity =
-            found.identity().map_err(|why| refused(format!("it cannot be opened: {}", first_lines(&why))))?;
+        let identity = found.identity().map_err(|why| refused(format!("failed to open: {}", first_lines(&why))))?;
         let precision = compute.precision;
         let mut card = Card::gpu(found, precision);
         if !card.has_precision() {
-            return Err(refused(format!("{} does not compute in {precision}; f32 is always there", identity.name)));
+            return Err(refused(format!("{} does not support {precision}; use f32", identity.name)));
         }
         let free = found.memory().map(|memory| memory.free_bytes);
         let ways = kernels::ways(&found.device);
@@ -197,36 +195,35 @@ mod gpus {
         let Settled { decibels, batch, remark } = match settled {
             Ok(settled) => settled,
             Err(why) => {
-                // What it says to this no longer matters.
+                // An error here does not matter any more.
                 let _ = card.clear();
                 return Err(refused(format!("{}: {why}", identity.name)));
             }
         };
         card.set_batch(batch);
-        let at_once = if batch == 1 { "one segment".to_owned() } else { format!("{batch} segments") };
+        let at_once = if batch == 1 { "1 segment".to_owned() } else { format!("{batch} segments") };
         let remark = format!(
-            "computing on {}, {}, in {precision}, {at_once} at once; its results are {decibels:.0} dB from the CPU's{remark}",
+            "computing on {}, {}, in {precision}, {at_once} per batch; matches the CPU to {decibels:.0} dB{remark}",
             found.id, identity.name,
         );
         Ok((card, remark))
     }
 
-    /// How a card is computed on.
+    /// How a GPU computes.
     struct Settled {
         decibels: f64,
         batch: usize,
-        /// What did not go well before.
+        /// Why other ways were rejected.
         remark: String,
     }
 
-    /// Finds the way to compute that is right, of those that are open: with our kernels, then with burn's own operations; and
-    /// so many segments at once as go well. `attempt` is told whether to do with burn's operations, and a number of
-    /// segments, where it has gone well with one; it says how near to the CPU it came, and how many segments there may be
-    /// room for.
+    /// Finds a way to compute that passes the check: our kernels first, then burn's operations; and the largest batch
+    /// that works. `attempt` takes whether to use burn's operations, and a batch size once a single segment has passed.
+    /// It returns how closely the result matches the CPU, in dB, and how many segments may fit.
     ///
     /// # Errors
     ///
-    /// What went wrong with every way.
+    /// Why every way was rejected.
     fn settle(
         precision: Precision,
         ways: &[bool],
@@ -234,14 +231,13 @@ mod gpus {
     ) -> Result<Result<Settled, String>, Error> {
         let least = least_decibels(precision);
         let mut wrong = Vec::new();
-        // burn's operations sum up in the precision of the values, which f16 has no room for.
+        // burn's operations sum in the precision of the values; f16 has too little range for that.
         for &plain in ways.iter().filter(|plain| precision == Precision::F32 || !**plain) {
             let kernels = if plain { "burn's operations" } else { "our kernels" };
             let (mut decibels, mut batch) = match attempt(plain, None)? {
                 Ok((decibels, room)) if decibels >= least => (decibels, room),
                 Ok((decibels, _)) => {
-                    wrong
-                        .push(format!("{kernels} come within {decibels:.0} dB of the CPU where {least:.0} are wanted"));
+                    wrong.push(format!("{kernels} match the CPU to {decibels:.0} dB; {least:.0} dB required"));
                     continue;
                 }
                 Err(why) => {
@@ -249,31 +245,33 @@ mod gpus {
                     continue;
                 }
             };
-            // The first batch compiles what it needs beyond a single segment, and shows whether it fits.
+            // The first batch compiles the kernels that a single segment does not need, and shows whether it fits.
             while batch > 1 {
                 match attempt(plain, Some(batch))? {
                     Ok((nearness, _)) if nearness >= least => {
                         decibels = decibels.min(nearness);
                         break;
                     }
-                    Ok((nearness, _)) => wrong.push(format!("{batch} segments at once come within {nearness:.0} dB")),
-                    Err(_) => wrong.push(format!("{batch} segments at once do not fit")),
+                    Ok((nearness, _)) => {
+                        wrong.push(format!("a batch of {batch} segments matches the CPU to only {nearness:.0} dB"));
+                    }
+                    Err(_) => wrong.push(format!("a batch of {batch} segments does not fit")),
                 }
                 batch /= 2;
             }
             if plain {
-                wrong.push("burn's operations, which are slower, are used".to_owned());
+                wrong.push("using burn's slower operations".to_owned());
             }
             let remark = if wrong.is_empty() { String::new() } else { format!("; {}", wrong.join("; ")) };
             return Ok(Ok(Settled { decibels, batch, remark }));
         }
         if wrong.is_empty() {
-            wrong.push(format!("our kernels are wrong on it, and burn's operations do not do for {precision}"));
+            wrong.push(format!("our kernels do not work on it, and burn's operations do not support {precision}"));
         }
         Ok(Err(wrong.join("; ")))
     }
 
-    /// How close a card comes to the CPU with the network that is the farthest from it, or what it says where it fails.
+    /// Returns the worst match with the CPU over all networks, in dB, or the GPU's error message.
     fn nearness(
         card: &Card,
         files: &[Source],
@@ -287,12 +285,12 @@ mod gpus {
         }))
     }
 
-    /// How many segments fit into what was free, where one took what it did beyond the weights. Half a gigabyte is left
-    /// alone, and a fifth of what is computed for pieces that do not fit into each other.
+    /// Returns how many segments fit into the free memory, given the memory before and after one segment. Keeps half a
+    /// gigabyte free, and a fifth of each segment's memory for fragmentation.
     fn fitting(free: Option<u64>, weights: Option<u64>, with_one: Option<u64>) -> usize {
         const MOST: u64 = 8;
         const LEFT_BYTES: u64 = 512 << 20;
-        // Whether two fit is found out by trying.
+        // Unknown: try two and halve if they do not fit.
         let (Some(free), Some(weights), Some(with_one)) = (free, weights, with_one) else { return 2 };
         let each = with_one.saturating_sub(weights).max(1);
         let room = free.saturating_sub(weights + LEFT_BYTES);
@@ -305,7 +303,7 @@ mod gpus {
         use crate::Precision;
 
         #[test]
-        fn as_many_segments_as_memory_has_room_for() {
+        fn batch_size_follows_free_memory() {
             const GIB: u64 = 1 << 30;
             let fits = |free| fitting(Some(free), Some(GIB / 4), Some(GIB));
             assert_eq!(fits(0), 1);
@@ -315,36 +313,33 @@ mod gpus {
             assert_eq!(fitting(None, Some(1), Some(2)), 2);
         }
 
-        /// Settles on a card that gives this for our kernels and for burn's operations.
+        /// Settles on a GPU where our kernels and burn's operations give these results.
         fn on(precision: Precision, ours: Result<f64, &str>, burns: f64) -> Result<Settled, String> {
             let attempt = |plain: bool, batch: Option<usize>| {
                 let nearness = if plain { Ok(burns) } else { ours.map_err(str::to_owned) };
                 Ok(nearness.map(|decibels| (decibels, batch.unwrap_or(8))))
             };
-            settle(precision, &[false, true], attempt).expect("no file is wrong")
+            settle(precision, &[false, true], attempt).expect("valid files")
         }
 
         #[test]
-        fn wrong_results_turn_our_kernels_off_and_then_the_card_down() {
+        fn wrong_results_disable_kernels_then_reject_device() {
             let good = on(Precision::F32, Ok(115.0), 0.0).unwrap();
             assert_eq!((good.batch, good.remark.as_str()), (8, ""));
             let second = on(Precision::F32, Ok(34.0), 112.0).unwrap();
-            assert!(second.remark.contains("our kernels come within 34 dB"), "{}", second.remark);
-            assert!(second.remark.ends_with("burn's operations, which are slower, are used"), "{}", second.remark);
-            let second = on(Precision::F32, Err("a compiler's word\nCaused by:\nanother"), 112.0).unwrap();
-            assert!(second.remark.contains("our kernels fail: a compiler's word; another"), "{}", second.remark);
+            assert!(second.remark.contains("our kernels match the CPU to 34 dB; 90 dB required"), "{}", second.remark);
+            assert!(second.remark.ends_with("using burn's slower operations"), "{}", second.remark);
+            let second = on(Precision::F32, Err("a compiler error\nCaused by:\nanother"), 112.0).unwrap();
+            assert!(second.remark.contains("our kernels fail: a compiler error; another"), "{}", second.remark);
             let refused = on(Precision::F32, Ok(f64::NEG_INFINITY), 89.9).err().unwrap();
-            assert!(
-                refused.contains("burn's operations come within 90 dB of the CPU where 90 are wanted"),
-                "{refused}"
-            );
-            // Fewer bits have one way only, and less is asked of it.
+            assert!(refused.contains("burn's operations match the CPU to 90 dB; 90 dB required"), "{refused}");
+            // Half precision has only one way, and a lower threshold.
             assert!(on(Precision::F16, Ok(51.0), 112.0).is_ok());
             assert!(on(Precision::F16, Ok(20.0), 112.0).is_err());
         }
 
         #[test]
-        fn batches_are_halved_until_they_fit() {
+        fn batch_is_halved_until_it_fits() {
             let settled = settle(Precision::F32, &[false, true], |_, batch| {
                 Ok(match batch {
                     Some(batch) if batch > 3 => Err("out of memory".to_owned()),
@@ -353,7 +348,7 @@ mod gpus {
             });
             let settled = settled.unwrap().ok().unwrap();
             assert_eq!(settled.batch, 3);
-            assert_eq!(settled.remark, "; 13 segments at once do not fit; 6 segments at once do not fit");
+            assert_eq!(settled.remark, "; a batch of 13 segments does not fit; a batch of 6 segments does not fit");
         }
     }
 }

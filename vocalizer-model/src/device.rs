@@ -1,84 +1,85 @@
-//! What there is to compute on, and how it is asked for.
+//! The devices that this build can compute on, and the options that select them.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::Error;
 
-/// What to compute on, as asked for: `auto`, `cpu`, `wgpu`, `wgpu:1`, `wgpu:0,2`, `wgpu:all`, and the same with `cuda`.
+/// The device to compute on. As text: `auto`, `cpu`, `wgpu`, `wgpu:1`, `wgpu:0,2`, `wgpu:all`, and the same with
+/// `cuda`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum DeviceChoice {
-    /// The first that is there and passes its check: a card through CUDA, a card through wgpu, the CPU.
+    /// The first device that exists and passes its check: a GPU through CUDA, a GPU through wgpu, the CPU.
     #[default]
     Auto,
     /// The CPU.
     Cpu,
-    /// Cards through one of their interfaces.
+    /// GPUs through one interface.
     Gpu(Interface, Cards),
 }
 
-/// How a card is spoken to.
+/// The programming interface of a GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Interface {
-    /// Vulkan, Metal or DirectX 12, whatever the system has.
+    /// Vulkan, Metal or DirectX 12, depending on the system.
     Wgpu,
     /// CUDA.
     Cuda,
 }
 
-/// Which cards of an interface, by their places in [`devices`].
+/// A selection of an interface's GPUs, by index in [`devices`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cards {
-    /// The first that is not software.
+    /// The first GPU that is not a software implementation.
     First,
-    /// All that are not software.
+    /// All GPUs that are not software implementations.
     All,
-    /// These.
+    /// The GPUs with these indices.
     These(Vec<usize>),
 }
 
-/// The numbers a network computes with.
+/// The number format that a network computes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Precision {
-    /// 32 bits.
+    /// 32-bit floats.
     #[default]
     F32,
-    /// 16 bits where values lie in memory, 32 in sums: on cards alone, half the memory for values, and less exact.
+    /// 16-bit floats in memory, sums in 32 bits. GPUs only; half the memory for values, less exact.
     F16,
-    /// The same with fewer digits and a larger range: on cards that have it.
+    /// As [`Precision::F16`], with fewer digits and a larger range. Only on GPUs that support it.
     Bf16,
 }
 
-/// What to compute on, and how.
+/// The device, precision and batch size of a model.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ComputeOptions {
-    /// On what.
+    /// The device.
     pub device: DeviceChoice,
-    /// With which numbers.
+    /// The number format.
     pub precision: Precision,
-    /// Segments at once on each card; as many as fit, up to eight, where nothing is said. The CPU takes one.
+    /// Segments per batch on each GPU. `None` takes as many as fit, up to eight. The CPU always takes one.
     pub batch: Option<usize>,
 }
 
 impl ComputeOptions {
-    /// On this.
+    /// Sets the device.
     #[must_use]
     pub fn with_device(self, device: DeviceChoice) -> Self {
         Self { device, ..self }
     }
 
-    /// With these numbers.
+    /// Sets the precision.
     #[must_use]
     pub fn with_precision(self, precision: Precision) -> Self {
         Self { precision, ..self }
     }
 
-    /// With so many segments at once on each card, or as many as fit.
+    /// Sets the number of segments per batch on each GPU; `None` takes as many as fit.
     #[must_use]
     pub fn with_batch(self, batch: Option<usize>) -> Self {
         Self { batch, ..self }
@@ -89,17 +90,17 @@ impl ComputeOptions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeviceInfo {
-    /// How it is asked for: `cpu`, `cuda:0`, `wgpu:1`.
+    /// The id that selects it: `cpu`, `cuda:0`, `wgpu:1`.
     pub id: String,
-    /// What it calls itself.
+    /// The name that the driver reports.
     pub name: String,
-    /// Whether it is a driver's software and not a card; such a one is taken only where it is asked for by its number.
+    /// Whether a driver implements it in software. Such a device is used only when its index is given.
     pub is_software: bool,
-    /// Memory of its own, in bytes, where that can be told.
+    /// Size of the device's own memory in bytes, if known.
     pub memory_bytes: Option<u64>,
 }
 
-/// Every device that this build can compute on: the CPU, then cards, CUDA's first. It opens each of them.
+/// Lists every device that this build can compute on: the CPU, then GPUs, CUDA's first. Opens each of them.
 pub fn devices() -> Vec<DeviceInfo> {
     let cpu = DeviceInfo { id: "cpu".into(), name: cpu_name(), is_software: false, memory_bytes: None };
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
@@ -109,7 +110,7 @@ pub fn devices() -> Vec<DeviceInfo> {
     std::iter::once(cpu).chain(cards).collect()
 }
 
-/// The interfaces this build has, by the names of its features.
+/// Returns the interfaces that this build supports.
 pub fn interfaces() -> &'static [Interface] {
     match (cfg!(feature = "cuda"), cfg!(feature = "wgpu")) {
         (true, true) => &[Interface::Cuda, Interface::Wgpu],
@@ -153,8 +154,8 @@ impl FromStr for DeviceChoice {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let wrong = || {
-            let what = "expected auto, cpu, wgpu or cuda; with cards as in cuda:1, cuda:0,2 or cuda:all";
-            Error::Options(format!("there is no device '{}': {what}", text.escape_debug()))
+            let what = "expected auto, cpu, wgpu or cuda, or GPU indices as in cuda:1, cuda:0,2 or cuda:all";
+            Error::Options(format!("unknown device '{}': {what}", text.escape_debug()))
         };
         let (name, cards) = text.split_once(':').map_or((text, None), |(name, cards)| (name, Some(cards)));
         let interface = match name {
@@ -171,7 +172,9 @@ impl FromStr for DeviceChoice {
                 let cards = list.split(',').map(|card| card.parse().map_err(|_| wrong()));
                 let cards = cards.collect::<Result<Vec<usize>, _>>()?;
                 if (1..cards.len()).any(|i| cards[..i].contains(&cards[i])) {
-                    return Err(Error::Options(format!("the devices {text} name a card twice")));
+                    return Err(Error::Options(format!(
+                        "device list '{text}' names a GPU twice; list each index once"
+                    )));
                 }
                 Cards::These(cards)
             }
@@ -198,10 +201,7 @@ impl FromStr for Precision {
             "f32" => Ok(Self::F32),
             "f16" => Ok(Self::F16),
             "bf16" => Ok(Self::Bf16),
-            _ => Err(Error::Options(format!(
-                "there is no precision '{}': expected f32, f16 or bf16",
-                text.escape_debug()
-            ))),
+            _ => Err(Error::Options(format!("unknown precision '{}': expected f32, f16 or bf16", text.escape_debug()))),
         }
     }
 }
@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn choices_are_read_as_they_are_written() {
+    fn device_and_precision_round_trip_as_text() {
         for text in ["auto", "cpu", "wgpu", "wgpu:0", "wgpu:all", "cuda", "cuda:1", "cuda:0,2,1", "cuda:all"] {
             assert_eq!(text.parse::<DeviceChoice>().unwrap().to_string(), text);
         }
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cpu_is_always_there() {
+    fn cpu_comes_first_and_ids_are_unique() {
         let devices = devices();
         assert_eq!(devices[0].id, "cpu");
         for (i, device) in devices.iter().enumerate().skip(1) {

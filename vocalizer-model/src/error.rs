@@ -1,4 +1,4 @@
-//! What can go wrong between a file and its stems.
+//! The error type of splitting a file.
 
 use std::path::{Path, PathBuf};
 
@@ -12,54 +12,54 @@ pub enum Error {
     /// The input cannot be read as audio.
     #[error("cannot read {}", path.display())]
     Decode {
-        /// The input.
+        /// Path of the input.
         path: PathBuf,
-        /// What was wrong with it.
+        /// The cause.
         #[source]
         source: DecodeError,
     },
     /// A stem cannot be written.
     #[error("cannot write {}", path.display())]
     Encode {
-        /// The stem's file.
+        /// Path of the stem.
         path: PathBuf,
-        /// What was wrong.
+        /// The cause.
         #[source]
         source: EncodeError,
     },
-    /// A folder or temporary file cannot be made or used.
+    /// A folder or temporary file cannot be created or used.
     #[error("cannot use {}", path.display())]
     Io {
-        /// The file or folder.
+        /// Path of the file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
-    /// The sampling rate cannot be changed as asked.
+    /// The sample rate cannot be converted.
     #[error(transparent)]
     Resample(#[from] ResampleError),
-    /// The weights cannot be found, fetched or used.
+    /// The weights cannot be found, downloaded or used.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// Weights in a file of the user's own.
+    /// A weights file cannot be used.
     #[error("cannot use the weights in {}", path.display())]
     WeightsFile {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What was wrong with it.
+        /// The cause.
         #[source]
         source: WeightsError,
     },
-    /// A device is not there, cannot be used, or failed.
+    /// A device does not exist, cannot be used, or failed.
     #[error("cannot compute on {device}: {message}")]
     Device {
-        /// The device, as it is asked for.
+        /// The device's id, such as `cuda:0`.
         device: String,
-        /// What was wrong, and what would be right.
+        /// The problem and the remedy.
         message: String,
     },
-    /// Options that contradict the model or each other.
+    /// Options that contradict the model or each other. The text states the problem and the remedy.
     #[error("{0}")]
     Options(String),
     /// The caller cancelled.

@@ -1,14 +1,14 @@
-//! Splits songs into stems (vocals, drums, bass, other) in process: any audio file in, one file per stem out.
+//! Splits songs into stems (vocals, drums, bass, other) in process: reads an audio file, writes one file per stem.
 //!
-//! The network is HTDemucs with the weights its authors released, run on burn; results are those of the reference
-//! implementation to rounding. Memory does not grow with the song.
+//! The network is HTDemucs with the weights that its authors published, run on burn. The results match the reference
+//! implementation up to rounding. Memory use does not grow with the length of the song.
 //!
 #![cfg_attr(feature = "separate", doc = "```no_run")]
 #![cfg_attr(not(feature = "separate"), doc = "```ignore")]
 //! use vocalizer_model::{Model, SplitOptions, split_file};
 //!
 //! fn main() -> Result<(), vocalizer_model::Error> {
-//!     let model = Model::named("htdemucs")?; // fetches the weights once, then works offline
+//!     let model = Model::named("htdemucs")?; // downloads the weights on first use
 //!     let report = split_file(&model, "song.mp3".as_ref(), "stems/song".as_ref(), &SplitOptions::default())?;
 //!     for file in report.files {
 //!         println!("{}", file.display());
@@ -19,14 +19,14 @@
 //!
 //! # Features
 //!
-//! - `separate` (default): the network, and splitting files with it; without it this crate reads and writes audio and
-//!   weights files, and does not build burn.
-//! - `wgpu`, `cuda`: GPUs, through Vulkan, Metal or DirectX 12, and through CUDA. Both at once are fine: which device is
-//!   computed on is chosen when a model is loaded ([`ComputeOptions`]).
+//! - `separate` (default): the network, and splitting files with it. Without it, this crate reads and writes audio and
+//!   weights files and does not build burn.
+//! - `wgpu`, `cuda`: GPUs through Vulkan, Metal or DirectX 12, and through CUDA. Both can be on together:
+//!   [`ComputeOptions`] selects the device when a model is loaded.
 //! - `mp3` (default): MP3 output through LAME, which is under the LGPL; see the repository's `NOTICE.md`.
-//! - `opus` (default): reading Opus; without it such a file is told to be unsupported.
-//! - `fetch` (default): fetching weights over HTTPS; without it they are read from the cache or a file.
-//! - `ports`: core's ports for audio, for a service; without `separate`, those that look into songs and render them.
+//! - `opus` (default): Opus input. Without it, Opus files are reported as unsupported.
+//! - `fetch` (default): download of the weights over HTTPS. Without it, weights come from the cache or from a file.
+//! - `ports`: the audio ports of `vocalizer-core`, for services. Without `separate`, only probing and rendering.
 
 // Labels items with the feature they need; docs.rs builds with nightly.
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -1,4 +1,4 @@
-//! A model ready to run: one network, or a bag of them with weights, on one device or several.
+//! A loaded model: one network, or a weighted bag of networks, on one or more devices.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ use crate::weights::{self, MemberSpec, WeightsError, WeightsFile};
 pub struct Model {
     pub(crate) members: Vec<Member>,
     pub(crate) cards: Vec<Card>,
-    /// Songs that were begun.
+    /// Number of songs started.
     songs: AtomicUsize,
     sources: Vec<Stem>,
     device: String,
@@ -24,20 +24,20 @@ pub struct Model {
 }
 
 impl Model {
-    /// The model of this name from the cache, fetched first where it is not there yet, on the best device there is.
+    /// Loads a published model onto the best available device. Downloads the weights if they are not in the cache.
     ///
     /// # Errors
     ///
-    /// [`Error::Weights`] where there is no such model, or its weights cannot be had or do not check.
+    /// [`Error::Weights`] if the name is unknown, or the weights cannot be downloaded or fail their check.
     pub fn named(name: &str) -> Result<Self, Error> {
         Self::named_with(name, &ComputeOptions::default())
     }
 
-    /// [`Self::named`] on a device of one's choice.
+    /// [`Self::named`] with these compute options.
     ///
     /// # Errors
     ///
-    /// Those of [`Self::named`], and [`Error::Device`] and [`Error::Options`] where the device cannot be used so.
+    /// Those of [`Self::named`]; [`Error::Device`] and [`Error::Options`] if the device cannot be used as requested.
     pub fn named_with(name: &str, compute: &ComputeOptions) -> Result<Self, Error> {
         let spec = weights::find(name)?;
         let cache = weights::Cache::locate()?;
@@ -46,45 +46,45 @@ impl Model {
         Self::cached(spec, &cache, compute)
     }
 
-    /// A model whose weights are in the cache already.
+    /// Loads a model whose weights are already in the cache.
     ///
     /// # Errors
     ///
-    /// [`Error::WeightsFile`] where a file is missing or does not hold what it should, [`Error::Device`] and
-    /// [`Error::Options`] where the device cannot be used as asked.
+    /// [`Error::WeightsFile`] if a file is missing or fails its check, [`Error::Device`] and [`Error::Options`] if the
+    /// device cannot be used as requested.
     pub fn cached(spec: &weights::ModelSpec, cache: &weights::Cache, compute: &ComputeOptions) -> Result<Self, Error> {
         let members = spec.members.iter().zip(spec.weights);
         let sources = members.map(|(member, mix)| Source::open(cache.member_path(member), Some(member), mix));
         Self::load(sources.collect::<Result<_, _>>()?, compute, Some(cache))
     }
 
-    /// A model from one weights file: safetensors with the class and its arguments in the metadata.
+    /// Loads a model from one weights file: safetensors with the class and its arguments in the metadata.
     ///
     /// # Errors
     ///
-    /// [`Error::WeightsFile`] where the file cannot be read, lacks a tensor, or holds one of another shape,
-    /// [`Error::Device`] and [`Error::Options`] where the device cannot be used as asked.
+    /// [`Error::WeightsFile`] if the file cannot be read, lacks a tensor, or has one with the wrong shape,
+    /// [`Error::Device`] and [`Error::Options`] if the device cannot be used as requested.
     pub fn from_file(path: &Path, compute: &ComputeOptions) -> Result<Self, Error> {
         let cache = weights::Cache::locate().ok();
         Self::load(vec![Source::open(path.to_owned(), None, &[])?], compute, cache.as_ref())
     }
 
-    /// Numbers that cards are held to are kept in `cache`.
+    /// Loads a model. `cache` keeps the CPU's reference output for the check of GPUs.
     fn load(files: Vec<Source>, compute: &ComputeOptions, cache: Option<&weights::Cache>) -> Result<Self, Error> {
         let sources = files.first().map(|file| file.member.config.sources.clone()).unwrap_or_default();
         let agree = files.iter().all(|f| f.member.config.sources == sources && f.member.mix.len() == sources.len());
         if sources.is_empty() || !agree {
-            return Err(WeightsError::Malformed("the members of the model do not agree on its stems".into()).into());
+            return Err(WeightsError::Malformed("the members of the model have different stems".into()).into());
         }
         if compute.batch == Some(0) {
-            return Err(Error::Options("a batch of 0 segments cannot be: give 1 or more".into()));
+            return Err(Error::Options("invalid batch of 0 segments: use 1 or more".into()));
         }
         let verify = || files.iter().try_for_each(Source::verify);
         let choose = || choose::cards(&files, compute, cache);
         let (verified, chosen) = if compute.device == DeviceChoice::Cpu || interfaces().is_empty() {
             rayon::join(verify, choose)
         } else {
-            // What the CPU makes of the weights is kept, and has to be of the right ones.
+            // The check of a GPU caches the CPU's output, so the weights must be verified first.
             verify()?;
             (Ok(()), choose())
         };
@@ -94,49 +94,49 @@ impl Model {
         Ok(Self { members, cards, songs: AtomicUsize::new(0), sources, device, remarks })
     }
 
-    /// The card that the next song begins with.
+    /// Returns the index of the device that the next song starts on.
     pub(crate) fn next_card(&self) -> usize {
         self.songs.fetch_add(1, Ordering::Relaxed) % self.cards.len()
     }
 
-    /// The stems this model gives, in its own order.
+    /// Returns the stems that this model separates, in its own order.
     pub fn sources(&self) -> &[Stem] {
         &self.sources
     }
 
-    /// What it computes on, as in `cpu` or `cuda:0,cuda:1`.
+    /// Returns the ids of its devices, such as `cpu` or `cuda:0,cuda:1`.
     pub fn device(&self) -> &str {
         &self.device
     }
 
-    /// Segments that are separated at once on each of its devices.
+    /// Returns the batch size of each device, in segments.
     pub fn batches(&self) -> Vec<usize> {
         self.cards.iter().map(Card::batch).collect()
     }
 
-    /// Bytes of each card's memory that the networks and what is computed take, with what is kept for the next segments; none
-    /// for the CPU, where it is the process's own.
+    /// Returns the memory that the model uses on each GPU in bytes, including what is kept for reuse. `None` for the
+    /// CPU, which uses the memory of the process.
     pub fn memory_bytes(&self) -> Vec<Option<u64>> {
         self.cards.iter().map(Card::reserved_bytes).collect()
     }
 
-    /// Which device was taken and why, and what was found wrong with others: a sentence each.
+    /// Returns why the device was selected and why others were rejected, one sentence each.
     pub fn remarks(&self) -> &[String] {
         &self.remarks
     }
 
-    /// The rate the model works at, in Hz.
+    /// Returns the sample rate that the model works at, in Hz.
     pub fn rate_hz(&self) -> u32 {
         44_100
     }
 
-    /// The longest segment the model takes, in frames at [`Self::rate_hz`].
+    /// Returns the longest segment that the model takes, in frames at [`Self::rate_hz`].
     pub fn segment_frames(&self) -> usize {
         self.members.iter().map(|m| m.config.segment_frames).min().unwrap_or_default()
     }
 }
 
-/// A network's file, open.
+/// The open weights file of one network.
 pub(crate) struct Source {
     path: PathBuf,
     pub(crate) file: WeightsFile,
@@ -157,16 +157,16 @@ impl Source {
         Ok(Self { path, file, published, member: Member::new(config, mix) })
     }
 
-    /// Whether the file holds what was published.
+    /// Verifies the file against its published digest.
     fn verify(&self) -> Result<(), Error> {
         self.published.map_or(Ok(()), |published| self.file.verify(published)).map_err(|source| self.wrong(source))
     }
 
-    /// Puts the network on a device.
+    /// Loads the network onto a device.
     ///
     /// # Errors
     ///
-    /// What is wrong with the file; within, what the device says where it fails.
+    /// An error in the file; inside, the device's error message.
     pub(crate) fn load_on(&self, card: &mut Card) -> Result<Result<(), String>, Error> {
         card.load(&self.member, &self.file).map_err(|source| self.wrong(source))
     }

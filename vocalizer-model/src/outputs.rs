@@ -1,4 +1,4 @@
-//! Which stems a song is separated into, and what file gets which of them.
+//! The mapping of separated stems to output files.
 
 use std::path::Path;
 
@@ -9,9 +9,9 @@ use crate::audio::{AudioFormat, Frame};
 use crate::sink::StemSink;
 use crate::{Clip, Complement, Error, Model, SplitOptions};
 
-/// The files of a song.
+/// The output files of a song.
 pub(crate) struct Outputs {
-    /// The stems that the network has to give.
+    /// The stems to separate.
     pub(crate) separated: Vec<Stem>,
     files: Vec<Output>,
 }
@@ -21,9 +21,9 @@ struct Output {
     sound: Sound,
 }
 
-/// What one file holds; stems by their places among the separated.
+/// The content of a file; stems are indices into the separated stems.
 enum Sound {
-    /// These stems, added up.
+    /// The sum of these stems.
     Sum(Vec<usize>),
     /// The mixture without a stem.
     Without(usize),
@@ -32,20 +32,20 @@ enum Sound {
 impl Outputs {
     /// # Errors
     ///
-    /// [`Error::Options`] where the model lacks a stem that is asked for, or what is asked for excludes itself.
+    /// [`Error::Options`] if the model lacks a requested stem, or the options exclude each other.
     pub(crate) fn plan(model: &Model, options: &SplitOptions) -> Result<Self, Error> {
         let all = model.sources();
         match (options.two_stems, options.four_stems) {
             (None, false) => Self::choice(all, &options.stems),
             (None, true) => Self::four(all),
             (Some(_), _) if !options.stems.is_empty() => {
-                Err(Error::Options("two stems and a choice of stems cannot be asked for together".into()))
+                Err(Error::Options("two stems and a selection of stems exclude each other; choose one".into()))
             }
             (Some(pair), _) => Self::pair(all, pair),
         }
     }
 
-    /// The wanted ones, or all where none are, each in its own file.
+    /// Plans one file per wanted stem, or per stem of the model if none is given.
     fn choice(all: &[Stem], wanted: &[Stem]) -> Result<Self, Error> {
         for &stem in wanted {
             place(all, stem)?;
@@ -55,7 +55,7 @@ impl Outputs {
         Ok(Self { separated, files })
     }
 
-    /// One stem, and everything else.
+    /// Plans a file for one stem and a file for everything else.
     fn pair(all: &[Stem], (stem, complement): (Stem, Complement)) -> Result<Self, Error> {
         let index = place(all, stem)?;
         let (separated, index, rest) = match complement {
@@ -66,7 +66,7 @@ impl Outputs {
         Ok(Self { separated, files })
     }
 
-    /// The four of the contract, to which every stem of the model goes.
+    /// Plans the four standard stems; every stem of the model is added to one of them.
     fn four(all: &[Stem]) -> Result<Self, Error> {
         let file = |four: Stem| {
             place(all, four)?;
@@ -93,7 +93,7 @@ impl Outputs {
         self.files.iter().map(sink).collect()
     }
 
-    /// Hands each file its frames: `stems` are those of the separated, `mixture` what they were separated from.
+    /// Writes frames to every file: `stems` are the separated stems, `mixture` is their input.
     pub(crate) fn write(&self, sinks: &mut [StemSink], stems: &[Vec<Frame>], mixture: &[Frame]) -> Result<(), Error> {
         sinks.par_iter_mut().zip(&self.files).try_for_each(|(sink, Output { sound, .. })| match sound {
             Sound::Sum(places) => match places.as_slice() {
@@ -119,7 +119,7 @@ impl Output {
     }
 }
 
-/// The one of the four that a stem is part of.
+/// Returns which of the four standard stems a stem belongs to.
 const fn among_four(stem: Stem) -> Stem {
     match stem {
         Stem::Drums | Stem::Bass | Stem::Other | Stem::Vocals => stem,

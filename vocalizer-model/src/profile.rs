@@ -1,4 +1,4 @@
-//! What a segment's time goes to, layer by layer.
+//! The time of a segment by layer and operation.
 
 use std::time::Instant;
 
@@ -9,56 +9,56 @@ use crate::card::Card;
 use crate::htdemucs::Watcher;
 use crate::ops::{self, Record, Recording, yardstick};
 
-/// What the segments of a song cost, operation by operation, beside what the machine can do at best.
+/// The cost of a song's segments by operation, compared with the machine's peak rates.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Profile {
-    /// Segments that ran.
+    /// Number of segments.
     pub segments: u32,
-    /// Seconds of all of them together.
+    /// Total seconds of all segments.
     pub seconds: f64,
-    /// What it ran on, as in `cpu` or `cuda:0`.
+    /// The devices, such as `cpu` or `cuda:0`.
     pub device: String,
-    /// Threads of the CPU that compute.
+    /// CPU threads used for computing.
     pub threads: usize,
-    /// The vector instructions that the CPU uses, as `avx512`, `avx2`, `neon` or `scalar`.
+    /// The CPU's vector instructions: `avx512`, `avx2`, `neon` or `scalar`.
     pub simd: &'static str,
-    /// Floating point operations a second, in 10⁹: of matrix products that lie in the caches, all threads together; of a
-    /// card, what its units do at best in 32 bits.
+    /// Floating point operations per second, in 10⁹: on the CPU, of matrix products that fit into the caches, on all
+    /// threads; on a GPU, the peak rate of its units in 32 bits.
     pub sgemm_gflop_per_s: f64,
-    /// Bytes a second, in 10⁹, read and written in copying, by all threads together or by the card.
+    /// Bytes read and written per second when copying, in 10⁹, by all threads or by the GPU.
     pub copy_gb_per_s: f64,
-    /// In the order in which they ran first.
+    /// The operations, in the order of their first run.
     pub operations: Vec<OperationProfile>,
-    /// Of what is computed.
+    /// Bytes per computed value.
     #[serde(skip)]
     value_bytes: usize,
 }
 
-/// What one operation of one layer cost over all the segments; several of a kind in a layer are one.
+/// The cost of one operation of one layer over all segments. Several of a kind in a layer are summed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct OperationProfile {
-    /// The layer, by its name in the weights; a part of the work outside all layers by its own. What the transformer does
-    /// before its layers is its first layer's.
+    /// Name of the layer in the weights, or of a part outside the layers. What the transformer does before its layers
+    /// counts for its first layer.
     pub layer: String,
-    /// What it does.
+    /// Name of the operation.
     pub operation: &'static str,
-    /// Seconds.
+    /// Total seconds.
     pub seconds: f64,
     /// Floating point operations of its products and convolutions, in 10⁹.
     pub gflop: f64,
-    /// `gflop` in a second.
+    /// `gflop` per second.
     pub gflop_per_s: f64,
-    /// Weights, inputs and outputs, each once, in bytes.
+    /// Bytes of weights, inputs and outputs, each counted once.
     pub bytes: u64,
-    /// The time it would take at the machine's best, in its own: at the speed of products or of copying, by what takes
-    /// longer.
+    /// The minimum time at the machine's peak rates (of products or of copying, whichever takes longer) as a fraction
+    /// of the actual time.
     pub share_of_floor: f64,
 }
 
 impl Profile {
-    /// Of no segments yet. Of several cards, the first one's best is measured.
+    /// Creates an empty profile. With several GPUs, it measures the peak rates of the first.
     pub(crate) fn new(device: &str, card: &Card) -> Self {
         let [flop, bytes] =
             card.best().unwrap_or_else(|| [yardstick::flop_per_second(), yardstick::bytes_per_second()]);
@@ -75,23 +75,23 @@ impl Profile {
         }
     }
 
-    /// Adds so many segments that ended just now.
+    /// Adds segments that just finished.
     pub(crate) fn add(&mut self, clock: Clock, segments: usize) {
         self.segments += u32::try_from(segments).unwrap_or(u32::MAX);
         self.seconds += clock.began.elapsed().as_secs_f64();
         for (layer, record) in clock.records {
-            self.one(layer, &record);
+            self.add_record(layer, &record);
         }
         for one in &mut self.operations {
             #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
             let floor = (one.gflop / self.sgemm_gflop_per_s).max(one.bytes as f64 / 1e9 / self.copy_gb_per_s);
-            // A coarse clock may have seen no time pass.
+            // A coarse clock may report zero seconds.
             let seconds = one.seconds.max(1e-9);
             (one.gflop_per_s, one.share_of_floor) = (one.gflop / seconds, floor / seconds);
         }
     }
 
-    fn one(&mut self, layer: String, record: &Record) {
+    fn add_record(&mut self, layer: String, record: &Record) {
         let known = self.operations.iter().position(|o| o.layer == layer && o.operation == record.operation);
         let index = known.unwrap_or_else(|| {
             let operation = record.operation;
@@ -109,13 +109,13 @@ impl Profile {
     }
 }
 
-/// Takes down how long the parts of one segment took.
+/// Records how long the parts of a segment take.
 pub(crate) struct Clock {
     began: Instant,
     part_began: Instant,
     recording: Recording,
     records: Vec<(String, Record)>,
-    /// Where those of this part begin.
+    /// Index of the first record of the current part.
     part_first: usize,
 }
 
@@ -127,14 +127,14 @@ impl Clock {
 }
 
 impl Watcher for Clock {
-    /// What ran since the module before is this one's.
+    /// Assigns the operations since the previous module to this one.
     fn output(&mut self, name: &str, _: &dyn Fn() -> TensorData) {
         self.records.extend(self.recording.take().into_iter().map(|record| (name.to_owned(), record)));
     }
 
-    /// What the part took beside its operations is its own.
+    /// Assigns the time of the part outside its operations to the part itself.
     fn part(&mut self, name: &'static str) {
-        self.output(name, &|| unreachable!("nobody looks at the values"));
+        self.output(name, &|| unreachable!("the values are not read"));
         let operations = self.records[self.part_first..].iter().map(|(_, record)| record.took).sum();
         let took = self.part_began.elapsed().saturating_sub(operations);
         self.records.push((name.to_owned(), Record { operation: "rest", took, cost: ops::Cost::default() }));

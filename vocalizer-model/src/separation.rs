@@ -1,4 +1,4 @@
-//! A song's frames in, its stems' frames out, as a stream.
+//! Streaming separation: takes a song's frames, returns its stems' frames.
 
 use std::collections::VecDeque;
 
@@ -12,17 +12,17 @@ use crate::ops::Keeper;
 use crate::profile::{Clock, Profile};
 use crate::{Error, Model};
 
-/// How a song is cut and how often it is separated.
+/// How a song is cut into segments and how often it is separated.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct SeparationOptions {
-    /// Share of a segment that the next one covers again, from 0 to below 1.
+    /// Overlap of consecutive segments as a fraction of their length, from 0 to below 1.
     pub overlap: f64,
-    /// Segment length in seconds; the model's own where there is none, which is also the longest.
+    /// Segment length in seconds. `None` takes the model's own length, which is also the longest.
     pub segment_s: Option<f64>,
-    /// Passes over the song, each shifted by up to half a second, to be averaged; 0 for one pass without a shift.
+    /// Passes over the song to average, each shifted by up to half a second. 0 is one pass without a shift.
     pub shifts: u32,
-    /// Where the shifts' randomness starts: the same seed gives the same stems.
+    /// Seed of the random shifts: the same seed gives the same stems.
     pub seed: u64,
 }
 
@@ -35,13 +35,13 @@ impl Default for SeparationOptions {
 impl SeparationOptions {
     pub(crate) fn check(&self) -> Result<(), Error> {
         if !(0.0..=0.99).contains(&self.overlap) {
-            return Err(Error::Options(format!("an overlap of {} cannot be: give 0 to 0.99", self.overlap)));
+            return Err(Error::Options(format!("invalid overlap {}: use 0 to 0.99", self.overlap)));
         }
         Ok(())
     }
 }
 
-/// What is known of the whole song before the first segment.
+/// Properties of the whole song, needed before the first segment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SongStatistics {
     /// Frames at the model's rate.
@@ -52,42 +52,42 @@ pub struct SongStatistics {
     pub std: f32,
 }
 
-/// One song being separated.
+/// The separation of one song.
 pub struct Separation<'a> {
     model: &'a Model,
     wanted: Vec<usize>,
     passes: Vec<Pass>,
     statistics: SongStatistics,
     done_frames: u64,
-    /// What the cards are at work on, in the order in which they were given it.
-    flying: VecDeque<Flight<'a>>,
-    /// The card that is given the next batch.
+    /// Batches that the devices are working on, in the order of submission.
+    in_flight: VecDeque<Flight<'a>>,
+    /// The device that gets the next batch.
     card: usize,
     profile: Option<Profile>,
     _memory: Keeper,
 }
 
-/// A batch of a pass's segments on a card.
+/// A batch of one pass's segments on a device.
 struct Flight<'a> {
     pass: usize,
     pending: Pending<'a>,
 }
 
-/// One member's one pass over the song.
+/// One pass of one member over the song.
 struct Pass {
     member: usize,
     overlap_add: OverlapAdd,
     plan: Plan,
-    /// `[sources]` frames that are final.
+    /// Finished frames of each source.
     ready: Vec<VecDeque<Frame>>,
 }
 
 impl<'a> Separation<'a> {
-    /// Prepares the passes that the wanted stems need: members of a bag that count for none of them do not run.
+    /// Prepares the passes that the wanted stems need. Members of a bag whose weight is 0 for all of them do not run.
     ///
     /// # Errors
     ///
-    /// [`Error::Options`] where an option leaves its range or the model lacks a stem.
+    /// [`Error::Options`] if an option is out of range or the model lacks a stem.
     pub fn new(
         model: &'a Model,
         wanted: &[Stem],
@@ -110,7 +110,7 @@ impl<'a> Separation<'a> {
         let mut passes = Vec::new();
         for (member, network) in model.members.iter().enumerate() {
             for _ in 0..options.shifts.max(1) {
-                // Every member's shifts are drawn, so that a subset of stems gets the same ones as all of them.
+                // Draws every member's shifts, so that a subset of stems gets the same shifts as all of them.
                 let lead_frames = if options.shifts == 0 { 0 } else { random.up_to(model.rate_hz() / 2) };
                 if wanted.iter().any(|&k| network.mix.get(k).is_some_and(|w| *w != 0.0)) {
                     let plan = Plan { song_frames: statistics.frames, segment_frames, stride_frames, lead_frames };
@@ -120,24 +120,24 @@ impl<'a> Separation<'a> {
                 }
             }
         }
-        let (flying, memory) = (VecDeque::new(), Keeper::new());
-        // Songs that are separated at the same time begin with different cards.
+        let (in_flight, memory) = (VecDeque::new(), Keeper::new());
+        // Concurrent songs start on different devices.
         let card = model.next_card();
-        Ok(Self { model, wanted, passes, statistics, done_frames: 0, flying, card, profile: None, _memory: memory })
+        Ok(Self { model, wanted, passes, statistics, done_frames: 0, in_flight, card, profile: None, _memory: memory })
     }
 
-    /// Takes down from here on what the segments cost.
+    /// Starts to record the costs of segments.
     pub fn record(&mut self) {
         let model = self.model;
         self.profile.get_or_insert_with(|| Profile::new(model.device(), &model.cards[0]));
     }
 
-    /// What the segments cost since [`Self::record`].
+    /// Returns the costs of the segments since [`Self::record`].
     pub fn profile(&self) -> Option<&Profile> {
         self.profile.as_ref()
     }
 
-    /// Takes the next frames of the song, at the model's rate.
+    /// Appends the next frames of the song, at the model's rate.
     pub fn push(&mut self, frames: &[Frame]) {
         let SongStatistics { mean, std, .. } = self.statistics;
         let normal: Vec<Frame> = frames.iter().map(|f| f.map(|x| (x - mean) / (std + QUIET))).collect();
@@ -146,35 +146,35 @@ impl<'a> Separation<'a> {
         }
     }
 
-    /// Whether there are segments whose frames have not all come.
+    /// Returns whether some remaining segment still lacks frames.
     pub fn wants_frames(&self) -> bool {
         self.passes
             .iter()
             .any(|pass| !pass.overlap_add.has_segments(usize::MAX) && pass.overlap_add.segments_left() > 0)
     }
 
-    /// Whether the frames have come for as many segments as are separated at once, or for all that are left.
+    /// Returns whether a full batch of segments, or all that are left, have their frames.
     pub fn has_segment(&self) -> bool {
         let batch = self.model.cards[self.card].batch();
         self.passes.iter().any(|pass| pass.overlap_add.has_segments(batch))
     }
 
-    /// Separates segments of one pass, if the frames for them have come; says whether there was something to do. On cards,
-    /// the next ones are given out before the results of those before are waited for.
+    /// Separates segments of one pass, if their frames are there. Returns whether there was something to do. On GPUs,
+    /// submits the next batches before it waits for the results of the earlier ones.
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] where a card fails with a single segment.
+    /// [`Error::Device`] if a device fails with a single segment.
     pub fn step(&mut self) -> Result<bool, Error> {
-        // What is taken down of a batch is all done before the next.
+        // A recorded batch must finish before the next one starts.
         let depth = if self.profile.is_some() { 1 } else { self.model.cards.iter().map(Card::depth).sum() };
         let mut clock = self.profile.is_some().then(Clock::start);
-        let mut nobody = ();
+        let mut no_watcher = ();
         let watcher: &mut dyn Watcher = match &mut clock {
             Some(clock) => clock,
-            None => &mut nobody,
+            None => &mut no_watcher,
         };
-        let submitted = self.flying.len() < depth && {
+        let submitted = self.in_flight.len() < depth && {
             let model = self.model;
             let card = &model.cards[self.card];
             let ready = self.passes.iter().position(|pass| pass.overlap_add.has_segments(card.batch()));
@@ -182,15 +182,15 @@ impl<'a> Separation<'a> {
                 let Pass { member, overlap_add, .. } = &mut self.passes[pass];
                 let segments: Vec<_> = (0..card.batch()).map_while(|_| overlap_add.next_segment()).collect();
                 let pending = card.submit((*member, &model.members[*member]), segments, watcher);
-                self.flying.push_back(Flight { pass, pending });
+                self.in_flight.push_back(Flight { pass, pending });
                 self.card = (self.card + 1) % model.cards.len();
             }
             ready.is_some()
         };
-        if submitted && self.flying.len() < depth {
+        if submitted && self.in_flight.len() < depth {
             return Ok(true);
         }
-        let Some(Flight { pass, pending }) = self.flying.pop_front() else { return Ok(false) };
+        let Some(Flight { pass, pending }) = self.in_flight.pop_front() else { return Ok(false) };
         let stems = pending.finish(watcher)?;
         let segments = stems.len();
         let pass = &mut self.passes[pass];
@@ -204,23 +204,23 @@ impl<'a> Separation<'a> {
         Ok(true)
     }
 
-    /// How much of all passes together is done, from 0 to 1.
-    #[expect(clippy::cast_precision_loss, reason = "a share")]
+    /// Returns the progress over all passes, from 0 to 1.
+    #[expect(clippy::cast_precision_loss, reason = "a fraction")]
     pub fn done(&self) -> f64 {
         let all: u64 = self.passes.iter().map(|p| p.plan.segments() * p.plan.stride_frames as u64).sum();
         if all == 0 { 1.0 } else { self.done_frames as f64 / all as f64 }
     }
 
-    /// Whether the whole song was separated.
+    /// Returns whether the whole song is separated.
     pub fn is_done(&self) -> bool {
         self.passes.iter().all(|p| p.overlap_add.is_done())
     }
 
-    /// Moves what every pass has finished to `out`, one list of frames for each wanted stem.
+    /// Moves the frames that every pass has finished to `out`, one list of frames for each wanted stem.
     ///
     /// # Panics
     ///
-    /// Where `out` has not as many lists as stems are wanted.
+    /// If the length of `out` is not the number of wanted stems.
     pub fn drain(&mut self, out: &mut [Vec<Frame>]) {
         assert_eq!(out.len(), self.wanted.len(), "one list for each wanted stem");
         let SongStatistics { mean, std, .. } = self.statistics;
@@ -244,7 +244,7 @@ impl<'a> Separation<'a> {
     }
 }
 
-/// Keeps a silent song's normalisation finite, as the reference does.
+/// Keeps the normalisation of a silent song finite, as in the reference.
 const QUIET: f32 = 1e-8;
 
 #[expect(
@@ -258,10 +258,10 @@ fn segment_frames(model: &Model, options: &SeparationOptions) -> Result<usize, E
     let Some(segment_s) = options.segment_s else { return Ok(longest) };
     let rate = f64::from(model.rate_hz());
     let longest_s = longest as f64 / rate;
-    // NaN is no range's member.
+    // Also rejects NaN.
     if !(0.1..=longest_s).contains(&segment_s) {
         return Err(Error::Options(format!(
-            "a segment of {segment_s} s cannot be: this model takes 0.1 to {longest_s:.1} s"
+            "invalid segment length {segment_s} s: this model takes 0.1 to {longest_s:.1} s"
         )));
     }
     Ok((segment_s * rate) as usize)
@@ -277,7 +277,7 @@ fn stride_frames(segment_frames: usize, overlap: f64) -> usize {
     (((1.0 - overlap) * segment_frames as f64) as usize).max(1)
 }
 
-/// A small generator for the shifts, the same on every machine.
+/// A small random number generator for the shifts, the same on every machine.
 struct SplitMix(u64);
 
 impl SplitMix {
@@ -288,7 +288,7 @@ impl SplitMix {
         z ^ (z >> 31)
     }
 
-    /// From 0 to `most`, evenly enough for a shift.
+    /// Returns a number from 0 to `most`. The small bias does not matter for a shift.
     fn up_to(&mut self, most: u32) -> usize {
         usize::try_from(self.next() % (u64::from(most) + 1)).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Where one stem's frames go: back to the wanted rate, through what clipping asks for, into a file.
+//! The output of one stem: resampling, clipping and encoding to a file.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use crate::audio::{AudioFormat, Frame, Resampler, StemWriter};
 use crate::{Cancel, Clip, Error};
 
-/// One output file in the making; nothing stands under its name before [`StemSink::finish`].
+/// An output file being written. It gets its name only in [`StemSink::finish`].
 pub(crate) struct StemSink {
     path: PathBuf,
     resampler: Option<Resampler>,
-    /// Frames still to be written: what comes beyond is cut, what lacks at the end is silence.
+    /// Frames left to write. Extra frames are dropped; missing frames at the end become silence.
     left: u64,
     clip: Clip,
     target: Target,
@@ -20,7 +20,7 @@ pub(crate) struct StemSink {
 
 enum Target {
     File(StemWriter),
-    /// Rescaling needs the loudest sample before the first is written: the frames wait in an unnamed file.
+    /// Rescaling needs the peak before the first sample is written, so the frames are spooled to an unnamed file.
     Spool {
         file: BufWriter<File>,
         dir: PathBuf,
@@ -33,7 +33,8 @@ enum Target {
 impl StemSink {
     /// # Errors
     ///
-    /// [`Error::Encode`] or [`Error::Io`] where the file cannot be made, [`Error::Resample`] where the rates do not fit.
+    /// [`Error::Encode`] or [`Error::Io`] if the file cannot be created, [`Error::Resample`] if the rates are not
+    /// supported.
     pub(crate) fn create(
         path: PathBuf,
         format: AudioFormat,
@@ -43,7 +44,7 @@ impl StemSink {
     ) -> Result<Self, Error> {
         let resampler = (from_hz != to_hz).then(|| Resampler::new(from_hz, to_hz)).transpose()?;
         let dir = path.parent().unwrap_or(Path::new(".")).to_owned();
-        // Where it is only needed at the end, too: what the format refuses is to be known before the work.
+        // Created even if it is only needed at the end, so that unsupported formats fail before the work starts.
         let writer = StemWriter::create(&path, format, to_hz).map_err(Error::encode(&path))?;
         writer.check_length(frames).map_err(Error::encode(&path))?;
         let target = match clip {
@@ -59,7 +60,7 @@ impl StemSink {
         Ok(Self { path, resampler, left: frames, clip, target, resampled: Vec::new() })
     }
 
-    /// Takes frames at the model's rate.
+    /// Appends frames at the model's rate.
     pub(crate) fn write(&mut self, frames: &[Frame]) -> Result<(), Error> {
         let Some(resampler) = &mut self.resampler else { return self.put(frames) };
         let mut out = std::mem::take(&mut self.resampled);
@@ -90,7 +91,8 @@ impl StemSink {
         }
     }
 
-    /// Writes what is left and gives the file its name; [`Error::Cancelled`] where `cancel` is thrown before that.
+    /// Writes the remaining frames and renames the file into place. Fails with [`Error::Cancelled`] if `cancel` is set
+    /// first.
     pub(crate) fn finish(mut self, cancel: &Cancel) -> Result<PathBuf, Error> {
         if let Some(mut resampler) = self.resampler.take() {
             let mut tail = Vec::new();

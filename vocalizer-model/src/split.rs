@@ -1,4 +1,4 @@
-//! A file in, its stems' files out.
+//! Splits an audio file into stem files.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,18 +13,18 @@ use crate::separation::SongStatistics;
 use crate::sink::StemSink;
 use crate::{Error, Model, Profile, Separation, SeparationOptions};
 
-/// What to do where a stem is louder than its file can hold.
+/// What to do with stems that exceed full scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clip {
-    /// Make the whole stem quieter, just enough.
+    /// Scale the whole stem down, just enough.
     Rescale,
-    /// Cut what is over 0.99.
+    /// Clamp samples to ±0.99.
     Clamp,
-    /// Leave it to the format: integers and MP3 cut at full scale, floats hold everything.
+    /// Leave it to the format: integers and MP3 clip at full scale, floats do not.
     None,
 }
 
-/// How the other half of a pair of stems is made.
+/// How to make the complement of a stem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Complement {
     /// The sum of the other stems.
@@ -33,27 +33,27 @@ pub enum Complement {
     Minus,
 }
 
-/// How a file is split and what is written.
+/// What to separate and how to write it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SplitOptions {
-    /// How the song is cut and how often it is separated.
+    /// How the song is cut into segments and how often it is separated.
     pub separation: SeparationOptions,
-    /// The stems to write; all of the model's where there are none.
+    /// The stems to write; empty for all stems of the model.
     pub stems: Vec<Stem>,
     /// One stem and everything else (`no_<stem>`), instead of `stems`.
     pub two_stems: Option<(Stem, Complement)>,
-    /// [`Stem::FOUR`], instead of `stems`: what a model tells apart beyond them is added to `other`.
+    /// Write [`Stem::FOUR`] instead of `stems`: further stems of the model are added to `other`.
     pub four_stems: bool,
-    /// Format of the stems.
+    /// File format of the stems.
     pub format: AudioFormat,
-    /// What to do where a stem clips; rescaled where nothing is said, but for floats, which do not clip.
+    /// What to do if a stem clips. `None` rescales, except for the float format, which does not clip.
     pub clip: Option<Clip>,
-    /// Write at the song's own rate, not at the model's.
+    /// Write at the song's sample rate, not at the model's.
     pub keep_rate: bool,
-    /// Bounds of what is read.
+    /// Limits on the input.
     pub limits: AudioLimits,
-    /// Take down what the segments cost, for [`Report::profile`].
+    /// Record the costs of the segments, for [`Report::profile`].
     pub profile: bool,
 }
 
@@ -74,84 +74,86 @@ impl Default for SplitOptions {
 }
 
 impl SplitOptions {
-    /// Whether the options can be met by any model at all; what depends on the model is said when a song is split.
+    /// Checks the options as far as possible without a model; [`split_file`] checks the rest.
     ///
     /// # Errors
     ///
-    /// [`Error::Options`] with what was wrong and what would be right.
+    /// [`Error::Options`] with the problem and the remedy.
     pub fn check(&self) -> Result<(), Error> {
         self.separation.check()?;
         if self.four_stems && !(self.stems.is_empty() && self.two_stems.is_none()) {
-            return Err(Error::Options("the four stems and a choice of stems cannot be asked for together".into()));
+            return Err(Error::Options(
+                "the four stems and a selection of stems exclude each other; choose one".into(),
+            ));
         }
         match self.format {
             AudioFormat::Mp3(Bitrate::Cbr(kbps)) if !MP3_KBPS.contains(&kbps) => Err(Error::Options(format!(
-                "an MP3 of {kbps} kbit/s cannot be: give one of {}",
+                "unsupported MP3 bitrate: {kbps} kbit/s; use one of {}",
                 MP3_KBPS.map(|k| k.to_string()).join(", ")
             ))),
             AudioFormat::Mp3(Bitrate::Vbr(quality)) if quality > 9 => {
-                Err(Error::Options(format!("a quality of {quality} cannot be: give 0 (best) to 9")))
+                Err(Error::Options(format!("unsupported MP3 quality: {quality}; use 0 (best) to 9")))
             }
             _ => Ok(()),
         }
     }
 }
 
-/// What a split song left behind.
+/// The result of splitting a song.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Report {
     /// The files, in the model's order of stems.
     pub files: Vec<PathBuf>,
-    /// Frames of the song, and of each file, at `rate_hz`.
+    /// Length of the song, and of each file, in frames at `rate_hz`.
     pub frames: u64,
-    /// Rate of the files in Hz.
+    /// Sample rate of the files in Hz.
     pub rate_hz: u32,
     /// Length of the song in seconds.
     pub seconds: f64,
-    /// What its segments cost, where [`SplitOptions::profile`] asked for it.
+    /// The costs of the segments, if [`SplitOptions::profile`] is set.
     pub profile: Option<Profile>,
 }
 
-/// What is being done to a song.
+/// A stage of splitting a song.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
-    /// The first reading: length and loudness.
+    /// Measures length and loudness.
     Reading,
-    /// The network at work.
+    /// Runs the network.
     Separating,
-    /// The last frames go to their files.
+    /// Writes the last frames and finishes the files.
     Writing,
 }
 
-/// Someone who is told how far a song is.
+/// Receives the progress of a song.
 pub trait Listener {
-    /// A stage begins.
+    /// A stage starts.
     fn stage(&mut self, _stage: Stage) {}
-    /// So many seconds of the song, of so many, are separated.
+    /// This many seconds of the song, of the total, are separated.
     fn progress(&mut self, _done_s: f64, _total_s: f64) {}
-    /// A stem stands under its name.
+    /// A stem's file is complete.
     fn stem_written(&mut self, _path: &Path) {}
 }
 
-/// A listener that does not listen.
+/// A listener that ignores all events.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 
 impl Listener for Silent {}
 
-/// A switch, shared by its clones, that stops a song between two segments.
+/// A cancellation flag, shared by its clones. It stops a song between two segments.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<AtomicBool>);
 
 impl Cancel {
-    /// Stops every song that watches this switch.
+    /// Cancels every song that uses this flag.
     pub fn cancel(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it was thrown.
+    /// Returns whether the flag is set.
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
@@ -161,7 +163,7 @@ impl Cancel {
     }
 }
 
-/// Splits `input` into files in the folder `out_dir`, which is made where it is missing.
+/// Splits `input` into files in the folder `out_dir`, which is created if it is missing.
 ///
 /// # Errors
 ///
@@ -170,16 +172,16 @@ pub fn split_file(model: &Model, input: &Path, out_dir: &Path, options: &SplitOp
     split_file_with(model, input, out_dir, options, &mut Silent, &Cancel::default())
 }
 
-/// [`split_file`] with someone listening and a way to stop it.
+/// [`split_file`] with progress reports and cancellation.
 ///
-/// The song is read twice, once for its loudness and length and once to separate it, so that memory does not grow with
-/// it. Files appear under their names when the whole song is done: an error or a cancel leaves none.
+/// The song is read twice, once for its loudness and length and once to separate it, so that memory use does not grow
+/// with its length. The files get their names when the whole song is done: errors and cancellation leave none.
 ///
 /// # Errors
 ///
-/// [`Error::Decode`] where the input cannot be read, [`Error::Encode`] or [`Error::Io`] where a stem cannot be written,
-/// [`Error::Options`] where the options do not fit the model, [`Error::Device`] where a card fails, [`Error::Cancelled`]
-/// where `cancel` was thrown.
+/// [`Error::Decode`] if the input cannot be read, [`Error::Encode`] or [`Error::Io`] if a stem cannot be written,
+/// [`Error::Options`] if the options do not fit the model, [`Error::Device`] if a device fails, [`Error::Cancelled`] if
+/// `cancel` is set.
 pub fn split_file_with(
     model: &Model,
     input: &Path,
@@ -217,24 +219,24 @@ pub fn split_file_with(
         Ok(Report { files, frames, rate_hz, seconds: song.seconds(), profile: separation.profile().cloned() })
     })();
     if result.is_err() && made_dir {
-        // Only where it is empty, and only this one: a folder above may hold other songs by now.
+        // Only this folder, and only if it is empty: a parent folder may hold other songs by now.
         let _ = std::fs::remove_dir(out_dir);
     }
     result
 }
 
-/// The rate of the files: a song at a rate that the format does not have gets stems at the model's.
+/// Returns the sample rate of the files: the model's if the format does not support the song's.
 fn output_rate(model: &Model, options: &SplitOptions, song_hz: u32) -> u32 {
     if options.keep_rate && options.format.has_rate(song_hz) { song_hz } else { model.rate_hz() }
 }
 
-/// A song that was read once.
+/// A song after the first reading.
 struct Song<'a> {
     path: &'a Path,
     limits: &'a AudioLimits,
     rate_hz: u32,
     model_hz: u32,
-    /// Frames at its own rate.
+    /// Length at its own sample rate.
     frames: u64,
     statistics: SongStatistics,
     silent: bool,
@@ -282,7 +284,7 @@ impl<'a> Song<'a> {
         listener: &mut dyn Listener,
         cancel: &Cancel,
     ) -> Result<(), Error> {
-        // Silence has silent stems: every file is filled with zeros when it is finished.
+        // Silence has silent stems: `finish` fills every file with zeros.
         if self.silent {
             return Ok(());
         }
@@ -306,12 +308,12 @@ impl<'a> Song<'a> {
             let whole = mixture.get(..ready).unwrap_or(&mixture);
             let mut written = Ok(());
             let stepped = if separation.profile().is_some() {
-                // A thread that waits for the others would write meanwhile, in the layer's time.
+                // Writing in parallel would take CPU time from the layers and distort their times.
                 written = outputs.write(sinks, &stems, whole);
                 if written.is_ok() { separation.step() } else { Ok(false) }
             } else {
-                // What is done goes to its files while the next segment is separated. The segment stays on this thread: as
-                // a job among the pool's it would be taken up by a thread that waits in the middle of another song.
+                // Write finished frames while the next segment is separated. The segment stays on this thread: in the
+                // pool, a thread that waits inside another song could pick it up.
                 rayon::in_place_scope(|scope| {
                     scope.spawn(|_| written = outputs.write(sinks, &stems, whole));
                     separation.step()
@@ -329,7 +331,7 @@ impl<'a> Song<'a> {
     }
 }
 
-/// The song's frames at the model's rate, block by block.
+/// Reads the song's frames at the model's rate, block by block.
 struct Blocks {
     reader: AudioReader,
     path: PathBuf,

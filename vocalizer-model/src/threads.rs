@@ -1,15 +1,15 @@
-//! How many threads compute.
+//! The number of computing threads.
 
 use crate::Error;
 
-/// Keeps every computation of this process to `threads` threads.
+/// Limits all computation in this process to `threads` threads.
 ///
 /// # Errors
 ///
-/// [`Error::Options`] where threads were already started; call it first.
+/// [`Error::Options`] if threads are already running; call it before anything else.
 pub fn set_threads(threads: usize) -> Result<(), Error> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build_global()
-        .map_err(|e| Error::Options(format!("the number of threads cannot be set to {threads}: {e}")))
+        .map_err(|e| Error::Options(format!("cannot set the number of threads to {threads}: {e}")))
 }

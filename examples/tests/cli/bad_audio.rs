@@ -44,8 +44,8 @@ fn bad_inputs(place: &Place) -> Vec<(&'static str, &'static str)> {
     place.put("pictures/cover.png", b"a picture");
     vec![
         ("empty.mp3", "empty"),
-        ("text.mp3", "not audio"),
-        ("image.mp3", "not audio"),
+        ("text.mp3", "not an audio file"),
+        ("image.mp3", "not an audio file"),
         ("cut.mp3", "truncated"),
         ("cut.flac", "truncated"),
         ("cut.m4a", "truncated"),

@@ -50,7 +50,7 @@ fn cached_weights_that_changed_are_not_used() {
     let path = place.run(&["models", "path", "htdemucs"]).out;
     let tiny = std::fs::read(tiny()).expect("the tiny model");
     place.put(path.trim_end(), &tiny);
-    separate_with(&place, "htdemucs").failed(3, &["955717e8.safetensors", "SHA-256", "delete it"]);
+    separate_with(&place, "htdemucs").failed(3, &["955717e8.safetensors", "SHA-256", "delete the file"]);
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn sources_that_cannot_be_reached_are_named() {
     // Nothing answers at this port, neither as the hub nor as a proxy on the way to any other source.
     command.env("npm_config_registry", "http://127.0.0.1:9").args(["separate", "song.wav"]);
     let ran = Ran::of(&mut command);
-    ran.failed(3, &["955717e8.safetensors", "could not be fetched", "npm", "ECONNREFUSED", "VOCALIZER_HUB"]);
+    ran.failed(3, &["955717e8.safetensors", "could not be downloaded", "npm", "ECONNREFUSED", "VOCALIZER_HUB"]);
     assert!(ran.err.contains("80.13 MiB") && ran.err.contains("research"), "size and licence come first: {}", ran.err);
     assert_eq!(place.files("cache"), ["models/955717e8.safetensors.lock"], "nothing but what keeps others waiting");
 }

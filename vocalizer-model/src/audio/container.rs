@@ -1,4 +1,4 @@
-//! Which container a file is, from its bytes and never from its name, and the checks of its header.
+//! Detects a file's container from its content, never from its name, and checks its header.
 
 use super::error::DecodeError;
 use super::limits::AudioLimits;
@@ -7,13 +7,13 @@ use super::mpeg::{self, Walk};
 use super::riff;
 use super::source::Source;
 
-const KNOWN: &str = "no known format found; give MP3, FLAC, WAV, AIFF, Ogg Vorbis, Opus, AAC/M4A or ALAC";
-/// How far junk before the first MPEG frame is skipped.
+const KNOWN: &str = "unknown format; use MP3, FLAC, WAV, AIFF, Ogg Vorbis, Opus, AAC/M4A or ALAC";
+/// How much junk before the first MPEG frame is skipped.
 const SEARCH_BYTES: usize = 1 << 16;
 const MAX_TAGS: u32 = 8;
 const MAX_FLAC_BLOCKS: u32 = 4_096;
 
-/// What the file is, and what of its header the decoder needs beyond what symphonia tells.
+/// The container, with the header data that the decoder needs and symphonia does not provide.
 #[derive(Debug)]
 pub(super) enum Kind {
     Wav,
@@ -21,20 +21,20 @@ pub(super) enum Kind {
     Flac,
     Ogg,
     Mp4(Option<Gapless>),
-    /// Whether its segment states no size, as in a live recording, so that it ends where the file does.
+    /// Whether the segment states no size, as in a live recording, so that it ends with the file.
     Mkv(bool),
     Mpeg(Walk),
     Adts(Walk),
 }
 
-/// Finds the container and where it starts, and checks what its header claims.
+/// Detects the container and its offset, and checks its header.
 pub(super) fn identify(source: &mut Source, limits: &AudioLimits) -> Result<(Kind, u64), DecodeError> {
     let start = skip_tags(source, limits)?;
     let (head, got) = source.peek::<16>(start)?;
     let four = [head[0], head[1], head[2], head[3]];
     let form = [head[8], head[9], head[10], head[11]];
     let kind = match (&four, &form) {
-        _ if got == 0 => return Err(DecodeError::NotAudio("nothing follows its tags".into())),
+        _ if got == 0 => return Err(DecodeError::NotAudio("no data after the tags".into())),
         (b"RIFF", b"WAVE") => {
             riff::check_wav(source, start, limits)?;
             Kind::Wav
@@ -54,7 +54,7 @@ pub(super) fn identify(source: &mut Source, limits: &AudioLimits) -> Result<(Kin
         ([0x1a, 0x45, 0xdf, 0xa3], _) => Kind::Mkv(mkv_is_open(source, start)?),
         _ if head[4..8] == *b"ftyp" => Kind::Mp4(mp4::check(source, start, limits)?),
         _ => {
-            if let Some(name) = known_elsewhere(&head) {
+            if let Some(name) = unsupported_format(&head) {
                 return Err(DecodeError::Unsupported(name.into()));
             }
             return elementary(source, start);
@@ -63,8 +63,8 @@ pub(super) fn identify(source: &mut Source, limits: &AudioLimits) -> Result<(Kin
     Ok((kind, start))
 }
 
-/// What is audio or video and not decoded here, so that the message can say so.
-fn known_elsewhere(head: &[u8; 16]) -> Option<&'static str> {
+/// Returns the name of a known format that is not supported, for the error message.
+fn unsupported_format(head: &[u8; 16]) -> Option<&'static str> {
     Some(match head {
         [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..] => "AVI",
         [b'R', b'F', b'6', b'4', ..] | [b'B', b'W', b'6', b'4', ..] => "WAV of more than 4 GiB (RF64)",
@@ -73,7 +73,7 @@ fn known_elsewhere(head: &[u8; 16]) -> Option<&'static str> {
         [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, ..] => "WMA; convert it to FLAC or WAV",
         [b'M', b'A', b'C', b' ', ..] => "Monkey's Audio; convert it to FLAC",
         [b'w', b'v', b'p', b'k', ..] => "WavPack; convert it to FLAC",
-        [b'M', b'T', b'h', b'd', ..] => "MIDI: it holds notes, not sound",
+        [b'M', b'T', b'h', b'd', ..] => "MIDI (notes, not sound)",
         [b'#', b'!', b'A', b'M', b'R', ..] => "AMR",
         [_, _, _, _, b'm', b'o', b'o', b'v' | b'f', ..]
         | [_, _, _, _, b'm' | b'w', b'd' | b'i', b'a' | b'd', b't' | b'e', ..] => {
@@ -83,7 +83,7 @@ fn known_elsewhere(head: &[u8; 16]) -> Option<&'static str> {
     })
 }
 
-/// Steps over ID3v2 tags without reading them.
+/// Skips ID3v2 tags without reading them.
 fn skip_tags(source: &mut Source, limits: &AudioLimits) -> Result<u64, DecodeError> {
     let mut at = 0;
     for _ in 0..MAX_TAGS {
@@ -96,7 +96,7 @@ fn skip_tags(source: &mut Source, limits: &AudioLimits) -> Result<u64, DecodeErr
         at += 10 + size + if head[5] & 0x10 == 0 { 0 } else { 10 };
         if at > source.len_bytes() {
             return Err(DecodeError::Truncated(format!(
-                "its ID3 tag states {size} bytes, the file has {} in all",
+                "the ID3 tag states {size} bytes, but the file has only {}",
                 source.len_bytes()
             )));
         }
@@ -104,7 +104,7 @@ fn skip_tags(source: &mut Source, limits: &AudioLimits) -> Result<u64, DecodeErr
     Ok(at)
 }
 
-/// MP3 or ADTS, which have no container: a run of frame headers is what tells.
+/// Detects MP3 and ADTS. They have no container; a run of frame headers identifies them.
 fn elementary(source: &mut Source, start: u64) -> Result<(Kind, u64), DecodeError> {
     let found = if mpeg::is_stream(source, start, false, 2)? {
         Some((start, false))
@@ -120,7 +120,7 @@ fn elementary(source: &mut Source, start: u64) -> Result<(Kind, u64), DecodeErro
     }
 }
 
-/// Frames after junk, such as zeros or a foreign tag: three in a row, since two happen by chance.
+/// Searches for frames after junk, such as zeros or an unknown tag. Needs three in a row, since two occur by chance.
 fn search(source: &mut Source, start: u64) -> Result<Option<(u64, bool)>, DecodeError> {
     let window = source.bytes(start, SEARCH_BYTES)?;
     for (at, pair) in window.windows(2).enumerate() {
@@ -137,7 +137,7 @@ fn search(source: &mut Source, start: u64) -> Result<Option<(u64, bool)>, Decode
     Ok(None)
 }
 
-/// The metadata blocks must fit, and STREAMINFO must make sense.
+/// Checks that the metadata blocks fit into the file, and the values of STREAMINFO.
 fn check_flac(source: &mut Source, start: u64, limits: &AudioLimits) -> Result<(), DecodeError> {
     let mut at = start + 4;
     let mut all_bytes = 0;
@@ -146,7 +146,7 @@ fn check_flac(source: &mut Source, start: u64, limits: &AudioLimits) -> Result<(
         let size = u32::from_be_bytes([0, head[1], head[2], head[3]]);
         if n == 0 {
             if head[0] & 0x7f != 0 || size != 34 {
-                return Err(DecodeError::Malformed("it does not start with a STREAMINFO block".into()));
+                return Err(DecodeError::Malformed("the first metadata block is not STREAMINFO".into()));
             }
             let info = source.take::<34>(at + 4)?;
             let rate_hz = u32::from_be_bytes([0, info[10], info[11], info[12]]) >> 4;
@@ -163,10 +163,10 @@ fn check_flac(source: &mut Source, start: u64, limits: &AudioLimits) -> Result<(
             return Ok(());
         }
     }
-    Err(DecodeError::Malformed("its header has no end".into()))
+    Err(DecodeError::Malformed("the header has no last block".into()))
 }
 
-/// Whether the segment, which follows the EBML header and holds everything, states no size: all its bits are ones.
+/// Returns whether the segment, which follows the EBML header, states no size (all bits of the size are ones).
 fn mkv_is_open(source: &mut Source, start: u64) -> Result<bool, DecodeError> {
     let Some((size, header_bytes)) = mkv_size(source, start + 4)? else { return Ok(false) };
     let segment = start.saturating_add(4 + header_bytes).saturating_add(size);
@@ -176,14 +176,14 @@ fn mkv_is_open(source: &mut Source, start: u64) -> Result<bool, DecodeError> {
     Ok(mkv_size(source, segment + 4)?.is_some_and(|(size, bytes)| size == (1 << (7 * bytes)) - 1))
 }
 
-/// An element's size, and how many bytes state it.
+/// Returns an element's size, and the number of bytes that encode it.
 fn mkv_size(source: &mut Source, at: u64) -> Result<Option<(u64, u64)>, DecodeError> {
     let raw = u64::from_be_bytes(source.peek::<8>(at)?.0);
     let bytes = u64::from(raw.leading_zeros()) + 1;
     Ok((bytes <= 8).then(|| ((raw >> (64 - 8 * bytes)) & ((1 << (7 * bytes)) - 1), bytes)))
 }
 
-/// The last page must be whole. A stream without an end mark, as a recording of web radio has none, is let through.
+/// Checks that the last page is complete. Accepts streams without an end mark, such as recordings of web radio.
 fn check_ogg(source: &mut Source) -> Result<(), DecodeError> {
     const TWO_PAGES: u64 = 2 * 65_307;
     let from = source.len_bytes().saturating_sub(TWO_PAGES);
@@ -196,5 +196,5 @@ fn check_ogg(source: &mut Source) -> Result<(), DecodeError> {
         let body: usize = table.iter().map(|&n| usize::from(n)).sum();
         27 + table.len() + body <= page.len()
     });
-    if whole { Ok(()) } else { Err(DecodeError::Truncated("the last page is cut".into())) }
+    if whole { Ok(()) } else { Err(DecodeError::Truncated("the last page is incomplete".into())) }
 }

@@ -1,4 +1,4 @@
-//! Decoding, block by block.
+//! The block-wise audio decoder.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -17,30 +17,29 @@ use super::formats::{guard, make_decoder, name, open_format, translate, trim};
 use super::limits::AudioLimits;
 use super::source::Source;
 
-/// Packets at the start of an MP3 that may fail: a file cut out of a longer one refers to bits that are not there.
+/// Packets at the start of an MP3 that may fail: a file cut out of a longer one refers to missing bits.
 const LENIENT_PACKETS: u32 = 8;
 
-/// What a file's header says about its audio.
+/// Audio properties from a file's header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AudioInfo {
-    /// The container or the codec, whichever people name it by: "mp3", "flac", "wav", "aiff", "ogg vorbis", "aac",
-    /// "alac" and the like.
+    /// Name of the container or codec: "mp3", "flac", "wav", "aiff", "ogg vorbis", "aac", "alac" and so on.
     pub format: &'static str,
-    /// The sample rate.
+    /// The sample rate in Hz.
     pub rate_hz: u32,
-    /// The channels in the file, whatever they are mixed to.
+    /// The number of channels in the file, before the downmix.
     pub channels: u16,
-    /// The length as the container states it, without the encoder's delay and padding. `None` where it states none, or
-    /// none that can be believed.
+    /// The length in frames that the container states, without the encoder's delay and padding. `None` if it states
+    /// none, or an implausible one.
     pub frames: Option<u64>,
 }
 
-/// Decodes one file to stereo frames at the file's own rate.
+/// Decodes a file to stereo frames at the file's sample rate.
 ///
-/// Delay and padding that an encoder added are cut off where the file tells their length (LAME's tag, `iTunSMPB`, edit
-/// lists, Ogg's granules), so a song comes out as it went in. Mono is doubled and more than two channels are mixed
-/// down: centre and surrounds at -3 dB, LFE dropped, divided by the sum of the coefficients so that nothing clips.
+/// Trims the encoder's delay and padding if the file states their length (LAME tag, `iTunSMPB`, edit lists, Ogg granule
+/// positions), so the result has the original length. Duplicates mono and mixes more than two channels down: centre and
+/// surrounds at -3 dB, LFE dropped, divided by the sum of the coefficients to prevent clipping.
 pub struct AudioReader {
     format: Box<dyn FormatReader>,
     decoder: Box<dyn AudioDecoder>,
@@ -51,16 +50,16 @@ pub struct AudioReader {
     limits: AudioLimits,
     samples: Vec<f32>,
     ready: Vec<Frame>,
-    /// Frames still to drop at the start.
+    /// Frames left to drop at the start.
     skip: u64,
-    /// Where to stop.
+    /// The number of frames to return.
     total: Option<u64>,
-    /// Fewer frames than this mean that the file is cut.
+    /// Fewer frames than this mean that the file is truncated.
     needed: u64,
-    /// The walk over the headers found the last frame cut.
+    /// Whether the last frame is incomplete, according to the frame headers.
     cut: bool,
     given: u64,
-    /// Nothing states where the data ends, so the end of the file is as good as any.
+    /// Whether the container states no end of the data, so that the file may end anywhere.
     open_ended: bool,
     lenient_packets: u32,
     broken_packet: Option<String>,
@@ -81,14 +80,14 @@ impl std::fmt::Debug for AudioReader {
 }
 
 impl AudioReader {
-    /// Opens a file, finds out what it is (by its content, whatever its name) and checks its header.
+    /// Opens a file, detects its format from the content and checks its header.
     ///
     /// # Errors
     ///
-    /// [`DecodeError::Io`] where the file cannot be opened or read; [`DecodeError::NotAudio`], also for a directory;
-    /// [`DecodeError::Unsupported`] for formats known but not decoded; [`DecodeError::Malformed`] and
-    /// [`DecodeError::Truncated`] for headers that contradict themselves or the file's size; [`DecodeError::Limit`] for
-    /// what the limits exclude; [`DecodeError::NoAudioTrack`]; [`DecodeError::Empty`].
+    /// [`DecodeError::Io`] if the file cannot be opened or read; [`DecodeError::NotAudio`], also for a directory;
+    /// [`DecodeError::Unsupported`] for known formats that are not supported; [`DecodeError::Malformed`] and
+    /// [`DecodeError::Truncated`] for headers that contradict themselves or the file's size; [`DecodeError::Limit`] if
+    /// the file exceeds the limits; [`DecodeError::NoAudioTrack`]; [`DecodeError::Empty`].
     pub fn open(path: &Path, limits: &AudioLimits) -> Result<Self, DecodeError> {
         let opened = |source| DecodeError::Io { action: "opened", source };
         let meta = std::fs::metadata(path).map_err(opened)?;
@@ -115,8 +114,8 @@ impl AudioReader {
         if let Some(channels) = &params.channels {
             limits.check_channels(channels.count())?;
         }
-        // MP3 and MP4 are trimmed here: symphonia guesses an MP3's length without an information frame, and knows no
-        // edit lists.
+        // MP3 and MP4 are trimmed here: symphonia estimates the length of an MP3 without an information frame, and
+        // ignores edit lists.
         let ours = matches!(kind, Kind::Mpeg(_) | Kind::Mp4(_));
         let options = AudioDecoderOptions::default().gapless(!ours).verify(matches!(kind, Kind::Flac));
         let decoder = make_decoder(&kind, params, &options)?;
@@ -144,23 +143,22 @@ impl AudioReader {
         Ok(reader)
     }
 
-    /// What the header says.
+    /// Returns the properties from the header.
     pub fn info(&self) -> &AudioInfo {
         &self.info
     }
 
-    /// Appends the next block of frames to `out`; `Ok(false)`, with nothing appended, at the end.
+    /// Appends the next block of frames to `out`. Returns `Ok(false)`, with nothing appended, at the end.
     ///
     /// # Errors
     ///
-    /// [`DecodeError::Malformed`] for data that cannot be decoded, and for samples that are no numbers;
-    /// [`DecodeError::Truncated`] at the end of a file that should go on; [`DecodeError::Limit`] when the audio is
-    /// longer than allowed; [`DecodeError::Empty`] when it has no samples; [`DecodeError::Io`]. After an error every
-    /// further call fails too.
+    /// [`DecodeError::Malformed`] for undecodable data and for samples that are not numbers; [`DecodeError::Truncated`]
+    /// if the file ends too early; [`DecodeError::Limit`] if the audio is longer than allowed; [`DecodeError::Empty`]
+    /// if it has no samples; [`DecodeError::Io`]. After an error, every further call fails.
     pub fn read(&mut self, out: &mut Vec<Frame>) -> Result<bool, DecodeError> {
         match self.state {
             State::Ended => return Ok(false),
-            State::Failed => return Err(DecodeError::Malformed("reading it failed before".into())),
+            State::Failed => return Err(DecodeError::Malformed("an earlier read failed".into())),
             State::Running => {}
         }
         let result = self.next_frames(out);
@@ -172,12 +170,12 @@ impl AudioReader {
         result
     }
 
-    /// Decodes the first block, which alone tells the true rate and layout, and sets up the trimming with it.
+    /// Decodes the first block, which has the true sample rate and channels, and sets up the trimming.
     fn first_block(&mut self, kind: &Kind, track: &Track) -> Result<(), DecodeError> {
         if !self.decode_block()? {
             self.check_end()?;
             return Err(match trim(kind, track, self.info.rate_hz).stated {
-                Some(_) => DecodeError::Truncated("the header is there, the samples are not".into()),
+                Some(_) => DecodeError::Truncated("no samples after the header".into()),
                 None => DecodeError::Empty("the audio has no samples"),
             });
         }
@@ -208,7 +206,7 @@ impl AudioReader {
             self.skip -= skip;
             let left = self.total.map_or(u64::MAX, |total| total - self.given);
             let keep = (have - skip).min(left);
-            // Both are at most the length of `ready`.
+            // Both are at most the length of `ready`, so they fit.
             let (from, to) = (usize::try_from(skip).unwrap_or(0), usize::try_from(skip + keep).unwrap_or(0));
             out.extend_from_slice(self.ready.get(from..to).unwrap_or_default());
             self.given += keep;
@@ -218,7 +216,7 @@ impl AudioReader {
         Ok(true)
     }
 
-    /// Decodes packets until there are frames in `ready`; false at the end of the file.
+    /// Decodes packets until `ready` has frames. Returns false at the end of the file.
     fn decode_block(&mut self) -> Result<bool, DecodeError> {
         while self.ready.is_empty() {
             let packet = match guard(|| Ok(self.format.next_packet()))? {
@@ -229,7 +227,7 @@ impl AudioReader {
                     return Err(DecodeError::Truncated("the file ends in the middle of its data".into()));
                 }
                 Err(Error::ResetRequired) => {
-                    return Err(DecodeError::Unsupported("several songs chained in one file".into()));
+                    return Err(DecodeError::Unsupported("chained streams in one file".into()));
                 }
                 Err(e) => return Err(translate(e)),
             };
@@ -260,7 +258,8 @@ impl AudioReader {
         Ok(true)
     }
 
-    /// A packet that does not decode is forgiven at the start of an MP3; as the last one it means that the file is cut.
+    /// Handles an undecodable packet: ignored at the start of an MP3; as the last packet it means that the file is
+    /// truncated.
     fn bad_packet(&mut self, what: String) {
         if self.lenient_packets > 0 {
             self.lenient_packets -= 1;
@@ -279,7 +278,7 @@ impl AudioReader {
             self.mixer = Downmix::new(&channels)?;
             self.layout = channels;
         } else if rate_hz != self.info.rate_hz || channels != self.layout {
-            return Err(DecodeError::Malformed("its sample rate or its channels change on the way".into()));
+            return Err(DecodeError::Malformed("the sample rate or the channels change within the file".into()));
         }
         if let Some(at) = self.samples.iter().position(|s| !s.is_finite()) {
             let frame = self.given + (at / usize::from(self.info.channels.max(1))) as u64;
@@ -289,22 +288,22 @@ impl AudioReader {
         Ok(())
     }
 
-    /// At the end of the data: was that all?
+    /// Checks at the end of the data that the file is complete.
     fn check_end(&mut self) -> Result<(), DecodeError> {
         if self.given < self.needed {
             let (is, stated) = (self.given, self.info.frames.unwrap_or(self.needed));
             return Err(DecodeError::Truncated(format!(
-                "the header states {stated} samples, {is} of them could be decoded"
+                "the header states {stated} samples, but only {is} could be decoded"
             )));
         }
         if self.cut || self.broken_packet.is_some() {
-            return Err(DecodeError::Truncated("the last packet is cut or damaged".into()));
+            return Err(DecodeError::Truncated("the last packet is incomplete or damaged".into()));
         }
         if self.info.rate_hz != 0 && self.given == 0 {
             return Err(DecodeError::Empty("the audio has no samples"));
         }
         if guard(|| Ok(self.decoder.finalize()))?.verify_ok == Some(false) {
-            return Err(DecodeError::Malformed("the samples do not match the file's own checksum".into()));
+            return Err(DecodeError::Malformed("the samples do not match the file's checksum".into()));
         }
         Ok(())
     }

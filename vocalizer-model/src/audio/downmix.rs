@@ -1,9 +1,9 @@
-//! Any number of channels to two.
+//! Downmix of any number of channels to stereo.
 //!
-//! Mono goes to both sides, two channels pass as they are. More are mixed with the coefficients of ITU-R BS.775: the
-//! centre and the surrounds at -3 dB, a single rear channel at -6 dB on either side, LFE dropped. The two sums are then
-//! divided by the larger sum of coefficients (2.414 for 5.1), so that a mix of full-scale channels does not clip and
-//! left and right keep their balance.
+//! Mono is duplicated; stereo is unchanged. More channels are mixed with the coefficients of ITU-R BS.775: centre and
+//! surrounds at -3 dB, a single rear channel at -6 dB on each side, LFE dropped. Both sums are divided by the larger
+//! sum of coefficients (2.414 for 5.1), so that a mix of full-scale channels does not clip and left and right stay
+//! balanced.
 
 use std::f32::consts::FRAC_1_SQRT_2;
 
@@ -12,7 +12,7 @@ use symphonia::core::audio::{ChannelLabel, Channels, Position};
 use super::Frame;
 use super::error::DecodeError;
 
-/// How the channels of one layout become left and right.
+/// How the channels of one layout are mixed to left and right.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Downmix {
     Mono,
@@ -30,7 +30,7 @@ impl Downmix {
         }
         let positions = match channels {
             Channels::Positioned(all) => all.iter().collect(),
-            Channels::Discrete(count) => customary(usize::from(*count)),
+            Channels::Discrete(count) => usual_layout(usize::from(*count)),
             Channels::Custom(labels) => labels
                 .iter()
                 .map(|label| match label {
@@ -43,7 +43,7 @@ impl Downmix {
         Ok(Self::Many(normalised(positions)))
     }
 
-    /// Appends one frame for each `count` interleaved samples.
+    /// Appends one frame per `count` interleaved samples.
     pub(super) fn mix(&self, interleaved: &[f32], out: &mut Vec<Frame>) {
         match self {
             Self::Mono => out.extend(interleaved.iter().map(|&s| [s, s])),
@@ -60,9 +60,9 @@ impl Downmix {
     }
 }
 
-/// The layout that a bare count of channels stands for. Symphonia fills in positions in the order of WAV's mask, which
-/// would make an LFE, and silence, of the fourth channel in four or five; customary are quadraphony and 5.0.
-fn customary(count: usize) -> Vec<Position> {
+/// Returns the usual layout of a channel count. Symphonia assigns positions in the order of the WAV mask, which makes
+/// the fourth of four or five channels an LFE, and so silent; quadraphonic and 5.0 are the usual layouts.
+fn usual_layout(count: usize) -> Vec<Position> {
     let (left, right) = (Position::FRONT_LEFT, Position::FRONT_RIGHT);
     match count {
         4 => vec![left, right, Position::REAR_LEFT, Position::REAR_RIGHT],
@@ -78,12 +78,12 @@ fn normalised(positions: Vec<Position>) -> Vec<Frame> {
     let by_count = Position::from_count(u32::try_from(positions.len()).unwrap_or(0));
     let stated = positions.iter().fold(Position::empty(), |all, &p| all | p);
     let guessed = matches!(positions.len(), 4 | 5) && by_count == Some(stated);
-    let positions = if guessed { customary(positions.len()) } else { positions };
+    let positions = if guessed { usual_layout(positions.len()) } else { positions };
     let mut gains: Vec<Frame> = positions.into_iter().map(gain).collect();
     let sum = |side: usize| gains.iter().map(|g| g[side]).sum::<f32>();
     let loudest = sum(0).max(sum(1));
     if loudest <= 0.0 {
-        // Positions that say nothing: an even mix rather than silence.
+        // Positions without a known gain: mix evenly instead of returning silence.
         let even = 1.0 / gains.len() as f32;
         gains.fill([even, even]);
     } else {

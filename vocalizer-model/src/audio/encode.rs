@@ -1,4 +1,4 @@
-//! Writing stems.
+//! Writes stems to files.
 
 use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
@@ -11,27 +11,27 @@ use tempfile::NamedTempFile;
 use super::Frame;
 use super::error::EncodeError;
 
-/// How large an MP3 becomes.
+/// The bitrate of an MP3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bitrate {
-    /// The same number of kbit/s throughout; one that LAME knows, such as 128, 192, 256 or 320.
+    /// Constant bitrate in kbit/s; one that MP3 supports, such as 128, 192, 256 or 320.
     Cbr(u16),
-    /// As many bits as the music needs, from 0 (best, about 245 kbit/s) to 9 (smallest).
+    /// Variable bitrate, from 0 (best, about 245 kbit/s) to 9 (smallest).
     Vbr(u8),
 }
 
-/// The constant bit rates that MP3 has at one sampling rate or another of music, in kbit/s.
+/// The constant bitrates of MP3 at the supported sample rates, in kbit/s.
 #[cfg(any(feature = "separate", feature = "mp3"))]
 pub(crate) const MP3_KBPS: [u16; 13] = [32, 40, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
 
-/// The sampling rates that MP3 has.
+/// The sample rates of MP3.
 #[cfg(any(feature = "separate", feature = "mp3", feature = "ports"))]
 pub(super) const MP3_RATES_HZ: [u32; 9] = [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
 
-/// The least and the most constant bit rate at one of them, in kbit/s.
+/// Returns the minimum and maximum constant bitrate at a sample rate, in kbit/s.
 #[cfg(any(feature = "separate", feature = "mp3", feature = "ports"))]
 pub(super) const fn mp3_kbps_at(rate_hz: u32) -> (u16, u16) {
-    // LAME's tag must fit into one frame; below, LAME leaves it out, and with it the length.
+    // LAME's tag must fit into one frame. At lower bitrates LAME omits it, and the length is lost.
     match rate_hz {
         44_100.. => (64, 320),
         32_000.. => (48, 320),
@@ -42,24 +42,24 @@ pub(super) const fn mp3_kbps_at(rate_hz: u32) -> (u16, u16) {
     }
 }
 
-/// What a stem is written as.
+/// The format of a stem's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AudioFormat {
-    /// MP3 in joint stereo, with LAME's tag, so that players and [`AudioReader`](super::AudioReader) cut off the
-    /// encoder's delay. Needs the feature `mp3`.
+    /// MP3 in joint stereo, with LAME's tag, so that players and [`AudioReader`](super::AudioReader) trim the encoder's
+    /// delay. Needs the feature `mp3`.
     Mp3(Bitrate),
-    /// FLAC with 16 bits, as the reference implementation writes by default.
+    /// 16-bit FLAC, the default of the reference implementation.
     Flac,
-    /// WAV with 16-bit integers.
+    /// 16-bit integer WAV.
     Wav16,
-    /// WAV with 24-bit integers.
+    /// 24-bit integer WAV.
     Wav24,
-    /// WAV with 32-bit floats: every sample exactly as it is, louder than full scale included.
+    /// 32-bit float WAV. Samples are unchanged, even above full scale.
     WavF32,
 }
 
 impl AudioFormat {
-    /// The usual end of a file's name, without the dot.
+    /// Returns the usual file extension, without the dot.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Mp3(_) => "mp3",
@@ -68,7 +68,7 @@ impl AudioFormat {
         }
     }
 
-    /// Whether the format can hold sound at this rate, and at its bit rate.
+    /// Returns whether the format supports this sample rate, at its bitrate.
     #[cfg(any(feature = "separate", feature = "ports"))]
     pub(crate) fn has_rate(self, rate_hz: u32) -> bool {
         match self {
@@ -82,12 +82,12 @@ impl AudioFormat {
     }
 }
 
-/// Writes one file.
+/// Writes one audio file.
 ///
-/// The data goes to a temporary file beside the target, which [`finish`](Self::finish) puts in place at once: whoever
-/// looks at the target sees nothing, an older file, or the whole new one. Dropped before that, it removes what it
-/// wrote. Integer formats round to the nearest value, away from zero on a tie, and clamp what exceeds full scale; MP3
-/// takes what is louder, and clamps 48 dB above full scale.
+/// Writes to a temporary file next to the target, which [`finish`](Self::finish) renames into place: the target is
+/// absent, an older file, or the complete new one. Dropping the writer earlier removes the temporary file. Integer
+/// formats round to the nearest value, ties away from zero, and clamp at full scale. MP3 accepts louder samples and
+/// clamps at 48 dB above full scale.
 pub struct StemWriter {
     target: PathBuf,
     temp: NamedTempFile,
@@ -111,12 +111,12 @@ impl std::fmt::Debug for StemWriter {
 }
 
 impl StemWriter {
-    /// Starts a file. Its directory must exist.
+    /// Creates a writer. The target's directory must exist.
     ///
     /// # Errors
     ///
-    /// [`EncodeError::Io`] where no file can be made there; [`EncodeError::Unsupported`] for a rate or a bit rate that
-    /// the format has not, and for MP3 without the feature `mp3`; [`EncodeError::Internal`].
+    /// [`EncodeError::Io`] if the file cannot be created; [`EncodeError::Unsupported`] for a sample rate or bitrate
+    /// that the format does not support, and for MP3 without the feature `mp3`; [`EncodeError::Internal`].
     pub fn create(target: &Path, format: AudioFormat, rate_hz: u32) -> Result<Self, EncodeError> {
         let temp = temporary_beside(target)?;
         let file = temp.as_file().try_clone().map_err(EncodeError::write)?;
@@ -126,7 +126,7 @@ impl StemWriter {
             AudioFormat::Mp3(bitrate) => mp3(bitrate, rate_hz)?,
             AudioFormat::Flac => {
                 if rate_hz == 0 || rate_hz >= 1 << 20 {
-                    return Err(EncodeError::Unsupported(format!("FLAC of {rate_hz} Hz")));
+                    return Err(EncodeError::Unsupported(format!("FLAC at {rate_hz} Hz; use 1 to 1048575 Hz")));
                 }
                 max_frames = (1 << 36) - 1;
                 let made = FlacSampleWriter::new(sink.clone(), Options::default(), rate_hz, 16, 2, None);
@@ -139,9 +139,9 @@ impl StemWriter {
                     _ => (32, hound::SampleFormat::Float),
                 };
                 if rate_hz == 0 || rate_hz > 0x0fff_ffff {
-                    return Err(EncodeError::Unsupported(format!("WAV of {rate_hz} Hz")));
+                    return Err(EncodeError::Unsupported(format!("WAV at {rate_hz} Hz; use 1 to 268435455 Hz")));
                 }
-                // The header counts in 32 bits, itself included.
+                // The header counts bytes in 32 bits, including itself.
                 max_frames = (u64::from(u32::MAX) - 256) / (2 * u64::from(bits_per_sample) / 8);
                 let spec = hound::WavSpec { channels: 2, sample_rate: rate_hz, bits_per_sample, sample_format };
                 let made = hound::WavWriter::new(sink.clone(), spec).map_err(wav_error)?;
@@ -155,8 +155,8 @@ impl StemWriter {
     ///
     /// # Errors
     ///
-    /// [`EncodeError::NotANumber`] for NaN and infinities; [`EncodeError::Limit`] beyond what the format can hold (4 GiB
-    /// in a WAV); [`EncodeError::Io`]; [`EncodeError::Internal`]. Drop the writer then.
+    /// [`EncodeError::NotANumber`] for NaN and infinities; [`EncodeError::Limit`] if the format cannot hold more (4 GiB
+    /// in a WAV); [`EncodeError::Io`]; [`EncodeError::Internal`]. Drop the writer after an error.
     pub fn write(&mut self, frames: &[Frame]) -> Result<(), EncodeError> {
         if let Some(at) = frames.iter().position(|frame| !frame.iter().all(|s| s.is_finite())) {
             return Err(EncodeError::NotANumber { frame: self.frames + at as u64 });
@@ -185,22 +185,22 @@ impl StemWriter {
         }
     }
 
-    /// Whether the format can hold so many frames: to know it before they are made.
+    /// Checks that the format can hold this many frames, before they are produced.
     pub(crate) fn check_length(&self, frames: u64) -> Result<(), EncodeError> {
         if frames <= self.max_frames {
             return Ok(());
         }
         Err(EncodeError::Limit(match &self.encoder {
-            Encoder::Wav(..) => "a WAV file holds at most 4 GiB; choose FLAC".into(),
+            Encoder::Wav(..) => "a WAV file holds at most 4 GiB; use FLAC".into(),
             _ => "more samples than the format can count".into(),
         }))
     }
 
-    /// Completes the file (headers, checksums, LAME's tag), brings it to the disk and puts it in place of the target.
+    /// Completes the file (headers, checksums, LAME's tag), syncs it to disk and renames it to the target.
     ///
     /// # Errors
     ///
-    /// [`EncodeError::Empty`] when no frame was written; [`EncodeError::Io`]; [`EncodeError::Internal`].
+    /// [`EncodeError::Empty`] if no frame was written; [`EncodeError::Io`]; [`EncodeError::Internal`].
     pub fn finish(self) -> Result<(), EncodeError> {
         let Self { target, temp, mut sink, encoder, frames, .. } = self;
         if frames == 0 {
@@ -215,14 +215,14 @@ impl StemWriter {
         sink.flush().map_err(EncodeError::write)?;
         temp.as_file().sync_all().map_err(EncodeError::write)?;
         temp.persist(&target).map_err(|e| EncodeError::Io { action: "renamed into place", source: e.error })?;
-        // What may be gone after a crash is not said to be there.
+        // If the rename may not survive a crash, report failure and remove the file.
         sync_directory(&target).inspect_err(|_| {
             let _ = std::fs::remove_file(&target);
         })
     }
 }
 
-/// Both the encoder and the writer hold the file: encoders flush too late to report what failed.
+/// A file shared by the encoder and the writer: encoders flush too late to report errors.
 #[derive(Clone)]
 struct SharedFile(Arc<Mutex<BufWriter<File>>>);
 
@@ -248,10 +248,10 @@ impl Seek for SharedFile {
     }
 }
 
-/// To an integer of `bits` bits and a sign.
+/// Converts to an integer of `bits` bits plus sign.
 fn quantise(sample: f32, bits: u32) -> i32 {
     let scale = f64::from(1_u32 << bits);
-    // Clamped before, so it fits.
+    // Clamped to the range, so it fits.
     (f64::from(sample) * scale).round().clamp(-scale, scale - 1.0) as i32
 }
 
@@ -262,11 +262,11 @@ fn mp3(bitrate: Bitrate, rate_hz: u32) -> Result<Encoder, EncodeError> {
 
 #[cfg(not(feature = "mp3"))]
 fn mp3(_: Bitrate, _: u32) -> Result<Encoder, EncodeError> {
-    Err(EncodeError::Unsupported("MP3: this program was built without it; choose FLAC or WAV".into()))
+    Err(EncodeError::Unsupported("MP3 (this build lacks the feature mp3); use FLAC or WAV".into()))
 }
 
-/// A hidden file in the target's directory, since a rename cannot cross file systems. It gets the permissions that any
-/// new file gets, where a temporary one would be for its owner alone.
+/// Creates a hidden file in the target's directory, since a rename cannot cross file systems. It gets the permissions
+/// of an ordinary new file; a temporary file would be private to its owner.
 fn temporary_beside(target: &Path) -> Result<NamedTempFile, EncodeError> {
     let dir = match target.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
@@ -282,7 +282,7 @@ fn temporary_beside(target: &Path) -> Result<NamedTempFile, EncodeError> {
     builder.tempfile_in(dir).map_err(|source| EncodeError::Io { action: "created", source })
 }
 
-/// The rename itself must survive a power cut, too.
+/// Syncs the directory, so that the rename survives a power failure.
 fn sync_directory(target: &Path) -> Result<(), EncodeError> {
     #[cfg(unix)]
     {
@@ -313,7 +313,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_does_not_grow_beyond_what_its_header_can_count() {
+    fn file_over_format_limit_is_rejected() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         for (format, says) in
             [(AudioFormat::Wav16, "4 GiB"), (AudioFormat::WavF32, "4 GiB"), (AudioFormat::Flac, "count")]

@@ -1,4 +1,4 @@
-//! What can go wrong with audio. Each message reads well after the file's name and a colon.
+//! The errors of audio input and output. Each message reads well after the file's name and a colon.
 
 use std::io;
 
@@ -6,34 +6,34 @@ use std::io;
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// The file system refused.
+    /// An I/O error.
     #[error("the file could not be {action}")]
     Io {
-        /// What was tried: "opened", "read".
+        /// What failed: "opened", "read".
         action: &'static str,
-        /// The system's answer.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// It is not audio at all, as far as can be told.
-    #[error("not audio that can be read: {0}")]
+    /// The file is not audio in a known format.
+    #[error("not an audio file: {0}")]
     NotAudio(String),
-    /// It is audio, of a kind that is not decoded here.
+    /// The format is known but not supported.
     #[error("unsupported: {0}")]
     Unsupported(String),
-    /// It contradicts its own format.
+    /// The file violates its own format.
     #[error("malformed: {0}")]
     Malformed(String),
-    /// It ends before it should.
+    /// The file ends too early.
     #[error("truncated: {0}")]
     Truncated(String),
-    /// It is larger than [`AudioLimits`](super::AudioLimits) allow.
+    /// The file exceeds [`AudioLimits`](super::AudioLimits).
     #[error("over the limit: {0}")]
     Limit(String),
-    /// It is a container without any sound, such as a silent video.
+    /// The container has no audio track, for example a silent video.
     #[error("no audio track in the file")]
     NoAudioTrack,
-    /// There is nothing in it: no bytes, or no samples.
+    /// The file is empty or has no samples.
     #[error("{0}")]
     Empty(&'static str),
 }
@@ -48,55 +48,55 @@ impl DecodeError {
     }
 }
 
-/// Why a rate could not be converted.
+/// Why a sample rate could not be converted.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum ResampleError {
-    /// A rate of 0 Hz, or one beyond what any audio has.
+    /// A rate of 0 Hz, or one above any real sample rate.
     #[error("cannot resample from {from_hz} Hz to {to_hz} Hz")]
     Rate {
-        /// The rate of the input.
+        /// The input rate.
         from_hz: u32,
-        /// The rate asked for.
+        /// The output rate.
         to_hz: u32,
     },
-    /// [`Resampler::finish`](super::Resampler::finish) was called before.
+    /// [`Resampler::finish`](super::Resampler::finish) was already called.
     #[error("the resampler was already finished")]
     Finished,
-    /// The resampling library refused; a defect here.
+    /// The resampling library failed; a bug in this crate.
     #[error("resampling failed: {0}")]
     Internal(String),
 }
 
-/// Why a stem could not be written. Nothing is left at the target in any of these cases.
+/// Why a stem could not be written. None of these errors leaves a file at the target.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum EncodeError {
-    /// The file system refused.
+    /// An I/O error.
     #[error("the file could not be {action}")]
     Io {
-        /// What was tried: "created", "written", "renamed into place".
+        /// What failed: "created", "written", "renamed into place".
         action: &'static str,
-        /// The system's answer.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// The format cannot hold this rate or bit rate, or support for it was not compiled in.
+    /// The format does not support this sample rate or bitrate, or this build lacks the format.
     #[error("unsupported: {0}")]
     Unsupported(String),
     /// More audio than the format can hold.
     #[error("over the limit: {0}")]
     Limit(String),
-    /// The frames hold a NaN or an infinity.
+    /// The frames contain a NaN or an infinity.
     #[error("sample {frame} is not a number")]
     NotANumber {
-        /// Which frame, counted from 0.
+        /// Index of the frame, from 0.
         frame: u64,
     },
-    /// [`StemWriter::finish`](super::StemWriter::finish) without a single frame.
+    /// [`StemWriter::finish`](super::StemWriter::finish) was called before any frame was written.
     #[error("there are no samples to write")]
     Empty,
-    /// The encoder refused; a defect here.
+    /// The encoder failed; a bug in this crate.
     #[error("encoding failed: {0}")]
     Internal(String),
 }

@@ -1,4 +1,4 @@
-//! Symphonia's demuxers and decoders, chosen by what the file is; and what each kind says about its length.
+//! Selects symphonia's demuxer and decoder for a container, and computes how to trim the track.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
@@ -16,26 +16,24 @@ use symphonia::default::formats::{
 use super::container::Kind;
 use super::error::DecodeError;
 
-/// How a track is trimmed and how long it must be.
+/// How to trim a track, and its minimum length.
 #[derive(Debug, Default)]
 pub(super) struct Trim {
     /// Frames to drop at the start.
     pub(super) skip: u64,
-    /// Frames to give after those.
+    /// Frames to return after those.
     pub(super) total: Option<u64>,
     /// The length that the container states.
     pub(super) stated: Option<u64>,
-    /// Fewer frames than this mean that the file is cut.
+    /// Fewer frames than this mean that the file is truncated.
     pub(super) needed: u64,
-    /// The last frame is cut.
+    /// The last frame is incomplete.
     pub(super) cut: bool,
 }
 
-/// Runs a piece of symphonia. It promises not to panic; should it do so all the same, the file is to blame, not the
-/// process to end.
+/// Calls symphonia and turns a panic into an error: a bug there must not end the process.
 pub(super) fn guard<T>(run: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, DecodeError> {
-    catch_unwind(AssertUnwindSafe(run))
-        .unwrap_or_else(|_| Err(DecodeError::Malformed("the decoder gave up on it".into())))
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(DecodeError::Malformed("the decoder crashed".into())))
 }
 
 pub(super) fn translate(error: Error) -> DecodeError {
@@ -48,7 +46,7 @@ pub(super) fn translate(error: Error) -> DecodeError {
     }
 }
 
-/// The demuxers are called directly: the kind is known, and tags, which are of no use here, stay unread.
+/// Calls the demuxers directly: the container is known, and the tags are not needed.
 pub(super) fn open_format(kind: &Kind, mut file: File, start: u64) -> Result<Box<dyn FormatReader>, DecodeError> {
     file.seek(SeekFrom::Start(0)).map_err(DecodeError::read)?;
     let mut stream = MediaSourceStream::new(Box::new(file), Default::default());
@@ -63,7 +61,7 @@ pub(super) fn open_format(kind: &Kind, mut file: File, start: u64) -> Result<Box
         Kind::Mpeg(_) => MpaReader::try_new(stream, options).map(|r| Box::new(r) as _),
         Kind::Adts(_) => AdtsReader::try_new(stream, options).map(|r| Box::new(r) as _),
         Kind::Mp4(_) => {
-            // This one wants to be called after its marker's first four bytes.
+            // This demuxer expects to start after the first four bytes of its marker.
             stream.read_quad_bytes().map_err(DecodeError::read)?;
             IsoMp4Reader::try_new(stream, options).map(|r| Box::new(r) as _)
         }
@@ -71,7 +69,7 @@ pub(super) fn open_format(kind: &Kind, mut file: File, start: u64) -> Result<Box
     format.map_err(translate)
 }
 
-#[cfg_attr(not(feature = "opus"), expect(unused_variables, reason = "Opus alone asks for the container"))]
+#[cfg_attr(not(feature = "opus"), expect(unused_variables, reason = "only Opus needs the container"))]
 pub(super) fn make_decoder(
     kind: &Kind,
     params: &AudioCodecParameters,
@@ -84,12 +82,12 @@ pub(super) fn make_decoder(
     let made = guard(|| Ok(symphonia::default::get_codecs().make_audio_decoder(params, options)))?;
     made.map_err(|error| match (params.codec, error) {
         (id::CODEC_ID_OPUS, _) => {
-            DecodeError::Unsupported("opus, which this build leaves out; convert it to FLAC or WAV".into())
+            DecodeError::Unsupported("opus (this build lacks the feature opus); convert the file to FLAC or WAV".into())
         }
         (id::CODEC_ID_AAC, Error::Unsupported(_)) => {
-            DecodeError::Unsupported("this kind of AAC; AAC-LC in mono or stereo is decoded, HE-AAC is not".into())
+            DecodeError::Unsupported("AAC profile; only AAC-LC in mono or stereo is supported, not HE-AAC".into())
         }
-        (_, Error::Unsupported(_)) => DecodeError::Unsupported("its codec; convert it to FLAC or WAV".into()),
+        (_, Error::Unsupported(_)) => DecodeError::Unsupported("codec; convert the file to FLAC or WAV".into()),
         (_, error) => translate(error),
     })
 }
@@ -99,7 +97,7 @@ pub(super) fn trim(kind: &Kind, track: &Track, rate_hz: u32) -> Trim {
     match kind {
         Kind::Wav | Kind::Aiff | Kind::Flac => Trim { stated, needed: stated.unwrap_or(0), ..Trim::default() },
         Kind::Ogg => {
-            // Unlike Vorbis, Opus counts what is to be dropped at the start.
+            // Unlike Vorbis, Opus includes the frames to drop at the start in the length.
             let audio = track.codec_params.as_ref().and_then(|params| params.audio());
             let is_opus = audio.is_some_and(|params| params.codec == id::CODEC_ID_OPUS);
             let delay = if is_opus { u64::from(track.delay.unwrap_or(0)) } else { 0 };
@@ -109,9 +107,9 @@ pub(super) fn trim(kind: &Kind, track: &Track, rate_hz: u32) -> Trim {
         Kind::Adts(walk) => Trim { cut: walk.cut, ..Trim::default() },
         Kind::Mpeg(walk) => {
             let skip = u64::from(track.delay.unwrap_or(0));
-            // Files glued together, or cut with an editor that kept the first frame, state a length that is not theirs.
-            let believed = walk.stated_frames.filter(|&stated| stated + 2 >= walk.frames);
-            let Some(_) = believed else { return Trim { skip, cut: walk.cut, ..Trim::default() } };
+            // Concatenated files, and files whose editor kept the first frame, state a wrong length.
+            let plausible = walk.stated_frames.filter(|&stated| stated + 2 >= walk.frames);
+            let Some(_) = plausible else { return Trim { skip, cut: walk.cut, ..Trim::default() } };
             let needed = stated.unwrap_or(0).saturating_sub(2 * walk.samples_per_frame);
             Trim { skip, total: stated, stated, needed, cut: false }
         }
@@ -123,11 +121,11 @@ pub(super) fn trim(kind: &Kind, track: &Track, rate_hz: u32) -> Trim {
                 scale => u64::try_from(u128::from(ticks) * u128::from(rate_hz) / u128::from(scale)).unwrap_or(u64::MAX),
             };
             let skip = scale(gapless.skip);
-            let lying = stated.map(|ticks| scale(ticks).saturating_sub(skip));
-            let total = match (gapless.total.map(scale), lying) {
-                (Some(total), Some(lying)) if total.abs_diff(lying) <= scale(gapless.slack) => Some(lying),
-                (Some(total), Some(lying)) => Some(total.min(lying)),
-                (total, lying) => total.or(lying),
+            let available = stated.map(|ticks| scale(ticks).saturating_sub(skip));
+            let total = match (gapless.total.map(scale), available) {
+                (Some(total), Some(available)) if total.abs_diff(available) <= scale(gapless.slack) => Some(available),
+                (Some(total), Some(available)) => Some(total.min(available)),
+                (total, available) => total.or(available),
             };
             let needed = total.unwrap_or(0).saturating_sub(2_048);
             Trim { skip, total, stated: total, needed, cut: false }

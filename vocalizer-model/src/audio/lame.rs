@@ -1,4 +1,4 @@
-//! MP3 through LAME.
+//! The MP3 encoder (LAME).
 
 use std::io::{Seek, SeekFrom, Write};
 
@@ -8,12 +8,12 @@ use super::Frame;
 use super::encode::{Bitrate, MP3_KBPS, MP3_RATES_HZ, mp3_kbps_at};
 use super::error::EncodeError;
 
-/// Frames given to LAME at once.
+/// Frames per call of LAME.
 const BLOCK_FRAMES: usize = 4_608;
-/// LAME's own worst case for the last bytes.
+/// LAME's worst case for the final bytes.
 const FLUSH_BYTES: usize = 7_200;
-/// 48 dB above full scale, far beyond any mix. LAME squares in single precision, and ends the process by a failed
-/// assertion where that overflows.
+/// 48 dB above full scale, far beyond any mix. LAME squares samples in single precision; an overflow fails an
+/// assertion, which ends the process.
 const LOUDEST: f32 = 256.0;
 
 pub(super) struct Lame {
@@ -27,16 +27,17 @@ impl Lame {
     pub(super) fn new(bitrate: Bitrate, rate_hz: u32) -> Result<Self, EncodeError> {
         if !MP3_RATES_HZ.contains(&rate_hz) {
             return Err(EncodeError::Unsupported(format!(
-                "MP3 of {rate_hz} Hz; resample to 44100 or 48000 Hz, or choose FLAC"
+                "MP3 at {rate_hz} Hz; resample to 44100 or 48000 Hz, or use FLAC"
             )));
         }
-        let mut builder = lame::Builder::new().ok_or_else(|| EncodeError::Internal("LAME could not start".into()))?;
+        let mut builder =
+            lame::Builder::new().ok_or_else(|| EncodeError::Internal("LAME could not be initialised".into()))?;
         builder.set_num_channels(2).map_err(internal)?;
         builder.set_sample_rate(rate_hz).map_err(internal)?;
-        // Unasked, LAME resamples at low bit rates.
+        // By default, LAME resamples at low bitrates.
         builder.set_output_sample_rate(std::num::NonZeroU32::new(rate_hz)).map_err(internal)?;
         builder.set_mode(lame::Mode::JointStereo).map_err(internal)?;
-        // The algorithm's quality, as in `lame -q 2`; independent of the size.
+        // The quality of the algorithm, as in `lame -q 2`; it does not affect the size.
         builder.set_quality(lame::Quality::NearBest).map_err(internal)?;
         match bitrate {
             Bitrate::Cbr(kbps) => {
@@ -68,8 +69,7 @@ impl Lame {
         Ok(())
     }
 
-    /// Writes the last frames, then LAME's tag with the final lengths over the frame that LAME left for it at the
-    /// start.
+    /// Writes the last frames, then LAME's tag with the final lengths, over the frame that LAME reserved at the start.
     pub(super) fn finish(mut self, out: &mut (impl Write + Seek)) -> Result<(), EncodeError> {
         self.bytes.clear();
         self.bytes.reserve(2 * FLUSH_BYTES);
@@ -78,7 +78,7 @@ impl Lame {
         self.bytes.clear();
         self.bytes.reserve(self.encoder.lame_tag_size().max(FLUSH_BYTES));
         if self.encoder.lame_tag_encode_to_vec(&mut self.bytes).is_none() {
-            return Err(EncodeError::Internal("LAME gave no tag".into()));
+            return Err(EncodeError::Internal("LAME returned no tag".into()));
         }
         out.seek(SeekFrom::Start(0)).map_err(EncodeError::write)?;
         out.write_all(&self.bytes).map_err(EncodeError::write)?;
@@ -87,7 +87,7 @@ impl Lame {
     }
 }
 
-/// A bit rate that MP3 has at this sample rate; LAME would quietly take another.
+/// Returns LAME's value for a bitrate that MP3 supports at this sample rate; LAME would silently choose another.
 fn constant(kbps: u16, rate_hz: u32) -> Result<lame::Bitrate, EncodeError> {
     use lame::Bitrate as B;
     let (least, most) = mp3_kbps_at(rate_hz);
@@ -110,7 +110,7 @@ fn constant(kbps: u16, rate_hz: u32) -> Result<lame::Bitrate, EncodeError> {
         320 => B::Kbps320,
         _ => {
             return Err(EncodeError::Unsupported(format!(
-                "MP3 of {kbps} kbit/s; choose one of {}",
+                "MP3 bitrate {kbps} kbit/s; use one of {}",
                 MP3_KBPS.map(|kbps| kbps.to_string()).join(", ")
             )));
         }
@@ -119,7 +119,7 @@ fn constant(kbps: u16, rate_hz: u32) -> Result<lame::Bitrate, EncodeError> {
         Ok(known)
     } else {
         Err(EncodeError::Unsupported(format!(
-            "MP3 of {kbps} kbit/s at {rate_hz} Hz; choose from {least} to {most} kbit/s, or resample to 44100 Hz"
+            "MP3 bitrate {kbps} kbit/s at {rate_hz} Hz; use {least} to {most} kbit/s, or resample to 44100 Hz"
         )))
     }
 }
@@ -137,7 +137,7 @@ fn variable(quality: u8) -> Result<lame::Quality, EncodeError> {
         7 => Q::Ok,
         8 => Q::SecondWorst,
         9 => Q::Worst,
-        _ => return Err(EncodeError::Unsupported(format!("MP3 of VBR quality {quality}; choose 0 (best) to 9"))),
+        _ => return Err(EncodeError::Unsupported(format!("MP3 VBR quality {quality}; use 0 (best) to 9"))),
     })
 }
 

@@ -1,8 +1,8 @@
-//! Audio in and out: songs of the common formats become stereo frames of `f32`, and stems become files.
+//! Audio input and output: decodes songs to stereo `f32` frames and encodes stems to files.
 //!
-//! [`AudioReader`] decodes (symphonia, in front of it our own checks of the headers), [`Resampler`] changes the rate
-//! without moving anything in time (rubato), [`StemWriter`] encodes (MP3 through LAME, FLAC, WAV). All three work in
-//! blocks, so memory does not grow with the song, and every bound on what comes in is in [`AudioLimits`].
+//! [`AudioReader`] decodes with symphonia, after its own checks of the headers. [`Resampler`] converts the sample rate
+//! with rubato, without a delay. [`StemWriter`] encodes MP3 (LAME), FLAC and WAV. All three work in blocks, so memory
+//! use does not grow with the length of the song. [`AudioLimits`] bounds the input.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -53,5 +53,5 @@ pub use resample::Resampler;
 #[cfg(any(feature = "separate", feature = "ports"))]
 pub(crate) use resample::scaled;
 
-/// One moment of stereo sound: left, right. Full scale is from -1 to 1.
+/// One stereo frame: left, right. Full scale is -1 to 1.
 pub type Frame = [f32; 2];

@@ -1,20 +1,20 @@
-//! The boxes of MP4 and M4A that the demuxer leaves unread: whether the file is whole, and where the encoder's delay
-//! ends and its padding begins (an edit list, or the `iTunSMPB` comment that iTunes writes).
+//! Reads the boxes of MP4 and M4A that the demuxer ignores: checks that the file is complete, and finds the encoder's
+//! delay and padding (in an edit list, or in the `iTunSMPB` comment that iTunes writes).
 
 use super::error::DecodeError;
 use super::limits::AudioLimits;
 use super::source::Source;
 
-/// What of the decoded frames is the song.
+/// The range of the decoded frames that is the song.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Gapless {
     /// Ticks to drop at the start.
     pub(super) skip: u64,
-    /// Ticks after those, where stated.
+    /// Ticks to keep after those, if stated.
     pub(super) total: Option<u64>,
-    /// How far `total` may be off: an edit list counts in the movie's coarse ticks.
+    /// The maximum error of `total`: an edit list counts in the movie's coarser ticks.
     pub(super) slack: u64,
-    /// Ticks a second.
+    /// Ticks per second.
     pub(super) timescale: u32,
 }
 
@@ -22,11 +22,11 @@ pub(super) struct Gapless {
 struct Track {
     is_sound: bool,
     timescale: u32,
-    /// Length in the movie's ticks and start in the track's.
+    /// Length in the movie's ticks, and start in the track's ticks.
     edits: Vec<(u64, i64)>,
 }
 
-/// Checks that the boxes fit into the file, and reads how the first sound track is to be trimmed.
+/// Checks that the boxes fit into the file, and reads how to trim the first sound track.
 pub(super) fn check(source: &mut Source, start: u64, limits: &AudioLimits) -> Result<Option<Gapless>, DecodeError> {
     let mut at = start;
     let mut movie = None;
@@ -46,12 +46,14 @@ pub(super) fn check(source: &mut Source, start: u64, limits: &AudioLimits) -> Re
             size => u64::from(size),
         };
         if size < 8 {
-            return Err(DecodeError::Malformed(format!("a box of {size} bytes")));
+            return Err(DecodeError::Malformed(format!("a box states a size of {size} bytes")));
         }
         let there = source.len_bytes() - at;
         if size > there {
             let name = String::from_utf8_lossy(&kind).into_owned();
-            return Err(DecodeError::Truncated(format!("the `{name}` box has {size} bytes, the file {there} of them")));
+            return Err(DecodeError::Truncated(format!(
+                "the `{name}` box states {size} bytes, but only {there} follow"
+            )));
         }
         if &kind == b"moov" {
             limits.check_metadata(size)?;
@@ -62,7 +64,7 @@ pub(super) fn check(source: &mut Source, start: u64, limits: &AudioLimits) -> Re
             fragment_samples += samples_of(&source.bytes(at + 8, usize::try_from(size - 8).unwrap_or(0))?);
             if fragment_samples > source.len_bytes() {
                 let what =
-                    format!("its fragments state {fragment_samples} samples or more, which the file cannot hold");
+                    format!("the fragments state at least {fragment_samples} samples, more than the file can hold");
                 return Err(DecodeError::Malformed(what));
             }
         }
@@ -74,9 +76,9 @@ pub(super) fn check(source: &mut Source, start: u64, limits: &AudioLimits) -> Re
     Ok(gapless(&movie))
 }
 
-/// How many samples the runs of a fragment state. The demuxer counts them one by one, even where nothing is stored for
-/// each, so a few bytes could keep it busy for long. They are found wherever they are in the fragment, since it steps
-/// over damaged boxes in its own way.
+/// Returns how many samples the runs of a fragment state. The demuxer loops over them even if nothing is stored for
+/// each, so a few bytes could keep it busy for long. Searches the whole fragment for runs, since the demuxer skips
+/// damaged boxes in its own way.
 fn samples_of(fragment: &[u8]) -> u64 {
     let runs = fragment.windows(12).filter(|run| run.starts_with(b"trun"));
     runs.filter_map(|run| be32(run, 8)).map(u64::from).sum()
@@ -99,7 +101,7 @@ fn gapless(movie: &[u8]) -> Option<Gapless> {
     if let Some((skip, total)) = comment {
         return Some(Gapless { skip, total: Some(total), ..plain });
     }
-    // One edit is how delay and padding are written; several are a cut film, which is decoded as it lies.
+    // A single edit states delay and padding. Several edits are a cut film, which is decoded without them.
     let mut shown = track.edits.iter().filter(|(_, start)| *start >= 0);
     let (Some(&(length, start)), None) = (shown.next(), shown.next()) else { return Some(plain) };
     let total = (length > 0 && movie_timescale > 0).then(|| {
@@ -150,7 +152,8 @@ fn edits(list: &[u8]) -> Vec<(u64, i64)> {
         .collect()
 }
 
-/// `udta/meta/ilst/----` named `iTunSMPB`: " 00000000 00000840 000001CA 00000000003F31F6 ...", delay, padding, length.
+/// Reads `udta/meta/ilst/----` named `iTunSMPB`: " 00000000 00000840 000001CA 00000000003F31F6 ...": delay, padding,
+/// length.
 fn itunes_comment(user_data: &[u8]) -> Option<(u64, u64)> {
     let (_, meta) = Boxes(user_data).find(|(kind, _)| kind == b"meta")?;
     let (_, items) = Boxes(meta.get(4..)?).find(|(kind, _)| kind == b"ilst")?;
@@ -179,7 +182,7 @@ fn be64(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_be_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
 }
 
-/// The boxes inside a box, as far as they make sense.
+/// Iterates over the boxes inside a box, up to the first invalid one.
 struct Boxes<'a>(&'a [u8]);
 
 impl<'a> Iterator for Boxes<'a> {
@@ -204,7 +207,7 @@ mod tests {
         [size.to_be_bytes().as_slice(), kind, &body].concat()
     }
 
-    /// A movie in ms with one sound track of 44,100 ticks a second.
+    /// A movie in ms with one sound track of 44,100 ticks per second.
     fn movie(edits: &[(u32, i32)], comment: Option<&str>) -> Vec<u8> {
         let time = |scale: u32| [[0; 12].as_slice(), &scale.to_be_bytes(), &[0; 8]].concat();
         let count = u32::try_from(edits.len()).expect("few edits");
@@ -227,13 +230,13 @@ mod tests {
     }
 
     #[test]
-    fn one_edit_is_delay_and_length() {
+    fn single_edit_gives_delay_and_length() {
         let found = gapless(&movie(&[(2_000, 1_024)], None)).expect("a sound track");
         assert_eq!(found, Gapless { skip: 1_024, total: Some(88_200), slack: 45, timescale: 44_100 });
     }
 
     #[test]
-    fn empty_edits_and_films_change_nothing() {
+    fn empty_and_multiple_edits_are_ignored() {
         let plain = Gapless { timescale: 44_100, ..Gapless::default() };
         assert_eq!(gapless(&movie(&[], None)), Some(plain));
         assert_eq!(gapless(&movie(&[(10, 0), (20, 500)], None)), Some(plain));
@@ -241,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn the_comment_of_itunes_counts_more() {
+    fn itunes_comment_overrides_edit_list() {
         let text = " 00000000 00000840 000001CA 00000000003F31F6 00000000 00000000";
         let found = gapless(&movie(&[(2_000, 1_024)], Some(text))).expect("a sound track");
         assert_eq!((found.skip, found.total), (0x840, Some(0x3f_31f6)));

@@ -1,19 +1,19 @@
-//! A walk over the frame headers of MP3 (and MP1, MP2) and of AAC in ADTS, without decoding: how many frames there
-//! are, whether the first one is an information frame that can be believed, and whether the last one is whole.
+//! Walks the frame headers of MP3 (also MP1 and MP2) and of AAC in ADTS without decoding: counts the frames, reads the
+//! information frame, and detects an incomplete last frame.
 
 use super::error::DecodeError;
 use super::source::Source;
 
-/// What a walk over the frames found.
+/// The result of a walk over the frames.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Walk {
-    /// Whole audio frames, the information frame not counted.
+    /// Complete audio frames, without the information frame.
     pub(super) frames: u64,
-    /// How many frames the information frame (Xing, Info or VBRI) states.
+    /// The number of frames that the information frame (Xing, Info or VBRI) states.
     pub(super) stated_frames: Option<u64>,
-    /// The last frame has a header, and not all of its bytes.
+    /// The last frame has a header but is incomplete.
     pub(super) cut: bool,
-    /// Samples a frame.
+    /// Samples per frame.
     pub(super) samples_per_frame: u64,
 }
 
@@ -22,7 +22,7 @@ struct Header {
     len_bytes: u64,
     samples: u64,
     side_info_bytes: u64,
-    /// Layer, version and rate: the same in every frame of a stream.
+    /// Layer, version and sample rate: the same in every frame of a stream.
     identity: u32,
 }
 
@@ -34,7 +34,7 @@ const KBPS: [[u32; 15]; 5] = [
     [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160],
 ];
 
-/// An MPEG audio frame header; `None` for anything else, free bit rates included.
+/// Parses an MPEG audio frame header. Returns `None` for anything else, including free-format bitrates.
 fn mpeg_header(bytes: [u8; 4]) -> Option<Header> {
     let word = u32::from_be_bytes(bytes);
     let (version, layer) = ((word >> 19) & 3, (word >> 17) & 3);
@@ -74,7 +74,7 @@ fn mpeg_header(bytes: [u8; 4]) -> Option<Header> {
     Some(Header { len_bytes: u64::from(len), samples, side_info_bytes, identity: word & 0xfffe_0c00 })
 }
 
-/// An ADTS frame header.
+/// Parses an ADTS frame header.
 fn adts_header(bytes: [u8; 8]) -> Option<Header> {
     if bytes[0] != 0xff || bytes[1] & 0xf6 != 0xf0 || (bytes[2] >> 2) & 15 > 12 {
         return None;
@@ -97,7 +97,7 @@ fn header_at(source: &mut Source, at: u64, adts: bool) -> Result<Option<Header>,
     Ok(if adts { adts_header(bytes) } else { mpeg_header([bytes[0], bytes[1], bytes[2], bytes[3]]) })
 }
 
-/// Whether `want` frames in a row start at `at`; the end of the file counts as a frame once there was one.
+/// Returns whether `want` consecutive frames start at `at`. After the first frame, the end of the file counts as one.
 pub(super) fn is_stream(source: &mut Source, at: u64, adts: bool, want: u32) -> Result<bool, DecodeError> {
     let Some(first) = header_at(source, at, adts)? else { return Ok(false) };
     let mut next = at + first.len_bytes;
@@ -114,7 +114,7 @@ pub(super) fn is_stream(source: &mut Source, at: u64, adts: bool, want: u32) -> 
     Ok(true)
 }
 
-/// Walks from `start` to the end of the file, or to the first bytes that are no frame (tags, mostly).
+/// Walks from `start` to the end of the file, or to the first bytes that are not a frame (usually tags).
 pub(super) fn walk(source: &mut Source, start: u64, adts: bool) -> Result<Walk, DecodeError> {
     let mut walk = Walk::default();
     let Some(first) = header_at(source, start, adts)? else { return Ok(walk) };
@@ -135,13 +135,13 @@ pub(super) fn walk(source: &mut Source, start: u64, adts: bool) -> Result<Walk, 
         walk.frames += 1;
         at += header.len_bytes;
     }
-    // One to three bytes of another header.
+    // One to three bytes of a further header.
     let (rest, got) = source.peek::<4>(at)?;
     walk.cut |= got > 0 && got < 4 && rest[0] == 0xff;
     Ok(walk)
 }
 
-/// Whether the frame is no audio but information about it, and the number of frames that it states.
+/// Returns whether the frame is an information frame instead of audio, and the number of frames it states.
 fn information_frame(source: &mut Source, at: u64, header: &Header) -> Result<(bool, Option<u64>), DecodeError> {
     let (vbri, got) = source.peek::<18>(at + 36)?;
     if got == 18 && vbri.starts_with(b"VBRI") {

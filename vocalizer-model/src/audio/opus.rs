@@ -1,4 +1,4 @@
-//! Opus: symphonia's demuxers find the packets, ropus decodes them.
+//! The Opus decoder: symphonia demuxes the packets, ropus decodes them.
 
 use ropus::OpusMSDecoder;
 use symphonia::core::audio::{
@@ -11,9 +11,9 @@ use symphonia::core::packet::PacketRef;
 
 use super::error::DecodeError;
 
-/// Opus is decoded at this rate whatever was encoded.
+/// The output rate of the decoder, whatever the source's rate.
 const RATE_HZ: i32 = 48_000;
-/// The longest packet, of 120 ms, in frames.
+/// The longest packet (120 ms) in frames.
 const LONGEST: i32 = 5_760;
 const MAX_FRAMES: usize = LONGEST.unsigned_abs() as usize;
 
@@ -23,7 +23,7 @@ pub(super) struct OpusDecoder {
     params: AudioCodecParameters,
     decoder: OpusMSDecoder,
     gain: f32,
-    /// Frames still to drop at the start.
+    /// Frames left to drop at the start.
     skip: usize,
     channels: usize,
     decoded: Vec<i16>,
@@ -32,12 +32,14 @@ pub(super) struct OpusDecoder {
 }
 
 impl OpusDecoder {
-    /// From the identification header of RFC 7845, which every container carries. MP4 turns its numbers round, and
-    /// tells what to drop at the start by an edit list of its own.
+    /// Creates a decoder from the identification header of RFC 7845, which every container carries. In MP4 its numbers
+    /// are big-endian, and an edit list states the frames to drop at the start.
     pub(super) fn new(params: &AudioCodecParameters, in_mp4: bool) -> std::result::Result<Self, DecodeError> {
-        let malformed = |what: &str| DecodeError::Malformed(format!("its Opus header {what}"));
+        let malformed = |what: &str| DecodeError::Malformed(format!("the Opus header {what}"));
         let head = params.extra_data.as_deref().unwrap_or_default();
-        let Some((fixed, table)) = head.split_first_chunk::<19>() else { return Err(malformed("is missing or cut")) };
+        let Some((fixed, table)) = head.split_first_chunk::<19>() else {
+            return Err(malformed("is missing or truncated"));
+        };
         let number = |at: usize| {
             let bytes = [fixed[at], fixed[at + 1]];
             if in_mp4 { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) }
@@ -48,17 +50,17 @@ impl OpusDecoder {
             (0, 2) => (1, 1, vec![0, 1]),
             (1, 1..=8) => {
                 let Some((&[streams, coupled], mapping)) = table.split_first_chunk::<2>() else {
-                    return Err(malformed("is cut"));
+                    return Err(malformed("is truncated"));
                 };
-                // In the order in which symphonia has channels, not in Vorbis's.
+                // In symphonia's channel order, not Vorbis's.
                 let mapping = order(channels).iter().map(|&k| mapping.get(k).copied()).collect::<Option<Vec<u8>>>();
-                (i32::from(streams), i32::from(coupled), mapping.ok_or_else(|| malformed("is cut"))?)
+                (i32::from(streams), i32::from(coupled), mapping.ok_or_else(|| malformed("is truncated"))?)
             }
             (0 | 1, _) => return Err(malformed(&format!("states {channels} channels"))),
             _ => return Err(DecodeError::Unsupported("ambisonic Opus".into())),
         };
         let decoder = OpusMSDecoder::new(RATE_HZ, i32::from(fixed[9]), streams, coupled, &mapping)
-            .map_err(|_| malformed("contradicts itself"))?;
+            .map_err(|_| malformed("is inconsistent"))?;
         let spec = AudioSpec::new(RATE_HZ.unsigned_abs(), Channels::Positioned(positions(channels)));
         Ok(Self {
             params: params.clone(),
@@ -73,7 +75,7 @@ impl OpusDecoder {
     }
 }
 
-/// Where Vorbis, and so Opus, has the channels that symphonia counts in the order of WAV's mask.
+/// Maps symphonia's channel order (that of the WAV mask) to that of Vorbis, which Opus uses.
 fn order(channels: usize) -> &'static [usize] {
     match channels {
         1 => &[0],
@@ -117,12 +119,12 @@ impl AudioDecoder for OpusDecoder {
     fn decode_ref(&mut self, packet: &PacketRef<'_>) -> Result<GenericAudioBufferRef<'_>> {
         self.buffer.clear();
         let Some(length) = i32::try_from(packet.data.len()).ok().filter(|&length| length > 0) else {
-            return decode_error("opus: a packet without content");
+            return decode_error("opus: empty packet");
         };
         let decoded = self.decoder.decode(Some(packet.data), length, &mut self.decoded, LONGEST, false);
         let frames =
             decoded.ok().and_then(|frames| usize::try_from(frames).ok()).filter(|&frames| frames <= MAX_FRAMES);
-        let frames = frames.ok_or(Error::DecodeError("opus: a packet that cannot be decoded"))?;
+        let frames = frames.ok_or(Error::DecodeError("opus: undecodable packet"))?;
         self.samples.clear();
         self.samples.extend(self.decoded[..frames * self.channels].iter().map(|&s| f32::from(s) * self.gain));
         self.buffer.render_uninit(Some(frames));

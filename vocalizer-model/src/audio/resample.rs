@@ -1,4 +1,4 @@
-//! Changing the sample rate.
+//! Sample rate conversion.
 
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Resampler as _};
@@ -6,14 +6,14 @@ use rubato::{Fft, FixedSync, Resampler as _};
 use super::Frame;
 use super::error::ResampleError;
 
-/// The least input frames a block: long enough for a filter that reaches to 98% of the band.
+/// Minimum input frames per block: enough for a filter with a passband of 98%.
 const MIN_BLOCK_FRAMES: usize = 4_096;
 const MAX_RATE_HZ: u32 = 1_000_000;
 
-/// Converts a stream of frames from one rate to another, by overlapped FFTs in `f64`.
+/// Converts a stream of frames between sample rates, by overlapped FFTs in `f64`.
 ///
-/// Nothing moves in time: the filter's delay is cut off at the start and its tail kept at the end, and `n` frames in
-/// become `n * to_hz / from_hz` out, rounded half up. Equal rates pass every frame through untouched.
+/// There is no delay: the filter's delay is trimmed at the start and its tail kept at the end. `n` input frames give
+/// `n * to_hz / from_hz` output frames, rounded half up. Equal rates leave the frames unchanged.
 pub struct Resampler {
     from_hz: u32,
     to_hz: u32,
@@ -52,7 +52,7 @@ impl Resampler {
         Ok(Self { from_hz, to_hz, engine, taken: 0, given: 0, finished: false })
     }
 
-    /// Takes frames in and appends those that are ready to `out`.
+    /// Converts frames and appends those that are ready to `out`.
     ///
     /// # Errors
     ///
@@ -80,7 +80,7 @@ impl Resampler {
         Ok(())
     }
 
-    /// Appends what is left, up to the exact length.
+    /// Appends the remaining frames, up to the exact length.
     ///
     /// # Errors
     ///
@@ -103,8 +103,8 @@ impl Engine {
     fn new(from_hz: u32, to_hz: u32) -> Result<Self, ResampleError> {
         let (from, to) = (size(from_hz)?, size(to_hz)?);
         let least = from / gcd(from, to);
-        // An even number of the smallest blocks, so that half a block, the delay, is a whole number of frames on both
-        // sides.
+        // An even number of the smallest blocks, so that the delay (half a block) is a whole number of frames at both
+        // rates.
         let block = least * MIN_BLOCK_FRAMES.div_ceil(least).next_multiple_of(2);
         let fft =
             Fft::<f64>::new_custom(from, to, block, 1, 2, rubato::WindowFunction::BlackmanHarris2, FixedSync::Both)
@@ -130,13 +130,13 @@ impl Engine {
         self.delay -= skip;
         let keep = (self.block_out - skip).min(usize::try_from(most).unwrap_or(usize::MAX));
         let frames = self.output.chunks_exact(2).skip(skip).take(keep);
-        // To f32 is where the precision of the pipeline ends anyway.
+        // The rest of the pipeline works in f32.
         out.extend(frames.map(|s| [s[0] as f32, s[1] as f32]));
         Ok(keep as u64)
     }
 }
 
-/// `frames` at one rate as frames at another, rounded half up.
+/// Converts a number of frames between sample rates, rounded half up.
 pub(crate) fn scaled(frames: u64, from_hz: u32, to_hz: u32) -> u64 {
     let scaled = (u128::from(frames) * u128::from(to_hz) + u128::from(from_hz / 2)) / u128::from(from_hz.max(1));
     u64::try_from(scaled).unwrap_or(u64::MAX)

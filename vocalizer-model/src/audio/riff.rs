@@ -1,13 +1,13 @@
-//! The headers of WAV and AIFF: what they state is held against the limits and against the file's real size.
+//! Checks the headers of WAV and AIFF against the limits and the size of the file.
 
 use super::error::DecodeError;
 use super::limits::AudioLimits;
 use super::source::Source;
 
-/// Chunks looked at before the samples; a sane file has a handful.
+/// The maximum number of chunks before the samples; a valid file has a handful.
 const MAX_CHUNKS: u32 = 4_096;
 
-/// Checks a WAV's header.
+/// Checks the header of a WAV file.
 pub(super) fn check_wav(source: &mut Source, start: u64, limits: &AudioLimits) -> Result<(), DecodeError> {
     let mut format_seen = false;
     walk(source, start, u32::from_le_bytes, limits, |source, id, body, size| match id {
@@ -31,7 +31,7 @@ pub(super) fn check_wav(source: &mut Source, start: u64, limits: &AudioLimits) -
     })
 }
 
-/// Checks an AIFF's (or AIFF-C's) header.
+/// Checks the header of an AIFF or AIFF-C file.
 pub(super) fn check_aiff(source: &mut Source, start: u64, limits: &AudioLimits) -> Result<(), DecodeError> {
     let mut format_seen = false;
     walk(source, start, u32::from_be_bytes, limits, |source, id, body, size| match id {
@@ -53,7 +53,7 @@ pub(super) fn check_aiff(source: &mut Source, start: u64, limits: &AudioLimits) 
     })
 }
 
-/// Goes through the chunks; `visit` returns whether the samples were found.
+/// Visits the chunks until `visit` returns true, which means that it found the samples.
 fn walk(
     source: &mut Source,
     start: u64,
@@ -80,14 +80,14 @@ fn walk(
             return Err(DecodeError::Truncated("the file ends before its samples".into()));
         }
     }
-    Err(DecodeError::Truncated("the header is there, the samples are not".into()))
+    Err(DecodeError::Truncated("no samples after the header".into()))
 }
 
 fn check_samples(source: &Source, body: u64, stated: u64) -> Result<(), DecodeError> {
     let there = source.len_bytes().saturating_sub(body);
     if stated > there {
         return Err(DecodeError::Truncated(format!(
-            "the header states {stated} bytes of samples, the file has {there}"
+            "the header states {stated} bytes of samples, but the file has {there}"
         )));
     }
     if stated == 0 {
@@ -96,7 +96,7 @@ fn check_samples(source: &Source, body: u64, stated: u64) -> Result<(), DecodeEr
     Ok(())
 }
 
-/// The 80-bit float at byte 8 of a COMM chunk, as whole Hz; 0 for what is no positive number.
+/// Returns the 80-bit float at byte 8 of a COMM chunk in whole Hz, or 0 if it is not positive.
 fn extended_hz(head: &[u8; 18]) -> u32 {
     let exponent = u16::from_be_bytes([head[8], head[9]]);
     let mantissa = u64::from_be_bytes([head[10], head[11], head[12], head[13], head[14], head[15], head[16], head[17]]);

@@ -1,11 +1,11 @@
-//! Bounded reads at a place in a file, for the checks that come before decoding.
+//! Bounded reads at file offsets, for the checks before decoding.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use super::error::DecodeError;
 
-/// A file with its length, read at absolute offsets.
+/// A file and its length, read at absolute offsets.
 pub(super) struct Source {
     file: BufReader<File>,
     pos: u64,
@@ -21,14 +21,14 @@ impl Source {
         self.len_bytes
     }
 
-    /// Up to `N` bytes from `offset`, and how many there were; the rest is zero.
+    /// Reads up to `N` bytes at `offset`. Returns them, padded with zeros, and the number of bytes read.
     pub(super) fn peek<const N: usize>(&mut self, offset: u64) -> Result<([u8; N], usize), DecodeError> {
         let mut buf = [0; N];
         let got = self.read_at(offset, &mut buf)?;
         Ok((buf, got))
     }
 
-    /// Exactly `N` bytes from `offset`, or [`DecodeError::Truncated`].
+    /// Reads exactly `N` bytes at `offset`, or fails with [`DecodeError::Truncated`].
     pub(super) fn take<const N: usize>(&mut self, offset: u64) -> Result<[u8; N], DecodeError> {
         match self.peek::<N>(offset)? {
             (buf, got) if got == N => Ok(buf),
@@ -36,7 +36,7 @@ impl Source {
         }
     }
 
-    /// `len` bytes from `offset`, fewer at the end of the file. The caller bounds `len`.
+    /// Reads `len` bytes at `offset`, fewer at the end of the file. The caller bounds `len`.
     pub(super) fn bytes(&mut self, offset: u64, len: usize) -> Result<Vec<u8>, DecodeError> {
         let here = usize::try_from(self.len_bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
         let mut buf = vec![0; len.min(here)];
@@ -53,7 +53,7 @@ impl Source {
         if offset >= self.len_bytes {
             return Ok(0);
         }
-        // A short hop stays inside the buffer; walking an MP3's frame headers costs few system calls.
+        // A relative seek keeps the buffer, so walking the frame headers of an MP3 needs few system calls.
         match i64::try_from(i128::from(offset) - i128::from(self.pos)) {
             Ok(hop) if self.pos != u64::MAX => self.file.seek_relative(hop).map_err(DecodeError::read)?,
             _ => {

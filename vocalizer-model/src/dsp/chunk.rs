@@ -1,17 +1,17 @@
-//! Segments in, one continuous song out: the reference's overlap-add, as a stream.
+//! Streaming overlap-add, as in the reference: cuts a song into segments and joins the separated segments.
 
 use std::collections::VecDeque;
 
-/// How a song is cut: all in frames at the model's rate.
+/// How a song is cut. All values are frames at the model's rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Plan {
-    /// Frames of the song.
+    /// Length of the song.
     pub(crate) song_frames: u64,
-    /// Frames of one segment.
+    /// Length of a segment.
     pub(crate) segment_frames: usize,
-    /// Frames from one segment's start to the next one's.
+    /// Distance between the starts of consecutive segments.
     pub(crate) stride_frames: usize,
-    /// Silence before the song, by which this pass is shifted against the others.
+    /// Silence before the song, which shifts this pass against the others.
     pub(crate) lead_frames: usize,
 }
 
@@ -20,29 +20,29 @@ impl Plan {
         self.song_frames + self.lead_frames as u64
     }
 
-    /// Segments of the whole song.
+    /// Returns the number of segments of the whole song.
     pub(crate) fn segments(&self) -> u64 {
         self.total_frames().div_ceil(self.stride_frames as u64)
     }
 }
 
-/// One pass over the song: takes frames as they come, says which segment to separate next, takes what was separated
-/// and gives out what no later segment will change.
+/// One pass over the song: takes frames, returns the next segment to separate, takes the separated segments, and
+/// outputs frames that no later segment changes.
 ///
-/// A segment that reaches past the song's end is centred: the network sees as much of what came before as of the
-/// silence behind. What a segment adds weighs most in its middle (a triangle), and sums are divided by the weights.
+/// A segment that reaches past the end of the song is centred, so the network sees equal amounts of earlier audio and
+/// of trailing silence. Segments are weighted by a triangle, and the sums are divided by the weights.
 pub(crate) struct OverlapAdd {
     plan: Plan,
     stems: usize,
     weight: Vec<f32>,
-    /// Frames kept of the song (with its lead), the first of them at `input_start`.
+    /// Buffered frames of the song (including the lead); the first is at `input_start`.
     input: VecDeque<[f32; 2]>,
     input_start: u64,
-    /// Where the segment starts that is given out next.
+    /// Start of the next segment to return.
     next: u64,
-    /// Where the segment starts that is added next: an earlier one that was given out.
+    /// Start of the next segment to add, one that was returned before.
     offset: u64,
-    /// Sums over `[stems]` and weights, the first of them at `offset`.
+    /// Sums over `[stems]`, and sums of weights; the first is at `offset`.
     sums: Vec<VecDeque<[f32; 2]>>,
     weights: VecDeque<f32>,
 }
@@ -68,28 +68,28 @@ impl OverlapAdd {
         }
     }
 
-    /// Takes the next frames of the song.
+    /// Appends the next frames of the song.
     pub(crate) fn push(&mut self, frames: &[[f32; 2]]) {
         self.input.extend(frames);
     }
 
-    /// Frames of the song in the segment that starts here.
+    /// Returns the number of song frames in the segment at `offset`.
     fn chunk_frames(&self, offset: u64) -> usize {
         let left = self.plan.total_frames().saturating_sub(offset);
         usize::try_from(left).unwrap_or(usize::MAX).min(self.plan.segment_frames)
     }
 
-    /// Whether every segment was added.
+    /// Returns whether every segment was added.
     pub(crate) fn is_done(&self) -> bool {
         self.offset >= self.plan.total_frames()
     }
 
-    /// Segments that were not given out yet.
+    /// Returns the number of segments not returned yet.
     pub(crate) fn segments_left(&self) -> u64 {
         self.plan.total_frames().saturating_sub(self.next).div_ceil(self.plan.stride_frames as u64)
     }
 
-    /// Whether all frames of the next segments have come, so many or as many as there are.
+    /// Returns whether all frames of the next `count` segments, or of all that are left, are buffered.
     pub(crate) fn has_segments(&self, count: usize) -> bool {
         let left = self.segments_left();
         let Some(before_last) = left.min(count as u64).checked_sub(1) else { return false };
@@ -97,7 +97,7 @@ impl OverlapAdd {
         self.input_start + self.input.len() as u64 >= last + self.chunk_frames(last) as u64
     }
 
-    /// The next segment, when all of its frames have come.
+    /// Returns the next segment, if all of its frames are buffered.
     ///
     /// # Shapes
     ///
@@ -107,7 +107,7 @@ impl OverlapAdd {
             return None;
         }
         let chunk = self.chunk_frames(self.next);
-        // Signed: a song shorter than a segment begins before its first frame.
+        // The segment starts this many frames earlier; it is silent before the song's first frame.
         let before = (self.plan.segment_frames - chunk) / 2;
         let mut out = [vec![0.0; self.plan.segment_frames], vec![0.0; self.plan.segment_frames]];
         let [left, right] = &mut out;
@@ -126,8 +126,8 @@ impl OverlapAdd {
         Some(out)
     }
 
-    /// Adds what the network gave for the first of the segments that [`Self::next_segment`] gave out and that were not
-    /// added yet, and appends to `out` the frames that are final now, without the lead.
+    /// Adds the network's output for the oldest segment that was returned but not added yet, and appends the frames
+    /// that are final now to `out`, without the lead.
     ///
     /// # Shapes
     ///
@@ -168,7 +168,7 @@ impl OverlapAdd {
         self.offset = next;
     }
 
-    /// Drops the frames that no later segment can reach back to.
+    /// Drops the frames that no later segment needs.
     fn forget(&mut self) {
         let reach = (self.plan.segment_frames / 2 + 1) as u64;
         let keep_from = self.next.saturating_sub(reach);

@@ -1,4 +1,4 @@
-//! The arithmetic around the network that stays on the host.
+//! Signal processing around the network, on the CPU.
 
 pub(crate) mod chunk;
 pub(crate) mod stft;

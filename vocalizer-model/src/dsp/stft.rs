@@ -1,4 +1,4 @@
-//! The short-time Fourier transform as the reference takes it, and its inverse.
+//! The short-time Fourier transform of the reference, and its inverse.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use rayon::prelude::*;
 use realfft::num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 
-/// A transform of `nfft` points, Hann window, hop of a quarter, scaled to keep energy; the Nyquist bin is left out and
-/// signals are reflected at their ends, so that frame `i` is centred on the middle of hop `i`.
+/// An STFT of `nfft` points with a Hann window and a hop of a quarter, scaled to preserve energy. The Nyquist bin is
+/// dropped and the signal is reflected at its ends, so that frame `i` is centred on hop `i`.
 pub(crate) struct Stft {
     nfft: usize,
     window: Vec<f32>,
@@ -18,9 +18,9 @@ pub(crate) struct Stft {
 impl Stft {
     /// # Panics
     ///
-    /// Where `nfft` is not a multiple of 8.
+    /// If `nfft` is not a positive multiple of 8.
     pub(crate) fn new(nfft: usize) -> Self {
-        assert!(nfft.is_multiple_of(8) && nfft > 0, "an STFT of {nfft} points");
+        assert!(nfft.is_multiple_of(8) && nfft > 0, "STFT size {nfft} is not a positive multiple of 8");
         let mut planner = RealFftPlanner::<f32>::new();
         #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a window, stored as f32")]
         let window =
@@ -32,12 +32,12 @@ impl Stft {
         self.nfft / 4
     }
 
-    /// Samples before the first hop that the first frame reaches back to.
+    /// Samples that the first frame reaches back before the first hop.
     fn lead(&self) -> usize {
         self.hop() / 2 * 3
     }
 
-    /// What a card computes it with: the window, then a turn's cosines and its sines in `nfft` steps.
+    /// Returns the tables for GPUs: the window, then `nfft` cosines and `nfft` sines of a full turn.
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     pub(crate) fn tables(&self) -> Vec<f32> {
         #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "roots, stored as f32")]
@@ -47,17 +47,17 @@ impl Stft {
         self.window.iter().copied().chain(turn(f64::cos)).chain(turn(f64::sin)).collect()
     }
 
-    /// Bins of one frame.
+    /// Returns the number of bins per frame.
     pub(crate) fn bins(&self) -> usize {
         self.nfft / 2
     }
 
-    /// Frames of a signal of `samples`.
+    /// Returns the number of frames of a signal of `samples`.
     pub(crate) fn frames(&self, samples: usize) -> usize {
         samples.div_ceil(self.hop())
     }
 
-    /// Transforms one signal into its real and its imaginary plane.
+    /// Transforms a signal into its real and imaginary planes.
     ///
     /// # Shapes
     ///
@@ -76,9 +76,7 @@ impl Stft {
             for (i, (x, w)) in input.iter_mut().zip(&self.window).enumerate() {
                 *x = reflected(signal, frame * hop + i, lead) * w;
             }
-            self.forward
-                .process_with_scratch(&mut input, &mut spectrum, &mut scratch)
-                .expect("buffers made by the plan itself");
+            self.forward.process_with_scratch(&mut input, &mut spectrum, &mut scratch).expect("buffers from the plan");
             for (bin, value) in spectrum.iter().take(bins).enumerate() {
                 re[bin * frames + frame] = value.re * scale;
                 im[bin * frames + frame] = value.im * scale;
@@ -86,7 +84,7 @@ impl Stft {
         }
     }
 
-    /// The signal of a real and an imaginary plane, with `of` applied to each value on the way in.
+    /// Adds the signal of a real and an imaginary plane to `out`. `of` is applied to each value first.
     ///
     /// # Shapes
     ///
@@ -95,8 +93,8 @@ impl Stft {
     pub(crate) fn synthesise(&self, planes: &[f32], of: impl Fn(f32) -> f32, out: &mut [f32]) {
         let (bins, frames, hop, lead) = (self.bins(), self.frames(out.len()), self.hop(), self.lead());
         debug_assert_eq!(planes.len(), 2 * bins * frames);
-        // Four Hann windows a hop apart: their squares sum to 3/2 everywhere but at the outer frames, of which the
-        // reference has two more on each side, all zero.
+        // The squares of four Hann windows a hop apart sum to 3/2, except at the outer frames, where the reference has
+        // two more frames on each side, all zero.
         let scale = self.scale() * (2.0 / 3.0);
         let mut spectrum = self.inverse.make_input_vec();
         let mut output = self.inverse.make_output_vec();
@@ -110,7 +108,7 @@ impl Stft {
             spectrum[bins] = Complex::new(0.0, 0.0);
             self.inverse
                 .process_with_scratch(&mut spectrum, &mut output, &mut scratch)
-                .expect("buffers made by the plan itself, ends real");
+                .expect("buffers from the plan, real first and last bins");
             let skip = lead.saturating_sub(frame * hop);
             let start = (frame * hop).saturating_sub(lead);
             let windowed = output.iter().zip(&self.window).skip(skip);
@@ -120,14 +118,14 @@ impl Stft {
         }
     }
 
-    /// `1 / sqrt(nfft)`: the transform and its inverse share the scaling evenly.
+    /// Returns `1 / sqrt(nfft)`: the transform and its inverse share the scaling.
     fn scale(&self) -> f32 {
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a scale, wanted as f32")]
+        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a scale, stored as f32")]
         let scale = (1.0 / (self.nfft as f64).sqrt()) as f32;
         scale
     }
 
-    /// [`Self::analyse`] of several signals at once.
+    /// Runs [`Self::analyse`] on several signals in parallel.
     ///
     /// # Shapes
     ///
@@ -144,7 +142,7 @@ impl Stft {
     }
 }
 
-/// The sample `at` positions into the signal with `lead` reflected samples before it, and as many as wanted behind.
+/// Returns sample `at` of the signal extended by `lead` reflected samples at the start and by reflection at the end.
 fn reflected(signal: &[f32], at: usize, lead: usize) -> f32 {
     let index = at.abs_diff(lead);
     let index = if index < signal.len() { index } else { 2 * (signal.len() - 1) - index };
@@ -166,16 +164,16 @@ mod tests {
     }
 
     #[test]
-    fn the_inverse_gives_the_signal_back_but_for_the_nyquist_bin() {
+    fn inverse_restores_signal_without_nyquist_bin() {
         for samples in [44_100, 343_980, 20_001] {
-            // A signal without its highest frequencies, which the missing bin cannot hold.
+            // Without the highest frequencies, which the dropped bin would hold.
             let x = noise(samples + 7);
             let smooth: Vec<f32> = x.windows(8).map(|w| w.iter().sum::<f32>() / 8.0).collect();
             let stft = Stft::new(4096);
             let planes = stft.analyse_all(std::slice::from_ref(&smooth));
             let mut back = vec![0.0; smooth.len()];
             stft.synthesise(&planes, |v| v, &mut back);
-            // The outer hops miss frames that the reference leaves out as well.
+            // The outer hops lack frames that the reference drops as well.
             let inner = 2048..samples - 4096;
             let error: f64 = inner.clone().map(|i| f64::from(back[i] - smooth[i]).powi(2)).sum();
             let signal: f64 = inner.map(|i| f64::from(smooth[i]).powi(2)).sum();
@@ -188,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sine_stands_in_its_bin() {
+    fn sine_energy_is_in_its_bin() {
         let stft = Stft::new(4096);
         let signal: Vec<f32> =
             (0..44_100).map(|i| (std::f64::consts::TAU * 100.0 * f64::from(i) / 4096.0).sin() as f32).collect();
@@ -198,7 +196,7 @@ mod tests {
             let (re, im) = (planes[bin * frames + 20], planes[(stft.bins() + bin) * frames + 20]);
             re.hypot(im)
         };
-        // Half the window's sum over the square root of the size: 4096 / 2 / 2 / 64.
+        // The sum of the window over 2, over the square root of the size: 4096 / 2 / 2 / 64.
         assert!((magnitude(100) - 16.0).abs() < 1e-3, "{}", magnitude(100));
         assert!(magnitude(110) < 1e-3);
     }

@@ -1,4 +1,4 @@
-//! What a weights file says about the network it holds.
+//! The network's configuration, read from a weights file.
 
 use serde_json::{Map, Value};
 use vocalizer_core::part::Stem;
@@ -6,10 +6,10 @@ use vocalizer_core::part::Stem;
 use crate::ops::{STRIDE, TAPS};
 use crate::weights::WeightsError;
 
-/// The shape of one HTDemucs, read from the `kwargs` its weights file carries.
+/// The configuration of an HTDemucs network, read from the `kwargs` in its weights file.
 ///
-/// Only what the published models vary is a field; an option that changes the network's arithmetic in a way that no
-/// published model uses is refused by name when it is read, never ignored.
+/// Only options that differ between the published models are fields. Other options that change the network's arithmetic
+/// are rejected by name, never ignored.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct HtdemucsConfig {
     /// The stems, in the order of the network's output.
@@ -18,19 +18,19 @@ pub(crate) struct HtdemucsConfig {
     pub(crate) audio_channels: usize,
     /// Channels after the first encoder layer.
     pub(crate) channels: usize,
-    /// Factor of channels from layer to layer.
+    /// Growth factor of the channels from layer to layer.
     pub(crate) growth: usize,
     /// STFT size; the hop is a quarter of it.
     pub(crate) nfft: usize,
     /// Layers of each encoder and decoder.
     pub(crate) depth: usize,
-    /// Weight of the frequency embedding after the first layer; 0 where there is none.
+    /// Weight of the frequency embedding after the first layer; 0 disables it.
     pub(crate) freq_emb: f64,
-    /// Scale kept out of the stored frequency embedding.
+    /// Factor that the stored frequency embedding lacks.
     pub(crate) emb_scale: f64,
-    /// Kernel of the encoder's and decoder's strided convolutions.
+    /// Kernel size of the strided convolutions in encoder and decoder.
     pub(crate) kernel_size: usize,
-    /// Stride of the same.
+    /// Stride of these convolutions.
     pub(crate) stride: usize,
     /// Context of the decoder's rewrite convolutions, on each side.
     pub(crate) context: usize,
@@ -40,29 +40,29 @@ pub(crate) struct HtdemucsConfig {
     pub(crate) dconv_depth: usize,
     /// Channel compression inside a residual branch.
     pub(crate) dconv_comp: usize,
-    /// Channels of the transformer where samplers stand around it; 0 where none do.
+    /// Channels of the transformer if samplers surround it; 0 without samplers.
     pub(crate) bottom_channels: usize,
     /// Layers of the transformer in each branch.
     pub(crate) t_layers: usize,
-    /// Hidden channels of its feed-forward parts, as a factor.
+    /// Hidden channels of the feed-forward parts, relative to the transformer's channels.
     pub(crate) t_hidden_scale: f64,
     /// Attention heads.
     pub(crate) t_heads: usize,
     /// Period of the sinusoidal position embedding.
     pub(crate) t_max_period: f64,
-    /// Sampling rate in Hz.
+    /// Sample rate in Hz.
     pub(crate) rate_hz: u32,
     /// Frames of one segment, at `rate_hz`.
     pub(crate) segment_frames: usize,
 }
 
 impl HtdemucsConfig {
-    /// Reads the configuration from the keyword arguments of the class that was trained.
+    /// Reads the configuration from the keyword arguments of the trained class.
     ///
     /// # Errors
     ///
-    /// [`WeightsError::Malformed`] where a value has the wrong type or leaves its range,
-    /// [`WeightsError::Unsupported`] where an option asks for arithmetic this network does not do.
+    /// [`WeightsError::Malformed`] if a value has the wrong type or is out of range, [`WeightsError::Unsupported`] if
+    /// an option selects arithmetic that this network does not implement.
     pub(crate) fn from_kwargs(kwargs: &Map<String, Value>) -> Result<Self, WeightsError> {
         let read = Kwargs(kwargs);
         for (key, only) in [
@@ -86,7 +86,7 @@ impl HtdemucsConfig {
             if let Some(given) = kwargs.get(key)
                 && !same(given, &only)
             {
-                return Err(WeightsError::Unsupported(format!("{key} = {given} (only {only} is)")));
+                return Err(WeightsError::Unsupported(format!("{key} = {given}; use {only}")));
             }
         }
         if kwargs.get("multi_freqs").is_some_and(|v| v.as_array().is_some_and(|a| !a.is_empty())) {
@@ -128,16 +128,16 @@ impl HtdemucsConfig {
     fn check(&self, norm_starts: usize) -> Result<(), WeightsError> {
         let bad = |what: &str| Err(WeightsError::Unsupported(what.into()));
         if self.audio_channels != 2 || self.rate_hz != 44_100 {
-            return bad("anything but stereo at 44.1 kHz");
+            return bad("audio other than stereo at 44.1 kHz");
         }
         if self.depth == 0 || self.depth > 6 || norm_starts < self.depth {
-            return bad("normalised encoder layers, or more than six of them");
+            return bad("normalised encoder layers, or a depth outside 1 to 6");
         }
         if self.kernel_size != TAPS || self.stride != STRIDE || self.context > 4 {
             return bad("kernels other than 8 with stride 4");
         }
         if !self.nfft.is_power_of_two() || self.nfft < 1024 || self.nfft > 1 << 16 {
-            return bad("an STFT size that is no power of two between 1,024 and 65,536");
+            return bad("an STFT size that is not a power of two from 1,024 to 65,536");
         }
         if (self.nfft / 2) >> (2 * (self.depth - 1)) <= self.kernel_size {
             return bad("encoder layers that merge the two branches");
@@ -147,10 +147,10 @@ impl HtdemucsConfig {
             return bad("layers without channels");
         }
         if dim > 1 << 14 || self.t_heads == 0 || !dim.is_multiple_of(self.t_heads) || !dim.is_multiple_of(4) {
-            return bad("a transformer whose channels do not divide among its heads");
+            return bad("transformer channels that do not divide evenly among the heads");
         }
         if self.t_layers == 0 || self.t_layers > 64 || !(0.25..=16.0).contains(&self.t_hidden_scale) {
-            return bad("a network without its transformer");
+            return bad("a transformer size (t_layers, t_hidden_scale) out of range");
         }
         if self.segment_frames <= 3 * self.nfft || self.segment_frames > 60 * 44_100 {
             return bad("segments shorter than three STFT windows or longer than a minute");
@@ -158,18 +158,18 @@ impl HtdemucsConfig {
         Ok(())
     }
 
-    /// Channels of encoder layer `index`, after it.
+    /// Returns the number of channels after encoder layer `index`.
     pub(crate) fn channels_at(&self, index: usize) -> usize {
         self.channels.saturating_mul(self.growth.saturating_pow(u32::try_from(index).unwrap_or(u32::MAX)))
     }
 
-    /// Channels inside the transformer.
+    /// Returns the number of channels inside the transformer.
     pub(crate) fn transformer_channels(&self) -> usize {
         if self.bottom_channels > 0 { self.bottom_channels } else { self.channels_at(self.depth - 1) }
     }
 }
 
-/// JSON equality that takes 0 for false and 1 for true, as Python does.
+/// Compares JSON values; 0 equals false and 1 equals true, as in Python.
 fn same(a: &Value, b: &Value) -> bool {
     let number = |v: &Value| v.as_f64().or_else(|| v.as_bool().map(|b| f64::from(u8::from(b))));
     match (number(a), number(b)) {
@@ -182,7 +182,7 @@ struct Kwargs<'a>(&'a Map<String, Value>);
 
 impl Kwargs<'_> {
     fn malformed(key: &str, value: &Value) -> WeightsError {
-        WeightsError::Malformed(format!("{key} = {value} is not a value it can have"))
+        WeightsError::Malformed(format!("invalid value of {key}: {value}"))
     }
 
     fn count(&self, key: &str, default: usize) -> Result<usize, WeightsError> {
@@ -208,7 +208,7 @@ impl Kwargs<'_> {
             .collect()
     }
 
-    /// Seconds, either a number or a fraction as the reference serialises it.
+    /// Reads the segment length, in seconds: a number, or a fraction as the reference serialises it.
     fn segment_frames(&self, rate_hz: f64) -> Result<usize, WeightsError> {
         let value = self.0.get("segment").cloned().unwrap_or(Value::from(10));
         let part = |name: &str| value.get(name).and_then(Value::as_f64);
@@ -219,7 +219,7 @@ impl Kwargs<'_> {
         if !(1.0..1e9).contains(&frames) {
             return Err(Self::malformed("segment", &value));
         }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to lie in 1..1e9")]
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be in 1..1e9")]
         Ok(frames as usize)
     }
 }

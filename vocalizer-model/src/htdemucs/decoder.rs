@@ -8,12 +8,12 @@ use super::loader::Loader;
 use crate::ops::{self, Axis, Extra, Linear};
 use crate::weights::WeightsError;
 
-/// A layer that gives back frequencies, or frames.
+/// A decoder layer that upsamples frequencies or frames.
 #[derive(Debug)]
 pub(super) struct Decoder {
     axis: Axis,
     rewrite: Linear,
-    /// Of the rewrite, over rows and frames.
+    /// Taps of the rewrite convolution, over rows and frames.
     taps: [usize; 2],
     dconv: Option<DConv>,
     conv_tr: Linear,
@@ -50,7 +50,7 @@ impl Decoder {
     ///
     /// - `x` and `skip`: `[batch, channels_in, rows, frames_in]`
     /// - output: `[batch, channels_out, 4 * rows, frames_in]`, or `[batch, channels_out, 1, frames]`, where `frames` is
-    ///   what the encoder's layer took in
+    ///   the input length of the matching encoder layer
     pub(super) fn forward(&self, x: Tensor<4>, skip: Tensor<4>, frames: usize) -> Tensor<4> {
         let mut y = ops::conv_glu(x, Extra::Skip(skip), &self.rewrite, self.taps);
         if let Some(dconv) = &self.dconv {

@@ -8,7 +8,8 @@ use super::loader::Loader;
 use crate::ops::{self, Axis, Extra, Linear, TAPS};
 use crate::weights::WeightsError;
 
-/// A layer over the spectrogram, striding over frequencies, or over the waveform, striding over frames.
+/// An encoder layer: over the spectrogram with a stride over frequencies, or over the waveform with a stride over
+/// frames.
 #[derive(Debug)]
 pub(super) struct Encoder {
     axis: Axis,

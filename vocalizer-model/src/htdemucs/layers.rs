@@ -1,4 +1,4 @@
-//! The small modules the encoder, the decoder and the transformer are made of.
+//! Small modules of the encoder, the decoder and the transformer.
 
 use burn::tensor::Tensor;
 
@@ -6,13 +6,13 @@ use super::loader::Loader;
 use crate::ops::{self, Axis, DConvLayer, Linear, Norm, TAPS};
 use crate::weights::WeightsError;
 
-/// A layer whose weights have this shape, `[channels_out, channels_in, ..]`.
+/// Loads a layer whose weights have this shape, `[channels_out, channels_in, ..]`.
 pub(super) fn layer<const D: usize>(from: &Loader<'_>, shape: [usize; D]) -> Result<Linear, WeightsError> {
     Ok(Linear { weight: ops::pack(from.matrix("weight", shape)?), bias: from.tensor("bias", [shape[0]])? })
 }
 
-/// A convolution over one axis, whose weights have the dimensions of its branch: `[channels_out, channels_in, taps]` in
-/// the waveform's, and one dimension more in the spectrogram's.
+/// Loads a convolution over one axis. The weights have the dimensions of their branch: `[channels_out, channels_in,
+/// taps]` for the waveform, with one more dimension for the spectrogram.
 pub(super) fn along(
     from: &Loader<'_>,
     axis: Axis,
@@ -25,7 +25,7 @@ pub(super) fn along(
     }
 }
 
-/// A transposed convolution over one axis.
+/// Loads a transposed convolution over one axis.
 pub(super) fn transposed(from: &Loader<'_>, axis: Axis, [input, out]: [usize; 2]) -> Result<Linear, WeightsError> {
     let weight = match axis {
         Axis::Rows => from.matrix("weight", [input, out, TAPS, 1])?,
@@ -34,19 +34,19 @@ pub(super) fn transposed(from: &Loader<'_>, axis: Axis, [input, out]: [usize; 2]
     Ok(Linear { weight: ops::pack_transposed(weight, out), bias: from.tensor("bias", [out])? })
 }
 
-/// A normalisation with a scale and a shift for each channel.
+/// Loads a normalisation with a scale and a shift per channel.
 pub(super) fn norm(from: &Loader<'_>, channels: usize) -> Result<Norm, WeightsError> {
     Ok(Norm { weight: from.tensor("weight", [channels])?, bias: from.tensor("bias", [channels])? })
 }
 
-/// A residual branch: dilated convolutions in a few channels, each layer added to what came in.
+/// A residual branch: dilated convolutions in a few channels; each layer is added to its input.
 #[derive(Debug)]
 pub(super) struct DConv {
     layers: Vec<DConvLayer>,
 }
 
 impl DConv {
-    /// Reads the layers; their names in the weights are positions in a sequence.
+    /// Loads the layers; their names in the weights are indices in a sequence.
     pub(super) fn load(
         from: &Loader<'_>,
         channels: usize,
@@ -70,7 +70,7 @@ impl DConv {
         Ok(Self { layers })
     }
 
-    /// The branch on each row by itself.
+    /// Applies the branch to each row separately.
     ///
     /// # Shapes
     ///

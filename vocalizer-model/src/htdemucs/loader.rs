@@ -1,10 +1,10 @@
-//! Parameters by key, shapes checked on the way in.
+//! Loads parameters by key and checks their shapes.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::weights::{WeightsError, WeightsFile};
 
-/// A place in the tree of keys, from which a module takes its own parameters.
+/// A position in the tree of keys, from which a module loads its parameters.
 #[derive(Clone)]
 pub(super) struct Loader<'a> {
     file: &'a WeightsFile,
@@ -18,13 +18,13 @@ impl<'a> Loader<'a> {
         Self { file, device, dtype, prefix: String::new() }
     }
 
-    /// The child module `name`.
+    /// Returns the loader of the child module `name`.
     pub(super) fn at(&self, name: impl std::fmt::Display) -> Self {
         let prefix = if self.prefix.is_empty() { name.to_string() } else { format!("{}.{name}", self.prefix) };
         Self { prefix, ..*self }
     }
 
-    /// The parameter `name`, which must have exactly this shape.
+    /// Loads the parameter `name`, which must have exactly this shape.
     pub(super) fn tensor<const D: usize>(&self, name: &str, shape: [usize; D]) -> Result<Tensor<D>, WeightsError> {
         let key = self.at(name).prefix;
         let found = self.file.shape(&key).ok_or_else(|| WeightsError::MissingKey(key.clone()))?;
@@ -34,8 +34,8 @@ impl<'a> Loader<'a> {
         Ok(Tensor::from_data(TensorData::new(self.file.f32s(&key)?, shape), (self.device, self.dtype)))
     }
 
-    /// The parameter `name`, which must have exactly this shape, as the matrix it is in a product: the first dimension
-    /// by all the others.
+    /// Loads the parameter `name`, which must have exactly this shape, as a matrix: the first dimension by all the
+    /// others.
     pub(super) fn matrix<const D: usize>(&self, name: &str, shape: [usize; D]) -> Result<Tensor<2>, WeightsError> {
         let terms = shape[1..].iter().product();
         Ok(self.tensor(name, shape)?.reshape([shape[0], terms]))

@@ -1,4 +1,4 @@
-//! The hybrid transformer network, module by module under the names the PyTorch weights carry.
+//! The hybrid transformer network. Modules have the names of the PyTorch weights.
 
 mod config;
 mod decoder;

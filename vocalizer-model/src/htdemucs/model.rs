@@ -1,4 +1,4 @@
-//! The whole network.
+//! The complete network.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
@@ -11,15 +11,14 @@ use super::transformer::CrossTransformer;
 use crate::ops::{self, Axis, Linear};
 use crate::weights::{WeightsError, WeightsFile};
 
-/// HTDemucs: two U-nets, over the spectrogram and over the waveform, joined by a transformer.
+/// HTDemucs: a U-Net over the spectrogram and one over the waveform, joined by a transformer.
 ///
-/// What goes in is normalised and what comes out is not yet scaled back: both are the caller's, beside the
-/// STFT and its inverse.
+/// The caller normalises the input, scales the output back, and computes the STFT and its inverse.
 #[derive(Debug)]
 pub(crate) struct Htdemucs {
     encoder: Vec<Encoder>,
     tencoder: Vec<Encoder>,
-    /// Embedding of the frequencies after the first layer, `[channels, frequencies]`, scaled for use.
+    /// Frequency embedding after the first layer, `[channels, frequencies]`, already scaled.
     freq_emb: Option<Tensor<2>>,
     samplers: Option<Samplers>,
     crosstransformer: CrossTransformer,
@@ -27,7 +26,7 @@ pub(crate) struct Htdemucs {
     tdecoder: Vec<Decoder>,
 }
 
-/// The 1×1 convolutions that give the transformer its own width.
+/// The 1×1 convolutions between the U-Nets' and the transformer's channels.
 #[derive(Debug)]
 struct Samplers {
     channel_upsampler: Linear,
@@ -36,23 +35,22 @@ struct Samplers {
     channel_downsampler_t: Linear,
 }
 
-/// Someone who looks on while a segment passes through.
+/// Observes a segment's way through the network.
 pub(crate) trait Watcher {
-    /// The module of this name gave what `values` reads.
+    /// A module has computed its output, which `values` reads.
     fn output(&mut self, _name: &str, _values: &dyn Fn() -> TensorData) {}
-    /// The part of the work that goes by this name is done.
+    /// A part of the work is done.
     fn part(&mut self, _name: &'static str) {}
 }
 
 impl Watcher for () {}
 
 impl Htdemucs {
-    /// Builds the network from its weights, to compute in `dtype`.
+    /// Loads the network, to compute in `dtype`.
     ///
     /// # Errors
     ///
-    /// [`WeightsError::MissingKey`] or [`WeightsError::WrongShape`] where the file does not hold what the
-    /// configuration asks for.
+    /// [`WeightsError::MissingKey`] or [`WeightsError::WrongShape`] if the file does not match the configuration.
     pub(crate) fn load(
         config: &HtdemucsConfig,
         file: &WeightsFile,
@@ -110,7 +108,7 @@ impl Htdemucs {
         })
     }
 
-    /// One pass over a batch of segments.
+    /// Runs the network on a batch of segments.
     ///
     /// # Shapes
     ///
@@ -131,7 +129,7 @@ impl Htdemucs {
             let embedding = self.freq_emb.as_ref().filter(|_| i == 0);
             x = encode.forward(x, embedding.cloned());
             watcher.output(&format!("encoder.{i}"), &|| match embedding {
-                // The original adds it after the layer.
+                // The reference adds the embedding after the layer.
                 Some(table) => (x.clone() - table.clone().unsqueeze::<3>().unsqueeze_dim(3)).to_data(),
                 None => x.to_data(),
             });
@@ -142,7 +140,7 @@ impl Htdemucs {
         watcher.part("transformer");
         for (i, (decode, tdecode)) in self.decoder.iter().zip(&self.tdecoder).enumerate() {
             let (Some(skip), Some(skip_t), Some(length_t)) = (skips.pop(), skips_t.pop(), lengths_t.pop()) else {
-                unreachable!("as many skips as layers");
+                unreachable!("one skip per layer");
             };
             let frames = x.dims()[3];
             x = decode.forward(x, skip, frames);
@@ -177,7 +175,7 @@ impl Htdemucs {
     }
 }
 
-/// All of a channel's values in one row, as the original has the waveform's branch.
+/// Returns each channel's values in one row, as in the reference's waveform branch.
 fn flat(x: &Tensor<4>) -> TensorData {
     let [batch, channels, rows, frames] = x.dims();
     x.clone().reshape([batch, channels, rows * frames]).into_data()

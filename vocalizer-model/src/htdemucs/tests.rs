@@ -1,4 +1,4 @@
-//! The network against what the original gave, module by module.
+//! Compares the network with the reference, module by module.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ fn decibels(reference: &[f32], got: &[f32]) -> f64 {
     10.0 * (signal / error.max(1e-300)).log10()
 }
 
-/// Holds every module's output to its trace.
+/// Compares every module's output with its trace.
 struct Comparison<'a> {
     traces: &'a BTreeMap<String, Trace>,
     seen: usize,
@@ -48,7 +48,7 @@ struct Comparison<'a> {
 
 impl Watcher for Comparison<'_> {
     fn output(&mut self, name: &str, values: &dyn Fn() -> TensorData) {
-        let Some(trace) = self.traces.get(name) else { panic!("the original has no module {name}") };
+        let Some(trace) = self.traces.get(name) else { panic!("the reference has no module {name}") };
         let data = values();
         assert_eq!(data.shape().to_vec(), trace.shape, "{name}");
         let values: Vec<f32> = data.try_into_vec().unwrap();
@@ -65,7 +65,7 @@ impl Watcher for Comparison<'_> {
     }
 }
 
-/// Runs one segment and compares it module by module; returns how many modules those were, and the stems.
+/// Runs one segment and compares it module by module. Returns the number of modules, and the stems.
 fn compare(model: &Model, segment: [Vec<f32>; 2], traces: &BTreeMap<String, Trace>) -> (usize, Vec<f32>) {
     let mut comparison = Comparison { traces, seen: 0 };
     let out = model.cards[0].separate((0, &model.members[0]), &[segment], &mut comparison).unwrap();
@@ -82,24 +82,24 @@ fn tiny(name: &str, modules: usize) {
     let (seen, stems) = compare(&model, [left.to_vec(), right.to_vec()], &traces);
     assert_eq!(seen, modules, "modules compared");
     let db = decibels(&floats(&file, "segment_stems"), &stems);
-    println!("{name}: one segment at {db:.1} dB of the original, {seen} modules compared");
+    println!("{name}: one segment at {db:.1} dB of the reference, {seen} modules compared");
     assert!(db > 100.0, "{name}: {db:.1} dB");
 }
 
 #[test]
-fn the_tiny_model_with_samplers_is_the_original_module_by_module() {
-    // 4 × (tencoder, encoder, decoder, tdecoder), 3 × 2 transformer layers, the transformer's two ends, 4 samplers.
+fn tiny_model_with_samplers_matches_reference_per_module() {
+    // 4 × (tencoder, encoder, decoder, tdecoder), 3 × 2 transformer layers, 2 transformer outputs, 4 samplers.
     tiny("tiny-4s", 16 + 6 + 2 + 4);
 }
 
 #[test]
-fn the_tiny_model_of_six_stems_is_the_original_module_by_module() {
+fn tiny_six_stem_model_matches_reference_per_module() {
     tiny("tiny-6s", 16 + 6 + 2);
 }
 
-/// The published weights, where they are in the cache: `./test` fetches them and insists.
+/// Needs the published weights in the cache; `./test` downloads and requires them.
 #[test]
-fn the_published_model_is_the_original_module_by_module() {
+fn published_model_matches_reference_per_module() {
     let spec = find("htdemucs").unwrap();
     let cache = Cache::locate().unwrap();
     if !cache.has(spec) {

@@ -1,4 +1,5 @@
-//! The transformer between encoder and decoder: self-attention in each branch, then attention across them, in turn.
+//! The transformer between encoder and decoder: self-attention in each branch alternates with attention across
+//! branches.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -11,8 +12,8 @@ use super::model::Watcher;
 use crate::ops::{self, Linear, Norm};
 use crate::weights::WeightsError;
 
-/// Both branches' layers. Positions stay where they are, frequencies and frames beside channels: no layer asks for their
-/// order, once each has been told its place.
+/// The layers of both branches. Frequencies and frames keep their dimensions next to channels: once the positions are
+/// embedded, no layer depends on their order.
 #[derive(Debug)]
 pub(super) struct CrossTransformer {
     norm_in: Norm,
@@ -20,7 +21,7 @@ pub(super) struct CrossTransformer {
     layers: Vec<Layer>,
     layers_t: Vec<Layer>,
     max_period: f64,
-    /// Both branches' positions, made for the segments that came last: all of a song's are of one length.
+    /// Cached positions of both branches; all segments of a song have the same length.
     positions: Mutex<Option<[Tensor<4>; 2]>>,
 }
 
@@ -60,7 +61,7 @@ impl CrossTransformer {
         (x, xt)
     }
 
-    /// The tables for these, made where the last ones were of other shapes.
+    /// Returns the position tables for these shapes, from the cache if they match.
     fn positions(&self, x: &Tensor<4>, xt: &Tensor<4>) -> [Tensor<4>; 2] {
         let shapes = [x, xt].map(|x| [1, x.dims()[1], x.dims()[2], x.dims()[3]]);
         let mut known = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,14 +78,14 @@ impl CrossTransformer {
     }
 }
 
-/// A layer's output as the reference has it: `[batch, tokens, channels]`, where tokens run over frequencies within a
-/// frame, then over frames.
+/// Returns a layer's output in the reference's layout: `[batch, tokens, channels]`, where tokens run over frequencies
+/// within a frame, then over frames.
 fn tokens(x: Tensor<4>) -> TensorData {
     let [batch, channels, freqs, frames] = x.dims();
     x.permute([0, 3, 2, 1]).reshape([batch, frames * freqs, channels]).into_data()
 }
 
-/// One layer: attention (to itself, or to the other branch), then a feed-forward part, each scaled and added.
+/// One layer: self- or cross-attention, then a feed-forward part, each scaled and added to its input.
 #[derive(Debug)]
 struct Layer {
     norm1: Norm,
@@ -99,13 +100,12 @@ struct Layer {
     heads: usize,
 }
 
-/// Where queries, keys and values come from.
+/// The source of queries, keys and values.
 #[derive(Debug)]
 enum Attention {
-    /// All three from the branch itself.
+    /// All three come from the branch itself.
     Own(Box<Linear>),
-    /// Keys and values from the other branch, which `norm2` normalises; `norm3` stands before the feed-forward part
-    /// then.
+    /// Keys and values come from the other branch, normalised by `norm2`; `norm3` precedes the feed-forward part.
     Cross(Box<Cross>),
 }
 
@@ -123,7 +123,7 @@ impl Layer {
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "dim and the scale are bounded by the configuration's checks"
+            reason = "the configuration bounds dim and the scale"
         )]
         let hidden = (dim as f64 * config.t_hidden_scale) as usize;
         let attn = from.at(if crosses { "cross_attn" } else { "self_attn" });
@@ -155,7 +155,7 @@ impl Layer {
     /// # Shapes
     ///
     /// - `x`: `[batch, channels, rows, frames]`, and so the output
-    /// - `other`: `[batch, channels, other_rows, other_frames]`, used only where attention crosses
+    /// - `other`: `[batch, channels, other_rows, other_frames]`, used only in cross-attention
     fn forward(&self, x: Tensor<4>, other: Tensor<4>) -> Tensor<4> {
         let channels = x.dims()[1];
         let shape = [self.heads, channels];
@@ -178,7 +178,7 @@ impl Layer {
     }
 }
 
-/// Sinusoidal positions of the waveform's frames: cosines, then sines.
+/// Returns sinusoidal positions of the waveform's frames: cosines, then sines.
 ///
 /// # Shapes
 ///
@@ -195,8 +195,8 @@ fn position_1d(channels: usize, frames: usize, max_period: f64, device: &Device)
     Tensor::from_data(TensorData::new(out, [1, channels, 1, frames]), device)
 }
 
-/// Sinusoidal positions of the spectrogram: the first half of the channels tells the frame, the second the frequency,
-/// sines and cosines in turn.
+/// Returns sinusoidal positions of the spectrogram: the first half of the channels encodes the frame, the second the
+/// frequency, with alternating sines and cosines.
 ///
 /// # Shapes
 ///

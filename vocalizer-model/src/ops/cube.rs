@@ -1,4 +1,4 @@
-//! The operations' own bodies on GPUs.
+//! The network's operations on GPUs.
 
 use burn::backend::ops::FloatTensorOps as _;
 use burn::backend::tensor::FloatTensor;
@@ -33,7 +33,7 @@ impl From<NormParameters<CubeBackend>> for Norm {
     }
 }
 
-/// Where a device was told to do with burn's operations, it does.
+/// Devices that are set to burn's operations use those of `default`.
 impl NetworkOps for CubeBackend {
     fn pack(weight: Values) -> Values {
         if kernels::are_plain(&weight.device) { weight } else { contiguous(Self::float_transpose(weight)) }
@@ -44,7 +44,8 @@ impl NetworkOps for CubeBackend {
             return weight;
         }
         let channels = weight.meta.shape()[0];
-        // Tap `phase + 4 · tap` of a channel: to terms of a channel's two taps, and rows of a channel's four phases.
+        // Tap `phase + 4 · tap` of a channel: two taps per input channel as terms, four phases per output channel as
+        // rows.
         let weight = Self::float_reshape(weight, Shape::from([channels, channels_out, 2, STRIDE]));
         let weight = contiguous(Self::float_permute(weight, &[0, 2, 1, 3]));
         Self::float_reshape(weight, Shape::from([2 * channels, channels_out * STRIDE]))

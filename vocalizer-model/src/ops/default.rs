@@ -1,4 +1,4 @@
-//! The operations in burn's own: for every backend without a body of its own, and what such a body is held to.
+//! The operations composed of burn's own: for backends without an implementation, and as the reference for the others.
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Slice, TensorMetadata};
@@ -18,7 +18,7 @@ fn reshape<B: Backend, const N: usize>(x: FloatTensor<B>, shape: [usize; N]) -> 
     B::float_reshape(x, Shape::from(shape))
 }
 
-/// `len` of dimension `dim` from `start` on.
+/// Returns `len` values of dimension `dim`, from `start`.
 fn narrow<B: Backend>(x: FloatTensor<B>, dim: usize, start: usize, len: usize) -> FloatTensor<B> {
     let slices: Vec<Slice> = (0..x.shape().num_dims())
         .map(|d| if d == dim { Slice::from(start..start + len) } else { Slice::from(0..x.shape()[d]) })
@@ -26,7 +26,7 @@ fn narrow<B: Backend>(x: FloatTensor<B>, dim: usize, start: usize, len: usize) -
     B::float_slice(x, &slices)
 }
 
-/// One value for each channel, in a shape that meets `[items, channels, rows, frames]`.
+/// Reshapes one value per channel to broadcast over `[items, channels, rows, frames]`.
 fn by_channel<B: Backend>(values: FloatTensor<B>) -> FloatTensor<B> {
     let channels = values.shape()[0];
     reshape::<B, 4>(values, [1, channels, 1, 1])
@@ -38,7 +38,7 @@ fn glu<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     B::float_mul(narrow::<B>(x, 1, 0, half), gate)
 }
 
-/// A kernel of `taps` along one axis.
+/// The shape of a kernel with `taps` along one axis.
 fn along(axis: Axis, taps: usize, across: usize) -> [usize; 2] {
     match axis {
         Axis::Rows => [taps, across],
@@ -109,7 +109,7 @@ pub(super) fn transposed_gelu<B: Backend>(
 pub(super) fn dconv<B: Backend>(x: FloatTensor<B>, layer: DConvParameters<B>) -> FloatTensor<B> {
     let [items, channels, rows, frames] = dims::<B>(&x);
     let DConvParameters { compress, compress_bias, norm1, norm1_bias, .. } = layer;
-    // Each row becomes an item of its own.
+    // Each row becomes an item.
     let by_row = reshape::<B, 4>(B::float_swap_dims(x.clone(), 1, 2), [items * rows, channels, 1, frames]);
     let compress = LinearParameters { weight: compress, bias: compress_bias };
     let options = ConvOptions::new([1, 1], [0, layer.dilation], [1, layer.dilation], 1);
@@ -121,7 +121,7 @@ pub(super) fn dconv<B: Backend>(x: FloatTensor<B>, layer: DConvParameters<B>) ->
     residual::<B>(x, y, layer.scale)
 }
 
-/// `x + scale · y`.
+/// Returns `x + scale · y`.
 fn residual<B: Backend>(x: FloatTensor<B>, y: FloatTensor<B>, scale: FloatTensor<B>) -> FloatTensor<B> {
     B::float_add(x, B::float_mul(y, by_channel::<B>(scale)))
 }
@@ -135,7 +135,7 @@ pub(super) fn linear<B: Backend>(x: FloatTensor<B>, layer: LinearParameters<B>) 
     B::float_add(reshape::<B, 4>(y, [items, out, rows, frames]), by_channel::<B>(layer.bias))
 }
 
-/// Normalises over dimension 1 of what has been given the shape for it.
+/// Normalises over dimension 1. The caller reshapes accordingly.
 fn normalise<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     let x = B::float_sub(x.clone(), B::float_mean_dim(x, 1));
     let variance = B::float_mean_dim(B::float_mul(x.clone(), x.clone()), 1);

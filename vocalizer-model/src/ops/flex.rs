@@ -1,4 +1,4 @@
-//! The operations' own bodies on the CPU.
+//! The network's operations on the CPU.
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Bytes, DType, Flex, TensorMetadata};
@@ -24,32 +24,32 @@ fn tensor<const N: usize>(values: Bytes, shape: [usize; N]) -> FlexTensor {
 
 fn shaped(values: Buffer, x: Extent) -> FlexTensor {
     let bytes = size_of_val(&*values);
-    // SAFETY: as many bytes as the values have, all of them initialised.
+    // SAFETY: `bytes` is the size of the values, and all of them are initialised.
     let values = unsafe { Bytes::from_controller(Box::new(values), bytes) };
     tensor(values, [x.items, x.channels, x.rows, x.frames])
 }
 
-/// The values of a tensor that [`FlexTensor::to_contiguous`] gave.
+/// Returns the values of a tensor from [`FlexTensor::to_contiguous`].
 fn values(x: &FlexTensor) -> &[f32] {
     x.as_slice().expect("contiguous and f32")
 }
 
-/// The values of a tensor, its own or a copy, to be changed in place.
+/// Changes the values of a tensor in place, or of a copy if they are shared.
 fn change(x: FlexTensor, with: impl FnOnce(&mut [f32], Extent)) -> FlexTensor {
     let extent = extent(&x);
-    // A view is copied out of what it looks at. One that is whole is not even cloned: it would count as shared then.
+    // Copies a view. A whole tensor must not even be cloned: it would then count as shared.
     let is_whole = x.is_contiguous() && x.storage::<f32>().len() == extent.len();
     let mut x = if is_whole { x } else { shaped(Buffer::copy_of(values(&x.to_contiguous())), extent) };
     with(x.storage_mut(), extent);
     x
 }
 
-/// A layer's matrix, with the terms it must have.
+/// Returns a layer's matrix, with the given number of terms.
 fn panels<'a>(layer: &'a Linear, terms: usize) -> Panels<'a> {
     Panels::new(values(&layer.weight), layer.rows, terms)
 }
 
-/// A layer's parameters, made contiguous.
+/// The parameters of a layer, made contiguous.
 struct Linear {
     weight: FlexTensor,
     bias: FlexTensor,
@@ -70,7 +70,7 @@ impl Linear {
     }
 }
 
-/// A normalisation's parameters, made contiguous.
+/// The parameters of a normalisation, made contiguous.
 struct Norm([FlexTensor; 2]);
 
 impl From<NormParameters<Flex>> for Norm {

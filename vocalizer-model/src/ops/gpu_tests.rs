@@ -1,4 +1,5 @@
-//! Each operation on a GPU, as a kernel of ours and as burn's operations, held to the CPU over the network's own shapes.
+//! Compares each operation on a GPU, with our kernels and with burn's operations, with the CPU, over the network's
+//! shapes.
 
 use burn::tensor::{Device, Tensor};
 
@@ -20,15 +21,15 @@ fn norm(seed: u64, channels: usize, device: &Device) -> Norm {
 
 type Case = (String, Box<dyn Fn(&Device) -> Tensor<4>>);
 
-/// An operation of the network at these extents.
+/// Adds an operation of the network to the cases, with a name.
 macro_rules! case {
     ($cases:ident, $device:ident => $operation:expr, $($name:tt)*) => {
         $cases.push((format!($($name)*), Box::new(move |$device: &Device| $operation)))
     };
 }
 
-/// Every operation with the channels that htdemucs has at each of its levels. Rows and frames are the network's own on
-/// a card, and fewer, odd ones on software, which takes minutes otherwise.
+/// Returns every operation with the channel counts of htdemucs at each level. Rows and frames are the network's own on
+/// a GPU, and fewer, odd ones in software, which would take minutes otherwise.
 fn cases(whole: bool, items: usize) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     let levels = [(4, 48, 512, 85_995), (48, 96, 128, 21_499), (96, 192, 32, 5_375), (192, 384, 8, 1_344)];
@@ -53,7 +54,7 @@ fn cases(whole: bool, items: usize) -> Vec<Case> {
         }
         case!(cases, d => super::conv_glu(tensor(1, [items, channels, rows, frames], d), Extra::Embedding(tensor(4, [channels, rows], d)), &layer(2, 2 * channels, channels, d), [1, 1]),
             "rewrite {channels} with an embedding");
-        // Out of the last level come the stems.
+        // The outermost level outputs the stems.
         let [out, out_t] = if input == 4 { [16, 8] } else { [input, input] };
         for activate in [false, true] {
             case!(cases, d => super::transposed_gelu(tensor(1, [items, channels, rows, frames], d), &transposed(channels, out, d), Axis::Rows, frames, activate),
@@ -62,12 +63,12 @@ fn cases(whole: bool, items: usize) -> Vec<Case> {
                 "decoder {channels} to {out_t} over frames, {activate}");
         }
     }
-    // Heads so narrow that there is room for more keys at once, as there is on most cards.
+    // Narrow heads leave room for more keys at once, as on most GPUs.
     case!(cases, d => {
         let x = tensor(1, [items, 3 * 128, 3, 67], d);
         super::attention(x.clone() * 4.0, x, [0, 128, 256], [8, 128])
     }, "attention of narrow heads");
-    // The transformer, with samplers and without.
+    // The transformer, with and without samplers.
     for (channels, hidden) in [(512, 2048), (384, 1536)] {
         let (rows, frames, frames_t) = if whole { (8, 336, 1344) } else { (2, 37, 75) };
         let (shape, shape_t) = ([items, channels, rows, frames], [items, channels, 1, frames_t]);
@@ -106,11 +107,11 @@ fn dconv_layer(channels: usize, dilation: usize, device: &Device) -> DConvLayer 
     }
 }
 
-/// The largest difference, as a share of the largest value.
+/// Returns the largest difference, relative to the largest value.
 fn difference(got: Tensor<4>, expected: Tensor<4>) -> Result<f32, String> {
     assert_eq!(got.dims(), expected.dims());
     let values = |x: Tensor<4>| -> Result<Vec<f32>, String> {
-        Ok(x.try_into_data().map_err(|e| e.to_string())?.try_into_vec().expect("values of 32 bits"))
+        Ok(x.try_into_data().map_err(|e| e.to_string())?.try_into_vec().expect("32-bit values"))
     };
     let (got, expected) = (values(got)?, values(expected)?);
     let largest = expected.iter().fold(1.0_f32, |max, v| max.max(v.abs()));
@@ -120,13 +121,13 @@ fn difference(got: Tensor<4>, expected: Tensor<4>) -> Result<f32, String> {
 
 fn compare(plain: bool) {
     let Some((cards::Found { device: gpu, is_software, .. }, _one)) = cards::for_tests() else {
-        assert!(std::env::var_os("VOCALIZER_TEST_GPU").is_none(), "there is neither a GPU nor software Vulkan");
-        println!("skipped: there is neither a GPU nor software Vulkan");
+        assert!(std::env::var_os("VOCALIZER_TEST_GPU").is_none(), "neither a GPU nor software Vulkan found");
+        println!("skipped: neither a GPU nor software Vulkan found");
         return;
     };
     let device = Device::from(gpu.clone());
     kernels::set_plain(&gpu, plain);
-    assert_eq!(kernels::ways(&gpu), [plain], "a network that is to come does as those do that are there");
+    assert_eq!(kernels::ways(&gpu), [plain], "new networks must use the same kernels as loaded ones");
     let mut wrong = Vec::new();
     for (name, run) in [1, 2].into_iter().flat_map(|items| cases(!is_software, items)) {
         let began = std::time::Instant::now();
@@ -141,11 +142,11 @@ fn compare(plain: bool) {
 }
 
 #[test]
-fn our_kernels_give_what_the_cpu_gives() {
+fn our_kernels_match_cpu() {
     compare(false);
 }
 
 #[test]
-fn burns_operations_give_what_the_cpu_gives() {
+fn burn_operations_match_cpu() {
     compare(true);
 }

@@ -1,4 +1,4 @@
-//! The network's operations: what each is made of in burn's own operations, and bodies of their own for the CPU and for GPUs.
+//! The network's operations, with implementations for the CPU and for GPUs, and a reference made of burn's operations.
 
 pub(crate) mod cpu;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]

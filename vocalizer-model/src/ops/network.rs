@@ -1,4 +1,4 @@
-//! The operations as burn's backends see them.
+//! The network's operations as an extension of burn's backends.
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, ExtensionType, backend_extension};
@@ -21,47 +21,47 @@ pub(crate) struct DConvParameters<B: Backend> {
     pub(crate) dilation: usize,
 }
 
-/// A matrix and what is added after it.
+/// A matrix and a bias.
 #[derive(Clone, ExtensionType)]
 pub(crate) struct LinearParameters<B: Backend> {
     pub(crate) weight: FloatTensor<B>,
     pub(crate) bias: FloatTensor<B>,
 }
 
-/// A normalisation's scale and shift.
+/// The scale and shift of a normalisation.
 #[derive(Clone, ExtensionType)]
 pub(crate) struct NormParameters<B: Backend> {
     pub(crate) weight: FloatTensor<B>,
     pub(crate) bias: FloatTensor<B>,
 }
 
-/// What is added around a GLU convolution.
+/// An addition before or after a GLU convolution.
 #[derive(Clone, ExtensionType)]
 pub(crate) enum GluExtra<B: Backend> {
-    /// Nothing.
+    /// No addition.
     None,
-    /// To the input: the skip connection.
+    /// Added to the input: the skip connection.
     Skip(FloatTensor<B>),
-    /// To the output: the frequencies' embedding, `[channels, rows]`.
+    /// Added to the output: the frequency embedding, `[channels, rows]`.
     Embedding(FloatTensor<B>),
 }
 
-/// What the network is made of. Every input is `[items, channels, rows, frames]`; weights come from [`Self::pack`] or
-/// [`Self::pack_transposed`]. The bodies here compose burn's operations; a backend may have its own.
+/// The operations of the network. Every input is `[items, channels, rows, frames]`; weights come from [`Self::pack`] or
+/// [`Self::pack_transposed`]. The default methods compose burn's operations; a backend may override them.
 #[backend_extension(Flex, Cube: cfg(any(feature = "wgpu", feature = "cuda")))]
 pub(crate) trait NetworkOps: Backend {
-    /// Weights `[rows, terms]` as this backend likes them.
+    /// Packs weights `[rows, terms]` for this backend.
     fn pack(weight: FloatTensor<Self>) -> FloatTensor<Self> {
         weight
     }
 
-    /// Weights of a transposed convolution, `[channels_in, channels_out · taps]`, as this backend likes them.
+    /// Packs the weights of a transposed convolution, `[channels_in, channels_out · taps]`, for this backend.
     fn pack_transposed(weight: FloatTensor<Self>, channels_out: usize) -> FloatTensor<Self> {
         let _ = channels_out;
         weight
     }
 
-    /// A convolution of eight taps and stride four, and GELU.
+    /// A convolution with eight taps and stride four, then GELU.
     fn strided_gelu(
         x: FloatTensor<Self>,
         #[extension_type] layer: LinearParameters<Self>,
@@ -70,7 +70,7 @@ pub(crate) trait NetworkOps: Backend {
         default::strided_gelu::<Self>(x, layer, axis)
     }
 
-    /// A convolution that keeps its extent, and GLU, with what is added before or after.
+    /// A convolution that keeps the extent, then GLU, with an addition before or after.
     fn conv_glu(
         x: FloatTensor<Self>,
         #[extension_type] extra: GluExtra<Self>,
@@ -80,8 +80,8 @@ pub(crate) trait NetworkOps: Backend {
         default::conv_glu::<Self>(x, extra, layer, taps)
     }
 
-    /// A transposed convolution of eight taps and stride four without its first two outputs; over frames, with `frames`
-    /// of them; and GELU where `activate`.
+    /// A transposed convolution with eight taps and stride four, without its first two outputs (over frames, cut to
+    /// `frames`), then GELU if `activate`.
     fn transposed_gelu(
         x: FloatTensor<Self>,
         #[extension_type] layer: LinearParameters<Self>,
@@ -92,12 +92,12 @@ pub(crate) trait NetworkOps: Backend {
         default::transposed_gelu::<Self>(x, layer, axis, frames, activate)
     }
 
-    /// One layer of a residual branch, on each row by itself, added to it.
+    /// One layer of a residual branch, applied to each row separately and added to it.
     fn dconv(x: FloatTensor<Self>, #[extension_type] layer: DConvParameters<Self>) -> FloatTensor<Self> {
         default::dconv::<Self>(x, layer)
     }
 
-    /// A layer norm over the channels, to which `table`, `[1, channels, rows, frames]`, is added.
+    /// A layer norm over the channels, plus `table`, `[1, channels, rows, frames]`.
     fn position_norm(
         x: FloatTensor<Self>,
         #[extension_type] norm: NormParameters<Self>,
@@ -141,8 +141,8 @@ pub(crate) trait NetworkOps: Backend {
         default::feed_forward::<Self>(x, norm, first, second, scale)
     }
 
-    /// Attention of `heads` heads over `channels` channels: queries, keys and values are as many channels each, from
-    /// these on, the first of `x`, the others of `other`.
+    /// Multi-head attention. Queries, keys and values are `channels` channels each, starting at `firsts`: the queries
+    /// in `x`, keys and values in `other`.
     fn attention(
         x: FloatTensor<Self>,
         other: FloatTensor<Self>,
@@ -153,7 +153,7 @@ pub(crate) trait NetworkOps: Backend {
         default::attention::<Self>(x, other, firsts, [heads, channels])
     }
 
-    /// A normalisation of each item as a whole.
+    /// A normalisation over each whole item.
     fn group_norm(x: FloatTensor<Self>, #[extension_type] norm: NormParameters<Self>) -> FloatTensor<Self> {
         default::group_norm::<Self>(x, norm)
     }

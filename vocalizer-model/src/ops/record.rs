@@ -1,4 +1,4 @@
-//! What each operation costs, taken down on the thread where somebody asked for it.
+//! Records the cost of each operation, per thread and on request.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ thread_local! {
     static RECORDS: RefCell<Option<Vec<Record>>> = const { RefCell::new(None) };
 }
 
-/// One operation that has run.
+/// The record of one operation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Record {
     pub(crate) operation: &'static str,
@@ -17,19 +17,18 @@ pub(crate) struct Record {
     pub(crate) cost: Cost,
 }
 
-/// What an operation cannot do without.
+/// The minimum cost of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Cost {
-    /// Multiplications and additions of its matrix products and convolutions; what each value goes through by itself is
-    /// not counted.
+    /// Multiplications and additions of matrix products and convolutions; elementwise work is not counted.
     pub(crate) flop: u64,
-    /// Values read and written once each: weights, inputs, output.
+    /// Values read and written, once each: weights, inputs, output.
     pub(crate) values: usize,
 }
 
-/// While it lives, this thread's operations are taken down.
+/// Records this thread's operations while it lives.
 pub(crate) struct Recording {
-    /// The records of one that had begun before on this thread, which goes on afterwards.
+    /// The records of an outer recording on this thread, which resumes afterwards.
     before: Option<Vec<Record>>,
 }
 
@@ -38,7 +37,7 @@ impl Recording {
         Self { before: RECORDS.replace(Some(Vec::new())) }
     }
 
-    /// What has run since it was last asked.
+    /// Returns the records since the last call.
     #[expect(clippy::unused_self, reason = "only a recording has records")]
     pub(crate) fn take(&mut self) -> Vec<Record> {
         RECORDS.with_borrow_mut(|records| records.as_mut().map(std::mem::take).unwrap_or_default())
@@ -51,15 +50,15 @@ impl Drop for Recording {
     }
 }
 
-/// Waits for what a card was given, where this thread is recording: what it took would be the next thing's otherwise.
+/// Waits for the device's pending work if this thread is recording; otherwise it would count for the next operation.
 pub(crate) fn settle(device: &Device) {
     if RECORDS.with_borrow(Option::is_some) {
-        // What a card could not do is told when its results are read.
+        // Device errors are reported when results are read.
         let _ = device.sync();
     }
 }
 
-/// Does `work`, and takes down how long it took, on a card to its end, where this thread is recording.
+/// Runs `work`. If this thread is recording, records how long it took, until the device is done.
 pub(super) fn recorded(operation: &'static str, cost: Cost, work: impl FnOnce() -> Tensor<4>) -> Tensor<4> {
     if RECORDS.with_borrow(Option::is_none) {
         return work();

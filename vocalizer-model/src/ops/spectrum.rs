@@ -1,4 +1,4 @@
-//! The way into the network and out of it on a card. The CPU has its own, outside of tensors.
+//! The STFT and its inverse on GPUs. The CPU has its own, outside of tensors.
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, DType, Dispatch, DispatchDevice, ExtensionType, backend_extension};
@@ -9,7 +9,8 @@ use super::gpu::launch::contiguous;
 use super::gpu::spectra;
 use super::kernels;
 
-/// The network's two inputs, or its two outputs, and what undoes their normalisation: mean and deviation of each item.
+/// The two inputs or outputs of the network, and the statistics of their normalisation: mean and deviation of each
+/// item.
 #[derive(Clone, ExtensionType)]
 pub(crate) struct Branches<B: Backend> {
     x: FloatTensor<B>,
@@ -18,13 +19,14 @@ pub(crate) struct Branches<B: Backend> {
     stats_t: FloatTensor<B>,
 }
 
-/// `tables` are the window of a transform and the roots of unity: [`crate::dsp::stft::Stft::tables`].
+/// Operations on spectra. `tables` are those of [`crate::dsp::stft::Stft::tables`]: the window and the roots of unity.
 #[backend_extension(Cube: cfg(any(feature = "wgpu", feature = "cuda")))]
 pub(crate) trait SpectrumOps: Backend {
-    /// Spectra and waveforms of signals `[items, channels, samples]`, each item with its mean out and its deviation to one.
+    /// Returns spectra and waveforms of signals `[items, channels, samples]`, each item normalised to mean 0 and
+    /// deviation 1.
     fn analyse(wave: FloatTensor<Self>, tables: FloatTensor<Self>, dtype: DType) -> Branches<Self>;
 
-    /// Signals `[items, channels, samples]`: what the spectra stand for and the waveforms, added.
+    /// Returns signals `[items, channels, samples]`: the inverse transform of the spectra plus the waveforms.
     fn synthesise(#[extension_type] branches: Branches<Self>, tables: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
@@ -41,22 +43,22 @@ impl SpectrumOps for CubeBackend {
     }
 }
 
-/// Whether a device takes spectra of so many points by itself: one that does with burn's operations does not.
-pub(crate) fn takes(device: &Device, nfft: usize) -> bool {
+/// Returns whether a device can compute spectra of `nfft` points. Devices that use burn's operations cannot.
+pub(crate) fn supports(device: &Device, nfft: usize) -> bool {
     match device.as_dispatch() {
         DispatchDevice::Cube(device) => spectra::fits(nfft) && !kernels::are_plain(device),
         DispatchDevice::Flex(_) => false,
     }
 }
 
-/// What undoes a batch's normalisation, until its stems are there.
+/// The statistics of a batch's normalisation, kept until its stems are computed.
 #[derive(Debug, Clone)]
 pub(crate) struct Normalisation {
     stats: Tensor<1>,
     stats_t: Tensor<1>,
 }
 
-/// The network's inputs from signals that lie on the card.
+/// Computes the network's inputs from signals on the GPU.
 ///
 /// # Shapes
 ///
@@ -69,7 +71,7 @@ pub(crate) fn analyse(wave: Tensor<3>, tables: &Tensor<1>, dtype: DType) -> (Ten
     (Tensor::from_dispatch(x), Tensor::from_dispatch(xt), normalisation)
 }
 
-/// The stems from the network's outputs.
+/// Computes the stems from the network's outputs.
 ///
 /// # Shapes
 ///

@@ -1,4 +1,4 @@
-//! The operations on burn's tensors, wherever they live.
+//! The operations on burn's tensors, on any device.
 
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
@@ -21,7 +21,7 @@ impl Linear {
         self.bias.dims()[0]
     }
 
-    /// Of a product over `positions`, each with so many terms.
+    /// The cost of a product with this many terms at each of `positions`.
     fn cost(&self, terms: usize, positions: usize) -> Cost {
         Cost { flop: flop([self.rows(), terms, positions]), values: self.rows() * (terms + 1) }
     }
@@ -31,7 +31,7 @@ impl Linear {
     }
 }
 
-/// A normalisation's scale and shift, `[channels]` each.
+/// The scale and shift of a normalisation, `[channels]` each.
 #[derive(Debug, Clone)]
 pub(crate) struct Norm {
     pub(crate) weight: Tensor<1>,
@@ -55,40 +55,40 @@ pub(crate) struct DConvLayer {
     pub(crate) dilation: usize,
 }
 
-/// Values of a tensor, and how many of them one channel has in one item.
+/// Returns the number of values of a tensor, and the number per channel over all items.
 fn extent(x: &Tensor<4>) -> [usize; 2] {
     let [items, channels, rows, frames] = x.dims();
     [items * channels * rows * frames, items * rows * frames]
 }
 
-/// A multiplication and an addition for each of a product's rows, terms and columns.
+/// Counts one multiplication and one addition per row, term and column of a product.
 fn flop(extents: [usize; 3]) -> u64 {
     extents.into_iter().fold(2, |flop, extent| flop * extent as u64)
 }
 
 impl Cost {
-    /// With these values read or written beside the weights.
+    /// Adds values read or written besides the weights.
     fn moving(self, values: usize) -> Self {
         Self { values: self.values + values, ..self }
     }
 }
 
-/// Weights `[rows, terms]` as their device likes them.
+/// Packs weights `[rows, terms]` for their device.
 pub(crate) fn pack(weight: Tensor<2>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::pack(weight.into_dispatch()))
 }
 
-/// Weights of a transposed convolution, `[channels_in, channels_out · 8]`, as their device likes them.
+/// Packs the weights of a transposed convolution, `[channels_in, channels_out · 8]`, for their device.
 pub(crate) fn pack_transposed(weight: Tensor<2>, channels_out: usize) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::pack_transposed(weight.into_dispatch(), channels_out))
 }
 
-/// A convolution of eight taps and stride four, and GELU.
+/// A convolution with eight taps and stride four, then GELU.
 ///
 /// # Shapes
 ///
 /// - `x`: `[items, channels_in, rows, frames]`
-/// - output: the same with `channels_out`, and a fourth of the rows, or of the frames rounded up
+/// - output: the same with `channels_out`, and a quarter of the rows, or of the frames rounded up
 pub(crate) fn strided_gelu(x: Tensor<4>, layer: &Linear, axis: Axis) -> Tensor<4> {
     let [values, positions] = extent(&x);
     let out = positions.div_ceil(STRIDE);
@@ -98,17 +98,17 @@ pub(crate) fn strided_gelu(x: Tensor<4>, layer: &Linear, axis: Axis) -> Tensor<4
     })
 }
 
-/// What is added around a GLU convolution.
+/// An addition before or after a GLU convolution.
 pub(crate) enum Extra {
-    /// Nothing.
+    /// No addition.
     None,
-    /// To the input: the skip connection, of its shape.
+    /// Added to the input: the skip connection, of the same shape.
     Skip(Tensor<4>),
-    /// To the output: the frequencies' embedding, `[channels_out, rows]`.
+    /// Added to the output: the frequency embedding, `[channels_out, rows]`.
     Embedding(Tensor<2>),
 }
 
-/// A convolution and GLU, with what is added before or after.
+/// A convolution, then GLU, with an addition before or after.
 ///
 /// # Shapes
 ///
@@ -127,7 +127,7 @@ pub(crate) fn conv_glu(x: Tensor<4>, extra: Extra, layer: &Linear, taps: [usize;
     })
 }
 
-/// A transposed convolution of eight taps and stride four without its first two outputs, and GELU where `activate`.
+/// A transposed convolution with eight taps and stride four, without its first two outputs, then GELU if `activate`.
 ///
 /// # Shapes
 ///
@@ -143,7 +143,7 @@ pub(crate) fn transposed_gelu(x: Tensor<4>, layer: &Linear, axis: Axis, frames: 
     })
 }
 
-/// One layer of a residual branch, on each row by itself, added to it.
+/// One layer of a residual branch, applied to each row separately and added to it.
 ///
 /// # Shapes
 ///
@@ -170,7 +170,7 @@ pub(crate) fn dconv(x: Tensor<4>, layer: &DConvLayer) -> Tensor<4> {
     recorded("dconv", cost.moving(2 * values), || Tensor::from_dispatch(Dispatch::dconv(x.into_dispatch(), parameters)))
 }
 
-/// A layer norm over the channels, to which `table` is added.
+/// A layer norm over the channels, plus `table`.
 ///
 /// # Shapes
 ///
@@ -183,7 +183,7 @@ pub(crate) fn position_norm(x: Tensor<4>, norm: &Norm, table: Tensor<4>) -> Tens
     })
 }
 
-/// A linear layer over the channels, after a layer norm where there is one.
+/// A linear layer over the channels, after an optional layer norm.
 ///
 /// # Shapes
 ///
@@ -231,12 +231,12 @@ pub(crate) fn feed_forward(x: Tensor<4>, norm: &Norm, [first, second]: [&Linear;
     })
 }
 
-/// Attention of `heads` heads; queries, keys and values are `channels` channels each, from `firsts` on.
+/// Multi-head attention; queries, keys and values are `channels` channels each, starting at `firsts`.
 ///
 /// # Shapes
 ///
-/// - `x`, of which the queries are: `[items, .., rows, frames]`
-/// - `other`, of which keys and values are: `[items, .., other_rows, other_frames]`
+/// - `x`, with the queries: `[items, .., rows, frames]`
+/// - `other`, with keys and values: `[items, .., other_rows, other_frames]`
 /// - output: `[items, channels, rows, frames]`
 pub(crate) fn attention(
     x: Tensor<4>,
@@ -252,7 +252,7 @@ pub(crate) fn attention(
     })
 }
 
-/// A normalisation of each item as a whole.
+/// A normalisation over each whole item.
 ///
 /// # Shapes
 ///

@@ -1,4 +1,4 @@
-//! Each operation's own body on the CPU, held to what burn's operations make of the same values.
+//! Compares each operation on the CPU with burn's operations on the same values.
 
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -9,7 +9,7 @@ use super::default;
 use super::network::{DConvParameters, GluExtra, LinearParameters, NetworkOps, NormParameters};
 use super::{Axis, Extra, Linear, Record, Recording, TAPS};
 
-/// Values that differ from place to place and from `seed` to `seed`, between -1 and 1.
+/// Returns pseudorandom values between -1 and 1.
 pub(super) fn values<const N: usize>(seed: u64, shape: [usize; N]) -> TensorData {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let values: Vec<f32> = (0..shape.iter().product::<usize>())
@@ -31,17 +31,17 @@ fn floats(x: FlexTensor) -> Vec<f32> {
     x.into_data().try_into_vec().unwrap()
 }
 
-/// Holds two results to the rounding of f32, relative to the largest value.
+/// Checks that two results agree to f32 rounding, relative to the largest value.
 fn same(own: FlexTensor, reference: FlexTensor) {
     assert_eq!(own.shape(), reference.shape());
     let (own, reference) = (floats(own), floats(reference));
     let largest = reference.iter().fold(1.0_f32, |max, v| max.max(v.abs()));
     for (i, (a, b)) in own.iter().zip(&reference).enumerate() {
-        assert!((a - b).abs() <= 2e-5 * largest, "value {i}: {a}, not {b}, of at most {largest}");
+        assert!((a - b).abs() <= 2e-5 * largest, "value {i}: {a}, expected {b}; largest {largest}");
     }
 }
 
-/// A layer as burn's operations take it, and packed.
+/// Returns a layer packed, and as burn's operations take it.
 fn layer(seed: u64, rows: usize, terms: usize) -> [LinearParameters<Flex>; 2] {
     let (weight, bias) = (tensor(seed, [rows, terms]), tensor(seed + 1, [rows]));
     let packed = LinearParameters { weight: Flex::pack(weight.clone()), bias: bias.clone() };
@@ -56,7 +56,7 @@ fn axis() -> impl Strategy<Value = Axis> {
     prop_oneof![Just(Axis::Rows), Just(Axis::Frames)]
 }
 
-/// Frames: few, about as many as a piece has, and more than one piece.
+/// Numbers of frames: few, about one piece, and about two pieces.
 fn frames() -> impl Strategy<Value = usize> {
     prop_oneof![1..60_usize, 330..345_usize, 670..700_usize]
 }
@@ -166,10 +166,10 @@ proptest! {
     }
 }
 
-/// Scores far apart and far beyond what e can be raised to: each query takes the mean of the loud keys' values and
-/// nothing of the others', whichever block of keys they are in.
+/// Scores far apart and far beyond the range of exp: each query gets the mean of the loud keys' values and nothing from
+/// the others, whichever block of keys they are in.
 #[test]
-fn attention_with_scores_beyond_all_exponents() {
+fn attention_handles_scores_beyond_exp_range() {
     let (queries, keys, channels) = (5, 700, 4);
     let x = FlexTensor::from_data(TensorData::new(vec![100.0_f32; channels * queries], [1, channels, 1, queries]));
     for loud in [0..10, 300..310, 690..700_usize] {
@@ -183,9 +183,9 @@ fn attention_with_scores_beyond_all_exponents() {
     }
 }
 
-/// What nobody else holds is changed where it lies; what somebody does is left to them as it was.
+/// Unshared values are changed in place; shared values are copied.
 #[test]
-fn residuals_are_added_in_place() {
+fn unshared_values_change_in_place() {
     let at = |x: &FlexTensor| x.storage::<f32>().as_ptr();
     let x = tensor(1, [1, 8, 1, 50]);
     let before = at(&x);
@@ -197,9 +197,9 @@ fn residuals_are_added_in_place() {
     assert_eq!(floats(held), values);
 }
 
-/// Whatever the values are: silence stays finite, a NaN is handed on, and the smallest numbers do not trap.
+/// Silence stays finite, NaN propagates, and denormals do not fail.
 #[test]
-fn silence_nan_and_denormals() {
+fn silence_nan_and_denormals_are_handled() {
     let [packed, _] = layer(2, 12, 6);
     let of = |value: f32| {
         let x = FlexTensor::from_data(TensorData::new(vec![value; 6 * 50], [1, 6, 1, 50]));
@@ -209,7 +209,7 @@ fn silence_nan_and_denormals() {
     assert!(of(1e-40).iter().all(|v| v.is_finite()));
     assert!(of(1e30).iter().all(|v| v.is_finite()));
     assert!(of(f32::NAN).iter().all(|v| v.is_nan()));
-    // In the gate alone: the signal would hide what the sigmoid makes of it.
+    // NaN in the gate only; in the signal it would hide the sigmoid's result.
     let bias = [vec![1.0_f32; 6], vec![f32::NAN; 6]].concat();
     let gated = LinearParameters { bias: FlexTensor::from_data(TensorData::new(bias, [12])), ..packed.clone() };
     let x = FlexTensor::from_data(TensorData::new(vec![1.0_f32; 6 * 50], [1, 6, 1, 50]));
@@ -221,9 +221,9 @@ fn silence_nan_and_denormals() {
     assert!(floats(Flex::attention(qkv.clone(), qkv, [0, 8, 16], 2, 8)).iter().all(|v| v.is_finite()));
 }
 
-/// The same bits from one thread and from several.
+/// One thread and several give the same bits.
 #[test]
-fn results_do_not_depend_on_the_number_of_threads() {
+fn results_do_not_depend_on_thread_count() {
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
@@ -264,9 +264,9 @@ fn results_do_not_depend_on_the_number_of_threads() {
     assert!([2, 3, 7, 16, 64].into_iter().all(|threads| run(threads) == one));
 }
 
-/// Arithmetic and values of each kind of operation, counted by hand.
+/// The expected costs are counted by hand.
 #[test]
-fn costs_are_what_the_operations_cannot_do_without() {
+fn costs_count_products_and_values() {
     let device = Device::flex();
     let x = || Tensor::<4>::ones([1, 4, 2, 10], &device);
     let layer = |rows: usize, terms: usize| Linear {
@@ -289,5 +289,5 @@ fn costs_are_what_the_operations_cannot_do_without() {
     assert_eq!(cost(&attention), [2 * 2 * 4 * 20 * 30, 4 * (20 + 20 + 30 + 30)]);
     drop(recording);
     linear();
-    assert!(Recording::begin().take().is_empty(), "nobody asked");
+    assert!(Recording::begin().take().is_empty(), "no recording was active");
 }

@@ -1,4 +1,4 @@
-//! From this crate's errors to core's. What an uploader may read holds no path of the server's, and is one line.
+//! Maps this crate's errors to core's. Texts that uploaders see contain no server paths and are one line.
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
@@ -12,7 +12,7 @@ pub(super) fn decode(error: DecodeError) -> AudioError {
         DecodeError::Io { source, .. } => io(source),
         DecodeError::Limit(what) => AudioError::Limit { what: line(&what) },
         DecodeError::Unsupported(what) => AudioError::Unsupported { what: line(&what) },
-        // Core's own words say these two already.
+        // Core's messages for these two already say so.
         DecodeError::NotAudio(what) | DecodeError::Malformed(what) => AudioError::Malformed { what: line(&what) },
         DecodeError::Truncated(_) | DecodeError::NoAudioTrack | DecodeError::Empty(_) => {
             AudioError::Malformed { what: line(&error.to_string()) }
@@ -49,7 +49,7 @@ pub(super) fn split(error: crate::Error) -> AudioError {
 
 pub(super) fn io(error: io::Error) -> AudioError {
     match error.kind() {
-        // Too large for what lies under the work folder is the same to the operator.
+        // `FileTooLarge` comes from a limit on the work folder; for the operator it is the same as a full disk.
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => AudioError::Full,
         _ => failed(error),
     }
@@ -63,7 +63,7 @@ pub(super) fn failed(error: impl Error + Send + Sync + 'static) -> AudioError {
     AudioError::Failed(error.into())
 }
 
-/// What a file says of itself may hold anything.
+/// Replaces control characters: text from a file may contain anything.
 fn line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_room_is_told_from_a_failing_disk() {
+    fn full_disk_is_distinct_from_io_error() {
         for kind in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge] {
             let error = || EncodeError::Io { action: "written", source: kind.into() };
             assert!(matches!(encode(error()), AudioError::Full), "{kind}");
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn an_uploader_reads_one_line() {
+    fn control_characters_are_removed_from_message() {
         let error = decode(DecodeError::Unsupported("a codec named\r\n\u{1b}[31m".into()));
         assert_eq!(error.to_string(), "the format is not supported: a codec named   [31m");
     }

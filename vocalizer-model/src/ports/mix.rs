@@ -1,4 +1,4 @@
-//! Audio files added up, block by block.
+//! Mixes audio files, block by block.
 
 use std::path::PathBuf;
 
@@ -7,19 +7,19 @@ use vocalizer_core::ports::AudioError;
 use super::error;
 use crate::audio::{AudioLimits, AudioReader, Frame, Resampler, scaled};
 
-/// How far the sum goes at a time: a tenth of a second.
+/// Frames per block of the sum: about a tenth of a second.
 const BLOCK_FRAMES: usize = 4_096;
 
-/// The sum of some files, as long as the longest. What exceeds full scale is cut there, as every player would cut it.
+/// The sum of several files, as long as the longest. Clamped at full scale, as every player would.
 pub(super) struct Mix {
     tracks: Vec<Track>,
     sum: Vec<Frame>,
-    /// The length, as far as the files state theirs.
+    /// The longest length that the files state.
     pub(super) stated_frames: u64,
     pub(super) rate_hz: u32,
 }
 
-/// One of the files.
+/// One input file.
 struct Track {
     reader: AudioReader,
     resampler: Resampler,
@@ -30,8 +30,7 @@ struct Track {
 }
 
 impl Mix {
-    /// Opens the files, each with what its samples are multiplied by. The sum has the rate that `rate_hz` makes of the
-    /// first one's.
+    /// Opens the files, each with its gain. `rate_hz` maps the sample rate of the first file to that of the sum.
     pub(super) fn open(
         files: &[(PathBuf, f32)],
         limits: &AudioLimits,
@@ -39,7 +38,7 @@ impl Mix {
     ) -> Result<Self, AudioError> {
         let readers = files.iter().map(|(file, _)| AudioReader::open(file, limits)).collect::<Result<Vec<_>, _>>();
         let readers = readers.map_err(error::decode)?;
-        let first = readers.first().ok_or_else(|| AudioError::Failed("there is nothing to be added up".into()))?;
+        let first = readers.first().ok_or_else(|| AudioError::Failed("no files to mix".into()))?;
         let rate_hz = rate_hz(first.info().rate_hz);
         let stated = |reader: &AudioReader| scaled(reader.info().frames.unwrap_or(0), reader.info().rate_hz, rate_hz);
         let stated_frames = readers.iter().map(stated).max().unwrap_or(0);
@@ -48,12 +47,12 @@ impl Mix {
         Ok(Self { tracks, sum: Vec::new(), stated_frames, rate_hz })
     }
 
-    /// The next frames, as many as a block or those that are left; none at the end.
+    /// Returns the next block of frames, shorter at the end, and empty after it.
     pub(super) fn next(&mut self) -> Result<&[Frame], AudioError> {
         for track in &mut self.tracks {
             track.fill()?;
         }
-        // Only what has ended has less than a block ready, and nothing comes after it.
+        // Only an ended track has less than a block ready.
         let count = self.tracks.iter().map(|track| track.ready.len().min(BLOCK_FRAMES)).max().unwrap_or(0);
         self.sum.clear();
         self.sum.resize(count, [0.0; 2]);
@@ -75,7 +74,7 @@ impl Track {
         Ok(Self { reader, resampler, gain, decoded: Vec::new(), ready: Vec::new(), ended: false })
     }
 
-    /// Decodes until a block is ready, or the end is reached.
+    /// Decodes until a block is ready or the file ends.
     fn fill(&mut self) -> Result<(), AudioError> {
         while self.ready.len() < BLOCK_FRAMES && !self.ended {
             self.decoded.clear();

@@ -1,12 +1,11 @@
-//! Core's ports for audio, filled in: [`FileProbe`] looks into uploads, `ModelSeparator` (feature `separate`) splits
-//! songs, [`AudioRenderer`] makes other formats of what is kept.
+//! Implementations of core's audio ports: [`FileProbe`] checks uploads, `ModelSeparator` (feature `separate`) splits
+//! songs, [`AudioRenderer`] converts stored audio to other formats.
 //!
-//! All three want to be called within a tokio runtime. They work on its blocking pool, which leaves the caller's thread
-//! free, and block by block, so that memory does not grow with the song. What takes room lies in a private folder of
-//! one piece of work under the work folder, and goes with it; what a killed process left there, [`sweep_work_dir`]
-//! removes.
+//! All three need a tokio runtime. They work on its blocking pool, so the caller's thread stays free, and block by
+//! block, so memory use does not grow with the length of the song. Each job keeps its files in a private folder under
+//! the work folder, which is removed with the job. [`sweep_work_dir`] removes the folders of killed processes.
 //!
-//! No text of an [`AudioError`](vocalizer_core::ports::AudioError) that is for uploaders holds a path.
+//! The texts of an [`AudioError`](vocalizer_core::ports::AudioError) that uploaders see contain no paths.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -19,7 +18,7 @@
 //! # async fn upload() -> Result<(), vocalizer_core::ports::AudioError> {
 //! let probe = FileProbe::new(AudioLimits::from(&Limits::default()));
 //! let facts = probe.probe(Path::new("upload.part")).await?;
-//! println!("{} of {} Hz", facts.format, facts.rate_hz);
+//! println!("{} at {} Hz", facts.format, facts.rate_hz);
 //! # Ok(())
 //! # }
 //! ```

@@ -1,4 +1,4 @@
-//! Looking into files.
+//! Core's `AudioProbe` port: checks uploaded files.
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use super::error;
 use super::pool::{self, Turns};
 use crate::audio::{AudioLimits, AudioReader, DecodeError};
 
-/// How much is decoded: what merely begins like a song shows it by then.
+/// Blocks to decode: enough to reject a file that only starts like audio.
 const BLOCKS: u32 = 4;
 
-/// Opens files as [`AudioReader`] does, which holds their headers to the limits, and decodes their first moments.
+/// Opens files with [`AudioReader`], which checks their headers against the limits, and decodes the first blocks.
 #[derive(Debug, Clone)]
 pub struct FileProbe {
     limits: AudioLimits,
@@ -20,13 +20,13 @@ pub struct FileProbe {
 }
 
 impl FileProbe {
-    /// A probe that keeps these limits and looks into as many files at once as there are cores.
+    /// Creates a probe with these limits that checks as many files at once as there are cores.
     #[must_use]
     pub fn new(limits: AudioLimits) -> Self {
         Self { limits, turns: Turns::default() }
     }
 
-    /// Looks into so many files at once, at least one.
+    /// Sets the number of files checked at once, at least one.
     #[must_use]
     pub fn with_at_once(mut self, at_once: usize) -> Self {
         self.turns = Turns::new(at_once);

@@ -1,4 +1,4 @@
-//! Other formats of what is kept.
+//! Core's `Renderer` port: converts stored audio to other formats.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use super::pool::{self, OnDrop, Turns};
 use super::work::{self, WorkDir};
 use crate::audio::{AudioFormat, AudioLimits, Bitrate, StemWriter};
 
-/// The rate of an MP3 where the source's own is none that MP3 has at 320 kbit/s.
+/// Sample rate of an MP3 if MP3 does not support the source's rate at 320 kbit/s.
 const MP3_HZ: u32 = 44_100;
 
-/// Decodes, adds up and encodes: MP3 at a constant 320 kbit/s, WAV and FLAC with 16 bits.
+/// Decodes, mixes and encodes audio: MP3 at a constant 320 kbit/s, WAV and FLAC in 16 bits.
 ///
-/// Files of different rates are brought to that of the first, and where MP3 has it not, to 44,100 Hz. What exceeds full
-/// scale is cut there. When the future is dropped, the work ends with the block it is at.
+/// Resamples all files to the rate of the first, or to 44,100 Hz if MP3 does not support that rate. Clamps at full
+/// scale. Dropping the future stops the work at the end of the current block.
 #[derive(Debug, Clone)]
 pub struct AudioRenderer {
     work_dir: PathBuf,
@@ -29,14 +29,14 @@ pub struct AudioRenderer {
 }
 
 impl AudioRenderer {
-    /// A renderer that works in this folder, which is made where it is missing, on as many renditions at once as there
-    /// are cores.
+    /// Creates a renderer that works in this folder, which is created if it is missing, and runs as many jobs at once
+    /// as there are cores.
     #[must_use]
     pub fn new(work_dir: impl Into<PathBuf>, limits: AudioLimits) -> Self {
         Self { work_dir: work_dir.into(), limits, turns: Turns::default() }
     }
 
-    /// Works on so many renditions at once, at least one.
+    /// Sets the number of concurrent jobs, at least one.
     #[must_use]
     pub fn with_at_once(mut self, at_once: usize) -> Self {
         self.turns = Turns::new(at_once);
@@ -50,7 +50,7 @@ impl Renderer for AudioRenderer {
         self.work(tracks, move |files, limits, dir, stop| {
             let target = dir.path().join("rendition");
             let rendered = render(files, &target, format, limits, stop);
-            // They are no longer needed, and the rendition may wait a while for its delivery.
+            // The sources are no longer needed, and the rendition may wait a while for delivery.
             files.iter().for_each(|(file, _)| drop(std::fs::remove_file(file)));
             rendered?;
             work::blob(&target, dir).map_err(error::io)
@@ -64,7 +64,7 @@ impl Renderer for AudioRenderer {
             let mut mix = Mix::open(files, limits, |rate_hz| rate_hz)?;
             let mut peaks = Peaks::new(mix.rate_hz);
             loop {
-                wanted(stop)?;
+                check_cancelled(stop)?;
                 let frames = mix.next()?;
                 if frames.is_empty() {
                     return Ok(peaks);
@@ -77,7 +77,7 @@ impl Renderer for AudioRenderer {
 }
 
 impl AudioRenderer {
-    /// Lays files into a folder of work and does something with them there, in turn.
+    /// Writes the files into a job folder and runs `work` on them, when a permit is free.
     async fn work<T: Send + 'static>(
         &self,
         tracks: Vec<Track>,
@@ -85,7 +85,7 @@ impl AudioRenderer {
         + Send
         + 'static,
     ) -> Result<T, AudioError> {
-        // Before anything is written: those who wait take no room.
+        // Taken before anything is written: waiting jobs use no disk space.
         let turn = self.turns.take().await?;
         let dir = WorkDir::create(&self.work_dir).await?;
         let mut files = Vec::new();
@@ -106,10 +106,10 @@ impl AudioRenderer {
     }
 }
 
-/// An error when nobody waits for the work any more.
-fn wanted(stop: &AtomicBool) -> Result<(), AudioError> {
+/// Fails if the job was cancelled.
+fn check_cancelled(stop: &AtomicBool) -> Result<(), AudioError> {
     if stop.load(Ordering::Relaxed) {
-        return Err(AudioError::Failed("nobody waits for it any more".into()));
+        return Err(AudioError::Failed("the job was cancelled".into()));
     }
     Ok(())
 }
@@ -130,7 +130,7 @@ fn render(
     let mut writer = StemWriter::create(target, format, mix.rate_hz).map_err(error::encode)?;
     writer.check_length(mix.stated_frames).map_err(error::encode)?;
     loop {
-        wanted(stop)?;
+        check_cancelled(stop)?;
         let frames = mix.next()?;
         if frames.is_empty() {
             return writer.finish().map_err(error::encode);

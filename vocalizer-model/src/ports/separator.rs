@@ -1,4 +1,4 @@
-//! The model as core's separator.
+//! Core's `Separator` port, implemented with a model.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,30 +16,30 @@ use crate::audio::{AudioFormat, Bitrate};
 use crate::outputs::Outputs;
 use crate::{Cancel, Clip, Error, Listener, Model, SplitOptions, split_file_with};
 
-/// Splits songs with a model into the four stems of the contract: MP3 at a constant 320 kbit/s, as long as the song.
+/// Splits songs into the four standard stems: MP3 at a constant 320 kbit/s, as long as the song.
 ///
-/// What a model tells apart beyond the four is part of `other`. When the future is dropped, the work ends between two
-/// segments, and what it wrote goes.
+/// Further stems of the model are added to `other`. Dropping the future stops the work between two segments and removes
+/// its files.
 pub struct ModelSeparator {
     model: Arc<Model>,
     options: SplitOptions,
     work_dir: PathBuf,
-    /// What a device failed with.
+    /// The error of a failed device.
     device_failure: watch::Sender<Option<String>>,
 }
 
 impl ModelSeparator {
-    /// A separator that works in this folder, which is made where it is missing. Of the options, the format, the
-    /// choice of stems and clipping are not asked: MP3 holds what is louder than full scale, and a stem that were made quieter
-    /// by itself would no longer fit the others.
+    /// Creates a separator that works in this folder, which is created if it is missing. It ignores the options for
+    /// format, stems and clipping: MP3 can hold samples above full scale, and a stem rescaled on its own would no
+    /// longer match the others.
     ///
     /// # Errors
     ///
-    /// [`Error::Options`] for options that no song could be split with, for a model without the four stems, and without
-    /// the feature `mp3`.
+    /// [`Error::Options`] for invalid options, for a model without the four standard stems, and without the feature
+    /// `mp3`.
     pub fn new(model: Arc<Model>, options: SplitOptions, work_dir: impl Into<PathBuf>) -> Result<Self, Error> {
         if !cfg!(feature = "mp3") {
-            return Err(Error::Options("stems are MP3 files, and this program was built without MP3".into()));
+            return Err(Error::Options("this build lacks the feature mp3, which writes the stems".into()));
         }
         let format = AudioFormat::Mp3(Bitrate::Cbr(320));
         let clip = Some(Clip::None);
@@ -49,14 +49,14 @@ impl ModelSeparator {
         Ok(Self { model, options, work_dir: work_dir.into(), device_failure: watch::Sender::new(None) })
     }
 
-    /// Waits until a device fails at a song, and says how. What is left of the driver then is not known: a process that
-    /// goes on with it may fail at every other song as well, and one that is started anew finds out.
+    /// Waits until a device fails and returns the error. The driver's state is unknown then: the process may fail at
+    /// every other song, and should be restarted.
     pub fn device_failure(&self) -> impl Future<Output = String> + Send + 'static {
         let mut failure = self.device_failure.subscribe();
         async move {
             match failure.wait_for(Option::is_some).await.map(|why| why.clone()) {
                 Ok(Some(why)) => why,
-                // The separator is gone, and fails no more.
+                // The separator was dropped; it cannot fail any more.
                 _ => std::future::pending().await,
             }
         }
@@ -77,17 +77,17 @@ impl Separator for ModelSeparator {
         let failed = self.device_failure.clone();
         pool::run(move || {
             let stems = dir.path().join(STEMS);
-            let mut percent = Percent { progress, told: None };
-            percent.tell(0);
+            let mut percent = Percent { progress, reported: None };
+            percent.update(0);
             let report = split_file_with(&model, &song, &stems, &options, &mut percent, &cancel).map_err(|error| {
                 if let Error::Device { .. } = error {
                     failed.send_replace(Some(error.to_string()));
                 }
                 error::split(error)
             })?;
-            // It is no longer needed, and the stems may wait a while for their delivery.
+            // The source is no longer needed, and the stems may wait a while for delivery.
             std::fs::remove_file(&song).map_err(error::io)?;
-            percent.tell(100);
+            percent.update(100);
             let duration = Duration::try_from_secs_f64(report.seconds).ok();
             Ok(Box::new(StemDir { dir, duration }) as Box<dyn StemSet>)
         })
@@ -95,32 +95,32 @@ impl Separator for ModelSeparator {
     }
 }
 
-/// The folder of the stems within the folder of work.
+/// Name of the stems' folder in the job folder.
 const STEMS: &str = "stems";
 
-/// Tells core how far a song is, each percent once: 100 is told when its stems are there.
+/// Reports progress to core, each percent once. 100 is reported when the stems are complete.
 struct Percent {
     progress: Arc<dyn Progress>,
-    told: Option<u8>,
+    reported: Option<u8>,
 }
 
 impl Percent {
-    fn tell(&mut self, percent: u8) {
-        if self.told.is_none_or(|told| told < percent) {
-            self.told = Some(percent);
+    fn update(&mut self, percent: u8) {
+        if self.reported.is_none_or(|reported| reported < percent) {
+            self.reported = Some(percent);
             self.progress.report(percent);
         }
     }
 }
 
 impl Listener for Percent {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 99")]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 99")]
     fn progress(&mut self, done_s: f64, total_s: f64) {
-        self.tell((100.0 * done_s / total_s).clamp(0.0, 99.0) as u8);
+        self.update((100.0 * done_s / total_s).clamp(0.0, 99.0) as u8);
     }
 }
 
-/// The stems of a song, in its folder of work.
+/// The stems of a song, in its job folder.
 struct StemDir {
     dir: Arc<WorkDir>,
     duration: Option<Duration>,

@@ -1,4 +1,4 @@
-//! Where work in progress lies.
+//! Temporary folders for jobs in progress.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
@@ -13,19 +13,18 @@ use vocalizer_core::ports::{AudioError, Blob, BlobError};
 
 use super::{error, pool};
 
-/// How the folders are called that a killed process may leave behind.
+/// Name prefix of the job folders; a killed process may leave some behind.
 const PREFIX: &str = "vocalizer-work-";
 
-/// The file in such a folder that is locked as long as its process works there.
+/// A file in each job folder that is locked while its process works there.
 const LOCK: &str = "lock";
 
-/// Removes what killed processes left in the work folder, and says how many pieces of work that were. What a process
-/// still works on, this or another, is left alone, and so is everything that is not ours. Where there is no such folder
-/// there is nothing to remove.
+/// Removes the job folders of killed processes from the work folder and returns how many there were. Leaves folders
+/// that a process still uses, and all other files. A missing work folder is not an error.
 ///
 /// # Errors
 ///
-/// When the folder cannot be read, or something in it not be removed.
+/// If the folder cannot be read, or something in it cannot be removed.
 pub fn sweep_work_dir(dir: &Path) -> io::Result<u64> {
     let entries = match fs::read_dir(dir) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(0),
@@ -42,7 +41,7 @@ pub fn sweep_work_dir(dir: &Path) -> io::Result<u64> {
     Ok(swept)
 }
 
-/// Removes the folder of one piece of work, if its process has gone.
+/// Removes a job folder, unless its process still runs.
 fn sweep(dir: &Path) -> io::Result<bool> {
     let removed = match lock(dir) {
         Ok(Some(_lock)) => fs::remove_dir_all(dir),
@@ -50,13 +49,13 @@ fn sweep(dir: &Path) -> io::Result<bool> {
         Err(e) => Err(e),
     };
     match removed {
-        // Its owner was quicker.
+        // The owner removed it first.
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
         removed => removed.map(|()| true),
     }
 }
 
-/// The lock on a folder of work, unless somebody has it.
+/// Locks a job folder. Returns `None` if it is already locked.
 fn lock(dir: &Path) -> io::Result<Option<File>> {
     let file = File::options().create(true).truncate(false).write(true).open(dir.join(LOCK))?;
     match file.try_lock() {
@@ -66,9 +65,9 @@ fn lock(dir: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// The folder of one piece of work. It goes when nobody holds it any more.
+/// The folder of a job. It is removed when the last reference is dropped.
 pub(super) struct WorkDir {
-    // In this order: not every system removes what is still open.
+    // Dropped in this order: some systems cannot remove open files.
     _lock: File,
     dir: TempDir,
 }
@@ -84,7 +83,7 @@ impl WorkDir {
         loop {
             let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(work_dir)?;
             match lock(dir.path()) {
-                // Between the two, a sweep may have taken the folder for a leftover.
+                // A sweep may have removed the folder before it was locked; then try again.
                 Ok(Some(lock)) if dir.path().join(LOCK).exists() => return Ok(Self { _lock: lock, dir }),
                 Ok(_) => {}
                 Err(e) if e.kind() == ErrorKind::NotFound => {}
@@ -97,13 +96,13 @@ impl WorkDir {
         self.dir.path()
     }
 
-    /// Writes a blob into a file of this name.
+    /// Writes a blob to a file of this name.
     pub(super) async fn spool(self: &Arc<Self>, mut blob: Blob, name: &str) -> Result<PathBuf, AudioError> {
         let path = self.path().join(name);
         let created = path.clone();
         let mut file = pool::run(move || File::create(created).map_err(error::io)).await?;
         while let Some(chunk) = blob.next_chunk().await.map_err(error::blob)? {
-            // A chunk that is being written when the future is dropped needs the folder to the end.
+            // If the future is dropped during a write, the folder must exist until the write ends.
             let dir = Arc::clone(self);
             file = pool::run(move || {
                 let _dir = dir;
@@ -116,7 +115,7 @@ impl WorkDir {
     }
 }
 
-/// A file in a folder of work as a blob, which keeps the folder.
+/// Returns a file in a job folder as a blob, which keeps the folder alive.
 pub(super) fn blob(path: &Path, dir: &Arc<WorkDir>) -> io::Result<Blob> {
     let file = File::open(path)?;
     let size_bytes = file.metadata()?.len();
@@ -144,15 +143,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sweep_takes_what_nobody_works_on_and_nothing_else() {
+    fn sweep_removes_only_unused_job_folders() {
         let work_dir = tempfile::tempdir().expect("a folder");
         let path = |name: &str| work_dir.path().join(name);
         let alive = WorkDir::create_now(work_dir.path()).expect("a folder of work");
         fs::create_dir_all(path("vocalizer-work-dead/stems")).expect("a leftover");
         fs::create_dir(path("vocalizer-work-early")).expect("a leftover");
         fs::write(path("vocalizer-work-dead/lock"), "").expect("a leftover");
-        fs::create_dir(path("photos")).expect("a folder of somebody else");
-        fs::write(path("vocalizer-work-notes"), "").expect("a file of somebody else");
+        fs::create_dir(path("photos")).expect("a foreign folder");
+        fs::write(path("vocalizer-work-notes"), "").expect("a foreign file");
 
         assert_eq!(sweep_work_dir(work_dir.path()).expect("a sweep"), 2);
         let mut left: Vec<_> =

@@ -1,4 +1,4 @@
-//! Where weights lie on this machine.
+//! The local cache of weights.
 
 use std::path::PathBuf;
 
@@ -6,53 +6,53 @@ use etcetera::BaseStrategy as _;
 
 use super::{MemberSpec, ModelSpec, WeightsError};
 
-/// A folder of fetched weights: each network at `models/<file>` inside it.
+/// A folder of downloaded weights: each network is at `models/<file>` inside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cache {
     dir: PathBuf,
 }
 
 impl Cache {
-    /// The folder that `VOCALIZER_CACHE` names, else `vocalizer` in the user's cache folder (`XDG_CACHE_HOME`, or what
-    /// stands for it on this system).
+    /// Returns the cache in `VOCALIZER_CACHE`, else in `vocalizer` in the user's cache folder (`XDG_CACHE_HOME` or the
+    /// system's equivalent).
     ///
     /// # Errors
     ///
-    /// [`WeightsError::Io`] where the user has no home folder.
+    /// [`WeightsError::Io`] if the user has no home folder.
     pub fn locate() -> Result<Self, WeightsError> {
         if let Some(dir) = std::env::var_os("VOCALIZER_CACHE").filter(|dir| !dir.is_empty()) {
             return Ok(Self::at(dir));
         }
         let base = etcetera::choose_base_strategy().map_err(|e| WeightsError::Io {
-            action: "no cache folder can be found; set VOCALIZER_CACHE".into(),
+            action: "no cache folder found; set VOCALIZER_CACHE".into(),
             source: std::io::Error::new(std::io::ErrorKind::NotFound, e.to_string()),
         })?;
         Ok(Self::at(base.cache_dir().join("vocalizer")))
     }
 
-    /// The cache in this folder, which need not exist yet.
+    /// Returns the cache in this folder, which does not have to exist yet.
     pub fn at(dir: impl Into<PathBuf>) -> Self {
         Self { dir: dir.into() }
     }
 
-    /// The folder of the networks.
+    /// Returns the folder of the weights files.
     pub fn models_dir(&self) -> PathBuf {
         self.dir.join("models")
     }
 
-    /// Where this network's file is, or would be.
+    /// Returns the path of this network's file, whether it exists or not.
     pub fn member_path(&self, member: &MemberSpec) -> PathBuf {
         self.models_dir().join(member.file)
     }
 
-    /// Where the numbers lie that a card's results are held to, for tensors of this digest and a network's arguments.
+    /// Returns the path of the CPU's reference output for a network with this tensor digest and these arguments.
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     pub(crate) fn probe_path(&self, digest: &str, kwargs: &serde_json::Map<String, serde_json::Value>) -> PathBuf {
         use std::fmt::Write as _;
 
         use sha2::{Digest as _, Sha256};
         let mut hash = Sha256::new();
-        // The version of what is computed and of which values are kept.
+        // Version of the probe signal and of the sampled values.
         hash.update(b"1\0");
         hash.update(digest);
         hash.update(serde_json::Value::Object(kwargs.clone()).to_string());
@@ -63,12 +63,12 @@ impl Cache {
         self.dir.join("probes").join(name)
     }
 
-    /// Whether every file of this model is here. Files appear whole, after they were checked.
+    /// Returns whether every file of this model is present. Files appear whole, after they were checked.
     pub fn has(&self, model: &ModelSpec) -> bool {
         model.members.iter().all(|member| self.has_member(member))
     }
 
-    /// Whether this network's file is here.
+    /// Returns whether this network's file is present.
     pub fn has_member(&self, member: &MemberSpec) -> bool {
         self.member_path(member).is_file()
     }

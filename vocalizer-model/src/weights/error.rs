@@ -1,81 +1,81 @@
-//! What can be wrong with weights, or with getting them.
+//! The errors of reading and downloading weights.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// Why weights cannot be used or had. Messages about what is in a file read after its name and a colon; those of
-/// fetching name it themselves.
+/// Why weights cannot be read or downloaded. Messages about a file's content read well after the file's name and a
+/// colon; messages about a download name the file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WeightsError {
-    /// The system refused something.
+    /// An I/O error.
     #[error("{action}")]
     Io {
-        /// What failed, as in "cannot be read".
+        /// What failed, such as "cannot be read".
         action: String,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// The bytes are not what their format asks for.
+    /// The bytes violate their format.
     #[error("is malformed: {0}")]
     Malformed(String),
-    /// A tensor of the network is not there.
+    /// The file lacks a tensor of the network.
     #[error("lacks the tensor {0}")]
     MissingKey(String),
-    /// A tensor is there that the network does not have.
-    #[error("holds a tensor that the network does not have: {0}")]
+    /// The file has a tensor that the network does not have.
+    #[error("has an unexpected tensor: {0}")]
     UnexpectedKey(String),
-    /// A tensor has another shape than the network's.
-    #[error("holds {key} in the shape {found:?}, where the network has {expected:?}")]
+    /// A tensor has the wrong shape.
+    #[error("has the wrong shape for {key}: found {found:?}, expected {expected:?}")]
     WrongShape {
         /// The tensor's key.
         key: String,
-        /// The network's shape.
+        /// The expected shape.
         expected: Vec<usize>,
-        /// The file's shape.
+        /// The shape in the file.
         found: Vec<usize>,
     },
-    /// The content is another than the published one.
-    #[error("has the SHA-256 {found}, where {expected} was published; delete it to have it fetched again")]
+    /// The content differs from the published file.
+    #[error("has SHA-256 {found}, expected {expected}; delete the file to download it again")]
     Digest {
         /// The published digest, in hexadecimal.
         expected: String,
-        /// The digest of what is there.
+        /// The digest of the file.
         found: String,
     },
-    /// There is no model of this name.
-    #[error("there is no model {name:?}; there are {known}")]
+    /// Unknown model name.
+    #[error("unknown model {name:?}; known models: {known}")]
     UnknownModel {
-        /// The name asked for.
+        /// The requested name.
         name: String,
-        /// The names there are.
+        /// The known names.
         known: String,
     },
-    /// Sound, but nothing this library can run.
-    #[error("asks for what is not supported: {0}")]
+    /// Valid, but not supported by this library.
+    #[error("is not supported: {0}")]
     Unsupported(String),
     /// Every source of a file failed.
     #[error(
-        "{} could not be fetched ({}); a copy of it can be put there by hand, or VOCALIZER_HUB name a mirror of the hub",
+        "{} could not be downloaded ({}); copy the file there by hand, or set VOCALIZER_HUB to a mirror of the hub",
         file.display(),
         Listed(tried)
     )]
     NoSource {
-        /// Where the file would be.
+        /// Where the file would be saved.
         file: PathBuf,
-        /// Each source with its reason, in the order tried.
+        /// Each source and the reason it failed, in the order tried.
         tried: Vec<Tried>,
     },
 }
 
-/// A source that was tried in vain.
+/// A source that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tried {
-    /// The source's name.
+    /// Name of the source.
     pub source: String,
-    /// Why it gave nothing.
+    /// Why it failed.
     pub why: String,
 }
 

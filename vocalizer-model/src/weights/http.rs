@@ -1,4 +1,4 @@
-//! One file over HTTP, resumed after cuts.
+//! Resumable download of one file over HTTP.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -10,10 +10,10 @@ use super::file::excerpt;
 use super::{FetchListener, WeightsError, digest};
 
 const CONNECT: Duration = Duration::from_secs(5);
-/// Attempts in a row that bring nothing before a source that has been giving is left.
-const BARREN: u32 = 4;
+/// Failed attempts in a row, without a new byte, before a source that has sent data is given up.
+const MAX_FAILURES: u32 = 4;
 
-/// The host of an address, without a user's name or password before it.
+/// Returns the host of a URL, without a user name or password.
 pub(super) fn host(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -23,7 +23,7 @@ pub(super) fn host(url: &str) -> &str {
 /// An HTTP client for one hub.
 pub(super) struct Agent {
     inner: ureq::Agent,
-    /// Before the first of several attempts.
+    /// Base pause between attempts.
     pause: Duration,
 }
 
@@ -44,30 +44,31 @@ impl Agent {
     }
 }
 
-/// A file as it was published.
+/// A published file.
 pub(super) struct Wanted<'a> {
     pub(super) url: &'a str,
     pub(super) bytes: u64,
     pub(super) sha256: &'a str,
 }
 
-/// How one request ended short of the whole file.
+/// Why a request ended before the file was complete.
 enum Short {
-    /// The connection failed or ended; going on from there may help.
+    /// The connection failed or ended; resuming may help.
     Cut(String),
-    /// The server will not give the file.
+    /// The server does not offer the file.
     Refused(String),
-    /// The file cannot be written here.
+    /// The file cannot be written on this machine.
     Here(io::Error),
 }
 
 impl Wanted<'_> {
-    /// Brings the file to `part`, going on from what is there, and checks it. A file that does not check is removed.
+    /// Downloads the file to `part`, resuming from what is there, and verifies it. A file that fails the check is
+    /// removed.
     pub(super) fn download(&self, agent: &Agent, part: &Path, listener: &mut dyn FetchListener) -> Result<(), Failed> {
         let resumed = size(part) > 0;
         self.fill(agent, part, listener)?;
         match self.verify(part)? {
-            // What lay there may have been the beginning of something else.
+            // The existing part may have been the start of another file.
             Err(_) if resumed => {
                 self.fill(agent, part, listener)?;
                 self.verify(part)?.map_err(Failed::wrong)
@@ -87,8 +88,8 @@ impl Wanted<'_> {
     }
 
     fn fill(&self, agent: &Agent, part: &Path, listener: &mut dyn FetchListener) -> Result<(), Failed> {
-        let mut giving = false;
-        let mut barren = 0;
+        let mut has_sent_data = false;
+        let mut failures = 0;
         loop {
             let before = size(part);
             if before == self.bytes {
@@ -101,19 +102,19 @@ impl Wanted<'_> {
                 Err(Short::Cut(why)) => why,
             };
             if size(part) > before {
-                giving = true;
-                barren = 0;
+                has_sent_data = true;
+                failures = 0;
             } else {
-                barren += 1;
+                failures += 1;
             }
-            if barren >= if giving { BARREN } else { 1 } {
+            if failures >= if has_sent_data { MAX_FAILURES } else { 1 } {
                 return Err(Failed::PassOver(why));
             }
-            std::thread::sleep(agent.pause * (1 << (2 * barren)));
+            std::thread::sleep(agent.pause * (1 << (2 * failures)));
         }
     }
 
-    /// One request for what is missing; `Ok` where all of it came.
+    /// Sends one request for the missing bytes. Returns `Ok` if the file is complete.
     fn once(&self, agent: &Agent, part: &Path, before: u64, listener: &mut dyn FetchListener) -> Result<(), Short> {
         let cut = |e: &dyn std::fmt::Display| Short::Cut(excerpt(&e.to_string()));
         let from = if before < self.bytes { before } else { 0 };
@@ -128,21 +129,23 @@ impl Wanted<'_> {
             206 if from > 0 => {
                 let (start, total) = header("Content-Range")
                     .and_then(content_range)
-                    .ok_or_else(|| Short::Refused("it does not say which part of the file it sends".into()))?;
+                    .ok_or_else(|| Short::Refused("the server sent no valid Content-Range".into()))?;
                 if start != from {
-                    return Err(Short::Refused("it sends another part of the file than was asked for".into()));
+                    return Err(Short::Refused("the server sent a different range than requested".into()));
                 }
                 (from, Some(total))
             }
-            status @ (429 | 500..) if from > 0 => return Err(cut(&format!("it answers with status {status}"))),
-            status => return Err(Short::Refused(format!("it answers with status {status}"))),
+            status @ (429 | 500..) if from > 0 => {
+                return Err(cut(&format!("the server responded with status {status}")));
+            }
+            status => return Err(Short::Refused(format!("the server responded with status {status}"))),
         };
         if let Some(total) = total.and_then(|total| total.parse::<u64>().ok()).filter(|total| *total != self.bytes) {
-            return Err(Short::Refused(format!("its file has {total} bytes, where {} were published", self.bytes)));
+            return Err(Short::Refused(format!("the file has {total} bytes; {} bytes were published", self.bytes)));
         }
         let mut file = File::options().create(true).truncate(false).write(true).open(part).map_err(Short::Here)?;
         file.set_len(from).and_then(|()| file.seek(SeekFrom::Start(from))).map_err(Short::Here)?;
-        // Nothing past the published end is even read.
+        // Never reads beyond the published size.
         let mut body = response.into_body().into_reader().take(self.bytes - from);
         let mut done = from;
         let mut buffer = vec![0; 1 << 16];
@@ -163,12 +166,12 @@ impl Wanted<'_> {
         match ended {
             _ if done == self.bytes => Ok(()),
             Some(short) => Err(short),
-            None => Err(Short::Cut(format!("the connection ended after {done} of {} bytes", self.bytes))),
+            None => Err(Short::Cut(format!("the connection closed after {done} of {} bytes", self.bytes))),
         }
     }
 }
 
-/// `bytes 10-19/20` starts at 10 of 20; the total may be a star.
+/// Parses a Content-Range: `bytes 10-19/20` starts at 10 of 20. The total may be `*`.
 fn content_range(value: &str) -> Option<(u64, String)> {
     let (range, total) = value.trim().strip_prefix("bytes")?.trim_start().split_once('/')?;
     let (start, _) = range.split_once('-')?;

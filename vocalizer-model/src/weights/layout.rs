@@ -1,4 +1,4 @@
-//! Which tensors an HTDemucs has.
+//! The tensors of an HTDemucs network.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::WeightsError;
 use super::file::excerpt;
 
-/// Every tensor of the network with these arguments: its key and shape, as the reference names and lays them out.
+/// Returns the key and shape of every tensor of the network with these arguments, as in the reference implementation.
 ///
 /// ```
 /// let kwargs = serde_json::from_str(r#"{"sources": ["drums", "bass", "other", "vocals"], "dconv_mode": 3}"#).unwrap();
@@ -17,8 +17,8 @@ use super::file::excerpt;
 ///
 /// # Errors
 ///
-/// [`WeightsError::Malformed`] where an argument has another type than it should or is out of range,
-/// [`WeightsError::Unsupported`] where one asks for a variant that no published model uses.
+/// [`WeightsError::Malformed`] if an argument has the wrong type or is out of range, [`WeightsError::Unsupported`] if
+/// one selects a variant that no published model uses.
 pub fn layout(kwargs: &Map<String, Value>) -> Result<BTreeMap<String, Vec<usize>>, WeightsError> {
     let args = Arguments(kwargs);
     args.refuse_variants()?;
@@ -36,9 +36,9 @@ pub fn layout(kwargs: &Map<String, Value>) -> Result<BTreeMap<String, Vec<usize>
     let residual =
         Residual { depth: args.count("dconv_depth", 2, 8)?, compress: args.count("dconv_comp", 8, 1 << 16)?.max(1) };
     if depth == 0 || args.count("norm_starts", 4, 64)? < depth {
-        return Err(WeightsError::Unsupported("normalised encoder layers".into()));
+        return Err(WeightsError::Unsupported("normalised encoder layers (depth of 0 or above norm_starts)".into()));
     }
-    // In the last layer at latest the frequencies would be few enough for the two branches to be merged.
+    // With so few frequencies, the reference merges the two branches in the last layer at the latest.
     if (1..depth).fold(nfft / 2, |bins, _| bins / stride) <= kernel {
         return Err(WeightsError::Unsupported("encoder layers that merge the two branches".into()));
     }
@@ -72,7 +72,7 @@ pub fn layout(kwargs: &Map<String, Value>) -> Result<BTreeMap<String, Vec<usize>
             width = width.saturating_mul(growth);
         }
         if width == 0 || width > 1 << 16 {
-            return Err(WeightsError::Malformed("its layers have no channels, or too many".into()));
+            return Err(WeightsError::Malformed("the number of channels of a layer is out of range".into()));
         }
     }
     if args.float("freq_emb", 0.2)? > 0.0 {
@@ -89,14 +89,14 @@ pub fn layout(kwargs: &Map<String, Value>) -> Result<BTreeMap<String, Vec<usize>
     Ok(out.0)
 }
 
-/// The cross-domain transformer, `dim` channels wide.
+/// Adds the cross-domain transformer, which has `dim` channels.
 fn transformer(args: &Arguments<'_>, dim: usize, out: &mut Layout) -> Result<(), WeightsError> {
     let layers = args.count("t_layers", 5, 64)?;
     let scale = args.float("t_hidden_scale", 4.0)?;
     if !(0.0..=64.0).contains(&scale) {
         return Err(WeightsError::Malformed("t_hidden_scale is out of range".into()));
     }
-    #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "lies between 0 and 2^22")]
+    #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "between 0 and 2^22")]
     let hidden = (dim as f64 * scale) as usize;
     let norm_in = args.flag("t_norm_in", true)? || args.flag("t_norm_in_group", false)?;
     let norm_out = args.flag("t_norm_first", true)? && args.flag("t_norm_out", true)?;
@@ -163,7 +163,7 @@ impl Layout {
     }
 }
 
-/// Arguments by name; one that is absent or null has the reference's default.
+/// Arguments by name. An absent or null argument has the reference's default.
 struct Arguments<'a>(&'a Map<String, Value>);
 
 impl Arguments<'_> {
@@ -172,7 +172,7 @@ impl Arguments<'_> {
     }
 
     fn malformed(key: &str, value: &Value) -> WeightsError {
-        WeightsError::Malformed(format!("{key} cannot be {}", excerpt(&value.to_string())))
+        WeightsError::Malformed(format!("invalid value of {key}: {}", excerpt(&value.to_string())))
     }
 
     fn count(&self, key: &str, default: usize, max: usize) -> Result<usize, WeightsError> {
@@ -186,7 +186,7 @@ impl Arguments<'_> {
         value.as_f64().filter(|n| n.is_finite()).ok_or_else(|| Self::malformed(key, value))
     }
 
-    /// Python takes numbers for truth values, and some of these count groups.
+    /// Reads a boolean. As in Python, numbers count as booleans; some of these arguments are group counts.
     fn flag(&self, key: &str, default: bool) -> Result<bool, WeightsError> {
         let Some(value) = self.get(key) else { return Ok(default) };
         let truth = value.as_bool().or_else(|| value.as_f64().map(|n| n != 0.0));
@@ -194,13 +194,12 @@ impl Arguments<'_> {
     }
 
     fn sources(&self) -> Result<usize, WeightsError> {
-        let value =
-            self.get("sources").ok_or_else(|| WeightsError::Malformed("it does not name its sources".into()))?;
+        let value = self.get("sources").ok_or_else(|| WeightsError::Malformed("kwargs lack sources".into()))?;
         let count = value.as_array().map(Vec::len).filter(|n| (1..=64).contains(n));
         count.ok_or_else(|| Self::malformed("sources", value))
     }
 
-    /// What changes the set of tensors in ways no published model does.
+    /// Rejects arguments that change the set of tensors and that no published model uses.
     fn refuse_variants(&self) -> Result<(), WeightsError> {
         for (key, usual) in
             [("cac", true), ("rewrite", true), ("t_sparse_self_attn", false), ("t_sparse_cross_attn", false)]

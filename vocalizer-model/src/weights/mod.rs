@@ -1,8 +1,8 @@
-//! Weights: which models there are, where their files come from, where they are kept, and what is in them.
+//! Weights: the published models, their download, their cache, and their file format.
 //!
-//! Vocalizer ships no weights. [`find`] names a published model, [`Cache`] says where its files lie on this machine,
-//! [`fetch`] puts them there (feature `fetch`), and [`WeightsFile`] reads one and holds it to the network it claims to
-//! be: no key too few, none too many, every shape as its own arguments ask.
+//! Vocalizer ships no weights. [`find`] looks up a published model, [`Cache`] locates its files on this machine,
+//! [`fetch`] downloads them (feature `fetch`), and [`WeightsFile`] reads a file and checks it against the network that
+//! its arguments describe: no missing key, no extra key, every shape as expected.
 
 mod cache;
 mod digest;

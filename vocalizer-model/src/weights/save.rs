@@ -1,4 +1,4 @@
-//! Writing weights as safetensors.
+//! Writes weights as safetensors.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
@@ -9,12 +9,13 @@ use serde_json::{Map, Value, json};
 use super::file::KLASS;
 use super::{HalfTensor, WeightsError};
 
-/// Writes a network's weights as the published files hold them (f16, with the network's arguments in the metadata),
-/// under a temporary name first: the file at `path` is the old one or the whole new one, at any moment.
+/// Writes a network's weights in the published format: f16, with the network's arguments in the metadata.
+///
+/// The file is written under a temporary name and renamed: `path` always holds the old file or the whole new one.
 ///
 /// # Errors
 ///
-/// [`WeightsError::Io`] where the file cannot be written.
+/// [`WeightsError::Io`] if the file cannot be written.
 pub fn save_half(
     path: &Path,
     kwargs: &Map<String, Value>,
@@ -43,7 +44,7 @@ pub(super) fn write_half(
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(".weights-");
-    // Temporary files are private by default; what becomes of this one is as open as the user's mask allows.
+    // Temporary files are private by default; the final file gets the permissions that the umask allows.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(dir)?;
@@ -61,14 +62,14 @@ pub(super) fn write_half(
     sync_dir(path)
 }
 
-/// Renames a whole file to where it belongs, for good.
+/// Renames a complete file into place, durably.
 #[cfg(feature = "fetch")]
 pub(super) fn put(whole: &Path, path: &Path) -> io::Result<()> {
     std::fs::rename(whole, path)?;
     sync_dir(path)
 }
 
-/// Makes a rename into the folder of `path` last.
+/// Makes a rename into the folder of `path` durable.
 fn sync_dir(path: &Path) -> io::Result<()> {
     if cfg!(unix) {
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));

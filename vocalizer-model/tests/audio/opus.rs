@@ -122,7 +122,7 @@ fn headers_that_make_no_sense_are_refused() {
         (9, 0, "0 channels"),
         (9, 3, "3 channels"),
         // The table that more than two channels have is not there.
-        (18, 1, "is cut"),
+        (18, 1, "is truncated"),
         (18, 2, "ambisonic"),
         (18, 255, "ambisonic"),
     ] {
@@ -141,5 +141,5 @@ fn headers_that_make_no_sense_are_refused() {
     bytes[head + 20] = 9;
     std::fs::write(&path, &bytes).expect("a written file");
     let error = try_read(&path).expect_err("a header without sense");
-    assert!(error.to_string().contains("contradicts itself"), "{error}");
+    assert!(error.to_string().contains("is inconsistent"), "{error}");
 }

@@ -146,7 +146,7 @@ fn what_was_published_is_verified() {
             }
             other => panic!("{other:?}"),
         }
-        assert!(error.to_string().contains("delete it to have it fetched again"), "{error}");
+        assert!(error.to_string().contains("delete the file to download it again"), "{error}");
     }
 }
 

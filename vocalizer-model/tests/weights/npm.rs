@@ -161,7 +161,7 @@ fn what_npm_complains_of_is_told() {
 #[test]
 fn an_npm_that_leaves_nothing_is_told() {
     let package = Package::new();
-    assert_eq!(package.refused(&package.npm("exit 0")), "npm left no package behind");
+    assert_eq!(package.refused(&package.npm("exit 0")), "npm produced no package");
 }
 
 #[test]

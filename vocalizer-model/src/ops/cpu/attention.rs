@@ -1,5 +1,5 @@
-//! Attention without the matrix of all pairs: a block of queries passes the keys block by block, and what it has
-//! gathered is scaled down whenever a larger score turns up.
+//! Attention without the full score matrix: each block of queries iterates over blocks of keys and rescales its sums
+//! when a larger score appears.
 
 use pulp::{Simd, WithSimd};
 
@@ -9,20 +9,20 @@ use super::memory::Buffer;
 use super::scratch::Scratch;
 use super::simd::{at_least, dispatch, each, exp};
 
-/// Keys of a block: with a tile of queries their scores fit in the nearest cache.
+/// Keys per block: their scores for a tile of queries fit into the L1 cache.
 const KEYS: usize = 128;
-/// What a weight's logarithm is held to: one like this adds nothing to a sum, and its products are not yet denormal
-/// numbers, with which processors take a hundred times as long.
+/// Minimum logarithm of a weight. Such a weight does not change a sum, and its products are not yet denormal; denormal
+/// numbers are about a hundred times slower on most processors.
 const LEAST: f32 = -60.0;
-/// Queries of a piece.
+/// Queries per piece.
 const QUERIES: usize = 96;
 
-/// One of queries, keys and values: some channels of a tensor.
+/// The queries, keys or values: a range of channels of a tensor.
 #[derive(Clone, Copy)]
 pub(crate) struct Projection<'a> {
-    /// The tensor.
+    /// Values of the tensor.
     pub(crate) values: &'a [f32],
-    /// Its extent.
+    /// Extent of the tensor.
     pub(crate) extent: Extent,
     /// First channel.
     pub(crate) first: usize,
@@ -39,7 +39,7 @@ impl<'a> Projection<'a> {
     }
 }
 
-/// Attention of `heads` heads; `out` is `[items, channels, queries]`.
+/// Computes multi-head attention; `out` is `[items, channels, queries]`.
 pub(crate) fn attention(
     queries: Projection<'_>,
     keys: Projection<'_>,
@@ -52,8 +52,8 @@ pub(crate) fn attention(
     assert!(channels % heads == 0 && out.len() == items * channels * positions);
     assert!(values.positions() == others && keys.extent.items == items && values.extent.items == items);
 
-    // Both sides that every query meets are packed once for each head: keys as rows of a product whose terms are
-    // channels, values as rows of channels whose terms are keys, block by block.
+    // Keys and values are used by every query, so they are packed once per head, block by block: keys as rows with
+    // channels as terms, values as rows of channels with keys as terms.
     let blocks: Vec<[usize; 2]> = (0..others).step_by(KEYS).map(|at| [at, KEYS.min(others - at)]).collect();
     let key_block = |count: usize| padded_rows(count) * width;
     let key_len: usize = blocks.iter().map(|[_, count]| key_block(*count)).sum();
@@ -61,7 +61,7 @@ pub(crate) fn attention(
     let mut packed = Buffer::of(items * heads * (key_len + value_len));
     let shared = Shared::new(&mut packed);
     pieces([items, heads, 1], 1, |Piece { item, row: head, .. }| {
-        // SAFETY: each head's part is its own.
+        // SAFETY: each head has its own part.
         let part = unsafe { shared.part((item * heads + head) * (key_len + value_len), key_len + value_len) };
         let (mut for_keys, mut for_values) = part.split_at_mut(key_len);
         for &[at, count] in &blocks {
@@ -139,8 +139,8 @@ impl WithSimd for Attend<'_> {
     }
 }
 
-/// Turns a block of scores, a row for each key, into weights relative to the largest score so far, and says by which
-/// factor what was gathered before must shrink.
+/// Turns a block of scores, one row per key, into weights relative to the largest score so far, and computes the
+/// factors by which the earlier sums must be scaled.
 #[inline(always)]
 fn softmax<S: Simd>(
     simd: S,

@@ -1,4 +1,4 @@
-//! The convolutions of encoder and decoder, each with what follows it in the same pass.
+//! The convolutions of encoder and decoder, each fused with the operations that follow.
 
 use pulp::{Simd, WithSimd};
 
@@ -7,23 +7,23 @@ use super::grid::{CHUNK, Extent, Piece, Shared, chunk, gather, pieces};
 use super::scratch::Scratch;
 use super::simd::{dispatch, each, gelu, sigmoid};
 
-/// Which way a strided convolution strides.
+/// The axis of a strided convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Axis {
-    /// Over frequencies, each frame by itself.
+    /// Over frequencies, each frame separately.
     Rows,
     /// Over frames.
     Frames,
 }
 
-/// Taps of the strided convolutions.
+/// Number of taps of the strided convolutions.
 pub(crate) const TAPS: usize = 8;
 /// Their stride.
 pub(crate) const STRIDE: usize = 4;
 /// Their padding on each side.
 const PADDING: usize = 2;
 
-/// What a strided convolution makes of this extent; its frames are filled up with zeros to whole strides.
+/// Returns the output extent of a strided convolution; frames are padded with zeros to whole strides.
 pub(crate) fn strided(x: Extent, channels: usize, axis: Axis) -> Extent {
     match axis {
         Axis::Rows => Extent { channels, rows: x.rows / STRIDE, ..x },
@@ -31,7 +31,7 @@ pub(crate) fn strided(x: Extent, channels: usize, axis: Axis) -> Extent {
     }
 }
 
-/// A convolution of eight taps and stride four, and GELU. `weights` is `[channels_out, channels_in · 8]`.
+/// A convolution with eight taps and stride four, then GELU. `weights` is `[channels_out, channels_in · 8]`.
 pub(crate) fn strided_gelu(
     (values, x): (&[f32], Extent),
     weights: Panels<'_>,
@@ -76,7 +76,7 @@ impl WithSimd for StridedGelu<'_> {
                     Some(r) => gather(row(channel, r), piece.start.cast_signed(), &mut input[..piece.frames]),
                     None => input[..piece.frames].fill(0.0),
                 },
-                // One more than there are outputs: the later taps begin one later.
+                // One more value than outputs: the later taps start one value later.
                 Axis::Frames => {
                     every_fourth(row(channel, 0), STRIDE * piece.start + phase, &mut input[..=piece.frames])
                 }
@@ -103,7 +103,7 @@ impl WithSimd for StridedGelu<'_> {
     }
 }
 
-/// Every fourth value from `start` minus the padding on; zeros lie outside the row.
+/// Copies every fourth value from `start` minus the padding; zero outside the row.
 fn every_fourth(row: &[f32], start: usize, out: &mut [f32]) {
     for (i, value) in out.iter_mut().enumerate() {
         let at = (start + STRIDE * i).wrapping_sub(PADDING);
@@ -111,17 +111,17 @@ fn every_fourth(row: &[f32], start: usize, out: &mut [f32]) {
     }
 }
 
-/// What is added to a GLU convolution's input and output.
+/// Additions to the input and output of a GLU convolution.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct GluExtras<'a> {
     /// Added to the input: the skip connection.
     pub(crate) skip: Option<&'a [f32]>,
-    /// Added to the output, `[channels, rows]`: the embedding of the frequencies.
+    /// Added to the output: the frequency embedding, `[channels, rows]`.
     pub(crate) embedding: Option<&'a [f32]>,
 }
 
-/// A convolution that keeps rows and frames as many as they are, and GLU: half the channels, each times the sigmoid of
-/// its other half. `taps` are odd, over rows and over frames; `weights` is `[2 · channels_out, channels_in · taps]`.
+/// A convolution that keeps rows and frames, then GLU: half of the channels times the sigmoid of the other half. `taps`
+/// are odd, over rows and over frames; `weights` is `[2 · channels_out, channels_in · taps]`.
 pub(crate) fn conv_glu(
     (values, x): (&[f32], Extent),
     weights: Panels<'_>,
@@ -195,7 +195,7 @@ impl WithSimd for ConvGlu<'_> {
     }
 }
 
-/// As [`gather`], added to what is there.
+/// Adds like [`gather`] copies.
 fn add_gathered(row: &[f32], start: isize, out: &mut [f32]) {
     let before = start.min(0).unsigned_abs().min(out.len());
     let from = usize::try_from(start).unwrap_or(0).min(row.len());
@@ -204,7 +204,7 @@ fn add_gathered(row: &[f32], start: isize, out: &mut [f32]) {
     }
 }
 
-/// What a transposed convolution makes of this extent; `frames` of them where it strides over frames.
+/// Returns the output extent of a transposed convolution, with `frames` if it strides over frames.
 pub(crate) fn transposed(x: Extent, channels: usize, axis: Axis, frames: usize) -> Extent {
     match axis {
         Axis::Rows => Extent { channels, rows: STRIDE * x.rows, ..x },
@@ -212,8 +212,8 @@ pub(crate) fn transposed(x: Extent, channels: usize, axis: Axis, frames: usize) 
     }
 }
 
-/// The weights of a transposed convolution as those of a product: rows are `[phase, channels_out]`, terms
-/// `[channels_in, 2]`, for the input that lies level with the output and the one before it.
+/// Returns the weights of a transposed convolution as a product's: rows are `[phase, channels_out]`, terms
+/// `[channels_in, 2]`, for the input level with the output and the one before it.
 pub(crate) fn transposed_weight(
     weights: &[f32],
     [channels_in, channels_out]: [usize; 2],
@@ -226,8 +226,9 @@ pub(crate) fn transposed_weight(
     (STRIDE * channels_out, 2 * channels_in, at)
 }
 
-/// A transposed convolution of eight taps and stride four without its first two outputs, and GELU where `activate`.
-/// Each output is a sum over two inputs, so that none is added up in memory. `weights` as [`transposed_weight`] says.
+/// A transposed convolution with eight taps and stride four, without its first two outputs, then GELU if `activate`.
+/// Each output is a sum over two inputs, so nothing is accumulated in memory. `weights` are those of
+/// [`transposed_weight`].
 pub(crate) fn transposed_gelu(
     (values, x): (&[f32], Extent),
     weights: Panels<'_>,
@@ -239,7 +240,7 @@ pub(crate) fn transposed_gelu(
     assert!(bias.len() == y.channels && weights.rows() == STRIDE * y.channels);
     assert!(axis == Axis::Rows || y.frames <= STRIDE * x.frames + PADDING, "every frame has an input");
     let out = Shared::new(out);
-    // One more than there are inputs: the last reaches past the end.
+    // One more position than inputs: the last one reaches past the end.
     let [rows, frames] = match axis {
         Axis::Rows => [x.rows + 1, x.frames],
         Axis::Frames => [x.rows, x.frames + 1],
@@ -306,7 +307,7 @@ impl WithSimd for TransposedGelu<'_> {
                     let (phase, channel) = (line / y.channels, line % y.channels);
                     if let Some(row) = (STRIDE * piece.row + phase).checked_sub(PADDING).filter(|r| *r < y.rows) {
                         let at = y.row(piece.item, channel, row) + piece.start;
-                        // SAFETY: pieces do not overlap, nor do a piece's phases.
+                        // SAFETY: neither pieces nor the phases of a piece overlap.
                         unsafe { out.part(at, piece.frames) }.copy_from_slice(&sums[..piece.frames]);
                     }
                 }
@@ -329,8 +330,8 @@ impl WithSimd for TransposedGelu<'_> {
     }
 }
 
-/// Writes four phases in turn to the places they have in a row of `frames`, what falls outside it left out. `part` gives
-/// the row's places.
+/// Interleaves four phases into a row of `frames`; values outside the row are dropped. `part` returns a range of the
+/// row.
 fn interleave<'a>(phases: [&[f32]; STRIDE], start: usize, part: impl Fn(usize, usize) -> &'a mut [f32], frames: usize) {
     let count = phases[0].len();
     let first = (STRIDE * start).saturating_sub(PADDING);
@@ -339,7 +340,7 @@ fn interleave<'a>(phases: [&[f32]; STRIDE], start: usize, part: impl Fn(usize, u
         return;
     }
     let out = part(first, last - first);
-    // Where the first of them stands among the phases' values.
+    // Index of the first value among those of the phases.
     let skipped = first + PADDING - STRIDE * start;
     let (head, body) = out.split_at_mut((STRIDE - skipped % STRIDE).min(out.len()) % STRIDE);
     for (i, value) in head.iter_mut().enumerate() {

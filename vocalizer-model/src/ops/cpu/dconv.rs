@@ -1,8 +1,8 @@
-//! The residual branches: dilated convolutions in a few channels, normalised over each row as a whole.
+//! The residual branches: dilated convolutions in a few channels, normalised over each whole row.
 //!
-//! A row of the spectrogram passes through the whole branch within a thread's own cache. A row of the waveform is too
-//! long for that: it is taken in pieces, and once more for each normalisation; what the second one normalises is wide
-//! and cheap, so it is computed twice rather than kept.
+//! A row of the spectrogram stays in a core's cache for the whole branch. A row of the waveform is too long for that:
+//! it is processed in pieces, in one pass per normalisation. The input of the second normalisation is wide but cheap,
+//! so it is computed twice instead of stored.
 
 use pulp::{Simd, WithSimd};
 
@@ -13,7 +13,7 @@ use super::norm::{Moments, fold_rows, moments};
 use super::scratch::Scratch;
 use super::simd::{dispatch, each, gelu, sigmoid};
 
-/// The longest row that passes through in one go.
+/// The longest row that is processed in one pass.
 const WHOLE: usize = 2 * CHUNK;
 
 /// Taps of the dilated convolution.
@@ -25,18 +25,18 @@ pub(crate) struct DConvLayer<'a> {
     /// `[hidden, channels · 3]`.
     pub(crate) compress: Panels<'a>,
     pub(crate) compress_bias: &'a [f32],
-    /// Scale and shift of the normalisation, one for each hidden channel.
+    /// Scale and shift of the normalisation, per hidden channel.
     pub(crate) norm1: [&'a [f32]; 2],
     /// `[2 · channels, hidden]`.
     pub(crate) expand: Panels<'a>,
     pub(crate) expand_bias: &'a [f32],
     pub(crate) norm2: [&'a [f32]; 2],
-    /// LayerScale, one for each channel.
+    /// LayerScale, per channel.
     pub(crate) scale: &'a [f32],
     pub(crate) dilation: usize,
 }
 
-/// Adds one layer's branch to `values`, each row by itself.
+/// Adds one layer's branch to `values`, each row separately.
 pub(crate) fn dconv(values: &mut [f32], x: Extent, layer: &DConvLayer<'_>) {
     let (hidden, channels) = (layer.compress.rows(), x.channels);
     assert!(values.len() == x.len() && layer.compress_bias.len() == hidden && layer.scale.len() == channels);
@@ -64,7 +64,7 @@ impl WithSimd for Whole<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { values, x, layer, piece } = self;
         let hidden = layer.compress.rows();
-        // SAFETY: rows of different pieces do not overlap, and a piece's are taken one at a time.
+        // SAFETY: rows of different pieces do not overlap, and a piece uses its rows one at a time.
         let row = |channel| unsafe { values.part(x.row(piece.item, channel, piece.row), x.frames) };
         let stride = row_stride::<S>(x.frames, 2 * layer.dilation);
         let mut scratch = Scratch::take();
@@ -78,12 +78,12 @@ impl WithSimd for Whole<'_> {
     }
 }
 
-/// Scratch for the input, the hidden channels and the wide ones.
+/// Returns the scratch lengths for the input, the hidden channels and the wide channels.
 fn lengths(layer: &DConvLayer<'_>, channels: usize, stride: usize) -> [usize; 3] {
     [channels * stride, layer.compress.padded_rows() * stride, layer.expand.padded_rows() * stride]
 }
 
-/// The dilated convolution of frames `start .. start + frames`, without its bias: the normalisation after it adds that.
+/// The dilated convolution of frames `start .. start + frames`, without its bias, which the normalisation adds.
 #[inline(always)]
 fn compress<'a, S: Simd>(
     simd: S,
@@ -104,7 +104,7 @@ fn compress<'a, S: Simd>(
     product(simd, layer.compress, Terms { values: input, offsets: &offsets }, frames, middle, stride, false);
 }
 
-/// What makes a normalisation, of values whose bias is not yet added, a scale and a shift.
+/// Turns a normalisation of values without their bias into a scale and a shift.
 fn affine([mean, deviation]: [f32; 2], weight: f32, shift: f32, bias: f32) -> [f32; 2] {
     let scale = weight / deviation;
     [scale, (bias - mean).mul_add(scale, shift)]
@@ -135,7 +135,7 @@ fn expand<S: Simd>(simd: S, layer: &DConvLayer<'_>, middle: &[f32], frames: usiz
     product(simd, layer.expand, Terms { values: middle, offsets: &offsets }, frames, wide, stride, false);
 }
 
-/// Normalises the wide channels, gates them, scales them and adds them to the input.
+/// Normalises, gates and scales the wide channels and adds them to the input.
 #[inline(always)]
 fn add<'a, S: Simd>(
     simd: S,
@@ -161,7 +161,7 @@ fn add<'a, S: Simd>(
     }
 }
 
-/// Long rows, in pieces: compress and measure; activate, expand and measure; expand again and add.
+/// Processes long rows in pieces: compress and measure; activate, expand and measure; expand again and add.
 fn long(values: &mut [f32], x: Extent, layer: &DConvLayer<'_>) {
     let middle = Extent { channels: layer.compress.rows(), ..x };
     let mut hidden = Buffer::of(middle.len());
@@ -180,7 +180,7 @@ fn long(values: &mut [f32], x: Extent, layer: &DConvLayer<'_>) {
     run(Step::Add(&norm2));
 }
 
-/// What is done to each piece; the normalisations are one for each row.
+/// A pass over the pieces, with one normalisation per row.
 #[derive(Clone, Copy)]
 enum Step<'a> {
     Compress,
@@ -213,7 +213,7 @@ impl WithSimd for Long<'_> {
         let [input, middle, wide] = scratch.slices(lengths(layer, x.channels, stride));
         let count = extent.channels;
         if let Step::Compress = step {
-            // SAFETY: neighbours' frames are read as well, but nobody writes any in this step.
+            // SAFETY: this also reads the neighbours' frames, but no thread writes `values` in this step.
             let whole = |channel| unsafe { values.read(x.row(item, channel, row), x.frames) };
             compress(simd, layer, whole, [start, frames], input, middle, stride);
             for (channel, middle) in middle.chunks_exact(stride).take(count).enumerate() {

@@ -1,53 +1,52 @@
-//! Matrix products on prepared weights, at the speed of the machine's multipliers.
+//! Matrix products with packed weights, near the machine's peak rate.
 //!
-//! Every layer of the network is one: weights `[rows, terms]` times an input whose terms are rows of values in memory,
-//! as long as the output's are. A convolution's terms are its taps: the same values, begun a little later. So nothing
-//! is unfolded; a list of offsets says where each term begins.
+//! Every layer of the network is a product: weights `[rows, terms]` times an input whose terms are rows of values in
+//! memory, as long as the output's rows. The terms of a convolution are its taps: the same values at shifted offsets.
+//! So the input is not unfolded; a list of offsets says where each term starts.
 
 use pulp::Simd;
 
 use super::simd::dispatch;
 
-/// Rows of a tile, which are the rows of a panel of weights, and vectors side by side in it: as many as the registers
-/// hold beside the input's vectors and two weights. The compiler reads one weight ahead; were there no register for it,
-/// a sum would pass through memory with each term, at two thirds of the speed.
+/// Rows of a tile (the rows of a panel of weights) and vectors per row: as many as fit into the registers next to the
+/// input's vectors and two weights. The compiler loads one weight ahead; without a register for it, a sum would be
+/// spilled with each term, at two thirds of the speed.
 const WIDE_TILE: [usize; 2] = [8, 3];
 const NARROW_TILE: [usize; 2] = [6, 2];
 
-/// The tile for this machine's registers.
+/// Returns the tile for this machine's registers.
 const fn tile_shape<S: Simd>() -> [usize; 2] {
     if S::REGISTER_COUNT >= 32 { WIDE_TILE } else { NARROW_TILE }
 }
 
-/// Columns of a tile.
+/// Returns the columns of a tile.
 pub(crate) const fn tile_columns<S: Simd>() -> usize {
     tile_shape::<S>()[1] * S::F32_LANES
 }
 
-/// Terms taken at once, so that a tile's part of the input stays in the nearest cache.
+/// Returns the terms per block, so that a tile's part of the input stays in the L1 cache.
 const fn block_terms<S: Simd>() -> usize {
     let values = if S::REGISTER_COUNT >= 32 { 6144 } else { 4096 };
     let fit = values / tile_columns::<S>();
     if fit > 512 { 512 } else { fit }
 }
 
-/// Rows of weights taken at once, so that they stay in the second cache beside the input: whole panels of either tile.
+/// Rows of weights per block, so that they stay in the L2 cache with the input: whole panels of either tile.
 const BLOCK_ROWS: usize = 240;
 
-/// `columns` rounded up to whole tiles: how long a row of the output must be in memory.
+/// Rounds `columns` up to whole tiles: the length of an output row in memory.
 pub(crate) const fn padded_columns<S: Simd>(columns: usize) -> usize {
     columns.next_multiple_of(tile_columns::<S>())
 }
 
-/// How far rows of scratch lie apart that hold `columns` and `extra` values more: never a power of two, so that rows do
-/// not push each other out of the caches.
+/// Returns the stride of scratch rows that hold `columns` plus `extra` values. It is never a power of two, so rows do
+/// not evict each other from the caches.
 pub(crate) const fn row_stride<S: Simd>(columns: usize, extra: usize) -> usize {
     let lines = (padded_columns::<S>(columns) + extra).div_ceil(16);
     16 * (lines | 1)
 }
 
-/// A matrix of weights in panels: for each panel of rows its columns one after another, the last panel filled up with
-/// zeros.
+/// A matrix of weights in panels of rows. A panel is stored column by column; the last one is padded with zeros.
 #[derive(Clone, Copy)]
 pub(crate) struct Panels<'a> {
     values: &'a [f32],
@@ -58,24 +57,24 @@ pub(crate) struct Panels<'a> {
 impl<'a> Panels<'a> {
     /// # Panics
     ///
-    /// Where `values` is not what [`pack`] makes of such a matrix.
+    /// If the length of `values` is not that of such a packed matrix, see [`pack`].
     pub(crate) fn new(values: &'a [f32], rows: usize, terms: usize) -> Self {
-        assert_eq!(values.len(), padded_rows(rows) * terms, "weights of {rows} rows and {terms} terms, packed");
+        assert_eq!(values.len(), padded_rows(rows) * terms, "packed weights of {rows} rows and {terms} terms");
         Self { values, rows, terms }
     }
 
-    /// Rows, without the filling.
+    /// Returns the rows, without padding.
     pub(crate) fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Rows of the product, with the filling.
+    /// Returns the rows of the product, with padding.
     pub(crate) fn padded_rows(&self) -> usize {
         padded_rows(self.rows)
     }
 }
 
-/// `rows` rounded up to whole panels.
+/// Rounds `rows` up to whole panels.
 pub(crate) fn padded_rows(rows: usize) -> usize {
     struct Rows(usize);
     impl pulp::WithSimd for Rows {
@@ -87,14 +86,14 @@ pub(crate) fn padded_rows(rows: usize) -> usize {
     dispatch(Rows(rows))
 }
 
-/// Puts a matrix into panels; `at(row, term)` reads it.
+/// Packs a matrix into panels; `at(row, term)` reads it.
 pub(crate) fn pack(rows: usize, terms: usize, at: impl Fn(usize, usize) -> f32) -> Vec<f32> {
     let mut out = vec![0.0; padded_rows(rows) * terms];
     pack_into(rows, terms, at, &mut out);
     out
 }
 
-/// As [`pack`], into memory that is there.
+/// Packs like [`pack`], into existing memory.
 pub(crate) fn pack_into(rows: usize, terms: usize, at: impl Fn(usize, usize) -> f32, out: &mut [f32]) {
     let panel = padded_rows(1);
     for (index, panel_values) in out.chunks_exact_mut((panel * terms).max(1)).enumerate() {
@@ -107,21 +106,21 @@ pub(crate) fn pack_into(rows: usize, terms: usize, at: impl Fn(usize, usize) -> 
     }
 }
 
-/// The input of a product: where in `values` each term begins.
+/// The input of a product: values, and the offset of each term.
 #[derive(Clone, Copy)]
 pub(crate) struct Terms<'a> {
-    /// What the terms lie in.
+    /// The values that contain the terms.
     pub(crate) values: &'a [f32],
-    /// Where each begins.
+    /// Where each term starts.
     pub(crate) offsets: &'a [usize],
 }
 
-/// Multiplies `weights` by `input` into `out`, whose rows lie `out_stride` apart: `columns` columns, and what fills them
-/// up to [`padded_columns`] with it. Reads as many values of each term. With `add`, adds to what is there.
+/// Multiplies `weights` by `input` into `out`, whose rows are `out_stride` apart. Computes `columns` columns, padded to
+/// [`padded_columns`], and reads as many values of each term. With `add`, adds to the values in `out`.
 ///
 /// # Panics
 ///
-/// Where the terms are not as many as the weights', or either slice is too short.
+/// If the numbers of terms differ, or a slice is too short.
 #[inline(always)]
 pub(crate) fn product<S: Simd>(
     simd: S,
@@ -137,10 +136,10 @@ pub(crate) fn product<S: Simd>(
     assert_eq!(weights.values.len(), rows * weights.terms);
     assert_eq!(input.offsets.len(), weights.terms);
     let furthest = input.offsets.iter().max().copied().unwrap_or_default();
-    assert!(furthest + columns <= input.values.len(), "terms end within their memory");
-    assert!(columns <= out_stride && (rows - 1) * out_stride + columns <= out.len(), "the output has room");
+    assert!(furthest + columns <= input.values.len(), "a term reaches beyond the input");
+    assert!(columns <= out_stride && (rows - 1) * out_stride + columns <= out.len(), "the output is too short");
     if S::REGISTER_COUNT >= 32 {
-        // SAFETY: what was asserted above, and the tile is this one's.
+        // SAFETY: asserted above, and the panels have this tile's rows.
         unsafe { blocks::<S, { WIDE_TILE[0] }, { WIDE_TILE[1] }>(simd, weights, input, columns, out, out_stride, add) }
     } else {
         // SAFETY: as above.
@@ -152,8 +151,8 @@ pub(crate) fn product<S: Simd>(
 
 /// # Safety
 ///
-/// `columns` is in whole tiles, and so many values lie from each offset on and in each row of the output, as many rows
-/// as the panels of `ROWS` have.
+/// `columns` is a multiple of the tile's columns. As many values exist from each offset and in each row of the output,
+/// which has as many rows as the panels of `ROWS`.
 #[inline(always)]
 unsafe fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
@@ -171,8 +170,8 @@ unsafe fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
         for row_block in (0..rows).step_by(BLOCK_ROWS) {
             for column in (0..columns).step_by(tile_columns::<S>()) {
                 for row in (row_block..(row_block + BLOCK_ROWS).min(rows)).step_by(ROWS) {
-                    // SAFETY: the caller's promise; panel `row / ROWS` begins at `row * terms`, term `first` of it
-                    // `first * ROWS` later.
+                    // SAFETY: the caller's guarantee. Panel `row / ROWS` starts at `row * terms`, its term `first` is
+                    // `first * ROWS` further.
                     unsafe {
                         let panel = weights.values.as_ptr().add(row * terms + first * ROWS);
                         let values = input.values.as_ptr().add(column);
@@ -185,12 +184,12 @@ unsafe fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
     }
 }
 
-/// One tile of the output, held in registers over all the terms.
+/// Computes one tile of the output, held in registers over all terms.
 ///
 /// # Safety
 ///
-/// `panel` has `ROWS` values for each of the offsets; from `values`, each offset leads to [`tile_columns`] values; `out`
-/// has `ROWS` rows of as many, `out_stride` apart.
+/// `panel` has `ROWS` values per offset; each offset from `values` is followed by [`tile_columns`] values; `out` has
+/// `ROWS` rows of as many values, `out_stride` apart.
 #[inline(always)]
 unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
@@ -203,7 +202,7 @@ unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
 ) {
     let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
     for &offset in offsets {
-        // SAFETY: the caller's promise; vectors are read and written unaligned.
+        // SAFETY: the caller's guarantee; vectors are read and written unaligned.
         unsafe {
             let term: *const S::f32s = values.add(offset).cast();
             let mut vectors = [simd.splat_f32s(0.0); VECTORS];

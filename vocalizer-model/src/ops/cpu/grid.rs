@@ -1,59 +1,59 @@
-//! Work cut into pieces that threads take in any order, and memory that each writes its own part of.
+//! Cuts work into pieces for a pool of threads, and shares memory of which each piece writes its own part.
 //!
-//! Sums over pieces are taken in their order, and where there are such sums, pieces depend on the shape alone; a value
-//! that is computed by itself is the same in any piece. So results do not depend on how many threads there are.
+//! Sums over pieces are taken in their order, and such pieces depend on the shape alone. A value that is computed on
+//! its own is the same in any piece. So results do not depend on the number of threads.
 
 use std::marker::PhantomData;
 
 use rayon::prelude::*;
 
-/// Frames taken at once: all of a segment's in the spectrogram, and whole tiles with every width of vector.
+/// Frames per piece: all frames of a segment's spectrogram, and whole tiles for every vector width.
 pub(crate) const CHUNK: usize = 336;
 
-/// A tensor's extent: `[items, channels, rows, frames]`, frames lying side by side.
+/// The extent of a tensor, `[items, channels, rows, frames]`; frames are contiguous.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Extent {
-    /// Items of a batch.
+    /// Items in the batch.
     pub(crate) items: usize,
-    /// Channels of an item.
+    /// Channels per item.
     pub(crate) channels: usize,
-    /// Frequencies; one in the waveform's branch.
+    /// Frequencies; 1 in the waveform's branch.
     pub(crate) rows: usize,
-    /// Values of a row.
+    /// Values per row.
     pub(crate) frames: usize,
 }
 
 impl Extent {
-    /// Values altogether.
+    /// Returns the total number of values.
     pub(crate) fn len(self) -> usize {
         self.items * self.channels * self.rows * self.frames
     }
 
-    /// Where a row begins.
+    /// Returns the offset of a row.
     pub(crate) fn row(self, item: usize, channel: usize, row: usize) -> usize {
         ((item * self.channels + channel) * self.rows + row) * self.frames
     }
 }
 
-/// One piece: some frames of one row of every channel of an item.
+/// A piece of work: some frames of one row, for every channel of an item.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Piece {
     pub(crate) item: usize,
     pub(crate) row: usize,
     /// First frame.
     pub(crate) start: usize,
-    /// Frames.
+    /// Number of frames.
     pub(crate) frames: usize,
 }
 
-/// Pieces that there should be for each thread: the last to come are waited for.
+/// Pieces wanted per thread, so that no thread waits long for the last one.
 const FOR_EACH_THREAD: usize = 2;
 
-/// The least frames of a piece, in whole tiles with every width of vector.
+/// Minimum frames per piece: whole tiles for every vector width.
 const LEAST: usize = 48;
 
-/// How many frames, at most `most`, to take at once of `rows` rows, so that every thread finds work. For what computes
-/// each value by itself.
+/// Returns the frames per piece, at most `most`, so that `rows` rows give every thread work. Only for computations
+/// where each value is independent.
 pub(crate) fn chunk([rows, frames]: [usize; 2], most: usize) -> usize {
     let wanted = FOR_EACH_THREAD * rayon::current_num_threads();
     if rows * frames.div_ceil(most) >= wanted {
@@ -62,8 +62,8 @@ pub(crate) fn chunk([rows, frames]: [usize; 2], most: usize) -> usize {
     frames.div_ceil(wanted.div_ceil(rows.max(1))).next_multiple_of(LEAST).min(most)
 }
 
-/// Cuts `items` × `rows` × `frames` into pieces of at most `chunk` frames and gives them to the threads; the results
-/// come in order.
+/// Cuts `items` × `rows` × `frames` into pieces of at most `chunk` frames and processes them in parallel. Results are
+/// in order.
 pub(crate) fn pieces<R: Send>(
     [items, rows, frames]: [usize; 3],
     chunk: usize,
@@ -87,7 +87,8 @@ pub(crate) struct Shared<'a> {
     _borrow: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: it hands out parts only through `part` and `read`, whose callers promise that nobody writes what another holds.
+// SAFETY: access is only through `part` and `read`, whose callers guarantee that no part is written while another
+// holder uses it.
 unsafe impl Send for Shared<'_> {}
 // SAFETY: as above.
 unsafe impl Sync for Shared<'_> {}
@@ -97,31 +98,31 @@ impl<'a> Shared<'a> {
         Self { start: values.as_mut_ptr(), len: values.len(), _borrow: PhantomData }
     }
 
-    /// The `len` values from `start` on.
+    /// Returns the `len` values from `start`.
     ///
     /// # Safety
     ///
-    /// Nobody else holds any of them while this part is in use.
-    #[expect(clippy::mut_from_ref, reason = "parts are disjoint by the caller's promise")]
+    /// No other reference to any of these values exists while this part is in use.
+    #[expect(clippy::mut_from_ref, reason = "the caller guarantees disjoint parts")]
     pub(crate) unsafe fn part(&self, start: usize, len: usize) -> &mut [f32] {
-        assert!(start + len <= self.len, "a part lies within the whole");
-        // SAFETY: within the slice this was made of, and nobody else's.
+        assert!(start + len <= self.len, "part out of bounds");
+        // SAFETY: within the original slice, and not shared, as the caller guarantees.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(start), len) }
     }
 
-    /// As [`Self::part`], to be read: several threads may hold the same values.
+    /// Returns values for reading, like [`Self::part`]; several threads may hold the same values.
     ///
     /// # Safety
     ///
-    /// Nobody writes any of them while this part is in use.
+    /// No thread writes any of these values while this part is in use.
     pub(crate) unsafe fn read(&self, start: usize, len: usize) -> &[f32] {
-        assert!(start + len <= self.len, "a part lies within the whole");
-        // SAFETY: within the slice this was made of, and nobody writes it.
+        assert!(start + len <= self.len, "part out of bounds");
+        // SAFETY: within the original slice, and not written, as the caller guarantees.
         unsafe { std::slice::from_raw_parts(self.start.add(start), len) }
     }
 }
 
-/// Copies `out.len()` values of `row` from `start` on, which may lie outside it: zeros are there.
+/// Copies `out.len()` values of `row` from `start`; values outside the row are zero.
 pub(crate) fn gather(row: &[f32], start: isize, out: &mut [f32]) {
     let before = start.min(0).unsigned_abs().min(out.len());
     let from = usize::try_from(start).unwrap_or(0).min(row.len());

@@ -1,7 +1,7 @@
-//! Memory for tensors, kept for the next of about its size while songs are being separated.
+//! A pool of memory for tensors, kept while songs are being separated.
 //!
-//! A segment takes some hundred tensors of a few sizes, and the next segment the same ones: fresh memory for each would
-//! be cleared by the system, page by page, every time.
+//! A segment needs some hundred tensors of a few sizes, and so does the next one. Fresh memory would have to be cleared
+//! by the system, page by page, each time.
 
 use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProperty};
 
-/// Sixteen values on a line of the cache.
+/// A cache line of sixteen values.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 pub(super) struct Line([f32; LINE]);
@@ -19,13 +19,13 @@ const LINE: usize = 16;
 impl Line {
     pub(super) const ZERO: Self = Self([0.0; LINE]);
 
-    /// How many hold so many values.
+    /// Returns the number of lines for this many values.
     pub(super) fn holding(values: usize) -> usize {
         values.div_ceil(LINE)
     }
 
     pub(super) fn values(lines: &[Self]) -> &[f32] {
-        // SAFETY: a line is sixteen f32 in a row and nothing else.
+        // SAFETY: a line consists of exactly sixteen contiguous f32.
         unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), LINE * lines.len()) }
     }
 
@@ -35,14 +35,14 @@ impl Line {
     }
 }
 
-/// What nobody uses just now, and how many want it kept.
+/// The free memory, and the number of keepers.
 struct Pool {
     free: Vec<Box<[Line]>>,
     keepers: usize,
 }
 
 impl Pool {
-    /// The smallest that is free and not many times too large.
+    /// Takes the smallest free block that is large enough and at most three times too large.
     fn take(&mut self, needed: usize) -> Option<Box<[Line]>> {
         let fits = |lines: &[Line]| (needed..=3 * needed).contains(&lines.len());
         let found = self.free.iter().enumerate().filter(|(_, lines)| fits(lines)).min_by_key(|(_, lines)| lines.len());
@@ -50,13 +50,13 @@ impl Pool {
         Some(self.free.swap_remove(index))
     }
 
-    /// One wants nothing kept any more; gives what nobody does.
+    /// Removes a keeper. Returns all free memory if it was the last.
     fn leave(&mut self) -> Vec<Box<[Line]>> {
         self.keepers -= 1;
         if self.keepers == 0 { std::mem::take(&mut self.free) } else { Vec::new() }
     }
 
-    /// Takes back what is free now, where somebody wants it kept.
+    /// Takes back free memory, if there is a keeper.
     fn put(&mut self, lines: Box<[Line]>) {
         if self.keepers > 0 {
             self.free.push(lines);
@@ -70,7 +70,7 @@ fn pool() -> MutexGuard<'static, Pool> {
     POOL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// While one lives, memory is kept for the next tensor; with the last one all of it goes back to the system.
+/// Keeps freed memory in the pool while it lives. Dropping the last keeper returns the memory to the system.
 #[derive(Debug)]
 pub(crate) struct Keeper(());
 
@@ -88,21 +88,21 @@ impl Drop for Keeper {
     }
 }
 
-/// Memory for so many values, on a line of the cache. It holds whatever was left there: write before reading.
+/// Cache-aligned memory for `len` values. It has arbitrary old content: write before reading.
 pub(crate) struct Buffer {
     lines: Box<[Line]>,
     len: usize,
 }
 
 impl Buffer {
-    /// What is free and fits, or else new memory.
+    /// Takes a fitting block from the pool, or allocates one.
     pub(crate) fn of(len: usize) -> Self {
         let needed = Line::holding(len);
         let free = pool().take(needed);
         let lines = free.unwrap_or_else(|| vec![Line::ZERO; needed].into_boxed_slice());
         let mut buffer = Self { lines, len };
         if cfg!(test) {
-            // A kernel that leaves a value out shows.
+            // Makes missing writes of kernels visible in tests.
             buffer.fill(f32::NAN);
         }
         buffer
@@ -135,9 +135,9 @@ impl Drop for Buffer {
     }
 }
 
-/// As burn's tensors hold their memory.
+/// Lets burn's tensors own this memory.
 impl AllocationController for Buffer {
-    /// What burn's own memory has, and so copies of this.
+    /// The alignment of burn's own memory, which copies of this memory get.
     fn alloc_align(&self) -> usize {
         align_of::<u128>()
     }
@@ -149,7 +149,7 @@ impl AllocationController for Buffer {
     unsafe fn memory_mut(&mut self, _: AccessPolicy) -> Result<&mut [MaybeUninit<u8>], AccessError> {
         let values: &mut [f32] = self;
         let bytes = size_of_val(values);
-        // SAFETY: every f32 is four bytes, and the caller writes initialised ones only.
+        // SAFETY: every f32 is four bytes, and the caller writes only initialised values.
         Ok(unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), bytes) })
     }
 
@@ -169,38 +169,38 @@ mod tests {
     }
 
     #[test]
-    fn what_is_free_goes_to_the_next_that_it_fits() {
+    fn pool_returns_smallest_fitting_block() {
         let mut pool = Pool { free: Vec::new(), keepers: 1 };
         for count in [40, 10, 25] {
             pool.put(lines(count));
         }
         let mut next = |needed| pool.take(needed).map(|lines| lines.len());
-        assert_eq!(next(41), None, "all are too small");
-        assert_eq!(next(3), None, "all are too large");
-        assert_eq!(next(9), Some(10), "the smallest");
-        assert_eq!(next(9), Some(25), "the smallest that is left");
+        assert_eq!(next(41), None, "all blocks are too small");
+        assert_eq!(next(3), None, "all blocks are too large");
+        assert_eq!(next(9), Some(10), "the smallest block");
+        assert_eq!(next(9), Some(25), "the smallest block left");
         assert_eq!(next(9), None);
         assert_eq!(next(40), Some(40));
     }
 
     #[test]
-    fn nothing_is_kept_for_nobody() {
+    fn last_keeper_empties_pool() {
         let mut pool = Pool { free: Vec::new(), keepers: 2 };
         pool.put(lines(10));
-        assert!(pool.leave().is_empty() && pool.free.len() == 1, "there is another");
+        assert!(pool.leave().is_empty() && pool.free.len() == 1, "another keeper exists");
         assert_eq!(pool.leave().len(), 1);
         pool.put(lines(10));
         assert!(pool.take(10).is_none());
     }
 
     #[test]
-    fn tensors_lie_in_it() {
+    fn burn_tensor_uses_buffer_memory() {
         let mut buffer = Buffer::copy_of(&[1.0; 99_991]);
         let place = buffer.as_ptr().addr();
         assert!(place.is_multiple_of(64));
         buffer[3] = 2.0;
         let bytes = size_of_val(&*buffer);
-        // SAFETY: as many bytes as the values have, all of them initialised.
+        // SAFETY: `bytes` is the size of the values, and all of them are initialised.
         let mut bytes = unsafe { burn_std::Bytes::from_controller(Box::new(buffer), bytes) };
         assert_eq!(&bytes[12..16], 2.0_f32.to_ne_bytes());
         bytes[12..16].copy_from_slice(&4.0_f32.to_ne_bytes());

@@ -1,4 +1,4 @@
-//! The network's operations on a CPU, on plain slices: fused, parallel, and with the vectors the machine has.
+//! The network's operations on the CPU, on plain slices: fused, parallel, and vectorised.
 
 pub(crate) mod attention;
 pub(crate) mod conv;

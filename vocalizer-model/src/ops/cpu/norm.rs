@@ -5,10 +5,10 @@ use pulp::{Simd, WithSimd};
 use super::grid::{Extent, Shared, pieces};
 use super::simd::{dispatch, each, sum};
 
-/// Added to every variance, as the reference does.
+/// Added to every variance, as in the reference.
 pub(crate) const EPSILON: f32 = 1e-5;
 
-/// Count, mean and sum of squared distances to it, of some values.
+/// Count, mean, and sum of squared deviations of some values.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Moments {
     count: f64,
@@ -17,7 +17,7 @@ pub(crate) struct Moments {
 }
 
 impl Moments {
-    /// Both together.
+    /// Combines two sets of values.
     fn and(self, other: Self) -> Self {
         let count = self.count + other.count;
         if count == 0.0 {
@@ -31,7 +31,7 @@ impl Moments {
         }
     }
 
-    /// Mean and what to divide by, for a normalisation over `count` values, which these are.
+    /// Returns the mean and the divisor of a normalisation; `count` is the number of values.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
@@ -44,12 +44,12 @@ impl Moments {
     }
 }
 
-/// All of them together, in order.
+/// Combines several moments, in order.
 pub(crate) fn fold_rows(rows: &[Moments]) -> Moments {
     rows.iter().copied().fold(Moments::default(), Moments::and)
 }
 
-/// Of the first `columns` of rows that lie `stride` apart, each with a bias that is not yet added.
+/// Returns the moments of the first `columns` of rows that are `stride` apart, each with a bias that is not added yet.
 #[inline(always)]
 pub(crate) fn moments<S: Simd>(simd: S, values: &[f32], stride: usize, columns: usize, biases: &[f32]) -> Moments {
     let mut all = Moments::default();
@@ -59,7 +59,7 @@ pub(crate) fn moments<S: Simd>(simd: S, values: &[f32], stride: usize, columns: 
     all
 }
 
-/// Of one row, which is met twice while it lies in the nearest cache.
+/// Returns the moments of one row, read twice while it is in the L1 cache.
 #[inline(always)]
 fn row_moments<S: Simd>(simd: S, row: &[f32], bias: f32) -> Moments {
     #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
@@ -70,7 +70,7 @@ fn row_moments<S: Simd>(simd: S, row: &[f32], bias: f32) -> Moments {
     Moments { count, mean: f64::from(mean) + f64::from(bias), squares }
 }
 
-/// Normalises each item as one group, in place, with a scale and a shift for each channel.
+/// Normalises each item as one group, in place, with a scale and a shift per channel.
 pub(crate) fn group_norm(values: &mut [f32], x: Extent, [weight, bias]: [&[f32]; 2]) {
     assert!(values.len() == x.len() && weight.len() == x.channels && bias.len() == x.channels);
     let length = x.rows * x.frames;
@@ -84,7 +84,7 @@ pub(crate) fn group_norm(values: &mut [f32], x: Extent, [weight, bias]: [&[f32];
     pieces([x.items, x.channels, 1], 1, |piece| {
         let [mean, deviation] = norms[piece.item];
         let scale = weight[piece.row] / deviation;
-        // SAFETY: each channel is taken once.
+        // SAFETY: each channel is used once.
         let row = unsafe { shared.part(x.row(piece.item, piece.row, 0), length) };
         dispatch(Affine { row, scale, shift: bias[piece.row] - mean * scale });
     });
@@ -117,8 +117,8 @@ impl WithSimd for Affine<'_> {
     }
 }
 
-/// Normalises each of the first `columns` over its channels, which are rows `stride` apart, in place. `sums` holds two
-/// rows of as many.
+/// Normalises each of the first `columns` over its channels, which are rows `stride` apart, in place. `sums` is scratch
+/// for two rows.
 #[inline(always)]
 pub(crate) fn layer_norm<S: Simd>(
     simd: S,

@@ -1,4 +1,4 @@
-//! Each thread's own memory for what lies between two steps of a kernel, kept from call to call.
+//! Scratch memory per thread for intermediate values of kernels, kept between calls.
 
 use std::cell::RefCell;
 
@@ -8,16 +8,16 @@ thread_local! {
     static KEPT: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
 }
 
-/// This thread's memory while it is in use.
+/// The thread's scratch memory while in use.
 pub(crate) struct Scratch(Vec<Line>);
 
 impl Scratch {
-    /// Takes this thread's memory; another one taken meanwhile is its own.
+    /// Takes the thread's memory. A nested call gets separate memory.
     pub(crate) fn take() -> Self {
         Self(KEPT.take())
     }
 
-    /// Slices of these lengths. They hold whatever was left there: write before reading.
+    /// Returns slices of these lengths. They have arbitrary old content: write before reading.
     pub(crate) fn slices<const N: usize>(&mut self, lengths: [usize; N]) -> [&mut [f32]; N] {
         let lines = lengths.map(Line::holding);
         let needed = lines.iter().sum();

@@ -1,13 +1,13 @@
-//! The vector instructions of the machine at hand, found at run time, and the functions the network applies to each
+//! Detects the CPU's vector instructions at run time, and implements the functions that the network applies to each
 //! value.
 
 use std::sync::OnceLock;
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Runs `op` with the widest vectors this machine has.
+/// Runs `op` with the widest vectors of this machine.
 ///
-/// `VOCALIZER_SIMD` (`avx2` or `scalar`) holds a machine to less, for comparing.
+/// `VOCALIZER_SIMD` (`avx2` or `scalar`) limits the instructions, for comparisons.
 #[inline]
 pub(crate) fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
     arch().dispatch(op)
@@ -23,7 +23,7 @@ fn arch() -> Arch {
     })
 }
 
-/// The name of the vectors in use.
+/// Returns the name of the vector instructions in use.
 pub(crate) fn name() -> &'static str {
     match arch() {
         Arch::Scalar => "scalar",
@@ -37,27 +37,27 @@ pub(crate) fn name() -> &'static str {
     }
 }
 
-/// The larger of both; NaN where the second one is NaN.
+/// Returns the larger value; NaN if `x` is NaN.
 #[inline(always)]
 pub(crate) fn at_least<S: Simd>(simd: S, least: S::f32s, x: S::f32s) -> S::f32s {
-    // The vectors' instructions hand the second one on where there is a NaN; the scalar operation drops every NaN.
+    // The vector instructions return the second operand if one is NaN; the scalar operation drops NaN.
     if S::F32_LANES > 1 { simd.max_f32s(least, x) } else { simd.select_f32s(simd.less_than_f32s(x, least), least, x) }
 }
 
-/// The smaller of both; NaN where the second one is NaN.
+/// Returns the smaller value; NaN if `x` is NaN.
 #[inline(always)]
 fn at_most<S: Simd>(simd: S, most: S::f32s, x: S::f32s) -> S::f32s {
     if S::F32_LANES > 1 { simd.min_f32s(most, x) } else { simd.select_f32s(simd.greater_than_f32s(x, most), most, x) }
 }
 
-/// e to the power of each value: within two units in the last place, 1e-38 below -87.3, NaN where NaN was.
+/// Computes e to the power of each value: within two units in the last place, 1e-38 below -87.3, NaN for NaN.
 #[inline(always)]
 pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     const LOG2_E: f32 = std::f32::consts::LOG2_E;
-    // ln 2 in two parts, the first with so few bits that its multiples are exact.
+    // ln 2 in two parts; the first has so few bits that its multiples are exact.
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
-    // Adding it leaves the nearest whole number in the lowest bits.
+    // Adding it leaves the nearest integer in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
     let splat = |v| simd.splat_f32s(v);
     let clamped = at_most(simd, splat(88.3), at_least(simd, splat(-87.3), x));
@@ -65,24 +65,24 @@ pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let whole = simd.sub_f32s(shifted, splat(ROUND));
     let r = simd.mul_add_e_f32s(whole, splat(-LN2_HIGH), clamped);
     let r = simd.mul_add_e_f32s(whole, splat(-LN2_LOW), r);
-    // Taylor's polynomial; on |r| <= ln 2 / 2 its remainder is below a unit in the last place.
+    // Taylor polynomial; for |r| <= ln 2 / 2 its remainder is below a unit in the last place.
     let mut p = splat(1.0 / 5040.0);
     for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
         p = simd.mul_add_e_f32s(p, r, splat(c));
     }
-    // Times two to the power of the whole number, by adding it to the exponent.
+    // Multiplies by two to the power of the integer, by adding it to the exponent.
     let exponent = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(23));
     simd.transmute_f32s_u32s(simd.add_u32s(simd.transmute_u32s_f32s(p), exponent))
 }
 
-/// One over one plus e to the power of minus each value.
+/// Computes 1 / (1 + e^-x) for each value.
 #[inline(always)]
 pub(crate) fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let one = simd.splat_f32s(1.0);
     simd.div_f32s(one, simd.add_f32s(one, exp(simd, simd.neg_f32s(x))))
 }
 
-/// The exact GELU, x · (1 + erf(x / √2)) / 2.
+/// Computes the exact GELU, x · (1 + erf(x / √2)) / 2.
 #[inline(always)]
 pub(crate) fn gelu<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let splat = |v| simd.splat_f32s(v);
@@ -91,8 +91,8 @@ pub(crate) fn gelu<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.mul_add_e_f32s(half, erf, half)
 }
 
-/// The error function, within 4e-7: x · P(x²) / Q(x²), fitted by reweighted least squares to |x| <= 3.92, beyond which
-/// f32 knows no difference to one.
+/// Computes the error function, within 4e-7: x · P(x²) / Q(x²), fitted by reweighted least squares to |x| <= 3.92,
+/// beyond which it equals one in f32.
 #[inline(always)]
 fn erf<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     const P: [f32; 6] = [
@@ -115,10 +115,10 @@ fn erf<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.div_f32s(simd.mul_f32s(x, p), q)
 }
 
-/// Puts into each place of `out` what an expression makes of its value, and of those at the same place of others:
+/// Sets each value of `out` to an expression of itself and of the values at the same index of other slices:
 /// `each!(simd: S, out => v, first => a, second => b; expression)`.
 ///
-/// A macro, since a closure is compiled for the plain machine before it is inlined, and a large one is not inlined.
+/// A macro, because a closure is compiled for the baseline CPU before it is inlined, and a large one is not inlined.
 macro_rules! each {
     ($simd:ident: $S:ident, $out:expr => $v:tt $(, $other:expr => $w:ident)*; $body:expr) => {{
         let out: &mut [f32] = $out;
@@ -134,7 +134,7 @@ macro_rules! each {
             }
         }
         if !tail.is_empty() {
-            // Filled up with zeros.
+            // Padded with zeros.
             let $v = $simd.partial_load_f32s(tail);
             $(let $w = $simd.partial_load_f32s($w.1);)*
             let made = $body;
@@ -144,7 +144,7 @@ macro_rules! each {
 }
 pub(crate) use each;
 
-/// The sum of the values, or of their squared distances to `centre`.
+/// Returns the sum of the values, or of their squared distances to `centre`.
 #[inline(always)]
 pub(crate) fn sum<S: Simd>(simd: S, values: &[f32], centre: Option<f32>) -> f32 {
     let (whole, tail) = S::as_simd_f32s(values);

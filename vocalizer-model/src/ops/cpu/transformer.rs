@@ -1,5 +1,5 @@
-//! The transformer's layers but for attention. Channels are rows and positions columns, as everywhere else in the
-//! network, so that nothing is transposed on the way in or out.
+//! The transformer's layers except attention. Channels are rows and positions are columns, as in the rest of the
+//! network, so nothing is transposed.
 
 use pulp::{Simd, WithSimd};
 
@@ -9,7 +9,7 @@ use super::norm::layer_norm;
 use super::scratch::Scratch;
 use super::simd::{dispatch, each, gelu};
 
-/// Positions taken at once, at most.
+/// Maximum positions per piece.
 const POSITIONS: usize = 96;
 
 /// A linear layer: weights `[channels_out, channels_in]` and a bias.
@@ -19,10 +19,10 @@ pub(crate) struct Linear<'a> {
     pub(crate) bias: &'a [f32],
 }
 
-/// A layer norm's scale and shift.
+/// Scale and shift of a layer norm.
 pub(crate) type Norm<'a> = [&'a [f32]; 2];
 
-/// A linear layer on each position, after a layer norm where there is one.
+/// A linear layer on each position, after an optional layer norm.
 pub(crate) fn linear((values, x): (&[f32], Extent), norm: Option<Norm<'_>>, layer: Linear<'_>, out: &mut [f32]) {
     let y = Extent { channels: layer.weights.rows(), ..x };
     assert!(values.len() == x.len() && out.len() == y.len() && layer.bias.len() == y.channels);
@@ -30,13 +30,13 @@ pub(crate) fn linear((values, x): (&[f32], Extent), norm: Option<Norm<'_>>, laye
     each(x, |piece| dispatch(Project { values, x, norm, layer, y, out: &out, piece }));
 }
 
-/// Cuts an extent's positions, which are its rows and frames alike.
+/// Processes the positions of an extent (rows and frames together) in pieces.
 fn each(x: Extent, work: impl Fn(Piece) + Sync) {
     let positions = x.rows * x.frames;
     pieces([x.items, 1, positions], chunk([x.items, positions], POSITIONS), work);
 }
 
-/// An extent whose rows are one long row.
+/// Returns the extent with all rows joined into one.
 fn flat(x: Extent) -> Extent {
     Extent { rows: 1, frames: x.rows * x.frames, ..x }
 }
@@ -80,7 +80,7 @@ impl WithSimd for Project<'_> {
     }
 }
 
-/// `out += scale · layer(values)`, each position by itself.
+/// `out += scale · layer(values)`, each position separately.
 pub(crate) fn linear_residual((values, x): (&[f32], Extent), layer: Linear<'_>, scale: &[f32], out: &mut [f32]) {
     residual(x, [values.len(), out.len()], layer, scale);
     let out = Shared::new(out);
@@ -88,7 +88,7 @@ pub(crate) fn linear_residual((values, x): (&[f32], Extent), layer: Linear<'_>, 
     each(x, |piece| dispatch(Residual { values, x, layer, scale, out: &out, piece }));
 }
 
-/// `values += scale · second(gelu(first(norm(values))))`, each position by itself.
+/// `values += scale · second(gelu(first(norm(values))))`, each position separately.
 pub(crate) fn feed_forward(
     (values, x): (&mut [f32], Extent),
     norm: Norm<'_>,
@@ -108,11 +108,11 @@ fn residual(x: Extent, lengths: [usize; 2], layer: Linear<'_>, scale: &[f32]) {
     assert_eq!([layer.weights.rows(), layer.bias.len(), scale.len()], [x.channels; 3]);
 }
 
-/// What a residual's linear layer takes in.
+/// The input of a residual's linear layer.
 #[derive(Clone, Copy)]
 enum Source<'a> {
     Values(&'a [f32]),
-    /// What comes out of a norm, another layer and GELU, on the place the residual is added to.
+    /// The output of a norm, another layer and GELU, computed from the values that the residual is added to.
     Hidden {
         norm: Norm<'a>,
         first: Linear<'a>,
@@ -137,7 +137,7 @@ impl WithSimd for Residual<'_> {
         let x = flat(x);
         let stride = row_stride::<S>(piece.frames, 0);
         let at = |channel| x.row(piece.item, channel, 0) + piece.start;
-        // SAFETY: pieces do not overlap, and a piece's rows are taken one at a time.
+        // SAFETY: pieces do not overlap, and a piece uses its rows one at a time.
         let own = |channel| unsafe { out.part(at(channel), piece.frames) };
         let hidden = if let Source::Hidden { first, .. } = values { first.weights.padded_rows() } else { 0 };
         let offsets: Vec<usize> = (0..x.channels.max(hidden)).map(|term| term * stride).collect();
@@ -174,7 +174,7 @@ impl WithSimd for Residual<'_> {
     }
 }
 
-/// `values = norm(values) + table`, each position by itself; `table` is one item's.
+/// `values = norm(values) + table`, each position separately; `table` is that of one item.
 pub(crate) fn position_norm((values, x): (&mut [f32], Extent), norm: Norm<'_>, table: &[f32]) {
     assert!(values.len() == x.len() && table.len() * x.items == x.len());
     let out = Shared::new(values);
@@ -197,7 +197,7 @@ impl WithSimd for PositionNorm<'_> {
         let Self { x, norm, table, out, piece } = self;
         let x = flat(x);
         let stride = row_stride::<S>(piece.frames, 0);
-        // SAFETY: pieces do not overlap, and a piece's rows are taken one at a time.
+        // SAFETY: pieces do not overlap, and a piece uses its rows one at a time.
         let own = |channel| unsafe { out.part(x.row(piece.item, channel, 0) + piece.start, piece.frames) };
         let mut scratch = Scratch::take();
         let [input, norms] = scratch.slices([x.channels * stride, 2 * stride]);

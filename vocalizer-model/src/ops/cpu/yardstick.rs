@@ -1,4 +1,4 @@
-//! What this machine can do at best, measured with the kernels' own means.
+//! Measures the machine's peak rates with the same kernels.
 
 use std::time::{Duration, Instant};
 
@@ -9,19 +9,19 @@ use super::gemm::{Panels, Terms, pack, product, row_stride};
 use super::scratch::Scratch;
 use super::simd::dispatch;
 
-/// Rows and terms of the product that is timed, and its columns: most of the transformer's.
+/// Rows, terms and columns of the measured product: typical of the transformer.
 const SIDE: usize = 512;
 const COLUMNS: usize = 96;
 
-/// Bytes that each thread copies, what a layer's tensors have, more or less; and all of them at most.
+/// Bytes that each thread copies, about the size of a layer's tensors, and the limit for all threads together.
 const COPIED_BYTES: usize = 32 << 20;
 const ALL_COPIED_BYTES: usize = 256 << 20;
 
-/// Products or copies for each thread; the fastest of so many rounds counts.
+/// Products per thread, and rounds; the fastest round counts.
 const TIMES: usize = 32;
 const ROUNDS: usize = 3;
 
-/// Floating point operations a second of all threads together, in matrix products that lie in their caches.
+/// Returns the floating point operations per second of all threads, in matrix products that fit into the caches.
 pub(crate) fn flop_per_second() -> f64 {
     let weights = pack(SIDE, SIDE, |_, _| 1e-3);
     let times = TIMES * rayon::current_num_threads();
@@ -33,7 +33,7 @@ pub(crate) fn flop_per_second() -> f64 {
     flop / took.as_secs_f64()
 }
 
-/// Bytes a second that all threads together read and write, in copying.
+/// Returns the bytes per second that all threads read and write when copying.
 pub(crate) fn bytes_per_second() -> f64 {
     let threads = rayon::current_num_threads();
     let each = COPIED_BYTES.min(ALL_COPIED_BYTES / threads);

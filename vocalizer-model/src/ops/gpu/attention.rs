@@ -1,22 +1,22 @@
-//! Attention without ever holding all scores: keys and values pass by in blocks, with running maxima and sums.
+//! Attention without the full score matrix: iterates over blocks of keys and values, with running maxima and sums.
 
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
-/// Queries of a cube.
+/// Queries per cube.
 pub(super) const QUERIES: usize = 64;
-/// Units of a cube.
+/// Units per cube.
 pub(super) const UNITS: usize = 128;
-/// Queries of a unit: two runs of four side by side.
+/// Queries per unit: two runs of four adjacent ones.
 const UNIT_QUERIES: usize = 8;
-/// Units side by side over queries; the others are over keys, and over channels.
+/// Units along the queries; the other dimension is keys, then channels.
 const QUERY_UNITS: usize = QUERIES / UNIT_QUERIES;
-/// How many those others are.
+/// Units along that other dimension.
 const OTHER_UNITS: usize = UNITS / QUERY_UNITS;
 /// Units that share a query's softmax.
 const SHARERS: usize = UNITS / QUERIES;
 
-/// Keys that are in shared memory at a time, and the bytes of it that a cube takes then: the most that there is room for.
+/// Returns the number of keys in shared memory at a time: the most that fit into `shared_bytes` per cube.
 pub(super) fn keys(width: usize, shared_bytes: usize) -> Option<usize> {
     [4 * OTHER_UNITS, OTHER_UNITS].into_iter().find(|&keys| {
         let channels = width.next_multiple_of(OTHER_UNITS);
@@ -25,30 +25,30 @@ pub(super) fn keys(width: usize, shared_bytes: usize) -> Option<usize> {
     })
 }
 
-/// Where queries, keys and values lie: each `[items, channels, positions]`, of which a head's are `width` channels.
+/// The layout of queries, keys and values: each `[items, channels, positions]`, with `width` channels per head.
 #[derive(CubeLaunch, CubeType, Clone, Copy)]
 pub(super) struct Heads {
     pub(super) heads: usize,
     pub(super) queries: usize,
     pub(super) keys: usize,
-    /// From one item to the next.
+    /// Strides from one item to the next.
     pub(super) query_item: usize,
     pub(super) key_item: usize,
     /// The first channels.
     pub(super) query_first: usize,
     pub(super) key_first: usize,
     pub(super) value_first: usize,
-    /// One over the root of the width.
+    /// One over the square root of the width.
     pub(super) scale: f32,
 }
 
-/// Where the query lies that is number `index` of a unit's.
+/// Returns the position of a unit's query `index`.
 #[cube]
 fn query_of(unit: usize, #[comptime] index: usize) -> usize {
     comptime!(index / 4 * (QUERIES / 2)) + unit * 4 + comptime!(index % 4)
 }
 
-/// One block of queries of one head. Cubes are `[blocks, heads, items]`.
+/// Computes one block of queries of one head. Cubes are `[blocks, heads, items]`.
 #[cube(launch_unchecked)]
 pub(super) fn attention<F: Float>(
     x: &[F],
@@ -70,7 +70,7 @@ pub(super) fn attention<F: Float>(
     let unit_keys = comptime!(keys / OTHER_UNITS);
 
     let mut queries = Shared::<[f32]>::new_aligned_slice(comptime!(width * QUERIES), 16usize);
-    // Keys first, then values.
+    // Holds the keys, then the values.
     let mut rows = Shared::<[f32]>::new_aligned_slice(comptime!(channels * keys), 16usize);
     let mut scores = Shared::<[f32]>::new_aligned_slice(comptime!(keys * QUERIES), 16usize);
     let mut largest = Shared::<[f32]>::new_slice(QUERIES);
@@ -137,7 +137,7 @@ pub(super) fn attention<F: Float>(
             }
         }
         sync_cube();
-        // The values, as `[key, channel]`, so that a unit's channels are side by side.
+        // Values as `[key, channel]`, so that a unit's channels are adjacent.
         #[unroll]
         for round in 0..comptime!((channels * keys).div_ceil(UNITS)) {
             let element = round * UNITS + unit;

@@ -1,4 +1,4 @@
-//! The kernels on tensors: what they are launched with, and how the work is cut into cubes.
+//! Launches the kernels on tensors: their arguments, and the division of work into cubes.
 
 use burn::backend::{DType, TensorMetadata};
 use burn::tensor::Shape;
@@ -48,12 +48,12 @@ pub(super) fn elements(x: &CubeTensor) -> ElemType {
         DType::F32 => FloatKind::F32,
         DType::F16 => FloatKind::F16,
         DType::BF16 => FloatKind::BF16,
-        other => unreachable!("the network has no values of {other:?}"),
+        other => unreachable!("unexpected data type {other:?}"),
     })
 }
 
 pub(super) fn cubes(counts: [usize; 3]) -> CubeCount {
-    let [x, y, z] = counts.map(|count| u32::try_from(count).expect("a grid of the network's shapes"));
+    let [x, y, z] = counts.map(|count| u32::try_from(count).expect("the grid fits into u32"));
     CubeCount::Static(x, y, z)
 }
 
@@ -61,7 +61,7 @@ pub(super) fn buffer(x: &CubeTensor) -> BufferArg {
     x.clone().into_buffer_arg()
 }
 
-/// A layer's weights `[terms, rows]` and its bias.
+/// A layer's weights, `[terms, rows]`, and bias.
 pub(in crate::ops) struct Linear {
     pub(in crate::ops) weight: CubeTensor,
     pub(in crate::ops) bias: CubeTensor,
@@ -73,16 +73,16 @@ impl Linear {
     }
 }
 
-/// A normalisation's scale and shift.
+/// Scale and shift of a normalisation.
 pub(in crate::ops) struct Norm {
     pub(in crate::ops) weight: CubeTensor,
     pub(in crate::ops) bias: CubeTensor,
 }
 
-/// Mean and reciprocal deviation, two numbers for each line or position.
+/// Mean and reciprocal deviation of each line or position.
 pub(super) struct Moments(pub(super) CubeTensor);
 
-/// What the input goes through.
+/// Arguments of [`Read`].
 #[derive(Default)]
 struct Before<'a> {
     values: Option<&'a CubeTensor>,
@@ -90,7 +90,7 @@ struct Before<'a> {
     norm: Option<&'a Norm>,
 }
 
-/// What the sums go through.
+/// Arguments of [`Finish`].
 #[derive(Default)]
 struct After<'a> {
     values: Option<&'a CubeTensor>,
@@ -99,7 +99,7 @@ struct After<'a> {
     gamma: Option<&'a CubeTensor>,
 }
 
-/// One product over every line of an input.
+/// A product over every line of an input.
 struct Product<'a> {
     x: &'a CubeTensor,
     layer: &'a Linear,
@@ -110,7 +110,7 @@ struct Product<'a> {
     before: Before<'a>,
     finish: Finish,
     after: After<'a>,
-    /// Shape of the output; nothing is written where there is none.
+    /// Shape of the output; `None` writes no output.
     out: Option<Shape>,
     moments: bool,
 }
@@ -154,7 +154,7 @@ impl<'a> Product<'a> {
         }
     }
 
-    /// With these taps, and an output of this extent.
+    /// Sets the taps and the output extent.
     fn over(mut self, taps: [usize; 2], to: Extent) -> Self {
         self.taps = taps;
         self.geometry.terms *= taps[0] * taps[1];
@@ -166,7 +166,7 @@ impl<'a> Product<'a> {
         self
     }
 
-    /// Each row by itself.
+    /// Processes each row separately.
     fn by_row(mut self) -> Self {
         let from = Extent::of(self.x);
         self.lines *= from.rows;
@@ -181,7 +181,7 @@ impl<'a> Product<'a> {
         Self { finish, after, ..self }
     }
 
-    /// Launches it; gives the output, and the moments of what was written where they were asked for.
+    /// Launches the product. Returns the output, and the moments of the output if requested.
     fn run(self) -> (Option<CubeTensor>, Option<Moments>) {
         let Self { x, layer, geometry: g, lines, .. } = self;
         let plan = |tile| Plan { tile, taps: self.taps, read: self.read, finish: self.finish, moments: self.moments };
@@ -195,7 +195,7 @@ impl<'a> Product<'a> {
         let Before { values, moments, norm } = self.before;
         let After { values: after, moments: after_moments, norm: after_norm, gamma } = self.after;
         let argument = |x: Option<&CubeTensor>| x.map(buffer).into();
-        // SAFETY: the kernel checks every place it reads or writes against the geometry, and that fits the buffers.
+        // SAFETY: the kernel checks every index against the geometry, which fits the buffers.
         unsafe {
             product::product::launch_unchecked(
                 &x.client,
@@ -224,7 +224,7 @@ impl<'a> Product<'a> {
     }
 
     fn output(self) -> CubeTensor {
-        self.run().0.expect("a product with an output")
+        self.run().0.expect("the product has an output")
     }
 }
 
@@ -253,8 +253,8 @@ impl Geometry {
     }
 }
 
-/// The tile for so many rows, positions and lines: the one whose cubes take the least time in all, where a card has
-/// room for so many at once and smaller tiles are slower by so much for each value.
+/// Selects the tile with the least estimated total time, assuming a GPU that runs 128 cubes at once and a cost per
+/// value that grows for smaller tiles.
 fn tile(rows: usize, positions: usize, lines: usize) -> Tile {
     const AT_ONCE: usize = 128;
     const TILES: [(Tile, usize); 4] = [
@@ -272,7 +272,7 @@ fn tile(rows: usize, positions: usize, lines: usize) -> Tile {
 
 fn combine(partials: CubeTensor, [lines, pieces]: [usize; 2], unbiased: bool) -> Moments {
     let stats = empty(&partials, Shape::from([lines * 2]), DType::F32);
-    // SAFETY: it reads three numbers for each piece of each line, and writes two for each line.
+    // SAFETY: reads three numbers per piece of each line, and writes two per line.
     unsafe {
         reduce::combine::launch_unchecked(
             &stats.client,
@@ -288,13 +288,13 @@ fn combine(partials: CubeTensor, [lines, pieces]: [usize; 2], unbiased: bool) ->
     Moments(stats)
 }
 
-/// Of all values of each item.
+/// Returns the moments over all values of each item.
 pub(super) fn item_moments(x: &CubeTensor, unbiased: bool) -> Moments {
     let items = x.shape()[0];
     let len = x.shape().num_elements() / items;
     let pieces = len.div_ceil(reduce::UNITS * reduce::UNIT_VALUES);
     let partials = empty(x, Shape::from([items * pieces * 3]), DType::F32);
-    // SAFETY: it checks what it reads against `len`, and writes three numbers for each piece.
+    // SAFETY: reads are checked against `len`; writes three numbers per piece.
     unsafe {
         reduce::moments::launch_unchecked(
             &x.client,
@@ -312,7 +312,7 @@ pub(super) fn item_moments(x: &CubeTensor, unbiased: bool) -> Moments {
 fn position_moments(x: &CubeTensor) -> Moments {
     let extent = Extent::of(x);
     let stats = empty(x, Shape::from([extent.items * extent.positions() * 2]), DType::F32);
-    // SAFETY: it checks what it reads and writes against the positions.
+    // SAFETY: reads and writes are checked against the positions.
     unsafe {
         reduce::position_moments::launch_unchecked(
             &x.client,
@@ -339,7 +339,7 @@ fn normalise(
     let extent = Extent::of(x);
     let out = empty(x, extent.shape(), x.dtype);
     let cubes_of_item = (extent.channels * extent.positions()).div_ceil(reduce::UNITS);
-    // SAFETY: it checks what it reads and writes against channels and positions.
+    // SAFETY: reads and writes are checked against channels and positions.
     unsafe {
         reduce::normalise::launch_unchecked(
             &x.client,
@@ -379,7 +379,7 @@ pub(in crate::ops) fn strided_gelu(x: &CubeTensor, layer: &Linear, axis: Axis) -
     product.finished(Finish::Gelu, After::default()).output()
 }
 
-/// What is added around a GLU convolution.
+/// An addition before or after a GLU convolution.
 pub(in crate::ops) enum Extra<'a> {
     None,
     Skip(&'a CubeTensor),
@@ -425,7 +425,7 @@ pub(in crate::ops) fn transposed_gelu(
     };
     let mut product = Product::linear(x, layer).over(taps, to);
     let g = &mut product.geometry;
-    // Four rows of weights for each channel.
+    // Four rows of weights per channel.
     g.weight_rows = STRIDE * channels;
     (g.positions, g.frames) = (sums.positions(), sums.frames);
     g.out_extent = if axis == Axis::Rows { to.rows } else { to.frames };
@@ -456,7 +456,7 @@ pub(in crate::ops) fn dconv(x: &CubeTensor, layer: &DConv) -> CubeTensor {
         expand.before = Before { values: None, moments: moments1.as_ref(), norm: Some(&layer.norm1) };
         expand
     };
-    // The expanded channels are made twice and never written: once for their moments, once to be normalised by them.
+    // The expanded channels are computed twice and never stored: once for their moments, once to be normalised.
     let mut first = expand().finished(Finish::Moments, After::default());
     first.out = None;
     let (_, moments2) = first.run();
@@ -480,7 +480,7 @@ pub(in crate::ops) fn linear(x: &CubeTensor, layer: &Linear) -> CubeTensor {
     Product::linear(x, layer).output()
 }
 
-/// With the input normalised, and with GELU where `activate`.
+/// A linear layer on the normalised input, then GELU if `activate`.
 pub(in crate::ops) fn norm_linear(x: &CubeTensor, norm: &Norm, layer: &Linear, activate: bool) -> CubeTensor {
     let moments = position_moments(x);
     let mut product = Product::linear(x, layer);
@@ -503,7 +503,7 @@ pub(in crate::ops) fn linear_residual(
     Product::linear(y, layer).finished(Finish::Residual, after).output()
 }
 
-/// Nothing where a head has more channels than the card's shared memory has room for.
+/// Returns `None` if a head has more channels than fit into the GPU's shared memory.
 pub(in crate::ops) fn attention(
     x: &CubeTensor,
     other: &CubeTensor,
@@ -516,7 +516,7 @@ pub(in crate::ops) fn attention(
     let out = empty(x, Extent { channels, ..from }.shape(), x.dtype);
     #[expect(clippy::cast_precision_loss, reason = "a head's channels")]
     let scale = 1.0 / (width as f32).sqrt();
-    // SAFETY: it checks what it reads and writes against queries, keys and the head's width.
+    // SAFETY: reads and writes are checked against queries, keys and the head's width.
     unsafe {
         attention::attention::launch_unchecked(
             &x.client,

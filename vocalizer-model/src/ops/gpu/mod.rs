@@ -1,4 +1,4 @@
-//! The operations as kernels for GPUs, written once for CUDA, Vulkan, Metal and DirectX.
+//! GPU kernels of the operations, from one source for CUDA, Vulkan, Metal and DirectX.
 
 mod attention;
 pub(super) mod launch;

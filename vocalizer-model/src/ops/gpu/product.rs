@@ -1,25 +1,25 @@
-//! The one product everything is: weights times terms gathered from the input, with what comes before and after it in
-//! the same pass.
+//! The product kernel behind every layer: weights times terms gathered from the input, fused with the operations before
+//! and after it.
 
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
 use super::reduce::total;
 
-/// How many values of the result a cube makes, and how its units share them.
+/// The values that a cube computes, and their distribution over its units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Tile {
-    /// Rows of one unit.
+    /// Rows per unit.
     pub(super) unit_rows: usize,
-    /// Positions of one unit.
+    /// Positions per unit.
     pub(super) unit_positions: usize,
-    /// Units side by side over positions; the others are over rows.
+    /// Units along the positions; the other dimension is rows.
     pub(super) position_units: usize,
 }
 
-/// Units of a cube.
+/// Units per cube.
 pub(super) const UNITS: usize = 256;
-/// Terms that are in shared memory at a time.
+/// Terms in shared memory at a time.
 const TERMS: usize = 16;
 
 impl Tile {
@@ -32,56 +32,56 @@ impl Tile {
     }
 }
 
-/// What is done to the input's values on their way in.
+/// The operation on the input's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Read {
-    /// Nothing.
+    /// None.
     Plain,
-    /// The skip connection is added.
+    /// Adds the skip connection.
     Skip,
-    /// They are normalised, each position by itself.
+    /// Normalises each position.
     LayerNorm,
-    /// They are normalised, each line as a whole, and go through GELU.
+    /// Normalises each line as a whole, then applies GELU.
     GroupNormGelu,
 }
 
-/// What is done to the sums on their way out.
+/// The operation on the sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Finish {
-    /// The bias is added, as it is in all the others.
+    /// Adds the bias, as all the others do first.
     Bias,
     /// GELU.
     Gelu,
     /// GLU.
     Glu,
-    /// GLU, and a table's value for the row is added.
+    /// GLU, then adds the row's value from a table.
     GluTable,
-    /// Scaled, and added to what was there before.
+    /// Scales, then adds to the earlier values.
     Residual,
-    /// Nothing is written but the moments of each line.
+    /// Writes only the moments of each line.
     Moments,
-    /// Normalised by those moments, GLU, scaled, and added to what was there before.
+    /// Normalises by those moments, GLU, scales, then adds to the earlier values.
     NormGluResidual,
-    /// Four rows are four outputs side by side over rows or frames, and GELU where the second says so.
+    /// Interleaves four rows as four adjacent outputs over rows or frames, then GELU if the second field is true.
     Interleave(Along, bool),
 }
 
-/// The axis that four outputs lie along.
+/// The axis along which four outputs are adjacent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Along {
     Rows,
     Frames,
 }
 
-/// What a kernel is compiled for.
+/// The compile-time parameters of a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Plan {
     pub(super) tile: Tile,
-    /// Over rows and frames.
+    /// Taps over rows and frames.
     pub(super) taps: [usize; 2],
     pub(super) read: Read,
     pub(super) finish: Finish,
-    /// Whether the moments of what is written are taken, too.
+    /// Whether to compute the moments of the output, too.
     pub(super) moments: bool,
 }
 
@@ -95,34 +95,34 @@ impl Plan {
     }
 }
 
-/// Where values lie. A line is what one layer of cubes works on: an item, or one row of it.
+/// The layout of values. A line is the work of one layer of cubes: an item, or one row of it.
 #[derive(CubeLaunch, CubeType, Clone, Copy)]
 pub(super) struct Geometry {
     /// Rows of the weights.
     pub(super) weight_rows: usize,
     /// Terms of each sum.
     pub(super) terms: usize,
-    /// Lines of an item.
+    /// Lines per item.
     pub(super) lines: usize,
-    /// From one line of an item to the next, in input and output.
+    /// Stride from one line of an item to the next, in input and output.
     pub(super) line_stride: usize,
-    /// From one item of the input to the next.
+    /// Stride from one item of the input to the next.
     pub(super) in_item: usize,
-    /// From one channel of the input to the next.
+    /// Stride from one channel of the input to the next.
     pub(super) in_channel: usize,
-    /// Rows of a line of the input.
+    /// Rows per line of the input.
     pub(super) in_rows: usize,
-    /// Frames of a line of the input.
+    /// Frames per line of the input.
     pub(super) in_frames: usize,
-    /// From one item of the output to the next.
+    /// Stride from one item of the output to the next.
     pub(super) out_item: usize,
-    /// From one channel of the output to the next.
+    /// Stride from one channel of the output to the next.
     pub(super) out_channel: usize,
-    /// Positions of a line of sums.
+    /// Positions per line of sums.
     pub(super) positions: usize,
-    /// Frames of a line of sums.
+    /// Frames per line of sums.
     pub(super) frames: usize,
-    /// Rows of a line of the output, where outputs are interleaved over rows; frames, where over frames.
+    /// Rows (or frames) per line of the output, if outputs are interleaved over rows (or frames).
     pub(super) out_extent: usize,
     pub(super) row_stride: usize,
     pub(super) frame_stride: usize,
@@ -131,14 +131,14 @@ pub(super) struct Geometry {
     pub(super) frame_dilation: usize,
 }
 
-/// The exact GELU.
+/// Computes the exact GELU.
 #[cube]
 pub(super) fn gelu(x: f32) -> f32 {
     let half = 0.5 * x;
     half + half * erf(x * 0.707_106_77)
 }
 
-/// A rational approximation, right to the rounding of f32; the machines' own are not.
+/// Computes a rational approximation, exact to f32 rounding; the GPUs' own functions are less exact.
 #[cube]
 fn erf(x: f32) -> f32 {
     let x = clamp(x, -3.92, 3.92);
@@ -163,8 +163,8 @@ pub(super) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + Exp::exp(-x))
 }
 
-/// The row of the weights that is row `index` of the tile. Where it is gated, half of a unit's rows are values and the
-/// other half their gates.
+/// Returns the weights' row for row `index` of the tile. If gated, half of a unit's rows are values and the other half
+/// their gates.
 #[cube]
 fn weight_row(index: usize, tile: usize, half: usize, #[comptime] plan: Plan) -> usize {
     if comptime!(plan.gated()) {
@@ -177,13 +177,14 @@ fn weight_row(index: usize, tile: usize, half: usize, #[comptime] plan: Plan) ->
     }
 }
 
-/// Weights `[terms, rows]` times terms of the input.
+/// Multiplies weights `[terms, rows]` by terms of the input.
 ///
-/// `values`, `stats`, `scale` and `shift` are what [`Read`] wants: the skip connection, or moments with a normalisation's
-/// parameters. `after`, `after_stats`, `after_scale`, `after_shift` and `gamma` are what [`Finish`] wants: what it is
-/// added to, moments with a normalisation's parameters, the scale. `partials` takes moments, three numbers a tile.
+/// `values`, `stats`, `scale` and `shift` are the arguments of [`Read`]: the skip connection, or moments and a
+/// normalisation's parameters. `after`, `after_stats`, `after_scale`, `after_shift` and `gamma` are those of
+/// [`Finish`]: the values to add to, moments and a normalisation's parameters, and the scale. `partials` receives
+/// moments, three numbers per tile.
 #[cube(launch_unchecked)]
-#[expect(clippy::too_many_arguments, reason = "what a kernel is given lies in buffers of its own")]
+#[expect(clippy::too_many_arguments, reason = "each kernel argument is a separate buffer")]
 pub(super) fn product<F: Float>(
     x: &[F],
     weight: &[F],
@@ -220,7 +221,7 @@ pub(super) fn product<F: Float>(
     let mut terms = Shared::<[f32]>::new_aligned_slice(comptime!(TERMS * tile_positions), 16usize);
     let mut sums = Array::<f32>::new(comptime!(unit_rows * unit_positions));
 
-    // A unit loads one position's terms: where that lies does not change from step to step.
+    // A unit loads one position's terms; its location is the same in every step.
     let column = unit % tile_positions;
     let first_term = unit / tile_positions;
     let position = first_position + column;
@@ -248,13 +249,13 @@ pub(super) fn product<F: Float>(
             let taps = comptime!(plan.taps[0] * plan.taps[1]);
             let (channel, tap) = (term / taps, term % taps);
             let (across, along) = (tap / comptime!(plan.taps[1]), tap % comptime!(plan.taps[1]));
-            // Without a branch, not even that of `&&`, so that all loads are under way at once.
+            // No branches, not even that of `&&`, so that all loads can overlap.
             let mut is_there = has_position & (term < g.terms);
             let mut of_channel = position;
             if comptime!(taps > 1) {
-                // One and the padding more than where it is, so that nothing is below zero.
+                // Offset by one plus the padding, so that no index is negative.
                 let (row, frame) = match comptime!(plan.finish) {
-                    // The second tap is of the position before.
+                    // The second tap is that of the previous position.
                     Finish::Interleave(Along::Rows, _) => (row + 1 - tap, frame + 1),
                     Finish::Interleave(Along::Frames, _) => (row + 1, frame + 1 - tap),
                     _ => (row * g.row_stride + across + 1, frame * g.frame_stride + along * g.frame_dilation + 1),
@@ -338,7 +339,7 @@ pub(super) fn product<F: Float>(
         let rows = clamp_max(g.weight_rows - tile * tile_rows, tile_rows);
         let positions = clamp_max(g.positions - first_position, tile_positions);
         let count = f32::cast_from(rows * positions);
-        // What the products took their weights from is free now.
+        // The shared memory of the weights is free now.
         let mean = total(sum, &mut weights, UNITS) / count;
         let mut squares = 0.0f32;
         #[unroll]
@@ -412,7 +413,7 @@ pub(super) fn product<F: Float>(
                                     Along::Rows => 4 * row + phase,
                                     Along::Frames => 4 * frame + phase,
                                 };
-                                // Without the first two, and what lies behind the end.
+                                // Drops the first two outputs and those beyond the end.
                                 if outer >= 2 && outer - 2 < g.out_extent {
                                     let at = out_base + channel * g.out_channel;
                                     let at = match comptime!(along) {

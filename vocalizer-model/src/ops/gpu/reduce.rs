@@ -1,9 +1,10 @@
-//! Sums over the units of a cube, and the moments they are taken for.
+//! Sums over the units of a cube, and moments based on them.
 
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
-/// The sum of every unit's value, for every unit. `scratch` holds as many values as there are units, a power of two.
+/// Returns the sum over all units' values, to every unit. `scratch` has as many values as there are units, a power of
+/// two.
 #[cube]
 pub(super) fn total(value: f32, scratch: &mut Shared<[f32]>, #[comptime] units: usize) -> f32 {
     let unit = UNIT_POS as usize;
@@ -22,12 +23,12 @@ pub(super) fn total(value: f32, scratch: &mut Shared<[f32]>, #[comptime] units: 
     sum
 }
 
-/// Units of a cube of the kernels here.
+/// Units per cube of these kernels.
 pub(super) const UNITS: usize = 256;
-/// Values that a unit of [`moments`] looks at.
+/// Values per unit of [`moments`].
 pub(super) const UNIT_VALUES: usize = 16;
 
-/// Count, mean and squared deviations of each piece of a line of `len` values: `[lines, pieces, 3]`.
+/// Computes count, mean and squared deviations of each piece of a line of `len` values: `[lines, pieces, 3]`.
 #[cube(launch_unchecked)]
 pub(super) fn moments<F: Float>(x: &[F], partials: &mut [f32], len: usize, #[define(F)] _dtype: ElemType) {
     let (line, piece) = (CUBE_POS_Y as usize, CUBE_POS_X as usize);
@@ -61,8 +62,8 @@ pub(super) fn moments<F: Float>(x: &[F], partials: &mut [f32], len: usize, #[def
     }
 }
 
-/// Mean and reciprocal deviation of each line, from those of its pieces; where `unbiased`, the deviation itself, of as many
-/// values less one.
+/// Computes mean and reciprocal deviation of each line from its pieces' moments; if `unbiased`, the unbiased deviation
+/// itself instead of the reciprocal.
 #[cube(launch_unchecked)]
 pub(super) fn combine(partials: &[f32], stats: &mut [f32], pieces: usize, epsilon: f32, #[comptime] unbiased: bool) {
     let line = CUBE_POS_X as usize;
@@ -97,10 +98,10 @@ pub(super) fn combine(partials: &[f32], stats: &mut [f32], pieces: usize, epsilo
     }
 }
 
-/// Positions of a cube of [`position_moments`].
+/// Positions per cube of [`position_moments`].
 pub(super) const POSITIONS: usize = 32;
 
-/// Mean and reciprocal deviation of each position over the channels: `[items, positions, 2]`.
+/// Computes mean and reciprocal deviation over the channels of each position: `[items, positions, 2]`.
 #[cube(launch_unchecked)]
 pub(super) fn position_moments<F: Float>(
     x: &[F],
@@ -157,9 +158,9 @@ pub(super) fn position_moments<F: Float>(
     }
 }
 
-/// Values normalised by an item's moments, or by a position's where `by_position`; `table`, one item's, is added.
+/// Normalises values by their item's moments, or by their position's if `by_position`, and adds one item's `table`.
 #[cube(launch_unchecked)]
-#[expect(clippy::too_many_arguments, reason = "what a kernel is given lies in buffers of its own")]
+#[expect(clippy::too_many_arguments, reason = "each kernel argument is a separate buffer")]
 pub(super) fn normalise<F: Float>(
     x: &[F],
     stats: &[f32],

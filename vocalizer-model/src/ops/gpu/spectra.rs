@@ -1,4 +1,4 @@
-//! The way into the network and out of it on tensors: spectra, their normalisation, and both undone.
+//! The STFT and its inverse on tensors, with the normalisation and its inverse.
 
 use burn::backend::{DType, TensorMetadata};
 use burn::tensor::Shape;
@@ -9,7 +9,7 @@ use cubecl::prelude::*;
 use super::launch::{Moments, buffer, cubes, elements, empty, item_moments};
 use super::stft::{self, SignalsLaunch};
 
-/// What the network takes, and what undoes its normalisation.
+/// The inputs of the network, and the statistics of their normalisation.
 pub(in crate::ops) struct Inputs {
     pub(in crate::ops) x: CubeTensor,
     pub(in crate::ops) xt: CubeTensor,
@@ -17,12 +17,12 @@ pub(in crate::ops) struct Inputs {
     pub(in crate::ops) stats_t: CubeTensor,
 }
 
-/// Whether the kernels have a transform of so many points.
+/// Returns whether the kernels support a transform of this size.
 pub(in crate::ops) fn fits(nfft: usize) -> bool {
     nfft.is_power_of_two() && (4 * stft::UNITS..=4096).contains(&nfft)
 }
 
-/// Points of a transform by the length of its tables: window, cosines and sines.
+/// Returns the transform's size from the length of its tables: window, cosines and sines.
 fn points(tables: &CubeTensor) -> usize {
     tables.shape()[0] / 3
 }
@@ -41,7 +41,7 @@ pub(in crate::ops) fn analyse(wave: &CubeTensor, tables: &CubeTensor, dtype: DTy
     let (nfft, [items, signals, samples]) = (points(tables), [0, 1, 2].map(|i| wave.shape()[i]));
     let frames = samples.div_ceil(nfft / 4);
     let spectra = empty(wave, Shape::from([items, 2 * signals, nfft / 2, frames]), DType::F32);
-    // SAFETY: it reads within the signals, which are reflected at their ends, and writes every value of the spectra.
+    // SAFETY: reads stay within the signals, which are reflected at their ends; every value of the spectra is written.
     unsafe {
         stft::analyse::launch_unchecked(
             &wave.client,
@@ -63,7 +63,7 @@ fn standardise(x: &CubeTensor, stats: &Moments, dtype: DType) -> CubeTensor {
     let out = empty(x, x.shape(), dtype);
     let items = x.shape()[0];
     let len = x.shape().num_elements() / items;
-    // SAFETY: it checks what it reads and writes against `len`.
+    // SAFETY: reads and writes are checked against `len`.
     unsafe {
         stft::standardise::launch_unchecked(
             &x.client,
@@ -79,15 +79,15 @@ fn standardise(x: &CubeTensor, stats: &Moments, dtype: DType) -> CubeTensor {
     out
 }
 
-/// Signals `[items, signals, samples]`.
+/// Returns the signals, `[items, signals, samples]`.
 pub(in crate::ops) fn synthesise(outputs: &Inputs, tables: &CubeTensor) -> CubeTensor {
     let Inputs { x, xt, stats, stats_t } = outputs;
     let (nfft, [items, signals, samples]) = (points(tables), [0, 1, 2].map(|i| xt.shape()[i]));
     let frames = x.shape()[3];
     let windowed = empty(x, Shape::from([items * signals, frames, nfft]), DType::F32);
-    // Four Hann windows a hop apart: their squares sum to 3/2.
+    // The squares of four Hann windows a hop apart sum to 3/2.
     let geometry = || SignalsLaunch::new(samples, frames, signals, scale(nfft) * (2.0 / 3.0));
-    // SAFETY: it reads every value of the spectra and writes every one of the frames.
+    // SAFETY: reads every value of the spectra and writes every value of the frames.
     unsafe {
         stft::synthesise::launch_unchecked(
             &x.client,
@@ -103,7 +103,7 @@ pub(in crate::ops) fn synthesise(outputs: &Inputs, tables: &CubeTensor) -> CubeT
         );
     }
     let out = empty(x, Shape::from([items, signals, samples]), DType::F32);
-    // SAFETY: it checks what it reads and writes against samples and frames.
+    // SAFETY: reads and writes are checked against samples and frames.
     unsafe {
         stft::overlap_add::launch_unchecked(
             &x.client,

@@ -1,28 +1,28 @@
-//! The short-time Fourier transform and its inverse, a frame a cube.
+//! The short-time Fourier transform and its inverse, one frame per cube.
 //!
-//! A frame's real samples are taken as half as many complex ones, transformed, and taken apart. Tables, which the host
-//! computes, hold the window and the roots of unity.
+//! A frame's real samples are transformed as half as many complex ones, and the result is separated. The window and the
+//! roots of unity come from tables that the host computes.
 
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
-/// Units of a cube.
+/// Units per cube.
 pub(super) const UNITS: usize = 256;
 
-/// Signals, samples and bins of a transform.
+/// The dimensions of a transform.
 #[derive(CubeLaunch, CubeType, Clone, Copy)]
 pub(super) struct Signals {
-    /// Samples of a signal.
+    /// Samples per signal.
     pub(super) samples: usize,
-    /// Frames of a signal.
+    /// Frames per signal.
     pub(super) frames: usize,
-    /// Signals of an item.
+    /// Signals per item.
     pub(super) signals: usize,
-    /// One over the root of the points.
+    /// One over the square root of the transform's size.
     pub(super) scale: f32,
 }
 
-/// `index` with its lowest `bits` bits in the other order.
+/// Reverses the lowest `bits` bits of `index`.
 #[cube]
 fn reversed(index: usize, #[comptime] bits: usize) -> usize {
     let mut from = index;
@@ -35,8 +35,8 @@ fn reversed(index: usize, #[comptime] bits: usize) -> usize {
     to
 }
 
-/// The transform of `points` complex values that lie in the reversed order, in place. `roots` holds the cosines of a whole
-/// turn in `2 · points` steps, then its sines; `sign` is of the exponent.
+/// Transforms `points` complex values in bit-reversed order, in place. `roots` holds the cosines of a full turn in
+/// `2 · points` steps, then its sines; `sign` is that of the exponent.
 #[cube]
 fn transform(re: &mut Shared<[f32]>, im: &mut Shared<[f32]>, roots: &[f32], sign: f32, #[comptime] points: usize) {
     #[unroll]
@@ -62,8 +62,8 @@ fn transform(re: &mut Shared<[f32]>, im: &mut Shared<[f32]>, roots: &[f32], sign
     }
 }
 
-/// Spectra `[items, 2 · signals, bins, frames]`, real and imaginary planes in turn, of signals `[items, signals, samples]`. Cubes
-/// are `[frames, items · signals]`. `tables`: the window, then the roots.
+/// Computes spectra `[items, 2 · signals, bins, frames]` (alternating real and imaginary planes) of signals
+/// `[items, signals, samples]`. Cubes are `[frames, items · signals]`. `tables`: the window, then the roots.
 #[cube(launch_unchecked)]
 pub(super) fn analyse(wave: &[f32], tables: &[f32], out: &mut [f32], s: Signals, #[comptime] nfft: usize) {
     let points = comptime!(nfft / 2);
@@ -99,7 +99,7 @@ pub(super) fn analyse(wave: &[f32], tables: &[f32], out: &mut [f32], s: Signals,
     for round in 0..comptime!(points / UNITS) {
         let bin = round * UNITS + UNIT_POS as usize;
         let other = (points - bin) % points;
-        // Of the even samples, and of the odd ones.
+        // The spectra of the even and of the odd samples.
         let even_re = 0.5 * (re[bin] + re[other]);
         let even_im = 0.5 * (im[bin] - im[other]);
         let odd_re = 0.5 * (im[bin] + im[other]);
@@ -111,8 +111,8 @@ pub(super) fn analyse(wave: &[f32], tables: &[f32], out: &mut [f32], s: Signals,
     }
 }
 
-/// Windowed frames `[items · signals, frames, nfft]` of spectra that were normalised with `stats`, two numbers an item. Cubes
-/// are `[frames, items · signals]`.
+/// Computes windowed frames `[items · signals, frames, nfft]` of spectra that were normalised with `stats`, two numbers
+/// per item. Cubes are `[frames, items · signals]`.
 #[cube(launch_unchecked)]
 pub(super) fn synthesise<F: Float>(
     spectra: &[F],
@@ -138,7 +138,7 @@ pub(super) fn synthesise<F: Float>(
         let other = points - bin;
         let x_re = f32::cast_from(spectra[base + bin * s.frames]) * deviation + mean;
         let mut x_im = f32::cast_from(spectra[base + bin * s.frames + plane]) * deviation + mean;
-        // The last bin is not there, and counts as nothing.
+        // The last bin was dropped and counts as zero.
         let mut y_re = 0.0f32;
         let mut y_im = 0.0f32;
         if bin == 0 {
@@ -162,14 +162,14 @@ pub(super) fn synthesise<F: Float>(
     #[unroll]
     for round in 0..comptime!(points / UNITS) {
         let index = round * UNITS + UNIT_POS as usize;
-        // Twice: a transform of half the points adds up half as much.
+        // A transform of half the size gives half the sum, so this doubles it.
         out[at + 2 * index] = 2.0 * s.scale * re[index] * tables[2 * index];
         out[at + 2 * index + 1] = 2.0 * s.scale * im[index] * tables[2 * index + 1];
     }
 }
 
-/// Signals `[items · signals, samples]`: the frames added up, and the other branch's waveform, which was normalised with
-/// `stats`, two numbers an item.
+/// Computes signals `[items · signals, samples]`: the sum of the overlapping frames, plus the waveform from the other
+/// branch, which was normalised with `stats`, two numbers per item.
 #[cube(launch_unchecked)]
 pub(super) fn overlap_add<F: Float>(
     windowed: &[f32],
@@ -200,7 +200,7 @@ pub(super) fn overlap_add<F: Float>(
     }
 }
 
-/// Values with their item's mean out and its deviation to one, as the network takes them.
+/// Normalises values to mean 0 and deviation 1 per item, for the network's input.
 #[cube(launch_unchecked)]
 pub(super) fn standardise<F: Float>(
     x: &[f32],
