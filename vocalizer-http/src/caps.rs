@@ -1,4 +1,4 @@
-//! How much may be open at once.
+//! Caps on concurrent work.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,32 +11,32 @@ use vocalizer_core::tally::{Taken, Tally};
 use crate::failure::Failure;
 use crate::settings::Caps;
 
-/// Places for one kind of work.
+/// A limited number of slots for one kind of work.
 pub(crate) struct Places {
     free: Arc<Semaphore>,
     busy: &'static str,
 }
 
 impl Places {
-    /// So many places. `busy` says that all of them are taken.
+    /// Creates `count` slots. `busy` is the error message when all are taken.
     pub(crate) fn new(count: usize, busy: &'static str) -> Self {
         Self { free: semaphore(count), busy }
     }
 
-    /// Takes a place, which is free again when the permit is dropped. It does not wait.
+    /// Takes a slot without waiting. Dropping the permit frees it.
     pub(crate) fn take(&self) -> Result<OwnedSemaphorePermit, Failure> {
         Arc::clone(&self.free).try_acquire_owned().map_err(|_| Failure::busy(self.busy))
     }
 }
 
-/// Counts connections, in all and by address.
+/// Counts connections, in total and per address.
 pub(crate) struct Connections {
     free: Arc<Semaphore>,
     by_address: Tally<IpAddr>,
     trusted_proxies: Vec<IpNet>,
 }
 
-/// A connection that may be served. Dropping it makes room for another one.
+/// An admitted connection. Dropping it frees its slot.
 pub(crate) struct Admitted {
     _permit: OwnedSemaphorePermit,
     _counted: Option<Taken<IpAddr>>,
@@ -51,11 +51,11 @@ impl Connections {
         }
     }
 
-    /// Admits a connection, unless there are too many.
+    /// Admits a connection. Returns `None` above the caps.
     pub(crate) fn admit(&self, peer: IpAddr) -> Option<Admitted> {
         let permit = Arc::clone(&self.free).try_acquire_owned().ok()?;
         let peer = peer.to_canonical();
-        // A proxy brings everybody's connections, and can count its clients itself.
+        // A proxy carries the connections of many clients and can limit them itself.
         let is_proxy = self.trusted_proxies.iter().any(|net| net.contains(&peer));
         let counted = if is_proxy { None } else { Some(self.by_address.take(household(peer)).ok()?) };
         Some(Admitted { _permit: permit, _counted: counted })

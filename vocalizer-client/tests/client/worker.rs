@@ -389,7 +389,7 @@ async fn a_conflict_is_a_lost_lease_and_everything_else_is_unavailable() {
 async fn a_queue_that_refuses_or_talks_nonsense_is_unavailable_and_says_why() {
     for (said, expected) in [
         (refusal(401, "no"), "does not take this worker's token"),
-        (refusal(404, "there is nothing at this address"), "there is nothing at this address"),
+        (refusal(404, "no resource at this path"), "no resource at this path"),
         (job("no hash", 60_000), "cannot be understood"),
         (page(502), "502"),
     ] {
