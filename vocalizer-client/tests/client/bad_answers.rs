@@ -74,7 +74,7 @@ async fn a_refusal_counts_whatever_its_status_and_says_its_reasons() {
         assert!(error.has_code(ErrorCode::RateLimited), "{error:?}");
     }
     let error = songs_from("400 Bad Request", "application/json", r#"{"ok":false}"#).await;
-    assert_eq!(error.to_string(), "the server refused with status 400");
+    assert_eq!(error.to_string(), "the server rejected the request with status 400");
 }
 
 #[tokio::test]

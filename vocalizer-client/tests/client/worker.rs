@@ -135,7 +135,7 @@ async fn what_a_status_means_to_a_worker() {
     let hash = SongHash::of(b"a song");
     let job = Job { hash, payload: JobPayload::Stored };
     let away = "the backend is unavailable";
-    let token = "does not take this worker's token";
+    let token = "rejected the worker token";
     // For what is begun, delivered, fetched and failed.
     for (said, expected) in [
         (refusal(401, "no"), [token; 4]),
@@ -144,9 +144,12 @@ async fn what_a_status_means_to_a_worker() {
         (refusal(404, "there is no such song"), ["Yes", "Gone", "None", "()"]),
         (refusal(410, "deleted"), ["Gone", "Gone", "None", away]),
         (page(404), ["Yes", away, away, "()"]),
-        (refusal(413, "it is too large"), ["refused: the server refused with status 413: it is too large"; 4]),
-        (refusal(422, "it is no MP3"), ["refused: the server refused with status 422: it is no MP3"; 4]),
-        (page(413), ["refused: the server answered with status 413"; 4]),
+        (
+            refusal(413, "it is too large"),
+            ["refused: the server rejected the request with status 413: it is too large"; 4],
+        ),
+        (refusal(422, "it is no MP3"), ["refused: the server rejected the request with status 422: it is no MP3"; 4]),
+        (page(413), ["refused: unexpected response with status 413"; 4]),
         (refusal(408, "too slow"), [away; 4]),
         (refusal(429, "too often"), [away; 4]),
         (refusal(500, "it broke"), [away; 4]),
@@ -310,7 +313,7 @@ async fn a_page_where_the_song_belongs_is_none_and_so_is_one_without_a_length() 
     assert!(said.unwrap_err().contains("text/html"));
     let endless = format!("HTTP/1.1 200 OK\r\n{BYTES}Connection: close\r\n\r\n0123");
     let (said, _) = fetched(vec![endless], b"0123").await;
-    assert!(said.unwrap_err().contains("how long the song is"));
+    assert!(said.unwrap_err().contains("size of the song"));
 }
 
 #[tokio::test]
@@ -388,9 +391,9 @@ async fn a_conflict_is_a_lost_lease_and_everything_else_is_unavailable() {
 #[tokio::test]
 async fn a_queue_that_refuses_or_talks_nonsense_is_unavailable_and_says_why() {
     for (said, expected) in [
-        (refusal(401, "no"), "does not take this worker's token"),
+        (refusal(401, "no"), "rejected the worker token"),
         (refusal(404, "no resource at this path"), "no resource at this path"),
-        (job("no hash", 60_000), "cannot be understood"),
+        (job("no hash", 60_000), "malformed response"),
         (page(502), "502"),
     ] {
         let (address, _) = server(vec![said]).await;
