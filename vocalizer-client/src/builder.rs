@@ -65,7 +65,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how long a download waits for a file that is [not ready](crate::ErrorCode::NotReady). Default: 60 s.
+    /// Sets how long a download waits for a file that is [not ready](crate::ErrorCode::NotReady), retrying at the
+    /// server's interval. Default: 60 s.
     pub fn with_ready_timeout(mut self, ready_timeout: Duration) -> Self {
         self.settings.ready_timeout = ready_timeout;
         self
