@@ -1,4 +1,4 @@
-//! Users, their sessions and their tokens.
+//! Users, sessions and API tokens.
 
 use reqwest::Method;
 use serde::Serialize;
@@ -9,14 +9,14 @@ use vocalizer_core::secret::Secret;
 
 use crate::{Client, Error};
 
-/// An API token that was just made.
+/// A new API token.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct NewToken {
-    /// What its owner sees of it from now on.
+    /// The token's metadata.
     pub token: TokenView,
-    /// The token itself, for [`ClientBuilder::with_token`](crate::ClientBuilder::with_token). The server shows it this
-    /// once.
+    /// The token itself, for [`ClientBuilder::with_token`](crate::ClientBuilder::with_token). The server returns it
+    /// only once.
     pub secret: Secret<String>,
 }
 
@@ -32,20 +32,20 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] when the name is taken, or the server does not accept the name or the password; with
+    /// [`Error::Api`] if the name is taken, or if the server rejects the name or the password; with
     /// [`ErrorCode::RegistrationClosed`](crate::ErrorCode::RegistrationClosed) or
-    /// [`ErrorCode::InviteRequired`](crate::ErrorCode::InviteRequired) where not everybody may register.
+    /// [`ErrorCode::InviteRequired`](crate::ErrorCode::InviteRequired) if registration is restricted.
     pub async fn register(&self, username: &str, password: &Secret<String>) -> Result<(), Error> {
         let fields = [("username", username), ("password1", password.expose()), ("password2", password.expose())];
         self.post("auth/register", &fields).await
     }
 
-    /// Registers a user with an invite of the server's operator, and logs in.
+    /// Registers a user with an invite from the server's operator, and logs in.
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] with [`ErrorCode::InviteInvalid`](crate::ErrorCode::InviteInvalid) for an invite that is not good,
-    /// and as in [`Client::register`].
+    /// [`Error::Api`] with [`ErrorCode::InviteInvalid`](crate::ErrorCode::InviteInvalid) if the invite is not valid,
+    /// and those of [`Client::register`].
     pub async fn register_with_invite(
         &self,
         username: &str,
@@ -57,77 +57,77 @@ impl Client {
         self.post("auth/register", &fields).await
     }
 
-    /// Logs in. What is uploaded from now on is this user's alone.
+    /// Logs in. Later uploads are only visible to this user.
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] when the name and the password do not match.
+    /// [`Error::Api`] if the name and the password do not match.
     pub async fn login(&self, username: &str, password: &Secret<String>) -> Result<(), Error> {
         self.post("auth/login", &[("username", username), ("password", password.expose())]).await
     }
 
-    /// Ends the session. A token goes on; see [`Client::revoke_token`].
+    /// Ends the session. API tokens stay valid; see [`Client::revoke_token`].
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// The errors of every call; see [`Client`].
     pub async fn logout(&self) -> Result<(), Error> {
         self.post("auth/logout", &[]).await
     }
 
-    /// Ends every session of the user, this one too, and revokes every token.
+    /// Ends all sessions of the user, including this one, and revokes all API tokens.
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] when nobody is logged in by password.
+    /// [`Error::Api`] without a session from a login with a password.
     pub async fn logout_everywhere(&self) -> Result<(), Error> {
         self.post("auth/logout_everywhere", &[]).await
     }
 
-    /// Who is logged in, by session or token; `None` for nobody.
+    /// Returns the current user, by session or token; `None` if anonymous.
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// The errors of every call; see [`Client`].
     pub async fn me(&self) -> Result<Option<UserView>, Error> {
         self.read::<UserData>("auth/me").await.map(|data| data.user)
     }
 
-    /// Changes the user's password. Every other session ends, and every token is revoked.
+    /// Changes the user's password. This ends all other sessions and revokes all API tokens.
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] when nobody is logged in, the old password is not right or the new one is not accepted.
+    /// [`Error::Api`] without a login, if the old password is wrong, or if the server rejects the new one.
     pub async fn change_password(&self, old: &Secret<String>, new: &Secret<String>) -> Result<(), Error> {
         let fields = [("old_password", old.expose()), ("password1", new.expose()), ("password2", new.expose())];
         self.post("auth/password", &fields.map(|(name, value)| (name, value.as_str()))).await
     }
 
-    /// Makes an API token, which acts as the user without a session: for ever, or for so many days.
+    /// Creates an API token, which acts as the user without a session. It expires after `expires_in_days`, or never.
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] when nobody is logged in, or the server does not accept the name or the days.
+    /// [`Error::Api`] without a login, or if the server rejects the name or the number of days.
     pub async fn create_token(&self, name: &str, expires_in_days: Option<u32>) -> Result<NewToken, Error> {
         let form = NewTokenForm { name, expires_in_days };
-        let made: NewTokenData = self.send(Method::POST, "auth/tokens", &form).await?;
-        Ok(NewToken { token: made.token, secret: made.secret.into() })
+        let created: NewTokenData = self.send(Method::POST, "auth/tokens", &form).await?;
+        Ok(NewToken { token: created.token, secret: created.secret.into() })
     }
 
-    /// The user's API tokens.
+    /// Returns the user's API tokens.
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] when nobody is logged in.
+    /// [`Error::Api`] without a login.
     pub async fn tokens(&self) -> Result<Vec<TokenView>, Error> {
         self.read::<TokensData>("auth/tokens").await.map(|data| data.tokens)
     }
 
-    /// Ends an API token.
+    /// Revokes an API token.
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] with [`ErrorCode::NotFound`](crate::ErrorCode::NotFound) when the user has no such token.
+    /// [`Error::Api`] with [`ErrorCode::NotFound`](crate::ErrorCode::NotFound) if the user has no such token.
     pub async fn revoke_token(&self, id: TokenId) -> Result<(), Error> {
         let request = self.request(Method::DELETE, &format!("auth/tokens/{id}"))?;
         self.call::<IgnoredAny>(request).await.map(drop)

@@ -1,4 +1,4 @@
-//! Reading what a server answers, without trusting it.
+//! Parsing of untrusted responses.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use vocalizer_core::api::Envelope;
 
 use crate::Error;
 
-/// Longest piece of a foreign `Content-Type` that an error repeats.
+/// Maximum length of an unexpected `Content-Type` in an error.
 const EXCERPT_CHARS: usize = 80;
 
-/// The `data` of an answer in the envelope.
+/// Returns the `data` of a response in the envelope.
 pub(crate) async fn data<T: DeserializeOwned>(response: Response, max_bytes: u64) -> Result<T, Error> {
     let status = response.status();
     if !is(&response, "application/json") {
@@ -24,19 +24,19 @@ pub(crate) async fn data<T: DeserializeOwned>(response: Response, max_bytes: u64
     match envelope.into_result() {
         Err(errors) => Err(Error::Api { status: status.as_u16(), errors, retry_after }),
         Ok(_) if !status.is_success() => {
-            Err(Error::malformed(status.as_u16(), "it says that all is well and its status does not"))
+            Err(Error::malformed(status.as_u16(), "the envelope reports success, but the status is an error"))
         }
         Ok(data) => Ok(data),
     }
 }
 
-/// Whether the answer says that it is of this type.
+/// Returns whether the response has this content type.
 pub(crate) fn is(response: &Response, media_type: &str) -> bool {
     essence(response).is_some_and(|essence| essence.eq_ignore_ascii_case(media_type))
 }
 
-/// Whether the answer says that it is of one of these kinds, or does not say what it is. A kind is a type, or the
-/// beginning of several.
+/// Returns whether the response has one of these content types, or none. A kind is a type, or a prefix such as
+/// `audio/`.
 pub(crate) fn may_be(response: &Response, kinds: &[&str]) -> bool {
     essence(response).is_none_or(|essence| {
         let essence = essence.to_ascii_lowercase();
@@ -50,10 +50,10 @@ pub(crate) fn wrong_type(response: &Response, expected: &'static str) -> Error {
     Error::WrongType { status: response.status().as_u16(), expected, found, retry_after: retry_after(response) }
 }
 
-/// The body, in memory that grows as it comes in and no further than `max_bytes`.
+/// Reads the body, at most `max_bytes`.
 async fn limited(mut response: Response, max_bytes: u64) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(Error::sending)? {
+    while let Some(chunk) = response.chunk().await.map_err(Error::from_reqwest)? {
         if (body.len() + chunk.len()) as u64 > max_bytes {
             return Err(Error::Limit { max_bytes });
         }
@@ -64,13 +64,13 @@ async fn limited(mut response: Response, max_bytes: u64) -> Result<Vec<u8>, Erro
 
 fn essence(response: &Response) -> Option<&str> {
     let value = response.headers().get(header::CONTENT_TYPE)?;
-    // A value that is no text is some type, and none that is known.
+    // A value that is not text counts as an unknown type.
     let text = value.to_str().unwrap_or("?");
     Some(text.split_once(';').map_or(text, |(essence, _)| essence).trim())
 }
 
-/// `Retry-After` in seconds. As a date, which the header also allows and Vocalizer does not send, it would need the
-/// server's clock and ours to agree.
+/// Returns `Retry-After` if it is in seconds. Dates are ignored: Vocalizer does not send them, and they need
+/// synchronized clocks.
 fn retry_after(response: &Response) -> Option<Duration> {
     let seconds: u32 = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds.into()))

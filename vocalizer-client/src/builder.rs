@@ -1,4 +1,4 @@
-//! Setting a client up.
+//! The client builder.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use vocalizer_core::secret::Secret;
 use crate::client::Settings;
 use crate::{Client, Error, tls};
 
-/// Sets a [`Client`] up; see [`Client::builder`].
+/// Builds a [`Client`]; see [`Client::builder`].
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct ClientBuilder {
@@ -27,69 +27,69 @@ impl ClientBuilder {
         Self { address: address.into(), token: None, roots_pem: Vec::new(), settings: Settings::default() }
     }
 
-    /// Acts as the user to whom this API token belongs, without logging in. Tokens come from [`Client::create_token`].
+    /// Acts as the owner of this API token, without a login. Tokens come from [`Client::create_token`].
     pub fn with_token(self, token: impl Into<Secret<String>>) -> Self {
         Self { token: Some(token.into()), ..self }
     }
 
-    /// Also trusts servers whose certificate one of these signed, in PEM: for a server with an authority of its own.
+    /// Trusts these root certificates in PEM, in addition to the system's: for servers with a private CA.
     ///
-    /// A self-signed certificate is its own authority, and is accepted unless it says of itself that it is one
-    /// (`CA:TRUE`), as `openssl req -x509` writes where nobody adds `-addext basicConstraints=CA:FALSE`.
+    /// A self-signed server certificate also works, unless it is marked as a CA (`CA:TRUE`). `openssl req -x509` marks
+    /// it so by default; `-addext basicConstraints=CA:FALSE` prevents that.
     pub fn with_root_certificate_pem(mut self, pem: impl Into<Bytes>) -> Self {
         self.roots_pem.push(pem.into());
         self
     }
 
-    /// How long to wait for an answer, and in a download for each next piece. Default: 60 s.
+    /// Sets the timeout for a response, and for each next chunk of a download. Default: 60 s.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout;
         self
     }
 
-    /// How long an upload may stand still, because the server takes nothing or the file gives nothing. Default: 60 s.
+    /// Sets how long an upload may stall, because the server or the source makes no progress. Default: 60 s.
     ///
-    /// The whole upload has no bound, since nobody but its caller knows how long it may take.
+    /// The upload as a whole has no timeout.
     pub fn with_stall_timeout(mut self, stall_timeout: Duration) -> Self {
         self.settings.stall_timeout = stall_timeout;
         self
     }
 
-    /// How often a call that only reads is tried again after a [transient](Error::is_transient) error, and a download
-    /// goes on where it broke; and how long the first pause is. Default: 4 times, after 250 ms.
+    /// Sets the number of retries and the first pause. Default: 4 retries, after 250 ms.
     ///
-    /// Pauses double up to 10 s and vary by chance. What the server asks for by `Retry-After` is added, unless it is
-    /// more than a minute: then the error is returned at once.
+    /// Retries apply to calls that only read, after a [transient](Error::is_transient) error, and to resuming
+    /// downloads. Pauses double up to 10 s and have jitter. `Retry-After` is added to them; if it is more than a
+    /// minute, the error is returned at once.
     pub fn with_retries(mut self, most: u32, first_pause: Duration) -> Self {
         (self.settings.retries, self.settings.first_pause) = (most, first_pause);
         self
     }
 
-    /// How long a download asks again for what is [not ready](crate::ErrorCode::NotReady), as often as the server
-    /// wants. Default: 60 s.
+    /// Sets how long a download waits for a file that is [not ready](crate::ErrorCode::NotReady), retrying at the
+    /// server's interval. Default: 60 s.
     pub fn with_ready_timeout(mut self, ready_timeout: Duration) -> Self {
         self.settings.ready_timeout = ready_timeout;
         self
     }
 
-    /// Longest answer other than a file that is read. Default: 16 MiB, some 50 000 songs in a list.
+    /// Sets the maximum size of a response, except files. Default: 16 MiB, about 50 000 songs in a list.
     pub fn with_max_answer_bytes(mut self, max_answer_bytes: u64) -> Self {
         self.settings.max_answer_bytes = max_answer_bytes;
         self
     }
 
-    /// How long [`Client::wait`] pauses between two looks: first, and at most. Default: 250 ms and 5 s.
+    /// Sets the first and the longest poll interval of [`Client::wait`]. Default: 250 ms and 5 s.
     pub fn with_polling(mut self, first: Duration, longest: Duration) -> Self {
         (self.settings.first_poll, self.settings.longest_poll) = (first, longest);
         self
     }
 
-    /// Sets the client up. Nothing is sent yet.
+    /// Builds the client. It does not connect yet.
     ///
     /// # Errors
     ///
-    /// [`Error::Address`] for an address that is not plain `http` or `https`, or holds more than a host, a port and a
-    /// path; [`Error::Setup`] when TLS cannot be set up, a root certificate is none, or the token cannot be one.
+    /// [`Error::Address`] if the address is not `http` or `https`, or has more than a host, a port and a path;
+    /// [`Error::Setup`] if TLS cannot be set up, or a root certificate or the token is invalid.
     pub fn build(self) -> Result<Client, Error> {
         let base = base(self.address.expose())?;
         let tls = tls::config(base.scheme() == "https", &self.roots_pem).map_err(Error::Setup)?;
@@ -106,18 +106,18 @@ impl ClientBuilder {
     }
 }
 
-/// The address with a slash at its end, so that paths go below it and not beside.
+/// Parses the address and adds a trailing slash, so that paths are joined below it.
 fn base(address: &str) -> Result<Url, Error> {
     let refused = |reason| Error::Address { reason };
-    let mut base = Url::parse(address).map_err(|_| refused("it is no URL"))?;
+    let mut base = Url::parse(address).map_err(|_| refused("not a valid URL"))?;
     if !matches!(base.scheme(), "http" | "https") {
-        return Err(refused("it begins with neither http:// nor https://"));
+        return Err(refused("the scheme must be http:// or https://"));
     }
     if !base.username().is_empty() || base.password().is_some() {
-        return Err(refused("it holds a user name or a password; log in instead"));
+        return Err(refused("it contains a user name or a password; log in instead"));
     }
     if base.query().is_some() || base.fragment().is_some() {
-        return Err(refused("it holds a query or a fragment"));
+        return Err(refused("it contains a query or a fragment"));
     }
     if !base.path().ends_with('/') {
         base.set_path(&format!("{}/", base.path()));
@@ -126,9 +126,9 @@ fn base(address: &str) -> Result<Url, Error> {
 }
 
 fn authorization(token: &Secret<String>) -> Result<HeaderMap, Error> {
-    // The library's error repeats nothing of the value, and says nothing of tokens either.
+    // The library's error does not mention tokens.
     let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose().trim()))
-        .map_err(|_| Error::Setup("the token holds characters that no token has".into()))?;
+        .map_err(|_| Error::Setup("the token contains invalid characters".into()))?;
     value.set_sensitive(true);
     Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
 }

@@ -1,4 +1,4 @@
-//! The client, and how its calls are sent.
+//! The client and its requests.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use url::Url;
 use crate::retry::Retry;
 use crate::{ClientBuilder, Error, answer};
 
-/// A connection to one server, with at most one user's session or token.
+/// A client for one server, with at most one session or API token.
 ///
-/// Every call can end in [`Error::Transport`], [`Error::TimedOut`], [`Error::Api`] and the errors about answers that make
-/// no sense ([`Error::WrongType`], [`Error::Malformed`], [`Error::Limit`]). Calls that only read are tried again where
-/// that may help, as [`ClientBuilder::with_retries`] says; the others are not, for they may have reached the server. So
-/// may a call whose future is dropped.
+/// Every call can fail with [`Error::Transport`], [`Error::TimedOut`], [`Error::Api`] and the errors for invalid
+/// responses ([`Error::WrongType`], [`Error::Malformed`], [`Error::Limit`]). Calls that only read are retried after
+/// transient errors (see [`ClientBuilder::with_retries`]). Other calls are sent once, because a failed one may have
+/// reached the server. The same is true for a call whose future is dropped.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) http: reqwest::Client,
@@ -27,7 +27,7 @@ pub struct Client {
     pub(crate) settings: Settings,
 }
 
-/// What a client was set up with.
+/// The settings of a client.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings {
     pub(crate) timeout: Duration,
@@ -56,8 +56,8 @@ impl Default for Settings {
 }
 
 impl Client {
-    /// Begins to set up a client for the server at this address, such as `https://vocalizer.example` or
-    /// `http://127.0.0.1:8000`; a path is kept, and the calls go below it.
+    /// Returns a builder for the server at this address, such as `https://vocalizer.example` or
+    /// `http://127.0.0.1:8000`. If the address has a path, requests go below it.
     pub fn builder(address: impl Into<String>) -> ClientBuilder {
         ClientBuilder::new(address.into())
     }
@@ -67,7 +67,7 @@ impl Client {
     }
 
     pub(crate) fn url(&self, path: &str) -> Result<Url, Error> {
-        self.base.join(path).map_err(|_| Error::Address { reason: "no path can be put below it" })
+        self.base.join(path).map_err(|_| Error::Address { reason: "paths cannot be joined to it" })
     }
 
     /// Sends a request with a JSON body, once.
@@ -79,7 +79,7 @@ impl Client {
         self.call(self.request(method, path)?.header(CONTENT_TYPE, "application/json").body(json)).await
     }
 
-    /// Reads what is at a path, again and again where that may help.
+    /// Sends a `GET` request, with retries.
     pub(crate) async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
         let mut retry = self.retries();
         loop {
@@ -93,14 +93,14 @@ impl Client {
         }
     }
 
-    /// Sends a request once, and reads the answer.
+    /// Sends a request once and reads the response.
     pub(crate) async fn call<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Error> {
         self.call_unbounded(request.timeout(self.settings.timeout)).await
     }
 
-    /// [`Client::call`] without a bound in time.
+    /// Like [`Client::call`], without a timeout.
     pub(crate) async fn call_unbounded<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Error> {
-        answer::data(request.send().await.map_err(Error::sending)?, self.settings.max_answer_bytes).await
+        answer::data(request.send().await.map_err(Error::from_reqwest)?, self.settings.max_answer_bytes).await
     }
 
     pub(crate) const fn retries(&self) -> Retry {
@@ -108,7 +108,7 @@ impl Client {
     }
 }
 
-/// Says which server, and nothing of the session or the token: they are as good as the password.
+/// Shows the server only: the session and the token are secrets.
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("base", &self.base.as_str()).finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! A file on its way here.
+//! Downloads as streams.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -14,29 +14,29 @@ use crate::fetch::{Opened, Source};
 use crate::retry::Retry;
 use crate::{Client, Error};
 
-/// So many new bytes count as progress: who goes on after less is tried again only so often.
+/// After this many new bytes, the retry counter is reset.
 const PROGRESS_BYTES: u64 = 1024 * 1024;
 
-/// A file being downloaded: a [`Stream`] of its bytes, or [`Download::next_chunk`] where no stream is wanted.
+/// A download: a [`Stream`] of bytes. Without streams, use [`Download::next_chunk`].
 ///
-/// When the connection breaks before the end, or nothing comes for as long as the client's
-/// [timeout](crate::ClientBuilder::with_timeout), it goes on where it broke, as often as
-/// [`ClientBuilder::with_retries`](crate::ClientBuilder::with_retries) says, if the server can tell that the file is
-/// still the same. Else it ends with an error.
+/// If the connection fails, or no data arrives within the client's [timeout](crate::ClientBuilder::with_timeout), the
+/// download resumes where it stopped, with the retries of
+/// [`ClientBuilder::with_retries`](crate::ClientBuilder::with_retries). This needs an ETag from the server, to detect
+/// changes of the file. Otherwise the download ends with an error.
 pub struct Download {
     source: Source,
     state: State,
     received_bytes: u64,
-    /// How much had come when the tries began to be counted.
+    /// `received_bytes` at the last reset of the retry counter.
     counted_from_bytes: u64,
     retry: Retry,
-    silence: Pin<Box<Sleep>>,
+    idle: Pin<Box<Sleep>>,
 }
 
 type Body = Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>;
 
 enum State {
-    /// The bytes come; of those the first few may be here already.
+    /// Receiving; the first `skip_bytes` are duplicates.
     Reading {
         body: Body,
         skip_bytes: u64,
@@ -54,7 +54,7 @@ impl State {
 impl Download {
     pub(crate) fn new(client: &Client, source: Source, response: Response) -> Self {
         Self {
-            silence: Box::pin(sleep(client.settings.timeout)),
+            idle: Box::pin(sleep(client.settings.timeout)),
             source,
             state: State::reading(response, 0),
             received_bytes: 0,
@@ -63,23 +63,23 @@ impl Download {
         }
     }
 
-    /// How many bytes will come, where the server says so.
+    /// Returns the size in bytes, if the server sent it.
     #[must_use]
     pub const fn size_bytes(&self) -> Option<u64> {
         self.source.size_bytes
     }
 
-    /// The next bytes; `None` at the end.
+    /// Returns the next bytes; `None` at the end.
     ///
     /// # Errors
     ///
-    /// [`Error::Transport`] or [`Error::TimedOut`] where going on did not help; [`Error::Changed`] where the file is no
-    /// longer the same; [`Error::Malformed`] when another piece came than was asked for.
+    /// [`Error::Transport`] or [`Error::TimedOut`] if resuming failed; [`Error::Changed`] if the file changed;
+    /// [`Error::Malformed`] if the server sent a different range than requested.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, Error> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await.transpose()
     }
 
-    /// All of it in memory, if it is no more than `max_bytes`.
+    /// Reads the whole file into memory, at most `max_bytes`.
     ///
     /// # Errors
     ///
@@ -98,12 +98,12 @@ impl Download {
         Ok(whole.into())
     }
 
-    /// What has come of the body.
+    /// Polls the body, with a timeout.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
         let State::Reading { body, skip_bytes } = &mut self.state else { return Poll::Ready(Ok(None)) };
         while let Poll::Ready(read) = body.as_mut().poll_next(cx) {
-            self.silence.set(sleep(self.source.timeout()));
-            let Some(mut chunk) = read.transpose().map_err(Error::sending)? else { return Poll::Ready(Ok(None)) };
+            self.idle.set(sleep(self.source.timeout()));
+            let Some(mut chunk) = read.transpose().map_err(Error::from_reqwest)? else { return Poll::Ready(Ok(None)) };
             let skipped = usize::try_from(*skip_bytes).map_or(chunk.len(), |skip| skip.min(chunk.len()));
             chunk.advance(skipped);
             *skip_bytes -= skipped as u64;
@@ -112,16 +112,16 @@ impl Download {
                 return Poll::Ready(Ok(Some(chunk)));
             }
         }
-        self.silence.as_mut().poll(cx).map(|()| Err(Error::TimedOut))
+        self.idle.as_mut().poll(cx).map(|()| Err(Error::TimedOut))
     }
 
-    /// Begins to go on after this error; gives it back where there is no way to.
+    /// Starts to resume after an error. Returns the error if that is not possible.
     fn resume(&mut self, error: Error) -> Result<(), Error> {
         if self.received_bytes - self.counted_from_bytes >= PROGRESS_BYTES {
             self.retry.reset();
             self.counted_from_bytes = self.received_bytes;
         }
-        // Once changed, it does not become the same again.
+        // After a change, resuming cannot succeed.
         let may_help = self.source.can_resume() && !matches!(error, Error::Changed);
         let pause = may_help.then(|| self.retry.after(&error)).flatten();
         let Some(pause) = pause else { return Err(error) };
@@ -153,7 +153,7 @@ impl Stream for Download {
                     Ok(Opened { response, skip_bytes }) => {
                         self.state = State::reading(response, skip_bytes);
                         let timeout = self.source.timeout();
-                        self.silence.set(sleep(timeout));
+                        self.idle.set(sleep(timeout));
                         continue;
                     }
                     Err(error) => error,

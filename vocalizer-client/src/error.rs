@@ -1,4 +1,4 @@
-//! What can go wrong between a client and a server.
+//! The client's errors.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,77 +8,77 @@ use thiserror::Error;
 use vocalizer_core::api::{ApiError, ErrorCode};
 pub use vocalizer_core::ports::BoxError;
 
-/// Why a call did not succeed.
+/// An error of a call.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The server's address is not one. It is not repeated here, since it may hold a password.
-    #[error("the server's address is not usable: {reason}")]
+    /// The server's address is invalid. The error does not contain it, since it may contain a password.
+    #[error("invalid server address: {reason}")]
     Address {
-        /// What is wrong with it.
+        /// The problem.
         reason: &'static str,
     },
-    /// The client cannot be set up, for want of the system's certificates for instance.
-    #[error("the client cannot be set up")]
+    /// The client cannot be created, for example because the system has no root certificates.
+    #[error("client setup failed")]
     Setup(#[source] BoxError),
-    /// The server understood and refused.
-    #[error("the server refused with status {status}{}", listed(errors))]
+    /// The server responded with an error.
+    #[error("the server rejected the request with status {status}{}", listed(errors))]
     #[non_exhaustive]
     Api {
         /// The HTTP status.
         status: u16,
-        /// Why, in the server's words; a server may give no reason.
+        /// The server's errors; may be empty.
         errors: Vec<ApiError>,
-        /// After how long the server wants to be asked again, where it says so.
+        /// The server's `Retry-After`, if any.
         retry_after: Option<Duration>,
     },
-    /// The answer is of a kind that Vocalizer servers do not give here: the page of a proxy, another program's answer.
-    #[error("the server answered with status {status} and {found:?} where {expected} belongs")]
+    /// The response has an unexpected content type, for example the error page of a proxy.
+    #[error("unexpected response with status {status}: expected {expected}, got content type {found:?}")]
     #[non_exhaustive]
     WrongType {
         /// The HTTP status.
         status: u16,
-        /// What should have come.
+        /// The expected type.
         expected: &'static str,
-        /// The `Content-Type` that came; empty where none did.
+        /// The actual `Content-Type`; empty if missing.
         found: String,
-        /// After how long the server wants to be asked again, where it says so.
+        /// The server's `Retry-After`, if any.
         retry_after: Option<Duration>,
     },
-    /// The answer is of the right kind and not what the contract says.
-    #[error("the server's answer with status {status} cannot be understood")]
+    /// The response has the right content type but invalid content.
+    #[error("malformed response with status {status}")]
     Malformed {
         /// The HTTP status.
         status: u16,
-        /// What is wrong with it.
+        /// The problem.
         #[source]
         source: BoxError,
     },
-    /// The answer is longer than the client takes.
-    #[error("the server's answer has more than {max_bytes} bytes")]
+    /// The response is larger than allowed.
+    #[error("the response is larger than {max_bytes} bytes")]
     Limit {
-        /// The most it takes.
+        /// The limit in bytes.
         max_bytes: u64,
     },
-    /// The server did not answer in time, or an upload or a download stood still for too long.
-    #[error("the server did not answer in time")]
+    /// The server did not respond in time, or an upload or a download stalled.
+    #[error("request timed out")]
     TimedOut,
-    /// The server could not be reached, or the connection broke; or the file being uploaded did.
+    /// The connection failed, or the source of an upload did.
     #[error("the connection to the server failed")]
     Transport(#[source] BoxError),
-    /// A download broke, and what the server has is no longer what the first half came from.
-    #[error("the file changed on the server while it was downloaded")]
+    /// An interrupted download cannot be resumed, because the file changed on the server.
+    #[error("the file changed on the server during the download")]
     Changed,
-    /// A file here could not be read or written.
-    #[error("{} could not be read or written", path.display())]
+    /// A local file cannot be read or written.
+    #[error("cannot read or write {}", path.display())]
     File {
-        /// Which one.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// The song could not be split, and says why.
+    /// Splitting the song failed.
     #[error("the song could not be split: {reason}")]
     NotSplit {
         /// The server's reason.
@@ -87,19 +87,19 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the same call may succeed a little later, without anybody doing anything.
+    /// Returns whether the same call may succeed later.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {
             Self::TimedOut | Self::Transport(_) | Self::Changed => true,
-            // 202 is what is not ready yet.
+            // 202 means not ready yet.
             Self::Api { status, .. } => matches!(status, 202 | 429 | 502 | 503 | 504),
             Self::WrongType { status, .. } => matches!(status, 429 | 502 | 503 | 504),
             _ => false,
         }
     }
 
-    /// After how long the server wants to be asked again, where it says so in seconds.
+    /// Returns the server's `Retry-After`, if it was in seconds.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -108,24 +108,24 @@ impl Error {
         }
     }
 
-    /// Whether the server named this code as a reason.
+    /// Returns whether the server's errors contain this code.
     #[must_use]
     pub fn has_code(&self, code: ErrorCode) -> bool {
         matches!(self, Self::Api { errors, .. } if errors.iter().any(|error| error.code == code))
     }
 
-    /// What an error of the HTTP library means. No `From`, which would make that library part of what users see.
-    pub(crate) fn sending(error: reqwest::Error) -> Self {
+    /// Converts an error of the HTTP library. Not a `From`, which would expose the library in the public API.
+    pub(crate) fn from_reqwest(error: reqwest::Error) -> Self {
         if error.is_timeout() { Self::TimedOut } else { Self::Transport(error.without_url().into()) }
     }
 
-    /// The answer with this status breaks the contract.
+    /// Creates an error for an invalid response.
     pub(crate) fn malformed(status: u16, why: impl Into<BoxError>) -> Self {
         Self::Malformed { status, source: why.into() }
     }
 }
 
-/// The reasons in one line, without what could steer a terminal.
+/// Joins the messages in one line. Control characters are removed to protect terminals.
 fn listed(errors: &[ApiError]) -> String {
     let reasons = errors.iter().map(|error| error.message.replace(char::is_control, " "));
     reasons.enumerate().map(|(index, reason)| format!("{} {reason}", if index == 0 { ":" } else { ";" })).collect()

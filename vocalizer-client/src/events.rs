@@ -1,4 +1,4 @@
-//! Server-sent events, as the HTML standard reads them: lines, each with a bound.
+//! A parser for server-sent events (HTML standard), with size limits.
 
 use std::collections::VecDeque;
 
@@ -7,54 +7,54 @@ use tokio::time::timeout;
 
 use crate::Error;
 
-/// Longest line, and most data of one event. A song takes a few hundred bytes.
+/// Maximum size of a line, and of the data of an event. A song takes a few hundred bytes.
 const MAX_EVENT_BYTES: usize = 64 * 1024;
 
-/// One event.
+/// An event.
 #[derive(Debug, Default)]
 pub(crate) struct Event {
-    /// What kind it is; empty where nothing is said.
+    /// The event type; empty if missing.
     pub(crate) kind: String,
-    /// Its lines of data.
+    /// The data lines.
     pub(crate) data: String,
 }
 
-/// A stream of events being read.
+/// A stream of events.
 pub(crate) struct Events {
     response: Response,
-    silence: std::time::Duration,
+    idle_timeout: std::time::Duration,
     parser: Parser,
     read: VecDeque<Event>,
 }
 
 impl Events {
-    pub(crate) fn new(response: Response, silence: std::time::Duration) -> Self {
-        Self { response, silence, parser: Parser::default(), read: VecDeque::new() }
+    pub(crate) fn new(response: Response, idle_timeout: std::time::Duration) -> Self {
+        Self { response, idle_timeout, parser: Parser::default(), read: VecDeque::new() }
     }
 
-    /// The next event; `None` at the end of the stream.
+    /// Returns the next event; `None` at the end of the stream.
     pub(crate) async fn next(&mut self) -> Result<Option<Event>, Error> {
         loop {
             if let Some(event) = self.read.pop_front() {
                 return Ok(Some(event));
             }
-            let chunk = timeout(self.silence, self.response.chunk()).await.map_err(|_| Error::TimedOut)?;
-            let Some(chunk) = chunk.map_err(Error::sending)? else { return Ok(None) };
+            let chunk = timeout(self.idle_timeout, self.response.chunk()).await.map_err(|_| Error::TimedOut)?;
+            let Some(chunk) = chunk.map_err(Error::from_reqwest)? else { return Ok(None) };
             self.parser.push(&chunk, &mut self.read)?;
         }
     }
 
-    /// The last identifier that the server gave, to go on after it.
+    /// Returns the last event id, for `Last-Event-ID`.
     pub(crate) fn last_id(&self) -> Option<&str> {
         self.parser.last_id.as_deref()
     }
 }
 
-/// Makes events of bytes, wherever they are cut.
+/// An incremental parser.
 #[derive(Debug, Default)]
 struct Parser {
     line: Vec<u8>,
-    /// A line feed right after a carriage return ends no second line.
+    /// The last byte was a carriage return; a following line feed belongs to it.
     after_return: bool,
     event: Event,
     last_id: Option<String>,
@@ -74,7 +74,7 @@ impl Parser {
         Ok(())
     }
 
-    /// Takes the line in, and returns the event that an empty one completes.
+    /// Processes a line. Returns the event if the line is empty and completes one.
     fn end_line(&mut self) -> Result<Option<Event>, Error> {
         let line = std::mem::take(&mut self.line);
         if line.is_empty() {
@@ -82,7 +82,7 @@ impl Parser {
             return Ok((!event.data.is_empty()).then_some(event));
         }
         let line = String::from_utf8_lossy(&line);
-        // A comment is a line whose field has no name.
+        // A comment has an empty field name.
         let (field, value) = line.split_once(':').unwrap_or((&line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {

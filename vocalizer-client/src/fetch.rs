@@ -1,4 +1,4 @@
-//! Asking for files, and for the rest of one.
+//! Requests for files, and for the rest of an interrupted download.
 
 use std::time::Duration;
 
@@ -11,37 +11,37 @@ use vocalizer_core::song::SongId;
 
 use crate::{Client, Download, Error, ErrorCode, SongFile, answer};
 
-/// Shortest pause between two questions whether a file is ready, whatever the server says.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+/// Minimum pause between two requests for a file that is not ready.
+const MIN_PAUSE: Duration = Duration::from_millis(100);
 
-/// A file on the server: where it is, what it may be, and what it takes to tell that it is still the same.
+/// A file on the server: its URL, its allowed types and its ETag.
 #[derive(Clone)]
 pub(crate) struct Source {
     client: Client,
     url: Url,
-    /// What it is called in errors, and the types that its answer may have.
+    /// The name in errors, and the allowed content types.
     types: (&'static str, &'static [&'static str]),
     etag: Option<HeaderValue>,
     pub(crate) size_bytes: Option<u64>,
 }
 
-/// A file, or the rest of it, about to come.
+/// A response with a file, or the rest of one.
 pub(crate) struct Opened {
     pub(crate) response: Response,
-    /// How many of its bytes are here already.
+    /// Number of bytes to skip, because they were already received.
     pub(crate) skip_bytes: u64,
 }
 
 impl Client {
-    /// Begins to download a part of a song, in any format, or all its stems: see [`SongFile`].
+    /// Starts to download a part of a song in any format, or all its stems: see [`SongFile`].
     ///
-    /// What the server says is not ready yet is asked for again, for as long as
-    /// [`ClientBuilder::with_ready_timeout`](crate::ClientBuilder::with_ready_timeout) says.
+    /// If the file is not ready yet, the client retries for up to
+    /// [`ClientBuilder::with_ready_timeout`](crate::ClientBuilder::with_ready_timeout).
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] when the song is not there, could not be split, or is not ready in time; [`Error::WrongType`] for
-    /// what is no such file.
+    /// [`Error::Api`] if the song does not exist, could not be split, or is not ready in time; [`Error::WrongType`] if
+    /// the response is not such a file.
     pub async fn download(&self, id: SongId, file: impl Into<SongFile>) -> Result<Download, Error> {
         let file = file.into();
         Source::new(self, self.url(&file.path(id))?, file.types()).open().await
@@ -53,13 +53,13 @@ impl Source {
         Self { client: client.clone(), url, types, etag: None, size_bytes: None }
     }
 
-    /// Begins to download it; see [`Client::download`].
+    /// Starts the download; see [`Client::download`].
     pub(crate) async fn open(mut self) -> Result<Download, Error> {
         let client = self.client.clone();
-        let give_up = Instant::now() + client.settings.ready_timeout;
+        let deadline = Instant::now() + client.settings.ready_timeout;
         let mut retry = client.retries();
         loop {
-            let error = match self.ask(self.request(), StatusCode::OK).await {
+            let error = match self.fetch(self.request(), StatusCode::OK).await {
                 Ok(response) => {
                     self.etag = strong_etag(&response);
                     self.size_bytes = response.content_length();
@@ -68,8 +68,8 @@ impl Source {
                 Err(error) => error,
             };
             let pause = if error.has_code(ErrorCode::NotReady) {
-                let asked = error.retry_after().unwrap_or_default().max(SHORTEST_PAUSE);
-                Some(asked).filter(|&asked| Instant::now() + asked <= give_up)
+                let pause = error.retry_after().unwrap_or_default().max(MIN_PAUSE);
+                Some(pause).filter(|&pause| Instant::now() + pause <= deadline)
             } else {
                 retry.after(&error)
             };
@@ -82,22 +82,22 @@ impl Source {
         self.client.settings.timeout
     }
 
-    /// Whether the rest can be asked for: without a tag nobody could tell that it is the rest of the same file.
+    /// Returns whether the download can be resumed. Without an ETag, changes of the file could not be detected.
     pub(crate) const fn can_resume(&self) -> bool {
         self.etag.is_some()
     }
 
-    /// Asks for the rest, beginning with this byte.
+    /// Requests the rest of the file from this byte.
     pub(crate) async fn reopen(self, from: u64) -> Result<Opened, Error> {
         let Some(etag) = &self.etag else { return Err(Error::Changed) };
         let request = self.request().header(RANGE, format!("bytes={from}-")).header(IF_RANGE, etag);
-        let response = match self.ask(request, StatusCode::PARTIAL_CONTENT).await {
-            // It became shorter.
+        let response = match self.fetch(request, StatusCode::PARTIAL_CONTENT).await {
+            // The file is shorter now.
             Err(Error::Api { status: 416, .. } | Error::WrongType { status: 416, .. }) => return Err(Error::Changed),
             opened => opened?,
         };
         if response.status() == StatusCode::OK {
-            // All of it, because it changed, or because the server knows no ranges.
+            // The whole file: it changed, or the server does not support ranges.
             let is_same = strong_etag(&response).as_ref() == Some(etag) && response.content_length() == self.size_bytes;
             return if is_same { Ok(Opened { response, skip_bytes: from }) } else { Err(Error::Changed) };
         }
@@ -105,14 +105,14 @@ impl Source {
             return Err(Error::Changed);
         }
         let Some((first, last, size_bytes)) = content_range(&response) else {
-            return Err(Error::malformed(206, "it does not say which piece it is"));
+            return Err(Error::malformed(206, "Content-Range is missing or invalid"));
         };
         let is_rest = first == from && last.checked_add(1) == Some(size_bytes);
         let rest_bytes = size_bytes.checked_sub(from);
         let has_length = response.content_length().is_none() || response.content_length() == rest_bytes;
         let is_whole = self.size_bytes.is_none_or(|whole| whole == size_bytes);
         if !(is_rest && has_length && is_whole) {
-            return Err(Error::malformed(206, "it is another piece than was asked for"));
+            return Err(Error::malformed(206, "the range differs from the requested one"));
         }
         Ok(Opened { response, skip_bytes: 0 })
     }
@@ -121,10 +121,10 @@ impl Source {
         self.client.http.get(self.url.clone())
     }
 
-    /// The answer, if it is the file, whole or the piece that was asked for.
-    async fn ask(&self, request: RequestBuilder, status: StatusCode) -> Result<Response, Error> {
+    /// Sends the request and checks that the response is the file, or the requested range of it.
+    async fn fetch(&self, request: RequestBuilder, status: StatusCode) -> Result<Response, Error> {
         let response =
-            timeout(self.timeout(), request.send()).await.map_err(|_| Error::TimedOut)?.map_err(Error::sending)?;
+            timeout(self.timeout(), request.send()).await.map_err(|_| Error::TimedOut)?.map_err(Error::from_reqwest)?;
         let (expected, kinds) = self.types;
         let is_file = response.status() == StatusCode::OK || response.status() == status;
         if is_file && answer::may_be(&response, kinds) {
@@ -134,18 +134,18 @@ impl Source {
             return Err(answer::wrong_type(&response, expected));
         }
         let status = response.status().as_u16();
-        let said = answer::data::<IgnoredAny>(response, self.client.settings.max_answer_bytes);
-        timeout(self.timeout(), said).await.map_err(|_| Error::TimedOut)??;
-        Err(Error::malformed(status, "it says that all is well and brings no file"))
+        let error = answer::data::<IgnoredAny>(response, self.client.settings.max_answer_bytes);
+        timeout(self.timeout(), error).await.map_err(|_| Error::TimedOut)??;
+        Err(Error::malformed(status, "the envelope reports success, but there is no file"))
     }
 }
 
-/// The tag, if equal tags mean equal bytes.
+/// Returns the ETag if it is strong, so that equal tags mean equal bytes.
 fn strong_etag(response: &Response) -> Option<HeaderValue> {
     response.headers().get(ETAG).filter(|etag| etag.as_bytes().starts_with(b"\"")).cloned()
 }
 
-/// `bytes first-last/size`.
+/// Parses `bytes first-last/size`.
 fn content_range(response: &Response) -> Option<(u64, u64, u64)> {
     let text = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
     let (range, size_bytes) = text.strip_prefix("bytes ")?.split_once('/')?;

@@ -1,21 +1,21 @@
-//! What of a song can be downloaded, and under which name it is kept.
+//! The files of a song and their local names.
 
 use vocalizer_core::part::{Format, Part};
 use vocalizer_core::song::SongId;
 
-/// Longest piece of a title that goes into a file name. File systems take 255 bytes; four for each of these, with the part,
-/// the extension and `.part`, stay below.
+/// Maximum number of title characters in a file name. With 4 bytes each, plus part, extension and `.part`, the name
+/// stays below the 255 bytes that file systems allow.
 const MAX_TITLE_CHARS: usize = 56;
 
-/// What Windows takes for a device, whatever the extension.
+/// Device names on Windows, with any extension.
 const DEVICES: [&str; 22] = [
     "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9", "lpt1", "lpt2",
     "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
 ];
 
-/// A file that can be downloaded of a song. A [`Part`] alone is one, as MP3, and so is a part with a [`Format`].
+/// A file of a song: a [`Part`] (as MP3), a part with a [`Format`], or an archive with all stems.
 ///
-/// `song.mp3` is the song as it was uploaded, whatever that is; other formats of it are made of it.
+/// `song.mp3` is the uploaded file itself, in its own format; other formats are converted from it.
 ///
 /// ```
 /// use vocalizer_client::{Archive, Format, Part, SongFile};
@@ -34,26 +34,25 @@ enum Kind {
     Stems(Archive, Format),
 }
 
-/// What several files come in.
+/// An archive format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Archive {
-    /// ZIP, not compressed: audio does not get smaller.
+    /// ZIP, stored without compression.
     Zip,
     /// Tar.
     Tar,
 }
 
 impl SongFile {
-    /// All four stems in one file.
+    /// Returns an archive with all four stems.
     #[must_use]
     pub const fn stems(archive: Archive, format: Format) -> Self {
         Self(Kind::Stems(archive, format))
     }
 
-    /// The name to keep it under: `Title.mp3` for the song, `Title (vocals).mp3` for another part, `Title (stems).zip`.
+    /// Returns a local file name: `Title.mp3` for the song, `Title (vocals).mp3` for another part, `Title (stems).zip`.
     ///
-    /// Whatever the title is, the name is one, on every system: no path, nothing hidden, nothing that steers a terminal,
-    /// not too long.
+    /// The name is valid on every system for any title: no path, not hidden, no control characters, not too long.
     #[must_use]
     pub fn name(self, title: &str) -> String {
         let (what, extension) = match self.0 {
@@ -73,7 +72,7 @@ impl SongFile {
         }
     }
 
-    /// What it is called in errors, and the types that its answer may have.
+    /// Returns the name in errors, and the allowed content types.
     pub(crate) const fn types(self) -> (&'static str, &'static [&'static str]) {
         match self.0 {
             Kind::Part(..) => ("audio", &["audio/", "application/octet-stream"]),
@@ -95,11 +94,11 @@ impl From<(Part, Format)> for SongFile {
     }
 }
 
-/// A title as the beginning of a file name.
+/// Converts a title into the start of a file name.
 fn stem(title: &str) -> String {
-    let shown = title.trim().chars().take(MAX_TITLE_CHARS);
-    let mut stem: String = shown.map(|c| if means_something(c) { '_' } else { c }).collect();
-    // Windows drops dots and spaces at the end; at the beginning a dot hides.
+    let chars = title.trim().chars().take(MAX_TITLE_CHARS);
+    let mut stem: String = chars.map(|c| if is_special(c) { '_' } else { c }).collect();
+    // Windows drops trailing dots and spaces; a leading dot hides the file.
     stem.truncate(stem.trim_end_matches(['.', ' ']).len());
     if stem.is_empty() {
         return "song".to_owned();
@@ -111,8 +110,8 @@ fn stem(title: &str) -> String {
     stem
 }
 
-/// Whether file systems or terminals take a character for more than itself.
-fn means_something(c: char) -> bool {
+/// Returns whether a character is special to file systems or terminals.
+fn is_special(c: char) -> bool {
     c.is_control()
         || matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|')
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

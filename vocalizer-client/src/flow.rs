@@ -1,4 +1,4 @@
-//! Bytes on their way up: counted, and not allowed to stand still.
+//! Upload streams with progress and a stall timeout.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -16,23 +16,23 @@ use tokio::time::{Instant, sleep_until};
 use crate::Error;
 use crate::upload::{ByteStream, Progress};
 
-/// So many bytes go up at once: few enough for progress to be smooth, enough for it to cost nothing.
+/// Block size: small enough for smooth progress, large enough for low overhead.
 const BLOCK_BYTES: usize = 64 * 1024;
 
-/// When an upload has stood still for too long; it moves with every block that the connection takes.
-pub(crate) struct Flow {
+/// The stall timeout of an upload. Every sent block moves the deadline.
+pub(crate) struct StallTimer {
     deadline: Arc<Mutex<Instant>>,
     stall_timeout: Duration,
     timeout: Duration,
 }
 
-impl Flow {
+impl StallTimer {
     pub(crate) fn new(stall_timeout: Duration, timeout: Duration) -> Self {
         let deadline = Arc::new(Mutex::new(Instant::now() + stall_timeout));
         Self { deadline, stall_timeout, timeout }
     }
 
-    /// The answer, if it comes before the deadline, which moves on meanwhile.
+    /// Waits for the response until the moving deadline.
     pub(crate) async fn watch<T>(self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         let mut answer = pin!(answer);
         let mut alarm = pin!(sleep_until(self.deadline()));
@@ -57,8 +57,8 @@ impl Flow {
     }
 }
 
-/// A file being uploaded, with its progress told and the deadline moved.
-pub(crate) struct Counted {
+/// An upload stream that reports progress and moves the deadline.
+pub(crate) struct ProgressStream {
     stream: ByteStream,
     size_bytes: Option<u64>,
     sent_bytes: u64,
@@ -68,14 +68,19 @@ pub(crate) struct Counted {
     timeout: Duration,
 }
 
-impl Counted {
-    pub(crate) fn new(stream: ByteStream, size_bytes: Option<u64>, progress: Option<Progress>, flow: &Flow) -> Self {
-        let Flow { ref deadline, stall_timeout, timeout } = *flow;
+impl ProgressStream {
+    pub(crate) fn new(
+        stream: ByteStream,
+        size_bytes: Option<u64>,
+        progress: Option<Progress>,
+        timer: &StallTimer,
+    ) -> Self {
+        let StallTimer { ref deadline, stall_timeout, timeout } = *timer;
         Self { stream, size_bytes, sent_bytes: 0, progress, deadline: Arc::clone(deadline), stall_timeout, timeout }
     }
 }
 
-impl Stream for Counted {
+impl Stream for ProgressStream {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -87,7 +92,7 @@ impl Stream for Counted {
                 progress(sent_bytes, size_bytes);
             }
         }
-        // After the last byte it is the answer that is waited for. A body with a length is not asked for its end.
+        // After the last byte, the response is pending. A body with a known length is not polled to its end.
         let is_done = next.is_none() || self.size_bytes.is_some_and(|size_bytes| self.sent_bytes >= size_bytes);
         let allowed = if is_done { self.timeout.max(self.stall_timeout) } else { self.stall_timeout };
         *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + allowed;
@@ -95,7 +100,7 @@ impl Stream for Counted {
     }
 }
 
-/// Bytes in memory, block by block.
+/// Bytes in memory as a stream of blocks.
 pub(crate) struct Slices(Bytes);
 
 impl Slices {
@@ -113,7 +118,7 @@ impl Stream for Slices {
     }
 }
 
-/// A file, block by block, as long as it was when it was opened: more would break the request's frame.
+/// A file as a stream of blocks, limited to its size at opening, which is the announced length.
 pub(crate) struct Blocks {
     file: File,
     left_bytes: u64,
@@ -142,7 +147,7 @@ impl Stream for Blocks {
         let read = read.filled();
         *left_bytes -= read.len() as u64;
         Poll::Ready(Some(match read {
-            [] => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was uploaded")),
+            [] => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file was truncated during the upload")),
             read => Ok(Bytes::copy_from_slice(read)),
         }))
     }

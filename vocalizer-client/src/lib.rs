@@ -1,4 +1,4 @@
-//! Talks to a Vocalizer server: upload a song, wait until it is split, download its stems.
+//! An async client for Vocalizer servers: upload a song, wait until it is split, download its stems.
 //!
 //! # Example
 //!
@@ -8,7 +8,7 @@
 //! #[tokio::main]
 //! async fn main() -> Result<(), Error> {
 //!     let client = Client::builder("https://vocalizer.example").build()?;
-//!     // Without a session a song is open to everybody.
+//!     // Songs uploaded without a login are visible to everyone.
 //!     client.login("ada", &Secret::new("correct horse".to_owned())).await?;
 //!
 //!     let song = client.upload(Upload::from_path("Clair de lune", "clair.flac")).await?;
@@ -20,16 +20,17 @@
 //! }
 //! ```
 //!
-//! # What it does and does not do
+//! # Behaviour
 //!
-//! A [`Client`] keeps its session's cookie and is cheap to clone; clones share the session. It follows no redirects: a
-//! password or a song sent to an address that answers with one is better not sent on. Calls that only read are tried
-//! again, a bounded number of times, and a download that breaks goes on where it broke; a call that changes something is
-//! sent once. Whatever a server answers, the memory that is used has a bound, and so has every silence.
+//! - A [`Client`] keeps its session cookie. It is cheap to clone; clones share the session.
+//! - It does not follow redirects, so that passwords and songs are not sent to another address.
+//! - It retries calls that only read, a limited number of times, and resumes interrupted downloads. It sends a call
+//!   that changes something once.
+//! - Memory use is limited for any response, and every wait for data has a timeout.
 //!
 //! It needs a tokio runtime.
 //!
-//! The feature `worker` adds what a worker needs that leases jobs from the server and brings stems back.
+//! The feature `worker` adds the ports of a remote worker, which leases jobs from the server and uploads stems.
 
 // Labels items with the feature they need; docs.rs builds with nightly.
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -1,11 +1,11 @@
-//! Lists, piece by piece.
+//! Queries and pages of song lists.
 
 use url::form_urlencoded;
 use vocalizer_core::api::{SongStatus, SongView, SongsData};
 
 use crate::Error;
 
-/// Which songs to list: all of them, unless something is added.
+/// A query for songs. By default it matches all songs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[must_use]
 pub struct SongQuery {
@@ -15,17 +15,17 @@ pub struct SongQuery {
 }
 
 impl SongQuery {
-    /// All songs.
+    /// Returns a query for all songs.
     pub const fn new() -> Self {
         Self { status: None, limit: None, after: None }
     }
 
-    /// Only those that are this far.
+    /// Only songs with this status.
     pub fn with_status(self, status: SongStatus) -> Self {
         Self { status: Some(status), ..self }
     }
 
-    /// No more than so many at once.
+    /// At most this many songs per page.
     pub fn with_limit(self, limit: u32) -> Self {
         Self { limit: Some(limit), ..self }
     }
@@ -48,26 +48,26 @@ impl SongQuery {
     }
 
     pub(crate) fn page(&self, SongsData { songs, next }: SongsData) -> Result<SongsPage, Error> {
-        // A loop over pages would not end.
+        // Prevents an endless loop over pages.
         if next.is_some() && next == self.after {
-            return Err(Error::malformed(200, "the page is said to follow itself"));
+            return Err(Error::malformed(200, "the cursor of the next page is the same as the current one"));
         }
         let next = next.map(|after| Self { after: Some(after), ..self.clone() });
         Ok(SongsPage { songs, next })
     }
 }
 
-/// Some songs of a list.
+/// A page of songs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SongsPage {
     /// The songs, newest first.
     pub songs: Vec<SongView>,
-    /// What to ask for next; `None` where nothing follows.
+    /// The query for the next page; `None` on the last page.
     pub next: Option<SongQuery>,
 }
 
-/// The status as it is written on the wire.
+/// Returns the status as in the API.
 const fn name(status: SongStatus) -> &'static str {
     match status {
         SongStatus::NotFound => "NOT_FOUND",

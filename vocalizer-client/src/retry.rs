@@ -1,17 +1,17 @@
-//! When to try again, and when no longer.
+//! Retries with exponential backoff and jitter.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use crate::Error;
 
-/// Longest pause of our own choice between two tries.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Maximum pause between two attempts, without `Retry-After`.
+const MAX_PAUSE: Duration = Duration::from_secs(10);
 
-/// Longest pause that a server's `Retry-After` can ask for. A caller who is to wait longer is better told.
-pub(crate) const LONGEST_ASKED: Duration = Duration::from_secs(60);
+/// Maximum `Retry-After`. For longer ones the error is returned to the caller.
+pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// What is left of a call's further tries.
+/// The remaining retries of a call.
 #[derive(Debug, Clone)]
 pub(crate) struct Retry {
     most: u32,
@@ -25,33 +25,33 @@ impl Retry {
         Self { most, first, left: most, pause: first }
     }
 
-    /// How long to pause after this error before the next try, or `None` where there is to be none.
+    /// Returns the pause before the next attempt, or `None` if the error is final.
     pub(crate) fn after(&mut self, error: &Error) -> Option<Duration> {
-        let asked = error.retry_after().unwrap_or_default();
-        if !error.is_transient() || asked > LONGEST_ASKED {
+        let retry_after = error.retry_after().unwrap_or_default();
+        if !error.is_transient() || retry_after > MAX_RETRY_AFTER {
             return None;
         }
-        self.again(asked)
+        self.next_pause(retry_after)
     }
 
-    /// How long to pause before the next try of what may be repeated whatever came of it, and at least for as long as the
-    /// server asked.
-    pub(crate) fn again(&mut self, asked: Duration) -> Option<Duration> {
+    /// Returns the pause before the next attempt after any error, at least `retry_after`; `None` if no attempts are
+    /// left.
+    pub(crate) fn next_pause(&mut self, retry_after: Duration) -> Option<Duration> {
         self.left = self.left.checked_sub(1)?;
-        let pause = asked.saturating_add(jittered(self.pause));
-        self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
+        let pause = retry_after.saturating_add(jittered(self.pause));
+        self.pause = self.pause.saturating_mul(2).min(MAX_PAUSE);
         Some(pause)
     }
 
-    /// Forgets the tries so far, since something came of them.
+    /// Resets the counter after progress.
     pub(crate) fn reset(&mut self) {
         (self.left, self.pause) = (self.most, self.first);
     }
 }
 
-/// Between half of the pause and all of it, so that the clients of a server that restarts do not come back as one.
+/// Returns a random pause between half of `pause` and `pause`, so that clients of a restarted server spread out.
 pub(crate) fn jittered(pause: Duration) -> Duration {
-    // The hasher's keys are the standard library's randomness, and good enough to spread clients.
+    // The hasher's random keys are good enough for jitter.
     let drawn = RandomState::new().hash_one(()) % 1024;
     let half = pause / 2;
     half + half.mul_f64(drawn as f64 / 1024.0)

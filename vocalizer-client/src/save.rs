@@ -1,4 +1,4 @@
-//! Downloads that end in memory or in files.
+//! Downloads into memory and files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use vocalizer_core::song::SongId;
 use crate::{Client, Download, Error, SongFile};
 
 impl Client {
-    /// Downloads a file into memory, if it is no more than `max_bytes`.
+    /// Downloads a file into memory, at most `max_bytes`.
     ///
     /// # Errors
     ///
@@ -21,14 +21,14 @@ impl Client {
         self.download(id, file).await?.into_bytes(max_bytes).await
     }
 
-    /// Downloads a file into one here, replacing what is there.
+    /// Downloads a file to `path`, replacing an existing file.
     ///
-    /// It is there whole or not at all: until it is, the bytes are beside it under its name with `.part`. Where the
-    /// server's file changes meanwhile, it is begun again, once.
+    /// The replacement is atomic: the bytes go to a file with the suffix `.part` first. If the file changes on the
+    /// server meanwhile, the download restarts once.
     ///
     /// # Errors
     ///
-    /// Those of [`Client::download`] and [`Download::next_chunk`]; [`Error::File`] when the file cannot be written.
+    /// Those of [`Client::download`] and [`Download::next_chunk`]; [`Error::File`] if the file cannot be written.
     pub async fn download_to(
         &self,
         id: SongId,
@@ -42,13 +42,13 @@ impl Client {
         }
     }
 
-    /// Downloads the four stems of a song into a folder, which is made where it is missing, and says where they are.
+    /// Downloads the four stems of a song into a folder and returns their paths. Creates the folder if necessary.
     ///
-    /// Their names are those of [`SongFile::name`], `Title (vocals).mp3` and so on; what is there is replaced.
+    /// The names come from [`SongFile::name`], `Title (vocals).mp3` and so on. Existing files are replaced.
     ///
     /// # Errors
     ///
-    /// Those of [`Client::song`] and [`Client::download_to`]; stems that are there by then stay.
+    /// Those of [`Client::song`] and [`Client::download_to`]; already downloaded stems stay.
     pub async fn download_stems(
         &self,
         id: SongId,
@@ -69,7 +69,7 @@ impl Client {
     }
 }
 
-/// All of it in a file, which is there whole or, after an error, as it was before.
+/// Writes the download to a file atomically. On an error, an existing file stays unchanged.
 async fn save(mut download: Download, path: &Path) -> Result<(), Error> {
     let failed = |source| Error::File { path: path.to_owned(), source };
     let unfinished = Unfinished::beside(path).map_err(failed)?;
@@ -82,7 +82,7 @@ async fn save(mut download: Download, path: &Path) -> Result<(), Error> {
     fs::rename(&unfinished.0, path).await.map_err(failed)
 }
 
-/// A file under a name of its own that goes when it is dropped; renamed, it is no longer there to go.
+/// A temporary file that is removed on drop, unless it was renamed.
 struct Unfinished(PathBuf);
 
 impl Unfinished {

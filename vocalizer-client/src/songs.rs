@@ -1,4 +1,4 @@
-//! Songs: put up, listed, looked at, changed and deleted.
+//! Uploading, listing, reading, changing and deleting songs.
 
 use futures_core::Stream;
 use futures_util::stream::try_unfold;
@@ -10,24 +10,23 @@ use vocalizer_core::song::SongId;
 use crate::{Client, Error, SongQuery, SongsPage, Upload};
 
 impl Client {
-    /// Uploads a song, which then waits to be split. A repeat is another song with the same bytes.
+    /// Uploads a song, which then waits to be split. Repeating an upload creates another song with the same bytes.
     ///
-    /// However long it takes, it must not stand still for longer than
-    /// [`ClientBuilder::with_stall_timeout`](crate::ClientBuilder::with_stall_timeout) says.
+    /// The upload has no timeout as a whole, but it must not stall for longer than
+    /// [`ClientBuilder::with_stall_timeout`](crate::ClientBuilder::with_stall_timeout).
     ///
     /// # Errors
     ///
-    /// [`Error::File`] for a file that cannot be opened, [`Error::Api`] when the server does not want the song,
-    /// [`Error::TimedOut`] for an upload that stands still, and [`Error::Transport`] also when the file or the stream
-    /// fails on the way.
+    /// [`Error::File`] if the file cannot be opened, [`Error::Api`] if the server rejects the song, [`Error::TimedOut`]
+    /// if the upload stalls, and [`Error::Transport`] if the connection, the file or the stream fails.
     pub async fn upload(&self, upload: Upload) -> Result<SongView, Error> {
-        let (form, flow) = upload.into_form(self.settings.stall_timeout, self.settings.timeout).await?;
+        let (form, timer) = upload.into_form(self.settings.stall_timeout, self.settings.timeout).await?;
         let request = self.request(Method::POST, "songs/upload")?.multipart(form);
-        flow.watch(self.call_unbounded::<SongData>(request)).await.map(|data| data.song)
+        timer.watch(self.call_unbounded::<SongData>(request)).await.map(|data| data.song)
     }
 
-    /// All songs that the user may see, or that everybody may see without a session, newest first: as many calls as the
-    /// server has pages of them. Where there may be very many, [`Client::song_pages`] brings them piece by piece.
+    /// Returns all songs visible to the user, or all public songs without a login, newest first. It reads all pages of
+    /// the list; for long lists use [`Client::song_pages`].
     ///
     /// # Errors
     ///
@@ -42,7 +41,7 @@ impl Client {
         Ok(songs)
     }
 
-    /// The pages of a list, one call for each, until there is none or one fails.
+    /// Returns a stream of pages, with one call per page. It ends after the last page or the first error.
     ///
     /// ```no_run
     /// use std::pin::pin;
@@ -70,16 +69,16 @@ impl Client {
         })
     }
 
-    /// What the server takes, and from whom.
+    /// Returns the server's limits for uploads and users.
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// The errors of every call; see [`Client`].
     pub async fn limits(&self) -> Result<LimitsView, Error> {
         self.read::<LimitsData>("limits").await.map(|data| data.limits)
     }
 
-    /// Some of the songs that [`Client::songs`] lists, and how to ask for those that follow.
+    /// Returns a page of the songs that match `query`, and the query for the next page.
     ///
     /// ```no_run
     /// use vocalizer_client::{Client, Error, SongQuery, SongStatus};
@@ -97,36 +96,36 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] for a page that is said to follow itself.
+    /// [`Error::Malformed`] if the next page has the same cursor.
     pub async fn songs_page(&self, query: &SongQuery) -> Result<SongsPage, Error> {
         let data: SongsData = self.read(&query.path()).await?;
         query.page(data)
     }
 
-    /// One song.
+    /// Returns a song.
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] with [`ErrorCode::NotFound`](crate::ErrorCode::NotFound) when there is none that may be seen.
+    /// [`Error::Api`] with [`ErrorCode::NotFound`](crate::ErrorCode::NotFound) if it does not exist or is not visible.
     pub async fn song(&self, id: SongId) -> Result<SongView, Error> {
         self.read::<SongData>(&format!("songs/{id}")).await.map(|data| data.song)
     }
 
-    /// Gives a song another title.
+    /// Changes the title of a song.
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] when there is no such song, or the server does not accept the title.
+    /// [`Error::Api`] if the song does not exist, or the server rejects the title.
     pub async fn rename(&self, id: SongId, title: impl Into<String>) -> Result<SongView, Error> {
         let change = SongChange { title: title.into() };
         self.send::<SongData>(Method::PATCH, &format!("songs/{id}"), &change).await.map(|data| data.song)
     }
 
-    /// Has a song split again that could not be.
+    /// Retries a failed song.
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] with [`ErrorCode::Conflict`](crate::ErrorCode::Conflict) when it did not fail.
+    /// [`Error::Api`] with [`ErrorCode::Conflict`](crate::ErrorCode::Conflict) if it did not fail.
     pub async fn retry(&self, id: SongId) -> Result<SongView, Error> {
         let request = self.request(Method::POST, &format!("songs/{id}/retry"))?;
         self.call::<SongData>(request).await.map(|data| data.song)
@@ -136,8 +135,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] with [`ErrorCode::NotFound`](crate::ErrorCode::NotFound) when there is none that may be deleted, so
-    /// that of two calls the second ends here.
+    /// [`Error::Api`] with [`ErrorCode::NotFound`](crate::ErrorCode::NotFound) if it does not exist, for example
+    /// because it is already deleted.
     pub async fn delete(&self, id: SongId) -> Result<(), Error> {
         let request = self.request(Method::DELETE, &format!("songs/{id}"))?;
         self.call::<IgnoredAny>(request).await.map(drop)

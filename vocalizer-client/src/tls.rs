@@ -1,4 +1,4 @@
-//! Whom to believe that they are the server.
+//! TLS configuration.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::{BuilderVerifierExt, Verifier};
 use vocalizer_core::ports::BoxError;
 
-/// TLS by ring, whatever the process's default provider, with the certificates that the system trusts and those given
-/// besides. None are read where nothing is encrypted: a container without any can still talk to a server beside it.
+/// Returns a TLS configuration with ring, independent of the process's default provider. It trusts the system's root
+/// certificates and `roots_pem`. Without encryption the system's are not loaded, since some containers have none.
 pub(crate) fn config(encrypted: bool, roots_pem: &[Bytes]) -> Result<ClientConfig, BoxError> {
     let mut roots = Vec::new();
     for pem in roots_pem {
@@ -19,7 +19,7 @@ pub(crate) fn config(encrypted: bool, roots_pem: &[Bytes]) -> Result<ClientConfi
             roots.push(certificate?);
         }
         if roots.len() == before {
-            return Err("the root certificate is not in PEM".into());
+            return Err("the root certificate is not valid PEM".into());
         }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -1,4 +1,4 @@
-//! What is to be uploaded.
+//! Uploads.
 
 use std::fmt;
 use std::io;
@@ -13,12 +13,12 @@ use reqwest::multipart::{Form, Part};
 use tokio::fs::File;
 
 use crate::Error;
-use crate::flow::{Blocks, Counted, Flow, Slices};
+use crate::flow::{Blocks, ProgressStream, Slices, StallTimer};
 
-/// A song to be uploaded: its title, and its bytes from a file, from memory or from elsewhere.
+/// A song to upload: its title, and its bytes from a file, from memory or from a stream.
 ///
-/// Any format the server knows will do; it looks at the bytes and not at the name. In the name, quotes, backslashes and
-/// control characters are sent as `_`.
+/// The server detects the format from the bytes, not from the file name. Quotes, backslashes and control characters in
+/// the name are sent as `_`.
 ///
 /// ```
 /// use vocalizer_client::Upload;
@@ -34,10 +34,10 @@ pub struct Upload {
     progress: Option<Progress>,
 }
 
-/// Called with the bytes sent so far, and the size where it is known.
+/// Called with the bytes sent so far, and the size if it is known.
 pub(crate) type Progress = Box<dyn FnMut(u64, Option<u64>) + Send>;
 
-/// Bytes as they come in.
+/// A stream of bytes.
 pub(crate) type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 enum Source {
@@ -47,20 +47,19 @@ enum Source {
 }
 
 impl Upload {
-    /// A file, read while it is sent.
+    /// Uploads a file, which is read while it is sent.
     pub fn from_path(title: impl Into<String>, path: impl AsRef<Path>) -> Self {
         let path = path.as_ref();
         let file_name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         Self::new(title.into(), file_name, Source::Path(path.to_owned()))
     }
 
-    /// A file that is in memory.
+    /// Uploads bytes from memory.
     pub fn from_bytes(title: impl Into<String>, file_name: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
         Self::new(title.into(), file_name.into(), Source::Bytes(bytes.into()))
     }
 
-    /// A file that comes from elsewhere, sent as it comes in. With its size, where it is known, a server can refuse what
-    /// is too large before it is sent.
+    /// Uploads a stream. With a known size, the server can reject a too large upload before it is sent.
     pub fn from_stream<S>(
         title: impl Into<String>,
         file_name: impl Into<String>,
@@ -77,15 +76,19 @@ impl Upload {
         Self { title, file_name, source, progress: None }
     }
 
-    /// Calls `progress` with the bytes sent so far, again and again, and the size of the file where it is known.
+    /// Calls `progress` repeatedly with the bytes sent so far, and the size if it is known.
     ///
-    /// Sent are those that the connection took; a few of them may still wait in a buffer.
+    /// Sent bytes may still be in a buffer of the connection.
     pub fn with_progress(self, progress: impl FnMut(u64, Option<u64>) + Send + 'static) -> Self {
         Self { progress: Some(Box::new(progress)), ..self }
     }
 
-    /// The form to send, and what watches it being sent.
-    pub(crate) async fn into_form(self, stall_timeout: Duration, timeout: Duration) -> Result<(Form, Flow), Error> {
+    /// Converts it into a form and its stall timer.
+    pub(crate) async fn into_form(
+        self,
+        stall_timeout: Duration,
+        timeout: Duration,
+    ) -> Result<(Form, StallTimer), Error> {
         let (stream, size_bytes): (ByteStream, _) = match self.source {
             Source::Bytes(bytes) => {
                 let size_bytes = bytes.len() as u64;
@@ -97,20 +100,20 @@ impl Upload {
                 (Box::pin(Blocks::new(file, size_bytes)), Some(size_bytes))
             }
         };
-        let flow = Flow::new(stall_timeout, timeout);
-        let body = Body::wrap_stream(Counted::new(stream, size_bytes, self.progress, &flow));
+        let timer = StallTimer::new(stall_timeout, timeout);
+        let body = Body::wrap_stream(ProgressStream::new(stream, size_bytes, self.progress, &timer));
         let file = match size_bytes {
             Some(size_bytes) => Part::stream_with_length(body, size_bytes),
             None => Part::stream(body),
         };
-        // The HTTP library escapes line breaks with a backslash, which leaves them in the header: a name could end it.
+        // The HTTP library escapes line breaks with a backslash, so a name could still inject headers.
         let file_name = self.file_name.replace(|c: char| c.is_control() || matches!(c, '"' | '\\'), "_");
-        let file = file.file_name(file_name).mime_str("application/octet-stream").map_err(Error::sending)?;
-        Ok((Form::new().text("title", self.title).part("file", file), flow))
+        let file = file.file_name(file_name).mime_str("application/octet-stream").map_err(Error::from_reqwest)?;
+        Ok((Form::new().text("title", self.title).part("file", file), timer))
     }
 }
 
-/// Says where the bytes come from and not which they are.
+/// Shows the source of the bytes, not the bytes.
 impl fmt::Debug for Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let source = match &self.source {
@@ -130,7 +133,7 @@ impl fmt::Debug for Upload {
 async fn open(path: &Path) -> io::Result<(File, u64)> {
     let file = File::open(path).await?;
     let metadata = file.metadata().await?;
-    // Opening a folder works on Unix; reading it would fail in the middle of the upload.
+    // On Unix a folder can be opened, but reading it would fail during the upload.
     if metadata.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }

@@ -1,4 +1,4 @@
-//! Waiting for a song: by events where the server sends them, by looking again and again where it does not.
+//! Waiting for a song, with server-sent events, or by polling if the server has none.
 
 use std::time::Duration;
 
@@ -9,40 +9,39 @@ use vocalizer_core::api::{SongData, SongStatus, SongView};
 use vocalizer_core::song::{FailureReason, SongId};
 
 use crate::events::Events;
-use crate::retry::{LONGEST_ASKED, jittered};
+use crate::retry::{MAX_RETRY_AFTER, jittered};
 use crate::{Client, Error, answer};
 
-/// How often in a row [`Client::wait`] looks in vain before it gives up: by then, half a minute later, a server that
-/// restarts is back.
-const MAX_MISSES: u32 = 10;
+/// Maximum number of consecutive failed polls. They take about half a minute, enough for a server restart.
+const MAX_FAILURES: u32 = 10;
 
-/// How often in a row the events may break off without any news before [`Client::wait`] looks by itself.
-const MAX_BREAKS: u32 = 3;
+/// Maximum number of consecutive disconnects without news, before [`Client::wait`] polls.
+const MAX_DISCONNECTS: u32 = 3;
 
-/// What became of following a song's events.
+/// The result of following a song's events.
 enum Followed {
     /// The song is split or failed.
-    ToTheEnd(SongView),
-    /// They broke off; asking again may help.
-    Broke { had_news: bool },
-    /// There are none to be had, or nothing to be made of them.
-    InVain,
+    Finished(SongView),
+    /// The stream ended; a reconnect may help.
+    Disconnected { had_news: bool },
+    /// The server has no usable events.
+    Unusable,
 }
 
-/// What is known of a song that is waited for.
+/// The state of waiting for a song.
 struct Watch<F> {
     id: SongId,
     last: Option<SongView>,
     last_event_id: Option<HeaderValue>,
-    tell: F,
+    on_change: F,
 }
 
 impl<F: FnMut(&SongView)> Watch<F> {
-    /// Takes a look in, and says whether it is news.
-    fn look(&mut self, song: &SongView) -> bool {
+    /// Processes a new state of the song. Returns whether it changed.
+    fn update(&mut self, song: &SongView) -> bool {
         let is_news = self.last.as_ref() != Some(song);
         if is_news {
-            (self.tell)(song);
+            (self.on_change)(song);
             self.last = Some(song.clone());
         }
         is_news
@@ -52,18 +51,17 @@ impl<F: FnMut(&SongView)> Watch<F> {
 impl Client {
     /// Waits until a song is split, and returns it.
     ///
-    /// A server that is away for a moment is waited for. There is no bound on the whole, since a queue may be long.
+    /// Short outages of the server are tolerated. There is no timeout, since a queue may be long.
     ///
     /// # Errors
     ///
-    /// [`Error::NotSplit`] when the song could not be split; else what [`Client::song`] said, if it was not
-    /// [transient](Error::is_transient) or was said too often in a row.
+    /// [`Error::NotSplit`] if the song could not be split; an error of [`Client::song`] if it is not
+    /// [transient](Error::is_transient) or occurs too often in a row.
     pub async fn wait(&self, id: SongId) -> Result<SongView, Error> {
         self.wait_with(id, |_| {}).await
     }
 
-    /// [`Client::wait`], telling of the song whenever something about it has changed: its status, its place in the queue,
-    /// how much of it is split.
+    /// Like [`Client::wait`]; calls a function when the song's status, queue position or progress changes.
     ///
     /// ```no_run
     /// # use vocalizer_client::{Client, Error, SongId};
@@ -76,60 +74,60 @@ impl Client {
     /// # Errors
     ///
     /// Those of [`Client::wait`].
-    pub async fn wait_with(&self, id: SongId, tell: impl FnMut(&SongView)) -> Result<SongView, Error> {
-        let mut watch = Watch { id, last: None, last_event_id: None, tell };
+    pub async fn wait_with(&self, id: SongId, on_change: impl FnMut(&SongView)) -> Result<SongView, Error> {
+        let mut watch = Watch { id, last: None, last_event_id: None, on_change };
         let mut pause = self.settings.first_poll;
-        let mut breaks = 0;
+        let mut disconnects = 0;
         loop {
             match self.follow(&mut watch).await {
-                Followed::ToTheEnd(song) => return end(song),
-                Followed::InVain => break,
-                Followed::Broke { had_news } => {
+                Followed::Finished(song) => return end(song),
+                Followed::Unusable => break,
+                Followed::Disconnected { had_news } => {
                     if had_news {
-                        (breaks, pause) = (0, self.settings.first_poll);
+                        (disconnects, pause) = (0, self.settings.first_poll);
                     }
-                    breaks += 1;
-                    if breaks > MAX_BREAKS {
+                    disconnects += 1;
+                    if disconnects > MAX_DISCONNECTS {
                         break;
                     }
                 }
             }
             sleep(jittered(pause)).await;
-            pause = self.longer(pause);
+            pause = self.next_interval(pause);
         }
         end(self.poll(&mut watch).await?)
     }
 
-    /// Looks again and again, less often the longer it takes, until the song is split or failed.
+    /// Polls with growing intervals until the song is split or failed.
     async fn poll<F: FnMut(&SongView)>(&self, watch: &mut Watch<F>) -> Result<SongView, Error> {
         let mut pause = self.settings.first_poll;
-        let mut misses = 0;
+        let mut failures = 0;
         loop {
-            let mut asked = Duration::ZERO;
+            let mut retry_after = Duration::ZERO;
             match self.call::<SongData>(self.request(Method::GET, &format!("songs/{}", watch.id))?).await {
                 Ok(SongData { song }) => {
-                    watch.look(&song);
+                    watch.update(&song);
                     if is_over(&song) {
                         return Ok(song);
                     }
-                    misses = 0;
+                    failures = 0;
                 }
-                Err(error) if error.is_transient() && misses < MAX_MISSES => {
-                    misses += 1;
-                    asked = error.retry_after().unwrap_or_default().min(LONGEST_ASKED);
+                Err(error) if error.is_transient() && failures < MAX_FAILURES => {
+                    failures += 1;
+                    retry_after = error.retry_after().unwrap_or_default().min(MAX_RETRY_AFTER);
                 }
                 Err(error) => return Err(error),
             }
-            sleep(jittered(pause).max(asked)).await;
-            pause = self.longer(pause);
+            sleep(jittered(pause).max(retry_after)).await;
+            pause = self.next_interval(pause);
         }
     }
 
-    /// Follows the events for as long as they come. Whatever is wrong with them is no error: looking at the song, which is
-    /// what follows, knows better.
+    /// Follows the events until the stream ends. Problems are not errors here, because polling follows and reports
+    /// them.
     async fn follow<F: FnMut(&SongView)>(&self, watch: &mut Watch<F>) -> Followed {
         let Ok(mut request) = self.request(Method::GET, &format!("songs/{}/events", watch.id)) else {
-            return Followed::InVain;
+            return Followed::Unusable;
         };
         request = request.header(ACCEPT, "text/event-stream");
         if let Some(last) = &watch.last_event_id {
@@ -137,12 +135,12 @@ impl Client {
         }
         let response = match timeout(self.settings.timeout, request.send()).await {
             Ok(Ok(response)) => response,
-            Ok(Err(_)) | Err(_) => return Followed::Broke { had_news: false },
+            Ok(Err(_)) | Err(_) => return Followed::Disconnected { had_news: false },
         };
         match response.status() {
             StatusCode::OK if answer::is(&response, "text/event-stream") => {}
-            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => return Followed::Broke { had_news: false },
-            _ => return Followed::InVain,
+            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => return Followed::Disconnected { had_news: false },
+            _ => return Followed::Unusable,
         }
         let mut events = Events::new(response, self.settings.timeout);
         let mut had_news = false;
@@ -150,37 +148,37 @@ impl Client {
             let next = events.next();
             let next = match watch.last {
                 Some(_) => next.await,
-                // The first event comes at once, or some proxy holds them back until it has many.
+                // The first event comes at once, unless a proxy buffers the stream.
                 None => match timeout(self.settings.timeout, next).await {
                     Ok(next) => next,
-                    Err(_) => return Followed::InVain,
+                    Err(_) => return Followed::Unusable,
                 },
             };
             let event = match next {
                 Ok(Some(event)) => event,
-                Ok(None) | Err(Error::TimedOut | Error::Transport(_)) => return Followed::Broke { had_news },
-                Err(_) => return Followed::InVain,
+                Ok(None) | Err(Error::TimedOut | Error::Transport(_)) => return Followed::Disconnected { had_news },
+                Err(_) => return Followed::Unusable,
             };
             if event.kind == "deleted" {
-                return Followed::InVain;
+                return Followed::Unusable;
             }
             if event.kind != "song" {
                 continue;
             }
             match serde_json::from_str::<SongView>(&event.data) {
                 Ok(song) if song.id == watch.id => {
-                    had_news |= watch.look(&song);
+                    had_news |= watch.update(&song);
                     watch.last_event_id = events.last_id().and_then(|id| HeaderValue::from_str(id).ok());
                     if is_over(&song) {
-                        return Followed::ToTheEnd(song);
+                        return Followed::Finished(song);
                     }
                 }
-                Ok(_) | Err(_) => return Followed::InVain,
+                Ok(_) | Err(_) => return Followed::Unusable,
             }
         }
     }
 
-    fn longer(&self, pause: Duration) -> Duration {
+    fn next_interval(&self, pause: Duration) -> Duration {
         (pause.saturating_mul(3) / 2).min(self.settings.longest_poll)
     }
 }

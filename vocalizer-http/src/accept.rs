@@ -1,4 +1,4 @@
-//! Connections, taken until it is time to stop.
+//! The accept loop.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -23,21 +23,23 @@ use crate::caps::Connections;
 use crate::failure::Failure;
 use crate::settings::Patience;
 
-/// A connection that does not wait for ever for its client to read.
+/// A connection with a write timeout.
 pub(crate) type Connected = Pin<Box<TimeoutStream<TcpStream>>>;
 
-/// Most bytes of a request's head, and what is read ahead of a connection: with many at once, it is what they cost.
+/// Maximum size of a request head, and of the read buffer of each connection.
 pub(crate) const MAX_HEAD_BYTES: usize = 32 * 1024;
 
-/// How many connections above the caps are answered at the same time. The others are closed without an answer.
+/// Maximum number of concurrent 503 responses to connections above the caps. Further connections are closed silently.
 const MAX_REFUSALS: usize = 256;
 
-/// How long such an answer may take.
+/// Timeout for such a response.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Gives every connection to `connect`, which says how it is served and what goes when it ends, until `stop` ends; then
-/// takes no new ones, calls `closing`, and lets open requests end for a while. A connection above the caps is answered
-/// with 503, whatever it asks for.
+/// Accepts connections until `stop` completes.
+///
+/// `connect` returns the future that serves a connection and a guard that is dropped when it ends. On stop, the loop
+/// closes the listener, calls `closing` and waits up to `patience.shutdown` for open requests. Connections above the
+/// caps get 503.
 pub(crate) async fn accept<C, G>(
     listener: TcpListener,
     stop: impl Future<Output = ()>,
@@ -59,13 +61,13 @@ pub(crate) async fn accept<C, G>(
         };
         match accepted {
             Ok((stream, peer)) => {
-                // Small answers should not wait for more to come; where that cannot be set they wait.
+                // Send small responses at once. Failure only costs latency.
                 let _ = stream.set_nodelay(true);
                 let mut stream = TimeoutStream::new(stream);
                 stream.set_write_timeout(Some(patience.write));
                 let stream = Box::pin(stream);
                 let Some(admitted) = connections.admit(peer.ip()) else {
-                    tracing::debug!(%peer, "a connection is above the caps");
+                    tracing::debug!(%peer, "connection refused: above the caps");
                     if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
                         tokio::spawn(async move {
                             refuse(stream, patience).await;
@@ -75,18 +77,18 @@ pub(crate) async fn accept<C, G>(
                     continue;
                 };
                 let watcher = graceful.watcher();
-                let (served, goes_with_it) = connect(stream, peer);
+                let (served, guard) = connect(stream, peer);
                 tokio::spawn(async move {
                     let ended = watcher.watch(served).await;
-                    drop((goes_with_it, admitted));
+                    drop((guard, admitted));
                     if let Err(error) = ended {
-                        tracing::debug!(%peer, %error, "a connection broke");
+                        tracing::debug!(%peer, %error, "connection failed");
                     }
                 });
             }
             Err(error) => {
-                // Too many open files, most likely: those that end make room.
-                tracing::warn!(%error, "a connection could not be accepted");
+                // Usually too many open files. Wait for some connections to end.
+                tracing::warn!(%error, "accept failed; retrying");
                 sleep(Duration::from_millis(100)).await;
             }
         }
@@ -94,17 +96,17 @@ pub(crate) async fn accept<C, G>(
     drop(listener);
     closing();
     if timeout(patience.shutdown, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some requests did not end in time and were cut off");
+        tracing::warn!("shutdown timed out; open requests aborted");
     }
 }
 
-/// Answers the first request with 503 and closes the connection.
+/// Responds to the first request with 503 and closes the connection.
 async fn refuse(stream: Connected, patience: Patience) {
     let service = service_fn(move |request: Request<hyper::body::Incoming>| async move {
-        // Dropped, it reads on for a moment, so that a client that is still sending hears the answer.
+        // Dropping it drains the body briefly, so that a client that is still sending can read the response.
         drop(Incomings::new(request.into_body().map_err(Into::into).boxed(), patience));
         let mut response: Response<Body> =
-            Failure::busy("the server has too many connections open").into_response().map(full);
+            Failure::busy("too many open connections; try again later").into_response().map(full);
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         Ok::<_, Infallible>(response)
     });
@@ -114,6 +116,6 @@ async fn refuse(stream: Connected, patience: Patience) {
         .keep_alive(false)
         .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
-    // A client that has left, or takes too long, hears nothing of it.
+    // Nothing to do if the client has left or is too slow.
     let _ = timeout(REFUSAL_TIMEOUT, served).await;
 }

@@ -1,20 +1,20 @@
-//! Answers in the envelope.
+//! JSON responses in the envelope.
 //!
-//! Every answer of the contract but audio is JSON in an [`Envelope`]. What is built here always says its type and
-//! `nosniff`, since part of what it repeats (titles above all) was chosen by whoever uploaded a song.
+//! Every response except audio is JSON in an [`Envelope`]. Responses always have a content type and `nosniff`, because
+//! they repeat text from users, such as titles.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 use vocalizer_core::api::{ApiError, Envelope, ErrorCode};
 
-/// Sent when an answer cannot be written as JSON: it must not depend on writing JSON.
+/// Sent if a response cannot be serialized as JSON.
 const INTERNAL: &str =
-    r#"{"ok":false,"errors":[{"code":"internal","message":"the answer could not be written"}],"data":null}"#;
+    r#"{"ok":false,"errors":[{"code":"internal","message":"the response could not be serialized"}],"data":null}"#;
 
-/// The HTTP status that goes with an error code.
+/// Returns the HTTP status for an error code.
 ///
-/// [`ErrorCode::Unknown`] is for reading other servers' answers; to send one is the server's own fault.
+/// [`ErrorCode::Unknown`] only occurs in responses of other servers; sending it is a bug and gives 500.
 #[must_use]
 pub const fn status_of(code: ErrorCode) -> StatusCode {
     match code {
@@ -29,7 +29,7 @@ pub const fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::WrongHost => StatusCode::MISDIRECTED_REQUEST,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        // Accepted, and not there yet: an error would be told as one by whoever polls.
+        // 202, so that polling clients do not report an error.
         ErrorCode::NotReady => StatusCode::ACCEPTED,
         ErrorCode::Gone => StatusCode::GONE,
         ErrorCode::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
@@ -44,15 +44,15 @@ pub const fn status_of(code: ErrorCode) -> StatusCode {
     }
 }
 
-/// `200` with `data`. Data that cannot be written as JSON, a map with keys that are no texts for instance, gives a `500`.
+/// Returns a `200` response with `data`. If the data cannot be serialized as JSON, returns `500`.
 #[must_use]
 pub fn success<T: Serialize>(data: &T) -> Response<Bytes> {
     respond(StatusCode::OK, &Envelope::Success(data))
 }
 
-/// What went wrong, with the status of the first error; without any error, a bare `500`.
+/// Returns an error response with the status of the first error, or `500` if `errors` is empty.
 ///
-/// A `401` says how to do better, as RFC 9110 wants it. `Retry-After` is the caller's to add, who knows when.
+/// A `401` has the `WWW-Authenticate` header that RFC 9110 requires. The caller adds `Retry-After`.
 #[must_use]
 pub fn failure(errors: Vec<ApiError>) -> Response<Bytes> {
     let status = errors.first().map_or(StatusCode::INTERNAL_SERVER_ERROR, |error| status_of(error.code));

@@ -1,4 +1,4 @@
-//! What every request is answered from.
+//! State shared by all requests.
 
 use std::sync::Arc;
 
@@ -13,21 +13,21 @@ use crate::probe::Probe;
 use crate::pulse::Pulse;
 use crate::settings::HttpSettings;
 
-/// Something without which the service is not ready, beside what it asks by itself.
+/// An additional readiness check.
 #[async_trait]
 pub trait Readiness: Send + Sync {
-    /// What it is, in a word.
+    /// The name of the check, one word.
     fn name(&self) -> &'static str;
 
-    /// Whether it is ready.
+    /// Checks readiness.
     ///
     /// # Errors
     ///
-    /// Why it is not, in a sentence that may be public.
+    /// The reason why it is not ready. The text is public.
     async fn check(&self) -> Result<(), String>;
 }
 
-/// More of what is worth knowing from outside, written as a Prometheus exposition.
+/// Additional metrics, in the Prometheus text format.
 pub trait MoreMetrics: Send + Sync {
     /// Appends complete lines.
     fn write(&self, out: &mut String);
@@ -45,6 +45,6 @@ pub(crate) struct App {
     pub(crate) archives: LongResponses,
     pub(crate) event_streams: LongResponses,
     pub(crate) pulse: Arc<Pulse>,
-    /// Turns `true` when the server is to stop: streams without an end are to end then.
+    /// Becomes `true` on shutdown: endless streams then end.
     pub(crate) closing: watch::Receiver<bool>,
 }

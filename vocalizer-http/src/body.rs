@@ -1,4 +1,4 @@
-//! Bodies: those that come in, within a time, and those that go out, block by block.
+//! Request bodies with timeouts, and streamed response bodies.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -18,25 +18,24 @@ use vocalizer_core::ports::{BlobError, BlobStream, BoxError};
 use crate::failure::Failure;
 use crate::settings::Patience;
 
-/// What goes out.
+/// A response body.
 pub(crate) type Body = UnsyncBoxBody<Bytes, BoxError>;
 
-/// What comes in.
+/// A request body.
 pub(crate) type Incoming = BoxBody<Bytes, BoxError>;
 
-/// How much of a body that nobody wants any more is still read, so that the answer is heard: a client that is cut off
-/// while it sends may not look at what came back.
+/// How much of an unwanted request body is still read. Many clients only read the response after they have sent all.
 const MAX_DRAIN_BYTES: u64 = 64 * 1024 * 1024;
 
-/// And for how long.
+/// How long an unwanted request body is read.
 const MAX_DRAIN: Duration = Duration::from_secs(5);
 
-/// A body that is all there.
+/// A body from bytes in memory.
 pub(crate) fn full(bytes: Bytes) -> Body {
     Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
 }
 
-/// Chunks, read as the client takes them.
+/// A body from a stream of chunks, which is read as fast as the client reads.
 pub(crate) fn stream<E>(chunks: impl Stream<Item = Result<Bytes, E>> + Send + 'static) -> Body
 where
     E: Into<BoxError> + 'static,
@@ -44,7 +43,7 @@ where
     StreamBody::new(chunks.map(|chunk| chunk.map(Frame::data).map_err(Into::into))).boxed_unsync()
 }
 
-/// The same. `guard` is dropped when the body is: when it has been sent, or the client has left.
+/// Like [`stream`]. `guard` is dropped with the body: after it was sent, or when the client disconnects.
 pub(crate) fn guarded_stream<E>(
     chunks: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
     guard: impl Send + 'static,
@@ -58,7 +57,7 @@ where
     }))
 }
 
-/// A body that is sent within the span of its request, so that what is logged meanwhile has the request's identifier.
+/// Polls the body in the span of its request, so that log lines have the request id.
 pub(crate) fn in_span(body: Body, span: Span) -> Body {
     InSpan { body, span }.boxed_unsync()
 }
@@ -86,13 +85,13 @@ impl hyper::body::Body for InSpan {
     }
 }
 
-/// A body on its way in: a stream of bytes that ends with a [`Failure`] when nothing comes for too long, or too little.
-/// Dropped before its end it is read on for a moment, unless the end is out of sight.
+/// A request body as a stream of bytes. It ends with a [`Failure`] if no data arrives within `body_silence`, or if the
+/// average rate is too low. If it is dropped early and little remains, the rest is drained in the background.
 pub(crate) struct Incomings {
     body: Option<Incoming>,
     patience: Patience,
     began: Instant,
-    came_bytes: u64,
+    received_bytes: u64,
     silence: Pin<Box<Sleep>>,
 }
 
@@ -100,22 +99,25 @@ impl Incomings {
     pub(crate) fn new(body: Incoming, patience: Patience) -> Self {
         let began = Instant::now();
         let silence = Box::pin(sleep_until(began + patience.body_silence));
-        Self { body: Some(body), patience, began, came_bytes: 0, silence }
+        Self { body: Some(body), patience, began, received_bytes: 0, silence }
     }
 
-    /// All of it, if it is no more than `max_bytes`.
+    /// Reads the whole body, at most `max_bytes`.
     pub(crate) async fn whole(mut self, max_bytes: usize) -> Result<Bytes, Failure> {
         let mut whole = Vec::new();
         while let Some(chunk) = self.next().await.transpose()? {
             if whole.len() + chunk.len() > max_bytes {
-                return Err(Failure::new(ErrorCode::TooLarge, format!("the request has more than {max_bytes} bytes")));
+                return Err(Failure::new(
+                    ErrorCode::TooLarge,
+                    format!("the request body is larger than {max_bytes} bytes"),
+                ));
             }
             whole.extend_from_slice(&chunk);
         }
         Ok(whole.into())
     }
 
-    /// As a stream for core. Its errors carry the [`Failure`].
+    /// Converts it into a stream for the core. Its errors carry the [`Failure`].
     pub(crate) fn into_blob_stream(self) -> BlobStream {
         self.map(|chunk| chunk.map_err(|failure| BlobError::Unavailable(failure.into()))).boxed()
     }
@@ -123,12 +125,12 @@ impl Incomings {
     fn too_slow(&self) -> bool {
         let so_far = self.began.elapsed();
         so_far > self.patience.body_grace
-            && self.came_bytes < self.patience.body_bytes_per_s.saturating_mul(so_far.as_secs())
+            && self.received_bytes < self.patience.body_bytes_per_s.saturating_mul(so_far.as_secs())
     }
 }
 
 fn timed_out() -> Failure {
-    Failure::new(ErrorCode::Timeout, "the request came in too slowly")
+    Failure::new(ErrorCode::Timeout, "request timed out: the body arrived too slowly")
 }
 
 impl Stream for Incomings {
@@ -153,13 +155,13 @@ impl Stream for Incomings {
                 }
                 Some(Err(error)) => {
                     self.body = None;
-                    let failure = Failure::new(ErrorCode::Malformed, "the request did not come in whole");
+                    let failure = Failure::new(ErrorCode::Malformed, "request body incomplete");
                     return Poll::Ready(Some(Err(failure.with_private(vocalizer_core::causes::chain(error.as_ref())))));
                 }
                 Some(Ok(frame)) => {
-                    // Trailers mean nothing here.
+                    // Trailers are ignored.
                     let Ok(bytes) = frame.into_data() else { continue };
-                    self.came_bytes += bytes.len() as u64;
+                    self.received_bytes += bytes.len() as u64;
                     if self.too_slow() {
                         self.body = None;
                         return Poll::Ready(Some(Err(timed_out())));

@@ -1,4 +1,4 @@
-//! Limits on what is open at the same time.
+//! Caps on connections and long responses.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,8 +24,8 @@ impl LongResponses {
     pub(crate) fn archives(caps: &Caps) -> Self {
         Self {
             open: Tally::new(caps.archives, caps.archives_per_client),
-            server_is_busy: "too many archives are being downloaded",
-            client_is_busy: "this client is downloading too many archives; wait until one has ended",
+            server_is_busy: "too many concurrent archive downloads; try again later",
+            client_is_busy: "too many archive downloads from this client; wait until one has finished",
         }
     }
 
@@ -33,8 +33,8 @@ impl LongResponses {
     pub(crate) fn event_streams(caps: &Caps) -> Self {
         Self {
             open: Tally::new(caps.event_streams, caps.event_streams_per_client),
-            server_is_busy: "the server has too many event streams open",
-            client_is_busy: "this client has too many event streams open; close some, or poll instead",
+            server_is_busy: "too many event streams on this server; try again later",
+            client_is_busy: "too many event streams from this client; close some or poll instead",
         }
     }
 
@@ -49,14 +49,14 @@ impl LongResponses {
     }
 }
 
-/// Counts connections, in all and by address.
+/// Counts connections, in total and per address.
 pub(crate) struct Connections {
     free: Arc<Semaphore>,
     by_address: Tally<IpAddr>,
     trusted_proxies: Vec<IpNet>,
 }
 
-/// A connection that may be served. Dropping it makes room for another one.
+/// An admitted connection. Dropping it frees its slot.
 pub(crate) struct Admitted {
     _permit: OwnedSemaphorePermit,
     _counted: Option<Taken<IpAddr>>,
@@ -71,11 +71,11 @@ impl Connections {
         }
     }
 
-    /// Admits a connection, unless there are too many.
+    /// Admits a connection. Returns `None` above the caps.
     pub(crate) fn admit(&self, peer: IpAddr) -> Option<Admitted> {
         let permit = Arc::clone(&self.free).try_acquire_owned().ok()?;
         let peer = peer.to_canonical();
-        // A proxy brings everybody's connections, and can count its clients itself.
+        // A proxy carries the connections of many clients and can limit them itself.
         let is_proxy = self.trusted_proxies.iter().any(|net| net.contains(&peer));
         let counted = if is_proxy { None } else { Some(self.by_address.take(household(peer)).ok()?) };
         Some(Admitted { _permit: permit, _counted: counted })

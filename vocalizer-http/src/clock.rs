@@ -1,4 +1,4 @@
-//! The system's time.
+//! The system clock.
 
 use std::time::{Duration, Instant};
 
@@ -6,14 +6,14 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 use vocalizer_core::ports::Clock;
 
-/// The system's clock, and tokio's timer.
+/// The system clock and tokio's timer.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
     since: Instant,
 }
 
 impl SystemClock {
-    /// A clock that counts from now.
+    /// Creates a clock whose elapsed time starts now.
     #[must_use]
     pub fn new() -> Self {
         Self { since: Instant::now() }

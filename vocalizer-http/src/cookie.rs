@@ -1,36 +1,36 @@
-//! The session's cookie, and the one by which a device is known that has logged in before.
+//! The session cookie, and the device cookie that marks devices with an earlier login.
 
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, header};
 use vocalizer_core::secret::Secret;
 
-/// The name where there is no TLS; browsers would not take the other one.
+/// The name without TLS, where browsers reject the `__Host-` prefix.
 const PLAIN: &str = "session";
 
-/// The name behind TLS. Its prefix makes browsers insist on `Secure`, on the path `/` and on this very host, so that no
-/// neighbour under the same domain can set it.
+/// The name behind TLS. The prefix makes browsers require `Secure`, the path `/` and this exact host, so that other
+/// hosts of the same domain cannot set it.
 const SECURE: &str = "__Host-session";
 
-/// The same two for a device that has logged in before.
+/// The names of the device cookie, without and with TLS.
 const DEVICE_PLAIN: &str = "device";
 const DEVICE_SECURE: &str = "__Host-device";
 
-/// How long a device is known.
+/// Lifetime of the device cookie.
 const DEVICE_LASTS: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Longest value that is looked at.
+/// Maximum length of a cookie value; longer ones are ignored.
 const MAX_VALUE_BYTES: usize = 256;
 
-/// The session that the request's cookies name. Behind TLS only the cookie with the secure name counts.
+/// Returns the session secret from the request's cookies. Behind TLS, only the cookie with the secure name counts.
 ///
-/// Of several cookies of that name the first counts, which is the one with the longer path where a browser sends two.
+/// If there are several, the first one counts; browsers send the one with the longest path first.
 #[must_use]
 pub fn session(headers: &HeaderMap, secure: bool) -> Option<Secret<String>> {
     read(headers, if secure { SECURE } else { PLAIN })
 }
 
-/// What the request's cookies show of an earlier login on the same device, by the rules of [`session`].
+/// Returns the device secret from the request's cookies, by the same rules as [`session`].
 #[must_use]
 pub fn device(headers: &HeaderMap, secure: bool) -> Option<Secret<String>> {
     read(headers, if secure { DEVICE_SECURE } else { DEVICE_PLAIN })
@@ -44,25 +44,25 @@ fn read(headers: &HeaderMap, wanted: &str) -> Option<Secret<String>> {
     plain.then(|| Secret::new(value.to_owned()))
 }
 
-/// The `Set-Cookie` that opens a session.
+/// Returns the `Set-Cookie` value that starts a session.
 #[must_use]
 pub fn set(secret: &Secret<String>, lasts: Duration, secure: bool) -> Option<HeaderValue> {
-    written(if secure { SECURE } else { PLAIN }, secret.expose(), lasts, secure)
+    set_cookie(if secure { SECURE } else { PLAIN }, secret.expose(), lasts, secure)
 }
 
-/// The `Set-Cookie` by which a device is known from now on.
+/// Returns the `Set-Cookie` value that marks the device.
 #[must_use]
 pub fn set_device(device: &Secret<String>, secure: bool) -> Option<HeaderValue> {
-    written(if secure { DEVICE_SECURE } else { DEVICE_PLAIN }, device.expose(), DEVICE_LASTS, secure)
+    set_cookie(if secure { DEVICE_SECURE } else { DEVICE_PLAIN }, device.expose(), DEVICE_LASTS, secure)
 }
 
-/// The `Set-Cookie` that ends a session. The device stays known.
+/// Returns the `Set-Cookie` value that removes the session cookie. The device cookie stays.
 #[must_use]
 pub fn clear(secure: bool) -> Option<HeaderValue> {
-    written(if secure { SECURE } else { PLAIN }, "", Duration::ZERO, secure)
+    set_cookie(if secure { SECURE } else { PLAIN }, "", Duration::ZERO, secure)
 }
 
-fn written(name: &str, secret: &str, lasts: Duration, secure: bool) -> Option<HeaderValue> {
+fn set_cookie(name: &str, secret: &str, lasts: Duration, secure: bool) -> Option<HeaderValue> {
     let mark = if secure { "; Secure" } else { "" };
     let max_age_s = lasts.as_secs();
     let text = format!("{name}={secret}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{mark}");

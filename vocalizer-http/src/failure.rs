@@ -1,4 +1,4 @@
-//! From what went wrong to what is said about it.
+//! Conversion of errors into error responses.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use vocalizer_core::service::{ServiceError, whole_seconds};
 
 use crate::answer;
 
-/// When to ask again a server that has too much to do.
+/// `Retry-After` of a busy server.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// An answer that is an error: what the caller hears, and beside it what only the log may know.
+/// An error response: the public errors, and private details for the log.
 #[derive(Debug)]
 pub(crate) struct Failure {
     errors: Vec<ApiError>,
     retry_after: Option<Duration>,
     allow: Option<String>,
-    /// What happened, for the log.
+    /// Details for the log only.
     pub(crate) private: Option<String>,
 }
 
@@ -33,21 +33,20 @@ impl Failure {
         Self::about(field, ErrorCode::Invalid, message)
     }
 
-    /// Something about a field.
     fn about(field: &'static str, code: ErrorCode, message: impl Into<String>) -> Self {
         Self { errors: vec![ApiError::new(code, message).with_field(field)], ..Self::new(code, "") }
     }
 
     pub(crate) fn not_found() -> Self {
-        Self::new(ErrorCode::NotFound, "there is nothing at this address")
+        Self::new(ErrorCode::NotFound, "no resource at this path")
     }
 
     pub(crate) fn method_not_allowed(allow: String) -> Self {
-        let message = format!("this address does not take the method; it takes {allow}");
+        let message = format!("method not allowed; use {allow}");
         Self { allow: Some(allow), ..Self::new(ErrorCode::MethodNotAllowed, message) }
     }
 
-    /// Too much is under way at the moment.
+    /// 503 with `Retry-After`: a limit on concurrent work is reached.
     pub(crate) fn busy(message: impl Into<String>) -> Self {
         Self { retry_after: Some(BUSY_RETRY_AFTER), ..Self::new(ErrorCode::Unavailable, message) }
     }
@@ -56,16 +55,16 @@ impl Failure {
         Self { private: Some(private.into()), ..self }
     }
 
-    /// The server's own fault.
+    /// 500. `private` is only logged.
     pub(crate) fn internal(private: impl std::fmt::Display) -> Self {
-        Self::new(ErrorCode::Internal, "something went wrong in the server").with_private(private.to_string())
+        Self::new(ErrorCode::Internal, "internal server error").with_private(private.to_string())
     }
 
     pub(crate) fn into_response(self) -> Response<Bytes> {
         let mut response = answer::failure(self.errors);
         let headers = response.headers_mut();
         if let Some(wait) = self.retry_after {
-            // Rounded up: whoever comes a moment too early is sent away again.
+            // Rounded up, so that clients do not return too early.
             headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
         }
         if let Some(allow) = self.allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
@@ -79,15 +78,15 @@ impl From<ServiceError> for Failure {
     fn from(error: ServiceError) -> Self {
         use ErrorCode as Code;
 
-        let said = error.to_string();
+        let message = error.to_string();
         match error {
-            // What the reader of the body had to say: it timed out, or the connection broke.
+            // The error of the request body: a timeout or a broken connection.
             ServiceError::Interrupted(source) => match source.downcast::<Self>() {
                 Ok(failure) => *failure,
-                Err(source) => Self::new(Code::Malformed, said).with_private(chain(source.as_ref())),
+                Err(source) => Self::new(Code::Malformed, message).with_private(chain(source.as_ref())),
             },
-            ServiceError::NotFound { .. } => Self::new(Code::NotFound, said),
-            ServiceError::Gone => Self::new(Code::Gone, said),
+            ServiceError::NotFound { .. } => Self::new(Code::NotFound, message),
+            ServiceError::Gone => Self::new(Code::Gone, message),
             ServiceError::Invalid(invalid) => {
                 let one = |invalid: vocalizer_core::service::Invalid| {
                     ApiError::new(Code::Invalid, invalid.message).with_field(invalid.field)
@@ -95,35 +94,34 @@ impl From<ServiceError> for Failure {
                 let errors = invalid.into_iter().map(one).collect();
                 Self { errors, retry_after: None, allow: None, private: None }
             }
-            ServiceError::TooLarge { .. } => Self::new(Code::TooLarge, said),
-            ServiceError::NotASong { .. } => Self::field("file", said),
+            ServiceError::TooLarge { .. } => Self::new(Code::TooLarge, message),
+            ServiceError::NotASong { .. } => Self::field("file", message),
             ServiceError::NotReady { retry_after } => {
-                Self { retry_after: Some(retry_after), ..Self::new(Code::NotReady, said) }
+                Self { retry_after: Some(retry_after), ..Self::new(Code::NotReady, message) }
             }
-            ServiceError::NotSplit { .. } => Self::new(Code::Conflict, said),
-            ServiceError::Conflict { field: None, .. } => Self::new(Code::Conflict, said),
-            ServiceError::Conflict { field: Some(field), .. } => Self::about(field, Code::Conflict, said),
-            ServiceError::Unauthenticated { .. } => Self::new(Code::Unauthenticated, said),
+            ServiceError::NotSplit { .. } => Self::new(Code::Conflict, message),
+            ServiceError::Conflict { field: None, .. } => Self::new(Code::Conflict, message),
+            ServiceError::Conflict { field: Some(field), .. } => Self::about(field, Code::Conflict, message),
+            ServiceError::Unauthenticated { .. } => Self::new(Code::Unauthenticated, message),
             ServiceError::Throttled { retry_after } => {
-                Self { retry_after: Some(retry_after), ..Self::new(Code::RateLimited, said) }
+                Self { retry_after: Some(retry_after), ..Self::new(Code::RateLimited, message) }
             }
-            ServiceError::Busy { retry_after, .. } => Self { retry_after: Some(retry_after), ..Self::busy(said) },
+            ServiceError::Busy { retry_after, .. } => Self { retry_after: Some(retry_after), ..Self::busy(message) },
             ServiceError::Exceeded(exceeded) => match exceeded.retry_after() {
-                Some(wait) => Self { retry_after: Some(wait), ..Self::new(Code::RateLimited, said) },
-                None => Self::new(Code::QuotaExceeded, said),
+                Some(wait) => Self { retry_after: Some(wait), ..Self::new(Code::RateLimited, message) },
+                None => Self::new(Code::QuotaExceeded, message),
             },
-            ServiceError::RegistrationClosed => Self::new(Code::RegistrationClosed, said),
-            ServiceError::InviteRequired => Self::about("invite", Code::InviteRequired, said),
-            ServiceError::InviteInvalid => Self::about("invite", Code::InviteInvalid, said),
-            ServiceError::Full => Self::new(Code::StorageFull, said),
-            ServiceError::Unavailable(source) => Self::busy(said).with_private(chain(source.as_ref())),
+            ServiceError::RegistrationClosed => Self::new(Code::RegistrationClosed, message),
+            ServiceError::InviteRequired => Self::about("invite", Code::InviteRequired, message),
+            ServiceError::InviteInvalid => Self::about("invite", Code::InviteInvalid, message),
+            ServiceError::Full => Self::new(Code::StorageFull, message),
+            ServiceError::Unavailable(source) => Self::busy(message).with_private(chain(source.as_ref())),
             ServiceError::Internal(source) => Self::internal(chain(source.as_ref())),
             other => Self::internal(chain(&other)),
         }
     }
 }
 
-/// What the service says as a worker's backend.
 impl From<BackendError> for Failure {
     fn from(error: BackendError) -> Self {
         match error {
@@ -137,7 +135,7 @@ impl From<BackendError> for Failure {
     }
 }
 
-/// So that a failure can travel as the error of a stream.
+/// Needed because a failure can be the error of a stream.
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.errors.first().map_or("", |error| &error.message))

@@ -1,4 +1,4 @@
-//! Fields: from forms in three encodings, and from the query.
+//! Form fields in three encodings, and query parameters.
 
 use std::collections::HashMap;
 
@@ -11,18 +11,18 @@ use vocalizer_core::secret::Secret;
 use crate::body::Incomings;
 use crate::failure::Failure;
 
-/// Largest form that is no upload.
+/// Maximum size of a form, except uploads.
 pub(crate) const MAX_FORM_BYTES: usize = 64 * 1024;
 
-/// Most fields of one.
+/// Maximum number of fields in a form.
 const MAX_FIELDS: usize = 64;
 
-/// The fields of a form. They may hold passwords, so all of them are kept as secrets.
+/// The fields of a form. All are secrets, because some hold passwords.
 #[derive(Debug)]
 pub(crate) struct Form(HashMap<String, Secret<String>>);
 
 impl Form {
-    /// Reads a form, whichever of the three encodings of the contract it is in.
+    /// Reads a form in any of the three supported encodings.
     pub(crate) async fn read(headers: &HeaderMap, body: Incomings) -> Result<Self, Failure> {
         let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -33,23 +33,23 @@ impl Form {
             }
             "application/json" => Self::json(&body.whole(MAX_FORM_BYTES).await?),
             "multipart/form-data" => {
-                let boundary = multer::parse_boundary(kind).map_err(|e| malformed(format!("the form: {e}")))?;
+                let boundary = multer::parse_boundary(kind).map_err(|e| malformed(format!("invalid form: {e}")))?;
                 let body = body.whole(MAX_FORM_BYTES).await?;
                 Self::multipart(boundary, body).await
             }
             _ => {
-                let message = "a form is application/x-www-form-urlencoded, multipart/form-data or application/json";
+                let message = "use application/x-www-form-urlencoded, multipart/form-data or application/json";
                 Err(Failure::new(ErrorCode::Unsupported, message))
             }
         }
     }
 
-    /// A field; an empty one and one that is missing are the same.
+    /// Removes and returns a field. A missing field is the same as an empty one.
     pub(crate) fn take(&mut self, name: &str) -> Secret<String> {
         self.0.remove(name).unwrap_or_default()
     }
 
-    /// A field that is a whole number; `None` where it is empty or missing.
+    /// Parses a field as a whole number. Returns `None` if it is empty or missing.
     pub(crate) fn number(&mut self, name: &'static str, at_most: u64) -> Result<Option<u64>, Failure> {
         let text = self.take(name).into_exposed();
         if text.is_empty() {
@@ -57,26 +57,26 @@ impl Form {
         }
         match text.parse() {
             Ok(number) if number <= at_most => Ok(Some(number)),
-            _ => Err(Failure::field(name, format!("the field {name} is not a whole number up to {at_most}"))),
+            _ => Err(Failure::field(name, format!("{name} must be a whole number from 0 to {at_most}"))),
         }
     }
 
     fn json(body: &[u8]) -> Result<Self, Failure> {
-        let value: Value = serde_json::from_slice(body).map_err(|e| malformed(format!("the JSON: {e}")))?;
-        let Value::Object(fields) = value else { return Err(malformed("the JSON is no object")) };
+        let value: Value = serde_json::from_slice(body).map_err(|e| malformed(format!("invalid JSON: {e}")))?;
+        let Value::Object(fields) = value else { return Err(malformed("the JSON must be an object")) };
         let fields = fields.into_iter().map(|(name, value)| match value {
             Value::String(text) => Ok((name, text)),
             Value::Number(number) => Ok((name, number.to_string())),
             Value::Null => Ok((name, String::new())),
             Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
-                Err(malformed("a field of the JSON is neither a text nor a number"))
+                Err(malformed("JSON fields must be strings or numbers"))
             }
         });
         Self::collect(fields.collect::<Result<Vec<_>, _>>()?)
     }
 
     async fn multipart(boundary: String, body: bytes::Bytes) -> Result<Self, Failure> {
-        let broken = |e: multer::Error| malformed(format!("the form: {e}"));
+        let broken = |e: multer::Error| malformed(format!("invalid form: {e}"));
         let body = futures_util::stream::iter([Ok::<_, std::io::Error>(body)]);
         let mut form = multer::Multipart::new(body, boundary);
         let mut fields = Vec::new();
@@ -98,23 +98,23 @@ impl Form {
                 return Err(malformed(format!("the form has more than {MAX_FIELDS} fields")));
             }
             if form.insert(name, Secret::new(value)).is_some() {
-                return Err(malformed("a field of the form is there twice"));
+                return Err(malformed("duplicate form field"));
             }
         }
         Ok(Self(form))
     }
 }
 
-/// The text of a field.
+/// Returns the text of a field.
 pub(crate) fn text(bytes: &[u8]) -> Result<String, Failure> {
-    std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| malformed("a field of the form is not UTF-8"))
+    std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| malformed("form field is not valid UTF-8"))
 }
 
 pub(crate) fn malformed(message: impl Into<String>) -> Failure {
     Failure::new(ErrorCode::Malformed, message)
 }
 
-/// The pairs of a query.
+/// The parameters of a query string.
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
@@ -126,12 +126,12 @@ impl Query {
         self.0.iter().any(|(key, _)| key == name)
     }
 
-    /// A parameter read by `read`; `None` where it is missing.
+    /// Parses a parameter with `read`. Returns `None` if it is missing.
     pub(crate) fn get<T>(&self, name: &'static str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Failure> {
         let Some((_, text)) = self.0.iter().find(|(key, _)| key == name) else { return Ok(None) };
         match read(text) {
             Some(value) => Ok(Some(value)),
-            None => Err(Failure::field(name, format!("the parameter {name} has a value that it cannot have"))),
+            None => Err(Failure::field(name, format!("invalid value for parameter {name}"))),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Which host names the server answers to.
+//! Checks of the `Host` header.
 //!
-//! A page of another site can have its own name resolve to this server's address (DNS rebinding). Then the browser takes
-//! the two for one site, and only `Host` tells that the page is foreign.
+//! An attacker's site can make its own name resolve to this server's address (DNS rebinding). The browser then treats
+//! both as one site, and only `Host` shows the difference.
 
 use std::net::IpAddr;
 
@@ -12,9 +12,9 @@ use vocalizer_core::api::ErrorCode;
 use crate::failure::Failure;
 use crate::settings::AllowedHosts;
 
-/// Checks that a request names its host once, and gives the names in it: of `Host`, and of a target that is a whole URL.
+/// Returns the host names of a request: from `Host`, and from the target if that is an absolute URL.
 ///
-/// Only HTTP/1.0 may leave `Host` out.
+/// `Host` must occur once; only HTTP/1.0 may omit it.
 pub(crate) fn named(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<Vec<Authority>, Failure> {
     let malformed = |message| Failure::new(ErrorCode::Malformed, message);
     let mut values = headers.get_all(header::HOST).iter();
@@ -35,7 +35,7 @@ pub(crate) fn named(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<
     Ok(names)
 }
 
-/// Refuses names that the server does not answer to.
+/// Rejects host names that are not allowed.
 pub(crate) fn check(names: &[Authority], allowed: &AllowedHosts) -> Result<(), Failure> {
     if names.iter().all(|name| allows(allowed, name.host())) {
         return Ok(());
@@ -54,7 +54,7 @@ fn allows(allowed: &AllowedHosts, host: &str) -> bool {
     }
 }
 
-/// A name that begins with a dot stands for all names below it.
+/// Matches a host against a name. A leading dot matches all subdomains.
 fn matches(name: &str, host: &str) -> bool {
     match name.strip_prefix('.') {
         Some(domain) => host.strip_suffix(domain).is_some_and(|below| below.len() > 1 && below.ends_with('.')),
@@ -62,7 +62,7 @@ fn matches(name: &str, host: &str) -> bool {
     }
 }
 
-/// Browsers resolve `localhost` and what is below it themselves, so no other site can own such a name.
+/// Browsers resolve `localhost` and its subdomains themselves, so no other site can own such a name.
 fn is_loopback(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let is_address = bare.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());

@@ -1,24 +1,24 @@
-//! The backend of Vocalizer over HTTP: the endpoints of the contract and what Vocalizer adds, over hyper.
+//! The HTTP backend of Vocalizer, built on hyper.
 //!
-//! | module | what it is for |
+//! | module | purpose |
 //! | --- | --- |
-//! | [`server`] | a listener in, connections served until it is time to stop |
-//! | [`status`] | a smaller one for programs that have no interface of their own, such as workers |
-//! | [`settings`] | who may do what, and how long anybody may take |
-//! | [`openapi`] | the OpenAPI document, made of the same table that requests are routed by |
-//! | [`page`] | a web page that is served beside the interface |
-//! | [`answer`] | the envelope as a response, with the status that an error code stands for |
-//! | [`range`] | what a `Range` header asks for, given how large the file is |
-//! | [`disposition`] | the name under which a part is saved, from the song's title |
-//! | [`cookie`] | the session's cookie, read and written |
-//! | [`passwords`], [`clock`] | adapters of two small ports: argon2id, and the system's time |
+//! | [`server`] | the HTTP server |
+//! | [`status`] | a small status server for programs without an API of their own, such as workers |
+//! | [`settings`] | access rules, timeouts and limits |
+//! | [`openapi`] | the OpenAPI document, built from the routing table |
+//! | [`page`] | static files of a web page, served next to the API |
+//! | [`answer`] | JSON responses in the envelope, with the status for each error code |
+//! | [`range`] | parsing of the `Range` header |
+//! | [`disposition`] | the file name of a download, from the song's title |
+//! | [`cookie`] | reading and writing the session cookie |
+//! | [`passwords`], [`clock`] | adapters for two ports of the core: argon2id and the system clock |
 //!
-//! The rules are in `vocalizer-core`; this crate translates. An answer to a request that hyper cannot read as HTTP at all
-//! is hyper's own, a bare status without an envelope.
+//! The rules are in `vocalizer-core`; this crate translates between them and HTTP. If hyper cannot parse a request,
+//! hyper itself responds with a bare status and no envelope.
 //!
 //! # Example
 //!
-//! What the head of a partial download is made of:
+//! The headers of a partial download:
 //!
 //! ```
 //! use http::{HeaderMap, HeaderValue, Response, StatusCode, header};

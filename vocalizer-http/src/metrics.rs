@@ -1,4 +1,4 @@
-//! Figures for Prometheus.
+//! Prometheus metrics.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -18,37 +18,37 @@ use vocalizer_core::song::StatusKind;
 
 use crate::routes::Operation;
 
-/// How long the queue may take to say how full it is: whoever scrapes waits for ten seconds.
-const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
+/// Timeout for the queue depth. Scrapes time out after ten seconds.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The type of the exposition that `prometheus-client` writes.
+/// The content type of the text that `prometheus-client` writes.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// What a request was and how it ended.
+/// The labels of the request counter.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Ended {
+struct RequestLabels {
     operation: &'static str,
     status: u16,
 }
 
-impl EncodeLabelSet for Ended {
+impl EncodeLabelSet for RequestLabels {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
         ("operation", self.operation).encode(encoder.encode_label())?;
         ("status", self.status.to_string()).encode(encoder.encode_label())
     }
 }
 
-/// One name and one value.
+/// A single label: name and value.
 type Label = [(&'static str, &'static str); 1];
 
 pub(crate) struct Metrics {
     registry: Registry,
-    requests: Family<Ended, Counter>,
+    requests: Family<RequestLabels, Counter>,
     seconds: Family<Label, Histogram, fn() -> Histogram>,
     uploaded_bytes: Counter,
     songs: Family<Label, Gauge>,
     jobs: Family<Label, Gauge>,
-    /// Without labels, and a family so that it can be left out.
+    /// Has no labels. It is a family so that it can be omitted.
     oldest_job: Family<[(&'static str, &'static str); 0], Gauge>,
     queue_up: Gauge,
     outbox: Gauge,
@@ -61,27 +61,27 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("vocalizer");
         let requests = Family::default();
-        registry.register("http_requests", "Requests answered", requests.clone());
+        registry.register("http_requests", "HTTP requests completed", requests.clone());
         let seconds =
             Family::new_with_constructor((|| Histogram::new(exponential_buckets(0.001, 4.0, 9))) as fn() -> Histogram);
-        let help = "Time to the head of an answer";
+        let help = "Time until the response headers are sent";
         registry.register_with_unit("http_answer", help, Unit::Seconds, seconds.clone());
         let uploaded_bytes = Counter::default();
-        registry.register_with_unit("uploaded", "Bytes of songs taken in", Unit::Bytes, uploaded_bytes.clone());
+        registry.register_with_unit("uploaded", "Bytes of uploaded songs", Unit::Bytes, uploaded_bytes.clone());
         let (songs, jobs) = (Family::default(), Family::default());
         registry.register("songs", "Songs by status", songs.clone());
         registry.register("jobs", "Jobs by state", jobs.clone());
         let oldest_job = Family::default();
         let (queue_up, outbox, connections) = (Gauge::default(), Gauge::default(), Gauge::default());
-        let help = "Whether the queue answers; where it does not, nothing is said of jobs";
+        let help = "Whether the queue is available (0 or 1); if 0, the job metrics are omitted";
         registry.register("queue_up", help, queue_up.clone());
-        let help = "How long the oldest waiting job has waited";
+        let help = "Age of the oldest waiting job";
         registry.register_with_unit("oldest_job", help, Unit::Seconds, oldest_job.clone());
-        registry.register("outbox", "Jobs that are not on the queue yet, at most 1000", outbox.clone());
-        registry.register("http_connections", "Open connections", connections.clone());
+        registry.register("outbox", "Jobs in the outbox that are not queued yet, at most 1000", outbox.clone());
+        registry.register("http_connections", "Open HTTP connections", connections.clone());
         let (renderings, rendition_bytes) = (Family::default(), Gauge::default());
-        registry.register("renderings", "Files being made, and requests that wait for their turn", renderings.clone());
-        let help = "Kept renditions and mixes that are being downloaded";
+        registry.register("renderings", "Renderings by state: running or waiting", renderings.clone());
+        let help = "Bytes of cached renditions and of mixes being downloaded";
         registry.register_with_unit("rendition", help, Unit::Bytes, rendition_bytes.clone());
         Self {
             registry,
@@ -100,8 +100,8 @@ impl Metrics {
     }
 
     pub(crate) fn answered(&self, operation: &'static str, status: u16, took: Duration) {
-        self.requests.get_or_create(&Ended { operation, status }).inc();
-        // Whoever asks for a job waits for as long as it wanted to, which says nothing of the server.
+        self.requests.get_or_create(&RequestLabels { operation, status }).inc();
+        // A worker waits for a job as long as it asked to, so the time says nothing about the server.
         if operation != Operation::LeaseJob.name() {
             self.seconds.get_or_create(&[("operation", operation)]).observe(took.as_secs_f64());
         }
@@ -116,7 +116,7 @@ impl Metrics {
         Connected(self.connections.clone())
     }
 
-    /// Asks the service how it is, and writes everything.
+    /// Reads the current state of the service and writes all metrics.
     pub(crate) async fn write(&self, songs: &SongService) -> Result<String, ServiceError> {
         for (kind, count) in StatusKind::ALL.into_iter().zip(songs.repository().count().await?) {
             self.songs.get_or_create(&[("status", kind.name())]).set(gauge(count));
@@ -136,13 +136,13 @@ impl Metrics {
         Ok(text)
     }
 
-    /// What the queue says. One that is away must not take the other figures with it, least of all then.
+    /// Writes the job metrics. An unavailable queue must not affect the other metrics.
     async fn write_jobs(&self, queue: &dyn JobQueue) {
-        let asked = timeout(QUEUE_PATIENCE, queue.depth()).await;
-        let depth = match asked.unwrap_or_else(|elapsed| Err(QueueError::Unavailable(elapsed.into()))) {
+        let result = timeout(QUEUE_TIMEOUT, queue.depth()).await;
+        let depth = match result.unwrap_or_else(|elapsed| Err(QueueError::Unavailable(elapsed.into()))) {
             Ok(depth) => depth,
             Err(error) => {
-                tracing::warn!(error = chain(&error), "the queue does not say how full it is");
+                tracing::warn!(error = chain(&error), "queue depth unavailable");
                 self.queue_up.set(0);
                 self.jobs.clear();
                 self.oldest_job.clear();
@@ -163,7 +163,7 @@ fn gauge(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// A connection that is open.
+/// Counts an open connection until it is dropped.
 pub(crate) struct Connected(Gauge);
 
 impl Drop for Connected {

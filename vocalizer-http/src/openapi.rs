@@ -13,10 +13,9 @@ use vocalizer_core::part::Part;
 use vocalizer_core::service::{Levels, MAX_PAGE};
 use vocalizer_core::song::StatusKind;
 
-use crate::routes::{Access, Gives, Operation, ROUTES, Route, Takes};
+use crate::routes::{Access, Input, Operation, Output, ROUTES, Route};
 
-/// The whole interface as an OpenAPI 3.1 document, made of the table that requests are routed by and of the types that
-/// they are answered with.
+/// Returns the OpenAPI 3.1 document of the API, built from the routing table and the response types.
 #[must_use]
 pub fn document() -> Value {
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
@@ -41,9 +40,9 @@ pub fn document() -> Value {
             "schemas": schemas(),
             "securitySchemes": {
                 "session": {"type": "apiKey", "in": "cookie", "name": "session",
-                    "description": "Set by registering and logging in; named __Host-session behind TLS."},
+                    "description": "Set by registration and login; named __Host-session behind TLS."},
                 "token": {"type": "http", "scheme": "bearer", "description": "An API token."},
-                "worker": {"type": "http", "scheme": "bearer", "description": "A worker's token."},
+                "worker": {"type": "http", "scheme": "bearer", "description": "A worker token."},
             },
         },
     })
@@ -83,14 +82,14 @@ fn operation(route: &Route, head: bool) -> Value {
         "parameters": parameters(route),
         "responses": responses(route, head),
     });
-    if let Some(body) = request_body(route.takes) {
+    if let Some(body) = request_body(route.input) {
         operation["requestBody"] = body;
     }
     operation["security"] = match route.access {
         Access::Public => json!([]),
         Access::Worker => json!([{"worker": []}]),
         Access::Session => json!([{"session": []}]),
-        Access::Anybody => json!([{}, {"session": []}, {"token": []}]),
+        Access::Anyone => json!([{}, {"session": []}, {"token": []}]),
     };
     operation
 }
@@ -119,18 +118,19 @@ fn parameters(route: &Route) -> Vec<Value> {
     }
     for &name in route.query {
         let (schema, description) = match name {
-            "status" => (json!({"enum": StatusKind::ALL.map(StatusKind::name)}), "Only songs in this status"),
-            "limit" => {
-                (json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": MAX_PAGE}), "At most so many")
-            }
-            "after" => (json!({"type": "string"}), "Only those after this place: `next` of the page before"),
-            "details" => (json!({"type": "string"}), "With `uploaded_at`; the value does not matter"),
+            "status" => (json!({"enum": StatusKind::ALL.map(StatusKind::name)}), "Only songs with this status"),
+            "limit" => (
+                json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": MAX_PAGE}),
+                "Maximum number of songs",
+            ),
+            "after" => (json!({"type": "string"}), "Continue after this cursor: `next` of the previous page"),
+            "details" => (json!({"type": "string"}), "Include `uploaded_at`; any value"),
             "drums" | "bass" | "other" | "vocals" => (
                 json!({"type": "number", "minimum": 0, "maximum": Levels::MOST, "default": 1}),
-                "For mix.*: what this stem's samples are multiplied by",
+                "For mix.*: gain of this stem, as a factor",
             ),
-            "format" => (json!({"enum": ["mp3", "wav", "flac"]}), "For stems.zip and stems.tar: what is in them"),
-            _ => (json!({"type": "string"}), "Save it rather than play it; the value does not matter"),
+            "format" => (json!({"enum": ["mp3", "wav", "flac"]}), "For stems.zip and stems.tar: audio format"),
+            _ => (json!({"type": "string"}), "Send `Content-Disposition: attachment`; any value"),
         };
         parameters.push(json!({"name": name, "in": "query", "description": description, "schema": schema}));
     }
@@ -143,10 +143,10 @@ fn parameters(route: &Route) -> Vec<Value> {
     parameters
 }
 
-fn request_body(takes: Takes) -> Option<Value> {
-    let content = match takes {
-        Takes::Nothing => return None,
-        Takes::Form(required, optional) => {
+fn request_body(input: Input) -> Option<Value> {
+    let content = match input {
+        Input::Nothing => return None,
+        Input::Form(required, optional) => {
             let field = |name: &&str| ((*name).to_owned(), field(name));
             let properties: Map<_, _> = required.iter().chain(optional).map(field).collect();
             let schema = json!({"type": "object", "required": required, "properties": properties});
@@ -156,7 +156,7 @@ fn request_body(takes: Takes) -> Option<Value> {
                 "multipart/form-data": {"schema": schema},
             })
         }
-        Takes::Upload => json!({"multipart/form-data": {"schema": {
+        Input::Upload => json!({"multipart/form-data": {"schema": {
             "type": "object",
             "required": ["title", "file"],
             "properties": {
@@ -164,16 +164,16 @@ fn request_body(takes: Takes) -> Option<Value> {
                 "file": {"type": "string", "contentMediaType": "application/octet-stream"},
             },
         }}}),
-        Takes::Tar => json!({"application/octet-stream": {"schema": {
+        Input::Tar => json!({"application/octet-stream": {"schema": {
             "type": "string",
             "format": "binary",
-            "description": "A tar with exactly bass.mp3, drums.mp3, other.mp3 and vocals.mp3",
+            "description": "A tar archive with exactly bass.mp3, drums.mp3, other.mp3 and vocals.mp3",
         }}}),
     };
     Some(json!({"required": true, "content": content}))
 }
 
-/// What a form's field may hold.
+/// Returns the schema of a form field.
 fn field(name: &str) -> Value {
     match name {
         "percent" => json!({"type": "integer", "minimum": 0, "maximum": 100}),
@@ -190,18 +190,18 @@ fn responses(route: &Route, head: bool) -> Map<String, Value> {
     let mut responses = Map::new();
     for (status, description) in successes(route) {
         let mut response = json!({"description": description});
-        if let (false, Some(content)) = (head, content(route.gives)) {
+        if let (false, Some(content)) = (head, content(route.output)) {
             response["content"] = content;
         }
         responses.insert(status.to_string(), response);
     }
     let everywhere: &[u16] = match route.access {
         Access::Public => &[400, 421, 500, 503],
-        Access::Anybody | Access::Session => &[400, 401, 403, 421, 500, 503],
+        Access::Anyone | Access::Session => &[400, 401, 403, 421, 500, 503],
         Access::Worker => &[400, 401, 403, 500, 503],
     };
     for &status in everywhere.iter().chain(route.errors) {
-        // hyper's own 400 has no body, and a service that is not ready says what is not.
+        // 304 has no body, and `/readyz` reports its checks with 503.
         let own = matches!((status, route.operation), (304, _) | (503, Operation::Ready));
         let mut response = json!({"description": describe(status)});
         if own && status == 503 {
@@ -220,37 +220,37 @@ fn responses(route: &Route, head: bool) -> Map<String, Value> {
 fn successes(route: &Route) -> Vec<(u16, &'static str)> {
     match route.operation {
         Operation::Part | Operation::Source => {
-            vec![(200, "All of it"), (206, "The bytes of it that were asked for")]
+            vec![(200, "The whole file"), (206, "The requested byte range")]
         }
-        Operation::Ready => vec![(200, "It is ready")],
-        _ => vec![(200, "It worked")],
+        Operation::Ready => vec![(200, "Ready")],
+        _ => vec![(200, "Success")],
     }
 }
 
-fn content(gives: Gives) -> Option<Value> {
+fn content(output: Output) -> Option<Value> {
     let binary = json!({"schema": {"type": "string", "contentMediaType": "application/octet-stream"}});
-    Some(match gives {
-        Gives::Data(name) => {
+    Some(match output {
+        Output::Data(name) => {
             let data = json!({"$ref": format!("#/components/schemas/{name}")});
             json!({"application/json": {"schema": envelope(&json!({"const": true}), &data)}})
         }
-        Gives::Nothing => {
+        Output::Nothing => {
             json!({"application/json": {"schema": envelope(&json!({"const": true}), &json!({"type": "null"}))}})
         }
-        Gives::Bytes => json!({"application/octet-stream": binary}),
-        Gives::Audio => {
+        Output::Bytes => json!({"application/octet-stream": binary}),
+        Output::Audio => {
             let types =
                 ["mpeg", "flac", "wav", "aiff", "ogg", "mp4", "webm", "aac"].map(|kind| format!("audio/{kind}"));
             let archives = ["application/zip", "application/x-tar"].map(str::to_owned);
             types.into_iter().chain(archives).map(|kind| (kind, binary.clone())).collect::<Map<_, _>>().into()
         }
-        Gives::Events => json!({"text/event-stream": {"schema": {"type": "string",
-            "description": "Events `song` with a SongView as data, and `deleted`, of a list with its `id`"}}}),
-        Gives::Text => json!({
+        Output::Events => json!({"text/event-stream": {"schema": {"type": "string",
+            "description": "Events: `song` with a SongView, and `deleted`, in a list with the `id`"}}}),
+        Output::Text => json!({
             "text/plain": {"schema": {"type": "string"}},
             "application/openmetrics-text": {"schema": {"type": "string"}},
         }),
-        Gives::Json => json!({"application/json": {"schema": {"type": "object"}}}),
+        Output::Json => json!({"application/json": {"schema": {"type": "object"}}}),
     })
 }
 
@@ -272,23 +272,23 @@ fn failure() -> Value {
 
 fn describe(status: u16) -> &'static str {
     match status {
-        202 => "It is not there yet; ask again",
-        304 => "It is what the client has",
-        400 => "The request cannot be read",
-        401 => "A session or a token is missing or not good",
-        403 => "It is not permitted: a page of another site, a full quota, or no registration without an invite",
-        404 => "There is no such thing, as far as the caller may know",
-        408 => "The request came in too slowly",
-        409 => "It clashes with what is there",
+        202 => "Not ready yet; retry after Retry-After",
+        304 => "Not modified",
+        400 => "Malformed request",
+        401 => "Session or token missing or invalid",
+        403 => "Forbidden: cross-site request, quota exceeded, or registration closed or by invite only",
+        404 => "Not found, or not visible to the caller",
+        408 => "Request timeout: the body arrived too slowly",
+        409 => "Conflict with the current state",
         410 => "The song was deleted",
-        413 => "It is more than a limit allows",
-        415 => "The body is of a type that is not taken here",
-        416 => "The range begins past the end",
-        421 => "The server does not answer to the host name of the request",
-        422 => "A value is not acceptable",
-        429 => "There were too many attempts or uploads; try again after Retry-After",
-        503 => "Something behind the server does not answer, or it has too much to do; try again",
-        507 => "The server has no room left",
-        _ => "The server's own fault",
+        413 => "Request larger than allowed",
+        415 => "Unsupported content type",
+        416 => "The range starts after the end of the file",
+        421 => "Host name not allowed",
+        422 => "Invalid value",
+        429 => "Too many attempts or uploads; retry after Retry-After",
+        503 => "Dependency unavailable or server busy; retry",
+        507 => "Server storage full",
+        _ => "Internal server error",
     }
 }

@@ -1,20 +1,20 @@
-//! Requests that pages of other sites make in a visitor's name.
+//! Protection against cross-site request forgery.
 
 use http::{HeaderMap, Method, header};
 use url::Url;
 
-/// Whether a request may act for whoever's cookie it carries.
+/// Returns whether a request may use its cookies.
 ///
-/// Browsers say where a request comes from in `Sec-Fetch-Site`; older ones in `Origin` alone, which then has to name the
-/// host that was asked. Programs say neither, carry nobody's cookies unasked, and may. Reading is open to all: what a page
-/// of another site gets it cannot look into.
+/// Browsers send the source of a request in `Sec-Fetch-Site`, older ones only in `Origin`, which must then match
+/// `Host`. Programs send neither and are allowed, since they do not attach cookies on their own. Safe methods are
+/// always allowed: another site cannot read the response.
 pub(crate) fn may_act(method: &Method, headers: &HeaderMap) -> bool {
     if method.is_safe() {
         return true;
     }
     let text = |name| headers.get(name).map(|value: &http::HeaderValue| value.to_str().unwrap_or("?"));
     if let Some(site) = text(header::HeaderName::from_static("sec-fetch-site")) {
-        // `none` is the address bar. A neighbour under the same domain is another site's page as well.
+        // `none` is a user action such as the address bar. `same-site` (another subdomain) is rejected too.
         return matches!(site, "same-origin" | "none");
     }
     let Some(origin) = text(header::ORIGIN) else { return true };

@@ -1,4 +1,4 @@
-//! A web page beside the interface: files that a program brings along.
+//! A web page next to the API: static files embedded in the program.
 
 use std::collections::HashMap;
 use std::io::{self, Write as _};
@@ -13,8 +13,8 @@ use crate::body::{Body, full};
 use crate::conditional;
 use crate::failure::Failure;
 
-/// What the page may do: run its own scripts and ask its own server. No script, style or picture of another place is let in,
-/// none that stands in the markup, and no script is ever made of a text.
+/// The content security policy: only scripts, styles, images and requests of the page's own origin. No inline scripts
+/// or styles, and no scripts from strings (trusted types).
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
      form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
@@ -23,24 +23,24 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 /// A file of a page.
 #[derive(Debug, Clone, Copy)]
 pub struct PageFile {
-    /// Where it is: `/` for the page itself.
+    /// The URL path: `/` for the page itself.
     pub path: &'static str,
-    /// What it is.
+    /// The content type.
     pub media_type: &'static str,
-    /// All of it.
+    /// The content.
     pub bytes: &'static [u8],
 }
 
-/// A file, ready to be sent.
+/// A prepared file.
 struct Ready {
     media_type: &'static str,
     plain: Bytes,
-    /// For browsers that take it, which is all of them; a quarter as large.
+    /// The compressed content, about a quarter of the size.
     gzip: Option<Bytes>,
     hash: String,
 }
 
-/// The files by their paths.
+/// The files by path.
 #[derive(Default)]
 pub(crate) struct Page(HashMap<&'static str, Ready>);
 
@@ -58,7 +58,7 @@ impl Page {
         self.0.contains_key(path)
     }
 
-    /// The file at a path. A browser asks each time whether it is still so, for a new version brings all of its files anew.
+    /// Responds with the file at a path. Browsers revalidate each time, because a new version replaces all files.
     pub(crate) fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<Response<Body>, Failure> {
         let file = self.0.get(path).ok_or_else(Failure::not_found)?;
         if !matches!(*method, Method::GET | Method::HEAD) {
@@ -93,7 +93,7 @@ fn gzip(bytes: &[u8]) -> io::Result<Bytes> {
     encoder.finish().map(Bytes::from)
 }
 
-/// Whether the client names gzip among what it takes, and does not say "anything but".
+/// Returns whether the client accepts gzip. `q=0` means no.
 fn takes_gzip(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|coding| {

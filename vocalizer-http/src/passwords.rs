@@ -1,4 +1,4 @@
-//! Passwords by argon2id.
+//! Password hashing with argon2id.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,59 +13,61 @@ use vocalizer_core::account::PasswordHash;
 use vocalizer_core::ports::{PasswordError, PasswordHasher};
 use vocalizer_core::secret::Secret;
 
-/// Memory for one hash in KiB, passes over it, and lanes: what OWASP recommends for argon2id.
+/// Memory of one hash in KiB, iterations and lanes, as OWASP recommends for argon2id.
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// How many may wait for their turn before more are sent away.
+/// Maximum number of waiting requests; further ones fail.
 const MAX_WAITING: usize = 64;
 
-/// argon2id with OWASP's parameters (m = 19 MiB, t = 2, p = 1), on the blocking pool, a few at a time: each takes 19 MiB
-/// and some ten milliseconds of a core, and a flood of logins must not take all of them.
+/// Password hashing with argon2id and OWASP's parameters (m = 19 MiB, t = 2, p = 1).
+///
+/// It runs on the blocking pool with limited concurrency: each hash takes 19 MiB and some ten milliseconds of a core,
+/// and many logins at once must not take all cores.
 #[derive(Debug)]
 pub struct Argon2Passwords {
-    turns: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     waiting: AtomicUsize,
-    /// What a password is checked against where nobody has the name.
-    nobodys: String,
+    /// Checked for unknown usernames, so that the response time does not reveal them.
+    dummy_hash: String,
 }
 
 impl Argon2Passwords {
-    /// A hasher that works on at most `at_once` passwords at the same time, at least one.
+    /// Creates a hasher for at most `at_once` passwords at the same time, at least one.
     ///
     /// # Errors
     ///
-    /// [`PasswordError::Failed`] where there is no memory or no randomness for even one.
+    /// [`PasswordError::Failed`] if memory or randomness for one hash is not available.
     pub fn new(at_once: usize) -> Result<Self, PasswordError> {
-        let nobodys = hash("a password that is nobody's")?;
-        Ok(Self { turns: Arc::new(Semaphore::new(at_once.max(1))), waiting: AtomicUsize::new(0), nobodys })
+        let dummy_hash = hash("dummy password")?;
+        Ok(Self { permits: Arc::new(Semaphore::new(at_once.max(1))), waiting: AtomicUsize::new(0), dummy_hash })
     }
 
-    async fn in_turn<T, F>(&self, work: F) -> Result<T, PasswordError>
+    async fn with_permit<T, F>(&self, work: F) -> Result<T, PasswordError>
     where
         T: Send + 'static,
         F: FnOnce() -> Result<T, PasswordError> + Send + 'static,
     {
         let _waiting = Waiting::enter(&self.waiting)?;
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|e| PasswordError::Failed(e.into()))?;
-        // The turn goes into the thread: it ends with the work, and not with a caller who has left.
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|e| PasswordError::Failed(e.into()))?;
+        // The thread owns the permit: the work runs to its end even if the caller is cancelled.
         let work = spawn_blocking(move || {
-            let _turn = turn;
+            let _permit = permit;
             work()
         });
         work.await.map_err(|e| PasswordError::Failed(e.into()))?
     }
 }
 
-/// One who waits for a turn.
+/// Counts a waiting request until it is dropped.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
     fn enter(count: &'a AtomicUsize) -> Result<Self, PasswordError> {
         let waiting = Self(count);
         if count.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
-            return Err(PasswordError::Failed("too many passwords are being checked at this moment".into()));
+            return Err(PasswordError::Failed("too many concurrent password checks".into()));
         }
         Ok(waiting)
     }
@@ -81,14 +83,14 @@ impl Drop for Waiting<'_> {
 impl PasswordHasher for Argon2Passwords {
     async fn hash(&self, password: &Secret<String>) -> Result<PasswordHash, PasswordError> {
         let password = password.clone();
-        self.in_turn(move || hash(password.expose())).await.map(PasswordHash::new)
+        self.with_permit(move || hash(password.expose())).await.map(PasswordHash::new)
     }
 
     async fn verify(&self, password: &Secret<String>, hash: Option<&PasswordHash>) -> Result<bool, PasswordError> {
         let password = password.clone();
         let known = hash.is_some();
-        let hash = hash.map_or_else(|| self.nobodys.clone(), |hash| hash.expose().to_owned());
-        let right = self.in_turn(move || {
+        let hash = hash.map_or_else(|| self.dummy_hash.clone(), |hash| hash.expose().to_owned());
+        let right = self.with_permit(move || {
             let hash = Phc::new(&hash).map_err(|e| PasswordError::Malformed(e.to_string().into()))?;
             match argon2()?.verify_password(password.expose().as_bytes(), &hash) {
                 Ok(()) => Ok(true),

@@ -1,4 +1,4 @@
-//! Whether the runtime makes progress.
+//! Detection of a stuck runtime.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::sleep;
 
-/// How often the runtime is probed within the time that it may be stuck.
+/// Number of probes within `stuck_after`.
 const PROBES: u32 = 6;
 
 /// Watches the runtime and its blocking pool.
 pub(crate) struct Pulse {
     made: Instant,
-    /// When the last probe ended, in milliseconds since `made`; zero if nobody watches.
+    /// End of the last probe, in milliseconds since `made`; zero before the first.
     last_ms: AtomicU64,
-    /// No progress for so long is too long.
+    /// The runtime counts as stuck after this time without progress.
     stuck_after: Duration,
 }
 
@@ -24,14 +24,14 @@ impl Pulse {
         Self { made: Instant::now(), last_ms: AtomicU64::new(0), stuck_after }
     }
 
-    /// Probes the blocking pool in a task of its own, until the set is dropped.
+    /// Probes the blocking pool in a background task until the set is dropped.
     pub(crate) fn start(self: &Arc<Self>) -> JoinSet<()> {
         let pulse = Arc::clone(self);
         JoinSet::from_iter([async move {
             loop {
                 pulse.last_ms.store(pulse.now_ms(), Ordering::Relaxed);
                 sleep(pulse.stuck_after / PROBES).await;
-                // It fails only where the runtime is about to end.
+                // Fails only during runtime shutdown.
                 let _ = spawn_blocking(|| ()).await;
             }
         }])

@@ -1,44 +1,44 @@
-//! Byte ranges, by RFC 9110 section 14.
+//! Byte ranges (RFC 9110, section 14).
 //!
-//! One range is served. Several at once are answered with the whole file, as the RFC allows: nothing that plays a song
-//! asks for them, and servers that honour hundreds have been brought down by them. The same goes for a header that does
-//! not parse, and for units other than bytes.
+//! Only a single range is supported. For several ranges the server sends the whole file, as the RFC allows: players do
+//! not need them, and large numbers of ranges are a known denial-of-service attack. Malformed headers and units other
+//! than bytes also get the whole file.
 
 use std::ops::Range;
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-/// What part of a file to send.
+/// The part of a file to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
-    /// All of it: `200`.
+    /// The whole file: `200`.
     Whole,
-    /// These bytes, never none and always within the file: `206`.
+    /// These bytes, never empty and always within the file: `206`.
     Part(Range<u64>),
-    /// None, because the range begins past the end: `416`.
+    /// Nothing, because the range starts after the end: `416`.
     Unsatisfiable,
 }
 
 impl Selection {
-    /// Reads the `Range` header of a `GET` for a file of `size_bytes`. For other methods the header means nothing, and
-    /// where `If-Range` does not hold it is to be ignored; both are for the caller to know.
+    /// Reads the `Range` header of a `GET` for a file of `size_bytes`. The caller must ignore the header for other
+    /// methods and when `If-Range` does not match.
     #[must_use]
     pub fn of(headers: &HeaderMap, size_bytes: u64) -> Self {
         let mut values = headers.get_all(header::RANGE).iter();
         match (values.next(), values.next()) {
             (Some(value), None) => Self::parse(value.as_bytes(), size_bytes),
-            // More than one such header is more than one range, or a mistake.
+            // Several headers are several ranges or an error.
             _ => Self::Whole,
         }
     }
 
-    /// Reads the value of a `Range` header against a file of `size_bytes`.
+    /// Parses the value of a `Range` header for a file of `size_bytes`.
     #[must_use]
     pub fn parse(value: &[u8], size_bytes: u64) -> Self {
         single(value).map_or(Self::Whole, |range| range.within(size_bytes))
     }
 
-    /// The status of the answer.
+    /// Returns the status of the response.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
@@ -48,7 +48,7 @@ impl Selection {
         }
     }
 
-    /// The answer's `Content-Range`, for the same `size_bytes`; a whole file has none.
+    /// Returns the response's `Content-Range` for the same `size_bytes`; `None` for a whole file.
     #[must_use]
     pub fn content_range(&self, size_bytes: u64) -> Option<HeaderValue> {
         let text = match self {
@@ -60,12 +60,12 @@ impl Selection {
     }
 }
 
-enum Asked {
+enum ByteRange {
     From { first: u64, last: Option<u64> },
     Suffix { len: u64 },
 }
 
-impl Asked {
+impl ByteRange {
     fn within(self, size_bytes: u64) -> Selection {
         match self {
             Self::From { first, .. } if first >= size_bytes => Selection::Unsatisfiable,
@@ -74,35 +74,35 @@ impl Asked {
                 Selection::Part(first..end)
             }
             Self::Suffix { len: 0 } => Selection::Unsatisfiable,
-            // The end of an empty file is satisfiable, says the RFC, but there is no `Content-Range` that could say so.
+            // By the RFC, a suffix of an empty file is satisfiable, but no `Content-Range` can express it.
             Self::Suffix { .. } if size_bytes == 0 => Selection::Whole,
             Self::Suffix { len } => Selection::Part(size_bytes.saturating_sub(len)..size_bytes),
         }
     }
 }
 
-/// The one range a header asks for; `None` if it asks for more, or cannot be read.
-fn single(value: &[u8]) -> Option<Asked> {
+/// Parses the single range of a header. Returns `None` for several ranges and malformed values.
+fn single(value: &[u8]) -> Option<ByteRange> {
     let value = std::str::from_utf8(value).ok()?;
     let (unit, ranges) = value.split_once('=')?;
     if !unit.eq_ignore_ascii_case("bytes") {
         return None;
     }
-    // Lists may hold empty elements, which count for nothing.
+    // Empty list elements are ignored.
     let mut ranges = ranges.split(',').map(|range| range.trim_matches([' ', '\t'])).filter(|range| !range.is_empty());
     let (range, None) = (ranges.next()?, ranges.next()) else { return None };
     let (first, last) = range.split_once('-')?;
     match (first, last) {
-        ("", last) => Some(Asked::Suffix { len: number(last)? }),
-        (first, "") => Some(Asked::From { first: number(first)?, last: None }),
+        ("", last) => Some(ByteRange::Suffix { len: number(last)? }),
+        (first, "") => Some(ByteRange::From { first: number(first)?, last: None }),
         (first, last) => {
             let (first, last) = (number(first)?, number(last)?);
-            (first <= last).then_some(Asked::From { first, last: Some(last) })
+            (first <= last).then_some(ByteRange::From { first, last: Some(last) })
         }
     }
 }
 
-/// Digits and nothing else. Numbers that are too large for any file stay so, instead of making the header malformed.
+/// Parses digits only. Numbers above `u64::MAX` saturate instead of making the header malformed.
 fn number(digits: &str) -> Option<u64> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

@@ -1,4 +1,4 @@
-//! A request, with all that is known of who makes it.
+//! A request and its caller.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::form::Query;
 use crate::settings::HttpSettings;
 
-/// Where a request comes from, as far as whoever hands it on can be believed.
+/// The client's address, and whether it uses TLS. Forwarding headers count only from trusted proxies.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer {
     pub(crate) address: IpAddr,
@@ -22,7 +22,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Behind a trusted proxy the last address that a proxy did not add itself is the client's.
+    /// Behind trusted proxies, the client is the last address in `X-Forwarded-For` that is not a trusted proxy.
     pub(crate) fn of(connected: IpAddr, headers: &HeaderMap, settings: &HttpSettings) -> Self {
         let connected = connected.to_canonical();
         let trusted = |address: IpAddr| settings.trusted_proxies.iter().any(|net| net.contains(&address));
@@ -45,13 +45,13 @@ impl Peer {
     }
 }
 
-/// The address in an entry of `X-Forwarded-For`. Some proxies add the port, and IPv6 then has brackets.
+/// Parses an entry of `X-Forwarded-For`. Some proxies add the port, and brackets around IPv6 addresses.
 fn hop_address(hop: &str) -> Option<IpAddr> {
     let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']')).unwrap_or(hop);
     bare.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|hop| hop.ip()))
 }
 
-/// A request that was routed and whose maker is known.
+/// A routed request with its authenticated caller.
 pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
@@ -67,17 +67,17 @@ impl Request {
         self.caller.viewer
     }
 
-    /// Whose share of what is made this counts towards.
+    /// Returns the client whose share of the rendering capacity this request uses.
     pub(crate) fn client(&self) -> Client {
         Client::at(self.viewer(), self.peer.address)
     }
 
-    /// The session that a login replaces; a token is not replaced.
+    /// Returns the session that a login replaces. A token is not replaced.
     pub(crate) fn session(&self) -> Option<SessionDigest> {
         self.caller.session.filter(|_| !self.caller.by_token)
     }
 
-    /// A piece of the path as what it names. What cannot be one names nothing.
+    /// Parses a path parameter. An invalid value is a 404.
     pub(crate) fn param<T: std::str::FromStr>(&self, name: &str) -> Result<T, Failure> {
         let text = self.params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         text.and_then(|text| text.parse().ok()).ok_or_else(Failure::not_found)
@@ -88,7 +88,7 @@ impl Request {
     }
 }
 
-/// What the request shows: a token if it shows one, else its cookie.
+/// Returns the credentials of a request: its token, or else its session cookie.
 pub(crate) fn proof(headers: &HeaderMap, secure: bool) -> Option<Proof> {
     match bearer(headers) {
         Some(token) => Some(Proof::Token(token)),
@@ -96,10 +96,10 @@ pub(crate) fn proof(headers: &HeaderMap, secure: bool) -> Option<Proof> {
     }
 }
 
-/// Lets a worker through.
+/// Checks the worker token.
 pub(crate) fn check_worker(headers: &HeaderMap, settings: &HttpSettings) -> Result<(), Failure> {
     let shown = bearer(headers);
-    // All are looked at, so that the time does not tell which it was.
+    // Compare with all tokens, so that the time does not reveal which one matched.
     let right = shown.is_some_and(|shown| {
         let shown = shown.expose().as_bytes();
         settings.worker_tokens.iter().fold(false, |right, token| right | token.matches(shown))
@@ -107,10 +107,10 @@ pub(crate) fn check_worker(headers: &HeaderMap, settings: &HttpSettings) -> Resu
     if right {
         return Ok(());
     }
-    Err(Failure::new(ErrorCode::Unauthenticated, "this is for workers with their token alone"))
+    Err(Failure::new(ErrorCode::Unauthenticated, "worker token required"))
 }
 
-/// The token in `Authorization: Bearer …`. Something else in that header is an empty token, which is nobody's.
+/// Returns the token from `Authorization: Bearer …`. Other schemes give an empty token, which never matches.
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<Secret<String>> {
     let value = headers.get(header::AUTHORIZATION)?;
     let text = value.to_str().unwrap_or_default();

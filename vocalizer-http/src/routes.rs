@@ -1,10 +1,9 @@
-//! The table of what can be asked for: requests are routed by it and the OpenAPI document is made of it, so that neither
-//! can say what the other does not.
+//! The routing table. Both the router and the OpenAPI document use it, so they cannot differ.
 
 use http::Method;
 use matchit::Router;
 
-/// What a request is for.
+/// An API operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Operation {
     Register,
@@ -44,7 +43,7 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    /// Its name in logs, metrics and the OpenAPI document.
+    /// Returns the name in logs, metrics and the OpenAPI document.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Register => "register",
@@ -85,37 +84,37 @@ impl Operation {
     }
 }
 
-/// Who may.
+/// Required authentication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Anybody, and a user more than others.
-    Anybody,
-    /// A user, logged in with their password.
+    /// Optional: anonymous callers are allowed, but users see more.
+    Anyone,
+    /// A session from a login with a password.
     Session,
-    /// A worker, with its token.
+    /// A worker token.
     Worker,
-    /// Anybody, and it makes no difference who.
+    /// None; credentials are ignored.
     Public,
 }
 
-/// What a request brings along.
+/// The request body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Takes {
+pub(crate) enum Input {
     Nothing,
-    /// A form with these fields, those that must be there first.
+    /// A form with these required and optional fields.
     Form(&'static [&'static str], &'static [&'static str]),
     Upload,
     Tar,
 }
 
-/// What a success brings back.
+/// The body of a successful response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Gives {
+pub(crate) enum Output {
     /// An envelope with `data` of this schema.
     Data(&'static str),
     /// An envelope without data.
     Nothing,
-    /// Bytes of whatever kind.
+    /// Binary data.
     Bytes,
     Audio,
     Events,
@@ -127,20 +126,20 @@ pub(crate) enum Gives {
 pub(crate) struct Route {
     pub(crate) operation: Operation,
     pub(crate) method: Method,
-    /// As `matchit` and OpenAPI both write it.
+    /// In the syntax of `matchit` and OpenAPI.
     pub(crate) path: &'static str,
     pub(crate) summary: &'static str,
     pub(crate) access: Access,
-    pub(crate) takes: Takes,
-    pub(crate) gives: Gives,
-    /// The query's parameters.
+    pub(crate) input: Input,
+    pub(crate) output: Output,
+    /// Query parameters.
     pub(crate) query: &'static [&'static str],
-    /// The errors it may end in, beside those that every request may.
+    /// Possible error statuses, in addition to the ones of all routes.
     pub(crate) errors: &'static [u16],
 }
 
 macro_rules! routes {
-    ($($operation:ident $method:ident $path:literal $access:ident $takes:expr => $gives:expr,
+    ($($operation:ident $method:ident $path:literal $access:ident $input:expr => $output:expr,
         [$($query:literal),*] [$($error:literal),*] $summary:literal;)*) => {
         &[$(Route {
             operation: Operation::$operation,
@@ -148,112 +147,113 @@ macro_rules! routes {
             path: $path,
             summary: $summary,
             access: Access::$access,
-            takes: $takes,
-            gives: $gives,
+            input: $input,
+            output: $output,
             query: &[$($query),*],
             errors: &[$($error),*],
         }),*]
     };
 }
 
-const REGISTER: Takes = Takes::Form(&["username", "password1", "password2"], &["invite"]);
-const LOGIN: Takes = Takes::Form(&["username", "password"], &[]);
-const PASSWORD: Takes = Takes::Form(&["old_password", "password1", "password2"], &[]);
-const TOKEN: Takes = Takes::Form(&["name"], &["expires_in_days"]);
-const RENAME: Takes = Takes::Form(&["title"], &[]);
-const PERCENT: Takes = Takes::Form(&["percent"], &[]);
-const REASON: Takes = Takes::Form(&["reason"], &[]);
-const WAIT: Takes = Takes::Form(&[], &["wait_s"]);
-const FAILURE: Takes = Takes::Form(&["kind"], &["after_ms", "reason"]);
+const REGISTER: Input = Input::Form(&["username", "password1", "password2"], &["invite"]);
+const LOGIN: Input = Input::Form(&["username", "password"], &[]);
+const PASSWORD: Input = Input::Form(&["old_password", "password1", "password2"], &[]);
+const TOKEN: Input = Input::Form(&["name"], &["expires_in_days"]);
+const RENAME: Input = Input::Form(&["title"], &[]);
+const PERCENT: Input = Input::Form(&["percent"], &[]);
+const REASON: Input = Input::Form(&["reason"], &[]);
+const WAIT: Input = Input::Form(&[], &["wait_s"]);
+const FAILURE: Input = Input::Form(&["kind"], &["after_ms", "reason"]);
 
-/// The table.
+/// All routes.
 pub(crate) static ROUTES: &[Route] = routes! {
-    Register POST "/auth/register" Anybody REGISTER => Gives::Data("UserData"), [] [400, 408, 409, 413, 415, 422, 429]
-        "Registers a user and logs in; with an invite, where GET /limits says so";
-    Login POST "/auth/login" Anybody LOGIN => Gives::Data("UserData"), [] [400, 401, 408, 413, 415, 429]
+    Register POST "/auth/register" Anyone REGISTER => Output::Data("UserData"), [] [400, 408, 409, 413, 415, 422, 429]
+        "Registers a user and logs in; requires an invite if GET /limits says so";
+    Login POST "/auth/login" Anyone LOGIN => Output::Data("UserData"), [] [400, 401, 408, 413, 415, 429]
         "Logs in";
-    Logout POST "/auth/logout" Anybody Takes::Nothing => Gives::Nothing, [] []
-        "Ends the session; with a token, revokes it";
-    LogoutEverywhere POST "/auth/logout_everywhere" Session Takes::Nothing => Gives::Nothing, [] []
-        "Ends every session of the caller, this one too, and revokes every token";
-    Me GET "/auth/me" Anybody Takes::Nothing => Gives::Data("UserData"), [] []
-        "Says who the caller is";
-    ChangePassword POST "/auth/password" Session PASSWORD => Gives::Nothing, [] [400, 408, 413, 415, 422, 429]
-        "Changes the password, ends all other sessions and revokes all tokens";
-    ListTokens GET "/auth/tokens" Session Takes::Nothing => Gives::Data("TokensData"), [] []
-        "Lists the caller's API tokens";
-    CreateToken POST "/auth/tokens" Session TOKEN => Gives::Data("NewTokenData"), [] [400, 408, 409, 413, 415, 422]
-        "Makes an API token; its secret is shown this once";
-    RevokeToken DELETE "/auth/tokens/{token_id}" Session Takes::Nothing => Gives::Nothing, [] [404]
+    Logout POST "/auth/logout" Anyone Input::Nothing => Output::Nothing, [] []
+        "Logs out: ends the session, or revokes the API token of the request";
+    LogoutEverywhere POST "/auth/logout_everywhere" Session Input::Nothing => Output::Nothing, [] []
+        "Ends all sessions of the user, including this one, and revokes all API tokens";
+    Me GET "/auth/me" Anyone Input::Nothing => Output::Data("UserData"), [] []
+        "Returns the current user";
+    ChangePassword POST "/auth/password" Session PASSWORD => Output::Nothing, [] [400, 408, 413, 415, 422, 429]
+        "Changes the password, ends all other sessions and revokes all API tokens";
+    ListTokens GET "/auth/tokens" Session Input::Nothing => Output::Data("TokensData"), [] []
+        "Lists the user's API tokens";
+    CreateToken POST "/auth/tokens" Session TOKEN => Output::Data("NewTokenData"), [] [400, 408, 409, 413, 415, 422]
+        "Creates an API token; the secret is only in this response";
+    RevokeToken DELETE "/auth/tokens/{token_id}" Session Input::Nothing => Output::Nothing, [] [404]
         "Revokes an API token";
-    ListSongs GET "/songs/" Anybody Takes::Nothing => Gives::Data("SongsData"), ["status", "limit", "after", "details"] [422]
-        "Lists the songs that the caller may see, newest first; without limit up to 1000, and where the next ones begin";
-    Upload POST "/songs/upload" Anybody Takes::Upload => Gives::Data("SongData"), [] [400, 408, 413, 415, 422, 429, 507]
-        "Uploads a song, which is then split";
-    GetSong GET "/songs/{song_id}" Anybody Takes::Nothing => Gives::Data("SongData"), [] [404]
-        "Tells of a song: its status and how far it is";
-    RenameSong PATCH "/songs/{song_id}" Anybody RENAME => Gives::Data("SongData"), [] [400, 404, 408, 413, 415, 422]
+    ListSongs GET "/songs/" Anyone Input::Nothing => Output::Data("SongsData"),
+        ["status", "limit", "after", "details"] [422]
+        "Lists the songs visible to the caller, newest first; at most 1000 per page, with a cursor for the next page";
+    Upload POST "/songs/upload" Anyone Input::Upload => Output::Data("SongData"), [] [400, 408, 413, 415, 422, 429, 507]
+        "Uploads a song and queues it for splitting";
+    GetSong GET "/songs/{song_id}" Anyone Input::Nothing => Output::Data("SongData"), [] [404]
+        "Returns a song with its status and progress";
+    RenameSong PATCH "/songs/{song_id}" Anyone RENAME => Output::Data("SongData"), [] [400, 404, 408, 413, 415, 422]
         "Changes a song's title";
-    DeleteSong DELETE "/songs/{song_id}" Anybody Takes::Nothing => Gives::Nothing, [] [404]
-        "Deletes a song; with the last of its hash its files go";
-    RetrySong POST "/songs/{song_id}/retry" Anybody Takes::Nothing => Gives::Data("SongData"), [] [404, 409]
-        "Asks to split a song that failed once more";
-    Events GET "/songs/{song_id}/events" Anybody Takes::Nothing => Gives::Events, [] [404]
-        "Streams the song at every change until it is split or failed; resumes by Last-Event-ID";
-    ListEvents GET "/songs/events" Anybody Takes::Nothing => Gives::Events, [] []
-        "Streams changes of the caller's songs: of the newest, and of those that wait or are split";
-    Peaks GET "/songs/{song_id}/peaks/{part}" Anybody Takes::Nothing => Gives::Data("PeaksData"), []
+    DeleteSong DELETE "/songs/{song_id}" Anyone Input::Nothing => Output::Nothing, [] [404]
+        "Deletes a song, and its files if no other song has the same hash";
+    RetrySong POST "/songs/{song_id}/retry" Anyone Input::Nothing => Output::Data("SongData"), [] [404, 409]
+        "Retries a failed song";
+    Events GET "/songs/{song_id}/events" Anyone Input::Nothing => Output::Events, [] [404]
+        "Streams a song's changes until it is split or failed; resumes with Last-Event-ID";
+    ListEvents GET "/songs/events" Anyone Input::Nothing => Output::Events, [] []
+        "Streams changes of the caller's songs: the newest ones, and all that wait or are being split";
+    Peaks GET "/songs/{song_id}/peaks/{part}" Anyone Input::Nothing => Output::Data("PeaksData"), []
         [202, 404, 409, 422, 507]
-        "Says how loud a part is over its length, for drawing it; made once";
-    Part GET "/songs/{song_id}/{file}" Anybody Takes::Nothing => Gives::Audio,
+        "Returns the loudness of a part over time, for a waveform; computed once";
+    Part GET "/songs/{song_id}/{file}" Anyone Input::Nothing => Output::Audio,
         ["download", "format", "drums", "bass", "other", "vocals"] [202, 304, 404, 409, 416, 422, 507]
-        "Downloads a part: song, bass, drums, other, vocals or accompaniment as .mp3, .wav or .flac; stems.zip, stems.tar; \
-        mix.mp3, mix.wav or mix.flac, the stems as loud as the query says";
-    UploadResult POST "/songs/{hash}/upload_result" Worker Takes::Tar => Gives::Nothing, []
+        "Downloads a part: song, bass, drums, other, vocals or accompaniment as .mp3, .wav or .flac; stems.zip or \
+        stems.tar; mix.mp3, mix.wav or mix.flac with the stem gains from the query";
+    UploadResult POST "/songs/{hash}/upload_result" Worker Input::Tar => Output::Nothing, []
         [400, 404, 408, 410, 413, 422, 507]
-        "Takes the four stems of every song with a hash";
-    BeginWork POST "/songs/{hash}/begin" Worker Takes::Nothing => Gives::Data("WantedData"), [] [404, 409]
-        "Says that a worker begins; answers whether anybody still waits for the stems";
-    Source GET "/songs/{hash}/source" Worker Takes::Nothing => Gives::Bytes, [] [304, 404, 410, 416]
-        "Gives a worker the bytes that were uploaded";
-    ReportProgress POST "/songs/{hash}/progress" Worker PERCENT => Gives::Data("WantedData"), []
+        "Uploads the four stems for all songs with a hash";
+    BeginWork POST "/songs/{hash}/begin" Worker Input::Nothing => Output::Data("WantedData"), [] [404, 409]
+        "Marks a song as being split; returns whether the stems are still needed";
+    Source GET "/songs/{hash}/source" Worker Input::Nothing => Output::Bytes, [] [304, 404, 410, 416]
+        "Downloads the uploaded file";
+    ReportProgress POST "/songs/{hash}/progress" Worker PERCENT => Output::Data("WantedData"), []
         [400, 404, 408, 409, 413, 415, 422]
-        "Says how far a worker is; answers whether anybody still waits for the stems";
-    HandBack POST "/songs/{hash}/hand_back" Worker Takes::Nothing => Gives::Nothing, [] [404, 409]
-        "Says that a worker gave its job back: the songs with the hash wait again";
-    GiveUp POST "/songs/{hash}/fail" Worker REASON => Gives::Nothing, [] [400, 404, 408, 409, 413, 415, 422]
-        "Says that the song cannot be split, and why";
-    LeaseJob POST "/jobs/lease" Worker WAIT => Gives::Data("JobData"), [] [400, 408, 413, 415, 422]
-        "Leases a job to a worker; waits for one as long as the worker wants";
-    ExtendLease POST "/jobs/{lease}/extend" Worker Takes::Nothing => Gives::Nothing, [] [404, 409]
-        "Keeps a lease from running out, for as long again as it was granted";
-    AcknowledgeJob POST "/jobs/{lease}/acknowledge" Worker Takes::Nothing => Gives::Nothing, [] [404, 409]
-        "Says that a job is done";
-    FailJob POST "/jobs/{lease}/fail" Worker FAILURE => Gives::Nothing, [] [400, 404, 408, 409, 413, 415, 422]
-        "Says that a job was not done: again after a while (retry; later, which does not count as an attempt) or never";
-    Live GET "/livez" Public Takes::Nothing => Gives::Text, [] []
-        "Says that the process lives";
-    Ready GET "/readyz" Public Takes::Nothing => Gives::Json, [] []
-        "Says whether everything behind the service answers";
-    Metrics GET "/metrics" Public Takes::Nothing => Gives::Text, [] []
-        "Figures for Prometheus";
-    OpenApi GET "/openapi.json" Public Takes::Nothing => Gives::Json, [] []
+        "Reports progress; returns whether the stems are still needed";
+    HandBack POST "/songs/{hash}/hand_back" Worker Input::Nothing => Output::Nothing, [] [404, 409]
+        "Reports that a worker returned its job: the songs with the hash wait again";
+    GiveUp POST "/songs/{hash}/fail" Worker REASON => Output::Nothing, [] [400, 404, 408, 409, 413, 415, 422]
+        "Marks a song as failed, with a reason";
+    LeaseJob POST "/jobs/lease" Worker WAIT => Output::Data("JobData"), [] [400, 408, 413, 415, 422]
+        "Leases a job to a worker; waits up to wait_s seconds for one";
+    ExtendLease POST "/jobs/{lease}/extend" Worker Input::Nothing => Output::Nothing, [] [404, 409]
+        "Extends a lease by its original duration";
+    AcknowledgeJob POST "/jobs/{lease}/acknowledge" Worker Input::Nothing => Output::Nothing, [] [404, 409]
+        "Acknowledges a completed job";
+    FailJob POST "/jobs/{lease}/fail" Worker FAILURE => Output::Nothing, [] [400, 404, 408, 409, 413, 415, 422]
+        "Fails a job: retry (counts as an attempt), later (does not count) or never";
+    Live GET "/livez" Public Input::Nothing => Output::Text, [] []
+        "Liveness check";
+    Ready GET "/readyz" Public Input::Nothing => Output::Json, [] []
+        "Readiness check of all dependencies";
+    Metrics GET "/metrics" Public Input::Nothing => Output::Text, [] []
+        "Prometheus metrics";
+    OpenApi GET "/openapi.json" Public Input::Nothing => Output::Json, [] []
         "This document";
-    Limits GET "/limits" Public Takes::Nothing => Gives::Data("LimitsData"), [] []
-        "Says what is taken, and from whom: bytes, seconds, characters, quotas, registration";
+    Limits GET "/limits" Public Input::Nothing => Output::Data("LimitsData"), [] []
+        "Returns the limits for uploads (size, length, title), quotas and registration";
 };
 
-/// Everything that one path can be asked for.
+/// The routes of one path.
 #[derive(Default)]
 struct Methods(Vec<&'static Route>);
 
-/// Finds the row for a request.
+/// The router.
 pub(crate) struct Routes(Router<usize>, Vec<(Methods, String)>);
 
-/// What a path and a method name.
+/// The result of routing.
 pub(crate) enum Found {
     Route(&'static Route, Vec<(String, String)>),
-    /// The path is there and does not take the method; it takes these.
+    /// The path exists, but not with this method. Contains the value for `Allow`.
     Methods(String),
     Nothing,
 }
@@ -265,13 +265,13 @@ impl Routes {
             match paths.iter_mut().find(|(path, _)| *path == route.path) {
                 Some((_, methods)) => methods.0.push(route),
                 None => {
-                    // The router wants one name for one place.
+                    // matchit requires the same parameter name at the same position.
                     router.insert(route.path.replace("{hash}", "{song_id}"), paths.len())?;
                     paths.push((route.path, Methods(vec![route])));
                 }
             }
         }
-        // The original's path has the slash; without it means the same.
+        // The contract has the slash; accept the path without it too.
         let songs = paths.iter().position(|(path, _)| *path == "/songs/").unwrap_or_default();
         router.insert("/songs", songs)?;
         let methods = paths.into_iter().map(|(_, methods)| {

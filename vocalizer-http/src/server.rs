@@ -1,4 +1,4 @@
-//! A listener in, connections served until it is time to stop.
+//! The HTTP server.
 
 use std::future::Future;
 use std::io;
@@ -37,27 +37,27 @@ use crate::routes::{Access, Found, Operation, Routes};
 use crate::settings::HttpSettings;
 use crate::{handlers, hosts, origin};
 
-/// The header that a request is known by in the log.
+/// The header with the request id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A server that has everything but a listener.
+/// The HTTP server, without a listener.
 pub struct Server {
     app: Arc<App>,
     routes: Arc<Routes>,
     closing: watch::Sender<bool>,
 }
 
-/// Why a server could not be made.
+/// An error of [`Server::new`].
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ServerError {
-    /// The table of routes contradicts itself; a defect here.
-    #[error("the routes contradict each other")]
+    /// The routing table is inconsistent. This is a bug.
+    #[error("conflicting routes")]
     Routes(#[source] vocalizer_core::ports::BoxError),
 }
 
 impl Server {
-    /// A server for these services.
+    /// Creates a server for these services.
     ///
     /// # Errors
     ///
@@ -85,7 +85,7 @@ impl Server {
         Ok(Self { app: Arc::new(app), routes: Arc::new(routes), closing })
     }
 
-    /// With something more that must be ready.
+    /// Adds a readiness check.
     #[must_use]
     pub fn with_readiness(mut self, readiness: Arc<dyn Readiness>) -> Self {
         if let Some(app) = Arc::get_mut(&mut self.app) {
@@ -94,7 +94,7 @@ impl Server {
         self
     }
 
-    /// With more figures for `/metrics`.
+    /// Adds metrics to `/metrics`.
     #[must_use]
     pub fn with_metrics(mut self, metrics: Arc<dyn MoreMetrics>) -> Self {
         if let Some(app) = Arc::get_mut(&mut self.app) {
@@ -103,7 +103,7 @@ impl Server {
         self
     }
 
-    /// With a web page, whose files are there where no operation is.
+    /// Adds a web page. Its files are served at paths that no API operation has.
     #[must_use]
     pub fn with_page(mut self, files: &[PageFile]) -> Self {
         if let Some(app) = Arc::get_mut(&mut self.app) {
@@ -112,8 +112,8 @@ impl Server {
         self
     }
 
-    /// Serves connections until `stop` ends; then takes no new ones, lets open requests end for a while
-    /// ([`Patience::shutdown`](crate::settings::Patience::shutdown)), and returns.
+    /// Serves connections until `stop` completes. Then it waits up to
+    /// [`Patience::shutdown`](crate::settings::Patience::shutdown) for open requests and returns.
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) {
         let HttpSettings { patience, caps, ref trusted_proxies, .. } = self.app.settings;
         let connections = Connections::new(&caps, trusted_proxies);
@@ -129,11 +129,11 @@ impl Server {
         self.app.desk.close().await;
     }
 
-    /// Serves what comes over one connection, whatever it is made of, until it ends.
+    /// Serves a single connection over any transport until it ends.
     ///
     /// # Errors
     ///
-    /// Of kind [`io::ErrorKind::Other`] when the connection breaks or what comes over it is not HTTP.
+    /// [`io::ErrorKind::Other`] if the connection fails or the client does not send valid HTTP.
     pub async fn serve<S>(&self, stream: S, peer: SocketAddr) -> io::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -171,7 +171,7 @@ impl Server {
     }
 }
 
-/// What is behind the service.
+/// Returns the readiness checks of the database, the queue and the storage.
 fn probe(songs: &SongService) -> Probe {
     let mut probe = Probe::default();
     let (repository, queue, storage) = (Arc::clone(songs.repository()), Arc::clone(songs.queue()), songs.clone());
@@ -190,7 +190,7 @@ fn probe(songs: &SongService) -> Probe {
     probe
 }
 
-/// One request, one answer, whatever happens.
+/// Handles a request. Errors and panics become error responses.
 async fn respond(app: Arc<App>, routes: &Routes, peer: IpAddr, request: http::Request<Incoming>) -> Response<Body> {
     let began = Instant::now();
     let id = request_id(&request);
@@ -207,14 +207,14 @@ async fn respond(app: Arc<App>, routes: &Routes, peer: IpAddr, request: http::Re
         Ok(Ok(response)) => response,
         Ok(Err(failure)) => {
             if let Some(private) = &failure.private {
-                tracing::warn!(parent: &span, error = %private, "a request failed");
+                tracing::warn!(parent: &span, error = %private, "request failed");
             }
             failure.into_response().map(full)
         }
         Err(panic) => {
             let what = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
-            tracing::error!(parent: &span, panic = what.unwrap_or("?"), "a request panicked");
-            Failure::internal("it panicked").into_response().map(full)
+            tracing::error!(parent: &span, panic = what.unwrap_or("?"), "request panicked");
+            Failure::internal("request panicked").into_response().map(full)
         }
     };
     if method == Method::HEAD {
@@ -230,7 +230,7 @@ async fn respond(app: Arc<App>, routes: &Routes, peer: IpAddr, request: http::Re
     let status = response.status().as_u16();
     app.metrics.answered(operation, status, began.elapsed());
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(parent: &span, %path, status, took_ms, "answered");
+    tracing::info!(parent: &span, %path, status, took_ms, "request completed");
     response.map(|body| in_span(body, span))
 }
 
@@ -251,7 +251,7 @@ async fn answer(
             return app.page.answer(&head.method, head.uri.path(), &head.headers);
         }
     };
-    // Probes come by address, and workers under whatever name they were given; those show a token that no browser has.
+    // Probes use IP addresses, and workers any name; browsers do not have the workers' tokens.
     let open_result = route.operation == Operation::UploadResult && app.settings.open_upload_result;
     let by_any_name =
         matches!(route.operation, Operation::Live | Operation::Ready) || route.access == Access::Worker && !open_result;
@@ -259,16 +259,16 @@ async fn answer(
         hosts::check(&hosts, &app.settings.allowed_hosts)?;
     }
     let peer = Peer::of(connected, &head.headers, &app.settings);
-    // Whoever shows a token of their own acts for themselves: no browser adds one unasked.
+    // Browsers do not attach an `Authorization` header on their own, so such a request is not forged.
     if !head.headers.contains_key(header::AUTHORIZATION) && !origin::may_act(&head.method, &head.headers) {
-        return Err(Failure::new(ErrorCode::CrossSite, "a page of another site may not do this"));
+        return Err(Failure::new(ErrorCode::CrossSite, "cross-site request refused"));
     }
     let caller = match route.access {
-        Access::Anybody | Access::Session => {
+        Access::Anyone | Access::Session => {
             app.accounts.authenticate(proof(&head.headers, peer.secure).as_ref()).await?
         }
         Access::Worker => {
-            // The original took results from anybody, and knew nothing of the rest.
+            // The original accepted results without a token; it had none of the other worker routes.
             if !open_result {
                 check_worker(&head.headers, &app.settings)?;
             }
@@ -280,7 +280,8 @@ async fn answer(
     handlers::handle(app, route.operation, Request { method, uri, headers, body, peer, caller, params }).await
 }
 
-/// The client's own identifier where it is short and plain, so that logs on both sides can be laid side by side.
+/// Returns the client's request id if it is short and plain, so that logs of both sides can be correlated, or a new
+/// one.
 fn request_id(request: &http::Request<Incoming>) -> String {
     let given = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
     let plain = |id: &&str| {
@@ -289,7 +290,7 @@ fn request_id(request: &http::Request<Incoming>) -> String {
     given.filter(plain).map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
 }
 
-/// The head of an answer, with the length that the body would have had.
+/// Removes the body and keeps its `Content-Length`.
 pub(crate) fn head_only(response: &mut Response<Body>) {
     use hyper::body::Body as _;
 

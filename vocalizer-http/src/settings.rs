@@ -1,32 +1,30 @@
-//! Who may do what, and how long anybody may take.
+//! Settings of the HTTP server: access, timeouts and caps.
 
 use std::time::Duration;
 
 use ipnet::IpNet;
 use vocalizer_core::secret::Secret;
 
-/// How the HTTP side is set. Everything is closed by default.
+/// Settings of the HTTP server. By default, no worker and no proxy is trusted.
 #[derive(Debug, Clone, Default)]
 pub struct HttpSettings {
-    /// What a worker must show, one of these; with none of them no job is leased and no result is taken, unless
-    /// everybody's is.
+    /// Valid worker tokens. If empty, workers cannot lease jobs or upload results, except with `open_upload_result`.
     pub worker_tokens: Vec<Secret<String>>,
-    /// Take results from anybody, as the original did. What workers do besides keeps its token. Default: no.
+    /// Accept results without a token, as the original did. Other worker routes still require one. Default: false.
     pub open_upload_result: bool,
-    /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. Default: nobody's.
+    /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted. Default: none.
     pub trusted_proxies: Vec<IpNet>,
-    /// Which host names the server answers to. Default: any.
+    /// Allowed host names. Default: any.
     pub allowed_hosts: AllowedHosts,
-    /// Mark cookies `Secure` whatever a proxy says. Default: no, and then they are where a trusted proxy says `https`.
+    /// Always mark cookies `Secure`. Default: false; then only if a trusted proxy reports `https`.
     pub secure_cookies: bool,
-    /// How long anybody may take.
+    /// Timeouts.
     pub patience: Patience,
-    /// How much may be open at once.
+    /// Caps on concurrent work.
     pub caps: Caps,
 }
 
-/// Which host names the server answers to. A page of another site whose name was made to resolve to this server is
-/// refused by its name (DNS rebinding).
+/// Allowed host names. They protect against DNS rebinding: other sites whose names resolve to this server are refused.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum AllowedHosts {
     /// Every name.
@@ -38,21 +36,21 @@ pub enum AllowedHosts {
     Named(Vec<String>),
 }
 
-/// How much may be open at once. What comes above is answered with 503 and `Retry-After`.
+/// Caps on concurrent work. Above them the server responds with 503 and `Retry-After`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caps {
     /// Connections. Default: 8192.
     pub connections: usize,
-    /// Connections from one IPv4 address or one /64 of IPv6. Those from a trusted proxy are counted in all only. Default:
-    /// 1024.
+    /// Connections from one IPv4 address or one /64 of IPv6. Connections from trusted proxies only count towards
+    /// `connections`. Default: 1024.
     pub connections_per_address: usize,
-    /// Archives with all stems that are being downloaded; each has four files open. Default: 256.
+    /// Concurrent downloads of archives with all stems; each has four files open. Default: 256.
     pub archives: usize,
     /// Archives that one user is downloading, or one address without a user. Default: 32.
     pub archives_per_client: usize,
     /// Event streams. Default: 4096.
     pub event_streams: usize,
-    /// Event streams of one user, or of one address without a user. Default: 128.
+    /// Event streams of one user, or of one address if anonymous. Default: 128.
     pub event_streams_per_client: usize,
 }
 
@@ -69,22 +67,22 @@ impl Default for Caps {
     }
 }
 
-/// How long anybody may take.
+/// Timeouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// For a request's head. Default: 15 s.
+    /// Timeout for a request head. Default: 15 s.
     pub head: Duration,
-    /// For the next piece of a request's body. Default: 30 s.
+    /// Timeout for the next chunk of a request body. Default: 30 s.
     pub body_silence: Duration,
-    /// Below so many bytes a second, on the average since the body began, it is given up. Default: 1 KiB.
+    /// Minimum average rate of a request body, in bytes per second. Default: 1 KiB.
     pub body_bytes_per_s: u64,
-    /// When that average is first looked at. Default: 30 s.
+    /// Time before the average rate is checked. Default: 30 s.
     pub body_grace: Duration,
-    /// For a client to take the next piece of an answer. Default: 60 s.
+    /// Timeout for a client to read the next chunk of a response. Default: 60 s.
     pub write: Duration,
-    /// For open requests when the server is to stop. Default: 20 s.
+    /// Time for open requests to finish at shutdown. Default: 20 s.
     pub shutdown: Duration,
-    /// For the runtime and its blocking pool to make progress, before `/livez` answers 503. Default: 30 s.
+    /// Time without progress of the runtime and its blocking pool before `/livez` responds with 503. Default: 30 s.
     pub progress: Duration,
 }
 

@@ -1,9 +1,9 @@
-//! What an upload is, by its first bytes: its name and its sender's word count for nothing.
+//! Detection of an upload's type from its first bytes. File name and declared type are not trusted.
 
-/// How many bytes are enough.
+/// Number of bytes needed.
 pub(crate) const HEAD_BYTES: u64 = 16;
 
-/// The media type and the usual end of a file's name.
+/// Returns the media type and the file extension.
 pub(crate) fn sniff(head: &[u8]) -> (&'static str, &'static str) {
     let at = |offset: usize, magic: &[u8]| head.get(offset..).is_some_and(|rest| rest.starts_with(magic));
     if at(0, b"fLaC") {
@@ -21,7 +21,7 @@ pub(crate) fn sniff(head: &[u8]) -> (&'static str, &'static str) {
     } else if matches!(head, [0xff, second, ..] if second & 0xf6 == 0xf0) {
         ("audio/aac", "aac")
     } else {
-        // All else that was taken as a song: MP3, with or without a tag before it.
+        // Everything else that was accepted as a song is MP3, with or without an ID3 tag.
         ("audio/mpeg", "mp3")
     }
 }

@@ -1,7 +1,6 @@
-//! A small server for a program that has no interface of its own: whether it lives, whether it is ready, its figures.
+//! A status server for programs without an API of their own, such as remote workers.
 //!
-//! A worker that leases its jobs elsewhere is such a program. What it says is what [`server`](crate::server) says of the
-//! service, under the same addresses: `/livez`, `/readyz` and `/metrics`.
+//! It serves the same `/livez`, `/readyz` and `/metrics` as [`server`](crate::server).
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -24,7 +23,7 @@ use crate::pulse::Pulse;
 use crate::server::head_only;
 use crate::settings::{Caps, Patience};
 
-/// Tells how a program is, and nothing else.
+/// A server with only `/livez`, `/readyz` and `/metrics`.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -53,7 +52,7 @@ pub struct StatusServer {
 }
 
 impl StatusServer {
-    /// A server that is ready when all of these are, and shows these figures.
+    /// Creates a server with these readiness checks and metrics.
     #[must_use]
     pub fn new(readiness: Vec<Arc<dyn Readiness>>, metrics: Vec<Arc<dyn MoreMetrics>>) -> Self {
         let mut probe = Probe::default();
@@ -61,7 +60,7 @@ impl StatusServer {
         Self { probe, metrics, pulse: Arc::new(Pulse::new(Patience::default().progress)) }
     }
 
-    /// Answers until `stop` ends.
+    /// Serves until `stop` completes.
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) {
         let (status, patience) = (Arc::new(self), Patience::default());
         let connections = Connections::new(&Caps::default(), &[]);

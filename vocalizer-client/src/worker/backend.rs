@@ -1,4 +1,4 @@
-//! The backend, over HTTP.
+//! The backend port over HTTP.
 
 use std::fmt;
 use std::io;
@@ -19,34 +19,34 @@ use vocalizer_core::secret::Secret;
 use vocalizer_core::song::{FailureReason, SongHash};
 
 use super::RemoteSettings;
-use super::calls::{failed, is_gone, is_missing, is_unheard_of};
+use super::calls::{backend_error, is_gone, is_missing, is_unsupported};
 use super::song::song;
 use crate::fetch::Source;
-use crate::flow::{Counted, Flow};
+use crate::flow::{ProgressStream, StallTimer};
 use crate::{Client, Error};
 
-/// What a song comes as.
+/// The name in errors, and the allowed content types of a song.
 const TYPES: (&str, &[&str]) = ("a song", &["audio/", "application/octet-stream"]);
 
-/// Core's [`Backend`] for a worker that is elsewhere.
+/// The core's [`Backend`] port for a remote worker.
 ///
-/// What may be repeated is tried again as [`ClientBuilder::with_retries`](crate::ClientBuilder::with_retries) says, all
-/// but a delivery, which the worker repeats itself. What the backend has against a song or its result is
-/// [`BackendError::Refused`], with its words; everything else is [`BackendError::Unavailable`].
+/// Repeatable calls are retried as in [`ClientBuilder::with_retries`](crate::ClientBuilder::with_retries), except
+/// result uploads, which the worker repeats itself. If the backend rejects a song or its result, the error is
+/// [`BackendError::Refused`] with the backend's message. All other errors are [`BackendError::Unavailable`].
 ///
-/// Backends of the original system take results and nothing else. One that does not know of the first report is taken for
-/// such a one, and so is every backend where there is no token to report with: songs are split unasked then, and a failure
-/// is told to nobody.
+/// Backends of the original system only accept results. A backend counts as such if it does not know the first report,
+/// or if there is no token. Then songs are split without asking whether they are still needed, and failures are not
+/// reported.
 #[derive(Clone)]
 pub struct RemoteBackend {
     client: Client,
     archive: Arc<dyn ResultWriter>,
-    /// Whether it is told of anything but results.
+    /// Whether to send reports, and not only results.
     reports: Arc<AtomicBool>,
 }
 
 impl RemoteBackend {
-    /// The backend at an address, which is sent results as `archive` packs them.
+    /// Creates a backend for an address. `archive` packs the results.
     ///
     /// # Errors
     ///
@@ -58,53 +58,53 @@ impl RemoteBackend {
         Ok(backend)
     }
 
-    /// The same over a client that was set up in more detail, with the worker's token as
+    /// Creates a backend from a configured client, with the worker token as
     /// [its token](crate::ClientBuilder::with_token).
     #[must_use]
     pub fn over(client: Client, archive: Arc<dyn ResultWriter>) -> Self {
         Self { client, archive, reports: Arc::new(AtomicBool::new(true)) }
     }
 
-    /// Says nothing more to a backend that knows of no reports.
-    fn taken_for_an_original(&self, error: &Error) -> bool {
-        let original = is_unheard_of(error);
+    /// Detects a backend without reports, and disables them.
+    fn is_original(&self, error: &Error) -> bool {
+        let original = is_unsupported(error);
         if original && self.reports.swap(false, Ordering::Relaxed) {
             let backend = self.client.base.origin().ascii_serialization();
-            tracing::warn!(backend, "the backend knows of no reports; it is sent results alone, as the original's are");
+            tracing::warn!(backend, "backend does not support reports; sending only results");
         }
         original
     }
 
-    /// Reports and has no need of an answer.
-    async fn tell(&self, path: &str, fields: Option<&serde_json::Value>) -> Result<(), BackendError> {
+    /// Sends a report and ignores the response data.
+    async fn report(&self, path: &str, fields: Option<&serde_json::Value>) -> Result<(), BackendError> {
         if !self.reports.load(Ordering::Relaxed) {
             return Ok(());
         }
-        match self.client.report_again::<IgnoredAny>(path, fields).await {
+        match self.client.report_with_retries::<IgnoredAny>(path, fields).await {
             Ok(_) => Ok(()),
-            Err(error) if self.taken_for_an_original(&error) => Ok(()),
-            Err(error) => Err(failed(error)),
+            Err(error) if self.is_original(&error) => Ok(()),
+            Err(error) => Err(backend_error(error)),
         }
     }
 
-    /// Where the song of a claim is: at the backend, or it is not fetched, for the token goes along.
-    fn claimed(&self, location: &Secret<String>) -> Result<Url, BackendError> {
+    /// Returns the URL of a claim check. It must be at the backend, because the request carries the token.
+    fn claim_url(&self, location: &Secret<String>) -> Result<Url, BackendError> {
         let location = location.expose().as_str();
         let base = self.client.base.as_ref();
         let url = match Url::parse(location) {
             Ok(url) => Ok(url),
-            // Below the backend's address, as all its paths are; two slashes would name another server.
+            // Relative paths are below the backend's address; two slashes would name another server.
             Err(url::ParseError::RelativeUrlWithoutBase) if !location.starts_with("//") => {
                 base.join(location.strip_prefix('/').unwrap_or(location))
             }
             Err(_) => base.join(location),
         };
-        // Neither answer repeats the location, which may be signed.
+        // The errors do not contain the location, which may be signed.
         let refused = |why: &str| BackendError::Refused { why: why.to_owned() };
-        let url = url.map_err(|_| refused("the job says that its song is where nothing can be"))?;
+        let url = url.map_err(|_| refused("the job has an invalid song location"))?;
         let plain = url.username().is_empty() && url.password().is_none();
         if !plain || url.origin() != base.origin() {
-            return Err(refused("the job says that its song is somewhere else than at the backend"));
+            return Err(refused("the job's song location is not at the backend"));
         }
         Ok(url)
     }
@@ -114,12 +114,12 @@ fn path(hash: &SongHash, what: &str) -> String {
     format!("songs/{hash}/{what}")
 }
 
-fn wanted(said: Result<WantedData, Error>) -> Result<Wanted, BackendError> {
-    match said {
+fn wanted(result: Result<WantedData, Error>) -> Result<Wanted, BackendError> {
+    match result {
         Ok(data) => Ok(data.wanted),
         Err(error) if is_gone(&error) => Ok(Wanted::Gone),
-        // Of a song that is not there a backend says so with a success: without one there is none at this address.
-        Err(error) => Err(failed(error)),
+        // For an unknown song the backend responds with success, so a 404 means that the path does not exist.
+        Err(error) => Err(backend_error(error)),
     }
 }
 
@@ -129,26 +129,26 @@ impl Backend for RemoteBackend {
         if !self.reports.load(Ordering::Relaxed) {
             return Ok(Wanted::Yes);
         }
-        match self.client.report_again(&path(hash, "begin"), None).await {
-            Err(error) if self.taken_for_an_original(&error) => Ok(Wanted::Yes),
-            said => wanted(said),
+        match self.client.report_with_retries(&path(hash, "begin"), None).await {
+            Err(error) if self.is_original(&error) => Ok(Wanted::Yes),
+            result => wanted(result),
         }
     }
 
     async fn source(&self, job: &Job) -> Result<Option<Blob>, BackendError> {
         let url = match &job.payload {
             JobPayload::Inline(bytes) => return Ok(Some(Blob::from(bytes.clone()))),
-            JobPayload::Stored => self.client.url(&path(&job.hash, "source")).map_err(failed)?,
-            JobPayload::Claim(location) => self.claimed(location)?,
-            _ => return Err(BackendError::Refused { why: "the job is of a kind that is not known here".to_owned() }),
+            JobPayload::Stored => self.client.url(&path(&job.hash, "source")).map_err(backend_error)?,
+            JobPayload::Claim(location) => self.claim_url(location)?,
+            _ => return Err(BackendError::Refused { why: "unknown kind of job".to_owned() }),
         };
         let download = match Source::new(&self.client, url, TYPES).open().await {
             Ok(download) => download,
             Err(error) if is_missing(&error) => return Ok(None),
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(backend_error(error)),
         };
         let Some(size_bytes) = download.size_bytes() else {
-            return Err(BackendError::Unavailable("the backend does not say how long the song is".into()));
+            return Err(BackendError::Unavailable("the backend did not send the size of the song".into()));
         };
         Ok(Some(song(download, size_bytes, job.hash)))
     }
@@ -157,42 +157,46 @@ impl Backend for RemoteBackend {
         if !self.reports.load(Ordering::Relaxed) {
             return Ok(Wanted::Yes);
         }
-        // Once: the next one says more.
+        // Not retried: the next report replaces it.
         let fields = json!({"percent": percent.min(100)});
-        let report = self.client.report(&path(hash, "progress"), Some(&fields)).map_err(failed)?;
+        let report = self.client.report(&path(hash, "progress"), Some(&fields)).map_err(backend_error)?;
         wanted(self.client.call(report).await)
     }
 
     async fn deliver(&self, hash: &SongHash, stems: &dyn StemSet) -> Result<Wanted, BackendError> {
         let archive = self.archive.write(stems).await;
-        // It is the stems' fault and not the backend's: an attempt that made no good ones has been one.
-        let archive = archive.map_err(|error| BackendError::Refused {
-            why: format!("the result cannot be packed: {}", chain(&error)),
-        })?;
+        // The stems are at fault, not the backend, so it counts as an attempt.
+        let archive = archive
+            .map_err(|error| BackendError::Refused { why: format!("packing the result failed: {}", chain(&error)) })?;
         let (size_bytes, settings) = (archive.size_bytes(), &self.client.settings);
-        let flow = Flow::new(settings.stall_timeout, settings.timeout);
-        let request = self.client.request(Method::POST, &path(hash, "upload_result")).map_err(failed)?;
+        let timer = StallTimer::new(settings.stall_timeout, settings.timeout);
+        let request = self.client.request(Method::POST, &path(hash, "upload_result")).map_err(backend_error)?;
         let request = request.header(CONTENT_TYPE, "application/x-tar").header(CONTENT_LENGTH, size_bytes).body(
-            Body::wrap_stream(Counted::new(archive.map_err(io::Error::other).boxed(), Some(size_bytes), None, &flow)),
+            Body::wrap_stream(ProgressStream::new(
+                archive.map_err(io::Error::other).boxed(),
+                Some(size_bytes),
+                None,
+                &timer,
+            )),
         );
-        match flow.watch(self.client.call_unbounded::<IgnoredAny>(request)).await {
+        match timer.watch(self.client.call_unbounded::<IgnoredAny>(request)).await {
             Ok(_) => Ok(Wanted::Yes),
             Err(error) if is_missing(&error) => Ok(Wanted::Gone),
-            Err(error) => Err(failed(error)),
+            Err(error) => Err(backend_error(error)),
         }
     }
 
     async fn hand_back(&self, hash: &SongHash) -> Result<(), BackendError> {
-        self.tell(&path(hash, "hand_back"), None).await
+        self.report(&path(hash, "hand_back"), None).await
     }
 
     async fn fail(&self, hash: &SongHash, reason: &FailureReason) -> Result<(), BackendError> {
         let fields = json!({"reason": reason.as_str()});
-        self.tell(&path(hash, "fail"), Some(&fields)).await
+        self.report(&path(hash, "fail"), Some(&fields)).await
     }
 }
 
-/// Says which backend.
+/// Shows the backend's address.
 impl fmt::Debug for RemoteBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteBackend").field("client", &self.client).finish_non_exhaustive()

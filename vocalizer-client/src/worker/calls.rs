@@ -1,4 +1,4 @@
-//! What a worker says to the backend, and what its answers mean.
+//! Worker reports to the backend, and the meaning of its errors.
 
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
@@ -11,13 +11,13 @@ use vocalizer_core::ports::{BackendError, BoxError};
 
 use crate::{Client, Error};
 
-/// The backend does not know the worker.
+/// The backend rejected the worker token.
 #[derive(Debug, ThisError)]
-#[error("the backend does not take this worker's token; give it one of those that the backend has")]
-struct Unknown(#[source] Error);
+#[error("the backend rejected the worker token; set one of the backend's worker tokens")]
+struct TokenRejected(#[source] Error);
 
 impl Client {
-    /// A report of a worker, ready to be sent.
+    /// Builds a report.
     pub(super) fn report(&self, path: &str, fields: Option<&Value>) -> Result<reqwest::RequestBuilder, Error> {
         let request = self.request(Method::POST, path)?;
         Ok(match fields {
@@ -26,8 +26,8 @@ impl Client {
         })
     }
 
-    /// Reports what may be said twice, again where that may help.
-    pub(super) async fn report_again<T>(&self, path: &str, fields: Option<&Value>) -> Result<T, Error>
+    /// Sends a repeatable report, with retries.
+    pub(super) async fn report_with_retries<T>(&self, path: &str, fields: Option<&Value>) -> Result<T, Error>
     where
         T: DeserializeOwned,
     {
@@ -43,7 +43,7 @@ impl Client {
     }
 }
 
-/// The status of the answer that an error is about.
+/// Returns the status of the response behind an error.
 pub(super) const fn status(error: &Error) -> Option<u16> {
     match error {
         Error::Api { status, .. } | Error::WrongType { status, .. } => Some(*status),
@@ -51,32 +51,32 @@ pub(super) const fn status(error: &Error) -> Option<u16> {
     }
 }
 
-/// Whether the backend itself, and not a proxy before it, says that the song is not there.
+/// Returns whether the backend itself, not a proxy, reports that the song does not exist.
 pub(super) const fn is_missing(error: &Error) -> bool {
     matches!(error, Error::Api { status: 404 | 410, .. })
 }
 
-/// Whether there is nothing at the address that takes reports.
-pub(super) const fn is_unheard_of(error: &Error) -> bool {
+/// Returns whether the server does not support reports.
+pub(super) const fn is_unsupported(error: &Error) -> bool {
     matches!(status(error), Some(404 | 405))
 }
 
-/// Whether the backend says that the song was deleted.
+/// Returns whether the backend reports that the song was deleted.
 pub(super) const fn is_gone(error: &Error) -> bool {
     matches!(error, Error::Api { status: 410, .. })
 }
 
-/// Why something did not work, for those who read logs.
+/// Adds advice for the operator if the token was rejected.
 pub(super) fn cause(error: Error) -> BoxError {
     match status(&error) {
-        Some(401 | 403) => Unknown(error).into(),
+        Some(401 | 403) => TokenRejected(error).into(),
         _ => error.into(),
     }
 }
 
-/// What an answer means to a worker. It refuses where it is about this song or this result; what would be the same for
-/// any other, such as a token or an address that is not right, must not cost songs their attempts.
-pub(super) fn failed(error: Error) -> BackendError {
+/// Converts an error. It is `Refused` if it concerns this song or this result. Other problems, such as a wrong token or
+/// address, must not cost songs their attempts.
+pub(super) fn backend_error(error: Error) -> BackendError {
     match status(&error) {
         Some(400 | 409 | 413 | 415 | 422) => BackendError::Refused { why: chain(&error) },
         _ => BackendError::Unavailable(cause(error)),

@@ -1,11 +1,11 @@
-//! The backend and the queue of a worker that is elsewhere: core's ports over HTTP.
+//! The core's backend and queue ports over HTTP, for remote workers.
 //!
-//! [`RemoteBackend`] is where a worker reports and delivers; it goes with any queue. [`RemoteQueue`] leases jobs from the
-//! backend itself, for a worker that reaches no broker and no database.
+//! A worker sends reports and results to a [`RemoteBackend`]; it works with any queue. [`RemoteQueue`] leases jobs from
+//! the backend itself, for workers without access to a broker or a database.
 //!
-//! The worker's token goes to the backend's own address and nowhere else: redirects are not followed, and a job whose
-//! song is said to be elsewhere is refused. A token that is not taken costs no song an attempt: everything is then
-//! [unavailable](vocalizer_core::ports::BackendError::Unavailable) until somebody puts it right.
+//! The worker token is only sent to the backend's own address: redirects are not followed, and jobs with a song
+//! location elsewhere are refused. A rejected token costs no song an attempt: all calls are then
+//! [unavailable](vocalizer_core::ports::BackendError::Unavailable) until the token is corrected.
 //!
 //! # Example
 //!

@@ -1,4 +1,4 @@
-//! The queue, as the backend gives jobs out over HTTP.
+//! The queue port over HTTP.
 
 use std::time::Duration;
 
@@ -16,22 +16,22 @@ use super::calls::{cause, status};
 use crate::retry::jittered;
 use crate::{Client, Error};
 
-/// How long the backend is asked to wait for a job. Proxies cut off what is silent for a minute.
+/// How long the backend waits for a job. Proxies close connections that are idle for a minute.
 const WAIT: Duration = Duration::from_secs(30);
 
-/// How long to pause where the backend says at once that there is nothing, as one does that is about to stop.
+/// Pause after an immediate empty response, for example during a shutdown of the backend.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A lease whose settlement is refused for want of a token is not held on to for more than half of this.
-const LONGEST_REFUSAL: Duration = Duration::from_secs(60);
+/// Settling a lease is retried after token errors for at most half of this.
+const MAX_TOKEN_RETRY: Duration = Duration::from_secs(60);
 
-/// The leasing side of core's [`JobQueue`], for a worker that is elsewhere.
+/// The leasing side of the core's [`JobQueue`] port, for a remote worker.
 ///
-/// Jobs come without their songs, which [`RemoteBackend`](super::RemoteBackend) fetches. Publishing, and looking at the
-/// queue as a whole, are the backend's: here they are [`QueueError::Unavailable`].
+/// Jobs do not contain their songs; [`RemoteBackend`](super::RemoteBackend) downloads them. Publishing jobs and
+/// inspecting the queue is not supported and fails with [`QueueError::Unavailable`].
 ///
-/// A lease that is dropped goes back when it runs out. One whose settlement was answered and the answer lost is
-/// [`QueueError::LeaseLost`] all the same when it is said again.
+/// A dropped lease returns to the queue when it expires. If a lease was settled but the response was lost, the retry
+/// fails with [`QueueError::LeaseLost`].
 #[derive(Debug, Clone)]
 pub struct RemoteQueue {
     client: Client,
@@ -39,7 +39,7 @@ pub struct RemoteQueue {
 }
 
 impl RemoteQueue {
-    /// The queue of the backend at an address.
+    /// Creates a queue for the backend at an address.
     ///
     /// # Errors
     ///
@@ -48,24 +48,24 @@ impl RemoteQueue {
         Ok(Self::over(settings.client()?))
     }
 
-    /// The same over a client that was set up in more detail, with the worker's token as
+    /// Creates a queue from a configured client, with the worker token as
     /// [its token](crate::ClientBuilder::with_token).
     #[must_use]
     pub fn over(client: Client) -> Self {
         Self { client, wait: WAIT }
     }
 
-    /// How long the backend is asked to wait for a job before it is asked anew, in whole seconds and at most a minute.
+    /// Sets how long a lease request waits for a job before it is repeated, in whole seconds, at most a minute.
     /// Default: 30 s.
     #[must_use]
     pub fn with_wait(self, wait: Duration) -> Self {
         Self { wait: Duration::from_secs(wait.min(MAX_JOB_WAIT).as_secs()), ..self }
     }
 
-    async fn ask(&self) -> Result<Option<JobView>, Error> {
+    async fn request_job(&self) -> Result<Option<JobView>, Error> {
         let report = self.client.report("jobs/lease", Some(&json!({"wait_s": self.wait.as_secs()})))?;
-        let patience = self.wait.saturating_add(self.client.settings.timeout);
-        self.client.call_unbounded::<JobData>(report.timeout(patience)).await.map(|data| data.job)
+        let timeout = self.wait.saturating_add(self.client.settings.timeout);
+        self.client.call_unbounded::<JobData>(report.timeout(timeout)).await.map(|data| data.job)
     }
 }
 
@@ -73,39 +73,39 @@ fn unavailable(error: Error) -> QueueError {
     QueueError::Unavailable(cause(error))
 }
 
-fn elsewhere<T>() -> Result<T, QueueError> {
-    Err(QueueError::Unavailable("jobs are published by the backend".into()))
+fn unsupported<T>() -> Result<T, QueueError> {
+    Err(QueueError::Unavailable("not supported by a remote queue; only the backend can do this".into()))
 }
 
 #[async_trait]
 impl JobQueue for RemoteQueue {
     async fn publish(&self, _: Job) -> Result<(), QueueError> {
-        elsewhere()
+        unsupported()
     }
 
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
         loop {
-            let asked = Instant::now();
-            if let Some(job) = self.ask().await.map_err(unavailable)? {
+            let start = Instant::now();
+            if let Some(job) = self.request_job().await.map_err(unavailable)? {
                 let lease = RemoteLease::new(self.client.clone(), job).map_err(unavailable)?;
                 return Ok(Box::new(lease));
             }
-            if asked.elapsed() < PAUSE {
+            if start.elapsed() < PAUSE {
                 sleep(jittered(PAUSE)).await;
             }
         }
     }
 
     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> {
-        elsewhere()
+        unsupported()
     }
 
     async fn depth(&self) -> Result<Depth, QueueError> {
-        elsewhere()
+        unsupported()
     }
 
     async fn dead_letters(&self, _: u32) -> Result<Vec<DeadLetter>, QueueError> {
-        elsewhere()
+        unsupported()
     }
 }
 
@@ -129,11 +129,12 @@ impl RemoteLease {
         format!("jobs/{}/{what}", self.id)
     }
 
-    /// Again only where no answer came: whatever it says, with an answer the lease is settled or lost. But a token that is
-    /// refused may be put right in time, and a lease that runs out instead costs the song an attempt.
+    /// Settles the lease. It retries if there was no response, because any response means that the lease is settled or
+    /// lost. It also retries token errors for a while: the token may be corrected, and an expired lease costs the song
+    /// an attempt.
     async fn settle(&self, what: &str, fields: Option<&Value>) -> Result<(), QueueError> {
         let mut retry = self.client.retries();
-        let until = Instant::now() + self.visibility.min(LONGEST_REFUSAL) / 2;
+        let until = Instant::now() + self.visibility.min(MAX_TOKEN_RETRY) / 2;
         loop {
             let report = self.client.report(&self.path(what), fields).map_err(unavailable)?;
             let error = match self.client.call::<IgnoredAny>(report).await {
@@ -141,18 +142,18 @@ impl RemoteLease {
                 Err(error) => error,
             };
             let pause = match &error {
-                // The server may have settled it before the connection was cut: to say so again changes nothing.
-                Error::Transport(_) | Error::TimedOut => retry.again(Duration::ZERO),
+                // The server may have settled it before the connection failed; repeating that is harmless.
+                Error::Transport(_) | Error::TimedOut => retry.next_pause(Duration::ZERO),
                 _ if matches!(status(&error), Some(401 | 403)) => (Instant::now() < until).then(|| jittered(PAUSE)),
                 _ => None,
             };
-            let Some(pause) = pause else { return Err(lost(error)) };
+            let Some(pause) = pause else { return Err(lease_error(error)) };
             sleep(pause).await;
         }
     }
 }
 
-fn lost(error: Error) -> QueueError {
+fn lease_error(error: Error) -> QueueError {
     if status(&error) == Some(409) { QueueError::LeaseLost } else { unavailable(error) }
 }
 
@@ -176,10 +177,10 @@ impl Lease for RemoteLease {
 
     async fn extend(&mut self) -> Result<(), QueueError> {
         let report = self.client.report(&self.path("extend"), None).map_err(unavailable)?;
-        // Whoever extends waits meanwhile, and has to come again before the lease runs out.
-        let patience = self.client.settings.timeout.min(self.visibility / 4);
-        let said = self.client.call_unbounded::<IgnoredAny>(report.timeout(patience)).await;
-        said.map(drop).map_err(lost)
+        // Shorter than the lease, so that there is time for another attempt before it expires.
+        let timeout = self.client.settings.timeout.min(self.visibility / 4);
+        let result = self.client.call_unbounded::<IgnoredAny>(report.timeout(timeout)).await;
+        result.map(drop).map_err(lease_error)
     }
 
     async fn acknowledge(self: Box<Self>) -> Result<(), QueueError> {

@@ -1,4 +1,4 @@
-//! How a worker gets in.
+//! Connection settings of a worker.
 
 use std::fmt;
 
@@ -7,15 +7,15 @@ use vocalizer_core::secret::Secret;
 
 use crate::{Client, Error};
 
-/// Where the backend is, and how a worker gets in.
+/// The backend's address and a worker's credentials.
 #[derive(Clone)]
 pub struct RemoteSettings {
-    /// Its address; a path is kept, and the calls go below it.
+    /// The backend's address. If it has a path, requests go below it.
     pub url: Url,
-    /// One of the tokens that the backend takes from workers. Without one the backend takes results alone, and only where
-    /// it is set to take them from anybody.
+    /// A worker token. Without one, the worker can only upload results, and only if the backend accepts them without a
+    /// token.
     pub token: Option<Secret<String>>,
-    /// Certificates of authorities to trust besides the system's, in PEM.
+    /// Additional root certificates in PEM.
     pub ca: Option<Vec<u8>>,
 }
 
@@ -32,7 +32,7 @@ impl RemoteSettings {
     }
 }
 
-/// Says which server, and nothing that could be a secret: an address may hold a password.
+/// Shows the server only: the address may contain a password.
 impl fmt::Debug for RemoteSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteSettings")

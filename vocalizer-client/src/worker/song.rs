@@ -1,4 +1,4 @@
-//! A song on its way to a worker.
+//! Song downloads of a worker.
 
 use futures_util::stream::try_unfold;
 use vocalizer_core::ports::{Blob, BlobError};
@@ -6,7 +6,7 @@ use vocalizer_core::song::{SongHash, SongHasher};
 
 use crate::Download;
 
-/// A download as a blob. It fails with [`BlobError::Damaged`] at its end if it is not the song of this hash.
+/// Converts a download into a blob. It ends with [`BlobError::Damaged`] if the hash does not match.
 pub(super) fn song(download: Download, size_bytes: u64, hash: SongHash) -> Blob {
     let chunks = try_unfold((download, SongHasher::new()), move |(mut download, mut hasher)| async move {
         match download.next_chunk().await.map_err(|error| BlobError::Unavailable(error.into()))? {

@@ -7,7 +7,7 @@ fn password() -> Secret<String> {
 }
 
 #[tokio::test]
-async fn registering_logs_in_and_the_session_is_kept() {
+async fn registration_starts_session() {
     let (_, client) = backend::start().await;
     client.register("ada", &password()).await.unwrap();
     let song = client.upload(Upload::from_bytes("mine", "mine.mp3", "bytes")).await.unwrap();
@@ -15,7 +15,7 @@ async fn registering_logs_in_and_the_session_is_kept() {
 }
 
 #[tokio::test]
-async fn an_invite_is_shown_where_one_is_needed() {
+async fn registration_with_invite() {
     let (backend, client) = backend::start().await;
     backend.lock().unwrap().invite = Some("vci_1");
     let error = client.register("ada", &password()).await.unwrap_err();
@@ -27,7 +27,7 @@ async fn an_invite_is_shown_where_one_is_needed() {
 }
 
 #[tokio::test]
-async fn clones_share_the_session_and_other_clients_do_not() {
+async fn clones_share_session() {
     let (backend, client) = backend::start().await;
     client.clone().register("ada", &password()).await.unwrap();
     let song = client.upload(Upload::from_bytes("mine", "mine.mp3", "bytes")).await.unwrap();
@@ -44,7 +44,7 @@ async fn clones_share_the_session_and_other_clients_do_not() {
 }
 
 #[tokio::test]
-async fn logging_out_everywhere_ends_this_session_and_all_tokens() {
+async fn logout_everywhere_ends_session_and_tokens() {
     let (_, client) = backend::start().await;
     client.register("ada", &password()).await.unwrap();
     client.create_token("laptop", None).await.unwrap();
@@ -57,7 +57,7 @@ async fn logging_out_everywhere_ends_this_session_and_all_tokens() {
 }
 
 #[tokio::test]
-async fn one_is_told_who_one_is() {
+async fn me_returns_current_user() {
     let (_, client) = backend::start().await;
     assert_eq!(client.me().await.unwrap(), None);
     client.register("ada", &password()).await.unwrap();
@@ -67,7 +67,7 @@ async fn one_is_told_who_one_is() {
 }
 
 #[tokio::test]
-async fn a_password_is_changed_by_whoever_knows_the_old_one() {
+async fn password_change_requires_old_password() {
     let (_, client) = backend::start().await;
     client.register("ada", &password()).await.unwrap();
     let new = Secret::new("another & better=one".to_owned());
@@ -79,7 +79,7 @@ async fn a_password_is_changed_by_whoever_knows_the_old_one() {
 }
 
 #[tokio::test]
-async fn what_the_server_refuses_comes_with_its_status_and_code() {
+async fn api_errors_have_status_and_code() {
     let (_, client) = backend::start().await;
     client.register("ada", &password()).await.unwrap();
     for (error, expected_status, code) in [
@@ -93,7 +93,7 @@ async fn what_the_server_refuses_comes_with_its_status_and_code() {
 }
 
 #[tokio::test]
-async fn nothing_that_is_printed_holds_the_session_or_the_password() {
+async fn debug_output_has_no_session_or_password() {
     let (_, client) = backend::start().await;
     client.register("ada", &password()).await.unwrap();
     let printed = format!("{client:?}");

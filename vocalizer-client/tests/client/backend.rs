@@ -1,5 +1,5 @@
-//! A small backend that speaks the contract: accounts, cookies and tokens, uploads, songs that are split a little more each
-//! time somebody looks, and files with ranges and tags.
+//! A fake backend that implements the contract: accounts, cookies and tokens, uploads, songs that advance with each
+//! poll, and files with ETags.
 
 mod accounts;
 mod songs;
@@ -21,22 +21,22 @@ use url::form_urlencoded;
 use vocalizer_client::{ApiError, Client, ClientBuilder, ErrorCode, SongView, UserId};
 use vocalizer_core::api::Envelope;
 
-/// What the backend knows, for a test to look at and to change.
+/// The state of the backend, which tests can read and change.
 #[derive(Default)]
 pub(crate) struct Backend {
     pub(crate) users: HashMap<String, (UserId, String)>,
     sessions: HashMap<String, UserId>,
     tokens: Vec<accounts::Token>,
     pub(crate) songs: Vec<Stored>,
-    /// Looks at songs that are answered with a 503 before anything else.
+    /// Number of reads of songs that fail with 503 first.
     pub(crate) outages: u32,
-    /// What one has to show to register.
+    /// The invite that registration requires.
     pub(crate) invite: Option<&'static str>,
-    /// Most songs in one answer.
+    /// Maximum number of songs per page.
     pub(crate) max_page: Option<usize>,
-    /// How often a song was looked at.
-    pub(crate) looks: u32,
-    /// How often a part is "not ready" before it is.
+    /// Number of reads of single songs.
+    pub(crate) reads: u32,
+    /// Number of "not ready" responses before a part is ready.
     pub(crate) unready: u32,
 }
 
@@ -48,13 +48,13 @@ pub(crate) struct Stored {
 
 pub(crate) type Shared = Arc<Mutex<Backend>>;
 
-/// Starts a backend of its own for a test, with a client for it below a path, as behind a proxy.
+/// Starts a backend below a path, as behind a proxy, and returns it with a client.
 pub(crate) async fn start() -> (Shared, Client) {
     let (backend, address) = serve().await;
     (backend, client(&address))
 }
 
-/// Starts a backend of its own for a test, and says where.
+/// Starts a backend and returns it with its address.
 pub(crate) async fn serve() -> (Shared, String) {
     let backend = Shared::default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -73,7 +73,7 @@ pub(crate) async fn serve() -> (Shared, String) {
     (backend, format!("http://{address}/vocalizer"))
 }
 
-/// A client that polls and tries again at once.
+/// A client that polls and retries without pauses.
 pub(crate) fn client(address: &str) -> Client {
     builder(address).build().unwrap()
 }
@@ -85,8 +85,8 @@ pub(crate) fn builder(address: &str) -> ClientBuilder {
 
 type Answer = Response<Full<Bytes>>;
 
-/// A request, read.
-struct Asked<'a> {
+/// A parsed request.
+struct Call<'a> {
     method: Method,
     path: Vec<&'a str>,
     query: HashMap<String, String>,
@@ -95,7 +95,7 @@ struct Asked<'a> {
     by_token: bool,
 }
 
-impl Asked<'_> {
+impl Call<'_> {
     fn header(&self, name: impl hyper::header::AsHeaderName) -> String {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
     }
@@ -106,25 +106,25 @@ async fn answer(backend: Shared, request: Request<Incoming>) -> Answer {
     let Some(path) = head.uri.path().strip_prefix("/vocalizer/") else { return failure(404, ErrorCode::NotFound) };
     let query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
     let path = path.split('/').collect();
-    let mut asked = Asked { method: head.method, path, query, headers: head.headers, user: None, by_token: false };
-    if let Some(secret) = asked.header(AUTHORIZATION).strip_prefix("Bearer ") {
-        asked.by_token = true;
-        asked.user = backend.lock().unwrap().tokens.iter().find(|token| token.secret == secret).map(|token| token.user);
-        if asked.user.is_none() {
+    let mut call = Call { method: head.method, path, query, headers: head.headers, user: None, by_token: false };
+    if let Some(secret) = call.header(AUTHORIZATION).strip_prefix("Bearer ") {
+        call.by_token = true;
+        call.user = backend.lock().unwrap().tokens.iter().find(|token| token.secret == secret).map(|token| token.user);
+        if call.user.is_none() {
             return failure(401, ErrorCode::Unauthenticated);
         }
-    } else if let Some(session) = asked.header(COOKIE).strip_prefix("session=") {
-        asked.user = backend.lock().unwrap().sessions.get(session).copied();
+    } else if let Some(session) = call.header(COOKIE).strip_prefix("session=") {
+        call.user = backend.lock().unwrap().sessions.get(session).copied();
     }
-    match (&asked.method, asked.path.as_slice()) {
-        (&Method::POST, ["songs", "upload"]) => songs::upload(&backend, &asked, body).await,
+    match (&call.method, call.path.as_slice()) {
+        (&Method::POST, ["songs", "upload"]) => songs::upload(&backend, &call, body).await,
         (_, ["auth", ..]) => {
-            let fields = fields(&asked.header(CONTENT_TYPE), &body.collect().await.unwrap().to_bytes());
-            accounts::answer(&mut backend.lock().unwrap(), &asked, &fields)
+            let fields = fields(&call.header(CONTENT_TYPE), &body.collect().await.unwrap().to_bytes());
+            accounts::answer(&mut backend.lock().unwrap(), &call, &fields)
         }
         (_, ["songs", ..]) => {
-            let fields = fields(&asked.header(CONTENT_TYPE), &body.collect().await.unwrap().to_bytes());
-            songs::answer(&mut backend.lock().unwrap(), &asked, &fields)
+            let fields = fields(&call.header(CONTENT_TYPE), &body.collect().await.unwrap().to_bytes());
+            songs::answer(&mut backend.lock().unwrap(), &call, &fields)
         }
         _ => failure(404, ErrorCode::NotFound),
     }
@@ -144,7 +144,7 @@ fn success(data: impl Serialize) -> Answer {
 }
 
 fn failure(status: u16, code: ErrorCode) -> Answer {
-    let error = ApiError::new(code, format!("the backend says {status}"));
+    let error = ApiError::new(code, format!("error {status} of the fake backend"));
     let mut answer = json(StatusCode::from_u16(status).unwrap(), &Envelope::<()>::failure(error));
     answer.headers_mut().insert(RETRY_AFTER, "0".parse().unwrap());
     answer

@@ -20,7 +20,7 @@ async fn part_from(status: &str, content_type: &str, body: &str) -> Error {
 const REFUSAL: &str = r#"{"ok":false,"errors":[{"code":"rate_limited","message":"slow\u001b[2J down"}],"data":null}"#;
 
 #[tokio::test]
-async fn a_page_instead_of_json_is_told_with_its_status() {
+async fn html_instead_of_json_returns_wrong_type() {
     for (status, number) in
         [("200 OK", 200), ("502 Bad Gateway", 502), ("413 Content Too Large", 413), ("301 Moved", 301)]
     {
@@ -44,7 +44,7 @@ async fn redirects_are_not_followed() {
 }
 
 #[tokio::test]
-async fn json_that_is_not_the_contracts_is_malformed() {
+async fn invalid_json_returns_malformed() {
     for body in [
         "",
         "null",
@@ -65,7 +65,7 @@ async fn json_that_is_not_the_contracts_is_malformed() {
 }
 
 #[tokio::test]
-async fn a_refusal_counts_whatever_its_status_and_says_its_reasons() {
+async fn error_envelope_counts_with_any_status() {
     for status in ["200 OK", "429 Too Many Requests"] {
         let error = songs_from(status, "Application/JSON", REFUSAL).await;
         assert!(error.has_code(ErrorCode::RateLimited), "{error:?}");
@@ -74,17 +74,17 @@ async fn a_refusal_counts_whatever_its_status_and_says_its_reasons() {
         assert!(error.has_code(ErrorCode::RateLimited), "{error:?}");
     }
     let error = songs_from("400 Bad Request", "application/json", r#"{"ok":false}"#).await;
-    assert_eq!(error.to_string(), "the server refused with status 400");
+    assert_eq!(error.to_string(), "the server rejected the request with status 400");
 }
 
 #[tokio::test]
-async fn codes_from_a_newer_server_are_survived() {
+async fn unknown_error_codes_are_accepted() {
     let body = r#"{"ok":false,"errors":[{"code":"teapot","message":"short and stout"}]}"#;
     assert!(songs_from("418 Teapot", "application/json", body).await.has_code(ErrorCode::Unknown));
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_cut_off_at_the_limit() {
+async fn endless_response_stops_at_limit() {
     let endless = canned::server("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n", &[b' '; 4096]).await;
     let client = Client::builder(endless).with_max_answer_bytes(100_000).build().unwrap();
     let error = client.songs().await.unwrap_err();
@@ -92,7 +92,7 @@ async fn an_answer_without_end_is_cut_off_at_the_limit() {
 }
 
 #[tokio::test]
-async fn what_is_no_audio_is_not_handed_out_as_audio() {
+async fn unexpected_download_type_is_rejected() {
     let error = part_from("200 OK", "text/html", "<html>").await;
     assert!(matches!(error, Error::WrongType { expected: "audio", .. }), "{error:?}");
     let error = part_from("404 Not Found", "audio/mpeg", "noise").await;
@@ -102,7 +102,7 @@ async fn what_is_no_audio_is_not_handed_out_as_audio() {
 }
 
 #[tokio::test]
-async fn garbage_and_silence_are_transport() {
+async fn invalid_http_returns_transport_error() {
     for said in
         ["", "garbage\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"]
     {
@@ -112,7 +112,7 @@ async fn garbage_and_silence_are_transport() {
 }
 
 #[tokio::test]
-async fn nobody_at_the_address_is_transport_and_the_message_does_not_repeat_it() {
+async fn connection_refused_does_not_leak_address() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -122,7 +122,7 @@ async fn nobody_at_the_address_is_transport_and_the_message_does_not_repeat_it()
 }
 
 #[tokio::test]
-async fn a_server_that_never_answers_is_timed_out() {
+async fn unresponsive_server_times_out() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let client = Client::builder(address).with_timeout(Duration::from_millis(50)).build().unwrap();
@@ -131,15 +131,15 @@ async fn a_server_that_never_answers_is_timed_out() {
 }
 
 #[tokio::test]
-async fn a_download_that_falls_silent_is_timed_out() {
+async fn stalled_download_times_out() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
-        // The request is small enough to come in one piece; an answer before it would be garbage.
+        // Wait for the request, which fits into one read; a response before it would be invalid.
         assert_ne!(stream.read(&mut [0; 4096]).await.unwrap(), 0);
-        let begun = b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nContent-Length: 100\r\n\r\nbegun";
-        stream.write_all(begun).await.unwrap();
+        let start = b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nContent-Length: 100\r\n\r\nbegun";
+        stream.write_all(start).await.unwrap();
         std::future::pending::<()>().await;
     });
     let client = Client::builder(address).with_timeout(Duration::from_secs(1)).build().unwrap();

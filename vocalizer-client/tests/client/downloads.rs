@@ -12,7 +12,7 @@ async fn split_song() -> (Client, SongId) {
 }
 
 #[tokio::test]
-async fn every_part_comes_as_its_own_bytes() {
+async fn every_part_can_be_downloaded() {
     let (client, id) = split_song().await;
     for (part, expected) in [
         (Part::Song, "the whole song"),
@@ -27,7 +27,7 @@ async fn every_part_comes_as_its_own_bytes() {
 }
 
 #[tokio::test]
-async fn formats_and_archives_come_as_asked_for() {
+async fn formats_and_archives_can_be_downloaded() {
     let (client, id) = split_song().await;
     for (file, expected) in [
         (SongFile::from((Part::Bass, Format::Wav)), "the bass as wav"),
@@ -40,7 +40,7 @@ async fn formats_and_archives_come_as_asked_for() {
 }
 
 #[tokio::test]
-async fn a_download_is_a_stream_that_knows_its_size() {
+async fn download_is_stream_with_size() {
     fn is_a_stream(
         download: Download,
     ) -> impl futures_core::Stream<Item = Result<bytes::Bytes, Error>> + Send + 'static {
@@ -58,19 +58,19 @@ async fn a_download_is_a_stream_that_knows_its_size() {
 }
 
 #[tokio::test]
-async fn more_than_was_allowed_does_not_go_into_memory() {
+async fn download_into_memory_respects_limit() {
     let (client, id) = split_song().await;
     assert!(client.download_bytes(id, Part::Vocals, 10).await.is_ok());
     let error = client.download_bytes(id, Part::Vocals, 9).await.unwrap_err();
     assert!(matches!(error, Error::Limit { max_bytes: 9 }), "{error:?}");
-    // Nor when the server does not say how much it will be.
+    // The limit also holds without a Content-Length.
     let endless = canned::server("HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\n\r\n", &[0; 4096]).await;
     let error = backend::client(&endless).download_bytes(id, Part::Vocals, 10_000).await.unwrap_err();
     assert!(matches!(error, Error::Limit { max_bytes: 10_000 }), "{error:?}");
 }
 
 #[tokio::test]
-async fn what_is_not_ready_is_asked_for_again() {
+async fn not_ready_download_is_retried() {
     let (backend, address) = backend::serve().await;
     let client = backend::builder(&address).with_retries(0, Duration::ZERO).build().unwrap();
     let song = client.upload(Upload::from_bytes("x", "x.mp3", "x")).await.unwrap();
@@ -80,7 +80,7 @@ async fn what_is_not_ready_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn what_is_never_ready_is_given_up_with_the_servers_reason() {
+async fn not_ready_download_times_out_with_server_error() {
     let (_, address) = backend::serve().await;
     for ready_timeout in [Duration::ZERO, Duration::from_millis(300)] {
         let client = backend::builder(&address).with_ready_timeout(ready_timeout).build().unwrap();
@@ -91,7 +91,7 @@ async fn what_is_never_ready_is_given_up_with_the_servers_reason() {
 }
 
 #[tokio::test]
-async fn a_file_is_replaced_by_a_whole_download_and_nothing_is_left_beside_it() {
+async fn download_replaces_file_without_leftovers() {
     let (client, id) = split_song().await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("vocals.mp3");
@@ -102,7 +102,7 @@ async fn a_file_is_replaced_by_a_whole_download_and_nothing_is_left_beside_it() 
 }
 
 #[tokio::test]
-async fn the_stems_come_into_a_folder_under_the_songs_title() {
+async fn stems_are_saved_in_folder_by_title() {
     let (client, id) = split_song().await;
     let title = "../Für Elise: live";
     client.rename(id, title).await.unwrap();
@@ -119,7 +119,7 @@ async fn the_stems_come_into_a_folder_under_the_songs_title() {
 }
 
 #[tokio::test]
-async fn a_download_that_breaks_leaves_the_file_as_it_was() {
+async fn failed_download_keeps_existing_file() {
     let cut = "HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nContent-Length: 100\r\n\r\nonly this";
     let client = backend::client(&canned::server(cut, b"").await);
     let folder = tempfile::tempdir().unwrap();
@@ -132,10 +132,10 @@ async fn a_download_that_breaks_leaves_the_file_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_folder_that_is_not_there_is_named() {
+async fn missing_folder_error_has_path() {
     let (client, id) = split_song().await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("missing").join("vocals.mp3");
     let error = client.download_to(id, Part::Vocals, &path).await.unwrap_err();
-    assert!(matches!(&error, Error::File { path: said, .. } if *said == path), "{error:?}");
+    assert!(matches!(&error, Error::File { path: named, .. } if *named == path), "{error:?}");
 }

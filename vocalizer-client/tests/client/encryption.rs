@@ -8,7 +8,7 @@ use vocalizer_client::{Client, ClientBuilder, Error};
 
 use super::canned;
 
-/// A server behind TLS with a certificate that only this authority vouches for: its address, and the authority.
+/// Starts a TLS server with a private CA. Returns its address and the root certificate.
 async fn server(signed_by_itself: bool) -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
@@ -50,13 +50,13 @@ fn builder(address: String) -> ClientBuilder {
 }
 
 #[tokio::test]
-async fn a_server_with_an_authority_of_its_own_is_believed_where_that_was_given() {
+async fn private_root_certificates_are_trusted() {
     for signed_by_itself in [false, true] {
         let (address, root) = server(signed_by_itself).await;
         let (_, unrelated) = server(false).await;
         let client = builder(address.clone()).with_root_certificate_pem(root.clone()).build().unwrap();
         client.songs().await.unwrap();
-        // Several at once, in one file or in two.
+        // Several roots, in one PEM file or in two.
         let client =
             builder(address.clone()).with_root_certificate_pem(format!("{unrelated}\n{root}")).build().unwrap();
         client.songs().await.unwrap();
@@ -70,7 +70,7 @@ async fn a_server_with_an_authority_of_its_own_is_believed_where_that_was_given(
 }
 
 #[test]
-fn what_is_no_certificate_is_refused() {
+fn invalid_certificates_are_rejected() {
     let empty = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
     for pem in ["", "garbage", "-----BEGIN CERTIFICATE-----\nMIIB", empty] {
         let error = builder("https://localhost".to_owned()).with_root_certificate_pem(pem).build().unwrap_err();

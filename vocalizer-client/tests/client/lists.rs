@@ -6,7 +6,7 @@ use vocalizer_client::{Error, SongQuery, SongStatus, Upload};
 use super::{backend, canned};
 
 #[tokio::test]
-async fn pages_bring_every_song_once_and_end() {
+async fn pages_contain_every_song_once() {
     let (_, client) = backend::start().await;
     for title in ["1", "2", "3", "4", "5"] {
         client.upload(Upload::from_bytes(title, "x.mp3", title)).await.unwrap();
@@ -20,9 +20,9 @@ async fn pages_bring_every_song_once_and_end() {
     assert_eq!(pages, ["12", "34", "5"]);
 }
 
-/// A server lists no more at once than it has room for, whoever asks.
+/// The server limits the page size.
 #[tokio::test]
-async fn all_songs_are_all_pages_of_them() {
+async fn songs_reads_all_pages() {
     let (backend, client) = backend::start().await;
     for title in ["1", "2", "3", "4", "5"] {
         client.upload(Upload::from_bytes(title, "x.mp3", title)).await.unwrap();
@@ -37,9 +37,9 @@ async fn all_songs_are_all_pages_of_them() {
     assert_eq!(seen, ["12", "34", "5"]);
 }
 
-/// A stream of pages ends with the first that fails.
+/// A stream of pages ends with the first error.
 #[tokio::test]
-async fn pages_end_with_an_error() {
+async fn page_stream_ends_with_error() {
     let (backend, client) = backend::start().await;
     backend.lock().unwrap().outages = 99;
     let mut pages = pin!(client.song_pages(SongQuery::new()));
@@ -48,7 +48,7 @@ async fn pages_end_with_an_error() {
 }
 
 #[tokio::test]
-async fn a_filter_holds_for_every_page() {
+async fn filter_applies_to_every_page() {
     let (backend, client) = backend::start().await;
     for title in ["1", "2", "3", "4", "5"] {
         client.upload(Upload::from_bytes(title, "x.mp3", title)).await.unwrap();
@@ -64,9 +64,9 @@ async fn a_filter_holds_for_every_page() {
     assert_eq!(client.songs_page(&SongQuery::new()).await.unwrap().songs.len(), 5);
 }
 
-/// A program that follows pages to their end is not to run for ever.
+/// Prevents an endless loop over pages.
 #[tokio::test]
-async fn a_page_that_follows_itself_is_malformed() {
+async fn repeated_cursor_is_malformed() {
     let body = r#"{"ok":true,"errors":[],"data":{"songs":[],"next":"again"}}"#;
     let server = canned::server(canned::answer("200 OK", "application/json", body), b"").await;
     let client = backend::client(&server);

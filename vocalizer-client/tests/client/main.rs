@@ -1,6 +1,6 @@
-//! What the client promises, by behaviour, over real connections.
+//! Tests of the client over real connections.
 
-#![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
+#![expect(clippy::unwrap_used, reason = "clippy.toml allows unwrap in tests, but not in test helpers")]
 
 mod accounts;
 mod backend;

@@ -1,7 +1,7 @@
 use vocalizer_client::{Archive, Format, Part, SongFile};
 
 #[test]
-fn names_carry_the_title_and_the_part() {
+fn names_contain_title_and_part() {
     for (file, expected) in [
         (SongFile::from(Part::Song), "Für Elise.mp3"),
         (Part::Vocals.into(), "Für Elise (vocals).mp3"),
@@ -14,7 +14,7 @@ fn names_carry_the_title_and_the_part() {
 }
 
 #[test]
-fn whatever_the_title_is_the_name_is_one() {
+fn name_is_valid_for_any_title() {
     for (title, expected) in [
         ("", "song.mp3"),
         (" . ", "song.mp3"),
@@ -35,9 +35,9 @@ fn whatever_the_title_is_the_name_is_one() {
     }
 }
 
-/// 255 bytes are what file systems take, `.part` included.
+/// File systems allow 255 bytes, including `.part`.
 #[test]
-fn the_longest_name_fits() {
+fn longest_name_fits_file_name_limit() {
     let name = SongFile::from((Part::Accompaniment, Format::Flac)).name(&"🎵".repeat(200));
     assert!(name.len() + ".part".len() <= 255 && name.ends_with("🎵 (accompaniment).flac"), "{name}");
 }

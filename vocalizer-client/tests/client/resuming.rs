@@ -6,7 +6,7 @@ use super::{backend, canned};
 
 const WHOLE: &str = "0123456789";
 
-/// Headers of an answer with this tag, which promises `len` bytes.
+/// The headers of a response with this ETag and `Content-Length`.
 fn head(status: &str, etag: &str, range: &str, len: usize) -> String {
     let range = if range.is_empty() { String::new() } else { format!("Content-Range: bytes {range}\r\n") };
     format!(
@@ -15,7 +15,7 @@ fn head(status: &str, etag: &str, range: &str, len: usize) -> String {
     )
 }
 
-/// The first four bytes of ten.
+/// A response that ends after four of ten bytes.
 fn cut() -> String {
     format!("{}0123", head("200 OK", "\"a\"", "", 10))
 }
@@ -28,29 +28,29 @@ async fn bytes_of(answers: Vec<String>) -> (Result<String, Error>, Vec<String>) 
 }
 
 #[tokio::test]
-async fn a_download_that_breaks_goes_on_where_it_broke() {
+async fn interrupted_download_resumes() {
     let rest = |from: usize, to: usize| {
         format!("{}{}", head("206 Partial Content", "\"a\"", &format!("{from}-9/10"), 10 - from), &WHOLE[from..to])
     };
     let (downloaded, requests) = bytes_of(vec![cut(), String::new(), rest(4, 7), rest(7, 10)]).await;
     assert_eq!(downloaded.unwrap(), WHOLE);
-    let asked = |text: &String, header: &str| {
+    let header_of = |text: &String, header: &str| {
         text.lines().find_map(|line| line.to_lowercase().strip_prefix(header).map(str::to_owned))
     };
-    let ranges: Vec<_> = requests.iter().map(|text| asked(text, "range: bytes=")).collect();
+    let ranges: Vec<_> = requests.iter().map(|text| header_of(text, "range: bytes=")).collect();
     assert_eq!(ranges, [None, Some("4-".to_owned()), Some("4-".to_owned()), Some("7-".to_owned())]);
-    assert!(requests[1..].iter().all(|text| asked(text, "if-range: ") == Some("\"a\"".to_owned())));
+    assert!(requests[1..].iter().all(|text| header_of(text, "if-range: ") == Some("\"a\"".to_owned())));
 }
 
 #[tokio::test]
-async fn a_server_without_ranges_is_listened_to_again_from_the_start() {
+async fn download_restarts_if_server_has_no_ranges() {
     let again = format!("{}{WHOLE}", head("200 OK", "\"a\"", "", 10));
     let (downloaded, _) = bytes_of(vec![cut(), again]).await;
     assert_eq!(downloaded.unwrap(), WHOLE);
 }
 
 #[tokio::test]
-async fn halves_of_two_files_are_not_put_together() {
+async fn changed_file_is_not_resumed() {
     let changed = [
         format!("{}abcdefghij", head("200 OK", "\"b\"", "", 10)),
         format!("{}abcde", head("200 OK", "\"a\"", "", 5)),
@@ -65,7 +65,7 @@ async fn halves_of_two_files_are_not_put_together() {
 }
 
 #[tokio::test]
-async fn another_piece_than_was_asked_for_is_malformed() {
+async fn wrong_range_is_malformed() {
     let piece = |range: &str, len| format!("{}{}", head("206 Partial Content", "\"a\"", range, len), "x".repeat(len));
     for answer in [
         piece("", 6),
@@ -83,15 +83,15 @@ async fn another_piece_than_was_asked_for_is_malformed() {
     }
 }
 
-/// A piece that nobody asked for is not the file.
+/// A 206 without a `Range` header in the request is invalid.
 #[tokio::test]
-async fn a_piece_in_place_of_the_whole_is_refused() {
+async fn unrequested_range_is_rejected() {
     let (downloaded, _) = bytes_of(vec![format!("{}6789", head("206 Partial Content", "\"a\"", "6-9/10", 4))]).await;
     assert!(matches!(downloaded, Err(Error::WrongType { status: 206, .. })), "{downloaded:?}");
 }
 
 #[tokio::test]
-async fn without_a_strong_tag_there_is_no_going_on() {
+async fn download_without_strong_etag_is_not_resumed() {
     for etag in ["W/\"a\"", ""] {
         let (downloaded, requests) = bytes_of(vec![format!("{}0123", head("200 OK", etag, "", 10))]).await;
         assert!(matches!(downloaded, Err(Error::Transport(_))), "{downloaded:?}");
@@ -100,7 +100,7 @@ async fn without_a_strong_tag_there_is_no_going_on() {
 }
 
 #[tokio::test]
-async fn there_is_an_end_to_going_on() {
+async fn resume_attempts_are_limited() {
     let nothing = head("206 Partial Content", "\"a\"", "4-9/10", 6);
     let (downloaded, requests) = bytes_of(vec![cut(), nothing]).await;
     assert!(matches!(downloaded, Err(Error::Transport(_))), "{downloaded:?}");
@@ -108,7 +108,7 @@ async fn there_is_an_end_to_going_on() {
 }
 
 #[tokio::test]
-async fn silence_is_gone_on_after_too() {
+async fn stalled_download_resumes() {
     let rest = format!("{}456789", head("206 Partial Content", "\"a\"", "4-9/10", 6));
     let (address, _) = canned::hanging(cut(), rest).await;
     let client = Client::builder(address).with_timeout(Duration::from_millis(500)).build().unwrap();
@@ -116,7 +116,7 @@ async fn silence_is_gone_on_after_too() {
 }
 
 #[tokio::test]
-async fn a_file_that_changed_meanwhile_is_begun_again_once() {
+async fn changed_file_is_downloaded_again_once() {
     let changed = format!("{}abcdefghij", head("200 OK", "\"b\"", "", 10));
     let (address, requests) = canned::script(vec![cut(), changed]).await;
     let folder = tempfile::tempdir().unwrap();

@@ -10,14 +10,16 @@ fn songs() -> String {
     canned::answer("200 OK", "application/json", SONGS)
 }
 
-fn away(retry_after: &str) -> String {
+fn unavailable(retry_after: &str) -> String {
     let headers = format!("Content-Type: text/html\r\nRetry-After: {retry_after}\r\n");
     canned::answer_with("503 Service Unavailable", &headers, "<html>")
 }
 
 #[tokio::test]
-async fn what_only_reads_is_tried_again_while_that_may_help() {
-    for first in [away("0"), away("Fri, 31 Dec 1999 23:59:59 GMT"), String::new(), "garbage\r\n\r\n".to_owned()] {
+async fn reads_are_retried_after_transient_errors() {
+    for first in
+        [unavailable("0"), unavailable("Fri, 31 Dec 1999 23:59:59 GMT"), String::new(), "garbage\r\n\r\n".to_owned()]
+    {
         let (address, requests) = canned::script(vec![first.clone(), first, songs()]).await;
         assert!(backend::client(&address).songs().await.is_ok());
         assert_eq!(requests.lock().unwrap().len(), 3);
@@ -25,8 +27,8 @@ async fn what_only_reads_is_tried_again_while_that_may_help() {
 }
 
 #[tokio::test]
-async fn there_are_only_so_many_tries() {
-    let (address, requests) = canned::script(vec![away("0")]).await;
+async fn retries_are_limited() {
+    let (address, requests) = canned::script(vec![unavailable("0")]).await;
     let error = backend::client(&address).songs().await.unwrap_err();
     assert!(matches!(error, Error::WrongType { status: 503, .. }), "{error:?}");
     assert_eq!(requests.lock().unwrap().len(), 4);
@@ -36,7 +38,7 @@ async fn there_are_only_so_many_tries() {
 }
 
 #[tokio::test]
-async fn what_will_not_get_better_is_not_tried_again() {
+async fn permanent_errors_are_not_retried() {
     let refusal = r#"{"ok":false,"errors":[{"code":"internal","message":"x"}],"data":null}"#;
     for answer in [canned::answer("500 Oh", "application/json", refusal), canned::answer("200 OK", "text/html", "")] {
         let (address, requests) = canned::script(vec![answer]).await;
@@ -45,10 +47,10 @@ async fn what_will_not_get_better_is_not_tried_again() {
     }
 }
 
-/// It may have been done, whatever became of the answer.
+/// A failed call may have reached the server.
 #[tokio::test]
-async fn what_changes_something_is_sent_once() {
-    let (address, requests) = canned::script(vec![away("0")]).await;
+async fn writes_are_not_retried() {
+    let (address, requests) = canned::script(vec![unavailable("0")]).await;
     let client = backend::client(&address);
     let password = Secret::new("correct horse".to_owned());
     let id = vocalizer_client::SongId::random();
@@ -62,15 +64,15 @@ async fn what_changes_something_is_sent_once() {
 }
 
 #[tokio::test]
-async fn a_server_is_given_the_time_it_asks_for() {
-    let (address, _) = canned::script(vec![away("1"), songs()]).await;
-    let begun = Instant::now();
+async fn retry_after_is_respected() {
+    let (address, _) = canned::script(vec![unavailable("1"), songs()]).await;
+    let start = Instant::now();
     backend::client(&address).songs().await.unwrap();
-    assert!(begun.elapsed() >= Duration::from_secs(1));
+    assert!(start.elapsed() >= Duration::from_secs(1));
 }
 
 #[tokio::test]
-async fn a_server_that_asks_for_too_much_time_is_told_of_at_once() {
+async fn long_retry_after_returns_error_at_once() {
     let refusal = r#"{"ok":false,"errors":[{"code":"rate_limited","message":"slow down"}],"data":null}"#;
     let headers = "Content-Type: application/json\r\nRetry-After: 3600\r\n";
     let limited = canned::answer_with("429 Too Many Requests", headers, refusal);

@@ -1,7 +1,7 @@
 use vocalizer_client::{Client, Error};
 
 #[test]
-fn addresses_that_are_none_are_refused_without_being_repeated() {
+fn invalid_addresses_are_rejected_without_leaking() {
     for address in [
         "",
         "localhost:8000",
@@ -22,18 +22,18 @@ fn addresses_that_are_none_are_refused_without_being_repeated() {
 }
 
 #[test]
-fn plain_addresses_are_taken_with_and_without_a_slash() {
+fn addresses_work_with_and_without_trailing_slash() {
     for address in ["http://127.0.0.1:8000", "http://[::1]:8000/", "http://host/below/this"] {
         assert!(Client::builder(address).build().is_ok(), "{address}");
     }
 }
 
-/// TLS needs its provider at this point and not at the first call.
+/// TLS needs its provider when the client is built, not at the first call.
 #[test]
-fn encryption_is_set_up_without_a_process_wide_provider() {
+fn tls_works_without_process_wide_provider() {
     match Client::builder("https://vocalizer.example").build() {
         Ok(client) => assert!(format!("{client:?}").contains("https://vocalizer.example/")),
-        // A machine without certificates can only say so.
+        // Fails on a machine without root certificates.
         Err(error) => assert!(matches!(error, Error::Setup(_)), "{error:?}"),
     }
 }

@@ -3,7 +3,7 @@ use vocalizer_client::{ErrorCode, SongId, SongStatus, Upload};
 use super::backend;
 
 #[tokio::test]
-async fn songs_are_listed_found_and_deleted() {
+async fn songs_can_be_listed_read_and_deleted() {
     let (_, client) = backend::start().await;
     let first = client.upload(Upload::from_bytes("first", "1.mp3", "1")).await.unwrap();
     let second = client.upload(Upload::from_bytes("second", "2.mp3", "2")).await.unwrap();
@@ -19,7 +19,7 @@ async fn songs_are_listed_found_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_song_is_renamed() {
+async fn song_can_be_renamed() {
     let (_, client) = backend::start().await;
     let song = client.upload(Upload::from_bytes("before", "x.mp3", "x")).await.unwrap();
     let title = "Für \"Elise\" & Ada=7";
@@ -30,7 +30,7 @@ async fn a_song_is_renamed() {
 }
 
 #[tokio::test]
-async fn a_song_that_failed_is_split_again_when_asked_for() {
+async fn failed_song_can_be_retried() {
     let (backend, client) = backend::start().await;
     let song = client.upload(Upload::from_bytes("x", "x.mp3", "x")).await.unwrap();
     let error = client.retry(song.id).await.unwrap_err();

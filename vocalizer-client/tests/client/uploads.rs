@@ -14,7 +14,7 @@ use vocalizer_core::song::SongHash;
 
 use super::backend;
 
-/// Some blocks, then an error or the end.
+/// A stream of blocks, with an error or the end after them.
 struct Blocks {
     left: u32,
     fails: bool,
@@ -32,7 +32,7 @@ impl Stream for Blocks {
     }
 }
 
-/// Some bytes, one every now and then.
+/// A slow stream of single bytes.
 struct Slow {
     left: u32,
     sleep: Pin<Box<Sleep>>,
@@ -50,7 +50,7 @@ impl Stream for Slow {
 }
 
 #[tokio::test]
-async fn a_song_goes_up_from_a_file_from_memory_and_from_a_stream() {
+async fn upload_from_file_memory_and_stream() {
     let (backend, client) = backend::start().await;
     let bytes = vec![7; 40 * 64 * 1024];
     let folder = tempfile::tempdir().unwrap();
@@ -74,7 +74,7 @@ async fn a_song_goes_up_from_a_file_from_memory_and_from_a_stream() {
 }
 
 #[tokio::test]
-async fn titles_and_file_names_arrive_as_they_are_and_break_nothing() {
+async fn titles_and_file_names_are_escaped() {
     let (backend, client) = backend::start().await;
     for (title, file_name) in [
         ("Für Elise", "Für Elise"),
@@ -92,18 +92,18 @@ async fn titles_and_file_names_arrive_as_they_are_and_break_nothing() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_read_is_named() {
+async fn unreadable_file_error_has_path() {
     let (backend, client) = backend::start().await;
     let folder = tempfile::tempdir().unwrap();
     for path in [folder.path().join("missing.mp3"), folder.path().to_owned()] {
         let error = client.upload(Upload::from_path("x", &path)).await.unwrap_err();
-        assert!(matches!(&error, Error::File { path: said, .. } if *said == path), "{error:?}");
+        assert!(matches!(&error, Error::File { path: named, .. } if *named == path), "{error:?}");
     }
     assert!(backend.lock().unwrap().songs.is_empty());
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_uploads_nothing() {
+async fn failed_stream_uploads_nothing() {
     let (backend, client) = backend::start().await;
     let upload = Upload::from_stream("x", "x.mp3", None, Blocks { left: 3, fails: true });
     let error = client.upload(upload).await.unwrap_err();
@@ -112,7 +112,7 @@ async fn a_stream_that_breaks_uploads_nothing() {
 }
 
 #[tokio::test]
-async fn progress_is_told_until_all_is_sent() {
+async fn upload_reports_progress() {
     let (_, client) = backend::start().await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.mp3");
@@ -126,33 +126,33 @@ async fn progress_is_told_until_all_is_sent() {
         (Upload::from_stream("x", "x.mp3", None, stream()), None, 3 * block),
         (Upload::from_bytes("x", "x.mp3", ""), Some(0), 0),
     ] {
-        let told = Arc::new(Mutex::new(vec![0]));
-        let telling = Arc::clone(&told);
+        let reported = Arc::new(Mutex::new(vec![0]));
+        let sink = Arc::clone(&reported);
         let upload = upload.with_progress(move |sent_bytes, size_bytes| {
             assert_eq!(size_bytes, size);
-            telling.lock().unwrap().push(sent_bytes);
+            sink.lock().unwrap().push(sent_bytes);
         });
         client.upload(upload).await.unwrap();
-        let told = told.lock().unwrap();
-        assert!(told.is_sorted() && (expected == 0 || told.len() > 2), "{told:?}");
-        assert_eq!(*told.last().unwrap(), expected);
+        let reported = reported.lock().unwrap();
+        assert!(reported.is_sorted() && (expected == 0 || reported.len() > 2), "{reported:?}");
+        assert_eq!(*reported.last().unwrap(), expected);
     }
 }
 
 #[tokio::test]
-async fn a_server_that_takes_nothing_more_is_given_up() {
+async fn stalled_upload_times_out() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let builder = Client::builder(address).with_stall_timeout(Duration::from_millis(100));
     let client = builder.with_timeout(Duration::from_secs(600)).build().unwrap();
-    // More than the kernel's buffers take.
+    // More than the kernel buffers.
     let upload = Upload::from_stream("x", "x.mp3", None, Blocks { left: 10_000, fails: false });
     let error = client.upload(upload).await.unwrap_err();
     assert!(matches!(error, Error::TimedOut), "{error:?}");
 }
 
 #[tokio::test]
-async fn an_answer_that_never_comes_is_given_up_too() {
+async fn missing_upload_response_times_out() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let moment = Duration::from_millis(100);
@@ -162,17 +162,17 @@ async fn an_answer_that_never_comes_is_given_up_too() {
 }
 
 #[tokio::test]
-async fn a_slow_upload_is_no_stalled_one() {
+async fn slow_upload_does_not_time_out() {
     let (_, address) = backend::serve().await;
     let client = Client::builder(address).with_stall_timeout(Duration::from_secs(1)).build().unwrap();
     let upload = Upload::from_stream("x", "x.mp3", None, Slow { left: 20, sleep: Box::pin(sleep(Duration::ZERO)) });
-    let begun = Instant::now();
+    let start = Instant::now();
     client.upload(upload).await.unwrap();
-    assert!(begun.elapsed() > Duration::from_secs(1), "no longer than it may stand still");
+    assert!(start.elapsed() > Duration::from_secs(1), "the upload must take longer than the stall timeout");
 }
 
 #[tokio::test]
-async fn a_file_that_grows_is_sent_as_it_was_and_one_that_shrinks_is_not_sent() {
+async fn upload_handles_growing_and_shrinking_files() {
     let (backend, client) = backend::start().await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.mp3");
@@ -190,7 +190,7 @@ async fn a_file_that_grows_is_sent_as_it_was_and_one_that_shrinks_is_not_sent() 
 }
 
 #[test]
-fn what_is_printed_of_an_upload_holds_no_bytes() {
+fn debug_output_of_upload_has_no_bytes() {
     let upload = Upload::from_bytes("My song", "x.mp3", "these bytes");
     let printed = format!("{upload:?}");
     assert!(printed.contains("My song") && printed.contains("11 bytes") && !printed.contains("these"), "{printed}");

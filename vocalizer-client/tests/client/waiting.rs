@@ -3,15 +3,15 @@ use vocalizer_client::{Error, ErrorCode, SongId, SongStatus, Upload};
 use super::{backend, canned};
 
 #[tokio::test]
-async fn waiting_ends_when_the_song_is_split() {
+async fn wait_ends_when_song_is_split() {
     let (backend, client) = backend::start().await;
     let song = client.upload(Upload::from_bytes("x", "x.mp3", "x")).await.unwrap();
     assert_eq!(client.wait(song.id).await.unwrap().status, SongStatus::Split);
-    assert_eq!(backend.lock().unwrap().looks, 3, "uploaded, splitting, split");
+    assert_eq!(backend.lock().unwrap().reads, 3, "uploaded, splitting, split");
 }
 
 #[tokio::test]
-async fn a_song_that_failed_says_why() {
+async fn failed_song_has_reason() {
     let (backend, client) = backend::start().await;
     let song = client.upload(Upload::from_bytes("x", "x.mp3", "x")).await.unwrap();
     let set = |status, reason: Option<&str>| {
@@ -27,30 +27,30 @@ async fn a_song_that_failed_says_why() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_away_for_a_moment_is_waited_for() {
+async fn wait_survives_short_outage() {
     let (backend, client) = backend::start().await;
     let song = client.upload(Upload::from_bytes("x", "x.mp3", "x")).await.unwrap();
     backend.lock().unwrap().outages = 10;
     client.wait(song.id).await.unwrap();
-    assert_eq!(backend.lock().unwrap().looks, 10 + 3);
+    assert_eq!(backend.lock().unwrap().reads, 10 + 3);
 }
 
 #[tokio::test]
-async fn a_server_that_stays_away_is_not_waited_for_for_ever() {
+async fn wait_fails_after_long_outage() {
     let (backend, client) = backend::start().await;
     let song = client.upload(Upload::from_bytes("x", "x.mp3", "x")).await.unwrap();
     backend.lock().unwrap().outages = u32::MAX;
     let error = client.wait(song.id).await.unwrap_err();
     assert!(error.has_code(ErrorCode::Unavailable) && error.is_transient(), "{error:?}");
-    assert_eq!(backend.lock().unwrap().looks, 11);
+    assert_eq!(backend.lock().unwrap().reads, 11);
 }
 
 #[tokio::test]
-async fn what_will_not_get_better_ends_the_waiting_at_once() {
+async fn permanent_errors_end_wait_at_once() {
     let (backend, client) = backend::start().await;
     let error = client.wait(SongId::random()).await.unwrap_err();
     assert!(error.has_code(ErrorCode::NotFound), "{error:?}");
-    assert_eq!(backend.lock().unwrap().looks, 0);
+    assert_eq!(backend.lock().unwrap().reads, 0);
     let page = canned::server(canned::answer("200 OK", "text/html", "<html>"), b"").await;
     let error = backend::client(&page).wait(SongId::random()).await.unwrap_err();
     assert!(matches!(error, Error::WrongType { .. }), "{error:?}");

@@ -1,4 +1,4 @@
-//! A worker's backend and queue, against servers that say what they are told to.
+//! The remote backend and the remote queue, against fake servers.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -29,24 +29,24 @@ use super::canned::{answer_with, script};
 
 const TOKEN: &str = "the-token-of-the-tests-worker";
 
-/// What was asked: method and path, the token, the length that was announced, and the body.
+/// A received request: method and path, token, announced length and body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Asked {
+struct Received {
     what: String,
     token: String,
     announced: Option<u64>,
     body: Bytes,
 }
 
-/// A status, a type and a body.
-type Said = (u16, &'static str, String);
+/// A response: status, content type and body.
+type Reply = (u16, &'static str, String);
 
-/// A server that gives these answers one after the other, and the last one again and again.
-async fn server(answers: Vec<Said>) -> (String, Arc<Mutex<Vec<Asked>>>) {
+/// Starts a server that sends these responses in order, and repeats the last one.
+async fn server(answers: Vec<Reply>) -> (String, Arc<Mutex<Vec<Received>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (asked, answers) = (Arc::<Mutex<Vec<Asked>>>::default(), Arc::new(Mutex::new(VecDeque::from(answers))));
-    let seen = Arc::clone(&asked);
+    let (received, answers) = (Arc::<Mutex<Vec<Received>>>::default(), Arc::new(Mutex::new(VecDeque::from(answers))));
+    let seen = Arc::clone(&received);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let (seen, answers) = (Arc::clone(&seen), Arc::clone(&answers));
@@ -55,13 +55,13 @@ async fn server(answers: Vec<Said>) -> (String, Arc<Mutex<Vec<Asked>>>) {
                 async move {
                     let (head, body) = request.into_parts();
                     let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-                    let asked = Asked {
+                    let received = Received {
                         what: format!("{} {}", head.method, head.uri),
                         token: header(AUTHORIZATION).unwrap_or_default(),
                         announced: header(CONTENT_LENGTH).and_then(|length| length.parse().ok()),
                         body: body.collect().await.map(|body| body.to_bytes()).unwrap_or_default(),
                     };
-                    seen.lock().unwrap().push(asked);
+                    seen.lock().unwrap().push(received);
                     let mut answers = answers.lock().unwrap();
                     let (status, kind, body) =
                         if answers.len() > 1 { answers.pop_front().unwrap() } else { answers[0].clone() };
@@ -73,19 +73,19 @@ async fn server(answers: Vec<Said>) -> (String, Arc<Mutex<Vec<Asked>>>) {
             tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
         }
     });
-    (format!("http://{address}/below/this"), asked)
+    (format!("http://{address}/below/this"), received)
 }
 
-fn fine(data: Value) -> Said {
+fn success(data: Value) -> Reply {
     (200, "application/json", json!({"ok": true, "errors": [], "data": data}).to_string())
 }
 
-fn refusal(status: u16, message: &str) -> Said {
+fn refusal(status: u16, message: &str) -> Reply {
     let errors = json!([{"code": "invalid", "message": message}]);
     (status, "application/json", json!({"ok": false, "errors": errors, "data": null}).to_string())
 }
 
-fn page(status: u16) -> Said {
+fn page(status: u16) -> Reply {
     (status, "text/html", "<h1>nginx</h1>".to_owned())
 }
 
@@ -95,14 +95,14 @@ fn client(address: &str) -> Client {
 }
 
 fn backend(address: &str) -> RemoteBackend {
-    RemoteBackend::over(client(address), Arc::new(Packed))
+    RemoteBackend::over(client(address), Arc::new(FakeWriter))
 }
 
-/// Packs stems by putting them one after the other, in small pieces.
-struct Packed;
+/// A fake result writer that concatenates the stems, in small chunks.
+struct FakeWriter;
 
 #[async_trait]
-impl ResultWriter for Packed {
+impl ResultWriter for FakeWriter {
     async fn write(&self, stems: &dyn StemSet) -> Result<Blob, BlobError> {
         let mut all = Vec::new();
         for stem in Stem::FOUR {
@@ -121,59 +121,62 @@ fn stems() -> Stems {
     Stems { drums: stem(b'd'), bass: stem(b'b'), other: stem(b'o'), vocals: stem(b'v') }
 }
 
-/// How a call ended, in short.
-fn ended<T: std::fmt::Debug>(said: Result<T, BackendError>) -> String {
-    match said {
-        Ok(said) => format!("{said:?}"),
+/// Summarizes the result of a call.
+fn outcome<T: std::fmt::Debug>(reply: Result<T, BackendError>) -> String {
+    match reply {
+        Ok(reply) => format!("{reply:?}"),
         Err(BackendError::Refused { why }) => format!("refused: {why}"),
         Err(error) => chain(&error),
     }
 }
 
 #[tokio::test]
-async fn what_a_status_means_to_a_worker() {
+async fn statuses_map_to_backend_errors() {
     let hash = SongHash::of(b"a song");
     let job = Job { hash, payload: JobPayload::Stored };
-    let away = "the backend is unavailable";
-    let token = "does not take this worker's token";
-    // For what is begun, delivered, fetched and failed.
-    for (said, expected) in [
+    let unavailable = "the backend is unavailable";
+    let token = "rejected the worker token";
+    // The results of begin, deliver, source and fail.
+    for (reply, expected) in [
         (refusal(401, "no"), [token; 4]),
         (refusal(403, "no"), [token; 4]),
         (page(401), [token; 4]),
         (refusal(404, "there is no such song"), ["Yes", "Gone", "None", "()"]),
-        (refusal(410, "deleted"), ["Gone", "Gone", "None", away]),
-        (page(404), ["Yes", away, away, "()"]),
-        (refusal(413, "it is too large"), ["refused: the server refused with status 413: it is too large"; 4]),
-        (refusal(422, "it is no MP3"), ["refused: the server refused with status 422: it is no MP3"; 4]),
-        (page(413), ["refused: the server answered with status 413"; 4]),
-        (refusal(408, "too slow"), [away; 4]),
-        (refusal(429, "too often"), [away; 4]),
-        (refusal(500, "it broke"), [away; 4]),
-        (page(502), [away; 4]),
-        (refusal(503, "away"), [away; 4]),
-        (refusal(507, "full"), [away; 4]),
-        (page(302), [away; 4]),
-        ((200, "application/json", "{}".to_owned()), [away; 4]),
+        (refusal(410, "deleted"), ["Gone", "Gone", "None", unavailable]),
+        (page(404), ["Yes", unavailable, unavailable, "()"]),
+        (
+            refusal(413, "it is too large"),
+            ["refused: the server rejected the request with status 413: it is too large"; 4],
+        ),
+        (refusal(422, "it is no MP3"), ["refused: the server rejected the request with status 422: it is no MP3"; 4]),
+        (page(413), ["refused: unexpected response with status 413"; 4]),
+        (refusal(408, "too slow"), [unavailable; 4]),
+        (refusal(429, "too often"), [unavailable; 4]),
+        (refusal(500, "it broke"), [unavailable; 4]),
+        (page(502), [unavailable; 4]),
+        (refusal(503, "away"), [unavailable; 4]),
+        (refusal(507, "full"), [unavailable; 4]),
+        (page(302), [unavailable; 4]),
+        ((200, "application/json", "{}".to_owned()), [unavailable; 4]),
     ] {
-        let what = format!("{said:?}");
-        let (address, _) = server(vec![said]).await;
+        let what = format!("{reply:?}");
+        let (address, _) = server(vec![reply]).await;
         let backend = backend(&address);
         let found = [
-            ended(backend.begin(&hash).await),
-            ended(backend.deliver(&hash, &stems()).await),
-            ended(backend.source(&job).await.map(|song| song.map(|song| song.size_bytes()))),
-            ended(backend.fail(&hash, &FailureReason::new("no")).await),
+            outcome(backend.begin(&hash).await),
+            outcome(backend.deliver(&hash, &stems()).await),
+            outcome(backend.source(&job).await.map(|song| song.map(|song| song.size_bytes()))),
+            outcome(backend.fail(&hash, &FailureReason::new("no")).await),
         ];
         for (found, expected) in found.iter().zip(expected) {
-            assert!(found.contains(expected), "{what}: {found}, and not {expected}");
+            assert!(found.contains(expected), "{what}: got {found}, expected {expected}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_backend_of_the_original_system_is_sent_results_alone() {
-    let (address, asked) = server(vec![page(404), fine(Value::Null)]).await;
+async fn original_backend_gets_only_results() {
+    let (address, received) = server(vec![page(404), success(Value::Null)]).await;
     let (hash, backend) = (SongHash::of(b"a song"), backend(&address));
     for _ in 0..3 {
         assert_eq!(backend.begin(&hash).await.unwrap(), Wanted::Yes);
@@ -182,57 +185,57 @@ async fn a_backend_of_the_original_system_is_sent_results_alone() {
         backend.fail(&hash, &FailureReason::new("no")).await.unwrap();
     }
     assert_eq!(backend.deliver(&hash, &stems()).await.unwrap(), Wanted::Yes);
-    let asked = asked.lock().unwrap();
-    let asked: Vec<_> = asked.iter().map(|asked| asked.what.as_str()).collect();
+    let received = received.lock().unwrap();
+    let paths: Vec<_> = received.iter().map(|received| received.what.as_str()).collect();
     let path = |what: &str| format!("POST /below/this/songs/{hash}/{what}");
-    assert_eq!(asked, [path("begin"), path("upload_result")]);
+    assert_eq!(paths, [path("begin"), path("upload_result")]);
 }
 
 #[tokio::test]
-async fn without_a_token_there_is_nothing_to_report_with() {
-    let (address, asked) = server(vec![fine(Value::Null)]).await;
+async fn worker_without_token_sends_only_results() {
+    let (address, received) = server(vec![success(Value::Null)]).await;
     let settings = RemoteSettings { url: address.parse().unwrap(), token: None, ca: None };
-    let backend = RemoteBackend::new(settings, Arc::new(Packed)).unwrap();
+    let backend = RemoteBackend::new(settings, Arc::new(FakeWriter)).unwrap();
     let hash = SongHash::of(b"a song");
     assert_eq!(backend.begin(&hash).await.unwrap(), Wanted::Yes);
     backend.fail(&hash, &FailureReason::new("no")).await.unwrap();
     assert_eq!(backend.deliver(&hash, &stems()).await.unwrap(), Wanted::Yes);
-    assert_eq!(asked.lock().unwrap().len(), 1);
+    assert_eq!(received.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn calls_go_below_the_address_with_the_token_and_what_they_say() {
-    let (address, asked) = server(vec![fine(json!({"wanted": "done"}))]).await;
+async fn reports_have_path_token_and_body() {
+    let (address, received) = server(vec![success(json!({"wanted": "done"}))]).await;
     let (hash, backend) = (SongHash::of(b"a song"), backend(&address));
     assert_eq!(backend.begin(&hash).await.unwrap(), Wanted::Done);
     assert_eq!(backend.progress(&hash, 42).await.unwrap(), Wanted::Done);
     backend.hand_back(&hash).await.unwrap();
     backend.fail(&hash, &FailureReason::new("it is \"no\" song")).await.unwrap();
-    let asked = asked.lock().unwrap();
-    let said: Vec<_> = asked.iter().map(|asked| (asked.what.as_str(), asked.body.as_ref())).collect();
+    let received = received.lock().unwrap();
+    let sent: Vec<_> = received.iter().map(|received| (received.what.as_str(), received.body.as_ref())).collect();
     let path = |what: &str| format!("POST /below/this/songs/{hash}/{what}");
     let paths = ["begin", "progress", "hand_back", "fail"].map(path);
     let bodies: [&[u8]; 4] = [b"", br#"{"percent":42}"#, b"", br#"{"reason":"it is \"no\" song"}"#];
     let expected: Vec<_> = paths.iter().map(String::as_str).zip(bodies).collect();
-    assert_eq!(said, expected);
-    assert!(asked.iter().all(|asked| asked.token == format!("Bearer {TOKEN}")));
+    assert_eq!(sent, expected);
+    assert!(received.iter().all(|received| received.token == format!("Bearer {TOKEN}")));
 }
 
 #[tokio::test]
-async fn a_result_is_sent_with_its_length_and_can_be_sent_again() {
-    let (address, asked) = server(vec![refusal(503, "away"), fine(Value::Null)]).await;
+async fn result_has_content_length_and_can_be_resent() {
+    let (address, received) = server(vec![refusal(503, "away"), success(Value::Null)]).await;
     let (hash, backend, stems) = (SongHash::of(b"a song"), backend(&address), stems());
     assert!(matches!(backend.deliver(&hash, &stems).await, Err(BackendError::Unavailable(_))));
     assert_eq!(backend.deliver(&hash, &stems).await.unwrap(), Wanted::Yes);
-    let asked = asked.lock().unwrap();
-    assert_eq!(asked.len(), 2, "the worker repeats it, and not the client beneath");
-    assert_eq!(asked[0], asked[1]);
-    assert_eq!((asked[0].announced, asked[0].body.len()), (Some(20_000), 20_000));
-    assert_eq!(asked[0].what, format!("POST /below/this/songs/{hash}/upload_result"));
+    let received = received.lock().unwrap();
+    assert_eq!(received.len(), 2, "the worker retries, not the client");
+    assert_eq!(received[0], received[1]);
+    assert_eq!((received[0].announced, received[0].body.len()), (Some(20_000), 20_000));
+    assert_eq!(received[0].what, format!("POST /below/this/songs/{hash}/upload_result"));
 }
 
 #[tokio::test]
-async fn stems_that_cannot_be_packed_are_refused_before_anything_is_sent() {
+async fn unreadable_stems_are_refused_before_sending() {
     struct Lost;
     #[async_trait]
     impl StemSet for Lost {
@@ -240,14 +243,14 @@ async fn stems_that_cannot_be_packed_are_refused_before_anything_is_sent() {
             Err(BlobError::Unavailable("the disk is gone".into()))
         }
     }
-    let (address, asked) = server(vec![fine(Value::Null)]).await;
-    let said = ended(backend(&address).deliver(&SongHash::of(b"a song"), &Lost).await);
-    assert!(said.starts_with("refused") && said.contains("the disk is gone"), "{said}");
-    assert!(asked.lock().unwrap().is_empty());
+    let (address, received) = server(vec![success(Value::Null)]).await;
+    let reply = outcome(backend(&address).deliver(&SongHash::of(b"a song"), &Lost).await);
+    assert!(reply.starts_with("refused") && reply.contains("the disk is gone"), "{reply}");
+    assert!(received.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn nobody_at_the_address_is_unavailable() {
+async fn connection_refused_is_unavailable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -258,7 +261,7 @@ async fn nobody_at_the_address_is_unavailable() {
     assert!(matches!(queue.lease().await, Err(QueueError::Unavailable(_))));
 }
 
-async fn fetched(answers: Vec<String>, song: &[u8]) -> (Result<Vec<u8>, String>, usize) {
+async fn fetch(answers: Vec<String>, song: &[u8]) -> (Result<Vec<u8>, String>, usize) {
     let (address, requests) = script(answers).await;
     let job = Job { hash: SongHash::of(song), payload: JobPayload::Stored };
     let mut all = Vec::new();
@@ -266,82 +269,86 @@ async fn fetched(answers: Vec<String>, song: &[u8]) -> (Result<Vec<u8>, String>,
         Ok(song) => song.unwrap(),
         Err(error) => return (Err(chain(&error)), requests.lock().unwrap().len()),
     };
-    let ended = loop {
+    let outcome = loop {
         match song.next_chunk().await {
             Ok(Some(chunk)) => all.extend_from_slice(&chunk),
             Ok(None) => break Ok(all),
             Err(error) => break Err(chain(&error)),
         }
     };
-    let asked = requests.lock().unwrap().len();
-    (ended, asked)
+    let received = requests.lock().unwrap().len();
+    (outcome, received)
 }
 
 const BYTES: &str = "Content-Type: application/octet-stream\r\n";
 
-/// The head of an answer that breaks off.
-fn broken(headers: &str, length: usize, body: &str) -> String {
+/// A response that ends early.
+fn truncated(headers: &str, length: usize, body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\n{BYTES}{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}")
 }
 
 #[tokio::test]
-async fn a_song_that_breaks_off_goes_on_where_it_broke_and_is_hashed_as_a_whole() {
+async fn interrupted_source_resumes_and_is_hashed() {
     let etag = "ETag: \"10\"\r\n";
     let rest = answer_with("206 Partial Content", &format!("{BYTES}{etag}Content-Range: bytes 4-9/10\r\n"), "456789");
-    let (song, asked) = fetched(vec![broken(etag, 10, "0123"), rest], b"0123456789").await;
-    assert_eq!((song.unwrap(), asked), (b"0123456789".to_vec(), 2));
-    // Without a tag nobody could tell that it is the same.
-    let (song, asked) = fetched(vec![broken("", 10, "0123")], b"0123456789").await;
+    let (song, received) = fetch(vec![truncated(etag, 10, "0123"), rest], b"0123456789").await;
+    assert_eq!((song.unwrap(), received), (b"0123456789".to_vec(), 2));
+    // Without an ETag, changes could not be detected.
+    let (song, received) = fetch(vec![truncated("", 10, "0123")], b"0123456789").await;
     assert!(song.unwrap_err().contains("unavailable"));
-    assert_eq!(asked, 1);
+    assert_eq!(received, 1);
 }
 
 #[tokio::test]
-async fn other_bytes_than_those_of_the_hash_are_an_error_at_the_end() {
+async fn wrong_hash_is_an_error_at_end() {
     let whole = answer_with("200 OK", BYTES, "0123456789");
-    assert_eq!(fetched(vec![whole.clone()], b"0123456789").await.0.unwrap(), b"0123456789");
-    let said = fetched(vec![whole], b"another song").await.0.unwrap_err();
-    assert!(said.contains("damaged"), "{said}");
+    assert_eq!(fetch(vec![whole.clone()], b"0123456789").await.0.unwrap(), b"0123456789");
+    let reply = fetch(vec![whole], b"another song").await.0.unwrap_err();
+    assert!(reply.contains("damaged"), "{reply}");
 }
 
 #[tokio::test]
-async fn a_page_where_the_song_belongs_is_none_and_so_is_one_without_a_length() {
-    let (said, _) = fetched(vec![answer_with("200 OK", "Content-Type: text/html\r\n", "<h1>Log in</h1>")], b"x").await;
-    assert!(said.unwrap_err().contains("text/html"));
+async fn source_requires_audio_and_length() {
+    let (reply, _) = fetch(vec![answer_with("200 OK", "Content-Type: text/html\r\n", "<h1>Log in</h1>")], b"x").await;
+    assert!(reply.unwrap_err().contains("text/html"));
     let endless = format!("HTTP/1.1 200 OK\r\n{BYTES}Connection: close\r\n\r\n0123");
-    let (said, _) = fetched(vec![endless], b"0123").await;
-    assert!(said.unwrap_err().contains("how long the song is"));
+    let (reply, _) = fetch(vec![endless], b"0123").await;
+    assert!(reply.unwrap_err().contains("size of the song"));
 }
 
 #[tokio::test]
-async fn a_song_that_comes_along_with_its_job_is_not_fetched() {
-    let (address, asked) = server(vec![refusal(500, "no")]).await;
+async fn inline_song_is_not_downloaded() {
+    let (address, received) = server(vec![refusal(500, "no")]).await;
     let job = Job { hash: SongHash::of(b"a song"), payload: JobPayload::Inline(Bytes::from_static(b"a song")) };
     let mut song = backend(&address).source(&job).await.unwrap().unwrap();
     assert_eq!(song.next_chunk().await.unwrap().unwrap(), "a song");
-    assert!(asked.lock().unwrap().is_empty());
+    assert!(received.lock().unwrap().is_empty());
 }
 
 const LEASE: &str = "00000000-0000-4000-8000-000000000000";
 
-fn job(hash: &str, visibility_ms: u64) -> Said {
-    fine(json!({"job": {"lease": LEASE, "hash": hash, "attempt": 3, "visibility_ms": visibility_ms}}))
+fn job(hash: &str, visibility_ms: u64) -> Reply {
+    success(json!({"job": {"lease": LEASE, "hash": hash, "attempt": 3, "visibility_ms": visibility_ms}}))
 }
 
 #[tokio::test]
-async fn a_queue_without_jobs_is_asked_until_there_is_one() {
+async fn lease_waits_for_job() {
     let hash = SongHash::of(b"a song");
-    let (address, asked) = server(vec![fine(json!({"job": null})), job(&hash.to_string(), 60_000)]).await;
+    let (address, received) = server(vec![success(json!({"job": null})), job(&hash.to_string(), 60_000)]).await;
     let lease = RemoteQueue::over(client(&address)).with_wait(Duration::from_secs(7)).lease().await.unwrap();
     assert_eq!((lease.job().hash, lease.attempt(), lease.visibility()), (hash, 3, Duration::from_secs(60)));
     assert!(matches!(lease.job().payload, JobPayload::Stored));
-    let asked = asked.lock().unwrap();
-    assert_eq!(asked.len(), 2);
-    assert!(asked.iter().all(|asked| asked.what == "POST /below/this/jobs/lease" && asked.body == r#"{"wait_s":7}"#));
+    let received = received.lock().unwrap();
+    assert_eq!(received.len(), 2);
+    assert!(
+        received
+            .iter()
+            .all(|received| received.what == "POST /below/this/jobs/lease" && received.body == r#"{"wait_s":7}"#)
+    );
 }
 
 #[tokio::test]
-async fn a_lease_is_held_and_settled_at_its_address() {
+async fn lease_can_be_extended_and_settled() {
     let hash = SongHash::of(b"a song").to_string();
     let day = Duration::from_secs(24 * 60 * 60);
     for (failure, body) in [
@@ -350,7 +357,7 @@ async fn a_lease_is_held_and_settled_at_its_address() {
         (Some(Failure::Later { after: day * 365 }), r#"{"after_ms":86400000,"kind":"later"}"#),
         (Some(Failure::Never { reason: FailureReason::new("no") }), r#"{"kind":"never","reason":"no"}"#),
     ] {
-        let (address, asked) = server(vec![job(&hash, 60_000), fine(Value::Null)]).await;
+        let (address, received) = server(vec![job(&hash, 60_000), success(Value::Null)]).await;
         let mut lease = RemoteQueue::over(client(&address)).lease().await.unwrap();
         lease.extend().await.unwrap();
         let what = if failure.is_some() { "fail" } else { "acknowledge" };
@@ -358,49 +365,50 @@ async fn a_lease_is_held_and_settled_at_its_address() {
             None => lease.acknowledge().await.unwrap(),
             Some(failure) => lease.fail(failure).await.unwrap(),
         }
-        let asked = asked.lock().unwrap();
-        let said: Vec<_> = asked[1..].iter().map(|asked| (asked.what.as_str(), asked.body.as_ref())).collect();
+        let received = received.lock().unwrap();
+        let sent: Vec<_> =
+            received[1..].iter().map(|received| (received.what.as_str(), received.body.as_ref())).collect();
         let (extended, settled) =
             (format!("POST /below/this/jobs/{LEASE}/extend"), format!("POST /below/this/jobs/{LEASE}/{what}"));
-        assert_eq!(said, [(extended.as_str(), &b""[..]), (settled.as_str(), body.as_bytes())]);
+        assert_eq!(sent, [(extended.as_str(), &b""[..]), (settled.as_str(), body.as_bytes())]);
     }
 }
 
 #[tokio::test]
-async fn a_conflict_is_a_lost_lease_and_everything_else_is_unavailable() {
+async fn conflict_means_lease_lost() {
     let hash = SongHash::of(b"a song").to_string();
-    for (said, is_lost) in [(refusal(409, "not held"), true), (refusal(503, "away"), false), (page(409), true)] {
+    for (reply, is_lost) in [(refusal(409, "not held"), true), (refusal(503, "away"), false), (page(409), true)] {
         for way in 0..3 {
-            let (address, asked) = server(vec![job(&hash, 60_000), said.clone()]).await;
+            let (address, received) = server(vec![job(&hash, 60_000), reply.clone()]).await;
             let mut lease = RemoteQueue::over(client(&address)).lease().await.unwrap();
-            let ended = match way {
+            let outcome = match way {
                 0 => lease.extend().await,
                 1 => lease.acknowledge().await,
                 _ => lease.fail(Failure::Later { after: Duration::ZERO }).await,
             };
-            assert_eq!(matches!(ended, Err(QueueError::LeaseLost)), is_lost, "{said:?}: {ended:?}");
-            assert!(ended.is_err());
-            assert_eq!(asked.lock().unwrap().len(), 2, "an answer is an answer");
+            assert_eq!(matches!(outcome, Err(QueueError::LeaseLost)), is_lost, "{reply:?}: {outcome:?}");
+            assert!(outcome.is_err());
+            assert_eq!(received.lock().unwrap().len(), 2, "a response is not retried");
         }
     }
 }
 
 #[tokio::test]
-async fn a_queue_that_refuses_or_talks_nonsense_is_unavailable_and_says_why() {
-    for (said, expected) in [
-        (refusal(401, "no"), "does not take this worker's token"),
-        (refusal(404, "there is nothing at this address"), "there is nothing at this address"),
-        (job("no hash", 60_000), "cannot be understood"),
+async fn queue_errors_are_unavailable_with_cause() {
+    for (reply, expected) in [
+        (refusal(401, "no"), "rejected the worker token"),
+        (refusal(404, "no resource at this path"), "no resource at this path"),
+        (job("no hash", 60_000), "malformed response"),
         (page(502), "502"),
     ] {
-        let (address, _) = server(vec![said]).await;
+        let (address, _) = server(vec![reply]).await;
         let error = RemoteQueue::over(client(&address)).lease().await.err().unwrap();
         assert!(matches!(error, QueueError::Unavailable(_)) && chain(&error).contains(expected), "{}", chain(&error));
     }
 }
 
 #[tokio::test]
-async fn settings_show_no_secret_and_an_address_that_is_none_is_refused() {
+async fn settings_hide_secrets_and_reject_invalid_addresses() {
     let settings = |url: &str| RemoteSettings {
         url: url.parse().unwrap(),
         token: Some(Secret::new("hunter2".to_owned())),
@@ -409,10 +417,11 @@ async fn settings_show_no_secret_and_an_address_that_is_none_is_refused() {
     for url in ["ftp://host/", "http://ada:hunter2@host/", "http://host/?x=hunter2"] {
         assert!(!format!("{:?}", settings(url)).contains("hunter2"));
         assert!(
-            RemoteQueue::new(settings(url)).is_err() && RemoteBackend::new(settings(url), Arc::new(Packed)).is_err()
+            RemoteQueue::new(settings(url)).is_err()
+                && RemoteBackend::new(settings(url), Arc::new(FakeWriter)).is_err()
         );
     }
-    let backend = RemoteBackend::new(settings("http://host/below"), Arc::new(Packed)).unwrap();
+    let backend = RemoteBackend::new(settings("http://host/below"), Arc::new(FakeWriter)).unwrap();
     let queue = RemoteQueue::new(settings("http://host/below")).unwrap();
     assert!(!format!("{backend:?} {queue:?}").contains("hunter2"));
     let ca = Some(b"no certificate".to_vec());

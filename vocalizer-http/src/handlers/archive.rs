@@ -1,4 +1,4 @@
-//! All stems as one file, made while it is sent.
+//! All stems as one archive, created while it is sent.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,10 +19,10 @@ use crate::disposition;
 use crate::failure::Failure;
 use crate::request::Request;
 
-/// What everything in a tar is filled up to.
+/// Tar entries are padded to this size.
 const TAR_BLOCK_BYTES: u64 = 512;
 
-/// What the stems come in.
+/// The archive format.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
     Zip,
@@ -35,7 +35,7 @@ pub(super) async fn stems(app: &Arc<App>, request: &Request, kind: Kind) -> Answ
         Kind::Zip => ("application/zip", "zip"),
         Kind::Tar => ("application/x-tar", "tar"),
     };
-    // Any stem will do: a song has all of them or none.
+    // Any stem works: a song has all stems or none.
     let title =
         app.songs.part_info(request.viewer(), request.param("song_id")?, Part::Vocals, Format::Mp3).await?.title;
     let headers = HeaderMap::from_iter([
@@ -48,7 +48,7 @@ pub(super) async fn stems(app: &Arc<App>, request: &Request, kind: Kind) -> Answ
     }
     let open = app.archives.take(request)?;
     let mut files = Vec::new();
-    for (part, file) in made(app, request, format).await? {
+    for (part, file) in stem_files(app, request, format).await? {
         let name = disposition::file_name(&file.title, part, format.extension());
         files.push((name, app.songs.open(&file, None).await?));
     }
@@ -61,8 +61,8 @@ pub(super) async fn stems(app: &Arc<App>, request: &Request, kind: Kind) -> Answ
     Ok(response)
 }
 
-/// The stems in a format. Those that are not there yet are made one after the other.
-async fn made(app: &Arc<App>, request: &Request, format: Format) -> Result<Vec<(Part, PartFile)>, Failure> {
+/// Returns the stems in a format. Missing renditions are created one after the other.
+async fn stem_files(app: &Arc<App>, request: &Request, format: Format) -> Result<Vec<(Part, PartFile)>, Failure> {
     let (client, id) = (request.client(), request.param("song_id")?);
     let mut files = Vec::new();
     for part in Stem::FOUR.into_iter().filter_map(|stem| Part::try_from(stem).ok()) {
@@ -71,7 +71,7 @@ async fn made(app: &Arc<App>, request: &Request, format: Format) -> Result<Vec<(
     Ok(files)
 }
 
-/// An archive that is written into a buffer, one chunk of a file at a time. No thread waits for the client.
+/// An archive written into a buffer, one chunk at a time. No thread waits for the client.
 struct Archive {
     writer: Option<Writer>,
     buffer: Buffer,
@@ -94,7 +94,7 @@ impl Archive {
         Self { writer: Some(writer), buffer, current: None, files: files.into_iter() }
     }
 
-    /// The next bytes, never empty; `None` at the end.
+    /// Returns the next bytes, never empty; `None` at the end.
     async fn next_block(&mut self) -> io::Result<Option<Bytes>> {
         while let Some(writer) = &mut self.writer {
             match &mut self.current {
@@ -126,7 +126,7 @@ impl Writer {
     fn begin(&mut self, name: &str, size_bytes: u64) -> io::Result<()> {
         match self {
             Self::Zip(zip) => {
-                // Stored: audio does not get smaller.
+                // Stored, because audio does not compress.
                 let options = SimpleFileOptions::default()
                     .compression_method(zip::CompressionMethod::Stored)
                     .large_file(size_bytes > u64::from(u32::MAX));
@@ -138,7 +138,7 @@ impl Writer {
                 header.set_entry_type(tar::EntryType::Regular);
                 header.set_mode(0o644);
                 header.set_size(size_bytes);
-                // The header alone; the bytes follow.
+                // Only the header; the content follows.
                 tar.append_data(&mut header, name, io::empty())
             }
         }
@@ -153,7 +153,7 @@ impl Writer {
 
     fn end(&mut self, size_bytes: u64) -> io::Result<()> {
         match self {
-            // The next file or the end of the archive ends it.
+            // The next file or the end of the archive closes the entry.
             Self::Zip(_) => Ok(()),
             Self::Tar(tar) => {
                 let padding_bytes = size_bytes.next_multiple_of(TAR_BLOCK_BYTES) - size_bytes;
@@ -172,7 +172,7 @@ impl Writer {
     }
 }
 
-/// What was written and not sent yet. Clones share it.
+/// Written bytes that are not sent yet. Clones share the buffer.
 #[derive(Clone, Default)]
 struct Buffer(Arc<Mutex<BytesMut>>);
 

@@ -22,7 +22,7 @@ pub(super) async fn register(app: &Arc<App>, request: Request) -> Answer {
     let mut form = Form::read(&request.headers, request.body).await?;
     let username = form.take("username");
     let (passwords, invite) = ([&form.take("password1"), &form.take("password2")], form.take("invite"));
-    opened(app.accounts.register(username.expose(), passwords, &invite, peer.address, before).await?, peer)
+    session_response(app.accounts.register(username.expose(), passwords, &invite, peer.address, before).await?, peer)
 }
 
 pub(super) async fn login(app: &Arc<App>, request: Request) -> Answer {
@@ -31,7 +31,7 @@ pub(super) async fn login(app: &Arc<App>, request: Request) -> Answer {
     let mut form = Form::read(&request.headers, request.body).await?;
     let (username, password) = (form.take("username"), form.take("password"));
     let from = LoginFrom { address: peer.address, before, device: device.as_ref() };
-    opened(app.accounts.login(username.expose(), &password, from).await?, peer)
+    session_response(app.accounts.login(username.expose(), &password, from).await?, peer)
 }
 
 pub(super) async fn logout(app: &Arc<App>, request: &Request) -> Answer {
@@ -70,15 +70,15 @@ pub(super) async fn create_token(app: &Arc<App>, request: Request) -> Answer {
     let caller = request.caller;
     let mut form = Form::read(&request.headers, request.body).await?;
     let (name, days) = (form.take("name"), form.take("expires_in_days"));
-    let lasts = match days.expose().as_str() {
+    let lifetime = match days.expose().as_str() {
         "" => None,
         days => match days.parse::<u32>() {
             Ok(days @ 1..) => Some(DAY.saturating_mul(days)),
-            _ => return Err(Failure::field("expires_in_days", "a token lasts a whole number of days, at least one")),
+            _ => return Err(Failure::field("expires_in_days", "expires_in_days must be a whole number, at least 1")),
         },
     };
-    let made = app.accounts.create_token(caller, name.expose(), lasts).await?;
-    let data = NewTokenData { token: made.token, secret: made.secret.into_exposed() };
+    let created = app.accounts.create_token(caller, name.expose(), lifetime).await?;
+    let data = NewTokenData { token: created.token, secret: created.secret.into_exposed() };
     Ok(whole(answer::success(&data)))
 }
 
@@ -87,7 +87,7 @@ pub(super) async fn revoke_token(app: &Arc<App>, request: &Request) -> Answer {
     Ok(whole(answer::success(&())))
 }
 
-fn opened(session: NewSession, peer: Peer) -> Answer {
+fn session_response(session: NewSession, peer: Peer) -> Answer {
     let mut response = whole(answer::success(&UserData { user: Some(session.user) }));
     with_cookie(&mut response, cookie::set(&session.secret, session.lasts, peer.secure))?;
     with_cookie(&mut response, cookie::set_device(&session.device, peer.secure))?;
@@ -95,7 +95,7 @@ fn opened(session: NewSession, peer: Peer) -> Answer {
 }
 
 fn with_cookie(response: &mut Response<Body>, cookie: Option<http::HeaderValue>) -> Result<(), Failure> {
-    let cookie = cookie.ok_or_else(|| Failure::internal("the cookie cannot be written"))?;
+    let cookie = cookie.ok_or_else(|| Failure::internal("the cookie is not a valid header value"))?;
     response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(())
 }

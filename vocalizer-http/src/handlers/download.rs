@@ -1,4 +1,4 @@
-//! A file on its way out: all of it, a piece, or the word that the client has it.
+//! File downloads: the whole file, a range, or `304`.
 
 use std::future::Future;
 use std::ops::Range;
@@ -16,10 +16,10 @@ use crate::failure::Failure;
 use crate::range::Selection;
 use crate::request::Request;
 
-/// Others' caches must not keep it, the listener's own asks whether it is still so.
+/// Only the client may cache the file, and it must revalidate.
 const CACHE: HeaderValue = HeaderValue::from_static("private, no-cache");
 
-/// Answers with a file of `size_bytes` that `open` opens, under these headers and those that ranges and tags need.
+/// Responds with the file from `open`. Adds the headers for ranges, ETags and caching to `headers`.
 pub(super) async fn file<O>(
     request: &Request,
     tag: &str,
@@ -42,7 +42,7 @@ where
             Selection::Whole => None,
             Selection::Part(range) => Some(range.clone()),
             Selection::Unsatisfiable => {
-                let message = format!("the range is not within the {size_bytes} bytes there are");
+                let message = format!("range not satisfiable: the file has {size_bytes} bytes");
                 let failure = Failure::new(ErrorCode::RangeNotSatisfiable, message);
                 let mut response = failure.into_response().map(full);
                 response.headers_mut().extend(content_range.map(|range| (header::CONTENT_RANGE, range)));

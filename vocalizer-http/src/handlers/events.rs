@@ -1,4 +1,4 @@
-//! A song at every change, as server-sent events.
+//! Server-sent events of a song's changes.
 
 use std::io;
 use std::sync::Arc;
@@ -23,16 +23,16 @@ use crate::app::App;
 use crate::body::{Body, guarded_stream};
 use crate::request::{Request, proof};
 
-/// How often a comment is sent where there is nothing else, so that proxies keep the connection.
+/// Interval of keep-alive comments on an idle stream, so that proxies keep the connection open.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// How often a song that waits is looked at: its place changes when others are done, of which nobody tells it.
-const LOOK: Duration = Duration::from_secs(2);
+/// Poll interval of a waiting song, because changes of the queue position send no notification.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// What clients should wait before they come back, in milliseconds.
+/// Reconnection delay of clients, in milliseconds.
 const RETRY: &str = "retry: 2000\n\n";
 
-/// Who listens, and what they have shown for it.
+/// The client of a stream and its credentials.
 pub(super) struct Listener {
     accounts: AccountService,
     proof: Option<Proof>,
@@ -45,8 +45,8 @@ impl Listener {
         Self { accounts: app.accounts.clone(), proof, viewer: request.viewer() }
     }
 
-    /// Whether they still are who they were: a stream may outlive the session or the token that it began with.
-    pub(super) async fn still_may(&self) -> bool {
+    /// Returns whether the credentials are still valid. A stream can outlive its session or token.
+    pub(super) async fn is_still_authorized(&self) -> bool {
         match self.accounts.authenticate(self.proof.as_ref()).await {
             Ok(caller) => caller.viewer == self.viewer,
             Err(_) => false,
@@ -59,30 +59,30 @@ struct Watched {
     listener: Listener,
     id: SongId,
     closing: watch::Receiver<bool>,
-    /// The identifier of what the client has.
-    seen: String,
-    spoke: Instant,
+    /// The id of the last event that the client has.
+    last_id: String,
+    last_sent: Instant,
     ended: bool,
 }
 
 pub(super) async fn events(app: &Arc<App>, request: &Request) -> Answer {
     let (listener, id) = (Listener::of(app, request), request.param("song_id")?);
-    // Asked before the stream begins, while "not found" can still be said as such.
+    // Check before the stream starts, while a 404 is still possible.
     app.songs.song(listener.viewer, id).await?;
     let place = app.event_streams.take(request)?;
-    let seen = request.headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+    let last_id = request.headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
     let (songs, closing) = (app.songs.clone(), app.closing.clone());
-    let watched = Watched { songs, listener, id, closing, seen, spoke: Instant::now(), ended: false };
+    let watched = Watched { songs, listener, id, closing, last_id, last_sent: Instant::now(), ended: false };
     Ok(response(
         place,
         unfold(watched, |mut watched| async {
-            let said = watched.next().await?;
-            Some((Ok::<_, io::Error>(said), watched))
+            let event = watched.next().await?;
+            Some((Ok::<_, io::Error>(event), watched))
         }),
     ))
 }
 
-/// A stream of events, which has its place until it ends.
+/// Returns a response with an event stream. It holds its slot until it ends.
 pub(super) fn response(
     place: Taken<Share>,
     events: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
@@ -92,19 +92,19 @@ pub(super) fn response(
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // nginx would hold events back until its buffer is full.
+    // Disables response buffering in nginx.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
 }
 
 impl Watched {
-    /// What to send next; `None` at the end.
+    /// Returns the next event or comment; `None` at the end.
     async fn next(&mut self) -> Option<Bytes> {
         if self.ended {
             return None;
         }
         loop {
-            if !self.listener.still_may().await {
+            if !self.listener.is_still_authorized().await {
                 return None;
             }
             let (changed, song) = match self.songs.watch(self.listener.viewer, self.id).await {
@@ -113,26 +113,26 @@ impl Watched {
                     self.ended = true;
                     return Some(Bytes::from_static(b"event: deleted\ndata: {}\n\n"));
                 }
-                // The client comes back and asks again.
+                // The client reconnects.
                 Err(error) => {
-                    tracing::warn!(song = %self.id, %error, "a song could not be watched");
+                    tracing::warn!(song = %self.id, %error, "song events failed; closing the stream");
                     return None;
                 }
             };
             self.ended = matches!(song.status, SongStatus::Split | SongStatus::Failed);
             if let Some(event) = self.event(&song) {
-                self.spoke = Instant::now();
+                self.last_sent = Instant::now();
                 return Some(event);
             }
-            // Ended, and the client has seen it: it came back to a stream that is over.
+            // The client reconnected although it already has the final state.
             if self.ended {
                 return None;
             }
-            let look = if song.status == SongStatus::Uploaded { LOOK } else { KEEP_ALIVE };
+            let interval = if song.status == SongStatus::Uploaded { POLL_INTERVAL } else { KEEP_ALIVE };
             tokio::select! {
-                _ = timeout(look, changed) => {}
-                () = sleep_until(self.spoke + KEEP_ALIVE) => {
-                    self.spoke = Instant::now();
+                _ = timeout(interval, changed) => {}
+                () = sleep_until(self.last_sent + KEEP_ALIVE) => {
+                    self.last_sent = Instant::now();
                     return Some(Bytes::from_static(b": still here\n\n"));
                 }
                 _ = self.closing.wait_for(|closing| *closing) => return None,
@@ -140,16 +140,16 @@ impl Watched {
         }
     }
 
-    /// The song as an event, unless the client has just this. An event is named by what it says, so that a client which
-    /// comes back, even to another server, is told again only if something has changed.
+    /// Returns the song as an event, or `None` if the client already has it. The id is a hash of the content, so that
+    /// after a reconnect, even to another server, only changes are sent.
     fn event(&mut self, song: &SongView) -> Option<Bytes> {
         let json = serde_json::to_string(song).ok()?;
         let name = SongHash::of(json.as_bytes()).to_string();
         let id = name.get(..16).unwrap_or(&name);
-        if id == self.seen {
+        if id == self.last_id {
             return None;
         }
-        id.clone_into(&mut self.seen);
+        id.clone_into(&mut self.last_id);
         Some(Bytes::from(format!("event: song\nid: {id}\ndata: {json}\n\n")))
     }
 }

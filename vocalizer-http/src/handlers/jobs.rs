@@ -1,4 +1,4 @@
-//! Jobs, leased to workers and brought back by them.
+//! Leases of jobs by remote workers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,15 +16,15 @@ use crate::failure::Failure;
 use crate::form::Form;
 use crate::request::Request;
 
-/// How long a job is waited for where the worker does not say.
+/// Default wait for a job, in seconds.
 const WAIT_S: u64 = 30;
 
 pub(super) async fn lease(app: &Arc<App>, request: Request) -> Answer {
     let mut form = Form::read(&request.headers, request.body).await?;
     let wait = Duration::from_secs(form.number("wait_s", MAX_JOB_WAIT.as_secs())?.unwrap_or(WAIT_S));
     let mut closing = app.closing.clone();
-    // A worker that hangs up drops this, and the desk gives back what it may have taken. Where the answer is on its way and
-    // does not arrive, nobody extends the lease, and it runs out as no attempt.
+    // If the worker disconnects, this future is dropped and the desk returns the job. If the response is lost, the
+    // lease expires without being extended, which does not count as an attempt.
     let leased = tokio::select! {
         leased = app.desk.lease(wait) => leased?,
         _ = closing.wait_for(|closing| *closing) => None,
@@ -50,14 +50,14 @@ pub(super) async fn fail(app: &Arc<App>, request: Request) -> Answer {
         "retry" => ports::Failure::Retry { after },
         "later" => ports::Failure::Later { after },
         "never" => ports::Failure::Never { reason: FailureReason::new(form.take("reason").expose()) },
-        _ => return Err(Failure::field("kind", "the kind of a failure is retry, later or never")),
+        _ => return Err(Failure::field("kind", "kind must be retry, later or never")),
     };
     settle(app, lease, Some(failure)).await
 }
 
 async fn settle(app: &Arc<App>, lease: LeaseId, failure: Option<ports::Failure>) -> Answer {
     let desk = Arc::clone(&app.desk);
-    // To its end, even where the worker has left: a lease half settled is nobody's.
+    // A separate task, so that a disconnect does not leave the lease half settled.
     let settled = tokio::spawn(async move { desk.settle(lease, failure).await }.in_current_span());
     settled.await.map_err(Failure::internal)??;
     Ok(whole(answer::success(&())))

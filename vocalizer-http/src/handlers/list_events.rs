@@ -1,4 +1,4 @@
-//! Changes of everything that a viewer may see, as server-sent events.
+//! Server-sent events of all songs that a viewer can see.
 
 use std::collections::HashMap;
 use std::io;
@@ -19,39 +19,38 @@ use super::events::{KEEP_ALIVE, Listener, response};
 use crate::app::App;
 use crate::request::Request;
 
-/// How often the list is looked at where nothing was heard: other servers' changes are not heard of here, nor how places in
-/// the queue move.
-const LOOK: Duration = Duration::from_secs(5);
+/// Poll interval without notifications: changes by other servers and of queue positions send none.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long changes are gathered before they are told: workers report every second, and a list is a question to the store.
-const GATHER: Duration = Duration::from_millis(250);
+/// Time to collect changes before the list is read again: workers report every second, and each list is a query.
+const DEBOUNCE: Duration = Duration::from_millis(250);
 
-/// The viewer's songs as the client knows them.
+/// The viewer's songs as last sent to the client.
 struct Watched {
     songs: SongService,
     listener: Listener,
     closing: watch::Receiver<bool>,
     known: HashMap<SongId, SongView>,
-    spoke: Instant,
+    last_sent: Instant,
 }
 
 pub(super) async fn events(app: &Arc<App>, request: &Request) -> Answer {
     let (songs, listener, closing) = (app.songs.clone(), Listener::of(app, request), app.closing.clone());
     let place = app.event_streams.take(request)?;
-    // What there is now, the client asks for itself once it is connected; what changes from now on, it is told.
+    // The client reads the current list itself after connecting; the stream only sends later changes.
     let known = by_id(songs.watch_all(listener.viewer).await?.1);
-    let watched = Watched { songs, listener, closing, known, spoke: Instant::now() };
+    let watched = Watched { songs, listener, closing, known, last_sent: Instant::now() };
     Ok(response(
         place,
         unfold(watched, |mut watched| async {
-            let said = watched.next().await?;
-            Some((Ok::<_, io::Error>(said), watched))
+            let events = watched.next().await?;
+            Some((Ok::<_, io::Error>(events), watched))
         }),
     ))
 }
 
 impl Watched {
-    /// What to send next; `None` at the end.
+    /// Returns the next events or a comment; `None` at the end.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             if !self.listener.still_may().await {
@@ -59,25 +58,25 @@ impl Watched {
             }
             let (changed, now) = match self.songs.watch_all(self.listener.viewer).await {
                 Ok(watched) => watched,
-                // The client comes back and asks again.
+                // The client reconnects.
                 Err(error) => {
-                    tracing::warn!(%error, "a list could not be watched");
+                    tracing::warn!(%error, "list events failed; closing the stream");
                     return None;
                 }
             };
-            let said = self.differences(by_id(now)).await?;
-            if !said.is_empty() {
-                self.spoke = Instant::now();
-                return Some(Bytes::from(said));
+            let events = self.differences(by_id(now)).await?;
+            if !events.is_empty() {
+                self.last_sent = Instant::now();
+                return Some(Bytes::from(events));
             }
-            let waited = async {
-                let _ = timeout(LOOK, changed).await;
-                sleep(GATHER).await;
+            let update = async {
+                let _ = timeout(POLL_INTERVAL, changed).await;
+                sleep(DEBOUNCE).await;
             };
             tokio::select! {
-                () = waited => {}
-                () = sleep_until(self.spoke + KEEP_ALIVE) => {
-                    self.spoke = Instant::now();
+                () = update => {}
+                () = sleep_until(self.last_sent + KEEP_ALIVE) => {
+                    self.last_sent = Instant::now();
                     return Some(Bytes::from_static(b": still here\n\n"));
                 }
                 _ = self.closing.wait_for(|closing| *closing) => return None,
@@ -85,36 +84,36 @@ impl Watched {
         }
     }
 
-    /// What has changed, as events; `None` when it cannot be said.
+    /// Returns the changes as events; `None` on an error.
     async fn differences(&mut self, mut now: HashMap<SongId, SongView>) -> Option<String> {
-        let mut said = String::new();
+        let mut events = String::new();
         for (id, known) in std::mem::take(&mut self.known) {
             match now.remove(&id) {
                 Some(song) => {
                     if song != known {
-                        tell(&mut said, &song);
+                        push_event(&mut events, &song);
                     }
                     self.known.insert(id, song);
                 }
-                // It is gone, or it is no longer among those that are watched: then this is the last that is told of it.
+                // The song was deleted, or left the watched set: then this is its last event.
                 None => match self.songs.song_in_detail(self.listener.viewer, id).await {
                     Ok(song) if song == known => {}
-                    Ok(song) => tell(&mut said, &song),
+                    Ok(song) => push_event(&mut events, &song),
                     Err(ServiceError::NotFound { .. }) => {
-                        said.push_str(&format!("event: deleted\ndata: {}\n\n", json!({ "id": id })));
+                        events.push_str(&format!("event: deleted\ndata: {}\n\n", json!({ "id": id })));
                     }
                     Err(error) => {
-                        tracing::warn!(song = %id, %error, "a song could not be watched");
+                        tracing::warn!(song = %id, %error, "list events failed; closing the stream");
                         return None;
                     }
                 },
             }
         }
         for (id, song) in now {
-            tell(&mut said, &song);
+            push_event(&mut events, &song);
             self.known.insert(id, song);
         }
-        Some(said)
+        Some(events)
     }
 }
 
@@ -122,8 +121,8 @@ fn by_id(songs: Vec<SongView>) -> HashMap<SongId, SongView> {
     songs.into_iter().map(|song| (song.id, song)).collect()
 }
 
-fn tell(said: &mut String, song: &SongView) {
+fn push_event(events: &mut String, song: &SongView) {
     if let Ok(json) = serde_json::to_string(song) {
-        said.push_str(&format!("event: song\ndata: {json}\n\n"));
+        events.push_str(&format!("event: song\ndata: {json}\n\n"));
     }
 }

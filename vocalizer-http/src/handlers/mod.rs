@@ -1,4 +1,4 @@
-//! One function per operation: a request in, an answer out, the rules behind in core.
+//! Request handlers, one function per operation. The rules are in the core.
 
 mod archive;
 mod auth;
@@ -66,14 +66,14 @@ pub(crate) async fn handle(app: &Arc<App>, operation: Operation, request: Reques
     }
 }
 
-/// The answer to a `HEAD` for what would have to be made first. It states no length, since nobody knows it yet.
+/// The response to a `HEAD` for a file that does not exist yet. Its length is unknown.
 fn unmade(headers: HeaderMap) -> Response<Body> {
     let mut response = Response::new(body::stream(stream::empty::<std::io::Result<_>>()));
     *response.headers_mut() = headers;
     response
 }
 
-/// An answer that is all there.
+/// Converts a response from memory.
 fn whole(response: Response<Bytes>) -> Response<Body> {
     response.map(full)
 }

@@ -1,4 +1,4 @@
-//! For whoever runs the service.
+//! Operational endpoints: liveness, readiness, metrics, limits and the OpenAPI document.
 
 use std::sync::Arc;
 
@@ -15,18 +15,18 @@ use crate::probe::Probe;
 use crate::pulse::Pulse;
 use crate::{answer, metrics, openapi};
 
-/// Whether the process makes progress. Nothing is asked, and the blocking pool is not needed to say so.
+/// Liveness. Does not check dependencies or use the blocking pool.
 pub(crate) fn live(pulse: &Pulse) -> Answer {
     if pulse.is_stuck() {
-        return Err(Failure::busy("the server makes no progress"));
+        return Err(Failure::busy("the server is stuck"));
     }
     Ok(plain(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from_static(b"ok\n")))
 }
 
-/// How everything is that is behind the service; what does not answer is named, why is for the log.
+/// Readiness. Names the failed checks; the causes are only logged.
 pub(crate) async fn readiness(probe: &Probe) -> Response<Body> {
     let checks = probe.checks().await;
-    let ready = checks.values().all(|said| said == "ok");
+    let ready = checks.values().all(|result| result == "ok");
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({"ready": ready, "checks": checks});
     plain(status, "application/json", body.to_string().into())
@@ -37,7 +37,7 @@ pub(super) async fn metrics(app: &Arc<App>) -> Answer {
     Ok(exposition(text, &app.more_metrics))
 }
 
-/// Figures, with what others add before the mark of the end.
+/// Returns the metrics, with additional ones inserted before the end marker.
 pub(crate) fn exposition(mut text: String, more: &[Arc<dyn MoreMetrics>]) -> Response<Body> {
     let end = text.strip_suffix("# EOF\n").map(str::len);
     text.truncate(end.unwrap_or(text.len()));
@@ -50,7 +50,7 @@ pub(super) fn openapi() -> Response<Body> {
     plain(StatusCode::OK, "application/json", openapi::document().to_string().into())
 }
 
-/// What is taken, and from whom.
+/// Returns the limits for clients.
 pub(super) fn limits(app: &Arc<App>) -> Response<Body> {
     let limits = LimitsView::of(app.songs.settings(), app.accounts.settings());
     whole(answer::success(&LimitsData { limits }))

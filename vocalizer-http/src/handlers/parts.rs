@@ -1,4 +1,4 @@
-//! Parts on their way out.
+//! Downloads of parts, mixes and peaks.
 
 use std::sync::Arc;
 
@@ -39,14 +39,15 @@ pub(super) async fn part(app: &Arc<App>, request: &Request) -> Answer {
     let info = app.songs.part_info(viewer, id, part, format).await?;
     let file = match info.file {
         Some(file) => file,
-        None if request.method == Method::HEAD => return Ok(unmade(headers(of(format), &info.title))),
+        None if request.method == Method::HEAD => return Ok(unmade(headers(media_of(format), &info.title))),
         None => app.songs.part(request.client(), id, part, format).await?,
     };
     let headers = headers(media(app, &file, format).await?, &file.title);
     download::file(request, &file.tag, file.size_bytes, headers, |range| app.songs.open(&file, range)).await
 }
 
-/// The stems, each as loud as the query says, as one file. It is made for this request alone, so there are no ranges.
+/// Responds with a mix of the stems at the gains from the query. It is created per request, so ranges are not
+/// supported.
 async fn mix(app: &Arc<App>, request: &Request, format: Format) -> Answer {
     let (query, mut levels) = (request.query(), Levels::PLAIN);
     for stem in Stem::FOUR {
@@ -54,7 +55,7 @@ async fn mix(app: &Arc<App>, request: &Request, format: Format) -> Answer {
         levels = query.get(stem.name(), with)?.unwrap_or(levels);
     }
     let (viewer, id) = (request.viewer(), request.param("song_id")?);
-    let (media_type, extension) = of(format);
+    let (media_type, extension) = media_of(format);
     let headers = |title| {
         HeaderMap::from_iter([
             (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
@@ -86,8 +87,8 @@ pub(super) async fn peaks(app: &Arc<App>, request: &Request) -> Answer {
     Ok(whole(answer::success(&PeaksData { peaks: PeaksView::from(&peaks) })))
 }
 
-/// What is made in a format.
-const fn of(format: Format) -> (&'static str, &'static str) {
+/// Returns the media type and the file extension of a format.
+const fn media_of(format: Format) -> (&'static str, &'static str) {
     match format {
         Format::Mp3 => ("audio/mpeg", "mp3"),
         Format::Wav => ("audio/wav", "wav"),
@@ -95,7 +96,7 @@ const fn of(format: Format) -> (&'static str, &'static str) {
     }
 }
 
-/// What the bytes are: for an upload whatever was uploaded, whatever the address says.
+/// Returns the media type and the extension of a file. For an upload they come from its content, not from the URL.
 async fn media(app: &Arc<App>, file: &PartFile, format: Format) -> Result<(&'static str, &'static str), Failure> {
     match (file.origin, format) {
         (Origin::Upload, _) => {
@@ -103,6 +104,6 @@ async fn media(app: &Arc<App>, file: &PartFile, format: Format) -> Result<(&'sta
             let chunk = head.next_chunk().await.map_err(vocalizer_core::service::ServiceError::from)?;
             Ok(sniff(&chunk.unwrap_or_default()))
         }
-        (Origin::Made, format) => Ok(of(format)),
+        (Origin::Made, format) => Ok(media_of(format)),
     }
 }

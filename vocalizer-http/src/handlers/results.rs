@@ -1,4 +1,4 @@
-//! Results on their way in.
+//! Result uploads.
 
 use std::sync::Arc;
 

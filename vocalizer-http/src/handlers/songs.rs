@@ -1,4 +1,4 @@
-//! Songs.
+//! Listing, reading, renaming, retrying and deleting songs.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ pub(super) async fn retry(app: &Arc<App>, request: &Request) -> Answer {
 
 pub(super) async fn delete(app: &Arc<App>, request: &Request) -> Answer {
     let (songs, viewer, id) = (app.songs.clone(), request.viewer(), request.param("song_id")?);
-    // To its end, even where the caller has left: between the song and its bytes lies a moment.
+    // A separate task, so that a disconnect does not stop it between the song and its files.
     let deleted = tokio::spawn(async move { songs.delete(viewer, id).await }.in_current_span());
     deleted.await.map_err(crate::failure::Failure::internal)??;
     Ok(whole(answer::success(&())))

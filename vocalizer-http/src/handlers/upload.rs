@@ -1,4 +1,4 @@
-//! Songs on their way in.
+//! Song uploads.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,17 +21,17 @@ use crate::failure::Failure;
 use crate::form::{malformed, text};
 use crate::request::Request;
 
-/// What a form may have beside the file: the title, names and boundaries. The reader of forms searches what it has not
-/// handed out yet from its start, so much of it would cost more than it brings.
-const MAX_AROUND_BYTES: u64 = 64 * 1024;
+/// Maximum size of a form without the file: title, names and boundaries. The form parser rescans its buffer from the
+/// start, so much data outside the file would be slow.
+const MAX_OVERHEAD_BYTES: u64 = 64 * 1024;
 
-/// What of the file may be on its way through that reader.
-const MAX_UNDER_WAY_BYTES: u64 = 64 * 1024;
+/// Maximum number of file bytes buffered in the form parser.
+const MAX_BUFFERED_BYTES: u64 = 64 * 1024;
 
-/// Longest title that is read at all; the limit in characters is looked at later.
+/// Maximum title size that is read; the limit in characters is checked later.
 const MAX_TITLE_BYTES: u64 = 16 * 1024;
 
-/// Most parts of one form: two are needed, and some clients add fields of their own.
+/// Maximum number of form parts: two are needed, and some clients add their own.
 const MAX_PARTS: usize = 16;
 
 pub(super) async fn upload(app: &Arc<App>, request: Request) -> Answer {
@@ -39,34 +39,36 @@ pub(super) async fn upload(app: &Arc<App>, request: Request) -> Answer {
     let kind = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let boundary = match multer::parse_boundary(kind) {
         Ok(boundary) => boundary,
-        Err(multer::Error::NoBoundary) => return Err(malformed("the form's Content-Type names no boundary")),
-        Err(_) => return Err(Failure::new(ErrorCode::Unsupported, "an upload is a form in multipart/form-data")),
+        Err(multer::Error::NoBoundary) => return Err(malformed("the form's Content-Type has no boundary")),
+        Err(_) => {
+            return Err(Failure::new(ErrorCode::Unsupported, "an upload must be multipart/form-data"));
+        }
     };
-    let most_bytes = max_bytes.saturating_add(MAX_AROUND_BYTES);
+    let most_bytes = max_bytes.saturating_add(MAX_OVERHEAD_BYTES);
     let length = request.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length_bytes| length_bytes > most_bytes) {
         return Err(ServiceError::TooLarge { max_bytes }.into());
     }
-    // A song that was meant for its owner alone must not become everybody's because a session has ended.
+    // A private upload must not become public because the session has expired.
     if request.caller.lapsed {
-        let message = "the session has ended; log in again, or upload without its cookie to be anonymous";
+        let message = "session expired; log in again, or upload anonymously without the cookie";
         return Err(Failure::new(ErrorCode::Unauthenticated, message));
     }
     let (viewer, address) = (request.viewer(), request.peer.address);
     let file_bytes = Arc::<AtomicU64>::default();
-    let body = Bounded { body: request.body, came_bytes: 0, file_bytes: Arc::clone(&file_bytes) };
+    let body = Bounded { body: request.body, received_bytes: 0, file_bytes: Arc::clone(&file_bytes) };
     let limits = SizeLimit::new().whole_stream(most_bytes).for_field("title", MAX_TITLE_BYTES);
     let mut form = Multipart::with_constraints(body, boundary, Constraints::new().size_limit(limits));
     let (mut title, mut file) = (None, None::<Upload>);
     let mut parts = 0;
-    while let Some(field) = form.next_field().await.map_err(|error| broken(error, max_bytes))? {
+    while let Some(field) = form.next_field().await.map_err(|error| form_error(error, max_bytes))? {
         parts += 1;
         if parts > MAX_PARTS {
             return Err(malformed(format!("the form has more than {MAX_PARTS} parts")));
         }
         match field.name() {
             Some("title") if title.is_none() => {
-                let bytes = field.bytes().await.map_err(|error| broken(error, max_bytes))?;
+                let bytes = field.bytes().await.map_err(|error| form_error(error, max_bytes))?;
                 title = Some(text(&bytes)?);
             }
             Some("file") if file.is_none() => {
@@ -74,14 +76,14 @@ pub(super) async fn upload(app: &Arc<App>, request: Request) -> Answer {
                 receive(field, &mut upload, app, &file_bytes).await?;
                 file = Some(upload);
             }
-            Some(name @ ("title" | "file")) => return Err(malformed(format!("the form has the field {name} twice"))),
-            // Passed over unread by the next turn.
+            Some(name @ ("title" | "file")) => return Err(malformed(format!("duplicate form field: {name}"))),
+            // Unknown fields are skipped.
             _ => {}
         }
     }
-    let Some(upload) = file else { return Err(Failure::field("file", "the form has no field file")) };
-    let Some(title) = title else { return Err(Failure::field("title", "the form has no field title")) };
-    // To its end, even where the uploader has left: the song is whole.
+    let Some(upload) = file else { return Err(Failure::field("file", "form field missing: file")) };
+    let Some(title) = title else { return Err(Failure::field("title", "form field missing: title")) };
+    // A separate task: the upload is complete, so store it even if the client disconnects.
     let stored = tokio::spawn(async move { upload.finish(&title).await }.in_current_span());
     let song = stored.await.map_err(Failure::internal)??;
     Ok(whole(answer::success(&SongData { song })))
@@ -94,7 +96,7 @@ async fn receive(
     file_bytes: &AtomicU64,
 ) -> Result<(), Failure> {
     let max_bytes = app.songs.settings().limits.max_upload_bytes;
-    while let Some(chunk) = field.chunk().await.map_err(|error| broken(error, max_bytes))? {
+    while let Some(chunk) = field.chunk().await.map_err(|error| form_error(error, max_bytes))? {
         file_bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
         app.metrics.uploaded(chunk.len() as u64);
         upload.write(chunk).await?;
@@ -102,11 +104,11 @@ async fn receive(
     Ok(())
 }
 
-/// A form on its way in, of which no more is taken than is being read.
+/// A form body with a limit on data outside the file.
 struct Bounded {
     body: Incomings,
-    came_bytes: u64,
-    /// What of it has been handed out as the file.
+    received_bytes: u64,
+    /// Bytes that the parser has returned as the file.
     file_bytes: Arc<AtomicU64>,
 }
 
@@ -116,10 +118,10 @@ impl Stream for Bounded {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let chunk = ready!(Pin::new(&mut self.body).poll_next(cx));
         if let Some(Ok(bytes)) = &chunk {
-            self.came_bytes += bytes.len() as u64;
-            let around_bytes = self.came_bytes.saturating_sub(self.file_bytes.load(Ordering::Relaxed));
-            if around_bytes > MAX_AROUND_BYTES + MAX_UNDER_WAY_BYTES {
-                let message = format!("the form has more than {MAX_AROUND_BYTES} bytes beside the file");
+            self.received_bytes += bytes.len() as u64;
+            let overhead_bytes = self.received_bytes.saturating_sub(self.file_bytes.load(Ordering::Relaxed));
+            if overhead_bytes > MAX_OVERHEAD_BYTES + MAX_BUFFERED_BYTES {
+                let message = format!("the form has more than {MAX_OVERHEAD_BYTES} bytes besides the file");
                 return Poll::Ready(Some(Err(Failure::new(ErrorCode::TooLarge, message))));
             }
         }
@@ -127,18 +129,18 @@ impl Stream for Bounded {
     }
 }
 
-/// What is wrong with a form.
-fn broken(error: multer::Error, max_bytes: u64) -> Failure {
+/// Converts an error of the form parser.
+fn form_error(error: multer::Error, max_bytes: u64) -> Failure {
     match error {
         multer::Error::StreamSizeExceeded { .. } => ServiceError::TooLarge { max_bytes }.into(),
-        multer::Error::FieldSizeExceeded { .. } => Failure::field("title", "the title is far too long"),
+        multer::Error::FieldSizeExceeded { .. } => Failure::field("title", "the title is too long"),
         multer::Error::StreamReadFailed(source) => match source.downcast::<Failure>() {
             Ok(failure) => *failure,
-            Err(source) => malformed(format!("the form cannot be read: {source}")),
+            Err(source) => malformed(format!("invalid form: {source}")),
         },
         multer::Error::IncompleteStream
         | multer::Error::IncompleteFieldData { .. }
-        | multer::Error::IncompleteHeaders => malformed("the form is cut off"),
-        other => malformed(format!("the form cannot be read: {other}")),
+        | multer::Error::IncompleteHeaders => malformed("form incomplete: the body ends early"),
+        other => malformed(format!("invalid form: {other}")),
     }
 }

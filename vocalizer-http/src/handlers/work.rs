@@ -1,4 +1,4 @@
-//! What workers say and hear about songs.
+//! Reports of workers about songs.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use crate::request::Request;
 
 pub(super) async fn begin(app: &Arc<App>, request: &Request) -> Answer {
     let (songs, hash) = (app.songs.clone(), hash(request)?);
-    wanted(to_the_end(async move { songs.begin(&hash).await }).await?)
+    wanted(run_to_completion(async move { songs.begin(&hash).await }).await?)
 }
 
 pub(super) async fn source(app: &Arc<App>, request: &Request) -> Answer {
     let hash = hash(request)?;
-    let there = app.songs.uploaded(&hash, None).await?;
-    let (tag, size_bytes) = (there.tag().to_owned(), there.size_bytes());
+    let blob = app.songs.uploaded(&hash, None).await?;
+    let (tag, size_bytes) = (blob.tag().to_owned(), blob.size_bytes());
     let headers = HeaderMap::from_iter([
         (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
         (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment")),
@@ -32,7 +32,7 @@ pub(super) async fn source(app: &Arc<App>, request: &Request) -> Answer {
     let songs = &app.songs;
     let open = |range: Option<_>| async move {
         match range {
-            None => Ok(there),
+            None => Ok(blob),
             range => songs.uploaded(&hash, range).await,
         }
     };
@@ -43,13 +43,13 @@ pub(super) async fn progress(app: &Arc<App>, request: Request) -> Answer {
     let hash = hash(&request)?;
     let mut form = Form::read(&request.headers, request.body).await?;
     let percent = form.number("percent", 100)?.and_then(|percent| u8::try_from(percent).ok());
-    let percent = percent.ok_or_else(|| Failure::field("percent", "how far it is is missing, in percent"))?;
+    let percent = percent.ok_or_else(|| Failure::field("percent", "form field missing: percent"))?;
     wanted(app.songs.progress(&hash, percent).await?)
 }
 
 pub(super) async fn hand_back(app: &Arc<App>, request: &Request) -> Answer {
     let (songs, hash) = (app.songs.clone(), hash(request)?);
-    to_the_end(async move { songs.hand_back(&hash).await }).await?;
+    run_to_completion(async move { songs.hand_back(&hash).await }).await?;
     Ok(whole(answer::success(&())))
 }
 
@@ -57,7 +57,7 @@ pub(super) async fn give_up(app: &Arc<App>, request: Request) -> Answer {
     let (songs, hash) = (app.songs.clone(), hash(&request)?);
     let mut form = Form::read(&request.headers, request.body).await?;
     let reason = FailureReason::new(form.take("reason").expose());
-    to_the_end(async move { songs.fail(&hash, &reason).await }).await?;
+    run_to_completion(async move { songs.fail(&hash, &reason).await }).await?;
     Ok(whole(answer::success(&())))
 }
 
@@ -69,9 +69,9 @@ fn wanted(wanted: Wanted) -> Answer {
     Ok(whole(answer::success(&WantedData { wanted })))
 }
 
-/// Even where the worker has left: what it said takes several steps.
-async fn to_the_end<T: Send + 'static>(
-    said: impl Future<Output = Result<T, BackendError>> + Send + 'static,
+/// Runs a report in a separate task: it has several steps, which must complete even if the worker disconnects.
+async fn run_to_completion<T: Send + 'static>(
+    report: impl Future<Output = Result<T, BackendError>> + Send + 'static,
 ) -> Result<T, Failure> {
-    Ok(tokio::spawn(said.in_current_span()).await.map_err(Failure::internal)??)
+    Ok(tokio::spawn(report.in_current_span()).await.map_err(Failure::internal)??)
 }

@@ -10,7 +10,7 @@ fn body(response: &http::Response<bytes::Bytes>) -> Value {
 }
 
 #[test]
-fn every_code_has_its_status() {
+fn error_codes_map_to_statuses() {
     for (code, status) in [
         (ErrorCode::Malformed, 400),
         (ErrorCode::Unauthenticated, 401),
@@ -31,7 +31,7 @@ fn every_code_has_its_status() {
 }
 
 #[test]
-fn answers_are_json_and_not_to_be_sniffed() {
+fn responses_are_json_with_nosniff() {
     for response in [answer::success(&()), answer::failure(vec![ApiError::new(ErrorCode::NotFound, "<script>")])] {
         assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
         assert_eq!(response.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
@@ -39,33 +39,33 @@ fn answers_are_json_and_not_to_be_sniffed() {
 }
 
 #[test]
-fn a_success_is_an_envelope_with_data() {
+fn success_is_envelope_with_data() {
     let response = answer::success(&SongsData { songs: vec![], next: None });
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(body(&response), json!({"ok": true, "errors": [], "data": {"songs": []}}));
 }
 
 #[test]
-fn a_failure_is_an_envelope_that_clients_read_back() {
+fn failure_envelope_round_trips() {
     let errors = vec![
         ApiError::new(ErrorCode::Invalid, "too short").with_field("password1"),
         ApiError::new(ErrorCode::Conflict, "taken").with_field("username"),
     ];
     let response = answer::failure(errors.clone());
-    assert_eq!(response.status(), 422, "the first error's");
+    assert_eq!(response.status(), 422, "status of the first error");
     let envelope: Envelope<()> = serde_json::from_slice(response.body()).unwrap();
     assert_eq!(envelope, Envelope::Failure(errors));
 }
 
 #[test]
-fn a_failure_without_errors_is_the_servers_own() {
+fn failure_without_errors_returns_500() {
     let response = answer::failure(vec![]);
     assert_eq!(response.status(), 500);
     assert_eq!(body(&response), json!({"ok": false, "errors": [], "data": null}));
 }
 
 #[test]
-fn a_missing_session_says_how_to_authenticate_and_nothing_else_does() {
+fn only_unauthenticated_sets_www_authenticate() {
     let header = |code| {
         let response = answer::failure(vec![ApiError::new(code, "no")]);
         response.headers().get(header::WWW_AUTHENTICATE).cloned()
@@ -75,8 +75,8 @@ fn a_missing_session_says_how_to_authenticate_and_nothing_else_does() {
 }
 
 #[test]
-fn data_that_is_no_json_is_a_failure_and_not_half_an_answer() {
-    let response = answer::success(&BTreeMap::from([((1, 2), "a key that is no text")]));
+fn unserializable_data_returns_500() {
+    let response = answer::success(&BTreeMap::from([((1, 2), "a key that is not a string")]));
     assert_eq!(response.status(), 500);
     assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
     let envelope: Envelope<()> = serde_json::from_slice(response.body()).unwrap();

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue, header};
 use vocalizer_core::secret::Secret;
 use vocalizer_http::cookie;
 
-fn with(values: &[&str]) -> HeaderMap {
+fn cookie_headers(values: &[&str]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for value in values {
         headers.append(header::COOKIE, HeaderValue::from_str(value).unwrap());
@@ -13,11 +13,11 @@ fn with(values: &[&str]) -> HeaderMap {
 }
 
 fn session(values: &[&str], secure: bool) -> Option<String> {
-    cookie::session(&with(values), secure).map(Secret::into_exposed)
+    cookie::session(&cookie_headers(values), secure).map(Secret::into_exposed)
 }
 
 #[test]
-fn a_cookie_keeps_scripts_and_other_sites_out() {
+fn cookies_have_security_attributes() {
     let secret = Secret::new("0a1b".to_owned());
     let plain = cookie::set(&secret, Duration::from_secs(60), false).unwrap();
     assert_eq!(plain, "session=0a1b; Path=/; Max-Age=60; HttpOnly; SameSite=Lax");
@@ -34,7 +34,7 @@ fn a_cookie_keeps_scripts_and_other_sites_out() {
 }
 
 #[test]
-fn the_session_is_found_among_other_cookies() {
+fn session_is_found_among_other_cookies() {
     assert_eq!(session(&["a=1; session=0a1b; b=2"], false).as_deref(), Some("0a1b"));
     assert_eq!(session(&["a=1", "session=0a1b"], false).as_deref(), Some("0a1b"));
     assert_eq!(session(&["xsession=1; session2=2; a=session=3"], false), None);
@@ -42,13 +42,13 @@ fn the_session_is_found_among_other_cookies() {
 }
 
 #[test]
-fn behind_tls_a_cookie_that_a_neighbour_could_set_is_none() {
+fn plain_session_cookie_is_ignored_behind_tls() {
     assert_eq!(session(&["session=0a1b"], true), None);
     assert_eq!(session(&["session=0a1b; __Host-session=2c"], true).as_deref(), Some("2c"));
 }
 
 #[test]
-fn what_cannot_be_a_session_is_none() {
+fn invalid_session_values_are_ignored() {
     for value in ["session=", "session=a b", "session=\"0a1b\"", "session=..%2f", "session", ";;;=;", "session=ü"] {
         assert_eq!(session(&[value], false), None, "{value}");
     }

@@ -4,31 +4,34 @@ use vocalizer_core::part::Part;
 use vocalizer_core::song::Title;
 use vocalizer_http::disposition::{Kind, header};
 
-fn of(title: &str) -> String {
+fn header_of(title: &str) -> String {
     let title = Title::parse(title, usize::MAX).unwrap();
     header(Kind::Attachment, &title, Part::Song, "mp3").to_str().unwrap().to_owned()
 }
 
 #[test]
-fn a_plain_title_is_sent_once() {
-    assert_eq!(of("Clair de lune (1905)"), "attachment; filename=\"Clair de lune (1905).mp3\"");
+fn ascii_title_is_sent_once() {
+    assert_eq!(header_of("Clair de lune (1905)"), "attachment; filename=\"Clair de lune (1905).mp3\"");
 }
 
 #[test]
-fn stems_and_formats_are_named() {
+fn file_name_contains_stem_and_format() {
     let title = Title::parse("Song", 10).unwrap();
     assert_eq!(header(Kind::Inline, &title, Part::Drums, "flac"), "inline; filename=\"Song (drums).flac\"");
 }
 
 #[test]
-fn other_scripts_are_sent_whole_with_a_fallback() {
-    assert_eq!(of("naïve €"), "attachment; filename=\"na_ve _.mp3\"; filename*=UTF-8''na%C3%AFve%20%E2%82%AC.mp3");
+fn non_ascii_title_has_ascii_fallback() {
+    assert_eq!(
+        header_of("naïve €"),
+        "attachment; filename=\"na_ve _.mp3\"; filename*=UTF-8''na%C3%AFve%20%E2%82%AC.mp3"
+    );
 }
 
 #[test]
-fn a_title_cannot_leave_its_quotes() {
+fn title_cannot_escape_quotes() {
     for title in ["a\"; filename=\"evil.exe", "a\\", "a\\\"b", "100%41", "a;b=c"] {
-        let value = of(title);
+        let value = header_of(title);
         let rest = value.strip_prefix("attachment; filename=\"").unwrap();
         let (quoted, after) = rest.split_once('"').unwrap();
         assert!(quoted.ends_with(".mp3") && !quoted.contains(['\\', '%']), "{value}");
@@ -38,17 +41,17 @@ fn a_title_cannot_leave_its_quotes() {
 }
 
 #[test]
-fn a_title_is_no_path() {
+fn title_cannot_contain_path() {
     for title in ["../../etc/passwd", "..\\x", ".bashrc", "C:x", "a/b"] {
-        let value = of(title);
+        let value = header_of(title);
         assert!(!value.contains(['/', '\\', ':']) && !value.contains("%2F") && !value.contains("%5C"), "{value}");
         assert!(!value.contains("filename=\"."), "{value}");
     }
 }
 
 #[test]
-fn a_long_title_still_fits_a_file_name() {
-    let value = of(&"𝄞".repeat(10_000));
+fn long_title_fits_file_name_limit() {
+    let value = header_of(&"𝄞".repeat(10_000));
     let encoded = value.split("UTF-8''").nth(1).unwrap();
     let name = percent_decode_str(encoded).decode_utf8().unwrap();
     assert!(name.len() <= 255 && name.ends_with("𝄞.mp3"), "{} bytes", name.len());
@@ -56,18 +59,18 @@ fn a_long_title_still_fits_a_file_name() {
 
 proptest! {
     #[test]
-    fn every_title_gives_a_header_that_says_it_back(title in "\\PC{1,50}") {
+    fn every_title_round_trips(title in "\\PC{1,50}") {
         let Ok(title) = Title::parse(&title, usize::MAX) else { return Ok(()) };
         let value = header(Kind::Attachment, &title, Part::Song, "mp3");
         let text = value.to_str().unwrap();
         prop_assert!(text.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
         prop_assert_eq!(text.matches('"').count(), 2);
-        let said = match text.split_once("; filename*=UTF-8''") {
+        let sent = match text.split_once("; filename*=UTF-8''") {
             Some((_, encoded)) => percent_decode_str(encoded).decode_utf8().unwrap().into_owned(),
             None => text.split('"').nth(1).unwrap().to_owned(),
         };
-        let same = said.chars().zip(title.as_str().chars()).all(|(said, meant)| said == meant || said == '_');
-        prop_assert!(same, "{} became {}", title, said);
-        prop_assert_eq!(said.chars().count(), title.as_str().chars().count() + ".mp3".len());
+        let same = sent.chars().zip(title.as_str().chars()).all(|(sent, meant)| sent == meant || sent == '_');
+        prop_assert!(same, "{} became {}", title, sent);
+        prop_assert_eq!(sent.chars().count(), title.as_str().chars().count() + ".mp3".len());
     }
 }

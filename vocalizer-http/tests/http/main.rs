@@ -1,6 +1,6 @@
-//! What HTTP promises by itself, by behaviour: its pure parts, and what workers meet on the wire.
+//! Tests of the HTTP crate: its pure functions, and the worker API over a connection.
 
-#![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
+#![expect(clippy::unwrap_used, reason = "clippy.toml allows unwrap in tests, but not in test helpers")]
 
 mod answer;
 mod caps;

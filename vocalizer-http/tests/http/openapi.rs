@@ -3,21 +3,23 @@ use std::path::Path;
 use serde_json::Value;
 use vocalizer_http::openapi;
 
-/// What the code says must be what is committed: whoever generates a client from the file gets this server.
-/// `VOCALIZER_BLESS=1` writes it anew.
+/// The committed document must match the code, because clients are generated from it. `VOCALIZER_BLESS=1` updates it.
 #[test]
-fn the_document_is_the_committed_one() {
+fn committed_document_matches_code() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
-    let said = serde_json::to_string_pretty(&openapi::document()).unwrap() + "\n";
+    let generated = serde_json::to_string_pretty(&openapi::document()).unwrap() + "\n";
     if std::env::var_os("VOCALIZER_BLESS").is_some() {
-        std::fs::write(&path, &said).unwrap();
+        std::fs::write(&path, &generated).unwrap();
     }
-    let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(kept == said, "openapi.json is not what the code says; look at the difference, then VOCALIZER_BLESS=1");
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == generated,
+        "openapi.json differs from the code; to update it, run the test with VOCALIZER_BLESS=1 and review the diff"
+    );
 }
 
 #[test]
-fn every_reference_leads_somewhere() {
+fn all_references_resolve() {
     fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
         match value {
             Value::Object(fields) => {
@@ -39,7 +41,7 @@ fn every_reference_leads_somewhere() {
 }
 
 #[test]
-fn the_kept_endpoints_are_there() {
+fn contract_endpoints_exist() {
     let document = openapi::document();
     for (path, method) in [
         ("/auth/register", "post"),

@@ -8,7 +8,7 @@ fn secret(text: &str) -> Secret<String> {
 }
 
 #[tokio::test]
-async fn a_password_is_known_again_and_no_other_is() {
+async fn only_the_right_password_verifies() {
     let hasher = Argon2Passwords::new(1).unwrap();
     let hash = hasher.hash(&secret("correct horse")).await.unwrap();
     assert!(hasher.verify(&secret("correct horse"), Some(&hash)).await.unwrap());
@@ -18,7 +18,7 @@ async fn a_password_is_known_again_and_no_other_is() {
 }
 
 #[tokio::test]
-async fn equal_passwords_are_stored_differently_and_with_owasps_parameters() {
+async fn hashes_are_salted_and_use_owasp_parameters() {
     let hasher = Argon2Passwords::new(2).unwrap();
     let (one, other) =
         (hasher.hash(&secret("12345678")).await.unwrap(), hasher.hash(&secret("12345678")).await.unwrap());
@@ -27,13 +27,13 @@ async fn equal_passwords_are_stored_differently_and_with_owasps_parameters() {
 }
 
 #[tokio::test]
-async fn nobodys_password_is_never_right() {
+async fn unknown_user_never_verifies() {
     let hasher = Argon2Passwords::new(1).unwrap();
-    assert!(!hasher.verify(&secret("a password that is nobody's"), None).await.unwrap());
+    assert!(!hasher.verify(&secret("dummy password"), None).await.unwrap());
 }
 
 #[tokio::test]
-async fn a_stored_hash_that_is_none_is_an_error() {
+async fn malformed_stored_hash_is_an_error() {
     let hasher = Argon2Passwords::new(1).unwrap();
     let broken = PasswordHash::new("md5:abc".to_owned());
     let error = hasher.verify(&secret("x"), Some(&broken)).await.unwrap_err();
@@ -41,7 +41,7 @@ async fn a_stored_hash_that_is_none_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_flood_is_sent_away_and_those_who_wait_are_served() {
+async fn excess_requests_fail_and_waiting_ones_complete() {
     let hasher = std::sync::Arc::new(Argon2Passwords::new(1).unwrap());
     let calls: Vec<_> = (0..200)
         .map(|_| {
@@ -54,5 +54,5 @@ async fn a_flood_is_sent_away_and_those_who_wait_are_served() {
         served += usize::from(call.await.unwrap());
     }
     assert!((1..200).contains(&served), "{served} of 200 were served");
-    assert!(hasher.verify(&secret("x"), None).await.is_ok(), "and the next one is");
+    assert!(hasher.verify(&secret("x"), None).await.is_ok(), "the hasher stays usable");
 }

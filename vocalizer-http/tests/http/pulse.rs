@@ -17,7 +17,7 @@ async fn live(address: SocketAddr) -> Answer {
     Answer::read(&mut stream).await
 }
 
-async fn until(address: SocketAddr, status: u16) -> Answer {
+async fn wait_for_status(address: SocketAddr, status: u16) -> Answer {
     for _ in 0..1000 {
         let answer = live(address).await;
         if answer.status == status {
@@ -25,27 +25,27 @@ async fn until(address: SocketAddr, status: u16) -> Answer {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("/livez does not become {status}");
+    panic!("/livez never returned {status}");
 }
 
 #[test]
-fn livez_is_red_while_the_blocking_pool_makes_no_progress() {
+fn livez_fails_while_blocking_pool_is_stuck() {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(2).max_blocking_threads(1).enable_all().build().unwrap();
     runtime.block_on(async {
         let patience = Patience { progress: Duration::from_millis(500), ..Patience::default() };
-        let server = Service::set(HttpSettings { patience, ..HttpSettings::default() }).server;
+        let server = Service::with_settings(HttpSettings { patience, ..HttpSettings::default() }).server;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let _server = JoinSet::from_iter([async move { server.run(listener, std::future::pending()).await }]);
-        assert_eq!(until(address, 200).await.text(), "ok\n");
+        assert_eq!(wait_for_status(address, 200).await.text(), "ok\n");
 
         let (release, held): (_, Receiver<()>) = channel();
         let stuck = spawn_blocking(move || held.recv());
-        until(address, 503).await.refused(503, "unavailable", None);
+        wait_for_status(address, 503).await.assert_error(503, "unavailable", None);
 
         drop(release);
         stuck.await.unwrap().unwrap_err();
-        until(address, 200).await;
+        wait_for_status(address, 200).await;
     });
 }

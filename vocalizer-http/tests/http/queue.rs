@@ -1,4 +1,4 @@
-//! A queue for tests: jobs in a list, and a record of what became of them.
+//! A fake job queue that records how leases were settled.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,22 +10,22 @@ use tokio::sync::Notify;
 use vocalizer_core::ports::{DeadLetter, Depth, Failure, Job, JobQueue, JobState, Lease, QueueError};
 use vocalizer_core::song::SongHash;
 
-/// How long its leases hold, as far as it says.
+/// The reported visibility timeout of leases.
 pub(crate) const VISIBILITY: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 pub(crate) struct Inner {
     jobs: Mutex<VecDeque<Job>>,
-    came: Notify,
-    /// What became of leases.
+    arrived: Notify,
+    /// How leases were settled.
     pub(crate) settled: Mutex<Vec<String>>,
-    /// It does not answer.
-    pub(crate) away: AtomicBool,
-    /// Its leases are somebody else's by now.
+    /// The queue fails every call.
+    pub(crate) unavailable: AtomicBool,
+    /// All leases are lost.
     pub(crate) lost: AtomicBool,
-    /// Workers that have asked for a job.
-    asked: AtomicUsize,
-    /// Jobs bring their songs along.
+    /// Number of lease requests.
+    lease_requests: AtomicUsize,
+    /// The queue carries songs inline.
     pub(crate) inline: AtomicBool,
 }
 
@@ -41,21 +41,21 @@ impl FakeQueue {
         self.0.settled.lock().unwrap().clone()
     }
 
-    /// Somebody has asked for a job.
-    pub(crate) async fn asked(&self) {
-        while self.0.asked.load(Ordering::SeqCst) == 0 {
+    /// Waits for the first lease request.
+    pub(crate) async fn wait_for_lease_request(&self) {
+        while self.0.lease_requests.load(Ordering::SeqCst) == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
     fn put(&self, job: Job) {
         self.0.jobs.lock().unwrap().push_back(job);
-        self.0.came.notify_one();
+        self.0.arrived.notify_one();
     }
 
-    fn answers(&self) -> Result<(), QueueError> {
-        match self.0.away.load(Ordering::SeqCst) {
-            true => Err(QueueError::Unavailable("the test took it away".into())),
+    fn check_available(&self) -> Result<(), QueueError> {
+        match self.0.unavailable.load(Ordering::SeqCst) {
+            true => Err(QueueError::Unavailable("made unavailable by the test".into())),
             false => Ok(()),
         }
     }
@@ -73,14 +73,14 @@ impl JobQueue for FakeQueue {
     }
 
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
-        self.0.asked.fetch_add(1, Ordering::SeqCst);
+        self.0.lease_requests.fetch_add(1, Ordering::SeqCst);
         loop {
-            self.answers()?;
-            let came = self.0.came.notified();
+            self.check_available()?;
+            let arrived = self.0.arrived.notified();
             if let Some(job) = self.0.jobs.lock().unwrap().pop_front() {
-                return Ok(Box::new(FakeLease { queue: self.clone(), job: Some(job.clone()), shown: job }));
+                return Ok(Box::new(FakeLease { queue: self.clone(), job: Some(job.clone()), copy: job }));
             }
-            came.await;
+            arrived.await;
         }
     }
 
@@ -89,7 +89,7 @@ impl JobQueue for FakeQueue {
     }
 
     async fn depth(&self) -> Result<Depth, QueueError> {
-        self.answers()?;
+        self.check_available()?;
         Ok(Depth { waiting: self.waiting() as u64, leased: Some(0), ..Depth::default() })
     }
 
@@ -100,9 +100,9 @@ impl JobQueue for FakeQueue {
 
 struct FakeLease {
     queue: FakeQueue,
-    /// Until it is settled.
+    /// `None` once settled.
     job: Option<Job>,
-    shown: Job,
+    copy: Job,
 }
 
 impl FakeLease {
@@ -127,7 +127,7 @@ impl Drop for FakeLease {
 #[async_trait]
 impl Lease for FakeLease {
     fn job(&self) -> &Job {
-        &self.shown
+        &self.copy
     }
 
     fn attempt(&self) -> u32 {
@@ -139,7 +139,7 @@ impl Lease for FakeLease {
     }
 
     async fn extend(&mut self) -> Result<(), QueueError> {
-        if self.queue.0.lost.load(Ordering::SeqCst) { Err(QueueError::LeaseLost) } else { self.queue.answers() }
+        if self.queue.0.lost.load(Ordering::SeqCst) { Err(QueueError::LeaseLost) } else { self.queue.check_available() }
     }
 
     async fn acknowledge(mut self: Box<Self>) -> Result<(), QueueError> {

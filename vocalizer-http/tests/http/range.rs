@@ -27,7 +27,7 @@ fn single_ranges_are_served() {
 }
 
 #[test]
-fn a_range_past_the_end_is_unsatisfiable() {
+fn range_past_end_is_unsatisfiable() {
     for value in
         ["bytes=100-", "bytes=100-200", "bytes=-0", "bytes=18446744073709551616-", "bytes=99999999999999999999-"]
     {
@@ -36,7 +36,7 @@ fn a_range_past_the_end_is_unsatisfiable() {
 }
 
 #[test]
-fn what_does_not_parse_is_ignored() {
+fn malformed_ranges_are_ignored() {
     for value in [
         "",
         "bytes",
@@ -61,11 +61,11 @@ fn what_does_not_parse_is_ignored() {
         assert_eq!(Selection::parse(value.as_bytes(), 100), Whole, "{value}");
     }
     assert_eq!(Selection::parse(b"bytes=\xff-1", 100), Whole);
-    assert_eq!(Selection::parse("bytes=١-٢".as_bytes(), 100), Whole, "digits of other scripts");
+    assert_eq!(Selection::parse("bytes=١-٢".as_bytes(), 100), Whole, "non-ASCII digits");
 }
 
 #[test]
-fn several_ranges_give_the_whole() {
+fn multiple_ranges_return_whole_file() {
     assert_eq!(Selection::parse(b"bytes=0-1,5-6", 100), Whole);
     let thousand = format!("bytes={}", ["0-1"; 1000].join(","));
     assert_eq!(Selection::parse(thousand.as_bytes(), 100), Whole);
@@ -77,12 +77,12 @@ fn several_ranges_give_the_whole() {
 }
 
 #[test]
-fn no_header_gives_the_whole() {
+fn missing_header_returns_whole_file() {
     assert_eq!(Selection::of(&HeaderMap::new(), 100), Whole);
 }
 
 #[test]
-fn an_empty_file_has_no_parts() {
+fn empty_file_has_no_ranges() {
     assert_eq!(Selection::parse(b"bytes=0-", 0), Unsatisfiable);
     assert_eq!(Selection::parse(b"bytes=0-0", 0), Unsatisfiable);
     assert_eq!(Selection::parse(b"bytes=-5", 0), Whole);
@@ -105,21 +105,21 @@ fn status_and_content_range_follow_the_selection() {
 
 proptest! {
     #[test]
-    fn a_part_is_never_empty_and_never_past_the_end(value in "bytes=[0-9]{0,20}-[0-9]{0,20}", size_bytes: u64) {
+    fn range_is_never_empty_or_past_end(value in "bytes=[0-9]{0,20}-[0-9]{0,20}", size_bytes: u64) {
         if let Part(range) = Selection::parse(value.as_bytes(), size_bytes) {
             prop_assert!(range.start < range.end && range.end <= size_bytes);
         }
     }
 
     #[test]
-    fn what_is_asked_for_within_the_file_is_what_comes(size_bytes in 1..=u64::MAX, a: u64, b: u64) {
+    fn valid_range_is_returned_exactly(size_bytes in 1..=u64::MAX, a: u64, b: u64) {
         let (a, b) = (a % size_bytes, b % size_bytes);
         let (first, last) = (a.min(b), a.max(b));
         prop_assert_eq!(Selection::parse(format!("bytes={first}-{last}").as_bytes(), size_bytes), Part(first..last + 1));
     }
 
     #[test]
-    fn any_bytes_are_read_without_panic(value in prop::collection::vec(any::<u8>(), 0..40), size_bytes: u64) {
+    fn arbitrary_bytes_do_not_panic(value in prop::collection::vec(any::<u8>(), 0..40), size_bytes: u64) {
         let selection = Selection::parse(&value, size_bytes);
         prop_assert_eq!(selection.content_range(size_bytes).is_none(), selection == Whole);
     }

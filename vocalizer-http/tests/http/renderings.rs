@@ -1,4 +1,4 @@
-//! Files in the making: who is told to come back later, and that a client who leaves ends the work.
+//! Limits on renderings, and cancellation when a client disconnects.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use vocalizer_http::settings::HttpSettings;
 
 use super::support::{Service, request};
 
-/// Never done.
+/// A renderer that never finishes.
 struct Endless;
 
 #[async_trait]
@@ -30,7 +30,7 @@ impl Renderer for Endless {
 fn service() -> Service {
     let settings = HttpSettings { trusted_proxies: vec!["127.0.0.1/32".parse().unwrap()], ..HttpSettings::default() };
     let renderings = RenderingSettings { at_once: 2, most: 3, most_per_client: 2, ..RenderingSettings::default() };
-    Service::rendering(settings, renderings, Arc::new(Endless))
+    Service::with_renderer(settings, renderings, Arc::new(Endless))
 }
 
 fn from(address: &str) -> String {
@@ -41,8 +41,8 @@ fn wav(id: SongId) -> String {
     format!("/songs/{id}/song.wav")
 }
 
-/// Lets the server go on until so many files are made and so many requests wait.
-async fn until(service: &Service, running: usize, waiting: usize) {
+/// Waits until this many renderings run and wait.
+async fn wait_for_counts(service: &Service, running: usize, waiting: usize) {
     for _ in 0..100_000 {
         let RenderingCounts { running: now_running, waiting: now_waiting, .. } = service.songs.renderings();
         if (now_running, now_waiting) == (running, waiting) {
@@ -53,40 +53,40 @@ async fn until(service: &Service, running: usize, waiting: usize) {
     panic!("{:?}", service.songs.renderings());
 }
 
-/// Asks over a connection that stays open as long as the other value, while `then` is done.
-async fn meanwhile<T>(service: &Service, path: &str, headers: &str, then: impl Future<Output = T>) -> T {
+/// Runs `then` while a request is open.
+async fn during_request<T>(service: &Service, path: &str, headers: &str, then: impl Future<Output = T>) -> T {
     let (mut client, server) = duplex(64 * 1024);
     client.write_all(request("GET", path, headers, "").as_bytes()).await.unwrap();
     let serving = service.server.serve(server, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
     tokio::select! {
         biased;
-        ended = serving => panic!("{path} was answered: {ended:?}"),
+        ended = serving => panic!("{path} completed early: {ended:?}"),
         then = then => then,
     }
 }
 
 #[tokio::test]
-async fn who_asks_for_more_than_their_share_is_told_to_come_back_and_others_are_not() {
+async fn client_above_share_gets_503_and_others_do_not() {
     let service = service();
     let songs = [service.song(b"a").await.1, service.song(b"b").await.1, service.song(b"c").await.1];
     let [a, b, c] = songs.map(wav);
     let peaks = format!("/songs/{}/peaks/song", songs[2]);
     let (first, second) = (from("10.0.0.1"), from("10.0.0.2"));
-    meanwhile(&service, &a, &first, async {
-        until(&service, 1, 0).await;
-        meanwhile(&service, &b, &first, async {
-            until(&service, 1, 1).await;
+    during_request(&service, &a, &first, async {
+        wait_for_counts(&service, 1, 0).await;
+        during_request(&service, &b, &first, async {
+            wait_for_counts(&service, 1, 1).await;
             for path in [&c, &peaks] {
-                let refused = service.ask("GET", path, &first, "").await;
-                refused.refused(503, "unavailable", None);
+                let refused = service.send("GET", path, &first, "").await;
+                refused.assert_error(503, "unavailable", None);
                 assert!(refused.header("retry-after").parse::<u32>().unwrap() > 0, "{refused:?}");
-                assert_eq!(service.ask("HEAD", path, &first, "").await.status, 200, "a look costs nothing");
+                assert_eq!(service.send("HEAD", path, &first, "").await.status, 200, "HEAD needs no slot");
             }
-            // Another client, by the proxy's word.
-            meanwhile(&service, &c, &second, async {
-                until(&service, 2, 1).await;
-                // All places are taken by now.
-                service.ask("GET", &peaks, &from("10.0.0.3"), "").await.refused(503, "unavailable", None);
+            // Another client, according to `X-Forwarded-For`.
+            during_request(&service, &c, &second, async {
+                wait_for_counts(&service, 2, 1).await;
+                // All slots are taken.
+                service.send("GET", &peaks, &from("10.0.0.3"), "").await.assert_error(503, "unavailable", None);
             })
             .await;
         })
@@ -96,7 +96,7 @@ async fn who_asks_for_more_than_their_share_is_told_to_come_back_and_others_are_
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_ends_the_work_for_it() {
+async fn disconnect_cancels_rendering() {
     let service = service();
     let id = service.song(b"a").await.1;
     for path in [wav(id), format!("/songs/{id}/peaks/song")] {
@@ -104,10 +104,10 @@ async fn a_client_that_leaves_ends_the_work_for_it() {
         client.write_all(request("GET", &path, "", "").as_bytes()).await.unwrap();
         let serving = service.server.serve(server, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
         let leaving = async {
-            until(&service, 1, 0).await;
+            wait_for_counts(&service, 1, 0).await;
             drop(client);
         };
         let (_, ()) = tokio::join!(serving, leaving);
-        until(&service, 0, 0).await;
+        wait_for_counts(&service, 0, 0).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The server of programs that have no interface of their own.
+//! The status server.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -34,13 +34,13 @@ impl MoreMetrics for Model {
     }
 }
 
-async fn ask(address: SocketAddr, method: &str, path: &str) -> Answer {
+async fn send(address: SocketAddr, method: &str, path: &str) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request(method, path, "", "").as_bytes()).await.unwrap();
     Answer::read(&mut stream).await
 }
 
-/// Answers when it likes.
+/// A readiness check with a delay.
 struct Slow(Duration);
 
 #[async_trait]
@@ -55,9 +55,9 @@ impl Readiness for Slow {
     }
 }
 
-/// On time that passes when nothing is left to do, so that a slow machine changes nothing.
+/// Uses paused time, so that a slow machine does not matter.
 #[tokio::test(start_paused = true)]
-async fn what_does_not_answer_is_told_within_a_second_and_what_is_slow_is_ready() {
+async fn readyz_responds_within_a_second_despite_slow_checks() {
     for (takes, expected) in [(Duration::from_secs(2), 200), (Duration::MAX, 503)] {
         let status = StatusServer::new(vec![Arc::new(Slow(takes)), Arc::new(Model(AtomicBool::new(true)))], Vec::new());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -65,7 +65,7 @@ async fn what_does_not_answer_is_told_within_a_second_and_what_is_slow_is_ready(
         let running = tokio::spawn(status.run(listener, std::future::pending()));
         for round in 0..20 {
             let began = tokio::time::Instant::now();
-            let ready = ask(address, "GET", "/readyz").await;
+            let ready = send(address, "GET", "/readyz").await;
             assert!(began.elapsed() <= Duration::from_secs(1), "{:?}", began.elapsed());
             let first = round == 0;
             assert_eq!(ready.status, if first { 503 } else { expected }, "round {round}: {}", ready.text());
@@ -77,7 +77,7 @@ async fn what_does_not_answer_is_told_within_a_second_and_what_is_slow_is_ready(
 }
 
 #[tokio::test]
-async fn it_tells_how_the_program_is_and_nothing_else() {
+async fn status_server_has_only_status_endpoints() {
     let model = Arc::new(Model::default());
     let status = StatusServer::new(vec![Arc::clone(&model) as _], vec![Arc::clone(&model) as _]);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -85,33 +85,33 @@ async fn it_tells_how_the_program_is_and_nothing_else() {
     let (stop, stopped) = oneshot::channel::<()>();
     let running = tokio::spawn(status.run(listener, async { stopped.await.unwrap_or_default() }));
 
-    let live = ask(address, "GET", "/livez").await;
+    let live = send(address, "GET", "/livez").await;
     assert_eq!((live.status, live.text().as_str()), (200, "ok\n"));
-    let ready = ask(address, "GET", "/readyz").await;
-    let said = json!({"ready": false, "checks": {"model": "is being loaded"}});
-    assert_eq!((ready.status, ready.json()), (503, said));
+    let ready = send(address, "GET", "/readyz").await;
+    let expected = json!({"ready": false, "checks": {"model": "is being loaded"}});
+    assert_eq!((ready.status, ready.json()), (503, expected));
     model.0.store(true, Ordering::SeqCst);
-    let mut ready = ask(address, "GET", "/readyz").await;
+    let mut ready = send(address, "GET", "/readyz").await;
     while ready.status == 503 {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        ready = ask(address, "GET", "/readyz").await;
+        ready = send(address, "GET", "/readyz").await;
     }
     assert_eq!((ready.status, ready.json()), (200, json!({"ready": true, "checks": {"model": "ok"}})));
-    let figures = ask(address, "GET", "/metrics").await;
-    assert_eq!((figures.status, figures.text().as_str()), (200, "# TYPE songs counter\nsongs_total 3\n# EOF\n"));
-    assert!(figures.header("content-type").starts_with("application/openmetrics-text"));
-    assert_eq!(figures.header("x-content-type-options"), "nosniff");
+    let metrics = send(address, "GET", "/metrics").await;
+    assert_eq!((metrics.status, metrics.text().as_str()), (200, "# TYPE songs counter\nsongs_total 3\n# EOF\n"));
+    assert!(metrics.header("content-type").starts_with("application/openmetrics-text"));
+    assert_eq!(metrics.header("x-content-type-options"), "nosniff");
 
-    let head = ask(address, "HEAD", "/livez").await;
+    let head = send(address, "HEAD", "/livez").await;
     assert_eq!((head.status, head.header("content-length"), head.body.len()), (200, "3", 0));
-    let posted = ask(address, "POST", "/metrics").await;
-    posted.refused(405, "method_not_allowed", None);
+    let posted = send(address, "POST", "/metrics").await;
+    posted.assert_error(405, "method_not_allowed", None);
     assert_eq!(posted.header("allow"), "GET, HEAD");
     for path in ["/", "/songs/", "/openapi.json", "/metrics/"] {
-        ask(address, "GET", path).await.refused(404, "not_found", None);
+        send(address, "GET", path).await.assert_error(404, "not_found", None);
     }
 
     stop.send(()).unwrap();
     running.await.unwrap();
-    assert!(TcpStream::connect(address).await.is_err(), "it has ended");
+    assert!(TcpStream::connect(address).await.is_err(), "the server has stopped");
 }

@@ -1,4 +1,4 @@
-//! More event streams than may be open.
+//! Event streams above the caps.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,38 +15,38 @@ async fn connect(to: SocketAddr, path: &str, more: &str) -> TcpStream {
     stream
 }
 
-/// Asks for a stream, and reads no more than the status: a stream that begins does not end.
+/// Requests a stream and reads only the status, because the stream does not end.
 async fn begin(to: SocketAddr, more: &str) -> (TcpStream, u16) {
     let mut stream = connect(to, "/songs/events", more).await;
-    let mut came = [0; 12];
-    stream.read_exact(&mut came).await.unwrap();
-    (stream, std::str::from_utf8(&came[9..]).unwrap().parse().unwrap())
+    let mut start = [0; 12];
+    stream.read_exact(&mut start).await.unwrap();
+    (stream, std::str::from_utf8(&start[9..]).unwrap().parse().unwrap())
 }
 
-/// A stream that has begun.
+/// Opens a stream.
 async fn open(to: SocketAddr, more: &str) -> TcpStream {
     let (stream, status) = begin(to, more).await;
     assert_eq!(status, 200);
     stream
 }
 
-async fn ask(to: SocketAddr, path: &str, more: &str) -> Answer {
+async fn send(to: SocketAddr, path: &str, more: &str) -> Answer {
     Answer::read(&mut connect(to, path, more).await).await
 }
 
-async fn is_busy(to: SocketAddr, more: &str) {
+async fn assert_busy(to: SocketAddr, more: &str) {
     assert_eq!(begin(to, more).await.1, 503);
-    let answer = ask(to, "/songs/events", more).await;
-    answer.refused(503, "unavailable", None);
+    let answer = send(to, "/songs/events", more).await;
+    answer.assert_error(503, "unavailable", None);
     assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0, "{answer:?}");
 }
 
 #[tokio::test]
-async fn event_streams_leave_room_for_everything_else() {
+async fn event_streams_are_limited() {
     let caps = Caps { event_streams: 4, event_streams_per_client: 2, ..Caps::default() };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let to = listener.local_addr().unwrap();
-    let service = Service::set(HttpSettings { caps, ..HttpSettings::default() });
+    let service = Service::with_settings(HttpSettings { caps, ..HttpSettings::default() });
     let (session, _) = service.user().await;
     let ada = format!("Cookie: session={session}\r\n");
     let server = service.server;
@@ -54,14 +54,14 @@ async fn event_streams_leave_room_for_everything_else() {
 
     let first = open(to, "").await;
     let _second = open(to, "").await;
-    is_busy(to, "").await;
-    // A user is not their address.
+    assert_busy(to, "").await;
+    // Users are counted separately from their address.
     let _hers = open(to, &ada).await;
     let _also_hers = open(to, &ada).await;
-    is_busy(to, &ada).await;
-    ask(to, "/songs/", "").await.data();
+    assert_busy(to, &ada).await;
+    send(to, "/songs/", "").await.data();
     drop(first);
-    // The server notices at its next word, at the latest; until then there is no room.
+    // The server notices the disconnect when it next writes.
     tokio::time::timeout(Duration::from_secs(60), async {
         while begin(to, "").await.1 != 200 {
             tokio::time::sleep(Duration::from_millis(50)).await;

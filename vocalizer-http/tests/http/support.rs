@@ -1,4 +1,4 @@
-//! A service in memory behind a whole server, asked over a connection byte by byte.
+//! A complete server over an in-memory service, and a minimal HTTP client.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -30,7 +30,7 @@ use vocalizer_http::settings::HttpSettings;
 
 use super::queue::FakeQueue;
 
-/// What workers of these tests show.
+/// The worker token of the tests.
 pub(crate) const WORKER_TOKEN: &str = "the-token-of-the-tests-worker";
 
 pub(crate) struct Service {
@@ -44,20 +44,20 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn new() -> Self {
-        Self::with(false)
+        Self::with_open_results(false)
     }
 
-    pub(crate) fn with(open_upload_result: bool) -> Self {
-        Self::set(HttpSettings { open_upload_result, ..HttpSettings::default() })
+    pub(crate) fn with_open_results(open_upload_result: bool) -> Self {
+        Self::with_settings(HttpSettings { open_upload_result, ..HttpSettings::default() })
     }
 
-    /// A service with these settings and the tokens of the tests.
-    pub(crate) fn set(settings: HttpSettings) -> Self {
-        Self::rendering(settings, RenderingSettings::default(), Arc::new(Nothing))
+    /// A service with these settings and the worker tokens of the tests.
+    pub(crate) fn with_settings(settings: HttpSettings) -> Self {
+        Self::with_renderer(settings, RenderingSettings::default(), Arc::new(Unused))
     }
 
-    /// The same, with a renderer.
-    pub(crate) fn rendering(
+    /// Like `with_settings`, with a renderer.
+    pub(crate) fn with_renderer(
         settings: HttpSettings,
         renderings: RenderingSettings,
         renderer: Arc<dyn Renderer>,
@@ -71,9 +71,9 @@ impl Service {
                 commons: Arc::new(LocalCommons::default()),
                 blobs: Arc::new(blobs.clone()),
                 queue: Arc::new(queue.clone()),
-                probe: Arc::new(Nothing),
+                probe: Arc::new(Unused),
                 renderer,
-                results: Arc::new(Nothing),
+                results: Arc::new(Unused),
                 clock: Arc::clone(&clock) as _,
             },
             SongSettings { limits: Limits::for_testing(), renderings, ..SongSettings::default() },
@@ -93,7 +93,7 @@ impl Service {
         Self { server, songs, accounts, queue, repository, blobs }
     }
 
-    /// A song that waits, with its job on the queue.
+    /// Adds a waiting song with its job on the queue.
     pub(crate) async fn song(&self, bytes: &'static [u8]) -> (SongHash, SongId) {
         let (hash, id) = (SongHash::of(bytes), SongId::random());
         let mut writer = self.blobs.begin().await.unwrap();
@@ -107,12 +107,12 @@ impl Service {
         (hash, id)
     }
 
-    /// The song as anybody sees it.
+    /// Returns the song as an anonymous caller sees it.
     pub(crate) async fn view(&self, id: SongId) -> Value {
         serde_json::to_value(self.songs.song(Viewer::Anonymous, id).await.unwrap()).unwrap()
     }
 
-    /// The secrets of a user: a session's and a token's.
+    /// Registers a user and returns a session secret and an API token.
     pub(crate) async fn user(&self) -> (String, String) {
         let password = Secret::new("correct horse".to_owned());
         let address = IpAddr::from(Ipv4Addr::LOCALHOST);
@@ -125,27 +125,27 @@ impl Service {
         (session, token.secret.expose().clone())
     }
 
-    /// One request on a connection of its own. `headers` are whole lines.
-    pub(crate) async fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+    /// Sends a request on a new connection. `headers` are complete lines.
+    pub(crate) async fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
         let (mut client, server) = duplex(64 * 1024);
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let asked = async {
+        let exchange = async {
             client.write_all(request(method, path, headers, body).as_bytes()).await.unwrap();
             Answer::read(&mut client).await
         };
-        let (served, answer) = tokio::join!(self.server.serve(server, peer), asked);
+        let (served, answer) = tokio::join!(self.server.serve(server, peer), exchange);
         served.unwrap();
         answer
     }
 
-    /// A worker posts a form.
+    /// Posts a form with the worker token.
     pub(crate) async fn post(&self, path: &str, form: &str) -> Answer {
         let form_type = "Content-Type: application/x-www-form-urlencoded\r\n";
-        self.ask("POST", path, &format!("{}{form_type}", worker()), form).await
+        self.send("POST", path, &format!("{}{form_type}", worker()), form).await
     }
 }
 
-/// The header that lets a worker in.
+/// The header with the worker token.
 pub(crate) fn worker() -> String {
     format!("Authorization: Bearer {WORKER_TOKEN}\r\n")
 }
@@ -155,7 +155,7 @@ pub(crate) fn request(method: &str, path: &str, headers: &str, body: &str) -> St
     format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}Content-Length: {len}\r\n\r\n{body}")
 }
 
-/// An answer, read.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -164,7 +164,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// All that comes until the other side hangs up, as one answer.
+    /// Reads a response until the server closes the connection.
     pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Self {
         let mut all = Vec::new();
         stream.read_to_end(&mut all).await.unwrap();
@@ -188,7 +188,7 @@ impl Answer {
         String::from_utf8(self.body.clone()).unwrap()
     }
 
-    /// It worked; its data.
+    /// Asserts success and returns `data`.
     pub(crate) fn data(&self) -> Value {
         let json = self.json();
         assert_eq!(
@@ -199,8 +199,8 @@ impl Answer {
         json["data"].clone()
     }
 
-    /// It was refused with this status and this code, and blames this field, if any.
-    pub(crate) fn refused(&self, status: u16, code: &str, field: Option<&str>) {
+    /// Asserts an error with this status, code and field.
+    pub(crate) fn assert_error(&self, status: u16, code: &str, field: Option<&str>) {
         let json = self.json();
         let error = &json["errors"][0];
         assert_eq!(
@@ -212,18 +212,18 @@ impl Answer {
     }
 }
 
-/// Where a port is not asked for anything.
-struct Nothing;
+/// A fake for ports that the tests do not use: every call fails.
+struct Unused;
 
 #[async_trait]
-impl AudioProbe for Nothing {
+impl AudioProbe for Unused {
     async fn probe(&self, _: &Path) -> Result<AudioFacts, AudioError> {
         Err(AudioError::Full)
     }
 }
 
 #[async_trait]
-impl Renderer for Nothing {
+impl Renderer for Unused {
     async fn mix(&self, _: Vec<Track>, _: Format) -> Result<Blob, AudioError> {
         Err(AudioError::Full)
     }
@@ -234,8 +234,8 @@ impl Renderer for Nothing {
 }
 
 #[async_trait]
-impl ResultReader for Nothing {
+impl ResultReader for Unused {
     async fn read(&self, _: BlobStream, _: &dyn BlobStore) -> Result<Received, ResultError> {
-        Err(ResultError::Malformed { what: "nothing is read here".to_owned() })
+        Err(ResultError::Malformed { what: "not supported by the fake".to_owned() })
     }
 }

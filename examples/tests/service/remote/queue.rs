@@ -112,7 +112,7 @@ async fn what_is_the_backends_is_refused_at_the_worker() {
     ];
     for said in said {
         let said = vocalizer_core::causes::chain(&said.unwrap_err());
-        assert!(said.contains("jobs are published by the backend"), "{said}");
+        assert!(said.contains("not supported by a remote queue"), "{said}");
     }
     assert_eq!(service.queue.depth().await.unwrap().waiting, 0);
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use vocalizer_client::{ErrorCode, TokenId, UserId, UserView};
 use vocalizer_core::api::UserData;
 
-use super::{Answer, Asked, Backend, failure, success};
+use super::{Answer, Backend, Call, failure, success};
 
 pub(super) struct Token {
     id: TokenId,
@@ -25,11 +25,11 @@ impl Token {
     }
 }
 
-pub(super) fn answer(backend: &mut Backend, asked: &Asked<'_>, fields: &HashMap<String, String>) -> Answer {
+pub(super) fn answer(backend: &mut Backend, call: &Call<'_>, fields: &HashMap<String, String>) -> Answer {
     let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
-    match (&asked.method, &asked.path[1..]) {
+    match (&call.method, &call.path[1..]) {
         (&Method::POST, ["logout"]) => {
-            if let Some(session) = asked.header(COOKIE).strip_prefix("session=") {
+            if let Some(session) = call.header(COOKIE).strip_prefix("session=") {
                 backend.sessions.remove(session);
             }
             success(())
@@ -51,11 +51,11 @@ pub(super) fn answer(backend: &mut Backend, asked: &Asked<'_>, fields: &HashMap<
             _ => failure(401, ErrorCode::Unauthenticated),
         },
         (&Method::GET, ["me"]) => {
-            let found = backend.users.iter().find(|(_, (id, _))| Some(*id) == asked.user);
+            let found = backend.users.iter().find(|(_, (id, _))| Some(*id) == call.user);
             success(UserData { user: found.map(|(name, (id, _))| UserView { id: *id, username: name.clone() }) })
         }
-        (method, path) => match asked.user {
-            Some(user) if !asked.by_token => owned(backend, method, path, user, fields),
+        (method, path) => match call.user {
+            Some(user) if !call.by_token => owned(backend, method, path, user, fields),
             _ => failure(401, ErrorCode::Unauthenticated),
         },
     }

@@ -10,17 +10,17 @@ use vocalizer_client::{ErrorCode, SongId, SongStatus, SongView};
 use vocalizer_core::api::{SongData, SongsData};
 use vocalizer_core::song::SongHash;
 
-use super::{Answer, Asked, Backend, Shared, Stored, failure, success};
+use super::{Answer, Backend, Call, Shared, Stored, failure, success};
 
-pub(super) async fn upload(backend: &Shared, asked: &Asked<'_>, body: Incoming) -> Answer {
-    let Ok((title, file_name, bytes)) = read_upload(&asked.header(CONTENT_TYPE), body).await else {
+pub(super) async fn upload(backend: &Shared, call: &Call<'_>, body: Incoming) -> Answer {
+    let Ok((title, file_name, bytes)) = read_upload(&call.header(CONTENT_TYPE), body).await else {
         return failure(400, ErrorCode::Malformed);
     };
     let view = SongView {
         id: SongId::random(),
         title,
         hash: SongHash::of(&bytes).to_string(),
-        uploader_id: asked.user,
+        uploader_id: call.user,
         status: SongStatus::Uploaded,
         failure_reason: None,
         progress: None,
@@ -31,22 +31,22 @@ pub(super) async fn upload(backend: &Shared, asked: &Asked<'_>, body: Incoming) 
     success(SongData { song: view })
 }
 
-pub(super) fn answer(backend: &mut Backend, asked: &Asked<'_>, fields: &HashMap<String, String>) -> Answer {
-    let may_see = |song: &Stored| song.view.uploader_id.is_none() || song.view.uploader_id == asked.user;
-    let path = &asked.path[1..];
-    if let (&Method::GET, [""]) = (&asked.method, path) {
+pub(super) fn answer(backend: &mut Backend, call: &Call<'_>, fields: &HashMap<String, String>) -> Answer {
+    let is_visible = |song: &Stored| song.view.uploader_id.is_none() || song.view.uploader_id == call.user;
+    let path = &call.path[1..];
+    if let (&Method::GET, [""]) = (&call.method, path) {
         if backend.outages > 0 {
             backend.outages -= 1;
             return failure(503, ErrorCode::Unavailable);
         }
-        let songs = backend.songs.iter().filter(|song| may_see(song)).map(|song| &song.view);
-        return list(songs, asked, backend.max_page.unwrap_or(usize::MAX));
+        let songs = backend.songs.iter().filter(|song| is_visible(song)).map(|song| &song.view);
+        return list(songs, call, backend.max_page.unwrap_or(usize::MAX));
     }
-    let found = backend.songs.iter().position(|song| may_see(song) && song.view.id.to_string() == path[0]);
+    let found = backend.songs.iter().position(|song| is_visible(song) && song.view.id.to_string() == path[0]);
     let Some(index) = found else { return failure(404, ErrorCode::NotFound) };
     let view = &mut backend.songs[index].view;
-    match (&asked.method, path) {
-        (&Method::GET, [_]) => look(backend, index),
+    match (&call.method, path) {
+        (&Method::GET, [_]) => read(backend, index),
         (&Method::PATCH, [_]) => {
             view.title = fields["title"].clone();
             success(SongData { song: view.clone() })
@@ -62,7 +62,7 @@ pub(super) fn answer(backend: &mut Backend, asked: &Asked<'_>, fields: &HashMap<
         }
         (&Method::GET, [_, "stems.zip" | "stems.tar"]) => {
             let kind = if path[1].ends_with("zip") { "application/zip" } else { "application/x-tar" };
-            let body = format!("the stems as {}", asked.query["format"]);
+            let body = format!("the stems as {}", call.query["format"]);
             Response::builder().header(CONTENT_TYPE, kind).body(Full::new(body.into())).unwrap()
         }
         (&Method::GET, [_, file]) => part(backend, index, file),
@@ -70,19 +70,20 @@ pub(super) fn answer(backend: &mut Backend, asked: &Asked<'_>, fields: &HashMap<
     }
 }
 
-fn list<'a>(songs: impl Iterator<Item = &'a SongView>, asked: &Asked<'_>, most: usize) -> Answer {
-    let status = asked.query.get("status");
-    let named = |song: &SongView| serde_json::to_value(song.status).unwrap().as_str().map(str::to_owned);
-    let songs: Vec<_> = songs.filter(|song| status.is_none() || named(song) == status.cloned()).cloned().collect();
-    let after: usize = asked.query.get("after").map_or(0, |after| after.strip_prefix("&=").unwrap().parse().unwrap());
-    let limit = asked.query.get("limit").map_or(most, |limit| limit.parse().unwrap()).min(most);
+fn list<'a>(songs: impl Iterator<Item = &'a SongView>, call: &Call<'_>, most: usize) -> Answer {
+    let status = call.query.get("status");
+    let status_name = |song: &SongView| serde_json::to_value(song.status).unwrap().as_str().map(str::to_owned);
+    let songs: Vec<_> =
+        songs.filter(|song| status.is_none() || status_name(song) == status.cloned()).cloned().collect();
+    let after: usize = call.query.get("after").map_or(0, |after| after.strip_prefix("&=").unwrap().parse().unwrap());
+    let limit = call.query.get("limit").map_or(most, |limit| limit.parse().unwrap()).min(most);
     let end = after.saturating_add(limit);
     let next = (end < songs.len()).then(|| format!("&={end}"));
     success(SongsData { songs: songs.into_iter().skip(after).take(limit).collect(), next })
 }
 
-fn look(backend: &mut Backend, index: usize) -> Answer {
-    backend.looks += 1;
+fn read(backend: &mut Backend, index: usize) -> Answer {
+    backend.reads += 1;
     if backend.outages > 0 {
         backend.outages -= 1;
         return failure(503, ErrorCode::Unavailable);
