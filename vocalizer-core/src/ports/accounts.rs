@@ -8,16 +8,16 @@ use crate::account::{Account, ApiToken, Invite, PasswordHash, Session, SessionDi
 
 /// Stores users, their sessions and their API tokens.
 ///
-/// A read sees every write that returned before it started. A dropped future has had its whole effect or none. Every method
-/// may return [`RepositoryError::Unavailable`], and those that read [`RepositoryError::Corrupt`].
+/// A read sees every write that returned before it started. A dropped future has had its whole effect or none. Every
+/// method may return [`RepositoryError::Unavailable`], and those that read [`RepositoryError::Corrupt`].
 #[async_trait]
 pub trait AccountRepository: Send + Sync {
     /// Stores a new account, durable on return.
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::Conflict`] if the [key](Username::key) of the name or the identifier is taken. Of two concurrent
-    /// registrations of a name, one fails with it; so does a repeat.
+    /// [`RepositoryError::Conflict`] if the [key](Username::key) of the name or the identifier is taken. Of two
+    /// concurrent registrations of a name, one fails with it; so does a repeat.
     async fn insert(&self, account: &Account) -> Result<(), RepositoryError>;
 
     /// Stores an invite, durable on return.
@@ -34,9 +34,9 @@ pub trait AccountRepository: Send + Sync {
     /// Those of every method.
     async fn is_invited(&self, digest: SessionDigest, now: OffsetDateTime) -> Result<bool, RepositoryError>;
 
-    /// Stores an account as [`Self::insert`] does and consumes an invite, in one atomic step. Returns whether the invite was
-    /// valid; if not, no account is stored. If the name is taken, the invite stays valid. Of two concurrent registrations
-    /// with the same invite, one succeeds.
+    /// Stores an account as [`Self::insert`] does and consumes an invite, in one atomic step. Returns whether the
+    /// invite was valid; if not, no account is stored. If the name is taken, the invite stays valid. Of two concurrent
+    /// registrations with the same invite, one succeeds.
     ///
     /// # Errors
     ///

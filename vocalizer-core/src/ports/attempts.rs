@@ -97,8 +97,8 @@ fn micros(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// Counts attempts per key, across all servers that share it. An attempt counts as failed from its start, so that a thousand
-/// concurrent attempts cannot pass before the first one fails; one that succeeds is taken back.
+/// Counts attempts per key, across all servers that share it. An attempt counts as failed from its start, so that a
+/// thousand concurrent attempts cannot pass before the first one fails; one that succeeds is taken back.
 ///
 /// Each method is one atomic step, and may return [`RepositoryError::Unavailable`].
 #[async_trait]

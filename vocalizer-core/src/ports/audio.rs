@@ -133,8 +133,8 @@ pub type Track = (Blob, f32);
 /// Renders stored audio in other formats and computes its peaks.
 #[async_trait]
 pub trait Renderer: Send + Sync {
-    /// Decodes audio files, mixes them and encodes the mix in `format`. Files are resampled to the first file's rate; the
-    /// mix is as long as the longest file. The future must not block the caller's thread.
+    /// Decodes audio files, mixes them and encodes the mix in `format`. Files are resampled to the first file's rate;
+    /// the mix is as long as the longest file. The future must not block the caller's thread.
     ///
     /// # Errors
     ///

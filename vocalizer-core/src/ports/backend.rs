@@ -33,8 +33,8 @@ pub trait Backend: Send + Sync {
     /// [`BackendError`]; the worker may continue.
     async fn progress(&self, hash: &SongHash, percent: u8) -> Result<Wanted, BackendError>;
 
-    /// Delivers the stems. On return they are durable and every song with the hash is `SPLIT`. Nothing changes if they were
-    /// there already ([`Wanted::Done`]) or all songs with the hash were deleted ([`Wanted::Gone`]).
+    /// Delivers the stems. On return they are durable and every song with the hash is `SPLIT`. Nothing changes if they
+    /// were there already ([`Wanted::Done`]) or all songs with the hash were deleted ([`Wanted::Gone`]).
     ///
     /// # Errors
     ///

@@ -20,8 +20,8 @@ const PIECE_BYTES: u64 = 128 * 1024;
 
 /// A blob being read: its size, its tag and a stream of its bytes.
 ///
-/// The stream yields exactly [`Blob::size_bytes`] bytes in non-empty chunks, or an error. After an error every further call
-/// returns an error. Dropping a call for a chunk loses no bytes.
+/// The stream yields exactly [`Blob::size_bytes`] bytes in non-empty chunks, or an error. After an error every further
+/// call returns an error. Dropping a call for a chunk loses no bytes.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -61,8 +61,8 @@ impl Blob {
         Self { size_bytes, tag: tag.into(), left_bytes: size_bytes, state: State::Reading(bytes.boxed()) }
     }
 
-    /// Creates a blob of this size that is read range by range. `read` gets the next range when its bytes are needed. It
-    /// returns the first bytes of that range, not necessarily all, or none at the end.
+    /// Creates a blob of this size that is read range by range. `read` gets the next range when its bytes are needed.
+    /// It returns the first bytes of that range, not necessarily all, or none at the end.
     pub fn in_pieces<F, R>(size_bytes: u64, tag: impl Into<String>, read: F) -> Self
     where
         F: Fn(Range<u64>) -> R + Send + 'static,

@@ -129,7 +129,8 @@ pub trait BlobStore: Send + Sync {
     /// [`BlobError::Unavailable`].
     async fn last_written(&self, hash: &SongHash) -> Result<Option<OffsetDateTime>, BlobError>;
 
-    /// Returns the space of the disk that [`Self::begin`] writes to; `None` if there is no disk or its space is unknown.
+    /// Returns the space of the disk that [`Self::begin`] writes to; `None` if there is no disk or its space is
+    /// unknown.
     ///
     /// # Errors
     ///
@@ -138,8 +139,8 @@ pub trait BlobStore: Send + Sync {
         Ok(None)
     }
 
-    /// Checks that the store is available, for readiness checks. Override it for a store in which a missing blob looks like
-    /// a missing store.
+    /// Checks that the store is available, for readiness checks. Override it for a store in which a missing blob looks
+    /// like a missing store.
     ///
     /// # Errors
     ///
@@ -197,16 +198,16 @@ pub trait BlobWriter: Send {
 
     /// Makes the blob visible under `key` and returns its size in bytes. On return it is durable.
     ///
-    /// An existing blob under `key` is replaced atomically, so a repeated result has no visible effect. A dropped future has
-    /// committed the whole blob or nothing.
+    /// An existing blob under `key` is replaced atomically, so a repeated result has no visible effect. A dropped
+    /// future has committed the whole blob or nothing.
     ///
     /// # Errors
     ///
     /// [`BlobError::Full`] or [`BlobError::Unavailable`].
     async fn commit(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError>;
 
-    /// Commits like [`Self::commit`], but replaces the existing blob even if it looks the same, because it may be damaged.
-    /// Override it for a store that skips writing an identical blob.
+    /// Commits like [`Self::commit`], but replaces the existing blob even if it looks the same, because it may be
+    /// damaged. Override it for a store that skips writing an identical blob.
     ///
     /// # Errors
     ///

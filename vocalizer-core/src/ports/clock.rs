@@ -10,7 +10,8 @@ use time::OffsetDateTime;
 /// Tells the time and sleeps, so that tests can control both.
 #[async_trait]
 pub trait Clock: Send + Sync {
-    /// Returns the current time in UTC. It may jump, as the system clock does; measure durations with [`Self::elapsed`].
+    /// Returns the current time in UTC. It may jump, as the system clock does; measure durations with
+    /// [`Self::elapsed`].
     fn now(&self) -> OffsetDateTime;
 
     /// Returns the monotonic time since some fixed moment.

@@ -18,8 +18,8 @@ pub struct Heard {
     pub at: OffsetDateTime,
 }
 
-/// The state shared by the servers of one installation: locks on the blobs of a hash, progress, and deleted songs. A single
-/// server keeps it in memory ([`LocalCommons`](crate::service::LocalCommons)).
+/// The state shared by the servers of one installation: locks on the blobs of a hash, progress, and deleted songs. A
+/// single server keeps it in memory ([`LocalCommons`](crate::service::LocalCommons)).
 ///
 /// Every method may return [`RepositoryError::Unavailable`].
 #[async_trait]
@@ -35,8 +35,8 @@ pub trait Commons: Send + Sync {
     /// Those of every method, also if waiting takes too long.
     async fn lock(&self, hash: &SongHash) -> Result<Held, RepositoryError>;
 
-    /// Renews the lock of a hash and returns whether this process still holds it. Call it right before deleting bytes, which
-    /// cannot be undone.
+    /// Renews the lock of a hash and returns whether this process still holds it. Call it right before deleting bytes,
+    /// which cannot be undone.
     ///
     /// # Errors
     ///

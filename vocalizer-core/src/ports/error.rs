@@ -11,7 +11,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RepositoryError {
-    /// The key already exists, or the record has changed since it was read. Nothing was written. Read again, then retry.
+    /// The key already exists, or the record has changed since it was read. Nothing was written. Read again, then
+    /// retry.
     #[error("the record already exists or has changed")]
     Conflict,
     /// The uploader's quota would be exceeded. Nothing was written.

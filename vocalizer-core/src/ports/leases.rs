@@ -28,12 +28,12 @@ pub struct LeasedJob {
     pub visibility: Duration,
 }
 
-/// Leases for workers that know only an identifier. They are stored with the jobs: every process that has the queue open
-/// can extend and settle them, and they survive a restart.
+/// Leases for workers that know only an identifier. They are stored with the jobs: every process that has the queue
+/// open can extend and settle them, and they survive a restart.
 ///
 /// The response that gives a worker its job may get lost. So the attempt counts from the first
-/// [`extend`](DurableLeases::extend): a lease that expires before that is not an attempt. A worker extends a lease before
-/// anything else.
+/// [`extend`](DurableLeases::extend): a lease that expires before that is not an attempt. A worker extends a lease
+/// before anything else.
 #[async_trait]
 pub trait DurableLeases: Send + Sync {
     /// Waits for a job and leases it. On return the lease is durable.

@@ -1,8 +1,8 @@
 //! Ports: one small trait per external system, with its contract.
 //!
 //! An adapter implements a trait; Vocalizer's logic is written against the trait. Each method documents what is durable
-//! once it returns `Ok`, what a repeated call does, and whether it is cancel-safe. Unless documented otherwise, after an
-//! `Err` the effect may or may not have happened, and calling again is safe.
+//! once it returns `Ok`, what a repeated call does, and whether it is cancel-safe. Unless documented otherwise, after
+//! an `Err` the effect may or may not have happened, and calling again is safe.
 //!
 //! Delivery is at least once everywhere, so effects are idempotent; nothing here happens "exactly once".
 

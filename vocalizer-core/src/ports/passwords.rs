@@ -21,8 +21,8 @@ pub trait PasswordHasher: Send + Sync {
 
     /// Returns whether `password` matches `hash`.
     ///
-    /// With `None` it returns `false` after the same time as for a real hash, so that response times do not reveal whether
-    /// a username exists.
+    /// With `None` it returns `false` after the same time as for a real hash, so that response times do not reveal
+    /// whether a username exists.
     ///
     /// # Errors
     ///

@@ -2,8 +2,8 @@
 
 /// The peak of each interval of an audio file.
 ///
-/// The interval doubles while the file is read, so that there are never more than [`Peaks::MOST`] values and, once there
-/// were that many, never fewer than half: enough for a screen's width at any length.
+/// The interval doubles while the file is read, so that there are never more than [`Peaks::MOST`] values and, once
+/// there were that many, never fewer than half: enough for a screen's width at any length.
 ///
 /// ```
 /// use vocalizer_core::ports::Peaks;

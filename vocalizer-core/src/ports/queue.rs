@@ -48,8 +48,8 @@ impl fmt::Debug for JobPayload {
 /// Delivers jobs from the backend to any number of workers, at least once and in no guaranteed order.
 #[async_trait]
 pub trait JobQueue: Send + Sync {
-    /// Returns the largest song, in bytes, that a job carries inline ([`JobPayload::Inline`]); a larger one is sent as a
-    /// [`JobPayload::Claim`]. `None` for a queue that carries only hashes ([`JobPayload::Stored`]).
+    /// Returns the largest song, in bytes, that a job carries inline ([`JobPayload::Inline`]); a larger one is sent as
+    /// a [`JobPayload::Claim`]. `None` for a queue that carries only hashes ([`JobPayload::Stored`]).
     fn max_inline_bytes(&self) -> Option<u64> {
         None
     }
@@ -106,8 +106,8 @@ pub trait JobQueue: Send + Sync {
     /// [`QueueError::Unavailable`].
     async fn depth(&self) -> Result<Depth, QueueError>;
 
-    /// Returns the newest dead letters, at most `limit`, newest first. Publishing a job again removes its dead letter; a
-    /// queue whose broker cannot look one up keeps it.
+    /// Returns the newest dead letters, at most `limit`, newest first. Publishing a job again removes its dead letter;
+    /// a queue whose broker cannot look one up keeps it.
     ///
     /// # Errors
     ///
@@ -115,8 +115,8 @@ pub trait JobQueue: Send + Sync {
     async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError>;
 
     /// Returns the next job that the queue gave up by itself and that is not filed yet: its workers crashed on it or
-    /// rejected it without reporting to the backend. `None` if there is none, and always for a queue on which only workers
-    /// give up jobs.
+    /// rejected it without reporting to the backend. `None` if there is none, and always for a queue on which only
+    /// workers give up jobs.
     ///
     /// The caller has it exclusively until it is filed. If the caller drops it or crashes, it is delivered again.
     /// Cancel-safe.
@@ -175,12 +175,12 @@ pub trait GivenUp: Send {
     /// Returns the dead letter, with as many attempts as the queue knows of.
     fn letter(&self) -> &DeadLetter;
 
-    /// Returns when the job was given up, by the queue's clock, if this is a redelivery: its songs may have been marked as
-    /// failed then and retried since.
+    /// Returns when the job was given up, by the queue's clock, if this is a redelivery: its songs may have been marked
+    /// as failed then and retried since.
     fn repeated_since(&self) -> Option<OffsetDateTime>;
 
-    /// Files the job: on return it is durably an ordinary dead letter and is not delivered again. Call it only after its
-    /// songs are marked as failed.
+    /// Files the job: on return it is durably an ordinary dead letter and is not delivered again. Call it only after
+    /// its songs are marked as failed.
     ///
     /// # Errors
     ///
@@ -208,25 +208,25 @@ pub enum Failure {
     },
 }
 
-/// The exclusive right to process one job for a limited time. Dropping it hands the job back, at the latest when the lease
-/// expires.
+/// The exclusive right to process one job for a limited time. Dropping it hands the job back, at the latest when the
+/// lease expires.
 ///
-/// Settling (acknowledge, fail) an expired lease returns [`QueueError::LeaseLost`] and changes nothing: another worker may
-/// have the job by then. A queue whose broker cannot tell reports success instead; the job is delivered again.
+/// Settling (acknowledge, fail) an expired lease returns [`QueueError::LeaseLost`] and changes nothing: another worker
+/// may have the job by then. A queue whose broker cannot tell reports success instead; the job is delivered again.
 #[async_trait]
 pub trait Lease: Send {
     /// Returns the job.
     fn job(&self) -> &Job;
 
-    /// Returns the number of this attempt, from 1. Attempts that ended in [`Failure::Later`] do not count, and those whose
-    /// lease was never [extended](Lease::extend) need not.
+    /// Returns the number of this attempt, from 1. Attempts that ended in [`Failure::Later`] do not count, and those
+    /// whose lease was never [extended](Lease::extend) need not.
     fn attempt(&self) -> u32;
 
     /// Returns how long the lease is valid from when it was granted or extended.
     fn visibility(&self) -> Duration;
 
-    /// Extends the lease by its full duration from now. Cancel-safe and idempotent. From the first extension on, the attempt
-    /// counts: a worker extends a lease before it starts to work.
+    /// Extends the lease by its full duration from now. Cancel-safe and idempotent. From the first extension on, the
+    /// attempt counts: a worker extends a lease before it starts to work.
     ///
     /// # Errors
     ///
@@ -244,7 +244,8 @@ pub trait Lease: Send {
     ///
     /// # Errors
     ///
-    /// [`QueueError::LeaseLost`] or [`QueueError::Unavailable`]; the job is then delivered again when the lease expires.
+    /// [`QueueError::LeaseLost`] or [`QueueError::Unavailable`]; the job is then delivered again when the lease
+    /// expires.
     async fn fail(self: Box<Self>, failure: Failure) -> Result<(), QueueError>;
 }
 

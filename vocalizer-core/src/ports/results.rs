@@ -14,7 +14,8 @@ pub type Received = Vec<(Stem, Box<dyn BlobWriter>)>;
 pub trait ResultReader: Send + Sync {
     /// Reads an archive as a stream and writes each stem to a writer of `blobs`, in constant memory.
     ///
-    /// Returns all of [`Stem::FOUR`], each once, or an error. Nothing is visible in the store before the caller commits it.
+    /// Returns all of [`Stem::FOUR`], each once, or an error. Nothing is visible in the store before the caller commits
+    /// it.
     ///
     /// # Errors
     ///
@@ -25,8 +26,8 @@ pub trait ResultReader: Send + Sync {
 /// Writes result archives.
 #[async_trait]
 pub trait ResultWriter: Send + Sync {
-    /// Returns an archive of all of [`Stem::FOUR`], generated while it is read, in constant memory. The same stems give the
-    /// same bytes.
+    /// Returns an archive of all of [`Stem::FOUR`], generated while it is read, in constant memory. The same stems give
+    /// the same bytes.
     ///
     /// # Errors
     ///

@@ -92,7 +92,8 @@ pub struct Expiry {
     pub anonymous_only: bool,
 }
 
-/// An outbox entry: a job requested in the same step in which its song was stored, and not yet known to be on the queue.
+/// An outbox entry: a job requested in the same step in which its song was stored, and not yet known to be on the
+/// queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pending {
     /// The number of this entry; never reused.
@@ -106,29 +107,30 @@ pub type SongCounts = [u64; StatusKind::ALL.len()];
 
 /// Stores songs and the outbox of jobs they need; their bytes are in a [`BlobStore`](super::BlobStore).
 ///
-/// Times have microsecond precision. A read sees every write that returned before it started. All methods are cancel-safe
-/// in the sense that a dropped future has had its whole effect or none. Each method is one atomic step: a concurrent call
-/// sees all of it or nothing. Every method may return [`RepositoryError::Unavailable`] or [`RepositoryError::Corrupt`].
+/// Times have microsecond precision. A read sees every write that returned before it started. All methods are
+/// cancel-safe in the sense that a dropped future has had its whole effect or none. Each method is one atomic step: a
+/// concurrent call sees all of it or nothing. Every method may return [`RepositoryError::Unavailable`] or
+/// [`RepositoryError::Corrupt`].
 #[async_trait]
 pub trait SongRepository: Send + Sync {
     /// Stores a new song whose bytes are durably stored, and plans its processing.
     ///
-    /// In one step: [`on_upload`](crate::dedupe::on_upload) decides by the songs with the same hash, the song goes through
-    /// [`UploadPlan::transitions`](crate::dedupe::UploadPlan::transitions) and is stored. If the plan is to enqueue, its
-    /// hash gets a new entry in the outbox, replacing an existing one: the old entry may be about to be removed for a job
-    /// that a worker already dropped. Returns the song as stored, durable on return. Admitting the same song again succeeds
-    /// without effect and returns its current state.
+    /// In one step: [`on_upload`](crate::dedupe::on_upload) decides by the songs with the same hash, the song goes
+    /// through [`UploadPlan::transitions`](crate::dedupe::UploadPlan::transitions) and is stored. If the plan is to
+    /// enqueue, its hash gets a new entry in the outbox, replacing an existing one: the old entry may be about to be
+    /// removed for a job that a worker already dropped. Returns the song as stored, durable on return. Admitting the
+    /// same song again succeeds without effect and returns its current state.
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::Conflict`] if another song has this identifier, its uploader does not exist, or it is new and not
-    /// `UPLOADED`.
+    /// [`RepositoryError::Conflict`] if another song has this identifier, its uploader does not exist, or it is new and
+    /// not `UPLOADED`.
     async fn admit(&self, song: &Song) -> Result<Song, RepositoryError> {
         self.admit_within(song, &Charge::NONE).await
     }
 
-    /// Admits a song like [`Self::admit`] if the uploader's quota allows it ([`Quota::admit`]), and charges it. Charging and
-    /// storing are one step, so concurrent songs cannot exceed a limit.
+    /// Admits a song like [`Self::admit`] if the uploader's quota allows it ([`Quota::admit`]), and charges it.
+    /// Charging and storing are one step, so concurrent songs cannot exceed a limit.
     ///
     /// The size is stored with the song, and so is the digest of an address whose quota has totals.
     ///
@@ -149,7 +151,8 @@ pub trait SongRepository: Send + Sync {
         now: OffsetDateTime,
     ) -> Result<(), RepositoryError>;
 
-    /// Deletes uploaders whose rate limits have recovered at `now` and, without `keep_addresses`, the addresses of songs.
+    /// Deletes uploaders whose rate limits have recovered at `now` and, without `keep_addresses`, the addresses of
+    /// songs.
     ///
     /// # Errors
     ///
@@ -157,11 +160,11 @@ pub trait SongRepository: Send + Sync {
     async fn forget_uploaders(&self, now: OffsetDateTime, keep_addresses: bool) -> Result<(), RepositoryError>;
 
     /// Returns the time against which the age of songs is measured: `now`, but at most `most` later than the last call
-    /// returned, and not later than the store's own clock, if it has one. Durable on return. A clock that is set ahead thus
-    /// ages songs by at most `most` per call, and setting it back undoes that.
+    /// returned, and not later than the store's own clock, if it has one. Durable on return. A clock that is set ahead
+    /// thus ages songs by at most `most` per call, and setting it back undoes that.
     ///
-    /// A song admitted with an earlier upload time than this counts as kept since this time, so a song uploaded while the
-    /// clock was set back is not immediately old.
+    /// A song admitted with an earlier upload time than this counts as kept since this time, so a song uploaded while
+    /// the clock was set back is not immediately old.
     ///
     /// # Errors
     ///
@@ -175,16 +178,16 @@ pub trait SongRepository: Send + Sync {
     /// Those of every method.
     async fn expired(&self, expiry: Expiry, limit: u32) -> Result<Vec<Song>, RepositoryError>;
 
-    /// Retries a `FAILED` song: [`Transition::Retry`](crate::song::Transition::Retry), then as in [`Self::admit`]. `None` if
-    /// there is no such song.
+    /// Retries a `FAILED` song: [`Transition::Retry`](crate::song::Transition::Retry), then as in [`Self::admit`].
+    /// `None` if there is no such song.
     ///
     /// # Errors
     ///
     /// [`RepositoryError::Conflict`] if it is not `FAILED`, and so for a repeat.
     async fn retry(&self, id: SongId) -> Result<Option<Song>, RepositoryError>;
 
-    /// Applies [`Advance::transitions`] to every song with a hash and returns the changed songs. A repeat changes nothing and
-    /// returns none.
+    /// Applies [`Advance::transitions`] to every song with a hash and returns the changed songs. A repeat changes
+    /// nothing and returns none.
     ///
     /// [`Advance::Finish`] and [`Advance::Fail`] also remove the outbox entry of this hash.
     ///
@@ -231,8 +234,8 @@ pub trait SongRepository: Send + Sync {
     /// Removes a song and returns how many others share its bytes.
     ///
     /// Removing the last song of a hash also removes its outbox entry. On return the song is durably removed. A repeat
-    /// returns `None`, so only one of two callers deletes blobs. A song with the same hash may be admitted right after the
-    /// count: a caller that deletes blobs must block uploads of that hash until they are deleted.
+    /// returns `None`, so only one of two callers deletes blobs. A song with the same hash may be admitted right after
+    /// the count: a caller that deletes blobs must block uploads of that hash until they are deleted.
     ///
     /// # Errors
     ///
@@ -253,8 +256,9 @@ pub trait SongRepository: Send + Sync {
     /// Those of every method.
     async fn pending(&self, limit: u32) -> Result<Vec<Pending>, RepositoryError>;
 
-    /// Claims the oldest unclaimed outbox entries, at most `limit`. Until an entry is published or released, or `lasts` has
-    /// passed, no other caller in any process gets it. The claims of a crashed process expire after `lasts` at the latest.
+    /// Claims the oldest unclaimed outbox entries, at most `limit`. Until an entry is published or released, or `lasts`
+    /// has passed, no other caller in any process gets it. The claims of a crashed process expire after `lasts` at the
+    /// latest.
     ///
     /// # Errors
     ///
@@ -290,8 +294,8 @@ pub trait SongRepository: Send + Sync {
     /// Those of every method.
     async fn newest_upload(&self) -> Result<Option<OffsetDateTime>, RepositoryError>;
 
-    /// Checks that the store works, for readiness checks and before a sweep deletes anything. Override it with a write that
-    /// changes nothing if the store can become read-only (a full disk, a lost log).
+    /// Checks that the store works, for readiness checks and before a sweep deletes anything. Override it with a write
+    /// that changes nothing if the store can become read-only (a full disk, a lost log).
     ///
     /// # Errors
     ///
