@@ -51,8 +51,8 @@ enum State {
 impl Blob {
     /// Creates a blob of this size whose bytes come from `bytes`.
     ///
-    /// `tag` is the blob's `ETag`, which changes whenever the bytes under its key change. It consists of letters, digits,
-    /// `-` and `.`, and is empty for bytes without a key.
+    /// `tag` is the blob's `ETag`, which changes whenever the bytes under its key change. It consists of letters,
+    /// digits, `-` and `.`, and is empty for bytes without a key.
     pub fn new(
         size_bytes: u64,
         tag: impl Into<String>,
