@@ -240,7 +240,7 @@ pub trait Lease: Send {
     /// [`QueueError::LeaseLost`] or [`QueueError::Unavailable`]; the job is then delivered again, which is harmless.
     async fn acknowledge(self: Box<Self>) -> Result<(), QueueError>;
 
-    /// Returns the job: on return it durably waits again or is a dead letter.
+    /// Fails the attempt: on return the job durably waits again or is a dead letter.
     ///
     /// # Errors
     ///
