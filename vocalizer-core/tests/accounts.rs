@@ -1,6 +1,6 @@
-//! Accounts under a clock that steps.
+//! Tests of accounts under clock changes.
 
-#![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
+#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in their helpers")]
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
@@ -16,12 +16,12 @@ use vocalizer_core::service::{
     AccountPorts, AccountService, AccountSettings, LoginFrom, NewSession, Proof, ServiceError, Throttle,
 };
 
-const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// A clock that is set by hand, forwards and backwards.
-struct Stepping(Mutex<OffsetDateTime>);
+/// A clock that can be set forwards and backwards.
+struct SettableClock(Mutex<OffsetDateTime>);
 
-impl Stepping {
+impl SettableClock {
     fn step(&self, by: time::Duration) {
         let mut now = self.0.lock().unwrap();
         *now += by;
@@ -29,7 +29,7 @@ impl Stepping {
 }
 
 #[async_trait]
-impl Clock for Stepping {
+impl Clock for SettableClock {
     fn now(&self) -> OffsetDateTime {
         *self.0.lock().unwrap()
     }
@@ -41,11 +41,11 @@ impl Clock for Stepping {
     async fn sleep(&self, _: Duration) {}
 }
 
-/// Passwords as they are.
-struct Plain;
+/// Stores passwords in plain text.
+struct PlaintextHasher;
 
 #[async_trait]
-impl PasswordHasher for Plain {
+impl PasswordHasher for PlaintextHasher {
     async fn hash(&self, password: &Secret<String>) -> Result<PasswordHash, PasswordError> {
         Ok(PasswordHash::new(password.expose().clone()))
     }
@@ -55,30 +55,30 @@ impl PasswordHasher for Plain {
     }
 }
 
-struct Place {
+struct Fixture {
     accounts: AccountService,
-    clock: Arc<Stepping>,
+    clock: Arc<SettableClock>,
 }
 
-impl Place {
+impl Fixture {
     fn new() -> Self {
-        let clock = Arc::new(Stepping(Mutex::new(OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap())));
+        let clock = Arc::new(SettableClock(Mutex::new(OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap())));
         let ports = AccountPorts {
             accounts: Arc::new(MemoryAccounts::default()),
             attempts: Arc::new(Throttle::default()),
-            passwords: Arc::new(Plain),
+            passwords: Arc::new(PlaintextHasher),
             clock: Arc::clone(&clock) as _,
         };
         Self { accounts: AccountService::new(ports, AccountSettings::default()), clock }
     }
 
-    async fn registered(&self) -> NewSession {
+    async fn register(&self) -> NewSession {
         let password = secret("correct horse");
-        self.accounts.register("ada", [&password, &password], &Secret::default(), HERE, None).await.unwrap()
+        self.accounts.register("ada", [&password, &password], &Secret::default(), ADDRESS, None).await.unwrap()
     }
 
     async fn login(&self, password: &str) -> Result<NewSession, ServiceError> {
-        self.accounts.login("ada", &secret(password), LoginFrom { address: HERE, before: None, device: None }).await
+        self.accounts.login("ada", &secret(password), LoginFrom { address: ADDRESS, before: None, device: None }).await
     }
 
     async fn is_open(&self, session: &NewSession) -> bool {
@@ -92,42 +92,42 @@ fn secret(text: &str) -> Secret<String> {
 }
 
 #[tokio::test]
-async fn after_the_clock_went_back_a_year_the_right_password_logs_in() {
-    let place = Place::new();
-    place.registered().await;
-    // Once without a delay, and once with one.
+async fn correct_password_logs_in_after_clock_goes_back_a_year() {
+    let fixture = Fixture::new();
+    fixture.register().await;
+    // First without a delay, then with one.
     for wrong in [1, 7] {
         for _ in 0..wrong {
-            let refused = place.login("wrong horse").await.unwrap_err();
+            let refused = fixture.login("wrong horse").await.unwrap_err();
             assert!(
                 matches!(refused, ServiceError::Unauthenticated { .. } | ServiceError::Throttled { .. }),
                 "{refused}"
             );
         }
-        place.clock.step(time::Duration::days(-365));
-        place.login("correct horse").await.unwrap();
+        fixture.clock.step(time::Duration::days(-365));
+        fixture.login("correct horse").await.unwrap();
     }
-    // Guessing is as slow as ever, and nobody waits for longer than a quarter of an hour.
+    // Wrong passwords are still throttled, with delays of at most 15 minutes.
     let mut waits = Vec::new();
     for _ in 0..40 {
-        if let Err(ServiceError::Throttled { retry_after }) = place.login("wrong horse").await {
+        if let Err(ServiceError::Throttled { retry_after }) = fixture.login("wrong horse").await {
             waits.push(retry_after);
-            place.clock.step(retry_after.try_into().unwrap());
+            fixture.clock.step(retry_after.try_into().unwrap());
         }
     }
     assert!(waits.len() >= 10 && waits.iter().max().unwrap() <= &Duration::from_secs(15 * 60), "{waits:?}");
 }
 
 #[tokio::test]
-async fn a_clock_that_was_ahead_for_a_while_ends_no_session_for_good() {
-    let place = Place::new();
-    let session = place.registered().await;
-    place.clock.step(time::Duration::days(60));
-    assert!(!place.is_open(&session).await, "it has ended, as far as anybody can tell");
-    place.accounts.sweep().await.unwrap();
-    place.clock.step(time::Duration::days(-60));
-    assert!(place.is_open(&session).await);
-    // What ended long ago does go.
-    place.clock.step(time::Duration::days(365));
-    assert_eq!(place.accounts.sweep().await.unwrap(), 1);
+async fn clock_temporarily_ahead_ends_no_session() {
+    let fixture = Fixture::new();
+    let session = fixture.register().await;
+    fixture.clock.step(time::Duration::days(60));
+    assert!(!fixture.is_open(&session).await, "the session is expired by this clock");
+    fixture.accounts.sweep().await.unwrap();
+    fixture.clock.step(time::Duration::days(-60));
+    assert!(fixture.is_open(&session).await);
+    // A session that expired long ago is deleted.
+    fixture.clock.step(time::Duration::days(365));
+    assert_eq!(fixture.accounts.sweep().await.unwrap(), 1);
 }

@@ -1,6 +1,6 @@
-//! What the queue gave up by itself, and what becomes of its songs.
+//! Tests of jobs that the queue gives up by itself.
 
-#![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
+#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in their helpers")]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,19 +18,19 @@ use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Ti
 mod not_asked;
 use not_asked::NotAsked;
 
-/// A queue that says of one job that it gave it up, as often as it is asked until that is filed.
+/// A job that the queue gave up and reports until it is filed.
 #[derive(Default)]
-struct Gave {
+struct GivenUpJob {
     letter: Mutex<Option<DeadLetter>>,
     repeated_since: Mutex<Option<OffsetDateTime>>,
     filed: Mutex<Vec<DeadLetter>>,
-    files: Mutex<bool>,
+    filing_works: Mutex<bool>,
 }
 
-struct Told(Arc<Gave>, DeadLetter);
+struct Report(Arc<GivenUpJob>, DeadLetter);
 
 #[async_trait]
-impl GivenUp for Told {
+impl GivenUp for Report {
     fn letter(&self) -> &DeadLetter {
         &self.1
     }
@@ -40,8 +40,8 @@ impl GivenUp for Told {
     }
 
     async fn file(self: Box<Self>) -> Result<(), QueueError> {
-        if !*self.0.files.lock().unwrap() {
-            return Err(QueueError::Unavailable("the broker went away".into()));
+        if !*self.0.filing_works.lock().unwrap() {
+            return Err(QueueError::Unavailable("broker connection lost".into()));
         }
         let letter = self.0.letter.lock().unwrap().take();
         self.0.filed.lock().unwrap().extend(letter);
@@ -49,7 +49,7 @@ impl GivenUp for Told {
     }
 }
 
-struct Queue(Arc<Gave>);
+struct Queue(Arc<GivenUpJob>);
 
 #[async_trait]
 impl JobQueue for Queue {
@@ -75,30 +75,30 @@ impl JobQueue for Queue {
 
     async fn given_up(&self) -> Result<Option<Box<dyn GivenUp>>, QueueError> {
         let letter = self.0.letter.lock().unwrap().clone();
-        Ok(letter.map(|letter| Box::new(Told(Arc::clone(&self.0), letter)) as _))
+        Ok(letter.map(|letter| Box::new(Report(Arc::clone(&self.0), letter)) as _))
     }
 }
 
-/// A service with one song, which waits, and a queue that gave up its job an hour after the clock began.
-struct Place {
+/// A service with one waiting song, and a queue that gave up its job after a minute.
+struct Fixture {
     service: SongService,
     songs: Arc<MemorySongs>,
     commons: Arc<LocalCommons>,
     clock: Arc<ManualClock>,
-    gave: Arc<Gave>,
+    job: Arc<GivenUpJob>,
     song: Song,
 }
 
-impl Place {
+impl Fixture {
     async fn new() -> Self {
         let (songs, commons) = (Arc::<MemorySongs>::default(), Arc::<LocalCommons>::default());
-        let (clock, gave) = (Arc::new(ManualClock::new()), Arc::<Gave>::default());
-        *gave.files.lock().unwrap() = true;
+        let (clock, job) = (Arc::new(ManualClock::new()), Arc::<GivenUpJob>::default());
+        *job.filing_works.lock().unwrap() = true;
         let ports = SongPorts {
             songs: Arc::clone(&songs) as _,
             commons: Arc::clone(&commons) as _,
             blobs: Arc::<MemoryBlobs>::default(),
-            queue: Arc::new(Queue(Arc::clone(&gave))),
+            queue: Arc::new(Queue(Arc::clone(&job))),
             probe: Arc::new(NotAsked),
             renderer: Arc::new(NotAsked),
             results: Arc::new(NotAsked),
@@ -110,13 +110,13 @@ impl Place {
         let mut song = Song::begin(SongId::random(), title, hash, None, clock.now());
         song.finish_upload().unwrap();
         let song = songs.admit(&song).await.unwrap();
-        let wish = songs.pending(1).await.unwrap().remove(0);
-        songs.published(wish.number).await.unwrap();
+        let entry = songs.pending(1).await.unwrap().remove(0);
+        songs.published(entry.number).await.unwrap();
         commons.hear(&hash, Heard { percent: 0, at: clock.now() }).await.unwrap();
         clock.advance(Duration::from_secs(60));
-        let letter = DeadLetter { hash, reason: FailureReason::new("all died"), attempts: 21 };
-        *gave.letter.lock().unwrap() = Some(letter);
-        Self { service, songs, commons, clock, gave, song }
+        let letter = DeadLetter { hash, reason: FailureReason::new("all workers crashed"), attempts: 21 };
+        *job.letter.lock().unwrap() = Some(letter);
+        Self { service, songs, commons, clock, job, song }
     }
 
     async fn status(&self) -> StatusKind {
@@ -124,64 +124,64 @@ impl Place {
     }
 
     fn filed(&self) -> usize {
-        self.gave.filed.lock().unwrap().len()
+        self.job.filed.lock().unwrap().len()
     }
 }
 
 #[tokio::test]
-async fn songs_fail_with_the_reason_and_it_is_filed_once() {
-    let place = Place::new().await;
-    assert_eq!(place.service.sweep().await.unwrap().given_up, 1);
-    let song = place.songs.find(place.song.id()).await.unwrap().unwrap();
-    assert_eq!(song.status().failure(), Some(&FailureReason::new("all died")));
-    assert_eq!(place.commons.heard(place.song.hash()).await.unwrap(), None, "nobody is at it any more");
-    assert_eq!(place.service.sweep().await.unwrap().given_up, 0);
-    assert_eq!(place.filed(), 1);
+async fn songs_fail_with_reason_and_job_is_filed_once() {
+    let fixture = Fixture::new().await;
+    assert_eq!(fixture.service.sweep().await.unwrap().given_up, 1);
+    let song = fixture.songs.find(fixture.song.id()).await.unwrap().unwrap();
+    assert_eq!(song.status().failure(), Some(&FailureReason::new("all workers crashed")));
+    assert_eq!(fixture.commons.heard(fixture.song.hash()).await.unwrap(), None, "the progress was not cleared");
+    assert_eq!(fixture.service.sweep().await.unwrap().given_up, 0);
+    assert_eq!(fixture.filed(), 1);
 }
 
 #[tokio::test]
-async fn a_queue_that_goes_away_leaves_it_for_the_next_time_and_the_rest_of_the_sweep_is_done() {
-    let place = Place::new().await;
+async fn filing_error_is_retried_and_sweep_continues() {
+    let fixture = Fixture::new().await;
     let lost = SongHash::of(b"lost");
     let title = Title::parse("y", usize::MAX).unwrap();
-    let mut other = Song::begin(SongId::random(), title, lost, None, place.clock.now());
+    let mut other = Song::begin(SongId::random(), title, lost, None, fixture.clock.now());
     other.finish_upload().unwrap();
-    place.songs.admit(&other).await.unwrap();
-    let wish = place.songs.pending(1).await.unwrap().remove(0);
-    place.songs.published(wish.number).await.unwrap();
-    place.commons.hear(&lost, Heard { percent: 0, at: place.clock.now() }).await.unwrap();
-    place.clock.advance(Duration::from_secs(2 * 60 * 60));
+    fixture.songs.admit(&other).await.unwrap();
+    let entry = fixture.songs.pending(1).await.unwrap().remove(0);
+    fixture.songs.published(entry.number).await.unwrap();
+    fixture.commons.hear(&lost, Heard { percent: 0, at: fixture.clock.now() }).await.unwrap();
+    fixture.clock.advance(Duration::from_secs(2 * 60 * 60));
 
-    *place.gave.files.lock().unwrap() = false;
-    let swept = place.service.sweep().await.unwrap();
-    assert_eq!((swept.given_up, swept.requested, place.filed()), (0, 1, 0));
-    assert_eq!(place.status().await, StatusKind::Failed);
-    *place.gave.files.lock().unwrap() = true;
-    assert_eq!(place.service.sweep().await.unwrap().given_up, 1);
-    assert_eq!(place.filed(), 1);
+    *fixture.job.filing_works.lock().unwrap() = false;
+    let swept = fixture.service.sweep().await.unwrap();
+    assert_eq!((swept.given_up, swept.requested, fixture.filed()), (0, 1, 0));
+    assert_eq!(fixture.status().await, StatusKind::Failed);
+    *fixture.job.filing_works.lock().unwrap() = true;
+    assert_eq!(fixture.service.sweep().await.unwrap().given_up, 1);
+    assert_eq!(fixture.filed(), 1);
 }
 
 #[tokio::test]
-async fn a_song_that_was_asked_for_again_since_is_left_alone() {
-    let place = Place::new().await;
-    *place.gave.files.lock().unwrap() = false;
-    place.service.sweep().await.unwrap();
-    assert_eq!(place.status().await, StatusKind::Failed);
+async fn song_retried_since_is_left_alone() {
+    let fixture = Fixture::new().await;
+    *fixture.job.filing_works.lock().unwrap() = false;
+    fixture.service.sweep().await.unwrap();
+    assert_eq!(fixture.status().await, StatusKind::Failed);
 
-    // Its user does not wait until that is filed.
-    *place.gave.repeated_since.lock().unwrap() = Some(place.clock.now());
-    place.clock.advance(Duration::from_secs(1));
-    place.songs.retry(place.song.id()).await.unwrap();
-    place.service.relay().await.unwrap();
-    *place.gave.files.lock().unwrap() = true;
-    place.service.sweep().await.unwrap();
-    assert_eq!((place.status().await, place.filed()), (StatusKind::Uploaded, 1));
+    // The user retries before the job is filed.
+    *fixture.job.repeated_since.lock().unwrap() = Some(fixture.clock.now());
+    fixture.clock.advance(Duration::from_secs(1));
+    fixture.songs.retry(fixture.song.id()).await.unwrap();
+    fixture.service.relay().await.unwrap();
+    *fixture.job.filing_works.lock().unwrap() = true;
+    fixture.service.sweep().await.unwrap();
+    assert_eq!((fixture.status().await, fixture.filed()), (StatusKind::Uploaded, 1));
 }
 
 #[tokio::test]
-async fn a_server_that_died_before_the_songs_failed_leaves_that_to_the_next() {
-    let place = Place::new().await;
-    *place.gave.repeated_since.lock().unwrap() = Some(place.clock.now());
-    place.service.sweep().await.unwrap();
-    assert_eq!((place.status().await, place.filed()), (StatusKind::Failed, 1));
+async fn repeated_report_fails_songs_after_server_crash() {
+    let fixture = Fixture::new().await;
+    *fixture.job.repeated_since.lock().unwrap() = Some(fixture.clock.now());
+    fixture.service.sweep().await.unwrap();
+    assert_eq!((fixture.status().await, fixture.filed()), (StatusKind::Failed, 1));
 }

@@ -1,6 +1,6 @@
-//! What is kept in memory is held to the same promises as what is kept for good.
+//! Conformance tests of the memory adapters.
 
-#![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
+#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in their helpers")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +17,9 @@ use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs};
 use vocalizer_core::ports::{AccountRepository, Attempts, BlobStore, Commons, SongRepository};
 use vocalizer_core::service::{LocalCommons, Throttle};
 
-/// Opened again, it is the same: there is no other process to start.
+/// Always opens the same instances: in memory there is no restart.
 #[derive(Default)]
-struct Place {
+struct Fixture {
     songs: Arc<MemorySongs>,
     accounts: Arc<MemoryAccounts>,
     blobs: MemoryBlobs,
@@ -28,7 +28,7 @@ struct Place {
 }
 
 #[async_trait]
-impl SongsPlace for Place {
+impl SongsPlace for Fixture {
     async fn songs(&self) -> Arc<dyn SongRepository> {
         Arc::clone(&self.songs) as _
     }
@@ -43,21 +43,21 @@ impl SongsPlace for Place {
 }
 
 #[async_trait]
-impl AccountsPlace for Place {
+impl AccountsPlace for Fixture {
     async fn accounts(&self) -> Arc<dyn AccountRepository> {
         Arc::clone(&self.accounts) as _
     }
 }
 
 #[async_trait]
-impl BlobsPlace for Place {
+impl BlobsPlace for Fixture {
     async fn blobs(&self) -> Arc<dyn BlobStore> {
         Arc::new(self.blobs.clone())
     }
 }
 
 #[async_trait]
-impl CommonsPlace for Place {
+impl CommonsPlace for Fixture {
     async fn commons(&self) -> Arc<dyn Commons> {
         Arc::clone(&self.commons) as _
     }
@@ -68,53 +68,53 @@ impl CommonsPlace for Place {
 }
 
 #[async_trait]
-impl AttemptsPlace for Place {
+impl AttemptsPlace for Fixture {
     async fn attempts(&self) -> Arc<dyn Attempts> {
         Arc::clone(&self.attempts) as _
     }
 }
 
 mod commons {
-    use super::Place;
+    use super::Fixture;
 
     vocalizer_core::commons_conformance!(
         #[tokio::test]
-        Place::default()
+        Fixture::default()
     );
 }
 
 mod attempts {
-    use super::Place;
+    use super::Fixture;
 
     vocalizer_core::attempts_conformance!(
         #[tokio::test]
-        Place::default()
+        Fixture::default()
     );
 }
 
 mod songs {
-    use super::Place;
+    use super::Fixture;
 
     vocalizer_core::songs_conformance!(
         #[tokio::test]
-        Place::default()
+        Fixture::default()
     );
 }
 
 mod accounts {
-    use super::Place;
+    use super::Fixture;
 
     vocalizer_core::accounts_conformance!(
         #[tokio::test]
-        Place::default()
+        Fixture::default()
     );
 }
 
 mod blobs {
-    use super::Place;
+    use super::Fixture;
 
     vocalizer_core::blobs_conformance!(
         #[tokio::test]
-        Place::default()
+        Fixture::default()
     );
 }

@@ -1,6 +1,6 @@
-//! A worker that cannot work leaves the jobs to others.
+//! Tests of workers that pause because of a fault and leave the jobs to others.
 
-#![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
+#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in their helpers")]
 
 use std::collections::VecDeque;
 use std::future::{Future, pending};
@@ -19,23 +19,23 @@ use vocalizer_core::ports::{
 use vocalizer_core::song::{FailureReason, SongHash};
 use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
 
-/// What is wrong.
+/// The simulated fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
-    /// Nothing.
+    /// No fault.
     None,
-    /// The queue gives no job.
-    QueueRefuses,
-    /// The backend does not know the worker.
-    BackendRefuses,
+    /// The queue refuses access.
+    QueueUnavailable,
+    /// The backend rejects the worker's token.
+    BackendUnavailable,
     /// The work folder is full.
     Full,
-    /// The bytes of songs stop coming.
-    BytesStop,
+    /// Downloads of songs are interrupted.
+    DownloadBreaks,
 }
 
 #[derive(Clone)]
-struct Place(Arc<Mutex<State>>);
+struct Fixture(Arc<Mutex<State>>);
 
 struct State {
     fault: Fault,
@@ -43,17 +43,17 @@ struct State {
     settled: Vec<Option<Failure>>,
 }
 
-impl Place {
+impl Fixture {
     fn new(fault: Fault, songs: impl IntoIterator<Item = u8>) -> Self {
         let waiting = songs.into_iter().map(|song| SongHash::of(&[song])).collect();
         Self(Arc::new(Mutex::new(State { fault, waiting, settled: Vec::new() })))
     }
 
-    fn mend(&self) {
+    fn repair(&self) {
         self.0.lock().unwrap().fault = Fault::None;
     }
 
-    fn is(&self, fault: Fault) -> bool {
+    fn has(&self, fault: Fault) -> bool {
         self.0.lock().unwrap().fault == fault
     }
 
@@ -63,19 +63,19 @@ impl Place {
 }
 
 fn unavailable() -> BackendError {
-    BackendError::Unavailable("the token is wrong".into())
+    BackendError::Unavailable("invalid token".into())
 }
 
-struct Leased(Job, Place);
+struct Leased(Job, Fixture);
 
 #[async_trait]
-impl JobQueue for Place {
+impl JobQueue for Fixture {
     async fn publish(&self, _job: Job) -> Result<(), QueueError> {
         Ok(())
     }
 
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
-        if self.is(Fault::QueueRefuses) {
+        if self.has(Fault::QueueUnavailable) {
             self.0.lock().unwrap().settled.push(None);
             return Err(QueueError::Unavailable("access refused".into()));
         }
@@ -127,13 +127,13 @@ impl Lease for Leased {
 }
 
 #[async_trait]
-impl Backend for Place {
+impl Backend for Fixture {
     async fn begin(&self, _hash: &SongHash) -> Result<Wanted, BackendError> {
-        if self.is(Fault::BackendRefuses) { Err(unavailable()) } else { Ok(Wanted::Yes) }
+        if self.has(Fault::BackendUnavailable) { Err(unavailable()) } else { Ok(Wanted::Yes) }
     }
 
     async fn source(&self, _job: &Job) -> Result<Option<Blob>, BackendError> {
-        if self.is(Fault::BytesStop) {
+        if self.has(Fault::DownloadBreaks) {
             let error = BlobError::Unavailable("the connection was reset".into());
             return Ok(Some(Blob::new(1000, "", stream::iter([Err(error)]))));
         }
@@ -149,50 +149,50 @@ impl Backend for Place {
     }
 
     async fn hand_back(&self, _hash: &SongHash) -> Result<(), BackendError> {
-        if self.is(Fault::BackendRefuses) { Err(unavailable()) } else { Ok(()) }
+        if self.has(Fault::BackendUnavailable) { Err(unavailable()) } else { Ok(()) }
     }
 
     async fn fail(&self, _hash: &SongHash, _reason: &FailureReason) -> Result<(), BackendError> {
-        panic!("no song fails here")
+        panic!("unexpected failure of a song")
     }
 }
 
 #[async_trait]
-impl Separator for Place {
+impl Separator for Fixture {
     async fn separate(&self, mut song: Blob, _progress: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
-        if self.is(Fault::Full) {
+        if self.has(Fault::Full) {
             return Err(AudioError::Full);
         }
         while song.next_chunk().await.map_err(|error| AudioError::Failed(error.into()))?.is_some() {}
-        let made = |stem: Stem| bytes::Bytes::from(stem.to_string());
-        let [drums, bass, other, vocals] = [Stem::Drums, Stem::Bass, Stem::Other, Stem::Vocals].map(made);
+        let stem_bytes = |stem: Stem| bytes::Bytes::from(stem.to_string());
+        let [drums, bass, other, vocals] = [Stem::Drums, Stem::Bass, Stem::Other, Stem::Vocals].map(stem_bytes);
         Ok(Box::new(Stems { drums, bass, other, vocals }))
     }
 }
 
-/// A worker at work, whose pauses are as long as they may be.
-struct Working {
+/// A running worker with the longest possible pauses.
+struct RunningWorker {
     clock: Arc<ManualClock>,
     worker: Worker,
     run: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
-impl Working {
-    fn new(place: &Place) -> Self {
+impl RunningWorker {
+    fn new(fixture: &Fixture) -> Self {
         let clock = Arc::new(ManualClock::new());
         let ports = WorkerPorts {
-            queue: Arc::new(place.clone()),
-            backend: Arc::new(place.clone()),
-            separator: Arc::new(place.clone()),
+            queue: Arc::new(fixture.clone()),
+            backend: Arc::new(fixture.clone()),
+            separator: Arc::new(fixture.clone()),
             clock: Arc::clone(&clock) as _,
         };
         let worker = Worker::new(ports, WorkerSettings::default()).with_chance(|| u16::MAX);
-        let runs = worker.clone();
-        let run = Box::pin(async move { runs.run(pending()).await });
+        let clone = worker.clone();
+        let run = Box::pin(async move { clone.run(pending()).await });
         Self { clock, worker, run }
     }
 
-    /// Lets it work until it waits for something, when so many seconds have passed.
+    /// Advances the clock and runs the worker until it waits.
     fn after_s(&mut self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
         assert!(self.run.as_mut().now_or_never().is_none());
@@ -200,74 +200,74 @@ impl Working {
 }
 
 #[test]
-fn a_worker_that_cannot_work_takes_one_job_between_pauses_that_double_to_a_minute() {
-    for fault in [Fault::BackendRefuses, Fault::Full, Fault::QueueRefuses] {
-        let place = Place::new(fault, 0..60);
-        let mut working = Working::new(&place);
-        assert!(!working.worker.is_pausing());
+fn failing_worker_pauses_up_to_a_minute_between_jobs() {
+    for fault in [Fault::BackendUnavailable, Fault::Full, Fault::QueueUnavailable] {
+        let fixture = Fixture::new(fault, 0..60);
+        let mut running = RunningWorker::new(&fixture);
+        assert!(!running.worker.is_pausing());
         let mut taken = 0;
         for pause_s in [0, 5, 10, 20, 40, 60, 60, 60] {
             if pause_s > 0 {
-                working.after_s(pause_s - 1);
-                assert_eq!(place.settled().len(), taken, "{fault:?}: within the pause of {pause_s} s");
-                working.after_s(1);
+                running.after_s(pause_s - 1);
+                assert_eq!(fixture.settled().len(), taken, "{fault:?}: within the pause of {pause_s} s");
+                running.after_s(1);
             } else {
-                working.after_s(0);
+                running.after_s(0);
             }
             taken += 1;
-            assert_eq!(place.settled().len(), taken, "{fault:?}: after the pause of {pause_s} s");
-            assert!(working.worker.is_pausing(), "{fault:?}");
+            assert_eq!(fixture.settled().len(), taken, "{fault:?}: after the pause of {pause_s} s");
+            assert!(running.worker.is_pausing(), "{fault:?}");
         }
-        if fault != Fault::QueueRefuses {
+        if fault != Fault::QueueUnavailable {
             let expected = vec![Some(Failure::Later { after: Duration::ZERO }); taken];
-            assert_eq!(place.settled(), expected, "others take it at once, and it has lost no attempt");
+            assert_eq!(fixture.settled(), expected, "the job is available immediately, and no attempt is counted");
         }
-        // Once it is mended, the rest is done without a pause.
-        place.mend();
-        working.after_s(60);
-        let jobs = if fault == Fault::QueueRefuses { 60 } else { 60 - taken };
-        assert_eq!(place.settled().len(), taken + jobs, "{fault:?}");
-        assert!(place.settled()[taken..].iter().all(Option::is_none), "{fault:?}");
-        assert!(!working.worker.is_pausing(), "{fault:?}");
+        // After the repair, the other jobs are done without a pause.
+        fixture.repair();
+        running.after_s(60);
+        let jobs = if fault == Fault::QueueUnavailable { 60 } else { 60 - taken };
+        assert_eq!(fixture.settled().len(), taken + jobs, "{fault:?}");
+        assert!(fixture.settled()[taken..].iter().all(Option::is_none), "{fault:?}");
+        assert!(!running.worker.is_pausing(), "{fault:?}");
     }
 }
 
 #[test]
-fn a_worker_counts_as_pausing_for_five_seconds_after_its_pause_where_no_job_comes() {
-    let place = Place::new(Fault::BackendRefuses, 0..1);
-    let mut working = Working::new(&place);
-    working.after_s(0);
-    place.mend();
-    working.after_s(5);
-    assert!(working.worker.is_pausing(), "it has shown nothing yet");
-    working.after_s(5);
-    assert!(!working.worker.is_pausing());
+fn worker_is_pausing_for_five_seconds_after_its_pause() {
+    let fixture = Fixture::new(Fault::BackendUnavailable, 0..1);
+    let mut running = RunningWorker::new(&fixture);
+    running.after_s(0);
+    fixture.repair();
+    running.after_s(5);
+    assert!(running.worker.is_pausing(), "no job has succeeded yet");
+    running.after_s(5);
+    assert!(!running.worker.is_pausing());
 }
 
 #[test]
-fn one_song_that_cannot_be_fetched_does_not_keep_its_worker_from_others_for_longer_each_time() {
-    let place = Place::new(Fault::BytesStop, [7; 20]);
-    let mut working = Working::new(&place);
-    working.after_s(0);
+fn one_unfetchable_song_does_not_grow_the_pause() {
+    let fixture = Fixture::new(Fault::DownloadBreaks, [7; 20]);
+    let mut running = RunningWorker::new(&fixture);
+    running.after_s(0);
     for round in 1..=10 {
-        assert_eq!(place.settled().len(), round);
-        assert!(!working.worker.is_pausing(), "one song says nothing about the worker");
-        working.after_s(5);
+        assert_eq!(fixture.settled().len(), round);
+        assert!(!running.worker.is_pausing(), "a single song must not pause the worker");
+        running.after_s(5);
     }
-    assert!(place.settled().iter().all(|settled| matches!(settled, Some(Failure::Later { .. }))));
+    assert!(fixture.settled().iter().all(|settled| matches!(settled, Some(Failure::Later { .. }))));
 }
 
 #[test]
-fn song_after_song_that_cannot_be_fetched_makes_a_worker_pause_longer_each_time() {
-    let place = Place::new(Fault::BytesStop, 0..20);
-    let mut working = Working::new(&place);
-    working.after_s(0);
-    assert!(!working.worker.is_pausing());
+fn different_unfetchable_songs_double_the_pause() {
+    let fixture = Fixture::new(Fault::DownloadBreaks, 0..20);
+    let mut running = RunningWorker::new(&fixture);
+    running.after_s(0);
+    assert!(!running.worker.is_pausing());
     for (round, pause_s) in [5, 10, 20, 40].into_iter().enumerate() {
-        assert_eq!(place.settled().len(), round + 1);
-        working.after_s(pause_s - 1);
-        assert_eq!(place.settled().len(), round + 1, "within the pause of {pause_s} s");
-        working.after_s(1);
-        assert!(working.worker.is_pausing());
+        assert_eq!(fixture.settled().len(), round + 1);
+        running.after_s(pause_s - 1);
+        assert_eq!(fixture.settled().len(), round + 1, "within the pause of {pause_s} s");
+        running.after_s(1);
+        assert!(running.worker.is_pausing());
     }
 }

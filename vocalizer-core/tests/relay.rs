@@ -1,6 +1,6 @@
-//! What goes to the queue, and what is known of it then.
+//! Tests of the relay from the outbox to the queue.
 
-#![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
+#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in their helpers")]
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -25,13 +25,13 @@ use vocalizer_core::song::{Song, SongHash, SongId, StatusKind, Title};
 mod not_asked;
 use not_asked::NotAsked;
 
-/// A queue whose worker is done before the queue has answered; and, where they are not asked, the other ports.
-struct AtOnce(Arc<LocalCommons>);
+/// A queue whose worker finishes before `publish` returns.
+struct InstantQueue(Arc<LocalCommons>);
 
 #[async_trait]
-impl JobQueue for AtOnce {
+impl JobQueue for InstantQueue {
     async fn publish(&self, job: Job) -> Result<(), QueueError> {
-        assert!(self.0.heard(&job.hash).await.unwrap().is_some(), "it was not noted that the job was asked for");
+        assert!(self.0.heard(&job.hash).await.unwrap().is_some(), "the job request was not recorded");
         self.0.rest(&job.hash).await.unwrap();
         Ok(())
     }
@@ -54,13 +54,13 @@ impl JobQueue for AtOnce {
 }
 
 #[tokio::test]
-async fn a_worker_that_is_quicker_than_the_queue_s_answer_has_the_last_word() {
+async fn worker_faster_than_publish_leaves_no_progress() {
     let (commons, songs) = (Arc::<LocalCommons>::default(), Arc::<MemorySongs>::default());
     let ports = SongPorts {
         songs: Arc::clone(&songs) as _,
         commons: Arc::clone(&commons) as _,
         blobs: Arc::<MemoryBlobs>::default(),
-        queue: Arc::new(AtOnce(Arc::clone(&commons))),
+        queue: Arc::new(InstantQueue(Arc::clone(&commons))),
         probe: Arc::new(NotAsked),
         renderer: Arc::new(NotAsked),
         results: Arc::new(NotAsked),
@@ -69,21 +69,21 @@ async fn a_worker_that_is_quicker_than_the_queue_s_answer_has_the_last_word() {
     let (service, hash) = (SongService::new(ports, SongSettings::default()), SongHash::of(b"a song"));
     songs.request(&hash).await.unwrap();
     assert_eq!(service.relay().await.unwrap(), 1);
-    assert_eq!(commons.heard(&hash).await.unwrap(), None, "a song that is done would be remembered for ever");
+    assert_eq!(commons.heard(&hash).await.unwrap(), None, "progress of a finished song was kept");
 }
 
-/// A queue whose jobs bring their songs along, and that cannot tell where they are. Others wait in it.
+/// A queue with inline payloads that reports unknown states and waiting jobs.
 #[derive(Default)]
-struct Carries(Mutex<Vec<(SongHash, Bytes)>>);
+struct InlineQueue(Mutex<Vec<(SongHash, Bytes)>>);
 
 #[async_trait]
-impl JobQueue for Carries {
+impl JobQueue for InlineQueue {
     fn max_inline_bytes(&self) -> Option<u64> {
         Some(1000)
     }
 
     async fn publish(&self, job: Job) -> Result<(), QueueError> {
-        let JobPayload::Inline(song) = job.payload else { panic!("it has room for it") };
+        let JobPayload::Inline(song) = job.payload else { panic!("expected an inline payload") };
         self.0.lock().unwrap().push((job.hash, song));
         Ok(())
     }
@@ -105,84 +105,85 @@ impl JobQueue for Carries {
     }
 }
 
-/// Blobs, some of which are never given.
+/// A blob store in which some blobs hang when opened.
 #[derive(Clone, Default)]
-struct Hanging {
-    kept: MemoryBlobs,
-    hang: Arc<Mutex<HashSet<SongHash>>>,
+struct HangingBlobs {
+    inner: MemoryBlobs,
+    hanging: Arc<Mutex<HashSet<SongHash>>>,
 }
 
 #[async_trait]
-impl BlobStore for Hanging {
+impl BlobStore for HangingBlobs {
     async fn begin(&self) -> Result<Box<dyn BlobWriter>, BlobError> {
-        self.kept.begin().await
+        self.inner.begin().await
     }
 
     async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Blob>, BlobError> {
-        if self.hang.lock().unwrap().contains(key.hash()) {
+        if self.hanging.lock().unwrap().contains(key.hash()) {
             return std::future::pending().await;
         }
-        self.kept.open(key, range).await
+        self.inner.open(key, range).await
     }
 
     async fn size_bytes(&self, key: &BlobKey) -> Result<Option<u64>, BlobError> {
-        self.kept.size_bytes(key).await
+        self.inner.size_bytes(key).await
     }
 
     async fn delete_all(&self, hash: &SongHash) -> Result<(), BlobError> {
-        self.kept.delete_all(hash).await
+        self.inner.delete_all(hash).await
     }
 
     async fn delete(&self, key: &BlobKey) -> Result<(), BlobError> {
-        self.kept.delete(key).await
+        self.inner.delete(key).await
     }
 
     async fn made(&self) -> Result<Vec<MadeBlob>, BlobError> {
-        self.kept.made().await
+        self.inner.made().await
     }
 
     async fn hashes(&self) -> Result<Vec<SongHash>, BlobError> {
-        self.kept.hashes().await
+        self.inner.hashes().await
     }
 
     async fn last_written(&self, hash: &SongHash) -> Result<Option<OffsetDateTime>, BlobError> {
-        self.kept.last_written(hash).await
+        self.inner.last_written(hash).await
     }
 
     async fn sweep(&self) -> Result<u64, BlobError> {
-        self.kept.sweep().await
+        self.inner.sweep().await
     }
 }
 
-/// Takes anything for a song.
-struct Deaf;
+/// Accepts any file as a song.
+struct AcceptAll;
 
 #[async_trait]
-impl AudioProbe for Deaf {
+impl AudioProbe for AcceptAll {
     async fn probe(&self, _: &Path) -> Result<AudioFacts, AudioError> {
         Ok(AudioFacts { format: "mp3".to_owned(), rate_hz: 44_100, channels: 2, duration_ms: None })
     }
 }
 
-/// A service whose queue carries songs.
-struct Place {
+/// A service whose queue carries songs inline.
+struct Fixture {
     service: SongService,
     songs: Arc<MemorySongs>,
-    blobs: Hanging,
-    queue: Arc<Carries>,
+    blobs: HangingBlobs,
+    queue: Arc<InlineQueue>,
     clock: Arc<ManualClock>,
 }
 
-impl Place {
+impl Fixture {
     fn new() -> Self {
-        let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Hanging::default(), Arc::<Carries>::default());
+        let (songs, blobs, queue) =
+            (Arc::<MemorySongs>::default(), HangingBlobs::default(), Arc::<InlineQueue>::default());
         let clock = Arc::new(ManualClock::new());
         let ports = SongPorts {
             songs: Arc::clone(&songs) as _,
             commons: Arc::<LocalCommons>::default(),
             blobs: Arc::new(blobs.clone()),
             queue: Arc::clone(&queue) as _,
-            probe: Arc::new(Deaf),
+            probe: Arc::new(AcceptAll),
             renderer: Arc::new(NotAsked),
             results: Arc::new(NotAsked),
             clock: Arc::clone(&clock) as _,
@@ -191,7 +192,7 @@ impl Place {
         Self { service, songs, blobs, queue, clock }
     }
 
-    /// A song that waits, with these bytes for its file.
+    /// Admits a waiting song with these bytes as its file.
     async fn admit(&self, name: &[u8], file: &'static [u8]) -> Song {
         let hash = SongHash::of(name);
         let mut writer = self.blobs.begin().await.unwrap();
@@ -214,67 +215,67 @@ impl Place {
 }
 
 #[tokio::test]
-async fn songs_whose_bytes_do_not_come_hold_up_no_other_for_longer_than_seconds() {
-    let place = Place::new();
-    for hangs in 0..7 {
-        let song = place.admit(&[hangs], b"never read").await;
-        place.blobs.hang.lock().unwrap().insert(*song.hash());
+async fn hanging_blobs_delay_other_songs_by_seconds_only() {
+    let fixture = Fixture::new();
+    for number in 0..7 {
+        let song = fixture.admit(&[number], b"never read").await;
+        fixture.blobs.hanging.lock().unwrap().insert(*song.hash());
     }
-    let song = place.admit(b"a song", b"a song").await;
-    let mut relaying = Box::pin(place.service.relay());
-    assert!(relaying.as_mut().now_or_never().is_none(), "some are waited for");
-    place.clock.advance(Duration::from_secs(5));
-    assert!(relaying.as_mut().now_or_never().is_none(), "others are waited for");
-    assert_eq!(place.published(), [(*song.hash(), Bytes::from_static(b"a song"))]);
-    place.clock.advance(Duration::from_secs(5));
+    let song = fixture.admit(b"a song", b"a song").await;
+    let mut relaying = Box::pin(fixture.service.relay());
+    assert!(relaying.as_mut().now_or_never().is_none(), "the relay waits for the first hanging blobs");
+    fixture.clock.advance(Duration::from_secs(5));
+    assert!(relaying.as_mut().now_or_never().is_none(), "the relay waits for the other hanging blobs");
+    assert_eq!(fixture.published(), [(*song.hash(), Bytes::from_static(b"a song"))]);
+    fixture.clock.advance(Duration::from_secs(5));
     assert_eq!(relaying.now_or_never().unwrap().unwrap(), 1);
-    assert_eq!(place.songs.pending(20).await.unwrap().len(), 7);
-    // They are left alone for a while, and then tried again.
-    assert_eq!(place.service.relay().now_or_never().unwrap().unwrap(), 0);
-    place.clock.advance(Duration::from_secs(60));
-    assert!(place.service.relay().now_or_never().is_none());
+    assert_eq!(fixture.songs.pending(20).await.unwrap().len(), 7);
+    // The hanging blobs are retried after a delay.
+    assert_eq!(fixture.service.relay().now_or_never().unwrap().unwrap(), 0);
+    fixture.clock.advance(Duration::from_secs(60));
+    assert!(fixture.service.relay().now_or_never().is_none());
 }
 
 #[tokio::test]
-async fn a_song_that_comes_while_another_is_waited_for_is_published_at_once() {
-    let place = Place::new();
-    let hangs = place.admit(b"hangs", b"never read").await;
-    place.blobs.hang.lock().unwrap().insert(*hangs.hash());
-    let mut relaying = Box::pin(place.service.relay());
+async fn new_song_is_published_while_another_hangs() {
+    let fixture = Fixture::new();
+    let hanging_song = fixture.admit(b"hanging", b"never read").await;
+    fixture.blobs.hanging.lock().unwrap().insert(*hanging_song.hash());
+    let mut relaying = Box::pin(fixture.service.relay());
     assert!(relaying.as_mut().now_or_never().is_none());
-    let mut upload = place.service.begin_upload(Viewer::Anonymous).await.unwrap();
+    let mut upload = fixture.service.begin_upload(Viewer::Anonymous).await.unwrap();
     upload.write(Bytes::from_static(b"a song")).await.unwrap();
     upload.finish("x").await.unwrap();
     assert!(relaying.as_mut().now_or_never().is_none());
-    assert_eq!(place.published().len(), 1);
+    assert_eq!(fixture.published().len(), 1);
 }
 
 #[tokio::test]
-async fn a_damaged_file_is_not_published_and_its_songs_fail_until_it_is_uploaded_again() {
-    let place = Place::new();
-    let song = place.admit(b"a song", b"a s0ng").await;
-    assert_eq!(place.service.relay().await.unwrap(), 1, "the wish is done with");
-    assert_eq!(place.published(), []);
+async fn damaged_file_is_not_published_and_fails_its_songs() {
+    let fixture = Fixture::new();
+    let song = fixture.admit(b"a song", b"a s0ng").await;
+    assert_eq!(fixture.service.relay().await.unwrap(), 1, "the outbox entry is settled");
+    assert_eq!(fixture.published(), []);
     let damaged = Some("its file is damaged on the server; upload it again".to_owned());
-    assert_eq!(place.status(song.id()).await, (StatusKind::Failed, damaged));
-    assert_eq!(place.songs.pending(1).await.unwrap(), []);
+    assert_eq!(fixture.status(song.id()).await, (StatusKind::Failed, damaged));
+    assert_eq!(fixture.songs.pending(1).await.unwrap(), []);
 
-    let mut upload = place.service.begin_upload(Viewer::Anonymous).await.unwrap();
+    let mut upload = fixture.service.begin_upload(Viewer::Anonymous).await.unwrap();
     upload.write(Bytes::from_static(b"a song")).await.unwrap();
     upload.finish("x").await.unwrap();
-    assert_eq!(place.service.relay().await.unwrap(), 1);
-    assert_eq!(place.published(), [(*song.hash(), Bytes::from_static(b"a song"))]);
+    assert_eq!(fixture.service.relay().await.unwrap(), 1);
+    assert_eq!(fixture.published(), [(*song.hash(), Bytes::from_static(b"a song"))]);
 }
 
 #[tokio::test]
-async fn a_job_that_the_queue_lost_is_asked_for_again_after_hours_though_others_wait() {
+async fn lost_job_is_requested_again_after_hours() {
     const HOUR: Duration = Duration::from_secs(60 * 60);
-    let place = Place::new();
-    place.admit(b"a song", b"a song").await;
-    assert_eq!(place.service.relay().await.unwrap(), 1);
+    let fixture = Fixture::new();
+    fixture.admit(b"a song", b"a song").await;
+    assert_eq!(fixture.service.relay().await.unwrap(), 1);
     for (passed, requested) in [(2, 0), (3, 0), (2, 1), (2, 0), (5, 1)] {
-        place.clock.advance(passed * HOUR);
-        assert_eq!(place.service.sweep().await.unwrap().requested, requested, "after {passed} more hours");
+        fixture.clock.advance(passed * HOUR);
+        assert_eq!(fixture.service.sweep().await.unwrap().requested, requested, "after {passed} more hours");
     }
-    assert_eq!(place.published().len(), 3);
+    assert_eq!(fixture.published().len(), 3);
 }

@@ -1,6 +1,6 @@
-//! What a worker makes of what goes wrong.
+//! Tests of a worker's error handling.
 
-#![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
+#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in their helpers")]
 
 use std::future::pending;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,31 +18,31 @@ use vocalizer_core::ports::{
 use vocalizer_core::song::{FailureReason, SongHash};
 use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
 
-/// A queue with one job, which is at its last attempt, and a backend that breaks off the bytes of its song.
+/// A queue with one job at its last attempt, and a backend that interrupts the download of its song.
 #[derive(Clone, Default)]
-struct Place {
-    /// How often a job was asked for.
-    asked: Arc<AtomicU32>,
+struct Fixture {
+    /// The number of `lease` calls.
+    lease_calls: Arc<AtomicU32>,
     settled: Arc<Mutex<Vec<Option<Failure>>>>,
     failed: Arc<Mutex<Vec<FailureReason>>>,
-    /// Whether the bytes come, and are another song's.
+    /// Whether the downloaded bytes are damaged.
     is_damaged: bool,
-    /// Whether the backend takes for ever to answer.
+    /// Whether the backend never responds.
     is_stuck: bool,
-    /// Told before a song fails to be split.
+    /// Notified before the separation fails.
     failing: Arc<Event>,
 }
 
-struct LastAttempt(Job, Place);
+struct LastAttempt(Job, Fixture);
 
 #[async_trait]
-impl JobQueue for Place {
+impl JobQueue for Fixture {
     async fn publish(&self, _job: Job) -> Result<(), QueueError> {
         Ok(())
     }
 
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.lease_calls.fetch_add(1, Ordering::Relaxed);
         if !self.settled.lock().unwrap().is_empty() {
             pending::<()>().await;
         }
@@ -93,7 +93,7 @@ impl Lease for LastAttempt {
 }
 
 #[async_trait]
-impl Backend for Place {
+impl Backend for Fixture {
     async fn begin(&self, _hash: &SongHash) -> Result<Wanted, BackendError> {
         Ok(Wanted::Yes)
     }
@@ -128,7 +128,7 @@ impl Backend for Place {
 }
 
 #[async_trait]
-impl Separator for Place {
+impl Separator for Fixture {
     async fn separate(&self, mut song: Blob, _progress: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
         let read = song.next_chunk().await;
         self.failing.notify(1);
@@ -136,58 +136,58 @@ impl Separator for Place {
     }
 }
 
-fn worker(place: &Place, clock: &Arc<ManualClock>) -> Worker {
+fn worker(fixture: &Fixture, clock: &Arc<ManualClock>) -> Worker {
     let ports = WorkerPorts {
-        queue: Arc::new(place.clone()),
-        backend: Arc::new(place.clone()),
-        separator: Arc::new(place.clone()),
+        queue: Arc::new(fixture.clone()),
+        backend: Arc::new(fixture.clone()),
+        separator: Arc::new(fixture.clone()),
         clock: Arc::clone(clock) as _,
     };
     Worker::new(ports, WorkerSettings::default())
 }
 
-/// Found by the simulation: a server that was restarted three times while a song was fetched failed the song for good.
+/// Found by the simulation: three server restarts during downloads made the song fail permanently.
 #[test]
-fn a_song_whose_bytes_stop_coming_has_not_spent_an_attempt() {
-    let place = Place::default();
-    let worker = worker(&place, &Arc::new(ManualClock::new()));
-    // It runs until there is no job any more, and waits for the next then.
+fn interrupted_download_counts_no_attempt() {
+    let fixture = Fixture::default();
+    let worker = worker(&fixture, &Arc::new(ManualClock::new()));
+    // The worker runs until there are no more jobs, then waits.
     assert!(worker.run(pending()).now_or_never().is_none());
-    assert!(place.failed.lock().unwrap().is_empty(), "{:?}", place.failed);
-    let settled = place.settled.lock().unwrap().clone();
+    assert!(fixture.failed.lock().unwrap().is_empty(), "{:?}", fixture.failed);
+    let settled = fixture.settled.lock().unwrap().clone();
     assert!(matches!(settled[..], [Some(Failure::Later { .. })]), "{settled:?}");
 }
 
 #[test]
-fn a_song_whose_bytes_are_another_song_s_fails_and_is_not_fetched_for_ever() {
-    let place = Place { is_damaged: true, ..Place::default() };
-    assert!(worker(&place, &Arc::new(ManualClock::new())).run(pending()).now_or_never().is_none());
-    let failed = place.failed.lock().unwrap().clone();
+fn damaged_source_fails_song_without_retry() {
+    let fixture = Fixture { is_damaged: true, ..Fixture::default() };
+    assert!(worker(&fixture, &Arc::new(ManualClock::new())).run(pending()).now_or_never().is_none());
+    let failed = fixture.failed.lock().unwrap().clone();
     assert!(failed.len() == 1 && failed[0].to_string().contains("damaged on the server"), "{failed:?}");
-    let settled = place.settled.lock().unwrap().clone();
+    let settled = fixture.settled.lock().unwrap().clone();
     assert!(matches!(settled[..], [Some(Failure::Never { .. })]), "{settled:?}");
 }
 
 #[test]
-fn a_worker_that_must_stop_does_not_wait_for_a_backend_that_does_not_answer() {
-    let (place, clock) = (Place { is_stuck: true, ..Place::default() }, Arc::new(ManualClock::new()));
-    let (worker, stop) = (worker(&place, &clock), Event::new());
+fn shutdown_does_not_wait_for_hanging_backend() {
+    let (fixture, clock) = (Fixture { is_stuck: true, ..Fixture::default() }, Arc::new(ManualClock::new()));
+    let (worker, stop) = (worker(&fixture, &clock), Event::new());
     let mut running = Box::pin(worker.run(stop.listen()));
     assert!(running.as_mut().now_or_never().is_none());
     stop.notify(1);
-    assert!(running.as_mut().now_or_never().is_none(), "there is the grace");
+    assert!(running.as_mut().now_or_never().is_none(), "the worker waits for the grace period");
     clock.advance(WorkerSettings::default().grace);
     assert!(running.now_or_never().is_some());
-    let settled = place.settled.lock().unwrap().clone();
+    let settled = fixture.settled.lock().unwrap().clone();
     assert!(matches!(settled[..], [Some(Failure::Later { after: Duration::ZERO })]), "{settled:?}");
 }
 
-/// Over HTTP the next job may be on its way by the time that its answer is dropped, and is nobody's until its lease runs out.
+/// Over HTTP, a job whose response is dropped is unavailable until its lease expires.
 #[test]
-fn a_worker_that_must_stop_asks_for_no_other_job() {
-    let place = Place::default();
-    let stop = place.failing.listen();
-    assert!(worker(&place, &Arc::new(ManualClock::new())).run(stop).now_or_never().is_some());
-    assert_eq!(place.settled.lock().unwrap().len(), 1);
-    assert_eq!(place.asked.load(Ordering::Relaxed), 1);
+fn stopping_worker_leases_no_other_job() {
+    let fixture = Fixture::default();
+    let stop = fixture.failing.listen();
+    assert!(worker(&fixture, &Arc::new(ManualClock::new())).run(stop).now_or_never().is_some());
+    assert_eq!(fixture.settled.lock().unwrap().len(), 1);
+    assert_eq!(fixture.lease_calls.load(Ordering::Relaxed), 1);
 }

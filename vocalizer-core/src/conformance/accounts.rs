@@ -1,6 +1,6 @@
-//! What every [`AccountRepository`] promises.
+//! Checks for every [`AccountRepository`].
 
-#![expect(missing_docs, reason = "each is named for the promise that it holds the repository to")]
+#![expect(missing_docs, reason = "each check is named after the guarantee it tests")]
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use crate::account::{Account, ApiToken, Invite, PasswordHash, Session, SessionDi
 use crate::ports::{AccountRepository, RepositoryError};
 use crate::secret::Secret;
 
-/// A repository of its own for one test.
+/// A separate repository for one test.
 #[async_trait]
 pub trait AccountsPlace: Send + Sync {
-    /// Opens the repository: empty the first time, and later as a process finds it that was started anew.
+    /// Opens the repository: empty the first time, and later as after a restart of the process.
     async fn accounts(&self) -> Arc<dyn AccountRepository>;
 }
 
@@ -29,7 +29,7 @@ fn account(name: &str) -> Account {
     }
 }
 
-async fn registered(accounts: &Arc<dyn AccountRepository>, name: &str) -> UserId {
+async fn register(accounts: &Arc<dyn AccountRepository>, name: &str) -> UserId {
     let account = account(name);
     accounts.insert(&account).await.unwrap();
     account.id
@@ -48,7 +48,7 @@ fn token(user: UserId, secret: &str, created_at: OffsetDateTime) -> Session {
     Session { digest: digest(secret), user, created_at, expires_at: None, token: Some(token) }
 }
 
-async fn opened(accounts: &Arc<dyn AccountRepository>, session: Session) -> Session {
+async fn open(accounts: &Arc<dyn AccountRepository>, session: Session) -> Session {
     accounts.open_session(&session).await.unwrap();
     session
 }
@@ -58,7 +58,7 @@ async fn is_open(accounts: &Arc<dyn AccountRepository>, session: &Session) -> bo
 }
 
 fn assert_same(found: Option<Account>, expected: &Account) {
-    let found = found.expect("the account is there");
+    let found = found.expect("account not found");
     let parts = |account: &Account| {
         let password_hash = account.password_hash.expose().to_owned();
         (account.id, account.username.clone(), password_hash, account.registered_at)
@@ -66,7 +66,7 @@ fn assert_same(found: Option<Account>, expected: &Account) {
     assert_eq!(parts(&found), parts(expected));
 }
 
-pub async fn an_account_is_found_as_it_was_stored(place: &impl AccountsPlace) {
+pub async fn stored_account_is_found_unchanged(place: &impl AccountsPlace) {
     let accounts = place.accounts().await;
     let ada = account("Ada.Löwe+x@example.org");
     accounts.insert(&ada).await.unwrap();
@@ -78,7 +78,7 @@ pub async fn an_account_is_found_as_it_was_stored(place: &impl AccountsPlace) {
     }
 }
 
-pub async fn names_that_differ_in_case_are_one_name(place: &impl AccountsPlace) {
+pub async fn usernames_are_case_insensitive(place: &impl AccountsPlace) {
     let accounts = place.accounts().await;
     for (name, variant) in [("ada", "ADA"), ("Straße", "STRASSE"), ("ΣΊΣΥΦΟΣ", "σίσυφος")] {
         let first = account(name);
@@ -88,7 +88,7 @@ pub async fn names_that_differ_in_case_are_one_name(place: &impl AccountsPlace) 
     }
 }
 
-pub async fn a_name_or_an_identifier_that_is_taken_is_refused(place: &impl AccountsPlace) {
+pub async fn duplicate_name_or_id_is_rejected(place: &impl AccountsPlace) {
     let accounts = place.accounts().await;
     let ada = account("ada");
     accounts.insert(&ada).await.unwrap();
@@ -100,7 +100,7 @@ pub async fn a_name_or_an_identifier_that_is_taken_is_refused(place: &impl Accou
     assert!(accounts.find_by_username(&"grace".parse().unwrap()).await.unwrap().is_none());
 }
 
-pub async fn of_two_who_register_a_name_at_once_one_gets_it(place: &impl AccountsPlace) {
+pub async fn concurrent_registration_of_name_succeeds_once(place: &impl AccountsPlace) {
     let (one, other) = (place.accounts().await, place.accounts().await);
     for number in 0..8 {
         let (lower, upper) = (account(&format!("ada{number}")), account(&format!("ADA{number}")));
@@ -108,71 +108,71 @@ pub async fn of_two_who_register_a_name_at_once_one_gets_it(place: &impl Account
         let winner = match outcome {
             (Ok(()), Err(RepositoryError::Conflict)) => &lower,
             (Err(RepositoryError::Conflict), Ok(())) => &upper,
-            _ => panic!("{outcome:?}"),
+            _ => panic!("exactly one registration must succeed: {outcome:?}"),
         };
         assert_same(one.find_by_username(&lower.username).await.unwrap(), winner);
     }
 }
 
-pub async fn another_password_closes_all_sessions_but_one_and_revokes_all_tokens(place: &impl AccountsPlace) {
+pub async fn password_change_closes_other_sessions_and_revokes_tokens(place: &impl AccountsPlace) {
     let accounts = place.accounts().await;
-    let (ada, grace) = (registered(&accounts, "ada").await, registered(&accounts, "grace").await);
-    let kept = opened(&accounts, session(ada, "kept", None)).await;
-    let closed = opened(&accounts, session(ada, "closed", Some(at_us(100)))).await;
-    let api = opened(&accounts, token(ada, "token", at_us(0))).await;
-    let hers = opened(&accounts, session(grace, "hers", None)).await;
+    let (ada, grace) = (register(&accounts, "ada").await, register(&accounts, "grace").await);
+    let kept = open(&accounts, session(ada, "kept", None)).await;
+    let closed = open(&accounts, session(ada, "closed", Some(at_us(100)))).await;
+    let api = open(&accounts, token(ada, "token", at_us(0))).await;
+    let other_user = open(&accounts, session(grace, "other user", None)).await;
 
     accounts.change_password(ada, &PasswordHash::new("new".to_owned()), Some(kept.digest)).await.unwrap();
     let accounts = place.accounts().await;
     assert_eq!(accounts.find(ada).await.unwrap().unwrap().password_hash.expose(), "new");
     assert_eq!(accounts.find(grace).await.unwrap().unwrap().password_hash.expose(), "hash of grace");
     assert!(is_open(&accounts, &kept).await && !is_open(&accounts, &closed).await);
-    assert!(!is_open(&accounts, &api).await && is_open(&accounts, &hers).await);
+    assert!(!is_open(&accounts, &api).await && is_open(&accounts, &other_user).await);
 
     accounts.change_password(ada, &PasswordHash::new("newer".to_owned()), None).await.unwrap();
-    assert!(!is_open(&accounts, &kept).await && is_open(&accounts, &hers).await);
+    assert!(!is_open(&accounts, &kept).await && is_open(&accounts, &other_user).await);
 }
 
-pub async fn closing_all_sessions_revokes_tokens_and_touches_no_other_user(place: &impl AccountsPlace) {
+pub async fn closing_all_sessions_revokes_tokens_of_one_user(place: &impl AccountsPlace) {
     let accounts = place.accounts().await;
-    let (ada, grace) = (registered(&accounts, "ada").await, registered(&accounts, "grace").await);
-    let one = opened(&accounts, session(ada, "one", None)).await;
-    let other = opened(&accounts, session(ada, "other", Some(at_us(100)))).await;
-    let api = opened(&accounts, token(ada, "token", at_us(0))).await;
-    let hers = opened(&accounts, session(grace, "hers", None)).await;
+    let (ada, grace) = (register(&accounts, "ada").await, register(&accounts, "grace").await);
+    let one = open(&accounts, session(ada, "one", None)).await;
+    let other = open(&accounts, session(ada, "other", Some(at_us(100)))).await;
+    let api = open(&accounts, token(ada, "token", at_us(0))).await;
+    let other_user = open(&accounts, session(grace, "other user", None)).await;
     assert_eq!(accounts.close_sessions(ada).await.unwrap(), 3);
     assert_eq!(accounts.close_sessions(ada).await.unwrap(), 0, "a repeat");
     let accounts = place.accounts().await;
     for closed in [&one, &other, &api] {
         assert!(!is_open(&accounts, closed).await);
     }
-    assert!(is_open(&accounts, &hers).await);
+    assert!(is_open(&accounts, &other_user).await);
     assert!(accounts.find(ada).await.unwrap().is_some());
 }
 
-pub async fn nobody_s_password_cannot_be_changed(place: &impl AccountsPlace) {
+pub async fn password_of_unknown_user_is_not_changed(place: &impl AccountsPlace) {
     let accounts = place.accounts().await;
     let changed = accounts.change_password(UserId::random(), &PasswordHash::new("new".to_owned()), None).await;
     assert!(matches!(changed, Err(RepositoryError::Conflict)));
 }
 
-pub async fn a_session_is_found_until_it_expires(place: &impl AccountsPlace) {
+pub async fn session_is_found_until_it_expires(place: &impl AccountsPlace) {
     let accounts = place.accounts().await;
-    let ada = registered(&accounts, "ada").await;
-    let ending = opened(&accounts, session(ada, "ending", Some(at_us(50)))).await;
-    let endless = opened(&accounts, session(ada, "endless", None)).await;
+    let ada = register(&accounts, "ada").await;
+    let ending = open(&accounts, session(ada, "ending", Some(at_us(50)))).await;
+    let endless = open(&accounts, session(ada, "endless", None)).await;
     let accounts = place.accounts().await;
     for (at, expected) in [(0, Some(ending.clone())), (49, Some(ending.clone())), (50, None), (51, None)] {
         assert_eq!(accounts.session(ending.digest, at_us(at)).await.unwrap(), expected, "at {at}");
         assert_eq!(accounts.session(endless.digest, at_us(at)).await.unwrap(), Some(endless.clone()), "at {at}");
     }
-    assert_eq!(accounts.session(digest("unheard of"), at_us(0)).await.unwrap(), None);
+    assert_eq!(accounts.session(digest("unknown"), at_us(0)).await.unwrap(), None);
 }
 
-pub async fn a_session_is_opened_once_and_for_somebody(place: &impl AccountsPlace) {
+pub async fn session_needs_unused_digest_and_existing_user(place: &impl AccountsPlace) {
     let accounts = place.accounts().await;
-    let (ada, grace) = (registered(&accounts, "ada").await, registered(&accounts, "grace").await);
-    let first = opened(&accounts, session(ada, "secret", None)).await;
+    let (ada, grace) = (register(&accounts, "ada").await, register(&accounts, "grace").await);
+    let first = open(&accounts, session(ada, "secret", None)).await;
     for taken in [first.clone(), session(grace, "secret", None), session(UserId::random(), "another", None)] {
         assert!(matches!(accounts.open_session(&taken).await, Err(RepositoryError::Conflict)));
     }
@@ -180,15 +180,15 @@ pub async fn a_session_is_opened_once_and_for_somebody(place: &impl AccountsPlac
     assert_eq!(accounts.session(digest("another"), at_us(0)).await.unwrap(), None);
 }
 
-pub async fn a_closed_session_is_gone(place: &impl AccountsPlace) {
+pub async fn closed_session_is_not_found(place: &impl AccountsPlace) {
     let accounts = place.accounts().await;
-    let ada = registered(&accounts, "ada").await;
+    let ada = register(&accounts, "ada").await;
     let (one, other) = (session(ada, "one", None), session(ada, "other", None));
     for session in [&one, &other] {
         accounts.open_session(session).await.unwrap();
     }
-    // A repeat, and one that never was, are successes without effect.
-    for secret in ["one", "one", "unheard of"] {
+    // Closing a closed or unknown session succeeds without effect.
+    for secret in ["one", "one", "unknown"] {
         accounts.close_session(digest(secret)).await.unwrap();
     }
     let accounts = place.accounts().await;
@@ -197,9 +197,9 @@ pub async fn a_closed_session_is_gone(place: &impl AccountsPlace) {
 
 pub async fn tokens_are_listed_newest_first(place: &impl AccountsPlace) {
     let accounts = place.accounts().await;
-    let (ada, grace) = (registered(&accounts, "ada").await, registered(&accounts, "grace").await);
-    opened(&accounts, session(ada, "a session", None)).await;
-    opened(&accounts, token(grace, "hers", at_us(0))).await;
+    let (ada, grace) = (register(&accounts, "ada").await, register(&accounts, "grace").await);
+    open(&accounts, session(ada, "a session", None)).await;
+    open(&accounts, token(grace, "other user", at_us(0))).await;
     let mut expected = Vec::new();
     for (secret, at) in [("second", 2), ("first", 1), ("third", 3)] {
         let session = Session { expires_at: Some(at_us(100 + at)), ..token(ada, secret, at_us(at)) };
@@ -213,13 +213,13 @@ pub async fn tokens_are_listed_newest_first(place: &impl AccountsPlace) {
     assert_eq!(accounts.tokens(UserId::random()).await.unwrap(), []);
 }
 
-pub async fn a_token_is_revoked_by_its_owner_alone(place: &impl AccountsPlace) {
+pub async fn only_owner_revokes_token(place: &impl AccountsPlace) {
     let accounts = place.accounts().await;
-    let (ada, grace) = (registered(&accounts, "ada").await, registered(&accounts, "grace").await);
-    let session = opened(&accounts, token(ada, "secret", at_us(0))).await;
-    let other = opened(&accounts, token(ada, "other", at_us(0))).await;
+    let (ada, grace) = (register(&accounts, "ada").await, register(&accounts, "grace").await);
+    let session = open(&accounts, token(ada, "secret", at_us(0))).await;
+    let other = open(&accounts, token(ada, "other", at_us(0))).await;
     let id = session.token.as_ref().unwrap().id;
-    assert!(!accounts.revoke_token(grace, id).await.unwrap(), "another user's is none");
+    assert!(!accounts.revoke_token(grace, id).await.unwrap(), "a token of another user was revoked");
     assert!(!accounts.revoke_token(ada, TokenId::random()).await.unwrap());
     assert!(is_open(&accounts, &session).await);
     assert!(accounts.revoke_token(ada, id).await.unwrap());
@@ -229,13 +229,13 @@ pub async fn a_token_is_revoked_by_its_owner_alone(place: &impl AccountsPlace) {
     assert_eq!(accounts.tokens(ada).await.unwrap().len(), 1);
 }
 
-pub async fn what_is_expired_is_forgotten(place: &impl AccountsPlace) {
+pub async fn expired_sessions_and_tokens_are_deleted(place: &impl AccountsPlace) {
     let accounts = place.accounts().await;
-    let ada = registered(&accounts, "ada").await;
+    let ada = register(&accounts, "ada").await;
     for (secret, end) in [("a", Some(10)), ("b", Some(20)), ("c", Some(21)), ("d", None)] {
-        opened(&accounts, session(ada, secret, end.map(at_us))).await;
+        open(&accounts, session(ada, secret, end.map(at_us))).await;
     }
-    opened(&accounts, Session { expires_at: Some(at_us(5)), ..token(ada, "e", at_us(0)) }).await;
+    open(&accounts, Session { expires_at: Some(at_us(5)), ..token(ada, "e", at_us(0)) }).await;
     assert_eq!(accounts.forget_expired(at_us(20)).await.unwrap(), 3);
     assert_eq!(accounts.forget_expired(at_us(20)).await.unwrap(), 0, "a repeat");
     let accounts = place.accounts().await;
@@ -249,14 +249,14 @@ fn invite(code: &str, expires_at: OffsetDateTime) -> Invite {
     Invite { digest: digest(code), expires_at }
 }
 
-pub async fn an_invite_lets_one_person_in(place: &impl AccountsPlace) {
+pub async fn invite_registers_one_user(place: &impl AccountsPlace) {
     let accounts = place.accounts().await;
     accounts.invite(&invite("code", at_us(10))).await.unwrap();
     assert!(matches!(accounts.invite(&invite("code", at_us(10))).await, Err(RepositoryError::Conflict)));
     let accounts = place.accounts().await;
     assert!(accounts.is_invited(digest("code"), at_us(9)).await.unwrap());
-    // A name that is taken uses nothing up.
-    registered(&accounts, "ada").await;
+    // A taken name does not consume the invite.
+    register(&accounts, "ada").await;
     let taken = accounts.insert_invited(&account("ADA"), digest("code"), at_us(9)).await;
     assert!(matches!(taken, Err(RepositoryError::Conflict)), "{taken:?}");
     let bob = account("bob");
@@ -266,23 +266,23 @@ pub async fn an_invite_lets_one_person_in(place: &impl AccountsPlace) {
     assert!(!accounts.insert_invited(&account("carol"), digest("code"), at_us(9)).await.unwrap());
 }
 
-pub async fn an_invite_that_is_not_good_leaves_no_account(place: &impl AccountsPlace) {
+pub async fn invalid_invite_stores_no_account(place: &impl AccountsPlace) {
     let accounts = place.accounts().await;
     accounts.invite(&invite("expired", at_us(10))).await.unwrap();
     accounts.invite(&invite("revoked", at_us(99))).await.unwrap();
     assert!(accounts.is_invited(digest("revoked"), at_us(10)).await.unwrap());
-    assert_eq!(accounts.forget_expired(at_us(10)).await.unwrap(), 0, "sessions");
-    assert_eq!(accounts.revoke_invites().await.unwrap(), 1, "the other was forgotten");
+    assert_eq!(accounts.forget_expired(at_us(10)).await.unwrap(), 0, "no session was open");
+    assert_eq!(accounts.revoke_invites().await.unwrap(), 1, "the expired invite was already deleted");
     accounts.invite(&invite("expires", at_us(10))).await.unwrap();
     for code in ["expired", "revoked", "expires", "unknown"] {
-        let nobody = account("nobody");
+        let rejected = account("rejected");
         assert!(!accounts.is_invited(digest(code), at_us(10)).await.unwrap(), "{code}");
-        assert!(!accounts.insert_invited(&nobody, digest(code), at_us(10)).await.unwrap(), "{code}");
-        assert!(accounts.find(nobody.id).await.unwrap().is_none(), "{code}");
+        assert!(!accounts.insert_invited(&rejected, digest(code), at_us(10)).await.unwrap(), "{code}");
+        assert!(accounts.find(rejected.id).await.unwrap().is_none(), "{code}");
     }
 }
 
-pub async fn of_two_who_come_with_one_invite_one_gets_in(place: &impl AccountsPlace) {
+pub async fn concurrent_use_of_invite_succeeds_once(place: &impl AccountsPlace) {
     let accounts = place.accounts().await;
     for round in 0..10 {
         let code = format!("code {round}");

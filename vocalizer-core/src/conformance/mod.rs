@@ -1,9 +1,7 @@
-//! One suite per port, which every adapter of it runs: SQLite, RabbitMQ, files and memory are held to the same
-//! promises.
+//! Conformance suites: one per port, run by every adapter of it (SQLite, RabbitMQ, files, memory).
 //!
-//! A suite is a list of async functions, one per promise, named for it. An adapter says where it lives by filling a
-//! `…Place` in, and gets a test per promise from the suite's macro, with the attribute that makes a test of an async
-//! function:
+//! A suite is a set of async functions, one per guarantee of the port. An adapter implements the suite's `…Place` trait
+//! and calls the suite's macro, which generates a test per function. The macro takes the attribute for async tests:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -28,10 +26,10 @@
 //! # fn main() {}
 //! ```
 //!
-//! Promises fail by panicking. They need no runtime of their own, and where time matters they wait long and measure, so
-//! that a slow machine never fails one.
+//! A check fails by panicking. Checks need no particular runtime. Those that depend on time use generous timeouts and
+//! measure elapsed time, so that they do not fail on a slow machine.
 
-#![expect(clippy::unwrap_used, reason = "a promise that is not kept is a panic")]
+#![expect(clippy::unwrap_used, reason = "a failed check panics")]
 
 pub mod accounts;
 pub mod attempts;

@@ -66,10 +66,10 @@ impl AccountRepository for MemoryAccounts {
         now: OffsetDateTime,
     ) -> Result<bool, RepositoryError> {
         let mut state = self.state();
-        let good = |one: &Invite| one.digest == invite && one.expires_at > now;
-        let Some(place) = state.invites.iter().position(good) else { return Ok(false) };
+        let is_valid = |one: &Invite| one.digest == invite && one.expires_at > now;
+        let Some(index) = state.invites.iter().position(is_valid) else { return Ok(false) };
         state.insert(account)?;
-        state.invites.remove(place);
+        state.invites.remove(index);
         Ok(true)
     }
 

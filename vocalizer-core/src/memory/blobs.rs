@@ -15,43 +15,43 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 use crate::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter, MadeBlob};
 use crate::song::SongHash;
 
-/// Most bytes in a chunk.
+/// The maximum size of a chunk.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-type Kept = Arc<Mutex<BTreeMap<BlobKey, Entry>>>;
+type Blobs = Arc<Mutex<BTreeMap<BlobKey, Entry>>>;
 
 #[derive(Debug, Clone)]
 struct Entry {
     number: u64,
     bytes: Bytes,
-    /// Counted with the numbers of writers.
+    /// When it was last opened, in the sequence of writer numbers.
     used: u64,
 }
 
-/// A [`BlobStore`] in memory. Its writers name no local file that is there, so whoever looks into one needs another store.
+/// A [`BlobStore`] in memory. Its writers return local files that do not exist; probing uploads needs another store.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryBlobs {
-    kept: Kept,
+    blobs: Blobs,
     writers: Arc<AtomicU64>,
 }
 
-fn lock(kept: &Kept) -> MutexGuard<'_, BTreeMap<BlobKey, Entry>> {
-    kept.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(blobs: &Blobs) -> MutexGuard<'_, BTreeMap<BlobKey, Entry>> {
+    blobs.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[async_trait]
 impl BlobStore for MemoryBlobs {
     async fn begin(&self) -> Result<Box<dyn BlobWriter>, BlobError> {
         let number = self.writers.fetch_add(1, Ordering::Relaxed);
-        Ok(Box::new(Writer { kept: Arc::clone(&self.kept), number, bytes: Vec::new() }))
+        Ok(Box::new(Writer { blobs: Arc::clone(&self.blobs), number, bytes: Vec::new() }))
     }
 
     async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Blob>, BlobError> {
-        let mut kept = lock(&self.kept);
-        let Some(entry) = kept.get_mut(key) else { return Ok(None) };
+        let mut blobs = lock(&self.blobs);
+        let Some(entry) = blobs.get_mut(key) else { return Ok(None) };
         entry.used = self.writers.fetch_add(1, Ordering::Relaxed);
         let Entry { number, bytes, .. } = entry.clone();
-        drop(kept);
+        drop(blobs);
         let size_bytes = bytes.len() as u64;
         let bytes = match range {
             None => bytes,
@@ -65,23 +65,23 @@ impl BlobStore for MemoryBlobs {
     }
 
     async fn size_bytes(&self, key: &BlobKey) -> Result<Option<u64>, BlobError> {
-        Ok(lock(&self.kept).get(key).map(|entry| entry.bytes.len() as u64))
+        Ok(lock(&self.blobs).get(key).map(|entry| entry.bytes.len() as u64))
     }
 
     async fn delete_all(&self, hash: &SongHash) -> Result<(), BlobError> {
-        lock(&self.kept).retain(|key, _| key.hash() != hash);
+        lock(&self.blobs).retain(|key, _| key.hash() != hash);
         Ok(())
     }
 
     async fn delete(&self, key: &BlobKey) -> Result<(), BlobError> {
-        lock(&self.kept).remove(key);
+        lock(&self.blobs).remove(key);
         Ok(())
     }
 
-    /// What was used later has a later time in 1970.
+    /// The times are artificial: microseconds in 1970 in the order of use.
     async fn made(&self) -> Result<Vec<MadeBlob>, BlobError> {
-        let kept = lock(&self.kept);
-        let made = kept.iter().filter(|(key, _)| key.is_made()).map(|(key, entry)| {
+        let blobs = lock(&self.blobs);
+        let made = blobs.iter().filter(|(key, _)| key.is_made()).map(|(key, entry)| {
             let used = OffsetDateTime::UNIX_EPOCH + Duration::from_micros(entry.used);
             MadeBlob { key: *key, size_bytes: entry.bytes.len() as u64, used }
         });
@@ -89,15 +89,15 @@ impl BlobStore for MemoryBlobs {
     }
 
     async fn hashes(&self) -> Result<Vec<SongHash>, BlobError> {
-        let mut hashes: Vec<_> = lock(&self.kept).keys().map(|key| *key.hash()).collect();
+        let mut hashes: Vec<_> = lock(&self.blobs).keys().map(|key| *key.hash()).collect();
         hashes.sort_unstable();
         hashes.dedup();
         Ok(hashes)
     }
 
-    /// Blobs in memory are never older or younger than the songs beside them, so all of them count as old.
+    /// All blobs count as old: in memory they cannot outlive or predate the songs.
     async fn last_written(&self, hash: &SongHash) -> Result<Option<OffsetDateTime>, BlobError> {
-        let is_there = lock(&self.kept).keys().any(|key| key.hash() == hash);
+        let is_there = lock(&self.blobs).keys().any(|key| key.hash() == hash);
         Ok(is_there.then_some(PrimitiveDateTime::MIN.assume_utc()))
     }
 
@@ -107,7 +107,7 @@ impl BlobStore for MemoryBlobs {
 }
 
 struct Writer {
-    kept: Kept,
+    blobs: Blobs,
     number: u64,
     bytes: Vec<u8>,
 }
@@ -125,7 +125,7 @@ impl BlobWriter for Writer {
 
     async fn commit(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError> {
         let size_bytes = self.bytes.len() as u64;
-        lock(&self.kept).insert(*key, Entry { number: self.number, bytes: self.bytes.into(), used: self.number });
+        lock(&self.blobs).insert(*key, Entry { number: self.number, bytes: self.bytes.into(), used: self.number });
         Ok(size_bytes)
     }
 }

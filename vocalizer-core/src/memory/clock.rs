@@ -1,4 +1,4 @@
-//! A clock that is wound by hand.
+//! A manual clock.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::ports::Clock;
 
-/// A [`Clock`] whose time passes when it is told to.
+/// A [`Clock`] that advances only on request.
 #[derive(Debug, Default)]
 pub struct ManualClock {
     elapsed: Mutex<Duration>,
@@ -17,13 +17,13 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock at the beginning of 1970.
+    /// Creates a clock at the start of 1970.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Lets time pass.
+    /// Advances the clock.
     pub fn advance(&self, by: Duration) {
         *self.elapsed.lock().unwrap_or_else(PoisonError::into_inner) += by;
         self.advanced.notify(usize::MAX);

@@ -1,6 +1,6 @@
-//! Repositories and blobs that live as long as the process: for tests, fuzzing, and trying things out.
+//! Repositories, blobs and a clock in memory, for tests, fuzzing and experiments.
 //!
-//! They are held to the same suites as the durable ones, and lock everything for every step.
+//! They pass the same conformance suites as the durable adapters. Every step takes a global lock.
 
 mod accounts;
 mod blobs;

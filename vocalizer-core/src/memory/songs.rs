@@ -21,26 +21,26 @@ pub struct MemorySongs(Mutex<State>);
 struct State {
     songs: Vec<Song>,
     outbox: Vec<Pending>,
-    /// Who is at which wish, by number, and until when.
+    /// When the claims on outbox entries expire, by number.
     claims: HashMap<i64, OffsetDateTime>,
     numbers: i64,
-    /// What is kept beside a song.
-    beside: HashMap<SongId, Beside>,
-    /// When the buckets of uploads and of audio are empty again.
+    /// Additional data of the songs.
+    extras: HashMap<SongId, Extra>,
+    /// When the rate limits of uploads and of audio have recovered.
     buckets: HashMap<Uploader, (i64, i64)>,
     retention_time: Option<OffsetDateTime>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Beside {
+struct Extra {
     uploader: Option<Uploader>,
     size_bytes: u64,
     kept_since: OffsetDateTime,
 }
 
 impl State {
-    /// Decides what becomes of a song that now waits, which is not among the others.
-    fn arrive(&mut self, song: &mut Song) -> Result<(), RepositoryError> {
+    /// Plans the processing of a waiting song and adds its hash to the outbox if needed.
+    fn plan(&mut self, song: &mut Song) -> Result<(), RepositoryError> {
         let others: Vec<&Status> = self
             .songs
             .iter()
@@ -50,32 +50,32 @@ impl State {
         let plan = on_upload(others);
         apply(song, plan.transitions().iter().cloned())?;
         if plan == UploadPlan::Enqueue {
-            // Under a new number: whoever is about to cross the old one off published it for songs that are gone.
-            self.outbox.retain(|wish| wish.hash != *song.hash());
-            self.wish(song.hash());
+            // A new number: the old entry may be about to be removed, published for deleted songs.
+            self.outbox.retain(|entry| entry.hash != *song.hash());
+            self.enqueue(song.hash());
         }
         Ok(())
     }
 
-    fn wish(&mut self, hash: &SongHash) {
-        if self.outbox.iter().all(|wish| wish.hash != *hash) {
+    fn enqueue(&mut self, hash: &SongHash) {
+        if self.outbox.iter().all(|entry| entry.hash != *hash) {
             self.numbers += 1;
             self.outbox.push(Pending { number: self.numbers, hash: *hash });
         }
     }
 
     fn usage(&self, uploader: &Uploader) -> Usage {
-        let counted = self.beside.values().filter(|beside| beside.uploader == Some(*uploader));
-        let (songs, bytes) = counted.fold((0, 0), |(songs, bytes), beside| (songs + 1, bytes + beside.size_bytes));
+        let counted = self.extras.values().filter(|extra| extra.uploader == Some(*uploader));
+        let (songs, bytes) = counted.fold((0, 0), |(songs, bytes), extra| (songs + 1, bytes + extra.size_bytes));
         let (uploads_until_us, audio_until_us) = self.buckets.get(uploader).copied().unwrap_or_default();
         Usage { songs, bytes, uploads_until_us, audio_until_us }
     }
 
-    fn remember(&mut self, uploader: &Uploader, usage: Usage) {
+    fn set_usage(&mut self, uploader: &Uploader, usage: Usage) {
         self.buckets.insert(*uploader, (usage.uploads_until_us, usage.audio_until_us));
     }
 
-    fn place(&self, id: SongId) -> Option<usize> {
+    fn index(&self, id: SongId) -> Option<usize> {
         self.songs.iter().position(|song| song.id() == id)
     }
 }
@@ -100,16 +100,16 @@ impl SongRepository for MemorySongs {
     async fn admit_within(&self, song: &Song, charge: &Charge) -> Result<Song, RepositoryError> {
         let &Charge { uploader, quota, weight, now } = charge;
         let mut state = self.state();
-        if let Some(place) = state.place(song.id()) {
-            let stored = state.songs[place].clone();
+        if let Some(index) = state.index(song.id()) {
+            let stored = state.songs[index].clone();
             return if stored.hash() == song.hash() { Ok(stored) } else { Err(RepositoryError::Conflict) };
         }
         if let Some(uploader) = uploader.filter(|_| !quota.is_unlimited()) {
             let admitted = quota.admit(state.usage(&uploader), weight, micros(now));
-            state.remember(&uploader, admitted.map_err(RepositoryError::Exceeded)?);
+            state.set_usage(&uploader, admitted.map_err(RepositoryError::Exceeded)?);
         }
         let mut song = song.clone();
-        state.arrive(&mut song)?;
+        state.plan(&mut song)?;
         state.songs.push(song.clone());
         let uploader = match uploader {
             Some(Uploader::Address(_)) if !quota.has_totals() => None,
@@ -117,7 +117,7 @@ impl SongRepository for MemorySongs {
             _ => song.uploader().map(Uploader::User),
         };
         let kept_since = state.retention_time.unwrap_or(song.uploaded_at()).max(song.uploaded_at());
-        state.beside.insert(song.id(), Beside { uploader, size_bytes: weight.size_bytes, kept_since });
+        state.extras.insert(song.id(), Extra { uploader, size_bytes: weight.size_bytes, kept_since });
         Ok(song)
     }
 
@@ -128,8 +128,8 @@ impl SongRepository for MemorySongs {
         now: OffsetDateTime,
     ) -> Result<(), RepositoryError> {
         let mut state = self.state();
-        let begun = quota.begin(state.usage(uploader), micros(now));
-        state.remember(uploader, begun.map_err(RepositoryError::Exceeded)?);
+        let usage = quota.begin(state.usage(uploader), micros(now));
+        state.set_usage(uploader, usage.map_err(RepositoryError::Exceeded)?);
         Ok(())
     }
 
@@ -137,7 +137,7 @@ impl SongRepository for MemorySongs {
         let (mut state, now_us) = (self.state(), micros(now));
         state.buckets.retain(|_, (uploads_us, audio_us)| (*uploads_us).max(*audio_us) > now_us);
         if !keep_addresses {
-            let addresses = state.beside.values_mut().filter(|one| matches!(one.uploader, Some(Uploader::Address(_))));
+            let addresses = state.extras.values_mut().filter(|one| matches!(one.uploader, Some(Uploader::Address(_))));
             addresses.for_each(|one| one.uploader = None);
         }
         Ok(())
@@ -152,7 +152,7 @@ impl SongRepository for MemorySongs {
 
     async fn expired(&self, expiry: Expiry, limit: u32) -> Result<Vec<Song>, RepositoryError> {
         let state = self.state();
-        let since = |song: &Song| state.beside.get(&song.id()).map_or(song.uploaded_at(), |beside| beside.kept_since);
+        let since = |song: &Song| state.extras.get(&song.id()).map_or(song.uploaded_at(), |extra| extra.kept_since);
         let ended = |song: &&Song| matches!(song.status().kind(), StatusKind::Split | StatusKind::Failed);
         let asked = |song: &&Song| since(song) < expiry.before && !(expiry.anonymous_only && song.uploader().is_some());
         let mut expired: Vec<_> = state.songs.iter().filter(ended).filter(asked).cloned().collect();
@@ -163,11 +163,11 @@ impl SongRepository for MemorySongs {
 
     async fn retry(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
         let mut state = self.state();
-        let Some(place) = state.place(id) else { return Ok(None) };
-        let mut song = state.songs[place].clone();
+        let Some(index) = state.index(id) else { return Ok(None) };
+        let mut song = state.songs[index].clone();
         song.retry().map_err(|_| RepositoryError::Conflict)?;
-        state.arrive(&mut song)?;
-        state.songs[place] = song.clone();
+        state.plan(&mut song)?;
+        state.songs[index] = song.clone();
         Ok(Some(song))
     }
 
@@ -182,21 +182,21 @@ impl SongRepository for MemorySongs {
             }
         }
         if matches!(advance, Advance::Finish | Advance::Fail(_)) {
-            state.outbox.retain(|wish| wish.hash != *hash);
+            state.outbox.retain(|entry| entry.hash != *hash);
         }
         Ok(changed)
     }
 
     async fn rename(&self, id: SongId, title: &Title) -> Result<Option<Song>, RepositoryError> {
         let mut state = self.state();
-        let Some(place) = state.place(id) else { return Ok(None) };
-        state.songs[place].rename(title.clone());
-        Ok(Some(state.songs[place].clone()))
+        let Some(index) = state.index(id) else { return Ok(None) };
+        state.songs[index].rename(title.clone());
+        Ok(Some(state.songs[index].clone()))
     }
 
     async fn find(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
         let state = self.state();
-        Ok(state.place(id).map(|place| state.songs[place].clone()))
+        Ok(state.index(id).map(|index| state.songs[index].clone()))
     }
 
     async fn list(&self, query: &SongQuery) -> Result<Vec<Song>, RepositoryError> {
@@ -236,18 +236,18 @@ impl SongRepository for MemorySongs {
 
     async fn remove(&self, id: SongId) -> Result<Option<Removed>, RepositoryError> {
         let mut state = self.state();
-        let Some(place) = state.place(id) else { return Ok(None) };
-        let song = state.songs.remove(place);
-        state.beside.remove(&id);
+        let Some(index) = state.index(id) else { return Ok(None) };
+        let song = state.songs.remove(index);
+        state.extras.remove(&id);
         let others = state.songs.iter().filter(|other| other.hash() == song.hash()).count();
         if others == 0 {
-            state.outbox.retain(|wish| wish.hash != *song.hash());
+            state.outbox.retain(|entry| entry.hash != *song.hash());
         }
         Ok(Some(Removed { song, others_with_hash: others as u64 }))
     }
 
     async fn request(&self, hash: &SongHash) -> Result<(), RepositoryError> {
-        self.state().wish(hash);
+        self.state().enqueue(hash);
         Ok(())
     }
 
@@ -259,11 +259,11 @@ impl SongRepository for MemorySongs {
         let mut state = self.state();
         let State { outbox, claims, .. } = &mut *state;
         claims.retain(|number, until| {
-            *until > now && *until <= now + lasts && outbox.iter().any(|wish| wish.number == *number)
+            *until > now && *until <= now + lasts && outbox.iter().any(|entry| entry.number == *number)
         });
-        let free = outbox.iter().filter(|wish| !claims.contains_key(&wish.number));
+        let free = outbox.iter().filter(|entry| !claims.contains_key(&entry.number));
         let claimed: Vec<_> = free.take(limit as usize).copied().collect();
-        claims.extend(claimed.iter().map(|wish| (wish.number, now + lasts)));
+        claims.extend(claimed.iter().map(|entry| (entry.number, now + lasts)));
         Ok(claimed)
     }
 
@@ -273,7 +273,7 @@ impl SongRepository for MemorySongs {
     }
 
     async fn published(&self, number: i64) -> Result<(), RepositoryError> {
-        self.state().outbox.retain(|wish| wish.number != number);
+        self.state().outbox.retain(|entry| entry.number != number);
         Ok(())
     }
 

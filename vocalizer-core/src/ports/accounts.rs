@@ -1,4 +1,4 @@
-//! Where users and their sessions are kept.
+//! The repository of users and sessions.
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
@@ -6,36 +6,37 @@ use time::OffsetDateTime;
 use super::RepositoryError;
 use crate::account::{Account, ApiToken, Invite, PasswordHash, Session, SessionDigest, TokenId, UserId, Username};
 
-/// Keeps users, their sessions and their API tokens.
+/// Stores users, their sessions and their API tokens.
 ///
-/// Reads see every write that returned before they began. A dropped future has had its whole effect or none. Every method
-/// may end in [`RepositoryError::Unavailable`], and those that read in [`RepositoryError::Corrupt`].
+/// A read sees every write that returned before it started. A dropped future has had its whole effect or none. Every
+/// method may return [`RepositoryError::Unavailable`], and those that read [`RepositoryError::Corrupt`].
 #[async_trait]
 pub trait AccountRepository: Send + Sync {
     /// Stores a new account, durable on return.
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::Conflict`] when the [key](Username::key) of the name or the identifier is taken: of two who
-    /// register the same name at once, one gets this. A repeat gets it as well.
+    /// [`RepositoryError::Conflict`] if the [key](Username::key) of the name or the identifier is taken. Of two
+    /// concurrent registrations of a name, one fails with it; so does a repeat.
     async fn insert(&self, account: &Account) -> Result<(), RepositoryError>;
 
     /// Stores an invite, durable on return.
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::Conflict`] when its digest is in use.
+    /// [`RepositoryError::Conflict`] if its digest is in use.
     async fn invite(&self, invite: &Invite) -> Result<(), RepositoryError>;
 
-    /// Whether an invite is good at `now` (one that expires at `now` is not).
+    /// Returns whether an invite is valid at `now` (one that expires at `now` is not).
     ///
     /// # Errors
     ///
     /// Those of every method.
     async fn is_invited(&self, digest: SessionDigest, now: OffsetDateTime) -> Result<bool, RepositoryError>;
 
-    /// Does what [`Self::insert`] does and uses an invite up, in one step; says whether the invite was good. One that is
-    /// not leaves no account, and a name that is taken leaves the invite. Of two who come with one invite, one gets in.
+    /// Stores an account as [`Self::insert`] does and consumes an invite, in one atomic step. Returns whether the
+    /// invite was valid; if not, no account is stored. If the name is taken, the invite stays valid. Of two concurrent
+    /// registrations with the same invite, one succeeds.
     ///
     /// # Errors
     ///
@@ -47,7 +48,7 @@ pub trait AccountRepository: Send + Sync {
         now: OffsetDateTime,
     ) -> Result<bool, RepositoryError>;
 
-    /// Takes back every invite that is not used up, and says how many that were.
+    /// Revokes all unused invites and returns their number.
     ///
     /// # Errors
     ///
@@ -61,19 +62,18 @@ pub trait AccountRepository: Send + Sync {
     /// Those of every method.
     async fn find_by_username(&self, username: &Username) -> Result<Option<Account>, RepositoryError>;
 
-    /// Finds an account.
+    /// Finds an account by its identifier.
     ///
     /// # Errors
     ///
     /// Those of every method.
     async fn find(&self, id: UserId) -> Result<Option<Account>, RepositoryError>;
 
-    /// Gives a user another password and, in the same step, closes all sessions but `keep` and
-    /// revokes all tokens.
+    /// Changes a user's password and, in the same step, closes all sessions except `keep` and revokes all tokens.
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::Conflict`] when the user is gone.
+    /// [`RepositoryError::Conflict`] if the user does not exist.
     async fn change_password(
         &self,
         id: UserId,
@@ -85,10 +85,10 @@ pub trait AccountRepository: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::Conflict`] when the digest is in use, by a repeat for instance, or the user is gone.
+    /// [`RepositoryError::Conflict`] if the digest is in use, for example by a repeat, or the user does not exist.
     async fn open_session(&self, session: &Session) -> Result<(), RepositoryError>;
 
-    /// The session or token of a digest; `None` for one that is unknown, closed, or expired at `now` (a session that
+    /// Returns the session or token with a digest; `None` if it is unknown, closed, or expired at `now` (a session that
     /// expires at `now` is expired).
     ///
     /// # Errors
@@ -96,35 +96,35 @@ pub trait AccountRepository: Send + Sync {
     /// Those of every method.
     async fn session(&self, digest: SessionDigest, now: OffsetDateTime) -> Result<Option<Session>, RepositoryError>;
 
-    /// Closes a session, durably on return. Closing one that is not open is a success without effect.
+    /// Closes a session, durably on return. Closing one that is not open succeeds without effect.
     ///
     /// # Errors
     ///
     /// Those of every method.
     async fn close_session(&self, digest: SessionDigest) -> Result<(), RepositoryError>;
 
-    /// Closes every session of a user and revokes every token, durably on return; how many that were.
+    /// Closes all sessions of a user and revokes all tokens, durably on return. Returns their number.
     ///
     /// # Errors
     ///
     /// Those of every method.
     async fn close_sessions(&self, user: UserId) -> Result<u64, RepositoryError>;
 
-    /// The API tokens of a user, newest first.
+    /// Returns the API tokens of a user, newest first.
     ///
     /// # Errors
     ///
     /// Those of every method.
     async fn tokens(&self, user: UserId) -> Result<Vec<ApiToken>, RepositoryError>;
 
-    /// Revokes a user's token, durably on return; whether there was one. Another user's is none.
+    /// Revokes a user's token, durably on return. Returns whether the user had this token.
     ///
     /// # Errors
     ///
     /// Those of every method.
     async fn revoke_token(&self, user: UserId, id: TokenId) -> Result<bool, RepositoryError>;
 
-    /// Forgets what is expired at `now`, invites as well, and says how many sessions that were.
+    /// Deletes sessions, tokens and invites that are expired at `now`. Returns the number of sessions and tokens.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Who may be guessing.
+//! Throttling of login attempts.
 
 use std::time::Duration;
 
@@ -7,21 +7,21 @@ use time::OffsetDateTime;
 
 use super::RepositoryError;
 
-/// How hard guessing is made.
+/// Settings of the throttling of attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ThrottleSettings {
-    /// Attempts that cost nothing.
+    /// The number of attempts without a delay.
     pub free: u32,
-    /// The delay after the first attempt that does; it doubles with each.
+    /// The delay after the first attempt beyond those; it doubles with each attempt.
     pub first: Duration,
-    /// The longest delay.
+    /// The maximum delay.
     pub longest: Duration,
-    /// After so long without an attempt everything is forgotten.
+    /// The count is reset after this long without an attempt.
     pub forget_after: Duration,
 }
 
 impl ThrottleSettings {
-    /// For one account: 5 free, then 1 s, doubling to 15 minutes, forgotten after an hour.
+    /// For one account: 5 free attempts, then 1 s, doubling up to 15 minutes, reset after an hour.
     #[must_use]
     pub const fn per_account() -> Self {
         Self {
@@ -32,13 +32,13 @@ impl ThrottleSettings {
         }
     }
 
-    /// For one account and all addresses together: 100 free, then as for an account.
+    /// For one account and all addresses together: 100 free attempts, then as for an account.
     #[must_use]
     pub const fn per_account_everywhere() -> Self {
         Self { free: 100, ..Self::per_account() }
     }
 
-    /// The delay after so many attempts.
+    /// Returns the delay after `count` attempts.
     fn delay(&self, count: u32) -> Duration {
         let delay = match count.checked_sub(self.free) {
             None | Some(0) => Duration::ZERO,
@@ -47,34 +47,34 @@ impl ThrottleSettings {
         delay.min(self.longest)
     }
 
-    /// For one address, behind which a whole house may live: 30 free, then as for an account.
+    /// For one address, which a whole household may share: 30 free attempts, then as for an account.
     #[must_use]
     pub const fn per_address() -> Self {
         Self { free: 30, ..Self::per_account() }
     }
 }
 
-/// What is remembered of the attempts under one key. Times are microseconds since 1970.
+/// The recorded attempts under one key. Times are microseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tries {
-    /// How many there were.
+    /// The number of attempts.
     pub count: u32,
-    /// No attempt before this; zero while attempts cost nothing, so that no clock makes anybody wait then.
+    /// The earliest time of the next attempt; zero while attempts are free, so that a wrong clock causes no delay.
     pub next_us: i64,
-    /// When everything is forgotten.
+    /// When the count is reset.
     pub forgotten_us: i64,
 }
 
 impl Tries {
-    /// What is to be remembered after one more attempt at `now_us`, given what was remembered before it.
+    /// Returns the record after one more attempt at `now_us`, given the record before it.
     ///
     /// # Errors
     ///
-    /// How long to wait where it may not be made yet; it then does not count.
+    /// The remaining delay if the attempt is too early; it then does not count.
     pub fn after(before: Option<Self>, settings: &ThrottleSettings, now_us: i64) -> Result<Self, Duration> {
         let before = before.filter(|tries| tries.forgotten_us > now_us);
         let Self { count, next_us, .. } = before.unwrap_or(Self { count: 0, next_us: 0, forgotten_us: now_us });
-        // Longer than the delay that was set: the clock has gone back since, or is behind that of another server.
+        // Longer than the delay that was set: the clock was set back since, or is behind another server's.
         let stepped_back = next_us.saturating_sub(now_us) > micros(settings.delay(count));
         if next_us > now_us && !stepped_back {
             return Err(Duration::from_micros(next_us.abs_diff(now_us)));
@@ -86,7 +86,7 @@ impl Tries {
         Ok(Self { count, next_us, forgotten_us: delayed_us.saturating_add(micros(settings.forget_after)) })
     }
 
-    /// The same without one attempt that was right.
+    /// Returns the record without one attempt, which succeeded.
     #[must_use]
     pub fn taken_back(self, now_us: i64) -> Self {
         Self { count: self.count.saturating_sub(1), next_us: self.next_us.min(now_us), ..self }
@@ -97,13 +97,13 @@ fn micros(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// Counts attempts per key, for all servers that share it. An attempt counts as failed from its beginning, so that a
-/// thousand at once do not all slip through before the first has failed; one that was right is taken back.
+/// Counts attempts per key, across all servers that share it. An attempt counts as failed from its start, so that a
+/// thousand concurrent attempts cannot pass before the first one fails; one that succeeds is taken back.
 ///
-/// Each method is one atomic step, and may end in [`RepositoryError::Unavailable`].
+/// Each method is one atomic step, and may return [`RepositoryError::Unavailable`].
 #[async_trait]
 pub trait Attempts: Send + Sync {
-    /// Counts an attempt by the rule of [`Tries::after`], or says how long to wait before it may be made.
+    /// Counts an attempt by the rule of [`Tries::after`], or returns the remaining delay.
     ///
     /// # Errors
     ///
@@ -115,21 +115,21 @@ pub trait Attempts: Send + Sync {
         now: OffsetDateTime,
     ) -> Result<Option<Duration>, RepositoryError>;
 
-    /// Forgets a key whose attempt was right.
+    /// Deletes the record of a key after a successful attempt.
     ///
     /// # Errors
     ///
     /// Those of every method.
     async fn succeed(&self, key: &str) -> Result<(), RepositoryError>;
 
-    /// Takes back one attempt that was right, and keeps the others: for keys that many share.
+    /// Takes back one successful attempt and keeps the others, for keys that many users share.
     ///
     /// # Errors
     ///
     /// Those of every method.
     async fn take_back(&self, key: &str, now: OffsetDateTime) -> Result<(), RepositoryError>;
 
-    /// Forgets what is to be forgotten by now.
+    /// Deletes records whose reset time has passed.
     ///
     /// # Errors
     ///

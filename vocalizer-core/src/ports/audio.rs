@@ -1,4 +1,4 @@
-//! Audio, as the rest of Vocalizer knows it: what a file holds, its stems, and other formats of the same sound.
+//! Audio: probing files, separating stems and rendering other formats.
 
 use std::fmt;
 use std::path::Path;
@@ -19,14 +19,14 @@ pub struct Stems {
     pub drums: Bytes,
     /// The bass.
     pub bass: Bytes,
-    /// Everything else.
+    /// All other instruments.
     pub other: Bytes,
-    /// The voice.
+    /// The vocals.
     pub vocals: Bytes,
 }
 
 impl Stems {
-    /// The stem that a part names; `None` for the others.
+    /// Returns the stem for a part; `None` for a part that is not a stem.
     #[must_use]
     pub const fn get(&self, part: Part) -> Option<&Bytes> {
         match part {
@@ -39,7 +39,7 @@ impl Stems {
     }
 }
 
-/// Says how large the stems are and not what is in them, for the reasons that [`JobPayload`](super::JobPayload) has.
+/// Shows the sizes only, for the same reason as [`JobPayload`](super::JobPayload).
 impl fmt::Debug for Stems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { drums, bass, other, vocals } = self;
@@ -52,19 +52,19 @@ impl fmt::Debug for Stems {
     }
 }
 
-/// Hears how far a separation is.
+/// Receives the progress of a separation.
 pub trait Progress: Send + Sync {
-    /// `percent` of the work is done; from 0 to 100 and never less than before. Called from the thread that does the
-    /// work, which waits meanwhile: return at once.
+    /// Reports that `percent` of the work is done: 0 to 100, never decreasing. Called on the thread that does the work,
+    /// which blocks meanwhile: return immediately.
     fn report(&self, percent: u8);
 }
 
-/// Nobody listens.
+/// Ignores progress.
 impl Progress for () {
     fn report(&self, _percent: u8) {}
 }
 
-/// Stems that a [`Separator`] made, to be read as often as their delivery takes. What they lie on goes with this value.
+/// The stems made by a [`Separator`]; they can be read repeatedly. Dropping this value deletes their temporary files.
 #[async_trait]
 pub trait StemSet: Send + Sync {
     /// Opens one of [`Stem::FOUR`]: a complete MP3 file.
@@ -74,7 +74,7 @@ pub trait StemSet: Send + Sync {
     /// [`BlobError::Unavailable`].
     async fn open(&self, stem: Stem) -> Result<Blob, BlobError>;
 
-    /// How long the song is, where that is known: what a worker's speed is measured by.
+    /// Returns the song's length if known. Workers use it to measure their speed.
     fn duration(&self) -> Option<Duration> {
         None
     }
@@ -84,29 +84,29 @@ pub trait StemSet: Send + Sync {
 impl StemSet for Stems {
     async fn open(&self, stem: Stem) -> Result<Blob, BlobError> {
         let bytes = Part::try_from(stem).ok().and_then(|part| self.get(part)).cloned();
-        bytes.map(Blob::from).ok_or_else(|| BlobError::Unavailable(format!("there is no stem {stem} here").into()))
+        bytes.map(Blob::from).ok_or_else(|| BlobError::Unavailable(format!("missing stem: {stem}").into()))
     }
 }
 
-/// Splits songs.
+/// Splits songs into stems.
 #[async_trait]
 pub trait Separator: Send + Sync {
     /// Splits `song`, an audio file, into its stems.
     ///
-    /// Nothing is durable: the stems are the caller's. The same bytes give stems that sound the same; devices round
-    /// differently, so they need not be the same bytes. The future must leave the caller's thread free to do other
-    /// things; dropping it stops the work soon, between two segments.
+    /// Nothing is durable: the caller owns the stems. The same bytes give stems that sound the same but may differ
+    /// bitwise, because devices round differently. The future must not block the caller's thread. Dropping it stops the
+    /// work soon, between two segments.
     ///
     /// # Errors
     ///
-    /// Any [`AudioError`]; ask [`AudioError::is_permanent`] whether to try again.
+    /// Any [`AudioError`]; [`AudioError::is_permanent`] tells whether a retry can help.
     async fn separate(&self, song: Blob, progress: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError>;
 }
 
-/// Looks into files before they cost anybody anything.
+/// Validates audio files before any expensive work starts.
 #[async_trait]
 pub trait AudioProbe: Send + Sync {
-    /// Whether a local file is a song that can be split, as far as its header and its first moments tell.
+    /// Checks that a local file can be split, judging by its header and first frames.
     ///
     /// # Errors
     ///
@@ -114,41 +114,41 @@ pub trait AudioProbe: Send + Sync {
     async fn probe(&self, file: &Path) -> Result<AudioFacts, AudioError>;
 }
 
-/// What a song's file says of itself.
+/// Metadata of an audio file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AudioFacts {
-    /// The container or the codec, in lower case: `mp3`, `flac`, `ogg vorbis`.
+    /// The container or codec in lower case: `mp3`, `flac`, `ogg vorbis`.
     pub format: String,
-    /// The sample rate.
+    /// The sample rate in Hz.
     pub rate_hz: u32,
-    /// The channels.
+    /// The number of channels.
     pub channels: u16,
-    /// The length, where the header states it.
+    /// The length in milliseconds, if the header states it.
     pub duration_ms: Option<u64>,
 }
 
-/// One of the files that are added up, and by how much its samples are multiplied before: 1 leaves them as they are.
+/// One input of a mix and its linear gain; 1 leaves the samples unchanged.
 pub type Track = (Blob, f32);
 
-/// Makes other formats of what is kept, and looks into it.
+/// Renders stored audio in other formats and computes its peaks.
 #[async_trait]
 pub trait Renderer: Send + Sync {
-    /// Decodes audio files, adds them up and encodes the sum in `format`; files of other rates are brought to that of the
-    /// first, and the sum is as long as the longest. The future must leave the caller's thread free.
+    /// Decodes audio files, mixes them and encodes the mix in `format`. Files are resampled to the first file's rate;
+    /// the mix is as long as the longest file. The future must not block the caller's thread.
     ///
     /// # Errors
     ///
     /// Any [`AudioError`].
     async fn mix(&self, tracks: Vec<Track>, format: Format) -> Result<Blob, AudioError>;
 
-    /// How loud the sum of these files is over its length. The future must leave the caller's thread free.
+    /// Computes the peaks of the mix of these files. The future must not block the caller's thread.
     ///
     /// # Errors
     ///
     /// Any [`AudioError`].
     async fn peaks(&self, files: Vec<Blob>) -> Result<Peaks, AudioError>;
 
-    /// The sum of these files as they are: [`Self::mix`] with every gain at 1.
+    /// Mixes these files unchanged: [`Self::mix`] with every gain at 1.
     ///
     /// # Errors
     ///
@@ -158,38 +158,38 @@ pub trait Renderer: Send + Sync {
     }
 }
 
-/// Why a song could not be split, read or rendered.
+/// An error while probing, splitting or rendering audio.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AudioError {
-    /// It goes beyond one of the [`Limits`](crate::limits::Limits).
-    #[error("the song goes beyond a limit: {what}")]
+    /// The song exceeds one of the [`Limits`](crate::limits::Limits).
+    #[error("the song exceeds a limit: {what}")]
     Limit {
-        /// Which one, for the uploader.
+        /// Which limit, in words for the uploader.
         what: String,
     },
-    /// It is not the audio file it claims to be.
-    #[error("the file cannot be read as a song: {what}")]
+    /// The file is not valid audio.
+    #[error("not a valid audio file: {what}")]
     Malformed {
-        /// What is wrong with it, for the uploader.
+        /// What is wrong, in words for the uploader.
         what: String,
     },
-    /// It is a format that is not supported.
-    #[error("the format is not supported: {what}")]
+    /// The format is not supported.
+    #[error("unsupported format: {what}")]
     Unsupported {
-        /// Which one, for the uploader.
+        /// Which format, in words for the uploader.
         what: String,
     },
-    /// There is no room for the work; it may be done when there is.
-    #[error("there is no room left to work in")]
+    /// The disk for temporary files is full; a retry can help once there is space.
+    #[error("no disk space left for temporary files")]
     Full,
-    /// The model, its device or the machine failed; another try, or another worker, may do better.
-    #[error("the machine failed at the song")]
+    /// The model, its device or the machine failed; a retry, here or on another worker, may succeed.
+    #[error("processing the audio failed")]
     Failed(#[source] BoxError),
 }
 
 impl AudioError {
-    /// Whether the song is to blame, so that no other try and no other worker would do better.
+    /// Returns whether the song itself is the cause, so that a retry on any worker fails as well.
     #[must_use]
     pub const fn is_permanent(&self) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! The backend, as a worker knows it.
+//! The backend as seen by a worker.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -7,48 +7,48 @@ use thiserror::Error;
 use super::{Blob, BoxError, Job, StemSet};
 use crate::song::{FailureReason, SongHash};
 
-/// What a worker tells the backend, and hears from it: beside it in one process, or over HTTP.
+/// The calls from a worker to the backend, in the same process or over HTTP.
 ///
-/// Everything is about a hash and may be repeated. A worker calls these in the order in which they stand here.
+/// Every call concerns a hash and is idempotent. A worker makes the calls in the order in which they appear here.
 #[async_trait]
 pub trait Backend: Send + Sync {
-    /// A lease was taken: songs with this hash are `SPLITTING` from now on, if anybody still wants them.
+    /// Reports that a lease was taken: songs with this hash become `SPLITTING`, if any still need splitting.
     ///
     /// # Errors
     ///
     /// [`BackendError`].
     async fn begin(&self, hash: &SongHash) -> Result<Wanted, BackendError>;
 
-    /// The song's bytes, for a job that does not bring them along; `None` when it is gone.
+    /// Returns the song's bytes, for a job that does not carry them; `None` if the song was deleted.
     ///
     /// # Errors
     ///
     /// [`BackendError`].
     async fn source(&self, job: &Job) -> Result<Option<Blob>, BackendError>;
 
-    /// So much is done, and so says whether to go on.
+    /// Reports progress. The response tells whether to continue.
     ///
     /// # Errors
     ///
-    /// [`BackendError`]; the work may go on all the same.
+    /// [`BackendError`]; the worker may continue.
     async fn progress(&self, hash: &SongHash, percent: u8) -> Result<Wanted, BackendError>;
 
-    /// Here are the stems. On return they are durable and every song with the hash is `SPLIT`, unless it was so before
-    /// ([`Wanted::Done`], nothing changes) or nobody wants it any more ([`Wanted::Gone`]).
+    /// Delivers the stems. On return they are durable and every song with the hash is `SPLIT`. Nothing changes if they
+    /// were there already ([`Wanted::Done`]) or all songs with the hash were deleted ([`Wanted::Gone`]).
     ///
     /// # Errors
     ///
     /// [`BackendError`]; deliver again.
     async fn deliver(&self, hash: &SongHash, stems: &dyn StemSet) -> Result<Wanted, BackendError>;
 
-    /// The lease was given back: songs with this hash wait again.
+    /// Reports that the lease was given back: songs with this hash wait again.
     ///
     /// # Errors
     ///
     /// [`BackendError`].
     async fn hand_back(&self, hash: &SongHash) -> Result<(), BackendError>;
 
-    /// The song cannot be split: every song with this hash is `FAILED` from now on.
+    /// Reports that the song cannot be split: every song with this hash becomes `FAILED`.
     ///
     /// # Errors
     ///
@@ -56,30 +56,30 @@ pub trait Backend: Send + Sync {
     async fn fail(&self, hash: &SongHash, reason: &FailureReason) -> Result<(), BackendError>;
 }
 
-/// Whether anybody waits for the stems of a hash.
+/// Whether the stems of a hash are still needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Wanted {
-    /// Somebody does.
+    /// A song waits for them.
     Yes,
-    /// They are there.
+    /// They are already stored.
     Done,
     /// The last song with the hash was deleted.
     Gone,
 }
 
-/// What can go wrong between a worker and the backend.
+/// An error of a call from a worker to the backend.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BackendError {
-    /// The backend cannot be reached, or has no room; the same call may work later.
+    /// The backend is unreachable or out of disk space; the same call may succeed later.
     #[error("the backend is unavailable")]
     Unavailable(#[source] BoxError),
-    /// The backend understood and refused: another try brings the same answer until somebody changes something.
+    /// The backend rejected the request; a retry fails as well until its cause is fixed.
     #[error("the backend refused: {why}")]
     Refused {
-        /// What it said.
+        /// The reason in the response.
         why: String,
     },
 }

@@ -1,4 +1,4 @@
-//! The bytes of a blob.
+//! Blobs as byte streams.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -12,16 +12,16 @@ use futures_util::stream::{BoxStream, Stream, StreamExt as _, once, try_unfold};
 use super::BlobError;
 use crate::song::{SongHash, SongHasher};
 
-/// Bytes that arrive piece by piece.
+/// A stream of byte chunks.
 pub type BlobStream = BoxStream<'static, Result<Bytes, BlobError>>;
 
-/// Most bytes that [`Blob::in_pieces`] asks for at a time.
+/// The largest range that [`Blob::in_pieces`] reads at a time.
 const PIECE_BYTES: u64 = 128 * 1024;
 
-/// A blob that is being read: its size, its tag and a stream of its bytes.
+/// A blob being read: its size, its tag and a stream of its bytes.
 ///
-/// The stream holds to its size: it gives exactly [`Blob::size_bytes`] bytes, never an empty chunk, or an error. After an
-/// error every further call is an error. Dropping a call for a chunk loses no bytes.
+/// The stream yields exactly [`Blob::size_bytes`] bytes in non-empty chunks, or an error. After an error every further
+/// call returns an error. Dropping a call for a chunk loses no bytes.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -49,10 +49,10 @@ enum State {
 }
 
 impl Blob {
-    /// A blob of this size whose bytes come from `bytes`.
+    /// Creates a blob of this size whose bytes come from `bytes`.
     ///
-    /// `tag` is the blob's `ETag`: a text that changes whenever the bytes under its key do. It consists of letters, digits,
-    /// `-` and `.`. It is empty for bytes that have no key.
+    /// `tag` is the blob's `ETag`, which changes whenever the bytes under its key change. It consists of letters,
+    /// digits, `-` and `.`, and is empty for bytes without a key.
     pub fn new(
         size_bytes: u64,
         tag: impl Into<String>,
@@ -61,8 +61,8 @@ impl Blob {
         Self { size_bytes, tag: tag.into(), left_bytes: size_bytes, state: State::Reading(bytes.boxed()) }
     }
 
-    /// A blob of this size, read one piece after the other. `read` gets a place in the blob when bytes of it are asked for.
-    /// It gives the first bytes there, not necessarily all, or none at the end.
+    /// Creates a blob of this size that is read range by range. `read` gets the next range when its bytes are needed.
+    /// It returns the first bytes of that range, not necessarily all, or none at the end.
     pub fn in_pieces<F, R>(size_bytes: u64, tag: impl Into<String>, read: F) -> Self
     where
         F: Fn(Range<u64>) -> R + Send + 'static,
@@ -80,7 +80,7 @@ impl Blob {
         Self::new(size_bytes, tag, pieces)
     }
 
-    /// The same bytes, which end in [`BlobError::Damaged`] where they are not the song of this hash.
+    /// Returns the same bytes, ending in [`BlobError::Damaged`] if they do not match this hash.
     #[must_use]
     pub fn of_song(self, hash: SongHash) -> Self {
         let (size_bytes, tag) = (self.size_bytes, self.tag.clone());
@@ -97,23 +97,23 @@ impl Blob {
         Self::new(size_bytes, tag, checked)
     }
 
-    /// How many bytes come in all: those of the blob, or of the range that was asked for.
+    /// Returns the total number of bytes: the size of the blob, or of the requested range.
     #[must_use]
     pub const fn size_bytes(&self) -> u64 {
         self.size_bytes
     }
 
-    /// The blob's `ETag`, as [`Blob::new`] describes it.
+    /// Returns the blob's `ETag`; see [`Blob::new`].
     #[must_use]
     pub fn tag(&self) -> &str {
         &self.tag
     }
 
-    /// The next bytes, never empty; `None` at the end, and again after it. Cancel-safe.
+    /// Returns the next chunk, never empty; `None` at the end and on every call after it. Cancel-safe.
     ///
     /// # Errors
     ///
-    /// Those of the stream, and [`BlobError::Unavailable`] when it gives more or fewer than [`Blob::size_bytes`].
+    /// Those of the stream, and [`BlobError::Unavailable`] if it yields more or fewer bytes than [`Blob::size_bytes`].
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, BlobError> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await.transpose()
     }
@@ -122,17 +122,19 @@ impl Blob {
         let stream = match &mut self.state {
             State::Reading(stream) => stream,
             State::Ended => return Poll::Ready(Ok(None)),
-            State::Failed => return Poll::Ready(Err(failed("reading it failed before"))),
+            State::Failed => return Poll::Ready(Err(failed("an earlier read failed"))),
         };
         loop {
             match ready!(stream.as_mut().poll_next(cx)).transpose()? {
                 Some(chunk) if chunk.is_empty() => {}
                 Some(chunk) => {
                     let left_bytes = self.left_bytes.checked_sub(chunk.len() as u64);
-                    self.left_bytes = left_bytes.ok_or_else(|| failed("it is longer than it was said to be"))?;
+                    self.left_bytes = left_bytes.ok_or_else(|| failed("the blob is longer than its declared size"))?;
                     return Poll::Ready(Ok(Some(chunk)));
                 }
-                None if self.left_bytes > 0 => return Poll::Ready(Err(failed("it is shorter than it was said to be"))),
+                None if self.left_bytes > 0 => {
+                    return Poll::Ready(Err(failed("the blob is shorter than its declared size")));
+                }
                 None => {
                     self.state = State::Ended;
                     return Poll::Ready(Ok(None));
@@ -146,7 +148,7 @@ fn failed(why: &'static str) -> BlobError {
     BlobError::Unavailable(why.into())
 }
 
-/// The chunks of [`Blob::next_chunk`].
+/// Yields the chunks of [`Blob::next_chunk`].
 impl Stream for Blob {
     type Item = Result<Bytes, BlobError>;
 
@@ -159,7 +161,7 @@ impl Stream for Blob {
     }
 }
 
-/// Bytes in memory.
+/// Creates a blob from bytes in memory.
 impl From<Bytes> for Blob {
     fn from(bytes: Bytes) -> Self {
         Self::new(bytes.len() as u64, "", once(async { Ok(bytes) }))

@@ -1,4 +1,4 @@
-//! Where bytes are kept: uploaded songs and their stems.
+//! The blob store: uploaded songs, stems and renditions.
 
 use std::fmt;
 use std::ops::Range;
@@ -16,18 +16,18 @@ use crate::song::SongHash;
 /// The name of a blob. Blobs belong to hashes, not to songs: equal bytes are stored once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BlobKey {
-    /// The file as it was uploaded.
+    /// The uploaded file.
     Source(SongHash),
-    /// One stem of it, as a worker delivered it.
+    /// A stem, as a worker delivered it.
     Stem(SongHash, Stem),
-    /// A part in another format than it is kept in, made from it and to be made again at any time.
+    /// A part in another format. It is derived and can be rendered again at any time.
     Rendition(SongHash, Part, Format),
-    /// How loud a part is over its length, made from it like a rendition.
+    /// The peaks of a part, derived like a rendition.
     Peaks(SongHash, Part),
 }
 
 impl BlobKey {
-    /// The hash it belongs to.
+    /// Returns the hash that the blob belongs to.
     #[must_use]
     pub const fn hash(&self) -> &SongHash {
         match self {
@@ -35,13 +35,13 @@ impl BlobKey {
         }
     }
 
-    /// Whether it was made of another blob, so that it can be deleted and made again.
+    /// Returns whether the blob is derived from another, so that it can be deleted and made again.
     #[must_use]
     pub const fn is_made(&self) -> bool {
         matches!(self, Self::Rendition(..) | Self::Peaks(..))
     }
 
-    /// The key of what is called so in the folder `made` of a hash; `None` for what is nothing of ours.
+    /// Returns the key for a file name in the folder `made` of a hash; `None` for a foreign file.
     #[must_use]
     pub fn of_made(hash: SongHash, name: &str) -> Option<Self> {
         let (part, extension) = name.split_once('.')?;
@@ -53,7 +53,7 @@ impl BlobKey {
     }
 }
 
-/// A relative path, the same in every store: `<hash>/source`, `<hash>/<stem>.mp3`, `<hash>/made/<part>.<ext>` or
+/// Writes a relative path, the same in every store: `<hash>/source`, `<hash>/<stem>.mp3`, `<hash>/made/<part>.<ext>` or
 /// `<hash>/made/<part>.peaks`.
 impl fmt::Display for BlobKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,10 +66,10 @@ impl fmt::Display for BlobKey {
     }
 }
 
-/// Keeps blobs. A blob is there whole or not at all; nobody ever reads half of one.
+/// Stores blobs. A blob is visible as a whole or not at all.
 #[async_trait]
 pub trait BlobStore: Send + Sync {
-    /// Begins a blob. Its name is given at the end, because an upload's hash is known only once all of it is in.
+    /// Starts a blob. Its key is set on commit, because the hash of an upload is known only at its end.
     ///
     /// Cancel-safe: nothing is visible before [`BlobWriter::commit`].
     ///
@@ -78,58 +78,59 @@ pub trait BlobStore: Send + Sync {
     /// [`BlobError::Full`] or [`BlobError::Unavailable`].
     async fn begin(&self) -> Result<Box<dyn BlobWriter>, BlobError>;
 
-    /// Opens a blob, or the bytes of it in `range`; `None` where there is no such blob.
+    /// Opens a blob, or its bytes in `range`; `None` if there is no such blob.
     ///
-    /// An open blob keeps giving the bytes it was opened with, or fails, when the blob is deleted or replaced meanwhile.
+    /// If the blob is deleted or replaced meanwhile, an open one yields the bytes it was opened with, or an error.
     ///
     /// # Errors
     ///
-    /// [`BlobError::Range`] when `range` is not within the blob; [`BlobError::Unavailable`].
+    /// [`BlobError::Range`] if `range` is not within the blob; [`BlobError::Unavailable`].
     async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Blob>, BlobError>;
 
-    /// How large a blob is; `None` where there is none.
+    /// Returns a blob's size; `None` if there is no such blob.
     ///
     /// # Errors
     ///
     /// [`BlobError::Unavailable`].
     async fn size_bytes(&self, key: &BlobKey) -> Result<Option<u64>, BlobError>;
 
-    /// Deletes every blob of a hash, durably on return. Where there is none it is a success without effect.
+    /// Deletes all blobs of a hash, durably on return. Succeeds without effect if there are none.
     ///
     /// # Errors
     ///
     /// [`BlobError::Unavailable`].
     async fn delete_all(&self, hash: &SongHash) -> Result<(), BlobError>;
 
-    /// Deletes one blob; where there is none it is a success without effect. It need not be durable on return.
+    /// Deletes one blob. Succeeds without effect if it does not exist. Need not be durable on return.
     ///
     /// # Errors
     ///
     /// [`BlobError::Unavailable`].
     async fn delete(&self, key: &BlobKey) -> Result<(), BlobError>;
 
-    /// Every blob that was made of another one ([`BlobKey::is_made`]), each once, in no promised order.
+    /// Returns all derived blobs ([`BlobKey::is_made`]), each once, in no guaranteed order.
     ///
     /// # Errors
     ///
     /// [`BlobError::Unavailable`].
     async fn made(&self) -> Result<Vec<MadeBlob>, BlobError>;
 
-    /// Every hash that has blobs, each once, in no promised order: what a sweep compares with the songs.
+    /// Returns all hashes that have blobs, each once, in no guaranteed order. A sweep compares them with the songs.
     ///
     /// # Errors
     ///
     /// [`BlobError::Unavailable`].
     async fn hashes(&self) -> Result<Vec<SongHash>, BlobError>;
 
-    /// When the newest blob of a hash was written; `None` where the hash has none. A sweep keeps what is young.
+    /// Returns when the newest blob of a hash was written; `None` if it has none. A sweep keeps recent blobs.
     ///
     /// # Errors
     ///
     /// [`BlobError::Unavailable`].
     async fn last_written(&self, hash: &SongHash) -> Result<Option<OffsetDateTime>, BlobError>;
 
-    /// How much space the disk has that [`Self::begin`] writes to; `None` where there is no disk or it cannot be asked.
+    /// Returns the space of the disk that [`Self::begin`] writes to; `None` if there is no disk or its space is
+    /// unknown.
     ///
     /// # Errors
     ///
@@ -138,19 +139,18 @@ pub trait BlobStore: Send + Sync {
         Ok(None)
     }
 
-    /// Whether the store is there: for a readiness check. A store where a blob that is missing looks like a store that is
-    /// missing overrides this.
+    /// Checks that the store is available, for readiness checks. Override it for a store in which a missing blob looks
+    /// like a missing store.
     ///
     /// # Errors
     ///
     /// [`BlobError::Unavailable`].
     async fn check(&self) -> Result<(), BlobError> {
-        // Whether there is anything under this hash does not matter.
+        // Whether the blob exists does not matter.
         self.size_bytes(&BlobKey::Source(SongHash::of(b""))).await.map(|_| ())
     }
 
-    /// Removes what writers left behind that no longer run, and says how many there were. Those that are being written are
-    /// left alone.
+    /// Removes leftovers of dead writers and returns their number. Blobs that are being written are left alone.
     ///
     /// # Errors
     ///
@@ -158,38 +158,38 @@ pub trait BlobStore: Send + Sync {
     async fn sweep(&self) -> Result<u64, BlobError>;
 }
 
-/// A blob that was made of another one.
+/// A derived blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MadeBlob {
-    /// Which one.
+    /// Its key.
     pub key: BlobKey,
-    /// How large it is.
+    /// Its size in bytes.
     pub size_bytes: u64,
-    /// When it was last opened, as far as the store keeps that; else when it was written.
+    /// When it was last opened, if the store records that; otherwise when it was written.
     pub used: OffsetDateTime,
 }
 
-/// The space of a disk.
+/// Disk space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
-    /// What is free for this process.
+    /// The space that this process can use.
     pub free_bytes: u64,
-    /// What there is in all.
+    /// The total space.
     pub total_bytes: u64,
 }
 
-/// A blob being written. Dropping it discards what was written; at worst, what is left is swept up later.
+/// A blob being written. Dropping it discards the written bytes; a later sweep removes any leftovers.
 #[async_trait]
 pub trait BlobWriter: Send {
-    /// Appends bytes. Not cancel-safe: after a dropped or failed call the writer can only be dropped.
+    /// Appends bytes. Not cancel-safe: after a dropped or failed call, drop the writer.
     ///
     /// # Errors
     ///
     /// [`BlobError::Full`] or [`BlobError::Unavailable`].
     async fn write(&mut self, bytes: Bytes) -> Result<(), BlobError>;
 
-    /// A local file with everything written so far, for those who must look into it before it has a name. It is there as
-    /// long as this writer.
+    /// Returns a local file with everything written so far, for inspection before the commit. It exists as long as this
+    /// writer.
     ///
     /// # Errors
     ///
@@ -198,7 +198,7 @@ pub trait BlobWriter: Send {
 
     /// Makes the blob visible under `key` and returns its size in bytes. On return it is durable.
     ///
-    /// A blob already under `key` is replaced atomically, so a repeated result changes nothing anyone can see. A dropped
+    /// An existing blob under `key` is replaced atomically, so a repeated result has no visible effect. A dropped
     /// future has committed the whole blob or nothing.
     ///
     /// # Errors
@@ -206,8 +206,8 @@ pub trait BlobWriter: Send {
     /// [`BlobError::Full`] or [`BlobError::Unavailable`].
     async fn commit(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError>;
 
-    /// As [`Self::commit`], for a blob under `key` that may be damaged: a store that leaves a blob alone which looks like
-    /// this one overrides this, and replaces it whatever it looks like.
+    /// Commits like [`Self::commit`], but replaces the existing blob even if it looks the same, because it may be
+    /// damaged. Override it for a store that skips writing an identical blob.
     ///
     /// # Errors
     ///
@@ -217,23 +217,23 @@ pub trait BlobWriter: Send {
     }
 }
 
-/// What can go wrong in a blob store.
+/// An error of a blob store.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BlobError {
-    /// The range is empty, reversed, or reaches past the end.
+    /// The range is empty, reversed, or extends past the end.
     #[error("the range is not within the blob of {size_bytes} bytes")]
     Range {
-        /// How large the blob is.
+        /// The size of the blob.
         size_bytes: u64,
     },
-    /// There is no room left.
+    /// The store has no space left.
     #[error("the blob store is full")]
     Full,
-    /// What is stored is not what it was; no retry will help.
+    /// The stored bytes are damaged; a retry does not help.
     #[error("the blob is damaged")]
     Damaged,
-    /// The store cannot be reached or failed; the same call may work later.
+    /// The store is unreachable or failed; the same call may succeed later.
     #[error("the blob store is unavailable")]
     Unavailable(#[source] BoxError),
 }

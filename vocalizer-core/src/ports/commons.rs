@@ -1,4 +1,4 @@
-//! What servers that serve the same songs agree on beside the songs.
+//! State shared by the servers of one installation.
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
@@ -6,37 +6,37 @@ use time::OffsetDateTime;
 use super::RepositoryError;
 use crate::song::SongHash;
 
-/// A right that ends when this is dropped.
+/// A lock that is released on drop.
 pub type Held = Box<dyn Send + Sync>;
 
-/// What was last heard of the work on a hash.
+/// The last progress report for a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heard {
-    /// How much of it is done.
+    /// The progress in percent.
     pub percent: u8,
-    /// When that was heard, to the microsecond.
+    /// When it was reported, with microsecond precision.
     pub at: OffsetDateTime,
 }
 
-/// What the servers of one installation know together: who is at the bytes of a hash, how far the work on it is, and
-/// which songs are gone. For a single server it lives in memory ([`LocalCommons`](crate::service::LocalCommons)).
+/// The state shared by the servers of one installation: locks on the blobs of a hash, progress, and deleted songs. A
+/// single server keeps it in memory ([`LocalCommons`](crate::service::LocalCommons)).
 ///
-/// Every method may end in [`RepositoryError::Unavailable`].
+/// Every method may return [`RepositoryError::Unavailable`].
 #[async_trait]
 pub trait Commons: Send + Sync {
-    /// Waits for the right to store or to delete the blobs of a hash, which one at a time has. It ends when it is
-    /// dropped, and soon after its process has died or stands still. Cancel-safe.
+    /// Waits for the exclusive lock to store or delete the blobs of a hash. It is released on drop, and soon after its
+    /// process crashes or hangs. Cancel-safe.
     ///
-    /// Where it can be lost, the repository beside it refuses what whoever lost it wants to write of this hash: a song
-    /// that is admitted, finished, failed or removed.
+    /// If the lock can be lost, the repository rejects writes of the former holder for this hash: admitting, finishing,
+    /// failing and removing songs.
     ///
     /// # Errors
     ///
-    /// Those of every method, also when the others take too long.
+    /// Those of every method, also if waiting takes too long.
     async fn lock(&self, hash: &SongHash) -> Result<Held, RepositoryError>;
 
-    /// Whether this process still has the lock of a hash; if so, it has it for a while from now on. Ask right before
-    /// deleting bytes, which nobody can take back.
+    /// Renews the lock of a hash and returns whether this process still holds it. Call it right before deleting bytes,
+    /// which cannot be undone.
     ///
     /// # Errors
     ///
@@ -45,49 +45,49 @@ pub trait Commons: Send + Sync {
         Ok(true)
     }
 
-    /// The right to sweep, unless another server has it.
+    /// Takes the sweep lock; `None` if another server holds it.
     ///
     /// # Errors
     ///
     /// Those of every method.
     async fn lock_sweep(&self) -> Result<Option<Held>, RepositoryError>;
 
-    /// Something was heard of the work on a hash: it was asked for, begun, or is so far.
+    /// Records progress for a hash: its job was requested or started, or made progress.
     ///
     /// # Errors
     ///
     /// Those of every method.
     async fn hear(&self, hash: &SongHash, heard: Heard) -> Result<(), RepositoryError>;
 
-    /// What was heard last; `None` if nothing was.
+    /// Returns the last progress report; `None` if there is none.
     ///
     /// # Errors
     ///
     /// Those of every method.
     async fn heard(&self, hash: &SongHash) -> Result<Option<Heard>, RepositoryError>;
 
-    /// Nobody works on a hash any more, and nobody will.
+    /// Clears the progress of a hash whose processing has ended.
     ///
     /// # Errors
     ///
     /// Those of every method.
     async fn rest(&self, hash: &SongHash) -> Result<(), RepositoryError>;
 
-    /// The last song of a hash is gone; what was heard of it is forgotten.
+    /// Records that the last song of a hash was deleted, and clears its progress.
     ///
     /// # Errors
     ///
     /// Those of every method.
     async fn bury(&self, hash: &SongHash, now: OffsetDateTime) -> Result<(), RepositoryError>;
 
-    /// Whether there was a song of this hash, as far as it is remembered: for a few days, or the last 10,000.
+    /// Returns whether a song with this hash was deleted. Kept for a few days, or for the last 10,000.
     ///
     /// # Errors
     ///
     /// Those of every method.
     async fn was_there(&self, hash: &SongHash) -> Result<bool, RepositoryError>;
 
-    /// Forgets what is older than anybody asks for.
+    /// Deletes outdated records.
     ///
     /// # Errors
     ///

@@ -1,27 +1,27 @@
-//! Errors that several ports share.
+//! Errors shared by several ports.
 
 use thiserror::Error;
 
 use crate::quota::Exceeded;
 
-/// An adapter's own error, carried as a cause without naming the adapter's types.
+/// An adapter's own error as a cause, without exposing the adapter's types.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// What can go wrong in a repository.
+/// An error of a repository.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RepositoryError {
-    /// What is stored does not fit what was asked: the key is taken, or the record has changed since it was read.
-    /// Nothing was written. Read again and decide anew.
-    #[error("the record is taken or has changed")]
+    /// The key already exists, or the record has changed since it was read. Nothing was written. Read again, then
+    /// retry.
+    #[error("the record already exists or has changed")]
     Conflict,
-    /// A limit of the uploader would be exceeded. Nothing was written.
-    #[error("a limit is exceeded")]
+    /// The uploader's quota would be exceeded. Nothing was written.
+    #[error("quota exceeded")]
     Exceeded(#[source] Exceeded),
-    /// The store cannot be reached or is overloaded; the same call may work later.
+    /// The store is unreachable or overloaded; the same call may succeed later.
     #[error("the store is unavailable")]
     Unavailable(#[source] BoxError),
-    /// What is stored cannot be read as what it should be; no retry will help.
-    #[error("the store holds a record that cannot be read")]
+    /// A stored record is corrupt; a retry does not help.
+    #[error("the store contains a corrupt record")]
     Corrupt(#[source] BoxError),
 }

@@ -9,50 +9,50 @@ use crate::id::opaque_id;
 use crate::song::SongHash;
 
 opaque_id!(
-    /// Names a lease to the worker that has it, and to nobody else.
+    /// The identifier of a lease, known only to the worker that holds it.
     LeaseId,
     ParseLeaseIdError,
     "lease"
 );
 
-/// A job that was handed over.
+/// A job leased by identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeasedJob {
-    /// What to extend and to settle it by.
+    /// The lease to extend and settle.
     pub lease: LeaseId,
-    /// Which song.
+    /// The hash of the song.
     pub hash: SongHash,
-    /// Which attempt at it this is, from 1.
+    /// The number of this attempt, from 1.
     pub attempt: u32,
-    /// How long the lease holds from now, and again from each time it is extended.
+    /// How long the lease is valid from now, and from each extension.
     pub visibility: Duration,
 }
 
-/// Leases for workers that know only an identifier. They are stored with the jobs: every process that has the queue open
-/// can extend and settle them, and a restart forgets none.
+/// Leases for workers that know only an identifier. They are stored with the jobs: every process that has the queue
+/// open can extend and settle them, and they survive a restart.
 ///
 /// The response that gives a worker its job may get lost. So the attempt counts from the first
-/// [`extend`](DurableLeases::extend): a lease that runs out before that was no attempt. A worker extends a lease before it
-/// does anything else.
+/// [`extend`](DurableLeases::extend): a lease that expires before that is not an attempt. A worker extends a lease
+/// before anything else.
 #[async_trait]
 pub trait DurableLeases: Send + Sync {
     /// Waits for a job and leases it. On return the lease is durable.
     ///
-    /// Cancel-safe: a job taken by a dropped call goes back on the queue, and that was no attempt.
+    /// Cancel-safe: a job taken by a dropped call returns to the queue, and no attempt is counted.
     ///
     /// # Errors
     ///
     /// [`QueueError::Unavailable`].
     async fn grant(&self) -> Result<LeasedJob, QueueError>;
 
-    /// Keeps a lease from running out, for as long again as it was granted, and counts the attempt. Repeats do no harm.
+    /// Extends a lease by its full duration from now and counts the attempt. Idempotent.
     ///
     /// # Errors
     ///
-    /// [`QueueError::LeaseLost`] when it has run out, was settled or never was; [`QueueError::Unavailable`].
+    /// [`QueueError::LeaseLost`] if it has expired, was settled or never existed; [`QueueError::Unavailable`].
     async fn extend(&self, lease: LeaseId) -> Result<(), QueueError>;
 
-    /// Ends a lease as [`Lease::acknowledge`](super::Lease::acknowledge) or [`Lease::fail`](super::Lease::fail) does.
+    /// Settles a lease like [`Lease::acknowledge`](super::Lease::acknowledge) or [`Lease::fail`](super::Lease::fail).
     ///
     /// # Errors
     ///

@@ -1,10 +1,10 @@
-//! One small trait per outside thing, with its promises written down.
+//! Ports: one small trait per external system, with its contract.
 //!
-//! An adapter fills a trait in; the rules of Vocalizer are written against the trait. Each method says what is durable
-//! once it returns `Ok`, what calling it again does, and whether its future may be dropped half-way. Where nothing else
-//! is said, an `Err` means that the effect may or may not have happened, and that calling again is safe.
+//! An adapter implements a trait; Vocalizer's logic is written against the trait. Each method documents what is durable
+//! once it returns `Ok`, what a repeated call does, and whether it is cancel-safe. Unless documented otherwise, after
+//! an `Err` the effect may or may not have happened, and calling again is safe.
 //!
-//! Delivery is at least once everywhere, so effects are idempotent; nothing here ever happens "exactly once".
+//! Delivery is at least once everywhere, so effects are idempotent; nothing here happens "exactly once".
 
 mod accounts;
 mod attempts;

@@ -1,4 +1,4 @@
-//! The slow hash that passwords are stored as.
+//! Password hashing.
 
 use async_trait::async_trait;
 use thiserror::Error;
@@ -7,22 +7,22 @@ use super::BoxError;
 use crate::account::PasswordHash;
 use crate::secret::Secret;
 
-/// Hashes passwords slowly, on purpose, and off the caller's thread.
+/// Hashes passwords with a deliberately slow hash, off the caller's thread.
 ///
-/// Nothing is durable and every call may be repeated or dropped.
+/// Nothing is durable, and every call may be repeated or dropped.
 #[async_trait]
 pub trait PasswordHasher: Send + Sync {
-    /// Hashes a password with a fresh salt, so that equal passwords have different hashes.
+    /// Hashes a password with a new salt, so that equal passwords have different hashes.
     ///
     /// # Errors
     ///
     /// [`PasswordError::Failed`].
     async fn hash(&self, password: &Secret<String>) -> Result<PasswordHash, PasswordError>;
 
-    /// Whether `password` is the one that `hash` was made of.
+    /// Returns whether `password` matches `hash`.
     ///
-    /// With `None` the answer is `false` and takes as long as any other, so that logging in with a name that nobody has
-    /// is not told apart by its time.
+    /// With `None` it returns `false` after the same time as for a real hash, so that response times do not reveal
+    /// whether a username exists.
     ///
     /// # Errors
     ///
@@ -30,14 +30,14 @@ pub trait PasswordHasher: Send + Sync {
     async fn verify(&self, password: &Secret<String>, hash: Option<&PasswordHash>) -> Result<bool, PasswordError>;
 }
 
-/// What can go wrong with passwords; a wrong one is not an error.
+/// An error of a password hasher; a wrong password is not an error.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PasswordError {
-    /// The stored hash is not one this hasher can read.
-    #[error("the stored password hash cannot be read")]
+    /// This hasher cannot parse the stored hash.
+    #[error("malformed password hash in the store")]
     Malformed(#[source] BoxError),
-    /// Hashing itself failed, for want of memory for instance.
+    /// Hashing failed, for example for lack of memory.
     #[error("hashing the password failed")]
     Failed(#[source] BoxError),
 }

@@ -1,9 +1,9 @@
-//! How loud a piece of music is over its length: what a waveform is drawn from.
+//! Audio peaks, for drawing waveforms.
 
-/// The loudest sample of each stretch of a piece of music.
+/// The peak of each interval of an audio file.
 ///
-/// Stretches double while a piece is read, so that there are never more than [`Peaks::MOST`] of them and, once there are
-/// that many, never fewer than half: enough for a screen's width, whatever the length.
+/// The interval doubles while the file is read, so that there are never more than [`Peaks::MOST`] values and, once
+/// there were that many, never fewer than half: enough for a screen's width at any length.
 ///
 /// ```
 /// use vocalizer_core::ports::Peaks;
@@ -20,23 +20,23 @@ pub struct Peaks {
     values: Vec<u8>,
 }
 
-/// The least of a stretch: some milliseconds.
-const FIRST_STRETCH: u64 = 256;
+/// The initial interval in frames: some milliseconds.
+const FIRST_INTERVAL: u64 = 256;
 
-/// What stands before the values where they are stored.
-const HEAD_BYTES: usize = 4 + 8 + 8;
+/// The size of the header in the stored form.
+const HEADER_BYTES: usize = 4 + 8 + 8;
 
 impl Peaks {
-    /// Most values there are.
+    /// The maximum number of values.
     pub const MOST: usize = 2_048;
 
-    /// Those of nothing yet, at this rate.
+    /// Creates empty peaks at this sample rate.
     #[must_use]
     pub const fn new(rate_hz: u32) -> Self {
-        Self { rate_hz, frames: 0, frames_per_value: FIRST_STRETCH, values: Vec::new() }
+        Self { rate_hz, frames: 0, frames_per_value: FIRST_INTERVAL, values: Vec::new() }
     }
 
-    /// Reads on: the louder channel of each frame, full scale at 1 and -1. What is no number is silence.
+    /// Adds frames, each given as its louder channel with full scale at 1 and -1. NaN counts as silence.
     pub fn extend(&mut self, frames: impl Iterator<Item = f32>) {
         let mut left = self.values.len() as u64 * self.frames_per_value - self.frames;
         for sample in frames {
@@ -53,7 +53,7 @@ impl Peaks {
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
-                reason = "it is from 0 to 255, or no number, which becomes 0"
+                reason = "the value is 0 to 255, or NaN, which becomes 0"
             )]
             let value = (sample.abs().clamp(0.0, 1.0) * 255.0).round() as u8;
             if let Some(last) = self.values.last_mut() {
@@ -62,46 +62,46 @@ impl Peaks {
         }
     }
 
-    /// The sample rate.
+    /// Returns the sample rate in Hz.
     #[must_use]
     pub const fn rate_hz(&self) -> u32 {
         self.rate_hz
     }
 
-    /// The length.
+    /// Returns the length in frames.
     #[must_use]
     pub const fn frames(&self) -> u64 {
         self.frames
     }
 
-    /// How many frames each value is of; the last may be of fewer.
+    /// Returns the number of frames per value; the last value may cover fewer.
     #[must_use]
     pub const fn frames_per_value(&self) -> u64 {
         self.frames_per_value
     }
 
-    /// The values, 255 for full scale.
+    /// Returns the values; 255 is full scale.
     #[must_use]
     pub fn values(&self) -> &[u8] {
         &self.values
     }
 
-    /// As they are stored.
+    /// Encodes the peaks for storage.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let Self { rate_hz, frames, frames_per_value, values } = self;
         [&rate_hz.to_le_bytes()[..], &frames.to_le_bytes(), &frames_per_value.to_le_bytes(), values].concat()
     }
 
-    /// Back from how they are stored; `None` for what was never stored like this.
+    /// Decodes stored peaks; `None` if the bytes are not valid.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (head, values) = bytes.split_at_checked(HEAD_BYTES)?;
-        let (rate_hz, head) = head.split_first_chunk()?;
-        let (frames, head) = head.split_first_chunk()?;
+        let (header, values) = bytes.split_at_checked(HEADER_BYTES)?;
+        let (rate_hz, header) = header.split_first_chunk()?;
+        let (frames, header) = header.split_first_chunk()?;
         let (rate_hz, frames) = (u32::from_le_bytes(*rate_hz), u64::from_le_bytes(*frames));
-        let frames_per_value = u64::from_le_bytes(head.try_into().ok()?);
-        let whole = frames_per_value > 0 && frames.div_ceil(frames_per_value) == values.len() as u64;
-        whole.then(|| Self { rate_hz, frames, frames_per_value, values: values.to_vec() })
+        let frames_per_value = u64::from_le_bytes(header.try_into().ok()?);
+        let is_valid = frames_per_value > 0 && frames.div_ceil(frames_per_value) == values.len() as u64;
+        is_valid.then(|| Self { rate_hz, frames, frames_per_value, values: values.to_vec() })
     }
 }

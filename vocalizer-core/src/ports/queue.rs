@@ -1,4 +1,4 @@
-//! The way from backend to workers.
+//! The job queue between backend and workers.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,26 +15,26 @@ use crate::song::{FailureReason, SongHash};
 /// A song to be split.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// The hash of its bytes: the job's identity, and where its result goes.
+    /// The hash of the song's bytes. It identifies the job and addresses its result.
     pub hash: SongHash,
-    /// Its bytes, or the way to them.
+    /// The song's bytes, or where to get them.
     pub payload: JobPayload,
 }
 
-/// How a job brings its song along.
+/// How a job carries its song.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum JobPayload {
-    /// At the backend, under its hash: for queues that live beside the backend's store.
+    /// The backend has the bytes under the hash: for queues that run beside the backend's store.
     Stored,
-    /// The bytes of the file, as the original sends them.
+    /// The bytes of the file, as the original system sends them.
     Inline(Bytes),
-    /// Where to fetch them (a claim check), for files that the broker would refuse. Hidden from logs, since such a
-    /// location may carry a signature.
+    /// A claim check: where to fetch the bytes, for files above the broker's size limit. Hidden from logs, because the
+    /// location may contain a signature.
     Claim(Secret<String>),
 }
 
-/// Says how many bytes there are and not which: a log is no place for somebody's song, nor for 75 MiB of anything.
+/// Shows the size only: a user's song, up to 75 MiB, must not end up in a log.
 impl fmt::Debug for JobPayload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -45,49 +45,48 @@ impl fmt::Debug for JobPayload {
     }
 }
 
-/// Carries jobs from the backend to any number of workers, at least once each and in no promised order.
+/// Delivers jobs from the backend to any number of workers, at least once and in no guaranteed order.
 #[async_trait]
 pub trait JobQueue: Send + Sync {
-    /// What a job is to bring along: its song's bytes ([`JobPayload::Inline`]) where there are no more than this, and
-    /// else where to fetch them ([`JobPayload::Claim`]). `None` for a queue that carries hashes alone, as
-    /// [`JobPayload::Stored`].
+    /// Returns the largest song, in bytes, that a job carries inline ([`JobPayload::Inline`]); a larger one is sent as
+    /// a [`JobPayload::Claim`]. `None` for a queue that carries only hashes ([`JobPayload::Stored`]).
     fn max_inline_bytes(&self) -> Option<u64> {
         None
     }
 
-    /// Puts a job on the queue. On return it is durable and will be delivered until it is settled.
+    /// Publishes a job. On return it is durable and is delivered until it is settled.
     ///
-    /// A repeat may put a second job on the queue; a queue that knows its jobs drops the repeat instead. Workers and
-    /// results are idempotent by hash, so both are right. After a dropped future the job may or may not be there.
+    /// A repeat may publish a second job; a queue that knows its jobs ignores the repeat. Both are correct, because
+    /// workers and results are idempotent by hash. After a dropped future the job may or may not be published.
     ///
     /// # Errors
     ///
-    /// [`QueueError::TooLarge`] when an inline payload is more than the queue carries: publish a claim instead.
+    /// [`QueueError::TooLarge`] if an inline payload exceeds the queue's limit: publish a claim instead.
     /// [`QueueError::Unavailable`] otherwise.
     async fn publish(&self, job: Job) -> Result<(), QueueError>;
 
-    /// Waits for a job and leases it: nobody else gets it while the lease holds.
+    /// Waits for a job and leases it: no other worker gets it while the lease is valid.
     ///
-    /// Cancel-safe: a job taken by a dropped call goes back on the queue.
+    /// Cancel-safe: a job taken by a dropped call returns to the queue.
     ///
     /// # Errors
     ///
     /// [`QueueError::Unavailable`].
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError>;
 
-    /// Leases that outlive this process; `None` for a queue whose leases end with the process or its connection.
+    /// Returns the leases that outlive this process; `None` if leases end with the process or its connection.
     fn durable_leases(&self) -> Option<&dyn DurableLeases> {
         None
     }
 
-    /// Where the job of a hash is.
+    /// Returns the state of the job for a hash.
     ///
     /// # Errors
     ///
     /// [`QueueError::Unavailable`].
     async fn state(&self, hash: &SongHash) -> Result<JobState, QueueError>;
 
-    /// Where the jobs of several hashes are, in their order. A queue that finds them all at once overrides this.
+    /// Returns the states for several hashes, in the same order. Override it if the queue can look them up in one step.
     ///
     /// # Errors
     ///
@@ -100,26 +99,27 @@ pub trait JobQueue: Send + Sync {
         Ok(states)
     }
 
-    /// How full the queue is.
+    /// Returns the queue's depth.
     ///
     /// # Errors
     ///
     /// [`QueueError::Unavailable`].
     async fn depth(&self) -> Result<Depth, QueueError>;
 
-    /// The newest dead letters, at most `limit`, newest first. A job that is published again is no dead letter any more;
-    /// a queue whose broker cannot look for one keeps it as a record of what was.
+    /// Returns the newest dead letters, at most `limit`, newest first. Publishing a job again removes its dead letter;
+    /// a queue whose broker cannot look one up keeps it.
     ///
     /// # Errors
     ///
     /// [`QueueError::Unavailable`].
     async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError>;
 
-    /// The next job that the queue gave up by itself and nobody has taken note of: its workers died at it, or refused it,
-    /// and none of them said so to the backend. `None` where there is none, and always at a queue that leaves giving up to
-    /// its workers.
+    /// Returns the next job that the queue gave up by itself and that is not filed yet: its workers crashed on it or
+    /// rejected it without reporting to the backend. `None` if there is none, and always for a queue on which only
+    /// workers give up jobs.
     ///
-    /// It is the caller's alone until it is filed; one whose caller drops it or dies comes again. Cancel-safe.
+    /// The caller has it exclusively until it is filed. If the caller drops it or crashes, it is delivered again.
+    /// Cancel-safe.
     ///
     /// # Errors
     ///
@@ -129,140 +129,140 @@ pub trait JobQueue: Send + Sync {
     }
 }
 
-/// Where a job is.
+/// The state of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobState {
-    /// On the queue, with so many jobs before it; one that was handed back with a delay counts as last.
+    /// On the queue. A job handed back with a delay counts as last.
     Waiting {
-        /// How many come first.
+        /// The number of jobs ahead of it.
         before: u64,
     },
-    /// Leased, and nowhere else.
+    /// Leased by a worker.
     Leased,
-    /// The queue does not have it: never published, settled, or set aside.
+    /// Not on the queue: never published, settled, or a dead letter.
     Absent,
-    /// The queue cannot tell (RabbitMQ cannot).
+    /// The queue cannot tell (RabbitMQ).
     Unknown,
 }
 
-/// How full a queue is.
+/// The depth of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Depth {
-    /// Jobs that wait, those with a delay included.
+    /// Waiting jobs, including delayed ones.
     pub waiting: u64,
-    /// Jobs that are leased; `None` where the queue cannot tell.
+    /// Leased jobs; `None` if the queue cannot tell.
     pub leased: Option<u64>,
-    /// Jobs that were set aside.
+    /// Dead letters.
     pub dead: u64,
-    /// How long the oldest waiting job has been on the queue; `None` also where the queue cannot tell.
+    /// How long the oldest waiting job has been on the queue; `None` if there is none or the queue cannot tell.
     pub oldest: Option<Duration>,
 }
 
-/// A job that was set aside.
+/// A job that is not retried any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// Which.
+    /// The hash of the song.
     pub hash: SongHash,
-    /// Why.
+    /// Why it was given up.
     pub reason: FailureReason,
-    /// How many attempts it had.
+    /// The number of attempts.
     pub attempts: u32,
 }
 
-/// A job that the queue gave up by itself. It is among the dead letters already; what is missing is that somebody lets its
-/// songs fail.
+/// A job that the queue gave up by itself. It is already a dead letter; its songs still have to be marked as failed.
 #[async_trait]
 pub trait GivenUp: Send {
-    /// Which job, why, and after how many attempts as far as the queue knows.
+    /// Returns the dead letter, with as many attempts as the queue knows of.
     fn letter(&self) -> &DeadLetter;
 
-    /// When it was given up, by the queue's clock, where somebody was told of it before: its songs may have failed then, and
-    /// been asked for again since.
+    /// Returns when the job was given up, by the queue's clock, if this is a redelivery: its songs may have been marked
+    /// as failed then and retried since.
     fn repeated_since(&self) -> Option<OffsetDateTime>;
 
-    /// Noted: on return it durably is a dead letter like any other, and comes no more. Call it after its songs have failed,
-    /// never before.
+    /// Files the job: on return it is durably an ordinary dead letter and is not delivered again. Call it only after
+    /// its songs are marked as failed.
     ///
     /// # Errors
     ///
-    /// [`QueueError::Unavailable`]; it may then come again.
+    /// [`QueueError::Unavailable`]; it may then be delivered again.
     async fn file(self: Box<Self>) -> Result<(), QueueError>;
 }
 
-/// What is to become of a job that was not done.
+/// What happens to a job that was not completed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// The attempt failed: again after a while. It counts.
+    /// The attempt failed and counts; retry after a delay.
     Retry {
-        /// How long to wait at least.
+        /// The minimum delay.
         after: Duration,
     },
-    /// There was no attempt to speak of, because something around it is amiss or the worker stops: again after a while,
-    /// and this one does not count.
+    /// The attempt does not count, because of a problem around it or because the worker stops; retry after a delay.
     Later {
-        /// How long to wait at least.
+        /// The minimum delay.
         after: Duration,
     },
-    /// Never again: it becomes a dead letter.
+    /// No retry: the job becomes a dead letter.
     Never {
-        /// Why.
+        /// Why the job is given up.
         reason: FailureReason,
     },
 }
 
-/// The right to work on one job for a while. Dropping it hands the job back, at the latest when the lease runs out.
+/// The exclusive right to process one job for a limited time. Dropping it hands the job back, at the latest when the
+/// lease expires.
 ///
-/// Settling (acknowledge, fail) a lease that has run out is [`QueueError::LeaseLost`] and changes nothing: the job is
-/// somebody else's by then. A queue whose broker cannot tell reports success instead; the job comes again.
+/// Settling (acknowledge, fail) an expired lease returns [`QueueError::LeaseLost`] and changes nothing: another worker
+/// may have the job by then. A queue whose broker cannot tell reports success instead; the job is delivered again.
 #[async_trait]
 pub trait Lease: Send {
-    /// The job.
+    /// Returns the job.
     fn job(&self) -> &Job;
 
-    /// Which attempt at this job it is, from 1; those that ended in [`Failure::Later`] are not counted, and one whose
-    /// lease was never [extended](Lease::extend) need not be.
+    /// Returns the number of this attempt, from 1. Attempts that ended in [`Failure::Later`] do not count, and those
+    /// whose lease was never [extended](Lease::extend) need not.
     fn attempt(&self) -> u32;
 
-    /// How long the lease holds from when it was granted or extended.
+    /// Returns how long the lease is valid from when it was granted or extended.
     fn visibility(&self) -> Duration;
 
-    /// Keeps the lease from running out, for as long again as it was granted. Cancel-safe, and repeats do no harm. From
-    /// the first time on the attempt counts, if it did not before: a worker extends a lease before it begins.
+    /// Extends the lease by its full duration from now. Cancel-safe and idempotent. From the first extension on, the
+    /// attempt counts: a worker extends a lease before it starts to work.
     ///
     /// # Errors
     ///
     /// [`QueueError::LeaseLost`] or [`QueueError::Unavailable`].
     async fn extend(&mut self) -> Result<(), QueueError>;
 
-    /// Done: on return the job is durably off the queue. Call it after the result was delivered, never before.
+    /// Completes the job: on return it is durably off the queue. Call it only after the result was delivered.
     ///
     /// # Errors
     ///
-    /// [`QueueError::LeaseLost`] or [`QueueError::Unavailable`]; the job then comes again, which does no harm.
+    /// [`QueueError::LeaseLost`] or [`QueueError::Unavailable`]; the job is then delivered again, which is harmless.
     async fn acknowledge(self: Box<Self>) -> Result<(), QueueError>;
 
-    /// Not done: on return the job durably waits again, or is set aside.
+    /// Fails the attempt: on return the job durably waits again or is a dead letter.
     ///
     /// # Errors
     ///
-    /// [`QueueError::LeaseLost`] or [`QueueError::Unavailable`]; the job then comes again when the lease runs out.
+    /// [`QueueError::LeaseLost`] or [`QueueError::Unavailable`]; the job is then delivered again when the lease
+    /// expires.
     async fn fail(self: Box<Self>, failure: Failure) -> Result<(), QueueError>;
 }
 
-/// What can go wrong with a queue.
+/// An error of a queue.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum QueueError {
-    /// The payload is more than the queue carries; no retry will help.
-    #[error("the job is larger than the {max_bytes} bytes the queue carries")]
+    /// The payload exceeds the queue's limit; a retry does not help.
+    #[error("the job exceeds the queue's limit of {max_bytes} bytes")]
     TooLarge {
-        /// The most it carries.
+        /// The limit in bytes.
         max_bytes: u64,
     },
-    /// The lease ran out, and the job may be somebody else's.
+    /// The lease expired, and another worker may have the job.
     #[error("the lease was lost")]
     LeaseLost,
-    /// The queue cannot be reached; the same call may work later.
+    /// The queue is unreachable; the same call may succeed later.
     #[error("the queue is unavailable")]
     Unavailable(#[source] BoxError),
 }

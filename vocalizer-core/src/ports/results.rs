@@ -1,4 +1,4 @@
-//! The archive in which a worker sends four stems.
+//! Result archives: the tar in which a worker uploads four stems.
 
 use async_trait::async_trait;
 use thiserror::Error;
@@ -6,15 +6,16 @@ use thiserror::Error;
 use super::{Blob, BlobError, BlobStore, BlobStream, BlobWriter, BoxError, StemSet};
 use crate::part::Stem;
 
-/// Stems that came in and have no name yet.
+/// Received stems that are not committed yet.
 pub type Received = Vec<(Stem, Box<dyn BlobWriter>)>;
 
-/// Reads result archives without trusting them.
+/// Reads untrusted result archives.
 #[async_trait]
 pub trait ResultReader: Send + Sync {
-    /// Reads an archive as it comes in and writes each stem to a writer of `blobs`, in memory that does not grow with it.
+    /// Reads an archive as a stream and writes each stem to a writer of `blobs`, in constant memory.
     ///
-    /// Returns all of [`Stem::FOUR`], each once, or none. Nothing has a name before the caller gives it one.
+    /// Returns all of [`Stem::FOUR`], each once, or an error. Nothing is visible in the store before the caller commits
+    /// it.
     ///
     /// # Errors
     ///
@@ -25,37 +26,37 @@ pub trait ResultReader: Send + Sync {
 /// Writes result archives.
 #[async_trait]
 pub trait ResultWriter: Send + Sync {
-    /// An archive of all of [`Stem::FOUR`], made while it is read, in memory that does not grow with it. The same stems
-    /// give the same bytes.
+    /// Returns an archive of all of [`Stem::FOUR`], generated while it is read, in constant memory. The same stems give
+    /// the same bytes.
     ///
     /// # Errors
     ///
-    /// [`BlobError::Unavailable`] when a stem cannot be opened, and from the blob when one cannot be read.
+    /// [`BlobError::Unavailable`] if a stem cannot be opened, and from the blob if one cannot be read.
     async fn write(&self, stems: &dyn StemSet) -> Result<Blob, BlobError>;
 }
 
-/// Why a result archive was not accepted.
+/// Why a result archive was rejected.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ResultError {
     /// A stem is larger than the limit.
     #[error("the result is too large: {what}")]
     Limit {
-        /// Which, and how large it may be.
+        /// Which stem, and its limit.
         what: String,
-        /// The limit.
+        /// The limit in bytes.
         max_bytes: u64,
     },
-    /// It is not an archive with exactly the four stems.
+    /// The archive does not contain exactly the four stems.
     #[error("the result is not a tar with exactly bass.mp3, drums.mp3, other.mp3 and vocals.mp3: {what}")]
     Malformed {
-        /// What is wrong with it.
+        /// What is wrong.
         what: String,
     },
-    /// The bytes stopped coming.
-    #[error("the result did not come in whole")]
+    /// The upload ended early.
+    #[error("the result upload was interrupted")]
     Interrupted(#[source] BoxError),
-    /// The stems could not be written.
+    /// Writing the stems failed.
     #[error(transparent)]
     Blobs(#[from] BlobError),
 }

@@ -1,13 +1,13 @@
-//! A blob holds its stream to what it said.
+//! Tests of `Blob`.
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::stream;
 use vocalizer_core::ports::{Blob, BlobError};
 
-/// The next chunk of a blob that waits for nothing.
+/// Returns the next chunk of a blob that never waits.
 fn next(blob: &mut Blob) -> Result<Option<Bytes>, BlobError> {
-    blob.next_chunk().now_or_never().expect("nothing to wait for")
+    blob.next_chunk().now_or_never().expect("the chunk is ready")
 }
 
 fn of(size_bytes: u64, chunks: &[&'static str]) -> Blob {
@@ -16,7 +16,7 @@ fn of(size_bytes: u64, chunks: &[&'static str]) -> Blob {
 }
 
 #[test]
-fn a_blob_gives_its_bytes_and_ends() {
+fn blob_yields_its_bytes_and_ends() {
     let mut blob = of(5, &["", "abc", "", "de", ""]);
     assert_eq!((blob.size_bytes(), blob.tag()), (5, "tag"));
     assert_eq!(next(&mut blob).unwrap().unwrap(), "abc");
@@ -24,12 +24,12 @@ fn a_blob_gives_its_bytes_and_ends() {
     for _ in 0..2 {
         assert_eq!(next(&mut blob).unwrap(), None);
     }
-    assert_eq!(blob.size_bytes(), 5, "all that came");
+    assert_eq!(blob.size_bytes(), 5, "the total size stays");
     assert_eq!(next(&mut Blob::from(Bytes::new())).unwrap(), None);
 }
 
 #[test]
-fn a_stream_of_another_length_is_an_error_and_stays_one() {
+fn wrong_stream_length_is_a_lasting_error() {
     for size_bytes in [4, 6] {
         let mut blob = of(size_bytes, &["abc", "de"]);
         assert_eq!(next(&mut blob).unwrap().unwrap(), "abc");
@@ -41,19 +41,19 @@ fn a_stream_of_another_length_is_an_error_and_stays_one() {
 }
 
 #[test]
-fn an_error_is_not_followed_by_an_end() {
+fn error_is_not_followed_by_end() {
     let mut blob = Blob::new(0, "", stream::iter([Err(BlobError::Damaged)]));
     assert!(matches!(next(&mut blob), Err(BlobError::Damaged)));
     assert!(next(&mut blob).is_err());
 }
 
 #[test]
-fn pieces_are_read_one_after_the_other_and_may_be_short() {
+fn ranges_are_read_in_order_and_may_be_short() {
     const SIZE: u64 = 300_000;
-    let mut blob = Blob::in_pieces(SIZE, "", |piece| async move {
-        assert!(piece.start < piece.end && piece.end <= SIZE);
-        let len = usize::try_from((piece.end - piece.start).min(100_000)).unwrap();
-        Ok(vec![u8::try_from(piece.start % 251).unwrap(); len].into())
+    let mut blob = Blob::in_pieces(SIZE, "", |range| async move {
+        assert!(range.start < range.end && range.end <= SIZE);
+        let len = usize::try_from((range.end - range.start).min(100_000)).unwrap();
+        Ok(vec![u8::try_from(range.start % 251).unwrap(); len].into())
     });
     for start in [0, 100_000, 200_000] {
         assert_eq!(next(&mut blob).unwrap().unwrap(), vec![u8::try_from(start % 251).unwrap(); 100_000]);

@@ -1,4 +1,4 @@
-//! What equal bytes share: no song is left waiting, no stems are lost, nothing is split twice without need.
+//! Deduplication by hash: no song waits without a job, no stems are lost, nothing is split twice needlessly.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -7,12 +7,14 @@ use vocalizer_core::song::{FailureReason, Status, StatusKind, Transition};
 
 use super::songs::{reason, status};
 
-/// Applies transitions that must all be legal.
-fn walk(status: &Status, transitions: impl IntoIterator<Item = Transition>) -> Status {
-    transitions.into_iter().fold(status.clone(), |status, transition| status.after(transition).expect("a door"))
+/// Applies transitions, which must all be allowed.
+fn apply_all(status: &Status, transitions: impl IntoIterator<Item = Transition>) -> Status {
+    transitions
+        .into_iter()
+        .fold(status.clone(), |status, transition| status.after(transition).expect("an allowed transition"))
 }
 
-/// Songs with one hash, and how many jobs for it are on the queue.
+/// Songs with one hash, and the number of jobs for it on the queue.
 #[derive(Debug, Clone, Default)]
 struct World {
     songs: Vec<Status>,
@@ -20,7 +22,7 @@ struct World {
     stems: bool,
 }
 
-/// What can happen to them.
+/// An event that affects them.
 #[derive(Debug, Clone)]
 enum Event {
     Upload,
@@ -48,24 +50,24 @@ fn event() -> impl Strategy<Value = Event> {
 impl World {
     fn arrive(&mut self, song: Status) {
         let plan = on_upload(&self.songs);
-        self.songs.push(walk(&song, plan.transitions().iter().cloned()));
+        self.songs.push(apply_all(&song, plan.transitions().iter().cloned()));
         self.jobs += usize::from(plan == UploadPlan::Enqueue);
     }
 
     fn advance(&mut self, advance: &Advance) {
-        self.songs.iter_mut().for_each(|song| *song = walk(song, advance.transitions(song)));
+        self.songs.iter_mut().for_each(|song| *song = apply_all(song, advance.transitions(song)));
     }
 
-    /// As the service does it: a job stands for all songs with the hash, and a lease marks all that wait.
-    fn happen(&mut self, event: &Event) {
+    /// Handles an event like the service: a job covers all songs with the hash, and a lease marks all waiting ones.
+    fn handle(&mut self, event: &Event) {
         let splitting = self.songs.contains(&Status::Splitting);
         match event {
-            Event::Upload => self.arrive(walk(&Status::Uploading, [Transition::FinishUpload])),
+            Event::Upload => self.arrive(apply_all(&Status::Uploading, [Transition::FinishUpload])),
             Event::Retry(index) if !self.songs.is_empty() => {
                 let at = index.index(self.songs.len());
                 if self.songs[at].kind() == StatusKind::Failed {
                     let song = self.songs.remove(at);
-                    self.arrive(walk(&song, [Transition::Retry]));
+                    self.arrive(apply_all(&song, [Transition::Retry]));
                 }
             }
             Event::Lease if self.jobs > 0 => self.advance(&Advance::Begin),
@@ -81,7 +83,7 @@ impl World {
             Event::Delete(index) if !self.songs.is_empty() => {
                 self.songs.remove(index.index(self.songs.len()));
                 self.stems &= on_delete(self.songs.len() as u64) == BlobFate::Keep;
-                // A job that nobody waits for any more is withdrawn.
+                // A job without a waiting song is withdrawn.
                 if !self.songs.iter().any(|song| matches!(song, Status::Uploaded | Status::Splitting)) {
                     self.jobs = 0;
                 }
@@ -93,15 +95,15 @@ impl World {
     fn check(&self) -> Result<(), TestCaseError> {
         let has = |kind| self.songs.iter().any(|song| song.kind() == kind);
         if has(StatusKind::Uploaded) || has(StatusKind::Splitting) {
-            prop_assert!(self.jobs > 0, "somebody waits for a job that is not there: {:?}", self);
+            prop_assert!(self.jobs > 0, "a song waits without a job: {:?}", self);
         }
         if has(StatusKind::Split) {
-            prop_assert!(self.stems, "stems are promised and gone: {:?}", self);
-            prop_assert!(!has(StatusKind::Uploaded), "somebody waits beside stems that are there: {:?}", self);
+            prop_assert!(self.stems, "a split song has no stems: {:?}", self);
+            prop_assert!(!has(StatusKind::Uploaded), "a song waits although there are stems: {:?}", self);
         }
-        let waits = has(StatusKind::Uploaded) && has(StatusKind::Splitting);
-        prop_assert!(!waits, "one waits while another with the same bytes is split: {:?}", self);
-        prop_assert!(self.jobs <= 1, "the same bytes are to be split twice: {:?}", self);
+        let both = has(StatusKind::Uploaded) && has(StatusKind::Splitting);
+        prop_assert!(!both, "a song waits while another with the same bytes is being split: {:?}", self);
+        prop_assert!(self.jobs <= 1, "there are two jobs for the same bytes: {:?}", self);
         Ok(())
     }
 }
@@ -110,16 +112,16 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_nobody_waits_in_vain(events in vec(event(), 0..40)) {
+    fn every_waiting_song_has_a_job(events in vec(event(), 0..40)) {
         let mut world = World::default();
         for event in &events {
-            world.happen(event);
+            world.handle(event);
             world.check()?;
         }
     }
 
     #[test]
-    fn an_upload_meets_what_the_others_have(others in vec(status(), 0..6)) {
+    fn upload_plan_follows_other_songs(others in vec(status(), 0..6)) {
         let has = |kind| others.iter().any(|other| other.kind() == kind);
         let plan = on_upload(&others);
         if has(StatusKind::Split) {
@@ -129,24 +131,24 @@ proptest! {
         } else if has(StatusKind::Uploaded) {
             prop_assert_eq!(plan, UploadPlan::AwaitOther);
         } else {
-            prop_assert_eq!(plan, UploadPlan::Enqueue, "an upload that may never end, or a failure, brings no stems");
+            prop_assert_eq!(plan, UploadPlan::Enqueue, "unfinished uploads and failures bring no stems");
         }
-        let mut turned = others.clone();
-        turned.reverse();
-        prop_assert_eq!(on_upload(&turned), plan, "the order of the others tells nothing");
+        let mut reversed = others.clone();
+        reversed.reverse();
+        prop_assert_eq!(on_upload(&reversed), plan, "the order of the other songs does not matter");
     }
 
     #[test]
-    fn a_result_reaches_every_song_and_a_repeat_changes_nothing(status in status()) {
-        let after = walk(&status, on_result(&status).iter().cloned());
+    fn result_reaches_all_songs_and_is_idempotent(status in status()) {
+        let after = apply_all(&status, on_result(&status).iter().cloned());
         let expected = if status == Status::Uploading { StatusKind::Uploading } else { StatusKind::Split };
         prop_assert_eq!(after.kind(), expected);
         prop_assert_eq!(on_result(&after), &[][..]);
     }
 
     #[test]
-    fn a_failure_reaches_every_song_that_waits(status in status(), reason in reason()) {
-        let after = walk(&status, on_failure(&status, &reason));
+    fn failure_reaches_all_waiting_songs(status in status(), reason in reason()) {
+        let after = apply_all(&status, on_failure(&status, &reason));
         match status.kind() {
             StatusKind::Uploaded | StatusKind::Splitting => prop_assert_eq!(after.failure(), Some(&reason)),
             StatusKind::Uploading | StatusKind::Split | StatusKind::Failed => prop_assert_eq!(after, status),
@@ -154,7 +156,7 @@ proptest! {
     }
 
     #[test]
-    fn bytes_go_with_the_last_song_and_not_before(others: u64) {
+    fn blobs_are_deleted_with_the_last_song(others: u64) {
         prop_assert_eq!(on_delete(others) == BlobFate::Delete, others == 0);
     }
 }

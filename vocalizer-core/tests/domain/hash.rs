@@ -1,4 +1,4 @@
-//! A hash is the SHA-256 of the bytes, has one spelling, and is nothing else.
+//! Song hashes: SHA-256 of the bytes, in a single spelling.
 
 use proptest::prelude::*;
 use vocalizer_core::song::{ParseHashError, SongHash, SongHasher};
@@ -7,7 +7,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn pieces_make_no_difference(bytes: Vec<u8>, cuts: Vec<prop::sample::Index>) {
+    fn chunk_boundaries_make_no_difference(bytes: Vec<u8>, cuts: Vec<prop::sample::Index>) {
         let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
         cuts.sort_unstable();
         let mut hasher = SongHasher::new();
@@ -20,7 +20,7 @@ proptest! {
     }
 
     #[test]
-    fn text_and_json_come_back_the_same(bytes: Vec<u8>) {
+    fn text_and_json_round_trip(bytes: Vec<u8>) {
         let hash = SongHash::of(&bytes);
         let text = hash.to_string();
         prop_assert!(text.len() == 64 && text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')));
@@ -31,7 +31,7 @@ proptest! {
     }
 
     #[test]
-    fn any_other_text_is_refused(text in "\\PC{0,70}|[0-9a-f]{60,68}|[0-9a-fA-F]{64}|[0-9a-f]{0,32}é[0-9a-f]{30,32}") {
+    fn invalid_hash_is_rejected(text in "\\PC{0,70}|[0-9a-f]{60,68}|[0-9a-fA-F]{64}|[0-9a-f]{0,32}é[0-9a-f]{30,32}") {
         match text.parse::<SongHash>() {
             Ok(hash) => prop_assert_eq!(hash.to_string(), text),
             Err(ParseHashError::Length { found_bytes }) => {
@@ -47,7 +47,7 @@ proptest! {
 }
 
 #[test]
-fn it_is_what_everybody_calls_sha_256() {
+fn hash_is_sha_256() {
     let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     assert_eq!(SongHasher::new().finish().to_string(), empty);
     assert!(empty.to_uppercase().parse::<SongHash>().is_err(), "one hash has one spelling");

@@ -1,4 +1,4 @@
-//! Identifiers: random, opaque, and each with one spelling.
+//! Identifiers: random, opaque, in a single spelling.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn text_json_and_bytes_come_back_the_same(bytes: [u8; 16]) {
+    fn text_json_and_bytes_round_trip(bytes: [u8; 16]) {
         let id = SongId::from_bytes(bytes);
         prop_assert_eq!(id.to_bytes(), bytes);
         prop_assert_eq!(id.to_string().parse(), Ok(id));
@@ -21,7 +21,7 @@ proptest! {
     }
 
     #[test]
-    fn other_spellings_are_refused(bytes: [u8; 16], garbage in "\\PC{0,40}") {
+    fn other_spellings_are_rejected(bytes: [u8; 16], garbage in "\\PC{0,40}") {
         let text = UserId::from_bytes(bytes).to_string();
         let others =
             [text.replace('-', ""), format!("{{{text}}}"), format!("urn:uuid:{text}"), format!(" {text}"), garbage];
@@ -35,7 +35,7 @@ proptest! {
     }
 
     #[test]
-    fn blobs_of_two_hashes_never_share_a_name(one: Vec<u8>, other: Vec<u8>) {
+    fn blob_names_of_two_hashes_are_distinct(one: Vec<u8>, other: Vec<u8>) {
         let names = |bytes: &[u8]| blobs(SongHash::of(bytes)).iter().map(BlobKey::to_string).collect::<HashSet<_>>();
         prop_assert_eq!(names(&one).len(), 1 + Stem::ALL.len() + Part::ALL.len() * (Format::ALL.len() + 1));
         prop_assert_eq!(names(&one).is_disjoint(&names(&other)), one != other);
@@ -43,7 +43,7 @@ proptest! {
     }
 }
 
-/// Every blob that a hash may have.
+/// Returns the keys of all blobs that a hash can have.
 fn blobs(hash: SongHash) -> Vec<BlobKey> {
     let stems = Stem::ALL.map(|stem| BlobKey::Stem(hash, stem));
     let made = Part::ALL.into_iter().flat_map(|part| Format::ALL.map(|format| BlobKey::Rendition(hash, part, format)));
@@ -52,7 +52,7 @@ fn blobs(hash: SongHash) -> Vec<BlobKey> {
 }
 
 #[test]
-fn no_two_draws_are_the_same() {
-    let drawn: HashSet<_> = (0..1_000).map(|_| SongId::random()).collect();
-    assert_eq!(drawn.len(), 1_000);
+fn random_identifiers_are_distinct() {
+    let identifiers: HashSet<_> = (0..1_000).map(|_| SongId::random()).collect();
+    assert_eq!(identifiers.len(), 1_000);
 }

@@ -1,4 +1,4 @@
-//! Limits that nothing could keep are found at the start.
+//! Validation of limits at startup.
 
 use proptest::prelude::*;
 use vocalizer_core::limits::{Limits, LimitsError};
@@ -14,31 +14,31 @@ const FIELDS: [&str; 8] = [
     "max_metadata_bytes",
 ];
 
-/// The defaults with one bound set, by way of a configuration's JSON.
+/// Returns the default limits with one changed, parsed from JSON like a configuration.
 fn with(field: &str, value: u64) -> Limits {
     serde_json::from_value(serde_json::json!({ field: value })).expect("limits")
 }
 
 #[test]
-fn the_defaults_are_those_of_the_contract() {
+fn defaults_match_the_contract() {
     let limits = Limits::default();
     assert_eq!(limits.check(), Ok(()));
     assert_eq!(Limits::for_testing().check(), Ok(()));
-    assert_eq!(limits.max_upload_bytes, 75 << 20, "what nginx lets through");
+    assert_eq!(limits.max_upload_bytes, 75 << 20, "nginx allows the same");
     assert_eq!((limits.max_channels, limits.max_rate_hz), (8, 384_000));
     assert_eq!(serde_json::from_str::<Limits>("{}").expect("limits"), limits);
 }
 
 #[test]
-fn a_bound_of_zero_is_named() {
+fn zero_limit_is_rejected_by_name() {
     for field in FIELDS {
         assert_eq!(with(field, 0).check(), Err(LimitsError::Zero { name: field }));
     }
 }
 
 #[test]
-fn a_bound_that_does_not_exist_is_refused() {
-    let error = serde_json::from_str::<Limits>(r#"{"max_uplaod_bytes": 1}"#).expect_err("a slip of the pen");
+fn unknown_limit_is_rejected() {
+    let error = serde_json::from_str::<Limits>(r#"{"max_uplaod_bytes": 1}"#).expect_err("a misspelled name");
     assert!(error.to_string().contains("max_uplaod_bytes"));
 }
 
@@ -46,7 +46,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_other_bounds_pass_but_for_rates_in_the_wrong_order(field in 0..FIELDS.len(), value in 1_u64..60_000) {
+    fn only_reversed_rate_limits_are_rejected(field in 0..FIELDS.len(), value in 1_u64..60_000) {
         let limits = with(FIELDS[field], value);
         let ordered = limits.min_rate_hz <= limits.max_rate_hz;
         prop_assert_eq!(limits.check().is_ok(), ordered);

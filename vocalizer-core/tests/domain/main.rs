@@ -1,4 +1,4 @@
-//! The rules of the domain, held against everything proptest can think of.
+//! Property tests of the domain rules.
 
 mod blobs;
 mod dedupe;

@@ -1,4 +1,4 @@
-//! Titles and usernames: what is accepted is clean, and what is clean is accepted.
+//! Validation of titles and usernames.
 
 use proptest::prelude::*;
 use vocalizer_core::account::{Username, UsernameError};
@@ -6,8 +6,8 @@ use vocalizer_core::song::{Title, TitleError};
 
 const ANY_TEXT: &str = "\\PC{0,80}|[\\x00-\\x7f]{0,30}|\\s{0,5}[\\w\u{202e}\u{2066}\u{2028} ]{0,30}\\s{0,5}";
 
-/// Characters that titles are rid of, as far as the strategies here make them.
-fn shows_nothing(c: char) -> bool {
+/// Returns whether titles drop a character, for the characters that these strategies generate.
+fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200c}' | '\u{200d}'
         | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
@@ -15,14 +15,14 @@ fn shows_nothing(c: char) -> bool {
 }
 
 #[test]
-fn a_title_holds_nothing_that_nobody_sees() {
+fn invisible_characters_are_removed_from_titles() {
     for (text, expected) in [
         ("Für\u{200b} Eli\u{ad}se\u{feff}", "Für Elise"),
         ("\u{200e}Imagine\u{200f}", "Imagine"),
         ("a\u{200d}b\u{200c}c", "abc"),
         ("Imagine\u{e0041}\u{2060}\u{3164}", "Imagine"),
         ("\u{200b} x \u{2060}", "x"),
-        // What emoji and Persian are written with stays.
+        // Joiners in emoji and Persian stay.
         ("👨\u{200d}👩\u{200d}👧 ❤\u{fe0f}", "👨\u{200d}👩\u{200d}👧 ❤\u{fe0f}"),
         ("می\u{200c}خواهم", "می\u{200c}خواهم"),
         ("می\u{200c}\u{200c}خواهم\u{200c}", "می\u{200c}خواهم"),
@@ -40,7 +40,7 @@ fn a_title_holds_nothing_that_nobody_sees() {
 }
 
 #[test]
-fn a_new_username_cannot_be_mistaken_for_another() {
+fn confusable_usernames_are_rejected() {
     for name in [
         "ada",
         "Ada.Löwe+x@example.org",
@@ -56,15 +56,15 @@ fn a_new_username_cannot_be_mistaken_for_another() {
     ] {
         assert_eq!(Username::register(name).map(|name| name.to_string()).as_deref(), Ok(name));
     }
-    // With a Cyrillic a, a Greek o, a Cyrillic c.
+    // A Cyrillic a, a Greek o, a Cyrillic c.
     for name in ["\u{430}da", "b\u{3bf}b", "ali\u{441}e", "adа1"] {
         assert_eq!(Username::register(name), Err(UsernameError::MixedScripts), "{name}");
     }
-    // All Cyrillic, and all Greek, and to be read as Latin.
+    // All Cyrillic or all Greek, but readable as Latin.
     for name in ["\u{441}\u{43e}\u{441}\u{43e}", "\u{440}\u{430}\u{443}\u{440}\u{430}", "\u{3bf}\u{3bf}"] {
         assert_eq!(Username::register(name), Err(UsernameError::LooksLatin), "{name}");
     }
-    // One name, however it is typed.
+    // Different spellings of one name are normalized.
     for (typed, name) in [("ａｄａ", "ada"), ("ﬁn", "fin"), ("e\u{301}va", "éva"), ("\u{212b}sa", "Åsa")] {
         assert_eq!(Username::register(typed).map(|name| name.to_string()).as_deref(), Ok(name), "{typed}");
     }
@@ -74,9 +74,9 @@ fn a_new_username_cannot_be_mistaken_for_another() {
 }
 
 #[test]
-fn a_name_that_was_registered_before_the_rule_still_logs_in() {
+fn older_confusable_usernames_still_log_in() {
     for name in ["\u{430}da", "ａｄａ", "ﬁn", "\u{441}\u{43e}\u{441}\u{43e}"] {
-        let before: Username = name.parse().expect("a name of before");
+        let before: Username = name.parse().expect("an older name");
         assert!(Username::meant(name).iter().any(|meant| meant.key() == before.key()), "{name}");
     }
     assert_eq!(Username::meant("ada").len(), 1);
@@ -88,17 +88,17 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_title_is_trimmed_and_on_one_line(text in ANY_TEXT, max_chars in 1_usize..60) {
-        prop_assume!(!text.chars().any(shows_nothing));
+    fn title_is_trimmed_and_single_line(text in ANY_TEXT, max_chars in 1_usize..60) {
+        prop_assume!(!text.chars().any(is_invisible));
         let trimmed = text.trim();
         match Title::parse(&text, max_chars) {
             Ok(title) => {
                 prop_assert_eq!(title.as_str(), trimmed);
                 prop_assert!((1..=max_chars).contains(&trimmed.chars().count()));
-                let steers = |c: char| {
+                let is_control = |c: char| {
                     c.is_control() || "\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}".contains(c)
                 };
-                prop_assert!(!trimmed.chars().any(steers));
+                prop_assert!(!trimmed.chars().any(is_control));
                 prop_assert_eq!(Title::parse(title.as_str(), usize::MAX), Ok(title));
             }
             Err(TitleError::Empty) => prop_assert_eq!(trimmed, ""),
@@ -108,21 +108,21 @@ proptest! {
             }
             Err(TitleError::Control { at_char }) => {
                 let c = trimmed.chars().nth(at_char).expect("a character there");
-                let steers = c.is_control() || ('\u{2028}'..='\u{2069}').contains(&c);
-                prop_assert!(steers);
+                let is_control = c.is_control() || ('\u{2028}'..='\u{2069}').contains(&c);
+                prop_assert!(is_control);
             }
             Err(e) => prop_assert!(false, "{}", e),
         }
     }
 
     #[test]
-    fn every_plain_title_within_the_limit_is_accepted(text in "[\\p{L}\\p{N}\\p{P}\\p{So}]{1,200}") {
-        prop_assume!(!text.chars().any(shows_nothing));
+    fn plain_title_within_limit_is_accepted(text in "[\\p{L}\\p{N}\\p{P}\\p{So}]{1,200}") {
+        prop_assume!(!text.chars().any(is_invisible));
         prop_assert_eq!(Title::parse(&format!("  {text}\n"), 200).map(|title| title.to_string()), Ok(text));
     }
 
     #[test]
-    fn a_username_holds_letters_digits_and_five_marks(text in ANY_TEXT) {
+    fn username_allows_letters_digits_and_five_symbols(text in ANY_TEXT) {
         let trimmed = text.trim();
         let fits = |c: char| c.is_alphanumeric() || "._-+@".contains(c);
         match text.parse::<Username>() {
@@ -140,7 +140,7 @@ proptest! {
     }
 
     #[test]
-    fn names_that_differ_in_case_alone_are_one_users(name in "[a-zA-Zäöüßçéσςσабв0-9._@+-]{1,40}") {
+    fn usernames_are_case_insensitive(name in "[a-zA-Zäöüßçéσςσабв0-9._@+-]{1,40}") {
         let parse = |text: &str| text.parse::<Username>().expect("a name");
         let key = parse(&name).key();
         prop_assert_eq!(&parse(&name.to_uppercase()).key(), &key);
@@ -151,7 +151,7 @@ proptest! {
 }
 
 #[test]
-fn names_that_differ_in_more_are_two_users() {
+fn different_usernames_are_distinct() {
     for (one, other) in [("ada", "adá"), ("ada", "ada1"), ("a.b", "ab"), ("a_b", "a-b")] {
         let key = |text: &str| text.parse::<Username>().expect("a name").key();
         assert_ne!(key(one), key(other));

@@ -1,11 +1,11 @@
-//! Songs and the like, drawn at random.
+//! Strategies for random songs and their fields.
 
 use proptest::prelude::*;
 use time::OffsetDateTime;
 use vocalizer_core::account::UserId;
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, Status, StoredSong, Title, Transition};
 
-/// Few of each, so that two that are drawn are often the same.
+/// Few different users, so that random ones are often equal.
 pub(crate) fn user() -> impl Strategy<Value = UserId> {
     (0_u8..4).prop_map(|n| UserId::from_bytes([n; 16]))
 }

@@ -1,5 +1,4 @@
-//! Guessing gets slower and slower; the rule is held by the suite that every count of attempts runs, here is what only the
-//! one in memory has.
+//! The bounded memory of the in-memory throttle; the conformance suite tests the delays.
 
 use std::time::Duration;
 
@@ -21,20 +20,20 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 32, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_flood_of_keys_is_forgotten_before_it_fills_the_memory_and_the_newest_are_kept(keys in 101_u32..2_000) {
+    fn number_of_keys_is_bounded_and_newest_are_kept(keys in 101_u32..2_000) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let throttle = Throttle::new(MAX_KEYS);
         let waits = |key: u32, now: OffsetDateTime| {
             let wait = runtime.block_on(throttle.attempt(&key.to_string(), &SETTINGS, now));
-            wait.expect("memory is always there").is_some()
+            wait.expect("memory does not fail").is_some()
         };
         let at = |key: u32| OffsetDateTime::UNIX_EPOCH + Duration::from_millis(key.into());
         for key in 0..keys {
-            // A millisecond apart, so that it is known which are old.
+            // One millisecond apart, so that the order is known.
             while !waits(key, at(key)) {}
         }
-        prop_assert!(waits(keys - 1, at(keys)), "the newest is remembered");
-        let remembered = (0..keys).filter(|key| waits(*key, at(keys))).count();
-        prop_assert!(remembered <= MAX_KEYS, "{} are remembered", remembered);
+        prop_assert!(waits(keys - 1, at(keys)), "the newest key was dropped");
+        let stored = (0..keys).filter(|key| waits(*key, at(keys))).count();
+        prop_assert!(stored <= MAX_KEYS, "{} keys are stored", stored);
     }
 }

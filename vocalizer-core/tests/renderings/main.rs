@@ -1,6 +1,6 @@
-//! Other formats, mixes and peaks: who waits for whom, when work ends, and what is kept.
+//! Tests of renditions, mixes and peaks: queueing, cancellation and caching.
 
-#![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
+#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in their helpers")]
 
 mod cache;
 mod making;

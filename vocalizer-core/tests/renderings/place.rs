@@ -1,4 +1,4 @@
-//! A service in memory whose renderer works only when it is told to.
+//! A service in memory whose renderer waits for permits.
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
@@ -26,41 +26,41 @@ use vocalizer_core::song::{Song, SongHash, SongId, Title};
 mod not_asked;
 use not_asked::NotAsked;
 
-/// How large everything is that is made.
-pub(crate) const SIZE: u64 = 100;
+/// The size of every rendered file.
+pub(crate) const FILE_BYTES: u64 = 100;
 
-/// Works on one file for each permit, and notes what it was asked for and how that ended.
-pub(crate) struct Gated {
-    pub(crate) go: Semaphore,
-    begun: Mutex<Vec<String>>,
-    given_up: Mutex<Vec<String>>,
+/// Renders one file per permit, and records started and cancelled work.
+pub(crate) struct GatedRenderer {
+    pub(crate) permits: Semaphore,
+    started: Mutex<Vec<String>>,
+    cancelled: Mutex<Vec<String>>,
 }
 
-struct Unless<'a>(&'a Gated, Option<String>);
+struct CancelGuard<'a>(&'a GatedRenderer, Option<String>);
 
-impl Drop for Unless<'_> {
+impl Drop for CancelGuard<'_> {
     fn drop(&mut self) {
-        self.0.given_up.lock().unwrap().extend(self.1.take());
+        self.0.cancelled.lock().unwrap().extend(self.1.take());
     }
 }
 
-impl Gated {
+impl GatedRenderer {
     async fn work(&self, tracks: Vec<Track>) -> Result<(), AudioError> {
         let (mut first, _) = tracks.into_iter().next().unwrap();
         let name = String::from_utf8(first.next_chunk().await.unwrap().unwrap().to_vec()).unwrap();
-        self.begun.lock().unwrap().push(name.clone());
-        let mut ended = Unless(self, Some(name));
-        self.go.acquire().await.unwrap().forget();
-        ended.1 = None;
+        self.started.lock().unwrap().push(name.clone());
+        let mut guard = CancelGuard(self, Some(name));
+        self.permits.acquire().await.unwrap().forget();
+        guard.1 = None;
         Ok(())
     }
 }
 
 #[async_trait]
-impl Renderer for Gated {
+impl Renderer for GatedRenderer {
     async fn mix(&self, tracks: Vec<Track>, _: Format) -> Result<Blob, AudioError> {
         self.work(tracks).await?;
-        Ok(Blob::from(Bytes::from(vec![7; usize::try_from(SIZE).unwrap()])))
+        Ok(Blob::from(Bytes::from(vec![7; usize::try_from(FILE_BYTES).unwrap()])))
     }
 
     async fn peaks(&self, files: Vec<Blob>) -> Result<Peaks, AudioError> {
@@ -69,11 +69,11 @@ impl Renderer for Gated {
     }
 }
 
-/// Nobody splits anything here.
-struct NoJobs;
+/// A queue without jobs.
+struct EmptyQueue;
 
 #[async_trait]
-impl JobQueue for NoJobs {
+impl JobQueue for EmptyQueue {
     async fn publish(&self, _: Job) -> Result<(), QueueError> {
         Ok(())
     }
@@ -91,36 +91,40 @@ impl JobQueue for NoJobs {
     }
 }
 
-pub(crate) struct Place {
+pub(crate) struct Fixture {
     pub(crate) service: SongService,
-    pub(crate) renderer: Arc<Gated>,
+    pub(crate) renderer: Arc<GatedRenderer>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) blobs: MemoryBlobs,
     songs: Arc<MemorySongs>,
 }
 
-impl Place {
+impl Fixture {
     pub(crate) fn new(renderings: RenderingSettings) -> Self {
-        Self::over(renderings, MemoryBlobs::default(), Arc::default(), Arc::new(ManualClock::new()))
+        Self::with(renderings, MemoryBlobs::default(), Arc::default(), Arc::new(ManualClock::new()))
     }
 
-    /// The same installation, as another process finds it.
+    /// Opens the same installation as after a restart.
     pub(crate) fn restarted(&self, renderings: RenderingSettings) -> Self {
-        Self::over(renderings, self.blobs.clone(), Arc::clone(&self.songs), Arc::clone(&self.clock))
+        Self::with(renderings, self.blobs.clone(), Arc::clone(&self.songs), Arc::clone(&self.clock))
     }
 
-    fn over(
+    fn with(
         renderings: RenderingSettings,
         blobs: MemoryBlobs,
         songs: Arc<MemorySongs>,
         clock: Arc<ManualClock>,
     ) -> Self {
-        let renderer = Arc::new(Gated { go: Semaphore::new(0), begun: Mutex::default(), given_up: Mutex::default() });
+        let renderer = Arc::new(GatedRenderer {
+            permits: Semaphore::new(0),
+            started: Mutex::default(),
+            cancelled: Mutex::default(),
+        });
         let ports = SongPorts {
             songs: Arc::clone(&songs) as _,
             commons: Arc::new(LocalCommons::default()),
             blobs: Arc::new(blobs.clone()),
-            queue: Arc::new(NoJobs),
+            queue: Arc::new(EmptyQueue),
             probe: Arc::new(NotAsked),
             renderer: Arc::clone(&renderer) as _,
             results: Arc::new(NotAsked),
@@ -130,7 +134,7 @@ impl Place {
         Self { service, renderer, clock, blobs, songs }
     }
 
-    /// A split song of anybody's, whose source and stems hold this name.
+    /// Stores an anonymous split song whose source and stems contain this name.
     pub(crate) async fn song(&self, name: &str) -> SongId {
         let hash = hash(name);
         let stems = Stem::FOUR.map(|stem| BlobKey::Stem(hash, stem));
@@ -147,7 +151,7 @@ impl Place {
         id
     }
 
-    /// Several of them.
+    /// Stores several such songs.
     pub(crate) async fn songs<const N: usize>(&self, names: [&str; N]) -> [SongId; N] {
         let mut ids = Vec::new();
         for name in names {
@@ -156,52 +160,52 @@ impl Place {
         ids.try_into().unwrap()
     }
 
-    /// Asks for the drums as FLAC.
-    pub(crate) fn ask(&self, client: Client, id: SongId) -> Asking<PartFile> {
+    /// Requests the drums as FLAC.
+    pub(crate) fn ask(&self, client: Client, id: SongId) -> Request<PartFile> {
         let service = self.service.clone();
-        Asking::new(async move { service.part(client, id, Part::Drums, Format::Flac).await })
+        Request::new(async move { service.part(client, id, Part::Drums, Format::Flac).await })
     }
 
-    /// Asks for a mix, and reads nothing of it.
-    pub(crate) fn mix(&self, client: Client, id: SongId) -> Asking<Blob> {
+    /// Requests a mix without reading it.
+    pub(crate) fn mix(&self, client: Client, id: SongId) -> Request<Blob> {
         let service = self.service.clone();
-        Asking::new(async move { Ok(service.mix(client, id, &Levels::PLAIN, Format::Mp3).await?.blob) })
+        Request::new(async move { Ok(service.mix(client, id, &Levels::PLAIN, Format::Mp3).await?.blob) })
     }
 
-    pub(crate) fn peaks(&self, client: Client, id: SongId) -> Asking<Peaks> {
+    pub(crate) fn peaks(&self, client: Client, id: SongId) -> Request<Peaks> {
         let service = self.service.clone();
-        Asking::new(async move { service.peaks(client, id, Part::Drums).await })
+        Request::new(async move { service.peaks(client, id, Part::Drums).await })
     }
 
-    /// Has the drums of a song made.
-    pub(crate) async fn made(&self, id: SongId) {
-        self.renderer.go.add_permits(1);
+    /// Renders the drums of a song.
+    pub(crate) async fn render(&self, id: SongId) {
+        self.renderer.permits.add_permits(1);
         self.ask(client(1), id).end().await.unwrap();
     }
 
-    /// Lets the renderer end one piece of work, and waits until everybody has done what there is to do.
-    pub(crate) async fn one_ends(&self) {
-        self.renderer.go.add_permits(1);
+    /// Lets the renderer finish one rendering, then waits until nothing more happens.
+    pub(crate) async fn finish_one(&self) {
+        self.renderer.permits.add_permits(1);
         settle().await;
     }
 
-    /// The songs in the order in which work on them began.
-    pub(crate) fn begun(&self) -> Vec<String> {
-        self.renderer.begun.lock().unwrap().clone()
+    /// Returns the songs in the order in which their renderings started.
+    pub(crate) fn started(&self) -> Vec<String> {
+        self.renderer.started.lock().unwrap().clone()
     }
 
-    /// The songs that work was given up on.
-    pub(crate) fn given_up(&self) -> Vec<String> {
-        self.renderer.given_up.lock().unwrap().clone()
+    /// Returns the songs whose renderings were cancelled.
+    pub(crate) fn cancelled(&self) -> Vec<String> {
+        self.renderer.cancelled.lock().unwrap().clone()
     }
 
-    /// The songs whose drums are kept as FLAC.
-    pub(crate) fn kept<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-        let is_kept = |name: &&str| {
+    /// Returns the songs whose drums are cached as FLAC.
+    pub(crate) fn cached<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+        let is_cached = |name: &&str| {
             let key = BlobKey::Rendition(hash(name), Part::Drums, Format::Flac);
             self.blobs.size_bytes(&key).now_or_never().unwrap().unwrap().is_some()
         };
-        names.into_iter().filter(is_kept).collect()
+        names.into_iter().filter(is_cached).collect()
     }
 }
 
@@ -209,28 +213,28 @@ pub(crate) fn hash(name: &str) -> SongHash {
     SongHash::of(name.as_bytes())
 }
 
-/// Somebody without a user, at an address of their own.
+/// Returns an anonymous client with its own address.
 pub(crate) fn client(number: u8) -> Client {
     Client::at(Viewer::Anonymous, Ipv4Addr::new(10, 0, 0, number).into())
 }
 
-/// Lets everybody go on for as long as they can.
+/// Yields until all tasks are blocked.
 pub(crate) async fn settle() {
     for _ in 0..200 {
         tokio::task::yield_now().await;
     }
 }
 
-/// A request under way. It is given up when it is dropped.
-pub(crate) struct Asking<T>(JoinHandle<Result<T, ServiceError>>);
+/// A running request, aborted on drop.
+pub(crate) struct Request<T>(JoinHandle<Result<T, ServiceError>>);
 
-impl<T: Send + 'static> Asking<T> {
-    fn new(asking: impl Future<Output = Result<T, ServiceError>> + Send + 'static) -> Self {
-        Self(tokio::spawn(asking))
+impl<T: Send + 'static> Request<T> {
+    fn new(future: impl Future<Output = Result<T, ServiceError>> + Send + 'static) -> Self {
+        Self(tokio::spawn(future))
     }
 
     pub(crate) async fn end(mut self) -> Result<T, ServiceError> {
-        tokio::time::timeout(Duration::from_secs(60), &mut self.0).await.expect("it ends").unwrap()
+        tokio::time::timeout(Duration::from_secs(60), &mut self.0).await.expect("the request ends").unwrap()
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -238,13 +242,13 @@ impl<T: Send + 'static> Asking<T> {
     }
 }
 
-impl<T> Drop for Asking<T> {
+impl<T> Drop for Request<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-/// It was refused since too much is being made.
-pub(crate) fn is_busy<T>(answer: &Result<T, ServiceError>) -> bool {
-    matches!(answer, Err(ServiceError::Busy { retry_after, .. }) if !retry_after.is_zero())
+/// Returns whether a request was rejected because the service is busy.
+pub(crate) fn is_busy<T>(response: &Result<T, ServiceError>) -> bool {
+    matches!(response, Err(ServiceError::Busy { retry_after, .. }) if !retry_after.is_zero())
 }

@@ -1,122 +1,122 @@
-//! Clients take turns, and no more wait than may.
+//! Tests of fairness between clients and of waiting limits.
 
 use vocalizer_core::service::{RenderingCounts, RenderingSettings};
 
-use super::place::{Place, client, is_busy, settle};
+use super::place::{Fixture, client, is_busy, settle};
 
 fn settings(at_once: usize) -> RenderingSettings {
     RenderingSettings { at_once, ..RenderingSettings::default() }
 }
 
 #[tokio::test]
-async fn clients_take_turns_however_much_each_asks_for() {
-    let place = Place::new(settings(1));
-    let many = place.songs(["a1", "a2", "a3", "a4", "a5"]).await;
-    let mut asked = Vec::new();
+async fn clients_take_turns() {
+    let fixture = Fixture::new(settings(1));
+    let many = fixture.songs(["a1", "a2", "a3", "a4", "a5"]).await;
+    let mut requests = Vec::new();
     for id in many {
-        asked.push(place.ask(client(1), id));
+        requests.push(fixture.ask(client(1), id));
         settle().await;
     }
     for (number, names) in [(2, ["b1", "b2"]), (3, ["c1", "c2"])] {
-        for id in place.songs(names).await {
-            asked.push(place.ask(client(number), id));
+        for id in fixture.songs(names).await {
+            requests.push(fixture.ask(client(number), id));
             settle().await;
         }
     }
-    assert_eq!(place.service.renderings(), RenderingCounts { running: 1, waiting: 8, bytes: 0 });
+    assert_eq!(fixture.service.renderings(), RenderingCounts { running: 1, waiting: 8, bytes: 0 });
     for _ in 0..9 {
-        place.one_ends().await;
+        fixture.finish_one().await;
     }
-    assert_eq!(place.begun(), ["a1", "a2", "b1", "c1", "a3", "b2", "c2", "a4", "a5"]);
-    for asked in asked {
-        asked.end().await.unwrap();
+    assert_eq!(fixture.started(), ["a1", "a2", "b1", "c1", "a3", "b2", "c2", "a4", "a5"]);
+    for request in requests {
+        request.end().await.unwrap();
     }
-    let RenderingCounts { running, waiting, .. } = place.service.renderings();
+    let RenderingCounts { running, waiting, .. } = fixture.service.renderings();
     assert_eq!((running, waiting), (0, 0));
 }
 
 #[tokio::test]
-async fn one_client_never_has_all_places() {
-    let place = Place::new(settings(2));
-    let [a1, a2, a3, b1] = place.songs(["a1", "a2", "a3", "b1"]).await;
-    let _many = [a1, a2, a3].map(|id| place.mix(client(1), id));
+async fn one_client_never_takes_all_slots() {
+    let fixture = Fixture::new(settings(2));
+    let [a1, a2, a3, b1] = fixture.songs(["a1", "a2", "a3", "b1"]).await;
+    let _many = [a1, a2, a3].map(|id| fixture.mix(client(1), id));
     settle().await;
-    assert_eq!(place.begun(), ["a1"]);
-    let _other = place.ask(client(2), b1);
+    assert_eq!(fixture.started(), ["a1"]);
+    let _other = fixture.ask(client(2), b1);
     settle().await;
-    assert_eq!(place.begun(), ["a1", "b1"], "the other client waits for the first one's work");
+    assert_eq!(fixture.started(), ["a1", "b1"], "the other client waits for the first one's work");
 }
 
 #[tokio::test]
-async fn a_rendition_that_several_wait_for_is_made_at_the_first_turn_of_any() {
-    let place = Place::new(settings(1));
-    let [a1, a2, a3, a4] = place.songs(["a1", "a2", "a3", "a4"]).await;
+async fn shared_rendition_runs_at_first_turn_of_any_waiter() {
+    let fixture = Fixture::new(settings(1));
+    let [a1, a2, a3, a4] = fixture.songs(["a1", "a2", "a3", "a4"]).await;
     let mut many = Vec::new();
     for id in [a1, a2, a3, a4] {
-        many.push(place.ask(client(1), id));
+        many.push(fixture.ask(client(1), id));
         settle().await;
     }
-    // The last of the first client's, which must not make the other wait for all before.
-    let other = place.ask(client(2), a4);
+    // The other client must not wait for all earlier requests of the first one.
+    let other = fixture.ask(client(2), a4);
     settle().await;
     for _ in 0..3 {
-        place.one_ends().await;
+        fixture.finish_one().await;
     }
     assert!(other.has_ended());
-    assert_eq!(place.begun(), ["a1", "a2", "a4", "a3"]);
-    place.one_ends().await;
-    for asked in many {
-        asked.end().await.unwrap();
+    assert_eq!(fixture.started(), ["a1", "a2", "a4", "a3"]);
+    fixture.finish_one().await;
+    for request in many {
+        request.end().await.unwrap();
     }
-    assert_eq!(place.begun().len(), 4, "nothing is made twice");
+    assert_eq!(fixture.started().len(), 4, "a file was rendered twice");
 }
 
 #[tokio::test]
-async fn no_more_wait_than_may() {
-    let place = Place::new(RenderingSettings { most: 3, most_per_client: 2, ..settings(1) });
-    let [a1, a2, a3, b1, c1] = place.songs(["a1", "a2", "a3", "b1", "c1"]).await;
-    let first = place.ask(client(1), a1);
+async fn waiting_limits_are_enforced() {
+    let fixture = Fixture::new(RenderingSettings { most: 3, most_per_client: 2, ..settings(1) });
+    let [a1, a2, a3, b1, c1] = fixture.songs(["a1", "a2", "a3", "b1", "c1"]).await;
+    let first = fixture.ask(client(1), a1);
     settle().await;
-    let second = place.peaks(client(1), a2);
+    let second = fixture.peaks(client(1), a2);
     settle().await;
-    assert!(is_busy(&place.ask(client(1), a3).end().await), "a client's own bound");
-    assert!(is_busy(&place.mix(client(1), a3).end().await));
-    let _third = place.ask(client(2), b1);
+    assert!(is_busy(&fixture.ask(client(1), a3).end().await), "the limit per client");
+    assert!(is_busy(&fixture.mix(client(1), a3).end().await));
+    let _third = fixture.ask(client(2), b1);
     settle().await;
-    assert!(is_busy(&place.ask(client(3), c1).end().await), "the bound of all");
-    // To wait for what is being made costs nothing.
-    let same = place.ask(client(3), a1);
+    assert!(is_busy(&fixture.ask(client(3), c1).end().await), "the total limit");
+    // Waiting for a running rendering does not count.
+    let same = fixture.ask(client(3), a1);
     settle().await;
-    place.one_ends().await;
+    fixture.finish_one().await;
     first.end().await.unwrap();
     same.end().await.unwrap();
-    // There is room again, also where somebody stops waiting.
-    let fourth = place.ask(client(3), c1);
+    // A finished or cancelled request makes room for another.
+    let fourth = fixture.ask(client(3), c1);
     settle().await;
-    assert!(is_busy(&place.ask(client(4), a3).end().await));
+    assert!(is_busy(&fixture.ask(client(4), a3).end().await));
     drop(second);
     settle().await;
-    let fifth = place.ask(client(4), a3);
+    let fifth = fixture.ask(client(4), a3);
     settle().await;
     assert!(!fourth.has_ended() && !fifth.has_ended());
 }
 
 #[tokio::test]
-async fn who_reads_a_mix_slowly_holds_up_nobody_and_has_no_more_than_their_share() {
-    let place = Place::new(RenderingSettings { most: 3, most_per_client: 2, ..settings(1) });
-    let [a, b] = place.songs(["a", "b"]).await;
-    place.renderer.go.add_permits(10);
-    let first = place.mix(client(1), a).end().await.unwrap();
-    let second = place.mix(client(1), a).end().await.unwrap();
-    assert!(is_busy(&place.mix(client(1), a).end().await), "a client's own bound");
-    let third = place.mix(client(2), a).end().await.unwrap();
-    assert!(is_busy(&place.mix(client(3), a).end().await), "the bound of all");
-    // Three mixes lie there unread, as many as files may be made; others are made all the same.
+async fn slow_mix_readers_do_not_block_others() {
+    let fixture = Fixture::new(RenderingSettings { most: 3, most_per_client: 2, ..settings(1) });
+    let [a, b] = fixture.songs(["a", "b"]).await;
+    fixture.renderer.permits.add_permits(10);
+    let first = fixture.mix(client(1), a).end().await.unwrap();
+    let second = fixture.mix(client(1), a).end().await.unwrap();
+    assert!(is_busy(&fixture.mix(client(1), a).end().await), "the limit per client");
+    let third = fixture.mix(client(2), a).end().await.unwrap();
+    assert!(is_busy(&fixture.mix(client(3), a).end().await), "the total limit");
+    // Three unread mixes reach the limit of renderings, but do not block other requests.
     for number in 1..=3 {
-        place.ask(client(number), b).end().await.unwrap();
-        place.peaks(client(number), b).end().await.unwrap();
+        fixture.ask(client(number), b).end().await.unwrap();
+        fixture.peaks(client(number), b).end().await.unwrap();
     }
     drop(first);
-    place.mix(client(1), a).end().await.unwrap();
+    fixture.mix(client(1), a).end().await.unwrap();
     drop((second, third));
 }

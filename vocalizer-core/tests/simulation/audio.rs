@@ -1,4 +1,4 @@
-//! Audio without sound: a separator that takes its time and sometimes fails, a probe, a renderer.
+//! Fake audio: a slow separator that sometimes fails, a probe and a renderer.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,35 +14,35 @@ use vocalizer_core::ports::{
 use vocalizer_core::song::SongHash;
 
 use super::broker::Broker;
-use super::calls::Away;
+use super::calls::CallError;
 use super::kernel::Kernel;
 use super::plan::{HOUR, SECOND};
 
-/// What a stem holds: whose song it is of, and which attempt made it.
+/// Returns the bytes of a stem: its content and the attempt that made it.
 fn stem(stem: Stem, content: usize, attempt: u64) -> Bytes {
     Bytes::from(format!("{stem} of {content} by {attempt}"))
 }
 
-/// Reads back what a stem holds; `None` if it is not this stem.
-pub(crate) fn who_made(bytes: &[u8], stem: Stem) -> Option<(usize, u64)> {
+/// Parses the bytes of a stem; `None` if it is not this stem.
+pub(crate) fn parse_stem(bytes: &[u8], stem: Stem) -> Option<(usize, u64)> {
     let text = std::str::from_utf8(bytes).ok()?;
     let (content, attempt) = text.strip_prefix(&format!("{stem} of "))?.split_once(" by ")?;
     Some((content.parse().ok()?, attempt.parse().ok()?))
 }
 
-/// All that a stream gives.
-pub(crate) async fn whole(bytes: impl Stream<Item = Result<Bytes, BlobError>>) -> Option<Bytes> {
+/// Reads a whole stream; `None` if it fails.
+pub(crate) async fn read_all(bytes: impl Stream<Item = Result<Bytes, BlobError>>) -> Option<Bytes> {
     let chunks: Vec<_> = bytes.try_collect().await.ok()?;
     Some(chunks.concat().into())
 }
 
-/// Bytes that come over the network, piece by piece, and may stop coming.
-pub(crate) fn over_the_network(kernel: Arc<Kernel>, bytes: Bytes) -> BlobStream {
+/// Returns a stream of bytes over the network, which may be interrupted.
+pub(crate) fn network_stream(kernel: Arc<Kernel>, bytes: Bytes) -> BlobStream {
     try_unfold((kernel, bytes), |(kernel, mut left)| async move {
         kernel.pause().await;
-        if kernel.is_cut(kernel.current().1) || kernel.fault(kernel.plan.rates.answer_lost) {
-            kernel.met("bytes stopped coming");
-            return Err(BlobError::Unavailable(Box::new(Away("the bytes stopped coming"))));
+        if kernel.is_cut(kernel.current().1) || kernel.fault(kernel.plan.rates.response_lost) {
+            kernel.cover("download interrupted");
+            return Err(BlobError::Unavailable(Box::new(CallError("download interrupted"))));
         }
         let chunk = left.split_to(left.len().min(40));
         Ok(Some(chunk).filter(|chunk| !chunk.is_empty()).map(|chunk| (chunk, (kernel, left))))
@@ -56,7 +56,7 @@ pub(crate) struct SlowSeparator {
 }
 
 impl SlowSeparator {
-    /// This attempt is spent, whatever becomes of it.
+    /// Counts this attempt as spent.
     fn spend(&self) {
         let (_, process, _) = self.kernel.current();
         self.broker.spend(process);
@@ -67,9 +67,9 @@ impl SlowSeparator {
 impl Separator for SlowSeparator {
     async fn separate(&self, song: Blob, progress: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
         let kernel = &self.kernel;
-        // Whatever keeps a song from being read is no more than a failure to a separator.
+        // To a separator every read error is a failure.
         let bytes =
-            whole(song).await.ok_or_else(|| AudioError::Failed(Box::new(Away("the song could not be read"))))?;
+            read_all(song).await.ok_or_else(|| AudioError::Failed(Box::new(CallError("reading the song failed"))))?;
         let content = kernel.plan.content(&SongHash::of(&bytes));
         let fails = kernel.fault(kernel.plan.rates.separation);
         let hangs = fails && kernel.one_in(10);
@@ -81,18 +81,18 @@ impl Separator for SlowSeparator {
                 break;
             }
         }
-        if kernel.plan.contents[content].hopeless {
-            return Err(AudioError::Malformed { what: "it is noise".to_owned() });
+        if kernel.plan.contents[content].unsplittable {
+            return Err(AudioError::Malformed { what: "unsplittable".to_owned() });
         }
         if hangs {
-            kernel.met("separation hung");
+            kernel.cover("separation hung");
             self.spend();
             kernel.sleep(HOUR).await;
         }
         if fails {
-            kernel.met("separation failed");
+            kernel.cover("separation failed");
             self.spend();
-            return Err(AudioError::Failed(Box::new(Away("the device fell off"))));
+            return Err(AudioError::Failed(Box::new(CallError("device lost"))));
         }
         let attempt = kernel.steps();
         let made = |which| stem(which, content, attempt);
@@ -105,21 +105,21 @@ impl Separator for SlowSeparator {
     }
 }
 
-pub(crate) struct Ears(pub(crate) Arc<Kernel>);
+pub(crate) struct FakeAudio(pub(crate) Arc<Kernel>);
 
 #[async_trait]
-impl AudioProbe for Ears {
+impl AudioProbe for FakeAudio {
     async fn probe(&self, _file: &Path) -> Result<AudioFacts, AudioError> {
         self.0.pause().await;
         if self.0.fault(self.0.plan.rates.refused) {
-            return Err(AudioError::Failed(Box::new(Away("it cannot be looked into now"))));
+            return Err(AudioError::Failed(Box::new(CallError("probe unavailable"))));
         }
         Ok(AudioFacts { format: "mp3".to_owned(), rate_hz: 44_100, channels: 2, duration_ms: None })
     }
 }
 
 #[async_trait]
-impl Renderer for Ears {
+impl Renderer for FakeAudio {
     async fn peaks(&self, _: Vec<Blob>) -> Result<Peaks, AudioError> {
         Ok(Peaks::new(44_100))
     }
@@ -128,18 +128,20 @@ impl Renderer for Ears {
         let mut sum = Vec::new();
         for (part, _) in tracks {
             self.0.pause().await;
-            sum.extend_from_slice(&whole(part).await.unwrap_or_default());
+            sum.extend_from_slice(&read_all(part).await.unwrap_or_default());
         }
         Ok(Blob::from(Bytes::from(sum)))
     }
 }
 
-/// An archive says whose stems it holds and which attempt made them.
+/// An archive contains the content of its stems and the attempt that made them.
 #[async_trait]
-impl ResultReader for Ears {
+impl ResultReader for FakeAudio {
     async fn read(&self, archive: BlobStream, blobs: &dyn BlobStore) -> Result<Received, ResultError> {
-        let bytes = whole(archive).await.ok_or_else(|| ResultError::Interrupted(Box::new(Away("it stopped"))))?;
-        let malformed = || ResultError::Malformed { what: "it names no stems".to_owned() };
+        let bytes = read_all(archive)
+            .await
+            .ok_or_else(|| ResultError::Interrupted(Box::new(CallError("upload interrupted"))))?;
+        let malformed = || ResultError::Malformed { what: "no stems".to_owned() };
         let text = std::str::from_utf8(&bytes).map_err(|_| malformed())?;
         let (content, attempt) = text.split_once(" by ").ok_or_else(malformed)?;
         let content = content.parse().map_err(|_| malformed())?;

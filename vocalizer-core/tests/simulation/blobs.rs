@@ -1,4 +1,4 @@
-//! One blob store. What is being written dies with its writer; what is committed stays.
+//! The simulated blob store. Uncommitted blobs are lost with their writer; committed ones stay.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -14,9 +14,9 @@ use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter, MadeBlob};
 use vocalizer_core::song::SongHash;
 
-use super::audio::who_made;
+use super::audio::parse_stem;
 use super::ghost::Ghost;
-use super::kernel::{Kernel, OUTSIDE, Place};
+use super::kernel::{Component, Kernel, OUTSIDE};
 use super::plan::SECOND;
 use super::planted::Bug;
 
@@ -24,85 +24,85 @@ use super::planted::Bug;
 pub(crate) struct Blobs {
     kernel: Arc<Kernel>,
     ghost: Arc<Ghost>,
-    kept: MemoryBlobs,
+    memory: MemoryBlobs,
 }
 
 impl Blobs {
     pub(crate) fn new(kernel: &Arc<Kernel>, ghost: &Arc<Ghost>) -> Self {
-        Self { kernel: Arc::clone(kernel), ghost: Arc::clone(ghost), kept: MemoryBlobs::default() }
+        Self { kernel: Arc::clone(kernel), ghost: Arc::clone(ghost), memory: MemoryBlobs::default() }
     }
 
-    /// The hashes that have blobs, without asking anybody.
+    /// Returns the hashes that have blobs, without a simulated call.
     pub(crate) fn peek(&self) -> Vec<SongHash> {
-        self.kept.hashes().now_or_never().expect("blobs in memory are there at once").expect("and do not fail")
+        self.memory.hashes().now_or_never().expect("memory does not wait").expect("memory does not fail")
     }
 
-    /// The request is on its way, whatever becomes of who made it.
-    async fn delete_late(&self, hash: &SongHash) -> Result<(), BlobError> {
+    /// Deletes later, even if the caller is gone by then.
+    async fn delete_later(&self, hash: &SongHash) -> Result<(), BlobError> {
         self.call(async { Ok(()) }).await?;
-        let (store, hash, landed) = (self.clone(), *hash, Arc::new(Event::new()));
-        let (heard, lands) = (landed.listen(), Arc::clone(&landed));
+        let (store, hash, done) = (self.clone(), *hash, Arc::new(Event::new()));
+        let (done_listener, notifier) = (done.listen(), Arc::clone(&done));
         self.kernel.spawn(OUTSIDE, "network", async move {
             store.kernel.sleep(store.kernel.below(2 * SECOND)).await;
             store.ghost.blobs_deleted(store.kernel.plan.content(&hash));
-            drop(store.kept.delete_all(&hash).await);
-            lands.notify(usize::MAX);
+            drop(store.memory.delete_all(&hash).await);
+            notifier.notify(usize::MAX);
         });
-        heard.await;
+        done_listener.await;
         self.call(async { Ok(()) }).await
     }
 
     async fn call<T>(&self, effect: impl Future<Output = Result<T, BlobError>> + Send) -> Result<T, BlobError> {
-        let effect = || effect.now_or_never().expect("blobs in memory are there at once");
-        let called = self.kernel.call(Place::Blobs, effect).await;
-        called.map_err(|away| BlobError::Unavailable(Box::new(away)))?
+        let effect = || effect.now_or_never().expect("memory does not wait");
+        let called = self.kernel.call(Component::Blobs, effect).await;
+        called.map_err(|error| BlobError::Unavailable(Box::new(error)))?
     }
 }
 
 #[async_trait]
 impl BlobStore for Blobs {
     async fn begin(&self) -> Result<Box<dyn BlobWriter>, BlobError> {
-        let inner = self.call(self.kept.begin()).await?;
+        let inner = self.call(self.memory.begin()).await?;
         Ok(Box::new(Writer { store: self.clone(), inner, bytes: Vec::new() }))
     }
 
     async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<Option<Blob>, BlobError> {
-        self.call(self.kept.open(key, range)).await
+        self.call(self.memory.open(key, range)).await
     }
 
     async fn size_bytes(&self, key: &BlobKey) -> Result<Option<u64>, BlobError> {
-        self.call(self.kept.size_bytes(key)).await
+        self.call(self.memory.size_bytes(key)).await
     }
 
     async fn delete_all(&self, hash: &SongHash) -> Result<(), BlobError> {
-        if self.ghost.has(Bug::DeletesLandLate) {
-            return self.delete_late(hash).await;
+        if self.ghost.has(Bug::DeletesLate) {
+            return self.delete_later(hash).await;
         }
         let deleted = async {
             self.ghost.blobs_deleted(self.kernel.plan.content(hash));
-            self.kept.delete_all(hash).await
+            self.memory.delete_all(hash).await
         };
         self.call(deleted).await
     }
 
     async fn delete(&self, key: &BlobKey) -> Result<(), BlobError> {
-        self.call(self.kept.delete(key)).await
+        self.call(self.memory.delete(key)).await
     }
 
     async fn made(&self) -> Result<Vec<MadeBlob>, BlobError> {
-        self.call(self.kept.made()).await
+        self.call(self.memory.made()).await
     }
 
     async fn hashes(&self) -> Result<Vec<SongHash>, BlobError> {
-        self.call(self.kept.hashes()).await
+        self.call(self.memory.hashes()).await
     }
 
     async fn last_written(&self, hash: &SongHash) -> Result<Option<OffsetDateTime>, BlobError> {
-        self.call(self.kept.last_written(hash)).await
+        self.call(self.memory.last_written(hash)).await
     }
 
     async fn sweep(&self) -> Result<u64, BlobError> {
-        self.call(self.kept.sweep()).await
+        self.call(self.memory.sweep()).await
     }
 }
 
@@ -131,8 +131,8 @@ impl BlobWriter for Writer {
             match key {
                 BlobKey::Source(_) => ghost.source_stored(content),
                 BlobKey::Stem(_, stem) => {
-                    let place = Stem::FOUR.iter().position(|four| four == stem).expect("it is one of the four");
-                    ghost.stem_stored(content, place, who_made(&bytes, *stem));
+                    let index = Stem::FOUR.iter().position(|four| four == stem).expect("one of the four stems");
+                    ghost.stem_stored(content, index, parse_stem(&bytes, *stem));
                 }
                 BlobKey::Rendition(..) | BlobKey::Peaks(..) => {}
             }
@@ -140,15 +140,15 @@ impl BlobWriter for Writer {
         };
         let committed = store.call(commit).await?;
         if matches!(key, BlobKey::Source(_)) && store.kernel.fault(store.kernel.plan.rates.damaged) {
-            store.kernel.met("source damaged");
+            store.kernel.cover("source damaged");
             store.kernel.note(format_args!("the source of content {content} is damaged"));
             store.ghost.source_damaged(content);
             let damage = async {
-                let mut writer = store.kept.begin().await?;
+                let mut writer = store.memory.begin().await?;
                 writer.write(Bytes::from(vec![b'?'; size])).await?;
                 writer.commit(key).await
             };
-            damage.now_or_never().expect("blobs in memory are there at once")?;
+            damage.now_or_never().expect("memory does not wait")?;
         }
         Ok(committed)
     }

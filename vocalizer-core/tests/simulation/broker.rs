@@ -1,5 +1,4 @@
-//! A broker that delivers at least once: in any order, sometimes twice, sometimes without saying so, and in some seeds
-//! not at all.
+//! The simulated broker. It delivers at least once and in any order, sometimes twice; in some seeds it loses jobs.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -13,10 +12,10 @@ use vocalizer_core::ports::{
 };
 use vocalizer_core::song::SongHash;
 
-use super::calls::Away;
+use super::calls::CallError;
 use super::ghost::Ghost;
 use super::given_up::SimulatedGivenUp;
-use super::kernel::{Kernel, Place, Process};
+use super::kernel::{Component, Kernel, Process};
 use super::lease::SimulatedLease;
 use super::plan::{HOUR, SECOND};
 use super::planted::Bug;
@@ -25,9 +24,9 @@ use super::world::true_time;
 pub(crate) const VISIBILITY: Duration = Duration::from_secs(60);
 pub(super) const VISIBILITY_US: u64 = 60 * SECOND;
 
-/// A queue that cannot tell where its jobs are gives one up by itself after so many attempts: more than workers that count
-/// make of it, and fewer than those that do not.
-const MOST_ATTEMPTS: u32 = 5;
+/// After this many attempts, a queue that cannot report job states gives a job up by itself. It is more than workers
+/// that count attempts make, and fewer than those that do not.
+const MAX_ATTEMPTS: u32 = 5;
 
 pub(crate) struct Broker {
     pub(super) kernel: Arc<Kernel>,
@@ -39,8 +38,8 @@ pub(crate) struct Broker {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) messages: Vec<Message>,
-    /// Those that the queue gave up and nobody has filed.
-    pub(super) given_up: Vec<Forsaken>,
+    /// Jobs that the queue gave up and that are not filed yet.
+    pub(super) given_up: Vec<GivenUpMessage>,
     pub(super) dead: Vec<DeadLetter>,
     pub(super) numbers: u64,
 }
@@ -54,30 +53,30 @@ pub(super) struct Message {
 }
 
 /// A job that the queue gave up.
-pub(super) struct Forsaken {
+pub(super) struct GivenUpMessage {
     pub(super) message: Message,
     pub(super) since: OffsetDateTime,
-    /// Somebody was told of it.
-    pub(super) told: bool,
+    /// Whether it was reported before.
+    pub(super) reported: bool,
 }
 
-/// A lease as the broker knows it.
+/// The broker's record of a lease.
 pub(super) struct Granted {
     pub(super) token: u64,
     pub(super) process: Process,
     pub(super) until_us: u64,
-    /// This attempt was counted as spent.
+    /// Whether this attempt was counted as spent.
     pub(super) spent: bool,
-    /// Whether its worker was heard of; before that, it was no attempt.
+    /// Whether the worker has extended the lease; before that it is not an attempt.
     pub(super) counts: bool,
-    /// Whether it goes on without the connection over which it was granted.
+    /// Whether it outlives the connection over which it was granted.
     pub(super) durable: bool,
     /// The step at which it was granted.
     pub(super) at: u64,
 }
 
 impl Message {
-    /// Takes the lease away from whoever has it.
+    /// Revokes the lease.
     pub(super) fn free(&mut self, ghost: &Ghost) {
         if self.granted.as_ref().is_some_and(|granted| !granted.counts) {
             self.attempts -= 1;
@@ -96,8 +95,8 @@ impl Message {
     }
 }
 
-pub(super) fn unavailable(away: Away) -> QueueError {
-    QueueError::Unavailable(Box::new(away))
+pub(super) fn unavailable(error: CallError) -> QueueError {
+    QueueError::Unavailable(Box::new(error))
 }
 
 impl Broker {
@@ -110,25 +109,29 @@ impl Broker {
         })
     }
 
-    /// What the broker holds, after leases that have run out are gone.
+    /// Returns the state after removing expired leases.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         let now_us = self.kernel.now_us();
-        let mut state = self.state.lock().expect("a run has one thread");
+        let mut state = self.state.lock().expect("single-threaded");
         for message in &mut state.messages {
             if message.granted.as_ref().is_some_and(|granted| granted.until_us <= now_us) {
-                self.kernel.met("lease ran out");
+                self.kernel.cover("lease expired");
                 message.free(&self.ghost);
             }
         }
         if !self.kernel.plan.exact {
-            let hopeless = |message: &mut Message| message.granted.is_none() && message.attempts >= MOST_ATTEMPTS;
-            let given_up: Vec<_> = state.messages.extract_if(.., hopeless).collect();
+            let exhausted = |message: &mut Message| message.granted.is_none() && message.attempts >= MAX_ATTEMPTS;
+            let given_up: Vec<_> = state.messages.extract_if(.., exhausted).collect();
             for message in &given_up {
                 self.kernel.note(format_args!("job {} is given up by the queue", message.number));
-                self.kernel.met("given up by the queue");
+                self.kernel.cover("given up by queue");
             }
             let since = true_time(now_us);
-            state.given_up.extend(given_up.into_iter().map(|message| Forsaken { message, since, told: false }));
+            state.given_up.extend(given_up.into_iter().map(|message| GivenUpMessage {
+                message,
+                since,
+                reported: false,
+            }));
         }
         state
     }
@@ -138,43 +141,43 @@ impl Broker {
         state.messages.is_empty() && state.given_up.is_empty()
     }
 
-    /// All connections end: what was leased is given to others, and those who had it do not know.
+    /// Cuts connections, of one process or all: leased jobs are re-queued without notice to their workers.
     pub(crate) fn cut(&self, of: Option<Process>) {
         for message in &mut self.state().messages {
             let cut = |granted: &Granted| !granted.durable && of.is_none_or(|of| of == granted.process);
             if message.granted.as_ref().is_some_and(cut) {
-                self.kernel.met("connection cut under a lease");
+                self.kernel.cover("connection cut during lease");
                 message.free(&self.ghost);
             }
         }
-        for Forsaken { message, .. } in &mut self.state().given_up {
+        for GivenUpMessage { message, .. } in &mut self.state().given_up {
             message.granted = message.granted.take().filter(|granted| of.is_some_and(|of| of != granted.process));
         }
         self.changed.notify(usize::MAX);
     }
 
-    /// Those who wait for a job are to look whether they still may.
+    /// Wakes callers that wait for a job, so that they notice an outage.
     pub(crate) fn wake(&self) {
         self.changed.notify(usize::MAX);
     }
 
-    /// Some message is never seen again.
+    /// Loses a random message.
     pub(crate) fn lose(&self) {
         let mut state = self.state();
         if !state.messages.is_empty() {
             let lost = self.kernel.below(state.messages.len() as u64) as usize;
             let mut lost = state.messages.remove(lost);
-            // Whoever has it may give up now, and nobody could count with it any more.
+            // Its worker may give up now, and the attempt can no longer be counted later.
             lost.spend(&self.ghost);
             self.kernel.note(format_args!("job {} is lost", lost.number));
-            self.kernel.met("job lost");
+            self.kernel.cover("job lost");
         }
     }
 
-    /// The attempt that a process is at has failed.
+    /// Counts the current attempt of a process as spent.
     pub(crate) fn spend(&self, process: Process) {
         let held = self.ghost.held(process);
-        // A desk keeps the leases of others.
+        // A desk holds the leases of other processes.
         let desks = self.kernel.plan.desks;
         for message in &mut self.state().messages {
             let its = |granted: &Granted| desks || granted.process == process;
@@ -184,21 +187,21 @@ impl Broker {
         }
     }
 
-    /// The job of a hash, where there is at most one.
+    /// Returns the number of the job for a hash, if there is at most one.
     pub(crate) fn number_of(&self, hash: &SongHash) -> Option<u64> {
         self.state().messages.iter().find(|message| message.job.hash == *hash).map(|message| message.number)
     }
 
-    fn put(&self, state: &mut State, job: Job) {
+    fn enqueue(&self, state: &mut State, job: Job) {
         state.dead.retain(|dead| dead.hash != job.hash);
         if self.kernel.plan.exact && state.messages.iter().any(|message| message.job.hash == job.hash) {
-            self.kernel.met("published again and known");
+            self.kernel.cover("duplicate publish ignored");
             return;
         }
         state.numbers += 1;
         let number = state.numbers;
         if self.kernel.fault(self.kernel.plan.rates.job_lost) {
-            self.kernel.met("job lost");
+            self.kernel.cover("job lost");
             self.kernel.note(format_args!("job {number} is lost"));
             return;
         }
@@ -215,23 +218,23 @@ impl Broker {
         self.kernel.note(format_args!("content {content} is published: {:?}", job.payload));
         self.ghost.published(content);
         let mut state = self.state();
-        if self.kernel.fault(self.kernel.plan.rates.job_twice) {
-            self.kernel.met("job twice");
-            self.put(&mut state, job.clone());
+        if self.kernel.fault(self.kernel.plan.rates.job_duplicated) {
+            self.kernel.cover("job duplicated");
+            self.enqueue(&mut state, job.clone());
         }
-        self.put(&mut state, job);
+        self.enqueue(&mut state, job);
         drop(state);
         self.changed.notify(usize::MAX);
         Ok(())
     }
 
-    /// Leases any of the jobs that wait; if there is none, says until when there may be none.
+    /// Leases a random waiting job. If there is none, returns when the next one can become ready.
     fn take(self: &Arc<Self>, counts: bool) -> Result<SimulatedLease, u64> {
         let mut state = self.state();
         let (now_us, (_, process, _)) = (self.kernel.now_us(), self.kernel.current());
         let waits = |message: &Message| message.granted.is_none() && message.ready_us <= now_us;
-        let places: Vec<_> = (0..state.messages.len()).filter(|&place| waits(&state.messages[place])).collect();
-        if places.is_empty() {
+        let indices: Vec<_> = (0..state.messages.len()).filter(|&index| waits(&state.messages[index])).collect();
+        if indices.is_empty() {
             let next = state.messages.iter().map(|message| match &message.granted {
                 Some(granted) => granted.until_us,
                 None => message.ready_us,
@@ -240,8 +243,8 @@ impl Broker {
         }
         state.numbers += 1;
         let token = state.numbers;
-        let place = places[self.kernel.below(places.len() as u64) as usize];
-        let message = &mut state.messages[place];
+        let index = indices[self.kernel.below(indices.len() as u64) as usize];
+        let message = &mut state.messages[index];
         message.attempts += 1;
         let (until_us, at) = (now_us + VISIBILITY_US, self.kernel.steps());
         message.granted = Some(Granted { token, process, until_us, spent: false, counts, durable: false, at });
@@ -252,18 +255,18 @@ impl Broker {
     }
 
     /// Waits for a job and leases it.
-    pub(super) async fn leased(self: &Arc<Self>, counts: bool) -> Result<SimulatedLease, QueueError> {
+    pub(super) async fn wait_for_lease(self: &Arc<Self>, counts: bool) -> Result<SimulatedLease, QueueError> {
         let kernel = &self.kernel;
-        kernel.call(Place::Broker, || ()).await.map_err(unavailable)?;
+        kernel.call(Component::Broker, || ()).await.map_err(unavailable)?;
         loop {
             let changed = self.changed.listen();
             let (_, process, _) = kernel.current();
-            if kernel.is_away(Place::Broker) || kernel.is_cut(process) {
-                return Err(unavailable(Away("the connection has ended")));
+            if kernel.is_unavailable(Component::Broker) || kernel.is_cut(process) {
+                return Err(unavailable(CallError("connection lost")));
             }
             match self.take(counts) {
                 Ok(lease) => {
-                    // On its way: the call may be dropped with the job in hand.
+                    // The call may be dropped here while it holds the job.
                     kernel.pause().await;
                     return Ok(lease);
                 }
@@ -275,7 +278,7 @@ impl Broker {
     }
 }
 
-/// The broker as a server or a worker reaches it.
+/// The connection of a server or worker to the broker.
 pub(crate) struct Queue(pub(crate) Arc<Broker>);
 
 #[async_trait]
@@ -286,11 +289,11 @@ impl JobQueue for Queue {
     }
 
     async fn publish(&self, job: Job) -> Result<(), QueueError> {
-        self.0.kernel.call(Place::Broker, || self.0.accept(job)).await.map_err(unavailable)?
+        self.0.kernel.call(Component::Broker, || self.0.accept(job)).await.map_err(unavailable)?
     }
 
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
-        Ok(Box::new(self.0.leased(true).await?))
+        Ok(Box::new(self.0.wait_for_lease(true).await?))
     }
 
     fn durable_leases(&self) -> Option<&dyn DurableLeases> {
@@ -304,17 +307,17 @@ impl JobQueue for Queue {
                 return JobState::Unknown;
             }
             let state = self.0.state();
-            let place = state.messages.iter().position(|message| message.job.hash == *hash);
-            let leased = place.is_some_and(|place| state.messages[place].granted.is_some());
-            ghost.asked(kernel.plan.content(hash), leased);
-            match place {
+            let index = state.messages.iter().position(|message| message.job.hash == *hash);
+            let leased = index.is_some_and(|index| state.messages[index].granted.is_some());
+            ghost.job_state_read(kernel.plan.content(hash), leased);
+            match index {
                 None => JobState::Absent,
-                Some(_) if leased && ghost.has(Bug::SweepHandsBackWhatIsLeased) => JobState::Absent,
+                Some(_) if leased && ghost.has(Bug::SweepHandsBackLeasedJobs) => JobState::Absent,
                 Some(_) if leased => JobState::Leased,
-                Some(place) => JobState::Waiting { before: place as u64 },
+                Some(index) => JobState::Waiting { before: index as u64 },
             }
         };
-        kernel.call(Place::Broker, look).await.map_err(unavailable)
+        kernel.call(Component::Broker, look).await.map_err(unavailable)
     }
 
     async fn depth(&self) -> Result<Depth, QueueError> {
@@ -326,20 +329,20 @@ impl JobQueue for Queue {
             let dead = (state.dead.len() + state.given_up.len()) as u64;
             Depth { waiting, leased, dead, oldest: None }
         };
-        self.0.kernel.call(Place::Broker, look).await.map_err(unavailable)
+        self.0.kernel.call(Component::Broker, look).await.map_err(unavailable)
     }
 
     async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError> {
         let look = || self.0.state().dead.iter().rev().take(limit as usize).cloned().collect();
-        self.0.kernel.call(Place::Broker, look).await.map_err(unavailable)
+        self.0.kernel.call(Component::Broker, look).await.map_err(unavailable)
     }
 
     async fn given_up(&self) -> Result<Option<Box<dyn GivenUp>>, QueueError> {
         if self.0.kernel.plan.exact {
-            // It is in its server's process and gives nothing up.
+            // The embedded queue gives up no jobs.
             return Ok(None);
         }
         let look = || SimulatedGivenUp::next(&self.0).map(|given_up| Box::new(given_up) as _);
-        self.0.kernel.call(Place::Broker, look).await.map_err(unavailable)
+        self.0.kernel.call(Component::Broker, look).await.map_err(unavailable)
     }
 }

@@ -1,4 +1,4 @@
-//! Await points: where others run, time passes, calls are refused, and processes die.
+//! Await points, at which other tasks run, time passes, calls fail and processes crash.
 
 use std::fmt;
 use std::future::Future;
@@ -6,27 +6,27 @@ use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::kernel::{Kernel, OUTSIDE, Place};
+use super::kernel::{Component, Kernel, OUTSIDE};
 use super::plan::SECOND;
 
-/// Why a call came to nothing.
+/// Why a call failed.
 #[derive(Debug)]
-pub(crate) struct Away(pub(crate) &'static str);
+pub(crate) struct CallError(pub(crate) &'static str);
 
-impl fmt::Display for Away {
+impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
     }
 }
 
-impl std::error::Error for Away {}
+impl std::error::Error for CallError {}
 
 impl Kernel {
     pub(crate) fn sleep(&self, for_us: u64) -> Sleep<'_> {
         Sleep { kernel: self, until_us: self.now_us().saturating_add(for_us), timer: None }
     }
 
-    /// An await point: others run meanwhile, time may pass, and the process may die here.
+    /// An await point: other tasks run, time may pass, and the process may crash.
     pub(crate) async fn pause(&self) {
         let delay_us = {
             let mut state = self.state();
@@ -38,7 +38,7 @@ impl Kernel {
             } else if !calm && state.chance.per_mille(rates.slow) {
                 Some(state.chance.between(1, 10 * SECOND))
             } else {
-                // Mostly no time passes at all, so that what is together also collides.
+                // Often no time passes, so that concurrent operations collide.
                 Some(match state.chance.below(8) {
                     0..=3 => 0,
                     4..=6 => state.chance.between(1, 2000),
@@ -50,32 +50,32 @@ impl Kernel {
             Some(0) => Yield(false).await,
             Some(delay_us) => self.sleep(delay_us).await,
             None => {
-                self.met("crash at an await point");
+                self.cover("crash at an await point");
                 self.kill(self.current().1);
                 std::future::pending().await
             }
         }
     }
 
-    /// A call to something outside the process. It may be refused, and it may be done and not answered.
-    pub(crate) async fn call<T>(&self, place: Place, effect: impl FnOnce() -> T) -> Result<T, Away> {
+    /// Calls an external component. The call may be refused, or take effect without a response.
+    pub(crate) async fn call<T>(&self, component: Component, effect: impl FnOnce() -> T) -> Result<T, CallError> {
         self.pause().await;
-        if self.is_away(place) || self.fault(self.plan.rates.refused) {
-            return Err(Away("refused"));
+        if self.is_unavailable(component) || self.fault(self.plan.rates.refused) {
+            return Err(CallError("refused"));
         }
         let done = effect();
         if self.one_in(2) {
             self.pause().await;
         }
-        if self.is_away(place) || self.fault(self.plan.rates.unanswered) {
-            self.met("done and not answered");
-            return Err(Away("done, and not answered"));
+        if self.is_unavailable(component) || self.fault(self.plan.rates.no_response) {
+            self.cover("effect without response");
+            return Err(CallError("no response"));
         }
         Ok(done)
     }
 }
 
-/// Waits for virtual time.
+/// Sleeps in virtual time.
 pub(crate) struct Sleep<'a> {
     kernel: &'a Kernel,
     until_us: u64,
@@ -109,7 +109,7 @@ impl Drop for Sleep<'_> {
     }
 }
 
-/// Lets others run.
+/// Yields to other tasks.
 struct Yield(bool);
 
 impl Future for Yield {

@@ -1,6 +1,6 @@
-//! Randomness that is the same for the same seed.
+//! A deterministic random number generator.
 
-/// SplitMix64: small, fast, and good enough to choose faults with.
+/// SplitMix64: small, fast, and good enough to choose faults.
 #[derive(Debug, Clone)]
 pub(crate) struct Chance(u64);
 
@@ -17,7 +17,7 @@ impl Chance {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `end`, which is not zero.
+    /// Returns a number below `end`, which must not be zero.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         ((u128::from(self.next()) * u128::from(end)) >> 64) as u64
     }

@@ -1,5 +1,5 @@
-//! What several servers have in common, kept beside the database. Its locks end when their server dies, since its tasks
-//! hold them.
+//! The shared state of several servers, kept in the database. Locks are released when their server crashes, because its
+//! tasks hold them.
 
 use std::sync::Arc;
 
@@ -11,27 +11,27 @@ use vocalizer_core::ports::{Commons, Heard, Held, RepositoryError};
 use vocalizer_core::service::LocalCommons;
 use vocalizer_core::song::SongHash;
 
-use super::kernel::{Kernel, Place};
+use super::kernel::{Component, Kernel};
 
 pub(crate) struct SharedCommons {
     kernel: Arc<Kernel>,
-    /// Never thrown away: it is the database's.
-    kept: LocalCommons,
+    /// Survives server crashes, like the database.
+    memory: LocalCommons,
     sweeping: Arc<AsyncMutex<()>>,
 }
 
 impl SharedCommons {
     pub(crate) fn new(kernel: &Arc<Kernel>) -> Arc<Self> {
-        Arc::new(Self { kernel: Arc::clone(kernel), kept: LocalCommons::default(), sweeping: Arc::default() })
+        Arc::new(Self { kernel: Arc::clone(kernel), memory: LocalCommons::default(), sweeping: Arc::default() })
     }
 
     async fn call<T>(
         &self,
         effect: impl Future<Output = Result<T, RepositoryError>> + Send,
     ) -> Result<T, RepositoryError> {
-        let effect = || effect.now_or_never().expect("what is in memory is there at once");
-        let called = self.kernel.call(Place::Database, effect).await;
-        called.map_err(|away| RepositoryError::Unavailable(Box::new(away)))?
+        let effect = || effect.now_or_never().expect("memory does not wait");
+        let called = self.kernel.call(Component::Database, effect).await;
+        called.map_err(|error| RepositoryError::Unavailable(Box::new(error)))?
     }
 }
 
@@ -39,8 +39,8 @@ impl SharedCommons {
 impl Commons for SharedCommons {
     async fn lock(&self, hash: &SongHash) -> Result<Held, RepositoryError> {
         self.call(async { Ok(()) }).await?;
-        let held = self.kept.lock(hash).await?;
-        // It may be dropped here, with the lock in hand.
+        let held = self.memory.lock(hash).await?;
+        // The call may be dropped here while it holds the lock.
         self.call(async { Ok(()) }).await?;
         Ok(held)
     }
@@ -51,26 +51,26 @@ impl Commons for SharedCommons {
     }
 
     async fn hear(&self, hash: &SongHash, heard: Heard) -> Result<(), RepositoryError> {
-        self.call(self.kept.hear(hash, heard)).await
+        self.call(self.memory.hear(hash, heard)).await
     }
 
     async fn heard(&self, hash: &SongHash) -> Result<Option<Heard>, RepositoryError> {
-        self.call(self.kept.heard(hash)).await
+        self.call(self.memory.heard(hash)).await
     }
 
     async fn rest(&self, hash: &SongHash) -> Result<(), RepositoryError> {
-        self.call(self.kept.rest(hash)).await
+        self.call(self.memory.rest(hash)).await
     }
 
     async fn bury(&self, hash: &SongHash, now: OffsetDateTime) -> Result<(), RepositoryError> {
-        self.call(self.kept.bury(hash, now)).await
+        self.call(self.memory.bury(hash, now)).await
     }
 
     async fn was_there(&self, hash: &SongHash) -> Result<bool, RepositoryError> {
-        self.call(self.kept.was_there(hash)).await
+        self.call(self.memory.was_there(hash)).await
     }
 
     async fn tidy(&self, now: OffsetDateTime) -> Result<(), RepositoryError> {
-        self.call(self.kept.tidy(now)).await
+        self.call(self.memory.tidy(now)).await
     }
 }

@@ -1,4 +1,4 @@
-//! One database, as servers see it: calls take time, may be refused, and may be done without an answer.
+//! The simulated database: calls take time, may be refused, and may take effect without a response.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{Song, SongHash, SongId, StatusKind, Title};
 
 use super::ghost::Ghost;
-use super::kernel::{Kernel, Place};
+use super::kernel::{Component, Kernel};
 use super::planted::Bug;
 
-type Answer<T> = Result<T, RepositoryError>;
+type DbResult<T> = Result<T, RepositoryError>;
 
 pub(crate) struct Database {
     kernel: Arc<Kernel>,
@@ -25,9 +25,9 @@ pub(crate) struct Database {
     songs: MemorySongs,
 }
 
-/// What is in memory is there at once.
-fn now<T>(answer: BoxFuture<'_, Answer<T>>) -> Answer<T> {
-    answer.now_or_never().expect("songs in memory are there at once")
+/// Unwraps a future that never waits.
+fn now<T>(result: BoxFuture<'_, DbResult<T>>) -> DbResult<T> {
+    result.now_or_never().expect("memory does not wait")
 }
 
 impl Database {
@@ -35,22 +35,22 @@ impl Database {
         Arc::new(Self { kernel: Arc::clone(kernel), ghost: Arc::clone(ghost), songs: MemorySongs::default() })
     }
 
-    /// What is there, without asking anybody.
-    pub(crate) fn peek<'a, T>(&'a self, ask: impl FnOnce(&'a MemorySongs) -> BoxFuture<'a, Answer<T>>) -> T {
-        now(ask(&self.songs)).expect("songs in memory do not fail")
+    /// Reads without a simulated call.
+    pub(crate) fn peek<'a, T>(&'a self, query: impl FnOnce(&'a MemorySongs) -> BoxFuture<'a, DbResult<T>>) -> T {
+        now(query(&self.songs)).expect("memory does not fail")
     }
 
     pub(crate) fn outbox_is_empty(&self) -> bool {
         self.peek(|songs| songs.pending(1)).is_empty()
     }
 
-    async fn call<T>(&self, effect: impl FnOnce() -> Answer<T> + Send) -> Answer<T> {
-        let called = self.kernel.call(Place::Database, effect).await;
-        called.map_err(|away| RepositoryError::Unavailable(Box::new(away)))?
+    async fn call<T>(&self, effect: impl FnOnce() -> DbResult<T> + Send) -> DbResult<T> {
+        let called = self.kernel.call(Component::Database, effect).await;
+        called.map_err(|error| RepositoryError::Unavailable(Box::new(error)))?
     }
 
-    /// A call that changes something about a hash.
-    async fn change<T>(&self, hash: &SongHash, effect: impl FnOnce() -> Answer<T> + Send) -> Answer<T> {
+    /// Makes a call that changes songs with a hash.
+    async fn change<T>(&self, hash: &SongHash, effect: impl FnOnce() -> DbResult<T> + Send) -> DbResult<T> {
         let checked = || {
             let done = effect();
             self.check(hash);
@@ -64,39 +64,39 @@ impl Database {
         self.ghost.stored(hash, &songs, &self.peek(|songs| songs.pending(u32::MAX)));
     }
 
-    fn cross_off(&self, number: i64) -> Answer<()> {
-        self.ghost.crossed_off(number);
+    fn remove_entry(&self, number: i64) -> DbResult<()> {
+        self.ghost.entry_removed(number);
         now(self.songs.published(number))
     }
 }
 
 #[async_trait]
 impl SongRepository for Database {
-    async fn admit_within(&self, song: &Song, charge: &Charge) -> Answer<Song> {
+    async fn admit_within(&self, song: &Song, charge: &Charge) -> DbResult<Song> {
         self.change(song.hash(), || now(self.songs.admit_within(song, charge))).await
     }
 
-    async fn begin_upload(&self, uploader: &Uploader, quota: &Quota, at: OffsetDateTime) -> Answer<()> {
+    async fn begin_upload(&self, uploader: &Uploader, quota: &Quota, at: OffsetDateTime) -> DbResult<()> {
         self.call(|| now(self.songs.begin_upload(uploader, quota, at))).await
     }
 
-    async fn forget_uploaders(&self, at: OffsetDateTime, keep_addresses: bool) -> Answer<()> {
+    async fn forget_uploaders(&self, at: OffsetDateTime, keep_addresses: bool) -> DbResult<()> {
         self.call(|| now(self.songs.forget_uploaders(at, keep_addresses))).await
     }
 
-    async fn retention_time(&self, at: OffsetDateTime, most: Duration) -> Answer<OffsetDateTime> {
+    async fn retention_time(&self, at: OffsetDateTime, most: Duration) -> DbResult<OffsetDateTime> {
         self.call(|| now(self.songs.retention_time(at, most))).await
     }
 
-    async fn expired(&self, expiry: Expiry, limit: u32) -> Answer<Vec<Song>> {
+    async fn expired(&self, expiry: Expiry, limit: u32) -> DbResult<Vec<Song>> {
         self.call(|| now(self.songs.expired(expiry, limit))).await
     }
 
-    async fn retry(&self, id: SongId) -> Answer<Option<Song>> {
+    async fn retry(&self, id: SongId) -> DbResult<Option<Song>> {
         let retried = || {
             let retried = now(self.songs.retry(id));
             if let Ok(Some(song)) = &retried {
-                self.kernel.met("retried");
+                self.kernel.cover("retried");
                 self.check(song.hash());
             }
             retried
@@ -104,7 +104,7 @@ impl SongRepository for Database {
         self.call(retried).await
     }
 
-    async fn advance(&self, hash: &SongHash, advance: &Advance) -> Answer<Vec<Song>> {
+    async fn advance(&self, hash: &SongHash, advance: &Advance) -> DbResult<Vec<Song>> {
         let advanced = || {
             if *advance == Advance::HandBack {
                 self.ghost.handed_back(hash);
@@ -114,35 +114,35 @@ impl SongRepository for Database {
         self.change(hash, advanced).await
     }
 
-    async fn rename(&self, id: SongId, title: &Title) -> Answer<Option<Song>> {
+    async fn rename(&self, id: SongId, title: &Title) -> DbResult<Option<Song>> {
         self.call(|| now(self.songs.rename(id, title))).await
     }
 
-    async fn find(&self, id: SongId) -> Answer<Option<Song>> {
+    async fn find(&self, id: SongId) -> DbResult<Option<Song>> {
         self.call(|| now(self.songs.find(id))).await
     }
 
-    async fn list(&self, query: &SongQuery) -> Answer<Vec<Song>> {
+    async fn list(&self, query: &SongQuery) -> DbResult<Vec<Song>> {
         self.call(|| now(self.songs.list(query))).await
     }
 
-    async fn with_hash(&self, hash: &SongHash) -> Answer<Vec<Song>> {
+    async fn with_hash(&self, hash: &SongHash) -> DbResult<Vec<Song>> {
         self.call(|| now(self.songs.with_hash(hash))).await
     }
 
-    async fn hashes_in(&self, status: StatusKind) -> Answer<Vec<SongHash>> {
+    async fn hashes_in(&self, status: StatusKind) -> DbResult<Vec<SongHash>> {
         self.call(|| now(self.songs.hashes_in(status))).await
     }
 
-    async fn remove(&self, id: SongId) -> Answer<Option<Removed>> {
+    async fn remove(&self, id: SongId) -> DbResult<Option<Removed>> {
         let removed = || {
             let removed = now(self.songs.remove(id));
             if let Ok(Some(removed)) = &removed {
                 let left = self.peek(|songs| songs.with_hash(removed.song.hash())).len() as u64;
                 if left != removed.others_with_hash {
-                    self.kernel.broken(format_args!("{left} songs are left, not {}", removed.others_with_hash));
+                    self.kernel.violated(format_args!("{left} songs are left, not {}", removed.others_with_hash));
                 }
-                self.kernel.met("deleted");
+                self.kernel.cover("deleted");
                 self.check(removed.song.hash());
             }
             removed
@@ -150,39 +150,39 @@ impl SongRepository for Database {
         self.call(removed).await
     }
 
-    async fn request(&self, hash: &SongHash) -> Answer<()> {
-        self.kernel.met("asked for again by a sweep");
+    async fn request(&self, hash: &SongHash) -> DbResult<()> {
+        self.kernel.cover("requested again by sweep");
         self.change(hash, || now(self.songs.request(hash))).await
     }
 
-    async fn pending(&self, limit: u32) -> Answer<Vec<Pending>> {
+    async fn pending(&self, limit: u32) -> DbResult<Vec<Pending>> {
         self.call(|| now(self.songs.pending(limit))).await
     }
 
-    async fn claim(&self, limit: u32, lasts: Duration, at: OffsetDateTime) -> Answer<Vec<Pending>> {
+    async fn claim(&self, limit: u32, lasts: Duration, at: OffsetDateTime) -> DbResult<Vec<Pending>> {
         let claimed = || {
             let claimed = now(self.songs.claim(limit, lasts, at))?;
-            if self.ghost.has(Bug::CrossesOffBeforePublishing) {
-                claimed.iter().try_for_each(|wish| self.cross_off(wish.number))?;
+            if self.ghost.has(Bug::RemovesEntryBeforePublishing) {
+                claimed.iter().try_for_each(|entry| self.remove_entry(entry.number))?;
             }
             Ok(claimed)
         };
         self.call(claimed).await
     }
 
-    async fn release(&self, number: i64) -> Answer<()> {
+    async fn release(&self, number: i64) -> DbResult<()> {
         self.call(|| now(self.songs.release(number))).await
     }
 
-    async fn published(&self, number: i64) -> Answer<()> {
-        self.call(|| self.cross_off(number)).await
+    async fn published(&self, number: i64) -> DbResult<()> {
+        self.call(|| self.remove_entry(number)).await
     }
 
-    async fn newest_upload(&self) -> Answer<Option<OffsetDateTime>> {
+    async fn newest_upload(&self) -> DbResult<Option<OffsetDateTime>> {
         self.call(|| now(self.songs.newest_upload())).await
     }
 
-    async fn count(&self) -> Answer<SongCounts> {
+    async fn count(&self) -> DbResult<SongCounts> {
         self.call(|| now(self.songs.count())).await
     }
 }

@@ -1,5 +1,5 @@
-//! The queue as a worker reaches it that comes over HTTP: through the desk of one server, which keeps its leases and
-//! loses them when it dies; or through any server's, where the queue keeps them.
+//! The queue as seen by a worker over HTTP: through the desk of one server, which loses its leases when it crashes, or
+//! through any server if the queue stores the leases.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,23 +9,23 @@ use vocalizer_core::ports::{DeadLetter, Depth, Failure, Job, JobPayload, JobQueu
 use vocalizer_core::service::{LeasedJob, ServiceError};
 use vocalizer_core::song::SongHash;
 
-use super::calls::Away;
-use super::network::Whither;
+use super::calls::CallError;
+use super::network::Target;
 use super::world::World;
 
-/// How long a server waits for a job before it says that there is none.
+/// How long a server waits for a job before it responds that there is none.
 const WAIT: Duration = Duration::from_secs(30);
 
 pub(crate) struct DeskQueue(pub(crate) Arc<World>);
 
 fn unavailable(why: &'static str) -> QueueError {
-    QueueError::Unavailable(Box::new(Away(why)))
+    QueueError::Unavailable(Box::new(CallError(why)))
 }
 
 #[async_trait]
 impl JobQueue for DeskQueue {
     async fn publish(&self, _job: Job) -> Result<(), QueueError> {
-        Err(unavailable("workers publish nothing"))
+        Err(unavailable("workers do not publish"))
     }
 
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
@@ -40,16 +40,16 @@ impl JobQueue for DeskQueue {
                     Some(leased.map(|leased| (leased, world.broker.number_of(&leased.hash))))
                 }
             };
-            match world.ask_at(Whither::To(server), leased).await {
+            match world.request_to(Target::Server(server), leased).await {
                 Ok(Some(Some((leased, number)))) => {
                     let (_, process, _) = world.kernel.current();
                     world.ghost.granted(process, number.unwrap_or(0));
-                    world.kernel.met("leased over a desk");
+                    world.kernel.cover("leased over HTTP");
                     let job = Job { hash: leased.hash, payload: JobPayload::Stored };
                     return Ok(Box::new(DeskLease { world: Arc::clone(world), server, leased, job }));
                 }
                 Ok(Some(None)) => {}
-                Ok(None) | Err(_) => return Err(unavailable("the desk does not answer")),
+                Ok(None) | Err(_) => return Err(unavailable("no response from the desk")),
             }
         }
     }
@@ -59,15 +59,15 @@ impl JobQueue for DeskQueue {
     }
 
     async fn depth(&self) -> Result<Depth, QueueError> {
-        Err(unavailable("workers do not ask"))
+        Err(unavailable("not available to workers"))
     }
 
     async fn dead_letters(&self, _limit: u32) -> Result<Vec<DeadLetter>, QueueError> {
-        Err(unavailable("workers do not ask"))
+        Err(unavailable("not available to workers"))
     }
 }
 
-/// Dropped, it is let go by the desk once it has run out.
+/// A lease from a desk. If dropped, the desk releases it when it expires.
 struct DeskLease {
     world: Arc<World>,
     server: usize,
@@ -75,29 +75,29 @@ struct DeskLease {
     job: Job,
 }
 
-fn told(answer: Result<Option<Result<(), ServiceError>>, Away>) -> Result<(), QueueError> {
-    match answer {
+fn to_queue_result(response: Result<Option<Result<(), ServiceError>>, CallError>) -> Result<(), QueueError> {
+    match response {
         Ok(Some(Ok(()))) => Ok(()),
         Ok(Some(Err(ServiceError::Conflict { .. }))) => Err(QueueError::LeaseLost),
-        Ok(Some(Err(_)) | None) | Err(_) => Err(unavailable("the desk does not answer")),
+        Ok(Some(Err(_)) | None) | Err(_) => Err(unavailable("no response from the desk")),
     }
 }
 
 impl DeskLease {
-    /// Where to go with it.
+    /// Returns the server to send requests to.
     fn server(&self) -> usize {
         let plan = &self.world.kernel.plan;
         if plan.durable { self.world.kernel.below(plan.servers as u64) as usize } else { self.server }
     }
 
-    /// To its end, even where the worker has left: a lease half settled is nobody's.
+    /// Settles the lease to completion, even if the worker is gone: a half-settled lease would be lost.
     async fn settle(&self, failure: Option<Failure>) -> Result<(), QueueError> {
         let (world, server, lease) = (Arc::clone(&self.world), self.server(), self.leased.lease);
         let settled = move |_| {
             let (world, failure) = (Arc::clone(&world), failure.clone());
             async move { Some(world.desk(server)?.settle(lease, failure).await) }
         };
-        told(self.world.ask_at(Whither::ToTheEnd(server), settled).await)
+        to_queue_result(self.world.request_to(Target::ToCompletion(server), settled).await)
     }
 }
 
@@ -121,7 +121,7 @@ impl Lease for DeskLease {
             let world = Arc::clone(&world);
             async move { Some(world.desk(server)?.extend(lease).await) }
         };
-        told(self.world.ask_at(Whither::To(server), extended).await)
+        to_queue_result(self.world.request_to(Target::Server(server), extended).await)
     }
 
     async fn acknowledge(self: Box<Self>) -> Result<(), QueueError> {

@@ -1,4 +1,4 @@
-//! What goes wrong over the whole while it is busy, and what must be true once it has been calm.
+//! Injects faults during the busy phase and checks the final state after the calm phase.
 
 use std::sync::Arc;
 
@@ -7,48 +7,48 @@ use vocalizer_core::ports::{SongQuery, SongRepository};
 use vocalizer_core::song::{Song, StatusKind};
 
 use super::executor;
-use super::kernel::{Kernel, OUTSIDE, Place};
+use super::kernel::{Component, Kernel, OUTSIDE};
 use super::plan::{HOUR, MINUTE, Plan, SECOND};
 use super::planted::Bug;
 use super::world::World;
 
-/// How long everything may take once nothing goes wrong any more: a lost job is asked for again after an hour, and each
-/// of its songs may be tried several times.
-const PATIENCE_US: u64 = 6 * HOUR;
+/// How long a run may take to finish after the last fault: a lost job is requested again after an hour, and each of its
+/// songs may be tried several times.
+const TIMEOUT_US: u64 = 6 * HOUR;
 
-/// How a run ended.
+/// The result of a run.
 pub(crate) struct Outcome {
     pub(crate) violation: Option<String>,
     pub(crate) trace: u64,
-    pub(crate) met: std::collections::BTreeMap<&'static str, u64>,
+    pub(crate) coverage: std::collections::BTreeMap<&'static str, u64>,
     pub(crate) steps: u64,
 }
 
-/// Runs a seed to its end.
-pub(crate) fn run(seed: u64, bug: Option<Bug>, told: bool) -> Outcome {
+/// Runs a seed.
+pub(crate) fn run(seed: u64, bug: Option<Bug>, verbose: bool) -> Outcome {
     let plan = Plan::of(seed, bug);
-    if told {
+    if verbose {
         println!("{plan:#?}");
     }
-    let kernel = Kernel::new(seed, plan, told);
+    let kernel = Kernel::new(seed, plan, verbose);
     let world = World::new(&kernel);
     for process in 1..kernel.plan.processes() {
         world.start(process);
     }
     kernel.spawn(OUTSIDE, "restart", Arc::clone(&world).restart());
-    kernel.spawn(OUTSIDE, "disturb", Arc::clone(&world).disturb());
+    kernel.spawn(OUTSIDE, "inject_faults", Arc::clone(&world).inject_faults());
     for _ in 0..kernel.plan.users {
         kernel.spawn(OUTSIDE, "user", Arc::clone(&world).user());
     }
-    kernel.spawn(OUTSIDE, "direct", Arc::clone(&world).direct());
+    kernel.spawn(OUTSIDE, "supervisor", Arc::clone(&world).supervise());
     executor::run(&kernel);
     let (violation, steps) = (kernel.violation(), kernel.steps());
-    let (trace, met) = kernel.trace();
-    Outcome { violation, trace, met, steps }
+    let (trace, coverage) = kernel.trace();
+    Outcome { violation, trace, coverage, steps }
 }
 
 impl World {
-    async fn disturb(self: Arc<Self>) {
+    async fn inject_faults(self: Arc<Self>) {
         let kernel = &self.kernel;
         loop {
             kernel.sleep(kernel.below(90 * SECOND)).await;
@@ -58,10 +58,10 @@ impl World {
             let process = kernel.between(1, kernel.plan.processes() as u64 - 1) as usize;
             let for_us = kernel.below(if kernel.one_in(4) { 5 * MINUTE } else { 20 * SECOND });
             match kernel.below(8) {
-                0 => self.take_away(Place::Database, for_us),
-                1 => self.take_away(Place::Blobs, for_us),
+                0 => self.make_unavailable(Component::Database, for_us),
+                1 => self.make_unavailable(Component::Blobs, for_us),
                 2 => {
-                    self.take_away(Place::Broker, for_us);
+                    self.make_unavailable(Component::Broker, for_us);
                     if kernel.one_in(2) {
                         self.broker.cut(None);
                     }
@@ -74,7 +74,7 @@ impl World {
                 4 if kernel.plan.rates.job_lost > 0 => self.broker.lose(),
                 5 => {
                     if let Some(worker) = kernel.plan.worker(process) {
-                        kernel.note(format_args!("worker {worker} is to stop"));
+                        kernel.note(format_args!("worker {worker} is asked to stop"));
                         self.stops[worker].notify(usize::MAX);
                     }
                 }
@@ -83,29 +83,29 @@ impl World {
         }
     }
 
-    fn take_away(&self, place: Place, for_us: u64) {
-        self.kernel.note(format_args!("{place:?} is away for {} s", for_us / SECOND));
-        self.kernel.take_away(place, for_us);
+    fn make_unavailable(&self, component: Component, for_us: u64) {
+        self.kernel.note(format_args!("{component:?} is unavailable for {} s", for_us / SECOND));
+        self.kernel.make_unavailable(component, for_us);
     }
 
-    async fn direct(self: Arc<Self>) {
+    async fn supervise(self: Arc<Self>) {
         let kernel = &self.kernel;
         kernel.sleep(kernel.plan.busy_us).await;
         kernel.calm();
         kernel.note(format_args!("calm"));
-        let until_us = kernel.now_us() + PATIENCE_US;
+        let until_us = kernel.now_us() + TIMEOUT_US;
         loop {
             kernel.sleep(15 * SECOND).await;
-            if self.waits_for().is_none() {
-                // What is still on its way must not change it.
+            if self.unfinished().is_none() {
+                // Delayed requests must not change the result.
                 kernel.sleep(2 * MINUTE).await;
-                if self.waits_for().is_none() {
+                if self.unfinished().is_none() {
                     break;
                 }
             }
             if kernel.now_us() > until_us {
-                let what = self.waits_for().unwrap_or_default();
-                return kernel.broken(format_args!("it never came to rest: {what}"));
+                let what = self.unfinished().unwrap_or_default();
+                return kernel.violated(format_args!("not finished in time: {what}"));
             }
         }
         self.check_songs();
@@ -117,8 +117,8 @@ impl World {
         self.database.peek(|songs| songs.list(&ALL))
     }
 
-    /// What is not done yet.
-    fn waits_for(&self) -> Option<String> {
+    /// Describes unfinished work; `None` if there is none.
+    fn unfinished(&self) -> Option<String> {
         let waiting = |song: &&Song| !matches!(song.status().kind(), StatusKind::Split | StatusKind::Failed);
         let songs = self.songs().iter().filter(waiting).count();
         let (outbox, broker) = (self.database.outbox_is_empty(), self.broker.is_empty());
@@ -126,28 +126,28 @@ impl World {
             .then(|| format!("{songs} songs wait, outbox empty: {outbox}, broker empty: {broker}"))
     }
 
-    /// Whatever was accepted and not deleted is there, and has come to its end.
+    /// Checks that every accepted song that was not deleted exists and is `SPLIT` or `FAILED`.
     fn check_songs(&self) {
         let songs = self.songs();
-        let accepted = self.accepted.lock().expect("a run has one thread").clone();
+        let accepted = self.accepted.lock().expect("single-threaded").clone();
         for (number, (id, deleted)) in accepted.iter().enumerate() {
             match songs.iter().find(|song| song.id() == *id).map(|song| song.status().kind()) {
-                Some(StatusKind::Split) => self.kernel.met("ended SPLIT"),
-                Some(StatusKind::Failed) => self.kernel.met("ended FAILED"),
-                Some(other) => self.kernel.broken(format_args!("upload {number} ended {other}")),
+                Some(StatusKind::Split) => self.kernel.cover("ended SPLIT"),
+                Some(StatusKind::Failed) => self.kernel.cover("ended FAILED"),
+                Some(other) => self.kernel.violated(format_args!("upload {number} ended {other}")),
                 None if *deleted => {}
-                None => self.kernel.broken(format_args!("upload {number} was accepted and is gone")),
+                None => self.kernel.violated(format_args!("upload {number} was accepted and is missing")),
             }
         }
         for song in songs {
-            let hopeless = self.kernel.plan.contents[self.kernel.plan.content(song.hash())].hopeless;
-            if hopeless && song.status().kind() == StatusKind::Split {
-                self.kernel.broken(format_args!("a hopeless song is SPLIT"));
+            let unsplittable = self.kernel.plan.contents[self.kernel.plan.content(song.hash())].unsplittable;
+            if unsplittable && song.status().kind() == StatusKind::Split {
+                self.kernel.violated(format_args!("an unsplittable song is SPLIT"));
             }
         }
     }
 
-    /// After a sweep there are blobs of songs, and no others. Where there is no song at all a sweep deletes nothing.
+    /// Checks that sweeps leave only blobs of existing songs. If there is no song at all, a sweep deletes nothing.
     async fn check_blobs(&self) {
         for _ in 0..20 {
             for server in 0..self.kernel.plan.servers {
@@ -161,7 +161,7 @@ impl World {
                 return;
             }
         }
-        self.kernel.broken(format_args!("blobs of songs that nobody has are left"));
+        self.kernel.violated(format_args!("blobs without a song are left"));
     }
 }
 

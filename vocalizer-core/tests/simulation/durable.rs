@@ -1,4 +1,4 @@
-//! Leases that the broker keeps for workers that know their identifiers.
+//! Durable leases of the simulated broker.
 
 use std::sync::Arc;
 
@@ -13,14 +13,14 @@ fn id(token: u64) -> LeaseId {
 }
 
 impl Broker {
-    /// The lease of this name, as one who has it.
-    fn named(self: &Arc<Self>, name: LeaseId) -> Result<SimulatedLease, QueueError> {
+    /// Finds a durable lease by its identifier.
+    fn find(self: &Arc<Self>, lease: LeaseId) -> Result<SimulatedLease, QueueError> {
         let (_, process, _) = self.kernel.current();
         let state = self.state();
         let found = state.messages.iter().find_map(|message| {
-            let granted = message.granted.as_ref().filter(|granted| granted.durable && id(granted.token) == name)?;
+            let granted = message.granted.as_ref().filter(|granted| granted.durable && id(granted.token) == lease)?;
             if granted.process != process {
-                self.kernel.met("leased at another server");
+                self.kernel.cover("lease used at another server");
             }
             let (job, attempt, token) = (message.job.clone(), message.attempts, granted.token);
             Some(SimulatedLease {
@@ -39,7 +39,7 @@ impl Broker {
 #[async_trait]
 impl DurableLeases for Queue {
     async fn grant(&self) -> Result<LeasedJob, QueueError> {
-        let mut lease = self.0.leased(false).await?;
+        let mut lease = self.0.wait_for_lease(false).await?;
         for message in &mut self.0.state().messages {
             if let Some(granted) = message.granted.as_mut().filter(|granted| granted.token == lease.token) {
                 (granted.durable, lease.durable) = (true, true);
@@ -50,11 +50,11 @@ impl DurableLeases for Queue {
     }
 
     async fn extend(&self, lease: LeaseId) -> Result<(), QueueError> {
-        self.0.named(lease)?.extend().await
+        self.0.find(lease)?.extend().await
     }
 
     async fn settle(&self, lease: LeaseId, failure: Option<Failure>) -> Result<(), QueueError> {
-        let lease = Box::new(self.0.named(lease)?);
+        let lease = Box::new(self.0.find(lease)?);
         match failure {
             None => lease.acknowledge().await,
             Some(failure) => lease.fail(failure).await,

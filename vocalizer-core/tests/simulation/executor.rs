@@ -1,4 +1,4 @@
-//! Runs tasks one after the other, in an order that the seed chooses.
+//! A single-threaded executor that runs tasks in an order chosen by the seed.
 
 use std::future::Future;
 use std::mem;
@@ -9,10 +9,10 @@ use std::task::{Context, Wake, Waker};
 
 use super::kernel::{Kernel, OUTSIDE, Process};
 
-/// A run that takes more steps than this goes round in circles.
-const MOST_STEPS: u64 = 3_000_000;
+/// A run with more steps than this is stuck in a loop.
+const MAX_STEPS: u64 = 3_000_000;
 
-/// Tasks that have something to do.
+/// The numbers of the runnable tasks.
 #[derive(Default)]
 pub(crate) struct Ready(Mutex<Vec<u64>>);
 
@@ -21,24 +21,24 @@ pub(crate) struct Task {
     process: Process,
     role: &'static str,
     work: Pin<Box<dyn Future<Output = ()> + Send>>,
-    wakes: Arc<Wakes>,
+    wakes: Arc<TaskWaker>,
     waker: Waker,
 }
 
-struct Wakes {
+struct TaskWaker {
     number: u64,
     ready: Arc<Ready>,
     queued: AtomicBool,
 }
 
-impl Wake for Wakes {
+impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.queued.swap(true, Ordering::Relaxed) {
-            self.ready.0.lock().expect("a run has one thread").push(self.number);
+            self.ready.0.lock().expect("single-threaded").push(self.number);
         }
     }
 }
@@ -51,12 +51,12 @@ impl Task {
         work: Pin<Box<dyn Future<Output = ()> + Send>>,
         ready: &Arc<Ready>,
     ) -> Self {
-        let wakes = Arc::new(Wakes { number, ready: Arc::clone(ready), queued: AtomicBool::new(false) });
+        let wakes = Arc::new(TaskWaker { number, ready: Arc::clone(ready), queued: AtomicBool::new(false) });
         Self { number, process, role, work, waker: Arc::clone(&wakes).into(), wakes }
     }
 }
 
-/// Runs until the run is over or a promise was broken, and drops all tasks.
+/// Runs until the run is over or an invariant is violated, then drops all tasks.
 pub(crate) fn run(kernel: &Kernel) {
     let mut tasks = Tasks::default();
     loop {
@@ -70,7 +70,7 @@ pub(crate) fn run(kernel: &Kernel) {
     kernel.state().dying = true;
     tasks.0.clear();
     loop {
-        // Dropped without the lock, for what they hold takes it.
+        // Dropped without the lock, because the destructors take it.
         let spawned = mem::take(&mut kernel.state().spawned);
         if spawned.is_empty() {
             return;
@@ -80,32 +80,32 @@ pub(crate) fn run(kernel: &Kernel) {
 
 fn next(kernel: &Kernel) -> Option<u64> {
     loop {
-        if kernel.steps() > MOST_STEPS {
-            kernel.broken(format_args!("it goes round in circles"));
+        if kernel.steps() > MAX_STEPS {
+            kernel.violated(format_args!("more than {MAX_STEPS} steps"));
             return None;
         }
-        let among = kernel.ready.0.lock().expect("a run has one thread").len();
-        if among > 0 {
-            let chosen = kernel.choose(among);
-            return Some(kernel.ready.0.lock().expect("a run has one thread").swap_remove(chosen));
+        let count = kernel.ready.0.lock().expect("single-threaded").len();
+        if count > 0 {
+            let chosen = kernel.choose(count);
+            return Some(kernel.ready.0.lock().expect("single-threaded").swap_remove(chosen));
         }
-        if !kernel.pass() {
-            kernel.broken(format_args!("nothing will ever happen any more"));
+        if !kernel.advance_time() {
+            kernel.violated(format_args!("deadlock: no task and no timer is pending"));
             return None;
         }
     }
 }
 
-/// In the order of their numbers, so that what is done to several at once has an order, too.
+/// The tasks, ordered by number, so that operations on several of them are deterministic.
 #[derive(Default)]
 struct Tasks(Vec<Task>);
 
 impl Tasks {
-    fn place(&self, number: u64) -> Option<usize> {
+    fn index(&self, number: u64) -> Option<usize> {
         self.0.binary_search_by_key(&number, |task| task.number).ok()
     }
 
-    /// Takes in what was spawned, and drops what was killed.
+    /// Adds spawned tasks and drops killed ones.
     fn tidy(&mut self, kernel: &Kernel) {
         loop {
             let mut state = kernel.state();
@@ -125,8 +125,8 @@ impl Tasks {
                 kernel.state().dying = false;
             }
             for number in dropped {
-                if let Some(place) = self.place(number) {
-                    let task = self.0.remove(place);
+                if let Some(index) = self.index(number) {
+                    let task = self.0.remove(index);
                     kernel.state().current = (task.number, task.process, task.role);
                     drop(task);
                 }
@@ -136,12 +136,12 @@ impl Tasks {
     }
 
     fn poll(&mut self, kernel: &Kernel, number: u64) {
-        let Some(place) = self.place(number) else { return };
-        let task = &mut self.0[place];
+        let Some(index) = self.index(number) else { return };
+        let task = &mut self.0[index];
         task.wakes.queued.store(false, Ordering::Relaxed);
         kernel.state().current = (task.number, task.process, task.role);
         if task.work.as_mut().poll(&mut Context::from_waker(&task.waker)).is_ready() {
-            drop(self.0.remove(place));
+            drop(self.0.remove(index));
         }
         kernel.state().current = (0, OUTSIDE, "kernel");
     }

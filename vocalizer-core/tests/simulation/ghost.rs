@@ -1,4 +1,4 @@
-//! What must hold at every step, checked by one who sees everything and whom nobody asks.
+//! Ghost state: observes every step and checks the invariants, without influencing the run.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,37 +9,37 @@ use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind};
 use super::kernel::{Kernel, Process};
 use super::planted::Bug;
 
-/// What is true of the songs with one content.
+/// The observed facts about one content.
 #[derive(Debug, Clone, Default)]
 struct Facts {
     songs: usize,
-    /// Some song is `UPLOADED` or `SPLITTING`.
+    /// Whether a song is `UPLOADED` or `SPLITTING`.
     wanted: bool,
     split: bool,
-    /// The last step at which nobody waited for a result.
+    /// The last step at which no song waited for a result.
     unwanted_at: u64,
-    /// The last step at which the broker took a job for it.
+    /// The last step at which the broker accepted a job for it.
     published_at: Option<u64>,
     source: bool,
-    /// It was not what was stored, at some time.
+    /// Whether its source was ever damaged.
     was_damaged: bool,
-    /// Whose song each stem is of, and which attempt made it.
+    /// The content and the attempt of each stored stem.
     stems: [Option<(usize, u64)>; 4],
 }
 
 #[derive(Debug, Default)]
 struct State {
     facts: Vec<Facts>,
-    /// Songs in the order in which they came, since their identifiers are random; and whether each has been split.
+    /// The sequence number of each song, because identifiers are random, and its last status.
     songs: BTreeMap<SongId, (usize, StatusKind)>,
-    /// Since when each wish is in the outbox.
-    wishes: BTreeMap<i64, (usize, u64)>,
-    /// Attempts of each job that were spent, whatever the queue counts.
+    /// The content of each outbox entry and the step at which it was added.
+    entries: BTreeMap<i64, (usize, u64)>,
+    /// The spent attempts of each job, independent of the queue's count.
     spent: BTreeMap<u64, u32>,
-    /// The job that each process holds, or held last.
+    /// The job that each process holds or held last.
     holds: BTreeMap<Process, u64>,
-    /// What the last sweep at each server heard of the job of a content: whether it was leased.
-    heard_leased: BTreeMap<(u64, usize), bool>,
+    /// Whether the job for a content was leased when a task last read its state.
+    reported_leased: BTreeMap<(u64, usize), bool>,
 }
 
 pub(crate) struct Ghost {
@@ -55,14 +55,14 @@ impl Ghost {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("a run has one thread")
+        self.state.lock().expect("single-threaded")
     }
 
-    /// The songs of a hash, or the outbox, have changed.
+    /// Records a change of the songs with a hash or of the outbox.
     pub(crate) fn stored(&self, hash: &SongHash, songs: &[Song], outbox: &[Pending]) {
         let (kernel, content, step) = (&self.kernel, self.kernel.plan.content(hash), self.kernel.steps());
         let mut state = self.state();
-        let State { facts, songs: known, wishes, .. } = &mut *state;
+        let State { facts, songs: known, entries, .. } = &mut *state;
         let facts = &mut facts[content];
         if !facts.wanted {
             facts.unwanted_at = step;
@@ -75,40 +75,40 @@ impl Ghost {
             facts.unwanted_at = step;
         }
         if facts.songs > 0 && !facts.source {
-            kernel.broken(format_args!("content {content} has songs and no source"));
+            kernel.violated(format_args!("content {content} has songs and no source"));
         }
         if facts.split && facts.wanted {
-            kernel.broken(format_args!("content {content} has a song that is SPLIT and one that waits"));
+            kernel.violated(format_args!("content {content} has a song that is SPLIT and one that waits"));
         }
         let [first, ..] = facts.stems;
-        let whole = first.is_some_and(|(of, _)| of == content) && facts.stems.iter().all(|stem| *stem == first);
-        if facts.split && !whole {
-            kernel.broken(format_args!("content {content} is SPLIT with the stems {:?}", facts.stems));
+        let complete = first.is_some_and(|(of, _)| of == content) && facts.stems.iter().all(|stem| *stem == first);
+        if facts.split && !complete {
+            kernel.violated(format_args!("content {content} is SPLIT with the stems {:?}", facts.stems));
         }
         for song in songs {
             let (kind, count) = (song.status().kind(), known.len());
             let (number, before) = known.entry(song.id()).or_insert((count, StatusKind::Uploading));
             if *before == StatusKind::Split && kind != StatusKind::Split {
-                kernel.broken(format_args!("song {number} went from SPLIT to {kind}"));
+                kernel.violated(format_args!("song {number} went from SPLIT to {kind}"));
             }
             if *before != kind {
                 kernel.note(format_args!("song {number} of content {content} is {kind}"));
                 *before = kind;
             }
         }
-        for wish in outbox {
-            wishes.entry(wish.number).or_insert((kernel.plan.content(&wish.hash), step));
+        for entry in outbox {
+            entries.entry(entry.number).or_insert((kernel.plan.content(&entry.hash), step));
         }
     }
 
-    /// A wish is crossed off.
-    pub(crate) fn crossed_off(&self, number: i64) {
+    /// Records the removal of an outbox entry.
+    pub(crate) fn entry_removed(&self, number: i64) {
         let state = self.state();
-        let Some((content, since)) = state.wishes.get(&number).copied() else { return };
+        let Some((content, since)) = state.entries.get(&number).copied() else { return };
         let facts = &state.facts[content];
         let unwanted = !facts.wanted || facts.unwanted_at >= since;
         if facts.published_at.is_none_or(|at| at < since) && !unwanted {
-            self.kernel.broken(format_args!("wish {number} for content {content} was crossed off and never published"));
+            self.kernel.violated(format_args!("entry {number} for content {content} was removed without publishing"));
         }
     }
 
@@ -129,10 +129,10 @@ impl Ghost {
         let mut state = self.state();
         let facts = &mut state.facts[content];
         if facts.split {
-            self.kernel.broken(format_args!("a stem of content {content}, which is SPLIT, was stored again"));
+            self.kernel.violated(format_args!("a stem of content {content}, which is SPLIT, was stored again"));
         }
         if facts.songs == 0 {
-            self.kernel.broken(format_args!("a stem of content {content} was stored, which nobody has"));
+            self.kernel.violated(format_args!("a stem of content {content} was stored without a song"));
         }
         facts.stems[stem] = of;
     }
@@ -141,7 +141,8 @@ impl Ghost {
         let mut state = self.state();
         let facts = &mut state.facts[content];
         if facts.songs > 0 {
-            self.kernel.broken(format_args!("the blobs of content {content} were deleted under {} songs", facts.songs));
+            self.kernel
+                .violated(format_args!("the blobs of content {content} were deleted under {} songs", facts.songs));
         }
         (facts.source, facts.stems) = (false, [None; 4]);
     }
@@ -150,61 +151,61 @@ impl Ghost {
         self.state().holds.insert(process, job);
     }
 
-    /// The job that a process holds, or held last.
+    /// Returns the job that a process holds or held last.
     pub(crate) fn held(&self, process: Process) -> Option<u64> {
         self.state().holds.get(&process).copied()
     }
 
-    /// An attempt at a job was spent: it failed, its worker died, or its lease ran out.
+    /// Records a spent attempt: it failed, its worker crashed, or its lease expired.
     pub(crate) fn spent(&self, job: u64) {
         *self.state().spent.entry(job).or_default() += 1;
     }
 
-    /// A job left the queue for good, after a lease that was granted at `since`.
+    /// Records that a job was settled, with a lease granted at step `since`.
     pub(crate) fn settled(&self, content: usize, since: u64) {
         let state = self.state();
         let facts = &state.facts[content];
         if facts.wanted && facts.unwanted_at < since {
-            self.kernel.broken(format_args!("a job of content {content} was settled before its result was accepted"));
+            self.kernel.violated(format_args!("a job of content {content} was settled before its result was accepted"));
         }
     }
 
-    /// A worker says that a song cannot be split.
+    /// Records a worker's report that a song cannot be split.
     pub(crate) fn failed(&self, process: Process, hash: &SongHash, reason: &FailureReason, max_attempts: u32) {
         let content = self.kernel.plan.content(hash);
         let state = self.state();
         let spent = state.holds.get(&process).and_then(|job| state.spent.get(job)).copied().unwrap_or(0);
         let tried = reason.as_str().starts_with("tried ");
-        self.kernel.met(if tried { "gave up after attempts" } else { "gave up at once" });
+        self.kernel.cover(if tried { "gave up after attempts" } else { "gave up immediately" });
         if tried && spent < max_attempts {
-            self.kernel.broken(format_args!("content {content} FAILED after {spent} attempts were spent: {reason}"));
+            self.kernel.violated(format_args!("content {content} FAILED after {spent} attempts were spent: {reason}"));
         }
         let damaged = reason.as_str().contains("damaged") && state.facts[content].was_damaged;
-        if !tried && !damaged && !self.kernel.plan.contents[content].hopeless {
-            self.kernel.broken(format_args!("content {content} FAILED and is not hopeless: {reason}"));
+        if !tried && !damaged && !self.kernel.plan.contents[content].unsplittable {
+            self.kernel.violated(format_args!("content {content} FAILED and is not unsplittable: {reason}"));
         }
     }
 
-    /// A sweep asked where the job of a content is.
-    pub(crate) fn asked(&self, content: usize, leased: bool) {
+    /// Records that the state of a job was read.
+    pub(crate) fn job_state_read(&self, content: usize, leased: bool) {
         let (task, ..) = self.kernel.current();
-        self.state().heard_leased.insert((task, content), leased);
+        self.state().reported_leased.insert((task, content), leased);
     }
 
-    /// Songs are handed back. By a sweep they are only where nobody held their job when it asked.
+    /// Records that songs are handed back. A sweep may do so only if their job was not leased when it looked.
     pub(crate) fn handed_back(&self, hash: &SongHash) {
         let content = self.kernel.plan.content(hash);
         let (task, _, role) = self.kernel.current();
-        if role != "tend" {
+        if role != "maintenance" {
             return;
         }
-        self.kernel.met("handed back by a sweep");
-        if self.kernel.plan.exact && self.state().heard_leased.get(&(task, content)) == Some(&true) {
-            self.kernel.broken(format_args!("a sweep handed back content {content}, whose job is leased"));
+        self.kernel.cover("handed back by sweep");
+        if self.kernel.plan.exact && self.state().reported_leased.get(&(task, content)) == Some(&true) {
+            self.kernel.violated(format_args!("a sweep handed back content {content}, whose job is leased"));
         }
     }
 
-    /// Whether it was told to break this rule.
+    /// Returns whether this bug is planted.
     pub(crate) fn has(&self, bug: Bug) -> bool {
         self.kernel.plan.bug == Some(bug)
     }

@@ -1,4 +1,4 @@
-//! Time, chance and processes: everything that happens in a run goes through here, so that a seed decides all of it.
+//! Virtual time, randomness and processes. The whole run goes through the kernel, so that the seed determines it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,15 +15,15 @@ use super::executor::{Ready, Task};
 use super::plan::Plan;
 use super::trace::Trace;
 
-/// A process by its number; see [`Plan::server`] and [`Plan::worker`].
+/// A process number; see [`Plan::server`] and [`Plan::worker`].
 pub(crate) type Process = usize;
 
-/// The process of the users, the network and those who direct: nothing kills it.
+/// The process of users, network and supervisor, which never crashes.
 pub(crate) const OUTSIDE: Process = 0;
 
-/// What servers and workers stand on, and what may be away.
+/// An external component that can be unavailable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Component {
     Database,
     Blobs,
     Broker,
@@ -32,8 +32,8 @@ pub(crate) enum Place {
 pub(crate) struct Kernel {
     pub(crate) plan: Plan,
     pub(crate) ready: Arc<Ready>,
-    /// Told when a process has died.
-    pub(crate) fell: Event,
+    /// Notified when a process has died.
+    pub(crate) died: Event,
     state: Mutex<State>,
 }
 
@@ -46,14 +46,14 @@ pub(super) struct State {
     pub(super) spawned: Vec<Task>,
     pub(super) killed: Vec<Process>,
     pub(super) dropped: Vec<u64>,
-    /// Whose task is running.
+    /// The number, process and role of the running task.
     pub(super) current: (u64, Process, &'static str),
-    /// Tasks are being dropped because their process died: no code of theirs would run.
+    /// Whether tasks are being dropped because their process died, so that their destructors must have no effect.
     pub(super) dying: bool,
     alive: Vec<bool>,
-    fallen: Vec<Process>,
+    dead_processes: Vec<Process>,
     pub(super) crashes: u64,
-    away_until: [u64; 3],
+    unavailable_until: [u64; 3],
     cut_until: Vec<u64>,
     skew_s: Vec<i64>,
     pub(super) calm: bool,
@@ -63,7 +63,7 @@ pub(super) struct State {
 }
 
 impl Kernel {
-    pub(crate) fn new(seed: u64, plan: Plan, told: bool) -> Arc<Self> {
+    pub(crate) fn new(seed: u64, plan: Plan, verbose: bool) -> Arc<Self> {
         let mut chance = Chance::new(!seed);
         let skew = plan.skew_s;
         let skew_s = (0..plan.processes())
@@ -81,34 +81,34 @@ impl Kernel {
             current: (0, OUTSIDE, "start"),
             dying: false,
             alive: vec![false; plan.processes()],
-            fallen: Vec::new(),
+            dead_processes: Vec::new(),
             crashes: plan.crashes,
-            away_until: [0; 3],
+            unavailable_until: [0; 3],
             cut_until: vec![0; plan.processes()],
             skew_s,
             calm: false,
             over: false,
             violation: None,
-            trace: Trace::new(told),
+            trace: Trace::new(verbose),
         };
-        Arc::new(Self { plan, ready: Arc::default(), fell: Event::new(), state: Mutex::new(state) })
+        Arc::new(Self { plan, ready: Arc::default(), died: Event::new(), state: Mutex::new(state) })
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("a run has one thread")
+        self.state.lock().expect("single-threaded")
     }
 
     pub(crate) fn now_us(&self) -> u64 {
         self.state().now_us
     }
 
-    /// How far the clock of the process that asks is from the true one.
+    /// Returns the clock skew of the current process.
     pub(crate) fn skew_s(&self) -> i64 {
         let state = self.state();
         state.skew_s[state.current.1]
     }
 
-    /// How many times a task was run: a finer clock.
+    /// Returns the number of task polls so far: a finer clock.
     pub(crate) fn steps(&self) -> u64 {
         self.state().steps
     }
@@ -125,7 +125,7 @@ impl Kernel {
         self.state().chance.one_in(many)
     }
 
-    /// Whether a fault of this rate comes now; none does once it is calm.
+    /// Decides whether a fault with this rate occurs now; never in the calm phase.
     pub(crate) fn fault(&self, rate: u64) -> bool {
         let mut state = self.state();
         rate > 0 && !state.calm && state.chance.per_mille(rate)
@@ -137,14 +137,14 @@ impl Kernel {
         state.trace.note(now_us, who, what);
     }
 
-    /// Counts something that runs are to meet.
-    pub(crate) fn met(&self, what: &'static str) {
-        self.state().trace.met(what);
+    /// Counts an event for the coverage.
+    pub(crate) fn cover(&self, what: &'static str) {
+        self.state().trace.cover(what);
     }
 
-    /// A promise was broken; the run ends here.
-    pub(crate) fn broken(&self, what: fmt::Arguments<'_>) {
-        self.note(format_args!("BROKEN: {what}"));
+    /// Records the violation of an invariant, which ends the run.
+    pub(crate) fn violated(&self, what: fmt::Arguments<'_>) {
+        self.note(format_args!("VIOLATED: {what}"));
         self.state().violation.get_or_insert_with(|| what.to_string());
     }
 
@@ -183,41 +183,41 @@ impl Kernel {
         self.state().alive[process]
     }
 
-    /// Drops every task of a process before anything else runs.
+    /// Kills a process: drops all its tasks before anything else runs.
     pub(crate) fn kill(&self, process: Process) {
         let mut state = self.state();
         if mem::replace(&mut state.alive[process], false) {
             state.killed.push(process);
-            state.fallen.push(process);
+            state.dead_processes.push(process);
             drop(state);
             self.note(format_args!("process {process} is dead"));
-            self.fell.notify(usize::MAX);
+            self.died.notify(usize::MAX);
         }
     }
 
-    /// Drops what a process had that died.
-    pub(crate) fn let_die(&self, what: impl Sized) {
+    /// Drops a value of a dead process.
+    pub(crate) fn drop_as_dead(&self, what: impl Sized) {
         self.state().dying = true;
         drop(what);
         self.state().dying = false;
     }
 
-    /// Who died since this was asked last.
-    pub(crate) fn fallen(&self) -> Vec<Process> {
-        mem::take(&mut self.state().fallen)
+    /// Returns the processes that died since the last call.
+    pub(crate) fn dead_processes(&self) -> Vec<Process> {
+        mem::take(&mut self.state().dead_processes)
     }
 
-    pub(crate) fn take_away(&self, place: Place, for_us: u64) {
+    pub(crate) fn make_unavailable(&self, component: Component, for_us: u64) {
         let mut state = self.state();
-        state.away_until[place as usize] = state.now_us + for_us;
+        state.unavailable_until[component as usize] = state.now_us + for_us;
     }
 
-    pub(crate) fn is_away(&self, place: Place) -> bool {
+    pub(crate) fn is_unavailable(&self, component: Component) -> bool {
         let state = self.state();
-        state.away_until[place as usize] > state.now_us
+        state.unavailable_until[component as usize] > state.now_us
     }
 
-    /// Takes the network from a process.
+    /// Cuts the network of a process.
     pub(crate) fn cut(&self, process: Process, for_us: u64) {
         let mut state = self.state();
         state.cut_until[process] = state.now_us + for_us;
@@ -228,11 +228,11 @@ impl Kernel {
         state.cut_until[process] > state.now_us
     }
 
-    /// From here on nothing goes wrong any more.
+    /// Starts the calm phase, without faults.
     pub(crate) fn calm(&self) {
         let mut state = self.state();
         state.calm = true;
-        state.away_until = [0; 3];
+        state.unavailable_until = [0; 3];
         state.cut_until.fill(0);
     }
 
@@ -244,28 +244,28 @@ impl Kernel {
         self.state().over = true;
     }
 
-    /// Lets time pass until the next timer. Whether there was one.
-    pub(super) fn pass(&self) -> bool {
+    /// Advances the time to the next timer. Returns whether there was one.
+    pub(super) fn advance_time(&self) -> bool {
         let Some((at, waker)) = self.state().timers.pop_first() else { return false };
         self.state().now_us = at.0;
         waker.wake();
         true
     }
 
-    /// Chooses which of so many goes next, and remembers the choice in the trace.
-    pub(super) fn choose(&self, among: usize) -> usize {
+    /// Chooses the next of `count` tasks and adds the choice to the trace.
+    pub(super) fn choose(&self, count: usize) -> usize {
         let mut state = self.state();
         state.steps += 1;
-        let chosen = state.chance.below(among as u64);
+        let chosen = state.chance.below(count as u64);
         let now_us = state.now_us;
         state.trace.hash.write_u64(now_us ^ (chosen << 48));
         chosen as usize
     }
 
-    /// The trace as a number, and what was met.
+    /// Returns the hash of the trace and the coverage.
     pub(super) fn trace(&self) -> (u64, BTreeMap<&'static str, u64>) {
         let mut state = self.state();
-        (state.trace.hash.finish(), mem::take(&mut state.trace.met))
+        (state.trace.hash.finish(), mem::take(&mut state.trace.coverage))
     }
 
     pub(super) fn violation(&self) -> Option<String> {

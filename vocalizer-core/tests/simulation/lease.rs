@@ -8,7 +8,7 @@ use vocalizer_core::ports::{DeadLetter, Failure, Job, Lease, QueueError};
 
 use super::broker::{Broker, Message, State, VISIBILITY, VISIBILITY_US, unavailable};
 use super::chance::Chance;
-use super::kernel::Place;
+use super::kernel::Component;
 use super::plan::SECOND;
 use super::planted::Bug;
 
@@ -18,19 +18,19 @@ pub(crate) struct SimulatedLease {
     pub(super) attempt: u32,
     pub(super) token: u64,
     pub(super) granted_at: u64,
-    /// It goes on without this value.
+    /// Whether it outlives this value.
     pub(super) durable: bool,
 }
 
 impl SimulatedLease {
-    fn place(&self, state: &State) -> Option<usize> {
+    fn index(&self, state: &State) -> Option<usize> {
         let mine = |message: &Message| message.granted.as_ref().is_some_and(|granted| granted.token == self.token);
         state.messages.iter().position(mine)
     }
 
-    /// A queue that cannot tell says that all is well, sometimes.
+    /// Returns an error for a lost lease; a queue that cannot tell sometimes returns success.
     fn lost(&self) -> Result<(), QueueError> {
-        self.broker.kernel.met("lease lost");
+        self.broker.kernel.cover("lease lost");
         if self.broker.kernel.plan.exact || self.broker.kernel.one_in(2) { Err(QueueError::LeaseLost) } else { Ok(()) }
     }
 
@@ -38,22 +38,22 @@ impl SimulatedLease {
         self.broker.kernel.plan.content(&self.job.hash)
     }
 
-    /// Settles the job, unless the broker never hears of it; `how` gets it and whether it stays.
+    /// Settles the job with `how`, unless the request is lost.
     async fn settle(self: Box<Self>, how: impl FnOnce(&mut State, usize) + Send) -> Result<(), QueueError> {
         let kernel = &self.broker.kernel;
         let settled = || {
             let mut state = self.broker.state();
-            let Some(place) = self.place(&state) else { return self.lost() };
+            let Some(index) = self.index(&state) else { return self.lost() };
             if kernel.fault(kernel.plan.rates.settlement_lost) {
-                kernel.met("settlement lost");
+                kernel.cover("settlement lost");
                 return Ok(());
             }
-            how(&mut state, place);
+            how(&mut state, index);
             drop(state);
             self.broker.changed.notify(usize::MAX);
             Ok(())
         };
-        kernel.call(Place::Broker, settled).await.map_err(unavailable)?
+        kernel.call(Component::Broker, settled).await.map_err(unavailable)?
     }
 }
 
@@ -75,19 +75,19 @@ impl Lease for SimulatedLease {
         let kernel = &self.broker.kernel;
         let extended = || {
             let mut state = self.broker.state();
-            let Some(place) = self.place(&state) else { return self.lost() };
-            if let Some(granted) = &mut state.messages[place].granted {
+            let Some(index) = self.index(&state) else { return self.lost() };
+            if let Some(granted) = &mut state.messages[index].granted {
                 (granted.until_us, granted.counts) = (kernel.now_us() + VISIBILITY_US, true);
             }
             Ok(())
         };
-        kernel.call(Place::Broker, extended).await.map_err(unavailable)?
+        kernel.call(Component::Broker, extended).await.map_err(unavailable)?
     }
 
     async fn acknowledge(self: Box<Self>) -> Result<(), QueueError> {
         let (broker, content, since) = (Arc::clone(&self.broker), self.content(), self.granted_at);
-        self.settle(move |state, place| {
-            let done = state.messages.remove(place);
+        self.settle(move |state, index| {
+            let done = state.messages.remove(index);
             broker.kernel.note(format_args!("job {} is acknowledged", done.number));
             broker.ghost.settled(content, since);
         })
@@ -96,24 +96,24 @@ impl Lease for SimulatedLease {
 
     async fn fail(self: Box<Self>, failure: Failure) -> Result<(), QueueError> {
         let (broker, content, since) = (Arc::clone(&self.broker), self.content(), self.granted_at);
-        self.settle(move |state, place| {
+        self.settle(move |state, index| {
             let now_us = broker.kernel.now_us();
-            let message = &mut state.messages[place];
-            broker.kernel.note(format_args!("job {} is not done: {failure:?}", message.number));
+            let message = &mut state.messages[index];
+            broker.kernel.note(format_args!("job {} failed: {failure:?}", message.number));
             match failure {
                 Failure::Retry { after } => {
-                    broker.kernel.met("again after a failure");
+                    broker.kernel.cover("retry after failure");
                     (message.granted, message.ready_us) = (None, now_us + us(after));
                 }
                 Failure::Later { after } => {
-                    broker.kernel.met("later");
+                    broker.kernel.cover("postponed");
                     if !broker.ghost.has(Bug::OutagesCountAsAttempts) {
                         message.attempts -= 1;
                     }
                     (message.granted, message.ready_us) = (None, now_us + us(after));
                 }
                 Failure::Never { reason } => {
-                    let Message { job, attempts, .. } = state.messages.remove(place);
+                    let Message { job, attempts, .. } = state.messages.remove(index);
                     broker.ghost.settled(content, since);
                     state.dead.push(DeadLetter { hash: job.hash, reason, attempts });
                 }
@@ -123,7 +123,7 @@ impl Lease for SimulatedLease {
     }
 }
 
-/// Whether it was settled or not, the worker has let go. One that died is missed only after a while.
+/// Releases the lease, unless it was settled. The broker notices a dead worker only after a delay.
 impl Drop for SimulatedLease {
     fn drop(&mut self) {
         if self.durable {
@@ -131,9 +131,9 @@ impl Drop for SimulatedLease {
         }
         let kernel = Arc::clone(&self.broker.kernel);
         let mut state = self.broker.state();
-        let Some(place) = self.place(&state) else { return };
-        let message = &mut state.messages[place];
-        // Chance of its own: a desk lets go of its leases in no order.
+        let Some(index) = self.index(&state) else { return };
+        let message = &mut state.messages[index];
+        // Separate randomness, because a desk drops its leases in no fixed order.
         let mut chance = Chance::new(self.token);
         if kernel.dying() || chance.one_in(4) {
             let missed_us = kernel.now_us() + chance.below(90 * SECOND);
@@ -144,7 +144,7 @@ impl Drop for SimulatedLease {
             message.free(&self.broker.ghost);
         }
         drop(state);
-        // Whoever waits is to look anew until when.
+        // Waiting callers recompute their timeout.
         self.broker.changed.notify(usize::MAX);
     }
 }

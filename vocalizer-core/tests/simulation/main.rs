@@ -1,9 +1,9 @@
-//! The whole protocol, many times over, in virtual time and with everything going wrong that may: servers, workers, a
-//! broker, a database, blobs and users on one thread, in an order that a seed chooses.
+//! Deterministic simulation of the whole protocol with faults: servers, workers, a broker, a database, blobs and users
+//! in virtual time on one thread, in an order chosen by a seed.
 //!
-//! `VOCALIZER_SEED=n` runs one seed and prints what happens in it; `VOCALIZER_SEEDS=n` runs so many.
+//! `VOCALIZER_SEED=n` runs one seed and prints its events; `VOCALIZER_SEEDS=n` runs n seeds.
 
-#![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
+#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in their helpers")]
 
 mod audio;
 mod blobs;
@@ -38,34 +38,34 @@ use planted::Bug;
 
 const SEEDS: u64 = 10_000;
 
-/// What so many runs are to meet, or they show less than they seem to.
-const TO_BE_MET: [&str; 31] = [
-    "again after a failure",
-    "answer lost",
-    "archive taken",
-    "asked for again by a sweep",
-    "bytes stopped coming",
-    "connection cut under a lease",
+/// Events that the runs must cover to be meaningful.
+const REQUIRED_COVERAGE: [&str; 31] = [
+    "retry after failure",
+    "response lost",
+    "archive accepted",
+    "requested again by sweep",
+    "download interrupted",
+    "connection cut during lease",
     "crash at an await point",
     "deleted",
-    "done and not answered",
+    "effect without response",
     "ended FAILED",
     "ended SPLIT",
     "gave up after attempts",
-    "gave up at once",
-    "given up by the queue",
-    "handed back by a sweep",
+    "gave up immediately",
+    "given up by queue",
+    "handed back by sweep",
     "job lost",
-    "job twice",
-    "later",
+    "job duplicated",
+    "postponed",
     "lease lost",
-    "lease ran out",
-    "leased at another server",
-    "leased over a desk",
-    "listened",
+    "lease expired",
+    "lease used at another server",
+    "leased over HTTP",
+    "downloaded",
     "orphans swept",
-    "published again and known",
-    "request twice",
+    "duplicate publish ignored",
+    "request duplicated",
     "retried",
     "separation failed",
     "separation hung",
@@ -73,40 +73,40 @@ const TO_BE_MET: [&str; 31] = [
     "source damaged",
 ];
 
-/// A planted fault that so many seeds do not meet is not met.
-const FEW: u64 = 200;
+/// The number of seeds in which a planted bug must be found.
+const FEW_SEEDS: u64 = 200;
 
-/// For a fault that needs a deletion, a crash and an upload within two seconds. Seed 23,474 is the first that finds it.
-const MANY: u64 = 60_000;
+/// For a bug that needs a deletion, a crash and an upload within two seconds. Seed 23,474 is the first that finds it.
+const MANY_SEEDS: u64 = 60_000;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Runs seeds on all cores, until one breaks a promise or there are no more.
-fn search(seeds: u64, bug: Option<Bug>, met: &Mutex<BTreeMap<&'static str, u64>>) -> Option<(u64, String)> {
-    let (next, broken) = (AtomicU64::new(0), Mutex::new(None::<(u64, String)>));
+/// Runs seeds on all cores until one violates an invariant or all are done.
+fn search(seeds: u64, bug: Option<Bug>, coverage: &Mutex<BTreeMap<&'static str, u64>>) -> Option<(u64, String)> {
+    let (next, found) = (AtomicU64::new(0), Mutex::new(None::<(u64, String)>));
     let work = || {
         let mut mine = BTreeMap::new();
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds || broken.lock().unwrap().is_some() {
+            if seed >= seeds || found.lock().unwrap().is_some() {
                 break;
             }
-            let Outcome { violation, met, .. } = run(seed, bug, false);
-            for (what, times) in met {
+            let Outcome { violation, coverage, .. } = run(seed, bug, false);
+            for (what, times) in coverage {
                 *mine.entry(what).or_insert(0) += times;
             }
             if let Some(violation) = violation {
-                let mut broken = broken.lock().unwrap();
-                if broken.as_ref().is_none_or(|(other, _)| seed < *other) {
-                    *broken = Some((seed, violation));
+                let mut found = found.lock().unwrap();
+                if found.as_ref().is_none_or(|(other, _)| seed < *other) {
+                    *found = Some((seed, violation));
                 }
             }
         }
-        let mut met = met.lock().unwrap();
+        let mut coverage = coverage.lock().unwrap();
         for (what, times) in mine {
-            *met.entry(what).or_insert(0) += times;
+            *coverage.entry(what).or_insert(0) += times;
         }
     };
     thread::scope(|scope| {
@@ -114,71 +114,71 @@ fn search(seeds: u64, bug: Option<Bug>, met: &Mutex<BTreeMap<&'static str, u64>>
             scope.spawn(work);
         }
     });
-    broken.into_inner().unwrap()
+    found.into_inner().unwrap()
 }
 
 #[test]
-fn every_promise_is_kept_whatever_goes_wrong() {
+fn every_promise_holds_under_faults() {
     if let Some(seed) = number("VOCALIZER_SEED") {
-        let Outcome { violation, steps, met, .. } = run(seed, None, true);
-        println!("{steps} steps, met {met:#?}");
+        let Outcome { violation, steps, coverage, .. } = run(seed, None, true);
+        println!("{steps} steps, coverage {coverage:#?}");
         assert_eq!(violation, None, "seed {seed}");
         return;
     }
-    let met = Mutex::default();
-    if let Some((seed, violation)) = search(number("VOCALIZER_SEEDS").unwrap_or(SEEDS), None, &met) {
+    let coverage = Mutex::default();
+    if let Some((seed, violation)) = search(number("VOCALIZER_SEEDS").unwrap_or(SEEDS), None, &coverage) {
         panic!(
-            "seed {seed}: {violation}\nto see it happen: VOCALIZER_SEED={seed} cargo test -p vocalizer-core \
+            "seed {seed}: {violation}\nto reproduce: VOCALIZER_SEED={seed} cargo test -p vocalizer-core \
              --all-features --test simulation every_promise -- --nocapture"
         );
     }
-    let met = met.into_inner().unwrap();
-    println!("{met:#?}");
-    for what in TO_BE_MET {
-        assert!(met.contains_key(what), "no run met this: {what}");
+    let coverage = coverage.into_inner().unwrap();
+    println!("{coverage:#?}");
+    for what in REQUIRED_COVERAGE {
+        assert!(coverage.contains_key(what), "no run covered: {what}");
     }
 }
 
 #[test]
-fn a_seed_gives_the_same_run_each_time() {
+fn run_is_deterministic_per_seed() {
     for seed in 0..200 {
         let (once, again) = (run(seed, None, false), run(seed, None, false));
-        assert_eq!((once.trace, once.steps, once.met), (again.trace, again.steps, again.met), "seed {seed}");
+        assert_eq!((once.trace, once.steps, once.coverage), (again.trace, again.steps, again.coverage), "seed {seed}");
     }
 }
 
-fn is_found(bug: Bug, seeds: u64) {
+fn assert_found(bug: Bug, seeds: u64) {
     let found = search(seeds, Some(bug), &Mutex::default());
     println!("{bug:?}: {found:?}");
     assert!(found.is_some(), "{bug:?} was not found in {seeds} seeds");
 }
 
 #[test]
-fn a_worker_that_acknowledges_before_it_delivers_is_found() {
-    is_found(Bug::AcknowledgesBeforeDelivering, FEW);
+fn early_acknowledgement_is_found() {
+    assert_found(Bug::AcknowledgesBeforeDelivering, FEW_SEEDS);
 }
 
 #[test]
-fn a_wish_that_is_crossed_off_before_its_job_is_published_is_found() {
-    is_found(Bug::CrossesOffBeforePublishing, FEW);
+fn early_outbox_removal_is_found() {
+    assert_found(Bug::RemovesEntryBeforePublishing, FEW_SEEDS);
 }
 
 #[test]
-fn blobs_that_are_deleted_without_the_lock_are_found() {
-    is_found(Bug::DeletesWithoutTheLock, FEW);
+fn deletion_without_lock_is_found() {
+    assert_found(Bug::DeletesWithoutLock, FEW_SEEDS);
 }
 
 #[test]
-fn a_sweep_that_takes_leased_jobs_for_lost_is_found() {
-    is_found(Bug::SweepHandsBackWhatIsLeased, FEW);
+fn sweep_of_leased_jobs_is_found() {
+    assert_found(Bug::SweepHandsBackLeasedJobs, FEW_SEEDS);
 }
 
 #[test]
-fn outages_that_count_as_attempts_are_found() {
-    is_found(Bug::OutagesCountAsAttempts, FEW);
+fn outages_counted_as_attempts_are_found() {
+    assert_found(Bug::OutagesCountAsAttempts, FEW_SEEDS);
 }
 
 #[test]
-fn deletions_that_outlive_who_asked_for_them_are_found() {
-    is_found(Bug::DeletesLandLate, MANY);
+fn late_deletions_are_found() {
+    assert_found(Bug::DeletesLate, MANY_SEEDS);
 }

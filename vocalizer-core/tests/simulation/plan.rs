@@ -1,4 +1,4 @@
-//! What a seed decides before anything runs: who is there, and which faults there are to be.
+//! The plan of a run, derived from the seed: its participants and faults.
 
 use bytes::Bytes;
 use vocalizer_core::song::SongHash;
@@ -10,41 +10,41 @@ pub(crate) const SECOND: u64 = 1_000_000;
 pub(crate) const MINUTE: u64 = 60 * SECOND;
 pub(crate) const HOUR: u64 = 60 * MINUTE;
 
-/// The bytes of a song, which several songs may share.
+/// The content of a song, which several songs may share.
 #[derive(Debug, Clone)]
 pub(crate) struct Content {
     pub(crate) bytes: Bytes,
     pub(crate) hash: SongHash,
-    /// No separator ever makes stems of it.
-    pub(crate) hopeless: bool,
+    /// Whether every separation of it fails.
+    pub(crate) unsplittable: bool,
 }
 
-/// How often what goes wrong, per mille of the occasions; zero for kinds of fault that a seed does without.
+/// Fault rates in per mille of the occasions; zero disables a kind of fault.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rates {
-    /// A process dies at an await point.
+    /// A process crashes at an await point.
     pub(crate) crash: u64,
-    /// The database, the blobs or the broker refuse a call.
+    /// The database, the blob store or the broker refuses a call.
     pub(crate) refused: u64,
-    /// They do what they are asked and the answer is lost.
-    pub(crate) unanswered: u64,
-    /// A request between processes is lost on the way there.
+    /// A call takes effect, but its response is lost.
+    pub(crate) no_response: u64,
+    /// A request between processes is lost.
     pub(crate) request_lost: u64,
-    /// Its answer is lost on the way back.
-    pub(crate) answer_lost: u64,
-    /// It comes twice, the second time whenever it likes.
-    pub(crate) request_twice: u64,
-    /// A job that is published comes twice.
-    pub(crate) job_twice: u64,
-    /// A job that is published is never seen again.
+    /// Its response is lost.
+    pub(crate) response_lost: u64,
+    /// It is duplicated; the second one arrives at any later time.
+    pub(crate) request_duplicated: u64,
+    /// A published job is duplicated.
+    pub(crate) job_duplicated: u64,
+    /// A published job is lost.
     pub(crate) job_lost: u64,
-    /// A settlement is taken and forgotten.
+    /// A settlement is confirmed but lost.
     pub(crate) settlement_lost: u64,
-    /// A separation fails, or hangs.
+    /// A separation fails or hangs.
     pub(crate) separation: u64,
-    /// A call takes its time.
+    /// A call is slow.
     pub(crate) slow: u64,
-    /// A source is not what was stored.
+    /// A stored source is damaged.
     pub(crate) damaged: u64,
 }
 
@@ -54,28 +54,28 @@ pub(crate) struct Plan {
     pub(crate) workers: usize,
     pub(crate) users: usize,
     pub(crate) contents: Vec<Content>,
-    /// The queue knows its jobs, as the embedded one does; else it cannot tell, as RabbitMQ.
+    /// Whether the queue reports job states, like the embedded one; otherwise it cannot, like RabbitMQ.
     pub(crate) exact: bool,
-    /// The largest song that travels along, and the most that the broker carries: it may be less.
+    /// The largest inline song, and the broker's limit, which may be smaller.
     pub(crate) inline_bytes: u64,
     pub(crate) carried_bytes: u64,
-    /// A single server may keep its commons for itself, and lose it when it dies.
+    /// Whether a single server keeps its shared state in memory and loses it in a crash.
     pub(crate) local_commons: bool,
-    /// Workers come over HTTP, and servers keep their leases.
+    /// Whether workers use HTTP, and servers hold their leases.
     pub(crate) desks: bool,
-    /// The queue does so for them.
+    /// Whether the queue stores those leases.
     pub(crate) durable: bool,
-    /// All workers but one are of the original system.
+    /// Whether all workers but one are of the original system.
     pub(crate) original: bool,
-    /// How long there are users and faults.
+    /// The duration of the busy phase, with users and faults.
     pub(crate) busy_us: u64,
     pub(crate) rates: Rates,
     pub(crate) crashes: u64,
-    /// What comes over the whole: outages, cut connections, lost jobs, killed processes.
+    /// Whether there are outages, cut connections, lost jobs and killed processes.
     pub(crate) disturbed: bool,
-    /// A request whose caller has gone is dropped.
+    /// Whether a request is cancelled when its caller is gone.
     pub(crate) hangs_up: bool,
-    /// The most that servers' clocks differ by, in seconds.
+    /// The maximum clock skew of a process, in seconds.
     pub(crate) skew_s: u64,
     pub(crate) longest_split_us: u64,
     pub(crate) bug: Option<Bug>,
@@ -86,21 +86,21 @@ impl Plan {
         let mut chance = Chance::new(seed);
         let chance = &mut chance;
         let servers = chance.between(1, 3) as usize;
-        let exact = chance.one_in(2) || bug.is_some_and(Bug::needs_an_exact_queue);
+        let exact = chance.one_in(2) || bug.is_some_and(Bug::needs_exact_queue);
         let contents = (0..chance.between(1, 6)).map(|number| content(chance, number)).collect();
-        // Drawn beside the others, so that planted faults are found in the seeds that they were found in before.
+        // Separate randomness, so that planted bugs are found in the same seeds as before.
         let mut aside = Chance::new(seed ^ 0x0064_616d_6167_6564);
         let damaged = if bug.is_none() && aside.one_in(2) { aside.between(1, 200) } else { 0 };
-        // A kind of fault is there in about half of the seeds, so that each also meets the others alone.
+        // Each kind of fault occurs in about half of the seeds, so that all combinations occur.
         let mut rate = |most: u64| if chance.one_in(2) { chance.between(1, most) } else { 0 };
         let rates = Rates {
             crash: rate(8),
             refused: rate(40),
-            unanswered: rate(40),
+            no_response: rate(40),
             request_lost: rate(80),
-            answer_lost: rate(80),
-            request_twice: rate(80),
-            job_twice: if exact { 0 } else { rate(200) },
+            response_lost: rate(80),
+            request_duplicated: rate(80),
+            job_duplicated: if exact { 0 } else { rate(200) },
             job_lost: if rate(3) == 3 { 100 } else { 0 },
             settlement_lost: if exact { 0 } else { rate(100) },
             separation: rate(400),
@@ -130,12 +130,12 @@ impl Plan {
         }
     }
 
-    /// Which content has this hash.
+    /// Returns the index of the content with this hash.
     pub(crate) fn content(&self, hash: &SongHash) -> usize {
-        self.contents.iter().position(|content| content.hash == *hash).expect("nobody uploads anything else")
+        self.contents.iter().position(|content| content.hash == *hash).expect("a planned content")
     }
 
-    /// Processes: the director, then the servers, then the workers.
+    /// Returns the server of a process. Processes are the outside, then the servers, then the workers.
     pub(crate) const fn server(&self, process: usize) -> Option<usize> {
         if process >= 1 && process <= self.servers { Some(process - 1) } else { None }
     }
@@ -154,8 +154,8 @@ impl Plan {
 }
 
 fn content(chance: &mut Chance, number: u64) -> Content {
-    // Some are too large to travel along with their job.
+    // Some are too large for an inline payload.
     let padding = if chance.one_in(2) { 80 } else { 0 };
     let bytes = Bytes::from(format!("song {number}{}", "-".repeat(padding)));
-    Content { hash: SongHash::of(&bytes), bytes, hopeless: chance.one_in(6) }
+    Content { hash: SongHash::of(&bytes), bytes, unsplittable: chance.one_in(6) }
 }

@@ -1,4 +1,4 @@
-//! Faults that are put in on purpose: a simulation that does not find them finds nothing.
+//! Planted bugs, which the simulation must find.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,21 +17,21 @@ use super::world::World;
 pub(crate) enum Bug {
     /// A worker acknowledges its job before the result is delivered.
     AcknowledgesBeforeDelivering,
-    /// A relay crosses wishes off before their jobs are on the queue.
-    CrossesOffBeforePublishing,
+    /// A relay removes outbox entries before their jobs are on the queue.
+    RemovesEntryBeforePublishing,
     /// Blobs are deleted without the lock of their hash.
-    DeletesWithoutTheLock,
-    /// A sweep takes jobs that are leased for lost.
-    SweepHandsBackWhatIsLeased,
-    /// What was put off because something was away counts as an attempt.
+    DeletesWithoutLock,
+    /// A sweep treats leased jobs as lost.
+    SweepHandsBackLeasedJobs,
+    /// A job postponed because of an outage counts an attempt.
     OutagesCountAsAttempts,
-    /// A blob store deletes even after the server that asked it to has died or given up, and let go of its lock.
-    DeletesLandLate,
+    /// The blob store deletes even after the requesting server crashed or gave up and released its lock.
+    DeletesLate,
 }
 
 impl Bug {
-    pub(crate) const fn needs_an_exact_queue(self) -> bool {
-        matches!(self, Self::SweepHandsBackWhatIsLeased)
+    pub(crate) const fn needs_exact_queue(self) -> bool {
+        matches!(self, Self::SweepHandsBackLeasedJobs)
     }
 }
 
@@ -50,9 +50,10 @@ impl JobQueue for EagerQueue {
 
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
         let lease = self.0.lease().await?;
-        let hollow = Hollow { job: lease.job().clone(), attempt: lease.attempt(), visibility: lease.visibility() };
+        let detached =
+            DetachedLease { job: lease.job().clone(), attempt: lease.attempt(), visibility: lease.visibility() };
         lease.acknowledge().await?;
-        Ok(Box::new(hollow))
+        Ok(Box::new(detached))
     }
 
     async fn state(&self, hash: &SongHash) -> Result<JobState, QueueError> {
@@ -68,15 +69,15 @@ impl JobQueue for EagerQueue {
     }
 }
 
-/// A lease with nothing behind it.
-struct Hollow {
+/// A lease without a job on the queue.
+struct DetachedLease {
     job: Job,
     attempt: u32,
     visibility: Duration,
 }
 
 #[async_trait]
-impl Lease for Hollow {
+impl Lease for DetachedLease {
     fn job(&self) -> &Job {
         &self.job
     }
@@ -102,8 +103,8 @@ impl Lease for Hollow {
     }
 }
 
-/// As [`SongService::delete`](vocalizer_core::service::SongService::delete), with the lock left out.
-pub(crate) async fn delete_without_the_lock(world: Arc<World>, id: SongId) -> Result<(), ServiceError> {
+/// Deletes like [`SongService::delete`](vocalizer_core::service::SongService::delete), but without the lock.
+pub(crate) async fn delete_without_lock(world: Arc<World>, id: SongId) -> Result<(), ServiceError> {
     let removed = world.database.remove(id).await?.ok_or(ServiceError::NotFound { what: "song" })?;
     if removed.others_with_hash == 0 {
         world.blobs.delete_all(removed.song.hash()).await?;

@@ -1,32 +1,32 @@
-//! What happened in a run: as a number to compare, in words for whoever looks for a fault, and counted.
+//! The trace of a run: a hash to compare runs, printed events for debugging, and coverage counts.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::hash::Hasher;
 
 pub(crate) struct Trace {
-    /// Of everything that was noted and every choice that was made.
+    /// The hash of all notes and choices.
     pub(crate) hash: Fnv,
-    /// Each line is printed, too.
-    told: bool,
-    pub(crate) met: BTreeMap<&'static str, u64>,
+    /// Whether notes are printed.
+    verbose: bool,
+    pub(crate) coverage: BTreeMap<&'static str, u64>,
 }
 
 impl Trace {
-    pub(crate) fn new(told: bool) -> Self {
-        Self { hash: Fnv(0xcbf2_9ce4_8422_2325), told, met: BTreeMap::new() }
+    pub(crate) fn new(verbose: bool) -> Self {
+        Self { hash: Fnv(0xcbf2_9ce4_8422_2325), verbose, coverage: BTreeMap::new() }
     }
 
     pub(crate) fn note(&mut self, now_us: u64, who: usize, what: fmt::Arguments<'_>) {
         self.hash.write_u64(now_us);
         let _ = self.hash.write_fmt(what);
-        if self.told {
+        if self.verbose {
             println!("{:>6}.{:06} [{who}] {what}", now_us / 1_000_000, now_us % 1_000_000);
         }
     }
 
-    pub(crate) fn met(&mut self, what: &'static str) {
-        *self.met.entry(what).or_default() += 1;
+    pub(crate) fn cover(&mut self, what: &'static str) {
+        *self.coverage.entry(what).or_default() += 1;
     }
 }
 

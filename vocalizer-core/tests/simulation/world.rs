@@ -1,4 +1,4 @@
-//! Everything there is in a run, and how its processes are started.
+//! All components of a run, and the start of its processes.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use vocalizer_core::service::{Desk, LocalCommons, SongPorts, SongService, SongSe
 use vocalizer_core::song::SongId;
 use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
 
-use super::audio::{Ears, SlowSeparator};
+use super::audio::{FakeAudio, SlowSeparator};
 use super::blobs::Blobs;
 use super::broker::{Broker, Queue};
 use super::commons::SharedCommons;
@@ -26,7 +26,7 @@ use super::network::Remote;
 use super::plan::SECOND;
 use super::planted::{Bug, EagerQueue};
 
-/// As the service does it.
+/// The same intervals as the service.
 const RELAY_US: u64 = 2 * SECOND;
 const SWEEP_US: u64 = 600 * SECOND;
 
@@ -41,7 +41,7 @@ pub(crate) struct World {
     desks: Mutex<Vec<Option<Arc<Desk>>>>,
     /// Tells each worker to stop.
     pub(crate) stops: Vec<Event>,
-    /// What users were told that it is kept, and whether one of them asked to delete it.
+    /// The accepted uploads, and whether a user asked to delete them.
     pub(crate) accepted: Mutex<Vec<(SongId, bool)>>,
 }
 
@@ -62,16 +62,16 @@ impl World {
         })
     }
 
-    /// The service of a server, if that is up.
+    /// Returns the service of a server, if it is up.
     pub(crate) fn service(&self, server: usize) -> Option<(Process, SongService)> {
         let process = 1 + server;
-        let service = self.services.lock().expect("a run has one thread")[server].clone();
+        let service = self.services.lock().expect("single-threaded")[server].clone();
         service.filter(|_| self.kernel.is_alive(process)).map(|service| (process, service))
     }
 
-    /// The desk of a server.
+    /// Returns the desk of a server.
     pub(crate) fn desk(&self, server: usize) -> Option<Arc<Desk>> {
-        self.desks.lock().expect("a run has one thread")[server].clone()
+        self.desks.lock().expect("single-threaded")[server].clone()
     }
 
     pub(crate) fn start(self: &Arc<Self>, process: Process) {
@@ -85,7 +85,7 @@ impl World {
     }
 
     fn start_server(self: &Arc<Self>, process: Process, server: usize) {
-        let ears = Arc::new(Ears(Arc::clone(&self.kernel)));
+        let audio = Arc::new(FakeAudio(Arc::clone(&self.kernel)));
         let commons: Arc<dyn Commons> = if self.kernel.plan.local_commons {
             Arc::new(LocalCommons::default())
         } else {
@@ -96,26 +96,26 @@ impl World {
             commons,
             blobs: Arc::new(self.blobs.clone()),
             queue: Arc::new(Queue(Arc::clone(&self.broker))),
-            probe: Arc::clone(&ears) as _,
-            renderer: Arc::clone(&ears) as _,
-            results: ears,
+            probe: Arc::clone(&audio) as _,
+            renderer: Arc::clone(&audio) as _,
+            results: audio,
             clock: Arc::new(SimulatedClock(Arc::clone(&self.kernel))),
         };
         let desk = Desk::new(Arc::clone(&ports.queue), Arc::clone(&ports.clock));
-        self.desks.lock().expect("a run has one thread")[server] = Some(Arc::new(desk));
+        self.desks.lock().expect("single-threaded")[server] = Some(Arc::new(desk));
         let settings = SongSettings { limits: Limits::for_testing(), ..SongSettings::default() };
         let service = SongService::new(ports, settings);
-        self.services.lock().expect("a run has one thread")[server] = Some(service.clone());
-        self.kernel.spawn(process, "tend", Arc::clone(self).tend(service));
+        self.services.lock().expect("single-threaded")[server] = Some(service.clone());
+        self.kernel.spawn(process, "maintenance", Arc::clone(self).maintain(service));
     }
 
-    /// Relays and sweeps as the service does, and relays at once when there is something.
-    async fn tend(self: Arc<Self>, service: SongService) {
+    /// Relays and sweeps like the service, and relays immediately when there is a new outbox entry.
+    async fn maintain(self: Arc<Self>, service: SongService) {
         let kernel = &self.kernel;
         let mut next_sweep_us = kernel.now_us();
         loop {
-            let wished = service.wished();
-            // An outbox that is empty is not asked again and again: most of a run would be that.
+            let notified = service.wished();
+            // Skip an empty outbox, which would dominate the run.
             if !self.database.outbox_is_empty()
                 && let Err(error) = service.relay().await
             {
@@ -123,10 +123,10 @@ impl World {
             }
             if kernel.now_us() >= next_sweep_us {
                 match service.sweep().await {
-                    Ok(swept) if swept.orphans > 0 => kernel.met("orphans swept"),
+                    Ok(swept) if swept.orphans > 0 => kernel.cover("orphans swept"),
                     Ok(_) => {}
                     Err(error) => {
-                        kernel.met("sweep not finished");
+                        kernel.cover("sweep not finished");
                         kernel.note(format_args!("a sweep failed: {}", chain(&error)));
                     }
                 }
@@ -135,7 +135,7 @@ impl World {
             if kernel.plan.exact {
                 kernel.sleep(RELAY_US).await;
             } else {
-                select(wished, kernel.sleep(RELAY_US)).await;
+                select(notified, kernel.sleep(RELAY_US)).await;
             }
         }
     }
@@ -159,25 +159,25 @@ impl World {
             clock: Arc::new(SimulatedClock(Arc::clone(&self.kernel))),
         };
         let chance = Arc::clone(&self.kernel);
-        let runs = Worker::new(ports, worker_settings())
+        let instance = Worker::new(ports, worker_settings())
             .with_chance(move || u16::try_from(chance.below(1 << 16)).unwrap_or(u16::MAX));
         let world = Arc::clone(self);
         self.kernel.spawn(process, "worker", async move {
             let stop = world.stops[worker].listen();
-            runs.run(stop_signal(stop)).await;
-            world.kernel.met("worker stopped");
+            instance.run(stop_signal(stop)).await;
+            world.kernel.cover("worker stopped");
             world.kernel.kill(process);
         });
     }
 
-    /// Starts what has died, after a while.
+    /// Restarts dead processes after a delay.
     pub(crate) async fn restart(self: Arc<Self>) {
         loop {
-            let fell = self.kernel.fell.listen();
-            for process in self.kernel.fallen() {
+            let died = self.kernel.died.listen();
+            for process in self.kernel.dead_processes() {
                 if let Some(server) = self.kernel.plan.server(process) {
-                    let desk = self.desks.lock().expect("a run has one thread")[server].take();
-                    self.kernel.let_die(desk);
+                    let desk = self.desks.lock().expect("single-threaded")[server].take();
+                    self.kernel.drop_as_dead(desk);
                 }
                 let world = Arc::clone(&self);
                 self.kernel.spawn(OUTSIDE, "restart", async move {
@@ -185,7 +185,7 @@ impl World {
                     world.start(process);
                 });
             }
-            fell.await;
+            died.await;
         }
     }
 }
@@ -198,7 +198,7 @@ pub(crate) fn worker_settings() -> WorkerSettings {
     WorkerSettings { heartbeat: Duration::from_secs(3), max_separation: Duration::from_secs(600), ..Default::default() }
 }
 
-/// Virtual time; each process's clock is a little off, and none runs faster than another.
+/// Virtual time with a constant skew per process.
 struct SimulatedClock(Arc<Kernel>);
 
 #[async_trait]
@@ -216,7 +216,7 @@ impl Clock for SimulatedClock {
     }
 }
 
-/// What a clock that is right shows. Late enough that one that is slow does not show the time before 1970.
+/// Returns the correct time. It starts late enough that a slow clock does not show a time before 1970.
 pub(crate) fn true_time(now_us: u64) -> OffsetDateTime {
     OffsetDateTime::UNIX_EPOCH + Duration::from_secs(3600) + Duration::from_micros(now_us)
 }

@@ -1,4 +1,4 @@
-//! Ports that a test has to name and that nobody may call.
+//! A fake for ports that a test must provide but never calls.
 
 use std::path::Path;
 
@@ -9,30 +9,30 @@ use vocalizer_core::ports::{
     ResultReader, Track,
 };
 
-/// None of these is asked.
+/// Panics on every call.
 pub(crate) struct NotAsked;
 
 #[async_trait]
 impl AudioProbe for NotAsked {
     async fn probe(&self, _: &Path) -> Result<AudioFacts, AudioError> {
-        panic!("nobody uploads")
+        panic!("unexpected upload")
     }
 }
 
 #[async_trait]
 impl Renderer for NotAsked {
     async fn mix(&self, _: Vec<Track>, _: Format) -> Result<Blob, AudioError> {
-        panic!("nobody downloads")
+        panic!("unexpected download")
     }
 
     async fn peaks(&self, _: Vec<Blob>) -> Result<Peaks, AudioError> {
-        panic!("nobody looks")
+        panic!("unexpected request for peaks")
     }
 }
 
 #[async_trait]
 impl ResultReader for NotAsked {
     async fn read(&self, _: BlobStream, _: &dyn BlobStore) -> Result<Received, ResultError> {
-        panic!("nobody delivers")
+        panic!("unexpected result")
     }
 }

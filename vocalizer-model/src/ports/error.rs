@@ -86,6 +86,6 @@ mod tests {
     #[test]
     fn control_characters_are_removed_from_message() {
         let error = decode(DecodeError::Unsupported("a codec named\r\n\u{1b}[31m".into()));
-        assert_eq!(error.to_string(), "the format is not supported: a codec named   [31m");
+        assert_eq!(error.to_string(), "unsupported format: a codec named   [31m");
     }
 }

@@ -67,7 +67,7 @@ async fn what_is_no_song_is_refused_whatever_its_name() {
         let error = refusal(file).await;
         assert!(matches!(error, AudioError::Malformed { .. }) && error.is_permanent(), "{error:?}");
     }
-    let says = "the file cannot be read as a song: unknown format; use MP3, FLAC, WAV, AIFF, Ogg Vorbis, Opus, \
+    let says = "not a valid audio file: unknown format; use MP3, FLAC, WAV, AIFF, Ogg Vorbis, Opus, \
                 AAC/M4A or ALAC";
     assert_eq!(refusal(b"hello").await.to_string(), says);
     let cut = wav(1, 2, 44_100, 16, &[0; 400], 4_000_000);

@@ -104,7 +104,7 @@ async fn a_stem_that_is_not_as_long_as_it_said_breaks_the_archive() {
         let archive = results().write(&Pieces { lie, ..Pieces::of(stems, 100) }).await.unwrap();
         let error = all(archive).await.unwrap_err();
         let said = vocalizer_core::causes::chain(&error);
-        assert!(said.contains("bass") && said.contains("than it was said to be"), "{said}");
+        assert!(said.contains("bass") && said.contains("than its declared size"), "{said}");
     }
 }
 

@@ -1,12 +1,12 @@
-//! For stores whose writers can be looked into, which is every one that takes uploads.
+//! Checks for stores with local files, which uploads need.
 
-#![expect(missing_docs, reason = "each is named for the promise that it holds the store to")]
+#![expect(missing_docs, reason = "each check is named after the guarantee it tests")]
 
-use super::place::{BlobsPlace, bytes, get};
+use super::place::{BlobsPlace, bytes, read};
 use crate::conformance::support::hash;
 use crate::ports::BlobKey;
 
-pub async fn a_local_file_has_what_was_written_so_far(place: &impl BlobsPlace) {
+pub async fn local_file_has_bytes_written_so_far(place: &impl BlobsPlace) {
     let blobs = place.blobs().await;
     let mut writer = blobs.begin().await.unwrap();
     let whole = bytes(1_000_003, 4);
@@ -19,16 +19,16 @@ pub async fn a_local_file_has_what_was_written_so_far(place: &impl BlobsPlace) {
     }
     let key = BlobKey::Source(hash("a"));
     assert_eq!(writer.commit(&key).await.unwrap(), 1_000_003);
-    assert_eq!(get(&blobs, &key).await, Some(whole));
+    assert_eq!(read(&blobs, &key).await, Some(whole));
 }
 
-pub async fn a_local_file_goes_with_its_writer(place: &impl BlobsPlace) {
+pub async fn local_file_exists_as_long_as_writer(place: &impl BlobsPlace) {
     let blobs = place.blobs().await;
     let mut writer = blobs.begin().await.unwrap();
     writer.write(bytes(1_000, 1)).await.unwrap();
     let file = writer.local_file().await.unwrap();
     blobs.sweep().await.unwrap();
-    assert!(file.exists(), "it is there as long as the writer");
+    assert!(file.exists(), "the file was deleted before its writer");
     writer.commit(&BlobKey::Source(hash("a"))).await.unwrap();
     assert!(!file.exists());
 }

@@ -1,4 +1,4 @@
-//! Where blobs are kept.
+//! The trait that an adapter implements, and helpers.
 
 use std::sync::Arc;
 
@@ -9,19 +9,19 @@ use crate::part::{Format, Part, Stem};
 use crate::ports::{Blob, BlobKey, BlobStore};
 use crate::song::SongHash;
 
-/// A store of its own for one test.
+/// A separate store for one test.
 #[async_trait]
 pub trait BlobsPlace: Send + Sync {
-    /// Opens the store: empty the first time, and later as a process finds it that was started anew.
+    /// Opens the store: empty the first time, and later as after a restart of the process.
     async fn blobs(&self) -> Arc<dyn BlobStore>;
 }
 
-/// Bytes that look like nothing else of this length and seed.
+/// Returns bytes that are distinct for each length and seed.
 pub(super) fn bytes(len: usize, seed: u8) -> Bytes {
     (0..len).map(|at| (at % 251) as u8 ^ seed).collect()
 }
 
-/// One key of each kind, and more of those that there are several of.
+/// Returns keys of all kinds.
 pub(super) fn keys(hash: SongHash) -> [BlobKey; 6] {
     [
         BlobKey::Source(hash),
@@ -34,31 +34,31 @@ pub(super) fn keys(hash: SongHash) -> [BlobKey; 6] {
 }
 
 /// Writes a blob in one piece.
-pub(super) async fn put(blobs: &Arc<dyn BlobStore>, key: &BlobKey, bytes: &Bytes) {
+pub(super) async fn write(blobs: &Arc<dyn BlobStore>, key: &BlobKey, bytes: &Bytes) {
     let mut writer = blobs.begin().await.unwrap();
     writer.write(bytes.clone()).await.unwrap();
     assert_eq!(writer.commit(key).await.unwrap(), bytes.len() as u64);
 }
 
-/// Reads what is left, and holds the blob to its word.
-pub(super) async fn rest(mut blob: Blob) -> Bytes {
+/// Reads the remaining bytes and checks the guarantees of [`Blob`].
+pub(super) async fn read_rest(mut blob: Blob) -> Bytes {
     let mut whole = Vec::new();
     while let Some(chunk) = blob.next_chunk().await.unwrap() {
-        assert!(!chunk.is_empty(), "a chunk is never empty");
+        assert!(!chunk.is_empty(), "empty chunk");
         whole.extend_from_slice(&chunk);
     }
     assert_eq!(whole.len() as u64, blob.size_bytes());
-    assert!(blob.next_chunk().await.unwrap().is_none(), "the end stays the end");
+    assert!(blob.next_chunk().await.unwrap().is_none(), "a chunk after the end");
     whole.into()
 }
 
-/// The whole blob, where there is one.
-pub(super) async fn get(blobs: &Arc<dyn BlobStore>, key: &BlobKey) -> Option<Bytes> {
+/// Reads a whole blob; `None` if there is none.
+pub(super) async fn read(blobs: &Arc<dyn BlobStore>, key: &BlobKey) -> Option<Bytes> {
     let size_bytes = blobs.size_bytes(key).await.unwrap();
     let blob = blobs.open(key, None).await.unwrap();
     assert_eq!(blob.as_ref().map(Blob::size_bytes), size_bytes);
     match blob {
-        Some(blob) => Some(rest(blob).await),
+        Some(blob) => Some(read_rest(blob).await),
         None => None,
     }
 }

@@ -1,4 +1,4 @@
-//! What every [`JobQueue`](crate::ports::JobQueue) promises.
+//! Checks for every [`JobQueue`](crate::ports::JobQueue).
 
 mod granting;
 mod leasing;
@@ -8,25 +8,23 @@ mod settling;
 mod state;
 
 pub use granting::{
-    a_dropped_call_for_a_granted_lease_loses_no_job, a_granted_lease_ends_as_it_is_settled,
-    a_granted_lease_holds_while_it_is_extended_by_its_identifier, a_granted_lease_that_is_over_is_lost,
-    a_granted_lease_that_nobody_extends_was_no_attempt,
+    dropped_grant_call_loses_no_job, expired_granted_lease_is_lost, granted_lease_is_settled_by_id,
+    granted_lease_stays_valid_while_extended_by_id, granted_lease_without_extension_counts_no_attempt,
 };
 pub use leasing::{
-    a_dropped_call_for_a_job_loses_none, a_dropped_lease_gives_its_job_back, a_lease_holds_while_it_is_extended,
-    a_lease_says_how_long_it_holds, a_lease_that_runs_out_gives_its_job_to_the_next, a_lost_lease_changes_nothing,
-    nobody_else_gets_a_leased_job, workers_that_ask_at_once_get_jobs_of_their_own,
-    workers_that_wait_wake_when_jobs_come,
+    concurrent_workers_get_distinct_jobs, dropped_lease_call_loses_no_job, dropped_lease_requeues_job,
+    expired_lease_requeues_job, extended_lease_stays_valid, lease_reports_its_visibility, leased_job_is_exclusive,
+    lost_lease_has_no_effect, waiting_workers_wake_on_new_jobs,
 };
 pub use place::QueuePlace;
 pub use publishing::{
-    a_dropped_publication_harms_no_other, a_job_says_which_song_it_is_for, a_repeat_does_no_harm,
-    an_acknowledged_job_never_comes_again, jobs_published_at_once_all_come,
+    acknowledged_job_is_not_redelivered, concurrently_published_jobs_are_all_delivered,
+    dropped_publish_does_not_affect_other_jobs, job_carries_hash_and_payload, repeated_publish_is_harmless,
 };
 pub use settling::{
-    a_dead_letter_that_is_published_again_is_a_fresh_job, a_job_given_up_is_a_dead_letter_and_never_comes_again,
-    a_job_put_off_does_not_count_and_lets_others_by, a_job_that_failed_comes_again_after_its_delay,
-    a_job_that_the_queue_gives_up_is_told_until_it_is_filed, a_settlement_that_was_never_begun_is_a_dropped_lease,
-    dead_letters_come_newest_first_and_no_more_than_asked_for,
+    dead_letters_are_newest_first_and_limited, failed_job_is_redelivered_after_its_delay,
+    job_given_up_becomes_dead_letter, job_given_up_by_queue_is_reported_until_filed,
+    postponed_job_counts_no_attempt_and_does_not_block_others, republished_dead_letter_is_a_new_job,
+    unpolled_settlement_is_a_dropped_lease,
 };
-pub use state::{depth_counts_what_waits_is_leased_and_was_set_aside, state_says_where_a_job_is};
+pub use state::{depth_counts_waiting_leased_and_dead_jobs, state_reports_waiting_leased_and_absent};

@@ -1,32 +1,32 @@
-#![expect(missing_docs, reason = "each is named for the promise that it holds the repository to")]
+#![expect(missing_docs, reason = "each check is named after the guarantee it tests")]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::place::{SongsPlace, admitted, fail, song_of};
+use super::place::{SongsPlace, admit_song, fail, song_by};
 use crate::account::{UserId, Viewer};
 use crate::conformance::support::hash;
 use crate::dedupe::Advance;
 use crate::ports::{Cursor, SongQuery, SongRepository};
 use crate::song::{Song, StatusKind};
 
-/// Songs of these users at these moments, each with bytes of its own, as they were admitted.
-async fn uploaded(songs: &Arc<dyn SongRepository>, uploads: &[(Option<UserId>, i64)]) -> Vec<Song> {
+/// Admits songs of these users at these times, each with different bytes.
+async fn upload_songs(songs: &Arc<dyn SongRepository>, uploads: &[(Option<UserId>, i64)]) -> Vec<Song> {
     let mut uploaded = Vec::new();
     for (number, &(uploader, at)) in uploads.iter().enumerate() {
-        uploaded.push(songs.admit(&song_of(uploader, &number.to_string(), at)).await.unwrap());
+        uploaded.push(songs.admit(&song_by(uploader, &number.to_string(), at)).await.unwrap());
     }
     uploaded
 }
 
-/// The order of the list, from its definition.
-fn in_order(mut songs: Vec<Song>) -> Vec<Song> {
+/// Sorts songs by the definition of the list's order.
+fn sorted(mut songs: Vec<Song>) -> Vec<Song> {
     songs.sort_by_key(|song| (std::cmp::Reverse(song.uploaded_at()), song.id()));
     songs
 }
 
-/// The whole list, page by page.
-async fn pages(songs: &Arc<dyn SongRepository>, query: SongQuery, limit: u32) -> Vec<Song> {
+/// Lists all songs page by page.
+async fn list_pages(songs: &Arc<dyn SongRepository>, query: SongQuery, limit: u32) -> Vec<Song> {
     let mut query = SongQuery { limit: Some(limit), ..query };
     let mut all = Vec::new();
     loop {
@@ -41,27 +41,27 @@ async fn pages(songs: &Arc<dyn SongRepository>, query: SongQuery, limit: u32) ->
 pub async fn songs_are_listed_newest_first(place: &impl SongsPlace) {
     let songs = place.songs().await;
     let user = place.user().await;
-    let hers = Some(user);
-    let of_all = uploaded(&songs, &[(None, 3), (hers, 7), (hers, 3), (None, 9), (None, 3), (hers, -5)]).await;
+    let by = Some(user);
+    let of_all = upload_songs(&songs, &[(None, 3), (by, 7), (by, 3), (None, 9), (None, 3), (by, -5)]).await;
     let listed = songs.list(&SongQuery::all_of(Viewer::User(user))).await.unwrap();
-    assert_eq!(listed, in_order(of_all));
+    assert_eq!(listed, sorted(of_all));
 }
 
-pub async fn songs_of_others_are_not_listed(place: &impl SongsPlace) {
+pub async fn songs_of_other_users_are_not_listed(place: &impl SongsPlace) {
     let songs = place.songs().await;
     let (one, other) = (place.user().await, place.user().await);
-    let all = uploaded(&songs, &[(Some(one), 1), (None, 2), (Some(other), 3), (Some(one), 4), (None, 5)]).await;
+    let all = upload_songs(&songs, &[(Some(one), 1), (None, 2), (Some(other), 3), (Some(one), 4), (None, 5)]).await;
     for viewer in [Viewer::Anonymous, Viewer::User(one), Viewer::User(other), Viewer::User(UserId::random())] {
-        let visible = in_order(all.iter().filter(|song| viewer.may_see(song)).cloned().collect());
+        let visible = sorted(all.iter().filter(|song| viewer.may_see(song)).cloned().collect());
         assert_eq!(songs.list(&SongQuery::all_of(viewer)).await.unwrap(), visible);
-        assert_eq!(pages(&songs, SongQuery::all_of(viewer), 2).await, visible);
+        assert_eq!(list_pages(&songs, SongQuery::all_of(viewer), 2).await, visible);
     }
 }
 
-pub async fn a_status_narrows_the_list(place: &impl SongsPlace) {
+pub async fn list_filters_by_status(place: &impl SongsPlace) {
     let songs = place.songs().await;
     let user = place.user().await;
-    uploaded(&songs, &[(None, 1), (Some(user), 2), (None, 3), (Some(user), 4), (None, 5), (Some(user), 6)]).await;
+    upload_songs(&songs, &[(None, 1), (Some(user), 2), (None, 3), (Some(user), 4), (None, 5), (Some(user), 6)]).await;
     songs.advance(&hash("1"), &Advance::Begin).await.unwrap();
     songs.advance(&hash("2"), &Advance::Finish).await.unwrap();
     songs.advance(&hash("3"), &Advance::Finish).await.unwrap();
@@ -71,53 +71,53 @@ pub async fn a_status_narrows_the_list(place: &impl SongsPlace) {
         let query = SongQuery { status: Some(kind), ..SongQuery::all_of(Viewer::User(user)) };
         let expected: Vec<_> = all.iter().filter(|song| song.status().kind() == kind).cloned().collect();
         assert_eq!(songs.list(&query).await.unwrap(), expected, "{kind}");
-        assert_eq!(pages(&songs, query, 1).await, expected, "{kind}");
+        assert_eq!(list_pages(&songs, query, 1).await, expected, "{kind}");
     }
 }
 
-pub async fn a_page_goes_on_where_the_last_one_ended(place: &impl SongsPlace) {
+pub async fn pages_are_contiguous(place: &impl SongsPlace) {
     let songs = place.songs().await;
     let user = place.user().await;
-    // Several at the same moment, on both sides of a page's end.
+    // Several songs with the same time, across page boundaries.
     let uploads: Vec<_> = (0..23).map(|number| ((number % 3 == 0).then_some(user), number / 5)).collect();
-    let all = in_order(uploaded(&songs, &uploads).await);
+    let all = sorted(upload_songs(&songs, &uploads).await);
     let query = SongQuery::all_of(Viewer::User(user));
     for limit in [1, 2, 7, 22, 23, 100] {
-        assert_eq!(pages(&songs, query, limit).await, all, "{limit} at a time");
+        assert_eq!(list_pages(&songs, query, limit).await, all, "{limit} at a time");
     }
     assert_eq!(songs.list(&SongQuery { limit: Some(0), ..query }).await.unwrap(), []);
 }
 
-pub async fn a_place_in_the_list_outlives_its_song(place: &impl SongsPlace) {
+pub async fn cursor_outlives_its_song(place: &impl SongsPlace) {
     let songs = place.songs().await;
-    let all = in_order(uploaded(&songs, &[(None, 1), (None, 2), (None, 2), (None, 2), (None, 3)]).await);
+    let all = sorted(upload_songs(&songs, &[(None, 1), (None, 2), (None, 2), (None, 2), (None, 3)]).await);
     for (at, song) in all.iter().enumerate() {
         let after = SongQuery { after: Some(Cursor::of(song)), ..SongQuery::all_of(Viewer::Anonymous) };
         songs.remove(song.id()).await.unwrap();
-        // One that comes in meanwhile is newer, and no business of the pages that follow.
-        songs.admit(&song_of(None, "new", 100)).await.unwrap();
+        // A song admitted meanwhile is newer and not on the following pages.
+        songs.admit(&song_by(None, "new", 100)).await.unwrap();
         assert_eq!(songs.list(&after).await.unwrap(), all[at + 1..]);
     }
 }
 
-pub async fn songs_with_a_hash_are_listed_whoever_owns_them(place: &impl SongsPlace) {
+pub async fn songs_with_hash_include_all_owners(place: &impl SongsPlace) {
     let songs = place.songs().await;
     let (one, other) = (place.user().await, place.user().await);
     let mut expected = BTreeSet::new();
     for uploader in [Some(one), Some(other), None, None] {
-        expected.insert(songs.admit(&song_of(uploader, "a", 0)).await.unwrap().id());
+        expected.insert(songs.admit(&song_by(uploader, "a", 0)).await.unwrap().id());
     }
-    admitted(&songs, "b").await;
+    admit_song(&songs, "b").await;
     let found = songs.with_hash(&hash("a")).await.unwrap();
     assert_eq!(found.len(), 4);
     assert_eq!(found.iter().map(Song::id).collect::<BTreeSet<_>>(), expected);
-    assert_eq!(songs.with_hash(&hash("unheard of")).await.unwrap(), []);
+    assert_eq!(songs.with_hash(&hash("unknown")).await.unwrap(), []);
 }
 
 pub async fn hashes_are_listed_once_by_status(place: &impl SongsPlace) {
     let songs = place.songs().await;
     for bytes in ["a", "a", "b", "c", "c"] {
-        admitted(&songs, bytes).await;
+        admit_song(&songs, bytes).await;
     }
     songs.advance(&hash("c"), &Advance::Begin).await.unwrap();
     let hashes = async |kind| {
@@ -136,7 +136,7 @@ pub async fn songs_are_counted_by_status(place: &impl SongsPlace) {
     let songs = place.songs().await;
     assert_eq!(songs.count().await.unwrap(), [0; 5]);
     for bytes in ["a", "a", "a", "b", "b", "c", "d"] {
-        admitted(&songs, bytes).await;
+        admit_song(&songs, bytes).await;
     }
     songs.advance(&hash("a"), &Advance::Begin).await.unwrap();
     songs.advance(&hash("b"), &Advance::Finish).await.unwrap();

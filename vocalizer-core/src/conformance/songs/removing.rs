@@ -1,45 +1,45 @@
-#![expect(missing_docs, reason = "each is named for the promise that it holds the repository to")]
+#![expect(missing_docs, reason = "each check is named after the guarantee it tests")]
 
 use futures_util::future::{join, join_all};
 
-use super::place::{SongsPlace, admitted, failed, song, wishes};
+use super::place::{SongsPlace, admit_song, failed_song, outbox, song};
 use crate::conformance::support::hash;
 use crate::ports::Removed;
 use crate::song::Title;
 
-pub async fn a_removed_song_is_gone_and_said_to_be_the_last(place: &impl SongsPlace) {
+pub async fn removal_reports_remaining_songs_with_hash(place: &impl SongsPlace) {
     let songs = place.songs().await;
     assert_eq!(songs.remove(song("a").id()).await.unwrap(), None);
-    let (one, failed) = (failed(&songs, "a").await, admitted(&songs, "a").await);
-    admitted(&songs, "b").await;
+    let (one, last) = (failed_song(&songs, "a").await, admit_song(&songs, "a").await);
+    admit_song(&songs, "b").await;
     let removed = songs.remove(one.id()).await.unwrap();
     assert_eq!(removed, Some(Removed { song: one.clone(), others_with_hash: 1 }));
     assert_eq!(place.songs().await.find(one.id()).await.unwrap(), None, "after a restart");
     assert_eq!(songs.remove(one.id()).await.unwrap(), None, "a repeat");
-    let removed = songs.remove(failed.id()).await.unwrap();
-    assert_eq!(removed, Some(Removed { song: failed, others_with_hash: 0 }));
+    let removed = songs.remove(last.id()).await.unwrap();
+    assert_eq!(removed, Some(Removed { song: last, others_with_hash: 0 }));
 }
 
-pub async fn the_last_song_takes_its_wish_along(place: &impl SongsPlace) {
+pub async fn removing_last_song_clears_outbox(place: &impl SongsPlace) {
     let songs = place.songs().await;
-    let (one, other) = (admitted(&songs, "a").await, admitted(&songs, "a").await);
+    let (one, other) = (admit_song(&songs, "a").await, admit_song(&songs, "a").await);
     songs.remove(one.id()).await.unwrap();
-    assert_eq!(wishes(&songs).await, [hash("a")], "somebody still waits");
+    assert_eq!(outbox(&songs).await, [hash("a")], "another song still waits");
     songs.remove(other.id()).await.unwrap();
-    assert_eq!(wishes(&songs).await, []);
+    assert_eq!(outbox(&songs).await, []);
 }
 
-pub async fn a_song_removed_by_two_at_once_is_removed_by_one(place: &impl SongsPlace) {
+pub async fn concurrent_removals_succeed_once(place: &impl SongsPlace) {
     let (one, other) = (place.songs().await, place.songs().await);
     for number in 0..8 {
-        let id = admitted(&one, &number.to_string()).await.id();
+        let id = admit_song(&one, &number.to_string()).await.id();
         let (first, second) = join(one.remove(id), other.remove(id)).await;
         let outcome = (first.unwrap(), second.unwrap());
         assert!(matches!(outcome, (Some(_), None) | (None, Some(_))), "{outcome:?}");
     }
 }
 
-pub async fn of_songs_removed_at_once_one_is_the_last(place: &impl SongsPlace) {
+pub async fn concurrent_removals_report_one_last_song(place: &impl SongsPlace) {
     let (one, other) = (place.songs().await, place.songs().await);
     let same: Vec<_> = (0..6).map(|_| song("a")).collect();
     for song in &same {
@@ -53,10 +53,10 @@ pub async fn of_songs_removed_at_once_one_is_the_last(place: &impl SongsPlace) {
     assert_eq!(left, [0, 1, 2, 3, 4, 5]);
 }
 
-pub async fn a_song_gets_another_title(place: &impl SongsPlace) {
+pub async fn song_is_renamed(place: &impl SongsPlace) {
     let songs = place.songs().await;
-    let mut song = admitted(&songs, "a").await;
-    let other = admitted(&songs, "b").await;
+    let mut song = admit_song(&songs, "a").await;
+    let other = admit_song(&songs, "b").await;
     for text in ["x", "'; --", &"Ω".repeat(200)] {
         let title = Title::parse(text, usize::MAX).unwrap();
         song.rename(title.clone());

@@ -1,11 +1,11 @@
-#![expect(missing_docs, reason = "each is named for the promise that it holds the repository to")]
+#![expect(missing_docs, reason = "each check is named after the guarantee it tests")]
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::place::{SongsPlace, fail, song_of};
+use super::place::{SongsPlace, fail, song_by};
 use crate::conformance::support::{at_us, hash};
 use crate::dedupe::Advance;
 use crate::ports::{Expiry, SongRepository};
@@ -18,7 +18,7 @@ async fn expired(songs: &Arc<dyn SongRepository>, before: OffsetDateTime, anonym
     expired.iter().map(crate::song::Song::id).collect()
 }
 
-pub async fn songs_expire_oldest_first_when_they_have_ended(place: &impl SongsPlace) {
+pub async fn ended_songs_expire_oldest_first(place: &impl SongsPlace) {
     let songs = place.songs().await;
     let user = place.user().await;
     let mut ids = Vec::new();
@@ -30,7 +30,7 @@ pub async fn songs_expire_oldest_first_when_they_have_ended(place: &impl SongsPl
         ("split", Some(user), 2),
     ];
     for (bytes, uploader, at) in uploads.into_iter().chain([("works", None, 0)]) {
-        ids.push(songs.admit(&song_of(uploader, bytes, at)).await.unwrap().id());
+        ids.push(songs.admit(&song_by(uploader, bytes, at)).await.unwrap().id());
     }
     songs.advance(&hash("split"), &Advance::Finish).await.unwrap();
     songs.advance(&hash("young"), &Advance::Finish).await.unwrap();
@@ -38,19 +38,19 @@ pub async fn songs_expire_oldest_first_when_they_have_ended(place: &impl SongsPl
     songs.advance(&hash("works"), &Advance::Begin).await.unwrap();
     assert_eq!(expired(&songs, at_us(9), false).await, [ids[1], ids[4], ids[0]]);
     assert_eq!(expired(&songs, at_us(9), true).await, [ids[0]]);
-    assert_eq!(expired(&songs, at_us(3), false).await, [ids[1], ids[4]], "the end is not before itself");
+    assert_eq!(expired(&songs, at_us(3), false).await, [ids[1], ids[4]], "the bound is exclusive");
     let two = songs.expired(Expiry { before: at_us(10), anonymous_only: false }, 2).await.unwrap();
     assert_eq!(two.iter().map(crate::song::Song::id).collect::<Vec<_>>(), [ids[1], ids[4]]);
     songs.remove(ids[1]).await.unwrap();
     assert_eq!(expired(&songs, at_us(9), false).await, [ids[4], ids[0]]);
 }
 
-pub async fn songs_age_no_faster_than_sweeps_allow(place: &impl SongsPlace) {
+pub async fn retention_time_limits_clock_jumps(place: &impl SongsPlace) {
     let songs = place.songs().await;
-    // The first time nothing is known but the clock.
+    // The first call has only the clock.
     assert_eq!(songs.retention_time(at_us(0), HOUR).await.unwrap(), at_us(0));
     assert_eq!(songs.retention_time(at_us(5), HOUR).await.unwrap(), at_us(5));
-    // A clock that is set ahead, and back again.
+    // The clock is set ahead and back again.
     let ahead = at_us(5) + 1_000 * HOUR;
     assert_eq!(songs.retention_time(ahead, HOUR).await.unwrap(), at_us(5) + HOUR);
     let songs = place.songs().await;
@@ -58,15 +58,15 @@ pub async fn songs_age_no_faster_than_sweeps_allow(place: &impl SongsPlace) {
     assert_eq!(songs.retention_time(at_us(6), HOUR).await.unwrap(), at_us(6));
 }
 
-pub async fn a_song_uploaded_while_the_clock_was_behind_is_not_old_at_once(place: &impl SongsPlace) {
+pub async fn song_uploaded_with_slow_clock_is_not_old(place: &impl SongsPlace) {
     let songs = place.songs().await;
     songs.retention_time(at_us(100), HOUR).await.unwrap();
-    let behind = songs.admit(&song_of(None, "a", 0)).await.unwrap();
-    let right = songs.admit(&song_of(None, "b", 101)).await.unwrap();
+    let behind = songs.admit(&song_by(None, "a", 0)).await.unwrap();
+    let right = songs.admit(&song_by(None, "b", 101)).await.unwrap();
     songs.advance(&hash("a"), &Advance::Finish).await.unwrap();
     songs.advance(&hash("b"), &Advance::Finish).await.unwrap();
     assert_eq!(expired(&songs, at_us(100), false).await, []);
     assert_eq!(expired(&songs, at_us(101), false).await, [behind.id()]);
     assert_eq!(expired(&songs, at_us(102), false).await, [behind.id(), right.id()]);
-    assert_eq!(behind.uploaded_at(), at_us(0), "when it was uploaded stays what it is");
+    assert_eq!(behind.uploaded_at(), at_us(0), "the upload time is unchanged");
 }

@@ -1,23 +1,23 @@
-#![expect(missing_docs, reason = "each is named for the promise that it holds the repository to")]
+#![expect(missing_docs, reason = "each check is named after the guarantee it tests")]
 
 use futures_util::future::join;
 
-use super::place::{SongsPlace, admitted, fail, failed, song, wishes};
+use super::place::{SongsPlace, admit_song, fail, failed_song, outbox, song};
 use crate::conformance::support::hash;
 use crate::dedupe::Advance;
 use crate::ports::RepositoryError;
 use crate::song::{Status, StatusKind};
 
-pub async fn a_failed_song_that_is_retried_waits_and_asks_for_a_job(place: &impl SongsPlace) {
+pub async fn retried_song_waits_and_requests_job(place: &impl SongsPlace) {
     let songs = place.songs().await;
-    let song = failed(&songs, "a").await;
+    let song = failed_song(&songs, "a").await;
     let retried = songs.retry(song.id()).await.unwrap().unwrap();
     assert_eq!((retried.id(), retried.status()), (song.id(), &Status::Uploaded));
     assert_eq!(place.songs().await.find(song.id()).await.unwrap(), Some(retried), "after a restart");
-    assert_eq!(wishes(&songs).await, [hash("a")]);
+    assert_eq!(outbox(&songs).await, [hash("a")]);
 }
 
-pub async fn a_retry_joins_what_is_under_way(place: &impl SongsPlace) {
+pub async fn retry_joins_existing_job(place: &impl SongsPlace) {
     let songs = place.songs().await;
     let (one, other, third) = (song("a"), song("a"), song("a"));
     for song in [&one, &other, &third] {
@@ -25,38 +25,38 @@ pub async fn a_retry_joins_what_is_under_way(place: &impl SongsPlace) {
     }
     songs.advance(one.hash(), &fail("no")).await.unwrap();
     let status = async |id| songs.retry(id).await.unwrap().unwrap().status().clone();
-    // The first asks for a job, the second waits for the same one, and the third comes when a worker has it.
+    // The first requests a job, the second shares it, and the third joins when a worker has it.
     assert_eq!(status(one.id()).await, Status::Uploaded);
     assert_eq!(status(other.id()).await, Status::Uploaded);
-    assert_eq!(wishes(&songs).await, [hash("a")]);
+    assert_eq!(outbox(&songs).await, [hash("a")]);
     songs.advance(one.hash(), &Advance::Begin).await.unwrap();
     assert_eq!(status(third.id()).await, Status::Splitting);
-    assert_eq!(wishes(&songs).await, [hash("a")]);
+    assert_eq!(outbox(&songs).await, [hash("a")]);
 }
 
 pub async fn only_failed_songs_are_retried(place: &impl SongsPlace) {
     let songs = place.songs().await;
     assert_eq!(songs.retry(song("a").id()).await.unwrap(), None);
-    let id = admitted(&songs, "a").await.id();
+    let id = admit_song(&songs, "a").await.id();
     for (advance, kind) in [
         (Advance::HandBack, StatusKind::Uploaded),
         (Advance::Begin, StatusKind::Splitting),
         (Advance::Finish, StatusKind::Split),
     ] {
         songs.advance(&hash("a"), &advance).await.unwrap();
-        let before = wishes(&songs).await;
+        let before = outbox(&songs).await;
         assert!(matches!(songs.retry(id).await, Err(RepositoryError::Conflict)), "{kind}");
         assert_eq!(songs.find(id).await.unwrap().unwrap().status().kind(), kind);
-        assert_eq!(wishes(&songs).await, before);
+        assert_eq!(outbox(&songs).await, before);
     }
-    let id = failed(&songs, "b").await.id();
+    let id = failed_song(&songs, "b").await.id();
     songs.retry(id).await.unwrap();
     assert!(matches!(songs.retry(id).await, Err(RepositoryError::Conflict)), "a repeat");
 }
 
-pub async fn a_song_retried_by_two_at_once_is_retried_by_one(place: &impl SongsPlace) {
+pub async fn concurrent_retries_succeed_once(place: &impl SongsPlace) {
     let (one, other) = (place.songs().await, place.songs().await);
-    let id = failed(&one, "a").await.id();
+    let id = failed_song(&one, "a").await.id();
     let outcome = join(one.retry(id), other.retry(id)).await;
     assert!(
         matches!(
@@ -65,5 +65,5 @@ pub async fn a_song_retried_by_two_at_once_is_retried_by_one(place: &impl SongsP
         ),
         "{outcome:?}"
     );
-    assert_eq!(wishes(&one).await, [hash("a")]);
+    assert_eq!(outbox(&one).await, [hash("a")]);
 }
