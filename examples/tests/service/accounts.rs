@@ -12,7 +12,7 @@ use super::support::{Answer, Browser, Service, id, song};
 const GOOD: &str = "correct horse";
 
 #[tokio::test]
-async fn names_and_passwords_that_cannot_be_are_refused_by_their_field() {
+async fn invalid_names_and_passwords_are_rejected_by_field() {
     let service = Service::idle().await;
     let somebody = Browser::new(&service);
     let register = |name: String, password: String, repeated: String| {
@@ -72,7 +72,7 @@ async fn names_and_passwords_that_cannot_be_are_refused_by_their_field() {
 }
 
 #[tokio::test]
-async fn a_megabyte_is_no_name_and_no_password() {
+async fn megabyte_credentials_are_rejected() {
     let service = Service::idle().await;
     let somebody = Browser::new(&service);
     let long = "x".repeat(1024 * 1024);
@@ -93,7 +93,7 @@ async fn a_megabyte_is_no_name_and_no_password() {
 }
 
 #[tokio::test]
-async fn a_form_that_cannot_be_read_is_malformed() {
+async fn unreadable_form_returns_malformed() {
     let service = Service::idle().await;
     let somebody = Browser::new(&service);
     let many = (0..100).map(|number| format!("field{number}=x")).collect::<Vec<_>>().join("&");
@@ -121,7 +121,7 @@ async fn a_form_that_cannot_be_read_is_malformed() {
 }
 
 #[tokio::test]
-async fn a_name_is_taken_in_every_case_it_can_be_written_in() {
+async fn usernames_are_unique_ignoring_case_and_unicode_form() {
     let service = Service::idle().await;
     for (name, others) in [
         ("ada", &["ada", "ADA", "aDa", " ada ", "ada\n"][..]),
@@ -156,7 +156,7 @@ async fn a_name_is_taken_in_every_case_it_can_be_written_in() {
 }
 
 #[tokio::test]
-async fn of_those_who_want_a_name_at_once_one_gets_it() {
+async fn concurrent_registrations_of_one_name_yield_one_account() {
     let service = Service::idle().await;
     let register = |name: &'static str| {
         let somebody = Browser::new(&service);
@@ -169,7 +169,7 @@ async fn of_those_who_want_a_name_at_once_one_gets_it() {
 }
 
 #[tokio::test]
-async fn what_means_something_in_sql_means_nothing_here() {
+async fn sql_in_input_has_no_effect() {
     let service = Service::idle().await;
     let ada = Browser::registered(&service, "ada").await;
     let somebody = Browser::new(&service);
@@ -200,7 +200,7 @@ async fn what_means_something_in_sql_means_nothing_here() {
 }
 
 #[tokio::test]
-async fn whether_it_was_the_name_or_the_password_is_not_told() {
+async fn failed_login_does_not_reveal_whether_user_exists() {
     let service = Service::idle().await;
     Browser::registered(&service, "ada").await;
     let somebody = Browser::new(&service);
@@ -218,7 +218,7 @@ async fn whether_it_was_the_name_or_the_password_is_not_told() {
 }
 
 #[tokio::test]
-async fn guessing_is_slowed_down_for_the_account_and_for_no_other() {
+async fn password_guessing_throttles_only_that_account() {
     let service = Service::idle().await;
     let ada = Browser::registered(&service, "ada").await;
     Browser::registered(&service, "bob").await;

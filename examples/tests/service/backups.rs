@@ -15,7 +15,7 @@ async fn has(browser: &Browser, song: &serde_json::Value, bytes: &[u8]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_backed_up_while_a_server_ran_can_be_restored() {
+async fn backup_of_running_server_can_be_restored() {
     let dir = tempfile::tempdir().unwrap();
     let (data, saved, restored) = (dir.path().join("data"), dir.path().join("saved"), dir.path().join("restored"));
     let server = Server::start(&data);
@@ -53,7 +53,7 @@ async fn browser_of(server: &Server) -> Browser {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_is_its_owner_s_alone_and_nothing_is_left_beside_it() {
+async fn backup_is_private_and_leaves_no_temporary_files() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let dir = tempfile::tempdir().unwrap();
@@ -71,7 +71,7 @@ async fn a_backup_is_its_owner_s_alone_and_nothing_is_left_beside_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_tells_what_is_damaged_or_missing_and_has_the_rest() {
+async fn backup_reports_damaged_and_missing_files_and_keeps_the_rest() {
     let dir = tempfile::tempdir().unwrap();
     let (data, saved) = (dir.path().join("data"), dir.path().join("saved"));
     let server = Server::start(&data);
@@ -96,7 +96,7 @@ async fn a_backup_tells_what_is_damaged_or_missing_and_has_the_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_there_is_never_overwritten() {
+async fn backup_and_restore_never_overwrite() {
     let dir = tempfile::tempdir().unwrap();
     let (data, saved) = (dir.path().join("data"), dir.path().join("saved"));
     let nothing = command(&data, "backup", &saved);
@@ -123,7 +123,7 @@ async fn what_is_there_is_never_overwritten() {
 /// A folder that was there before may be a link, or another disk: nothing is renamed across its border.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_goes_into_an_empty_folder_behind_a_link_and_a_restore_takes_files_of_any_mode() {
+async fn backup_through_symlink_and_restore_from_read_only_files() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let dir = tempfile::tempdir().unwrap();
@@ -147,7 +147,7 @@ async fn a_backup_goes_into_an_empty_folder_behind_a_link_and_a_restore_takes_fi
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_or_a_restore_for_which_there_is_no_room_fails_and_can_be_repeated() {
+async fn backup_and_restore_without_space_fail_and_can_be_repeated() {
     let dir = tempfile::tempdir().unwrap();
     let (data, saved, restored) = (dir.path().join("data"), dir.path().join("saved"), dir.path().join("restored"));
     let server = Server::start(&data);
@@ -172,7 +172,7 @@ async fn a_backup_or_a_restore_for_which_there_is_no_room_fails_and_can_be_repea
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_is_whole_also_where_songs_are_deleted_and_uploaded_again_meanwhile() {
+async fn backup_is_complete_under_concurrent_deletes_and_uploads() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let server = Server::start(&data);

@@ -87,7 +87,7 @@ impl Slow {
 }
 
 #[test]
-fn hundreds_of_archives_that_nobody_reads_stop_nobody_else() {
+fn hundreds_of_unread_archives_do_not_block_others() {
     // Four files, a connection at both ends: more open files than a shell's limit of 1,024.
     rlimit::increase_nofile_limit(u64::MAX).unwrap();
     with_blocking_threads(64, || async {
@@ -109,7 +109,7 @@ fn hundreds_of_archives_that_nobody_reads_stop_nobody_else() {
 }
 
 #[test]
-fn two_blocking_threads_are_enough_for_everything_at_once() {
+fn two_blocking_threads_suffice_for_concurrent_work() {
     with_blocking_threads(2, || async {
         let service = Arc::new(patient().await);
         let open = large_song(&service).await;

@@ -21,7 +21,7 @@ async fn client(service: &Service, home: &Path, arguments: &[&str]) -> Output {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn logging_out_everywhere_reaches_every_machine() {
+async fn logout_everywhere_revokes_tokens_on_all_machines() {
     let service = Service::idle().await;
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (here, there) = (here.path(), there.path());

@@ -7,22 +7,22 @@ use serde_json::{Value, json};
 use super::support::{Browser, Service, Settings, archive, id, mp3, song, stems};
 
 /// The keys of a song that the original has, and no others that could surprise.
-fn is_a_song(song: &Value) {
+fn assert_song_fields(song: &Value) {
     for key in ["id", "title", "hash", "uploader_id", "status"] {
         assert!(song.get(key).is_some(), "{key} in {song}");
     }
 }
 
 #[tokio::test]
-async fn a_song_goes_in_and_its_parts_come_out() {
+async fn song_is_uploaded_split_downloaded_and_deleted() {
     let service = Service::start().await;
     let ada = Browser::registered(&service, "ada").await;
     let uploaded = ada.upload("Clair de lune", &song(1)).await;
-    is_a_song(&uploaded);
+    assert_song_fields(&uploaded);
     assert_eq!((&uploaded["title"], uploaded["hash"].as_str().unwrap().len()), (&json!("Clair de lune"), 64));
     assert!(uploaded["uploader_id"].is_string());
     let split = ada.until(&uploaded, "SPLIT").await;
-    is_a_song(&split);
+    assert_song_fields(&split);
 
     let part = async |name: &str| ada.get(&format!("/songs/{}/{name}.mp3", id(&split))).await;
     assert_eq!(part("song").await.bytes, song(1), "the upload, byte for byte");
@@ -43,7 +43,7 @@ async fn a_song_goes_in_and_its_parts_come_out() {
 }
 
 #[tokio::test]
-async fn fields_come_in_three_encodings() {
+async fn forms_are_accepted_in_three_encodings() {
     let service = Service::idle().await;
     let somebody = Browser::new(&service);
     let fields = [("username", "ada"), ("password1", "correct horse"), ("password2", "correct horse")];
@@ -59,7 +59,7 @@ async fn fields_come_in_three_encodings() {
 }
 
 #[tokio::test]
-async fn logging_in_rotates_the_session_and_logging_out_ends_it() {
+async fn login_rotates_session_and_logout_ends_it() {
     let service = Service::idle().await;
     let ada = Browser::registered(&service, "ada").await;
     let first = ada.login("ada", "correct horse").await;
@@ -80,7 +80,7 @@ async fn logging_in_rotates_the_session_and_logging_out_ends_it() {
 }
 
 #[tokio::test]
-async fn an_anonymous_song_is_everybodys_and_a_users_song_is_theirs_alone() {
+async fn anonymous_songs_are_public_and_user_songs_private() {
     let service = Service::start().await;
     let (nobody, ada, bob) = (
         Browser::new(&service),
@@ -103,7 +103,7 @@ async fn an_anonymous_song_is_everybodys_and_a_users_song_is_theirs_alone() {
 }
 
 #[tokio::test]
-async fn a_worker_of_the_original_posts_its_result_where_the_setting_lets_it() {
+async fn open_upload_result_accepts_original_workers() {
     let service = Service::with(Settings { workers: 0, open_upload_result: true, ..Settings::default() }).await;
     let somebody = Browser::new(&service);
     let waiting = somebody.upload("x", &song(1)).await;
@@ -115,7 +115,7 @@ async fn a_worker_of_the_original_posts_its_result_where_the_setting_lets_it() {
 }
 
 #[tokio::test]
-async fn an_upload_may_have_its_fields_in_any_order_and_more_of_them() {
+async fn upload_accepts_fields_in_any_order_and_unknown_fields() {
     let service = Service::idle().await;
     let somebody = Browser::new(&service);
     let file = || Part::bytes(song(1)).file_name("x.wav").mime_str("audio/wav").unwrap();

@@ -44,7 +44,7 @@ const TIME: &str = "VOCALIZER_CRASH_TIME";
 
 /// The child. As a test of its own it does nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_service_that_kills_itself() {
+async fn child_service_entry() {
     let Some(dir) = std::env::var_os(DIR).map(PathBuf::from) else { return };
     let time = std::env::var(TIME).unwrap().parse().unwrap();
     let killer = Killer::new(&std::env::var(STEP).unwrap(), time);
@@ -103,7 +103,7 @@ impl Running {
         let address = dir.join("address");
         let _ = std::fs::remove_file(&address);
         let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "crash::a_service_that_kills_itself", "--nocapture"])
+            .args(["--exact", "crash::child_service_entry", "--nocapture"])
             .envs([(DIR, dir.as_os_str()), (STEP, step.as_ref()), (TIME, time.to_string().as_ref())])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -214,26 +214,26 @@ async fn killed_at(step: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_when_killed_after_the_blob_is_written() {
+async fn kill_after_blob_write_loses_nothing() {
     killed_at("after the blob is written").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_when_killed_after_commit() {
+async fn kill_after_commit_loses_nothing() {
     killed_at("after commit").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_when_killed_after_lease() {
+async fn kill_after_lease_loses_nothing() {
     killed_at("after lease").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_when_killed_in_mid_inference() {
+async fn kill_during_inference_loses_nothing() {
     killed_at("in mid-inference").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_when_killed_after_the_result_is_stored_and_before_the_acknowledgement() {
+async fn kill_before_acknowledging_loses_nothing() {
     killed_at("after the result is stored").await;
 }

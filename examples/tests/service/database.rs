@@ -15,7 +15,7 @@ fn rounds() -> u32 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_program_that_opens_the_database_costs_nothing_that_was_acknowledged() {
+async fn foreign_database_access_loses_no_acknowledged_write() {
     let dir = tempfile::tempdir().unwrap();
     let (data, mut kept) = (dir.path().join("data"), BTreeMap::new());
     let database = data.join("vocalizer.db");
@@ -57,7 +57,7 @@ async fn another_program_that_opens_the_database_costs_nothing_that_was_acknowle
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_whose_log_was_removed_says_so_and_writes_nothing() {
+async fn removed_wal_is_reported_and_stops_writes() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&dir.path().join("data"));
     let browser = server.browser();
@@ -73,7 +73,7 @@ async fn a_server_whose_log_was_removed_says_so_and_writes_nothing() {
 }
 
 #[tokio::test]
-async fn nothing_is_swept_by_a_database_that_takes_no_writes() {
+async fn sweep_deletes_nothing_when_database_is_not_writable() {
     let service = Service::idle().await;
     Browser::new(&service).upload("x", &song(1)).await;
     service.orphan(&"ab".repeat(32), std::time::Duration::from_secs(2 * 24 * 60 * 60));
@@ -84,7 +84,7 @@ async fn nothing_is_swept_by_a_database_that_takes_no_writes() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_whose_disk_was_full_goes_on_when_there_is_room() {
+async fn server_recovers_from_full_disk() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&dir.path().join("data"));
     let browser = server.browser();
@@ -118,7 +118,7 @@ async fn a_server_whose_disk_was_full_goes_on_when_there_is_room() {
 /// A connection that is opened in such a moment is read-only, and stays so.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_whose_database_was_read_only_for_a_moment_goes_on() {
+async fn server_recovers_from_read_only_database() {
     use std::fs::{Permissions, set_permissions};
     use std::os::unix::fs::PermissionsExt as _;
 
@@ -138,7 +138,7 @@ async fn a_server_whose_database_was_read_only_for_a_moment_goes_on() {
         mode(0o600);
         until_ready(&browser, true).await;
         browser.register(&format!("late{number}"), "correct horse").await.data();
-        let uploaded = browser.anew().upload("x", &song(number)).await;
+        let uploaded = browser.new_client().upload("x", &song(number)).await;
         until_queued(&browser, &uploaded).await;
     }
 }
@@ -167,7 +167,7 @@ pub(super) async fn until_ready(browser: &Browser, ready: bool) -> serde_json::V
 }
 
 #[tokio::test]
-async fn uploads_leave_a_reserve_on_the_disk_and_results_may_use_it() {
+async fn uploads_keep_disk_reserve_and_results_may_use_it() {
     let service = Service::idle().await;
     let uploaded = Browser::new(&service).upload("x", &song(1)).await;
     let settings = Settings { workers: 0, min_free_bytes: Some(u64::MAX), ..Settings::default() };
@@ -181,7 +181,7 @@ async fn uploads_leave_a_reserve_on_the_disk_and_results_may_use_it() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn uploads_leave_a_reserve_on_the_disk_of_the_database_too() {
+async fn uploads_keep_reserve_on_database_disk() {
     let free_bytes = |dir: &tempfile::TempDir| -> u64 {
         let output = std::process::Command::new("df").args(["-B1", "--output=avail"]).arg(dir.path()).output().unwrap();
         String::from_utf8(output.stdout).unwrap().lines().last().unwrap().trim().parse().unwrap()
@@ -203,7 +203,7 @@ async fn uploads_leave_a_reserve_on_the_disk_of_the_database_too() {
 }
 
 #[tokio::test]
-async fn a_folder_of_blobs_that_is_away_is_told_and_no_song_fails_for_it() {
+async fn missing_blob_folder_is_reported_and_fails_no_song() {
     let service = Service::idle().await;
     let browser = Browser::new(&service);
     let uploaded = browser.upload("x", &song(1)).await;
@@ -220,7 +220,7 @@ async fn a_folder_of_blobs_that_is_away_is_told_and_no_song_fails_for_it() {
 
 #[cfg(unix)]
 #[test]
-fn two_servers_never_use_one_database_or_one_folder_of_blobs() {
+fn second_server_on_same_database_or_blobs_is_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let config = |data: &str, database: &str, blobs: &str| Config {
         listen: "127.0.0.1:0".parse().unwrap(),
@@ -264,14 +264,14 @@ fn two_servers_never_use_one_database_or_one_folder_of_blobs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_of_another_installation_never_sweeps_these_files() {
+async fn blobs_of_another_installation_are_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let (data, other) = (dir.path().join("data"), dir.path().join("other"));
     let server = Server::start(&data);
     let hers = server.browser().upload("hers", &song(1)).await;
     drop(server);
     let blobs = format!("file:{}", data.join("blobs").display());
-    let said = does_not_start(&other, &["--blobs", &blobs]);
+    let said = startup_error(&other, &["--blobs", &blobs]);
     assert!(said.contains("belongs to installation") && said.contains("ADOPT_BLOBS"), "{said}");
     // The right database goes on with them.
     let server = Server::start(&data);
@@ -279,7 +279,7 @@ async fn a_database_of_another_installation_never_sweeps_these_files() {
 }
 
 /// What a server says that must not start.
-fn does_not_start(data: &std::path::Path, args: &[&str]) -> String {
+fn startup_error(data: &std::path::Path, args: &[&str]) -> String {
     // One that does start would not end by itself.
     let mut command = std::process::Command::new("timeout");
     command.args(["20", env!("CARGO_BIN_EXE_server"), "--listen", "127.0.0.1:0", "--data"]).arg(data);
@@ -290,7 +290,7 @@ fn does_not_start(data: &std::path::Path, args: &[&str]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_whose_disk_of_files_is_not_mounted_does_not_start() {
+async fn server_with_unmounted_blob_disk_does_not_start() {
     let dir = tempfile::tempdir().unwrap();
     let (data, away) = (dir.path().join("data"), dir.path().join("away"));
     let server = Server::start(&data);
@@ -298,7 +298,7 @@ async fn a_server_whose_disk_of_files_is_not_mounted_does_not_start() {
     drop(server);
     std::fs::rename(data.join("blobs"), &away).unwrap();
     std::fs::create_dir(data.join("blobs")).unwrap();
-    let said = does_not_start(&data, &[]);
+    let said = startup_error(&data, &[]);
     assert!(
         said.contains("blobs is empty") && said.contains("mount the disk") && said.contains("ADOPT_BLOBS"),
         "{said}"

@@ -27,7 +27,7 @@ fn listen(bytes: &[u8]) -> (&'static str, u64) {
 }
 
 #[tokio::test]
-async fn a_tag_tells_nothing_but_the_bytes() {
+async fn etag_depends_only_on_content() {
     // Two installations, two times, two files: the same bytes, and so the same tags.
     let mut tags = Vec::new();
     for _ in 0..2 {
@@ -52,7 +52,7 @@ async fn a_tag_tells_nothing_but_the_bytes() {
 }
 
 #[tokio::test]
-async fn every_part_comes_in_every_format() {
+async fn every_part_is_available_in_every_format() {
     let (_service, somebody, song) = split("x").await;
     for part in ["song", "drums", "bass", "other", "vocals", "accompaniment"] {
         for (extension, media_type, format) in
@@ -71,7 +71,7 @@ async fn every_part_comes_in_every_format() {
 }
 
 #[tokio::test]
-async fn a_rendition_is_made_once_and_goes_with_its_song() {
+async fn rendition_is_made_once_and_deleted_with_song() {
     let (service, somebody, song) = split("x").await;
     let path = format!("/songs/{}/accompaniment.flac", id(&song));
     let before = service.stored(5).await.len();
@@ -84,7 +84,7 @@ async fn a_rendition_is_made_once_and_goes_with_its_song() {
 }
 
 #[tokio::test]
-async fn the_head_says_what_the_body_would_be() {
+async fn head_headers_match_get() {
     let (_service, somebody, song) = split("Für Elise / Teil 1").await;
     for file in ["vocals.mp3", "song.mp3", "vocals.wav"] {
         let path = format!("/songs/{}/{file}", id(&song));
@@ -108,7 +108,7 @@ async fn the_head_says_what_the_body_would_be() {
 }
 
 #[tokio::test]
-async fn what_the_client_has_is_not_sent_again() {
+async fn matching_etag_returns_304() {
     let (_service, somebody, song) = split("x").await;
     let path = format!("/songs/{}/vocals.mp3", id(&song));
     let etag = somebody.get(&path).await.header("etag").to_owned();
@@ -122,7 +122,7 @@ async fn what_the_client_has_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_part_of_a_version_that_is_gone_is_not_continued() {
+async fn if_range_mismatch_returns_whole_file() {
     let (_service, somebody, song) = split("x").await;
     let path = format!("/songs/{}/vocals.mp3", id(&song));
     let whole = somebody.get(&path).await;
@@ -138,7 +138,7 @@ async fn a_part_of_a_version_that_is_gone_is_not_continued() {
 }
 
 #[tokio::test]
-async fn a_stem_that_is_not_there_yet_is_promised() {
+async fn pending_stem_returns_202_with_retry_after() {
     let service = Service::idle().await;
     let somebody = Browser::new(&service);
     let waiting = somebody.upload("x", &song(1)).await;
@@ -151,7 +151,7 @@ async fn a_stem_that_is_not_there_yet_is_promised() {
 }
 
 #[tokio::test]
-async fn all_stems_come_as_one_zip() {
+async fn stems_download_as_zip() {
     let (_service, somebody, song) = split("My song").await;
     let answer = somebody.get(&format!("/songs/{}/stems.zip", id(&song))).await;
     assert_eq!((answer.status, answer.header("content-type")), (200, "application/zip"));
@@ -166,7 +166,7 @@ async fn all_stems_come_as_one_zip() {
 }
 
 #[tokio::test]
-async fn all_stems_come_as_one_tar_in_the_format_that_was_asked_for() {
+async fn stems_download_as_tar_in_requested_format() {
     let (_service, somebody, song) = split("My song").await;
     let answer = somebody.get(&format!("/songs/{}/stems.tar?format=flac", id(&song))).await;
     assert_eq!((answer.status, answer.header("content-type")), (200, "application/x-tar"));

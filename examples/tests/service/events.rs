@@ -30,7 +30,7 @@ async fn listen(browser: &Browser, song: &Value, last: Option<&str>) -> Vec<Even
 }
 
 #[tokio::test]
-async fn a_song_is_told_from_waiting_to_split_and_progress_never_falls() {
+async fn events_cover_upload_to_split_with_rising_progress() {
     let service = Service::start().await;
     service.separator.takes_ms.store(1500, Ordering::SeqCst);
     let somebody = Browser::new(&service);
@@ -46,7 +46,7 @@ async fn a_song_is_told_from_waiting_to_split_and_progress_never_falls() {
 }
 
 #[tokio::test]
-async fn a_client_that_comes_back_hears_what_it_missed_and_nothing_twice() {
+async fn last_event_id_resumes_without_repeats() {
     let service = Service::idle().await;
     let somebody = Browser::new(&service);
     let waiting = somebody.upload("x", &song(1)).await;
@@ -70,7 +70,7 @@ async fn a_client_that_comes_back_hears_what_it_missed_and_nothing_twice() {
 }
 
 #[tokio::test]
-async fn a_song_that_is_deleted_while_it_is_watched_says_so() {
+async fn deleting_watched_song_sends_deleted_event() {
     let service = Service::idle().await;
     let somebody = Browser::new(&service);
     let waiting = somebody.upload("x", &song(1)).await;
@@ -83,7 +83,7 @@ async fn a_song_that_is_deleted_while_it_is_watched_says_so() {
 }
 
 #[tokio::test]
-async fn the_place_in_the_queue_is_told_and_gets_better() {
+async fn queue_position_is_reported_and_advances() {
     let service = Service::with(Settings { workers: 0, ..Settings::default() }).await;
     let somebody = Browser::new(&service);
     let first = somebody.upload("first", &song(1)).await;
@@ -96,7 +96,7 @@ async fn the_place_in_the_queue_is_told_and_gets_better() {
 }
 
 #[tokio::test]
-async fn anothers_song_cannot_be_watched() {
+async fn events_of_other_users_song_return_404() {
     let service = Service::idle().await;
     let ada = Browser::registered(&service, "ada").await;
     let hers = ada.upload("x", &song(1)).await;

@@ -85,11 +85,11 @@ async fn ask(request: RequestBuilder) -> Option<Answer> {
 
 async fn upload_and_delete(browser: Browser, numbers: std::ops::Range<u32>, shared: Shared) -> Option<()> {
     for number in numbers {
-        let uploaded = ask(browser.uploading("x", song(number))).await?.data()["song"].clone();
+        let uploaded = ask(browser.upload_request("x", song(number))).await?.data()["song"].clone();
         shared.lock().unwrap().songs.insert(id(&uploaded).to_owned(), number);
         match number % 4 {
             0 => {
-                ask(browser.splitting(&uploaded, archive())).await?;
+                ask(browser.result_request(&uploaded, archive())).await?;
                 shared.lock().unwrap().split.insert(id(&uploaded).to_owned());
             }
             1 => {
@@ -107,8 +107,8 @@ async fn register_and_change(server: Browser, round: u32, shared: Shared) -> Opt
     const CHANGE: [(&str, &str); 3] =
         [("old_password", "the first one"), ("password1", "another one"), ("password2", "another one")];
     for number in 0.. {
-        let (browser, name) = (server.anew(), format!("user{round}.{number}"));
-        ask(from((round << 8) | number, browser.registering(&name, "the first one"))).await?;
+        let (browser, name) = (server.new_client(), format!("user{round}.{number}"));
+        ask(from((round << 8) | number, browser.register_request(&name, "the first one"))).await?;
         shared.lock().unwrap().users.insert(name.clone(), "the first one".to_owned());
         if number % 2 == 1 {
             // Between the two it has either.
@@ -122,7 +122,7 @@ async fn register_and_change(server: Browser, round: u32, shared: Shared) -> Opt
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_was_acknowledged_outlives_any_number_of_kills_beside_a_reader() {
+async fn kills_beside_foreign_reader_lose_no_acknowledged_write() {
     let dir = tempfile::tempdir().unwrap();
     let (data, counter) = (dir.path().join("data"), dir.path().join("count"));
     let (shared, mut reader, mut checked) = (Shared::default(), None, BTreeSet::<String>::new());
@@ -202,7 +202,7 @@ async fn check(browser: &Browser, shared: &Shared, checked: &mut BTreeSet<String
     }
     for (number, (name, password)) in (0..).zip(users) {
         if checked.insert(name.clone()) {
-            let login = browser.anew().logging_in(&name, &password);
+            let login = browser.new_client().login_request(&name, &password);
             let answer = Browser::send(from(number, login)).await;
             assert_eq!(answer.status, 200, "round {round}: {name} is lost: {answer:?}");
         }

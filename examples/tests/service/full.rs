@@ -87,8 +87,8 @@ impl Acknowledged {
     async fn write(&mut self, browser: &Browser, number: u32) -> usize {
         let mut good = 0;
         let name = format!("user{number}");
-        let registering = browser.anew().registering(&name, "correct horse");
-        if acknowledged(&Browser::send(from(number, registering)).await) {
+        let register_request = browser.new_client().register_request(&name, "correct horse");
+        if acknowledged(&Browser::send(from(number, register_request)).await) {
             self.users.insert(name);
             good += 1;
         }
@@ -131,7 +131,7 @@ impl Acknowledged {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_is_full_at_any_place_costs_nothing_that_was_acknowledged() {
+async fn full_disk_loses_no_acknowledged_write() {
     let disk = Disk::new();
     let start = || Server::with(&disk.data(), &["--min-free-bytes", "0", "--trusted-proxies", "127.0.0.1/32"]);
     let (mut server, mut known, mut number, mut refusals) = (start(), Acknowledged::default(), 0, 0);
@@ -183,7 +183,7 @@ async fn a_disk_that_is_full_at_any_place_costs_nothing_that_was_acknowledged() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_has_no_room_for_the_log_costs_the_log_and_nothing_else() {
+async fn full_log_disk_loses_only_the_log() {
     let dir = tempfile::tempdir().unwrap();
     let no_room = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let server = Server::logging_to(no_room.into(), &dir.path().join("data"), &[]);

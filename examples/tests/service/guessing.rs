@@ -35,7 +35,7 @@ async fn guess(service: &Service, from: &str, name: &str) {
 }
 
 #[tokio::test]
-async fn wrong_guesses_from_elsewhere_do_not_keep_the_owner_out() {
+async fn guesses_from_other_addresses_do_not_lock_out_owner() {
     let service = service().await;
     Browser::registered(&service, "ada").await;
     for from in ["203.0.113.1", "203.0.113.2", "2001:db8::1"] {
@@ -48,7 +48,7 @@ async fn wrong_guesses_from_elsewhere_do_not_keep_the_owner_out() {
 }
 
 #[tokio::test]
-async fn a_device_that_has_logged_in_before_gets_in_whatever_others_guess() {
+async fn known_browser_can_log_in_during_guessing() {
     let service = service().await;
     let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);
     for browser in [&ada, &bob] {
@@ -75,7 +75,7 @@ async fn a_device_that_has_logged_in_before_gets_in_whatever_others_guess() {
 }
 
 #[tokio::test]
-async fn the_cookie_of_a_device_is_for_the_browser_alone_and_ends_with_the_password() {
+async fn device_cookie_is_http_only_and_ends_with_password_change() {
     let service = service().await;
     let ada = Browser::new(&service);
     let registered = ada.register("ada", GOOD).await;
@@ -91,7 +91,7 @@ async fn the_cookie_of_a_device_is_for_the_browser_alone_and_ends_with_the_passw
 }
 
 #[tokio::test]
-async fn the_port_that_a_proxy_adds_makes_no_other_address() {
+async fn forwarded_port_does_not_change_client_address() {
     let service = service().await;
     Browser::registered(&service, "ada").await;
     for (one, same, other) in [

@@ -9,7 +9,7 @@ async fn head(browser: &Browser, path: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_head_makes_nothing() {
+async fn head_creates_no_files() {
     let service = Service::idle().await;
     let somebody = Browser::new(&service);
     let uploaded = somebody.upload("My song", &song(1)).await;
@@ -42,7 +42,7 @@ async fn a_head_makes_nothing() {
 }
 
 #[tokio::test]
-async fn a_head_is_refused_where_a_get_would_be() {
+async fn head_status_matches_get() {
     let service = Service::idle().await;
     let somebody = Browser::new(&service);
     let waiting = somebody.upload("x", &song(1)).await;

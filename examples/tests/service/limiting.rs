@@ -42,7 +42,7 @@ fn retry_after(answer: &Answer) -> u64 {
 }
 
 #[tokio::test]
-async fn nobody_registers_where_registration_is_closed() {
+async fn closed_registration_rejects_everyone() {
     let service = with(Policy { registration: Registration::Closed, ..Policy::default() }).await;
     let somebody = Browser::new(&service);
     register(&somebody, "ada", None).await.refused(403, "registration_closed");
@@ -52,7 +52,7 @@ async fn nobody_registers_where_registration_is_closed() {
 }
 
 #[tokio::test]
-async fn an_invite_lets_one_person_register() {
+async fn invite_registers_one_user() {
     let service = with(Policy { registration: Registration::Invite, ..Policy::default() }).await;
     let somebody = Browser::new(&service);
     assert_eq!(somebody.get("/limits").await.data()["limits"]["registration"], "invite");
@@ -74,7 +74,7 @@ async fn an_invite_lets_one_person_register() {
 }
 
 #[tokio::test]
-async fn of_many_who_come_with_one_invite_at_once_one_gets_in() {
+async fn concurrent_uses_of_one_invite_register_one_user() {
     let service = with(Policy { registration: Registration::Invite, ..Policy::default() }).await;
     let invite = service.accounts.invite(DAY).await.unwrap();
     let come = (0..8).map(|number| {
@@ -88,7 +88,7 @@ async fn of_many_who_come_with_one_invite_at_once_one_gets_in() {
 }
 
 #[tokio::test]
-async fn the_operator_makes_invites_while_the_server_runs() {
+async fn invites_can_be_made_while_server_runs() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let server = Server::start_with(&data, &[("REGISTRATION", "invite")]);
@@ -109,7 +109,7 @@ async fn the_operator_makes_invites_while_the_server_runs() {
 }
 
 #[test]
-fn settings_that_cannot_be_are_refused_at_the_start() {
+fn invalid_settings_are_rejected_at_startup() {
     let dir = tempfile::tempdir().unwrap();
     for (name, value, said) in [
         ("REGISTRATION", "sometimes", "REGISTRATION"),
@@ -139,7 +139,7 @@ fn settings_that_cannot_be_are_refused_at_the_start() {
 }
 
 #[tokio::test]
-async fn songs_are_taken_from_users_alone_where_the_operator_says_so() {
+async fn anonymous_uploads_can_be_disabled() {
     let service = with(Policy { anonymous_uploads: false, ..Policy::default() }).await;
     let somebody = Browser::new(&service);
     assert_eq!(somebody.get("/limits").await.data()["limits"]["anonymous_uploads"], false);
@@ -150,7 +150,7 @@ async fn songs_are_taken_from_users_alone_where_the_operator_says_so() {
 }
 
 #[tokio::test]
-async fn limits_are_told() {
+async fn limits_endpoint_reports_policy() {
     let per_user = Quota {
         max_songs: Some(10),
         max_bytes: Some(1000),
@@ -172,7 +172,7 @@ async fn limits_are_told() {
 }
 
 #[tokio::test]
-async fn one_user_s_songs_are_limited_and_nobody_else_s() {
+async fn user_quota_applies_per_user() {
     let per_user = Quota { max_songs: Some(2), ..Quota::default() };
     let service = with(Policy { per_user, ..Policy::default() }).await;
     let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);
@@ -188,7 +188,7 @@ async fn one_user_s_songs_are_limited_and_nobody_else_s() {
 }
 
 #[tokio::test]
-async fn uploads_at_once_do_not_get_past_a_limit() {
+async fn concurrent_uploads_cannot_exceed_quota() {
     let per_user = Quota { max_songs: Some(3), ..Quota::default() };
     let per_address = Quota { max_bytes: Some(3 * song(0).len() as u64), ..Quota::default() };
     let service = with(Policy { per_user, per_address, ..Policy::default() }).await;
@@ -206,7 +206,7 @@ async fn uploads_at_once_do_not_get_past_a_limit() {
 }
 
 #[tokio::test]
-async fn an_address_is_limited_by_itself_and_a_user_is_not_by_theirs() {
+async fn address_quota_applies_only_to_anonymous_uploads() {
     let per_address = Quota { max_songs: Some(1), ..Quota::default() };
     let service = with(Policy { per_address, ..Policy::default() }).await;
     let nobody = Browser::new(&service);
@@ -231,7 +231,7 @@ async fn an_address_is_limited_by_itself_and_a_user_is_not_by_theirs() {
 }
 
 #[tokio::test]
-async fn one_client_cannot_store_one_file_again_and_again() {
+async fn repeated_uploads_are_rate_limited() {
     let quota = Quota { max_uploads_per_minute: Some(3), ..Quota::default() };
     let service = with(Policy { per_user: quota, per_address: quota, ..Policy::default() }).await;
     let ada = Browser::registered(&service, "ada").await;
@@ -252,7 +252,7 @@ async fn one_client_cannot_store_one_file_again_and_again() {
 }
 
 #[tokio::test]
-async fn so_much_audio_a_day_and_no_more() {
+async fn daily_audio_quota_is_enforced() {
     let per_address = Quota { max_audio_per_day: Some(Duration::from_secs(60)), ..Quota::default() };
     let service = with(Policy { per_address, ..Policy::default() }).await;
     let nobody = Browser::new(&service);

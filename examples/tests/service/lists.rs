@@ -14,7 +14,7 @@ fn titles(data: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_list_comes_whole_or_page_by_page() {
+async fn song_list_is_paginated_on_request() {
     let service = Service::idle().await;
     let somebody = Browser::new(&service);
     let expected: Vec<String> = (0..7).rev().map(|number| format!("song {number}")).collect();
@@ -42,7 +42,7 @@ async fn a_list_comes_whole_or_page_by_page() {
 
 /// Whoever says nothing of pages gets what one answer has room for, and is told that there is more.
 #[tokio::test]
-async fn a_list_without_a_limit_has_a_bound() {
+async fn song_list_without_limit_is_bounded() {
     let service = Service::idle().await;
     let somebody = Browser::new(&service);
     somebody.upload("newest", &song(1)).await;
@@ -69,7 +69,7 @@ async fn a_list_without_a_limit_has_a_bound() {
 }
 
 #[tokio::test]
-async fn a_list_can_be_of_one_status() {
+async fn song_list_filters_by_status() {
     let service = Service::idle().await;
     let somebody = Browser::new(&service);
     let first = somebody.upload("split", &song(1)).await;
@@ -81,7 +81,7 @@ async fn a_list_can_be_of_one_status() {
 }
 
 #[tokio::test]
-async fn a_title_can_be_changed_by_those_who_may_see_the_song() {
+async fn owner_can_rename_song_and_others_get_404() {
     let service = Service::idle().await;
     let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);
     let hers = ada.upload("before", &song(1)).await;
@@ -97,7 +97,7 @@ async fn a_title_can_be_changed_by_those_who_may_see_the_song() {
 }
 
 #[tokio::test]
-async fn a_token_acts_for_its_owner_until_it_is_revoked() {
+async fn token_acts_for_owner_until_revoked() {
     let service = Service::idle().await;
     let ada = Browser::registered(&service, "ada").await;
     let made = ada.post("/auth/tokens", &[("name", "laptop")]).await.data();
@@ -126,7 +126,7 @@ async fn a_token_acts_for_its_owner_until_it_is_revoked() {
 }
 
 #[tokio::test]
-async fn another_password_ends_other_sessions_and_revokes_tokens() {
+async fn password_change_ends_other_sessions_and_tokens() {
     let service = Service::idle().await;
     let (here, there) = (Browser::registered(&service, "ada").await, Browser::new(&service));
     there.login("ada", "correct horse").await.data();
@@ -147,7 +147,7 @@ async fn another_password_ends_other_sessions_and_revokes_tokens() {
 }
 
 #[tokio::test]
-async fn logging_out_everywhere_ends_every_session_and_token_of_the_user() {
+async fn logout_everywhere_ends_all_sessions_and_tokens() {
     let service = Service::idle().await;
     let (here, there) = (Browser::registered(&service, "ada").await, Browser::new(&service));
     there.login("ada", "correct horse").await.data();
@@ -169,7 +169,7 @@ async fn logging_out_everywhere_ends_every_session_and_token_of_the_user() {
 }
 
 #[tokio::test]
-async fn those_who_run_the_service_can_see_how_it_is() {
+async fn health_metrics_and_openapi_endpoints() {
     let service = Service::idle().await;
     let somebody = Browser::new(&service);
     assert_eq!((somebody.get("/livez").await.status, &somebody.get("/livez").await.bytes[..]), (200, &b"ok\n"[..]));
@@ -197,7 +197,7 @@ async fn those_who_run_the_service_can_see_how_it_is() {
 }
 
 #[tokio::test]
-async fn a_request_is_known_by_its_identifier() {
+async fn request_id_is_echoed_or_generated() {
     let service = Service::idle().await;
     let somebody = Browser::new(&service);
     let ask = |id: &'static str| Browser::send(somebody.request(Method::GET, "/livez").header("x-request-id", id));
@@ -208,7 +208,7 @@ async fn a_request_is_known_by_its_identifier() {
 }
 
 #[tokio::test]
-async fn a_stopped_service_finishes_what_was_begun_and_takes_nothing_new() {
+async fn stopped_service_ends_streams_and_keeps_queued_songs() {
     let service = Service::idle().await;
     let somebody = Browser::new(&service);
     let waiting = somebody.upload("x", &song(1)).await;

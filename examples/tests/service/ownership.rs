@@ -13,7 +13,7 @@ use super::support::{Browser, Service, archive, id, song};
 const PARTS: [&str; 6] = ["song", "drums", "bass", "other", "vocals", "accompaniment"];
 
 /// Everything that can be asked of a song, and every file of it, is not there for this one.
-async fn is_not_there(browser: &Browser, name: &str) {
+async fn assert_not_found(browser: &Browser, name: &str) {
     let path = format!("/songs/{name}");
     let ask = |method: Method, path: String| Browser::send(browser.request(method, &path).form(&[("title", "mine")]));
     ask(Method::GET, path.clone()).await.refused(404, "not_found");
@@ -39,13 +39,13 @@ async fn is_not_there(browser: &Browser, name: &str) {
 }
 
 #[tokio::test]
-async fn a_users_song_is_not_there_for_anybody_else() {
+async fn private_song_is_404_for_others() {
     let service = Service::start().await;
     let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);
     let hers = ada.upload("hers", &song(1)).await;
     let hers = ada.until(&hers, "SPLIT").await;
     for other in [&bob, &Browser::new(&service)] {
-        is_not_there(other, id(&hers)).await;
+        assert_not_found(other, id(&hers)).await;
         assert_eq!(other.get("/songs/").await.data()["songs"], json!([]));
     }
     // Word for word as what never was.
@@ -58,14 +58,14 @@ async fn a_users_song_is_not_there_for_anybody_else() {
 }
 
 #[tokio::test]
-async fn the_hash_of_a_song_opens_nothing() {
+async fn song_hash_grants_no_access() {
     let service = Service::idle().await;
     let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);
     let hers = ada.upload("hers", &song(1)).await;
     let hash = hers["hash"].as_str().unwrap();
     ada.result(&hers, archive()).await.data();
     for caller in [&ada, &bob, &Browser::new(&service)] {
-        is_not_there(caller, hash).await;
+        assert_not_found(caller, hash).await;
         let result = format!("/songs/{hash}/upload_result");
         let post = caller.request(Method::POST, &result).body(archive());
         Browser::send(post).await.refused(401, "unauthenticated");
@@ -74,7 +74,7 @@ async fn the_hash_of_a_song_opens_nothing() {
 }
 
 #[tokio::test]
-async fn the_same_bytes_make_two_songs_that_know_nothing_of_each_other() {
+async fn identical_uploads_are_independent_songs() {
     let service = Service::idle().await;
     let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);
     let hers = ada.upload("hers", &song(1)).await;
@@ -83,7 +83,7 @@ async fn the_same_bytes_make_two_songs_that_know_nothing_of_each_other() {
     assert_ne!(hers["id"], his["id"]);
     // One file for both.
     service.stored(1).await;
-    is_not_there(&bob, id(&hers)).await;
+    assert_not_found(&bob, id(&hers)).await;
     bob.delete(&format!("/songs/{}", id(&his))).await.data();
     assert_eq!(ada.get(&format!("/songs/{}/song.mp3", id(&hers))).await.bytes, song(1));
     ada.delete(&format!("/songs/{}", id(&hers))).await.data();
@@ -91,7 +91,7 @@ async fn the_same_bytes_make_two_songs_that_know_nothing_of_each_other() {
 }
 
 #[tokio::test]
-async fn of_two_deletes_at_once_one_finds_the_song() {
+async fn concurrent_deletes_succeed_once() {
     let service = Service::start().await;
     let ada = Browser::registered(&service, "ada").await;
     for number in 0..5 {
@@ -112,7 +112,7 @@ async fn of_two_deletes_at_once_one_finds_the_song() {
 }
 
 #[tokio::test]
-async fn two_owners_of_the_same_bytes_may_delete_at_once() {
+async fn owners_of_same_hash_can_delete_concurrently() {
     let service = Service::start().await;
     let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);
     for number in 0..5 {
@@ -125,7 +125,7 @@ async fn two_owners_of_the_same_bytes_may_delete_at_once() {
 }
 
 #[tokio::test]
-async fn a_song_deleted_while_it_is_split_stops_the_work() {
+async fn deleting_song_cancels_split_and_frees_worker() {
     let service = Service::start().await;
     service.separator.takes_ms.store(60_000, Ordering::SeqCst);
     let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);
@@ -155,7 +155,7 @@ async fn a_song_deleted_while_it_is_split_stops_the_work() {
 }
 
 #[tokio::test]
-async fn the_work_goes_on_while_another_owner_wants_it() {
+async fn split_continues_while_another_owner_remains() {
     let service = Service::start().await;
     service.separator.takes_ms.store(1000, Ordering::SeqCst);
     let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);
@@ -169,11 +169,11 @@ async fn the_work_goes_on_while_another_owner_wants_it() {
 }
 
 #[tokio::test]
-async fn anybody_may_delete_what_nobody_owns() {
+async fn anyone_can_delete_anonymous_song() {
     let service = Service::idle().await;
     let bob = Browser::registered(&service, "bob").await;
     let open = Browser::new(&service).upload("open", &song(1)).await;
     bob.delete(&format!("/songs/{}", id(&open))).await.data();
-    is_not_there(&Browser::new(&service), id(&open)).await;
+    assert_not_found(&Browser::new(&service), id(&open)).await;
     service.stored(0).await;
 }

@@ -85,7 +85,7 @@ const NOWHERE: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn an_address_that_names_nothing_is_not_found() {
+async fn unknown_paths_return_404() {
     let service = Service::idle().await;
     let somebody = Browser::new(&service);
     let open = somebody.upload("open", &song(1)).await;
@@ -102,7 +102,7 @@ async fn an_address_that_names_nothing_is_not_found() {
 }
 
 #[tokio::test]
-async fn an_identifier_has_one_spelling() {
+async fn only_canonical_ids_are_accepted() {
     let service = Service::idle().await;
     let somebody = Browser::new(&service);
     let mut open = somebody.upload("open", &song(1)).await;
@@ -158,7 +158,7 @@ async fn an_identifier_has_one_spelling() {
 }
 
 #[tokio::test]
-async fn a_hash_has_one_spelling() {
+async fn only_canonical_hashes_are_accepted() {
     let service = Service::idle().await;
     let somebody = Browser::new(&service);
     let open = somebody.upload("open", &song(1)).await;
@@ -190,7 +190,7 @@ async fn a_hash_has_one_spelling() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_an_address_is_no_request() {
+async fn invalid_request_targets_return_400() {
     let service = Service::idle().await;
     for path in ["/songs/\0", "/songs/a b", "/songs/\u{7f}", "", "songs/", "/songs/\x1b[31m"] {
         refused_bare(raw(&service, "GET", path).await, 400, path).await;

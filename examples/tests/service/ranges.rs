@@ -18,7 +18,7 @@ async fn ask(browser: &Browser, path: &str, range: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_range_that_holds_is_that_part_and_no_more() {
+async fn valid_range_returns_exactly_that_part() {
     let service = Service::idle().await;
     let (somebody, uploaded) = split(&service).await;
     for (part, whole) in [("song", song(1)), ("vocals", stems().vocals.to_vec())] {
@@ -45,7 +45,7 @@ async fn a_range_that_holds_is_that_part_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_range_past_the_end_is_refused_with_the_length() {
+async fn range_past_end_returns_416_with_length() {
     let service = Service::idle().await;
     let (somebody, uploaded) = split(&service).await;
     for (part, len) in [("song", song(1).len()), ("vocals", stems().vocals.len())] {
@@ -69,7 +69,7 @@ async fn a_range_past_the_end_is_refused_with_the_length() {
 }
 
 #[tokio::test]
-async fn what_is_no_range_or_more_than_one_gives_the_whole() {
+async fn invalid_or_multiple_ranges_return_whole_file() {
     let service = Service::idle().await;
     let (somebody, uploaded) = split(&service).await;
     let thousand = format!("bytes={}", vec!["0-1"; 1000].join(","));

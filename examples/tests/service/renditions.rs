@@ -63,7 +63,7 @@ fn keeping(max_bytes: u64) -> RenderingSettings {
     RenderingSettings { max_bytes: Some(max_bytes), ..RenderingSettings::default() }
 }
 
-fn is_busy(answer: &Answer) -> String {
+fn assert_busy(answer: &Answer) -> String {
     assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0, "{answer:?}");
     answer.refused(503, "unavailable")
 }
@@ -73,7 +73,7 @@ fn wav(song: &Value) -> String {
 }
 
 #[tokio::test]
-async fn no_more_than_the_bound_is_kept_and_what_was_used_longest_ago_goes_first() {
+async fn rendition_cache_is_bounded_and_evicts_least_recently_used() {
     // Each takes 8,864 bytes.
     let service = service(keeping(30_000)).await;
     let somebody = Browser::new(&service);
@@ -106,7 +106,7 @@ async fn no_more_than_the_bound_is_kept_and_what_was_used_longest_ago_goes_first
 }
 
 #[tokio::test]
-async fn what_is_being_downloaded_stays_until_it_has_been() {
+async fn eviction_spares_renditions_being_downloaded() {
     let service = service(keeping(0)).await;
     let (open, somebody) = (large_song(&service).await, Browser::new(&service));
     let path = |name: &str| format!("/songs/{}/{name}", id(&open));
@@ -128,35 +128,35 @@ async fn what_is_being_downloaded_stays_until_it_has_been() {
 }
 
 #[tokio::test]
-async fn work_ends_when_nobody_waits_for_it_and_leaves_nothing() {
+async fn abandoned_rendering_is_cancelled_and_leaves_nothing() {
     let service = service(RenderingSettings::default()).await;
     let long = Browser::new(&service).upload("long", &silence(HOURS)).await;
     for name in ["song.flac", "song.wav", "peaks/song"] {
         let asking = begin(&service, &format!("/songs/{}/{name}", id(&long))).await;
-        until("a file is being worked on", || service.under_way() > 0).await;
+        until("a file is being worked on", || service.temporary_files() > 0).await;
         drop(asking);
-        until("nothing is left", || service.under_way() == 0).await;
+        until("nothing is left", || service.temporary_files() == 0).await;
         assert_eq!(service.songs.renderings().running, 0, "{name}");
     }
     assert_eq!(service.made(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn work_that_takes_too_long_ends() {
+async fn rendering_over_time_limit_is_cancelled() {
     let time_limit = Duration::from_millis(100);
     let service = service(RenderingSettings { time_limit, ..RenderingSettings::default() }).await;
     let somebody = Browser::new(&service);
     let long = somebody.upload("long", &silence(HOURS)).await;
     for name in ["song.flac", "peaks/song"] {
-        let said = is_busy(&somebody.get(&format!("/songs/{}/{name}", id(&long))).await);
+        let said = assert_busy(&somebody.get(&format!("/songs/{}/{name}", id(&long))).await);
         assert_eq!(said, "making this file took longer than the 100ms that are allowed", "{name}");
     }
-    until("nothing is left", || service.under_way() == 0).await;
+    until("nothing is left", || service.temporary_files() == 0).await;
     assert_eq!(service.made(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn one_client_s_many_renditions_do_not_stop_another_s() {
+async fn many_renditions_of_one_client_do_not_block_another() {
     let service = Arc::new(service(RenderingSettings::default()).await);
     let somebody = Browser::new(&service);
     let short = somebody.upload("short", &song(1)).await;
@@ -173,7 +173,7 @@ async fn one_client_s_many_renditions_do_not_stop_another_s() {
     }
     // Beyond their share they are sent away; an address that only they claim does not help them.
     let mut more = ask(&service, "10.0.0.3, 10.0.0.1", &format!("{}?again", wav(&short).replace("wav", "flac")));
-    is_busy(&tokio::time::timeout(HANG, &mut more.0).await.expect("an answer").unwrap());
+    assert_busy(&tokio::time::timeout(HANG, &mut more.0).await.expect("an answer").unwrap());
     drop(many);
-    until("nothing is left", || service.under_way() == 0).await;
+    until("nothing is left", || service.temporary_files() == 0).await;
 }

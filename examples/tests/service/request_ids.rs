@@ -8,7 +8,7 @@ use super::server::Server;
 use super::support::{Browser, WORKER_TOKEN, archive, id, song};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_line_about_a_request_has_its_identifier() {
+async fn log_lines_of_a_request_carry_its_id() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&dir.path().join("data"));
     let browser = server.browser();

@@ -97,7 +97,7 @@ pub(super) async fn unchanged(service: &Service, (browser, song): &(Browser, Val
 }
 
 #[tokio::test]
-async fn names_and_kinds_of_entries_that_do_not_belong_are_refused() {
+async fn unexpected_entry_names_and_types_are_rejected() {
     let service = Service::idle().await;
     let waiting = waiting(&service).await;
     let bytes = stems().other;
@@ -157,7 +157,7 @@ async fn names_and_kinds_of_entries_that_do_not_belong_are_refused() {
 }
 
 #[tokio::test]
-async fn an_archive_without_exactly_the_four_is_refused() {
+async fn archive_must_have_exactly_four_stems() {
     let service = Service::idle().await;
     let waiting = waiting(&service).await;
     let mut cases = vec![
@@ -181,7 +181,7 @@ async fn an_archive_without_exactly_the_four_is_refused() {
 }
 
 #[tokio::test]
-async fn sizes_that_lie_are_refused_before_they_cost_anything() {
+async fn false_sizes_are_rejected_early() {
     let limits = Limits { max_stem_bytes: 64 * 1024, ..Settings::default().limits };
     let service = Service::with(Settings { workers: 0, limits, ..Settings::default() }).await;
     let waiting = waiting(&service).await;
@@ -226,7 +226,7 @@ async fn sizes_that_lie_are_refused_before_they_cost_anything() {
 }
 
 #[tokio::test]
-async fn what_is_no_tar_or_holds_no_mp3_is_refused() {
+async fn invalid_tar_or_non_mp3_stems_are_rejected() {
     let service = Service::idle().await;
     let waiting = waiting(&service).await;
     let whole = archive();
@@ -261,7 +261,7 @@ async fn what_is_no_tar_or_holds_no_mp3_is_refused() {
 }
 
 #[tokio::test]
-async fn a_result_that_stops_coming_is_no_result() {
+async fn incomplete_results_are_rejected() {
     let patience = Patience { body_silence: Duration::from_millis(300), ..Patience::default() };
     let service = Service::with(Settings { workers: 0, patience, ..Settings::default() }).await;
     let waiting = waiting(&service).await;

@@ -27,7 +27,7 @@ async fn there(browser: &Browser, song: &serde_json::Value) -> bool {
 }
 
 #[tokio::test]
-async fn what_is_older_goes_with_its_files_and_the_rest_stays() {
+async fn expired_songs_are_deleted_with_their_files() {
     let service = Service::with(settings(Some(10), Some(2))).await;
     let nobody = Browser::new(&service);
     let ada = Browser::registered(&service, "ada").await;
@@ -60,7 +60,7 @@ async fn what_is_older_goes_with_its_files_and_the_rest_stays() {
 }
 
 #[tokio::test]
-async fn what_waits_or_is_being_split_is_left_until_it_has_ended() {
+async fn unfinished_songs_do_not_expire() {
     let service = Service::with(settings(Some(1), None)).await;
     let nobody = Browser::new(&service);
     let waits = nobody.upload("waits", &song(1)).await;
@@ -79,7 +79,7 @@ async fn what_waits_or_is_being_split_is_left_until_it_has_ended() {
 
 /// As with a clock that is set ahead by a year: what the database has seen of time counts.
 #[tokio::test]
-async fn a_clock_that_is_set_ahead_does_not_delete_everything() {
+async fn clock_set_ahead_does_not_expire_songs() {
     let service = Service::with(settings(Some(30), None)).await;
     let nobody = Browser::new(&service);
     let uploaded = nobody.upload("x", &song(1)).await;
@@ -99,7 +99,7 @@ async fn a_clock_that_is_set_ahead_does_not_delete_everything() {
 }
 
 #[tokio::test]
-async fn without_a_setting_everything_is_kept() {
+async fn nothing_expires_without_retention_setting() {
     let service = Service::idle().await;
     let nobody = Browser::new(&service);
     let uploaded = nobody.upload("x", &song(1)).await;

@@ -21,7 +21,7 @@ async fn with_cookie(service: &Service, method: Method, path: &str, cookie: &str
 }
 
 /// Whoever shows this cookie is nobody: they see no private song and may do nothing that needs an account.
-async fn is_nobodys(service: &Service, cookie: &str, private: &Value) {
+async fn assert_anonymous(service: &Service, cookie: &str, private: &Value) {
     let get = |path: String| async move { with_cookie(service, Method::GET, &path, cookie).await };
     assert_eq!(get("/auth/me".to_owned()).await.data()["user"], Value::Null, "{cookie:?}");
     assert_eq!(get("/songs/".to_owned()).await.data()["songs"], json!([]), "{cookie:?}");
@@ -33,7 +33,7 @@ async fn is_nobodys(service: &Service, cookie: &str, private: &Value) {
 }
 
 #[tokio::test]
-async fn a_cookie_that_was_tampered_with_is_nobodys() {
+async fn tampered_cookie_is_anonymous() {
     let service = Service::idle().await;
     let ada = Browser::new(&service);
     let good = cookie(&ada.register("ada", GOOD).await);
@@ -62,13 +62,13 @@ async fn a_cookie_that_was_tampered_with_is_nobodys() {
         ";;;".to_owned(),
         String::new(),
     ] {
-        is_nobodys(&service, &bad, &private).await;
+        assert_anonymous(&service, &bad, &private).await;
     }
     assert_eq!(with_cookie(&service, Method::GET, "/auth/me", &good).await.data()["user"]["username"], "ada");
 }
 
 #[tokio::test]
-async fn a_cookie_from_before_the_logout_is_nobodys() {
+async fn cookie_is_anonymous_after_logout() {
     let service = Service::idle().await;
     let ada = Browser::new(&service);
     let before = cookie(&ada.register("ada", GOOD).await);
@@ -77,18 +77,18 @@ async fn a_cookie_from_before_the_logout_is_nobodys() {
     assert_eq!(logout.data(), Value::Null);
     let cleared = logout.header("set-cookie");
     assert!(cleared.starts_with("session=;") && cleared.contains("Max-Age=0"), "{cleared}");
-    is_nobodys(&service, &before, &private).await;
+    assert_anonymous(&service, &before, &private).await;
     with_cookie(&service, Method::POST, "/auth/logout", &before).await.data();
     // A login with it gives another one and does not revive it.
     let form = [("username", "ada"), ("password", GOOD)];
     let request = Browser::new(&service).request(Method::POST, "/auth/login").header("cookie", &before).form(&form);
     let again = cookie(&Browser::send(request).await);
     assert_ne!(again, before);
-    is_nobodys(&service, &before, &private).await;
+    assert_anonymous(&service, &before, &private).await;
 }
 
 #[tokio::test]
-async fn an_expired_cookie_is_nobodys() {
+async fn expired_cookie_is_anonymous() {
     let settings = Settings { workers: 0, session: Duration::from_millis(1), ..Settings::default() };
     let service = Service::with(settings).await;
     let expired = cookie(&Browser::new(&service).register("ada", GOOD).await);
@@ -98,7 +98,7 @@ async fn an_expired_cookie_is_nobodys() {
     let ada = Browser::new(&service);
     ada.login("ada", GOOD).await.data();
     let private = ada.upload("hers", &song(1)).await;
-    is_nobodys(&service, &expired, &private).await;
+    assert_anonymous(&service, &expired, &private).await;
     // What was meant for her alone does not become everybody's.
     let form = Form::new().text("title", "x").part("file", Part::bytes(song(2)).file_name("x.wav"));
     let upload =
@@ -109,7 +109,7 @@ async fn an_expired_cookie_is_nobodys() {
 }
 
 #[tokio::test]
-async fn pages_of_other_sites_do_nothing_in_a_visitors_name() {
+async fn cross_site_requests_are_rejected() {
     let service = Service::idle().await;
     let ada = Browser::registered(&service, "ada").await;
     let hers = ada.upload("hers", &song(1)).await;

@@ -48,7 +48,7 @@ impl Slow {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_among_a_thousand_slow_ones_hardly_notices_them() {
+async fn thousand_slow_clients_do_not_delay_normal_client() {
     rlimit::increase_nofile_limit(u64::MAX).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&dir.path().join("data"));

@@ -178,7 +178,7 @@ impl Service {
     }
 
     /// How many files and folders work in progress has.
-    pub(crate) fn under_way(&self) -> usize {
+    pub(crate) fn temporary_files(&self) -> usize {
         let data = self.dir.path().join("data");
         files_below(&data.join("work")).len() + files_below(&data.join("blobs/tmp")).len()
     }
@@ -314,7 +314,7 @@ impl Browser {
     }
 
     /// Somebody else, who knows the same service.
-    pub(crate) fn anew(&self) -> Self {
+    pub(crate) fn new_client(&self) -> Self {
         Self::at(self.base.clone())
     }
 
@@ -353,19 +353,19 @@ impl Browser {
     }
 
     pub(crate) async fn register(&self, name: &str, password: &str) -> Answer {
-        Self::send(self.registering(name, password)).await
+        Self::send(self.register_request(name, password)).await
     }
 
-    pub(crate) fn registering(&self, name: &str, password: &str) -> RequestBuilder {
+    pub(crate) fn register_request(&self, name: &str, password: &str) -> RequestBuilder {
         let form = [("username", name), ("password1", password), ("password2", password)];
         self.request(Method::POST, "/auth/register").form(&form)
     }
 
     pub(crate) async fn login(&self, name: &str, password: &str) -> Answer {
-        Self::send(self.logging_in(name, password)).await
+        Self::send(self.login_request(name, password)).await
     }
 
-    pub(crate) fn logging_in(&self, name: &str, password: &str) -> RequestBuilder {
+    pub(crate) fn login_request(&self, name: &str, password: &str) -> RequestBuilder {
         self.request(Method::POST, "/auth/login").form(&[("username", name), ("password", password)])
     }
 
@@ -375,10 +375,10 @@ impl Browser {
     }
 
     pub(crate) async fn try_upload(&self, title: &str, bytes: Vec<u8>) -> Answer {
-        Self::send(self.uploading(title, bytes)).await
+        Self::send(self.upload_request(title, bytes)).await
     }
 
-    pub(crate) fn uploading(&self, title: &str, bytes: Vec<u8>) -> RequestBuilder {
+    pub(crate) fn upload_request(&self, title: &str, bytes: Vec<u8>) -> RequestBuilder {
         let form = Form::new().text("title", title.to_owned()).part("file", Part::bytes(bytes).file_name("song.mp3"));
         self.request(Method::POST, "/songs/upload").multipart(form)
     }
@@ -398,10 +398,10 @@ impl Browser {
 
     /// Posts a result with the workers' token.
     pub(crate) async fn result(&self, song: &Value, archive: Vec<u8>) -> Answer {
-        Self::send(self.splitting(song, archive)).await
+        Self::send(self.result_request(song, archive)).await
     }
 
-    pub(crate) fn splitting(&self, song: &Value, archive: Vec<u8>) -> RequestBuilder {
+    pub(crate) fn result_request(&self, song: &Value, archive: Vec<u8>) -> RequestBuilder {
         let path = format!("/songs/{}/upload_result", song["hash"].as_str().unwrap());
         self.request(Method::POST, &path).bearer_auth(WORKER_TOKEN).body(archive)
     }

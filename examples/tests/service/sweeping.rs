@@ -8,7 +8,7 @@ use super::support::{Browser, Service, Settings, id, song};
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[tokio::test]
-async fn a_song_whose_file_is_missing_fails_and_says_so() {
+async fn song_with_missing_file_fails_with_reason() {
     let service = Service::idle().await;
     let uploaded = Browser::new(&service).upload("x", &song(1)).await;
     let source = service.stored(1).await.remove(0);
@@ -20,7 +20,7 @@ async fn a_song_whose_file_is_missing_fails_and_says_so() {
 
 /// The model would make stems of whatever it can decode of it.
 #[tokio::test]
-async fn a_song_whose_file_is_damaged_fails_and_says_so_and_an_upload_mends_it() {
+async fn song_with_damaged_file_fails_and_new_upload_repairs_it() {
     let service = Service::idle().await;
     let uploaded = Browser::new(&service).upload("x", &song(1)).await;
     let source = service.stored(1).await.remove(0);
@@ -38,7 +38,7 @@ async fn a_song_whose_file_is_damaged_fails_and_says_so_and_an_upload_mends_it()
 }
 
 #[tokio::test]
-async fn what_no_song_has_is_removed_unless_it_is_most_of_what_there_is() {
+async fn sweep_removes_orphans_unless_they_are_the_majority() {
     let service = Service::idle().await;
     let browser = Browser::new(&service);
     let few: Vec<_> = (0..5).collect();
@@ -57,7 +57,7 @@ async fn what_no_song_has_is_removed_unless_it_is_most_of_what_there_is() {
 }
 
 #[tokio::test]
-async fn what_no_song_has_stays_for_a_day() {
+async fn sweep_keeps_orphans_for_a_day() {
     let service = Service::idle().await;
     Browser::new(&service).upload("x", &song(1)).await;
     service.orphan(&"ab".repeat(32), DAY - Duration::from_secs(60));
@@ -69,7 +69,7 @@ async fn what_no_song_has_stays_for_a_day() {
 
 /// As after a restored backup: the database is of an earlier day than the bytes.
 #[tokio::test]
-async fn what_is_younger_than_every_song_stays() {
+async fn sweep_keeps_files_newer_than_newest_song() {
     let service = Service::idle().await;
     let browser = Browser::new(&service);
     let only = browser.upload("x", &song(1)).await;

@@ -6,7 +6,7 @@ use vocalizer_core::limits::Limits;
 use vocalizer_http::settings::Patience;
 
 use super::support::{Browser, Service, Settings, id, song};
-use super::uploads::{FILE, KIND, TITLE, form, nothing_came_of_it, refused};
+use super::uploads::{FILE, KIND, TITLE, assert_nothing_stored, form, refused};
 use super::wire::{Raw, refused_bare};
 
 /// A WAV of exactly so many bytes: what its sound does not fill is in a chunk after it.
@@ -20,7 +20,7 @@ fn wav_of(len: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn the_limit_is_the_last_size_that_is_taken() {
+async fn upload_limit_is_inclusive() {
     const LIMIT: usize = 100_000;
     let limits = Limits { max_upload_bytes: LIMIT as u64, ..Limits::default() };
     let service = Service::with(Settings { workers: 0, limits, ..Settings::default() }).await;
@@ -48,7 +48,7 @@ fn chunk(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_cut_off_leaves_nothing() {
+async fn interrupted_upload_leaves_nothing() {
     let service = Service::idle().await;
     let whole = form(&[(TITLE, b"x"), (FILE, &song(1))]);
     let half = &whole[..whole.len() / 2];
@@ -61,7 +61,7 @@ async fn an_upload_that_is_cut_off_leaves_nothing() {
         refused(&service, &answer, 400, "malformed", what).await;
         // And where nobody is left to be told.
         drop(Raw::connect(&service).await.send(&begun).await);
-        nothing_came_of_it(&service, what).await;
+        assert_nothing_stored(&service, what).await;
     }
     let ended = [head("Transfer-Encoding: chunked"), chunk(half), b"0\r\n\r\n".to_vec()].concat();
     refused(&service, &Raw::ask(&service, ended).await, 400, "malformed", "the chunks end, the form does not").await;
@@ -71,7 +71,7 @@ async fn an_upload_that_is_cut_off_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_length_that_is_wrong_is_found_out() {
+async fn wrong_content_length_is_rejected() {
     let patience = Patience { body_silence: Duration::from_millis(300), ..Patience::default() };
     let service = Service::with(Settings { workers: 0, patience, ..Settings::default() }).await;
     let whole = form(&[(TITLE, b"x"), (FILE, &song(1))]);
@@ -90,7 +90,7 @@ async fn a_length_that_is_wrong_is_found_out() {
     for length in ["x", "-1", "1.5", "0x10", "18446744073709551616", "1, 2"] {
         refused_bare(Raw::connect(&service).await.send(with(length)).await, 400, length).await;
     }
-    nothing_came_of_it(&service, "after all of them").await;
+    assert_nothing_stored(&service, "after all of them").await;
     // The form says where it ends, and what would follow is not waited for.
     assert_eq!(Raw::ask(&service, of(whole.len() + 1000)).await.data()["song"]["title"], "x");
 }
@@ -98,7 +98,7 @@ async fn a_length_that_is_wrong_is_found_out() {
 /// The reader of forms searches what it holds from its start again with every piece that comes: held to a little, that is
 /// nothing; held to the limit of a song, a few bytes a second would keep a core busy.
 #[tokio::test]
-async fn what_stands_beside_the_file_is_held_to_much_less_than_a_song() {
+async fn form_data_beside_file_has_lower_limit() {
     let limits = Limits { max_upload_bytes: 1 << 30, ..Limits::default() };
     let service = Service::with(Settings { workers: 0, limits, ..Settings::default() }).await;
     let passed_over = format!("--b\r\n{}\r\n\r\n", FILE.replace("\"file\"", "\"else\""));
@@ -113,7 +113,7 @@ async fn what_stands_beside_the_file_is_held_to_much_less_than_a_song() {
 }
 
 #[tokio::test]
-async fn a_body_without_an_end_is_refused_at_the_limit() {
+async fn endless_body_is_rejected_at_limit() {
     let limits = Limits { max_upload_bytes: 100_000, ..Limits::default() };
     let service = Service::with(Settings { workers: 0, limits, ..Settings::default() }).await;
     let begun = format!("--b\r\n{TITLE}\r\n\r\nx\r\n--b\r\n{FILE}\r\n\r\n");
@@ -127,7 +127,7 @@ async fn a_body_without_an_end_is_refused_at_the_limit() {
 }
 
 #[tokio::test]
-async fn an_upload_of_one_byte_at_a_time_is_given_up() {
+async fn trickling_upload_times_out() {
     let trickling = Patience { body_grace: Duration::ZERO, ..Patience::default() };
     let service = Service::with(Settings { workers: 0, patience: trickling, ..Settings::default() }).await;
     let start = format!("--b\r\n{TITLE}\r\n\r\nx\r\n--b\r\n{FILE}\r\n\r\n");

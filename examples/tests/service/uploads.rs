@@ -28,7 +28,7 @@ async fn post(service: &Service, kind: &str, body: Vec<u8>) -> Answer {
 }
 
 /// Nothing came of all that: no song, and no file either.
-pub(super) async fn nothing_came_of_it(service: &Service, what: &str) {
+pub(super) async fn assert_nothing_stored(service: &Service, what: &str) {
     service.stored(0).await;
     assert_eq!(Browser::new(service).get("/songs/").await.data()["songs"], json!([]), "{what}");
 }
@@ -36,7 +36,7 @@ pub(super) async fn nothing_came_of_it(service: &Service, what: &str) {
 pub(super) async fn refused(service: &Service, answer: &Answer, status: u16, code: &str, what: &str) {
     assert_eq!(answer.status, status, "{what}: {answer:?}");
     answer.refused(status, code);
-    nothing_came_of_it(service, what).await;
+    assert_nothing_stored(service, what).await;
 }
 
 async fn refused_field(service: &Service, answer: &Answer, field: &str, what: &str) {
@@ -45,7 +45,7 @@ async fn refused_field(service: &Service, answer: &Answer, field: &str, what: &s
 }
 
 #[tokio::test]
-async fn a_form_that_is_none_is_refused() {
+async fn malformed_form_is_rejected() {
     let service = Service::idle().await;
     let good = || form(&[(TITLE, b"x"), (FILE, &song(1))]);
     for (kind, status, code) in [
@@ -76,7 +76,7 @@ async fn a_form_that_is_none_is_refused() {
 }
 
 #[tokio::test]
-async fn a_form_without_one_title_and_one_file_is_refused() {
+async fn form_needs_exactly_one_title_and_file() {
     let service = Service::idle().await;
     let file = song(1);
     let unnamed = "Content-Disposition: form-data; filename=\"x.mp3\"";
@@ -102,7 +102,7 @@ async fn a_form_without_one_title_and_one_file_is_refused() {
 }
 
 #[tokio::test]
-async fn ten_thousand_parts_are_not_all_read() {
+async fn too_many_form_parts_are_rejected() {
     let service = Service::idle().await;
     let part = format!("--b\r\n{TITLE}0\r\n\r\nx\r\n").replace("title\"0", "more\"");
     refused(&service, &post(&service, KIND, part.repeat(10_000).into_bytes()).await, 400, "malformed", "parts").await;
@@ -113,7 +113,7 @@ async fn ten_thousand_parts_are_not_all_read() {
 }
 
 #[tokio::test]
-async fn a_name_of_a_file_means_nothing() {
+async fn file_name_of_upload_is_ignored() {
     let service = Service::idle().await;
     let root = service.blobs().parent().unwrap().parent().unwrap().to_owned();
     let before = files_below(&root);
@@ -218,7 +218,7 @@ const PNG: &[u8] =
     \0\0\x01\x01\0\x05\x18\xd8N\0\0\0\0IEND\xaeB`\x82";
 
 #[tokio::test]
-async fn what_is_no_song_is_refused_whatever_it_is_called() {
+async fn non_audio_is_rejected_whatever_its_name() {
     let service = Service::idle().await;
     let somebody = Browser::new(&service);
     let cut = song(1)[..2000].to_vec();
@@ -248,7 +248,7 @@ async fn what_is_no_song_is_refused_whatever_it_is_called() {
 }
 
 #[tokio::test]
-async fn titles_that_cannot_be_are_refused() {
+async fn invalid_titles_are_rejected() {
     let service = Service::idle().await;
     let somebody = Browser::new(&service);
     let (long, longer, megabyte) = ("x".repeat(201), "x".repeat(10_000), "x".repeat(1024 * 1024));

@@ -64,7 +64,7 @@ impl Watch {
 }
 
 #[tokio::test]
-async fn a_list_is_told_of_what_is_uploaded_split_renamed_and_deleted() {
+async fn list_stream_reports_upload_split_rename_and_delete() {
     let service = Service::start().await;
     service.separator.takes_ms.store(1500, Ordering::SeqCst);
     let (one, other) = (Browser::new(&service), Browser::new(&service));
@@ -88,7 +88,7 @@ async fn a_list_is_told_of_what_is_uploaded_split_renamed_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_song_that_is_none_of_the_newest_is_told_of_until_it_is_split() {
+async fn list_stream_includes_older_songs_being_split() {
     let service = Service::idle().await;
     let somebody = Browser::new(&service);
     let old = somebody.upload("old", &song(0)).await;
@@ -103,7 +103,7 @@ async fn a_song_that_is_none_of_the_newest_is_told_of_until_it_is_split() {
 }
 
 #[tokio::test]
-async fn a_list_is_told_of_nobody_elses_songs() {
+async fn list_stream_excludes_other_users_songs() {
     let service = Service::idle().await;
     let (owner, stranger) = (Browser::registered(&service, "ada").await, Browser::new(&service));
     let (mut owners, mut strangers) = (Watch::open(&owner).await, Watch::open(&stranger).await);
@@ -117,7 +117,7 @@ async fn a_list_is_told_of_nobody_elses_songs() {
 }
 
 #[tokio::test]
-async fn a_stream_ends_with_the_session_it_began_with() {
+async fn stream_ends_with_its_session() {
     let service = Service::idle().await;
     let owner = Browser::registered(&service, "ada").await;
     let mut whole = Watch::open(&owner).await;
@@ -143,7 +143,7 @@ async fn a_stream_ends_with_the_session_it_began_with() {
 }
 
 #[tokio::test]
-async fn details_are_for_those_who_ask() {
+async fn list_details_are_opt_in() {
     let service = Service::idle().await;
     let somebody = Browser::new(&service);
     somebody.upload("x", &song(1)).await;
@@ -154,7 +154,7 @@ async fn details_are_for_those_who_ask() {
 }
 
 #[tokio::test]
-async fn limits_are_told_before_they_are_met() {
+async fn limits_endpoint_reports_upload_limits() {
     let service = Service::idle().await;
     let limits = Browser::new(&service).get("/limits").await.data()["limits"].clone();
     assert_eq!(limits["max_upload_bytes"], 1024 * 1024);
@@ -172,7 +172,7 @@ fn decoded(bytes: &[u8]) -> Vec<Frame> {
 }
 
 #[tokio::test]
-async fn peaks_are_of_the_part_and_made_once() {
+async fn peaks_match_part_and_are_cached() {
     let service = Service::start().await;
     let somebody = Browser::new(&service);
     let uploaded = somebody.upload("x", &song(1)).await;
@@ -206,7 +206,7 @@ async fn peaks_are_of_the_part_and_made_once() {
 }
 
 #[tokio::test]
-async fn peaks_and_mixes_are_for_those_who_see_the_song_and_for_songs_that_are_split() {
+async fn peaks_and_mixes_need_access_and_finished_split() {
     let service = Service::idle().await;
     let (owner, stranger) = (Browser::registered(&service, "ada").await, Browser::new(&service));
     let waiting = owner.upload("x", &song(1)).await;
@@ -221,7 +221,7 @@ async fn peaks_and_mixes_are_for_those_who_see_the_song_and_for_songs_that_are_s
 }
 
 #[tokio::test]
-async fn a_mix_is_as_loud_as_it_is_asked_for() {
+async fn mix_applies_requested_volumes() {
     let service = Service::start().await;
     let somebody = Browser::new(&service);
     let uploaded = somebody.upload("Für Elise", &song(1)).await;

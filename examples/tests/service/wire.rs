@@ -107,12 +107,12 @@ pub(super) async fn refused_bare(mut raw: Raw, status: u16, what: &str) {
     assert_eq!(raw.rest().await, b"", "{what}: the connection ends");
 }
 
-async fn is_well(service: &Service) {
+async fn assert_healthy(service: &Service) {
     assert_eq!(Browser::new(service).get("/livez").await.status, 200);
 }
 
 #[tokio::test]
-async fn a_head_that_is_too_large_is_refused() {
+async fn oversized_request_head_returns_431() {
     let service = Service::idle().await;
     let many: String = (0..200).map(|number| format!("X-Header-{number}: x\r\n")).collect();
     for (what, head) in [
@@ -133,20 +133,20 @@ async fn a_head_that_is_too_large_is_refused() {
     }
     let fits = format!("GET /livez HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "x".repeat(16_384));
     assert_eq!(Raw::ask(&service, fits).await.status, 200);
-    is_well(&service).await;
+    assert_healthy(&service).await;
 }
 
 #[tokio::test]
-async fn a_head_without_an_end_is_not_read_for_ever() {
+async fn endless_request_head_returns_431() {
     let service = Service::idle().await;
     let raw = Raw::connect(&service).await.send("GET /livez HTTP/1.1\r\nHost: localhost\r\n").await;
     let answer = raw.until_refused(&b"X-Again: and again\r\n".repeat(50), Duration::ZERO).await;
     assert_eq!((answer.status, answer.bytes.len()), (431, 0));
-    is_well(&service).await;
+    assert_healthy(&service).await;
 }
 
 #[tokio::test]
-async fn a_head_that_comes_too_slowly_is_hung_up_on() {
+async fn slow_request_head_is_disconnected() {
     let patience = Patience { head: Duration::from_millis(300), ..Patience::default() };
     let service = Service::with(Settings { workers: 0, patience, ..Settings::default() }).await;
     for (what, begun) in
@@ -162,7 +162,7 @@ async fn a_head_that_comes_too_slowly_is_hung_up_on() {
 }
 
 #[tokio::test]
-async fn a_body_that_comes_too_slowly_is_given_up_wherever_it_goes() {
+async fn slow_form_body_times_out() {
     let silent = Patience { body_silence: Duration::from_millis(300), ..Patience::default() };
     let trickling = Patience { body_grace: Duration::ZERO, ..Patience::default() };
     for (patience, piece) in [(silent, &b""[..]), (trickling, b"x")] {
@@ -177,12 +177,12 @@ async fn a_body_that_comes_too_slowly_is_given_up_wherever_it_goes() {
             };
             answer.refused(408, "timeout");
         }
-        is_well(&service).await;
+        assert_healthy(&service).await;
     }
 }
 
 #[tokio::test]
-async fn requests_in_a_row_are_answered_in_a_row() {
+async fn pipelined_requests_are_answered_in_order() {
     let service = Service::idle().await;
     let two = "GET /songs/ HTTP/1.1\r\nHost: x\r\n\r\nGET /songs/none HTTP/1.1\r\nHost: x\r\n\r\n";
     let mut raw = Raw::connect(&service).await.send(two).await;
@@ -191,7 +191,7 @@ async fn requests_in_a_row_are_answered_in_a_row() {
 }
 
 #[tokio::test]
-async fn garbage_after_a_request_is_not_a_request() {
+async fn garbage_after_request_returns_400() {
     let service = Service::idle().await;
     let form = "POST /auth/logout HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\na=b";
     for first in ["GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", form] {
@@ -203,11 +203,11 @@ async fn garbage_after_a_request_is_not_a_request() {
             refused_bare(raw, 400, garbage).await;
         }
     }
-    is_well(&service).await;
+    assert_healthy(&service).await;
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_refused() {
+async fn invalid_http_returns_400() {
     let service = Service::idle().await;
     for (what, bytes) in [
         ("words", &b"hello there\r\n\r\n"[..]),
@@ -235,11 +235,11 @@ async fn what_is_not_http_is_refused() {
     ] {
         refused_bare(Raw::connect(&service).await.send(bytes).await, 400, what).await;
     }
-    is_well(&service).await;
+    assert_healthy(&service).await;
 }
 
 #[tokio::test]
-async fn a_length_beside_chunks_smuggles_nothing() {
+async fn content_length_with_chunks_cannot_smuggle_request() {
     let service = Service::idle().await;
     let kind = "Host: x\r\nContent-Type: application/x-www-form-urlencoded";
     let chunks = "1b\r\nusername=ada&password=wrong\r\n0\r\n\r\n";
@@ -255,7 +255,7 @@ async fn a_length_beside_chunks_smuggles_nothing() {
 }
 
 #[tokio::test]
-async fn chunks_that_are_none_are_a_broken_body() {
+async fn invalid_chunks_return_malformed() {
     let service = Service::idle().await;
     let head =
         "POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -264,11 +264,11 @@ async fn chunks_that_are_none_are_a_broken_body() {
         let answer = raw.cut_off().await.answer().await;
         answer.refused(400, "malformed");
     }
-    is_well(&service).await;
+    assert_healthy(&service).await;
 }
 
 #[tokio::test]
-async fn a_method_that_a_path_does_not_take_is_named_with_those_it_takes() {
+async fn wrong_method_returns_405_with_allow() {
     let service = Service::idle().await;
     for (method, path, allow) in [
         ("BREW", "/songs/", "GET, HEAD"),
@@ -289,5 +289,5 @@ async fn a_method_that_a_path_does_not_take_is_named_with_those_it_takes() {
         answer.refused(status, code);
         assert_eq!(answer.header("allow"), allow, "{method} {path}");
     }
-    is_well(&service).await;
+    assert_healthy(&service).await;
 }

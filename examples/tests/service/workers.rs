@@ -9,7 +9,7 @@ use super::results::{NAMES, finished, four, path, unchanged, waiting};
 use super::support::{Answer, Browser, Service, Settings, WORKER_TOKEN, archive, id, mp3, stems};
 
 #[tokio::test]
-async fn a_result_is_taken_from_workers_alone() {
+async fn result_upload_needs_worker_token() {
     let service = Service::idle().await;
     let (somebody, waiting) = waiting(&service).await;
     let before = service.stored_files();
@@ -46,7 +46,7 @@ async fn a_result_is_taken_from_workers_alone() {
 }
 
 #[tokio::test]
-async fn where_no_token_is_set_none_is_right() {
+async fn without_configured_tokens_every_token_is_rejected() {
     let service = Service::with(Settings { workers: 0, worker_tokens: Vec::new(), ..Settings::default() }).await;
     let (somebody, waiting) = waiting(&service).await;
     for token in ["", "x", WORKER_TOKEN] {
@@ -56,7 +56,7 @@ async fn where_no_token_is_set_none_is_right() {
 }
 
 #[tokio::test]
-async fn a_revoked_token_is_refused_and_its_successor_taken() {
+async fn revoked_worker_token_is_rejected_and_new_one_accepted() {
     let service = Service::idle().await;
     let (_, waiting) = waiting(&service).await;
     let dir = service.stop().await;
@@ -72,7 +72,7 @@ async fn a_revoked_token_is_refused_and_its_successor_taken() {
 }
 
 #[tokio::test]
-async fn a_result_for_a_hash_that_nobody_has_is_not_found() {
+async fn result_for_unknown_hash_returns_404() {
     let service = Service::idle().await;
     let somebody = Browser::new(&service);
     for hash in ["0".repeat(64), "f".repeat(64)] {
@@ -94,7 +94,7 @@ async fn kept(browser: &Browser, song: &Value) -> Vec<(String, Bytes)> {
 }
 
 #[tokio::test]
-async fn a_repeated_result_is_a_success_that_changes_nothing() {
+async fn repeated_result_succeeds_without_changes() {
     let service = Service::idle().await;
     let (somebody, waiting) = waiting(&service).await;
     assert_eq!(somebody.result(&waiting, archive()).await.data(), Value::Null);
@@ -114,7 +114,7 @@ async fn a_repeated_result_is_a_success_that_changes_nothing() {
 }
 
 #[tokio::test]
-async fn of_two_results_at_once_one_is_kept_whole() {
+async fn concurrent_results_store_one_completely() {
     let service = Service::idle().await;
     let (somebody, waiting) = waiting(&service).await;
     let others = Stems { drums: mp3(10), bass: mp3(11), other: mp3(12), vocals: mp3(13) };

@@ -14,7 +14,7 @@ async fn post(browser: &Browser, path: String) -> super::support::Answer {
 }
 
 #[tokio::test]
-async fn equal_bytes_are_stored_and_split_once_and_neither_learns_of_the_other() {
+async fn identical_uploads_are_stored_and_split_once() {
     let service = Service::start().await;
     let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);
     let hers = ada.upload("hers", &song(1)).await;
@@ -34,7 +34,7 @@ async fn equal_bytes_are_stored_and_split_once_and_neither_learns_of_the_other()
 }
 
 #[tokio::test]
-async fn one_in_work_is_joined() {
+async fn upload_joins_split_in_progress() {
     let service = Service::start().await;
     service.separator.takes_ms.store(1000, Ordering::SeqCst);
     let somebody = Browser::new(&service);
@@ -48,7 +48,7 @@ async fn one_in_work_is_joined() {
 }
 
 #[tokio::test]
-async fn a_failure_of_the_machine_is_tried_again() {
+async fn transient_failure_is_retried() {
     let service = Service::start().await;
     service.separator.failures.store(2, Ordering::SeqCst);
     let somebody = Browser::new(&service);
@@ -58,7 +58,7 @@ async fn a_failure_of_the_machine_is_tried_again() {
 }
 
 #[tokio::test]
-async fn after_its_attempts_a_song_has_failed_with_a_reason_and_can_be_retried_by_its_owner() {
+async fn exhausted_attempts_fail_song_and_owner_can_retry() {
     let service = Service::start().await;
     service.separator.failures.store(3, Ordering::SeqCst);
     let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);
@@ -80,7 +80,7 @@ async fn after_its_attempts_a_song_has_failed_with_a_reason_and_can_be_retried_b
 }
 
 #[tokio::test]
-async fn deleting_a_song_in_work_stops_the_work() {
+async fn deleting_song_in_progress_cancels_split() {
     let service = Service::start().await;
     service.separator.takes_ms.store(600_000, Ordering::SeqCst);
     let somebody = Browser::new(&service);
@@ -104,7 +104,7 @@ async fn deleting_a_song_in_work_stops_the_work() {
 }
 
 #[tokio::test]
-async fn a_song_in_hand_when_the_service_stops_waits_again_and_its_attempt_does_not_count() {
+async fn shutdown_requeues_song_at_no_attempt() {
     let once = WorkerSettings { max_attempts: 1, ..quick() };
     let service = Service::with(Settings { worker: once, ..Settings::default() }).await;
     service.separator.takes_ms.store(600_000, Ordering::SeqCst);
@@ -117,7 +117,7 @@ async fn a_song_in_hand_when_the_service_stops_waits_again_and_its_attempt_does_
 }
 
 #[tokio::test]
-async fn two_workers_share_the_queue() {
+async fn workers_share_queue() {
     let service = Service::with(Settings { workers: 3, ..Settings::default() }).await;
     service.separator.takes_ms.store(50, Ordering::SeqCst);
     let somebody = Browser::new(&service);
@@ -132,7 +132,7 @@ async fn two_workers_share_the_queue() {
 }
 
 #[tokio::test]
-async fn blobs_that_nobody_has_are_swept_and_the_others_stay() {
+async fn sweep_removes_orphans_and_keeps_other_blobs() {
     let service = Service::start().await;
     let somebody = Browser::new(&service);
     let kept = somebody.upload("x", &song(1)).await;

@@ -35,7 +35,7 @@ fn said(name: &str) -> String {
 
 /// As a test of its own it does nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_that_kills_itself() {
+async fn child_process_entry() {
     let Ok(role) = std::env::var(ROLE) else { return };
     let killer = Killer::new(&said(STEP), said(TIME).parse().unwrap());
     let queue = match (said(BROKER).as_str(), role.as_str()) {

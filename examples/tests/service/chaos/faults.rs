@@ -39,57 +39,57 @@ pub(super) async fn server_killed(carrier: Carrier, step: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_killed_after_it_received_a_job_loses_nothing() {
+async fn worker_killed_after_lease_loses_nothing() {
     worker_killed(Carrier::Broker, "after lease").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_killed_in_mid_inference_loses_nothing() {
+async fn worker_killed_during_inference_loses_nothing() {
     worker_killed(Carrier::Broker, "in mid-inference").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_killed_in_mid_post_loses_nothing() {
+async fn worker_killed_during_result_upload_loses_nothing() {
     worker_killed(Carrier::Broker, "in mid-post").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_killed_after_the_post_and_before_the_acknowledgement_loses_nothing() {
+async fn worker_killed_before_acknowledging_loses_nothing() {
     worker_killed(Carrier::Broker, "after the result is stored").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_killed_after_the_blob_is_written_loses_nothing() {
+async fn server_killed_after_blob_write_loses_nothing() {
     server_killed(Carrier::Broker, "after the blob is written").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_killed_after_commit_loses_nothing() {
+async fn server_killed_after_commit_loses_nothing() {
     server_killed(Carrier::Broker, "after commit").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_killed_before_the_broker_confirms_loses_nothing() {
+async fn server_killed_before_broker_confirms_loses_nothing() {
     server_killed(Carrier::Broker, "before the confirmation").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_killed_after_the_broker_confirmed_loses_nothing() {
+async fn server_killed_after_broker_confirms_loses_nothing() {
     server_killed(Carrier::Broker, "after the confirmation").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_killed_in_mid_result_loses_nothing() {
+async fn server_killed_while_storing_result_loses_nothing() {
     server_killed(Carrier::Broker, "in mid-result").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_is_killed_and_restarted_under_load_loses_nothing() {
-    carrier_killed(Carrier::Broker).await;
+async fn broker_killed_under_load_loses_nothing() {
+    queue_killed(Carrier::Broker).await;
 }
 
 /// What carries jobs is killed, again and again, while songs come in.
-pub(super) async fn carrier_killed(carrier: Carrier) {
+pub(super) async fn queue_killed(carrier: Carrier) {
     let mut place = Place::new(carrier).await;
     let _server = place.start("server", "never", 1);
     let _workers = [place.start("worker", "never", 1), place.start("worker", "never", 1)];
@@ -98,7 +98,7 @@ pub(super) async fn carrier_killed(carrier: Carrier) {
         for _ in 0..5 {
             place.upload().await;
         }
-        place.restart_carrier();
+        place.restart_queue();
         place.look().await;
     }
     let what = if carrier == Carrier::Broker { "broker" } else { "database" };
@@ -133,16 +133,16 @@ fn prefix(carrier: Carrier) -> &'static str {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_are_cut_lose_nothing() {
+async fn cut_connections_lose_nothing() {
     weather(Carrier::Broker, Weather::Cut, Duration::from_millis(300)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_stall_lose_nothing() {
+async fn stalled_connections_lose_nothing() {
     weather(Carrier::Broker, Weather::Stalled, Duration::from_secs(2)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_pass_a_few_bytes_at_a_time_lose_nothing() {
+async fn sliced_connections_lose_nothing() {
     weather(Carrier::Broker, Weather::Sliced, Duration::from_secs(1)).await;
 }

@@ -10,7 +10,7 @@ use super::place::{Carrier, Place};
 const DEATHS: usize = 21;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_song_that_kills_every_worker_fails_with_one_dead_letter_and_is_split_when_it_is_retried() {
+async fn song_that_kills_workers_is_dead_lettered_once_and_can_be_retried() {
     let mut place = Place::new(Carrier::Broker).await;
     // Dies itself, after the song has failed and before it is noted that it has.
     let server = place.start("server", "before it is filed", 1);

@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Jobs that the worker bounces come back after a while; by that alone they would all be split in the end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_that_is_refused_starves_nobody() {
+async fn rejected_worker_does_not_starve_others() {
     let mut place = Place::new(Carrier::Broker).await;
     let _server = place.start("server", "never", 1);
     place.up().await;
@@ -34,7 +34,7 @@ async fn a_worker_that_is_refused_starves_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_damaged_object_fails_its_song_and_an_upload_mends_it() {
+async fn damaged_object_fails_song_and_new_upload_repairs_it() {
     let mut place = Place::new(Carrier::Broker).await;
     let _server = place.start("server", "never", 1);
     place.up().await;
@@ -52,7 +52,7 @@ async fn a_damaged_object_fails_its_song_and_an_upload_mends_it() {
 
 /// As on a network file system whose server has gone: whoever opens the file waits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_object_that_hangs_holds_up_no_other() {
+async fn hanging_object_does_not_block_others() {
     let mut place = Place::new(Carrier::Broker).await;
     let _server = place.start("server", "never", 1);
     place.up().await;
@@ -98,7 +98,7 @@ async fn an_object_that_hangs_holds_up_no_other() {
 
 /// It has stored the bytes and not the song, and has the lock of both, when it is stopped.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_stands_still_holds_up_nobody_and_loses_nothing_when_it_goes_on() {
+async fn suspended_server_does_not_block_others_or_lose_songs() {
     let mut place = Place::new(Carrier::Broker).await;
     let _other = place.start_other(&[]);
     let other = place.other.clone();
@@ -108,7 +108,7 @@ async fn a_server_that_stands_still_holds_up_nobody_and_loses_nothing_when_it_go
         let server = place.start("server", "stopped after the blob is written", 1);
         place.up().await;
         let uploading = place.begin_upload();
-        server.stands_still().await;
+        server.wait_until_suspended().await;
         let song = place.upload_again_at_other().await.expect("the one that stands still holds the file");
         if round % 2 == 0 {
             // With the last song go the bytes that the other one stored.
@@ -127,7 +127,7 @@ async fn a_server_that_stands_still_holds_up_nobody_and_loses_nothing_when_it_go
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn servers_whose_clocks_differ_agree_on_who_may_log_in_and_on_claims() {
+async fn servers_with_different_clocks_agree_on_throttles_and_claims() {
     let mut place = Place::new(Carrier::Broker).await;
     let _right = place.start_other(&[]);
     let right = place.other.clone();

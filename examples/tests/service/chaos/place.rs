@@ -80,7 +80,7 @@ impl Process {
     }
 
     /// Waits until it stands still.
-    pub(super) async fn stands_still(&self) {
+    pub(super) async fn wait_until_suspended(&self) {
         let began = Instant::now();
         let stat = format!("/proc/{}/stat", self.0.id());
         while !std::fs::read_to_string(&stat).unwrap().contains(") T ") {
@@ -189,7 +189,7 @@ impl Place {
         let dir = self.dir.path().join("server");
         std::fs::create_dir_all(&dir).unwrap();
         let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "chaos::child::a_process_that_kills_itself", "--nocapture"])
+            .args(["--exact", "chaos::child::child_process_entry", "--nocapture"])
             .envs([
                 (ROLE, role),
                 (STEP, step),
@@ -208,7 +208,7 @@ impl Place {
     }
 
     /// What carries jobs dies, as by a power cut, and comes back.
-    pub(super) fn restart_carrier(&mut self) {
+    pub(super) fn restart_queue(&mut self) {
         let name = match self.carrier {
             Carrier::Broker => "rabbitmq",
             Carrier::Database => "postgres",
@@ -241,30 +241,30 @@ impl Place {
     /// Uploads a song of its own, and remembers it where it was accepted.
     pub(super) async fn upload(&mut self) -> Option<Value> {
         self.number += 1;
-        let uploaded = self.uploading(&self.listen, self.number).await;
+        let uploaded = self.upload_request(&self.listen, self.number).await;
         self.remember(uploaded)
     }
 
     /// Uploads the last song once more, at another server.
     pub(super) async fn upload_again_at_other(&mut self) -> Option<Value> {
-        let uploaded = self.uploading(&self.other, self.number).await;
+        let uploaded = self.upload_request(&self.other, self.number).await;
         self.remember(uploaded)
     }
 
     /// Uploads the last song once more.
     pub(super) async fn upload_again(&mut self) -> Option<Value> {
-        let uploaded = self.uploading(&self.listen, self.number).await;
+        let uploaded = self.upload_request(&self.listen, self.number).await;
         self.remember(uploaded)
     }
 
     /// Begins to upload a song of its own. What comes of it is to be [remembered](Self::remember).
     pub(super) fn begin_upload(&mut self) -> JoinHandle<Option<Value>> {
         self.number += 1;
-        tokio::spawn(self.uploading(&self.listen, self.number))
+        tokio::spawn(self.upload_request(&self.listen, self.number))
     }
 
     /// The answer to an upload, where it was accepted.
-    fn uploading(&self, address: &str, number: u32) -> impl Future<Output = Option<Value>> + Send + use<> {
+    fn upload_request(&self, address: &str, number: u32) -> impl Future<Output = Option<Value>> + Send + use<> {
         let part = Part::bytes(song(number)).file_name("x.wav");
         let form = Form::new().text("title", number.to_string()).part("file", part);
         let request = self.http.post(format!("http://{address}/songs/upload")).multipart(form);

@@ -15,7 +15,7 @@ async fn readiness(browser: &Browser) -> (u16, Value) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_the_broker_is_short_of_disk_songs_are_taken_and_wait_and_then_they_are_split() {
+async fn songs_wait_during_broker_disk_alarm_and_split_afterwards() {
     let mut place = Place::new(Some(Broker::start(&[]))).await;
     let _worker = place.worker("worker", Duration::ZERO, Duration::ZERO);
     let browser = place.browser();

@@ -45,7 +45,7 @@ impl Separator for Lost {
 
 /// All of `worker` but its network, set by variables as that is. As a test of its own it does nothing.
 #[test]
-fn a_worker_with_a_stand_in() {
+fn child_worker_entry() {
     let Ok(takes_ms) = std::env::var(TAKES_MS) else { return };
     let (failed, mut has_failed) = watch::channel(false);
     let separator: Arc<dyn Separator> = if takes_ms == LOST {

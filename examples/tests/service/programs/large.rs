@@ -7,7 +7,7 @@ use super::place::Place;
 use crate::support::{song, wav};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_song_larger_than_the_broker_s_messages_is_announced_by_a_claim_and_split() {
+async fn song_above_broker_message_limit_uses_claim_check() {
     let mut place = Place::new(Some(Broker::start(&["max_message_size=100000"]))).await;
     let _worker = place.worker("worker", Duration::ZERO, Duration::ZERO);
     let browser = place.browser();

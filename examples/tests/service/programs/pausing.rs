@@ -7,7 +7,7 @@ use super::place::{PATIENCE, Place};
 use crate::support::{Browser, song};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_that_the_server_refuses_pauses_and_is_not_ready_and_leaves_the_songs_to_others() {
+async fn rejected_worker_pauses_and_leaves_songs_to_others() {
     let place = Place::new(Some(Broker::start(&[]))).await;
     let browser = place.browser();
     let mut stranger = place.stranger("stranger");

@@ -87,7 +87,7 @@ impl Place {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
             .env_clear()
-            .args(["--exact", "programs::child::a_worker_with_a_stand_in", "--nocapture"])
+            .args(["--exact", "programs::child::child_worker_entry", "--nocapture"])
             .env(TAKES_MS, takes)
             .env("SHUTDOWN_GRACE_S", grace.as_secs().to_string())
             .env("BACKEND_ADDR", format!("http://{}", self.address))
@@ -177,7 +177,7 @@ impl Drop for Process {
 }
 
 /// Waits until somebody is in the midst of splitting the song.
-pub(super) async fn until_in_hand(browser: &Browser, song: &Value) {
+pub(super) async fn until_splitting(browser: &Browser, song: &Value) {
     let began = Instant::now();
     loop {
         let now = browser.get(&format!("/songs/{}", id(song))).await.data()["song"].clone();

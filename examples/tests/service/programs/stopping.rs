@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::broker::Broker;
-use super::place::{Place, until_in_hand};
+use super::place::{Place, until_splitting};
 use crate::postgres::Postgres;
 use crate::support::song;
 
@@ -15,12 +15,12 @@ const AT_ONCE: Duration = Duration::ZERO;
 /// What a program may take beyond its grace, on a machine that has other things to do.
 const LEEWAY: Duration = Duration::from_secs(15);
 
-async fn finishes_its_song(broker: Option<Broker>) {
+async fn worker_finishes_song(broker: Option<Broker>) {
     let place = Place::new(broker).await;
     let browser = place.browser();
     let worker = place.worker("worker", Duration::from_secs(4), Duration::from_secs(60));
     let uploaded = browser.upload("x", &song(1)).await;
-    until_in_hand(&browser, &uploaded).await;
+    until_splitting(&browser, &uploaded).await;
     let second = browser.upload("y", &song(2)).await;
     let (status, took) = worker.terminated().await;
     assert!(status.success(), "{status:?}");
@@ -31,13 +31,13 @@ async fn finishes_its_song(broker: Option<Broker>) {
 }
 
 /// More workers than a song has attempts are stopped over it, one after the other.
-async fn hands_its_song_back(place: Place) {
+async fn worker_requeues_song(place: Place) {
     let browser = place.browser();
     let uploaded = browser.upload("x", &song(1)).await;
     let grace = Duration::from_secs(1);
     for number in 0..4 {
         let worker = place.worker(&format!("worker-{number}"), FOR_EVER, grace);
-        until_in_hand(&browser, &uploaded).await;
+        until_splitting(&browser, &uploaded).await;
         let (status, took) = worker.terminated().await;
         assert!(status.success(), "{status:?}");
         assert!(grace <= took && took < grace + LEEWAY, "it took {took:?}");
@@ -49,7 +49,7 @@ async fn hands_its_song_back(place: Place) {
 
 /// One song pays for a device that is lost, with one of its attempts, and not every song that waits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_whose_device_is_lost_ends_and_takes_no_other_song() {
+async fn worker_with_lost_device_exits_without_taking_more_songs() {
     let place = Place::new(None).await;
     let browser = place.browser();
     let songs = [browser.upload("x", &song(1)).await, browser.upload("y", &song(2)).await];
@@ -65,36 +65,36 @@ async fn a_worker_whose_device_is_lost_ends_and_takes_no_other_song() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn over_a_broker_a_worker_that_is_stopped_finishes_its_song() {
-    finishes_its_song(Some(Broker::start(&[]))).await;
+async fn broker_worker_finishes_song_on_shutdown() {
+    worker_finishes_song(Some(Broker::start(&[]))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn over_http_a_worker_that_is_stopped_finishes_its_song() {
-    finishes_its_song(None).await;
+async fn http_worker_finishes_song_on_shutdown() {
+    worker_finishes_song(None).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn over_a_broker_a_worker_that_must_stop_hands_its_song_back_and_that_costs_no_attempt() {
-    hands_its_song_back(Place::new(Some(Broker::start(&[]))).await).await;
+async fn broker_worker_requeues_song_after_grace_at_no_attempt() {
+    worker_requeues_song(Place::new(Some(Broker::start(&[]))).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn over_http_a_worker_that_must_stop_hands_its_song_back_and_that_costs_no_attempt() {
-    hands_its_song_back(Place::new(None).await).await;
+async fn http_worker_requeues_song_after_grace_at_no_attempt() {
+    worker_requeues_song(Place::new(None).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn over_a_database_a_worker_that_must_stop_hands_its_song_back_and_that_costs_no_attempt() {
-    hands_its_song_back(Place::on(Postgres::start()).await).await;
+async fn database_worker_requeues_song_after_grace_at_no_attempt() {
+    worker_requeues_song(Place::on(Postgres::start()).await).await;
 }
 
 /// In SQLite or in PostgreSQL, the lease is a row.
-async fn goes_on_over_a_killed_server(mut place: Place) {
+async fn lease_survives_server_kill(mut place: Place) {
     let browser = place.browser();
     let worker = place.worker("worker", Duration::from_secs(6), Duration::from_secs(5));
     let uploaded = browser.upload("x", &song(1)).await;
-    until_in_hand(&browser, &uploaded).await;
+    until_splitting(&browser, &uploaded).await;
     place.replace_server().await;
     let mut another = place.worker("another", AT_ONCE, Duration::from_secs(5));
     another.says("the model is loaded").await;
@@ -110,11 +110,11 @@ async fn goes_on_over_a_killed_server(mut place: Place) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn over_http_a_server_that_is_killed_takes_no_lease_along() {
-    goes_on_over_a_killed_server(Place::new(None).await).await;
+async fn http_lease_survives_server_kill() {
+    lease_survives_server_kill(Place::new(None).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn over_a_database_a_server_that_is_killed_takes_no_lease_along() {
-    goes_on_over_a_killed_server(Place::on(Postgres::start()).await).await;
+async fn database_lease_survives_server_kill() {
+    lease_survives_server_kill(Place::on(Postgres::start()).await).await;
 }

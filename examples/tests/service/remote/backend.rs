@@ -24,7 +24,7 @@ fn claim(hash: SongHash, location: String) -> Job {
 }
 
 #[tokio::test]
-async fn a_song_is_fetched_by_its_hash_or_by_where_the_job_says_it_is() {
+async fn source_is_fetched_by_hash_or_claim_location() {
     let service = Service::idle().await;
     let bytes = song(1);
     Browser::new(&service).upload("x", &bytes).await;
@@ -45,7 +45,7 @@ async fn a_song_is_fetched_by_its_hash_or_by_where_the_job_says_it_is() {
 }
 
 #[tokio::test]
-async fn a_song_that_is_said_to_be_elsewhere_is_refused_and_nobody_is_asked() {
+async fn claim_to_another_host_is_rejected_without_request() {
     let service = Service::idle().await;
     let bytes = song(1);
     Browser::new(&service).upload("x", &bytes).await;

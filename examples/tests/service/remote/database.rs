@@ -21,7 +21,7 @@ async fn database_queue(database: &Postgres) -> Arc<dyn JobQueue> {
 const LONG: Duration = Duration::from_secs(600);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lease_of_one_server_is_extended_and_settled_at_another() {
+async fn lease_can_be_extended_and_settled_at_another_server() {
     let database = Postgres::start();
     let (one, other) =
         (Lean::over(database_queue(&database).await).await, Lean::over(database_queue(&database).await).await);
@@ -50,7 +50,7 @@ async fn a_lease_of_one_server_is_extended_and_settled_at_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_server_that_gave_a_song_out_goes_for_good_and_the_song_is_split_once() {
+async fn song_is_split_once_after_its_server_is_gone() {
     let database = Postgres::start();
     let (first, second) = (database_queue(&database).await, database_queue(&database).await);
     let one = Lean::over(first).await;

@@ -81,7 +81,7 @@ impl QueuePlace for Place {
     }
 }
 
-mod kept_by_the_server {
+mod in_memory {
     use super::Place;
 
     vocalizer_core::queue_conformance!(
@@ -100,7 +100,7 @@ mod durable {
 }
 
 #[tokio::test]
-async fn what_is_the_backends_is_refused_at_the_worker() {
+async fn remote_queue_rejects_backend_operations() {
     let service = Lean::start(Duration::from_secs(60)).await;
     let queue = queue(service.address);
     let job = Job { hash: SongHash::of(b"x"), payload: vocalizer_core::ports::JobPayload::Stored };

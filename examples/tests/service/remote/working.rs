@@ -28,7 +28,7 @@ async fn now(browser: &Browser, song: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_song_is_split_elsewhere_and_its_owner_sees_how_far_it_is() {
+async fn remote_worker_splits_song_and_reports_progress() {
     let service = Service::idle().await;
     let worker = Elsewhere::start(service.address, once());
     worker.separator.takes_ms.store(2000, Ordering::SeqCst);
@@ -44,7 +44,7 @@ async fn a_song_is_split_elsewhere_and_its_owner_sees_how_far_it_is() {
 }
 
 #[tokio::test]
-async fn a_song_that_cannot_be_split_fails_with_the_workers_reason() {
+async fn failed_song_reports_reason_from_worker() {
     let service = Service::idle().await;
     let worker = Elsewhere::start(service.address, WorkerSettings { max_attempts: 2, ..quick() });
     worker.separator.failures.store(2, Ordering::SeqCst);
@@ -57,7 +57,7 @@ async fn a_song_that_cannot_be_split_fails_with_the_workers_reason() {
 }
 
 #[tokio::test]
-async fn deleting_a_song_stops_the_work_elsewhere() {
+async fn deleting_song_cancels_remote_work() {
     let service = Service::idle().await;
     let worker = Elsewhere::start(service.address, once());
     worker.separator.takes_ms.store(LONG_MS, Ordering::SeqCst);
@@ -72,7 +72,7 @@ async fn deleting_a_song_stops_the_work_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_restarted_in_mid_work_keeps_the_lease_and_the_song_is_split_once() {
+async fn lease_survives_server_restart_and_song_is_split_once() {
     let service = Service::with(settings(WORKER_TOKEN)).await;
     let front = Front::before(service.address).await;
     let worker = Elsewhere::start(front.address, once());
@@ -97,7 +97,7 @@ async fn a_server_that_is_restarted_in_mid_work_keeps_the_lease_and_the_song_is_
 }
 
 #[tokio::test]
-async fn a_token_that_is_put_right_has_cost_no_attempts() {
+async fn corrected_token_costs_no_attempts() {
     let service = Service::with(settings("another")).await;
     let front = Front::before(service.address).await;
     let worker = Elsewhere::start(front.address, once());
@@ -118,7 +118,7 @@ async fn a_token_that_is_put_right_has_cost_no_attempts() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_changed_in_mid_work_and_put_right_has_cost_no_attempts_either() {
+async fn token_changed_during_work_costs_no_attempts() {
     let service = Service::with(settings(WORKER_TOKEN)).await;
     let front = Front::before(service.address).await;
     let worker = Elsewhere::start(front.address, once());
@@ -139,7 +139,7 @@ async fn a_token_that_is_changed_in_mid_work_and_put_right_has_cost_no_attempts_
 }
 
 #[tokio::test]
-async fn a_worker_whose_lease_runs_out_lets_go_and_another_one_splits_the_song() {
+async fn expired_lease_moves_song_to_another_worker() {
     let service = Lean::start(Duration::from_secs(1)).await;
     let front = Front::before(service.address).await;
     let cut_off = Elsewhere::start(front.address, quick());
@@ -162,7 +162,7 @@ async fn a_worker_whose_lease_runs_out_lets_go_and_another_one_splits_the_song()
 }
 
 #[tokio::test]
-async fn workers_elsewhere_and_here_share_the_queue() {
+async fn remote_and_local_workers_share_queue() {
     let service = Service::start().await;
     let elsewhere: Vec<_> = (0..2).map(|_| Elsewhere::start(service.address, quick())).collect();
     let here = Arc::clone(&service.separator);
