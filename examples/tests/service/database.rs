@@ -1,4 +1,4 @@
-//! The database on the disk: opened by other programs, removed, full, and used by two servers.
+//! The database file: opened by other programs, removed, on a full disk, and used by two servers.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use vocalizer_examples::service::{Blobs, Config, DataDir, DataError, Database, P
 use super::server::{Server, sql};
 use super::support::{Browser, Service, Settings, archive, id, song};
 
-/// How often the server is killed. `VOCALIZER_FOREIGN_ROUNDS` asks for more.
+/// Number of kills; `VOCALIZER_FOREIGN_ROUNDS` sets another.
 fn rounds() -> u32 {
     std::env::var("VOCALIZER_FOREIGN_ROUNDS").map_or(5, |rounds| rounds.parse().unwrap())
 }
@@ -42,7 +42,7 @@ async fn foreign_database_access_loses_no_acknowledged_write() {
         sql(&database, "SELECT count(*) FROM users");
         drop((browser, server));
 
-        // What it finds when it starts again, and what its first sweep leaves.
+        // Check the state after restart and the first sweep.
         let server = Server::start(&data);
         let browser = server.browser();
         browser.login(&name, "another password").await.data();
@@ -69,7 +69,7 @@ async fn removed_wal_is_reported_and_stops_writes() {
     browser.delete(&format!("/songs/{}", id(&uploaded))).await.refused(503, "unavailable");
     let ready = until_ready(&browser, false).await;
     assert_eq!(ready["checks"]["database"], "does not answer");
-    server.logs(&["ERROR", "another program removed or replaced", "vocalizer.db"]).await;
+    server.wait_for_log(&["ERROR", "another program removed or replaced", "vocalizer.db"]).await;
 }
 
 #[tokio::test]
@@ -91,31 +91,31 @@ async fn server_recovers_from_full_disk() {
     let uploaded = browser.upload("x", &song(1)).await;
     until_ready(&browser, true).await;
     for round in 0..3 {
-        server.room(Some(0));
+        server.limit_file_size(Some(0));
         browser.register(&format!("early{round}"), "correct horse").await.refused(503, "unavailable");
         browser.delete(&format!("/songs/{}", id(&uploaded))).await.refused(503, "unavailable");
         let refused = browser.try_upload("x", song(2)).await;
         assert!(matches!(refused.status, 503 | 507), "{refused:?}");
-        // Each is found out for itself.
-        let away = serde_json::Value::from("does not answer");
+        // Both checks notice the full disk independently.
+        let failing = serde_json::Value::from("does not answer");
         let mut checks = until_ready(&browser, false).await["checks"].clone();
         for _ in 0..1000 {
-            if (&checks["database"], &checks["storage"]) == (&away, &away) {
+            if (&checks["database"], &checks["storage"]) == (&failing, &failing) {
                 break;
             }
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             checks = browser.get("/readyz").await.json()["checks"].clone();
         }
-        assert_eq!((&checks["database"], &checks["storage"]), (&away, &away));
+        assert_eq!((&checks["database"], &checks["storage"]), (&failing, &failing));
 
-        server.room(None);
+        server.limit_file_size(None);
         browser.register(&format!("late{round}"), "correct horse").await.data();
         Browser::upload(&server.browser(), "x", &song(10 + round)).await;
         until_ready(&browser, true).await;
     }
 }
 
-/// A connection that is opened in such a moment is read-only, and stays so.
+/// A connection opened while the file is read-only stays read-only.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn server_recovers_from_read_only_database() {
@@ -128,13 +128,13 @@ async fn server_recovers_from_read_only_database() {
     for (number, file) in (0..).zip(["vocalizer.db", "vocalizer.db-wal", "vocalizer.db-shm"]) {
         let mode = |mode| set_permissions(dir.path().join("data").join(file), Permissions::from_mode(mode)).unwrap();
         mode(0o400);
-        // Writes fail, so that connections are opened anew.
-        server.room(Some(0));
+        // Failing writes make the pool open new connections.
+        server.limit_file_size(Some(0));
         for _ in 0..3 {
             browser.register(&format!("early{number}"), "correct horse").await.refused(503, "unavailable");
             until_ready(&browser, false).await;
         }
-        server.room(None);
+        server.limit_file_size(None);
         mode(0o600);
         until_ready(&browser, true).await;
         browser.register(&format!("late{number}"), "correct horse").await.data();
@@ -143,7 +143,7 @@ async fn server_recovers_from_read_only_database() {
     }
 }
 
-/// Waits until the job of a song is on the queue, which has a connection of its own.
+/// Waits until a song's job is queued. The queue has its own database connection.
 async fn until_queued(browser: &Browser, song: &serde_json::Value) {
     for _ in 0..1000 {
         if browser.get(&format!("/songs/{}", id(song))).await.data()["song"]["queue_position"].is_u64() {
@@ -151,10 +151,10 @@ async fn until_queued(browser: &Browser, song: &serde_json::Value) {
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    panic!("the queue takes no job");
+    panic!("the job was not queued");
 }
 
-/// The answer of `/readyz`, once it says so.
+/// Waits until `/readyz` reports `ready` and returns the response body.
 pub(super) async fn until_ready(browser: &Browser, ready: bool) -> serde_json::Value {
     for _ in 0..1000 {
         let answer = browser.get("/readyz").await;
@@ -186,7 +186,7 @@ async fn uploads_keep_reserve_on_database_disk() {
         let output = std::process::Command::new("df").args(["-B1", "--output=avail"]).arg(dir.path()).output().unwrap();
         String::from_utf8(output.stdout).unwrap().lines().last().unwrap().trim().parse().unwrap()
     };
-    // Two disks, of which one has more room.
+    // Two disks; the one with less free space is `small`.
     let (mut small, mut large) = (tempfile::tempdir().unwrap(), tempfile::tempdir_in("/dev/shm").unwrap());
     if free_bytes(&small) > free_bytes(&large) {
         std::mem::swap(&mut small, &mut large);
@@ -198,7 +198,7 @@ async fn uploads_keep_reserve_on_database_disk() {
     };
     let full = start("a", &small);
     full.browser().try_upload("x", song(1)).await.refused(507, "storage_full");
-    full.logs(&["what=\"database\""]).await;
+    full.wait_for_log(&["what=\"database\""]).await;
     start("b", &large).browser().upload("x", &song(1)).await;
 }
 
@@ -207,12 +207,12 @@ async fn missing_blob_folder_is_reported_and_fails_no_song() {
     let service = Service::idle().await;
     let browser = Browser::new(&service);
     let uploaded = browser.upload("x", &song(1)).await;
-    let away = service.blobs().with_file_name("away");
-    std::fs::rename(service.blobs(), &away).unwrap();
+    let moved = service.blobs().with_file_name("moved");
+    std::fs::rename(service.blobs(), &moved).unwrap();
     assert_eq!(until_ready(&browser, false).await["checks"]["storage"], "does not answer");
     let path = format!("/songs/{}/song.mp3", id(&uploaded));
     browser.get(&path).await.refused(503, "unavailable");
-    std::fs::rename(&away, service.blobs()).unwrap();
+    std::fs::rename(&moved, service.blobs()).unwrap();
     until_ready(&browser, true).await;
     let download = Browser::send(browser.request(Method::GET, &path)).await;
     assert_eq!((download.status, &download.bytes[..]), (200, &song(1)[..]));
@@ -257,7 +257,7 @@ fn second_server_on_same_database_or_blobs_is_rejected() {
         let refused = DataDir::open(&config).unwrap_err();
         assert!(matches!(&refused, DataError::InUse { path } if path.ends_with(file)), "{refused:?}");
     }
-    // All in one folder is one server still.
+    // Database and blobs in one folder are still one server.
     DataDir::open(&config("d", "d/x.db", "d")).unwrap();
     drop(first);
     DataDir::open(&config("b", "a/x.db", "a/blobs")).unwrap();
@@ -268,19 +268,19 @@ async fn blobs_of_another_installation_are_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let (data, other) = (dir.path().join("data"), dir.path().join("other"));
     let server = Server::start(&data);
-    let hers = server.browser().upload("hers", &song(1)).await;
+    let uploaded = server.browser().upload("hers", &song(1)).await;
     drop(server);
     let blobs = format!("file:{}", data.join("blobs").display());
     let said = startup_error(&other, &["--blobs", &blobs]);
     assert!(said.contains("belongs to installation") && said.contains("ADOPT_BLOBS"), "{said}");
-    // The right database goes on with them.
+    // The right database still starts with these files.
     let server = Server::start(&data);
-    assert_eq!(server.browser().get(&format!("/songs/{}/song.mp3", id(&hers))).await.status, 200);
+    assert_eq!(server.browser().get(&format!("/songs/{}/song.mp3", id(&uploaded))).await.status, 200);
 }
 
-/// What a server says that must not start.
+/// Starts a server that must fail at startup, and returns its error output.
 fn startup_error(data: &std::path::Path, args: &[&str]) -> String {
-    // One that does start would not end by itself.
+    // A server that does start would run until the timeout.
     let mut command = std::process::Command::new("timeout");
     command.args(["20", env!("CARGO_BIN_EXE_server"), "--listen", "127.0.0.1:0", "--data"]).arg(data);
     let ended = command.args(args).output().unwrap();
@@ -292,11 +292,11 @@ fn startup_error(data: &std::path::Path, args: &[&str]) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn server_with_unmounted_blob_disk_does_not_start() {
     let dir = tempfile::tempdir().unwrap();
-    let (data, away) = (dir.path().join("data"), dir.path().join("away"));
+    let (data, moved) = (dir.path().join("data"), dir.path().join("moved"));
     let server = Server::start(&data);
     let song = server.browser().upload("a song", &song(1)).await;
     drop(server);
-    std::fs::rename(data.join("blobs"), &away).unwrap();
+    std::fs::rename(data.join("blobs"), &moved).unwrap();
     std::fs::create_dir(data.join("blobs")).unwrap();
     let said = startup_error(&data, &[]);
     assert!(
@@ -304,7 +304,7 @@ async fn server_with_unmounted_blob_disk_does_not_start() {
         "{said}"
     );
     std::fs::remove_dir_all(data.join("blobs")).unwrap();
-    std::fs::rename(&away, data.join("blobs")).unwrap();
+    std::fs::rename(&moved, data.join("blobs")).unwrap();
     let server = Server::start(&data);
     assert_eq!(server.browser().get(&format!("/songs/{}/song.mp3", id(&song))).await.status, 200);
 }

@@ -1,4 +1,4 @@
-//! Whose a song is, and what happens to it when it is deleted.
+//! Song ownership and deletion.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::support::{Browser, Service, archive, id, song};
 
 const PARTS: [&str; 6] = ["song", "drums", "bass", "other", "vocals", "accompaniment"];
 
-/// Everything that can be asked of a song, and every file of it, is not there for this one.
+/// Asserts that every endpoint and file of a song returns 404 for this client.
 async fn assert_not_found(browser: &Browser, name: &str) {
     let path = format!("/songs/{name}");
     let ask = |method: Method, path: String| Browser::send(browser.request(method, &path).form(&[("title", "mine")]));
@@ -30,7 +30,7 @@ async fn assert_not_found(browser: &Browser, name: &str) {
         let file = format!("{path}/{part}.mp3");
         let head = browser.request(Method::HEAD, &file);
         assert_eq!(Browser::send(head).await.status, 404);
-        // No condition and no range tells that there is something after all.
+        // Conditional and range requests do not reveal that the song exists.
         for (header, value) in [(IF_NONE_MATCH, "*"), (RANGE, "bytes=0-0"), (RANGE, "bytes=99999999-")] {
             let request = browser.request(Method::GET, &file).header::<HeaderName, _>(header, value);
             Browser::send(request).await.refused(404, "not_found");
@@ -48,10 +48,10 @@ async fn private_song_is_404_for_others() {
         assert_not_found(other, id(&hers)).await;
         assert_eq!(other.get("/songs/").await.data()["songs"], json!([]));
     }
-    // Word for word as what never was.
+    // The response equals that for a song that never existed.
     let (path, none) = (format!("/songs/{}", id(&hers)), "/songs/4a4c8e7e-8d2f-4a3c-9d3f-0a1b2c3d4e5f");
     assert_eq!(bob.get(&path).await.bytes, bob.get(none).await.bytes);
-    assert_eq!(ada.get(&path).await.data()["song"], hers, "untouched");
+    assert_eq!(ada.get(&path).await.data()["song"], hers, "unchanged");
     for part in PARTS {
         assert_eq!(ada.get(&format!("{path}/{part}.mp3")).await.status, 200, "{part}");
     }
@@ -81,7 +81,7 @@ async fn identical_uploads_are_independent_songs() {
     let his = bob.upload("his", &song(1)).await;
     assert_eq!(hers["hash"], his["hash"]);
     assert_ne!(hers["id"], his["id"]);
-    // One file for both.
+    // Both songs share one file.
     service.stored(1).await;
     assert_not_found(&bob, id(&hers)).await;
     bob.delete(&format!("/songs/{}", id(&his))).await.data();
@@ -133,7 +133,7 @@ async fn deleting_song_cancels_split_and_frees_worker() {
     let path = format!("/songs/{}", id(&hers));
     ada.until(&hers, "SPLITTING").await;
     bob.delete(&path).await.refused(404, "not_found");
-    assert_eq!(ada.get(&path).await.data()["song"]["status"], "SPLITTING", "not his to stop");
+    assert_eq!(ada.get(&path).await.data()["song"]["status"], "SPLITTING", "other users cannot stop the split");
 
     ada.delete(&path).await.data();
     ada.get(&path).await.refused(404, "not_found");
@@ -148,7 +148,7 @@ async fn deleting_song_cancels_split_and_frees_worker() {
     ada.result(&hers, archive()).await.refused(410, "gone");
     service.stored(0).await;
 
-    // The worker is free for the next one, and the same bytes may come again.
+    // The worker takes the next job, and the same bytes can be uploaded again.
     service.separator.takes_ms.store(0, Ordering::SeqCst);
     let again = ada.upload("again", &song(1)).await;
     ada.until(&again, "SPLIT").await;
@@ -164,7 +164,7 @@ async fn split_continues_while_another_owner_remains() {
     ada.until(&hers, "SPLITTING").await;
     ada.delete(&format!("/songs/{}", id(&hers))).await.data();
     bob.until(&his, "SPLIT").await;
-    assert_eq!(service.separator.begun.load(Ordering::SeqCst), 1, "once for both");
+    assert_eq!(service.separator.begun.load(Ordering::SeqCst), 1, "split once for both owners");
     assert_eq!(service.separator.cancelled.load(Ordering::SeqCst), 0);
 }
 

@@ -1,4 +1,4 @@
-//! What the log tells of a request carries its identifier.
+//! Request IDs in the log.
 
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
@@ -21,7 +21,7 @@ async fn log_lines_of_a_request_carry_its_id() {
     let uploaded = uploaded.data()["song"].clone();
 
     let fail = named("the-failure", Method::POST, &format!("/songs/{hash}/fail")).bearer_auth(WORKER_TOKEN);
-    Browser::send(fail.form(&[("reason", "it is no music")])).await.data();
+    Browser::send(fail.form(&[("reason", "not music")])).await.data();
     Browser::send(named("the-retry", Method::POST, &format!("/songs/{}/retry", id(&uploaded)))).await.data();
     let result = named("the-result", Method::POST, &format!("/songs/{hash}/upload_result")).bearer_auth(WORKER_TOKEN);
     Browser::send(result.body(archive())).await.data();
@@ -33,6 +33,6 @@ async fn log_lines_of_a_request_carry_its_id() {
         ("split hash=", "the-result"),
         ("deleted song=", "the-deletion"),
     ] {
-        server.logs(&[what, &format!("id={name} ")]).await;
+        server.wait_for_log(&[what, &format!("id={name} ")]).await;
     }
 }

@@ -1,4 +1,4 @@
-//! What does not fit together is mended, and never at the cost of what may be somebody's.
+//! Sweeps and repairs: inconsistencies are fixed, but never at the risk of deleting a user's files.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ async fn song_with_missing_file_fails_with_reason() {
     assert_eq!(failed["failure_reason"], "its file is missing on the server; upload it again");
 }
 
-/// The model would make stems of whatever it can decode of it.
+/// Without a check, the model would separate whatever it can decode.
 #[tokio::test]
 async fn song_with_damaged_file_fails_and_new_upload_repairs_it() {
     let service = Service::idle().await;
     let uploaded = Browser::new(&service).upload("x", &song(1)).await;
     let source = service.stored(1).await.remove(0);
-    // As large as it was, and still a song.
+    // The same size, and still valid audio.
     let mut damaged = std::fs::read(&source).unwrap();
     *damaged.last_mut().unwrap() ^= 1;
     std::fs::write(&source, damaged).unwrap();
@@ -47,10 +47,10 @@ async fn sweep_removes_orphans_unless_they_are_the_majority() {
     }
     let orphan = |number: u32| service.orphan(&format!("{number:064x}"), 2 * DAY);
     (0..10).for_each(orphan);
-    assert_eq!(service.songs.sweep().await.unwrap().orphans, 10, "a crash leaves a few");
+    assert_eq!(service.songs.sweep().await.unwrap().orphans, 10, "a few orphans, as after a crash");
     service.stored(few.len()).await;
 
-    // As with another database than the one of these files.
+    // As with the wrong database for these files.
     (0..20).for_each(orphan);
     assert_eq!(service.songs.sweep().await.unwrap().orphans, 0);
     service.stored(few.len() + 20).await;
@@ -67,7 +67,7 @@ async fn sweep_keeps_orphans_for_a_day() {
     service.stored(1).await;
 }
 
-/// As after a restored backup: the database is of an earlier day than the bytes.
+/// As after restoring a backup: the database is older than the files.
 #[tokio::test]
 async fn sweep_keeps_files_newer_than_newest_song() {
     let service = Service::idle().await;
@@ -79,10 +79,10 @@ async fn sweep_keeps_files_newer_than_newest_song() {
     let service = Service::over(dir, Settings { workers: 0, ..Settings::default() }).await;
     service.orphan(&"ab".repeat(32), 5 * DAY);
     service.orphan(&"cd".repeat(32), 15 * DAY);
-    assert_eq!(service.songs.sweep().await.unwrap().orphans, 1, "the one that is older than the song");
+    assert_eq!(service.songs.sweep().await.unwrap().orphans, 1, "the orphan older than the song");
     service.stored(2).await;
 
-    // No song at all tells nothing about the age of the database.
+    // Without any song, the age of the database is unknown.
     service.orphan(&"cd".repeat(32), 15 * DAY);
     Browser::new(&service).delete(&format!("/songs/{}", id(&only))).await.data();
     assert_eq!(service.songs.sweep().await.unwrap().orphans, 0);

@@ -1,4 +1,4 @@
-//! Uploads that are none.
+//! Malformed upload forms, file names, titles and files that are not audio.
 
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
@@ -10,7 +10,7 @@ pub(super) const KIND: &str = "multipart/form-data; boundary=b";
 pub(super) const TITLE: &str = "Content-Disposition: form-data; name=\"title\"";
 pub(super) const FILE: &str = "Content-Disposition: form-data; name=\"file\"; filename=\"x.mp3\"";
 
-/// A form of these parts, each its head and its bytes.
+/// Builds a form from parts, each with headers and bytes.
 pub(super) fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
     let mut form = Vec::new();
     for (head, bytes) in parts {
@@ -27,7 +27,7 @@ async fn post(service: &Service, kind: &str, body: Vec<u8>) -> Answer {
     Browser::send(if kind.is_empty() { request } else { request.header("content-type", kind) }).await
 }
 
-/// Nothing came of all that: no song, and no file either.
+/// Asserts that no song and no file is stored.
 pub(super) async fn assert_nothing_stored(service: &Service, what: &str) {
     service.stored(0).await;
     assert_eq!(Browser::new(service).get("/songs/").await.data()["songs"], json!([]), "{what}");
@@ -68,7 +68,7 @@ async fn malformed_form_is_rejected() {
         ("a boundary and no more", b"--b\r\n".to_vec()),
         ("a part without an end", crlf.clone()),
         ("a part without a last boundary", [&crlf[..], b"\r\n--b\r\n"].concat()),
-        ("a part that is no part", b"--b\r\nthis is no header\r\n\r\nx\r\n--b--\r\n".to_vec()),
+        ("a part with an invalid header", b"--b\r\nthis is no header\r\n\r\nx\r\n--b--\r\n".to_vec()),
         ("a head without an end", format!("--b\r\n{FILE}\r\n").into_bytes()),
     ] {
         refused(&service, &post(&service, KIND, body).await, 400, "malformed", what).await;
@@ -143,7 +143,7 @@ async fn file_name_of_upload_is_ignored() {
         let file = song(u32::try_from(number).unwrap());
         let answer = post(&service, KIND, form(&[(TITLE, b"x"), (&head, &file)])).await;
         if name.contains('\0') {
-            // No header holds that.
+            // A NUL is invalid in a header.
             answer.refused(400, "malformed");
             continue;
         }
@@ -161,14 +161,14 @@ async fn file_name_of_upload_is_ignored() {
     assert!(service.stored_files().iter().all(|file| !file.to_string_lossy().contains("evil")));
 }
 
-/// A box of an MP4.
+/// An MP4 box.
 fn mp4_box(kind: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
     let body = parts.concat();
     let len = u32::try_from(body.len() + 8).unwrap();
     [&len.to_be_bytes()[..], kind, &body].concat()
 }
 
-/// A film without sound: one picture, or what stands for it.
+/// An MP4 with a video track (one dummy frame) and no audio.
 fn silent_film() -> Vec<u8> {
     const MATRIX: [u8; 36] =
         [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40, 0, 0, 0];
@@ -220,7 +220,7 @@ const PNG: &[u8] =
 #[tokio::test]
 async fn non_audio_is_rejected_whatever_its_name() {
     let service = Service::idle().await;
-    let somebody = Browser::new(&service);
+    let client = Browser::new(&service);
     let cut = song(1)[..2000].to_vec();
     for (what, bytes) in [
         ("a page", b"<!DOCTYPE html><html><script>alert(1)</script></html>".repeat(40)),
@@ -239,18 +239,18 @@ async fn non_audio_is_rejected_whatever_its_name() {
         for name in ["x.mp3", "x.wav", "x"] {
             let file = Part::bytes(bytes.clone()).file_name(name).mime_str("audio/mpeg").unwrap();
             let form = Form::new().text("title", "x").part("file", file);
-            let answer = Browser::send(somebody.request(Method::POST, "/songs/upload").multipart(form)).await;
+            let answer = Browser::send(client.request(Method::POST, "/songs/upload").multipart(form)).await;
             refused_field(&service, &answer, "file", what).await;
         }
     }
-    let film = somebody.try_upload("x", silent_film()).await.refused_field(422, "invalid", "file");
+    let film = client.try_upload("x", silent_film()).await.refused_field(422, "invalid", "file");
     assert!(film.contains("no audio track"), "{film}");
 }
 
 #[tokio::test]
 async fn invalid_titles_are_rejected() {
     let service = Service::idle().await;
-    let somebody = Browser::new(&service);
+    let client = Browser::new(&service);
     let (long, longer, megabyte) = ("x".repeat(201), "x".repeat(10_000), "x".repeat(1024 * 1024));
     let wide = "\u{1f3b5}".repeat(201);
     for title in [
@@ -272,10 +272,10 @@ async fn invalid_titles_are_rejected() {
         "a\u{2066}b",
         "\0",
     ] {
-        let answer = somebody.try_upload(title, song(1)).await;
+        let answer = client.try_upload(title, song(1)).await;
         refused_field(&service, &answer, "title", &format!("{title:.40?}")).await;
     }
-    // So long that it is not read to its end, before the file and after it.
+    // Too long to be read completely; before and after the file.
     for parts in [[(TITLE, megabyte.as_bytes()), (FILE, &song(1))], [(FILE, &song(1)), (TITLE, megabyte.as_bytes())]] {
         let answer = post(&service, KIND, form(&parts)).await;
         refused_field(&service, &answer, "title", "a megabyte").await;
@@ -285,7 +285,7 @@ async fn invalid_titles_are_rejected() {
     for title in
         ["x".repeat(200), "\u{1f3b5}".repeat(200), "<script>alert(1)</script>".to_owned(), "../../x".to_owned()]
     {
-        let taken = somebody.upload(&title, &song(1)).await;
-        assert_eq!(taken["title"], title, "at the limit, or only odd");
+        let accepted = client.upload(&title, &song(1)).await;
+        assert_eq!(accepted["title"], title, "at the limit, or unusual but valid");
     }
 }

@@ -1,62 +1,62 @@
-//! The same without a broker: jobs are in PostgreSQL, and workers lease them over HTTP.
+//! The same faults without a broker: jobs are in PostgreSQL, and workers lease them over HTTP.
 
 use std::time::Duration;
 
-use super::faults::{queue_killed, server_killed, weather, worker_killed};
-use super::place::Carrier;
-use super::proxy::Weather;
+use super::faults::{connection_fault, queue_killed, server_killed, worker_killed};
+use super::place::QueueKind;
+use super::proxy::Traffic;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn worker_killed_after_lease_loses_nothing() {
-    worker_killed(Carrier::Database, "after lease").await;
+    worker_killed(QueueKind::Database, "after lease").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn worker_killed_during_inference_loses_nothing() {
-    worker_killed(Carrier::Database, "in mid-inference").await;
+    worker_killed(QueueKind::Database, "in mid-inference").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn worker_killed_during_result_upload_loses_nothing() {
-    worker_killed(Carrier::Database, "in mid-post").await;
+    worker_killed(QueueKind::Database, "in mid-post").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn worker_killed_before_acknowledging_loses_nothing() {
-    worker_killed(Carrier::Database, "after the result is stored").await;
+    worker_killed(QueueKind::Database, "after the result is stored").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn server_killed_after_commit_loses_nothing() {
-    server_killed(Carrier::Database, "after commit").await;
+    server_killed(QueueKind::Database, "after commit").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn server_killed_before_database_confirms_job_loses_nothing() {
-    server_killed(Carrier::Database, "before the confirmation").await;
+    server_killed(QueueKind::Database, "before the confirmation").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn server_killed_after_database_confirms_job_loses_nothing() {
-    server_killed(Carrier::Database, "after the confirmation").await;
+    server_killed(QueueKind::Database, "after the confirmation").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn server_killed_while_storing_result_loses_nothing() {
-    server_killed(Carrier::Database, "in mid-result").await;
+    server_killed(QueueKind::Database, "in mid-result").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn database_killed_under_load_loses_nothing() {
-    queue_killed(Carrier::Database).await;
+    queue_killed(QueueKind::Database).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cut_connections_lose_nothing() {
-    weather(Carrier::Database, Weather::Cut, Duration::from_millis(300)).await;
+    connection_fault(QueueKind::Database, Traffic::Cut, Duration::from_millis(300)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stalled_connections_lose_nothing() {
-    weather(Carrier::Database, Weather::Stalled, Duration::from_secs(2)).await;
+    connection_fault(QueueKind::Database, Traffic::Stalled, Duration::from_secs(2)).await;
 }

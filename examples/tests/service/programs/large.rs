@@ -1,4 +1,4 @@
-//! A song that the broker does not take, though nobody has told the server so.
+//! A song above a broker message limit that the server does not know.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ async fn song_above_broker_message_limit_uses_claim_check() {
     let (large, small) = (browser.upload("large", &large).await, browser.upload("small", &small).await);
     browser.until(&large, "SPLIT").await;
     browser.until(&small, "SPLIT").await;
-    place.says("a song goes by claim").await;
+    place.wait_for_log("a song goes by claim").await;
     let log = place.log();
     let claimed: Vec<_> = log.lines().filter(|line| line.contains("a song goes by claim")).collect();
     assert!(matches!(claimed[..], [line] if line.contains(large["hash"].as_str().unwrap())), "{log}");

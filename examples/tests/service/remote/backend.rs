@@ -1,4 +1,4 @@
-//! Songs are fetched from the backend and from nowhere else.
+//! Workers fetch songs only from their backend.
 
 use std::io;
 use std::net::TcpListener;
@@ -40,8 +40,8 @@ async fn source_is_fetched_by_hash_or_claim_location() {
         let fetched = backend.source(&job).await.unwrap().unwrap();
         assert!(all(fetched).await == bytes, "{job:?}");
     }
-    let never = SongHash::of(b"never there");
-    assert!(backend.source(&Job { hash: never, payload: JobPayload::Stored }).await.unwrap().is_none());
+    let unknown = SongHash::of(b"never there");
+    assert!(backend.source(&Job { hash: unknown, payload: JobPayload::Stored }).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -68,5 +68,5 @@ async fn claim_to_another_host_is_rejected_without_request() {
         let Err(BackendError::Refused { why }) = refused else { panic!("{location}: {refused:?}") };
         assert!(!why.contains("secret") && !why.contains(&elsewhere.to_string()), "{why}");
     }
-    assert_eq!(other.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock, "nobody came");
+    assert_eq!(other.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock, "the other host received a connection");
 }
