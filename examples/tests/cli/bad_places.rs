@@ -74,7 +74,7 @@ fn stem_path_that_is_a_folder_is_an_error() {
     assert_eq!(place.files("separated"), ["song/vocals.wav/mine"]);
 }
 
-/// A file size limit stands in for a full disk: the same writes fail, and it works wherever tests run.
+/// A file size limit simulates a full disk: the same writes fail, and it works wherever tests run.
 #[test]
 fn file_size_limit_leaves_no_partial_files() {
     let place = Place::new();

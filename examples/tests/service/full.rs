@@ -1,7 +1,7 @@
 //! A disk that fills up at random moments: acknowledged writes stay, and everything works again once there is space.
 //!
 //! `VOCALIZER_SMALL_DISK` names a folder on a small dedicated disk, which is filled. Without it, a file size limit of
-//! the server stands in for a full disk.
+//! the server simulates a full disk.
 #![cfg(target_os = "linux")]
 
 use std::collections::{BTreeMap, BTreeSet};

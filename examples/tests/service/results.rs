@@ -173,10 +173,10 @@ async fn archive_must_have_exactly_four_stems() {
     let service = Service::idle().await;
     let waiting = waiting(&service).await;
     let mut cases = vec![
-        ("nothing at all".to_owned(), Vec::new()),
+        ("an empty body".to_owned(), Vec::new()),
         ("no entries".to_owned(), finished(&[])),
         ("one more".to_owned(), finished(&[four(), vec![file("readme.txt", b"hello")]].concat())),
-        ("something after the end".to_owned(), [finished(&four()), four().concat()].concat()),
+        ("entries after the end".to_owned(), [finished(&four()), four().concat()].concat()),
         ("two archives".to_owned(), [finished(&four()), finished(&four())].concat()),
         ("an empty stem".to_owned(), finished(&with_replaced(file("other.mp3", b"")))),
     ];
@@ -203,12 +203,12 @@ async fn false_sizes_are_rejected_early() {
         refused(&service, &waiting, finished(&with_replaced(claims(size_bytes))), 413, "too_large", what).await;
     }
     let real = file("other.mp3", &vec![1; 64 * 1024 + 1]);
-    refused(&service, &waiting, finished(&with_replaced(real)), 413, "too_large", "really a byte too many").await;
+    refused(&service, &waiting, finished(&with_replaced(real)), 413, "too_large", "an actual byte too many").await;
     for (what, entries) in [
         ("a sparse terabyte", with_replaced(entry("other.mp3", EntryType::GNUSparse, 1 << 40, &bytes))),
         ("a PAX header of a terabyte", with_extra(entry("x", EntryType::XHeader, 1 << 40, b"x"))),
         ("a long name of a terabyte", with_extra(entry("././@LongLink", EntryType::GNULongName, 1 << 40, b"x"))),
-        ("less than there is", with_replaced(claims(100))),
+        ("less than the actual size", with_replaced(claims(100))),
     ] {
         refused(&service, &waiting, finished(&entries), 422, "invalid", what).await;
     }

@@ -64,7 +64,7 @@ async fn interrupted_upload_leaves_nothing() {
         assert_nothing_stored(&service, what).await;
     }
     let ended = [head("Transfer-Encoding: chunked"), chunk(half), b"0\r\n\r\n".to_vec()].concat();
-    refused(&service, &Raw::ask(&service, ended).await, 400, "malformed", "the chunks end, the form does not").await;
+    refused(&service, &Raw::ask(&service, ended).await, 400, "malformed", "chunks end before the form").await;
     Raw::ask(&service, [head("Transfer-Encoding: chunked"), chunk(&whole), b"0\r\n\r\n".to_vec()].concat())
         .await
         .data();

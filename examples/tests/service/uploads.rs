@@ -65,7 +65,7 @@ async fn malformed_form_is_rejected() {
         ("nothing", Vec::new()),
         ("no form", b"hello".to_vec()),
         ("only line ends", b"\r\n".repeat(100)),
-        ("a boundary and no more", b"--b\r\n".to_vec()),
+        ("only a boundary", b"--b\r\n".to_vec()),
         ("a part without an end", crlf.clone()),
         ("a part without a last boundary", [&crlf[..], b"\r\n--b\r\n"].concat()),
         ("a part with an invalid header", b"--b\r\nthis is no header\r\n\r\nx\r\n--b--\r\n".to_vec()),
@@ -169,7 +169,7 @@ fn mp4_box(kind: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
 }
 
 /// An MP4 with a video track (one dummy frame) and no audio.
-fn silent_film() -> Vec<u8> {
+fn silent_video() -> Vec<u8> {
     const MATRIX: [u8; 36] =
         [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40, 0, 0, 0];
     let (second, zero, one) = (1000_u32.to_be_bytes(), [0; 4], 1_u32.to_be_bytes());
@@ -226,15 +226,15 @@ async fn non_audio_is_rejected_whatever_its_name() {
         ("a page", b"<!DOCTYPE html><html><script>alert(1)</script></html>".repeat(40)),
         ("a picture", PNG.to_vec()),
         ("an SVG", b"<svg xmlns=\"http://www.w3.org/2000/svg\" onload=\"alert(1)\"/>".to_vec()),
-        ("a film without sound", silent_film()),
+        ("a video without audio", silent_video()),
         ("a program", [&b"\x7fELF\x02\x01\x01"[..], &[0; 4096]].concat()),
         ("an archive", b"PK\x03\x04".repeat(100)),
         ("zeros", vec![0; 10_000]),
         ("one byte", vec![0]),
         ("text", b"la la la".to_vec()),
-        ("a tag and no song", [&b"ID3\x04\0\0\0\0\x07\x76"[..], &[0; 1014]].concat()),
-        ("a song that is cut", cut),
-        ("a song of no length", song(1)[..44].to_vec()),
+        ("a tag without audio", [&b"ID3\x04\0\0\0\0\x07\x76"[..], &[0; 1014]].concat()),
+        ("a truncated song", cut),
+        ("a song without samples", song(1)[..44].to_vec()),
     ] {
         for name in ["x.mp3", "x.wav", "x"] {
             let file = Part::bytes(bytes.clone()).file_name(name).mime_str("audio/mpeg").unwrap();
@@ -243,8 +243,8 @@ async fn non_audio_is_rejected_whatever_its_name() {
             refused_field(&service, &answer, "file", what).await;
         }
     }
-    let film = client.try_upload("x", silent_film()).await.refused_field(422, "invalid", "file");
-    assert!(film.contains("no audio track"), "{film}");
+    let message = client.try_upload("x", silent_video()).await.refused_field(422, "invalid", "file");
+    assert!(message.contains("no audio track"), "{message}");
 }
 
 #[tokio::test]
@@ -281,7 +281,7 @@ async fn invalid_titles_are_rejected() {
         refused_field(&service, &answer, "title", "a megabyte").await;
     }
     let answer = post(&service, KIND, form(&[(TITLE, b"a\xff\xfeb"), (FILE, &song(1))])).await;
-    refused(&service, &answer, 400, "malformed", "no UTF-8").await;
+    refused(&service, &answer, 400, "malformed", "invalid UTF-8").await;
     for title in
         ["x".repeat(200), "\u{1f3b5}".repeat(200), "<script>alert(1)</script>".to_owned(), "../../x".to_owned()]
     {

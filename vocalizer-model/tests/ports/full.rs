@@ -1,4 +1,4 @@
-//! A full disk has an error of its own. A child process with a file size limit stands in for a full disk.
+//! A full disk has its own error. A child process with a file size limit simulates a full disk.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! The second source: an npm package. A script stands in for npm.
+//! The second source: an npm package. A script replaces npm.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -26,7 +26,7 @@ async fn rejected_worker_does_not_starve_others() {
     }
     let _good = [place.start("worker", "never", 1), place.start("worker", "never", 1)];
     place.kills += 1;
-    let failed = place.settle("a bad worker beside good ones").await;
+    let failed = place.settle("a rejected worker among good ones").await;
     assert_eq!(failed, 0, "a job lost an attempt");
     let metrics = place.metrics().await;
     let refused = metrics.lines().filter(|line| line.contains("begin") && line.contains("status=\"401\""));
@@ -94,7 +94,7 @@ async fn hanging_object_does_not_block_others() {
         // Opening the other end releases the blocked readers.
         drop(std::fs::OpenOptions::new().read(true).write(true).open(fifo).unwrap());
     }
-    assert_eq!(place.settle("objects that hang").await, 0);
+    assert_eq!(place.settle("hanging objects").await, 0);
 }
 
 /// The server is suspended after it stored the bytes and before it stored the song, while it holds the lock for both.
@@ -124,7 +124,7 @@ async fn suspended_server_does_not_block_others_or_lose_songs() {
     let _server = place.start("server", "never", 1);
     place.up().await;
     place.upload().await;
-    assert_eq!(place.settle("a server that stands still").await, 0);
+    assert_eq!(place.settle("a suspended server").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -154,5 +154,5 @@ async fn servers_with_different_clocks_agree_on_throttles_and_claims() {
     place.up().await;
     // A sweep keeps files newer than the newest song, so upload one.
     place.upload().await;
-    assert_eq!(place.settle("servers whose clocks differ").await, 0);
+    assert_eq!(place.settle("servers with different clocks").await, 0);
 }
