@@ -50,7 +50,7 @@ fn modified_cached_weights_are_rejected() {
     let path = place.run(&["models", "path", "htdemucs"]).out;
     let tiny = std::fs::read(tiny()).expect("the tiny model");
     place.put(path.trim_end(), &tiny);
-    separate_with(&place, "htdemucs").failed(3, &["955717e8.safetensors", "SHA-256", "delete it"]);
+    separate_with(&place, "htdemucs").failed(3, &["955717e8.safetensors", "SHA-256", "delete the file"]);
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn unreachable_download_sources_are_named() {
     // Nothing listens on this port, neither as the hub nor as a proxy to any other source.
     command.env("npm_config_registry", "http://127.0.0.1:9").args(["separate", "song.wav"]);
     let run = Run::of(&mut command);
-    run.failed(3, &["955717e8.safetensors", "could not be fetched", "npm", "ECONNREFUSED", "VOCALIZER_HUB"]);
+    run.failed(3, &["955717e8.safetensors", "could not be downloaded", "npm", "ECONNREFUSED", "VOCALIZER_HUB"]);
     assert!(
         run.err.contains("80.13 MiB") && run.err.contains("research"),
         "size and licence are printed first: {}",

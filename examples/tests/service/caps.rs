@@ -96,7 +96,7 @@ async fn slow_mix_readers_do_not_block_renditions() {
 async fn event_streams_of_one_address_leave_file_descriptors_for_others() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::after("ulimit -n 256", &dir.path().join("data"));
-    server.wait_for_log(&["the limit of open files is too low"]).await;
+    server.wait_for_log(&["open file limit too low"]).await;
     let mut streams = Vec::new();
     for _ in 0..230 {
         let mut stream = from("127.0.0.9", server.address()).await;

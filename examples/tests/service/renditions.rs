@@ -149,7 +149,7 @@ async fn rendering_over_time_limit_is_cancelled() {
     let long = client.upload("long", &silence(HOURS)).await;
     for name in ["song.flac", "peaks/song"] {
         let message = assert_busy(&client.get(&format!("/songs/{}/{name}", id(&long))).await);
-        assert_eq!(message, "making this file took longer than the 100ms that are allowed", "{name}");
+        assert_eq!(message, "rendering timed out after 100ms", "{name}");
     }
     until("temporary files to be removed", || service.temporary_files() == 0).await;
     assert_eq!(service.cached(), Vec::<String>::new());

@@ -75,7 +75,7 @@ impl Server {
         let mut printed = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let base = printed.find_map(|line| Some(line.split_once("listens on ")?.1.to_owned()));
         // Reads up to the last line: the server needs a reader for it.
-        printed.find(|line| line.starts_with("what it keeps is in"));
+        printed.find(|line| line.starts_with("data folder:"));
         let base = base.unwrap_or_else(|| panic!("the server does not start: {}", log.lock().unwrap()));
         Self { child, base, log }
     }

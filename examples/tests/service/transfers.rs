@@ -79,12 +79,12 @@ async fn wrong_content_length_is_rejected() {
     let of = |length: usize| with(&length.to_string());
 
     let half = [head(&format!("Content-Length: {}", whole.len())), whole[..whole.len() / 2].to_vec()].concat();
-    refused(&service, &Raw::ask(&service, half).await, 408, "timeout", "more than comes").await;
+    refused(&service, &Raw::ask(&service, half).await, 408, "timeout", "longer than the body").await;
     let too_large = [head("Content-Length: 99999999999"), whole.clone()].concat();
-    refused(&service, &Raw::ask(&service, too_large).await, 413, "too_large", "more than is allowed").await;
+    refused(&service, &Raw::ask(&service, too_large).await, 413, "too_large", "above the limit").await;
     for length in [whole.len() - 1000, 100, 0] {
         let mut raw = Raw::connect(&service).await.send(of(length)).await;
-        refused(&service, &raw.answer().await, 400, "malformed", "less than comes").await;
+        refused(&service, &raw.answer().await, 400, "malformed", "shorter than the body").await;
         assert_eq!(raw.answer().await.status, 400, "the excess bytes are not a request");
     }
     for length in ["x", "-1", "1.5", "0x10", "18446744073709551616", "1, 2"] {

@@ -66,10 +66,10 @@ async fn malformed_form_is_rejected() {
         ("no form", b"hello".to_vec()),
         ("only line ends", b"\r\n".repeat(100)),
         ("only a boundary", b"--b\r\n".to_vec()),
-        ("a part without an end", crlf.clone()),
-        ("a part without a last boundary", [&crlf[..], b"\r\n--b\r\n"].concat()),
+        ("an unterminated part", crlf.clone()),
+        ("a missing last boundary", [&crlf[..], b"\r\n--b\r\n"].concat()),
         ("a part with an invalid header", b"--b\r\nthis is no header\r\n\r\nx\r\n--b--\r\n".to_vec()),
-        ("a head without an end", format!("--b\r\n{FILE}\r\n").into_bytes()),
+        ("an unterminated part header", format!("--b\r\n{FILE}\r\n").into_bytes()),
     ] {
         refused(&service, &post(&service, KIND, body).await, 400, "malformed", what).await;
     }

@@ -48,7 +48,7 @@ fn non_audio_is_rejected_whatever_its_name() {
     }
     assert_eq!(
         error_of(b"hello", "song.mp3").to_string(),
-        "not audio that can be read: no known format found; give MP3, FLAC, WAV, AIFF, Ogg Vorbis, Opus, AAC/M4A or ALAC"
+        "not an audio file: unknown format; use MP3, FLAC, WAV, AIFF, Ogg Vorbis, Opus, AAC/M4A or ALAC"
     );
 }
 
@@ -76,7 +76,7 @@ fn paths_that_are_not_readable_files() {
     let dir = dir();
     let open = |path: &Path| AudioReader::open(path, &AudioLimits::default());
     let directory = open(dir.path()).expect_err("a directory");
-    assert_eq!(directory.to_string(), "not audio that can be read: it is a directory");
+    assert_eq!(directory.to_string(), "not an audio file: it is a directory");
     let missing = open(&dir.path().join("missing")).expect_err("a missing file");
     assert!(matches!(missing, DecodeError::Io { action: "opened", .. }));
     #[cfg(unix)]

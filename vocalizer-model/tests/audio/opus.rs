@@ -122,7 +122,7 @@ fn invalid_headers_are_rejected() {
         (9, 0, "0 channels"),
         (9, 3, "3 channels"),
         // The channel table, required for more than two channels, is missing.
-        (18, 1, "is cut"),
+        (18, 1, "is truncated"),
         (18, 2, "ambisonic"),
         (18, 255, "ambisonic"),
     ] {
@@ -141,5 +141,5 @@ fn invalid_headers_are_rejected() {
     bytes[head + 20] = 9;
     std::fs::write(&path, &bytes).expect("a written file");
     let error = try_read(&path).expect_err("an invalid header");
-    assert!(error.to_string().contains("contradicts itself"), "{error}");
+    assert!(error.to_string().contains("is inconsistent"), "{error}");
 }

@@ -16,8 +16,8 @@ async fn song_above_broker_message_limit_uses_claim_check() {
     let (large, small) = (browser.upload("large", &large).await, browser.upload("small", &small).await);
     browser.until(&large, "SPLIT").await;
     browser.until(&small, "SPLIT").await;
-    place.wait_for_log("a song goes by claim").await;
+    place.wait_for_log("song too large for the broker").await;
     let log = place.log();
-    let claimed: Vec<_> = log.lines().filter(|line| line.contains("a song goes by claim")).collect();
+    let claimed: Vec<_> = log.lines().filter(|line| line.contains("song too large for the broker")).collect();
     assert!(matches!(claimed[..], [line] if line.contains(large["hash"].as_str().unwrap())), "{log}");
 }

@@ -56,8 +56,11 @@ async fn worker_with_lost_device_exits_without_taking_more_songs() {
     let mut lost = place.lost_worker("lost");
     assert!(!lost.wait_for_exit().await.success());
     let log = lost.log();
-    assert!(log.contains("it has fallen off the bus; the song in hand is tried again, and no other is taken"), "{log}");
-    assert_eq!(log.matches("began").count(), 1, "{log}");
+    assert!(
+        log.contains("it has fallen off the bus; the current song is retried, and this worker takes no more songs"),
+        "{log}"
+    );
+    assert_eq!(log.matches("job started").count(), 1, "{log}");
     let _another = place.worker("another", NO_TIME, Duration::from_secs(1));
     for song in &songs {
         browser.until(song, "SPLIT").await;
@@ -97,16 +100,16 @@ async fn lease_survives_server_kill(mut place: Place) {
     until_splitting(&browser, &uploaded).await;
     place.replace_server().await;
     let mut another = place.worker("another", NO_TIME, Duration::from_secs(5));
-    another.wait_for_log("the model is loaded").await;
+    another.wait_for_log("model loaded").await;
     browser.until(&uploaded, "SPLIT").await;
-    assert!(!another.log().contains("began"), "the job was leased again: {}", another.log());
+    assert!(!another.log().contains("job started"), "the job was leased again: {}", another.log());
     // The first worker settled the job.
     let (status, _) = worker.terminate().await;
     assert!(status.success(), "{status:?}");
     let second = browser.upload("y", &song(2)).await;
     browser.until(&second, "SPLIT").await;
-    another.wait_for_log("began").await;
-    assert_eq!(another.log().matches("began").count(), 1, "{}", another.log());
+    another.wait_for_log("job started").await;
+    assert_eq!(another.log().matches("job started").count(), 1, "{}", another.log());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -112,7 +112,7 @@ async fn remote_queue_rejects_backend_operations() {
     ];
     for result in results {
         let message = vocalizer_core::causes::chain(&result.unwrap_err());
-        assert!(message.contains("jobs are published by the backend"), "{message}");
+        assert!(message.contains("not supported by a remote queue"), "{message}");
     }
     assert_eq!(service.queue.depth().await.unwrap().waiting, 0);
 }
