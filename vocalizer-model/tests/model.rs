@@ -1,4 +1,4 @@
-//! What users of the crate rely on, filed by behaviour.
+//! Behaviour that users of the crate rely on, one module per area.
 
 mod audio;
 #[cfg(feature = "ports")]

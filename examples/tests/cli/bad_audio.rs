@@ -1,8 +1,8 @@
-//! What is no song, or no sound one: one line that names it and says what is wrong, and the others are still done.
+//! Invalid audio files: one error line names the file and the reason, and the other inputs are still separated.
 
 use super::support::{Place, RATE_HZ, STEMS};
 
-/// The header of a WAV of 16 bits, and 4 kB of sound.
+/// A 16-bit WAV header that claims `claimed_bytes`, followed by 4 kB of samples.
 fn wav(channels: u16, rate_hz: u32, claimed_bytes: u32) -> Vec<u8> {
     let mut file = b"RIFF".to_vec();
     file.extend(claimed_bytes.saturating_add(36).to_le_bytes());
@@ -23,12 +23,12 @@ fn cut(place: &Place, name: &str, arguments: &[&str]) {
     std::fs::write(path, &bytes[..bytes.len() * 7 / 10]).expect("a shorter file");
 }
 
-/// Every bad input, each with a word that its error must hold.
+/// Every bad input, with a word that its error must contain.
 fn bad_inputs(place: &Place) -> Vec<(&'static str, &'static str)> {
     place.put("empty.mp3", b"");
-    place.put("text.mp3", b"Dear diary, this is no song at all, whatever its name says.");
+    place.put("text.mp3", b"Dear diary, this is not audio at all, despite its file name.");
     place.ffmpeg("image.png", &["color=red:s=64x64", "-frames:v", "1"]);
-    std::fs::rename(place.path("image.png"), place.path("image.mp3")).expect("another name");
+    std::fs::rename(place.path("image.png"), place.path("image.mp3")).expect("a renamed file");
     cut(place, "cut.mp3", &["-b:a", "128k"]);
     cut(place, "cut.flac", &[]);
     cut(place, "cut.m4a", &["-movflags", "+faststart"]);
@@ -61,19 +61,19 @@ fn bad_inputs(place: &Place) -> Vec<(&'static str, &'static str)> {
 }
 
 #[test]
-fn each_bad_input_is_one_clear_line_and_leaves_nothing() {
+fn bad_input_prints_one_error_line_and_writes_nothing() {
     let place = Place::new();
     for (name, why) in bad_inputs(&place) {
-        let ran = place.separate(&[name]);
-        ran.failed(4, &[name, why]);
-        assert_eq!(ran.out, "", "{name}");
+        let run = place.separate(&[name]);
+        run.failed(4, &[name, why]);
+        assert_eq!(run.out, "", "{name}");
         assert_eq!(place.files("separated"), [""; 0], "{name}");
-        println!("{}", ran.err.trim_end());
+        println!("{}", run.err.trim_end());
     }
 }
 
 #[test]
-fn the_other_inputs_of_the_call_are_still_done() {
+fn good_inputs_beside_bad_ones_are_still_separated() {
     let place = Place::new();
     place.song("first.wav", 5_000);
     place.song("last.wav", 5_000);
@@ -81,19 +81,19 @@ fn the_other_inputs_of_the_call_are_still_done() {
     let mut inputs = vec!["first.wav"];
     inputs.extend(bad.iter().map(|(name, _)| *name));
     inputs.push("last.wav");
-    let ran = place.separate(&inputs);
-    assert_eq!(ran.code, Some(1));
-    assert_eq!(ran.errors().len(), bad.len(), "{}", ran.err);
+    let run = place.separate(&inputs);
+    assert_eq!(run.code, Some(1));
+    assert_eq!(run.errors().len(), bad.len(), "{}", run.err);
     for (name, why) in bad {
-        let mut told = ran.errors().into_iter();
-        assert!(told.any(|line| line.contains(name) && line.contains(why)), "{name}: {}", ran.err);
+        let mut lines = run.errors().into_iter();
+        assert!(lines.any(|line| line.contains(name) && line.contains(why)), "{name}: {}", run.err);
     }
     let songs = ["first", "last"].map(|song| STEMS.map(|stem| format!("{song}/{stem}.wav")));
     assert_eq!(place.files("separated"), songs.concat());
 }
 
 #[test]
-fn info_names_what_it_cannot_read() {
+fn info_reports_unreadable_files() {
     let place = Place::new();
     place.song("good.wav", 5_000);
     for (name, why) in bad_inputs(&place) {
@@ -101,7 +101,7 @@ fn info_names_what_it_cannot_read() {
             place.run(&["info", name]).failed(4, &[name, why]);
         }
     }
-    let ran = place.run(&["info", "good.wav", "empty.mp3"]);
-    ran.failed(1, &["empty.mp3"]);
-    assert!(ran.out.contains("good.wav"));
+    let run = place.run(&["info", "good.wav", "empty.mp3"]);
+    run.failed(1, &["empty.mp3"]);
+    assert!(run.out.contains("good.wav"));
 }

@@ -1,17 +1,17 @@
-//! Folders and disks that do not take what is to be written, files that may not be read.
+//! Unwritable folders, full disks and unreadable files.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use super::support::{Place, RATE_HZ, Ran, STEMS, tiny};
+use super::support::{Place, RATE_HZ, Run, STEMS, tiny};
 
 fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("a changed mode");
 }
 
-/// `vocalizer separate`, held to what a file's mode says even where root runs the tests.
-fn as_anyone(place: &Place) -> Command {
+/// `vocalizer separate` without root's right to ignore file permissions.
+fn separate_without_privileges(place: &Place) -> Command {
     let is_root = Command::new("id").arg("-u").output().expect("id").stdout == b"0\n";
     let mut command = if is_root {
         let mut command = place.prepared(Command::new("setpriv"));
@@ -25,28 +25,28 @@ fn as_anyone(place: &Place) -> Command {
 }
 
 #[test]
-fn an_unreadable_file_is_named_and_the_others_done() {
+fn unreadable_file_is_reported_and_others_are_separated() {
     let place = Place::new();
     set_mode(&place.song("secret.wav", 5_000), 0o000);
     place.song("open.wav", 5_000);
-    let ran = Ran::of(as_anyone(&place).args(["secret.wav", "open.wav"]));
-    ran.failed(1, &["secret.wav", "Permission denied"]);
+    let run = Run::of(separate_without_privileges(&place).args(["secret.wav", "open.wav"]));
+    run.failed(1, &["secret.wav", "Permission denied"]);
     assert_eq!(place.files("separated"), STEMS.map(|stem| format!("open/{stem}.wav")));
 }
 
 #[test]
-fn an_unwritable_folder_is_named() {
+fn unwritable_folder_is_reported() {
     let place = Place::new();
     place.song("song.wav", 5_000);
     std::fs::create_dir(place.path("locked")).expect("a folder");
     set_mode(&place.path("locked"), 0o555);
-    let ran = Ran::of(as_anyone(&place).args(["song.wav", "-o", "locked"]));
-    ran.failed(4, &["locked", "Permission denied"]);
+    let run = Run::of(separate_without_privileges(&place).args(["song.wav", "-o", "locked"]));
+    run.failed(4, &["locked", "Permission denied"]);
     assert_eq!(place.files("locked"), [""; 0]);
 }
 
 #[test]
-fn a_file_where_a_folder_should_be() {
+fn output_folder_that_is_a_file_is_an_error() {
     let place = Place::new();
     place.song("song.wav", 5_000);
     place.put("out", b"a file");
@@ -55,7 +55,7 @@ fn a_file_where_a_folder_should_be() {
 }
 
 #[test]
-fn a_profile_does_not_take_a_song_s_place() {
+fn profile_never_overwrites_input() {
     let place = Place::new();
     let song = place.song("song.wav", 5_000);
     let before = std::fs::read(&song).expect("the song");
@@ -66,17 +66,17 @@ fn a_profile_does_not_take_a_song_s_place() {
 }
 
 #[test]
-fn a_folder_where_a_stem_should_be() {
+fn stem_path_that_is_a_folder_is_an_error() {
     let place = Place::new();
     place.song("song.wav", 5_000);
-    place.put("separated/song/vocals.wav/mine", b"not to be lost");
+    place.put("separated/song/vocals.wav/mine", b"existing data");
     place.separate(&["song.wav"]).failed(4, &["vocals.wav"]);
     assert_eq!(place.files("separated"), ["song/vocals.wav/mine"]);
 }
 
-/// A limit on the size of files stands for the disk that is full: the same writes fail, everywhere tests run.
+/// A file size limit simulates a full disk: the same writes fail, and it works wherever tests run.
 #[test]
-fn a_disk_that_takes_no_more_leaves_nothing_half_written() {
+fn file_size_limit_leaves_no_partial_files() {
     let place = Place::new();
     place.song("song.wav", 10 * RATE_HZ as usize);
     place.song("short.wav", 500);
@@ -84,18 +84,18 @@ fn a_disk_that_takes_no_more_leaves_nothing_half_written() {
         let mut shell = place.prepared(Command::new("sh"));
         shell.args(["-c", "trap '' XFSZ; ulimit -f 100; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_vocalizer")]);
         shell.args(["separate", "song.wav", "short.wav", "-o", "out", "--model"]).arg(tiny()).args(arguments);
-        let ran = Ran::of(&mut shell);
-        ran.failed(1, &["out/song", "File too large"]);
+        let run = Run::of(&mut shell);
+        run.failed(1, &["out/song", "File too large"]);
         assert!(place.files("out").iter().all(|file| file.starts_with("short/")), "{:?}", place.files("out"));
         assert_eq!(place.files("out").len(), 4);
         std::fs::remove_dir_all(place.path("out")).expect("a folder to remove");
     }
 }
 
-/// A real file system of 300 kB, where the machine lets tests mount one.
+/// A real 300 kB file system, where the machine allows tests to mount one.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_full_file_system_leaves_nothing_half_written() {
+fn full_file_system_leaves_no_partial_files() {
     let place = Place::new();
     place.song("song.wav", 10 * RATE_HZ as usize);
     std::fs::create_dir(place.path("small")).expect("a folder");
@@ -103,11 +103,11 @@ fn a_full_file_system_leaves_nothing_half_written() {
     let mut shell = place.prepared(Command::new("unshare"));
     shell.args(["--mount", "--map-root-user", "sh", "-c", script, "sh", env!("CARGO_BIN_EXE_vocalizer")]);
     shell.args(["separate", "song.wav", "-o", "small", "--model"]).arg(tiny());
-    let ran = Ran::of(&mut shell);
-    if ran.code == Some(77) || ran.err.starts_with("unshare:") {
-        println!("skipped: no file system can be mounted here: {}", ran.err);
+    let run = Run::of(&mut shell);
+    if run.code == Some(77) || run.err.starts_with("unshare:") {
+        println!("skipped: cannot mount a file system here: {}", run.err);
         return;
     }
-    ran.failed(4, &["small", "No space left on device"]);
-    assert_eq!(ran.out, "", "nothing lies in the folder");
+    run.failed(4, &["small", "No space left on device"]);
+    assert_eq!(run.out, "", "the folder is empty");
 }

@@ -1,4 +1,4 @@
-//! The command as its users meet it: the real binary, real files, its words and its exit codes.
+//! Tests of the `vocalizer` binary: real files, output and exit codes.
 
 mod bad_audio;
 mod bad_places;

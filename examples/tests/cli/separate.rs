@@ -1,21 +1,21 @@
-//! Songs in, stems out: where they lie, how many, how long, in which form.
+//! `vocalizer separate`: output paths, number, length and format of the stems.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use super::support::{Place, RATE_HZ, Ran, STEMS, read, tiny};
+use super::support::{Place, RATE_HZ, Run, STEMS, read, tiny};
 
 #[test]
-fn four_stems_lie_in_a_folder_named_for_the_song() {
+fn four_stems_are_written_to_folder_named_after_song() {
     let place = Place::new();
     place.song("Some Song.wav", 30_000);
-    let ran = place.separate(&["Some Song.wav"]);
-    ran.done();
+    let run = place.separate(&["Some Song.wav"]);
+    run.succeeded();
     assert_eq!(place.files("separated/Some Song"), STEMS.map(|stem| format!("{stem}.wav")));
-    // Their paths, and nothing else, are what a script reads.
-    let mut told: Vec<_> = ran.out.lines().collect();
-    told.sort_unstable();
-    assert_eq!(told, STEMS.map(|stem| format!("separated/Some Song/{stem}.wav")));
+    // Standard output has only the paths, for scripts.
+    let mut printed: Vec<_> = run.out.lines().collect();
+    printed.sort_unstable();
+    assert_eq!(printed, STEMS.map(|stem| format!("separated/Some Song/{stem}.wav")));
     for stem in STEMS {
         let (frames, rate_hz) = read(&place.path(&format!("separated/Some Song/{stem}.wav")));
         assert_eq!((frames.len(), rate_hz), (30_000, RATE_HZ));
@@ -23,19 +23,19 @@ fn four_stems_lie_in_a_folder_named_for_the_song() {
 }
 
 #[test]
-fn stems_do_not_depend_on_the_number_of_threads() {
+fn stems_are_independent_of_thread_count() {
     let place = Place::new();
     place.song("song.wav", RATE_HZ as usize * 3);
     let stems = ["1", "2", "3", "16"].map(|threads| {
         let out = format!("by{threads}");
-        place.separate(&["song.wav", "--threads", threads, "--format", "wavf32", "-o", &out]).done();
+        place.separate(&["song.wav", "--threads", threads, "--format", "wavf32", "-o", &out]).succeeded();
         STEMS.map(|stem| std::fs::read(place.path(&format!("{out}/song/{stem}.wav"))).expect("a stem"))
     });
     assert!(stems.iter().all(|by| *by == stems[0]));
 }
 
 #[test]
-fn every_format_is_as_long_as_the_song() {
+fn every_format_keeps_song_length() {
     let place = Place::new();
     place.song("song.wav", 30_001);
     for (arguments, ending) in [
@@ -50,54 +50,54 @@ fn every_format_is_as_long_as_the_song() {
         (&["--clip", "none", "--format", "flac"], "flac"),
     ] {
         let out = format!("to{}", arguments.concat());
-        place.separate(&[&["song.wav", "-o", &out], arguments].concat()).done();
+        place.separate(&[&["song.wav", "-o", &out], arguments].concat()).succeeded();
         assert_eq!(place.files(&out), STEMS.map(|stem| format!("song/{stem}.{ending}")));
         assert_eq!(read(&place.path(&format!("{out}/song/bass.{ending}"))).0.len(), 30_001, "{arguments:?}");
     }
 }
 
 #[test]
-fn a_bit_rate_that_the_rate_does_not_have_is_refused_before_the_work() {
+fn unsupported_bitrate_is_rejected_before_separation() {
     let place = Place::new();
     place.song("song.wav", 20_000);
     for clip in ["rescale", "clamp"] {
-        let ran = place.separate(&["song.wav", "--format", "mp3", "--bitrate", "48", "--clip", clip, "--json"]);
-        assert_eq!(ran.code, Some(4), "{ran:?}");
-        assert!(ran.out.contains("48 kbit/s") && !ran.out.contains("\"progress\""), "{}", ran.out);
+        let run = place.separate(&["song.wav", "--format", "mp3", "--bitrate", "48", "--clip", clip, "--json"]);
+        assert_eq!(run.code, Some(4), "{run:?}");
+        assert!(run.out.contains("48 kbit/s") && !run.out.contains("\"progress\""), "{}", run.out);
         assert_eq!(place.files("separated"), [""; 0]);
     }
 }
 
 #[test]
-fn only_the_stems_asked_for_are_written() {
+fn only_requested_stems_are_written() {
     let place = Place::new();
     place.song("song.wav", 20_000);
-    place.separate(&["song.wav", "--stems", "vocals,drums"]).done();
+    place.separate(&["song.wav", "--stems", "vocals,drums"]).succeeded();
     assert_eq!(place.files("separated"), ["song/drums.wav", "song/vocals.wav"]);
-    place.separate(&["song.wav", "-o", "karaoke", "--two-stems", "vocals"]).done();
+    place.separate(&["song.wav", "-o", "karaoke", "--two-stems", "vocals"]).succeeded();
     assert_eq!(place.files("karaoke"), ["song/no_vocals.wav", "song/vocals.wav"]);
-    place.separate(&["song.wav", "-o", "minus", "--two-stems", "vocals", "--other-method", "minus"]).done();
+    place.separate(&["song.wav", "-o", "minus", "--two-stems", "vocals", "--other-method", "minus"]).succeeded();
     assert_eq!(place.files("minus"), ["song/no_vocals.wav", "song/vocals.wav"]);
 }
 
 #[test]
-fn stems_have_the_rate_of_the_song_or_of_the_model() {
+fn stems_keep_song_rate_unless_another_is_requested() {
     let place = Place::new();
     place.ffmpeg("song.flac", &["sine=440:r=48000:d=1"]);
-    place.separate(&["song.flac"]).done();
+    place.separate(&["song.flac"]).succeeded();
     let (frames, rate_hz) = read(&place.path("separated/song/bass.wav"));
     assert_eq!((frames.len(), rate_hz), (48_000, 48_000));
-    place.separate(&["song.flac", "--rate", "44100"]).done();
+    place.separate(&["song.flac", "--rate", "44100"]).succeeded();
     let (frames, rate_hz) = read(&place.path("separated/song/bass.wav"));
     assert_eq!((frames.len(), rate_hz), (44_100, 44_100));
 }
 
 #[test]
-fn a_seed_makes_shifts_repeatable() {
+fn seed_makes_shifts_reproducible() {
     let place = Place::new();
     place.song("song.wav", 30_000);
     let stem = |seed: &str, out: &str| {
-        place.separate(&["song.wav", "--shifts", "2", "--seed", seed, "--stems", "bass", "-o", out]).done();
+        place.separate(&["song.wav", "--shifts", "2", "--seed", seed, "--stems", "bass", "-o", out]).succeeded();
         std::fs::read(place.path(&format!("{out}/song/bass.wav"))).expect("a stem")
     };
     let first = stem("7", "a");
@@ -106,18 +106,18 @@ fn a_seed_makes_shifts_repeatable() {
 }
 
 #[test]
-fn songs_and_folders_in_one_call() {
+fn files_and_folders_in_one_call() {
     let place = Place::new();
     for song in ["one.wav", "album/two.WAV", "album/side b/three.wav", "other/one.wav"] {
         place.song(song, 5_000);
     }
-    place.put("album/cover.jpg", b"no song");
-    // The stems of an earlier call lie inside the folder and are no songs.
-    let ran = place.separate(&["one.wav", "album", "other", "-o", "album/stems", "--stems", "bass"]);
-    ran.done();
+    place.put("album/cover.jpg", b"not a song");
+    // Stems of an earlier call in the folder are not treated as songs.
+    let run = place.separate(&["one.wav", "album", "other", "-o", "album/stems", "--stems", "bass"]);
+    run.succeeded();
     let expected = ["one (2)/bass.wav", "one/bass.wav", "three/bass.wav", "two/bass.wav"];
     assert_eq!(place.files("album/stems"), expected);
-    place.separate(&["one.wav", "album", "other", "-o", "album/stems", "--stems", "bass"]).done();
+    place.separate(&["one.wav", "album", "other", "-o", "album/stems", "--stems", "bass"]).succeeded();
     assert_eq!(place.files("album/stems"), expected);
 }
 
@@ -125,7 +125,7 @@ fn songs_and_folders_in_one_call() {
 fn silence_gives_silence() {
     let place = Place::new();
     place.frames("silence.wav", &[[0.0; 2]; 50_000]);
-    place.separate(&["silence.wav", "--format", "wavf32"]).done();
+    place.separate(&["silence.wav", "--format", "wavf32"]).succeeded();
     for stem in STEMS {
         let (frames, _) = read(&place.path(&format!("separated/silence/{stem}.wav")));
         assert_eq!(frames, vec![[0.0; 2]; 50_000]);
@@ -133,12 +133,12 @@ fn silence_gives_silence() {
 }
 
 #[test]
-fn songs_of_a_moment() {
+fn very_short_songs() {
     let place = Place::new();
     for frames in [1, RATE_HZ as usize / 10] {
         place.song("short.wav", frames);
         for format in ["wav", "flac", "mp3"] {
-            place.separate(&["short.wav", "--format", format]).done();
+            place.separate(&["short.wav", "--format", format]).succeeded();
             for stem in STEMS {
                 let (stem, _) = read(&place.path(&format!("separated/short/{stem}.{format}")));
                 assert_eq!(stem.len(), frames, "{format}");
@@ -149,7 +149,7 @@ fn songs_of_a_moment() {
 }
 
 #[test]
-fn an_interrupt_leaves_no_stem_behind() {
+fn interrupt_leaves_no_stems() {
     let place = Place::new();
     place.song("song.wav", 20 * RATE_HZ as usize);
     let mut command = place.command();
@@ -161,22 +161,22 @@ fn an_interrupt_leaves_no_stem_behind() {
     let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(kill.expect("kill").success());
     let rest: Vec<_> = lines.map(|line| line.expect("a line")).collect();
-    let ran = Ran::from(child.wait_with_output().expect("an end"));
-    assert_eq!(ran.code, Some(130), "{ran:?}");
+    let run = Run::from(child.wait_with_output().expect("an exit status"));
+    assert_eq!(run.code, Some(130), "{run:?}");
     assert!(rest.last().is_some_and(|line| line.contains("\"error\":\"cancelled\"")), "{rest:?}");
     assert_eq!(place.files("separated"), [""; 0]);
 }
 
-/// Held whole, as floats, this song takes 85 MB and its stems four times that.
+/// Fully in memory as floats, this song takes 85 MB and its stems four times that.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_long_song_needs_no_more_memory_than_a_short_one() {
+fn memory_is_bounded_for_long_songs() {
     let place = Place::new();
     place.ffmpeg("long.flac", &["anoisesrc=r=44100:d=240:a=0.1", "-ac", "2", "-compression_level", "0"]);
     let mut shell = place.prepared(Command::new("sh"));
-    // Address space, of which the program itself, its threads and their pools take the larger part.
+    // The limit is on address space, most of which the program, its threads and their pools use.
     shell.args(["-c", "ulimit -v 500000; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_vocalizer")]);
     shell.args(["separate", "long.flac", "--threads", "2", "--format", "flac", "--model"]).arg(tiny());
-    Ran::of(&mut shell).done();
+    Run::of(&mut shell).succeeded();
     assert_eq!(read(&place.path("separated/long/drums.flac")).0.len(), 240 * RATE_HZ as usize);
 }

@@ -1,4 +1,4 @@
-//! The binary, songs for it, and what it left behind.
+//! Runs the binary on generated songs and reads its output.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -9,12 +9,12 @@ use vocalizer_model::audio::{AudioFormat, AudioLimits, AudioReader, Frame, StemW
 pub(crate) const RATE_HZ: u32 = 44_100;
 pub(crate) const STEMS: [&str; 4] = ["bass", "drums", "other", "vocals"];
 
-/// A network small enough to run in a moment.
+/// A tiny model that runs in a moment.
 pub(crate) fn tiny() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../vocalizer-model/tests/golden/tiny-4s.safetensors")
 }
 
-/// A folder to call the command in, with a cache of its own and no hub to reach.
+/// A temporary working folder with its own cache and an unreachable model hub.
 pub(crate) struct Place {
     pub(crate) dir: TempDir,
 }
@@ -49,7 +49,7 @@ impl Place {
         path
     }
 
-    /// A file made by ffmpeg.
+    /// Creates a file with ffmpeg.
     pub(crate) fn ffmpeg(&self, name: &str, arguments: &[&str]) -> PathBuf {
         let path = self.path(name);
         let mut command = Command::new("ffmpeg");
@@ -58,28 +58,28 @@ impl Place {
         path
     }
 
-    /// `vocalizer`, to be run in this folder.
+    /// `vocalizer` with this folder as its working directory.
     pub(crate) fn command(&self) -> Command {
         self.prepared(Command::new(env!("CARGO_BIN_EXE_vocalizer")))
     }
 
-    /// A program that runs `vocalizer` in its turn.
+    /// Prepares a command, such as a wrapper around `vocalizer`, to run in this folder.
     pub(crate) fn prepared(&self, mut command: Command) -> Command {
         command.current_dir(self.dir.path()).stdin(Stdio::null());
         command.env("VOCALIZER_CACHE", self.path("cache")).env("VOCALIZER_HUB", "http://127.0.0.1:9");
         command
     }
 
-    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        Ran::of(self.command().args(arguments))
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
+        Run::of(self.command().args(arguments))
     }
 
-    /// `vocalizer separate` with the tiny network.
-    pub(crate) fn separate(&self, arguments: &[&str]) -> Ran {
-        Ran::of(self.command().args(["separate", "--model"]).arg(tiny()).args(arguments))
+    /// Runs `vocalizer separate` with the tiny model.
+    pub(crate) fn separate(&self, arguments: &[&str]) -> Run {
+        Run::of(self.command().args(["separate", "--model"]).arg(tiny()).args(arguments))
     }
 
-    /// Every file below a folder, sorted, as paths from there; nothing where it is missing.
+    /// All files below a folder as sorted relative paths; empty if the folder is missing.
     pub(crate) fn files(&self, below: &str) -> Vec<String> {
         let root = self.path(below);
         let (mut found, mut dirs) = (Vec::new(), vec![root.clone()]);
@@ -97,51 +97,51 @@ impl Place {
     }
 }
 
-/// How a run ended and what it said.
+/// Exit code and output of a finished run.
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct Run {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
     pub(crate) err: String,
 }
 
-impl Ran {
+impl Run {
     pub(crate) fn of(command: &mut Command) -> Self {
         command.output().expect("a command that runs").into()
     }
 
-    /// The lines of standard error that tell of errors.
+    /// The error lines on standard error.
     pub(crate) fn errors(&self) -> Vec<&str> {
         assert!(!self.err.contains("panicked"), "{}", self.err);
         self.err.lines().filter(|line| line.starts_with("vocalizer: ")).collect()
     }
 
-    /// Ended with `code` and with one error, in a line that holds each of these.
+    /// Asserts exit code `code` and exactly one error line, which contains every text in `holds`.
     pub(crate) fn failed(&self, code: i32, holds: &[&str]) {
         assert_eq!(self.code, Some(code), "{self:?}");
-        let [line] = self.errors()[..] else { panic!("one error in one line: {}", self.err) };
+        let [line] = self.errors()[..] else { panic!("expected one error line: {}", self.err) };
         for text in holds {
             assert!(line.contains(text), "{text:?} in {line:?}");
         }
     }
 
-    pub(crate) fn done(&self) {
+    pub(crate) fn succeeded(&self) {
         assert_eq!(self.code, Some(0), "{self:?}");
         assert_eq!(self.errors(), [""; 0], "{self:?}");
     }
 }
 
-impl From<Output> for Ran {
+impl From<Output> for Run {
     fn from(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).expect("text");
         Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
 }
 
-/// A stem's frames and its rate.
+/// Reads a stem's frames and sample rate.
 pub(crate) fn read(path: &Path) -> (Vec<Frame>, u32) {
     let mut reader = AudioReader::open(path, &AudioLimits::default())
-        .unwrap_or_else(|e| panic!("{} is a stem: {e}", path.display()));
+        .unwrap_or_else(|e| panic!("cannot read stem {}: {e}", path.display()));
     let mut frames = Vec::new();
     while reader.read(&mut frames).expect("a whole file") {}
     (frames, reader.info().rate_hz)

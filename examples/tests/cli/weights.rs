@@ -1,8 +1,8 @@
-//! Weights that are not there, or not what they should be.
+//! Missing, invalid and unreachable model weights.
 
-use super::support::{Place, Ran, tiny};
+use super::support::{Place, Run, tiny};
 
-/// The tiny model with one text of its header put in place of another as long.
+/// Writes the tiny model with one header text replaced by another of the same length.
 fn changed(place: &Place, from: &str, to: &str) -> String {
     assert_eq!(from.len(), to.len());
     let mut bytes = std::fs::read(tiny()).expect("the tiny model");
@@ -11,15 +11,15 @@ fn changed(place: &Place, from: &str, to: &str) -> String {
     place.put("changed.safetensors", &bytes).to_str().expect("a plain path").to_owned()
 }
 
-fn separate_with(place: &Place, model: &str) -> Ran {
+fn separate_with(place: &Place, model: &str) -> Run {
     place.song("song.wav", 5_000);
-    let ran = place.run(&["separate", "song.wav", "--model", model]);
+    let run = place.run(&["separate", "song.wav", "--model", model]);
     assert_eq!(place.files("separated"), [""; 0]);
-    ran
+    run
 }
 
 #[test]
-fn an_unknown_model_lists_the_known_ones() {
+fn unknown_model_error_lists_known_models() {
     let place = Place::new();
     for arguments in [&["models", "fetch", "spleeter"][..], &["models", "path", "spleeter"]] {
         place.run(arguments).failed(2, &["spleeter", "htdemucs, htdemucs_ft, htdemucs_6s"]);
@@ -28,15 +28,15 @@ fn an_unknown_model_lists_the_known_ones() {
 }
 
 #[test]
-fn a_file_that_is_missing_or_no_weights() {
+fn missing_or_malformed_weights_file_is_an_error() {
     let place = Place::new();
     separate_with(&place, "mine.safetensors").failed(3, &["mine.safetensors", "No such file"]);
-    place.put("text.safetensors", b"these are no weights");
+    place.put("text.safetensors", b"these are not weights");
     separate_with(&place, "text.safetensors").failed(3, &["text.safetensors", "malformed"]);
 }
 
 #[test]
-fn weights_that_do_not_fit_the_network() {
+fn weights_with_wrong_tensors_are_rejected() {
     let place = Place::new();
     let missing = changed(&place, "channel_upsampler.bias", "channel_upsampler.bi_s");
     separate_with(&place, &missing).failed(3, &["changed.safetensors", "channel_upsampler.bias"]);
@@ -45,7 +45,7 @@ fn weights_that_do_not_fit_the_network() {
 }
 
 #[test]
-fn cached_weights_that_changed_are_not_used() {
+fn modified_cached_weights_are_rejected() {
     let place = Place::new();
     let path = place.run(&["models", "path", "htdemucs"]).out;
     let tiny = std::fs::read(tiny()).expect("the tiny model");
@@ -54,25 +54,29 @@ fn cached_weights_that_changed_are_not_used() {
 }
 
 #[test]
-fn sources_that_cannot_be_reached_are_named() {
+fn unreachable_download_sources_are_named() {
     let place = Place::new();
     place.song("song.wav", 5_000);
     let mut command = place.command();
-    // Nothing answers at this port, neither as the hub nor as a proxy on the way to any other source.
+    // Nothing listens on this port, neither as the hub nor as a proxy to any other source.
     command.env("npm_config_registry", "http://127.0.0.1:9").args(["separate", "song.wav"]);
-    let ran = Ran::of(&mut command);
-    ran.failed(3, &["955717e8.safetensors", "could not be downloaded", "npm", "ECONNREFUSED", "VOCALIZER_HUB"]);
-    assert!(ran.err.contains("80.13 MiB") && ran.err.contains("research"), "size and licence come first: {}", ran.err);
-    assert_eq!(place.files("cache"), ["models/955717e8.safetensors.lock"], "nothing but what keeps others waiting");
+    let run = Run::of(&mut command);
+    run.failed(3, &["955717e8.safetensors", "could not be downloaded", "npm", "ECONNREFUSED", "VOCALIZER_HUB"]);
+    assert!(
+        run.err.contains("80.13 MiB") && run.err.contains("research"),
+        "size and licence are printed first: {}",
+        run.err
+    );
+    assert_eq!(place.files("cache"), ["models/955717e8.safetensors.lock"], "only the lock file remains");
 }
 
 #[test]
-fn the_list_tells_what_is_here() {
+fn models_lists_what_is_cached() {
     let place = Place::new();
-    let ran = place.run(&["models"]);
-    ran.done();
+    let run = place.run(&["models"]);
+    run.succeeded();
     for model in ["htdemucs ", "htdemucs_ft ", "htdemucs_6s "] {
-        let line = ran.out.lines().find(|line| line.starts_with(model));
-        assert!(line.is_some_and(|line| line.contains("not fetched") && line.contains("vocals")), "{}", ran.out);
+        let line = run.out.lines().find(|line| line.starts_with(model));
+        assert!(line.is_some_and(|line| line.contains("not fetched") && line.contains("vocals")), "{}", run.out);
     }
 }

@@ -1,4 +1,4 @@
-//! Whoever registers and logs in, and whoever only pretends to.
+//! Registration, login and password guessing.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use super::support::{Answer, Browser, Service, id, song};
 const GOOD: &str = "correct horse";
 
 #[tokio::test]
-async fn names_and_passwords_that_cannot_be_are_refused_by_their_field() {
+async fn invalid_names_and_passwords_are_rejected_by_field() {
     let service = Service::idle().await;
-    let somebody = Browser::new(&service);
+    let client = Browser::new(&service);
     let register = |name: String, password: String, repeated: String| {
-        let somebody = somebody.clone();
+        let client = client.clone();
         async move {
             let fields = [("username", &*name), ("password1", &*password), ("password2", &*repeated)];
-            somebody.post("/auth/register", &fields).await
+            client.post("/auth/register", &fields).await
         }
     };
     for name in [
@@ -65,37 +65,37 @@ async fn names_and_passwords_that_cannot_be_are_refused_by_their_field() {
     let all = register(String::new(), String::new(), "x".to_owned()).await;
     all.refused_field(422, "invalid", "username");
     let fields: Vec<_> = all.json()["errors"].as_array().unwrap().iter().map(|error| error["field"].clone()).collect();
-    assert_eq!(fields, ["username", "password1", "password2"], "all that is wrong at once");
-    somebody.post("/auth/register", &[]).await.refused_field(422, "invalid", "username");
-    assert_eq!(somebody.get("/auth/me").await.data()["user"], Value::Null);
-    somebody.register("ada", GOOD).await.data();
+    assert_eq!(fields, ["username", "password1", "password2"], "all errors are reported at once");
+    client.post("/auth/register", &[]).await.refused_field(422, "invalid", "username");
+    assert_eq!(client.get("/auth/me").await.data()["user"], Value::Null);
+    client.register("ada", GOOD).await.data();
 }
 
 #[tokio::test]
-async fn a_megabyte_is_no_name_and_no_password() {
+async fn megabyte_credentials_are_rejected() {
     let service = Service::idle().await;
-    let somebody = Browser::new(&service);
+    let client = Browser::new(&service);
     let long = "x".repeat(1024 * 1024);
     for path in ["/auth/register", "/auth/login"] {
         for field in ["username", "password", "password1", "password2", "else"] {
-            somebody.post(path, &[(field, &long)]).await.refused(413, "too_large");
+            client.post(path, &[(field, &long)]).await.refused(413, "too_large");
         }
-        let post = || somebody.request(Method::POST, path);
+        let post = || client.request(Method::POST, path);
         Browser::send(post().json(&json!({"username": long}))).await.refused(413, "too_large");
         Browser::send(post().multipart(Form::new().text("username", long.clone()))).await.refused(413, "too_large");
     }
-    // What still fits into a form is looked at, and refused before it is hashed.
+    // Fields that fit into a form are validated before the password is hashed.
     let fits = "x".repeat(60_000);
-    somebody.register("ada", &"x".repeat(30_000)).await.refused_field(422, "invalid", "password1");
-    somebody.register(&fits, GOOD).await.refused_field(422, "invalid", "username");
-    somebody.login(&fits, GOOD).await.refused(401, "unauthenticated");
-    somebody.login("ada", &fits).await.refused(401, "unauthenticated");
+    client.register("ada", &"x".repeat(30_000)).await.refused_field(422, "invalid", "password1");
+    client.register(&fits, GOOD).await.refused_field(422, "invalid", "username");
+    client.login(&fits, GOOD).await.refused(401, "unauthenticated");
+    client.login("ada", &fits).await.refused(401, "unauthenticated");
 }
 
 #[tokio::test]
-async fn a_form_that_cannot_be_read_is_malformed() {
+async fn unreadable_form_returns_malformed() {
     let service = Service::idle().await;
-    let somebody = Browser::new(&service);
+    let client = Browser::new(&service);
     let many = (0..100).map(|number| format!("field{number}=x")).collect::<Vec<_>>().join("&");
     let part = "--b\r\nContent-Disposition: form-data; name=\"username\"\r\n\r\n";
     for (kind, body) in [
@@ -113,7 +113,7 @@ async fn a_form_that_cannot_be_read_is_malformed() {
         ("multipart/form-data; boundary=b", format!("{part}ada")),
         ("multipart/form-data; boundary=c", format!("{part}ada\r\n--b--\r\n")),
     ] {
-        let request = somebody.request(Method::POST, "/auth/login").header("content-type", kind).body(body.clone());
+        let request = client.request(Method::POST, "/auth/login").header("content-type", kind).body(body.clone());
         let answer = Browser::send(request).await;
         assert_eq!(answer.status, 400, "{kind}: {:.100}: {answer:?}", body);
         answer.refused(400, "malformed");
@@ -121,12 +121,12 @@ async fn a_form_that_cannot_be_read_is_malformed() {
 }
 
 #[tokio::test]
-async fn a_name_is_taken_in_every_case_it_can_be_written_in() {
+async fn usernames_are_unique_ignoring_case_and_unicode_form() {
     let service = Service::idle().await;
     for (name, others) in [
         ("ada", &["ada", "ADA", "aDa", " ada ", "ada\n"][..]),
         ("straße", &["STRASSE", "strasse", "STRAẞE"]),
-        // The Kelvin sign, the long s, and the two small sigmas.
+        // The Kelvin sign, the long s, and the two lower-case sigmas.
         ("kate", &["\u{212a}ate", "KATE"]),
         ("bess", &["be\u{17f}s", "beß"]),
         ("όσος", &["ΌΣΟΣ", "όσοσ"]),
@@ -144,23 +144,23 @@ async fn a_name_is_taken_in_every_case_it_can_be_written_in() {
         assert_eq!(first.get("/auth/me").await.data()["user"]["username"], kept);
         Browser::new(&service).login(&name.to_uppercase(), GOOD).await.data();
     }
-    // A name that only looks the same, in another alphabet, is no account.
+    // Look-alikes with letters of another alphabet are invalid names and unknown accounts.
     let stranger = Browser::new(&service);
     for look_alike in ["\u{430}da", "\u{441}\u{43e}\u{441}\u{43e}"] {
         stranger.register(look_alike, GOOD).await.refused_field(422, "invalid", "username");
         stranger.login(look_alike, GOOD).await.refused(401, "unauthenticated");
     }
-    // However it is typed, it is one name.
+    // Full-width letters normalise to the same name.
     stranger.register("ａｄａ", "another password").await.refused_field(409, "conflict", "username");
     stranger.login("ａｄａ", GOOD).await.data();
 }
 
 #[tokio::test]
-async fn of_those_who_want_a_name_at_once_one_gets_it() {
+async fn concurrent_registrations_of_one_name_yield_one_account() {
     let service = Service::idle().await;
     let register = |name: &'static str| {
-        let somebody = Browser::new(&service);
-        async move { somebody.register(name, GOOD).await }
+        let client = Browser::new(&service);
+        async move { client.register(name, GOOD).await }
     };
     let (a, b, c, d) = tokio::join!(register("ada"), register("Ada"), register("ADA"), register("ada"));
     let mut statuses = [a.status, b.status, c.status, d.status];
@@ -169,48 +169,48 @@ async fn of_those_who_want_a_name_at_once_one_gets_it() {
 }
 
 #[tokio::test]
-async fn what_means_something_in_sql_means_nothing_here() {
+async fn sql_in_input_has_no_effect() {
     let service = Service::idle().await;
     let ada = Browser::registered(&service, "ada").await;
-    let somebody = Browser::new(&service);
+    let client = Browser::new(&service);
     for text in
         ["' OR '1'='1", "ada'--", "ada\"; DROP TABLE users; --", "ada'/*", "ad%", "' UNION SELECT 1--", "?1", "$1"]
     {
-        somebody.register(text, GOOD).await.refused_field(422, "invalid", "username");
-        somebody.login(text, GOOD).await.refused(401, "unauthenticated");
-        somebody.login("ada", text).await.refused(401, "unauthenticated");
+        client.register(text, GOOD).await.refused_field(422, "invalid", "username");
+        client.login(text, GOOD).await.refused(401, "unauthenticated");
+        client.login("ada", text).await.refused(401, "unauthenticated");
         let logged_in = ada.login("ada", GOOD).await;
-        assert_eq!(logged_in.data()["user"]["username"], "ada", "still there after {text:?}");
+        assert_eq!(logged_in.data()["user"]["username"], "ada", "account is intact after {text:?}");
         let uploaded = ada.upload(text, &song(1)).await;
         assert_eq!(uploaded["title"], text);
         let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("status", text).finish();
         ada.get(&format!("/songs/?{query}")).await.refused_field(422, "invalid", "status");
         let cookie = format!("session={text}");
-        let request = somebody.request(Method::GET, &format!("/songs/{}", id(&uploaded))).header("cookie", cookie);
+        let request = client.request(Method::GET, &format!("/songs/{}", id(&uploaded))).header("cookie", cookie);
         Browser::send(request).await.refused(404, "not_found");
     }
-    // A wildcard matches itself alone.
+    // A wildcard character matches only itself.
     Browser::registered(&service, "b_b").await;
-    somebody.login("bob", GOOD).await.refused(401, "unauthenticated");
+    client.login("bob", GOOD).await.refused(401, "unauthenticated");
     Browser::registered(&service, "bob").await;
     let password = "'; DROP TABLE users; --";
-    somebody.register("eve", password).await.data();
-    somebody.login("eve", password).await.data();
+    client.register("eve", password).await.data();
+    client.login("eve", password).await.data();
     assert_eq!(ada.get("/songs/").await.data()["songs"].as_array().unwrap().len(), 8);
 }
 
 #[tokio::test]
-async fn whether_it_was_the_name_or_the_password_is_not_told() {
+async fn failed_login_does_not_reveal_whether_user_exists() {
     let service = Service::idle().await;
     Browser::registered(&service, "ada").await;
-    let somebody = Browser::new(&service);
-    let reference = somebody.login("ada", "wrong horse").await;
+    let client = Browser::new(&service);
+    let reference = client.login("ada", "wrong horse").await;
     reference.refused(401, "unauthenticated");
     assert_eq!(reference.header("www-authenticate"), "Bearer");
     for (name, password) in
-        [("nobody", "wrong horse"), ("nobody", GOOD), ("ada", ""), ("", ""), ("a\0b", GOOD), ("ada", "correct horse ")]
+        [("carol", "wrong horse"), ("carol", GOOD), ("ada", ""), ("", ""), ("a\0b", GOOD), ("ada", "correct horse ")]
     {
-        let answer = somebody.login(name, password).await;
+        let answer = client.login(name, password).await;
         assert_eq!((answer.status, &answer.bytes), (401, &reference.bytes), "{name:?}");
         let names = |answer: &Answer| answer.headers.keys().cloned().collect::<Vec<_>>();
         assert_eq!(names(&answer), names(&reference), "{name:?}");
@@ -218,7 +218,7 @@ async fn whether_it_was_the_name_or_the_password_is_not_told() {
 }
 
 #[tokio::test]
-async fn guessing_is_slowed_down_for_the_account_and_for_no_other() {
+async fn password_guessing_throttles_only_that_account() {
     let service = Service::idle().await;
     let ada = Browser::registered(&service, "ada").await;
     Browser::registered(&service, "bob").await;
@@ -227,16 +227,16 @@ async fn guessing_is_slowed_down_for_the_account_and_for_no_other() {
         answer.refused(429, "rate_limited");
         answer.header("retry-after").parse::<u64>().unwrap()
     };
-    // Whoever waits as long as they are told is not sent away again.
-    let told_s = loop {
+    // A client that waits as told is not throttled again.
+    let delay_s = loop {
         let answer = guesser.login("ada", "wrong horse").await;
         if answer.status == 429 {
             break wait_s(&answer);
         }
     };
-    sleep(Duration::from_secs(told_s)).await;
+    sleep(Duration::from_secs(delay_s)).await;
     guesser.login("ada", "wrong horse").await.refused(401, "unauthenticated");
-    // Until the wait is so long that even a slow machine is through with this test before it is over.
+    // Continue until the delay is long enough that even a slow machine finishes this test within it.
     let throttled = loop {
         let answer = guesser.login("ada", "wrong horse").await;
         if answer.status == 429 && wait_s(&answer) >= 3 {
@@ -248,7 +248,10 @@ async fn guessing_is_slowed_down_for_the_account_and_for_no_other() {
         sleep(Duration::from_millis(100)).await;
     };
     assert!(wait_s(&throttled) <= 15 * 60);
-    assert!(wait_s(&guesser.login("ADA", GOOD).await) >= 1, "the right password is of no use now, in whatever case");
-    assert_eq!(ada.get("/auth/me").await.data()["user"]["username"], "ada", "her session goes on");
+    assert!(
+        wait_s(&guesser.login("ADA", GOOD).await) >= 1,
+        "the right password is throttled too, in any case of the name"
+    );
+    assert_eq!(ada.get("/auth/me").await.data()["user"]["username"], "ada", "existing sessions keep working");
     guesser.login("bob", GOOD).await.data();
 }

@@ -1,4 +1,4 @@
-//! Clients that do not read or do not send. No blocking thread may wait for one of them, or for another blocking thread:
+//! Clients that neither read nor send. No blocking thread may wait for such a client or for another blocking thread:
 //! with a small blocking pool, everything else still works.
 
 use std::future::Future;
@@ -17,11 +17,11 @@ use vocalizer_http::settings::{Caps, Patience};
 
 use super::support::{Browser, Service, Settings, WORKER_TOKEN, archive, id, song, stems};
 
-/// Only a hang takes longer.
+/// Exceeded only by a hang.
 const HANG: Duration = Duration::from_secs(300);
 
-/// Runs a test on a runtime of its own, whose blocking pool has so many threads. A runtime that hangs is left behind: it
-/// cannot be shut down.
+/// Runs a test on its own runtime with `threads` blocking threads. A hanging runtime is leaked, since it cannot be shut
+/// down.
 fn with_blocking_threads<F: Future<Output = ()>>(threads: usize, test: impl FnOnce() -> F + Send + 'static) {
     let (done, ended) = channel();
     std::thread::spawn(move || {
@@ -33,12 +33,12 @@ fn with_blocking_threads<F: Future<Output = ()>>(threads: usize, test: impl FnOn
     });
     match ended.recv_timeout(HANG) {
         Ok(()) => {}
-        Err(RecvTimeoutError::Timeout) => panic!("it hangs"),
-        Err(RecvTimeoutError::Disconnected) => panic!("it failed"),
+        Err(RecvTimeoutError::Timeout) => panic!("the test hangs"),
+        Err(RecvTimeoutError::Disconnected) => panic!("the test failed"),
     }
 }
 
-/// A service that splits nothing and is patient with clients that stop: only they decide when they go on.
+/// A service without workers and with long timeouts: only the clients decide when to continue.
 async fn patient() -> Service {
     let patience = Patience { body_silence: HANG, body_grace: HANG, write: HANG, ..Patience::default() };
     // Every test client has the same address.
@@ -46,26 +46,26 @@ async fn patient() -> Service {
     Service::with(Settings { workers: 0, patience, caps, ..Settings::default() }).await
 }
 
-/// Stems of a megabyte each: more than a connection takes from a server while its client does not read.
+/// Stems of 1 MiB each, more than socket buffers hold while the client does not read.
 pub(super) fn large_stems() -> Stems {
     let Stems { drums, bass, other, vocals } = stems();
     let large = |stem: Bytes| Bytes::from(stem.repeat(1 + (1 << 20) / stem.len()));
     Stems { drums: large(drums), bass: large(bass), other: large(other), vocals: large(vocals) }
 }
 
-/// A song of anybody's with such stems.
+/// An anonymous song with such stems.
 pub(super) async fn large_song(service: &Service) -> Value {
-    let somebody = Browser::new(service);
-    let uploaded = somebody.upload("x", &song(1)).await;
+    let other = Browser::new(service);
+    let uploaded = other.upload("x", &song(1)).await;
     let archive = vocalizer_store::archive::write(&large_stems(), Vec::new()).unwrap();
-    somebody.result(&uploaded, archive).await.data();
+    other.result(&uploaded, archive).await.data();
     uploaded
 }
 
-/// A client that has read the first bytes of an answer, and no more than that.
+/// A client that has read only the first bytes of a response.
 pub(super) struct Slow {
     stream: TcpStream,
-    came: Vec<u8>,
+    received: Vec<u8>,
 }
 
 impl Slow {
@@ -75,22 +75,22 @@ impl Slow {
         let mut stream = socket.connect(service.address).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
-        let mut came = vec![0; 12];
-        stream.read_exact(&mut came).await.unwrap();
-        assert_eq!(came, b"HTTP/1.1 200", "{path}");
-        Self { stream, came }
+        let mut received = vec![0; 12];
+        stream.read_exact(&mut received).await.unwrap();
+        assert_eq!(received, b"HTTP/1.1 200", "{path}");
+        Self { stream, received }
     }
 
-    /// All of the answer, as it came.
-    pub(super) async fn rest(mut self) -> Vec<u8> {
-        self.stream.read_to_end(&mut self.came).await.unwrap();
-        self.came
+    /// Reads the rest and returns the complete response.
+    pub(super) async fn read_to_end(mut self) -> Vec<u8> {
+        self.stream.read_to_end(&mut self.received).await.unwrap();
+        self.received
     }
 }
 
 #[test]
-fn hundreds_of_archives_that_nobody_reads_stop_nobody_else() {
-    // Four files, a connection at both ends: more open files than a shell's limit of 1,024.
+fn hundreds_of_unread_archives_do_not_block_others() {
+    // Each client needs four files and a connection at both ends: more than a shell's limit of 1,024 open files.
     rlimit::increase_nofile_limit(u64::MAX).unwrap();
     with_blocking_threads(64, || async {
         let service = patient().await;
@@ -98,27 +98,27 @@ fn hundreds_of_archives_that_nobody_reads_stop_nobody_else() {
         let path = format!("/songs/{}/stems.zip", id(&open));
         let clients = join_all((0..200).map(|_| Slow::ask(&service, &path))).await;
 
-        let somebody = Browser::new(&service);
-        assert_eq!(somebody.get("/readyz").await.status, 200);
-        let vocals = somebody.get(&format!("/songs/{}/vocals.mp3", id(&open))).await;
+        let other = Browser::new(&service);
+        assert_eq!(other.get("/readyz").await.status, 200);
+        let vocals = other.get(&format!("/songs/{}/vocals.mp3", id(&open))).await;
         assert_eq!((vocals.status, vocals.bytes), (200, large_stems().vocals));
 
         for client in clients {
-            let answer = client.rest().await;
+            let answer = client.read_to_end().await;
             assert!(answer.len() > 4 << 20 && answer.ends_with(b"0\r\n\r\n"), "{} bytes", answer.len());
         }
     });
 }
 
 #[test]
-fn two_blocking_threads_are_enough_for_everything_at_once() {
+fn two_blocking_threads_suffice_for_concurrent_work() {
     with_blocking_threads(2, || async {
         let service = Arc::new(patient().await);
         let open = large_song(&service).await;
-        let somebody = Browser::registered(&service, "ada").await;
+        let other = Browser::registered(&service, "ada").await;
         let part = |name: &str| format!("/songs/{}/{name}", id(&open));
 
-        // Clients that are in the middle of something and stay there.
+        // Clients that stall in the middle of a transfer.
         let mut readers = Vec::new();
         for name in ["stems.zip", "stems.tar", "vocals.mp3", "song.mp3", "stems.zip", "stems.tar"] {
             readers.push(Slow::ask(&service, &part(name)).await);
@@ -140,7 +140,7 @@ fn two_blocking_threads_are_enough_for_everything_at_once() {
             senders.push((sender, waiting));
         }
 
-        // Others, all at once.
+        // Other clients, concurrently.
         let mut others = JoinSet::new();
         for number in 20..24 {
             let (service, open, vocals) = (Arc::clone(&service), open.clone(), part("vocals.mp3"));
@@ -162,17 +162,17 @@ fn two_blocking_threads_are_enough_for_everything_at_once() {
         while let Some(ended) = others.join_next().await {
             ended.unwrap();
         }
-        somebody.get("/auth/me").await.data();
+        other.get("/auth/me").await.data();
 
         for (mut sender, waiting) in senders {
             sender.write_all(second).await.unwrap();
             let mut answer = String::new();
             sender.read_to_string(&mut answer).await.unwrap();
             assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-            somebody.until(&waiting, "SPLIT").await;
+            other.until(&waiting, "SPLIT").await;
         }
         for reader in readers {
-            reader.rest().await;
+            reader.read_to_end().await;
         }
     });
 }

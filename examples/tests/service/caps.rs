@@ -1,4 +1,4 @@
-//! More at once than the caps allow.
+//! Caps on concurrent work.
 
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ async fn service(caps: Caps) -> Service {
     Service::with(Settings { workers: 0, caps, ..Settings::default() }).await
 }
 
-fn is_busy(answer: &Answer) {
+fn assert_busy(answer: &Answer) {
     answer.refused(503, "unavailable");
     assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0, "{answer:?}");
 }
 
-/// The answer, once the server has noticed that there is room again.
-async fn in_time(browser: &Browser, path: &str) -> Answer {
+/// Repeats the request until the server has noticed the free capacity, and returns the response.
+async fn get_when_free(browser: &Browser, path: &str) -> Answer {
     for _ in 0..1000 {
         let answer = browser.get(path).await;
         if answer.status != 503 {
@@ -31,87 +31,87 @@ async fn in_time(browser: &Browser, path: &str) -> Answer {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("there is never room for {path}");
+    panic!("no capacity ever becomes free for {path}");
 }
 
 #[tokio::test]
-async fn archives_above_the_cap_are_refused_until_one_has_ended() {
+async fn archives_above_cap_are_rejected_until_one_ends() {
     let service = service(Caps { archives: 2, ..Caps::default() }).await;
-    let (open, somebody) = (large_song(&service).await, Browser::new(&service));
+    let (open, client) = (large_song(&service).await, Browser::new(&service));
     let path = |name: &str| format!("/songs/{}/{name}", id(&open));
     let slow = [Slow::ask(&service, &path("stems.zip")).await, Slow::ask(&service, &path("stems.tar")).await];
-    is_busy(&somebody.get(&path("stems.zip")).await);
-    is_busy(&somebody.get(&path("stems.tar")).await);
-    assert_eq!(somebody.get(&path("vocals.mp3")).await.status, 200);
-    let head = Browser::send(somebody.request(Method::HEAD, &path("stems.zip"))).await;
+    assert_busy(&client.get(&path("stems.zip")).await);
+    assert_busy(&client.get(&path("stems.tar")).await);
+    assert_eq!(client.get(&path("vocals.mp3")).await.status, 200);
+    let head = Browser::send(client.request(Method::HEAD, &path("stems.zip"))).await;
     assert_eq!(head.status, 200);
     let [first, second] = slow;
-    first.rest().await;
-    assert_eq!(in_time(&somebody, &path("stems.zip")).await.status, 200);
-    // A client that leaves in the middle makes room as well.
+    first.read_to_end().await;
+    assert_eq!(get_when_free(&client, &path("stems.zip")).await.status, 200);
+    // A client that disconnects frees capacity as well.
     let third = Slow::ask(&service, &path("stems.zip")).await;
-    is_busy(&somebody.get(&path("stems.zip")).await);
+    assert_busy(&client.get(&path("stems.zip")).await);
     drop((second, third));
-    assert_eq!(in_time(&somebody, &path("stems.tar")).await.status, 200);
+    assert_eq!(get_when_free(&client, &path("stems.tar")).await.status, 200);
 }
 
 #[tokio::test]
-async fn archives_of_one_client_leave_room_for_the_others() {
+async fn archives_of_one_client_leave_room_for_others() {
     let service = service(Caps { archives: 4, archives_per_client: 2, ..Caps::default() }).await;
     let open = large_song(&service).await;
     let path = format!("/songs/{}/stems.zip", id(&open));
     let _slow = [Slow::ask(&service, &path).await, Slow::ask(&service, &path).await];
-    is_busy(&Browser::new(&service).get(&path).await);
+    assert_busy(&Browser::new(&service).get(&path).await);
     let ada = Browser::registered(&service, "ada").await;
     assert_eq!(ada.get(&path).await.status, 200);
 }
 
 #[tokio::test]
-async fn renderings_above_the_cap_are_refused_and_what_is_made_is_not() {
+async fn renderings_above_cap_are_rejected_but_cached_ones_served() {
     let renderings = RenderingSettings { most: 1, ..RenderingSettings::default() };
     let service = Service::with(Settings { workers: 0, renderings, ..Settings::default() }).await;
-    let (open, somebody) = (large_song(&service).await, Browser::new(&service));
-    let long = somebody.upload("long", &silence(5 * 60 * 60)).await;
+    let (open, client) = (large_song(&service).await, Browser::new(&service));
+    let long = client.upload("long", &silence(5 * 60 * 60)).await;
     let path = |name: &str| format!("/songs/{}/{name}", id(&open));
     for made in ["drums.flac", "peaks/drums"] {
-        assert_eq!(in_time(&somebody, &path(made)).await.status, 200, "{made}");
+        assert_eq!(get_when_free(&client, &path(made)).await.status, 200, "{made}");
     }
     let making = begin(&service, &format!("/songs/{}/song.flac", id(&long))).await;
     for name in ["vocals.flac", "accompaniment.mp3", "mix.mp3", "stems.zip?format=flac", "peaks/vocals"] {
-        is_busy(&somebody.get(&path(name)).await);
+        assert_busy(&client.get(&path(name)).await);
     }
     for name in ["vocals.mp3", "drums.flac", "peaks/drums", "stems.zip"] {
-        assert_eq!(somebody.get(&path(name)).await.status, 200, "{name}");
+        assert_eq!(client.get(&path(name)).await.status, 200, "{name}");
     }
     drop(making);
-    assert_eq!(in_time(&somebody, &path("vocals.flac")).await.status, 200);
+    assert_eq!(get_when_free(&client, &path("vocals.flac")).await.status, 200);
 }
 
 #[tokio::test]
-async fn slow_readers_of_mixes_do_not_stop_renditions() {
+async fn slow_mix_readers_do_not_block_renditions() {
     let renderings = RenderingSettings { most: 2, most_per_client: 2, ..RenderingSettings::default() };
     let service = Service::with(Settings { workers: 0, renderings, ..Settings::default() }).await;
-    let (open, somebody) = (large_song(&service).await, Browser::new(&service));
+    let (open, client) = (large_song(&service).await, Browser::new(&service));
     let path = |name: &str| format!("/songs/{}/{name}", id(&open));
     let slow = [Slow::ask(&service, &path("mix.wav")).await, Slow::ask(&service, &path("mix.flac")).await];
-    is_busy(&somebody.get(&path("mix.mp3")).await);
+    assert_busy(&client.get(&path("mix.mp3")).await);
     for name in ["vocals.flac", "accompaniment.mp3", "stems.zip?format=flac", "peaks/vocals"] {
-        assert_eq!(somebody.get(&path(name)).await.status, 200, "{name}");
+        assert_eq!(client.get(&path(name)).await.status, 200, "{name}");
     }
     drop(slow);
-    assert_eq!(in_time(&somebody, &path("mix.mp3")).await.status, 200);
+    assert_eq!(get_when_free(&client, &path("mix.mp3")).await.status, 200);
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn event_streams_of_one_address_shut_nobody_out_where_files_are_few() {
+async fn event_streams_of_one_address_leave_file_descriptors_for_others() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::after("ulimit -n 256", &dir.path().join("data"));
-    server.logs(&["the limit of open files is too low"]).await;
+    server.wait_for_log(&["open file limit too low"]).await;
     let mut streams = Vec::new();
     for _ in 0..230 {
         let mut stream = from("127.0.0.9", server.address()).await;
-        // Above the cap the server may have hung up already.
+        // Above the cap the server may have closed the connection already.
         let _ = stream.write_all(b"GET /songs/events HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
         streams.push(stream);
     }
@@ -122,7 +122,7 @@ async fn event_streams_of_one_address_shut_nobody_out_where_files_are_few() {
         began += usize::from(answered && &status == b"HTTP/1.1 200");
     }
     assert!((8..=48).contains(&began), "{began} event streams");
-    // Somebody else goes on as if nothing were.
+    // Clients at other addresses are not affected.
     for (path, expected) in [("/songs/", "200"), ("/readyz", "200"), ("/songs/events", "200")] {
         let mut stream = from("127.0.0.10", server.address()).await;
         stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).await.unwrap();

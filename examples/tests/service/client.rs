@@ -1,4 +1,4 @@
-//! The program `client`, before a server.
+//! The `client` program against a server.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -6,39 +6,39 @@ use std::process::{Command, Output, Stdio};
 
 use super::support::Service;
 
-/// Runs a command of somebody whose files are in this folder, with the password on standard input.
+/// Runs a `client` command with this home folder and the password on standard input.
 async fn client(service: &Service, home: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_client"));
     command.env_clear().env("HOME", home).arg("--addr").arg(service.url("")).args(arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let ran = tokio::task::spawn_blocking(move || {
+    let task = tokio::task::spawn_blocking(move || {
         let mut child = command.spawn().unwrap();
-        // A command that takes no password may have ended already.
+        // A command without a password may have exited already.
         let _ = child.stdin.take().unwrap().write_all(b"correct horse\n");
         child.wait_with_output().unwrap()
     });
-    ran.await.unwrap()
+    task.await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn logging_out_everywhere_reaches_every_machine() {
+async fn logout_everywhere_revokes_tokens_on_all_machines() {
     let service = Service::idle().await;
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (here, there) = (here.path(), there.path());
-    let works = |output: Output| {
+    let stdout = |output: Output| {
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
-    works(client(&service, here, &["register", "ada", "--password-stdin"]).await);
-    works(client(&service, there, &["login", "ada", "--password-stdin"]).await);
-    assert!(works(client(&service, there, &["whoami"]).await).contains("ada"));
+    stdout(client(&service, here, &["register", "ada", "--password-stdin"]).await);
+    stdout(client(&service, there, &["login", "ada", "--password-stdin"]).await);
+    assert!(stdout(client(&service, there, &["whoami"]).await).contains("ada"));
 
-    let said = works(client(&service, here, &["logout", "--everywhere", "--password-stdin"]).await);
-    assert!(said.contains("logged out everywhere"), "{said}");
-    // The one has forgotten its token, that of the other is revoked.
+    let message = stdout(client(&service, here, &["logout", "--everywhere", "--password-stdin"]).await);
+    assert!(message.contains("logged out everywhere"), "{message}");
+    // One machine has deleted its token; that of the other is revoked.
     for home in [here, there] {
         assert_eq!(client(&service, home, &["whoami"]).await.status.code(), Some(4));
     }
-    let nobody = client(&service, here, &["logout", "--everywhere", "--password-stdin"]).await;
-    assert_eq!(nobody.status.code(), Some(4), "{nobody:?}");
+    let logged_out = client(&service, here, &["logout", "--everywhere", "--password-stdin"]).await;
+    assert_eq!(logged_out.status.code(), Some(4), "{logged_out:?}");
 }

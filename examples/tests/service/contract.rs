@@ -1,4 +1,4 @@
-//! What programs written for the original rely on, asked as they ask.
+//! The HTTP contract that clients of the original system rely on.
 
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
@@ -6,26 +6,26 @@ use serde_json::{Value, json};
 
 use super::support::{Browser, Service, Settings, archive, id, mp3, song, stems};
 
-/// The keys of a song that the original has, and no others that could surprise.
-fn is_a_song(song: &Value) {
+/// Asserts that the song has the original's keys.
+fn assert_song_fields(song: &Value) {
     for key in ["id", "title", "hash", "uploader_id", "status"] {
         assert!(song.get(key).is_some(), "{key} in {song}");
     }
 }
 
 #[tokio::test]
-async fn a_song_goes_in_and_its_parts_come_out() {
+async fn song_is_uploaded_split_downloaded_and_deleted() {
     let service = Service::start().await;
     let ada = Browser::registered(&service, "ada").await;
     let uploaded = ada.upload("Clair de lune", &song(1)).await;
-    is_a_song(&uploaded);
+    assert_song_fields(&uploaded);
     assert_eq!((&uploaded["title"], uploaded["hash"].as_str().unwrap().len()), (&json!("Clair de lune"), 64));
     assert!(uploaded["uploader_id"].is_string());
     let split = ada.until(&uploaded, "SPLIT").await;
-    is_a_song(&split);
+    assert_song_fields(&split);
 
     let part = async |name: &str| ada.get(&format!("/songs/{}/{name}.mp3", id(&split))).await;
-    assert_eq!(part("song").await.bytes, song(1), "the upload, byte for byte");
+    assert_eq!(part("song").await.bytes, song(1), "the uploaded bytes");
     for (name, expected) in
         [("bass", stems().bass), ("drums", stems().drums), ("other", stems().other), ("vocals", stems().vocals)]
     {
@@ -43,23 +43,23 @@ async fn a_song_goes_in_and_its_parts_come_out() {
 }
 
 #[tokio::test]
-async fn fields_come_in_three_encodings() {
+async fn forms_are_accepted_in_three_encodings() {
     let service = Service::idle().await;
-    let somebody = Browser::new(&service);
+    let client = Browser::new(&service);
     let fields = [("username", "ada"), ("password1", "correct horse"), ("password2", "correct horse")];
-    somebody.post("/auth/register", &fields).await.data();
-    let login = || somebody.request(Method::POST, "/auth/login");
+    client.post("/auth/register", &fields).await.data();
+    let login = || client.request(Method::POST, "/auth/login");
     let json = json!({"username": "ada", "password": "correct horse"});
     Browser::send(login().json(&json)).await.data();
     let form = Form::new().text("username", "ada").text("password", "correct horse");
     Browser::send(login().multipart(form)).await.data();
-    assert_eq!(somebody.get("/auth/me").await.data()["user"]["username"], "ada");
+    assert_eq!(client.get("/auth/me").await.data()["user"]["username"], "ada");
     Browser::send(login().body("username=ada")).await.refused(415, "unsupported");
     Browser::send(login().header("content-type", "text/plain").body("x")).await.refused(415, "unsupported");
 }
 
 #[tokio::test]
-async fn logging_in_rotates_the_session_and_logging_out_ends_it() {
+async fn login_rotates_session_and_logout_ends_it() {
     let service = Service::idle().await;
     let ada = Browser::registered(&service, "ada").await;
     let first = ada.login("ada", "correct horse").await;
@@ -73,53 +73,53 @@ async fn logging_in_rotates_the_session_and_logging_out_ends_it() {
     let with = |cookie: String| {
         Browser::send(Browser::new(&service).request(Method::GET, "/auth/me").header("cookie", cookie))
     };
-    assert_eq!(with(cookie(&first)).await.data()["user"], Value::Null, "rotated away");
+    assert_eq!(with(cookie(&first)).await.data()["user"], Value::Null, "replaced at login");
     assert_eq!(with(cookie(&second)).await.data()["user"]["username"], "ada");
     ada.post("/auth/logout", &[]).await.data();
-    assert_eq!(with(cookie(&second)).await.data()["user"], Value::Null, "ended");
+    assert_eq!(with(cookie(&second)).await.data()["user"], Value::Null, "ended by logout");
 }
 
 #[tokio::test]
-async fn an_anonymous_song_is_everybodys_and_a_users_song_is_theirs_alone() {
+async fn anonymous_songs_are_public_and_user_songs_private() {
     let service = Service::start().await;
-    let (nobody, ada, bob) = (
+    let (anonymous, ada, bob) = (
         Browser::new(&service),
         Browser::registered(&service, "ada").await,
         Browser::registered(&service, "bob").await,
     );
-    let open = nobody.upload("open", &song(1)).await;
+    let open = anonymous.upload("open", &song(1)).await;
     assert_eq!(open["uploader_id"], Value::Null);
     let private = ada.upload("private", &song(2)).await;
     let titles = |data: Value| -> Vec<String> {
         let songs = data["songs"].as_array().unwrap().clone();
         songs.iter().map(|song| song["title"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(titles(nobody.get("/songs/").await.data()), ["open"]);
+    assert_eq!(titles(anonymous.get("/songs/").await.data()), ["open"]);
     assert_eq!(titles(bob.get("/songs/").await.data()), ["open"]);
     assert_eq!(titles(ada.get("/songs/").await.data()), ["private", "open"], "newest first");
-    nobody.until(&open, "SPLIT").await;
+    anonymous.until(&open, "SPLIT").await;
     assert_eq!(bob.get(&format!("/songs/{}/vocals.mp3", id(&open))).await.status, 200);
     bob.get(&format!("/songs/{}", id(&private))).await.refused(404, "not_found");
 }
 
 #[tokio::test]
-async fn a_worker_of_the_original_posts_its_result_where_the_setting_lets_it() {
+async fn open_upload_result_accepts_original_workers() {
     let service = Service::with(Settings { workers: 0, open_upload_result: true, ..Settings::default() }).await;
-    let somebody = Browser::new(&service);
-    let waiting = somebody.upload("x", &song(1)).await;
+    let client = Browser::new(&service);
+    let waiting = client.upload("x", &song(1)).await;
     let path = format!("/songs/{}/upload_result", waiting["hash"].as_str().unwrap());
-    let answer = Browser::send(somebody.request(Method::POST, &path).body(archive())).await;
+    let answer = Browser::send(client.request(Method::POST, &path).body(archive())).await;
     assert_eq!(answer.data(), Value::Null);
-    somebody.until(&waiting, "SPLIT").await;
-    assert_eq!(somebody.get(&format!("/songs/{}/bass.mp3", id(&waiting))).await.bytes, mp3(1));
+    client.until(&waiting, "SPLIT").await;
+    assert_eq!(client.get(&format!("/songs/{}/bass.mp3", id(&waiting))).await.bytes, mp3(1));
 }
 
 #[tokio::test]
-async fn an_upload_may_have_its_fields_in_any_order_and_more_of_them() {
+async fn upload_accepts_fields_in_any_order_and_unknown_fields() {
     let service = Service::idle().await;
-    let somebody = Browser::new(&service);
+    let client = Browser::new(&service);
     let file = || Part::bytes(song(1)).file_name("x.wav").mime_str("audio/wav").unwrap();
     let form = Form::new().text("csrf", "1").part("file", file()).text("title", "last").text("submit", "Go");
-    let request = somebody.request(Method::POST, "/songs/upload").multipart(form);
+    let request = client.request(Method::POST, "/songs/upload").multipart(form);
     assert_eq!(Browser::send(request).await.data()["song"]["title"], "last");
 }

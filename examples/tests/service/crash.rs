@@ -1,7 +1,8 @@
-//! The service is killed, again and again, at the worst moments, and loses nothing.
+//! Kills the service repeatedly at chosen steps and checks that nothing is lost.
 //!
-//! The test runs itself as a child: a whole service over real adapters, each wrapped so that at one chosen step the process
-//! kills itself with `SIGKILL`. The parent uploads, counts what was accepted, and looks at what is there in the end.
+//! The test runs itself as a child process: a whole service over real adapters, wrapped so that the process sends
+//! itself `SIGKILL` at one step. The parent uploads songs, counts the accepted ones, and checks what is stored in the
+//! end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -30,21 +31,21 @@ use vocalizer_store::files::FileBlobs;
 use vocalizer_store::sqlite::SqliteStore;
 
 use super::killing::Killer;
-use super::support::{files_below, quick, song};
+use super::support::{fast_worker, files_below, song};
 
-/// How often each step kills.
+/// Number of kills per step.
 const ROUNDS: u32 = 20;
 
-/// Where the child works; not set, the child's test is none.
+/// The child's folder. Without it, the child test does nothing.
 const DIR: &str = "VOCALIZER_CRASH_DIR";
 
-/// Where it dies, and which time it comes by.
+/// The fatal step, and on which visit to it the child dies.
 const STEP: &str = "VOCALIZER_CRASH_STEP";
 const TIME: &str = "VOCALIZER_CRASH_TIME";
 
-/// The child. As a test of its own it does nothing.
+/// Entry point of the child process. Does nothing as a test of its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_service_that_kills_itself() {
+async fn child_service_entry() {
     let Some(dir) = std::env::var_os(DIR).map(PathBuf::from) else { return };
     let time = std::env::var(TIME).unwrap().parse().unwrap();
     let killer = Killer::new(&std::env::var(STEP).unwrap(), time);
@@ -82,7 +83,7 @@ async fn a_service_that_kills_itself() {
             separator: Arc::new(killer.before(())),
             clock,
         },
-        quick(),
+        fast_worker(),
     );
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     std::fs::write(dir.join("address"), listener.local_addr().unwrap().to_string()).unwrap();
@@ -91,7 +92,7 @@ async fn a_service_that_kills_itself() {
     tokio::join!(worker.run(never()), server.run(listener, never()));
 }
 
-/// A child and where it listens.
+/// A child process and its address.
 struct Running {
     child: Child,
     base: String,
@@ -103,7 +104,7 @@ impl Running {
         let address = dir.join("address");
         let _ = std::fs::remove_file(&address);
         let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "crash::a_service_that_kills_itself", "--nocapture"])
+            .args(["--exact", "crash::child_service_entry", "--nocapture"])
             .envs([(DIR, dir.as_os_str()), (STEP, step.as_ref()), (TIME, time.to_string().as_ref())])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -117,7 +118,7 @@ impl Running {
                     running.base = format!("http://{address}");
                     return running;
                 }
-                // It may have died before it could say where it is.
+                // It may have died before it wrote its address.
                 _ if running.child.try_wait().unwrap().is_some() => return running,
                 _ => tokio::time::sleep(Duration::from_millis(10)).await,
             }
@@ -125,7 +126,7 @@ impl Running {
         panic!("the child does not start");
     }
 
-    /// The song, if it was accepted.
+    /// Uploads a song. Returns it if it was accepted.
     async fn upload(&self, bytes: Vec<u8>) -> Option<Value> {
         let form = Form::new().text("title", "x").part("file", Part::bytes(bytes).file_name("x.wav"));
         let response = self.http.post(format!("{}/songs/upload", self.base)).multipart(form).send().await.ok()?;
@@ -139,7 +140,7 @@ impl Running {
         response.json::<Value>().await.unwrap()["data"]["songs"].as_array().unwrap().clone()
     }
 
-    async fn died(&mut self) {
+    async fn wait_until_dead(&mut self) {
         for _ in 0..3000 {
             if let Some(status) = self.child.try_wait().unwrap() {
                 assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "{status:?}");
@@ -147,7 +148,7 @@ impl Running {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("the step that kills was never reached");
+        panic!("the fatal step was never reached");
     }
 }
 
@@ -163,7 +164,7 @@ async fn killed_at(step: &str) {
     let (mut accepted, mut number) = (BTreeMap::new(), 0);
     for round in 0..ROUNDS {
         let mut running = Running::start(dir.path(), step, 1 + round % 3).await;
-        // Until it dies; what waits from earlier rounds may do the rest.
+        // Upload until it dies; songs queued in earlier rounds may trigger the step too.
         for _ in 0..6 {
             number += 1;
             match running.upload(song(number)).await {
@@ -171,11 +172,11 @@ async fn killed_at(step: &str) {
                 None => break,
             };
         }
-        running.died().await;
+        running.wait_until_dead().await;
     }
     let mut running = Running::start(dir.path(), "never", 1).await;
-    // A sweep keeps bytes that are younger than the newest song, so there must be one.
-    running.upload(song(0)).await.expect("nothing kills this one");
+    // A sweep keeps files newer than the newest song, so upload one.
+    running.upload(song(0)).await.expect("this child has no fatal step");
     let mut songs = running.songs().await;
     for _ in 0..3000 {
         if songs.iter().all(|song| matches!(song["status"].as_str(), Some("SPLIT" | "FAILED"))) {
@@ -186,17 +187,17 @@ async fn killed_at(step: &str) {
     }
     let ended: BTreeMap<_, _> = songs.iter().map(|song| (song["id"].as_str().unwrap().to_owned(), song)).collect();
     for id in accepted.keys() {
-        let song = ended.get(id).unwrap_or_else(|| panic!("{step}: {id} was accepted and is lost"));
+        let song = ended.get(id).unwrap_or_else(|| panic!("{step}: accepted song {id} is lost"));
         assert!(matches!(song["status"].as_str(), Some("SPLIT" | "FAILED")), "{step}: {song}");
     }
-    assert!(accepted.len() >= ROUNDS as usize / 2, "{step}: only {} songs were accepted", accepted.len());
+    assert!(accepted.len() >= ROUNDS as usize / 2, "{step}: only {} songs accepted", accepted.len());
     running.child.kill().unwrap();
     running.child.wait().unwrap();
-    // It sweeps before it listens.
+    // The service sweeps before it listens.
     drop(Running::start(dir.path(), "never", 1).await);
 
-    // One folder a hash, one source and four stems in it where it is split, and nothing beside. A song that was killed three
-    // times and failed may keep what of its stems had a name by then: they are its own, and go with it.
+    // One folder per hash with one source, and four stems if it is split; nothing else. A song that failed after three
+    // kills may keep some stems: they belong to it and are deleted with it.
     let (mut expected, mut allowed) = (BTreeSet::new(), BTreeSet::new());
     let blobs = dir.path().join("blobs");
     for song in &songs {
@@ -214,26 +215,26 @@ async fn killed_at(step: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_when_killed_after_the_blob_is_written() {
+async fn kill_after_blob_write_loses_nothing() {
     killed_at("after the blob is written").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_when_killed_after_commit() {
+async fn kill_after_commit_loses_nothing() {
     killed_at("after commit").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_when_killed_after_lease() {
+async fn kill_after_lease_loses_nothing() {
     killed_at("after lease").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_when_killed_in_mid_inference() {
+async fn kill_during_inference_loses_nothing() {
     killed_at("in mid-inference").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_when_killed_after_the_result_is_stored_and_before_the_acknowledgement() {
+async fn kill_before_acknowledging_loses_nothing() {
     killed_at("after the result is stored").await;
 }

@@ -1,4 +1,4 @@
-//! The database on the disk: opened by other programs, removed, full, and used by two servers.
+//! The database file: opened by other programs, removed, on a full disk, and used by two servers.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use vocalizer_examples::service::{Blobs, Config, DataDir, DataError, Database, P
 use super::server::{Server, sql};
 use super::support::{Browser, Service, Settings, archive, id, song};
 
-/// How often the server is killed. `VOCALIZER_FOREIGN_ROUNDS` asks for more.
+/// Number of kills; `VOCALIZER_FOREIGN_ROUNDS` sets another.
 fn rounds() -> u32 {
     std::env::var("VOCALIZER_FOREIGN_ROUNDS").map_or(5, |rounds| rounds.parse().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_program_that_opens_the_database_costs_nothing_that_was_acknowledged() {
+async fn foreign_database_access_loses_no_acknowledged_write() {
     let dir = tempfile::tempdir().unwrap();
     let (data, mut kept) = (dir.path().join("data"), BTreeMap::new());
     let database = data.join("vocalizer.db");
@@ -42,7 +42,7 @@ async fn another_program_that_opens_the_database_costs_nothing_that_was_acknowle
         sql(&database, "SELECT count(*) FROM users");
         drop((browser, server));
 
-        // What it finds when it starts again, and what its first sweep leaves.
+        // Check the state after restart and the first sweep.
         let server = Server::start(&data);
         let browser = server.browser();
         browser.login(&name, "another password").await.data();
@@ -57,7 +57,7 @@ async fn another_program_that_opens_the_database_costs_nothing_that_was_acknowle
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_whose_log_was_removed_says_so_and_writes_nothing() {
+async fn removed_wal_is_reported_and_stops_writes() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&dir.path().join("data"));
     let browser = server.browser();
@@ -69,11 +69,11 @@ async fn a_server_whose_log_was_removed_says_so_and_writes_nothing() {
     browser.delete(&format!("/songs/{}", id(&uploaded))).await.refused(503, "unavailable");
     let ready = until_ready(&browser, false).await;
     assert_eq!(ready["checks"]["database"], "does not answer");
-    server.logs(&["ERROR", "another program removed or replaced", "vocalizer.db"]).await;
+    server.wait_for_log(&["ERROR", "another program removed or replaced", "vocalizer.db"]).await;
 }
 
 #[tokio::test]
-async fn nothing_is_swept_by_a_database_that_takes_no_writes() {
+async fn sweep_deletes_nothing_when_database_is_not_writable() {
     let service = Service::idle().await;
     Browser::new(&service).upload("x", &song(1)).await;
     service.orphan(&"ab".repeat(32), std::time::Duration::from_secs(2 * 24 * 60 * 60));
@@ -84,41 +84,41 @@ async fn nothing_is_swept_by_a_database_that_takes_no_writes() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_whose_disk_was_full_goes_on_when_there_is_room() {
+async fn server_recovers_from_full_disk() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&dir.path().join("data"));
     let browser = server.browser();
     let uploaded = browser.upload("x", &song(1)).await;
     until_ready(&browser, true).await;
     for round in 0..3 {
-        server.room(Some(0));
+        server.limit_file_size(Some(0));
         browser.register(&format!("early{round}"), "correct horse").await.refused(503, "unavailable");
         browser.delete(&format!("/songs/{}", id(&uploaded))).await.refused(503, "unavailable");
         let refused = browser.try_upload("x", song(2)).await;
         assert!(matches!(refused.status, 503 | 507), "{refused:?}");
-        // Each is found out for itself.
-        let away = serde_json::Value::from("does not answer");
+        // Both checks notice the full disk independently.
+        let failing = serde_json::Value::from("does not answer");
         let mut checks = until_ready(&browser, false).await["checks"].clone();
         for _ in 0..1000 {
-            if (&checks["database"], &checks["storage"]) == (&away, &away) {
+            if (&checks["database"], &checks["storage"]) == (&failing, &failing) {
                 break;
             }
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             checks = browser.get("/readyz").await.json()["checks"].clone();
         }
-        assert_eq!((&checks["database"], &checks["storage"]), (&away, &away));
+        assert_eq!((&checks["database"], &checks["storage"]), (&failing, &failing));
 
-        server.room(None);
+        server.limit_file_size(None);
         browser.register(&format!("late{round}"), "correct horse").await.data();
         Browser::upload(&server.browser(), "x", &song(10 + round)).await;
         until_ready(&browser, true).await;
     }
 }
 
-/// A connection that is opened in such a moment is read-only, and stays so.
+/// A connection opened while the file is read-only stays read-only.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_whose_database_was_read_only_for_a_moment_goes_on() {
+async fn server_recovers_from_read_only_database() {
     use std::fs::{Permissions, set_permissions};
     use std::os::unix::fs::PermissionsExt as _;
 
@@ -128,22 +128,22 @@ async fn a_server_whose_database_was_read_only_for_a_moment_goes_on() {
     for (number, file) in (0..).zip(["vocalizer.db", "vocalizer.db-wal", "vocalizer.db-shm"]) {
         let mode = |mode| set_permissions(dir.path().join("data").join(file), Permissions::from_mode(mode)).unwrap();
         mode(0o400);
-        // Writes fail, so that connections are opened anew.
-        server.room(Some(0));
+        // Failing writes make the pool open new connections.
+        server.limit_file_size(Some(0));
         for _ in 0..3 {
             browser.register(&format!("early{number}"), "correct horse").await.refused(503, "unavailable");
             until_ready(&browser, false).await;
         }
-        server.room(None);
+        server.limit_file_size(None);
         mode(0o600);
         until_ready(&browser, true).await;
         browser.register(&format!("late{number}"), "correct horse").await.data();
-        let uploaded = browser.anew().upload("x", &song(number)).await;
+        let uploaded = browser.new_client().upload("x", &song(number)).await;
         until_queued(&browser, &uploaded).await;
     }
 }
 
-/// Waits until the job of a song is on the queue, which has a connection of its own.
+/// Waits until a song's job is queued. The queue has its own database connection.
 async fn until_queued(browser: &Browser, song: &serde_json::Value) {
     for _ in 0..1000 {
         if browser.get(&format!("/songs/{}", id(song))).await.data()["song"]["queue_position"].is_u64() {
@@ -151,10 +151,10 @@ async fn until_queued(browser: &Browser, song: &serde_json::Value) {
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    panic!("the queue takes no job");
+    panic!("the job was not queued");
 }
 
-/// The answer of `/readyz`, once it says so.
+/// Waits until `/readyz` reports `ready` and returns the response body.
 pub(super) async fn until_ready(browser: &Browser, ready: bool) -> serde_json::Value {
     for _ in 0..1000 {
         let answer = browser.get("/readyz").await;
@@ -167,7 +167,7 @@ pub(super) async fn until_ready(browser: &Browser, ready: bool) -> serde_json::V
 }
 
 #[tokio::test]
-async fn uploads_leave_a_reserve_on_the_disk_and_results_may_use_it() {
+async fn uploads_keep_disk_reserve_and_results_may_use_it() {
     let service = Service::idle().await;
     let uploaded = Browser::new(&service).upload("x", &song(1)).await;
     let settings = Settings { workers: 0, min_free_bytes: Some(u64::MAX), ..Settings::default() };
@@ -181,12 +181,12 @@ async fn uploads_leave_a_reserve_on_the_disk_and_results_may_use_it() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn uploads_leave_a_reserve_on_the_disk_of_the_database_too() {
+async fn uploads_keep_reserve_on_database_disk() {
     let free_bytes = |dir: &tempfile::TempDir| -> u64 {
         let output = std::process::Command::new("df").args(["-B1", "--output=avail"]).arg(dir.path()).output().unwrap();
         String::from_utf8(output.stdout).unwrap().lines().last().unwrap().trim().parse().unwrap()
     };
-    // Two disks, of which one has more room.
+    // Two disks; the one with less free space is `small`.
     let (mut small, mut large) = (tempfile::tempdir().unwrap(), tempfile::tempdir_in("/dev/shm").unwrap());
     if free_bytes(&small) > free_bytes(&large) {
         std::mem::swap(&mut small, &mut large);
@@ -198,21 +198,21 @@ async fn uploads_leave_a_reserve_on_the_disk_of_the_database_too() {
     };
     let full = start("a", &small);
     full.browser().try_upload("x", song(1)).await.refused(507, "storage_full");
-    full.logs(&["what=\"database\""]).await;
+    full.wait_for_log(&["what=\"database\""]).await;
     start("b", &large).browser().upload("x", &song(1)).await;
 }
 
 #[tokio::test]
-async fn a_folder_of_blobs_that_is_away_is_told_and_no_song_fails_for_it() {
+async fn missing_blob_folder_is_reported_and_fails_no_song() {
     let service = Service::idle().await;
     let browser = Browser::new(&service);
     let uploaded = browser.upload("x", &song(1)).await;
-    let away = service.blobs().with_file_name("away");
-    std::fs::rename(service.blobs(), &away).unwrap();
+    let moved = service.blobs().with_file_name("moved");
+    std::fs::rename(service.blobs(), &moved).unwrap();
     assert_eq!(until_ready(&browser, false).await["checks"]["storage"], "does not answer");
     let path = format!("/songs/{}/song.mp3", id(&uploaded));
     browser.get(&path).await.refused(503, "unavailable");
-    std::fs::rename(&away, service.blobs()).unwrap();
+    std::fs::rename(&moved, service.blobs()).unwrap();
     until_ready(&browser, true).await;
     let download = Browser::send(browser.request(Method::GET, &path)).await;
     assert_eq!((download.status, &download.bytes[..]), (200, &song(1)[..]));
@@ -220,7 +220,7 @@ async fn a_folder_of_blobs_that_is_away_is_told_and_no_song_fails_for_it() {
 
 #[cfg(unix)]
 #[test]
-fn two_servers_never_use_one_database_or_one_folder_of_blobs() {
+fn second_server_on_same_database_or_blobs_is_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let config = |data: &str, database: &str, blobs: &str| Config {
         listen: "127.0.0.1:0".parse().unwrap(),
@@ -257,30 +257,30 @@ fn two_servers_never_use_one_database_or_one_folder_of_blobs() {
         let refused = DataDir::open(&config).unwrap_err();
         assert!(matches!(&refused, DataError::InUse { path } if path.ends_with(file)), "{refused:?}");
     }
-    // All in one folder is one server still.
+    // Database and blobs in one folder are still one server.
     DataDir::open(&config("d", "d/x.db", "d")).unwrap();
     drop(first);
     DataDir::open(&config("b", "a/x.db", "a/blobs")).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_of_another_installation_never_sweeps_these_files() {
+async fn blobs_of_another_installation_are_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let (data, other) = (dir.path().join("data"), dir.path().join("other"));
     let server = Server::start(&data);
-    let hers = server.browser().upload("hers", &song(1)).await;
+    let uploaded = server.browser().upload("hers", &song(1)).await;
     drop(server);
     let blobs = format!("file:{}", data.join("blobs").display());
-    let said = does_not_start(&other, &["--blobs", &blobs]);
+    let said = startup_error(&other, &["--blobs", &blobs]);
     assert!(said.contains("belongs to installation") && said.contains("ADOPT_BLOBS"), "{said}");
-    // The right database goes on with them.
+    // The right database still starts with these files.
     let server = Server::start(&data);
-    assert_eq!(server.browser().get(&format!("/songs/{}/song.mp3", id(&hers))).await.status, 200);
+    assert_eq!(server.browser().get(&format!("/songs/{}/song.mp3", id(&uploaded))).await.status, 200);
 }
 
-/// What a server says that must not start.
-fn does_not_start(data: &std::path::Path, args: &[&str]) -> String {
-    // One that does start would not end by itself.
+/// Starts a server that must fail at startup, and returns its error output.
+fn startup_error(data: &std::path::Path, args: &[&str]) -> String {
+    // A server that does start would run until the timeout.
     let mut command = std::process::Command::new("timeout");
     command.args(["20", env!("CARGO_BIN_EXE_server"), "--listen", "127.0.0.1:0", "--data"]).arg(data);
     let ended = command.args(args).output().unwrap();
@@ -290,21 +290,21 @@ fn does_not_start(data: &std::path::Path, args: &[&str]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_whose_disk_of_files_is_not_mounted_does_not_start() {
+async fn server_with_unmounted_blob_disk_does_not_start() {
     let dir = tempfile::tempdir().unwrap();
-    let (data, away) = (dir.path().join("data"), dir.path().join("away"));
+    let (data, moved) = (dir.path().join("data"), dir.path().join("moved"));
     let server = Server::start(&data);
     let song = server.browser().upload("a song", &song(1)).await;
     drop(server);
-    std::fs::rename(data.join("blobs"), &away).unwrap();
+    std::fs::rename(data.join("blobs"), &moved).unwrap();
     std::fs::create_dir(data.join("blobs")).unwrap();
-    let said = does_not_start(&data, &[]);
+    let said = startup_error(&data, &[]);
     assert!(
         said.contains("blobs is empty") && said.contains("mount the disk") && said.contains("ADOPT_BLOBS"),
         "{said}"
     );
     std::fs::remove_dir_all(data.join("blobs")).unwrap();
-    std::fs::rename(&away, data.join("blobs")).unwrap();
+    std::fs::rename(&moved, data.join("blobs")).unwrap();
     let server = Server::start(&data);
     assert_eq!(server.browser().get(&format!("/songs/{}/song.mp3", id(&song))).await.status, 200);
 }

@@ -1,4 +1,4 @@
-//! What comes out, and how: formats, names, conditions, archives.
+//! Downloads: formats, file names, conditional requests and archives.
 
 use std::io::Read as _;
 
@@ -10,14 +10,14 @@ use super::support::{Browser, Service, id, mp3, song};
 
 async fn split(title: &str) -> (Service, Browser, Value) {
     let service = Service::start().await;
-    let somebody = Browser::new(&service);
-    let uploaded = somebody.upload(title, &song(1)).await;
-    let split = somebody.until(&uploaded, "SPLIT").await;
-    (service, somebody, split)
+    let client = Browser::new(&service);
+    let uploaded = client.upload(title, &song(1)).await;
+    let split = client.until(&uploaded, "SPLIT").await;
+    (service, client, split)
 }
 
-/// The format and the length in frames of what was downloaded.
-fn listen(bytes: &[u8]) -> (&'static str, u64) {
+/// Decodes a download and returns its format and length in frames.
+fn decode(bytes: &[u8]) -> (&'static str, u64) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), bytes).unwrap();
     let mut reader = AudioReader::open(file.path(), &AudioLimits::default()).unwrap();
@@ -27,69 +27,69 @@ fn listen(bytes: &[u8]) -> (&'static str, u64) {
 }
 
 #[tokio::test]
-async fn a_tag_tells_nothing_but_the_bytes() {
-    // Two installations, two times, two files: the same bytes, and so the same tags.
+async fn etag_depends_only_on_content() {
+    // Two installations with the same bytes give the same tags.
     let mut tags = Vec::new();
     for _ in 0..2 {
         let service = Service::start().await;
-        let somebody = Browser::new(&service);
-        let split = somebody.until(&somebody.upload("x", &song(1)).await, "SPLIT").await;
-        let mut of_parts = Vec::new();
+        let client = Browser::new(&service);
+        let split = client.until(&client.upload("x", &song(1)).await, "SPLIT").await;
+        let mut part_tags = Vec::new();
         for part in ["song.mp3", "vocals.mp3", "song.flac"] {
-            let answer = somebody.get(&format!("/songs/{}/{part}", id(&split))).await;
+            let answer = client.get(&format!("/songs/{}/{part}", id(&split))).await;
             assert_eq!(answer.status, 200, "{part}");
-            of_parts.push(answer.header("etag").to_owned());
+            part_tags.push(answer.header("etag").to_owned());
         }
-        let of_parts_again = Browser::new(&service);
-        for (part, tag) in ["song.mp3", "vocals.mp3", "song.flac"].iter().zip(&of_parts) {
-            let again = of_parts_again.get(&format!("/songs/{}/{part}", id(&split))).await;
+        let second_client = Browser::new(&service);
+        for (part, tag) in ["song.mp3", "vocals.mp3", "song.flac"].iter().zip(&part_tags) {
+            let again = second_client.get(&format!("/songs/{}/{part}", id(&split))).await;
             assert_eq!(again.header("etag"), tag, "{part}");
         }
-        tags.push(of_parts);
+        tags.push(part_tags);
     }
     assert_eq!(tags[0], tags[1]);
     assert_eq!(tags[0].iter().collect::<std::collections::HashSet<_>>().len(), 3, "{tags:?}");
 }
 
 #[tokio::test]
-async fn every_part_comes_in_every_format() {
-    let (_service, somebody, song) = split("x").await;
+async fn every_part_is_available_in_every_format() {
+    let (_service, client, song) = split("x").await;
     for part in ["song", "drums", "bass", "other", "vocals", "accompaniment"] {
         for (extension, media_type, format) in
             [("mp3", "audio/mpeg", "mp3"), ("wav", "audio/wav", "wav"), ("flac", "audio/flac", "flac")]
         {
-            let answer = somebody.get(&format!("/songs/{}/{part}.{extension}", id(&song))).await;
+            let answer = client.get(&format!("/songs/{}/{part}.{extension}", id(&song))).await;
             assert_eq!(answer.status, 200, "{part}.{extension}: {answer:?}");
-            // The song itself is what was uploaded where MP3 is asked for.
+            // The song itself as MP3 is the uploaded file.
             let (media_type, format) =
                 if (part, extension) == ("song", "mp3") { ("audio/wav", "wav") } else { (media_type, format) };
             assert_eq!(answer.header("content-type"), media_type, "{part}.{extension}");
             let frames = if part == "song" { 2205 } else { 4410 };
-            assert_eq!(listen(&answer.bytes), (format, frames), "{part}.{extension}");
+            assert_eq!(decode(&answer.bytes), (format, frames), "{part}.{extension}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_rendition_is_made_once_and_goes_with_its_song() {
-    let (service, somebody, song) = split("x").await;
+async fn rendition_is_made_once_and_deleted_with_song() {
+    let (service, client, song) = split("x").await;
     let path = format!("/songs/{}/accompaniment.flac", id(&song));
     let before = service.stored(5).await.len();
-    let answers = futures_util::future::join_all((0..8).map(|_| somebody.get(&path))).await;
+    let answers = futures_util::future::join_all((0..8).map(|_| client.get(&path))).await;
     let tags: std::collections::HashSet<_> = answers.iter().map(|answer| answer.header("etag").to_owned()).collect();
     assert_eq!(tags.len(), 1);
     service.stored(before + 1).await;
-    somebody.delete(&format!("/songs/{}", id(&song))).await.data();
+    client.delete(&format!("/songs/{}", id(&song))).await.data();
     service.stored(0).await;
 }
 
 #[tokio::test]
-async fn the_head_says_what_the_body_would_be() {
-    let (_service, somebody, song) = split("Für Elise / Teil 1").await;
+async fn head_headers_match_get() {
+    let (_service, client, song) = split("Für Elise / Teil 1").await;
     for file in ["vocals.mp3", "song.mp3", "vocals.wav"] {
         let path = format!("/songs/{}/{file}", id(&song));
-        let whole = somebody.get(&path).await;
-        let head = Browser::send(somebody.request(Method::HEAD, &path)).await;
+        let whole = client.get(&path).await;
+        let head = Browser::send(client.request(Method::HEAD, &path)).await;
         assert_eq!((head.status, head.bytes.len()), (200, 0));
         assert_eq!(head.header("content-length"), whole.bytes.len().to_string());
         for name in ["content-type", "etag", "content-disposition", "accept-ranges", "cache-control"] {
@@ -99,7 +99,7 @@ async fn the_head_says_what_the_body_would_be() {
         assert_eq!(whole.header("cache-control"), "private, no-cache");
         assert_eq!(whole.header("x-content-type-options"), "nosniff");
     }
-    let vocals = somebody.get(&format!("/songs/{}/vocals.mp3?download", id(&song))).await;
+    let vocals = client.get(&format!("/songs/{}/vocals.mp3?download", id(&song))).await;
     assert_eq!(
         vocals.header("content-disposition"),
         "attachment; filename=\"F_r Elise _ Teil 1 (vocals).mp3\"; \
@@ -108,12 +108,12 @@ async fn the_head_says_what_the_body_would_be() {
 }
 
 #[tokio::test]
-async fn what_the_client_has_is_not_sent_again() {
-    let (_service, somebody, song) = split("x").await;
+async fn matching_etag_returns_304() {
+    let (_service, client, song) = split("x").await;
     let path = format!("/songs/{}/vocals.mp3", id(&song));
-    let etag = somebody.get(&path).await.header("etag").to_owned();
+    let etag = client.get(&path).await.header("etag").to_owned();
     assert!(etag.starts_with('"') && etag.ends_with('"') && etag.len() > 4, "{etag}");
-    let ask = |tags: String| Browser::send(somebody.request(Method::GET, &path).header("if-none-match", tags));
+    let ask = |tags: String| Browser::send(client.request(Method::GET, &path).header("if-none-match", tags));
     for tags in [etag.clone(), format!("W/{etag}"), format!("\"x\", {etag}"), "*".to_owned()] {
         let answer = ask(tags.clone()).await;
         assert_eq!((answer.status, answer.bytes.len(), answer.header("etag")), (304, 0, etag.as_str()), "{tags}");
@@ -122,12 +122,12 @@ async fn what_the_client_has_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_part_of_a_version_that_is_gone_is_not_continued() {
-    let (_service, somebody, song) = split("x").await;
+async fn if_range_mismatch_returns_whole_file() {
+    let (_service, client, song) = split("x").await;
     let path = format!("/songs/{}/vocals.mp3", id(&song));
-    let whole = somebody.get(&path).await;
+    let whole = client.get(&path).await;
     let ask = |tag: &str| {
-        Browser::send(somebody.request(Method::GET, &path).header("range", "bytes=10-19").header("if-range", tag))
+        Browser::send(client.request(Method::GET, &path).header("range", "bytes=10-19").header("if-range", tag))
     };
     let part = ask(whole.header("etag")).await;
     assert_eq!((part.status, &part.bytes[..]), (206, &whole.bytes[10..20]));
@@ -138,22 +138,26 @@ async fn a_part_of_a_version_that_is_gone_is_not_continued() {
 }
 
 #[tokio::test]
-async fn a_stem_that_is_not_there_yet_is_promised() {
+async fn pending_stem_returns_202_with_retry_after() {
     let service = Service::idle().await;
-    let somebody = Browser::new(&service);
-    let waiting = somebody.upload("x", &song(1)).await;
+    let client = Browser::new(&service);
+    let waiting = client.upload("x", &song(1)).await;
     for file in ["vocals.mp3", "accompaniment.flac", "stems.zip"] {
-        let answer = somebody.get(&format!("/songs/{}/{file}", id(&waiting))).await;
+        let answer = client.get(&format!("/songs/{}/{file}", id(&waiting))).await;
         answer.refused(202, "not_ready");
         assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0);
     }
-    assert_eq!(somebody.get(&format!("/songs/{}/song.mp3", id(&waiting))).await.bytes, song(1), "it is there at once");
+    assert_eq!(
+        client.get(&format!("/songs/{}/song.mp3", id(&waiting))).await.bytes,
+        song(1),
+        "the source is available at once"
+    );
 }
 
 #[tokio::test]
-async fn all_stems_come_as_one_zip() {
-    let (_service, somebody, song) = split("My song").await;
-    let answer = somebody.get(&format!("/songs/{}/stems.zip", id(&song))).await;
+async fn stems_download_as_zip() {
+    let (_service, client, song) = split("My song").await;
+    let answer = client.get(&format!("/songs/{}/stems.zip", id(&song))).await;
     assert_eq!((answer.status, answer.header("content-type")), (200, "application/zip"));
     assert_eq!(answer.header("content-disposition"), "attachment; filename=\"My song (stems).zip\"");
     let mut zip = zip::ZipArchive::new(std::io::Cursor::new(answer.bytes)).unwrap();
@@ -166,9 +170,9 @@ async fn all_stems_come_as_one_zip() {
 }
 
 #[tokio::test]
-async fn all_stems_come_as_one_tar_in_the_format_that_was_asked_for() {
-    let (_service, somebody, song) = split("My song").await;
-    let answer = somebody.get(&format!("/songs/{}/stems.tar?format=flac", id(&song))).await;
+async fn stems_download_as_tar_in_requested_format() {
+    let (_service, client, song) = split("My song").await;
+    let answer = client.get(&format!("/songs/{}/stems.tar?format=flac", id(&song))).await;
     assert_eq!((answer.status, answer.header("content-type")), (200, "application/x-tar"));
     let mut tar = tar::Archive::new(&answer.bytes[..]);
     let mut names = Vec::new();
@@ -177,9 +181,9 @@ async fn all_stems_come_as_one_tar_in_the_format_that_was_asked_for() {
         names.push(entry.path().unwrap().to_string_lossy().into_owned());
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).unwrap();
-        assert_eq!(listen(&bytes), ("flac", 4410));
+        assert_eq!(decode(&bytes), ("flac", 4410));
     }
     assert_eq!(names, ["drums", "bass", "other", "vocals"].map(|stem| format!("My song ({stem}).flac")));
-    let odd = somebody.get(&format!("/songs/{}/stems.tar?format=ogg", id(&song))).await;
+    let odd = client.get(&format!("/songs/{}/stems.tar?format=ogg", id(&song))).await;
     odd.refused_field(422, "invalid", "format");
 }

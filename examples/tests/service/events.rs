@@ -1,4 +1,4 @@
-//! A song at every change, as it happens.
+//! Server-sent events of a single song.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use tokio::time::timeout;
 
 use super::support::{Browser, Service, Settings, id, song};
 
-/// An event: its name, its identifier, its data.
+/// An event: name, identifier, data.
 type Event = (String, String, Value);
 
 /// Reads a stream to its end.
-async fn listen(browser: &Browser, song: &Value, last: Option<&str>) -> Vec<Event> {
+async fn read_events(browser: &Browser, song: &Value, last: Option<&str>) -> Vec<Event> {
     let mut request = browser.request(Method::GET, &format!("/songs/{}/events", id(song)));
     if let Some(last) = last {
         request = request.header("last-event-id", last);
@@ -30,12 +30,12 @@ async fn listen(browser: &Browser, song: &Value, last: Option<&str>) -> Vec<Even
 }
 
 #[tokio::test]
-async fn a_song_is_told_from_waiting_to_split_and_progress_never_falls() {
+async fn events_cover_upload_to_split_with_rising_progress() {
     let service = Service::start().await;
     service.separator.takes_ms.store(1500, Ordering::SeqCst);
-    let somebody = Browser::new(&service);
-    let uploaded = somebody.upload("x", &song(1)).await;
-    let events = listen(&somebody, &uploaded, None).await;
+    let client = Browser::new(&service);
+    let uploaded = client.upload("x", &song(1)).await;
+    let events = read_events(&client, &uploaded, None).await;
     assert!(events.iter().all(|(name, ..)| name == "song"));
     assert_eq!(events.last().unwrap().2["status"], "SPLIT");
     let progress: Vec<_> = events.iter().filter_map(|(_, _, song)| song["progress"].as_u64()).collect();
@@ -46,60 +46,60 @@ async fn a_song_is_told_from_waiting_to_split_and_progress_never_falls() {
 }
 
 #[tokio::test]
-async fn a_client_that_comes_back_hears_what_it_missed_and_nothing_twice() {
+async fn last_event_id_resumes_without_repeats() {
     let service = Service::idle().await;
-    let somebody = Browser::new(&service);
-    let waiting = somebody.upload("x", &song(1)).await;
-    // The stream of a song that waits has no end: the first event is read and the connection cut.
+    let client = Browser::new(&service);
+    let waiting = client.upload("x", &song(1)).await;
+    // The stream of a queued song does not end: read the first event and close the connection.
     let path = format!("/songs/{}/events", id(&waiting));
-    let mut response = somebody.request(Method::GET, &path).send().await.unwrap();
+    let mut response = client.request(Method::GET, &path).send().await.unwrap();
     let mut text = String::new();
     while !text.contains("data: ") {
         text.push_str(std::str::from_utf8(&response.chunk().await.unwrap().unwrap()).unwrap());
     }
     let seen = text.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
     drop(response);
-    somebody.result(&waiting, super::support::archive()).await.data();
-    let missed = listen(&somebody, &waiting, Some(&seen)).await;
+    client.result(&waiting, super::support::archive()).await.data();
+    let missed = read_events(&client, &waiting, Some(&seen)).await;
     assert_eq!(missed.len(), 1);
     assert_eq!(missed[0].2["status"], "SPLIT");
-    let nothing = listen(&somebody, &waiting, Some(&missed[0].1)).await;
-    assert_eq!(nothing, Vec::<Event>::new(), "it has the last word already, and the stream ends");
-    let stranger = listen(&somebody, &waiting, Some("an id of another server")).await;
-    assert_eq!(stranger.len(), 1);
+    let nothing = read_events(&client, &waiting, Some(&missed[0].1)).await;
+    assert_eq!(nothing, Vec::<Event>::new(), "no events are left, and the stream ends");
+    let unknown = read_events(&client, &waiting, Some("an id of another server")).await;
+    assert_eq!(unknown.len(), 1);
 }
 
 #[tokio::test]
-async fn a_song_that_is_deleted_while_it_is_watched_says_so() {
+async fn deleting_watched_song_sends_deleted_event() {
     let service = Service::idle().await;
-    let somebody = Browser::new(&service);
-    let waiting = somebody.upload("x", &song(1)).await;
-    let (watcher, watched) = (somebody.clone(), waiting.clone());
-    let watching = tokio::spawn(async move { listen(&watcher, &watched, None).await });
+    let client = Browser::new(&service);
+    let waiting = client.upload("x", &song(1)).await;
+    let (watcher, watched) = (client.clone(), waiting.clone());
+    let watching = tokio::spawn(async move { read_events(&watcher, &watched, None).await });
     tokio::time::sleep(Duration::from_millis(200)).await;
-    somebody.delete(&format!("/songs/{}", id(&waiting))).await.data();
+    client.delete(&format!("/songs/{}", id(&waiting))).await.data();
     let events = timeout(Duration::from_secs(20), watching).await.unwrap().unwrap();
     assert_eq!(events.last().unwrap().0, "deleted");
 }
 
 #[tokio::test]
-async fn the_place_in_the_queue_is_told_and_gets_better() {
+async fn queue_position_is_reported_and_advances() {
     let service = Service::with(Settings { workers: 0, ..Settings::default() }).await;
-    let somebody = Browser::new(&service);
-    let first = somebody.upload("first", &song(1)).await;
-    let second = somebody.upload("second", &song(2)).await;
+    let client = Browser::new(&service);
+    let first = client.upload("first", &song(1)).await;
+    let second = client.upload("second", &song(2)).await;
     assert_eq!((&first["queue_position"], &second["queue_position"]), (&0.into(), &1.into()));
     let dir = service.stop().await;
     let service = Service::over(dir, Settings::default()).await;
-    let somebody = Browser::new(&service);
-    somebody.until(&second, "SPLIT").await;
+    let client = Browser::new(&service);
+    client.until(&second, "SPLIT").await;
 }
 
 #[tokio::test]
-async fn anothers_song_cannot_be_watched() {
+async fn events_of_other_users_song_return_404() {
     let service = Service::idle().await;
     let ada = Browser::registered(&service, "ada").await;
-    let hers = ada.upload("x", &song(1)).await;
-    let path = format!("/songs/{}/events", id(&hers));
+    let private = ada.upload("x", &song(1)).await;
+    let path = format!("/songs/{}/events", id(&private));
     Browser::new(&service).get(&path).await.refused(404, "not_found");
 }

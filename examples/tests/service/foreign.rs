@@ -1,4 +1,4 @@
-//! A server that is killed at any moment, while clients work and another program opens and closes its database.
+//! Kills the server at random moments while clients write and another program opens and closes the database.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -11,14 +11,14 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::server::Server;
-use super::support::{Answer, Browser, archive, from, id, random, song, stems};
+use super::support::{Answer, Browser, archive, from_address, id, random, song, stems};
 
-/// How often the server is killed. `VOCALIZER_FOREIGN_ROUNDS` asks for more.
+/// Number of kills; `VOCALIZER_FOREIGN_ROUNDS` sets another.
 fn rounds() -> u32 {
     std::env::var("VOCALIZER_FOREIGN_ROUNDS").map_or(5, |rounds| rounds.parse().unwrap())
 }
 
-/// Opens and closes a database all the time: to read a word, to read for a while, to back it up. Counts in a file.
+/// Opens and closes a database in a loop: short reads, long reads and backups. Writes the count to a file.
 const READER: &str = "
 import os, random, sqlite3, sys, time
 database, copy, counter = sys.argv[1:]
@@ -46,7 +46,7 @@ while True:
         time.sleep(0.01)
 ";
 
-/// The program that reads. It ends with the value.
+/// The reading process. Dropping it kills the process.
 struct Reader(Child);
 
 impl Reader {
@@ -63,20 +63,20 @@ impl Drop for Reader {
     }
 }
 
-/// What the server has acknowledged. What it was asked for and has not acknowledged may be so or not.
+/// What the server has acknowledged. Unacknowledged requests may have taken effect or not.
 #[derive(Default)]
 struct Acknowledged {
-    /// Songs, each by the number of its bytes.
+    /// Songs by ID, with the number that generates their bytes.
     songs: BTreeMap<String, u32>,
     split: BTreeSet<String>,
     deleted: BTreeSet<String>,
-    /// Users with their password.
+    /// Users and their passwords.
     users: BTreeMap<String, String>,
 }
 
 type Shared = Arc<Mutex<Acknowledged>>;
 
-/// The answer, which is good, or `None` once the server is gone.
+/// Returns the successful response, or `None` if the server is gone.
 async fn ask(request: RequestBuilder) -> Option<Answer> {
     let answer = Browser::try_send(request).await.ok()?;
     answer.data();
@@ -85,11 +85,11 @@ async fn ask(request: RequestBuilder) -> Option<Answer> {
 
 async fn upload_and_delete(browser: Browser, numbers: std::ops::Range<u32>, shared: Shared) -> Option<()> {
     for number in numbers {
-        let uploaded = ask(browser.uploading("x", song(number))).await?.data()["song"].clone();
+        let uploaded = ask(browser.upload_request("x", song(number))).await?.data()["song"].clone();
         shared.lock().unwrap().songs.insert(id(&uploaded).to_owned(), number);
         match number % 4 {
             0 => {
-                ask(browser.splitting(&uploaded, archive())).await?;
+                ask(browser.result_request(&uploaded, archive())).await?;
                 shared.lock().unwrap().split.insert(id(&uploaded).to_owned());
             }
             1 => {
@@ -107,14 +107,14 @@ async fn register_and_change(server: Browser, round: u32, shared: Shared) -> Opt
     const CHANGE: [(&str, &str); 3] =
         [("old_password", "the first one"), ("password1", "another one"), ("password2", "another one")];
     for number in 0.. {
-        let (browser, name) = (server.anew(), format!("user{round}.{number}"));
-        ask(from((round << 8) | number, browser.registering(&name, "the first one"))).await?;
+        let (browser, name) = (server.new_client(), format!("user{round}.{number}"));
+        ask(from_address((round << 8) | number, browser.register_request(&name, "the first one"))).await?;
         shared.lock().unwrap().users.insert(name.clone(), "the first one".to_owned());
         if number % 2 == 1 {
-            // Between the two it has either.
+            // During the change either password may be valid.
             shared.lock().unwrap().users.remove(&name);
             let change = browser.request(Method::POST, "/auth/password").form(&CHANGE);
-            ask(from((round << 8) | number, change)).await?;
+            ask(from_address((round << 8) | number, change)).await?;
             shared.lock().unwrap().users.insert(name, "another one".to_owned());
         }
     }
@@ -122,7 +122,7 @@ async fn register_and_change(server: Browser, round: u32, shared: Shared) -> Opt
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_was_acknowledged_outlives_any_number_of_kills_beside_a_reader() {
+async fn kills_beside_foreign_reader_lose_no_acknowledged_write() {
     let dir = tempfile::tempdir().unwrap();
     let (data, counter) = (dir.path().join("data"), dir.path().join("count"));
     let (shared, mut reader, mut checked) = (Shared::default(), None, BTreeSet::<String>::new());
@@ -144,11 +144,11 @@ async fn whatever_was_acknowledged_outlives_any_number_of_kills_beside_a_reader(
 
         let server = start();
         if round + 1 == rounds() {
-            // All songs once more, and some users: to log in takes a while.
+            // Check all songs again, but only some users, because logins are slow.
             checked = checked.into_iter().filter(|name| name.starts_with("user")).skip(100).collect();
         }
         check(&server.browser(), &shared, &mut checked, round).await;
-        // Another kill, of a server that was just started.
+        // Dropping this server is another kill, shortly after startup.
     }
     let read: u32 = std::fs::read_to_string(counter).unwrap().parse().unwrap();
     let Acknowledged { songs, split, deleted, users } = &*shared.lock().unwrap();
@@ -160,10 +160,10 @@ async fn whatever_was_acknowledged_outlives_any_number_of_kills_beside_a_reader(
         deleted.len(),
         users.len(),
     );
-    assert!(read > rounds(), "the reader did not read");
+    assert!(read > rounds(), "the reader was too slow");
 }
 
-/// All songs by their identifier.
+/// All songs by ID.
 async fn all(browser: &Browser) -> BTreeMap<String, Value> {
     let (mut listed, mut after) = (BTreeMap::new(), String::new());
     loop {
@@ -176,7 +176,7 @@ async fn all(browser: &Browser) -> BTreeMap<String, Value> {
     }
 }
 
-/// Compares everything with what was acknowledged, and the bytes of what was not compared before.
+/// Compares the list with what was acknowledged, and the bytes of songs not yet checked.
 async fn check(browser: &Browser, shared: &Shared, checked: &mut BTreeSet<String>, round: u32) {
     let (songs, split, deleted, users) = {
         let Acknowledged { songs, split, deleted, users } = &*shared.lock().unwrap();
@@ -198,12 +198,12 @@ async fn check(browser: &Browser, shared: &Shared, checked: &mut BTreeSet<String
         }
     }
     for id in &deleted {
-        assert!(!listed.contains_key(id), "round {round}: {id} is there again");
+        assert!(!listed.contains_key(id), "round {round}: deleted song {id} is back");
     }
     for (number, (name, password)) in (0..).zip(users) {
         if checked.insert(name.clone()) {
-            let login = browser.anew().logging_in(&name, &password);
-            let answer = Browser::send(from(number, login)).await;
+            let login = browser.new_client().login_request(&name, &password);
+            let answer = Browser::send(from_address(number, login)).await;
             assert_eq!(answer.status, 200, "round {round}: {name} is lost: {answer:?}");
         }
     }

@@ -1,7 +1,7 @@
-//! A disk that is full at any moment: what was acknowledged stays, and with room again everything works.
+//! A disk that fills up at random moments: acknowledged writes stay, and everything works again once there is space.
 //!
-//! `VOCALIZER_SMALL_DISK` names a folder on a small disk of its own, which is filled up. Without it a limit on the size of
-//! the server's files stands for the disk.
+//! `VOCALIZER_SMALL_DISK` names a folder on a small dedicated disk, which is filled. Without it, a file size limit of
+//! the server simulates a full disk.
 #![cfg(target_os = "linux")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 
 use super::database::until_ready;
 use super::server::Server;
-use super::support::{Answer, Browser, archive, from, id, random, song, stems};
+use super::support::{Answer, Browser, archive, from_address, id, random, song, stems};
 
-/// At how many places the disk is full. `VOCALIZER_FULL_PLACES` asks for more.
+/// Number of times the disk fills up; `VOCALIZER_FULL_PLACES` sets another.
 fn places() -> u32 {
     std::env::var("VOCALIZER_FULL_PLACES").map_or(5, |places| places.parse().unwrap())
 }
 
-/// What fills a disk up, or limits the files of a server.
+/// Fills a disk, or limits the server's file size.
 struct Disk {
     dir: tempfile::TempDir,
     filler: Option<PathBuf>,
@@ -37,23 +37,23 @@ impl Disk {
         self.dir.path().join("data")
     }
 
-    /// Leaves room for so many bytes.
+    /// Leaves `left_bytes` of free space.
     fn fill(&self, server: &Server, left_bytes: u64) {
         let Some(filler) = &self.filler else {
-            // A song, a stem or the log ends at the limit. The log is written from its start again and again.
+            // A song, a stem or the WAL ends at the limit. The WAL is rewritten from its start repeatedly.
             let log_bytes = if random(2) == 0 { 0 } else { size(&self.data().join("vocalizer.db-wal")) };
-            return server.room(Some(random(log_bytes + left_bytes + 1)));
+            return server.limit_file_size(Some(random(log_bytes + left_bytes + 1)));
         };
         let mut file = std::fs::File::create(filler).unwrap();
         let _ = std::io::copy(&mut std::io::repeat(1), &mut file);
         file.set_len(size(filler).saturating_sub(left_bytes)).unwrap();
     }
 
-    /// Makes room again. A server that is not there any more had a limit of its own.
+    /// Frees the space. A limit ended with a server that is gone.
     fn empty(&self, server: Option<&Server>) {
         match (&self.filler, server) {
             (Some(filler), _) => std::fs::remove_file(filler).unwrap(),
-            (None, Some(server)) => server.room(None),
+            (None, Some(server)) => server.limit_file_size(None),
             (None, None) => {}
         }
     }
@@ -72,7 +72,7 @@ struct Acknowledged {
     users: BTreeSet<String>,
 }
 
-/// Whether it is acknowledged, or refused as a full disk is.
+/// Whether a write is acknowledged; a rejection must be the one for a full disk.
 fn acknowledged(answer: &Answer) -> bool {
     if answer.status != 200 {
         assert!(matches!(answer.status, 503 | 507), "{answer:?}");
@@ -83,36 +83,36 @@ fn acknowledged(answer: &Answer) -> bool {
 }
 
 impl Acknowledged {
-    /// Writes in every way that there is, and says how much of it was acknowledged.
+    /// Does one write of each kind and returns the number of acknowledged ones.
     async fn write(&mut self, browser: &Browser, number: u32) -> usize {
-        let mut good = 0;
+        let mut acknowledged_writes = 0;
         let name = format!("user{number}");
-        let registering = browser.anew().registering(&name, "correct horse");
-        if acknowledged(&Browser::send(from(number, registering)).await) {
+        let register_request = browser.new_client().register_request(&name, "correct horse");
+        if acknowledged(&Browser::send(from_address(number, register_request)).await) {
             self.users.insert(name);
-            good += 1;
+            acknowledged_writes += 1;
         }
         let uploaded = browser.try_upload("x", song(number)).await;
         if !acknowledged(&uploaded) {
-            return good;
+            return acknowledged_writes;
         }
-        good += 1;
+        acknowledged_writes += 1;
         let uploaded = uploaded.data()["song"].clone();
         if acknowledged(&browser.result(&uploaded, archive()).await) {
             self.split.insert(id(&uploaded).to_owned());
-            good += 1;
+            acknowledged_writes += 1;
         }
         if number.is_multiple_of(3) {
             if acknowledged(&browser.delete(&format!("/songs/{}", id(&uploaded))).await) {
                 self.deleted.insert(id(&uploaded).to_owned());
-                return good + 1;
+                return acknowledged_writes + 1;
             }
-            // It is there or not, and so are its bytes.
+            // The deletion may have taken effect or not.
             self.split.remove(id(&uploaded));
-            return good;
+            return acknowledged_writes;
         }
         self.songs.insert(id(&uploaded).to_owned(), number);
-        good
+        acknowledged_writes
     }
 
     async fn check(&self, browser: &Browser, place: u32) {
@@ -131,21 +131,21 @@ impl Acknowledged {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_is_full_at_any_place_costs_nothing_that_was_acknowledged() {
+async fn full_disk_loses_no_acknowledged_write() {
     let disk = Disk::new();
     let start = || Server::with(&disk.data(), &["--min-free-bytes", "0", "--trusted-proxies", "127.0.0.1/32"]);
-    let (mut server, mut known, mut number, mut refusals) = (start(), Acknowledged::default(), 0, 0);
+    let (mut server, mut known, mut number, mut rejections) = (start(), Acknowledged::default(), 0, 0);
     for place in 0..places() {
         disk.fill(&server, random(96 * 1024));
-        // Until something is refused, which most often is soon.
+        // Write until a request is rejected, usually soon.
         for _ in 0..20 {
             number += 1;
             if known.write(&server.browser(), number).await < 3 {
-                refusals += 1;
+                rejections += 1;
                 break;
             }
         }
-        // Some servers are killed while it is full.
+        // Kill some servers while the disk is full.
         if place % 8 == 3 {
             drop(server);
             disk.empty(None);
@@ -155,13 +155,17 @@ async fn a_disk_that_is_full_at_any_place_costs_nothing_that_was_acknowledged() 
         }
         let browser = server.browser();
         number += 1;
-        let good = known.write(&browser, number).await;
-        assert_eq!(good, 3 + usize::from(number.is_multiple_of(3)), "place {place}: with room again");
+        let acknowledged_writes = known.write(&browser, number).await;
+        assert_eq!(
+            acknowledged_writes,
+            3 + usize::from(number.is_multiple_of(3)),
+            "place {place}: after freeing space"
+        );
         until_ready(&browser, true).await;
         if place % 10 == 9 {
             known.check(&browser, place).await;
         }
-        // So that small disks last.
+        // Delete old songs so that a small disk suffices.
         for id in known.songs.keys().take(known.songs.len().saturating_sub(20)).cloned().collect::<Vec<_>>() {
             browser.delete(&format!("/songs/{id}")).await.data();
             known.songs.remove(&id);
@@ -170,9 +174,9 @@ async fn a_disk_that_is_full_at_any_place_costs_nothing_that_was_acknowledged() 
     drop(server);
     let server = start();
     known.check(&server.browser(), places()).await;
-    assert!(refusals * 2 > places(), "{refusals} refusals: the disk was hardly ever full");
+    assert!(rejections * 2 > places(), "only {rejections} rejections: the disk was rarely full");
     println!(
-        "full at {} places, {refusals} refusals: {number} attempts to write, {} users, {} deletions, nothing lost",
+        "full at {} places, {rejections} rejections: {number} attempts to write, {} users, {} deletions, nothing lost",
         places(),
         known.users.len(),
         known.deleted.len(),
@@ -183,10 +187,10 @@ async fn a_disk_that_is_full_at_any_place_costs_nothing_that_was_acknowledged() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_has_no_room_for_the_log_costs_the_log_and_nothing_else() {
+async fn full_log_disk_loses_only_the_log() {
     let dir = tempfile::tempdir().unwrap();
-    let no_room = std::fs::File::options().write(true).open("/dev/full").unwrap();
-    let server = Server::logging_to(no_room.into(), &dir.path().join("data"), &[]);
+    let full_device = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let server = Server::logging_to(full_device.into(), &dir.path().join("data"), &[]);
     let browser = server.browser();
     browser.register("ada", "correct horse").await.data();
     browser.register("ada", "correct horse").await.refused(409, "conflict");

@@ -1,4 +1,4 @@
-//! Guessing passwords keeps out whoever guesses, and not the owner.
+//! Password guessing throttles the guesser, not the account's owner.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use super::support::{Answer, Browser, Service, Settings};
 
 const GOOD: &str = "correct horse";
 
-/// A service that believes the tests when they say where they come from.
+/// A service that trusts `X-Forwarded-For` from the tests.
 async fn service() -> Service {
     let trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
-    // So long that no machine is so slow.
+    // Longer than the test takes on any machine.
     let first_delay = Duration::from_secs(10 * 60);
     Service::with(Settings { workers: 0, trusted_proxies, first_delay, ..Settings::default() }).await
 }
@@ -21,7 +21,7 @@ async fn login(browser: &Browser, from: &str, name: &str, password: &str) -> Ans
     Browser::send(request.form(&[("username", name), ("password", password)])).await
 }
 
-/// Guesses until that is refused.
+/// Guesses until throttled.
 async fn guess(service: &Service, from: &str, name: &str) {
     let guesser = Browser::new(service);
     for _ in 0..10 {
@@ -31,11 +31,11 @@ async fn guess(service: &Service, from: &str, name: &str) {
         }
         answer.refused(401, "unauthenticated");
     }
-    panic!("nobody is slowed down");
+    panic!("guessing is not throttled");
 }
 
 #[tokio::test]
-async fn wrong_guesses_from_elsewhere_do_not_keep_the_owner_out() {
+async fn guesses_from_other_addresses_do_not_lock_out_owner() {
     let service = service().await;
     Browser::registered(&service, "ada").await;
     for from in ["203.0.113.1", "203.0.113.2", "2001:db8::1"] {
@@ -43,18 +43,18 @@ async fn wrong_guesses_from_elsewhere_do_not_keep_the_owner_out() {
         login(&Browser::new(&service), from, "ada", GOOD).await.refused(429, "rate_limited");
     }
     login(&Browser::new(&service), "203.0.113.3", "ada", GOOD).await.data();
-    // The guessers have gained nothing by it.
+    // A successful login of the owner does not reset the guesser's delay.
     login(&Browser::new(&service), "203.0.113.1", "ada", GOOD).await.refused(429, "rate_limited");
 }
 
 #[tokio::test]
-async fn a_device_that_has_logged_in_before_gets_in_whatever_others_guess() {
+async fn known_browser_can_log_in_during_guessing() {
     let service = service().await;
     let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);
     for browser in [&ada, &bob] {
         browser.post("/auth/logout", &[]).await.data();
     }
-    // All from one address, as behind a proxy that nobody trusts.
+    // All from one address, as behind an untrusted proxy.
     guess(&service, "203.0.113.1", "ada").await;
     login(&Browser::new(&service), "203.0.113.1", "ada", GOOD).await.refused(429, "rate_limited");
     login(&bob, "203.0.113.1", "ada", GOOD).await.refused(429, "rate_limited");
@@ -66,7 +66,7 @@ async fn a_device_that_has_logged_in_before_gets_in_whatever_others_guess() {
         answer.refused(429, "rate_limited");
     }
     login(&ada, "203.0.113.1", "ada", GOOD).await.data();
-    // It may not guess without end either.
+    // A known browser is throttled too.
     let mut statuses = Vec::new();
     for _ in 0..8 {
         statuses.push(login(&ada, "203.0.113.9", "ada", "wrong horse").await.status);
@@ -75,7 +75,7 @@ async fn a_device_that_has_logged_in_before_gets_in_whatever_others_guess() {
 }
 
 #[tokio::test]
-async fn the_cookie_of_a_device_is_for_the_browser_alone_and_ends_with_the_password() {
+async fn device_cookie_is_http_only_and_ends_with_password_change() {
     let service = service().await;
     let ada = Browser::new(&service);
     let registered = ada.register("ada", GOOD).await;
@@ -91,7 +91,7 @@ async fn the_cookie_of_a_device_is_for_the_browser_alone_and_ends_with_the_passw
 }
 
 #[tokio::test]
-async fn the_port_that_a_proxy_adds_makes_no_other_address() {
+async fn forwarded_port_does_not_change_client_address() {
     let service = service().await;
     Browser::registered(&service, "ada").await;
     for (one, same, other) in [

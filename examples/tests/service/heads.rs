@@ -1,4 +1,4 @@
-//! `HEAD`: what it says, and that it makes nothing.
+//! `HEAD` requests.
 
 use reqwest::Method;
 
@@ -9,11 +9,11 @@ async fn head(browser: &Browser, path: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_head_makes_nothing() {
+async fn head_creates_no_files() {
     let service = Service::idle().await;
-    let somebody = Browser::new(&service);
-    let uploaded = somebody.upload("My song", &song(1)).await;
-    somebody.result(&uploaded, archive()).await.data();
+    let client = Browser::new(&service);
+    let uploaded = client.upload("My song", &song(1)).await;
+    client.result(&uploaded, archive()).await.data();
     let before = service.stored(5).await;
     let path = |name: &str| format!("/songs/{}/{name}", id(&uploaded));
     for (name, media_type) in [
@@ -25,16 +25,16 @@ async fn a_head_makes_nothing() {
         ("stems.tar", "application/x-tar"),
         ("peaks/vocals", "application/json"),
     ] {
-        let answer = head(&somebody, &path(name)).await;
+        let answer = head(&client, &path(name)).await;
         assert_eq!((answer.status, answer.header("content-type")), (200, media_type), "{name}: {answer:?}");
-        // Nobody knows them before it is made.
+        // Length and tag are unknown before the file is made.
         assert_eq!((answer.header("content-length"), answer.header("etag")), ("", ""), "{name}: {answer:?}");
     }
-    assert_eq!(service.stored_files(), before, "a HEAD made something");
+    assert_eq!(service.stored_files(), before, "a HEAD request created a file");
 
     for name in ["song.wav", "vocals.flac", "accompaniment.mp3", "peaks/vocals"] {
-        let whole = somebody.get(&path(name)).await;
-        let answer = head(&somebody, &path(name)).await;
+        let whole = client.get(&path(name)).await;
+        let answer = head(&client, &path(name)).await;
         assert_eq!(answer.header("content-length"), whole.bytes.len().to_string(), "{name}");
         assert_eq!(answer.header("etag"), whole.header("etag"), "{name}");
         assert_eq!(answer.header("content-disposition"), whole.header("content-disposition"), "{name}");
@@ -42,15 +42,15 @@ async fn a_head_makes_nothing() {
 }
 
 #[tokio::test]
-async fn a_head_is_refused_where_a_get_would_be() {
+async fn head_status_matches_get() {
     let service = Service::idle().await;
-    let somebody = Browser::new(&service);
-    let waiting = somebody.upload("x", &song(1)).await;
+    let client = Browser::new(&service);
+    let waiting = client.upload("x", &song(1)).await;
     let path = |name: &str| format!("/songs/{}/{name}", id(&waiting));
     for name in ["vocals.flac", "mix.mp3", "stems.zip", "peaks/vocals"] {
-        assert_eq!(head(&somebody, &path(name)).await.status, 202, "{name}");
+        assert_eq!(head(&client, &path(name)).await.status, 202, "{name}");
     }
-    somebody.result(&waiting, archive()).await.data();
+    client.result(&waiting, archive()).await.data();
     let silent = path("mix.mp3?vocals=0&drums=0&bass=0&other=0");
     for (name, status) in [
         (silent.as_str(), 422),
@@ -59,7 +59,7 @@ async fn a_head_is_refused_where_a_get_would_be() {
         (&path("vocals.ogg"), 404),
         ("/songs/00000000-0000-4000-8000-000000000000/vocals.flac", 404),
     ] {
-        assert_eq!(head(&somebody, name).await.status, status, "{name}");
-        assert_eq!(somebody.get(name).await.status, status, "{name}");
+        assert_eq!(head(&client, name).await.status, status, "{name}");
+        assert_eq!(client.get(name).await.status, status, "{name}");
     }
 }

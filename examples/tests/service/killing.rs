@@ -1,4 +1,4 @@
-//! Ports of a process that dies at a step of its own choosing, as by `kill -9`.
+//! Port wrappers that kill the process at a chosen step, like `kill -9`.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Ti
 
 use super::support::stems;
 
-/// Counts how often the fatal step was reached, and ends the process there.
+/// Counts how often the fatal step is reached, and kills the process there.
 #[derive(Clone)]
 pub(crate) struct Killer {
     step: String,
@@ -29,12 +29,12 @@ pub(crate) struct Killer {
 }
 
 impl Killer {
-    /// Dies at this step, this time that it comes by.
+    /// Dies the `time`th time it reaches `step`.
     pub(crate) fn new(step: &str, time: u32) -> Self {
         Self { step: step.to_owned(), left: Arc::new(AtomicU32::new(time)) }
     }
 
-    /// The same in front of something.
+    /// Wraps a port.
     pub(crate) fn before<T>(&self, inner: T) -> Killing<T> {
         Killing { inner, killer: self.clone() }
     }
@@ -46,13 +46,13 @@ impl Killer {
     async fn written(&self, key: &BlobKey) {
         match key {
             BlobKey::Source(_) => self.reached("after the blob is written").await,
-            // One of four has its name by then.
+            // One of the four stems is stored by then.
             BlobKey::Stem(..) => self.reached("in mid-result").await,
             BlobKey::Rendition(..) | BlobKey::Peaks(..) => {}
         }
     }
 
-    /// Does not come back from the fatal step; or stands still there until it is told to go on.
+    /// Kills the process at the fatal step, or suspends it there until `SIGCONT`.
     async fn reached(&self, step: &str) {
         if self.step.strip_prefix("stopped ") == Some(step) && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             let stopped = Command::new("kill").args(["-STOP", &std::process::id().to_string()]).status();
@@ -60,12 +60,12 @@ impl Killer {
         }
         if self.is_at(step) && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             let killed = Command::new("kill").args(["-KILL", &std::process::id().to_string()]).status();
-            panic!("still here: {killed:?}");
+            panic!("still alive: {killed:?}");
         }
     }
 }
 
-/// Something that is used until the process dies of it.
+/// A port that kills the process at the fatal step.
 pub(crate) struct Killing<T> {
     inner: T,
     killer: Killer,
@@ -209,7 +209,7 @@ impl JobQueue for Killing<Arc<dyn JobQueue>> {
     }
     async fn publish(&self, job: Job) -> Result<(), QueueError> {
         if self.killer.is_at("before the confirmation") {
-            // On its way, and nobody has said that it arrived.
+            // Sent, but not confirmed.
             let _ = tokio::time::timeout(Duration::from_millis(2), self.inner.publish(job.clone())).await;
             self.killer.reached("before the confirmation").await;
         }
@@ -248,7 +248,7 @@ impl GivenUp for Killing<Box<dyn GivenUp>> {
         self.inner.repeated_since()
     }
     async fn file(self: Box<Self>) -> Result<(), QueueError> {
-        self.killer.reached("before it is filed").await;
+        self.killer.reached("before the dead letter is filed").await;
         self.inner.file().await
     }
 }
@@ -278,7 +278,7 @@ impl Backend for Killing<Arc<dyn Backend>> {
     }
 }
 
-/// Stems that may end half-way.
+/// Stems whose upload may be interrupted.
 struct DyingStems<'a> {
     stems: &'a dyn StemSet,
     killer: &'a Killer,
@@ -287,7 +287,7 @@ struct DyingStems<'a> {
 #[async_trait]
 impl StemSet for DyingStems<'_> {
     async fn open(&self, stem: Stem) -> Result<Blob, BlobError> {
-        // The first ones are on their way by then.
+        // The first stems are being sent by then.
         if stem == Stem::Vocals {
             self.killer.reached("in mid-post").await;
         }
@@ -295,7 +295,7 @@ impl StemSet for DyingStems<'_> {
     }
 }
 
-/// A separator that takes a moment, and gives every song the same stems.
+/// A fake separator that takes 10 ms and returns the same stems for every song.
 #[async_trait]
 impl Separator for Killing<()> {
     async fn separate(&self, _: Blob, progress: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {

@@ -1,4 +1,4 @@
-//! Who may register and upload, and how much.
+//! Registration policy, invites, quotas and rate limits.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -24,7 +24,7 @@ async fn with(policy: Policy) -> Service {
     Service::with(Settings { workers: 0, policy, trusted_proxies, ..Settings::default() }).await
 }
 
-/// Uploads as somebody at an address, behind a proxy that is believed.
+/// Uploads from an address, behind a trusted proxy.
 async fn upload_from(browser: &Browser, address: &str, bytes: Vec<u8>) -> Answer {
     let form = Form::new().text("title", "x").part("file", Part::bytes(bytes).file_name("song.wav"));
     let request = browser.request(Method::POST, "/songs/upload").header("X-Forwarded-For", address);
@@ -42,28 +42,28 @@ fn retry_after(answer: &Answer) -> u64 {
 }
 
 #[tokio::test]
-async fn nobody_registers_where_registration_is_closed() {
+async fn closed_registration_rejects_everyone() {
     let service = with(Policy { registration: Registration::Closed, ..Policy::default() }).await;
-    let somebody = Browser::new(&service);
-    register(&somebody, "ada", None).await.refused(403, "registration_closed");
-    register(&somebody, "ada", Some("vci_0")).await.refused(403, "registration_closed");
-    assert_eq!(somebody.get("/limits").await.data()["limits"]["registration"], "closed");
-    somebody.upload("whoever is here may do what they could", &song(1)).await;
+    let client = Browser::new(&service);
+    register(&client, "ada", None).await.refused(403, "registration_closed");
+    register(&client, "ada", Some("vci_0")).await.refused(403, "registration_closed");
+    assert_eq!(client.get("/limits").await.data()["limits"]["registration"], "closed");
+    client.upload("anonymous uploads still work", &song(1)).await;
 }
 
 #[tokio::test]
-async fn an_invite_lets_one_person_register() {
+async fn invite_registers_one_user() {
     let service = with(Policy { registration: Registration::Invite, ..Policy::default() }).await;
-    let somebody = Browser::new(&service);
-    assert_eq!(somebody.get("/limits").await.data()["limits"]["registration"], "invite");
-    register(&somebody, "ada", None).await.refused_field(403, "invite_required", "invite");
-    register(&somebody, "ada", Some(" ")).await.refused_field(403, "invite_required", "invite");
-    register(&somebody, "ada", Some("vci_0")).await.refused_field(403, "invite_invalid", "invite");
+    let client = Browser::new(&service);
+    assert_eq!(client.get("/limits").await.data()["limits"]["registration"], "invite");
+    register(&client, "ada", None).await.refused_field(403, "invite_required", "invite");
+    register(&client, "ada", Some(" ")).await.refused_field(403, "invite_required", "invite");
+    register(&client, "ada", Some("vci_0")).await.refused_field(403, "invite_invalid", "invite");
     let invite = service.accounts.invite(DAY).await.unwrap();
-    // What is wrong with a name costs no invite.
-    register(&somebody, "a b", Some(invite.expose())).await.refused_field(422, "invalid", "username");
-    register(&somebody, "ada", Some(&format!(" {}\n", invite.expose()))).await.data();
-    assert_eq!(somebody.get("/auth/me").await.data()["user"]["username"], "ada");
+    // An invalid name does not use up the invite.
+    register(&client, "a b", Some(invite.expose())).await.refused_field(422, "invalid", "username");
+    register(&client, "ada", Some(&format!(" {}\n", invite.expose()))).await.data();
+    assert_eq!(client.get("/auth/me").await.data()["user"]["username"], "ada");
     let other = Browser::new(&service);
     register(&other, "bob", Some(invite.expose())).await.refused_field(403, "invite_invalid", "invite");
     let second = service.accounts.invite(DAY).await.unwrap();
@@ -74,21 +74,21 @@ async fn an_invite_lets_one_person_register() {
 }
 
 #[tokio::test]
-async fn of_many_who_come_with_one_invite_at_once_one_gets_in() {
+async fn concurrent_uses_of_one_invite_register_one_user() {
     let service = with(Policy { registration: Registration::Invite, ..Policy::default() }).await;
     let invite = service.accounts.invite(DAY).await.unwrap();
-    let come = (0..8).map(|number| {
+    let registrations = (0..8).map(|number| {
         let browser = Browser::new(&service);
         let invite = invite.expose().clone();
         async move { register(&browser, &format!("user{number}"), Some(&invite)).await.status }
     });
-    let statuses = join_all(come).await;
+    let statuses = join_all(registrations).await;
     assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
     assert!(statuses.iter().all(|status| [200, 403].contains(status)), "{statuses:?}");
 }
 
 #[tokio::test]
-async fn the_operator_makes_invites_while_the_server_runs() {
+async fn invites_can_be_made_while_server_runs() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let server = Server::start_with(&data, &[("REGISTRATION", "invite")]);
@@ -109,9 +109,9 @@ async fn the_operator_makes_invites_while_the_server_runs() {
 }
 
 #[test]
-fn settings_that_cannot_be_are_refused_at_the_start() {
+fn invalid_settings_are_rejected_at_startup() {
     let dir = tempfile::tempdir().unwrap();
-    for (name, value, said) in [
+    for (name, value, expected) in [
         ("REGISTRATION", "sometimes", "REGISTRATION"),
         ("ANONYMOUS_UPLOADS", "maybe", "expected on or off"),
         ("USER_MAX_SONGS", "0", "USER_MAX_SONGS"),
@@ -121,36 +121,39 @@ fn settings_that_cannot_be_are_refused_at_the_start() {
     ] {
         let mut server = Command::new(env!("CARGO_BIN_EXE_server"));
         let output = server.arg("--data").arg(dir.path()).arg("--check-config").env(name, value).output().unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{name}={value}: {told}");
-        // clap names the flag, and we both.
-        assert!(told.contains(said) || told.contains(&name.to_lowercase().replace('_', "-")), "{name}={value}: {told}");
+        let output_text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{name}={value}: {output_text}");
+        // clap names the flag; our errors name both.
+        assert!(
+            output_text.contains(expected) || output_text.contains(&name.to_lowercase().replace('_', "-")),
+            "{name}={value}: {output_text}"
+        );
     }
     let mut server = Command::new(env!("CARGO_BIN_EXE_server"));
     server
         .args(["--check-config", "--anonymous-uploads", "off", "--user-max-songs", "5"])
         .env("REGISTRATION", "closed");
     let output = server.arg("--data").arg(dir.path()).env("ADDRESS_KEY", "a secret that is long").output().unwrap();
-    let told = String::from_utf8(output.stdout).unwrap();
+    let output_text = String::from_utf8(output.stdout).unwrap();
     for line in ["ANONYMOUS_UPLOADS=false", "REGISTRATION=closed", "USER_MAX_SONGS=5", "ADDRESS_KEY=(hidden)"] {
-        assert!(told.lines().any(|told| told == line), "{line}: {told}");
+        assert!(output_text.lines().any(|shown| shown == line), "{line}: {output_text}");
     }
-    assert!(!told.contains("a secret"), "{told}");
+    assert!(!output_text.contains("a secret"), "{output_text}");
 }
 
 #[tokio::test]
-async fn songs_are_taken_from_users_alone_where_the_operator_says_so() {
+async fn anonymous_uploads_can_be_disabled() {
     let service = with(Policy { anonymous_uploads: false, ..Policy::default() }).await;
-    let somebody = Browser::new(&service);
-    assert_eq!(somebody.get("/limits").await.data()["limits"]["anonymous_uploads"], false);
-    somebody.try_upload("x", song(1)).await.refused(401, "unauthenticated");
+    let client = Browser::new(&service);
+    assert_eq!(client.get("/limits").await.data()["limits"]["anonymous_uploads"], false);
+    client.try_upload("x", song(1)).await.refused(401, "unauthenticated");
     assert_eq!(service.stored(0).await, Vec::<std::path::PathBuf>::new());
-    somebody.register("ada", PASSWORD).await.data();
-    somebody.upload("x", &song(1)).await;
+    client.register("ada", PASSWORD).await.data();
+    client.upload("x", &song(1)).await;
 }
 
 #[tokio::test]
-async fn limits_are_told() {
+async fn limits_endpoint_reports_policy() {
     let per_user = Quota {
         max_songs: Some(10),
         max_bytes: Some(1000),
@@ -172,14 +175,14 @@ async fn limits_are_told() {
 }
 
 #[tokio::test]
-async fn one_user_s_songs_are_limited_and_nobody_else_s() {
+async fn user_quota_applies_per_user() {
     let per_user = Quota { max_songs: Some(2), ..Quota::default() };
     let service = with(Policy { per_user, ..Policy::default() }).await;
     let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);
     let first = ada.upload("x", &song(1)).await;
     ada.upload("x", &song(1)).await;
-    let said = ada.try_upload("x", song(2)).await.refused(403, "quota_exceeded");
-    assert!(said.contains("at most 2 songs"), "{said}");
+    let message = ada.try_upload("x", song(2)).await.refused(403, "quota_exceeded");
+    assert!(message.contains("at most 2 songs"), "{message}");
     service.stored(1).await;
     bob.upload("x", &song(1)).await;
     Browser::new(&service).upload("x", &song(1)).await;
@@ -188,7 +191,7 @@ async fn one_user_s_songs_are_limited_and_nobody_else_s() {
 }
 
 #[tokio::test]
-async fn uploads_at_once_do_not_get_past_a_limit() {
+async fn concurrent_uploads_cannot_exceed_quota() {
     let per_user = Quota { max_songs: Some(3), ..Quota::default() };
     let per_address = Quota { max_bytes: Some(3 * song(0).len() as u64), ..Quota::default() };
     let service = with(Policy { per_user, per_address, ..Policy::default() }).await;
@@ -199,29 +202,29 @@ async fn uploads_at_once_do_not_get_past_a_limit() {
         assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 3, "{statuses:?}");
         assert!(statuses.iter().all(|status| [200, 403].contains(status)), "{statuses:?}");
     }
-    // What was refused has left nothing.
+    // Rejected uploads leave no files.
     let list = ada.get("/songs/").await.data();
     let hashes: BTreeSet<_> = list["songs"].as_array().unwrap().iter().map(|song| song["hash"].to_string()).collect();
     service.stored(hashes.len()).await;
 }
 
 #[tokio::test]
-async fn an_address_is_limited_by_itself_and_a_user_is_not_by_theirs() {
+async fn address_quota_applies_only_to_anonymous_uploads() {
     let per_address = Quota { max_songs: Some(1), ..Quota::default() };
     let service = with(Policy { per_address, ..Policy::default() }).await;
-    let nobody = Browser::new(&service);
-    upload_from(&nobody, "192.0.2.1", song(1)).await.data();
-    upload_from(&nobody, "192.0.2.1", song(2)).await.refused(403, "quota_exceeded");
-    upload_from(&nobody, "192.0.2.2", song(2)).await.data();
-    // A /64 is one household.
-    upload_from(&nobody, "2001:db8::1", song(3)).await.data();
-    upload_from(&nobody, "2001:db8::2", song(4)).await.refused(403, "quota_exceeded");
-    upload_from(&nobody, "2001:db8:0:1::1", song(4)).await.data();
+    let anonymous = Browser::new(&service);
+    upload_from(&anonymous, "192.0.2.1", song(1)).await.data();
+    upload_from(&anonymous, "192.0.2.1", song(2)).await.refused(403, "quota_exceeded");
+    upload_from(&anonymous, "192.0.2.2", song(2)).await.data();
+    // All addresses of an IPv6 /64 share one quota.
+    upload_from(&anonymous, "2001:db8::1", song(3)).await.data();
+    upload_from(&anonymous, "2001:db8::2", song(4)).await.refused(403, "quota_exceeded");
+    upload_from(&anonymous, "2001:db8:0:1::1", song(4)).await.data();
     let ada = Browser::registered(&service, "ada").await;
     for number in 5..8 {
         upload_from(&ada, "192.0.2.1", song(number)).await.data();
     }
-    // What is kept of an address is not the address.
+    // Addresses are not stored in plain text.
     let dir = service.stop().await;
     for file in super::support::files_below(&dir.path().join("data")) {
         let bytes = std::fs::read(&file).unwrap();
@@ -231,7 +234,7 @@ async fn an_address_is_limited_by_itself_and_a_user_is_not_by_theirs() {
 }
 
 #[tokio::test]
-async fn one_client_cannot_store_one_file_again_and_again() {
+async fn repeated_uploads_are_rate_limited() {
     let quota = Quota { max_uploads_per_minute: Some(3), ..Quota::default() };
     let service = with(Policy { per_user: quota, per_address: quota, ..Policy::default() }).await;
     let ada = Browser::registered(&service, "ada").await;
@@ -243,19 +246,19 @@ async fn one_client_cannot_store_one_file_again_and_again() {
             assert!((1..=20).contains(&retry_after(refused)), "{refused:?}");
         }
     }
-    // Those that end in an error count, too: they cost as much.
-    let nobody = Browser::new(&service);
+    // Failed uploads count too: they cost as much.
+    let anonymous = Browser::new(&service);
     for _ in 0..3 {
-        upload_from(&nobody, "192.0.2.9", b"no song".to_vec()).await.refused(422, "invalid");
+        upload_from(&anonymous, "192.0.2.9", b"not a song".to_vec()).await.refused(422, "invalid");
     }
-    upload_from(&nobody, "192.0.2.9", song(1)).await.refused(429, "rate_limited");
+    upload_from(&anonymous, "192.0.2.9", song(1)).await.refused(429, "rate_limited");
 }
 
 #[tokio::test]
-async fn so_much_audio_a_day_and_no_more() {
+async fn daily_audio_quota_is_enforced() {
     let per_address = Quota { max_audio_per_day: Some(Duration::from_secs(60)), ..Quota::default() };
     let service = with(Policy { per_address, ..Policy::default() }).await;
-    let nobody = Browser::new(&service);
+    let anonymous = Browser::new(&service);
     // Half a second each.
     let short = |number| wav(number, 22_050);
     let long = Quota { max_audio_per_day: Some(Duration::from_millis(1200)), ..Quota::default() };
@@ -265,11 +268,11 @@ async fn so_much_audio_a_day_and_no_more() {
     upload_from(&other, "192.0.2.1", short(2)).await.data();
     let refused = upload_from(&other, "192.0.2.1", short(3)).await;
     refused.refused(429, "rate_limited");
-    // 0.3 of 1.2 seconds are a quarter of the day.
+    // 0.3 s of 1.2 s per day is a quarter of a day.
     assert!((6 * 3600 - 60..=6 * 3600).contains(&retry_after(&refused)), "{refused:?}");
     upload_from(&other, "192.0.2.1", wav(4, 88_200)).await.refused(403, "quota_exceeded");
     tight.stored(2).await;
     for number in 0..5 {
-        upload_from(&nobody, "192.0.2.1", short(number)).await.data();
+        upload_from(&anonymous, "192.0.2.1", short(number)).await.data();
     }
 }

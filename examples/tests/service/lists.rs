@@ -1,4 +1,4 @@
-//! Lists, titles, tokens, and what is there for those who run the service.
+//! Song lists, titles, tokens, logout, and endpoints for operators.
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ fn titles(data: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_list_comes_whole_or_page_by_page() {
+async fn song_list_is_paginated_on_request() {
     let service = Service::idle().await;
-    let somebody = Browser::new(&service);
+    let client = Browser::new(&service);
     let expected: Vec<String> = (0..7).rev().map(|number| format!("song {number}")).collect();
     for number in 0..7 {
-        somebody.upload(&format!("song {number}"), &song(number)).await;
+        client.upload(&format!("song {number}"), &song(number)).await;
     }
-    let whole = somebody.get("/songs/").await.data();
+    let whole = client.get("/songs/").await.data();
     assert_eq!(titles(&whole), expected);
-    assert_eq!(whole.get("next"), None, "nothing is left out");
+    assert_eq!(whole.get("next"), None, "the list is complete");
     let (mut seen, mut after) = (Vec::new(), String::new());
     loop {
-        let page = somebody.get(&format!("/songs/?limit=3{after}")).await.data();
+        let page = client.get(&format!("/songs/?limit=3{after}")).await.data();
         seen.extend(titles(&page).into_iter().map(str::to_owned));
         match page["next"].as_str() {
             Some(next) => after = format!("&after={next}"),
@@ -36,17 +36,17 @@ async fn a_list_comes_whole_or_page_by_page() {
     assert_eq!(seen, expected);
     for bad in ["limit=0", "limit=1001", "limit=x", "limit=-1", "status=NOT_FOUND", "status=split", "after=x"] {
         let field = bad.split('=').next().unwrap();
-        somebody.get(&format!("/songs/?{bad}")).await.refused_field(422, "invalid", field);
+        client.get(&format!("/songs/?{bad}")).await.refused_field(422, "invalid", field);
     }
 }
 
-/// Whoever says nothing of pages gets what one answer has room for, and is told that there is more.
+/// Without paging parameters, a response has at most one page and a link to the next.
 #[tokio::test]
-async fn a_list_without_a_limit_has_a_bound() {
+async fn song_list_without_limit_is_bounded() {
     let service = Service::idle().await;
-    let somebody = Browser::new(&service);
-    somebody.upload("newest", &song(1)).await;
-    // Rows enough, older each than the one before.
+    let client = Browser::new(&service);
+    client.upload("newest", &song(1)).await;
+    // Insert 1,500 rows, each older than the one before.
     sql(
         &service.database(),
         "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 1500) \
@@ -54,34 +54,34 @@ async fn a_list_without_a_limit_has_a_bound() {
          SELECT printf('00000000-0000-4000-8000-%012x', n), 'song ' || n, hash, uploader, uploaded_at_us - n, 'SPLIT' \
          FROM songs, numbers",
     );
-    let first = somebody.get("/songs/").await;
+    let first = client.get("/songs/").await;
     assert!(first.bytes.len() < 512 * 1024, "{} bytes", first.bytes.len());
     let first = first.data();
     let (seen, next) = (titles(&first), first["next"].as_str().unwrap());
     assert_eq!((seen.len(), seen[0], seen[1], seen[999]), (1000, "newest", "song 1", "song 999"));
-    let second = somebody.get(&format!("/songs/?after={next}")).await.data();
+    let second = client.get(&format!("/songs/?after={next}")).await.data();
     let seen = titles(&second);
     assert_eq!((seen.len(), seen[0], seen[500]), (501, "song 1000", "song 1500"));
     assert_eq!(second.get("next"), None);
-    let split = somebody.get("/songs/?status=SPLIT&limit=1000").await.data();
+    let split = client.get("/songs/?status=SPLIT&limit=1000").await.data();
     assert_eq!((titles(&split).len(), split["next"].is_string()), (1000, true));
-    assert_eq!(titles(&somebody.get("/songs/?status=UPLOADED").await.data()), ["newest"]);
+    assert_eq!(titles(&client.get("/songs/?status=UPLOADED").await.data()), ["newest"]);
 }
 
 #[tokio::test]
-async fn a_list_can_be_of_one_status() {
+async fn song_list_filters_by_status() {
     let service = Service::idle().await;
-    let somebody = Browser::new(&service);
-    let first = somebody.upload("split", &song(1)).await;
-    somebody.upload("waiting", &song(2)).await;
-    somebody.result(&first, super::support::archive()).await.data();
-    assert_eq!(titles(&somebody.get("/songs/?status=SPLIT").await.data()), ["split"]);
-    assert_eq!(titles(&somebody.get("/songs/?status=UPLOADED").await.data()), ["waiting"]);
-    assert_eq!(titles(&somebody.get("/songs/?status=FAILED").await.data()), Vec::<&str>::new());
+    let client = Browser::new(&service);
+    let first = client.upload("split", &song(1)).await;
+    client.upload("waiting", &song(2)).await;
+    client.result(&first, super::support::archive()).await.data();
+    assert_eq!(titles(&client.get("/songs/?status=SPLIT").await.data()), ["split"]);
+    assert_eq!(titles(&client.get("/songs/?status=UPLOADED").await.data()), ["waiting"]);
+    assert_eq!(titles(&client.get("/songs/?status=FAILED").await.data()), Vec::<&str>::new());
 }
 
 #[tokio::test]
-async fn a_title_can_be_changed_by_those_who_may_see_the_song() {
+async fn owner_can_rename_song_and_others_get_404() {
     let service = Service::idle().await;
     let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);
     let hers = ada.upload("before", &song(1)).await;
@@ -97,14 +97,14 @@ async fn a_title_can_be_changed_by_those_who_may_see_the_song() {
 }
 
 #[tokio::test]
-async fn a_token_acts_for_its_owner_until_it_is_revoked() {
+async fn token_acts_for_owner_until_revoked() {
     let service = Service::idle().await;
     let ada = Browser::registered(&service, "ada").await;
     let made = ada.post("/auth/tokens", &[("name", "laptop")]).await.data();
     let secret = made["secret"].as_str().unwrap().to_owned();
     assert!(secret.starts_with("vct_"));
-    let nobody = Browser::new(&service);
-    let by_token = |method: Method, path: &str| Browser::send(nobody.request(method, path).bearer_auth(&secret));
+    let anonymous = Browser::new(&service);
+    let by_token = |method: Method, path: &str| Browser::send(anonymous.request(method, path).bearer_auth(&secret));
     assert_eq!(by_token(Method::GET, "/auth/me").await.data()["user"]["username"], "ada");
     let hers = ada.upload("hers", &song(1)).await;
     assert_eq!(titles(&by_token(Method::GET, "/songs/").await.data()), ["hers"]);
@@ -112,7 +112,7 @@ async fn a_token_acts_for_its_owner_until_it_is_revoked() {
     by_token(Method::POST, "/auth/password").await;
 
     let listed = ada.get("/auth/tokens").await;
-    assert!(!String::from_utf8_lossy(&listed.bytes).contains(&secret), "the secret is shown once");
+    assert!(!String::from_utf8_lossy(&listed.bytes).contains(&secret), "the secret is shown only once");
     let token = &listed.data()["tokens"][0];
     assert_eq!((&token["name"], &token["expires_at"]), (&json!("laptop"), &Value::Null));
     let bob = Browser::registered(&service, "bob").await;
@@ -121,12 +121,12 @@ async fn a_token_acts_for_its_owner_until_it_is_revoked() {
     ada.delete(&path).await.data();
     ada.delete(&path).await.refused(404, "not_found");
     by_token(Method::GET, &format!("/songs/{}", id(&hers))).await.refused(401, "unauthenticated");
-    let as_cookie = nobody.request(Method::GET, "/auth/me").header("cookie", format!("session={secret}"));
+    let as_cookie = anonymous.request(Method::GET, "/auth/me").header("cookie", format!("session={secret}"));
     assert_eq!(Browser::send(as_cookie).await.data()["user"], Value::Null);
 }
 
 #[tokio::test]
-async fn another_password_ends_other_sessions_and_revokes_tokens() {
+async fn password_change_ends_other_sessions_and_tokens() {
     let service = Service::idle().await;
     let (here, there) = (Browser::registered(&service, "ada").await, Browser::new(&service));
     there.login("ada", "correct horse").await.data();
@@ -147,7 +147,7 @@ async fn another_password_ends_other_sessions_and_revokes_tokens() {
 }
 
 #[tokio::test]
-async fn logging_out_everywhere_ends_every_session_and_token_of_the_user() {
+async fn logout_everywhere_ends_all_sessions_and_tokens() {
     let service = Service::idle().await;
     let (here, there) = (Browser::registered(&service, "ada").await, Browser::new(&service));
     there.login("ada", "correct horse").await.data();
@@ -169,17 +169,17 @@ async fn logging_out_everywhere_ends_every_session_and_token_of_the_user() {
 }
 
 #[tokio::test]
-async fn those_who_run_the_service_can_see_how_it_is() {
+async fn health_metrics_and_openapi_endpoints() {
     let service = Service::idle().await;
-    let somebody = Browser::new(&service);
-    assert_eq!((somebody.get("/livez").await.status, &somebody.get("/livez").await.bytes[..]), (200, &b"ok\n"[..]));
-    let ready = somebody.get("/readyz").await.json();
+    let client = Browser::new(&service);
+    assert_eq!((client.get("/livez").await.status, &client.get("/livez").await.bytes[..]), (200, &b"ok\n"[..]));
+    let ready = client.get("/readyz").await.json();
     assert_eq!(
         (&ready["ready"], &ready["checks"]["database"], &ready["checks"]["queue"]),
         (&json!(true), &json!("ok"), &json!("ok"))
     );
-    somebody.upload("x", &song(1)).await;
-    let metrics = somebody.get("/metrics").await;
+    client.upload("x", &song(1)).await;
+    let metrics = client.get("/metrics").await;
     assert!(metrics.header("content-type").starts_with("application/openmetrics-text"));
     let text = String::from_utf8(metrics.bytes.to_vec()).unwrap();
     for line in [
@@ -190,17 +190,17 @@ async fn those_who_run_the_service_can_see_how_it_is() {
         "vocalizer_http_requests_total{operation=\"upload\",status=\"200\"} 1",
         "# EOF",
     ] {
-        assert!(text.lines().any(|said| said == line), "{line} in\n{text}");
+        assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
     }
-    let document = somebody.get("/openapi.json").await.json();
+    let document = client.get("/openapi.json").await.json();
     assert_eq!(document, vocalizer_http::openapi::document());
 }
 
 #[tokio::test]
-async fn a_request_is_known_by_its_identifier() {
+async fn request_id_is_echoed_or_generated() {
     let service = Service::idle().await;
-    let somebody = Browser::new(&service);
-    let ask = |id: &'static str| Browser::send(somebody.request(Method::GET, "/livez").header("x-request-id", id));
+    let client = Browser::new(&service);
+    let ask = |id: &'static str| Browser::send(client.request(Method::GET, "/livez").header("x-request-id", id));
     assert_eq!(ask("abc-123").await.header("x-request-id"), "abc-123");
     for odd in ["a b", "<script>", ""] {
         assert_eq!(ask(odd).await.header("x-request-id").len(), 36, "{odd:?}");
@@ -208,14 +208,14 @@ async fn a_request_is_known_by_its_identifier() {
 }
 
 #[tokio::test]
-async fn a_stopped_service_finishes_what_was_begun_and_takes_nothing_new() {
+async fn stopped_service_ends_streams_and_keeps_queued_songs() {
     let service = Service::idle().await;
-    let somebody = Browser::new(&service);
-    let waiting = somebody.upload("x", &song(1)).await;
-    let events = somebody.request(Method::GET, &format!("/songs/{}/events", id(&waiting))).send().await.unwrap();
+    let client = Browser::new(&service);
+    let waiting = client.upload("x", &song(1)).await;
+    let events = client.request(Method::GET, &format!("/songs/{}/events", id(&waiting))).send().await.unwrap();
     let address = service.address;
     let dir = service.stop().await;
-    // The stream that has no end of its own was ended.
+    // Shutdown ended the endless stream.
     tokio::time::timeout(Duration::from_secs(10), events.bytes()).await.unwrap().unwrap();
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
     let again = Service::over(dir, super::support::Settings::default()).await;

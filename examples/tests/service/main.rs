@@ -1,6 +1,6 @@
-//! The service as programs meet it: over the network, from the first request to what is left on the disk.
+//! Tests of the whole service over the network, from HTTP requests to the files on disk.
 
-#![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
+#![expect(clippy::unwrap_used, reason = "clippy.toml allows unwrap in tests, but not in their helpers")]
 
 mod accounts;
 mod backups;

@@ -1,4 +1,4 @@
-//! Whose a song is, and what happens to it when it is deleted.
+//! Song ownership and deletion.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use super::support::{Browser, Service, archive, id, song};
 
 const PARTS: [&str; 6] = ["song", "drums", "bass", "other", "vocals", "accompaniment"];
 
-/// Everything that can be asked of a song, and every file of it, is not there for this one.
-async fn is_not_there(browser: &Browser, name: &str) {
+/// Asserts that every endpoint and file of a song returns 404 for this client.
+async fn assert_not_found(browser: &Browser, name: &str) {
     let path = format!("/songs/{name}");
     let ask = |method: Method, path: String| Browser::send(browser.request(method, &path).form(&[("title", "mine")]));
     ask(Method::GET, path.clone()).await.refused(404, "not_found");
@@ -30,7 +30,7 @@ async fn is_not_there(browser: &Browser, name: &str) {
         let file = format!("{path}/{part}.mp3");
         let head = browser.request(Method::HEAD, &file);
         assert_eq!(Browser::send(head).await.status, 404);
-        // No condition and no range tells that there is something after all.
+        // Conditional and range requests do not reveal that the song exists.
         for (header, value) in [(IF_NONE_MATCH, "*"), (RANGE, "bytes=0-0"), (RANGE, "bytes=99999999-")] {
             let request = browser.request(Method::GET, &file).header::<HeaderName, _>(header, value);
             Browser::send(request).await.refused(404, "not_found");
@@ -39,33 +39,33 @@ async fn is_not_there(browser: &Browser, name: &str) {
 }
 
 #[tokio::test]
-async fn a_users_song_is_not_there_for_anybody_else() {
+async fn private_song_is_404_for_others() {
     let service = Service::start().await;
     let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);
     let hers = ada.upload("hers", &song(1)).await;
     let hers = ada.until(&hers, "SPLIT").await;
     for other in [&bob, &Browser::new(&service)] {
-        is_not_there(other, id(&hers)).await;
+        assert_not_found(other, id(&hers)).await;
         assert_eq!(other.get("/songs/").await.data()["songs"], json!([]));
     }
-    // Word for word as what never was.
+    // The response equals that for a song that never existed.
     let (path, none) = (format!("/songs/{}", id(&hers)), "/songs/4a4c8e7e-8d2f-4a3c-9d3f-0a1b2c3d4e5f");
     assert_eq!(bob.get(&path).await.bytes, bob.get(none).await.bytes);
-    assert_eq!(ada.get(&path).await.data()["song"], hers, "untouched");
+    assert_eq!(ada.get(&path).await.data()["song"], hers, "unchanged");
     for part in PARTS {
         assert_eq!(ada.get(&format!("{path}/{part}.mp3")).await.status, 200, "{part}");
     }
 }
 
 #[tokio::test]
-async fn the_hash_of_a_song_opens_nothing() {
+async fn song_hash_grants_no_access() {
     let service = Service::idle().await;
     let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);
     let hers = ada.upload("hers", &song(1)).await;
     let hash = hers["hash"].as_str().unwrap();
     ada.result(&hers, archive()).await.data();
     for caller in [&ada, &bob, &Browser::new(&service)] {
-        is_not_there(caller, hash).await;
+        assert_not_found(caller, hash).await;
         let result = format!("/songs/{hash}/upload_result");
         let post = caller.request(Method::POST, &result).body(archive());
         Browser::send(post).await.refused(401, "unauthenticated");
@@ -74,16 +74,16 @@ async fn the_hash_of_a_song_opens_nothing() {
 }
 
 #[tokio::test]
-async fn the_same_bytes_make_two_songs_that_know_nothing_of_each_other() {
+async fn identical_uploads_are_independent_songs() {
     let service = Service::idle().await;
     let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);
     let hers = ada.upload("hers", &song(1)).await;
     let his = bob.upload("his", &song(1)).await;
     assert_eq!(hers["hash"], his["hash"]);
     assert_ne!(hers["id"], his["id"]);
-    // One file for both.
+    // Both songs share one file.
     service.stored(1).await;
-    is_not_there(&bob, id(&hers)).await;
+    assert_not_found(&bob, id(&hers)).await;
     bob.delete(&format!("/songs/{}", id(&his))).await.data();
     assert_eq!(ada.get(&format!("/songs/{}/song.mp3", id(&hers))).await.bytes, song(1));
     ada.delete(&format!("/songs/{}", id(&hers))).await.data();
@@ -91,7 +91,7 @@ async fn the_same_bytes_make_two_songs_that_know_nothing_of_each_other() {
 }
 
 #[tokio::test]
-async fn of_two_deletes_at_once_one_finds_the_song() {
+async fn concurrent_deletes_succeed_once() {
     let service = Service::start().await;
     let ada = Browser::registered(&service, "ada").await;
     for number in 0..5 {
@@ -112,7 +112,7 @@ async fn of_two_deletes_at_once_one_finds_the_song() {
 }
 
 #[tokio::test]
-async fn two_owners_of_the_same_bytes_may_delete_at_once() {
+async fn owners_of_same_hash_can_delete_concurrently() {
     let service = Service::start().await;
     let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);
     for number in 0..5 {
@@ -125,7 +125,7 @@ async fn two_owners_of_the_same_bytes_may_delete_at_once() {
 }
 
 #[tokio::test]
-async fn a_song_deleted_while_it_is_split_stops_the_work() {
+async fn deleting_song_cancels_split_and_frees_worker() {
     let service = Service::start().await;
     service.separator.takes_ms.store(60_000, Ordering::SeqCst);
     let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);
@@ -133,7 +133,7 @@ async fn a_song_deleted_while_it_is_split_stops_the_work() {
     let path = format!("/songs/{}", id(&hers));
     ada.until(&hers, "SPLITTING").await;
     bob.delete(&path).await.refused(404, "not_found");
-    assert_eq!(ada.get(&path).await.data()["song"]["status"], "SPLITTING", "not his to stop");
+    assert_eq!(ada.get(&path).await.data()["song"]["status"], "SPLITTING", "other users cannot stop the split");
 
     ada.delete(&path).await.data();
     ada.get(&path).await.refused(404, "not_found");
@@ -148,14 +148,14 @@ async fn a_song_deleted_while_it_is_split_stops_the_work() {
     ada.result(&hers, archive()).await.refused(410, "gone");
     service.stored(0).await;
 
-    // The worker is free for the next one, and the same bytes may come again.
+    // The worker takes the next job, and the same bytes can be uploaded again.
     service.separator.takes_ms.store(0, Ordering::SeqCst);
     let again = ada.upload("again", &song(1)).await;
     ada.until(&again, "SPLIT").await;
 }
 
 #[tokio::test]
-async fn the_work_goes_on_while_another_owner_wants_it() {
+async fn split_continues_while_another_owner_remains() {
     let service = Service::start().await;
     service.separator.takes_ms.store(1000, Ordering::SeqCst);
     let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);
@@ -164,16 +164,16 @@ async fn the_work_goes_on_while_another_owner_wants_it() {
     ada.until(&hers, "SPLITTING").await;
     ada.delete(&format!("/songs/{}", id(&hers))).await.data();
     bob.until(&his, "SPLIT").await;
-    assert_eq!(service.separator.begun.load(Ordering::SeqCst), 1, "once for both");
+    assert_eq!(service.separator.begun.load(Ordering::SeqCst), 1, "split once for both owners");
     assert_eq!(service.separator.cancelled.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]
-async fn anybody_may_delete_what_nobody_owns() {
+async fn anyone_can_delete_anonymous_song() {
     let service = Service::idle().await;
     let bob = Browser::registered(&service, "bob").await;
     let open = Browser::new(&service).upload("open", &song(1)).await;
     bob.delete(&format!("/songs/{}", id(&open))).await.data();
-    is_not_there(&Browser::new(&service), id(&open)).await;
+    assert_not_found(&Browser::new(&service), id(&open)).await;
     service.stored(0).await;
 }

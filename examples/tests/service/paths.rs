@@ -1,4 +1,4 @@
-//! Addresses that lead nowhere, or would lead out.
+//! Invalid, unknown and malicious request paths.
 
 use reqwest::Method;
 use serde_json::json;
@@ -6,14 +6,14 @@ use serde_json::json;
 use super::support::{Browser, Service, WORKER_TOKEN, archive, files_below, id, song};
 use super::wire::{Raw, refused_bare};
 
-/// As it is written: an HTTP library would tidy it first.
+/// Sends the path unchanged; an HTTP library would normalise it.
 async fn raw(service: &Service, method: &str, path: &str) -> Raw {
     let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {WORKER_TOKEN}\r\n");
     let end = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 7\r\n\r\ntitle=x";
     Raw::connect(service).await.send(format!("{head}{end}")).await
 }
 
-/// Addresses of which `{song}` is a song that is split and everybody's.
+/// Unknown paths. `{song}` stands for an anonymous split song.
 const NOWHERE: &[&str] = &[
     "//",
     "/index.html",
@@ -85,11 +85,11 @@ const NOWHERE: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn an_address_that_names_nothing_is_not_found() {
+async fn unknown_paths_return_404() {
     let service = Service::idle().await;
-    let somebody = Browser::new(&service);
-    let open = somebody.upload("open", &song(1)).await;
-    somebody.result(&open, archive()).await.data();
+    let client = Browser::new(&service);
+    let open = client.upload("open", &song(1)).await;
+    client.result(&open, archive()).await.data();
     for path in NOWHERE {
         let path = path.replace("{song}", id(&open));
         let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -98,16 +98,16 @@ async fn an_address_that_names_nothing_is_not_found() {
         answer.refused(404, "not_found");
         assert_eq!(answer.header("x-evil"), "", "{path}");
     }
-    assert_eq!(somebody.get(&format!("/songs/{}/song.mp3", id(&open))).await.bytes, song(1));
+    assert_eq!(client.get(&format!("/songs/{}/song.mp3", id(&open))).await.bytes, song(1));
 }
 
 #[tokio::test]
-async fn an_identifier_has_one_spelling() {
+async fn only_canonical_ids_are_accepted() {
     let service = Service::idle().await;
-    let somebody = Browser::new(&service);
-    let mut open = somebody.upload("open", &song(1)).await;
+    let client = Browser::new(&service);
+    let mut open = client.upload("open", &song(1)).await;
     while !id(&open).contains(|c: char| c.is_ascii_lowercase()) {
-        open = somebody.upload("open", &song(1)).await;
+        open = client.upload("open", &song(1)).await;
     }
     let good = id(&open);
     for bad in [
@@ -148,7 +148,7 @@ async fn an_identifier_has_one_spelling() {
             Raw::ask(&service, format!("{head}{{\"title\":\"x\"}}")).await.refused(404, "not_found");
         }
     }
-    assert_eq!(somebody.get(&format!("/songs/{good}")).await.data()["song"]["title"], "open");
+    assert_eq!(client.get(&format!("/songs/{good}")).await.data()["song"]["title"], "open");
     let ada = Browser::registered(&service, "ada").await;
     ada.post("/auth/tokens", &[("name", "x")]).await.data();
     for bad in ["x".to_owned(), "0".to_owned(), "9".repeat(10_000), good.to_owned(), "..%2f".to_owned()] {
@@ -158,10 +158,10 @@ async fn an_identifier_has_one_spelling() {
 }
 
 #[tokio::test]
-async fn a_hash_has_one_spelling() {
+async fn only_canonical_hashes_are_accepted() {
     let service = Service::idle().await;
-    let somebody = Browser::new(&service);
-    let open = somebody.upload("open", &song(1)).await;
+    let client = Browser::new(&service);
+    let open = client.upload("open", &song(1)).await;
     let good = open["hash"].as_str().unwrap();
     let stored = service.stored_files();
     for bad in [
@@ -179,23 +179,26 @@ async fn a_hash_has_one_spelling() {
         "%2e%2e%2f".repeat(7),
         id(&open).to_owned(),
     ] {
-        let mut answered = raw(&service, "POST", &format!("/songs/{bad}/upload_result")).await;
-        let answer = answered.answer().await;
+        let mut connection = raw(&service, "POST", &format!("/songs/{bad}/upload_result")).await;
+        let answer = connection.answer().await;
         assert_eq!(answer.status, 404, "{bad:.80}: {answer:?}");
         answer.refused(404, "not_found");
     }
     assert_eq!(service.stored_files(), stored);
     let root = service.blobs().parent().unwrap().parent().unwrap().to_owned();
-    assert!(files_below(&root).iter().all(|file| file.starts_with(root.join("data"))), "nothing beside the data");
+    assert!(
+        files_below(&root).iter().all(|file| file.starts_with(root.join("data"))),
+        "no files outside the data folder"
+    );
 }
 
 #[tokio::test]
-async fn what_cannot_be_an_address_is_no_request() {
+async fn invalid_request_targets_return_400() {
     let service = Service::idle().await;
     for path in ["/songs/\0", "/songs/a b", "/songs/\u{7f}", "", "songs/", "/songs/\x1b[31m"] {
         refused_bare(raw(&service, "GET", path).await, 400, path).await;
     }
-    // With a name before it, as proxies write it, and with a question that means nothing.
+    // Absolute URLs, as proxies send them, and unknown query parameters are accepted.
     for path in ["http://other.example/songs/", "/songs/?", "/songs/?x=%00&%ff", "/songs?a=b#c"] {
         let answer = Raw::ask(&service, format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
         assert_eq!(answer.data()["songs"], json!([]), "{path}");

@@ -1,10 +1,10 @@
-//! A database server that a test may do anything to.
+//! A PostgreSQL server for one test.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// It ends with the value.
+/// Dropping it stops the server.
 pub(crate) struct Postgres {
     dir: tempfile::TempDir,
     pub(crate) url: String,
@@ -13,12 +13,12 @@ pub(crate) struct Postgres {
 impl Postgres {
     pub(crate) fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        // It is run by another user where tests are run by root.
+        // The server runs as another user if the tests run as root.
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
         let started = script("start", dir.path());
         assert!(started.status.success(), "{started:?}");
-        let said = String::from_utf8(started.stdout).unwrap();
-        let url = said.trim().strip_prefix("VOCALIZER_TEST_POSTGRES=").unwrap().to_owned();
+        let output = String::from_utf8(started.stdout).unwrap();
+        let url = output.trim().strip_prefix("VOCALIZER_TEST_POSTGRES=").unwrap().to_owned();
         Self { dir, url }
     }
 }

@@ -1,4 +1,4 @@
-//! Workers that come over HTTP: all they know of the service is its address and a token.
+//! Workers over HTTP, which know only the service's address and a token.
 
 mod backend;
 #[cfg(feature = "cluster")]

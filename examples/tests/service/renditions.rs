@@ -1,4 +1,4 @@
-//! Other formats: how many are kept, who waits for whom, and when the work on them ends.
+//! Renditions: cache bounds, fairness between clients, and cancellation.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,43 +11,43 @@ use vocalizer_core::service::RenderingSettings;
 use super::blocking::{Slow, large_song};
 use super::support::{Answer, Browser, Service, Settings, id, silence, song};
 
-/// Only a hang takes longer.
+/// Exceeded only by a hang.
 const HANG: Duration = Duration::from_secs(60);
 
-/// Long enough that no test sees the end of work on it.
+/// Audio so long that no test reaches the end of its rendering.
 const HOURS: u32 = 5 * 60 * 60;
 
-/// A request that is given up when this is dropped.
-pub(super) struct Asking(JoinHandle<Answer>);
+/// A request that is cancelled on drop.
+pub(super) struct PendingRequest(JoinHandle<Answer>);
 
-impl Drop for Asking {
+impl Drop for PendingRequest {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-/// Asks by a connection of its own, and gives no answer before there is one.
-fn ask(service: &Service, address: &str, path: &str) -> Asking {
+/// Sends a request on its own connection in the background.
+fn ask(service: &Service, address: &str, path: &str) -> PendingRequest {
     let request = Browser::new(service).request(Method::GET, path).header("x-forwarded-for", address);
-    Asking(tokio::spawn(Browser::send(request)))
+    PendingRequest(tokio::spawn(Browser::send(request)))
 }
 
-/// The same, once work on it has begun.
-pub(super) async fn begin(service: &Service, path: &str) -> Asking {
+/// Sends a request and waits until its rendering has started.
+pub(super) async fn begin(service: &Service, path: &str) -> PendingRequest {
     let before = service.songs.renderings().running;
     let asking = ask(service, "", path);
-    until("the work begins", || service.songs.renderings().running > before).await;
+    until("the rendering to start", || service.songs.renderings().running > before).await;
     asking
 }
 
-async fn until(what: &str, is_so: impl Fn() -> bool) {
+async fn until(what: &str, condition: impl Fn() -> bool) {
     for _ in 0..3000 {
-        if is_so() {
+        if condition() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("{what}: it never does");
+    panic!("timed out waiting for {what}");
 }
 
 async fn service(renderings: RenderingSettings) -> Service {
@@ -63,7 +63,7 @@ fn keeping(max_bytes: u64) -> RenderingSettings {
     RenderingSettings { max_bytes: Some(max_bytes), ..RenderingSettings::default() }
 }
 
-fn is_busy(answer: &Answer) -> String {
+fn assert_busy(answer: &Answer) -> String {
     assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0, "{answer:?}");
     answer.refused(503, "unavailable")
 }
@@ -73,107 +73,110 @@ fn wav(song: &Value) -> String {
 }
 
 #[tokio::test]
-async fn no_more_than_the_bound_is_kept_and_what_was_used_longest_ago_goes_first() {
+async fn rendition_cache_is_bounded_and_evicts_least_recently_used() {
     // Each takes 8,864 bytes.
     let service = service(keeping(30_000)).await;
-    let somebody = Browser::new(&service);
+    let client = Browser::new(&service);
     let mut uploaded = Vec::new();
     for number in 0..8 {
-        uploaded.push(somebody.upload("x", &song(number)).await);
+        uploaded.push(client.upload("x", &song(number)).await);
     }
     let mut bytes = Vec::new();
     for song in &uploaded {
-        let answer = somebody.get(&wav(song)).await;
+        let answer = client.get(&wav(song)).await;
         assert_eq!(answer.status, 200);
         bytes.push(answer.bytes);
-        assert!(service.made().len() <= 3, "{:?}", service.made());
+        assert!(service.cached().len() <= 3, "{:?}", service.cached());
     }
-    assert_eq!(service.made().len(), 3);
-    // 5, 6 and 7 are left; the first of them is asked for again, so that the next one goes.
+    assert_eq!(service.cached().len(), 3);
+    // 5, 6 and 7 are cached. Using 5 again makes 6 the next to be evicted.
     let has = |service: &Service, number: usize| {
         let hash = uploaded[number]["hash"].as_str().unwrap();
         service.blobs().join(&hash[..2]).join(hash).join("made/song.wav").exists()
     };
-    let tag = somebody.get(&wav(&uploaded[5])).await.header("etag").to_owned();
-    assert_eq!(somebody.get(&wav(&uploaded[0])).await.bytes, bytes[0], "it is made again");
+    let tag = client.get(&wav(&uploaded[5])).await.header("etag").to_owned();
+    assert_eq!(client.get(&wav(&uploaded[0])).await.bytes, bytes[0], "the evicted file is made again");
     assert_eq!([0, 5, 6, 7].map(|number| has(&service, number)), [true, true, false, true]);
 
-    // A new process knows what was used last, and not only what was written last.
-    assert_eq!(somebody.get(&wav(&uploaded[5])).await.header("etag"), tag, "it was not made again");
+    // A new process still knows the times of use, not only those of writing.
+    assert_eq!(client.get(&wav(&uploaded[5])).await.header("etag"), tag, "the cached file is used");
     let service = Service::over(service.stop().await, settings(keeping(10_000))).await;
     service.songs.trim().await.unwrap();
     assert_eq!([0, 5, 6, 7].map(|number| has(&service, number)), [false, true, false, false]);
 }
 
 #[tokio::test]
-async fn what_is_being_downloaded_stays_until_it_has_been() {
+async fn eviction_spares_renditions_being_downloaded() {
     let service = service(keeping(0)).await;
-    let (open, somebody) = (large_song(&service).await, Browser::new(&service));
+    let (open, client) = (large_song(&service).await, Browser::new(&service));
     let path = |name: &str| format!("/songs/{}/{name}", id(&open));
     let slow = Slow::ask(&service, &path("vocals.wav")).await;
-    assert_eq!(somebody.get(&path("drums.flac")).await.status, 200);
-    assert_eq!(somebody.get(&path("peaks/bass")).await.status, 200);
+    assert_eq!(client.get(&path("drums.flac")).await.status, 200);
+    assert_eq!(client.get(&path("peaks/bass")).await.status, 200);
     service.songs.trim().await.unwrap();
-    assert_eq!(service.made(), ["vocals.wav"]);
-    let whole = slow.rest().await;
+    assert_eq!(service.cached(), ["vocals.wav"]);
+    let whole = slow.read_to_end().await;
     assert!(whole.len() > 4 << 20, "{} bytes", whole.len());
     for _ in 0..1000 {
         service.songs.trim().await.unwrap();
-        if service.made().is_empty() {
+        if service.cached().is_empty() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("{:?} stays", service.made());
+    panic!("{:?} is not evicted", service.cached());
 }
 
 #[tokio::test]
-async fn work_ends_when_nobody_waits_for_it_and_leaves_nothing() {
+async fn abandoned_rendering_is_cancelled_and_leaves_nothing() {
     let service = service(RenderingSettings::default()).await;
     let long = Browser::new(&service).upload("long", &silence(HOURS)).await;
     for name in ["song.flac", "song.wav", "peaks/song"] {
         let asking = begin(&service, &format!("/songs/{}/{name}", id(&long))).await;
-        until("a file is being worked on", || service.under_way() > 0).await;
+        until("a temporary file", || service.temporary_files() > 0).await;
         drop(asking);
-        until("nothing is left", || service.under_way() == 0).await;
+        until("temporary files to be removed", || service.temporary_files() == 0).await;
         assert_eq!(service.songs.renderings().running, 0, "{name}");
     }
-    assert_eq!(service.made(), Vec::<String>::new());
+    assert_eq!(service.cached(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn work_that_takes_too_long_ends() {
+async fn rendering_over_time_limit_is_cancelled() {
     let time_limit = Duration::from_millis(100);
     let service = service(RenderingSettings { time_limit, ..RenderingSettings::default() }).await;
-    let somebody = Browser::new(&service);
-    let long = somebody.upload("long", &silence(HOURS)).await;
+    let client = Browser::new(&service);
+    let long = client.upload("long", &silence(HOURS)).await;
     for name in ["song.flac", "peaks/song"] {
-        let said = is_busy(&somebody.get(&format!("/songs/{}/{name}", id(&long))).await);
-        assert_eq!(said, "rendering timed out after 100ms", "{name}");
+        let message = assert_busy(&client.get(&format!("/songs/{}/{name}", id(&long))).await);
+        assert_eq!(message, "rendering timed out after 100ms", "{name}");
     }
-    until("nothing is left", || service.under_way() == 0).await;
-    assert_eq!(service.made(), Vec::<String>::new());
+    until("temporary files to be removed", || service.temporary_files() == 0).await;
+    assert_eq!(service.cached(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn one_client_s_many_renditions_do_not_stop_another_s() {
+async fn many_renditions_of_one_client_do_not_block_another() {
     let service = Arc::new(service(RenderingSettings::default()).await);
-    let somebody = Browser::new(&service);
-    let short = somebody.upload("short", &song(1)).await;
+    let client = Browser::new(&service);
+    let short = client.upload("short", &song(1)).await;
     let mut many = Vec::new();
     for number in 0..20 {
-        let long = somebody.upload("long", &silence(HOURS + number)).await;
+        let long = client.upload("long", &silence(HOURS + number)).await;
         many.push(ask(&service, "10.0.0.1", &format!("/songs/{}/song.flac", id(&long))));
     }
-    until("they wait", || service.songs.renderings().waiting >= 10).await;
+    until("requests to queue", || service.songs.renderings().waiting >= 10).await;
     for _ in 0..2 {
         let mut other = ask(&service, "10.0.0.2", &wav(&short));
-        let answer = tokio::time::timeout(HANG, &mut other.0).await.expect("it waits for the first client's").unwrap();
+        let answer = tokio::time::timeout(HANG, &mut other.0)
+            .await
+            .expect("the request waits for another client's renditions")
+            .unwrap();
         assert_eq!(answer.status, 200, "{answer:?}");
     }
-    // Beyond their share they are sent away; an address that only they claim does not help them.
+    // Requests above the client's share are rejected; a forged address in the header does not help.
     let mut more = ask(&service, "10.0.0.3, 10.0.0.1", &format!("{}?again", wav(&short).replace("wav", "flac")));
-    is_busy(&tokio::time::timeout(HANG, &mut more.0).await.expect("an answer").unwrap());
+    assert_busy(&tokio::time::timeout(HANG, &mut more.0).await.expect("an answer").unwrap());
     drop(many);
-    until("nothing is left", || service.under_way() == 0).await;
+    until("temporary files to be removed", || service.temporary_files() == 0).await;
 }

@@ -1,4 +1,4 @@
-//! What the log tells of a request carries its identifier.
+//! Request IDs in the log.
 
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
@@ -8,7 +8,7 @@ use super::server::Server;
 use super::support::{Browser, WORKER_TOKEN, archive, id, song};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_line_about_a_request_has_its_identifier() {
+async fn log_lines_of_a_request_carry_its_id() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&dir.path().join("data"));
     let browser = server.browser();
@@ -21,7 +21,7 @@ async fn every_line_about_a_request_has_its_identifier() {
     let uploaded = uploaded.data()["song"].clone();
 
     let fail = named("the-failure", Method::POST, &format!("/songs/{hash}/fail")).bearer_auth(WORKER_TOKEN);
-    Browser::send(fail.form(&[("reason", "it is no music")])).await.data();
+    Browser::send(fail.form(&[("reason", "not music")])).await.data();
     Browser::send(named("the-retry", Method::POST, &format!("/songs/{}/retry", id(&uploaded)))).await.data();
     let result = named("the-result", Method::POST, &format!("/songs/{hash}/upload_result")).bearer_auth(WORKER_TOKEN);
     Browser::send(result.body(archive())).await.data();
@@ -33,6 +33,6 @@ async fn every_line_about_a_request_has_its_identifier() {
         ("song split hash=", "the-result"),
         ("song deleted song=", "the-deletion"),
     ] {
-        server.logs(&[what, &format!("id={name} ")]).await;
+        server.wait_for_log(&[what, &format!("id={name} ")]).await;
     }
 }

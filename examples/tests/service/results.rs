@@ -1,4 +1,4 @@
-//! Results that no worker should send, and senders that are no workers.
+//! Invalid and malicious result archives.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -15,18 +15,18 @@ use super::wire::Raw;
 
 pub(super) const NAMES: [&str; 4] = ["bass.mp3", "drums.mp3", "other.mp3", "vocals.mp3"];
 
-/// A song that waits for its result.
+/// A queued song and a client.
 pub(super) async fn waiting(service: &Service) -> (Browser, Value) {
-    let somebody = Browser::new(service);
-    let song = somebody.upload("x", &song(1)).await;
-    (somebody, song)
+    let client = Browser::new(service);
+    let song = client.upload("x", &song(1)).await;
+    (client, song)
 }
 
 pub(super) fn path(song: &Value) -> String {
     format!("/songs/{}/upload_result", song["hash"].as_str().unwrap())
 }
 
-/// One entry as it stands in an archive, with whatever name and size.
+/// One raw archive entry with any name and size.
 fn entry(name: &str, kind: EntryType, size_bytes: u64, bytes: &[u8]) -> Vec<u8> {
     let mut header = Header::new_ustar();
     header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
@@ -48,21 +48,21 @@ fn pax(records: &str) -> Vec<u8> {
     entry("PaxHeaders/x", EntryType::XHeader, records.len() as u64, records.as_bytes())
 }
 
-/// Four good entries.
+/// Four valid entries.
 pub(super) fn four() -> Vec<Vec<u8>> {
     let Stems { drums, bass, other, vocals } = stems();
     NAMES.iter().zip([bass, drums, other, vocals]).map(|(name, bytes)| file(name, &bytes)).collect()
 }
 
-/// The same with something before the third.
-fn among(extra: Vec<u8>) -> Vec<Vec<u8>> {
+/// Four valid entries with an extra one before the third.
+fn with_extra(extra: Vec<u8>) -> Vec<Vec<u8>> {
     let mut entries = four();
     entries.insert(2, extra);
     entries
 }
 
-/// The same with something instead of the third.
-fn instead(other: Vec<u8>) -> Vec<Vec<u8>> {
+/// Four valid entries with the third one replaced.
+fn with_replaced(other: Vec<u8>) -> Vec<Vec<u8>> {
     let mut entries = four();
     entries[2] = other;
     entries
@@ -74,7 +74,7 @@ pub(super) fn finished(entries: &[Vec<u8>]) -> Vec<u8> {
     tar
 }
 
-/// Posts what must be refused, and looks that nothing came of it.
+/// Posts an archive that must be rejected, and asserts that nothing changed.
 async fn refused(service: &Service, waiting: &(Browser, Value), tar: Vec<u8>, status: u16, code: &str, what: &str) {
     let (browser, song) = waiting;
     let before = service.stored_files();
@@ -85,11 +85,16 @@ async fn refused(service: &Service, waiting: &(Browser, Value), tar: Vec<u8>, st
     if status == 422 {
         answer.refused_field(422, code, "result");
     }
-    unchanged(service, waiting, &before, what).await;
+    assert_unchanged(service, waiting, &before, what).await;
 }
 
-/// The song still waits, and there is no file that was not there before.
-pub(super) async fn unchanged(service: &Service, (browser, song): &(Browser, Value), before: &[PathBuf], what: &str) {
+/// Asserts that the song is still queued and no file was added.
+pub(super) async fn assert_unchanged(
+    service: &Service,
+    (browser, song): &(Browser, Value),
+    before: &[PathBuf],
+    what: &str,
+) {
     assert_eq!(service.stored(before.len()).await, before, "{what}");
     let now = browser.get(&format!("/songs/{}", id(song))).await.data();
     assert_eq!(now["song"]["status"], "UPLOADED", "{what}");
@@ -97,7 +102,7 @@ pub(super) async fn unchanged(service: &Service, (browser, song): &(Browser, Val
 }
 
 #[tokio::test]
-async fn names_and_kinds_of_entries_that_do_not_belong_are_refused() {
+async fn unexpected_entry_names_and_types_are_rejected() {
     let service = Service::idle().await;
     let waiting = waiting(&service).await;
     let bytes = stems().other;
@@ -121,9 +126,9 @@ async fn names_and_kinds_of_entries_that_do_not_belong_are_refused() {
         "..",
         "\u{1b}[31mother.mp3",
     ] {
-        let tar = finished(&instead(file(name, &bytes)));
+        let tar = finished(&with_replaced(file(name, &bytes)));
         refused(&service, &waiting, tar, 422, "invalid", &format!("{name:?} instead")).await;
-        let tar = finished(&among(file(name, &bytes)));
+        let tar = finished(&with_extra(file(name, &bytes)));
         refused(&service, &waiting, tar, 422, "invalid", &format!("{name:?} as well")).await;
     }
     for kind in [
@@ -146,27 +151,34 @@ async fn names_and_kinds_of_entries_that_do_not_belong_are_refused() {
         header.set_link_name("/etc/passwd").unwrap();
         header.set_cksum();
         raw.copy_from_slice(header.as_bytes());
-        refused(&service, &waiting, finished(&instead(raw.clone())), 422, "invalid", &format!("{kind:?} instead"))
-            .await;
-        refused(&service, &waiting, finished(&among(raw)), 422, "invalid", &format!("{kind:?} as well")).await;
+        refused(
+            &service,
+            &waiting,
+            finished(&with_replaced(raw.clone())),
+            422,
+            "invalid",
+            &format!("{kind:?} instead"),
+        )
+        .await;
+        refused(&service, &waiting, finished(&with_extra(raw)), 422, "invalid", &format!("{kind:?} as well")).await;
     }
     let root = service.blobs().parent().unwrap().parent().unwrap().to_owned();
     assert!(files_below(&root).iter().all(|file| !file.ends_with("evil.mp3") && !file.ends_with("other.mp3")));
     assert!(!PathBuf::from("/tmp/evil.mp3").exists());
-    assert_eq!(waiting.0.result(&waiting.1, archive()).await.data(), Value::Null, "a good one is still taken");
+    assert_eq!(waiting.0.result(&waiting.1, archive()).await.data(), Value::Null, "a valid archive is still accepted");
 }
 
 #[tokio::test]
-async fn an_archive_without_exactly_the_four_is_refused() {
+async fn archive_must_have_exactly_four_stems() {
     let service = Service::idle().await;
     let waiting = waiting(&service).await;
     let mut cases = vec![
-        ("nothing at all".to_owned(), Vec::new()),
+        ("an empty body".to_owned(), Vec::new()),
         ("no entries".to_owned(), finished(&[])),
         ("one more".to_owned(), finished(&[four(), vec![file("readme.txt", b"hello")]].concat())),
-        ("something after the end".to_owned(), [finished(&four()), four().concat()].concat()),
+        ("entries after the end".to_owned(), [finished(&four()), four().concat()].concat()),
         ("two archives".to_owned(), [finished(&four()), finished(&four())].concat()),
-        ("an empty stem".to_owned(), finished(&instead(file("other.mp3", b"")))),
+        ("an empty stem".to_owned(), finished(&with_replaced(file("other.mp3", b"")))),
     ];
     for (number, name) in NAMES.iter().enumerate() {
         let mut entries = four();
@@ -181,22 +193,22 @@ async fn an_archive_without_exactly_the_four_is_refused() {
 }
 
 #[tokio::test]
-async fn sizes_that_lie_are_refused_before_they_cost_anything() {
+async fn false_sizes_are_rejected_early() {
     let limits = Limits { max_stem_bytes: 64 * 1024, ..Settings::default().limits };
     let service = Service::with(Settings { workers: 0, limits, ..Settings::default() }).await;
     let waiting = waiting(&service).await;
     let bytes = stems().other;
     let claims = |size_bytes: u64| entry("other.mp3", EntryType::Regular, size_bytes, &bytes);
     for (what, size_bytes) in [("a terabyte", 1 << 40), ("a byte too many", 64 * 1024 + 1), ("2^63", 1 << 63)] {
-        refused(&service, &waiting, finished(&instead(claims(size_bytes))), 413, "too_large", what).await;
+        refused(&service, &waiting, finished(&with_replaced(claims(size_bytes))), 413, "too_large", what).await;
     }
     let real = file("other.mp3", &vec![1; 64 * 1024 + 1]);
-    refused(&service, &waiting, finished(&instead(real)), 413, "too_large", "really a byte too many").await;
+    refused(&service, &waiting, finished(&with_replaced(real)), 413, "too_large", "an actual byte too many").await;
     for (what, entries) in [
-        ("a sparse terabyte", instead(entry("other.mp3", EntryType::GNUSparse, 1 << 40, &bytes))),
-        ("a PAX header of a terabyte", among(entry("x", EntryType::XHeader, 1 << 40, b"x"))),
-        ("a long name of a terabyte", among(entry("././@LongLink", EntryType::GNULongName, 1 << 40, b"x"))),
-        ("less than there is", instead(claims(100))),
+        ("a sparse terabyte", with_replaced(entry("other.mp3", EntryType::GNUSparse, 1 << 40, &bytes))),
+        ("a PAX header of a terabyte", with_extra(entry("x", EntryType::XHeader, 1 << 40, b"x"))),
+        ("a long name of a terabyte", with_extra(entry("././@LongLink", EntryType::GNULongName, 1 << 40, b"x"))),
+        ("less than the actual size", with_replaced(claims(100))),
     ] {
         refused(&service, &waiting, finished(&entries), 422, "invalid", what).await;
     }
@@ -216,17 +228,17 @@ async fn sizes_that_lie_are_refused_before_they_cost_anything() {
         "0 mtime=1\n",
         "no record\n",
     ] {
-        let tar = finished(&among(pax(records)));
+        let tar = finished(&with_extra(pax(records)));
         refused(&service, &waiting, tar, 422, "invalid", records).await;
     }
-    let tar = finished(&among([pax("11 mtime=1\n"), pax("11 mtime=1\n")].concat()));
+    let tar = finished(&with_extra([pax("11 mtime=1\n"), pax("11 mtime=1\n")].concat()));
     refused(&service, &waiting, tar, 422, "invalid", "two PAX headers").await;
-    let times = finished(&among(pax("11 mtime=1\n")));
-    assert_eq!(waiting.0.result(&waiting.1, times).await.data(), Value::Null, "a time is no trick");
+    let times = finished(&with_extra(pax("11 mtime=1\n")));
+    assert_eq!(waiting.0.result(&waiting.1, times).await.data(), Value::Null, "a modification time is accepted");
 }
 
 #[tokio::test]
-async fn what_is_no_tar_or_holds_no_mp3_is_refused() {
+async fn invalid_tar_or_non_mp3_stems_are_rejected() {
     let service = Service::idle().await;
     let waiting = waiting(&service).await;
     let whole = archive();
@@ -256,12 +268,12 @@ async fn what_is_no_tar_or_holds_no_mp3_is_refused() {
         ("one byte", vec![0xff]),
         ("the head of an MP3", stems().other[..40].to_vec()),
     ] {
-        refused(&service, &waiting, finished(&instead(file("other.mp3", &bytes))), 422, "invalid", what).await;
+        refused(&service, &waiting, finished(&with_replaced(file("other.mp3", &bytes))), 422, "invalid", what).await;
     }
 }
 
 #[tokio::test]
-async fn a_result_that_stops_coming_is_no_result() {
+async fn incomplete_results_are_rejected() {
     let patience = Patience { body_silence: Duration::from_millis(300), ..Patience::default() };
     let service = Service::with(Settings { workers: 0, patience, ..Settings::default() }).await;
     let waiting = waiting(&service).await;
@@ -275,17 +287,17 @@ async fn a_result_that_stops_coming_is_no_result() {
 
     let mut silent = Raw::connect(&service).await.send(&half).await;
     silent.answer().await.refused(408, "timeout");
-    unchanged(&service, &waiting, &before, "silent").await;
+    assert_unchanged(&service, &waiting, &before, "silent").await;
 
-    let cut_off = Raw::connect(&service).await.send(&half).await.cut_off().await.answer().await;
+    let cut_off = Raw::connect(&service).await.send(&half).await.close_sending().await.answer().await;
     cut_off.refused(400, "malformed");
-    unchanged(&service, &waiting, &before, "cut off").await;
+    assert_unchanged(&service, &waiting, &before, "cut off").await;
 
     let chunk = [format!("{:x}\r\n", whole.len()).into_bytes(), whole, b"\r\n".to_vec()].concat();
     let zeros = [b"10000\r\n".to_vec(), vec![0; 65_536], b"\r\n".to_vec()].concat();
     let endless = [head("Transfer-Encoding: chunked").into_bytes(), chunk].concat();
     let answer = Raw::connect(&service).await.send(endless).await.until_refused(&zeros, Duration::ZERO).await;
     answer.refused_field(422, "invalid", "result");
-    unchanged(&service, &waiting, &before, "endless").await;
+    assert_unchanged(&service, &waiting, &before, "endless").await;
     assert_eq!(waiting.0.result(&waiting.1, archive()).await.data(), Value::Null);
 }

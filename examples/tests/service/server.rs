@@ -1,4 +1,4 @@
-//! The program `server` as it is run, over a data folder that outlives it.
+//! Runs the `server` program on a data folder that outlives the process.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::support::{Browser, WORKER_TOKEN};
 
-/// A server that runs. It is killed, as by `SIGKILL`, with the value.
+/// A running server. Dropping it kills the process with `SIGKILL`.
 pub(crate) struct Server {
     child: Child,
     base: String,
@@ -21,29 +21,29 @@ impl Server {
         Self::with(data, &[])
     }
 
-    /// The same with more arguments.
+    /// Starts a server with more arguments.
     pub(crate) fn with(data: &Path, args: &[&str]) -> Self {
         Self::launch("true", Stdio::piped(), data, args, &[])
     }
 
-    /// The same with variables.
+    /// Starts a server with environment variables.
     pub(crate) fn start_with(data: &Path, variables: &[(&str, &str)]) -> Self {
         Self::launch("true", Stdio::piped(), data, &[], variables)
     }
 
-    /// The same with its log somewhere else.
+    /// Starts a server whose log goes to `log`.
     pub(crate) fn logging_to(log: Stdio, data: &Path, args: &[&str]) -> Self {
         Self::launch("true", log, data, args, &[])
     }
 
-    /// One that the shell has done something before.
+    /// Starts a server after running shell commands in the same process.
     pub(crate) fn after(before: &str, data: &Path) -> Self {
         Self::launch(before, Stdio::piped(), data, &[], &[])
     }
 
     fn launch(before: &str, log: Stdio, data: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
-        // The signal of a limit on files would end it; the trap lets writes fail instead. Modes of files hold for it as for
-        // everybody, also where it is started by root.
+        // SIGXFSZ would end the server; with the trap, writes fail instead. `setpriv` makes file modes apply to root
+        // too.
         let start = format!(
             r#"
             trap '' XFSZ
@@ -72,11 +72,11 @@ impl Server {
                 }
             });
         }
-        let mut said = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let base = said.find_map(|line| Some(line.split_once("listens on ")?.1.to_owned()));
-        // The last line, for which there must be a reader.
-        said.find(|line| line.starts_with("what it keeps is in"));
-        let base = base.unwrap_or_else(|| panic!("it does not start: {}", log.lock().unwrap()));
+        let mut printed = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let base = printed.find_map(|line| Some(line.split_once("listens on ")?.1.to_owned()));
+        // Reads up to the last line: the server needs a reader for it.
+        printed.find(|line| line.starts_with("data folder:"));
+        let base = base.unwrap_or_else(|| panic!("the server does not start: {}", log.lock().unwrap()));
         Self { child, base, log }
     }
 
@@ -88,8 +88,8 @@ impl Server {
         self.base.strip_prefix("http://").unwrap().parse().unwrap()
     }
 
-    /// The first line of its log with all of this in it. The log is written beside the answers, so a test waits for it.
-    pub(crate) async fn logs(&self, parts: &[&str]) -> String {
+    /// Waits for a log line that contains all parts and returns it. The log is written concurrently with responses.
+    pub(crate) async fn wait_for_log(&self, parts: &[&str]) -> String {
         for _ in 0..1000 {
             let log = self.log.lock().unwrap().clone();
             if let Some(line) = log.lines().find(|line| parts.iter().all(|part| line.contains(part))) {
@@ -97,15 +97,15 @@ impl Server {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("no line with {parts:?}: {}", self.log.lock().unwrap());
+        panic!("no log line with {parts:?}: {}", self.log.lock().unwrap());
     }
 
-    /// Lets its files grow up to so many bytes, or without a limit.
+    /// Sets the file size limit of the server process, or removes it.
     #[cfg(target_os = "linux")]
-    pub(crate) fn room(&self, bytes: Option<u64>) {
-        let (_, most) = rlimit::Resource::FSIZE.get().unwrap();
+    pub(crate) fn limit_file_size(&self, bytes: Option<u64>) {
+        let (_, hard) = rlimit::Resource::FSIZE.get().unwrap();
         let pid = self.child.id().try_into().unwrap();
-        rlimit::prlimit(pid, rlimit::Resource::FSIZE, Some((bytes.unwrap_or(most), most)), None).unwrap();
+        rlimit::prlimit(pid, rlimit::Resource::FSIZE, Some((bytes.unwrap_or(hard), hard)), None).unwrap();
     }
 }
 
@@ -116,27 +116,27 @@ impl Drop for Server {
     }
 }
 
-/// Runs a command of `server` to its end.
+/// Runs a `server` subcommand to completion.
 pub(crate) fn command(data: &Path, command: &str, dir: &Path) -> Output {
     let mut server = Command::new(env!("CARGO_BIN_EXE_server"));
     server.arg("--data").arg(data).arg(command).arg(dir).output().unwrap()
 }
 
-/// The same where no file may become larger than so many blocks of 512 bytes.
+/// Runs a `server` subcommand with a file size limit in blocks of 512 bytes.
 #[cfg(unix)]
-pub(crate) fn command_with_room(blocks: u32, data: &Path, command: &str, dir: &Path) -> Output {
+pub(crate) fn command_with_file_limit(blocks: u32, data: &Path, command: &str, dir: &Path) -> Output {
     let mut shell = Command::new("sh");
-    // The signal of the limit would end it; the trap lets writes fail instead.
+    // SIGXFSZ would end the command; with the trap, writes fail instead.
     shell.args(["-c", &format!(r#"trap '' XFSZ; ulimit -f {blocks}; exec "$0" "$@""#), env!("CARGO_BIN_EXE_server")]);
     shell.arg("--data").arg(data).arg(command).arg(dir).output().unwrap()
 }
 
-/// The same with arguments of its own.
+/// Runs `server` with these arguments.
 pub(crate) fn command_line(data: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_server")).arg("--data").arg(data).args(arguments).output().unwrap()
 }
 
-/// Has another program open a database, do something, and close it.
+/// Runs SQL on a database from another process.
 pub(crate) fn sql(database: &Path, sql: &str) {
     const PROGRAM: &str = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); \
                            c.execute(sys.argv[2]).fetchall(); c.commit(); c.close()";

@@ -1,4 +1,4 @@
-//! Cookies that are no longer good or never were, and pages that use those of others.
+//! Invalid session cookies and cross-site requests.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::support::{Answer, Browser, Service, Settings, id, song};
 
 const GOOD: &str = "correct horse";
 
-/// The cookie that an answer sets, as a browser sends it back.
+/// The session cookie of a response, as a browser returns it.
 fn cookie(answer: &Answer) -> String {
     answer.header("set-cookie").split(';').next().unwrap().to_owned()
 }
@@ -20,8 +20,8 @@ async fn with_cookie(service: &Service, method: Method, path: &str, cookie: &str
     Browser::send(Browser::new(service).request(method, path).header("cookie", cookie)).await
 }
 
-/// Whoever shows this cookie is nobody: they see no private song and may do nothing that needs an account.
-async fn is_nobodys(service: &Service, cookie: &str, private: &Value) {
+/// Asserts that this cookie is treated as anonymous: no private songs and nothing that needs an account.
+async fn assert_anonymous(service: &Service, cookie: &str, private: &Value) {
     let get = |path: String| async move { with_cookie(service, Method::GET, &path, cookie).await };
     assert_eq!(get("/auth/me".to_owned()).await.data()["user"], Value::Null, "{cookie:?}");
     assert_eq!(get("/songs/".to_owned()).await.data()["songs"], json!([]), "{cookie:?}");
@@ -33,7 +33,7 @@ async fn is_nobodys(service: &Service, cookie: &str, private: &Value) {
 }
 
 #[tokio::test]
-async fn a_cookie_that_was_tampered_with_is_nobodys() {
+async fn tampered_cookie_is_anonymous() {
     let service = Service::idle().await;
     let ada = Browser::new(&service);
     let good = cookie(&ada.register("ada", GOOD).await);
@@ -62,13 +62,13 @@ async fn a_cookie_that_was_tampered_with_is_nobodys() {
         ";;;".to_owned(),
         String::new(),
     ] {
-        is_nobodys(&service, &bad, &private).await;
+        assert_anonymous(&service, &bad, &private).await;
     }
     assert_eq!(with_cookie(&service, Method::GET, "/auth/me", &good).await.data()["user"]["username"], "ada");
 }
 
 #[tokio::test]
-async fn a_cookie_from_before_the_logout_is_nobodys() {
+async fn cookie_is_anonymous_after_logout() {
     let service = Service::idle().await;
     let ada = Browser::new(&service);
     let before = cookie(&ada.register("ada", GOOD).await);
@@ -77,18 +77,18 @@ async fn a_cookie_from_before_the_logout_is_nobodys() {
     assert_eq!(logout.data(), Value::Null);
     let cleared = logout.header("set-cookie");
     assert!(cleared.starts_with("session=;") && cleared.contains("Max-Age=0"), "{cleared}");
-    is_nobodys(&service, &before, &private).await;
+    assert_anonymous(&service, &before, &private).await;
     with_cookie(&service, Method::POST, "/auth/logout", &before).await.data();
-    // A login with it gives another one and does not revive it.
+    // A login with the old cookie creates a new session and does not revive the old one.
     let form = [("username", "ada"), ("password", GOOD)];
     let request = Browser::new(&service).request(Method::POST, "/auth/login").header("cookie", &before).form(&form);
     let again = cookie(&Browser::send(request).await);
     assert_ne!(again, before);
-    is_nobodys(&service, &before, &private).await;
+    assert_anonymous(&service, &before, &private).await;
 }
 
 #[tokio::test]
-async fn an_expired_cookie_is_nobodys() {
+async fn expired_cookie_is_anonymous() {
     let settings = Settings { workers: 0, session: Duration::from_millis(1), ..Settings::default() };
     let service = Service::with(settings).await;
     let expired = cookie(&Browser::new(&service).register("ada", GOOD).await);
@@ -98,18 +98,18 @@ async fn an_expired_cookie_is_nobodys() {
     let ada = Browser::new(&service);
     ada.login("ada", GOOD).await.data();
     let private = ada.upload("hers", &song(1)).await;
-    is_nobodys(&service, &expired, &private).await;
-    // What was meant for her alone does not become everybody's.
+    assert_anonymous(&service, &expired, &private).await;
+    // An upload with an expired session is rejected, so that it does not become public.
     let form = Form::new().text("title", "x").part("file", Part::bytes(song(2)).file_name("x.wav"));
     let upload =
         Browser::new(&service).request(Method::POST, "/songs/upload").header("cookie", &expired).multipart(form);
     Browser::send(upload).await.refused(401, "unauthenticated");
     assert_eq!(Browser::new(&service).get("/songs/").await.data()["songs"], json!([]));
-    assert_eq!(ada.get("/auth/me").await.data()["user"]["username"], "ada", "hers goes on");
+    assert_eq!(ada.get("/auth/me").await.data()["user"]["username"], "ada", "the valid session still works");
 }
 
 #[tokio::test]
-async fn pages_of_other_sites_do_nothing_in_a_visitors_name() {
+async fn cross_site_requests_are_rejected() {
     let service = Service::idle().await;
     let ada = Browser::registered(&service, "ada").await;
     let hers = ada.upload("hers", &song(1)).await;
@@ -145,16 +145,17 @@ async fn pages_of_other_sites_do_nothing_in_a_visitors_name() {
             Browser::send(request).await.refused(403, "cross_site");
         }
     }
-    assert_eq!(ada.get("/auth/me").await.data()["user"]["username"], "ada", "logged in as before");
+    assert_eq!(ada.get("/auth/me").await.data()["user"]["username"], "ada", "the session is unchanged");
     assert_eq!(ada.get("/auth/tokens").await.data()["tokens"], json!([]));
     assert_eq!(ada.get(&path).await.data()["song"]["title"], "hers");
     ada.login("eve", GOOD).await.refused(401, "unauthenticated");
     ada.login("ada", GOOD).await.data();
     for (name, value) in [("sec-fetch-site", "same-origin"), ("sec-fetch-site", "none"), ("origin", &own)] {
         let request = ada.request(Method::PATCH, &path).header(name, value).form(&[("title", value)]);
-        assert_eq!(Browser::send(request).await.data()["song"]["title"], value, "its own page may");
+        assert_eq!(Browser::send(request).await.data()["song"]["title"], value, "same-origin requests are accepted");
     }
-    // Reading is open: what comes back the other page cannot see. A token is nothing that a browser adds unasked.
+    // Reading is allowed: the other page cannot see the response. Tokens are exempt, since browsers do not send them by
+    // themselves.
     let foreign = |method, path: &str| ada.request(method, path).header("sec-fetch-site", "cross-site");
     assert_eq!(Browser::send(foreign(Method::GET, &path)).await.status, 200);
     let token = ada.post("/auth/tokens", &[("name", "x")]).await.data()["secret"].as_str().unwrap().to_owned();

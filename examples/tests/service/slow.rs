@@ -1,4 +1,4 @@
-//! Many clients that send or read next to nothing, while one works normally.
+//! Many clients that send or read almost nothing, beside one normal client.
 
 use std::time::{Duration, Instant};
 
@@ -11,12 +11,12 @@ use vocalizer_core::ports::Stems;
 use super::server::Server;
 use super::support::{id, song, stems};
 
-/// How many are slow. `VOCALIZER_SLOW_CLIENTS` asks for another number.
+/// Number of slow clients; `VOCALIZER_SLOW_CLIENTS` sets another.
 fn clients() -> usize {
     std::env::var("VOCALIZER_SLOW_CLIENTS").map_or(1000, |clients| clients.parse().unwrap())
 }
 
-/// What a slow client says, and what it says then, a byte a second. The answer it does not read.
+/// A client that sends `at_once`, then repeats `then` at a byte per second, and does not read the response.
 #[derive(Clone)]
 struct Slow {
     at_once: String,
@@ -24,13 +24,13 @@ struct Slow {
 }
 
 impl Slow {
-    /// Does so again and again.
+    /// Repeats this with new connections.
     async fn run(self, from: String, to: std::net::SocketAddr) {
         loop {
             let socket = TcpSocket::new_v4().unwrap();
             socket.set_recv_buffer_size(4 * 1024).unwrap();
             socket.bind(from.parse().unwrap()).unwrap();
-            // The server may cut it off, and then it comes back.
+            // Reconnects after the server closes the connection.
             if let Ok(mut stream) = socket.connect(to).await
                 && stream.write_all(self.at_once.as_bytes()).await.is_ok()
             {
@@ -48,7 +48,7 @@ impl Slow {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_among_a_thousand_slow_ones_hardly_notices_them() {
+async fn thousand_slow_clients_do_not_delay_normal_client() {
     rlimit::increase_nofile_limit(u64::MAX).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&dir.path().join("data"));
@@ -71,12 +71,12 @@ async fn a_client_among_a_thousand_slow_ones_hardly_notices_them() {
     ];
     let mut slow = JoinSet::new();
     for (number, kind) in (0..clients()).zip(kinds.iter().cycle()) {
-        // From a few addresses, as there may be more of them than one may have connections.
+        // Use several addresses, since the number of connections per address is limited.
         slow.spawn(kind.clone().run(format!("127.0.1.{}:0", number / 800), server.address()));
     }
     sleep(Duration::from_secs(2)).await;
 
-    // Long enough for the server to cut slow clients off, and for those to come back.
+    // Long enough for the server to disconnect slow clients and for those to reconnect.
     let (mut took, mut number, working) = (Vec::new(), 0, Instant::now());
     while working.elapsed() < Duration::from_secs(45) {
         number += 1;

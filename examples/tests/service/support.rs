@@ -1,5 +1,5 @@
-//! A whole service in the test's own process: real database, files, queue and audio; only the network is a stand-in that
-//! gives every song the same four short stems.
+//! A whole service in the test process with a real database, files, queue and audio code. Only the model is a fake: it
+//! returns the same four short stems for every song.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -23,10 +23,10 @@ use vocalizer_examples::service::{Blobs, Config, DataDir, Database, Policy, Tuni
 use vocalizer_http::settings::{AllowedHosts, Caps, Patience};
 use vocalizer_model::audio::{AudioFormat, Bitrate, StemWriter};
 
-/// What workers of these tests show.
+/// The worker token of these tests.
 pub(crate) const WORKER_TOKEN: &str = "the-token-of-the-tests-worker";
 
-/// A service and everything to ask it with. It ends with the value.
+/// A running service with clients for it. Dropping it stops the service.
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
     pub(crate) songs: SongService,
@@ -37,7 +37,7 @@ pub(crate) struct Service {
     ended: Option<oneshot::Receiver<()>>,
 }
 
-/// How a service is to be.
+/// Settings of a service.
 pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) min_free_bytes: Option<u64>,
@@ -45,12 +45,12 @@ pub(crate) struct Settings {
     pub(crate) open_upload_result: bool,
     pub(crate) worker_tokens: Vec<String>,
     pub(crate) patience: Patience,
-    /// How long a session lasts.
+    /// Session lifetime.
     pub(crate) session: Duration,
     pub(crate) workers: usize,
     pub(crate) worker: WorkerSettings,
     pub(crate) trusted_proxies: Vec<ipnet::IpNet>,
-    /// The first delay of whoever guesses passwords.
+    /// First login delay after failed attempts.
     pub(crate) first_delay: Duration,
     pub(crate) allowed_hosts: AllowedHosts,
     pub(crate) adopt_blobs: bool,
@@ -69,7 +69,7 @@ impl Default for Settings {
             patience: Patience::default(),
             session: AccountSettings::default().session,
             workers: 1,
-            worker: quick(),
+            worker: fast_worker(),
             trusted_proxies: Vec::new(),
             first_delay: ThrottleSettings::per_account().first,
             allowed_hosts: AllowedHosts::Any,
@@ -80,8 +80,8 @@ impl Default for Settings {
     }
 }
 
-/// A worker that does not let tests wait.
-pub(crate) fn quick() -> WorkerSettings {
+/// Worker settings with short intervals.
+pub(crate) fn fast_worker() -> WorkerSettings {
     WorkerSettings {
         heartbeat: Duration::from_millis(20),
         first_pause: Duration::from_millis(10),
@@ -96,7 +96,7 @@ impl Service {
         Self::with(Settings::default()).await
     }
 
-    /// A service that splits nothing, so that songs stay as they are.
+    /// A service without workers, so that songs stay as they are.
     pub(crate) async fn idle() -> Self {
         Self::with(Settings { workers: 0, ..Settings::default() }).await
     }
@@ -105,7 +105,7 @@ impl Service {
         Self::over(Arc::new(tempfile::tempdir().unwrap()), settings).await
     }
 
-    /// A service over a folder that another one may have left.
+    /// A service on a folder that another one may have used.
     pub(crate) async fn over(dir: Arc<tempfile::TempDir>, settings: Settings) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -164,7 +164,7 @@ impl Service {
         Self { address, songs, accounts, separator, dir, stop, ended: Some(ended) }
     }
 
-    /// Stops it as a signal would, and leaves its folder to another one.
+    /// Stops the service as a signal would, and returns its folder for the next one.
     pub(crate) async fn stop(mut self) -> Arc<tempfile::TempDir> {
         self.stop.send_replace(true);
         if let Some(ended) = self.ended.take() {
@@ -177,17 +177,17 @@ impl Service {
         format!("http://{}{path}", self.address)
     }
 
-    /// How many files and folders work in progress has.
-    pub(crate) fn under_way(&self) -> usize {
+    /// Number of temporary files of work in progress.
+    pub(crate) fn temporary_files(&self) -> usize {
         let data = self.dir.path().join("data");
         files_below(&data.join("work")).len() + files_below(&data.join("blobs/tmp")).len()
     }
 
-    /// The renditions and peaks that are kept, by their names, in order.
-    pub(crate) fn made(&self) -> Vec<String> {
-        let is_made = |path: &PathBuf| path.parent().is_some_and(|dir| dir.ends_with("made"));
-        let made = self.stored_files().into_iter().filter(is_made);
-        made.map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+    /// Sorted file names of the cached renditions and peaks.
+    pub(crate) fn cached(&self) -> Vec<String> {
+        let is_cached = |path: &PathBuf| path.parent().is_some_and(|dir| dir.ends_with("made"));
+        let cached = self.stored_files().into_iter().filter(is_cached);
+        cached.map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
     }
 
     pub(crate) fn database(&self) -> PathBuf {
@@ -198,14 +198,14 @@ impl Service {
         self.dir.path().join("data/blobs")
     }
 
-    /// Every blob, and what is on its way to be one.
+    /// All blobs, including unfinished ones.
     pub(crate) fn stored_files(&self) -> Vec<PathBuf> {
         let mut files = files_below(&self.blobs());
         files.retain(|file| !file.ends_with("blobs/lock") && !file.ends_with("blobs/installation"));
         files
     }
 
-    /// Stores a file of this hash that no song has, written so long ago.
+    /// Stores a source file for a hash without a song, last modified `ago` ago.
     pub(crate) fn orphan(&self, hash: &str, ago: Duration) {
         let folder = self.blobs().join(&hash[..2]).join(hash);
         std::fs::create_dir_all(&folder).unwrap();
@@ -215,7 +215,7 @@ impl Service {
         file.set_modified(std::time::SystemTime::now() - ago).unwrap();
     }
 
-    /// The same, once they are so many: what is thrown away is gone a moment after the answer.
+    /// Waits until exactly `count` files are stored: deletion finishes shortly after the response.
     pub(crate) async fn stored(&self, count: usize) -> Vec<PathBuf> {
         for _ in 0..1000 {
             if self.stored_files().len() == count {
@@ -251,14 +251,14 @@ pub(crate) fn files_below(root: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Somebody with a browser: cookies and all.
+/// An HTTP client with a cookie store.
 #[derive(Clone)]
 pub(crate) struct Browser {
     http: reqwest::Client,
     base: String,
 }
 
-/// An answer, read.
+/// A complete HTTP response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -275,7 +275,7 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
     }
 
-    /// It worked; its data.
+    /// Asserts success and returns `data`.
     pub(crate) fn data(&self) -> Value {
         let json = self.json();
         assert_eq!(
@@ -286,7 +286,7 @@ impl Answer {
         json["data"].clone()
     }
 
-    /// It was refused with this status, and this code stands first.
+    /// Asserts an error with this status and first error code. Returns the message.
     pub(crate) fn refused(&self, status: u16, code: &str) -> String {
         let json = self.json();
         assert_eq!((self.status, json["errors"][0]["code"].as_str()), (status, Some(code)), "{json}");
@@ -294,7 +294,7 @@ impl Answer {
         json["errors"][0]["message"].as_str().unwrap().to_owned()
     }
 
-    /// The same, and the field at fault.
+    /// Asserts an error with this status, code and field. Returns the message.
     pub(crate) fn refused_field(&self, status: u16, code: &str, field: &str) -> String {
         let message = self.refused(status, code);
         assert_eq!(self.json()["errors"][0]["field"], field, "{}", self.json());
@@ -307,18 +307,18 @@ impl Browser {
         Self::at(service.url(""))
     }
 
-    /// Somebody who knows where a service is.
+    /// A client of the server at `base`.
     pub(crate) fn at(base: String) -> Self {
         let http = reqwest::Client::builder().cookie_store(true).tls_backend_preconfigured(no_tls());
         Self { http: http.build().unwrap(), base }
     }
 
-    /// Somebody else, who knows the same service.
-    pub(crate) fn anew(&self) -> Self {
+    /// A second client of the same server, without its cookies.
+    pub(crate) fn new_client(&self) -> Self {
         Self::at(self.base.clone())
     }
 
-    /// Somebody who has registered.
+    /// A client with a registered account.
     pub(crate) async fn registered(service: &Service, name: &str) -> Self {
         let browser = Self::new(service);
         browser.register(name, "correct horse").await.data();
@@ -333,7 +333,7 @@ impl Browser {
         Self::try_send(request).await.unwrap()
     }
 
-    /// The same, unless the server ends meanwhile.
+    /// Sends a request. Fails if the server exits before it responds.
     pub(crate) async fn try_send(request: RequestBuilder) -> reqwest::Result<Answer> {
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -353,37 +353,37 @@ impl Browser {
     }
 
     pub(crate) async fn register(&self, name: &str, password: &str) -> Answer {
-        Self::send(self.registering(name, password)).await
+        Self::send(self.register_request(name, password)).await
     }
 
-    pub(crate) fn registering(&self, name: &str, password: &str) -> RequestBuilder {
+    pub(crate) fn register_request(&self, name: &str, password: &str) -> RequestBuilder {
         let form = [("username", name), ("password1", password), ("password2", password)];
         self.request(Method::POST, "/auth/register").form(&form)
     }
 
     pub(crate) async fn login(&self, name: &str, password: &str) -> Answer {
-        Self::send(self.logging_in(name, password)).await
+        Self::send(self.login_request(name, password)).await
     }
 
-    pub(crate) fn logging_in(&self, name: &str, password: &str) -> RequestBuilder {
+    pub(crate) fn login_request(&self, name: &str, password: &str) -> RequestBuilder {
         self.request(Method::POST, "/auth/login").form(&[("username", name), ("password", password)])
     }
 
-    /// Uploads and gives the song.
+    /// Uploads a song and returns it.
     pub(crate) async fn upload(&self, title: &str, bytes: &[u8]) -> Value {
         self.try_upload(title, bytes.to_vec()).await.data()["song"].clone()
     }
 
     pub(crate) async fn try_upload(&self, title: &str, bytes: Vec<u8>) -> Answer {
-        Self::send(self.uploading(title, bytes)).await
+        Self::send(self.upload_request(title, bytes)).await
     }
 
-    pub(crate) fn uploading(&self, title: &str, bytes: Vec<u8>) -> RequestBuilder {
+    pub(crate) fn upload_request(&self, title: &str, bytes: Vec<u8>) -> RequestBuilder {
         let form = Form::new().text("title", title.to_owned()).part("file", Part::bytes(bytes).file_name("song.mp3"));
         self.request(Method::POST, "/songs/upload").multipart(form)
     }
 
-    /// The song, once it has this status.
+    /// Waits until the song has this status and returns it.
     pub(crate) async fn until(&self, song: &Value, status: &str) -> Value {
         let path = format!("/songs/{}", id(song));
         for _ in 0..5000 {
@@ -393,33 +393,33 @@ impl Browser {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("the song did not become {status}: {:?}", self.get(&path).await);
+        panic!("the song did not reach status {status}: {:?}", self.get(&path).await);
     }
 
-    /// Posts a result with the workers' token.
+    /// Posts a result with the worker token.
     pub(crate) async fn result(&self, song: &Value, archive: Vec<u8>) -> Answer {
-        Self::send(self.splitting(song, archive)).await
+        Self::send(self.result_request(song, archive)).await
     }
 
-    pub(crate) fn splitting(&self, song: &Value, archive: Vec<u8>) -> RequestBuilder {
+    pub(crate) fn result_request(&self, song: &Value, archive: Vec<u8>) -> RequestBuilder {
         let path = format!("/songs/{}/upload_result", song["hash"].as_str().unwrap());
         self.request(Method::POST, &path).bearer_auth(WORKER_TOKEN).body(archive)
     }
 }
 
-/// From an address of its own, as a proxy says: else it would be throttled.
-pub(crate) fn from(number: u32, request: RequestBuilder) -> RequestBuilder {
+/// Sets a client address of its own in `X-Forwarded-For`, so that the request is not throttled.
+pub(crate) fn from_address(number: u32, request: RequestBuilder) -> RequestBuilder {
     request.header("x-forwarded-for", std::net::Ipv4Addr::from_bits(0x0a00_0000 + number).to_string())
 }
 
-/// Some number below another one.
+/// A random number below `below`.
 pub(crate) fn random(below: u64) -> u64 {
     use std::hash::{BuildHasher as _, RandomState};
 
     RandomState::new().hash_one(0) % below
 }
 
-/// TLS that nothing here uses, so that no certificates are looked for.
+/// An unused TLS configuration that avoids loading system certificates.
 pub(crate) fn no_tls() -> rustls::ClientConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
@@ -430,23 +430,23 @@ pub(crate) fn id(song: &Value) -> &str {
     song["id"].as_str().unwrap()
 }
 
-/// A short song, a tone of its own for each number.
+/// A short song with different samples for each number.
 pub(crate) fn song(number: u32) -> Vec<u8> {
     wav(number, 2205)
 }
 
-/// So much silence as FLAC, in a few bytes for each second and a half.
+/// Silent FLAC of this length, with a few bytes per 1.5 seconds.
 pub(crate) fn silence(seconds: u32) -> Vec<u8> {
     const BLOCK: u64 = 65_535;
     let samples = u64::from(seconds) * 44_100;
     let mut flac = b"fLaC\x80\x00\x00\x22\xff\xff\xff\xff\x00\x00\x00\x00\x00\x00".to_vec();
-    // 44,100 Hz, two channels, 16 bits, and how many samples there are.
+    // STREAMINFO: 44,100 Hz, two channels, 16 bits, number of samples.
     flac.extend_from_slice(&((44_100 << 44) | (1 << 41) | (15 << 36) | samples).to_be_bytes());
     flac.extend_from_slice(&[0; 16]);
     for number in 0..samples.div_ceil(BLOCK) {
         let count = BLOCK.min(samples - number * BLOCK);
         let mut frame = vec![0xff, 0xf8, 0x79, 0x18];
-        // Numbers are coded as characters are in UTF-8.
+        // Frame numbers are encoded like UTF-8 code points.
         let number = char::from_u32(u32::try_from(number).unwrap()).unwrap();
         frame.extend_from_slice(number.encode_utf8(&mut [0; 4]).as_bytes());
         frame.extend_from_slice(&u16::try_from(count - 1).unwrap().to_be_bytes());
@@ -471,7 +471,7 @@ fn crc(bytes: &[u8], bits: u32, polynomial: u16) -> u16 {
     u16::try_from(crc & mask).unwrap()
 }
 
-/// A WAV of so many frames.
+/// A WAV with `frames` frames.
 pub(crate) fn wav(number: u32, frames: u32) -> Vec<u8> {
     let data_bytes = frames * 4;
     let mut wav = Vec::new();
@@ -488,7 +488,7 @@ pub(crate) fn wav(number: u32, frames: u32) -> Vec<u8> {
     wav.extend_from_slice(b"data");
     wav.extend_from_slice(&data_bytes.to_le_bytes());
     for frame in 0..frames {
-        // Two numbers never give the same bytes.
+        // Different numbers give different bytes.
         let sample = (frame.wrapping_mul(37 + number) ^ number) & 0x3fff;
         let sample = u16::try_from(sample).unwrap().to_le_bytes();
         wav.extend_from_slice(&sample);
@@ -497,7 +497,7 @@ pub(crate) fn wav(number: u32, frames: u32) -> Vec<u8> {
     wav
 }
 
-/// A tenth of a second as MP3, of another tone for each number.
+/// A tenth of a second of MP3, with a different tone for each number.
 pub(crate) fn mp3(number: u32) -> Bytes {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("stem.mp3");
@@ -510,27 +510,27 @@ pub(crate) fn mp3(number: u32) -> Bytes {
     std::fs::read(path).unwrap().into()
 }
 
-/// Four stems that can be told apart.
+/// Four distinguishable stems.
 pub(crate) fn stems() -> Stems {
     static STEMS: OnceLock<Stems> = OnceLock::new();
     STEMS.get_or_init(|| Stems { drums: mp3(0), bass: mp3(1), other: mp3(2), vocals: mp3(3) }).clone()
 }
 
-/// The archive that a worker posts.
+/// The archive that a worker uploads.
 pub(crate) fn archive() -> Vec<u8> {
     vocalizer_store::archive::write(&stems(), Vec::new()).unwrap()
 }
 
-/// Splits every song into [`stems`], at once, unless it was told otherwise.
+/// A fake separator that returns [`stems`] at once, unless a test sets it otherwise.
 #[derive(Default)]
 pub(crate) struct FakeSeparator {
-    /// So many attempts fail before one does not.
+    /// Number of attempts that fail before one succeeds.
     pub(crate) failures: AtomicU32,
-    /// Milliseconds that each song takes.
+    /// Duration of each song in milliseconds.
     pub(crate) takes_ms: AtomicU32,
-    /// How many began.
+    /// Number of started separations.
     pub(crate) begun: AtomicU32,
-    /// How many were dropped before their end.
+    /// Number of separations dropped before their end.
     pub(crate) cancelled: Arc<AtomicU32>,
 }
 
@@ -540,9 +540,9 @@ impl FakeSeparator {
     }
 }
 
-struct Unless(Arc<AtomicU32>, bool);
+struct CancelCounter(Arc<AtomicU32>, bool);
 
-impl Drop for Unless {
+impl Drop for CancelCounter {
     fn drop(&mut self) {
         if !self.1 {
             self.0.fetch_add(1, Ordering::SeqCst);
@@ -554,7 +554,7 @@ impl Drop for Unless {
 impl Separator for FakeSeparator {
     async fn separate(&self, mut song: Blob, progress: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
         self.begun.fetch_add(1, Ordering::SeqCst);
-        let mut ended = Unless(Arc::clone(&self.cancelled), false);
+        let mut ended = CancelCounter(Arc::clone(&self.cancelled), false);
         let mut head = Vec::new();
         while let Some(chunk) = song.next_chunk().await.map_err(|e| AudioError::Failed(e.into()))? {
             head.extend_from_slice(&chunk[..chunk.len().min(64)]);
@@ -563,7 +563,7 @@ impl Separator for FakeSeparator {
             progress.report(step * 10);
             let began = Instant::now();
             loop {
-                // A test may change how long it takes, also in the middle of it.
+                // A test may change the duration while a separation runs.
                 let left = (self.takes() / 10).saturating_sub(began.elapsed());
                 tokio::time::sleep(left.min(Duration::from_millis(10))).await;
                 if began.elapsed() >= self.takes() / 10 {
@@ -574,7 +574,7 @@ impl Separator for FakeSeparator {
         ended.1 = true;
         if self.failures.load(Ordering::SeqCst) > 0 {
             self.failures.fetch_sub(1, Ordering::SeqCst);
-            return Err(AudioError::Failed("the stand-in was told to fail".into()));
+            return Err(AudioError::Failed("the fake separator is set to fail".into()));
         }
         progress.report(100);
         Ok(Box::new(stems()))

@@ -1,4 +1,4 @@
-//! What does not fit together is mended, and never at the cost of what may be somebody's.
+//! Sweeps and repairs: inconsistencies are fixed, but never at the risk of deleting a user's files.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::support::{Browser, Service, Settings, id, song};
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[tokio::test]
-async fn a_song_whose_file_is_missing_fails_and_says_so() {
+async fn song_with_missing_file_fails_with_reason() {
     let service = Service::idle().await;
     let uploaded = Browser::new(&service).upload("x", &song(1)).await;
     let source = service.stored(1).await.remove(0);
@@ -18,13 +18,13 @@ async fn a_song_whose_file_is_missing_fails_and_says_so() {
     assert_eq!(failed["failure_reason"], "its file is missing on the server; upload it again");
 }
 
-/// The model would make stems of whatever it can decode of it.
+/// Without a check, the model would separate whatever it can decode.
 #[tokio::test]
-async fn a_song_whose_file_is_damaged_fails_and_says_so_and_an_upload_mends_it() {
+async fn song_with_damaged_file_fails_and_new_upload_repairs_it() {
     let service = Service::idle().await;
     let uploaded = Browser::new(&service).upload("x", &song(1)).await;
     let source = service.stored(1).await.remove(0);
-    // As large as it was, and still a song.
+    // The same size, and still valid audio.
     let mut damaged = std::fs::read(&source).unwrap();
     *damaged.last_mut().unwrap() ^= 1;
     std::fs::write(&source, damaged).unwrap();
@@ -38,7 +38,7 @@ async fn a_song_whose_file_is_damaged_fails_and_says_so_and_an_upload_mends_it()
 }
 
 #[tokio::test]
-async fn what_no_song_has_is_removed_unless_it_is_most_of_what_there_is() {
+async fn sweep_removes_orphans_unless_they_are_the_majority() {
     let service = Service::idle().await;
     let browser = Browser::new(&service);
     let few: Vec<_> = (0..5).collect();
@@ -47,17 +47,17 @@ async fn what_no_song_has_is_removed_unless_it_is_most_of_what_there_is() {
     }
     let orphan = |number: u32| service.orphan(&format!("{number:064x}"), 2 * DAY);
     (0..10).for_each(orphan);
-    assert_eq!(service.songs.sweep().await.unwrap().orphans, 10, "a crash leaves a few");
+    assert_eq!(service.songs.sweep().await.unwrap().orphans, 10, "a few orphans, as after a crash");
     service.stored(few.len()).await;
 
-    // As with another database than the one of these files.
+    // As with the wrong database for these files.
     (0..20).for_each(orphan);
     assert_eq!(service.songs.sweep().await.unwrap().orphans, 0);
     service.stored(few.len() + 20).await;
 }
 
 #[tokio::test]
-async fn what_no_song_has_stays_for_a_day() {
+async fn sweep_keeps_orphans_for_a_day() {
     let service = Service::idle().await;
     Browser::new(&service).upload("x", &song(1)).await;
     service.orphan(&"ab".repeat(32), DAY - Duration::from_secs(60));
@@ -67,9 +67,9 @@ async fn what_no_song_has_stays_for_a_day() {
     service.stored(1).await;
 }
 
-/// As after a restored backup: the database is of an earlier day than the bytes.
+/// As after restoring a backup: the database is older than the files.
 #[tokio::test]
-async fn what_is_younger_than_every_song_stays() {
+async fn sweep_keeps_files_newer_than_newest_song() {
     let service = Service::idle().await;
     let browser = Browser::new(&service);
     let only = browser.upload("x", &song(1)).await;
@@ -79,10 +79,10 @@ async fn what_is_younger_than_every_song_stays() {
     let service = Service::over(dir, Settings { workers: 0, ..Settings::default() }).await;
     service.orphan(&"ab".repeat(32), 5 * DAY);
     service.orphan(&"cd".repeat(32), 15 * DAY);
-    assert_eq!(service.songs.sweep().await.unwrap().orphans, 1, "the one that is older than the song");
+    assert_eq!(service.songs.sweep().await.unwrap().orphans, 1, "the orphan older than the song");
     service.stored(2).await;
 
-    // No song at all tells nothing about the age of the database.
+    // Without any song, the age of the database is unknown.
     service.orphan(&"cd".repeat(32), 15 * DAY);
     Browser::new(&service).delete(&format!("/songs/{}", id(&only))).await.data();
     assert_eq!(service.songs.sweep().await.unwrap().orphans, 0);

@@ -1,4 +1,4 @@
-//! Uploads that are none.
+//! Malformed upload forms, file names, titles and files that are not audio.
 
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
@@ -10,7 +10,7 @@ pub(super) const KIND: &str = "multipart/form-data; boundary=b";
 pub(super) const TITLE: &str = "Content-Disposition: form-data; name=\"title\"";
 pub(super) const FILE: &str = "Content-Disposition: form-data; name=\"file\"; filename=\"x.mp3\"";
 
-/// A form of these parts, each its head and its bytes.
+/// Builds a form from parts, each with headers and bytes.
 pub(super) fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
     let mut form = Vec::new();
     for (head, bytes) in parts {
@@ -27,8 +27,8 @@ async fn post(service: &Service, kind: &str, body: Vec<u8>) -> Answer {
     Browser::send(if kind.is_empty() { request } else { request.header("content-type", kind) }).await
 }
 
-/// Nothing came of all that: no song, and no file either.
-pub(super) async fn nothing_came_of_it(service: &Service, what: &str) {
+/// Asserts that no song and no file is stored.
+pub(super) async fn assert_nothing_stored(service: &Service, what: &str) {
     service.stored(0).await;
     assert_eq!(Browser::new(service).get("/songs/").await.data()["songs"], json!([]), "{what}");
 }
@@ -36,7 +36,7 @@ pub(super) async fn nothing_came_of_it(service: &Service, what: &str) {
 pub(super) async fn refused(service: &Service, answer: &Answer, status: u16, code: &str, what: &str) {
     assert_eq!(answer.status, status, "{what}: {answer:?}");
     answer.refused(status, code);
-    nothing_came_of_it(service, what).await;
+    assert_nothing_stored(service, what).await;
 }
 
 async fn refused_field(service: &Service, answer: &Answer, field: &str, what: &str) {
@@ -45,7 +45,7 @@ async fn refused_field(service: &Service, answer: &Answer, field: &str, what: &s
 }
 
 #[tokio::test]
-async fn a_form_that_is_none_is_refused() {
+async fn malformed_form_is_rejected() {
     let service = Service::idle().await;
     let good = || form(&[(TITLE, b"x"), (FILE, &song(1))]);
     for (kind, status, code) in [
@@ -65,18 +65,18 @@ async fn a_form_that_is_none_is_refused() {
         ("nothing", Vec::new()),
         ("no form", b"hello".to_vec()),
         ("only line ends", b"\r\n".repeat(100)),
-        ("a boundary and no more", b"--b\r\n".to_vec()),
-        ("a part without an end", crlf.clone()),
-        ("a part without a last boundary", [&crlf[..], b"\r\n--b\r\n"].concat()),
-        ("a part that is no part", b"--b\r\nthis is no header\r\n\r\nx\r\n--b--\r\n".to_vec()),
-        ("a head without an end", format!("--b\r\n{FILE}\r\n").into_bytes()),
+        ("only a boundary", b"--b\r\n".to_vec()),
+        ("an unterminated part", crlf.clone()),
+        ("a missing last boundary", [&crlf[..], b"\r\n--b\r\n"].concat()),
+        ("a part with an invalid header", b"--b\r\nthis is no header\r\n\r\nx\r\n--b--\r\n".to_vec()),
+        ("an unterminated part header", format!("--b\r\n{FILE}\r\n").into_bytes()),
     ] {
         refused(&service, &post(&service, KIND, body).await, 400, "malformed", what).await;
     }
 }
 
 #[tokio::test]
-async fn a_form_without_one_title_and_one_file_is_refused() {
+async fn form_needs_exactly_one_title_and_file() {
     let service = Service::idle().await;
     let file = song(1);
     let unnamed = "Content-Disposition: form-data; filename=\"x.mp3\"";
@@ -102,7 +102,7 @@ async fn a_form_without_one_title_and_one_file_is_refused() {
 }
 
 #[tokio::test]
-async fn ten_thousand_parts_are_not_all_read() {
+async fn too_many_form_parts_are_rejected() {
     let service = Service::idle().await;
     let part = format!("--b\r\n{TITLE}0\r\n\r\nx\r\n").replace("title\"0", "more\"");
     refused(&service, &post(&service, KIND, part.repeat(10_000).into_bytes()).await, 400, "malformed", "parts").await;
@@ -113,7 +113,7 @@ async fn ten_thousand_parts_are_not_all_read() {
 }
 
 #[tokio::test]
-async fn a_name_of_a_file_means_nothing() {
+async fn file_name_of_upload_is_ignored() {
     let service = Service::idle().await;
     let root = service.blobs().parent().unwrap().parent().unwrap().to_owned();
     let before = files_below(&root);
@@ -143,7 +143,7 @@ async fn a_name_of_a_file_means_nothing() {
         let file = song(u32::try_from(number).unwrap());
         let answer = post(&service, KIND, form(&[(TITLE, b"x"), (&head, &file)])).await;
         if name.contains('\0') {
-            // No header holds that.
+            // A NUL is invalid in a header.
             answer.refused(400, "malformed");
             continue;
         }
@@ -161,15 +161,15 @@ async fn a_name_of_a_file_means_nothing() {
     assert!(service.stored_files().iter().all(|file| !file.to_string_lossy().contains("evil")));
 }
 
-/// A box of an MP4.
+/// An MP4 box.
 fn mp4_box(kind: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
     let body = parts.concat();
     let len = u32::try_from(body.len() + 8).unwrap();
     [&len.to_be_bytes()[..], kind, &body].concat()
 }
 
-/// A film without sound: one picture, or what stands for it.
-fn silent_film() -> Vec<u8> {
+/// An MP4 with a video track (one dummy frame) and no audio.
+fn silent_video() -> Vec<u8> {
     const MATRIX: [u8; 36] =
         [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40, 0, 0, 0];
     let (second, zero, one) = (1000_u32.to_be_bytes(), [0; 4], 1_u32.to_be_bytes());
@@ -218,39 +218,39 @@ const PNG: &[u8] =
     \0\0\x01\x01\0\x05\x18\xd8N\0\0\0\0IEND\xaeB`\x82";
 
 #[tokio::test]
-async fn what_is_no_song_is_refused_whatever_it_is_called() {
+async fn non_audio_is_rejected_whatever_its_name() {
     let service = Service::idle().await;
-    let somebody = Browser::new(&service);
+    let client = Browser::new(&service);
     let cut = song(1)[..2000].to_vec();
     for (what, bytes) in [
         ("a page", b"<!DOCTYPE html><html><script>alert(1)</script></html>".repeat(40)),
         ("a picture", PNG.to_vec()),
         ("an SVG", b"<svg xmlns=\"http://www.w3.org/2000/svg\" onload=\"alert(1)\"/>".to_vec()),
-        ("a film without sound", silent_film()),
+        ("a video without audio", silent_video()),
         ("a program", [&b"\x7fELF\x02\x01\x01"[..], &[0; 4096]].concat()),
         ("an archive", b"PK\x03\x04".repeat(100)),
         ("zeros", vec![0; 10_000]),
         ("one byte", vec![0]),
         ("text", b"la la la".to_vec()),
-        ("a tag and no song", [&b"ID3\x04\0\0\0\0\x07\x76"[..], &[0; 1014]].concat()),
-        ("a song that is cut", cut),
-        ("a song of no length", song(1)[..44].to_vec()),
+        ("a tag without audio", [&b"ID3\x04\0\0\0\0\x07\x76"[..], &[0; 1014]].concat()),
+        ("a truncated song", cut),
+        ("a song without samples", song(1)[..44].to_vec()),
     ] {
         for name in ["x.mp3", "x.wav", "x"] {
             let file = Part::bytes(bytes.clone()).file_name(name).mime_str("audio/mpeg").unwrap();
             let form = Form::new().text("title", "x").part("file", file);
-            let answer = Browser::send(somebody.request(Method::POST, "/songs/upload").multipart(form)).await;
+            let answer = Browser::send(client.request(Method::POST, "/songs/upload").multipart(form)).await;
             refused_field(&service, &answer, "file", what).await;
         }
     }
-    let film = somebody.try_upload("x", silent_film()).await.refused_field(422, "invalid", "file");
-    assert!(film.contains("no audio track"), "{film}");
+    let message = client.try_upload("x", silent_video()).await.refused_field(422, "invalid", "file");
+    assert!(message.contains("no audio track"), "{message}");
 }
 
 #[tokio::test]
-async fn titles_that_cannot_be_are_refused() {
+async fn invalid_titles_are_rejected() {
     let service = Service::idle().await;
-    let somebody = Browser::new(&service);
+    let client = Browser::new(&service);
     let (long, longer, megabyte) = ("x".repeat(201), "x".repeat(10_000), "x".repeat(1024 * 1024));
     let wide = "\u{1f3b5}".repeat(201);
     for title in [
@@ -272,20 +272,20 @@ async fn titles_that_cannot_be_are_refused() {
         "a\u{2066}b",
         "\0",
     ] {
-        let answer = somebody.try_upload(title, song(1)).await;
+        let answer = client.try_upload(title, song(1)).await;
         refused_field(&service, &answer, "title", &format!("{title:.40?}")).await;
     }
-    // So long that it is not read to its end, before the file and after it.
+    // Too long to be read completely; before and after the file.
     for parts in [[(TITLE, megabyte.as_bytes()), (FILE, &song(1))], [(FILE, &song(1)), (TITLE, megabyte.as_bytes())]] {
         let answer = post(&service, KIND, form(&parts)).await;
         refused_field(&service, &answer, "title", "a megabyte").await;
     }
     let answer = post(&service, KIND, form(&[(TITLE, b"a\xff\xfeb"), (FILE, &song(1))])).await;
-    refused(&service, &answer, 400, "malformed", "no UTF-8").await;
+    refused(&service, &answer, 400, "malformed", "invalid UTF-8").await;
     for title in
         ["x".repeat(200), "\u{1f3b5}".repeat(200), "<script>alert(1)</script>".to_owned(), "../../x".to_owned()]
     {
-        let taken = somebody.upload(&title, &song(1)).await;
-        assert_eq!(taken["title"], title, "at the limit, or only odd");
+        let accepted = client.upload(&title, &song(1)).await;
+        assert_eq!(accepted["title"], title, "at the limit, or unusual but valid");
     }
 }

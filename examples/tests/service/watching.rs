@@ -1,4 +1,4 @@
-//! What the web page stands on: limits, details, peaks, mixes, and one stream for the whole list.
+//! Endpoints behind the web page: limits, details, peaks, mixes, and the stream of the song list.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -11,11 +11,11 @@ use vocalizer_model::audio::{AudioLimits, AudioReader, Frame};
 
 use super::support::{Browser, Service, WORKER_TOKEN, archive, id, song, stems};
 
-/// A stream of a list's changes, read event by event.
+/// The event stream of the song list: response, buffered text, start time.
 struct Watch(Response, String, Instant);
 
-/// How long what is told may take, on a busy machine too.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Timeout for events, even on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Watch {
     async fn open(browser: &Browser) -> Self {
@@ -23,25 +23,25 @@ impl Watch {
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         let mut watch = Self(response, String::new(), Instant::now());
-        // Whoever has heard anything is connected, and misses nothing from then on.
+        // Once the first line has arrived, the client is subscribed and misses nothing.
         assert_eq!(watch.read_until("\n\n").await, "retry: 2000\n\n");
         watch
     }
 
     async fn read_until(&mut self, what: &str) -> String {
-        // Comments keep a stream going in which nothing is told.
-        assert!(self.2.elapsed() < PATIENCE, "nothing of it is told");
+        // Keep-alive comments keep the timeout below from firing.
+        assert!(self.2.elapsed() < TIMEOUT, "the event does not arrive");
         loop {
             if let Some(end) = self.1.find(what) {
                 let rest = self.1.split_off(end + what.len());
                 return std::mem::replace(&mut self.1, rest);
             }
-            let chunk = timeout(PATIENCE, self.0.chunk()).await.expect("nothing comes").unwrap();
+            let chunk = timeout(TIMEOUT, self.0.chunk()).await.expect("no data arrives").unwrap();
             self.1.push_str(std::str::from_utf8(&chunk.expect("the stream ends")).unwrap());
         }
     }
 
-    /// The next event of any name, and its data.
+    /// The next event: name and data.
     async fn next(&mut self) -> (String, Value) {
         loop {
             let block = self.read_until("\n\n").await;
@@ -52,7 +52,7 @@ impl Watch {
         }
     }
 
-    /// Reads on until a song is told that is like this.
+    /// Reads events until one for a song that matches.
     async fn until(&mut self, is: impl Fn(&Value) -> bool) -> Value {
         loop {
             let (event, song) = self.next().await;
@@ -64,14 +64,14 @@ impl Watch {
 }
 
 #[tokio::test]
-async fn a_list_is_told_of_what_is_uploaded_split_renamed_and_deleted() {
+async fn list_stream_reports_upload_split_rename_and_delete() {
     let service = Service::start().await;
     service.separator.takes_ms.store(1500, Ordering::SeqCst);
     let (one, other) = (Browser::new(&service), Browser::new(&service));
     let mut watch = Watch::open(&one).await;
     let uploaded = other.upload("x", &song(1)).await;
-    let told = watch.until(|song| song["id"] == uploaded["id"]).await;
-    assert!(told["uploaded_at"].as_str().unwrap().ends_with('Z'), "{told}");
+    let event = watch.until(|song| song["id"] == uploaded["id"]).await;
+    assert!(event["uploaded_at"].as_str().unwrap().ends_with('Z'), "{event}");
     watch.until(|song| song["progress"].as_u64().is_some_and(|percent| percent > 0)).await;
     watch.until(|song| song["status"] == "SPLIT").await;
     let path = format!("/songs/{}", id(&uploaded));
@@ -88,22 +88,22 @@ async fn a_list_is_told_of_what_is_uploaded_split_renamed_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_song_that_is_none_of_the_newest_is_told_of_until_it_is_split() {
+async fn list_stream_includes_older_songs_being_split() {
     let service = Service::idle().await;
-    let somebody = Browser::new(&service);
-    let old = somebody.upload("old", &song(0)).await;
+    let client = Browser::new(&service);
+    let old = client.upload("old", &song(0)).await;
     for number in 1..=MOST_WATCHED {
-        somebody.upload("new", &song(number)).await;
+        client.upload("new", &song(number)).await;
     }
     let begin = format!("/songs/{}/begin", old["hash"].as_str().unwrap());
-    Browser::send(somebody.request(Method::POST, &begin).bearer_auth(WORKER_TOKEN)).await.data();
-    let mut watch = Watch::open(&somebody).await;
-    somebody.result(&old, archive()).await.data();
+    Browser::send(client.request(Method::POST, &begin).bearer_auth(WORKER_TOKEN)).await.data();
+    let mut watch = Watch::open(&client).await;
+    client.result(&old, archive()).await.data();
     watch.until(|song| song["id"] == old["id"] && song["status"] == "SPLIT").await;
 }
 
 #[tokio::test]
-async fn a_list_is_told_of_nobody_elses_songs() {
+async fn list_stream_excludes_other_users_songs() {
     let service = Service::idle().await;
     let (owner, stranger) = (Browser::registered(&service, "ada").await, Browser::new(&service));
     let (mut owners, mut strangers) = (Watch::open(&owner).await, Watch::open(&stranger).await);
@@ -113,11 +113,11 @@ async fn a_list_is_told_of_nobody_elses_songs() {
     owner.delete(&format!("/songs/{}", id(&private))).await.data();
     let open = stranger.upload("open", &song(2)).await;
     let (event, first) = strangers.next().await;
-    assert_eq!((event.as_str(), &first["id"]), ("song", &open["id"]), "the first that is heard is one's own");
+    assert_eq!((event.as_str(), &first["id"]), ("song", &open["id"]), "the first event is for the stranger's own song");
 }
 
 #[tokio::test]
-async fn a_stream_ends_with_the_session_it_began_with() {
+async fn stream_ends_with_its_session() {
     let service = Service::idle().await;
     let owner = Browser::registered(&service, "ada").await;
     let mut whole = Watch::open(&owner).await;
@@ -138,30 +138,30 @@ async fn a_stream_ends_with_the_session_it_began_with() {
                 assert!(!rest.contains("a secret"), "{rest}");
             }
         };
-        timeout(PATIENCE, ended).await.expect("it goes on");
+        timeout(TIMEOUT, ended).await.expect("the stream does not end");
     }
 }
 
 #[tokio::test]
-async fn details_are_for_those_who_ask() {
+async fn list_details_are_opt_in() {
     let service = Service::idle().await;
-    let somebody = Browser::new(&service);
-    somebody.upload("x", &song(1)).await;
-    let plain = somebody.get("/songs/").await.data();
-    assert_eq!(plain["songs"][0].get("uploaded_at"), None, "clients of the original know nothing of it");
-    let detailed = somebody.get("/songs/?details&limit=10").await.data();
+    let client = Browser::new(&service);
+    client.upload("x", &song(1)).await;
+    let plain = client.get("/songs/").await.data();
+    assert_eq!(plain["songs"][0].get("uploaded_at"), None, "original clients do not expect it");
+    let detailed = client.get("/songs/?details&limit=10").await.data();
     assert!(detailed["songs"][0]["uploaded_at"].is_string(), "{detailed}");
 }
 
 #[tokio::test]
-async fn limits_are_told_before_they_are_met() {
+async fn limits_endpoint_reports_upload_limits() {
     let service = Service::idle().await;
     let limits = Browser::new(&service).get("/limits").await.data()["limits"].clone();
     assert_eq!(limits["max_upload_bytes"], 1024 * 1024);
     assert_eq!((&limits["max_title_chars"], &limits["max_duration_s"]), (&Value::from(200), &Value::from(6 * 3600)));
 }
 
-/// What was downloaded, decoded.
+/// Decodes a download.
 fn decoded(bytes: &[u8]) -> Vec<Frame> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), bytes).unwrap();
@@ -172,14 +172,14 @@ fn decoded(bytes: &[u8]) -> Vec<Frame> {
 }
 
 #[tokio::test]
-async fn peaks_are_of_the_part_and_made_once() {
+async fn peaks_match_part_and_are_cached() {
     let service = Service::start().await;
-    let somebody = Browser::new(&service);
-    let uploaded = somebody.upload("x", &song(1)).await;
-    somebody.until(&uploaded, "SPLIT").await;
+    let client = Browser::new(&service);
+    let uploaded = client.upload("x", &song(1)).await;
+    client.until(&uploaded, "SPLIT").await;
     let before = service.stored(5).await.len();
     let path = |part: &str| format!("/songs/{}/peaks/{part}", id(&uploaded));
-    let peaks = somebody.get(&path("drums")).await.data()["peaks"].clone();
+    let peaks = client.get(&path("drums")).await.data()["peaks"].clone();
     let frames = decoded(&stems().drums);
     assert_eq!((&peaks["rate_hz"], &peaks["frames"]), (&Value::from(44_100), &Value::from(frames.len())));
     let each = usize::try_from(peaks["frames_per_value"].as_u64().unwrap()).unwrap();
@@ -191,22 +191,22 @@ async fn peaks_are_of_the_part_and_made_once() {
     let values: Vec<_> = peaks["values"].as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect();
     assert_eq!(values, expected);
     service.stored(before + 1).await;
-    assert_eq!(somebody.get(&path("drums")).await.data()["peaks"], peaks);
-    assert_eq!(somebody.get(&path("song")).await.data()["peaks"]["frames"], 2205);
-    assert_eq!(somebody.get(&path("accompaniment")).await.data()["peaks"]["frames"], 4410);
+    assert_eq!(client.get(&path("drums")).await.data()["peaks"], peaks);
+    assert_eq!(client.get(&path("song")).await.data()["peaks"]["frames"], 2205);
+    assert_eq!(client.get(&path("accompaniment")).await.data()["peaks"]["frames"], 4410);
     service.stored(before + 3).await;
-    // What cannot be read any more is made anew.
+    // An unreadable file is made again.
     let kept = service.stored_files().into_iter().find(|file| file.ends_with("made/drums.peaks")).unwrap();
     std::fs::write(kept, b"torn").unwrap();
-    assert_eq!(somebody.get(&path("drums")).await.data()["peaks"], peaks);
-    somebody.get(&path("guitar")).await.refused(404, "not_found");
-    somebody.delete(&format!("/songs/{}", id(&uploaded))).await.data();
+    assert_eq!(client.get(&path("drums")).await.data()["peaks"], peaks);
+    client.get(&path("guitar")).await.refused(404, "not_found");
+    client.delete(&format!("/songs/{}", id(&uploaded))).await.data();
     service.stored(0).await;
-    somebody.get(&path("drums")).await.refused(404, "not_found");
+    client.get(&path("drums")).await.refused(404, "not_found");
 }
 
 #[tokio::test]
-async fn peaks_and_mixes_are_for_those_who_see_the_song_and_for_songs_that_are_split() {
+async fn peaks_and_mixes_need_access_and_finished_split() {
     let service = Service::idle().await;
     let (owner, stranger) = (Browser::registered(&service, "ada").await, Browser::new(&service));
     let waiting = owner.upload("x", &song(1)).await;
@@ -217,34 +217,34 @@ async fn peaks_and_mixes_are_for_those_who_see_the_song_and_for_songs_that_are_s
         assert!(!early.header("retry-after").is_empty());
     }
     let of_the_song = format!("/songs/{}/peaks/song", id(&waiting));
-    assert_eq!(owner.get(&of_the_song).await.data()["peaks"]["frames"], 2205, "the song itself is there");
+    assert_eq!(owner.get(&of_the_song).await.data()["peaks"]["frames"], 2205, "the source is available");
 }
 
 #[tokio::test]
-async fn a_mix_is_as_loud_as_it_is_asked_for() {
+async fn mix_applies_requested_volumes() {
     let service = Service::start().await;
-    let somebody = Browser::new(&service);
-    let uploaded = somebody.upload("Für Elise", &song(1)).await;
-    somebody.until(&uploaded, "SPLIT").await;
+    let client = Browser::new(&service);
+    let uploaded = client.upload("Für Elise", &song(1)).await;
+    client.until(&uploaded, "SPLIT").await;
     let before = service.stored(5).await.len();
-    let mix = async |query: &str| somebody.get(&format!("/songs/{}/mix.wav?{query}", id(&uploaded))).await;
+    let mix = async |query: &str| client.get(&format!("/songs/{}/mix.wav?{query}", id(&uploaded))).await;
     let answer = mix("drums=0.5&bass=0&other=0&vocals=1.25").await;
     assert_eq!((answer.status, answer.header("content-type")), (200, "audio/wav"));
     assert!(answer.header("content-disposition").contains("F_r Elise (mix).wav"), "{answer:?}");
     let (drums, vocals, mixed) = (decoded(&stems().drums), decoded(&stems().vocals), decoded(&answer.bytes));
     assert_eq!(mixed.len(), drums.len());
-    let apart = mixed
+    let differences = mixed
         .iter()
         .zip(drums.iter().zip(&vocals))
         .map(|(mixed, (drums, vocals))| (mixed[0] - (0.5 * drums[0] + 1.25 * vocals[0]).clamp(-1.0, 1.0)).abs());
-    let most = apart.fold(0.0_f32, f32::max);
+    let most = differences.fold(0.0_f32, f32::max);
     assert!(most < 1.0 / 32_000.0, "{most}");
-    // Every stem as it is, where nothing is said.
+    // Without parameters, every stem has its original volume.
     assert_eq!(mix("").await.bytes, mix("drums=1&bass=1&other=1&vocals=1").await.bytes);
     for bad in ["drums=-0.1", "drums=2.1", "drums=NaN", "drums=inf", "drums=x", "drums="] {
         mix(bad).await.refused_field(422, "invalid", "drums");
     }
     mix("drums=0&bass=0&other=0&vocals=0").await.refused(422, "invalid");
-    // It was made for whoever asked, and is not kept.
+    // Mixes are not cached.
     service.stored(before).await;
 }

@@ -1,4 +1,4 @@
-//! HTTP itself, spoken wrongly.
+//! Malformed and hostile HTTP.
 
 use std::time::Duration;
 
@@ -10,21 +10,21 @@ use vocalizer_http::settings::Patience;
 
 use super::support::{Answer, Browser, Service, Settings};
 
-/// Longer than anything here takes, on however slow a machine.
-pub(super) const EVER: Duration = Duration::from_secs(60);
+/// Longer than anything here takes, even on a slow machine.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A connection, byte by byte.
+/// A raw connection.
 pub(super) struct Raw {
     stream: TcpStream,
-    came: Vec<u8>,
+    received: Vec<u8>,
 }
 
 impl Raw {
     pub(super) async fn connect(service: &Service) -> Self {
-        Self { stream: TcpStream::connect(service.address).await.unwrap(), came: Vec::new() }
+        Self { stream: TcpStream::connect(service.address).await.unwrap(), received: Vec::new() }
     }
 
-    /// One request on a connection of its own, and what comes back.
+    /// Sends one request on its own connection and returns the response.
     pub(super) async fn ask(service: &Service, bytes: impl AsRef<[u8]>) -> Answer {
         Self::connect(service).await.send(bytes).await.answer().await
     }
@@ -34,24 +34,24 @@ impl Raw {
         self
     }
 
-    /// Sends no more, and still listens.
-    pub(super) async fn cut_off(mut self) -> Self {
+    /// Closes the sending side and keeps reading.
+    pub(super) async fn close_sending(mut self) -> Self {
         self.stream.shutdown().await.unwrap();
         self
     }
 
     pub(super) async fn answer(&mut self) -> Answer {
-        timeout(EVER, read_answer(&mut self.stream, &mut self.came)).await.unwrap()
+        timeout(TIMEOUT, read_answer(&mut self.stream, &mut self.received)).await.unwrap()
     }
 
-    /// All that comes until the other side hangs up.
-    pub(super) async fn rest(mut self) -> Vec<u8> {
-        // A connection that is reset has been hung up as well.
-        let _ = timeout(EVER, self.stream.read_to_end(&mut self.came)).await.unwrap();
-        self.came
+    /// Reads until the server closes the connection.
+    pub(super) async fn read_to_end(mut self) -> Vec<u8> {
+        // A reset also closes the connection.
+        let _ = timeout(TIMEOUT, self.stream.read_to_end(&mut self.received)).await.unwrap();
+        self.received
     }
 
-    /// Sends a piece again and again until the other side hangs up, and gives all that it said.
+    /// Sends a piece repeatedly until the server closes the connection, and returns everything received.
     pub(super) async fn flood(mut self, piece: &[u8], pause: Duration) -> Vec<u8> {
         let (mut reader, mut writer) = self.stream.split();
         let sending = async {
@@ -59,27 +59,27 @@ impl Raw {
                 sleep(pause).await;
             }
         };
-        // A connection that is reset has been hung up as well.
-        let both = async { tokio::join!(reader.read_to_end(&mut self.came), sending) };
-        let _ = timeout(EVER, both).await.unwrap();
-        self.came
+        // A reset also closes the connection.
+        let both = async { tokio::join!(reader.read_to_end(&mut self.received), sending) };
+        let _ = timeout(TIMEOUT, both).await.unwrap();
+        self.received
     }
 
-    /// The same, and the answer that was in it.
+    /// Floods the connection and returns the response.
     pub(super) async fn until_refused(self, piece: &[u8], pause: Duration) -> Answer {
-        let mut came = self.flood(piece, pause).await;
-        read_answer(&mut tokio::io::empty(), &mut came).await
+        let mut received = self.flood(piece, pause).await;
+        read_answer(&mut tokio::io::empty(), &mut received).await
     }
 }
 
-async fn read_answer(stream: &mut (impl AsyncRead + Unpin), came: &mut Vec<u8>) -> Answer {
+async fn read_answer(stream: &mut (impl AsyncRead + Unpin), received: &mut Vec<u8>) -> Answer {
     let head_bytes = loop {
-        if let Some(at) = came.windows(4).position(|four| four == b"\r\n\r\n") {
+        if let Some(at) = received.windows(4).position(|four| four == b"\r\n\r\n") {
             break at + 4;
         }
-        more(stream, came).await;
+        more(stream, received).await;
     };
-    let head = String::from_utf8(came.drain(..head_bytes).collect()).unwrap();
+    let head = String::from_utf8(received.drain(..head_bytes).collect()).unwrap();
     let mut lines = head.trim_end().split("\r\n");
     let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
     let headers: HeaderMap = lines
@@ -89,30 +89,30 @@ async fn read_answer(stream: &mut (impl AsyncRead + Unpin), came: &mut Vec<u8>) 
         })
         .collect();
     let body_bytes = headers.get("content-length").map_or(0, |value| value.to_str().unwrap().parse().unwrap());
-    while came.len() < body_bytes {
-        more(stream, came).await;
+    while received.len() < body_bytes {
+        more(stream, received).await;
     }
-    Answer { status, headers, bytes: came.drain(..body_bytes).collect::<Vec<_>>().into() }
+    Answer { status, headers, bytes: received.drain(..body_bytes).collect::<Vec<_>>().into() }
 }
 
-async fn more(stream: &mut (impl AsyncRead + Unpin), came: &mut Vec<u8>) {
-    let len = stream.read_buf(came).await.unwrap();
-    assert!(len > 0, "hung up after {:?}", String::from_utf8_lossy(came));
+async fn more(stream: &mut (impl AsyncRead + Unpin), received: &mut Vec<u8>) {
+    let len = stream.read_buf(received).await.unwrap();
+    assert!(len > 0, "connection closed after {:?}", String::from_utf8_lossy(received));
 }
 
-/// A refusal that is hyper's own: a status, nothing else, and the connection ends.
+/// Asserts hyper's own error response: a status without a body, then the connection closes.
 pub(super) async fn refused_bare(mut raw: Raw, status: u16, what: &str) {
     let answer = raw.answer().await;
     assert_eq!((answer.status, answer.bytes.len()), (status, 0), "{what}: {answer:?}");
-    assert_eq!(raw.rest().await, b"", "{what}: the connection ends");
+    assert_eq!(raw.read_to_end().await, b"", "{what}: connection not closed");
 }
 
-async fn is_well(service: &Service) {
+async fn assert_healthy(service: &Service) {
     assert_eq!(Browser::new(service).get("/livez").await.status, 200);
 }
 
 #[tokio::test]
-async fn a_head_that_is_too_large_is_refused() {
+async fn oversized_request_head_returns_431() {
     let service = Service::idle().await;
     let many: String = (0..200).map(|number| format!("X-Header-{number}: x\r\n")).collect();
     for (what, head) in [
@@ -125,44 +125,48 @@ async fn a_head_that_is_too_large_is_refused() {
         ("a path of 64 KiB", format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "x".repeat(65_536))),
     ] {
         let mut raw = Raw::connect(&service).await;
-        // The other side may hang up before it has taken all of it.
+        // The server may close the connection before it has read everything.
         let _ = raw.stream.write_all(head.as_bytes()).await;
         let answer = raw.answer().await;
         assert_eq!((answer.status, answer.bytes.len()), (431, 0), "{what}: {answer:?}");
-        raw.rest().await;
+        raw.read_to_end().await;
     }
     let fits = format!("GET /livez HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "x".repeat(16_384));
     assert_eq!(Raw::ask(&service, fits).await.status, 200);
-    is_well(&service).await;
+    assert_healthy(&service).await;
 }
 
 #[tokio::test]
-async fn a_head_without_an_end_is_not_read_for_ever() {
+async fn endless_request_head_returns_431() {
     let service = Service::idle().await;
     let raw = Raw::connect(&service).await.send("GET /livez HTTP/1.1\r\nHost: localhost\r\n").await;
     let answer = raw.until_refused(&b"X-Again: and again\r\n".repeat(50), Duration::ZERO).await;
     assert_eq!((answer.status, answer.bytes.len()), (431, 0));
-    is_well(&service).await;
+    assert_healthy(&service).await;
 }
 
 #[tokio::test]
-async fn a_head_that_comes_too_slowly_is_hung_up_on() {
+async fn slow_request_head_is_disconnected() {
     let patience = Patience { head: Duration::from_millis(300), ..Patience::default() };
     let service = Service::with(Settings { workers: 0, patience, ..Settings::default() }).await;
     for (what, begun) in
         [("nothing", ""), ("a line", "GET /livez HTTP/1.1\r\n"), ("half a header", "GET / HTTP/1.1\r\nHo")]
     {
         let raw = Raw::connect(&service).await.send(begun).await;
-        assert_eq!(raw.rest().await, b"", "{what}");
+        assert_eq!(raw.read_to_end().await, b"", "{what}");
     }
-    // A byte now and then buys no time.
+    // Sending a byte now and then does not extend the timeout.
     let raw = Raw::connect(&service).await.send("GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: ").await;
     assert_eq!(raw.flood(b"x", Duration::from_millis(20)).await, b"");
-    assert_eq!(Raw::ask(&service, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await.status, 200, "others are served");
+    assert_eq!(
+        Raw::ask(&service, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await.status,
+        200,
+        "other clients are served"
+    );
 }
 
 #[tokio::test]
-async fn a_body_that_comes_too_slowly_is_given_up_wherever_it_goes() {
+async fn slow_form_body_times_out() {
     let silent = Patience { body_silence: Duration::from_millis(300), ..Patience::default() };
     let trickling = Patience { body_grace: Duration::ZERO, ..Patience::default() };
     for (patience, piece) in [(silent, &b""[..]), (trickling, b"x")] {
@@ -177,12 +181,12 @@ async fn a_body_that_comes_too_slowly_is_given_up_wherever_it_goes() {
             };
             answer.refused(408, "timeout");
         }
-        is_well(&service).await;
+        assert_healthy(&service).await;
     }
 }
 
 #[tokio::test]
-async fn requests_in_a_row_are_answered_in_a_row() {
+async fn pipelined_requests_are_answered_in_order() {
     let service = Service::idle().await;
     let two = "GET /songs/ HTTP/1.1\r\nHost: x\r\n\r\nGET /songs/none HTTP/1.1\r\nHost: x\r\n\r\n";
     let mut raw = Raw::connect(&service).await.send(two).await;
@@ -191,7 +195,7 @@ async fn requests_in_a_row_are_answered_in_a_row() {
 }
 
 #[tokio::test]
-async fn garbage_after_a_request_is_not_a_request() {
+async fn garbage_after_request_returns_400() {
     let service = Service::idle().await;
     let form = "POST /auth/logout HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\na=b";
     for first in ["GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", form] {
@@ -203,15 +207,15 @@ async fn garbage_after_a_request_is_not_a_request() {
             refused_bare(raw, 400, garbage).await;
         }
     }
-    is_well(&service).await;
+    assert_healthy(&service).await;
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_refused() {
+async fn invalid_http_returns_400() {
     let service = Service::idle().await;
     for (what, bytes) in [
         ("words", &b"hello there\r\n\r\n"[..]),
-        ("a method that is no word", b"G@T / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        ("an invalid method", b"G@T / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
         ("a TLS greeting", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"),
         ("another version", b"GET / HTTP/3.7\r\n\r\n"),
         ("HTTP/0.9", b"GET /\r\n\r\n"),
@@ -220,26 +224,32 @@ async fn what_is_not_http_is_refused() {
         ("a NUL in a header", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: a\0b\r\n\r\n"),
         ("a header without a name", b"GET / HTTP/1.1\r\nHost: localhost\r\n: x\r\n\r\n"),
         ("a space before the colon", b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length : 3\r\n\r\nabc"),
-        ("a length that is no number", b"POST /auth/logout HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n"),
-        ("a length below zero", b"POST /auth/logout HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n"),
         (
-            "a length above all",
+            "a length that is not a number",
+            b"POST /auth/logout HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
+        ),
+        ("a negative length", b"POST /auth/logout HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n"),
+        (
+            "a length above 64 bits",
             b"POST /auth/logout HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999\r\n\r\n",
         ),
         (
             "two lengths",
             b"POST /auth/logout HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
         ),
-        ("an unknown coding", b"POST /auth/logout HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n"),
+        (
+            "an unknown transfer coding",
+            b"POST /auth/logout HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n",
+        ),
         ("chunks in HTTP/1.0", b"POST /auth/logout HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     ] {
         refused_bare(Raw::connect(&service).await.send(bytes).await, 400, what).await;
     }
-    is_well(&service).await;
+    assert_healthy(&service).await;
 }
 
 #[tokio::test]
-async fn a_length_beside_chunks_smuggles_nothing() {
+async fn content_length_with_chunks_cannot_smuggle_request() {
     let service = Service::idle().await;
     let kind = "Host: x\r\nContent-Type: application/x-www-form-urlencoded";
     let chunks = "1b\r\nusername=ada&password=wrong\r\n0\r\n\r\n";
@@ -248,27 +258,27 @@ async fn a_length_beside_chunks_smuggles_nothing() {
             "POST /auth/login HTTP/1.1\r\n{kind}\r\n{both}\r\n\r\n{chunks}GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
         );
         let mut raw = Raw::connect(&service).await.send(request).await;
-        // It is the chunks that count, and nothing that follows is trusted.
+        // The chunks count, and bytes after them are not treated as a request.
         raw.answer().await.refused(401, "unauthenticated");
-        assert_eq!(raw.rest().await, b"", "{both}");
+        assert_eq!(raw.read_to_end().await, b"", "{both}");
     }
 }
 
 #[tokio::test]
-async fn chunks_that_are_none_are_a_broken_body() {
+async fn invalid_chunks_return_malformed() {
     let service = Service::idle().await;
     let head =
         "POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
     for body in ["zz\r\n{}\r\n0\r\n\r\n", "fffffffffffffffff\r\n{}", "2;{}\r\n", "2\r\n{}xx0\r\n\r\n", "-1\r\n{}\r\n"] {
         let raw = Raw::connect(&service).await.send(format!("{head}{body}")).await;
-        let answer = raw.cut_off().await.answer().await;
+        let answer = raw.close_sending().await.answer().await;
         answer.refused(400, "malformed");
     }
-    is_well(&service).await;
+    assert_healthy(&service).await;
 }
 
 #[tokio::test]
-async fn a_method_that_a_path_does_not_take_is_named_with_those_it_takes() {
+async fn wrong_method_returns_405_with_allow() {
     let service = Service::idle().await;
     for (method, path, allow) in [
         ("BREW", "/songs/", "GET, HEAD"),
@@ -289,5 +299,5 @@ async fn a_method_that_a_path_does_not_take_is_named_with_those_it_takes() {
         answer.refused(status, code);
         assert_eq!(answer.header("allow"), allow, "{method} {path}");
     }
-    is_well(&service).await;
+    assert_healthy(&service).await;
 }

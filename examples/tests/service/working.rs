@@ -1,4 +1,4 @@
-//! From the queue to the stems: what is split once, what is tried again, what is given up.
+//! Splitting: deduplication, retries, failure, cancellation and shutdown.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -7,58 +7,62 @@ use reqwest::Method;
 use serde_json::Value;
 use vocalizer_core::worker::WorkerSettings;
 
-use super::support::{Browser, Service, Settings, id, quick, song};
+use super::support::{Browser, Service, Settings, fast_worker, id, song};
 
 async fn post(browser: &Browser, path: String) -> super::support::Answer {
     Browser::send(browser.request(Method::POST, &path)).await
 }
 
 #[tokio::test]
-async fn equal_bytes_are_stored_and_split_once_and_neither_learns_of_the_other() {
+async fn identical_uploads_are_stored_and_split_once() {
     let service = Service::start().await;
     let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);
     let hers = ada.upload("hers", &song(1)).await;
     ada.until(&hers, "SPLIT").await;
     let files = service.stored(5).await.len();
     let his = bob.upload("his", &song(1)).await;
-    assert_eq!((&his["status"], &his["hash"]), (&Value::from("SPLIT"), &hers["hash"]), "the stems are there");
+    assert_eq!((&his["status"], &his["hash"]), (&Value::from("SPLIT"), &hers["hash"]), "the stems exist already");
     assert_ne!(his["id"], hers["id"]);
     assert_eq!(service.separator.begun.load(Ordering::SeqCst), 1);
     service.stored(files).await;
     assert_eq!(bob.get("/songs/").await.data()["songs"].as_array().unwrap().len(), 1);
 
     ada.delete(&format!("/songs/{}", id(&hers))).await.data();
-    assert_eq!(bob.get(&format!("/songs/{}/vocals.mp3", id(&his))).await.status, 200, "his are not hers to take");
+    assert_eq!(
+        bob.get(&format!("/songs/{}/vocals.mp3", id(&his))).await.status,
+        200,
+        "deleting one song keeps the other's stems"
+    );
     bob.delete(&format!("/songs/{}", id(&his))).await.data();
     service.stored(0).await;
 }
 
 #[tokio::test]
-async fn one_in_work_is_joined() {
+async fn upload_joins_split_in_progress() {
     let service = Service::start().await;
     service.separator.takes_ms.store(1000, Ordering::SeqCst);
-    let somebody = Browser::new(&service);
-    let first = somebody.upload("first", &song(1)).await;
-    somebody.until(&first, "SPLITTING").await;
-    let second = somebody.upload("second", &song(1)).await;
+    let client = Browser::new(&service);
+    let first = client.upload("first", &song(1)).await;
+    client.until(&first, "SPLITTING").await;
+    let second = client.upload("second", &song(1)).await;
     assert_eq!(second["status"], "SPLITTING");
-    somebody.until(&second, "SPLIT").await;
-    somebody.until(&first, "SPLIT").await;
+    client.until(&second, "SPLIT").await;
+    client.until(&first, "SPLIT").await;
     assert_eq!(service.separator.begun.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
-async fn a_failure_of_the_machine_is_tried_again() {
+async fn transient_failure_is_retried() {
     let service = Service::start().await;
     service.separator.failures.store(2, Ordering::SeqCst);
-    let somebody = Browser::new(&service);
-    let uploaded = somebody.upload("x", &song(1)).await;
-    somebody.until(&uploaded, "SPLIT").await;
+    let client = Browser::new(&service);
+    let uploaded = client.upload("x", &song(1)).await;
+    client.until(&uploaded, "SPLIT").await;
     assert_eq!(service.separator.begun.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test]
-async fn after_its_attempts_a_song_has_failed_with_a_reason_and_can_be_retried_by_its_owner() {
+async fn exhausted_attempts_fail_song_and_owner_can_retry() {
     let service = Service::start().await;
     service.separator.failures.store(3, Ordering::SeqCst);
     let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);
@@ -80,13 +84,13 @@ async fn after_its_attempts_a_song_has_failed_with_a_reason_and_can_be_retried_b
 }
 
 #[tokio::test]
-async fn deleting_a_song_in_work_stops_the_work() {
+async fn deleting_song_in_progress_cancels_split() {
     let service = Service::start().await;
     service.separator.takes_ms.store(600_000, Ordering::SeqCst);
-    let somebody = Browser::new(&service);
-    let doomed = somebody.upload("x", &song(1)).await;
-    somebody.until(&doomed, "SPLITTING").await;
-    somebody.delete(&format!("/songs/{}", id(&doomed))).await.data();
+    let client = Browser::new(&service);
+    let deleted = client.upload("x", &song(1)).await;
+    client.until(&deleted, "SPLITTING").await;
+    client.delete(&format!("/songs/{}", id(&deleted))).await.data();
     for _ in 0..500 {
         if service.separator.cancelled.load(Ordering::SeqCst) == 1 {
             break;
@@ -95,51 +99,51 @@ async fn deleting_a_song_in_work_stops_the_work() {
     }
     assert_eq!(service.separator.cancelled.load(Ordering::SeqCst), 1);
     service.separator.takes_ms.store(0, Ordering::SeqCst);
-    let next = somebody.upload("y", &song(2)).await;
-    somebody.until(&next, "SPLIT").await;
+    let next = client.upload("y", &song(2)).await;
+    client.until(&next, "SPLIT").await;
     let source = |hash: &Value| {
         service.stored_files().iter().any(|file| file.to_string_lossy().contains(hash.as_str().unwrap()))
     };
-    assert!(source(&next["hash"]) && !source(&doomed["hash"]));
+    assert!(source(&next["hash"]) && !source(&deleted["hash"]));
 }
 
 #[tokio::test]
-async fn a_song_in_hand_when_the_service_stops_waits_again_and_its_attempt_does_not_count() {
-    let once = WorkerSettings { max_attempts: 1, ..quick() };
+async fn shutdown_requeues_song_at_no_attempt() {
+    let once = WorkerSettings { max_attempts: 1, ..fast_worker() };
     let service = Service::with(Settings { worker: once, ..Settings::default() }).await;
     service.separator.takes_ms.store(600_000, Ordering::SeqCst);
-    let somebody = Browser::new(&service);
-    let in_hand = somebody.upload("x", &song(1)).await;
-    somebody.until(&in_hand, "SPLITTING").await;
+    let client = Browser::new(&service);
+    let splitting = client.upload("x", &song(1)).await;
+    client.until(&splitting, "SPLITTING").await;
     let dir = service.stop().await;
     let service = Service::over(dir, Settings { worker: once, ..Settings::default() }).await;
-    Browser::new(&service).until(&in_hand, "SPLIT").await;
+    Browser::new(&service).until(&splitting, "SPLIT").await;
 }
 
 #[tokio::test]
-async fn two_workers_share_the_queue() {
+async fn workers_share_queue() {
     let service = Service::with(Settings { workers: 3, ..Settings::default() }).await;
     service.separator.takes_ms.store(50, Ordering::SeqCst);
-    let somebody = Browser::new(&service);
+    let client = Browser::new(&service);
     let mut songs = Vec::new();
     for number in 0..12 {
-        songs.push(somebody.upload("x", &song(number)).await);
+        songs.push(client.upload("x", &song(number)).await);
     }
     for song in &songs {
-        somebody.until(song, "SPLIT").await;
+        client.until(song, "SPLIT").await;
     }
     assert_eq!(service.separator.begun.load(Ordering::SeqCst), 12);
 }
 
 #[tokio::test]
-async fn blobs_that_nobody_has_are_swept_and_the_others_stay() {
+async fn sweep_removes_orphans_and_keeps_other_blobs() {
     let service = Service::start().await;
-    let somebody = Browser::new(&service);
-    let kept = somebody.upload("x", &song(1)).await;
-    somebody.until(&kept, "SPLIT").await;
+    let client = Browser::new(&service);
+    let kept = client.upload("x", &song(1)).await;
+    client.until(&kept, "SPLIT").await;
     let before = service.stored(5).await;
     service.orphan(&"ab".repeat(32), Duration::from_secs(2 * 24 * 60 * 60));
     assert_eq!(service.songs.sweep().await.unwrap().orphans, 1);
     assert_eq!(service.stored(5).await, before);
-    assert_eq!(service.songs.sweep().await.unwrap(), Default::default(), "nothing is left to do");
+    assert_eq!(service.songs.sweep().await.unwrap(), Default::default(), "the second sweep finds nothing");
 }

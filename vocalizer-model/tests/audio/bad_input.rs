@@ -1,4 +1,4 @@
-//! Files that lie, break off, or are no audio at all: each is a clear error, and none a panic.
+//! Invalid, truncated and damaged files give a clear error and never a panic.
 
 use std::path::Path;
 
@@ -16,15 +16,15 @@ fn error_of(bytes: &[u8], name: &str) -> DecodeError {
     }
 }
 
-/// The bytes of the song in one of our formats.
-fn made(format: AudioFormat) -> Vec<u8> {
+/// The test song encoded in one of our formats.
+fn encoded(format: AudioFormat) -> Vec<u8> {
     let dir = dir();
     let path = dir.path().join("song");
     write(&path, format, RATE_HZ, &song(60_000, RATE_HZ));
     std::fs::read(&path).expect("the file")
 }
 
-fn made_by_ffmpeg(name: &str, arguments: &[&str]) -> Vec<u8> {
+fn encode_with_ffmpeg(name: &str, arguments: &[&str]) -> Vec<u8> {
     let dir = dir();
     let source = ["-f", "lavfi", "-i", "sine=440:d=3:r=44100"];
     let path = ffmpeg(&source, arguments, &dir.path().join(name));
@@ -32,14 +32,14 @@ fn made_by_ffmpeg(name: &str, arguments: &[&str]) -> Vec<u8> {
 }
 
 #[test]
-fn an_empty_file() {
+fn empty_file() {
     let error = error_of(b"", "song.mp3");
     assert!(matches!(error, DecodeError::Empty(_)));
     assert_eq!(error.to_string(), "the file is empty");
 }
 
 #[test]
-fn what_is_no_audio_whatever_its_name() {
+fn non_audio_is_rejected_whatever_its_name() {
     let png: Vec<u8> = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".iter().copied().chain((0..30_000_u32).map(noise)).collect();
     let ones = vec![0xff; 50_000];
     for file in [b"just some text, and a bit more of it".as_slice(), &png, &ones, &[0; 9_999], b"\xff\xfb", b"RIFF"] {
@@ -57,27 +57,27 @@ fn noise(n: u32) -> u8 {
 }
 
 #[test]
-fn what_is_audio_of_another_kind() {
+fn unsupported_audio_formats() {
     for file in
         [b"RIFF\0\0\0\0AVI LIST    ".as_slice(), b"MThd\0\0\0\x06\0\x01\0\x01", b"wvpk............", b"caff\0\x01\0\0"]
     {
         assert!(matches!(error_of(file, "song.wav"), DecodeError::Unsupported(_)));
     }
     #[cfg(not(feature = "opus"))]
-    let opus = error_of(&made_by_ffmpeg("a.opus", &["-c:a", "libopus"]), "song.opus");
+    let opus = error_of(&encode_with_ffmpeg("a.opus", &["-c:a", "libopus"]), "song.opus");
     #[cfg(not(feature = "opus"))]
     assert!(matches!(opus, DecodeError::Unsupported(_)) && opus.to_string().contains("opus"), "{opus}");
-    let adpcm = made_by_ffmpeg("a.wav", &["-c:a", "adpcm_ima_wav"]);
+    let adpcm = encode_with_ffmpeg("a.wav", &["-c:a", "adpcm_ima_wav"]);
     assert!(matches!(error_of(&adpcm, "song.wav"), DecodeError::Unsupported(_)));
 }
 
 #[test]
-fn paths_that_are_no_files() {
+fn paths_that_are_not_readable_files() {
     let dir = dir();
     let open = |path: &Path| AudioReader::open(path, &AudioLimits::default());
     let directory = open(dir.path()).expect_err("a directory");
     assert_eq!(directory.to_string(), "not an audio file: it is a directory");
-    let missing = open(&dir.path().join("missing")).expect_err("nothing");
+    let missing = open(&dir.path().join("missing")).expect_err("a missing file");
     assert!(matches!(missing, DecodeError::Io { action: "opened", .. }));
     #[cfg(unix)]
     {
@@ -85,7 +85,7 @@ fn paths_that_are_no_files() {
         let path = dir.path().join("secret.wav");
         std::fs::write(&path, "x").expect("a written file");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).expect("set permissions");
-        // Root reads everything.
+        // Root can read every file.
         if std::fs::File::open(&path).is_err() {
             assert!(matches!(open(&path), Err(DecodeError::Io { action: "opened", .. })));
         }
@@ -95,11 +95,11 @@ fn paths_that_are_no_files() {
 #[test]
 fn truncated_files() {
     let mut files = vec![
-        ("320.mp3", made(AudioFormat::Mp3(Bitrate::Cbr(320)))),
-        ("vbr.mp3", made(AudioFormat::Mp3(Bitrate::Vbr(2)))),
-        ("a.flac", made(AudioFormat::Flac)),
-        ("16.wav", made(AudioFormat::Wav16)),
-        ("float.wav", made(AudioFormat::WavF32)),
+        ("320.mp3", encoded(AudioFormat::Mp3(Bitrate::Cbr(320)))),
+        ("vbr.mp3", encoded(AudioFormat::Mp3(Bitrate::Vbr(2)))),
+        ("a.flac", encoded(AudioFormat::Flac)),
+        ("16.wav", encoded(AudioFormat::Wav16)),
+        ("float.wav", encoded(AudioFormat::WavF32)),
     ];
     for (name, arguments) in [
         ("end.m4a", vec!["-c:a", "aac"]),
@@ -110,12 +110,12 @@ fn truncated_files() {
         ("a.aac", vec!["-c:a", "aac"]),
         ("a.aiff", vec![]),
     ] {
-        files.push((name, made_by_ffmpeg(name, &arguments)));
+        files.push((name, encode_with_ffmpeg(name, &arguments)));
     }
     for (name, bytes) in files {
         for percent in [50, 80, 93] {
             let mut len = bytes.len() * percent / 100;
-            // A stream without a header may by chance be cut between two frames, which nothing can tell.
+            // A headerless stream cut exactly between two frames cannot be recognised as truncated.
             if name == "bare.mp3" && bytes[len] == 0xff {
                 len += 2;
             }
@@ -126,7 +126,7 @@ fn truncated_files() {
 }
 
 #[test]
-fn a_wav_that_claims_4_gib() {
+fn false_data_length_is_detected() {
     for stated in [u32::MAX, u32::MAX - 1, 0xffff_fff0, 1_000_000] {
         for data in [[].as_slice(), &[0; 400]] {
             let error = error_of(&wav(1, 2, 44_100, 16, data, stated), "song.wav");
@@ -138,7 +138,7 @@ fn a_wav_that_claims_4_gib() {
 }
 
 #[test]
-fn headers_that_make_no_sense() {
+fn invalid_headers() {
     let no_channels = error_of(&wav(1, 0, 44_100, 16, &[0; 40], 40), "a.wav");
     assert_eq!(no_channels.to_string(), "malformed: the header states 0 channels");
     let no_rate = error_of(&wav(1, 2, 0, 16, &[0; 40], 40), "a.wav");
@@ -152,7 +152,7 @@ fn headers_that_make_no_sense() {
 }
 
 #[test]
-fn samples_that_are_no_numbers() {
+fn non_finite_samples() {
     for (bad, format) in [(f32::NAN, 3), (f32::INFINITY, 3), (f32::NEG_INFINITY, 3)] {
         let mut samples = vec![0.25_f32; 10_000];
         samples[6_001] = bad;
@@ -163,12 +163,12 @@ fn samples_that_are_no_numbers() {
 }
 
 #[test]
-fn video_without_sound() {
+fn video_without_audio_track() {
     let dir = dir();
     let source = ["-f", "lavfi", "-i", "color=black:s=64x64:d=1"];
     for (name, codec) in [("a.mp4", "mpeg4"), ("a.mkv", "mpeg4")] {
         let path = ffmpeg(&source, &["-c:v", codec], &dir.path().join(name));
-        let error = try_read(&path).expect_err("no sound");
+        let error = try_read(&path).expect_err("no audio track");
         assert!(matches!(error, DecodeError::NoAudioTrack), "{name}: {error}");
     }
     let sources = [source.as_slice(), &["-f", "lavfi", "-i", "sine=440:d=1:r=44100"]].concat();
@@ -180,13 +180,13 @@ fn video_without_sound() {
 }
 
 #[test]
-fn more_than_the_limits_allow() {
+fn duration_above_limit() {
     let dir = dir();
     let short = AudioLimits { max_duration_s: 1, ..AudioLimits::default() };
     for format in [AudioFormat::Flac, AudioFormat::Wav16, AudioFormat::Mp3(Bitrate::Cbr(128))] {
         let path = dir.path().join("song");
         write(&path, format, RATE_HZ, &song(RATE_HZ as usize + 1, RATE_HZ));
-        // The header tells, so not a sample is decoded.
+        // The header states the length, so no sample is decoded.
         let error = AudioReader::open(&path, &short).expect_err("too long");
         assert!(matches!(error, DecodeError::Limit(_)), "{format:?}: {error}");
         write(&path, format, RATE_HZ, &song(RATE_HZ as usize, RATE_HZ));
@@ -194,36 +194,36 @@ fn more_than_the_limits_allow() {
     }
     let bare = ["-c:a", "libmp3lame", "-write_xing", "0", "-id3v2_version", "0"];
     let path = dir.path().join("bare");
-    std::fs::write(&path, made_by_ffmpeg("a.mp3", &bare)).expect("a written file");
+    std::fs::write(&path, encode_with_ffmpeg("a.mp3", &bare)).expect("a written file");
     assert!(matches!(try_read_within(&path, &short), Err(DecodeError::Limit(_))));
 }
 
 #[test]
-fn tags_that_claim_too_much() {
+fn oversized_id3_tags() {
     let small = b"ID3\x04\0\0\0\0\0\x7f and nothing else of it".as_slice();
     assert!(matches!(error_of(small, "a.mp3"), DecodeError::Truncated(_)));
     let huge = b"ID3\x04\0\0\x7f\x7f\x7f\x7f............".as_slice();
     assert!(matches!(error_of(huge, "a.mp3"), DecodeError::Limit(_)));
-    // 33 bytes that made Symphonia panic once (its issue 485), in spirit: a tag and half a frame.
+    // Similar to the 33 bytes that made Symphonia panic (its issue 485): a tag and half a frame.
     let half = b"ID3\x03\0\0\0\0\0\x0a..........\xff\xfb\x90\x64\0\0\0\0\0\0\0\0\0".as_slice();
     let _ = error_of(half, "a.mp3");
 }
 
 #[test]
-fn damage_is_an_error_or_a_sound_but_never_a_panic() {
+fn damaged_files_never_panic() {
     let dir = dir();
     let path = dir.path().join("song");
     let mut files = vec![
-        made(AudioFormat::Mp3(Bitrate::Cbr(128))),
-        made(AudioFormat::Flac),
-        made(AudioFormat::Wav24),
+        encoded(AudioFormat::Mp3(Bitrate::Cbr(128))),
+        encoded(AudioFormat::Flac),
+        encoded(AudioFormat::Wav24),
         aiff(2, 44_100, &[7; 4_000], 4_000),
     ];
     for (name, codec) in [("a.m4a", "aac"), ("b.m4a", "alac"), ("a.ogg", "libvorbis"), ("a.mkv", "flac")] {
-        files.push(made_by_ffmpeg(name, &["-c:a", codec]));
+        files.push(encode_with_ffmpeg(name, &["-c:a", codec]));
     }
     for file in &mut files {
-        // Mostly the headers, where a byte means most.
+        // Mostly in the headers, where a byte matters most.
         for n in 0..150_u32 {
             let mut damaged = file.clone();
             for k in 0..3 {
@@ -241,8 +241,8 @@ fn damage_is_an_error_or_a_sound_but_never_a_panic() {
 }
 
 #[test]
-fn a_flac_whose_samples_changed_does_not_pass() {
-    let mut file = made(AudioFormat::Flac);
+fn flac_with_wrong_checksum_is_rejected() {
+    let mut file = encoded(AudioFormat::Flac);
     let middle = file.len() / 2;
     for byte in &mut file[middle..middle + 4] {
         *byte ^= 0x55;
@@ -252,14 +252,14 @@ fn a_flac_whose_samples_changed_does_not_pass() {
 }
 
 #[test]
-fn a_flac_without_a_checksum_passes() {
-    let mut file = made(AudioFormat::Flac);
+fn flac_without_checksum_is_accepted() {
+    let mut file = encoded(AudioFormat::Flac);
     file[26..42].fill(0);
     let dir = dir();
     let path = dir.path().join("a.flac");
     std::fs::write(&path, &file).expect("a written file");
     assert_eq!(read(&path).1.len(), 60_000);
-    // The header alone, which states 60,000 samples.
+    // Only the header, which states 60,000 samples.
     let error = error_of(&file[..file.len() / 50], "a.flac");
     assert!(matches!(error, DecodeError::Truncated(_)), "{error}");
 }

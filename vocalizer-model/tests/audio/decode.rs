@@ -1,4 +1,4 @@
-//! The same song out of every format.
+//! Decoding of the same song from every format.
 
 use vocalizer_model::audio::{AudioFormat, AudioInfo, Bitrate, Frame};
 
@@ -16,7 +16,7 @@ fn through_ffmpeg(name: &str, arguments: &[&str]) -> (AudioInfo, Vec<Frame>) {
 }
 
 #[test]
-fn our_own_lossless_files_come_back_exactly() {
+fn own_lossless_files_round_trip_exactly() {
     let dir = dir();
     let song = song(FRAMES, RATE_HZ);
     for format in [AudioFormat::Flac, AudioFormat::Wav16, AudioFormat::Wav24, AudioFormat::WavF32] {
@@ -30,7 +30,7 @@ fn our_own_lossless_files_come_back_exactly() {
 }
 
 #[test]
-fn lossless_formats_of_ffmpeg() {
+fn lossless_formats_from_ffmpeg() {
     let song = song(FRAMES, RATE_HZ);
     for (name, codec, format) in [
         ("a.wav", "pcm_s16le", "wav"),
@@ -58,7 +58,7 @@ fn lossless_formats_of_ffmpeg() {
 }
 
 #[test]
-fn lossy_formats_of_ffmpeg_are_aligned_and_as_long_as_the_original() {
+fn lossy_formats_from_ffmpeg_keep_length_and_alignment() {
     let song = song(FRAMES, RATE_HZ);
     for (name, arguments, format) in [
         ("a.mp3", vec!["-c:a", "libmp3lame", "-b:a", "320k"], "mp3"),
@@ -77,7 +77,7 @@ fn lossy_formats_of_ffmpeg_are_aligned_and_as_long_as_the_original() {
 }
 
 #[test]
-fn streams_without_a_length_are_read_to_their_end() {
+fn streams_without_length_are_read_to_their_end() {
     for (name, arguments) in [
         ("bare.mp3", vec!["-c:a", "libmp3lame", "-q:a", "2", "-write_xing", "0", "-id3v2_version", "0"]),
         ("bare.aac", vec!["-c:a", "aac", "-b:a", "192k"]),
@@ -91,7 +91,7 @@ fn streams_without_a_length_are_read_to_their_end() {
 }
 
 #[test]
-fn mp3_through_our_encoder_keeps_length_and_place() {
+fn own_mp3_keeps_length_and_alignment() {
     let dir = dir();
     for (rate_hz, bitrate) in [
         (44_100, Bitrate::Cbr(320)),
@@ -108,7 +108,7 @@ fn mp3_through_our_encoder_keeps_length_and_place() {
             assert_eq!((back.len(), info.frames), (frames, Some(frames as u64)), "{bitrate:?}");
             if frames > 40_000 {
                 let snr = snr_db(&song, &back);
-                // Half the rate is half the band: the beats smear more.
+                // Half the rate has half the bandwidth, so the beats smear more.
                 let wanted = if rate_hz < 32_000 { 25.0 } else { 30.0 };
                 assert!(snr > wanted, "{bitrate:?} at {rate_hz} Hz: {snr} dB");
             }
@@ -117,7 +117,7 @@ fn mp3_through_our_encoder_keeps_length_and_place() {
 }
 
 #[test]
-fn what_surrounds_an_mp3_is_skipped() {
+fn tags_and_padding_around_mp3_are_skipped() {
     let dir = dir();
     let path = dir.path().join("song.mp3");
     write(&path, AudioFormat::Mp3(Bitrate::Cbr(128)), RATE_HZ, &song(20_000, RATE_HZ));
@@ -155,7 +155,7 @@ fn integer_samples_become_exact_fractions() {
 }
 
 #[test]
-fn aiff_made_by_hand() {
+fn handmade_aiff() {
     let dir = dir();
     let path = dir.path().join("x.aiff");
     let data = [0x40, 0x00, 0xc0, 0x00].repeat(100);
@@ -165,7 +165,7 @@ fn aiff_made_by_hand() {
     assert_eq!(frames, vec![[0.5, -0.5]; 100]);
 }
 
-/// One frame of PCM with the given channels, by way of a WAV without a channel mask.
+/// One frame of PCM with the given channels, read from a WAV without a channel mask.
 fn mixed(samples: &[f32]) -> Frame {
     let dir = dir();
     let path = dir.path().join("x.wav");
@@ -192,16 +192,16 @@ fn surround_is_mixed_down() {
     close(mixed(&[0.0, 0.0, 0.0, 0.0, 1.0, 0.0]), [minus_3_db / sum, 0.0]);
     close(mixed(&[0.0, 0.0, 0.0, 0.0, 0.0, 1.0]), [0.0, minus_3_db / sum]);
     close(mixed(&[1.0; 6]), [1.0, 1.0]);
-    // Four channels without a mask are quadraphony: the fourth is a rear channel and no LFE.
+    // Four channels without a mask are quadraphonic: the fourth is a rear channel, not LFE.
     close(mixed(&[0.0, 0.0, 0.0, 1.0]), [0.0, minus_3_db / (1.0 + minus_3_db)]);
     close(mixed(&[0.0, 0.0, 0.0, 0.0, 1.0]), [0.0, minus_3_db / sum]);
     close(mixed(&[0.25, -0.75]), [0.25, -0.75]);
 }
 
 #[test]
-fn surround_out_of_compressed_formats() {
+fn surround_from_compressed_formats() {
     let dir = dir();
-    // Only the right surround sounds.
+    // Only the right surround channel has sound.
     let filter = "aevalsrc=0|0|0|0|0|0.5*sin(440*2*PI*t):c=5.1:s=48000:d=1";
     for (name, codec) in [("a.flac", "flac"), ("b.ogg", "libvorbis"), ("c.wav", "pcm_s16le"), ("d.m4a", "alac")] {
         let path = ffmpeg(&["-f", "lavfi", "-i", filter], &["-c:a", codec], &dir.path().join(name));
@@ -215,7 +215,7 @@ fn surround_out_of_compressed_formats() {
 }
 
 #[test]
-fn ffmpeg_hears_the_same() {
+fn decoding_matches_ffmpeg() {
     let dir = dir();
     let original = dir.path().join("original.wav");
     write(&original, AudioFormat::WavF32, RATE_HZ, &song(FRAMES, RATE_HZ));
@@ -230,14 +230,14 @@ fn ffmpeg_hears_the_same() {
 }
 
 #[test]
-fn mp3s_glued_together_are_read_to_the_end() {
+fn concatenated_mp3s_are_read_to_the_end() {
     let dir = dir();
     let path = dir.path().join("song.mp3");
     write(&path, AudioFormat::Mp3(Bitrate::Cbr(128)), RATE_HZ, &song(20_000, RATE_HZ));
     let once = std::fs::read(&path).expect("the file");
     std::fs::write(&path, [once.as_slice(), &once].concat()).expect("a written file");
     let (info, frames) = read(&path);
-    // The first header tells the length of the first half only.
+    // The first header states only the length of the first half.
     assert_eq!(info.frames, None);
     assert!(frames.len() > 40_000, "{}", frames.len());
 }

@@ -1,4 +1,4 @@
-//! What writers leave on the disk.
+//! Files that writers create.
 
 use vocalizer_model::audio::{AudioFormat, Bitrate, EncodeError, StemWriter};
 
@@ -14,7 +14,7 @@ const ALL: [AudioFormat; 6] = [
 ];
 
 #[test]
-fn nothing_is_left_by_a_writer_that_is_dropped() {
+fn dropped_writer_leaves_nothing() {
     let dir = dir();
     for format in ALL {
         let path = dir.path().join("stem");
@@ -26,7 +26,7 @@ fn nothing_is_left_by_a_writer_that_is_dropped() {
 }
 
 #[test]
-fn an_older_file_stays_until_the_new_one_is_whole() {
+fn existing_file_stays_until_new_one_is_complete() {
     let dir = dir();
     for format in ALL {
         let path = dir.path().join("stem");
@@ -42,7 +42,7 @@ fn an_older_file_stays_until_the_new_one_is_whole() {
 
 #[cfg(unix)]
 #[test]
-fn others_may_read_the_file_as_any_other() {
+fn file_has_default_permissions() {
     use std::os::unix::fs::PermissionsExt as _;
     let dir = dir();
     let (ours, plain) = (dir.path().join("ours"), dir.path().join("plain"));
@@ -70,7 +70,7 @@ fn integers_round_to_nearest_and_clamp() {
 }
 
 #[test]
-fn what_cannot_be_written_is_refused() {
+fn unsupported_output_is_rejected() {
     let dir = dir();
     let path = dir.path().join("x");
     for (format, rate_hz) in [
@@ -82,8 +82,8 @@ fn what_cannot_be_written_is_refused() {
         (AudioFormat::Flac, 1 << 20),
         (AudioFormat::Wav16, 0),
     ] {
-        let made = StemWriter::create(&path, format, rate_hz);
-        assert!(matches!(made, Err(EncodeError::Unsupported(_))), "{format:?} at {rate_hz} Hz: {made:?}");
+        let created = StemWriter::create(&path, format, rate_hz);
+        assert!(matches!(created, Err(EncodeError::Unsupported(_))), "{format:?} at {rate_hz} Hz: {created:?}");
     }
     let nowhere = StemWriter::create(&path.join("no/such"), AudioFormat::Flac, RATE_HZ);
     assert!(matches!(nowhere, Err(EncodeError::Io { action: "created", .. })));
@@ -99,7 +99,7 @@ fn what_cannot_be_written_is_refused() {
 }
 
 #[test]
-fn a_stem_can_be_moved_to_another_thread() {
+fn readers_and_writers_are_send() {
     fn is_send<T: Send>() {}
     is_send::<StemWriter>();
     is_send::<vocalizer_model::audio::AudioReader>();
@@ -107,7 +107,7 @@ fn a_stem_can_be_moved_to_another_thread() {
 }
 
 #[test]
-fn ffmpeg_agrees_with_what_was_written() {
+fn ffmpeg_decodes_written_files() {
     let dir = dir();
     let song = song(60_000, RATE_HZ);
     for format in ALL {

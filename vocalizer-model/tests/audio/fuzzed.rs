@@ -1,4 +1,4 @@
-//! What the fuzzer found (`fuzz/README.md`), without the fuzzer: each finding as a test, and the seeds it starts from.
+//! Findings of the fuzzer (`fuzz/README.md`) as tests, and its seeds.
 
 use std::path::{Path, PathBuf};
 
@@ -18,9 +18,9 @@ fn error_of(name: &str) -> DecodeError {
 }
 
 #[test]
-fn every_seed_is_a_song_or_refused_as_its_name_says() {
+fn every_seed_decodes_or_fails_as_named() {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds");
-    let mut played = 0;
+    let mut decoded = 0;
     for target in std::fs::read_dir(seeds).expect("the seeds").map(|entry| entry.expect("a target").path()) {
         if !target.file_name().is_some_and(|name| name.to_string_lossy().starts_with("decode_")) {
             continue;
@@ -32,30 +32,30 @@ fn every_seed_is_a_song_or_refused_as_its_name_says() {
                 Ok((_, frames)) => {
                     assert!(!refused, "{} was read", seed.display());
                     assert!(frames.iter().flatten().any(|&s| s.abs() > 0.05), "{} is silent", seed.display());
-                    played += 1;
+                    decoded += 1;
                 }
                 Err(e) => assert!(refused, "{}: {e}", seed.display()),
             }
         }
     }
-    assert!(played > 50, "{played} seeds");
+    assert!(decoded > 50, "only {decoded} seeds were decoded");
 }
 
 #[test]
-fn an_edit_list_that_leaves_nothing_is_no_song() {
+fn empty_edit_list_is_rejected() {
     let error = error_of("edit-list-of-nothing.mp4");
     assert!(matches!(error, DecodeError::Empty(_)), "{error}");
 }
 
 #[test]
-fn a_codebook_of_more_dimensions_than_the_decoder_can_count_is_malformed() {
+fn oversized_vorbis_codebook_is_malformed() {
     let error = error_of("vorbis-codebook-too-wide.ogg");
     assert!(matches!(error, DecodeError::Malformed(_)), "{error}");
 }
 
-/// The demuxer would count to three billion.
+/// Without a check, the demuxer would loop three billion times.
 #[test]
-fn a_fragment_of_more_samples_than_the_file_has_bytes_is_malformed() {
+fn mp4_fragment_with_too_many_samples_is_malformed() {
     let error = error_of("run-of-billions.mp4");
     assert!(matches!(&error, DecodeError::Malformed(what) if what.contains("samples")), "{error}");
 }
@@ -66,9 +66,9 @@ mod mp3_output {
 
     use crate::audio::support::{RATE_HZ, dir, read, write};
 
-    /// In smaller frames LAME leaves out its tag, and the song would come back longer than it was.
+    /// In smaller frames, LAME omits its tag, and the decoded song would be longer than the original.
     #[test]
-    fn an_mp3_whose_frames_do_not_hold_the_tag_is_refused() {
+    fn mp3_bitrate_too_low_for_tag_is_rejected() {
         let dir = dir();
         let path = dir.path().join("small.mp3");
         for (rate_hz, least, below) in [
@@ -89,9 +89,9 @@ mod mp3_output {
         }
     }
 
-    /// LAME ends the process by a failed assertion where its energies overflow.
+    /// LAME aborts with a failed assertion if its energies overflow.
     #[test]
-    fn an_mp3_of_the_loudest_samples_there_are() {
+    fn mp3_of_extreme_samples() {
         let dir = dir();
         let path = dir.path().join("loud.mp3");
         for bitrate in [Bitrate::Cbr(128), Bitrate::Vbr(2)] {

@@ -1,4 +1,4 @@
-//! Audio in and out, by behaviour.
+//! Audio input and output.
 
 mod bad_input;
 mod decode;

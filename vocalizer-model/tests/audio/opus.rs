@@ -1,4 +1,4 @@
-//! Opus in its containers, beside what libopus makes of it.
+//! Opus in its containers, compared with libopus.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ fn encode(dir: &Path, name: &str, arguments: &[&str]) -> PathBuf {
 }
 
 #[test]
-fn every_mode_gives_what_libopus_gives() {
+fn every_mode_matches_libopus() {
     let dir = dir();
     for arguments in [
         &["-b:a", "12k", "-application", "voip"][..],
@@ -30,7 +30,7 @@ fn every_mode_gives_what_libopus_gives() {
         let (info, frames) = read(&path);
         assert_eq!((info.format, info.rate_hz, info.channels), ("opus", RATE_HZ, 2));
         assert_eq!((frames.len(), info.frames), (FRAMES, Some(FRAMES as u64)), "{arguments:?}");
-        // By the reference decoder; ffmpeg's own has other filters where voices are coded at low rates.
+        // The reference decoder; ffmpeg's own uses other filters for speech at low rates.
         let input = ["-c:a", "libopus", "-i", path.to_str().expect("a plain path")];
         let expected = read(&ffmpeg(&input, &["-c:a", "pcm_f32le"], &dir.path().join("expected.wav"))).1;
         let db = snr_db(&expected, &frames);
@@ -39,7 +39,7 @@ fn every_mode_gives_what_libopus_gives() {
 }
 
 #[test]
-fn every_container_starts_where_the_song_does() {
+fn every_container_keeps_alignment() {
     let dir = dir();
     for name in ["song.opus", "song.webm", "song.mka", "song.mp4"] {
         let path = encode(dir.path(), name, &["-c:a", "libopus", "-b:a", "510k"]);
@@ -52,7 +52,7 @@ fn every_container_starts_where_the_song_does() {
 }
 
 #[test]
-fn one_channel_is_doubled() {
+fn mono_is_duplicated() {
     let dir = dir();
     let path = encode(dir.path(), "mono.opus", &["-ac", "1", "-c:a", "libopus", "-b:a", "200k"]);
     let (info, frames) = read(&path);
@@ -62,10 +62,10 @@ fn one_channel_is_doubled() {
 }
 
 #[test]
-fn surround_channels_stand_where_they_belong() {
+fn surround_channels_are_mapped_correctly() {
     let dir = dir();
     for (layout, voices) in [("3.0", 3), ("quad", 4), ("5.0", 5), ("5.1", 6), ("6.1", 7), ("7.1", 8)] {
-        // Each channel its own tone and loudness, so that no two can be mistaken for each other.
+        // Each channel has its own tone and level, so that no two can be confused.
         let voices: Vec<_> = (1..=voices).map(|k| format!("0.0{}*sin({}*t)", k + 1, 900 * k)).collect();
         let source = format!("aevalsrc={}:s=48000:c={layout}:d=2", voices.join("|"));
         let source = ["-f", "lavfi", "-i", &source];
@@ -80,7 +80,7 @@ fn surround_channels_stand_where_they_belong() {
 }
 
 #[test]
-fn a_file_that_is_cut_is_refused() {
+fn truncated_file_is_rejected() {
     let dir = dir();
     let path = encode(dir.path(), "song.opus", &["-c:a", "libopus"]);
     let bytes = std::fs::read(&path).expect("a file");
@@ -91,7 +91,7 @@ fn a_file_that_is_cut_is_refused() {
     }
 }
 
-/// The song in `name`, and where its Opus header begins; MP4 has it without its name, in a `dOps` box.
+/// Encodes the song as `name` and finds its Opus header; MP4 stores it without its name in a `dOps` box.
 fn with_header(dir: &Path, name: &str) -> (PathBuf, Vec<u8>, usize) {
     let path = encode(dir, name, &["-c:a", "libopus"]);
     let bytes = std::fs::read(&path).expect("a file");
@@ -100,9 +100,9 @@ fn with_header(dir: &Path, name: &str) -> (PathBuf, Vec<u8>, usize) {
     (path, bytes, head)
 }
 
-/// RFC 7845 lets the header ask for a gain, which every player must apply.
+/// RFC 7845: the header can set a gain, which every player must apply.
 #[test]
-fn the_gain_of_the_header_is_applied() {
+fn header_gain_is_applied() {
     let dir = dir();
     for (name, gain) in [("song.mka", (-6 * 256_i16).to_le_bytes()), ("song.mp4", (-6 * 256_i16).to_be_bytes())] {
         let (path, mut bytes, head) = with_header(dir.path(), name);
@@ -115,13 +115,13 @@ fn the_gain_of_the_header_is_applied() {
 }
 
 #[test]
-fn headers_that_make_no_sense_are_refused() {
+fn invalid_headers_are_rejected() {
     let dir = dir();
     let (path, bytes, head) = with_header(dir.path(), "song.mka");
     for (at, value, says) in [
         (9, 0, "0 channels"),
         (9, 3, "3 channels"),
-        // The table that more than two channels have is not there.
+        // The channel table, required for more than two channels, is missing.
         (18, 1, "is truncated"),
         (18, 2, "ambisonic"),
         (18, 255, "ambisonic"),
@@ -129,7 +129,7 @@ fn headers_that_make_no_sense_are_refused() {
         let mut bytes = bytes.clone();
         bytes[head + at] = value;
         std::fs::write(&path, &bytes).expect("a written file");
-        let error = try_read(&path).expect_err("a header without sense");
+        let error = try_read(&path).expect_err("an invalid header");
         assert!(error.to_string().contains(says), "{at}: {value}: {error}");
     }
     let surround = ["-f", "lavfi", "-i", "anoisesrc=r=48000:d=1", "-ac", "6"];
@@ -137,9 +137,9 @@ fn headers_that_make_no_sense_are_refused() {
     let path = ffmpeg(&surround, &opus, &dir.path().join("surround.mka"));
     let mut bytes = std::fs::read(&path).expect("a file");
     let head = bytes.windows(8).position(|window| window == b"OpusHead").expect("the header");
-    // More pairs than streams.
+    // More coupled streams than streams.
     bytes[head + 20] = 9;
     std::fs::write(&path, &bytes).expect("a written file");
-    let error = try_read(&path).expect_err("a header without sense");
+    let error = try_read(&path).expect_err("an invalid header");
     assert!(error.to_string().contains("is inconsistent"), "{error}");
 }

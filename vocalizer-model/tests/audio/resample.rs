@@ -1,4 +1,4 @@
-//! Rates: exact lengths, nothing moved, nothing lost.
+//! Resampling: exact lengths, alignment and quality.
 
 use vocalizer_model::audio::{Frame, ResampleError, Resampler};
 
@@ -20,7 +20,7 @@ fn equal_rates_pass_through() {
 }
 
 #[test]
-fn lengths_are_rounded_half_up() {
+fn output_length_is_rounded_half_up() {
     for (from, to) in
         [(48_000, 44_100), (44_100, 48_000), (8_000, 44_100), (96_000, 44_100), (44_100, 22_050), (44_101, 44_100)]
     {
@@ -32,7 +32,7 @@ fn lengths_are_rounded_half_up() {
 }
 
 #[test]
-fn a_sine_stays_a_sine_in_place() {
+fn sine_keeps_shape_and_phase() {
     for (from, to) in
         [(48_000, 44_100), (44_100, 48_000), (96_000, 44_100), (22_050, 44_100), (44_100, 16_000), (192_000, 44_100)]
     {
@@ -40,7 +40,7 @@ fn a_sine_stays_a_sine_in_place() {
             let frames = 2 * from as usize;
             let out = resample(&sine(hz, from, frames), from, to);
             let expected = sine(hz, to, out.len());
-            // The ends ring: the sine starts and stops there.
+            // The ends ring, because the sine starts and stops there.
             let inside = 10_000..out.len() - 10_000;
             let snr = snr_db(&expected[inside.clone()], &out[inside]);
             assert!(snr > 100.0, "{hz} Hz from {from} to {to}: {snr:.1} dB");
@@ -49,7 +49,7 @@ fn a_sine_stays_a_sine_in_place() {
 }
 
 #[test]
-fn the_top_of_the_band_passes_and_what_would_alias_does_not() {
+fn high_band_passes_and_aliases_are_removed() {
     let out = resample(&sine(20_000.0, 48_000, 96_000), 48_000, 44_100);
     let inside = 10_000..out.len() - 10_000;
     assert!(snr_db(&sine(20_000.0, 44_100, out.len())[inside.clone()], &out[inside.clone()]) > 80.0);
@@ -59,7 +59,7 @@ fn the_top_of_the_band_passes_and_what_would_alias_does_not() {
 }
 
 #[test]
-fn the_size_of_the_blocks_does_not_matter() {
+fn result_is_independent_of_block_size() {
     let song = song(30_000, 48_000);
     let whole = resample(&song, 48_000, 44_100);
     let mut resampler = Resampler::new(48_000, 44_100).expect("a resampler");

@@ -1,4 +1,4 @@
-//! Test songs, their comparison, hand-made headers, and ffmpeg.
+//! Test songs, comparison, handmade headers, and ffmpeg.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,8 +14,8 @@ pub(crate) fn dir() -> TempDir {
     tempfile::tempdir().expect("a temporary directory")
 }
 
-/// Chords with a beat, different left and right, loud to about 0.7, already rounded to 16 bits so that integer formats
-/// are lossless for it.
+/// Chords with a beat, different on left and right, with a peak of about 0.7, rounded to 16 bits so that integer
+/// formats are lossless.
 pub(crate) fn song(frames: usize, rate_hz: u32) -> Vec<Frame> {
     let tau = std::f64::consts::TAU;
     (0..frames)
@@ -46,7 +46,7 @@ pub(crate) fn try_read_within(path: &Path, limits: &AudioLimits) -> Result<(Audi
     let mut reader = AudioReader::open(path, limits)?;
     let mut frames = Vec::new();
     while reader.read(&mut frames)? {}
-    assert!(!reader.read(&mut frames)?, "the end stays the end");
+    assert!(!reader.read(&mut frames)?, "a read after the end returns no frames");
     Ok((reader.info().clone(), frames))
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn resample(frames: &[Frame], from_hz: u32, to_hz: u32) -> Vec<Frame>
     out
 }
 
-/// Signal to difference in dB, both channels, over the common length.
+/// Signal-to-error ratio in dB over both channels and the common length.
 pub(crate) fn snr_db(expected: &[Frame], actual: &[Frame]) -> f64 {
     let pairs = expected.iter().flatten().zip(actual.iter().flatten());
     let (signal, noise) = pairs.fold((0.0, 0.0), |(signal, noise), (&e, &a)| {
@@ -77,16 +77,16 @@ pub(crate) fn snr_db(expected: &[Frame], actual: &[Frame]) -> f64 {
 pub(crate) fn ffmpeg(input: &[&str], arguments: &[&str], output: &Path) -> PathBuf {
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-nostdin", "-y"]).args(input).args(arguments).arg(output);
-    let done = command.output().unwrap_or_else(|e| panic!("ffmpeg is needed, and ./test installs it: {e}"));
+    let done = command.output().unwrap_or_else(|e| panic!("ffmpeg is required (./test installs it): {e}"));
     assert!(done.status.success(), "ffmpeg failed: {}", String::from_utf8_lossy(&done.stderr));
     output.to_owned()
 }
 
-/// ffmpeg's own decoding, in stereo, without a word of complaint.
+/// Decodes a file with ffmpeg, which must report no errors. Stereo only.
 pub(crate) fn decoded_by_ffmpeg(path: &Path) -> Vec<Frame> {
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-nostdin", "-xerror", "-i"]).arg(path).args(["-f", "f32le", "-"]);
-    let done = command.output().unwrap_or_else(|e| panic!("ffmpeg is needed, and ./test installs it: {e}"));
+    let done = command.output().unwrap_or_else(|e| panic!("ffmpeg is required (./test installs it): {e}"));
     assert!(done.status.success() && done.stderr.is_empty(), "{}", String::from_utf8_lossy(&done.stderr));
     let samples: Vec<f32> = done.stdout.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
     samples.as_chunks().0.to_vec()

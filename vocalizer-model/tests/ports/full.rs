@@ -1,5 +1,4 @@
-//! No room left is told from a failure, wherever it is met. A process of its own is kept from writing large files,
-//! which is as near to a full disk as a test comes.
+//! A full disk has its own error. A child process with a file size limit simulates a full disk.
 
 use std::process::Command;
 
@@ -12,23 +11,27 @@ use vocalizer_model::ports::AudioRenderer;
 use super::support::{blob, entries};
 use crate::audio::support::{RATE_HZ, dir};
 
-/// Set for the process without room.
-const LITTLE_ROOM: &str = "VOCALIZER_TEST_LITTLE_ROOM";
+/// Set for the child process.
+const CHILD: &str = "VOCALIZER_TEST_LITTLE_ROOM";
 
 #[test]
-fn no_room_is_no_fault_of_the_song() {
-    // One or two mebibytes, as the shell counts; without the signal, a write beyond is an error.
-    let limited = r#"trap "" XFSZ; ulimit -f 2048; exec "$0" --exact ports::full::work_without_room --nocapture"#;
+fn full_disk_is_not_a_permanent_error() {
+    // 1 or 2 MiB, depending on the shell's unit. With SIGXFSZ ignored, writing beyond the limit is an error.
+    let limited = r#"trap "" XFSZ; ulimit -f 2048; exec "$0" --exact ports::full::child_with_full_disk --nocapture"#;
     let mut command = Command::new("sh");
     command.arg("-c").arg(limited).arg(std::env::current_exe().expect("this program"));
-    let done = command.env(LITTLE_ROOM, "1").output().expect("a process");
-    let said = String::from_utf8_lossy(&done.stdout);
-    assert!(done.status.success() && said.contains("without room"), "{said}{}", String::from_utf8_lossy(&done.stderr));
+    let done = command.env(CHILD, "1").output().expect("a process");
+    let output = String::from_utf8_lossy(&done.stdout);
+    assert!(
+        done.status.success() && output.contains("child finished"),
+        "{output}{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
 }
 
 #[tokio::test]
-async fn work_without_room() {
-    if std::env::var_os(LITTLE_ROOM).is_none() {
+async fn child_with_full_disk() {
+    if std::env::var_os(CHILD).is_none() {
         return;
     }
     let dir = dir();
@@ -41,7 +44,7 @@ async fn work_without_room() {
         tries.push((minute(), Format::Mp3));
     }
     for (source, format) in tries {
-        let error = renderer.render(vec![source], format).await.expect_err("no room");
+        let error = renderer.render(vec![source], format).await.expect_err("a full disk");
         assert!(matches!(error, AudioError::Full) && !error.is_permanent(), "{format}: {error:?}");
         assert_eq!(entries(&work), 0, "{format}");
     }
@@ -54,10 +57,10 @@ async fn work_without_room() {
 
         let model = Arc::new(crate::separation::support::tiny("tiny-4s"));
         let separator = ModelSeparator::new(model, SplitOptions::default(), &work).expect("a separator");
-        // A stem has 40 kB for each second, whatever is in it.
-        let error = separator.separate(minute(), Arc::new(())).await.err().expect("no room");
+        // A stem takes 40 kB per second, whatever its content.
+        let error = separator.separate(minute(), Arc::new(())).await.err().expect("a full disk");
         assert!(matches!(error, AudioError::Full), "{error:?}");
         assert_eq!(entries(&work), 0);
     }
-    println!("without room");
+    println!("child finished");
 }

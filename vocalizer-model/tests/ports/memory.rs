@@ -1,4 +1,4 @@
-//! Memory does not grow with the song. It is measured in a process of its own, where no other test runs beside it.
+//! Memory use does not grow with the song. It is measured in a child process, in which no other test runs.
 
 use std::process::Command;
 
@@ -10,27 +10,27 @@ use vocalizer_model::ports::AudioRenderer;
 use super::support::on_disk;
 use crate::audio::support::{RATE_HZ, dir, song};
 
-/// How many seconds are to be rendered, for the process that does it.
+/// Seconds to render, set for the child process.
 const SECONDS: &str = "VOCALIZER_TEST_RENDER_S";
 
 #[test]
-fn a_sum_of_long_songs_takes_no_more_memory_than_one_of_short_ones() {
+fn mixing_memory_is_independent_of_length() {
     let peak_kib = |seconds: u32| -> u64 {
         let mut command = Command::new(std::env::current_exe().expect("this program"));
-        command.args(["--exact", "ports::memory::a_sum_that_tells_its_memory", "--nocapture"]);
+        command.args(["--exact", "ports::memory::child_that_prints_its_memory", "--nocapture"]);
         let done = command.env(SECONDS, seconds.to_string()).output().expect("a process");
-        let said = String::from_utf8_lossy(&done.stdout);
-        let peak = said.lines().find_map(|line| line.split_once("VmHWM:")?.1.trim().strip_suffix(" kB"));
-        peak.unwrap_or_else(|| panic!("{said}")).parse().expect("a number")
+        let output = String::from_utf8_lossy(&done.stdout);
+        let peak = output.lines().find_map(|line| line.split_once("VmHWM:")?.1.trim().strip_suffix(" kB"));
+        peak.unwrap_or_else(|| panic!("{output}")).parse().expect("a number")
     };
     let (short, long) = (peak_kib(5), peak_kib(300));
     println!("{short} KiB for 5 s, {long} KiB for 300 s");
-    // Three songs of 300 s are 300 MiB of frames, and 150 MiB of file.
+    // Three songs of 300 s are 300 MiB of frames and a 150 MiB file.
     assert!(long < short + 16 * 1_024, "{short} KiB for 5 s, {long} KiB for 300 s");
 }
 
 #[test]
-fn a_sum_that_tells_its_memory() {
+fn child_that_prints_its_memory() {
     let Some(seconds) = std::env::var(SECONDS).ok().and_then(|text| text.parse::<usize>().ok()) else { return };
     let dir = dir();
     let path = dir.path().join("song");
@@ -49,6 +49,6 @@ fn a_sum_that_tells_its_memory() {
         }
         assert!(bytes > 4 * seconds * RATE_HZ as usize);
     });
-    let status = std::fs::read_to_string("/proc/self/status").expect("what the system says");
+    let status = std::fs::read_to_string("/proc/self/status").expect("the process status");
     println!("{}", status.lines().find(|line| line.starts_with("VmHWM:")).expect("a peak"));
 }

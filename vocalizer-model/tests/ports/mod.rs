@@ -1,4 +1,4 @@
-//! Core's ports for audio, by behaviour.
+//! Core's audio ports.
 
 #[cfg(unix)]
 mod full;

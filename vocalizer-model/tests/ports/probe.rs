@@ -1,4 +1,4 @@
-//! What is let in as a song, and what a refusal says.
+//! Probing: accepted formats, and errors for other files.
 
 use std::path::Path;
 
@@ -13,20 +13,23 @@ async fn probe(path: &Path) -> Result<AudioFacts, AudioError> {
     FileProbe::new(AudioLimits::default()).probe(path).await
 }
 
-/// The refusal of a file with these bytes.
-async fn refusal(bytes: &[u8]) -> AudioError {
+/// The error for a file with these bytes.
+async fn probe_error(bytes: &[u8]) -> AudioError {
     let dir = dir();
     let path = dir.path().join("song.mp3");
     std::fs::write(&path, bytes).expect("a written file");
-    let error = probe(&path).await.expect_err("a refusal");
+    let error = probe(&path).await.expect_err("an error");
     let text = error.to_string();
-    assert!(!text.contains("song.mp3") && !text.contains(&*dir.path().to_string_lossy()), "a path in: {text}");
-    assert!(!text.contains('\n'), "more than a line: {text}");
+    assert!(
+        !text.contains("song.mp3") && !text.contains(&*dir.path().to_string_lossy()),
+        "the message contains a path: {text}"
+    );
+    assert!(!text.contains('\n'), "the message has more than one line: {text}");
     error
 }
 
 #[tokio::test]
-async fn every_format_is_let_in_with_its_facts() {
+async fn every_format_is_probed() {
     let dir = dir();
     let original = dir.path().join("original");
     write(&original, AudioFormat::Wav24, RATE_HZ, &song(2 * RATE_HZ as usize, RATE_HZ));
@@ -56,51 +59,51 @@ async fn every_format_is_let_in_with_its_facts() {
 }
 
 #[tokio::test]
-async fn what_is_no_song_is_refused_whatever_its_name() {
+async fn non_audio_is_rejected_whatever_its_name() {
     let png = [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".as_slice(), &[7; 9_000]].concat();
     let dir = dir();
-    let silent_film = ["-f", "lavfi", "-i", "color=black:s=64x64:d=1"];
-    let film = ffmpeg(&silent_film, &["-c:v", "mpeg4"], &dir.path().join("a.mp4"));
-    let film = std::fs::read(film).expect("the film");
+    let silent_video = ["-f", "lavfi", "-i", "color=black:s=64x64:d=1"];
+    let video = ffmpeg(&silent_video, &["-c:v", "mpeg4"], &dir.path().join("a.mp4"));
+    let video = std::fs::read(video).expect("the video");
     let beginning = [b"\xff\xfb\x90\x64".as_slice(), &[0x55; 5_000]].concat();
-    for file in [b"<!doctype html><title>404</title>".as_slice(), &png, &film, b"", &[0; 5_000], &beginning] {
-        let error = refusal(file).await;
+    for file in [b"<!doctype html><title>404</title>".as_slice(), &png, &video, b"", &[0; 5_000], &beginning] {
+        let error = probe_error(file).await;
         assert!(matches!(error, AudioError::Malformed { .. }) && error.is_permanent(), "{error:?}");
     }
     let says = "not a valid audio file: unknown format; use MP3, FLAC, WAV, AIFF, Ogg Vorbis, Opus, \
                 AAC/M4A or ALAC";
-    assert_eq!(refusal(b"hello").await.to_string(), says);
+    assert_eq!(probe_error(b"hello").await.to_string(), says);
     let cut = wav(1, 2, 44_100, 16, &[0; 400], 4_000_000);
-    assert!(matches!(refusal(&cut).await, AudioError::Malformed { .. }));
+    assert!(matches!(probe_error(&cut).await, AudioError::Malformed { .. }));
 }
 
 #[tokio::test]
-async fn a_format_that_is_known_but_not_read_is_told_from_nonsense() {
-    let error = refusal(b"MThd\0\0\0\x06\0\x01\0\x01").await;
+async fn unsupported_format_differs_from_malformed_data() {
+    let error = probe_error(b"MThd\0\0\0\x06\0\x01\0\x01").await;
     assert!(matches!(error, AudioError::Unsupported { .. }) && error.is_permanent(), "{error:?}");
 }
 
 #[tokio::test]
-async fn what_goes_beyond_the_limits_of_the_service_is_refused() {
+async fn audio_above_service_limits_is_rejected() {
     let dir = dir();
     let path = dir.path().join("song");
     let limits = AudioLimits::from(&Limits { max_duration_s: 1, ..Limits::default() });
     write(&path, AudioFormat::Flac, RATE_HZ, &song(RATE_HZ as usize + 1, RATE_HZ));
-    let error = FileProbe::new(limits).probe(&path).await.expect_err("a refusal");
+    let error = FileProbe::new(limits).probe(&path).await.expect_err("an error");
     assert!(matches!(error, AudioError::Limit { .. }) && error.is_permanent(), "{error:?}");
     assert!(probe(&path).await.is_ok());
-    assert!(matches!(refusal(&wav(1, 9, 44_100, 16, &[0; 36], 36)).await, AudioError::Limit { .. }));
+    assert!(matches!(probe_error(&wav(1, 9, 44_100, 16, &[0; 36], 36)).await, AudioError::Limit { .. }));
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_opened_is_not_the_songs_fault() {
+async fn unopenable_file_is_a_temporary_error() {
     let dir = dir();
-    let error = probe(&dir.path().join("missing")).await.expect_err("nothing there");
+    let error = probe(&dir.path().join("missing")).await.expect_err("a missing file");
     assert!(matches!(error, AudioError::Failed(_)) && !error.is_permanent(), "{error:?}");
 }
 
 #[tokio::test]
-async fn many_can_wait_for_one_turn() {
+async fn many_probes_can_wait_for_one_slot() {
     let dir = dir();
     let path = dir.path().join("song");
     write(&path, AudioFormat::Wav16, RATE_HZ, &song(20_000, RATE_HZ));

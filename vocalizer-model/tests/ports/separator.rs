@@ -1,4 +1,4 @@
-//! Songs in, four stems out, as a worker asks for them.
+//! The separator port: a song in, four stems out.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -11,14 +11,14 @@ use vocalizer_model::audio::{AudioFormat, AudioLimits, Bitrate, Frame};
 use vocalizer_model::ports::ModelSeparator;
 use vocalizer_model::{Clip, Complement, Error, SplitOptions};
 
-use super::support::{blob, bytes_of, entries, file, heard, soon, stuck};
+use super::support::{blob, bytes_of, decode, entries, file, stuck, wait_until};
 use crate::audio::support::{RATE_HZ, dir, resample, snr_db, song};
 use crate::separation::support::{floats, split, tiny};
 
-/// A separator, and the folder it works in.
+/// A separator and its temporary folder.
 fn separator(model: &str) -> (Arc<ModelSeparator>, TempDir) {
     let mut options = SplitOptions::default();
-    // Not asked: stems keep their levels, so that they add up.
+    // The separator ignores this option: stems keep their levels, so that they add up.
     options.clip = Some(Clip::Rescale);
     with(model, options)
 }
@@ -33,75 +33,75 @@ fn work(dir: &TempDir) -> PathBuf {
     dir.path().join("work")
 }
 
-/// Keeps what it is told, and panics at a percentage.
+/// Records progress, and panics at a percentage.
 #[derive(Default)]
-struct Ear {
-    told: Mutex<Vec<u8>>,
+struct Recorder {
+    percents: Mutex<Vec<u8>>,
     panics_at: Option<u8>,
 }
 
-impl Ear {
-    fn told(&self) -> Vec<u8> {
-        self.told.lock().expect("a lock").clone()
+impl Recorder {
+    fn percents(&self) -> Vec<u8> {
+        self.percents.lock().expect("a lock").clone()
     }
 }
 
-impl Progress for Ear {
+impl Progress for Recorder {
     fn report(&self, percent: u8) {
-        assert!(self.panics_at.is_none_or(|at| percent < at), "a panic of the test");
-        self.told.lock().expect("a lock").push(percent);
+        assert!(self.panics_at.is_none_or(|at| percent < at), "intended panic");
+        self.percents.lock().expect("a lock").push(percent);
     }
 }
 
 const MP3: AudioFormat = AudioFormat::Mp3(Bitrate::Cbr(320));
 
-/// How near what is heard comes to what MP3 makes of these frames. The networks are random, and their stems much like
-/// noise, of which MP3 keeps little.
+/// Similarity in dB to what MP3 makes of these frames. The models are random and their stems noise-like, which MP3
+/// encodes poorly.
 async fn mp3_db(expected: &[Frame], actual: &[Frame]) -> f64 {
-    snr_db(&heard(blob(MP3, RATE_HZ, expected)).await.1, actual)
+    snr_db(&decode(blob(MP3, RATE_HZ, expected)).await.1, actual)
 }
 
 async fn stem(stems: &dyn StemSet, stem: Stem) -> (u32, Vec<Frame>) {
-    heard(stems.open(stem).await.expect("a stem")).await
+    decode(stems.open(stem).await.expect("a stem")).await
 }
 
 #[tokio::test]
-async fn a_song_becomes_four_mp3s_of_its_length() {
+async fn song_is_split_into_four_mp3s_of_same_length() {
     let (separator, dir) = separator("tiny-4s");
     let frames = 100_003;
     let song = song(frames, RATE_HZ);
     let exact = split(&tiny("tiny-4s"), &song, RATE_HZ, &floats());
-    let ear = Arc::new(Ear::default());
-    let stems = separator.separate(blob(AudioFormat::WavF32, RATE_HZ, &song), Arc::clone(&ear) as _).await;
+    let recorder = Arc::new(Recorder::default());
+    let stems = separator.separate(blob(AudioFormat::WavF32, RATE_HZ, &song), Arc::clone(&recorder) as _).await;
     let stems = stems.expect("a split song");
     for name in Stem::FOUR {
         let mut file = stems.open(name).await.expect("a stem");
         let bytes = bytes_of(&mut file).await;
         // The second frame, after the one with LAME's tag: layer III, no checksum, 320 kbit/s at 44,100 Hz.
         assert_eq!((&bytes[1_044..1_046], bytes[1_046] & 0xfc), (&[0xff, 0xfb][..], 0xe0), "{name}");
-        let (rate_hz, heard) = stem(&*stems, name).await;
-        assert_eq!((rate_hz, heard.len()), (RATE_HZ, frames), "{name}");
-        let db = mp3_db(&exact.stem(name), &heard).await;
+        let (rate_hz, actual) = stem(&*stems, name).await;
+        assert_eq!((rate_hz, actual.len()), (RATE_HZ, frames), "{name}");
+        let db = mp3_db(&exact.stem(name), &actual).await;
         assert!(db > 60.0, "{name}: {db} dB");
     }
     for name in [Stem::Guitar, Stem::Piano] {
         assert!(stems.open(name).await.is_err(), "{name}");
     }
 
-    let told = ear.told();
-    assert_eq!((told.first(), told.last()), (Some(&0), Some(&100)), "{told:?}");
-    assert!(told.is_sorted_by(|a, b| a < b) && told.len() > 2, "{told:?}");
+    let percents = recorder.percents();
+    assert_eq!((percents.first(), percents.last()), (Some(&0), Some(&100)), "{percents:?}");
+    assert!(percents.is_sorted_by(|a, b| a < b) && percents.len() > 2, "{percents:?}");
 
-    // A folder, its lock, a folder of stems and four of them: the song has gone.
+    // A folder, its lock, a folder of stems and four stems; the song is deleted.
     assert_eq!(entries(&work(&dir)), 7);
     let reader = stems.open(Stem::Bass).await.expect("a stem");
     drop(stems);
-    assert_eq!(heard(reader).await.1.len(), frames);
-    assert_eq!(entries(&work(&dir)), 0, "the stems are left");
+    assert_eq!(decode(reader).await.1.len(), frames);
+    assert_eq!(entries(&work(&dir)), 0, "the stems are not deleted");
 }
 
 #[tokio::test]
-async fn what_six_stems_tell_apart_is_in_the_four() {
+async fn six_stems_are_merged_into_four() {
     let (separator, _dir) = separator("tiny-6s");
     let song = song(80_000, RATE_HZ);
     let exact = split(&tiny("tiny-6s"), &song, RATE_HZ, &floats());
@@ -109,8 +109,8 @@ async fn what_six_stems_tell_apart_is_in_the_four() {
     let stems = stems.expect("a split song");
     let others = [Stem::Other, Stem::Guitar, Stem::Piano].map(|stem| exact.stem(stem));
     let sum: Vec<_> = (0..song.len()).map(|n| [0, 1].map(|c| others.iter().map(|s| s[n][c]).sum::<f32>())).collect();
-    let heard = stem(&*stems, Stem::Other).await.1;
-    let (db, alone_db) = (mp3_db(&sum, &heard).await, mp3_db(&others[0], &heard).await);
+    let actual = stem(&*stems, Stem::Other).await.1;
+    let (db, alone_db) = (mp3_db(&sum, &actual).await, mp3_db(&others[0], &actual).await);
     assert!(db > 60.0 && alone_db < 3.0, "{db} dB; {alone_db} dB without guitar and piano");
     for name in [Stem::Drums, Stem::Bass, Stem::Vocals] {
         let db = mp3_db(&exact.stem(name), &stem(&*stems, name).await.1).await;
@@ -119,7 +119,7 @@ async fn what_six_stems_tell_apart_is_in_the_four() {
 }
 
 #[test]
-fn four_stems_are_the_sum_of_all_to_the_last_bit_but_one() {
+fn four_stems_match_sum_of_six() {
     let model = tiny("tiny-6s");
     let song = song(50_000, RATE_HZ);
     let mut options = floats();
@@ -134,94 +134,98 @@ fn four_stems_are_the_sum_of_all_to_the_last_bit_but_one() {
 }
 
 #[tokio::test]
-async fn a_song_at_a_rate_that_mp3_has_not_gets_stems_at_the_models() {
+async fn unsupported_mp3_rate_falls_back_to_model_rate() {
     let (separator, _dir) = separator("tiny-4s");
     for rate_hz in [8_000, 22_050, 96_000] {
         let song = song(40_000, rate_hz);
         let stems = separator.separate(blob(AudioFormat::Wav16, rate_hz, &song), Arc::new(())).await;
         let stems = stems.unwrap_or_else(|e| panic!("{rate_hz} Hz: {e}"));
-        let (found_hz, heard) = stem(&*stems, Stem::Vocals).await;
-        assert_eq!((found_hz, heard.len()), (RATE_HZ, resample(&song, rate_hz, RATE_HZ).len()), "{rate_hz} Hz");
+        let (found_hz, actual) = stem(&*stems, Stem::Vocals).await;
+        assert_eq!((found_hz, actual.len()), (RATE_HZ, resample(&song, rate_hz, RATE_HZ).len()), "{rate_hz} Hz");
     }
 }
 
 #[tokio::test]
-async fn silence_is_done_as_well() {
+async fn silence_can_be_split() {
     let (separator, _dir) = separator("tiny-4s");
-    let ear = Arc::new(Ear::default());
+    let recorder = Arc::new(Recorder::default());
     let song = blob(AudioFormat::Flac, RATE_HZ, &[[0.0; 2]; 30_000]);
-    let stems = separator.separate(song, Arc::clone(&ear) as _).await.expect("a split song");
+    let stems = separator.separate(song, Arc::clone(&recorder) as _).await.expect("a split song");
     assert_eq!(stem(&*stems, Stem::Drums).await.1.len(), 30_000);
-    assert_eq!(ear.told(), [0, 100]);
+    assert_eq!(recorder.percents(), [0, 100]);
 }
 
 #[tokio::test]
-async fn a_song_that_cannot_be_split_is_told_from_a_machine_that_fails() {
+async fn invalid_song_differs_from_machine_failure() {
     let (separator, dir) = with("tiny-4s", {
         let mut options = SplitOptions::default();
         options.limits = AudioLimits { max_duration_s: 5, ..AudioLimits::default() };
         options
     });
-    let refusal = async |song: Blob| {
-        let error = separator.separate(song, Arc::new(())).await.err().expect("a refusal");
-        assert_eq!(entries(&work(&dir)), 0, "something is left");
-        assert!(!error.to_string().contains(&*dir.path().to_string_lossy()), "a path in: {error}");
+    let separate_error = async |song: Blob| {
+        let error = separator.separate(song, Arc::new(())).await.err().expect("an error");
+        assert_eq!(entries(&work(&dir)), 0, "files are left in the work folder");
+        assert!(!error.to_string().contains(&*dir.path().to_string_lossy()), "the message contains a path: {error}");
         error
     };
     let bytes = |bytes: &[u8]| Blob::from(Bytes::copy_from_slice(bytes));
-    assert!(matches!(refusal(bytes(b"<!doctype html>")).await, AudioError::Malformed { .. }));
+    assert!(matches!(separate_error(bytes(b"<!doctype html>")).await, AudioError::Malformed { .. }));
     let whole = file(AudioFormat::Flac, RATE_HZ, &song(50_000, RATE_HZ));
-    let cut = refusal(bytes(&whole[..whole.len() / 2])).await;
+    let cut = separate_error(bytes(&whole[..whole.len() / 2])).await;
     assert!(matches!(cut, AudioError::Malformed { .. }) && cut.is_permanent(), "{cut:?}");
-    assert!(matches!(refusal(bytes(b"MThd\0\0\0\x06\0\x01\0\x01")).await, AudioError::Unsupported { .. }));
-    let long = refusal(blob(AudioFormat::Flac, RATE_HZ, &song(5 * 44_100 + 1, RATE_HZ))).await;
+    assert!(matches!(separate_error(bytes(b"MThd\0\0\0\x06\0\x01\0\x01")).await, AudioError::Unsupported { .. }));
+    let long = separate_error(blob(AudioFormat::Flac, RATE_HZ, &song(5 * 44_100 + 1, RATE_HZ))).await;
     assert!(matches!(long, AudioError::Limit { .. }), "{long:?}");
-    let away = refusal(stuck("fLaC", false)).await;
-    assert!(matches!(away, AudioError::Failed(_)) && !away.is_permanent(), "{away:?}");
+    let unavailable = separate_error(stuck("fLaC", false)).await;
+    assert!(matches!(unavailable, AudioError::Failed(_)) && !unavailable.is_permanent(), "{unavailable:?}");
 }
 
 #[tokio::test]
-async fn a_panic_ends_one_song_and_not_the_separator() {
+async fn panic_fails_one_song_and_separator_continues() {
     let (separator, dir) = separator("tiny-4s");
     let song = || blob(AudioFormat::Flac, RATE_HZ, &song(100_000, RATE_HZ));
-    let ear = Ear { panics_at: Some(50), ..Ear::default() };
-    let error = separator.separate(song(), Arc::new(ear)).await.err().expect("a failure");
+    let recorder = Recorder { panics_at: Some(50), ..Recorder::default() };
+    let error = separator.separate(song(), Arc::new(recorder)).await.err().expect("a failure");
     assert!(matches!(error, AudioError::Failed(_)) && !error.is_permanent(), "{error:?}");
-    assert_eq!(entries(&work(&dir)), 0, "something is left");
+    assert_eq!(entries(&work(&dir)), 0, "files are left in the work folder");
     assert!(separator.separate(song(), Arc::new(())).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn when_nobody_waits_any_more_the_work_ends_and_nothing_is_left() {
+async fn dropped_call_stops_work_and_leaves_nothing() {
     let (separator, dir) = separator("tiny-4s");
-    // Many segments of one second; all of them take longer than the two that may still pass.
+    // Many one-second segments, which take far longer than the two that may still finish.
     let long = file(AudioFormat::Wav16, RATE_HZ, &song(120 * RATE_HZ as usize, RATE_HZ));
     for hangs in [false, true] {
         let song = if hangs { stuck("RIFF", true) } else { Blob::from(long.clone()) };
-        let ear = Arc::new(Ear::default());
+        let recorder = Arc::new(Recorder::default());
         let separating = tokio::spawn({
-            let (separator, ear) = (Arc::clone(&separator), Arc::clone(&ear));
-            async move { separator.separate(song, ear).await.map(drop) }
+            let (separator, recorder) = (Arc::clone(&separator), Arc::clone(&recorder));
+            async move { separator.separate(song, recorder).await.map(drop) }
         });
-        soon("the work begins", || if hangs { entries(&work(&dir)) == 3 } else { ear.told().len() > 1 }).await;
+        wait_until(
+            "the work to start",
+            || if hangs { entries(&work(&dir)) == 3 } else { recorder.percents().len() > 1 },
+        )
+        .await;
         separating.abort();
         assert!(separating.await.expect_err("aborted").is_cancelled());
-        soon("nothing is left", || entries(&work(&dir)) == 0).await;
-        assert!(ear.told().last().is_none_or(|percent| *percent < 50), "{:?}", ear.told());
-        // The thread has gone, and with it what it held.
-        assert_eq!(Arc::strong_count(&ear), 1);
+        wait_until("the work folder to be empty", || entries(&work(&dir)) == 0).await;
+        assert!(recorder.percents().last().is_none_or(|percent| *percent < 50), "{:?}", recorder.percents());
+        // The thread has ended and released its references.
+        assert_eq!(Arc::strong_count(&recorder), 1);
     }
 }
 
 #[test]
-fn options_that_no_song_could_be_split_with_are_refused_at_once() {
+fn invalid_options_are_rejected_at_construction() {
     let refused = |change: &dyn Fn(&mut SplitOptions)| {
         let mut options = SplitOptions::default();
         change(&mut options);
         ModelSeparator::new(Arc::new(tiny("tiny-4s")), options, "").err()
     };
     assert!(matches!(refused(&|o| o.separation.overlap = 2.0), Some(Error::Options(_))));
-    // Which stems and which format are the contract's to say.
+    // Stems and format are fixed by the port, so these options are ignored.
     assert!(refused(&|o| o.stems = vec![Stem::Vocals]).is_none());
     assert!(refused(&|o| o.two_stems = Some((Stem::Vocals, Complement::Add))).is_none());
 

@@ -1,4 +1,4 @@
-//! Blobs, work folders, and waiting for them.
+//! Helpers for blobs and work folders.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -13,7 +13,7 @@ use vocalizer_model::audio::{AudioFormat, Frame};
 
 use crate::audio::support::{dir, read, write};
 
-/// The frames in a format of ours, as a blob.
+/// Encodes frames in one of our formats as a blob.
 pub(crate) fn blob(format: AudioFormat, rate_hz: u32, frames: &[Frame]) -> Blob {
     Blob::from(file(format, rate_hz, frames))
 }
@@ -25,8 +25,8 @@ pub(crate) fn file(format: AudioFormat, rate_hz: u32, frames: &[Frame]) -> Bytes
     std::fs::read(path).expect("the file").into()
 }
 
-/// What a blob holds, as sound: its rate and its frames.
-pub(crate) async fn heard(mut blob: Blob) -> (u32, Vec<Frame>) {
+/// Decodes a blob and returns its sample rate and frames.
+pub(crate) async fn decode(mut blob: Blob) -> (u32, Vec<Frame>) {
     let bytes = bytes_of(&mut blob).await;
     let dir = dir();
     let path = dir.path().join("song");
@@ -41,12 +41,12 @@ pub(crate) async fn bytes_of(blob: &mut Blob) -> Vec<u8> {
         assert!(!chunk.is_empty(), "an empty chunk");
         bytes.extend(chunk);
     }
-    assert!(blob.next_chunk().await.expect("the end").is_none(), "the end stays the end");
+    assert!(blob.next_chunk().await.expect("the end").is_none(), "a read after the end returns no chunk");
     assert_eq!(bytes.len() as u64, blob.size_bytes());
     bytes
 }
 
-/// A file as a blob, which is never in memory as a whole.
+/// A file as a blob that is never fully in memory.
 pub(crate) fn on_disk(path: &Path) -> Blob {
     let file = Arc::new(File::open(path).expect("the file"));
     let size_bytes = file.metadata().expect("a file").len();
@@ -61,18 +61,18 @@ pub(crate) fn on_disk(path: &Path) -> Blob {
     })
 }
 
-/// A blob that breaks off after its first bytes, or, with `hangs`, never goes on.
+/// A blob that fails after its first bytes or, with `hangs`, never continues.
 pub(crate) fn stuck(first: &'static str, hangs: bool) -> Blob {
     let first = stream::iter([Ok(first.into())]);
     let rest = if hangs {
         stream::pending().boxed()
     } else {
-        stream::iter([Err(BlobError::Unavailable("the store is away".into()))]).boxed()
+        stream::iter([Err(BlobError::Unavailable("the store is unavailable".into()))]).boxed()
     };
     Blob::new(1 << 20, "", first.chain(rest))
 }
 
-/// How many files and folders are in a folder, at any depth.
+/// Number of files and folders in a folder, recursively.
 pub(crate) fn entries(dir: &Path) -> usize {
     let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
     entries.filter_map(Result::ok).map(|e| 1 + entries_of(&e)).sum()
@@ -82,11 +82,11 @@ fn entries_of(entry: &std::fs::DirEntry) -> usize {
     if entry.file_type().is_ok_and(|kind| kind.is_dir()) { entries(&entry.path()) } else { 0 }
 }
 
-/// Waits until it is so, but not for long.
-pub(crate) async fn soon(what: &str, is_so: impl Fn() -> bool) {
+/// Waits up to 5 s for a condition.
+pub(crate) async fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let since = Instant::now();
-    while !is_so() {
-        assert!(since.elapsed() < Duration::from_secs(5), "not soon: {what}");
+    while !condition() {
+        assert!(since.elapsed() < Duration::from_secs(5), "timed out waiting for {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

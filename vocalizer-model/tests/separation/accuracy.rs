@@ -1,11 +1,11 @@
-//! How near the stems are to those of the original.
+//! Similarity of the stems to those of the original implementation.
 
 use vocalizer_model::{Model, Stem};
 
 use super::support::{floats, golden, on, published, reference, split, tiny};
 use crate::audio::support::{RATE_HZ, read, snr_db};
 
-/// A whole song of three segments, the last of them a short one, against the original's stems.
+/// Compares a song of three segments, the last of them short, with the original's stems.
 pub(super) fn whole_song(name: &str, model: &Model) {
     let file = format!("{name}.golden.safetensors");
     let song = reference(&file, "mix").remove(0);
@@ -23,23 +23,23 @@ pub(super) fn whole_song(name: &str, model: &Model) {
 }
 
 #[test]
-fn a_whole_song_through_the_tiny_model_with_samplers() {
+fn tiny_4s_matches_reference() {
     whole_song("tiny-4s", &tiny("tiny-4s"));
 }
 
 #[test]
-fn a_whole_song_through_the_tiny_model_of_six_stems() {
+fn tiny_6s_matches_reference() {
     whole_song("tiny-6s", &tiny("tiny-6s"));
 }
 
 #[test]
-fn a_whole_song_through_the_published_weights() {
+fn published_weights_match_reference() {
     let Some(model) = published(&on("cpu")) else { return };
     published_song(&model);
 }
 
 pub(super) fn published_song(model: &Model) {
-    // Every 16th frame of the original's stems: what the whole has, a sixteenth of it has as well.
+    // Every 16th frame of the original's stems; a sample of the frames has the same error as all of them.
     let stems = reference("htdemucs.stems-16th.safetensors", "stems");
     let song = read(&golden("mix.flac")).1;
     let split = split(model, &song, RATE_HZ, &floats());

@@ -1,4 +1,4 @@
-//! Songs through GPUs, or through a driver's software where there is none.
+//! Separation on GPUs, or on a software driver without one.
 
 use vocalizer_model::{ComputeOptions, Error, Precision, devices, interfaces};
 
@@ -6,16 +6,16 @@ use super::accuracy::{published_song, whole_song};
 use super::support::{floats, golden, on, published, split, tiny, tiny_on};
 use crate::audio::support::{RATE_HZ, read, snr_db};
 
-/// Every card and every driver's software that this build reaches; `./test` insists on one.
+/// All GPUs and software drivers that this build can use; `./test` requires at least one.
 fn cards() -> Vec<String> {
     let cards: Vec<_> = devices().into_iter().map(|device| device.id).filter(|id| id != "cpu").collect();
     if cards.is_empty() {
-        assert!(std::env::var_os("VOCALIZER_TEST_GPU").is_none(), "there is neither a GPU nor software Vulkan");
-        println!("skipped: there is neither a GPU nor software Vulkan");
+        assert!(std::env::var_os("VOCALIZER_TEST_GPU").is_none(), "neither a GPU nor software Vulkan found");
+        println!("skipped: neither a GPU nor software Vulkan found");
     }
     for interface in interfaces().iter().map(ToString::to_string) {
         if !cards.iter().any(|card| card.starts_with(&interface)) {
-            println!("skipped: {interface} finds no card");
+            println!("skipped: no {interface} device found");
         }
     }
     cards
@@ -28,7 +28,7 @@ fn on_with(card: &str, change: impl FnOnce(&mut ComputeOptions)) -> ComputeOptio
 }
 
 #[test]
-fn whole_songs_through_the_tiny_models() {
+fn tiny_models_match_reference() {
     for card in cards() {
         for name in ["tiny-4s", "tiny-6s"] {
             let model = tiny_on(name, &on(&card)).expect("a model on a card");
@@ -39,9 +39,9 @@ fn whole_songs_through_the_tiny_models() {
     }
 }
 
-/// Software takes minutes for it.
+/// GPUs only: software rendering takes minutes.
 #[test]
-fn a_whole_song_through_the_published_weights() {
+fn published_weights_match_reference() {
     for card in devices().into_iter().filter(|device| device.id != "cpu" && !device.is_software) {
         let Some(model) = published(&on(&card.id)) else { return };
         println!("{}", model.remarks().join("; "));
@@ -49,9 +49,9 @@ fn a_whole_song_through_the_published_weights() {
     }
 }
 
-/// However many segments go at once, with a last batch that is not full.
+/// Several segments at once, with a last batch that is not full.
 #[test]
-fn batches_change_nothing() {
+fn batch_size_does_not_change_stems() {
     let song = read(&golden("mix.flac")).1;
     let song = &song[..150_000];
     let alone = split(&tiny("tiny-4s"), song, RATE_HZ, &floats()).all();
@@ -65,7 +65,7 @@ fn batches_change_nothing() {
 }
 
 #[test]
-fn fewer_bits_are_less_exact_and_say_so_where_they_are_not_there() {
+fn lower_precision_is_less_exact_or_reported_missing() {
     let song = read(&golden("mix.flac")).1;
     let song = &song[..100_000];
     let exact = split(&tiny("tiny-4s"), song, RATE_HZ, &floats()).all();
@@ -91,7 +91,7 @@ fn fewer_bits_are_less_exact_and_say_so_where_they_are_not_there() {
 }
 
 #[test]
-fn a_card_that_is_not_there_is_an_error_and_never_the_cpu() {
+fn missing_card_is_an_error_without_cpu_fallback() {
     for interface in ["wgpu", "cuda"] {
         for cards in [":99", ":98,99"] {
             match tiny_on("tiny-4s", &on(&format!("{interface}{cards}"))) {
@@ -111,9 +111,9 @@ fn a_card_that_is_not_there_is_an_error_and_never_the_cpu() {
     }
 }
 
-/// What one batch asks for is more than a buffer of this driver's may hold.
+/// One batch needs more than a buffer of this driver may hold.
 #[test]
-fn a_batch_that_does_not_fit_is_made_smaller() {
+fn oversized_batch_is_reduced() {
     let song = read(&golden("mix.flac")).1;
     let song = &song[..100_000];
     let alone = split(&tiny("tiny-4s"), song, RATE_HZ, &floats()).all();

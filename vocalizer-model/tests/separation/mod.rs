@@ -1,4 +1,4 @@
-//! Songs in, stems out: whole songs through the public functions.
+//! Separation of whole songs through the public functions.
 
 mod accuracy;
 mod cancel;

@@ -1,4 +1,4 @@
-//! What the options promise.
+//! Separation options.
 
 use vocalizer_model::audio::{AudioFormat, Bitrate};
 use vocalizer_model::{Clip, Error, SplitOptions, Stem, split_file};
@@ -14,7 +14,7 @@ fn with_shifts(shifts: u32, seed: u64) -> SplitOptions {
 }
 
 #[test]
-fn shifts_are_the_same_for_the_same_seed() {
+fn shifts_are_reproducible_by_seed() {
     let model = tiny("tiny-4s");
     let song = song(60_000, RATE_HZ);
     let once = split(&model, &song, RATE_HZ, &with_shifts(2, 7)).all();
@@ -23,19 +23,19 @@ fn shifts_are_the_same_for_the_same_seed() {
     assert_eq!(once.len(), song.len() * model.sources().len());
 }
 
-/// A shift moves where the segments lie, and nothing else: what comes out stays in its place.
+/// A shift moves only the segment boundaries; stems stay aligned.
 #[test]
-fn shifted_stems_stay_in_their_place() {
+fn shifts_do_not_move_stems() {
     let model = tiny("tiny-4s");
     let song = reference("tiny-4s.golden.safetensors", "mix").remove(0);
     let plain = split(&model, &song, RATE_HZ, &floats()).all();
     let shifted = split(&model, &song, RATE_HZ, &with_shifts(1, 3)).all();
     let moved: Vec<_> = std::iter::once([0.0; 2]).chain(shifted.iter().copied()).collect();
-    assert!(snr_db(&plain, &shifted) > snr_db(&plain, &moved), "a shift moved the stems");
+    assert!(snr_db(&plain, &shifted) > snr_db(&plain, &moved), "the shift moved the stems");
 }
 
 #[test]
-fn the_ends_of_a_segment_matter_less_with_overlap() {
+fn every_overlap_keeps_length() {
     let model = tiny("tiny-4s");
     let song = song(3 * model.segment_frames(), RATE_HZ);
     for overlap in [0.0, 0.5, 0.9] {
@@ -48,7 +48,7 @@ fn the_ends_of_a_segment_matter_less_with_overlap() {
 }
 
 #[test]
-fn a_shorter_segment_gives_as_long_a_song() {
+fn shorter_segment_keeps_length() {
     let model = tiny("tiny-4s");
     let song = song(70_001, RATE_HZ);
     let mut options = floats();
@@ -57,7 +57,7 @@ fn a_shorter_segment_gives_as_long_a_song() {
 }
 
 #[test]
-fn a_stem_that_clips_is_rescaled_clamped_or_left() {
+fn clipping_stem_is_rescaled_clamped_or_kept() {
     let model = tiny("tiny-4s");
     // Loud enough that every stem exceeds full scale.
     let song: Vec<_> = song(50_000, RATE_HZ).into_iter().map(|f| f.map(|x| x * 400.0)).collect();
@@ -73,7 +73,7 @@ fn a_stem_that_clips_is_rescaled_clamped_or_left() {
     let scale = 1.01 * peak(&exact);
     let expected: Vec<_> = exact.iter().map(|f| f.map(|x| x / scale)).collect();
     assert!(snr_db(&expected, &with(AudioFormat::WavF32, Some(Clip::Rescale))) > 120.0);
-    assert!(snr_db(&expected, &with(AudioFormat::Wav24, None)) > 80.0, "integers are rescaled unless told otherwise");
+    assert!(snr_db(&expected, &with(AudioFormat::Wav24, None)) > 80.0, "integer formats are rescaled by default");
 
     let clamped = with(AudioFormat::WavF32, Some(Clip::Clamp));
     assert!(clamped == exact.iter().map(|f| f.map(|x| x.clamp(-0.99, 0.99))).collect::<Vec<_>>());
@@ -81,17 +81,17 @@ fn a_stem_that_clips_is_rescaled_clamped_or_left() {
 }
 
 #[test]
-fn options_that_cannot_be_met_say_what_would_be_right() {
+fn invalid_options_name_valid_values() {
     let model = tiny("tiny-4s");
     let dir = tempfile::tempdir().expect("a folder");
-    let refused = |change: &dyn Fn(&mut SplitOptions), says: &str| {
+    let refused = |change: &dyn Fn(&mut SplitOptions), expected: &str| {
         let mut options = SplitOptions::default();
         change(&mut options);
         let out = dir.path().join("out");
-        let error = split_file(&model, &golden("mix.flac"), &out, &options).expect_err(says);
+        let error = split_file(&model, &golden("mix.flac"), &out, &options).expect_err(expected);
         assert!(matches!(error, Error::Options(_)), "{error}");
-        assert!(error.to_string().contains(says), "{error}");
-        assert!(!out.exists(), "a folder was left");
+        assert!(error.to_string().contains(expected), "{error}");
+        assert!(!out.exists(), "the output folder was left");
     };
     refused(&|o| o.separation.overlap = 1.0, "0 to 0.99");
     refused(&|o| o.separation.overlap = f64::NAN, "0 to 0.99");

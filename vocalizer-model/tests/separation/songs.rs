@@ -1,4 +1,4 @@
-//! A real song through the published weights: taken apart well, and the same whatever file it came in.
+//! A real song through the published weights: good separation, and the same result for every file format.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ fn demo(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../demo").join(name)
 }
 
-/// The demo song's true stems at 8 kHz, one channel each: drums, bass, other, vocals.
+/// The demo song's true stems at 8 kHz, mono: drums, bass, other, vocals.
 fn true_stems() -> [Vec<f64>; 4] {
     let mut samples = Vec::new();
     let mut file = FlacSampleReader::open(demo("first-light.stems.flac")).expect("the true stems");
@@ -22,12 +22,12 @@ fn true_stems() -> [Vec<f64>; 4] {
 }
 
 #[test]
-fn the_demo_song_is_taken_apart() {
+fn demo_song_is_separated_well() {
     let Some(model) = published(&on("cpu")) else { return };
     let dir = dir();
     let report = split_file(&model, &demo("first-light.mp3"), dir.path(), &floats()).expect("a split song");
     assert_eq!(report.frames, 24 * u64::from(RATE_HZ) + u64::from(RATE_HZ) / 2);
-    // What another implementation reached with the same weights (demo/README.md), less a little.
+    // Slightly below what another implementation reached with the same weights (demo/README.md).
     let bars_db = [10.0, 9.5, 5.0, 10.0];
     for ((file, truth), at_least_db) in report.files.iter().zip(true_stems()).zip(bars_db) {
         let stem = resample(&read(file).1, RATE_HZ, 8_000);
@@ -43,7 +43,7 @@ fn the_demo_song_is_taken_apart() {
     }
 }
 
-/// The stems of a file, one after another.
+/// Splits a file and returns its stems, concatenated.
 fn stems(model: &Model, name: &str, arguments: &[&str]) -> Vec<Frame> {
     let dir = dir();
     let mut song = read(&demo("first-light.mp3")).1.split_off(10 * RATE_HZ as usize);

@@ -1,4 +1,4 @@
-//! Which stems are written: a choice of them, a pair, and bags whose members know different ones.
+//! Stem selection, two stems, and bags whose members are weighted differently.
 
 use vocalizer_model::weights::{Cache, MemberSpec, ModelSpec, WeightsError, WeightsFile};
 use vocalizer_model::{Complement, Error, Model, Stem};
@@ -7,7 +7,7 @@ use super::support::{floats, golden, on, split, tiny};
 use crate::audio::support::{RATE_HZ, snr_db, song};
 
 #[test]
-fn a_choice_of_stems_is_the_same_as_among_all() {
+fn selected_stems_equal_those_of_full_split() {
     let model = tiny("tiny-6s");
     let song = song(60_000, RATE_HZ);
     let all = split(&model, &song, RATE_HZ, &floats());
@@ -22,7 +22,7 @@ fn a_choice_of_stems_is_the_same_as_among_all() {
 }
 
 #[test]
-fn a_pair_is_a_stem_and_its_complement() {
+fn two_stems_are_stem_and_complement() {
     let model = tiny("tiny-4s");
     let song = song(60_000, RATE_HZ);
     let all = split(&model, &song, RATE_HZ, &floats());
@@ -45,13 +45,13 @@ fn a_pair_is_a_stem_and_its_complement() {
 }
 
 #[test]
-fn a_pair_and_a_choice_exclude_each_other() {
+fn two_stems_and_stem_selection_are_exclusive() {
     let model = tiny("tiny-4s");
     let dir = tempfile::tempdir().expect("a folder");
     let mut options = floats();
     options.two_stems = Some((Stem::Vocals, Complement::Add));
     options.stems = vec![Stem::Bass];
-    let error = vocalizer_model::split_file(&model, &golden("mix.flac"), dir.path(), &options).expect_err("a refusal");
+    let error = vocalizer_model::split_file(&model, &golden("mix.flac"), dir.path(), &options).expect_err("an error");
     assert!(matches!(error, Error::Options(_)), "{error}");
 }
 
@@ -65,7 +65,7 @@ const TINY: MemberSpec = MemberSpec {
     npm: None,
 };
 
-/// A bag in a cache of its own: two copies of the tiny model, the second with its weights halved in file order.
+/// A bag in its own cache: two copies of the tiny model with these weights, optionally with a damaged file.
 fn bag(weights: &'static [&'static [f32]], damage: bool) -> (tempfile::TempDir, Result<Model, Error>) {
     let dir = tempfile::tempdir().expect("a folder");
     let cache = Cache::at(dir.path());
@@ -96,7 +96,7 @@ fn bag(weights: &'static [&'static [f32]], damage: bool) -> (tempfile::TempDir, 
 }
 
 #[test]
-fn a_bag_of_equals_is_its_member() {
+fn bag_of_equal_members_matches_single_member() {
     let song = song(50_000, RATE_HZ);
     let alone = split(&tiny("tiny-4s"), &song, RATE_HZ, &floats());
     const HALVES: &[&[f32]] = &[&[1.0, 0.0, 0.5, 0.25], &[0.0, 1.0, 0.5, 0.75]];
@@ -113,7 +113,7 @@ fn a_bag_of_equals_is_its_member() {
 }
 
 #[test]
-fn weights_that_changed_in_the_cache_are_not_used() {
+fn modified_cached_weights_are_rejected() {
     let (_dir, model) = bag(&[&[1.0; 4], &[1.0; 4]], true);
     match model.err() {
         Some(Error::WeightsFile { source: WeightsError::Digest { .. }, .. }) => {}

@@ -1,4 +1,4 @@
-//! The tiny models, songs for them, and the numbers of the original.
+//! The tiny models, splitting helpers, and the reference numbers.
 
 use safetensors::SafeTensors;
 use tempfile::TempDir;
@@ -17,14 +17,14 @@ pub(crate) fn tiny_on(name: &str, compute: &ComputeOptions) -> Result<Model, Err
     Model::from_file(&golden(&format!("{name}.safetensors")), compute)
 }
 
-/// A device by its name.
+/// Compute options for a device.
 pub(crate) fn on(device: &str) -> ComputeOptions {
     let mut compute = ComputeOptions::default();
     compute.device = device.parse().expect("a device's name");
     compute
 }
 
-/// The published weights, where they are in the cache: `./test` fetches them and insists.
+/// The published weights if they are cached; `./test` fetches and requires them.
 pub(crate) fn published(compute: &ComputeOptions) -> Option<Model> {
     let spec = find("htdemucs").expect("a known model");
     let cache = Cache::locate().expect("a cache");
@@ -36,7 +36,7 @@ pub(crate) fn published(compute: &ComputeOptions) -> Option<Model> {
     None
 }
 
-/// One tensor `[…, 2, frames]` of a file of reference numbers, as frames of one signal after another.
+/// One tensor `[…, 2, frames]` of a reference file, as a list of signals.
 pub(crate) fn reference(file: &str, name: &str) -> Vec<Vec<Frame>> {
     let bytes = std::fs::read(golden(file)).expect("reference numbers");
     let tensors = SafeTensors::deserialize(&bytes).expect("safetensors");
@@ -47,14 +47,14 @@ pub(crate) fn reference(file: &str, name: &str) -> Vec<Vec<Frame>> {
     signals.map(|signal| (0..frames).map(|i| [signal[i], signal[frames + i]]).collect()).collect()
 }
 
-/// Options for exact comparisons: floats, whatever their peak.
+/// Options for exact comparisons: float output, whatever the peak.
 pub(crate) fn floats() -> SplitOptions {
     let mut options = SplitOptions::default();
     options.format = AudioFormat::WavF32;
     options
 }
 
-/// Writes `song` as a WAV of floats, splits it and reads the stems back.
+/// Writes `song` as a float WAV, splits it and keeps the stems.
 pub(crate) fn split(model: &Model, song: &[Frame], rate_hz: u32, options: &SplitOptions) -> Split {
     let dir = tempfile::tempdir().expect("a folder");
     let input = dir.path().join("song.wav");
@@ -77,7 +77,7 @@ impl Split {
         read(&self.dir.path().join("stems").join(name)).1
     }
 
-    /// All stems that were written, one after another.
+    /// All written stems, concatenated.
     pub(crate) fn all(&self) -> Vec<Frame> {
         self.report.files.iter().flat_map(|file| read(file).1).collect()
     }

@@ -1,4 +1,4 @@
-//! Fetching from a hub: what it takes, what it refuses, and what it tells.
+//! Fetching from a hub: success, rejected files and reports.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -13,14 +13,14 @@ use super::support::{Parts, names, published, sha256, tiny};
 
 pub(super) const FILE: &str = "net.safetensors";
 
-/// What a listener was told, but for progress one line each.
+/// Records the events of a fetch: a line per event, and progress separately.
 #[derive(Default)]
-pub(super) struct Heard {
+pub(super) struct Recorder {
     pub(super) lines: Vec<String>,
     pub(super) progress: Vec<(u64, u64)>,
 }
 
-impl FetchListener for Heard {
+impl FetchListener for Recorder {
     fn source(&mut self, name: &str, bytes: u64) {
         self.lines.push(format!("{bytes} bytes from {name}"));
     }
@@ -38,7 +38,7 @@ impl FetchListener for Heard {
     }
 }
 
-/// A cache of its own, and a model of some networks.
+/// A model with some members, and its own cache.
 pub(super) struct Place {
     dir: TempDir,
     pub(super) cache: Cache,
@@ -83,17 +83,17 @@ impl Place {
         by.fetch(&self.spec, &self.cache, to)
     }
 
-    /// Why the only source gave nothing.
+    /// Fetches from one hub that must fail, and returns the reason.
     #[track_caller]
     pub(super) fn refused(&self, hub: &str) -> String {
-        let mut heard = Heard::default();
-        let error = self.fetch_with(&fetcher(hub), &mut heard).expect_err("a refusal");
+        let mut recorder = Recorder::default();
+        let error = self.fetch_with(&fetcher(hub), &mut recorder).expect_err("an error");
         assert!(error.to_string().contains(&self.target().display().to_string()), "{error}");
         let WeightsError::NoSource { file, tried } = error else { panic!("{error:?}") };
         assert_eq!(file, self.target());
         assert!(!self.target().exists());
         let [only] = tried.as_slice() else { panic!("{tried:?}") };
-        assert_eq!(heard.lines.last(), Some(&format!("not {}: {}", only.source, only.why)));
+        assert_eq!(recorder.lines.last(), Some(&format!("not {}: {}", only.source, only.why)));
         only.why.clone()
     }
 }
@@ -102,19 +102,19 @@ pub(super) fn fetcher(hub: &str) -> Fetcher {
     Fetcher::default().with_hub(hub).with_npm("/nowhere/npm")
 }
 
-/// A hub where nobody listens.
-pub(super) const DEAF: &str = "http://127.0.0.1:1";
+/// A hub address without a server.
+pub(super) const DEAD_HUB: &str = "http://127.0.0.1:1";
 
 #[test]
-fn a_file_is_fetched_whole_and_told_of() {
+fn file_is_fetched_and_reported() {
     let file = tiny();
     let place = Place::new(&file);
     let hub = {
         let file = file.clone();
         Server::start(move |_, _| Answer::whole(&file))
     };
-    let mut heard = Heard::default();
-    let paths = place.fetch_with(&fetcher(&hub.url()), &mut heard).expect("a file");
+    let mut recorder = Recorder::default();
+    let paths = place.fetch_with(&fetcher(&hub.url()), &mut recorder).expect("a file");
     assert_eq!(paths, [place.target()]);
     assert!(std::fs::read(place.target()).expect("a file") == file);
     assert_eq!(place.names(), [FILE, "net.safetensors.lock"]);
@@ -122,15 +122,15 @@ fn a_file_is_fetched_whole_and_told_of() {
     assert_eq!(hub.requests().iter().map(|r| r.path.as_str()).collect::<Vec<_>>(), [path]);
 
     let total = file.len() as u64;
-    assert_eq!(heard.lines, [format!("{total} bytes from {}", hub.name())]);
-    assert_eq!(heard.progress.first(), Some(&(0, total)));
-    assert_eq!(heard.progress.last(), Some(&(total, total)));
-    assert!(heard.progress.is_sorted() && heard.progress.len() < 12, "{} reports", heard.progress.len());
+    assert_eq!(recorder.lines, [format!("{total} bytes from {}", hub.name())]);
+    assert_eq!(recorder.progress.first(), Some(&(0, total)));
+    assert_eq!(recorder.progress.last(), Some(&(total, total)));
+    assert!(recorder.progress.is_sorted() && recorder.progress.len() < 12, "{} reports", recorder.progress.len());
 }
 
 #[cfg(unix)]
 #[test]
-fn a_fetched_file_is_as_open_as_any_new_file() {
+fn fetched_file_has_default_permissions() {
     use std::os::unix::fs::PermissionsExt as _;
     let file = tiny();
     let place = Place::new(&file);
@@ -143,21 +143,21 @@ fn a_fetched_file_is_as_open_as_any_new_file() {
 }
 
 #[test]
-fn a_file_that_is_there_is_used_offline() {
+fn cached_file_is_used_offline() {
     let file = tiny();
     let place = Place::new(&file);
     std::fs::create_dir_all(place.cache.models_dir()).expect("a folder");
     std::fs::write(place.target(), &file).expect("a file");
     let hub = Server::start(move |_, _| Answer::whole(&file));
-    let mut heard = Heard::default();
-    assert_eq!(place.fetch_with(&fetcher(&hub.url()), &mut heard).expect("a file"), [place.target()]);
+    let mut recorder = Recorder::default();
+    assert_eq!(place.fetch_with(&fetcher(&hub.url()), &mut recorder).expect("a file"), [place.target()]);
     assert_eq!(hub.requests(), []);
-    assert!(heard.lines.is_empty() && heard.progress.is_empty());
+    assert!(recorder.lines.is_empty() && recorder.progress.is_empty());
     assert_eq!(place.names(), [FILE]);
 }
 
 #[test]
-fn of_a_bag_only_what_is_missing_is_fetched() {
+fn only_missing_members_of_bag_are_fetched() {
     let file = tiny();
     let place = Place::of(["a", "b", "c"].map(|name| published(name, &file)).into());
     std::fs::create_dir_all(place.cache.models_dir()).expect("a folder");
@@ -170,7 +170,7 @@ fn of_a_bag_only_what_is_missing_is_fetched() {
 }
 
 #[test]
-fn a_file_with_another_digest_is_not_kept() {
+fn file_with_wrong_digest_is_rejected() {
     let file = tiny();
     let mut other = file.clone();
     *other.last_mut().expect("a byte") ^= 1;
@@ -184,7 +184,7 @@ fn a_file_with_another_digest_is_not_kept() {
 }
 
 #[test]
-fn a_file_that_is_no_network_is_not_kept_even_with_the_published_digest() {
+fn invalid_weights_are_rejected_despite_correct_digest() {
     let mut incomplete = Parts::of(&tiny());
     let gone = incomplete.without_last();
     for (file, says) in [(b"<html>sign in</html>".to_vec(), "malformed"), (incomplete.bytes(), &gone)] {
@@ -197,7 +197,7 @@ fn a_file_that_is_no_network_is_not_kept_even_with_the_published_digest() {
 }
 
 #[test]
-fn statuses_that_are_no_success_are_told_and_not_insisted_on() {
+fn error_statuses_are_reported_and_not_retried() {
     for status in ["401 Unauthorized", "403 Forbidden", "404 Not Found", "429 Slow", "500 Oops", "204 Nothing"] {
         let place = Place::new(&tiny());
         let hub = Server::start(move |_, _| Answer::status(status));
@@ -208,7 +208,7 @@ fn statuses_that_are_no_success_are_told_and_not_insisted_on() {
 }
 
 #[test]
-fn a_file_of_another_length_is_not_even_read() {
+fn wrong_content_length_is_rejected_before_reading() {
     for change in [-1, 1] {
         let file = tiny();
         let place = Place::new(&file);
@@ -222,7 +222,7 @@ fn a_file_of_another_length_is_not_even_read() {
 }
 
 #[test]
-fn a_body_without_a_length_is_read_as_far_as_was_published() {
+fn body_without_length_is_read_up_to_published_size() {
     let file = tiny();
     let place = Place::new(&file);
     let hub = {
@@ -234,83 +234,83 @@ fn a_body_without_a_length_is_read_as_far_as_was_published() {
 }
 
 #[test]
-fn a_hub_that_nobody_runs_is_passed_over() {
+fn unreachable_hub_is_skipped() {
     let place = Place::new(&tiny());
-    let why = place.refused(DEAF);
+    let why = place.refused(DEAD_HUB);
     assert!(why.to_lowercase().contains("refused"), "{why}");
     assert_eq!(place.names(), ["net.safetensors.lock"]);
 }
 
 #[test]
-fn a_hub_that_never_answers_is_passed_over() {
+fn unresponsive_hub_is_skipped() {
     let place = Place::new(&tiny());
     let hub = Server::start(|_, _| Answer::Silence);
-    let mut heard = Heard::default();
+    let mut recorder = Recorder::default();
     let fetcher = fetcher(&hub.url()).with_patience(Duration::from_millis(300));
-    let error = place.fetch_with(&fetcher, &mut heard).expect_err("a refusal");
+    let error = place.fetch_with(&fetcher, &mut recorder).expect_err("an error");
     assert!(matches!(error, WeightsError::NoSource { .. }), "{error:?}");
-    assert!(heard.lines.last().is_some_and(|line| line.contains("timeout")), "{:?}", heard.lines);
+    assert!(recorder.lines.last().is_some_and(|line| line.contains("timeout")), "{:?}", recorder.lines);
     assert_eq!(hub.requests().len(), 1);
 }
 
 #[test]
-fn what_a_hub_says_of_itself_shows_no_password() {
+fn password_in_hub_url_is_never_shown() {
     let place = Place::new(&tiny());
-    let mut heard = Heard::default();
+    let mut recorder = Recorder::default();
     let hub = "http://someone:secret@127.0.0.1:1";
-    let error = place.fetch_with(&fetcher(hub), &mut heard).expect_err("a refusal");
-    let told = format!("{error} {error:?} {:?}", heard.lines);
-    assert!(told.contains("127.0.0.1:1") && !told.contains("secret"), "{told}");
+    let error = place.fetch_with(&fetcher(hub), &mut recorder).expect_err("an error");
+    let output = format!("{error} {error:?} {:?}", recorder.lines);
+    assert!(output.contains("127.0.0.1:1") && !output.contains("secret"), "{output}");
 }
 
 #[test]
-fn a_cache_that_cannot_be_made_is_named() {
+fn uncreatable_cache_folder_is_named() {
     let mut place = Place::new(&tiny());
     let occupied = place.dir.path().join("occupied");
     std::fs::write(&occupied, "").expect("a file");
     place.cache = Cache::at(&occupied);
-    let error = place.fetch(DEAF).expect_err("a refusal");
+    let error = place.fetch(DEAD_HUB).expect_err("an error");
     assert!(matches!(&error, WeightsError::Io { .. }), "{error:?}");
     assert!(error.to_string().contains(&occupied.display().to_string()), "{error}");
 }
 
 #[test]
-fn a_place_that_is_taken_is_named() {
+fn occupied_partial_file_path_is_named() {
     let file = tiny();
     let place = Place::new(&file);
     std::fs::create_dir_all(place.part()).expect("a folder");
     let hub = Server::start(move |_, _| Answer::whole(&file));
-    let error = place.fetch(&hub.url()).expect_err("a refusal");
+    let error = place.fetch(&hub.url()).expect_err("an error");
     assert!(matches!(&error, WeightsError::Io { .. }), "{error:?}");
     assert!(error.to_string().contains(&place.part().display().to_string()), "{error}");
 }
 
-/// Tells a channel when it has to wait.
+/// Signals a channel when the fetch has to wait.
 struct Waiting(mpsc::Sender<()>);
 
 impl FetchListener for Waiting {
     fn waiting(&mut self, file: &str) {
         assert_eq!(file, FILE);
-        self.0.send(()).expect("somebody who listens");
+        self.0.send(()).expect("a receiver");
     }
 }
 
 #[test]
-fn of_two_who_fetch_one_waits() {
+fn second_concurrent_fetch_waits() {
     let file = tiny();
     let place = Place::new(&file);
     let (first_asked, asked) = mpsc::channel();
     let (second_waits, waits) = mpsc::channel();
     let waits = Arc::new(Mutex::new(waits));
     let hub = Server::start(move |_, _| {
-        first_asked.send(()).expect("somebody who listens");
-        waits.lock().expect("no panic").recv().expect("a second who waits");
+        first_asked.send(()).expect("a receiver");
+        waits.lock().expect("no panic").recv().expect("the second fetch waits");
         Answer::whole(&file)
     });
     let fetcher = fetcher(&hub.url());
     std::thread::scope(|scope| {
         let first = scope.spawn(|| place.fetch_with(&fetcher, &mut NoListener));
-        asked.recv().expect("a first who asks");
+        asked.recv().expect("the first fetch sends a request");
         let second = scope.spawn(|| place.fetch_with(&fetcher, &mut Waiting(second_waits)));
         for thread in [first, second] {
             assert_eq!(thread.join().expect("no panic").expect("a file"), [place.target()]);

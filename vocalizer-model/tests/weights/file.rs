@@ -1,4 +1,4 @@
-//! Weights files: sound ones, changed ones, and anything else under that name.
+//! Weights files: valid, modified and invalid.
 
 use std::path::PathBuf;
 
@@ -33,7 +33,7 @@ fn changed(change: impl FnOnce(&mut Parts)) -> Result<WeightsFile, WeightsError>
 }
 
 fn refused(change: impl FnOnce(&mut Parts)) -> WeightsError {
-    changed(change).expect_err("a refusal")
+    changed(change).expect_err("an error")
 }
 
 #[track_caller]
@@ -45,10 +45,10 @@ fn malformed(result: Result<WeightsFile, WeightsError>, says: &str) {
 }
 
 #[test]
-fn the_tiny_networks_are_read_and_check() {
+fn tiny_models_are_valid() {
     for name in ["tiny-4s", "tiny-6s"] {
         let file = WeightsFile::open(&golden(&format!("{name}.safetensors"))).expect("a file");
-        file.check().expect("the network it claims to be");
+        file.check().expect("a valid network");
         assert_eq!(file.shape(KEY), Some([16, 8, 8, 1].as_slice()), "{name}");
         let values = file.f32s(KEY).expect("values");
         assert_eq!(values.len(), 16 * 8 * 8);
@@ -77,7 +77,7 @@ fn saved_weights_read_back() {
 
 #[cfg(unix)]
 #[test]
-fn saved_weights_are_as_open_as_any_new_file() {
+fn saved_weights_have_default_permissions() {
     use std::os::unix::fs::PermissionsExt as _;
     let (kwargs, tensors) = network();
     let dir = tempfile::tempdir().expect("a folder");
@@ -89,7 +89,7 @@ fn saved_weights_are_as_open_as_any_new_file() {
 }
 
 #[test]
-fn the_digest_of_tensors_is_the_same_in_another_precision_and_order() {
+fn tensor_digest_is_independent_of_precision_and_order() {
     let (kwargs, tensors) = network();
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("net.safetensors");
@@ -108,7 +108,7 @@ fn the_digest_of_tensors_is_the_same_in_another_precision_and_order() {
 }
 
 #[test]
-fn the_digest_of_tensors_is_the_documented_one() {
+fn tensor_digest_matches_documentation() {
     let (kwargs, tensors) = network();
     let (_dir, path) = write(b"");
     save_half(&path, &kwargs, &tensors).expect("a saved file");
@@ -121,22 +121,22 @@ fn the_digest_of_tensors_is_the_documented_one() {
 }
 
 #[test]
-fn what_was_published_is_verified() {
+fn published_digests_are_verified() {
     let bytes = tiny();
     let file = open(&bytes).expect("a file");
     let whole = published("net.safetensors", &bytes);
     file.verify(&whole).expect("the published file");
     let digest = super::support::leak(file.tensor_digest().expect("a digest"));
-    // Another file with the same tensors.
+    // Another file may have the same tensors.
     let tensors = MemberSpec { tensor_digest: Some(digest), sha256: "", ..whole };
     file.verify(&tensors).expect("the published tensors");
 
     let mut other = bytes.clone();
     *other.last_mut().expect("a byte") ^= 0x40;
     let other = open(&other).expect("a file");
-    other.check().expect("nothing but the digest tells");
+    other.check().expect("valid apart from the digest");
     for member in [whole, tensors] {
-        let error = other.verify(&member).expect_err("a refusal");
+        let error = other.verify(&member).expect_err("an error");
         let published = member.tensor_digest.unwrap_or(member.sha256);
         let found = if member.tensor_digest.is_some() { Some(other.tensor_digest().expect("a digest")) } else { None };
         match &error {
@@ -151,7 +151,7 @@ fn what_was_published_is_verified() {
 }
 
 #[test]
-fn a_changed_argument_is_not_what_was_published() {
+fn changed_argument_fails_verification() {
     let bytes = tiny();
     let mut parts = Parts::of(&bytes);
     let kwargs = parts.field("__metadata__", "kwargs");
@@ -161,7 +161,7 @@ fn a_changed_argument_is_not_what_was_published() {
 }
 
 #[test]
-fn no_file_has_an_empty_digest() {
+fn empty_published_digest_fails_verification() {
     let bytes = tiny();
     let member = MemberSpec { sha256: "", ..published("net", &bytes) };
     let verified = open(&bytes).expect("a file").verify(&member);
@@ -169,7 +169,7 @@ fn no_file_has_an_empty_digest() {
 }
 
 #[test]
-fn a_missing_tensor_is_named() {
+fn missing_tensor_is_named() {
     let mut gone = String::new();
     let error = refused(|parts| gone = parts.without_last());
     assert!(matches!(&error, WeightsError::MissingKey(key) if *key == gone), "{error}");
@@ -177,7 +177,7 @@ fn a_missing_tensor_is_named() {
 }
 
 #[test]
-fn an_unexpected_tensor_is_named() {
+fn unexpected_tensor_is_named() {
     let error = refused(|parts| {
         let end = parts.data.len();
         parts.header.insert("head.9".into(), json!({"dtype": "F32", "shape": [2], "data_offsets": [end, end + 8]}));
@@ -187,7 +187,7 @@ fn an_unexpected_tensor_is_named() {
 }
 
 #[test]
-fn a_wrong_shape_is_told_beside_the_right_one() {
+fn wrong_shape_is_reported_with_expected_shape() {
     let error = refused(|parts| *parts.field(KEY, "shape") = json!([8, 16, 8, 1]));
     match &error {
         WeightsError::WrongShape { key, expected, found } => {
@@ -202,7 +202,7 @@ fn a_wrong_shape_is_told_beside_the_right_one() {
 }
 
 #[test]
-fn another_network_is_not_supported() {
+fn other_network_class_is_unsupported() {
     let error = refused(|parts| *parts.field("__metadata__", "klass") = json!("demucs.hdemucs.HDemucs"));
     assert!(matches!(&error, WeightsError::Unsupported(what) if what.contains("demucs.hdemucs.HDemucs")), "{error}");
     let error = refused(|parts| *parts.field("__metadata__", "args") = json!("[4]"));
@@ -210,7 +210,7 @@ fn another_network_is_not_supported() {
 }
 
 #[test]
-fn variants_that_no_published_model_uses_are_not_supported() {
+fn unpublished_variants_are_unsupported() {
     let variants = [
         ("cac", json!(false)),
         ("rewrite", json!(0)),
@@ -235,7 +235,7 @@ fn variants_that_no_published_model_uses_are_not_supported() {
 }
 
 #[test]
-fn metadata_that_does_not_tell_the_network_is_malformed() {
+fn incomplete_metadata_is_malformed() {
     for key in ["klass", "args", "kwargs"] {
         let without = |parts: &mut Parts| {
             parts.header["__metadata__"].as_object_mut().expect("metadata").remove(key);
@@ -249,7 +249,7 @@ fn metadata_that_does_not_tell_the_network_is_malformed() {
 }
 
 #[test]
-fn integers_are_no_weights() {
+fn integer_tensors_are_unsupported() {
     let file = changed(|parts| *parts.field(KEY, "dtype") = json!("I32")).expect("the shapes are right");
     for error in [file.f32s(KEY).map(drop), file.tensor_digest().map(drop)] {
         assert!(matches!(&error, Err(WeightsError::Unsupported(what)) if what.contains(KEY)), "{error:?}");
@@ -257,7 +257,7 @@ fn integers_are_no_weights() {
 }
 
 #[test]
-fn a_cut_file_is_refused_wherever_it_was_cut() {
+fn truncated_file_is_rejected_at_any_length() {
     let bytes = tiny();
     let data_start = bytes.len() - Parts::of(&bytes).data.len();
     for length in [0, 1, 7, 8, 9, data_start / 2, data_start - 1] {
@@ -269,19 +269,19 @@ fn a_cut_file_is_refused_wherever_it_was_cut() {
 }
 
 #[test]
-fn bytes_after_the_last_tensor_are_refused() {
+fn trailing_bytes_are_rejected() {
     malformed(open(&[tiny(), vec![0; 3]].concat()), "follow");
 }
 
 #[test]
-fn a_header_of_absurd_length_is_refused() {
+fn oversized_header_length_is_rejected() {
     for length in [u64::MAX, 1 << 40, (16 << 20) + 1, 1 << 20] {
         malformed(open(&[&length.to_le_bytes()[..], &[b'{'; 4096]].concat()), "");
     }
 }
 
 #[test]
-fn tensors_outside_the_file_or_over_each_other_are_refused() {
+fn out_of_bounds_or_overlapping_tensors_are_rejected() {
     let end = u64::try_from(Parts::of(&tiny()).data.len()).expect("a length");
     for offsets in [[end, end + 4096], [0, 4096], [end + 4096, end], [u64::MAX - 4095, u64::MAX], [1, u64::MAX]] {
         malformed(changed(|parts| *parts.field(KEY, "data_offsets") = json!(offsets)), "");
@@ -291,7 +291,7 @@ fn tensors_outside_the_file_or_over_each_other_are_refused() {
 }
 
 #[test]
-fn a_tensor_of_many_dimensions_is_named_and_not_printed() {
+fn shape_with_many_dimensions_is_not_printed() {
     let shape = vec![1; 100_000];
     let error =
         refused(|parts| *parts.field("freq_emb.embedding.weight", "shape") = json!([shape, vec![4096]].concat()));
@@ -299,19 +299,19 @@ fn a_tensor_of_many_dimensions_is_named_and_not_printed() {
 }
 
 #[test]
-fn anything_else_under_the_name_is_refused() {
+fn other_files_are_rejected() {
     malformed(open(b""), "too short");
     malformed(open(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 84025440\n"), "start");
     malformed(open(&file("{}", b"")), "klass");
     malformed(open(&file("[1, 2]", b"")), "header");
     malformed(open(&file("\u{7f}\u{1b}[2J", b"")), "header");
-    let missing = WeightsFile::open(&golden("no-such.safetensors")).expect_err("a refusal");
+    let missing = WeightsFile::open(&golden("no-such.safetensors")).expect_err("an error");
     assert!(matches!(&missing, WeightsError::Io { .. }), "{missing:?}");
     assert!(WeightsFile::open(&golden("")).is_err(), "a folder");
 }
 
 #[test]
-fn messages_carry_little_of_the_file_and_nothing_for_terminals() {
+fn messages_are_short_and_free_of_control_characters() {
     let key = format!("\u{1b}[2J{}", "x".repeat(100_000));
     let error = refused(|parts| {
         let end = parts.data.len();
@@ -322,17 +322,17 @@ fn messages_carry_little_of_the_file_and_nothing_for_terminals() {
     assert!(message.len() < 500 && !message.contains('\u{1b}'), "{message}");
 }
 
-/// The smallest network there is, so that changes hit its header often.
+/// The smallest possible network, so that changes often hit its header.
 fn smallest() -> Vec<u8> {
     let kwargs = r#"{"sources": ["a"], "channels": 2, "dconv_mode": 0, "t_layers": 1, "depth": 1}"#;
     let kwargs = serde_json::from_str(kwargs).expect("kwargs");
     let (_dir, path) = write(b"");
     save_half(&path, &kwargs, &halves(&kwargs)).expect("a saved file");
-    WeightsFile::open(&path).and_then(|file| file.check()).expect("a sound file");
+    WeightsFile::open(&path).and_then(|file| file.check()).expect("a valid file");
     std::fs::read(&path).expect("a file")
 }
 
-/// Everything that reads a file, whatever is in it.
+/// Calls every reading function.
 fn exercise(bytes: &[u8]) {
     let Ok(file) = open(bytes) else { return };
     let _ = (file.check(), file.tensor_digest(), file.verify(&published("net", b"")));
@@ -346,7 +346,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn changed_and_cut_files_never_panic(
+    fn modified_and_truncated_files_never_panic(
         changes in prop::collection::vec((any::<Index>(), any::<u8>(), any::<bool>()), 1..6),
         cut in prop::option::weighted(0.2, any::<Index>()),
     ) {
@@ -361,7 +361,7 @@ proptest! {
     }
 
     #[test]
-    fn headers_with_any_number_never_panic(numbers in prop::collection::vec(any::<u64>(), 4), depth in 0_u64..20) {
+    fn headers_with_any_values_never_panic(numbers in prop::collection::vec(any::<u64>(), 4), depth in 0_u64..20) {
         let [a, b, c, d] = numbers[..] else { unreachable!() };
         let mut parts = Parts::of(&smallest());
         *parts.field("freq_emb.embedding.weight", "shape") = json!([a, b]);

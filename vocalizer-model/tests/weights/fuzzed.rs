@@ -1,11 +1,11 @@
-//! The seeds of the fuzzer (`fuzz/README.md`), without the fuzzer: what it found in weights would stand here, too.
+//! The fuzzer's seeds (`fuzz/README.md`). Its findings in weights belong here too.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Map;
 use vocalizer_model::weights::{WeightsFile, import_onnx};
 
-/// The seeds of one target, and whether their name says that they are refused.
+/// The seeds of one target, and whether their names say that they must be rejected.
 fn seeds(target: &str) -> Vec<(PathBuf, bool)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(target);
     let paths = std::fs::read_dir(folder).expect("the seeds").map(|entry| entry.expect("a seed").path());
@@ -16,7 +16,7 @@ fn seeds(target: &str) -> Vec<(PathBuf, bool)> {
 }
 
 #[test]
-fn every_safetensors_seed_is_a_network_or_refused_as_its_name_says() {
+fn every_safetensors_seed_loads_or_fails_as_named() {
     for (path, refused) in seeds("safetensors") {
         let checked = WeightsFile::open(&path).and_then(|file| file.check());
         assert_eq!(checked.is_err(), refused, "{}: {checked:?}", path.display());
@@ -24,7 +24,7 @@ fn every_safetensors_seed_is_a_network_or_refused_as_its_name_says() {
 }
 
 #[test]
-fn every_onnx_seed_is_a_network_or_refused_as_its_name_says() {
+fn every_onnx_seed_loads_or_fails_as_named() {
     let kwargs = r#"{"sources": ["a"], "channels": 2, "dconv_comp": 1, "t_layers": 2, "depth": 1, "nfft": 128}"#;
     let kwargs: Map<_, _> = serde_json::from_str(kwargs).expect("arguments");
     for (path, refused) in seeds("onnx") {

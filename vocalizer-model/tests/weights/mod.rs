@@ -1,4 +1,4 @@
-//! Weights, by behaviour: what is in a file, what an import makes of an export, what fetching does when things go wrong.
+//! Weights: files, imports and downloads.
 
 #[cfg(feature = "fetch")]
 mod fetch;

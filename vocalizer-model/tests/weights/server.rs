@@ -1,24 +1,24 @@
-//! An HTTP server that answers as a test tells it to.
+//! A scripted HTTP server.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-/// What was asked.
+/// A received request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) path: String,
-    /// Where the range asked for starts.
+    /// Start of the requested range.
     pub(crate) from: Option<usize>,
 }
 
-/// What is answered.
+/// A scripted response.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
-    /// A status line, headers and a body; then the connection ends, whatever length was promised.
+    /// A status line, headers and a body; then the connection closes, whatever length was announced.
     Say(String, Vec<u8>),
-    /// Nothing, while the server lives.
+    /// No response while the server runs.
     Silence,
 }
 
@@ -31,7 +31,7 @@ impl Answer {
         Self::Say(format!("200 OK\r\nContent-Length: {}", file.len()), file.to_vec())
     }
 
-    /// What a server that knows ranges says.
+    /// The response of a server with range support.
     pub(crate) fn ranged(file: &[u8], request: &Request) -> Self {
         let Some(from) = request.from else { return Self::whole(file) };
         let (rest, total) = (&file[from..], file.len());
@@ -41,7 +41,7 @@ impl Answer {
         Self::Say(head, rest.to_vec())
     }
 
-    /// The same answer, ended after so many bytes of its body.
+    /// Truncates the body to `length` bytes.
     pub(crate) fn cut(self, length: usize) -> Self {
         match self {
             Self::Say(head, body) => Self::Say(head, body[..length].to_vec()),
@@ -59,7 +59,7 @@ struct State {
     ended: Mutex<bool>,
 }
 
-/// The server; it ends with the test.
+/// A running server. Dropping it stops the server.
 pub(crate) struct Server {
     address: SocketAddr,
     state: Arc<State>,
@@ -67,7 +67,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// `script` is given each request with its number, from 0.
+    /// `script` gets each request with its number, from 0.
     pub(crate) fn start(script: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -102,7 +102,7 @@ impl Server {
         locked(&self.state.requests).clone()
     }
 
-    /// Where the ranges asked for started, request by request.
+    /// Starts of the requested ranges, one per request.
     pub(crate) fn ranges(&self) -> Vec<Option<usize>> {
         self.requests().iter().map(|request| request.from).collect()
     }
@@ -128,7 +128,7 @@ impl State {
         };
         match (self.script)(number, &request) {
             Answer::Say(head, body) => {
-                // The client may leave before the end.
+                // The client may disconnect early.
                 let head = format!("HTTP/1.1 {head}\r\nConnection: close\r\n\r\n");
                 let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
             }

@@ -1,4 +1,4 @@
-//! Networks small enough to publish in a test, and safetensors taken apart.
+//! Small networks for tests, and access to the parts of safetensors files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub(crate) fn tiny() -> Vec<u8> {
     std::fs::read(golden("tiny-4s.safetensors")).expect("the tiny model")
 }
 
-/// A safetensors file in two parts that can be changed.
+/// A safetensors file as editable header and data.
 pub(crate) struct Parts {
     pub(crate) header: Map<String, Value>,
     pub(crate) data: Vec<u8>,
@@ -32,12 +32,12 @@ impl Parts {
         file(&Value::Object(self.header.clone()).to_string(), &self.data)
     }
 
-    /// One field of one tensor, or of the metadata.
+    /// A field of a tensor or of the metadata.
     pub(crate) fn field(&mut self, key: &str, field: &str) -> &mut Value {
         &mut self.header[key][field]
     }
 
-    /// Takes out the tensor that the data ends with, and gives its key.
+    /// Removes the last tensor in the data and returns its key.
     pub(crate) fn without_last(&mut self) -> String {
         let held = self.data.len();
         let last = self.header.iter().find(|(_, info)| info["data_offsets"][1] == held);
@@ -57,7 +57,7 @@ pub(crate) fn leak(text: impl Into<String>) -> &'static str {
     Box::leak(text.into().into_boxed_str())
 }
 
-/// What would be told of a file if it were published with these bytes.
+/// The registry entry for a file with these bytes.
 pub(crate) fn published(file: &'static str, bytes: &[u8]) -> MemberSpec {
     MemberSpec {
         file,
@@ -75,15 +75,15 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The tiny model's arguments, and values that half precision holds exactly: all tensors differ, and so do a tensor's
-/// own values.
+/// The tiny model's arguments, and values that half precision represents exactly. All tensors differ, and so do the
+/// values within a tensor.
 pub(crate) fn network() -> (Map<String, Value>, BTreeMap<String, HalfTensor>) {
     let kwargs = WeightsFile::open(&golden("tiny-4s.safetensors")).expect("the tiny model").kwargs().clone();
     let tensors = halves(&kwargs);
     (kwargs, tensors)
 }
 
-/// Tensors for the network of these arguments.
+/// Tensors for a network with these arguments.
 pub(crate) fn halves(kwargs: &Map<String, Value>) -> BTreeMap<String, HalfTensor> {
     let mut state = 1_u32;
     let mut next = || {
@@ -99,7 +99,7 @@ pub(crate) fn halves(kwargs: &Map<String, Value>) -> BTreeMap<String, HalfTensor
     tensors.collect()
 }
 
-/// What is in a folder, sorted.
+/// Sorted file names in a folder.
 pub(crate) fn names(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).expect("a folder").map(|entry| entry.expect("an entry").file_name());
     let mut names: Vec<_> = entries.map(|name| name.to_string_lossy().into_owned()).collect();

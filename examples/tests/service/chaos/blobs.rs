@@ -1,4 +1,4 @@
-//! What is stored, looked at from beside the server: in a folder, or in a bucket of a server that speaks like S3.
+//! Reads the stored files directly: from a folder, or from a bucket of an S3-compatible server.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
@@ -9,18 +9,18 @@ use serde_json::Value;
 
 use crate::support::files_below;
 
-/// A bucket that keeps versions, as `s3://BUCKET`; where it is not set, blobs are files. The server of it is in the usual
-/// variables of AWS, and answers requests without a signature, too.
+/// A versioned bucket as `s3://BUCKET`; if unset, blobs are files. The usual AWS variables name its server, which must
+/// also accept unsigned requests.
 const BUCKET: &str = "VOCALIZER_CHAOS_BUCKET";
 
-/// Where the server keeps songs and stems.
+/// Where the server stores songs and stems.
 pub(super) enum Blobs {
     Files(PathBuf),
     Bucket { url: String, prefix: String },
 }
 
 impl Blobs {
-    /// A place of its own for each test.
+    /// A separate location for each test.
     pub(super) fn new(folder: PathBuf) -> Self {
         static PLACES: AtomicU32 = AtomicU32::new(0);
         let Ok(url) = std::env::var(BUCKET) else { return Self::Files(folder) };
@@ -28,7 +28,7 @@ impl Blobs {
         Self::Bucket { url, prefix: format!("{}-{number}", std::process::id()) }
     }
 
-    /// As `BLOBS_URL` says it.
+    /// The value for `BLOBS_URL`.
     pub(super) fn url(&self) -> String {
         match self {
             Self::Files(folder) => format!("file:{}", folder.display()),
@@ -36,7 +36,7 @@ impl Blobs {
         }
     }
 
-    /// The name of a song's file.
+    /// The name of a stored file of this hash.
     pub(super) fn name(&self, hash: &str, file: &str) -> String {
         match self {
             Self::Files(_) => format!("{}/{hash}/{file}", &hash[..2]),
@@ -44,7 +44,7 @@ impl Blobs {
         }
     }
 
-    /// The file of a song's source, where sources are files.
+    /// The path of a song's source, if blobs are files.
     pub(super) fn source(&self, song: &Value) -> Option<PathBuf> {
         match self {
             Self::Files(folder) => Some(folder.join(self.name(song["hash"].as_str().unwrap(), "source"))),
@@ -52,7 +52,7 @@ impl Blobs {
         }
     }
 
-    /// Makes other bytes of a song's source, which look right from outside.
+    /// Replaces a song's source with other bytes of the same size and metadata.
     pub(super) async fn damage(&self, http: &reqwest::Client, song: &Value) {
         let hash = song["hash"].as_str().unwrap();
         let name = self.name(hash, "source");
@@ -72,45 +72,45 @@ impl Blobs {
         }
     }
 
-    /// Everything that is there and whose name begins so, with what tells it from the same written again.
-    pub(super) async fn written(&self, http: &reqwest::Client, begin: &str) -> BTreeMap<String, String> {
+    /// Names of all files with this prefix, each with a value that changes when the file is written again.
+    pub(super) async fn written(&self, http: &reqwest::Client, name_prefix: &str) -> BTreeMap<String, String> {
         match self {
-            Self::Files(folder) => files(folder, begin),
+            Self::Files(folder) => files(folder, name_prefix),
             Self::Bucket { url, prefix } => {
                 let bucket = url.strip_prefix("s3://").unwrap();
                 let server = std::env::var("AWS_ENDPOINT_URL").unwrap();
-                // More than there will ever be; a second page is told, and ends the test.
-                let url = format!("{server}/{bucket}?versions&max-keys=1000000&prefix={prefix}/{begin}");
+                // More than there will ever be; a second page fails the test.
+                let url = format!("{server}/{bucket}?versions&max-keys=1000000&prefix={prefix}/{name_prefix}");
                 let listed = http.get(url).send().await.unwrap().error_for_status().unwrap().text().await.unwrap();
-                assert!(listed.contains("<IsTruncated>false<"), "there is more than one page: {}", listed.len());
+                assert!(listed.contains("<IsTruncated>false<"), "the listing has more than one page: {}", listed.len());
                 latest(&listed, &format!("{prefix}/"))
             }
         }
     }
 }
 
-fn files(folder: &Path, begin: &str) -> BTreeMap<String, String> {
-    // What begins so is a folder, or the whole of it.
-    let found = files_below(&folder.join(begin.rsplit_once('/').map_or("", |(folder, _)| folder)));
-    let told = found.into_iter().filter_map(|path| {
+fn files(folder: &Path, name_prefix: &str) -> BTreeMap<String, String> {
+    // List the prefix's folder, or everything.
+    let found = files_below(&folder.join(name_prefix.rsplit_once('/').map_or("", |(folder, _)| folder)));
+    let named = found.into_iter().filter_map(|path| {
         let name = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
-        // A temporary file may be gone by now.
+        // A temporary file may be gone already.
         let found = std::fs::metadata(&path).ok()?;
         Some((name, format!("{} {}", found.ino(), found.mtime_nsec())))
     });
-    told.filter(|(name, _)| name.starts_with(begin)).collect()
+    named.filter(|(name, _)| name.starts_with(name_prefix)).collect()
 }
 
-/// The versions in a list of them that are not followed by another one or by a deletion.
+/// The latest versions in a listing, without deleted objects.
 fn latest(listed: &str, prefix: &str) -> BTreeMap<String, String> {
     let versions = listed.split("<Version>").skip(1).filter_map(|version| {
         let version = version.split("</Version>").next()?;
         let field = |name: &str| {
-            let behind = version.split(&format!("<{name}>")).nth(1).unwrap_or_else(|| panic!("no {name}: {version}"));
-            behind.split('<').next().unwrap().to_owned()
+            let after = version.split(&format!("<{name}>")).nth(1).unwrap_or_else(|| panic!("no {name}: {version}"));
+            after.split('<').next().unwrap().to_owned()
         };
         let (is_latest, id) = (field("IsLatest") == "true", field("VersionId"));
-        assert_ne!(id, "null", "the bucket keeps no versions");
+        assert_ne!(id, "null", "the bucket is not versioned");
         is_latest.then(|| (field("Key").strip_prefix(prefix).unwrap().to_owned(), id))
     });
     versions.collect()

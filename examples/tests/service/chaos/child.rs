@@ -1,4 +1,4 @@
-//! The processes that die.
+//! The child processes: servers and workers that kill themselves.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,25 +27,25 @@ use vocalizer_store::s3::{S3Blobs, S3Settings};
 
 use super::place::{AHEAD, BLOBS, BROKER, DATABASE, DIR, LISTEN, ROLE, STEP, TIME, TOKEN};
 use crate::killing::Killer;
-use crate::support::{WORKER_TOKEN, quick};
+use crate::support::{WORKER_TOKEN, fast_worker};
 
-fn said(name: &str) -> String {
+fn env(name: &str) -> String {
     std::env::var(name).unwrap()
 }
 
-/// As a test of its own it does nothing.
+/// Entry point of the child processes. Does nothing as a test of its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_that_kills_itself() {
+async fn child_process_entry() {
     let Ok(role) = std::env::var(ROLE) else { return };
-    let killer = Killer::new(&said(STEP), said(TIME).parse().unwrap());
-    let queue = match (said(BROKER).as_str(), role.as_str()) {
+    let killer = Killer::new(&env(STEP), env(TIME).parse().unwrap());
+    let queue = match (env(BROKER).as_str(), role.as_str()) {
         ("", "server") => database_queue().await,
         ("", _) => Arc::new(RemoteQueue::new(remote()).unwrap()),
         (broker, _) => broker_queue(broker),
     };
     let queue: Arc<dyn JobQueue> = Arc::new(killer.before(queue));
     match role.as_str() {
-        "server" => server(&PathBuf::from(said(DIR)), queue, &killer).await,
+        "server" => server(&PathBuf::from(env(DIR)), queue, &killer).await,
         _ => worker(queue, &killer).await,
     }
 }
@@ -56,11 +56,11 @@ fn broker_queue(address: &str) -> Arc<dyn JobQueue> {
     Arc::new(AmqpQueue::new(settings).unwrap())
 }
 
-/// Its leases are short, since nobody but they tells of a worker that was killed.
+/// Uses short leases, since only their expiry reveals a killed worker.
 async fn database_queue() -> Arc<dyn JobQueue> {
     let settings = PostgresQueueSettings { visibility: Duration::from_secs(5), ..PostgresQueueSettings::default() };
     loop {
-        match PostgresQueue::open(&Secret::new(said(DATABASE)), settings).await {
+        match PostgresQueue::open(&Secret::new(env(DATABASE)), settings).await {
             Ok(queue) => return Arc::new(queue),
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
@@ -69,14 +69,14 @@ async fn database_queue() -> Arc<dyn JobQueue> {
 
 fn remote() -> RemoteSettings {
     RemoteSettings {
-        url: format!("http://{}", said(LISTEN)).parse().unwrap(),
+        url: format!("http://{}", env(LISTEN)).parse().unwrap(),
         token: Some(Secret::new(std::env::var(TOKEN).unwrap_or(WORKER_TOKEN.to_owned()))),
         ca: None,
     }
 }
 
 async fn worker(queue: Arc<dyn JobQueue>, killer: &Killer) {
-    let pauses = if std::env::var(TOKEN).is_ok() { WorkerSettings::default() } else { quick() };
+    let pauses = if std::env::var(TOKEN).is_ok() { WorkerSettings::default() } else { fast_worker() };
     let archive = Arc::new(TarResults::new(Limits::default()));
     let backend: Arc<dyn Backend> = Arc::new(RemoteBackend::new(remote(), archive).unwrap());
     let ports = WorkerPorts {
@@ -88,7 +88,7 @@ async fn worker(queue: Arc<dyn JobQueue>, killer: &Killer) {
     Worker::new(ports, pauses).run(std::future::pending()).await;
 }
 
-/// A clock of this machine that is ahead.
+/// A system clock that is ahead.
 struct Ahead(SystemClock, time::Duration);
 
 #[async_trait]
@@ -107,8 +107,8 @@ impl Clock for Ahead {
 }
 
 async fn server(dir: &Path, queue: Arc<dyn JobQueue>, killer: &Killer) {
-    let store = Arc::new(PostgresStore::open(&Secret::new(said(DATABASE)), PostgresSettings::default()).await.unwrap());
-    let url = said(BLOBS);
+    let store = Arc::new(PostgresStore::open(&Secret::new(env(DATABASE)), PostgresSettings::default()).await.unwrap());
+    let url = env(BLOBS);
     let blobs: Arc<dyn BlobStore> = match url.strip_prefix("file:") {
         Some(folder) => Arc::new(FileBlobs::open(Path::new(folder)).await.unwrap()),
         None => {
@@ -121,7 +121,7 @@ async fn server(dir: &Path, queue: Arc<dyn JobQueue>, killer: &Killer) {
     let audio = AudioLimits::default();
     let ahead_s = std::env::var(AHEAD).map_or(0, |seconds| seconds.parse().unwrap());
     let ahead = Arc::new(Ahead(SystemClock::new(), time::Duration::seconds(ahead_s)));
-    // As the service does it.
+    // As in the service.
     let clock = store.clock(ahead).await.unwrap();
     let ports = SongPorts {
         songs: Arc::new(killer.before(Arc::clone(&store) as Arc<dyn SongRepository>)),
@@ -133,7 +133,7 @@ async fn server(dir: &Path, queue: Arc<dyn JobQueue>, killer: &Killer) {
         results: Arc::new(TarResults::new(Limits::default())),
         clock: Arc::clone(&clock) as _,
     };
-    // Sooner than a service that knows its workers would.
+    // Shorter than in a real service.
     let span = Duration::from_secs(15);
     let keep_orphans = Duration::ZERO;
     let settings = SongSettings { silent_after: span, lost_after: span, keep_orphans, ..SongSettings::default() };
@@ -146,7 +146,7 @@ async fn server(dir: &Path, queue: Arc<dyn JobQueue>, killer: &Killer) {
     };
     let accounts = AccountService::new(accounts, AccountSettings::default());
     let listener = loop {
-        match TcpListener::bind(said(LISTEN)).await {
+        match TcpListener::bind(env(LISTEN)).await {
             Ok(listener) => break listener,
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }

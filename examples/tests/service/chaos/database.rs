@@ -1,62 +1,62 @@
-//! The same without a broker: jobs are in PostgreSQL, and workers lease them over HTTP.
+//! The same faults without a broker: jobs are in PostgreSQL, and workers lease them over HTTP.
 
 use std::time::Duration;
 
-use super::faults::{carrier_killed, server_killed, weather, worker_killed};
-use super::place::Carrier;
-use super::proxy::Weather;
+use super::faults::{connection_fault, queue_killed, server_killed, worker_killed};
+use super::place::QueueKind;
+use super::proxy::Traffic;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_killed_after_it_received_a_job_loses_nothing() {
-    worker_killed(Carrier::Database, "after lease").await;
+async fn worker_killed_after_lease_loses_nothing() {
+    worker_killed(QueueKind::Database, "after lease").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_killed_in_mid_inference_loses_nothing() {
-    worker_killed(Carrier::Database, "in mid-inference").await;
+async fn worker_killed_during_inference_loses_nothing() {
+    worker_killed(QueueKind::Database, "in mid-inference").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_killed_in_mid_post_loses_nothing() {
-    worker_killed(Carrier::Database, "in mid-post").await;
+async fn worker_killed_during_result_upload_loses_nothing() {
+    worker_killed(QueueKind::Database, "in mid-post").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_killed_after_the_post_and_before_the_acknowledgement_loses_nothing() {
-    worker_killed(Carrier::Database, "after the result is stored").await;
+async fn worker_killed_before_acknowledging_loses_nothing() {
+    worker_killed(QueueKind::Database, "after the result is stored").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_killed_after_commit_loses_nothing() {
-    server_killed(Carrier::Database, "after commit").await;
+async fn server_killed_after_commit_loses_nothing() {
+    server_killed(QueueKind::Database, "after commit").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_killed_before_the_database_confirms_a_job_loses_nothing() {
-    server_killed(Carrier::Database, "before the confirmation").await;
+async fn server_killed_before_database_confirms_job_loses_nothing() {
+    server_killed(QueueKind::Database, "before the confirmation").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_killed_after_the_database_confirmed_a_job_loses_nothing() {
-    server_killed(Carrier::Database, "after the confirmation").await;
+async fn server_killed_after_database_confirms_job_loses_nothing() {
+    server_killed(QueueKind::Database, "after the confirmation").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_killed_in_mid_result_loses_nothing() {
-    server_killed(Carrier::Database, "in mid-result").await;
+async fn server_killed_while_storing_result_loses_nothing() {
+    server_killed(QueueKind::Database, "in mid-result").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_is_killed_and_restarted_under_load_loses_nothing() {
-    carrier_killed(Carrier::Database).await;
+async fn database_killed_under_load_loses_nothing() {
+    queue_killed(QueueKind::Database).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_are_cut_lose_nothing() {
-    weather(Carrier::Database, Weather::Cut, Duration::from_millis(300)).await;
+async fn cut_connections_lose_nothing() {
+    connection_fault(QueueKind::Database, Traffic::Cut, Duration::from_millis(300)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_stall_lose_nothing() {
-    weather(Carrier::Database, Weather::Stalled, Duration::from_secs(2)).await;
+async fn stalled_connections_lose_nothing() {
+    connection_fault(QueueKind::Database, Traffic::Stalled, Duration::from_secs(2)).await;
 }

@@ -1,18 +1,18 @@
-//! What goes wrong, one after the other.
+//! One test per fault.
 
 use std::time::Duration;
 
-use super::place::{Carrier, Place};
-use super::proxy::Weather;
+use super::place::{Place, QueueKind};
+use super::proxy::Traffic;
 
-/// How often each fault comes.
+/// Number of times each fault is injected.
 pub(super) fn rounds() -> u32 {
     std::env::var("VOCALIZER_CHAOS_ROUNDS").map_or(2, |rounds| rounds.parse().unwrap())
 }
 
-/// A worker that dies at a step, again and again, with a server that does not.
-pub(super) async fn worker_killed(carrier: Carrier, step: &str) {
-    let mut place = Place::new(carrier).await;
+/// Kills a worker at a step, once per round. The server keeps running.
+pub(super) async fn worker_killed(queue_kind: QueueKind, step: &str) {
+    let mut place = Place::new(queue_kind).await;
     let _server = place.start("server", "never", 1);
     place.up().await;
     for round in 0..rounds() {
@@ -20,12 +20,12 @@ pub(super) async fn worker_killed(carrier: Carrier, step: &str) {
         place.until_died(&mut worker).await;
     }
     let _worker = place.start("worker", "never", 1);
-    place.settle(&format!("{}worker killed {step}", prefix(carrier))).await;
+    place.settle(&format!("{}worker killed {step}", prefix(queue_kind))).await;
 }
 
-/// A server that dies at a step, again and again, with a worker that does not.
-pub(super) async fn server_killed(carrier: Carrier, step: &str) {
-    let mut place = Place::new(carrier).await;
+/// Kills a server at a step, once per round. The worker keeps running.
+pub(super) async fn server_killed(queue_kind: QueueKind, step: &str) {
+    let mut place = Place::new(queue_kind).await;
     let _worker = place.start("worker", "never", 1);
     for round in 0..rounds() {
         let mut server = place.start("server", step, 1 + round % 3);
@@ -33,64 +33,64 @@ pub(super) async fn server_killed(carrier: Carrier, step: &str) {
     }
     let _server = place.start("server", "never", 1);
     place.up().await;
-    // A sweep keeps bytes that are younger than the newest song, so there must be one.
+    // A sweep keeps files newer than the newest song, so upload one.
     place.upload().await;
-    place.settle(&format!("{}server killed {step}", prefix(carrier))).await;
+    place.settle(&format!("{}server killed {step}", prefix(queue_kind))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_killed_after_it_received_a_job_loses_nothing() {
-    worker_killed(Carrier::Broker, "after lease").await;
+async fn worker_killed_after_lease_loses_nothing() {
+    worker_killed(QueueKind::Broker, "after lease").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_killed_in_mid_inference_loses_nothing() {
-    worker_killed(Carrier::Broker, "in mid-inference").await;
+async fn worker_killed_during_inference_loses_nothing() {
+    worker_killed(QueueKind::Broker, "in mid-inference").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_killed_in_mid_post_loses_nothing() {
-    worker_killed(Carrier::Broker, "in mid-post").await;
+async fn worker_killed_during_result_upload_loses_nothing() {
+    worker_killed(QueueKind::Broker, "in mid-post").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_killed_after_the_post_and_before_the_acknowledgement_loses_nothing() {
-    worker_killed(Carrier::Broker, "after the result is stored").await;
+async fn worker_killed_before_acknowledging_loses_nothing() {
+    worker_killed(QueueKind::Broker, "after the result is stored").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_killed_after_the_blob_is_written_loses_nothing() {
-    server_killed(Carrier::Broker, "after the blob is written").await;
+async fn server_killed_after_blob_write_loses_nothing() {
+    server_killed(QueueKind::Broker, "after the blob is written").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_killed_after_commit_loses_nothing() {
-    server_killed(Carrier::Broker, "after commit").await;
+async fn server_killed_after_commit_loses_nothing() {
+    server_killed(QueueKind::Broker, "after commit").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_killed_before_the_broker_confirms_loses_nothing() {
-    server_killed(Carrier::Broker, "before the confirmation").await;
+async fn server_killed_before_broker_confirms_loses_nothing() {
+    server_killed(QueueKind::Broker, "before the confirmation").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_killed_after_the_broker_confirmed_loses_nothing() {
-    server_killed(Carrier::Broker, "after the confirmation").await;
+async fn server_killed_after_broker_confirms_loses_nothing() {
+    server_killed(QueueKind::Broker, "after the confirmation").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_killed_in_mid_result_loses_nothing() {
-    server_killed(Carrier::Broker, "in mid-result").await;
+async fn server_killed_while_storing_result_loses_nothing() {
+    server_killed(QueueKind::Broker, "in mid-result").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_is_killed_and_restarted_under_load_loses_nothing() {
-    carrier_killed(Carrier::Broker).await;
+async fn broker_killed_under_load_loses_nothing() {
+    queue_killed(QueueKind::Broker).await;
 }
 
-/// What carries jobs is killed, again and again, while songs come in.
-pub(super) async fn carrier_killed(carrier: Carrier) {
-    let mut place = Place::new(carrier).await;
+/// Kills the queue's server repeatedly while songs are uploaded.
+pub(super) async fn queue_killed(queue_kind: QueueKind) {
+    let mut place = Place::new(queue_kind).await;
     let _server = place.start("server", "never", 1);
     let _workers = [place.start("worker", "never", 1), place.start("worker", "never", 1)];
     place.up().await;
@@ -98,51 +98,51 @@ pub(super) async fn carrier_killed(carrier: Carrier) {
         for _ in 0..5 {
             place.upload().await;
         }
-        place.restart_carrier();
+        place.restart_queue();
         place.look().await;
     }
-    let what = if carrier == Carrier::Broker { "broker" } else { "database" };
-    place.settle(&format!("{}{what} killed and restarted", prefix(carrier))).await;
+    let server = if queue_kind == QueueKind::Broker { "broker" } else { "database" };
+    place.settle(&format!("{}{server} killed and restarted", prefix(queue_kind))).await;
 }
 
-/// Bad weather before what carries jobs, in which songs come in, and then good weather.
-pub(super) async fn weather(carrier: Carrier, weather: Weather, lasts: Duration) {
-    let mut place = Place::new(carrier).await;
+/// Disturbs connections to the queue during uploads, then restores them.
+pub(super) async fn connection_fault(queue_kind: QueueKind, traffic: Traffic, lasts: Duration) {
+    let mut place = Place::new(queue_kind).await;
     let _server = place.start("server", "never", 1);
     let _workers = [place.start("worker", "never", 1), place.start("worker", "never", 1)];
     place.up().await;
     for _ in 0..rounds() {
         place.upload().await;
-        place.proxy.set(weather);
+        place.proxy.set(traffic);
         for _ in 0..3 {
             place.upload().await;
         }
         tokio::time::sleep(lasts).await;
-        place.proxy.set(Weather::Clear);
+        place.proxy.set(Traffic::Normal);
         place.kills += 1;
         place.look().await;
     }
-    place.settle(&format!("{}{weather:?} connections", prefix(carrier)).to_lowercase()).await;
+    place.settle(&format!("{}{traffic:?} connections", prefix(queue_kind)).to_lowercase()).await;
 }
 
-fn prefix(carrier: Carrier) -> &'static str {
-    match carrier {
-        Carrier::Broker => "",
-        Carrier::Database => "queue in postgresql, ",
+fn prefix(queue_kind: QueueKind) -> &'static str {
+    match queue_kind {
+        QueueKind::Broker => "",
+        QueueKind::Database => "queue in postgresql, ",
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_are_cut_lose_nothing() {
-    weather(Carrier::Broker, Weather::Cut, Duration::from_millis(300)).await;
+async fn cut_connections_lose_nothing() {
+    connection_fault(QueueKind::Broker, Traffic::Cut, Duration::from_millis(300)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_stall_lose_nothing() {
-    weather(Carrier::Broker, Weather::Stalled, Duration::from_secs(2)).await;
+async fn stalled_connections_lose_nothing() {
+    connection_fault(QueueKind::Broker, Traffic::Stalled, Duration::from_secs(2)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_pass_a_few_bytes_at_a_time_lose_nothing() {
-    weather(Carrier::Broker, Weather::Sliced, Duration::from_secs(1)).await;
+async fn sliced_connections_lose_nothing() {
+    connection_fault(QueueKind::Broker, Traffic::Sliced, Duration::from_secs(1)).await;
 }

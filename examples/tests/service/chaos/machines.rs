@@ -1,4 +1,4 @@
-//! What one machine among many does to the others.
+//! Effects of one misbehaving machine on the others.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -6,16 +6,17 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::faults::rounds;
-use super::place::{AHEAD, Carrier, Place, TOKEN};
-use super::proxy::Weather;
+use super::place::{AHEAD, Place, QueueKind, TOKEN};
+use super::proxy::Traffic;
 
-/// How long something that must happen is waited for.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// Timeout for expected events.
+const TIMEOUT: Duration = Duration::from_secs(180);
 
-/// Jobs that the worker bounces come back after a while; by that alone they would all be split in the end.
+/// Jobs that the rejected worker returns are delivered again after a delay, so all would be split in the end
+/// regardless.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_that_is_refused_starves_nobody() {
-    let mut place = Place::new(Carrier::Broker).await;
+async fn rejected_worker_does_not_starve_others() {
+    let mut place = Place::new(QueueKind::Broker).await;
     let _server = place.start("server", "never", 1);
     place.up().await;
     let _bad = place.start_with("worker", "never", 1, &[(TOKEN, "a-token-of-no-server")]);
@@ -25,8 +26,8 @@ async fn a_worker_that_is_refused_starves_nobody() {
     }
     let _good = [place.start("worker", "never", 1), place.start("worker", "never", 1)];
     place.kills += 1;
-    let failed = place.settle("a bad worker beside good ones").await;
-    assert_eq!(failed, 0, "no job lost an attempt");
+    let failed = place.settle("a rejected worker among good ones").await;
+    assert_eq!(failed, 0, "a job lost an attempt");
     let metrics = place.metrics().await;
     let refused = metrics.lines().filter(|line| line.contains("begin") && line.contains("status=\"401\""));
     let refused: u32 = refused.filter_map(|line| line.rsplit(' ').next()?.parse::<u32>().ok()).sum();
@@ -34,15 +35,15 @@ async fn a_worker_that_is_refused_starves_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_damaged_object_fails_its_song_and_an_upload_mends_it() {
-    let mut place = Place::new(Carrier::Broker).await;
+async fn damaged_object_fails_song_and_new_upload_repairs_it() {
+    let mut place = Place::new(QueueKind::Broker).await;
     let _server = place.start("server", "never", 1);
     place.up().await;
-    place.proxy.set(Weather::Cut);
+    place.proxy.set(Traffic::Cut);
     let song = place.upload().await.unwrap();
     place.blobs.damage(&place.http, &song).await;
     place.kills += 1;
-    place.proxy.set(Weather::Clear);
+    place.proxy.set(Traffic::Normal);
     let failed = place.until_only_song_is("FAILED").await;
     assert_eq!(failed["failure_reason"], "its file is damaged on the server; upload it again");
     let _worker = place.start("worker", "never", 1);
@@ -50,17 +51,17 @@ async fn a_damaged_object_fails_its_song_and_an_upload_mends_it() {
     assert_eq!(place.settle("a damaged object").await, 0);
 }
 
-/// As on a network file system whose server has gone: whoever opens the file waits.
+/// As on a network file system whose server is gone: opening the file blocks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_object_that_hangs_holds_up_no_other() {
-    let mut place = Place::new(Carrier::Broker).await;
+async fn hanging_object_does_not_block_others() {
+    let mut place = Place::new(QueueKind::Broker).await;
     let _server = place.start("server", "never", 1);
     place.up().await;
     let mut hanging = Vec::new();
-    place.proxy.set(Weather::Cut);
+    place.proxy.set(Traffic::Cut);
     for number in 0..6 {
         let song = place.upload().await.unwrap();
-        // In a bucket nothing can be made to hang from here.
+        // Objects in a bucket cannot be made to hang from here.
         let Some(source) = place.blobs.source(&song) else { return };
         std::fs::create_dir_all(place.aside()).unwrap();
         let aside = place.aside().join(number.to_string());
@@ -68,12 +69,12 @@ async fn an_object_that_hangs_holds_up_no_other() {
         assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
         std::fs::hard_link(&fifo, &next).unwrap();
         std::fs::hard_link(&source, &aside).unwrap();
-        // At no moment is there no file.
+        // Rename, so that the file exists at every moment.
         std::fs::rename(&next, &source).unwrap();
         hanging.push((source, aside, fifo));
     }
     place.kills += 6;
-    place.proxy.set(Weather::Clear);
+    place.proxy.set(Traffic::Normal);
     let _worker = place.start("worker", "never", 1);
     for _ in 0..5 {
         place.upload().await.unwrap();
@@ -85,21 +86,21 @@ async fn an_object_that_hangs_holds_up_no_other() {
         if (count("SPLIT"), count("UPLOADED")) == (5, 6) {
             break;
         }
-        assert!(began.elapsed() < PATIENCE, "they wait for the one that hangs: {songs:?}");
+        assert!(began.elapsed() < TIMEOUT, "other songs wait for the hanging one: {songs:?}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     for (source, aside, fifo) in &hanging {
         std::fs::rename(aside, source).unwrap();
-        // Those who wait for somebody at the other end go on.
+        // Opening the other end releases the blocked readers.
         drop(std::fs::OpenOptions::new().read(true).write(true).open(fifo).unwrap());
     }
-    assert_eq!(place.settle("objects that hang").await, 0);
+    assert_eq!(place.settle("hanging objects").await, 0);
 }
 
-/// It has stored the bytes and not the song, and has the lock of both, when it is stopped.
+/// The server is suspended after it stored the bytes and before it stored the song, while it holds the lock for both.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_stands_still_holds_up_nobody_and_loses_nothing_when_it_goes_on() {
-    let mut place = Place::new(Carrier::Broker).await;
+async fn suspended_server_does_not_block_others_or_lose_songs() {
+    let mut place = Place::new(QueueKind::Broker).await;
     let _other = place.start_other(&[]);
     let other = place.other.clone();
     place.up_at(&other).await;
@@ -108,27 +109,27 @@ async fn a_server_that_stands_still_holds_up_nobody_and_loses_nothing_when_it_go
         let server = place.start("server", "stopped after the blob is written", 1);
         place.up().await;
         let uploading = place.begin_upload();
-        server.stands_still().await;
-        let song = place.upload_again_at_other().await.expect("the one that stands still holds the file");
+        server.wait_until_suspended().await;
+        let song = place.upload_again_at_other().await.expect("the suspended server holds the lock");
         if round % 2 == 0 {
-            // With the last song go the bytes that the other one stored.
+            // Deleting the last song also deletes the bytes that the suspended server stored.
             place.delete_at_other(&song).await;
         }
         server.signal("-CONT");
         let uploaded = uploading.await.unwrap();
-        assert_eq!(uploaded, None, "it lost the lock and says that the song is stored");
+        assert_eq!(uploaded, None, "the server lost the lock but accepted the song");
         place.kills += 1;
         drop(server);
     }
     let _server = place.start("server", "never", 1);
     place.up().await;
     place.upload().await;
-    assert_eq!(place.settle("a server that stands still").await, 0);
+    assert_eq!(place.settle("a suspended server").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn servers_whose_clocks_differ_agree_on_who_may_log_in_and_on_claims() {
-    let mut place = Place::new(Carrier::Broker).await;
+async fn servers_with_different_clocks_agree_on_throttles_and_claims() {
+    let mut place = Place::new(QueueKind::Broker).await;
     let _right = place.start_other(&[]);
     let right = place.other.clone();
     place.up_at(&right).await;
@@ -140,18 +141,18 @@ async fn servers_whose_clocks_differ_agree_on_who_may_log_in_and_on_claims() {
         let wrong = json!({"username": "ada", "password": "wrong horse"});
         assert_eq!(place.post(place.address(), "/auth/login", &wrong).await.0, 401);
         let login = json!({"username": "ada", "password": "correct horse"});
-        let (status, said) = place.post(&right, "/auth/login", &login).await;
-        assert_eq!(status, 200, "{ahead_s} s ahead: {said}");
+        let (status, body) = place.post(&right, "/auth/login", &login).await;
+        assert_eq!(status, 200, "{ahead_s} s ahead: {body}");
         drop(server);
     }
-    // One that is ahead dies with a claim; the other is to have it after a minute, and not after an hour.
+    // A server that is ahead dies with a claim; the other must get it after a minute, not after an hour.
     let mut ahead = place.start_with("server", "before the confirmation", 1, &[(AHEAD, "3600")]);
     place.up().await;
     place.until_died(&mut ahead).await;
     let _server = place.start_with("server", "never", 1, &[(AHEAD, "30")]);
     let _worker = place.start("worker", "never", 1);
     place.up().await;
-    // A sweep keeps bytes that are younger than the newest song, so there must be one.
+    // A sweep keeps files newer than the newest song, so upload one.
     place.upload().await;
-    assert_eq!(place.settle("servers whose clocks differ").await, 0);
+    assert_eq!(place.settle("servers with different clocks").await, 0);
 }

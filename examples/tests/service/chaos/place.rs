@@ -1,4 +1,4 @@
-//! What carries jobs, database, children, and what they have to have kept in the end.
+//! The test environment: queue, database, child processes, and the checks at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt as _;
@@ -22,47 +22,47 @@ pub(super) const TIME: &str = "VOCALIZER_CHAOS_TIME";
 pub(super) const LISTEN: &str = "VOCALIZER_CHAOS_LISTEN";
 pub(super) const BROKER: &str = "VOCALIZER_CHAOS_BROKER";
 pub(super) const DATABASE: &str = "VOCALIZER_CHAOS_DATABASE";
-/// What a worker shows; where it is set, the worker pauses as the program does.
+/// A worker's token. If set, the worker uses the program's default pauses.
 pub(super) const TOKEN: &str = "VOCALIZER_CHAOS_TOKEN";
-/// How many seconds the server's clock is ahead.
+/// Seconds by which the server's clock is ahead.
 pub(super) const AHEAD: &str = "VOCALIZER_CHAOS_AHEAD_S";
 pub(super) const BLOBS: &str = "VOCALIZER_CHAOS_BLOBS_URL";
 
-/// What carries jobs.
+/// Where the job queue is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Carrier {
+pub(super) enum QueueKind {
     /// RabbitMQ.
     Broker,
-    /// The database; workers lease over HTTP.
+    /// PostgreSQL; workers lease over HTTP.
     Database,
 }
 
-/// How long something that must happen is waited for.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// Timeout for expected events.
+const TIMEOUT: Duration = Duration::from_secs(180);
 
-/// Where all of it is. Broker and database end with the value.
+/// A test environment. Dropping it stops broker and database.
 pub(super) struct Place {
     dir: tempfile::TempDir,
-    /// Before what carries jobs.
+    /// In front of the queue.
     pub(super) proxy: Proxy,
-    carrier: Carrier,
-    /// Empty where there is none.
+    queue_kind: QueueKind,
+    /// Empty without a broker.
     broker: String,
     database: String,
     pub(super) blobs: Blobs,
-    /// Where the server listens, whichever process it is.
+    /// Address of the server, whichever process it is.
     listen: String,
-    /// Where another one does.
+    /// Address of a second server.
     pub(super) other: String,
     pub(super) http: reqwest::Client,
     number: u32,
     accepted: BTreeSet<String>,
-    /// The stems that were there, by their names, and what told them apart.
+    /// Stems seen so far, by name, with the value that identifies the written version.
     kept: BTreeMap<String, String>,
     pub(super) kills: u32,
 }
 
-/// A child. It ends with the value.
+/// A child process. Dropping it kills the process.
 pub(super) struct Process(Child);
 
 impl Drop for Process {
@@ -73,18 +73,18 @@ impl Drop for Process {
 }
 
 impl Process {
-    /// Sends it a signal.
+    /// Sends a signal to the process.
     pub(super) fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
         assert!(sent.success(), "{sent:?}");
     }
 
-    /// Waits until it stands still.
-    pub(super) async fn stands_still(&self) {
+    /// Waits until the process is suspended.
+    pub(super) async fn wait_until_suspended(&self) {
         let began = Instant::now();
         let stat = format!("/proc/{}/stat", self.0.id());
         while !std::fs::read_to_string(&stat).unwrap().contains(") T ") {
-            assert!(began.elapsed() < PATIENCE, "it does not stop");
+            assert!(began.elapsed() < TIMEOUT, "the process is not suspended");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -116,7 +116,7 @@ fn command(name: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs one of the scripts that own a server, and gives what it says.
+/// Runs a script that owns a server, and returns its output.
 fn script(name: &str, arguments: &[&str]) -> String {
     let output = command(name, arguments).stderr(Stdio::inherit()).output().unwrap();
     assert!(output.status.success(), "{name} {arguments:?}: {output:?}");
@@ -130,29 +130,29 @@ fn assigned(text: &str, name: &str) -> String {
 }
 
 impl Place {
-    pub(super) async fn new(carrier: Carrier) -> Self {
+    pub(super) async fn new(queue_kind: QueueKind) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        // The database is run by another user where tests are run by root.
+        // The database runs as another user if the tests run as root.
         std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
         let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
         let database = assigned(&script("postgres", &["start", &at("postgres")]), "VOCALIZER_TEST_POSTGRES");
-        let carries = match carrier {
-            Carrier::Broker => assigned(&script("rabbitmq", &["start", &at("rabbitmq")]), "VOCALIZER_TEST_AMQP"),
-            Carrier::Database => database.clone(),
+        let queue_url = match queue_kind {
+            QueueKind::Broker => assigned(&script("rabbitmq", &["start", &at("rabbitmq")]), "VOCALIZER_TEST_AMQP"),
+            QueueKind::Database => database.clone(),
         };
-        let (scheme, behind) = carries.split_once("://").unwrap();
+        let (scheme, behind) = queue_url.split_once("://").unwrap();
         let (user, behind) = behind.split_once('@').unwrap_or(("guest:guest", behind));
         let (to, name) = behind.split_once('/').unwrap_or((behind, ""));
         let proxy = Proxy::start(to.to_owned()).await;
-        let carries = format!("{scheme}://{user}@{}", proxy.address);
-        let (broker, database) = match carrier {
-            Carrier::Broker => (carries, database),
-            Carrier::Database => (String::new(), format!("{carries}/{name}")),
+        let queue_url = format!("{scheme}://{user}@{}", proxy.address);
+        let (broker, database) = match queue_kind {
+            QueueKind::Broker => (queue_url, database),
+            QueueKind::Database => (String::new(), format!("{queue_url}/{name}")),
         };
         let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(no_tls())
-            // Longer than a server may wait for a lock, on a busy machine too.
+            // Longer than a server may wait for a lock, even on a busy machine.
             .timeout(Duration::from_secs(60))
             .build()
             .unwrap();
@@ -160,7 +160,7 @@ impl Place {
             blobs: Blobs::new(dir.path().join("server/blobs")),
             dir,
             proxy,
-            carrier,
+            queue_kind,
             broker,
             database,
             listen: free(),
@@ -173,23 +173,23 @@ impl Place {
         }
     }
 
-    /// Starts a server or a worker that dies at a step, the time that it comes by.
+    /// Starts a server or a worker that dies the `time`th time it reaches `step`.
     pub(super) fn start(&self, role: &str, step: &str, time: u32) -> Process {
         self.start_with(role, step, time, &[])
     }
 
-    /// Starts another server, with the same database and the same files.
+    /// Starts a second server with the same database and files.
     pub(super) fn start_other(&self, settings: &[(&str, &str)]) -> Process {
         let settings: Vec<_> = settings.iter().copied().chain([(LISTEN, self.other.as_str())]).collect();
         self.start_with("server", "never", 1, &settings)
     }
 
-    /// Starts a server or a worker with some settings of its own.
+    /// Starts a server or a worker with additional variables.
     pub(super) fn start_with(&self, role: &str, step: &str, time: u32, settings: &[(&str, &str)]) -> Process {
         let dir = self.dir.path().join("server");
         std::fs::create_dir_all(&dir).unwrap();
         let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "chaos::child::a_process_that_kills_itself", "--nocapture"])
+            .args(["--exact", "chaos::child::child_process_entry", "--nocapture"])
             .envs([
                 (ROLE, role),
                 (STEP, step),
@@ -207,11 +207,11 @@ impl Place {
         Process(child.unwrap())
     }
 
-    /// What carries jobs dies, as by a power cut, and comes back.
-    pub(super) fn restart_carrier(&mut self) {
-        let name = match self.carrier {
-            Carrier::Broker => "rabbitmq",
-            Carrier::Database => "postgres",
+    /// Kills the queue's server as a power failure would, and restarts it.
+    pub(super) fn restart_queue(&mut self) {
+        let name = match self.queue_kind {
+            QueueKind::Broker => "rabbitmq",
+            QueueKind::Database => "postgres",
         };
         let dir = self.dir.path().join(name);
         for command in ["kill", "restart"] {
@@ -224,55 +224,55 @@ impl Place {
         format!("http://{}{path}", self.listen)
     }
 
-    /// Whether the server answers by now.
+    /// Waits until the server responds.
     pub(super) async fn up(&self) {
         self.up_at(&self.listen).await;
     }
 
-    /// Whether the server at an address answers by now.
+    /// Waits until the server at an address responds.
     pub(super) async fn up_at(&self, address: &str) {
         let began = Instant::now();
         while self.http.get(format!("http://{address}/livez")).send().await.is_err() {
-            assert!(began.elapsed() < PATIENCE, "the server does not start");
+            assert!(began.elapsed() < TIMEOUT, "the server does not start");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Uploads a song of its own, and remembers it where it was accepted.
+    /// Uploads a new song and records it if accepted.
     pub(super) async fn upload(&mut self) -> Option<Value> {
         self.number += 1;
-        let uploaded = self.uploading(&self.listen, self.number).await;
+        let uploaded = self.upload_request(&self.listen, self.number).await;
         self.remember(uploaded)
     }
 
-    /// Uploads the last song once more, at another server.
+    /// Uploads the last song again to the other server.
     pub(super) async fn upload_again_at_other(&mut self) -> Option<Value> {
-        let uploaded = self.uploading(&self.other, self.number).await;
+        let uploaded = self.upload_request(&self.other, self.number).await;
         self.remember(uploaded)
     }
 
-    /// Uploads the last song once more.
+    /// Uploads the last song again.
     pub(super) async fn upload_again(&mut self) -> Option<Value> {
-        let uploaded = self.uploading(&self.listen, self.number).await;
+        let uploaded = self.upload_request(&self.listen, self.number).await;
         self.remember(uploaded)
     }
 
-    /// Begins to upload a song of its own. What comes of it is to be [remembered](Self::remember).
+    /// Starts to upload a new song. The caller passes the result to [`remember`](Self::remember).
     pub(super) fn begin_upload(&mut self) -> JoinHandle<Option<Value>> {
         self.number += 1;
-        tokio::spawn(self.uploading(&self.listen, self.number))
+        tokio::spawn(self.upload_request(&self.listen, self.number))
     }
 
-    /// The answer to an upload, where it was accepted.
-    fn uploading(&self, address: &str, number: u32) -> impl Future<Output = Option<Value>> + Send + use<> {
+    /// Uploads a song and returns it if accepted.
+    fn upload_request(&self, address: &str, number: u32) -> impl Future<Output = Option<Value>> + Send + use<> {
         let part = Part::bytes(song(number)).file_name("x.wav");
         let form = Form::new().text("title", number.to_string()).part("file", part);
         let request = self.http.post(format!("http://{address}/songs/upload")).multipart(form);
         async move {
             let answer = request.send().await.ok()?.json::<Value>().await.ok()?;
-            // A server that dies may still have said that it cannot.
+            // A dying server may still have returned an error.
             if answer["ok"] != true {
-                eprintln!("an upload was refused: {answer}");
+                eprintln!("upload rejected: {answer}");
             }
             (answer["ok"] == true).then(|| answer["data"]["song"].clone())
         }
@@ -283,7 +283,7 @@ impl Place {
         uploaded
     }
 
-    /// Deletes a song at the other server.
+    /// Deletes a song through the other server.
     pub(super) async fn delete_at_other(&mut self, song: &Value) {
         let id = song["id"].as_str().unwrap();
         let deleted = self.http.delete(format!("http://{}/songs/{id}", self.other)).send().await.unwrap();
@@ -291,7 +291,7 @@ impl Place {
         self.accepted.remove(id);
     }
 
-    /// What a server says about a request in JSON.
+    /// Posts JSON and returns status and body.
     pub(super) async fn post(&self, address: &str, path: &str, fields: &Value) -> (u16, String) {
         let answer = self.http.post(format!("http://{address}{path}")).json(fields).send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
@@ -302,7 +302,7 @@ impl Place {
         &self.listen
     }
 
-    /// A folder for what a test puts aside.
+    /// A folder for files moved by a test.
     pub(super) fn aside(&self) -> PathBuf {
         self.dir.path().join("aside")
     }
@@ -312,19 +312,19 @@ impl Place {
         self.http.get(self.url("/metrics")).send().await.unwrap().text().await.unwrap()
     }
 
-    /// Waits until the process has died at its step, with what there is.
-    pub(super) async fn dies(&mut self, mut process: Process) {
+    /// Waits until the process has died at its step without further uploads.
+    pub(super) async fn wait_until_dead(&mut self, mut process: Process) {
         let began = Instant::now();
         while !process.died() {
-            if began.elapsed() > PATIENCE {
-                panic!("the step that kills was never reached, with these songs: {:?}", self.songs().await);
+            if began.elapsed() > TIMEOUT {
+                panic!("the fatal step was never reached, with these songs: {:?}", self.songs().await);
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         self.kills += 1;
     }
 
-    /// Waits until the only song there is has this status, and gives it.
+    /// Waits until the only song has this status and returns it.
     pub(super) async fn until_only_song_is(&self, status: &str) -> Value {
         let began = Instant::now();
         loop {
@@ -334,29 +334,29 @@ impl Place {
             {
                 return song.clone();
             }
-            assert!(began.elapsed() < PATIENCE, "it is not {status}: {songs:?}");
+            assert!(began.elapsed() < TIMEOUT, "the song is not {status}: {songs:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Asks for a song that failed once more.
+    /// Retries a failed song.
     pub(super) async fn retry(&self, song: &Value) {
         let path = format!("/songs/{}/retry", song["id"].as_str().unwrap());
         assert!(self.http.post(self.url(&path)).send().await.unwrap().status().is_success());
     }
 
-    /// The queue, as one who looks at it.
+    /// A client of the queue for inspection.
     pub(super) fn queue(&self) -> AmqpQueue {
         AmqpQueue::new(AmqpSettings::new(&self.broker).unwrap()).unwrap()
     }
 
-    /// Uploads until the process has died at its step.
+    /// Uploads songs until the process has died at its step.
     pub(super) async fn until_died(&mut self, process: &mut Process) {
         let began = Instant::now();
         let mut uploads = 0;
         while !process.died() {
-            assert!(began.elapsed() < PATIENCE, "the step that kills was never reached");
-            // A few at a time: what waits of earlier rounds may do the rest.
+            assert!(began.elapsed() < TIMEOUT, "the fatal step was never reached");
+            // Upload a few at a time; songs queued in earlier rounds may trigger the step too.
             if uploads < 4 || began.elapsed() > Duration::from_secs(5) && uploads < 40 {
                 uploads += 1;
                 self.upload().await;
@@ -369,8 +369,7 @@ impl Place {
         self.kills += 1;
     }
 
-    /// Remembers the stems of songs that are split, where the server can be asked for them: they are not to be written
-    /// again.
+    /// Records the stems of split songs if the server responds: they must not be written again.
     pub(super) async fn look(&mut self) {
         for song in self.songs().await.unwrap_or_default().iter().filter(|song| song["status"] == "SPLIT") {
             let stems = self.stems_of(song);
@@ -385,7 +384,7 @@ impl Place {
         }
     }
 
-    /// All songs, unless the server is away.
+    /// All songs, or `None` if the server does not respond.
     pub(super) async fn songs(&self) -> Option<Vec<Value>> {
         let answer = self.http.get(self.url("/songs/")).send().await.ok()?.json::<Value>().await.ok()?;
         answer["data"]["songs"].as_array().cloned()
@@ -397,8 +396,8 @@ impl Place {
         ["drums", "bass", "other", "vocals"].map(|stem| self.blobs.name(hash, &format!("{stem}.mp3")))
     }
 
-    /// Waits until every song has ended, and looks at what is left: what was accepted is there, each stored once, none of
-    /// the stems that were delivered delivered again, and no file that nobody wants. Says how many failed.
+    /// Waits until every song is split or failed and checks the result: accepted songs exist, each stored once, no
+    /// delivered stem was written again, no orphaned file remains. Returns the number of failed songs.
     pub(super) async fn settle(&mut self, fault: &str) -> usize {
         self.up().await;
         let began = Instant::now();
@@ -407,14 +406,14 @@ impl Place {
             if songs.iter().all(|song| matches!(song["status"].as_str(), Some("SPLIT" | "FAILED"))) {
                 break songs;
             }
-            assert!(began.elapsed() < PATIENCE, "{fault}: not all songs end: {:?}", counts(&songs));
+            assert!(began.elapsed() < TIMEOUT, "{fault}: not all songs finish: {:?}", counts(&songs));
             self.look().await;
             tokio::time::sleep(Duration::from_millis(100)).await;
         };
         let stored: BTreeSet<_> = songs.iter().map(|song| song["id"].as_str().unwrap().to_owned()).collect();
         let lost: Vec<_> = self.accepted.difference(&stored).collect();
-        assert!(lost.is_empty(), "{fault}: {lost:?} were accepted and are lost");
-        self.orphans_go(fault, &songs).await;
+        assert!(lost.is_empty(), "{fault}: {lost:?} were accepted but are lost");
+        self.wait_for_orphan_removal(fault, &songs).await;
         let now = self.blobs.written(&self.http, "").await;
         let again: Vec<_> = self.kept.iter().filter(|&(name, before)| now.get(name) != Some(before)).collect();
         let failed = songs.iter().filter(|song| song["status"] == "FAILED").count();
@@ -431,8 +430,9 @@ impl Place {
         failed
     }
 
-    /// One folder a hash, one source and four stems in it, and nothing beside, at the latest after a sweep.
-    async fn orphans_go(&self, fault: &str, songs: &[Value]) {
+    /// Waits until each hash has one folder with one source and four stems, and nothing else is stored. Sweeps may have
+    /// to run first.
+    async fn wait_for_orphan_removal(&self, fault: &str, songs: &[Value]) {
         let (mut expected, mut allowed) = (BTreeSet::new(), BTreeSet::new());
         for song in songs {
             expected.insert(self.blobs.name(song["hash"].as_str().unwrap(), "source"));
@@ -447,7 +447,7 @@ impl Place {
             if differ.is_empty() {
                 return;
             }
-            assert!(began.elapsed() < PATIENCE, "{fault}: {differ:?}");
+            assert!(began.elapsed() < TIMEOUT, "{fault}: {differ:?}");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }

@@ -1,4 +1,4 @@
-//! The network between the processes and the broker, for the worse.
+//! A proxy between the processes and the queue that can disturb connections.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,23 +10,23 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// What becomes of bytes on their way.
+/// How the proxy forwards bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Weather {
-    /// They arrive.
-    Clear,
-    /// They arrive a few at a time.
+pub(super) enum Traffic {
+    /// Without changes.
+    Normal,
+    /// A few bytes at a time.
     Sliced,
-    /// They wait.
+    /// Not at all, with open connections.
     Stalled,
-    /// Their connections end, and new ones, too.
+    /// Not at all: open and new connections are closed.
     Cut,
 }
 
-/// A proxy in front of a port. It ends with the value.
+/// A proxy in front of a port. Dropping it stops it.
 pub(super) struct Proxy {
     pub(super) address: SocketAddr,
-    weather: Arc<watch::Sender<Weather>>,
+    traffic: Arc<watch::Sender<Traffic>>,
     _task: JoinSet<()>,
 }
 
@@ -34,9 +34,9 @@ impl Proxy {
     pub(super) async fn start(to: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let weather = Arc::new(watch::Sender::new(Weather::Clear));
+        let traffic = Arc::new(watch::Sender::new(Traffic::Normal));
         let mut task = JoinSet::new();
-        let watched = weather.subscribe();
+        let watched = traffic.subscribe();
         task.spawn(async move {
             let mut connections = JoinSet::new();
             loop {
@@ -48,26 +48,26 @@ impl Proxy {
                     tokio::select! {
                         () = carry(client.0, server.1, watched.clone()) => {}
                         () = carry(server.0, client.1, watched.clone()) => {}
-                        _ = watched.wait_for(|weather| *weather == Weather::Cut) => {}
+                        _ = watched.wait_for(|traffic| *traffic == Traffic::Cut) => {}
                     }
                 });
                 while connections.try_join_next().is_some() {}
             }
         });
-        Self { address, weather, _task: task }
+        Self { address, traffic, _task: task }
     }
 
-    pub(super) fn set(&self, weather: Weather) {
-        self.weather.send_replace(weather);
+    pub(super) fn set(&self, traffic: Traffic) {
+        self.traffic.send_replace(traffic);
     }
 }
 
-async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut weather: watch::Receiver<Weather>) {
+async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut traffic: watch::Receiver<Traffic>) {
     let mut buffer = vec![0; 64 * 1024];
     loop {
-        let most = if *weather.borrow() == Weather::Sliced { 7 } else { buffer.len() };
+        let most = if *traffic.borrow() == Traffic::Sliced { 7 } else { buffer.len() };
         let Ok(read) = from.read(&mut buffer[..most]).await else { return };
-        if read == 0 || weather.wait_for(|weather| *weather != Weather::Stalled).await.is_err() {
+        if read == 0 || traffic.wait_for(|traffic| *traffic != Traffic::Stalled).await.is_err() {
             return;
         }
         if to.write_all(&buffer[..read]).await.is_err() {

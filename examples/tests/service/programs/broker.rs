@@ -1,24 +1,24 @@
-//! A broker that a test may do anything to.
+//! A RabbitMQ broker for one test.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// It ends with the value.
+/// Dropping it stops the broker.
 pub(super) struct Broker {
     dir: tempfile::TempDir,
     pub(super) address: String,
 }
 
 impl Broker {
-    /// One with these lines in its configuration.
+    /// Starts a broker with these configuration lines.
     pub(super) fn start(settings: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let said = script(dir.path(), "start", settings);
-        let address = said.lines().find_map(|line| line.strip_prefix("VOCALIZER_TEST_AMQP=")).unwrap().to_owned();
+        let output = script(dir.path(), "start", settings);
+        let address = output.lines().find_map(|line| line.strip_prefix("VOCALIZER_TEST_AMQP=")).unwrap().to_owned();
         Self { dir, address }
     }
 
-    /// Runs `rabbitmqctl` against it.
+    /// Runs `rabbitmqctl` on the broker.
     pub(super) fn ctl(&self, arguments: &[&str]) {
         script(self.dir.path(), "ctl", arguments);
     }

@@ -1,4 +1,4 @@
-//! The worker without its network.
+//! The worker program with a fake model.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use vocalizer_examples::service::{Loaded, WorkerArgs, worker_with};
 use super::place::{LOST, TAKES_MS};
 use crate::support::stems;
 
-/// Takes its time, and gives every song the same stems.
-struct StandIn(Duration);
+/// Takes a given time and returns the same stems for every song.
+struct FixedSeparator(Duration);
 
 #[async_trait]
-impl Separator for StandIn {
+impl Separator for FixedSeparator {
     async fn separate(&self, mut song: Blob, progress: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
         while song.next_chunk().await.map_err(|e| AudioError::Failed(e.into()))?.is_some() {}
         progress.report(10);
@@ -32,26 +32,27 @@ struct Worker {
     args: WorkerArgs,
 }
 
-/// Fails at every song, and says that its device did.
-struct Lost(watch::Sender<bool>);
+/// Fails on every song and reports a device failure.
+struct LostDevice(watch::Sender<bool>);
 
 #[async_trait]
-impl Separator for Lost {
+impl Separator for LostDevice {
     async fn separate(&self, _: Blob, _: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
         self.0.send_replace(true);
         Err(AudioError::Failed("cannot compute on cuda:0: it has fallen off the bus".into()))
     }
 }
 
-/// All of `worker` but its network, set by variables as that is. As a test of its own it does nothing.
+/// Entry point of the child process: the whole worker except the model, configured by the same variables. Does nothing
+/// as a test of its own.
 #[test]
-fn a_worker_with_a_stand_in() {
+fn child_worker_entry() {
     let Ok(takes_ms) = std::env::var(TAKES_MS) else { return };
     let (failed, mut has_failed) = watch::channel(false);
     let separator: Arc<dyn Separator> = if takes_ms == LOST {
-        Arc::new(Lost(failed))
+        Arc::new(LostDevice(failed))
     } else {
-        Arc::new(StandIn(Duration::from_millis(takes_ms.parse().unwrap())))
+        Arc::new(FixedSeparator(Duration::from_millis(takes_ms.parse().unwrap())))
     };
     let device_failure = Box::pin(async move {
         if has_failed.wait_for(|failed| *failed).await.is_err() {

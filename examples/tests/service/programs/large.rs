@@ -1,4 +1,4 @@
-//! A song that the broker does not take, though nobody has told the server so.
+//! A song above a broker message limit that the server does not know.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::place::Place;
 use crate::support::{song, wav};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_song_larger_than_the_broker_s_messages_is_announced_by_a_claim_and_split() {
+async fn song_above_broker_message_limit_uses_claim_check() {
     let mut place = Place::new(Some(Broker::start(&["max_message_size=100000"]))).await;
     let _worker = place.worker("worker", Duration::ZERO, Duration::ZERO);
     let browser = place.browser();
@@ -16,8 +16,8 @@ async fn a_song_larger_than_the_broker_s_messages_is_announced_by_a_claim_and_sp
     let (large, small) = (browser.upload("large", &large).await, browser.upload("small", &small).await);
     browser.until(&large, "SPLIT").await;
     browser.until(&small, "SPLIT").await;
-    place.says("a song goes by claim").await;
+    place.wait_for_log("song too large for the broker").await;
     let log = place.log();
-    let claimed: Vec<_> = log.lines().filter(|line| line.contains("a song goes by claim")).collect();
+    let claimed: Vec<_> = log.lines().filter(|line| line.contains("song too large for the broker")).collect();
     assert!(matches!(claimed[..], [line] if line.contains(large["hash"].as_str().unwrap())), "{log}");
 }

@@ -1,4 +1,4 @@
-//! The programs as they are run: `server` itself, `worker` with a stand-in for the network, and a broker of their own.
+//! Tests of the programs: the real `server`, `worker` with a fake model, and a broker of their own.
 
 mod alarm;
 mod broker;

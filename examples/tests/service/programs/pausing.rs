@@ -1,17 +1,17 @@
-//! A worker that the server does not take.
+//! A worker whose token the server rejects.
 
 use std::time::{Duration, Instant};
 
 use super::broker::Broker;
-use super::place::{PATIENCE, Place};
+use super::place::{Place, TIMEOUT};
 use crate::support::{Browser, song};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_that_the_server_refuses_pauses_and_is_not_ready_and_leaves_the_songs_to_others() {
+async fn rejected_worker_pauses_and_leaves_songs_to_others() {
     let place = Place::new(Some(Broker::start(&[]))).await;
     let browser = place.browser();
-    let mut stranger = place.stranger("stranger");
-    let line = stranger.says("on http://").await;
+    let mut rejected = place.worker_with_wrong_token("rejected");
+    let line = rejected.wait_for_log("on http://").await;
     let status = Browser::at(format!("http://{}", line.rsplit("http://").next().unwrap()));
     let mut songs = Vec::new();
     for number in 0..20 {
@@ -21,18 +21,18 @@ async fn a_worker_that_the_server_refuses_pauses_and_is_not_ready_and_leaves_the
     loop {
         let ready = status.get("/readyz").await;
         if ready.status == 503
-            && ready.json()["checks"]["worker"].as_str().is_some_and(|said| said.starts_with("it pauses"))
+            && ready.json()["checks"]["worker"].as_str().is_some_and(|check| check.starts_with("it pauses"))
         {
             break;
         }
-        assert!(began.elapsed() < PATIENCE, "it says {:?}: {}", ready.json(), stranger.log());
+        assert!(began.elapsed() < TIMEOUT, "readiness is {:?}: {}", ready.json(), rejected.log());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let _worker = place.worker("worker", Duration::ZERO, Duration::ZERO);
     for song in &songs {
         browser.until(song, "SPLIT").await;
     }
-    let log = stranger.log();
+    let log = rejected.log();
     let taken = log.matches("job handed back; worker cannot process jobs").count();
     assert!((1..=10).contains(&taken), "it took {taken} of 20 jobs: {log}");
 }

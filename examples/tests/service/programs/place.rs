@@ -1,4 +1,4 @@
-//! A server, workers, and what lies between them.
+//! The test environment: a server, workers, and a broker or database between them.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -11,16 +11,16 @@ use super::broker::Broker;
 use crate::postgres::Postgres;
 use crate::support::{Browser, WORKER_TOKEN, id};
 
-/// Milliseconds that a worker's stand-in takes for a song, or [`LOST`]; not set, the child's test is none.
+/// Milliseconds that the fake model takes for a song, or [`LOST`]. Without it, the child test does nothing.
 pub(super) const TAKES_MS: &str = "VOCALIZER_STAND_IN_MS";
 
-/// The stand-in's device fails at every song.
+/// The fake device fails on every song.
 pub(super) const LOST: &str = "lost";
 
-/// How long something that must happen is waited for.
-pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+/// Timeout for expected events.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A server with files in a folder, and songs in SQLite or in a database of its own. It ends with the value.
+/// A server with files in a folder, and songs in SQLite or in a PostgreSQL database. Dropping it stops everything.
 pub(super) struct Place {
     server: Process,
     database: Option<Postgres>,
@@ -30,12 +30,12 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// One whose jobs go over this broker, or over HTTP where there is none.
+    /// Starts a server whose jobs go through this broker, or over HTTP without one.
     pub(super) async fn new(broker: Option<Broker>) -> Self {
         Self::with(broker, None).await
     }
 
-    /// One whose songs and jobs are in this database.
+    /// Starts a server whose songs and jobs are in this database.
     pub(super) async fn on(database: Postgres) -> Self {
         Self::with(None, Some(database)).await
     }
@@ -43,35 +43,35 @@ impl Place {
     async fn with(broker: Option<Broker>, database: Option<Postgres>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut server = serve(&dir, broker.as_ref(), database.as_ref(), "127.0.0.1:0");
-        let line = server.says("listens on http://").await;
+        let line = server.wait_for_log("listens on http://").await;
         let address = line.split("http://").nth(1).unwrap().to_owned();
         Self { server, database, broker, address, dir }
     }
 
-    /// Kills the server, and starts another one in its place.
+    /// Kills the server and starts another on the same address and data.
     pub(super) async fn replace_server(&mut self) {
         let _ = self.server.child.kill();
         let _ = self.server.child.wait();
         self.server = serve(&self.dir, self.broker.as_ref(), self.database.as_ref(), &self.address);
-        self.server.says("listens on http://").await;
+        self.server.wait_for_log("listens on http://").await;
     }
 
     pub(super) fn browser(&self) -> Browser {
         Browser::at(format!("http://{}", self.address))
     }
 
-    /// Starts a worker that takes so long for a song, and so long to stop.
+    /// Starts a worker that takes `takes` for a song and has `grace` to shut down.
     pub(super) fn worker(&self, name: &str, takes: Duration, grace: Duration) -> Process {
         self.start(name, &takes.as_millis().to_string(), grace)
     }
 
-    /// Starts a worker whose device fails at every song.
+    /// Starts a worker whose device fails on every song.
     pub(super) fn lost_worker(&self, name: &str) -> Process {
         self.start(name, LOST, Duration::from_secs(5))
     }
 
-    /// Starts a worker whose token the server does not take.
-    pub(super) fn stranger(&self, name: &str) -> Process {
+    /// Starts a worker with a wrong token.
+    pub(super) fn worker_with_wrong_token(&self, name: &str) -> Process {
         let mut command = self.command(name, "0", Duration::ZERO);
         command.env("WORKER_TOKEN", "a-token-of-no-server");
         Process::start(command, self.broker.as_ref(), self.dir.path().join(name))
@@ -87,7 +87,7 @@ impl Place {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
             .env_clear()
-            .args(["--exact", "programs::child::a_worker_with_a_stand_in", "--nocapture"])
+            .args(["--exact", "programs::child::child_worker_entry", "--nocapture"])
             .env(TAKES_MS, takes)
             .env("SHUTDOWN_GRACE_S", grace.as_secs().to_string())
             .env("BACKEND_ADDR", format!("http://{}", self.address))
@@ -96,14 +96,14 @@ impl Place {
         command
     }
 
-    /// What the server has logged.
+    /// The server's log.
     pub(super) fn log(&self) -> String {
         self.server.log()
     }
 
-    /// The first line of the server with this in it.
-    pub(super) async fn says(&mut self, what: &str) -> String {
-        self.server.says(what).await
+    /// Waits for a line of the server's log that contains `what`.
+    pub(super) async fn wait_for_log(&mut self, what: &str) -> String {
+        self.server.wait_for_log(what).await
     }
 }
 
@@ -115,10 +115,10 @@ fn serve(dir: &tempfile::TempDir, broker: Option<&Broker>, database: Option<&Pos
     Process::start(command, broker, dir.path().join("server"))
 }
 
-/// A program that runs. It ends with the value.
+/// A running program. Dropping it kills the process.
 pub(super) struct Process {
     child: Child,
-    /// Where its lines go.
+    /// The file with its output.
     out: PathBuf,
 }
 
@@ -135,35 +135,38 @@ impl Process {
         std::fs::read_to_string(&self.out).unwrap()
     }
 
-    /// The first line with this in it.
-    pub(super) async fn says(&mut self, what: &str) -> String {
+    /// Waits for a line that contains `what` and returns it.
+    pub(super) async fn wait_for_log(&mut self, what: &str) -> String {
         let began = Instant::now();
         loop {
             let log = self.log();
             if let Some(line) = log.lines().find(|line| line.contains(what)) {
                 return line.to_owned();
             }
-            assert!(self.child.try_wait().unwrap().is_none() && began.elapsed() < PATIENCE, "no {what:?}: {log}");
+            assert!(
+                self.child.try_wait().unwrap().is_none() && began.elapsed() < TIMEOUT,
+                "no log line with {what:?}: {log}"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Asks it to stop, as `systemctl stop` does, and says how it ended and after how long.
-    pub(super) async fn terminated(mut self) -> (ExitStatus, Duration) {
+    /// Sends SIGTERM, as `systemctl stop` does. Returns exit status and duration.
+    pub(super) async fn terminate(mut self) -> (ExitStatus, Duration) {
         let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(asked.success());
         let began = Instant::now();
-        (self.ended().await, began.elapsed())
+        (self.wait_for_exit().await, began.elapsed())
     }
 
-    /// Waits until it ends by itself, and says how.
-    pub(super) async fn ended(&mut self) -> ExitStatus {
+    /// Waits until it exits and returns the exit status.
+    pub(super) async fn wait_for_exit(&mut self) -> ExitStatus {
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(began.elapsed() < PATIENCE, "it does not stop: {}", self.log());
+            assert!(began.elapsed() < TIMEOUT, "the process does not exit: {}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -176,15 +179,15 @@ impl Drop for Process {
     }
 }
 
-/// Waits until somebody is in the midst of splitting the song.
-pub(super) async fn until_in_hand(browser: &Browser, song: &Value) {
+/// Waits until a worker is splitting the song.
+pub(super) async fn until_splitting(browser: &Browser, song: &Value) {
     let began = Instant::now();
     loop {
         let now = browser.get(&format!("/songs/{}", id(song))).await.data()["song"].clone();
         if now["status"] == "SPLITTING" && now["progress"].as_u64() >= Some(10) {
             return;
         }
-        assert!(began.elapsed() < PATIENCE, "nobody begins: {now}");
+        assert!(began.elapsed() < TIMEOUT, "no worker starts the song: {now}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -1,120 +1,123 @@
-//! A worker is told to stop while it splits a song.
+//! Shutdown of workers and kills of servers during a split.
 
 use std::time::Duration;
 
 use super::broker::Broker;
-use super::place::{Place, until_in_hand};
+use super::place::{Place, until_splitting};
 use crate::postgres::Postgres;
 use crate::support::song;
 
 /// Longer than any test.
-const FOR_EVER: Duration = Duration::from_secs(600);
+const ENDLESS: Duration = Duration::from_secs(600);
 
-const AT_ONCE: Duration = Duration::ZERO;
+const NO_TIME: Duration = Duration::ZERO;
 
-/// What a program may take beyond its grace, on a machine that has other things to do.
+/// Time a program may take beyond its grace period on a busy machine.
 const LEEWAY: Duration = Duration::from_secs(15);
 
-async fn finishes_its_song(broker: Option<Broker>) {
+async fn worker_finishes_song(broker: Option<Broker>) {
     let place = Place::new(broker).await;
     let browser = place.browser();
     let worker = place.worker("worker", Duration::from_secs(4), Duration::from_secs(60));
     let uploaded = browser.upload("x", &song(1)).await;
-    until_in_hand(&browser, &uploaded).await;
+    until_splitting(&browser, &uploaded).await;
     let second = browser.upload("y", &song(2)).await;
-    let (status, took) = worker.terminated().await;
+    let (status, took) = worker.terminate().await;
     assert!(status.success(), "{status:?}");
     assert!(took < Duration::from_secs(60), "it took {took:?}");
     browser.until(&uploaded, "SPLIT").await;
-    // It has begun nothing more.
+    // It did not start another song.
     browser.until(&second, "UPLOADED").await;
 }
 
-/// More workers than a song has attempts are stopped over it, one after the other.
-async fn hands_its_song_back(place: Place) {
+/// Stops more workers during the split than the song has attempts, one after the other.
+async fn worker_requeues_song(place: Place) {
     let browser = place.browser();
     let uploaded = browser.upload("x", &song(1)).await;
     let grace = Duration::from_secs(1);
     for number in 0..4 {
-        let worker = place.worker(&format!("worker-{number}"), FOR_EVER, grace);
-        until_in_hand(&browser, &uploaded).await;
-        let (status, took) = worker.terminated().await;
+        let worker = place.worker(&format!("worker-{number}"), ENDLESS, grace);
+        until_splitting(&browser, &uploaded).await;
+        let (status, took) = worker.terminate().await;
         assert!(status.success(), "{status:?}");
         assert!(grace <= took && took < grace + LEEWAY, "it took {took:?}");
         browser.until(&uploaded, "UPLOADED").await;
     }
-    let _another = place.worker("another", AT_ONCE, grace);
+    let _another = place.worker("another", NO_TIME, grace);
     browser.until(&uploaded, "SPLIT").await;
 }
 
-/// One song pays for a device that is lost, with one of its attempts, and not every song that waits.
+/// A lost device costs one song one attempt and leaves the other queued songs alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_whose_device_is_lost_ends_and_takes_no_other_song() {
+async fn worker_with_lost_device_exits_without_taking_more_songs() {
     let place = Place::new(None).await;
     let browser = place.browser();
     let songs = [browser.upload("x", &song(1)).await, browser.upload("y", &song(2)).await];
     let mut lost = place.lost_worker("lost");
-    assert!(!lost.ended().await.success());
+    assert!(!lost.wait_for_exit().await.success());
     let log = lost.log();
-    assert!(log.contains("it has fallen off the bus; the song in hand is tried again, and no other is taken"), "{log}");
+    assert!(
+        log.contains("it has fallen off the bus; the current song is retried, and this worker takes no more songs"),
+        "{log}"
+    );
     assert_eq!(log.matches("job started").count(), 1, "{log}");
-    let _another = place.worker("another", AT_ONCE, Duration::from_secs(1));
+    let _another = place.worker("another", NO_TIME, Duration::from_secs(1));
     for song in &songs {
         browser.until(song, "SPLIT").await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn over_a_broker_a_worker_that_is_stopped_finishes_its_song() {
-    finishes_its_song(Some(Broker::start(&[]))).await;
+async fn broker_worker_finishes_song_on_shutdown() {
+    worker_finishes_song(Some(Broker::start(&[]))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn over_http_a_worker_that_is_stopped_finishes_its_song() {
-    finishes_its_song(None).await;
+async fn http_worker_finishes_song_on_shutdown() {
+    worker_finishes_song(None).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn over_a_broker_a_worker_that_must_stop_hands_its_song_back_and_that_costs_no_attempt() {
-    hands_its_song_back(Place::new(Some(Broker::start(&[]))).await).await;
+async fn broker_worker_requeues_song_after_grace_at_no_attempt() {
+    worker_requeues_song(Place::new(Some(Broker::start(&[]))).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn over_http_a_worker_that_must_stop_hands_its_song_back_and_that_costs_no_attempt() {
-    hands_its_song_back(Place::new(None).await).await;
+async fn http_worker_requeues_song_after_grace_at_no_attempt() {
+    worker_requeues_song(Place::new(None).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn over_a_database_a_worker_that_must_stop_hands_its_song_back_and_that_costs_no_attempt() {
-    hands_its_song_back(Place::on(Postgres::start()).await).await;
+async fn database_worker_requeues_song_after_grace_at_no_attempt() {
+    worker_requeues_song(Place::on(Postgres::start()).await).await;
 }
 
-/// In SQLite or in PostgreSQL, the lease is a row.
-async fn goes_on_over_a_killed_server(mut place: Place) {
+/// The lease is a row in SQLite or PostgreSQL.
+async fn lease_survives_server_kill(mut place: Place) {
     let browser = place.browser();
     let worker = place.worker("worker", Duration::from_secs(6), Duration::from_secs(5));
     let uploaded = browser.upload("x", &song(1)).await;
-    until_in_hand(&browser, &uploaded).await;
+    until_splitting(&browser, &uploaded).await;
     place.replace_server().await;
-    let mut another = place.worker("another", AT_ONCE, Duration::from_secs(5));
-    another.says("the model is loaded").await;
+    let mut another = place.worker("another", NO_TIME, Duration::from_secs(5));
+    another.wait_for_log("model loaded").await;
     browser.until(&uploaded, "SPLIT").await;
-    assert!(!another.log().contains("job started"), "it was given out again: {}", another.log());
-    // It is settled by the one who has it.
-    let (status, _) = worker.terminated().await;
+    assert!(!another.log().contains("job started"), "the job was leased again: {}", another.log());
+    // The first worker settled the job.
+    let (status, _) = worker.terminate().await;
     assert!(status.success(), "{status:?}");
     let second = browser.upload("y", &song(2)).await;
     browser.until(&second, "SPLIT").await;
-    another.says("job started").await;
+    another.wait_for_log("job started").await;
     assert_eq!(another.log().matches("job started").count(), 1, "{}", another.log());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn over_http_a_server_that_is_killed_takes_no_lease_along() {
-    goes_on_over_a_killed_server(Place::new(None).await).await;
+async fn http_lease_survives_server_kill() {
+    lease_survives_server_kill(Place::new(None).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn over_a_database_a_server_that_is_killed_takes_no_lease_along() {
-    goes_on_over_a_killed_server(Place::on(Postgres::start()).await).await;
+async fn database_lease_survives_server_kill() {
+    lease_survives_server_kill(Place::on(Postgres::start()).await).await;
 }

@@ -1,4 +1,4 @@
-//! Songs are fetched from the backend and from nowhere else.
+//! Workers fetch songs only from their backend.
 
 use std::io;
 use std::net::TcpListener;
@@ -24,7 +24,7 @@ fn claim(hash: SongHash, location: String) -> Job {
 }
 
 #[tokio::test]
-async fn a_song_is_fetched_by_its_hash_or_by_where_the_job_says_it_is() {
+async fn source_is_fetched_by_hash_or_claim_location() {
     let service = Service::idle().await;
     let bytes = song(1);
     Browser::new(&service).upload("x", &bytes).await;
@@ -40,12 +40,12 @@ async fn a_song_is_fetched_by_its_hash_or_by_where_the_job_says_it_is() {
         let fetched = backend.source(&job).await.unwrap().unwrap();
         assert!(all(fetched).await == bytes, "{job:?}");
     }
-    let never = SongHash::of(b"never there");
-    assert!(backend.source(&Job { hash: never, payload: JobPayload::Stored }).await.unwrap().is_none());
+    let unknown = SongHash::of(b"never there");
+    assert!(backend.source(&Job { hash: unknown, payload: JobPayload::Stored }).await.unwrap().is_none());
 }
 
 #[tokio::test]
-async fn a_song_that_is_said_to_be_elsewhere_is_refused_and_nobody_is_asked() {
+async fn claim_to_another_host_is_rejected_without_request() {
     let service = Service::idle().await;
     let bytes = song(1);
     Browser::new(&service).upload("x", &bytes).await;
@@ -68,5 +68,5 @@ async fn a_song_that_is_said_to_be_elsewhere_is_refused_and_nobody_is_asked() {
         let Err(BackendError::Refused { why }) = refused else { panic!("{location}: {refused:?}") };
         assert!(!why.contains("secret") && !why.contains(&elsewhere.to_string()), "{why}");
     }
-    assert_eq!(other.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock, "nobody came");
+    assert_eq!(other.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock, "the other host received a connection");
 }

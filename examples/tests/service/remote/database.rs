@@ -1,4 +1,4 @@
-//! Servers that share jobs in PostgreSQL, and workers that may go to any of them.
+//! Several servers share jobs in PostgreSQL, and workers may use any of them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,24 +9,26 @@ use vocalizer_core::secret::Secret;
 use vocalizer_core::song::SongHash;
 use vocalizer_queue::{PostgresQueue, PostgresQueueSettings};
 
-use super::place::{Elsewhere, Front, Lean, queue, until, upload};
+use super::place::{Relay, RemoteWorker, SmallService, queue, until, upload};
 use crate::postgres::Postgres;
-use crate::support::{quick, song};
+use crate::support::{fast_worker, song};
 
 async fn database_queue(database: &Postgres) -> Arc<dyn JobQueue> {
-    let settings = PostgresQueueSettings { visibility: LONG, ..PostgresQueueSettings::default() };
+    let settings = PostgresQueueSettings { visibility: LEASE, ..PostgresQueueSettings::default() };
     Arc::new(PostgresQueue::open(&Secret::new(database.url.clone()), settings).await.unwrap())
 }
 
-const LONG: Duration = Duration::from_secs(600);
+const LEASE: Duration = Duration::from_secs(600);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lease_of_one_server_is_extended_and_settled_at_another() {
+async fn lease_can_be_extended_and_settled_at_another_server() {
     let database = Postgres::start();
-    let (one, other) =
-        (Lean::over(database_queue(&database).await).await, Lean::over(database_queue(&database).await).await);
-    let front = Front::before(one.address).await;
-    let remote = queue(front.address);
+    let (one, other) = (
+        SmallService::over(database_queue(&database).await).await,
+        SmallService::over(database_queue(&database).await).await,
+    );
+    let relay = Relay::start(one.address).await;
+    let remote = queue(relay.address);
     let publish = async |name: &str| {
         let job = Job { hash: SongHash::of(name.as_bytes()), payload: JobPayload::Stored };
         one.queue.publish(job).await.unwrap();
@@ -34,8 +36,8 @@ async fn a_lease_of_one_server_is_extended_and_settled_at_another() {
     publish("a").await;
     publish("b").await;
     let (mut a, b) = (remote.lease().await.unwrap(), remote.lease().await.unwrap());
-    front.leads_to(Some(other.address));
-    // The connection to the first one ends under the first try.
+    relay.forward_to(Some(other.address));
+    // The first try may fail because the connection to the first server closes.
     while let Err(error) = a.extend().await {
         assert!(matches!(error, QueueError::Unavailable(_)), "{error}");
     }
@@ -50,20 +52,20 @@ async fn a_lease_of_one_server_is_extended_and_settled_at_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_server_that_gave_a_song_out_goes_for_good_and_the_song_is_split_once() {
+async fn song_is_split_once_after_its_server_is_gone() {
     let database = Postgres::start();
     let (first, second) = (database_queue(&database).await, database_queue(&database).await);
-    let one = Lean::over(first).await;
+    let one = SmallService::over(first).await;
     let other = one.beside(second).await;
-    let front = Front::before(one.address).await;
-    let worker = Elsewhere::start(front.address, quick());
+    let relay = Relay::start(one.address).await;
+    let worker = RemoteWorker::start(relay.address, fast_worker());
     worker.separator.takes_ms.store(600_000, Ordering::SeqCst);
     upload(&one, &song(1)).await;
-    until("it has begun", || async { worker.separator.begun.load(Ordering::SeqCst) == 1 }).await;
-    front.leads_to(Some(other.address));
+    until("the split has started", || async { worker.separator.begun.load(Ordering::SeqCst) == 1 }).await;
+    relay.forward_to(Some(other.address));
     drop(one);
     worker.separator.takes_ms.store(0, Ordering::SeqCst);
-    until("it is split", || async { worker.counts.done() == 1 }).await;
+    until("the song is split", || async { worker.counts.done() == 1 }).await;
     until("the job is off the queue", || async {
         let depth = other.queue.depth().await.unwrap();
         (depth.waiting, depth.leased) == (0, Some(0))

@@ -1,4 +1,4 @@
-//! A worker is stopped in the moment in which it gets a job: the answer is on its way, and nobody reads it.
+//! A worker stops while its lease request is answered: the job arrives at a client that is gone.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,11 +10,11 @@ use vocalizer_core::song::SongHash;
 use vocalizer_core::worker::WorkerSettings;
 use vocalizer_queue::{MemoryQueue, SqliteQueue};
 
-use super::place::{Elsewhere, Lean, queue, until, upload};
-use crate::support::{WORKER_TOKEN, no_tls, quick, song};
+use super::place::{RemoteWorker, SmallService, queue, until, upload};
+use crate::support::{WORKER_TOKEN, fast_worker, no_tls, song};
 
-/// Asks for a job as a worker does that is gone by the time the answer comes.
-async fn ask_and_go(service: &Lean) -> Value {
+/// Leases a job like a worker that exits before the response arrives.
+async fn lease_and_disconnect(service: &SmallService) -> Value {
     let client = reqwest::Client::builder().tls_backend_preconfigured(no_tls()).build().unwrap();
     let asked = client.post(format!("http://{}/jobs/lease", service.address)).bearer_auth(WORKER_TOKEN);
     let answer: Value = asked.json(&json!({"wait_s": 60})).send().await.unwrap().json().await.unwrap();
@@ -22,25 +22,25 @@ async fn ask_and_go(service: &Lean) -> Value {
 }
 
 #[tokio::test]
-async fn a_song_that_nobody_began_is_not_out_of_attempts() {
+async fn undelivered_leases_cost_no_attempts() {
     let dir = tempfile::tempdir().unwrap();
     let queue = SqliteQueue::open(&dir.path().join("queue.db"), Duration::from_secs(1)).await.unwrap();
-    let service = Lean::over(Arc::new(queue)).await;
+    let service = SmallService::over(Arc::new(queue)).await;
     upload(&service, &song(1)).await;
     for _ in 0..3 {
-        assert_eq!(ask_and_go(&service).await["attempt"], 1, "nobody was at it");
+        assert_eq!(lease_and_disconnect(&service).await["attempt"], 1, "no worker started the song");
     }
-    let worker = Elsewhere::start(service.address, WorkerSettings { max_attempts: 1, ..quick() });
+    let worker = RemoteWorker::start(service.address, WorkerSettings { max_attempts: 1, ..fast_worker() });
     until("the song is split", || async { worker.counts.done() == 1 }).await;
     assert_eq!((worker.counts.failed(), worker.separator.begun.load(Ordering::SeqCst)), (0, 1));
 }
 
 #[tokio::test]
-async fn a_server_that_keeps_leases_in_memory_gives_back_what_nobody_began() {
-    let service = Lean::over(Arc::new(MemoryQueue::new(Duration::from_secs(10)))).await;
+async fn in_memory_queue_requeues_undelivered_lease() {
+    let service = SmallService::over(Arc::new(MemoryQueue::new(Duration::from_secs(10)))).await;
     let job = Job { hash: SongHash::of(b"x"), payload: JobPayload::Stored };
     service.queue.publish(job).await.unwrap();
-    assert_eq!(ask_and_go(&service).await["attempt"], 1);
+    assert_eq!(lease_and_disconnect(&service).await["attempt"], 1);
     let lease = queue(service.address).lease().await.unwrap();
-    assert_eq!(lease.attempt(), 1, "nobody was at it");
+    assert_eq!(lease.attempt(), 1, "no worker started the song");
 }

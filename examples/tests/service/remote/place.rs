@@ -1,4 +1,4 @@
-//! Workers elsewhere, an address that outlives the servers behind it, and a service whose leases are short.
+//! Remote workers, a relay whose address outlives the servers behind it, and a small service with short leases.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -30,7 +30,7 @@ use vocalizer_store::files::FileBlobs;
 
 use crate::support::{FakeSeparator, WORKER_TOKEN};
 
-/// A client of a worker that bears a restart of its server.
+/// A worker's client, with enough retries to survive a server restart.
 pub(super) fn client(address: SocketAddr) -> Client {
     let builder = Client::builder(format!("http://{address}")).with_token(WORKER_TOKEN.to_owned());
     builder.with_retries(6, Duration::from_millis(50)).build().unwrap()
@@ -44,14 +44,14 @@ pub(super) fn backend(address: SocketAddr) -> RemoteBackend {
     RemoteBackend::over(client(address), Arc::new(TarResults::new(Limits::default())))
 }
 
-/// A worker in another place, as far as the service can tell. It ends with the value.
-pub(super) struct Elsewhere {
+/// A worker over HTTP. Dropping it stops the worker.
+pub(super) struct RemoteWorker {
     pub(super) separator: Arc<FakeSeparator>,
     pub(super) counts: Arc<WorkerCounts>,
     stop: watch::Sender<bool>,
 }
 
-impl Elsewhere {
+impl RemoteWorker {
     pub(super) fn start(address: SocketAddr, settings: WorkerSettings) -> Self {
         let separator = Arc::new(FakeSeparator::default());
         let ports = WorkerPorts {
@@ -68,7 +68,7 @@ impl Elsewhere {
     }
 }
 
-impl Drop for Elsewhere {
+impl Drop for RemoteWorker {
     fn drop(&mut self) {
         self.stop.send_replace(true);
     }
@@ -78,14 +78,14 @@ async fn stop_signal(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-/// An address that stays while servers behind it come and go.
-pub(super) struct Front {
+/// A TCP relay with a fixed address in front of changing servers.
+pub(super) struct Relay {
     pub(super) address: SocketAddr,
     behind: watch::Sender<Option<SocketAddr>>,
 }
 
-impl Front {
-    pub(super) async fn before(server: SocketAddr) -> Self {
+impl Relay {
+    pub(super) async fn start(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (behind, watched) = watch::channel(Some(server));
@@ -97,8 +97,8 @@ impl Front {
         Self { address, behind }
     }
 
-    /// From now on this server is behind it, or none; what was open is cut off.
-    pub(super) fn leads_to(&self, server: Option<SocketAddr>) {
+    /// Forwards new connections to this server, or to none, and closes open ones.
+    pub(super) fn forward_to(&self, server: Option<SocketAddr>) {
         self.behind.send_replace(server);
     }
 }
@@ -112,49 +112,49 @@ async fn pass(mut stream: TcpStream, mut behind: watch::Receiver<Option<SocketAd
     }
 }
 
-/// A service with little behind it, over any queue. It ends with the value.
-pub(super) struct Lean {
+/// A small service over any queue. Dropping it stops the service.
+pub(super) struct SmallService {
     pub(super) address: SocketAddr,
     pub(super) songs: SongService,
     pub(super) queue: Arc<dyn JobQueue>,
-    #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "it keeps the folder"))]
-    kept: Kept,
+    #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "keeps the folder alive"))]
+    shared: Shared,
     stop: watch::Sender<bool>,
 }
 
-/// What servers of one installation share.
+/// State shared by servers of one installation.
 #[derive(Clone)]
-struct Kept {
+struct Shared {
     songs: Arc<MemorySongs>,
     commons: Arc<LocalCommons>,
     dir: Arc<tempfile::TempDir>,
 }
 
-impl Lean {
-    /// One whose leases are in memory and hold for so long.
+impl SmallService {
+    /// Starts a service whose leases are in memory and last `visibility`.
     pub(super) async fn start(visibility: Duration) -> Self {
         Self::over(Arc::new(MemoryQueue::new(visibility))).await
     }
 
     pub(super) async fn over(queue: Arc<dyn JobQueue>) -> Self {
         let dir = Arc::new(tempfile::tempdir().unwrap());
-        Self::with(Kept { songs: Arc::default(), commons: Arc::default(), dir }, queue).await
+        Self::with(Shared { songs: Arc::default(), commons: Arc::default(), dir }, queue).await
     }
 
-    /// Another server of the same installation.
+    /// Starts another server of the same installation.
     #[cfg(feature = "cluster")]
     pub(super) async fn beside(&self, queue: Arc<dyn JobQueue>) -> Self {
-        Self::with(self.kept.clone(), queue).await
+        Self::with(self.shared.clone(), queue).await
     }
 
-    async fn with(kept: Kept, queue: Arc<dyn JobQueue>) -> Self {
+    async fn with(shared: Shared, queue: Arc<dyn JobQueue>) -> Self {
         let clock = Arc::new(SystemClock::new());
-        let (limits, work) = (Limits::default(), kept.dir.path());
+        let (limits, work) = (Limits::default(), shared.dir.path());
         let audio = AudioLimits::from(&limits);
         let songs = SongService::new(
             SongPorts {
-                songs: Arc::clone(&kept.songs) as _,
-                commons: Arc::clone(&kept.commons) as _,
+                songs: Arc::clone(&shared.songs) as _,
+                commons: Arc::clone(&shared.commons) as _,
                 blobs: Arc::new(FileBlobs::open(&work.join("blobs")).await.unwrap()),
                 queue: Arc::clone(&queue),
                 probe: Arc::new(FileProbe::new(audio)),
@@ -178,29 +178,29 @@ impl Lean {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(async move { server.run(listener, stop_signal(stopped)).await });
-        Self { address, songs, queue, kept, stop }
+        Self { address, songs, queue, shared, stop }
     }
 }
 
-impl Drop for Lean {
+impl Drop for SmallService {
     fn drop(&mut self) {
         self.stop.send_replace(true);
     }
 }
 
-/// Waits until something is so.
-pub(super) async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
+/// Waits until a condition holds.
+pub(super) async fn until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
     for _ in 0..1000 {
-        if is_so().await {
+        if condition().await {
             return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("in a long time it did not come to this: {what}");
+    panic!("timed out waiting until {what}");
 }
 
-/// A song of a service that has no folder.
-pub(super) async fn upload(service: &Lean, bytes: &[u8]) -> vocalizer_client::SongId {
+/// Uploads an anonymous song.
+pub(super) async fn upload(service: &SmallService, bytes: &[u8]) -> vocalizer_client::SongId {
     let client = vocalizer_client::Client::builder(format!("http://{}", service.address)).build().unwrap();
     let bytes = bytes::Bytes::copy_from_slice(bytes);
     client.upload(vocalizer_client::Upload::from_bytes("x", "x.wav", bytes)).await.unwrap().id

@@ -1,4 +1,4 @@
-//! Leasing over HTTP is held to what every queue promises.
+//! The queue conformance tests over HTTP.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,16 +11,16 @@ use vocalizer_core::ports::{DeadLetter, Depth, Job, JobQueue, JobState, Lease, Q
 use vocalizer_core::song::SongHash;
 use vocalizer_queue::SqliteQueue;
 
-use super::place::{Lean, queue};
+use super::place::{SmallService, queue};
 
-/// The queue as the backend has it, and as its workers do.
-struct Both {
-    service: Lean,
+/// Publishes through the backend's queue and leases through the workers'.
+struct BackendAndWorker {
+    service: SmallService,
     remote: RemoteQueue,
 }
 
 #[async_trait]
-impl JobQueue for Both {
+impl JobQueue for BackendAndWorker {
     async fn publish(&self, job: Job) -> Result<(), QueueError> {
         self.service.queue.publish(job).await
     }
@@ -44,7 +44,7 @@ impl JobQueue for Both {
 
 struct Place {
     began: Instant,
-    /// A queue with durable leases is in a file here; one in memory has none, so that the server keeps them.
+    /// Folder of a queue with durable leases. Without it, the queue is in memory and the server keeps the leases.
     dir: Option<TempDir>,
 }
 
@@ -62,14 +62,14 @@ impl Place {
 impl QueuePlace for Place {
     async fn queue(&self, visibility: Duration) -> Arc<dyn JobQueue> {
         let service = match &self.dir {
-            None => Lean::start(visibility).await,
+            None => SmallService::start(visibility).await,
             Some(dir) => {
                 let queue = SqliteQueue::open(&dir.path().join("queue.db"), visibility).await.unwrap();
-                Lean::over(Arc::new(queue)).await
+                SmallService::over(Arc::new(queue)).await
             }
         };
         let remote = queue(service.address);
-        Arc::new(Both { service, remote })
+        Arc::new(BackendAndWorker { service, remote })
     }
 
     fn elapsed(&self) -> Duration {
@@ -81,7 +81,7 @@ impl QueuePlace for Place {
     }
 }
 
-mod kept_by_the_server {
+mod in_memory {
     use super::Place;
 
     vocalizer_core::queue_conformance!(
@@ -100,19 +100,19 @@ mod durable {
 }
 
 #[tokio::test]
-async fn what_is_the_backends_is_refused_at_the_worker() {
-    let service = Lean::start(Duration::from_secs(60)).await;
+async fn remote_queue_rejects_backend_operations() {
+    let service = SmallService::start(Duration::from_secs(60)).await;
     let queue = queue(service.address);
     let job = Job { hash: SongHash::of(b"x"), payload: vocalizer_core::ports::JobPayload::Stored };
-    let said = [
+    let results = [
         queue.publish(job.clone()).await.map(drop),
         queue.state(&job.hash).await.map(drop),
         queue.depth().await.map(drop),
         queue.dead_letters(1).await.map(drop),
     ];
-    for said in said {
-        let said = vocalizer_core::causes::chain(&said.unwrap_err());
-        assert!(said.contains("not supported by a remote queue"), "{said}");
+    for result in results {
+        let message = vocalizer_core::causes::chain(&result.unwrap_err());
+        assert!(message.contains("not supported by a remote queue"), "{message}");
     }
     assert_eq!(service.queue.depth().await.unwrap().waiting, 0);
 }
