@@ -3,9 +3,9 @@
 use reqwest::Method;
 use serde::Serialize;
 use serde::de::IgnoredAny;
-use vocalizer_core::account::TokenId;
-use vocalizer_core::api::{NewTokenData, TokenView, TokensData, UserData, UserView};
-use vocalizer_core::secret::Secret;
+use vocalizer_api::id::TokenId;
+use vocalizer_api::{NewTokenData, TokenView, TokensData, UserData, UserView};
+use vocalizer_api::secret::Secret;
 
 use crate::{Client, Error};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::{Response, header};
 use serde::de::DeserializeOwned;
-use vocalizer_core::api::Envelope;
+use vocalizer_api::Envelope;
 
 use crate::Error;
 

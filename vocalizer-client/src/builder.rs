@@ -7,7 +7,7 @@ use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use url::Url;
-use vocalizer_core::secret::Secret;
+use vocalizer_api::secret::Secret;
 
 use crate::client::Settings;
 use crate::{Client, Error, tls};

@@ -7,7 +7,7 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::de::IgnoredAny;
 use tokio::time::{Instant, sleep, timeout};
 use url::Url;
-use vocalizer_core::song::SongId;
+use vocalizer_api::id::SongId;
 
 use crate::{Client, Download, Error, ErrorCode, SongFile, answer};
 

@@ -1,7 +1,7 @@
 //! Queries and pages of song lists.
 
 use url::form_urlencoded;
-use vocalizer_core::api::{SongStatus, SongView, SongsData};
+use vocalizer_api::{SongStatus, SongView, SongsData};
 
 use crate::Error;
 

@@ -7,7 +7,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::{BuilderVerifierExt, Verifier};
-use vocalizer_core::ports::BoxError;
+use vocalizer_api::causes::BoxError;
 
 /// Returns a TLS configuration with ring, independent of the process's default provider. It trusts the system's root
 /// certificates and `roots_pem`. Without encryption the system's are not loaded, since some containers have none.

@@ -11,14 +11,13 @@
 //! | [`account`] | users, sessions and who may see or delete what |
 //! | [`dedupe`] | what songs with equal bytes share, and when their blobs are deleted |
 //! | [`quota`] | how much one uploader may store and upload |
-//! | [`api`] | the JSON that server and client exchange |
+//! | [`api`] | the types of the HTTP API, from `vocalizer-api` |
 //! | [`causes`] | an error and its causes in one line |
 //! | [`limits`] | limits on all external input |
 //! | [`ports`] | one small trait per external system, with its guarantees |
 //! | [`service`] | the use cases, over the ports |
 //! | [`worker`] | the loop that takes jobs, splits songs and delivers stems |
 //! | [`secret`] | values that must not appear in logs |
-//! | `conformance` | feature `conformance`: test suites for adapters of the ports |
 //!
 //! # Example
 //!
@@ -56,24 +55,21 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod account;
-pub mod api;
-pub mod causes;
-#[cfg(feature = "conformance")]
-pub mod conformance;
 pub mod dedupe;
-pub mod limits;
 #[cfg(feature = "memory")]
 pub mod memory;
-pub mod part;
 pub mod ports;
 pub mod quota;
-pub mod secret;
 pub mod service;
 pub mod song;
 pub mod tally;
 pub mod worker;
 
-mod id;
+mod wire;
+
+/// The types of the HTTP API.
+pub use vocalizer_api as api;
+pub use vocalizer_api::{causes, limits, part, secret};
 
 /// Compiles the example in the README.
 #[cfg(doctest)]

@@ -8,11 +8,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 use vocalizer_core::account::{Account, PasswordHash, UserId};
-use vocalizer_core::conformance::accounts::AccountsPlace;
-use vocalizer_core::conformance::attempts::AttemptsPlace;
-use vocalizer_core::conformance::blobs::BlobsPlace;
-use vocalizer_core::conformance::commons::CommonsPlace;
-use vocalizer_core::conformance::songs::SongsPlace;
+use vocalizer_conformance::accounts::AccountsPlace;
+use vocalizer_conformance::attempts::AttemptsPlace;
+use vocalizer_conformance::blobs::BlobsPlace;
+use vocalizer_conformance::commons::CommonsPlace;
+use vocalizer_conformance::songs::SongsPlace;
 use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs};
 use vocalizer_core::ports::{AccountRepository, Attempts, BlobStore, Commons, SongRepository};
 use vocalizer_core::service::{LocalCommons, Throttle};
@@ -77,7 +77,7 @@ impl AttemptsPlace for Fixture {
 mod commons {
     use super::Fixture;
 
-    vocalizer_core::commons_conformance!(
+    vocalizer_conformance::commons_conformance!(
         #[tokio::test]
         Fixture::default()
     );
@@ -86,7 +86,7 @@ mod commons {
 mod attempts {
     use super::Fixture;
 
-    vocalizer_core::attempts_conformance!(
+    vocalizer_conformance::attempts_conformance!(
         #[tokio::test]
         Fixture::default()
     );
@@ -95,7 +95,7 @@ mod attempts {
 mod songs {
     use super::Fixture;
 
-    vocalizer_core::songs_conformance!(
+    vocalizer_conformance::songs_conformance!(
         #[tokio::test]
         Fixture::default()
     );
@@ -104,7 +104,7 @@ mod songs {
 mod accounts {
     use super::Fixture;
 
-    vocalizer_core::accounts_conformance!(
+    vocalizer_conformance::accounts_conformance!(
         #[tokio::test]
         Fixture::default()
     );
@@ -113,7 +113,7 @@ mod accounts {
 mod blobs {
     use super::Fixture;
 
-    vocalizer_core::blobs_conformance!(
+    vocalizer_conformance::blobs_conformance!(
         #[tokio::test]
         Fixture::default()
     );

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
-use vocalizer_core::api::{JobData, JobView, MAX_JOB_DELAY, MAX_JOB_WAIT};
+use vocalizer_api::{JobData, JobView, MAX_JOB_DELAY, MAX_JOB_WAIT};
 use vocalizer_core::ports::{DeadLetter, Depth, Failure, Job, JobPayload, JobQueue, JobState, Lease, QueueError};
-use vocalizer_core::service::LeaseId;
-use vocalizer_core::song::SongHash;
+use vocalizer_api::id::LeaseId;
+use vocalizer_api::hash::SongHash;
 
 use super::RemoteSettings;
 use super::calls::{cause, status};
@@ -120,7 +120,7 @@ struct RemoteLease {
 impl RemoteLease {
     fn new(client: Client, view: JobView) -> Result<Self, Error> {
         let JobView { lease, hash, attempt, visibility_ms } = view;
-        let hash = hash.parse().map_err(|error: vocalizer_core::song::ParseHashError| Error::malformed(200, error))?;
+        let hash = hash.parse().map_err(|error: vocalizer_api::hash::ParseHashError| Error::malformed(200, error))?;
         let job = Job { hash, payload: JobPayload::Stored };
         Ok(Self { client, id: lease, job, attempt, visibility: Duration::from_millis(visibility_ms) })
     }

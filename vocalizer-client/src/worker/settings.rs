@@ -3,7 +3,7 @@
 use std::fmt;
 
 use url::Url;
-use vocalizer_core::secret::Secret;
+use vocalizer_api::secret::Secret;
 
 use crate::{Client, Error};
 

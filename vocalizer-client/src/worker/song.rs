@@ -2,7 +2,7 @@
 
 use futures_util::stream::try_unfold;
 use vocalizer_core::ports::{Blob, BlobError};
-use vocalizer_core::song::{SongHash, SongHasher};
+use vocalizer_api::hash::{SongHash, SongHasher};
 
 use crate::Download;
 

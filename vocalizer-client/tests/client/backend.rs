@@ -19,7 +19,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use url::form_urlencoded;
 use vocalizer_client::{ApiError, Client, ClientBuilder, ErrorCode, SongView, UserId};
-use vocalizer_core::api::Envelope;
+use vocalizer_api::Envelope;
 
 /// The state of the backend, which tests can read and change.
 #[derive(Default)]

@@ -10,7 +10,7 @@ use futures_core::Stream;
 use tokio::net::TcpListener;
 use tokio::time::{Sleep, sleep};
 use vocalizer_client::{Client, Error, SongStatus, Upload};
-use vocalizer_core::song::SongHash;
+use vocalizer_api::hash::SongHash;
 
 use super::backend;
 

@@ -2,15 +2,9 @@
 
 use time::OffsetDateTime;
 
-use super::{SessionDigest, UserId};
-use crate::id::opaque_id;
+use vocalizer_api::id::{TokenId, UserId};
 
-opaque_id!(
-    /// The ID of an API token. The token's secret is shown once and never stored.
-    TokenId,
-    ParseTokenIdError,
-    "token"
-);
+use super::SessionDigest;
 
 /// A stored session: permission to act as a user for a limited time.
 #[derive(Debug, Clone, PartialEq, Eq)]

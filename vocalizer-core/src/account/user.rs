@@ -9,16 +9,9 @@ use time::OffsetDateTime;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_security::confusable_detection::skeleton;
 use unicode_security::{MixedScript as _, RestrictionLevel, RestrictionLevelDetection as _};
+use vocalizer_api::id::UserId;
 
 use super::PasswordHash;
-use crate::id::opaque_id;
-
-opaque_id!(
-    /// The ID of a user.
-    UserId,
-    ParseUserIdError,
-    "user"
-);
 
 /// A registered user.
 #[derive(Debug, Clone)]

@@ -1,8 +1,8 @@
 //! The backend as seen by a worker.
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use vocalizer_api::Wanted;
 
 use super::{Blob, BoxError, Job, StemSet};
 use crate::song::{FailureReason, SongHash};
@@ -54,19 +54,6 @@ pub trait Backend: Send + Sync {
     ///
     /// [`BackendError`].
     async fn fail(&self, hash: &SongHash, reason: &FailureReason) -> Result<(), BackendError>;
-}
-
-/// Whether the stems of a hash are still needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Wanted {
-    /// A song waits for them.
-    Yes,
-    /// They are already stored.
-    Done,
-    /// The last song with the hash was deleted.
-    Gone,
 }
 
 /// An error of a call from a worker to the backend.

@@ -5,7 +5,7 @@ use thiserror::Error;
 use crate::quota::Exceeded;
 
 /// An adapter's own error as a cause, without exposing the adapter's types.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
+pub use vocalizer_api::causes::BoxError;
 
 /// An error of a repository.
 #[derive(Debug, Error)]

@@ -3,17 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use vocalizer_api::id::LeaseId;
 
 use super::queue::{Failure, QueueError};
-use crate::id::opaque_id;
 use crate::song::SongHash;
-
-opaque_id!(
-    /// The identifier of a lease, known only to the worker that holds it.
-    LeaseId,
-    ParseLeaseIdError,
-    "lease"
-);
 
 /// A job leased by identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,7 +14,6 @@ use crate::account::{
 use crate::api::{TokenView, UserView};
 use crate::ports::{AccountRepository, Attempts, Clock, PasswordHasher, RepositoryError, ThrottleSettings};
 use crate::secret::Secret;
-use crate::song::is_invisible;
 
 /// The prefix of an API token, so that people and secret scanners recognise one.
 const TOKEN_PREFIX: &str = "vct_";
@@ -424,7 +423,7 @@ impl AccountService {
         let Inner { ports, .. } = &*self.inner;
         let user = owner(caller)?;
         let name = name.trim();
-        if name.is_empty() || name.chars().count() > MAX_TOKEN_NAME_CHARS || name.chars().any(is_invisible) {
+        if name.is_empty() || name.chars().count() > MAX_TOKEN_NAME_CHARS || name.chars().any(vocalizer_api::text::is_invisible) {
             let message = format!("invalid token name: use 1 to {MAX_TOKEN_NAME_CHARS} visible characters");
             return Err(ServiceError::invalid("name", message));
         }

@@ -10,6 +10,7 @@ mod cache;
 mod desk;
 mod device;
 mod error;
+mod limits;
 mod line;
 mod local;
 mod locks;
@@ -22,12 +23,13 @@ mod sweep;
 mod throttle;
 mod upload;
 
-pub use crate::ports::{LeaseId, LeasedJob, ParseLeaseIdError};
+pub use crate::ports::LeasedJob;
 pub use accounts::{
     AccountPorts, AccountService, AccountSettings, Caller, KEEP_EXPIRED, LoginFrom, NewSession, NewToken, Proof,
 };
 pub use desk::Desk;
 pub use error::{Invalid, ServiceError, whole_seconds};
+pub use limits::limits_view;
 pub use local::LocalCommons;
 pub use parts::{Levels, Mix, Origin, PartFile, PartInfo};
 pub use renderings::{RenderingCounts, RenderingSettings};
@@ -37,3 +39,4 @@ pub use songs::{
 pub use sweep::Swept;
 pub use throttle::Throttle;
 pub use upload::Upload;
+pub use vocalizer_api::id::{LeaseId, ParseLeaseIdError};

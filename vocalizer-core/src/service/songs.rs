@@ -23,6 +23,7 @@ use crate::ports::{
 use crate::quota::{AddressKey, Quota, Uploader};
 use crate::secret::Secret;
 use crate::song::{Song, SongHash, SongId, StatusKind, Title};
+use crate::wire::with_details;
 
 /// How many songs of a page get a queue position. Each costs a query to the queue.
 const MOST_POSITIONS: usize = 100;
@@ -284,7 +285,7 @@ impl SongService {
                 true => SongView { queue_position: positions.next().flatten(), ..SongView::from(song) },
                 false => self.view(song).await?,
             };
-            views.push(if details { view.with_details(song) } else { view });
+            views.push(if details { with_details(view, song) } else { view });
         }
         Ok(SongPage { songs: views, next })
     }
@@ -339,7 +340,7 @@ impl SongService {
     /// As [`Self::song`].
     pub async fn song_in_detail(&self, viewer: Viewer, id: SongId) -> Result<SongView, ServiceError> {
         let song = self.visible(viewer, id).await?;
-        Ok(self.view(&song).await?.with_details(&song))
+        Ok(with_details(self.view(&song).await?, &song))
     }
 
     /// Changes a song's title.

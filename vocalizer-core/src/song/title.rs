@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 use thiserror::Error;
+use vocalizer_api::text::{changes_layout, is_invisible, is_variation_selector};
 
 /// A song's title: trimmed, not empty, on one line, within its length limit and without invisible characters.
 ///
@@ -30,7 +31,7 @@ impl Title {
         let text = visible(text);
         let text = text.trim();
         // A variation selector or a Braille blank alone shows nothing.
-        let shows_nothing = |c: char| c.is_whitespace() || is_selector(c) || is_joiner(c) || c == '\u{2800}';
+        let shows_nothing = |c: char| c.is_whitespace() || is_variation_selector(c) || is_joiner(c) || c == '\u{2800}';
         if text.chars().all(shows_nothing) {
             return Err(TitleError::Empty);
         }
@@ -38,7 +39,7 @@ impl Title {
         if found_chars > max_chars {
             return Err(TitleError::TooLong { max_chars, found_chars });
         }
-        match text.chars().position(steers) {
+        match text.chars().position(changes_layout) {
             Some(at_char) => Err(TitleError::Control { at_char }),
             None => Ok(Self(text.to_owned())),
         }
@@ -51,7 +52,7 @@ impl Title {
     }
 }
 
-/// Removes invisible characters, except those of [`steers`], which are rejected later.
+/// Removes invisible characters, except those of [`changes_layout`], which are rejected later.
 fn visible(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
@@ -59,7 +60,7 @@ fn visible(text: &str) -> String {
         let joins = matches!(c, '\u{200c}' | '\u{200d}')
             && kept.chars().next_back().is_some_and(|before| !before.is_ascii() && !is_joiner(before))
             && chars.peek().is_some_and(|&next| !next.is_ascii() && !is_invisible(next));
-        if joins || steers(c) || is_selector(c) || !is_invisible(c) {
+        if joins || changes_layout(c) || is_variation_selector(c) || !is_invisible(c) {
             kept.push(c);
         }
     }
@@ -68,29 +69,6 @@ fn visible(text: &str) -> String {
 
 fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200c}' | '\u{200d}')
-}
-
-/// Selects a variant of the preceding character, as in emoji.
-fn is_selector(c: char) -> bool {
-    matches!(c, '\u{fe00}'..='\u{fe0f}')
-}
-
-/// Returns whether a character is invisible by itself: those of [`steers`], zero-width characters, direction marks,
-/// fillers and tags.
-pub(crate) fn is_invisible(c: char) -> bool {
-    steers(c)
-        || is_selector(c)
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{3164}'
-            | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-            | '\u{e0000}'..='\u{e0fff}')
-}
-
-/// Returns whether a character changes the layout of the text around it: control characters, the two Unicode line
-/// breaks, and the direction overrides that can make `gpj.exe` read as `exe.jpg`.
-pub(super) fn steers(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl fmt::Display for Title {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
-use vocalizer_core::api::{LimitsData, LimitsView};
+use vocalizer_core::api::LimitsData;
+use vocalizer_core::service::limits_view;
 
 use super::{Answer, whole};
 use crate::app::{App, MoreMetrics};
@@ -52,7 +53,7 @@ pub(super) fn openapi() -> Response<Body> {
 
 /// Returns the limits for clients.
 pub(super) fn limits(app: &Arc<App>) -> Response<Body> {
-    let limits = LimitsView::of(app.songs.settings(), app.accounts.settings());
+    let limits = limits_view(app.songs.settings(), app.accounts.settings());
     whole(answer::success(&LimitsData { limits }))
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::time::sleep;
-use vocalizer_core::conformance::queue::QueuePlace;
+use vocalizer_conformance::queue::QueuePlace;
 use vocalizer_core::ports::{JobPayload, JobQueue};
 use vocalizer_queue::{AmqpQueue, AmqpQueueKind};
 
@@ -42,7 +42,7 @@ impl QueuePlace for Fresh {
 mod quorum {
     use super::{AmqpQueueKind, Fresh, Instant};
 
-    vocalizer_core::queue_conformance!(
+    vocalizer_conformance::queue_conformance!(
         #[tokio::test(flavor = "multi_thread")]
         Fresh(AmqpQueueKind::Quorum, Instant::now())
     );
@@ -51,7 +51,7 @@ mod quorum {
 mod classic {
     use super::{AmqpQueueKind, Fresh, Instant};
 
-    vocalizer_core::queue_conformance!(
+    vocalizer_conformance::queue_conformance!(
         #[tokio::test(flavor = "multi_thread")]
         Fresh(AmqpQueueKind::Classic, Instant::now())
     );

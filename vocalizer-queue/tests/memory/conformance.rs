@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
-use vocalizer_core::conformance::queue::QueuePlace;
+use vocalizer_conformance::queue::QueuePlace;
 use vocalizer_core::ports::JobQueue;
 use vocalizer_queue::MemoryQueue;
 
@@ -26,7 +26,7 @@ impl QueuePlace for Place {
     }
 }
 
-vocalizer_core::queue_conformance!(
+vocalizer_conformance::queue_conformance!(
     #[tokio::test(start_paused = true)]
     Place { start: Instant::now() }
 );

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use vocalizer_core::conformance::queue::QueuePlace;
+use vocalizer_conformance::queue::QueuePlace;
 use vocalizer_core::ports::JobQueue;
 
 use super::support::Place;
@@ -24,7 +24,7 @@ impl QueuePlace for Timed {
     }
 }
 
-vocalizer_core::queue_conformance!(
+vocalizer_conformance::queue_conformance!(
     #[tokio::test(flavor = "multi_thread")]
     Timed(Place::new().await, Instant::now())
 );

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::time::sleep;
-use vocalizer_core::conformance::queue::QueuePlace;
+use vocalizer_conformance::queue::QueuePlace;
 use vocalizer_core::ports::JobQueue;
 use vocalizer_queue::SqliteQueue;
 
@@ -26,7 +26,7 @@ impl QueuePlace for Timed {
     }
 }
 
-vocalizer_core::queue_conformance!(
+vocalizer_conformance::queue_conformance!(
     #[tokio::test(flavor = "multi_thread")]
     Timed(Place::new(), Instant::now())
 );

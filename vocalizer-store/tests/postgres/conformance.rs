@@ -3,10 +3,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use vocalizer_core::account::UserId;
-use vocalizer_core::conformance::accounts::AccountsPlace;
-use vocalizer_core::conformance::attempts::AttemptsPlace;
-use vocalizer_core::conformance::commons::CommonsPlace;
-use vocalizer_core::conformance::songs::SongsPlace;
+use vocalizer_conformance::accounts::AccountsPlace;
+use vocalizer_conformance::attempts::AttemptsPlace;
+use vocalizer_conformance::commons::CommonsPlace;
+use vocalizer_conformance::songs::SongsPlace;
 use vocalizer_core::ports::{AccountRepository, Attempts, Commons, SongRepository};
 
 use super::support::Place;
@@ -51,7 +51,7 @@ impl AttemptsPlace for Place {
 mod songs {
     use super::Place;
 
-    vocalizer_core::songs_conformance!(
+    vocalizer_conformance::songs_conformance!(
         #[tokio::test(flavor = "multi_thread")]
         Place::new().await
     );
@@ -60,7 +60,7 @@ mod songs {
 mod accounts {
     use super::Place;
 
-    vocalizer_core::accounts_conformance!(
+    vocalizer_conformance::accounts_conformance!(
         #[tokio::test(flavor = "multi_thread")]
         Place::new().await
     );
@@ -69,7 +69,7 @@ mod accounts {
 mod commons {
     use super::Place;
 
-    vocalizer_core::commons_conformance!(
+    vocalizer_conformance::commons_conformance!(
         #[tokio::test(flavor = "multi_thread")]
         Place::new().await
     );
@@ -78,7 +78,7 @@ mod commons {
 mod attempts {
     use super::Place;
 
-    vocalizer_core::attempts_conformance!(
+    vocalizer_conformance::attempts_conformance!(
         #[tokio::test(flavor = "multi_thread")]
         Place::new().await
     );

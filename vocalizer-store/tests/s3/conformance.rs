@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use vocalizer_core::conformance::blobs::BlobsPlace;
+use vocalizer_conformance::blobs::BlobsPlace;
 use vocalizer_core::ports::BlobStore;
 
 use super::server::Server;
@@ -22,11 +22,11 @@ impl BlobsPlace for Place {
     }
 }
 
-vocalizer_core::blobs_conformance!(
+vocalizer_conformance::blobs_conformance!(
     #[tokio::test(flavor = "multi_thread")]
     Place::new()
 );
-vocalizer_core::local_blobs_conformance!(
+vocalizer_conformance::local_blobs_conformance!(
     #[tokio::test(flavor = "multi_thread")]
     Place::new()
 );

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use vocalizer_core::account::UserId;
-use vocalizer_core::conformance::accounts::AccountsPlace;
-use vocalizer_core::conformance::songs::SongsPlace;
+use vocalizer_conformance::accounts::AccountsPlace;
+use vocalizer_conformance::songs::SongsPlace;
 use vocalizer_core::ports::{AccountRepository, SongRepository};
 
 use super::support::{Place, user};
@@ -29,7 +29,7 @@ impl AccountsPlace for Place {
 mod songs {
     use super::Place;
 
-    vocalizer_core::songs_conformance!(
+    vocalizer_conformance::songs_conformance!(
         #[tokio::test(flavor = "multi_thread")]
         Place::new()
     );
@@ -38,7 +38,7 @@ mod songs {
 mod accounts {
     use super::Place;
 
-    vocalizer_core::accounts_conformance!(
+    vocalizer_conformance::accounts_conformance!(
         #[tokio::test(flavor = "multi_thread")]
         Place::new()
     );

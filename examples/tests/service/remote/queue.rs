@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tempfile::TempDir;
 use vocalizer_client::worker::RemoteQueue;
-use vocalizer_core::conformance::queue::QueuePlace;
+use vocalizer_conformance::queue::QueuePlace;
 use vocalizer_core::ports::{DeadLetter, Depth, Job, JobQueue, JobState, Lease, QueueError};
 use vocalizer_core::song::SongHash;
 use vocalizer_queue::SqliteQueue;
@@ -84,7 +84,7 @@ impl QueuePlace for Place {
 mod in_memory {
     use super::Place;
 
-    vocalizer_core::queue_conformance!(
+    vocalizer_conformance::queue_conformance!(
         #[tokio::test]
         Place::in_memory()
     );
@@ -93,7 +93,7 @@ mod in_memory {
 mod durable {
     use super::Place;
 
-    vocalizer_core::queue_conformance!(
+    vocalizer_conformance::queue_conformance!(
         #[tokio::test]
         Place::in_a_file()
     );

@@ -6,7 +6,7 @@ use hyper::Method;
 use hyper::header::{COOKIE, SET_COOKIE};
 use serde_json::{Value, json};
 use vocalizer_client::{ErrorCode, TokenId, UserId, UserView};
-use vocalizer_core::api::UserData;
+use vocalizer_api::UserData;
 
 use super::{Answer, Backend, Call, failure, success};
 

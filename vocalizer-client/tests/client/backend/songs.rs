@@ -7,8 +7,8 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, ETAG};
 use hyper::{Method, Response};
 use vocalizer_client::{ErrorCode, SongId, SongStatus, SongView};
-use vocalizer_core::api::{SongData, SongsData};
-use vocalizer_core::song::SongHash;
+use vocalizer_api::{SongData, SongsData};
+use vocalizer_api::hash::SongHash;
 
 use super::{Answer, Backend, Call, Shared, Stored, failure, success};
 

@@ -1,0 +1,64 @@
+//! The server's limits, so that clients can check before they send.
+
+use serde::{Deserialize, Serialize};
+
+/// The `data` of a response about limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LimitsData {
+    /// The limits.
+    pub limits: LimitsView,
+}
+
+/// The limits that apply to uploaders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LimitsView {
+    /// Largest song file.
+    pub max_upload_bytes: u64,
+    /// Longest title, in characters.
+    pub max_title_chars: u64,
+    /// Longest song.
+    pub max_duration_s: u64,
+    /// Most songs per page of a list.
+    pub max_page: u32,
+    /// Whether anonymous uploads are allowed.
+    pub anonymous_uploads: bool,
+    /// Who may register.
+    pub registration: RegistrationView,
+    /// The quota of each user.
+    pub user_quota: QuotaView,
+    /// The quota of anonymous clients per address.
+    pub anonymous_quota: QuotaView,
+    /// After how many days songs are deleted; `null` for never.
+    pub retention_days: Option<u64>,
+    /// After how many days anonymous uploads are deleted; `null` for never.
+    pub anonymous_retention_days: Option<u64>,
+}
+
+/// Who may register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum RegistrationView {
+    /// Everyone.
+    Open,
+    /// No one.
+    Closed,
+    /// Users with an invite.
+    Invite,
+}
+
+/// The quota of one uploader; `null` means unlimited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct QuotaView {
+    /// Most stored songs.
+    pub max_songs: Option<u64>,
+    /// Most stored bytes of songs.
+    pub max_bytes: Option<u64>,
+    /// Most minutes of audio per day.
+    pub max_audio_minutes_per_day: Option<u64>,
+    /// Most uploads per minute.
+    pub max_uploads_per_minute: Option<u32>,
+}

@@ -1,0 +1,24 @@
+//! The JSON types that server and client exchange.
+//!
+//! Every response is an [`Envelope`], always with all three keys:
+//!
+//! ```json
+//! {"ok": true, "errors": [], "data": {"songs": []}}
+//! {"ok": false, "errors": [{"code": "not_found", "message": "song not found"}], "data": null}
+//! ```
+
+mod account;
+mod envelope;
+mod error;
+mod limits;
+mod peaks;
+mod song;
+mod work;
+
+pub use account::{NewTokenData, TokenView, TokensData, UserData, UserView};
+pub use envelope::Envelope;
+pub use error::{ApiError, ErrorCode};
+pub use limits::{LimitsData, LimitsView, QuotaView, RegistrationView};
+pub use peaks::{PeaksData, PeaksView};
+pub use song::{SongChange, SongData, SongStatus, SongView, SongsData};
+pub use work::{JobData, JobView, MAX_JOB_DELAY, MAX_JOB_WAIT, Wanted, WantedData};

@@ -1,0 +1,25 @@
+//! Peaks as JSON.
+
+use serde::{Deserialize, Serialize};
+
+/// The `data` of a response about peaks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PeaksData {
+    /// The peaks.
+    pub peaks: PeaksView,
+}
+
+/// The loudness of a part over time, for drawing its waveform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PeaksView {
+    /// The sample rate.
+    pub rate_hz: u32,
+    /// The length in frames.
+    pub frames: u64,
+    /// Frames per value; the last value may cover fewer.
+    pub frames_per_value: u64,
+    /// The peak of each interval, from 0 to 255 (full scale); at most 2048 values.
+    pub values: Vec<u8>,
+}

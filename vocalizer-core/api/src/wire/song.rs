@@ -1,0 +1,87 @@
+//! Songs as JSON.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{SongId, UserId};
+
+/// A song as clients see it: `{id, title, hash, uploader_id, status}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("required" = ["id", "title", "hash", "uploader_id", "status"]))
+)]
+pub struct SongView {
+    /// The song's ID.
+    #[cfg_attr(feature = "schema", schemars(with = "uuid::Uuid"))]
+    pub id: SongId,
+    /// The title.
+    pub title: String,
+    /// The hash of the bytes; a string because it is opaque to clients.
+    pub hash: String,
+    /// The uploader; `null`, never missing, for an anonymous upload.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<uuid::Uuid>"))]
+    pub uploader_id: Option<UserId>,
+    /// The status.
+    pub status: SongStatus,
+    /// Why splitting failed. Present only if `status` is `FAILED`, so that clients of the original system, which know
+    /// neither, get the object they expect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_reason: Option<String>,
+    /// Progress of splitting in percent. Present only if `status` is `SPLITTING`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<u8>,
+    /// The number of songs ahead in the queue. Present only if `status` is `UPLOADED` and the queue can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_position: Option<u64>,
+    /// When the upload began (RFC 3339). Present only if details are requested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "date-time")))]
+    pub uploaded_at: Option<String>,
+}
+
+/// A song's status as clients see it: the kind of its status, or not found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum SongStatus {
+    /// The song does not exist, or the caller may not see it. Never the status of a song in a response.
+    NotFound,
+    /// All bytes have arrived but are not stored safely yet.
+    Uploading,
+    /// Stored and waiting to be split.
+    Uploaded,
+    /// Being split.
+    Splitting,
+    /// The stems are ready.
+    Split,
+    /// Splitting failed.
+    Failed,
+}
+
+/// The `data` of a response about one song.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SongData {
+    /// The song.
+    pub song: SongView,
+}
+
+/// The `data` of a response that lists songs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SongsData {
+    /// The songs that the caller may see, newest first.
+    pub songs: Vec<SongView>,
+    /// The value of `after` for the next page. Present only if there are more songs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A change of a song.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SongChange {
+    /// The new title.
+    pub title: String,
+}

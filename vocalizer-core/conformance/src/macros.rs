@@ -1,0 +1,226 @@
+//! Macros that generate the tests of a suite.
+
+/// Generates one test per check of a suite.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance {
+    (#[$test:meta] $place:expr; $suite:path; $($check:ident)+) => {
+        $(
+            #[$test]
+            async fn $check() {
+                use $suite as suite;
+                suite::$check(&$place).await;
+            }
+        )+
+    };
+}
+
+/// Generates the tests for [`JobQueue`](vocalizer_core::ports::JobQueue). Takes a test attribute and an expression that creates
+/// a new [`QueuePlace`](crate::queue::QueuePlace).
+#[macro_export]
+macro_rules! queue_conformance {
+    (#[$test:meta] $place:expr) => {
+        $crate::__conformance! {
+            #[$test] $place; $crate::queue;
+            job_carries_hash_and_payload
+            acknowledged_job_is_not_redelivered
+            repeated_publish_is_harmless
+            concurrently_published_jobs_are_all_delivered
+            dropped_publish_does_not_affect_other_jobs
+            leased_job_is_exclusive
+            lease_reports_its_visibility
+            expired_lease_requeues_job
+            lost_lease_has_no_effect
+            extended_lease_stays_valid
+            dropped_lease_requeues_job
+            dropped_lease_call_loses_no_job
+            waiting_workers_wake_on_new_jobs
+            concurrent_workers_get_distinct_jobs
+            failed_job_is_redelivered_after_its_delay
+            postponed_job_counts_no_attempt_and_does_not_block_others
+            job_given_up_becomes_dead_letter
+            dead_letters_are_newest_first_and_limited
+            republished_dead_letter_is_a_new_job
+            job_given_up_by_queue_is_reported_until_filed
+            unpolled_settlement_is_a_dropped_lease
+            state_reports_waiting_leased_and_absent
+            depth_counts_waiting_leased_and_dead_jobs
+            granted_lease_stays_valid_while_extended_by_id
+            granted_lease_without_extension_counts_no_attempt
+            granted_lease_is_settled_by_id
+            expired_granted_lease_is_lost
+            dropped_grant_call_loses_no_job
+        }
+    };
+}
+
+/// Generates the tests for [`SongRepository`](vocalizer_core::ports::SongRepository). Takes a test attribute and an expression
+/// that creates a new [`SongsPlace`](crate::songs::SongsPlace).
+#[macro_export]
+macro_rules! songs_conformance {
+    (#[$test:meta] $place:expr) => {
+        $crate::__conformance! {
+            #[$test] $place; $crate::songs;
+            admitted_song_is_found_unchanged
+            first_song_with_hash_requests_job
+            song_with_waiting_hash_shares_job
+            song_with_splitting_hash_is_splitting
+            song_with_existing_stems_is_split
+            song_after_failed_one_requests_job
+            repeated_admission_changes_nothing
+            duplicate_song_id_is_rejected
+            concurrently_admitted_songs_request_one_job
+            concurrent_admissions_store_one_song
+            dropped_admission_is_atomic
+            retried_song_waits_and_requests_job
+            retry_joins_existing_job
+            only_failed_songs_are_retried
+            concurrent_retries_succeed_once
+            lease_marks_all_waiting_songs
+            returned_lease_leaves_songs_waiting
+            result_finishes_all_songs_with_hash
+            failure_marks_all_waiting_songs
+            failure_reason_is_stored_unchanged
+            only_results_and_failures_clear_outbox
+            concurrent_result_and_failure_leave_same_status
+            songs_are_listed_newest_first
+            songs_of_other_users_are_not_listed
+            list_filters_by_status
+            pages_are_contiguous
+            cursor_outlives_its_song
+            songs_with_hash_include_all_owners
+            hashes_are_listed_once_by_status
+            songs_are_counted_by_status
+            removal_reports_remaining_songs_with_hash
+            removing_last_song_clears_outbox
+            concurrent_removals_succeed_once
+            concurrent_removals_report_one_last_song
+            song_is_renamed
+            outbox_is_oldest_first_and_limited
+            hash_is_requested_once
+            stale_number_removes_no_newer_entry
+            new_song_replaces_outbox_entry
+            outbox_number_is_never_reused
+            claimed_entry_is_exclusive_until_expiry
+            concurrent_claims_are_disjoint
+            song_quota_is_enforced
+            byte_quota_is_enforced
+            concurrent_admissions_do_not_exceed_quota
+            audio_quota_recovers_over_a_day
+            upload_rate_recovers_over_a_minute
+            quota_usage_survives_restart
+            unneeded_uploaders_are_deleted
+            ended_songs_expire_oldest_first
+            retention_time_limits_clock_jumps
+            song_uploaded_with_slow_clock_is_not_old
+        }
+    };
+}
+
+/// Generates the tests for [`AccountRepository`](vocalizer_core::ports::AccountRepository). Takes a test attribute and an
+/// expression that creates a new [`AccountsPlace`](crate::accounts::AccountsPlace).
+#[macro_export]
+macro_rules! accounts_conformance {
+    (#[$test:meta] $place:expr) => {
+        $crate::__conformance! {
+            #[$test] $place; $crate::accounts;
+            stored_account_is_found_unchanged
+            usernames_are_case_insensitive
+            duplicate_name_or_id_is_rejected
+            concurrent_registration_of_name_succeeds_once
+            password_change_closes_other_sessions_and_revokes_tokens
+            closing_all_sessions_revokes_tokens_of_one_user
+            password_of_unknown_user_is_not_changed
+            session_is_found_until_it_expires
+            session_needs_unused_digest_and_existing_user
+            closed_session_is_not_found
+            tokens_are_listed_newest_first
+            only_owner_revokes_token
+            expired_sessions_and_tokens_are_deleted
+            invite_registers_one_user
+            invalid_invite_stores_no_account
+            concurrent_use_of_invite_succeeds_once
+        }
+    };
+}
+
+/// Generates the tests for [`Commons`](vocalizer_core::ports::Commons). Takes a test attribute and an expression that creates a
+/// new [`CommonsPlace`](crate::commons::CommonsPlace).
+#[macro_export]
+macro_rules! commons_conformance {
+    (#[$test:meta] $place:expr) => {
+        $crate::__conformance! {
+            #[$test] $place; $crate::commons;
+            hash_lock_is_exclusive
+            all_waiters_get_hash_lock
+            dropped_wait_holds_no_lock
+            released_sweep_lock_is_available
+            last_progress_report_is_returned
+            deletion_of_last_song_is_recorded
+        }
+    };
+}
+
+/// Generates the tests for [`Attempts`](vocalizer_core::ports::Attempts). Takes a test attribute and an expression that creates
+/// a new [`AttemptsPlace`](crate::attempts::AttemptsPlace).
+#[macro_export]
+macro_rules! attempts_conformance {
+    (#[$test:meta] $place:expr) => {
+        $crate::__conformance! {
+            #[$test] $place; $crate::attempts;
+            delay_doubles_after_free_attempts
+            free_attempts_ignore_clock_skew
+            delayed_attempt_does_not_count
+            success_and_time_reset_count
+            clock_set_back_causes_no_long_delay
+            other_keys_are_not_delayed
+            attempts_taken_back_do_not_count
+            concurrent_attempts_do_not_bypass_limit
+        }
+    };
+}
+
+/// Generates the tests for [`BlobStore`](vocalizer_core::ports::BlobStore). Takes a test attribute and an expression that
+/// creates a new [`BlobsPlace`](crate::blobs::BlobsPlace).
+#[macro_export]
+macro_rules! blobs_conformance {
+    (#[$test:meta] $place:expr) => {
+        $crate::__conformance! {
+            #[$test] $place; $crate::blobs;
+            blob_round_trips
+            keys_are_independent
+            uncommitted_blob_is_invisible
+            dropped_writer_leaves_nothing
+            second_commit_replaces_blob
+            concurrent_commits_store_one_blob
+            reader_never_sees_partial_blob
+            dropped_commit_is_atomic
+            range_returns_its_bytes
+            range_outside_blob_is_an_error
+            open_reader_survives_deletion_and_replacement
+            tag_changes_with_bytes
+            blob_has_concurrent_readers
+            dropped_chunk_call_loses_no_bytes
+            deletion_removes_blobs_of_one_hash
+            deletion_is_idempotent
+            derived_blobs_are_listed_with_size
+            single_blob_is_deleted
+            hashes_are_listed_once
+            sweep_keeps_blobs_being_written
+            sweep_removes_leftovers_of_dead_writers
+        }
+    };
+}
+
+/// Generates the tests for [`BlobWriter::local_file`](vocalizer_core::ports::BlobWriter::local_file). Takes a test attribute and
+/// an expression that creates a new [`BlobsPlace`](crate::blobs::BlobsPlace).
+#[macro_export]
+macro_rules! local_blobs_conformance {
+    (#[$test:meta] $place:expr) => {
+        $crate::__conformance! {
+            #[$test] $place; $crate::blobs;
+            local_file_has_bytes_written_so_far
+            local_file_exists_as_long_as_writer
+        }
+    };
+}

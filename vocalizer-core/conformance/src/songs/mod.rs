@@ -1,0 +1,50 @@
+//! Checks for every [`SongRepository`](vocalizer_core::ports::SongRepository).
+
+mod admitting;
+mod advancing;
+mod listing;
+mod outbox;
+mod place;
+mod quotas;
+mod removing;
+mod retention;
+mod retrying;
+
+pub use admitting::{
+    admitted_song_is_found_unchanged, concurrent_admissions_store_one_song,
+    concurrently_admitted_songs_request_one_job, dropped_admission_is_atomic, duplicate_song_id_is_rejected,
+    first_song_with_hash_requests_job, repeated_admission_changes_nothing, song_after_failed_one_requests_job,
+    song_with_existing_stems_is_split, song_with_splitting_hash_is_splitting, song_with_waiting_hash_shares_job,
+};
+pub use advancing::{
+    concurrent_result_and_failure_leave_same_status, failure_marks_all_waiting_songs,
+    failure_reason_is_stored_unchanged, lease_marks_all_waiting_songs, only_results_and_failures_clear_outbox,
+    result_finishes_all_songs_with_hash, returned_lease_leaves_songs_waiting,
+};
+pub use listing::{
+    cursor_outlives_its_song, hashes_are_listed_once_by_status, list_filters_by_status, pages_are_contiguous,
+    songs_are_counted_by_status, songs_are_listed_newest_first, songs_of_other_users_are_not_listed,
+    songs_with_hash_include_all_owners,
+};
+pub use outbox::{
+    claimed_entry_is_exclusive_until_expiry, concurrent_claims_are_disjoint, hash_is_requested_once,
+    new_song_replaces_outbox_entry, outbox_is_oldest_first_and_limited, outbox_number_is_never_reused,
+    stale_number_removes_no_newer_entry,
+};
+pub use place::SongsPlace;
+pub use quotas::{
+    audio_quota_recovers_over_a_day, byte_quota_is_enforced, concurrent_admissions_do_not_exceed_quota,
+    quota_usage_survives_restart, song_quota_is_enforced, unneeded_uploaders_are_deleted,
+    upload_rate_recovers_over_a_minute,
+};
+pub use removing::{
+    concurrent_removals_report_one_last_song, concurrent_removals_succeed_once,
+    removal_reports_remaining_songs_with_hash, removing_last_song_clears_outbox, song_is_renamed,
+};
+pub use retention::{
+    ended_songs_expire_oldest_first, retention_time_limits_clock_jumps, song_uploaded_with_slow_clock_is_not_old,
+};
+pub use retrying::{
+    concurrent_retries_succeed_once, only_failed_songs_are_retried, retried_song_waits_and_requests_job,
+    retry_joins_existing_job,
+};

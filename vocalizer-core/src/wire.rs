@@ -1,0 +1,97 @@
+//! Conversions of domain types into the types of the HTTP API.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use vocalizer_api::{JobView, PeaksView, QuotaView, RegistrationView, SongStatus, SongView, TokenView};
+
+use crate::account::{ApiToken, Registration};
+use crate::ports::{LeasedJob, Peaks};
+use crate::quota::Quota;
+use crate::song::{Song, StatusKind};
+
+/// Adds the fields that are only present if details are requested.
+pub(crate) fn with_details(view: SongView, song: &Song) -> SongView {
+    SongView { uploaded_at: Some(rfc3339(song.uploaded_at())), ..view }
+}
+
+impl From<ApiToken> for TokenView {
+    fn from(token: ApiToken) -> Self {
+        let ApiToken { id, name, created_at, expires_at } = token;
+        Self { id, name, created_at: rfc3339(created_at), expires_at: expires_at.map(rfc3339) }
+    }
+}
+
+impl From<Registration> for RegistrationView {
+    fn from(registration: Registration) -> Self {
+        match registration {
+            Registration::Open => Self::Open,
+            Registration::Closed => Self::Closed,
+            Registration::Invite => Self::Invite,
+        }
+    }
+}
+
+impl From<Quota> for QuotaView {
+    fn from(quota: Quota) -> Self {
+        let Quota { max_songs, max_bytes, max_audio_per_day, max_uploads_per_minute } = quota;
+        let max_audio_minutes_per_day = max_audio_per_day.map(|audio| audio.as_secs() / 60);
+        Self { max_songs, max_bytes, max_audio_minutes_per_day, max_uploads_per_minute }
+    }
+}
+
+impl From<&Peaks> for PeaksView {
+    fn from(peaks: &Peaks) -> Self {
+        Self {
+            rate_hz: peaks.rate_hz(),
+            frames: peaks.frames(),
+            frames_per_value: peaks.frames_per_value(),
+            values: peaks.values().to_vec(),
+        }
+    }
+}
+
+impl From<&Song> for SongView {
+    fn from(song: &Song) -> Self {
+        Self {
+            id: song.id(),
+            title: song.title().as_str().to_owned(),
+            hash: song.hash().to_string(),
+            uploader_id: song.uploader(),
+            status: song.status().kind().into(),
+            failure_reason: song.status().failure().map(|reason| reason.as_str().to_owned()),
+            progress: None,
+            queue_position: None,
+            uploaded_at: None,
+        }
+    }
+}
+
+impl From<StatusKind> for SongStatus {
+    fn from(kind: StatusKind) -> Self {
+        match kind {
+            StatusKind::Uploading => Self::Uploading,
+            StatusKind::Uploaded => Self::Uploaded,
+            StatusKind::Splitting => Self::Splitting,
+            StatusKind::Split => Self::Split,
+            StatusKind::Failed => Self::Failed,
+        }
+    }
+}
+
+impl From<LeasedJob> for JobView {
+    fn from(job: LeasedJob) -> Self {
+        let LeasedJob { lease, hash, attempt, visibility } = job;
+        Self { lease, hash: hash.to_string(), attempt, visibility_ms: millis(visibility) }
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Returns a time as RFC 3339 text. Every year of our calendar can be formatted.
+fn rfc3339(time: OffsetDateTime) -> String {
+    time.format(&Rfc3339).unwrap_or_default()
+}
