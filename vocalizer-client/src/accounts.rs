@@ -4,8 +4,8 @@ use reqwest::Method;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use vocalizer_api::id::TokenId;
-use vocalizer_api::{NewTokenData, TokenView, TokensData, UserData, UserView};
 use vocalizer_api::secret::Secret;
+use vocalizer_api::{NewTokenData, TokenView, TokensData, UserData, UserView};
 
 use crate::{Client, Error};
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use thiserror::Error;
-use vocalizer_api::{ApiError, ErrorCode};
 pub use vocalizer_api::causes::BoxError;
+use vocalizer_api::{ApiError, ErrorCode};
 
 /// An error of a call.
 #[derive(Debug, Error)]

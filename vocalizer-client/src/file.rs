@@ -1,7 +1,7 @@
 //! The files of a song and their local names.
 
-use vocalizer_api::part::{Format, Part};
 use vocalizer_api::id::SongId;
+use vocalizer_api::part::{Format, Part};
 
 /// Maximum number of title characters in a file name. With 4 bytes each, plus part, extension and `.part`, the name
 /// stays below the 255 bytes that file systems allow.

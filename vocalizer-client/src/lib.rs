@@ -63,13 +63,13 @@ pub use error::{BoxError, Error};
 pub use file::{Archive, SongFile};
 pub use query::{SongQuery, SongsPage};
 pub use upload::Upload;
+pub use vocalizer_api::id::SongId;
 pub use vocalizer_api::id::{TokenId, UserId};
+pub use vocalizer_api::part::{Format, Part};
+pub use vocalizer_api::secret::Secret;
 pub use vocalizer_api::{
     ApiError, ErrorCode, LimitsView, QuotaView, RegistrationView, SongStatus, SongView, TokenView, UserView,
 };
-pub use vocalizer_api::part::{Format, Part};
-pub use vocalizer_api::secret::Secret;
-pub use vocalizer_api::id::SongId;
 
 /// Compiles the example in the README.
 #[cfg(doctest)]

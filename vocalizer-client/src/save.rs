@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use tokio::fs::{self, File};
 use tokio::io::AsyncWriteExt;
-use vocalizer_api::part::{Format, Part, Stem};
 use vocalizer_api::id::SongId;
+use vocalizer_api::part::{Format, Part, Stem};
 
 use crate::{Client, Download, Error, SongFile};
 

@@ -4,8 +4,8 @@ use futures_core::Stream;
 use futures_util::stream::try_unfold;
 use reqwest::Method;
 use serde::de::IgnoredAny;
-use vocalizer_api::{LimitsData, LimitsView, SongChange, SongData, SongView, SongsData};
 use vocalizer_api::id::SongId;
+use vocalizer_api::{LimitsData, LimitsView, SongChange, SongData, SongView, SongsData};
 
 use crate::{Client, Error, SongQuery, SongsPage, Upload};
 

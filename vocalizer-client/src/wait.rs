@@ -5,9 +5,9 @@ use std::time::Duration;
 use reqwest::header::{ACCEPT, HeaderValue};
 use reqwest::{Method, StatusCode};
 use tokio::time::{sleep, timeout};
-use vocalizer_api::{SongData, SongStatus, SongView};
 use vocalizer_api::FailureReason;
 use vocalizer_api::id::SongId;
+use vocalizer_api::{SongData, SongStatus, SongView};
 
 use crate::events::Events;
 use crate::retry::{MAX_RETRY_AFTER, jittered};

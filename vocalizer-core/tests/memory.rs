@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
-use vocalizer_core::account::{Account, PasswordHash, UserId};
 use vocalizer_conformance::accounts::AccountsPlace;
 use vocalizer_conformance::attempts::AttemptsPlace;
 use vocalizer_conformance::blobs::BlobsPlace;
 use vocalizer_conformance::commons::CommonsPlace;
 use vocalizer_conformance::songs::SongsPlace;
+use vocalizer_core::account::{Account, PasswordHash, UserId};
 use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs};
 use vocalizer_core::ports::{AccountRepository, Attempts, BlobStore, Commons, SongRepository};
 use vocalizer_core::service::{LocalCommons, Throttle};

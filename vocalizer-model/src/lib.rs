@@ -31,7 +31,6 @@
 // Labels items with the feature they need; docs.rs builds with nightly.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-pub mod audio;
 #[cfg(feature = "ports")]
 pub mod ports;
 pub mod weights;
@@ -69,7 +68,6 @@ mod split;
 #[cfg(feature = "separate")]
 mod threads;
 
-#[cfg(feature = "separate")]
 pub use device::{Cards, ComputeOptions, DeviceChoice, DeviceInfo, Interface, Precision, devices, interfaces};
 #[cfg(feature = "separate")]
 pub use error::Error;
@@ -83,6 +81,8 @@ pub use separation::{Separation, SeparationOptions, SongStatistics};
 pub use split::{Cancel, Clip, Complement, Listener, Report, Silent, SplitOptions, Stage, split_file, split_file_with};
 #[cfg(feature = "separate")]
 pub use threads::set_threads;
+#[cfg(feature = "separate")]
+pub use vocalizer_audio as audio;
 pub use vocalizer_core::part::Stem;
 
 /// Compiles the example in the README.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::card::Card;
 use crate::htdemucs::Watcher;
-use crate::ops::{self, Record, Recording, yardstick};
+use crate::ops::{self, Record, Recording, roofline};
 
 /// The cost of a song's segments by operation, compared with the machine's peak rates.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -60,8 +60,7 @@ pub struct OperationProfile {
 impl Profile {
     /// Creates an empty profile. With several GPUs, it measures the peak rates of the first.
     pub(crate) fn new(device: &str, card: &Card) -> Self {
-        let [flop, bytes] =
-            card.best().unwrap_or_else(|| [yardstick::flop_per_second(), yardstick::bytes_per_second()]);
+        let [flop, bytes] = card.best().unwrap_or_else(|| [roofline::flop_per_second(), roofline::bytes_per_second()]);
         Self {
             segments: 0,
             seconds: 0.0,

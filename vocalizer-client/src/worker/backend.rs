@@ -12,12 +12,12 @@ use reqwest::{Body, Method};
 use serde::de::IgnoredAny;
 use serde_json::json;
 use url::Url;
+use vocalizer_api::FailureReason;
 use vocalizer_api::WantedData;
 use vocalizer_api::causes::chain;
-use vocalizer_core::ports::{Backend, BackendError, Blob, Job, JobPayload, ResultWriter, StemSet, Wanted};
-use vocalizer_api::secret::Secret;
-use vocalizer_api::FailureReason;
 use vocalizer_api::hash::SongHash;
+use vocalizer_api::secret::Secret;
+use vocalizer_core::ports::{Backend, BackendError, Blob, Job, JobPayload, ResultWriter, StemSet, Wanted};
 
 use super::RemoteSettings;
 use super::calls::{backend_error, is_gone, is_missing, is_unsupported};

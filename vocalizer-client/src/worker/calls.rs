@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error as ThisError;
 use tokio::time::sleep;
-use vocalizer_api::causes::chain;
 use vocalizer_api::causes::BoxError;
+use vocalizer_api::causes::chain;
 use vocalizer_core::ports::BackendError;
 
 use crate::{Client, Error};

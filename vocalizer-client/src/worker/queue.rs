@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
+use vocalizer_api::hash::SongHash;
+use vocalizer_api::id::LeaseId;
 use vocalizer_api::{JobData, JobView, MAX_JOB_DELAY, MAX_JOB_WAIT};
 use vocalizer_core::ports::{DeadLetter, Depth, Failure, Job, JobPayload, JobQueue, JobState, Lease, QueueError};
-use vocalizer_api::id::LeaseId;
-use vocalizer_api::hash::SongHash;
 
 use super::RemoteSettings;
 use super::calls::{cause, status};

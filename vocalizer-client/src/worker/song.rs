@@ -1,8 +1,8 @@
 //! Song downloads of a worker.
 
 use futures_util::stream::try_unfold;
-use vocalizer_core::ports::{Blob, BlobError};
 use vocalizer_api::hash::{SongHash, SongHasher};
+use vocalizer_core::ports::{Blob, BlobError};
 
 use crate::Download;
 

@@ -18,8 +18,8 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use url::form_urlencoded;
-use vocalizer_client::{ApiError, Client, ClientBuilder, ErrorCode, SongView, UserId};
 use vocalizer_api::Envelope;
+use vocalizer_client::{ApiError, Client, ClientBuilder, ErrorCode, SongView, UserId};
 
 /// The state of the backend, which tests can read and change.
 #[derive(Default)]

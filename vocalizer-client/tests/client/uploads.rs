@@ -9,8 +9,8 @@ use bytes::Bytes;
 use futures_core::Stream;
 use tokio::net::TcpListener;
 use tokio::time::{Sleep, sleep};
-use vocalizer_client::{Client, Error, SongStatus, Upload};
 use vocalizer_api::hash::SongHash;
+use vocalizer_client::{Client, Error, SongStatus, Upload};
 
 use super::backend;
 

@@ -15,16 +15,16 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use vocalizer_api::FailureReason;
+use vocalizer_api::causes::chain;
+use vocalizer_api::hash::SongHash;
+use vocalizer_api::part::Stem;
 use vocalizer_client::worker::{RemoteBackend, RemoteQueue, RemoteSettings};
 use vocalizer_client::{Client, Secret};
-use vocalizer_api::causes::chain;
-use vocalizer_api::part::Stem;
 use vocalizer_core::ports::{
     Backend as _, BackendError, Blob, BlobError, Failure, Job, JobPayload, JobQueue as _, QueueError, ResultWriter,
     StemSet, Stems, Wanted,
 };
-use vocalizer_api::FailureReason;
-use vocalizer_api::hash::SongHash;
 
 use super::canned::{answer_with, script};
 

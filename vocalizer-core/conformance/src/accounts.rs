@@ -9,7 +9,9 @@ use futures_util::future::join;
 use time::OffsetDateTime;
 
 use super::support::at_us;
-use vocalizer_core::account::{Account, ApiToken, Invite, PasswordHash, Session, SessionDigest, TokenId, TokenName, UserId};
+use vocalizer_core::account::{
+    Account, ApiToken, Invite, PasswordHash, Session, SessionDigest, TokenId, TokenName, UserId,
+};
 use vocalizer_core::ports::{AccountRepository, RepositoryError};
 use vocalizer_core::secret::Secret;
 

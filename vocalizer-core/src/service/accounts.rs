@@ -423,7 +423,10 @@ impl AccountService {
         let Inner { ports, .. } = &*self.inner;
         let user = owner(caller)?;
         let name = name.trim();
-        if name.is_empty() || name.chars().count() > MAX_TOKEN_NAME_CHARS || name.chars().any(vocalizer_api::text::is_invisible) {
+        if name.is_empty()
+            || name.chars().count() > MAX_TOKEN_NAME_CHARS
+            || name.chars().any(vocalizer_api::text::is_invisible)
+        {
             let message = format!("invalid token name: use 1 to {MAX_TOKEN_NAME_CHARS} visible characters");
             return Err(ServiceError::invalid("name", message));
         }

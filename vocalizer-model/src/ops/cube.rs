@@ -5,11 +5,11 @@ use burn::backend::tensor::FloatTensor;
 use burn::tensor::Shape;
 use burn_cubecl::CubeBackend;
 
-use super::cpu::conv::{Axis, STRIDE};
 use super::default;
 use super::gpu::launch::{self, DConv, Extra, Linear, Norm, contiguous};
 use super::kernels;
 use super::network::{DConvParameters, GluExtra, LinearParameters, NetworkOps, NormParameters};
+use vocalizer_kernels::conv::{Axis, STRIDE};
 
 type Values = FloatTensor<CubeBackend>;
 

@@ -5,9 +5,9 @@ use burn::backend::{Backend, Slice, TensorMetadata};
 use burn::tensor::Shape;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
-use super::cpu::conv::{Axis, STRIDE, TAPS};
-use super::cpu::norm::EPSILON;
 use super::network::{DConvParameters, GluExtra, LinearParameters, NormParameters};
+use vocalizer_kernels::conv::{Axis, STRIDE, TAPS};
+use vocalizer_kernels::norm::EPSILON;
 
 fn dims<B: Backend>(x: &FloatTensor<B>) -> [usize; 4] {
     let shape = x.shape();

@@ -1,16 +1,19 @@
 //! The network's operations on the CPU.
 
+use std::mem::MaybeUninit;
+
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Bytes, DType, Flex, TensorMetadata};
 use burn::tensor::Shape;
 use burn_flex::{FlexTensor, Layout};
+use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProperty};
+use vocalizer_kernels::attention::{Projection, attention};
+use vocalizer_kernels::conv::{Axis, GluExtras};
+use vocalizer_kernels::dconv::DConvLayer;
+use vocalizer_kernels::gemm::{Panels, pack, padded_rows};
+use vocalizer_kernels::memory::Buffer;
+use vocalizer_kernels::{Extent, conv, dconv, norm, transformer};
 
-use super::cpu::attention::{Projection, attention};
-use super::cpu::conv::{Axis, GluExtras};
-use super::cpu::dconv::DConvLayer;
-use super::cpu::gemm::{Panels, pack, padded_rows};
-use super::cpu::memory::Buffer;
-use super::cpu::{Extent, conv, dconv, norm, transformer};
 use super::network::{DConvParameters, GluExtra, LinearParameters, NetworkOps, NormParameters};
 
 fn extent(x: &FlexTensor) -> Extent {
@@ -22,11 +25,45 @@ fn tensor<const N: usize>(values: Bytes, shape: [usize; N]) -> FlexTensor {
     FlexTensor::new(values, Layout::contiguous(Shape::from(shape)), DType::F32)
 }
 
+/// Memory of a burn tensor.
+struct TensorMemory(Buffer);
+
+impl AllocationController for TensorMemory {
+    /// The alignment of burn's own memory, which copies of this memory get.
+    fn alloc_align(&self) -> usize {
+        align_of::<u128>()
+    }
+
+    fn property(&self) -> AllocationProperty {
+        AllocationProperty::Other
+    }
+
+    unsafe fn memory_mut(&mut self, _: AccessPolicy) -> Result<&mut [MaybeUninit<u8>], AccessError> {
+        let values: &mut [f32] = &mut self.0;
+        let bytes = size_of_val(values);
+        // SAFETY: every f32 is four bytes, and the caller writes only initialised values.
+        Ok(unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), bytes) })
+    }
+
+    fn memory(&self, _: AccessPolicy) -> Result<&[MaybeUninit<u8>], AccessError> {
+        let values: &[f32] = &self.0;
+        // SAFETY: every f32 is four bytes.
+        Ok(unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) })
+    }
+}
+
 fn shaped(values: Buffer, x: Extent) -> FlexTensor {
     let bytes = size_of_val(&*values);
     // SAFETY: `bytes` is the size of the values, and all of them are initialised.
-    let values = unsafe { Bytes::from_controller(Box::new(values), bytes) };
+    let values = unsafe { Bytes::from_controller(Box::new(TensorMemory(values)), bytes) };
     tensor(values, [x.items, x.channels, x.rows, x.frames])
+}
+
+/// Memory for the values of an operation.
+fn output(x: Extent) -> Buffer {
+    #[cfg(test)]
+    vocalizer_kernels::memory::fill_new_buffers_with_nan();
+    Buffer::of(x.len())
 }
 
 /// Returns the values of a tensor from [`FlexTensor::to_contiguous`].
@@ -103,7 +140,7 @@ impl NetworkOps for Flex {
         let (x, layer) = (x.to_contiguous(), Linear::from(layer));
         let from = extent(&x);
         let to = conv::strided(from, layer.rows, axis);
-        let mut out = Buffer::of(to.len());
+        let mut out = output(to);
         let weights = panels(&layer, conv::TAPS * from.channels);
         conv::strided_gelu((values(&x), from), weights, values(&layer.bias), axis, &mut out);
         shaped(out, to)
@@ -124,7 +161,7 @@ impl NetworkOps for Flex {
         let extras = GluExtras { skip: skip.as_ref().map(values), embedding: embedding.as_ref().map(values) };
         let from = extent(&x);
         let to = Extent { channels: layer.rows / 2, ..from };
-        let mut out = Buffer::of(to.len());
+        let mut out = output(to);
         let weights = panels(&layer, from.channels * taps[0] * taps[1]);
         conv::conv_glu((values(&x), from), weights, values(&layer.bias), taps, extras, &mut out);
         shaped(out, to)
@@ -140,7 +177,7 @@ impl NetworkOps for Flex {
         let (x, layer) = (x.to_contiguous(), Linear::from(layer));
         let from = extent(&x);
         let to = conv::transposed(from, layer.rows, axis, frames);
-        let mut out = Buffer::of(to.len());
+        let mut out = output(to);
         let weights = Panels::new(values(&layer.weight), conv::STRIDE * layer.rows, 2 * from.channels);
         let bias = values(&layer.bias);
         conv::transposed_gelu((values(&x), from), weights, bias, (axis, activate), (&mut out, to));
@@ -223,7 +260,7 @@ impl NetworkOps for Flex {
         let (x, other) = (x.to_contiguous(), other.to_contiguous());
         let to = Extent { channels, ..extent(&x) };
         let projection = |of, first| Projection { values: values(of), extent: extent(of), first };
-        let mut out = Buffer::of(to.len());
+        let mut out = output(to);
         attention(projection(&x, q), projection(&other, k), projection(&other, v), [heads, channels], &mut out);
         shaped(out, to)
     }
@@ -238,8 +275,30 @@ fn project(x: FlexTensor, norm: Option<NormParameters<Flex>>, layer: LinearParam
     let (x, norm, layer) = (x.to_contiguous(), norm.map(Norm::from), Linear::from(layer));
     let from = extent(&x);
     let to = Extent { channels: layer.rows, ..from };
-    let mut out = Buffer::of(to.len());
+    let mut out = output(to);
     let norm = norm.as_ref().map(Norm::values);
     transformer::linear((values(&x), from), norm, layer.over(from.channels), &mut out);
     shaped(out, to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn burn_tensor_uses_buffer_memory() {
+        let mut buffer = Buffer::copy_of(&[1.0; 99_991]);
+        let place = buffer.as_ptr().addr();
+        assert!(place.is_multiple_of(64));
+        buffer[3] = 2.0;
+        let bytes = size_of_val(&*buffer);
+        // SAFETY: `bytes` is the size of the values, and all of them are initialised.
+        let mut bytes = unsafe { burn_std::Bytes::from_controller(Box::new(TensorMemory(buffer)), bytes) };
+        assert_eq!(&bytes[12..16], 2.0_f32.to_ne_bytes());
+        bytes[12..16].copy_from_slice(&4.0_f32.to_ne_bytes());
+        let copy = bytes.clone();
+        assert_eq!(bytes.as_ptr().addr(), place);
+        drop(bytes);
+        assert_eq!(&copy[12..16], 4.0_f32.to_ne_bytes(), "a clone is a copy");
+    }
 }

@@ -1,6 +1,5 @@
 //! The network's operations, with implementations for the CPU and for GPUs, and a reference made of burn's operations.
 
-pub(crate) mod cpu;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod cube;
 mod default;
@@ -19,9 +18,6 @@ mod tensors;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cpu::conv::{Axis, STRIDE, TAPS};
-pub(crate) use cpu::memory::Keeper;
-pub(crate) use cpu::{simd_name, yardstick};
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 pub(crate) use record::settle;
 pub(crate) use record::{Cost, Record, Recording};
@@ -29,3 +25,6 @@ pub(crate) use tensors::{
     DConvLayer, Extra, Linear, Norm, attention, conv_glu, dconv, feed_forward, group_norm, linear, linear_residual,
     pack, pack_transposed, position_norm, strided_gelu, transposed_gelu,
 };
+pub(crate) use vocalizer_kernels::conv::{Axis, STRIDE, TAPS};
+pub(crate) use vocalizer_kernels::memory::Keeper;
+pub(crate) use vocalizer_kernels::{roofline, simd_name};

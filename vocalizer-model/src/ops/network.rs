@@ -3,8 +3,8 @@
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, ExtensionType, backend_extension};
 
-use super::cpu::conv::Axis;
 use super::default;
+use vocalizer_kernels::conv::Axis;
 
 /// The parameters of one layer of a residual branch.
 #[derive(Clone, ExtensionType)]

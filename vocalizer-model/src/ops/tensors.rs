@@ -3,9 +3,9 @@
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
-use super::cpu::conv::{Axis, STRIDE, TAPS};
 use super::network::{DConvParameters, GluExtra, LinearParameters, NetworkOps, NormParameters};
 use super::record::{Cost, recorded};
+use vocalizer_kernels::conv::{Axis, STRIDE, TAPS};
 
 /// A layer's packed weights and its bias.
 #[derive(Debug, Clone)]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use time::{Duration, OffsetDateTime};
-use vocalizer_core::account::{UserId, Viewer};
 use vocalizer_conformance::songs::SongsPlace;
+use vocalizer_core::account::{UserId, Viewer};
 use vocalizer_core::dedupe::{Advance, UploadPlan, on_upload};
 use vocalizer_core::ports::{Cursor, RepositoryError, SongQuery, SongRepository};
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Title};

@@ -2,11 +2,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use vocalizer_core::account::UserId;
 use vocalizer_conformance::accounts::AccountsPlace;
 use vocalizer_conformance::attempts::AttemptsPlace;
 use vocalizer_conformance::commons::CommonsPlace;
 use vocalizer_conformance::songs::SongsPlace;
+use vocalizer_core::account::UserId;
 use vocalizer_core::ports::{AccountRepository, Attempts, Commons, SongRepository};
 
 use super::support::Place;

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use vocalizer_core::account::UserId;
 use vocalizer_conformance::accounts::AccountsPlace;
 use vocalizer_conformance::songs::SongsPlace;
+use vocalizer_core::account::UserId;
 use vocalizer_core::ports::{AccountRepository, SongRepository};
 
 use super::support::{Place, user};

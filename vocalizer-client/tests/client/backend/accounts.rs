@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use hyper::Method;
 use hyper::header::{COOKIE, SET_COOKIE};
 use serde_json::{Value, json};
-use vocalizer_client::{ErrorCode, TokenId, UserId, UserView};
 use vocalizer_api::UserData;
+use vocalizer_client::{ErrorCode, TokenId, UserId, UserView};
 
 use super::{Answer, Backend, Call, failure, success};
 

@@ -6,9 +6,9 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, ETAG};
 use hyper::{Method, Response};
-use vocalizer_client::{ErrorCode, SongId, SongStatus, SongView};
-use vocalizer_api::{SongData, SongsData};
 use vocalizer_api::hash::SongHash;
+use vocalizer_api::{SongData, SongsData};
+use vocalizer_client::{ErrorCode, SongId, SongStatus, SongView};
 
 use super::{Answer, Backend, Call, Shared, Stored, failure, success};
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::place::{SongsPlace, admit_song, fail, song_by};
-use vocalizer_core::account::{UserId, Viewer};
 use crate::support::hash;
+use vocalizer_core::account::{UserId, Viewer};
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::ports::{Cursor, SongQuery, SongRepository};
 use vocalizer_core::song::{Song, StatusKind};

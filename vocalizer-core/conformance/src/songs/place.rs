@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use vocalizer_core::account::UserId;
 use crate::support::{at_us, hash};
+use vocalizer_core::account::UserId;
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::ports::SongRepository;
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, Title};

@@ -7,8 +7,8 @@ use futures_util::future::join_all;
 use time::OffsetDateTime;
 
 use super::place::{SongsPlace, song_by};
-use vocalizer_core::account::UserId;
 use crate::support::at_us;
+use vocalizer_core::account::UserId;
 use vocalizer_core::ports::{Charge, RepositoryError, SongRepository};
 use vocalizer_core::quota::{AddressKey, Exceeded, Quota, Uploader, Weight};
 use vocalizer_core::secret::Secret;

@@ -12,8 +12,8 @@ use cubecl::prelude::*;
 use super::attention::{self, HeadsLaunch};
 use super::product::{self, Along, Finish, Geometry, GeometryLaunch, Plan, Read, Tile};
 use super::reduce;
-use crate::ops::cpu::conv::{Axis, STRIDE, TAPS};
-use crate::ops::cpu::norm::EPSILON;
+use vocalizer_kernels::conv::{Axis, STRIDE, TAPS};
+use vocalizer_kernels::norm::EPSILON;
 
 /// `[items, channels, rows, frames]`
 #[derive(Clone, Copy)]

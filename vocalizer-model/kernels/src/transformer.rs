@@ -3,27 +3,27 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::gemm::{Panels, Terms, product, row_stride};
-use super::grid::{Extent, Piece, Shared, chunk, pieces};
-use super::norm::layer_norm;
-use super::scratch::Scratch;
-use super::simd::{dispatch, each, gelu};
+use crate::gemm::{Panels, Terms, product, row_stride};
+use crate::grid::{Extent, Piece, Shared, chunk, pieces};
+use crate::norm::layer_norm;
+use crate::scratch::Scratch;
+use crate::simd::{dispatch, each, gelu};
 
 /// Maximum positions per piece.
 const POSITIONS: usize = 96;
 
 /// A linear layer: weights `[channels_out, channels_in]` and a bias.
 #[derive(Clone, Copy)]
-pub(crate) struct Linear<'a> {
-    pub(crate) weights: Panels<'a>,
-    pub(crate) bias: &'a [f32],
+pub struct Linear<'a> {
+    pub weights: Panels<'a>,
+    pub bias: &'a [f32],
 }
 
 /// Scale and shift of a layer norm.
-pub(crate) type Norm<'a> = [&'a [f32]; 2];
+pub type Norm<'a> = [&'a [f32]; 2];
 
 /// A linear layer on each position, after an optional layer norm.
-pub(crate) fn linear((values, x): (&[f32], Extent), norm: Option<Norm<'_>>, layer: Linear<'_>, out: &mut [f32]) {
+pub fn linear((values, x): (&[f32], Extent), norm: Option<Norm<'_>>, layer: Linear<'_>, out: &mut [f32]) {
     let y = Extent { channels: layer.weights.rows(), ..x };
     assert!(values.len() == x.len() && out.len() == y.len() && layer.bias.len() == y.channels);
     let out = Shared::new(out);
@@ -81,7 +81,7 @@ impl WithSimd for Project<'_> {
 }
 
 /// `out += scale · layer(values)`, each position separately.
-pub(crate) fn linear_residual((values, x): (&[f32], Extent), layer: Linear<'_>, scale: &[f32], out: &mut [f32]) {
+pub fn linear_residual((values, x): (&[f32], Extent), layer: Linear<'_>, scale: &[f32], out: &mut [f32]) {
     residual(x, [values.len(), out.len()], layer, scale);
     let out = Shared::new(out);
     let values = Source::Values(values);
@@ -89,7 +89,7 @@ pub(crate) fn linear_residual((values, x): (&[f32], Extent), layer: Linear<'_>, 
 }
 
 /// `values += scale · second(gelu(first(norm(values))))`, each position separately.
-pub(crate) fn feed_forward(
+pub fn feed_forward(
     (values, x): (&mut [f32], Extent),
     norm: Norm<'_>,
     first: Linear<'_>,
@@ -175,7 +175,7 @@ impl WithSimd for Residual<'_> {
 }
 
 /// `values = norm(values) + table`, each position separately; `table` is that of one item.
-pub(crate) fn position_norm((values, x): (&mut [f32], Extent), norm: Norm<'_>, table: &[f32]) {
+pub fn position_norm((values, x): (&mut [f32], Extent), norm: Norm<'_>, table: &[f32]) {
     assert!(values.len() == x.len() && table.len() * x.items == x.len());
     let out = Shared::new(values);
     each(x, |piece| dispatch(PositionNorm { x, norm, table, out: &out, piece }));

@@ -2,11 +2,11 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::grid::{Extent, Shared, pieces};
-use super::simd::{dispatch, each, sum};
+use crate::grid::{Extent, Shared, pieces};
+use crate::simd::{dispatch, each, sum};
 
 /// Added to every variance, as in the reference.
-pub(crate) const EPSILON: f32 = 1e-5;
+pub const EPSILON: f32 = 1e-5;
 
 /// Count, mean, and sum of squared deviations of some values.
 #[derive(Debug, Clone, Copy, Default)]
@@ -71,7 +71,7 @@ fn row_moments<S: Simd>(simd: S, row: &[f32], bias: f32) -> Moments {
 }
 
 /// Normalises each item as one group, in place, with a scale and a shift per channel.
-pub(crate) fn group_norm(values: &mut [f32], x: Extent, [weight, bias]: [&[f32]; 2]) {
+pub fn group_norm(values: &mut [f32], x: Extent, [weight, bias]: [&[f32]; 2]) {
     assert!(values.len() == x.len() && weight.len() == x.channels && bias.len() == x.channels);
     let length = x.rows * x.frames;
     let of_rows = pieces([x.items, x.channels, 1], 1, |piece| {

@@ -6,7 +6,7 @@
 
 use pulp::Simd;
 
-use super::simd::dispatch;
+use crate::simd::dispatch;
 
 /// Rows of a tile (the rows of a panel of weights) and vectors per row: as many as fit into the registers next to the
 /// input's vectors and two weights. The compiler loads one weight ahead; without a register for it, a sum would be
@@ -48,17 +48,19 @@ pub(crate) const fn row_stride<S: Simd>(columns: usize, extra: usize) -> usize {
 
 /// A matrix of weights in panels of rows. A panel is stored column by column; the last one is padded with zeros.
 #[derive(Clone, Copy)]
-pub(crate) struct Panels<'a> {
+pub struct Panels<'a> {
     values: &'a [f32],
     rows: usize,
     terms: usize,
 }
 
 impl<'a> Panels<'a> {
+    /// Panels over a packed matrix of `rows` times `terms` weights.
+    ///
     /// # Panics
     ///
     /// If the length of `values` is not that of such a packed matrix, see [`pack`].
-    pub(crate) fn new(values: &'a [f32], rows: usize, terms: usize) -> Self {
+    pub fn new(values: &'a [f32], rows: usize, terms: usize) -> Self {
         assert_eq!(values.len(), padded_rows(rows) * terms, "packed weights of {rows} rows and {terms} terms");
         Self { values, rows, terms }
     }
@@ -69,13 +71,13 @@ impl<'a> Panels<'a> {
     }
 
     /// Returns the rows of the product, with padding.
-    pub(crate) fn padded_rows(&self) -> usize {
+    pub fn padded_rows(&self) -> usize {
         padded_rows(self.rows)
     }
 }
 
 /// Rounds `rows` up to whole panels.
-pub(crate) fn padded_rows(rows: usize) -> usize {
+pub fn padded_rows(rows: usize) -> usize {
     struct Rows(usize);
     impl pulp::WithSimd for Rows {
         type Output = usize;
@@ -87,7 +89,7 @@ pub(crate) fn padded_rows(rows: usize) -> usize {
 }
 
 /// Packs a matrix into panels; `at(row, term)` reads it.
-pub(crate) fn pack(rows: usize, terms: usize, at: impl Fn(usize, usize) -> f32) -> Vec<f32> {
+pub fn pack(rows: usize, terms: usize, at: impl Fn(usize, usize) -> f32) -> Vec<f32> {
     let mut out = vec![0.0; padded_rows(rows) * terms];
     pack_into(rows, terms, at, &mut out);
     out

@@ -6,38 +6,38 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::gemm::{Panels, Terms, product, row_stride};
-use super::grid::{CHUNK, Extent, Piece, Shared, gather, pieces};
-use super::memory::Buffer;
-use super::norm::{Moments, fold_rows, moments};
-use super::scratch::Scratch;
-use super::simd::{dispatch, each, gelu, sigmoid};
+use crate::gemm::{Panels, Terms, product, row_stride};
+use crate::grid::{CHUNK, Extent, Piece, Shared, gather, pieces};
+use crate::memory::Buffer;
+use crate::norm::{Moments, fold_rows, moments};
+use crate::scratch::Scratch;
+use crate::simd::{dispatch, each, gelu, sigmoid};
 
 /// The longest row that is processed in one pass.
 const WHOLE: usize = 2 * CHUNK;
 
 /// Taps of the dilated convolution.
-pub(crate) const TAPS: usize = 3;
+pub const TAPS: usize = 3;
 
 /// One layer of a branch.
 #[derive(Clone, Copy)]
-pub(crate) struct DConvLayer<'a> {
+pub struct DConvLayer<'a> {
     /// `[hidden, channels · 3]`.
-    pub(crate) compress: Panels<'a>,
-    pub(crate) compress_bias: &'a [f32],
+    pub compress: Panels<'a>,
+    pub compress_bias: &'a [f32],
     /// Scale and shift of the normalisation, per hidden channel.
-    pub(crate) norm1: [&'a [f32]; 2],
+    pub norm1: [&'a [f32]; 2],
     /// `[2 · channels, hidden]`.
-    pub(crate) expand: Panels<'a>,
-    pub(crate) expand_bias: &'a [f32],
-    pub(crate) norm2: [&'a [f32]; 2],
+    pub expand: Panels<'a>,
+    pub expand_bias: &'a [f32],
+    pub norm2: [&'a [f32]; 2],
     /// LayerScale, per channel.
-    pub(crate) scale: &'a [f32],
-    pub(crate) dilation: usize,
+    pub scale: &'a [f32],
+    pub dilation: usize,
 }
 
 /// Adds one layer's branch to `values`, each row separately.
-pub(crate) fn dconv(values: &mut [f32], x: Extent, layer: &DConvLayer<'_>) {
+pub fn dconv(values: &mut [f32], x: Extent, layer: &DConvLayer<'_>) {
     let (hidden, channels) = (layer.compress.rows(), x.channels);
     assert!(values.len() == x.len() && layer.compress_bias.len() == hidden && layer.scale.len() == channels);
     assert!(layer.expand.rows() == 2 * channels && layer.expand_bias.len() == 2 * channels);

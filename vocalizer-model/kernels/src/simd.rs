@@ -24,7 +24,7 @@ fn arch() -> Arch {
 }
 
 /// Returns the name of the vector instructions in use.
-pub(crate) fn name() -> &'static str {
+pub fn name() -> &'static str {
     match arch() {
         Arch::Scalar => "scalar",
         #[cfg(target_arch = "x86_64")]

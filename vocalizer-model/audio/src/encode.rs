@@ -22,7 +22,7 @@ pub enum Bitrate {
 
 /// The constant bitrates of MP3 at the supported sample rates, in kbit/s.
 #[cfg(any(feature = "separate", feature = "mp3"))]
-pub(crate) const MP3_KBPS: [u16; 13] = [32, 40, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
+pub const MP3_KBPS: [u16; 13] = [32, 40, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
 
 /// The sample rates of MP3.
 #[cfg(any(feature = "separate", feature = "mp3", feature = "ports"))]
@@ -70,7 +70,7 @@ impl AudioFormat {
 
     /// Returns whether the format supports this sample rate, at its bitrate.
     #[cfg(any(feature = "separate", feature = "ports"))]
-    pub(crate) fn has_rate(self, rate_hz: u32) -> bool {
+    pub fn has_rate(self, rate_hz: u32) -> bool {
         match self {
             Self::Mp3(Bitrate::Cbr(kbps)) => {
                 let (least, most) = mp3_kbps_at(rate_hz);
@@ -186,7 +186,7 @@ impl StemWriter {
     }
 
     /// Checks that the format can hold this many frames, before they are produced.
-    pub(crate) fn check_length(&self, frames: u64) -> Result<(), EncodeError> {
+    pub fn check_length(&self, frames: u64) -> Result<(), EncodeError> {
         if frames <= self.max_frames {
             return Ok(());
         }

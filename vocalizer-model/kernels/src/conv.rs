@@ -2,14 +2,14 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::gemm::{Panels, Terms, product, row_stride};
-use super::grid::{CHUNK, Extent, Piece, Shared, chunk, gather, pieces};
-use super::scratch::Scratch;
-use super::simd::{dispatch, each, gelu, sigmoid};
+use crate::gemm::{Panels, Terms, product, row_stride};
+use crate::grid::{CHUNK, Extent, Piece, Shared, chunk, gather, pieces};
+use crate::scratch::Scratch;
+use crate::simd::{dispatch, each, gelu, sigmoid};
 
 /// The axis of a strided convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Axis {
+pub enum Axis {
     /// Over frequencies, each frame separately.
     Rows,
     /// Over frames.
@@ -17,14 +17,14 @@ pub(crate) enum Axis {
 }
 
 /// Number of taps of the strided convolutions.
-pub(crate) const TAPS: usize = 8;
+pub const TAPS: usize = 8;
 /// Their stride.
-pub(crate) const STRIDE: usize = 4;
+pub const STRIDE: usize = 4;
 /// Their padding on each side.
 const PADDING: usize = 2;
 
 /// Returns the output extent of a strided convolution; frames are padded with zeros to whole strides.
-pub(crate) fn strided(x: Extent, channels: usize, axis: Axis) -> Extent {
+pub fn strided(x: Extent, channels: usize, axis: Axis) -> Extent {
     match axis {
         Axis::Rows => Extent { channels, rows: x.rows / STRIDE, ..x },
         Axis::Frames => Extent { channels, frames: x.frames.div_ceil(STRIDE), ..x },
@@ -32,13 +32,7 @@ pub(crate) fn strided(x: Extent, channels: usize, axis: Axis) -> Extent {
 }
 
 /// A convolution with eight taps and stride four, then GELU. `weights` is `[channels_out, channels_in · 8]`.
-pub(crate) fn strided_gelu(
-    (values, x): (&[f32], Extent),
-    weights: Panels<'_>,
-    bias: &[f32],
-    axis: Axis,
-    out: &mut [f32],
-) {
+pub fn strided_gelu((values, x): (&[f32], Extent), weights: Panels<'_>, bias: &[f32], axis: Axis, out: &mut [f32]) {
     let y = strided(x, weights.rows(), axis);
     assert!(values.len() == x.len() && out.len() == y.len() && bias.len() == y.channels);
     let out = Shared::new(out);
@@ -113,16 +107,16 @@ fn every_fourth(row: &[f32], start: usize, out: &mut [f32]) {
 
 /// Additions to the input and output of a GLU convolution.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct GluExtras<'a> {
+pub struct GluExtras<'a> {
     /// Added to the input: the skip connection.
-    pub(crate) skip: Option<&'a [f32]>,
+    pub skip: Option<&'a [f32]>,
     /// Added to the output: the frequency embedding, `[channels, rows]`.
-    pub(crate) embedding: Option<&'a [f32]>,
+    pub embedding: Option<&'a [f32]>,
 }
 
 /// A convolution that keeps rows and frames, then GLU: half of the channels times the sigmoid of the other half. `taps`
 /// are odd, over rows and over frames; `weights` is `[2 · channels_out, channels_in · taps]`.
-pub(crate) fn conv_glu(
+pub fn conv_glu(
     (values, x): (&[f32], Extent),
     weights: Panels<'_>,
     bias: &[f32],
@@ -205,7 +199,7 @@ fn add_gathered(row: &[f32], start: isize, out: &mut [f32]) {
 }
 
 /// Returns the output extent of a transposed convolution, with `frames` if it strides over frames.
-pub(crate) fn transposed(x: Extent, channels: usize, axis: Axis, frames: usize) -> Extent {
+pub fn transposed(x: Extent, channels: usize, axis: Axis, frames: usize) -> Extent {
     match axis {
         Axis::Rows => Extent { channels, rows: STRIDE * x.rows, ..x },
         Axis::Frames => Extent { channels, frames, ..x },
@@ -214,7 +208,7 @@ pub(crate) fn transposed(x: Extent, channels: usize, axis: Axis, frames: usize) 
 
 /// Returns the weights of a transposed convolution as a product's: rows are `[phase, channels_out]`, terms
 /// `[channels_in, 2]`, for the input level with the output and the one before it.
-pub(crate) fn transposed_weight(
+pub fn transposed_weight(
     weights: &[f32],
     [channels_in, channels_out]: [usize; 2],
 ) -> (usize, usize, impl Fn(usize, usize) -> f32) {
@@ -229,7 +223,7 @@ pub(crate) fn transposed_weight(
 /// A transposed convolution with eight taps and stride four, without its first two outputs, then GELU if `activate`.
 /// Each output is a sum over two inputs, so nothing is accumulated in memory. `weights` are those of
 /// [`transposed_weight`].
-pub(crate) fn transposed_gelu(
+pub fn transposed_gelu(
     (values, x): (&[f32], Extent),
     weights: Panels<'_>,
     bias: &[f32],

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::gemm::{Panels, Terms, pack, product, row_stride};
-use super::scratch::Scratch;
-use super::simd::dispatch;
+use crate::gemm::{Panels, Terms, pack, product, row_stride};
+use crate::scratch::Scratch;
+use crate::simd::dispatch;
 
 /// Rows, terms and columns of the measured product: typical of the transformer.
 const SIDE: usize = 512;
@@ -22,7 +22,7 @@ const TIMES: usize = 32;
 const ROUNDS: usize = 3;
 
 /// Returns the floating point operations per second of all threads, in matrix products that fit into the caches.
-pub(crate) fn flop_per_second() -> f64 {
+pub fn flop_per_second() -> f64 {
     let weights = pack(SIDE, SIDE, |_, _| 1e-3);
     let times = TIMES * rayon::current_num_threads();
     let took = fastest(|| {
@@ -34,7 +34,7 @@ pub(crate) fn flop_per_second() -> f64 {
 }
 
 /// Returns the bytes per second that all threads read and write when copying.
-pub(crate) fn bytes_per_second() -> f64 {
+pub fn bytes_per_second() -> f64 {
     let threads = rayon::current_num_threads();
     let each = COPIED_BYTES.min(ALL_COPIED_BYTES / threads);
     let from = vec![1.0_f32; threads * (each / size_of::<f32>())];

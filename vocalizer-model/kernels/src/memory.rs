@@ -3,33 +3,31 @@
 //! A segment needs some hundred tensors of a few sizes, and so does the next one. Fresh memory would have to be cleared
 //! by the system, page by page, each time.
 
-use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProperty};
 
 /// A cache line of sixteen values.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-pub(super) struct Line([f32; LINE]);
+pub(crate) struct Line([f32; LINE]);
 
 const LINE: usize = 16;
 
 impl Line {
-    pub(super) const ZERO: Self = Self([0.0; LINE]);
+    pub(crate) const ZERO: Self = Self([0.0; LINE]);
 
     /// Returns the number of lines for this many values.
-    pub(super) fn holding(values: usize) -> usize {
+    pub(crate) fn holding(values: usize) -> usize {
         values.div_ceil(LINE)
     }
 
-    pub(super) fn values(lines: &[Self]) -> &[f32] {
+    pub(crate) fn values(lines: &[Self]) -> &[f32] {
         // SAFETY: a line consists of exactly sixteen contiguous f32.
         unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), LINE * lines.len()) }
     }
 
-    pub(super) fn values_mut(lines: &mut [Self]) -> &mut [f32] {
+    pub(crate) fn values_mut(lines: &mut [Self]) -> &mut [f32] {
         // SAFETY: as above.
         unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), LINE * lines.len()) }
     }
@@ -72,10 +70,10 @@ fn pool() -> MutexGuard<'static, Pool> {
 
 /// Keeps freed memory in the pool while it lives. Dropping the last keeper returns the memory to the system.
 #[derive(Debug)]
-pub(crate) struct Keeper(());
+pub struct Keeper(());
 
 impl Keeper {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         pool().keepers += 1;
         Self(())
     }
@@ -88,27 +86,34 @@ impl Drop for Keeper {
     }
 }
 
+static NAN_FILLED: AtomicBool = AtomicBool::new(false);
+
+/// Fills new buffers with NaN from now on, so that tests detect missing writes of kernels.
+#[doc(hidden)]
+pub fn fill_new_buffers_with_nan() {
+    NAN_FILLED.store(true, Ordering::Relaxed);
+}
+
 /// Cache-aligned memory for `len` values. It has arbitrary old content: write before reading.
-pub(crate) struct Buffer {
+pub struct Buffer {
     lines: Box<[Line]>,
     len: usize,
 }
 
 impl Buffer {
     /// Takes a fitting block from the pool, or allocates one.
-    pub(crate) fn of(len: usize) -> Self {
+    pub fn of(len: usize) -> Self {
         let needed = Line::holding(len);
         let free = pool().take(needed);
         let lines = free.unwrap_or_else(|| vec![Line::ZERO; needed].into_boxed_slice());
         let mut buffer = Self { lines, len };
-        if cfg!(test) {
-            // Makes missing writes of kernels visible in tests.
+        if cfg!(test) || NAN_FILLED.load(Ordering::Relaxed) {
             buffer.fill(f32::NAN);
         }
         buffer
     }
 
-    pub(crate) fn copy_of(values: &[f32]) -> Self {
+    pub fn copy_of(values: &[f32]) -> Self {
         let mut buffer = Self::of(values.len());
         buffer.copy_from_slice(values);
         buffer
@@ -132,31 +137,6 @@ impl DerefMut for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         pool().put(std::mem::take(&mut self.lines));
-    }
-}
-
-/// Lets burn's tensors own this memory.
-impl AllocationController for Buffer {
-    /// The alignment of burn's own memory, which copies of this memory get.
-    fn alloc_align(&self) -> usize {
-        align_of::<u128>()
-    }
-
-    fn property(&self) -> AllocationProperty {
-        AllocationProperty::Other
-    }
-
-    unsafe fn memory_mut(&mut self, _: AccessPolicy) -> Result<&mut [MaybeUninit<u8>], AccessError> {
-        let values: &mut [f32] = self;
-        let bytes = size_of_val(values);
-        // SAFETY: every f32 is four bytes, and the caller writes only initialised values.
-        Ok(unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), bytes) })
-    }
-
-    fn memory(&self, _: AccessPolicy) -> Result<&[MaybeUninit<u8>], AccessError> {
-        let values: &[f32] = self;
-        // SAFETY: every f32 is four bytes.
-        Ok(unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) })
     }
 }
 
@@ -191,22 +171,5 @@ mod tests {
         assert_eq!(pool.leave().len(), 1);
         pool.put(lines(10));
         assert!(pool.take(10).is_none());
-    }
-
-    #[test]
-    fn burn_tensor_uses_buffer_memory() {
-        let mut buffer = Buffer::copy_of(&[1.0; 99_991]);
-        let place = buffer.as_ptr().addr();
-        assert!(place.is_multiple_of(64));
-        buffer[3] = 2.0;
-        let bytes = size_of_val(&*buffer);
-        // SAFETY: `bytes` is the size of the values, and all of them are initialised.
-        let mut bytes = unsafe { burn_std::Bytes::from_controller(Box::new(buffer), bytes) };
-        assert_eq!(&bytes[12..16], 2.0_f32.to_ne_bytes());
-        bytes[12..16].copy_from_slice(&4.0_f32.to_ne_bytes());
-        let copy = bytes.clone();
-        assert_eq!(bytes.as_ptr().addr(), place);
-        drop(bytes);
-        assert_eq!(&copy[12..16], 4.0_f32.to_ne_bytes(), "a clone is a copy");
     }
 }

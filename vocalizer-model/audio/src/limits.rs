@@ -1,6 +1,6 @@
 //! Limits on input files.
 
-use vocalizer_core::limits::Limits;
+use vocalizer_api::limits::Limits;
 
 use super::error::DecodeError;
 

@@ -3,11 +3,11 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::gemm::{Panels, Terms, pack_into, padded_columns, padded_rows, product, row_stride};
-use super::grid::{Extent, Piece, Shared, pieces};
-use super::memory::Buffer;
-use super::scratch::Scratch;
-use super::simd::{at_least, dispatch, each, exp};
+use crate::gemm::{Panels, Terms, pack_into, padded_columns, padded_rows, product, row_stride};
+use crate::grid::{Extent, Piece, Shared, pieces};
+use crate::memory::Buffer;
+use crate::scratch::Scratch;
+use crate::simd::{at_least, dispatch, each, exp};
 
 /// Keys per block: their scores for a tile of queries fit into the L1 cache.
 const KEYS: usize = 128;
@@ -19,13 +19,13 @@ const QUERIES: usize = 96;
 
 /// The queries, keys or values: a range of channels of a tensor.
 #[derive(Clone, Copy)]
-pub(crate) struct Projection<'a> {
+pub struct Projection<'a> {
     /// Values of the tensor.
-    pub(crate) values: &'a [f32],
+    pub values: &'a [f32],
     /// Extent of the tensor.
-    pub(crate) extent: Extent,
+    pub extent: Extent,
     /// First channel.
-    pub(crate) first: usize,
+    pub first: usize,
 }
 
 impl<'a> Projection<'a> {
@@ -40,7 +40,7 @@ impl<'a> Projection<'a> {
 }
 
 /// Computes multi-head attention; `out` is `[items, channels, queries]`.
-pub(crate) fn attention(
+pub fn attention(
     queries: Projection<'_>,
     keys: Projection<'_>,
     values: Projection<'_>,

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use super::memory::Line;
+use crate::memory::Line;
 
 thread_local! {
     static KEPT: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };

@@ -137,7 +137,7 @@ impl Engine {
 }
 
 /// Converts a number of frames between sample rates, rounded half up.
-pub(crate) fn scaled(frames: u64, from_hz: u32, to_hz: u32) -> u64 {
+pub fn scaled(frames: u64, from_hz: u32, to_hz: u32) -> u64 {
     let scaled = (u128::from(frames) * u128::from(to_hz) + u128::from(from_hz / 2)) / u128::from(from_hz.max(1));
     u64::try_from(scaled).unwrap_or(u64::MAX)
 }

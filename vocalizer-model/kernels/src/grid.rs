@@ -12,15 +12,15 @@ pub(crate) const CHUNK: usize = 336;
 
 /// The extent of a tensor, `[items, channels, rows, frames]`; frames are contiguous.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Extent {
+pub struct Extent {
     /// Items in the batch.
-    pub(crate) items: usize,
+    pub items: usize,
     /// Channels per item.
-    pub(crate) channels: usize,
+    pub channels: usize,
     /// Frequencies; 1 in the waveform's branch.
-    pub(crate) rows: usize,
+    pub rows: usize,
     /// Values per row.
-    pub(crate) frames: usize,
+    pub frames: usize,
 }
 
 impl Extent {

@@ -6,7 +6,7 @@
 //!
 //! ```no_run
 //! use std::path::Path;
-//! use vocalizer_model::audio::{AudioFormat, AudioLimits, AudioReader, Resampler, StemWriter};
+//! use vocalizer_audio::{AudioFormat, AudioLimits, AudioReader, Resampler, StemWriter};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut song = AudioReader::open(Path::new("song.mp3"), &AudioLimits::default())?;
@@ -26,6 +26,9 @@
 //! # }
 //! ```
 
+// Labels items with the feature they need; docs.rs builds with nightly.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod container;
 mod decode;
 mod downmix;
@@ -44,14 +47,15 @@ mod riff;
 mod source;
 
 pub use decode::{AudioInfo, AudioReader};
-#[cfg(feature = "separate")]
-pub(crate) use encode::MP3_KBPS;
-pub use encode::{AudioFormat, Bitrate, StemWriter};
+pub use encode::{AudioFormat, Bitrate, MP3_KBPS, StemWriter};
 pub use error::{DecodeError, EncodeError, ResampleError};
 pub use limits::AudioLimits;
-pub use resample::Resampler;
-#[cfg(any(feature = "separate", feature = "ports"))]
-pub(crate) use resample::scaled;
+pub use resample::{Resampler, scaled};
 
 /// One stereo frame: left, right. Full scale is -1 to 1.
 pub type Frame = [f32; 2];
+
+/// Compiles the example in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
