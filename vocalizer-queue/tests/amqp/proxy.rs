@@ -6,19 +6,19 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-/// What a network does.
+/// State of the simulated network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Weather {
     Fair,
     /// A few bytes at a time.
     Slices,
-    /// Nothing comes through, and nobody hears of it.
+    /// No data gets through, without an error.
     Stalled,
-    /// Nobody gets a connection.
+    /// New connections fail.
     Closed,
 }
 
-/// A network on the way to a broker.
+/// A TCP proxy in front of a broker.
 pub(super) struct Proxy {
     pub(super) at: String,
     weather: watch::Sender<Weather>,
@@ -28,16 +28,16 @@ pub(super) struct Proxy {
 impl Proxy {
     pub(super) async fn before(at: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (weather, seen) = watch::channel(Weather::Fair);
+        let (weather, receiver) = watch::channel(Weather::Fair);
         let (pumps, to) = (Arc::<Mutex<Vec<AbortHandle>>>::default(), at.to_owned());
         let at = listener.local_addr().unwrap().to_string();
         let started = Arc::clone(&pumps);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                if *seen.borrow() != Weather::Closed
+                if *receiver.borrow() != Weather::Closed
                     && let Ok(broker) = TcpStream::connect(&to).await
                 {
-                    let pump = tokio::spawn(carry(client, broker, seen.clone()));
+                    let pump = tokio::spawn(carry(client, broker, receiver.clone()));
                     started.lock().unwrap().push(pump.abort_handle());
                 }
             }
@@ -49,12 +49,12 @@ impl Proxy {
         self.weather.send_replace(weather);
     }
 
-    /// How many connections there are.
+    /// Number of open connections.
     pub(super) fn connections(&self) -> usize {
         self.pumps.lock().unwrap().iter().filter(|pump| !pump.is_finished()).count()
     }
 
-    /// Ends every connection there is.
+    /// Cuts all connections.
     pub(super) fn cut(&self) {
         for pump in self.pumps.lock().unwrap().drain(..) {
             pump.abort();
@@ -65,7 +65,7 @@ impl Proxy {
 async fn carry(client: TcpStream, broker: TcpStream, weather: watch::Receiver<Weather>) {
     let (from_client, to_client) = client.into_split();
     let (from_broker, to_broker) = broker.into_split();
-    // When one direction ends, so does the other.
+    // When one direction ends, the other ends too.
     tokio::select! {
         () = pump(from_client, to_broker, weather.clone()) => {}
         () = pump(from_broker, to_client, weather) => {}

@@ -8,18 +8,18 @@ use vocalizer_core::secret::Secret;
 
 use super::support::Place;
 
-/// What becomes of connections.
+/// State of the simulated network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// They lead there.
+    /// Connections work.
     Open,
-    /// They end, and so do new ones.
+    /// Existing and new connections are closed.
     Cut,
-    /// Nothing comes through, and nobody is told. Those from before never come back.
+    /// No data gets through, without an error. Existing connections stay silent.
     Silent,
 }
 
-/// A way to the database.
+/// A TCP proxy in front of the database.
 pub(super) struct Way {
     at: SocketAddr,
     state: watch::Sender<State>,
@@ -41,7 +41,7 @@ impl Way {
         Self { at, state }
     }
 
-    /// The database's URL, this way.
+    /// The database URL through the proxy.
     pub(super) fn url(&self, place: &Place) -> Secret<String> {
         let port = place.options().get_port().to_string();
         Secret::new(place.url().expose().replace(&port, &self.at.port().to_string()))

@@ -16,8 +16,8 @@ async fn a_song_larger_than_the_broker_s_messages_is_announced_by_a_claim_and_sp
     let (large, small) = (browser.upload("large", &large).await, browser.upload("small", &small).await);
     browser.until(&large, "SPLIT").await;
     browser.until(&small, "SPLIT").await;
-    place.says("a song goes by claim").await;
+    place.says("song too large for the broker").await;
     let log = place.log();
-    let claimed: Vec<_> = log.lines().filter(|line| line.contains("a song goes by claim")).collect();
+    let claimed: Vec<_> = log.lines().filter(|line| line.contains("song too large for the broker")).collect();
     assert!(matches!(claimed[..], [line] if line.contains(large["hash"].as_str().unwrap())), "{log}");
 }
