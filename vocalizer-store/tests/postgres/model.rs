@@ -8,7 +8,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_store_and_its_model_agree(steps in vec(step(), 1..40)) {
+    fn store_agrees_with_its_model(steps in vec(step(), 1..40)) {
         block_on(async { agree(steps, &Place::new().await).await });
     }
 }
