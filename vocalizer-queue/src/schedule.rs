@@ -80,12 +80,12 @@ impl State {
         lost.sort_unstable_by_key(|lost| (lost.expires, lost.place));
         for lost in lost {
             let expired = lost.expires;
-            self.hand_back(lost, expired);
+            self.requeue(lost, expired);
         }
     }
 
     /// Re-queues an unsettled job: at the end if the attempt counts, else at its old position.
-    fn hand_back(&mut self, Leased { mut queued, place, counts, .. }: Leased, now: Instant) {
+    fn requeue(&mut self, Leased { mut queued, place, counts, .. }: Leased, now: Instant) {
         if counts {
             self.enqueue(now, queued);
         } else {
@@ -304,7 +304,7 @@ impl Drop for Held {
     fn drop(&mut self) {
         if !self.is_kept {
             // After settling there is nothing to re-queue, and this returns an error.
-            let _ = self.schedule.end(self.lease, |state, leased| state.hand_back(leased, Instant::now()));
+            let _ = self.schedule.end(self.lease, |state, leased| state.requeue(leased, Instant::now()));
         }
     }
 }

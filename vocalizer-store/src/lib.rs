@@ -2,7 +2,7 @@
 //!
 //! | module | what it stores |
 //! | --- | --- |
-//! | [`sqlite`] | songs, users and the outbox of jobs, in a SQLite file |
+//! | [`sqlite`] | songs, users and the job outbox, in a SQLite file |
 //! | `postgres` | feature `postgres`: the same in a PostgreSQL database, for several servers, and their shared state |
 //! | [`files`] | uploaded songs and stems, as files |
 //! | `s3` | feature `s3`: uploaded songs and stems, in a bucket |

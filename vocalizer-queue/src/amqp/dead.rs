@@ -45,7 +45,7 @@ async fn read_all(lane: &Lane, name: &str, limit: usize) -> Result<VecDeque<Dead
 async fn read(lane: &Lane, name: &str, limit: usize) -> Result<VecDeque<DeadLetter>, AmqpError> {
     let (mut letters, mut delivery_tags) = (VecDeque::new(), Vec::new());
     for _ in 0..MAX_DEAD_LETTERS {
-        let next = lane.ask(lane.channel().basic_get(name.into(), BasicGetOptions::default())).await?;
+        let next = lane.await_response(lane.channel().basic_get(name.into(), BasicGetOptions::default())).await?;
         let Some(next) = next.map(|next| next.delivery) else { break };
         delivery_tags.push(next.delivery_tag);
         let received = Received { body: next.data.into(), properties: next.properties, redelivered: next.redelivered };
@@ -57,11 +57,12 @@ async fn read(lane: &Lane, name: &str, limit: usize) -> Result<VecDeque<DeadLett
     let mut requeued = 0;
     for batch in delivery_tags.chunks(REQUEUE_BATCH) {
         for delivery_tag in batch {
-            lane.ask(lane.channel().basic_nack(*delivery_tag, options)).await?;
+            lane.await_response(lane.channel().basic_nack(*delivery_tag, options)).await?;
             requeued += 1;
         }
         let started = Instant::now();
-        while lane.ask(count(lane.channel(), name)).await? < requeued && started.elapsed() < REQUEUE_TIMEOUT {
+        while lane.await_response(count(lane.channel(), name)).await? < requeued && started.elapsed() < REQUEUE_TIMEOUT
+        {
             sleep(Duration::from_millis(5)).await;
         }
     }

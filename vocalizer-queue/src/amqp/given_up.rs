@@ -35,7 +35,7 @@ pub(super) async fn next_given_up(broker: &Arc<Broker>) -> Result<Option<AmqpGiv
     loop {
         let lane = broker.lane().await?;
         let name = given_up_name(&broker.settings.queue);
-        let next = lane.ask(lane.channel().basic_get(name.into(), BasicGetOptions::default())).await;
+        let next = lane.await_response(lane.channel().basic_get(name.into(), BasicGetOptions::default())).await;
         let Some(next) = next.inspect_err(|error| broker.redeclare_if_missing(&lane, error))?.map(|next| next.delivery)
         else {
             lane.close().await?;

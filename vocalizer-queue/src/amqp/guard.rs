@@ -38,12 +38,12 @@ impl Guard {
         let expires = time.saturating_mul(2).saturating_add(LINGER);
         arguments.insert("x-expires".into(), AMQPValue::LongLongInt(millis(expires)));
         let lane = broker.lane().await?;
-        lane.ask(durable(lane.channel(), &name, arguments)).await?;
+        lane.await_response(durable(lane.channel(), &name, arguments)).await?;
         let since = Instant::now();
         if let Err(error) = broker.publisher.send(&name, message).await {
             // Otherwise each retry would leave another queue.
             let deleting = lane.channel().queue_delete(name.as_str().into(), QueueDeleteOptions::default());
-            let _ = lane.ask(deleting).await;
+            let _ = lane.await_response(deleting).await;
             return Err(error);
         }
         Ok(Self { name, since, copies: 1 })
@@ -73,12 +73,13 @@ impl Guard {
     async fn trim(&mut self, broker: &Broker) -> Result<(), QueueError> {
         let lane = broker.lane().await?;
         while self.copies > 1 {
-            let oldest =
-                lane.ask(lane.channel().basic_get(self.name.as_str().into(), BasicGetOptions::default())).await?;
+            let oldest = lane
+                .await_response(lane.channel().basic_get(self.name.as_str().into(), BasicGetOptions::default()))
+                .await?;
             let Some(oldest) = oldest.filter(|oldest| oldest.message_count > 0) else {
                 return Err(QueueError::LeaseLost);
             };
-            lane.ask(lane.channel().basic_ack(oldest.delivery_tag, BasicAckOptions::default())).await?;
+            lane.await_response(lane.channel().basic_ack(oldest.delivery_tag, BasicAckOptions::default())).await?;
             self.copies -= 1;
         }
         Ok(lane.close().await?)
@@ -88,6 +89,10 @@ impl Guard {
     pub(super) async fn remove(self, broker: &Broker) -> Result<(), QueueError> {
         let lane = broker.lane().await?;
         let deleting = lane.channel().queue_delete(self.name.as_str().into(), QueueDeleteOptions::default());
-        if lane.ask(deleting).await? < self.copies { Err(QueueError::LeaseLost) } else { Ok(lane.close().await?) }
+        if lane.await_response(deleting).await? < self.copies {
+            Err(QueueError::LeaseLost)
+        } else {
+            Ok(lane.close().await?)
+        }
     }
 }

@@ -59,7 +59,7 @@ impl Hold {
     }
 
     /// Returns the job to the queue now.
-    pub(super) async fn give_back(self: Arc<Self>) {
+    pub(super) async fn return_to_queue(self: Arc<Self>) {
         if let Some(means) = self.means.lock().await.take() {
             self.release(means).await;
         }

@@ -26,7 +26,7 @@ impl Lane {
     pub(super) async fn open(live: Arc<Live>, patience: Duration) -> Result<Self, AmqpError> {
         let channel = with_timeout(patience, live.connection().create_channel()).await?;
         let lane = Self { channel, live, patience };
-        lane.ask(lane.channel.basic_qos(1, BasicQosOptions::default())).await?;
+        lane.await_response(lane.channel.basic_qos(1, BasicQosOptions::default())).await?;
         Ok(lane)
     }
 
@@ -44,7 +44,10 @@ impl Lane {
     }
 
     /// Awaits the broker's response, with the timeout.
-    pub(super) async fn ask<T>(&self, request: impl Future<Output = Result<T, lapin::Error>>) -> Result<T, AmqpError> {
+    pub(super) async fn await_response<T>(
+        &self,
+        request: impl Future<Output = Result<T, lapin::Error>>,
+    ) -> Result<T, AmqpError> {
         with_timeout(self.patience, request).await
     }
 
@@ -55,11 +58,11 @@ impl Lane {
             self.channel.basic_ack(delivery_tag, BasicAckOptions::default()).await?;
             self.channel.close(200, "OK".into()).await
         };
-        self.ask(settled).await
+        self.await_response(settled).await
     }
 
     pub(super) async fn close(self) -> Result<(), AmqpError> {
-        self.ask(self.channel.close(200, "OK".into())).await
+        self.await_response(self.channel.close(200, "OK".into())).await
     }
 }
 

@@ -81,7 +81,7 @@ impl Drop for AmqpLease {
     fn drop(&mut self) {
         if !self.settling {
             self.watch.abort();
-            self.runtime.spawn(Arc::clone(&self.hold).give_back());
+            self.runtime.spawn(Arc::clone(&self.hold).return_to_queue());
         }
     }
 }

@@ -136,7 +136,8 @@ impl JobQueue for AmqpQueue {
             }
             Ok((waiting, dead))
         };
-        let counted = lane.ask(counted).await.inspect_err(|error| self.broker.redeclare_if_missing(&lane, error));
+        let counted =
+            lane.await_response(counted).await.inspect_err(|error| self.broker.redeclare_if_missing(&lane, error));
         let (waiting, dead) = counted?;
         Ok(Depth { waiting, leased: None, dead, oldest: None })
     }

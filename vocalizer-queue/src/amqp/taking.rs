@@ -43,10 +43,11 @@ pub(super) async fn take(broker: &Arc<Broker>) -> Result<Hold, AmqpError> {
 
 async fn next(lane: &Lane, queue: &str) -> Result<Option<Delivery>, AmqpError> {
     let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
-    let mut consumer = lane.ask(lane.channel().basic_consume(queue.into(), "".into(), options, arguments)).await?;
+    let mut consumer =
+        lane.await_response(lane.channel().basic_consume(queue.into(), "".into(), options, arguments)).await?;
     let Some(delivery) = consumer.next().await.transpose()? else { return Ok(None) };
     // Otherwise the next job would be delivered on the acknowledgement of this one, and count as an attempt.
-    lane.ask(lane.channel().basic_cancel(consumer.tag(), BasicCancelOptions::default())).await?;
+    lane.await_response(lane.channel().basic_cancel(consumer.tag(), BasicCancelOptions::default())).await?;
     Ok(Some(delivery))
 }
 

@@ -1,8 +1,8 @@
 //! Names and arguments of the queues.
 //!
-//! | queue | holds |
+//! | queue | content |
 //! | --- | --- |
-//! | `<name>` | jobs that are ready |
+//! | `<name>` | ready jobs |
 //! | `<name>.delay.<seconds>` | delayed jobs; on expiry the broker moves them to the tail of `<name>` |
 //! | `<name>.given_up` | jobs that the broker gave up, until a server processes them |
 //! | `<name>.dead` | the newest dead letters |

@@ -21,7 +21,7 @@ fn letter(hash: SongHash, reason: &str, attempts: u32) -> DeadLetter {
 /// Simulates workers of the original that die at the next job until the broker gives it up.
 async fn kill_workers(broker: &Broker, name: &str) {
     for _ in 0..21 {
-        Raw::connect(broker).await.die_with_the_next(name).await;
+        Raw::connect(broker).await.die_with_next_message(name).await;
     }
 }
 

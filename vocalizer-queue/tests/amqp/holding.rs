@@ -9,7 +9,7 @@ use vocalizer_core::ports::{Failure, JobQueue, Lease, QueueError};
 use vocalizer_queue::{AmqpQueue, AmqpQueueKind, AmqpSettings};
 
 use super::broker::Broker;
-use super::proxy::{Proxy, Weather};
+use super::proxy::{NetworkState, Proxy};
 use super::support::{PATIENCE, fresh_name, job, leased, queue};
 
 /// The `consumer_timeout` of the broker.
@@ -115,7 +115,7 @@ async fn long_job_is_redelivered_when_its_worker_dies() {
     dying.publish(job("a")).await.unwrap();
     let mut lease = leased(&dying, "a").await;
     keep(&mut lease, CONSUMER_TIMEOUT).await;
-    proxy.set(Weather::Closed);
+    proxy.set(NetworkState::Closed);
     proxy.cut();
 
     let survivor = queue(settings(&broker.address, &name));
@@ -124,7 +124,7 @@ async fn long_job_is_redelivered_when_its_worker_dies() {
     again.acknowledge().await.unwrap();
 
     // If the worker comes back, its lease is lost.
-    proxy.set(Weather::Fair);
+    proxy.set(NetworkState::Normal);
     let outcome = timeout(PATIENCE, lease.acknowledge()).await.expect("acknowledge hangs");
     assert!(matches!(outcome, Err(QueueError::LeaseLost)), "{outcome:?}");
     assert_no_job_waits(&survivor).await;

@@ -7,12 +7,12 @@ use vocalizer_core::ports::{JobQueue, Lease, QueueError};
 use vocalizer_queue::{AmqpQueue, AmqpSettings};
 
 use super::broker::shared;
-use super::proxy::{Proxy, Weather};
+use super::proxy::{NetworkState, Proxy};
 use super::raw::Raw;
 use super::support::{PATIENCE, fresh_name, hash, job, leased, queue};
 
 /// A queue behind its own proxy, with short timeouts.
-async fn behind(name: &str) -> (Proxy, AmqpQueue) {
+async fn queue_behind_proxy(name: &str) -> (Proxy, AmqpQueue) {
     let proxy = Proxy::before(shared().at()).await;
     let short = Duration::from_secs(3);
     let settings = AmqpSettings::new(&format!("amqp://guest:guest@{}", proxy.at)).unwrap().with_queue(name);
@@ -39,7 +39,7 @@ async fn worker(queue: Arc<AmqpQueue>) -> Box<dyn Lease> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cut_connection_is_reestablished() {
-    let (proxy, queue) = behind(&fresh_name()).await;
+    let (proxy, queue) = queue_behind_proxy(&fresh_name()).await;
     publish(&queue, "a").await;
     let mut held = leased(&queue, "a").await;
     let queue = Arc::new(queue);
@@ -57,17 +57,17 @@ async fn cut_connection_is_reestablished() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stalled_network_times_out_and_recovers() {
-    let (proxy, queue) = behind(&fresh_name()).await;
+    let (proxy, queue) = queue_behind_proxy(&fresh_name()).await;
     publish(&queue, "a").await;
     let held = leased(&queue, "a").await;
-    proxy.set(Weather::Stalled);
+    proxy.set(NetworkState::Stalled);
     for _ in 0..2 {
         let outcome = timeout(Duration::from_secs(20), queue.publish(job("b"))).await.expect("publish hangs");
         assert!(matches!(outcome, Err(QueueError::Unavailable(_))), "{outcome:?}");
     }
     let outcome = timeout(Duration::from_secs(20), held.acknowledge()).await.expect("acknowledge hangs");
     assert!(outcome.is_err(), "the acknowledgement cannot have arrived");
-    proxy.set(Weather::Fair);
+    proxy.set(NetworkState::Normal);
     publish(&queue, "c").await;
     let queue = Arc::new(queue);
     let mut found = Vec::new();
@@ -81,19 +81,19 @@ async fn stalled_network_times_out_and_recovers() {
 /// Takes about 30 s, until the heartbeats time out.
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_worker_gets_an_error_from_a_silent_broker() {
-    let (proxy, queue) = behind(&fresh_name()).await;
+    let (proxy, queue) = queue_behind_proxy(&fresh_name()).await;
     queue.check().await.unwrap();
     let waiting = tokio::spawn(async move { queue.lease().await.map(drop) });
     sleep(Duration::from_millis(500)).await;
-    proxy.set(Weather::Stalled);
+    proxy.set(NetworkState::Stalled);
     let outcome = timeout(PATIENCE, waiting).await.expect("lease hangs").unwrap();
     assert!(matches!(outcome, Err(QueueError::Unavailable(_))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tiny_network_reads_do_no_harm() {
-    let (proxy, queue) = behind(&fresh_name()).await;
-    proxy.set(Weather::Slices);
+    let (proxy, queue) = queue_behind_proxy(&fresh_name()).await;
+    proxy.set(NetworkState::Slices);
     let song = "la ".repeat(2_000);
     publish(&queue, &song).await;
     leased(&queue, &song).await.fail(super::support::never("no")).await.unwrap();
@@ -103,8 +103,8 @@ async fn tiny_network_reads_do_no_harm() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_job_is_lost_or_stuck_when_connections_are_cut_repeatedly() {
     let (name, names) = (fresh_name(), (0..30).map(|number| format!("song {number}")).collect::<Vec<_>>());
-    let (proxy, publisher) = behind(&name).await;
-    let (bad, consumer) = behind(&name).await;
+    let (proxy, publisher) = queue_behind_proxy(&name).await;
+    let (bad, consumer) = queue_behind_proxy(&name).await;
     let cutting = tokio::spawn(async move {
         for _ in 0..15 {
             sleep(Duration::from_millis(300)).await;
@@ -143,7 +143,7 @@ async fn queue_is_not_empty(queue: &AmqpQueue) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn job_published_after_consumer_cancellation_arrives() {
     let (name, other) = (fresh_name(), Raw::connect(shared()).await);
-    let (_proxy, queue) = behind(&name).await;
+    let (_proxy, queue) = queue_behind_proxy(&name).await;
     queue.check().await.unwrap();
     let queue = Arc::new(queue);
     let waiting = tokio::spawn(worker(Arc::clone(&queue)));
@@ -158,7 +158,7 @@ async fn job_published_after_consumer_cancellation_arrives() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dropped_queue_closes_its_connections() {
-    let (proxy, queue) = behind(&fresh_name()).await;
+    let (proxy, queue) = queue_behind_proxy(&fresh_name()).await;
     publish(&queue, "a").await;
     let lease = leased(&queue, "a").await;
     assert_eq!(proxy.connections(), 2);

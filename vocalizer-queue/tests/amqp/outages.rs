@@ -46,7 +46,7 @@ async fn taken(queue: &AmqpQueue, name: &str) -> Box<dyn Lease> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unreachable_broker_fails_fast_and_is_used_once_it_is_back() {
+async fn unreachable_broker_fails_fast_and_recovers() {
     let broker = Broker::start(&[]);
     broker.kill();
     let queue = queue(settings(&broker));

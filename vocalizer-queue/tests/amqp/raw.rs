@@ -47,7 +47,7 @@ impl Raw {
     }
 
     /// Takes the next message and disconnects, like a killed worker.
-    pub(super) async fn die_with_the_next(self, queue: &str) {
+    pub(super) async fn die_with_next_message(self, queue: &str) {
         let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
         let mut consumer = self.channel.basic_consume(queue.into(), "".into(), options, arguments).await.unwrap();
         timeout(PATIENCE, consumer.next()).await.expect("no message arrived").unwrap().unwrap();

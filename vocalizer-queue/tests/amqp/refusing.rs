@@ -11,7 +11,7 @@ use super::raw::Raw;
 use super::support::{fresh_name, hash, job, leased, never, queue, settings};
 
 /// Returns the error of an unusable queue, after checking that all calls report one.
-async fn refusal(queue: &AmqpQueue) -> (AmqpError, String) {
+async fn check_error(queue: &AmqpQueue) -> (AmqpError, String) {
     let error = queue.check().await.unwrap_err();
     let message = chain(&error);
     assert!(
@@ -32,7 +32,7 @@ fn at(user: &str, rest: &str) -> AmqpQueue {
 
 #[tokio::test]
 async fn wrong_password_is_reported_as_credentials_error() {
-    let (error, message) = refusal(&at("guest:hunter2", "")).await;
+    let (error, message) = check_error(&at("guest:hunter2", "")).await;
     assert!(matches!(error, AmqpError::Credentials { .. }), "{message}");
     assert!(!message.contains("hunter2"), "{message}");
 }
@@ -40,14 +40,14 @@ async fn wrong_password_is_reported_as_credentials_error() {
 #[tokio::test]
 async fn missing_or_forbidden_virtual_host_is_named() {
     for (user, rest, vhost) in [("guest:guest", "/nowhere", "nowhere"), ("stranger:stranger", "", "/")] {
-        let (error, message) = refusal(&at(user, rest)).await;
+        let (error, message) = check_error(&at(user, rest)).await;
         assert!(matches!(&error, AmqpError::VirtualHost { vhost: named, .. } if named == vhost), "{message}");
     }
 }
 
 #[tokio::test]
 async fn missing_configure_permission_is_reported() {
-    let (error, message) = refusal(&at("limited:limited", "")).await;
+    let (error, message) = check_error(&at("limited:limited", "")).await;
     assert!(matches!(error, AmqpError::Permission { .. }), "{message}");
     assert!(message.contains("configure") || message.contains("access"), "{message}");
 }
@@ -76,12 +76,12 @@ async fn queue_with_other_arguments_reports_the_matching_setting() {
     ] {
         let name = fresh_name();
         queue(settings().with_queue(&name).with_kind(there)).check().await.unwrap();
-        let (error, message) = refusal(&queue(settings().with_queue(&name).with_kind(asked))).await;
+        let (error, message) = check_error(&queue(settings().with_queue(&name).with_kind(asked))).await;
         assert!(matches!(error, AmqpError::Declared { .. }) && message.contains(fits), "{message}");
     }
     let name = fresh_name();
     other.declare(&name, false).await;
-    let (error, message) = refusal(&queue(settings().with_queue(&name).with_kind(Classic))).await;
+    let (error, message) = check_error(&queue(settings().with_queue(&name).with_kind(Classic))).await;
     assert!(matches!(error, AmqpError::Declared { .. }) && message.contains("use BROKER_QUEUE=existing"), "{message}");
     queue(settings().with_queue(&name).with_kind(Existing)).check().await.unwrap();
 }
@@ -101,7 +101,7 @@ async fn own_queue_can_be_opened_as_existing() {
 #[tokio::test]
 async fn missing_existing_queue_is_reported() {
     let queue = queue(settings().with_kind(AmqpQueueKind::Existing).with_queue("nobody declared this"));
-    let (error, message) = refusal(&queue).await;
+    let (error, message) = check_error(&queue).await;
     assert!(matches!(error, AmqpError::Missing { .. }), "{message}");
     assert!(message.contains("nobody declared this"), "{message}");
 }

@@ -12,7 +12,7 @@ use vocalizer_queue::{PostgresQueue, PostgresQueueSettings};
 
 use super::server::Server;
 use super::support::{HANGS, LONG, Place, execute, hash, job, leased, settings};
-use super::way::{State, Way};
+use super::way::{Proxy, State};
 
 fn short_timeouts(visibility: Duration) -> PostgresQueueSettings {
     let patience = Duration::from_millis(500);
@@ -79,13 +79,13 @@ async fn terminated_connections_lose_no_job_and_wake_waiting_workers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_or_cut_connection_times_out_and_recovers() {
     let place = Place::new().await;
-    let way = Way::to(&place).await;
-    let queue = PostgresQueue::open(&way.url(&place), short_timeouts(LONG)).await.unwrap();
+    let proxy = Proxy::to(&place).await;
+    let queue = PostgresQueue::open(&proxy.url(&place), short_timeouts(LONG)).await.unwrap();
     queue.publish(job("a")).await.unwrap();
     let granted = queue.grant().await.unwrap();
     let a = hash("a");
     for state in [State::Silent, State::Cut] {
-        way.is(state);
+        proxy.set(state);
         let (published, leased, extended, state) = timeout(HANGS, async {
             tokio::join!(queue.publish(job("b")), queue.lease(), queue.extend(granted.lease), queue.state(&a))
         })
@@ -93,7 +93,7 @@ async fn silent_or_cut_connection_times_out_and_recovers() {
         .expect("it hangs");
         assert!(is_unavailable(&published) && is_unavailable(&leased) && is_unavailable(&extended));
         assert!(is_unavailable(&state));
-        way.is(State::Open);
+        proxy.set(State::Open);
         retry(async || queue.extend(granted.lease).await).await;
         retry(async || queue.publish(job("b")).await).await;
         let lease = retry(async || queue.lease().await).await;

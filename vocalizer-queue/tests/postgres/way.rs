@@ -20,12 +20,12 @@ pub(super) enum State {
 }
 
 /// A TCP proxy in front of the database.
-pub(super) struct Way {
+pub(super) struct Proxy {
     at: SocketAddr,
     state: watch::Sender<State>,
 }
 
-impl Way {
+impl Proxy {
     pub(super) async fn to(place: &Place) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
@@ -47,7 +47,7 @@ impl Way {
         Secret::new(place.url().expose().replace(&port, &self.at.port().to_string()))
     }
 
-    pub(super) fn is(&self, state: State) {
+    pub(super) fn set(&self, state: State) {
         self.state.send_replace(state);
     }
 }

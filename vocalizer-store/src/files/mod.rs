@@ -3,7 +3,7 @@
 //! ```text
 //! <root>/tmp/…                         files being written or deleted
 //! <root>/ab/ab12…/source               an uploaded song
-//! <root>/ab/ab12…/drums.mp3            a stem of it
+//! <root>/ab/ab12…/drums.mp3            one of its stems
 //! <root>/ab/ab12…/made/drums.flac      a stem in another format
 //! ```
 //!

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! s3://bucket/prefix/ab12…/source             an uploaded song
-//! s3://bucket/prefix/ab12…/drums.mp3          a stem of it
+//! s3://bucket/prefix/ab12…/drums.mp3          one of its stems
 //! s3://bucket/prefix/ab12…/made/drums.flac    a stem in another format
 //! ```
 //!

@@ -194,7 +194,7 @@ async fn compare(model: &Model, store: &dyn SongRepository, users: &[Option<User
 }
 
 /// Applies the operations to both and compares them.
-pub(crate) async fn agree(steps: Vec<Step>, place: &impl SongsPlace) {
+pub(crate) async fn assert_agreement(steps: Vec<Step>, place: &impl SongsPlace) {
     let mut store = place.songs().await;
     let users = [None, Some(place.user().await), Some(place.user().await)];
     let mut model = Model::default();

@@ -27,7 +27,7 @@ pub(super) fn is_unavailable<T>(result: &Result<T, RepositoryError>) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connection_limit_makes_calls_unavailable_until_connections_free_up() {
+async fn exhausted_connection_limit_is_unavailable_and_recovers() {
     let place = Place::new().await;
     let mut admin = place.connect().await;
     let name = &place.name;
@@ -88,7 +88,7 @@ async fn busy_connections_and_slow_statements_time_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stopped_database_is_unavailable_and_used_again_once_it_is_back() {
+async fn stopped_database_is_unavailable_and_recovers() {
     let server = Server::start(&[]);
     let place = Place::on(server.url()).await;
     let store = place.open().await;

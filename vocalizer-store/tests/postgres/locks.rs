@@ -16,13 +16,13 @@ use crate::sqlite::support::song;
 
 const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
-async fn held(watch: &mut PgConnection) -> i64 {
+async fn lock_count(watch: &mut PgConnection) -> i64 {
     query("SELECT count(*) FROM locks").fetch_one(watch).await.unwrap().get(0)
 }
 
 /// Waits until this many locks are held.
-async fn until(watch: &mut PgConnection, count: i64) {
-    while held(watch).await != count {
+async fn wait_for_lock_count(watch: &mut PgConnection, count: i64) {
+    while lock_count(watch).await != count {
         sleep(Duration::from_millis(5)).await;
     }
 }
@@ -49,7 +49,7 @@ async fn held_and_awaited_locks_use_no_connection() {
         })
         .collect();
     let mut watch = place.connect().await;
-    assert_eq!(held(&mut watch).await, 50);
+    assert_eq!(lock_count(&mut watch).await, 50);
     for store in [&one, &other] {
         assert!(!store.was_there(&SongHash::of(&[0])).await.unwrap());
     }
@@ -57,7 +57,7 @@ async fn held_and_awaited_locks_use_no_connection() {
     for waited in waiting {
         waited.await.unwrap().unwrap();
     }
-    until(&mut watch, 0).await;
+    wait_for_lock_count(&mut watch, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,7 +122,7 @@ async fn writes_of_a_suspended_server_are_rejected_after_losing_its_lock() {
     assert!(other.renew(&hash).await.unwrap());
     other.admit(&song("a", None, NOW)).await.unwrap();
     drop((found, another));
-    until(&mut watch, 0).await;
+    wait_for_lock_count(&mut watch, 0).await;
     stopped.admit(&song("a", None, NOW)).await.unwrap();
     assert_eq!(other.with_hash(&hash).await.unwrap().len(), 3);
 }
@@ -192,7 +192,7 @@ async fn only_one_caller_on_one_server_sweeps() {
     assert!(one.lock_sweep().await.unwrap().is_none());
     assert!(other.lock_sweep().await.unwrap().is_none());
     drop(held);
-    until(&mut place.connect().await, 0).await;
+    wait_for_lock_count(&mut place.connect().await, 0).await;
     assert!(other.lock_sweep().await.unwrap().is_some());
 }
 

@@ -15,12 +15,12 @@ use super::faults::{HANGS, is_unavailable};
 use super::support::{Place, settings};
 
 /// A TCP proxy in front of the database that can drop all data without an error.
-struct Way {
+struct Proxy {
     at: SocketAddr,
     is_cut: watch::Sender<bool>,
 }
 
-impl Way {
+impl Proxy {
     async fn to(place: &Place) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
@@ -53,9 +53,10 @@ async fn carry(mut here: TcpStream, there: String, mut cut: watch::Receiver<bool
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_database_times_out_and_old_connections_are_dropped() {
     let place = Place::new().await;
-    let way = Way::to(&place).await;
-    let url =
-        Secret::new(place.url().expose().replace(&place.options().get_port().to_string(), &way.at.port().to_string()));
+    let proxy = Proxy::to(&place).await;
+    let url = Secret::new(
+        place.url().expose().replace(&place.options().get_port().to_string(), &proxy.at.port().to_string()),
+    );
     let patience = Duration::from_millis(500);
     let settings = PostgresSettings { acquire_timeout: patience, statement_timeout: patience, ..settings() };
     let store = PostgresStore::open(&url, settings).await.unwrap();
@@ -66,7 +67,7 @@ async fn silent_database_times_out_and_old_connections_are_dropped() {
         assert!(found.as_ref().unwrap().is_none());
     }
 
-    way.is_cut.send(true).unwrap();
+    proxy.is_cut.send(true).unwrap();
     let silent = async {
         let (one, other) = tokio::join!(find(), find());
         assert!(is_unavailable(&one) && is_unavailable(&other), "{one:?} {other:?}");
@@ -86,7 +87,7 @@ async fn silent_database_times_out_and_old_connections_are_dropped() {
     // In sequence the calls would take longer than this.
     timeout(HANGS / 3, silent).await.expect("the calls hang");
 
-    way.is_cut.send(false).unwrap();
+    proxy.is_cut.send(false).unwrap();
     let recovered = async {
         while find().await.is_err() {}
         for name in 0..100 {

@@ -7,7 +7,7 @@ use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore};
 use vocalizer_core::song::SongHash;
 
-use super::server::{Fault, Server, bytes, get, put, rest};
+use super::server::{Fault, Server, bytes, get, put, read_rest};
 
 const SHORT: Duration = Duration::from_millis(400);
 const LONG: Duration = Duration::from_secs(30);
@@ -132,7 +132,7 @@ async fn reader_resumes_after_a_truncated_response() {
         for range in [None, Some(5..1_000_001)] {
             server.requests();
             let mut reader = blobs.open(&key(), range.clone()).await.unwrap().unwrap();
-            let found = rest(&mut reader).await;
+            let found = read_rest(&mut reader).await;
             let expected = range.map_or(whole.clone(), |_| whole.slice(5..1_000_001));
             assert_eq!(found.len(), expected.len());
             assert!(found == expected, "not the same bytes");
@@ -157,7 +157,7 @@ async fn repeated_empty_responses_are_an_error() {
     }
     assert!((2..10).contains(&server.requests().len()));
     server.set_faults(|_, _| Fault::None);
-    assert!(rest(&mut reader).await == bytes(1_000_003, 1), "another reader must not be affected");
+    assert!(read_rest(&mut reader).await == bytes(1_000_003, 1), "another reader must not be affected");
 }
 
 async fn cut_once(server: &Server, patience: Duration) -> (impl BlobStore, Blob) {

@@ -206,7 +206,7 @@ pub(crate) async fn put(blobs: &S3Blobs, key: &BlobKey, bytes: &Bytes) {
     assert_eq!(writer.commit(key).await.unwrap(), bytes.len() as u64);
 }
 
-pub(crate) async fn rest(blob: &mut Blob) -> Bytes {
+pub(crate) async fn read_rest(blob: &mut Blob) -> Bytes {
     let mut whole = Vec::new();
     while let Some(chunk) = blob.next_chunk().await.unwrap() {
         whole.extend_from_slice(&chunk);
@@ -216,7 +216,7 @@ pub(crate) async fn rest(blob: &mut Blob) -> Bytes {
 
 pub(crate) async fn get(blobs: &S3Blobs, key: &BlobKey) -> Option<Bytes> {
     match blobs.open(key, None).await.unwrap() {
-        Some(mut blob) => Some(rest(&mut blob).await),
+        Some(mut blob) => Some(read_rest(&mut blob).await),
         None => None,
     }
 }
