@@ -1,12 +1,12 @@
-//! What is finished once it is begun.
+//! Operations that run to completion.
 
 use std::future::Future;
 
 use tokio::task::spawn;
 use vocalizer_core::ports::QueueError;
 
-/// Does something to its end, whether or not somebody waits for it. What it returns is dropped where nobody does.
-pub(crate) async fn finished<T: Send + 'static>(
+/// Runs a future to completion even if the caller is dropped; its result is dropped then.
+pub(crate) async fn run_to_completion<T: Send + 'static>(
     work: impl Future<Output = Result<T, QueueError>> + Send + 'static,
 ) -> Result<T, QueueError> {
     spawn(work).await.unwrap_or_else(|error| Err(QueueError::Unavailable(error.into())))

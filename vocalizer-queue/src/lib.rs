@@ -1,14 +1,14 @@
-//! The way of songs from the backend to the workers.
+//! Job queues that deliver songs from the backend to the workers.
 //!
-//! | queue | outlives the process | for |
+//! | queue | durable | use it for |
 //! | --- | --- | --- |
-//! | [`SqliteQueue`] | yes | the service that brings its queue along, in the file that its songs are in |
-//! | `PostgresQueue` (feature `postgres`) | yes, in PostgreSQL | any number of servers, beside the songs of all of them |
-//! | [`MemoryQueue`] | no | tests, and services that may forget their work |
-//! | `AmqpQueue` (feature `amqp`) | yes, at RabbitMQ | workers on other machines, added and removed at will |
+//! | [`SqliteQueue`] | yes | a single service; it can share the SQLite file of the songs |
+//! | `PostgresQueue` (feature `postgres`) | yes, in PostgreSQL | several servers; it can share their database |
+//! | [`MemoryQueue`] | no | tests, and services that may lose their jobs |
+//! | `AmqpQueue` (feature `amqp`) | yes, in RabbitMQ | any number of workers on other machines |
 //!
-//! All fill the port [`JobQueue`](vocalizer_core::ports::JobQueue), and are held to it by the suite that
-//! `vocalizer-core` has for every queue.
+//! All implement the port [`JobQueue`](vocalizer_core::ports::JobQueue) and pass the conformance suite of
+//! `vocalizer-core`.
 //!
 //! # Example
 //!
@@ -25,7 +25,7 @@
 //! let song = b"the bytes of a song";
 //! queue.publish(Job { hash: SongHash::of(song), payload: JobPayload::Inline(song[..].into()) }).await?;
 //!
-//! // A worker that dies drops its lease, or stops extending it; the job comes again.
+//! // If a worker dies, its lease is dropped or expires, and the job is delivered again.
 //! drop(queue.lease().await?);
 //!
 //! let lease = queue.lease().await?;

@@ -1,4 +1,4 @@
-//! A queue that lives as long as the process.
+//! A job queue in memory.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,18 +10,17 @@ use vocalizer_core::song::SongHash;
 
 use crate::schedule::{Held, Schedule};
 
-/// A [`JobQueue`] in memory: everything the port promises except that it outlives the process.
+/// A [`JobQueue`] in memory. It fulfils the port except for durability.
 ///
-/// Clones are handles to the same queue. What the port leaves open, this queue does so:
+/// Clones share one queue. Where the port leaves a choice, this queue behaves as follows:
 ///
-/// - Jobs come in the order in which they became ready: a fresh one when it was published, one that was handed back
-///   when its delay is over, one whose lease ran out at that moment. So a job that kills its workers does not hold up
-///   the rest.
-/// - A repeat of a job that waits is dropped. A repeat of one that is leased is kept, because the worker that has the
-///   lease may be about to learn that its song is gone.
-/// - A job that is published again after it became a dead letter is a fresh job, and the dead letter is gone.
-/// - It counts attempts and puts no end to them: when to give up is the worker's decision, with [`Failure::Never`].
-/// - Leases run by tokio's clock, so that a test can pause it.
+/// - Jobs arrive in the order in which they became ready: a new job when published, a returned job when its delay
+///   ends, a job with an expired lease at its expiry. So a job that crashes its workers does not block the others.
+/// - A repeat of a waiting job is dropped. A repeat of a leased job is kept, because the worker may be about to find
+///   out that its song is gone.
+/// - Publishing a job again after it became a dead letter creates a new job and removes the dead letter.
+/// - Attempts are counted without a limit; the worker decides when to give up, with [`Failure::Never`].
+/// - Leases use tokio's clock, which tests can pause.
 #[derive(Clone)]
 pub struct MemoryQueue {
     schedule: Arc<Schedule>,
@@ -30,26 +29,25 @@ pub struct MemoryQueue {
 }
 
 impl MemoryQueue {
-    /// An empty queue whose leases hold for `visibility`, and again so long each time they are extended.
+    /// Creates an empty queue. A lease lasts `visibility`, and each extension grants it again.
     #[must_use]
     pub fn new(visibility: Duration) -> Self {
         Self { schedule: Schedule::new(visibility, 0), dead: Arc::default(), max_inline_bytes: u64::MAX }
     }
 
-    /// The same queue through a handle that refuses to publish inline payloads of more than this; without it any size
-    /// goes.
+    /// Returns a handle to the same queue that rejects larger inline payloads. By default there is no limit.
     #[must_use]
     pub fn with_max_inline_bytes(self, max_inline_bytes: u64) -> Self {
         Self { max_inline_bytes, ..self }
     }
 }
 
-/// Also after a panic elsewhere: a list is never half changed.
+/// Ignores poisoning: no critical section leaves a partial change.
 fn lock(dead: &Mutex<Vec<DeadLetter>>) -> MutexGuard<'_, Vec<DeadLetter>> {
     dead.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Tells how full it is and nothing of the jobs.
+/// Shows the depth, but no jobs.
 impl fmt::Debug for MemoryQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let depth = self.schedule.depth();
@@ -75,8 +73,8 @@ impl JobQueue for MemoryQueue {
     }
 
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
-        // Nothing is awaited once a job is taken, so a dropped call has either taken nothing or dropped the lease.
-        let held = self.schedule.take().await.told();
+        // There is no await after taking a job, so a cancelled call either took nothing or dropped the lease.
+        let held = self.schedule.take().await.delivered();
         Ok(Box::new(MemoryLease { held, schedule: Arc::clone(&self.schedule), dead: Arc::clone(&self.dead) }))
     }
 
@@ -122,7 +120,7 @@ impl Lease for MemoryLease {
     }
 
     async fn acknowledge(self: Box<Self>) -> Result<(), QueueError> {
-        self.schedule.take_off(self.held.lease()).map(drop)
+        self.schedule.remove(self.held.lease()).map(drop)
     }
 
     async fn fail(self: Box<Self>, failure: Failure) -> Result<(), QueueError> {
@@ -130,7 +128,7 @@ impl Lease for MemoryLease {
             Failure::Retry { after } => self.schedule.put_back(self.held.lease(), after, true),
             Failure::Later { after } => self.schedule.put_back(self.held.lease(), after, false),
             Failure::Never { reason } => {
-                let queued = self.schedule.take_off(self.held.lease())?;
+                let queued = self.schedule.remove(self.held.lease())?;
                 let hash = queued.job.hash;
                 let mut dead = lock(&self.dead);
                 dead.retain(|letter| letter.hash != hash);

@@ -1,4 +1,4 @@
-//! Which job comes next, and who has which: what all queues of this crate have in common.
+//! Job order and leases, shared by the in-process queues.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,10 +9,10 @@ use tokio::time::{Instant, sleep_until};
 use vocalizer_core::ports::{Depth, Job, JobState, LeaseId, QueueError};
 use vocalizer_core::song::SongHash;
 
-/// What stands in for a delay that no clock can hold: longer than any process lives.
-const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+/// Cap for delays that the clock cannot represent: longer than any process runs.
+const MAX_SPAN: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
-/// The jobs of one process, by tokio's clock.
+/// The jobs of one process, on tokio's clock.
 pub(crate) struct Schedule {
     visibility: Duration,
     state: Mutex<State>,
@@ -21,29 +21,29 @@ pub(crate) struct Schedule {
 
 #[derive(Default)]
 struct State {
-    /// By when a job is ready, then by its place among equals: the order of delivery.
+    /// In delivery order: by the time a job is ready, then by insertion.
     waiting: BTreeMap<(Instant, u64), Queued>,
     leased: HashMap<LeaseId, Leased>,
-    /// The last number given to a job or a place; none is used twice.
+    /// The last number assigned to a job or position; numbers are unique.
     last_number: u64,
 }
 
-/// A job and what the queue knows of it.
+/// A job with its bookkeeping.
 #[derive(Debug, Clone)]
 pub(crate) struct Queued {
-    /// Which job.
+    /// Unique number of the job.
     pub(crate) number: u64,
     pub(crate) job: Job,
-    /// Those that count, the one under way included.
+    /// Counted attempts, including the current one.
     pub(crate) attempts: u32,
-    /// When this process got to know it.
+    /// When this process published or loaded it.
     pub(crate) known_since: Instant,
-    /// How old it was by then.
+    /// Its age at that time.
     pub(crate) age: Duration,
 }
 
 impl Queued {
-    /// A job that was published just now.
+    /// Creates a newly published job.
     pub(crate) fn fresh(number: u64, job: Job) -> Self {
         Self { number, job, attempts: 0, known_since: Instant::now(), age: Duration::ZERO }
     }
@@ -51,10 +51,10 @@ impl Queued {
 
 struct Leased {
     queued: Queued,
-    /// Where it was in the line.
+    /// Its position in the queue before the lease.
     place: (Instant, u64),
     expires: Instant,
-    /// Whether anybody is known to be at it; before that, it was no attempt.
+    /// Whether the attempt counts: a worker is known to have the job.
     counts: bool,
 }
 
@@ -69,24 +69,23 @@ impl State {
         self.waiting.insert(place, queued);
     }
 
-    fn waits(&self, hash: &SongHash) -> bool {
+    fn is_waiting(&self, hash: &SongHash) -> bool {
         self.waiting.values().any(|queued| queued.job.hash == *hash)
     }
 
-    /// Puts back what was leased for too long. Called before each look at the leases, so that none seems to hold longer
-    /// than it does.
+    /// Re-queues jobs with expired leases. Called before each access, so that no expired lease appears valid.
     fn reclaim(&mut self, now: Instant) {
         let mut lost: Vec<_> =
             self.leased.extract_if(|_, leased| leased.expires <= now).map(|(_, lost)| lost).collect();
         lost.sort_unstable_by_key(|lost| (lost.expires, lost.place));
         for lost in lost {
             let expired = lost.expires;
-            self.hand_back(lost, expired);
+            self.requeue(lost, expired);
         }
     }
 
-    /// Puts back what nobody settled: behind the others if it was tried, else where it was.
-    fn hand_back(&mut self, Leased { mut queued, place, counts, .. }: Leased, now: Instant) {
+    /// Re-queues an unsettled job: at the end if the attempt counts, else at its old position.
+    fn requeue(&mut self, Leased { mut queued, place, counts, .. }: Leased, now: Instant) {
         if counts {
             self.enqueue(now, queued);
         } else {
@@ -97,13 +96,13 @@ impl State {
 }
 
 impl Schedule {
-    /// Nothing yet; leases hold for `visibility`, and the first number to be given follows `last_number`.
+    /// Creates an empty schedule. Leases last `visibility`; new numbers follow `last_number`.
     pub(crate) fn new(visibility: Duration, last_number: u64) -> Arc<Self> {
         let state = Mutex::new(State { last_number, ..State::default() });
         Arc::new(Self { visibility, state, changed: Notify::new() })
     }
 
-    /// The state, also after a panic elsewhere: no method leaves it half changed.
+    /// Locks the state. Ignores poisoning: no method leaves a partial change.
     fn state(&self) -> MutexGuard<'_, State> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.reclaim(Instant::now());
@@ -114,31 +113,31 @@ impl Schedule {
         self.state().number()
     }
 
-    /// Whether a job for the hash waits.
-    pub(crate) fn waits(&self, hash: &SongHash) -> bool {
-        self.state().waits(hash)
+    /// Whether a job for the hash is waiting.
+    pub(crate) fn is_waiting(&self, hash: &SongHash) -> bool {
+        self.state().is_waiting(hash)
     }
 
-    /// Puts a job in line.
+    /// Adds a job.
     pub(crate) fn enqueue(&self, queued: Queued, delay: Duration) {
         self.state().enqueue(after(Instant::now(), delay), queued);
         self.changed.notify_waiters();
     }
 
-    /// Puts a fresh job in line unless one for its hash waits already.
+    /// Adds a new job unless one for its hash is waiting.
     pub(crate) fn publish(&self, job: Job) {
         let mut state = self.state();
-        if !state.waits(&job.hash) {
+        if !state.is_waiting(&job.hash) {
             let number = state.number();
             state.enqueue(Instant::now(), Queued::fresh(number, job));
             self.changed.notify_waiters();
         }
     }
 
-    /// Waits for a job and leases it. Dropped, it has taken nothing.
+    /// Waits for a job and leases it. Cancel-safe.
     pub(crate) async fn take(self: &Arc<Self>) -> Held {
         loop {
-            // Listening begins here, before looking: a job that comes in between is not slept over.
+            // Subscribe before checking, so that no change in between is missed.
             let changed = self.changed.notified();
             match self.take_ready() {
                 Ok(held) => return held,
@@ -151,7 +150,7 @@ impl Schedule {
         }
     }
 
-    /// Leases the next job, or says when there may be one, if nothing changes before.
+    /// Leases the next job, or returns when the next one may be ready if nothing changes.
     fn take_ready(self: &Arc<Self>) -> Result<Held, Option<Instant>> {
         let mut state = self.state();
         let now = Instant::now();
@@ -171,7 +170,7 @@ impl Schedule {
         }
     }
 
-    /// Goes on with a lease of an earlier process, which holds for the whole time again.
+    /// Restores a lease of an earlier process, with the full time.
     pub(crate) fn restore(&self, lease: LeaseId, queued: Queued, counts: bool) {
         let mut state = self.state();
         let now = Instant::now();
@@ -179,14 +178,14 @@ impl Schedule {
         state.leased.insert(lease, Leased { queued, place, expires: after(now, self.visibility), counts });
     }
 
-    /// Grants the whole time again. Says whose job it is where the attempt does not count yet.
+    /// Extends a lease by the full time. Returns its job if the attempt does not count yet.
     pub(crate) fn extend(&self, lease: LeaseId) -> Result<Option<Queued>, QueueError> {
         self.hold(lease, self.visibility, |leased| (!leased.counts).then(|| leased.queued.clone()))
     }
 
-    /// Keeps a lease from running out while its end is written down, and says whose job it is.
-    pub(crate) fn hold_on(&self, lease: LeaseId) -> Result<Queued, QueueError> {
-        self.hold(lease, FAR, |leased| leased.queued.clone())
+    /// Prevents a lease from expiring while its settlement is written, and returns its job.
+    pub(crate) fn suspend_expiry(&self, lease: LeaseId) -> Result<Queued, QueueError> {
+        self.hold(lease, MAX_SPAN, |leased| leased.queued.clone())
     }
 
     fn hold<T>(&self, lease: LeaseId, span: Duration, look: impl FnOnce(&Leased) -> T) -> Result<T, QueueError> {
@@ -196,18 +195,18 @@ impl Schedule {
         Ok(look(leased))
     }
 
-    /// The attempt counts from now on.
+    /// Counts the attempt from now on.
     pub(crate) fn count(&self, lease: LeaseId) -> Result<(), QueueError> {
         self.state().leased.get_mut(&lease).ok_or(QueueError::LeaseLost)?.counts = true;
         Ok(())
     }
 
-    /// Ends a lease, if it still holds, and takes the job off the queue.
-    pub(crate) fn take_off(&self, lease: LeaseId) -> Result<Queued, QueueError> {
+    /// Ends a valid lease and removes its job.
+    pub(crate) fn remove(&self, lease: LeaseId) -> Result<Queued, QueueError> {
         self.end(lease, |_, leased| leased.queued)
     }
 
-    /// Ends a lease, if it still holds, and puts the job back.
+    /// Ends a valid lease and re-queues its job.
     pub(crate) fn put_back(&self, lease: LeaseId, delay: Duration, counts: bool) -> Result<(), QueueError> {
         self.end(lease, |state, leased| {
             let attempts = leased.queued.attempts.saturating_sub(u32::from(!counts));
@@ -223,7 +222,7 @@ impl Schedule {
         Ok(ended)
     }
 
-    /// Where the job of a hash is.
+    /// Returns the state of the job for a hash.
     pub(crate) fn place(&self, hash: &SongHash) -> JobState {
         let state = self.state();
         if let Some(before) = state.waiting.values().position(|queued| queued.job.hash == *hash) {
@@ -233,7 +232,7 @@ impl Schedule {
         if leased { JobState::Leased } else { JobState::Absent }
     }
 
-    /// Where the jobs of several hashes are, found in one walk along the line.
+    /// Returns the states of the jobs for several hashes, in one pass.
     pub(crate) fn places(&self, hashes: &[SongHash]) -> Vec<JobState> {
         let state = self.state();
         let mut found: HashMap<&SongHash, JobState> = hashes.iter().map(|hash| (hash, JobState::Absent)).collect();
@@ -242,7 +241,7 @@ impl Schedule {
                 *place = JobState::Leased;
             }
         }
-        // From the end, so that the first of several with one hash has the last word.
+        // In reverse, so that the first of several jobs with one hash wins.
         for (before, queued) in state.waiting.values().enumerate().rev() {
             if let Some(place) = found.get_mut(&queued.job.hash) {
                 *place = JobState::Waiting { before: before as u64 };
@@ -251,7 +250,7 @@ impl Schedule {
         hashes.iter().map(|hash| found.get(hash).copied().unwrap_or(JobState::Absent)).collect()
     }
 
-    /// How full it is, but for the dead letters.
+    /// Returns the depth without dead letters.
     pub(crate) fn depth(&self) -> Depth {
         let state = self.state();
         let age = |queued: &Queued| queued.age.saturating_add(queued.known_since.elapsed());
@@ -265,10 +264,10 @@ impl Schedule {
 }
 
 fn after(now: Instant, delay: Duration) -> Instant {
-    now.checked_add(delay).unwrap_or_else(|| now + FAR)
+    now.checked_add(delay).unwrap_or_else(|| now + MAX_SPAN)
 }
 
-/// A lease. Dropping it hands the job back at once.
+/// A lease. Dropping it re-queues the job at once.
 pub(crate) struct Held {
     schedule: Arc<Schedule>,
     lease: LeaseId,
@@ -289,13 +288,13 @@ impl Held {
         self.schedule.visibility
     }
 
-    /// It goes out to a worker, and counts from now on. One that ran out meanwhile is found out later.
-    pub(crate) fn told(self) -> Self {
+    /// Marks the lease as delivered to a worker, so that its attempt counts. Expiry in between is detected later.
+    pub(crate) fn delivered(self) -> Self {
         let _ = self.schedule.count(self.lease);
         self
     }
 
-    /// It goes on without this value, under its identifier.
+    /// Lets the lease continue without this value, under its ID.
     pub(crate) fn keep(mut self) {
         self.is_kept = true;
     }
@@ -304,8 +303,8 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if !self.is_kept {
-            // After settling there is nothing left to hand back, and the error says just that.
-            let _ = self.schedule.end(self.lease, |state, leased| state.hand_back(leased, Instant::now()));
+            // After settling there is nothing to re-queue, and this returns an error.
+            let _ = self.schedule.end(self.lease, |state, leased| state.requeue(leased, Instant::now()));
         }
     }
 }

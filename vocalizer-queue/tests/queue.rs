@@ -1,6 +1,6 @@
-//! What the queues promise, by behaviour.
+//! Behaviour tests of the queues.
 
-#![expect(clippy::unwrap_used, reason = "the leave that clippy.toml gives tests does not reach their helpers")]
+#![expect(clippy::unwrap_used, reason = "the exception for tests in clippy.toml does not cover their helpers")]
 
 #[cfg(feature = "amqp")]
 mod amqp;

@@ -1,14 +1,14 @@
-//! Where Vocalizer keeps things.
+//! Storage adapters for Vocalizer.
 //!
-//! | module | what it is for |
+//! | module | what it stores |
 //! | --- | --- |
-//! | [`sqlite`] | songs, users and the outbox of jobs, in a SQLite file |
-//! | `postgres` | feature `postgres`: the same in a PostgreSQL database that servers share, and what they have in common |
+//! | [`sqlite`] | songs, users and the job outbox, in a SQLite file |
+//! | `postgres` | feature `postgres`: the same in a PostgreSQL database, for several servers, and their shared state |
 //! | [`files`] | uploaded songs and stems, as files |
 //! | `s3` | feature `s3`: uploaded songs and stems, in a bucket |
-//! | [`archive`] | the tar in which a worker sends four stems, written and read without trust |
+//! | [`archive`] | the tar in which a worker returns four stems, which is not trusted |
 //!
-//! All but the last fill ports of `vocalizer-core`, and are held to them by the suites that it has for every such adapter.
+//! All but the last implement ports of `vocalizer-core` and pass its conformance suites.
 //!
 //! # Example
 //!
@@ -25,7 +25,7 @@
 //! let tar = archive::write(&stems, Vec::new())?;
 //! assert_eq!(archive::read_stems(tar.as_slice(), &Limits::default())?, stems);
 //!
-//! // Half an archive gives no stems at all.
+//! // A truncated archive is an error.
 //! assert!(archive::read_stems(&tar[..tar.len() / 2], &Limits::default()).is_err());
 //! # Ok(())
 //! # }

@@ -1,4 +1,4 @@
-//! The address of a broker.
+//! The broker's address.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use vocalizer_core::secret::Secret;
 
 use super::error::AmqpError;
 
-/// How often each side says that it is there; twice so long without a word ends a connection.
+/// AMQP heartbeat interval, in seconds. A connection without heartbeats ends after two intervals.
 const HEARTBEAT_SECONDS: u16 = 10;
 
-/// Where a broker is and who asks.
+/// A parsed AMQP URL.
 #[derive(Clone)]
 pub(super) struct Address {
     encrypted: bool,
@@ -23,34 +23,34 @@ pub(super) struct Address {
 }
 
 impl Address {
-    /// By the crate `url` and not by lapin's own parser, which takes an IPv6 address for `localhost`.
+    /// Uses the `url` crate because lapin's own parser reads an IPv6 address as `localhost`.
     pub(super) fn parse(text: &str) -> Result<Self, AmqpError> {
         let text = text.trim();
         let whole = if text.contains("://") { text.to_owned() } else { format!("amqp://{text}") };
-        let url = Url::parse(&whole).map_err(|_| AmqpError::Address("it cannot be read"))?;
+        let url = Url::parse(&whole).map_err(|_| AmqpError::Address("not a valid URL"))?;
         let encrypted = match url.scheme() {
             "amqp" => false,
             "amqps" => true,
-            _ => return Err(AmqpError::Address("it begins with neither amqp:// nor amqps://")),
+            _ => return Err(AmqpError::Address("unsupported scheme")),
         };
         let host = match url.host() {
-            Some(Host::Domain(domain)) if !domain.is_empty() => decoded(domain)?,
+            Some(Host::Domain(domain)) if !domain.is_empty() => percent_decode(domain)?,
             Some(Host::Ipv4(address)) => address.to_string(),
             Some(Host::Ipv6(address)) => address.to_string(),
-            _ => return Err(AmqpError::Address("it has no host")),
+            _ => return Err(AmqpError::Address("missing host")),
         };
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(AmqpError::Address("nothing may follow the virtual host"));
+            return Err(AmqpError::Address("query and fragment are not allowed"));
         }
-        // By the letter, "/" is a virtual host without a name; everybody who writes it means the one named "/".
+        // Strictly, the path "/" is a virtual host with an empty name; in practice it means the one named "/".
         let vhost = match url.path().strip_prefix('/').unwrap_or_default() {
             "" => "/".to_owned(),
             path if path.contains('/') => {
-                return Err(AmqpError::Address("a slash within a virtual host is written %2F"));
+                return Err(AmqpError::Address("write a slash in the virtual host as %2F"));
             }
-            path => decoded(path)?,
+            path => percent_decode(path)?,
         };
-        let or_guest = |text: &str| if text.is_empty() { Ok("guest".to_owned()) } else { decoded(text) };
+        let or_guest = |text: &str| if text.is_empty() { Ok("guest".to_owned()) } else { percent_decode(text) };
         Ok(Self {
             encrypted,
             host,
@@ -65,7 +65,7 @@ impl Address {
         self.encrypted
     }
 
-    /// Host and port, for people.
+    /// Host and port, for messages.
     pub(super) fn at(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
@@ -88,16 +88,16 @@ impl Address {
     }
 }
 
-/// Without the user, too: a name is half of a secret.
+/// Omits the user name as well as the password.
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://..@{}/{}", if self.encrypted { "amqps" } else { "amqp" }, self.at(), self.vhost)
     }
 }
 
-fn decoded(text: &str) -> Result<String, AmqpError> {
+fn percent_decode(text: &str) -> Result<String, AmqpError> {
     let bytes = percent_encoding::percent_decode_str(text).decode_utf8();
-    bytes.map(Into::into).map_err(|_| AmqpError::Address("it holds bytes that are no text"))
+    bytes.map(Into::into).map_err(|_| AmqpError::Address("percent-encoded bytes are not UTF-8"))
 }
 
 #[cfg(test)]
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn host_and_port_are_enough() {
+    fn host_without_scheme_gets_defaults() {
         let uri = parsed("broker:5673");
         assert_eq!((uri.authority.host.as_str(), uri.authority.port), ("broker", 5673));
         assert_eq!((uri.authority.userinfo.username.as_str(), uri.vhost.as_str()), ("guest", "/"));
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_of_a_url_counts() {
+    fn url_parts_are_parsed_and_decoded() {
         let uri = parsed("amqps://us%40er:p%2Fw@broker:1/songs%2Fhere");
         assert_eq!(uri.authority.userinfo.username, "us@er");
         assert_eq!(uri.authority.userinfo.password, "p/w");
@@ -127,21 +127,21 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_slash_is_the_usual_virtual_host() {
+    fn lone_slash_means_default_virtual_host() {
         for text in ["amqp://broker", "amqp://broker/", "amqp://broker/%2f"] {
             assert_eq!(parsed(text).vhost, "/", "{text}");
         }
     }
 
     #[test]
-    fn an_ipv6_address_is_itself() {
+    fn ipv6_address_is_kept() {
         let address = Address::parse("amqp://[::1]:5672/").unwrap();
         assert_eq!(address.uri().authority.host, "::1");
         assert_eq!(address.at(), "[::1]:5672");
     }
 
     #[test]
-    fn what_is_no_address_is_refused_without_being_repeated() {
+    fn invalid_address_is_rejected_without_echoing_it() {
         for text in [
             "",
             "http://secret@broker",
@@ -152,8 +152,8 @@ mod tests {
             "amqp://b/secret?a=b",
             "amqp://b/a/b",
         ] {
-            let refused = Address::parse(text).unwrap_err();
-            assert!(!refused.to_string().contains("secret"), "{text}: {refused}");
+            let error = Address::parse(text).unwrap_err();
+            assert!(!error.to_string().contains("secret"), "{text}: {error}");
         }
     }
 

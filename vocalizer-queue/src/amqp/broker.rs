@@ -1,4 +1,4 @@
-//! Both connections to the broker, and how they are used.
+//! The two broker connections.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::link::Link;
 use super::publisher::Publisher;
 use super::settings::AmqpSettings;
 
-/// The broker, as everything else here sees it.
+/// Owns the publisher connection and the consumer connection.
 pub(super) struct Broker {
     pub(super) settings: Arc<AmqpSettings>,
     pub(super) publisher: Publisher,
@@ -28,25 +28,25 @@ impl Broker {
         Ok(Self { settings, publisher, consuming })
     }
 
-    /// Connects if need be.
+    /// Connects if necessary.
     pub(super) async fn check(&self) -> Result<(), AmqpError> {
         self.publisher.check().await?;
         self.consuming.live().await.map(|_| ())
     }
 
-    /// A channel for anything but publishing.
+    /// Opens a channel for everything except publishing.
     pub(super) async fn lane(&self) -> Result<Lane, AmqpError> {
         Lane::open(self.consuming.live().await?, self.settings.confirm_timeout).await
     }
 
-    /// Has the queues declared anew where one of them turned out to be missing.
-    pub(super) fn hear(&self, lane: &Lane, error: &AmqpError) {
+    /// If a queue is missing, retires the connection: the next one declares the queues again.
+    pub(super) fn redeclare_if_missing(&self, lane: &Lane, error: &AmqpError) {
         if matches!(error, AmqpError::Missing { .. }) {
             self.consuming.retire(lane.live());
         }
     }
 
-    /// How long a copy of a job waits for its worker before it is anybody's.
+    /// How long a guard queue holds a job before it returns to the main queue.
     pub(super) fn guard_time(&self) -> Duration {
         (self.settings.consumer_timeout / 2).max(self.settings.visibility.saturating_mul(4))
     }

@@ -1,4 +1,4 @@
-//! Looking at dead letters.
+//! Listing dead letters.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,26 +13,26 @@ use super::lane::Lane;
 use super::topology::{MAX_DEAD_LETTERS, count, dead_name, given_up_name};
 use super::wire::Received;
 
-/// How many messages are put back before the broker is waited for. It keeps up with 32.
-const AT_A_TIME: usize = 16;
+/// Number of messages to requeue before waiting for the broker. It keeps up with 32.
+const REQUEUE_BATCH: usize = 16;
 
-/// How long messages that were put back may take until everybody sees them.
-const SETTLING: Duration = Duration::from_secs(2);
+/// Maximum time for requeued messages to become visible again.
+const REQUEUE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The newest dead letters, newest first. A broker shows its messages only to those who take them, and the oldest first;
-/// so all are taken, one after the other, and put back in their order. Nobody else sees them meanwhile.
+/// Returns the newest dead letters, newest first. AMQP has no browsing: this takes all messages, oldest first, and
+/// requeues them in order. Other consumers do not see them meanwhile.
 pub(super) async fn dead_letters(broker: &Broker, limit: usize) -> Result<Vec<DeadLetter>, AmqpError> {
     let lane = broker.lane().await?;
     let read = read_all(&lane, &broker.settings.queue, limit).await;
     if let Err(error) = &read {
-        broker.hear(&lane, error);
+        broker.redeclare_if_missing(&lane, error);
     }
     let letters = read?;
     lane.close().await?;
     Ok(letters.into())
 }
 
-/// Those first that nobody has taken note of yet: they are the newest, but for what was filed within the last minute.
+/// Reads `.given_up` first: its letters are the newest, apart from those filed within the last minute.
 async fn read_all(lane: &Lane, name: &str, limit: usize) -> Result<VecDeque<DeadLetter>, AmqpError> {
     let mut letters = read(lane, &given_up_name(name), limit).await?;
     let limit = limit.saturating_sub(letters.len());
@@ -45,23 +45,24 @@ async fn read_all(lane: &Lane, name: &str, limit: usize) -> Result<VecDeque<Dead
 async fn read(lane: &Lane, name: &str, limit: usize) -> Result<VecDeque<DeadLetter>, AmqpError> {
     let (mut letters, mut delivery_tags) = (VecDeque::new(), Vec::new());
     for _ in 0..MAX_DEAD_LETTERS {
-        let next = lane.ask(lane.channel().basic_get(name.into(), BasicGetOptions::default())).await?;
+        let next = lane.await_response(lane.channel().basic_get(name.into(), BasicGetOptions::default())).await?;
         let Some(next) = next.map(|next| next.delivery) else { break };
         delivery_tags.push(next.delivery_tag);
         let received = Received { body: next.data.into(), properties: next.properties, redelivered: next.redelivered };
         letters.push_front(received.dead_letter());
         letters.truncate(limit);
     }
-    // One by one and a few at a time: a quorum queue that is behind with them turns their order round.
+    // Requeue one by one in small batches: a quorum queue that falls behind reverses the order.
     let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
-    let mut back = 0;
-    for few in delivery_tags.chunks(AT_A_TIME) {
-        for delivery_tag in few {
-            lane.ask(lane.channel().basic_nack(*delivery_tag, options)).await?;
-            back += 1;
+    let mut requeued = 0;
+    for batch in delivery_tags.chunks(REQUEUE_BATCH) {
+        for delivery_tag in batch {
+            lane.await_response(lane.channel().basic_nack(*delivery_tag, options)).await?;
+            requeued += 1;
         }
-        let began = Instant::now();
-        while lane.ask(count(lane.channel(), name)).await? < back && began.elapsed() < SETTLING {
+        let started = Instant::now();
+        while lane.await_response(count(lane.channel(), name)).await? < requeued && started.elapsed() < REQUEUE_TIMEOUT
+        {
             sleep(Duration::from_millis(5)).await;
         }
     }

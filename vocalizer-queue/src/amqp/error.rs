@@ -1,4 +1,4 @@
-//! What can go wrong with a broker, in words for those who run one.
+//! Broker errors, in words for operators.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -11,10 +11,10 @@ use vocalizer_core::ports::QueueError;
 
 use super::settings::AmqpQueueKind;
 
-/// What caused an error. Shared, because everybody who waits for a connection hears why there is none.
+/// The cause of an error. Shared, because all callers waiting for a connection receive it.
 type Cause = Arc<dyn Error + Send + Sync>;
 
-/// Reply codes of the protocol.
+/// AMQP reply codes.
 mod code {
     pub(super) const CONTENT_TOO_LARGE: u16 = 311;
     pub(super) const ACCESS_REFUSED: u16 = 403;
@@ -23,104 +23,103 @@ mod code {
     pub(super) const NOT_ALLOWED: u16 = 530;
 }
 
-/// Why a broker does not do what is asked of it. None of these texts holds a password.
+/// An error of the broker or its settings. No message contains a password.
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum AmqpError {
-    /// The address of the broker is none.
-    #[error("this is no address of a broker, neither host:port nor amqp(s)://user:password@host:port/vhost: {0}")]
+    /// The broker address is invalid.
+    #[error("invalid broker address (use host:port or amqp(s)://user:password@host:port/vhost): {0}")]
     Address(&'static str),
-    /// A setting makes no sense.
-    #[error("the settings of the broker make no sense: {0}")]
+    /// A setting is invalid.
+    #[error("invalid broker settings: {0}")]
     Settings(&'static str),
-    /// The file with the certificates to be trusted cannot be read.
-    #[error("the certificates in {} cannot be read", path.display())]
+    /// The file with the trusted certificates cannot be read.
+    #[error("cannot read the certificates in {}", path.display())]
     Certificates {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: Cause,
     },
-    /// Nobody answers there, or not in time, or not as a broker does.
+    /// The connection failed: refused, timed out, or the peer is not a broker.
     #[error("the broker at {at} cannot be reached")]
     Unreachable {
         /// Host and port.
         at: String,
-        /// Why.
+        /// The cause.
         source: Cause,
     },
     /// The user name or the password is wrong.
-    #[error("the broker refuses the user name or the password")]
+    #[error("the broker rejected the user name or password")]
     Credentials {
-        /// What it said.
+        /// The broker's reply.
         source: Cause,
     },
-    /// There is no such virtual host, or the user may not enter it.
-    #[error("the broker does not let this user into the virtual host {vhost:?}, if it has one of that name")]
+    /// The virtual host does not exist, or the user has no access to it.
+    #[error("the virtual host {vhost:?} does not exist, or the broker user has no access to it")]
     VirtualHost {
         /// Its name.
         vhost: String,
-        /// What the broker said.
+        /// The broker's reply.
         source: Cause,
     },
-    /// The user may not do this.
-    #[error("the broker does not permit its user this")]
+    /// The user lacks a permission.
+    #[error("the broker user lacks a permission; grant it with rabbitmqctl set_permissions")]
     Permission {
-        /// What the broker said.
+        /// The broker's reply.
         source: Cause,
     },
-    /// The queue is there, and was declared in another way.
-    #[error(
-        "the queue was declared in another way than BROKER_QUEUE={asked} would; BROKER_QUEUE={fits} takes it as it is"
-    )]
+    /// The queue exists with different arguments.
+    #[error("the queue exists with arguments that differ from BROKER_QUEUE={asked}; use BROKER_QUEUE={fits}")]
     Declared {
-        /// Which kind was asked for.
+        /// The configured kind.
         asked: AmqpQueueKind,
-        /// Which kind would do.
+        /// The kind that matches.
         fits: String,
-        /// What the broker said.
+        /// The broker's reply.
         source: Cause,
     },
-    /// The queue, or another that goes with it, is not there.
-    #[error("a queue is missing at the broker")]
+    /// The queue, or one of its helper queues, does not exist.
+    #[error("a queue does not exist at the broker")]
     Missing {
-        /// What the broker said.
+        /// The broker's reply.
         source: Cause,
     },
-    /// The message is more than the broker takes, which is less than what this program was told.
-    #[error("the message is larger than the broker takes; BROKER_MAX_MESSAGE_BYTES is to say how much that is")]
+    /// The message exceeds the broker's limit, which is below the configured one.
+    #[error("the message exceeds the broker's limit; set BROKER_MAX_MESSAGE_BYTES to the broker's max_message_size")]
     TooLargeForBroker {
-        /// What the broker said.
+        /// The broker's reply.
         source: Cause,
     },
-    /// The broker takes no messages for now.
-    #[error("the broker takes no messages for now, since it is short of disk or of memory")]
+    /// The broker has blocked publishing for now.
+    #[error("the broker blocks publishing because it is low on disk space or memory")]
     Blocked,
-    /// No queue took the message.
-    #[error("the broker had no queue for the message")]
+    /// The message was returned because no queue accepts it.
+    #[error("the broker returned the message because its queue does not exist")]
     Returned,
-    /// The broker could not keep the message: the queue is full, or its disk failed.
-    #[error("the broker did not take the message")]
+    /// The broker could not store the message: the queue is full, or its disk failed.
+    #[error("the broker rejected the message")]
     NotTaken,
-    /// The broker did not answer in time.
-    #[error("the broker did not answer within {} s", after.as_secs_f32())]
+    /// The broker did not respond in time.
+    #[error("no response from the broker within {} s", after.as_secs_f32())]
     Silent {
-        /// How long it was waited for.
+        /// The timeout.
         after: Duration,
     },
-    /// A job names its song and brings it not along, which is of no use to a worker elsewhere.
-    #[error("a job for a broker brings its song along or says where it is")]
+    /// The payload is [`JobPayload::Stored`](vocalizer_core::ports::JobPayload::Stored), which remote workers cannot
+    /// use.
+    #[error("a job for a broker must contain the song or its download location")]
     Stored,
-    /// The connection, or a channel of it, has ended.
-    #[error("the connection to the broker was lost")]
+    /// The connection or one of its channels was closed.
+    #[error("broker connection lost")]
     Lost {
-        /// Why.
+        /// The cause.
         source: Cause,
     },
 }
 
 impl AmqpError {
-    /// What came back while connecting.
+    /// Converts an error from connecting.
     pub(super) fn connecting(error: lapin::Error, at: &str, vhost: &str) -> Self {
         match reply_code(&error) {
             Some(code::ACCESS_REFUSED) => Self::Credentials { source: Arc::new(error) },
@@ -129,7 +128,7 @@ impl AmqpError {
         }
     }
 
-    /// What came back while queues were declared.
+    /// Converts an error from declaring a queue.
     pub(super) fn declaring(error: lapin::Error, asked: AmqpQueueKind) -> Self {
         match reply_code(&error) {
             Some(code::PRECONDITION_FAILED) => {
@@ -139,7 +138,7 @@ impl AmqpError {
         }
     }
 
-    /// The same, when another kind has turned out to fit as well.
+    /// Names another kind that matches as well.
     pub(super) fn fitting(mut self, kind: AmqpQueueKind) -> Self {
         if let Self::Declared { fits, .. } = &mut self {
             *fits = format!("{kind} or BROKER_QUEUE=existing");

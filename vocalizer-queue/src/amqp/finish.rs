@@ -1,4 +1,4 @@
-//! What is finished once it is begun.
+//! Operations that run to completion.
 
 use std::future::Future;
 
@@ -7,12 +7,12 @@ use tracing::Instrument as _;
 
 use super::error::AmqpError;
 
-/// Runs something to its end also when nobody waits for it any more: half a message, or a copy without the end of its
-/// original, would be worse than either.
-pub(super) async fn finished<T, E>(work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+/// Runs a future to completion even if the caller is dropped: half a message, or a copy whose original is not
+/// acknowledged, would be worse.
+pub(super) async fn run_to_completion<T, E>(work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
 where
     T: Send + 'static,
     E: From<AmqpError> + Send + 'static,
 {
-    spawn(work.in_current_span()).await.unwrap_or_else(|_| Err(AmqpError::lost("the program ends").into()))
+    spawn(work.in_current_span()).await.unwrap_or_else(|_| Err(AmqpError::lost("the program is shutting down").into()))
 }

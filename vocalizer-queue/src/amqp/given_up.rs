@@ -1,8 +1,8 @@
-//! Jobs that the broker gave up by itself.
+//! Jobs that the broker gave up.
 //!
-//! A quorum queue sets a job aside whose workers have died too often, and any queue of ours one that a worker refused.
-//! Programs of the original never count, so that nobody else would do it. The broker puts it where only such jobs are; a
-//! server takes it from there, and puts it to the other dead letters once its songs have failed.
+//! A quorum queue gives up a job after too many deliveries, and dead-letters one that a worker rejects. The original's
+//! workers count no attempts, so only the broker can do this. It puts such jobs into their own queue; a server takes
+//! them from there and moves them to the dead letters once it has marked their songs as failed.
 
 use std::sync::Arc;
 
@@ -14,35 +14,36 @@ use vocalizer_core::ports::{DeadLetter, GivenUp, QueueError};
 
 use super::broker::Broker;
 use super::error::AmqpError;
-use super::finish::finished;
+use super::finish::run_to_completion;
 use super::lane::Lane;
 use super::topology::{dead_name, given_up_name};
 use super::wire::{Message, Received};
 
-/// One of them. Held by its channel, so that it goes back when this is dropped.
+/// A job that the broker gave up. Its channel holds it, so dropping this value requeues it.
 pub(super) struct AmqpGivenUp {
     broker: Arc<Broker>,
     lane: Lane,
     delivery_tag: u64,
     letter: DeadLetter,
     repeated_since: Option<OffsetDateTime>,
-    /// What goes to the dead letters.
+    /// The message for the dead letters.
     copy: Message,
 }
 
-/// The oldest of them, if there is one. What is no job at all has no songs that could fail, and is filed at once.
+/// Returns the oldest job that the broker gave up. Invalid messages have no songs to fail and are filed at once.
 pub(super) async fn next_given_up(broker: &Arc<Broker>) -> Result<Option<AmqpGivenUp>, AmqpError> {
     loop {
         let lane = broker.lane().await?;
         let name = given_up_name(&broker.settings.queue);
-        let next = lane.ask(lane.channel().basic_get(name.into(), BasicGetOptions::default())).await;
-        let Some(next) = next.inspect_err(|error| broker.hear(&lane, error))?.map(|next| next.delivery) else {
+        let next = lane.await_response(lane.channel().basic_get(name.into(), BasicGetOptions::default())).await;
+        let Some(next) = next.inspect_err(|error| broker.redeclare_if_missing(&lane, error))?.map(|next| next.delivery)
+        else {
             lane.close().await?;
             return Ok(None);
         };
         let received = Received { body: next.data.into(), properties: next.properties, redelivered: next.redelivered };
-        let looked = spawn_blocking(move || (received.job(), received)).await;
-        let (job, received) = looked.map_err(|_| AmqpError::lost("the program ends"))?;
+        let parsed = spawn_blocking(move || (received.job(), received)).await;
+        let (job, received) = parsed.map_err(|_| AmqpError::lost("the program is shutting down"))?;
         let (broker, delivery_tag) = (Arc::clone(broker), next.delivery_tag);
         match job {
             Ok(job) => {
@@ -51,7 +52,7 @@ pub(super) async fn next_given_up(broker: &Arc<Broker>) -> Result<Option<AmqpGiv
                 let repeated_since = received.died_at().filter(|_| received.redelivered);
                 return Ok(Some(AmqpGivenUp { broker, lane, delivery_tag, letter, repeated_since, copy }));
             }
-            Err(reason) => finished(file(broker, lane, delivery_tag, received.dead(reason))).await?,
+            Err(reason) => run_to_completion(file(broker, lane, delivery_tag, received.dead(reason))).await?,
         }
     }
 }
@@ -73,6 +74,6 @@ impl GivenUp for AmqpGivenUp {
 
     async fn file(self: Box<Self>) -> Result<(), QueueError> {
         let Self { broker, lane, delivery_tag, copy, .. } = *self;
-        Ok(finished(file(broker, lane, delivery_tag, copy)).await?)
+        Ok(run_to_completion(file(broker, lane, delivery_tag, copy)).await?)
     }
 }

@@ -1,9 +1,9 @@
-//! A job that somebody has.
+//! A leased job.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::Mutex as Turn;
+use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Instant, sleep_until};
 use vocalizer_core::causes::chain;
 use vocalizer_core::ports::{Job, QueueError};
@@ -15,21 +15,21 @@ use super::guard::Guard;
 use super::lane::Lane;
 use super::wire::Message;
 
-/// A job, and by what it is held.
+/// A leased job and the means that hold it.
 pub(super) struct Hold {
     pub(super) broker: Arc<Broker>,
     pub(super) job: Job,
     pub(super) attempt: u32,
-    /// Nothing once it is settled or given back.
-    means: Turn<Option<Means>>,
+    /// `None` once it is settled or returned.
+    means: AsyncMutex<Option<Means>>,
     until: Mutex<Instant>,
 }
 
-/// What keeps a job from everybody else.
+/// How a job is held.
 enum Means {
-    /// A message that is not acknowledged, on a channel that is open.
+    /// An unacknowledged message on an open channel.
     Delivery { lane: Lane, delivery_tag: u64, since: Instant },
-    /// A copy that nobody looks for.
+    /// A copy in a guard queue.
     Guard(Guard),
 }
 
@@ -37,11 +37,11 @@ impl Hold {
     pub(super) fn new(broker: Arc<Broker>, lane: Lane, delivery_tag: u64, job: Job, attempt: u32) -> Self {
         let since = Instant::now();
         let until = Mutex::new(since + broker.settings.visibility);
-        let means = Turn::new(Some(Means::Delivery { lane, delivery_tag, since }));
+        let means = AsyncMutex::new(Some(Means::Delivery { lane, delivery_tag, since }));
         Self { broker, job, attempt, means, until }
     }
 
-    /// Gives the job back when nobody has extended the lease in time.
+    /// Returns the job to the queue when its lease expires.
     pub(super) async fn watch(self: Arc<Self>) {
         loop {
             let until = *lock(&self.until);
@@ -50,7 +50,7 @@ impl Hold {
             if means.is_none() {
                 return;
             }
-            if self.is_over()
+            if self.is_expired()
                 && let Some(means) = means.take()
             {
                 return self.release(means).await;
@@ -58,14 +58,14 @@ impl Hold {
         }
     }
 
-    /// Gives the job back now.
-    pub(super) async fn give_back(self: Arc<Self>) {
+    /// Returns the job to the queue now.
+    pub(super) async fn return_to_queue(self: Arc<Self>) {
         if let Some(means) = self.means.lock().await.take() {
             self.release(means).await;
         }
     }
 
-    /// Holds the job for as long again.
+    /// Extends the lease by the full time.
     pub(super) async fn extend(self: Arc<Self>) -> Result<(), QueueError> {
         let mut means = self.means.lock().await;
         self.ensure(&mut means).await?;
@@ -86,13 +86,13 @@ impl Hold {
         extended
     }
 
-    /// Takes the job off the queue, once its copy is on another where there is one to be.
+    /// Removes the job from the queue, after publishing its copy if there is one.
     pub(super) async fn settle(self: Arc<Self>, copy: Option<(String, Message)>) -> Result<(), QueueError> {
         let mut means = self.means.lock().await;
         self.ensure(&mut means).await?;
         if let Some((to, message)) = copy {
-            // Where that fails the job stays with the one who had it, until the lease runs out: given back at once, it
-            // would be tried and put off again and again for as long as the broker takes no messages.
+            // On failure the worker keeps the job until the lease expires. If it returned at once, it would be tried
+            // and postponed in a loop while the broker blocks publishing.
             self.broker.publisher.send(&to, message).await?;
         }
         match means.take() {
@@ -102,16 +102,16 @@ impl Hold {
         }
     }
 
-    /// The job as it goes to somebody else.
+    /// The message that republishes the job.
     pub(super) fn message(&self) -> Result<Message, AmqpError> {
         Message::of(&self.job, self.attempt)
     }
 
-    fn is_over(&self) -> bool {
+    fn is_expired(&self) -> bool {
         Instant::now() >= *lock(&self.until)
     }
 
-    /// Whether the job is still ours.
+    /// Fails if the lease is lost.
     async fn ensure(&self, means: &mut Option<Means>) -> Result<(), QueueError> {
         if let Some(Means::Delivery { lane, since, .. }) = means
             && !lane.is_open()
@@ -121,11 +121,11 @@ impl Hold {
             tracing::warn!(
                 hash = %self.job.hash,
                 held_s,
-                "the broker took a job away; BROKER_CONSUMER_TIMEOUT_S must not be longer than the broker's consumer_timeout"
+                "delivery revoked by the broker; BROKER_CONSUMER_TIMEOUT_S must not exceed its consumer_timeout"
             );
         }
         let is_closed = matches!(means, Some(Means::Delivery { lane, .. }) if !lane.is_open());
-        if (self.is_over() || is_closed)
+        if (self.is_expired() || is_closed)
             && let Some(means) = means.take()
         {
             self.release(means).await;
@@ -133,7 +133,7 @@ impl Hold {
         if means.is_some() { Ok(()) } else { Err(QueueError::LeaseLost) }
     }
 
-    /// Puts a job under guard before the broker takes it away.
+    /// Moves the job to a guard queue before the broker revokes its delivery.
     async fn guard_in_time(&self, means: &mut Option<Means>, age: Duration) -> Result<(), QueueError> {
         let limit = self.broker.settings.consumer_timeout;
         if age < limit / 2 {
@@ -147,37 +147,45 @@ impl Hold {
                 if lane.acknowledge(delivery_tag).await.is_ok() {
                     return Ok(());
                 }
-                // Whether the broker has heard of it nobody knows: it may give the original to somebody else, or the copy is
-                // all there is. So the copy goes back.
+                // It is unknown whether the broker received the acknowledgement: it may redeliver the original, or the
+                // copy is the only one left. So the copy returns to the queue.
                 if let Some(means) = means.take() {
                     self.release(means).await;
                 }
                 Err(QueueError::LeaseLost)
             }
             Err(error) if age < limit / 4 * 3 => {
-                tracing::warn!(hash = %self.job.hash, error = %chain(&error), "a job could not be put under guard yet");
+                tracing::warn!(
+                    hash = %self.job.hash,
+                    error = %chain(&error),
+                    "moving a job to its guard queue failed; retrying"
+                );
                 Ok(())
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Leaves a job that somebody else has.
+    /// Drops a job whose lease is lost.
     async fn forget(&self, means: &mut Option<Means>) {
         if let Some(Means::Guard(guard)) = means.take() {
-            // Where that fails, it comes twice.
+            // On failure the job is delivered twice.
             let _ = guard.remove(&self.broker).await;
         }
     }
 
     async fn release(&self, means: Means) {
         let Means::Guard(guard) = means else { return };
-        let back = async {
+        let returned = async {
             self.broker.publisher.send(&self.broker.settings.queue, self.message()?).await?;
             guard.remove(&self.broker).await
         };
-        if let Err(error) = back.await {
-            tracing::warn!(hash = %self.job.hash, error = %chain(&error), "a job goes back later");
+        if let Err(error) = returned.await {
+            tracing::warn!(
+                hash = %self.job.hash,
+                error = %chain(&error),
+                "returning a job to the queue failed; it returns when its guard queue expires"
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A channel of one's own.
+//! A channel with a single owner.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use tokio::time::timeout;
 use super::connect::Live;
 use super::error::AmqpError;
 
-/// A channel that closes with this value, so that the broker gives what was taken through it to somebody else.
+/// A channel that closes when dropped, so that the broker redelivers its messages.
 ///
-/// lapin closes a dropped channel itself, but not one with a consumer whose making was dropped half-way: such a one
-/// would keep a job until the process ends.
+/// lapin closes a dropped channel itself, except when the creation of a consumer on it was cancelled: such a channel
+/// would hold a job until the process ends.
 pub(super) struct Lane {
     channel: Channel,
     live: Arc<Live>,
@@ -22,11 +22,11 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// Opens a channel that takes one message at a time. Each question over it is waited for so long.
+    /// Opens a channel with a prefetch count of one. `patience` is the timeout of each request on it.
     pub(super) async fn open(live: Arc<Live>, patience: Duration) -> Result<Self, AmqpError> {
-        let channel = answered(patience, live.connection().create_channel()).await?;
+        let channel = with_timeout(patience, live.connection().create_channel()).await?;
         let lane = Self { channel, live, patience };
-        lane.ask(lane.channel.basic_qos(1, BasicQosOptions::default())).await?;
+        lane.await_response(lane.channel.basic_qos(1, BasicQosOptions::default())).await?;
         Ok(lane)
     }
 
@@ -38,28 +38,31 @@ impl Lane {
         &self.live
     }
 
-    /// Whether what was taken through it is still ours, as far as is known here.
+    /// Whether its messages are still held, as far as this process knows.
     pub(super) fn is_open(&self) -> bool {
         self.live.is_up() && self.channel.status().connected()
     }
 
-    /// Waits for the answer to a question to the broker.
-    pub(super) async fn ask<T>(&self, question: impl Future<Output = Result<T, lapin::Error>>) -> Result<T, AmqpError> {
-        answered(self.patience, question).await
+    /// Awaits the broker's response, with the timeout.
+    pub(super) async fn await_response<T>(
+        &self,
+        request: impl Future<Output = Result<T, lapin::Error>>,
+    ) -> Result<T, AmqpError> {
+        with_timeout(self.patience, request).await
     }
 
-    /// Acknowledges and closes: the broker answers the second after it has seen the first, and that it does not answer
-    /// at all.
+    /// Acknowledges, then closes the channel: AMQP confirms the close, which proves that the broker has seen the
+    /// acknowledgement.
     pub(super) async fn acknowledge(self, delivery_tag: u64) -> Result<(), AmqpError> {
         let settled = async {
             self.channel.basic_ack(delivery_tag, BasicAckOptions::default()).await?;
             self.channel.close(200, "OK".into()).await
         };
-        self.ask(settled).await
+        self.await_response(settled).await
     }
 
     pub(super) async fn close(self) -> Result<(), AmqpError> {
-        self.ask(self.channel.close(200, "OK".into())).await
+        self.await_response(self.channel.close(200, "OK".into())).await
     }
 }
 
@@ -67,15 +70,15 @@ impl Drop for Lane {
     fn drop(&mut self) {
         if self.channel.status().connected() {
             let (channel, patience) = (self.channel.clone(), self.patience);
-            // Where it does not get through, the connection is gone, and the channel with it.
-            self.live.runtime().spawn(async move { answered(patience, channel.close(200, "OK".into())).await });
+            // On failure the connection is gone, and the channel with it.
+            self.live.runtime().spawn(async move { with_timeout(patience, channel.close(200, "OK".into())).await });
         }
     }
 }
 
-async fn answered<T>(
+async fn with_timeout<T>(
     patience: Duration,
-    question: impl Future<Output = Result<T, lapin::Error>>,
+    request: impl Future<Output = Result<T, lapin::Error>>,
 ) -> Result<T, AmqpError> {
-    timeout(patience, question).await.map_err(|_| AmqpError::Silent { after: patience })?.map_err(AmqpError::from)
+    timeout(patience, request).await.map_err(|_| AmqpError::Silent { after: patience })?.map_err(AmqpError::from)
 }

@@ -1,4 +1,4 @@
-//! The lease.
+//! The [`Lease`] of an AMQP job.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use vocalizer_core::ports::{Failure, Job, Lease, QueueError};
 
-use super::finish::finished;
+use super::finish::run_to_completion;
 use super::hold::Hold;
 use super::topology::{dead_name, delay_queue};
 use super::wire::Message;
@@ -30,7 +30,7 @@ impl AmqpLease {
     async fn settle(mut self: Box<Self>, copy: Option<(String, Message)>) -> Result<(), QueueError> {
         self.settling = true;
         let (hold, watch) = (Arc::clone(&self.hold), self.watch.clone());
-        finished(async move {
+        run_to_completion(async move {
             hold.settle(copy).await?;
             watch.abort();
             Ok(())
@@ -54,7 +54,7 @@ impl Lease for AmqpLease {
     }
 
     async fn extend(&mut self) -> Result<(), QueueError> {
-        finished(Arc::clone(&self.hold).extend()).await
+        run_to_completion(Arc::clone(&self.hold).extend()).await
     }
 
     async fn acknowledge(self: Box<Self>) -> Result<(), QueueError> {
@@ -81,7 +81,7 @@ impl Drop for AmqpLease {
     fn drop(&mut self) {
         if !self.settling {
             self.watch.abort();
-            self.runtime.spawn(Arc::clone(&self.hold).give_back());
+            self.runtime.spawn(Arc::clone(&self.hold).return_to_queue());
         }
     }
 }

@@ -1,54 +1,54 @@
-//! A connection that is made anew when it is lost.
+//! A connection that is re-established when lost.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lapin::tcp::OwnedTLSConfig;
-use tokio::sync::Mutex as Turn;
+use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
 use super::connect::{Live, lock};
 use super::error::AmqpError;
-use super::finish::finished;
+use super::finish::run_to_completion;
 use super::settings::AmqpSettings;
 
-/// The pause after a first failure to connect; it doubles with each.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// The backoff after the first failed attempt; it doubles with each.
+const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 
-/// The longest pause: what waits for it fails at once, and those who ask have pauses of their own.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The maximum backoff. Calls fail at once meanwhile, and callers have their own backoff.
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
-/// Connects when it is asked for a connection and there is none. Connection, queues and channels are made as one: what
-/// has lost a part of it is given up as a whole, once those who still use it are done.
+/// Connects on demand. Connection, queues and channels form a unit: if a part fails, the whole is replaced, and closes
+/// once its current users are done.
 pub(super) struct Link {
     settings: Arc<AmqpSettings>,
     tls: OwnedTLSConfig,
     role: &'static str,
     slot: Mutex<Slot>,
-    connecting: Turn<()>,
+    connecting: AsyncMutex<()>,
 }
 
 #[derive(Default)]
 struct Slot {
     live: Option<Arc<Live>>,
     failures: u32,
-    /// Why there is none, and until when that is answer enough.
+    /// The last failure, and until when calls return it without a new attempt.
     failure: Option<(AmqpError, Instant)>,
 }
 
 impl Link {
     pub(super) fn new(settings: Arc<AmqpSettings>, tls: OwnedTLSConfig, role: &'static str) -> Arc<Self> {
-        Arc::new(Self { settings, tls, role, slot: Mutex::default(), connecting: Turn::default() })
+        Arc::new(Self { settings, tls, role, slot: Mutex::default(), connecting: AsyncMutex::default() })
     }
 
-    /// The connection, made if need be. While the broker is away this fails at once for a while after each attempt.
+    /// Returns the connection, connecting if necessary. Fails at once during the backoff after a failed attempt.
     pub(super) async fn live(self: &Arc<Self>) -> Result<Arc<Live>, AmqpError> {
         if let Some(known) = self.known() {
             return known;
         }
-        // Finished without the one who asked: else nobody who asks only briefly would ever connect.
+        // Runs to completion without the caller: otherwise callers with short timeouts would never connect.
         let link = Arc::clone(self);
-        finished(async move { link.establish().await }).await
+        run_to_completion(async move { link.establish().await }).await
     }
 
     fn known(&self) -> Option<Result<Arc<Live>, AmqpError>> {
@@ -62,8 +62,8 @@ impl Link {
     }
 
     async fn establish(&self) -> Result<Arc<Live>, AmqpError> {
-        let _alone = self.connecting.lock().await;
-        // Somebody else may have done it meanwhile, or failed to.
+        let _guard = self.connecting.lock().await;
+        // Another caller may have connected or failed meanwhile.
         if let Some(known) = self.known() {
             return known;
         }
@@ -77,26 +77,26 @@ impl Link {
                 Ok(live)
             }
             Err(error) => {
-                slot.failure = Some((error.clone(), Instant::now() + pause(slot.failures)));
+                slot.failure = Some((error.clone(), Instant::now() + backoff(slot.failures)));
                 slot.failures = slot.failures.saturating_add(1);
                 Err(error)
             }
         }
     }
 
-    /// Has the next who asks connect anew. Those who use this connection keep it.
+    /// Makes the next call reconnect. Current users keep this connection.
     pub(super) fn retire(&self, live: &Arc<Live>) {
         let mut slot = lock(&self.slot);
         slot.live = slot.live.take().filter(|kept| !Arc::ptr_eq(kept, live));
     }
 }
 
-/// Half of it is left to chance, so that not all come back at once.
-fn pause(failures: u32) -> Duration {
+/// Returns the backoff. Half of it is random, so that clients do not reconnect all at once.
+fn backoff(failures: u32) -> Duration {
     let doubled = 1_u32.checked_shl(failures).unwrap_or(u32::MAX);
-    let whole = FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE);
+    let whole = FIRST_BACKOFF.saturating_mul(doubled).min(MAX_BACKOFF);
     let mut random = [0; 2];
-    // Without randomness all come back at once, which is worse than nothing and no reason to fail.
+    // Without randomness there is no jitter, which is no reason to fail.
     let _ = getrandom::fill(&mut random);
     whole / 2 + whole.mul_f64(f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX) / 2.0)
 }

@@ -1,4 +1,4 @@
-//! A queue at RabbitMQ.
+//! A job queue in RabbitMQ.
 
 mod address;
 mod broker;

@@ -1,4 +1,4 @@
-//! Putting messages on queues, and knowing that they are there.
+//! Publishing with confirms.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use super::error::AmqpError;
 use super::link::Link;
 use super::wire::Message;
 
-/// How long a broker that asked for no more messages may take to change its mind.
+/// How long publishing may be blocked before a call fails.
 const BLOCKED_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Publishes over a connection of its own: a broker that is short of disk reads no more from it, and acknowledgements
-/// have to get through all the same.
+/// Publishes over a separate connection: a broker that is low on disk space stops reading from it, and acknowledgements
+/// must still get through.
 pub(super) struct Publisher {
     link: Arc<Link>,
     patience: Duration,
@@ -28,32 +28,32 @@ impl Publisher {
         Self { link, patience }
     }
 
-    /// Connects if need be.
+    /// Connects if necessary.
     pub(super) async fn check(&self) -> Result<(), AmqpError> {
         self.link.live().await.map(|_| ())
     }
 
-    /// Puts a message on the queue `to`. On return the broker has said that it keeps it.
+    /// Publishes a message to the queue `to`. Returns when the broker has confirmed it.
     pub(super) async fn send(&self, to: &str, message: Message) -> Result<(), AmqpError> {
         let live = self.link.live().await?;
         if live.is_blocked() {
             return Err(AmqpError::Blocked);
         }
-        // A task, because a message that is dropped half-way would end the connection for all.
+        // A task, because cancelling half a message would end the connection for all users.
         let sending = spawn(send(Arc::clone(&live), to.to_owned(), message));
         tokio::select! {
-            sent = sending => self.judge(&live, sent),
+            sent = sending => self.check_confirmation(&live, sent),
             () = sleep(self.patience) => {
                 self.link.retire(&live);
                 live.cut();
                 Err(AmqpError::Silent { after: self.patience })
             }
-            // The message stays under way, and is there or not when the broker is itself again.
+            // The message is still being sent; it may or may not arrive once the broker unblocks.
             () = blocked(&live) => Err(AmqpError::Blocked),
         }
     }
 
-    fn judge(
+    fn check_confirmation(
         &self,
         live: &Arc<Live>,
         sent: Result<Result<Confirmation, lapin::Error>, JoinError>,
@@ -61,20 +61,20 @@ impl Publisher {
         match sent {
             Ok(Ok(Confirmation::Ack(None))) => Ok(()),
             Ok(Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)))) => {
-                // The queue is gone; whoever connects declares it.
+                // The queue is gone; the next connection declares it.
                 self.link.retire(live);
                 Err(AmqpError::Returned)
             }
             Ok(Ok(Confirmation::Nack(None))) => Err(AmqpError::NotTaken),
             Ok(Ok(Confirmation::NotRequested)) => {
                 self.link.retire(live);
-                Err(AmqpError::lost("the broker was not asked to confirm"))
+                Err(AmqpError::lost("the channel is not in confirm mode"))
             }
             Ok(Err(error)) => {
                 self.link.retire(live);
                 Err(error.into())
             }
-            Err(_) => Err(AmqpError::lost("the program ends")),
+            Err(_) => Err(AmqpError::lost("the program is shutting down")),
         }
     }
 }
@@ -84,14 +84,14 @@ async fn send(live: Arc<Live>, to: String, message: Message) -> Result<Confirmat
     let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let Message { body, properties } = message;
     let confirm = channel.basic_publish("".into(), to.into(), options, &body, properties).await?;
-    // Not needed any more, and a song may be large.
+    // Free the song early; it may be large.
     drop(body);
     let confirmation = confirm.await?;
     live.keep(channel);
     Ok(confirmation)
 }
 
-/// Ends when the broker takes no messages and does not change its mind.
+/// Returns when the broker has blocked publishing for [`BLOCKED_PATIENCE`].
 async fn blocked(live: &Live) {
     let step = BLOCKED_PATIENCE / 4;
     let mut for_steps = 0;

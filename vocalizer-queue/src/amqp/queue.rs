@@ -1,10 +1,10 @@
-//! The queue itself.
+//! The [`AmqpQueue`] type.
 
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::Mutex as Turn;
+use tokio::sync::Mutex as AsyncMutex;
 use vocalizer_core::causes::chain;
 use vocalizer_core::ports::{DeadLetter, Depth, GivenUp, Job, JobPayload, JobQueue, JobState, Lease, QueueError};
 use vocalizer_core::song::SongHash;
@@ -19,48 +19,48 @@ use super::taking::take;
 use super::topology::{count, dead_name, given_up_name, waiting_names};
 use super::wire::{MAX_SOURCE_BYTES, Message};
 
-/// A [`JobQueue`] at RabbitMQ, for any number of backends and workers, those of the original among them.
+/// A [`JobQueue`] in RabbitMQ, for any number of backends and workers, including those of the original Vocalizer.
 ///
-/// A message's body is the song and its `message_id` the song's hash. Clones are handles to the same two connections: one
-/// publishes, the other takes and settles, so that a broker that is short of disk still hears of finished jobs. They are
-/// made when they are needed and made anew when they are lost; while there are none, everything is
-/// [`QueueError::Unavailable`], with an [`AmqpError`] that says why. What the port leaves open, this queue does so:
+/// The body of a message is the song; its `message_id` is the song's hash. Clones share two connections: one publishes,
+/// the other consumes and settles, so that a broker that is low on disk space still receives acknowledgements. They are
+/// opened on demand and reopened when lost. Without a connection, calls fail with [`QueueError::Unavailable`], which
+/// contains an [`AmqpError`]. Where the port leaves a choice, this queue behaves as follows:
 ///
-/// - Jobs come in the order of their publishing, and those that were handed back in that of the end of their delays. A
-///   quorum queue gives a job whose worker died to the next at once, a classic one behind all others.
-/// - Delays are rounded up to 1, 5 or 30 seconds, 2 or 10 minutes or an hour, which is the longest.
-/// - A repeat is a second job. A settlement that is cut off after its first half may leave a second job, too, and a
-///   classic queue whose broker dies may give jobs again that were settled just before.
-/// - A message that is no job (its body is not the song that `message_id` names, say) becomes a dead letter.
-/// - Dead letters stay when their jobs are published again. The newest 1,000 are kept, with their songs. To list them
-///   is slow where songs are large, and hides them from others meanwhile.
-/// - A quorum queue gives a job up by itself when its 21st worker has died at it, and one that a worker has refused. A
-///   classic one does neither: workers that do not count get such a job for ever, and one that is refused is gone.
-/// - Its `state` is always [`JobState::Unknown`]; its depth knows neither what is leased nor how old the oldest is.
-/// - A lease that is not extended is given up by its own process; of a process that stands still the broker takes it
-///   after its `consumer_timeout`. A job that is held for longer than half of that is moved to a queue of its own; if
-///   its worker dies then, it comes again within half of that timeout.
-/// - What a call has begun is finished when the call is dropped.
+/// - Jobs arrive in the order of publishing; returned jobs are ordered by the end of their delay. A quorum queue
+///   redelivers the job of a dead worker at once; a classic queue puts it behind all others.
+/// - Delays are rounded up to 1, 5 or 30 seconds, 2 or 10 minutes, or 1 hour, which is the maximum.
+/// - A repeat is a second job. A settlement that is interrupted halfway may also leave a second job, and a classic
+///   queue may redeliver recently settled jobs after a broker crash.
+/// - An invalid message (for example, a body that does not match its `message_id`) becomes a dead letter.
+/// - Dead letters remain when their jobs are published again. The newest 1,000 are kept, with their songs. Listing
+///   them is slow for large songs, and hides them from other callers meanwhile.
+/// - A quorum queue gives a job up when its 21st worker dies, or when a worker rejects it. A classic queue does
+///   neither: workers that count no attempts receive such a job without end, and a rejected job is lost.
+/// - `state` is always [`JobState::Unknown`]; the depth contains neither leased jobs nor the age of the oldest job.
+/// - The holding process returns a job whose lease expires. If that process hangs, the broker redelivers the job
+///   after its `consumer_timeout`. A job held for longer than half of that is moved to its own queue; if its worker
+///   dies then, it returns within half of that timeout.
+/// - An operation that has started completes even if its future is dropped.
 ///
-/// Must be used within a tokio runtime, with time and I/O.
+/// Requires a tokio runtime with time and I/O enabled.
 #[derive(Clone)]
 pub struct AmqpQueue {
     broker: Arc<Broker>,
-    /// Held by the one who looks at the dead letters, for they are away meanwhile.
-    looking: Arc<Turn<()>>,
+    /// Held while dead letters are listed, because they are hidden meanwhile.
+    listing: Arc<AsyncMutex<()>>,
 }
 
 impl AmqpQueue {
-    /// A queue that connects when it is used. Nobody needs to be there yet.
+    /// Creates a queue that connects on first use; the broker need not be running yet.
     ///
     /// # Errors
     ///
-    /// [`AmqpError::Settings`] for settings that make no sense, [`AmqpError::Certificates`] for a file that cannot be read.
+    /// [`AmqpError::Settings`] for invalid settings, [`AmqpError::Certificates`] for an unreadable certificate file.
     pub fn new(settings: AmqpSettings) -> Result<Self, AmqpError> {
-        Ok(Self { broker: Arc::new(Broker::new(settings)?), looking: Arc::default() })
+        Ok(Self { broker: Arc::new(Broker::new(settings)?), listing: Arc::default() })
     }
 
-    /// Connects, so that what is wrong with the settings or the broker is known before there is a job.
+    /// Connects, to detect errors in the settings or the broker early.
     ///
     /// # Errors
     ///
@@ -75,7 +75,7 @@ impl AmqpQueue {
     }
 }
 
-/// Tells where it is, without the password.
+/// Shows the address without credentials.
 impl fmt::Debug for AmqpQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AmqpQueue")
@@ -103,8 +103,12 @@ impl JobQueue for AmqpQueue {
         }
         match self.broker.publisher.send(self.name(), Message::of(&job, 0)?).await {
             Err(error @ AmqpError::TooLargeForBroker { .. }) if bytes > 0 => {
-                tracing::warn!(hash = %job.hash, error = %chain(&error), "a song goes by claim");
-                // How much it is the broker does not say.
+                tracing::warn!(
+                    hash = %job.hash,
+                    error = %chain(&error),
+                    "song too large for the broker; publishing a claim check"
+                );
+                // The broker does not report its limit.
                 Err(QueueError::TooLarge { max_bytes: bytes - 1 })
             }
             sent => Ok(sent?),
@@ -132,7 +136,8 @@ impl JobQueue for AmqpQueue {
             }
             Ok((waiting, dead))
         };
-        let counted = lane.ask(counted).await.inspect_err(|error| self.broker.hear(&lane, error));
+        let counted =
+            lane.await_response(counted).await.inspect_err(|error| self.broker.redeclare_if_missing(&lane, error));
         let (waiting, dead) = counted?;
         Ok(Depth { waiting, leased: None, dead, oldest: None })
     }
@@ -141,7 +146,7 @@ impl JobQueue for AmqpQueue {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let _alone = self.looking.lock().await;
+        let _guard = self.listing.lock().await;
         Ok(dead_letters(&self.broker, limit as usize).await?)
     }
 

@@ -1,4 +1,4 @@
-//! Where the broker is and how it is used.
+//! Settings of the broker and its queue.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,21 +8,21 @@ use std::time::Duration;
 use super::address::Address;
 use super::error::AmqpError;
 
-/// Longest queue name, so that the names made of it fit the protocol's 255 bytes.
+/// Maximum length of the queue name; derived names must fit AMQP's 255 bytes.
 const MAX_NAME_BYTES: usize = 200;
 
-/// Longest lease. Whoever asks for more has mistaken the unit.
+/// Maximum lease duration. A larger value is probably in the wrong unit.
 const MAX_VISIBILITY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What the queue at the broker is.
+/// The kind of the queue at the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AmqpQueueKind {
-    /// A quorum queue, declared by us: replicated, and the broker itself counts how often a job took its worker along.
+    /// A quorum queue, declared by this crate: replicated, and the broker counts the deliveries of each job.
     #[default]
     Quorum,
-    /// A durable classic queue without any arguments, declared by us or by the original's backend and workers.
+    /// A durable classic queue without arguments, declared by this crate or by the original Vocalizer's programs.
     Classic,
-    /// Whatever is there, declared by somebody else.
+    /// An existing queue of any kind, declared by another program.
     Existing,
 }
 
@@ -44,12 +44,12 @@ impl FromStr for AmqpQueueKind {
             "quorum" => Ok(Self::Quorum),
             "classic" => Ok(Self::Classic),
             "existing" => Ok(Self::Existing),
-            _ => Err(AmqpError::Settings("a queue is quorum, classic or existing")),
+            _ => Err(AmqpError::Settings("unknown queue kind; use quorum, classic or existing")),
         }
     }
 }
 
-/// How to get to a broker, and how to use it. `Debug` shows no password.
+/// Settings of a broker. `Debug` shows no password.
 ///
 /// ```
 /// use vocalizer_queue::{AmqpQueue, AmqpQueueKind, AmqpSettings};
@@ -57,7 +57,7 @@ impl FromStr for AmqpQueueKind {
 /// # fn main() -> Result<(), vocalizer_queue::AmqpError> {
 /// let settings = AmqpSettings::new("amqp://worker:secret@broker:5672")?.with_kind(AmqpQueueKind::Classic);
 /// assert!(!format!("{settings:?}").contains("secret"));
-/// // Nobody needs to be there yet: it connects when it is used.
+/// // The broker need not be running yet: the queue connects on first use.
 /// let queue = AmqpQueue::new(settings)?;
 /// # Ok(())
 /// # }
@@ -76,8 +76,8 @@ pub struct AmqpSettings {
 }
 
 impl AmqpSettings {
-    /// The broker at `address`: `host:port`, or `amqp://user:password@host:port/vhost`, or the same with `amqps`. What is
-    /// left out is as RabbitMQ has it of itself: port 5672 (5671 with TLS), user and password `guest`, virtual host `/`.
+    /// Settings for the broker at `address`: `host:port`, or `amqp://user:password@host:port/vhost`, or the same with
+    /// `amqps`. Defaults for missing parts: port 5672 (5671 with TLS), user and password `guest`, virtual host `/`.
     ///
     /// # Errors
     ///
@@ -96,68 +96,68 @@ impl AmqpSettings {
         })
     }
 
-    /// The queue's name. Default: `vocalizer_queue`. The names of the queues that go with it begin with this one.
+    /// Sets the queue name. Default: `vocalizer_queue`. The names of the helper queues begin with it.
     #[must_use]
     pub fn with_queue(self, queue: &str) -> Self {
         Self { queue: queue.to_owned(), ..self }
     }
 
-    /// What the queue is. Default: a quorum queue.
+    /// Sets the kind of the queue. Default: quorum.
     #[must_use]
     pub fn with_kind(self, kind: AmqpQueueKind) -> Self {
         Self { kind, ..self }
     }
 
-    /// The largest song that a message may bring along: at most the broker's `max_message_size`. Default: 16 MiB, which
-    /// is what RabbitMQ takes of itself from version 4.0 on.
+    /// Sets the largest song to send inside a message: at most the broker's `max_message_size`. Default: 16 MiB,
+    /// RabbitMQ's default since version 4.0.
     #[must_use]
     pub fn with_max_message_bytes(self, max_message_bytes: u64) -> Self {
         Self { max_message_bytes, ..self }
     }
 
-    /// How long a lease holds, and again each time it is extended. Default: a minute.
+    /// Sets the lease duration; each extension grants it again. Default: 60 s.
     #[must_use]
     pub fn with_visibility(self, visibility: Duration) -> Self {
         Self { visibility, ..self }
     }
 
-    /// The broker's `consumer_timeout`, or less: after this it takes a job away from its worker. Default: 30 minutes, as
-    /// RabbitMQ has it. Jobs that take longer than half of it are kept by other means.
+    /// Sets the broker's `consumer_timeout`, or a lower value: the broker redelivers a job held for longer. Default: 30
+    /// min, as in RabbitMQ. Jobs held for longer than half of it move to their own queue.
     #[must_use]
     pub fn with_consumer_timeout(self, consumer_timeout: Duration) -> Self {
         Self { consumer_timeout, ..self }
     }
 
-    /// How long to wait for a connection. Default: 10 s.
+    /// Sets the timeout for connecting. Default: 10 s.
     #[must_use]
     pub fn with_connect_timeout(self, connect_timeout: Duration) -> Self {
         Self { connect_timeout, ..self }
     }
 
-    /// How long to wait for the broker to confirm something. Default: 30 s.
+    /// Sets the timeout for each broker response. Default: 30 s.
     #[must_use]
     pub fn with_confirm_timeout(self, confirm_timeout: Duration) -> Self {
         Self { confirm_timeout, ..self }
     }
 
-    /// A PEM file with certificates to be trusted with `amqps`, beside those that the system trusts.
+    /// Sets a PEM file with certificates to trust for `amqps`, in addition to those of the system.
     #[must_use]
     pub fn with_ca_file(self, ca_file: &Path) -> Self {
         Self { ca_file: Some(ca_file.to_owned()), ..self }
     }
 
-    /// Whether all this makes sense together.
+    /// Validates the settings.
     pub(super) fn check(&self) -> Result<(), AmqpError> {
         let complaints = [
-            (self.queue.is_empty(), "the queue has no name"),
-            (self.queue.len() > MAX_NAME_BYTES, "the queue's name is longer than 200 bytes"),
-            (self.queue.starts_with("amq."), "names that begin with \"amq.\" are the broker's own"),
-            (self.max_message_bytes == 0, "no message fits into 0 bytes"),
-            (self.visibility.is_zero(), "a lease holds for some time"),
-            (self.visibility > MAX_VISIBILITY, "a lease holds for a day at most"),
-            // A lease that is extended in time is moved to a guard in time, too.
-            (self.visibility > self.consumer_timeout / 2, "a lease holds at most half as long as the broker lets it"),
-            (self.connect_timeout.is_zero() || self.confirm_timeout.is_zero(), "an answer takes some time"),
+            (self.queue.is_empty(), "the queue name is empty"),
+            (self.queue.len() > MAX_NAME_BYTES, "the queue name is longer than 200 bytes"),
+            (self.queue.starts_with("amq."), "queue names that begin with \"amq.\" are reserved"),
+            (self.max_message_bytes == 0, "the maximum message size is 0 bytes"),
+            (self.visibility.is_zero(), "the lease duration is 0"),
+            (self.visibility > MAX_VISIBILITY, "the lease duration exceeds one day"),
+            // Ensures that a lease extended in time also moves to its guard queue in time.
+            (self.visibility > self.consumer_timeout / 2, "the lease duration exceeds half of the consumer timeout"),
+            (self.connect_timeout.is_zero() || self.confirm_timeout.is_zero(), "a connect or confirm timeout is 0"),
         ];
         complaints.iter().find(|(wrong, _)| *wrong).map_or(Ok(()), |(_, why)| Err(AmqpError::Settings(why)))
     }

@@ -1,4 +1,4 @@
-//! Waiting for a job.
+//! Leasing the next job.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,29 +12,29 @@ use tokio::time::sleep;
 
 use super::broker::Broker;
 use super::error::AmqpError;
-use super::finish::finished;
+use super::finish::run_to_completion;
 use super::hold::Hold;
 use super::lane::Lane;
 use super::topology::dead_name;
 use super::wire::{Message, Received};
 
-/// The pause before consuming again where the broker has ended it.
-const AGAIN: Duration = Duration::from_millis(250);
+/// The pause before consuming again after the broker cancelled the consumer.
+const RECONSUME_PAUSE: Duration = Duration::from_millis(250);
 
-/// Waits for a job. Dropped, it gives back what it has, since that is held by its channel.
+/// Waits for a job. Cancel-safe: the channel holds the message, so dropping it requeues the job.
 pub(super) async fn take(broker: &Arc<Broker>) -> Result<Hold, AmqpError> {
     loop {
         let lane = broker.lane().await?;
         match next(&lane, &broker.settings.queue).await {
             Ok(Some(delivery)) => {
-                if let Some(hold) = look(broker, lane, delivery).await? {
+                if let Some(hold) = parse(broker, lane, delivery).await? {
                     return Ok(hold);
                 }
             }
-            // The broker ends consumers: when a queue moves to another node, or was deleted.
-            Ok(None) => sleep(AGAIN).await,
+            // The broker cancels consumers when a queue moves to another node or is deleted.
+            Ok(None) => sleep(RECONSUME_PAUSE).await,
             Err(error) => {
-                broker.hear(&lane, &error);
+                broker.redeclare_if_missing(&lane, &error);
                 return Err(error);
             }
         }
@@ -43,19 +43,20 @@ pub(super) async fn take(broker: &Arc<Broker>) -> Result<Hold, AmqpError> {
 
 async fn next(lane: &Lane, queue: &str) -> Result<Option<Delivery>, AmqpError> {
     let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
-    let mut consumer = lane.ask(lane.channel().basic_consume(queue.into(), "".into(), options, arguments)).await?;
+    let mut consumer =
+        lane.await_response(lane.channel().basic_consume(queue.into(), "".into(), options, arguments)).await?;
     let Some(delivery) = consumer.next().await.transpose()? else { return Ok(None) };
-    // Else the next job would come as soon as this one is acknowledged, and count as tried.
-    lane.ask(lane.channel().basic_cancel(consumer.tag(), BasicCancelOptions::default())).await?;
+    // Otherwise the next job would be delivered on the acknowledgement of this one, and count as an attempt.
+    lane.await_response(lane.channel().basic_cancel(consumer.tag(), BasicCancelOptions::default())).await?;
     Ok(Some(delivery))
 }
 
-/// Looks at what came: a job, or nothing that could be worked on.
-async fn look(broker: &Arc<Broker>, lane: Lane, delivery: Delivery) -> Result<Option<Hold>, AmqpError> {
+/// Parses a delivery. Returns `None` for an invalid message, and for a job republished with a higher attempt count.
+async fn parse(broker: &Arc<Broker>, lane: Lane, delivery: Delivery) -> Result<Option<Hold>, AmqpError> {
     let Delivery { delivery_tag, redelivered, properties, data, .. } = delivery;
     let received = Received { body: data.into(), properties, redelivered };
-    let looked = spawn_blocking(move || (received.job(), received)).await;
-    let (job, received) = looked.map_err(|_| AmqpError::lost("the program ends"))?;
+    let parsed = spawn_blocking(move || (received.job(), received)).await;
+    let (job, received) = parsed.map_err(|_| AmqpError::lost("the program is shutting down"))?;
     let (to, copy) = match job {
         Ok(job) if received.is_uncounted() => {
             (broker.settings.queue.clone(), Message::of(&job, received.attempts().saturating_add(1))?)
@@ -65,12 +66,16 @@ async fn look(broker: &Arc<Broker>, lane: Lane, delivery: Delivery) -> Result<Op
             return Ok(Some(Hold::new(Arc::clone(broker), lane, delivery_tag, job, attempt)));
         }
         Err(reason) => {
-            tracing::warn!(reason, message_id = ?received.properties.message_id(), "a message is no job and was set aside");
+            tracing::warn!(
+                reason,
+                message_id = ?received.properties.message_id(),
+                "invalid message moved to the dead letters"
+            );
             (dead_name(&broker.settings.queue), received.dead(reason))
         }
     };
     let broker = Arc::clone(broker);
-    finished(async move {
+    run_to_completion(async move {
         broker.publisher.send(&to, copy).await?;
         lane.acknowledge(delivery_tag).await
     })

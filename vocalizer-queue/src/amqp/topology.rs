@@ -1,12 +1,12 @@
-//! The queues: what they are named and how they are declared.
+//! Names and arguments of the queues.
 //!
-//! | queue | holds |
+//! | queue | content |
 //! | --- | --- |
-//! | `<name>` | jobs that are ready |
-//! | `<name>.delay.<seconds>` | jobs that wait so long; then they go to the tail of `<name>` by themselves |
-//! | `<name>.given_up` | jobs that the broker itself gave up, until a server takes note of them |
+//! | `<name>` | ready jobs |
+//! | `<name>.delay.<seconds>` | delayed jobs; on expiry the broker moves them to the tail of `<name>` |
+//! | `<name>.given_up` | jobs that the broker gave up, until a server processes them |
 //! | `<name>.dead` | the newest dead letters |
-//! | `<name>.lease.<uuid>` | a copy of one job that is held for long; see [`guard`](super::guard) |
+//! | `<name>.lease.<uuid>` | a copy of one long-running job; see [`guard`](super::guard) |
 
 use std::time::Duration;
 
@@ -18,21 +18,21 @@ use uuid::Uuid;
 use super::error::AmqpError;
 use super::settings::{AmqpQueueKind, AmqpSettings};
 
-/// After so many times that a job took its worker along the broker sets it aside by itself. A backstop: workers that
-/// count give it up long before.
+/// Number of returned deliveries after which the broker gives a job up. A backstop: workers that count attempts give up
+/// much earlier.
 pub(super) const DELIVERY_LIMIT: u32 = 20;
 
-/// For queues whose messages are looked at and put back: RabbitMQ 4 has a limit where none is given.
+/// For queues whose messages are read and requeued: RabbitMQ 4 has a limit by default.
 const NO_DELIVERY_LIMIT: i64 = i32::MAX as i64;
 
-/// How many dead letters are kept: they carry their songs, and a broker's disk is finite.
+/// Maximum number of dead letters: they contain their songs, and disk space is limited.
 pub(super) const MAX_DEAD_LETTERS: u32 = 1_000;
 
-/// The delays there are, in seconds. A queue has one each, since a broker looks at the head of a queue alone, and a long
-/// delay before a short one would hold it up.
+/// The available delays, in seconds. Each has its own queue: a broker expires only the head of a queue, so a long delay
+/// would block a shorter one behind it.
 const DELAYS_S: [u64; 6] = [1, 5, 30, 2 * 60, 10 * 60, 60 * 60];
 
-/// The queue that holds a job for at least this long, or as long as there is; `None` for no time at all.
+/// Returns the queue for a delay, rounded up and capped at the longest; `None` for no delay.
 pub(super) fn delay_queue(name: &str, delay: Duration) -> Option<String> {
     if delay.is_zero() {
         return None;
@@ -50,7 +50,7 @@ pub(super) fn dead_name(name: &str) -> String {
     format!("{name}.dead")
 }
 
-/// Not among the other dead letters: what nobody has taken note of would have to be looked for there, song by song.
+/// Separate from the other dead letters: unprocessed letters would have to be searched for there, song by song.
 pub(super) fn given_up_name(name: &str) -> String {
     format!("{name}.given_up")
 }
@@ -59,12 +59,12 @@ pub(super) fn guard_name(name: &str) -> String {
     format!("{name}.lease.{}", Uuid::new_v4())
 }
 
-/// Every queue whose jobs wait.
+/// All queues with waiting jobs.
 pub(super) fn waiting_names(name: &str) -> impl Iterator<Item = String> {
     std::iter::once(name.to_owned()).chain(DELAYS_S.into_iter().map(move |seconds| delay_name(name, seconds)))
 }
 
-/// Declares everything that is there for all.
+/// Declares the shared queues.
 pub(super) async fn declare(connection: &Connection, settings: &AmqpSettings) -> Result<(), AmqpError> {
     let (name, kind) = (settings.queue.as_str(), settings.kind);
     if kind == AmqpQueueKind::Existing {
@@ -82,7 +82,7 @@ pub(super) async fn declare(connection: &Connection, settings: &AmqpSettings) ->
     let kept = [(dead_name(name), dead_arguments(kind)), (given_up_name(name), kept_arguments(kind))];
     let side = kept.into_iter().chain(delays);
     for (side, arguments) in side {
-        // Beside a queue that was ours as another kind, there are these as well.
+        // An existing queue may have been declared by this crate with another kind; then its helper queues exist.
         if kind != AmqpQueueKind::Existing || !exists(connection, &side).await? {
             declare_one(connection, &side, arguments, kind).await?;
         }
@@ -94,7 +94,7 @@ fn is_declared(error: &AmqpError) -> bool {
     matches!(error, AmqpError::Declared { .. })
 }
 
-/// On a channel of its own: the broker ends one on which it refuses something.
+/// Uses its own channel: the broker closes a channel on an error.
 async fn declare_one(
     connection: &Connection,
     name: &str,
@@ -115,7 +115,7 @@ async fn exists(connection: &Connection, name: &str) -> Result<bool, AmqpError> 
     }
 }
 
-/// How many messages are ready in a queue that is there.
+/// Returns the number of ready messages in an existing queue.
 pub(super) async fn count(channel: &Channel, name: &str) -> Result<u64, lapin::Error> {
     let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
     let queue = channel.queue_declare(name.into(), options, FieldTable::default()).await?;
@@ -127,7 +127,7 @@ pub(super) async fn durable(channel: &Channel, name: &str, arguments: FieldTable
     channel.queue_declare(name.into(), options, arguments).await.map(|_| ())
 }
 
-/// A classic queue has none, and is then the same as the one that the original declares.
+/// A classic queue has no arguments, like the one that the original declares.
 fn main_arguments(name: &str, kind: AmqpQueueKind) -> FieldTable {
     let mut arguments = of_kind(kind);
     if kind == AmqpQueueKind::Quorum {
@@ -137,7 +137,7 @@ fn main_arguments(name: &str, kind: AmqpQueueKind) -> FieldTable {
     arguments
 }
 
-/// Of a queue from which nothing goes by itself, however often it is looked at.
+/// Arguments of a queue that keeps its messages however often they are read.
 fn kept_arguments(kind: AmqpQueueKind) -> FieldTable {
     let mut arguments = of_kind(kind);
     if kind == AmqpQueueKind::Quorum {
@@ -152,7 +152,7 @@ fn dead_arguments(kind: AmqpQueueKind) -> FieldTable {
     arguments
 }
 
-/// Of a queue whose messages go to the queue `name` after a while.
+/// Arguments of a queue whose messages move to the queue `name` after a delay.
 pub(super) fn returning_arguments(name: &str, kind: AmqpQueueKind, after: Duration) -> FieldTable {
     let mut arguments = of_kind(kind);
     dead_lettering(&mut arguments, kind, name);
@@ -160,7 +160,7 @@ pub(super) fn returning_arguments(name: &str, kind: AmqpQueueKind, after: Durati
     arguments
 }
 
-/// Beside a queue that somebody else declared ours are classic, which every broker has.
+/// Helper queues of an existing queue are classic, which every broker supports.
 fn of_kind(kind: AmqpQueueKind) -> FieldTable {
     let mut arguments = FieldTable::default();
     if kind == AmqpQueueKind::Quorum {
@@ -173,7 +173,7 @@ fn dead_lettering(arguments: &mut FieldTable, kind: AmqpQueueKind, to: &str) {
     arguments.insert("x-dead-letter-exchange".into(), text(""));
     arguments.insert("x-dead-letter-routing-key".into(), text(to));
     if kind == AmqpQueueKind::Quorum {
-        // A message goes from here when it is known to be there, and not before. That asks for the overflow to be so.
+        // The broker removes a message only after the target has confirmed it. This strategy requires `reject-publish`.
         arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
         arguments.insert("x-overflow".into(), text("reject-publish"));
     }
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_delay_is_rounded_up_and_ends_at_an_hour() {
+    fn delay_is_rounded_up_and_capped_at_one_hour() {
         let queue = |ms| delay_queue("q", Duration::from_millis(ms));
         assert_eq!(queue(0), None);
         for (ms, seconds) in

@@ -1,13 +1,13 @@
-//! What messages look like.
+//! Message format.
 //!
-//! The body is the song and `message_id` its hash, as with the original. What is added stands in headers:
+//! The body is the song and `message_id` its hash, as in the original. Additional headers:
 //!
-//! | header | says |
+//! | header | content |
 //! | --- | --- |
-//! | `x-vocalizer-source` | where to fetch the song; the body is empty then |
-//! | `x-vocalizer-attempts` | how many attempts were begun before this message was published |
-//! | `x-vocalizer-reason` | why it was set aside |
-//! | `x-vocalizer-hash` | which song it was set aside for, where `message_id` does not say |
+//! | `x-vocalizer-source` | where to download the song; the body is empty |
+//! | `x-vocalizer-attempts` | number of attempts started before this message was published |
+//! | `x-vocalizer-reason` | why it became a dead letter |
+//! | `x-vocalizer-hash` | hash of the dead letter's song, if `message_id` does not contain it |
 
 use bytes::Bytes;
 use lapin::BasicProperties;
@@ -25,18 +25,18 @@ const ATTEMPTS: &str = "x-vocalizer-attempts";
 const REASON: &str = "x-vocalizer-reason";
 const HASH: &str = "x-vocalizer-hash";
 
-/// How often a quorum queue has given a message away in vain.
+/// Number of unsuccessful deliveries by a quorum queue.
 const DELIVERY_COUNT: &str = "x-delivery-count";
 
-/// From where, and why, the broker itself has moved a message; the last time stands first.
+/// From which queue and why the broker dead-lettered a message; the latest event comes first.
 const DEATHS: &str = "x-death";
 
-/// Longest location: all headers go into one frame, which is of 128 KiB with RabbitMQ.
+/// Maximum length of the location: all headers must fit one frame, which is 128 KiB in RabbitMQ.
 pub(super) const MAX_SOURCE_BYTES: usize = 16 << 10;
 
 const PERSISTENT: u8 = 2;
 
-/// A message to be published.
+/// A message to publish.
 #[derive(Clone)]
 pub(super) struct Message {
     pub(super) body: Bytes,
@@ -44,7 +44,7 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// The job after so many attempts.
+    /// Creates the message of a job with this number of attempts.
     pub(super) fn of(job: &Job, attempts: u32) -> Result<Self, AmqpError> {
         let mut headers = FieldTable::default();
         let body = match &job.payload {
@@ -62,7 +62,7 @@ impl Message {
         Ok(Self { body, properties })
     }
 
-    /// The same as a dead letter.
+    /// Converts it to a dead letter.
     pub(super) fn dead(self, reason: &FailureReason) -> Self {
         let mut headers = self.properties.headers().clone().unwrap_or_default();
         headers.insert(REASON.into(), text(reason.as_str()));
@@ -86,43 +86,43 @@ fn text_of(value: &AMQPValue) -> Option<&str> {
     }
 }
 
-/// What came from the broker.
+/// A message from the broker.
 pub(super) struct Received {
     pub(super) body: Bytes,
     pub(super) properties: BasicProperties,
-    /// Whether somebody had it before.
+    /// Whether it was delivered before.
     pub(super) redelivered: bool,
 }
 
 impl Received {
-    /// The job in it, or what is wrong with it. Hashes the body, so not for a thread that others wait for.
+    /// Parses the job, or returns why it is invalid. Hashes the body, so it must run on a blocking thread.
     pub(super) fn job(&self) -> Result<Job, &'static str> {
         let Some(message_id) = self.properties.message_id() else { return Err("the message has no message_id") };
         let hash: SongHash =
-            message_id.as_str().parse().map_err(|_| "the message_id is no SHA-256 in lower-case hex")?;
+            message_id.as_str().parse().map_err(|_| "the message_id is not a SHA-256 in lower-case hex")?;
         if let Some(source) = self.header_text(SOURCE) {
             return Ok(Job { hash, payload: JobPayload::Claim(Secret::new(source.to_owned())) });
         }
         if self.body.is_empty() {
-            return Err("the message has neither a song nor says where it is");
+            return Err("the message has neither a song nor a download location");
         }
         if SongHash::of(&self.body) != hash {
-            return Err("the song is not the one that the message_id names");
+            return Err("the song does not match the message_id");
         }
         Ok(Job { hash, payload: JobPayload::Inline(self.body.clone()) })
     }
 
-    /// How many attempts were begun before.
+    /// Number of earlier attempts.
     pub(super) fn attempts(&self) -> u32 {
         self.header_number(ATTEMPTS).saturating_add(self.header_number(DELIVERY_COUNT))
     }
 
-    /// Whether somebody had it and the broker does not count that.
+    /// Whether it was delivered before and the broker does not count deliveries.
     pub(super) fn is_uncounted(&self) -> bool {
         self.redelivered && self.header_number(DELIVERY_COUNT) == 0
     }
 
-    /// The same as a dead letter, as it came.
+    /// Converts it to a dead letter, body unchanged.
     pub(super) fn dead(&self, reason: &str) -> Message {
         let mut headers = FieldTable::default();
         headers.insert(REASON.into(), text(reason));
@@ -136,34 +136,34 @@ impl Received {
         Message { body: self.body.clone(), properties }
     }
 
-    /// What a dead letter says.
+    /// Parses it as a dead letter.
     pub(super) fn dead_letter(&self) -> DeadLetter {
         let named = self.header_text(HASH).or_else(|| self.properties.message_id().as_ref().map(|id| id.as_str()));
         let hash = named.and_then(|hash| hash.parse().ok()).unwrap_or_else(|| SongHash::of(&self.body));
         let (reason, uncounted) = match (self.header_text(REASON), self.last_death()) {
             (Some(reason), _) => (FailureReason::new(reason), 0),
             (None, Some("delivery_limit")) => {
-                (FailureReason::new("it took along every worker that tried it"), DELIVERY_LIMIT + 1)
+                (FailureReason::new("every worker that tried it died"), DELIVERY_LIMIT + 1)
             }
-            (None, Some("rejected")) => (FailureReason::new("a worker refused it and did not say why"), 1),
-            (None, said) => (FailureReason::new(said.unwrap_or_default()), 0),
+            (None, Some("rejected")) => (FailureReason::new("a worker rejected it without a reason"), 1),
+            (None, reason) => (FailureReason::new(reason.unwrap_or_default()), 0),
         };
-        // What the dead queue has delivered were looks at it.
+        // `x-delivery-count` is ignored here: in the dead-letter queue it counts reads.
         DeadLetter { hash, reason, attempts: self.header_number(ATTEMPTS).saturating_add(uncounted) }
     }
 
-    /// Why the broker moved it last: it may have waited for its time in another queue before.
+    /// Why the broker dead-lettered it last; earlier events may come from delay queues.
     fn last_death(&self) -> Option<&str> {
-        text_of(self.of_last_death("reason")?)
+        text_of(self.last_death_field("reason")?)
     }
 
-    /// When it did, as the end of the second that it tells.
+    /// When it did so, rounded up to the next second (the header has whole seconds).
     pub(super) fn died_at(&self) -> Option<OffsetDateTime> {
-        let AMQPValue::Timestamp(seconds) = self.of_last_death("time")? else { return None };
+        let AMQPValue::Timestamp(seconds) = self.last_death_field("time")? else { return None };
         OffsetDateTime::from_unix_timestamp(i64::try_from(*seconds).ok()?.checked_add(1)?).ok()
     }
 
-    fn of_last_death(&self, what: &str) -> Option<&AMQPValue> {
+    fn last_death_field(&self, what: &str) -> Option<&AMQPValue> {
         let AMQPValue::FieldArray(deaths) = self.header(DEATHS)? else { return None };
         let AMQPValue::FieldTable(last) = deaths.as_slice().first()? else { return None };
         last.inner().get(what)
@@ -177,7 +177,7 @@ impl Received {
         text_of(self.header(name)?)
     }
 
-    /// 0 where it is none, or less.
+    /// Returns 0 if it is missing, not a number, or negative.
     fn header_number(&self, name: &str) -> u32 {
         let number = match self.header(name) {
             Some(AMQPValue::ShortShortInt(number)) => i64::from(*number),

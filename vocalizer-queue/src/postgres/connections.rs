@@ -1,4 +1,4 @@
-//! Connections, and which of them may be used again.
+//! A connection pool that reuses only healthy connections.
 
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
@@ -15,55 +15,55 @@ use super::open::PostgresQueueSettings;
 /// The connections of one queue.
 pub(super) struct Connections {
     pool: PgPool,
-    /// The longest that anything may take.
+    /// Timeout of each operation.
     longest: Duration,
 }
 
 impl Connections {
-    /// Connects when a connection is needed.
+    /// Creates a pool that connects on demand.
     pub(super) fn new(options: PgConnectOptions, settings: &PostgresQueueSettings) -> Self {
         let patience = settings.acquire_timeout;
         let pool = PgPoolOptions::new()
             .max_connections(settings.max_connections)
             .acquire_timeout(patience)
-            // What was idle while the database was restarted is found out before it is used,
+            // Detects connections that broke while idle, for example in a restart of the database,
             .test_before_acquire(true)
-            // and what does not answer any more after it was used does not count as in use for ever.
+            // and connections that stopped responding; they do not count as in use.
             .after_release(move |connection, _| {
                 Box::pin(async move {
-                    let answered = timeout(patience, connection.ping()).await;
-                    answered.unwrap_or_else(|_| Err(timed_out())).map(|()| true)
+                    let pinged = timeout(patience, connection.ping()).await;
+                    pinged.unwrap_or_else(|_| Err(timed_out())).map(|()| true)
                 })
             })
             .connect_lazy_with(options);
         Self { pool, longest: settings.acquire_timeout + settings.statement_timeout }
     }
 
-    /// Does something with a connection, and ends it where it takes too long.
+    /// Runs an operation on a connection, and closes the connection on a timeout.
     pub(super) async fn with<T, F>(&self, work: impl FnOnce(Borrowed) -> F) -> Result<T, QueueError>
     where
         F: Future<Output = (Borrowed, Result<T, sqlx::Error>)>,
     {
         let done = timeout(self.longest, async {
             let connection = self.pool.acquire().await?;
-            let (mut borrowed, result) = work(Borrowed { connection, is_answered: false }).await;
-            borrowed.is_answered = result.is_ok();
+            let (mut borrowed, result) = work(Borrowed { connection, is_clean: false }).await;
+            borrowed.is_clean = result.is_ok();
             result
         });
         done.await.unwrap_or_else(|_| Err(timed_out())).map_err(unavailable)
     }
 }
 
-/// A connection that is in use. Dropped before its statement was answered with success it is in an unknown state, and is
-/// closed: somebody else's statement must not meet a transaction or an answer that is not its own.
+/// A connection in use. If dropped before its statement succeeded, its state is unknown and it is closed: the next
+/// statement must not see a stale transaction or response.
 pub(super) struct Borrowed {
     connection: PoolConnection<Postgres>,
-    is_answered: bool,
+    is_clean: bool,
 }
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
-        if !self.is_answered {
+        if !self.is_clean {
             self.connection.close_on_drop();
         }
     }
@@ -87,7 +87,7 @@ fn unavailable(error: sqlx::Error) -> QueueError {
     QueueError::Unavailable(error.into())
 }
 
-/// Nobody answered in time.
+/// Returns a timeout error.
 pub(super) fn timed_out() -> sqlx::Error {
     sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())
 }

@@ -1,6 +1,6 @@
-//! The statements. Each is one step: it is done, or nothing is.
+//! The SQL statements. Each operation is atomic.
 //!
-//! A job waits where it has no lease, or one that has run out. Time is the database's, `statement_timestamp()`.
+//! A job is waiting if it has no lease, or an expired one. All times are the database's `statement_timestamp()`.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use vocalizer_core::song::{FailureReason, SongHash};
 
 use super::connections::Connections;
 
-/// What stands in for a time that no clock can hold: longer than any lease or delay is meant to be.
-const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+/// Cap for durations that the database cannot store: longer than any real lease or delay.
+const MAX_SPAN: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 /// The jobs and dead letters of a database.
 pub(super) struct Jobs {
@@ -21,16 +21,16 @@ pub(super) struct Jobs {
     pub(super) visibility: Duration,
 }
 
-/// A job, or how long there may be none, where nothing changes.
+/// A leased job, or the time until the next one unless the queue changes.
 pub(super) enum Next {
     Job(LeasedJob),
     In(Option<Duration>),
 }
 
 impl Jobs {
-    /// Adds a job, unless one for its hash waits, and forgets the dead letter.
+    /// Adds a job unless one for its hash is waiting, and removes its dead letter.
     pub(super) async fn publish(&self, hash: SongHash) -> Result<(), QueueError> {
-        // Statements that begin after the lock was granted see what others have published before.
+        // Statements after the lock see all earlier publications.
         const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('vocalizer queue ' || $1, 0))";
         const FORGET: &str = "DELETE FROM queue_dead_letters WHERE hash = $1";
         const INSERT: &str = "\
@@ -57,9 +57,9 @@ impl Jobs {
             .await
     }
 
-    /// Leases the next job under this identifier. Whether that counts as an attempt is said now, or by [`Self::extend`].
+    /// Leases the next job under this ID. The attempt counts now if `counts` is set, else with [`Self::extend`].
     pub(super) async fn take(&self, lease: LeaseId, counts: bool) -> Result<Next, QueueError> {
-        // One whose attempt does not count yet keeps its place.
+        // A job whose attempt does not count yet keeps its position.
         const TAKE: &str = "\
             UPDATE queue_jobs SET \
                 lease = $1, lease_counts = $2, attempts = attempts + $2::int, \
@@ -94,8 +94,8 @@ impl Jobs {
         }
     }
 
-    /// Takes back a lease that nobody got to know of.
-    pub(super) async fn untake(&self, lease: LeaseId) -> Result<(), QueueError> {
+    /// Releases a lease that was not delivered.
+    pub(super) async fn release(&self, lease: LeaseId) -> Result<(), QueueError> {
         const SQL: &str = "\
             WITH waiting AS (\
                 UPDATE queue_jobs SET \
@@ -103,10 +103,10 @@ impl Jobs {
                     free_at = statement_timestamp(), ready_at = least(ready_at, statement_timestamp()) \
                 WHERE lease = $1 AND free_at > statement_timestamp() RETURNING 1) \
             SELECT pg_notify('vocalizer_queue', '') FROM waiting";
-        self.settled(|| query(SQL).bind(id(lease))).await
+        self.run_for_lease(|| query(SQL).bind(id(lease))).await
     }
 
-    /// Grants the whole time again; the attempt counts.
+    /// Extends a lease by the full time; its attempt counts.
     pub(super) async fn extend(&self, lease: LeaseId) -> Result<(), QueueError> {
         const SQL: &str = "\
             UPDATE queue_jobs SET \
@@ -114,7 +114,7 @@ impl Jobs {
                 free_at = statement_timestamp() + make_interval(secs => $2), \
                 ready_at = statement_timestamp() + make_interval(secs => $2) \
             WHERE lease = $1 AND free_at > statement_timestamp()";
-        self.settled(|| query(SQL).bind(id(lease)).bind(seconds(self.visibility))).await
+        self.run_for_lease(|| query(SQL).bind(id(lease)).bind(seconds(self.visibility))).await
     }
 
     /// Ends a lease.
@@ -135,7 +135,7 @@ impl Jobs {
             INSERT INTO queue_dead_letters (hash, reason, attempts) SELECT hash, $2, attempts FROM gone \
             ON CONFLICT (hash) DO UPDATE \
             SET number = DEFAULT, reason = excluded.reason, attempts = excluded.attempts";
-        self.settled(|| match failure {
+        self.run_for_lease(|| match failure {
             None => query(DONE).bind(id(lease)),
             Some(Failure::Retry { after }) => query(AGAIN).bind(id(lease)).bind(true).bind(seconds(*after)),
             Some(Failure::Later { after }) => query(AGAIN).bind(id(lease)).bind(false).bind(seconds(*after)),
@@ -144,8 +144,8 @@ impl Jobs {
         .await
     }
 
-    /// Does what is for the holder of a lease alone.
-    async fn settled(
+    /// Runs a statement that only succeeds for a valid lease.
+    async fn run_for_lease(
         &self,
         statement: impl FnOnce() -> Query<'static, Postgres, PgArguments>,
     ) -> Result<(), QueueError> {
@@ -156,7 +156,7 @@ impl Jobs {
         if settled.await?.rows_affected() == 0 { Err(QueueError::LeaseLost) } else { Ok(()) }
     }
 
-    /// Where the job of a hash is.
+    /// Returns the state of the job for a hash.
     pub(super) async fn state(&self, hash: &SongHash) -> Result<JobState, QueueError> {
         const SQL: &str = "\
             SELECT lease IS NULL OR free_at <= statement_timestamp() AS waits, (\
@@ -175,7 +175,7 @@ impl Jobs {
         })
     }
 
-    /// How full the queue is.
+    /// Returns the depth of the queue.
     pub(super) async fn depth(&self) -> Result<Depth, QueueError> {
         const SQL: &str = "\
             SELECT count(*) FILTER (WHERE waits) AS waiting, count(*) FILTER (WHERE NOT waits) AS leased, \
@@ -200,7 +200,7 @@ impl Jobs {
         })
     }
 
-    /// The newest dead letters.
+    /// Returns the newest dead letters, newest first.
     pub(super) async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError> {
         const SQL: &str = "SELECT hash, reason, attempts FROM queue_dead_letters ORDER BY number DESC LIMIT $1";
         let found = self.connections.with(async |mut connection| {
@@ -233,5 +233,5 @@ fn id(lease: LeaseId) -> Vec<u8> {
 }
 
 fn seconds(span: Duration) -> f64 {
-    span.min(FAR).as_secs_f64()
+    span.min(MAX_SPAN).as_secs_f64()
 }

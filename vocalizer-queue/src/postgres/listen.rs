@@ -1,4 +1,4 @@
-//! Hearing of jobs that other servers publish.
+//! Notifications of jobs that other servers publish.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +8,13 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 use vocalizer_core::causes::chain;
 
-/// Where jobs are announced; see the statements in `jobs`.
+/// The notification channel; see the statements in `jobs`.
 const CHANNEL: &str = "vocalizer_queue";
 
-/// How long to wait before a new connection after one that did not work.
-const PAUSE: Duration = Duration::from_secs(2);
+/// The pause before reconnecting after a failure.
+const RECONNECT_PAUSE: Duration = Duration::from_secs(2);
 
-/// Wakes those who wait for a job when one is announced, for as long as it is polled. While there is no connection they
-/// look by themselves now and then.
+/// Wakes waiting callers when a job is announced; never returns. Without a connection, callers poll.
 pub(super) async fn listen(options: PgConnectOptions, patience: Duration, changed: Arc<Notify>) {
     let pool = PgPoolOptions::new()
         .max_connections(1)
@@ -28,15 +27,15 @@ pub(super) async fn listen(options: PgConnectOptions, patience: Duration, change
             let mut listener = PgListener::connect_with(&pool).await?;
             listener.listen(CHANNEL).await?;
             loop {
-                // At first, and after a connection that was lost: something may have been announced before.
+                // On the first connection and after each reconnect: notifications may have been missed.
                 changed.notify_waiters();
                 listener.try_recv().await?;
             }
         };
         let ended: Result<(), sqlx::Error> = listened.await;
         if let Err(error) = ended {
-            tracing::debug!(error = chain(&error), "the queue is not listened to; it is polled meanwhile");
+            tracing::debug!(error = chain(&error), "listen connection failed; polling the queue until it is back");
         }
-        sleep(PAUSE).await;
+        sleep(RECONNECT_PAUSE).await;
     }
 }

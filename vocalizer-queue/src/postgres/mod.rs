@@ -1,4 +1,4 @@
-//! A queue in PostgreSQL, for any number of servers.
+//! A job queue in PostgreSQL, for any number of servers.
 
 mod connections;
 mod jobs;

@@ -1,4 +1,4 @@
-//! Opening the database.
+//! Connection options and migrations.
 
 use std::borrow::Cow;
 use std::str::FromStr as _;
@@ -14,27 +14,27 @@ use vocalizer_core::secret::Secret;
 
 use super::connections::timed_out;
 
-/// Which migrations of the queue a database has had; the store in the same database keeps its own list.
+/// The table of applied queue migrations; the store in the same database has its own.
 const TABLE: &str = "queue_migrations";
 
-/// Every migration, oldest first. One that was released is never changed: what has it already would not get the change.
+/// All migrations, oldest first. Never change a released one: databases that already have it would not get the change.
 const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "jobs", include_str!("../../migrations/postgres/0001_jobs.sql"))];
 
-/// The number of the lock under which one server at a time migrates. The store has another one.
+/// The advisory lock for migrations. The store uses another number.
 const LOCK: i64 = i64::from_be_bytes(*b"vocajobs");
 
-/// How a queue uses its database.
+/// Settings of a [`PostgresQueue`](super::PostgresQueue).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PostgresQueueSettings {
-    /// How long leases hold, and again each time they are extended: 60 s.
+    /// Lease duration; each extension grants it again. Default: 60 s.
     pub visibility: Duration,
-    /// Connections at once, at most: 4. There is one more, which listens.
+    /// Maximum number of connections, besides one for notifications. Default: 4.
     pub max_connections: u32,
-    /// How long a call waits for a connection to become free, or to be made: 5 s.
+    /// Timeout for getting a connection. Default: 5 s.
     pub acquire_timeout: Duration,
-    /// How long a statement may take: 30 s.
+    /// Statement timeout. Default: 30 s.
     pub statement_timeout: Duration,
-    /// How often to look for jobs where no notification comes: 2 s.
+    /// Polling interval without notifications. Default: 2 s.
     pub poll: Duration,
 }
 
@@ -50,49 +50,49 @@ impl Default for PostgresQueueSettings {
     }
 }
 
-/// Why a queue could not be opened.
+/// An error from opening a queue.
 #[derive(Debug, Error)]
 pub(super) enum OpenError {
-    #[error("the database's URL is not of the form postgres://user:password@host:port/database")]
+    #[error("invalid database URL; use postgres://user:password@host:port/database")]
     Url(#[source] BoxError),
-    #[error("the queue in the database {place} cannot be used")]
+    #[error("cannot use the queue in the database {place}")]
     Database { place: String, source: sqlx::Error },
-    #[error("the queue in the database {place} cannot be brought up to date")]
+    #[error("cannot migrate the queue in the database {place}")]
     Migrate { place: String, source: MigrateError },
-    #[error("{place} was written by a newer version of Vocalizer: it has migration {version} of the queue")]
+    #[error("{place} was written by a newer version of Vocalizer (queue migration {version}); upgrade this program")]
     Newer { place: String, version: i64 },
 }
 
-/// Where the database is, without its password.
+/// Describes the database, without credentials.
 pub(super) fn place(options: &PgConnectOptions) -> String {
     let host = options.get_socket().map_or(options.get_host().to_owned(), |socket| socket.display().to_string());
     let database = options.get_database().unwrap_or(options.get_username());
     format!("{database} at {host}:{}", options.get_port())
 }
 
-/// The URL, with what every connection of the queue has set.
+/// Parses the URL and adds the session settings of the queue.
 pub(super) fn options(url: &Secret<String>, settings: &PostgresQueueSettings) -> Result<PgConnectOptions, OpenError> {
     let url = url.expose();
     if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
-        return Err(OpenError::Url("it begins otherwise".into()));
+        return Err(OpenError::Url("unsupported scheme".into()));
     }
     let options = PgConnectOptions::from_str(url).map_err(|error| OpenError::Url(error.into()))?;
     let name = format!("{} queue", options.get_application_name().unwrap_or("vocalizer"));
-    let longest_ms = settings.statement_timeout.as_millis().clamp(1, 0x7fff_ffff).to_string();
+    let timeout_ms = settings.statement_timeout.as_millis().clamp(1, 0x7fff_ffff).to_string();
     Ok(options.application_name(&name).options([
-        // Statements are written for it: each sees what was committed before it began.
+        // The statements rely on it: each sees what was committed before it began.
         ("default_transaction_isolation", "read committed"),
-        ("statement_timeout", longest_ms.as_str()),
-        // A server that stops in the middle of a transaction holds its locks no longer than that,
-        ("idle_in_transaction_session_timeout", longest_ms.as_str()),
-        // and one whose machine is gone no longer than a minute.
+        ("statement_timeout", timeout_ms.as_str()),
+        // Releases the locks of a server that hangs in a transaction,
+        ("idle_in_transaction_session_timeout", timeout_ms.as_str()),
+        // and within a minute those of a server whose machine is gone.
         ("tcp_keepalives_idle", "30"),
         ("tcp_keepalives_interval", "10"),
         ("tcp_keepalives_count", "3"),
     ]))
 }
 
-/// Brings the tables up to date and says what that took. Several servers may do so at once; all of it is done, or nothing.
+/// Applies missing migrations in one transaction and returns their names. Several servers may do so at once.
 pub(super) async fn migrate(options: &PgConnectOptions, patience: Duration) -> Result<Vec<String>, OpenError> {
     connect_and_apply(options, patience).await.map_err(|error| match error {
         MigrateError::VersionMissing(version) => OpenError::Newer { place: place(options), version },
@@ -111,10 +111,10 @@ async fn connect_and_apply(options: &PgConnectOptions, patience: Duration) -> Re
 
 async fn apply(connection: &mut PgConnection) -> Result<Vec<String>, MigrateError> {
     let mut transaction = connection.begin().await?;
-    // Large tables and other servers may take their time.
+    // Large tables or other servers may take long.
     query("SET LOCAL statement_timeout = 0").execute(&mut *transaction).await?;
     query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await?;
-    // A user who may create no tables may still use those that are up to date.
+    // Do not create the table if it exists: the user may lack permission to create tables.
     let is_listed: bool =
         query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(TABLE).fetch_one(&mut *transaction).await?;
     if !is_listed {

@@ -1,4 +1,4 @@
-//! The queue itself.
+//! The [`PostgresQueue`] type.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,28 +21,27 @@ use super::connections::Connections;
 use super::jobs::{Jobs, Next};
 use super::listen::listen;
 use super::open::{OpenError, PostgresQueueSettings, migrate, options, place};
-use crate::finish::finished;
+use crate::finish::run_to_completion;
 
-/// How long to wait at least before looking again: what is ready may be locked by somebody for a moment.
-const SHORTEST: Duration = Duration::from_millis(10);
+/// Minimum pause between polls: a ready job may be locked for a moment by another server.
+const MIN_POLL: Duration = Duration::from_millis(10);
 
-/// A [`JobQueue`] in a PostgreSQL database, its own or the one that the songs are in, for any number of servers.
+/// A [`JobQueue`] in a PostgreSQL database, separate or shared with the songs, for any number of servers.
 ///
-/// Jobs are rows. They are taken with `FOR UPDATE SKIP LOCKED` and announced with `NOTIFY`; where no notification comes,
-/// as behind a pooler that shares connections, servers look every two seconds. A lease is a row, too, and runs by the
-/// database's clock: what a dead process held comes again when its lease has run out, and
-/// [durable leases](JobQueue::durable_leases) are extended and settled by any server. A connection whose statement was not
-/// answered is closed and never used again. Clones are handles to the same connections. What the port leaves open, this
-/// queue does so:
+/// Jobs are rows, taken with `FOR UPDATE SKIP LOCKED` and announced with `NOTIFY`. Without notifications, as behind a
+/// pooler in transaction mode, servers poll every two seconds. Leases are stored in the rows and use the database's
+/// clock: the jobs of a dead process are delivered again when their leases expire, and any server can extend and settle
+/// [durable leases](JobQueue::durable_leases). A connection whose statement failed is closed and not reused. Clones
+/// share their connections. Where the port leaves a choice, this queue behaves as follows:
 ///
-/// - It carries hashes alone. A job whose payload is not [`JobPayload::Stored`] is [`QueueError::TooLarge`].
-/// - Jobs come in the order in which they became ready, as in [`MemoryQueue`](crate::MemoryQueue). A repeat of a job that
-///   waits is dropped, one of a job that is leased is kept. A job that is published again is no dead letter any more.
-/// - It counts attempts and puts no end to them: when to give up is the worker's decision, with [`Failure::Never`].
-/// - What a call has begun is finished when the call is dropped.
+/// - It stores only hashes. A payload other than [`JobPayload::Stored`] is [`QueueError::TooLarge`].
+/// - Jobs arrive in the order in which they became ready, as in [`MemoryQueue`](crate::MemoryQueue). A repeat of a
+///   waiting job is dropped; a repeat of a leased job is kept. Publishing a job again removes its dead letter.
+/// - Attempts are counted without a limit; the worker decides when to give up, with [`Failure::Never`].
+/// - An operation that has started completes even if its future is dropped.
 ///
-/// Its tables are `queue_jobs`, `queue_dead_letters` and `queue_migrations`. Must be used within a tokio runtime, with time
-/// and I/O.
+/// Its tables are `queue_jobs`, `queue_dead_letters` and `queue_migrations`. Requires a tokio runtime with time and I/O
+/// enabled.
 #[derive(Clone)]
 pub struct PostgresQueue {
     shared: Arc<Shared>,
@@ -53,7 +52,7 @@ struct Shared {
     jobs: Jobs,
     poll: Duration,
     changed: Arc<Notify>,
-    /// Held by the one who looks for a job: many who wait are no reason to ask more than once.
+    /// Held while polling, so that many waiting callers send one query.
     turn: Mutex<()>,
     listening: AbortHandle,
 }
@@ -65,13 +64,13 @@ impl Drop for Shared {
 }
 
 impl PostgresQueue {
-    /// Opens the queue and brings its tables up to date; several servers may do so at once. The URL is one of
+    /// Opens the queue and applies migrations; several servers may do so at once. The URL has the form
     /// `postgres://user:password@host:port/database`.
     ///
     /// # Errors
     ///
-    /// [`QueueError::Unavailable`]: the URL is none, nobody answers there or lets this user in, or the tables were made by
-    /// a newer version.
+    /// [`QueueError::Unavailable`] if the URL is invalid, the connection or login fails, or a newer version created the
+    /// tables.
     pub async fn open(url: &Secret<String>, settings: PostgresQueueSettings) -> Result<Self, QueueError> {
         let options = options(url, &settings).map_err(unavailable)?;
         migrate(&options, settings.acquire_timeout).await.map_err(unavailable)?;
@@ -88,7 +87,7 @@ impl PostgresQueue {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Brings the tables up to date and says what that took; a repeat changes nothing.
+    /// Applies missing migrations and returns their names.
     ///
     /// # Errors
     ///
@@ -103,12 +102,12 @@ impl PostgresQueue {
     async fn take(&self, counts: bool) -> Result<PostgresLease, QueueError> {
         let _turn = self.shared.turn.lock().await;
         loop {
-            // Listening begins here, before looking: a job that is announced in between is not slept over.
+            // Subscribe before querying, so that no notification in between is missed.
             let changed = self.shared.changed.notified();
             let shared = Arc::clone(&self.shared);
-            let wait = match finished(try_take(shared, counts)).await? {
+            let wait = match run_to_completion(try_take(shared, counts)).await? {
                 Ok(lease) => return Ok(lease),
-                Err(next) => next.map_or(self.shared.poll, |next| next.clamp(SHORTEST, self.shared.poll.max(SHORTEST))),
+                Err(next) => next.map_or(self.shared.poll, |next| next.clamp(MIN_POLL, self.shared.poll.max(MIN_POLL))),
             };
             tokio::select! {
                 () = changed => {}
@@ -118,7 +117,7 @@ impl PostgresQueue {
     }
 }
 
-/// Leases the next job, or says in how long there may be one. Nobody may be left to be told of it.
+/// Leases the next job, or returns the time until the next one. The caller may be gone when this completes.
 async fn try_take(shared: Arc<Shared>, counts: bool) -> Result<Result<PostgresLease, Option<Duration>>, QueueError> {
     let lease = LeaseId::random();
     let taken = shared.jobs.take(lease, counts).await;
@@ -126,8 +125,8 @@ async fn try_take(shared: Arc<Shared>, counts: bool) -> Result<Result<PostgresLe
         Ok(Next::Job(leased)) => Ok(Ok(PostgresLease::new(shared, leased))),
         Ok(Next::In(next)) => Ok(Err(next)),
         Err(error) => {
-            // The job may have been taken, and the answer lost.
-            tokio::spawn(async move { shared.jobs.untake(lease).await });
+            // The job may have been leased although the response was lost.
+            tokio::spawn(async move { shared.jobs.release(lease).await });
             Err(error)
         }
     }
@@ -137,7 +136,7 @@ fn unavailable(error: OpenError) -> QueueError {
     QueueError::Unavailable(error.into())
 }
 
-/// Tells where it is, without the password.
+/// Shows the database without credentials.
 impl fmt::Debug for PostgresQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresQueue").field("place", &self.shared.place).finish_non_exhaustive()
@@ -151,11 +150,11 @@ impl JobQueue for PostgresQueue {
             return Err(QueueError::TooLarge { max_bytes: 0 });
         }
         let shared = Arc::clone(&self.shared);
-        finished(async move { shared.jobs.publish(job.hash).await }).await
+        run_to_completion(async move { shared.jobs.publish(job.hash).await }).await
     }
 
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
-        Ok(Box::new(self.take(true).await?.told()))
+        Ok(Box::new(self.take(true).await?.delivered()))
     }
 
     fn durable_leases(&self) -> Option<&dyn DurableLeases> {
@@ -183,23 +182,23 @@ impl DurableLeases for PostgresQueue {
 
     async fn extend(&self, lease: LeaseId) -> Result<(), QueueError> {
         let shared = Arc::clone(&self.shared);
-        finished(async move { shared.jobs.extend(lease).await }).await
+        run_to_completion(async move { shared.jobs.extend(lease).await }).await
     }
 
     async fn settle(&self, lease: LeaseId, failure: Option<Failure>) -> Result<(), QueueError> {
         let shared = Arc::clone(&self.shared);
-        finished(async move { shared.jobs.settle(lease, failure.as_ref()).await }).await
+        run_to_completion(async move { shared.jobs.settle(lease, failure.as_ref()).await }).await
     }
 }
 
-/// What becomes of a lease whose value is dropped.
+/// What to do when a lease is dropped.
 #[derive(Clone, Copy)]
 enum Dropped {
-    /// Nobody was told of it: the job goes back, and there was no attempt.
-    GoesBack,
-    /// Somebody was at it: the job comes again.
-    ComesAgain,
-    /// It goes on without the value, or was settled.
+    /// It was not delivered: release the job without counting an attempt.
+    Release,
+    /// A worker had it: re-queue the job and count the attempt.
+    Requeue,
+    /// It continues without this value, or is settled.
     Nothing,
 }
 
@@ -214,11 +213,11 @@ struct PostgresLease {
 impl PostgresLease {
     fn new(shared: Arc<Shared>, leased: LeasedJob) -> Self {
         let job = Job { hash: leased.hash, payload: JobPayload::Stored };
-        Self { shared, leased, job, dropped: Dropped::GoesBack, runtime: Handle::current() }
+        Self { shared, leased, job, dropped: Dropped::Release, runtime: Handle::current() }
     }
 
-    fn told(mut self) -> Self {
-        self.dropped = Dropped::ComesAgain;
+    fn delivered(mut self) -> Self {
+        self.dropped = Dropped::Requeue;
         self
     }
 
@@ -230,7 +229,7 @@ impl PostgresLease {
     async fn settle(mut self: Box<Self>, failure: Option<Failure>) -> Result<(), QueueError> {
         self.dropped = Dropped::Nothing;
         let (shared, lease) = (Arc::clone(&self.shared), self.leased.lease);
-        finished(async move { shared.jobs.settle(lease, failure.as_ref()).await }).await
+        run_to_completion(async move { shared.jobs.settle(lease, failure.as_ref()).await }).await
     }
 }
 
@@ -250,7 +249,7 @@ impl Lease for PostgresLease {
 
     async fn extend(&mut self) -> Result<(), QueueError> {
         let (shared, lease) = (Arc::clone(&self.shared), self.leased.lease);
-        finished(async move { shared.jobs.extend(lease).await }).await
+        run_to_completion(async move { shared.jobs.extend(lease).await }).await
     }
 
     async fn acknowledge(self: Box<Self>) -> Result<(), QueueError> {
@@ -266,20 +265,20 @@ impl Drop for PostgresLease {
     fn drop(&mut self) {
         let was_attempt = match self.dropped {
             Dropped::Nothing => return,
-            Dropped::GoesBack => false,
-            Dropped::ComesAgain => true,
+            Dropped::Release => false,
+            Dropped::Requeue => true,
         };
         let (shared, lease) = (Arc::clone(&self.shared), self.leased.lease);
         self.runtime.spawn(async move {
             let again = Failure::Retry { after: Duration::ZERO };
             let put_back = match was_attempt {
                 true => shared.jobs.settle(lease, Some(&again)).await,
-                false => shared.jobs.untake(lease).await,
+                false => shared.jobs.release(lease).await,
             };
             if let Err(error @ QueueError::Unavailable(_)) = put_back {
                 tracing::warn!(
                     error = chain(&error),
-                    "a job could not be put back; it comes again when its lease ends"
+                    "returning a job to the queue failed; it is re-queued when its lease expires"
                 );
             }
         });

@@ -1,4 +1,4 @@
-//! A queue in a SQLite file.
+//! A job queue in a SQLite file.
 
 mod file;
 mod open;

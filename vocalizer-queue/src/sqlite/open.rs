@@ -1,4 +1,4 @@
-//! Opening the file.
+//! Opening the database.
 
 use std::borrow::Cow;
 use std::io;
@@ -18,59 +18,62 @@ use vocalizer_core::ports::QueueError;
 
 use super::file::{Files, create};
 
-/// How long a write waits for those of others, the store's above all, which are in the same file.
-const BUSY: Duration = Duration::from_secs(10);
+/// How long a write waits for other writers, mainly the store in the same file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Which migrations of the queue a file has had; the store in the same file keeps its own list.
+/// The table of applied queue migrations; the store in the same file has its own.
 const TABLE: &str = "queue_migrations";
 
-/// Every migration, oldest first. One that was released is never changed: what has it already would not get the change.
+/// All migrations, oldest first. Never change a released one: files that already have it would not get the change.
 const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "jobs", include_str!("../../migrations/sqlite/0001_jobs.sql")),
     (2, "delays", include_str!("../../migrations/sqlite/0002_delays.sql")),
     (3, "durable leases", include_str!("../../migrations/sqlite/0003_durable_leases.sql")),
 ];
 
-/// Why a file could not be opened.
+/// An error from opening a file.
 #[derive(Debug, Error)]
 pub(super) enum OpenError {
-    #[error("{} cannot be opened", path.display())]
+    #[error("cannot open {}", path.display())]
     File { path: PathBuf, source: io::Error },
-    #[error("{} was written by a newer version of Vocalizer: it has migration {version} of the queue", path.display())]
+    #[error(
+        "{} was written by a newer version of Vocalizer (queue migration {version}); upgrade this program",
+        path.display()
+    )]
     Newer { path: PathBuf, version: i64 },
-    #[error("the queue in {} cannot be brought up to date", path.display())]
+    #[error("cannot migrate the queue in {}", path.display())]
     Migrate { path: PathBuf, source: MigrateError },
 }
 
-/// The file, open.
+/// The open database.
 pub(super) struct Database {
     files: Files,
     pool: SqlitePool,
-    /// Whether the connection is to be opened anew.
+    /// Whether the connection must be reopened.
     is_suspect: Arc<AtomicBool>,
 }
 
 impl Database {
-    /// Opens the file, creating it where it is missing, and brings it up to date.
+    /// Opens the file, creating it if it is missing, and applies migrations.
     pub(super) async fn open(path: &Path) -> Result<Self, OpenError> {
         create(path).map_err(|source| OpenError::File { path: path.to_owned(), source })?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY);
+            .busy_timeout(BUSY_TIMEOUT);
         let files = Files::open(path, &options).await;
         let files = files.map_err(|source| OpenError::Migrate { path: path.to_owned(), source: source.into() })?;
         let is_suspect = Arc::<AtomicBool>::default();
-        let asked = Arc::clone(&is_suspect);
-        // One connection: its statements follow each other, and none has to be thrown away for one beside it.
+        let suspect = Arc::clone(&is_suspect);
+        // A single connection: statements run in order, and none fails because of a parallel one.
         let pool = SqlitePoolOptions::new()
             .max_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
             .before_acquire(move |_, _| {
-                let is_suspect = asked.swap(false, Ordering::Relaxed);
+                let is_suspect = suspect.swap(false, Ordering::Relaxed);
                 Box::pin(async move { Ok(!is_suspect) })
             })
             .after_release(|connection, _| Box::pin(is_usable(connection)))
@@ -82,16 +85,16 @@ impl Database {
         }
     }
 
-    /// Where to read.
+    /// Returns the pool for reads.
     pub(super) fn read(&self) -> &SqlitePool {
         &self.pool
     }
 
-    /// Begins a step that writes, with SQLite's lock from the start.
+    /// Begins a write transaction, with SQLite's lock from the start.
     pub(super) async fn write(&self) -> Result<Step<'_>, QueueError> {
         self.check_files()?;
         let transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|error| {
-            // A connection that was opened while its files could not be written to stays read-only.
+            // A connection that was opened while its files were not writable stays read-only.
             self.is_suspect.store(true, Ordering::Relaxed);
             QueueError::Unavailable(error.into())
         })?;
@@ -103,17 +106,17 @@ impl Database {
     }
 }
 
-/// A step that writes. Dropped, it has written nothing.
+/// A write transaction. Dropping it rolls back.
 pub(super) struct Step<'a> {
     transaction: Transaction<'static, Sqlite>,
     database: &'a Database,
 }
 
 impl Step<'_> {
-    /// On return everything that the step wrote is durable.
+    /// Commits. On return all writes are durable.
     pub(super) async fn commit(self) -> Result<(), QueueError> {
         self.transaction.commit().await.map_err(|error| QueueError::Unavailable(error.into()))?;
-        // A log that was removed before the commit took it along.
+        // If the log was removed before the commit, the commit is lost.
         self.database.check_files()
     }
 }
@@ -132,15 +135,15 @@ impl DerefMut for Step<'_> {
     }
 }
 
-/// Whether the next one may have a connection. After `SQLITE_FULL` and `SQLITE_IOERR` SQLite has rolled back by itself. The
-/// `ROLLBACK` of sqlx then fails, and sqlx then counts a transaction that does not exist: such a connection is closed.
+/// Whether the connection can be reused. After `SQLITE_FULL` and `SQLITE_IOERR` SQLite has already rolled back. The
+/// `ROLLBACK` of sqlx then fails, and sqlx counts a transaction that does not exist: such a connection is closed.
 async fn is_usable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    // A dropped transaction only asks for its rollback, which is done before this is answered.
+    // A dropped transaction only queues its rollback, which runs before this ping returns.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())
 }
 
-/// Applies what is missing: all of it or nothing, and one process at a time, by SQLite's own lock.
+/// Applies missing migrations in one transaction; SQLite's lock admits one process at a time.
 async fn migrate(pool: &SqlitePool) -> Result<(), MigrateError> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
     transaction.ensure_migrations_table(TABLE).await?;

@@ -1,4 +1,4 @@
-//! The queue itself.
+//! The [`SqliteQueue`] type.
 
 use std::fmt;
 use std::path::Path;
@@ -15,35 +15,35 @@ use vocalizer_core::ports::{
 use vocalizer_core::song::SongHash;
 
 use super::record::{Found, Record};
-use crate::finish::finished;
+use crate::finish::run_to_completion;
 use crate::schedule::{Held, Queued, Schedule};
 
-/// A [`JobQueue`] in a SQLite file, its own or the one that the songs are in: durable, for one process.
+/// A durable [`JobQueue`] in a SQLite file, separate or shared with the songs, for one process.
 ///
-/// The process that opens it is the only one that leases; see to that with a lock of your own. A [`Lease`] ends with the
-/// process: its job is ready when the next one opens the file, with the attempt counted. A
-/// [durable lease](JobQueue::durable_leases) goes on in the next process, and holds there for the whole time again. Clones
-/// are handles to the same queue. What the port leaves open, this queue does as [`MemoryQueue`](crate::MemoryQueue) does,
-/// but for these:
+/// Only the process that opens it may lease jobs; the caller must ensure this with its own lock. A [`Lease`] ends with
+/// the process: its job is ready when the next process opens the file, with the attempt counted. A
+/// [durable lease](JobQueue::durable_leases) continues in the next process, with the full time again. Clones share one
+/// queue. Where the port leaves a choice, this queue behaves like [`MemoryQueue`](crate::MemoryQueue), except:
 ///
-/// - It carries hashes alone. A job whose payload is not [`JobPayload::Stored`] is [`QueueError::TooLarge`].
-/// - Delays, and the age of jobs, go on across a restart by the wall's clock. A clock that goes back lengthens no delay.
-/// - What a call has begun is finished when the call is dropped.
+/// - It stores only hashes. A payload other than [`JobPayload::Stored`] is [`QueueError::TooLarge`].
+/// - Delays and the age of jobs continue across restarts, by the system clock. A clock that is set back lengthens no
+///   delay.
+/// - An operation that has started completes even if its future is dropped.
 #[derive(Clone)]
 pub struct SqliteQueue {
     schedule: Arc<Schedule>,
     record: Arc<Record>,
-    /// Held while a job is published, so that of two who publish the same one is dropped.
+    /// Held while a job is published, so that a concurrent repeat is dropped.
     publishing: Arc<Mutex<()>>,
 }
 
 impl SqliteQueue {
-    /// Opens the queue in the file at `path`, making it where it is missing, readable by its owner alone. Leases hold
-    /// for `visibility`, and again so long each time they are extended.
+    /// Opens the queue in the file at `path`. A missing file is created, accessible to its owner only. Leases last
+    /// `visibility`, and each extension grants it again.
     ///
     /// # Errors
     ///
-    /// [`QueueError::Unavailable`]: the file cannot be opened, is no database, or was written by a newer version.
+    /// [`QueueError::Unavailable`] if the file cannot be opened, is not a database, or was written by a newer version.
     pub async fn open(path: &Path, visibility: Duration) -> Result<Self, QueueError> {
         let record = Record::open(path).await?;
         let jobs = record.jobs().await?;
@@ -63,7 +63,7 @@ impl SqliteQueue {
     }
 }
 
-/// Tells how full it is and nothing of the jobs.
+/// Shows the depth, but no jobs.
 impl fmt::Debug for SqliteQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let depth = self.schedule.depth();
@@ -81,10 +81,10 @@ impl JobQueue for SqliteQueue {
             return Err(QueueError::TooLarge { max_bytes: 0 });
         }
         let Self { schedule, record, publishing } = self.clone();
-        finished(async move {
-            let _alone = publishing.lock().await;
-            if schedule.waits(&job.hash) {
-                return record.bury(&job.hash).await;
+        run_to_completion(async move {
+            let _guard = publishing.lock().await;
+            if schedule.is_waiting(&job.hash) {
+                return record.remove_dead_letter(&job.hash).await;
             }
             let number = schedule.number();
             record.insert(number, &job.hash).await?;
@@ -96,11 +96,11 @@ impl JobQueue for SqliteQueue {
 
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
         let held = self.schedule.take().await;
-        // Before anybody works at it, so that a job which takes the process with it is counted all the same. It is also
-        // ready as of now: after a restart it comes behind those that were not tried. Dropped here, it goes back
-        // uncounted, and the next count overwrites this one.
+        // Written before delivery, so that an attempt which crashes the process counts. The job is ready as of now:
+        // after a restart it comes after untried jobs. If this call is cancelled here, the job returns uncounted, and
+        // the next write replaces this one.
         self.record.put(held.queued(), held.queued().attempts, Duration::ZERO, None).await?;
-        Ok(Box::new(SqliteLease { held: held.told(), queue: self.clone() }))
+        Ok(Box::new(SqliteLease { held: held.delivered(), queue: self.clone() }))
     }
 
     fn durable_leases(&self) -> Option<&dyn DurableLeases> {
@@ -132,7 +132,7 @@ impl DurableLeases for SqliteQueue {
         let Queued { job, attempts, .. } = held.queued();
         let granted = LeasedJob { lease, hash: job.hash, attempt: *attempts, visibility };
         let before = attempts.saturating_sub(1);
-        // Dropped here, it goes back, and the next one to lease it overwrites this.
+        // If this call is cancelled here, the job returns, and the next lease overwrites this.
         self.record.put(held.queued(), before, Duration::ZERO, Some((lease, false))).await?;
         held.keep();
         Ok(granted)
@@ -140,7 +140,7 @@ impl DurableLeases for SqliteQueue {
 
     async fn extend(&self, lease: LeaseId) -> Result<(), QueueError> {
         let Self { schedule, record, .. } = self.clone();
-        finished(async move {
+        run_to_completion(async move {
             let Some(queued) = schedule.extend(lease)? else { return Ok(()) };
             record.put(&queued, queued.attempts, Duration::ZERO, Some((lease, true))).await?;
             schedule.count(lease)
@@ -150,22 +150,22 @@ impl DurableLeases for SqliteQueue {
 
     async fn settle(&self, lease: LeaseId, failure: Option<Failure>) -> Result<(), QueueError> {
         let Self { schedule, record, .. } = self.clone();
-        finished(async move {
-            let queued = schedule.hold_on(lease)?;
+        run_to_completion(async move {
+            let queued = schedule.suspend_expiry(lease)?;
             let attempts = queued.attempts;
             let written = match &failure {
                 None => record.remove(&queued).await,
                 Some(Failure::Retry { after }) => record.put(&queued, attempts, *after, None).await,
                 Some(Failure::Later { after }) => record.put(&queued, attempts.saturating_sub(1), *after, None).await,
-                Some(Failure::Never { reason }) => record.set_aside(&queued, reason).await,
+                Some(Failure::Never { reason }) => record.add_dead_letter(&queued, reason).await,
             };
             if written.is_err() {
-                // The lease runs out as if nothing had been said, unless its holder says it again.
+                // The lease expires normally unless its holder tries again.
                 let _ = schedule.extend(lease);
                 return written;
             }
             match failure {
-                None | Some(Failure::Never { .. }) => schedule.take_off(lease).map(drop),
+                None | Some(Failure::Never { .. }) => schedule.remove(lease).map(drop),
                 Some(Failure::Retry { after }) => schedule.put_back(lease, after, true),
                 Some(Failure::Later { after }) => schedule.put_back(lease, after, false),
             }
@@ -210,8 +210,8 @@ impl SqliteLease {
     async fn settle(self: Box<Self>, failure: Option<Failure>) -> Result<(), QueueError> {
         let Self { held, queue } = *self;
         let lease = held.lease();
-        // Nothing is put back while the end is written down.
-        finished(async move {
+        // The job is not re-queued while the settlement is written.
+        run_to_completion(async move {
             let settled = queue.settle(lease, failure).await;
             drop(held);
             settled

@@ -1,4 +1,4 @@
-//! What stands in the file.
+//! The queue's tables.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,19 +11,19 @@ use vocalizer_core::song::{FailureReason, SongHash};
 use super::open::Database;
 use crate::schedule::Queued;
 
-/// The durable side of the queue: what it says is so after a restart.
+/// The durable state of the queue.
 pub(super) struct Record {
     database: Database,
 }
 
-/// A job as it was found.
+/// A job loaded from the file.
 pub(super) struct Found {
     pub(super) number: u64,
     pub(super) job: Job,
     pub(super) attempts: u32,
     pub(super) age: Duration,
     pub(super) delay: Duration,
-    /// The durable lease that somebody may have on it, and whether its attempt is counted.
+    /// Its durable lease, if any, and whether the attempt counts.
     pub(super) lease: Option<(LeaseId, bool)>,
 }
 
@@ -33,7 +33,7 @@ impl Record {
         Ok(Self { database })
     }
 
-    /// All jobs, in the order in which they are to come.
+    /// Returns all jobs in delivery order.
     pub(super) async fn jobs(&self) -> Result<Vec<Found>, QueueError> {
         let rows = query(
             "SELECT number, hash, attempts, published_at_ms, ready_at_ms, delay_ms, lease, lease_counts FROM queue_jobs \
@@ -46,7 +46,7 @@ impl Record {
         rows.iter().map(|row| found(row, now_ms).map_err(QueueError::Unavailable)).collect()
     }
 
-    /// Writes a fresh job down, in place of its dead letter.
+    /// Inserts a new job and removes its dead letter.
     pub(super) async fn insert(&self, number: u64, hash: &SongHash) -> Result<(), QueueError> {
         let mut step = self.database.write().await?;
         query("DELETE FROM queue_dead_letters WHERE hash = ?")
@@ -67,17 +67,17 @@ impl Record {
         step.commit().await
     }
 
-    /// Forgets the dead letter of a hash.
-    pub(super) async fn bury(&self, hash: &SongHash) -> Result<(), QueueError> {
+    /// Removes the dead letter of a hash.
+    pub(super) async fn remove_dead_letter(&self, hash: &SongHash) -> Result<(), QueueError> {
         let mut step = self.database.write().await?;
-        let forgotten = query("DELETE FROM queue_dead_letters WHERE hash = ?").bind(hash.to_string());
-        forgotten.execute(&mut *step).await.map_err(unavailable)?;
+        let removed = query("DELETE FROM queue_dead_letters WHERE hash = ?").bind(hash.to_string());
+        removed.execute(&mut *step).await.map_err(unavailable)?;
         step.commit().await
     }
 
-    /// Writes down how often a job was tried, when it is ready, and who has a durable lease on it: a lease that runs out
-    /// stays here until the job's next one, and after a restart holds once more. Makes the job anew where it is missing: a removal
-    /// that was said to have failed may have happened.
+    /// Writes the attempts, the ready time and the durable lease of a job. An expired lease remains here until the next
+    /// write, and lasts once more after a restart. Inserts the job if it is missing: a removal that reported an error
+    /// may have succeeded.
     pub(super) async fn put(
         &self,
         queued: &Queued,
@@ -108,7 +108,7 @@ impl Record {
         step.commit().await
     }
 
-    /// Takes a job off.
+    /// Removes a job.
     pub(super) async fn remove(&self, queued: &Queued) -> Result<(), QueueError> {
         let mut step = self.database.write().await?;
         let removed = query("DELETE FROM queue_jobs WHERE number = ?").bind(signed(queued.number));
@@ -116,8 +116,8 @@ impl Record {
         step.commit().await
     }
 
-    /// Makes a job a dead letter.
-    pub(super) async fn set_aside(&self, queued: &Queued, reason: &FailureReason) -> Result<(), QueueError> {
+    /// Replaces a job by its dead letter.
+    pub(super) async fn add_dead_letter(&self, queued: &Queued, reason: &FailureReason) -> Result<(), QueueError> {
         let mut step = self.database.write().await?;
         query("DELETE FROM queue_jobs WHERE number = ?")
             .bind(signed(queued.number))
@@ -160,7 +160,7 @@ fn found(row: &SqliteRow, now_ms: i64) -> Result<Found, BoxError> {
         job: Job { hash: hash(row)?, payload: JobPayload::Stored },
         attempts: row.try_get("attempts")?,
         age: span(published_at_ms, now_ms),
-        // No longer than it was put off for: the clock may have gone back since.
+        // Capped at the original delay: the clock may have been set back.
         delay: span(now_ms, ready_at_ms).min(longest),
         lease: match row.try_get::<Option<&str>, _>("lease")? {
             Some(lease) => Some((lease.parse()?, row.try_get("lease_counts")?)),
@@ -182,7 +182,7 @@ fn unavailable(error: sqlx::Error) -> QueueError {
     QueueError::Unavailable(error.into())
 }
 
-/// The wall's clock: the only one that goes on between two processes.
+/// Returns the system time, the only clock that continues across processes.
 fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, ms)
 }
@@ -191,7 +191,7 @@ fn ms(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// From one moment to a later one.
+/// Returns the time between two timestamps, 0 if negative.
 fn span(from_ms: i64, to_ms: i64) -> Duration {
     Duration::from_millis(u64::try_from(to_ms.saturating_sub(from_ms)).unwrap_or(0))
 }

@@ -4,19 +4,20 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-/// A broker that runs.
+/// A running broker.
 pub(super) struct Broker {
     pub(super) address: String,
     folder: PathBuf,
     own: Option<TempDir>,
 }
 
-/// The one that all tests share which do it no harm: the one that the environment names, or one that ends with the tests.
+/// The broker shared by tests that do not disturb it: the one named by the environment, or one that stops with the
+/// tests.
 pub(super) fn shared() -> &'static Broker {
     static SHARED: OnceLock<Broker> = OnceLock::new();
     SHARED.get_or_init(|| {
-        let said = |name| std::env::var(name).ok();
-        match (said("VOCALIZER_TEST_AMQP"), said("VOCALIZER_TEST_RABBITMQ_DIR")) {
+        let variable = |name| std::env::var(name).ok();
+        match (variable("VOCALIZER_TEST_AMQP"), variable("VOCALIZER_TEST_RABBITMQ_DIR")) {
             (Some(address), Some(folder)) => Broker { address, folder: folder.into(), own: None },
             _ => Broker::start(&[]),
         }
@@ -24,11 +25,11 @@ pub(super) fn shared() -> &'static Broker {
 }
 
 impl Broker {
-    /// One with these lines in its configuration, for a test that does it harm.
+    /// Starts a broker with these configuration lines, for a test that disturbs it.
     pub(super) fn start(configuration: &[&str]) -> Self {
         let own = TempDir::with_prefix("vocalizer-rabbitmq-").unwrap();
-        let said = run("start", own.path(), configuration);
-        let address = said.lines().find_map(|line| line.strip_prefix("VOCALIZER_TEST_AMQP=")).expect("an address");
+        let output = run("start", own.path(), configuration);
+        let address = output.lines().find_map(|line| line.strip_prefix("VOCALIZER_TEST_AMQP=")).expect("an address");
         Self { address: address.to_owned(), folder: own.path().to_owned(), own: Some(own) }
     }
 
@@ -37,12 +38,12 @@ impl Broker {
         self.address.rsplit('@').next().unwrap()
     }
 
-    /// The address with another user, or a virtual host.
+    /// The address with another user and virtual host.
     pub(super) fn address_for(&self, user: &str, rest: &str) -> String {
         format!("amqp://{user}@{}{rest}", self.at())
     }
 
-    /// As a power cut would.
+    /// Kills the broker, as a power failure would.
     pub(super) fn kill(&self) {
         run("kill", &self.folder, &[]);
     }
@@ -73,7 +74,7 @@ fn run(command: &str, folder: &Path, arguments: &[&str]) -> String {
         .env("VOCALIZER_RABBITMQ_PARENT", std::process::id().to_string())
         .output()
         .expect(".ci/rabbitmq runs");
-    let (said, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), ".ci/rabbitmq {command}: {complaint}{said}");
-    said.into_owned()
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), ".ci/rabbitmq {command}: {stderr}{stdout}");
+    stdout.into_owned()
 }

@@ -10,8 +10,8 @@ use vocalizer_queue::{AmqpQueue, AmqpQueueKind};
 
 use super::support::{queue, settings};
 
-/// A queue of the shared broker, empty and connected: the suite's patience is for jobs, not for a broker that declares
-/// the queues of all tests at once.
+/// An empty, connected queue on the shared broker: the timeouts of the suite are for jobs, not for a broker that
+/// declares the queues of all tests at once.
 struct Fresh(AmqpQueueKind, Instant);
 
 #[async_trait]

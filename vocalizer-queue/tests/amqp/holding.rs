@@ -9,10 +9,10 @@ use vocalizer_core::ports::{Failure, JobQueue, Lease, QueueError};
 use vocalizer_queue::{AmqpQueue, AmqpQueueKind, AmqpSettings};
 
 use super::broker::Broker;
-use super::proxy::{Proxy, Weather};
+use super::proxy::{NetworkState, Proxy};
 use super::support::{PATIENCE, fresh_name, job, leased, queue};
 
-/// The broker's patience with whoever has a message.
+/// The `consumer_timeout` of the broker.
 const CONSUMER_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Long enough for a loaded machine to extend a lease in time.
@@ -27,7 +27,7 @@ fn settings(address: &str, name: &str) -> AmqpSettings {
     settings.with_visibility(VISIBILITY).with_consumer_timeout(CONSUMER_TIMEOUT)
 }
 
-/// Extends as a worker does, for as long as something takes.
+/// Extends the lease like a worker while a future runs.
 async fn keep_through<T>(lease: &mut Box<dyn Lease>, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     loop {
@@ -43,9 +43,9 @@ async fn keep(lease: &mut Box<dyn Lease>, span: Duration) {
     keep_through(lease, sleep(span)).await;
 }
 
-async fn nothing_waits(queue: &AmqpQueue) {
+async fn assert_no_job_waits(queue: &AmqpQueue) {
     if let Ok(lease) = timeout(Duration::from_millis(500), queue.lease()).await {
-        panic!("a job came: {:?}", lease.unwrap().job());
+        panic!("unexpected job: {:?}", lease.unwrap().job());
     }
     assert_eq!(queue.depth().await.unwrap().waiting, 0);
 }
@@ -57,7 +57,7 @@ async fn private_queues(broker: &Arc<Broker>, name: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_may_take_longer_than_the_broker_lets_a_worker_have_a_message() {
+async fn job_may_take_longer_than_consumer_timeout() {
     let broker = broker();
     for kind in [AmqpQueueKind::Quorum, AmqpQueueKind::Classic] {
         let name = fresh_name();
@@ -66,15 +66,15 @@ async fn a_job_may_take_longer_than_the_broker_lets_a_worker_have_a_message() {
         let mut lease = leased(&queue, "a").await;
         keep(&mut lease, CONSUMER_TIMEOUT * 3).await;
         assert_eq!(keep_through(&mut lease, private_queues(&broker, &name)).await, 1, "{kind}");
-        keep_through(&mut lease, nothing_waits(&queue)).await;
+        keep_through(&mut lease, assert_no_job_waits(&queue)).await;
         lease.acknowledge().await.unwrap();
         assert_eq!(private_queues(&broker, &name).await, 0, "{kind}");
-        nothing_waits(&queue).await;
+        assert_no_job_waits(&queue).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_took_long_is_settled_like_any_other() {
+async fn long_job_is_settled_like_any_other() {
     let broker = broker();
     let name = fresh_name();
     let queue = queue(settings(&broker.address, &name));
@@ -84,15 +84,15 @@ async fn a_job_that_took_long_is_settled_like_any_other() {
     keep(&mut lease, CONSUMER_TIMEOUT).await;
     drop(lease);
     let mut lease = leased(&queue, "a").await;
-    assert_eq!(lease.attempt(), 2, "a dropped lease counts");
+    assert_eq!(lease.attempt(), 2, "a dropped lease counts as an attempt");
 
     keep(&mut lease, CONSUMER_TIMEOUT).await;
     lease.fail(Failure::Later { after: Duration::ZERO }).await.unwrap();
     let mut lease = leased(&queue, "a").await;
-    assert_eq!(lease.attempt(), 2, "one that was put off does not");
+    assert_eq!(lease.attempt(), 2, "a postponed job does not count");
 
     keep(&mut lease, CONSUMER_TIMEOUT).await;
-    // And if nobody extends it, it runs out.
+    // Without an extension the lease expires.
     let mut again = leased(&queue, "a").await;
     assert_eq!(again.attempt(), 3);
     assert!(matches!(lease.extend().await, Err(QueueError::LeaseLost)));
@@ -102,12 +102,12 @@ async fn a_job_that_took_long_is_settled_like_any_other() {
     again.fail(super::support::never("no")).await.unwrap();
     let letters = queue.dead_letters(10).await.unwrap();
     assert_eq!((letters.len(), letters[0].attempts), (1, 3));
-    nothing_waits(&queue).await;
+    assert_no_job_waits(&queue).await;
     assert_eq!(private_queues(&broker, &name).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_took_long_comes_again_when_its_worker_dies() {
+async fn long_job_is_redelivered_when_its_worker_dies() {
     let broker = broker();
     let name = fresh_name();
     let proxy = Proxy::before(broker.at()).await;
@@ -115,7 +115,7 @@ async fn a_job_that_took_long_comes_again_when_its_worker_dies() {
     dying.publish(job("a")).await.unwrap();
     let mut lease = leased(&dying, "a").await;
     keep(&mut lease, CONSUMER_TIMEOUT).await;
-    proxy.set(Weather::Closed);
+    proxy.set(NetworkState::Closed);
     proxy.cut();
 
     let survivor = queue(settings(&broker.address, &name));
@@ -123,9 +123,9 @@ async fn a_job_that_took_long_comes_again_when_its_worker_dies() {
     assert_eq!(again.attempt(), 2);
     again.acknowledge().await.unwrap();
 
-    // Where the dead one comes back to life, it learns of it.
-    proxy.set(Weather::Fair);
-    let outcome = timeout(PATIENCE, lease.acknowledge()).await.expect("it hangs");
+    // If the worker comes back, its lease is lost.
+    proxy.set(NetworkState::Normal);
+    let outcome = timeout(PATIENCE, lease.acknowledge()).await.expect("acknowledge hangs");
     assert!(matches!(outcome, Err(QueueError::LeaseLost)), "{outcome:?}");
-    nothing_waits(&survivor).await;
+    assert_no_job_waits(&survivor).await;
 }

@@ -10,7 +10,7 @@ use super::raw::{Raw, named};
 use super::support::{fresh_name, hash, job, leased, queue, settings};
 
 #[tokio::test]
-async fn a_song_that_the_original_s_backend_published_is_a_job() {
+async fn message_of_original_backend_is_a_job() {
     for (kind, durable) in
         [(AmqpQueueKind::Classic, true), (AmqpQueueKind::Existing, true), (AmqpQueueKind::Existing, false)]
     {
@@ -26,19 +26,19 @@ async fn a_song_that_the_original_s_backend_published_is_a_job() {
 }
 
 #[tokio::test]
-async fn the_original_s_worker_finds_the_song_and_its_hash() {
+async fn original_worker_receives_song_and_hash() {
     for kind in [AmqpQueueKind::Quorum, AmqpQueueKind::Classic] {
         let name = fresh_name();
         queue(settings().with_queue(&name).with_kind(kind)).publish(job("song")).await.unwrap();
         let delivery = Raw::connect(shared()).await.take(&name).await;
         assert_eq!(delivery.data, b"song");
         assert_eq!(delivery.properties.message_id().as_ref().unwrap().as_str(), hash("song").to_string());
-        assert_eq!(delivery.properties.delivery_mode(), &Some(2), "it would not outlive the broker");
+        assert_eq!(delivery.properties.delivery_mode(), &Some(2), "the message is not persistent");
     }
 }
 
 #[tokio::test]
-async fn a_song_of_many_frames_comes_whole() {
+async fn song_of_many_frames_arrives_complete() {
     let queue = queue(settings());
     let song: Vec<u8> = (0..3_000_000_u32).map(|number| number.to_le_bytes()[number as usize % 3]).collect();
     let hash = vocalizer_core::song::SongHash::of(&song);
@@ -48,7 +48,7 @@ async fn a_song_of_many_frames_comes_whole() {
 }
 
 #[tokio::test]
-async fn a_claim_travels_without_the_song() {
+async fn claim_is_sent_without_the_song() {
     let (name, location) = (fresh_name(), "https://backend/songs/1?signature=abc");
     let queue = queue(settings().with_queue(&name));
     let claim = || Job { hash: hash("song"), payload: JobPayload::Claim(Secret::new(location.to_owned())) };
@@ -65,12 +65,12 @@ async fn a_claim_travels_without_the_song() {
 }
 
 #[tokio::test]
-async fn what_others_say_of_a_message_does_not_go_along_when_it_is_published_again() {
+async fn foreign_properties_are_dropped_when_a_job_is_republished() {
     let (name, copies, other) = (fresh_name(), fresh_name(), Raw::connect(shared()).await);
     let queue = queue(settings().with_queue(&name));
     queue.check().await.unwrap();
     other.declare(&copies, true).await;
-    // Any of these would lose the job, double it, or have the broker refuse it.
+    // Any of these would lose or duplicate the job, or make the broker reject it.
     let mut headers = FieldTable::default();
     headers.insert("CC".into(), AMQPValue::FieldArray(vec![AMQPValue::LongString(copies.as_str().into())].into()));
     headers.insert("x-vocalizer-attempts".into(), AMQPValue::LongInt(-5));
@@ -81,19 +81,19 @@ async fn what_others_say_of_a_message_does_not_go_along_when_it_is_published_aga
     lease.fail(Failure::Retry { after: Duration::ZERO }).await.unwrap();
     let published = other.take(&name).await.properties;
     assert_eq!((published.user_id(), published.expiration()), (&None, &None));
-    assert_eq!(other.count(&copies).await, 1, "the copy of the first time, and no more");
+    assert_eq!(other.count(&copies).await, 1, "only the first publication may be copied");
 }
 
 #[tokio::test]
-async fn attempts_that_cannot_be_are_none() {
+async fn invalid_attempt_counts_are_ignored() {
     let (name, other) = (fresh_name(), Raw::connect(shared()).await);
     let queue = queue(settings().with_queue(&name));
     queue.check().await.unwrap();
-    for (said, attempt) in
+    for (header, attempt) in
         [(AMQPValue::LongInt(-5), 1), (AMQPValue::LongLongInt(i64::MAX), u32::MAX), (AMQPValue::Void, 1)]
     {
         let mut headers = FieldTable::default();
-        headers.insert("x-vocalizer-attempts".into(), said);
+        headers.insert("x-vocalizer-attempts".into(), header);
         other.publish(&name, b"song", named(&hash("song").to_string()).with_headers(headers)).await;
         let lease = leased(&queue, "song").await;
         assert_eq!(lease.attempt(), attempt);

@@ -9,7 +9,7 @@ use super::raw::{Raw, named};
 use super::support::{fresh_name, hash, job, leased, never, queue, settings};
 
 #[tokio::test]
-async fn what_is_no_job_is_set_aside_with_the_reason_and_the_next_comes() {
+async fn invalid_message_becomes_a_dead_letter_and_the_next_job_arrives() {
     for kind in [AmqpQueueKind::Quorum, AmqpQueueKind::Classic] {
         let (name, other) = (fresh_name(), Raw::connect(shared()).await);
         let queue = queue(settings().with_queue(&name).with_kind(kind));
@@ -19,15 +19,15 @@ async fn what_is_no_job_is_set_aside_with_the_reason_and_the_next_comes() {
         headers.insert("x-vocalizer-source".into(), AMQPValue::LongInt(7));
         let bad = [
             (&b"song"[..], BasicProperties::default(), "song", "the message has no message_id"),
-            (b"song", named("../../etc/passwd"), "song", "the message_id is no SHA-256 in lower-case hex"),
-            (b"song", named(&upper), "song", "the message_id is no SHA-256 in lower-case hex"),
-            (b"other", named(&hash("song").to_string()), "other", "the song is not the one that the message_id names"),
-            (b"", named(&hash("song").to_string()), "", "the message has neither a song nor says where it is"),
+            (b"song", named("../../etc/passwd"), "song", "the message_id is not a SHA-256 in lower-case hex"),
+            (b"song", named(&upper), "song", "the message_id is not a SHA-256 in lower-case hex"),
+            (b"other", named(&hash("song").to_string()), "other", "the song does not match the message_id"),
+            (b"", named(&hash("song").to_string()), "", "the message has neither a song nor a download location"),
             (
                 b"",
                 named(&hash("song").to_string()).with_headers(headers),
                 "",
-                "the message has neither a song nor says where it is",
+                "the message has neither a song nor a download location",
             ),
         ];
         for (body, properties, ..) in &bad {
@@ -48,23 +48,23 @@ fn letter(song: &str, reason: &str, attempts: u32) -> DeadLetter {
 }
 
 #[tokio::test]
-async fn a_job_that_takes_every_worker_along_is_set_aside_by_the_broker_at_last() {
+async fn broker_gives_up_job_that_kills_every_worker() {
     let queue = queue(settings());
     queue.publish(job("a")).await.unwrap();
     for attempt in 1..=21 {
         assert_eq!(leased(&queue, "a").await.attempt(), attempt);
     }
-    // The broker does it in its own time.
+    // The broker moves it asynchronously.
     let began = std::time::Instant::now();
     while queue.depth().await.unwrap().dead == 0 {
-        assert!(began.elapsed() < super::support::PATIENCE, "it was not set aside");
+        assert!(began.elapsed() < super::support::PATIENCE, "the job did not become a dead letter");
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    assert_eq!(queue.dead_letters(1).await.unwrap(), [letter("a", "it took along every worker that tried it", 21)]);
+    assert_eq!(queue.dead_letters(1).await.unwrap(), [letter("a", "every worker that tried it died", 21)]);
 }
 
 #[tokio::test]
-async fn dead_letters_may_be_looked_at_as_often_as_one_likes() {
+async fn listing_dead_letters_repeatedly_keeps_them() {
     for kind in [AmqpQueueKind::Quorum, AmqpQueueKind::Classic] {
         let queue = queue(settings().with_kind(kind));
         let names: Vec<_> = (0..40).map(|number| format!("song {number}")).collect();
@@ -81,7 +81,7 @@ async fn dead_letters_may_be_looked_at_as_often_as_one_likes() {
 }
 
 #[tokio::test]
-async fn a_reason_of_any_length_and_script_goes_along() {
+async fn long_unicode_reason_is_kept() {
     let queue = queue(settings());
     let reason = "Überlänge 🎵 ".repeat(100);
     queue.publish(job("a")).await.unwrap();

@@ -9,19 +9,19 @@ use vocalizer_queue::{AmqpError, AmqpQueue, AmqpQueueKind, AmqpSettings};
 use super::broker::Broker;
 use super::support::{PATIENCE, hash, job, leased, never, queue};
 
-/// What is bound to come well before the patience of a test is over.
+/// Timeout for events that must come well within [`PATIENCE`].
 const SOON: Duration = Duration::from_secs(20);
 
 fn settings(broker: &Broker) -> AmqpSettings {
     AmqpSettings::new(&broker.address).unwrap()
 }
 
-fn why(error: QueueError) -> AmqpError {
+fn amqp_error(error: QueueError) -> AmqpError {
     let QueueError::Unavailable(error) = error else { panic!("{error}") };
     *error.downcast().unwrap()
 }
 
-/// Publishes as the relay does: again until it is confirmed.
+/// Publishes like the relay: retries until confirmed.
 async fn publish(queue: &AmqpQueue, name: &str) {
     let began = Instant::now();
     while let Err(error) = queue.publish(job(name)).await {
@@ -30,11 +30,11 @@ async fn publish(queue: &AmqpQueue, name: &str) {
     }
 }
 
-/// Leases as a worker does: again until a job comes.
+/// Leases like a worker: retries until a job arrives.
 async fn taken(queue: &AmqpQueue, name: &str) -> Box<dyn Lease> {
     let began = Instant::now();
     loop {
-        match timeout(PATIENCE, queue.lease()).await.expect("no job came") {
+        match timeout(PATIENCE, queue.lease()).await.expect("no job arrived") {
             Ok(lease) => {
                 assert_eq!(lease.job().hash, hash(name));
                 return lease;
@@ -46,14 +46,14 @@ async fn taken(queue: &AmqpQueue, name: &str) -> Box<dyn Lease> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_is_away_is_told_at_once_and_used_when_it_is_there() {
+async fn unreachable_broker_fails_fast_and_recovers() {
     let broker = Broker::start(&[]);
     broker.kill();
     let queue = queue(settings(&broker));
     for _ in 0..20 {
         let began = Instant::now();
         for outcome in [queue.publish(job("a")).await, queue.lease().await.map(drop), queue.depth().await.map(drop)] {
-            let error = why(outcome.unwrap_err());
+            let error = amqp_error(outcome.unwrap_err());
             assert!(matches!(&error, AmqpError::Unreachable { at, .. } if at == broker.at()), "{}", chain(&error));
         }
         assert!(began.elapsed() < SOON, "it took {:?}", began.elapsed());
@@ -64,41 +64,41 @@ async fn a_broker_that_is_away_is_told_at_once_and_used_when_it_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn jobs_outlive_the_broker_s_sudden_death() {
+async fn jobs_survive_a_broker_crash() {
     for kind in [AmqpQueueKind::Quorum, AmqpQueueKind::Classic] {
         let broker = Broker::start(&[]);
         let queue = queue(settings(&broker).with_kind(kind));
-        for name in ["dead", "put off", "in hand", "waiting"] {
+        for name in ["dead", "postponed", "held", "waiting"] {
             queue.publish(job(name)).await.unwrap();
         }
         leased(&queue, "dead").await.fail(never("no")).await.unwrap();
-        leased(&queue, "put off").await.fail(Failure::Later { after: Duration::from_secs(600) }).await.unwrap();
-        let mut in_hand = leased(&queue, "in hand").await;
+        leased(&queue, "postponed").await.fail(Failure::Later { after: Duration::from_secs(600) }).await.unwrap();
+        let mut held = leased(&queue, "held").await;
         broker.kill();
         broker.restart();
 
-        // Whoever had it does not have it any more.
-        let mut outcome = in_hand.extend().await;
+        // The old lease is lost.
+        let mut outcome = held.extend().await;
         let began = Instant::now();
         while outcome.is_ok() && began.elapsed() < PATIENCE {
             sleep(Duration::from_millis(50)).await;
-            outcome = in_hand.extend().await;
+            outcome = held.extend().await;
         }
         assert!(matches!(outcome, Err(QueueError::LeaseLost)), "{outcome:?}");
-        assert!(matches!(in_hand.acknowledge().await, Err(QueueError::LeaseLost)));
+        assert!(matches!(held.acknowledge().await, Err(QueueError::LeaseLost)));
 
-        // A classic queue may give again what was settled just before.
-        let mut missing = BTreeSet::from([hash("in hand"), hash("waiting")]);
+        // A classic queue may redeliver recently settled jobs.
+        let mut missing = BTreeSet::from([hash("held"), hash("waiting")]);
         while !missing.is_empty() {
             let Ok(lease) = timeout(PATIENCE, queue.lease()).await.expect("a job was lost") else {
                 sleep(Duration::from_millis(100)).await;
                 continue;
             };
             let found = lease.job().hash;
-            assert!(missing.remove(&found) || kind == AmqpQueueKind::Classic, "{found} came again");
+            assert!(missing.remove(&found) || kind == AmqpQueueKind::Classic, "{found} was redelivered");
             lease.acknowledge().await.unwrap();
         }
-        // A quorum queue that was just started tells how much it holds a moment later.
+        // After a restart a quorum queue reports its depth with a short delay.
         let began = Instant::now();
         let mut depth = queue.depth().await.unwrap();
         while !(depth.waiting >= 1 && depth.dead == 1) && began.elapsed() < PATIENCE {
@@ -111,41 +111,41 @@ async fn jobs_outlive_the_broker_s_sudden_death() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_short_of_disk_is_told_in_time_and_used_when_it_has_some() {
+async fn broker_low_on_disk_fails_publishing_and_recovers() {
     let broker = Broker::start(&[]);
     let queue = queue(settings(&broker));
     for name in ["a", "b"] {
         queue.publish(job(name)).await.unwrap();
     }
-    let in_hand = leased(&queue, "a").await;
-    let put_off = leased(&queue, "b").await;
+    let held = leased(&queue, "a").await;
+    let postponed = leased(&queue, "b").await;
     broker.ctl(&["set_disk_free_limit", "900000GB"]);
 
-    // One message may slip through before the broker says that it takes none.
+    // One message may get through before the broker blocks.
     let began = Instant::now();
     let error = loop {
         let began = Instant::now();
         let outcome = queue.publish(job("c")).await;
         assert!(began.elapsed() < SOON, "it took {:?}", began.elapsed());
         if let Err(error) = outcome {
-            break why(error);
+            break amqp_error(error);
         }
-        assert!(began.elapsed() < PATIENCE, "the broker takes everything");
+        assert!(began.elapsed() < PATIENCE, "the broker never blocked");
     };
     assert!(matches!(error, AmqpError::Blocked), "{}", chain(&error));
     assert!(began.elapsed() < PATIENCE);
-    // Who is done gets through all the same, and who is not keeps the job for now.
-    in_hand.acknowledge().await.unwrap();
-    let outcome = put_off.fail(Failure::Later { after: Duration::ZERO }).await;
-    assert!(matches!(why(outcome.unwrap_err()), AmqpError::Blocked));
+    // Acknowledgements still get through; a failed settlement keeps the lease.
+    held.acknowledge().await.unwrap();
+    let outcome = postponed.fail(Failure::Later { after: Duration::ZERO }).await;
+    assert!(matches!(amqp_error(outcome.unwrap_err()), AmqpError::Blocked));
 
     broker.ctl(&["set_disk_free_limit", "1MB"]);
     publish(&queue, "d").await;
     let mut found = Vec::new();
     while !found.contains(&hash("d")) {
-        let lease = timeout(PATIENCE, queue.lease()).await.expect("no job came").unwrap();
+        let lease = timeout(PATIENCE, queue.lease()).await.expect("no job arrived").unwrap();
         found.push(lease.job().hash);
         lease.acknowledge().await.unwrap();
     }
-    assert!(!found.contains(&hash("a")), "an acknowledged job came again");
+    assert!(!found.contains(&hash("a")), "an acknowledged job was redelivered");
 }

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::broker::Broker;
 use super::support::PATIENCE;
 
-/// A client without any of our code, such as the original's programs are.
+/// A plain AMQP client, like the original's programs.
 pub(super) struct Raw {
     channel: Channel,
     connection: Connection,
@@ -34,7 +34,7 @@ impl Raw {
         self.channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.unwrap();
     }
 
-    /// How many messages are ready.
+    /// Number of ready messages.
     pub(super) async fn count(&self, queue: &str) -> u32 {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         self.channel.queue_declare(queue.into(), options, FieldTable::default()).await.unwrap().message_count()
@@ -46,16 +46,16 @@ impl Raw {
         assert_eq!(confirm.await.unwrap(), lapin::Confirmation::Ack(None));
     }
 
-    /// Takes the next message and goes with it, as a worker that is killed does.
-    pub(super) async fn die_with_the_next(self, queue: &str) {
+    /// Takes the next message and disconnects, like a killed worker.
+    pub(super) async fn die_with_next_message(self, queue: &str) {
         let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
         let mut consumer = self.channel.basic_consume(queue.into(), "".into(), options, arguments).await.unwrap();
-        timeout(PATIENCE, consumer.next()).await.expect("no message came").unwrap().unwrap();
+        timeout(PATIENCE, consumer.next()).await.expect("no message arrived").unwrap().unwrap();
         self.connection.close(320, "killed".into()).await.unwrap();
     }
 
-    /// Takes the next message and refuses it for good.
-    pub(super) async fn refuse(&self, queue: &str) {
+    /// Takes the next message and rejects it without requeue.
+    pub(super) async fn reject(&self, queue: &str) {
         let delivery = self.channel.basic_get(queue.into(), BasicGetOptions::default()).await.unwrap().unwrap();
         delivery.reject(BasicRejectOptions { requeue: false }).await.unwrap();
     }
@@ -64,13 +64,13 @@ impl Raw {
     pub(super) async fn take(&self, queue: &str) -> Delivery {
         let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
         let mut consumer = self.channel.basic_consume(queue.into(), "".into(), options, arguments).await.unwrap();
-        let delivery = timeout(PATIENCE, consumer.next()).await.expect("no message came").unwrap().unwrap();
+        let delivery = timeout(PATIENCE, consumer.next()).await.expect("no message arrived").unwrap().unwrap();
         delivery.ack(BasicAckOptions::default()).await.unwrap();
         delivery
     }
 }
 
-/// What the original says of a message.
+/// The message properties that the original sets.
 pub(super) fn named(message_id: &str) -> BasicProperties {
     BasicProperties::default().with_message_id(message_id.into())
 }

@@ -10,19 +10,19 @@ use super::broker::{Broker, shared};
 use super::raw::Raw;
 use super::support::{fresh_name, hash, job, leased, never, queue, settings};
 
-/// Why this queue cannot be used, as everybody hears it who uses it.
-async fn refusal(queue: &AmqpQueue) -> (AmqpError, String) {
+/// Returns the error of an unusable queue, after checking that all calls report one.
+async fn check_error(queue: &AmqpQueue) -> (AmqpError, String) {
     let error = queue.check().await.unwrap_err();
-    let said = chain(&error);
+    let message = chain(&error);
     assert!(
         error.source().is_none_or(|source| !error.to_string().contains(&source.to_string())),
-        "it repeats its source"
+        "the message repeats its source"
     );
     for outcome in [queue.publish(job("a")).await, queue.lease().await.map(drop), queue.depth().await.map(drop)] {
-        let QueueError::Unavailable(heard) = outcome.unwrap_err() else { panic!("another error") };
-        assert!(heard.downcast_ref::<AmqpError>().is_some(), "{heard}");
+        let QueueError::Unavailable(cause) = outcome.unwrap_err() else { panic!("another error") };
+        assert!(cause.downcast_ref::<AmqpError>().is_some(), "{cause}");
     }
-    (error, said)
+    (error, message)
 }
 
 fn at(user: &str, rest: &str) -> AmqpQueue {
@@ -31,29 +31,29 @@ fn at(user: &str, rest: &str) -> AmqpQueue {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_said_to_be_one() {
-    let (error, said) = refusal(&at("guest:hunter2", "")).await;
-    assert!(matches!(error, AmqpError::Credentials { .. }), "{said}");
-    assert!(!said.contains("hunter2"), "{said}");
+async fn wrong_password_is_reported_as_credentials_error() {
+    let (error, message) = check_error(&at("guest:hunter2", "")).await;
+    assert!(matches!(error, AmqpError::Credentials { .. }), "{message}");
+    assert!(!message.contains("hunter2"), "{message}");
 }
 
 #[tokio::test]
-async fn a_virtual_host_that_is_missing_or_closed_is_named() {
+async fn missing_or_forbidden_virtual_host_is_named() {
     for (user, rest, vhost) in [("guest:guest", "/nowhere", "nowhere"), ("stranger:stranger", "", "/")] {
-        let (error, said) = refusal(&at(user, rest)).await;
-        assert!(matches!(&error, AmqpError::VirtualHost { vhost: named, .. } if named == vhost), "{said}");
+        let (error, message) = check_error(&at(user, rest)).await;
+        assert!(matches!(&error, AmqpError::VirtualHost { vhost: named, .. } if named == vhost), "{message}");
     }
 }
 
 #[tokio::test]
-async fn a_user_that_may_not_declare_queues_is_told() {
-    let (error, said) = refusal(&at("limited:limited", "")).await;
-    assert!(matches!(error, AmqpError::Permission { .. }), "{said}");
-    assert!(said.contains("configure") || said.contains("access"), "{said}");
+async fn missing_configure_permission_is_reported() {
+    let (error, message) = check_error(&at("limited:limited", "")).await;
+    assert!(matches!(error, AmqpError::Permission { .. }), "{message}");
+    assert!(message.contains("configure") || message.contains("access"), "{message}");
 }
 
 #[tokio::test]
-async fn a_user_needs_no_more_than_its_queue_those_beside_it_and_the_default_exchange() {
+async fn documented_permissions_are_enough() {
     for kind in [AmqpQueueKind::Quorum, AmqpQueueKind::Classic] {
         let settings = AmqpSettings::new(&shared().address_for("worker:worker", "")).unwrap();
         let queue = queue(settings.with_queue(&fresh_name()).with_kind(kind));
@@ -66,28 +66,28 @@ async fn a_user_needs_no_more_than_its_queue_those_beside_it_and_the_default_exc
 }
 
 #[tokio::test]
-async fn a_queue_that_was_declared_in_another_way_is_told_with_the_setting_that_fits() {
+async fn queue_with_other_arguments_reports_the_matching_setting() {
     use AmqpQueueKind::{Classic, Existing, Quorum};
 
     let other = Raw::connect(shared()).await;
     for (there, asked, fits) in [
-        (Classic, Quorum, "BROKER_QUEUE=classic or BROKER_QUEUE=existing takes it"),
-        (Quorum, Classic, "BROKER_QUEUE=quorum or BROKER_QUEUE=existing takes it"),
+        (Classic, Quorum, "use BROKER_QUEUE=classic or BROKER_QUEUE=existing"),
+        (Quorum, Classic, "use BROKER_QUEUE=quorum or BROKER_QUEUE=existing"),
     ] {
         let name = fresh_name();
         queue(settings().with_queue(&name).with_kind(there)).check().await.unwrap();
-        let (error, said) = refusal(&queue(settings().with_queue(&name).with_kind(asked))).await;
-        assert!(matches!(error, AmqpError::Declared { .. }) && said.contains(fits), "{said}");
+        let (error, message) = check_error(&queue(settings().with_queue(&name).with_kind(asked))).await;
+        assert!(matches!(error, AmqpError::Declared { .. }) && message.contains(fits), "{message}");
     }
     let name = fresh_name();
     other.declare(&name, false).await;
-    let (error, said) = refusal(&queue(settings().with_queue(&name).with_kind(Classic))).await;
-    assert!(matches!(error, AmqpError::Declared { .. }) && said.contains("BROKER_QUEUE=existing takes it"), "{said}");
+    let (error, message) = check_error(&queue(settings().with_queue(&name).with_kind(Classic))).await;
+    assert!(matches!(error, AmqpError::Declared { .. }) && message.contains("use BROKER_QUEUE=existing"), "{message}");
     queue(settings().with_queue(&name).with_kind(Existing)).check().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_queue_of_ours_is_an_existing_one_to_others() {
+async fn own_queue_can_be_opened_as_existing() {
     for there in [AmqpQueueKind::Quorum, AmqpQueueKind::Classic] {
         let name = fresh_name();
         let ours = queue(settings().with_queue(&name).with_kind(there));
@@ -99,15 +99,15 @@ async fn a_queue_of_ours_is_an_existing_one_to_others() {
 }
 
 #[tokio::test]
-async fn an_existing_queue_that_is_missing_is_told() {
+async fn missing_existing_queue_is_reported() {
     let queue = queue(settings().with_kind(AmqpQueueKind::Existing).with_queue("nobody declared this"));
-    let (error, said) = refusal(&queue).await;
-    assert!(matches!(error, AmqpError::Missing { .. }), "{said}");
-    assert!(said.contains("nobody declared this"), "{said}");
+    let (error, message) = check_error(&queue).await;
+    assert!(matches!(error, AmqpError::Missing { .. }), "{message}");
+    assert!(message.contains("nobody declared this"), "{message}");
 }
 
 #[tokio::test]
-async fn a_song_over_the_limit_is_refused_before_it_is_sent_and_harms_no_other() {
+async fn song_over_the_limit_is_rejected_before_sending() {
     let queue = queue(settings().with_max_message_bytes(10));
     assert_eq!(queue.max_inline_bytes(), Some(10));
     queue.publish(job("0123456789")).await.unwrap();
@@ -120,14 +120,14 @@ async fn a_song_over_the_limit_is_refused_before_it_is_sent_and_harms_no_other()
 }
 
 #[tokio::test]
-async fn a_job_that_only_names_its_song_is_refused() {
+async fn stored_payload_is_rejected() {
     let queue = queue(settings());
     let refused = queue.publish(Job { hash: hash("a"), payload: JobPayload::Stored }).await.unwrap_err();
-    assert!(chain(&refused).contains("brings its song along or says where it is"), "{refused:?}");
+    assert!(chain(&refused).contains("must contain the song or its download location"), "{refused:?}");
 }
 
 #[tokio::test]
-async fn a_song_over_the_broker_s_own_limit_is_told_and_harms_no_other() {
+async fn song_over_the_broker_limit_is_rejected_alone() {
     let broker = Broker::start(&["max_message_size=1000"]);
     let queue = queue(AmqpSettings::new(&broker.address).unwrap());
     let large = "x".repeat(1_001);
@@ -138,29 +138,29 @@ async fn a_song_over_the_broker_s_own_limit_is_told_and_harms_no_other() {
 }
 
 #[test]
-fn settings_that_make_no_sense_are_refused_at_once() {
-    let sound = || AmqpSettings::new("broker").unwrap();
+fn invalid_settings_are_rejected_early() {
+    let valid = || AmqpSettings::new("broker").unwrap();
     let second = Duration::from_secs(1);
-    for nonsense in [
-        sound().with_queue(""),
-        sound().with_queue("amq.mine"),
-        sound().with_queue(&"x".repeat(201)),
-        sound().with_max_message_bytes(0),
-        sound().with_visibility(Duration::ZERO),
-        sound().with_visibility(second).with_consumer_timeout(second),
-        sound().with_visibility(Duration::MAX).with_consumer_timeout(Duration::MAX),
-        sound().with_connect_timeout(Duration::ZERO),
-        sound().with_ca_file("/nonexistent".as_ref()),
+    for invalid in [
+        valid().with_queue(""),
+        valid().with_queue("amq.mine"),
+        valid().with_queue(&"x".repeat(201)),
+        valid().with_max_message_bytes(0),
+        valid().with_visibility(Duration::ZERO),
+        valid().with_visibility(second).with_consumer_timeout(second),
+        valid().with_visibility(Duration::MAX).with_consumer_timeout(Duration::MAX),
+        valid().with_connect_timeout(Duration::ZERO),
+        valid().with_ca_file("/nonexistent".as_ref()),
     ] {
-        assert!(matches!(AmqpQueue::new(nonsense.clone()), Err(AmqpError::Settings(_))), "{nonsense:?}");
+        assert!(matches!(AmqpQueue::new(invalid.clone()), Err(AmqpError::Settings(_))), "{invalid:?}");
     }
     let encrypted = AmqpSettings::new("amqps://broker").unwrap().with_ca_file("/nonexistent".as_ref());
-    let said = chain(&AmqpQueue::new(encrypted).unwrap_err());
-    assert!(said.contains("/nonexistent"), "{said}");
+    let message = chain(&AmqpQueue::new(encrypted).unwrap_err());
+    assert!(message.contains("/nonexistent"), "{message}");
 }
 
 #[test]
-fn a_kind_is_read_as_it_is_written() {
+fn queue_kind_parses_its_own_output() {
     for kind in [AmqpQueueKind::Quorum, AmqpQueueKind::Classic, AmqpQueueKind::Existing] {
         assert_eq!(kind.to_string().parse::<AmqpQueueKind>().unwrap(), kind);
     }
@@ -168,7 +168,7 @@ fn a_kind_is_read_as_it_is_written() {
 }
 
 #[test]
-fn debug_shows_where_it_is_and_not_the_password() {
+fn debug_shows_the_address_without_credentials() {
     let settings = AmqpSettings::new("amqp://user:secret@broker/songs").unwrap();
     assert!(!format!("{settings:?}").contains("secret"));
     let shown = format!("{:?}", queue(settings));

@@ -8,16 +8,16 @@ use vocalizer_queue::{AmqpQueue, AmqpSettings};
 
 use super::broker::shared;
 
-/// How long something that must happen is waited for.
+/// Timeout for events that must happen.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A name that no other queue has, of another run neither.
+/// Returns a unique queue name, also across test runs.
 pub(super) fn fresh_name() -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     format!("test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A queue of its own at the shared broker.
+/// Settings for a separate queue at the shared broker.
 pub(super) fn settings() -> AmqpSettings {
     AmqpSettings::new(&shared().address).unwrap().with_queue(&fresh_name()).with_visibility(Duration::from_secs(600))
 }
@@ -30,7 +30,7 @@ pub(super) fn hash(name: &str) -> SongHash {
     SongHash::of(name.as_bytes())
 }
 
-/// The job of a song whose bytes are its name.
+/// Creates a job for a song whose bytes are its name.
 pub(super) fn job(name: &str) -> Job {
     Job { hash: hash(name), payload: JobPayload::Inline(Bytes::copy_from_slice(name.as_bytes())) }
 }
@@ -40,7 +40,7 @@ pub(super) fn never(reason: &str) -> Failure {
 }
 
 pub(super) async fn leased(queue: &AmqpQueue, name: &str) -> Box<dyn Lease> {
-    let lease = tokio::time::timeout(PATIENCE, queue.lease()).await.expect("no job came").unwrap();
+    let lease = tokio::time::timeout(PATIENCE, queue.lease()).await.expect("no job arrived").unwrap();
     assert_eq!(lease.job().hash, hash(name), "not the job of {name}");
     lease
 }

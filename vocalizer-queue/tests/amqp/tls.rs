@@ -11,7 +11,7 @@ use vocalizer_queue::{AmqpError, AmqpSettings};
 use super::broker::Broker;
 use super::support::{job, leased, queue};
 
-/// An authority that nobody knows, and a certificate of it for a broker of this name. Gives the authority's file.
+/// Creates a private CA and a certificate for a broker of this name. Returns the CA's file.
 fn certificates(folder: &Path, name: &str) -> std::path::PathBuf {
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -24,7 +24,7 @@ fn certificates(folder: &Path, name: &str) -> std::path::PathBuf {
     folder.join("authority.pem")
 }
 
-/// A broker that speaks TLS at the port that comes with it.
+/// Starts a broker with TLS; returns it and its TLS port.
 fn encrypted(folder: &Path) -> (Broker, u16) {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let file = |name: &str| folder.join(name).display().to_string();
@@ -38,7 +38,7 @@ fn encrypted(folder: &Path) -> (Broker, u16) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_is_trusted_by_the_certificates_that_one_names() {
+async fn broker_is_trusted_through_the_ca_file_only() {
     let (ours, theirs) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let authority = certificates(ours.path(), "localhost");
     let other = certificates(theirs.path(), "localhost");
@@ -49,13 +49,13 @@ async fn a_broker_is_trusted_by_the_certificates_that_one_names() {
     trusting.publish(job("a")).await.unwrap();
     leased(&trusting, "a").await.acknowledge().await.unwrap();
 
-    for stranger in [
+    for untrusted in [
         settings("localhost"),
         settings("localhost").with_ca_file(&other),
         // The certificate is for another name.
         settings("127.0.0.1").with_ca_file(&authority),
     ] {
-        let error = queue(stranger).check().await.unwrap_err();
+        let error = queue(untrusted).check().await.unwrap_err();
         assert!(matches!(error, AmqpError::Unreachable { .. }), "{}", chain(&error));
         assert!(chain(&error).contains("certificate"), "{}", chain(&error));
     }

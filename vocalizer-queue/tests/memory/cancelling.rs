@@ -7,19 +7,19 @@ use vocalizer_core::ports::JobQueue;
 use super::support::{job, leased, queue_of};
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_call_for_a_job_that_just_came_takes_none() {
+async fn call_cancelled_after_wakeup_takes_no_job() {
     let queue = queue_of(&[]).await;
     {
         let mut waiting = pin!(queue.lease());
         assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         queue.publish(job("a")).await.unwrap();
-        // Woken, but dropped before it could look.
+        // Woken, but cancelled before it could check.
     }
     assert_eq!(leased(&queue, "a").await.attempt(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_got_its_job_and_was_dropped_gives_it_back() {
+async fn dropped_lease_returns_its_job() {
     let queue = queue_of(&["a"]).await;
     {
         let mut call = pin!(queue.lease());

@@ -4,10 +4,10 @@ use tokio::time::{Instant, advance, sleep};
 use vocalizer_core::ports::{JobQueue, QueueError};
 use vocalizer_queue::MemoryQueue;
 
-use super::support::{MOMENT, VISIBILITY, depth, job, leased, nothing_for, queue_of};
+use super::support::{MOMENT, VISIBILITY, assert_no_job_for, depth, job, leased, queue_of};
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_that_runs_out_gives_its_job_to_the_next_at_that_moment() {
+async fn expired_lease_passes_its_job_on_at_once() {
     let queue = queue_of(&["a"]).await;
     let lost = leased(&queue, "a").await;
     let start = Instant::now();
@@ -15,24 +15,24 @@ async fn a_lease_that_runs_out_gives_its_job_to_the_next_at_that_moment() {
     let waited = start.elapsed();
     assert!(waited >= VISIBILITY - MOMENT && waited <= VISIBILITY + MOMENT, "{waited:?}");
     assert_eq!(again.attempt(), 2);
-    // The late worker notices, and harms nobody.
+    // The late worker gets an error without side effects.
     assert!(matches!(lost.acknowledge().await, Err(QueueError::LeaseLost)));
     again.acknowledge().await.unwrap();
-    nothing_for(&queue, 3 * VISIBILITY).await;
+    assert_no_job_for(&queue, 3 * VISIBILITY).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_is_lost_the_moment_it_runs_out_even_if_nobody_else_came() {
+async fn lease_is_lost_at_expiry_without_another_worker() {
     let queue = queue_of(&["a"]).await;
     let mut lease = leased(&queue, "a").await;
     advance(VISIBILITY).await;
     assert!(matches!(lease.extend().await, Err(QueueError::LeaseLost)));
     drop(lease);
-    assert_eq!(depth(&queue).await, (1, 0, 0), "one job, not two");
+    assert_eq!(depth(&queue).await, (1, 0, 0), "expected one job, not two");
 }
 
 #[tokio::test(start_paused = true)]
-async fn extending_grants_the_whole_time_again_and_no_more() {
+async fn extension_grants_exactly_the_full_time() {
     let queue = queue_of(&["a"]).await;
     let mut lease = leased(&queue, "a").await;
     for _ in 0..5 {
@@ -40,13 +40,13 @@ async fn extending_grants_the_whole_time_again_and_no_more() {
         lease.extend().await.unwrap();
         lease.extend().await.unwrap();
     }
-    nothing_for(&queue, VISIBILITY - MOMENT).await;
+    assert_no_job_for(&queue, VISIBILITY - MOMENT).await;
     sleep(2 * MOMENT).await;
     assert_eq!(leased(&queue, "a").await.attempt(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_that_kills_its_workers_does_not_hold_up_the_rest() {
+async fn job_that_kills_workers_does_not_block_others() {
     let queue = queue_of(&["killer", "b"]).await;
     let _dead = leased(&queue, "killer").await;
     advance(VISIBILITY).await;
@@ -55,7 +55,7 @@ async fn a_job_that_kills_its_workers_does_not_hold_up_the_rest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waiting_workers_wake_when_jobs_come() {
+async fn waiting_workers_wake_up_for_new_jobs() {
     let queue = queue_of(&[]).await;
     let workers: Vec<_> = (0..3)
         .map(|_| {
@@ -68,13 +68,13 @@ async fn waiting_workers_wake_when_jobs_come() {
         queue.publish(job(name)).await.unwrap();
     }
     for worker in workers {
-        tokio::time::timeout(MOMENT, worker).await.expect("a worker slept on").unwrap();
+        tokio::time::timeout(MOMENT, worker).await.expect("a worker did not wake up").unwrap();
     }
     assert_eq!(depth(&queue).await, (0, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_may_be_granted_for_longer_than_clocks_go() {
+async fn lease_longer_than_the_clock_range_is_capped() {
     let queue = MemoryQueue::new(Duration::MAX);
     queue.publish(job("a")).await.unwrap();
     let mut lease = leased(&queue, "a").await;

@@ -27,19 +27,19 @@ pub(super) async fn queue_of(names: &[&str]) -> MemoryQueue {
     queue
 }
 
-/// The next job, which has to be there: time is paused, so waiting for one that is not ends at once in a panic.
+/// Leases the next job, which must be ready: time is paused, so waiting for a missing job panics at once.
 pub(super) async fn leased(queue: &MemoryQueue, name: &str) -> Box<dyn Lease> {
     let lease = tokio::time::timeout(MOMENT / 10, queue.lease()).await.expect("no job is ready").unwrap();
     assert_eq!(lease.job().hash, hash(name));
     lease
 }
 
-/// No job comes within `span`.
-pub(super) async fn nothing_for(queue: &MemoryQueue, span: Duration) {
-    assert!(tokio::time::timeout(span, queue.lease()).await.is_err(), "a job came");
+/// Asserts that no job arrives within `span`.
+pub(super) async fn assert_no_job_for(queue: &MemoryQueue, span: Duration) {
+    assert!(tokio::time::timeout(span, queue.lease()).await.is_err(), "unexpected job");
 }
 
-/// How many jobs wait, are leased and were set aside.
+/// Numbers of waiting jobs, leased jobs and dead letters.
 pub(super) async fn depth(queue: &MemoryQueue) -> (u64, u64, u64) {
     let Depth { waiting, leased, dead, .. } = queue.depth().await.unwrap();
     (waiting, leased.unwrap(), dead)

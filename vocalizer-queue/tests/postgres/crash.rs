@@ -1,4 +1,4 @@
-//! A process that is killed in the middle of its work loses nothing that it was told is safe.
+//! A killed process loses nothing that the queue confirmed.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
@@ -13,15 +13,16 @@ use vocalizer_queue::PostgresQueue;
 
 use super::support::{HANGS, Place, hash, job, settings};
 
-/// Where the process that is to be killed works.
+/// Database URL of the child process.
 const DATABASE: &str = "VOCALIZER_TEST_QUEUE_DATABASE";
 
-/// How long it is missed.
+/// Lease duration: after this the jobs of the killed process return.
 const VISIBILITY: Duration = Duration::from_secs(3);
 
-/// Publishes as fast as it can, acknowledges every other job, and says what is done. Does nothing unless asked to.
+/// The child process: publishes continuously, acknowledges every other job, and prints what is done. Does nothing by
+/// default.
 #[tokio::test]
-async fn the_process_to_be_killed() {
+async fn child_process() {
     let Ok(url) = std::env::var(DATABASE) else { return };
     let queue = PostgresQueue::open(&Secret::new(url), settings(VISIBILITY)).await.unwrap();
     for number in 0_u64.. {
@@ -40,19 +41,19 @@ async fn the_process_to_be_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_process_loses_no_job_and_brings_none_back() {
+async fn killed_process_loses_no_job_and_redelivers_no_settled_one() {
     for lines in [1, 7, 40] {
         let place = Place::new().await;
         let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "postgres::crash::the_process_to_be_killed", "--nocapture"])
+            .args(["--exact", "postgres::crash::child_process", "--nocapture"])
             .env(DATABASE, place.url().expose())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let (mut published, mut acknowledged) = (Vec::new(), BTreeSet::new());
         let mut output = BufReader::new(process.stdout.take().unwrap()).lines();
-        let mut heard = 0;
-        // Everything that it said before it was gone counts, also what came after the signal.
+        let mut count = 0;
+        // Everything printed counts, including output after the signal.
         while let Some(Ok(line)) = output.next() {
             if let Some((_, name)) = line.split_once("published ") {
                 published.push(hash(name));
@@ -61,22 +62,22 @@ async fn a_killed_process_loses_no_job_and_brings_none_back() {
             } else {
                 continue;
             }
-            heard += 1;
-            if heard == lines {
+            count += 1;
+            if count == lines {
                 process.kill().unwrap();
             }
         }
-        assert!(!process.wait().unwrap().success(), "it was killed");
+        assert!(!process.wait().unwrap().success(), "the process was not killed");
         assert!(!published.is_empty());
 
-        // Everything else comes again by itself, since its leases run out.
+        // All other jobs return when their leases expire.
         let queue = place.open(VISIBILITY).await;
         let mut expected: BTreeSet<_> = published.iter().filter(|hash| !acknowledged.contains(*hash)).collect();
-        // The last acknowledgement may have happened, and it had no time to say so.
+        // The last acknowledgement may have succeeded without being printed.
         let last = published.iter().rev().take(2).collect::<BTreeSet<_>>();
         while expected.iter().any(|hash| !last.contains(*hash)) {
             let lease = timeout(HANGS, queue.lease()).await.expect("a job is lost").unwrap();
-            assert!(!acknowledged.contains(&lease.job().hash), "it was done");
+            assert!(!acknowledged.contains(&lease.job().hash), "an acknowledged job was redelivered");
             expected.remove(&lease.job().hash);
             lease.acknowledge().await.unwrap();
         }

@@ -1,4 +1,4 @@
-//! Leases go on without the server that granted them.
+//! Leases outlive the server that granted them.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use vocalizer_core::ports::{DurableLeases as _, Failure, JobQueue, JobState, Que
 use super::support::{HANGS, LONG, Place, hash, job, leased};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lease_that_one_server_granted_is_extended_and_settled_by_another() {
+async fn another_server_can_extend_and_settle_a_lease() {
     let place = Place::new().await;
     let (one, other) = (place.open(LONG).await, place.open(LONG).await);
     for name in ["a", "b"] {
@@ -25,12 +25,12 @@ async fn a_lease_that_one_server_granted_is_extended_and_settled_by_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dropped_call_for_a_job_is_no_attempt_and_its_job_is_back_at_once() {
+async fn cancelled_lease_call_returns_its_job_without_an_attempt() {
     let place = Place::new().await;
     let queue = place.open(LONG).await;
     queue.publish(job("a")).await.unwrap();
     for _ in 0..10 {
-        // On the way, as long as a statement takes.
+        // Cancels the call during a statement.
         let _ = timeout(Duration::from_millis(1), async {
             match queue.lease().await {
                 Ok(lease) => lease.fail(Failure::Later { after: Duration::ZERO }).await,
@@ -39,12 +39,12 @@ async fn a_dropped_call_for_a_job_is_no_attempt_and_its_job_is_back_at_once() {
         })
         .await;
     }
-    let lease = timeout(HANGS, queue.lease()).await.expect("the lease of a dropped call goes on").unwrap();
+    let lease = timeout(HANGS, queue.lease()).await.expect("a cancelled call still holds the lease").unwrap();
     assert_eq!(lease.attempt(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_is_being_worked_at_comes_behind_the_others_once_its_lease_runs_out() {
+async fn job_with_expired_lease_comes_after_the_others() {
     let place = Place::new().await;
     let queue = place.open(Duration::from_secs(2)).await;
     for name in ["killer", "b"] {
@@ -56,7 +56,7 @@ async fn a_job_that_is_being_worked_at_comes_behind_the_others_once_its_lease_ru
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn leases_and_delays_may_be_longer_than_clocks_go() {
+async fn leases_and_delays_beyond_the_clock_range_are_capped() {
     let place = Place::new().await;
     let queue = place.open(Duration::MAX).await;
     queue.publish(job("a")).await.unwrap();

@@ -9,31 +9,31 @@ use vocalizer_queue::PostgresQueue;
 
 use super::support::{LONG, Place, execute, job, settings};
 
-async fn refused(url: &Secret<String>) -> String {
+async fn open_error(url: &Secret<String>) -> String {
     let settings = vocalizer_queue::PostgresQueueSettings { acquire_timeout: Duration::from_secs(2), ..settings(LONG) };
     let error = PostgresQueue::open(url, settings).await.unwrap_err();
     assert!(error.source().is_some(), "{error:?}");
-    let said = chain(&error).to_string();
-    assert!(!said.contains("sesame"), "{said}");
-    said
+    let message = chain(&error).to_string();
+    assert!(!message.contains("sesame"), "{message}");
+    message
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_with_a_database_is_said_and_no_password() {
+async fn database_errors_are_reported_without_the_password() {
     let place = Place::new().await;
     let url = |text: &str| Secret::new(text.to_owned());
-    let said = refused(&url("mysql://ada:sesame@localhost/songs")).await;
-    assert!(said.contains("not of the form postgres://"), "{said}");
-    let said = refused(&url("postgres://ada:sesame@127.0.0.1:1/songs")).await;
-    assert!(said.contains("songs at 127.0.0.1:1"), "{said}");
-    let said = refused(&url(&format!("{}_not_there", place.url().expose()))).await;
-    assert!(said.contains("does not exist"), "{said}");
+    let message = open_error(&url("mysql://ada:sesame@localhost/songs")).await;
+    assert!(message.contains("invalid database URL; use postgres://"), "{message}");
+    let message = open_error(&url("postgres://ada:sesame@127.0.0.1:1/songs")).await;
+    assert!(message.contains("songs at 127.0.0.1:1"), "{message}");
+    let message = open_error(&url(&format!("{}_not_there", place.url().expose()))).await;
+    assert!(message.contains("does not exist"), "{message}");
     let queue = format!("{:?}", place.open(LONG).await);
     assert!(queue.contains(&place.name) && !queue.contains("vocalizer:"), "{queue}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn servers_that_start_at_once_make_the_tables_once() {
+async fn concurrent_servers_migrate_once() {
     let place = Place::new().await;
     let starting: Vec<_> = (0..6)
         .map(|number| {
@@ -54,19 +54,19 @@ async fn servers_that_start_at_once_make_the_tables_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_of_a_newer_version_is_refused() {
+async fn newer_database_is_rejected() {
     let place = Place::new().await;
     drop(place.open(LONG).await);
     let mut connection = place.connect().await;
     let newer = "INSERT INTO queue_migrations (version, description, success, checksum, execution_time) \
                  VALUES (99, 'newer', TRUE, '', 0)";
     execute(&mut connection, newer).await;
-    let said = refused(&place.url()).await;
-    assert!(said.contains("newer version of Vocalizer: it has migration 99 of the queue"), "{said}");
+    let message = open_error(&place.url()).await;
+    assert!(message.contains("newer version of Vocalizer (queue migration 99)"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_who_may_create_no_tables_may_use_them() {
+async fn user_without_create_permission_can_use_existing_tables() {
     let place = Place::new().await;
     assert_eq!(PostgresQueue::migrate(&place.url()).await.unwrap(), ["queue 0001 jobs"]);
     let mut admin = place.connect().await;
@@ -85,7 +85,7 @@ async fn a_user_who_may_create_no_tables_may_use_them() {
     queue.lease().await.unwrap().acknowledge().await.unwrap();
     drop(queue);
     execute(&mut admin, &format!("DROP OWNED BY {role} CASCADE")).await;
-    // The last of its connections may be on its way out.
+    // Its last connection may still be closing.
     let gone = "SELECT count(*) FROM pg_stat_activity WHERE usename = $1";
     while query_scalar::<_, i64>(gone).bind(&role).fetch_one(&mut admin).await.unwrap() > 0 {
         tokio::time::sleep(Duration::from_millis(20)).await;

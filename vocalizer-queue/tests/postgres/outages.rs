@@ -1,4 +1,4 @@
-//! The database goes away, or the way to it, and comes back.
+//! Outages of the database and of the network.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use vocalizer_queue::{PostgresQueue, PostgresQueueSettings};
 
 use super::server::Server;
 use super::support::{HANGS, LONG, Place, execute, hash, job, leased, settings};
-use super::way::{State, Way};
+use super::way::{Proxy, State};
 
-fn impatient(visibility: Duration) -> PostgresQueueSettings {
+fn short_timeouts(visibility: Duration) -> PostgresQueueSettings {
     let patience = Duration::from_millis(500);
     PostgresQueueSettings { acquire_timeout: patience, statement_timeout: patience, ..settings(visibility) }
 }
@@ -23,8 +23,8 @@ fn is_unavailable<T>(result: &Result<T, QueueError>) -> bool {
     matches!(result, Err(QueueError::Unavailable(_)))
 }
 
-/// Does something until it is done.
-async fn at_last<T>(mut attempt: impl AsyncFnMut() -> Result<T, QueueError>) -> T {
+/// Retries while the queue is unavailable.
+async fn retry<T>(mut attempt: impl AsyncFnMut() -> Result<T, QueueError>) -> T {
     let trying = async {
         loop {
             match attempt().await {
@@ -34,10 +34,10 @@ async fn at_last<T>(mut attempt: impl AsyncFnMut() -> Result<T, QueueError>) -> 
             }
         }
     };
-    timeout(HANGS, trying).await.expect("it does not recover")
+    timeout(HANGS, trying).await.expect("the queue does not recover")
 }
 
-/// Ends all connections to the database but this one.
+/// Terminates all other connections to the database.
 async fn terminate_all(place: &Place) {
     let all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                WHERE datname = current_database() AND pid <> pg_backend_pid()";
@@ -45,7 +45,7 @@ async fn terminate_all(place: &Place) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_that_are_terminated_lose_no_job_and_wake_who_waits() {
+async fn terminated_connections_lose_no_job_and_wake_waiting_workers() {
     let place = Place::new().await;
     let queue = place.open(LONG).await;
     queue.publish(job("held")).await.unwrap();
@@ -65,8 +65,8 @@ async fn connections_that_are_terminated_lose_no_job_and_wake_who_waits() {
         sleep(Duration::from_millis(100)).await;
         terminate_all(&place).await;
         let name = round.to_string();
-        at_last(async || queue.publish(job(&name)).await).await;
-        let lease = timeout(HANGS, waiting).await.expect("nobody wakes").unwrap();
+        retry(async || queue.publish(job(&name)).await).await;
+        let lease = timeout(HANGS, waiting).await.expect("the waiting worker does not wake up").unwrap();
         assert_eq!(lease.job().hash, hash(&name));
         lease.acknowledge().await.unwrap();
     }
@@ -77,15 +77,15 @@ async fn connections_that_are_terminated_lose_no_job_and_wake_who_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_falls_silent_or_is_cut_off_is_unavailable_in_time_and_used_again() {
+async fn silent_or_cut_connection_times_out_and_recovers() {
     let place = Place::new().await;
-    let way = Way::to(&place).await;
-    let queue = PostgresQueue::open(&way.url(&place), impatient(LONG)).await.unwrap();
+    let proxy = Proxy::to(&place).await;
+    let queue = PostgresQueue::open(&proxy.url(&place), short_timeouts(LONG)).await.unwrap();
     queue.publish(job("a")).await.unwrap();
     let granted = queue.grant().await.unwrap();
     let a = hash("a");
     for state in [State::Silent, State::Cut] {
-        way.is(state);
+        proxy.set(state);
         let (published, leased, extended, state) = timeout(HANGS, async {
             tokio::join!(queue.publish(job("b")), queue.lease(), queue.extend(granted.lease), queue.state(&a))
         })
@@ -93,36 +93,35 @@ async fn a_database_that_falls_silent_or_is_cut_off_is_unavailable_in_time_and_u
         .expect("it hangs");
         assert!(is_unavailable(&published) && is_unavailable(&leased) && is_unavailable(&extended));
         assert!(is_unavailable(&state));
-        way.is(State::Open);
-        at_last(async || queue.extend(granted.lease).await).await;
-        at_last(async || queue.publish(job("b")).await).await;
-        let lease = at_last(async || queue.lease().await).await;
+        proxy.set(State::Open);
+        retry(async || queue.extend(granted.lease).await).await;
+        retry(async || queue.publish(job("b")).await).await;
+        let lease = retry(async || queue.lease().await).await;
         assert_eq!(lease.job().hash, hash("b"));
         lease.acknowledge().await.unwrap();
     }
     queue.settle(granted.lease, None).await.unwrap();
 }
 
-/// A connection that was given up in the middle of a statement would give its answer to the next one, or its locks to
-/// nobody.
+/// An abandoned connection would deliver its response to the next statement, or keep its locks.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_statement_that_takes_too_long_ends_and_leaves_no_lock_and_no_half_a_step_behind() {
+async fn slow_statement_times_out_without_locks_or_partial_changes() {
     let place = Place::new().await;
-    let settings = PostgresQueueSettings { max_connections: 1, ..impatient(LONG) };
+    let settings = PostgresQueueSettings { max_connections: 1, ..short_timeouts(LONG) };
     let queue = PostgresQueue::open(&place.url(), settings).await.unwrap();
     queue.publish(job("a")).await.unwrap();
     let mut other = place.connect().await;
     for _ in 0..3 {
         execute(&mut other, "BEGIN; LOCK TABLE queue_jobs IN ACCESS EXCLUSIVE MODE").await;
-        // Its first statements are done by then, and the lock of its hash is held.
+        // Its first statements have run, so the lock of its hash is held.
         let late = timeout(HANGS, queue.publish(job("b"))).await.expect("it hangs");
         assert!(is_unavailable(&late), "{late:?}");
         let late = timeout(HANGS, queue.state(&hash("a"))).await.expect("it hangs");
         assert!(is_unavailable(&late), "{late:?}");
         execute(&mut other, "ROLLBACK").await;
-        let found = at_last(async || queue.state(&hash("b")).await).await;
-        assert_eq!(found, vocalizer_core::ports::JobState::Absent, "half a step was done");
-        let depth = at_last(async || queue.depth().await).await;
+        let found = retry(async || queue.state(&hash("b")).await).await;
+        assert_eq!(found, vocalizer_core::ports::JobState::Absent, "a partial change was committed");
+        let depth = retry(async || queue.depth().await).await;
         assert_eq!((depth.waiting, depth.leased), (1, Some(0)));
     }
     queue.publish(job("b")).await.unwrap();
@@ -131,7 +130,7 @@ async fn a_statement_that_takes_too_long_ends_and_leaves_no_lock_and_no_half_a_s
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_killed_and_restarted_under_load_loses_nothing() {
+async fn database_crash_under_load_loses_nothing() {
     let server = Server::start();
     let place = Place::on(server.url()).await;
     let servers = [place.open(Duration::from_secs(3)).await, place.open(Duration::from_secs(3)).await];
@@ -163,7 +162,7 @@ async fn a_database_that_is_killed_and_restarted_under_load_loses_nothing() {
             tokio::spawn(async move {
                 loop {
                     let Ok(lease) = queue.lease().await else { continue };
-                    // The work comes before its acknowledgement, which may fail.
+                    // Record the work first; its acknowledgement may fail.
                     done.lock().await.insert(lease.job().hash);
                     let _ = lease.acknowledge().await;
                 }
@@ -183,7 +182,7 @@ async fn a_database_that_is_killed_and_restarted_under_load_loses_nothing() {
     assert!(published.len() > 20, "{}", published.len());
     let all_done = async {
         loop {
-            let depth = at_last(async || servers[0].depth().await).await;
+            let depth = retry(async || servers[0].depth().await).await;
             if (depth.waiting, depth.leased) == (0, Some(0)) {
                 break;
             }

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-/// A PostgreSQL of these tests' own, which ends with them at the latest.
+/// A PostgreSQL server that stops with the tests at the latest.
 pub(super) struct Server {
     dir: PathBuf,
     url: String,
@@ -11,22 +11,22 @@ pub(super) struct Server {
 impl Server {
     pub(super) fn start() -> Self {
         let dir = tempfile::Builder::new().prefix("vocalizer-postgres-").tempdir().unwrap().keep();
-        let said = String::from_utf8(script("start", &dir).stdout).unwrap();
-        let url = said.trim().strip_prefix("VOCALIZER_TEST_POSTGRES=").expect("where it is").to_owned();
+        let output = String::from_utf8(script("start", &dir).stdout).unwrap();
+        let url = output.trim().strip_prefix("VOCALIZER_TEST_POSTGRES=").expect("a URL").to_owned();
         Self { dir, url }
     }
 
-    /// Where it is, for one who may do everything.
+    /// The URL, with a superuser.
     pub(super) fn url(&self) -> &str {
         &self.url
     }
 
-    /// Ends it in the middle of whatever it does.
+    /// Kills the server.
     pub(super) fn kill(&self) {
         script("kill", &self.dir);
     }
 
-    /// Starts it again, when it is ended.
+    /// Restarts the killed server.
     pub(super) fn restart(&self) {
         script("restart", &self.dir);
     }
@@ -38,7 +38,7 @@ impl Drop for Server {
     }
 }
 
-/// The server that tests share which do it no harm: the one that there is, or else one for all of them.
+/// The server shared by tests that do not disturb it: the one named by the environment, or a new one for all of them.
 pub(super) fn shared() -> &'static str {
     static URL: OnceLock<String> = OnceLock::new();
     URL.get_or_init(|| match std::env::var("VOCALIZER_TEST_POSTGRES") {
@@ -46,7 +46,7 @@ pub(super) fn shared() -> &'static str {
         Err(_) => {
             let server = Server::start();
             let url = server.url.clone();
-            // A static is never dropped: the script's watcher ends it.
+            // A static is never dropped; the watcher of the script stops the server.
             std::mem::forget(server);
             url
         }

@@ -1,4 +1,4 @@
-//! What servers do at once.
+//! Concurrent servers.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use vocalizer_queue::{PostgresQueue, PostgresQueueSettings};
 
 use super::support::{HANGS, LONG, Place, execute, hash, job, leased, settings};
 
-/// Never, as far as a test can tell.
+/// Longer than any test.
 const NEVER: Duration = Duration::from_secs(60 * 60);
 
 async fn open(place: &Place, poll: Duration) -> PostgresQueue {
@@ -17,7 +17,7 @@ async fn open(place: &Place, poll: Duration) -> PostgresQueue {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn jobs_that_servers_take_at_once_are_taken_by_one_each() {
+async fn concurrent_servers_lease_each_job_once() {
     let place = Place::new().await;
     let mut servers = Vec::new();
     for _ in 0..4 {
@@ -40,14 +40,14 @@ async fn jobs_that_servers_take_at_once_are_taken_by_one_each() {
     }
     let mut taken = BTreeSet::new();
     for one in taking {
-        assert!(taken.insert(timeout(HANGS, one).await.expect("it hangs").unwrap()), "one was taken twice");
+        assert!(taken.insert(timeout(HANGS, one).await.expect("it hangs").unwrap()), "a job was leased twice");
     }
     assert_eq!(taken, names.iter().map(|name| hash(name)).collect());
     assert_eq!(servers[0].depth().await.unwrap().waiting, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_repeats_that_servers_publish_at_once_one_is_kept_until_it_is_leased() {
+async fn concurrent_repeats_leave_one_waiting_job() {
     let place = Place::new().await;
     let servers = [place.open(LONG).await, place.open(LONG).await];
     let publish = async |times: usize| {
@@ -67,18 +67,18 @@ async fn of_repeats_that_servers_publish_at_once_one_is_kept_until_it_is_leased(
     publish(12).await;
     assert_eq!(servers[1].state(&hash("a")).await.unwrap(), JobState::Waiting { before: 0 });
     lease.acknowledge().await.unwrap();
-    assert_eq!(servers[1].depth().await.unwrap().waiting, 1, "the one that came while it was leased");
+    assert_eq!(servers[1].depth().await.unwrap().waiting, 1, "the repeat published during the lease is kept");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_another_server_publishes_or_puts_back_is_heard_of_without_polling() {
+async fn published_or_returned_job_is_notified_without_polling() {
     let place = Place::new().await;
     let (one, other) = (open(&place, NEVER).await, open(&place, NEVER).await);
     let waiting = tokio::spawn({
         let one = one.clone();
         async move { one.lease().await.unwrap().job().hash }
     });
-    // It has looked, and found nothing.
+    // Wait until it has polled and found nothing.
     let mut watch = place.connect().await;
     let listens = "SELECT count(*) FROM pg_stat_activity \
                    WHERE datname = current_database() AND query LIKE 'LISTEN%' AND state = 'idle'";
@@ -87,14 +87,14 @@ async fn a_job_that_another_server_publishes_or_puts_back_is_heard_of_without_po
     }
     sleep(Duration::from_millis(200)).await;
     other.publish(job("a")).await.unwrap();
-    assert_eq!(timeout(HANGS, waiting).await.expect("nobody was told").unwrap(), hash("a"));
-    // Dropped there, it is put back.
-    let again = timeout(HANGS, other.lease()).await.expect("nobody was told").unwrap();
+    assert_eq!(timeout(HANGS, waiting).await.expect("no notification arrived").unwrap(), hash("a"));
+    // The dropped lease returns its job.
+    let again = timeout(HANGS, other.lease()).await.expect("no notification arrived").unwrap();
     assert_eq!(again.attempt(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_of_which_no_notification_comes_is_found_by_polling() {
+async fn job_without_notification_is_found_by_polling() {
     let place = Place::new().await;
     let queue = open(&place, Duration::from_millis(50)).await;
     let waiting = tokio::spawn(async move { queue.lease().await.unwrap().job().hash });
@@ -104,11 +104,11 @@ async fn a_job_of_which_no_notification_comes_is_found_by_polling() {
         hash("a")
     );
     execute(&mut place.connect().await, &quiet).await;
-    assert_eq!(timeout(HANGS, waiting).await.expect("nobody looked").unwrap(), hash("a"));
+    assert_eq!(timeout(HANGS, waiting).await.expect("the queue was not polled").unwrap(), hash("a"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_for_a_job_is_not_held_up_by_one_who_has_another_in_hand() {
+async fn locked_job_does_not_block_others() {
     let place = Place::new().await;
     let queue = place.open(LONG).await;
     for name in ["a", "b"] {

@@ -9,25 +9,25 @@ use vocalizer_queue::{PostgresQueue, PostgresQueueSettings};
 
 use super::server::shared;
 
-/// Longer than anything takes here that does not hang.
+/// Timeout after which a test counts as hanging.
 pub(super) const HANGS: Duration = Duration::from_secs(120);
 
-/// A lease that does not run out within a test.
+/// A lease duration longer than any test.
 pub(super) const LONG: Duration = Duration::from_secs(600);
 
-/// A database of its own, which goes with this value.
+/// A temporary database, dropped with this value.
 pub(super) struct Place {
     server: String,
     pub(super) name: String,
 }
 
 impl Place {
-    /// An empty one, on the server that all share.
+    /// Creates an empty database on the shared server.
     pub(super) async fn new() -> Self {
         Self::on(shared()).await
     }
 
-    /// An empty one on a server.
+    /// Creates an empty database on a server.
     pub(super) async fn on(server: &str) -> Self {
         let name = format!("test_{}", LeaseId::random()).replace('-', "_");
         let mut connection = PgConnection::connect(server).await.unwrap();
@@ -39,18 +39,18 @@ impl Place {
         self.server.parse::<PgConnectOptions>().unwrap().database(&self.name)
     }
 
-    /// Where it is, for one who may do everything.
+    /// The URL, with a superuser.
     pub(super) fn url(&self) -> Secret<String> {
         let (server, _) = self.server.rsplit_once('/').unwrap();
         Secret::new(format!("{server}/{}", self.name))
     }
 
-    /// The queue as another server opens it.
+    /// Opens the queue like another server.
     pub(super) async fn open(&self, visibility: Duration) -> PostgresQueue {
         PostgresQueue::open(&self.url(), settings(visibility)).await.unwrap()
     }
 
-    /// A connection past all queues.
+    /// Opens a direct connection.
     pub(super) async fn connect(&self) -> PgConnection {
         PgConnection::connect_with(&self.options()).await.unwrap()
     }
@@ -62,7 +62,7 @@ impl Drop for Place {
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                // A server of the test's own may be gone.
+                // The test may have stopped its server.
                 let Ok(mut server) = PgConnection::connect(&server).await else { return };
                 execute(&mut server, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
             });
@@ -71,7 +71,7 @@ impl Drop for Place {
     }
 }
 
-/// Patient, since many tests run at once.
+/// Long timeouts, because many tests run in parallel.
 pub(super) fn settings(visibility: Duration) -> PostgresQueueSettings {
     let acquire_timeout = Duration::from_secs(30);
     PostgresQueueSettings { visibility, acquire_timeout, ..PostgresQueueSettings::default() }
@@ -89,9 +89,9 @@ pub(super) fn job(name: &str) -> Job {
     Job { hash: hash(name), payload: JobPayload::Stored }
 }
 
-/// The next job, which has to be this one.
+/// Leases the next job and checks its name.
 pub(super) async fn leased(queue: &PostgresQueue, name: &str) -> Box<dyn Lease> {
-    let lease = tokio::time::timeout(HANGS, queue.lease()).await.expect("no job came").unwrap();
+    let lease = tokio::time::timeout(HANGS, queue.lease()).await.expect("no job arrived").unwrap();
     assert_eq!(lease.job().hash, hash(name), "not the job of {name}");
     lease
 }

@@ -8,24 +8,24 @@ use vocalizer_core::secret::Secret;
 
 use super::support::Place;
 
-/// What becomes of connections.
+/// State of the simulated network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// They lead there.
+    /// Connections work.
     Open,
-    /// They end, and so do new ones.
+    /// Existing and new connections are closed.
     Cut,
-    /// Nothing comes through, and nobody is told. Those from before never come back.
+    /// No data gets through, without an error. Existing connections stay silent.
     Silent,
 }
 
-/// A way to the database.
-pub(super) struct Way {
+/// A TCP proxy in front of the database.
+pub(super) struct Proxy {
     at: SocketAddr,
     state: watch::Sender<State>,
 }
 
-impl Way {
+impl Proxy {
     pub(super) async fn to(place: &Place) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
@@ -41,13 +41,13 @@ impl Way {
         Self { at, state }
     }
 
-    /// The database's URL, this way.
+    /// The database URL through the proxy.
     pub(super) fn url(&self, place: &Place) -> Secret<String> {
         let port = place.options().get_port().to_string();
         Secret::new(place.url().expose().replace(&port, &self.at.port().to_string()))
     }
 
-    pub(super) fn is(&self, state: State) {
+    pub(super) fn set(&self, state: State) {
         self.state.send_replace(state);
     }
 }

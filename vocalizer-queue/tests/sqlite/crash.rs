@@ -1,4 +1,4 @@
-//! A process that is killed in the middle of its work loses nothing that it was told is safe.
+//! A killed process loses nothing that the queue confirmed.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -10,12 +10,13 @@ use vocalizer_queue::SqliteQueue;
 
 use super::support::{Place, VISIBILITY, hash, job};
 
-/// Where the process that is to be killed works.
+/// Path of the child process's queue.
 const PLACE: &str = "VOCALIZER_TEST_QUEUE";
 
-/// Publishes as fast as it can, acknowledges every other job, and says what is done. Does nothing unless asked to.
+/// The child process: publishes continuously, acknowledges every other job, and prints what is done. Does nothing by
+/// default.
 #[tokio::test]
-async fn the_process_to_be_killed() {
+async fn child_process() {
     let Some(path) = std::env::var_os(PLACE) else { return };
     let queue = SqliteQueue::open(&PathBuf::from(path), VISIBILITY).await.unwrap();
     for number in 0_u64.. {
@@ -28,26 +29,26 @@ async fn the_process_to_be_killed() {
             lease.acknowledge().await.unwrap();
             println!("acknowledged {hash}");
         } else {
-            // Held until the end, so that each job is leased once at most.
+            // Held until the end, so that each job is leased at most once.
             std::mem::forget(lease);
         }
     }
 }
 
 #[tokio::test]
-async fn a_killed_process_loses_no_job_and_brings_none_back() {
+async fn killed_process_loses_no_job_and_redelivers_no_settled_one() {
     for lines in [1, 7, 60] {
         let place = Place::new();
         let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "sqlite::crash::the_process_to_be_killed", "--nocapture"])
+            .args(["--exact", "sqlite::crash::child_process", "--nocapture"])
             .env(PLACE, place.path())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let (mut published, mut acknowledged) = (Vec::new(), Vec::new());
         let mut output = BufReader::new(process.stdout.take().unwrap()).lines();
-        let mut heard = 0;
-        // Everything that it said before it was gone counts, also what came after the signal.
+        let mut count = 0;
+        // Everything printed counts, including output after the signal.
         while let Some(Ok(line)) = output.next() {
             if let Some((_, name)) = line.split_once("published ") {
                 published.push(hash(name));
@@ -56,21 +57,21 @@ async fn a_killed_process_loses_no_job_and_brings_none_back() {
             } else {
                 continue;
             }
-            heard += 1;
-            if heard == lines {
+            count += 1;
+            if count == lines {
                 process.kill().unwrap();
             }
         }
-        assert!(!process.wait().unwrap().success(), "it was killed");
+        assert!(!process.wait().unwrap().success(), "the process was not killed");
         assert!(!published.is_empty());
 
         let queue = SqliteQueue::open(&place.path(), VISIBILITY).await.unwrap();
         for hash in &published {
             let state = queue.state(hash).await.unwrap();
             if acknowledged.contains(hash) {
-                assert_eq!(state, JobState::Absent, "it was done");
+                assert_eq!(state, JobState::Absent, "an acknowledged job is still there");
             } else {
-                // An acknowledgement that it had no time to speak of may have happened.
+                // The last acknowledgement may have succeeded without being printed.
                 let last = published.last() == Some(hash) || published.iter().rev().nth(1) == Some(hash);
                 assert!(matches!(state, JobState::Waiting { .. }) || last, "{state:?}");
             }

@@ -1,4 +1,4 @@
-//! Leases of workers of other processes go on in the next process.
+//! Durable leases continue in the next process.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use vocalizer_queue::SqliteQueue;
 use super::support::{Place, hash, job, leased, never};
 
 #[tokio::test]
-async fn a_restart_forgets_no_durable_lease_and_whether_it_counts() {
+async fn restart_keeps_durable_leases_and_their_counts() {
     let place = Place::new();
     let queue = place.open().await;
     for name in ["a", "b", "c", "d"] {
@@ -41,7 +41,7 @@ async fn a_restart_forgets_no_durable_lease_and_whether_it_counts() {
 }
 
 #[tokio::test]
-async fn after_a_restart_a_lease_that_nobody_extends_runs_out_and_counts_if_it_counted_before() {
+async fn restored_lease_expires_and_keeps_its_count() {
     let place = Place::new();
     let short = Duration::from_secs(1);
     let open = async || SqliteQueue::open(&place.path(), short).await.unwrap();
@@ -49,7 +49,7 @@ async fn after_a_restart_a_lease_that_nobody_extends_runs_out_and_counts_if_it_c
     queue.publish(job("silent")).await.unwrap();
     queue.publish(job("begun")).await.unwrap();
     let (_silent, begun) = (queue.grant().await.unwrap(), queue.grant().await.unwrap());
-    // On a machine that stood still for longer than the lease holds there is nothing to see.
+    // If the machine stalled for longer than the lease, there is nothing to test.
     if queue.extend(begun.lease).await.is_err() {
         return;
     }

@@ -1,4 +1,4 @@
-//! Other programs may open the file while the queue runs.
+//! Other programs that open the file while the queue runs.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,8 +7,8 @@ use vocalizer_core::ports::{JobQueue, QueueError};
 
 use super::support::{Place, job};
 
-/// What another program reads that opens the file and closes it again.
-fn counted_by_another_program(path: &Path) -> String {
+/// Counts the jobs with another program, which opens and closes the file.
+fn count_with_another_program(path: &Path) -> String {
     const PROGRAM: &str = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); \
                            print(c.execute('SELECT count(*) FROM queue_jobs').fetchone()[0]); c.close()";
     let output = Command::new("python3").args(["-c", PROGRAM]).arg(path).output().unwrap();
@@ -17,20 +17,20 @@ fn counted_by_another_program(path: &Path) -> String {
 }
 
 #[tokio::test]
-async fn another_program_that_opens_the_file_takes_no_job_away() {
+async fn another_program_opening_the_file_loses_no_job() {
     let place = Place::new();
     let queue = place.open().await;
-    // Whoever opens the same file in the same process, as the store does, must not cost the first one its locks.
+    // Opening the file again in this process, as the store does, must not drop the first one's locks.
     let _second = place.open().await;
     for count in 1..=5 {
         queue.publish(job(&count.to_string())).await.unwrap();
-        assert_eq!(counted_by_another_program(&place.path()), count.to_string());
+        assert_eq!(count_with_another_program(&place.path()), count.to_string());
         assert!(place.path().with_extension("sqlite-wal").exists(), "another program removed the log");
     }
 }
 
 #[tokio::test]
-async fn once_the_log_or_its_index_was_removed_no_job_is_taken() {
+async fn publish_fails_after_the_log_or_index_was_removed() {
     for removed in ["sqlite-wal", "sqlite-shm"] {
         let place = Place::new();
         let queue = place.open().await;

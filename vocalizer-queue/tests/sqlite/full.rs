@@ -1,7 +1,7 @@
-//! A disk that is full for a moment costs what could not be written, and nothing after it.
+//! A temporarily full disk only fails the writes that do not fit.
 //!
-//! A limit on the size of files stands for the disk: writes beyond it fail. It holds for a whole process, so the test runs
-//! itself as a child.
+//! A file size limit simulates the disk: writes beyond it fail. The limit holds for a whole process, so the test runs
+//! itself as a child process.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,40 +12,40 @@ use vocalizer_queue::SqliteQueue;
 
 use super::support::{Place, VISIBILITY, hash, job};
 
-/// The file of the child. Not set, the child's test is none.
+/// Path of the child process's queue. If it is not set, the child test does nothing.
 const PLACE: &str = "VOCALIZER_TEST_FULL_QUEUE";
 
-/// How often the disk is full, each time at another place.
+/// Number of simulated full disks, each at another size.
 const ROUNDS: u64 = 100;
 
-/// Files may grow up to so many bytes, or without a limit.
-fn room(bytes: Option<u64>) {
-    let (_, most) = Resource::FSIZE.get().unwrap();
-    Resource::FSIZE.set(bytes.unwrap_or(most), most).unwrap();
+/// Limits the size of files; `None` removes the limit.
+fn set_file_size_limit(bytes: Option<u64>) {
+    let (_, max) = Resource::FSIZE.get().unwrap();
+    Resource::FSIZE.set(bytes.unwrap_or(max), max).unwrap();
 }
 
 fn log_bytes(file: &Path) -> u64 {
     std::fs::metadata(file.with_extension("sqlite-wal")).map_or(0, |found| found.len())
 }
 
-/// The child. Prints the jobs that were published.
+/// The child process. Prints the published jobs.
 #[tokio::test]
-async fn the_process_whose_disk_fills_up() {
+async fn child_process() {
     let Some(file) = std::env::var_os(PLACE).map(PathBuf::from) else { return };
     let queue = SqliteQueue::open(&file, VISIBILITY).await.unwrap();
     for round in 0..ROUNDS {
-        room(Some(log_bytes(&file) + round * 211));
+        set_file_size_limit(Some(log_bytes(&file) + round * 211));
         let mut number = 0;
-        let refused = loop {
+        let error = loop {
             let name = format!("{round}.{number}");
             match queue.publish(job(&name)).await {
                 Ok(()) => println!("published {name}"),
-                Err(refused) => break refused,
+                Err(error) => break error,
             }
             number += 1;
         };
-        assert!(matches!(refused, QueueError::Unavailable(_)), "{refused:?}");
-        room(None);
+        assert!(matches!(error, QueueError::Unavailable(_)), "{error:?}");
+        set_file_size_limit(None);
         let name = format!("{round}.after");
         queue.publish(job(&name)).await.unwrap_or_else(|error| panic!("round {round}: {error:?}"));
         println!("published {name}");
@@ -53,14 +53,14 @@ async fn the_process_whose_disk_fills_up() {
 }
 
 #[tokio::test]
-async fn a_full_disk_ends_with_room_and_costs_no_job() {
+async fn queue_recovers_from_a_full_disk_without_losing_jobs() {
     let place = Place::new();
     let exe = std::env::current_exe().unwrap();
-    // Without the trap the signal that comes with the limit would end the child.
+    // Without the trap, SIGXFSZ would end the child.
     let child = Command::new("sh")
         .args(["-c", r#"trap '' XFSZ; exec "$0" "$@""#])
         .arg(exe)
-        .args(["--exact", "sqlite::full::the_process_whose_disk_fills_up", "--nocapture"])
+        .args(["--exact", "sqlite::full::child_process", "--nocapture"])
         .env(PLACE, place.path())
         .stderr(Stdio::inherit())
         .output()
@@ -72,6 +72,6 @@ async fn a_full_disk_ends_with_room_and_costs_no_job() {
     assert!(published.len() >= usize::try_from(ROUNDS).unwrap(), "{output}");
     for name in published {
         let state = queue.state(&hash(name)).await.unwrap();
-        assert!(matches!(state, JobState::Waiting { .. }), "{name} was published and is lost: {state:?}");
+        assert!(matches!(state, JobState::Waiting { .. }), "published job {name} is lost: {state:?}");
     }
 }

@@ -10,19 +10,19 @@ async fn connection(place: &Place) -> SqliteConnection {
     SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(place.path())).await.unwrap()
 }
 
-async fn refusal(place: &Place) -> String {
+async fn open_error(place: &Place) -> String {
     let QueueError::Unavailable(error) = SqliteQueue::open(&place.path(), VISIBILITY).await.unwrap_err() else {
         panic!("another error");
     };
     assert!(
         error.source().is_none_or(|source| !error.to_string().contains(&source.to_string())),
-        "it repeats its source"
+        "the message repeats its source"
     );
     error.to_string()
 }
 
 #[tokio::test]
-async fn it_shares_a_file_with_others_and_leaves_theirs_alone() {
+async fn queue_shares_a_file_and_keeps_foreign_tables() {
     let place = Place::new();
     drop(place.open().await);
     let mut theirs = connection(&place).await;
@@ -37,31 +37,31 @@ async fn it_shares_a_file_with_others_and_leaves_theirs_alone() {
 }
 
 #[tokio::test]
-async fn a_file_of_a_newer_version_is_refused_and_left_as_it_is() {
+async fn newer_file_is_rejected_unchanged() {
     let place = Place::new();
     place.open().await.publish(job("a")).await.unwrap();
     let mut newer = connection(&place).await;
     let sql = "INSERT INTO queue_migrations SELECT 9000, 'tomorrow', installed_on, success, checksum, execution_time \
                FROM queue_migrations WHERE version = 1";
     newer.execute(sql).await.unwrap();
-    let said = refusal(&place).await;
-    assert!(said.contains("newer version of Vocalizer") && said.contains("9000"), "{said}");
+    let message = open_error(&place).await;
+    assert!(message.contains("newer version of Vocalizer") && message.contains("9000"), "{message}");
     newer.execute("DELETE FROM queue_migrations WHERE version = 9000").await.unwrap();
     leased(&place.open().await, "a").await.acknowledge().await.unwrap();
 }
 
 #[tokio::test]
-async fn what_is_no_database_is_refused() {
+async fn invalid_file_is_rejected() {
     let place = Place::new();
-    std::fs::write(place.path(), "a diary, and none of anybody's business".repeat(100)).unwrap();
-    assert!(refusal(&place).await.contains("cannot be brought up to date"));
+    std::fs::write(place.path(), "not a SQLite database, only some text".repeat(100)).unwrap();
+    assert!(open_error(&place).await.contains("cannot migrate the queue"));
     let nowhere = SqliteQueue::open("/nonexistent/folder/queue.sqlite".as_ref(), VISIBILITY).await;
     assert!(matches!(nowhere, Err(QueueError::Unavailable(_))));
 }
 
 #[cfg(unix)]
 #[tokio::test]
-async fn its_file_is_its_owner_s_alone() {
+async fn files_are_accessible_to_the_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let place = Place::new();
@@ -73,7 +73,7 @@ async fn its_file_is_its_owner_s_alone() {
 }
 
 #[tokio::test]
-async fn it_carries_hashes_alone() {
+async fn only_stored_payloads_are_accepted() {
     let place = Place::new();
     let queue = place.open().await;
     for payload in [JobPayload::Inline("song".into()), JobPayload::Claim(Secret::new("somewhere".to_owned()))] {

@@ -8,10 +8,10 @@ use vocalizer_queue::SqliteQueue;
 
 pub(super) const VISIBILITY: Duration = Duration::from_secs(600);
 
-/// How long a job that must come is waited for.
+/// Timeout for a job that must arrive.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A folder with a queue in it, which goes with this value.
+/// A temporary folder for a queue, removed with this value.
 pub(super) struct Place(TempDir);
 
 impl Place {
@@ -23,7 +23,7 @@ impl Place {
         self.0.path().join("vocalizer.sqlite")
     }
 
-    /// The queue as a process finds it that was started anew.
+    /// Opens the queue like a restarted process.
     pub(super) async fn open(&self) -> SqliteQueue {
         SqliteQueue::open(&self.path(), VISIBILITY).await.unwrap()
     }
@@ -42,7 +42,7 @@ pub(super) fn never(reason: &str) -> Failure {
 }
 
 pub(super) async fn leased(queue: &SqliteQueue, name: &str) -> Box<dyn Lease> {
-    let lease = tokio::time::timeout(PATIENCE, queue.lease()).await.expect("no job came").unwrap();
+    let lease = tokio::time::timeout(PATIENCE, queue.lease()).await.expect("no job arrived").unwrap();
     assert_eq!(lease.job().hash, hash(name));
     lease
 }

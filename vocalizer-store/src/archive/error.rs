@@ -1,80 +1,80 @@
-//! What can be wrong with a result archive.
+//! Errors of result archives.
 
 use std::io;
 
 use thiserror::Error;
 use vocalizer_core::part::Stem;
 
-/// Why an archive could not be read or written.
+/// An error from reading or writing an archive.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ArchiveError {
-    /// A stem is larger than [`Limits::max_stem_bytes`](vocalizer_core::limits::Limits::max_stem_bytes). Told from the
-    /// header, before any of the stem is read.
-    #[error("the {stem} stem has {found_bytes} bytes, at most {max_bytes} are allowed")]
+    /// A stem is larger than [`Limits::max_stem_bytes`](vocalizer_core::limits::Limits::max_stem_bytes). Detected from
+    /// the header, before the stem is read.
+    #[error("the {stem} stem has {found_bytes} bytes; the limit is {max_bytes}")]
     Limit {
-        /// Which stem.
+        /// The stem.
         stem: Stem,
         /// The limit.
         max_bytes: u64,
-        /// What the archive says it has.
+        /// Its size according to the header.
         found_bytes: u64,
     },
-    /// It is not an archive with exactly the four stems; sending it again will not help.
+    /// It is not an archive with exactly the four stems; a retry does not help.
     #[error("the result archive is malformed")]
     Malformed(#[source] Flaw),
-    /// The bytes stopped coming, which says nothing about the archive.
-    #[error("the result archive could not be read")]
+    /// The source failed, which says nothing about the archive.
+    #[error("reading the result archive failed")]
     Read(#[source] io::Error),
-    /// The archive, or a stem out of it, could not be written.
-    #[error("writing failed")]
+    /// The archive or a stem from it could not be written.
+    #[error("writing the result archive or a stem failed")]
     Write(#[source] io::Error),
 }
 
-/// What exactly is wrong with a malformed archive.
+/// The flaw of a malformed archive.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Flaw {
     /// It ends within an entry or a header.
-    #[error("it is cut off")]
+    #[error("it is truncated")]
     CutOff,
-    /// A header is not one, as when a gzip file is sent as a tar.
-    #[error("a header cannot be read")]
+    /// A header is invalid, for example because a gzip file was sent.
+    #[error("it has an invalid header")]
     Header(#[source] io::Error),
-    /// An entry with a name that is none of the four.
-    #[error("it holds an entry {name:?}; only bass.mp3, drums.mp3, other.mp3 and vocals.mp3 belong in it")]
+    /// An entry does not have one of the four names.
+    #[error("unexpected entry {name:?}; only bass.mp3, drums.mp3, other.mp3 and vocals.mp3 are allowed")]
     Name {
         /// The beginning of the name.
         name: String,
     },
-    /// A link, a folder, a device, a sparse file or a header for long names.
-    #[error("it holds an entry of type {type_byte:?}, which is no regular file")]
+    /// An entry is not a regular file but a link, a folder, a device, a sparse file or a header for long names.
+    #[error("unsupported entry type {type_byte:?}; only regular files are allowed")]
     Type {
-        /// The entry's type, as the byte in its header.
+        /// The type byte of the entry's header.
         type_byte: char,
     },
-    /// A PAX header that is too large, does not parse, says more than times and owners, or stands before no file.
-    #[error("it holds a PAX header that is not acceptable")]
+    /// A PAX header is too large, invalid, contains more than times and owners, or precedes no file.
+    #[error("unsupported PAX header")]
     Pax,
-    /// A stem is there twice.
-    #[error("it holds {stem} twice")]
+    /// A stem occurs twice.
+    #[error("{stem} occurs twice")]
     Twice {
-        /// Which stem.
+        /// The stem.
         stem: Stem,
     },
     /// A stem has no bytes.
     #[error("{stem} is empty")]
     Empty {
-        /// Which stem.
+        /// The stem.
         stem: Stem,
     },
-    /// A stem is not there.
+    /// A stem is missing.
     #[error("{stem} is missing")]
     Missing {
-        /// Which stem, the first of those missing.
+        /// The first missing stem.
         stem: Stem,
     },
-    /// Something other than zeros follows the end, or too many zeros do.
-    #[error("something follows its end")]
+    /// Nonzero bytes, or too many zeros, follow the end.
+    #[error("unexpected data after the end")]
     Trailer,
 }

@@ -1,17 +1,16 @@
 //! The result archive: a tar with exactly `bass.mp3`, `drums.mp3`, `other.mp3` and `vocals.mp3` at the top level.
 //!
-//! Archives come from outside, so they are never unpacked. [`read`] looks at one entry after the other and accepts
-//! four regular files with exactly these names, in any order, each once, not empty and not above its limit. The first
-//! thing that is anything else ends the reading with an error that says what it was.
+//! Archives are untrusted, so they are never unpacked. [`read`] checks one entry after the other. It accepts four
+//! regular files with exactly these names, in any order, each once, not empty and within its limit. Anything else ends
+//! the reading with an error that names the flaw.
 //!
-//! Two liberties are taken for the sake of the tools that workers use. A name may begin with `./`, which `tar cf x ./*.mp3`
-//! writes and which means the same place; `.` itself, being a folder, is refused. And an entry may have one small PAX
-//! header before it, since Python's `tarfile` writes one for every file to keep the fractions of a second; it may speak of
-//! times and owners and is not obeyed even in that. A header that would rename, resize or punch holes into the entry is
-//! refused, as are GNU's long names.
+//! There are two exceptions for the tools that workers use. A name may begin with `./`, as `tar cf x ./*.mp3` writes
+//! it; `.` itself is a folder and is rejected. An entry may have one small PAX header, because Python's `tarfile`
+//! writes one for fractional seconds; it may only contain times and owners, and is ignored. A header that would rename
+//! or resize the entry or make it sparse is rejected, like GNU long names.
 //!
-//! The end-of-archive marker may be missing, because by then all four stems are in. After it nothing but zeros may follow,
-//! up to [`MAX_TRAILER_BYTES`].
+//! The end-of-archive marker may be missing, because all four stems are complete by then. Only zeros may follow it, up
+//! to [`MAX_TRAILER_BYTES`].
 
 mod error;
 mod read;
@@ -26,10 +25,10 @@ pub use write::write;
 
 use vocalizer_core::part::Stem;
 
-/// The four stems in the order in which they are written.
+/// The four stems in write order.
 const ORDER: [Stem; 4] = [Stem::Bass, Stem::Drums, Stem::Other, Stem::Vocals];
 
-/// What a stem is called in an archive.
+/// Returns the file name of a stem in an archive.
 const fn file_name(stem: Stem) -> Option<&'static str> {
     match stem {
         Stem::Bass => Some("bass.mp3"),

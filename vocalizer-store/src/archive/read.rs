@@ -1,4 +1,4 @@
-//! Archive to stems.
+//! Reading archives.
 
 use std::io::{self, Read};
 
@@ -10,33 +10,33 @@ use vocalizer_core::ports::Stems;
 
 use super::{ArchiveError, Flaw, ORDER, file_name};
 
-/// Most zeros that may follow the end of an archive. `tar` fills its last record up to 10 KiB, or to what `-b` says.
+/// Maximum number of zeros after the end. `tar` pads its last record to 10 KiB, or to the size given with `-b`.
 pub const MAX_TRAILER_BYTES: u64 = 1024 * 1024;
 
-/// What everything in a tar is filled up to.
+/// Block size of tar: all entries are padded to it.
 pub(super) const BLOCK_BYTES: usize = 512;
 
-/// How much [`read`] reads at a time.
+/// Chunk size of [`read`].
 const READ_BYTES: usize = 16 * 1024;
 
-/// Largest PAX header that is looked at. Python's has some 60 bytes.
+/// Maximum size of a PAX header. Python's has about 60 bytes.
 const MAX_PAX_BYTES: usize = 4096;
 
-/// What a PAX header may speak of: nothing that changes which bytes are the file or what it is called.
+/// Allowed PAX keys: none changes the content or the name of the file.
 const PAX_KEYS: [&str; 8] = ["atime", "ctime", "mtime", "uid", "gid", "uname", "gname", "comment"];
 
-/// Longest piece of a foreign name that an error repeats.
+/// Maximum length of an entry name in an error.
 const EXCERPT_CHARS: usize = 64;
 
-/// Reads an archive, in the archive's order, in memory that does not grow with it.
+/// Reads an archive, in its order, in constant memory.
 ///
-/// `sink` gets the bytes of each stem, piece by piece; no piece is empty. An archive is known to be good only when this
-/// function returns `Ok`: until then, whatever the sink stored has to be something that can be thrown away.
+/// `sink` receives the bytes of each stem in chunks, none of them empty. The archive is valid only if this function
+/// returns `Ok`; otherwise the caller must discard what the sink stored.
 ///
 /// # Errors
 ///
 /// [`ArchiveError::Limit`] for a stem over [`Limits::max_stem_bytes`], [`ArchiveError::Malformed`] for anything but the
-/// four stems, [`ArchiveError::Read`] when `archive` itself fails and [`ArchiveError::Write`] when the sink does.
+/// four stems, [`ArchiveError::Read`] if `archive` fails and [`ArchiveError::Write`] if the sink fails.
 pub fn read<R, F>(mut archive: R, limits: &Limits, mut sink: F) -> Result<(), ArchiveError>
 where
     R: Read,
@@ -59,13 +59,13 @@ where
     }
 }
 
-/// Reads an archive into memory: for small ones, since four stems may have four times [`Limits::max_stem_bytes`].
+/// Reads an archive into memory. Only for small ones: the stems may have four times [`Limits::max_stem_bytes`].
 ///
 /// # Errors
 ///
 /// Those of [`read`].
 pub fn read_stems<R: Read>(archive: R, limits: &Limits) -> Result<Stems, ArchiveError> {
-    // Grown as bytes come in, never by what a header promises.
+    // Grows with the received bytes, not by the size in the header.
     let [mut drums, mut bass, mut other, mut vocals] = [const { Vec::new() }; 4];
     read(archive, limits, |stem, piece| {
         match stem {
@@ -80,19 +80,19 @@ pub fn read_stems<R: Read>(archive: R, limits: &Limits) -> Result<Stems, Archive
     Ok(Stems { drums: drums.into(), bass: bass.into(), other: other.into(), vocals: vocals.into() })
 }
 
-/// Takes an archive apart as it comes in. It does no I/O, so it never waits. Headers are parsed by `tar`.
+/// An incremental parser. It does no I/O, so it never blocks. `tar` parses the headers.
 pub(super) struct Parser {
     max_stem_bytes: u64,
-    /// The stems that have not come yet.
+    /// The stems not seen yet.
     missing: Vec<Stem>,
     /// Whether the last entry was a PAX header.
     after_pax: bool,
-    /// The block or the PAX header that is being collected.
+    /// The partial block or PAX header.
     collected: BytesMut,
     state: State,
 }
 
-/// What comes next.
+/// The expected next part.
 enum State {
     Header,
     Pax {
@@ -106,7 +106,7 @@ enum State {
     Padding {
         left_bytes: usize,
     },
-    /// Zeros, and nothing but zeros.
+    /// Only zeros.
     Trailer {
         seen_bytes: u64,
     },
@@ -123,8 +123,8 @@ impl Parser {
         }
     }
 
-    /// Takes bytes from the front of `input`. Returns the next piece of a stem, never empty, or `None` once `input` is
-    /// used up. After an error the parser can only be dropped.
+    /// Consumes bytes from the front of `input`. Returns the next chunk of a stem, never empty, or `None` when `input`
+    /// is consumed. After an error the parser must not be used.
     pub(super) fn next(&mut self, input: &mut Bytes) -> Result<Option<(Stem, Bytes)>, ArchiveError> {
         while !input.is_empty() {
             match &mut self.state {
@@ -169,7 +169,7 @@ impl Parser {
         Ok(None)
     }
 
-    /// No more bytes will come.
+    /// Ends the input.
     pub(super) fn finish(self) -> Result<(), ArchiveError> {
         match self.state {
             State::Trailer { .. } => Ok(()),
@@ -181,7 +181,7 @@ impl Parser {
     fn header(&mut self, block: &[u8]) -> Result<State, ArchiveError> {
         let broken = |error| ArchiveError::Malformed(Flaw::Header(error));
         let mut archive = Archive::new(block);
-        // Raw: extension headers come as entries, instead of being read into memory and obeyed.
+        // Raw mode: extension headers appear as entries instead of being read into memory and applied.
         let Some(entry) = archive.entries().map_err(broken)?.raw(true).next() else {
             self.check_complete()?;
             return Ok(State::Trailer { seen_bytes: 0 });
@@ -218,7 +218,7 @@ impl Parser {
         Ok(State::Stem { stem, left_bytes: size_bytes, padding_bytes: padding(size_bytes) })
     }
 
-    /// All stems have come.
+    /// Fails if a stem is missing.
     fn check_complete(&self) -> Result<(), ArchiveError> {
         match self.missing.first() {
             Some(&stem) => Err(ArchiveError::Malformed(Flaw::Missing { stem })),
@@ -228,14 +228,14 @@ impl Parser {
     }
 }
 
-/// Moves bytes to `collected` until there are `wanted_bytes`, and returns those.
+/// Moves bytes to `collected` until it has `wanted_bytes`, and returns them then.
 fn collect(collected: &mut BytesMut, wanted_bytes: usize, input: &mut Bytes) -> Option<BytesMut> {
     let missing_bytes = wanted_bytes - collected.len();
     collected.extend_from_slice(&input.split_to(missing_bytes.min(input.len())));
     (collected.len() == wanted_bytes).then(|| collected.split())
 }
 
-/// What follows so many bytes, so that the next entry begins with a block.
+/// Returns the padding after an entry of this size.
 pub(super) fn padding(size_bytes: u64) -> usize {
     let last_bytes = usize::try_from(size_bytes % BLOCK_BYTES as u64).unwrap_or(0);
     (BLOCK_BYTES - last_bytes) % BLOCK_BYTES

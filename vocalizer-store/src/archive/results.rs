@@ -1,4 +1,4 @@
-//! Archive to blobs, as it comes in.
+//! Streaming an archive into blobs.
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
@@ -8,15 +8,15 @@ use vocalizer_core::ports::{BlobError, BlobStore, BlobStream, Received, ResultEr
 use super::ArchiveError;
 use super::read::Parser;
 
-/// Result archives as core knows them: read by the rules of [`read`](super::read), written with the bytes of
-/// [`write`](super::write), both in memory that does not grow with them.
+/// The result archive adapter: reads by the rules of [`read`](super::read) and writes the bytes of
+/// [`write`](super::write), both in constant memory.
 #[derive(Debug, Clone)]
 pub struct TarResults {
     limits: Limits,
 }
 
 impl TarResults {
-    /// Stems may be as large as `limits` say.
+    /// Creates it with these limits.
     #[must_use]
     pub const fn new(limits: Limits) -> Self {
         Self { limits }
@@ -29,7 +29,7 @@ impl ResultReader for TarResults {
         let (mut parser, mut received) = (Parser::new(&self.limits), Received::new());
         while let Some(chunk) = archive.next().await {
             let mut chunk = chunk.map_err(interrupted)?;
-            while let Some((stem, piece)) = parser.next(&mut chunk).map_err(refused)? {
+            while let Some((stem, piece)) = parser.next(&mut chunk).map_err(result_error)? {
                 if received.last().is_none_or(|&(last, _)| last != stem) {
                     received.push((stem, blobs.begin().await?));
                 }
@@ -38,12 +38,12 @@ impl ResultReader for TarResults {
                 }
             }
         }
-        parser.finish().map_err(refused)?;
+        parser.finish().map_err(result_error)?;
         Ok(received)
     }
 }
 
-fn refused(error: ArchiveError) -> ResultError {
+fn result_error(error: ArchiveError) -> ResultError {
     match error {
         ArchiveError::Limit { max_bytes, .. } => ResultError::Limit { what: error.to_string(), max_bytes },
         ArchiveError::Malformed(flaw) => ResultError::Malformed { what: flaw.to_string() },
@@ -51,7 +51,7 @@ fn refused(error: ArchiveError) -> ResultError {
     }
 }
 
-/// Keeps the error that the sender's connection gave, which whoever answers the sender knows by its type.
+/// Keeps the error of the connection, whose type the caller checks.
 fn interrupted(error: BlobError) -> ResultError {
     match error {
         BlobError::Unavailable(source) => ResultError::Interrupted(source),

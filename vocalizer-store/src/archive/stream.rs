@@ -1,4 +1,4 @@
-//! Stems to archive, made while it is read.
+//! Streaming stems into an archive.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use super::read::{BLOCK_BYTES, padding};
 use super::write::header;
 use super::{ArchiveError, Flaw, ORDER, TarResults, file_name};
 
-/// The mark that ends a tar.
+/// The end marker of a tar.
 static END: [u8; 2 * BLOCK_BYTES] = [0; 2 * BLOCK_BYTES];
 
 #[async_trait]
@@ -21,7 +21,7 @@ impl ResultWriter for TarResults {
         for stem in ORDER {
             let blob = stems.open(stem).await?;
             let stem_bytes = blob.size_bytes();
-            // No reader would take it; better said before anything is sent.
+            // Readers reject it, so fail before sending anything.
             if stem_bytes == 0 {
                 return Err(unavailable(ArchiveError::Malformed(Flaw::Empty { stem })));
             }
@@ -47,5 +47,5 @@ fn unavailable(error: ArchiveError) -> BlobError {
 }
 
 fn unreadable(stem: Stem, error: &BlobError) -> BlobError {
-    BlobError::Unavailable(format!("the {stem} stem cannot be read: {}", chain(error)).into())
+    BlobError::Unavailable(format!("reading the {stem} stem failed: {}", chain(error)).into())
 }

@@ -1,4 +1,4 @@
-//! Stems to archive.
+//! Writing archives.
 
 use std::io::{self, Write};
 
@@ -8,14 +8,13 @@ use vocalizer_core::ports::Stems;
 
 use super::{ArchiveError, Flaw, ORDER, file_name};
 
-/// Writes an archive and returns the writer, flushed.
+/// Writes an archive and returns the flushed writer.
 ///
-/// The same stems give the same bytes, whoever writes them and whenever.
+/// Equal stems give equal bytes.
 ///
 /// # Errors
 ///
-/// [`ArchiveError::Malformed`] for an empty stem, which no reader would take, before anything is written;
-/// [`ArchiveError::Write`] when `out` fails.
+/// [`ArchiveError::Malformed`] for an empty stem, before anything is written; [`ArchiveError::Write`] if `out` fails.
 pub fn write<W: Write>(stems: &Stems, out: W) -> Result<W, ArchiveError> {
     let mut files = Vec::new();
     for stem in ORDER {
@@ -36,7 +35,7 @@ pub fn write<W: Write>(stems: &Stems, out: W) -> Result<W, ArchiveError> {
     Ok(out)
 }
 
-/// What stands before a file of so many bytes: nothing that tells who wrote it, or when.
+/// Returns the header of a file. It contains no owner and no time.
 pub(super) fn header(name: &str, size_bytes: u64) -> io::Result<Header> {
     let mut header = Header::new_ustar();
     header.set_entry_type(EntryType::Regular);

@@ -1,4 +1,4 @@
-//! What the disk is asked for, off the runtime's threads.
+//! Blocking disk operations.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -7,29 +7,29 @@ use std::path::Path;
 use tokio::task::spawn_blocking;
 use vocalizer_core::ports::{BlobError, Space};
 
-/// Most bytes that are read or written at a time.
+/// Maximum bytes per read or write.
 pub(crate) const BLOCK_BYTES: usize = 256 * 1024;
 
-/// Does something that blocks; it is done to its end when nobody waits any more.
+/// Runs a blocking operation on a blocking thread. It completes even if the caller is dropped.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, BlobError> {
     match spawn_blocking(work).await {
-        Ok(done) => done.map_err(sorted),
+        Ok(done) => done.map_err(blob_error),
         Err(error) => Err(BlobError::Unavailable(error.into())),
     }
 }
 
-/// Sorts what the system says into what the port knows.
-pub(crate) fn sorted(error: io::Error) -> BlobError {
+/// Converts a system error to the port's error.
+pub(crate) fn blob_error(error: io::Error) -> BlobError {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => BlobError::Full,
         _ => BlobError::Unavailable(error.into()),
     }
 }
 
-/// What there is, or `None` where there is nothing.
-pub(crate) fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+/// Converts `NotFound` to `None`.
+pub(crate) fn if_exists<T>(found: io::Result<T>) -> io::Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -37,7 +37,7 @@ pub(crate) fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// Makes a new file for its owner alone.
+/// Creates a new file, accessible to its owner only.
 pub(crate) fn new_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.create_new(true).read(true).write(true);
@@ -49,7 +49,7 @@ pub(crate) fn new_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Makes a folder for its owner alone; one that is there is as good.
+/// Creates a folder, accessible to its owner only, unless it exists.
 pub(crate) fn make_dir(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
@@ -63,7 +63,7 @@ pub(crate) fn make_dir(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The space of the disk that a file or a folder is on. It is asked by its name and not opened.
+/// Returns the space of the disk with this file or folder, without opening it.
 #[cfg(unix)]
 pub(crate) fn space(path: &Path) -> io::Result<Option<Space>> {
     let found = rustix::fs::statvfs(path)?;
@@ -71,13 +71,13 @@ pub(crate) fn space(path: &Path) -> io::Result<Option<Space>> {
     Ok(Some(Space { free_bytes: bytes(found.f_bavail), total_bytes: bytes(found.f_blocks) }))
 }
 
-/// Elsewhere nobody is asked.
+/// Not supported on this system.
 #[cfg(not(unix))]
 pub(crate) fn space(_path: &Path) -> io::Result<Option<Space>> {
     Ok(None)
 }
 
-/// Makes what was created, renamed or removed in a folder durable. Elsewhere than on Unix a folder cannot be asked.
+/// Makes changes of a folder's entries durable. A no-op on systems other than Unix.
 pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }

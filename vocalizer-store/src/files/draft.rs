@@ -1,4 +1,4 @@
-//! A blob that has no name yet.
+//! A blob without a name yet.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -11,16 +11,16 @@ use vocalizer_core::ports::BlobError;
 use super::disk::{BLOCK_BYTES, blocking, new_file};
 use super::temporary::{Temporaries, Temporary};
 
-/// Collects small pieces, so that the disk is asked once per block.
+/// A blob being written to a temporary file. Buffers small chunks into blocks.
 pub(crate) struct Draft {
     file: Arc<File>,
     collected: BytesMut,
     size_bytes: u64,
-    // Last: the file is closed before it is removed.
+    // Declared last: the file is closed before it is removed.
     temporary: Temporary,
 }
 
-/// All of a blob, in a temporary file.
+/// A complete blob in a temporary file.
 pub(crate) struct Whole {
     pub(crate) file: Arc<File>,
     pub(crate) temporary: Temporary,
@@ -50,7 +50,7 @@ impl Draft {
         Ok(())
     }
 
-    /// The file, with everything written so far.
+    /// Flushes and returns the path of the file.
     pub(crate) async fn local_file(&mut self) -> Result<PathBuf, BlobError> {
         self.flush().await?;
         Ok(self.temporary.path().to_owned())

@@ -1,14 +1,14 @@
-//! Blobs as files, in a folder of their own.
+//! Blobs as files in a folder.
 //!
 //! ```text
-//! <root>/tmp/…                         what is being written or deleted
+//! <root>/tmp/…                         files being written or deleted
 //! <root>/ab/ab12…/source               an uploaded song
-//! <root>/ab/ab12…/drums.mp3            a stem of it
+//! <root>/ab/ab12…/drums.mp3            one of its stems
 //! <root>/ab/ab12…/made/drums.flac      a stem in another format
 //! ```
 //!
-//! A blob is written to a temporary file, which gets its name when it is whole and on the disk. All of a hash is
-//! deleted by renaming its folder away, so that there is no moment at which half of it is there.
+//! A blob is written to a temporary file, which gets its name once it is complete and durable. All blobs of a hash are
+//! deleted by renaming their folder, so that no reader sees only some of them.
 
 pub(crate) mod disk;
 pub(crate) mod draft;

@@ -1,4 +1,4 @@
-//! An open file as a blob.
+//! Reading an open file as a blob.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -10,7 +10,7 @@ use vocalizer_core::ports::{Blob, BlobError};
 
 use super::disk::blocking;
 
-/// Reads from an open file, which stays what it was when its name is given to another or to none.
+/// Reads from an open file, whose content stays the same if its name is replaced or removed.
 pub(super) fn blob(
     file: Arc<File>,
     size_bytes: u64,

@@ -1,4 +1,4 @@
-//! The store itself.
+//! The [`FileBlobs`] type.
 
 use std::fs::{self, FileTimes};
 use std::io::{self, Write as _};
@@ -12,18 +12,18 @@ use time::OffsetDateTime;
 use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter, MadeBlob, Space};
 use vocalizer_core::song::SongHash;
 
-use super::disk::{blocking, if_there, make_dir, new_file, space, sync_dir};
+use super::disk::{blocking, if_exists, make_dir, new_file, space, sync_dir};
 use super::draft::Draft;
 use super::reader::blob;
 use super::tags::Tags;
 use super::temporary::Temporaries;
 use super::writer::FileWriter;
 
-/// A [`BlobStore`] in a folder of this machine.
+/// A [`BlobStore`] in a local folder.
 ///
-/// What is said to be stored or deleted is so after a power cut, as far as the disk keeps its word. Memory does not
-/// grow with blobs. One process at a time may use a folder: what another one is writing looks like what a dead one
-/// left. Clones are handles to the same store.
+/// Completed writes and deletions survive a power failure, as far as the disk is reliable. Memory use does not grow
+/// with the size of blobs. Only one process may use a folder at a time: files being written by another process look
+/// like leftovers of a dead one. Clones share one store.
 #[derive(Debug, Clone)]
 pub struct FileBlobs {
     root: PathBuf,
@@ -32,7 +32,7 @@ pub struct FileBlobs {
 }
 
 impl FileBlobs {
-    /// Opens the store in a folder, making it where it is missing, for its owner alone.
+    /// Opens the store in a folder. A missing folder is created, accessible to its owner only.
     ///
     /// # Errors
     ///
@@ -51,7 +51,7 @@ impl FileBlobs {
         Ok(store)
     }
 
-    /// Claims the blobs for an installation, unless another one has claimed them, and says whose they are then.
+    /// Claims the blobs for an installation unless they are already claimed, and returns their owner.
     ///
     /// # Errors
     ///
@@ -63,18 +63,18 @@ impl FileBlobs {
         }
     }
 
-    /// The installation that has claimed the blobs.
+    /// Returns the installation that owns the blobs.
     ///
     /// # Errors
     ///
     /// [`BlobError::Unavailable`].
     pub async fn owner(&self) -> Result<Option<String>, BlobError> {
         let path = self.root.join(INSTALLATION);
-        let owner = blocking(move || if_there(fs::read_to_string(path))).await?;
+        let owner = blocking(move || if_exists(fs::read_to_string(path))).await?;
         Ok(owner.map(|owner| owner.trim().to_owned()))
     }
 
-    /// Makes the blobs `installation`'s, whosever they were.
+    /// Assigns the blobs to an installation, whoever owns them.
     ///
     /// # Errors
     ///
@@ -94,16 +94,16 @@ impl FileBlobs {
     }
 }
 
-/// The file that says whose blobs there are.
+/// The file with the owner's installation ID.
 const INSTALLATION: &str = "installation";
 
-/// Where a blob is.
+/// Returns the path of a blob.
 pub(super) fn path(root: &Path, key: &BlobKey) -> PathBuf {
-    shelf(root, key.hash()).join(key.to_string())
+    shard(root, key.hash()).join(key.to_string())
 }
 
-/// Where the folders of some hashes are: a folder with a million entries is nobody's friend.
-fn shelf(root: &Path, hash: &SongHash) -> PathBuf {
+/// Returns the parent folder of a hash's folder. Hashes are spread over 256 folders to keep each small.
+fn shard(root: &Path, hash: &SongHash) -> PathBuf {
     root.join(format!("{:.2}", hash.to_string()))
 }
 
@@ -117,9 +117,9 @@ impl BlobStore for FileBlobs {
         let path = path(&self.root, key);
         let (opens, root, is_made) = (path.clone(), self.root.clone(), key.is_made());
         let opened = blocking(move || {
-            let Some(file) = if_there(fs::File::open(&opens))? else { return is_there(&root).map(|()| None) };
+            let Some(file) = if_exists(fs::File::open(&opens))? else { return check_root(&root).map(|()| None) };
             if is_made {
-                // For `made`: most systems do not note every access. Where they cannot be told, the last one counts that they did.
+                // For `made`: most systems do not record every access. If this fails, the last recorded access counts.
                 let _ = file.set_times(FileTimes::new().set_accessed(SystemTime::now()));
             }
             let found = file.metadata()?;
@@ -132,24 +132,24 @@ impl BlobStore for FileBlobs {
 
     async fn size_bytes(&self, key: &BlobKey) -> Result<Option<u64>, BlobError> {
         let (path, root) = (path(&self.root, key), self.root.clone());
-        blocking(move || match if_there(fs::metadata(&path))? {
+        blocking(move || match if_exists(fs::metadata(&path))? {
             Some(found) => Ok(Some(found.len())),
-            None => is_there(&root).map(|()| None),
+            None => check_root(&root).map(|()| None),
         })
         .await
     }
 
     async fn delete_all(&self, hash: &SongHash) -> Result<(), BlobError> {
-        let shelf = shelf(&self.root, hash);
-        let dir = shelf.join(hash.to_string());
+        let shard = shard(&self.root, hash);
+        let dir = shard.join(hash.to_string());
         let temporaries = Arc::clone(&self.temporaries);
         blocking(move || {
-            if if_there(fs::symlink_metadata(&shelf))?.is_none() {
+            if if_exists(fs::symlink_metadata(&shard))?.is_none() {
                 return Ok(());
             }
-            let (trash, _) = temporaries.create(|trash| if_there(fs::rename(&dir, trash)))?;
-            // Also where there was nothing: somebody may have deleted it and died before this.
-            sync_dir(&shelf)?;
+            let (trash, _) = temporaries.create(|trash| if_exists(fs::rename(&dir, trash)))?;
+            // Also if nothing was there: another process may have deleted it and died before the sync.
+            sync_dir(&shard)?;
             trash.remove()
         })
         .await
@@ -157,21 +157,21 @@ impl BlobStore for FileBlobs {
 
     async fn delete(&self, key: &BlobKey) -> Result<(), BlobError> {
         let path = path(&self.root, key);
-        blocking(move || if_there(fs::remove_file(&path)).map(|_| ())).await
+        blocking(move || if_exists(fs::remove_file(&path)).map(|_| ())).await
     }
 
-    /// The last use is the time of the last access, which [`Self::open`] sets.
+    /// The last use is the access time, which [`Self::open`] sets.
     async fn made(&self) -> Result<Vec<MadeBlob>, BlobError> {
         let root = self.root.clone();
         blocking(move || {
             let mut made = Vec::new();
-            for shelf in fs::read_dir(&root)? {
-                for dir in entries(&shelf?.path())? {
+            for shard in fs::read_dir(&root)? {
+                for dir in entries(&shard?.path())? {
                     let Some(hash) = dir.file_name().and_then(|name| name.to_str()?.parse().ok()) else { continue };
                     for path in entries(&dir.join("made"))? {
                         let name = path.file_name().and_then(|name| name.to_str());
                         let Some(key) = name.and_then(|name| BlobKey::of_made(hash, name)) else { continue };
-                        let Some(found) = if_there(fs::symlink_metadata(&path))? else { continue };
+                        let Some(found) = if_exists(fs::symlink_metadata(&path))? else { continue };
                         let used = OffsetDateTime::from(found.accessed().or_else(|_| found.modified())?);
                         made.push(MadeBlob { key, size_bytes: found.len(), used });
                     }
@@ -186,11 +186,11 @@ impl BlobStore for FileBlobs {
         let root = self.root.clone();
         blocking(move || {
             let mut hashes = Vec::new();
-            for shelf in fs::read_dir(&root)? {
-                let shelf = shelf?.path();
-                for dir in entries(&shelf)? {
+            for shard in fs::read_dir(&root)? {
+                let shard = shard?.path();
+                for dir in entries(&shard)? {
                     let Some(hash) = dir.file_name().and_then(|name| name.to_str()?.parse().ok()) else { continue };
-                    // A folder alone is what is left of a commit that died; it has no blobs.
+                    // An empty folder is left by an interrupted commit; it has no blobs.
                     if has_files(&dir)? {
                         hashes.push(hash);
                     }
@@ -202,7 +202,7 @@ impl BlobStore for FileBlobs {
     }
 
     async fn last_written(&self, hash: &SongHash) -> Result<Option<OffsetDateTime>, BlobError> {
-        let dir = shelf(&self.root, hash).join(hash.to_string());
+        let dir = shard(&self.root, hash).join(hash.to_string());
         Ok(blocking(move || last_written(&dir)).await?.map(OffsetDateTime::from))
     }
 
@@ -217,25 +217,25 @@ impl BlobStore for FileBlobs {
     }
 }
 
-/// Whether the store itself is there. Where its folder was removed or is not mounted, a blob that is not found is not gone:
-/// a song must not fail for it.
-fn is_there(root: &Path) -> io::Result<()> {
+/// Fails if the store's folder is missing. If it was removed or is not mounted, a missing blob is not gone, and a song
+/// must not fail because of it.
+fn check_root(root: &Path) -> io::Result<()> {
     let found = fs::metadata(root.join("tmp"));
-    found.map(|_| ()).map_err(|error| io::Error::new(error.kind(), format!("{} is not there", root.display())))
+    found.map(|_| ()).map_err(|error| io::Error::new(error.kind(), format!("{} does not exist", root.display())))
 }
 
-/// When the newest file in a folder or in one of its folders was written.
+/// Returns when the newest file below a folder was written.
 fn last_written(dir: &Path) -> io::Result<Option<SystemTime>> {
     let mut newest = None;
     for path in entries(dir)? {
-        let Some(found) = if_there(fs::symlink_metadata(&path))? else { continue };
+        let Some(found) = if_exists(fs::symlink_metadata(&path))? else { continue };
         let written = if found.is_dir() { last_written(&path)? } else { Some(found.modified()?) };
         newest = newest.max(written);
     }
     Ok(newest)
 }
 
-/// What is in a folder; nothing where there is none, or where it is something else.
+/// Returns the entries of a folder; empty if it is missing or not a folder.
 fn entries(dir: &Path) -> io::Result<Vec<PathBuf>> {
     match fs::read_dir(dir) {
         Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
@@ -244,10 +244,10 @@ fn entries(dir: &Path) -> io::Result<Vec<PathBuf>> {
     }
 }
 
-/// Whether there is a file in a folder or in one of its folders.
+/// Whether there is a file below a folder.
 fn has_files(dir: &Path) -> io::Result<bool> {
     for path in entries(dir)? {
-        let is_dir = if_there(fs::symlink_metadata(&path))?.map(|found| found.is_dir());
+        let is_dir = if_exists(fs::symlink_metadata(&path))?.map(|found| found.is_dir());
         if is_dir == Some(false) || is_dir == Some(true) && has_files(&path)? {
             return Ok(true);
         }

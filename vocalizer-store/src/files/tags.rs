@@ -1,7 +1,7 @@
-//! Tags of files, made from their bytes alone.
+//! Tags (ETags) of files, derived only from their content.
 //!
-//! Blobs of equal songs are one file. A tag made of the file's place or time would tell every uploader of a song when it
-//! was first stored, and change when a backup is restored.
+//! Equal songs share one file. A tag from its path or time would reveal to every uploader when the song was first
+//! stored, and would change when a backup is restored.
 
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
@@ -16,20 +16,20 @@ use vocalizer_core::song::SongHasher;
 
 use super::disk::{BLOCK_BYTES, blocking};
 
-/// How many tags are kept in memory.
-const MOST_KEPT: usize = 10_000;
+/// Maximum number of cached tags.
+const MAX_CACHED: usize = 10_000;
 
-/// How many files are hashed at the same time.
-const LANES: usize = 8;
+/// Maximum number of files hashed in parallel.
+const LOCKS: usize = 8;
 
-/// The tags of files that were opened. A file is read once for its tag, at its first use by this process.
+/// A cache of tags. Each process reads a file once for its tag, on its first use.
 #[derive(Debug, Default)]
 pub(super) struct Tags {
-    kept: Mutex<HashMap<PathBuf, (Stamp, String)>>,
-    lanes: [tokio::sync::Mutex<()>; LANES],
+    cache: Mutex<HashMap<PathBuf, (Stamp, String)>>,
+    locks: [tokio::sync::Mutex<()>; LOCKS],
 }
 
-/// Tells a file from one that replaces it.
+/// Distinguishes a file from its replacement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     size_bytes: u64,
@@ -38,15 +38,15 @@ struct Stamp {
 }
 
 impl Tags {
-    /// The tag of an open file.
+    /// Returns the tag of an open file.
     pub(super) async fn of(&self, path: &Path, file: &Arc<File>, found: &Metadata) -> Result<String, BlobError> {
         let stamp = Stamp { size_bytes: found.len(), identity: identity(found), modified: found.modified().ok() };
         if let Some(tag) = self.known(path, stamp) {
             return Ok(tag);
         }
-        // Of many who ask for a new file at once, one reads it.
-        let _alone = match self.lanes.get(lane(path)) {
-            Some(lane) => Some(lane.lock().await),
+        // Of concurrent requests for a new file, only one reads it.
+        let _guard = match self.locks.get(lock_index(path)) {
+            Some(lock) => Some(lock.lock().await),
             None => None,
         };
         if let Some(tag) = self.known(path, stamp) {
@@ -54,36 +54,36 @@ impl Tags {
         }
         let file = Arc::clone(file);
         let tag = blocking(move || tag(&file)).await?;
-        let mut kept = self.kept();
-        if kept.len() >= MOST_KEPT {
-            kept.clear();
+        let mut cache = self.cache();
+        if cache.len() >= MAX_CACHED {
+            cache.clear();
         }
-        kept.insert(path.to_owned(), (stamp, tag.clone()));
+        cache.insert(path.to_owned(), (stamp, tag.clone()));
         Ok(tag)
     }
 
-    /// A file gets a new one's place.
+    /// Forgets the tag of a replaced file.
     pub(super) fn forget(&self, path: &Path) {
-        self.kept().remove(path);
+        self.cache().remove(path);
     }
 
     fn known(&self, path: &Path, stamp: Stamp) -> Option<String> {
-        self.kept().get(path).filter(|(known, _)| *known == stamp).map(|(_, tag)| tag.clone())
+        self.cache().get(path).filter(|(known, _)| *known == stamp).map(|(_, tag)| tag.clone())
     }
 
-    fn kept(&self) -> MutexGuard<'_, HashMap<PathBuf, (Stamp, String)>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cache(&self) -> MutexGuard<'_, HashMap<PathBuf, (Stamp, String)>> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The same lane for the same file.
-fn lane(path: &Path) -> usize {
+/// Returns the same lock for the same path.
+fn lock_index(path: &Path) -> usize {
     let mut hasher = DefaultHasher::new();
     path.hash(&mut hasher);
-    usize::try_from(hasher.finish() % LANES as u64).unwrap_or_default()
+    usize::try_from(hasher.finish() % LOCKS as u64).unwrap_or_default()
 }
 
-/// Half of a SHA-256 is more than enough to tell versions of a file apart.
+/// Uses half of a SHA-256, which is enough to distinguish versions of a file.
 fn tag(mut file: &File) -> io::Result<String> {
     file.seek(SeekFrom::Start(0))?;
     let mut hasher = SongHasher::new();

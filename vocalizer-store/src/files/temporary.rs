@@ -1,4 +1,4 @@
-//! Names in the folder for what is under way.
+//! Temporary files and folders.
 
 use std::collections::HashSet;
 use std::fs;
@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
 
-use super::disk::if_there;
+use super::disk::if_exists;
 
-/// Tells what this process is at from what a dead one left: only the former is registered here.
+/// Registers the files of this process, to distinguish them from those of a dead one.
 #[derive(Debug)]
 pub(crate) struct Temporaries {
     dir: PathBuf,
@@ -20,11 +20,11 @@ pub(crate) struct Temporaries {
     live: Mutex<HashSet<PathBuf>>,
 }
 
-/// A path in the folder, registered as long as something lies there. Dropping it removes that, in the background where
-/// it can.
+/// A path in the folder, registered while a file exists there. Dropping it removes the file, in the background if
+/// possible.
 #[derive(Debug)]
 pub(crate) struct Temporary {
-    /// `None` once nothing is left to do.
+    /// `None` once removed or released.
     path: Option<PathBuf>,
     registry: Arc<Temporaries>,
 }
@@ -40,12 +40,12 @@ impl Temporaries {
         &self.dir
     }
 
-    /// Makes something at a path at which nothing lies yet.
+    /// Creates a file or folder at an unused path.
     pub(crate) fn create<T>(self: &Arc<Self>, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<(Temporary, T)> {
         loop {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             let path = self.dir.join(format!("{}-{number}", process::id()));
-            // Registered before it is there, so that no sweep comes in between.
+            // Registered before it exists, so that no sweep removes it.
             self.live().insert(path.clone());
             let made = make(&path);
             let temporary = Temporary { path: Some(path.clone()), registry: Arc::clone(self) };
@@ -53,8 +53,8 @@ impl Temporaries {
                 Ok(made) => return Ok((temporary, made)),
                 Err(error) => {
                     temporary.release();
-                    // What a dead process of the same number left is for the sweep. The error then depends on what is made:
-                    // a folder cannot be renamed to a file.
+                    // A dead process with the same ID left something there; the sweep removes it. The kind of error
+                    // depends on `make`: a folder cannot be renamed to a file.
                     if fs::symlink_metadata(&path).is_err() {
                         return Err(error);
                     }
@@ -63,7 +63,7 @@ impl Temporaries {
         }
     }
 
-    /// Removes what nobody is at, and says how much that was.
+    /// Removes unregistered entries and returns their number.
     pub(crate) fn sweep(&self) -> io::Result<u64> {
         let mut swept = 0;
         for entry in fs::read_dir(&self.dir)? {
@@ -75,14 +75,14 @@ impl Temporaries {
         Ok(swept)
     }
 
-    /// Removes what was registered.
+    /// Removes and unregisters a path.
     fn remove(&self, path: &Path) -> io::Result<()> {
         let removed = remove(path);
         self.live().remove(path);
         removed.map(|_| ())
     }
 
-    /// Also after a panic elsewhere: a set is never half changed.
+    /// Ignores poisoning: no critical section leaves a partial change.
     fn live(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -93,12 +93,12 @@ impl Temporary {
         self.path.as_deref().unwrap_or(Path::new(""))
     }
 
-    /// Removes what lies there.
+    /// Removes the file.
     pub(crate) fn remove(mut self) -> io::Result<()> {
         self.path.take().map_or(Ok(()), |path| self.registry.remove(&path))
     }
 
-    /// Leaves alone what lies there: it has got a name, or is somebody else's.
+    /// Unregisters the path without removing it: the file was renamed, or belongs to another process.
     pub(crate) fn release(mut self) {
         if let Some(path) = self.path.take() {
             self.registry.live().remove(&path);
@@ -110,19 +110,18 @@ impl Drop for Temporary {
     fn drop(&mut self) {
         let Some(path) = self.path.take() else { return };
         let registry = Arc::clone(&self.registry);
-        // What cannot be removed now, also since the runtime is about to end, is swept up by the next process.
+        // If removal fails, also at runtime shutdown, the next process sweeps it up.
         match Handle::try_current() {
-            // To remove a large file takes a while, and a dropped upload is dropped on a thread that has other things
-            // to do.
+            // Removing a large file takes time, and this may run on an async worker thread.
             Ok(runtime) => drop(runtime.spawn_blocking(move || registry.remove(&path))),
             Err(_) => drop(registry.remove(&path)),
         }
     }
 }
 
-/// Removes a file, or a folder with all that is in it; whether there was one.
+/// Removes a file, or a folder with its content. Returns whether it existed.
 fn remove(path: &Path) -> io::Result<bool> {
-    let Some(found) = if_there(fs::symlink_metadata(path))? else { return Ok(false) };
+    let Some(found) = if_exists(fs::symlink_metadata(path))? else { return Ok(false) };
     let removed = if found.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    Ok(if_there(removed)?.is_some())
+    Ok(if_exists(removed)?.is_some())
 }

@@ -1,4 +1,4 @@
-//! A blob on its way in.
+//! Writing a blob.
 
 use std::fs;
 use std::io;
@@ -9,13 +9,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use vocalizer_core::ports::{BlobError, BlobKey, BlobWriter};
 
-use super::disk::{blocking, if_there, make_dir, sync_dir};
+use super::disk::{blocking, if_exists, make_dir, sync_dir};
 use super::draft::{Draft, Whole};
 use super::store::path;
 use super::tags::Tags;
 
-/// How often a folder is made that a deletion takes away before the file is in it.
-const TRIES: u32 = 16;
+/// How often to create a folder that a concurrent deletion removes before the rename.
+const MAX_ATTEMPTS: u32 = 16;
 
 pub(super) struct FileWriter {
     root: PathBuf,
@@ -43,11 +43,11 @@ impl BlobWriter for FileWriter {
         let Self { root, tags, draft } = *self;
         let Whole { file, temporary, size_bytes } = draft.finish().await?;
         let key = *key;
-        // In one piece: it goes on to its end when the caller has gone.
+        // One blocking operation: it completes even if the caller is dropped.
         blocking(move || {
             file.sync_all()?;
             drop(file);
-            name(&root, temporary.path(), &key)?;
+            rename(&root, temporary.path(), &key)?;
             tags.forget(&path(&root, &key));
             temporary.release();
             Ok(size_bytes)
@@ -56,19 +56,19 @@ impl BlobWriter for FileWriter {
     }
 }
 
-/// Gives a file the name of a blob, durably.
-fn name(root: &Path, file: &Path, key: &BlobKey) -> io::Result<()> {
+/// Renames a file to a blob's path, durably.
+fn rename(root: &Path, file: &Path, key: &BlobKey) -> io::Result<()> {
     let path = path(root, key);
     let dirs: Vec<_> = path.ancestors().skip(1).take_while(|&dir| dir != root).collect();
-    let once = || dirs.iter().rev().try_for_each(|dir| make_dir(dir)).and_then(|()| fs::rename(file, &path));
-    let mut named = if_there(once())?;
-    for _ in 1..TRIES {
-        named = if named.is_some() { break } else { if_there(once())? };
+    let attempt = || dirs.iter().rev().try_for_each(|dir| make_dir(dir)).and_then(|()| fs::rename(file, &path));
+    let mut renamed = if_exists(attempt())?;
+    for _ in 1..MAX_ATTEMPTS {
+        renamed = if renamed.is_some() { break } else { if_exists(attempt())? };
     }
-    named.ok_or(io::ErrorKind::NotFound)?;
-    // Up to the root, and also those that were there: whoever made them may not have got so far.
+    renamed.ok_or(io::ErrorKind::NotFound)?;
+    // Sync up to the root, including existing folders: the process that created them may have died before its sync.
     for dir in dirs.into_iter().chain([root]) {
-        if_there(sync_dir(dir))?;
+        if_exists(sync_dir(dir))?;
     }
     Ok(())
 }

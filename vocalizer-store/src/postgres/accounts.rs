@@ -1,4 +1,4 @@
-//! Users, their sessions and their tokens.
+//! Users, sessions and tokens.
 
 use async_trait::async_trait;
 use sqlx::query;
@@ -16,18 +16,18 @@ use crate::sql::rows::{self, micros, read, read_all};
 #[async_trait]
 impl AccountRepository for PostgresStore {
     async fn insert(&self, account: &Account) -> Result<(), RepositoryError> {
-        self.aside().write(|| inserted(account)).await.map(|_| ())
+        self.reserved().write(|| insert_account(account)).await.map(|_| ())
     }
 
     async fn invite(&self, invite: &Invite) -> Result<(), RepositoryError> {
-        self.aside().write(|| invited(invite)).await.map(|_| ())
+        self.reserved().write(|| insert_invite(invite)).await.map(|_| ())
     }
 
     async fn is_invited(&self, digest: SessionDigest, now: OffsetDateTime) -> Result<bool, RepositoryError> {
         const SQL: &str = "SELECT 1 FROM invites WHERE digest = $1 AND expires_at_us > $2";
         self.attempt(|| async {
-            let asked = query(SQL).bind(&digest.as_bytes()[..]).bind(micros(now));
-            Ok(asked.fetch_optional(&self.pool).await.map_err(repository)?.is_some())
+            let statement = query(SQL).bind(&digest.as_bytes()[..]).bind(micros(now));
+            Ok(statement.fetch_optional(&self.pool).await.map_err(repository)?.is_some())
         })
         .await
     }
@@ -45,7 +45,7 @@ impl AccountRepository for PostgresStore {
             if used.map_err(repository)?.rows_affected() == 0 {
                 return Ok(false);
             }
-            inserted(account).execute(&mut *step).await.map_err(repository)?;
+            insert_account(account).execute(&mut *step).await.map_err(repository)?;
             self.commit(step).await?;
             Ok(true)
         })
@@ -53,7 +53,7 @@ impl AccountRepository for PostgresStore {
     }
 
     async fn revoke_invites(&self) -> Result<u64, RepositoryError> {
-        self.aside().write(|| query("DELETE FROM invites")).await
+        self.reserved().write(|| query("DELETE FROM invites")).await
     }
 
     async fn find_by_username(&self, username: &Username) -> Result<Option<Account>, RepositoryError> {
@@ -72,10 +72,10 @@ impl AccountRepository for PostgresStore {
         password: &PasswordHash,
         keep: Option<SessionDigest>,
     ) -> Result<(), RepositoryError> {
-        let aside = self.aside();
-        aside
+        let reserved = self.reserved();
+        reserved
             .attempt(|| async {
-                let mut step = aside.begin().await?;
+                let mut step = reserved.begin().await?;
                 let changed = query("UPDATE users SET password_hash = $2 WHERE id = $1")
                     .bind(id.to_string())
                     .bind(password.expose())
@@ -91,26 +91,26 @@ impl AccountRepository for PostgresStore {
                     .execute(&mut *step)
                     .await
                     .map_err(repository)?;
-                aside.commit(step).await
+                reserved.commit(step).await
             })
             .await
     }
 
     async fn open_session(&self, session: &Session) -> Result<(), RepositoryError> {
-        self.aside().write(|| opened(session)).await.map(|_| ())
+        self.reserved().write(|| insert_session(session)).await.map(|_| ())
     }
 
     async fn session(&self, digest: SessionDigest, now: OffsetDateTime) -> Result<Option<Session>, RepositoryError> {
         const SQL: &str = "\
             SELECT digest, user_id, created_at_us, expires_at_us, token_id, token_name FROM sessions \
             WHERE digest = $1 AND (expires_at_us IS NULL OR expires_at_us > $2)";
-        let aside = self.aside();
-        aside
+        let reserved = self.reserved();
+        reserved
             .attempt(|| async {
                 let row = query(SQL)
                     .bind(&digest.as_bytes()[..])
                     .bind(micros(now))
-                    .fetch_optional(&aside.pool)
+                    .fetch_optional(&reserved.pool)
                     .await
                     .map_err(repository)?;
                 row.as_ref().map(|row| read(row, rows::session)).transpose()
@@ -119,24 +119,24 @@ impl AccountRepository for PostgresStore {
     }
 
     async fn close_session(&self, digest: SessionDigest) -> Result<(), RepositoryError> {
-        self.aside()
+        self.reserved()
             .write(|| query("DELETE FROM sessions WHERE digest = $1").bind(&digest.as_bytes()[..]))
             .await
             .map(|_| ())
     }
 
     async fn close_sessions(&self, user: UserId) -> Result<u64, RepositoryError> {
-        self.aside().write(|| query("DELETE FROM sessions WHERE user_id = $1").bind(user.to_string())).await
+        self.reserved().write(|| query("DELETE FROM sessions WHERE user_id = $1").bind(user.to_string())).await
     }
 
     async fn tokens(&self, user: UserId) -> Result<Vec<ApiToken>, RepositoryError> {
         const SQL: &str = "\
             SELECT token_id, token_name, created_at_us, expires_at_us FROM sessions \
             WHERE user_id = $1 AND token_id IS NOT NULL ORDER BY created_at_us DESC, token_id";
-        let aside = self.aside();
-        aside
+        let reserved = self.reserved();
+        reserved
             .attempt(|| async {
-                let rows = query(SQL).bind(user.to_string()).fetch_all(&aside.pool).await.map_err(repository)?;
+                let rows = query(SQL).bind(user.to_string()).fetch_all(&reserved.pool).await.map_err(repository)?;
                 read_all(&rows, rows::token)
             })
             .await
@@ -144,31 +144,31 @@ impl AccountRepository for PostgresStore {
 
     async fn revoke_token(&self, user: UserId, id: TokenId) -> Result<bool, RepositoryError> {
         const SQL: &str = "DELETE FROM sessions WHERE user_id = $1 AND token_id = $2";
-        let revoked = self.aside().write(|| query(SQL).bind(user.to_string()).bind(id.to_string())).await?;
+        let revoked = self.reserved().write(|| query(SQL).bind(user.to_string()).bind(id.to_string())).await?;
         Ok(revoked > 0)
     }
 
     async fn forget_expired(&self, now: OffsetDateTime) -> Result<u64, RepositoryError> {
-        let aside = self.aside();
-        aside.write(|| query("DELETE FROM invites WHERE expires_at_us <= $1").bind(micros(now))).await?;
-        aside.write(|| query("DELETE FROM sessions WHERE expires_at_us <= $1").bind(micros(now))).await
+        let reserved = self.reserved();
+        reserved.write(|| query("DELETE FROM invites WHERE expires_at_us <= $1").bind(micros(now))).await?;
+        reserved.write(|| query("DELETE FROM sessions WHERE expires_at_us <= $1").bind(micros(now))).await
     }
 }
 
 impl PostgresStore {
     async fn account(&self, statement: impl Fn() -> Statement) -> Result<Option<Account>, RepositoryError> {
-        let aside = self.aside();
-        aside
+        let reserved = self.reserved();
+        reserved
             .attempt(|| async {
-                let row = statement().fetch_optional(&aside.pool).await.map_err(repository)?;
+                let row = statement().fetch_optional(&reserved.pool).await.map_err(repository)?;
                 row.as_ref().map(|row| read(row, rows::account)).transpose()
             })
             .await
     }
 }
 
-/// Stores an account.
-pub(super) fn inserted(account: &Account) -> Statement {
+/// Returns the statement that inserts an account.
+pub(super) fn insert_account(account: &Account) -> Statement {
     query("INSERT INTO users (id, username, username_key, password_hash, registered_at_us) VALUES ($1, $2, $3, $4, $5)")
         .bind(account.id.to_string())
         .bind(account.username.as_str())
@@ -177,15 +177,15 @@ pub(super) fn inserted(account: &Account) -> Statement {
         .bind(micros(account.registered_at))
 }
 
-/// Stores an invite.
-pub(super) fn invited(invite: &Invite) -> Statement {
+/// Returns the statement that inserts an invite.
+pub(super) fn insert_invite(invite: &Invite) -> Statement {
     query("INSERT INTO invites (digest, expires_at_us) VALUES ($1, $2)")
         .bind(invite.digest.as_bytes().to_vec())
         .bind(micros(invite.expires_at))
 }
 
-/// Stores a session or a token.
-pub(super) fn opened(session: &Session) -> Statement {
+/// Returns the statement that inserts a session or a token.
+pub(super) fn insert_session(session: &Session) -> Statement {
     query(
         "INSERT INTO sessions (digest, user_id, created_at_us, expires_at_us, token_id, token_name) \
          VALUES ($1, $2, $3, $4, $5, $6)",

@@ -1,4 +1,4 @@
-//! Who may be guessing, counted for all servers.
+//! Login attempts, counted across all servers.
 
 use std::time::Duration;
 
@@ -20,22 +20,22 @@ impl Attempts for PostgresStore {
         settings: &ThrottleSettings,
         now: OffsetDateTime,
     ) -> Result<Option<Duration>, RepositoryError> {
-        // A row that is there is locked by this, one that is not is made, locked, and remembers nothing yet.
+        // Locks the row, inserting an empty one if it is missing.
         const SQL: &str = "\
             INSERT INTO attempts (key, count, next_us, forgotten_us) VALUES ($1, 0, 0, $2) \
             ON CONFLICT (key) DO UPDATE SET key = excluded.key \
             RETURNING count, next_us, forgotten_us";
         let now_us = micros(now);
-        let aside = self.aside();
-        aside
+        let reserved = self.reserved();
+        reserved
             .attempt(|| async {
-                let mut step = aside.begin().await?;
+                let mut step = reserved.begin().await?;
                 let row = query(SQL).bind(key).bind(now_us).fetch_one(&mut *step).await.map_err(repository)?;
                 match Tries::after(Some(read(&row, tries)?), settings, now_us) {
                     Err(wait) => Ok(Some(wait)),
                     Ok(after) => {
                         put(&mut step, key, after).await?;
-                        aside.commit(step).await?;
+                        reserved.commit(step).await?;
                         Ok(None)
                     }
                 }
@@ -44,14 +44,14 @@ impl Attempts for PostgresStore {
     }
 
     async fn succeed(&self, key: &str) -> Result<(), RepositoryError> {
-        self.aside().write(|| query("DELETE FROM attempts WHERE key = $1").bind(key)).await.map(|_| ())
+        self.reserved().write(|| query("DELETE FROM attempts WHERE key = $1").bind(key)).await.map(|_| ())
     }
 
     async fn take_back(&self, key: &str, now: OffsetDateTime) -> Result<(), RepositoryError> {
-        let aside = self.aside();
-        aside
+        let reserved = self.reserved();
+        reserved
             .attempt(|| async {
-                let mut step = aside.begin().await?;
+                let mut step = reserved.begin().await?;
                 let row = query("SELECT count, next_us, forgotten_us FROM attempts WHERE key = $1 FOR UPDATE")
                     .bind(key)
                     .fetch_optional(&mut *step)
@@ -59,13 +59,13 @@ impl Attempts for PostgresStore {
                     .map_err(repository)?;
                 let Some(row) = row else { return Ok(()) };
                 put(&mut step, key, read(&row, tries)?.taken_back(micros(now))).await?;
-                aside.commit(step).await
+                reserved.commit(step).await
             })
             .await
     }
 
     async fn forget(&self, now: OffsetDateTime) -> Result<(), RepositoryError> {
-        self.aside()
+        self.reserved()
             .write(|| query("DELETE FROM attempts WHERE forgotten_us <= $1").bind(micros(now)))
             .await
             .map(|_| ())

@@ -1,4 +1,4 @@
-//! The time that all servers of one database agree on.
+//! A clock shared by all servers of a database.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -14,50 +14,50 @@ use super::error::repository;
 use super::open::{PostgresStore, timed_out};
 use crate::sql::rows::moment;
 
-/// How often the database is asked for the time.
-const EVERY: Duration = Duration::from_secs(30);
+/// How often to read the database's time.
+const SYNC_INTERVAL: Duration = Duration::from_secs(30);
 
-/// A [`Clock`] that shows the database's time, however wrong that of this machine is. Between two looks at the database
-/// it goes by [`Clock::elapsed`] of another clock, which never steps, and so it does while the database is away.
+/// A [`Clock`] with the database's time, independent of this machine's time. Between readings, and while the database
+/// is unavailable, it advances by [`Clock::elapsed`] of another clock, which is monotonic.
 pub struct PostgresClock {
     inner: Arc<dyn Clock>,
-    /// What the database said, and what the inner clock showed then.
-    looked: Mutex<(OffsetDateTime, Duration)>,
+    /// The database's time, and the inner clock's elapsed time at that moment.
+    synced: Mutex<(OffsetDateTime, Duration)>,
 }
 
 impl PostgresStore {
-    /// The database's clock, over one of this machine that measures what passes.
+    /// Returns the database's clock; `inner` measures elapsed time.
     ///
     /// # Errors
     ///
     /// [`RepositoryError::Unavailable`].
     pub async fn clock(&self, inner: Arc<dyn Clock>) -> Result<Arc<PostgresClock>, RepositoryError> {
-        let looked = Mutex::new(self.look(inner.as_ref()).await?);
-        let clock = Arc::new(PostgresClock { inner, looked });
-        tokio::spawn(keep(self.clone(), Arc::downgrade(&clock)));
+        let synced = Mutex::new(self.read_clock(inner.as_ref()).await?);
+        let clock = Arc::new(PostgresClock { inner, synced });
+        tokio::spawn(keep_synced(self.clone(), Arc::downgrade(&clock)));
         Ok(clock)
     }
 
-    async fn look(&self, inner: &dyn Clock) -> Result<(OffsetDateTime, Duration), RepositoryError> {
+    async fn read_clock(&self, inner: &dyn Clock) -> Result<(OffsetDateTime, Duration), RepositoryError> {
         const SQL: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT";
         let began = inner.elapsed();
-        let aside = self.aside();
-        let asked = timeout(self.settings.acquire_timeout, query_scalar(SQL).fetch_one(&aside.pool)).await;
-        let now_us: i64 = asked.unwrap_or_else(|_| Err(timed_out())).map_err(repository)?;
-        // It was read somewhere between the question and the answer.
+        let reserved = self.reserved();
+        let read = timeout(self.settings.acquire_timeout, query_scalar(SQL).fetch_one(&reserved.pool)).await;
+        let now_us: i64 = read.unwrap_or_else(|_| Err(timed_out())).map_err(repository)?;
+        // The time was read between request and response; assume the middle.
         let at = began + inner.elapsed().saturating_sub(began) / 2;
         Ok((moment(now_us).map_err(RepositoryError::Corrupt)?, at))
     }
 }
 
-/// Looks at the database now and then, for as long as somebody has the clock.
-async fn keep(store: PostgresStore, clock: Weak<PostgresClock>) {
+/// Reads the database's time periodically while the clock is in use.
+async fn keep_synced(store: PostgresStore, clock: Weak<PostgresClock>) {
     loop {
-        tokio::time::sleep(EVERY).await;
+        tokio::time::sleep(SYNC_INTERVAL).await;
         let Some(clock) = clock.upgrade() else { return };
-        match store.look(clock.inner.as_ref()).await {
-            Ok(looked) => *clock.looked.lock().unwrap_or_else(PoisonError::into_inner) = looked,
-            Err(error) => tracing::debug!(error = chain(&error), "the database does not tell the time"),
+        match store.read_clock(clock.inner.as_ref()).await {
+            Ok(synced) => *clock.synced.lock().unwrap_or_else(PoisonError::into_inner) = synced,
+            Err(error) => tracing::debug!(error = chain(&error), "reading the database clock failed; retrying"),
         }
     }
 }
@@ -65,8 +65,8 @@ async fn keep(store: PostgresStore, clock: Weak<PostgresClock>) {
 #[async_trait]
 impl Clock for PostgresClock {
     fn now(&self) -> OffsetDateTime {
-        let (said, at) = *self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        said + self.inner.elapsed().saturating_sub(at)
+        let (read, at) = *self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        read + self.inner.elapsed().saturating_sub(at)
     }
 
     fn elapsed(&self) -> Duration {

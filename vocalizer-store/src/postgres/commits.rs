@@ -1,4 +1,4 @@
-//! Commits, seen through to their end.
+//! Commits that complete even if their caller is dropped.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,33 +14,33 @@ use super::open::timed_out;
 
 type Commit = JoinHandle<Result<(), sqlx::Error>>;
 
-/// The commits that are under way although whoever asked for them has gone. The next write waits for them: else it could
-/// be over before a change that was asked for earlier by the same server is to be seen.
+/// Commits in progress whose callers are gone. The next write waits for them: otherwise it could complete before an
+/// earlier change of the same server is visible.
 #[derive(Clone, Default)]
 pub(super) struct Commits {
-    left: Arc<Mutex<Vec<Commit>>>,
+    abandoned: Arc<Mutex<Vec<Commit>>>,
 }
 
 impl Commits {
-    /// Commits, also where the caller goes away meanwhile.
+    /// Commits, even if the caller is dropped.
     pub(super) async fn finish(
         &self,
         step: Transaction<'static, Postgres>,
-        at_most: Duration,
+        max_time: Duration,
     ) -> Result<(), RepositoryError> {
-        let commit = async move { timeout(at_most, step.commit()).await.unwrap_or_else(|_| Err(timed_out())) };
-        match self.watch(tokio::spawn(commit.in_current_span())).over().await {
+        let commit = async move { timeout(max_time, step.commit()).await.unwrap_or_else(|_| Err(timed_out())) };
+        match self.watch(tokio::spawn(commit.in_current_span())).wait().await {
             Ok(committed) => committed.map_err(repository),
             Err(error) => Err(RepositoryError::Unavailable(error.into())),
         }
     }
 
-    /// Waits for what was left.
-    pub(super) async fn settled(&self) {
+    /// Waits for abandoned commits.
+    pub(super) async fn wait_for_abandoned(&self) {
         loop {
-            let Some(commit) = self.left().pop() else { return };
-            // How it ended was the business of whoever has gone.
-            let _ = self.watch(commit).over().await;
+            let Some(commit) = self.abandoned().pop() else { return };
+            // Its result was for the caller that is gone.
+            let _ = self.watch(commit).wait().await;
         }
     }
 
@@ -48,30 +48,30 @@ impl Commits {
         Watched { commits: self, commit: Some(commit) }
     }
 
-    fn left(&self) -> MutexGuard<'_, Vec<Commit>> {
-        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    fn abandoned(&self) -> MutexGuard<'_, Vec<Commit>> {
+        self.abandoned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A commit that is put with those that were left where nobody waits for it any longer.
+/// A commit that becomes abandoned when dropped.
 struct Watched<'a> {
     commits: &'a Commits,
     commit: Option<Commit>,
 }
 
 impl Watched<'_> {
-    async fn over(mut self) -> Result<Result<(), sqlx::Error>, JoinError> {
-        let over = match &mut self.commit {
+    async fn wait(mut self) -> Result<Result<(), sqlx::Error>, JoinError> {
+        let result = match &mut self.commit {
             Some(commit) => commit.await,
             None => Ok(Ok(())),
         };
         self.commit = None;
-        over
+        result
     }
 }
 
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
-        self.commits.left().extend(self.commit.take());
+        self.commits.abandoned().extend(self.commit.take());
     }
 }

@@ -1,4 +1,4 @@
-//! What servers agree on beside the songs.
+//! State shared by servers besides songs: locks, progress reports and deleted songs.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,24 +17,24 @@ use super::locks::{Locks, WAIT};
 use super::open::PostgresStore;
 use crate::sql::rows::{micros, moment};
 
-/// A word that says nothing new is written down where the last one is as old as this.
-const WORD: Duration = Duration::from_secs(5);
+/// An unchanged progress report is written only if the stored one is this old.
+const UNCHANGED_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long it is remembered that a song was there.
-const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How long deleted songs are remembered.
+const RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// The lock of whoever sweeps, among those of the hashes.
+/// The name of the sweep lock, in the same table as the locks of hashes.
 const SWEEP: &str = "sweep";
 
-/// What this server knows by itself.
+/// Local state of this server.
 #[derive(Clone)]
 pub(super) struct Known {
     pub(super) locks: Locks,
-    /// The locks once more: here their holders are told apart, and wait in their order.
+    /// Local locks, which queue the callers of this server in order.
     here: Arc<LocalCommons>,
     sweeping: Arc<tokio::sync::Mutex<()>>,
-    /// Words that were not written down, because they said nothing new.
-    words: Arc<Mutex<HashMap<SongHash, Heard>>>,
+    /// Unchanged progress reports that were not written.
+    unwritten: Arc<Mutex<HashMap<SongHash, Heard>>>,
 }
 
 impl Known {
@@ -43,12 +43,12 @@ impl Known {
             locks: Locks::new(pool, patience),
             here: Arc::default(),
             sweeping: Arc::default(),
-            words: Arc::default(),
+            unwritten: Arc::default(),
         }
     }
 
-    fn words(&self) -> MutexGuard<'_, HashMap<SongHash, Heard>> {
-        self.words.lock().unwrap_or_else(PoisonError::into_inner)
+    fn unwritten(&self) -> MutexGuard<'_, HashMap<SongHash, Heard>> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -77,14 +77,15 @@ impl Commons for PostgresStore {
             INSERT INTO heard (hash, percent, at_us) VALUES ($1, $2, $3) \
             ON CONFLICT (hash) DO UPDATE SET percent = excluded.percent, at_us = excluded.at_us \
             WHERE heard.percent <> excluded.percent OR heard.at_us <= excluded.at_us - $4";
-        let word_us = i64::try_from(WORD.as_micros()).unwrap_or(i64::MAX);
-        let statement =
-            || query(SQL).bind(hash.to_string()).bind(i16::from(heard.percent)).bind(micros(heard.at)).bind(word_us);
+        let interval_us = i64::try_from(UNCHANGED_INTERVAL.as_micros()).unwrap_or(i64::MAX);
+        let statement = || {
+            query(SQL).bind(hash.to_string()).bind(i16::from(heard.percent)).bind(micros(heard.at)).bind(interval_us)
+        };
         let written = self.write(statement).await?;
-        let mut words = self.known.words();
-        words.retain(|known, word| known != hash && heard.at - word.at < WORD);
+        let mut unwritten = self.known.unwritten();
+        unwritten.retain(|known, other| known != hash && heard.at - other.at < UNCHANGED_INTERVAL);
         if written == 0 {
-            words.insert(*hash, heard);
+            unwritten.insert(*hash, heard);
         }
         Ok(())
     }
@@ -99,8 +100,8 @@ impl Commons for PostgresStore {
         let Some((percent, at_us)) = row else { return Ok(None) };
         let percent = u8::try_from(percent).map_err(|error| RepositoryError::Corrupt(error.into()))?;
         let at = moment(at_us).map_err(RepositoryError::Corrupt)?;
-        let word = self.known.words().get(hash).copied();
-        Ok(Some(word.filter(|word| word.percent == percent && word.at > at).unwrap_or(Heard { percent, at })))
+        let unwritten = self.known.unwritten().get(hash).copied();
+        Ok(Some(unwritten.filter(|heard| heard.percent == percent && heard.at > at).unwrap_or(Heard { percent, at })))
     }
 
     async fn rest(&self, hash: &SongHash) -> Result<(), RepositoryError> {
@@ -128,11 +129,11 @@ impl Commons for PostgresStore {
             WITH forgotten AS (DELETE FROM heard WHERE at_us <= $1), \
             expired AS (DELETE FROM locks WHERE expires_at <= clock_timestamp() - interval '1 day') \
             DELETE FROM buried WHERE at_us <= $1";
-        self.write(|| query(SQL).bind(micros(now - REMEMBERED))).await.map(|_| ())
+        self.write(|| query(SQL).bind(micros(now - RETENTION))).await.map(|_| ())
     }
 }
 
-/// Somebody else is at the bytes of a hash for too long.
+/// The lock of a hash was not free in time.
 fn busy() -> RepositoryError {
-    RepositoryError::Unavailable("somebody else is storing or deleting the same file".into())
+    RepositoryError::Unavailable("another server or request is storing or deleting the same file".into())
 }

@@ -1,4 +1,4 @@
-//! Moving from a SQLite file to PostgreSQL.
+//! Migrating from SQLite to PostgreSQL.
 
 use sqlx::postgres::PgConnection;
 use sqlx::{query, query_as};
@@ -6,13 +6,13 @@ use thiserror::Error;
 use vocalizer_core::ports::{Cursor, RepositoryError};
 use vocalizer_core::song::{SongHash, Status};
 
-use super::accounts::{inserted, invited, opened};
+use super::accounts::{insert_account, insert_invite, insert_session};
 use super::error::repository;
 use super::open::PostgresStore;
 use crate::sql::rows::WholeSong;
 use crate::sqlite::{Snapshot, SqliteStore};
 
-/// What was copied.
+/// Numbers of copied rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Copied {
     /// Users.
@@ -21,39 +21,39 @@ pub struct Copied {
     pub sessions: u64,
     /// Songs.
     pub songs: u64,
-    /// Hashes that are asked to be split.
+    /// Outbox entries.
     pub wishes: u64,
 }
 
-/// Why nothing was copied.
+/// An error from copying; nothing was copied.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CopyError {
-    /// Somebody uses the database already.
-    #[error("the PostgreSQL database holds {users} users and {songs} songs already; copy into an empty one")]
+    /// The database is already in use.
+    #[error("the PostgreSQL database already has {users} users and {songs} songs; use an empty one")]
     NotEmpty {
-        /// How many users there are.
+        /// Number of users.
         users: u64,
-        /// How many songs there are.
+        /// Number of songs.
         songs: u64,
     },
     /// The file could not be read.
-    #[error("the SQLite file could not be read")]
+    #[error("cannot read the SQLite file")]
     Source(#[source] RepositoryError),
     /// The database could not be written.
-    #[error("the PostgreSQL database could not be written")]
+    #[error("cannot write to the PostgreSQL database")]
     Target(#[source] RepositoryError),
 }
 
-/// Copies users, sessions, tokens, invites, songs and the outbox into an empty database that is up to date, with their identifiers
-/// and times: all of it or nothing. The file stays as it is; no server should be at either of them.
+/// Copies users, sessions, tokens, invites, songs and the outbox into an empty, migrated database, with their IDs and
+/// times, in one transaction. The file does not change. No server should use either of them meanwhile.
 ///
-/// Leases stay behind in the queue of the file, so songs that are `SPLITTING` become `UPLOADED`, and every hash that has
-/// an `UPLOADED` song is asked to be split.
+/// Leases remain in the queue of the file, so `SPLITTING` songs become `UPLOADED`, and every hash with an `UPLOADED`
+/// song gets an outbox entry.
 ///
 /// # Errors
 ///
-/// Every [`CopyError`]; nothing was copied then.
+/// Any [`CopyError`]; nothing was copied then.
 ///
 /// # Example
 ///
@@ -83,26 +83,26 @@ pub async fn copy_from_sqlite(from: &SqliteStore, to: &PostgresStore) -> Result<
     let mut place = Snapshot::START;
     while let Some(page) = from.accounts(&mut place).await.map_err(CopyError::Source)? {
         for account in &page {
-            copied.users += written(inserted(account).execute(&mut *step).await)?;
+            copied.users += row_count(insert_account(account).execute(&mut *step).await)?;
         }
     }
     let mut place = Snapshot::START;
     while let Some(page) = from.sessions(&mut place).await.map_err(CopyError::Source)? {
         for session in &page {
-            copied.sessions += written(opened(session).execute(&mut *step).await)?;
+            copied.sessions += row_count(insert_session(session).execute(&mut *step).await)?;
         }
     }
     let mut place = Snapshot::START;
     while let Some(page) = from.invites(&mut place).await.map_err(CopyError::Source)? {
         for invite in &page {
-            written(invited(invite).execute(&mut *step).await)?;
+            row_count(insert_invite(invite).execute(&mut *step).await)?;
         }
     }
-    // Wishes first, so that they keep their order.
+    // The outbox first, to keep its order.
     let mut place = Snapshot::START;
-    while let Some(page) = from.wishes(&mut place).await.map_err(CopyError::Source)? {
-        for wish in &page {
-            copied.wishes += ask(&mut step, &wish.hash).await?;
+    while let Some(page) = from.outbox(&mut place).await.map_err(CopyError::Source)? {
+        for entry in &page {
+            copied.wishes += enqueue(&mut step, &entry.hash).await?;
         }
     }
     let mut place = Snapshot::START;
@@ -115,18 +115,18 @@ pub async fn copy_from_sqlite(from: &SqliteStore, to: &PostgresStore) -> Result<
             copied.songs += insert(&mut step, &whole).await?;
             let song = &whole.song;
             if song.status() == &Status::Uploaded {
-                copied.wishes += ask(&mut step, song.hash()).await?;
+                copied.wishes += enqueue(&mut step, song.hash()).await?;
             }
         }
     }
-    written(query("UPDATE installation SET id = $1").bind(installation).execute(&mut *step).await)?;
+    row_count(query("UPDATE installation SET id = $1").bind(installation).execute(&mut *step).await)?;
     to.commit(step).await.map_err(CopyError::Target)?;
     Ok(copied)
 }
 
-/// Keeps others out, and says whether somebody was here.
+/// Locks the tables and fails if they are not empty.
 async fn check_empty(step: &mut PgConnection) -> Result<(), CopyError> {
-    written(query("LOCK TABLE users, songs IN EXCLUSIVE MODE").execute(&mut *step).await)?;
+    row_count(query("LOCK TABLE users, songs IN EXCLUSIVE MODE").execute(&mut *step).await)?;
     let counted = query_as("SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM songs)").fetch_one(step).await;
     let (users, songs): (i64, i64) = counted.map_err(repository).map_err(CopyError::Target)?;
     match (users.unsigned_abs(), songs.unsigned_abs()) {
@@ -151,14 +151,14 @@ async fn insert(step: &mut PgConnection, whole: &WholeSong) -> Result<u64, CopyE
     .bind(size_bytes)
     .bind(uploader_address)
     .bind(kept_since_us);
-    written(statement.execute(step).await)
+    row_count(statement.execute(step).await)
 }
 
-async fn ask(step: &mut PgConnection, hash: &SongHash) -> Result<u64, CopyError> {
+async fn enqueue(step: &mut PgConnection, hash: &SongHash) -> Result<u64, CopyError> {
     let statement = query("INSERT INTO outbox (hash) VALUES ($1) ON CONFLICT (hash) DO NOTHING").bind(hash.to_string());
-    written(statement.execute(step).await)
+    row_count(statement.execute(step).await)
 }
 
-fn written(done: Result<sqlx::postgres::PgQueryResult, sqlx::Error>) -> Result<u64, CopyError> {
+fn row_count(done: Result<sqlx::postgres::PgQueryResult, sqlx::Error>) -> Result<u64, CopyError> {
     done.map(|done| done.rows_affected()).map_err(repository).map_err(CopyError::Target)
 }

@@ -1,4 +1,4 @@
-//! What can go wrong.
+//! Errors.
 
 use std::io;
 
@@ -7,98 +7,98 @@ use sqlx::migrate::MigrateError;
 use thiserror::Error;
 use vocalizer_core::ports::{BoxError, RepositoryError};
 
-/// Why a database could not be opened or brought up to date.
+/// An error from opening or migrating a database.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PostgresError {
-    /// The URL is none, or not of this kind.
-    #[error("the database's URL is not of the form postgres://user:password@host:port/database")]
+    /// The URL is invalid or has another scheme.
+    #[error("invalid database URL; use postgres://user:password@host:port/database")]
     Url(#[source] BoxError),
-    /// Nobody answers there, or not yet, or not in the way that the URL asks for.
+    /// The connection failed, or the server is starting up or shutting down.
     #[error("{place} cannot be reached")]
     Unreachable {
-        /// The host and the database.
+        /// Database, host and port.
         place: String,
-        /// What stood in the way.
+        /// The cause.
         #[source]
         source: BoxError,
     },
-    /// There is no TLS, or its certificate is not trusted.
+    /// The server has no TLS, or its certificate is not trusted.
     #[error(
-        "{place} cannot be reached over verified TLS; add ?sslrootcert=FILE to the URL for an authority of your own, or \
-         ?sslmode=disable where nobody else is on the network"
+        "{place} cannot be reached over verified TLS; add ?sslrootcert=FILE to the URL for a private CA, or \
+         ?sslmode=disable on a trusted network"
     )]
     Tls {
-        /// The host and the database.
+        /// Database, host and port.
         place: String,
-        /// What is wrong with it.
+        /// The cause.
         #[source]
         source: BoxError,
     },
-    /// The user or the password is not the right one.
-    #[error("{place} does not let user {user} in")]
+    /// The user name or password is wrong.
+    #[error("{place} rejected the login of user {user}")]
     Authentication {
-        /// The host and the database.
+        /// Database, host and port.
         place: String,
-        /// As whom.
+        /// The user.
         user: String,
-        /// What PostgreSQL says.
+        /// PostgreSQL's error.
         #[source]
         source: BoxError,
     },
-    /// The server is there, the database is not.
-    #[error("there is no database {place}: create it, with the user as its owner")]
+    /// The database does not exist.
+    #[error("the database {place} does not exist; create it with this user as its owner")]
     NoDatabase {
-        /// The host and the database.
+        /// Database, host and port.
         place: String,
-        /// What PostgreSQL says.
+        /// PostgreSQL's error.
         #[source]
         source: BoxError,
     },
-    /// The server, the database or the user has as many connections as it may have.
-    #[error("{place} takes no more connections")]
+    /// The connection limit of the server, the database or the user is reached.
+    #[error("{place} has reached its connection limit")]
     TooManyConnections {
-        /// The host and the database.
+        /// Database, host and port.
         place: String,
-        /// What PostgreSQL says.
+        /// PostgreSQL's error.
         #[source]
         source: BoxError,
     },
-    /// It was written by a newer version, whose rules this one does not know.
-    #[error("{place} was written by a newer version of Vocalizer: it has migration {version}")]
+    /// A newer version wrote the database.
+    #[error("{place} was written by a newer version of Vocalizer (migration {version}); upgrade this program")]
     Newer {
-        /// The host and the database.
+        /// Database, host and port.
         place: String,
-        /// A migration that it has had.
+        /// Its unknown migration.
         version: i64,
     },
-    /// It cannot be used for another reason: tables that are not as expected, or what the user may not do.
-    #[error("the database {place} cannot be used")]
+    /// Any other error: unexpected tables, or missing permissions.
+    #[error("cannot use the database {place}")]
     Database {
-        /// The host and the database.
+        /// Database, host and port.
         place: String,
-        /// What PostgreSQL says.
+        /// PostgreSQL's error.
         #[source]
         source: BoxError,
     },
 }
 
 impl PostgresError {
-    /// Sorts what happened while connecting, or later on the same connection.
+    /// Converts an error from connecting, or from a statement on that connection.
     pub(super) fn of(error: sqlx::Error, place: &str, user: &str) -> Self {
         let place = place.to_owned();
         match &error {
-            sqlx::Error::Database(said) => match code(said.as_ref()).as_deref() {
+            sqlx::Error::Database(cause) => match code(cause.as_ref()).as_deref() {
                 Some("28P01" | "28000") => Self::Authentication { place, user: user.to_owned(), source: error.into() },
                 Some("3D000") => Self::NoDatabase { place, source: error.into() },
                 Some("53300") => Self::TooManyConnections { place, source: error.into() },
-                // Starting up, shutting down, or thrown out by somebody.
+                // Starting up, shutting down, or terminated by an administrator.
                 Some("57P01" | "57P02" | "57P03") => Self::Unreachable { place, source: error.into() },
                 _ => Self::Database { place, source: error.into() },
             },
             sqlx::Error::Tls(_) => Self::Tls { place, source: error.into() },
-            // So a handshake fails.
-            sqlx::Error::Io(said) if said.kind() == io::ErrorKind::InvalidData => {
+            // A failed TLS handshake.
+            sqlx::Error::Io(cause) if cause.kind() == io::ErrorKind::InvalidData => {
                 Self::Tls { place, source: error.into() }
             }
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => Self::Unreachable { place, source: error.into() },
@@ -115,29 +115,31 @@ impl PostgresError {
     }
 }
 
-/// Sorts what the engine says into what the port knows.
+/// Converts a database error to the port's error.
 pub(super) fn repository(error: sqlx::Error) -> RepositoryError {
     match &error {
-        sqlx::Error::Database(said) if said.is_unique_violation() || said.is_foreign_key_violation() => {
+        sqlx::Error::Database(cause) if cause.is_unique_violation() || cause.is_foreign_key_violation() => {
             RepositoryError::Conflict
         }
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => RepositoryError::Corrupt(error.into()),
-        // Data or an index that PostgreSQL itself cannot read.
-        sqlx::Error::Database(said) if code(said.as_ref()).is_some_and(|code| matches!(&*code, "XX001" | "XX002")) => {
+        // Corrupted data or index.
+        sqlx::Error::Database(cause)
+            if code(cause.as_ref()).is_some_and(|code| matches!(&*code, "XX001" | "XX002")) =>
+        {
             RepositoryError::Corrupt(error.into())
         }
         _ => RepositoryError::Unavailable(error.into()),
     }
 }
 
-/// Whether two steps got in each other's way, so that the same one may well succeed when it is done again.
-pub(super) fn collided(error: &RepositoryError) -> bool {
+/// Whether the transaction conflicted with another one, so that a retry may succeed.
+pub(super) fn is_conflict(error: &RepositoryError) -> bool {
     let RepositoryError::Unavailable(cause) = error else { return false };
-    let Some(sqlx::Error::Database(said)) = cause.downcast_ref() else { return false };
-    // A serialization failure, and a deadlock.
-    code(said.as_ref()).is_some_and(|code| matches!(&*code, "40001" | "40P01"))
+    let Some(sqlx::Error::Database(error)) = cause.downcast_ref() else { return false };
+    // Serialization failure and deadlock.
+    code(error.as_ref()).is_some_and(|code| matches!(&*code, "40001" | "40P01"))
 }
 
-fn code(said: &dyn DatabaseError) -> Option<String> {
-    said.code().map(|code| code.into_owned())
+fn code(error: &dyn DatabaseError) -> Option<String> {
+    error.code().map(|code| code.into_owned())
 }

@@ -1,12 +1,11 @@
-//! Songs, users, the outbox, and what servers have in common, in a PostgreSQL database that any number of servers share.
+//! Songs, users, the outbox and shared server state in a PostgreSQL database, for any number of servers.
 //!
-//! A step takes a lock of its hash before it looks at songs, so that steps on the same bytes come one after another,
-//! whichever server does them, and others pass by. Such locks end with their transaction. The locks that
-//! [`Commons`](vocalizer_core::ports::Commons) gives out last longer: they are rows that expire after 15 seconds unless
-//! their server renews them, by the database's clock. A server that has stopped or lost its database loses its locks, and
-//! what it then wants to write is refused: each step on a hash checks, before its end, that the lock is still this
-//! server's. Put no pooler in between that shares connections by transaction: commits are seen through to their end by
-//! the session that began them.
+//! A transaction on songs first takes an advisory lock on their hash, so that transactions on the same hash are
+//! serialized across servers, and others run in parallel. The locks of [`Commons`](vocalizer_core::ports::Commons) last
+//! longer: they are rows that expire after 15 seconds, by the database's clock, unless their server renews them. A
+//! server that hangs or loses its database connection loses its locks, and its later writes are rejected: each
+//! transaction on a hash checks before its commit that the server still holds the lock. Do not use a pooler in
+//! transaction mode: a commit must complete in the session that began it.
 //!
 //! # Example
 //!

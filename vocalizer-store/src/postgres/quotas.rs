@@ -1,4 +1,4 @@
-//! What uploaders have used of their quotas.
+//! Quota usage of uploaders.
 
 use sqlx::postgres::PgConnection;
 use sqlx::query;
@@ -10,7 +10,7 @@ use super::error::repository;
 use super::open::PostgresStore;
 use crate::sql::rows::{self, micros, read};
 
-/// Counts the beginning of an upload.
+/// Counts the start of an upload.
 pub(super) async fn begin(
     store: &PostgresStore,
     uploader: &Uploader,
@@ -25,13 +25,13 @@ pub(super) async fn begin(
             if after == before {
                 return Ok(());
             }
-            remember(&mut step, uploader, after).await?;
+            store_usage(&mut step, uploader, after).await?;
             store.commit(step).await
         })
         .await
 }
 
-/// Counts a song within the step that stores it.
+/// Counts a song in the transaction that stores it.
 pub(super) async fn charge(step: &mut PgConnection, charge: &Charge) -> Result<(), RepositoryError> {
     let &Charge { uploader: Some(uploader), quota, weight, now } = charge else { return Ok(()) };
     if quota.is_unlimited() {
@@ -39,10 +39,10 @@ pub(super) async fn charge(step: &mut PgConnection, charge: &Charge) -> Result<(
     }
     let before = usage(step, &uploader, &quota).await?;
     let after = quota.admit(before, weight, micros(now)).map_err(RepositoryError::Exceeded)?;
-    remember(step, &uploader, after).await
+    store_usage(step, &uploader, after).await
 }
 
-/// Forgets what no limit needs any more.
+/// Deletes usage that no limit needs any more.
 pub(super) async fn forget(
     store: &PostgresStore,
     now: OffsetDateTime,
@@ -57,8 +57,8 @@ pub(super) async fn forget(
     Ok(())
 }
 
-/// What was counted. From here on the uploader is this step's alone, at whatever server: the row is locked, and made where
-/// it is missing. So nobody counts songs that are just being stored.
+/// Returns the usage. Locks the uploader's row, inserting it if it is missing, until the end of the transaction:
+/// concurrent uploads cannot both use the same remaining quota.
 async fn usage(step: &mut PgConnection, uploader: &Uploader, quota: &Quota) -> Result<Usage, RepositoryError> {
     const LOCK: &str = "\
         INSERT INTO uploaders (uploader, uploads_until_us, audio_until_us) VALUES ($1, 0, 0) \
@@ -80,7 +80,7 @@ async fn usage(step: &mut PgConnection, uploader: &Uploader, quota: &Quota) -> R
     Ok(Usage { songs, bytes, ..usage })
 }
 
-async fn remember(step: &mut PgConnection, uploader: &Uploader, usage: Usage) -> Result<(), RepositoryError> {
+async fn store_usage(step: &mut PgConnection, uploader: &Uploader, usage: Usage) -> Result<(), RepositoryError> {
     query("UPDATE uploaders SET uploads_until_us = $2, audio_until_us = $3 WHERE uploader = $1")
         .bind(uploader.to_string())
         .bind(usage.uploads_until_us)

@@ -18,7 +18,7 @@ use super::error::repository;
 use super::open::PostgresStore;
 use super::quotas;
 use crate::sql::rows::{self, micros, read, read_all};
-use crate::sql::rules::{self, is_same, walk};
+use crate::sql::rules::{self, apply_all, is_same};
 
 #[async_trait]
 impl SongRepository for PostgresStore {
@@ -51,7 +51,7 @@ impl SongRepository for PostgresStore {
             .fetch_one(&mut *step)
             .await
             .map_err(repository)?;
-            ask(&mut step, plan, song.hash()).await?;
+            enqueue(&mut step, plan, song.hash()).await?;
             self.check_lock(&mut step, song.hash()).await?;
             self.commit(step).await?;
             read(&stored, rows::song)
@@ -79,7 +79,7 @@ impl SongRepository for PostgresStore {
             ON CONFLICT (one) DO UPDATE SET time_us = least(excluded.time_us, retention.time_us + $2) \
             RETURNING time_us AS newest";
         self.attempt(|| async {
-            let row = query(SQL).bind(micros(now)).bind(rules::span(most)).fetch_one(self.written().await).await;
+            let row = query(SQL).bind(micros(now)).bind(rules::span(most)).fetch_one(self.write_pool().await).await;
             Ok(read(&row.map_err(repository)?, rows::newest)?.unwrap_or(now))
         })
         .await
@@ -105,7 +105,7 @@ impl SongRepository for PostgresStore {
 
     async fn retry(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
         self.attempt(|| async {
-            // A song never changes its hash.
+            // The hash of a song never changes.
             let Some(song) = SongRepository::find(self, id).await? else { return Ok(None) };
             let mut step = self.begin_for(song.hash()).await?;
             let mut same_bytes = with_hash(&mut step, song.hash()).await?;
@@ -114,7 +114,7 @@ impl SongRepository for PostgresStore {
             song.retry().map_err(|_| RepositoryError::Conflict)?;
             let (song, plan) = rules::settle(song, &same_bytes)?;
             put_status(&mut step, &song).await?;
-            ask(&mut step, plan, song.hash()).await?;
+            enqueue(&mut step, plan, song.hash()).await?;
             self.commit(step).await?;
             Ok(Some(song))
         })
@@ -128,13 +128,13 @@ impl SongRepository for PostgresStore {
             for mut song in with_hash(&mut step, hash).await? {
                 let transitions = advance.transitions(song.status());
                 if !transitions.is_empty() {
-                    walk(&mut song, transitions)?;
+                    apply_all(&mut song, transitions)?;
                     put_status(&mut step, &song).await?;
                     changed.push(song);
                 }
             }
             if matches!(advance, Advance::Finish | Advance::Fail(_)) {
-                withdraw(&mut step, hash).await?;
+                dequeue(&mut step, hash).await?;
                 self.check_lock(&mut step, hash).await?;
             }
             self.commit(step).await?;
@@ -151,7 +151,7 @@ impl SongRepository for PostgresStore {
             )
             .bind(id.to_string())
             .bind(title.as_str())
-            .fetch_optional(self.written().await)
+            .fetch_optional(self.write_pool().await)
             .await
             .map_err(repository)?;
             row.as_ref().map(|row| read(row, rows::song)).transpose()
@@ -164,8 +164,8 @@ impl SongRepository for PostgresStore {
     }
 
     async fn list(&self, asked: &SongQuery) -> Result<Vec<Song>, RepositoryError> {
-        // Each half is read along an index of its own; together they are merged, not sorted.
-        // With a status there are indexes of their own: it is planned with the values.
+        // Each half uses its own index, and the results are merged without sorting. With a status other indexes apply,
+        // so the query is planned with its values.
         const SQL: &str = "\
             (SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs \
             WHERE uploader IS NULL AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
@@ -181,7 +181,7 @@ impl SongRepository for PostgresStore {
         };
         self.attempt(|| async {
             let rows = query(SQL)
-                // Planned each time, for what is asked: a plan for all would sort, not knowing how few songs a page has.
+                // Plan for the actual values: a generic plan would sort, because it does not know the small page size.
                 .persistent(false)
                 .bind(asked.viewer.user().map(|user| user.to_string()))
                 .bind(before_us)
@@ -211,7 +211,7 @@ impl SongRepository for PostgresStore {
 
     async fn hashes_in(&self, status: StatusKind) -> Result<Vec<SongHash>, RepositoryError> {
         self.attempt(|| async {
-            // Row by row: a row takes many times the memory of its hash, and there may be as many as songs.
+            // Row by row, because a row takes much more memory than its hash, and there may be one per song.
             let distinct = query("SELECT DISTINCT hash FROM songs WHERE status = $1").bind(status.name());
             let mut rows = distinct.fetch(&self.pool);
             let mut hashes = Vec::new();
@@ -242,7 +242,7 @@ impl SongRepository for PostgresStore {
                 .await
                 .map_err(repository)?;
             if others == 0 {
-                withdraw(&mut step, song.hash()).await?;
+                dequeue(&mut step, song.hash()).await?;
             }
             let song = read(&row, rows::song)?;
             self.check_lock(&mut step, song.hash()).await?;
@@ -270,7 +270,7 @@ impl SongRepository for PostgresStore {
     }
 
     async fn claim(&self, limit: u32, lasts: Duration, now: OffsetDateTime) -> Result<Vec<Pending>, RepositoryError> {
-        // What others are claiming at this moment is passed over and not waited for.
+        // Skip rows that other servers are claiming.
         const SQL: &str = "\
             WITH free AS MATERIALIZED ( \
                 SELECT number FROM outbox WHERE claimed_until_us IS NULL OR claimed_until_us <= $2 \
@@ -283,11 +283,11 @@ impl SongRepository for PostgresStore {
                 .bind(i64::from(limit))
                 .bind(micros(now))
                 .bind(micros(now + lasts))
-                .fetch_all(self.written().await)
+                .fetch_all(self.write_pool().await)
                 .await
                 .map_err(repository)?;
             let mut claimed = read_all(&rows, rows::pending)?;
-            claimed.sort_by_key(|wish| wish.number);
+            claimed.sort_by_key(|entry| entry.number);
             Ok(claimed)
         })
         .await
@@ -322,16 +322,16 @@ impl SongRepository for PostgresStore {
     }
 
     async fn check(&self) -> Result<(), RepositoryError> {
-        // The key of nobody, for a time that is over: the next sweep removes it.
+        // A reserved key that has already expired: the next sweep removes it.
         const SQL: &str = "INSERT INTO attempts (key, count, next_us, forgotten_us) VALUES ('readiness', 0, 0, 0) \
                            ON CONFLICT (key) DO UPDATE SET count = 0";
         self.write(|| query(SQL)).await.map(|_| ())
     }
 }
 
-/// Puts a hash into the outbox where that is the plan. A wish that is there already gets a new number, and is nobody's:
-/// whoever has just published the old one must not cross off this one.
-async fn ask(step: &mut PgConnection, plan: UploadPlan, hash: &SongHash) -> Result<(), RepositoryError> {
+/// Adds a hash to the outbox if the plan says so. An existing entry gets a new number and loses its claim: the server
+/// that has just published the old entry must not remove the new one.
+async fn enqueue(step: &mut PgConnection, plan: UploadPlan, hash: &SongHash) -> Result<(), RepositoryError> {
     if plan == UploadPlan::Enqueue {
         query(
             "INSERT INTO outbox (hash) VALUES ($1) \
@@ -345,10 +345,10 @@ async fn ask(step: &mut PgConnection, plan: UploadPlan, hash: &SongHash) -> Resu
     Ok(())
 }
 
-/// Takes what is there of a hash out of the outbox.
-async fn withdraw(step: &mut PgConnection, hash: &SongHash) -> Result<(), RepositoryError> {
-    let withdrawn = query("DELETE FROM outbox WHERE hash = $1").bind(hash.to_string()).execute(step).await;
-    withdrawn.map(|_| ()).map_err(repository)
+/// Removes a hash from the outbox.
+async fn dequeue(step: &mut PgConnection, hash: &SongHash) -> Result<(), RepositoryError> {
+    let deleted = query("DELETE FROM outbox WHERE hash = $1").bind(hash.to_string()).execute(step).await;
+    deleted.map(|_| ()).map_err(repository)
 }
 
 async fn find(connection: &mut PgConnection, id: SongId) -> Result<Option<Song>, RepositoryError> {
@@ -360,7 +360,7 @@ async fn find(connection: &mut PgConnection, id: SongId) -> Result<Option<Song>,
     row.as_ref().map(|row| read(row, rows::song)).transpose()
 }
 
-/// The songs with a hash, kept from getting another title while the step lasts.
+/// Returns the songs with a hash and locks their rows, so that titles cannot change meanwhile.
 async fn with_hash(step: &mut PgConnection, hash: &SongHash) -> Result<Vec<Song>, RepositoryError> {
     let rows = query(
         "SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs WHERE hash = $1 FOR UPDATE",

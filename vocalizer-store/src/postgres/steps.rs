@@ -1,4 +1,4 @@
-//! Steps: transactions, and what makes them atomic among servers.
+//! Transactions, and how they stay atomic across servers.
 
 use std::future::Future;
 
@@ -9,49 +9,50 @@ use tokio::time::timeout;
 use vocalizer_core::ports::RepositoryError;
 use vocalizer_core::song::SongHash;
 
-use super::error::{collided, repository};
+use super::error::{is_conflict, repository};
 use super::open::{PostgresStore, timed_out};
 
-/// How often a step is done anew that got in another's way.
-const ANEW: u32 = 5;
+/// Maximum number of retries after a conflict.
+const MAX_RETRIES: u32 = 5;
 
-/// A statement with what is to be put into it.
+/// A statement with its arguments.
 pub(super) type Statement = Query<'static, Postgres, PgArguments>;
 
 impl PostgresStore {
-    /// Does a step, anew where it collided with another, and ends it where it takes too long.
+    /// Runs a transaction, retries it after a conflict, and ends it on a timeout.
     pub(super) async fn attempt<T, F>(&self, step: impl Fn() -> F) -> Result<T, RepositoryError>
     where
         F: Future<Output = Result<T, RepositoryError>>,
     {
         let attempts = async {
-            for _ in 0..ANEW {
+            for _ in 0..MAX_RETRIES {
                 match step().await {
-                    Err(error) if collided(&error) => {}
+                    Err(error) if is_conflict(&error) => {}
                     done => return done,
                 }
             }
             step().await
         };
-        let longest = self.settings.acquire_timeout + self.settings.statement_timeout;
-        timeout(longest, attempts).await.unwrap_or_else(|_| Err(repository(timed_out())))
+        let max_time = self.settings.acquire_timeout + self.settings.statement_timeout;
+        timeout(max_time, attempts).await.unwrap_or_else(|_| Err(repository(timed_out())))
     }
 
-    /// Does a step of one statement, and says how many rows that was for.
+    /// Runs a single statement and returns the number of affected rows.
     pub(super) async fn write(&self, statement: impl Fn() -> Statement) -> Result<u64, RepositoryError> {
         self.attempt(|| async {
-            let done = statement().execute(self.written().await).await.map_err(repository)?;
+            let done = statement().execute(self.write_pool().await).await.map_err(repository)?;
             Ok(done.rows_affected())
         })
         .await
     }
 
-    /// Begins a step. Each statement sees what was committed before it: what is decided by is locked before it is read.
+    /// Begins a transaction. Each statement sees what was committed before it, so rows must be locked before they are
+    /// read.
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Postgres>, RepositoryError> {
-        self.written().await.begin().await.map_err(repository)
+        self.write_pool().await.begin().await.map_err(repository)
     }
 
-    /// Begins a step that has the songs and the wish of a hash for itself.
+    /// Begins a transaction with exclusive access to the songs and the outbox entry of a hash.
     pub(super) async fn begin_for(&self, hash: &SongHash) -> Result<Transaction<'static, Postgres>, RepositoryError> {
         let mut step = self.begin().await?;
         let [a, b, c, d, e, f, g, h, ..] = *hash.as_bytes();
@@ -63,23 +64,24 @@ impl PostgresStore {
         Ok(step)
     }
 
-    /// Refuses a step on a hash whose lock this server was given and has lost. From here to the step's end nobody takes it.
+    /// Fails if this server took the lock of a hash and has lost it. Until the end of the transaction no other server
+    /// can take it.
     pub(super) async fn check_lock(&self, step: &mut PgConnection, hash: &SongHash) -> Result<(), RepositoryError> {
         const SQL: &str = "SELECT term FROM locks WHERE name = $1 AND term = $2 FOR SHARE";
         let name = hash.to_string();
         let Some(term) = self.known.locks.term(&name) else { return Ok(()) };
         let found: Option<i64> =
             query_scalar(SQL).bind(name).bind(term).fetch_optional(step).await.map_err(repository)?;
-        found.map(|_| ()).ok_or_else(|| RepositoryError::Unavailable("the lock of the file was lost meanwhile".into()))
+        found.map(|_| ()).ok_or_else(|| RepositoryError::Unavailable("the lock on the file was lost".into()))
     }
 
     pub(super) async fn commit(&self, step: Transaction<'static, Postgres>) -> Result<(), RepositoryError> {
         self.commits.finish(step, self.settings.statement_timeout).await
     }
 
-    /// Where to write, once all is written that was asked for before.
-    pub(super) async fn written(&self) -> &PgPool {
-        self.commits.settled().await;
+    /// Returns the pool for writes, after earlier commits have completed.
+    pub(super) async fn write_pool(&self) -> &PgPool {
+        self.commits.wait_for_abandoned().await;
         &self.pool
     }
 }

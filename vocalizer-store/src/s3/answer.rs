@@ -1,4 +1,4 @@
-//! What an endpoint said, read out of what object_store makes of it.
+//! Error responses of the endpoint, parsed from errors of `object_store`.
 
 use std::error::Error;
 
@@ -6,14 +6,14 @@ use object_store::client::{HttpError, HttpErrorKind};
 use vocalizer_core::causes::chain;
 use vocalizer_core::ports::{BlobError, BoxError};
 
-/// An error of object_store, taken apart. Its own types for this are private, and each of their messages repeats the
-/// one below it, so that only the text of the outermost is of use.
+/// A parsed error of `object_store`. Its own types are private, and each message repeats the one below it, so only the
+/// text of the outermost error is useful.
 pub(super) struct Answer {
-    /// The status in HTTP; `None` where no answer came.
+    /// The HTTP status; `None` without a response.
     pub(super) status: Option<u16>,
-    /// The code in the body, `NoSuchBucket` for one. Answers to `HEAD` have none.
+    /// The code in the body, for example `NoSuchBucket`. Responses to `HEAD` have none.
     pub(super) code: Option<String>,
-    /// Whether none came to an end.
+    /// Whether there was no complete response.
     pub(super) is_lost: bool,
     text: String,
 }
@@ -24,7 +24,7 @@ impl Answer {
         let status = after(&text, "status code: ").and_then(|text| text.get(..3)?.parse().ok());
         let code = between(&text, "<Code>", "</Code>").map(str::to_owned);
         let message = between(&text, "<Message>", "</Message>").unwrap_or_default();
-        let lost = lost(error);
+        let lost = http_error(error);
         let text = match (&lost, &code) {
             (Some(lost), _) => lost.source().map_or_else(|| lost.to_string(), chain),
             (None, Some(code)) => format!("{code}: {message}").trim_end_matches(": ").to_owned(),
@@ -37,14 +37,14 @@ impl Answer {
         self.code.as_deref().is_some_and(|code| codes.contains(&code))
     }
 
-    /// Whether it says that the bucket is elsewhere.
+    /// Whether the bucket is in another region.
     pub(super) fn is_of_another_region(&self) -> bool {
         matches!(self.status, Some(301 | 307 | 308))
             || self.has_code(&["AuthorizationHeaderMalformed", "PermanentRedirect"])
             || self.text.contains("redirect without LOCATION")
     }
 
-    /// Whether it says that no more fits in. S3 itself never does; those who keep buckets on disks of their own do.
+    /// Whether the storage is full. S3 never reports this, but self-hosted servers do.
     fn is_full(&self) -> bool {
         self.status == Some(507)
             || self.has_code(&["QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "XMinioStorageFull"])
@@ -57,13 +57,13 @@ impl From<Answer> for BoxError {
     }
 }
 
-/// Sorts what went wrong into what the port knows.
-pub(super) fn sorted(error: &object_store::Error) -> BlobError {
+/// Converts an error to the port's error.
+pub(super) fn blob_error(error: &object_store::Error) -> BlobError {
     let answer = Answer::of(error);
     if answer.is_full() { BlobError::Full } else { BlobError::Unavailable(answer.into()) }
 }
 
-fn lost(error: &object_store::Error) -> Option<&HttpError> {
+fn http_error(error: &object_store::Error) -> Option<&HttpError> {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if let Some(lost) = error.downcast_ref() {

@@ -1,4 +1,4 @@
-//! The bucket, as everything here asks for it.
+//! Access to the bucket.
 
 use std::ops::Range;
 
@@ -9,11 +9,11 @@ use object_store::{GetOptions, GetRange, GetResult, ObjectStore as _};
 use vocalizer_core::ports::{BlobError, BlobKey};
 use vocalizer_core::song::SongHash;
 
-use super::answer::{Answer, sorted};
+use super::answer::{Answer, blob_error};
 use super::error::S3Error;
 use super::settings::S3Settings;
 
-/// A bucket that has answered once.
+/// A bucket that has responded at least once.
 pub(super) struct Bucket {
     pub(super) s3: AmazonS3,
     pub(super) prefix: Path,
@@ -23,18 +23,18 @@ pub(super) struct Bucket {
 impl Bucket {
     pub(super) async fn open(settings: &S3Settings) -> Result<Self, S3Error> {
         let s3 = settings.build()?;
-        // By itself first, since the machine's own may fail in ways that look like those of the bucket.
+        // Checked separately, because errors of the machine's own credentials look like those of the bucket.
         if let Err(error) = s3.credentials().get_credential().await {
             return Err(S3Error::CredentialsMissing(Answer::of(&error).into()));
         }
         let bucket = Self { s3, prefix: settings.prefix().clone(), name: settings.bucket().to_owned() };
         match bucket.check().await {
             Ok(()) => Ok(bucket),
-            Err(error) => Err(refusal(&error, settings)),
+            Err(error) => Err(open_error(&error, settings)),
         }
     }
 
-    /// Whether the bucket is there and can be listed.
+    /// Fails if the bucket cannot be listed.
     pub(super) async fn check(&self) -> object_store::Result<()> {
         let one = PaginatedListOptions { max_keys: Some(1), ..PaginatedListOptions::default() };
         let listed = match self.prefix.as_ref() {
@@ -44,12 +44,12 @@ impl Bucket {
         listed.map(|_| ())
     }
 
-    /// Where a blob is.
+    /// Returns the path of a blob.
     pub(super) fn path(&self, key: &BlobKey) -> Path {
         Path::from(format!("{}/{key}", self.prefix))
     }
 
-    /// The key of something that was made; `None` for everything else.
+    /// Returns the key of a derived blob (under `made/`); `None` for any other object.
     pub(super) fn made_key(&self, path: &Path) -> Option<BlobKey> {
         let parts: Vec<_> = path.prefix_match(&self.prefix)?.collect();
         match parts.as_slice() {
@@ -58,39 +58,39 @@ impl Bucket {
         }
     }
 
-    /// Where the blobs of a hash are.
-    pub(super) fn shelf(&self, hash: &SongHash) -> Path {
+    /// Returns the prefix of a hash's blobs.
+    pub(super) fn hash_path(&self, hash: &SongHash) -> Path {
         self.prefix.clone().join(hash.to_string())
     }
 
-    /// What is known of an object, without its bytes; `None` where there is none.
+    /// Returns the metadata of an object; `None` if it does not exist.
     pub(super) async fn head(&self, path: &Path) -> Result<Option<GetResult>, BlobError> {
-        self.get(path, GetOptions { head: true, ..GetOptions::default() }).await.map_err(|error| sorted(&error))
+        self.get(path, GetOptions { head: true, ..GetOptions::default() }).await.map_err(|error| blob_error(&error))
     }
 
-    /// An object from now on, or some of its bytes; `None` where there is none.
+    /// Opens an object or a range of it; `None` if it does not exist.
     pub(super) async fn read(&self, path: &Path, range: Option<Range<u64>>) -> Result<Option<GetResult>, BlobError> {
         let Some(range) = range else {
-            return self.get(path, GetOptions::default()).await.map_err(|error| sorted(&error));
+            return self.get(path, GetOptions::default()).await.map_err(|error| blob_error(&error));
         };
-        // Not every server makes sense of a range that makes none, or of more bytes than an object ever has.
-        let is_sound = range.start < range.end && i64::try_from(range.end).is_ok();
+        // Some servers mishandle empty ranges and ranges beyond the maximum object size.
+        let is_valid = range.start < range.end && i64::try_from(range.end).is_ok();
         let options = GetOptions { range: Some(GetRange::Bounded(range.clone())), ..GetOptions::default() };
-        let error = match if is_sound { Some(self.get(path, options).await) } else { None } {
-            // A range that reaches past the end comes cut short.
+        let error = match if is_valid { Some(self.get(path, options).await) } else { None } {
+            // A range beyond the end is returned truncated.
             Some(Ok(Some(found))) if found.range != range => {
                 return Err(BlobError::Range { size_bytes: found.meta.size });
             }
             Some(Ok(found)) => return Ok(found),
-            // Whatever else went wrong, another request would not tell more.
-            Some(Err(error)) if Answer::of(&error).status != Some(416) => return Err(sorted(&error)),
+            // For other errors a second request would not help.
+            Some(Err(error)) if Answer::of(&error).status != Some(416) => return Err(blob_error(&error)),
             Some(Err(error)) => Some(error),
             None => None,
         };
         let Some(found) = self.head(path).await? else { return Ok(None) };
         let size_bytes = found.meta.size;
         match error {
-            Some(error) if is_sound && range.end <= size_bytes => Err(sorted(&error)),
+            Some(error) if is_valid && range.end <= size_bytes => Err(blob_error(&error)),
             _ => Err(BlobError::Range { size_bytes }),
         }
     }
@@ -106,8 +106,8 @@ impl Bucket {
     }
 }
 
-/// Why a bucket cannot be listed.
-fn refusal(error: &object_store::Error, settings: &S3Settings) -> S3Error {
+/// Converts the error from listing the bucket.
+fn open_error(error: &object_store::Error, settings: &S3Settings) -> S3Error {
     let answer = Answer::of(error);
     let bucket = settings.bucket().to_owned();
     if answer.is_lost {
@@ -119,7 +119,7 @@ fn refusal(error: &object_store::Error, settings: &S3Settings) -> S3Error {
     if answer.is_of_another_region() {
         return S3Error::Region { bucket, region: settings.region().to_owned(), source: answer.into() };
     }
-    // A token that has run out is a bad request.
+    // An expired token is reported as a bad request.
     if matches!(answer.status, Some(401 | 403)) || answer.has_code(&["ExpiredToken", "InvalidToken"]) {
         return S3Error::CredentialsRefused { bucket, source: answer.into() };
     }

@@ -1,4 +1,4 @@
-//! What can be wrong with a bucket.
+//! Errors of the bucket.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,17 +6,17 @@ use std::path::PathBuf;
 use thiserror::Error;
 use vocalizer_core::ports::BoxError;
 
-/// Why a bucket could not be opened.
+/// An error from opening a bucket.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum S3Error {
-    /// The address is none of a bucket.
-    #[error("an address of a bucket reads s3://bucket or s3://bucket/prefix, but in this one {flaw}")]
+    /// The bucket address is invalid.
+    #[error("invalid bucket address (use s3://bucket or s3://bucket/prefix): {flaw}")]
     Url {
         /// What is wrong with it.
         flaw: &'static str,
     },
-    /// A variable has a value that it cannot have.
+    /// A variable has an invalid value.
     #[error("{name} {flaw}")]
     Variable {
         /// Its name.
@@ -24,64 +24,62 @@ pub enum S3Error {
         /// What is wrong with it.
         flaw: &'static str,
     },
-    /// The folder for what is being written cannot be made.
-    #[error("the work folder {} cannot be used", path.display())]
+    /// The folder for temporary files cannot be created.
+    #[error("cannot use the work folder {}", path.display())]
     WorkDir {
         /// The folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// The client could not be set up, as where the system trusts no certificate at all.
-    #[error("the client of the bucket cannot be set up")]
+    /// The client could not be created, for example because the system trusts no certificates.
+    #[error("cannot set up the S3 client")]
     Setup(#[source] BoxError),
-    /// The endpoint knows no such bucket.
-    #[error("there is no bucket {bucket}; create it first")]
+    /// The bucket does not exist.
+    #[error("the bucket {bucket} does not exist; create it first")]
     BucketMissing {
         /// The bucket.
         bucket: String,
     },
-    /// None were given, and the machine has none of its own.
-    #[error(
-        "no credentials for the bucket: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role"
-    )]
+    /// No credentials are set, and the machine provides none.
+    #[error("no credentials for the bucket: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or assign a machine role")]
     CredentialsMissing(#[source] BoxError),
-    /// They are wrong or expired, or do not cover this bucket.
-    #[error("the credentials do not open the bucket {bucket}")]
+    /// The credentials are wrong, expired, or not valid for this bucket.
+    #[error("the credentials give no access to the bucket {bucket}")]
     CredentialsRefused {
         /// The bucket.
         bucket: String,
-        /// What the endpoint says.
+        /// The endpoint's error.
         #[source]
         source: BoxError,
     },
-    /// The endpoint knows the bucket to be in another region than the one it was asked for in.
-    #[error("the bucket {bucket} is not in the region {region}; set AWS_REGION to where it is")]
+    /// The bucket is in another region.
+    #[error("the bucket {bucket} is not in the region {region}; set AWS_REGION to its region")]
     Region {
         /// The bucket.
         bucket: String,
-        /// The region in which it was looked for.
+        /// The configured region.
         region: String,
-        /// What the endpoint says.
+        /// The endpoint's error.
         #[source]
         source: BoxError,
     },
-    /// Nobody answers at the endpoint.
+    /// The endpoint does not respond.
     #[error("{endpoint} cannot be reached")]
     Unreachable {
         /// The endpoint.
         endpoint: String,
-        /// What the network says.
+        /// The network error.
         #[source]
         source: BoxError,
     },
-    /// The endpoint answers, and not as it should.
-    #[error("the bucket {bucket} cannot be used")]
+    /// The endpoint returned an unexpected response.
+    #[error("cannot use the bucket {bucket}")]
     Unavailable {
         /// The bucket.
         bucket: String,
-        /// What the endpoint says.
+        /// The endpoint's error.
         #[source]
         source: BoxError,
     },

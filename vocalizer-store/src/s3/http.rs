@@ -1,4 +1,4 @@
-//! How the endpoint is spoken to.
+//! The HTTP client.
 
 use std::io;
 use std::sync::Arc;
@@ -15,20 +15,20 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use vocalizer_core::ports::BoxError;
 
-/// How long a connection may take to come about.
-const CONNECT: Duration = Duration::from_secs(3);
+/// Connect timeout.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long the endpoint may keep silent. That holds for uploads too, where it keeps silent until a part is in: what
-/// takes longer than this for 8 MiB is no line for a bucket.
-const SILENCE: Duration = Duration::from_secs(60);
+/// Read timeout. It also applies to uploads, where the endpoint sends nothing until a part is complete: a connection
+/// that needs longer for 8 MiB is too slow for S3.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Makes clients with TLS of our own, so that they need no provider for all of the process.
+/// Creates clients with their own TLS configuration, so that no process-wide provider is needed.
 #[derive(Debug)]
 pub(super) struct Connector(ClientConfig);
 
 impl Connector {
-    /// With TLS by ring, and the certificates that the system trusts. None are read where nothing is encrypted: a
-    /// container without any can still talk to a server beside it.
+    /// Uses ring and the certificates that the system trusts. Without encryption no certificates are loaded: a
+    /// container without any can still use a local server.
     pub(super) fn new(encrypted: bool) -> Result<Self, BoxError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
@@ -43,15 +43,15 @@ impl Connector {
 
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        // That alone differs between the bucket and those who give the machine credentials.
+        // The only option that differs between the bucket and the credential endpoints.
         let allow_http = options.get_config_value(&ClientConfigKey::AllowHttp).is_some_and(|value| value == "true");
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(self.0.clone())
             .https_only(!allow_http)
             .http1_only()
             .redirect(Policy::none())
-            .connect_timeout(CONNECT)
-            .read_timeout(SILENCE)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
             .user_agent(concat!("vocalizer-store/", env!("CARGO_PKG_VERSION")))
             .build();
         match client {
@@ -61,8 +61,8 @@ impl HttpConnector for Connector {
     }
 }
 
-/// A client that knows a list from a web page, which object_store takes for an empty one: whoever gives the address of
-/// a server's console for that of the server is to be told.
+/// A client that rejects a web page in response to a list request, which `object_store` would read as an empty list.
+/// Helps users who configure the address of a server's console.
 #[derive(Debug)]
 struct Client(reqwest::Client);
 
@@ -70,12 +70,12 @@ struct Client(reqwest::Client);
 impl HttpService for Client {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let is_list = request.uri().query().is_some_and(|query| query.contains("list-type=2"));
-        let answer = self.0.call(request).await?;
-        let kind = answer.headers().get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-        if is_list && answer.status().is_success() && kind.starts_with(b"text/html") {
-            let page = io::Error::other("a web page came instead of a list");
+        let response = self.0.call(request).await?;
+        let kind = response.headers().get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        if is_list && response.status().is_success() && kind.starts_with(b"text/html") {
+            let page = io::Error::other("received a web page instead of a list");
             return Err(HttpError::new(HttpErrorKind::Decode, page));
         }
-        Ok(answer)
+        Ok(response)
     }
 }

@@ -1,16 +1,16 @@
-//! Blobs in a bucket, of S3 or of a server that speaks like it.
+//! Blobs in a bucket of S3 or a compatible server.
 //!
 //! ```text
 //! s3://bucket/prefix/ab12…/source             an uploaded song
-//! s3://bucket/prefix/ab12…/drums.mp3          a stem of it
+//! s3://bucket/prefix/ab12…/drums.mp3          one of its stems
 //! s3://bucket/prefix/ab12…/made/drums.flac    a stem in another format
 //! ```
 //!
-//! A blob is written to a temporary file of this machine, and goes up when it is committed: in one request, or in
-//! parts where it is large. Until the last of them is in there is nothing under its name.
+//! A blob is written to a local temporary file and uploaded on commit: in one request, or in parts if it is large. It
+//! becomes visible when the last part is complete.
 //!
-//! Let a rule of the bucket abort incomplete multipart uploads after a day: parts of an upload whose process was killed
-//! are in no list that [`BlobStore::sweep`](vocalizer_core::ports::BlobStore::sweep) sees, and are paid for.
+//! Add a lifecycle rule to the bucket that aborts incomplete multipart uploads after one day: parts left by a killed
+//! process are not visible to [`BlobStore::sweep`](vocalizer_core::ports::BlobStore::sweep), but are billed.
 //!
 //! # Example
 //!
@@ -21,7 +21,7 @@
 //! use vocalizer_store::s3::{S3Blobs, S3Settings};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! // As a program would take them from its environment.
+//! // Usually taken from the environment.
 //! let variables = [
 //!     ("AWS_ENDPOINT_URL", "https://s3.example.org"),
 //!     ("AWS_ACCESS_KEY_ID", "vocalizer"),

@@ -1,4 +1,4 @@
-//! An object as a blob.
+//! Reading an object as a blob.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -11,24 +11,24 @@ use object_store::path::Path;
 use object_store::{GetOptions, GetRange, GetResult, ObjectStore as _};
 use vocalizer_core::ports::{Blob, BlobError};
 
-use super::answer::sorted;
+use super::answer::blob_error;
 use super::bucket::Bucket;
 
-/// How often in a row an answer may break off before any byte has come.
-const TRIES: u32 = 4;
+/// Maximum number of consecutive responses without any bytes.
+const MAX_FAILURES: u32 = 4;
 
-type Answer = BoxStream<'static, object_store::Result<Bytes>>;
+type Response = BoxStream<'static, object_store::Result<Bytes>>;
 
-/// Reads an answer to its end, and asks for the rest where it breaks off: a listener who pauses for longer than the
-/// bucket likes finds the connection closed.
+/// Reads a response, and requests the rest if it breaks off: the bucket closes the connection of a client that pauses
+/// for long.
 pub(super) fn blob(bucket: Arc<Bucket>, path: Path, found: GetResult) -> Result<Blob, BlobError> {
     let left = found.range.clone();
     let Some(e_tag) = found.meta.e_tag.clone() else {
-        return Err(BlobError::Unavailable("the bucket tells no ETag".into()));
+        return Err(BlobError::Unavailable("the bucket returned no ETag".into()));
     };
     let (size_bytes, tag) = (left.end.saturating_sub(left.start), tag(&e_tag));
     let object = Object { bucket, path, e_tag };
-    let reading = Reading { object, left, answer: Some(found.into_stream()), failures: 0 };
+    let reading = Reading { object, left, response: Some(found.into_stream()), failures: 0 };
     let chunks = try_unfold(reading, async |mut reading: Reading| {
         let chunk = reading.next().await?;
         Ok(chunk.map(|chunk| (chunk, reading)))
@@ -36,7 +36,7 @@ pub(super) fn blob(bucket: Arc<Bucket>, path: Path, found: GetResult) -> Result<
     Ok(Blob::new(size_bytes, tag, chunks))
 }
 
-/// Certain bytes under a path, and none that may come there later.
+/// A version of an object, identified by its ETag.
 struct Object {
     bucket: Arc<Bucket>,
     path: Path,
@@ -45,60 +45,61 @@ struct Object {
 
 struct Reading {
     object: Object,
-    /// What is still to come.
+    /// The remaining range.
     left: Range<u64>,
-    /// `None` where the last answer broke off.
-    answer: Option<Answer>,
-    /// How often it broke off since the last byte.
+    /// `None` if the last response broke off.
+    response: Option<Response>,
+    /// Failures since the last byte.
     failures: u32,
 }
 
 impl Reading {
     async fn next(&mut self) -> Result<Option<Bytes>, BlobError> {
         while self.left.start < self.left.end {
-            let answer = match &mut self.answer {
-                Some(answer) => answer,
-                None => self.answer.insert(self.object.read(self.left.clone()).await?),
+            let response = match &mut self.response {
+                Some(response) => response,
+                None => self.response.insert(self.object.read(self.left.clone()).await?),
             };
-            match answer.next().await {
+            match response.next().await {
                 Some(Ok(bytes)) if bytes.is_empty() => {}
                 Some(Ok(bytes)) => {
                     self.left.start = self.left.start.saturating_add(bytes.len() as u64);
                     self.failures = 0;
                     return Ok(Some(bytes));
                 }
-                Some(Err(error)) => self.broke(sorted(&error))?,
-                None => self.broke(BlobError::Unavailable("the blob ended too early".into()))?,
+                Some(Err(error)) => self.record_failure(blob_error(&error))?,
+                None => self.record_failure(BlobError::Unavailable("the blob ended early".into()))?,
             }
         }
         Ok(None)
     }
 
-    /// Takes note that an answer broke off, and fails if that was too often.
-    fn broke(&mut self, error: BlobError) -> Result<(), BlobError> {
-        self.answer = None;
+    /// Records that a response broke off, and fails after too many.
+    fn record_failure(&mut self, error: BlobError) -> Result<(), BlobError> {
+        self.response = None;
         self.failures += 1;
-        if self.failures < TRIES { Ok(()) } else { Err(error) }
+        if self.failures < MAX_FAILURES { Ok(()) } else { Err(error) }
     }
 }
 
 impl Object {
-    async fn read(&self, left: Range<u64>) -> Result<Answer, BlobError> {
+    async fn read(&self, left: Range<u64>) -> Result<Response, BlobError> {
         let options = GetOptions {
             if_match: Some(self.e_tag.clone()),
             range: Some(GetRange::Bounded(left.clone())),
             ..GetOptions::default()
         };
-        let found = self.bucket.s3.get_opts(&self.path, options).await.map_err(|error| sorted(&error))?;
-        // Not every server heeds `If-Match`.
+        let found = self.bucket.s3.get_opts(&self.path, options).await.map_err(|error| blob_error(&error))?;
+        // Some servers ignore `If-Match`.
         if found.meta.e_tag.as_ref() != Some(&self.e_tag) || found.range != left {
-            return Err(BlobError::Unavailable("the blob was replaced".into()));
+            return Err(BlobError::Unavailable("the blob was replaced while it was read".into()));
         }
         Ok(found.into_stream())
     }
 }
 
-/// An `ETag` in the letters that the port has. Those of S3 are digits and a dash between quotes, and come as they are.
+/// Converts an `ETag` to the port's character set. Those of S3 are quoted digits and dashes, and stay the same without
+/// quotes.
 fn tag(e_tag: &str) -> String {
     let bare = e_tag.trim_matches('"');
     let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');

@@ -1,4 +1,4 @@
-//! Which bucket, and how to get at it.
+//! Settings of the bucket.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use vocalizer_core::secret::Secret;
 use super::error::S3Error;
 use super::http::Connector;
 
-/// What is passed on as it is: credentials, and where to get them from.
+/// Variables passed on unchanged: credentials and their sources.
 const CREDENTIALS: [(&str, AmazonS3ConfigKey); 10] = [
     ("AWS_ACCESS_KEY_ID", AmazonS3ConfigKey::AccessKeyId),
     ("AWS_SECRET_ACCESS_KEY", AmazonS3ConfigKey::SecretAccessKey),
@@ -25,7 +25,7 @@ const CREDENTIALS: [(&str, AmazonS3ConfigKey); 10] = [
     ("AWS_ENDPOINT_URL_STS", AmazonS3ConfigKey::StsEndpoint),
 ];
 
-/// Which bucket, and how to get at it. Printing it hides the credentials.
+/// The address of a bucket, its endpoint and credentials. `Debug` hides the credentials.
 #[derive(Debug, Clone)]
 pub struct S3Settings {
     bucket: String,
@@ -39,20 +39,20 @@ pub struct S3Settings {
 }
 
 impl S3Settings {
-    /// Takes the address of a bucket, `s3://bucket` or `s3://bucket/prefix`, and of the variables that are given with
-    /// it those that name an endpoint and credentials. What they mean is what they mean elsewhere:
+    /// Parses the address of a bucket, `s3://bucket` or `s3://bucket/prefix`, and the variables for its endpoint and
+    /// credentials. They have their usual meaning:
     ///
     /// | variable | |
     /// | --- | --- |
     /// | `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN` | the credentials |
-    /// | `AWS_REGION`, or else `AWS_DEFAULT_REGION` | the bucket's region, `us-east-1` where neither is set |
-    /// | `AWS_ENDPOINT_URL_S3`, or else `AWS_ENDPOINT_URL` | the server, where it is not S3 itself |
-    /// | `AWS_ALLOW_HTTP` | `true` where that server is to be spoken to without TLS |
+    /// | `AWS_REGION`, else `AWS_DEFAULT_REGION` | the bucket's region; default: `us-east-1` |
+    /// | `AWS_ENDPOINT_URL_S3`, else `AWS_ENDPOINT_URL` | the server, if it is not S3 itself |
+    /// | `AWS_ALLOW_HTTP` | `true` to use that server without TLS |
     /// | `AWS_CONTAINER_CREDENTIALS_…`, `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE` | credentials of a container |
     /// | `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_ROLE_ARN`, `AWS_ROLE_SESSION_NAME`, `AWS_ENDPOINT_URL_STS` | a role |
     ///
-    /// Where there are no credentials among them, they are those of the machine that this runs on. Other variables are
-    /// passed over, and so are those that are empty. The environment itself is not read.
+    /// Without credentials among them, those of the machine are used. Other variables and empty ones are ignored. The
+    /// environment is not read.
     ///
     /// # Errors
     ///
@@ -61,7 +61,7 @@ impl S3Settings {
         url: &str,
         variables: impl IntoIterator<Item = (N, V)>,
     ) -> Result<Self, S3Error> {
-        let (bucket, prefix) = place(url)?;
+        let (bucket, prefix) = parse_url(url)?;
         let (mut region, mut default_region, mut of_s3, mut of_all) = (None, None, None, None);
         let mut allow_http = false;
         let mut credentials = Vec::new();
@@ -73,9 +73,9 @@ impl S3Settings {
             match name.as_ref() {
                 "AWS_REGION" => region = Some(value),
                 "AWS_DEFAULT_REGION" => default_region = Some(value),
-                "AWS_ENDPOINT_URL_S3" => of_s3 = Some(endpoint("AWS_ENDPOINT_URL_S3", value)?),
-                "AWS_ENDPOINT_URL" => of_all = Some(endpoint("AWS_ENDPOINT_URL", value)?),
-                "AWS_ALLOW_HTTP" => allow_http = truth("AWS_ALLOW_HTTP", &value)?,
+                "AWS_ENDPOINT_URL_S3" => of_s3 = Some(parse_endpoint("AWS_ENDPOINT_URL_S3", value)?),
+                "AWS_ENDPOINT_URL" => of_all = Some(parse_endpoint("AWS_ENDPOINT_URL", value)?),
+                "AWS_ALLOW_HTTP" => allow_http = parse_bool("AWS_ALLOW_HTTP", &value)?,
                 name => credentials.extend(
                     CREDENTIALS.iter().find(|(known, _)| *known == name).map(|(_, key)| (*key, Secret::new(value))),
                 ),
@@ -84,16 +84,22 @@ impl S3Settings {
         let has = |wanted| credentials.iter().any(|(key, _)| *key == wanted);
         match (has(AmazonS3ConfigKey::AccessKeyId), has(AmazonS3ConfigKey::SecretAccessKey)) {
             (true, false) => {
-                return Err(S3Error::Variable { name: "AWS_SECRET_ACCESS_KEY", flaw: "is not set, the key's name is" });
+                return Err(S3Error::Variable {
+                    name: "AWS_SECRET_ACCESS_KEY",
+                    flaw: "is missing although AWS_ACCESS_KEY_ID is set",
+                });
             }
             (false, true) => {
-                return Err(S3Error::Variable { name: "AWS_ACCESS_KEY_ID", flaw: "is not set, the secret of it is" });
+                return Err(S3Error::Variable {
+                    name: "AWS_ACCESS_KEY_ID",
+                    flaw: "is missing although AWS_SECRET_ACCESS_KEY is set",
+                });
             }
             _ => {}
         }
         let endpoint = of_s3.or(of_all);
         if !allow_http && endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http:")) {
-            let flaw = "must be true for an endpoint that begins with http://, since nothing is encrypted then";
+            let flaw = "must be true for an unencrypted endpoint (http://)";
             return Err(S3Error::Variable { name: "AWS_ALLOW_HTTP", flaw });
         }
         Ok(Self {
@@ -107,7 +113,7 @@ impl S3Settings {
         })
     }
 
-    /// How long a request is repeated that the endpoint has no time for, or that got lost. Default: 10 s.
+    /// Sets how long to retry a request that the endpoint throttles or that is lost. Default: 10 s.
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
@@ -130,9 +136,9 @@ impl S3Settings {
         self.endpoint.clone().unwrap_or_else(|| format!("https://s3.{}.amazonaws.com", self.region))
     }
 
-    /// Sets the client up. Nothing is sent yet.
+    /// Creates the client. Sends nothing yet.
     pub(super) fn build(&self) -> Result<AmazonS3, S3Error> {
-        // Whoever gives out roles is spoken to with TLS whatever the endpoint.
+        // Credential endpoints use TLS whatever the bucket's endpoint.
         let encrypted = !self.endpoint().starts_with("http:")
             || self.credentials.iter().all(|(key, _)| *key != AmazonS3ConfigKey::AccessKeyId);
         let mut builder = AmazonS3Builder::new()
@@ -140,7 +146,7 @@ impl S3Settings {
             .with_bucket_name(&self.bucket)
             .with_region(&self.region)
             .with_allow_http(self.allow_http)
-            // A hash has a handful of blobs, and not every server knows how to delete many in one request.
+            // A hash has few blobs, and some servers do not support bulk deletion.
             .with_disable_bulk_delete(true)
             .with_retry(RetryConfig {
                 backoff: BackoffConfig {
@@ -153,7 +159,7 @@ impl S3Settings {
             });
         builder = match &self.endpoint {
             Some(endpoint) => builder.with_endpoint(endpoint),
-            // S3 wants the bucket in the name of the host; with a dot in it, its certificate does not cover that.
+            // S3 expects the bucket in the host name; if it contains a dot, the certificate does not match.
             None => builder.with_virtual_hosted_style_request(!self.bucket.contains('.')),
         };
         for (key, value) in &self.credentials {
@@ -163,45 +169,45 @@ impl S3Settings {
     }
 }
 
-/// The bucket and the prefix in an address.
-fn place(url: &str) -> Result<(String, Path), S3Error> {
-    let refused = |flaw| S3Error::Url { flaw };
-    let place = url.strip_prefix("s3://").ok_or(refused("there is no s3:// at the beginning"))?;
+/// Parses the bucket and the prefix of an address.
+fn parse_url(url: &str) -> Result<(String, Path), S3Error> {
+    let invalid = |flaw| S3Error::Url { flaw };
+    let place = url.strip_prefix("s3://").ok_or(invalid("it must begin with s3://"))?;
     let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
     if bucket.contains('@') {
-        return Err(refused("there are credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead"));
+        return Err(invalid("credentials are not allowed; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead"));
     }
     if bucket.is_empty() || !bucket.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_')) {
-        return Err(refused("the bucket has no name that buckets have"));
+        return Err(invalid("invalid bucket name"));
     }
     if prefix.contains(['?', '#']) {
-        return Err(refused("there is a query or a fragment"));
+        return Err(invalid("query and fragment are not allowed"));
     }
     match Path::parse(prefix) {
         Ok(found) if !prefix.starts_with('/') => Ok((bucket.to_owned(), found)),
-        _ => Err(refused("the prefix has parts that are empty or are none")),
+        _ => Err(invalid("the prefix has an empty or invalid part")),
     }
 }
 
-fn endpoint(name: &'static str, value: String) -> Result<String, S3Error> {
-    let refused = |flaw| Err(S3Error::Variable { name, flaw });
-    let Ok(url) = Url::parse(&value) else { return refused("is no URL") };
+fn parse_endpoint(name: &'static str, value: String) -> Result<String, S3Error> {
+    let invalid = |flaw| Err(S3Error::Variable { name, flaw });
+    let Ok(url) = Url::parse(&value) else { return invalid("is not a valid URL") };
     if !matches!(url.scheme(), "http" | "https") {
-        return refused("begins with neither http:// nor https://");
+        return invalid("must begin with http:// or https://");
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return refused("holds credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead");
+        return invalid("must not contain credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead");
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return refused("holds a query or a fragment");
+        return invalid("must not contain a query or a fragment");
     }
     Ok(url.into())
 }
 
-fn truth(name: &'static str, value: &str) -> Result<bool, S3Error> {
+fn parse_bool(name: &'static str, value: &str) -> Result<bool, S3Error> {
     match value.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" => Ok(false),
-        _ => Err(S3Error::Variable { name, flaw: "is neither true nor false" }),
+        _ => Err(S3Error::Variable { name, flaw: "must be true or false" }),
     }
 }

@@ -1,4 +1,4 @@
-//! The store itself.
+//! The [`S3Blobs`] type.
 
 use std::fmt;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter, MadeBlob, Space};
 use vocalizer_core::song::SongHash;
 
-use super::answer::sorted;
+use super::answer::blob_error;
 use super::bucket::Bucket;
 use super::error::S3Error;
 use super::reader::blob;
@@ -24,14 +24,14 @@ use crate::files::temporary::Temporaries;
 
 /// A [`BlobStore`] in a bucket.
 ///
-/// What is said to be stored or deleted is so as far as the bucket keeps its word. Memory does not grow with blobs: one
-/// that goes up takes 16 MiB at most, one that comes down a chunk. What the endpoint has no time for is asked again for
-/// as long as [`S3Settings::with_patience`] says, and is [`BlobError::Unavailable`] after that.
+/// Completed writes and deletions are as durable as the bucket. Memory use does not grow with the size of blobs: at
+/// most 16 MiB per upload and one chunk per download. Throttled requests are retried for the time of
+/// [`S3Settings::with_patience`], and are [`BlobError::Unavailable`] after that.
 ///
-/// A source that the bucket has, byte for byte, is not sent again.
+/// A source with the same bytes in the bucket is not uploaded again.
 ///
-/// Any number of processes may use a bucket, and one at a time a work folder: what another one is writing there looks
-/// like what a dead one left. Clones are handles to the same store.
+/// Any number of processes may use a bucket, but only one a work folder: files being written by another process look
+/// like leftovers of a dead one. Clones share one store.
 #[derive(Clone)]
 pub struct S3Blobs {
     bucket: Arc<Bucket>,
@@ -39,12 +39,12 @@ pub struct S3Blobs {
 }
 
 impl S3Blobs {
-    /// Opens the store, once the bucket has answered. What is being written lies in the folder `uploads` of `work_dir`;
-    /// both are made where they are missing, for their owner alone.
+    /// Opens the store after checking the bucket. Temporary files are in the folder `uploads` of `work_dir`; missing
+    /// folders are created, accessible to their owner only.
     ///
     /// # Errors
     ///
-    /// Any [`S3Error`] but those of [`S3Settings::parse`].
+    /// Any [`S3Error`] except those of [`S3Settings::parse`].
     pub async fn open(settings: S3Settings, work_dir: &std::path::Path) -> Result<Self, S3Error> {
         let uploads = work_dir.join("uploads");
         let (work_dir, made) = (work_dir.to_owned(), uploads.clone());
@@ -54,8 +54,8 @@ impl S3Blobs {
         Ok(Self { bucket, temporaries: Temporaries::new(uploads) })
     }
 
-    /// Claims the blobs for an installation, unless another one has claimed them, and says whose they are then. Of several at
-    /// once one gets them, as far as the endpoint heeds `If-None-Match`.
+    /// Claims the blobs for an installation unless they are already claimed, and returns their owner. Of concurrent
+    /// claims one succeeds if the endpoint supports `If-None-Match`.
     ///
     /// # Errors
     ///
@@ -68,13 +68,13 @@ impl S3Blobs {
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         match self.bucket.s3.put_opts(&path, installation.to_owned().into(), options).await {
             Ok(_) | Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {}
-            // Not every endpoint knows the condition.
+            // Some endpoints do not support the condition.
             Err(_) => self.adopt(installation).await?,
         }
-        self.owner().await?.ok_or_else(|| BlobError::Unavailable("the bucket forgot what it was told".into()))
+        self.owner().await?.ok_or_else(|| BlobError::Unavailable("the bucket did not keep the installation ID".into()))
     }
 
-    /// Makes the blobs `installation`'s, whosever they were.
+    /// Assigns the blobs to an installation, whoever owns them.
     ///
     /// # Errors
     ///
@@ -82,10 +82,10 @@ impl S3Blobs {
     pub async fn adopt(&self, installation: &str) -> Result<(), BlobError> {
         let path = self.bucket.prefix.clone().join(INSTALLATION);
         let put = self.bucket.s3.put(&path, installation.to_owned().into()).await;
-        put.map(|_| ()).map_err(|error| sorted(&error))
+        put.map(|_| ()).map_err(|error| blob_error(&error))
     }
 
-    /// The installation that has claimed the blobs.
+    /// Returns the installation that owns the blobs.
     ///
     /// # Errors
     ///
@@ -93,12 +93,12 @@ impl S3Blobs {
     pub async fn owner(&self) -> Result<Option<String>, BlobError> {
         let path = self.bucket.prefix.clone().join(INSTALLATION);
         let Some(found) = self.bucket.read(&path, None).await? else { return Ok(None) };
-        let bytes = found.bytes().await.map_err(|error| sorted(&error))?;
+        let bytes = found.bytes().await.map_err(|error| blob_error(&error))?;
         Ok(Some(String::from_utf8_lossy(&bytes).trim().to_owned()))
     }
 }
 
-/// The object that says whose blobs there are.
+/// The object with the owner's installation ID.
 const INSTALLATION: &str = "installation";
 
 impl fmt::Debug for S3Blobs {
@@ -128,13 +128,13 @@ impl BlobStore for S3Blobs {
 
     async fn delete_all(&self, hash: &SongHash) -> Result<(), BlobError> {
         let s3 = &self.bucket.s3;
-        let listed = s3.list(Some(&self.bucket.shelf(hash))).map_ok(|object| object.location).boxed();
+        let listed = s3.list(Some(&self.bucket.hash_path(hash))).map_ok(|object| object.location).boxed();
         let mut deleted = s3.delete_stream(listed);
         while let Some(deleted) = deleted.next().await {
             match deleted {
-                // Somebody else was faster.
+                // Another process has already deleted it.
                 Ok(_) | Err(Error::NotFound { .. }) => {}
-                Err(error) => return Err(sorted(&error)),
+                Err(error) => return Err(blob_error(&error)),
             }
         }
         Ok(())
@@ -144,15 +144,15 @@ impl BlobStore for S3Blobs {
         let path = self.bucket.path(key);
         match self.bucket.s3.delete_stream(stream::iter([Ok(path)]).boxed()).try_next().await {
             Ok(_) | Err(Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(sorted(&error)),
+            Err(error) => Err(blob_error(&error)),
         }
     }
 
-    /// A bucket knows when an object was written, and not when it was last read. All objects are listed.
+    /// The last use is the time of the last write: buckets do not record reads. Lists all objects.
     async fn made(&self) -> Result<Vec<MadeBlob>, BlobError> {
         let mut listed = self.bucket.s3.list(Some(&self.bucket.prefix));
         let mut made = Vec::new();
-        while let Some(object) = listed.try_next().await.map_err(|error| sorted(&error))? {
+        while let Some(object) = listed.try_next().await.map_err(|error| blob_error(&error))? {
             let Some(key) = self.bucket.made_key(&object.location) else { continue };
             let used = OffsetDateTime::from_unix_timestamp(object.last_modified.timestamp());
             let used = used.map_err(|error| BlobError::Unavailable(error.into()))?;
@@ -163,29 +163,29 @@ impl BlobStore for S3Blobs {
 
     async fn hashes(&self) -> Result<Vec<SongHash>, BlobError> {
         let listed = self.bucket.s3.list_with_delimiter(Some(&self.bucket.prefix)).await;
-        let shelves = listed.map_err(|error| sorted(&error))?.common_prefixes;
-        Ok(shelves.iter().filter_map(|shelf| shelf.filename()?.parse().ok()).collect())
+        let prefixes = listed.map_err(|error| blob_error(&error))?.common_prefixes;
+        Ok(prefixes.iter().filter_map(|prefix| prefix.filename()?.parse().ok()).collect())
     }
 
     async fn last_written(&self, hash: &SongHash) -> Result<Option<OffsetDateTime>, BlobError> {
-        let mut listed = self.bucket.s3.list(Some(&self.bucket.shelf(hash)));
+        let mut listed = self.bucket.s3.list(Some(&self.bucket.hash_path(hash)));
         let mut newest = None;
-        while let Some(object) = listed.try_next().await.map_err(|error| sorted(&error))? {
+        while let Some(object) = listed.try_next().await.map_err(|error| blob_error(&error))? {
             let written = OffsetDateTime::from_unix_timestamp(object.last_modified.timestamp());
             newest = newest.max(Some(written.map_err(|error| BlobError::Unavailable(error.into()))?));
         }
         Ok(newest)
     }
 
-    /// Of the work folder, which uploads go through.
+    /// Returns the space of the work folder, which all uploads pass through.
     async fn space(&self) -> Result<Option<Space>, BlobError> {
         let temporaries = Arc::clone(&self.temporaries);
         blocking(move || space(temporaries.dir())).await
     }
 
-    /// Lists: the answer about an object that is missing does not tell whether its bucket is.
+    /// Lists the bucket: the response for a missing object does not reveal whether its bucket exists.
     async fn check(&self) -> Result<(), BlobError> {
-        self.bucket.check().await.map_err(|error| sorted(&error))
+        self.bucket.check().await.map_err(|error| blob_error(&error))
     }
 
     async fn sweep(&self) -> Result<u64, BlobError> {

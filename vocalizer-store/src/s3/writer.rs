@@ -1,4 +1,4 @@
-//! A blob on its way in.
+//! Writing a blob.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use tracing::Instrument as _;
 use vocalizer_core::ports::{BlobError, BlobKey, BlobWriter};
 
 use super::bucket::Bucket;
-use super::upload::{Known, upload};
+use super::upload::{Existing, upload};
 use crate::files::disk::blocking;
 use crate::files::draft::{Draft, Whole};
 
-/// Writes to a file of this machine, since the name of a blob is known at the end alone.
+/// Writes to a local file, because the key is known only at the end.
 pub(super) struct S3Writer {
     bucket: Arc<Bucket>,
     draft: Draft,
@@ -36,28 +36,28 @@ impl BlobWriter for S3Writer {
     }
 
     async fn commit(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError> {
-        self.finish(*key, Known::Believed).await
+        self.finish(*key, Existing::Trusted).await
     }
 
     async fn replace(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError> {
-        self.finish(*key, Known::Doubted).await
+        self.finish(*key, Existing::Untrusted).await
     }
 }
 
 impl S3Writer {
-    async fn finish(self, key: BlobKey, known: Known) -> Result<u64, BlobError> {
+    async fn finish(self, key: BlobKey, existing: Existing) -> Result<u64, BlobError> {
         let Self { bucket, draft } = self;
         let whole = draft.finish().await?;
-        // In a task of its own: it goes on to its end when the caller has gone, and leaves no parts behind.
-        let committed = tokio::spawn(commit(bucket, whole, key, known).in_current_span());
+        // In a separate task: it completes even if the caller is dropped, and leaves no parts behind.
+        let committed = tokio::spawn(commit(bucket, whole, key, existing).in_current_span());
         committed.await.map_err(|error| BlobError::Unavailable(error.into()))?
     }
 }
 
-async fn commit(bucket: Arc<Bucket>, whole: Whole, key: BlobKey, known: Known) -> Result<u64, BlobError> {
+async fn commit(bucket: Arc<Bucket>, whole: Whole, key: BlobKey, existing: Existing) -> Result<u64, BlobError> {
     let Whole { file, temporary, size_bytes } = whole;
-    upload(&bucket, file, size_bytes, &key, known).await?;
-    // The blob is there; a file that cannot be removed is for the sweep.
+    upload(&bucket, file, size_bytes, &key, existing).await?;
+    // The blob is stored; if the file cannot be removed, the sweep removes it.
     let _ = blocking(move || temporary.remove()).await;
     Ok(size_bytes)
 }

@@ -1,17 +1,17 @@
-//! What has become of the tables, step by step.
+//! Migrations, for all engines.
 
 use std::borrow::Cow;
 
 use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType};
 
-/// Which migrations a database has had; a queue in the same place keeps its own list.
+/// The table of applied migrations; a queue in the same database has its own.
 pub(crate) const TABLE: &str = "store_migrations";
 
-/// A migration as it is written down: its number, its name and its SQL.
+/// A migration: its number, name and SQL.
 pub(crate) type Written = (i64, &'static str, &'static str);
 
-/// Every migration of an engine, oldest first.
+/// Returns all migrations of an engine, oldest first.
 pub(crate) fn known(written: &[Written]) -> Vec<Migration> {
     let migration = |&(version, name, sql): &Written| {
         Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
@@ -19,12 +19,12 @@ pub(crate) fn known(written: &[Written]) -> Vec<Migration> {
     written.iter().map(migration).collect()
 }
 
-/// What people call them.
+/// Returns their display names.
 pub(crate) fn names(migrations: &[Migration]) -> Vec<String> {
     migrations.iter().map(|migration| format!("{:04} {}", migration.version, migration.description)).collect()
 }
 
-/// Which of the known ones a database lacks that has the list.
+/// Returns the known migrations that are not applied yet.
 pub(crate) async fn missing(
     connection: &mut impl Migrate,
     known: Vec<Migration>,

@@ -1,4 +1,4 @@
-//! What the engines have in common: reading rows, the rules of a step, and what has become of the tables.
+//! Code shared by the SQL engines: reading rows, transaction rules and migrations.
 
 pub(crate) mod migrations;
 pub(crate) mod rows;

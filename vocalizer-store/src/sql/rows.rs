@@ -1,4 +1,4 @@
-//! Rows to values and back.
+//! Conversion between rows and values.
 
 use sqlx::{Error, Row};
 use time::OffsetDateTime;
@@ -9,7 +9,7 @@ use vocalizer_core::ports::{BoxError, Pending, RepositoryError};
 use vocalizer_core::quota::Usage;
 use vocalizer_core::song::{Song, SongHash, Status, StatusKind, StoredSong, Title};
 
-/// What the columns of every engine can be.
+/// Column types supported by every engine.
 pub(crate) trait Columns {
     fn text(&self, name: &str) -> Result<&str, Error>;
     fn maybe_text(&self, name: &str) -> Result<Option<&str>, Error>;
@@ -48,24 +48,24 @@ columns!(sqlx::sqlite::SqliteRow);
 #[cfg(feature = "postgres")]
 columns!(sqlx::postgres::PgRow);
 
-/// A moment as it is kept.
+/// Converts a time to its stored form, microseconds since 1970.
 pub(crate) fn micros(time: OffsetDateTime) -> i64 {
     i64::try_from(time.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX)
 }
 
-/// A moment that was kept.
+/// Converts a stored time.
 pub(crate) fn moment(micros: i64) -> Result<OffsetDateTime, BoxError> {
     Ok(OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000)?)
 }
 
-/// Reads a row, or says that nobody can.
-pub(crate) fn read<R, T>(row: &R, as_what: fn(&R) -> Result<T, BoxError>) -> Result<T, RepositoryError> {
-    as_what(row).map_err(RepositoryError::Corrupt)
+/// Reads a row, or returns [`RepositoryError::Corrupt`].
+pub(crate) fn read<R, T>(row: &R, parse: fn(&R) -> Result<T, BoxError>) -> Result<T, RepositoryError> {
+    parse(row).map_err(RepositoryError::Corrupt)
 }
 
-/// Reads all rows, or none.
-pub(crate) fn read_all<R, T>(rows: &[R], as_what: fn(&R) -> Result<T, BoxError>) -> Result<Vec<T>, RepositoryError> {
-    rows.iter().map(|row| read(row, as_what)).collect()
+/// Reads all rows, or fails.
+pub(crate) fn read_all<R, T>(rows: &[R], parse: fn(&R) -> Result<T, BoxError>) -> Result<Vec<T>, RepositoryError> {
+    rows.iter().map(|row| read(row, parse)).collect()
 }
 
 /// A row of `id, title, hash, uploader, uploaded_at_us, status, failure`.
@@ -81,7 +81,7 @@ pub(crate) fn song<R: Columns>(row: &R) -> Result<Song, BoxError> {
     }))
 }
 
-/// A song with what is kept beside it.
+/// A song with its other columns.
 #[cfg(feature = "postgres")]
 pub(crate) struct WholeSong {
     pub(crate) song: Song,
@@ -90,7 +90,7 @@ pub(crate) struct WholeSong {
     pub(crate) kept_since_us: Option<i64>,
 }
 
-/// A row of a song, and of `size_bytes, uploader_address, kept_since_us`.
+/// A row of a song with `size_bytes, uploader_address, kept_since_us`.
 #[cfg(feature = "postgres")]
 pub(crate) fn whole_song<R: Columns>(row: &R) -> Result<WholeSong, BoxError> {
     Ok(WholeSong {
@@ -125,12 +125,12 @@ pub(crate) fn counted<R: Columns>(row: &R) -> Result<(StatusKind, u64), BoxError
     Ok((row.text("status")?.parse()?, u64::try_from(row.number("songs")?)?))
 }
 
-/// A row of `newest`, a moment.
+/// A row of `newest`, a time.
 pub(crate) fn newest<R: Columns>(row: &R) -> Result<Option<OffsetDateTime>, BoxError> {
     row.maybe_number("newest")?.map(moment).transpose()
 }
 
-/// A row of `uploads_until_us, audio_until_us`, with what else is counted.
+/// A row of `uploads_until_us, audio_until_us`.
 pub(crate) fn usage<R: Columns>(row: &R) -> Result<Usage, BoxError> {
     let (uploads_until_us, audio_until_us) = (row.number("uploads_until_us")?, row.number("audio_until_us")?);
     Ok(Usage { uploads_until_us, audio_until_us, ..Usage::default() })

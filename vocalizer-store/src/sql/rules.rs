@@ -1,4 +1,4 @@
-//! What a step decides, whatever the tables are kept in.
+//! Transaction rules, independent of the engine.
 
 use std::time::Duration;
 
@@ -7,25 +7,28 @@ use vocalizer_core::ports::{Charge, Cursor, RepositoryError, SongCounts};
 use vocalizer_core::quota::Uploader;
 use vocalizer_core::song::{IllegalTransition, Song, StatusKind, Transition};
 
-/// Whether a song is one that was admitted before; its title and its status may have changed since.
+/// Whether both are the same admitted song; its title and status may have changed since.
 pub(crate) fn is_same(known: &Song, song: &Song) -> bool {
     Cursor::of(known) == Cursor::of(song) && known.hash() == song.hash() && known.uploader() == song.uploader()
 }
 
-/// Decides what becomes of a song that is `UPLOADED`, given all with its hash, and takes it there.
+/// Decides how an `UPLOADED` song continues, given all songs with its hash, and applies the transitions.
 pub(crate) fn settle(mut song: Song, same_bytes: &[Song]) -> Result<(Song, UploadPlan), RepositoryError> {
     let plan = on_upload(same_bytes.iter().filter(|other| other.id() != song.id()).map(Song::status));
-    walk(&mut song, plan.transitions().iter().cloned())?;
+    apply_all(&mut song, plan.transitions().iter().cloned())?;
     Ok((song, plan))
 }
 
-/// Applies transitions that the rules gave out, and that cannot fail.
-pub(crate) fn walk(song: &mut Song, transitions: impl IntoIterator<Item = Transition>) -> Result<(), RepositoryError> {
-    let walked: Result<(), IllegalTransition> = transitions.into_iter().try_for_each(|step| song.apply(step));
-    walked.map_err(|error| RepositoryError::Corrupt(error.into()))
+/// Applies transitions from the rules, which cannot fail.
+pub(crate) fn apply_all(
+    song: &mut Song,
+    transitions: impl IntoIterator<Item = Transition>,
+) -> Result<(), RepositoryError> {
+    let applied: Result<(), IllegalTransition> = transitions.into_iter().try_for_each(|step| song.apply(step));
+    applied.map_err(|error| RepositoryError::Corrupt(error.into()))
 }
 
-/// What is kept of the address that a song came from: its digest, where songs of an address are counted.
+/// Returns the address to store with a song: its digest, if songs are counted per address.
 pub(crate) fn kept_address(charge: &Charge) -> Option<String> {
     match charge.uploader {
         Some(Uploader::Address(digest)) if charge.quota.has_totals() => Some(digest.to_string()),
@@ -33,17 +36,17 @@ pub(crate) fn kept_address(charge: &Charge) -> Option<String> {
     }
 }
 
-/// A number of bytes as it is kept.
+/// Converts a number of bytes to its stored form.
 pub(crate) fn bytes(size_bytes: u64) -> i64 {
     i64::try_from(size_bytes).unwrap_or(i64::MAX)
 }
 
-/// A span of time as it is kept, in microseconds.
+/// Converts a duration to its stored form, microseconds.
 pub(crate) fn span(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// Counts in the order in which they are told.
+/// Converts counts to the order of [`StatusKind::ALL`].
 pub(crate) fn counts(counted: Vec<(StatusKind, u64)>) -> SongCounts {
     let mut counts = SongCounts::default();
     for (kind, songs) in counted {

@@ -1,4 +1,4 @@
-//! Users, their sessions and their tokens.
+//! Users, sessions and tokens.
 
 use async_trait::async_trait;
 use sqlx::query;

@@ -1,8 +1,8 @@
-//! The files of a database: how they are created, and whether they are still the ones that are open.
+//! Creating the database files, and detecting their replacement.
 //!
-//! SQLite locks with POSIX record locks. They belong to the process: closing *any* descriptor of a file drops all locks
-//! that the process has on it. So nothing but SQLite opens the database, its write-ahead log (`-wal`) or its index
-//! (`-shm`). The code here creates the database once, and otherwise looks at names only.
+//! SQLite uses POSIX record locks, which belong to the process: closing *any* descriptor of a file drops all locks of
+//! the process on it. So only SQLite may open the database, its write-ahead log (`-wal`) or its index (`-shm`). This
+//! code creates the database once, and otherwise only uses file names.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -14,7 +14,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 use thiserror::Error;
 
-/// Creates an empty database, for its owner alone, where there is no file yet. A file that exists is not opened.
+/// Creates an empty database, accessible to its owner only, if there is no file. Does not open an existing file.
 pub(super) fn create(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.create_new(true).write(true);
@@ -25,7 +25,8 @@ pub(super) fn create(path: &Path) -> io::Result<()> {
     }
     match options.open(path) {
         Ok(file) => {
-            // Never closed: another connection of this process may have locked the file already, and would lose its locks.
+            // Never closed: another connection of this process may already have locked the file, and would lose its
+            // locks.
             std::mem::forget(file);
             Ok(())
         }
@@ -34,21 +35,21 @@ pub(super) fn create(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The database, its log and the log's index as this process has them open.
+/// The identity of the open database, its log and its index.
 #[derive(Debug)]
 pub(super) struct Files {
     path: PathBuf,
     opened: [Option<FileId>; 3],
     replaced: AtomicBool,
-    /// SQLite removes the log with the last connection. This one stays open, so that the log stays the same file.
+    /// SQLite removes the log with the last connection. This one stays open to keep it.
     keeps_log: SqliteConnection,
 }
 
-/// The files in the folder are not the ones that are open. What is written now would be lost.
+/// The files in the folder are not the open ones. Further writes would be lost.
 #[derive(Debug, Error)]
 #[error(
-    "another program removed or replaced {}, its -wal or its -shm file while this process had them open, so nothing more \
-     is written to it; stop this process, find that program, and start again",
+    "another program removed or replaced {}, its -wal or its -shm file while this process had them open; writing has \
+     stopped: stop this process, find the other program, and restart",
     path.display()
 )]
 pub(super) struct Replaced {
@@ -56,23 +57,23 @@ pub(super) struct Replaced {
 }
 
 impl Files {
-    /// Opens the database and remembers which files that are.
+    /// Opens the database and records the identity of its files.
     pub(super) async fn open(path: &Path, options: &SqliteConnectOptions) -> Result<Self, sqlx::Error> {
         let mut connection = options.connect().await?;
         // SQLite opens the log with the first read.
         sqlx::query("SELECT 1 FROM sqlite_schema").execute(&mut connection).await?;
-        // As SQLite does: the log is beside the file that a link leads to.
+        // Like SQLite: the log is next to the target of a symbolic link.
         let path = path.canonicalize()?;
         let opened = ids(&path)?;
         Ok(Self { path, opened, replaced: AtomicBool::new(false), keeps_log: connection })
     }
 
-    /// Closes the connection. An error is ignored.
+    /// Closes the connection. Ignores errors.
     pub(super) async fn close(self) {
         let _ = self.keeps_log.close().await;
     }
 
-    /// Whether the files in the folder are still the ones that are open. Once they are not, they never are again.
+    /// Fails if the files in the folder are not the open ones. A failure is permanent.
     pub(super) fn check(&self) -> Result<(), Replaced> {
         let error = Replaced { path: self.path.clone() };
         let replaced = ids(&self.path).is_ok_and(|found| found != self.opened);
@@ -86,8 +87,8 @@ impl Files {
 /// Device and inode.
 type FileId = (u64, u64);
 
-/// Which files the database, its log and the log's index are; `None` for one that is not there. The locks of the log are
-/// in its index.
+/// Identifies the database, its log and its index; `None` for a missing file. SQLite keeps the locks of the log in the
+/// index.
 fn ids(path: &Path) -> io::Result<[Option<FileId>; 3]> {
     let beside = |end: &str| {
         let mut name = OsString::from(path);
@@ -97,7 +98,7 @@ fn ids(path: &Path) -> io::Result<[Option<FileId>; 3]> {
     Ok([id(path)?, beside("-wal")?, beside("-shm")?])
 }
 
-/// By name: opening a file would cost its locks.
+/// Identifies a file by name: opening it would drop its locks.
 #[cfg(unix)]
 fn id(path: &Path) -> io::Result<Option<FileId>> {
     use std::os::unix::fs::MetadataExt as _;
@@ -109,7 +110,7 @@ fn id(path: &Path) -> io::Result<Option<FileId>> {
     }
 }
 
-/// Elsewhere a file that is open cannot be removed.
+/// On other systems an open file cannot be removed.
 #[cfg(not(unix))]
 fn id(_path: &Path) -> io::Result<Option<FileId>> {
     Ok(None)

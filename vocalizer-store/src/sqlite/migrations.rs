@@ -1,19 +1,18 @@
-//! The migrations of SQLite.
+//! SQLite migrations.
 
 use sqlx::migrate::{Migrate as _, MigrateError};
 use sqlx::sqlite::SqlitePool;
 
 use crate::sql::migrations::{TABLE, Written, known, missing, names};
 
-/// Every migration, oldest first. One that was released is never changed: what has it already would not get the change.
+/// All migrations, oldest first. Never change a released one: databases that already have it would not get the change.
 const MIGRATIONS: [Written; 3] = [
     (1, "songs and users", include_str!("../../migrations/sqlite/0001_songs_and_users.sql")),
     (2, "quotas", include_str!("../../migrations/sqlite/0002_quotas.sql")),
     (3, "installation", include_str!("../../migrations/sqlite/0003_installation.sql")),
 ];
 
-/// Applies what is missing, and says what that was: all of it or nothing, and one process at a time, by SQLite's own
-/// lock.
+/// Applies missing migrations in one transaction and returns their names. SQLite's lock admits one process at a time.
 pub(super) async fn apply(pool: &SqlitePool) -> Result<Vec<String>, MigrateError> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
     transaction.ensure_migrations_table(TABLE).await?;
@@ -25,7 +24,7 @@ pub(super) async fn apply(pool: &SqlitePool) -> Result<Vec<String>, MigrateError
     Ok(names(&missing))
 }
 
-/// What is missing. Writes nothing.
+/// Returns the missing migrations without writing anything.
 pub(super) async fn pending(pool: &SqlitePool) -> Result<Vec<String>, MigrateError> {
     let mut connection = pool.acquire().await?;
     let listed: Option<i64> = sqlx::query_scalar("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?")

@@ -1,7 +1,7 @@
 //! Songs, users and the outbox in a SQLite file.
 //!
-//! The SQL of an engine is its own, in its own folder of migrations and its own module: what they share is the port,
-//! the suite that holds both to it, and how rows are read.
+//! Each engine has its own SQL, migrations and module. They share the ports, the conformance suite and the reading of
+//! rows.
 
 mod accounts;
 mod error;

@@ -1,4 +1,4 @@
-//! Opening the file.
+//! The [`SqliteStore`] type.
 
 use std::collections::HashMap;
 use std::io;
@@ -22,31 +22,31 @@ use super::file::{Files, create};
 use super::migrations;
 use crate::files::disk::new_file;
 
-/// How long a write waits for those of others, the queue's above all, which may be in the same file.
-const BUSY: Duration = Duration::from_secs(10);
+/// How long a write waits for other writers, mainly the queue, which may be in the same file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Reads that go on at once; more wait their turn.
+/// Maximum number of concurrent reads.
 const READERS: u32 = 4;
 
 /// Songs, users and the outbox in a SQLite file: a [`SongRepository`](vocalizer_core::ports::SongRepository) and an
 /// [`AccountRepository`](vocalizer_core::ports::AccountRepository).
 ///
-/// What a call has written is on the disk when it returns. Clones share their connections: one that writes, so that
-/// writers queue up here in their order, and a few that read beside it and never wait for it.
+/// Completed writes are durable. Clones share their connections: one for writing, where writers wait in order, and
+/// several for reading, which never wait for writers.
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
     path: PathBuf,
     files: Arc<Files>,
     writer: SqlitePool,
-    /// Whether the connection that writes is to be opened anew.
+    /// Whether the write connection must be reopened.
     is_suspect: Arc<AtomicBool>,
     readers: SqlitePool,
-    /// Who is at which wish of the outbox, and until when: there is one process, and it forgets when it ends.
+    /// Claimed outbox entries and when the claims expire. In memory, because there is only one process.
     claims: Arc<Mutex<HashMap<i64, OffsetDateTime>>>,
 }
 
 impl SqliteStore {
-    /// Opens a database, making it where it is missing, readable by its owner alone, and brings it up to date.
+    /// Opens a database and applies migrations. A missing file is created, accessible to its owner only.
     ///
     /// # Errors
     ///
@@ -57,8 +57,8 @@ impl SqliteStore {
         Ok(store)
     }
 
-    /// Opens a database and changes nothing in it: for those who ask what [`Self::migrate`] would do. Everything else
-    /// may fail until it has been done.
+    /// Opens a database without migrating it, to find out what [`Self::migrate`] would do. All other calls may fail
+    /// until it is migrated.
     ///
     /// # Errors
     ///
@@ -70,7 +70,7 @@ impl SqliteStore {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(BUSY);
+            .busy_timeout(BUSY_TIMEOUT);
         let failed = |source: sqlx::Error| SqliteError::Database { path: path.to_owned(), source: source.into() };
         let files = Files::open(path, &options).await.map_err(failed)?;
         let is_suspect = Arc::<AtomicBool>::default();
@@ -90,7 +90,7 @@ impl SqliteStore {
         Ok(store)
     }
 
-    /// The migrations that the database lacks, oldest first, by number and name.
+    /// Returns the missing migrations by number and name, oldest first.
     ///
     /// # Errors
     ///
@@ -99,8 +99,7 @@ impl SqliteStore {
         migrations::pending(&self.writer).await.map_err(|error| self.failed(error))
     }
 
-    /// Brings the database up to date and says what that took. A failed one has changed nothing, a repeat changes
-    /// nothing.
+    /// Applies missing migrations in one transaction and returns their names.
     ///
     /// # Errors
     ///
@@ -109,27 +108,28 @@ impl SqliteStore {
         migrations::apply(&self.writer).await.map_err(|error| self.failed(error))
     }
 
-    /// Writes the database, as it is at one moment, to a new file for its owner alone. Others read and write meanwhile. On
-    /// return the file is on the disk.
+    /// Writes a consistent copy of the database to a new file, accessible to its owner only. Reads and writes continue
+    /// meanwhile. On return the copy is durable.
     ///
     /// # Errors
     ///
     /// [`SqliteError::File`] for the new file, [`SqliteError::Database`].
     pub async fn backup(&self, to: &Path) -> Result<(), SqliteError> {
         let file = |source| SqliteError::File { path: to.to_owned(), source };
-        let name =
-            to.to_str().ok_or_else(|| file(io::Error::new(io::ErrorKind::InvalidInput, "its name is not UTF-8")))?;
-        // SQLite takes an empty file for none, and keeps its mode.
+        let name = to
+            .to_str()
+            .ok_or_else(|| file(io::Error::new(io::ErrorKind::InvalidInput, "the file name is not UTF-8")))?;
+        // SQLite accepts an existing empty file and keeps its mode.
         new_file(to).map_err(file)?;
         let copied = query("VACUUM INTO ?").bind(name).execute(&self.writer).await;
         copied.map_err(|error| SqliteError::Database { path: self.path.clone(), source: error.into() })?;
-        // SQLite does not do that here. Nobody has the copy open yet, so it costs no locks.
+        // SQLite does not sync the copy. No connection has it open yet, so opening it drops no locks.
         let to = to.to_owned();
         let synced = spawn_blocking(move || std::fs::File::open(&to)?.sync_all()).await;
         synced.map_err(io::Error::other).flatten().map_err(file)
     }
 
-    /// Which installation this is: made with the database, the same in a copy of it. Blobs carry the same
+    /// Returns the installation ID: created with the database, and the same in a copy of it. Blobs carry the same ID
     /// ([`FileBlobs::claim`](crate::files::FileBlobs::claim)).
     ///
     /// # Errors
@@ -139,8 +139,7 @@ impl SqliteStore {
         query_scalar("SELECT id FROM installation").fetch_one(&self.readers).await.map_err(repository)
     }
 
-    /// Closes every connection. The last one of all processes puts what is in the log into the database, and removes the
-    /// log.
+    /// Closes all connections. The last connection of all processes checkpoints and removes the log.
     pub async fn close(self) {
         self.writer.close().await;
         self.readers.close().await;
@@ -157,45 +156,45 @@ impl SqliteStore {
         }
     }
 
-    /// Begins a step that writes. It takes SQLite's lock at once: one that took it later could find that what it read
-    /// is out of date, which no waiting mends.
+    /// Begins a write transaction. It takes SQLite's lock at once: taken later, it could fail because the data read is
+    /// out of date, which waiting does not fix.
     pub(super) async fn write(&self) -> Result<Step, RepositoryError> {
         check(&self.files)?;
         let transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(|error| {
-            // A connection that was opened while its files could not be written to stays read-only.
+            // A connection that was opened while its files were not writable stays read-only.
             self.is_suspect.store(true, Ordering::Relaxed);
             repository(error)
         })?;
         Ok(Step { transaction, files: Arc::clone(&self.files) })
     }
 
-    /// The file.
+    /// Returns the path of the file.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The claims on wishes.
+    /// Returns the claims on outbox entries.
     pub(super) fn claims(&self) -> MutexGuard<'_, HashMap<i64, OffsetDateTime>> {
         self.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where to read.
+    /// Returns the pool for reads.
     pub(super) fn read(&self) -> &SqlitePool {
         &self.readers
     }
 }
 
-/// A step that writes. Dropped, it has written nothing.
+/// A write transaction. Dropping it rolls back.
 pub(super) struct Step {
     transaction: Transaction<'static, Sqlite>,
     files: Arc<Files>,
 }
 
 impl Step {
-    /// On return everything that the step wrote is durable.
+    /// Commits. On return all writes are durable.
     pub(super) async fn commit(self) -> Result<(), RepositoryError> {
         self.transaction.commit().await.map_err(repository)?;
-        // A log that was removed before the commit took it along.
+        // If the log was removed before the commit, the commit is lost.
         check(&self.files)
     }
 }
@@ -227,7 +226,7 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .after_release(|connection, _| Box::pin(is_usable(connection)))
 }
 
-/// Opens every connection of a pool, and with it the log: one that was opened after the log had been replaced would read
+/// Opens all connections of a pool, and with them the log: a connection opened after the log was replaced would read
 /// the wrong one.
 async fn open_all(pool: &SqlitePool) -> Result<(), sqlx::Error> {
     let mut opened = Vec::new();
@@ -239,10 +238,10 @@ async fn open_all(pool: &SqlitePool) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// Whether the next one may have a connection. After `SQLITE_FULL` and `SQLITE_IOERR` SQLite has rolled back by itself. The
-/// `ROLLBACK` of sqlx then fails, and sqlx then counts a transaction that does not exist: such a connection is closed.
+/// Whether the connection can be reused. After `SQLITE_FULL` and `SQLITE_IOERR` SQLite has already rolled back. The
+/// `ROLLBACK` of sqlx then fails, and sqlx counts a transaction that does not exist: such a connection is closed.
 async fn is_usable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    // A dropped transaction only asks for its rollback, which is done before this is answered.
+    // A dropped transaction only queues its rollback, which runs before this ping returns.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())
 }

@@ -1,4 +1,4 @@
-//! What uploaders have used of their quotas.
+//! Quota usage of uploaders.
 
 use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
@@ -10,7 +10,7 @@ use super::error::repository;
 use super::open::SqliteStore;
 use crate::sql::rows::{self, micros, read};
 
-/// Counts the beginning of an upload.
+/// Counts the start of an upload.
 pub(super) async fn begin(
     store: &SqliteStore,
     uploader: &Uploader,
@@ -23,11 +23,11 @@ pub(super) async fn begin(
     if after == before {
         return Ok(());
     }
-    remember(&mut step, uploader, after).await?;
+    store_usage(&mut step, uploader, after).await?;
     step.commit().await
 }
 
-/// Counts a song within the step that stores it. There is one writer at a time.
+/// Counts a song in the transaction that stores it. There is only one writer.
 pub(super) async fn charge(step: &mut SqliteConnection, charge: &Charge) -> Result<(), RepositoryError> {
     let &Charge { uploader: Some(uploader), quota, weight, now } = charge else { return Ok(()) };
     if quota.is_unlimited() {
@@ -38,10 +38,10 @@ pub(super) async fn charge(step: &mut SqliteConnection, charge: &Charge) -> Resu
     if after.audio_until_us == before.audio_until_us {
         return Ok(());
     }
-    remember(step, &uploader, after).await
+    store_usage(step, &uploader, after).await
 }
 
-/// Forgets what no limit needs any more.
+/// Deletes usage that no limit needs any more.
 pub(super) async fn forget(
     store: &SqliteStore,
     now: OffsetDateTime,
@@ -84,7 +84,7 @@ async fn usage(step: &mut SqliteConnection, uploader: &Uploader, quota: &Quota) 
     Ok(Usage { songs, bytes, ..usage })
 }
 
-async fn remember(step: &mut SqliteConnection, uploader: &Uploader, usage: Usage) -> Result<(), RepositoryError> {
+async fn store_usage(step: &mut SqliteConnection, uploader: &Uploader, usage: Usage) -> Result<(), RepositoryError> {
     query(
         "INSERT INTO uploaders (uploader, uploads_until_us, audio_until_us) VALUES (?1, ?2, ?3) \
          ON CONFLICT (uploader) DO UPDATE SET uploads_until_us = ?2, audio_until_us = ?3",

@@ -1,4 +1,4 @@
-//! Everything that is in a file at one moment, page by page.
+//! Reading a consistent snapshot of a file, page by page.
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Sqlite, Transaction, query};
@@ -9,19 +9,19 @@ use super::error::repository;
 use super::open::SqliteStore;
 use crate::sql::rows::{self, Columns as _, WholeSong, read, read_all};
 
-/// Reads a file as it was when the first page was asked for. Pages go on after a place, from [`Self::START`] until
-/// there is none.
+/// A snapshot of a file, taken at the first page. Each call returns the page after a position, starting with
+/// [`Self::START`], or `None` at the end.
 pub(crate) struct Snapshot(Transaction<'static, Sqlite>);
 
 impl SqliteStore {
-    /// What is there now.
+    /// Begins a snapshot.
     pub(crate) async fn snapshot(&self) -> Result<Snapshot, RepositoryError> {
         Ok(Snapshot(self.read().begin().await.map_err(repository)?))
     }
 }
 
 impl Snapshot {
-    /// Before the first row.
+    /// The position before the first row.
     pub(crate) const START: i64 = i64::MIN;
 
     pub(crate) async fn accounts(&mut self, after: &mut i64) -> Result<Option<Vec<Account>>, RepositoryError> {
@@ -49,7 +49,7 @@ impl Snapshot {
         self.page(SQL, after, rows::whole_song).await
     }
 
-    pub(crate) async fn wishes(&mut self, after: &mut i64) -> Result<Option<Vec<Pending>>, RepositoryError> {
+    pub(crate) async fn outbox(&mut self, after: &mut i64) -> Result<Option<Vec<Pending>>, RepositoryError> {
         const SQL: &str =
             "SELECT number AS place, number, hash FROM outbox WHERE number > ? ORDER BY number LIMIT 1000";
         self.page(SQL, after, rows::pending).await
@@ -59,11 +59,11 @@ impl Snapshot {
         &mut self,
         sql: &'static str,
         after: &mut i64,
-        as_what: fn(&SqliteRow) -> Result<T, BoxError>,
+        parse: fn(&SqliteRow) -> Result<T, BoxError>,
     ) -> Result<Option<Vec<T>>, RepositoryError> {
         let rows = query(sql).bind(*after).fetch_all(&mut *self.0).await.map_err(repository)?;
         let Some(last) = rows.last() else { return Ok(None) };
         *after = read(last, |row| Ok(row.number("place")?))?;
-        read_all(&rows, as_what).map(Some)
+        read_all(&rows, parse).map(Some)
     }
 }

@@ -19,7 +19,7 @@ use super::open::SqliteStore;
 use super::quotas;
 use crate::files::disk::{blocking, space};
 use crate::sql::rows::{self, micros, read, read_all};
-use crate::sql::rules::{self, is_same, walk};
+use crate::sql::rules::{self, apply_all, is_same};
 
 #[async_trait]
 impl SongRepository for SqliteStore {
@@ -49,7 +49,7 @@ impl SongRepository for SqliteStore {
         .execute(&mut *step)
         .await
         .map_err(repository)?;
-        ask(&mut step, plan, song.hash()).await?;
+        enqueue(&mut step, plan, song.hash()).await?;
         let stored = find(&mut step, song.id()).await?;
         step.commit().await?;
         stored.ok_or(RepositoryError::Conflict)
@@ -69,7 +69,7 @@ impl SongRepository for SqliteStore {
     }
 
     async fn retention_time(&self, now: OffsetDateTime, most: Duration) -> Result<OffsetDateTime, RepositoryError> {
-        // Of numbers, min and max give the smallest and the largest.
+        // With several arguments, min returns the smallest one.
         const SQL: &str = "\
             INSERT INTO retention (one, time_us) VALUES (1, ?1) \
             ON CONFLICT (one) DO UPDATE SET time_us = min(?1, time_us + ?2) RETURNING time_us AS newest";
@@ -81,7 +81,7 @@ impl SongRepository for SqliteStore {
     }
 
     async fn expired(&self, expiry: Expiry, limit: u32) -> Result<Vec<Song>, RepositoryError> {
-        // The plus keeps SQLite from walking along all that is split.
+        // The plus prevents SQLite from scanning the index of the status.
         const SQL: &str = "\
             SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs \
             WHERE coalesce(kept_since_us, uploaded_at_us) < ?1 AND +status IN ('SPLIT', 'FAILED') \
@@ -102,7 +102,7 @@ impl SongRepository for SqliteStore {
         song.retry().map_err(|_| RepositoryError::Conflict)?;
         let (song, plan) = settle(&mut step, song).await?;
         put_status(&mut step, &song).await?;
-        ask(&mut step, plan, song.hash()).await?;
+        enqueue(&mut step, plan, song.hash()).await?;
         step.commit().await?;
         Ok(Some(song))
     }
@@ -113,13 +113,13 @@ impl SongRepository for SqliteStore {
         for mut song in with_hash(&mut step, hash).await? {
             let transitions = advance.transitions(song.status());
             if !transitions.is_empty() {
-                walk(&mut song, transitions)?;
+                apply_all(&mut song, transitions)?;
                 put_status(&mut step, &song).await?;
                 changed.push(song);
             }
         }
         if matches!(advance, Advance::Finish | Advance::Fail(_)) {
-            withdraw(&mut step, hash).await?;
+            dequeue(&mut step, hash).await?;
         }
         step.commit().await?;
         Ok(changed)
@@ -143,7 +143,7 @@ impl SongRepository for SqliteStore {
     }
 
     async fn list(&self, asked: &SongQuery) -> Result<Vec<Song>, RepositoryError> {
-        // Each half runs along its own stretch of the index; together they are merged, not sorted.
+        // Each half uses its own range of the index, and the results are merged without sorting.
         const ALL: &str = "\
             SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs \
             WHERE uploader IS NULL AND uploaded_at_us <= ?2 AND (uploaded_at_us < ?2 OR id > ?3) \
@@ -151,7 +151,7 @@ impl SongRepository for SqliteStore {
             SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs \
             WHERE uploader = ?1 AND uploaded_at_us <= ?2 AND (uploaded_at_us < ?2 OR id > ?3) \
             ORDER BY uploaded_at_us DESC, id LIMIT ?5";
-        // By itself, since it runs along another index.
+        // A separate statement, because it uses another index.
         const IN_STATUS: &str = "\
             SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs \
             WHERE uploader IS NULL AND status = ?4 AND uploaded_at_us <= ?2 AND (uploaded_at_us < ?2 OR id > ?3) \
@@ -168,7 +168,7 @@ impl SongRepository for SqliteStore {
             .bind(before_us)
             .bind(after_id)
             .bind(asked.status.map(StatusKind::name))
-            // No limit, to SQLite.
+            // -1 means no limit in SQLite.
             .bind(asked.limit.map_or(-1, i64::from))
             .fetch_all(self.read())
             .await
@@ -181,7 +181,7 @@ impl SongRepository for SqliteStore {
     }
 
     async fn hashes_in(&self, status: StatusKind) -> Result<Vec<SongHash>, RepositoryError> {
-        // Row by row: a row takes many times the memory of its hash, and there may be as many as songs.
+        // Row by row, because a row takes much more memory than its hash, and there may be one per song.
         let mut rows = query("SELECT DISTINCT hash FROM songs WHERE status = ?").bind(status.name()).fetch(self.read());
         let mut hashes = Vec::new();
         while let Some(row) = rows.try_next().await.map_err(repository)? {
@@ -200,7 +200,7 @@ impl SongRepository for SqliteStore {
             .await
             .map_err(repository)?;
         if others == 0 {
-            withdraw(&mut step, song.hash()).await?;
+            dequeue(&mut step, song.hash()).await?;
         }
         step.commit().await?;
         Ok(Some(Removed { song, others_with_hash: others.unsigned_abs() }))
@@ -226,15 +226,15 @@ impl SongRepository for SqliteStore {
     }
 
     async fn claim(&self, limit: u32, lasts: Duration, now: OffsetDateTime) -> Result<Vec<Pending>, RepositoryError> {
-        // As many more as somebody is at, so that enough are left.
+        // Read as many more as are claimed, so that enough unclaimed entries remain.
         let taken = u32::try_from(self.claims().len()).unwrap_or(u32::MAX);
         let mut pending = self.pending(limit.saturating_add(taken)).await?;
         let mut claims = self.claims();
-        // A claim that ends later than one made now would is from before the clock went back.
+        // A claim that expires later than a new one was made before the clock was set back.
         claims.retain(|_, until| *until > now && *until <= now + lasts);
-        pending.retain(|wish| !claims.contains_key(&wish.number));
+        pending.retain(|entry| !claims.contains_key(&entry.number));
         pending.truncate(limit as usize);
-        claims.extend(pending.iter().map(|wish| (wish.number, now + lasts)));
+        claims.extend(pending.iter().map(|entry| (entry.number, now + lasts)));
         Ok(pending)
     }
 
@@ -266,27 +266,27 @@ impl SongRepository for SqliteStore {
 
     async fn check(&self) -> Result<(), RepositoryError> {
         let mut step = self.write().await?;
-        // Nothing reads this number. To set it writes a page to the log, whatever it was before.
+        // Nothing reads this number, but setting it always writes a page to the log.
         query("PRAGMA user_version = 0").execute(&mut *step).await.map_err(repository)?;
         step.commit().await
     }
 
     async fn space(&self) -> Result<Option<Space>, RepositoryError> {
         let path = self.path().to_owned();
-        let asked = blocking(move || space(&path)).await;
-        asked.map_err(|error| RepositoryError::Unavailable(error.into()))
+        let found = blocking(move || space(&path)).await;
+        found.map_err(|error| RepositoryError::Unavailable(error.into()))
     }
 }
 
-/// Decides what becomes of a song that is `UPLOADED` and takes it there.
+/// Decides how an `UPLOADED` song continues and applies the transitions.
 async fn settle(step: &mut SqliteConnection, song: Song) -> Result<(Song, UploadPlan), RepositoryError> {
     let same_bytes = with_hash(step, song.hash()).await?;
     rules::settle(song, &same_bytes)
 }
 
-/// Puts a hash into the outbox where that is the plan. A wish that is there already gets a new number: whoever has just
-/// published the old one must not cross off this one.
-async fn ask(step: &mut SqliteConnection, plan: UploadPlan, hash: &SongHash) -> Result<(), RepositoryError> {
+/// Adds a hash to the outbox if the plan says so. An existing entry gets a new number: the caller that has just
+/// published the old entry must not remove the new one.
+async fn enqueue(step: &mut SqliteConnection, plan: UploadPlan, hash: &SongHash) -> Result<(), RepositoryError> {
     if plan == UploadPlan::Enqueue {
         query("INSERT OR REPLACE INTO outbox (hash) VALUES (?)")
             .bind(hash.to_string())
@@ -297,10 +297,10 @@ async fn ask(step: &mut SqliteConnection, plan: UploadPlan, hash: &SongHash) -> 
     Ok(())
 }
 
-/// Takes what is there of a hash out of the outbox.
-async fn withdraw(step: &mut SqliteConnection, hash: &SongHash) -> Result<(), RepositoryError> {
-    let withdrawn = query("DELETE FROM outbox WHERE hash = ?").bind(hash.to_string()).execute(step).await;
-    withdrawn.map(|_| ()).map_err(repository)
+/// Removes a hash from the outbox.
+async fn dequeue(step: &mut SqliteConnection, hash: &SongHash) -> Result<(), RepositoryError> {
+    let deleted = query("DELETE FROM outbox WHERE hash = ?").bind(hash.to_string()).execute(step).await;
+    deleted.map(|_| ()).map_err(repository)
 }
 
 async fn find(connection: &mut SqliteConnection, id: SongId) -> Result<Option<Song>, RepositoryError> {

@@ -10,11 +10,11 @@ use super::support::{entry, entry_claiming, finished, four, stems};
 fn flaw(tar: &[u8]) -> Flaw {
     match archive::read_stems(tar, &Limits::for_testing()) {
         Err(ArchiveError::Malformed(flaw)) => flaw,
-        other => panic!("not refused as malformed: {other:?}"),
+        other => panic!("not rejected as malformed: {other:?}"),
     }
 }
 
-/// The four stems with this entry among them.
+/// Returns the flaw of an archive with the four stems and this entry.
 fn flaw_among(extra: Vec<u8>) -> Flaw {
     let mut entries = four();
     entries.insert(2, extra);
@@ -22,7 +22,7 @@ fn flaw_among(extra: Vec<u8>) -> Flaw {
 }
 
 #[test]
-fn names_that_are_not_the_four_are_refused() {
+fn other_names_are_rejected() {
     for name in [
         "guitar.mp3",
         "bass.wav",
@@ -40,12 +40,12 @@ fn names_that_are_not_the_four_are_refused() {
         "C:\\bass.mp3",
     ] {
         let found = flaw_among(entry(name, EntryType::Regular, b"x"));
-        assert!(matches!(&found, Flaw::Name { name: said } if said == name), "{name:?}: {found:?}");
+        assert!(matches!(&found, Flaw::Name { name: reported } if reported == name), "{name:?}: {found:?}");
     }
 }
 
 #[test]
-fn a_name_is_not_completed_by_the_ustar_prefix() {
+fn ustar_prefix_counts_as_part_of_the_name() {
     let mut raw = entry("bass.mp3", EntryType::Regular, b"x");
     let mut header = tar::Header::new_ustar();
     header.as_mut_bytes().copy_from_slice(&raw[..512]);
@@ -56,7 +56,7 @@ fn a_name_is_not_completed_by_the_ustar_prefix() {
 }
 
 #[test]
-fn everything_but_regular_files_is_refused_even_under_a_good_name() {
+fn other_entry_types_are_rejected_under_valid_names() {
     for kind in [
         EntryType::Link,
         EntryType::Symlink,
@@ -86,7 +86,7 @@ fn long_names_and_pax_headers_are_not_read_into_memory() {
 }
 
 #[test]
-fn a_pax_header_may_not_rename_resize_or_hollow_out_a_file() {
+fn pax_header_may_not_rename_or_resize_a_file_or_make_it_sparse() {
     for record in [
         "21 path=../evil.mp3\n",
         "12 size=999\n",
@@ -103,7 +103,7 @@ fn a_pax_header_may_not_rename_resize_or_hollow_out_a_file() {
 }
 
 #[test]
-fn a_pax_header_stands_before_a_file_and_alone() {
+fn pax_header_must_be_single_and_precede_a_file() {
     let pax = || entry("./PaxHeaders/x", EntryType::XHeader, b"11 mtime=1\n");
     let mut at_the_end = four();
     at_the_end.push(pax());
@@ -112,7 +112,7 @@ fn a_pax_header_stands_before_a_file_and_alone() {
 }
 
 #[test]
-fn a_stem_twice_is_refused_whatever_it_is_called() {
+fn duplicate_stem_is_rejected() {
     for name in ["drums.mp3", "./drums.mp3"] {
         let found = flaw_among(entry(name, EntryType::Regular, b"again"));
         assert!(matches!(found, Flaw::Twice { stem: Stem::Drums }), "{found:?}");
@@ -120,26 +120,26 @@ fn a_stem_twice_is_refused_whatever_it_is_called() {
 }
 
 #[test]
-fn a_missing_stem_is_named() {
+fn missing_stem_is_named() {
     for (index, stem) in [Stem::Bass, Stem::Drums, Stem::Other, Stem::Vocals].into_iter().enumerate() {
         let mut entries = four();
         entries.remove(index);
         let found = flaw(&finished(&entries));
-        assert!(matches!(found, Flaw::Missing { stem: said } if said == stem), "{found:?}");
+        assert!(matches!(found, Flaw::Missing { stem: reported } if reported == stem), "{found:?}");
     }
     assert!(matches!(flaw(b""), Flaw::Missing { .. }));
     assert!(matches!(flaw(&[0; 10240]), Flaw::Missing { .. }));
 }
 
 #[test]
-fn an_empty_stem_is_refused() {
+fn empty_stem_is_rejected() {
     let mut entries = four();
     entries[3] = entry("vocals.mp3", EntryType::Regular, b"");
     assert!(matches!(flaw(&finished(&entries)), Flaw::Empty { stem: Stem::Vocals }));
 }
 
 #[test]
-fn a_terabyte_is_refused_by_its_header() {
+fn terabyte_stem_is_rejected_by_its_header() {
     let mut entries = four();
     entries[3] = entry_claiming("vocals.mp3", EntryType::Regular, 1 << 40, b"x");
     let error = archive::read_stems(finished(&entries).as_slice(), &Limits::for_testing()).unwrap_err();
@@ -147,7 +147,7 @@ fn a_terabyte_is_refused_by_its_header() {
 }
 
 #[test]
-fn a_size_that_overflows_is_refused() {
+fn overflowing_size_is_rejected() {
     for claimed in [u64::MAX, u64::MAX - 511, 1 << 63] {
         let mut entries = four();
         entries[3] = entry_claiming("vocals.mp3", EntryType::Regular, claimed, b"x");
@@ -156,7 +156,7 @@ fn a_size_that_overflows_is_refused() {
 }
 
 #[test]
-fn every_cut_before_the_end_marker_is_refused() {
+fn truncation_before_the_end_marker_is_rejected() {
     let tar = archive::write(&stems(), Vec::new()).unwrap();
     let end = tar.len() - 1024;
     for cut in 0..end {
@@ -167,14 +167,14 @@ fn every_cut_before_the_end_marker_is_refused() {
 }
 
 #[test]
-fn what_follows_the_end_is_refused() {
+fn data_after_the_end_is_rejected() {
     let mut tar = finished(&four());
     tar.extend_from_slice(&four().concat());
     assert!(matches!(flaw(&tar), Flaw::Trailer));
 }
 
 #[test]
-fn gzip_text_and_noise_are_no_archive() {
+fn gzip_text_and_noise_are_rejected() {
     let mut gzip = vec![0x1f, 0x8b, 8, 0];
     gzip.extend((0..2000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()));
     for bytes in [gzip, b"<html>".repeat(300), vec![0xff; 4096]] {
@@ -187,12 +187,12 @@ fn gzip_text_and_noise_are_no_archive() {
 fn messages_do_not_repeat_their_source() {
     let error = archive::read_stems(&b"short"[..], &Limits::for_testing()).unwrap_err();
     assert_eq!(error.to_string(), "the result archive is malformed");
-    assert_eq!(error.source().unwrap().to_string(), "it is cut off");
+    assert_eq!(error.source().unwrap().to_string(), "it is truncated");
 }
 
 #[test]
-fn a_foreign_name_is_quoted_in_part_and_escaped() {
+fn entry_name_in_error_is_truncated_and_escaped() {
     let found = flaw_among(entry(&format!("\u{1b}[31m{}", "x".repeat(90)), EntryType::Regular, b"x"));
-    let said = found.to_string();
-    assert!(said.len() < 200 && !said.contains('\u{1b}'), "{said}");
+    let message = found.to_string();
+    assert!(message.len() < 200 && !message.contains('\u{1b}'), "{message}");
 }

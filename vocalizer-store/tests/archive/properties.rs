@@ -16,26 +16,26 @@ fn stem() -> impl Strategy<Value = Bytes> {
 
 proptest! {
     #[test]
-    fn whatever_is_written_is_read_back(drums in stem(), bass in stem(), other in stem(), vocals in stem()) {
+    fn written_stems_are_read_back(drums in stem(), bass in stem(), other in stem(), vocals in stem()) {
         let stems = Stems { drums, bass, other, vocals };
         let tar = archive::write(&stems, Vec::new()).unwrap();
         prop_assert_eq!(tar.len() % 512, 0);
         prop_assert_eq!(archive::read_stems(tar.as_slice(), &Limits::for_testing()).unwrap(), stems);
     }
 
-    /// Bytes are changed and checksums mended, so that the changes get past the checksum.
+    /// Changes bytes and repairs checksums, so that the changes pass the checksum test.
     #[test]
-    fn a_changed_archive_gives_four_stems_within_limits_or_an_error(
+    fn changed_archive_gives_four_stems_within_limits_or_an_error(
         changes in vec((any::<Index>(), any::<u8>()), 1..12),
         cut in any::<Index>(),
-        mend in any::<bool>(),
+        repair in any::<bool>(),
     ) {
         let mut tar = finished(&four());
         for (at, value) in changes {
             let at = at.index(tar.len());
             tar[at] = value;
         }
-        if mend {
+        if repair {
             for block in tar.chunks_exact_mut(1024).map(|pair| &mut pair[..512]) {
                 let mut header = tar::Header::new_old();
                 header.as_mut_bytes().copy_from_slice(block);
@@ -57,7 +57,7 @@ proptest! {
     }
 
     #[test]
-    fn noise_is_refused(bytes in vec(any::<u8>(), 0..3000)) {
+    fn noise_is_rejected(bytes in vec(any::<u8>(), 0..3000)) {
         prop_assert!(archive::read_stems(bytes.as_slice(), &Limits::for_testing()).is_err());
     }
 }

@@ -8,13 +8,13 @@ use vocalizer_store::archive::{self, ArchiveError, MAX_TRAILER_BYTES};
 use super::support::{NAMES, entry, finished, four, stems};
 
 #[test]
-fn what_was_written_is_read_back() {
+fn written_stems_are_read_back() {
     let tar = archive::write(&stems(), Vec::new()).unwrap();
     assert_eq!(archive::read_stems(tar.as_slice(), &Limits::for_testing()).unwrap(), stems());
 }
 
 #[test]
-fn stems_come_in_the_order_of_the_archive_whatever_it_is() {
+fn stems_arrive_in_archive_order() {
     let mut entries = four();
     entries.reverse();
     let mut seen = Vec::new();
@@ -28,13 +28,13 @@ fn stems_come_in_the_order_of_the_archive_whatever_it_is() {
 }
 
 #[test]
-fn a_leading_dot_slash_is_the_top_level_too() {
+fn leading_dot_slash_is_accepted() {
     let entries = NAMES.map(|name| entry(&format!("./{name}"), EntryType::Regular, b"x"));
     assert!(archive::read_stems(finished(&entries).as_slice(), &Limits::for_testing()).is_ok());
 }
 
 #[test]
-fn the_times_that_python_adds_are_passed_over() {
+fn pax_times_from_python_are_ignored() {
     let mut entries = Vec::new();
     for file in four() {
         entries.push(entry("././@PaxHeader", EntryType::XHeader, b"28 mtime=1764000000.1234567\n"));
@@ -45,7 +45,7 @@ fn the_times_that_python_adds_are_passed_over() {
 }
 
 #[test]
-fn the_end_marker_may_be_missing_or_long() {
+fn end_marker_may_be_missing_or_long() {
     let limits = Limits::for_testing();
     assert!(archive::read_stems(four().concat().as_slice(), &limits).is_ok());
     let mut padded = finished(&four());
@@ -54,7 +54,7 @@ fn the_end_marker_may_be_missing_or_long() {
 }
 
 #[test]
-fn zeros_without_end_are_not_read_without_end() {
+fn endless_zeros_are_rejected() {
     let long = io::Cursor::new(four().concat()).chain(io::repeat(0).take(8 * MAX_TRAILER_BYTES));
     let mut counted = Counted { inner: long, bytes: 0 };
     assert!(archive::read_stems(&mut counted, &Limits::for_testing()).is_err());
@@ -62,7 +62,7 @@ fn zeros_without_end_are_not_read_without_end() {
 }
 
 #[test]
-fn a_stem_at_its_limit_passes_and_one_above_is_refused_unread() {
+fn stem_over_the_limit_is_rejected_unread() {
     let tar = archive::write(&stems(), Vec::new()).unwrap();
     let at = Limits { max_stem_bytes: 1500, ..Limits::for_testing() };
     assert!(archive::read_stems(tar.as_slice(), &at).is_ok());
@@ -80,7 +80,7 @@ fn a_stem_at_its_limit_passes_and_one_above_is_refused_unread() {
 }
 
 #[test]
-fn a_sink_that_fails_is_told_apart_from_a_bad_archive() {
+fn failing_sink_is_a_write_error() {
     let tar = archive::write(&stems(), Vec::new()).unwrap();
     let error = archive::read(tar.as_slice(), &Limits::for_testing(), |_, _| Err(io::ErrorKind::StorageFull.into()));
     assert!(
@@ -90,7 +90,7 @@ fn a_sink_that_fails_is_told_apart_from_a_bad_archive() {
 }
 
 #[test]
-fn a_connection_that_breaks_is_told_apart_from_a_bad_archive() {
+fn broken_connection_is_a_read_error() {
     let tar = archive::write(&stems(), Vec::new()).unwrap();
     for cut in [0, 100, 512, 600, 2000, tar.len() - 600, tar.len()] {
         let broken = tar[..cut].chain(Fails(io::ErrorKind::ConnectionReset));
@@ -103,7 +103,7 @@ fn a_connection_that_breaks_is_told_apart_from_a_bad_archive() {
 }
 
 #[test]
-fn an_interrupted_read_is_tried_again() {
+fn interrupted_read_is_retried() {
     struct Interrupts<'a>(&'a [u8], bool);
     impl Read for Interrupts<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

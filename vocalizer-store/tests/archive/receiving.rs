@@ -1,4 +1,4 @@
-//! Archives as they come in over a connection.
+//! Archives received over a connection.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use super::support::{NAMES, entry, finished, four, stems};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How a connection goes on after its last chunk.
+/// What a connection does after its last chunk.
 #[derive(Clone, Copy)]
 enum End {
     Closes,
@@ -47,21 +47,21 @@ fn connection(tar: &[u8], chunk_bytes: usize, end: End) -> BlobStream {
 
 async fn receive(connection: BlobStream, blobs: &dyn BlobStore) -> Result<Received, ResultError> {
     let results = TarResults::new(Limits::for_testing());
-    tokio::time::timeout(PATIENCE, results.read(connection, blobs)).await.expect("it ends by itself")
+    tokio::time::timeout(PATIENCE, results.read(connection, blobs)).await.expect("reading hangs")
 }
 
-/// The error, and that nothing is left behind.
-async fn refused(connection: BlobStream) -> ResultError {
+/// Returns the error, after checking that no temporary files are left.
+async fn rejected(connection: BlobStream) -> ResultError {
     let root = TempDir::new().unwrap();
     let blobs = FileBlobs::open(root.path()).await.unwrap();
-    let error = receive(connection, &blobs).await.err().expect("it is refused");
+    let error = receive(connection, &blobs).await.err().expect("the archive was accepted");
     for _ in 0..1_000 {
         if std::fs::read_dir(root.path().join("tmp")).unwrap().count() == 0 {
             return error;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("something was left behind");
+    panic!("temporary files are left");
 }
 
 async fn stored(received: Received, blobs: &FileBlobs) -> Vec<(Stem, Bytes)> {
@@ -86,7 +86,7 @@ fn expected(stems: &Stems) -> Vec<(Stem, Bytes)> {
 }
 
 #[tokio::test]
-async fn stems_come_out_as_they_went_in_however_they_are_cut() {
+async fn stems_are_received_unchanged_for_any_chunk_size() {
     let root = TempDir::new().unwrap();
     let blobs = FileBlobs::open(root.path()).await.unwrap();
     let large = Stems { drums: vec![7; 1_500_000].into(), ..stems() };
@@ -94,57 +94,57 @@ async fn stems_come_out_as_they_went_in_however_they_are_cut() {
         let tar = archive::write(&stems, Vec::new()).unwrap();
         for chunk_bytes in [511, 4_096, 1_000_000, tar.len()] {
             let received = receive(connection(&tar, chunk_bytes, End::Closes), &blobs).await.unwrap();
-            assert!(blobs.hashes().await.unwrap().is_empty(), "nothing has a name yet");
-            assert_eq!(stored(received, &blobs).await, expected(&stems), "{chunk_bytes} at a time");
+            assert!(blobs.hashes().await.unwrap().is_empty(), "no blob may be visible yet");
+            assert_eq!(stored(received, &blobs).await, expected(&stems), "chunks of {chunk_bytes} bytes");
             blobs.delete_all(&SongHash::of(b"a")).await.unwrap();
         }
     }
 }
 
 #[tokio::test]
-async fn what_is_not_the_four_stems_is_refused_and_leaves_nothing() {
+async fn malformed_archive_is_rejected_without_leftovers() {
     let mut twice = four();
     twice.push(entry(NAMES[1], EntryType::Regular, b"again"));
     for tar in [Vec::new(), finished(&[]), finished(&four()[..3]), finished(&twice), vec![b'x'; 4_000]] {
-        let error = refused(connection(&tar, 512, End::Closes)).await;
+        let error = rejected(connection(&tar, 512, End::Closes)).await;
         assert!(matches!(error, ResultError::Malformed { .. }), "{error:?}");
     }
     let cut = finished(&four());
-    let error = refused(connection(&cut[..700], 512, End::Closes)).await;
+    let error = rejected(connection(&cut[..700], 512, End::Closes)).await;
     assert_eq!(
         error.to_string(),
-        "the result is not a tar with exactly bass.mp3, drums.mp3, other.mp3 and vocals.mp3: it is cut off"
+        "the result is not a tar with exactly bass.mp3, drums.mp3, other.mp3 and vocals.mp3: it is truncated"
     );
 }
 
 #[tokio::test]
-async fn a_stem_over_the_limit_is_refused_by_what_its_header_says() {
+async fn stem_over_the_limit_is_rejected_by_its_header() {
     let max_bytes = Limits::for_testing().max_stem_bytes;
     let claims = super::support::entry_claiming(NAMES[2], EntryType::Regular, max_bytes + 1, b"little");
     let error =
-        refused(connection(&[&four()[..2].concat(), &claims].map(Vec::as_slice).concat(), 512, End::Stalls)).await;
-    let ResultError::Limit { what, max_bytes: said } = error else { panic!("{error:?}") };
-    assert_eq!(said, max_bytes);
+        rejected(connection(&[&four()[..2].concat(), &claims].map(Vec::as_slice).concat(), 512, End::Stalls)).await;
+    let ResultError::Limit { what, max_bytes: reported } = error else { panic!("{error:?}") };
+    assert_eq!(reported, max_bytes);
     assert!(what.contains("other") && what.contains(&max_bytes.to_string()), "{what}");
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_is_not_the_archive_s_fault() {
+async fn broken_connection_is_reported_as_interrupted() {
     let tar = finished(&four());
     for len in [0, 100, 512, 700, tar.len()] {
-        let error = refused(connection(&tar[..len], 512, End::Breaks)).await;
+        let error = rejected(connection(&tar[..len], 512, End::Breaks)).await;
         assert!(matches!(error, ResultError::Interrupted(_)), "after {len}: {error:?}");
     }
 }
 
 #[tokio::test]
-async fn nobody_waits_for_the_rest_of_what_is_refused_already() {
-    let error = refused(connection(&[b'x'; 2_000], 512, End::Stalls)).await;
+async fn rejection_does_not_wait_for_the_rest() {
+    let error = rejected(connection(&[b'x'; 2_000], 512, End::Stalls)).await;
     assert!(matches!(error, ResultError::Malformed { .. }), "{error:?}");
 }
 
 #[test]
-fn archives_that_stall_hold_no_thread() {
+fn stalled_archives_block_no_thread() {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(1).max_blocking_threads(1).enable_all().build().unwrap();
     let whole = runtime.block_on(async {
@@ -161,7 +161,7 @@ fn archives_that_stall_hold_no_thread() {
             receive(connection(&tar, 4_096, End::Closes), &blobs).await
         };
         tokio::select! {
-            _ = stalled => panic!("it stalls"),
+            _ = stalled => panic!("a stalled archive ended"),
             whole = whole => whole.is_ok(),
         }
     });
@@ -169,7 +169,7 @@ fn archives_that_stall_hold_no_thread() {
     assert!(whole);
 }
 
-/// A store in which there is room for so many bytes, or that takes none and does not say so.
+/// A fake store with this much room, or one whose writes never complete.
 struct Small {
     room_bytes: Option<usize>,
 }
@@ -233,7 +233,7 @@ impl BlobWriter for SmallWriter {
 }
 
 #[tokio::test]
-async fn a_full_store_says_so_and_ends_the_reading() {
+async fn full_store_ends_the_reading() {
     let tar = archive::write(&Stems { bass: vec![1; 1_000_000].into(), ..stems() }, Vec::new()).unwrap();
     let small = Small { room_bytes: Some(300_000) };
     let error = receive(connection(&tar, 4_096, End::Stalls), &small).await.err().unwrap();
@@ -241,7 +241,7 @@ async fn a_full_store_says_so_and_ends_the_reading() {
 }
 
 #[tokio::test]
-async fn a_store_that_takes_its_time_holds_the_connection_up_and_not_the_memory() {
+async fn slow_store_applies_backpressure_to_the_connection() {
     let tar = archive::write(&Stems { bass: vec![1; 2_000_000].into(), ..stems() }, Vec::new()).unwrap();
     let given_bytes = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&given_bytes);

@@ -1,4 +1,4 @@
-//! Archives that are made while they are read.
+//! Archives streamed while they are read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,18 +18,18 @@ fn results() -> TarResults {
     TarResults::new(Limits::for_testing())
 }
 
-/// Stems that come in small pieces, and may be shorter or longer than they say.
+/// Stems that arrive in small chunks, and may be shorter or longer than announced.
 struct Pieces {
     stems: Stems,
     piece_bytes: usize,
-    /// How much more or less than there is the blobs promise.
-    lie: i64,
+    /// Difference between the announced and the actual size.
+    size_error: i64,
     given_bytes: Arc<AtomicUsize>,
 }
 
 impl Pieces {
     fn of(stems: Stems, piece_bytes: usize) -> Self {
-        Self { stems, piece_bytes, lie: 0, given_bytes: Arc::default() }
+        Self { stems, piece_bytes, size_error: 0, given_bytes: Arc::default() }
     }
 }
 
@@ -43,7 +43,7 @@ impl StemSet for Pieces {
             given_bytes.fetch_add(piece.len(), Ordering::Relaxed);
             Ok(piece)
         });
-        Ok(Blob::new((bytes.len() as u64).saturating_add_signed(self.lie), "", pieces))
+        Ok(Blob::new((bytes.len() as u64).saturating_add_signed(self.size_error), "", pieces))
     }
 }
 
@@ -53,24 +53,24 @@ async fn all(mut archive: Blob) -> Result<Vec<u8>, BlobError> {
         assert!(!chunk.is_empty());
         all.extend_from_slice(&chunk);
     }
-    assert!(archive.next_chunk().await?.is_none(), "the end stays the end");
+    assert!(archive.next_chunk().await?.is_none(), "the end must be final");
     Ok(all)
 }
 
 #[tokio::test]
-async fn it_has_the_bytes_of_the_archive_that_is_written_at_once() {
+async fn streamed_archive_equals_written_archive() {
     let whole = archive::write(&stems(), Vec::new()).unwrap();
     for piece_bytes in [1, 511, 512, 513, 4096] {
         let archive = results().write(&Pieces::of(stems(), piece_bytes)).await.unwrap();
         assert_eq!(archive.size_bytes(), whole.len() as u64);
-        assert_eq!(all(archive).await.unwrap(), whole, "in pieces of {piece_bytes}");
+        assert_eq!(all(archive).await.unwrap(), whole, "chunks of {piece_bytes} bytes");
     }
-    assert_eq!(all(results().write(&stems()).await.unwrap()).await.unwrap(), whole, "and again from others");
+    assert_eq!(all(results().write(&stems()).await.unwrap()).await.unwrap(), whole, "from other chunks");
 }
 
 proptest! {
     #[test]
-    fn whatever_the_stems_are_it_has_the_bytes_of_the_archive_that_is_written_at_once(
+    fn streamed_archive_equals_written_archive_for_any_sizes(
         lens in prop::array::uniform4(1_usize..3000),
         piece_bytes in 1_usize..2000,
     ) {
@@ -87,7 +87,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn no_more_of_the_stems_is_read_than_was_asked_for() {
+async fn stems_are_read_on_demand() {
     let stems = Pieces::of(stems(), 100);
     let mut archive = results().write(&stems).await.unwrap();
     assert_eq!(stems.given_bytes.load(Ordering::Relaxed), 0);
@@ -98,32 +98,32 @@ async fn no_more_of_the_stems_is_read_than_was_asked_for() {
 }
 
 #[tokio::test]
-async fn a_stem_that_is_not_as_long_as_it_said_breaks_the_archive() {
-    for lie in [-1, 1] {
+async fn stem_with_wrong_announced_size_fails_the_archive() {
+    for size_error in [-1, 1] {
         let stems = Stems { other: Bytes::from_static(b"longer than a byte"), ..stems() };
-        let archive = results().write(&Pieces { lie, ..Pieces::of(stems, 100) }).await.unwrap();
+        let archive = results().write(&Pieces { size_error, ..Pieces::of(stems, 100) }).await.unwrap();
         let error = all(archive).await.unwrap_err();
-        let said = vocalizer_core::causes::chain(&error);
-        assert!(said.contains("bass") && said.contains("than its declared size"), "{said}");
+        let message = vocalizer_core::causes::chain(&error);
+        assert!(message.contains("bass") && message.contains("than its declared size"), "{message}");
     }
 }
 
 #[tokio::test]
-async fn an_empty_stem_is_refused_before_anything_is_made() {
+async fn empty_stem_is_rejected_before_streaming() {
     let stems = Stems { vocals: Bytes::new(), ..stems() };
     let error = results().write(&stems).await.err().unwrap();
-    let said = vocalizer_core::causes::chain(&error);
-    assert!(matches!(error, BlobError::Unavailable(_)) && said.contains("vocals is empty"), "{said}");
+    let message = vocalizer_core::causes::chain(&error);
+    assert!(matches!(error, BlobError::Unavailable(_)) && message.contains("vocals is empty"), "{message}");
 }
 
 #[tokio::test]
-async fn a_stem_that_cannot_be_opened_is_told() {
-    struct Away;
+async fn stem_open_error_is_returned() {
+    struct Unopenable;
     #[async_trait]
-    impl StemSet for Away {
+    impl StemSet for Unopenable {
         async fn open(&self, _: Stem) -> Result<Blob, BlobError> {
             Err(BlobError::Full)
         }
     }
-    assert!(matches!(results().write(&Away).await, Err(BlobError::Full)));
+    assert!(matches!(results().write(&Unopenable).await, Err(BlobError::Full)));
 }

@@ -1,4 +1,4 @@
-//! Archives by hand, since the writer under test makes only good ones.
+//! Handmade archives, because the writer under test only creates valid ones.
 
 use bytes::Bytes;
 use tar::{EntryType, Header};
@@ -15,12 +15,12 @@ pub(super) fn stems() -> Stems {
     }
 }
 
-/// One entry as it stands in an archive. The name goes in unchecked, as from a hostile worker.
+/// Returns a raw entry. The name is not checked, as from a hostile worker.
 pub(super) fn entry(name: &str, kind: EntryType, bytes: &[u8]) -> Vec<u8> {
     entry_claiming(name, kind, bytes.len() as u64, bytes)
 }
 
-/// The same with a size of its own, and padded only as far as the bytes need.
+/// The same with another size in the header. The padding fits the actual bytes.
 pub(super) fn entry_claiming(name: &str, kind: EntryType, size_bytes: u64, bytes: &[u8]) -> Vec<u8> {
     let mut header = Header::new_ustar();
     header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
@@ -34,12 +34,12 @@ pub(super) fn entry_claiming(name: &str, kind: EntryType, size_bytes: u64, bytes
     raw
 }
 
-/// The four stems, each of its own name's bytes.
+/// Returns the entries of the four stems; each contains its own name.
 pub(super) fn four() -> Vec<Vec<u8>> {
     NAMES.map(|name| entry(name, EntryType::Regular, name.as_bytes())).to_vec()
 }
 
-/// Entries, then the marker that ends an archive.
+/// Returns an archive with these entries and the end marker.
 pub(super) fn finished(entries: &[Vec<u8>]) -> Vec<u8> {
     let mut tar = entries.concat();
     tar.resize(tar.len() + 1024, 0);

@@ -6,7 +6,7 @@ use vocalizer_store::archive::{self, ArchiveError, Flaw};
 use super::support::{NAMES, stems};
 
 #[test]
-fn any_tar_reader_finds_four_plain_files_in_alphabetical_order() {
+fn archive_has_four_regular_files_in_alphabetical_order() {
     let tar = archive::write(&stems(), Vec::new()).unwrap();
     let mut reader = tar::Archive::new(tar.as_slice());
     let found: Vec<_> = reader
@@ -24,12 +24,12 @@ fn any_tar_reader_finds_four_plain_files_in_alphabetical_order() {
 }
 
 #[test]
-fn the_same_stems_give_the_same_bytes() {
+fn equal_stems_give_equal_bytes() {
     assert_eq!(archive::write(&stems(), Vec::new()).unwrap(), archive::write(&stems(), Vec::new()).unwrap());
 }
 
 #[test]
-fn an_empty_stem_is_refused_before_anything_is_written() {
+fn empty_stem_is_rejected_before_writing() {
     let mut out = Vec::new();
     let error = archive::write(&Stems { vocals: Bytes::new(), ..stems() }, &mut out).unwrap_err();
     assert!(matches!(error, ArchiveError::Malformed(Flaw::Empty { .. })), "{error:?}");
@@ -37,7 +37,7 @@ fn an_empty_stem_is_refused_before_anything_is_written() {
 }
 
 #[test]
-fn a_writer_that_fails_is_reported_as_such() {
+fn failing_writer_is_a_write_error() {
     struct Full;
     impl Write for Full {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {

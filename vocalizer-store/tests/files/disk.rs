@@ -21,7 +21,7 @@ async fn put(blobs: &FileBlobs, key: &BlobKey, bytes: &'static [u8]) {
     writer.commit(key).await.unwrap();
 }
 
-/// Every file and folder under a folder, from there.
+/// Returns all files and folders below a folder, as relative paths.
 fn tree(root: &Path) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     let mut dirs = vec![root.to_owned()];
@@ -37,8 +37,8 @@ fn tree(root: &Path) -> BTreeSet<PathBuf> {
     found
 }
 
-/// What is in the folder for what is under way, once whatever goes on in the background is over.
-async fn under_way(root: &Path, expected: usize) {
+/// Waits until the folder of temporary files has this many entries; some are removed in the background.
+async fn wait_for_temporary_files(root: &Path, expected: usize) {
     let count = || fs::read_dir(root.join("tmp")).unwrap().count();
     for _ in 0..1_000 {
         if count() == expected {
@@ -46,11 +46,11 @@ async fn under_way(root: &Path, expected: usize) {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("{} are under way, not {expected}", count());
+    panic!("{} temporary files, expected {expected}", count());
 }
 
 #[tokio::test]
-async fn blobs_lie_where_they_are_said_to_lie() {
+async fn blobs_are_at_the_documented_paths() {
     let root = TempDir::new().unwrap();
     let blobs = FileBlobs::open(root.path()).await.unwrap();
     for key in [
@@ -63,14 +63,14 @@ async fn blobs_lie_where_they_are_said_to_lie() {
         let file = root.path().join(&name[..2]).join(key.to_string());
         assert_eq!(fs::read(file).unwrap(), b"bytes");
     }
-    under_way(root.path(), 0).await;
+    wait_for_temporary_files(root.path(), 0).await;
     blobs.delete_all(&hash()).await.unwrap();
     let shelf = PathBuf::from(&hash().to_string()[..2]);
-    assert_eq!(tree(root.path()), BTreeSet::from(["tmp".into(), shelf]), "nothing is left of it");
+    assert_eq!(tree(root.path()), BTreeSet::from(["tmp".into(), shelf]), "files are left after the deletion");
 }
 
 #[tokio::test]
-async fn to_open_what_was_made_is_a_use_that_later_processes_know_of() {
+async fn opening_a_made_blob_records_its_use_across_processes() {
     let root = TempDir::new().unwrap();
     let blobs = FileBlobs::open(root.path()).await.unwrap();
     let keys = [Part::Drums, Part::Bass].map(|part| BlobKey::Rendition(hash(), part, Format::Wav));
@@ -82,16 +82,16 @@ async fn to_open_what_was_made_is_a_use_that_later_processes_know_of() {
     }
     let first = blobs.open(&keys[0], None).await.unwrap().unwrap();
     let again = blobs.open(&keys[0], None).await.unwrap().unwrap();
-    assert_eq!(first.tag(), again.tag(), "to use a blob does not change it");
+    assert_eq!(first.tag(), again.tag(), "a use must not change the tag");
     let made = FileBlobs::open(root.path()).await.unwrap().made().await.unwrap();
     let used = keys.map(|key| made.iter().find(|made| made.key == key).unwrap().used);
     assert_eq!(used[1], OffsetDateTime::from(long_ago));
     assert!(used[0] > used[1]);
 }
 
-/// Processes in containers often have the same number, and so their temporary files the same names.
+/// Processes in containers often have the same ID, so their temporary files have the same names.
 #[tokio::test]
-async fn what_a_dead_process_of_the_same_number_left_is_in_nobody_s_way() {
+async fn leftovers_of_a_process_with_the_same_id_do_not_interfere() {
     let root = TempDir::new().unwrap();
     let blobs = FileBlobs::open(root.path()).await.unwrap();
     let left = |number: u32| root.path().join("tmp").join(format!("{}-{number}", std::process::id()));
@@ -100,13 +100,13 @@ async fn what_a_dead_process_of_the_same_number_left_is_in_nobody_s_way() {
     fs::write(left(5), b"left").unwrap();
     blobs.delete_all(&hash()).await.unwrap();
     assert!(blobs.open(&BlobKey::Source(hash()), None).await.unwrap().is_none());
-    under_way(root.path(), 5).await;
+    wait_for_temporary_files(root.path(), 5).await;
     assert_eq!(blobs.sweep().await.unwrap(), 5);
 }
 
 #[cfg(unix)]
 #[tokio::test]
-async fn files_and_folders_are_their_owner_s_alone() {
+async fn files_and_folders_are_accessible_to_the_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let root = TempDir::new().unwrap();
@@ -122,18 +122,18 @@ async fn files_and_folders_are_their_owner_s_alone() {
 }
 
 #[tokio::test]
-async fn a_dropped_writer_s_file_goes() {
+async fn dropped_writer_removes_its_file() {
     let root = TempDir::new().unwrap();
     let blobs = FileBlobs::open(root.path()).await.unwrap();
     let mut writer = blobs.begin().await.unwrap();
     writer.write(Bytes::from(vec![1; 1_000_000])).await.unwrap();
-    under_way(root.path(), 1).await;
+    wait_for_temporary_files(root.path(), 1).await;
     drop(writer);
-    under_way(root.path(), 0).await;
+    wait_for_temporary_files(root.path(), 0).await;
 }
 
 #[test]
-fn a_writer_that_outlives_its_runtime_harms_nobody() {
+fn writer_may_outlive_its_runtime() {
     let root = TempDir::new().unwrap();
     let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
     let ending = runtime();
@@ -148,11 +148,11 @@ fn a_writer_that_outlives_its_runtime_harms_nobody() {
         drop(writer);
     }
     let swept = runtime().block_on(async { FileBlobs::open(root.path()).await.unwrap().sweep().await.unwrap() });
-    assert_eq!(swept, 1, "the next process sees to it");
+    assert_eq!(swept, 1, "the next process must sweep the file");
 }
 
 #[tokio::test]
-async fn a_sweep_removes_what_dead_processes_left_and_nothing_else() {
+async fn sweep_removes_only_leftovers_of_dead_processes() {
     let root = TempDir::new().unwrap();
     let blobs = FileBlobs::open(root.path()).await.unwrap();
     put(&blobs, &BlobKey::Source(hash()), b"bytes").await;
@@ -162,29 +162,29 @@ async fn a_sweep_removes_what_dead_processes_left_and_nothing_else() {
     fs::write(root.path().join("tmp/123-1/made/drums.flac"), "half").unwrap();
     let live = blobs.begin().await.unwrap();
     assert_eq!(blobs.sweep().await.unwrap(), 2);
-    under_way(root.path(), 1).await;
+    wait_for_temporary_files(root.path(), 1).await;
     live.commit(&BlobKey::Stem(hash(), Stem::Bass)).await.unwrap();
     assert_eq!(blobs.hashes().await.unwrap(), [hash()]);
 }
 
 #[tokio::test]
-async fn a_number_that_a_dead_process_used_is_not_used_again() {
+async fn temporary_names_of_a_dead_process_are_skipped() {
     let root = TempDir::new().unwrap();
     let dead = FileBlobs::open(root.path()).await.unwrap();
     for _ in 0..3 {
         std::mem::forget(dead.begin().await.unwrap());
     }
-    // The same process number, so the same names.
+    // The same process ID, so the same names.
     let blobs = FileBlobs::open(root.path()).await.unwrap();
     let writer = blobs.begin().await.unwrap();
-    under_way(root.path(), 4).await;
+    wait_for_temporary_files(root.path(), 4).await;
     assert_eq!(blobs.sweep().await.unwrap(), 3);
     drop(writer);
-    under_way(root.path(), 0).await;
+    wait_for_temporary_files(root.path(), 0).await;
 }
 
 #[tokio::test]
-async fn what_is_not_a_blob_is_not_listed() {
+async fn other_files_are_not_listed() {
     let root = TempDir::new().unwrap();
     let blobs = FileBlobs::open(root.path()).await.unwrap();
     let name = hash().to_string();
@@ -195,7 +195,7 @@ async fn what_is_not_a_blob_is_not_listed() {
 }
 
 #[tokio::test]
-async fn a_blob_that_is_cut_short_is_an_error_and_not_a_short_blob() {
+async fn truncated_file_is_a_read_error() {
     let root = TempDir::new().unwrap();
     let blobs = FileBlobs::open(root.path()).await.unwrap();
     let key = BlobKey::Source(hash());
@@ -211,7 +211,7 @@ async fn a_blob_that_is_cut_short_is_an_error_and_not_a_short_blob() {
 }
 
 #[tokio::test]
-async fn files_belong_to_the_installation_that_was_there_first() {
+async fn first_installation_owns_the_files() {
     let dir = TempDir::new().unwrap();
     let blobs = FileBlobs::open(dir.path()).await.unwrap();
     assert_eq!(blobs.claim("one").await.unwrap(), "one");
@@ -221,5 +221,5 @@ async fn files_belong_to_the_installation_that_was_there_first() {
     assert_eq!(blobs.hashes().await.unwrap(), [hash()]);
     again.adopt("other").await.unwrap();
     assert_eq!(blobs.claim("one").await.unwrap(), "other");
-    under_way(dir.path(), 0).await;
+    wait_for_temporary_files(dir.path(), 0).await;
 }

@@ -1,3 +1,3 @@
 mod songs;
 
-pub(crate) use songs::{agree, step};
+pub(crate) use songs::{assert_agreement, step};

@@ -1,4 +1,4 @@
-//! The store against a model of it: whatever is done, in whatever order, both say the same.
+//! The store and a model of it must agree after any sequence of operations.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Ti
 
 use crate::sqlite::support::song;
 
-/// Something that is done to a store. Bytes, songs and users are few, so that they meet.
+/// An operation on a store. Few bytes, songs and users are used, so that operations interact.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     Admit { bytes: u8, uploader: u8, at: i64 },
@@ -47,11 +47,11 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What is in the store, in the simplest way to say it.
+/// The content of the store in its simplest form.
 #[derive(Default)]
 struct Model {
     songs: BTreeMap<SongId, Song>,
-    /// Every song there ever was, in the order of coming.
+    /// All songs ever admitted, in order.
     known: Vec<Song>,
     /// Oldest first.
     outbox: Vec<SongHash>,
@@ -128,7 +128,7 @@ async fn apply(step: Step, model: &mut Model, store: &dyn SongRepository, users:
                 }
             }
             if matches!(advance, Advance::Finish | Advance::Fail(_)) {
-                model.outbox.retain(|wish| wish != &hash(bytes));
+                model.outbox.retain(|entry| entry != &hash(bytes));
             }
             let changed = store.advance(&hash(bytes), &advance).await.unwrap();
             assert_eq!(changed.len(), expected.len());
@@ -148,7 +148,7 @@ async fn apply(step: Step, model: &mut Model, store: &dyn SongRepository, users:
             let expected = model.songs.remove(&known.id());
             let others = model.songs.values().filter(|other| other.hash() == known.hash()).count();
             if expected.is_some() && others == 0 {
-                model.outbox.retain(|wish| wish != known.hash());
+                model.outbox.retain(|entry| entry != known.hash());
             }
             let removed = store.remove(known.id()).await.unwrap();
             assert_eq!(
@@ -164,15 +164,15 @@ async fn apply(step: Step, model: &mut Model, store: &dyn SongRepository, users:
             store.request(&hash(bytes)).await.unwrap();
         }
         Step::Publish(at) => {
-            let Some(wish) = store.pending(u32::MAX).await.unwrap().get(at).copied() else { return };
-            model.outbox.retain(|hash| *hash != wish.hash);
-            store.published(wish.number).await.unwrap();
+            let Some(entry) = store.pending(u32::MAX).await.unwrap().get(at).copied() else { return };
+            model.outbox.retain(|hash| *hash != entry.hash);
+            store.published(entry.number).await.unwrap();
         }
         Step::Reopen => {}
     }
 }
 
-/// Everything that can be asked.
+/// Compares the results of all queries.
 async fn compare(model: &Model, store: &dyn SongRepository, users: &[Option<UserId>]) {
     for known in &model.known {
         assert_eq!(store.find(known.id()).await.unwrap().as_ref(), model.songs.get(&known.id()));
@@ -187,14 +187,14 @@ async fn compare(model: &Model, store: &dyn SongRepository, users: &[Option<User
             }
         }
     }
-    let wishes: Vec<_> = store.pending(u32::MAX).await.unwrap().iter().map(|wish| wish.hash).collect();
-    assert_eq!(wishes, model.outbox);
+    let entries: Vec<_> = store.pending(u32::MAX).await.unwrap().iter().map(|entry| entry.hash).collect();
+    assert_eq!(entries, model.outbox);
     let counted = StatusKind::ALL.map(|kind| model.songs.values().filter(|song| song.status().kind() == kind).count());
     assert_eq!(store.count().await.unwrap(), counted.map(|count| count as u64));
 }
 
-/// Does all of it to both, and compares them.
-pub(crate) async fn agree(steps: Vec<Step>, place: &impl SongsPlace) {
+/// Applies the operations to both and compares them.
+pub(crate) async fn assert_agreement(steps: Vec<Step>, place: &impl SongsPlace) {
     let mut store = place.songs().await;
     let users = [None, Some(place.user().await), Some(place.user().await)];
     let mut model = Model::default();

@@ -52,7 +52,7 @@ fn parts(account: Option<Account>) -> Option<(UserId, String, String, OffsetDate
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everything_is_copied_as_it_is_but_what_was_leased() {
+async fn copy_keeps_everything_except_leases() {
     let (file, place) = (File::new(), Place::new().await);
     let (from, to) = (file.open().await, place.open().await);
     let users = [
@@ -64,8 +64,8 @@ async fn everything_is_copied_as_it_is_but_what_was_leased() {
     let sessions = [
         session(&from, one, "open", Some(Duration::from_secs(u64::from(u32::MAX))), false).await,
         session(&from, one, "expired", Some(Duration::ZERO), false).await,
-        session(&from, two, "for ever", None, true).await,
-        session(&from, two, "for a while", Some(Duration::from_secs(9)), true).await,
+        session(&from, two, "unlimited", None, true).await,
+        session(&from, two, "temporary", Some(Duration::from_secs(9)), true).await,
     ];
     let songs = [
         admitted(&from, "¡Olé! „Lied“ 🎵 \u{1F468}\u{200D}\u{1F469} עברית", "waits", None, 5).await,
@@ -77,16 +77,16 @@ async fn everything_is_copied_as_it_is_but_what_was_leased() {
     ];
     from.advance(songs[1].hash(), &Advance::Begin).await.unwrap();
     from.advance(songs[3].hash(), &Advance::Finish).await.unwrap();
-    let reason = FailureReason::new("it is „no“ song 🙁");
+    let reason = FailureReason::new("it is „not“ a song 🙁");
     from.advance(songs[4].hash(), &Advance::Fail(reason)).await.unwrap();
     let stray = SongHash::of(b"stray");
     from.request(&stray).await.unwrap();
-    for wish in from.pending(10).await.unwrap() {
-        if [songs[1].hash(), songs[5].hash()].contains(&&wish.hash) {
-            from.published(wish.number).await.unwrap();
+    for entry in from.pending(10).await.unwrap() {
+        if [songs[1].hash(), songs[5].hash()].contains(&&entry.hash) {
+            from.published(entry.number).await.unwrap();
         }
     }
-    // More than a page of them.
+    // More than one page.
     for at in 0..1_100 {
         admitted(&from, "one of many", "waits", Some(two), at).await;
     }
@@ -110,9 +110,13 @@ async fn everything_is_copied_as_it_is_but_what_was_leased() {
         }
         assert_eq!(to.list(&SongQuery::all_of(viewer)).await.unwrap(), there);
     }
-    let wishes: Vec<_> = to.pending(10).await.unwrap().iter().map(|wish| wish.hash).collect();
-    assert_eq!(wishes, [*songs[0].hash(), stray, *songs[1].hash(), *songs[5].hash()], "old ones first");
-    assert_eq!(from.count().await.unwrap()[2], 2, "the file stays as it is");
+    let entries: Vec<_> = to.pending(10).await.unwrap().iter().map(|entry| entry.hash).collect();
+    assert_eq!(
+        entries,
+        [*songs[0].hash(), stray, *songs[1].hash(), *songs[5].hash()],
+        "existing entries must come first"
+    );
+    assert_eq!(from.count().await.unwrap()[2], 2, "the file must not change");
 
     let again = copy_from_sqlite(&from, &to).await.unwrap_err();
     assert!(matches!(again, CopyError::NotEmpty { users: 3, songs: 1_106 }), "{again:?}");
@@ -120,7 +124,7 @@ async fn everything_is_copied_as_it_is_but_what_was_leased() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_in_use_by_one_song_or_one_user_is_not_copied_into() {
+async fn copy_rejects_a_database_with_a_song_or_a_user() {
     let file = File::new();
     let from = file.open().await;
     for with_song in [true, false] {
@@ -136,20 +140,20 @@ async fn what_is_in_use_by_one_song_or_one_user_is_not_copied_into() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_cannot_be_read_to_its_end_leaves_the_database_empty() {
+async fn failed_copy_leaves_the_database_empty() {
     let (file, place) = (File::new(), Place::new().await);
     let (from, to) = (file.open().await, place.open().await);
     registered(&from, "ada", LONG_AGO).await;
     admitted(&from, "first", "a", None, 0).await;
     admitted(&from, "last", "b", None, 1).await;
-    let mut vandal = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(file.path())).await.unwrap();
-    query("UPDATE songs SET title = ' ' WHERE title = 'last'").execute(&mut vandal).await.unwrap();
+    let mut raw = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(file.path())).await.unwrap();
+    query("UPDATE songs SET title = ' ' WHERE title = 'last'").execute(&mut raw).await.unwrap();
     let error = copy_from_sqlite(&from, &to).await.unwrap_err();
     assert!(matches!(error, CopyError::Source(RepositoryError::Corrupt(_))), "{error:?}");
     let counted = "SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM songs) + (SELECT count(*) FROM outbox)";
     let rows = query(counted).fetch_one(&mut place.connect().await).await.unwrap();
     assert_eq!(rows.get::<i64, _>(0), 0);
 
-    query("UPDATE songs SET title = 'mended' WHERE title = ' '").execute(&mut vandal).await.unwrap();
+    query("UPDATE songs SET title = 'repaired' WHERE title = ' '").execute(&mut raw).await.unwrap();
     assert_eq!(copy_from_sqlite(&from, &to).await.unwrap().songs, 2);
 }

@@ -15,10 +15,10 @@ use super::server::Server;
 use super::support::{Place, execute, settings};
 use crate::sqlite::support::song;
 
-/// Longer than anything takes here that does not hang.
+/// Timeout after which a test counts as hanging.
 pub(super) const HANGS: Duration = Duration::from_secs(120);
 
-fn impatient() -> PostgresSettings {
+fn short_timeouts() -> PostgresSettings {
     PostgresSettings { acquire_timeout: Duration::from_millis(500), ..settings() }
 }
 
@@ -27,27 +27,27 @@ pub(super) fn is_unavailable<T>(result: &Result<T, RepositoryError>) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_that_is_out_of_connections_is_unavailable_until_it_has_some() {
+async fn exhausted_connection_limit_is_unavailable_and_recovers() {
     let place = Place::new().await;
     let mut admin = place.connect().await;
     let name = &place.name;
     execute(&mut admin, &format!("CREATE ROLE {name} LOGIN PASSWORD 'sesame' CONNECTION LIMIT 2")).await;
     execute(&mut admin, &format!("ALTER DATABASE {name} OWNER TO {name}")).await;
     let url = place.url_for(name, "sesame");
-    let store = PostgresStore::open(&url, impatient()).await.unwrap();
+    let store = PostgresStore::open(&url, short_timeouts()).await.unwrap();
 
     let mut others = Vec::new();
     while others.len() < 2 {
-        // The store's own, that it had for the migrations, may still be on its way out.
+        // The store's connection for the migrations may still be closing.
         if let Ok(other) = PgConnection::connect(url.expose()).await {
             others.push(other);
         }
     }
-    let refused = timeout(HANGS, SongRepository::find(&store, SongId::random())).await.expect("it hangs");
+    let refused = timeout(HANGS, SongRepository::find(&store, SongId::random())).await.expect("the call hangs");
     assert!(is_unavailable(&refused), "{refused:?}");
-    let refused = timeout(HANGS, store.lock(&SongHash::of(b"a"))).await.expect("it hangs").map(drop);
+    let refused = timeout(HANGS, store.lock(&SongHash::of(b"a"))).await.expect("the call hangs").map(drop);
     assert!(is_unavailable(&refused), "{refused:?}");
-    let refused = timeout(HANGS, PostgresStore::open(&url, impatient())).await.expect("it hangs");
+    let refused = timeout(HANGS, PostgresStore::open(&url, short_timeouts())).await.expect("the call hangs");
     assert!(matches!(refused, Err(PostgresError::TooManyConnections { .. })), "{refused:?}");
 
     for other in others {
@@ -57,11 +57,11 @@ async fn a_role_that_is_out_of_connections_is_unavailable_until_it_has_some() {
         while SongRepository::find(&store, SongId::random()).await.is_err() {}
         while store.lock(&SongHash::of(b"a")).await.is_err() {}
     };
-    timeout(HANGS, recovered).await.expect("it does not recover");
+    timeout(HANGS, recovered).await.expect("the store does not recover");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_read_only_is_not_ready_although_it_answers() {
+async fn read_only_database_is_not_ready() {
     let place = Place::new().await;
     place.open().await.check().await.unwrap();
     let alter = format!("ALTER DATABASE {} SET default_transaction_read_only = on", place.name);
@@ -73,43 +73,44 @@ async fn a_database_that_is_read_only_is_not_ready_although_it_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_finds_all_connections_busy_ends_and_so_does_one_that_takes_too_long() {
+async fn busy_connections_and_slow_statements_time_out() {
     let place = Place::new().await;
     let statement_timeout = Duration::from_secs(3);
-    let settings = PostgresSettings { max_connections: 1, statement_timeout, ..impatient() };
+    let settings = PostgresSettings { max_connections: 1, statement_timeout, ..short_timeouts() };
     let store = PostgresStore::open(&place.url(), settings).await.unwrap();
     let mut other = place.connect().await;
     execute(&mut other, "BEGIN; LOCK TABLE songs IN ACCESS EXCLUSIVE MODE").await;
-    let both = timeout(HANGS, async { tokio::join!(store.count(), store.count()) }).await.expect("it hangs");
+    let both = timeout(HANGS, async { tokio::join!(store.count(), store.count()) }).await.expect("the call hangs");
     assert!(is_unavailable(&both.0) && is_unavailable(&both.1), "{both:?}");
     execute(&mut other, "ROLLBACK").await;
     let recovered = async { while store.count().await.is_err() {} };
-    timeout(HANGS, recovered).await.expect("it does not recover");
+    timeout(HANGS, recovered).await.expect("the store does not recover");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_away_is_unavailable_and_used_again_at_once() {
+async fn stopped_database_is_unavailable_and_recovers() {
     let server = Server::start(&[]);
     let place = Place::on(server.url()).await;
     let store = place.open().await;
-    let hasty = PostgresStore::open(&place.url(), impatient()).await.unwrap();
+    let fast = PostgresStore::open(&place.url(), short_timeouts()).await.unwrap();
     let kept = store.admit(&song("a", None, OffsetDateTime::UNIX_EPOCH)).await.unwrap();
     for _ in 0..3 {
-        for store in [&store, &hasty] {
+        for store in [&store, &fast] {
             let found = async { while SongRepository::find(store, kept.id()).await.is_err() {} };
-            timeout(HANGS, found).await.expect("it does not recover");
+            timeout(HANGS, found).await.expect("the store does not recover");
         }
         drop(store.lock(kept.hash()).await.unwrap());
 
         server.kill();
-        let away = timeout(HANGS, SongRepository::find(&hasty, kept.id())).await.expect("it hangs");
-        assert!(is_unavailable(&away), "{away:?}");
-        for store in [&store, &hasty] {
-            let away = timeout(HANGS, store.lock(kept.hash())).await.expect("it hangs").map(drop);
-            assert!(is_unavailable(&away), "{away:?}");
+        let outcome = timeout(HANGS, SongRepository::find(&fast, kept.id())).await.expect("the call hangs");
+        assert!(is_unavailable(&outcome), "{outcome:?}");
+        for store in [&store, &fast] {
+            let outcome = timeout(HANGS, store.lock(kept.hash())).await.expect("the call hangs").map(drop);
+            assert!(is_unavailable(&outcome), "{outcome:?}");
         }
-        let away = timeout(HANGS, PostgresStore::open(&place.url(), impatient())).await.expect("it hangs");
-        assert!(matches!(away, Err(PostgresError::Unreachable { .. })), "{away:?}");
+        let outcome =
+            timeout(HANGS, PostgresStore::open(&place.url(), short_timeouts())).await.expect("the call hangs");
+        assert!(matches!(outcome, Err(PostgresError::Unreachable { .. })), "{outcome:?}");
 
         server.restart();
         assert_eq!(SongRepository::find(&store, kept.id()).await.unwrap().as_ref(), Some(&kept));
@@ -118,7 +119,7 @@ async fn a_database_that_is_away_is_unavailable_and_used_again_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_restarted_in_the_middle_of_everything_has_nothing_half_written() {
+async fn database_restart_under_load_leaves_no_partial_writes() {
     let server = Server::start(&[]);
     let place = Place::on(server.url()).await;
     let stores = [place.open().await, place.open().await];
@@ -144,10 +145,10 @@ async fn a_database_that_is_restarted_in_the_middle_of_everything_has_nothing_ha
         .collect();
     for _ in 0..3 {
         let so_far = stores[0].count().await.unwrap();
-        // On the way, for sure.
+        // Wait until uploads are in progress.
         while stores[0].count().await.unwrap() == so_far {}
         server.restart();
-        // Idle ones and busy ones alike: whoever comes now finds it.
+        // Idle and busy connections alike recover at once.
         for store in &stores {
             store.count().await.unwrap();
             drop(store.lock(&SongHash::of(b"a")).await.unwrap());
@@ -157,18 +158,18 @@ async fn a_database_that_is_restarted_in_the_middle_of_everything_has_nothing_ha
     let mut hashes = BTreeSet::new();
     for uploaded in uploading {
         for song in uploaded.await.unwrap() {
-            assert_eq!(SongRepository::find(&stores[0], song.id()).await.unwrap().as_ref(), Some(&song), "was lost");
+            assert_eq!(
+                SongRepository::find(&stores[0], song.id()).await.unwrap().as_ref(),
+                Some(&song),
+                "a stored song was lost"
+            );
             hashes.insert(song.hash().to_string());
         }
     }
     let songs: Vec<(String,)> =
         sqlx::query_as("SELECT hash FROM songs").fetch_all(&mut place.connect().await).await.unwrap();
-    let wishes = stores[1].pending(u32::MAX).await.unwrap();
+    let entries = stores[1].pending(u32::MAX).await.unwrap();
     let songs: BTreeSet<_> = songs.into_iter().map(|(hash,)| hash).collect();
-    assert_eq!(
-        songs,
-        wishes.iter().map(|wish| wish.hash.to_string()).collect(),
-        "a song without a wish, or a wish without"
-    );
+    assert_eq!(songs, entries.iter().map(|entry| entry.hash.to_string()).collect(), "songs and outbox entries differ");
     assert!(songs.is_superset(&hashes));
 }

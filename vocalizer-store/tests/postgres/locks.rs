@@ -16,24 +16,24 @@ use crate::sqlite::support::song;
 
 const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
-async fn held(watch: &mut PgConnection) -> i64 {
+async fn lock_count(watch: &mut PgConnection) -> i64 {
     query("SELECT count(*) FROM locks").fetch_one(watch).await.unwrap().get(0)
 }
 
-/// Waits until so many locks are held.
-async fn until(watch: &mut PgConnection, count: i64) {
-    while held(watch).await != count {
+/// Waits until this many locks are held.
+async fn wait_for_lock_count(watch: &mut PgConnection, count: i64) {
+    while lock_count(watch).await != count {
         sleep(Duration::from_millis(5)).await;
     }
 }
 
-/// Time passes at once, as it does for a server that stands still: its locks have expired when it goes on.
+/// Expires all locks, as if their servers had been suspended.
 async fn expire(watch: &mut PgConnection) {
     execute(watch, "UPDATE locks SET expires_at = clock_timestamp() - interval '1 second'").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn locks_take_no_connection_while_they_are_held_and_waited_for() {
+async fn held_and_awaited_locks_use_no_connection() {
     let place = Place::new().await;
     let settings = PostgresSettings { max_connections: 1, ..settings() };
     let one = PostgresStore::open(&place.url(), settings).await.unwrap();
@@ -49,7 +49,7 @@ async fn locks_take_no_connection_while_they_are_held_and_waited_for() {
         })
         .collect();
     let mut watch = place.connect().await;
-    assert_eq!(held(&mut watch).await, 50);
+    assert_eq!(lock_count(&mut watch).await, 50);
     for store in [&one, &other] {
         assert!(!store.was_there(&SongHash::of(&[0])).await.unwrap());
     }
@@ -57,11 +57,11 @@ async fn locks_take_no_connection_while_they_are_held_and_waited_for() {
     for waited in waiting {
         waited.await.unwrap().unwrap();
     }
-    until(&mut watch, 0).await;
+    wait_for_lock_count(&mut watch, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_kept_from_logging_in_while_songs_wait_for_the_database() {
+async fn logins_work_while_songs_wait_for_the_database() {
     let place = Place::new().await;
     let settings = PostgresSettings { max_connections: 2, acquire_timeout: Duration::from_secs(2), ..settings() };
     let store = PostgresStore::open(&place.url(), settings).await.unwrap();
@@ -83,13 +83,13 @@ async fn nobody_is_kept_from_logging_in_while_songs_wait_for_the_database() {
     drop(store.lock(&SongHash::of(b"a")).await.unwrap());
     execute(&mut other, "ROLLBACK").await;
     for upload in uploads {
-        // Those that waited for a connection have given up.
+        // Uploads that waited for a connection have timed out.
         let _ = upload.await.unwrap();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_server_that_stood_still_wants_to_write_is_refused_once_another_has_its_lock() {
+async fn writes_of_a_suspended_server_are_rejected_after_losing_its_lock() {
     let place = Place::new().await;
     let (stopped, other) = (place.open().await, place.open().await);
     let stored = other.admit(&song("a", None, NOW)).await.unwrap();
@@ -101,7 +101,7 @@ async fn what_a_server_that_stood_still_wants_to_write_is_refused_once_another_h
     expire(&mut watch).await;
     let found = other.lock(&hash).await.unwrap();
 
-    assert!(!stopped.renew(&hash).await.unwrap(), "it must not delete bytes");
+    assert!(!stopped.renew(&hash).await.unwrap(), "a server without the lock must not delete bytes");
     let refused = stopped.admit(&song("a", None, NOW)).await;
     assert!(is_unavailable(&refused), "{refused:?}");
     for advance in [Advance::Finish, Advance::Fail(FailureReason::new("x"))] {
@@ -110,21 +110,25 @@ async fn what_a_server_that_stood_still_wants_to_write_is_refused_once_another_h
     }
     let refused = stopped.remove(stored.id()).await;
     assert!(is_unavailable(&refused), "{refused:?}");
-    assert_eq!(other.with_hash(&hash).await.unwrap(), std::slice::from_ref(&stored), "nothing was written");
+    assert_eq!(
+        other.with_hash(&hash).await.unwrap(),
+        std::slice::from_ref(&stored),
+        "a rejected write changed the songs"
+    );
 
-    // Whoever has the lock may write, and what was lost takes nothing from it.
+    // The new holder may write, and dropping the lost lock does not affect it.
     drop(lost);
     let another = stopped.lock(&SongHash::of(b"b")).await.unwrap();
     assert!(other.renew(&hash).await.unwrap());
     other.admit(&song("a", None, NOW)).await.unwrap();
     drop((found, another));
-    until(&mut watch, 0).await;
+    wait_for_lock_count(&mut watch, 0).await;
     stopped.admit(&song("a", None, NOW)).await.unwrap();
     assert_eq!(other.with_hash(&hash).await.unwrap().len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_that_was_lost_holds_up_its_own_server_until_its_holder_is_done() {
+async fn lost_lock_blocks_its_own_server_until_it_is_dropped() {
     let place = Place::new().await;
     let (one, other) = (place.open().await, place.open().await);
     let hash = SongHash::of(b"a");
@@ -141,9 +145,9 @@ async fn a_lock_that_was_lost_holds_up_its_own_server_until_its_holder_is_done()
     next.await.unwrap().unwrap();
 }
 
-/// Of a server that has died nobody renews the locks.
+/// A dead server does not renew its locks.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_locks_of_a_server_that_is_gone_expire_and_are_waited_for() {
+async fn locks_of_a_dead_server_expire() {
     let place = Place::new().await;
     let other = place.open().await;
     let hash = SongHash::of(b"a");
@@ -159,12 +163,12 @@ async fn the_locks_of_a_server_that_is_gone_expire_and_are_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wait_for_a_lock_ends_where_its_holder_does_not() {
+async fn waiting_for_a_held_lock_times_out() {
     let place = Place::new().await;
     let (one, other) = (place.open().await, place.open().await);
     let hash = SongHash::of(b"a");
     let kept = one.lock(&hash).await.unwrap();
-    // On another server, on this one, and behind one who waits.
+    // On another server, on this one, and behind another waiting caller.
     let waits = [&other, &one, &other].map(|store| {
         let store = store.clone();
         tokio::spawn(async move { store.lock(&hash).await.map(drop) })
@@ -173,14 +177,14 @@ async fn a_wait_for_a_lock_ends_where_its_holder_does_not() {
         let waited = waited.await.unwrap();
         assert!(matches!(waited, Err(RepositoryError::Unavailable(_))), "{waited:?}");
     }
-    // It was renewed all the while.
+    // It was renewed meanwhile.
     assert!(one.renew(&hash).await.unwrap());
     drop(kept);
     drop(other.lock(&hash).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_server_at_a_time_sweeps_and_within_it_one() {
+async fn only_one_caller_on_one_server_sweeps() {
     let place = Place::new().await;
     let (one, other) = (place.open().await, place.open().await);
     let held = one.lock_sweep().await.unwrap();
@@ -188,15 +192,15 @@ async fn one_server_at_a_time_sweeps_and_within_it_one() {
     assert!(one.lock_sweep().await.unwrap().is_none());
     assert!(other.lock_sweep().await.unwrap().is_none());
     drop(held);
-    until(&mut place.connect().await, 0).await;
+    wait_for_lock_count(&mut place.connect().await, 0).await;
     assert!(other.lock_sweep().await.unwrap().is_some());
 }
 
-/// A clock of a machine whose time is wrong.
-struct Wrong(time::Duration);
+/// The clock of a machine with a wrong time.
+struct WrongClock(time::Duration);
 
 #[async_trait]
-impl Clock for Wrong {
+impl Clock for WrongClock {
     fn now(&self) -> OffsetDateTime {
         OffsetDateTime::now_utc() + self.0
     }
@@ -212,26 +216,26 @@ impl Clock for Wrong {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn servers_whose_clocks_differ_agree_on_the_database_s() {
+async fn servers_with_different_clocks_agree_on_the_database_clock() {
     let place = Place::new().await;
     let (one, other) = (place.open().await, place.open().await);
     let mut watch = place.connect().await;
     let now = async |watch: &mut PgConnection| -> i64 {
-        let asked = query("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT");
-        asked.fetch_one(watch).await.unwrap().get(0)
+        let statement = query("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT");
+        statement.fetch_one(watch).await.unwrap().get(0)
     };
     let us = |clock: &dyn Clock| i64::try_from(clock.now().unix_timestamp_nanos() / 1000).unwrap();
-    let ahead = one.clock(Arc::new(Wrong(time::Duration::hours(1)))).await.unwrap();
-    let behind = other.clock(Arc::new(Wrong(-time::Duration::seconds(30)))).await.unwrap();
+    let ahead = one.clock(Arc::new(WrongClock(time::Duration::hours(1)))).await.unwrap();
+    let behind = other.clock(Arc::new(WrongClock(-time::Duration::seconds(30)))).await.unwrap();
     for clock in [&ahead, &behind] {
         let before = now(&mut watch).await;
         let shown = us(clock.as_ref());
         let after = now(&mut watch).await;
-        // The question and the answer take their time, and so did those that the clock was set by.
-        let slack = 5_000_000;
-        assert!((before - slack..=after + slack).contains(&shown), "{before} {shown} {after}");
+        // Allow for the duration of the requests, including those that set the clock.
+        let tolerance = 5_000_000;
+        assert!((before - tolerance..=after + tolerance).contains(&shown), "{before} {shown} {after}");
     }
-    // A claim of the one that is ahead is over for the other when it is over.
+    // A claim by the server that is ahead expires at the same time for the other one.
     other.request(&SongHash::of(b"a")).await.unwrap();
     let claimed = one.claim(1, Duration::from_secs(60), ahead.now()).await.unwrap();
     assert_eq!(claimed.len(), 1);

@@ -14,13 +14,13 @@ use vocalizer_store::postgres::{PostgresError, PostgresSettings, PostgresStore};
 use super::faults::{HANGS, is_unavailable};
 use super::support::{Place, settings};
 
-/// A way to the database that can be cut, so that nothing comes through and nobody is told.
-struct Way {
+/// A TCP proxy in front of the database that can drop all data without an error.
+struct Proxy {
     at: SocketAddr,
     is_cut: watch::Sender<bool>,
 }
 
-impl Way {
+impl Proxy {
     async fn to(place: &Place) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
@@ -37,7 +37,7 @@ impl Way {
     }
 }
 
-/// Carries what passes by until the way is cut. Connections from before never come back.
+/// Forwards data until the proxy is cut. Existing connections stay silent after that.
 async fn carry(mut here: TcpStream, there: String, mut cut: watch::Receiver<bool>) {
     let mut there = TcpStream::connect(there).await.unwrap();
     let cut = async { cut.wait_for(|is_cut| *is_cut).await.map(|_| ()) };
@@ -51,22 +51,23 @@ async fn carry(mut here: TcpStream, there: String, mut cut: watch::Receiver<bool
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_falls_silent_is_unavailable_in_time_and_nothing_clings_to_old_connections() {
+async fn silent_database_times_out_and_old_connections_are_dropped() {
     let place = Place::new().await;
-    let way = Way::to(&place).await;
-    let url =
-        Secret::new(place.url().expose().replace(&place.options().get_port().to_string(), &way.at.port().to_string()));
+    let proxy = Proxy::to(&place).await;
+    let url = Secret::new(
+        place.url().expose().replace(&place.options().get_port().to_string(), &proxy.at.port().to_string()),
+    );
     let patience = Duration::from_millis(500);
     let settings = PostgresSettings { acquire_timeout: patience, statement_timeout: patience, ..settings() };
     let store = PostgresStore::open(&url, settings).await.unwrap();
     let held = store.lock(&SongHash::of(b"held")).await.unwrap();
-    // All connections are in use, or were.
+    // Use all connections.
     let find = || SongRepository::find(&store, SongId::random());
     for found in [tokio::join!(find(), find(), find(), find())].map(|(a, b, c, d)| [a, b, c, d]).as_flattened() {
         assert!(found.as_ref().unwrap().is_none());
     }
 
-    way.is_cut.send(true).unwrap();
+    proxy.is_cut.send(true).unwrap();
     let silent = async {
         let (one, other) = tokio::join!(find(), find());
         assert!(is_unavailable(&one) && is_unavailable(&other), "{one:?} {other:?}");
@@ -83,16 +84,16 @@ async fn a_database_that_falls_silent_is_unavailable_in_time_and_nothing_clings_
         let refused = PostgresStore::open(&url, settings).await;
         assert!(matches!(refused, Err(PostgresError::Unreachable { .. })), "{refused:?}");
     };
-    // One after another they would take longer than that.
-    timeout(HANGS / 3, silent).await.expect("it hangs");
+    // In sequence the calls would take longer than this.
+    timeout(HANGS / 3, silent).await.expect("the calls hang");
 
-    way.is_cut.send(false).unwrap();
+    proxy.is_cut.send(false).unwrap();
     let recovered = async {
         while find().await.is_err() {}
         for name in 0..100 {
             while store.lock(&SongHash::of(&[name])).await.is_err() {}
         }
     };
-    timeout(HANGS, recovered).await.expect("it does not recover");
+    timeout(HANGS, recovered).await.expect("the store does not recover");
     drop(held);
 }

@@ -11,31 +11,31 @@ use vocalizer_store::postgres::{PostgresError, PostgresStore};
 use super::server::Server;
 use super::support::{Place, execute, settings};
 
-async fn refused(url: &Secret<String>) -> PostgresError {
+async fn open_error(url: &Secret<String>) -> PostgresError {
     PostgresStore::open(url, settings()).await.unwrap_err()
 }
 
-/// A role that has a password, no rights, and so many connections.
+/// Creates a role with a password, a connection limit and no privileges.
 async fn role(place: &Place, connection: &mut PgConnection, limit: i32) {
     let name = &place.name;
     execute(connection, &format!("CREATE ROLE {name} LOGIN PASSWORD 'sesame' CONNECTION LIMIT {limit}")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_database_is_brought_up_to_date_step_by_step_or_at_once() {
+async fn new_database_is_migrated_explicitly_or_on_open() {
     let place = Place::new().await;
     let store = PostgresStore::open_without_migrating(&place.url(), settings()).await.unwrap();
     let pending = store.pending_migrations().await.unwrap();
     assert_eq!(pending, ["0001 songs and users", "0002 quotas", "0003 installation", "0004 locks that expire"]);
     assert!(matches!(SongRepository::find(&store, SongId::random()).await, Err(RepositoryError::Unavailable(_))));
     assert_eq!(store.migrate().await.unwrap(), pending);
-    assert_eq!(store.migrate().await.unwrap(), Vec::<String>::new(), "a repeat");
+    assert_eq!(store.migrate().await.unwrap(), Vec::<String>::new(), "a repeat must change nothing");
     assert_eq!(place.open().await.pending_migrations().await.unwrap(), Vec::<String>::new());
     assert_eq!(SongRepository::find(&store, SongId::random()).await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn servers_that_start_at_once_on_a_new_database_all_find_it_up_to_date() {
+async fn concurrent_servers_migrate_a_new_database_once() {
     let place = Place::new().await;
     let opening: Vec<_> = (0..8)
         .map(|_| {
@@ -49,7 +49,7 @@ async fn servers_that_start_at_once_on_a_new_database_all_find_it_up_to_date() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_of_a_newer_version_is_refused_and_left_as_it_is() {
+async fn newer_database_is_rejected_unchanged() {
     let place = Place::new().await;
     place.open().await;
     let mut newer = place.connect().await;
@@ -72,27 +72,27 @@ async fn a_database_of_a_newer_version_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_whose_migrations_were_tampered_with_is_refused() {
+async fn changed_migration_checksum_is_rejected() {
     let place = Place::new().await;
     place.open().await;
     execute(&mut place.connect().await, r"UPDATE store_migrations SET checksum = '\x00'").await;
-    let error = refused(&place.url()).await;
+    let error = open_error(&place.url()).await;
     assert!(matches!(error, PostgresError::Database { .. }), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_password_is_told_from_a_missing_database_and_neither_tells_the_password() {
+async fn wrong_password_and_missing_database_are_distinct_and_hide_the_password() {
     let place = Place::new().await;
     role(&place, &mut place.connect().await, -1).await;
     let wrong = place.url_for(&place.name, "open-says-me");
-    let error = refused(&wrong).await;
+    let error = open_error(&wrong).await;
     assert!(matches!(&error, PostgresError::Authentication { user, .. } if *user == place.name), "{error:?}");
-    let told = format!("{error:?} {error} {:?}", error.source());
-    assert!(!told.contains("open-says-me"), "{told}");
+    let shown = format!("{error:?} {error} {:?}", error.source());
+    assert!(!shown.contains("open-says-me"), "{shown}");
 
     let (server, _) =
         place.url().expose().rsplit_once('/').map(|(server, name)| (server.to_owned(), name.to_owned())).unwrap();
-    let error = refused(&Secret::new(format!("{server}/nowhere"))).await;
+    let error = open_error(&Secret::new(format!("{server}/nowhere"))).await;
     assert!(matches!(error, PostgresError::NoDatabase { .. }), "{error:?}");
     assert!(error.to_string().contains("nowhere"), "{error}");
 
@@ -101,14 +101,14 @@ async fn a_wrong_password_is_told_from_a_missing_database_and_neither_tells_the_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_who_may_make_no_tables_is_told_so() {
+async fn missing_create_permission_is_reported() {
     let place = Place::new().await;
     role(&place, &mut place.connect().await, -1).await;
-    let error = refused(&place.url_for(&place.name, "sesame")).await;
+    let error = open_error(&place.url_for(&place.name, "sesame")).await;
     assert!(matches!(error, PostgresError::Database { .. }), "{error:?}");
     assert!(error.source().unwrap().to_string().contains("permission denied"), "{error:?}");
 
-    // Where there is nothing to be made, none need be.
+    // An up-to-date database needs no such permission.
     place.open().await;
     let mut admin = place.connect().await;
     execute(&mut admin, &format!("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {}", place.name)).await;
@@ -118,32 +118,32 @@ async fn one_who_may_make_no_tables_is_told_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_who_has_no_connection_left_is_told_so() {
+async fn exhausted_connection_limit_is_reported() {
     let place = Place::new().await;
     role(&place, &mut place.connect().await, 0).await;
-    let error = refused(&place.url_for(&place.name, "sesame")).await;
+    let error = open_error(&place.url_for(&place.name, "sesame")).await;
     assert!(matches!(error, PostgresError::TooManyConnections { .. }), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_url_or_where_nobody_answers_is_refused() {
+async fn invalid_url_and_unreachable_server_are_rejected() {
     for url in ["", "songs.sqlite", "mysql://localhost/vocalizer", "postgres://:port/"] {
-        let error = refused(&Secret::new(url.to_owned())).await;
+        let error = open_error(&Secret::new(url.to_owned())).await;
         assert!(matches!(error, PostgresError::Url(_)), "{url}: {error:?}");
     }
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let error = refused(&Secret::new(format!("postgres://vocalizer:sesame@127.0.0.1:{port}/vocalizer"))).await;
+    let error = open_error(&Secret::new(format!("postgres://vocalizer:sesame@127.0.0.1:{port}/vocalizer"))).await;
     assert!(matches!(error, PostgresError::Unreachable { .. }), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tls_is_spoken_and_a_certificate_is_checked_where_that_is_asked_for() {
+async fn tls_is_used_and_certificate_verified_as_configured() {
     let server = Server::start(&[]);
     let certified = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let (certificate, key) = (server.dir().join("certificate.pem"), server.dir().join("key.pem"));
     std::fs::write(&certificate, certified.cert.pem()).unwrap();
     std::fs::write(&key, certified.signing_key.serialize_pem()).unwrap();
-    // It insists on a key that is its own alone.
+    // PostgreSQL requires a key that only its user can read.
     std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
     let owner = server.dir().metadata().unwrap();
     chown(&key, Some(owner.uid()), Some(owner.gid())).unwrap();
@@ -157,15 +157,15 @@ async fn tls_is_spoken_and_a_certificate_is_checked_where_that_is_asked_for() {
 
     let url = |query: &str| Secret::new(format!("{}?{query}", server.url()));
     let checked = format!("sslmode=verify-full&sslrootcert={}&application_name=checked", certificate.display());
-    for asked_for in [checked.as_str(), "sslmode=require&application_name=asked"] {
-        let store = PostgresStore::open(&url(asked_for), settings()).await.unwrap();
+    for tls_mode in [checked.as_str(), "sslmode=require&application_name=asked"] {
+        let store = PostgresStore::open(&url(tls_mode), settings()).await.unwrap();
         assert_eq!(store.count().await.unwrap(), [0; 5]);
         let mut admin = PgConnection::connect(server.url()).await.unwrap();
         let plain = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
                      WHERE application_name IN ('checked', 'asked') AND NOT ssl";
         assert_eq!(query_scalar::<_, i64>(plain).fetch_one(&mut admin).await.unwrap(), 0);
     }
-    let error = refused(&url("sslmode=verify-full")).await;
+    let error = open_error(&url("sslmode=verify-full")).await;
     assert!(matches!(error, PostgresError::Tls { .. }), "{error:?}");
     assert!(error.to_string().contains("sslrootcert=FILE"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! What servers do at once.
+//! Concurrent servers.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -24,7 +24,7 @@ async fn servers(place: &Place) -> Vec<PostgresStore> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wishes_that_servers_claim_at_once_are_claimed_by_one_whatever_the_database_prefers() {
+async fn concurrent_servers_claim_each_outbox_entry_once_at_any_isolation() {
     let place = Place::new().await;
     let name = &place.name;
     let serializable = format!("ALTER DATABASE {name} SET default_transaction_isolation TO 'serializable'");
@@ -41,15 +41,15 @@ async fn wishes_that_servers_claim_at_once_are_claimed_by_one_whatever_the_datab
         .collect();
     let mut numbers = Vec::new();
     for claimed in claiming {
-        let claimed: Vec<_> = claimed.await.unwrap().unwrap().iter().map(|wish| wish.number).collect();
+        let claimed: Vec<_> = claimed.await.unwrap().unwrap().iter().map(|entry| entry.number).collect();
         assert!(claimed.is_sorted(), "{claimed:?}");
         numbers.extend(claimed);
     }
-    assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), numbers.len(), "one was claimed twice");
+    assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), numbers.len(), "an outbox entry was claimed twice");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_claim_is_not_held_up_by_one_who_claims() {
+async fn claim_skips_locked_outbox_entries() {
     let place = Place::new().await;
     let store = place.open().await;
     for name in 0..2 {
@@ -58,15 +58,15 @@ async fn a_claim_is_not_held_up_by_one_who_claims() {
     let mut other = place.connect().await;
     execute(&mut other, "BEGIN; SELECT * FROM outbox ORDER BY number LIMIT 1 FOR UPDATE").await;
     let claimed = store.claim(10, Duration::from_secs(60), NOW).await.unwrap();
-    assert_eq!(claimed.iter().map(|wish| wish.hash).collect::<Vec<_>>(), [SongHash::of(&[1])]);
+    assert_eq!(claimed.iter().map(|entry| entry.hash).collect::<Vec<_>>(), [SongHash::of(&[1])]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_attempts_at_many_servers_at_once_no_more_slip_through() {
+async fn login_attempts_are_limited_across_concurrent_servers() {
     const SETTINGS: ThrottleSettings = ThrottleSettings { free: 3, ..ThrottleSettings::per_account() };
     let place = Place::new().await;
     let servers = servers(&place).await;
-    // Once where the key is new, once where it has just been forgotten.
+    // Once with a new key, once with one that was just forgotten.
     for _ in 0..2 {
         let trying: Vec<_> = (0..24)
             .map(|at| {
@@ -84,7 +84,7 @@ async fn of_attempts_at_many_servers_at_once_no_more_slip_through() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_servers_do_with_the_same_bytes_at_once_leaves_songs_of_one_mind() {
+async fn concurrent_changes_to_one_hash_leave_consistent_songs() {
     let place = Place::new().await;
     let servers = servers(&place).await;
     let doing: Vec<_> = (0..8)
@@ -110,22 +110,22 @@ async fn whatever_servers_do_with_the_same_bytes_at_once_leaves_songs_of_one_min
     assert_eq!(left.len(), 4);
     assert_eq!(left.iter().map(|song| song.status().kind()).collect::<BTreeSet<_>>().len(), 1, "{left:?}");
     assert!(left.iter().all(|song| song.title().as_str() == "another"));
-    let wishes: Vec<_> = servers[1].pending(10).await.unwrap().iter().map(|wish| wish.hash).collect();
-    assert_eq!(wishes, [hash]);
+    let entries: Vec<_> = servers[1].pending(10).await.unwrap().iter().map(|entry| entry.hash).collect();
+    assert_eq!(entries, [hash]);
     servers[2].advance(&hash, &Advance::Finish).await.unwrap();
     assert_eq!(servers[3].hashes_in(StatusKind::Split).await.unwrap(), [hash]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_word_is_for_all_servers_once_it_says_something_new_or_the_last_is_old() {
+async fn progress_is_shared_when_it_changes_or_the_last_report_is_old() {
     let place = Place::new().await;
     let (one, other) = (place.open().await, place.open().await);
     let hash = SongHash::of(b"a");
     let at = |seconds| NOW + Duration::from_secs(seconds);
-    for (percent, said, written) in [(0, 0, 0), (0, 1, 0), (0, 4, 0), (0, 6, 6), (3, 7, 7), (3, 8, 7), (0, 9, 9)] {
-        one.hear(&hash, Heard { percent, at: at(said) }).await.unwrap();
-        assert_eq!(one.heard(&hash).await.unwrap(), Some(Heard { percent, at: at(said) }));
-        assert_eq!(other.heard(&hash).await.unwrap(), Some(Heard { percent, at: at(written) }), "at {said} s");
+    for (percent, reported, written) in [(0, 0, 0), (0, 1, 0), (0, 4, 0), (0, 6, 6), (3, 7, 7), (3, 8, 7), (0, 9, 9)] {
+        one.hear(&hash, Heard { percent, at: at(reported) }).await.unwrap();
+        assert_eq!(one.heard(&hash).await.unwrap(), Some(Heard { percent, at: at(reported) }));
+        assert_eq!(other.heard(&hash).await.unwrap(), Some(Heard { percent, at: at(written) }), "at {reported} s");
     }
     one.hear(&hash, Heard { percent: 0, at: at(10) }).await.unwrap();
     other.rest(&hash).await.unwrap();
@@ -135,7 +135,7 @@ async fn a_word_is_for_all_servers_once_it_says_something_new_or_the_last_is_old
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_there_is_forgotten_after_a_week() {
+async fn deleted_songs_are_forgotten_after_a_week() {
     let place = Place::new().await;
     let (one, other) = (place.open().await, place.open().await);
     let hash = SongHash::of(b"a");
@@ -151,7 +151,7 @@ async fn what_was_there_is_forgotten_after_a_week() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_step_that_the_database_gives_up_for_another_s_sake_is_done_anew() {
+async fn transaction_aborted_by_a_deadlock_is_retried() {
     let place = Place::new().await;
     let store = place.open().await;
     let songs = [song("a", None, NOW), song("a", None, NOW)];
@@ -159,9 +159,9 @@ async fn a_step_that_the_database_gives_up_for_another_s_sake_is_done_anew() {
         store.admit(song).await.unwrap();
     }
     let mut other = place.connect().await;
-    // It never gives up itself, so the step of the store is what gives way.
+    // This connection never detects the deadlock, so the store's transaction is aborted.
     execute(&mut other, "SET deadlock_timeout = '1h'").await;
-    // The store locks rows in the order in which they were stored.
+    // The store locks rows in insertion order.
     execute(&mut other, &format!("BEGIN; SELECT * FROM songs WHERE id = '{}' FOR UPDATE", songs[1].id())).await;
     let advancing = tokio::spawn({
         let (store, hash) = (store.clone(), *songs[0].hash());

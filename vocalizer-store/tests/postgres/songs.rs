@@ -7,7 +7,7 @@ use super::support::{Place, execute};
 use crate::sqlite::support::{song, user};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_song_of_a_user_who_is_gone_is_refused() {
+async fn song_of_missing_user_is_rejected() {
     let place = Place::new().await;
     let store = place.open().await;
     let stray = song("a", Some(UserId::random()), OffsetDateTime::UNIX_EPOCH);
@@ -17,23 +17,23 @@ async fn a_song_of_a_user_who_is_gone_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_nobody_can_read_is_an_error_and_no_panic() {
+async fn corrupt_row_is_an_error_without_panic() {
     let place = Place::new().await;
     let store = place.open().await;
     store.admit(&song("a", None, OffsetDateTime::UNIX_EPOCH)).await.unwrap();
-    let mut vandal = place.connect().await;
+    let mut raw = place.connect().await;
     for broken in ["title = ' '", "hash = 'abc'", "status = 'NOT_FOUND'", "uploaded_at_us = 9223372036854775807"] {
-        execute(&mut vandal, "CREATE TABLE kept AS SELECT * FROM songs").await;
-        execute(&mut vandal, &format!("UPDATE songs SET {broken}")).await;
+        execute(&mut raw, "CREATE TABLE kept AS SELECT * FROM songs").await;
+        execute(&mut raw, &format!("UPDATE songs SET {broken}")).await;
         let listed = store.list(&SongQuery::all_of(Viewer::Anonymous)).await;
         assert!(matches!(listed, Err(RepositoryError::Corrupt(_))), "{broken}: {listed:?}");
-        execute(&mut vandal, "DELETE FROM songs; INSERT INTO songs SELECT * FROM kept; DROP TABLE kept").await;
+        execute(&mut raw, "DELETE FROM songs; INSERT INTO songs SELECT * FROM kept; DROP TABLE kept").await;
     }
     assert_eq!(store.list(&SongQuery::all_of(Viewer::Anonymous)).await.unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_of_many_songs_is_read_along_their_indexes_and_not_sorted() {
+async fn page_of_songs_uses_indexes_without_sorting() {
     let server = Server::start(&["shared_preload_libraries='auto_explain'", "auto_explain.log_min_duration=0"]);
     let place = Place::on(server.url()).await;
     let store = place.open().await;
@@ -48,7 +48,7 @@ async fn a_page_of_many_songs_is_read_along_their_indexes_and_not_sorted() {
         ),
     )
     .await;
-    // As often as it takes for a statement to get a plan for whatever it is given, were there one.
+    // Often enough for PostgreSQL to switch to a generic plan if the statement were prepared.
     for _ in 0..10 {
         store.list(&SongQuery::all_of(Viewer::User(one))).await.unwrap();
     }

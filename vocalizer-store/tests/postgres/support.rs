@@ -9,23 +9,23 @@ use vocalizer_store::postgres::{PostgresSettings, PostgresStore};
 
 use super::server::shared;
 
-/// A database of its own, which goes with this value.
+/// A temporary database, dropped with this value.
 pub(super) struct Place {
     server: String,
     pub(super) name: String,
 }
 
 impl Place {
-    /// An empty one, on the server that all share.
+    /// Creates an empty database on the shared server.
     pub(super) async fn new() -> Self {
         Self::on(shared()).await
     }
 
-    /// An empty one on a server.
+    /// Creates an empty database on a server.
     pub(super) async fn on(server: &str) -> Self {
         let name = format!("test_{}", UserId::random()).replace('-', "_");
-        let mut server_itself = PgConnection::connect(server).await.unwrap();
-        execute(&mut server_itself, &format!("CREATE DATABASE {name}")).await;
+        let mut connection = PgConnection::connect(server).await.unwrap();
+        execute(&mut connection, &format!("CREATE DATABASE {name}")).await;
         Self { server: server.to_owned(), name }
     }
 
@@ -33,25 +33,25 @@ impl Place {
         self.server.parse::<PgConnectOptions>().unwrap().database(&self.name)
     }
 
-    /// Where it is, for somebody with a password.
+    /// The URL for a user.
     pub(super) fn url_for(&self, user: &str, password: &str) -> Secret<String> {
         let options = self.options();
         let (host, port, name) = (options.get_host(), options.get_port(), &self.name);
         Secret::new(format!("postgres://{user}:{password}@{host}:{port}/{name}"))
     }
 
-    /// Where it is, for one who may do everything.
+    /// The URL, with a superuser.
     pub(super) fn url(&self) -> Secret<String> {
         let (server, _) = self.server.rsplit_once('/').unwrap();
         Secret::new(format!("{server}/{}", self.name))
     }
 
-    /// The store as another server opens it.
+    /// Opens the store like another server.
     pub(super) async fn open(&self) -> PostgresStore {
         PostgresStore::open(&self.url(), settings()).await.unwrap()
     }
 
-    /// A connection past all stores.
+    /// Opens a direct connection.
     pub(super) async fn connect(&self) -> PgConnection {
         PgConnection::connect_with(&self.options()).await.unwrap()
     }
@@ -62,7 +62,7 @@ impl Drop for Place {
         let (server, name) = (self.server.clone(), self.name.clone());
         let dropped = std::thread::spawn(move || {
             block_on(async {
-                // A server of the test's own may be gone.
+                // The test may have stopped its server.
                 let Ok(mut server) = PgConnection::connect(&server).await else { return };
                 execute(&mut server, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
                 execute(&mut server, &format!("DROP ROLE IF EXISTS {name}")).await;
@@ -72,7 +72,7 @@ impl Drop for Place {
     }
 }
 
-/// Few connections, since many tests run at once.
+/// Few connections, because many tests run in parallel.
 pub(super) fn settings() -> PostgresSettings {
     PostgresSettings { max_connections: 4, acquire_timeout: Duration::from_secs(30), ..PostgresSettings::default() }
 }

@@ -6,11 +6,11 @@ use vocalizer_core::ports::{BlobKey, BlobStore};
 use vocalizer_core::song::SongHash;
 use vocalizer_store::s3::{S3Error, S3Settings};
 
-use super::server::{Fate, SECRET, Server, bytes, get, put};
+use super::server::{Fault, SECRET, Server, bytes, get, put};
 
-const BRIEF: Duration = Duration::from_millis(300);
+const SHORT: Duration = Duration::from_millis(300);
 
-/// The variables of a server with one of them changed, or added.
+/// The variables of a server, with one changed or added.
 fn with(server: &Server, name: &'static str, value: &str) -> Vec<(&'static str, String)> {
     let mut variables = server.variables();
     variables.retain(|(known, _)| *known != name);
@@ -18,72 +18,75 @@ fn with(server: &Server, name: &'static str, value: &str) -> Vec<(&'static str, 
     variables
 }
 
-async fn refused(server: &Server, url: &str, variables: Vec<(&'static str, String)>) -> S3Error {
+async fn open_error(server: &Server, url: &str, variables: Vec<(&'static str, String)>) -> S3Error {
     let settings = S3Settings::parse(url, variables).unwrap();
-    server.open(settings.with_patience(BRIEF)).await.unwrap_err()
+    server.open(settings.with_patience(SHORT)).await.unwrap_err()
 }
 
 #[tokio::test]
-async fn a_bucket_that_is_missing_is_named() {
+async fn missing_bucket_is_named() {
     let server = Server::start();
-    let error = refused(&server, "s3://stems/of/tests", server.variables()).await;
+    let error = open_error(&server, "s3://stems/of/tests", server.variables()).await;
     assert!(matches!(&error, S3Error::BucketMissing { bucket } if bucket == "stems"), "{error:?}");
-    assert_eq!(chain(&error), "there is no bucket stems; create it first");
+    assert_eq!(chain(&error), "the bucket stems does not exist; create it first");
 }
 
 #[tokio::test]
-async fn wrong_credentials_are_refused() {
+async fn wrong_credentials_are_rejected() {
     let server = Server::start();
     for name in ["AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID"] {
-        let error = refused(&server, "s3://songs", with(&server, name, "somebody-else-s")).await;
+        let error = open_error(&server, "s3://songs", with(&server, name, "other-value")).await;
         assert!(matches!(error, S3Error::CredentialsRefused { .. }), "{error:?}");
-        let said = chain(&error);
-        assert!(said.starts_with("the credentials do not open the bucket songs: "), "{said}");
-        assert!(!said.contains("somebody-else-s"), "{said}");
+        let message = chain(&error);
+        assert!(message.starts_with("the credentials give no access to the bucket songs: "), "{message}");
+        assert!(!message.contains("other-value"), "{message}");
     }
-    server.set_fates(|_, _| Fate::Refused(400, "ExpiredToken"));
-    let error = refused(&server, "s3://songs", server.variables()).await;
+    server.set_faults(|_, _| Fault::Error(400, "ExpiredToken"));
+    let error = open_error(&server, "s3://songs", server.variables()).await;
     assert!(matches!(error, S3Error::CredentialsRefused { .. }), "{error:?}");
 }
 
 #[tokio::test]
-async fn credentials_that_are_nowhere_are_missing() {
+async fn missing_credentials_are_reported() {
     let server = Server::start();
     let token = server.work().join("token");
     fs::write(&token, "token").unwrap();
     let variables = vec![
         ("AWS_ENDPOINT_URL", server.variables()[0].1.clone()),
         ("AWS_ALLOW_HTTP", "true".to_owned()),
-        // As set but empty: passed over.
+        // Set but empty: ignored.
         ("AWS_ACCESS_KEY_ID", String::new()),
-        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", nobody()),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", closed_address()),
         ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token.to_str().unwrap().to_owned()),
     ];
-    let error = refused(&server, "s3://songs", variables).await;
+    let error = open_error(&server, "s3://songs", variables).await;
     assert!(matches!(error, S3Error::CredentialsMissing(_)), "{error:?}");
-    assert!(server.heard().is_empty(), "without credentials nothing is asked");
+    assert!(server.requests().is_empty(), "no request may be sent without credentials");
 }
 
-/// An address at which nobody listens.
-fn nobody() -> String {
+/// Returns an address without a listener.
+fn closed_address() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}", listener.local_addr().unwrap())
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_down_cannot_be_reached() {
+async fn stopped_endpoint_is_unreachable() {
     let server = Server::start();
     let began = Instant::now();
-    let nobody = nobody();
-    let error = refused(&server, "s3://songs", with(&server, "AWS_ENDPOINT_URL_S3", &nobody)).await;
+    let closed_address = closed_address();
+    let error = open_error(&server, "s3://songs", with(&server, "AWS_ENDPOINT_URL_S3", &closed_address)).await;
     assert!(matches!(error, S3Error::Unreachable { .. }), "{error:?}");
-    let said = chain(&error);
-    assert!(said.starts_with(&nobody) && said.contains("cannot be reached") && said.contains("refused"), "{said}");
-    assert!(began.elapsed() < Duration::from_secs(5), "patience ends: {:?}", began.elapsed());
+    let message = chain(&error);
+    assert!(
+        message.starts_with(&closed_address) && message.contains("cannot be reached") && message.contains("refused"),
+        "{message}"
+    );
+    assert!(began.elapsed() < Duration::from_secs(5), "retries take too long: {:?}", began.elapsed());
 }
 
 #[tokio::test]
-async fn what_an_endpoint_says_is_sorted() {
+async fn endpoint_errors_are_classified() {
     let server = Server::start();
     for (status, code, is_so) in [
         (301, "PermanentRedirect", (|error| matches!(error, S3Error::Region { .. })) as fn(&S3Error) -> bool),
@@ -93,33 +96,33 @@ async fn what_an_endpoint_says_is_sorted() {
         (404, "NoSuchPage", |error| matches!(error, S3Error::Unavailable { .. })),
         (503, "SlowDown", |error| matches!(error, S3Error::Unavailable { .. })),
     ] {
-        server.set_fates(move |_, _| Fate::Refused(status, code));
-        let error = refused(&server, "s3://songs", server.variables()).await;
+        server.set_faults(move |_, _| Fault::Error(status, code));
+        let error = open_error(&server, "s3://songs", server.variables()).await;
         assert!(is_so(&error), "{code}: {error:?}");
     }
 }
 
 #[tokio::test]
-async fn a_web_page_is_no_bucket() {
+async fn web_page_is_rejected() {
     let server = Server::start();
-    server.set_fates(|_, _| Fate::Page);
-    let error = refused(&server, "s3://songs", server.variables()).await;
+    server.set_faults(|_, _| Fault::Page);
+    let error = open_error(&server, "s3://songs", server.variables()).await;
     assert!(matches!(error, S3Error::Unavailable { .. }), "{error:?}");
-    assert_eq!(chain(&error), "the bucket songs cannot be used: a web page came instead of a list");
+    assert_eq!(chain(&error), "cannot use the bucket songs: received a web page instead of a list");
 }
 
 #[tokio::test]
-async fn an_endpoint_without_the_tls_that_was_asked_for_cannot_be_reached() {
+async fn endpoint_without_tls_is_unreachable_over_https() {
     let server = Server::start();
     let encrypted = server.variables()[0].1.replace("http:", "https:");
-    let error = refused(&server, "s3://songs", with(&server, "AWS_ENDPOINT_URL", &encrypted)).await;
-    // On a machine that trusts no certificate at all there is no TLS to begin with.
+    let error = open_error(&server, "s3://songs", with(&server, "AWS_ENDPOINT_URL", &encrypted)).await;
+    // Without trusted certificates on the machine, the TLS setup itself fails.
     assert!(matches!(error, S3Error::Unreachable { .. } | S3Error::Setup(_)), "{error:?}");
-    assert!(server.heard().is_empty());
+    assert!(server.requests().is_empty());
 }
 
 #[tokio::test]
-async fn a_work_folder_that_cannot_be_made_is_named() {
+async fn unusable_work_folder_is_named() {
     let server = Server::start();
     let file = server.work().join("file");
     fs::write(&file, "").unwrap();
@@ -129,7 +132,7 @@ async fn a_work_folder_that_cannot_be_made_is_named() {
 }
 
 #[tokio::test]
-async fn a_bucket_is_used_with_or_without_a_prefix() {
+async fn bucket_works_with_and_without_a_prefix() {
     let server = Server::start();
     let key = BlobKey::Source(SongHash::of(b"a"));
     for (seed, url) in (0..).zip(["s3://songs", "s3://songs/", "s3://songs/a", "s3://songs/a/b/"]) {
@@ -138,15 +141,15 @@ async fn a_bucket_is_used_with_or_without_a_prefix() {
         assert_eq!(get(&blobs, &key).await, Some(bytes(100, seed)), "{url}");
         assert_eq!(blobs.hashes().await.unwrap(), [*key.hash()], "{url}");
     }
-    let lies = |at: &str| server.root().join("songs").join(at).join(key.to_string()).is_file();
-    assert!(["", "a", "a/b"].into_iter().all(lies));
+    let exists = |at: &str| server.root().join("songs").join(at).join(key.to_string()).is_file();
+    assert!(["", "a", "a/b"].into_iter().all(exists));
     let outermost = server.open(S3Settings::parse("s3://songs", server.variables()).unwrap()).await.unwrap();
     outermost.delete_all(key.hash()).await.unwrap();
-    assert!(!lies("") && lies("a") && lies("a/b"), "a prefix's blobs are its own");
+    assert!(!exists("") && exists("a") && exists("a/b"), "blobs of other prefixes were deleted");
 }
 
 #[test]
-fn addresses_that_are_none_are_refused() {
+fn invalid_addresses_are_rejected() {
     for url in [
         "",
         "songs",
@@ -171,7 +174,7 @@ fn addresses_that_are_none_are_refused() {
 }
 
 #[test]
-fn variables_that_make_no_sense_are_refused() {
+fn invalid_variables_are_rejected() {
     for (variables, wrong) in [
         (&[("AWS_ACCESS_KEY_ID", "x")][..], "AWS_SECRET_ACCESS_KEY"),
         (&[("AWS_SECRET_ACCESS_KEY", "x")], "AWS_ACCESS_KEY_ID"),
@@ -189,21 +192,21 @@ fn variables_that_make_no_sense_are_refused() {
 }
 
 #[tokio::test]
-async fn printing_hides_the_credentials() {
+async fn debug_hides_the_credentials() {
     let server = Server::start();
     let variables = with(&server, "AWS_SESSION_TOKEN", "session-token");
     let settings = S3Settings::parse("s3://songs/of/tests", variables).unwrap();
     let blobs = server.open(S3Settings::parse("s3://songs/of/tests", server.variables()).unwrap()).await.unwrap();
-    for said in [format!("{settings:?}"), format!("{blobs:?}")] {
-        assert!(said.contains("songs") && said.contains("of/tests"), "{said}");
-        assert!(!said.contains(SECRET) && !said.contains("session-token"), "{said}");
+    for message in [format!("{settings:?}"), format!("{blobs:?}")] {
+        assert!(message.contains("songs") && message.contains("of/tests"), "{message}");
+        assert!(!message.contains(SECRET) && !message.contains("session-token"), "{message}");
     }
 }
 
 #[tokio::test]
-async fn a_bucket_belongs_to_the_installation_that_was_there_first() {
+async fn first_installation_owns_the_bucket() {
     let server = Server::start();
-    let blobs = server.blobs(BRIEF).await;
+    let blobs = server.blobs(SHORT).await;
     assert_eq!(blobs.claim("one").await.unwrap(), "one");
     assert_eq!(blobs.claim("other").await.unwrap(), "one");
     put(&blobs, &BlobKey::Source(SongHash::of(b"a")), &bytes(1, 1)).await;

@@ -1,4 +1,4 @@
-//! A server that speaks like S3, on this machine, which fails when it is told to.
+//! A local S3 server with injected faults.
 
 use std::convert::Infallible;
 use std::fs;
@@ -28,34 +28,34 @@ use vocalizer_store::s3::{S3Blobs, S3Error, S3Settings};
 pub(crate) const KEY_ID: &str = "vocalizer";
 pub(crate) const SECRET: &str = "correct horse";
 
-/// What becomes of a request.
+/// A fault injected into a request.
 #[derive(Clone, Copy)]
-pub(crate) enum Fate {
-    /// It is answered.
-    Answered,
-    /// It is refused with a status and a code.
-    Refused(u16, &'static str),
-    /// A page is shown, as consoles do for whatever is asked.
+pub(crate) enum Fault {
+    /// The request succeeds.
+    None,
+    /// The response is an error with this status and code.
+    Error(u16, &'static str),
+    /// The response is a web page, as from a server's console.
     Page,
-    /// The answer breaks off after so many bytes of its body.
+    /// The response breaks off after this many bytes of its body.
     Cut(usize),
-    /// The answer has another `ETag`, or none.
+    /// The response has another `ETag`, or none.
     Tagged(Option<&'static str>),
 }
 
-type Fates = Box<dyn Fn(&Method, &Uri) -> Fate + Send + Sync>;
+type Faults = Box<dyn Fn(&Method, &Uri) -> Fault + Send + Sync>;
 
 struct State {
     s3: S3Service,
-    fates: Mutex<Fates>,
+    faults: Mutex<Faults>,
     /// `<method> <path and query>` of every request.
-    heard: Mutex<Vec<String>>,
-    /// Bytes of bodies that are being received, now and at most.
+    requests: Mutex<Vec<String>>,
+    /// Bytes of request bodies being received, now and at most.
     held_bytes: AtomicU64,
     most_held_bytes: AtomicU64,
 }
 
-/// It ends with the runtime of its test.
+/// The server stops with the runtime of its test.
 pub(crate) struct Server {
     root: TempDir,
     work: TempDir,
@@ -64,7 +64,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// One with a bucket `songs`.
+    /// Starts a server with a bucket `songs`.
     pub(crate) fn start() -> Self {
         let root = TempDir::new().unwrap();
         fs::create_dir(root.path().join("songs")).unwrap();
@@ -72,8 +72,8 @@ impl Server {
         s3.set_auth(SimpleAuth::from_single(KEY_ID, SECRET));
         let state = Arc::new(State {
             s3: s3.build(),
-            fates: Mutex::new(Box::new(|_, _| Fate::Answered)),
-            heard: Mutex::default(),
+            faults: Mutex::new(Box::new(|_, _| Fault::None)),
+            requests: Mutex::default(),
             held_bytes: AtomicU64::new(0),
             most_held_bytes: AtomicU64::new(0),
         });
@@ -84,22 +84,22 @@ impl Server {
         Self { root, work: TempDir::new().unwrap(), endpoint, state }
     }
 
-    /// Decides about requests from now on.
-    pub(crate) fn set_fates(&self, fates: impl Fn(&Method, &Uri) -> Fate + Send + Sync + 'static) {
-        *self.state.fates.lock().unwrap() = Box::new(fates);
+    /// Sets the faults of future requests.
+    pub(crate) fn set_faults(&self, faults: impl Fn(&Method, &Uri) -> Fault + Send + Sync + 'static) {
+        *self.state.faults.lock().unwrap() = Box::new(faults);
     }
 
-    /// Every request that came since this was last asked.
-    pub(crate) fn heard(&self) -> Vec<String> {
-        std::mem::take(&mut *self.state.heard.lock().unwrap())
+    /// Returns the requests since the last call.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        std::mem::take(&mut *self.state.requests.lock().unwrap())
     }
 
-    /// Most bytes of uploads that were under way at a time.
+    /// Maximum number of upload bytes in progress at once.
     pub(crate) fn most_held_bytes(&self) -> u64 {
         self.state.most_held_bytes.load(Ordering::SeqCst)
     }
 
-    /// Where the server keeps what it has, uploads in parts at the top.
+    /// The server's data folder, with multipart uploads at the top level.
     pub(crate) fn root(&self) -> &Path {
         self.root.path()
     }
@@ -121,7 +121,7 @@ impl Server {
         S3Blobs::open(settings, self.work()).await
     }
 
-    /// The store in it, which repeats requests for so long.
+    /// Opens a store with this retry time.
     pub(crate) async fn blobs(&self, patience: Duration) -> S3Blobs {
         let settings = S3Settings::parse("s3://songs/of/tests", self.variables()).unwrap();
         self.open(settings.with_patience(patience)).await.unwrap()
@@ -138,33 +138,33 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
 }
 
 async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Response<s3s::Body>, Infallible> {
-    state.heard.lock().unwrap().push(format!("{} {}", request.method(), request.uri()));
+    state.requests.lock().unwrap().push(format!("{} {}", request.method(), request.uri()));
     let len = request.headers().get(CONTENT_LENGTH).and_then(|len| len.to_str().ok()?.parse().ok()).unwrap_or(0);
     let held_bytes = state.held_bytes.fetch_add(len, Ordering::SeqCst) + len;
     state.most_held_bytes.fetch_max(held_bytes, Ordering::SeqCst);
-    let fate = (state.fates.lock().unwrap())(request.method(), request.uri());
-    let answer = match fate {
-        Fate::Refused(status, code) => {
-            let body = format!("<Error><Code>{code}</Code><Message>as the test wants it</Message></Error>");
-            // A client that is told before its body is in may see nothing but a closed connection.
+    let fault = (state.faults.lock().unwrap())(request.method(), request.uri());
+    let answer = match fault {
+        Fault::Error(status, code) => {
+            let body = format!("<Error><Code>{code}</Code><Message>simulated error</Message></Error>");
+            // A client that gets a response before its body is complete may see only a closed connection.
             let _ = request.into_body().collect().await;
             let mut answer = Response::new(s3s::Body::from(body));
             *answer.status_mut() = StatusCode::from_u16(status).unwrap();
             answer
         }
-        Fate::Page => {
+        Fault::Page => {
             let mut answer =
                 Response::new(s3s::Body::from("<!doctype html><html><title>Console</title></html>".to_owned()));
             answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
             answer
         }
-        Fate::Answered => called(&state, request).await,
-        Fate::Cut(len) => {
+        Fault::None => called(&state, request).await,
+        Fault::Cut(len) => {
             let (head, body) = called(&state, request).await.into_parts();
             let whole = body.collect().await.unwrap().to_bytes();
             Response::from_parts(head, cut(whole, len))
         }
-        Fate::Tagged(e_tag) => {
+        Fault::Tagged(e_tag) => {
             let mut answer = called(&state, request).await;
             answer.headers_mut().remove(ETAG);
             answer.headers_mut().extend(e_tag.map(|e_tag| (ETAG, HeaderValue::from_static(e_tag))));
@@ -179,7 +179,7 @@ async fn called(state: &State, request: Request<Incoming>) -> Response<s3s::Body
     state.s3.call(request.map(s3s::Body::from)).await.unwrap()
 }
 
-/// The first bytes of a body, and a closed connection a little later.
+/// Returns the first bytes of a body, then closes the connection after a short delay.
 fn cut(whole: Bytes, len: usize) -> s3s::Body {
     let first = whole.slice(..len.min(whole.len()));
     let frames = stream::unfold(Some(first), |left| async move {
@@ -195,7 +195,7 @@ fn cut(whole: Bytes, len: usize) -> s3s::Body {
     s3s::Body::http_body_unsync(StreamBody::new(frames))
 }
 
-/// Bytes that look like nothing else of this length and seed.
+/// Returns bytes that are unique for this length and seed.
 pub(crate) fn bytes(len: usize, seed: u8) -> Bytes {
     (0..len).map(|at| (at % 251) as u8 ^ (at >> 16) as u8 ^ seed).collect()
 }
@@ -206,7 +206,7 @@ pub(crate) async fn put(blobs: &S3Blobs, key: &BlobKey, bytes: &Bytes) {
     assert_eq!(writer.commit(key).await.unwrap(), bytes.len() as u64);
 }
 
-pub(crate) async fn rest(blob: &mut Blob) -> Bytes {
+pub(crate) async fn read_rest(blob: &mut Blob) -> Bytes {
     let mut whole = Vec::new();
     while let Some(chunk) = blob.next_chunk().await.unwrap() {
         whole.extend_from_slice(&chunk);
@@ -216,7 +216,7 @@ pub(crate) async fn rest(blob: &mut Blob) -> Bytes {
 
 pub(crate) async fn get(blobs: &S3Blobs, key: &BlobKey) -> Option<Bytes> {
     match blobs.open(key, None).await.unwrap() {
-        Some(mut blob) => Some(rest(&mut blob).await),
+        Some(mut blob) => Some(read_rest(&mut blob).await),
         None => None,
     }
 }

@@ -7,24 +7,24 @@ use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{BlobError, BlobKey, BlobStore};
 use vocalizer_core::song::SongHash;
 
-use super::server::{Fate, Server, bytes, get, put};
+use super::server::{Fault, Server, bytes, get, put};
 
 const MIB: usize = 1024 * 1024;
 const SHORT: Duration = Duration::from_millis(400);
 
-/// How much lies in a folder whose name begins so.
+/// Counts the entries of a folder whose names begin with `start`.
 fn count(dir: &Path, start: &str) -> usize {
     let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.starts_with(start)).count()
 }
 
-/// What is left of uploads in parts, in this server's way of keeping them.
+/// Counts unfinished multipart uploads, in this server's data folder.
 fn parts(server: &Server) -> usize {
     count(server.root(), ".upload")
 }
 
-/// What is left in the work folder, once whatever goes on in the background is over.
-async fn nothing_is_left(server: &Server) {
+/// Waits until the work folder is empty; files are removed in the background.
+async fn wait_until_work_folder_is_empty(server: &Server) {
     let uploads = server.work().join("uploads");
     for _ in 0..1_000 {
         if count(&uploads, "") == 0 {
@@ -32,78 +32,78 @@ async fn nothing_is_left(server: &Server) {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("{} are left", count(&uploads, ""));
+    panic!("{} files are left", count(&uploads, ""));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_blob_arrives_whole_and_few_parts_of_it_are_under_way() {
+async fn large_blob_is_uploaded_completely_with_few_parts_in_memory() {
     let server = Server::start();
     let blobs = server.blobs(Duration::from_secs(10)).await;
     let whole = bytes(40 * MIB + 1, 3);
     let hash = SongHash::of(&whole);
     let key = BlobKey::Source(hash);
-    server.heard();
+    server.requests();
     put(&blobs, &key, &whole).await;
-    let heard = server.heard();
-    assert_eq!(heard.iter().filter(|request| request.contains("partNumber=")).count(), 6, "{heard:?}");
+    let requests = server.requests();
+    assert_eq!(requests.iter().filter(|request| request.contains("partNumber=")).count(), 6, "{requests:?}");
     assert!(server.most_held_bytes() <= 17 * MIB as u64, "{} bytes at a time", server.most_held_bytes());
     let found = get(&blobs, &key).await.unwrap();
     assert_eq!(SongHash::of(&found), hash);
     let middle = blobs.open(&key, Some(20_000_000..20_000_010)).await.unwrap();
     assert_eq!(middle.unwrap().next_chunk().await.unwrap().unwrap(), whole.slice(20_000_000..20_000_010));
     assert_eq!(parts(&server), 0);
-    nothing_is_left(&server).await;
+    wait_until_work_folder_is_empty(&server).await;
 
-    server.heard();
+    server.requests();
     put(&blobs, &key, &whole).await;
-    let heard = server.heard();
-    assert!(heard.iter().all(|request| request.starts_with("HEAD ")), "it is there already: {heard:?}");
+    let requests = server.requests();
+    assert!(requests.iter().all(|request| request.starts_with("HEAD ")), "the blob was uploaded again: {requests:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_blob_goes_up_in_one_request_as_far_as_that_goes() {
+async fn small_blob_is_uploaded_in_one_request() {
     let server = Server::start();
     let blobs = server.blobs(Duration::from_secs(10)).await;
     let key = BlobKey::Stem(SongHash::of(b"a"), Stem::Vocals);
-    for (len, requests) in [(0, 1), (8 * MIB, 1), (8 * MIB + 1, 4)] {
-        server.heard();
+    for (len, expected) in [(0, 1), (8 * MIB, 1), (8 * MIB + 1, 4)] {
+        server.requests();
         put(&blobs, &key, &bytes(len, 1)).await;
-        let heard = server.heard();
-        assert_eq!(heard.len(), requests, "{heard:?}");
+        let requests = server.requests();
+        assert_eq!(requests.len(), expected, "{requests:?}");
         assert!(get(&blobs, &key).await.unwrap() == bytes(len, 1));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_part_that_fails_aborts_the_upload() {
+async fn failed_part_aborts_the_upload() {
     let server = Server::start();
     let blobs = server.blobs(SHORT).await;
     let key = BlobKey::Stem(SongHash::of(b"a"), Stem::Vocals);
     put(&blobs, &key, &bytes(1_000, 1)).await;
     for (fails, status) in [("partNumber=3", 400), ("partNumber=1", 503), ("POST ?uploadId=", 500)] {
-        server.heard();
-        server.set_fates(move |method, uri| {
+        server.requests();
+        server.set_faults(move |method, uri| {
             let query = uri.query().unwrap_or_default();
             let hit = query.contains(fails) || format!("{method} ?{query}").starts_with(fails);
-            if hit { Fate::Refused(status, "Fault") } else { Fate::Answered }
+            if hit { Fault::Error(status, "Fault") } else { Fault::None }
         });
         let mut writer = blobs.begin().await.unwrap();
         writer.write(bytes(30 * MIB, 2)).await.unwrap();
         let error = writer.commit(&key).await.unwrap_err();
         assert!(matches!(error, BlobError::Unavailable(_)), "{error:?}");
-        let heard = server.heard();
+        let requests = server.requests();
         assert!(
-            heard.iter().any(|request| request.starts_with("DELETE ") && request.contains("uploadId=")),
-            "{heard:?}"
+            requests.iter().any(|request| request.starts_with("DELETE ") && request.contains("uploadId=")),
+            "{requests:?}"
         );
         assert_eq!(parts(&server), 0, "{fails}");
-        assert_eq!(get(&blobs, &key).await, Some(bytes(1_000, 1)), "what was there is there");
-        nothing_is_left(&server).await;
+        assert_eq!(get(&blobs, &key).await, Some(bytes(1_000, 1)), "the previous blob must stay");
+        wait_until_work_folder_is_empty(&server).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dropped_commit_in_parts_goes_on_to_its_end() {
+async fn cancelled_multipart_commit_completes() {
     let server = Server::start();
     let blobs = server.blobs(Duration::from_secs(10)).await;
     let whole = bytes(20 * MIB, 5);
@@ -111,36 +111,36 @@ async fn a_dropped_commit_in_parts_goes_on_to_its_end() {
     let mut writer = blobs.begin().await.unwrap();
     writer.write(whole.clone()).await.unwrap();
     writer.local_file().await.unwrap();
-    assert!(writer.commit(&key).now_or_never().is_none(), "it takes a while");
-    nothing_is_left(&server).await;
+    assert!(writer.commit(&key).now_or_never().is_none(), "the commit must not complete yet");
+    wait_until_work_folder_is_empty(&server).await;
     assert!(get(&blobs, &key).await.unwrap() == whole);
     assert_eq!(parts(&server), 0);
 }
 
 #[tokio::test]
-async fn a_source_that_is_there_is_not_sent_again() {
+async fn existing_source_is_not_uploaded_again() {
     let server = Server::start();
     let blobs = server.blobs(SHORT).await;
     let right = bytes(1_000, 1);
     let key = BlobKey::Source(SongHash::of(&right));
-    let sent = |server: &Server| server.heard().iter().filter(|request| request.starts_with("PUT ")).count();
+    let sent = |server: &Server| server.requests().iter().filter(|request| request.starts_with("PUT ")).count();
     for (commit, expected) in [
         (&right, 1),
         (&right, 0),
-        // A wrong one under its key is no reason to leave it there.
+        // A wrong blob under the key must be replaced.
         (&bytes(1_000, 2), 1),
         (&right, 1),
     ] {
-        server.heard();
+        server.requests();
         put(&blobs, &key, commit).await;
         assert_eq!(sent(&server), expected);
         assert_eq!(get(&blobs, &key).await.as_ref(), Some(commit));
     }
-    nothing_is_left(&server).await;
+    wait_until_work_folder_is_empty(&server).await;
 }
 
 #[tokio::test]
-async fn what_is_not_a_blob_is_neither_listed_nor_swept() {
+async fn other_objects_are_neither_listed_nor_swept() {
     let server = Server::start();
     let blobs = server.blobs(SHORT).await;
     let prefix = server.root().join("songs/of/tests");
@@ -157,7 +157,7 @@ async fn what_is_not_a_blob_is_neither_listed_nor_swept() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn what_is_being_written_is_its_owner_s_alone() {
+async fn temporary_files_are_accessible_to_the_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let server = Server::start();
@@ -168,9 +168,9 @@ async fn what_is_being_written_is_its_owner_s_alone() {
     assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o600, 0o700));
 }
 
-/// As after a fault of the bucket's disk, or of whoever writes to it beside us.
+/// Simulates a disk fault of the bucket, or a foreign writer.
 #[tokio::test]
-async fn a_source_that_is_doubted_is_sent_again_though_it_looks_right() {
+async fn replace_uploads_a_source_whose_digest_matches() {
     let server = Server::start();
     let blobs = server.blobs(SHORT).await;
     let right = bytes(1_000, 1);
@@ -181,17 +181,17 @@ async fn a_source_that_is_doubted_is_sent_again_though_it_looks_right() {
     assert_eq!(fs::read(&object).unwrap(), right);
     fs::write(&object, bytes(1_000, 9)).unwrap();
     put(&blobs, &key, &right).await;
-    assert!(get(&blobs, &key).await.unwrap() != right, "its size and its digest are believed");
+    assert!(get(&blobs, &key).await.unwrap() != right, "the object's size and digest must be trusted");
 
     let mut writer = blobs.begin().await.unwrap();
     writer.write(right.clone()).await.unwrap();
     assert_eq!(writer.replace(&key).await.unwrap(), 1_000);
     assert_eq!(get(&blobs, &key).await.unwrap(), right);
-    nothing_is_left(&server).await;
+    wait_until_work_folder_is_empty(&server).await;
 }
 
 #[tokio::test]
-async fn a_bucket_that_is_gone_is_not_there_though_no_blob_is_asked_for() {
+async fn check_fails_for_a_missing_bucket() {
     let server = Server::start();
     let blobs = server.blobs(SHORT).await;
     blobs.check().await.unwrap();

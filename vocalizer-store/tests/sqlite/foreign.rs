@@ -1,4 +1,4 @@
-//! Other programs may open the database while the service runs.
+//! Other programs that open the database while the service runs.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,8 +8,8 @@ use vocalizer_core::ports::{RepositoryError, SongRepository};
 
 use super::support::{Place, song};
 
-/// What another program reads that opens the database and closes it again.
-fn counted_by_another_program(path: &Path) -> String {
+/// Counts the songs with another program, which opens and closes the database.
+fn count_with_another_program(path: &Path) -> String {
     const PROGRAM: &str = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); \
                            print(c.execute('SELECT count(*) FROM songs').fetchone()[0]); c.close()";
     let output = Command::new("python3").args(["-c", PROGRAM]).arg(path).output().unwrap();
@@ -22,22 +22,22 @@ fn log_of(path: &Path) -> PathBuf {
 }
 
 #[tokio::test]
-async fn another_program_that_opens_the_database_takes_nothing_away() {
+async fn another_program_opening_the_database_loses_no_song() {
     let place = Place::new();
     let store = place.open().await;
-    // Whoever opens the same file in the same process, as the queue does, must not cost the first one its locks.
+    // Opening the file again in this process, as the queue does, must not drop the first one's locks.
     let second = place.open().await;
     for count in 1..=5 {
         let at = OffsetDateTime::UNIX_EPOCH;
         store.admit(&song(&format!("first {count}"), None, at)).await.unwrap();
         second.admit(&song(&format!("second {count}"), None, at)).await.unwrap();
-        assert_eq!(counted_by_another_program(&place.path()), (2 * count).to_string());
+        assert_eq!(count_with_another_program(&place.path()), (2 * count).to_string());
         assert!(log_of(&place.path()).exists(), "another program removed the log");
     }
 }
 
 #[tokio::test]
-async fn once_the_log_was_removed_nothing_is_written() {
+async fn writes_fail_after_the_log_was_removed() {
     let place = Place::new();
     let store = place.open().await;
     let kept = store.admit(&song("a", None, OffsetDateTime::UNIX_EPOCH)).await.unwrap();
@@ -48,15 +48,15 @@ async fn once_the_log_was_removed_nothing_is_written() {
             matches!(&refused, Err(RepositoryError::Unavailable(why)) if why.to_string().contains("another program")),
             "{refused:?}"
         );
-        // Also when there is another one in its place.
+        // Also if another file takes its place.
         std::fs::write(log_of(&place.path()), b"").unwrap();
     }
-    assert_eq!(SongRepository::find(&store, kept.id()).await.unwrap(), Some(kept), "reads go on");
+    assert_eq!(SongRepository::find(&store, kept.id()).await.unwrap(), Some(kept), "reads must still work");
 }
 
-/// The locks of the log are in its index: with another index, two programs write to the log at once.
+/// The index contains the locks of the log: with another index, two programs could write to the log at once.
 #[tokio::test]
-async fn once_the_index_of_the_log_was_removed_nothing_is_written() {
+async fn writes_fail_after_the_log_index_was_removed() {
     let place = Place::new();
     let store = place.open().await;
     store.admit(&song("a", None, OffsetDateTime::UNIX_EPOCH)).await.unwrap();
@@ -66,7 +66,7 @@ async fn once_the_index_of_the_log_was_removed_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn once_the_database_was_replaced_nothing_is_written() {
+async fn writes_fail_after_the_database_was_replaced() {
     let place = Place::new();
     let store = place.open().await;
     store.admit(&song("a", None, OffsetDateTime::UNIX_EPOCH)).await.unwrap();

@@ -1,7 +1,7 @@
-//! A disk that is full for a moment costs what could not be written, and nothing after it.
+//! A temporarily full disk only fails the writes that do not fit.
 //!
-//! A limit on the size of files stands for the disk: writes beyond it fail. It holds for a whole process, so the test runs
-//! itself as a child.
+//! A file size limit simulates the disk: writes beyond it fail. The limit holds for a whole process, so the test runs
+//! itself as a child process.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,54 +14,54 @@ use vocalizer_store::sqlite::SqliteStore;
 
 use super::support::{Place, song};
 
-/// The database of the child. Not set, the child's test is none.
+/// Path of the child process's database. If it is not set, the child test does nothing.
 const DATABASE: &str = "VOCALIZER_TEST_FULL_STORE";
 
-/// How often the disk is full, each time at another place.
+/// Number of simulated full disks, each at another size.
 const ROUNDS: u64 = 100;
 
-/// Files may grow up to so many bytes, or without a limit.
-fn room(bytes: Option<u64>) {
-    let (_, most) = Resource::FSIZE.get().unwrap();
-    Resource::FSIZE.set(bytes.unwrap_or(most), most).unwrap();
+/// Limits the size of files; `None` removes the limit.
+fn set_file_size_limit(bytes: Option<u64>) {
+    let (_, max) = Resource::FSIZE.get().unwrap();
+    Resource::FSIZE.set(bytes.unwrap_or(max), max).unwrap();
 }
 
 fn log_bytes(database: &Path) -> u64 {
     std::fs::metadata(database.with_extension("sqlite-wal")).map_or(0, |found| found.len())
 }
 
-/// The child. Prints the songs that were stored.
+/// The child process. Prints the stored songs.
 #[tokio::test]
-async fn the_process_whose_disk_fills_up() {
+async fn child_process() {
     let Some(database) = std::env::var_os(DATABASE).map(PathBuf::from) else { return };
     let store = SqliteStore::open(&database).await.unwrap();
     let new = |name: String| song(&name, None, OffsetDateTime::UNIX_EPOCH);
     for round in 0..ROUNDS {
-        room(Some(log_bytes(&database) + round * 331));
+        set_file_size_limit(Some(log_bytes(&database) + round * 331));
         let mut number = 0;
-        let refused = loop {
+        let error = loop {
             match store.admit(&new(format!("{round}.{number}"))).await {
                 Ok(stored) => println!("stored {}", stored.id()),
-                Err(refused) => break refused,
+                Err(error) => break error,
             }
             number += 1;
         };
-        assert!(matches!(refused, RepositoryError::Unavailable(_)), "{refused:?}");
-        room(None);
+        assert!(matches!(error, RepositoryError::Unavailable(_)), "{error:?}");
+        set_file_size_limit(None);
         let stored = store.admit(&new(format!("{round} after"))).await;
         println!("stored {}", stored.unwrap_or_else(|error| panic!("round {round}: {error:?}")).id());
     }
 }
 
 #[tokio::test]
-async fn a_full_disk_ends_with_room_and_costs_no_stored_song() {
+async fn store_recovers_from_a_full_disk_without_losing_songs() {
     let place = Place::new();
     let exe = std::env::current_exe().unwrap();
-    // Without the trap the signal that comes with the limit would end the child.
+    // Without the trap, SIGXFSZ would end the child.
     let child = Command::new("sh")
         .args(["-c", r#"trap '' XFSZ; exec "$0" "$@""#])
         .arg(exe)
-        .args(["--exact", "sqlite::full::the_process_whose_disk_fills_up", "--nocapture"])
+        .args(["--exact", "sqlite::full::child_process", "--nocapture"])
         .env(DATABASE, place.path())
         .stderr(Stdio::inherit())
         .output()
@@ -73,6 +73,6 @@ async fn a_full_disk_ends_with_room_and_costs_no_stored_song() {
     let stored: Vec<_> = output.lines().filter_map(|line| line.split_once("stored ")).map(|(_, id)| id).collect();
     assert!(stored.len() >= usize::try_from(ROUNDS).unwrap(), "{output}");
     for id in stored {
-        assert!(listed.iter().any(|listed| listed == id), "{id} was stored and is lost");
+        assert!(listed.iter().any(|listed| listed == id), "stored song {id} is lost");
     }
 }

@@ -14,20 +14,20 @@ async fn connection(place: &Place) -> SqliteConnection {
 }
 
 #[tokio::test]
-async fn a_new_database_is_brought_up_to_date_step_by_step_or_at_once() {
+async fn new_database_is_migrated_explicitly_or_on_open() {
     let place = Place::new();
     let store = SqliteStore::open_without_migrating(&place.path()).await.unwrap();
     let pending = store.pending_migrations().await.unwrap();
     assert_eq!(pending, ["0001 songs and users", "0002 quotas", "0003 installation"]);
     assert!(matches!(SongRepository::find(&store, SongId::random()).await, Err(RepositoryError::Unavailable(_))));
     assert_eq!(store.migrate().await.unwrap(), pending);
-    assert_eq!(store.migrate().await.unwrap(), Vec::<String>::new(), "a repeat");
+    assert_eq!(store.migrate().await.unwrap(), Vec::<String>::new(), "a repeat must change nothing");
     assert_eq!(place.open().await.pending_migrations().await.unwrap(), Vec::<String>::new());
     assert_eq!(SongRepository::find(&store, SongId::random()).await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_who_open_a_new_database_at_once_both_find_it_up_to_date() {
+async fn concurrent_opens_migrate_a_new_database_once() {
     let place = Place::new();
     let path = place.path();
     let opening: Vec<_> = (0..8)
@@ -43,15 +43,15 @@ async fn two_who_open_a_new_database_at_once_both_find_it_up_to_date() {
 }
 
 #[tokio::test]
-async fn a_database_of_a_newer_version_is_refused_and_left_as_it_is() {
+async fn newer_database_is_rejected_unchanged() {
     let place = Place::new();
     let kept = place.open().await.admit(&song("a", None, OffsetDateTime::UNIX_EPOCH)).await.unwrap();
     let mut newer = connection(&place).await;
     let sql = "INSERT INTO store_migrations SELECT 9000, 'tomorrow', installed_on, success, checksum, execution_time \
                FROM store_migrations WHERE version = 1";
     newer.execute(sql).await.unwrap();
-    for refused in [SqliteStore::open(&place.path()).await, SqliteStore::open_without_migrating(&place.path()).await] {
-        let error = refused.unwrap_err();
+    for opened in [SqliteStore::open(&place.path()).await, SqliteStore::open_without_migrating(&place.path()).await] {
+        let error = opened.unwrap_err();
         assert!(matches!(error, SqliteError::Newer { version: 9000, .. }), "{error:?}");
         assert!(error.to_string().contains("newer version of Vocalizer"), "{error}");
     }
@@ -60,7 +60,7 @@ async fn a_database_of_a_newer_version_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_database_whose_migrations_were_tampered_with_is_refused() {
+async fn changed_migration_checksum_is_rejected() {
     let place = Place::new();
     place.open().await;
     connection(&place).await.execute("UPDATE store_migrations SET checksum = x'00'").await.unwrap();
@@ -69,20 +69,20 @@ async fn a_database_whose_migrations_were_tampered_with_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_no_database_is_refused() {
+async fn invalid_file_is_rejected() {
     let place = Place::new();
-    std::fs::write(place.path(), "a diary, and none of anybody's business".repeat(100)).unwrap();
+    std::fs::write(place.path(), "not a SQLite database, only some text".repeat(100)).unwrap();
     let error = SqliteStore::open(&place.path()).await.unwrap_err();
     assert!(matches!(error, SqliteError::Database { .. }), "{error:?}");
-    let source = error.source().expect("what SQLite says");
-    assert!(!error.to_string().contains(&source.to_string()), "it repeats its source");
+    let source = error.source().expect("SQLite's error");
+    assert!(!error.to_string().contains(&source.to_string()), "the message repeats its source");
     let nowhere = SqliteStore::open("/nonexistent/folder/vocalizer.sqlite".as_ref()).await.unwrap_err();
     assert!(matches!(nowhere, SqliteError::File { .. }), "{nowhere:?}");
 }
 
 #[cfg(unix)]
 #[tokio::test]
-async fn its_files_are_their_owner_s_alone() {
+async fn files_are_accessible_to_the_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let place = Place::new();
@@ -94,5 +94,5 @@ async fn its_files_are_their_owner_s_alone() {
         assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.path());
         seen += 1;
     }
-    assert_eq!(seen, 3, "the database, its log and what they share");
+    assert_eq!(seen, 3, "expected the database, its log and its index");
 }

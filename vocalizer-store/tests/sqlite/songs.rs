@@ -8,7 +8,7 @@ use vocalizer_core::song::{Song, StoredSong};
 use super::support::{Place, song, user};
 
 #[tokio::test]
-async fn a_song_of_a_user_who_is_gone_is_refused() {
+async fn song_of_missing_user_is_rejected() {
     let place = Place::new();
     let store = place.open().await;
     let stray = song("a", Some(UserId::random()), OffsetDateTime::UNIX_EPOCH);
@@ -18,7 +18,7 @@ async fn a_song_of_a_user_who_is_gone_is_refused() {
 }
 
 #[tokio::test]
-async fn the_same_bytes_under_one_identifier_are_another_song_when_their_uploader_is_another() {
+async fn same_id_and_bytes_of_another_uploader_conflict() {
     let place = Place::new();
     let store = place.open().await;
     let (one, other) = (user(&store).await, user(&store).await);
@@ -31,7 +31,7 @@ async fn the_same_bytes_under_one_identifier_are_another_song_when_their_uploade
 }
 
 #[tokio::test]
-async fn a_song_whose_bytes_are_not_safely_stored_is_refused() {
+async fn song_still_uploading_is_rejected() {
     let place = Place::new();
     let store = place.open().await;
     let StoredSong { id, title, hash, uploader, uploaded_at, .. } = song("a", None, OffsetDateTime::UNIX_EPOCH).into();
@@ -41,7 +41,7 @@ async fn a_song_whose_bytes_are_not_safely_stored_is_refused() {
 }
 
 #[tokio::test]
-async fn times_are_kept_to_the_microsecond_on_both_sides_of_1970() {
+async fn times_keep_microseconds_before_and_after_1970() {
     let place = Place::new();
     let store = place.open().await;
     for nanos in [0, 999, 1_000, 1_999, -1, -999, -1_001, 1_700_000_000_123_456_789] {
@@ -50,34 +50,34 @@ async fn times_are_kept_to_the_microsecond_on_both_sides_of_1970() {
         assert_eq!(stored.uploaded_at().unix_timestamp_nanos() % 1_000, 0);
         assert!((stored.uploaded_at() - new.uploaded_at()).abs() < Duration::microseconds(1));
         assert_eq!(Cursor::of(&stored), Cursor::of(&new));
-        assert_eq!(store.admit(&new).await.unwrap(), stored, "the same song, for all that was cut off");
+        assert_eq!(store.admit(&new).await.unwrap(), stored, "a repeat must match despite the lost precision");
     }
 }
 
 #[tokio::test]
-async fn a_row_that_nobody_can_read_is_an_error_and_no_panic() {
+async fn corrupt_row_is_an_error_without_panic() {
     let place = Place::new();
     let store = place.open().await;
     let kept = store.admit(&song("a", None, OffsetDateTime::UNIX_EPOCH)).await.unwrap();
     let options = SqliteConnectOptions::new().filename(place.path());
-    let mut vandal = SqliteConnection::connect_with(&options).await.unwrap();
+    let mut raw = SqliteConnection::connect_with(&options).await.unwrap();
     for broken in ["title = ' '", "hash = 'abc'", "status = 'NOT_FOUND'", "uploaded_at_us = 9223372036854775807"] {
-        raw_sql(AssertSqlSafe(format!("UPDATE songs SET {broken}"))).execute(&mut vandal).await.unwrap();
+        raw_sql(AssertSqlSafe(format!("UPDATE songs SET {broken}"))).execute(&mut raw).await.unwrap();
         let listed = store.list(&SongQuery::all_of(Viewer::Anonymous)).await;
         assert!(matches!(listed, Err(RepositoryError::Corrupt(_))), "{broken}: {listed:?}");
-        vandal = mended(vandal, &kept).await;
+        raw = repaired(raw, &kept).await;
     }
     assert_eq!(SongRepository::find(&store, kept.id()).await.unwrap(), Some(kept));
 }
 
-async fn mended(mut vandal: SqliteConnection, kept: &Song) -> SqliteConnection {
+async fn repaired(mut raw: SqliteConnection, kept: &Song) -> SqliteConnection {
     query("UPDATE songs SET title = ?, hash = ?, status = ?, uploaded_at_us = ?")
         .bind(kept.title().as_str())
         .bind(kept.hash().to_string())
         .bind(kept.status().kind().name())
         .bind(Cursor::of(kept).uploaded_at_us)
-        .execute(&mut vandal)
+        .execute(&mut raw)
         .await
         .unwrap();
-    vandal
+    raw
 }

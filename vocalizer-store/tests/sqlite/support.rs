@@ -7,7 +7,7 @@ use vocalizer_core::ports::AccountRepository;
 use vocalizer_core::song::{Song, SongHash, SongId, Title};
 use vocalizer_store::sqlite::SqliteStore;
 
-/// A folder with a database in it, which goes with this value.
+/// A temporary folder for a database, removed with this value.
 pub(crate) struct Place(TempDir);
 
 impl Place {
@@ -19,13 +19,13 @@ impl Place {
         self.0.path().join("vocalizer.sqlite")
     }
 
-    /// The store as a process finds it that was started anew.
+    /// Opens the store like a restarted process.
     pub(crate) async fn open(&self) -> SqliteStore {
         SqliteStore::open(&self.path()).await.unwrap()
     }
 }
 
-/// Somebody new.
+/// Registers a new user.
 pub(crate) async fn user(store: &impl AccountRepository) -> UserId {
     let id = UserId::random();
     let account = Account {
@@ -38,7 +38,7 @@ pub(crate) async fn user(store: &impl AccountRepository) -> UserId {
     id
 }
 
-/// A song that waits.
+/// Returns an uploaded song.
 pub(crate) fn song(bytes: &str, uploader: Option<UserId>, uploaded_at: OffsetDateTime) -> Song {
     let title = Title::parse("title", usize::MAX).unwrap();
     let mut song = Song::begin(SongId::random(), title, SongHash::of(bytes.as_bytes()), uploader, uploaded_at);
