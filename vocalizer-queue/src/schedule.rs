@@ -188,11 +188,11 @@ impl Schedule {
         self.hold(lease, MAX_SPAN, |leased| leased.queued.clone())
     }
 
-    fn hold<T>(&self, lease: LeaseId, span: Duration, look: impl FnOnce(&Leased) -> T) -> Result<T, QueueError> {
+    fn hold<T>(&self, lease: LeaseId, span: Duration, read: impl FnOnce(&Leased) -> T) -> Result<T, QueueError> {
         let mut state = self.state();
         let leased = state.leased.get_mut(&lease).ok_or(QueueError::LeaseLost)?;
         leased.expires = after(Instant::now(), span);
-        Ok(look(leased))
+        Ok(read(leased))
     }
 
     /// Counts the attempt from now on.

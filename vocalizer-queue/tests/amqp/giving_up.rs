@@ -107,7 +107,7 @@ async fn only_one_server_gets_a_given_up_job_until_it_dies() {
     drop((given_up, one));
     let again = next_given_up(&other).await;
     let (since, now) = (again.repeated_since().unwrap(), OffsetDateTime::now_utc());
-    assert!((now - PATIENCE..now + Duration::from_secs(2)).contains(&since), "{since} is not a moment before {now}");
+    assert!((now - PATIENCE..now + Duration::from_secs(2)).contains(&since), "{since} is not just before {now}");
     again.file().await.unwrap();
     assert_eq!(other.dead_letters(10).await.unwrap().len(), 1);
 }

@@ -90,7 +90,7 @@ async fn silent_or_cut_connection_times_out_and_recovers() {
             tokio::join!(queue.publish(job("b")), queue.lease(), queue.extend(granted.lease), queue.state(&a))
         })
         .await
-        .expect("it hangs");
+        .expect("the call hangs");
         assert!(is_unavailable(&published) && is_unavailable(&leased) && is_unavailable(&extended));
         assert!(is_unavailable(&state));
         proxy.set(State::Open);
@@ -114,9 +114,9 @@ async fn slow_statement_times_out_without_locks_or_partial_changes() {
     for _ in 0..3 {
         execute(&mut other, "BEGIN; LOCK TABLE queue_jobs IN ACCESS EXCLUSIVE MODE").await;
         // Its first statements have run, so the lock of its hash is held.
-        let late = timeout(HANGS, queue.publish(job("b"))).await.expect("it hangs");
+        let late = timeout(HANGS, queue.publish(job("b"))).await.expect("the call hangs");
         assert!(is_unavailable(&late), "{late:?}");
-        let late = timeout(HANGS, queue.state(&hash("a"))).await.expect("it hangs");
+        let late = timeout(HANGS, queue.state(&hash("a"))).await.expect("the call hangs");
         assert!(is_unavailable(&late), "{late:?}");
         execute(&mut other, "ROLLBACK").await;
         let found = retry(async || queue.state(&hash("b")).await).await;

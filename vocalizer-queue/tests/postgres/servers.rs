@@ -40,7 +40,7 @@ async fn concurrent_servers_lease_each_job_once() {
     }
     let mut taken = BTreeSet::new();
     for one in taking {
-        assert!(taken.insert(timeout(HANGS, one).await.expect("it hangs").unwrap()), "a job was leased twice");
+        assert!(taken.insert(timeout(HANGS, one).await.expect("the call hangs").unwrap()), "a job was leased twice");
     }
     assert_eq!(taken, names.iter().map(|name| hash(name)).collect());
     assert_eq!(servers[0].depth().await.unwrap().waiting, 0);

@@ -28,20 +28,20 @@ const SWEEP: &str = "sweep";
 
 /// Local state of this server.
 #[derive(Clone)]
-pub(super) struct Known {
+pub(super) struct LocalState {
     pub(super) locks: Locks,
     /// Local locks, which queue the callers of this server in order.
-    here: Arc<LocalCommons>,
+    local: Arc<LocalCommons>,
     sweeping: Arc<tokio::sync::Mutex<()>>,
     /// Unchanged progress reports that were not written.
     unwritten: Arc<Mutex<HashMap<SongHash, Heard>>>,
 }
 
-impl Known {
+impl LocalState {
     pub(super) fn new(pool: PgPool, patience: Duration) -> Self {
         Self {
             locks: Locks::new(pool, patience),
-            here: Arc::default(),
+            local: Arc::default(),
             sweeping: Arc::default(),
             unwritten: Arc::default(),
         }
@@ -55,21 +55,21 @@ impl Known {
 #[async_trait]
 impl Commons for PostgresStore {
     async fn lock(&self, hash: &SongHash) -> Result<Held, RepositoryError> {
-        let here = timeout(WAIT, self.known.here.lock(hash)).await.map_err(|_| busy())??;
-        self.known.locks.take(hash.to_string(), here, true).await?.ok_or_else(busy)
+        let local = timeout(WAIT, self.local_state.local.lock(hash)).await.map_err(|_| busy())??;
+        self.local_state.locks.take(hash.to_string(), local, true).await?.ok_or_else(busy)
     }
 
     async fn renew(&self, hash: &SongHash) -> Result<bool, RepositoryError> {
         let name = hash.to_string();
-        match self.known.locks.term(&name) {
-            Some(term) => self.known.locks.renew(&name, term).await,
+        match self.local_state.locks.term(&name) {
+            Some(term) => self.local_state.locks.renew(&name, term).await,
             None => Ok(false),
         }
     }
 
     async fn lock_sweep(&self) -> Result<Option<Held>, RepositoryError> {
-        let Ok(here) = Arc::clone(&self.known.sweeping).try_lock_owned() else { return Ok(None) };
-        self.known.locks.take(SWEEP.to_owned(), Box::new(here), false).await
+        let Ok(local) = Arc::clone(&self.local_state.sweeping).try_lock_owned() else { return Ok(None) };
+        self.local_state.locks.take(SWEEP.to_owned(), Box::new(local), false).await
     }
 
     async fn hear(&self, hash: &SongHash, heard: Heard) -> Result<(), RepositoryError> {
@@ -82,8 +82,8 @@ impl Commons for PostgresStore {
             query(SQL).bind(hash.to_string()).bind(i16::from(heard.percent)).bind(micros(heard.at)).bind(interval_us)
         };
         let written = self.write(statement).await?;
-        let mut unwritten = self.known.unwritten();
-        unwritten.retain(|known, other| known != hash && heard.at - other.at < UNCHANGED_INTERVAL);
+        let mut unwritten = self.local_state.unwritten();
+        unwritten.retain(|other_hash, other| other_hash != hash && heard.at - other.at < UNCHANGED_INTERVAL);
         if written == 0 {
             unwritten.insert(*hash, heard);
         }
@@ -100,7 +100,7 @@ impl Commons for PostgresStore {
         let Some((percent, at_us)) = row else { return Ok(None) };
         let percent = u8::try_from(percent).map_err(|error| RepositoryError::Corrupt(error.into()))?;
         let at = moment(at_us).map_err(RepositoryError::Corrupt)?;
-        let unwritten = self.known.unwritten().get(hash).copied();
+        let unwritten = self.local_state.unwritten().get(hash).copied();
         Ok(Some(unwritten.filter(|heard| heard.percent == percent && heard.at > at).unwrap_or(Heard { percent, at })))
     }
 

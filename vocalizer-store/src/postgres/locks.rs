@@ -49,19 +49,19 @@ struct Lock {
     term: i64,
     renewing: AbortHandle,
     /// The local lock; released after the lock in the database.
-    here: Option<Held>,
+    local: Option<Held>,
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
         self.renewing.abort();
-        let (locks, name, term, here) = (self.locks.clone(), self.name.clone(), self.term, self.here.take());
+        let (locks, name, term, local) = (self.locks.clone(), self.name.clone(), self.term, self.local.take());
         self.locks.runtime.spawn(async move {
             locks.terms().remove(&name);
             if let Err(error) = locks.release(&name, term).await {
                 tracing::warn!(name, error = chain(&error), "releasing a lock failed; it expires by itself");
             }
-            drop(here);
+            drop(local);
         });
     }
 }
@@ -88,9 +88,9 @@ impl Locks {
         self.terms().get(name).copied()
     }
 
-    /// Takes a lock for the holder of the local lock `here`. Returns `None` if another server holds it, at once or
+    /// Takes a lock; `local` is the local lock of the same name. Returns `None` if another server holds it, at once or
     /// after waiting.
-    pub(super) async fn take(&self, name: String, here: Held, wait: bool) -> Result<Option<Held>, RepositoryError> {
+    pub(super) async fn take(&self, name: String, local: Held, wait: bool) -> Result<Option<Held>, RepositoryError> {
         let (locks, (sender, receiver)) = (self.clone(), oneshot::channel());
         // In a separate task: a call cancelled while the database takes the lock would leave it behind.
         self.runtime.spawn(async move {
@@ -105,14 +105,14 @@ impl Locks {
                     missed => break missed,
                 }
             };
-            let taken = taken.map(|term| term.map(|term| Box::new(locks.held(name, term, here)) as Held));
+            let taken = taken.map(|term| term.map(|term| Box::new(locks.held(name, term, local)) as Held));
             // If the receiver is gone, the lock comes back and is released.
             let _ = sender.send(taken);
         });
         receiver.await.unwrap_or_else(|error| Err(RepositoryError::Unavailable(error.into())))
     }
 
-    fn held(&self, name: String, term: i64, here: Held) -> Lock {
+    fn held(&self, name: String, term: i64, local: Held) -> Lock {
         self.terms().insert(name.clone(), term);
         let (locks, renewed) = (self.clone(), name.clone());
         let renewing = self.runtime.spawn(async move {
@@ -129,7 +129,7 @@ impl Locks {
                 }
             }
         });
-        Lock { locks: self.clone(), name, term, renewing: renewing.abort_handle(), here: Some(here) }
+        Lock { locks: self.clone(), name, term, renewing: renewing.abort_handle(), local: Some(local) }
     }
 
     async fn try_take(&self, name: &str) -> Result<Option<i64>, RepositoryError> {

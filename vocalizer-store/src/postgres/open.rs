@@ -12,7 +12,7 @@ use vocalizer_core::ports::RepositoryError;
 use vocalizer_core::secret::Secret;
 
 use super::commits::Commits;
-use super::commons::Known;
+use super::commons::LocalState;
 use super::error::{PostgresError, repository};
 use super::migrations;
 
@@ -59,7 +59,7 @@ pub struct PostgresStore {
     /// Reserved for users and locks.
     reserved: PgPool,
     pub(super) commits: Commits,
-    pub(super) known: Known,
+    pub(super) local_state: LocalState,
 }
 
 impl fmt::Debug for PostgresStore {
@@ -105,7 +105,7 @@ impl PostgresStore {
         let database = options.get_database().unwrap_or(options.get_username());
         let store = Self {
             place: format!("{database} at {host}:{}", options.get_port()),
-            known: Known::new(reserved.clone(), settings.acquire_timeout.min(LOCK_PATIENCE)),
+            local_state: LocalState::new(reserved.clone(), settings.acquire_timeout.min(LOCK_PATIENCE)),
             options,
             settings,
             pool,

@@ -69,7 +69,7 @@ impl PostgresStore {
     pub(super) async fn check_lock(&self, step: &mut PgConnection, hash: &SongHash) -> Result<(), RepositoryError> {
         const SQL: &str = "SELECT term FROM locks WHERE name = $1 AND term = $2 FOR SHARE";
         let name = hash.to_string();
-        let Some(term) = self.known.locks.term(&name) else { return Ok(()) };
+        let Some(term) = self.local_state.locks.term(&name) else { return Ok(()) };
         let found: Option<i64> =
             query_scalar(SQL).bind(name).bind(term).fetch_optional(step).await.map_err(repository)?;
         found.map(|_| ()).ok_or_else(|| RepositoryError::Unavailable("the lock on the file was lost".into()))
