@@ -1,10 +1,10 @@
-// Who is logged in, and the page for it.
+// The signed-in user and the account page.
 import { ask } from './api.js';
 import { explain, find, h, say, setText, toast } from './dom.js';
 import { limits } from './limits.js';
 import { date, t } from './text.js';
 
-// Dispatches `change` when somebody else is logged in than before, `ended` when a session has ended by itself.
+// Dispatches `change` when the signed-in user changes, `ended` when a session ends without a sign-out here.
 export const account = new EventTarget();
 
 let user = null;
@@ -18,14 +18,14 @@ function become(now) {
   if (before?.id !== now?.id) account.dispatchEvent(new Event('change'));
 }
 
-// Asks who is logged in. `quietly`, when nobody has logged out here and so a missing session has ended by itself.
+// Fetches the signed-in user. With `quietly`, a missing session counts as ended and dispatches `ended`.
 export async function look(quietly = false) {
   const before = user;
   become((await ask('GET', 'auth/me')).user);
   if (quietly && before && !user) account.dispatchEvent(new Event('ended'));
 }
 
-// A form whose fields are sent to `path`; what is wrong with one is said beside it.
+// A form that posts its fields to `path` and shows errors next to them.
 function form({ id, heading, path, fields, button, done }) {
   const trouble = h('p', { class: 'trouble', role: 'alert' });
   const inputs = fields.map(({ name, text, hint, ...attributes }) => {
@@ -141,7 +141,7 @@ function tokensCard() {
 
 async function copied(input) {
   input.select();
-  // Away from TLS and this very machine browsers have no clipboard; what is selected can be copied by hand.
+  // Without TLS (except on localhost) browsers have no clipboard API; the user can copy the selection by hand.
   await navigator.clipboard?.writeText(input.value).then(() => toast(t('copied')), () => {});
 }
 
@@ -169,7 +169,7 @@ async function gone(token) {
   list();
 }
 
-// The link in the bar.
+// Updates the account link in the header.
 export function mark() {
   const link = find('#account-link');
   if (user) delete link.dataset.t;

@@ -1,9 +1,9 @@
-// The server, asked; and whether it is there.
+// Requests to the server, and the state of the connection.
 
 export const connection = new EventTarget();
 let away = false;
 
-// It did not answer: everybody hears of it, and hears again when it does.
+// Dispatches `lost` when a request fails, then polls the server and dispatches `back` when it responds.
 export function lost() {
   if (away) return;
   away = true;
@@ -11,7 +11,7 @@ export function lost() {
   look(1000);
 }
 
-// Ends when the server is there.
+// Resolves when the server is reachable.
 export function there() {
   return away ? new Promise((done) => connection.addEventListener('back', done, { once: true })) : Promise.resolve();
 }
@@ -26,13 +26,13 @@ function look(pause) {
 }
 window.addEventListener('offline', lost);
 
-// A refusal: what the server says is wrong, or that there is no server.
+// An error response from the server, or status 0 if the server is unreachable.
 export class Refusal extends Error {
   constructor(status, errors = []) {
     super(errors.map((error) => error.message).join('; ') || `HTTP ${status}`);
     this.status = status;
     this.errors = errors;
-    // Also what a proxy says in its place.
+    // Includes a proxy's error responses.
     this.away = status === 0 || (status >= 502 && !errors.length) || (status === 503 && errors[0]?.code === 'unavailable');
   }
 
@@ -41,10 +41,10 @@ export class Refusal extends Error {
   }
 }
 
-// A refusal made of an answer's status and text.
+// Parses an error response.
 export function refusal(status, text) {
   let errors = [];
-  try { errors = JSON.parse(text).errors ?? []; } catch { /* no envelope: a proxy's page */ }
+  try { errors = JSON.parse(text).errors ?? []; } catch { /* not JSON: a proxy's error page */ }
   return new Refusal(status, errors);
 }
 
@@ -68,7 +68,7 @@ export async function ask(method, path, fields) {
   return JSON.parse(text).data;
 }
 
-// Bytes `from` to before `to` of a file, and how many it has in all.
+// Fetches bytes `from` (inclusive) to `to` (exclusive) of a file, and its total size.
 export async function bytes(path, from, to) {
   const answer = await fetch(path, { headers: { Range: `bytes=${from}-${to - 1}` } }).catch(() => null);
   const body = await answer?.arrayBuffer().catch(() => null);

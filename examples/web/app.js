@@ -1,4 +1,4 @@
-// The page: what is shown for which address, and what holds for all of it.
+// The page's router, notices, theme and language.
 import { account, leave, look, mark, view as accountView } from './account.js';
 import { connection } from './api.js';
 import { explain, find, h, say, setText, toast } from './dom.js';
@@ -15,7 +15,7 @@ const uploads = zone();
 hero.append(uploads.element);
 let view = null;
 
-// Addresses: #/ for the list, #/songs/ID, #/account.
+// Routes: #/ for the list, #/songs/ID, #/account.
 function route(first = false) {
   const before = view;
   before?.end?.();
@@ -26,12 +26,12 @@ function route(first = false) {
   if (isSong) view = songView(id);
   else view = isList ? listView() : { element: accountView() };
   hero.hidden = !isList;
-  // What stands above stays as it is, with whoever is in it.
+  // Keep the elements above the view, so that they do not lose focus.
   if (before) before.element.replaceWith(view.element);
   else main.append(view.element);
   if (first) return;
   window.scrollTo(0, 0);
-  // Whoever hears the page is told that it is another.
+  // Move focus so that screen readers announce the new view.
   (isList ? find('#main') : main.querySelector('h1[tabindex]'))?.focus({ preventScroll: true });
 }
 
@@ -42,7 +42,7 @@ function show() {
   else view?.show();
 }
 
-// Notices above everything.
+// Shows a notice above the content.
 function notice(text, actions = []) {
   const place = find('#notice');
   place.replaceChildren(h('span', {}, text));
@@ -65,7 +65,7 @@ account.addEventListener('change', () => {
   show();
   follow();
 });
-// As long as the browser shows a session that has ended, the server takes no song from it; logging out ends that.
+// The server rejects uploads while the browser still sends the ended session's cookie; signing out clears it.
 const ended = () => notice(t('session-ended'), [['log-in', () => { location.hash = '#/account'; }], ['go-on-without', () => leave()]]);
 account.addEventListener('ended', ended);
 document.addEventListener('session-ended', () => {
@@ -77,7 +77,7 @@ songs.addEventListener('cut', () => look(true).catch(() => {}));
 songs.addEventListener('split', ({ detail }) => say(t('split-said', { title: detail.title })));
 songs.addEventListener('failed', ({ detail }) => say(t('failed-said', { title: detail.title })));
 
-// Language and colours.
+// Language and theme.
 const language = find('#language');
 language.addEventListener('change', async () => {
   await speak(language.value);
@@ -93,7 +93,7 @@ theme.addEventListener('change', () => {
   document.dispatchEvent(new Event('colours'));
 });
 
-// Which keys there are, and a way to have none of them.
+// The keyboard shortcut dialog, with a switch to turn shortcuts off.
 find('#help').addEventListener('click', () => {
   const keys = ['space', 'arrows', 'home', 'loop', 'marks', 'karaoke', 'original', 'mute', 'solo'];
   const off = h('input', { type: 'checkbox', id: 'keys-on', checked: recall('keys') !== 'off', onchange: () => remember('keys', off.checked ? 'on' : 'off') });
@@ -104,7 +104,7 @@ find('#help').addEventListener('click', () => {
   dialog.showModal();
 });
 
-// Its address would be another view's.
+// Following the link's hash would trigger the router.
 find('.skip').addEventListener('click', (event) => {
   event.preventDefault();
   main.focus();

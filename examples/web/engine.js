@@ -1,5 +1,5 @@
-// Plays the stems of a song by one clock. A stretch of all stems is one buffer with their channels side by side and one node that
-// plays it, so that they cannot drift apart; what follows begins at the very sample where it ends.
+// Plays a song's stems on one clock. Each segment is one multichannel buffer with all stems, played by one node, so the stems cannot
+// drift apart; the next segment starts at the exact sample where it ends.
 import { there } from './api.js';
 import { Source } from './source.js';
 
@@ -8,15 +8,15 @@ export const STEMS = ['vocals', 'drums', 'bass', 'other'];
 const STRETCH = 131072;
 const KEPT = 10;
 const AHEAD_S = 4;
-// How far ahead of the clock something is begun: its time is told in steps, as much as is computed at once.
+// How far ahead of the clock to schedule: the audio clock advances in steps of one render quantum.
 const LEAD_S = 0.12;
 const LATE_S = 0.04;
 const TICK_MS = 200;
 const FADE_S = 0.012;
 const DEAF_MS = 3000;
 
-// Dispatches `state` whenever `state` is another: paused, playing, waiting (for the network), ended; `trouble` with an error; `deaf`
-// when the browser gives no sound.
+// Dispatches `state` when `state` changes: paused, playing, waiting (for the network), ended; `trouble` with an error; `deaf` if the
+// browser does not start audio output.
 export class Engine extends EventTarget {
   #context = null;
   #inputs = {};
@@ -45,7 +45,7 @@ export class Engine extends EventTarget {
     this.length = Math.max(...this.#sources.stems.map(({ length }) => length));
   }
 
-  // What is heard now, in samples from the beginning.
+  // The playback position in samples.
   get position() {
     const now = this.#now();
     const piece = this.#pieces.findLast(({ frame }) => frame <= now) ?? this.#pieces[0];
@@ -53,7 +53,7 @@ export class Engine extends EventTarget {
     return Math.min(piece.from + Math.max(0, now - piece.frame), piece.to);
   }
 
-  // A context may begin only where the reader has touched something.
+  // Browsers start an audio context only after a user gesture.
   #begin() {
     if (this.#context) return;
     const context = new AudioContext({ sampleRate: this.rate, latencyHint: 'balanced' });
@@ -83,7 +83,7 @@ export class Engine extends EventTarget {
     this.#begin();
     if (this.state === 'ended') this.seek(0);
     this.#say('waiting');
-    // Without a device for sound, or a browser's leave, this never ends.
+    // Without an audio device or permission to play, resume() never resolves.
     const deaf = setTimeout(() => this.dispatchEvent(new Event('deaf')), DEAF_MS);
     await this.#context.resume();
     clearTimeout(deaf);
@@ -92,7 +92,7 @@ export class Engine extends EventTarget {
     this.#pump();
   }
 
-  // The clock itself stops, and with it everything that was planned.
+  // Suspends the clock and with it all scheduled playback.
   async pause() {
     clearInterval(this.#timer);
     this.#timer = null;
@@ -112,13 +112,13 @@ export class Engine extends EventTarget {
     else this.#fetch(this.#next).catch(() => {});
   }
 
-  // Between two places, or with nothing, no more.
+  // Sets the loop range; null stops looping.
   setLoop(loop) {
     this.loop = loop;
     this.#replan();
   }
 
-  // The stems, or the song as it was uploaded: at the same place, without a gap.
+  // Switches between stems and original at the same position, without a gap.
   async choose(mode) {
     if (mode === this.#mode) return;
     if (mode === 'original' && !this.#sources.original) this.#sources.original = [await Source.open(this.song, 'song')];
@@ -153,13 +153,13 @@ export class Engine extends EventTarget {
     this.dispatchEvent(new Event('state'));
   }
 
-  // What is planned after a while is planned anew, by what holds now.
+  // Reschedules everything after the lead time with the current settings.
   #replan() {
     if (!this.#pieces.length) return;
     const frame = this.#now() + Math.ceil(LEAD_S * this.rate);
     const piece = this.#pieces.findLast((each) => each.frame <= frame) ?? this.#pieces[0];
     let next = Math.min(piece.from + Math.max(0, frame - piece.frame), piece.to);
-    // A loop whose end is nearer than that goes on from its beginning all the same.
+    // If the loop's end falls within the lead time, continue from its start.
     const [from, to] = this.loop ?? [0, Infinity];
     if (from <= this.position && this.position < to && to <= next) next += from - to;
     this.#cut(frame / this.rate);
@@ -168,11 +168,11 @@ export class Engine extends EventTarget {
     if (this.isOn) this.#pump();
   }
 
-  // Stops what plays at a time, at once where none is given.
+  // Stops playback at a time, or at once without one.
   #cut(time) {
     for (const { node, frame } of this.#pieces) {
       node.onended = null;
-      // What would only begin later never does.
+      // Cancel pieces that have not started.
       if (time && frame / this.rate < time) node.stop(time);
       else { node.stop(); node.disconnect(); }
     }
@@ -200,7 +200,7 @@ export class Engine extends EventTarget {
       }
       const past = this.loop && this.#next < this.loop[1] ? this.loop[1] : this.length;
       const to = Math.min((index + 1) * STRETCH, past);
-      // Too late to begin where the one before has ended: everything is put off.
+      // Too late for a gapless start: delay playback.
       if (this.#frame < now + LATE_S * this.rate) this.#frame = now + soon;
       this.#plan(stretch.channels, index * STRETCH, this.#next, to);
       this.#next = to;
@@ -220,13 +220,13 @@ export class Engine extends EventTarget {
     this.#frame += to - from;
   }
 
-  // The stretch with a sample in it, from the server if need be; for as long as it takes the server to be there.
+  // Returns the segment that contains a sample; loads it if needed and waits while the server is unreachable.
   #fetch(sample, mode = this.#mode) {
     const index = Math.floor(Math.min(Math.max(0, sample), this.length - 1) / STRETCH);
     const key = `${mode}/${index}`;
     const known = this.#stretches.get(key);
     if (known) {
-      // The last that was asked for is the last to go.
+      // Move it to the end of the LRU order.
       this.#stretches.delete(key);
       this.#stretches.set(key, known);
       return known.coming;

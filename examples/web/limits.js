@@ -1,9 +1,9 @@
-// What the server takes, and from whom.
+// The server's limits and upload rules.
 import { ask } from './api.js';
 
 let known = null;
 
-// `null` until the server has said.
+// `null` until loaded.
 export const limits = () => known;
 
 export async function learn() {

@@ -10,10 +10,10 @@ const UNDO_MS = 6000;
 const ORDER = { SPLITTING: 0, UPLOADED: 1, UPLOADING: 1, FAILED: 2, SPLIT: 3 };
 const going = new Map();
 
-// What is asked of the list; it stays while other views are looked at.
+// Search, filter, sort order and page; kept while other views are open.
 const asked = { text: '', whose: recall('whose') ?? 'all', sort: recall('sort') ?? 'newest', page: 0 };
 
-// How a song stands, in words.
+// A song's status as text.
 export function state(song) {
   if (song.status === 'SPLITTING') {
     const seconds = left(song);
@@ -27,7 +27,7 @@ export function state(song) {
 export const openness = (song) => h('span', { class: 'badge', 'data-open': String(!song.uploader_id) },
   icon(song.uploader_id ? 'lock' : 'open'), t(song.uploader_id ? 'badge-yours' : 'badge-open'));
 
-// Takes a song out of sight, and deletes it when nobody has changed their mind.
+// Hides a song, and deletes it if the user does not undo within UNDO_MS.
 export function remove(song) {
   hide(song.id, true);
   const settle = () => {
@@ -53,7 +53,7 @@ export function remove(song) {
   }, UNDO_MS));
 }
 
-// Whoever leaves has not changed their mind.
+// Leaving the page completes pending deletions.
 window.addEventListener('pagehide', () => {
   for (const [id, timer] of going) {
     clearTimeout(timer);
@@ -71,7 +71,7 @@ export async function retry(song) {
   }
 }
 
-// A row, and how it is brought up to date: in place, so that whoever is in it stays there.
+// A row and its update function, which changes it in place to keep the focus.
 function row(id) {
   const title = h('a', { class: 'song-title', href: `#/songs/${id}`, dir: 'auto' });
   const badge = h('span');
@@ -118,7 +118,7 @@ function newest(one, other) {
 function wanted() {
   const text = asked.text.trim().toLocaleLowerCase();
   const by = compare();
-  // Newest first, as the list comes, so that equal ones stay in that order.
+  // Sort newest first, so that the stable sorts below keep that order among equals.
   const whose = who() ? asked.whose : 'all';
   const chosen = all().filter((song) => {
     const theirs = whose === 'all' || Boolean(song.uploader_id) === (whose === 'mine');
@@ -191,7 +191,7 @@ export function view() {
       if (!rows.has(song.id)) rows.set(song.id, row(song.id));
       const { element, update } = rows.get(song.id);
       update(song);
-      // Whoever has the focus stays where they are in the document; the others move around them.
+      // Never move the row at `place`: moving a focused row would lose the focus.
       if (element === place) place = place.nextElementSibling;
       else list.insertBefore(element, place);
     }

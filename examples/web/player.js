@@ -1,15 +1,15 @@
-// The player: a waveform for each stem, and what can be done with them.
+// The player: a waveform and controls for each stem.
 import { ask, there } from './api.js';
 import { Engine, STEMS } from './engine.js';
 import { explain, h, icon, say, setText } from './dom.js';
 import { clock, percent, t } from './text.js';
 
 const SKIP_S = 5;
-// A pointer that moves so far chooses a stretch; one that does not, a place.
+// A pointer that moves further than this selects a loop; otherwise it seeks.
 const DRAG_PX = 6;
 const SHORTEST_LOOP_S = 0.25;
 
-// What a reader has set for a song is kept until the window is closed.
+// Reads the player settings of a song, stored for this tab's session.
 function kept(id) {
   try { return JSON.parse(sessionStorage.getItem(`vocalizer-mix-${id}`)) ?? {}; } catch { return {}; }
 }
@@ -49,7 +49,7 @@ export function player(song) {
     return h('button', { class: 'toggle', id, label, 'aria-pressed': 'false', onclick: press }, ...children);
   }
 
-  // A stem: its switches, its level, its waveform.
+  // A track: mute, solo, level and waveform of one stem.
   const tracks = STEMS.map((stem) => {
     const mute = h('button', { class: 'toggle letter', 'aria-pressed': 'false', onclick: () => { mix[stem].mute = !mix[stem].mute; mixed(); } }, h('span', { t: 'mute-letter' }));
     const solo = h('button', { class: 'toggle letter', 'aria-pressed': 'false', onclick: () => { mix[stem].solo = !mix[stem].solo; mixed(); } }, h('span', { t: 'solo-letter' }));
@@ -64,7 +64,7 @@ export function player(song) {
   });
   const waves = h('div', { class: 'tracks' }, tracks.map(({ element }) => element));
 
-  // What is heard of a stem, by its own level, the switches and the karaoke.
+  // A stem's effective level after mute, solo and karaoke.
   function audible(stem) {
     const alone = STEMS.some((each) => mix[each].solo);
     const silent = mix[stem].mute || (alone && !mix[stem].solo) || (set.karaoke && stem === 'vocals');
@@ -92,11 +92,11 @@ export function player(song) {
   }
 
   function keep() {
-    // Before it is open it is nowhere, and what was kept is yet to be taken up.
+    // Until the song is open, the stored settings have not been applied; do not overwrite them.
     if (!ready()) return;
     try {
       sessionStorage.setItem(`vocalizer-mix-${song.id}`, JSON.stringify({ mix, volume: set.volume, karaoke: set.karaoke, loop: set.loop, loopOn: Boolean(engine.loop), at: engine.position }));
-    } catch { /* nothing is kept then */ }
+    } catch { /* storage is blocked */ }
   }
 
   const seconds = (sample) => sample / engine.rate;
@@ -121,7 +121,7 @@ export function player(song) {
     return [from, Math.min(engine.length, from + 8 * engine.rate)];
   }
 
-  // Loops a stretch, in samples; without one, no more. What was chosen before is kept for the next time.
+  // Loops a range in samples, or stops looping; remembers the last range.
   function setLoop(stretch, spoken = false) {
     if (!ready()) return;
     const loop = stretch ? [Math.max(0, Math.round(stretch[0])), Math.min(engine.length, Math.round(stretch[1]))] : null;
@@ -136,7 +136,7 @@ export function player(song) {
     follow();
   }
 
-  // Shows what loops.
+  // Shows the loop.
   function looped() {
     const { loop, length } = engine;
     loopOn.setAttribute('aria-pressed', String(Boolean(loop)));
@@ -147,7 +147,7 @@ export function player(song) {
     waves.style.setProperty('--loop-to', loop[1] / length);
   }
 
-  // The loop's beginning or end is here.
+  // Sets the loop's start or end to the current position.
   function mark(end) {
     if (!ready()) return;
     const at = Math.round(engine.position);
@@ -168,7 +168,7 @@ export function player(song) {
     element.dispatchEvent(new Event('mix'));
   }
 
-  // Pointers on a waveform: a place, or by dragging a stretch to loop.
+  // Pointer input on a waveform: a click seeks, a drag selects a loop.
   function listenTo(wave) {
     const at = (event) => {
       const box = wave.getBoundingClientRect();
@@ -209,7 +209,7 @@ export function player(song) {
     const pen = canvas.getContext('2d');
     pen.fillStyle = getComputedStyle(canvas).color;
     const values = peaks[stem]?.values;
-    // All by the loudest of them, so that they can be compared and a quiet song is no line.
+    // Scale all stems by the loudest, so that they compare and a quiet song is still visible.
     const full = Math.max(24, ...Object.values(peaks).flatMap((each) => each.values));
     const [bar, gap] = [Math.max(1, Math.round(2 * scale)), Math.max(1, Math.round(scale))];
     const count = Math.floor(width / (bar + gap));
@@ -257,7 +257,7 @@ export function player(song) {
     setText(told, explain(detail));
   });
 
-  // Keys; not while somebody types, and not for whoever has turned them off.
+  // Keyboard shortcuts; ignored while typing or if turned off.
   const keys = {
     ' ': toggle, k: () => karaoke.click(), l: () => loopOn.click(), '[': () => mark(0), ']': () => mark(1), o: () => choice[choice[0].checked ? 1 : 0].click(),
     0: () => seek(0), Home: () => seek(0), ArrowLeft: () => seek(seconds(engine.position) - SKIP_S), ArrowRight: () => seek(seconds(engine.position) + SKIP_S),
@@ -266,7 +266,7 @@ export function player(song) {
     const { target, key, code } = event;
     const typing = target.closest?.('input:not([type=radio]), textarea, select, [contenteditable], dialog');
     if (event.ctrlKey || event.metaKey || event.altKey || typing || localStorage.getItem('vocalizer-keys') === 'off') return;
-    // A button that has the focus is pressed by the space bar itself.
+    // The space bar activates a focused button.
     if (key === ' ' && target.closest?.('button, a, label')) return;
     const digit = /^Digit([1-4])$/.exec(code);
     const act = digit ? () => tracks[digit[1] - 1][event.shiftKey ? 'solo' : 'mute'].click() : keys[key.length === 1 ? key.toLowerCase() : key];
@@ -283,7 +283,7 @@ export function player(song) {
     h('div', { class: 'switches' }, karaoke, heard, h('div', { class: 'loops' }, loopOn, loopFrom, loopTo, loopTold), h('label', { class: 'volume' }, h('span', { t: 'volume' }), volume)),
     told, waves);
 
-  // One after the other: a browser has few connections to a server, and the sound wants them.
+  // Load waveforms one at a time to leave the browser's few connections to playback.
   async function outline() {
     for (const track of tracks) {
       while (!closed && !peaks[track.stem]) {
@@ -326,7 +326,7 @@ export function player(song) {
   return {
     element,
     open,
-    // What is heard of each stem, for the mix that is taken home.
+    // Effective levels, for downloading the mix.
     levels: () => Object.fromEntries(STEMS.map((stem) => [stem, audible(stem)])),
     update: () => { mixed(); looped(); follow(); },
     close: () => {

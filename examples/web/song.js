@@ -1,4 +1,4 @@
-// The page of a song: how it stands, the player, and what can be taken home.
+// A song's page: status, player and downloads.
 import { ask } from './api.js';
 import { STEMS } from './engine.js';
 import { explain, h, icon, setText, toast } from './dom.js';
@@ -65,7 +65,7 @@ export function view(id) {
       [bar, why, again].forEach((each) => { each.hidden = true; });
       return;
     }
-    // It may have been gone and be back.
+    // A deletion may have been undone.
     if (!edit.parentNode) head.replaceChildren(title, badge, edit, away);
     setText(title, song.title);
     document.title = `${song.title} · Vocalizer`;
@@ -84,7 +84,7 @@ export function view(id) {
     }
   }
 
-  // A song may be none of the watched ones: then it is asked for.
+  // Fetch a song that is not in the loaded list.
   if (!get(id)) ask('GET', `songs/${id}`).then((data) => put(data.song), (error) => { if (error.has?.('not_found')) { drop(id); update(); } });
   songs.addEventListener('change', update);
   const ticking = setInterval(() => { if (get(id)?.status === 'SPLITTING') setText(told, state(get(id))); }, 1000);
@@ -103,7 +103,7 @@ export function view(id) {
   };
 }
 
-// Links to everything there is of a song, in the format that the reader likes.
+// Download links for all parts of a song, in the preferred format.
 function takeHome(song, playing) {
   let format = recall('format');
   if (!FORMATS.includes(format)) format = 'mp3';
@@ -116,7 +116,7 @@ function takeHome(song, playing) {
     return anchor;
   };
 
-  // A file that is not kept has to be made first. The page waits until it is made, and then starts the download.
+  // A file that is not stored has to be created first. Wait until it exists, then start the download.
   async function prepare(event, anchor, busy, kept) {
     if (anchor.getAttribute('aria-disabled') === 'true' || anchor.dataset.busy) return event.preventDefault();
     if (!kept) return toast(t('take-mixing'));
@@ -125,7 +125,7 @@ function takeHome(song, playing) {
     anchor.dataset.busy = 'yes';
     setText(busy, t('take-making'));
     try {
-      // A GET makes it, a HEAD does not. The first byte is enough; an archive has no ranges and is cut off.
+      // GET creates the file, HEAD does not. One byte is enough; archives do not support ranges, so cancel the response.
       const answer = await fetch(anchor.href, { headers: { Range: 'bytes=0-0' } });
       await answer.body?.cancel();
       if (!answer.ok) throw new Error(t('take-failed'));

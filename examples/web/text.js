@@ -1,4 +1,4 @@
-// What is said, in the reader's language; numbers, times and sizes in the reader's format.
+// Texts in the user's language; numbers, times and sizes in the user's locale.
 
 const LANGUAGES = ['en', 'ru'];
 
@@ -25,7 +25,7 @@ export async function speak(name) {
   translate(document.documentElement);
 }
 
-// The text of this name, with what goes into it; `n` chooses the plural.
+// Returns the text for a key with its placeholders filled in; `n` selects the plural form.
 export function t(name, values = {}, otherwise = name) {
   let text = strings[name];
   if (text && typeof text === 'object') text = text[plural.select(values.n)] ?? text.other;
@@ -36,7 +36,7 @@ export function t(name, values = {}, otherwise = name) {
   });
 }
 
-// The texts of an element that its markup names, where there are such.
+// Sets the texts that an element's data attributes name.
 export function word(element) {
   const { t: text, tLabel: label, tHint: hint } = element.dataset;
   if (text) element.textContent = t(text, {}, element.textContent);
@@ -67,7 +67,7 @@ export function clock(seconds) {
   return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 }
 
-// A length as it is spoken: 3 min, 20 s.
+// A duration in words: 3 minutes, 20 seconds.
 export function span(seconds) {
   const [value, unit] = seconds < 90 ? [Math.max(1, Math.round(seconds)), 'second'] : seconds < 5400 ? [Math.round(seconds / 60), 'minute'] : [Math.round(seconds / 3600), 'hour'];
   return new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'long' }).format(value);
@@ -75,7 +75,7 @@ export function span(seconds) {
 
 export const speaks = () => language;
 
-// What is kept of a reader's choices; a browser that keeps nothing is no reason to fail.
+// Reads a stored preference; returns null if the browser blocks storage.
 export function recall(name) {
   try { return localStorage.getItem(`vocalizer-${name}`); } catch { return null; }
 }

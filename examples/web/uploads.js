@@ -1,4 +1,4 @@
-// Songs on their way in.
+// Uploads.
 import { who } from './account.js';
 import { ask, lost, refusal, there } from './api.js';
 import { explain, h, icon, setText, toast } from './dom.js';
@@ -6,9 +6,9 @@ import { limits } from './limits.js';
 import { answered } from './songs.js';
 import { percent, size, t } from './text.js';
 
-// How many go at the same time: more of them would each be slower.
+// Concurrent uploads; more would only slow each other down.
 const AT_ONCE = 2;
-// How often one is begun anew by itself after the connection broke.
+// Automatic retries after connection failures.
 const TRIES = 3;
 const KEPT = 'vocalizer-uploads';
 
@@ -16,10 +16,10 @@ const uploads = [];
 let list = null;
 let heading = null;
 
-// What a browser calls a song; it knows none of some kinds.
+// Whether a browser's MIME type may be audio; browsers report an empty type for some formats.
 const isSong = (type) => !type || /^(audio|video)\/|^application\/(ogg|octet-stream|x-flac|mp4)$/.test(type);
 
-// What a song may be called, from its file's name; without what would turn the text around it.
+// Derives a title from the file name, without control and bidirectional formatting characters.
 function titled(name) {
   const bare = name.replace(/\.[^.]{1,5}$/, '').replace(/[\s_\p{Cc}\u2028-\u202e\u2066-\u2069]+/gu, ' ').trim() || name;
   return [...bare].slice(0, limits()?.max_title_chars ?? 200).join('');
@@ -36,10 +36,10 @@ export function add(files) {
   next();
 }
 
-// Whether the server takes songs from users alone, and nobody is logged in.
+// Whether uploads require signing in and nobody is signed in.
 const closed = () => limits()?.anonymous_uploads === false && !who();
 
-// What can be told without asking.
+// Checks that need no request.
 function refused(file) {
   if (closed()) return t('users-alone');
   if (file.size === 0) return t('upload-empty');
@@ -50,7 +50,7 @@ function refused(file) {
   return isSong(file.type) ? null : t('upload-kind', { kind: file.type });
 }
 
-// Those that are not here yet, and may still come.
+// Uploads that are not finished and have not failed.
 const open = () => uploads.filter(({ state }) => ['waiting', 'going', 'away'].includes(state));
 
 function count() {
@@ -84,7 +84,7 @@ function begin(upload) {
     const error = refusal(request.status, request.responseText);
     if (error.away) return broken(upload);
     if (error.status === 401) return closed() ? fail(upload, t('users-alone'), true) : ended(upload);
-    // What may go better the next time: a title can be changed.
+    // Offer a retry if it may succeed: temporary errors, or a rejected title, which the user can change.
     fail(upload, explain(error), error.status >= 500 || [403, 408, 429].includes(error.status) || error.errors.some(({ field }) => field === 'title'));
   };
   request.onerror = () => broken(upload);
@@ -96,7 +96,7 @@ function begin(upload) {
 async function done(upload, song) {
   remove(upload);
   answered(song);
-  // The title was changed while the file was on its way.
+  // The title was edited during the upload.
   if (upload.title !== upload.sent && upload.title.trim()) {
     await ask('PATCH', `songs/${song.id}`, { title: upload.title }).then((data) => answered(data.song), (error) => {
       toast(t('rename-failed', { why: explain(error) }), { bad: true });
@@ -104,7 +104,7 @@ async function done(upload, song) {
   }
 }
 
-// The connection broke. A file that a server refuses at once may look like it, too.
+// The connection failed. An early rejection by the server can look the same.
 async function broken(upload) {
   upload.tries += 1;
   lost();
@@ -118,7 +118,7 @@ async function broken(upload) {
   next();
 }
 
-// The session has ended: what was meant for one must not become everybody's.
+// The session has ended: a private upload must not become public.
 function ended(upload) {
   fail(upload, t('upload-ended'), true);
   document.dispatchEvent(new Event('session-ended'));
@@ -174,13 +174,13 @@ function update(upload) {
   setText(note, { waiting: t('upload-waiting'), going: sent, away: t('upload-away'), failed: upload.error }[state] ?? '');
 }
 
-// What a reload would cut off is remembered by name, so that it can be said.
+// Stores the names of open uploads, so that the page can report them after a reload.
 function keep() {
   const names = open().map(({ file }) => file.name);
   try {
     if (names.length) sessionStorage.setItem(KEPT, JSON.stringify(names));
     else sessionStorage.removeItem(KEPT);
-  } catch { /* nothing is remembered then */ }
+  } catch { /* storage is blocked */ }
 }
 
 export function cutOff() {
@@ -197,7 +197,7 @@ window.addEventListener('beforeunload', (event) => {
   if (open().length) event.preventDefault();
 });
 
-// What is taken, and for how long it is kept.
+// Describes accepted formats, quotas and retention.
 function told() {
   const now = limits();
   if (!now) return '';
@@ -211,7 +211,7 @@ function told() {
   return texts.join(' ');
 }
 
-// Where files are dropped and chosen. It is made once and kept, with what is under way.
+// The drop zone. It is created once and keeps the running uploads.
 export function zone() {
   const input = h('input', { type: 'file', multiple: true, id: 'files', class: 'unseen', tabindex: -1, 'aria-hidden': 'true',
     accept: 'audio/*,video/mp4,video/webm,.mp3,.flac,.wav,.aiff,.aif,.ogg,.oga,.opus,.m4a,.mp4,.aac,.mka,.webm' });
@@ -227,7 +227,7 @@ export function zone() {
   list = h('ul', { class: 'uploads' });
   let over = 0;
   const files = (event) => [...(event.dataTransfer?.types ?? [])].includes('Files');
-  // Anywhere on the page: a file that misses the area must not replace the page.
+  // Listen on the whole page: the browser would open a file dropped outside the zone.
   document.addEventListener('dragenter', (event) => { if (files(event)) { over += 1; area.classList.add('over'); } });
   document.addEventListener('dragleave', (event) => { if (files(event) && --over <= 0) { over = 0; area.classList.remove('over'); } });
   document.addEventListener('dragover', (event) => { if (files(event)) event.preventDefault(); });
