@@ -1,4 +1,4 @@
-//! What the user sees while songs are split: a bar on a terminal, plain lines in a pipe, JSON for programs.
+//! Progress output: a progress bar on a terminal, plain lines in a pipe, or JSON.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -9,17 +9,17 @@ use serde_json::{Value, json};
 use vocalizer_model::weights::FetchListener;
 use vocalizer_model::{Listener, Report, Stage};
 
-/// More of a song's name would leave no room for the bar.
+/// Longer names are truncated to leave room for the progress bar.
 const MOST_NAME_CHARS: usize = 20;
 
-/// How to speak.
+/// The output mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Voice {
-    /// A person at a terminal.
+    /// A progress bar on a terminal.
     Bar,
-    /// A log or a pipe.
+    /// Plain lines for a log or a pipe.
     Lines,
-    /// A program.
+    /// JSON lines.
     Json,
 }
 
@@ -32,7 +32,7 @@ impl Voice {
         }
     }
 
-    /// Something went wrong with `subject`, or must be said of it.
+    /// Reports an error about `subject`.
     pub(super) fn error(self, subject: Option<&Path>, message: &str) {
         match self {
             Self::Json => {
@@ -50,24 +50,24 @@ impl Voice {
     }
 }
 
-/// One line of JSON on standard output. A reader that went away is no error of ours.
+/// Prints a line of JSON. Ignores a closed pipe.
 fn emit(value: &Value) {
     let _ = writeln!(io::stdout(), "{value}");
 }
 
-/// Tells of one song.
+/// Reports progress of one song.
 pub(super) struct SongReport<'a> {
     voice: Voice,
     input: &'a Path,
     bar: ProgressBar,
     started: Instant,
-    /// The last tenth that a plain line told of.
+    /// The last reported tenth.
     told: u64,
 }
 
 impl<'a> SongReport<'a> {
     pub(super) fn new(voice: Voice, input: &'a Path) -> Self {
-        // Of length 1, until the length is known: a bar of nothing would be a full one.
+        // Use length 1 until the length is known: an empty bar would be drawn as full.
         let bar = if voice == Voice::Bar { ProgressBar::new(1) } else { ProgressBar::hidden() };
         let style = ProgressStyle::with_template("{prefix:.bold} {wide_bar} {percent:>3}% {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -160,7 +160,7 @@ impl Listener for SongReport<'_> {
     }
 }
 
-/// Tells of weights being fetched.
+/// Reports progress of fetching weights.
 pub(super) struct FetchReport {
     voice: Voice,
     bar: ProgressBar,
@@ -186,7 +186,7 @@ impl FetchListener for FetchReport {
     }
 
     fn passed_over(&mut self, name: &str, why: &str) {
-        let message = format!("passing over {name}: {why}");
+        let message = format!("skipping {name}: {why}");
         self.bar.suspend(|| self.voice.note(&message));
     }
 

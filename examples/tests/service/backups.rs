@@ -101,7 +101,7 @@ async fn what_is_there_is_never_overwritten() {
     let (data, saved) = (dir.path().join("data"), dir.path().join("saved"));
     let nothing = command(&data, "backup", &saved);
     assert_eq!(nothing.status.code(), Some(1));
-    assert!(said(&nothing).contains("there is no ") && !data.exists(), "{}", said(&nothing));
+    assert!(said(&nothing).contains("not found: ") && !data.exists(), "{}", said(&nothing));
 
     let server = Server::start(&data);
     let uploaded = server.browser().upload("x", &song(1)).await;
@@ -116,7 +116,7 @@ async fn what_is_there_is_never_overwritten() {
     assert_eq!(restored.status.code(), Some(1));
     assert!(said(&restored).contains("is not empty; move it away"), "{}", said(&restored));
     let no_backup = command(&dir.path().join("new"), "restore", dir.path());
-    assert!(said(&no_backup).contains("is not what `backup` made"), "{}", said(&no_backup));
+    assert!(said(&no_backup).contains("is not a backup"), "{}", said(&no_backup));
     has(&server.browser(), &uploaded, &song(1)).await;
 }
 

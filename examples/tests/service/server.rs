@@ -75,7 +75,7 @@ impl Server {
         let mut said = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let base = said.find_map(|line| Some(line.split_once("listens on ")?.1.to_owned()));
         // The last line, for which there must be a reader.
-        said.find(|line| line.starts_with("what it keeps is in"));
+        said.find(|line| line.starts_with("data folder:"));
         let base = base.unwrap_or_else(|| panic!("it does not start: {}", log.lock().unwrap()));
         Self { child, base, log }
     }

@@ -56,7 +56,10 @@ async fn a_worker_whose_device_is_lost_ends_and_takes_no_other_song() {
     let mut lost = place.lost_worker("lost");
     assert!(!lost.ended().await.success());
     let log = lost.log();
-    assert!(log.contains("it has fallen off the bus; the song in hand is tried again, and no other is taken"), "{log}");
+    assert!(
+        log.contains("it has fallen off the bus; the current song is retried, and this worker takes no more songs"),
+        "{log}"
+    );
     assert_eq!(log.matches("began").count(), 1, "{log}");
     let _another = place.worker("another", AT_ONCE, Duration::from_secs(1));
     for song in &songs {
@@ -97,7 +100,7 @@ async fn goes_on_over_a_killed_server(mut place: Place) {
     until_in_hand(&browser, &uploaded).await;
     place.replace_server().await;
     let mut another = place.worker("another", AT_ONCE, Duration::from_secs(5));
-    another.says("the model is loaded").await;
+    another.says("model loaded").await;
     browser.until(&uploaded, "SPLIT").await;
     assert!(!another.log().contains("began"), "it was given out again: {}", another.log());
     // It is settled by the one who has it.
