@@ -141,7 +141,7 @@ def build(root, stage, program, stages):
             how, paths = options(rest)
             source, target = paths.split()
             target = root / (target + pathlib.Path(source).name if target.endswith("/") else target).lstrip("/")
-            if how.get("from") in beside(stage, stages):
+            if how.get("from") in copied_stages(stage, stages):
                 left = root.parent / how["from"] / "root" / source.lstrip("/")
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(left, target)
@@ -259,7 +259,7 @@ def debian(stage):
     return re.fullmatch(r"debian:(\w+)-slim", stage.base)
 
 
-def beside(stage, stages):
+def copied_stages(stage, stages):
     """Returns the non-build stages that this one copies files from."""
     taken = [options(rest)[0].get("from") for word, rest in stage.instructions if word == "COPY"]
     return [name for name in dict.fromkeys(taken) if name and debian(stages[name])]
@@ -317,7 +317,7 @@ def main():
         stages = parse((HERE / dockerfile).read_text())
         with tempfile.TemporaryDirectory(dir=KEPT) as folder:
             pathlib.Path(folder).chmod(0o755)
-            steps = [(f"{folder}/{other}", other, "build", []) for other in beside(stages[name], stages)]
+            steps = [(f"{folder}/{other}", other, "build", []) for other in copied_stages(stages[name], stages)]
             steps += [(folder, name, "build", []), (folder, name, "serve", ["--net"])]
             for root, step, what, network in steps:
                 if what == "build":

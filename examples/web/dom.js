@@ -1,5 +1,5 @@
 // Element helpers, toasts and screen reader announcements.
-import { t, word } from './text.js';
+import { t, translateElement } from './text.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 
@@ -16,7 +16,7 @@ export function h(name, attributes = {}, ...children) {
   }
   element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
   // Children were translated when they were created.
-  word(element);
+  translateElement(element);
   return element;
 }
 
@@ -38,7 +38,7 @@ export function setText(element, text) {
 export const find = (selector) => document.querySelector(selector);
 
 // Announces a text to screen readers only.
-export function say(text) {
+export function announce(text) {
   find('#say').textContent = text;
 }
 
@@ -61,7 +61,7 @@ export function explain(error) {
       return known || sentence(message);
     }).join(' ');
   }
-  return error.away ? t('away-short') : sentence(error.message || String(error));
+  return error.unreachable ? t('away-short') : sentence(error.message || String(error));
 }
 
 function sentence(text) {

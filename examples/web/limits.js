@@ -6,6 +6,6 @@ let known = null;
 // `null` until loaded.
 export const limits = () => known;
 
-export async function learn() {
+export async function loadLimits() {
   known = (await ask('GET', 'limits')).limits;
 }

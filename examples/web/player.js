@@ -1,7 +1,7 @@
 // The player: a waveform and controls for each stem.
-import { ask, there } from './api.js';
+import { ask, untilReachable } from './api.js';
 import { Engine, STEMS } from './engine.js';
-import { explain, h, icon, say, setText } from './dom.js';
+import { announce, explain, h, icon, setText } from './dom.js';
 import { clock, percent, t } from './text.js';
 
 const SKIP_S = 5;
@@ -10,13 +10,13 @@ const DRAG_PX = 6;
 const SHORTEST_LOOP_S = 0.25;
 
 // Reads the player settings of a song, stored for this tab's session.
-function kept(id) {
+function savedSettings(id) {
   try { return JSON.parse(sessionStorage.getItem(`vocalizer-mix-${id}`)) ?? {}; } catch { return {}; }
 }
 
 export function player(song) {
   const engine = new Engine(song.id);
-  const before = kept(song.id);
+  const before = savedSettings(song.id);
   const mix = Object.fromEntries(STEMS.map((stem) => [stem, { level: 1, mute: false, solo: false, ...before.mix?.[stem] }]));
   const set = { volume: before.volume ?? 1, karaoke: before.karaoke ?? false, loop: before.loop ?? null };
   const peaks = {};
@@ -31,33 +31,33 @@ export function player(song) {
   const place = h('input', { type: 'range', id: 'place', min: 0, max: 1, step: 0.01, value: 0, label: 'place', disabled: true,
     oninput: () => seek(Number(place.value)) });
   const time = h('span', { class: 'time', id: 'time' }, '0:00');
-  const loopOn = pressed('loop', 'loop', () => setLoop(engine.loop ? null : set.loop ?? region(), true), icon('loop'));
-  const loopFrom = h('button', { class: 'small', id: 'loop-from', t: 'loop-from', onclick: () => mark(0) });
-  const loopTo = h('button', { class: 'small', id: 'loop-to', t: 'loop-to', onclick: () => mark(1) });
-  const loopTold = h('span', { class: 'dim', id: 'loop-told' });
-  const karaoke = pressed('karaoke', 'karaoke', () => { set.karaoke = !set.karaoke; mixed(); }, h('span', { t: 'karaoke' }));
+  const loopOn = toggleButton('loop', 'loop', () => setLoop(engine.loop ? null : set.loop ?? region(), true), icon('loop'));
+  const loopFrom = h('button', { class: 'small', id: 'loop-from', t: 'loop-from', onclick: () => setLoopEdge(0) });
+  const loopTo = h('button', { class: 'small', id: 'loop-to', t: 'loop-to', onclick: () => setLoopEdge(1) });
+  const loopRange = h('span', { class: 'dim', id: 'loop-range' });
+  const karaoke = toggleButton('karaoke', 'karaoke', () => { set.karaoke = !set.karaoke; applyMix(); }, h('span', { t: 'karaoke' }));
   const volume = h('input', { type: 'range', id: 'volume', min: 0, max: 1, step: 0.01, value: set.volume, label: 'volume', oninput: () => {
     set.volume = Number(volume.value);
-    mixed();
+    applyMix();
   } });
-  const choice = ['stems', 'original'].map((mode) => h('input', { type: 'radio', name: 'heard', id: `heard-${mode}`, value: mode, checked: mode === 'stems', onchange: () => hear(mode) }));
+  const choice = ['stems', 'original'].map((mode) => h('input', { type: 'radio', name: 'heard', id: `heard-${mode}`, value: mode, checked: mode === 'stems', onchange: () => setSource(mode) }));
   const heard = h('fieldset', { class: 'heard' }, h('legend', { class: 'unseen', t: 'heard' }),
     choice.map((input) => h('label', { class: 'option' }, input, h('span', { t: `heard-${input.value}` }))));
-  const told = h('p', { class: 'told', id: 'player-told', role: 'status' });
+  const message = h('p', { class: 'message', id: 'player-status', role: 'status' });
 
-  function pressed(id, label, press, ...children) {
+  function toggleButton(id, label, press, ...children) {
     return h('button', { class: 'toggle', id, label, 'aria-pressed': 'false', onclick: press }, ...children);
   }
 
   // A track: mute, solo, level and waveform of one stem.
   const tracks = STEMS.map((stem) => {
-    const mute = h('button', { class: 'toggle letter', 'aria-pressed': 'false', onclick: () => { mix[stem].mute = !mix[stem].mute; mixed(); } }, h('span', { t: 'mute-letter' }));
-    const solo = h('button', { class: 'toggle letter', 'aria-pressed': 'false', onclick: () => { mix[stem].solo = !mix[stem].solo; mixed(); } }, h('span', { t: 'solo-letter' }));
-    const level = h('input', { type: 'range', min: 0, max: 1.5, step: 0.01, value: mix[stem].level, oninput: () => { mix[stem].level = Number(level.value); mixed(); },
-      ondblclick: () => { mix[stem].level = 1; level.value = 1; mixed(); } });
+    const mute = h('button', { class: 'toggle letter', 'aria-pressed': 'false', onclick: () => { mix[stem].mute = !mix[stem].mute; applyMix(); } }, h('span', { t: 'mute-letter' }));
+    const solo = h('button', { class: 'toggle letter', 'aria-pressed': 'false', onclick: () => { mix[stem].solo = !mix[stem].solo; applyMix(); } }, h('span', { t: 'solo-letter' }));
+    const level = h('input', { type: 'range', min: 0, max: 1.5, step: 0.01, value: mix[stem].level, oninput: () => { mix[stem].level = Number(level.value); applyMix(); },
+      ondblclick: () => { mix[stem].level = 1; level.value = 1; applyMix(); } });
     const canvas = h('canvas', { 'aria-hidden': 'true' });
     const wave = h('div', { class: 'wave', 'data-stem': stem }, canvas, h('div', { class: 'region' }), h('div', { class: 'head' }));
-    listenTo(wave);
+    addPointerHandlers(wave);
     const element = h('div', { class: 'track', 'data-stem': stem, role: 'group' },
       h('div', { class: 'controls' }, h('span', { class: 'name', t: `stem-${stem}` }), mute, solo, level), wave);
     return { stem, element, mute, solo, level, canvas, wave };
@@ -71,7 +71,7 @@ export function player(song) {
     return silent ? 0 : mix[stem].level;
   }
 
-  function mixed() {
+  function applyMix() {
     for (const { stem, element, mute, solo, level } of tracks) {
       const name = t(`stem-${stem}`);
       engine.setLevel(stem, audible(stem));
@@ -87,11 +87,11 @@ export function player(song) {
     engine.setVolume(set.volume);
     volume.setAttribute('aria-valuetext', percent(Math.round(set.volume * 100)));
     karaoke.setAttribute('aria-pressed', String(set.karaoke));
-    keep();
+    save();
     element.dispatchEvent(new Event('mix'));
   }
 
-  function keep() {
+  function save() {
     // Until the song is open, the stored settings have not been applied; do not overwrite them.
     if (!ready()) return;
     try {
@@ -106,14 +106,14 @@ export function player(song) {
     if (!ready()) return;
     if (engine.isOn) await engine.pause();
     else await engine.play();
-    keep();
+    save();
   }
 
   function seek(to) {
     if (!ready()) return;
     engine.seek(to * engine.rate);
-    keep();
-    follow();
+    save();
+    showPosition();
   }
 
   function region() {
@@ -130,38 +130,38 @@ export function player(song) {
     engine.setLoop(loop);
     const at = engine.position;
     if (loop && (at < loop[0] || at >= loop[1])) engine.seek(loop[0]);
-    looped();
-    if (spoken) say(loopTold.textContent || t('loops-not'));
-    keep();
-    follow();
+    showLoop();
+    if (spoken) announce(loopRange.textContent || t('loops-not'));
+    save();
+    showPosition();
   }
 
   // Shows the loop.
-  function looped() {
+  function showLoop() {
     const { loop, length } = engine;
     loopOn.setAttribute('aria-pressed', String(Boolean(loop)));
     waves.classList.toggle('looping', Boolean(loop));
-    setText(loopTold, loop ? t('loops', { from: clock(seconds(loop[0])), to: clock(seconds(loop[1])) }) : '');
+    setText(loopRange, loop ? t('loops', { from: clock(seconds(loop[0])), to: clock(seconds(loop[1])) }) : '');
     if (!loop) return;
     waves.style.setProperty('--loop-from', loop[0] / length);
     waves.style.setProperty('--loop-to', loop[1] / length);
   }
 
   // Sets the loop's start or end to the current position.
-  function mark(end) {
+  function setLoopEdge(end) {
     if (!ready()) return;
     const at = Math.round(engine.position);
     const [from, to] = engine.loop ?? [0, engine.length];
     setLoop(end ? [at > from ? from : 0, at] : [at, to > at ? to : engine.length], true);
   }
 
-  async function hear(mode) {
-    setText(told, mode === 'original' ? t('getting-original') : '');
+  async function setSource(mode) {
+    setText(message, mode === 'original' ? t('getting-original') : '');
     try {
       await engine.choose(mode);
-      setText(told, '');
+      setText(message, '');
     } catch (error) {
-      setText(told, explain(error));
+      setText(message, explain(error));
       choice[0].checked = true;
     }
     waves.classList.toggle('dimmed', choice[1].checked);
@@ -169,7 +169,7 @@ export function player(song) {
   }
 
   // Pointer input on a waveform: a click seeks, a drag selects a loop.
-  function listenTo(wave) {
+  function addPointerHandlers(wave) {
     const at = (event) => {
       const box = wave.getBoundingClientRect();
       return Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
@@ -192,11 +192,11 @@ export function player(song) {
       const { from, moved } = dragging;
       dragging = null;
       const to = at(event);
-      looped();
+      showLoop();
       if (moved) setLoop([Math.min(from, to) * engine.length, Math.max(from, to) * engine.length], true);
       else seek(seconds(to * engine.length));
     });
-    wave.addEventListener('pointercancel', () => { dragging = null; looped(); });
+    wave.addEventListener('pointercancel', () => { dragging = null; showLoop(); });
   }
 
   // Drawing.
@@ -229,7 +229,7 @@ export function player(song) {
   recoloured.addEventListener('change', redraw);
   document.addEventListener('colours', redraw);
 
-  function follow() {
+  function showPosition() {
     if (!ready()) return;
     const at = engine.position;
     waves.style.setProperty('--at', at / engine.length);
@@ -238,7 +238,7 @@ export function player(song) {
     place.setAttribute('aria-valuetext', t('place-told', { at: clock(seconds(at)), length: clock(seconds(engine.length)) }));
   }
   function tick() {
-    follow();
+    showPosition();
     frameRequest = engine.isOn ? requestAnimationFrame(tick) : 0;
   }
   engine.addEventListener('state', () => {
@@ -247,22 +247,22 @@ export function player(song) {
     play.dataset.tLabel = on ? 'pause' : 'play';
     play.setAttribute('aria-label', play.title = t(play.dataset.tLabel));
     element.dataset.state = engine.state;
-    setText(told, engine.state === 'waiting' ? t('buffering') : '');
+    setText(message, engine.state === 'waiting' ? t('buffering') : '');
     if (!frameRequest) tick();
-    follow();
+    showPosition();
   });
-  engine.addEventListener('deaf', () => setText(told, t('no-sound')));
-  engine.addEventListener('trouble', async ({ detail }) => {
+  engine.addEventListener('no-audio', () => setText(message, t('no-sound')));
+  engine.addEventListener('failed', async ({ detail }) => {
     await engine.pause();
-    setText(told, explain(detail));
+    setText(message, explain(detail));
   });
 
   // Keyboard shortcuts; ignored while typing or if turned off.
   const keys = {
-    ' ': toggle, k: () => karaoke.click(), l: () => loopOn.click(), '[': () => mark(0), ']': () => mark(1), o: () => choice[choice[0].checked ? 1 : 0].click(),
+    ' ': toggle, k: () => karaoke.click(), l: () => loopOn.click(), '[': () => setLoopEdge(0), ']': () => setLoopEdge(1), o: () => choice[choice[0].checked ? 1 : 0].click(),
     0: () => seek(0), Home: () => seek(0), ArrowLeft: () => seek(seconds(engine.position) - SKIP_S), ArrowRight: () => seek(seconds(engine.position) + SKIP_S),
   };
-  function pressedKey(event) {
+  function onKey(event) {
     const { target, key, code } = event;
     const typing = target.closest?.('input:not([type=radio]), textarea, select, [contenteditable], dialog');
     if (event.ctrlKey || event.metaKey || event.altKey || typing || localStorage.getItem('vocalizer-keys') === 'off') return;
@@ -274,53 +274,53 @@ export function player(song) {
     event.preventDefault();
     act();
   }
-  document.addEventListener('keydown', pressedKey);
-  const leaving = () => keep();
-  window.addEventListener('pagehide', leaving);
+  document.addEventListener('keydown', onKey);
+  const onPageHide = () => save();
+  window.addEventListener('pagehide', onPageHide);
 
   const element = h('section', { class: 'player', id: 'player', label: 'player', 'data-state': 'opening' },
     h('div', { class: 'transport' }, start, play, time, place),
-    h('div', { class: 'switches' }, karaoke, heard, h('div', { class: 'loops' }, loopOn, loopFrom, loopTo, loopTold), h('label', { class: 'volume' }, h('span', { t: 'volume' }), volume)),
-    told, waves);
+    h('div', { class: 'switches' }, karaoke, heard, h('div', { class: 'loops' }, loopOn, loopFrom, loopTo, loopRange), h('label', { class: 'volume' }, h('span', { t: 'volume' }), volume)),
+    message, waves);
 
   // Load waveforms one at a time to leave the browser's few connections to playback.
-  async function outline() {
+  async function loadPeaks() {
     for (const track of tracks) {
       while (!closed && !peaks[track.stem]) {
         try {
           peaks[track.stem] = (await ask('GET', `songs/${song.id}/peaks/${track.stem}`)).peaks;
           redraw();
         } catch (error) {
-          if (!error.away) return;
-          await there();
+          if (!error.unreachable) return;
+          await untilReachable();
         }
       }
     }
   }
 
   async function open() {
-    setText(told, t('opening'));
+    setText(message, t('opening'));
     tracks.forEach(({ canvas }) => resized.observe(canvas));
-    outline();
+    loadPeaks();
     for (let opened = false; !opened;) {
       try {
         await engine.open();
         opened = true;
       } catch (error) {
-        setText(told, explain(error));
-        if (!error.away) return;
-        await there();
+        setText(message, explain(error));
+        if (!error.unreachable) return;
+        await untilReachable();
       }
       if (closed) return;
     }
     place.max = seconds(engine.length);
     place.disabled = play.disabled = false;
     element.dataset.state = 'paused';
-    setText(told, '');
+    setText(message, '');
     engine.seek(Math.min(before.at ?? 0, engine.length));
     if (before.loopOn) setLoop(before.loop);
-    mixed();
-    follow();
+    applyMix();
+    showPosition();
   }
 
   return {
@@ -328,16 +328,16 @@ export function player(song) {
     open,
     // Effective levels, for downloading the mix.
     levels: () => Object.fromEntries(STEMS.map((stem) => [stem, audible(stem)])),
-    update: () => { mixed(); looped(); follow(); },
+    update: () => { applyMix(); showLoop(); showPosition(); },
     close: () => {
       closed = true;
-      keep();
+      save();
       engine.close();
       resized.disconnect();
       recoloured.removeEventListener('change', redraw);
       document.removeEventListener('colours', redraw);
-      document.removeEventListener('keydown', pressedKey);
-      window.removeEventListener('pagehide', leaving);
+      document.removeEventListener('keydown', onKey);
+      window.removeEventListener('pagehide', onPageHide);
       cancelAnimationFrame(frameRequest);
     },
   };

@@ -1,5 +1,5 @@
 // The songs visible to the user, kept up to date by server-sent events.
-import { ask, connection, lost, there } from './api.js';
+import { ask, connection, connectionLost, untilReachable } from './api.js';
 
 // Dispatches `change` on any change, `split` and `failed` with a song that has just reached that status, and `cut` when the server
 // closes the event stream, as it does when the session ends.
@@ -14,7 +14,7 @@ const known = new Map();
 const hidden = new Set();
 const paces = new Map();
 // Songs with events received while the list was loading; the list's data for them is older.
-const heard = new Set();
+const updatedDuringLoad = new Set();
 let stream = null;
 let loaded = false;
 let loading = null;
@@ -30,7 +30,7 @@ const changed = () => songs.dispatchEvent(new Event('change'));
 // Stores a song from a response or an event.
 export function put(song) {
   const before = known.get(song.id);
-  heard.add(song.id);
+  updatedDuringLoad.add(song.id);
   // Some responses omit the upload time.
   known.set(song.id, { ...song, uploaded_at: song.uploaded_at ?? before?.uploaded_at ?? new Date().toISOString() });
   pace(song);
@@ -43,13 +43,13 @@ export function put(song) {
 
 // Stores a song from the response to a change made here. An event about a later state may have arrived before the response, so fetch
 // the song once more.
-export function answered(song) {
+export function putAndRefresh(song) {
   put(song);
   setTimeout(() => ask('GET', `songs/${song.id}`).then((data) => put(data.song), (error) => { if (error.has('not_found')) drop(song.id); }), 1500);
 }
 
 export function drop(id) {
-  heard.add(id);
+  updatedDuringLoad.add(id);
   if (known.delete(id)) changed();
 }
 
@@ -68,20 +68,20 @@ function pace(song) {
 }
 
 // Estimates the remaining time in seconds; returns null if unknown.
-export function left(song) {
+export function remaining(song) {
   const seen = paces.get(song.id);
   if (!seen || seen.now <= seen.percent) return null;
   const each = (seen.seen - seen.at) / (seen.now - seen.percent);
-  const told = (100 - seen.now) * each;
+  const estimate = (100 - seen.now) * each;
   // Count down between two progress reports, but not to zero.
-  return Math.max(1000, told / 4, told - (Date.now() - seen.seen)) / 1000;
+  return Math.max(1000, estimate / 4, estimate - (Date.now() - seen.seen)) / 1000;
 }
 
 // Loads the list page by page. A later call cancels earlier ones.
 async function reload() {
   const mine = {};
   loading = mine;
-  heard.clear();
+  updatedDuringLoad.clear();
   const now = new Set();
   let after = '';
   let oldest = '';
@@ -91,7 +91,7 @@ async function reload() {
     for (const song of page.songs) {
       now.add(song.id);
       oldest = song.uploaded_at;
-      if (heard.has(song.id)) continue;
+      if (updatedDuringLoad.has(song.id)) continue;
       known.set(song.id, song);
       pace(song);
     }
@@ -99,8 +99,8 @@ async function reload() {
     if (!loaded) changed();
   } while (after && now.size < most);
   rest = Boolean(after);
-  const isOlder = (song) => rest && moment(song) < moment({ uploaded_at: oldest });
-  for (const [id, song] of known) if (!now.has(id) && !heard.has(id) && !isOlder(song)) known.delete(id);
+  const isOlder = (song) => rest && uploadTime(song) < uploadTime({ uploaded_at: oldest });
+  for (const [id, song] of known) if (!now.has(id) && !updatedDuringLoad.has(id) && !isOlder(song)) known.delete(id);
   loaded = true;
   changed();
 }
@@ -112,10 +112,10 @@ export function more() {
 }
 
 // The upload time as a sortable string: the number of fraction digits varies.
-export const moment = ({ uploaded_at: at }) => at.replace('Z', '');
+export const uploadTime = ({ uploaded_at: at }) => at.replace('Z', '');
 
 // Opens the event stream; called again when the signed-in user changes.
-export function follow() {
+export function subscribe() {
   stream?.close();
   const current = new EventSource('songs/events');
   stream = current;
@@ -127,10 +127,10 @@ export function follow() {
     if (stream !== current) return;
     // The end of a stream does not mean that the server is down; check /livez.
     current.close();
-    fetch('livez', { cache: 'no-store' }).then((answer) => { if (!answer.ok) lost(); }, lost).then(async () => {
-      await there();
+    fetch('livez', { cache: 'no-store' }).then((answer) => { if (!answer.ok) connectionLost(); }, connectionLost).then(async () => {
+      await untilReachable();
       songs.dispatchEvent(new Event('cut'));
-      setTimeout(() => { if (stream === current) follow(); }, 500);
+      setTimeout(() => { if (stream === current) subscribe(); }, 500);
     });
   };
 }

@@ -8,7 +8,7 @@ const KBIT_S = {
   2: [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160],
 };
 // Frames to decode before the first one needed: a frame may depend on earlier ones (bit reservoir).
-const BEFORE = 8;
+const PREROLL_FRAMES = 8;
 // How far a frame may be from the position that the mean frame size predicts.
 const SLACK_BYTES = 8;
 // The decoder's delay in samples, in addition to the encoder's.
@@ -29,7 +29,7 @@ function frame(data, at) {
   return { version, rate, kbits, samples, mean, mono: data[at + 3] >> 6 === 3, size: Math.floor(mean) + ((data[at + 2] >> 1) & 1) };
 }
 
-const alike = (one, other) => one && other && one.version === other.version && one.rate === other.rate && one.kbits === other.kbits;
+const sameFormat = (one, other) => one && other && one.version === other.version && one.rate === other.rate && one.kbits === other.kbits;
 
 class Mp3 {
   static async open(path) {
@@ -59,19 +59,19 @@ class Mp3 {
     const last = Math.min(to, this.length);
     if (last <= from) return [new Float32Array(to - from), new Float32Array(to - from)];
     const { samples, mean } = this.first;
-    const begin = Math.max(0, Math.floor((from + this.skip) / samples) - BEFORE);
+    const begin = Math.max(0, Math.floor((from + this.skip) / samples) - PREROLL_FRAMES);
     const end = Math.min(this.frames, Math.ceil((last + this.skip) / samples));
     const start = Math.max(this.begins, Math.floor(this.begins + begin * mean) - SLACK_BYTES);
     const { bytes: data } = await bytes(this.path, start, Math.min(this.total, Math.ceil(this.begins + end * mean) + SLACK_BYTES));
     let at = 0;
     for (; at <= 2 * SLACK_BYTES; at += 1) {
       const found = frame(data, at);
-      if (alike(found, this.first) && (end - begin < 2 || alike(frame(data, at + found.size), this.first))) break;
+      if (sameFormat(found, this.first) && (end - begin < 2 || sameFormat(frame(data, at + found.size), this.first))) break;
     }
     let past = at;
     for (let count = begin; count < end; count += 1) {
       const found = frame(data, past);
-      if (!alike(found, this.first)) throw new Unreadable('frame not at the expected position');
+      if (!sameFormat(found, this.first)) throw new Unreadable('frame not at the expected position');
       past += found.size;
     }
     const decoded = await new OfflineAudioContext(1, 1, this.rate).decodeAudioData(data.slice(at, past).buffer);
@@ -124,7 +124,7 @@ export class Source {
   static async open(song, part) {
     const source = new Source();
     const wav = () => Wav.open(`songs/${song}/${part}.wav`);
-    source.fall = wav;
+    source.fallback = wav;
     try {
       source.inner = part === 'song' ? await wav() : await Mp3.open(`songs/${song}/${part}.mp3`);
     } catch (error) {
@@ -143,7 +143,7 @@ export class Source {
     } catch (error) {
       const unreadable = error instanceof Unreadable || error instanceof DOMException;
       if (!unreadable || this.inner instanceof Wav) throw error;
-      this.inner = await this.fall();
+      this.inner = await this.fallback();
       return this.inner.read(from, to);
     }
   }

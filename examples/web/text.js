@@ -7,14 +7,14 @@ let language = 'en';
 let locale = 'en';
 let plural = new Intl.PluralRules('en');
 
-export function preferred() {
+export function preferredLanguage() {
   const kept = recall('language');
   if (LANGUAGES.includes(kept)) return kept;
   const wanted = navigator.languages.map((name) => name.slice(0, 2));
   return wanted.find((name) => LANGUAGES.includes(name)) ?? 'en';
 }
 
-export async function speak(name) {
+export async function setLanguage(name) {
   const answer = await fetch(`web/${name}.json`);
   if (!answer.ok) throw new Error(`${name}.json: ${answer.status}`);
   strings = await answer.json();
@@ -37,14 +37,14 @@ export function t(name, values = {}, otherwise = name) {
 }
 
 // Sets the texts that an element's data attributes name.
-export function word(element) {
+export function translateElement(element) {
   const { t: text, tLabel: label, tHint: hint } = element.dataset;
   if (text) element.textContent = t(text, {}, element.textContent);
   if (label) element.setAttribute('aria-label', element.title = t(label, {}, element.title));
   if (hint) element.placeholder = t(hint, {}, element.placeholder);
 }
 
-export const translate = (root) => root.querySelectorAll('[data-t], [data-t-label], [data-t-hint]').forEach(word);
+export const translate = (root) => root.querySelectorAll('[data-t], [data-t-label], [data-t-hint]').forEach(translateElement);
 
 export const number = (value) => new Intl.NumberFormat(locale).format(value);
 export const percent = (value) => new Intl.NumberFormat(locale, { style: 'percent' }).format(value / 100);
@@ -68,12 +68,12 @@ export function clock(seconds) {
 }
 
 // A duration in words: 3 minutes, 20 seconds.
-export function span(seconds) {
+export function duration(seconds) {
   const [value, unit] = seconds < 90 ? [Math.max(1, Math.round(seconds)), 'second'] : seconds < 5400 ? [Math.round(seconds / 60), 'minute'] : [Math.round(seconds / 3600), 'hour'];
   return new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'long' }).format(value);
 }
 
-export const speaks = () => language;
+export const currentLanguage = () => language;
 
 // Reads a stored preference; returns null if the browser blocks storage.
 export function recall(name) {

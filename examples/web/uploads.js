@@ -1,9 +1,9 @@
 // Uploads.
-import { who } from './account.js';
-import { ask, lost, refusal, there } from './api.js';
+import { currentUser } from './account.js';
+import { ask, connectionLost, parseError, untilReachable } from './api.js';
 import { explain, h, icon, setText, toast } from './dom.js';
 import { limits } from './limits.js';
-import { answered } from './songs.js';
+import { putAndRefresh } from './songs.js';
 import { percent, size, t } from './text.js';
 
 // Concurrent uploads; more would only slow each other down.
@@ -20,28 +20,28 @@ let heading = null;
 const isSong = (type) => !type || /^(audio|video)\/|^application\/(ogg|octet-stream|x-flac|mp4)$/.test(type);
 
 // Derives a title from the file name, without control and bidirectional formatting characters.
-function titled(name) {
+function titleFrom(name) {
   const bare = name.replace(/\.[^.]{1,5}$/, '').replace(/[\s_\p{Cc}\u2028-\u202e\u2066-\u2069]+/gu, ' ').trim() || name;
   return [...bare].slice(0, limits()?.max_title_chars ?? 200).join('');
 }
 
 export function add(files) {
   for (const file of files) {
-    const upload = { file, title: titled(file.name), state: 'waiting', loaded: 0, tries: 0, request: null, error: null };
+    const upload = { file, title: titleFrom(file.name), state: 'waiting', loaded: 0, tries: 0, request: null, error: null };
     uploads.push(upload);
     show(upload);
-    const trouble = refused(file);
-    if (trouble) fail(upload, trouble, false);
+    const problem = validate(file);
+    if (problem) fail(upload, problem, false);
   }
   next();
 }
 
 // Whether uploads require signing in and nobody is signed in.
-const closed = () => limits()?.anonymous_uploads === false && !who();
+const signInRequired = () => limits()?.anonymous_uploads === false && !currentUser();
 
 // Checks that need no request.
-function refused(file) {
-  if (closed()) return t('users-alone');
+function validate(file) {
+  if (signInRequired()) return t('users-alone');
   if (file.size === 0) return t('upload-empty');
   const most = limits()?.max_upload_bytes;
   if (most && file.size > most) {
@@ -60,7 +60,7 @@ function count() {
 }
 
 function next() {
-  keep();
+  saveNames();
   count();
   const going = uploads.filter(({ state }) => state === 'going').length;
   for (const upload of uploads.filter(({ state }) => state === 'waiting').slice(0, Math.max(0, AT_ONCE - going))) begin(upload);
@@ -81,9 +81,9 @@ function begin(upload) {
   };
   request.onload = () => {
     if (request.status === 200) return done(upload, JSON.parse(request.responseText).data.song);
-    const error = refusal(request.status, request.responseText);
-    if (error.away) return broken(upload);
-    if (error.status === 401) return closed() ? fail(upload, t('users-alone'), true) : ended(upload);
+    const error = parseError(request.status, request.responseText);
+    if (error.unreachable) return broken(upload);
+    if (error.status === 401) return signInRequired() ? fail(upload, t('users-alone'), true) : ended(upload);
     // Offer a retry if it may succeed: temporary errors, or a rejected title, which the user can change.
     fail(upload, explain(error), error.status >= 500 || [403, 408, 429].includes(error.status) || error.errors.some(({ field }) => field === 'title'));
   };
@@ -95,10 +95,10 @@ function begin(upload) {
 
 async function done(upload, song) {
   remove(upload);
-  answered(song);
+  putAndRefresh(song);
   // The title was edited during the upload.
   if (upload.title !== upload.sent && upload.title.trim()) {
-    await ask('PATCH', `songs/${song.id}`, { title: upload.title }).then((data) => answered(data.song), (error) => {
+    await ask('PATCH', `songs/${song.id}`, { title: upload.title }).then((data) => putAndRefresh(data.song), (error) => {
       toast(t('rename-failed', { why: explain(error) }), { bad: true });
     });
   }
@@ -107,11 +107,11 @@ async function done(upload, song) {
 // The connection failed. An early rejection by the server can look the same.
 async function broken(upload) {
   upload.tries += 1;
-  lost();
+  connectionLost();
   if (upload.tries > TRIES) return fail(upload, t('upload-broken'), true);
   upload.state = 'away';
   update(upload);
-  await there();
+  await untilReachable();
   if (upload.state !== 'away') return;
   upload.state = 'waiting';
   update(upload);
@@ -175,7 +175,7 @@ function update(upload) {
 }
 
 // Stores the names of open uploads, so that the page can report them after a reload.
-function keep() {
+function saveNames() {
   const names = open().map(({ file }) => file.name);
   try {
     if (names.length) sessionStorage.setItem(KEPT, JSON.stringify(names));
@@ -183,7 +183,7 @@ function keep() {
   } catch { /* storage is blocked */ }
 }
 
-export function cutOff() {
+export function interrupted() {
   try {
     const names = JSON.parse(sessionStorage.getItem(KEPT) ?? '[]');
     sessionStorage.removeItem(KEPT);
@@ -198,15 +198,15 @@ window.addEventListener('beforeunload', (event) => {
 });
 
 // Describes accepted formats, quotas and retention.
-function told() {
+function describeLimits() {
   const now = limits();
   if (!now) return '';
   const texts = [t('limits', { size: size(now.max_upload_bytes), hours: Math.round(now.max_duration_s / 360) / 10 })];
-  const { max_songs: songs, max_bytes: bytes, max_audio_minutes_per_day: minutes } = who() ? now.user_quota : now.anonymous_quota;
+  const { max_songs: songs, max_bytes: bytes, max_audio_minutes_per_day: minutes } = currentUser() ? now.user_quota : now.anonymous_quota;
   if (songs) texts.push(t('limits-songs', { n: songs }));
   if (bytes) texts.push(t('limits-bytes', { size: size(bytes) }));
   if (minutes) texts.push(t('limits-minutes', { n: minutes }));
-  const days = who() ? now.retention_days : now.anonymous_retention_days;
+  const days = currentUser() ? now.retention_days : now.anonymous_retention_days;
   if (days) texts.push(t('limits-days', { n: days }));
   return texts.join(' ');
 }
@@ -239,13 +239,13 @@ export function zone() {
     location.hash = '#/';
     add(event.dataTransfer.files);
   });
-  const speak = () => {
-    setText(rules, told());
-    openness.dataset.open = String(!who());
-    const openly = closed() ? 'users-alone' : 'open-to-all';
-    openness.replaceChildren(icon(who() ? 'lock' : 'open'), h('span', {}, t(who() ? 'yours-alone' : openly)));
+  const refresh = () => {
+    setText(rules, describeLimits());
+    openness.dataset.open = String(!currentUser());
+    const openly = signInRequired() ? 'users-alone' : 'open-to-all';
+    openness.replaceChildren(icon(currentUser() ? 'lock' : 'open'), h('span', {}, t(currentUser() ? 'yours-alone' : openly)));
     uploads.forEach(update);
     count();
   };
-  return { element: h('div', {}, area, h('section', { 'aria-live': 'off' }, heading, list)), update: speak };
+  return { element: h('div', {}, area, h('section', { 'aria-live': 'off' }, heading, list)), update: refresh };
 }

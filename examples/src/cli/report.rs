@@ -10,7 +10,7 @@ use vocalizer_model::weights::FetchListener;
 use vocalizer_model::{Listener, Report, Stage};
 
 /// Longer names are truncated to leave room for the progress bar.
-const MOST_NAME_CHARS: usize = 20;
+const MAX_NAME_CHARS: usize = 20;
 
 /// The output mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub(super) struct SongReport<'a> {
     bar: ProgressBar,
     started: Instant,
     /// The last reported tenth.
-    told: u64,
+    reported: u64,
 }
 
 impl<'a> SongReport<'a> {
@@ -73,12 +73,12 @@ impl<'a> SongReport<'a> {
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style.progress_chars("━╸─"));
         let name = input.file_name().unwrap_or(input.as_os_str()).to_string_lossy();
-        bar.set_prefix(match name.char_indices().nth(MOST_NAME_CHARS) {
+        bar.set_prefix(match name.char_indices().nth(MAX_NAME_CHARS) {
             Some((end, _)) => format!("{}…", &name[..end]),
             None => name.into_owned(),
         });
         bar.enable_steady_tick(Duration::from_secs(1));
-        Self { voice, input, bar, started: Instant::now(), told: 0 }
+        Self { voice, input, bar, started: Instant::now(), reported: 0 }
     }
 
     pub(super) fn done(self, report: &Report) {
@@ -140,8 +140,8 @@ impl Listener for SongReport<'_> {
             }
             Voice::Lines => {
                 let tenth = (done_s / total_s.max(1e-9) * 10.0) as u64;
-                if tenth > self.told {
-                    self.told = tenth;
+                if tenth > self.reported {
+                    self.reported = tenth;
                     let input = self.input.display();
                     eprintln!("{input}: {}% ({speed:.2} x real time, {left_s:.0} s left)", tenth * 10);
                 }
@@ -164,7 +164,7 @@ impl Listener for SongReport<'_> {
 pub(super) struct FetchReport {
     voice: Voice,
     bar: ProgressBar,
-    told: u64,
+    reported: u64,
 }
 
 impl FetchReport {
@@ -174,13 +174,13 @@ impl FetchReport {
         let style = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style.progress_chars("━╸─"));
-        Self { voice, bar, told: 0 }
+        Self { voice, bar, reported: 0 }
     }
 }
 
 impl FetchListener for FetchReport {
     fn source(&mut self, name: &str, bytes: u64) {
-        self.told = 0;
+        self.reported = 0;
         let message = format!("fetching {} from {name}", HumanBytes(bytes));
         self.bar.suspend(|| self.voice.note(&message));
     }
@@ -194,8 +194,8 @@ impl FetchListener for FetchReport {
         self.bar.set_length(total_bytes);
         self.bar.set_position(done_bytes);
         let quarter = done_bytes.saturating_mul(4) / total_bytes.max(1);
-        if quarter > self.told {
-            self.told = quarter;
+        if quarter > self.reported {
+            self.reported = quarter;
             match self.voice {
                 Voice::Bar => {}
                 Voice::Lines => eprintln!("{} of {}", HumanBytes(done_bytes), HumanBytes(total_bytes)),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use vocalizer_client::{SongStatus, SongView};
 
 /// Longer names are truncated to leave room for the progress bar.
-const MOST_NAME_CHARS: usize = 20;
+const MAX_NAME_CHARS: usize = 20;
 
 /// The output mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Voice {
         let bar = if self == Self::Bar { ProgressBar::new(1) } else { ProgressBar::hidden() };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style.progress_chars("━╸─"));
-        bar.set_prefix(match name.char_indices().nth(MOST_NAME_CHARS) {
+        bar.set_prefix(match name.char_indices().nth(MAX_NAME_CHARS) {
             Some((end, _)) => format!("{}…", &name[..end]),
             None => name.to_owned(),
         });
@@ -97,7 +97,7 @@ pub(super) fn state(song: &SongView) -> String {
 pub(super) fn upload(voice: Voice, name: &str) -> impl FnMut(u64, Option<u64>) + Send + 'static {
     let name = shown(name);
     let bar = voice.bar(&name, "{prefix:.bold} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}");
-    let mut told_quarters = 0;
+    let mut reported_quarters = 0;
     move |sent_bytes, size_bytes| {
         let size_bytes = size_bytes.unwrap_or(sent_bytes).max(1);
         bar.set_length(size_bytes);
@@ -106,12 +106,12 @@ pub(super) fn upload(voice: Voice, name: &str) -> impl FnMut(u64, Option<u64>) +
             bar.finish_and_clear();
         }
         let quarters = sent_bytes.saturating_mul(4) / size_bytes;
-        if quarters > told_quarters {
-            told_quarters = quarters;
-            let told = format!("{name}: {} of {} sent", HumanBytes(sent_bytes), HumanBytes(size_bytes));
+        if quarters > reported_quarters {
+            reported_quarters = quarters;
+            let line = format!("{name}: {} of {} sent", HumanBytes(sent_bytes), HumanBytes(size_bytes));
             let event = json!({"event": "upload", "file": name, "sent_bytes": sent_bytes, "size_bytes": size_bytes});
             if voice != Voice::Bar {
-                voice.note(&event, &told);
+                voice.note(&event, &line);
             }
         }
     }
@@ -122,7 +122,7 @@ pub(super) struct Waiting {
     voice: Voice,
     bar: ProgressBar,
     /// The last plain line.
-    told: String,
+    last_line: String,
 }
 
 impl Waiting {
@@ -130,7 +130,7 @@ impl Waiting {
         Self {
             voice,
             bar: voice.bar(&shown(title), "{prefix:.bold} {wide_bar} {percent:>3}% {msg}"),
-            told: String::new(),
+            last_line: String::new(),
         }
     }
 
@@ -147,9 +147,9 @@ impl Waiting {
                 // One line per 10 % is enough for a log.
                 let tenth = song.progress.map_or(0, |percent| percent / 10);
                 let line = if song.progress.is_some() { format!("splitting {tenth}") } else { state.clone() };
-                if line != self.told {
+                if line != self.last_line {
                     eprintln!("{}: {state}", shown(&song.title));
-                    self.told = line;
+                    self.last_line = line;
                 }
             }
         }

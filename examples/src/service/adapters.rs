@@ -44,7 +44,7 @@ pub(super) async fn stores(database: &Database, clock: Arc<dyn Clock>) -> Result
                 clock,
             })
         }
-        Database::Postgres(url) => many::stores(url, clock).await,
+        Database::Postgres(url) => cluster::stores(url, clock).await,
     }
 }
 
@@ -52,7 +52,7 @@ pub(super) async fn stores(database: &Database, clock: Arc<dyn Clock>) -> Result
 pub(super) async fn migrate(database: &Database) -> Result<Vec<String>, BoxError> {
     match database {
         Database::Sqlite(path) => Ok(SqliteStore::open_without_migrating(path).await?.migrate().await?),
-        Database::Postgres(url) => many::migrate(url).await,
+        Database::Postgres(url) => cluster::migrate(url).await,
     }
 }
 
@@ -62,7 +62,7 @@ pub(super) async fn migrate_data(from: &Path, database: &Database) -> Result<Str
         Database::Sqlite(_) => {
             Err("the target must be PostgreSQL: set DATABASE_URL=postgres://USER:PASSWORD@HOST/NAME".into())
         }
-        Database::Postgres(url) => many::migrate_data(from, url).await,
+        Database::Postgres(url) => cluster::migrate_data(from, url).await,
     }
 }
 
@@ -71,23 +71,23 @@ pub(super) async fn queue(config: &Config) -> Result<Arc<dyn JobQueue>, BoxError
     match (&config.broker, &config.database) {
         (Some(broker), _) => broker_queue(broker),
         (None, Database::Sqlite(path)) => Ok(Arc::new(SqliteQueue::open(path, VISIBILITY).await?)),
-        (None, Database::Postgres(url)) => many::database_queue(url).await,
+        (None, Database::Postgres(url)) => cluster::database_queue(url).await,
     }
 }
 
 /// Creates the broker's job queue.
 pub(super) fn broker_queue(broker: &Broker) -> Result<Arc<dyn JobQueue>, BoxError> {
-    many::queue(broker)
+    cluster::queue(broker)
 }
 
 /// Validates the broker's address without connecting.
 pub(super) fn check_broker(broker: &Broker) -> Result<(), String> {
-    many::queue(broker).map(|_| ()).map_err(|error| error.to_string())
+    cluster::queue(broker).map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// Validates the bucket's address without connecting.
 pub(super) fn check_bucket(url: &str) -> Result<(), String> {
-    many::check_bucket(url).map_err(|error| error.to_string())
+    cluster::check_bucket(url).map_err(|error| error.to_string())
 }
 
 /// Opens the blob store. It must belong to the database's installation, because the sweep deletes blobs without songs.
@@ -108,7 +108,7 @@ pub(super) async fn blobs(
             check_owner(config, &blobs.claim(installation).await?, installation)?;
             Ok(Arc::new(blobs))
         }
-        Blobs::S3(url) => many::blobs(config, url, work, installation, songs).await,
+        Blobs::S3(url) => cluster::blobs(config, url, work, installation, songs).await,
     }
 }
 
@@ -140,7 +140,7 @@ fn check_owner(config: &Config, owner: &str, installation: &str) -> Result<(), B
 }
 
 #[cfg(feature = "cluster")]
-mod many {
+mod cluster {
     use std::path::Path;
     use std::sync::Arc;
 
@@ -245,7 +245,7 @@ mod many {
 
 /// Stubs for builds without the feature `cluster`, which the configuration rejects earlier.
 #[cfg(not(feature = "cluster"))]
-mod many {
+mod cluster {
     use std::path::Path;
     use std::sync::Arc;
 

@@ -83,7 +83,7 @@ pub enum ConfigError {
     Limits(#[from] LimitsError),
 }
 
-pub(super) fn wrong(name: &'static str, what: impl fmt::Display) -> ConfigError {
+pub(super) fn invalid(name: &'static str, what: impl fmt::Display) -> ConfigError {
     ConfigError::Value { name, what: what.to_string() }
 }
 
@@ -95,13 +95,14 @@ impl Config {
     /// [`ConfigError`].
     pub fn check(args: &ServiceArgs) -> Result<Self, ConfigError> {
         const LISTEN: &str = "--listen (LISTEN_ADDR)";
-        let mut addresses = args.listen.to_socket_addrs().map_err(|e| wrong(LISTEN, format!("{e}; give HOST:PORT")))?;
-        let listen = addresses.next().ok_or_else(|| wrong(LISTEN, "the host name has no address"))?;
+        let mut addresses =
+            args.listen.to_socket_addrs().map_err(|e| invalid(LISTEN, format!("{e}; give HOST:PORT")))?;
+        let listen = addresses.next().ok_or_else(|| invalid(LISTEN, "the host name has no address"))?;
         let broker = broker(&args.broker)?;
         let Kept { data, database, blobs } = Kept::check(&args.kept)?;
         if let Blobs::S3(url) = &blobs {
             require_cluster(BLOBS)?;
-            super::adapters::check_bucket(url).map_err(|what| wrong(BLOBS, what))?;
+            super::adapters::check_bucket(url).map_err(|what| invalid(BLOBS, what))?;
         }
         let limits = Limits { max_upload_bytes: args.max_upload_bytes, ..Limits::default() };
         limits.check()?;
@@ -152,9 +153,10 @@ fn allowed_hosts(names: &[String], listen: SocketAddr, proxies: &[IpNet]) -> Res
         !bare.is_empty() && (is_address || bare.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)))
     };
     match names.iter().find(|name| !is_name(name)) {
-        Some(name) => {
-            Err(wrong(NAME, format!("invalid host name {name:?}; give names without a port, as in songs.example.org")))
-        }
+        Some(name) => Err(invalid(
+            NAME,
+            format!("invalid host name {name:?}; give names without a port, as in songs.example.org"),
+        )),
         None => Ok(AllowedHosts::Named(names)),
     }
 }
@@ -195,14 +197,14 @@ impl Kept {
         let data = match &args.data {
             Some(data) => data.clone(),
             None => etcetera::choose_base_strategy()
-                .map_err(|_| wrong("--data (DATA_DIR)", "no home folder found; set a data folder"))?
+                .map_err(|_| invalid("--data (DATA_DIR)", "no home folder found; set a data folder"))?
                 .data_dir()
                 .join("vocalizer"),
         };
         let database = database(args)?.unwrap_or_else(|| Database::Sqlite(data.join("vocalizer.db")));
         let blobs = match args.blobs.as_deref() {
             None => Blobs::Files(data.join("blobs")),
-            Some(url) => Blobs::parse(url).ok_or_else(|| wrong(BLOBS, "give file:PATH or s3://BUCKET/PREFIX"))?,
+            Some(url) => Blobs::parse(url).ok_or_else(|| invalid(BLOBS, "give file:PATH or s3://BUCKET/PREFIX"))?,
         };
         Ok(Self { data, database, blobs })
     }
@@ -213,7 +215,7 @@ fn require_cluster(name: &'static str) -> Result<(), ConfigError> {
     if cfg!(feature = "cluster") {
         return Ok(());
     }
-    Err(wrong(name, "this build supports only a single machine; build with `--features cluster`"))
+    Err(invalid(name, "this build supports only a single machine; build with `--features cluster`"))
 }
 
 const DATABASE: &str = "--database (DATABASE_URL, DATABASE_URL_FILE)";
@@ -224,7 +226,8 @@ pub(super) fn database(args: &KeptArgs) -> Result<Option<Database>, ConfigError>
         return Ok(None);
     };
     let database = Database::parse(&url);
-    let database = database.ok_or_else(|| wrong(DATABASE, "give sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME"))?;
+    let database =
+        database.ok_or_else(|| invalid(DATABASE, "give sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME"))?;
     if matches!(database, Database::Postgres(_)) {
         require_cluster(DATABASE)?;
     }
@@ -244,7 +247,7 @@ pub(super) fn broker(args: &BrokerArgs) -> Result<Option<Broker>, ConfigError> {
         max_message_bytes: args.broker_max_message_bytes,
         consumer_timeout: Duration::from_secs(args.broker_consumer_timeout_s),
     };
-    super::adapters::check_broker(&broker).map_err(|what| wrong(NAME, what))?;
+    super::adapters::check_broker(&broker).map_err(|what| invalid(NAME, what))?;
     Ok(Some(broker))
 }
 
@@ -258,11 +261,11 @@ pub(super) fn text_or_file(
         (None, None) => return Ok(None),
         (Some(text), _) => text.to_owned(),
         (None, Some(file)) => {
-            std::fs::read_to_string(file).map_err(|e| wrong(name, format!("cannot read {}: {e}", file.display())))?
+            std::fs::read_to_string(file).map_err(|e| invalid(name, format!("cannot read {}: {e}", file.display())))?
         }
     };
     match text.trim() {
-        "" => Err(wrong(name, "set but empty; remove it to use the default")),
+        "" => Err(invalid(name, "set but empty; remove it to use the default")),
         text => Ok(Some(text.to_owned())),
     }
 }
@@ -273,13 +276,16 @@ pub(super) fn tokens(text: Option<&str>, file: Option<&Path>) -> Result<Option<V
     let Some(text) = text_or_file(name, text, file)? else { return Ok(None) };
     let tokens: Vec<_> = text.split([',', '\n']).map(str::trim).filter(|token| !token.is_empty()).collect();
     if tokens.is_empty() {
-        return Err(wrong(name, "no token found"));
+        return Err(invalid(name, "no token found"));
     }
     if tokens.iter().any(|token| token.contains(char::is_whitespace)) {
-        return Err(wrong(name, "tokens must not contain whitespace; separate several tokens with commas or newlines"));
+        return Err(invalid(
+            name,
+            "tokens must not contain whitespace; separate several tokens with commas or newlines",
+        ));
     }
     if tokens.iter().any(|token| token.chars().count() < MIN_TOKEN_CHARS) {
-        return Err(wrong(name, format!("a token needs at least {MIN_TOKEN_CHARS} characters")));
+        return Err(invalid(name, format!("a token needs at least {MIN_TOKEN_CHARS} characters")));
     }
     Ok(Some(tokens.into_iter().map(|token| Secret::new(token.to_owned())).collect()))
 }

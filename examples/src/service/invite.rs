@@ -42,13 +42,13 @@ pub fn invite(kept: &KeptArgs, args: InviteArgs) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match Runtime::new().map_err(BoxError::from).and_then(|runtime| runtime.block_on(made(&kept.database, args))) {
+    match Runtime::new().map_err(BoxError::from).and_then(|runtime| runtime.block_on(create(&kept.database, args))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(NAME, error.as_ref()),
     }
 }
 
-async fn made(database: &Database, args: InviteArgs) -> Result<(), BoxError> {
+async fn create(database: &Database, args: InviteArgs) -> Result<(), BoxError> {
     if let Database::Sqlite(path) = database
         && !path.exists()
     {

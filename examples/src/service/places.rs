@@ -84,7 +84,7 @@ pub(super) fn path_of(url: &str, scheme: &str) -> Option<PathBuf> {
 }
 
 /// Hides the password in `scheme://user:password@host` and removes the query.
-fn shown(url: &str) -> String {
+fn redacted(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
     let begin = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
     match rest.rsplit_once('@') {
@@ -104,7 +104,7 @@ impl fmt::Display for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Postgres(url) => f.write_str(&shown(url.expose())),
+            Self::Postgres(url) => f.write_str(&redacted(url.expose())),
         }
     }
 }
@@ -113,14 +113,14 @@ impl fmt::Display for Blobs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Files(path) => write!(f, "file:{}", path.display()),
-            Self::S3(url) => f.write_str(&shown(url)),
+            Self::S3(url) => f.write_str(&redacted(url)),
         }
     }
 }
 
 impl fmt::Display for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&shown(self.address.expose()))
+        f.write_str(&redacted(self.address.expose()))
     }
 }
 
@@ -137,7 +137,7 @@ mod tests {
             ("host:5672", "host:5672"),
             ("s3://bucket/prefix", "s3://bucket/prefix"),
         ] {
-            assert_eq!(shown(url), expected);
+            assert_eq!(redacted(url), expected);
         }
     }
 

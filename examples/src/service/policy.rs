@@ -11,7 +11,7 @@ use vocalizer_core::secret::Secret;
 use vocalizer_core::service::Retention;
 
 use super::Database;
-use super::config::{ConfigError, text_or_file, wrong};
+use super::config::{ConfigError, invalid, text_or_file};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -35,7 +35,7 @@ pub struct PolicyArgs {
     #[arg(long, env = "USER_MAX_BYTES", value_name = "BYTES", value_parser = value_parser!(u64).range(1..))]
     pub user_max_bytes: Option<u64>,
     /// Limit of uploaded audio per user and day, in minutes
-    #[arg(long, env = "USER_MAX_AUDIO_MINUTES_PER_DAY", value_name = "MINUTES", value_parser = value_parser!(u64).range(1..=MOST))]
+    #[arg(long, env = "USER_MAX_AUDIO_MINUTES_PER_DAY", value_name = "MINUTES", value_parser = value_parser!(u64).range(1..=MAX))]
     pub user_max_audio_minutes_per_day: Option<u64>,
     /// Limit of uploads per user and minute
     #[arg(long, env = "USER_MAX_UPLOADS_PER_MINUTE", value_name = "N", value_parser = value_parser!(u32).range(1..))]
@@ -47,16 +47,16 @@ pub struct PolicyArgs {
     #[arg(long, env = "ANONYMOUS_MAX_BYTES", value_name = "BYTES", value_parser = value_parser!(u64).range(1..))]
     pub anonymous_max_bytes: Option<u64>,
     /// Limit of uploaded audio per address without a session and day, in minutes
-    #[arg(long, env = "ANONYMOUS_MAX_AUDIO_MINUTES_PER_DAY", value_name = "MINUTES", value_parser = value_parser!(u64).range(1..=MOST))]
+    #[arg(long, env = "ANONYMOUS_MAX_AUDIO_MINUTES_PER_DAY", value_name = "MINUTES", value_parser = value_parser!(u64).range(1..=MAX))]
     pub anonymous_max_audio_minutes_per_day: Option<u64>,
     /// Limit of uploads per address without a session and minute
     #[arg(long, env = "ANONYMOUS_MAX_UPLOADS_PER_MINUTE", value_name = "N", value_parser = value_parser!(u32).range(1..))]
     pub anonymous_max_uploads_per_minute: Option<u32>,
     /// Delete split and failed songs after this many days
-    #[arg(long, env = "RETENTION_DAYS", value_name = "DAYS", value_parser = value_parser!(u64).range(1..=MOST))]
+    #[arg(long, env = "RETENTION_DAYS", value_name = "DAYS", value_parser = value_parser!(u64).range(1..=MAX))]
     pub retention_days: Option<u64>,
     /// Delete split and failed songs uploaded without a session after this many days
-    #[arg(long, env = "ANONYMOUS_RETENTION_DAYS", value_name = "DAYS", value_parser = value_parser!(u64).range(1..=MOST))]
+    #[arg(long, env = "ANONYMOUS_RETENTION_DAYS", value_name = "DAYS", value_parser = value_parser!(u64).range(1..=MAX))]
     pub anonymous_retention_days: Option<u64>,
     /// Secret key for hashing the addresses of uploads without a session; servers that share a database need the same key
     /// [default: generated at the first start]
@@ -68,7 +68,7 @@ pub struct PolicyArgs {
 }
 
 /// The limit of days and minutes: 100,000 years, so that the number of seconds does not overflow.
-const MOST: u64 = 36_500_000;
+const MAX: u64 = 36_500_000;
 
 /// Who may register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -117,7 +117,7 @@ impl Policy {
         const KEY: &str = "--address-key (ADDRESS_KEY, ADDRESS_KEY_FILE)";
         let key = text_or_file(KEY, args.address_key.as_deref(), args.address_key_file.as_deref())?;
         if key.as_ref().is_some_and(|key| key.chars().count() < MIN_KEY_CHARS) {
-            return Err(wrong(
+            return Err(invalid(
                 KEY,
                 format!("the key needs at least {MIN_KEY_CHARS} characters, as from `openssl rand -hex 32`"),
             ));
@@ -155,7 +155,7 @@ impl Policy {
         {
             let what = "quotas per address with PostgreSQL require one key for all servers: set the same key on all \
                         of them, as from `openssl rand -hex 32`";
-            return Err(wrong(KEY, what));
+            return Err(invalid(KEY, what));
         }
         Ok(policy)
     }
@@ -173,13 +173,13 @@ impl fmt::Display for Policy {
         writeln!(f, "REGISTRATION={registration}")?;
         for (whose, quota) in [("USER", self.per_user), ("ANONYMOUS", self.per_address)] {
             let Quota { max_songs, max_bytes, max_audio_per_day, max_uploads_per_minute } = quota;
-            writeln!(f, "{whose}_MAX_SONGS={}", shown(max_songs))?;
-            writeln!(f, "{whose}_MAX_BYTES={}", shown(max_bytes))?;
+            writeln!(f, "{whose}_MAX_SONGS={}", or_no_limit(max_songs))?;
+            writeln!(f, "{whose}_MAX_BYTES={}", or_no_limit(max_bytes))?;
             let minutes = max_audio_per_day.map(|audio| audio.as_secs() / 60);
-            writeln!(f, "{whose}_MAX_AUDIO_MINUTES_PER_DAY={}", shown(minutes))?;
-            writeln!(f, "{whose}_MAX_UPLOADS_PER_MINUTE={}", shown(max_uploads_per_minute))?;
+            writeln!(f, "{whose}_MAX_AUDIO_MINUTES_PER_DAY={}", or_no_limit(minutes))?;
+            writeln!(f, "{whose}_MAX_UPLOADS_PER_MINUTE={}", or_no_limit(max_uploads_per_minute))?;
         }
-        let days = |span: Option<Duration>| shown(span.map(|span| span.as_secs() / DAY.as_secs()));
+        let days = |span: Option<Duration>| or_no_limit(span.map(|span| span.as_secs() / DAY.as_secs()));
         writeln!(f, "RETENTION_DAYS={}", days(self.retention.all))?;
         writeln!(f, "ANONYMOUS_RETENTION_DAYS={}", days(self.retention.anonymous))?;
         let key = if self.address_key.is_some() { "(hidden)" } else { "(generated at the first start)" };
@@ -187,7 +187,7 @@ impl fmt::Display for Policy {
     }
 }
 
-fn shown<T: ToString>(limit: Option<T>) -> String {
+fn or_no_limit<T: ToString>(limit: Option<T>) -> String {
     limit.map_or("(no limit)".to_owned(), |limit| limit.to_string())
 }
 

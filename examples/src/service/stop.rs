@@ -7,12 +7,12 @@ use tokio::sync::watch;
 /// Returns a value that becomes `true` on Ctrl-C or `SIGTERM`. A second signal exits at once.
 pub(super) fn stop_signal() -> io::Result<watch::Receiver<bool>> {
     let (sender, receiver) = watch::channel(false);
-    let mut asked = Asked::new()?;
+    let mut signals = Signals::new()?;
     tokio::spawn(async move {
-        asked.wait().await;
+        signals.wait().await;
         tracing::info!("shutting down; a second signal exits immediately");
         sender.send_replace(true);
-        asked.wait().await;
+        signals.wait().await;
         std::process::exit(130);
     });
     Ok(receiver)
@@ -25,13 +25,13 @@ pub(super) async fn stopped(mut stop: watch::Receiver<bool>) {
 }
 
 #[cfg(unix)]
-struct Asked {
+struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
-impl Asked {
+impl Signals {
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
@@ -46,10 +46,10 @@ impl Asked {
 }
 
 #[cfg(not(unix))]
-struct Asked;
+struct Signals;
 
 #[cfg(not(unix))]
-impl Asked {
+impl Signals {
     fn new() -> io::Result<Self> {
         Ok(Self)
     }

@@ -22,7 +22,7 @@ use vocalizer_http::status::StatusServer;
 use vocalizer_model::ports::sweep_work_dir;
 use vocalizer_store::archive::TarResults;
 
-use super::config::{self, ConfigError, wrong};
+use super::config::{self, ConfigError, invalid};
 use super::data::private_dir;
 use super::places::Broker;
 use super::run::failed;
@@ -43,17 +43,17 @@ impl WorkerConfig {
         const BACKEND: &str = "--backend (BACKEND_ADDR)";
         let backend = args.backend.parse::<Url>().ok();
         let backend = backend.filter(|url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some());
-        let backend = backend.ok_or_else(|| wrong(BACKEND, "give http://HOST:PORT or https://HOST"))?;
+        let backend = backend.ok_or_else(|| invalid(BACKEND, "give http://HOST:PORT or https://HOST"))?;
         if !backend.username().is_empty() || backend.password().is_some() {
-            return Err(wrong(BACKEND, "the URL must not contain a username or password; use WORKER_TOKEN instead"));
+            return Err(invalid(BACKEND, "the URL must not contain a username or password; use WORKER_TOKEN instead"));
         }
         if let Err(error) = args.listen.to_socket_addrs() {
-            return Err(wrong("--listen (LISTEN_ADDR)", format!("{error}; give HOST:PORT")));
+            return Err(invalid("--listen (LISTEN_ADDR)", format!("{error}; give HOST:PORT")));
         }
         let ca = match &args.backend_ca_file {
             None => None,
             Some(file) => Some(std::fs::read(file).map_err(|e| {
-                wrong("--backend-ca-file (BACKEND_CA_FILE)", format!("cannot read {}: {e}", file.display()))
+                invalid("--backend-ca-file (BACKEND_CA_FILE)", format!("cannot read {}: {e}", file.display()))
             })?),
         };
         // A server accepts several tokens, to allow rotation; a worker uses the first.
@@ -63,7 +63,7 @@ impl WorkerConfig {
         if token.is_none() && broker.is_none() {
             let what = "a worker without a broker needs the server's token, which is in the file worker-token in the server's data folder: \
                         set WORKER_TOKEN_FILE, or BROKER_ADDR";
-            return Err(wrong("--worker-token (WORKER_TOKEN, WORKER_TOKEN_FILE)", what));
+            return Err(invalid("--worker-token (WORKER_TOKEN, WORKER_TOKEN_FILE)", what));
         }
         Ok(Self { backend, ca, token, broker })
     }

@@ -95,18 +95,18 @@ def test_failed_song_shows_reason_and_can_be_retried(idle, visit):
 def test_song_page_follows_the_song(idle, visit, stems):
     song = idle.upload("Sad song", data=tone(300))
     page = visit(idle, f"/#/songs/{song['id']}")
-    told = page.locator("#song-state")
-    expect(told).to_have_text("Waiting")
+    status = page.locator("#song-state")
+    expect(status).to_have_text("Waiting")
     begin(idle, song, 20)
-    expect(told).to_have_text(re.compile("^Processing: 20%"))
+    expect(status).to_have_text(re.compile("^Processing: 20%"))
     give_up(idle, song, "no reason")
-    expect(told).to_have_text("Failed")
+    expect(status).to_have_text("Failed")
     expect(page.get_by_text("Reason: no reason")).to_be_visible()
     page.get_by_role("button", name="Retry").click()
-    expect(told).to_have_text("Waiting")
+    expect(status).to_have_text("Waiting")
     deliver(idle, song, stems)
     expect(page.get_by_role("region", name="Player").or_(page.locator("#player"))).to_be_visible()
-    expect(told).to_be_hidden()
+    expect(status).to_be_hidden()
 
 
 def test_two_tabs_show_the_same(idle, visit):

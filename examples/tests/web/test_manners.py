@@ -87,10 +87,10 @@ def views(page, service, songs):
     expect(page.locator(".toast")).to_be_visible()
     yield "a deletion"
     service.stop()
-    expect(page.locator("#away")).to_be_visible()
-    yield "the server is away"
+    expect(page.locator("#offline")).to_be_visible()
+    yield "server down"
     service.start()
-    expect(page.locator("#away")).to_be_hidden()
+    expect(page.locator("#offline")).to_be_hidden()
 
 
 def complaints(page):
@@ -295,10 +295,10 @@ def test_russian_browser_gets_russian_page(idle, visit):
     expect(page.locator("html")).to_have_attribute("lang", "ru")
     expect(page.locator("#limits")).to_contain_text("До 78,6 МБ и 6 ч на файл")
     expect(page.locator("#count")).to_have_text("1–5 из 5 песен")
-    told = [row(page, f"Песня {n}").locator(".state") for n in range(5)]
-    expect(told[0]).to_have_text("В очереди")
-    expect(told[1]).to_have_text("В очереди: впереди 1 песня")
-    expect(told[2]).to_have_text("В очереди: впереди 2 песни")
+    states = [row(page, f"Песня {n}").locator(".state") for n in range(5)]
+    expect(states[0]).to_have_text("В очереди")
+    expect(states[1]).to_have_text("В очереди: впереди 1 песня")
+    expect(states[2]).to_have_text("В очереди: впереди 2 песни")
     expect(page.locator("time").first).to_have_text(re.compile(r"\d{4} г\.,"))
     # Server errors are translated, too.
     page.set_input_files("#files", {"name": "broken.mp3", "mimeType": "audio/mpeg", "buffer": b"no song " * 500})

@@ -101,7 +101,7 @@ def test_loop_repeats_exactly(visit, standalone, demo):
     page = opened(visit, standalone, demo)
     drag(page, 4.9, 7.84)
     expect(page.locator("#loop")).to_have_attribute("aria-pressed", "true")
-    expect(page.locator("#loop-told")).to_have_text("0:04 to 0:07")
+    expect(page.locator("#loop-range")).to_have_text("0:04 to 0:07")
     playing(page)
     listen(page, seconds=6)
     run_on(page, 8)
@@ -131,7 +131,7 @@ def test_loop_repeats_exactly(visit, standalone, demo):
     assert seconds(page) > 7
     # The last loop is restored.
     page.keyboard.press("l")
-    expect(page.locator("#loop-told")).to_have_text("0:04 to 0:07")
+    expect(page.locator("#loop-range")).to_have_text("0:04 to 0:07")
     assert 4 <= seconds(page) <= 7
 
 
@@ -159,9 +159,9 @@ def test_cancelled_drag_keeps_the_loop(visit, standalone, demo):
     assert before[0] != before[1]
     drag(page, 12, 20, 12)
     assert page.evaluate(region) == before
-    expect(page.locator("#loop-told")).to_have_text("0:04 to 0:07")
+    expect(page.locator("#loop-range")).to_have_text("0:04 to 0:07")
     page.get_by_label("Language").select_option("Русский")
-    expect(page.locator("#loop-told")).to_have_text("0:04 — 0:07")
+    expect(page.locator("#loop-range")).to_have_text("0:04 — 0:07")
 
 
 def test_mute_solo_and_karaoke_change_the_audio(visit, standalone, demo):
@@ -195,7 +195,7 @@ def test_switching_to_original_keeps_position_without_gap(visit, standalone, dem
     listen(page, seconds=4, which="sum")
     run_on(page, 3)
     page.locator("#heard-original").check()
-    expect(page.locator("#player-told")).to_have_text("")
+    expect(page.locator("#player-status")).to_have_text("")
     run_on(page, 3.2)
     original = heard(page, [f"/songs/{demo['id']}/song.wav"], frames=2 * 44100)[0]
     assert original["most"] < 1e-4, original
@@ -249,7 +249,7 @@ def test_reload_keeps_levels_and_position(visit, standalone, demo):
     # Reload once more before the player has loaded.
     page.route("**/vocals.mp3", lambda route: None)
     page.reload()
-    expect(page.locator("#player-told")).to_have_text("Loading stems…")
+    expect(page.locator("#player-status")).to_have_text("Loading stems…")
     page.unroute("**/vocals.mp3")
     page.reload()
     expect(page.locator("#time")).to_have_text(before)
@@ -261,11 +261,11 @@ def test_playback_resumes_after_server_restart(visit, idle, tmp_path):
     page = opened(visit, idle, song)
     playing(page)
     idle.stop()
-    expect(page.locator("#away")).to_be_visible(timeout=60_000)
+    expect(page.locator("#offline")).to_be_visible(timeout=60_000)
     expect(page.locator("#player")).to_have_attribute("data-state", "waiting", timeout=60_000)
     idle.start()
     expect(page.locator("#player")).to_have_attribute("data-state", "playing", timeout=60_000)
-    expect(page.locator("#away")).to_be_hidden()
+    expect(page.locator("#offline")).to_be_hidden()
 
 
 def test_song_opened_while_server_is_down_loads_later(visit, idle, tmp_path):
@@ -274,10 +274,10 @@ def test_song_opened_while_server_is_down_loads_later(visit, idle, tmp_path):
     expect(page.locator(".song")).to_have_attribute("data-status", "SPLIT")
     idle.stop()
     page.locator(".song a").click()
-    expect(page.locator("#player-told")).to_contain_text("The server is not responding.")
+    expect(page.locator("#player-status")).to_contain_text("The server is not responding.")
     idle.start()
     expect(page.locator("#play")).to_be_enabled(timeout=60_000)
-    expect(page.locator("#player-told")).to_have_text("")
+    expect(page.locator("#player-status")).to_have_text("")
     assert page.url.endswith(song["id"])
 
 

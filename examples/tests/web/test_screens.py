@@ -57,9 +57,9 @@ def test_list_and_uploads(idle, visit, songs):
 
 
 def test_song_pages(idle, visit, songs):
-    for song, name, told in [(songs[2], "splitting", "Processing: 42%"), (songs[1], "failed", "Failed")]:
+    for song, name, status in [(songs[2], "splitting", "Processing: 42%"), (songs[1], "failed", "Failed")]:
         page = visit(idle, f"/#/songs/{song['id']}")
-        expect(page.locator("#song-state")).to_have_text(told)
+        expect(page.locator("#song-state")).to_have_text(status)
         taken(page, name)
     page = visit(idle, f"/#/songs/{songs[0]['id']}")
     expect(page.get_by_role("button", name="Play", exact=True)).to_be_enabled()

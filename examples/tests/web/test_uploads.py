@@ -196,7 +196,7 @@ def test_cancelled_upload_creates_no_song(idle, visit):
     choose(page, SONG)
     expect(row(page, "Night Train")).to_be_visible()
     assert known(idle) == ["Night Train"]
-    expect(page.locator("#away")).to_be_hidden()
+    expect(page.locator("#offline")).to_be_hidden()
 
 
 def test_upload_restarts_when_the_server_is_back(idle, visit):
@@ -212,7 +212,7 @@ def test_upload_restarts_when_the_server_is_back(idle, visit):
     idle.start()
     expect(row(page, "first-light")).to_be_visible(timeout=60_000)
     expect(uploading(page)).to_have_count(0)
-    expect(page.locator("#away")).to_be_hidden()
+    expect(page.locator("#offline")).to_be_hidden()
     expect(page.locator(".song")).to_have_count(1)
     assert known(idle) == ["first-light"]
 
