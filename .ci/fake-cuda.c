@@ -1,6 +1,5 @@
-/* Stands in for NVIDIA's driver where there is none, so that kernels are compiled for its cards: says that there is one card,
- * of the compute capability CAPABILITY (as in 90), keeps its memory in the machine's, writes each kernel's PTX into the folder PTX,
- * and runs none of them. `.ci/ptx` builds and uses it. */
+/* A fake NVIDIA driver, so that kernels can be compiled without a GPU: reports one GPU with the compute capability CAPABILITY (as in
+ * 90), keeps its memory in main memory, writes each kernel's PTX to the folder PTX and runs nothing. `.ci/ptx` builds and uses it. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +32,7 @@ static int module(void **out, const char *ptx) {
     return 0;
 }
 
-/* Everything that is asked for and of which nothing follows. */
+/* Functions without effect. */
 #define NOTHING(name) int name() { return 0; }
 #define HANDLE(name) int name(void **out) { *out = malloc(8); return 0; }
 
@@ -48,14 +47,14 @@ int cuDeviceGetPCIBusId(char *out, int len, int device) { snprintf(out, len, "00
 int cuDeviceCanAccessPeer(int *out, int a, int b) { *out = 0; return 0; }
 int cuDeviceGetAttribute(int *out, int attribute, int device) {
     switch (attribute) {
-    case 1: *out = 1024; break;                   /* units of a cube */
-    case 2: case 3: *out = 1024; break;           /* its extents */
+    case 1: *out = 1024; break;                   /* threads per block */
+    case 2: case 3: *out = 1024; break;           /* block dimensions */
     case 4: *out = 64; break;
-    case 5: *out = 2147483647; break;             /* the grid's */
+    case 5: *out = 2147483647; break;             /* grid dimensions */
     case 6: case 7: *out = 65535; break;
     case 8: *out = 49152; break;                  /* shared memory */
     case 97: *out = capability() < 80 ? 65536 : 101376; break;
-    case 10: *out = 32; break;                    /* units of a plane */
+    case 10: *out = 32; break;                    /* warp size */
     case 16: *out = 64; break;                    /* multiprocessors */
     case 75: *out = capability() / 10; break;
     case 76: *out = capability() % 10; break;

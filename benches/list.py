@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""The list of songs at 200,000 songs: milliseconds a page, bytes, and the server's memory.
+"""Benchmarks the song list with 200,000 songs: time and size of a page, and the server's memory.
 
     cargo build --release -p vocalizer-examples --no-default-features --features cluster --bin server
     benches/list.py [--songs 200000] [--requests 200] [--server target/release/server]
-    benches/list.py --database postgres://… --broker HOST:PORT      # an empty database; `.ci/postgres`, `.ci/rabbitmq` start both
+    benches/list.py --database postgres://… --broker HOST:PORT      # with an empty database; start both with .ci/postgres and .ci/rabbitmq
 
-The server makes the tables; rows are then put into them by SQL (by `psql` where it is PostgreSQL). Half of the songs are
-everybody's, half are a user's, one in a hundred has failed, none waits. Requests come one at a time, over one connection. The exit
-code is 1 where a page took more than 50 ms at the median or the memory grew by more than 64 MB.
+The server creates the tables; rows are inserted with SQL (with `psql` for PostgreSQL). Half of the songs are public, half belong to one
+user, 1 % have failed, none are queued. Requests are sequential, over one connection. The exit code is 1 if the median time of a page is
+above 50 ms or the memory grows by more than 64 MB.
 """
 
 import argparse
@@ -68,7 +68,7 @@ SELECT lower(printf('%08x-%04x-4%03x-8%03x-%012x', abs(random()) % 4294967296, a
                     abs(random()) % 4096, abs(random()) % 281474976710656)),
        'Song number ' || n || ' of a rather long list', printf('%064x', n), CASE n % 2 WHEN 1 THEN '{user}' END,
        1700000000000000 + n * 1000000, CASE n % 100 WHEN 50 THEN 'FAILED' ELSE 'SPLIT' END,
-       CASE n % 100 WHEN 50 THEN 'it is no song' END, 5000000
+       CASE n % 100 WHEN 50 THEN 'not an audio file' END, 5000000
 FROM numbers
 """
 
@@ -76,7 +76,7 @@ POSTGRES = """
 INSERT INTO songs (id, title, hash, uploader, uploaded_at_us, status, failure, size_bytes)
 SELECT gen_random_uuid()::text, 'Song number ' || n || ' of a rather long list', lpad(to_hex(n), 64, '0'),
        CASE n % 2 WHEN 1 THEN '{user}' END, 1700000000000000 + n::bigint * 1000000,
-       CASE n % 100 WHEN 50 THEN 'FAILED' ELSE 'SPLIT' END, CASE n % 100 WHEN 50 THEN 'it is no song' END, 5000000
+       CASE n % 100 WHEN 50 THEN 'FAILED' ELSE 'SPLIT' END, CASE n % 100 WHEN 50 THEN 'not an audio file' END, 5000000
 FROM generate_series(0, {songs} - 1) AS n
 """
 
@@ -91,7 +91,7 @@ def seed(args, folder, user):
         database.execute(SQLITE.format(songs=args.songs, user=user))
         database.commit()
         database.close()
-    print(f"{args.songs:,} songs put in, in {time.monotonic() - began:.0f} s")
+    print(f"{args.songs:,} songs inserted in {time.monotonic() - began:.0f} s")
 
 
 def measure(args, server, name, path, cookie):
@@ -107,7 +107,7 @@ def measure(args, server, name, path, cookie):
 
 
 def events(server, cookie):
-    """What a list's stream brings in its first seconds, in bytes."""
+    """Returns the number of bytes that the list's event stream sends in its first seconds."""
     host, port = server.address.split(":")
     with socket.create_connection((host, int(port))) as stream:
         stream.settimeout(3)
@@ -151,7 +151,7 @@ def run(args, server, cookie):
     print(f"memory after the first request: {idle_mb:.0f} MB\n")
     print("| request | median, ms | 99 %, ms | bytes | memory, MB |\n|---|---:|---:|---:|---:|")
     page = json.loads(server.ask("GET", "/songs/?limit=50", cookie=cookie)[0])["data"]
-    # A place in the middle: the times are known.
+    # A cursor in the middle of the list: the upload times are known.
     _, _, last = page["next"].partition("_")
     middle = f"{1_700_000_000_000_000 + args.songs // 2 * 1_000_000}_{last}"
     medians = [
@@ -159,11 +159,11 @@ def run(args, server, cookie):
         measure(args, server, "user, 50 in the middle", f"/songs/?limit=50&after={middle}", cookie),
         measure(args, server, "user, 200 with details", "/songs/?details&limit=200", cookie),
         measure(args, server, "user, 50 failed in the middle", f"/songs/?limit=50&status=FAILED&after={middle}", cookie),
-        measure(args, server, "user, those being split (none)", "/songs/?limit=50&status=SPLITTING", cookie),
-        measure(args, server, "nobody, 50 newest", "/songs/?limit=50", None),
+        measure(args, server, "user, 50 splitting (none)", "/songs/?limit=50&status=SPLITTING", cookie),
+        measure(args, server, "anonymous, 50 newest", "/songs/?limit=50", None),
         measure(args, server, "user, without parameters", "/songs/", cookie),
     ]
-    measure(args, server, "`/metrics`, which counts", "/metrics", None)
+    measure(args, server, "`/metrics`, which counts songs", "/metrics", None)
     came = events(server, cookie)
     began, after, songs, pages = time.monotonic(), "", 0, 0
     while after is not None:
@@ -172,7 +172,7 @@ def run(args, server, cookie):
         songs, pages = songs + len(data["songs"]), pages + 1
         after = f"&after={data['next']}" if "next" in data else None
     peak_mb = memory_mb(pid, "VmHWM")
-    print(f"\nall {songs:,} songs in {pages} pages: {time.monotonic() - began:.1f} s; a list's events begin with {came:,} bytes; "
+    print(f"\nall {songs:,} songs in {pages} pages: {time.monotonic() - began:.1f} s; the event stream starts with {came:,} bytes; "
           f"peak {peak_mb:.0f} MB, {peak_mb - idle_mb:.0f} MB over idle")
     return songs == args.songs and max(medians) < BOUND_MS and peak_mb - idle_mb < BOUND_MB
 

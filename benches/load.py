@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Many at once against a real server: 200 uploads of 40 MB, then 1,000 range downloads; what it costs in memory.
+"""Load test of a real server: 200 concurrent uploads of 40 MB, then 1,000 concurrent range downloads; measures memory.
 
     cargo build --release -p vocalizer-examples --no-default-features --bin server
     benches/load.py [--uploads 200] [--megabytes 40] [--downloads 1000] [--server target/release/server]
 
-Every song is another WAV, so nothing is saved by equal bytes; hashes are compared. Needs 16 GB of disk (the songs, once) and
-nothing but Python. The exit code is 1 when an answer was wrong or the memory went over the bound.
+Every song is a different WAV, so nothing is deduplicated; hashes are compared. Needs 16 GB of disk space and only Python. The exit code
+is 1 if a response was wrong or the memory exceeded the limit.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def wav_head(data_bytes):
 
 
 async def ask(address, head, body=(), length=0):
-    """One request on a connection of its own: status, headers, body."""
+    """Sends a request on a new connection; returns status, headers and body."""
     reader, writer = await asyncio.open_connection(*address)
     try:
         writer.write(head + (b"Content-Length: %d\r\n" % length if length else b"") + b"Connection: close\r\n\r\n")
@@ -76,7 +76,7 @@ async def upload(address, number, block, blocks):
     if status != 200:
         return f"upload {number}: {top} {body[:300]!r}", None
     song = json.loads(body)["data"]["song"]
-    wrong = None if song["hash"] == digest.hexdigest() else f"upload {number}: another hash"
+    wrong = None if song["hash"] == digest.hexdigest() else f"upload {number}: wrong hash"
     return wrong, (song["id"], song_head + first)
 
 
@@ -103,7 +103,7 @@ async def measure(args, server, address):
     wrong = [error for error, _ in outcomes if error]
     songs = [song for _, song in outcomes if song]
     total_mb = args.uploads * args.megabytes
-    print(f"{args.uploads} uploads of {args.megabytes} MiB at once: {took_s:.1f} s, {total_mb / took_s:.0f} MiB/s; "
+    print(f"{args.uploads} concurrent uploads of {args.megabytes} MiB: {took_s:.1f} s, {total_mb / took_s:.0f} MiB/s; "
           f"idle {idle_mb:.0f} MB, peak {peak_mb:.0f} MB, {peak_mb - idle_mb:.0f} MB over idle; {len(wrong)} wrong")
 
     pathlib.Path(f"/proc/{server.pid}/clear_refs").write_text("5")
@@ -111,7 +111,7 @@ async def measure(args, server, address):
     began = time.monotonic()
     failed = await asyncio.gather(*(download(address, rng.choice(songs), rng) for _ in range(args.downloads)))
     failed = [error for error in failed if error]
-    print(f"{args.downloads} range downloads at once: {time.monotonic() - began:.1f} s, "
+    print(f"{args.downloads} concurrent range downloads: {time.monotonic() - began:.1f} s, "
           f"peak {memory_mb(server.pid, 'VmHWM'):.0f} MB; {len(failed)} wrong")
     for error in (wrong + failed)[:10]:
         print(error, file=sys.stderr)

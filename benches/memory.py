@@ -4,9 +4,8 @@
     cargo build --release -p vocalizer-examples
     benches/memory.py [--songs 100] [--seconds 2] [--programs target/release] [--bound-mb 700]
 
-Uploads one song after the other and waits until it is split, then prints the resident memory after some of the songs and the peak.
-Needs the weights (`vocalizer models fetch htdemucs`) and nothing but Python. The exit code is 1 when a song fails or a program's peak is
-above the bound.
+Uploads one song at a time and waits until it is split. Prints the resident memory after some of the songs, and the peak. Needs the weights
+(`vocalizer models fetch htdemucs`) and only Python. The exit code is 1 if a song fails or a program's peak is above the limit.
 """
 
 import argparse

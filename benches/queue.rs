@@ -1,6 +1,6 @@
-//! How many songs an hour queue and server carry by themselves: a separator that takes no time, songs of 5 MB, and 1, 2, 4
-//! and 8 workers side by side in one run. First the one-machine service (SQLite, files, workers in its process), then the
-//! cluster (PostgreSQL, RabbitMQ, workers over HTTP), both on this machine, with private instances of what they need.
+//! Benchmarks the throughput of queue and server: a separator that takes no time, songs of 5 MB, and 1, 2, 4 and 8
+//! concurrent workers. First the standalone service (SQLite, files, workers in its process), then the cluster (PostgreSQL,
+//! RabbitMQ, workers over HTTP), both on this machine with private instances.
 //!
 //! `cargo bench -p vocalizer-examples --no-default-features --features cluster --bench queue`
 
@@ -28,15 +28,15 @@ use vocalizer_model::audio::{AudioFormat, Bitrate, StemWriter};
 
 const TOKEN: &str = "the-token-of-the-benchmark-s-worker";
 
-/// Songs in each round.
+/// Songs per round.
 const SONGS: u32 = 60;
 
-/// Frames of a song: 5 MB of 16 bit stereo.
+/// Frames of a song: 5 MB of 16-bit stereo.
 const SONG_FRAMES: u32 = 5_000_000 / 4;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    // `cargo test` runs benchmarks, too, to see that they begin.
+    // `cargo test` also runs benchmarks, with `--test`.
     if std::env::args().any(|argument| argument == "--test") {
         return Ok(());
     }
@@ -62,7 +62,7 @@ async fn main() -> Result<(), BoxError> {
     measured
 }
 
-/// Half a minute as MP3 at 320 kbit/s.
+/// Creates half a minute of MP3 at 320 kbit/s.
 fn stem(dir: &Path) -> Result<Bytes, BoxError> {
     let path = dir.join("stem.mp3");
     let mut writer = StemWriter::create(&path, AudioFormat::Mp3(Bitrate::Cbr(320)), 44_100)?;
@@ -82,11 +82,11 @@ fn run(script: &str, arguments: &[&str]) -> Result<String, BoxError> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Starts a private instance and gives its address.
+/// Starts a private instance and returns its address.
 fn start(script: &str, dir: &str, variable: &str) -> Result<String, BoxError> {
     let said = run(script, &["start", dir])?;
     let address = said.lines().find_map(|line| line.strip_prefix(variable)?.strip_prefix('='));
-    Ok(address.ok_or("it does not say where it is")?.trim_matches('\'').to_owned())
+    Ok(address.ok_or("the script printed no address")?.trim_matches('\'').to_owned())
 }
 
 fn config(data: &Path, places: Option<(String, String)>) -> Result<Config, BoxError> {
@@ -199,7 +199,7 @@ async fn upload(songs: &SongService, number: u32) -> Result<(), BoxError> {
     wav.extend_from_slice(b"\x04\0\x10\0data");
     wav.extend_from_slice(&data_bytes.to_le_bytes());
     upload.write(wav.into()).await?;
-    // Each song is another one from its first frame on.
+    // Each song has different samples.
     let block: Bytes = number.to_le_bytes().repeat(16 * 1024).into();
     let mut left = data_bytes as usize;
     while left > 0 {
@@ -211,7 +211,7 @@ async fn upload(songs: &SongService, number: u32) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Reads a song and has its stems already.
+/// A fake separator that reads the song and returns fixed stems.
 struct Instantly(Stems);
 
 #[async_trait]

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# run.sh [SECONDS] [TARGET...]: fuzzes each target for so long (600 seconds), two targets per core at a time
-# (FUZZ_JOBS=N: N at a time), and prints a line for each. The exit code is 1 when one of them found something; what it found is in
-# artifacts/TARGET.
+# run.sh [SECONDS] [TARGET...]: fuzzes each target for SECONDS (default 600), two targets per core at a time (FUZZ_JOBS=N: N at a time), and
+# prints a line for each. The exit code is 1 if there are findings, which are in artifacts/TARGET.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -22,14 +21,14 @@ for target in "${targets[@]}"; do
     fi
 done
 
-# The sanitizer's options are unstable. Without a nightly compiler, the stable one accepts them by this variable.
+# The sanitizer's options are unstable. Without a nightly compiler, RUSTC_BOOTSTRAP enables them in the stable one.
 export RUSTUP_TOOLCHAIN=nightly
 if ! cargo --version >/dev/null 2>&1; then
     unset RUSTUP_TOOLCHAIN
     export RUSTC_BOOTSTRAP=1
 fi
 if ! cargo fuzz --version >/dev/null 2>&1; then
-    echo 'run.sh: cargo-fuzz is missing; install it with: cargo install cargo-fuzz --locked' >&2
+    echo 'run.sh: cargo-fuzz not found; install it with: cargo install cargo-fuzz --locked' >&2
     exit 2
 fi
 
@@ -41,7 +40,7 @@ for target in "${targets[@]}"; do
     }
 done
 
-# Every input goes through a file; in memory that costs no disk.
+# Every input is written to a file: use memory instead of a disk.
 memory=/dev/shm
 [ -w "$memory" ] || memory=${TMPDIR:-/tmp}
 TMPDIR=$(mktemp -d "$memory/vocalizer-fuzz.XXXXXX")
@@ -59,13 +58,13 @@ fuzz() { # TARGET
     cargo fuzz run --fuzz-dir . "$target" "corpus/$target" "seeds/$target" -- \
         "${limits[@]}" -max_total_time="$seconds" -print_final_stats=1 >"$log" 2>&1 || outcome="stopped, see fuzz/$log"
     new=$(find "artifacts/$target" -type f -newer "$start" | wc -l)
-    printf '%-15s %9s runs, %5s/s, coverage %5s, features %6s, findings %s, left to the reader %s: %s\n' "$target" \
+    printf '%-15s %9s runs, %5s/s, coverage %5s, features %6s, findings %s, caught panics %s: %s\n' "$target" \
         "$(last 'stat::number_of_executed_units: [0-9]+' "$log")" "$(last 'stat::average_exec_per_sec: +[0-9]+' "$log")" \
         "$(last 'cov: [0-9]+' "$log")" "$(last 'ft: [0-9]+' "$log")" "$new" \
-        "$(grep -c '^left to the reader' "$log" || true)" "$outcome"
+        "$(grep -c '^caught panic' "$log" || true)" "$outcome"
     [ "$outcome" = clean ] && [ "$new" = 0 ]
 }
 export -f fuzz last
 
-# xargs ends with 123 when a target has failed.
+# xargs exits with 123 if a target failed.
 printf '%s\n' "${targets[@]}" | xargs -P "${FUZZ_JOBS:-$((2 * $(nproc)))}" -I{} bash -c 'fuzz {}' || exit 1

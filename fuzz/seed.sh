@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Makes the seeds: small files of every format and variant, which the targets start from. They are committed, so this
-# only needs to run again when a format joins. Files named `refused-*` are those that the reader should turn down.
+# Creates the seeds: small files of every format and variant. They are committed, so this only needs to run again for a new format.
+# The reader must reject files named `refused-*`.
 set -euo pipefail
 cd "$(dirname "$0")/seeds"
-command -v ffmpeg >/dev/null || { echo "seed.sh: ffmpeg is needed: apt-get install ffmpeg" >&2; exit 1; }
-command -v python3 >/dev/null || { echo "seed.sh: python3 is needed: apt-get install python3" >&2; exit 1; }
+command -v ffmpeg >/dev/null || { echo "seed.sh: ffmpeg not found: apt-get install ffmpeg" >&2; exit 1; }
+command -v python3 >/dev/null || { echo "seed.sh: python3 not found: apt-get install python3" >&2; exit 1; }
 
-# make TARGET/FILE RATE CHANNELS ARGUMENT...: a chord with some noise, long enough for a few packets.
+# make TARGET/FILE RATE CHANNELS ARGUMENT...: creates a chord with some noise, long enough for a few packets.
 make() {
     local file=$1 rate=$2 channels=$3 length=0.2
     shift 3
@@ -22,7 +22,7 @@ make() {
         -fflags +bitexact -flags:a +bitexact -metadata_header_padding 16 "$@" "$file"
 }
 
-# film TARGET/FILE ARGUMENT...: two black frames; with sound where the arguments map it.
+# film TARGET/FILE ARGUMENT...: creates a video of two black frames, with audio if the arguments map it.
 film() {
     local file=$1
     shift
@@ -31,7 +31,7 @@ film() {
         -fflags +bitexact -flags:v +bitexact -flags:a +bitexact -c:v mpeg4 "$@" "$file"
 }
 
-# join OUT IN...: one file after the other.
+# join OUT IN...: concatenates files.
 join() {
     local file=$1
     shift

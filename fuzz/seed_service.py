@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the seeds of the service's targets: forms, result archives, headers, whole requests."""
+"""Creates the seeds of the service's targets: forms, result archives, headers, whole requests."""
 
 import io
 import pathlib

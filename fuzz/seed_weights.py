@@ -1,4 +1,4 @@
-"""Seeds of the targets `safetensors`, `onnx` and `mp3_round_trip`, by hand: no library, no weights."""
+"""Creates the seeds of the targets `safetensors`, `onnx` and `mp3_round_trip`, without libraries or real weights."""
 
 import json
 import struct
@@ -17,7 +17,7 @@ KLASS = "demucs.htdemucs.HTDemucs"
 
 
 def safetensors(kwargs, tensors, klass=KLASS, kwargs_text=None):
-    """A file of zeros; a tensor is (key, dtype, bytes a value, shape)."""
+    """Returns a file of zeros; a tensor is (key, dtype, bytes per value, shape)."""
     text = kwargs_text if kwargs_text is not None else json.dumps(kwargs)
     header, end = {"__metadata__": {"klass": klass, "args": "[]", "kwargs": text}}, 0
     for key, dtype, width, shape in tensors:
@@ -83,7 +83,7 @@ def field(tag, content):
 
 
 def tensor(name, shape, form):
-    """Floats packed one by one, as they lie, or halves as they lie."""
+    """Returns a tensor with packed floats, raw floats or raw halves."""
     count = 1
     for size in shape:
         count *= size
@@ -108,7 +108,7 @@ class Export:
         self.count += 1
 
     def folded(self, user, shape):
-        """A parameter that lost its name, and the node that uses it."""
+        """Adds a parameter without its original name, and the node that uses it."""
         name = f"onnx::{self.count}"
         self.put(name, shape)
         self.nodes += field(1, field(1, "x") + field(1, name) + field(3, user))
@@ -173,7 +173,7 @@ whole.folded("/Mul_3", [1, 2, 16, 1])
 transformer(whole)
 put("onnx/whole.onnx", whole.bytes())
 
-# Smaller ones, in which a change more often meets what matters.
+# Smaller files, in which mutations are more effective.
 for name, part in [("refused-encoders", encoders_and_decoders), ("refused-transformer", transformer)]:
     export = Export()
     part(export)

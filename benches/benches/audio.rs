@@ -1,4 +1,4 @@
-//! What stands around the network: resampling, and writing and reading files. A minute of stereo each.
+//! Benchmarks of resampling and of writing and reading files, with a minute of stereo each.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use vocalizer_model::audio::{AudioFormat, AudioLimits, AudioReader, Bitrate, Frame, Resampler, StemWriter};

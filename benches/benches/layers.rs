@@ -1,4 +1,4 @@
-//! What a segment's time goes to, layer by layer, beside what the machine can do at best: a table for `benches/README.md`.
+//! Profiles a segment by layer and compares it with the machine's limits. Prints a table for `benches/README.md`.
 //!
 //! `cargo bench -p vocalizer-benches --bench layers [-- --segments N]`
 
@@ -8,17 +8,17 @@ use gemm::Parallelism;
 use vocalizer_benches::{separate, song_frames, tone};
 use vocalizer_model::{Model, OperationProfile, Profile};
 
-/// Rows, terms and columns of the peer's product: the largest of the transformer's.
+/// Rows, terms and columns of the reference product, the largest of the transformer.
 const PRODUCT: [usize; 3] = [2048, 512, 2688];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<_> = std::env::args().collect();
-    // `cargo test` runs benchmarks, too, to see that they begin.
+    // `cargo test` also runs benchmarks, with `--test`.
     if arguments.iter().any(|argument| argument == "--test") {
         return Ok(());
     }
     let segments = match arguments.iter().position(|argument| argument == "--segments") {
-        Some(at) => arguments.get(at + 1).ok_or("--segments takes a number")?.parse()?,
+        Some(at) => arguments.get(at + 1).ok_or("--segments needs a number")?.parse()?,
         None => 8,
     };
     let model = Model::named("htdemucs")?;
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The `gemm` crate on one product with all threads, in 10⁹ floating point operations a second: the best of a second.
+/// Measures the `gemm` crate on one product with all threads, in GFLOP/s: the best result within a second.
 fn peer_gflop_per_s() -> f64 {
     let [rows, terms, columns] = PRODUCT;
     let (a, b) = (vec![1e-3_f32; rows * terms], vec![1.0_f32; terms * columns]);
@@ -38,7 +38,7 @@ fn peer_gflop_per_s() -> f64 {
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(1) {
         let one = Instant::now();
-        // SAFETY: the matrices lie row by row, and have as many values as these extents and strides say.
+        // SAFETY: the matrices are row-major and match these extents and strides.
         unsafe {
             gemm::gemm(
                 rows,
@@ -70,7 +70,7 @@ fn peer_gflop_per_s() -> f64 {
 fn print(profile: &Profile, peer: f64) {
     let (segments, products) = (f64::from(profile.segments), profile.sgemm_gflop_per_s);
     println!(
-        "{} threads, {}; {:.3} s a segment, mean of {}; products at best {products:.0} GFLOP/s (the gemm crate: {peer:.0}), \
+        "{} threads, {}; {:.3} s per segment, mean of {}; products at best {products:.0} GFLOP/s (gemm crate: {peer:.0}), \
          copying {:.0} GB/s",
         profile.threads,
         profile.simd,
@@ -101,7 +101,7 @@ fn print(profile: &Profile, peer: f64) {
         row(operation, *seconds / segments, *gflop / segments, products);
     }
     let multiplied = kinds.iter().filter(|kind| kind.2 > 0.0).fold([0.0, 0.0], |[s, g], kind| [s + kind.1, g + kind.2]);
-    row("convolutions and products together", multiplied[0] / segments, multiplied[1] / segments, products);
+    row("all convolutions and products", multiplied[0] / segments, multiplied[1] / segments, products);
 }
 
 fn row(name: &str, seconds: f64, gflop: f64, best: f64) {

@@ -1,4 +1,4 @@
-//! Separation with the published weights: one segment, and one minute.
+//! Benchmarks of separation with the published weights: one segment and one minute.
 
 use std::time::Duration;
 

@@ -1,23 +1,23 @@
-//! What the benchmarks separate.
+//! Helpers for the benchmarks.
 
 use vocalizer_model::audio::Frame;
 use vocalizer_model::{Error, Model, Profile, Separation, SeparationOptions, SongStatistics};
 
-/// A tone, as good as any music to a network whose work does not depend on what it hears.
+/// Generates a tone; the network's cost does not depend on the signal.
 pub fn tone(frames: usize) -> Vec<Frame> {
     (0..frames).map(|n| (n as f32 * 0.05).sin()).map(|x| [x, 0.5 * x]).collect()
 }
 
-/// Frames of a song of so many segments: with an overlap of a quarter, three quarters of each are new.
+/// Returns the frames of a song with this many segments: with an overlap of 25 %, three quarters of each segment are new.
 pub fn song_frames(model: &Model, segments: usize) -> usize {
     segments * (model.segment_frames() * 3 / 4)
 }
 
-/// Separates all of it and throws the stems away; says what it cost where `record` asks for it.
+/// Separates a song and discards the stems. Returns a profile if `record` is set.
 ///
 /// # Errors
 ///
-/// Where a card fails; there is nothing wrong with a model's own stems and the options by default.
+/// Fails if a GPU fails; the model's own stems and the default options are valid.
 pub fn separate(model: &Model, song: &[Frame], record: bool) -> Result<Option<Profile>, Error> {
     let statistics = SongStatistics { frames: song.len() as u64, mean: 0.0, std: 0.5 };
     let mut separation = Separation::new(model, model.sources(), statistics, &SeparationOptions::default())?;
@@ -30,6 +30,6 @@ pub fn separate(model: &Model, song: &[Frame], record: bool) -> Result<Option<Pr
         separation.drain(&mut stems);
         stems.iter_mut().for_each(Vec::clear);
     }
-    assert!(separation.is_done(), "the whole song is separated");
+    assert!(separation.is_done(), "the song must be fully separated");
     Ok(separation.profile().cloned())
 }

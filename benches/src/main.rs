@@ -1,6 +1,6 @@
-//! Times one segment for each line of standard input, so that a script can take turns with a peer in one run.
+//! Times one segment for each line of standard input, so that a script can alternate with other engines.
 //!
-//! Answers each line with the seconds that the segment took, STFT and its inverse included.
+//! Prints the seconds per segment, including the STFT and its inverse.
 
 use std::io::{self, BufRead, Write};
 use std::time::Instant;

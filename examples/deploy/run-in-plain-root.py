@@ -1,19 +1,18 @@
 #!/usr/bin/env python3
-"""Runs the stages of a Dockerfile without a container engine: in a plain root, by chroot.
+"""Runs the stages of a Dockerfile without a container engine, in a chroot.
 
     examples/deploy/run-in-plain-root.py server=target/debug/server worker=target/debug/worker
     examples/deploy/run-in-plain-root.py Dockerfile-gpu:worker=target/debug/worker
 
-What is run is read from the Dockerfile, or from the file that is named before the colon: RUN, COPY, ENV, USER, VOLUME,
-HEALTHCHECK and ENTRYPOINT of the stage that is named; an instruction that this script does not know is an error. The stages that
-build are not run, since they are `cargo build`, which `./test` does; the program that is named here takes the place of what they
-leave. Any other stage that files are copied from is run before, in a root of its own.
+Executes RUN, COPY, ENV, USER, VOLUME, HEALTHCHECK and ENTRYPOINT of the given stage of Dockerfile, or of the file before the colon; any
+other instruction is an error. Build stages are not run, because they only run `cargo build`; the given program replaces their output.
+Other stages that files are copied from are run first, each in its own root.
 
-A base image is a minimal Debian of the same release, made by debootstrap from the mirror in this machine's apt sources and kept in
-tools/plain-root of the target folder. Around the program everything is as an engine would have it: a read-only root, volumes, no capabilities,
-a network of its own, and the program as process 1. Every mount is made in a namespace of the script's own and ends with it.
+The base image is a minimal Debian of the same release, made by debootstrap from the mirror in this machine's apt sources and cached in
+tools/plain-root of the target folder. The program runs as in a container: with a read-only root, volumes, no capabilities, its own
+network, and as process 1. All mounts are in the script's own namespace and end with it.
 
-Needs root, debootstrap and the release of the base image; says so and ends with 0 where there is less.
+Needs root, debootstrap and the release of the base image; otherwise prints why and exits with 0.
 """
 
 import fcntl
@@ -36,14 +35,14 @@ CONTEXT = HERE.parents[1]
 KEPT = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", CONTEXT / "target")).resolve() / "tools/plain-root"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEVICES = ["null", "zero", "full", "random", "urandom"]
-# The way to packages, where this machine has one of its own.
+# Settings for package downloads, passed through from this machine.
 WAYS = ["http_proxy", "https_proxy", "no_proxy", "PIP_INDEX_URL"]
-# As long as `docker stop` waits where nobody says otherwise.
+# The default timeout of `docker stop`.
 STOP_S = 10
-# Its process ends with the one that started it, and a process id namespace with its first process.
+# The process dies with its parent, and the PID namespace with its first process.
 ALONE = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-# What a stage's own settings leave to whoever starts it.
-GIVEN = {"worker": {"WORKER_TOKEN": "a-token-of-nobody", "BACKEND_ADDR": "http://127.0.0.1:9"}}
+# Settings that a stage requires from its user.
+GIVEN = {"worker": {"WORKER_TOKEN": "a-token-for-tests", "BACKEND_ADDR": "http://127.0.0.1:9"}}
 
 
 class Stage:
@@ -53,7 +52,7 @@ class Stage:
 
 
 def parse(text):
-    """The stages, by their names."""
+    """Returns the stages by name."""
     lines = "\n".join(line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
     defaults, stages, stage = {}, {}, None
     for line in re.sub(r"\\\n", " ", lines).splitlines():
@@ -70,7 +69,7 @@ def parse(text):
 
 
 def options(rest):
-    """`--name=value` in front, and what is behind."""
+    """Splits leading `--name=value` options from the rest."""
     found = {}
     while match := re.match(r"--([\w-]+)=(\S+)\s+", rest):
         found[match[1]] = match[2]
@@ -83,7 +82,7 @@ def seconds(text):
 
 
 class Image:
-    """What a stage says of how it is run."""
+    """The run settings of a stage."""
 
     def __init__(self, stage):
         self.env, self.user, self.volumes, self.health, self.entrypoint = {"PATH": PATH}, "0:0", [], None, None
@@ -100,7 +99,7 @@ class Image:
             elif word == "ENTRYPOINT":
                 self.entrypoint = json.loads(rest)
             elif word not in ("RUN", "COPY", "EXPOSE"):
-                sys.exit(f"this script does not know the Dockerfile's {word}")
+                sys.exit(f"unsupported Dockerfile instruction: {word}")
 
 
 def run(*command, **more):
@@ -115,19 +114,19 @@ def devices(root):
 
 
 def build(root, stage, program, stages):
-    """RUN and COPY, in their order."""
+    """Executes RUN and COPY in order."""
     devices(root)
     run("mount", "-t", "proc", "proc", root / "proc")
     run("mount", "--bind", "/etc/resolv.conf", root / "etc/resolv.conf")
     env = {"PATH": PATH} | {name: os.environ[name] for name in WAYS if name in os.environ}
     if "PIP_CERT" in os.environ:
-        # Whom this machine trusts on its way to them; gone with the devices.
+        # This machine's CA certificates for pip; removed with the device mount.
         shutil.copyfile(os.environ["PIP_CERT"], root / "dev/authorities")
         env["PIP_CERT"] = "/dev/authorities"
     user = "0:0"
     for word, rest in stage.instructions:
         if word in ("RUN", "COPY") and user != "0:0":
-            sys.exit(f"this script does {word} as root alone, and not behind USER")
+            sys.exit(f"{word} after USER is not supported")
         if word == "USER":
             user = rest
         elif word == "ENV":
@@ -142,16 +141,16 @@ def build(root, stage, program, stages):
             how, paths = options(rest)
             source, target = paths.split()
             target = root / (target + pathlib.Path(source).name if target.endswith("/") else target).lstrip("/")
-            if how.get("from") in beside(stage, stages):
+            if how.get("from") in copied_stages(stage, stages):
                 left = root.parent / how["from"] / "root" / source.lstrip("/")
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(left, target)
                 shutil.copymode(left, target)
             elif "from" in how:
-                # What the stage that builds says it leaves, and the name it has there.
+                # Check that the build stage creates a file of this name.
                 left = [shlex.split(rest) for word, rest in stages[how["from"]].instructions if word == "RUN"]
                 if not any(source in words for words in left):
-                    sys.exit(f"{how['from']} does not leave a {source}")
+                    sys.exit(f"{how['from']} does not create {source}")
                 shutil.copyfile(program, target)
                 target.chmod(0o755)
             else:
@@ -163,14 +162,14 @@ def build(root, stage, program, stages):
 
 
 def loopback():
-    """A new network has a loopback that is down."""
+    """Brings up the loopback interface of the new network namespace."""
     with socket.socket() as any_socket:
         request = struct.pack("16sH14x", b"lo", 0x1 | 0x40)  # IFF_UP, IFF_RUNNING
         fcntl.ioctl(any_socket, 0x8914, request)  # SIOCSIFFLAGS
 
 
 def inside(root, image, command):
-    """A command as the image's user, who can get nothing that others have."""
+    """Returns a command that runs as the image's user without privileges."""
     user, group = image.user.split(":")
     fallen = ["--reuid", user, "--regid", group, "--clear-groups", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"]
     return ["chroot", str(root), "setpriv", *fallen, "--", *command]
@@ -183,7 +182,7 @@ def check(what, right, log):
 
 
 def child_of(parent):
-    """The process that another one has started."""
+    """Returns the child process of another process."""
     for _ in range(500):
         for status in pathlib.Path("/proc").glob("[0-9]*/status"):
             try:
@@ -192,22 +191,22 @@ def child_of(parent):
             except (FileNotFoundError, ProcessLookupError):
                 continue
         time.sleep(0.01)
-    sys.exit("nothing was started")
+    sys.exit("no process was started")
 
 
 def serve(root, image, name):
-    """Starts the entrypoint, asks until it is healthy, and stops it."""
+    """Starts the entrypoint, waits until it is healthy, and stops it."""
     loopback()
     run("mount", "--bind", root, root)
     run("mount", "-o", "remount,bind,ro", root)
     devices(root)
     for volume in image.volumes:
-        # An engine fills a new volume with what the image has there, owners and all.
+        # Like a container engine, fill a new volume with the image's files and owners.
         kept = root.parent / "volumes" / volume.strip("/")
         kept.parent.mkdir(parents=True, exist_ok=True)
         run("cp", "-a", root / volume.strip("/"), kept)
         run("mount", "--bind", kept, root / volume.strip("/"))
-    # A hub that never answers: weights are not what is tried here, and a worker without them lives and waits.
+    # A hub that never responds: this does not test weights, and a worker stays alive while it waits for them.
     hub = socket.create_server(("127.0.0.1", 0))
     env = image.env | GIVEN.get(name, {}) | {"VOCALIZER_HUB": "http://127.0.0.1:{}".format(hub.getsockname()[1])}
     log = root.parent / "log"
@@ -222,7 +221,7 @@ def serve(root, image, name):
 
     log.write_text("")
     check("the root is read-only", os.statvfs(root).f_flag & os.ST_RDONLY, log)
-    check("unhealthy before it is started", not healthy(), log)
+    check("unhealthy before the start", not healthy(), log)
     unshare = ["unshare", "--pid", "--fork", "--kill-child", f"--mount-proc={root}/proc", "--"]
     with log.open("w") as out:
         command = unshare + inside(root, image, image.entrypoint)
@@ -237,57 +236,57 @@ def serve(root, image, name):
     user, group = image.user.split(":")
     found = (status["Uid"].split()[0], status["Gid"].split()[0], status["NSpid"].split()[-1])
     check(f"{image.entrypoint[0]} runs as {image.user}, as process 1", found == (user, group, "1"), log)
-    check("and without capabilities", int(status["CapPrm"], 16) == int(status["CapBnd"], 16) == 0, log)
+    check("no capabilities", int(status["CapPrm"], 16) == int(status["CapBnd"], 16) == 0, log)
     os.kill(program, signal.SIGTERM)
     began = time.monotonic()
     try:
         code = started.wait(STOP_S)
     except subprocess.TimeoutExpired:
         code = None
-    check(f"SIGTERM: it ends with {code} after {time.monotonic() - began:.1f} s", code == 0, log)
+    check(f"SIGTERM: exits with {code} after {time.monotonic() - began:.1f} s", code == 0, log)
     written = [path for path in (root.parent / "volumes").rglob("*") if path.is_file()]
-    print(f"          in its volumes: {', '.join(sorted(path.name for path in written)) or 'nothing'}")
-    check("what it wrote is its own", all(path.stat().st_uid == int(user) for path in written), log)
+    print(f"          files in its volumes: {', '.join(sorted(path.name for path in written)) or 'nothing'}")
+    check("its files belong to its user", all(path.stat().st_uid == int(user) for path in written), log)
 
 
 def skip(why):
-    print(f"  skipped the Dockerfile in a plain root: {why}")
+    print(f"  skipped running the Dockerfile in a chroot: {why}")
     sys.exit(0)
 
 
 def debian(stage):
-    """The release that the stage begins with, where it is one."""
+    """Returns the Debian release of the stage's base image, if it has one."""
     return re.fullmatch(r"debian:(\w+)-slim", stage.base)
 
 
-def beside(stage, stages):
-    """The stages that this one takes files from and that do not build."""
+def copied_stages(stage, stages):
+    """Returns the non-build stages that this one copies files from."""
     taken = [options(rest)[0].get("from") for word, rest in stage.instructions if word == "COPY"]
     return [name for name in dict.fromkeys(taken) if name and debian(stages[name])]
 
 
 def base_of(stage):
-    """The folder with the stage's base image, or with what comes close to it."""
+    """Returns the folder with a substitute for the stage's base image."""
     image = debian(stage)
     if not image:
-        sys.exit(f"this script knows no way to {stage.base}")
+        sys.exit(f"unsupported base image: {stage.base}")
     suite = image[1]
     if f"VERSION_CODENAME={suite}\n" not in pathlib.Path("/etc/os-release").read_text():
-        skip(f"programs that are built here are not for {suite}")
+        skip(f"programs built on this machine do not match {suite}")
     root = KEPT / suite
     if not root.exists():
         asked = ["apt-get", "indextargets", "--format", "$(RELEASE) $(COMPONENT) $(SITE)", "Created-By: Packages"]
         lines = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.splitlines()
         mirror = next((line.split()[2] for line in lines if line.startswith(f"{suite} main ")), None)
         if not mirror:
-            skip(f"apt's sources have no {suite}")
+            skip(f"no {suite} mirror in the apt sources")
         shutil.rmtree(KEPT / f"{suite}.new", ignore_errors=True)
-        print(f"  making a plain root of {suite}", flush=True)
+        print(f"  creating a root of {suite}", flush=True)
         command = [*ALONE, "--", "debootstrap", "--variant=minbase", suite, KEPT / f"{suite}.new", mirror]
         with (KEPT / "log").open("w") as out:
             made = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
         if made.returncode != 0:
-            sys.exit(f"{(KEPT / 'log').read_text()[-3000:]}\ndebootstrap ended with {made.returncode}")
+            sys.exit(f"{(KEPT / 'log').read_text()[-3000:]}\ndebootstrap exited with {made.returncode}")
         (KEPT / f"{suite}.new").rename(root)
     return root
 
@@ -303,13 +302,13 @@ def main():
             serve(root, Image(stages[name]), name)
         return
     if os.geteuid() != 0:
-        skip("it needs root, for chroot and mounts")
+        skip("needs root, for chroot and mounts")
     for tool in ("debootstrap", "setpriv", "unshare", "apt-get"):
         if not shutil.which(tool):
-            skip(f"it needs {tool}")
+            skip(f"needs {tool}")
     if subprocess.run([*ALONE, "--net", "--", "true"], capture_output=True).returncode != 0:
-        skip("this machine does not let root make namespaces")
-    # So that the folder goes when somebody ends this script.
+        skip("cannot create namespaces on this machine")
+    # Exit normally on SIGTERM, so that the temporary folder is removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     KEPT.mkdir(parents=True, exist_ok=True)
     for argument in sys.argv[1:]:
@@ -318,17 +317,17 @@ def main():
         stages = parse((HERE / dockerfile).read_text())
         with tempfile.TemporaryDirectory(dir=KEPT) as folder:
             pathlib.Path(folder).chmod(0o755)
-            steps = [(f"{folder}/{other}", other, "build", []) for other in beside(stages[name], stages)]
+            steps = [(f"{folder}/{other}", other, "build", []) for other in copied_stages(stages[name], stages)]
             steps += [(folder, name, "build", []), (folder, name, "serve", ["--net"])]
             for root, step, what, network in steps:
                 if what == "build":
-                    print(f"  the stage {step} of {dockerfile}" + (f", with {program}" if step == name else ""), flush=True)
+                    print(f"  stage {step} of {dockerfile}" + (f", with {program}" if step == name else ""), flush=True)
                     pathlib.Path(root).mkdir(exist_ok=True)
                     run("cp", "-a", base_of(stages[step]), f"{root}/root")
                 again = [sys.executable, __file__, "--inside", what, root, dockerfile, step, program]
                 done = subprocess.run([*ALONE, *network, "--", *again])
                 if done.returncode != 0:
-                    sys.exit(f"  FAILED  the stage {step}")
+                    sys.exit(f"  FAILED  stage {step}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Publishes songs as the original backend does: publish.py AMQP_URL SONG... (pip install pika)"""
+"""Publishes songs as the original backend does: publish.py AMQP_URL SONG... (requires pika)"""
 import hashlib, pathlib, sys
 import pika
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A backend that knows `POST /songs/<hash>/upload_result` and nothing else: stub_backend.py FOLDER
+"""A backend that handles only `POST /songs/<hash>/upload_result`: stub_backend.py FOLDER
 
-Prints its address, keeps what comes as FOLDER/<hash>.tar, and answers as the original does.
+Prints its address, stores results as FOLDER/<hash>.tar and responds as the original does.
 """
 import http.server, pathlib, re, sys
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""A worker as the original system knows them: takes songs from RabbitMQ, posts four stems, acknowledges.
+"""A worker for the original system's protocol: takes songs from RabbitMQ, posts four stems and acknowledges.
 
-Environment: BROKER_ADDR (an amqp:// URL or host:port), BACKEND_ADDR, WORKER_TOKEN (none where results are open), JOBS (how
-many songs, then it ends). It filters where a real one separates. Needs: pip install pika requests, and ffmpeg.
+Environment: BROKER_ADDR (an amqp:// URL or host:port), BACKEND_ADDR, WORKER_TOKEN (not needed if results are open), JOBS (exit after
+this many songs). Filters the audio instead of separating it. Requires pika, requests and ffmpeg.
 """
 import io, os, subprocess, tarfile
 import pika, requests

@@ -1,13 +1,13 @@
-//! glibc's memory allocator, made to return what songs no longer need.
+//! Configures glibc's allocator to return freed memory.
 
-/// Fixes the sizes from which glibc maps memory by itself and from which it returns the end of its heap.
+/// Fixes glibc's mmap and trim thresholds.
 ///
-/// By default glibc raises both whenever a larger block is freed. Tensors then come from its heaps, which do not shrink: a worker that
-/// splits short songs grows to twice what it needs. Call this before the program starts threads.
+/// By default glibc raises both whenever a larger block is freed. Tensors are then allocated from heaps that do not shrink, and a worker
+/// that splits short songs uses twice the memory it needs. Call this before the program starts threads.
 pub(crate) fn return_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     for (threshold, bytes) in [(libc::M_MMAP_THRESHOLD, 1 << 20), (libc::M_TRIM_THRESHOLD, 16 << 20)] {
-        // SAFETY: no other thread runs yet. A value that glibc refuses changes nothing.
+        // SAFETY: no other thread runs yet. glibc ignores an invalid value.
         unsafe { libc::mallopt(threshold, bytes) };
     }
 }

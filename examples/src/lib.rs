@@ -1,4 +1,4 @@
-//! What Vocalizer's programs are composed of.
+//! The implementation of Vocalizer's programs.
 
 #[cfg(feature = "separate")]
 mod allocator;

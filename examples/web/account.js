@@ -1,31 +1,31 @@
-// Who is logged in, and the page for it.
+// The signed-in user and the account page.
 import { ask } from './api.js';
-import { explain, find, h, say, setText, toast } from './dom.js';
+import { announce, explain, find, h, setText, toast } from './dom.js';
 import { limits } from './limits.js';
 import { date, t } from './text.js';
 
-// Dispatches `change` when somebody else is logged in than before, `ended` when a session has ended by itself.
+// Dispatches `change` when the signed-in user changes, `ended` when a session ends without a sign-out here.
 export const account = new EventTarget();
 
 let user = null;
 let tokens = null;
 
-export const who = () => user;
+export const currentUser = () => user;
 
-function become(now) {
+function setUser(now) {
   const before = user;
   user = now;
   if (before?.id !== now?.id) account.dispatchEvent(new Event('change'));
 }
 
-// Asks who is logged in. `quietly`, when nobody has logged out here and so a missing session has ended by itself.
-export async function look(quietly = false) {
+// Fetches the signed-in user. With `quietly`, a missing session counts as ended and dispatches `ended`.
+export async function loadUser(quietly = false) {
   const before = user;
-  become((await ask('GET', 'auth/me')).user);
+  setUser((await ask('GET', 'auth/me')).user);
   if (quietly && before && !user) account.dispatchEvent(new Event('ended'));
 }
 
-// A form whose fields are sent to `path`; what is wrong with one is said beside it.
+// A form that posts its fields to `path` and shows errors next to them.
 function form({ id, heading, path, fields, button, done }) {
   const trouble = h('p', { class: 'trouble', role: 'alert' });
   const inputs = fields.map(({ name, text, hint, ...attributes }) => {
@@ -59,7 +59,7 @@ function form({ id, heading, path, fields, button, done }) {
         focused ||= Boolean(at);
       }
       if (!error.errors?.length) setText(trouble, explain(error));
-      if (error.status === 401) look(true).catch(() => {});
+      if (error.status === 401) loadUser(true).catch(() => {});
     } finally {
       submit.disabled = false;
     }
@@ -68,9 +68,9 @@ function form({ id, heading, path, fields, button, done }) {
   return element;
 }
 
-const entered = (data) => {
-  become(data.user);
-  say(t('logged-in-as', { name: data.user.username }));
+const signedIn = (data) => {
+  setUser(data.user);
+  announce(t('logged-in-as', { name: data.user.username }));
   location.hash = '#/';
 };
 
@@ -78,12 +78,12 @@ const password = (name, text, hint) => ({ name, text, hint, type: 'password', au
 const username = { name: 'username', text: 'username', autocomplete: 'username', autocapitalize: 'none', spellcheck: 'false', maxlength: 200 };
 
 export function view() {
-  return h('div', { class: 'account' }, h('h1', { tabindex: -1, t: 'account' }), user ? inside() : outside());
+  return h('div', { class: 'account' }, h('h1', { tabindex: -1, t: 'account' }), user ? accountPage() : signInPage());
 }
 
-function outside() {
+function signInPage() {
   const fields = [username, password('password', 'password')];
-  const log = form({ id: 'login', heading: 'log-in', path: 'auth/login', fields, button: 'log-in', done: entered });
+  const log = form({ id: 'login', heading: 'log-in', path: 'auth/login', fields, button: 'log-in', done: signedIn });
   const registration = limits()?.registration;
   if (registration === 'closed') {
     return [h('p', { class: 'lead', t: 'account-lead' }), h('p', { id: 'registration-closed', t: 'registration-closed' }), h('div', { class: 'columns' }, log)];
@@ -92,11 +92,11 @@ function outside() {
   if (registration === 'invite') {
     news.unshift({ name: 'invite', text: 'invite', hint: 'invite-hint', autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false', maxlength: 200 });
   }
-  const register = form({ id: 'register', heading: 'register', path: 'auth/register', fields: news, button: 'register', done: entered });
+  const register = form({ id: 'register', heading: 'register', path: 'auth/register', fields: news, button: 'register', done: signedIn });
   return [h('p', { class: 'lead', t: 'account-lead' }), h('div', { class: 'columns' }, log, register)];
 }
 
-function inside() {
+function accountPage() {
   const fields = [password('old_password', 'old-password'), password('password1', 'new-password', 'password-hint'), password('password2', 'password-again')];
   const changed = () => {
     toast(t('password-changed'));
@@ -104,18 +104,18 @@ function inside() {
   };
   return [
     h('p', { class: 'lead', dir: 'auto' }, t('logged-in-as', { name: user.username })),
-    h('p', {}, h('button', { id: 'logout', t: 'log-out', onclick: () => leave() }), ' ', h('button', { id: 'logout-everywhere', class: 'danger', t: 'log-out-everywhere', onclick: () => leave(true) })),
+    h('p', {}, h('button', { id: 'logout', t: 'log-out', onclick: () => signOut() }), ' ', h('button', { id: 'logout-everywhere', class: 'danger', t: 'log-out-everywhere', onclick: () => signOut(true) })),
     h('p', { class: 'hint', t: 'log-out-everywhere-hint' }),
     h('div', { class: 'columns' }, form({ id: 'password', heading: 'change-password', path: 'auth/password', fields, button: 'change-password', done: changed }), tokensCard()),
   ];
 }
 
-export async function leave(everywhere = false) {
+export async function signOut(everywhere = false) {
   try {
     await ask('POST', everywhere ? 'auth/logout_everywhere' : 'auth/logout');
-    become(null);
+    setUser(null);
     location.hash = '#/';
-    say(t('logged-out'));
+    announce(t('logged-out'));
   } catch (error) {
     toast(explain(error), { bad: true });
   }
@@ -126,7 +126,7 @@ function tokensCard() {
   const secret = h('div', { class: 'secret', role: 'status' });
   const made = ({ token, secret: text }) => {
     const shown = h('input', { readonly: true, value: text, label: 'token-secret', class: 'mono', id: 'token-secret' });
-    const copy = h('button', { t: 'copy', type: 'button', onclick: () => copied(shown) });
+    const copy = h('button', { t: 'copy', type: 'button', onclick: () => copyToken(shown) });
     secret.replaceChildren(h('p', {}, t('token-made', { name: token.name })), h('div', { class: 'row' }, shown, copy));
     shown.select();
     list();
@@ -139,9 +139,9 @@ function tokensCard() {
   return card;
 }
 
-async function copied(input) {
+async function copyToken(input) {
   input.select();
-  // Away from TLS and this very machine browsers have no clipboard; what is selected can be copied by hand.
+  // Without TLS (except on localhost) browsers have no clipboard API; the user can copy the selection by hand.
   await navigator.clipboard?.writeText(input.value).then(() => toast(t('copied')), () => {});
 }
 
@@ -150,7 +150,7 @@ async function list() {
   try {
     const data = await ask('GET', 'auth/tokens');
     shown.replaceChildren(...data.tokens.map((token) => {
-      const revoke = h('button', { class: 'small danger', t: 'token-revoke', onclick: () => gone(token) });
+      const revoke = h('button', { class: 'small danger', t: 'token-revoke', onclick: () => revokeToken(token) });
       revoke.setAttribute('aria-label', t('token-revoke-named', { name: token.name }));
       return h('li', {}, h('span', { dir: 'auto' }, token.name), h('span', { class: 'dim' }, date(token.created_at)), revoke);
     }));
@@ -159,7 +159,7 @@ async function list() {
   }
 }
 
-async function gone(token) {
+async function revokeToken(token) {
   try {
     await ask('DELETE', `auth/tokens/${token.id}`);
     toast(t('token-revoked', { name: token.name }));
@@ -169,8 +169,8 @@ async function gone(token) {
   list();
 }
 
-// The link in the bar.
-export function mark() {
+// Updates the account link in the header.
+export function updateLink() {
   const link = find('#account-link');
   if (user) delete link.dataset.t;
   else link.dataset.t = 'log-in';

@@ -1,39 +1,39 @@
-// The server, asked; and whether it is there.
+// Requests to the server, and the state of the connection.
 
 export const connection = new EventTarget();
-let away = false;
+let offline = false;
 
-// It did not answer: everybody hears of it, and hears again when it does.
-export function lost() {
-  if (away) return;
-  away = true;
+// Dispatches `lost` when a request fails, then polls the server and dispatches `back` when it responds.
+export function connectionLost() {
+  if (offline) return;
+  offline = true;
   connection.dispatchEvent(new Event('lost'));
-  look(1000);
+  poll(1000);
 }
 
-// Ends when the server is there.
-export function there() {
-  return away ? new Promise((done) => connection.addEventListener('back', done, { once: true })) : Promise.resolve();
+// Resolves when the server is reachable.
+export function untilReachable() {
+  return offline ? new Promise((done) => connection.addEventListener('back', done, { once: true })) : Promise.resolve();
 }
 
-function look(pause) {
+function poll(pause) {
   setTimeout(async () => {
     const answer = await fetch('livez', { cache: 'no-store' }).catch(() => null);
-    if (!answer?.ok) return look(Math.min(pause * 1.5, 8000));
-    away = false;
+    if (!answer?.ok) return poll(Math.min(pause * 1.5, 8000));
+    offline = false;
     connection.dispatchEvent(new Event('back'));
   }, pause);
 }
-window.addEventListener('offline', lost);
+window.addEventListener('offline', connectionLost);
 
-// A refusal: what the server says is wrong, or that there is no server.
-export class Refusal extends Error {
+// An error response from the server, or status 0 if the server is unreachable.
+export class ApiError extends Error {
   constructor(status, errors = []) {
     super(errors.map((error) => error.message).join('; ') || `HTTP ${status}`);
     this.status = status;
     this.errors = errors;
-    // Also what a proxy says in its place.
-    this.away = status === 0 || (status >= 502 && !errors.length) || (status === 503 && errors[0]?.code === 'unavailable');
+    // Includes a proxy's error responses.
+    this.unreachable = status === 0 || (status >= 502 && !errors.length) || (status === 503 && errors[0]?.code === 'unavailable');
   }
 
   has(code) {
@@ -41,11 +41,11 @@ export class Refusal extends Error {
   }
 }
 
-// A refusal made of an answer's status and text.
-export function refusal(status, text) {
+// Parses an error response.
+export function parseError(status, text) {
   let errors = [];
-  try { errors = JSON.parse(text).errors ?? []; } catch { /* no envelope: a proxy's page */ }
-  return new Refusal(status, errors);
+  try { errors = JSON.parse(text).errors ?? []; } catch { /* not JSON: a proxy's error page */ }
+  return new ApiError(status, errors);
 }
 
 export async function ask(method, path, fields) {
@@ -56,30 +56,30 @@ export async function ask(method, path, fields) {
   }
   const answer = await fetch(path, options).catch(() => null);
   if (!answer) {
-    lost();
-    throw new Refusal(0);
+    connectionLost();
+    throw new ApiError(0);
   }
   const text = await answer.text().catch(() => '');
   if (!answer.ok || answer.status === 202) {
-    const refused = refusal(answer.status, text);
-    if (refused.away) lost();
-    throw refused;
+    const error = parseError(answer.status, text);
+    if (error.unreachable) connectionLost();
+    throw error;
   }
   return JSON.parse(text).data;
 }
 
-// Bytes `from` to before `to` of a file, and how many it has in all.
+// Fetches bytes `from` (inclusive) to `to` (exclusive) of a file, and its total size.
 export async function bytes(path, from, to) {
   const answer = await fetch(path, { headers: { Range: `bytes=${from}-${to - 1}` } }).catch(() => null);
   const body = await answer?.arrayBuffer().catch(() => null);
   if (!body) {
-    lost();
-    throw new Refusal(0);
+    connectionLost();
+    throw new ApiError(0);
   }
   if (answer.status === 206) {
     const total = Number(answer.headers.get('Content-Range').split('/')[1]);
     return { bytes: new Uint8Array(body), total };
   }
   if (answer.status === 200) return { bytes: new Uint8Array(body).subarray(from, to), total: body.byteLength };
-  throw refusal(answer.status, new TextDecoder().decode(body));
+  throw parseError(answer.status, new TextDecoder().decode(body));
 }

@@ -1,13 +1,13 @@
-// The page: what is shown for which address, and what holds for all of it.
-import { account, leave, look, mark, view as accountView } from './account.js';
+// The page's router, notices, theme and language.
+import { account, loadUser, signOut, updateLink, view as accountView } from './account.js';
 import { connection } from './api.js';
-import { explain, find, h, say, setText, toast } from './dom.js';
-import { learn } from './limits.js';
+import { announce, explain, find, h, setText, toast } from './dom.js';
+import { loadLimits } from './limits.js';
 import { view as listView } from './list.js';
 import { view as songView } from './song.js';
-import { follow, songs } from './songs.js';
-import { preferred, recall, remember, speak, speaks, t } from './text.js';
-import { cutOff, zone } from './uploads.js';
+import { songs, subscribe } from './songs.js';
+import { currentLanguage, preferredLanguage, recall, remember, setLanguage, t } from './text.js';
+import { interrupted, zone } from './uploads.js';
 
 const main = find('#main');
 const hero = find('#view-list');
@@ -15,7 +15,7 @@ const uploads = zone();
 hero.append(uploads.element);
 let view = null;
 
-// Addresses: #/ for the list, #/songs/ID, #/account.
+// Routes: #/ for the list, #/songs/ID, #/account.
 function route(first = false) {
   const before = view;
   before?.end?.();
@@ -26,23 +26,23 @@ function route(first = false) {
   if (isSong) view = songView(id);
   else view = isList ? listView() : { element: accountView() };
   hero.hidden = !isList;
-  // What stands above stays as it is, with whoever is in it.
+  // Keep the elements above the view, so that they do not lose focus.
   if (before) before.element.replaceWith(view.element);
   else main.append(view.element);
   if (first) return;
   window.scrollTo(0, 0);
-  // Whoever hears the page is told that it is another.
+  // Move focus so that screen readers announce the new view.
   (isList ? find('#main') : main.querySelector('h1[tabindex]'))?.focus({ preventScroll: true });
 }
 
 function show() {
-  mark();
+  updateLink();
   uploads.update();
   if (location.hash.startsWith('#/account')) route(true);
   else view?.show();
 }
 
-// Notices above everything.
+// Shows a notice above the content.
 function notice(text, actions = []) {
   const place = find('#notice');
   place.replaceChildren(h('span', {}, text));
@@ -52,35 +52,35 @@ function notice(text, actions = []) {
 }
 
 connection.addEventListener('lost', () => {
-  const place = find('#away');
+  const place = find('#offline');
   setText(place, t('away'));
   place.hidden = false;
 });
 connection.addEventListener('back', () => {
-  find('#away').hidden = true;
+  find('#offline').hidden = true;
   toast(t('back'));
-  look(true).catch(() => {});
+  loadUser(true).catch(() => {});
 });
 account.addEventListener('change', () => {
   show();
-  follow();
+  subscribe();
 });
-// As long as the browser shows a session that has ended, the server takes no song from it; logging out ends that.
-const ended = () => notice(t('session-ended'), [['log-in', () => { location.hash = '#/account'; }], ['go-on-without', () => leave()]]);
+// The server rejects uploads while the browser still sends the ended session's cookie; signing out clears it.
+const ended = () => notice(t('session-ended'), [['log-in', () => { location.hash = '#/account'; }], ['go-on-without', () => signOut()]]);
 account.addEventListener('ended', ended);
 document.addEventListener('session-ended', () => {
-  look(true).catch(() => {});
+  loadUser(true).catch(() => {});
   ended();
 });
-document.addEventListener('visibilitychange', () => { if (!document.hidden) look(true).catch(() => {}); });
-songs.addEventListener('cut', () => look(true).catch(() => {}));
-songs.addEventListener('split', ({ detail }) => say(t('split-said', { title: detail.title })));
-songs.addEventListener('failed', ({ detail }) => say(t('failed-said', { title: detail.title })));
+document.addEventListener('visibilitychange', () => { if (!document.hidden) loadUser(true).catch(() => {}); });
+songs.addEventListener('cut', () => loadUser(true).catch(() => {}));
+songs.addEventListener('split', ({ detail }) => announce(t('split-said', { title: detail.title })));
+songs.addEventListener('failed', ({ detail }) => announce(t('failed-said', { title: detail.title })));
 
-// Language and colours.
+// Language and theme.
 const language = find('#language');
 language.addEventListener('change', async () => {
-  await speak(language.value);
+  await setLanguage(language.value);
   remember('language', language.value);
   show();
 });
@@ -93,7 +93,7 @@ theme.addEventListener('change', () => {
   document.dispatchEvent(new Event('colours'));
 });
 
-// Which keys there are, and a way to have none of them.
+// The keyboard shortcut dialog, with a switch to turn shortcuts off.
 find('#help').addEventListener('click', () => {
   const keys = ['space', 'arrows', 'home', 'loop', 'marks', 'karaoke', 'original', 'mute', 'solo'];
   const off = h('input', { type: 'checkbox', id: 'keys-on', checked: recall('keys') !== 'off', onchange: () => remember('keys', off.checked ? 'on' : 'off') });
@@ -104,7 +104,7 @@ find('#help').addEventListener('click', () => {
   dialog.showModal();
 });
 
-// Its address would be another view's.
+// Following the link's hash would trigger the router.
 find('.skip').addEventListener('click', (event) => {
   event.preventDefault();
   main.focus();
@@ -113,12 +113,12 @@ find('.skip').addEventListener('click', (event) => {
 window.addEventListener('hashchange', () => route());
 window.addEventListener('unhandledrejection', (event) => console.error(event.reason));
 
-await speak(preferred());
-language.value = speaks();
+await setLanguage(preferredLanguage());
+language.value = currentLanguage();
 uploads.update();
 route(true);
-follow();
-const cut = cutOff();
+subscribe();
+const cut = interrupted();
 if (cut.length) notice(t('cut-off', { names: cut.join(', ') }));
-Promise.all([look(), learn()]).then(show, (error) => { if (!error.away) toast(explain(error), { bad: true }); });
-connection.addEventListener('back', () => learn().then(uploads.update, () => {}));
+Promise.all([loadUser(), loadLimits()]).then(show, (error) => { if (!error.unreachable) toast(explain(error), { bad: true }); });
+connection.addEventListener('back', () => loadLimits().then(uploads.update, () => {}));

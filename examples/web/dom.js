@@ -1,9 +1,9 @@
-// Elements, and what is told to the reader beside them.
-import { t, word } from './text.js';
+// Element helpers, toasts and screen reader announcements.
+import { t, translateElement } from './text.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 
-// An element. `t`, `label` and `hint` name texts that follow the language; `on…` are listeners; texts are never markup.
+// Creates an element. `t`, `label` and `hint` are translation keys; `on…` are listeners; texts are never parsed as HTML.
 export function h(name, attributes = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
@@ -15,8 +15,8 @@ export function h(name, attributes = {}, ...children) {
     else element.setAttribute(key, value === true ? '' : value);
   }
   element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
-  // What is within was worded when it was made.
-  word(element);
+  // Children were translated when they were created.
+  translateElement(element);
   return element;
 }
 
@@ -30,19 +30,19 @@ export function icon(name) {
   return svg;
 }
 
-// Writes only what is different, so that nobody who reads along or has it selected is disturbed.
+// Writes only if the text changed, to keep selections and to avoid repeated announcements.
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
 export const find = (selector) => document.querySelector(selector);
 
-// Said to screen readers alone.
-export function say(text) {
+// Announces a text to screen readers only.
+export function announce(text) {
   find('#say').textContent = text;
 }
 
-// A note at the edge of the window that goes by itself, with something to do where that is useful. Returns how to take it away.
+// Shows a toast that closes by itself, with an optional action button. Returns a function that closes it.
 export function toast(text, { action, run, lasts = 7000, bad = false } = {}) {
   const close = () => note.remove();
   const note = h('div', { class: bad ? 'toast bad' : 'toast', role: bad ? 'alert' : 'status' }, h('span', { dir: 'auto' }, text));
@@ -53,7 +53,7 @@ export function toast(text, { action, run, lasts = 7000, bad = false } = {}) {
   return close;
 }
 
-// What went wrong, in the reader's language where its kind is known, else in the server's words.
+// Describes an error: translated if its code is known, otherwise with the server's message.
 export function explain(error) {
   if (error.errors?.length) {
     return error.errors.map(({ code, field, message }) => {
@@ -61,7 +61,7 @@ export function explain(error) {
       return known || sentence(message);
     }).join(' ');
   }
-  return error.away ? t('away-short') : sentence(error.message || String(error));
+  return error.unreachable ? t('away-short') : sentence(error.message || String(error));
 }
 
 function sentence(text) {

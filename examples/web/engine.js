@@ -1,22 +1,22 @@
-// Plays the stems of a song by one clock. A stretch of all stems is one buffer with their channels side by side and one node that
-// plays it, so that they cannot drift apart; what follows begins at the very sample where it ends.
-import { there } from './api.js';
+// Plays a song's stems on one clock. Each segment is one multichannel buffer with all stems, played by one node, so the stems cannot
+// drift apart; the next segment starts at the exact sample where it ends.
+import { untilReachable } from './api.js';
 import { Source } from './source.js';
 
 export const STEMS = ['vocals', 'drums', 'bass', 'other'];
 
-const STRETCH = 131072;
-const KEPT = 10;
+const SEGMENT = 131072;
+const CACHED_SEGMENTS = 10;
 const AHEAD_S = 4;
-// How far ahead of the clock something is begun: its time is told in steps, as much as is computed at once.
+// How far ahead of the clock to schedule: the audio clock advances in steps of one render quantum.
 const LEAD_S = 0.12;
 const LATE_S = 0.04;
 const TICK_MS = 200;
 const FADE_S = 0.012;
-const DEAF_MS = 3000;
+const NO_AUDIO_MS = 3000;
 
-// Dispatches `state` whenever `state` is another: paused, playing, waiting (for the network), ended; `trouble` with an error; `deaf`
-// when the browser gives no sound.
+// Dispatches `state` when `state` changes: paused, playing, waiting (for the network), ended; `failed` with an error; `no-audio` if the
+// browser does not start audio output.
 export class Engine extends EventTarget {
   #context = null;
   #inputs = {};
@@ -24,7 +24,7 @@ export class Engine extends EventTarget {
   #levels = new Map(STEMS.map((stem) => [stem, 1]));
   #volume = 1;
   #sources = {};
-  #stretches = new Map();
+  #segments = new Map();
   #pieces = [];
   #next = 0;
   #frame = 0;
@@ -45,7 +45,7 @@ export class Engine extends EventTarget {
     this.length = Math.max(...this.#sources.stems.map(({ length }) => length));
   }
 
-  // What is heard now, in samples from the beginning.
+  // The playback position in samples.
   get position() {
     const now = this.#now();
     const piece = this.#pieces.findLast(({ frame }) => frame <= now) ?? this.#pieces[0];
@@ -53,8 +53,8 @@ export class Engine extends EventTarget {
     return Math.min(piece.from + Math.max(0, now - piece.frame), piece.to);
   }
 
-  // A context may begin only where the reader has touched something.
-  #begin() {
+  // Browsers start an audio context only after a user gesture.
+  #createContext() {
     if (this.#context) return;
     const context = new AudioContext({ sampleRate: this.rate, latencyHint: 'balanced' });
     const volume = context.createGain();
@@ -80,23 +80,23 @@ export class Engine extends EventTarget {
   }
 
   async play() {
-    this.#begin();
+    this.#createContext();
     if (this.state === 'ended') this.seek(0);
-    this.#say('waiting');
-    // Without a device for sound, or a browser's leave, this never ends.
-    const deaf = setTimeout(() => this.dispatchEvent(new Event('deaf')), DEAF_MS);
+    this.#setState('waiting');
+    // Without an audio device or permission to play, resume() never resolves.
+    const timeout = setTimeout(() => this.dispatchEvent(new Event('no-audio')), NO_AUDIO_MS);
     await this.#context.resume();
-    clearTimeout(deaf);
+    clearTimeout(timeout);
     clearInterval(this.#timer);
     this.#timer = setInterval(() => this.#pump(), TICK_MS);
     this.#pump();
   }
 
-  // The clock itself stops, and with it everything that was planned.
+  // Suspends the clock and with it all scheduled playback.
   async pause() {
     clearInterval(this.#timer);
     this.#timer = null;
-    if (this.state !== 'ended') this.#say('paused');
+    if (this.state !== 'ended') this.#setState('paused');
     await this.#context?.suspend();
   }
 
@@ -105,20 +105,20 @@ export class Engine extends EventTarget {
   }
 
   seek(sample) {
-    this.#cut(0);
+    this.#stop(0);
     this.#next = Math.min(Math.max(0, Math.round(sample)), this.length);
-    if (this.state === 'ended') this.#say('paused');
+    if (this.state === 'ended') this.#setState('paused');
     if (this.isOn) this.#pump();
     else this.#fetch(this.#next).catch(() => {});
   }
 
-  // Between two places, or with nothing, no more.
+  // Sets the loop range; null stops looping.
   setLoop(loop) {
     this.loop = loop;
     this.#replan();
   }
 
-  // The stems, or the song as it was uploaded: at the same place, without a gap.
+  // Switches between stems and original at the same position, without a gap.
   async choose(mode) {
     if (mode === this.#mode) return;
     if (mode === 'original' && !this.#sources.original) this.#sources.original = [await Source.open(this.song, 'song')];
@@ -147,32 +147,32 @@ export class Engine extends EventTarget {
     this.#context?.close();
   }
 
-  #say(state) {
+  #setState(state) {
     if (state === this.state) return;
     this.state = state;
     this.dispatchEvent(new Event('state'));
   }
 
-  // What is planned after a while is planned anew, by what holds now.
+  // Reschedules everything after the lead time with the current settings.
   #replan() {
     if (!this.#pieces.length) return;
     const frame = this.#now() + Math.ceil(LEAD_S * this.rate);
     const piece = this.#pieces.findLast((each) => each.frame <= frame) ?? this.#pieces[0];
     let next = Math.min(piece.from + Math.max(0, frame - piece.frame), piece.to);
-    // A loop whose end is nearer than that goes on from its beginning all the same.
+    // If the loop's end falls within the lead time, continue from its start.
     const [from, to] = this.loop ?? [0, Infinity];
     if (from <= this.position && this.position < to && to <= next) next += from - to;
-    this.#cut(frame / this.rate);
+    this.#stop(frame / this.rate);
     this.#pieces = this.#pieces.filter((each) => each.frame < frame);
     [this.#next, this.#frame] = [next, Math.max(frame, piece.frame)];
     if (this.isOn) this.#pump();
   }
 
-  // Stops what plays at a time, at once where none is given.
-  #cut(time) {
+  // Stops playback at a time, or at once without one.
+  #stop(time) {
     for (const { node, frame } of this.#pieces) {
       node.onended = null;
-      // What would only begin later never does.
+      // Cancel pieces that have not started.
       if (time && frame / this.rate < time) node.stop(time);
       else { node.stop(); node.disconnect(); }
     }
@@ -186,26 +186,26 @@ export class Engine extends EventTarget {
       if (this.loop && this.#next === this.loop[1]) this.#next = this.loop[0];
       if (this.#next >= this.length) {
         if (this.#pieces.length) break;
-        this.#say('ended');
+        this.#setState('ended');
         this.#next = 0;
         await this.pause();
         return;
       }
-      const index = Math.floor(this.#next / STRETCH);
-      const stretch = this.#stretches.get(`${this.#mode}/${index}`);
-      if (!stretch?.channels) {
-        if (!this.#pieces.length) this.#say('waiting');
+      const index = Math.floor(this.#next / SEGMENT);
+      const segment = this.#segments.get(`${this.#mode}/${index}`);
+      if (!segment?.channels) {
+        if (!this.#pieces.length) this.#setState('waiting');
         this.#fetch(this.#next).then(() => { if (this.isOn) this.#pump(); }, () => {});
         return;
       }
       const past = this.loop && this.#next < this.loop[1] ? this.loop[1] : this.length;
-      const to = Math.min((index + 1) * STRETCH, past);
-      // Too late to begin where the one before has ended: everything is put off.
+      const to = Math.min((index + 1) * SEGMENT, past);
+      // Too late for a gapless start: delay playback.
       if (this.#frame < now + LATE_S * this.rate) this.#frame = now + soon;
-      this.#plan(stretch.channels, index * STRETCH, this.#next, to);
+      this.#plan(segment.channels, index * SEGMENT, this.#next, to);
       this.#next = to;
     }
-    if (this.isOn && this.#pieces.length) this.#say('playing');
+    if (this.isOn && this.#pieces.length) this.#setState('playing');
     if (this.isOn) this.#fetch(Math.min(this.#next, this.length - 1)).catch(() => {});
   }
 
@@ -220,39 +220,39 @@ export class Engine extends EventTarget {
     this.#frame += to - from;
   }
 
-  // The stretch with a sample in it, from the server if need be; for as long as it takes the server to be there.
+  // Returns the segment that contains a sample; loads it if needed and waits while the server is unreachable.
   #fetch(sample, mode = this.#mode) {
-    const index = Math.floor(Math.min(Math.max(0, sample), this.length - 1) / STRETCH);
+    const index = Math.floor(Math.min(Math.max(0, sample), this.length - 1) / SEGMENT);
     const key = `${mode}/${index}`;
-    const known = this.#stretches.get(key);
+    const known = this.#segments.get(key);
     if (known) {
-      // The last that was asked for is the last to go.
-      this.#stretches.delete(key);
-      this.#stretches.set(key, known);
+      // Move it to the end of the LRU order.
+      this.#segments.delete(key);
+      this.#segments.set(key, known);
       return known.coming;
     }
-    const stretch = {};
-    stretch.coming = this.#read(index, mode).then((channels) => { stretch.channels = channels; }, (error) => {
-      this.#stretches.delete(key);
-      if (!this.#closed) this.dispatchEvent(new CustomEvent('trouble', { detail: error }));
+    const segment = {};
+    segment.coming = this.#read(index, mode).then((channels) => { segment.channels = channels; }, (error) => {
+      this.#segments.delete(key);
+      if (!this.#closed) this.dispatchEvent(new CustomEvent('failed', { detail: error }));
       throw error;
     });
-    this.#stretches.set(key, stretch);
-    for (const old of this.#stretches.keys()) {
-      if (this.#stretches.size <= KEPT) break;
-      this.#stretches.delete(old);
+    this.#segments.set(key, segment);
+    for (const old of this.#segments.keys()) {
+      if (this.#segments.size <= CACHED_SEGMENTS) break;
+      this.#segments.delete(old);
     }
-    return stretch.coming;
+    return segment.coming;
   }
 
   async #read(index, mode) {
-    const [from, to] = [index * STRETCH, Math.min((index + 1) * STRETCH, this.length)];
+    const [from, to] = [index * SEGMENT, Math.min((index + 1) * SEGMENT, this.length)];
     while (true) {
       try {
         return (await Promise.all(this.#sources[mode].map((source) => source.read(from, to)))).flat();
       } catch (error) {
-        if (!error.away || this.#closed) throw error;
-        await there();
+        if (!error.unreachable || this.#closed) throw error;
+        await untilReachable();
       }
     }
   }

@@ -1,11 +1,11 @@
-// What the server takes, and from whom.
+// The server's limits and upload rules.
 import { ask } from './api.js';
 
 let known = null;
 
-// `null` until the server has said.
+// `null` until loaded.
 export const limits = () => known;
 
-export async function learn() {
+export async function loadLimits() {
   known = (await ask('GET', 'limits')).limits;
 }

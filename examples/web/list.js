@@ -1,24 +1,24 @@
 // The list of songs.
-import { who } from './account.js';
+import { currentUser } from './account.js';
 import { ask } from './api.js';
-import { explain, h, icon, say, setText, toast } from './dom.js';
-import { all, answered, drop, get, hasMore, hide, isLoaded, left, moment, more, songs } from './songs.js';
-import { compare, date, percent, recall, remember, span, t } from './text.js';
+import { announce, explain, h, icon, setText, toast } from './dom.js';
+import { all, drop, get, hasMore, hide, isLoaded, more, putAndRefresh, remaining, songs, uploadTime } from './songs.js';
+import { compare, date, duration, percent, recall, remember, t } from './text.js';
 
 const PAGE = 50;
 const UNDO_MS = 6000;
 const ORDER = { SPLITTING: 0, UPLOADED: 1, UPLOADING: 1, FAILED: 2, SPLIT: 3 };
-const going = new Map();
+const pendingDeletions = new Map();
 
-// What is asked of the list; it stays while other views are looked at.
-const asked = { text: '', whose: recall('whose') ?? 'all', sort: recall('sort') ?? 'newest', page: 0 };
+// Search, filter, sort order and page; kept while other views are open.
+const filters = { text: '', whose: recall('whose') ?? 'all', sort: recall('sort') ?? 'newest', page: 0 };
 
-// How a song stands, in words.
+// A song's status as text.
 export function state(song) {
   if (song.status === 'SPLITTING') {
-    const seconds = left(song);
+    const seconds = remaining(song);
     const done = percent(song.progress ?? 0);
-    return seconds === null ? t('splitting', { percent: done }) : t('splitting-left', { percent: done, left: span(seconds) });
+    return seconds === null ? t('splitting', { percent: done }) : t('splitting-left', { percent: done, left: duration(seconds) });
   }
   if (song.status === 'UPLOADED' && song.queue_position > 0) return t('queued', { n: song.queue_position });
   return t(`status-${song.status}`);
@@ -27,19 +27,19 @@ export function state(song) {
 export const openness = (song) => h('span', { class: 'badge', 'data-open': String(!song.uploader_id) },
   icon(song.uploader_id ? 'lock' : 'open'), t(song.uploader_id ? 'badge-yours' : 'badge-open'));
 
-// Takes a song out of sight, and deletes it when nobody has changed their mind.
+// Hides a song, and deletes it if the user does not undo within UNDO_MS.
 export function remove(song) {
   hide(song.id, true);
   const settle = () => {
-    clearTimeout(going.get(song.id));
-    going.delete(song.id);
+    clearTimeout(pendingDeletions.get(song.id));
+    pendingDeletions.delete(song.id);
   };
   const close = toast(t('deleted', { title: song.title }), { lasts: UNDO_MS, action: t('undo'), run: () => {
     settle();
     hide(song.id, false);
-    say(t('restored', { title: song.title }));
+    announce(t('restored', { title: song.title }));
   } });
-  going.set(song.id, setTimeout(async () => {
+  pendingDeletions.set(song.id, setTimeout(async () => {
     settle();
     close();
     try {
@@ -53,40 +53,40 @@ export function remove(song) {
   }, UNDO_MS));
 }
 
-// Whoever leaves has not changed their mind.
+// Leaving the page completes pending deletions.
 window.addEventListener('pagehide', () => {
-  for (const [id, timer] of going) {
+  for (const [id, timer] of pendingDeletions) {
     clearTimeout(timer);
     fetch(`songs/${id}`, { method: 'DELETE', keepalive: true });
   }
-  going.clear();
+  pendingDeletions.clear();
 });
 
 export async function retry(song) {
   try {
-    answered((await ask('POST', `songs/${song.id}/retry`)).song);
-    say(t('retried', { title: song.title }));
+    putAndRefresh((await ask('POST', `songs/${song.id}/retry`)).song);
+    announce(t('retried', { title: song.title }));
   } catch (error) {
     toast(explain(error), { bad: true });
   }
 }
 
-// A row, and how it is brought up to date: in place, so that whoever is in it stays there.
+// A row and its update function, which changes it in place to keep the focus.
 function row(id) {
   const title = h('a', { class: 'song-title', href: `#/songs/${id}`, dir: 'auto' });
   const badge = h('span');
-  const told = h('span', { class: 'state' });
+  const status = h('span', { class: 'state' });
   const bar = h('progress', { max: 100, label: 'split-progress' });
   const when = h('time', { class: 'dim' });
-  const again = h('button', { class: 'small', onclick: () => retry(get(id)) }, icon('retry'), h('span', { t: 'try-again' }));
-  const away = h('button', { class: 'small plain', onclick: () => {
+  const retryButton = h('button', { class: 'small', onclick: () => retry(get(id)) }, icon('retry'), h('span', { t: 'try-again' }));
+  const deleteButton = h('button', { class: 'small plain', onclick: () => {
     const other = element.nextElementSibling ?? element.previousElementSibling;
     remove(get(id));
     (other?.querySelector('a') ?? document.querySelector('#search')).focus();
   } }, icon('delete'));
   const why = h('p', { class: 'why', dir: 'auto' });
-  const element = h('li', { class: 'song', 'data-id': id }, h('div', { class: 'names' }, title, badge), h('div', { class: 'stand' }, told, bar), when,
-    h('div', { class: 'actions' }, again, away), why);
+  const element = h('li', { class: 'song', 'data-id': id }, h('div', { class: 'names' }, title, badge), h('div', { class: 'stand' }, status, bar), when,
+    h('div', { class: 'actions' }, retryButton, deleteButton), why);
   const update = (song) => {
     setText(title, song.title);
     element.dataset.status = song.status;
@@ -94,64 +94,64 @@ function row(id) {
       badge.dataset.of = `${Boolean(song.uploader_id)}${document.documentElement.lang}`;
       badge.replaceChildren(openness(song));
     }
-    setText(told, state(song));
+    setText(status, state(song));
     bar.hidden = song.status !== 'SPLITTING';
     bar.value = song.progress ?? 0;
     when.dateTime = song.uploaded_at;
     setText(when, date(song.uploaded_at));
-    again.hidden = song.status !== 'FAILED';
+    retryButton.hidden = song.status !== 'FAILED';
     why.hidden = song.status !== 'FAILED';
     setText(why, song.failure_reason ? t('why-failed', { why: song.failure_reason }) : '');
-    away.setAttribute('aria-label', t('delete-named', { title: song.title }));
-    away.title = t('delete');
-    again.setAttribute('aria-label', t('try-again-named', { title: song.title }));
+    deleteButton.setAttribute('aria-label', t('delete-named', { title: song.title }));
+    deleteButton.title = t('delete');
+    retryButton.setAttribute('aria-label', t('try-again-named', { title: song.title }));
   };
   return { element, update };
 }
 
 // Newest first.
 function newest(one, other) {
-  const [a, b] = [moment(one), moment(other)];
+  const [a, b] = [uploadTime(one), uploadTime(other)];
   return Number(a < b) - Number(a > b);
 }
 
-function wanted() {
-  const text = asked.text.trim().toLocaleLowerCase();
+function visibleSongs() {
+  const text = filters.text.trim().toLocaleLowerCase();
   const by = compare();
-  // Newest first, as the list comes, so that equal ones stay in that order.
-  const whose = who() ? asked.whose : 'all';
+  // Sort newest first, so that the stable sorts below keep that order among equals.
+  const whose = currentUser() ? filters.whose : 'all';
   const chosen = all().filter((song) => {
     const theirs = whose === 'all' || Boolean(song.uploader_id) === (whose === 'mine');
     return theirs && (!text || song.title.toLocaleLowerCase().includes(text));
   }).sort(newest);
-  if (asked.sort === 'oldest') return chosen.reverse();
+  if (filters.sort === 'oldest') return chosen.reverse();
   const sorts = { title: (one, other) => by(one.title, other.title), status: (one, other) => ORDER[one.status] - ORDER[other.status] };
-  return sorts[asked.sort] ? chosen.sort(sorts[asked.sort]) : chosen;
+  return sorts[filters.sort] ? chosen.sort(sorts[filters.sort]) : chosen;
 }
 
 export function view() {
   const rows = new Map();
   const pick = (name, label, options) => {
     const select = h('select', { id: name, label, onchange: () => {
-      asked[name] = select.value;
-      asked.page = 0;
+      filters[name] = select.value;
+      filters.page = 0;
       remember(name, select.value);
       show();
     } }, options.map((option) => h('option', { value: option, t: `${name}-${option}` })));
-    select.value = asked[name];
-    if (!select.value) select.value = asked[name] = options[0];
+    select.value = filters[name];
+    if (!select.value) select.value = filters[name] = options[0];
     return select;
   };
-  const search = h('input', { type: 'search', id: 'search', label: 'search', hint: 'search', value: asked.text, oninput: () => {
-    asked.text = search.value;
-    asked.page = 0;
+  const search = h('input', { type: 'search', id: 'search', label: 'search', hint: 'search', value: filters.text, oninput: () => {
+    filters.text = search.value;
+    filters.page = 0;
     show();
   } });
   const whose = pick('whose', 'whose', ['all', 'mine', 'open']);
   const list = h('ul', { class: 'songs', id: 'songs' });
   const count = h('p', { class: 'dim', id: 'count', role: 'status' });
   const turn = (by) => () => {
-    asked.page += by;
+    filters.page += by;
     show();
     heading.focus();
   };
@@ -167,18 +167,18 @@ export function view() {
   const tools = h('div', { class: 'tools' }, search, whose, pick('sort', 'sort', ['newest', 'oldest', 'title', 'status']));
 
   function show() {
-    const chosen = wanted();
+    const chosen = visibleSongs();
     const pages = Math.max(1, Math.ceil(chosen.length / PAGE));
-    asked.page = Math.min(asked.page, pages - 1);
-    const page = chosen.slice(asked.page * PAGE, (asked.page + 1) * PAGE);
-    whose.hidden = !who();
+    filters.page = Math.min(filters.page, pages - 1);
+    const page = chosen.slice(filters.page * PAGE, (filters.page + 1) * PAGE);
+    whose.hidden = !currentUser();
     pager.hidden = pages === 1;
-    back.disabled = asked.page === 0;
-    forth.disabled = asked.page === pages - 1;
+    back.disabled = filters.page === 0;
+    forth.disabled = filters.page === pages - 1;
     others.hidden = !hasMore();
     setText(others.firstChild, t('not-loaded', { n: all().length }));
-    const from = asked.page * PAGE + 1;
-    const none = asked.text.trim() ? t('nothing-found') : t('no-songs');
+    const from = filters.page * PAGE + 1;
+    const none = filters.text.trim() ? t('nothing-found') : t('no-songs');
     setText(count, !isLoaded() && !page.length ? t('loading') : page.length ? t('songs-shown', { from, to: from + page.length - 1, n: chosen.length }) : none);
     const shown = new Set(page.map(({ id }) => id));
     for (const [id, { element }] of rows) {
@@ -191,7 +191,7 @@ export function view() {
       if (!rows.has(song.id)) rows.set(song.id, row(song.id));
       const { element, update } = rows.get(song.id);
       update(song);
-      // Whoever has the focus stays where they are in the document; the others move around them.
+      // Never move the row at `place`: moving a focused row would lose the focus.
       if (element === place) place = place.nextElementSibling;
       else list.insertBefore(element, place);
     }

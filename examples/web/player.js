@@ -1,22 +1,22 @@
-// The player: a waveform for each stem, and what can be done with them.
-import { ask, there } from './api.js';
+// The player: a waveform and controls for each stem.
+import { ask, untilReachable } from './api.js';
 import { Engine, STEMS } from './engine.js';
-import { explain, h, icon, say, setText } from './dom.js';
+import { announce, explain, h, icon, setText } from './dom.js';
 import { clock, percent, t } from './text.js';
 
 const SKIP_S = 5;
-// A pointer that moves so far chooses a stretch; one that does not, a place.
+// A pointer that moves further than this selects a loop; otherwise it seeks.
 const DRAG_PX = 6;
 const SHORTEST_LOOP_S = 0.25;
 
-// What a reader has set for a song is kept until the window is closed.
-function kept(id) {
+// Reads the player settings of a song, stored for this tab's session.
+function savedSettings(id) {
   try { return JSON.parse(sessionStorage.getItem(`vocalizer-mix-${id}`)) ?? {}; } catch { return {}; }
 }
 
 export function player(song) {
   const engine = new Engine(song.id);
-  const before = kept(song.id);
+  const before = savedSettings(song.id);
   const mix = Object.fromEntries(STEMS.map((stem) => [stem, { level: 1, mute: false, solo: false, ...before.mix?.[stem] }]));
   const set = { volume: before.volume ?? 1, karaoke: before.karaoke ?? false, loop: before.loop ?? null };
   const peaks = {};
@@ -31,47 +31,47 @@ export function player(song) {
   const place = h('input', { type: 'range', id: 'place', min: 0, max: 1, step: 0.01, value: 0, label: 'place', disabled: true,
     oninput: () => seek(Number(place.value)) });
   const time = h('span', { class: 'time', id: 'time' }, '0:00');
-  const loopOn = pressed('loop', 'loop', () => setLoop(engine.loop ? null : set.loop ?? region(), true), icon('loop'));
-  const loopFrom = h('button', { class: 'small', id: 'loop-from', t: 'loop-from', onclick: () => mark(0) });
-  const loopTo = h('button', { class: 'small', id: 'loop-to', t: 'loop-to', onclick: () => mark(1) });
-  const loopTold = h('span', { class: 'dim', id: 'loop-told' });
-  const karaoke = pressed('karaoke', 'karaoke', () => { set.karaoke = !set.karaoke; mixed(); }, h('span', { t: 'karaoke' }));
+  const loopOn = toggleButton('loop', 'loop', () => setLoop(engine.loop ? null : set.loop ?? region(), true), icon('loop'));
+  const loopFrom = h('button', { class: 'small', id: 'loop-from', t: 'loop-from', onclick: () => setLoopEdge(0) });
+  const loopTo = h('button', { class: 'small', id: 'loop-to', t: 'loop-to', onclick: () => setLoopEdge(1) });
+  const loopRange = h('span', { class: 'dim', id: 'loop-range' });
+  const karaoke = toggleButton('karaoke', 'karaoke', () => { set.karaoke = !set.karaoke; applyMix(); }, h('span', { t: 'karaoke' }));
   const volume = h('input', { type: 'range', id: 'volume', min: 0, max: 1, step: 0.01, value: set.volume, label: 'volume', oninput: () => {
     set.volume = Number(volume.value);
-    mixed();
+    applyMix();
   } });
-  const choice = ['stems', 'original'].map((mode) => h('input', { type: 'radio', name: 'heard', id: `heard-${mode}`, value: mode, checked: mode === 'stems', onchange: () => hear(mode) }));
+  const choice = ['stems', 'original'].map((mode) => h('input', { type: 'radio', name: 'heard', id: `heard-${mode}`, value: mode, checked: mode === 'stems', onchange: () => setSource(mode) }));
   const heard = h('fieldset', { class: 'heard' }, h('legend', { class: 'unseen', t: 'heard' }),
     choice.map((input) => h('label', { class: 'option' }, input, h('span', { t: `heard-${input.value}` }))));
-  const told = h('p', { class: 'told', id: 'player-told', role: 'status' });
+  const message = h('p', { class: 'message', id: 'player-status', role: 'status' });
 
-  function pressed(id, label, press, ...children) {
+  function toggleButton(id, label, press, ...children) {
     return h('button', { class: 'toggle', id, label, 'aria-pressed': 'false', onclick: press }, ...children);
   }
 
-  // A stem: its switches, its level, its waveform.
+  // A track: mute, solo, level and waveform of one stem.
   const tracks = STEMS.map((stem) => {
-    const mute = h('button', { class: 'toggle letter', 'aria-pressed': 'false', onclick: () => { mix[stem].mute = !mix[stem].mute; mixed(); } }, h('span', { t: 'mute-letter' }));
-    const solo = h('button', { class: 'toggle letter', 'aria-pressed': 'false', onclick: () => { mix[stem].solo = !mix[stem].solo; mixed(); } }, h('span', { t: 'solo-letter' }));
-    const level = h('input', { type: 'range', min: 0, max: 1.5, step: 0.01, value: mix[stem].level, oninput: () => { mix[stem].level = Number(level.value); mixed(); },
-      ondblclick: () => { mix[stem].level = 1; level.value = 1; mixed(); } });
+    const mute = h('button', { class: 'toggle letter', 'aria-pressed': 'false', onclick: () => { mix[stem].mute = !mix[stem].mute; applyMix(); } }, h('span', { t: 'mute-letter' }));
+    const solo = h('button', { class: 'toggle letter', 'aria-pressed': 'false', onclick: () => { mix[stem].solo = !mix[stem].solo; applyMix(); } }, h('span', { t: 'solo-letter' }));
+    const level = h('input', { type: 'range', min: 0, max: 1.5, step: 0.01, value: mix[stem].level, oninput: () => { mix[stem].level = Number(level.value); applyMix(); },
+      ondblclick: () => { mix[stem].level = 1; level.value = 1; applyMix(); } });
     const canvas = h('canvas', { 'aria-hidden': 'true' });
     const wave = h('div', { class: 'wave', 'data-stem': stem }, canvas, h('div', { class: 'region' }), h('div', { class: 'head' }));
-    listenTo(wave);
+    addPointerHandlers(wave);
     const element = h('div', { class: 'track', 'data-stem': stem, role: 'group' },
       h('div', { class: 'controls' }, h('span', { class: 'name', t: `stem-${stem}` }), mute, solo, level), wave);
     return { stem, element, mute, solo, level, canvas, wave };
   });
   const waves = h('div', { class: 'tracks' }, tracks.map(({ element }) => element));
 
-  // What is heard of a stem, by its own level, the switches and the karaoke.
+  // A stem's effective level after mute, solo and karaoke.
   function audible(stem) {
     const alone = STEMS.some((each) => mix[each].solo);
     const silent = mix[stem].mute || (alone && !mix[stem].solo) || (set.karaoke && stem === 'vocals');
     return silent ? 0 : mix[stem].level;
   }
 
-  function mixed() {
+  function applyMix() {
     for (const { stem, element, mute, solo, level } of tracks) {
       const name = t(`stem-${stem}`);
       engine.setLevel(stem, audible(stem));
@@ -87,16 +87,16 @@ export function player(song) {
     engine.setVolume(set.volume);
     volume.setAttribute('aria-valuetext', percent(Math.round(set.volume * 100)));
     karaoke.setAttribute('aria-pressed', String(set.karaoke));
-    keep();
+    save();
     element.dispatchEvent(new Event('mix'));
   }
 
-  function keep() {
-    // Before it is open it is nowhere, and what was kept is yet to be taken up.
+  function save() {
+    // Until the song is open, the stored settings have not been applied; do not overwrite them.
     if (!ready()) return;
     try {
       sessionStorage.setItem(`vocalizer-mix-${song.id}`, JSON.stringify({ mix, volume: set.volume, karaoke: set.karaoke, loop: set.loop, loopOn: Boolean(engine.loop), at: engine.position }));
-    } catch { /* nothing is kept then */ }
+    } catch { /* storage is blocked */ }
   }
 
   const seconds = (sample) => sample / engine.rate;
@@ -106,14 +106,14 @@ export function player(song) {
     if (!ready()) return;
     if (engine.isOn) await engine.pause();
     else await engine.play();
-    keep();
+    save();
   }
 
   function seek(to) {
     if (!ready()) return;
     engine.seek(to * engine.rate);
-    keep();
-    follow();
+    save();
+    showPosition();
   }
 
   function region() {
@@ -121,7 +121,7 @@ export function player(song) {
     return [from, Math.min(engine.length, from + 8 * engine.rate)];
   }
 
-  // Loops a stretch, in samples; without one, no more. What was chosen before is kept for the next time.
+  // Loops a range in samples, or stops looping; remembers the last range.
   function setLoop(stretch, spoken = false) {
     if (!ready()) return;
     const loop = stretch ? [Math.max(0, Math.round(stretch[0])), Math.min(engine.length, Math.round(stretch[1]))] : null;
@@ -130,46 +130,46 @@ export function player(song) {
     engine.setLoop(loop);
     const at = engine.position;
     if (loop && (at < loop[0] || at >= loop[1])) engine.seek(loop[0]);
-    looped();
-    if (spoken) say(loopTold.textContent || t('loops-not'));
-    keep();
-    follow();
+    showLoop();
+    if (spoken) announce(loopRange.textContent || t('loops-not'));
+    save();
+    showPosition();
   }
 
-  // Shows what loops.
-  function looped() {
+  // Shows the loop.
+  function showLoop() {
     const { loop, length } = engine;
     loopOn.setAttribute('aria-pressed', String(Boolean(loop)));
     waves.classList.toggle('looping', Boolean(loop));
-    setText(loopTold, loop ? t('loops', { from: clock(seconds(loop[0])), to: clock(seconds(loop[1])) }) : '');
+    setText(loopRange, loop ? t('loops', { from: clock(seconds(loop[0])), to: clock(seconds(loop[1])) }) : '');
     if (!loop) return;
     waves.style.setProperty('--loop-from', loop[0] / length);
     waves.style.setProperty('--loop-to', loop[1] / length);
   }
 
-  // The loop's beginning or end is here.
-  function mark(end) {
+  // Sets the loop's start or end to the current position.
+  function setLoopEdge(end) {
     if (!ready()) return;
     const at = Math.round(engine.position);
     const [from, to] = engine.loop ?? [0, engine.length];
     setLoop(end ? [at > from ? from : 0, at] : [at, to > at ? to : engine.length], true);
   }
 
-  async function hear(mode) {
-    setText(told, mode === 'original' ? t('getting-original') : '');
+  async function setSource(mode) {
+    setText(message, mode === 'original' ? t('getting-original') : '');
     try {
       await engine.choose(mode);
-      setText(told, '');
+      setText(message, '');
     } catch (error) {
-      setText(told, explain(error));
+      setText(message, explain(error));
       choice[0].checked = true;
     }
     waves.classList.toggle('dimmed', choice[1].checked);
     element.dispatchEvent(new Event('mix'));
   }
 
-  // Pointers on a waveform: a place, or by dragging a stretch to loop.
-  function listenTo(wave) {
+  // Pointer input on a waveform: a click seeks, a drag selects a loop.
+  function addPointerHandlers(wave) {
     const at = (event) => {
       const box = wave.getBoundingClientRect();
       return Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
@@ -192,11 +192,11 @@ export function player(song) {
       const { from, moved } = dragging;
       dragging = null;
       const to = at(event);
-      looped();
+      showLoop();
       if (moved) setLoop([Math.min(from, to) * engine.length, Math.max(from, to) * engine.length], true);
       else seek(seconds(to * engine.length));
     });
-    wave.addEventListener('pointercancel', () => { dragging = null; looped(); });
+    wave.addEventListener('pointercancel', () => { dragging = null; showLoop(); });
   }
 
   // Drawing.
@@ -209,7 +209,7 @@ export function player(song) {
     const pen = canvas.getContext('2d');
     pen.fillStyle = getComputedStyle(canvas).color;
     const values = peaks[stem]?.values;
-    // All by the loudest of them, so that they can be compared and a quiet song is no line.
+    // Scale all stems by the loudest, so that they compare and a quiet song is still visible.
     const full = Math.max(24, ...Object.values(peaks).flatMap((each) => each.values));
     const [bar, gap] = [Math.max(1, Math.round(2 * scale)), Math.max(1, Math.round(scale))];
     const count = Math.floor(width / (bar + gap));
@@ -229,7 +229,7 @@ export function player(song) {
   recoloured.addEventListener('change', redraw);
   document.addEventListener('colours', redraw);
 
-  function follow() {
+  function showPosition() {
     if (!ready()) return;
     const at = engine.position;
     waves.style.setProperty('--at', at / engine.length);
@@ -238,7 +238,7 @@ export function player(song) {
     place.setAttribute('aria-valuetext', t('place-told', { at: clock(seconds(at)), length: clock(seconds(engine.length)) }));
   }
   function tick() {
-    follow();
+    showPosition();
     frameRequest = engine.isOn ? requestAnimationFrame(tick) : 0;
   }
   engine.addEventListener('state', () => {
@@ -247,26 +247,26 @@ export function player(song) {
     play.dataset.tLabel = on ? 'pause' : 'play';
     play.setAttribute('aria-label', play.title = t(play.dataset.tLabel));
     element.dataset.state = engine.state;
-    setText(told, engine.state === 'waiting' ? t('buffering') : '');
+    setText(message, engine.state === 'waiting' ? t('buffering') : '');
     if (!frameRequest) tick();
-    follow();
+    showPosition();
   });
-  engine.addEventListener('deaf', () => setText(told, t('no-sound')));
-  engine.addEventListener('trouble', async ({ detail }) => {
+  engine.addEventListener('no-audio', () => setText(message, t('no-sound')));
+  engine.addEventListener('failed', async ({ detail }) => {
     await engine.pause();
-    setText(told, explain(detail));
+    setText(message, explain(detail));
   });
 
-  // Keys; not while somebody types, and not for whoever has turned them off.
+  // Keyboard shortcuts; ignored while typing or if turned off.
   const keys = {
-    ' ': toggle, k: () => karaoke.click(), l: () => loopOn.click(), '[': () => mark(0), ']': () => mark(1), o: () => choice[choice[0].checked ? 1 : 0].click(),
+    ' ': toggle, k: () => karaoke.click(), l: () => loopOn.click(), '[': () => setLoopEdge(0), ']': () => setLoopEdge(1), o: () => choice[choice[0].checked ? 1 : 0].click(),
     0: () => seek(0), Home: () => seek(0), ArrowLeft: () => seek(seconds(engine.position) - SKIP_S), ArrowRight: () => seek(seconds(engine.position) + SKIP_S),
   };
-  function pressedKey(event) {
+  function onKey(event) {
     const { target, key, code } = event;
     const typing = target.closest?.('input:not([type=radio]), textarea, select, [contenteditable], dialog');
     if (event.ctrlKey || event.metaKey || event.altKey || typing || localStorage.getItem('vocalizer-keys') === 'off') return;
-    // A button that has the focus is pressed by the space bar itself.
+    // The space bar activates a focused button.
     if (key === ' ' && target.closest?.('button, a, label')) return;
     const digit = /^Digit([1-4])$/.exec(code);
     const act = digit ? () => tracks[digit[1] - 1][event.shiftKey ? 'solo' : 'mute'].click() : keys[key.length === 1 ? key.toLowerCase() : key];
@@ -274,70 +274,70 @@ export function player(song) {
     event.preventDefault();
     act();
   }
-  document.addEventListener('keydown', pressedKey);
-  const leaving = () => keep();
-  window.addEventListener('pagehide', leaving);
+  document.addEventListener('keydown', onKey);
+  const onPageHide = () => save();
+  window.addEventListener('pagehide', onPageHide);
 
   const element = h('section', { class: 'player', id: 'player', label: 'player', 'data-state': 'opening' },
     h('div', { class: 'transport' }, start, play, time, place),
-    h('div', { class: 'switches' }, karaoke, heard, h('div', { class: 'loops' }, loopOn, loopFrom, loopTo, loopTold), h('label', { class: 'volume' }, h('span', { t: 'volume' }), volume)),
-    told, waves);
+    h('div', { class: 'switches' }, karaoke, heard, h('div', { class: 'loops' }, loopOn, loopFrom, loopTo, loopRange), h('label', { class: 'volume' }, h('span', { t: 'volume' }), volume)),
+    message, waves);
 
-  // One after the other: a browser has few connections to a server, and the sound wants them.
-  async function outline() {
+  // Load waveforms one at a time to leave the browser's few connections to playback.
+  async function loadPeaks() {
     for (const track of tracks) {
       while (!closed && !peaks[track.stem]) {
         try {
           peaks[track.stem] = (await ask('GET', `songs/${song.id}/peaks/${track.stem}`)).peaks;
           redraw();
         } catch (error) {
-          if (!error.away) return;
-          await there();
+          if (!error.unreachable) return;
+          await untilReachable();
         }
       }
     }
   }
 
   async function open() {
-    setText(told, t('opening'));
+    setText(message, t('opening'));
     tracks.forEach(({ canvas }) => resized.observe(canvas));
-    outline();
+    loadPeaks();
     for (let opened = false; !opened;) {
       try {
         await engine.open();
         opened = true;
       } catch (error) {
-        setText(told, explain(error));
-        if (!error.away) return;
-        await there();
+        setText(message, explain(error));
+        if (!error.unreachable) return;
+        await untilReachable();
       }
       if (closed) return;
     }
     place.max = seconds(engine.length);
     place.disabled = play.disabled = false;
     element.dataset.state = 'paused';
-    setText(told, '');
+    setText(message, '');
     engine.seek(Math.min(before.at ?? 0, engine.length));
     if (before.loopOn) setLoop(before.loop);
-    mixed();
-    follow();
+    applyMix();
+    showPosition();
   }
 
   return {
     element,
     open,
-    // What is heard of each stem, for the mix that is taken home.
+    // Effective levels, for downloading the mix.
     levels: () => Object.fromEntries(STEMS.map((stem) => [stem, audible(stem)])),
-    update: () => { mixed(); looped(); follow(); },
+    update: () => { applyMix(); showLoop(); showPosition(); },
     close: () => {
       closed = true;
-      keep();
+      save();
       engine.close();
       resized.disconnect();
       recoloured.removeEventListener('change', redraw);
       document.removeEventListener('colours', redraw);
-      document.removeEventListener('keydown', pressedKey);
-      window.removeEventListener('pagehide', leaving);
+      document.removeEventListener('keydown', onKey);
+      window.removeEventListener('pagehide', onPageHide);
       cancelAnimationFrame(frameRequest);
     },
   };

@@ -1,10 +1,10 @@
-// The page of a song: how it stands, the player, and what can be taken home.
+// A song's page: status, player and downloads.
 import { ask } from './api.js';
 import { STEMS } from './engine.js';
 import { explain, h, icon, setText, toast } from './dom.js';
 import { openness, remove, retry, state } from './list.js';
 import { player } from './player.js';
-import { answered, drop, get, isLoaded, put, songs } from './songs.js';
+import { drop, get, isLoaded, put, putAndRefresh, songs } from './songs.js';
 import { recall, remember, t } from './text.js';
 
 const FORMATS = ['mp3', 'wav', 'flac'];
@@ -13,16 +13,16 @@ export function view(id) {
   const title = h('h1', { tabindex: -1, dir: 'auto' });
   const badge = h('span');
   const edit = h('button', { class: 'plain', label: 'rename', id: 'rename', onclick: () => rename() }, icon('edit'));
-  const away = h('button', { class: 'plain', label: 'delete', id: 'delete', onclick: () => {
+  const deleteButton = h('button', { class: 'plain', label: 'delete', id: 'delete', onclick: () => {
     remove(get(id));
     location.hash = '#/';
   } }, icon('delete'));
-  const told = h('p', { class: 'lead', id: 'song-state', role: 'status' });
+  const status = h('p', { class: 'lead', id: 'song-state', role: 'status' });
   const bar = h('progress', { max: 100, label: 'split-progress' });
   const why = h('p', { class: 'why', dir: 'auto' });
-  const again = h('button', { class: 'primary', id: 'retry', t: 'try-again', onclick: () => retry(get(id)) });
-  const stand = h('div', { class: 'card stand-alone' }, told, bar, why, again);
-  const head = h('div', { class: 'song-head' }, title, badge, edit, away);
+  const retryButton = h('button', { class: 'primary', id: 'retry', t: 'try-again', onclick: () => retry(get(id)) });
+  const stand = h('div', { class: 'card stand-alone' }, status, bar, why, retryButton);
+  const head = h('div', { class: 'song-head' }, title, badge, edit, deleteButton);
   const inside = h('div');
   const element = h('article', { class: 'song-view' }, h('p', {}, h('a', { href: '#/', class: 'back' }, icon('back'), h('span', { t: 'all-songs' }))), head, stand, inside);
   let playing = null;
@@ -40,7 +40,7 @@ export function view(id) {
     const form = h('form', { class: 'song-head', onsubmit: async (event) => {
       event.preventDefault();
       try {
-        answered((await ask('PATCH', `songs/${id}`, { title: input.value })).song);
+        putAndRefresh((await ask('PATCH', `songs/${id}`, { title: input.value })).song);
         back();
       } catch (error) {
         setText(trouble, explain(error));
@@ -54,40 +54,40 @@ export function view(id) {
   function update() {
     const song = get(id);
     if (!song) {
-      if (!isLoaded()) return setText(told, t('loading'));
+      if (!isLoaded()) return setText(status, t('loading'));
       playing?.close();
       playing = null;
       inside.replaceChildren();
       head.replaceChildren(title);
       setText(title, t('no-such-song'));
-      setText(told, t('no-such-song-why'));
+      setText(status, t('no-such-song-why'));
       stand.hidden = false;
-      [bar, why, again].forEach((each) => { each.hidden = true; });
+      [bar, why, retryButton].forEach((each) => { each.hidden = true; });
       return;
     }
-    // It may have been gone and be back.
-    if (!edit.parentNode) head.replaceChildren(title, badge, edit, away);
+    // A deletion may have been undone.
+    if (!edit.parentNode) head.replaceChildren(title, badge, edit, deleteButton);
     setText(title, song.title);
     document.title = `${song.title} · Vocalizer`;
     badge.replaceChildren(openness(song));
     stand.hidden = song.status === 'SPLIT';
-    setText(told, state(song));
+    setText(status, state(song));
     bar.hidden = song.status !== 'SPLITTING';
     bar.value = song.progress ?? 0;
-    why.hidden = again.hidden = song.status !== 'FAILED';
+    why.hidden = retryButton.hidden = song.status !== 'FAILED';
     setText(why, song.failure_reason ? t('why-failed', { why: song.failure_reason }) : '');
     if (song.status === 'SPLIT' && !playing) {
       playing = player(song);
-      takes = takeHome(song, playing);
+      takes = downloads(song, playing);
       inside.replaceChildren(playing.element, takes);
       playing.open();
     }
   }
 
-  // A song may be none of the watched ones: then it is asked for.
+  // Fetch a song that is not in the loaded list.
   if (!get(id)) ask('GET', `songs/${id}`).then((data) => put(data.song), (error) => { if (error.has?.('not_found')) { drop(id); update(); } });
   songs.addEventListener('change', update);
-  const ticking = setInterval(() => { if (get(id)?.status === 'SPLITTING') setText(told, state(get(id))); }, 1000);
+  const ticking = setInterval(() => { if (get(id)?.status === 'SPLITTING') setText(status, state(get(id))); }, 1000);
   update();
   return {
     element,
@@ -103,8 +103,8 @@ export function view(id) {
   };
 }
 
-// Links to everything there is of a song, in the format that the reader likes.
-function takeHome(song, playing) {
+// Download links for all parts of a song, in the preferred format.
+function downloads(song, playing) {
   let format = recall('format');
   if (!FORMATS.includes(format)) format = 'mp3';
   const links = [];
@@ -116,7 +116,7 @@ function takeHome(song, playing) {
     return anchor;
   };
 
-  // A file that is not kept has to be made first. The page waits until it is made, and then starts the download.
+  // A file that is not stored has to be created first. Wait until it exists, then start the download.
   async function prepare(event, anchor, busy, kept) {
     if (anchor.getAttribute('aria-disabled') === 'true' || anchor.dataset.busy) return event.preventDefault();
     if (!kept) return toast(t('take-mixing'));
@@ -125,7 +125,7 @@ function takeHome(song, playing) {
     anchor.dataset.busy = 'yes';
     setText(busy, t('take-making'));
     try {
-      // A GET makes it, a HEAD does not. The first byte is enough; an archive has no ranges and is cut off.
+      // GET creates the file, HEAD does not. One byte is enough; archives do not support ranges, so cancel the response.
       const answer = await fetch(anchor.href, { headers: { Range: 'bytes=0-0' } });
       await answer.body?.cancel();
       if (!answer.ok) throw new Error(t('take-failed'));

@@ -1,5 +1,5 @@
-// Any stretch of a part's samples, without the rest of it: out of the MP3 that is kept, frame by frame, or where that is of a kind
-// whose frames lie at no known place, out of the WAV that the server makes of it.
+// Reads any range of a part's samples without downloading the rest: from the stored MP3, or, if its frame positions cannot be
+// computed, from the WAV that the server creates from it.
 import { bytes } from './api.js';
 
 const RATES_HZ = { 3: [44100, 48000, 32000], 2: [22050, 24000, 16000], 0: [11025, 12000, 8000] };
@@ -7,17 +7,17 @@ const KBIT_S = {
   3: [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320],
   2: [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160],
 };
-// A frame may lean on some before it; decoded on its own, it would begin with noise.
-const BEFORE = 8;
-// How far a frame may lie from where the mean would have it.
+// Frames to decode before the first one needed: a frame may depend on earlier ones (bit reservoir).
+const PREROLL_FRAMES = 8;
+// How far a frame may be from the position that the mean frame size predicts.
 const SLACK_BYTES = 8;
-// What every decoder adds before the first sample, beside what the encoder did.
+// The decoder's delay in samples, in addition to the encoder's.
 const DECODER_DELAY = 529;
 const HEAD_BYTES = 8192;
 
 class Unreadable extends Error {}
 
-// The header of an MP3 frame (layer III), or nothing.
+// Parses an MP3 frame header (layer III); returns null if there is none.
 function frame(data, at) {
   if (at + 4 > data.length || data[at] !== 0xff || (data[at + 1] & 0xe6) !== 0xe2) return null;
   const version = (data[at + 1] >> 3) & 3;
@@ -29,7 +29,7 @@ function frame(data, at) {
   return { version, rate, kbits, samples, mean, mono: data[at + 3] >> 6 === 3, size: Math.floor(mean) + ((data[at + 2] >> 1) & 1) };
 }
 
-const alike = (one, other) => one && other && one.version === other.version && one.rate === other.rate && one.kbits === other.kbits;
+const sameFormat = (one, other) => one && other && one.version === other.version && one.rate === other.rate && one.kbits === other.kbits;
 
 class Mp3 {
   static async open(path) {
@@ -40,11 +40,11 @@ class Mp3 {
       ({ bytes: head } = await bytes(path, begins, begins + HEAD_BYTES));
     }
     const first = frame(head, 0);
-    if (!first) throw new Unreadable('no frame');
+    if (!first) throw new Unreadable('no MP3 frame found');
     const at = 4 + (first.version === 3 ? (first.mono ? 17 : 32) : first.mono ? 9 : 17);
     const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
-    // "Info" stands for a constant bit rate; flags for what follows: how many frames, how many bytes, a table, a quality.
-    if (view.getUint32(at) !== 0x496e666f || !(view.getUint32(at + 4) & 1)) throw new Unreadable('no constant bit rate');
+    // "Info" marks a constant bit rate; its flags say which fields follow: frame count, byte count, seek table, quality.
+    if (view.getUint32(at) !== 0x496e666f || !(view.getUint32(at + 4) & 1)) throw new Unreadable('not a constant bit rate');
     const flags = view.getUint32(at + 4);
     const tag = at + 8 + 4 + (flags & 2 ? 4 : 0) + (flags & 4 ? 100 : 0) + (flags & 8 ? 4 : 0);
     const delay = (head[tag + 21] << 4) | (head[tag + 22] >> 4);
@@ -59,26 +59,26 @@ class Mp3 {
     const last = Math.min(to, this.length);
     if (last <= from) return [new Float32Array(to - from), new Float32Array(to - from)];
     const { samples, mean } = this.first;
-    const begin = Math.max(0, Math.floor((from + this.skip) / samples) - BEFORE);
+    const begin = Math.max(0, Math.floor((from + this.skip) / samples) - PREROLL_FRAMES);
     const end = Math.min(this.frames, Math.ceil((last + this.skip) / samples));
     const start = Math.max(this.begins, Math.floor(this.begins + begin * mean) - SLACK_BYTES);
     const { bytes: data } = await bytes(this.path, start, Math.min(this.total, Math.ceil(this.begins + end * mean) + SLACK_BYTES));
     let at = 0;
     for (; at <= 2 * SLACK_BYTES; at += 1) {
       const found = frame(data, at);
-      if (alike(found, this.first) && (end - begin < 2 || alike(frame(data, at + found.size), this.first))) break;
+      if (sameFormat(found, this.first) && (end - begin < 2 || sameFormat(frame(data, at + found.size), this.first))) break;
     }
     let past = at;
     for (let count = begin; count < end; count += 1) {
       const found = frame(data, past);
-      if (!alike(found, this.first)) throw new Unreadable('a frame is not where it should be');
+      if (!sameFormat(found, this.first)) throw new Unreadable('frame not at the expected position');
       past += found.size;
     }
     const decoded = await new OfflineAudioContext(1, 1, this.rate).decodeAudioData(data.slice(at, past).buffer);
-    // A decoder that begins late has left out frames at the beginning, which are there to be left out.
+    // Some decoders drop the first frames; these are the extra ones.
     const late = (end - begin) * samples - decoded.length;
     const offset = from + this.skip - begin * samples - late;
-    if (offset < 0 || decoded.length < offset) throw new Unreadable('the decoder gives less than there is');
+    if (offset < 0 || decoded.length < offset) throw new Unreadable('decoder returned too few samples');
     const channel = (index) => {
       const all = decoded.getChannelData(Math.min(index, decoded.numberOfChannels - 1));
       const out = new Float32Array(to - from);
@@ -100,7 +100,7 @@ class Wav {
       if (name === 0x64617461) return Object.assign(wav, { begins: at + 8, length: size / (2 * wav.channels) });
       at += 8 + size + (size % 2);
     }
-    throw new Unreadable('no samples');
+    throw new Unreadable('no data chunk in WAV');
   }
 
   async read(from, to) {
@@ -118,13 +118,13 @@ class Wav {
   }
 }
 
-// A part of a song: `rate`, `length` in samples, and `read(from, to)` for both channels of a stretch, with silence past the end.
+// A part of a song: `rate`, `length` in samples, and `read(from, to)`, which returns both channels, padded with silence past the end.
 export class Source {
-  // The song itself is whatever was uploaded, so of it the WAV is taken.
+  // The original may be in any format, so read its WAV.
   static async open(song, part) {
     const source = new Source();
     const wav = () => Wav.open(`songs/${song}/${part}.wav`);
-    source.fall = wav;
+    source.fallback = wav;
     try {
       source.inner = part === 'song' ? await wav() : await Mp3.open(`songs/${song}/${part}.mp3`);
     } catch (error) {
@@ -143,7 +143,7 @@ export class Source {
     } catch (error) {
       const unreadable = error instanceof Unreadable || error instanceof DOMException;
       if (!unreadable || this.inner instanceof Wav) throw error;
-      this.inner = await this.fall();
+      this.inner = await this.fallback();
       return this.inner.read(from, to);
     }
   }

@@ -1,4 +1,4 @@
-// What is said, in the reader's language; numbers, times and sizes in the reader's format.
+// Texts in the user's language; numbers, times and sizes in the user's locale.
 
 const LANGUAGES = ['en', 'ru'];
 
@@ -7,14 +7,14 @@ let language = 'en';
 let locale = 'en';
 let plural = new Intl.PluralRules('en');
 
-export function preferred() {
+export function preferredLanguage() {
   const kept = recall('language');
   if (LANGUAGES.includes(kept)) return kept;
   const wanted = navigator.languages.map((name) => name.slice(0, 2));
   return wanted.find((name) => LANGUAGES.includes(name)) ?? 'en';
 }
 
-export async function speak(name) {
+export async function setLanguage(name) {
   const answer = await fetch(`web/${name}.json`);
   if (!answer.ok) throw new Error(`${name}.json: ${answer.status}`);
   strings = await answer.json();
@@ -25,7 +25,7 @@ export async function speak(name) {
   translate(document.documentElement);
 }
 
-// The text of this name, with what goes into it; `n` chooses the plural.
+// Returns the text for a key with its placeholders filled in; `n` selects the plural form.
 export function t(name, values = {}, otherwise = name) {
   let text = strings[name];
   if (text && typeof text === 'object') text = text[plural.select(values.n)] ?? text.other;
@@ -36,15 +36,15 @@ export function t(name, values = {}, otherwise = name) {
   });
 }
 
-// The texts of an element that its markup names, where there are such.
-export function word(element) {
+// Sets the texts that an element's data attributes name.
+export function translateElement(element) {
   const { t: text, tLabel: label, tHint: hint } = element.dataset;
   if (text) element.textContent = t(text, {}, element.textContent);
   if (label) element.setAttribute('aria-label', element.title = t(label, {}, element.title));
   if (hint) element.placeholder = t(hint, {}, element.placeholder);
 }
 
-export const translate = (root) => root.querySelectorAll('[data-t], [data-t-label], [data-t-hint]').forEach(word);
+export const translate = (root) => root.querySelectorAll('[data-t], [data-t-label], [data-t-hint]').forEach(translateElement);
 
 export const number = (value) => new Intl.NumberFormat(locale).format(value);
 export const percent = (value) => new Intl.NumberFormat(locale, { style: 'percent' }).format(value / 100);
@@ -67,15 +67,15 @@ export function clock(seconds) {
   return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 }
 
-// A length as it is spoken: 3 min, 20 s.
-export function span(seconds) {
+// A duration in words: 3 minutes, 20 seconds.
+export function duration(seconds) {
   const [value, unit] = seconds < 90 ? [Math.max(1, Math.round(seconds)), 'second'] : seconds < 5400 ? [Math.round(seconds / 60), 'minute'] : [Math.round(seconds / 3600), 'hour'];
   return new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'long' }).format(value);
 }
 
-export const speaks = () => language;
+export const currentLanguage = () => language;
 
-// What is kept of a reader's choices; a browser that keeps nothing is no reason to fail.
+// Reads a stored preference; returns null if the browser blocks storage.
 export function recall(name) {
   try { return localStorage.getItem(`vocalizer-${name}`); } catch { return null; }
 }

@@ -1,5 +1,5 @@
-// Before the first paint: the colours that the reader has chosen.
+// Applies the stored theme before the first paint.
 try {
   const theme = localStorage.getItem('vocalizer-theme');
   if (theme) document.documentElement.dataset.theme = theme;
-} catch { /* a browser that keeps nothing shows its own */ }
+} catch { /* storage is blocked: use the system theme */ }

@@ -1,14 +1,14 @@
-// Songs on their way in.
-import { who } from './account.js';
-import { ask, lost, refusal, there } from './api.js';
+// Uploads.
+import { currentUser } from './account.js';
+import { ask, connectionLost, parseError, untilReachable } from './api.js';
 import { explain, h, icon, setText, toast } from './dom.js';
 import { limits } from './limits.js';
-import { answered } from './songs.js';
+import { putAndRefresh } from './songs.js';
 import { percent, size, t } from './text.js';
 
-// How many go at the same time: more of them would each be slower.
+// Concurrent uploads; more would only slow each other down.
 const AT_ONCE = 2;
-// How often one is begun anew by itself after the connection broke.
+// Automatic retries after connection failures.
 const TRIES = 3;
 const KEPT = 'vocalizer-uploads';
 
@@ -16,32 +16,32 @@ const uploads = [];
 let list = null;
 let heading = null;
 
-// What a browser calls a song; it knows none of some kinds.
+// Whether a browser's MIME type may be audio; browsers report an empty type for some formats.
 const isSong = (type) => !type || /^(audio|video)\/|^application\/(ogg|octet-stream|x-flac|mp4)$/.test(type);
 
-// What a song may be called, from its file's name; without what would turn the text around it.
-function titled(name) {
+// Derives a title from the file name, without control and bidirectional formatting characters.
+function titleFrom(name) {
   const bare = name.replace(/\.[^.]{1,5}$/, '').replace(/[\s_\p{Cc}\u2028-\u202e\u2066-\u2069]+/gu, ' ').trim() || name;
   return [...bare].slice(0, limits()?.max_title_chars ?? 200).join('');
 }
 
 export function add(files) {
   for (const file of files) {
-    const upload = { file, title: titled(file.name), state: 'waiting', loaded: 0, tries: 0, request: null, error: null };
+    const upload = { file, title: titleFrom(file.name), state: 'waiting', loaded: 0, tries: 0, request: null, error: null };
     uploads.push(upload);
     show(upload);
-    const trouble = refused(file);
-    if (trouble) fail(upload, trouble, false);
+    const problem = validate(file);
+    if (problem) fail(upload, problem, false);
   }
   next();
 }
 
-// Whether the server takes songs from users alone, and nobody is logged in.
-const closed = () => limits()?.anonymous_uploads === false && !who();
+// Whether uploads require signing in and nobody is signed in.
+const signInRequired = () => limits()?.anonymous_uploads === false && !currentUser();
 
-// What can be told without asking.
-function refused(file) {
-  if (closed()) return t('users-alone');
+// Checks that need no request.
+function validate(file) {
+  if (signInRequired()) return t('users-alone');
   if (file.size === 0) return t('upload-empty');
   const most = limits()?.max_upload_bytes;
   if (most && file.size > most) {
@@ -50,7 +50,7 @@ function refused(file) {
   return isSong(file.type) ? null : t('upload-kind', { kind: file.type });
 }
 
-// Those that are not here yet, and may still come.
+// Uploads that are not finished and have not failed.
 const open = () => uploads.filter(({ state }) => ['waiting', 'going', 'away'].includes(state));
 
 function count() {
@@ -60,7 +60,7 @@ function count() {
 }
 
 function next() {
-  keep();
+  saveNames();
   count();
   const going = uploads.filter(({ state }) => state === 'going').length;
   for (const upload of uploads.filter(({ state }) => state === 'waiting').slice(0, Math.max(0, AT_ONCE - going))) begin(upload);
@@ -81,10 +81,10 @@ function begin(upload) {
   };
   request.onload = () => {
     if (request.status === 200) return done(upload, JSON.parse(request.responseText).data.song);
-    const error = refusal(request.status, request.responseText);
-    if (error.away) return broken(upload);
-    if (error.status === 401) return closed() ? fail(upload, t('users-alone'), true) : ended(upload);
-    // What may go better the next time: a title can be changed.
+    const error = parseError(request.status, request.responseText);
+    if (error.unreachable) return broken(upload);
+    if (error.status === 401) return signInRequired() ? fail(upload, t('users-alone'), true) : ended(upload);
+    // Offer a retry if it may succeed: temporary errors, or a rejected title, which the user can change.
     fail(upload, explain(error), error.status >= 500 || [403, 408, 429].includes(error.status) || error.errors.some(({ field }) => field === 'title'));
   };
   request.onerror = () => broken(upload);
@@ -95,30 +95,30 @@ function begin(upload) {
 
 async function done(upload, song) {
   remove(upload);
-  answered(song);
-  // The title was changed while the file was on its way.
+  putAndRefresh(song);
+  // The title was edited during the upload.
   if (upload.title !== upload.sent && upload.title.trim()) {
-    await ask('PATCH', `songs/${song.id}`, { title: upload.title }).then((data) => answered(data.song), (error) => {
+    await ask('PATCH', `songs/${song.id}`, { title: upload.title }).then((data) => putAndRefresh(data.song), (error) => {
       toast(t('rename-failed', { why: explain(error) }), { bad: true });
     });
   }
 }
 
-// The connection broke. A file that a server refuses at once may look like it, too.
+// The connection failed. An early rejection by the server can look the same.
 async function broken(upload) {
   upload.tries += 1;
-  lost();
+  connectionLost();
   if (upload.tries > TRIES) return fail(upload, t('upload-broken'), true);
   upload.state = 'away';
   update(upload);
-  await there();
+  await untilReachable();
   if (upload.state !== 'away') return;
   upload.state = 'waiting';
   update(upload);
   next();
 }
 
-// The session has ended: what was meant for one must not become everybody's.
+// The session has ended: a private upload must not become public.
 function ended(upload) {
   fail(upload, t('upload-ended'), true);
   document.dispatchEvent(new Event('session-ended'));
@@ -174,16 +174,16 @@ function update(upload) {
   setText(note, { waiting: t('upload-waiting'), going: sent, away: t('upload-away'), failed: upload.error }[state] ?? '');
 }
 
-// What a reload would cut off is remembered by name, so that it can be said.
-function keep() {
+// Stores the names of open uploads, so that the page can report them after a reload.
+function saveNames() {
   const names = open().map(({ file }) => file.name);
   try {
     if (names.length) sessionStorage.setItem(KEPT, JSON.stringify(names));
     else sessionStorage.removeItem(KEPT);
-  } catch { /* nothing is remembered then */ }
+  } catch { /* storage is blocked */ }
 }
 
-export function cutOff() {
+export function interrupted() {
   try {
     const names = JSON.parse(sessionStorage.getItem(KEPT) ?? '[]');
     sessionStorage.removeItem(KEPT);
@@ -197,21 +197,21 @@ window.addEventListener('beforeunload', (event) => {
   if (open().length) event.preventDefault();
 });
 
-// What is taken, and for how long it is kept.
-function told() {
+// Describes accepted formats, quotas and retention.
+function describeLimits() {
   const now = limits();
   if (!now) return '';
   const texts = [t('limits', { size: size(now.max_upload_bytes), hours: Math.round(now.max_duration_s / 360) / 10 })];
-  const { max_songs: songs, max_bytes: bytes, max_audio_minutes_per_day: minutes } = who() ? now.user_quota : now.anonymous_quota;
+  const { max_songs: songs, max_bytes: bytes, max_audio_minutes_per_day: minutes } = currentUser() ? now.user_quota : now.anonymous_quota;
   if (songs) texts.push(t('limits-songs', { n: songs }));
   if (bytes) texts.push(t('limits-bytes', { size: size(bytes) }));
   if (minutes) texts.push(t('limits-minutes', { n: minutes }));
-  const days = who() ? now.retention_days : now.anonymous_retention_days;
+  const days = currentUser() ? now.retention_days : now.anonymous_retention_days;
   if (days) texts.push(t('limits-days', { n: days }));
   return texts.join(' ');
 }
 
-// Where files are dropped and chosen. It is made once and kept, with what is under way.
+// The drop zone. It is created once and keeps the running uploads.
 export function zone() {
   const input = h('input', { type: 'file', multiple: true, id: 'files', class: 'unseen', tabindex: -1, 'aria-hidden': 'true',
     accept: 'audio/*,video/mp4,video/webm,.mp3,.flac,.wav,.aiff,.aif,.ogg,.oga,.opus,.m4a,.mp4,.aac,.mka,.webm' });
@@ -227,7 +227,7 @@ export function zone() {
   list = h('ul', { class: 'uploads' });
   let over = 0;
   const files = (event) => [...(event.dataTransfer?.types ?? [])].includes('Files');
-  // Anywhere on the page: a file that misses the area must not replace the page.
+  // Listen on the whole page: the browser would open a file dropped outside the zone.
   document.addEventListener('dragenter', (event) => { if (files(event)) { over += 1; area.classList.add('over'); } });
   document.addEventListener('dragleave', (event) => { if (files(event) && --over <= 0) { over = 0; area.classList.remove('over'); } });
   document.addEventListener('dragover', (event) => { if (files(event)) event.preventDefault(); });
@@ -239,13 +239,13 @@ export function zone() {
     location.hash = '#/';
     add(event.dataTransfer.files);
   });
-  const speak = () => {
-    setText(rules, told());
-    openness.dataset.open = String(!who());
-    const openly = closed() ? 'users-alone' : 'open-to-all';
-    openness.replaceChildren(icon(who() ? 'lock' : 'open'), h('span', {}, t(who() ? 'yours-alone' : openly)));
+  const refresh = () => {
+    setText(rules, describeLimits());
+    openness.dataset.open = String(!currentUser());
+    const openly = signInRequired() ? 'users-alone' : 'open-to-all';
+    openness.replaceChildren(icon(currentUser() ? 'lock' : 'open'), h('span', {}, t(currentUser() ? 'yours-alone' : openly)));
     uploads.forEach(update);
     count();
   };
-  return { element: h('div', {}, area, h('section', { 'aria-live': 'off' }, heading, list)), update: speak };
+  return { element: h('div', {}, area, h('section', { 'aria-live': 'off' }, heading, list)), update: refresh };
 }

@@ -1,10 +1,10 @@
-//! AIFF and AIFF-C: chunks, the 80-bit sample rate, the kinds of PCM it holds.
+//! AIFF and AIFF-C: chunks, the 80-bit sample rate, all PCM formats.
 
 #![no_main]
 
 use libfuzzer_sys::{Corpus, fuzz_target};
 
-fuzz_target!(init: vocalizer_fuzz::leave_panics_to_the_reader(), |bytes: &[u8]| -> Corpus {
+fuzz_target!(init: vocalizer_fuzz::print_caught_panics(), |bytes: &[u8]| -> Corpus {
     if !bytes.starts_with(b"FORM") {
         return Corpus::Reject;
     }

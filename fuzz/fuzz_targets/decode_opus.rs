@@ -1,9 +1,9 @@
-//! Opus inside Ogg.
+//! Opus in Ogg.
 
 #![no_main]
 
 use libfuzzer_sys::{Corpus, fuzz_target};
 
-fuzz_target!(init: vocalizer_fuzz::leave_panics_to_the_reader(), |bytes: &[u8]| -> Corpus {
+fuzz_target!(init: vocalizer_fuzz::print_caught_panics(), |bytes: &[u8]| -> Corpus {
     vocalizer_fuzz::decode_ogg(bytes)
 });

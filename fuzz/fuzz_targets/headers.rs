@@ -1,4 +1,4 @@
-//! The headers that are read by hand: a range within the file or none, a session that could be one or none.
+//! Parsers of `Range` and `Cookie`: a range within the file or none, a well-formed session or none.
 
 #![no_main]
 

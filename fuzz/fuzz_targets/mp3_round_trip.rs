@@ -1,4 +1,4 @@
-//! Any frames to MP3 and back: as many come out as went in, and all are numbers.
+//! Arbitrary frames to MP3 and back: the number of frames is unchanged, and all samples are finite.
 
 #![no_main]
 
@@ -27,7 +27,7 @@ struct Song {
 }
 
 impl Song {
-    /// Six bytes of header, then samples: 16 bits, or floats as they lie, over and over until there are enough.
+    /// Parses a six-byte header and samples (16-bit integers or raw floats), which repeat until there are enough.
     fn of(bytes: &[u8]) -> Option<Self> {
         let ([rate, rate_of_bits, len_low, len_high, block, how], samples) = bytes.split_first_chunk::<6>()?;
         let rate_hz = RATES_HZ[usize::from(*rate) % RATES_HZ.len()];
@@ -50,7 +50,7 @@ impl Song {
     }
 }
 
-fuzz_target!(init: vocalizer_fuzz::leave_panics_to_the_reader(), |bytes: &[u8]| -> Corpus {
+fuzz_target!(init: vocalizer_fuzz::print_caught_panics(), |bytes: &[u8]| -> Corpus {
     let Some(song) = Song::of(bytes) else { return Corpus::Reject };
     DIR.with(|(_, path)| round_trip(&song, path))
 });

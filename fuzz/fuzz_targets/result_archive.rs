@@ -1,4 +1,4 @@
-//! Result archives: four stems within their limits, or an error; the same whether read at once or stem by stem.
+//! Result archives: four stems within their limits, or an error; the same result whether read at once or stem by stem.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Weights files: the header, the arguments in its metadata, the network they ask for, and every tensor's values.
+//! Weights files: the header, the arguments in its metadata, the resulting network, and all tensor values.
 
 #![no_main]
 
@@ -7,8 +7,8 @@ use vocalizer_model::weights::WeightsFile;
 
 fuzz_target!(|bytes: &[u8]| {
     read(bytes);
-    // Once more with a length that fits the header, which ends in front of the first zero byte: otherwise no mutation
-    // that makes it longer or shorter would get anywhere.
+    // Read it again with a corrected header length (up to the first zero byte): otherwise mutations that change the length
+    // would fail at once.
     if let Some((_, rest)) = bytes.split_first_chunk::<8>() {
         let header = rest.iter().position(|&byte| byte == 0).unwrap_or(rest.len());
         read(&[&(header as u64).to_le_bytes(), rest].concat());

@@ -1,4 +1,4 @@
-//! What the targets share: a file for the bytes, what users of [`AudioReader`] rely on, and who answers for a panic.
+//! Helpers for the targets: temporary files, checks of [`AudioReader`], and a panic hook.
 
 pub mod service;
 
@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use libfuzzer_sys::Corpus;
 use vocalizer_model::audio::{AudioLimits, AudioReader};
 
-/// Tight, so that a small file cannot ask for much work.
+/// Tight limits, so that a small file cannot cause much work.
 const LIMITS: AudioLimits = AudioLimits {
     max_duration_s: 2,
     max_channels: 8,
@@ -22,8 +22,8 @@ const LIMITS: AudioLimits = AudioLimits {
     max_metadata_bytes: 1 << 20,
 };
 
-/// A file without a name, which the readers, as they take paths, find at `/proc/self/fd`. It lies in `TMPDIR`, which
-/// `run.sh` puts in memory, and goes with the process however that ends.
+/// An unnamed temporary file, opened by its path in `/proc/self/fd`. It is in `TMPDIR`, which `run.sh` sets to a folder in
+/// memory, and disappears when the process ends.
 pub struct Scratch {
     file: File,
     path: PathBuf,
@@ -38,7 +38,7 @@ impl Default for Scratch {
 }
 
 impl Scratch {
-    /// The path of a file that holds these bytes, until the next call.
+    /// Writes the bytes to the file and returns its path, valid until the next call.
     pub fn holding(&self, bytes: &[u8]) -> &PathBuf {
         self.file.set_len(0).expect("an empty file");
         self.file.write_all_at(bytes, 0).expect("a written file");
@@ -50,13 +50,12 @@ thread_local! {
     static SCRATCH: Scratch = Scratch::default();
 }
 
-/// Runs `test` on the path of a file that holds these bytes.
+/// Runs `test` with the path of a file with these bytes.
 pub fn with_file<T>(bytes: &[u8], test: impl FnOnce(&PathBuf) -> T) -> T {
     SCRATCH.with(|scratch| test(scratch.holding(bytes)))
 }
 
-/// Reads the bytes as a song. Any error is a good answer; a panic is not, nor is a success that breaks what the
-/// documentation promises of it.
+/// Reads the bytes as a song. Errors are fine; panics and successes that violate the documentation are not.
 pub fn decode(bytes: &[u8]) {
     let Ok(mut reader) = with_file(bytes, |path| AudioReader::open(path, &LIMITS)) else { return };
     let info = reader.info().clone();
@@ -71,14 +70,20 @@ pub fn decode(bytes: &[u8]) {
         match reader.read(&mut block) {
             Ok(true) => {
                 assert!(!block.is_empty(), "a block without frames after {given}");
-                assert!(block.iter().flatten().all(|sample| sample.is_finite()), "no number after {given} frames");
+                assert!(
+                    block.iter().flatten().all(|sample| sample.is_finite()),
+                    "a non-finite sample after {given} frames"
+                );
                 given += block.len() as u64;
-                assert!(given <= most, "{given} frames, more than the limit, of {info:?}");
+                assert!(given <= most, "{given} frames exceed the limit of {info:?}");
             }
             Ok(false) => {
                 assert!(block.is_empty(), "frames at the end");
                 assert!(given > 0, "a song without a frame");
-                assert!(matches!(reader.read(&mut block), Ok(false)) && block.is_empty(), "the end is not the end");
+                assert!(
+                    matches!(reader.read(&mut block), Ok(false)) && block.is_empty(),
+                    "the end of the song did not last"
+                );
                 return;
             }
             Err(_) => {
@@ -89,7 +94,7 @@ pub fn decode(bytes: &[u8]) {
     }
 }
 
-/// [`decode`] for whatever lies in Ogg, past the checksums of its pages.
+/// Like [`decode`], for Ogg files, with corrected page checksums.
 pub fn decode_ogg(bytes: &[u8]) -> Corpus {
     if !bytes.starts_with(b"OggS") {
         return Corpus::Reject;
@@ -98,7 +103,7 @@ pub fn decode_ogg(bytes: &[u8]) -> Corpus {
     Corpus::Keep
 }
 
-/// The same Ogg pages with right checksums, without which mutations would not get past the first page.
+/// Corrects the checksums of Ogg pages; otherwise mutations would not get past the first page.
 fn with_checksums(ogg: &[u8]) -> Vec<u8> {
     let mut out = ogg.to_vec();
     let mut rest = out.as_mut_slice();
@@ -118,15 +123,14 @@ fn with_checksums(ogg: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The fuzzer takes any panic for a finding, caught or not, and ends the run inside its hook. Symphonia's panics are the
-/// reader's to catch and to turn into an error, so here a panic is only told, once per place; one that nobody catches
-/// ends the run all the same, as it unwinds into the fuzzer.
-pub fn leave_panics_to_the_reader() {
-    let told = Mutex::new(HashSet::new());
+/// Replaces libFuzzer's panic hook, which ends the run even if the panic is caught. The reader catches symphonia's panics and
+/// returns an error, so this only prints a panic, once per code location; an uncaught panic still ends the run.
+pub fn print_caught_panics() {
+    let printed = Mutex::new(HashSet::new());
     std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(|place| (place.file().to_owned(), place.line()));
-        if told.lock().is_ok_and(|mut told| told.insert(place)) {
-            eprintln!("left to the reader: {panic}\n{}", Backtrace::force_capture());
+        if printed.lock().is_ok_and(|mut printed| printed.insert(place)) {
+            eprintln!("caught panic: {panic}\n{}", Backtrace::force_capture());
         }
     }));
 }

@@ -1,4 +1,4 @@
-//! A whole service in memory, and one connection to it.
+//! An in-memory service and a connection to it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -26,13 +26,13 @@ use vocalizer_http::settings::{HttpSettings, Patience};
 use vocalizer_queue::MemoryQueue;
 use vocalizer_store::archive::TarResults;
 
-/// What workers show.
+/// The worker token.
 pub const WORKER_TOKEN: &str = "the-token-of-the-fuzzers-worker";
 
-/// A service of its own for each input, so that an input that was found does the same again.
+/// An in-memory service, created anew for each input, so that findings are reproducible.
 pub struct Service {
     server: Server,
-    /// What it keeps.
+    /// The song service.
     pub songs: SongService,
     runtime: Runtime,
 }
@@ -77,8 +77,8 @@ impl Default for Service {
 }
 
 impl Service {
-    /// Sends these bytes over one connection and gives what came back. A client that hangs up as soon as it has sent may
-    /// get no answer at all.
+    /// Sends these bytes over a connection and returns the response. A client that hangs up after sending may get no
+    /// response.
     pub fn exchange(&self, bytes: &[u8], hangs_up: bool) -> Vec<u8> {
         self.runtime.block_on(async {
             let (client, server) = duplex(64 * 1024);
@@ -93,24 +93,24 @@ impl Service {
             let mut answer = Vec::new();
             let received = from.read_to_end(&mut answer);
             let (_, _, served) = tokio::join!(sent, received, self.server.serve(server, peer));
-            // A connection that ends in garbage ends in an error, and that is right.
+            // An error is expected if the connection ends in garbage.
             drop(served);
             answer
         })
     }
 
-    /// Waits for something of the service's.
+    /// Runs a future of the service to completion.
     pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
     }
 }
 
-/// Whether an answer tells of a fault of the server's own, in any of the answers of a connection.
-pub fn is_at_fault(answer: &[u8]) -> bool {
+/// Whether a connection's responses include a 500.
+pub fn has_internal_error(answer: &[u8]) -> bool {
     answer.windows(12).any(|window| window == b"HTTP/1.1 500")
 }
 
-/// Takes everything for what it says it is.
+/// A fake probe, renderer and password hasher that accepts everything.
 struct Anything;
 
 #[async_trait]
@@ -131,7 +131,7 @@ impl Renderer for Anything {
     }
 }
 
-/// Passwords as they are: what takes time on purpose tells a fuzzer nothing.
+/// Stores passwords in plain text: slow hashing would only slow down the fuzzer.
 #[async_trait]
 impl PasswordHasher for Anything {
     async fn hash(&self, password: &Secret<String>) -> Result<PasswordHash, PasswordError> {

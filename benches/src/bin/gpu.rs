@@ -1,5 +1,5 @@
-//! What each card does with htdemucs: how near it is to the original, how fast, in how much memory. A table for
-//! `benches/README.md`; `benches/gpu.sh` runs it, and PyTorch beside it.
+//! Benchmarks htdemucs on each GPU: accuracy, speed and memory. Prints tables for `benches/README.md`; run by
+//! `benches/gpu.sh`, which also runs PyTorch.
 
 use std::path::Path;
 use std::process::{Command, ExitCode, Output};
@@ -46,16 +46,20 @@ fn run() -> Result<(), Failure> {
     });
     let cards: Vec<_> = cards.collect();
     if cards.is_empty() {
-        return Err("there is no card here; name devices of 'vocalizer devices' to take others".into());
+        return Err("no GPU found; pass device IDs from 'vocalizer devices' to benchmark other devices".into());
     }
-    println!("| device | precision | dB of the original | batch | ms a segment | x real time | memory |");
+    println!("| device | precision | SNR against the original (dB) | batch | ms per segment | x real time | memory |");
     println!("|---|---|---:|---:|---:|---:|---:|");
     for card in &cards {
         for precision in [Precision::F32, Precision::F16, Precision::Bf16] {
             for batch in [1, 2, 4, 8] {
-                // A process each, so that none finds another's memory kept.
+                // Use a separate process for each row, so that cached memory does not carry over.
                 let arguments = ["--row", &card.id, &precision.to_string(), &batch.to_string()];
-                match Command::new(std::env::current_exe()?).args(arguments).output().map_err(Into::into).and_then(said)
+                match Command::new(std::env::current_exe()?)
+                    .args(arguments)
+                    .output()
+                    .map_err(Into::into)
+                    .and_then(last_line)
                 {
                     Ok(row) => println!("| {} | {precision} | {row} |", card.id),
                     Err(error) => println!("| {} | {precision} | {error} | {batch} | | | |", card.id),
@@ -102,7 +106,7 @@ fn row(device: &str, precision: Precision, batch: usize) -> Result<String, Failu
     Ok(format!("{decibels:.1} | {fits} | {:.1} | {:.0} | {memory}", 1e3 * best / segments, 240.0 / best))
 }
 
-/// How near the stems of the golden mix are to the original's, in dB over all four.
+/// Returns the signal-to-noise ratio of the golden mix's stems against the original's, in dB over all four.
 fn decibels(model: &Model) -> Result<f64, Failure> {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vocalizer-model/tests/golden");
     let golden = std::env::var_os("VOCALIZER_GOLDEN").map_or(golden, Into::into);
@@ -131,30 +135,30 @@ fn decibels(model: &Model) -> Result<f64, Failure> {
     Ok(10.0 * (signal / apart).log10())
 }
 
-/// Seconds from a process's start to the end of its first segment, with the driver's cache of compiled kernels empty, and
-/// once more.
+/// Measures the seconds from process start to the end of the first segment, first with an empty driver cache of compiled
+/// kernels, then with a warm one.
 fn first(device: &str, precision: &str) -> Result<[f64; 2], Failure> {
     let cache = tempfile::tempdir()?;
     let one = || -> Result<f64, Failure> {
         let began = Instant::now();
         let ended = Command::new(std::env::current_exe()?)
             .args(["--first", device, precision])
-            // NVIDIA's, and Mesa's.
+            // The caches of NVIDIA and Mesa.
             .env("CUDA_CACHE_PATH", cache.path())
             .env("__GL_SHADER_DISK_CACHE_PATH", cache.path())
             .env("MESA_SHADER_CACHE_DIR", cache.path())
             .output()?;
         let took = began.elapsed().as_secs_f64();
-        said(ended).map(|_| took)
+        last_line(ended).map(|_| took)
     };
     Ok([one()?, one()?])
 }
 
-/// What a process printed, or the last it said where it failed.
-fn said(ended: Output) -> Result<String, Failure> {
+/// Returns the last line of a process's output, or of its errors if it failed.
+fn last_line(ended: Output) -> Result<String, Failure> {
     let last = |text: &[u8]| String::from_utf8_lossy(text).lines().last().map(str::to_owned);
     if ended.status.success() {
-        return last(&ended.stdout).ok_or_else(|| "it said nothing".into());
+        return last(&ended.stdout).ok_or_else(|| "no output".into());
     }
-    Err(last(&ended.stderr).unwrap_or_else(|| "it failed".to_owned()).into())
+    Err(last(&ended.stderr).unwrap_or_else(|| "failed without a message".to_owned()).into())
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Looks whether the dashboard and the alerts speak of metrics that the code has, in expressions that Prometheus understands."""
+"""Checks that the dashboard and the alerts use existing metrics in valid Prometheus expressions."""
 
 import json
 import pathlib
@@ -21,7 +21,7 @@ def check(what, right, seen=""):
 
 
 def in_code():
-    """The names of metrics in the sources, without what the exposition appends to them."""
+    """Returns the names of metrics in the sources, without the suffixes added by the exposition format."""
     names = set()
     for folder in ("vocalizer-http/src", "examples/src"):
         for file in (ROOT / folder).rglob("*.rs"):
@@ -31,7 +31,7 @@ def in_code():
             for name, unit in re.findall(r'\.register_with_unit\(\s*"(\w+)",[^;]*?Unit::(\w+)', text, re.S):
                 names.add(f"vocalizer_{name}_{unit.lower()}")
             names |= {bare(name) for name in re.findall(r"\bvocalizer_worker_[a-z_]+\b(?!\{name)", text) if name[-1] != "_"}
-            # Those that `seconds` in model.rs writes.
+            # Metrics written by `seconds` in workers.rs.
             names |= {f"vocalizer_worker_{name}_seconds" for name in re.findall(r'\bseconds\(out, "(\w+)"', text)}
     return names
 
@@ -41,7 +41,7 @@ def bare(name):
 
 
 def used(text):
-    # Without what stands in quotes: values of labels are no names.
+    # Remove quoted strings: label values are not metric names.
     return set(re.findall(r"\bvocalizer_[a-z_]+", re.sub(r'"[^"]*"', '""', text)))
 
 
@@ -49,7 +49,7 @@ def main():
     dashboard = json.loads((HERE / "vocalizer.json").read_text())
     panels = [panel for panel in dashboard["panels"] if panel["type"] != "row"]
     numbers = [panel["id"] for panel in dashboard["panels"]]
-    check("the dashboard is JSON, with panels of different numbers", panels and len(set(numbers)) == len(numbers))
+    check("the dashboard is JSON with unique panel IDs", panels and len(set(numbers)) == len(numbers))
     places = [tuple(panel["gridPos"][key] for key in "xywh") for panel in dashboard["panels"]]
     overlap = [
         (a, b)
@@ -57,9 +57,9 @@ def main():
         for b in places[i + 1 :]
         if a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]
     ]
-    check("panels lie side by side", not overlap and all(x + w <= 24 for x, _, w, _ in places), overlap)
+    check("panels do not overlap", not overlap and all(x + w <= 24 for x, _, w, _ in places), overlap)
     asked = [(panel["title"], target["expr"]) for panel in panels for target in panel["targets"]]
-    check("every panel asks for something", all(expr.strip() for _, expr in asked))
+    check("every panel has a query", all(expr.strip() for _, expr in asked))
     variables = {variable["name"] for variable in dashboard["templating"]["list"]}
     strange = {name for _, expr in asked for name in re.findall(r"\$(\w+)", expr)} - variables
     check("every variable is defined", not strange, strange)
@@ -71,11 +71,11 @@ def main():
     unknown = {name for name in wanted if bare(name) not in known}
     coming = {name for name in unknown if name.startswith("vocalizer_worker_")}
     if coming and not (ROOT / "examples/src/bin/worker.rs").exists():
-        print(f"  skipped of the worker, which is not there yet: {', '.join(sorted(coming))}")
+        print(f"  skipped worker metrics, because there is no worker yet: {', '.join(sorted(coming))}")
         unknown -= coming
-    check(f"all of {len(wanted)} metrics are in the code", not unknown, sorted(unknown))
+    check(f"all {len(wanted)} metrics exist in the code", not unknown, sorted(unknown))
     shown = {bare(name) for name in wanted}
-    check("all metrics in the code are shown or watched", known <= shown, sorted(known - shown))
+    check("all metrics in the code are used", known <= shown, sorted(known - shown))
 
     if shutil.which("promtool"):
         with tempfile.TemporaryDirectory() as folder:
@@ -84,9 +84,9 @@ def main():
             record = [{"record": f"check:{i}", "expr": expr} for i, expr in enumerate(filled)]
             rules.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": record}]}))
             said = subprocess.run(["promtool", "check", "rules", "--lint=none", rules], capture_output=True, text=True)
-            check(f"Prometheus understands all {len(asked)} expressions", said.returncode == 0, said.stdout + said.stderr)
+            check(f"all {len(asked)} expressions are valid", said.returncode == 0, said.stdout + said.stderr)
     else:
-        print("  skipped whether Prometheus understands the expressions: needs promtool (package prometheus)")
+        print("  skipped checking expressions: needs promtool (package prometheus)")
     return 1 if failed else 0
 
 

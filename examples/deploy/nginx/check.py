@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Runs nginx with vocalizer.conf before a stand-in for the server, and looks at what comes through.
+"""Tests nginx with vocalizer.conf in front of a fake server.
 
-Needs nginx, openssl and Python's own library; curl with HTTP/2 for two more checks. Takes some seconds. Nothing outside a
-temporary folder is touched, and every port is one that the system gives.
+Needs nginx, openssl and only Python's standard library; two more checks need curl with HTTP/2. Takes a few seconds, uses only a
+temporary folder and free ports.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ def check(what, right, seen=""):
 
 
 class Seen:
-    """What the stand-in has seen."""
+    """What the fake server has received."""
 
     connections = 0
     uploads = 0
@@ -44,7 +44,7 @@ class Seen:
     sent_bytes = 0
 
 
-class StandIn(http.server.BaseHTTPRequestHandler):
+class FakeServer(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = 0
 
@@ -64,7 +64,7 @@ class StandIn(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def pieces(self):
-        """The body, whichever way it is framed."""
+        """Yields the body, with a Content-Length or chunked."""
         left = self.headers.get("Content-Length")
         if left is not None:
             left = int(left)
@@ -81,7 +81,7 @@ class StandIn(http.server.BaseHTTPRequestHandler):
         Seen.uploads += 1
         Seen.body_bytes = 0
         if self.path.startswith("/slow"):
-            # Like the server, which loses patience with a body that comes too slowly.
+            # Like the real server, time out if the body is too slow.
             began = time.monotonic()
             for piece in self.pieces():
                 Seen.body_bytes += len(piece)
@@ -154,7 +154,7 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_):
-        pass  # connections that break are part of the checks
+        pass  # the checks break connections on purpose
 
 
 def free_port():
@@ -164,7 +164,7 @@ def free_port():
 
 
 def configured(folder, upstream, plain, tls):
-    """The configuration with other places: the substitutions that its head describes."""
+    """Writes the configuration with the substitutions described in its header comment."""
     text = CONF.read_text()
     for pattern, replacement in [
         (r"server 127\.0\.0\.1:8000;", f"server 127.0.0.1:{upstream};"),
@@ -176,7 +176,7 @@ def configured(folder, upstream, plain, tls):
         (r"\n *ssl_certificate_key .*", f"\n    ssl_certificate_key {folder}/key.pem;"),
     ]:
         text, count = re.subn(pattern, lambda _, to=replacement: to, text)
-        assert count, f"vocalizer.conf has no {pattern}"
+        assert count, f"vocalizer.conf does not match {pattern}"
     (folder / "vocalizer.conf").write_text(text)
     user = "user root;\n" if os.geteuid() == 0 else ""
     temporary = "\n".join(f"    {kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
@@ -210,7 +210,7 @@ class Client:
 
 
 def handshake(port, version):
-    warnings.simplefilter("ignore", DeprecationWarning)  # old versions are asked for on purpose
+    warnings.simplefilter("ignore", DeprecationWarning)  # old versions are tested on purpose
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_ciphers("ALL:@SECLEVEL=0")
@@ -227,39 +227,39 @@ def look(folder, plain, tls):
         connection.request(method, "/songs/?limit=2", headers={"Host": f"localhost:{plain}"})
         answer = connection.getresponse()
         seen = (answer.status, answer.getheader("Location"))
-        check(f"{method} over plain HTTP is sent on", seen == (308, f"https://localhost:{tls}/songs/?limit=2"), seen)
+        check(f"{method} over plain HTTP is redirected", seen == (308, f"https://localhost:{tls}/songs/?limit=2"), seen)
 
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
-        check(f"{version.name} is spoken", handshake(tls, version).replace(".", "_") == version.name)
+        check(f"{version.name} is accepted", handshake(tls, version).replace(".", "_") == version.name)
     try:
-        check("TLS 1.1 is refused", False, handshake(tls, ssl.TLSVersion.TLSv1_1))
+        check("TLS 1.1 is rejected", False, handshake(tls, ssl.TLSVersion.TLSv1_1))
     except (ssl.SSLError, ConnectionError):
-        check("TLS 1.1 is refused", True)
+        check("TLS 1.1 is rejected", True)
 
-    lies = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "http"}
-    answer, body = client.ask("GET", "/songs/", headers=lies)
-    heard = json.loads(body)
+    forged = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "http"}
+    answer, body = client.ask("GET", "/songs/", headers=forged)
+    received = json.loads(body)
     check("HSTS is set", "max-age" in answer.getheader("Strict-Transport-Security", ""))
-    check("X-Forwarded-For is the client, whatever it claims", heard["x-forwarded-for"] == ["127.0.0.1"], heard)
-    check("X-Forwarded-Proto is https", heard["x-forwarded-proto"] == ["https"], heard)
-    check("Host keeps its port", heard["host"] == [f"localhost:{tls}"], heard)
+    check("X-Forwarded-For is the client's address, even if forged", received["x-forwarded-for"] == ["127.0.0.1"], received)
+    check("X-Forwarded-Proto is https", received["x-forwarded-proto"] == ["https"], received)
+    check("Host keeps its port", received["host"] == [f"localhost:{tls}"], received)
     answer, _ = client.ask("GET", "/songs/", headers={"Accept-Encoding": "gzip"})
-    check("answers are not compressed", answer.getheader("Content-Encoding") is None, answer.headers.as_string())
+    check("responses are not compressed", answer.getheader("Content-Encoding") is None, answer.headers.as_string())
     check("ETags stay strong", answer.getheader("ETag") == '"strong"', answer.getheader("ETag"))
 
     before = Seen.connections
     for _ in range(20):
         client.ask("GET", "/songs/")
-    check("connections to the server are kept", Seen.connections - before <= 2, Seen.connections - before)
+    check("connections to the server are reused", Seen.connections - before <= 2, Seen.connections - before)
 
-    for bytes_, what in ((74_000_000, "74 MB"), (75 * 1024 * 1024 + 65536, "75 MiB and a form around it")):
+    for bytes_, what in ((74_000_000, "74 MB"), (75 * 1024 * 1024 + 65536, "75 MiB plus form data")):
         answer, body = client.ask("POST", "/songs/upload", bytes(bytes_))
         seen = (answer.status, body)
-        check(f"an upload of {what} passes whole", seen == (200, json.dumps({"bytes": bytes_}).encode()), seen)
+        check(f"an upload of {what} passes", seen == (200, json.dumps({"bytes": bytes_}).encode()), seen)
     before = Seen.uploads
     refused(client, "/songs/upload", 90_000_000, "an upload of 90 MB")
-    refused(client, "/auth/login", 2_000_000, "a form of 2 MB elsewhere")
-    check("what was refused did not reach the server", Seen.uploads == before, Seen.uploads - before)
+    refused(client, "/auth/login", 2_000_000, "a 2 MB form elsewhere")
+    check("rejected requests did not reach the server", Seen.uploads == before, Seen.uploads - before)
     answer, body = client.ask("POST", f"/songs/{HASH}/upload_result", bytes(100_000_000))
     check("a result of 100 MB passes", json.loads(body) == {"bytes": 100_000_000}, (answer.status, body))
 
@@ -267,7 +267,7 @@ def look(folder, plain, tls):
         head = "POST /songs/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n"
         sock.sendall(head.encode() + bytes(1000))
         time.sleep(0.5)
-        check("an upload reaches the server while it comes in", Seen.body_bytes == 1000, Seen.body_bytes)
+        check("an upload is streamed to the server", Seen.body_bytes == 1000, Seen.body_bytes)
     with client.raw() as sock:
         sock.sendall(b"POST /slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n")
         sock.settimeout(0.5)
@@ -278,9 +278,9 @@ def look(folder, plain, tls):
                 said += sock.recv(65536)
             if said:
                 break
-        check("who sends a byte at a time hears the server's own 408", said.startswith(b"HTTP/1.1 408"), said[:60])
+        check("a slow client gets the server's 408", said.startswith(b"HTTP/1.1 408"), said[:60])
     answer = early(client)
-    check("an answer before the body's end is heard", answer.startswith(b"HTTP/1.1 401"), answer[:60])
+    check("a response before the end of the body is delivered", answer.startswith(b"HTTP/1.1 401"), answer[:60])
 
     for of, path in [("a song", "/songs/1/events"), ("the list", "/songs/events")]:
         connection = client.connection()
@@ -292,8 +292,8 @@ def look(folder, plain, tls):
         rest = answer.read()
         whole_s = time.monotonic() - began
         soon = b"data: 0" in first and first_s < 0.7 < 2 < whole_s
-        check(f"of {of} the first event comes before the stream ends", soon, (first, first_s, whole_s))
-        check(f"of {of} all events come", rest.endswith(b"data: 2\n\n"), rest)
+        check(f"events of {of}: the first event arrives before the stream ends", soon, (first, first_s, whole_s))
+        check(f"events of {of}: all events arrive", rest.endswith(b"data: 2\n\n"), rest)
 
     answer, body = client.ask("GET", "/songs/1/vocals.mp3", headers={"Range": "bytes=300-1299", "If-Range": '"tag"'})
     seen = (answer.status, answer.getheader("Content-Range"), answer.getheader("ETag"))
@@ -303,23 +303,23 @@ def look(folder, plain, tls):
     for path in ("broken.mp3", "cut.zip"):
         try:
             _, body = client.ask("GET", f"/songs/1/{path}")
-            check(f"an answer that breaks off is not taken for a whole one ({path})", False, len(body))
+            check(f"a truncated response is detected ({path})", False, len(body))
         except (http.client.IncompleteRead, ConnectionError, ssl.SSLError):
-            check(f"an answer that breaks off is not taken for a whole one ({path})", True)
+            check(f"a truncated response is detected ({path})", True)
     with client.raw() as sock:
         sock.sendall(b"GET /songs/1/big.wav HTTP/1.1\r\nHost: localhost\r\n\r\n")
         time.sleep(1)
-        check("of an answer nobody reads no more than some MiB is taken", Seen.sent_bytes < 24 * 2**20, Seen.sent_bytes)
+        check("an unread response is buffered only up to a few MiB", Seen.sent_bytes < 24 * 2**20, Seen.sent_bytes)
 
     for path in ("/metrics", "/readyz"):
         answer, _ = client.ask("GET", path)
-        check(f"{path} is open to this machine", answer.status == 200, answer.status)
+        check(f"{path} is accessible from this machine", answer.status == 200, answer.status)
     for path in ("/metrics", "/readyz", "/%6detrics", "//metrics", "/./readyz", "/x/../metrics?y=1"):
         answer, body = client.ask("GET", path, source="127.0.0.2")
         hidden = answer.status == 404 and json.loads(body)["errors"][0]["code"] == "not_found"
-        check(f"{path} is hidden from others", hidden and answer.getheader("Strict-Transport-Security"), (answer.status, body))
+        check(f"{path} is hidden from other addresses", hidden and answer.getheader("Strict-Transport-Security"), (answer.status, body))
     answer, _ = client.ask("GET", "/livez", source="127.0.0.2")
-    check("/livez is open", answer.status == 200, answer.status)
+    check("/livez is public", answer.status == 200, answer.status)
 
     limits(client)
 
@@ -330,14 +330,14 @@ def look(folder, plain, tls):
         said = run([*base, "-F", "title=x", "-F", f"file=@{folder}/upload", f"{site}/songs/upload"])
         check("an upload of 74 MB passes over HTTP/2", re.match(r'{"bytes": 74\d{6}} 2 ', said), said)
         said = run([*base, "-N", f"{site}/songs/1/events"])
-        check("events come at once over HTTP/2", re.search(r"data: 2\n\n 2 0\.[0-6]", said), said)
+        check("events arrive at once over HTTP/2", re.search(r"data: 2\n\n 2 0\.[0-6]", said), said)
     else:
-        print("  skipped  HTTP/2: no curl that speaks it")
+        print("  skipped  HTTP/2: needs curl with HTTP/2")
 
 
 def limits(client):
-    """What one address may ask for, and that others do not notice."""
-    # nginx answers the first by itself, so that a slow stand-in does not slow the flood down.
+    """Checks the limits per address, and that other addresses are not affected."""
+    # nginx responds to the first by itself, so that a slow fake server does not slow the flood down.
     flood(client, "127.0.0.3", "GET", "/metrics", 900, 404)
     flood(client, "127.0.0.4", "POST", "/auth/login", 100, 200)
     opened, refused = [], 0
@@ -348,9 +348,9 @@ def limits(client):
     for connection in opened:
         refused += connection.getresponse().status == 429
         connection.close()
-    check("an address has no more than 128 streams open", refused == 12, refused)
+    check("at most 128 open streams per address", refused == 12, refused)
     answer, _ = client.ask("GET", "/songs/", source="127.0.0.6")
-    check("others are served meanwhile", answer.status == 200, answer.status)
+    check("other addresses are served meanwhile", answer.status == 200, answer.status)
 
 
 def flood(client, source, method, path, times, served):
@@ -362,10 +362,10 @@ def flood(client, source, method, path, times, served):
             answer = connection.getresponse()
             answers.append((answer.status, answer.getheader("Retry-After"), answer.read()))
     statuses = {status for status, _, _ in answers}
-    check(f"{times} times {method} {path} at once are too many", statuses == {served, 429}, statuses)
+    check(f"{times} rapid requests {method} {path} exceed the limit", statuses == {served, 429}, statuses)
     refused = [(after, body) for status, after, body in answers if status == 429]
     right = refused and all(after == "5" and json.loads(body)["errors"][0]["code"] == "rate_limited" for after, body in refused)
-    check("and are refused in the shape of all answers", right, refused[:1])
+    check("and get a 429 in the API's format", right, refused[:1])
 
 
 def run(command):
@@ -374,7 +374,7 @@ def run(command):
 
 
 def refused(client, path, bytes_, what):
-    """Asked as curl asks: the head first, the body when it is wanted."""
+    """Sends only the header, like curl with Expect, and checks the 413."""
     with client.raw() as sock:
         sock.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {bytes_}\r\n\r\n".encode())
         said = b""
@@ -387,11 +387,11 @@ def refused(client, path, bytes_, what):
                 said += piece
     head, _, body = said.partition(b"\r\n\r\n")
     right = head.startswith(b"HTTP/1.1 413") and body and json.loads(body)["errors"][0]["code"] == "too_large"
-    check(f"{what} is refused, in the shape of all answers", right and b"Strict-Transport-Security" in head, said)
+    check(f"{what} is rejected in the API's format", right and b"Strict-Transport-Security" in head, said)
 
 
 def early(client):
-    """Sends a body that nobody wants, and listens."""
+    """Sends part of a body and returns the early response."""
     with client.raw() as sock:
         sock.sendall(b"POST /early HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000\r\n\r\n" + bytes(1000))
         sock.settimeout(5)
@@ -410,7 +410,7 @@ def main():
             check=True,
             capture_output=True,
         )
-        server = Server(("127.0.0.1", 0), StandIn)
+        server = Server(("127.0.0.1", 0), FakeServer)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         plain, tls = free_port(), free_port()
         conf = configured(folder, server.server_port, plain, tls)
@@ -428,17 +428,17 @@ def main():
             server.shutdown()
             server.server_close()
             time.sleep(0.1)
-            # Connections that were kept are still answered by the stand-in's threads: only a new one finds it gone.
+            # The fake server's threads still serve kept connections, so reload nginx to open new ones.
             nginx.send_signal(1)
             time.sleep(0.7)
             answer, body = Client(folder, tls).ask("GET", "/songs/")
             seen = (answer.status, answer.getheader("Retry-After"), json.loads(body)["errors"][0]["code"])
-            check("a server that is away is told in the shape of all answers", seen == (503, "5", "unavailable"), seen)
+            check("an unavailable server gives a 503 in the API's format", seen == (503, "5", "unavailable"), seen)
         finally:
             nginx.terminate()
             nginx.wait()
         log = (folder / "error.log").read_text()
-        check("nginx wrote no files of its own for bodies", "buffered to a temporary file" not in log, log)
+        check("nginx wrote no bodies to temporary files", "buffered to a temporary file" not in log, log)
     return 1 if failed else 0
 
 

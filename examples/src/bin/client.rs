@@ -1,4 +1,4 @@
-//! `client`: talks to a Vocalizer server from the command line.
+//! `client`: a command-line client for a Vocalizer server.
 
 use std::process::ExitCode;
 

@@ -1,11 +1,11 @@
-//! `server`: the backend by itself, for workers elsewhere.
+//! `server`: the backend without a worker.
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use vocalizer_examples::service::{self, ServerCommand, ServiceArgs};
 
-/// Takes songs in, hands out stems, and takes results from workers elsewhere.
+/// Vocalizer's server: accepts songs, serves stems and receives results from separate workers.
 #[derive(Debug, Parser)]
 #[command(name = "server", version, max_term_width = 100)]
 struct Server {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use vocalizer_examples::service::{self, StandaloneArgs};
 
-/// The whole of Vocalizer in one process: server, queue and worker. Without any option it just works.
+/// All of Vocalizer in one process: server, queue and worker. Works without any options.
 #[derive(Debug, Parser)]
 #[command(name = "standalone", version, max_term_width = 100)]
 struct Standalone {

@@ -1,12 +1,12 @@
-//! `worker`: splits songs for a server elsewhere.
+//! `worker`: splits songs for a server.
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use vocalizer_examples::service::{self, WorkerArgs};
 
-/// Takes songs from a server, over RabbitMQ or HTTP, splits them, and brings the stems back. Any number of workers may
-/// come and go.
+/// Vocalizer's worker: receives songs over RabbitMQ or HTTP, splits them and uploads the stems to the server. Workers
+/// can be added and removed at any time.
 #[derive(Debug, Parser)]
 #[command(name = "worker", version, max_term_width = 100)]
 struct Worker {

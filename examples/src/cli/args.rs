@@ -1,4 +1,4 @@
-//! What can be asked for on the command line.
+//! Command-line arguments of `vocalizer`.
 #![allow(rustdoc::invalid_html_tags, reason = "these comments are help texts, where <name> is a placeholder")]
 
 use std::path::PathBuf;
@@ -10,12 +10,12 @@ use crate::service::{InviteArgs, KeptArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    everything was done
-  1    some inputs could not be split; the others were
-  2    the command line is wrong, or its options do not fit the model
-  3    the weights could not be fetched, found or used
-  4    no input could be split
-  5    the device is not there, or cannot be used
+  0    success
+  1    some inputs failed
+  2    invalid command line, or options that the model does not support
+  3    the weights could not be found, fetched or loaded
+  4    all inputs failed
+  5    the device is missing or not usable
   130  interrupted
 
 Examples:
@@ -27,7 +27,7 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(name = "vocalizer", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -38,54 +38,54 @@ pub enum Command {
     /// Split songs into stems, written to DIR/<song>/<stem>.<ext>
     #[command(after_help = EXIT_CODES)]
     Separate(Box<Separate>),
-    /// List, fetch and find the models' weights
+    /// List models, fetch their weights and print their paths
     Models(Models),
-    /// List what there is to compute on
+    /// List compute devices
     Devices {
-        /// One JSON object per device, for programs
+        /// Print one JSON object per device
         #[arg(long)]
         json: bool,
     },
-    /// Say what a file holds: format, rate, channels, duration, hash
+    /// Show a file's format, sample rate, channels, duration and hash
     Info {
         /// The files
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// One JSON object per file, for programs
+        /// Print one JSON object per file
         #[arg(long)]
         json: bool,
     },
-    /// Copy what a server keeps in SQLite and files into a new folder, while it runs
+    /// Back up a server's SQLite database and files into a new folder; the server may be running
     Backup {
-        /// Where the server keeps it
+        /// The server's storage
         #[command(flatten)]
         kept: KeptArgs,
-        /// The folder; it must not exist, or be empty
+        /// The backup folder; it must not exist or must be empty
         dir: PathBuf,
     },
-    /// Copy what `backup` made to where a server keeps its data, which must be empty
+    /// Restore a backup into a server's storage, which must be empty
     Restore {
-        /// Where the server keeps it
+        /// The server's storage
         #[command(flatten)]
         kept: KeptArgs,
-        /// The folder that `backup` made
+        /// The backup folder
         dir: PathBuf,
     },
-    /// Print a code that lets one person register at a server with REGISTRATION=invite; it may be running
+    /// Print an invite code for a server with REGISTRATION=invite; the server may be running
     Invite {
-        /// Where the server keeps its data
+        /// The server's storage
         #[command(flatten)]
         kept: KeptArgs,
-        /// What kind of code
+        /// Options of the code
         #[command(flatten)]
         of: InviteArgs,
     },
-    /// Print the completions of a shell
+    /// Print shell completions
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page, or the one of a command
+    /// Print the manual page of the program or of a command
     Man {
         /// The command, as in `vocalizer man separate`
         command: Option<String>,
@@ -95,67 +95,67 @@ pub enum Command {
 /// The options of `separate`.
 #[derive(Debug, Args)]
 pub struct Separate {
-    /// Songs, or folders of songs
+    /// Audio files, or folders of audio files
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
-    /// Folder for the stems
+    /// Output folder
     #[arg(short, long, value_name = "DIR", default_value = "separated")]
     pub output: PathBuf,
     /// A model's name (see `vocalizer models`) or a weights file
     #[arg(long, value_name = "NAME|FILE", default_value = "htdemucs")]
     pub model: String,
-    /// What to compute on: auto, cpu, wgpu or cuda, with cards as in cuda:1, cuda:0,2 or cuda:all (see `vocalizer devices`)
+    /// Compute device: auto, cpu, wgpu or cuda, optionally with GPU numbers, as in cuda:1, cuda:0,2 or cuda:all (see `vocalizer devices`)
     #[arg(long, value_name = "DEVICE", default_value_t = DeviceChoice::Auto)]
     pub device: DeviceChoice,
-    /// Numbers to compute with: f32, or on cards f16 or bf16, which keep values in half the memory and are less exact
+    /// Floating-point precision: f32, or on GPUs f16 or bf16, which use half the memory and are less accurate
     #[arg(long, value_name = "PRECISION", default_value_t = Precision::F32)]
     pub precision: Precision,
-    /// Segments at once on a card [default: as many as its memory has room for, up to 8]
+    /// Batch size on a GPU, in segments [default: as many as fit into its memory, up to 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub batch: Option<u16>,
-    /// Only these stems, separated by commas
+    /// Write only these stems, separated by commas
     #[arg(long, value_delimiter = ',', value_name = "STEMS", conflicts_with = "two_stems")]
     pub stems: Vec<Stem>,
-    /// One stem and everything else, as <stem> and no_<stem>
+    /// Write one stem and everything else, as <stem> and no_<stem>
     #[arg(long, value_name = "STEM")]
     pub two_stems: Option<Stem>,
-    /// How everything else is made: the sum of the other stems, or the song minus the stem
+    /// How to compute everything else: the sum of the other stems, or the song minus the stem
     #[arg(long, value_enum, default_value_t = OtherMethod::Add, requires = "two_stems")]
     pub other_method: OtherMethod,
-    /// Format of the stems
+    /// Output format
     #[arg(long, value_enum, default_value_t = FormatArg::Wav)]
     pub format: FormatArg,
-    /// Bitrate of MP3 in kbit/s
+    /// MP3 bitrate in kbit/s
     #[arg(long, value_name = "KBPS", default_value_t = 320)]
     pub bitrate: u16,
-    /// Variable bitrate of MP3 instead: quality 0 (best) to 9
+    /// MP3 variable bitrate: quality 0 (best) to 9
     #[arg(long, value_name = "QUALITY", conflicts_with = "bitrate", value_parser = clap::value_parser!(u8).range(0..=9))]
     pub vbr: Option<u8>,
-    /// Passes over the song, each shifted at random, to be averaged: slower, a little better
+    /// Number of passes with random time shifts, which are averaged: slower, slightly better
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub shifts: u32,
     /// Seed of the random shifts
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub seed: u64,
-    /// Share of a segment that the next one covers again
+    /// Overlap of consecutive segments, as a fraction of a segment
     #[arg(long, value_name = "SHARE", default_value_t = 0.25)]
     pub overlap: f64,
-    /// Segment length in seconds; shorter takes less memory and is worse
+    /// Segment length in seconds; shorter segments use less memory and give worse results
     #[arg(long, value_name = "SECONDS")]
     pub segment: Option<f64>,
-    /// What to do when a stem is too loud for its file [default: rescale; none for wavf32]
+    /// How to handle clipping [default: rescale; none for wavf32]
     #[arg(long, value_enum)]
     pub clip: Option<ClipArg>,
-    /// Sampling rate of the stems
+    /// Sample rate of the stems
     #[arg(long, value_enum, default_value_t = RateArg::Source)]
     pub rate: RateArg,
-    /// Threads to compute with [default: one per core]
+    /// Number of compute threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-    /// Write what each of the network's layers cost, as JSON, one line for each song
+    /// Write a per-layer profile as JSON, one line per song
     #[arg(long, value_name = "FILE")]
     pub profile_json: Option<PathBuf>,
-    /// One JSON object per line on standard output, for programs
+    /// Print one JSON object per line on standard output
     #[arg(long)]
     pub json: bool,
 }
@@ -163,29 +163,29 @@ pub struct Separate {
 /// The options of `models`.
 #[derive(Debug, Args)]
 pub struct Models {
-    /// What to do with them; lists them where nothing is said
+    /// The subcommand; lists the models if omitted
     #[command(subcommand)]
     pub command: Option<ModelsCommand>,
 }
 
-/// What can be done with models.
+/// The subcommands of `models`.
 #[derive(Debug, Subcommand)]
 pub enum ModelsCommand {
-    /// List the models, their sizes and whether they are here
+    /// List the models, their sizes and whether they have been fetched
     List,
     /// Fetch a model's weights
     Fetch {
         /// The model
         name: String,
     },
-    /// Print where a model's weights lie
+    /// Print the path of a model's weights
     Path {
         /// The model
         name: String,
     },
 }
 
-/// Ways to make the complement.
+/// How the complement of a stem is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OtherMethod {
     /// Sum of the other stems
@@ -194,7 +194,7 @@ pub enum OtherMethod {
     Minus,
 }
 
-/// Formats of stems.
+/// Output formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum FormatArg {
     /// MP3
@@ -209,23 +209,23 @@ pub enum FormatArg {
     Wavf32,
 }
 
-/// Ways to treat clipping.
+/// Clipping modes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ClipArg {
-    /// Make the whole stem quieter, just enough
+    /// Scale the whole stem down to fit
     Rescale,
-    /// Cut what is over
+    /// Clamp samples to the valid range
     Clamp,
-    /// Leave it to the format
+    /// Do nothing
     None,
 }
 
-/// Rates of stems.
+/// Sample rates of stems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum RateArg {
-    /// The song's own
+    /// The song's sample rate
     Source,
-    /// 44.1 kHz, the model's
+    /// 44.1 kHz, the model's sample rate
     #[value(name = "44100")]
     Model,
 }

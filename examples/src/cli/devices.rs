@@ -16,15 +16,15 @@ pub(super) fn run(json: bool) -> Exit {
     }
     for device in &devices {
         let memory = device.memory_bytes.map(|bytes| format!(", {}", HumanBytes(bytes)));
-        let software = if device.is_software { ", software: taken only where it is named" } else { "" };
+        let software = if device.is_software { ", software: used only if selected by name" } else { "" };
         println!("{:<8}  {}{}{software}", device.id, device.name, memory.unwrap_or_default());
     }
     for interface in [Interface::Cuda, Interface::Wgpu] {
         let prefix = format!("{interface}:");
         if !interfaces().contains(&interface) {
-            println!("{:<8}  (this program was built without it)", interface.to_string());
+            println!("{:<8}  (not supported by this build)", interface.to_string());
         } else if !devices.iter().any(|device| device.id.starts_with(&prefix)) {
-            println!("{:<8}  (no card is found)", interface.to_string());
+            println!("{:<8}  (no device found)", interface.to_string());
         }
     }
     Exit::Done

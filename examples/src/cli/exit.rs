@@ -1,4 +1,4 @@
-//! From a command to its exit code.
+//! Runs a command and maps its result to an exit code.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use super::args::{Cli, Command};
 use super::{devices, info, models, separate};
 use crate::service;
 
-/// How a command ended, for scripts.
+/// Exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
     Done = 0,
@@ -41,19 +41,19 @@ pub fn run(cli: Cli) -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-/// Prints the page `vocalizer.1`, or `vocalizer-<command>.1`.
+/// Prints the manual page `vocalizer.1`, or `vocalizer-<command>.1`.
 fn man(command: Option<&str>) -> Exit {
     let mut cli = Cli::command();
     cli.build();
     let Some(page) = command.map_or(Some(&cli), |name| cli.find_subcommand(name)) else {
         let names: Vec<_> = cli.get_subcommands().map(clap::Command::get_name).collect();
-        eprintln!("vocalizer: there is no such command; there are {}", names.join(", "));
+        eprintln!("vocalizer: unknown command; expected one of {}", names.join(", "));
         return Exit::Usage;
     };
     let mut out = Vec::new();
     match clap_mangen::Man::new(page.clone()).render(&mut out) {
         Ok(()) => print(&out),
-        Err(e) => complain(&e),
+        Err(e) => print_error(&e),
     }
 }
 
@@ -61,11 +61,11 @@ fn print(bytes: &[u8]) -> Exit {
     match io::stdout().write_all(bytes) {
         Ok(()) => Exit::Done,
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
-        Err(e) => complain(&e),
+        Err(e) => print_error(&e),
     }
 }
 
-fn complain(e: &dyn std::fmt::Display) -> Exit {
+fn print_error(e: &dyn std::fmt::Display) -> Exit {
     eprintln!("vocalizer: {e}");
     Exit::AllFailed
 }

@@ -16,7 +16,7 @@ pub(super) fn run(files: &[PathBuf], as_json: bool) -> Exit {
     let voice = Voice::choose(as_json);
     let mut failed = 0;
     for file in files {
-        if let Err(why) = tell(file, as_json) {
+        if let Err(why) = print_info(file, as_json) {
             failed += 1;
             voice.error(Some(file), &format!("cannot read {}: {}", file.display(), chain(why.as_ref())));
         }
@@ -28,8 +28,8 @@ pub(super) fn run(files: &[PathBuf], as_json: bool) -> Exit {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "seconds for people")]
-fn tell(file: &Path, as_json: bool) -> Result<(), Box<dyn std::error::Error>> {
+#[expect(clippy::cast_precision_loss, reason = "seconds for display")]
+fn print_info(file: &Path, as_json: bool) -> Result<(), Box<dyn std::error::Error>> {
     let mut reader = AudioReader::open(file, &AudioLimits::default())?;
     let (mut frames, mut block) = (0_u64, Vec::new());
     loop {

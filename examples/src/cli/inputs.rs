@@ -1,10 +1,10 @@
-//! Which songs the command was given, and where each one's stems go.
+//! Input files and their output folders.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Endings looked for in folders; a file named outright may have any.
+/// Extensions to look for in folders; a file given directly may have any extension.
 const ENDINGS: [&str; 16] = [
     "mp3", "flac", "wav", "wave", "aif", "aiff", "aifc", "ogg", "oga", "opus", "m4a", "mp4", "aac", "alac", "mka",
     "webm",
@@ -17,14 +17,14 @@ pub(super) struct Input {
     pub(super) out_dir: PathBuf,
 }
 
-/// An input that holds no song.
+/// An input without audio files.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NotAnInput {
     pub(super) path: PathBuf,
     pub(super) why: String,
 }
 
-/// Every song of the inputs, folders searched through, in order; and what held none.
+/// Returns all songs of the inputs in order, searching folders recursively, and the inputs without any.
 pub(super) fn collect(inputs: &[PathBuf], out: &Path) -> (Vec<Input>, Vec<NotAnInput>) {
     let (mut files, mut bad) = (Vec::new(), Vec::new());
     for input in inputs {
@@ -35,7 +35,7 @@ pub(super) fn collect(inputs: &[PathBuf], out: &Path) -> (Vec<Input>, Vec<NotAnI
         let mut found = Vec::new();
         match search(input, out, &mut found) {
             Ok(()) if found.is_empty() => {
-                bad.push(NotAnInput { path: input.clone(), why: "the folder holds no audio files".into() });
+                bad.push(NotAnInput { path: input.clone(), why: "no audio files in this folder".into() });
             }
             Ok(()) => files.append(&mut found),
             Err(e) => bad.push(NotAnInput { path: input.clone(), why: e.to_string() }),
@@ -52,7 +52,7 @@ pub(super) fn collect(inputs: &[PathBuf], out: &Path) -> (Vec<Input>, Vec<NotAnI
     (inputs, bad)
 }
 
-/// Two songs of one name get folders of their own.
+/// Returns an unused folder name, so that songs with the same name do not share a folder.
 fn free_name(file: &Path, taken: &mut HashSet<OsString>) -> OsString {
     let stem = file.file_stem().unwrap_or(file.as_os_str()).to_owned();
     let mut name = stem.clone();
@@ -70,7 +70,7 @@ fn search(dir: &Path, out: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<(
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {
         let path = entry.path();
-        // Links are followed to files, not to folders: a loop of folders has no end. Stems are no songs.
+        // Follow links to files but not to folders, which may form a loop. Skip the output folder.
         if entry.file_type()?.is_dir() {
             if path != out {
                 search(&path, out, found)?;

@@ -1,4 +1,4 @@
-//! The command line `vocalizer`.
+//! The program `vocalizer`.
 
 mod args;
 mod devices;

@@ -1,4 +1,4 @@
-//! `vocalizer models`, and the model that `separate` asks for.
+//! `vocalizer models`, and loading the model for `separate`.
 
 use std::path::Path;
 
@@ -27,16 +27,16 @@ pub(super) fn run(command: Option<ModelsCommand>) -> Exit {
     }
 }
 
-/// The model of a name or a file, fetched where need be, with progress told on standard error.
+/// Loads a model by name or from a file; fetches its weights if needed, with progress on standard error.
 ///
 /// # Errors
 ///
-/// Those of [`Model::named_with`] and [`Model::from_file`].
+/// Same as [`Model::named_with`] and [`Model::from_file`].
 pub fn load_model(model: &str, compute: &ComputeOptions) -> Result<Model, Error> {
     load(model, compute, Voice::choose(false))
 }
 
-/// The model of a name or a file, fetched where need be. Where this program knows of cards, it says what it took and why.
+/// Loads a model by name or from a file, and reports the chosen device if this build supports GPUs.
 pub(super) fn load_and_say(model: &str, compute: &ComputeOptions, voice: Voice) -> Result<Model, Error> {
     let model = load(model, compute, voice)?;
     if !interfaces().is_empty() {
@@ -46,7 +46,7 @@ pub(super) fn load_and_say(model: &str, compute: &ComputeOptions, voice: Voice) 
 }
 
 fn load(model: &str, compute: &ComputeOptions, voice: Voice) -> Result<Model, Error> {
-    // A name of the registry wins; anything that looks like a file is one.
+    // A registered name takes precedence over a file of that name.
     if MODELS.iter().all(|spec| spec.name != model) && (model.ends_with(".safetensors") || Path::new(model).exists()) {
         return Model::from_file(Path::new(model), compute);
     }
@@ -59,7 +59,7 @@ fn fetch(name: &str, voice: Voice) -> Result<(&'static ModelSpec, Cache), Weight
     let cache = Cache::locate()?;
     if !cache.has(spec) {
         let size = HumanBytes(spec.total_bytes());
-        voice.note(&format!("the weights of {name} ({size}) are not here yet; licence: {}", spec.licence));
+        voice.note(&format!("the weights of {name} ({size}) have not been fetched yet; licence: {}", spec.licence));
     }
     weights::fetch(spec, &cache, &mut FetchReport::new(voice))?;
     Ok((spec, cache))
@@ -70,7 +70,7 @@ fn list() -> Result<(), WeightsError> {
     for spec in MODELS {
         let here = cache.has(spec);
         let stems = spec.sources.join(", ");
-        let state = if here { "here" } else { "not fetched" };
+        let state = if here { "fetched" } else { "not fetched" };
         println!("{:<12} {:>10}  {:<11}  {stems}", spec.name, HumanBytes(spec.total_bytes()).to_string(), state);
     }
     println!("\nlicence: {}", MODELS.first().map_or("", |spec| spec.licence));

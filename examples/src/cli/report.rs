@@ -1,4 +1,4 @@
-//! What the user sees while songs are split: a bar on a terminal, plain lines in a pipe, JSON for programs.
+//! Progress output: a progress bar on a terminal, plain lines in a pipe, or JSON.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -9,17 +9,17 @@ use serde_json::{Value, json};
 use vocalizer_model::weights::FetchListener;
 use vocalizer_model::{Listener, Report, Stage};
 
-/// More of a song's name would leave no room for the bar.
-const MOST_NAME_CHARS: usize = 20;
+/// Longer names are truncated to leave room for the progress bar.
+const MAX_NAME_CHARS: usize = 20;
 
-/// How to speak.
+/// The output mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Voice {
-    /// A person at a terminal.
+    /// A progress bar on a terminal.
     Bar,
-    /// A log or a pipe.
+    /// Plain lines for a log or a pipe.
     Lines,
-    /// A program.
+    /// JSON lines.
     Json,
 }
 
@@ -32,7 +32,7 @@ impl Voice {
         }
     }
 
-    /// Something went wrong with `subject`, or must be said of it.
+    /// Reports an error about `subject`.
     pub(super) fn error(self, subject: Option<&Path>, message: &str) {
         match self {
             Self::Json => {
@@ -50,35 +50,35 @@ impl Voice {
     }
 }
 
-/// One line of JSON on standard output. A reader that went away is no error of ours.
+/// Prints a line of JSON. Ignores a closed pipe.
 fn emit(value: &Value) {
     let _ = writeln!(io::stdout(), "{value}");
 }
 
-/// Tells of one song.
+/// Reports progress of one song.
 pub(super) struct SongReport<'a> {
     voice: Voice,
     input: &'a Path,
     bar: ProgressBar,
     started: Instant,
-    /// The last tenth that a plain line told of.
-    told: u64,
+    /// The last reported tenth.
+    reported: u64,
 }
 
 impl<'a> SongReport<'a> {
     pub(super) fn new(voice: Voice, input: &'a Path) -> Self {
-        // Of length 1, until the length is known: a bar of nothing would be a full one.
+        // Use length 1 until the length is known: an empty bar would be drawn as full.
         let bar = if voice == Voice::Bar { ProgressBar::new(1) } else { ProgressBar::hidden() };
         let style = ProgressStyle::with_template("{prefix:.bold} {wide_bar} {percent:>3}% {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style.progress_chars("━╸─"));
         let name = input.file_name().unwrap_or(input.as_os_str()).to_string_lossy();
-        bar.set_prefix(match name.char_indices().nth(MOST_NAME_CHARS) {
+        bar.set_prefix(match name.char_indices().nth(MAX_NAME_CHARS) {
             Some((end, _)) => format!("{}…", &name[..end]),
             None => name.into_owned(),
         });
         bar.enable_steady_tick(Duration::from_secs(1));
-        Self { voice, input, bar, started: Instant::now(), told: 0 }
+        Self { voice, input, bar, started: Instant::now(), reported: 0 }
     }
 
     pub(super) fn done(self, report: &Report) {
@@ -140,8 +140,8 @@ impl Listener for SongReport<'_> {
             }
             Voice::Lines => {
                 let tenth = (done_s / total_s.max(1e-9) * 10.0) as u64;
-                if tenth > self.told {
-                    self.told = tenth;
+                if tenth > self.reported {
+                    self.reported = tenth;
                     let input = self.input.display();
                     eprintln!("{input}: {}% ({speed:.2} x real time, {left_s:.0} s left)", tenth * 10);
                 }
@@ -160,11 +160,11 @@ impl Listener for SongReport<'_> {
     }
 }
 
-/// Tells of weights being fetched.
+/// Reports progress of fetching weights.
 pub(super) struct FetchReport {
     voice: Voice,
     bar: ProgressBar,
-    told: u64,
+    reported: u64,
 }
 
 impl FetchReport {
@@ -174,19 +174,19 @@ impl FetchReport {
         let style = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style.progress_chars("━╸─"));
-        Self { voice, bar, told: 0 }
+        Self { voice, bar, reported: 0 }
     }
 }
 
 impl FetchListener for FetchReport {
     fn source(&mut self, name: &str, bytes: u64) {
-        self.told = 0;
+        self.reported = 0;
         let message = format!("fetching {} from {name}", HumanBytes(bytes));
         self.bar.suspend(|| self.voice.note(&message));
     }
 
     fn passed_over(&mut self, name: &str, why: &str) {
-        let message = format!("passing over {name}: {why}");
+        let message = format!("skipping {name}: {why}");
         self.bar.suspend(|| self.voice.note(&message));
     }
 
@@ -194,8 +194,8 @@ impl FetchListener for FetchReport {
         self.bar.set_length(total_bytes);
         self.bar.set_position(done_bytes);
         let quarter = done_bytes.saturating_mul(4) / total_bytes.max(1);
-        if quarter > self.told {
-            self.told = quarter;
+        if quarter > self.reported {
+            self.reported = quarter;
             match self.voice {
                 Voice::Bar => {}
                 Voice::Lines => eprintln!("{} of {}", HumanBytes(done_bytes), HumanBytes(total_bytes)),

@@ -90,8 +90,8 @@ fn separate(args: &Separate, voice: Voice) -> Result<Exit, Error> {
     })
 }
 
-/// From here on an interrupt stops between two segments; a second one ends the program at once, for files in the making
-/// have no name yet.
+/// Handles interrupts: the first stops after the current segment, a second exits at once. Unfinished files have temporary
+/// names.
 fn watch_for_interrupt(voice: Voice) -> Cancel {
     let cancel = Cancel::default();
     let interrupted = cancel.clone();
@@ -102,7 +102,7 @@ fn watch_for_interrupt(voice: Voice) -> Cancel {
         interrupted.cancel();
     });
     if let Err(e) = handler {
-        voice.note(&format!("an interrupt will not be handled: {e}"));
+        voice.note(&format!("interrupts are not handled: {e}"));
     }
     cancel
 }
@@ -145,7 +145,7 @@ fn options(args: &Separate) -> Result<SplitOptions, Error> {
     Ok(options)
 }
 
-/// Where the layers' costs go. Made before the first song: a place that cannot be written is told at once.
+/// The profile's output file. Created before the first song, so that an error is reported at once.
 struct ProfileFile<'a> {
     path: &'a Path,
     file: File,
@@ -156,7 +156,7 @@ impl<'a> ProfileFile<'a> {
         let real = |path: &Path| path.canonicalize().ok();
         if real(path).is_some_and(|path| songs.iter().any(|song| real(&song.file).as_ref() == Some(&path))) {
             return Err(Error::Options(format!(
-                "{} is a song to split: give the profile a file of its own",
+                "{} is an input file; give the profile a different path",
                 path.display()
             )));
         }

@@ -1,4 +1,4 @@
-//! Users and tokens.
+//! Accounts and API tokens.
 
 use serde_json::json;
 use vocalizer_client::{Client, ErrorCode, Secret, TokenView};
@@ -8,10 +8,10 @@ use super::credentials::Kept;
 use super::exit::{Connection, Failure};
 use super::report::{Voice, shown};
 
-/// What the kept token is called in the list of its owner's tokens.
+/// The name of the stored token in the user's token list.
 const TOKEN_NAME: &str = "client";
 
-const NOBODY: Failure = Failure::NotLoggedIn("nobody is logged in");
+const NOT_LOGGED_IN: Failure = Failure::NotLoggedIn("not logged in; use `client login`");
 
 pub(super) async fn login(
     connection: &Connection,
@@ -19,7 +19,7 @@ pub(super) async fn login(
     password: &Secret<String>,
     voice: Voice,
 ) -> Result<(), Failure> {
-    let client = connection.stranger()?;
+    let client = connection.anonymous()?;
     client.login(username, password).await?;
     keep(connection, &client, username, voice).await
 }
@@ -30,7 +30,7 @@ pub(super) async fn register(
     password: &Secret<String>,
     voice: Voice,
 ) -> Result<(), Failure> {
-    let (client, username) = (connection.stranger()?, register.user.username.as_str());
+    let (client, username) = (connection.anonymous()?, register.user.username.as_str());
     match &register.invite {
         None => client.register(username, password).await?,
         Some(invite) => client.register_with_invite(username, password, invite).await?,
@@ -38,15 +38,15 @@ pub(super) async fn register(
     keep(connection, &client, username, voice).await
 }
 
-/// Trades the session for a token, and a kept token for the new one.
+/// Replaces the session with a new token, stores it and revokes the previously stored token.
 async fn keep(connection: &Connection, client: &Client, username: &str, voice: Voice) -> Result<(), Failure> {
-    // A token that cannot be kept is better not made.
+    // Fail before creating a token that cannot be stored.
     connection.store.path()?;
     let before = connection.store.load().ok().flatten();
     let made = client.create_token(TOKEN_NAME, None).await?;
     connection.store.save(&Kept { username: username.to_owned(), id: made.token.id, token: made.secret })?;
     if let Some(before) = before {
-        // It may be another user's, or long gone.
+        // It may belong to another user or be revoked already.
         let _ = client.revoke_token(before.id).await;
     }
     client.logout().await?;
@@ -57,7 +57,7 @@ async fn keep(connection: &Connection, client: &Client, username: &str, voice: V
 pub(super) async fn logout(connection: &Connection, voice: Voice) -> Result<(), Failure> {
     let kept = kept(connection)?;
     match connection.bearer(kept.token)?.logout().await {
-        // It was revoked elsewhere, which is all that was wanted.
+        // An unauthenticated error means that the token was already revoked.
         Err(error) if !error.has_code(ErrorCode::Unauthenticated) => return Err(error.into()),
         _ => {}
     }
@@ -72,7 +72,7 @@ pub(super) async fn logout_everywhere(
     voice: Voice,
 ) -> Result<(), Failure> {
     let username = kept(connection)?.username;
-    let client = connection.stranger()?;
+    let client = connection.anonymous()?;
     client.login(&username, password).await?;
     client.logout_everywhere().await?;
     connection.store.forget()?;
@@ -80,18 +80,18 @@ pub(super) async fn logout_everywhere(
     Ok(())
 }
 
-/// Who logged in on this machine.
+/// Returns the login stored on this machine.
 pub(super) fn kept(connection: &Connection) -> Result<Kept, Failure> {
-    connection.store.load()?.ok_or(NOBODY)
+    connection.store.load()?.ok_or(NOT_LOGGED_IN)
 }
 
 pub(super) async fn whoami(client: &Client, voice: Voice) -> Result<(), Failure> {
-    let user = client.me().await?.ok_or(NOBODY)?;
+    let user = client.me().await?.ok_or(NOT_LOGGED_IN)?;
     voice.say(&json!({"event": "user", "user": user}), &shown(&user.username));
     Ok(())
 }
 
-/// Tokens are looked after with the password: one that was found by somebody else is not to make others.
+/// Manages tokens. Requires the password, so that a leaked token cannot create new ones.
 pub(super) async fn token(
     connection: &Connection,
     token: &Token,
@@ -102,7 +102,7 @@ pub(super) async fn token(
         Some(user) => user.clone(),
         None => kept(connection)?.username,
     };
-    let client = connection.stranger()?;
+    let client = connection.anonymous()?;
     client.login(&username, password).await?;
     let done = with_tokens(&client, &token.command, voice).await;
     client.logout().await?;

@@ -1,4 +1,4 @@
-//! What can be asked for on the command line.
+//! Command-line arguments of `client`.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -8,11 +8,11 @@ use vocalizer_client::{Format, Part, Secret, SongId, SongStatus, TokenId};
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    everything was done
-  1    something was not: refused by the server, a song that cannot be split, a file not written
-  2    the command line is wrong
-  3    the server could not be reached, or did not answer in time
-  4    one has to log in first, or the name, the password or the token is wrong
+  0    success
+  1    failure: rejected by the server, song not split, or file not written
+  2    invalid command line
+  3    the server could not be reached or did not respond in time
+  4    not logged in, or wrong username, password or token
   130  interrupted
 
 Examples:
@@ -21,23 +21,23 @@ Examples:
   client get latest --part vocals,accompaniment --format flac -o stems
   client login ada";
 
-/// Talks to a Vocalizer server: uploads songs, waits until they are split, downloads their stems.
+/// A client for a Vocalizer server: uploads songs, waits until they are split and downloads their stems.
 #[derive(Debug, Parser)]
 #[command(name = "client", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Cli {
     /// The server's address
     #[arg(long, env = "BACKEND_ADDR", global = true, value_name = "URL", default_value = "http://127.0.0.1:8000")]
     pub addr: String,
-    /// API token to act with [default: the one that `client login` keeps]
+    /// API token [default: the one stored by `client login`]
     #[arg(long, global = true, env = "VOCALIZER_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = secret)]
     pub token: Option<Secret<String>>,
-    /// Also trust servers with a certificate of this authority, in PEM
+    /// Additional root certificate to trust, in PEM format
     #[arg(long, global = true, value_name = "FILE")]
     pub root_certificate: Option<PathBuf>,
-    /// One JSON object per line on standard output, for programs
+    /// Print one JSON object per line on standard output
     #[arg(long, global = true)]
     pub json: bool,
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -45,9 +45,9 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Try everything: register, upload, wait, download every part, log out, look again, delete
+    /// Test a server end to end: register, upload, wait, download all parts, log out, check access, delete
     Integration {
-        /// A song to do it with [default: a few seconds of a tone]
+        /// The song to upload [default: a generated tone of a few seconds]
         #[arg(long, value_name = "FILE")]
         song: Option<PathBuf>,
     },
@@ -63,7 +63,7 @@ pub enum Command {
         #[arg(required = true, value_name = "ID")]
         ids: Vec<SongId>,
     },
-    /// Have a song split again that could not be
+    /// Retry a failed song
     Retry {
         /// The song
         id: SongId,
@@ -73,15 +73,15 @@ pub enum Command {
         /// The song
         id: SongId,
     },
-    /// Log in, and keep an API token for this server
+    /// Log in and store an API token for this server
     Login(User),
-    /// Revoke the token that `login` keeps, and forget it
+    /// Revoke and delete the stored token
     Logout(Logout),
-    /// Register a user, and keep an API token for this server
+    /// Register a user and store an API token for this server
     Register(Register),
-    /// Say who is logged in
+    /// Show the logged-in user
     Whoami,
-    /// Make, list and revoke API tokens; takes the password again
+    /// Create, list and revoke API tokens; requires the password
     Token(Token),
 }
 
@@ -91,10 +91,10 @@ pub struct Upload {
     /// The songs
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// What the song is called [default: the file's name]
+    /// Song title [default: the file name]
     #[arg(long)]
     pub title: Option<String>,
-    /// Wait until they are split
+    /// Wait until the songs are split
     #[arg(long)]
     pub wait: bool,
 }
@@ -102,10 +102,10 @@ pub struct Upload {
 /// The options of `register`.
 #[derive(Debug, Args)]
 pub struct Register {
-    /// Who
+    /// The user
     #[command(flatten)]
     pub user: User,
-    /// The code of an invite, where the server asks for one
+    /// Invite code, if the server requires one
     #[arg(long, env = "VOCALIZER_INVITE", hide_env_values = true, value_name = "CODE", value_parser = secret)]
     pub invite: Option<Secret<String>>,
 }
@@ -113,10 +113,10 @@ pub struct Register {
 /// The options of `list`.
 #[derive(Debug, Args)]
 pub struct List {
-    /// Only songs that are this far
+    /// List only songs with this status
     #[arg(long, value_enum, ignore_case = true)]
     pub status: Option<StatusArg>,
-    /// All of them, and not the newest 50
+    /// List all songs instead of the newest 50
     #[arg(long)]
     pub all: bool,
 }
@@ -124,27 +124,27 @@ pub struct List {
 /// The options of `get`.
 #[derive(Debug, Args)]
 pub struct Get {
-    /// The song, or `latest` for the newest that is split
+    /// The song, or `latest` for the newest split song
     #[arg(value_name = "ID|latest")]
     pub song: SongArg,
     /// Parts, separated by commas: song, drums, bass, other, vocals, accompaniment, or all for the four stems
     #[arg(long, value_delimiter = ',', value_name = "PARTS", default_value = "all")]
     pub part: Vec<PartArg>,
-    /// Their format: mp3, wav, flac
+    /// Format: mp3, wav or flac
     #[arg(long, default_value = "mp3")]
     pub format: Format,
-    /// Folder for them, made where it is missing
+    /// Output folder, created if missing
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     pub output: PathBuf,
 }
 
-/// A user, and how to give the password.
+/// A username and a password source.
 #[derive(Debug, Args)]
 pub struct User {
-    /// The user's name
+    /// Username
     #[arg(value_name = "USER")]
     pub username: String,
-    /// How to give the password.
+    /// The password source.
     #[command(flatten)]
     pub password: PasswordFrom,
 }
@@ -152,18 +152,18 @@ pub struct User {
 /// The options of `logout`.
 #[derive(Debug, Args)]
 pub struct Logout {
-    /// End all sessions and revoke all tokens, on every machine; takes the password again
+    /// End all sessions and revoke all tokens on all machines; requires the password
     #[arg(long)]
     pub everywhere: bool,
-    /// How to give the password.
+    /// The password source.
     #[command(flatten)]
     pub password: PasswordFrom,
 }
 
-/// Where the password comes from.
+/// The password source.
 #[derive(Debug, Args)]
 pub struct PasswordFrom {
-    /// Read the password from standard input instead of asking for it
+    /// Read the password from standard input instead of prompting
     #[arg(long, global = true)]
     pub password_stdin: bool,
 }
@@ -171,43 +171,43 @@ pub struct PasswordFrom {
 /// The options of `token`.
 #[derive(Debug, Args)]
 pub struct Token {
-    /// Whose tokens [default: whoever logged in by `client login`]
+    /// Username [default: the user stored by `client login`]
     #[arg(long, global = true)]
     pub user: Option<String>,
-    /// How to give the password.
+    /// The password source.
     #[command(flatten)]
     pub password: PasswordFrom,
-    /// What to do with them.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: TokenCommand,
 }
 
-/// What can be done with tokens.
+/// The subcommands of `token`.
 #[derive(Debug, Subcommand)]
 pub enum TokenCommand {
-    /// Make a token and print it; it is shown this once
+    /// Create a token and print it; it cannot be shown again
     Create {
-        /// What to call it
+        /// Token name
         name: String,
-        /// After how many days it ends [default: never]
+        /// Days until the token expires [default: never]
         #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
         days: Option<u32>,
     },
     /// List the tokens
     List,
-    /// End a token
+    /// Revoke a token
     Revoke {
-        /// Which
+        /// Token ID
         id: TokenId,
     },
 }
 
-/// A song, by its name or as the newest.
+/// A song, by ID or the newest.
 #[derive(Debug, Clone, Copy)]
 pub enum SongArg {
-    /// The newest that is split.
+    /// The newest split song.
     Latest,
-    /// This one.
+    /// A song by ID.
     Id(SongId),
 }
 
@@ -222,9 +222,9 @@ impl std::str::FromStr for SongArg {
 /// A part, or the four stems.
 #[derive(Debug, Clone, Copy)]
 pub enum PartArg {
-    /// The stems.
+    /// All four stems.
     All,
-    /// This one.
+    /// A single part.
     Part(Part),
 }
 
@@ -236,7 +236,7 @@ impl std::str::FromStr for PartArg {
     }
 }
 
-/// How far a song is.
+/// A song's status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum StatusArg {
     /// Waiting to be split
@@ -245,7 +245,7 @@ pub enum StatusArg {
     Splitting,
     /// Split
     Split,
-    /// Could not be split
+    /// Failed
     Failed,
 }
 

@@ -1,13 +1,13 @@
-//! A song to try a server with, and a look at what comes back.
+//! A generated test song, and checks of downloaded audio.
 
 use vocalizer_client::Format;
 
 const RATE_HZ: u32 = 44_100;
 const SECONDS: u32 = 5;
 
-/// A few seconds of a chord with a beat, as WAV. Another `seed` gives other bytes: a server knows a song that it has split
-/// before, and would have nothing to do.
-#[expect(clippy::cast_possible_truncation, reason = "samples of 16 bit, kept below their largest")]
+/// Generates a few seconds of a chord with a beat, as WAV. Different seeds give different bytes, because a server reuses
+/// the result of a song it has already split.
+#[expect(clippy::cast_possible_truncation, reason = "16-bit samples, within range")]
 pub(super) fn tone(seed: u32) -> Vec<u8> {
     let frames = RATE_HZ * SECONDS;
     let data_bytes = frames * 4;
@@ -16,7 +16,7 @@ pub(super) fn tone(seed: u32) -> Vec<u8> {
     wav.extend_from_slice(&(36 + data_bytes).to_le_bytes());
     wav.extend_from_slice(b"WAVEfmt ");
     wav.extend_from_slice(&16_u32.to_le_bytes());
-    // Integers, two channels.
+    // PCM, two channels.
     wav.extend_from_slice(&1_u16.to_le_bytes());
     wav.extend_from_slice(&2_u16.to_le_bytes());
     wav.extend_from_slice(&RATE_HZ.to_le_bytes());
@@ -38,10 +38,10 @@ pub(super) fn tone(seed: u32) -> Vec<u8> {
     wav
 }
 
-/// Whether these bytes begin as a file of this format does, and go on.
+/// Whether these bytes start with this format's signature and are not empty.
 pub(super) fn looks_like(bytes: &[u8], format: Format) -> bool {
     let begins = match format {
-        // With a tag before it, or with a frame's eleven set bits.
+        // An ID3 tag, or a frame's eleven sync bits.
         Format::Mp3 => bytes.starts_with(b"ID3") || matches!(bytes, [0xff, second, ..] if second & 0xe0 == 0xe0),
         Format::Wav => bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WAVE"),
         Format::Flac => bytes.starts_with(b"fLaC"),
@@ -49,7 +49,7 @@ pub(super) fn looks_like(bytes: &[u8], format: Format) -> bool {
     begins && bytes.len() > 100
 }
 
-/// Whether these bytes begin as a ZIP archive does, and go on.
+/// Whether these bytes start with the ZIP signature and are not empty.
 pub(super) fn looks_like_zip(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04") && bytes.len() > 100
 }

@@ -1,4 +1,4 @@
-//! Passwords asked for, and tokens kept.
+//! Password prompts and stored tokens.
 
 use std::fs;
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ use vocalizer_client::{Secret, TokenId};
 
 use super::exit::Failure;
 
-/// The token that is kept for a server.
+/// The stored login for a server.
 #[derive(Debug, Deserialize)]
 pub(super) struct Kept {
     pub(super) username: String,
@@ -26,16 +26,16 @@ struct Written<'a> {
     token: &'a str,
 }
 
-/// Where the token for a server is kept: a file for nobody else's eyes.
+/// The token file of a server, readable only by its owner.
 #[derive(Debug)]
 pub(super) struct Store {
-    /// `None` where there is no home directory: then nothing is kept, and `--token` still works.
+    /// `None` if there is no home directory: nothing is stored, and `--token` still works.
     path: Option<PathBuf>,
 }
 
 impl Store {
     pub(super) fn of(address: &str) -> Self {
-        // What is no address is refused when the client is built, and not repeated.
+        // An invalid address is rejected when the client is built.
         let url = Url::parse(address).ok();
         let host = url.as_ref().and_then(Url::host_str).unwrap_or("unknown");
         let port = url.as_ref().and_then(Url::port).map(|port| format!(":{port}")).unwrap_or_default();
@@ -52,8 +52,9 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(failed(path, source)),
         };
-        // The error could repeat a piece of the token.
-        let garbage = || io::Error::new(io::ErrorKind::InvalidData, "it is not as `client login` wrote it");
+        // Drop the parser's error, which could quote part of the token.
+        let garbage =
+            || io::Error::new(io::ErrorKind::InvalidData, "invalid token file; use `client login` to create it again");
         serde_json::from_slice(&text).map(Some).map_err(|_| failed(path, garbage()))
     }
 
@@ -72,13 +73,13 @@ impl Store {
         }
     }
 
-    /// Where it is kept, for those who must know before they begin.
+    /// Returns the file's path, or an error if there is none.
     pub(super) fn path(&self) -> Result<&Path, Failure> {
-        self.path.as_deref().ok_or(Failure::Check("there is no home directory to keep a token in".to_owned()))
+        self.path.as_deref().ok_or(Failure::Check("no home directory to store a token in; use --token".to_owned()))
     }
 }
 
-/// Under another name first, made anew: the file is never readable for others, nor half written.
+/// Writes a new file and renames it, so that it is never readable by others or half written.
 fn write(path: &Path, text: &[u8]) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
@@ -99,7 +100,7 @@ fn failed(path: &Path, source: io::Error) -> Failure {
     Failure::File { path: path.to_owned(), source }
 }
 
-/// A password from the terminal, without echo, or from the first line of standard input.
+/// Reads a password from the terminal, without echo, or from the first line of standard input.
 pub(super) fn read_password(from_stdin: bool, twice: bool) -> Result<Secret<String>, Failure> {
     if from_stdin {
         let mut line = String::new();
@@ -109,9 +110,9 @@ pub(super) fn read_password(from_stdin: bool, twice: bool) -> Result<Secret<Stri
     }
     let password = Secret::new(rpassword::prompt_password("Password: ").map_err(Failure::Password)?);
     if twice {
-        let again = Secret::new(rpassword::prompt_password("Once more: ").map_err(Failure::Password)?);
+        let again = Secret::new(rpassword::prompt_password("Repeat password: ").map_err(Failure::Password)?);
         if !password.matches(again.expose().as_bytes()) {
-            return Err(Failure::Usage("the two passwords are not the same".to_owned()));
+            return Err(Failure::Usage("the passwords do not match".to_owned()));
         }
     }
     Ok(password)

@@ -1,4 +1,4 @@
-//! From a command to its exit code.
+//! Runs a command and maps its result to an exit code.
 
 use std::io;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use super::credentials::{self, Store};
 use super::report::{Voice, chain};
 use super::{accounts, integration, songs};
 
-/// How a command ended, for scripts.
+/// Exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
     Done = 0,
@@ -23,7 +23,7 @@ pub(super) enum Exit {
     Interrupted = 130,
 }
 
-/// Why a command did not do what it was to.
+/// Why a command failed.
 #[derive(Debug, Error)]
 pub(super) enum Failure {
     #[error(transparent)]
@@ -36,11 +36,11 @@ pub(super) enum Failure {
     Check(String),
     #[error("cannot use {}", path.display())]
     File { path: PathBuf, source: io::Error },
-    #[error("the password could not be read; --password-stdin takes it from standard input")]
+    #[error("cannot read the password from the terminal; use --password-stdin to read it from standard input")]
     Password(#[source] io::Error),
-    #[error("the system's randomness fails")]
+    #[error("the system's random number generator failed")]
     Random(#[from] getrandom::Error),
-    /// Some of several failed, and that was said of each.
+    /// Some of several actions failed; each error has been reported.
     #[error("{failed} of {all} failed")]
     Some { failed: usize, all: usize },
 }
@@ -72,12 +72,12 @@ pub fn run(cli: Cli) -> ExitCode {
 
 fn execute(cli: &Cli, voice: Voice) -> Result<Exit, Failure> {
     let connection = Connection::new(cli)?;
-    // Before anything catches interrupts, so that one ends the question.
+    // Prompt before interrupts are handled, so that an interrupt ends the prompt.
     let password = password(&cli.command, &connection)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|source| Failure::File { path: "the runtime".into(), source })?;
     runtime.block_on(async {
-        // Dropping the command removes the beginnings of files that it was downloading.
+        // Dropping the command removes partial downloads.
         tokio::select! {
             done = dispatch(&cli.command, &connection, password, voice) => done.map(|()| Exit::Done),
             _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
@@ -86,7 +86,7 @@ fn execute(cli: &Cli, voice: Voice) -> Result<Exit, Failure> {
 }
 
 fn password(command: &Command, connection: &Connection) -> Result<Secret<String>, Failure> {
-    // Nobody is asked for a password that is of no use.
+    // Fail before prompting if there is no stored login.
     if matches!(command, Command::Token(Token { user: None, .. }) | Command::Logout(Logout { everywhere: true, .. })) {
         accounts::kept(connection)?;
     }
@@ -123,7 +123,7 @@ async fn dispatch(
     }
 }
 
-/// Which server, and who one is there.
+/// The server and the credentials for it.
 pub(super) struct Connection {
     builder: ClientBuilder,
     token: Option<Secret<String>>,
@@ -137,12 +137,12 @@ impl Connection {
             let pem = std::fs::read(path).map_err(|source| Failure::File { path: path.clone(), source })?;
             builder = builder.with_root_certificate_pem(pem);
         }
-        // An empty variable is none.
+        // Treat an empty variable as unset.
         let token = cli.token.clone().filter(|token| !token.expose().is_empty());
         Ok(Self { builder, token, store: Store::of(&cli.addr) })
     }
 
-    /// A client that acts with the token given, or kept; as nobody where there is none.
+    /// Returns a client with the given or stored token, or without one.
     pub(super) fn client(&self) -> Result<Client, Failure> {
         let token = match &self.token {
             Some(token) => Some(token.clone()),
@@ -152,13 +152,13 @@ impl Connection {
         Ok(token.map_or(builder.clone(), |token| builder.with_token(token)).build()?)
     }
 
-    /// A client that acts with this token.
+    /// Returns a client with this token.
     pub(super) fn bearer(&self, token: Secret<String>) -> Result<Client, Failure> {
         Ok(self.builder.clone().with_token(token).build()?)
     }
 
-    /// A client that is nobody yet.
-    pub(super) fn stranger(&self) -> Result<Client, Failure> {
+    /// Returns a client without credentials.
+    pub(super) fn anonymous(&self) -> Result<Client, Failure> {
         Ok(self.builder.clone().build()?)
     }
 }

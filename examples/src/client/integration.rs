@@ -1,4 +1,4 @@
-//! Everything once, against a server.
+//! `client integration`: an end-to-end test of a server.
 
 use std::io::Write;
 use std::path::Path;
@@ -13,14 +13,14 @@ use super::exit::{Connection, Failure};
 use super::report::{self, Voice, chain};
 use super::songs::{title, wait_for};
 
-/// No song of an integration run is larger.
+/// The download limit of an integration run.
 const MAX_FILE_BYTES: u64 = 1024 * 1024 * 1024;
 
 const STEMS: [Part; 4] = [Part::Drums, Part::Bass, Part::Other, Part::Vocals];
 
-/// The steps, in order. The first that fails ends the run.
+/// Runs the steps in order and stops at the first failure.
 pub(super) async fn run(connection: &Connection, song: Option<&Path>, voice: Voice) -> Result<(), Failure> {
-    let client = connection.stranger()?;
+    let client = connection.anonymous()?;
     let (title, bytes) = song_bytes(song)?;
     let username = format!("integration-{:08x}", getrandom::u32()?);
     let password = Secret::new(format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?));
@@ -29,7 +29,7 @@ pub(super) async fn run(connection: &Connection, song: Option<&Path>, voice: Voi
     steps.step(&format!("register {username}"), client.register(&username, &password)).await?;
     let mine = steps.step("upload", upload(&client, &title, &bytes, voice)).await?;
     steps.step("wait", wait_for(&client, &mine, voice)).await?;
-    steps.step("download the song as it was", same(&client, mine.id, &bytes)).await?;
+    steps.step("download the original song", same(&client, mine.id, &bytes)).await?;
     for part in STEMS {
         steps.step(&format!("download {part}.mp3"), audio(&client, mine.id, part, Format::Mp3)).await?;
     }
@@ -42,12 +42,12 @@ pub(super) async fn run(connection: &Connection, song: Option<&Path>, voice: Voi
     steps.step("log out", client.logout()).await?;
     steps.step("the song is hidden", hidden(&client, mine.id)).await?;
 
-    let open = steps.step("upload as nobody", upload(&client, &title, &bytes, voice)).await?;
-    steps.step("it is open to everybody", visible(&connection.stranger()?, &open)).await?;
+    let open = steps.step("upload anonymously", upload(&client, &title, &bytes, voice)).await?;
+    steps.step("the song is public", visible(&connection.anonymous()?, &open)).await?;
     steps.step("wait for it", wait_for(&client, &open, voice)).await?;
     steps.step("delete it", delete(&client, open.id)).await?;
     steps.step("log in again", client.login(&username, &password)).await?;
-    steps.step("the first song is still whole", audio(&client, mine.id, Part::Vocals, Format::Mp3)).await?;
+    steps.step("download from the first song", audio(&client, mine.id, Part::Vocals, Format::Mp3)).await?;
     steps.step("delete the first song", delete(&client, mine.id)).await?;
     steps.step("log out again", client.logout()).await
 }
@@ -86,23 +86,23 @@ async fn upload(client: &Client, title: &str, bytes: &[u8], voice: Voice) -> Res
     Ok(client.upload(upload.with_progress(report::upload(voice, title))).await?)
 }
 
-/// The song itself comes back as it went up.
+/// Checks that the downloaded original equals the upload.
 async fn same(client: &Client, id: SongId, bytes: &[u8]) -> Result<(), Failure> {
     let downloaded = client.download_bytes(id, Part::Song, MAX_FILE_BYTES).await?;
-    check(downloaded == bytes, "other bytes came back than went up")
+    check(downloaded == bytes, "the downloaded bytes differ from the upload")
 }
 
 async fn audio(client: &Client, id: SongId, part: Part, format: Format) -> Result<(), Failure> {
     let bytes = client.download_bytes(id, (part, format), MAX_FILE_BYTES).await?;
-    check(looks_like(&bytes, format), &format!("{part}.{format} is no {format} file: {} bytes", bytes.len()))
+    check(looks_like(&bytes, format), &format!("{part}.{format} is not a {format} file: {} bytes", bytes.len()))
 }
 
 async fn zip(client: &Client, id: SongId) -> Result<(), Failure> {
     let bytes = client.download_bytes(id, SongFile::stems(Archive::Zip, Format::Mp3), MAX_FILE_BYTES).await?;
-    check(looks_like_zip(&bytes), &format!("stems.zip is no archive: {} bytes", bytes.len()))
+    check(looks_like_zip(&bytes), &format!("stems.zip is not a ZIP archive: {} bytes", bytes.len()))
 }
 
-/// To whoever may not see a song it does not exist, whatever they ask.
+/// Checks that every request about a song without access returns "not found".
 async fn hidden(client: &Client, id: SongId) -> Result<(), Failure> {
     let answers = [
         client.song(id).await.map(drop),
@@ -114,15 +114,15 @@ async fn hidden(client: &Client, id: SongId) -> Result<(), Failure> {
         match answer {
             Err(error) if error.has_code(ErrorCode::NotFound) => {}
             Err(error) => return Err(error.into()),
-            Ok(()) => return check(false, "it is answered for"),
+            Ok(()) => return check(false, "a request for the hidden song succeeded"),
         }
     }
-    check(client.songs().await?.iter().all(|song| song.id != id), "it is in the list")
+    check(client.songs().await?.iter().all(|song| song.id != id), "the hidden song is in the list")
 }
 
 async fn visible(client: &Client, song: &SongView) -> Result<(), Failure> {
-    check(song.uploader_id.is_none(), "it has an owner")?;
-    check(client.songs().await?.iter().any(|listed| listed.id == song.id), "it is not in the list")
+    check(song.uploader_id.is_none(), "the song has an owner")?;
+    check(client.songs().await?.iter().any(|listed| listed.id == song.id), "the song is not in the list")
 }
 
 async fn delete(client: &Client, id: SongId) -> Result<(), Failure> {
@@ -130,7 +130,7 @@ async fn delete(client: &Client, id: SongId) -> Result<(), Failure> {
     match client.song(id).await {
         Err(error) if error.has_code(ErrorCode::NotFound) => Ok(()),
         Err(error) => Err(error.into()),
-        Ok(song) => check(song.status == SongStatus::NotFound, "it is still there"),
+        Ok(song) => check(song.status == SongStatus::NotFound, "the deleted song still exists"),
     }
 }
 

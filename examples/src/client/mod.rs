@@ -1,4 +1,4 @@
-//! The command line `client`.
+//! The program `client`.
 
 mod accounts;
 mod args;

@@ -1,4 +1,4 @@
-//! What the user sees: a bar on a terminal, plain lines in a pipe, JSON for programs.
+//! Output: a progress bar on a terminal, plain lines in a pipe, or JSON.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -6,17 +6,17 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use vocalizer_client::{SongStatus, SongView};
 
-/// More of a name would leave no room for the bar.
-const MOST_NAME_CHARS: usize = 20;
+/// Longer names are truncated to leave room for the progress bar.
+const MAX_NAME_CHARS: usize = 20;
 
-/// How to speak.
+/// The output mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Voice {
-    /// A person at a terminal.
+    /// A progress bar on a terminal.
     Bar,
-    /// A log or a pipe.
+    /// Plain lines for a log or a pipe.
     Lines,
-    /// A program.
+    /// JSON lines.
     Json,
 }
 
@@ -29,16 +29,16 @@ impl Voice {
         }
     }
 
-    /// An answer: an object for programs, a line for people.
+    /// Prints a result: a JSON object or a line.
     pub(super) fn say(self, value: &Value, line: &str) {
-        // A reader that went away is no error of ours.
+        // Ignore a closed pipe.
         let _ = match self {
             Self::Json => writeln!(io::stdout(), "{value}"),
             Self::Bar | Self::Lines => writeln!(io::stdout(), "{line}"),
         };
     }
 
-    /// Something on the way to the answer: an object for programs, a line beside the answer for people.
+    /// Reports progress: a JSON object on standard output, or a line on standard error.
     pub(super) fn note(self, value: &Value, line: &str) {
         match self {
             Self::Json => self.say(value, line),
@@ -54,11 +54,11 @@ impl Voice {
     }
 
     fn bar(self, name: &str, template: &str) -> ProgressBar {
-        // Of length 1, until the length is known: a bar of nothing would be a full one.
+        // Use length 1 until the length is known: an empty bar would be drawn as full.
         let bar = if self == Self::Bar { ProgressBar::new(1) } else { ProgressBar::hidden() };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style.progress_chars("━╸─"));
-        bar.set_prefix(match name.char_indices().nth(MOST_NAME_CHARS) {
+        bar.set_prefix(match name.char_indices().nth(MAX_NAME_CHARS) {
             Some((end, _)) => format!("{}…", &name[..end]),
             None => name.to_owned(),
         });
@@ -66,17 +66,17 @@ impl Voice {
     }
 }
 
-/// An error and what caused it, in one line.
+/// Formats an error and its causes in one line.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     shown(&vocalizer_core::causes::chain(error))
 }
 
-/// A text from elsewhere, without what could steer a terminal.
+/// Replaces control and bidirectional characters in untrusted text.
 pub(super) fn shown(text: &str) -> String {
     text.replace(|c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'), " ")
 }
 
-/// How far a song is, in words.
+/// Describes a song's status.
 pub(super) fn state(song: &SongView) -> String {
     match song.status {
         SongStatus::NotFound => "not found".to_owned(),
@@ -93,11 +93,11 @@ pub(super) fn state(song: &SongView) -> String {
     }
 }
 
-/// Tells of a song going up; to be called with what is sent, and the size.
+/// Returns a callback that reports upload progress; call it with the bytes sent and the size.
 pub(super) fn upload(voice: Voice, name: &str) -> impl FnMut(u64, Option<u64>) + Send + 'static {
     let name = shown(name);
     let bar = voice.bar(&name, "{prefix:.bold} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}");
-    let mut told_quarters = 0;
+    let mut reported_quarters = 0;
     move |sent_bytes, size_bytes| {
         let size_bytes = size_bytes.unwrap_or(sent_bytes).max(1);
         bar.set_length(size_bytes);
@@ -106,23 +106,23 @@ pub(super) fn upload(voice: Voice, name: &str) -> impl FnMut(u64, Option<u64>) +
             bar.finish_and_clear();
         }
         let quarters = sent_bytes.saturating_mul(4) / size_bytes;
-        if quarters > told_quarters {
-            told_quarters = quarters;
-            let told = format!("{name}: {} of {} sent", HumanBytes(sent_bytes), HumanBytes(size_bytes));
+        if quarters > reported_quarters {
+            reported_quarters = quarters;
+            let line = format!("{name}: {} of {} sent", HumanBytes(sent_bytes), HumanBytes(size_bytes));
             let event = json!({"event": "upload", "file": name, "sent_bytes": sent_bytes, "size_bytes": size_bytes});
             if voice != Voice::Bar {
-                voice.note(&event, &told);
+                voice.note(&event, &line);
             }
         }
     }
 }
 
-/// Tells of a song being waited for.
+/// Reports the status of a song while waiting for it.
 pub(super) struct Waiting {
     voice: Voice,
     bar: ProgressBar,
-    /// What the last plain line said.
-    told: String,
+    /// The last plain line.
+    last_line: String,
 }
 
 impl Waiting {
@@ -130,7 +130,7 @@ impl Waiting {
         Self {
             voice,
             bar: voice.bar(&shown(title), "{prefix:.bold} {wide_bar} {percent:>3}% {msg}"),
-            told: String::new(),
+            last_line: String::new(),
         }
     }
 
@@ -144,12 +144,12 @@ impl Waiting {
                 self.bar.set_message(state);
             }
             Voice::Lines => {
-                // A line for each tenth is enough for a log.
+                // One line per 10 % is enough for a log.
                 let tenth = song.progress.map_or(0, |percent| percent / 10);
                 let line = if song.progress.is_some() { format!("splitting {tenth}") } else { state.clone() };
-                if line != self.told {
+                if line != self.last_line {
                     eprintln!("{}: {state}", shown(&song.title));
-                    self.told = line;
+                    self.last_line = line;
                 }
             }
         }

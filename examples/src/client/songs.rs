@@ -1,4 +1,4 @@
-//! Songs.
+//! Commands for songs.
 
 use std::path::Path;
 
@@ -9,12 +9,12 @@ use super::args::{Get, List, PartArg, SongArg, Upload};
 use super::exit::Failure;
 use super::report::{self, Voice, Waiting, chain, shown, state};
 
-/// How many songs are asked for at once.
+/// Songs per page.
 const PAGE: u32 = 50;
 
 pub(super) async fn upload(client: &Client, upload: &Upload, voice: Voice) -> Result<(), Failure> {
     if upload.title.is_some() && upload.files.len() > 1 {
-        return Err(Failure::Usage("--title is for one file; there are several".to_owned()));
+        return Err(Failure::Usage("--title cannot be used with several files".to_owned()));
     }
     each(
         &upload.files,
@@ -26,20 +26,20 @@ pub(super) async fn upload(client: &Client, upload: &Upload, voice: Voice) -> Re
             let song = ToUpload::from_path(title, file).with_progress(report::upload(voice, &name));
             let song = client.upload(song).await?;
             if !upload.wait {
-                tell(voice, &song);
+                print_song(voice, &song);
                 return Ok(());
             }
-            // Whatever becomes of the waiting, it is to be known what was waited for.
+            // Print the song's ID before waiting, in case the wait fails.
             voice.note(&event(&song), &line(&song));
             let song = wait_for(client, &song, voice).await?;
-            tell_people(voice, &song);
+            print_unless_json(voice, &song);
             Ok(())
         },
     )
     .await
 }
 
-/// What a song is called where nobody says: its file without the extension.
+/// The default title: the file name without its extension.
 pub(super) fn title(file: &Path) -> String {
     file.file_stem().unwrap_or(file.as_os_str()).to_string_lossy().into_owned()
 }
@@ -52,9 +52,9 @@ pub(super) async fn list(client: &Client, list: &List, voice: Voice) -> Result<(
     let mut next = Some(query);
     while let Some(query) = next {
         let page = client.songs_page(&query).await?;
-        page.songs.iter().for_each(|song| tell(voice, song));
+        page.songs.iter().for_each(|song| print_song(voice, song));
         if page.next.is_some() && !list.all {
-            voice.note(&json!({"event": "more"}), "there are more: see them by --all");
+            voice.note(&json!({"event": "more"}), "more songs exist; use --all to list them");
             break;
         }
         next = page.next;
@@ -91,7 +91,7 @@ pub(super) async fn get(client: &Client, get: &Get, voice: Voice) -> Result<(), 
 async fn latest(client: &Client) -> Result<SongView, Failure> {
     let query = SongQuery::new().with_status(SongStatus::Split).with_limit(1);
     let newest = client.songs_page(&query).await?.songs.into_iter().next();
-    newest.ok_or_else(|| Failure::Check("no song is split yet".to_owned()))
+    newest.ok_or_else(|| Failure::Check("there is no split song yet".to_owned()))
 }
 
 pub(super) async fn remove(client: &Client, ids: &[SongId], voice: Voice) -> Result<(), Failure> {
@@ -104,17 +104,17 @@ pub(super) async fn remove(client: &Client, ids: &[SongId], voice: Voice) -> Res
 }
 
 pub(super) async fn retry(client: &Client, id: SongId, voice: Voice) -> Result<(), Failure> {
-    tell(voice, &client.retry(id).await?);
+    print_song(voice, &client.retry(id).await?);
     Ok(())
 }
 
 pub(super) async fn wait(client: &Client, id: SongId, voice: Voice) -> Result<(), Failure> {
     let song = client.song(id).await?;
-    tell_people(voice, &wait_for(client, &song, voice).await?);
+    print_unless_json(voice, &wait_for(client, &song, voice).await?);
     Ok(())
 }
 
-/// Waits for a song, showing how far it is.
+/// Waits for a song and reports its progress.
 pub(super) async fn wait_for(client: &Client, song: &SongView, voice: Voice) -> Result<SongView, Failure> {
     let mut waiting = Waiting::new(voice, &song.title);
     let waited = client.wait_with(song.id, |song| waiting.look(song)).await;
@@ -122,14 +122,14 @@ pub(super) async fn wait_for(client: &Client, song: &SongView, voice: Voice) -> 
     Ok(waited?)
 }
 
-/// The end of the waiting, which programs have seen among the changes.
-fn tell_people(voice: Voice, song: &SongView) {
+/// Prints the final status, except in JSON mode, where the events already include it.
+fn print_unless_json(voice: Voice, song: &SongView) {
     if voice != Voice::Json {
-        tell(voice, song);
+        print_song(voice, song);
     }
 }
 
-fn tell(voice: Voice, song: &SongView) {
+fn print_song(voice: Voice, song: &SongView) {
     voice.say(&event(song), &line(song));
 }
 
@@ -137,13 +137,13 @@ fn event(song: &SongView) -> Value {
     json!({"event": "song", "song": song})
 }
 
-/// A line of the list.
+/// Formats a line of the list.
 fn line(song: &SongView) -> String {
     let reason = song.failure_reason.as_ref().map(|reason| format!(" ({})", shown(reason))).unwrap_or_default();
     format!("{}  {:<14}  {}{reason}", song.id, state(song), shown(&song.title))
 }
 
-/// Does the same with each of several, and goes on where one fails. A single one fails as itself.
+/// Applies an action to each item and continues after failures. With a single item, returns its error.
 async fn each<T>(
     all: &[T],
     name: impl Fn(&T) -> String,

@@ -1,4 +1,4 @@
-//! Which adapters the configuration asks for.
+//! Creates the adapters that the configuration selects.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,22 +15,22 @@ use vocalizer_store::sqlite::SqliteStore;
 use super::Config;
 use super::places::{Blobs, Broker, Database};
 
-/// How long a worker may be silent before its job is somebody else's.
+/// Job lease duration: after this long without a sign of life, a job goes to another worker.
 pub(super) const VISIBILITY: Duration = Duration::from_secs(60);
 
-/// Everything that is kept beside blobs.
+/// All stores except blobs.
 pub(super) struct Stores {
     pub(super) songs: Arc<dyn SongRepository>,
     pub(super) accounts: Arc<dyn AccountRepository>,
     pub(super) commons: Arc<dyn Commons>,
     pub(super) attempts: Arc<dyn Attempts>,
-    /// Which installation the database is of.
+    /// The installation ID of the database.
     pub(super) installation: String,
-    /// This machine's time, or the one that all servers of a database agree on.
+    /// The local clock, or one shared by all servers of a database.
     pub(super) clock: Arc<dyn Clock>,
 }
 
-/// Opens the database and brings it up to date. `clock` is this machine's.
+/// Opens and migrates the database. `clock` is the local clock.
 pub(super) async fn stores(database: &Database, clock: Arc<dyn Clock>) -> Result<Stores, BoxError> {
     match database {
         Database::Sqlite(path) => {
@@ -44,53 +44,53 @@ pub(super) async fn stores(database: &Database, clock: Arc<dyn Clock>) -> Result
                 clock,
             })
         }
-        Database::Postgres(url) => many::stores(url, clock).await,
+        Database::Postgres(url) => cluster::stores(url, clock).await,
     }
 }
 
-/// Brings the database up to date and says what that took.
+/// Migrates the database and returns the applied migrations.
 pub(super) async fn migrate(database: &Database) -> Result<Vec<String>, BoxError> {
     match database {
         Database::Sqlite(path) => Ok(SqliteStore::open_without_migrating(path).await?.migrate().await?),
-        Database::Postgres(url) => many::migrate(url).await,
+        Database::Postgres(url) => cluster::migrate(url).await,
     }
 }
 
-/// Copies what is in a SQLite file into the database, and says how much that was.
+/// Copies a SQLite database into the database and returns a summary.
 pub(super) async fn migrate_data(from: &Path, database: &Database) -> Result<String, BoxError> {
     match database {
         Database::Sqlite(_) => {
-            Err("data is moved to PostgreSQL: give DATABASE_URL=postgres://USER:PASSWORD@HOST/NAME".into())
+            Err("the target must be PostgreSQL: set DATABASE_URL=postgres://USER:PASSWORD@HOST/NAME".into())
         }
-        Database::Postgres(url) => many::migrate_data(from, url).await,
+        Database::Postgres(url) => cluster::migrate_data(from, url).await,
     }
 }
 
-/// The way to the workers.
+/// Opens the job queue.
 pub(super) async fn queue(config: &Config) -> Result<Arc<dyn JobQueue>, BoxError> {
     match (&config.broker, &config.database) {
         (Some(broker), _) => broker_queue(broker),
         (None, Database::Sqlite(path)) => Ok(Arc::new(SqliteQueue::open(path, VISIBILITY).await?)),
-        (None, Database::Postgres(url)) => many::database_queue(url).await,
+        (None, Database::Postgres(url)) => cluster::database_queue(url).await,
     }
 }
 
-/// The broker as a queue.
+/// Creates the broker's job queue.
 pub(super) fn broker_queue(broker: &Broker) -> Result<Arc<dyn JobQueue>, BoxError> {
-    many::queue(broker)
+    cluster::queue(broker)
 }
 
-/// Whether the broker's address can be one, before anything is done.
+/// Validates the broker's address without connecting.
 pub(super) fn check_broker(broker: &Broker) -> Result<(), String> {
-    many::queue(broker).map(|_| ()).map_err(|error| error.to_string())
+    cluster::queue(broker).map(|_| ()).map_err(|error| error.to_string())
 }
 
-/// Whether the bucket's address can be one, before anything is done.
+/// Validates the bucket's address without connecting.
 pub(super) fn check_bucket(url: &str) -> Result<(), String> {
-    many::check_bucket(url).map_err(|error| error.to_string())
+    cluster::check_bucket(url).map_err(|error| error.to_string())
 }
 
-/// Where bytes go. They must belong to the installation of the database: a sweep deletes what its songs do not have.
+/// Opens the blob store. It must belong to the database's installation, because the sweep deletes blobs without songs.
 pub(super) async fn blobs(
     config: &Config,
     work: &Path,
@@ -103,44 +103,44 @@ pub(super) async fn blobs(
             if config.adopt_blobs {
                 blobs.adopt(installation).await?;
             } else if blobs.owner().await?.is_none() {
-                are_there(config, &blobs, songs).await?;
+                check_not_lost(config, &blobs, songs).await?;
             }
-            belongs(config, &blobs.claim(installation).await?, installation)?;
+            check_owner(config, &blobs.claim(installation).await?, installation)?;
             Ok(Arc::new(blobs))
         }
-        Blobs::S3(url) => many::blobs(config, url, work, installation, songs).await,
+        Blobs::S3(url) => cluster::blobs(config, url, work, installation, songs).await,
     }
 }
 
-/// Whether blobs that nobody has claimed are those of the songs. A folder is empty, too, where its disk is not mounted: jobs
-/// would then fail, and new songs would lie below the mount point.
-async fn are_there(config: &Config, blobs: &dyn BlobStore, songs: &dyn SongRepository) -> Result<(), BoxError> {
+/// Fails if an unclaimed blob store is empty but the database has songs. The disk may not be mounted: jobs would then fail, and
+/// new files would be written below the mount point.
+async fn check_not_lost(config: &Config, blobs: &dyn BlobStore, songs: &dyn SongRepository) -> Result<(), BoxError> {
     if songs.newest_upload().await?.is_none() || !blobs.hashes().await?.is_empty() {
         return Ok(());
     }
     let Config { blobs, database, .. } = config;
     let what = format!(
-        "{blobs} is empty, and {database} has songs: mount the disk that their files are on, or name the right place with \
-         BLOBS_URL. If the files are lost, start once with ADOPT_BLOBS=true"
+        "{blobs} is empty, but {database} has songs: mount the disk with their files, or set BLOBS_URL to the right \
+         location. If the files are lost, start once with ADOPT_BLOBS=true"
     );
     Err(what.into())
 }
 
-fn belongs(config: &Config, owner: &str, installation: &str) -> Result<(), BoxError> {
+fn check_owner(config: &Config, owner: &str, installation: &str) -> Result<(), BoxError> {
     if owner == installation {
         return Ok(());
     }
     let Config { blobs, database, .. } = config;
     let what = format!(
-        "{blobs} belongs to installation {owner}, and {database} is of installation {installation}: use the database that \
-         these files belong to. To give the files to this database, start once with ADOPT_BLOBS=true; what none of its songs \
-         has is deleted in time"
+        "{blobs} belongs to installation {owner}, but {database} belongs to installation {installation}: use the matching \
+         database. To assign the files to this database, start once with ADOPT_BLOBS=true; files without a song in it will \
+         be deleted"
     );
     Err(what.into())
 }
 
 #[cfg(feature = "cluster")]
-mod many {
+mod cluster {
     use std::path::Path;
     use std::sync::Arc;
 
@@ -176,7 +176,7 @@ mod many {
 
     pub(super) async fn migrate_data(from: &Path, url: &Secret<String>) -> Result<String, BoxError> {
         if !from.exists() {
-            return Err(format!("there is no {}", from.display()).into());
+            return Err(format!("not found: {}", from.display()).into());
         }
         let (from, to) = (SqliteStore::open(from).await?, PostgresStore::open(url, PostgresSettings::default()).await?);
         let Copied { users, sessions, songs, .. } = copy_from_sqlite(&from, &to).await?;
@@ -218,13 +218,13 @@ mod many {
         if config.adopt_blobs {
             blobs.adopt(installation).await?;
         } else if blobs.owner().await?.is_none() {
-            super::are_there(config, &blobs, songs).await?;
+            super::check_not_lost(config, &blobs, songs).await?;
         }
-        super::belongs(config, &blobs.claim(installation).await?, installation)?;
+        super::check_owner(config, &blobs.claim(installation).await?, installation)?;
         Ok(Arc::new(blobs))
     }
 
-    /// The usual variables of AWS. Where one has `_FILE` behind its name, its value is in that file.
+    /// Reads the standard AWS variables. A variable with the suffix `_FILE` names a file with the value.
     fn aws_variables() -> Result<Vec<(String, String)>, BoxError> {
         let mut variables = Vec::new();
         for (name, value) in std::env::vars_os() {
@@ -233,7 +233,7 @@ mod many {
                 _ if !name.starts_with("AWS_") => {}
                 Some(plain @ ("AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" | "AWS_SESSION_TOKEN")) => {
                     let text =
-                        std::fs::read_to_string(&value).map_err(|e| format!("{name}: {value} cannot be read: {e}"))?;
+                        std::fs::read_to_string(&value).map_err(|e| format!("{name}: cannot read {value}: {e}"))?;
                     variables.push((plain.to_owned(), text.trim().to_owned()));
                 }
                 _ => variables.push((name, value)),
@@ -243,9 +243,9 @@ mod many {
     }
 }
 
-/// What the configuration has refused before.
+/// Stubs for builds without the feature `cluster`, which the configuration rejects earlier.
 #[cfg(not(feature = "cluster"))]
-mod many {
+mod cluster {
     use std::path::Path;
     use std::sync::Arc;
 
@@ -256,32 +256,32 @@ mod many {
     use super::super::places::Broker;
     use super::Stores;
 
-    fn lacks<T>(what: &str) -> Result<T, BoxError> {
-        Err(format!("this program was built without {what}; build it with `--features cluster`").into())
+    fn unsupported<T>(what: &str) -> Result<T, BoxError> {
+        Err(format!("this build does not support {what}; build with `--features cluster`").into())
     }
 
     pub(super) async fn stores(_url: &Secret<String>, _clock: Arc<dyn Clock>) -> Result<Stores, BoxError> {
-        lacks("PostgreSQL")
+        unsupported("PostgreSQL")
     }
 
     pub(super) async fn migrate(_url: &Secret<String>) -> Result<Vec<String>, BoxError> {
-        lacks("PostgreSQL")
+        unsupported("PostgreSQL")
     }
 
     pub(super) async fn migrate_data(_from: &Path, _url: &Secret<String>) -> Result<String, BoxError> {
-        lacks("PostgreSQL")
+        unsupported("PostgreSQL")
     }
 
     pub(super) async fn database_queue(_url: &Secret<String>) -> Result<Arc<dyn JobQueue>, BoxError> {
-        lacks("PostgreSQL")
+        unsupported("PostgreSQL")
     }
 
     pub(super) fn queue(_broker: &Broker) -> Result<Arc<dyn JobQueue>, BoxError> {
-        lacks("RabbitMQ")
+        unsupported("RabbitMQ")
     }
 
     pub(super) fn check_bucket(_url: &str) -> Result<(), BoxError> {
-        lacks("S3")
+        unsupported("S3")
     }
 
     pub(super) async fn blobs(
@@ -291,6 +291,6 @@ mod many {
         _installation: &str,
         _songs: &dyn SongRepository,
     ) -> Result<Arc<dyn BlobStore>, BoxError> {
-        lacks("S3")
+        unsupported("S3")
     }
 }

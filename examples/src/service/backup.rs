@@ -1,8 +1,8 @@
-//! `backup` and `restore`: what is kept in SQLite and in files, copied and read back.
+//! `backup` and `restore` for SQLite and files.
 //!
-//! First the database, as it is at one moment, then the blobs that it speaks of. A blob never changes under its name, so the
-//! later copy of the blobs has all that the earlier copy of the database names, but for songs that were deleted meanwhile;
-//! those are taken out of the copy.
+//! A backup first takes a snapshot of the database, then copies the blobs that the snapshot refers to. A blob never changes under
+//! its name, so the later copy has every blob of the snapshot except those of songs deleted meanwhile; these songs are removed from
+//! the snapshot.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -25,16 +25,16 @@ use super::data::{self, TOKEN_FILE, private_dir};
 use super::places::{Blobs, Database};
 use super::run::failed;
 
-/// The database in a backup.
+/// The database file in a backup.
 const DATABASE: &str = "vocalizer.db";
 
 /// The folder of blobs in a backup.
 const BLOBS: &str = "blobs";
 
-/// The folder in a backup for what is not finished.
+/// The folder in a backup for unfinished files.
 const PARTIAL: &str = ".partial";
 
-/// Copies everything that is kept into a new folder, while a server runs or not.
+/// Backs up the server's data into a new folder. The server may be running.
 #[must_use]
 pub fn backup(kept: &KeptArgs, dir: &Path) -> ExitCode {
     run("backup", kept, async |kept| {
@@ -44,11 +44,11 @@ pub fn backup(kept: &KeptArgs, dir: &Path) -> ExitCode {
     })
 }
 
-/// Copies what [`backup`] made to where a server keeps its data. There must be nothing yet.
+/// Restores a backup into the server's storage, which must be empty.
 #[must_use]
 pub fn restore(kept: &KeptArgs, dir: &Path) -> ExitCode {
     run("restore", kept, async |kept| {
-        let copied = bring_back(&kept, dir).await?;
+        let copied = load(&kept, dir).await?;
         println!("{copied} copied to {}", kept.data.display());
         Ok(copied)
     })
@@ -76,12 +76,12 @@ fn run(name: &str, kept: &KeptArgs, work: impl AsyncFnOnce(Kept) -> Result<Copie
     }
 }
 
-/// What was copied, and what could not be.
+/// Counts of what was copied, and errors.
 #[derive(Debug, Default)]
 struct Copied {
     hashes: u64,
     bytes: u64,
-    /// Songs that were deleted while the copy was made.
+    /// Songs deleted during the backup.
     deleted: u64,
     faults: Vec<String>,
 }
@@ -89,8 +89,8 @@ struct Copied {
 impl fmt::Display for Copied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { hashes, bytes, deleted, .. } = self;
-        write!(f, "the database, and {bytes} bytes of {hashes} song files with their stems")?;
-        if *deleted > 0 { write!(f, " (without {deleted} songs that were deleted meanwhile)") } else { Ok(()) }
+        write!(f, "the database and {hashes} song files with their stems ({bytes} bytes)")?;
+        if *deleted > 0 { write!(f, ", without {deleted} songs deleted meanwhile,") } else { Ok(()) }
     }
 }
 
@@ -99,19 +99,19 @@ async fn save(kept: &Kept, dir: &Path) -> Result<Copied, BoxError> {
     for path in [database, blobs] {
         if !path.exists() {
             return Err(
-                format!("there is no {}; name the server's folder with --data (DATA_DIR)", path.display()).into()
+                format!("not found: {}; set --data (DATA_DIR) to the server's data folder", path.display()).into()
             );
         }
     }
     if !is_empty(dir)? {
         return Err(format!("{} is not empty; name a folder that does not exist", dir.display()).into());
     }
-    // In the folder itself: it may be the root of another disk.
+    // Use a subfolder of `dir`, which may be the root of another disk.
     let is_new = !dir.exists();
-    private_dir(dir).map_err(|e| format!("{} cannot be made: {e}", dir.display()))?;
+    private_dir(dir).map_err(|e| format!("cannot create {}: {e}", dir.display()))?;
     let partial = dir.join(PARTIAL);
-    // Of two backups at once to one folder, one ends here.
-    fs::create_dir(&partial).map_err(|e| format!("{} cannot be made: {e}", partial.display()))?;
+    // Fails if another backup to the same folder is running.
+    fs::create_dir(&partial).map_err(|e| format!("cannot create {}: {e}", partial.display()))?;
     let saved = save_to(&partial, database, blobs, &kept.data).await;
     let saved = saved.and_then(|copied| {
         publish(&partial, dir)?;
@@ -126,7 +126,7 @@ async fn save(kept: &Kept, dir: &Path) -> Result<Copied, BoxError> {
     saved
 }
 
-/// Gives everything in `partial` its place in `dir`. The database is the last: a folder without one is no backup.
+/// Moves everything from `partial` to `dir`. The database comes last, because a folder without one is not a backup.
 fn publish(partial: &Path, dir: &Path) -> io::Result<()> {
     for name in [BLOBS, TOKEN_FILE, DATABASE] {
         if partial.join(name).exists() {
@@ -151,20 +151,20 @@ async fn save_to(dir: &Path, database: &Path, blobs: &Path, data: &Path) -> Resu
     Ok(copied)
 }
 
-/// Closes a copy, so that all of it is in its one file.
+/// Closes a database copy, so that all its data is in one file.
 async fn close(copy: SqliteStore, path: &Path) -> Result<(), BoxError> {
     copy.close().await;
-    if beside(path, "-wal").exists() {
-        return Err(format!("{} cannot be finished; is there room on its disk?", path.display()).into());
+    if with_suffix(path, "-wal").exists() {
+        return Err(format!("cannot finish {}; check the free space on its disk", path.display()).into());
     }
     Ok(())
 }
 
-async fn bring_back(kept: &Kept, dir: &Path) -> Result<Copied, BoxError> {
+async fn load(kept: &Kept, dir: &Path) -> Result<Copied, BoxError> {
     let (database, blobs) = local(kept)?;
     let (saved_database, saved_blobs) = (dir.join(DATABASE), dir.join(BLOBS));
-    if !saved_database.is_file() || !saved_blobs.is_dir() || beside(&saved_database, "-wal").exists() {
-        let what = format!("{} is not what `backup` made: a folder with {DATABASE} and {BLOBS}", dir.display());
+    if !saved_database.is_file() || !saved_blobs.is_dir() || with_suffix(&saved_database, "-wal").exists() {
+        let what = format!("{} is not a backup: expected a folder with {DATABASE} and {BLOBS}", dir.display());
         return Err(what.into());
     }
     for folder in [kept.data.as_path(), blobs] {
@@ -173,14 +173,14 @@ async fn bring_back(kept: &Kept, dir: &Path) -> Result<Copied, BoxError> {
             return Err(what.into());
         }
     }
-    if database.exists() || beside(database, "-wal").exists() {
-        return Err(format!("there is a database at {} already; move it away", database.display()).into());
+    if database.exists() || with_suffix(database, "-wal").exists() {
+        return Err(format!("a database already exists at {}; move it away", database.display()).into());
     }
     let _locks = data::lock(&kept.data, &kept.database, &kept.blobs)?;
     copy_token(dir, &kept.data)?;
-    // Its name comes last: until then there is no database for a server to start with.
-    let partial = beside(database, ".partial");
-    // Neither database is open here. The copy is opened afterwards.
+    // Rename the database last, so that no server can start with a partial restore.
+    let partial = with_suffix(database, ".partial");
+    // Neither database is open here; the copy is opened afterwards.
     copy_file(&saved_database, &partial)?;
     let copy = SqliteStore::open_without_migrating(&partial).await?;
     let (from, to) = (FileBlobs::open(&saved_blobs).await?, FileBlobs::open(blobs).await?);
@@ -191,19 +191,19 @@ async fn bring_back(kept: &Kept, dir: &Path) -> Result<Copied, BoxError> {
     Ok(copied)
 }
 
-/// The database and the folder of blobs, where both are of this machine.
+/// Returns the database file and the blob folder, or an error if either is remote.
 fn local(kept: &Kept) -> Result<(&Path, &Path), BoxError> {
     match (&kept.database, &kept.blobs) {
         (Database::Sqlite(database), Blobs::Files(blobs)) => Ok((database.as_path(), blobs.as_path())),
-        _ => {
-            Err("this is for SQLite and files; for PostgreSQL and S3 see docs/running.md, \"Back up and restore\""
-                .into())
-        }
+        _ => Err(
+            "only SQLite and files are supported; for PostgreSQL and S3 see docs/running.md, \"Back up and restore\""
+                .into(),
+        ),
     }
 }
 
-/// Copies the source of every song, and the stems of those that are split. `live` tells of a blob that is missing whether
-/// its songs were deleted since the copy of the database was made.
+/// Copies the source of every song and the stems of split songs. `live` shows whether a missing blob's songs were deleted since
+/// the database snapshot.
 async fn copy_blobs(
     copy: &SqliteStore,
     live: Option<&SqliteStore>,
@@ -239,7 +239,7 @@ async fn copy_blobs(
     Ok(copied)
 }
 
-/// Takes the songs of a hash out of the copy that are deleted, also where the same bytes were uploaded again.
+/// Removes deleted songs with this hash from the copy, even if the same bytes were uploaded again.
 async fn forget_deleted(copy: &SqliteStore, live: &SqliteStore, hash: &SongHash) -> Result<u64, BoxError> {
     let mut deleted = 0;
     for song in copy.with_hash(hash).await? {
@@ -251,12 +251,12 @@ async fn forget_deleted(copy: &SqliteStore, live: &SqliteStore, hash: &SongHash)
     Ok(deleted)
 }
 
-/// Copies a blob, reads the copy back, and says how many bytes that were, or what is wrong with the original.
+/// Copies a blob and verifies the copy. Returns the number of bytes, or what is wrong with the original.
 async fn copy_blob(key: &BlobKey, from: &FileBlobs, to: &FileBlobs) -> Result<Result<u64, String>, BoxError> {
     let mut blob = match from.open(key, None).await {
         Ok(Some(blob)) => blob,
         Ok(None) => return Ok(Err("is missing".to_owned())),
-        Err(error) => return Ok(Err(format!("cannot be read: {}", chain(&error)))),
+        Err(error) => return Ok(Err(format!("is unreadable: {}", chain(&error)))),
     };
     let (mut writer, mut hasher) = (to.begin().await?, SongHasher::new());
     loop {
@@ -266,16 +266,16 @@ async fn copy_blob(key: &BlobKey, from: &FileBlobs, to: &FileBlobs) -> Result<Re
                 writer.write(chunk).await?;
             }
             Ok(None) => break,
-            Err(error) => return Ok(Err(format!("cannot be read: {}", chain(&error)))),
+            Err(error) => return Ok(Err(format!("is unreadable: {}", chain(&error)))),
         }
     }
     let (bytes, hash) = (writer.commit(key).await?, hasher.finish());
-    let Some(back) = to.open(key, None).await? else { return Err(format!("the copy of {key} is gone").into()) };
+    let Some(back) = to.open(key, None).await? else { return Err(format!("the copy of {key} disappeared").into()) };
     if hash_of(back).await? != hash {
-        return Err(format!("the copy of {key} is not what was written: the disk it is on may be failing").into());
+        return Err(format!("the copy of {key} differs from what was written; check its disk").into());
     }
     let is_damaged = matches!(key, BlobKey::Source(named) if *named != hash);
-    Ok(if is_damaged { Err("is damaged: its bytes are not those that were uploaded".to_owned()) } else { Ok(bytes) })
+    Ok(if is_damaged { Err("is damaged: its checksum does not match".to_owned()) } else { Ok(bytes) })
 }
 
 async fn hash_of(mut blob: Blob) -> Result<SongHash, BlobError> {
@@ -286,13 +286,13 @@ async fn hash_of(mut blob: Blob) -> Result<SongHash, BlobError> {
     Ok(hasher.finish())
 }
 
-/// The token of workers, where one was made.
+/// Copies the generated worker token, if there is one.
 fn copy_token(from: &Path, to: &Path) -> Result<(), BoxError> {
     let token = from.join(TOKEN_FILE);
     if token.exists() { copy_file(&token, &to.join(TOKEN_FILE)) } else { Ok(()) }
 }
 
-/// Copies a file to a new one, for its owner alone. On return the copy is on the disk.
+/// Copies a file to a new one, readable only by its owner, and syncs it to disk.
 fn copy_file(from: &Path, to: &Path) -> Result<(), BoxError> {
     let mut options = fs::OpenOptions::new();
     options.create_new(true).write(true);
@@ -306,25 +306,25 @@ fn copy_file(from: &Path, to: &Path) -> Result<(), BoxError> {
         io::copy(&mut from, &mut to)?;
         to.sync_all()
     });
-    copied.map_err(|e| format!("{} cannot be copied to {}: {e}", from.display(), to.display()).into())
+    copied.map_err(|e| format!("cannot copy {} to {}: {e}", from.display(), to.display()).into())
 }
 
-/// Whether there is nothing in a folder, or no folder.
+/// Whether a folder is empty or does not exist.
 fn is_empty(dir: &Path) -> io::Result<bool> {
     match fs::read_dir(dir) {
         Ok(mut entries) => Ok(entries.next().is_none()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
-        Err(error) => Err(io::Error::new(error.kind(), format!("{} cannot be read: {error}", dir.display()))),
+        Err(error) => Err(io::Error::new(error.kind(), format!("cannot read {}: {error}", dir.display()))),
     }
 }
 
-fn beside(path: &Path, end: &str) -> PathBuf {
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
-    name.push(end);
+    name.push(suffix);
     name.into()
 }
 
-/// Makes names in a folder durable; elsewhere than on Unix a folder cannot be asked.
+/// Syncs a folder's entries to disk; only Unix supports this.
 fn sync(dir: &Path) -> io::Result<()> {
     if cfg!(unix) { fs::File::open(dir)?.sync_all() } else { Ok(()) }
 }

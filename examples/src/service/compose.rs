@@ -1,4 +1,4 @@
-//! The adapters under the services.
+//! Wires adapters and services together.
 
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -20,43 +20,43 @@ use super::adapters::{self, Stores};
 use super::data::DataDir;
 use super::page::FILES;
 
-/// The service, put together.
+/// The assembled service.
 pub struct Parts {
-    /// Songs.
+    /// The song service.
     pub songs: SongService,
-    /// Users.
+    /// The account service.
     pub accounts: AccountService,
-    /// Jobs.
+    /// The job queue.
     pub queue: Arc<dyn JobQueue>,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// HTTP over all of it.
+    /// The HTTP server.
     pub server: Server,
 }
 
-/// Puts the service together over a data folder.
+/// Assembles the service on a data folder.
 ///
 /// # Errors
 ///
-/// Whatever the adapters say: a database that cannot be opened or is of a newer version, a folder without permission.
+/// Any error of the adapters, such as a database that cannot be opened or has a newer schema, or a folder without permission.
 pub async fn compose(config: &Config, data: &DataDir) -> Result<Parts, BoxError> {
     compose_with(config, data, Tuning::default()).await
 }
 
-/// What nobody has had to change yet but tests.
+/// Settings that only tests change.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tuning {
-    /// How long clients may take; how long open requests have at the end is the configuration's.
+    /// Timeouts for clients; the shutdown grace period comes from the configuration.
     pub patience: Patience,
-    /// How long sessions last, and how hard guessing is made.
+    /// Session lifetime and login throttling.
     pub accounts: AccountSettings,
 }
 
-/// The same, tuned.
+/// Like [`compose`], with custom tuning.
 ///
 /// # Errors
 ///
-/// Those of [`compose`].
+/// Same as [`compose`].
 pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Result<Parts, BoxError> {
     sweep_work_dir(&data.work)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());

@@ -1,4 +1,4 @@
-//! From flags and variables to a configuration that was checked.
+//! Builds the validated configuration from options and environment variables.
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -18,90 +18,91 @@ use super::args::{BrokerArgs, CapsArgs, KeptArgs, RenderingArgs, ServiceArgs};
 use super::places::{Blobs, Broker, Database};
 use super::policy::Policy;
 
-/// Shortest token that a worker may show: one that is made here has 64 characters.
+/// The minimum length of a worker token; generated ones have 64 characters.
 const MIN_TOKEN_CHARS: usize = 16;
 
-/// A configuration that was checked. Printed, it keeps its secrets.
+/// A validated configuration. Its `Display` output hides secrets.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where to listen.
+    /// The address to listen on.
     pub listen: SocketAddr,
-    /// The folder for everything that is kept.
+    /// The data folder.
     pub data: PathBuf,
-    /// Where songs and users are.
+    /// The database of songs and users.
     pub database: Database,
-    /// Where songs' bytes and stems are.
+    /// The storage of song files and stems.
     pub blobs: Blobs,
-    /// Give the blobs to the installation of the database, whosever they were.
+    /// Assign the blobs to the database's installation, regardless of their owner.
     pub adopt_blobs: bool,
-    /// Who carries jobs; without one the queue is in the database.
+    /// The broker; without one the queue is in the database.
     pub broker: Option<Broker>,
-    /// What workers show, where it was given; else one is made in the data folder.
+    /// Worker tokens; `None` to generate one in the data folder.
     pub worker_tokens: Option<Vec<Secret<String>>>,
-    /// Take results from anybody.
+    /// Accept results without a token.
     pub open_upload_result: bool,
-    /// Every bound on what comes in.
+    /// Input limits.
     pub limits: Limits,
-    /// Free space on the data disk below which uploads are refused; `None` for the default of
+    /// Free disk space below which uploads are rejected; `None` for the default of
     /// [`SongSettings`](vocalizer_core::service::SongSettings).
     pub min_free_bytes: Option<u64>,
-    /// Who may register and upload, how much, and for how long songs are kept.
+    /// Registration, upload quotas and retention.
     pub policy: Policy,
-    /// How long after a sweep the next one begins.
+    /// The time between sweeps.
     pub sweep_interval: Duration,
-    /// After how long a job that no worker has begun is published again; see
+    /// The time after which a job that no worker has started is published again; see
     /// [`SongSettings`](vocalizer_core::service::SongSettings).
     pub ask_again_after: Duration,
-    /// Whose word about addresses and TLS is believed.
+    /// Proxies whose forwarding headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// Which host names the server answers to.
+    /// Accepted host names.
     pub allowed_hosts: AllowedHosts,
-    /// Mark cookies `Secure` in any case.
+    /// Always mark cookies `Secure`.
     pub secure_cookies: bool,
-    /// What may be open at once.
+    /// Concurrency limits.
     pub caps: Caps,
-    /// How other formats, mixes and peaks are made, and how many are kept.
+    /// Rendering and caching of other formats, mixes and peaks.
     pub renderings: RenderingSettings,
-    /// How long open work may go on when the service is to stop.
+    /// The grace period for open work at shutdown.
     pub shutdown_grace: Duration,
 }
 
-/// What is wrong with a configuration.
+/// A configuration error.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A value that cannot be used. The value itself may be a secret and is not repeated.
+    /// An invalid value. The message does not include the value, which may be a secret.
     #[error("{name}: {what}")]
     Value {
-        /// The flag and the variable.
+        /// The option and the variable.
         name: &'static str,
-        /// What is wrong with it, and what would be right.
+        /// The problem and the remedy.
         what: String,
     },
-    /// Limits that nothing could keep.
-    #[error("the limits do not hold together")]
+    /// Inconsistent limits.
+    #[error("inconsistent limits")]
     Limits(#[from] LimitsError),
 }
 
-pub(super) fn wrong(name: &'static str, what: impl fmt::Display) -> ConfigError {
+pub(super) fn invalid(name: &'static str, what: impl fmt::Display) -> ConfigError {
     ConfigError::Value { name, what: what.to_string() }
 }
 
 impl Config {
-    /// Checks what was asked for.
+    /// Validates the arguments.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`], which says what would be right.
+    /// [`ConfigError`].
     pub fn check(args: &ServiceArgs) -> Result<Self, ConfigError> {
         const LISTEN: &str = "--listen (LISTEN_ADDR)";
-        let mut addresses = args.listen.to_socket_addrs().map_err(|e| wrong(LISTEN, format!("{e}; give HOST:PORT")))?;
-        let listen = addresses.next().ok_or_else(|| wrong(LISTEN, "the name has no address"))?;
+        let mut addresses =
+            args.listen.to_socket_addrs().map_err(|e| invalid(LISTEN, format!("{e}; give HOST:PORT")))?;
+        let listen = addresses.next().ok_or_else(|| invalid(LISTEN, "the host name has no address"))?;
         let broker = broker(&args.broker)?;
         let Kept { data, database, blobs } = Kept::check(&args.kept)?;
         if let Blobs::S3(url) = &blobs {
-            many(BLOBS)?;
-            super::adapters::check_bucket(url).map_err(|what| wrong(BLOBS, what))?;
+            require_cluster(BLOBS)?;
+            super::adapters::check_bucket(url).map_err(|what| invalid(BLOBS, what))?;
         }
         let limits = Limits { max_upload_bytes: args.max_upload_bytes, ..Limits::default() };
         limits.check()?;
@@ -135,7 +136,7 @@ fn count(count: u32) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
 
-/// Behind a proxy, and on an address that others reach, nobody but its owner knows the server's names.
+/// By default, allows only loopback names on loopback without a proxy, and any name otherwise, because the server's names are unknown.
 fn allowed_hosts(names: &[String], listen: SocketAddr, proxies: &[IpNet]) -> Result<AllowedHosts, ConfigError> {
     const NAME: &str = "--allowed-hosts (ALLOWED_HOSTS)";
     let names: Vec<_> = names.iter().map(|name| name.trim().to_ascii_lowercase()).collect();
@@ -152,9 +153,10 @@ fn allowed_hosts(names: &[String], listen: SocketAddr, proxies: &[IpNet]) -> Res
         !bare.is_empty() && (is_address || bare.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)))
     };
     match names.iter().find(|name| !is_name(name)) {
-        Some(name) => {
-            Err(wrong(NAME, format!("{name:?} is no host name; give names without a port, as in songs.example.org")))
-        }
+        Some(name) => Err(invalid(
+            NAME,
+            format!("invalid host name {name:?}; give names without a port, as in songs.example.org"),
+        )),
         None => Ok(AllowedHosts::Named(names)),
     }
 }
@@ -171,7 +173,7 @@ fn caps(args: &CapsArgs) -> Caps {
 }
 
 fn renderings(args: &RenderingArgs) -> RenderingSettings {
-    // Two at least, so that no client has all of them.
+    // At least two, so that one client cannot occupy all of them.
     let at_once = || available_parallelism().map_or(1, usize::from).max(2);
     RenderingSettings {
         at_once: args.renderings_at_once.map_or_else(at_once, count),
@@ -184,7 +186,7 @@ fn renderings(args: &RenderingArgs) -> RenderingSettings {
 
 const BLOBS: &str = "--blobs (BLOBS_URL)";
 
-/// Where everything is kept, checked.
+/// Validated storage settings.
 pub(super) struct Kept {
     pub(super) data: PathBuf,
     pub(super) database: Database,
@@ -196,60 +198,61 @@ impl Kept {
         let data = match &args.data {
             Some(data) => data.clone(),
             None => etcetera::choose_base_strategy()
-                .map_err(|_| wrong("--data (DATA_DIR)", "there is no home folder to put it in; name a folder"))?
+                .map_err(|_| invalid("--data (DATA_DIR)", "no home folder found; set a data folder"))?
                 .data_dir()
                 .join("vocalizer"),
         };
         let database = database(args)?.unwrap_or_else(|| Database::Sqlite(data.join("vocalizer.db")));
         let blobs = match args.blobs.as_deref() {
             None => Blobs::Files(data.join("blobs")),
-            Some(url) => Blobs::parse(url).ok_or_else(|| wrong(BLOBS, "give file:PATH or s3://BUCKET/PREFIX"))?,
+            Some(url) => Blobs::parse(url).ok_or_else(|| invalid(BLOBS, "give file:PATH or s3://BUCKET/PREFIX"))?,
         };
         Ok(Self { data, database, blobs })
     }
 }
 
-/// What only some builds have.
-fn many(name: &'static str) -> Result<(), ConfigError> {
+/// Fails if this build lacks the feature `cluster`.
+fn require_cluster(name: &'static str) -> Result<(), ConfigError> {
     if cfg!(feature = "cluster") {
         return Ok(());
     }
-    Err(wrong(name, "this program was built for one machine; build it with `--features cluster`"))
+    Err(invalid(name, "this build supports only a single machine; build with `--features cluster`"))
 }
 
 const DATABASE: &str = "--database (DATABASE_URL, DATABASE_URL_FILE)";
 
-/// The database, where one is named.
+/// Returns the configured database, if any.
 pub(super) fn database(args: &KeptArgs) -> Result<Option<Database>, ConfigError> {
     let Some(url) = text_or_file(DATABASE, args.database.as_deref(), args.database_file.as_deref())? else {
         return Ok(None);
     };
     let database = Database::parse(&url);
-    let database = database.ok_or_else(|| wrong(DATABASE, "give sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME"))?;
+    let database =
+        database.ok_or_else(|| invalid(DATABASE, "give sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME"))?;
     if matches!(database, Database::Postgres(_)) {
-        many(DATABASE)?;
+        require_cluster(DATABASE)?;
     }
     Ok(Some(database))
 }
 
-/// The broker, where there is one.
+/// Returns the configured broker, if any.
 pub(super) fn broker(args: &BrokerArgs) -> Result<Option<Broker>, ConfigError> {
     const NAME: &str = "--broker (BROKER_ADDR, BROKER_ADDR_FILE)";
     let Some(address) = text_or_file(NAME, args.broker.as_deref(), args.broker_file.as_deref())? else {
         return Ok(None);
     };
-    many(NAME)?;
+    require_cluster(NAME)?;
     let broker = Broker {
         address: Secret::new(address),
         queue: args.broker_queue,
         max_message_bytes: args.broker_max_message_bytes,
         consumer_timeout: Duration::from_secs(args.broker_consumer_timeout_s),
     };
-    super::adapters::check_broker(&broker).map_err(|what| wrong(NAME, what))?;
+    super::adapters::check_broker(&broker).map_err(|what| invalid(NAME, what))?;
     Ok(Some(broker))
 }
 
-/// A value, or what is in the file that was named in its place, without the space around it.
+/// Returns a value or the content of the file given instead, trimmed.
 pub(super) fn text_or_file(
     name: &'static str,
     text: Option<&str>,
@@ -259,38 +262,41 @@ pub(super) fn text_or_file(
         (None, None) => return Ok(None),
         (Some(text), _) => text.to_owned(),
         (None, Some(file)) => {
-            std::fs::read_to_string(file).map_err(|e| wrong(name, format!("{} cannot be read: {e}", file.display())))?
+            std::fs::read_to_string(file).map_err(|e| invalid(name, format!("cannot read {}: {e}", file.display())))?
         }
     };
     match text.trim() {
-        "" => Err(wrong(name, "it is set and empty; leave it out for none")),
+        "" => Err(invalid(name, "set but empty; remove it to use the default")),
         text => Ok(Some(text.to_owned())),
     }
 }
 
-/// What workers show, one or several.
+/// Returns the worker tokens, one or several.
 pub(super) fn tokens(text: Option<&str>, file: Option<&Path>) -> Result<Option<Vec<Secret<String>>>, ConfigError> {
     let name = "--worker-token (WORKER_TOKEN, WORKER_TOKEN_FILE)";
     let Some(text) = text_or_file(name, text, file)? else { return Ok(None) };
     let tokens: Vec<_> = text.split([',', '\n']).map(str::trim).filter(|token| !token.is_empty()).collect();
     if tokens.is_empty() {
-        return Err(wrong(name, "there is no token in it"));
+        return Err(invalid(name, "no token found"));
     }
     if tokens.iter().any(|token| token.contains(char::is_whitespace)) {
-        return Err(wrong(name, "a token has no blanks in it; several are separated by commas or lines"));
+        return Err(invalid(
+            name,
+            "tokens must not contain whitespace; separate several tokens with commas or newlines",
+        ));
     }
     if tokens.iter().any(|token| token.chars().count() < MIN_TOKEN_CHARS) {
-        return Err(wrong(name, format!("a token has at least {MIN_TOKEN_CHARS} characters")));
+        return Err(invalid(name, format!("a token needs at least {MIN_TOKEN_CHARS} characters")));
     }
     Ok(Some(tokens.into_iter().map(|token| Secret::new(token.to_owned())).collect()))
 }
 
-/// One setting a line.
+/// One setting per line.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let proxies: Vec<_> = self.trusted_proxies.iter().map(ToString::to_string).collect();
         let tokens = match &self.worker_tokens {
-            Some(tokens) => format!("(hidden, {} of them)", tokens.len()),
+            Some(tokens) => format!("(hidden, {} tokens)", tokens.len()),
             None => format!("(in {})", self.data.join(super::data::TOKEN_FILE).display()),
         };
         writeln!(f, "LISTEN_ADDR={}", self.listen)?;
@@ -359,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_for_this_machine_alone_answers_to_no_foreign_name() {
+    fn loopback_server_allows_only_loopback_names() {
         for listen in ["127.0.0.1:8000", "[::1]:8000"] {
             assert_eq!(allowed(&[], listen, &[]).unwrap(), AllowedHosts::Loopback);
             assert_eq!(allowed(&[], listen, &["127.0.0.1/32"]).unwrap(), AllowedHosts::Any);
@@ -370,7 +376,7 @@ mod tests {
         assert_eq!(allowed(&["Songs.Example.org", " .example.net"], "0.0.0.0:8000", &[]).unwrap(), named);
         for wrong in ["songs.example.org:8443", "https://songs.example.org", "", ".", "a b"] {
             let error = allowed(&[wrong], "0.0.0.0:8000", &[]).unwrap_err().to_string();
-            assert!(error.contains("ALLOWED_HOSTS") && error.contains("no host name"), "{error}");
+            assert!(error.contains("ALLOWED_HOSTS") && error.contains("invalid host name"), "{error}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The data folder: made, locked, and with a worker's token in it.
+//! The data folder: creation, locking and generated secrets.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
@@ -10,55 +10,55 @@ use vocalizer_core::secret::Secret;
 
 use super::{Blobs, Config, Database};
 
-/// Where the token lies that is made where none was given.
+/// The file of the generated worker token.
 pub(super) const TOKEN_FILE: &str = "worker-token";
 
-/// Where the key lies that is made where none was given.
+/// The file of the generated address key.
 const ADDRESS_KEY_FILE: &str = "address-key";
 
-/// A data folder that is this process's alone, as long as this value lives.
+/// A data folder, locked by this process until the value is dropped.
 #[derive(Debug)]
 pub struct DataDir {
     _locks: Vec<File>,
-    /// Where work in progress goes.
+    /// The folder for temporary files.
     pub work: PathBuf,
-    /// Where uploads wait that are to go elsewhere.
+    /// The folder for uploads on their way to remote storage.
     pub blobs: PathBuf,
-    /// What workers show.
+    /// The worker tokens.
     pub worker_tokens: Vec<Secret<String>>,
-    /// What addresses are hashed with.
+    /// The key for hashing addresses.
     pub address_key: AddressKey,
 }
 
-/// What is wrong with a data folder.
+/// An error with the data folder.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// The system refused.
-    #[error("{} cannot be used", path.display())]
+    /// An I/O error.
+    #[error("cannot use {}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// Another process works in it.
+    /// Another process uses the folder.
     #[error(
-        "another Vocalizer uses {}; stop it, or give this one data of its own (--data, and --database and --blobs where set)",
+        "another Vocalizer process uses {}; stop it, or use different storage (--data, and --database and --blobs if set)",
         path.display()
     )]
     InUse {
-        /// The file that it has locked.
+        /// The locked file.
         path: PathBuf,
     },
-    /// There is no randomness for a token.
-    #[error("no token can be made: {0}")]
+    /// The system's random number generator failed.
+    #[error("cannot generate a token: {0}")]
     Random(String),
 }
 
 impl DataDir {
-    /// Makes the folder where it is missing, and takes it.
+    /// Creates the folder if needed and locks it.
     ///
     /// # Errors
     ///
@@ -69,25 +69,25 @@ impl DataDir {
         private_dir(&work).map_err(failed(&work))?;
         let worker_tokens = match &config.worker_tokens {
             Some(tokens) => tokens.clone(),
-            None => vec![kept_token(&config.data.join(TOKEN_FILE))?],
+            None => vec![load_or_generate(&config.data.join(TOKEN_FILE))?],
         };
         let address_key = match &config.policy.address_key {
             Some(key) => AddressKey::new(key),
-            None => AddressKey::new(&kept_token(&config.data.join(ADDRESS_KEY_FILE))?),
+            None => AddressKey::new(&load_or_generate(&config.data.join(ADDRESS_KEY_FILE))?),
         };
         Ok(Self { _locks: locks, work, blobs, worker_tokens, address_key })
     }
 }
 
-/// Makes the folders where they are missing, and locks what one process alone may use: the data folder, the folder of
-/// blobs, and the database. For the latter there is a file beside it, since nothing but SQLite may open the database.
+/// Creates missing folders and locks what only one process may use: the data folder, the blob folder and the database. The
+/// database is locked through a separate file, because only SQLite may open it.
 pub(super) fn lock(data: &Path, database: &Database, blobs: &Blobs) -> Result<Vec<File>, DataError> {
     let mut paths = vec![folder(data)?.join("lock")];
     if let Some(dir) = blobs.folder() {
         paths.push(folder(dir)?.join("lock"));
     }
     if let Database::Sqlite(path) = database {
-        // A link to a database is that database, as it is to SQLite.
+        // Resolve links, as SQLite does.
         let path = path.canonicalize().unwrap_or_else(|_| path.clone());
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(".lock");
@@ -99,7 +99,7 @@ pub(super) fn lock(data: &Path, database: &Database, blobs: &Blobs) -> Result<Ve
     paths.into_iter().map(lock_file).collect()
 }
 
-/// The folder under the one name that it has for everybody.
+/// Creates the folder and returns its canonical path.
 fn folder(dir: &Path) -> Result<PathBuf, DataError> {
     private_dir(dir).and_then(|()| dir.canonicalize()).map_err(failed(dir))
 }
@@ -117,7 +117,7 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> DataError + '_ {
     move |source| DataError::Io { path: path.to_owned(), source }
 }
 
-/// For its owner alone: songs are nobody else's business.
+/// Creates a folder that only its owner can access.
 pub(super) fn private_dir(dir: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
@@ -128,8 +128,8 @@ pub(super) fn private_dir(dir: &Path) -> io::Result<()> {
     builder.recursive(true).create(dir)
 }
 
-/// The token or key in a file, made at the first start.
-fn kept_token(path: &Path) -> Result<Secret<String>, DataError> {
+/// Reads a token or key from a file; generates it at the first start.
+fn load_or_generate(path: &Path) -> Result<Secret<String>, DataError> {
     match fs::read_to_string(path) {
         Ok(token) if !token.trim().is_empty() => return Ok(Secret::new(token.trim().to_owned())),
         Ok(_) => {}

@@ -1,4 +1,4 @@
-//! `invite`: codes that let somebody register.
+//! `invite`: creates and revokes invite codes.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,21 +17,21 @@ use super::config::Kept;
 use super::places::Database;
 use super::run::failed;
 
-/// What kind of invite, and how many.
+/// Options of `invite`.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct InviteArgs {
-    /// Days for which the code is good
+    /// Days until the code expires
     #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub days: u32,
-    /// How many codes to make, each for one person
+    /// Number of codes, each for one registration
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub count: u32,
-    /// Make none, and take back all that are not used up
+    /// Revoke all unused codes instead of creating one
     #[arg(long, conflicts_with_all = ["days", "count"])]
     pub revoke_all: bool,
 }
 
-/// Makes codes and prints them, one a line, or takes all back.
+/// Creates codes and prints them, one per line, or revokes all.
 #[must_use]
 pub fn invite(kept: &KeptArgs, args: InviteArgs) -> ExitCode {
     const NAME: &str = "invite";
@@ -42,26 +42,26 @@ pub fn invite(kept: &KeptArgs, args: InviteArgs) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match Runtime::new().map_err(BoxError::from).and_then(|runtime| runtime.block_on(made(&kept.database, args))) {
+    match Runtime::new().map_err(BoxError::from).and_then(|runtime| runtime.block_on(create(&kept.database, args))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(NAME, error.as_ref()),
     }
 }
 
-async fn made(database: &Database, args: InviteArgs) -> Result<(), BoxError> {
+async fn create(database: &Database, args: InviteArgs) -> Result<(), BoxError> {
     if let Database::Sqlite(path) = database
         && !path.exists()
     {
         let path = path.display();
         return Err(
-            format!("there is no {path}; name the server's folder with --data, or start the server first").into()
+            format!("not found: {path}; set --data to the server's data folder, or start the server first").into()
         );
     }
     let Stores { accounts, attempts, clock, .. } = adapters::stores(database, Arc::new(SystemClock::new())).await?;
     let ports = AccountPorts { accounts, attempts, passwords: Arc::new(Argon2Passwords::new(1)?), clock };
     let service = AccountService::new(ports, AccountSettings::default());
     if args.revoke_all {
-        println!("{} invites taken back", service.revoke_invites().await?);
+        println!("{} invites revoked", service.revoke_invites().await?);
         return Ok(());
     }
     for _ in 0..args.count {

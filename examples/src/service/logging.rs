@@ -1,4 +1,4 @@
-//! The log.
+//! Logging.
 
 use std::io::IsTerminal as _;
 
@@ -6,13 +6,13 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::LogFormat;
 
-/// Starts the log on standard error. A second start changes nothing.
+/// Starts logging to standard error. Later calls do nothing.
 pub(super) fn start(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env()
-        // What lapin has to say of a lost connection is said once more, in clearer words, by whoever uses it.
+        // Our own log lines cover lapin's connection errors.
         .unwrap_or_else(|_| EnvFilter::new("info,lapin=off,sqlx=warn,symphonia=error,object_store=warn"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    // Such an error would go to standard error, too, and not being able to write there is a panic.
+    // Reporting a failed write would write to standard error again and panic.
     let log = log.log_internal_errors(false);
     let _ = match format {
         LogFormat::Json => log.json().flatten_event(true).try_init(),

@@ -1,4 +1,4 @@
-//! The service: the server by itself, and everything in one process.
+//! The programs `server`, `standalone` and `worker`.
 
 mod adapters;
 mod args;

@@ -1,4 +1,4 @@
-//! The model that workers wait for.
+//! Loading the model for workers.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use vocalizer_model::{ComputeOptions, SplitOptions, set_threads};
 use super::workers::{Load, Loaded};
 use crate::{allocator, cli};
 
-/// Fetches and loads a model by its name, or a weights file, to compute on this and with so many threads.
+/// Returns a loader that fetches and loads a model by name or from a weights file.
 pub(super) fn load(model: &str, compute: ComputeOptions, threads: Option<u16>) -> Load {
     allocator::return_freed_memory();
     let model = model.to_owned();

@@ -1,4 +1,4 @@
-//! The web page, as the programs bring it along.
+//! The web page, embedded into the programs.
 
 use vocalizer_http::page::PageFile;
 

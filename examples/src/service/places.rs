@@ -1,4 +1,4 @@
-//! Where things are kept and who carries jobs, as one line says it.
+//! Addresses of the database, the blob store and the broker.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,21 +6,21 @@ use std::time::Duration;
 
 use vocalizer_core::secret::Secret;
 
-/// Where songs and users are.
+/// The database of songs and users.
 #[derive(Debug, Clone)]
 pub enum Database {
-    /// In a file, for one server.
+    /// A SQLite file, for one server.
     Sqlite(PathBuf),
-    /// In PostgreSQL, for any number of servers.
+    /// PostgreSQL, for any number of servers.
     Postgres(Secret<String>),
 }
 
-/// Where songs' bytes and stems are.
+/// The storage of song files and stems.
 #[derive(Debug, Clone)]
 pub enum Blobs {
-    /// In a folder, for one server.
+    /// A folder, for one server.
     Files(PathBuf),
-    /// In a bucket, for any number of servers: `s3://bucket/prefix`. The rest is in the usual variables of AWS.
+    /// An S3 bucket, for any number of servers: `s3://bucket/prefix`. The standard AWS variables configure the rest.
     S3(String),
 }
 
@@ -29,27 +29,27 @@ pub enum Blobs {
 pub struct Broker {
     /// `host:port`, or a URL.
     pub address: Secret<String>,
-    /// What kind of queue there is.
+    /// The type of the queue.
     pub queue: QueueKind,
-    /// The largest body that the broker takes.
+    /// The broker's limit for message bodies.
     pub max_message_bytes: u64,
-    /// After how long it takes a job from a worker that has not acknowledged it.
+    /// The broker's consumer timeout: an unacknowledged job is taken from a worker after this time.
     pub consumer_timeout: Duration,
 }
 
-/// What kind of queue the broker has.
+/// The type of the broker's queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum QueueKind {
-    /// Replicated, and counts how often a job was handed out
+    /// Replicated, with a delivery count
     Quorum,
-    /// As the original declares it: not replicated
+    /// Not replicated, as declared by the original system
     Classic,
-    /// Whatever is there, declared by somebody else
+    /// An existing queue, which is not declared
     Existing,
 }
 
 impl Database {
-    /// `sqlite:PATH` or `postgres://…`; `None` for anything else.
+    /// Parses `sqlite:PATH` or `postgres://…`; returns `None` for anything else.
     pub(super) fn parse(text: &str) -> Option<Self> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             return Some(Self::Postgres(Secret::new(text.to_owned())));
@@ -59,7 +59,7 @@ impl Database {
 }
 
 impl Blobs {
-    /// `file:PATH` or `s3://bucket/prefix`; `None` for anything else.
+    /// Parses `file:PATH` or `s3://bucket/prefix`; returns `None` for anything else.
     pub(super) fn parse(text: &str) -> Option<Self> {
         if text.starts_with("s3://") {
             return Some(Self::S3(text.to_owned()));
@@ -67,7 +67,7 @@ impl Blobs {
         path_of(text, "file").map(Self::Files)
     }
 
-    /// Its folder, where it has one.
+    /// Returns the folder, if there is one.
     pub(super) fn folder(&self) -> Option<&Path> {
         match self {
             Self::Files(path) => Some(path),
@@ -76,15 +76,15 @@ impl Blobs {
     }
 }
 
-/// The path in `scheme:path`, `scheme:/path` or `scheme:///path`.
+/// Extracts the path from `scheme:path`, `scheme:/path` or `scheme:///path`.
 pub(super) fn path_of(url: &str, scheme: &str) -> Option<PathBuf> {
     let rest = url.strip_prefix(scheme)?.strip_prefix(':')?;
     let path = rest.strip_prefix("//").unwrap_or(rest);
     (!path.is_empty()).then(|| PathBuf::from(path))
 }
 
-/// A URL without what must not be shown: the password of `scheme://user:password@host`, and what follows a `?`.
-fn shown(url: &str) -> String {
+/// Hides the password in `scheme://user:password@host` and removes the query.
+fn redacted(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
     let begin = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
     match rest.rsplit_once('@') {
@@ -104,7 +104,7 @@ impl fmt::Display for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Postgres(url) => f.write_str(&shown(url.expose())),
+            Self::Postgres(url) => f.write_str(&redacted(url.expose())),
         }
     }
 }
@@ -113,14 +113,14 @@ impl fmt::Display for Blobs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Files(path) => write!(f, "file:{}", path.display()),
-            Self::S3(url) => f.write_str(&shown(url)),
+            Self::S3(url) => f.write_str(&redacted(url)),
         }
     }
 }
 
 impl fmt::Display for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&shown(self.address.expose()))
+        f.write_str(&redacted(self.address.expose()))
     }
 }
 
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passwords_are_not_shown() {
+    fn passwords_are_hidden() {
         for (url, expected) in [
             ("postgres://ada:se:cr@et@db/vocalizer?password=x", "postgres://ada:(hidden)@db/vocalizer"),
             ("postgres://ada:pa?ss@db/x", "postgres://ada:(hidden)@db/x"),
@@ -137,12 +137,12 @@ mod tests {
             ("host:5672", "host:5672"),
             ("s3://bucket/prefix", "s3://bucket/prefix"),
         ] {
-            assert_eq!(shown(url), expected);
+            assert_eq!(redacted(url), expected);
         }
     }
 
     #[test]
-    fn places_are_told_by_their_scheme() {
+    fn scheme_selects_the_storage() {
         assert!(
             matches!(Database::parse("sqlite:///srv/a.db"), Some(Database::Sqlite(path)) if path == Path::new("/srv/a.db"))
         );

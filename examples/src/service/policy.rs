@@ -1,4 +1,4 @@
-//! Who may register and upload, how much, and for how long songs are kept.
+//! Registration, upload quotas and retention.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,94 +11,94 @@ use vocalizer_core::secret::Secret;
 use vocalizer_core::service::Retention;
 
 use super::Database;
-use super::config::{ConfigError, text_or_file, wrong};
+use super::config::{ConfigError, invalid, text_or_file};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Shortest key that addresses are hashed with: one that is made here has 64 characters.
+/// The minimum length of the address key; generated ones have 64 characters.
 const MIN_KEY_CHARS: usize = 16;
 
-/// Who may register and upload, how much, and for how long songs are kept. Nothing is limited where nothing is said.
+/// Registration, upload quotas and retention. Omitted quotas are unlimited.
 #[derive(Debug, Clone, Args)]
 pub struct PolicyArgs {
-    /// Take songs from those who are not logged in
+    /// Accept uploads without a session
     #[arg(long, env = "ANONYMOUS_UPLOADS", value_name = "BOOL", num_args = 0..=1, default_value_t = true,
         default_missing_value = "true", action = ArgAction::Set, value_parser = on_or_off)]
     pub anonymous_uploads: bool,
-    /// Who may register: open (everybody), closed (nobody), or invite (those with a code of `server invite`)
+    /// Registration: open, closed, or invite (requires a code from `server invite`)
     #[arg(long, env = "REGISTRATION", value_name = "WHO", value_enum, default_value_t = RegistrationArg::Open)]
     pub registration: RegistrationArg,
-    /// Most songs of a user at a time
+    /// Limit of stored songs per user
     #[arg(long, env = "USER_MAX_SONGS", value_name = "N", value_parser = value_parser!(u64).range(1..))]
     pub user_max_songs: Option<u64>,
-    /// Most bytes of a user's songs at a time, without their stems
+    /// Limit of stored bytes per user, without stems
     #[arg(long, env = "USER_MAX_BYTES", value_name = "BYTES", value_parser = value_parser!(u64).range(1..))]
     pub user_max_bytes: Option<u64>,
-    /// Most minutes of audio that a user may upload a day
-    #[arg(long, env = "USER_MAX_AUDIO_MINUTES_PER_DAY", value_name = "MINUTES", value_parser = value_parser!(u64).range(1..=MOST))]
+    /// Limit of uploaded audio per user and day, in minutes
+    #[arg(long, env = "USER_MAX_AUDIO_MINUTES_PER_DAY", value_name = "MINUTES", value_parser = value_parser!(u64).range(1..=MAX))]
     pub user_max_audio_minutes_per_day: Option<u64>,
-    /// Most uploads of a user a minute
+    /// Limit of uploads per user and minute
     #[arg(long, env = "USER_MAX_UPLOADS_PER_MINUTE", value_name = "N", value_parser = value_parser!(u32).range(1..))]
     pub user_max_uploads_per_minute: Option<u32>,
-    /// Most songs at a time that came from one address without a session; a /64 of IPv6 is one address here
+    /// Limit of stored songs per address without a session; an IPv6 /64 network counts as one address
     #[arg(long, env = "ANONYMOUS_MAX_SONGS", value_name = "N", value_parser = value_parser!(u64).range(1..))]
     pub anonymous_max_songs: Option<u64>,
-    /// Most bytes at a time of songs that came from one address without a session, without their stems
+    /// Limit of stored bytes per address without a session, without stems
     #[arg(long, env = "ANONYMOUS_MAX_BYTES", value_name = "BYTES", value_parser = value_parser!(u64).range(1..))]
     pub anonymous_max_bytes: Option<u64>,
-    /// Most minutes of audio that may be uploaded from one address without a session a day
-    #[arg(long, env = "ANONYMOUS_MAX_AUDIO_MINUTES_PER_DAY", value_name = "MINUTES", value_parser = value_parser!(u64).range(1..=MOST))]
+    /// Limit of uploaded audio per address without a session and day, in minutes
+    #[arg(long, env = "ANONYMOUS_MAX_AUDIO_MINUTES_PER_DAY", value_name = "MINUTES", value_parser = value_parser!(u64).range(1..=MAX))]
     pub anonymous_max_audio_minutes_per_day: Option<u64>,
-    /// Most uploads a minute from one address without a session
+    /// Limit of uploads per address without a session and minute
     #[arg(long, env = "ANONYMOUS_MAX_UPLOADS_PER_MINUTE", value_name = "N", value_parser = value_parser!(u32).range(1..))]
     pub anonymous_max_uploads_per_minute: Option<u32>,
-    /// Delete songs that are split or failed after so many days
-    #[arg(long, env = "RETENTION_DAYS", value_name = "DAYS", value_parser = value_parser!(u64).range(1..=MOST))]
+    /// Delete split and failed songs after this many days
+    #[arg(long, env = "RETENTION_DAYS", value_name = "DAYS", value_parser = value_parser!(u64).range(1..=MAX))]
     pub retention_days: Option<u64>,
-    /// The same for songs that were uploaded without a session
-    #[arg(long, env = "ANONYMOUS_RETENTION_DAYS", value_name = "DAYS", value_parser = value_parser!(u64).range(1..=MOST))]
+    /// Delete split and failed songs uploaded without a session after this many days
+    #[arg(long, env = "ANONYMOUS_RETENTION_DAYS", value_name = "DAYS", value_parser = value_parser!(u64).range(1..=MAX))]
     pub anonymous_retention_days: Option<u64>,
-    /// Secret text that the addresses of uploads without a session are hashed with; servers that share a database need the
-    /// same [default: made at the first start]
+    /// Secret key for hashing the addresses of uploads without a session; servers that share a database need the same key
+    /// [default: generated at the first start]
     #[arg(long, env = "ADDRESS_KEY", value_name = "TEXT", hide_env_values = true)]
     pub address_key: Option<String>,
-    /// A file with that text in it
+    /// File with the key
     #[arg(long, env = "ADDRESS_KEY_FILE", value_name = "FILE", conflicts_with = "address_key")]
     pub address_key_file: Option<PathBuf>,
 }
 
-/// Most days and minutes: a hundred thousand years are enough, and their seconds are a number.
-const MOST: u64 = 36_500_000;
+/// The limit of days and minutes: 100,000 years, so that the number of seconds does not overflow.
+const MAX: u64 = 36_500_000;
 
 /// Who may register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum RegistrationArg {
-    /// Everybody
+    /// Anyone
     Open,
-    /// Nobody
+    /// No one
     Closed,
-    /// Those who have a code
+    /// Users with an invite code
     Invite,
 }
 
-/// The policy, checked.
+/// The validated policy.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    /// Whether songs are taken from those who are not logged in.
+    /// Whether uploads without a session are accepted.
     pub anonymous_uploads: bool,
     /// Who may register.
     pub registration: Registration,
-    /// What each user may do.
+    /// The quota per user.
     pub per_user: Quota,
-    /// What those without a session may do at each address.
+    /// The quota per address without a session.
     pub per_address: Quota,
-    /// How long songs are kept.
+    /// Retention of songs.
     pub retention: Retention,
-    /// What addresses are hashed with, where it was given; else it is made in the data folder.
+    /// The key for hashing addresses; `None` to generate it in the data folder.
     pub address_key: Option<Secret<String>>,
 }
 
-/// Nothing is limited.
+/// A policy without limits.
 impl Default for Policy {
     fn default() -> Self {
         Self {
@@ -117,9 +117,9 @@ impl Policy {
         const KEY: &str = "--address-key (ADDRESS_KEY, ADDRESS_KEY_FILE)";
         let key = text_or_file(KEY, args.address_key.as_deref(), args.address_key_file.as_deref())?;
         if key.as_ref().is_some_and(|key| key.chars().count() < MIN_KEY_CHARS) {
-            return Err(wrong(
+            return Err(invalid(
                 KEY,
-                format!("it has at least {MIN_KEY_CHARS} characters, as from `openssl rand -hex 32`"),
+                format!("the key needs at least {MIN_KEY_CHARS} characters, as from `openssl rand -hex 32`"),
             ));
         }
         let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
@@ -153,15 +153,15 @@ impl Policy {
             && !policy.per_address.is_unlimited()
             && policy.address_key.is_none()
         {
-            let what = "servers that share PostgreSQL count the uploads of an address together under one key: give \
-                        all of them the same, as from `openssl rand -hex 32`";
-            return Err(wrong(KEY, what));
+            let what = "quotas per address with PostgreSQL require one key for all servers: set the same key on all \
+                        of them, as from `openssl rand -hex 32`";
+            return Err(invalid(KEY, what));
         }
         Ok(policy)
     }
 }
 
-/// One setting a line.
+/// One setting per line.
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let registration = match self.registration {
@@ -173,25 +173,25 @@ impl fmt::Display for Policy {
         writeln!(f, "REGISTRATION={registration}")?;
         for (whose, quota) in [("USER", self.per_user), ("ANONYMOUS", self.per_address)] {
             let Quota { max_songs, max_bytes, max_audio_per_day, max_uploads_per_minute } = quota;
-            writeln!(f, "{whose}_MAX_SONGS={}", shown(max_songs))?;
-            writeln!(f, "{whose}_MAX_BYTES={}", shown(max_bytes))?;
+            writeln!(f, "{whose}_MAX_SONGS={}", or_no_limit(max_songs))?;
+            writeln!(f, "{whose}_MAX_BYTES={}", or_no_limit(max_bytes))?;
             let minutes = max_audio_per_day.map(|audio| audio.as_secs() / 60);
-            writeln!(f, "{whose}_MAX_AUDIO_MINUTES_PER_DAY={}", shown(minutes))?;
-            writeln!(f, "{whose}_MAX_UPLOADS_PER_MINUTE={}", shown(max_uploads_per_minute))?;
+            writeln!(f, "{whose}_MAX_AUDIO_MINUTES_PER_DAY={}", or_no_limit(minutes))?;
+            writeln!(f, "{whose}_MAX_UPLOADS_PER_MINUTE={}", or_no_limit(max_uploads_per_minute))?;
         }
-        let days = |span: Option<Duration>| shown(span.map(|span| span.as_secs() / DAY.as_secs()));
+        let days = |span: Option<Duration>| or_no_limit(span.map(|span| span.as_secs() / DAY.as_secs()));
         writeln!(f, "RETENTION_DAYS={}", days(self.retention.all))?;
         writeln!(f, "ANONYMOUS_RETENTION_DAYS={}", days(self.retention.anonymous))?;
-        let key = if self.address_key.is_some() { "(hidden)" } else { "(made at the first start)" };
+        let key = if self.address_key.is_some() { "(hidden)" } else { "(generated at the first start)" };
         writeln!(f, "ADDRESS_KEY={key}")
     }
 }
 
-fn shown<T: ToString>(limit: Option<T>) -> String {
+fn or_no_limit<T: ToString>(limit: Option<T>) -> String {
     limit.map_or("(no limit)".to_owned(), |limit| limit.to_string())
 }
 
-/// As people write it.
+/// Parses common spellings of a boolean.
 fn on_or_off(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "on" | "true" | "yes" | "1" => Ok(true),

@@ -1,4 +1,4 @@
-//! From arguments to an exit code.
+//! Runs `server` and `standalone`.
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -19,7 +19,7 @@ use super::stop::{stop_signal, stopped};
 use super::tend::{Outbox, tend};
 use super::{Config, Parts, ServerCommand, ServiceArgs, adapters, compose, config, logging, places};
 
-/// Runs the server by itself, or does what is asked for instead.
+/// Runs the server or one of its commands.
 #[must_use]
 pub fn server(args: &ServiceArgs, command: Option<&ServerCommand>) -> ExitCode {
     match command {
@@ -63,8 +63,8 @@ pub fn standalone(args: &super::StandaloneArgs) -> ExitCode {
             state: readiness.clone(),
         };
         let server = parts.server.with_readiness(outbox).with_readiness(readiness.clone()).with_metrics(readiness);
-        // A worker that cannot begin, or whose device fails, ends the service: a server that splits nothing is no use to
-        // anybody. Who is downloading has the grace for it.
+        // If the worker cannot start or its device fails, stop the service: a server that cannot split songs is useless here.
+        // Downloads get the grace period.
         let (failed, has_failed) = watch::channel(false);
         let working = async {
             let ended = worker.run(stop.clone()).await;
@@ -85,13 +85,13 @@ pub fn standalone(args: &super::StandaloneArgs) -> ExitCode {
     })
 }
 
-/// A service that is ready to serve.
+/// An assembled service, ready to serve.
 struct Serving {
     parts: Parts,
     listener: TcpListener,
     stop: watch::Receiver<bool>,
     config: Config,
-    #[cfg_attr(not(feature = "separate"), expect(dead_code, reason = "the worker's"))]
+    #[cfg_attr(not(feature = "separate"), expect(dead_code, reason = "used by the worker"))]
     work: std::path::PathBuf,
 }
 
@@ -113,7 +113,7 @@ where
     }
     logging::start(args.log_format);
     limit_by_files(&mut config);
-    warn_of_hosts(args, &config);
+    warn_about_hosts(args, &config);
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return failed(name, &error),
@@ -132,13 +132,13 @@ where
         let listener = listener.map_err(|e| format!("cannot listen on {}: {e}", config.listen))?;
         let address = listener.local_addr()?;
         println!("Vocalizer listens on http://{address}");
-        println!("what it keeps is in {}", config.data.display());
+        println!("data folder: {}", config.data.display());
         let work = data.work.clone();
         serve(Serving { parts, listener, stop: stop_signal()?, config: config.clone(), work }).await?;
         drop(data);
         Ok::<_, BoxError>(())
     });
-    // A separation that was given up ends after its segment; nobody waits for it.
+    // A cancelled separation ends after its current segment; do not wait for it.
     runtime.shutdown_timeout(Duration::from_secs(1));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -146,19 +146,19 @@ where
     }
 }
 
-/// Asks for as many open files as there may be, and lowers the caps to what those are enough for.
+/// Raises the open file limit to its maximum and lowers the caps to fit.
 fn limit_by_files(config: &mut Config) {
     let Ok(files) = rlimit::increase_nofile_limit(u64::MAX) else { return };
     let (before, most) = (config.caps, config.renderings.most);
     (config.caps, config.renderings.most) = caps_for(before, most, usize::try_from(files).unwrap_or(usize::MAX));
     if config.caps != before {
-        tracing::warn!(files, caps = ?config.caps, renderings = config.renderings.most, "the limit of open files is too low for the configured caps, which are lowered");
+        tracing::warn!(files, caps = ?config.caps, renderings = config.renderings.most, "open file limit too low for the configured caps; caps lowered");
     }
 }
 
-/// The caps, and the renderings, under a limit of open files. Some files are for the database and the log; a download has a connection and a
-/// file, an archive four files, a rendering five. Half of the connections are not for event streams, and no address has
-/// more than half of either.
+/// Returns the caps and the rendering limit that fit an open file limit. Some files are reserved for the database and the log; a
+/// download uses a connection and a file, an archive four files, a rendering five. Event streams get at most half of the
+/// connections, and one address at most half of either.
 fn caps_for(caps: Caps, renderings: usize, files: usize) -> (Caps, usize) {
     const OTHER_FILES: usize = 64;
     let connections = caps.connections.min((files.saturating_sub(OTHER_FILES) / 2).max(8));
@@ -176,23 +176,20 @@ fn caps_for(caps: Caps, renderings: usize, files: usize) -> (Caps, usize) {
     (caps, most(renderings, 16))
 }
 
-/// Names are not checked unless somebody says which are right.
-fn warn_of_hosts(args: &ServiceArgs, config: &Config) {
+/// Warns if host names are not checked.
+fn warn_about_hosts(args: &ServiceArgs, config: &Config) {
     if args.allowed_hosts.is_empty() && config.allowed_hosts == AllowedHosts::Any {
-        tracing::warn!(
-            "the server answers to every host name; set ALLOWED_HOSTS to its own names, so that no other site can have its \
-             name lead here (DNS rebinding)"
-        );
+        tracing::warn!("any host name is accepted; set ALLOWED_HOSTS to the server's names to prevent DNS rebinding");
     }
 }
 
-/// Moves what is kept in SQLite into PostgreSQL.
+/// Copies data from SQLite to PostgreSQL.
 fn migrate_data(args: &ServiceArgs, from: &str) -> ExitCode {
     const NAME: &str = "server migrate-data";
     let database = match config::database(&args.kept) {
         Ok(Some(database)) => database,
         Ok(None) => {
-            eprintln!("{NAME}: say where to: DATABASE_URL=postgres://USER:PASSWORD@HOST/NAME");
+            eprintln!("{NAME}: no target database; set DATABASE_URL=postgres://USER:PASSWORD@HOST/NAME");
             return ExitCode::from(2);
         }
         Err(error) => {
@@ -201,7 +198,7 @@ fn migrate_data(args: &ServiceArgs, from: &str) -> ExitCode {
         }
     };
     let Some(from) = places::path_of(from, "sqlite") else {
-        eprintln!("{NAME}: --from: give sqlite:PATH");
+        eprintln!("{NAME}: --from: expected sqlite:PATH");
         return ExitCode::from(2);
     };
     logging::start(args.log_format);
@@ -227,10 +224,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn few_files_leave_room_beside_event_streams() {
+    fn low_file_limit_lowers_caps() {
         let (caps, renderings) = caps_for(Caps::default(), 64, 256);
         assert_eq!((caps.connections, caps.event_streams), (96, 48));
-        // All that may be open at once fits: connections, a file for each that is no event stream, archives, renderings.
+        // Connections, a file for each that is not an event stream, archives and renderings fit together.
         let files = caps.connections + (caps.connections - caps.event_streams) + caps.archives * 4 + renderings * 5;
         assert!(files <= 256 - 20, "{files}");
         assert!(caps.connections_per_address <= 48 && caps.event_streams_per_client <= 24);

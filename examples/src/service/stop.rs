@@ -1,37 +1,37 @@
-//! When to stop.
+//! Shutdown signals.
 
 use std::io;
 
 use tokio::sync::watch;
 
-/// Becomes `true` when the process is asked to end, by Ctrl-C or `SIGTERM`. Asked once more, it ends at once.
+/// Returns a value that becomes `true` on Ctrl-C or `SIGTERM`. A second signal exits at once.
 pub(super) fn stop_signal() -> io::Result<watch::Receiver<bool>> {
     let (sender, receiver) = watch::channel(false);
-    let mut asked = Asked::new()?;
+    let mut signals = Signals::new()?;
     tokio::spawn(async move {
-        asked.wait().await;
-        tracing::info!("stopping; once more ends at once");
+        signals.wait().await;
+        tracing::info!("shutting down; a second signal exits immediately");
         sender.send_replace(true);
-        asked.wait().await;
+        signals.wait().await;
         std::process::exit(130);
     });
     Ok(receiver)
 }
 
-/// Ends when `stop` has become `true`.
+/// Resolves when `stop` becomes `true`.
 pub(super) async fn stopped(mut stop: watch::Receiver<bool>) {
-    // The sender lives as long as the process; where it does not, there is nothing to wait for.
+    // The sender lives as long as the process; without it there is nothing to wait for.
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
 #[cfg(unix)]
-struct Asked {
+struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
-impl Asked {
+impl Signals {
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
@@ -46,10 +46,10 @@ impl Asked {
 }
 
 #[cfg(not(unix))]
-struct Asked;
+struct Signals;
 
 #[cfg(not(unix))]
-impl Asked {
+impl Signals {
     fn new() -> io::Result<Self> {
         Ok(Self)
     }

@@ -1,4 +1,4 @@
-//! What has to be done again and again.
+//! Background tasks: outbox relay, sweeps and cache trimming.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,17 +13,17 @@ use vocalizer_http::server::Readiness;
 
 use super::stop::stopped;
 
-/// How often the outbox is looked into; a job is published at once, and this is for those that could not be.
+/// How often the outbox is checked for jobs that could not be published at once.
 const RELAY: Duration = Duration::from_secs(2);
 
-/// A job that has waited for so long to be published is reported.
+/// A job that has waited longer than this to be published is reported.
 const LATE: Duration = Duration::from_secs(30);
 
-/// How often renditions beyond the bound are looked for, beside whenever one was in use until then.
+/// How often renditions over the limit are removed, in addition to when one is released.
 const TRIM: Duration = Duration::from_secs(60);
 
-/// Whether jobs get from the outbox to the queue. A queue may answer and take nothing: a broker that is short of disk does.
-/// And a song whose bytes do not come may be left behind while others go on.
+/// Whether jobs get from the outbox to the queue. A queue may respond but accept nothing, such as a broker that is short of disk
+/// space, and one song's job may be stuck because its bytes cannot be read.
 #[derive(Default)]
 pub(super) struct Outbox {
     stuck: AtomicBool,
@@ -38,16 +38,16 @@ impl Readiness for Outbox {
 
     async fn check(&self) -> Result<(), String> {
         if self.stuck.load(Ordering::Relaxed) {
-            return Err("jobs wait for the queue".to_owned());
+            return Err("queue not accepting jobs".to_owned());
         }
         if self.late.load(Ordering::Relaxed) {
-            return Err(format!("a job has waited for more than {} s to be put on the queue", LATE.as_secs()));
+            return Err(format!("a job has been waiting for more than {} s to be queued", LATE.as_secs()));
         }
         Ok(())
     }
 }
 
-/// Relays and sweeps until the service stops. The first sweep is made at once: it mends what a crash left.
+/// Runs the background tasks until the service stops. The first sweep starts at once, to clean up after a crash.
 pub(super) async fn tend(
     songs: SongService,
     accounts: AccountService,
@@ -55,24 +55,24 @@ pub(super) async fn tend(
     sweep_interval: Duration,
     stop: watch::Receiver<bool>,
 ) {
-    // Beside each other: a broker that lets the relay wait is no reason to leave orphans where they are.
+    // Run the tasks concurrently, so that a slow broker does not delay the sweep.
     tokio::select! {
         () = stopped(stop) => {}
         () = relay(&songs, &outbox) => {}
-        () = look(&songs, &outbox) => {}
+        () = watch_age(&songs, &outbox) => {}
         () = sweep(&songs, &accounts, sweep_interval) => {}
         () = trim(&songs) => {}
     }
 }
 
-/// Removes renditions beyond the bound: at the start what an earlier process left, and later what was in use.
+/// Removes renditions over the limit: at start those of an earlier process, later those that were in use.
 async fn trim(songs: &SongService) {
     let mut tick = interval(TRIM);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let excess = songs.excess();
         if let Err(error) = songs.trim().await {
-            tracing::warn!(error = chain(&error), "renditions could not be removed");
+            tracing::warn!(error = chain(&error), "removing renditions failed");
         }
         tokio::select! {
             _ = tick.tick() => {}
@@ -81,11 +81,11 @@ async fn trim(songs: &SongService) {
     }
 }
 
-/// Looks how long the oldest wish has been in the outbox, as far as this server knows.
-async fn look(songs: &SongService, outbox: &Outbox) {
+/// Tracks how long the oldest outbox entry has been waiting, as seen by this server.
+async fn watch_age(songs: &SongService, outbox: &Outbox) {
     let mut oldest = None;
     loop {
-        // A database that does not answer is reported by itself.
+        // A database failure is reported elsewhere.
         if let Ok(pending) = songs.repository().pending(1).await {
             let number = pending.first().map(|wish| wish.number);
             oldest = number.map(|number| match oldest {
@@ -102,22 +102,22 @@ async fn look(songs: &SongService, outbox: &Outbox) {
 async fn relay(songs: &SongService, outbox: &Outbox) {
     let mut tick = interval(RELAY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut away = false;
+    let mut is_down = false;
     loop {
         let wished = songs.wished();
         match songs.relay().await {
-            Ok(_) => away = false,
+            Ok(_) => is_down = false,
             Err(error) => {
-                // Said once, and not every two seconds.
-                if !away {
-                    tracing::warn!(error = chain(&error), "jobs wait for the queue");
+                // Log only the first failure.
+                if !is_down {
+                    tracing::warn!(error = chain(&error), "queue not accepting jobs; retrying");
                 }
-                away = true;
+                is_down = true;
             }
         }
-        outbox.stuck.store(away, Ordering::Relaxed);
-        // A queue that is away is not asked for every upload.
-        if away {
+        outbox.stuck.store(is_down, Ordering::Relaxed);
+        // While the queue is down, do not retry on every upload.
+        if is_down {
             tick.tick().await;
         } else {
             tokio::select! {
@@ -134,10 +134,10 @@ async fn sweep(songs: &SongService, accounts: &AccountService, every: Duration) 
     loop {
         tick.tick().await;
         if let Err(error) = songs.sweep().await {
-            tracing::warn!(error = chain(&error), "a sweep was not finished");
+            tracing::warn!(error = chain(&error), "sweep failed");
         }
         if let Err(error) = accounts.sweep().await {
-            tracing::warn!(error = chain(&error), "expired sessions were not forgotten");
+            tracing::warn!(error = chain(&error), "removing expired sessions failed");
         }
     }
 }

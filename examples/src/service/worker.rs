@@ -1,4 +1,4 @@
-//! A worker by itself.
+//! The program `worker`.
 
 use std::net::ToSocketAddrs as _;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use vocalizer_http::status::StatusServer;
 use vocalizer_model::ports::sweep_work_dir;
 use vocalizer_store::archive::TarResults;
 
-use super::config::{self, ConfigError, wrong};
+use super::config::{self, ConfigError, invalid};
 use super::data::private_dir;
 use super::places::Broker;
 use super::run::failed;
@@ -30,7 +30,7 @@ use super::stop::{stop_signal, stopped};
 use super::workers::{Load, LocalWorkers, WorkerState};
 use super::{WorkerArgs, adapters, logging};
 
-/// What a worker is to do, checked.
+/// The validated configuration of a worker.
 struct WorkerConfig {
     backend: Url,
     ca: Option<Vec<u8>>,
@@ -43,27 +43,27 @@ impl WorkerConfig {
         const BACKEND: &str = "--backend (BACKEND_ADDR)";
         let backend = args.backend.parse::<Url>().ok();
         let backend = backend.filter(|url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some());
-        let backend = backend.ok_or_else(|| wrong(BACKEND, "give http://HOST:PORT or https://HOST"))?;
+        let backend = backend.ok_or_else(|| invalid(BACKEND, "give http://HOST:PORT or https://HOST"))?;
         if !backend.username().is_empty() || backend.password().is_some() {
-            return Err(wrong(BACKEND, "it holds a user name or a password; a worker shows WORKER_TOKEN instead"));
+            return Err(invalid(BACKEND, "the URL must not contain a username or password; use WORKER_TOKEN instead"));
         }
         if let Err(error) = args.listen.to_socket_addrs() {
-            return Err(wrong("--listen (LISTEN_ADDR)", format!("{error}; give HOST:PORT")));
+            return Err(invalid("--listen (LISTEN_ADDR)", format!("{error}; give HOST:PORT")));
         }
         let ca = match &args.backend_ca_file {
             None => None,
             Some(file) => Some(std::fs::read(file).map_err(|e| {
-                wrong("--backend-ca-file (BACKEND_CA_FILE)", format!("{} cannot be read: {e}", file.display()))
+                invalid("--backend-ca-file (BACKEND_CA_FILE)", format!("cannot read {}: {e}", file.display()))
             })?),
         };
-        // A server takes several, so that they can be changed; a worker shows the first.
+        // A server accepts several tokens, to allow rotation; a worker uses the first.
         let tokens = config::tokens(args.worker_token.as_deref(), args.worker_token_file.as_deref())?;
         let token = tokens.and_then(|tokens| tokens.into_iter().next());
         let broker = config::broker(&args.broker)?;
         if token.is_none() && broker.is_none() {
-            let what = "without a broker a worker needs the server's token, which is in the file worker-token in the server's data folder: \
-                        give WORKER_TOKEN_FILE, or BROKER_ADDR";
-            return Err(wrong("--worker-token (WORKER_TOKEN, WORKER_TOKEN_FILE)", what));
+            let what = "a worker without a broker needs the server's token, which is in the file worker-token in the server's data folder: \
+                        set WORKER_TOKEN_FILE, or BROKER_ADDR";
+            return Err(invalid("--worker-token (WORKER_TOKEN, WORKER_TOKEN_FILE)", what));
         }
         Ok(Self { backend, ca, token, broker })
     }
@@ -83,7 +83,7 @@ impl WorkerConfig {
         println!("LISTEN_ADDR={}", args.listen);
         match &args.work_dir {
             Some(work) => println!("WORK_DIR={}", work.display()),
-            None => println!("WORK_DIR=(a new one in {})", std::env::temp_dir().display()),
+            None => println!("WORK_DIR=(a new folder in {})", std::env::temp_dir().display()),
         }
         println!("SHUTDOWN_GRACE_S={}", args.shutdown_grace_s);
     }
@@ -96,7 +96,7 @@ pub fn worker(args: &WorkerArgs) -> ExitCode {
     worker_with(args, super::model::load(&args.model, args.compute.options(), args.threads))
 }
 
-/// Runs a worker that splits songs with what `load` gives.
+/// Runs a worker with the separator from `load`.
 #[must_use]
 pub fn worker_with(args: &WorkerArgs, load: Load) -> ExitCode {
     const NAME: &str = "worker";
@@ -117,7 +117,7 @@ pub fn worker_with(args: &WorkerArgs, load: Load) -> ExitCode {
         Err(error) => return failed(NAME, &error),
     };
     let ended = runtime.block_on(run(args, config, load));
-    // A separation that was given up ends after its segment; nobody waits for it.
+    // A cancelled separation ends after its current segment; do not wait for it.
     runtime.shutdown_timeout(Duration::from_secs(1));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -164,11 +164,11 @@ async fn run(args: &WorkerArgs, config: WorkerConfig, load: Load) -> Result<(), 
     ended
 }
 
-/// Where songs lie while they are split.
+/// The folder for songs being split.
 enum WorkDir {
-    /// A folder that was named, and stays.
+    /// A configured folder, which is kept.
     Named(PathBuf),
-    /// A new one under a name that nobody can guess, for its owner alone. It goes with this value.
+    /// A new private folder with an unpredictable name, removed when dropped.
     Private(TempDir),
 }
 
@@ -176,7 +176,7 @@ impl WorkDir {
     fn open(named: Option<&Path>) -> Result<Self, String> {
         match named {
             Some(dir) => {
-                private_dir(dir).map_err(|e| format!("{} cannot be used: {e}", dir.display()))?;
+                private_dir(dir).map_err(|e| format!("cannot use {}: {e}", dir.display()))?;
                 Ok(Self::Named(dir.to_owned()))
             }
             None => {
@@ -185,7 +185,7 @@ impl WorkDir {
                 #[cfg(unix)]
                 builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
                 let made = builder.tempdir();
-                made.map(Self::Private).map_err(|e| format!("no work folder can be made: {e}; name one by WORK_DIR"))
+                made.map(Self::Private).map_err(|e| format!("cannot create a work folder: {e}; set WORK_DIR"))
             }
         }
     }
@@ -198,7 +198,7 @@ impl WorkDir {
     }
 }
 
-/// Whether the broker answers.
+/// Whether the broker responds.
 struct BrokerReadiness(Arc<dyn JobQueue>);
 
 #[async_trait]
@@ -211,7 +211,7 @@ impl Readiness for BrokerReadiness {
         match self.0.depth().await {
             Ok(_) => Ok(()),
             Err(error) => {
-                tracing::debug!(error = chain(&error), "the broker does not say how full the queue is");
+                tracing::debug!(error = chain(&error), "reading the queue depth failed");
                 Err("does not answer".to_owned())
             }
         }
@@ -224,7 +224,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_work_folder_that_was_not_named_cannot_be_guessed_or_read_and_goes_with_the_worker() {
+    fn default_work_folder_is_private_and_removed_at_exit() {
         use std::os::unix::fs::PermissionsExt as _;
 
         let (one, other) = (WorkDir::open(None).unwrap(), WorkDir::open(None).unwrap());
@@ -235,7 +235,7 @@ mod tests {
         let path = one.path().to_owned();
         drop(one);
         assert!(!path.exists());
-        // One that was named stays.
+        // A configured folder is kept.
         let named = other.path().join("named");
         drop(WorkDir::open(Some(&named)).unwrap());
         assert_eq!(named.metadata().unwrap().permissions().mode() & 0o777, 0o700);

@@ -1,4 +1,4 @@
-//! Workers in this process, and what they wait for.
+//! Workers in this process and the loading of their model.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -15,42 +15,42 @@ use vocalizer_http::server::{MoreMetrics, Readiness};
 
 use super::stop::stopped;
 
-/// What splits songs.
+/// A loaded separator.
 pub struct Loaded {
-    /// It.
+    /// The separator.
     pub separator: Arc<dyn Separator>,
-    /// What it computes on.
+    /// The compute device.
     pub device: String,
-    /// Ends when the device has failed at a song, with what it said.
+    /// Resolves with the error message when the device fails.
     pub device_failure: Pin<Box<dyn Future<Output = String> + Send>>,
 }
 
-/// Gets what splits songs, which works in this folder. It may take minutes, and has a thread of its own for that.
+/// Loads a separator that works in the given folder. Runs in a separate thread and may take minutes.
 pub type Load = Box<dyn FnOnce(PathBuf) -> Result<Loaded, BoxError> + Send>;
 
-/// Workers that begin when their model is there.
+/// Workers that start once their model is loaded.
 pub(super) struct LocalWorkers {
     /// A model's name or a weights file.
     pub(super) model: String,
-    /// Where it comes from.
+    /// The loader of the model.
     pub(super) load: Load,
-    /// Where they work.
+    /// The folder for temporary files.
     pub(super) work: PathBuf,
-    /// How many songs are split at once.
+    /// The number of concurrent songs.
     pub(super) at_once: u16,
-    /// How long a song in hand may go on when it is time to stop.
+    /// The grace period for current songs at shutdown.
     pub(super) grace: Duration,
-    /// Where jobs come from.
+    /// The source of jobs.
     pub(super) queue: Arc<dyn JobQueue>,
-    /// Where results go.
+    /// The destination of results.
     pub(super) backend: Arc<dyn Backend>,
-    /// The time.
+    /// The clock.
     pub(super) clock: Arc<dyn Clock>,
-    /// What is known of them from outside.
+    /// Readiness and metrics.
     pub(super) state: Arc<WorkerState>,
 }
 
-/// What is known of workers from outside.
+/// Readiness and metrics of the workers.
 #[derive(Default)]
 pub(super) struct WorkerState(OnceLock<Ready>);
 
@@ -61,22 +61,22 @@ struct Ready {
 }
 
 impl LocalWorkers {
-    /// Fetches the model, loads it, and splits songs until it is time to stop.
+    /// Loads the model and splits songs until shutdown.
     ///
     /// # Errors
     ///
-    /// When the model cannot be had or loaded, and when its device fails at a song. That song is tried again, here or
-    /// elsewhere, but no other is taken: a device that is lost would fail at them all.
+    /// Fails if the model cannot be fetched or loaded, or if its device fails during a song. The song is retried by another
+    /// attempt, but this worker takes no more songs, because a lost device would fail all of them.
     pub(super) async fn run(self, stop: watch::Receiver<bool>) -> Result<(), BoxError> {
         let (load, work) = (self.load, self.work);
         let (sender, loaded) = oneshot::channel();
-        // A thread of its own: fetching may take minutes, and nobody waits for it when the service stops.
+        // A separate thread: fetching may take minutes, and shutdown does not wait for it.
         std::thread::Builder::new().name("model".to_owned()).spawn(move || sender.send(load(work)))?;
         let Loaded { separator, device, device_failure } = tokio::select! {
             loaded = loaded => loaded??,
             () = stopped(stop.clone()) => return Ok(()),
         };
-        tracing::info!(model = self.model, device, "the model is loaded; songs are split");
+        tracing::info!(model = self.model, device, "model loaded; ready for songs");
         let ports = WorkerPorts { queue: self.queue, backend: self.backend, separator, clock: self.clock };
         let worker = Worker::new(ports, WorkerSettings { grace: self.grace, ..WorkerSettings::default() });
         let _ = self.state.0.set(Ready { model: self.model, device, worker: worker.clone() });
@@ -93,12 +93,12 @@ impl LocalWorkers {
             }
         };
         let working = join_all((0..self.at_once.max(1)).map(|_| worker.run(end())));
-        // Both are gone on with: the workers put the song in hand back before they end.
+        // After a device failure, wait for the workers to hand back the current song.
         match select(pin!(watching), pin!(working)).await {
             Either::Right(_) => Ok(()),
             Either::Left((why, working)) => {
                 working.await;
-                Err(format!("{why}; the song in hand is tried again, and no other is taken").into())
+                Err(format!("{why}; the current song is retried, and this worker takes no more songs").into())
             }
         }
     }
@@ -112,11 +112,9 @@ impl Readiness for WorkerState {
 
     async fn check(&self) -> Result<(), String> {
         match self.0.get() {
-            Some(ready) if ready.worker.is_pausing() => {
-                Err("it pauses, since it cannot work at the moment; its log says why".to_owned())
-            }
+            Some(ready) if ready.worker.is_pausing() => Err("worker paused after errors; see its log".to_owned()),
             Some(_) => Ok(()),
-            None => Err("the model is not loaded yet; uploads are taken and wait".to_owned()),
+            None => Err("model not loaded yet; uploads are accepted and queued".to_owned()),
         }
     }
 }
@@ -125,16 +123,16 @@ impl MoreMetrics for WorkerState {
     fn write(&self, out: &mut String) {
         let Some(Ready { model, device, worker }) = self.0.get() else { return };
         let counts = worker.counts();
-        out.push_str("# HELP vocalizer_worker What splits songs here.\n# TYPE vocalizer_worker info\n");
+        out.push_str("# HELP vocalizer_worker The worker's device and model.\n# TYPE vocalizer_worker info\n");
         let model = model.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', " ");
         let _ = writeln!(out, "vocalizer_worker_info{{device=\"{device}\",model=\"{model}\"}} 1");
         let songs = [("done", counts.done()), ("failed", counts.failed()), ("retried", counts.retried())];
-        out.push_str("# HELP vocalizer_worker_songs Songs by how work on them ended.\n");
+        out.push_str("# HELP vocalizer_worker_songs Songs by outcome.\n");
         out.push_str("# TYPE vocalizer_worker_songs counter\n");
         for (ended, count) in songs {
             let _ = writeln!(out, "vocalizer_worker_songs_total{{ended=\"{ended}\"}} {count}");
         }
-        // Audio over busy is the real-time factor: how many times faster than playing.
+        // Audio seconds divided by busy seconds is the real-time factor.
         seconds(out, "busy", "Time spent separating", counts.busy_ms());
         seconds(out, "audio", "Audio separated", counts.audio_ms());
     }

@@ -59,7 +59,9 @@ fn profile_never_overwrites_input() {
     let place = Place::new();
     let song = place.song("song.wav", 5_000);
     let before = std::fs::read(&song).expect("the song");
-    place.separate(&["song.wav", "--profile-json", "./song.wav"]).failed(2, &["./song.wav", "a file of its own"]);
+    place
+        .separate(&["song.wav", "--profile-json", "./song.wav"])
+        .failed(2, &["./song.wav", "give the profile a different path"]);
     assert_eq!(std::fs::read(&song).expect("the song"), before);
     place.separate(&["song.wav", "--profile-json", "nowhere/profile.json"]).failed(2, &["nowhere/profile.json"]);
     assert_eq!(place.files("separated"), [""; 0]);

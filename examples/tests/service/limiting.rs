@@ -100,11 +100,11 @@ async fn invites_can_be_made_while_server_runs() {
     register(&server.browser(), "ada", Some(codes[0])).await.data();
     register(&server.browser(), "bob", Some(codes[0])).await.refused(403, "invite_invalid");
     let revoked = command_line(&data, &["invite", "--revoke-all"]);
-    assert_eq!(String::from_utf8(revoked.stdout).unwrap(), "1 invites taken back\n");
+    assert_eq!(String::from_utf8(revoked.stdout).unwrap(), "1 invites revoked\n");
     register(&server.browser(), "bob", Some(codes[1])).await.refused(403, "invite_invalid");
     let nowhere = command_line(&dir.path().join("nowhere"), &["invite"]);
     assert_eq!(nowhere.status.code(), Some(1));
-    assert!(String::from_utf8(nowhere.stderr).unwrap().contains("there is no "));
+    assert!(String::from_utf8(nowhere.stderr).unwrap().contains("not found: "));
     assert!(!dir.path().join("nowhere").exists());
 }
 

@@ -259,11 +259,20 @@ pub(crate) struct Browser {
 }
 
 /// A complete HTTP response.
-#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: reqwest::header::HeaderMap,
     pub(crate) bytes: Bytes,
+}
+
+/// Shows the beginning of the body.
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let start = &self.bytes[..self.bytes.len().min(500)];
+        let mut answer = f.debug_struct("Answer");
+        answer.field("status", &self.status).field("headers", &self.headers);
+        answer.field("size_bytes", &self.bytes.len()).field("start", &String::from_utf8_lossy(start)).finish()
+    }
 }
 
 impl Answer {

@@ -1,7 +1,7 @@
-"""The page in a real browser, before the real programs: what the tests of it stand on.
+"""Fixtures for the tests of the web page in a real browser against the real programs.
 
-`.ci/web` sets up what this needs and runs it. Two services are asked: `standalone`, with the real model, and `idle`, a server without
-a worker, whose songs stay as they are unless a test does a worker's work.
+`.ci/web` installs the dependencies and runs the tests. There are two services: `standalone`, with the real model, and `idle`, a server
+without a worker, whose songs change only when a test plays the worker.
 """
 
 import json
@@ -25,14 +25,14 @@ PROGRAMS = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).res
 DEMO = ROOT / "demo/first-light.mp3"
 TOKEN = "the-token-of-the-tests-worker"
 PASSWORD = "correct horse battery"
-# Where screenshots go; docs/screenshots when those of the documentation are made.
+# The screenshot folder; docs/screenshots when updating the documentation.
 SHOTS = pathlib.Path(os.environ.get("VOCALIZER_SCREENSHOTS", ROOT / "target/screenshots"))
-# A folder whose files are shown in place of those that a program was built with, so that an edit of the page needs no build.
+# A folder whose files replace the page built into the program, so that page edits need no build.
 WEB = os.environ.get("VOCALIZER_WEB_FROM")
 
 
 class Service:
-    """A program that serves, started, stopped and started again over the same data at the same address."""
+    """A server program that can be stopped and restarted with the same data and address."""
 
     def __init__(self, program, **settings):
         self.program = program
@@ -52,7 +52,7 @@ class Service:
                 self.listen = found[1]
                 break
         else:
-            raise RuntimeError(f"{self.program} does not start: {(self.data / 'log').read_text()[-2000:]}")
+            raise RuntimeError(f"{self.program} did not start: {(self.data / 'log').read_text()[-2000:]}")
         self.address = f"http://{self.listen}"
 
     def stop(self):
@@ -66,7 +66,7 @@ class Service:
         shutil.rmtree(self.data, ignore_errors=True)
 
     def ask(self, method, path, body=None, **headers):
-        """An answer's data; bytes and texts go as they are, anything else as JSON."""
+        """Returns a response's data; sends bytes as they are and anything else as JSON."""
         if body is not None and not isinstance(body, bytes):
             headers["Content-Type"] = "application/json"
             body = json.dumps(body).encode()
@@ -79,11 +79,11 @@ class Service:
             return answer.read()
 
     def work(self, path, body=b""):
-        """What a worker says."""
+        """Sends a worker's request."""
         return self.ask("POST", path, body, Authorization=f"Bearer {TOKEN}")
 
     def upload(self, title, file=DEMO, data=None, **headers):
-        """A song, uploaded without a browser; `data` instead of a file's bytes."""
+        """Uploads a song without a browser; `data` replaces the file's bytes."""
         boundary = uuid.uuid4().hex
         parts = [
             f'--{boundary}\r\nContent-Disposition: form-data; name="title"\r\n\r\n{title}\r\n'.encode(),
@@ -103,18 +103,18 @@ class Service:
             raise
 
     def until(self, song, status, seconds=300):
-        """The song once it has this status."""
+        """Waits until the song has this status and returns it."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             now = self.song(song)
             if now and now["status"] == status:
                 return now
             time.sleep(0.2)
-        raise AssertionError(f"not {status} in {seconds} s: {now}")
+        raise AssertionError(f"song not {status} after {seconds} s: {now}")
 
 
 def tone(hertz, seconds=1.0):
-    """A WAV of its own: two of them share no hash."""
+    """A WAV file; each frequency has a different hash."""
     import math
     import struct
 
@@ -139,7 +139,7 @@ def standalone():
 
 @pytest.fixture
 def idle():
-    """Of a test alone, so that it knows all of its songs."""
+    """A server for one test, so that the test knows all its songs."""
     service = Service("server")
     yield service
     service.close()
@@ -147,7 +147,7 @@ def idle():
 
 @pytest.fixture(scope="session")
 def demo(standalone):
-    """The demo song, split by the real model."""
+    """The demo song, processed by the real model."""
     song = standalone.upload("First Light")
     return standalone.until(song["id"], "SPLIT")
 
@@ -163,7 +163,7 @@ def browser():
 
 
 class Watched:
-    """What a page must not do: complain, break its policy, or ask anybody else."""
+    """Records console messages, policy violations and requests of a page."""
 
     def __init__(self, context):
         self.troubles = []
@@ -173,14 +173,14 @@ class Watched:
         context.on("console", self.said)
 
     def said(self, message):
-        # A browser complains of every refused or failed request; those are the tests' own.
+        # The browser logs every failed request; tests cause those on purpose.
         if message.type in ("error", "warning") and "Failed to load resource" not in message.text and "net::ERR" not in message.text:
             self.troubles.append(f"{message.type}: {message.text}")
 
 
 @pytest.fixture
 def visit(browser):
-    """Opens a page of a service in a profile of its own."""
+    """Opens a page of a service in a separate browser profile."""
     contexts = []
 
     def opened(service, path="/", init=None, **settings):
@@ -204,21 +204,21 @@ def visit(browser):
         context.close()
         assert watched.troubles == []
         elsewhere = [url for url in watched.requests if not url.startswith((service.address + "/", "data:", "blob:"))]
-        assert elsewhere == [], "the page asked somebody else"
+        assert elsewhere == [], "the page sent requests to another server"
 
 
 def shot(page, name):
-    """A screenshot, kept as an artifact."""
+    """Saves a screenshot."""
     SHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SHOTS / f"{name}.png", animations="disabled")
 
 
-# Nothing is decided by how fast a machine is.
+# A generous timeout, so that slow machines do not fail tests.
 expect.set_options(timeout=20_000)
 
 
 def local(context, service):
-    """Shows the page's files as they lie in `VOCALIZER_WEB_FROM`, under the policy that the program gives them."""
+    """Serves the page's files from `VOCALIZER_WEB_FROM` with the program's Content-Security-Policy."""
     with urllib.request.urlopen(service.address + "/") as answer:
         policy = answer.headers["Content-Security-Policy"]
 
@@ -231,7 +231,7 @@ def local(context, service):
 
 
 def begin(service, song, percent=0):
-    """A worker takes a song and says how far it is."""
+    """A worker starts a song and reports progress."""
     service.work(f"/songs/{song['hash']}/begin")
     service.work(f"/songs/{song['hash']}/progress", {"percent": str(percent)})
 
@@ -247,12 +247,12 @@ def deliver(service, song, stems):
 
 
 def row(page, title):
-    """A song's row in the list."""
+    """Returns a song's row in the list."""
     return page.locator(".song").filter(has=page.locator(f".song-title", has_text=re.compile(f"^{re.escape(title)}$")))
 
 
 def known(service, cookie=None):
-    """The titles of all songs that the server tells of, newest first."""
+    """Returns the titles of all songs that the server lists, newest first."""
     titles, after = [], ""
     while after is not None:
         headers = {"Cookie": cookie} if cookie else {}
@@ -263,7 +263,7 @@ def known(service, cookie=None):
 
 
 def register(page, service, name="ada", password=PASSWORD):
-    """An account and a session of it in the page's profile, and the page loaded anew with it. Returns the session's cookie."""
+    """Registers an account in the page's profile and reloads the page. Returns the session cookie."""
     fields = {"username": name, "password1": password, "password2": password}
     answer = page.context.request.post(f"{service.address}/auth/register", data=fields)
     assert answer.ok, answer.text()
@@ -272,7 +272,7 @@ def register(page, service, name="ada", password=PASSWORD):
 
 
 def throttle(page, bytes_per_s):
-    """How fast the page sends from now on; -1 for as fast as it can."""
+    """Limits the page's upload speed; -1 removes the limit."""
     if not hasattr(page, "wire"):
         page.wire = page.context.new_cdp_session(page)
         page.wire.send("Network.enable")
@@ -281,14 +281,14 @@ def throttle(page, bytes_per_s):
 
 
 def stand_still(page):
-    """The page's own time stands still from now on; `page.clock.fast_forward` moves it."""
+    """Stops the page's clock; `page.clock.fast_forward` advances it."""
     page.clock.install()
     page.clock.pause_at(time.time() + 3600)
 
 
 @pytest.fixture(scope="session")
 def stems(tmp_path_factory):
-    """What a worker delivers, made of the demo song's own stems."""
+    """A result archive made from the demo song's stems."""
     folder = tmp_path_factory.mktemp("stems")
     source = DEMO.with_name("first-light.stems.flac")
     for at, stem in enumerate(["drums", "bass", "other", "vocals"]):

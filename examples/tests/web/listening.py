@@ -1,7 +1,7 @@
-"""What comes out of the page's player, sample by sample.
+"""Records the page's player, sample by sample.
 
-An init script catches the nodes that the player makes: of each stem the node that carries its two channels before any level, and
-its level. A recorder, in the audio thread, keeps the last seconds of what they carry, all at the same frames of the one clock.
+An init script captures the player's audio nodes: for each stem, the merger before the level, and the gain. A recorder in the audio
+thread keeps the last seconds of their output, all at the same frames of one clock.
 """
 
 from playwright.sync_api import expect
@@ -48,7 +48,7 @@ registerProcessor('recorder', class extends AudioWorkletProcessor {
 });
 """
 
-# The left channels of what the player's nodes carry, from now on; `window.heard()` gives the last seconds.
+# Records the left channels of the player's nodes; `window.heard()` returns the last seconds.
 LISTEN = """
 async ({ seconds, which, script }) => {
   const context = caught.contexts.at(-1);
@@ -64,8 +64,7 @@ async ({ seconds, which, script }) => {
 }
 """
 
-# Where in a file what was recorded of a stem is, and by how much it differs there at most. The file is decoded as a whole, by the browser
-# itself. What is looked for are the recording's last `frames`.
+# Finds the last `frames` of a stem's recording in its file, which the browser decodes as a whole, and the largest difference there.
 COMPARE = """
 async ({ files, frames, rate }) => {
   const { kept } = await window.heard();
@@ -96,7 +95,7 @@ async ({ files, frames, rate }) => {
 }
 """
 
-# How loud each stem is after its level, over a moment.
+# The RMS of each stem after its gain.
 LEVELS = """
 () => Promise.all(caught.gains.slice(1, 5).map(async (gain) => {
   const analyser = new AnalyserNode(gain.context, { fftSize: 32768 });
@@ -115,22 +114,22 @@ STEMS = ["vocals", "drums", "bass", "other"]
 
 
 def listen(page, seconds=4, which="stems"):
-    """Begins to record; the player must have begun. The page's own policy lets no such script in: see `opened`."""
+    """Starts recording; the player must be playing. Needs a page from `opened`, which bypasses the Content-Security-Policy."""
     page.evaluate(LISTEN, {"seconds": seconds, "which": which, "script": RECORDER})
 
 
 def heard(page, files, frames=88200, rate=44100):
-    """For each file where in it what was just heard is, in samples, and how it differs."""
+    """Returns, for each file, the position of the recording in samples and the difference."""
     return page.evaluate(COMPARE, {"files": files, "frames": frames, "rate": rate})
 
 
 def clock(page):
-    """The frames that the page's audio clock has counted."""
+    """Returns the page's audio clock in frames."""
     return page.evaluate("Math.round(caught.contexts.at(-1).currentTime * caught.contexts.at(-1).sampleRate)")
 
 
 def run_on(page, seconds):
-    """Waits until the audio clock is so much further: a machine that is busy may take longer for it than its name says."""
+    """Waits until the audio clock has advanced; on a busy machine this can take longer than `seconds`."""
     until = clock(page) + seconds * page.evaluate("caught.contexts.at(-1).sampleRate")
     page.wait_for_function(
         "(until) => caught.contexts.at(-1).currentTime * caught.contexts.at(-1).sampleRate >= until", arg=until, timeout=0
@@ -138,7 +137,7 @@ def run_on(page, seconds):
 
 
 def opened(visit, service, song):
-    # The recorder is a script that the page's policy would refuse; other tests hold the page to its policy.
+    # The page's policy would block the recorder script; other tests check the policy.
     page = visit(service, f"/#/songs/{song['id']}", init=CATCH, bypass_csp=True)
     expect(page.locator("#play")).to_be_enabled()
     return page
@@ -150,7 +149,7 @@ def playing(page):
 
 
 def seconds(page):
-    """Where the player is."""
+    """Returns the player's position."""
     minutes, rest = page.locator("#time").inner_text().split(" / ")[0].split(":")
     return 60 * int(minutes) + int(rest)
 
@@ -160,10 +159,10 @@ def files(song):
 
 
 def together(page, song, **settings):
-    """All stems are at the same sample of theirs, and what is heard is what the files hold."""
+    """Checks that all stems play the same sample and match their files. Returns the position."""
     found = heard(page, files(song), **settings)
     for stem, each in zip(STEMS, found):
-        assert each["loudest"] > 0.003, f"{stem} is too quiet to be found: {each}"
-        assert each["most"] < 1e-4, f"{stem} is not what its file holds: {each}"
-    assert len({each["at"] for each in found}) == 1, f"the stems are apart: {found}"
+        assert each["loudest"] > 0.003, f"{stem} is too quiet to locate: {each}"
+        assert each["most"] < 1e-4, f"{stem} differs from its file: {each}"
+    assert len({each["at"] for each in found}) == 1, f"the stems are out of sync: {found}"
     return found[0]["at"]

@@ -1,4 +1,4 @@
-"""What the operator limits, as the page shows it."""
+"""The operator's limits as the page shows them."""
 
 import subprocess
 
@@ -11,7 +11,7 @@ SONG = {"name": "Song.wav", "mimeType": "audio/wav", "buffer": tone(400)}
 
 @pytest.fixture
 def limited():
-    """Makes a service with settings."""
+    """Starts a service with the given settings."""
     services = []
 
     def made(**settings):
@@ -23,23 +23,23 @@ def limited():
         service.close()
 
 
-def test_nobody_is_offered_to_register_where_registration_is_closed(limited, visit):
+def test_closed_registration_hides_the_form(limited, visit):
     page = visit(limited(registration="closed"), "/#/account")
-    expect(page.locator("#registration-closed")).to_have_text("New users are not taken on this server.")
+    expect(page.locator("#registration-closed")).to_have_text("Registration is closed on this server.")
     expect(page.locator("#login")).to_be_visible()
     expect(page.locator("#register")).to_have_count(0)
     page.locator("#language").select_option("ru")
-    expect(page.locator("#registration-closed")).to_have_text("Новые пользователи на этом сервере не регистрируются.")
+    expect(page.locator("#registration-closed")).to_have_text("Регистрация на этом сервере закрыта.")
 
 
-def test_one_registers_with_an_invite(limited, visit):
+def test_registration_with_invite_code(limited, visit):
     service = limited(registration="invite")
     page = visit(service, "/#/account")
     for name, text in {"invite": "vci_0", "username": "ada", "password1": PASSWORD, "password2": PASSWORD}.items():
         page.locator(f"#register-{name}").fill(text)
-    send = page.locator("#register").get_by_role("button", name="Register")
+    send = page.locator("#register").get_by_role("button", name="Create account")
     send.click()
-    expect(page.locator("#register-invite-wrong")).to_have_text("This invite is unknown, used or expired.")
+    expect(page.locator("#register-invite-wrong")).to_have_text("This invite code is unknown, used or expired.")
     expect(page.locator("#register-invite")).to_be_focused()
     command = [PROGRAMS / "server", "--data", service.data / "data", "invite"]
     code = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
@@ -48,18 +48,18 @@ def test_one_registers_with_an_invite(limited, visit):
     expect(page.locator("#account-link")).to_have_text("ada")
 
 
-def test_whoever_is_not_logged_in_is_told_to_where_only_users_upload(limited, visit):
+def test_page_asks_to_sign_in_if_anonymous_uploads_are_off(limited, visit):
     page = visit(limited(anonymous_uploads="off"))
-    expect(page.locator("#openness")).to_have_text("This server takes songs from users alone. Log in first.")
+    expect(page.locator("#openness")).to_have_text("Only signed-in users can upload songs. Sign in first.")
     page.set_input_files("#files", SONG)
-    expect(page.locator(".upload .note")).to_have_text("This server takes songs from users alone. Log in first.")
+    expect(page.locator(".upload .note")).to_have_text("Only signed-in users can upload songs. Sign in first.")
 
 
-def test_quotas_are_told_and_said_when_they_are_full(limited, visit):
+def test_quotas_are_shown_and_reported_when_exceeded(limited, visit):
     page = visit(limited(anonymous_max_songs=1, retention_days=30))
-    expect(page.locator("#limits")).to_contain_text("At most 1 song at a time. Songs are deleted after 30 days.")
+    expect(page.locator("#limits")).to_contain_text("At most 1 stored song. Songs are deleted after 30 days.")
     page.set_input_files("#files", SONG)
     expect(row(page, "Song")).to_be_visible()
     page.set_input_files("#files", {**SONG, "name": "Other.wav", "buffer": tone(401)})
-    expect(page.locator(".upload .note")).to_have_text("You have stored as much as you may here. Delete songs to upload others.")
-    expect(page.locator(".upload").get_by_role("button", name="Try again")).to_be_visible()
+    expect(page.locator(".upload .note")).to_have_text("You have reached your storage limit. Delete songs to upload more.")
+    expect(page.locator(".upload").get_by_role("button", name="Retry")).to_be_visible()

@@ -1,4 +1,4 @@
-"""The list of songs: live, searched, sorted, paged, and what is done in it."""
+"""The song list: live updates, search, sorting, paging and actions."""
 
 import re
 import time
@@ -13,7 +13,7 @@ MANY = 500
 
 @pytest.fixture(scope="module")
 def many():
-    """A service with many songs: Song 0, Song 1 and so on, and a few that a search tells from them."""
+    """A service with many songs: Song 0, Song 1 and so on, and a few with other titles."""
     service = Service("server")
     names = ["Ёлка", "Zebra crossing", "Äpfel", "a small song"]
     titles = [f"Song {n}" for n in range(MANY - len(names))] + names
@@ -36,7 +36,7 @@ def delete(page, title):
     expect(row(page, title)).to_have_count(0)
 
 
-# Longer than a deletion waits for somebody who changes their mind; told to the page's clock.
+# Longer than the undo period of a deletion, on the page's clock.
 LONG_MS = 20_000
 
 
@@ -44,69 +44,69 @@ def undo(page, title):
     return page.locator(".toast").filter(has_text=f"Deleted: {title}").get_by_role("button", name="Undo")
 
 
-# Live.
+# Live updates.
 
 
-def test_a_song_is_followed_from_its_place_in_line_to_ready(idle, visit, stems):
+def test_list_follows_a_song_from_queue_to_done(idle, visit, stems):
     first, second = idle.upload("First", data=tone(300)), idle.upload("Second", data=tone(301))
     page = visit(idle)
-    expect(state(page, "First")).to_have_text("Next in line")
-    expect(state(page, "Second")).to_have_text("1 song before it")
+    expect(state(page, "First")).to_have_text("Waiting")
+    expect(state(page, "Second")).to_have_text("Waiting: 1 song ahead")
     assert idle.work("/jobs/lease", {})["job"]
     begin(idle, first, 10)
-    expect(state(page, "First")).to_have_text(re.compile("^Being split: 10%"))
-    expect(row(page, "First").get_by_role("progressbar", name="Splitting")).to_have_js_property("value", 10)
-    expect(state(page, "Second")).to_have_text("Next in line")
-    # How long it takes is told once something is known of how fast it goes.
+    expect(state(page, "First")).to_have_text(re.compile("^Processing: 10%"))
+    expect(row(page, "First").get_by_role("progressbar", name="Progress")).to_have_js_property("value", 10)
+    expect(state(page, "Second")).to_have_text("Waiting")
+    # The remaining time appears after a second progress report.
     idle.work(f"/songs/{first['hash']}/progress", {"percent": "30"})
-    expect(state(page, "First")).to_have_text(re.compile(r"^Being split: 30%, \d+ (second|minute)s? left$"))
+    expect(state(page, "First")).to_have_text(re.compile(r"^Processing: 30%, \d+ (second|minute)s? left$"))
     deliver(idle, first, stems)
-    expect(state(page, "First")).to_have_text("Ready")
+    expect(state(page, "First")).to_have_text("Done")
     expect(row(page, "First").get_by_role("progressbar")).to_be_hidden()
-    # Whoever hears the page hears it, too.
+    # Screen readers announce it.
     expect(page.locator("#say")).to_have_text("First is ready")
     assert idle.song(second["id"])["status"] == "UPLOADED"
 
 
-def test_a_song_handed_back_waits_again(idle, visit):
-    song = idle.upload("Given back", data=tone(300))
+def test_song_handed_back_waits_again(idle, visit):
+    song = idle.upload("Handed back", data=tone(300))
     page = visit(idle)
     begin(idle, song, 40)
-    expect(state(page, "Given back")).to_have_text(re.compile("^Being split: 40%"))
+    expect(state(page, "Handed back")).to_have_text(re.compile("^Processing: 40%"))
     idle.work(f"/songs/{song['hash']}/hand_back")
-    expect(state(page, "Given back")).to_have_text("Next in line")
+    expect(state(page, "Handed back")).to_have_text("Waiting")
 
 
-def test_a_failed_song_says_why_and_is_tried_again(idle, visit):
+def test_failed_song_shows_reason_and_can_be_retried(idle, visit):
     song = idle.upload("Sad song", data=tone(300))
     page = visit(idle)
-    expect(state(page, "Sad song")).to_have_text("Next in line")
-    again = row(page, "Sad song").get_by_role("button", name="Try again: Sad song")
+    expect(state(page, "Sad song")).to_have_text("Waiting")
+    again = row(page, "Sad song").get_by_role("button", name="Retry Sad song")
     expect(again).to_be_hidden()
     give_up(idle, song, "the <b>machine</b> is full")
-    expect(state(page, "Sad song")).to_have_text("Could not be split")
-    expect(row(page, "Sad song").locator(".why")).to_have_text("Why: the <b>machine</b> is full")
+    expect(state(page, "Sad song")).to_have_text("Failed")
+    expect(row(page, "Sad song").locator(".why")).to_have_text("Reason: the <b>machine</b> is full")
     again.click()
-    expect(state(page, "Sad song")).to_have_text("Next in line")
+    expect(state(page, "Sad song")).to_have_text("Waiting")
     expect(row(page, "Sad song").locator(".why")).to_be_hidden()
     assert idle.song(song["id"])["status"] == "UPLOADED"
 
 
-def test_a_songs_own_page_follows_it_too(idle, visit, stems):
+def test_song_page_follows_the_song(idle, visit, stems):
     song = idle.upload("Sad song", data=tone(300))
     page = visit(idle, f"/#/songs/{song['id']}")
-    told = page.locator("#song-state")
-    expect(told).to_have_text("Next in line")
+    status = page.locator("#song-state")
+    expect(status).to_have_text("Waiting")
     begin(idle, song, 20)
-    expect(told).to_have_text(re.compile("^Being split: 20%"))
+    expect(status).to_have_text(re.compile("^Processing: 20%"))
     give_up(idle, song, "no reason")
-    expect(told).to_have_text("Could not be split")
-    expect(page.get_by_text("Why: no reason")).to_be_visible()
-    page.get_by_role("button", name="Try again").click()
-    expect(told).to_have_text("Next in line")
+    expect(status).to_have_text("Failed")
+    expect(page.get_by_text("Reason: no reason")).to_be_visible()
+    page.get_by_role("button", name="Retry").click()
+    expect(status).to_have_text("Waiting")
     deliver(idle, song, stems)
     expect(page.get_by_role("region", name="Player").or_(page.locator("#player"))).to_be_visible()
-    expect(told).to_be_hidden()
+    expect(status).to_be_hidden()
 
 
 def test_two_tabs_show_the_same(idle, visit):
@@ -115,7 +115,7 @@ def test_two_tabs_show_the_same(idle, visit):
     other.goto(idle.address)
     page.set_input_files("#files", [{"name": "Shared.wav", "mimeType": "audio/wav", "buffer": tone(300)}])
     row(other, "Shared").locator("a").click()
-    other.get_by_role("button", name="Change the title").click()
+    other.get_by_role("button", name="Rename").click()
     other.get_by_label("Title").fill("Renamed")
     other.keyboard.press("Enter")
     expect(other.get_by_role("heading", name="Renamed")).to_be_visible()
@@ -130,19 +130,19 @@ def test_two_tabs_show_the_same(idle, visit):
     expect(other.locator(".song")).to_have_count(0)
 
 
-def test_a_song_deleted_elsewhere_is_gone_from_its_open_page(idle, visit):
+def test_song_deleted_elsewhere_disappears_from_its_page(idle, visit):
     song = idle.upload("Here today", data=tone(300))
     page = visit(idle, f"/#/songs/{song['id']}")
     expect(page.get_by_role("heading", name="Here today")).to_be_visible()
     idle.ask("DELETE", f"/songs/{song['id']}")
-    expect(page.get_by_role("heading", name="No such song")).to_be_visible()
+    expect(page.get_by_role("heading", name="Song not found")).to_be_visible()
     expect(page.get_by_role("button", name="Delete")).to_have_count(0)
     page.get_by_role("link", name="All songs").click()
-    expect(page.locator("#count")).to_have_text("No songs yet. Drop one above.")
+    expect(page.locator("#count")).to_have_text("No songs yet. Upload one above.")
 
 
-def test_what_is_heard_while_the_list_comes_is_newer_than_the_list(idle, visit):
-    """An answer that is old when it comes takes nothing back."""
+def test_events_received_during_list_loading_win_over_the_list(idle, visit):
+    """A stale list response does not overwrite newer events."""
     stays, goes = idle.upload("Stays", data=tone(300)), idle.upload("Goes", data=tone(301))
     page = visit(idle)
     expect(page.locator(".song")).to_have_count(2)
@@ -151,7 +151,7 @@ def test_what_is_heard_while_the_list_comes_is_newer_than_the_list(idle, visit):
     page.reload()
     while not held:
         page.wait_for_timeout(20)
-    # The answer is made and not there yet; meanwhile all of this happens.
+    # The list response is delayed while the songs change.
     idle.upload("New", data=tone(302))
     idle.ask("DELETE", f"/songs/{goes['id']}")
     idle.ask("PATCH", f"/songs/{stays['id']}", {"title": "Stays, renamed"})
@@ -163,16 +163,16 @@ def test_what_is_heard_while_the_list_comes_is_newer_than_the_list(idle, visit):
     assert titles(page) == ["New", "Stays, renamed"]
 
 
-def test_the_server_goes_and_comes_and_the_list_is_right(idle, visit):
+def test_list_is_correct_after_server_restart(idle, visit):
     idle.upload("Before", data=tone(300))
     gone = idle.upload("Gone after", data=tone(301))
     page = visit(idle)
     expect(page.locator(".song")).to_have_count(2)
-    away = page.get_by_role("alert").filter(has_text="The server does not answer.")
+    away = page.get_by_role("alert").filter(has_text="The server is not responding.")
     expect(away).to_be_hidden()
     idle.stop()
     expect(away).to_be_visible()
-    # What is on the screen stays there.
+    # The list stays visible.
     expect(page.locator(".song")).to_have_count(2)
     idle.start()
     idle.ask("DELETE", f"/songs/{gone['id']}")
@@ -181,38 +181,38 @@ def test_the_server_goes_and_comes_and_the_list_is_right(idle, visit):
     expect(row(page, "After")).to_be_visible()
     expect(row(page, "Gone after")).to_have_count(0)
     assert sorted(titles(page)) == ["After", "Before"]
-    # And it hears again of what happens.
+    # Live updates work again.
     idle.upload("Later", data=tone(303))
     expect(row(page, "Later")).to_be_visible()
 
 
-def test_a_button_pressed_while_the_server_is_away_says_so(idle, visit):
+def test_action_while_server_is_down_shows_an_error(idle, visit):
     song = idle.upload("Sad song", data=tone(300))
     give_up(idle, song, "no reason")
     page = visit(idle)
     expect(row(page, "Sad song")).to_be_visible()
     idle.stop()
-    row(page, "Sad song").get_by_role("button", name="Try again").click()
-    expect(page.locator(".toast.bad")).to_contain_text("The server does not answer.")
-    expect(state(page, "Sad song")).to_have_text("Could not be split")
+    row(page, "Sad song").get_by_role("button", name="Retry").click()
+    expect(page.locator(".toast.bad")).to_contain_text("The server is not responding.")
+    expect(state(page, "Sad song")).to_have_text("Failed")
     idle.start()
 
 
 # Deleting.
 
 
-def test_a_deletion_that_is_undone_never_reaches_the_server(idle, visit):
+def test_undone_deletion_never_reaches_the_server(idle, visit):
     idle.upload("Kept", data=tone(300))
     idle.upload("Other", data=tone(301))
     page = visit(idle)
     stand_still(page)
     delete(page, "Kept")
-    # Whoever works by keyboard is still in the list.
+    # The keyboard focus stays in the list.
     expect(row(page, "Other").locator("a")).to_be_focused()
     undo(page, "Kept").click()
     expect(row(page, "Kept")).to_be_visible()
-    expect(page.locator("#say")).to_have_text("Kept is back")
-    # One that is deleted later and not undone is gone; were the first still under way, it would be gone before.
+    expect(page.locator("#say")).to_have_text("Kept restored")
+    # A later deletion completes; if the first were still pending, it would have completed earlier.
     delete(page, "Other")
     with page.expect_response(lambda answer: answer.request.method == "DELETE"):
         page.clock.fast_forward(LONG_MS)
@@ -220,12 +220,12 @@ def test_a_deletion_that_is_undone_never_reaches_the_server(idle, visit):
     assert known(idle) == ["Kept"]
 
 
-def test_a_deletion_that_is_not_undone_is_done(idle, visit):
+def test_deletion_completes_after_undo_period(idle, visit):
     idle.upload("Goes", data=tone(300))
     page = visit(idle)
     stand_still(page)
     delete(page, "Goes")
-    # It waits for whoever changes their mind.
+    # It can be undone for a while.
     page.clock.fast_forward(3000)
     expect(undo(page, "Goes")).to_be_visible()
     assert known(idle) == ["Goes"]
@@ -234,13 +234,13 @@ def test_a_deletion_that_is_not_undone_is_done(idle, visit):
     assert answer.value.ok
     assert known(idle) == []
     expect(page.locator(".toast")).to_have_count(0)
-    expect(page.locator("#count")).to_have_text("No songs yet. Drop one above.")
+    expect(page.locator("#count")).to_have_text("No songs yet. Upload one above.")
 
 
-def test_a_page_that_is_left_deletes_at_once(idle, visit):
+def test_leaving_the_page_completes_the_deletion(idle, visit):
     idle.upload("Goes", data=tone(300))
     page = visit(idle)
-    # The page's own time stands still, so that nothing but leaving can delete it.
+    # With the page's clock stopped, only leaving can complete the deletion.
     stand_still(page)
     delete(page, "Goes")
     assert known(idle) == ["Goes"]
@@ -251,7 +251,7 @@ def test_a_page_that_is_left_deletes_at_once(idle, visit):
     assert known(idle) == []
 
 
-def test_a_song_is_deleted_on_its_own_page_and_comes_back_whole(idle, visit):
+def test_deletion_on_song_page_can_be_undone(idle, visit):
     song = idle.upload("Kept", data=tone(300))
     page = visit(idle, f"/#/songs/{song['id']}")
     expect(page.get_by_role("heading", name="Kept")).to_be_visible()
@@ -260,28 +260,28 @@ def test_a_song_is_deleted_on_its_own_page_and_comes_back_whole(idle, visit):
     expect(page.locator("#search")).to_be_visible()
     expect(page.locator(".song")).to_have_count(0)
     page.go_back()
-    expect(page.get_by_role("heading", name="No such song")).to_be_visible()
+    expect(page.get_by_role("heading", name="Song not found")).to_be_visible()
     undo(page, "Kept").click()
     expect(page.get_by_role("heading", name="Kept")).to_be_visible()
-    expect(page.get_by_role("button", name="Change the title")).to_be_visible()
+    expect(page.get_by_role("button", name="Rename")).to_be_visible()
     expect(page.get_by_role("button", name="Delete")).to_be_visible()
 
 
-def test_a_title_that_is_refused_says_why_and_escape_gives_up(idle, visit):
+def test_rejected_rename_shows_reason_and_escape_cancels(idle, visit):
     song = idle.upload("Good name", data=tone(300))
     page = visit(idle, f"/#/songs/{song['id']}")
-    page.get_by_role("button", name="Change the title").click()
+    page.get_by_role("button", name="Rename").click()
     page.get_by_label("Title").fill("   ")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("alert").filter(has_text="title is empty")).to_be_visible()
     expect(page.get_by_label("Title")).to_be_focused()
     page.keyboard.press("Escape")
     expect(page.get_by_role("heading", name="Good name")).to_be_visible()
-    expect(page.get_by_role("button", name="Change the title")).to_be_focused()
+    expect(page.get_by_role("button", name="Rename")).to_be_focused()
     assert known(idle) == ["Good name"]
 
 
-# Finding.
+# Search, paging and sorting.
 
 
 def test_many_songs_are_paged(many, visit):
@@ -297,12 +297,12 @@ def test_many_songs_are_paged(many, visit):
         expect(count).to_have_text(f"{number * 50 + 1}–{number * 50 + 50} of 500 songs")
         seen += titles(page)
     expect(forth).to_be_disabled()
-    assert sorted(seen) == sorted(known(many)), "a song is missing or there twice"
+    assert sorted(seen) == sorted(known(many)), "a song is missing or listed twice"
     back.click()
     expect(count).to_have_text("401–450 of 500 songs")
 
 
-def test_a_search_finds_by_any_part_of_the_title_and_starts_at_the_first_page(many, visit):
+def test_search_matches_any_part_of_title_and_resets_paging(many, visit):
     page = visit(many)
     expect(page.locator("#count")).to_have_text("1–50 of 500 songs")
     page.get_by_role("button", name="Next").click()
@@ -316,8 +316,8 @@ def test_a_search_finds_by_any_part_of_the_title_and_starts_at_the_first_page(ma
     search.fill("song 1")
     expect(page.locator("#count")).to_have_text("1–50 of 111 songs")
     search.fill("no such thing")
-    expect(page.locator("#count")).to_have_text("No song has that in its title.")
-    # It stays while a song is looked at, and goes when it is emptied.
+    expect(page.locator("#count")).to_have_text("No titles match.")
+    # The search survives a visit to a song's page.
     search.fill("zebra")
     row(page, "Zebra crossing").locator("a").click()
     expect(page.get_by_role("heading", name="Zebra crossing")).to_be_visible()
@@ -328,62 +328,62 @@ def test_a_search_finds_by_any_part_of_the_title_and_starts_at_the_first_page(ma
     expect(page.locator("#count")).to_have_text("1–50 of 500 songs")
 
 
-def test_songs_are_sorted_as_a_reader_expects(many, visit):
+def test_sort_by_age_and_title(many, visit):
     page = visit(many)
     expect(page.locator("#count")).to_have_text("1–50 of 500 songs")
     newest = known(many)
     assert titles(page) == newest[:50]
-    order = page.get_by_label("Order")
+    order = page.get_by_label("Sort by")
     order.select_option("Oldest first")
     expect(page.locator(".song-title").first).to_have_text(newest[-1])
     assert titles(page) == newest[:-51:-1]
-    # Letters of all alphabets where they belong, and numbers by what they count: 2 before 10.
-    order.select_option("By title")
+    # Titles sort by locale, and numbers by value: 2 before 10.
+    order.select_option("Title")
     expect(page.locator(".song-title").first).to_have_text("a small song")
     assert titles(page)[:14] == ["a small song", "Äpfel", *(f"Song {n}" for n in range(12))]
-    # The choice stays.
+    # The choice survives a reload.
     page.reload()
     expect(page.locator(".song-title").first).to_have_text("a small song")
     expect(order).to_have_value("title")
 
 
-def test_songs_are_sorted_by_how_they_stand(idle, visit, stems):
-    songs = {title: idle.upload(title, data=tone(300 + at)) for at, title in enumerate(["ready", "failed", "being split", "waiting"])}
+def test_sort_by_status(idle, visit, stems):
+    songs = {title: idle.upload(title, data=tone(300 + at)) for at, title in enumerate(["ready", "failed", "processing", "waiting"])}
     deliver(idle, songs["ready"], stems)
     give_up(idle, songs["failed"], "no reason")
-    begin(idle, songs["being split"], 5)
+    begin(idle, songs["processing"], 5)
     page = visit(idle)
-    page.get_by_label("Order").select_option("By status")
-    expect(page.locator(".song-title")).to_have_text(["being split", "waiting", "failed", "ready"])
-    # A song that gets on moves by itself.
+    page.get_by_label("Sort by").select_option("Status")
+    expect(page.locator(".song-title")).to_have_text(["processing", "waiting", "failed", "ready"])
+    # A song moves when its status changes.
     deliver(idle, songs["waiting"], stems)
-    expect(page.locator(".song-title")).to_have_text(["being split", "failed", "waiting", "ready"])
+    expect(page.locator(".song-title")).to_have_text(["processing", "failed", "waiting", "ready"])
 
 
-def test_whose_songs_are_shown_is_chosen_by_whoever_is_logged_in(idle, visit):
-    idle.upload("Everybody's", data=tone(300))
+def test_signed_in_user_can_filter_by_owner(idle, visit):
+    idle.upload("Public song", data=tone(300))
     page = visit(idle)
-    whose = page.get_by_label("Whose songs")
-    expect(row(page, "Everybody's")).to_be_visible()
+    whose = page.get_by_label("Filter songs")
+    expect(row(page, "Public song")).to_be_visible()
     expect(whose).to_be_hidden()
     cookie = register(page, idle)
     idle.upload("Mine", data=tone(301), Cookie=cookie)
     expect(page.locator(".song")).to_have_count(2)
     whose.select_option("Mine")
     expect(page.locator(".song-title")).to_have_text(["Mine"])
-    whose.select_option("Open to everybody")
-    expect(page.locator(".song-title")).to_have_text(["Everybody's"])
+    whose.select_option("Public")
+    expect(page.locator(".song-title")).to_have_text(["Public song"])
     whose.select_option("Mine")
     expect(page.locator(".song-title")).to_have_text(["Mine"])
-    # Nothing of the choice stays in the way of whoever is not logged in.
+    # The filter does not apply after signing out.
     page.locator("#account-link").click()
-    page.get_by_role("button", name="Log out", exact=True).click()
-    expect(page.locator(".song-title")).to_have_text(["Everybody's"])
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    expect(page.locator(".song-title")).to_have_text(["Public song"])
     page.reload()
-    expect(page.locator(".song-title")).to_have_text(["Everybody's"])
+    expect(page.locator(".song-title")).to_have_text(["Public song"])
 
 
-def test_a_reload_keeps_the_place(idle, visit):
+def test_reload_stays_on_the_same_view(idle, visit):
     song = idle.upload("Here", data=tone(300))
     page = visit(idle)
     row(page, "Here").locator("a").click()
@@ -391,20 +391,20 @@ def test_a_reload_keeps_the_place(idle, visit):
     page.reload()
     expect(page.get_by_role("heading", name="Here")).to_be_visible()
     begin(idle, song, 50)
-    expect(page.locator("#song-state")).to_have_text(re.compile("^Being split: 50%"))
+    expect(page.locator("#song-state")).to_have_text(re.compile("^Processing: 50%"))
     page.reload()
-    expect(page.locator("#song-state")).to_have_text("Being split: 50%")
-    # Addresses lead back and forth.
+    expect(page.locator("#song-state")).to_have_text("Processing: 50%")
+    # Browser history works.
     page.go_back()
     expect(row(page, "Here")).to_be_visible()
     page.go_forward()
     expect(page.get_by_role("heading", name="Here")).to_be_visible()
 
 
-def test_an_address_that_leads_nowhere_says_so(idle, visit):
+def test_unknown_song_address_shows_not_found(idle, visit):
     page = visit(idle, "/#/songs/00000000-0000-4000-8000-000000000000")
-    expect(page.get_by_role("heading", name="No such song")).to_be_visible()
-    # One that cannot be an address is the list, whole.
+    expect(page.get_by_role("heading", name="Song not found")).to_be_visible()
+    # An invalid address shows the list.
     page.goto(f"{idle.address}/#/songs/nothing")
     expect(page.get_by_role("button", name="Choose files")).to_be_visible()
-    expect(page.locator("#count")).to_have_text("No songs yet. Drop one above.")
+    expect(page.locator("#count")).to_have_text("No songs yet. Upload one above.")

@@ -1,4 +1,4 @@
-"""The player: what is heard, and when."""
+"""The player."""
 
 import io
 import math
@@ -16,12 +16,12 @@ from listening import STEMS, heard, listen, opened, playing, run_on, seconds, to
 
 
 def stems(folder, *options, seconds=20):
-    """Four stems of tones that no two share, as a worker would deliver them; options are ffmpeg's, a list for each stem."""
+    """Returns a result archive of four stems with different tones; `options` are ffmpeg options, one list per stem."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
         for index, stem in enumerate(["bass", "drums", "other", "vocals"]):
             path = folder / f"{stem}.mp3"
-            # A chirp is like itself at no other place.
+            # A chirp does not repeat, so its position is unique.
             sound = f"aevalsrc=0.3*sin(2*PI*({200 + 100 * index}*t+{9 + 4 * index}*t*t)):s=44100:d={seconds}"
             how = options[index % len(options)]
             subprocess.run(["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", sound, "-ac", "2", *how, path], check=True)
@@ -30,7 +30,7 @@ def stems(folder, *options, seconds=20):
 
 
 def hour(folder):
-    """A minute, sixty times, as every stem."""
+    """Returns a result archive of one-hour stems: one minute, sixty times."""
     stems(folder, ["-b:a", "64k"], seconds=60)
     command = ["ffmpeg", "-v", "error", "-y", "-stream_loop", "59", "-i", folder / "drums.mp3", "-c", "copy", folder / "hour.mp3"]
     subprocess.run(command, check=True)
@@ -48,12 +48,11 @@ def delivered(service, archive, title="Delivered", data=None):
     return song
 
 
-def test_a_chosen_song_is_watched_until_it_plays(visit, standalone):
-    """From the file to the sound, with the real model. It is the first test here: the demo of the others has the same bytes, and so is
-    split by then."""
+def test_uploaded_song_is_processed_and_played(visit, standalone):
+    """Uses the real model. Must run first in this file: the `demo` fixture uploads the same bytes, and the result would be reused."""
     page = visit(standalone, init=listening.CATCH)
-    page.locator("#files").set_input_files({"name": "To be heard.mp3", "mimeType": "audio/mpeg", "buffer": DEMO.read_bytes()})
-    row = page.locator(".song", has_text="To be heard")
+    page.locator("#files").set_input_files({"name": "Uploaded song.mp3", "mimeType": "audio/mpeg", "buffer": DEMO.read_bytes()})
+    row = page.locator(".song", has_text="Uploaded song")
     expect(row).to_have_attribute("data-status", "SPLITTING", timeout=120_000)
     expect(row.locator(".state")).to_contain_text("%")
     expect(row).to_have_attribute("data-status", "SPLIT", timeout=300_000)
@@ -66,7 +65,7 @@ def test_a_chosen_song_is_watched_until_it_plays(visit, standalone):
     expect(page.locator("#time")).to_have_text(re.compile("^0:0[2-9]"))
 
 
-def test_stems_are_together_to_the_sample(visit, standalone, demo):
+def test_stems_play_in_sync_to_the_sample(visit, standalone, demo):
     page = opened(visit, standalone, demo)
     playing(page)
     listen(page)
@@ -75,11 +74,11 @@ def test_stems_are_together_to_the_sample(visit, standalone, demo):
     assert 5 * 44100 < at < 22 * 44100
 
 
-def test_nothing_is_lost_where_one_stretch_meets_the_next(visit, standalone, demo):
-    """Stretches are of 131072 samples; what is compared spans one such seam and more."""
+def test_segment_boundaries_are_gapless(visit, standalone, demo):
+    """Segments have 131072 samples; the comparison spans at least one boundary."""
     page = opened(visit, standalone, demo)
     playing(page)
-    # What comes first comes while all is begun; a machine that is busy may be late with it, and put it off.
+    # Skip the start, where a busy machine may delay playback.
     run_on(page, 4)
     listen(page, seconds=6)
     run_on(page, 6.5)
@@ -87,26 +86,26 @@ def test_nothing_is_lost_where_one_stretch_meets_the_next(visit, standalone, dem
 
 
 def drag(page, *places):
-    """Presses on a waveform at the first place, in seconds, and lets go at the last."""
+    """Drags on a waveform through places, in seconds."""
     box = page.locator(".wave[data-stem=drums]").bounding_box()
     length = float(page.locator("#place").get_attribute("max"))
     for number, place in enumerate(places):
-        # The pixel after it, so that a place just ahead stays ahead.
+        # Round up, so that a place just ahead of the position stays ahead.
         page.mouse.move(math.ceil(box["x"] + place / length * box["width"]), box["y"] + 20)
         if not number:
             page.mouse.down()
     page.mouse.up()
 
 
-def test_a_loop_comes_back_to_its_first_sample(visit, standalone, demo):
+def test_loop_repeats_exactly(visit, standalone, demo):
     page = opened(visit, standalone, demo)
     drag(page, 4.9, 7.84)
     expect(page.locator("#loop")).to_have_attribute("aria-pressed", "true")
-    expect(page.locator("#loop-told")).to_have_text("0:04 to 0:07")
+    expect(page.locator("#loop-range")).to_have_text("0:04 to 0:07")
     playing(page)
     listen(page, seconds=6)
     run_on(page, 8)
-    # Twice around, and still between its ends.
+    # After two rounds the position is still inside the loop.
     assert 4 <= seconds(page) <= 7
     round_ = page.evaluate("""async () => {
       const { kept } = await heard();
@@ -124,26 +123,26 @@ def test_a_loop_comes_back_to_its_first_sample(visit, standalone, demo):
       return Number(style.getPropertyValue('--loop-to')) - Number(style.getPropertyValue('--loop-from'));
     }""")
     whole = int(re.search(r"/ 0:(\d+)", page.locator("#time").inner_text())[1])
-    assert round_ is not None, "what is heard does not repeat"
+    assert round_ is not None, "the recording does not repeat"
     assert abs(round_ - length * 24.5 * 44100) < 44100 * 0.05 and whole == 24
     page.locator("#loop").click()
     expect(page.locator("#loop")).to_have_attribute("aria-pressed", "false")
     run_on(page, 5)
     assert seconds(page) > 7
-    # What was chosen is there again.
+    # The last loop is restored.
     page.keyboard.press("l")
-    expect(page.locator("#loop-told")).to_have_text("0:04 to 0:07")
+    expect(page.locator("#loop-range")).to_have_text("0:04 to 0:07")
     assert 4 <= seconds(page) <= 7
 
 
-def test_a_loop_that_ends_just_ahead_is_one_all_the_same(visit, standalone, demo):
-    """Nearer than what is planned already."""
+def test_loop_end_inside_the_scheduling_lead_time_works(visit, standalone, demo):
+    """The loop ends before audio that is already scheduled."""
     page = opened(visit, standalone, demo)
     playing(page)
     run_on(page, 4)
     page.keyboard.press(" ")
     expect(page.locator("#player")).to_have_attribute("data-state", "paused")
-    # To the sample, once the clock stands.
+    # Read the exact position once the clock has stopped.
     at = page.wait_for_function("(key) => JSON.parse(sessionStorage[key]).at > 3 * 44100 && JSON.parse(sessionStorage[key]).at / 44100",
                                 arg=f"vocalizer-mix-{demo['id']}").json_value()
     drag(page, at - 3, at + 0.03)
@@ -152,7 +151,7 @@ def test_a_loop_that_ends_just_ahead_is_one_all_the_same(visit, standalone, demo
     assert at - 4 < seconds(page) < at + 1
 
 
-def test_a_drag_that_is_called_off_shows_what_loops(visit, standalone, demo):
+def test_cancelled_drag_keeps_the_loop(visit, standalone, demo):
     page = opened(visit, standalone, demo)
     region = "() => ['--loop-from', '--loop-to'].map((name) => document.querySelector('.tracks').style.getPropertyValue(name))"
     drag(page, 4, 7)
@@ -160,12 +159,12 @@ def test_a_drag_that_is_called_off_shows_what_loops(visit, standalone, demo):
     assert before[0] != before[1]
     drag(page, 12, 20, 12)
     assert page.evaluate(region) == before
-    expect(page.locator("#loop-told")).to_have_text("0:04 to 0:07")
+    expect(page.locator("#loop-range")).to_have_text("0:04 to 0:07")
     page.get_by_label("Language").select_option("Русский")
-    expect(page.locator("#loop-told")).to_have_text("0:04 — 0:07")
+    expect(page.locator("#loop-range")).to_have_text("0:04 — 0:07")
 
 
-def test_mute_solo_level_and_karaoke_are_heard(visit, standalone, demo):
+def test_mute_solo_and_karaoke_change_the_audio(visit, standalone, demo):
     page = opened(visit, standalone, demo)
     playing(page)
     run_on(page, 4)
@@ -176,10 +175,10 @@ def test_mute_solo_level_and_karaoke_are_heard(visit, standalone, demo):
     muted = page.evaluate(listening.LEVELS)
     assert muted[1] < 1e-5 and muted[0] > 1e-4 and muted[2] > 1e-4, muted
     track["drums"].get_by_role("button", name="Mute Drums").click()
-    track["bass"].get_by_role("button", name="Bass alone").click()
+    track["bass"].get_by_role("button", name="Solo Bass").click()
     alone = page.evaluate(listening.LEVELS)
     assert alone[2] > 1e-4 and max(alone[0], alone[1], alone[3]) < 1e-5, alone
-    track["bass"].get_by_role("button", name="Bass alone").click()
+    track["bass"].get_by_role("button", name="Solo Bass").click()
     page.get_by_role("button", name="Karaoke").click()
     sung = page.evaluate(listening.LEVELS)
     assert sung[0] < 1e-5 and min(sung[1:]) > 1e-4, sung
@@ -187,28 +186,28 @@ def test_mute_solo_level_and_karaoke_are_heard(visit, standalone, demo):
     page.keyboard.press("3")
     expect(track["bass"].get_by_role("button", name="Mute Bass")).to_have_attribute("aria-pressed", "true")
     page.keyboard.press("Shift+Digit1")
-    expect(track["vocals"].get_by_role("button", name="Vocals alone")).to_have_attribute("aria-pressed", "true")
+    expect(track["vocals"].get_by_role("button", name="Solo Vocals")).to_have_attribute("aria-pressed", "true")
 
 
-def test_the_original_is_heard_at_the_same_place_without_a_gap(visit, standalone, demo):
+def test_switching_to_original_keeps_position_without_gap(visit, standalone, demo):
     page = opened(visit, standalone, demo)
     playing(page)
     listen(page, seconds=4, which="sum")
     run_on(page, 3)
     page.locator("#heard-original").check()
-    expect(page.locator("#player-told")).to_have_text("")
+    expect(page.locator("#player-status")).to_have_text("")
     run_on(page, 3.2)
     original = heard(page, [f"/songs/{demo['id']}/song.wav"], frames=2 * 44100)[0]
     assert original["most"] < 1e-4, original
     at = seconds(page)
-    # It plays on while the two are compared.
+    # Playback continues during the comparison.
     assert -1 < at - (original["at"] / 44100 + 2) < 6
     page.locator("#heard-stems").check()
     run_on(page, 1)
     assert seconds(page) >= at
 
 
-def test_a_click_seeks_and_keys_do_too(visit, standalone, demo):
+def test_click_and_keys_seek(visit, standalone, demo):
     page = opened(visit, standalone, demo)
     wave = page.locator(".wave[data-stem=drums]")
     box = wave.bounding_box()
@@ -222,7 +221,7 @@ def test_a_click_seeks_and_keys_do_too(visit, standalone, demo):
     expect(page.locator("#player")).to_have_attribute("data-state", "playing")
     page.keyboard.press(" ")
     expect(page.locator("#player")).to_have_attribute("data-state", "paused")
-    # Whoever wants no single keys has none.
+    # Shortcuts can be turned off.
     page.locator("#help").click()
     page.locator("#keys-on").uncheck()
     page.keyboard.press("Escape")
@@ -231,7 +230,7 @@ def test_a_click_seeks_and_keys_do_too(visit, standalone, demo):
     expect(page.locator("#karaoke")).to_have_attribute("aria-pressed", "false")
 
 
-def test_it_ends_and_plays_again_from_the_beginning(visit, standalone, demo):
+def test_player_restarts_after_the_end(visit, standalone, demo):
     page = opened(visit, standalone, demo)
     playing(page)
     wave = page.locator(".wave[data-stem=drums]")
@@ -241,61 +240,61 @@ def test_it_ends_and_plays_again_from_the_beginning(visit, standalone, demo):
     assert seconds(page) < 4
 
 
-def test_a_reload_keeps_levels_and_place(visit, standalone, demo):
+def test_reload_keeps_levels_and_position(visit, standalone, demo):
     page = opened(visit, standalone, demo)
     page.get_by_role("button", name="Mute Bass").click()
     page.locator(".wave[data-stem=drums]").click(position={"x": 300, "y": 20})
     before = page.locator("#time").inner_text()
     assert not before.startswith("0:00")
-    # Once more before it is open.
+    # Reload once more before the player has loaded.
     page.route("**/vocals.mp3", lambda route: None)
     page.reload()
-    expect(page.locator("#player-told")).to_have_text("Opening the stems…")
+    expect(page.locator("#player-status")).to_have_text("Loading stems…")
     page.unroute("**/vocals.mp3")
     page.reload()
     expect(page.locator("#time")).to_have_text(before)
     expect(page.get_by_role("button", name="Mute Bass")).to_have_attribute("aria-pressed", "true")
 
 
-def test_a_server_that_goes_and_comes_back_is_waited_for(visit, idle, tmp_path):
+def test_playback_resumes_after_server_restart(visit, idle, tmp_path):
     song = delivered(idle, stems(tmp_path, ["-b:a", "128k"], seconds=60), data=tone(440, 60))
     page = opened(visit, idle, song)
     playing(page)
     idle.stop()
-    expect(page.locator("#away")).to_be_visible(timeout=60_000)
+    expect(page.locator("#offline")).to_be_visible(timeout=60_000)
     expect(page.locator("#player")).to_have_attribute("data-state", "waiting", timeout=60_000)
     idle.start()
     expect(page.locator("#player")).to_have_attribute("data-state", "playing", timeout=60_000)
-    expect(page.locator("#away")).to_be_hidden()
+    expect(page.locator("#offline")).to_be_hidden()
 
 
-def test_a_song_that_is_opened_while_the_server_is_away_is_there_when_it_is_back(visit, idle, tmp_path):
+def test_song_opened_while_server_is_down_loads_later(visit, idle, tmp_path):
     song = delivered(idle, stems(tmp_path, ["-b:a", "128k"]))
     page = visit(idle)
     expect(page.locator(".song")).to_have_attribute("data-status", "SPLIT")
     idle.stop()
     page.locator(".song a").click()
-    expect(page.locator("#player-told")).to_contain_text("The server does not answer.")
+    expect(page.locator("#player-status")).to_contain_text("The server is not responding.")
     idle.start()
     expect(page.locator("#play")).to_be_enabled(timeout=60_000)
-    expect(page.locator("#player-told")).to_have_text("")
+    expect(page.locator("#player-status")).to_have_text("")
     assert page.url.endswith(song["id"])
 
 
-def test_stems_of_any_worker_are_together(visit, idle, tmp_path):
-    """Constant and variable bit rates, with tags and without: frames of some lie at no known place, so their WAV is played."""
+def test_stems_with_any_mp3_encoding_play_in_sync(visit, idle, tmp_path):
+    """Constant and variable bit rates, with and without tags; if frame positions are unknown, the player uses the WAV."""
     kinds = [["-b:a", "320k"], ["-q:a", "4"], ["-b:a", "96k", "-write_xing", "0", "-id3v2_version", "0"], ["-b:a", "160k", "-metadata", "title=x"]]
     song = delivered(idle, stems(tmp_path, *kinds))
     page = opened(visit, idle, song)
     playing(page)
     listen(page)
     run_on(page, 8)
-    # What the server makes of each is what the page is held to, for it is what a download brings.
+    # The reference is the server's WAV, which is also what a download returns.
     found = heard(page, [f"/songs/{song['id']}/{stem}.wav" for stem in STEMS])
     assert len({each["at"] for each in found}) == 1 and all(each["most"] < 2e-4 for each in found), found
 
 
-def test_an_hour_is_not_loaded_whole(visit, idle, tmp_path):
+def test_long_song_is_loaded_in_parts(visit, idle, tmp_path):
     archive = hour(tmp_path)
     song = delivered(idle, archive, data=(tmp_path / "hour.mp3").read_bytes())
     page = visit(idle, f"/#/songs/{song['id']}", init=listening.CATCH, bypass_csp=True)
@@ -311,12 +310,12 @@ def test_an_hour_is_not_loaded_whole(visit, idle, tmp_path):
     listen(page)
     run_on(page, 5)
     came_bytes = sum(int(answer.headers["content-length"]) for answer in came)
-    assert came_bytes < len(archive) / 20, f"{came_bytes} of {len(archive)}"
+    assert came_bytes < len(archive) / 20, f"loaded {came_bytes} of {len(archive)} bytes"
     levels = page.evaluate(listening.LEVELS)
     assert min(levels) > 0.05, levels
 
 
-def test_everything_can_be_taken_home(visit, standalone, demo, tmp_path):
+def test_every_part_can_be_downloaded(visit, standalone, demo, tmp_path):
     page = opened(visit, standalone, demo)
     song = f"/songs/{demo['id']}"
 
@@ -340,8 +339,8 @@ def test_everything_can_be_taken_home(visit, standalone, demo, tmp_path):
     inside = zipfile.ZipFile(io.BytesIO(body))
     assert name == "First Light (stems).zip"
     assert sorted(inside.namelist()) == [f"First Light ({stem}).wav" for stem in ["bass", "drums", "other", "vocals"]]
-    # The mix as it is set: the drums alone at their level are the drums.
-    page.get_by_role("button", name="Drums alone").click()
+    # With drums soloed at full level, the mix equals the drums.
+    page.get_by_role("button", name="Solo Drums").click()
     name, body = taken("mix")
     assert name == "First Light (mix).wav"
     assert body == standalone.bytes(f"{song}/drums.wav")
@@ -350,8 +349,8 @@ def test_everything_can_be_taken_home(visit, standalone, demo, tmp_path):
     expect(page.locator("#take-home")).to_contain_text("there is no mix")
 
 
-def test_a_song_that_fails_says_why_and_is_tried_again(visit, standalone):
-    """Good for its first second and torn after it: the model's worker finds out."""
+def test_corrupt_song_fails_with_reason_and_can_be_retried(visit, standalone):
+    """The file is corrupt after its first third, which only the worker detects."""
     whole = DEMO.read_bytes()
     torn = whole[: len(whole) // 3] + bytes(255 - byte for byte in whole[len(whole) // 3 :])
     song = standalone.upload("Torn", data=torn)
@@ -363,10 +362,10 @@ def test_a_song_that_fails_says_why_and_is_tried_again(visit, standalone):
         except AssertionError:
             continue
     if end["status"] != "FAILED":
-        pytest.fail(f"a torn song is taken for a whole one: {end}")
+        pytest.fail(f"a corrupt song did not fail: {end}")
     page = visit(standalone)
     row = page.locator(".song", has_text="Torn")
-    expect(row.locator(".why")).to_contain_text("Why:")
-    row.get_by_role("button", name="Try again").click()
+    expect(row.locator(".why")).to_contain_text("Reason:")
+    row.get_by_role("button", name="Retry").click()
     expect(row).not_to_have_attribute("data-status", "FAILED")
     expect(row).to_have_attribute("data-status", "FAILED", timeout=120_000)

@@ -1,4 +1,4 @@
-"""Behind a proxy that has the service below a path of its own."""
+"""The page behind a reverse proxy, under a path prefix."""
 
 import hashlib
 import socket
@@ -13,7 +13,7 @@ from conftest import DEMO, PASSWORD, deliver, row
 from listening import CATCH, playing, run_on
 from playwright.sync_api import expect
 
-# As short as somebody would write it who has other things at home, too.
+# A minimal configuration, as for a home server with several services.
 NGINX = """
 pid {folder}/pid;
 error_log stderr;
@@ -43,7 +43,7 @@ http {{
 
 @pytest.fixture
 def below(idle, tmp_path):
-    """`idle` below /at/home of a proxy, and nothing beside it."""
+    """`idle` behind a proxy, under /at/home."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -63,7 +63,7 @@ def below(idle, tmp_path):
     nginx.wait(timeout=30)
 
 
-def test_a_song_is_uploaded_watched_played_and_taken_home_below_a_path(visit, idle, below, stems):
+def test_upload_play_and_download_under_a_path_prefix(visit, idle, below, stems):
     page = visit(below, init=CATCH)
     page.locator("#account-link").click()
     for name, text in [("username", "proxied"), ("password1", PASSWORD), ("password2", PASSWORD)]:
@@ -85,7 +85,7 @@ def test_a_song_is_uploaded_watched_played_and_taken_home_below_a_path(visit, id
     assert download.value.suggested_filename == "From home (mix).mp3"
     mix = f"{idle.address}/songs/{page.url.rpartition('/')[2]}/mix.mp3"
     assert download.value.path().read_bytes() == page.context.request.get(mix).body()
-    # Still logged in, and the song is still there.
+    # The session and the song survive a reload.
     page.reload()
     expect(page.locator("#account-link")).to_have_text("proxied")
     expect(page.locator("#play")).to_be_enabled()

@@ -1,4 +1,4 @@
-"""Screenshots of all views, for whoever wants to see what a change did; what they show is checked before each is made."""
+"""Screenshots of all views, to review changes; each test checks the view first."""
 
 import re
 
@@ -13,7 +13,7 @@ TITLES = ["First Light", "Night Train", "Über den Wolken", "Ты дарила �
 
 @pytest.fixture
 def songs(idle, stems):
-    """A song for each way that songs may stand."""
+    """One song for each status."""
     songs = [idle.upload(title, data=tone(300 + at)) for at, title in enumerate(TITLES[1:])]
     songs.insert(0, idle.upload("First Light"))
     deliver(idle, songs[0], stems)
@@ -24,8 +24,8 @@ def songs(idle, stems):
 
 
 def taken(page, name, at=None):
-    """A view in every size and both colours, from its top or from an element on."""
-    # No pointer is over anything.
+    """Takes a view in every size and both themes, scrolled to the top or to an element."""
+    # No element is hovered.
     page.mouse.move(0, 0)
     for width, height in SIZES.items():
         page.set_viewport_size({"width": width, "height": height})
@@ -35,15 +35,15 @@ def taken(page, name, at=None):
             shot(page, f"{name}-{width}-{colours}")
 
 
-def test_nothing_there_yet(idle, visit):
+def test_empty_list(idle, visit):
     page = visit(idle)
-    expect(page.locator("#count")).to_have_text("No songs yet. Drop one above.")
+    expect(page.locator("#count")).to_have_text("No songs yet. Upload one above.")
     taken(page, "empty")
 
 
-def test_the_list_and_uploads(idle, visit, songs):
+def test_list_and_uploads(idle, visit, songs):
     page = visit(idle)
-    expect(row(page, "First Light").locator(".state")).to_have_text("Ready")
+    expect(row(page, "First Light").locator(".state")).to_have_text("Done")
     taken(page, "list")
     taken(page, "list-below", at="#search")
     throttle(page, 20_000)
@@ -52,20 +52,20 @@ def test_the_list_and_uploads(idle, visit, songs):
     expect(page.locator(".upload[data-state=going] .note")).to_have_text(re.compile("^[1-9]"))
     expect(page.locator(".upload[data-state=failed]")).to_be_visible()
     taken(page, "uploads", at="#choose")
-    for cancel in page.get_by_role("button", name="Cancel this upload").all()[::-1]:
+    for cancel in page.get_by_role("button", name="Cancel upload").all()[::-1]:
         cancel.click()
 
 
-def test_songs(idle, visit, songs):
-    for song, name, told in [(songs[2], "splitting", "Being split: 42%"), (songs[1], "failed", "Could not be split")]:
+def test_song_pages(idle, visit, songs):
+    for song, name, status in [(songs[2], "splitting", "Processing: 42%"), (songs[1], "failed", "Failed")]:
         page = visit(idle, f"/#/songs/{song['id']}")
-        expect(page.locator("#song-state")).to_have_text(told)
+        expect(page.locator("#song-state")).to_have_text(status)
         taken(page, name)
     page = visit(idle, f"/#/songs/{songs[0]['id']}")
     expect(page.get_by_role("button", name="Play", exact=True)).to_be_enabled()
     page.locator("#place").fill("8")
     page.locator("#place").blur()
-    # Waveforms are drawn once they are there.
+    # Wait for the waveforms.
     page.wait_for_load_state("networkidle")
     taken(page, "player")
     page.get_by_role("button", name="Keyboard shortcuts").click()
@@ -73,24 +73,24 @@ def test_songs(idle, visit, songs):
     taken(page, "shortcuts")
 
 
-def test_the_account(idle, visit):
+def test_account_page(idle, visit):
     page = visit(idle, "/#/account")
     expect(page.locator("#login")).to_be_visible()
     taken(page, "account-logged-out")
     register(page, idle)
     page.locator("#token-name").fill("laptop")
-    page.get_by_role("button", name="Make a token").click()
+    page.get_by_role("button", name="Create token").click()
     expect(page.locator(".tokens li")).to_have_count(1)
-    # Every token is another, and no screenshot needs one that works.
+    # Replace the random token: screenshots must be stable and show no working token.
     page.locator("#token-secret").evaluate("(shown) => { shown.value = `voc_${'x'.repeat(40)}`; }")
     taken(page, "account-logged-in")
 
 
 def test_in_russian(idle, visit, songs):
     page = visit(idle, viewport={"width": 768, "height": 1024}, color_scheme="light", locale="ru-RU")
-    expect(row(page, "First Light").locator(".state")).to_have_text("Готова")
+    expect(row(page, "First Light").locator(".state")).to_have_text("Готово")
     shot(page, "list-768-russian")
     row(page, "First Light").locator("a").click()
-    expect(page.get_by_role("button", name="Играть", exact=True)).to_be_enabled()
+    expect(page.get_by_role("button", name="Воспроизвести", exact=True)).to_be_enabled()
     page.wait_for_load_state("networkidle")
     shot(page, "player-768-russian")

@@ -1,4 +1,4 @@
-"""Stems that are played for long, with seeks."""
+"""Long playback with seeks."""
 
 import os
 
@@ -8,7 +8,7 @@ from listening import listen, opened, playing, run_on, together
 SYNC_S = float(os.environ.get("VOCALIZER_SYNC_S", "180"))
 
 
-def test_stems_stay_together_for_minutes_with_seeks(visit, standalone, demo):
+def test_stems_stay_in_sync_for_minutes_with_seeks(visit, standalone, demo):
     page = opened(visit, standalone, demo)
     playing(page)
     listen(page)
@@ -23,5 +23,5 @@ def test_stems_stay_together_for_minutes_with_seeks(visit, standalone, demo):
         seeks += 1
         run_on(page, 7)
     at = together(page, demo)
-    print(f"\n{SYNC_S:.0f} s of play, {seeks} seeks: all four stems at sample {at}, 0 apart")
+    print(f"\n{SYNC_S:.0f} s of playback, {seeks} seeks: all four stems at sample {at}, no drift")
     assert seeks >= SYNC_S // 8

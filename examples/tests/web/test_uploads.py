@@ -1,4 +1,4 @@
-"""Songs on their way in."""
+"""Uploads."""
 
 import base64
 import re
@@ -7,9 +7,9 @@ import pytest
 from conftest import DEMO, PASSWORD, Service, known, register, row, stand_still, throttle, tone
 from playwright.sync_api import expect
 
-# What a browser is given in place of a file that was chosen.
+# A chosen file.
 SONG = {"name": "Night_Train.wav", "mimeType": "audio/wav", "buffer": tone(440)}
-# So slow that a test acts long before the demo song is through.
+# Slow enough that a test can act before the demo song has been sent.
 SLOW = 10_000
 
 MARKUP = "<img src=x onerror=alert(1)>"
@@ -24,7 +24,7 @@ def choose(page, *files):
 
 
 def drag(page, name, files):
-    """What a browser says while files are dragged over the page and let go; the bytes are made in the page."""
+    """Dispatches a drag event with files, created in the page."""
     files = [(file["name"], file["mimeType"], base64.b64encode(file["buffer"]).decode()) for file in files]
     page.evaluate(
         """([name, files]) => {
@@ -34,7 +34,7 @@ def drag(page, name, files):
           }
           const event = new DragEvent(name, { bubbles: true, cancelable: true, dataTransfer: carried });
           document.querySelector('h1, h2').dispatchEvent(event);
-          if (name === 'drop' && !event.defaultPrevented) throw new Error('the browser would open the file');
+          if (name === 'drop' && !event.defaultPrevented) throw new Error('default not prevented: the browser would open the file');
         }""",
         [name, files],
     )
@@ -46,8 +46,8 @@ def uploading(page, title=None):
 
 
 def partly_sent(page, title):
-    """Once some of it is sent, and not all."""
-    expect(uploading(page, title).locator(".note")).to_have_text(re.compile(r"^[1-9]\d?% sent$"))
+    """Waits until part of the file has been sent."""
+    expect(uploading(page, title).locator(".note")).to_have_text(re.compile(r"^[1-9]\d?% uploaded$"))
 
 
 def sends(page):
@@ -56,23 +56,23 @@ def sends(page):
 
 @pytest.fixture
 def small():
-    """A server that takes little."""
+    """A server with a small upload limit."""
     service = Service("server", max_upload_bytes=100_000)
     yield service
     service.close()
 
 
-def test_a_chosen_file_becomes_a_song_named_after_it(idle, visit):
+def test_chosen_file_becomes_a_song_named_after_it(idle, visit):
     page = visit(idle)
     choosers = []
     page.on("filechooser", lambda chooser: (choosers.append(chooser.is_multiple()), chooser.set_files([SONG])))
-    expect(page.locator("#count")).to_have_text("No songs yet. Drop one above.")
-    # The button is what people press; it opens the browser's own window.
+    expect(page.locator("#count")).to_have_text("No songs yet. Upload one above.")
+    # The button opens the browser's file dialog.
     page.get_by_role("button", name="Choose files").click()
-    expect(row(page, "Night Train").locator(".state")).to_have_text("Next in line")
+    expect(row(page, "Night Train").locator(".state")).to_have_text("Waiting")
     expect(uploading(page)).to_have_count(0)
     assert known(idle) == ["Night Train"]
-    assert choosers == [True], "one window, in which several files may be chosen"
+    assert choosers == [True], "one file dialog that allows several files"
 
 
 def test_files_are_dropped_anywhere_on_the_page(idle, visit):
@@ -91,27 +91,27 @@ def test_files_are_dropped_anywhere_on_the_page(idle, visit):
     assert sorted(known(idle)) == ["one", "three", "two"]
 
 
-def test_a_drop_on_another_view_uploads_too_and_shows_it(idle, visit):
+def test_drop_on_another_view_uploads_and_shows_the_list(idle, visit):
     page = visit(idle, "/#/account")
     expect(page.locator("h1", has_text="Account")).to_be_visible()
     drag(page, "drop", [SONG])
     expect(row(page, "Night Train")).to_be_visible()
 
 
-def test_several_at_once_wait_their_turn_and_all_arrive(idle, visit):
+def test_several_uploads_are_queued_and_all_complete(idle, visit):
     page = visit(idle)
     throttle(page, 1000)
     choose(page, *[{**SONG, "name": f"song {n}.wav", "buffer": tone(200 + n, 8)} for n in range(5)])
     expect(page.get_by_role("heading", name="Uploading 5 songs")).to_be_visible()
     expect(page.locator(".upload[data-state=going]")).to_have_count(2)
-    expect(page.locator(".upload[data-state=waiting]").first).to_contain_text("Waits its turn")
+    expect(page.locator(".upload[data-state=waiting]").first).to_contain_text("Waiting")
     throttle(page, -1)
     expect(page.locator(".song")).to_have_count(5)
     expect(uploading(page)).to_have_count(0)
     assert sorted(known(idle)) == [f"song {n}" for n in range(5)]
 
 
-def test_a_title_changed_while_the_file_goes_is_the_songs(idle, visit):
+def test_title_edited_during_upload_is_applied(idle, visit):
     page = visit(idle)
     throttle(page, SLOW)
     choose(page, DEMO)
@@ -123,18 +123,18 @@ def test_a_title_changed_while_the_file_goes_is_the_songs(idle, visit):
     assert known(idle) == ["Second Light"]
 
 
-def test_the_limits_are_said_before_anything_is_sent(small, visit):
+def test_limits_are_shown_before_upload(small, visit):
     page = visit(small)
-    expect(page.locator("#limits")).to_contain_text("100 kB and 6 hours")
+    expect(page.locator("#limits")).to_contain_text("Up to 100 kB and 6 hours per file.")
     expect(page.locator("#limits")).to_contain_text("MP3, FLAC, WAV, AIFF, Ogg, Opus, M4A")
 
 
-def test_a_file_over_the_limit_is_refused_before_it_is_sent(small, visit):
+def test_file_over_the_limit_is_rejected_before_upload(small, visit):
     page = visit(small)
     expect(page.locator("#limits")).to_contain_text("100 kB")
     choose(page, DEMO)
-    expect(uploading(page).get_by_role("alert")).to_have_text(re.compile(r"^This file has [\d.]+ (kB|MB); at most 100 kB are taken\.$"))
-    # What is within it still goes; and it alone was sent.
+    expect(uploading(page).get_by_role("alert")).to_have_text(re.compile(r"^The file is [\d.]+ (kB|MB); the limit is 100 kB\.$"))
+    # A file within the limit is uploaded, and only that one was sent.
     choose(page, SONG)
     expect(row(page, "Night Train")).to_be_visible()
     assert len(sends(page)) == 1
@@ -144,149 +144,149 @@ def test_a_file_over_the_limit_is_refused_before_it_is_sent(small, visit):
 @pytest.mark.parametrize(
     ("file", "words"),
     [
-        ({"name": "notes.txt", "mimeType": "text/plain", "buffer": b"la la la"}, "This is no song (text/plain)"),
-        ({"name": "cover.png", "mimeType": "image/png", "buffer": b"\x89PNG"}, "This is no song (image/png)"),
+        ({"name": "notes.txt", "mimeType": "text/plain", "buffer": b"la la la"}, "Not an audio file (text/plain)"),
+        ({"name": "cover.png", "mimeType": "image/png", "buffer": b"\x89PNG"}, "Not an audio file (image/png)"),
         ({"name": "nothing.mp3", "mimeType": "audio/mpeg", "buffer": b""}, "This file is empty."),
     ],
 )
-def test_what_is_no_song_is_refused_before_it_is_sent(idle, visit, file, words):
+def test_non_audio_file_is_rejected_before_upload(idle, visit, file, words):
     page = visit(idle)
     choose(page, file)
     failed = uploading(page)
     expect(failed.get_by_role("alert")).to_contain_text(words)
-    expect(failed.get_by_role("button", name="Try again")).to_be_hidden()
+    expect(failed.get_by_role("button", name="Retry")).to_be_hidden()
     expect(page.get_by_role("heading", name="Uploading")).to_have_count(0)
-    failed.get_by_role("button", name="Cancel this upload").click()
+    failed.get_by_role("button", name="Cancel upload").click()
     expect(uploading(page)).to_have_count(0)
     assert sends(page) == []
 
 
-def test_a_file_that_only_looks_like_a_song_is_refused_in_plain_words(idle, visit):
+def test_unreadable_audio_file_is_rejected_with_reason(idle, visit):
     page = visit(idle)
     choose(page, {"name": "broken.mp3", "mimeType": "audio/mpeg", "buffer": b"no song at all " * 4000})
     expect(uploading(page).get_by_role("alert")).to_contain_text("This file cannot be split")
-    expect(uploading(page).get_by_role("button", name="Try again")).to_be_hidden()
+    expect(uploading(page).get_by_role("button", name="Retry")).to_be_hidden()
     assert known(idle) == []
 
 
-def test_a_title_that_is_refused_can_be_mended(idle, visit):
+def test_rejected_title_can_be_corrected(idle, visit):
     page = visit(idle)
     throttle(page, 1000)
-    # Two are on their way, so that the third waits while its title is emptied.
+    # Two uploads run, so the third waits while its title is cleared.
     choose(page, *[{**SONG, "name": f"song {n}.wav", "buffer": tone(200 + n, 8)} for n in range(3)])
     last = uploading(page, "song 2")
     last.get_by_label("Title").fill("  ")
     throttle(page, -1)
     expect(last.get_by_role("alert")).to_contain_text("title is empty")
     last.get_by_label("Title").fill("A name")
-    last.get_by_role("button", name="Try again").click()
+    last.get_by_role("button", name="Retry").click()
     expect(row(page, "A name")).to_be_visible()
     assert sorted(known(idle)) == ["A name", "song 0", "song 1"]
 
 
-def test_a_cancelled_upload_leaves_nothing(idle, visit):
+def test_cancelled_upload_creates_no_song(idle, visit):
     page = visit(idle)
     throttle(page, SLOW)
     choose(page, DEMO)
     partly_sent(page, "first-light")
-    uploading(page).get_by_role("button", name="Cancel this upload").click()
+    uploading(page).get_by_role("button", name="Cancel upload").click()
     expect(uploading(page)).to_have_count(0)
     throttle(page, -1)
-    # Somebody who cancels one may go on with another, and the server has that alone.
+    # The next upload works, and the server has only that song.
     choose(page, SONG)
     expect(row(page, "Night Train")).to_be_visible()
     assert known(idle) == ["Night Train"]
-    expect(page.locator("#away")).to_be_hidden()
+    expect(page.locator("#offline")).to_be_hidden()
 
 
-def test_an_upload_goes_on_by_itself_when_the_server_is_back(idle, visit):
+def test_upload_restarts_when_the_server_is_back(idle, visit):
     page = visit(idle)
     throttle(page, SLOW)
     choose(page, DEMO)
     partly_sent(page, "first-light")
     idle.process.kill()
     idle.stop()
-    expect(uploading(page).locator(".note")).to_have_text("The connection broke. It goes on by itself when the server is back.")
-    expect(page.get_by_role("alert").filter(has_text="The server does not answer")).to_be_visible()
+    expect(uploading(page).locator(".note")).to_have_text("Connection lost. The upload restarts when the server is back.")
+    expect(page.get_by_role("alert").filter(has_text="The server is not responding")).to_be_visible()
     throttle(page, -1)
     idle.start()
     expect(row(page, "first-light")).to_be_visible(timeout=60_000)
     expect(uploading(page)).to_have_count(0)
-    expect(page.locator("#away")).to_be_hidden()
+    expect(page.locator("#offline")).to_be_hidden()
     expect(page.locator(".song")).to_have_count(1)
     assert known(idle) == ["first-light"]
 
 
-def test_a_reload_is_asked_about_and_then_says_what_it_cut_off(idle, visit):
+def test_reload_warns_and_then_reports_interrupted_uploads(idle, visit):
     page = visit(idle)
     asked = []
     page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
     throttle(page, SLOW)
-    # Browsers ask only those who have touched the page.
+    # Browsers show the dialog only after a user gesture.
     page.locator("h1").click()
     choose(page, {"name": DEMO.name, "mimeType": "audio/mpeg", "buffer": DEMO.read_bytes()}, {**SONG, "buffer": tone(440, 8)})
     partly_sent(page, "first-light")
     page.reload()
     assert asked == ["beforeunload"]
-    notice = page.get_by_role("status").filter(has_text="cut off")
+    notice = page.get_by_role("status").filter(has_text="interrupted")
     expect(notice).to_contain_text("first-light.mp3, Night_Train.wav")
     notice.get_by_role("button", name="Close").click()
     expect(notice).to_be_hidden()
-    # It is said once, and nobody is asked where nothing is under way.
+    # The notice appears once, and a reload without uploads shows no dialog.
     page.reload()
-    expect(page.locator("#count")).to_have_text("No songs yet. Drop one above.")
+    expect(page.locator("#count")).to_have_text("No songs yet. Upload one above.")
     expect(page.locator("#notice")).to_be_hidden()
     assert asked == ["beforeunload"]
 
 
-def test_a_session_that_ended_makes_no_song_everybodys(idle, visit):
+def test_upload_after_session_ended_does_not_become_public(idle, visit):
     page = visit(idle)
     cookie = register(page, idle)
-    expect(page.locator("#openness")).to_have_text("You are logged in: songs you upload are yours alone.")
+    expect(page.locator("#openness")).to_have_text("You are signed in. Only you can see the songs you upload.")
     idle.ask("POST", "/auth/logout", Cookie=cookie)
     choose(page, SONG)
     failed = uploading(page)
-    expect(failed.get_by_role("alert")).to_contain_text("Log in and try again")
+    expect(failed.get_by_role("alert")).to_contain_text("Sign in and retry")
     notice = page.locator("#notice")
     expect(notice).to_contain_text("Your session has ended.")
-    assert known(idle) == [], "the song is everybody's"
-    # Whoever logs in again goes on where they were, and the song is theirs.
-    notice.get_by_role("button", name="Log in").click()
+    assert known(idle) == [], "the song became public"
+    # After signing in again, a retry creates a private song.
+    notice.get_by_role("button", name="Sign in").click()
     login = page.locator("#login")
-    login.get_by_label("User name").fill("ada")
+    login.get_by_label("Username").fill("ada")
     login.get_by_label("Password").fill(PASSWORD)
-    login.get_by_role("button", name="Log in").click()
-    failed.get_by_role("button", name="Try again").click()
-    expect(row(page, "Night Train").locator(".badge")).to_have_text("yours alone")
+    login.get_by_role("button", name="Sign in").click()
+    failed.get_by_role("button", name="Retry").click()
+    expect(row(page, "Night Train").locator(".badge")).to_have_text("private")
     assert known(idle) == []
 
 
-def test_whoever_will_not_log_in_again_can_go_on_without(idle, visit):
+def test_user_can_continue_without_signing_in_again(idle, visit):
     page = visit(idle)
     cookie = register(page, idle)
-    expect(page.locator("#openness")).to_contain_text("yours alone")
+    expect(page.locator("#openness")).to_contain_text("Only you can see")
     idle.ask("POST", "/auth/logout", Cookie=cookie)
     page.reload()
-    expect(page.locator("#openness")).to_contain_text("open to everybody")
+    expect(page.locator("#openness")).to_contain_text("Songs you upload are public")
     choose(page, SONG)
-    expect(uploading(page).get_by_role("alert")).to_contain_text("Log in and try again")
-    page.get_by_role("button", name="Go on without").click()
+    expect(uploading(page).get_by_role("alert")).to_contain_text("Sign in and retry")
+    page.get_by_role("button", name="Continue without signing in").click()
     expect(page.locator("#notice")).to_be_hidden()
-    uploading(page).get_by_role("button", name="Try again").click()
-    expect(row(page, "Night Train").locator(".badge")).to_have_text("open to everybody")
+    uploading(page).get_by_role("button", name="Retry").click()
+    expect(row(page, "Night Train").locator(".badge")).to_have_text("public")
 
 
 @pytest.mark.parametrize("title", [MARKUP, HEBREW, LONG], ids=["markup", "directions and emoji", "200 characters"])
-def test_titles_are_shown_as_text_wherever_they_are(idle, visit, title):
+def test_titles_are_always_shown_as_text(idle, visit, title):
     page = visit(idle, init="window.alert = () => { window.ran = true; };")
     choose(page, {**SONG, "name": f"{title}.wav"})
-    # A mark of direction is invisible, so it is not part of a title.
+    # Invisible direction marks are removed from titles.
     title = title.replace("\u200f", "")
     shown = row(page, title).locator(".song-title")
     expect(shown).to_be_visible()
     assert shown.inner_text() == title
     assert known(idle) == [title]
-    # In a note, on its page, in the window's title, and where it is changed.
+    # In a toast, on the song's page, in the window title and in the rename form.
     stand_still(page)
     row(page, title).get_by_role("button", name="Delete").click()
     expect(page.locator(".toast")).to_contain_text(f"Deleted: {title}")
@@ -294,17 +294,17 @@ def test_titles_are_shown_as_text_wherever_they_are(idle, visit, title):
     shown.click()
     expect(page.get_by_role("heading", level=1)).to_have_text(title)
     expect(page).to_have_title(f"{title} · Vocalizer")
-    page.get_by_role("button", name="Change the title").click()
+    page.get_by_role("button", name="Rename").click()
     expect(page.get_by_label("Title")).to_have_value(title)
     assert page.locator("main img").count() == 0
     assert page.evaluate("window.ran") is None
-    # No title makes the page wider than its window.
+    # A long title does not widen the page.
     page.set_viewport_size({"width": 360, "height": 700})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-def test_what_turns_text_around_is_left_out_of_a_title(idle, visit):
-    """A file that is called so that `3pm.exe` reads as `exe.mp3` is a song all the same, under a name that hides nothing."""
+def test_bidirectional_controls_are_removed_from_titles(idle, visit):
+    """A file name that displays `3pm.exe` as `exe.mp3` gets a title that hides nothing."""
     page = visit(idle)
     choose(page, {**SONG, "name": "song\u202egpj \u2066x\u2069.wav"})
     expect(row(page, "song gpj x")).to_be_visible()

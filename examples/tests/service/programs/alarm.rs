@@ -35,7 +35,7 @@ async fn songs_wait_during_broker_disk_alarm_and_split_afterwards() {
             (_, checks) => assert!(began.elapsed() < TIMEOUT, "still ready with {checks}: {}", place.log()),
         }
     };
-    assert_eq!(checks["outbox"], "jobs wait for the queue", "{checks}");
+    assert_eq!(checks["outbox"], "queue not accepting jobs", "{checks}");
     assert_eq!((&checks["database"], &checks["storage"]), (&Value::from("ok"), &Value::from("ok")));
     // The last song waits, and so do new ones.
     waiting.push(browser.upload("late", &song(1000)).await);
