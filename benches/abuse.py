@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 
 MB = 1_000_000
 TOKEN = "the-token-of-the-abuse-script"
-RUDE, POLITE = "127.0.0.2", "127.0.0.3"
+ABUSIVE, POLITE = "127.0.0.2", "127.0.0.3"
 
 
 # Songs.
@@ -181,42 +181,42 @@ def count_statuses(answers):
 def h2(target, songs=4):
     hour = silence(3600)
     print(f"size of an hour of silence: {len(hour) / 1000:.0f} KB")
-    first = target.upload("hour", hour, RUDE)
+    first = target.upload("hour", hour, ABUSIVE)
     wav = f"/songs/{first['id']}/song.wav"
-    target.measure("H2", "HEAD song.wav of an hour", lambda: count_statuses([target.ask("HEAD", wav, RUDE)]))
+    target.measure("H2", "HEAD song.wav of an hour", lambda: count_statuses([target.ask("HEAD", wav, ABUSIVE)]))
 
     def together():
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            return count_statuses(pool.map(lambda _: target.ask("GET", wav, RUDE), range(8)))
+            return count_statuses(pool.map(lambda _: target.ask("GET", wav, ABUSIVE), range(8)))
 
     target.measure("H2", "8 concurrent GET song.wav of it", together)
 
     def grow():
         answers = []
         for number in range(songs):
-            other = target.upload("hour", silence(3599 - number), RUDE)
-            answers.append(target.ask("GET", f"/songs/{other['id']}/song.wav", RUDE))
+            other = target.upload("hour", silence(3599 - number), ABUSIVE)
+            answers.append(target.ask("GET", f"/songs/{other['id']}/song.wav", ABUSIVE))
         return count_statuses(answers)
 
     target.measure("H2", f"GET song.wav of {songs} others, sequentially", grow)
     time.sleep(1)
     target.measure("H2", "a second later", lambda: "")
 
-    day = target.upload("six hours", silence(6 * 3600 - 1), RUDE)
+    day = target.upload("six hours", silence(6 * 3600 - 1), ABUSIVE)
 
     def leave():
         try:
-            target.ask("GET", f"/songs/{day['id']}/song.wav", RUDE, timeout=1)
+            target.ask("GET", f"/songs/{day['id']}/song.wav", ABUSIVE, timeout=1)
         except TimeoutError:
             time.sleep(5)
             return "cancelled after 1 s"
         return "completed within 1 s"
 
     target.measure("H2", "GET song.wav of 6 hours, cancel after 1 s, wait 5 s", leave)
-    fast = target.upload("six hours at 384 kHz", silence(6 * 3600 - 1, 384_000), RUDE)
+    fast = target.upload("six hours at 384 kHz", silence(6 * 3600 - 1, 384_000), ABUSIVE)
 
     def peaks():
-        status, _, answer, _ = target.ask("GET", f"/songs/{fast['id']}/peaks/song", RUDE)
+        status, _, answer, _ = target.ask("GET", f"/songs/{fast['id']}/peaks/song", ABUSIVE)
         return f"{status} {answer[:80].decode(errors='replace') if status != 200 else ''}".strip()
 
     target.measure("H2", "GET peaks of 6 hours at 384 kHz", peaks)
@@ -224,16 +224,16 @@ def h2(target, songs=4):
 
 def h3(target, mixes=50, seconds=180):
     stem = silent_mp3(seconds)
-    rude = target.split("rude", silence(seconds), stem)
+    abusive = target.split("abusive", silence(seconds), stem)
     polite = target.split("polite", silence(seconds + 1), stem)
     own = f"/songs/{polite['id']}/vocals.flac"
     target.measure("H3", "GET vocals.flac alone", lambda: count_statuses([target.ask("GET", own, POLITE)]))
     for method, part in [("HEAD", "drums"), ("GET", "bass")]:
         with concurrent.futures.ThreadPoolExecutor(mixes) as pool:
             def mix(number):
-                path = f"/songs/{rude['id']}/mix.mp3?drums={number / 100 + 0.01}"
+                path = f"/songs/{abusive['id']}/mix.mp3?drums={number / 100 + 0.01}"
                 began = time.monotonic()
-                answer = target.ask(method, path, RUDE)
+                answer = target.ask(method, path, ABUSIVE)
                 return *answer, time.monotonic() - began
 
             many = [pool.submit(mix, number) for number in range(mixes)]

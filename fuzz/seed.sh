@@ -40,7 +40,7 @@ join() {
 
 rm -rf ./*/
 
-tags=(-metadata "title=Song" -metadata "artist=Somebody" -metadata "comment=a b c")
+tags=(-metadata "title=Song" -metadata "artist=Artist" -metadata "comment=a b c")
 plain=(-write_xing 0 -id3v2_version 0)
 
 make decode_mp3/cbr-128-stereo.mp3 44100 2 -c:a libmp3lame -b:a 128k

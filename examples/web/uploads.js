@@ -36,7 +36,7 @@ export function add(files) {
   next();
 }
 
-// Whether uploads require signing in and nobody is signed in.
+// Whether uploads require signing in and no user is signed in.
 const signInRequired = () => limits()?.anonymous_uploads === false && !currentUser();
 
 // Checks that need no request.

@@ -29,7 +29,7 @@ use vocalizer_store::archive::TarResults;
 /// The worker token.
 pub const WORKER_TOKEN: &str = "the-token-of-the-fuzzers-worker";
 
-/// An in-memory service, created anew for each input, so that findings are reproducible.
+/// An in-memory service, created for each input, so that findings are reproducible.
 pub struct Service {
     server: Server,
     /// The song service.

@@ -196,7 +196,7 @@ fn local(kept: &Kept) -> Result<(&Path, &Path), BoxError> {
     match (&kept.database, &kept.blobs) {
         (Database::Sqlite(database), Blobs::Files(blobs)) => Ok((database.as_path(), blobs.as_path())),
         _ => Err(
-            "only SQLite and files are supported; for PostgreSQL and S3 see docs/running.md, \"Back up and restore\""
+            "only SQLite and files are supported; for PostgreSQL and S3 see docs/service.md, \"Back up and restore\""
                 .into(),
         ),
     }

@@ -93,7 +93,7 @@ async fn slow_mix_readers_do_not_block_renditions() {
     let service = Service::with(Settings { workers: 0, renderings, ..Settings::default() }).await;
     let (open, client) = (large_song(&service).await, Browser::new(&service));
     let path = |name: &str| format!("/songs/{}/{name}", id(&open));
-    let slow = [Slow::ask(&service, &path("mix.wav")).await, Slow::ask(&service, &path("mix.flac")).await];
+    let slow = [Slow::ask(&service, &path("mix.wav")).await, Slow::ask(&service, &path("mix.wav?vocals=0.5")).await];
     assert_busy(&client.get(&path("mix.mp3")).await);
     for name in ["vocals.flac", "accompaniment.mp3", "stems.zip?format=flac", "peaks/vocals"] {
         assert_eq!(client.get(&path(name)).await.status, 200, "{name}");

@@ -67,7 +67,7 @@ def test_failed_sign_in_does_not_reveal_whether_user_exists(idle, visit):
     register(page, idle)
     page.locator("#account-link").click()
     page.get_by_role("button", name="Sign out", exact=True).click()
-    for name in ["ada", "nobody"]:
+    for name in ["ada", "unknown"]:
         log_in(page, name, "wrong horse")
         expect(page.locator("#login").get_by_role("alert")).to_have_text("Wrong username or password.")
         expect(page.locator("#login-username")).to_have_value(name)

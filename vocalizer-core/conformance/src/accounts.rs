@@ -76,7 +76,7 @@ pub async fn stored_account_is_found_unchanged(place: &impl AccountsPlace) {
         assert_same(accounts.find(ada.id).await.unwrap(), &ada);
         assert_same(accounts.find_by_username(&ada.username).await.unwrap(), &ada);
         assert!(accounts.find(UserId::random()).await.unwrap().is_none());
-        assert!(accounts.find_by_username(&"nobody".parse().unwrap()).await.unwrap().is_none());
+        assert!(accounts.find_by_username(&"unknown".parse().unwrap()).await.unwrap().is_none());
     }
 }
 

@@ -221,7 +221,7 @@ pub fn transposed_weight(
 }
 
 /// A transposed convolution with eight taps and stride four, without its first two outputs, then GELU if `activate`.
-/// Each output is a sum over two inputs, so nothing is accumulated in memory. `weights` are those of
+/// Each output is a sum over two inputs, so nothing is accumulated in memory. `weights` come from
 /// [`transposed_weight`].
 pub fn transposed_gelu(
     (values, x): (&[f32], Extent),

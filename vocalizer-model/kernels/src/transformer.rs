@@ -174,7 +174,7 @@ impl WithSimd for Residual<'_> {
     }
 }
 
-/// `values = norm(values) + table`, each position separately; `table` is that of one item.
+/// `values = norm(values) + table`, each position separately; `table` covers one item.
 pub fn position_norm((values, x): (&mut [f32], Extent), norm: Norm<'_>, table: &[f32]) {
     assert!(values.len() == x.len() && table.len() * x.items == x.len());
     let out = Shared::new(values);

@@ -19,7 +19,7 @@ pub(crate) struct Branches<B: Backend> {
     stats_t: FloatTensor<B>,
 }
 
-/// Operations on spectra. `tables` are those of [`crate::dsp::stft::Stft::tables`]: the window and the roots of unity.
+/// Operations on spectra. `tables` come from [`crate::dsp::stft::Stft::tables`]: the window and the roots of unity.
 #[backend_extension(Cube: cfg(any(feature = "wgpu", feature = "cuda")))]
 pub(crate) trait SpectrumOps: Backend {
     /// Returns spectra and waveforms of signals `[items, channels, samples]`, each item normalised to mean 0 and

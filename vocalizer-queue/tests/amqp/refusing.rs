@@ -100,10 +100,10 @@ async fn own_queue_can_be_opened_as_existing() {
 
 #[tokio::test]
 async fn missing_existing_queue_is_reported() {
-    let queue = queue(settings().with_kind(AmqpQueueKind::Existing).with_queue("nobody declared this"));
+    let queue = queue(settings().with_kind(AmqpQueueKind::Existing).with_queue("undeclared queue"));
     let (error, message) = check_error(&queue).await;
     assert!(matches!(error, AmqpError::Missing { .. }), "{message}");
-    assert!(message.contains("nobody declared this"), "{message}");
+    assert!(message.contains("undeclared queue"), "{message}");
 }
 
 #[tokio::test]

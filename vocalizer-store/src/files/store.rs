@@ -74,7 +74,7 @@ impl FileBlobs {
         Ok(owner.map(|owner| owner.trim().to_owned()))
     }
 
-    /// Assigns the blobs to an installation, whoever owns them.
+    /// Assigns the blobs to an installation, even if another one owns them.
     ///
     /// # Errors
     ///

@@ -74,7 +74,7 @@ impl S3Blobs {
         self.owner().await?.ok_or_else(|| BlobError::Unavailable("the bucket did not keep the installation ID".into()))
     }
 
-    /// Assigns the blobs to an installation, whoever owns them.
+    /// Assigns the blobs to an installation, even if another one owns them.
     ///
     /// # Errors
     ///

@@ -58,7 +58,7 @@ async fn copy_keeps_everything_except_leases() {
     let users = [
         registered(&from, "Straße.Öl+x@例え", LONG_AGO - Duration::from_micros(7)).await,
         registered(&from, "ΣΊΣΥΦΟΣ", LONG_AGO + Duration::from_micros(1_700_000_000_123_456)).await,
-        registered(&from, "nobody-uploads", LONG_AGO).await,
+        registered(&from, "no-uploads", LONG_AGO).await,
     ];
     let [one, two, _] = users.each_ref().map(|user| user.id);
     let sessions = [

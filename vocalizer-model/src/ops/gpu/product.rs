@@ -180,7 +180,7 @@ fn weight_row(index: usize, tile: usize, half: usize, #[comptime] plan: Plan) ->
 /// Multiplies weights `[terms, rows]` by terms of the input.
 ///
 /// `values`, `stats`, `scale` and `shift` are the arguments of [`Read`]: the skip connection, or moments and a
-/// normalisation's parameters. `after`, `after_stats`, `after_scale`, `after_shift` and `gamma` are those of
+/// normalisation's parameters. `after`, `after_stats`, `after_scale`, `after_shift` and `gamma` are the parameters of
 /// [`Finish`]: the values to add to, moments and a normalisation's parameters, and the scale. `partials` receives
 /// moments, three numbers per tile.
 #[cube(launch_unchecked)]
@@ -255,7 +255,7 @@ pub(super) fn product<F: Float>(
             if comptime!(taps > 1) {
                 // Offset by one plus the padding, so that no index is negative.
                 let (row, frame) = match comptime!(plan.finish) {
-                    // The second tap is that of the previous position.
+                    // The second tap belongs to the previous position.
                     Finish::Interleave(Along::Rows, _) => (row + 1 - tap, frame + 1),
                     Finish::Interleave(Along::Frames, _) => (row + 1, frame + 1 - tap),
                     _ => (row * g.row_stride + across + 1, frame * g.frame_stride + along * g.frame_dilation + 1),

@@ -36,7 +36,7 @@ fn reversed(index: usize, #[comptime] bits: usize) -> usize {
 }
 
 /// Transforms `points` complex values in bit-reversed order, in place. `roots` holds the cosines of a full turn in
-/// `2 · points` steps, then its sines; `sign` is that of the exponent.
+/// `2 · points` steps, then its sines; `sign` is the sign of the exponent.
 #[cube]
 fn transform(re: &mut Shared<[f32]>, im: &mut Shared<[f32]>, roots: &[f32], sign: f32, #[comptime] points: usize) {
     #[unroll]
