@@ -6,14 +6,14 @@
 #   benches/gpu.sh [DEVICE...]      devices from `vocalizer devices`; all GPUs by default
 #
 # Builds the program. To use an existing build, set VOCALIZER_GPU_BENCH to the program and VOCALIZER_GOLDEN to the folder
-# vocalizer-model/tests/golden. FEATURES (wgpu,cuda) sets the features to build; cuda needs LLVM from examples/deploy/lay-llvm.
+# vocalizer-model/tests/golden. FEATURES (wgpu,cuda) sets the features to build; cuda needs LLVM from examples/deploy/install-llvm.
 set -euo pipefail
 program=${VOCALIZER_GPU_BENCH:+$(realpath "$VOCALIZER_GPU_BENCH")}
 cd "$(dirname "$0")/.."
 
 if [ -z "$program" ]; then
   features=${FEATURES:-wgpu,cuda}
-  case $(uname -sm),$features, in 'Linux x86_64',*,cuda,* | 'Linux x86_64',cuda,*) examples/deploy/lay-llvm ;; esac
+  case $(uname -sm),$features, in 'Linux x86_64',*,cuda,* | 'Linux x86_64',cuda,*) examples/deploy/install-llvm ;; esac
   cargo build --release -p vocalizer-benches --bin gpu --features "$features"
   program=${CARGO_TARGET_DIR:-target}/release/gpu
 fi

@@ -18,11 +18,11 @@ use vocalizer_core::ports::{
 };
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{
-    AccountPorts, AccountService, AccountSettings, LocalCommons, SongPorts, SongService, SongSettings, Throttle,
+    AccountPorts, AccountService, AccountSettings, LocalCoordination, SongPorts, SongService, SongSettings, Throttle,
 };
 use vocalizer_http::clock::SystemClock;
 use vocalizer_http::server::Server;
-use vocalizer_http::settings::{HttpSettings, Patience};
+use vocalizer_http::settings::{HttpSettings, Timeouts};
 use vocalizer_queue::MemoryQueue;
 use vocalizer_store::archive::TarResults;
 
@@ -45,7 +45,7 @@ impl Default for Service {
         let songs = SongService::new(
             SongPorts {
                 songs: Arc::new(MemorySongs::default()),
-                commons: Arc::new(LocalCommons::default()),
+                coordination: Arc::new(LocalCoordination::default()),
                 blobs: Arc::new(MemoryBlobs::default()),
                 queue: Arc::new(MemoryQueue::new(Duration::from_secs(60))),
                 probe: Arc::new(Anything),
@@ -64,10 +64,10 @@ impl Default for Service {
         let accounts = AccountService::new(ports, AccountSettings::default());
         let settings = HttpSettings {
             worker_tokens: vec![Secret::new(WORKER_TOKEN.to_owned())],
-            patience: Patience {
+            timeouts: Timeouts {
                 head: Duration::from_millis(200),
                 body_silence: Duration::from_millis(200),
-                ..Patience::default()
+                ..Timeouts::default()
             },
             ..HttpSettings::default()
         };

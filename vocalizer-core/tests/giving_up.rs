@@ -9,9 +9,10 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 use vocalizer_core::memory::{ManualClock, MemoryBlobs, MemorySongs};
 use vocalizer_core::ports::{
-    Clock, Commons, DeadLetter, Depth, GivenUp, Heard, Job, JobQueue, JobState, Lease, QueueError, SongRepository,
+    Clock, Coordination, DeadLetter, Depth, GivenUp, Job, JobQueue, JobState, Lease, ProgressReport, QueueError,
+    SongRepository,
 };
-use vocalizer_core::service::{LocalCommons, SongPorts, SongService, SongSettings};
+use vocalizer_core::service::{LocalCoordination, SongPorts, SongService, SongSettings};
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Title};
 
 #[path = "support/not_asked.rs"]
@@ -83,7 +84,7 @@ impl JobQueue for Queue {
 struct Fixture {
     service: SongService,
     songs: Arc<MemorySongs>,
-    commons: Arc<LocalCommons>,
+    coordination: Arc<LocalCoordination>,
     clock: Arc<ManualClock>,
     job: Arc<GivenUpJob>,
     song: Song,
@@ -91,12 +92,12 @@ struct Fixture {
 
 impl Fixture {
     async fn new() -> Self {
-        let (songs, commons) = (Arc::<MemorySongs>::default(), Arc::<LocalCommons>::default());
+        let (songs, coordination) = (Arc::<MemorySongs>::default(), Arc::<LocalCoordination>::default());
         let (clock, job) = (Arc::new(ManualClock::new()), Arc::<GivenUpJob>::default());
         *job.filing_works.lock().unwrap() = true;
         let ports = SongPorts {
             songs: Arc::clone(&songs) as _,
-            commons: Arc::clone(&commons) as _,
+            coordination: Arc::clone(&coordination) as _,
             blobs: Arc::<MemoryBlobs>::default(),
             queue: Arc::new(Queue(Arc::clone(&job))),
             probe: Arc::new(NotAsked),
@@ -112,11 +113,11 @@ impl Fixture {
         let song = songs.admit(&song).await.unwrap();
         let entry = songs.pending(1).await.unwrap().remove(0);
         songs.published(entry.number).await.unwrap();
-        commons.hear(&hash, Heard { percent: 0, at: clock.now() }).await.unwrap();
+        coordination.record_progress(&hash, ProgressReport { percent: 0, at: clock.now() }).await.unwrap();
         clock.advance(Duration::from_secs(60));
         let letter = DeadLetter { hash, reason: FailureReason::new("all workers crashed"), attempts: 21 };
         *job.letter.lock().unwrap() = Some(letter);
-        Self { service, songs, commons, clock, job, song }
+        Self { service, songs, coordination, clock, job, song }
     }
 
     async fn status(&self) -> StatusKind {
@@ -134,7 +135,7 @@ async fn songs_fail_with_reason_and_job_is_filed_once() {
     assert_eq!(fixture.service.sweep().await.unwrap().given_up, 1);
     let song = fixture.songs.find(fixture.song.id()).await.unwrap().unwrap();
     assert_eq!(song.status().failure(), Some(&FailureReason::new("all workers crashed")));
-    assert_eq!(fixture.commons.heard(fixture.song.hash()).await.unwrap(), None, "the progress was not cleared");
+    assert_eq!(fixture.coordination.progress(fixture.song.hash()).await.unwrap(), None, "the progress was not cleared");
     assert_eq!(fixture.service.sweep().await.unwrap().given_up, 0);
     assert_eq!(fixture.filed(), 1);
 }
@@ -149,7 +150,7 @@ async fn filing_error_is_retried_and_sweep_continues() {
     fixture.songs.admit(&other).await.unwrap();
     let entry = fixture.songs.pending(1).await.unwrap().remove(0);
     fixture.songs.published(entry.number).await.unwrap();
-    fixture.commons.hear(&lost, Heard { percent: 0, at: fixture.clock.now() }).await.unwrap();
+    fixture.coordination.record_progress(&lost, ProgressReport { percent: 0, at: fixture.clock.now() }).await.unwrap();
     fixture.clock.advance(Duration::from_secs(2 * 60 * 60));
 
     *fixture.job.filing_works.lock().unwrap() = false;

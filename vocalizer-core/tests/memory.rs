@@ -10,12 +10,12 @@ use time::OffsetDateTime;
 use vocalizer_conformance::accounts::AccountsPlace;
 use vocalizer_conformance::attempts::AttemptsPlace;
 use vocalizer_conformance::blobs::BlobsPlace;
-use vocalizer_conformance::commons::CommonsPlace;
+use vocalizer_conformance::coordination::CoordinationPlace;
 use vocalizer_conformance::songs::SongsPlace;
 use vocalizer_core::account::{Account, PasswordHash, UserId};
 use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs};
-use vocalizer_core::ports::{AccountRepository, Attempts, BlobStore, Commons, SongRepository};
-use vocalizer_core::service::{LocalCommons, Throttle};
+use vocalizer_core::ports::{AccountRepository, Attempts, BlobStore, Coordination, SongRepository};
+use vocalizer_core::service::{LocalCoordination, Throttle};
 
 /// Always opens the same instances: in memory there is no restart.
 #[derive(Default)]
@@ -23,7 +23,7 @@ struct Fixture {
     songs: Arc<MemorySongs>,
     accounts: Arc<MemoryAccounts>,
     blobs: MemoryBlobs,
-    commons: Arc<LocalCommons>,
+    coordination: Arc<LocalCoordination>,
     attempts: Arc<Throttle>,
 }
 
@@ -57,9 +57,9 @@ impl BlobsPlace for Fixture {
 }
 
 #[async_trait]
-impl CommonsPlace for Fixture {
-    async fn commons(&self) -> Arc<dyn Commons> {
-        Arc::clone(&self.commons) as _
+impl CoordinationPlace for Fixture {
+    async fn coordination(&self) -> Arc<dyn Coordination> {
+        Arc::clone(&self.coordination) as _
     }
 
     async fn pass(&self, span: Duration) {
@@ -74,10 +74,10 @@ impl AttemptsPlace for Fixture {
     }
 }
 
-mod commons {
+mod coordination {
     use super::Fixture;
 
-    vocalizer_conformance::commons_conformance!(
+    vocalizer_conformance::coordination_conformance!(
         #[tokio::test]
         Fixture::default()
     );

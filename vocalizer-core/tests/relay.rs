@@ -15,10 +15,10 @@ use time::OffsetDateTime;
 use vocalizer_core::account::Viewer;
 use vocalizer_core::memory::{ManualClock, MemoryBlobs, MemorySongs};
 use vocalizer_core::ports::{
-    AudioError, AudioFacts, AudioProbe, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Clock, Commons, DeadLetter,
-    Depth, Job, JobPayload, JobQueue, JobState, Lease, MadeBlob, QueueError, SongRepository,
+    AudioError, AudioFacts, AudioProbe, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Clock, Coordination,
+    DeadLetter, Depth, Job, JobPayload, JobQueue, JobState, Lease, MadeBlob, QueueError, SongRepository,
 };
-use vocalizer_core::service::{LocalCommons, SongPorts, SongService, SongSettings};
+use vocalizer_core::service::{LocalCoordination, SongPorts, SongService, SongSettings};
 use vocalizer_core::song::{Song, SongHash, SongId, StatusKind, Title};
 
 #[path = "support/not_asked.rs"]
@@ -26,13 +26,13 @@ mod not_asked;
 use not_asked::NotAsked;
 
 /// A queue whose worker finishes before `publish` returns.
-struct InstantQueue(Arc<LocalCommons>);
+struct InstantQueue(Arc<LocalCoordination>);
 
 #[async_trait]
 impl JobQueue for InstantQueue {
     async fn publish(&self, job: Job) -> Result<(), QueueError> {
-        assert!(self.0.heard(&job.hash).await.unwrap().is_some(), "the job request was not recorded");
-        self.0.rest(&job.hash).await.unwrap();
+        assert!(self.0.progress(&job.hash).await.unwrap().is_some(), "the job request was not recorded");
+        self.0.clear_progress(&job.hash).await.unwrap();
         Ok(())
     }
 
@@ -55,12 +55,12 @@ impl JobQueue for InstantQueue {
 
 #[tokio::test]
 async fn worker_faster_than_publish_leaves_no_progress() {
-    let (commons, songs) = (Arc::<LocalCommons>::default(), Arc::<MemorySongs>::default());
+    let (coordination, songs) = (Arc::<LocalCoordination>::default(), Arc::<MemorySongs>::default());
     let ports = SongPorts {
         songs: Arc::clone(&songs) as _,
-        commons: Arc::clone(&commons) as _,
+        coordination: Arc::clone(&coordination) as _,
         blobs: Arc::<MemoryBlobs>::default(),
-        queue: Arc::new(InstantQueue(Arc::clone(&commons))),
+        queue: Arc::new(InstantQueue(Arc::clone(&coordination))),
         probe: Arc::new(NotAsked),
         renderer: Arc::new(NotAsked),
         results: Arc::new(NotAsked),
@@ -69,7 +69,7 @@ async fn worker_faster_than_publish_leaves_no_progress() {
     let (service, hash) = (SongService::new(ports, SongSettings::default()), SongHash::of(b"a song"));
     songs.request(&hash).await.unwrap();
     assert_eq!(service.relay().await.unwrap(), 1);
-    assert_eq!(commons.heard(&hash).await.unwrap(), None, "progress of a finished song was kept");
+    assert_eq!(coordination.progress(&hash).await.unwrap(), None, "progress of a finished song was kept");
 }
 
 /// A queue with inline payloads that reports unknown states and waiting jobs.
@@ -180,7 +180,7 @@ impl Fixture {
         let clock = Arc::new(ManualClock::new());
         let ports = SongPorts {
             songs: Arc::clone(&songs) as _,
-            commons: Arc::<LocalCommons>::default(),
+            coordination: Arc::<LocalCoordination>::default(),
             blobs: Arc::new(blobs.clone()),
             queue: Arc::clone(&queue) as _,
             probe: Arc::new(AcceptAll),

@@ -18,10 +18,10 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 
-use crate::body::{Body, Incomings, full};
+use crate::body::{Body, RequestBody, full};
 use crate::caps::Connections;
 use crate::failure::Failure;
-use crate::settings::Patience;
+use crate::settings::Timeouts;
 
 /// A connection with a write timeout.
 pub(crate) type Connected = Pin<Box<TimeoutStream<TcpStream>>>;
@@ -38,12 +38,12 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Accepts connections until `stop` completes.
 ///
 /// `connect` returns the future that serves a connection and a guard that is dropped when it ends. On stop, the loop
-/// closes the listener, calls `closing` and waits up to `patience.shutdown` for open requests. Connections above the
+/// closes the listener, calls `closing` and waits up to `timeouts.shutdown` for open requests. Connections above the
 /// caps get 503.
 pub(crate) async fn accept<C, G>(
     listener: TcpListener,
     stop: impl Future<Output = ()>,
-    patience: Patience,
+    timeouts: Timeouts,
     connections: &Connections,
     connect: impl Fn(Connected, SocketAddr) -> (C, G),
     closing: impl FnOnce(),
@@ -64,13 +64,13 @@ pub(crate) async fn accept<C, G>(
                 // Send small responses at once. Failure only costs latency.
                 let _ = stream.set_nodelay(true);
                 let mut stream = TimeoutStream::new(stream);
-                stream.set_write_timeout(Some(patience.write));
+                stream.set_write_timeout(Some(timeouts.write));
                 let stream = Box::pin(stream);
                 let Some(admitted) = connections.admit(peer.ip()) else {
                     tracing::debug!(%peer, "connection refused: above the caps");
                     if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
                         tokio::spawn(async move {
-                            refuse(stream, patience).await;
+                            refuse(stream, timeouts).await;
                             drop(permit);
                         });
                     }
@@ -95,16 +95,16 @@ pub(crate) async fn accept<C, G>(
     }
     drop(listener);
     closing();
-    if timeout(patience.shutdown, graceful.shutdown()).await.is_err() {
+    if timeout(timeouts.shutdown, graceful.shutdown()).await.is_err() {
         tracing::warn!("shutdown timed out; open requests aborted");
     }
 }
 
 /// Responds to the first request with 503 and closes the connection.
-async fn refuse(stream: Connected, patience: Patience) {
+async fn refuse(stream: Connected, timeouts: Timeouts) {
     let service = service_fn(move |request: Request<hyper::body::Incoming>| async move {
         // Dropping it drains the body briefly, so that a client that is still sending can read the response.
-        drop(Incomings::new(request.into_body().map_err(Into::into).boxed(), patience));
+        drop(RequestBody::new(request.into_body().map_err(Into::into).boxed(), timeouts));
         let mut response: Response<Body> =
             Failure::busy("too many open connections; try again later").into_response().map(full);
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
-use vocalizer_core::service::{AccountService, Desk, SongService};
+use vocalizer_core::service::{AccountService, RemoteLeases, SongService};
 
 use crate::caps::LongResponses;
 use crate::metrics::Metrics;
@@ -36,7 +36,7 @@ pub trait MoreMetrics: Send + Sync {
 pub(crate) struct App {
     pub(crate) songs: SongService,
     pub(crate) accounts: AccountService,
-    pub(crate) desk: Arc<Desk>,
+    pub(crate) leases: Arc<RemoteLeases>,
     pub(crate) settings: HttpSettings,
     pub(crate) metrics: Metrics,
     pub(crate) probe: Probe,

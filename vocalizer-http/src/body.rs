@@ -16,7 +16,7 @@ use vocalizer_core::api::ErrorCode;
 use vocalizer_core::ports::{BlobError, BlobStream, BoxError};
 
 use crate::failure::Failure;
-use crate::settings::Patience;
+use crate::settings::Timeouts;
 
 /// A response body.
 pub(crate) type Body = UnsyncBoxBody<Bytes, BoxError>;
@@ -87,19 +87,19 @@ impl hyper::body::Body for InSpan {
 
 /// A request body as a stream of bytes. It ends with a [`Failure`] if no data arrives within `body_silence`, or if the
 /// average rate is too low. If it is dropped early and little remains, the rest is drained in the background.
-pub(crate) struct Incomings {
+pub(crate) struct RequestBody {
     body: Option<Incoming>,
-    patience: Patience,
+    timeouts: Timeouts,
     began: Instant,
     received_bytes: u64,
     silence: Pin<Box<Sleep>>,
 }
 
-impl Incomings {
-    pub(crate) fn new(body: Incoming, patience: Patience) -> Self {
+impl RequestBody {
+    pub(crate) fn new(body: Incoming, timeouts: Timeouts) -> Self {
         let began = Instant::now();
-        let silence = Box::pin(sleep_until(began + patience.body_silence));
-        Self { body: Some(body), patience, began, received_bytes: 0, silence }
+        let silence = Box::pin(sleep_until(began + timeouts.body_silence));
+        Self { body: Some(body), timeouts, began, received_bytes: 0, silence }
     }
 
     /// Reads the whole body, at most `max_bytes`.
@@ -124,8 +124,8 @@ impl Incomings {
 
     fn too_slow(&self) -> bool {
         let so_far = self.began.elapsed();
-        so_far > self.patience.body_grace
-            && self.received_bytes < self.patience.body_bytes_per_s.saturating_mul(so_far.as_secs())
+        so_far > self.timeouts.body_grace
+            && self.received_bytes < self.timeouts.body_bytes_per_s.saturating_mul(so_far.as_secs())
     }
 }
 
@@ -133,7 +133,7 @@ fn timed_out() -> Failure {
     Failure::new(ErrorCode::Timeout, "request timed out: the body arrived too slowly")
 }
 
-impl Stream for Incomings {
+impl Stream for RequestBody {
     type Item = Result<Bytes, Failure>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -166,7 +166,7 @@ impl Stream for Incomings {
                         self.body = None;
                         return Poll::Ready(Some(Err(timed_out())));
                     }
-                    let silence = Instant::now() + self.patience.body_silence;
+                    let silence = Instant::now() + self.timeouts.body_silence;
                     self.silence.as_mut().reset(silence);
                     return Poll::Ready(Some(Ok(bytes)));
                 }
@@ -175,7 +175,7 @@ impl Stream for Incomings {
     }
 }
 
-impl Drop for Incomings {
+impl Drop for RequestBody {
     fn drop(&mut self) {
         let Some(mut body) = self.body.take() else { return };
         let end_in_sight = body.size_hint().upper().is_none_or(|left_bytes| left_bytes <= MAX_DRAIN_BYTES);

@@ -8,7 +8,7 @@ use url::form_urlencoded;
 use vocalizer_core::api::ErrorCode;
 use vocalizer_core::secret::Secret;
 
-use crate::body::Incomings;
+use crate::body::RequestBody;
 use crate::failure::Failure;
 
 /// Maximum size of a form, except uploads.
@@ -23,7 +23,7 @@ pub(crate) struct Form(HashMap<String, Secret<String>>);
 
 impl Form {
     /// Reads a form in any of the three supported encodings.
-    pub(crate) async fn read(headers: &HeaderMap, body: Incomings) -> Result<Self, Failure> {
+    pub(crate) async fn read(headers: &HeaderMap, body: RequestBody) -> Result<Self, Failure> {
         let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match essence.as_str() {

@@ -8,7 +8,7 @@ use vocalizer_core::api::ErrorCode;
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{Caller, Proof};
 
-use crate::body::Incomings;
+use crate::body::RequestBody;
 use crate::cookie;
 use crate::failure::Failure;
 use crate::form::Query;
@@ -56,7 +56,7 @@ pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Incomings,
+    pub(crate) body: RequestBody,
     pub(crate) peer: Peer,
     pub(crate) caller: Caller,
     pub(crate) params: Vec<(String, String)>,

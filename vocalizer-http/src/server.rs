@@ -20,12 +20,12 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::Instrument as _;
 use vocalizer_core::api::ErrorCode;
-use vocalizer_core::service::{AccountService, Desk, SongService};
+use vocalizer_core::service::{AccountService, RemoteLeases, SongService};
 
 use crate::accept::{MAX_HEAD_BYTES, accept};
 use crate::app::App;
 pub use crate::app::{MoreMetrics, Readiness};
-use crate::body::{Body, Incoming, Incomings, full, in_span};
+use crate::body::{Body, Incoming, RequestBody, full, in_span};
 use crate::caps::{Connections, LongResponses};
 use crate::failure::Failure;
 use crate::metrics::Metrics;
@@ -65,14 +65,14 @@ impl Server {
     pub fn new(songs: SongService, accounts: AccountService, settings: HttpSettings) -> Result<Self, ServerError> {
         let routes = Routes::new().map_err(|error| ServerError::Routes(error.into()))?;
         let (closing, watched) = watch::channel(false);
-        let desk = Arc::new(Desk::new(Arc::clone(songs.queue()), Arc::clone(songs.clock())));
+        let leases = Arc::new(RemoteLeases::new(Arc::clone(songs.queue()), Arc::clone(songs.clock())));
         let caps = settings.caps;
         let probe = probe(&songs);
         let app = App {
             archives: LongResponses::archives(&caps),
             event_streams: LongResponses::event_streams(&caps),
-            pulse: Arc::new(Pulse::new(settings.patience.progress)),
-            desk,
+            pulse: Arc::new(Pulse::new(settings.timeouts.progress)),
+            leases,
             songs,
             accounts,
             settings,
@@ -113,9 +113,9 @@ impl Server {
     }
 
     /// Serves connections until `stop` completes. Then it waits up to
-    /// [`Patience::shutdown`](crate::settings::Patience::shutdown) for open requests and returns.
+    /// [`Timeouts::shutdown`](crate::settings::Timeouts::shutdown) for open requests and returns.
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) {
-        let HttpSettings { patience, caps, ref trusted_proxies, .. } = self.app.settings;
+        let HttpSettings { timeouts, caps, ref trusted_proxies, .. } = self.app.settings;
         let connections = Connections::new(&caps, trusted_proxies);
         let _watching = self.app.pulse.start();
         let connect = |stream, peer| (self.connection(stream, peer), self.app.metrics.connected());
@@ -123,10 +123,10 @@ impl Server {
             self.closing.send_replace(true);
         };
         tokio::select! {
-            () = accept(listener, stop, patience, &connections, connect, closing) => {}
-            () = self.app.desk.tend() => {}
+            () = accept(listener, stop, timeouts, &connections, connect, closing) => {}
+            () = self.app.leases.run() => {}
         }
-        self.app.desk.close().await;
+        self.app.leases.close().await;
     }
 
     /// Serves a single connection over any transport until it ends.
@@ -165,7 +165,7 @@ impl Server {
         });
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.app.settings.patience.head)
+            .header_read_timeout(self.app.settings.timeouts.head)
             .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(TokioIo::new(stream), service)
     }
@@ -242,7 +242,7 @@ async fn answer(
 ) -> Result<Response<Body>, Failure> {
     let (head, body) = request.into_parts();
     let hosts = hosts::named(head.version, &head.uri, &head.headers)?;
-    let body = Incomings::new(body, app.settings.patience);
+    let body = RequestBody::new(body, app.settings.timeouts);
     let (route, params) = match found {
         Found::Route(route, params) => (route, params),
         Found::Methods(allow) => return Err(Failure::method_not_allowed(allow)),

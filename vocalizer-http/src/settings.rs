@@ -19,7 +19,7 @@ pub struct HttpSettings {
     /// Always mark cookies `Secure`. Default: false; then only if a trusted proxy reports `https`.
     pub secure_cookies: bool,
     /// Timeouts.
-    pub patience: Patience,
+    pub timeouts: Timeouts,
     /// Caps on concurrent work.
     pub caps: Caps,
 }
@@ -69,7 +69,7 @@ impl Default for Caps {
 
 /// Timeouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct Timeouts {
     /// Timeout for a request head. Default: 15 s.
     pub head: Duration,
     /// Timeout for the next chunk of a request body. Default: 30 s.
@@ -86,7 +86,7 @@ pub struct Patience {
     pub progress: Duration,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
         Self {
             head: Duration::from_secs(15),

@@ -21,7 +21,7 @@ use crate::handlers::operations::{exposition, live, readiness};
 use crate::probe::Probe;
 use crate::pulse::Pulse;
 use crate::server::head_only;
-use crate::settings::{Caps, Patience};
+use crate::settings::{Caps, Timeouts};
 
 /// A server with only `/livez`, `/readyz` and `/metrics`.
 ///
@@ -57,12 +57,12 @@ impl StatusServer {
     pub fn new(readiness: Vec<Arc<dyn Readiness>>, metrics: Vec<Arc<dyn MoreMetrics>>) -> Self {
         let mut probe = Probe::default();
         readiness.into_iter().for_each(|readiness| probe.add_readiness(readiness));
-        Self { probe, metrics, pulse: Arc::new(Pulse::new(Patience::default().progress)) }
+        Self { probe, metrics, pulse: Arc::new(Pulse::new(Timeouts::default().progress)) }
     }
 
     /// Serves until `stop` completes.
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) {
-        let (status, patience) = (Arc::new(self), Patience::default());
+        let (status, timeouts) = (Arc::new(self), Timeouts::default());
         let connections = Connections::new(&Caps::default(), &[]);
         let _watching = status.pulse.start();
         let connect = |stream, _| {
@@ -73,12 +73,12 @@ impl StatusServer {
             });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(patience.head)
+                .header_read_timeout(timeouts.head)
                 .max_buf_size(MAX_HEAD_BYTES)
                 .serve_connection(TokioIo::new(stream), service);
             (connection, ())
         };
-        accept(listener, stop, patience, &connections, connect, || ()).await;
+        accept(listener, stop, timeouts, &connections, connect, || ()).await;
     }
 
     async fn respond(&self, request: &Request<hyper::body::Incoming>) -> Response<Body> {

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::card::{Card, Member, Segment};
 use crate::device::Precision;
+use crate::loaded_device::{LoadedDevice, Member, Segment};
 use crate::weights::{Cache, WeightsError, WeightsFile};
 
 /// Only every 997th value of the stems is compared.
@@ -42,7 +42,7 @@ impl Probe {
         if let Some(expected) = kept.as_deref().and_then(|path| read(path, count)) {
             return Ok(Self { expected });
         }
-        let mut cpu = Card::cpu();
+        let mut cpu = LoadedDevice::cpu();
         cpu.load(member, file)?.expect("the CPU does not fail");
         let expected = sampled(&run(&cpu, (0, member), 1).expect("the CPU does not fail"));
         if let Some(path) = kept {
@@ -58,7 +58,7 @@ impl Probe {
     /// # Errors
     ///
     /// The GPU's error message.
-    pub(crate) fn decibels(&self, card: &Card, member: (usize, &Member), batch: usize) -> Result<f64, String> {
+    pub(crate) fn decibels(&self, card: &LoadedDevice, member: (usize, &Member), batch: usize) -> Result<f64, String> {
         let got = sampled(&run(card, member, batch)?);
         let signal: f64 = self.expected.iter().map(|&x| f64::from(x).powi(2)).sum();
         let apart = self.expected.iter().zip(&got).map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2)).sum::<f64>();
@@ -70,7 +70,7 @@ impl Probe {
 
 /// Separates a batch and returns the stems of the last segment. The other segments are the negated signal, so that
 /// mixed-up segments change the result.
-fn run(card: &Card, member: (usize, &Member), batch: usize) -> Result<Vec<Segment>, String> {
+fn run(card: &LoadedDevice, member: (usize, &Member), batch: usize) -> Result<Vec<Segment>, String> {
     let signal = signal(member.1.config.segment_frames);
     let other = signal.each_ref().map(|channel| channel.iter().map(|x| -x).collect());
     let mut segments = vec![other; batch - 1];

@@ -1,14 +1,14 @@
 //! Selects the devices of a model.
 
 use crate::Error;
-use crate::card::Card;
 use crate::device::{ComputeOptions, DeviceChoice, Precision, cpu_name};
+use crate::loaded_device::LoadedDevice;
 use crate::model::Source;
 use crate::weights::Cache;
 
 /// The selected devices, with the networks loaded.
 pub(crate) struct Chosen {
-    pub(crate) cards: Vec<Card>,
+    pub(crate) cards: Vec<LoadedDevice>,
     /// The ids of the devices.
     pub(crate) device: String,
     /// Why these were selected, one sentence each.
@@ -44,7 +44,7 @@ fn cpu(files: &[Source], compute: &ComputeOptions, mut remarks: Vec<String>) -> 
         let before = remarks.iter().map(|remark| format!("{remark}; ")).collect::<String>();
         return Err(Error::Options(format!("{before}the CPU computes in f32, not in {precision}")));
     }
-    let mut card = Card::cpu();
+    let mut card = LoadedDevice::cpu();
     for file in files {
         let failed = |message| Error::Device { device: "cpu".to_owned(), message };
         file.load_on(&mut card)?.map_err(failed)?;
@@ -64,10 +64,10 @@ fn not_built(interface: crate::device::Interface) -> Error {
 mod gpus {
     use super::{Chosen, cpu, not_built};
     use crate::Error;
-    use crate::card::{Card, first_lines};
-    use crate::cards::{Found, found};
     use crate::check::{Probe, least_decibels};
-    use crate::device::{Cards, ComputeOptions, Interface, Precision, interfaces};
+    use crate::device::{ComputeOptions, GpuSelection, Interface, Precision, interfaces};
+    use crate::gpus::{Found, found};
+    use crate::loaded_device::{LoadedDevice, first_lines};
     use crate::model::Source;
     use crate::ops::kernels;
     use crate::weights::Cache;
@@ -100,7 +100,7 @@ mod gpus {
         files: &[Source],
         compute: &ComputeOptions,
         cache: Option<&Cache>,
-        (interface, cards): (Interface, &Cards),
+        (interface, cards): (Interface, &GpuSelection),
     ) -> Result<Chosen, Error> {
         if !interfaces().contains(&interface) {
             return Err(not_built(interface));
@@ -118,9 +118,9 @@ mod gpus {
         };
         let hardware = || found.iter().filter(|card| !card.is_software);
         let wanted: Vec<&Found> = match cards {
-            Cards::First => hardware().take(1).collect(),
-            Cards::All => hardware().collect(),
-            Cards::These(indexes) => indexes
+            GpuSelection::First => hardware().take(1).collect(),
+            GpuSelection::All => hardware().collect(),
+            GpuSelection::These(indexes) => indexes
                 .iter()
                 .map(|&index| found.get(index).ok_or_else(|| missing(format!("{interface}:{index}"))))
                 .collect::<Result<_, _>>()?,
@@ -162,11 +162,11 @@ mod gpus {
         files: &[Source],
         compute: &ComputeOptions,
         probes: &mut Probes<'_>,
-    ) -> Result<(Card, String), Error> {
+    ) -> Result<(LoadedDevice, String), Error> {
         let refused = |message: String| Error::Device { device: found.id.clone(), message };
         let identity = found.identity().map_err(|why| refused(format!("failed to open: {}", first_lines(&why))))?;
         let precision = compute.precision;
-        let mut card = Card::gpu(found, precision);
+        let mut card = LoadedDevice::gpu(found, precision);
         if !card.has_precision() {
             return Err(refused(format!("{} does not support {precision}; use f32", identity.name)));
         }
@@ -273,7 +273,7 @@ mod gpus {
 
     /// Returns the worst match with the CPU over all networks, in dB, or the GPU's error message.
     fn nearness(
-        card: &Card,
+        card: &LoadedDevice,
         files: &[Source],
         probes: &mut Probes<'_>,
         batch: usize,

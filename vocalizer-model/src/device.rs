@@ -16,7 +16,7 @@ pub enum DeviceChoice {
     /// The CPU.
     Cpu,
     /// GPUs through one interface.
-    Gpu(Interface, Cards),
+    Gpu(Interface, GpuSelection),
 }
 
 /// The programming interface of a GPU.
@@ -32,7 +32,7 @@ pub enum Interface {
 /// A selection of an interface's GPUs, by index in [`devices`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Cards {
+pub enum GpuSelection {
     /// The first GPU that is not a software implementation.
     First,
     /// All GPUs that are not software implementations.
@@ -104,7 +104,7 @@ pub struct DeviceInfo {
 pub fn devices() -> Vec<DeviceInfo> {
     let cpu = DeviceInfo { id: "cpu".into(), name: cpu_name(), is_software: false, memory_bytes: None };
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
-    let cards = crate::cards::devices();
+    let cards = crate::gpus::devices();
     #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
     let cards = Vec::new();
     std::iter::once(cpu).chain(cards).collect()
@@ -139,9 +139,9 @@ impl fmt::Display for DeviceChoice {
         match self {
             Self::Auto => f.write_str("auto"),
             Self::Cpu => f.write_str("cpu"),
-            Self::Gpu(interface, Cards::First) => write!(f, "{interface}"),
-            Self::Gpu(interface, Cards::All) => write!(f, "{interface}:all"),
-            Self::Gpu(interface, Cards::These(cards)) => {
+            Self::Gpu(interface, GpuSelection::First) => write!(f, "{interface}"),
+            Self::Gpu(interface, GpuSelection::All) => write!(f, "{interface}:all"),
+            Self::Gpu(interface, GpuSelection::These(cards)) => {
                 let cards: Vec<_> = cards.iter().map(ToString::to_string).collect();
                 write!(f, "{interface}:{}", cards.join(","))
             }
@@ -166,8 +166,8 @@ impl FromStr for DeviceChoice {
             _ => return Err(wrong()),
         };
         let cards = match cards {
-            None => Cards::First,
-            Some("all") => Cards::All,
+            None => GpuSelection::First,
+            Some("all") => GpuSelection::All,
             Some(list) => {
                 let cards = list.split(',').map(|card| card.parse().map_err(|_| wrong()));
                 let cards = cards.collect::<Result<Vec<usize>, _>>()?;
@@ -176,7 +176,7 @@ impl FromStr for DeviceChoice {
                         "device list '{text}' names a GPU twice; list each index once"
                     )));
                 }
-                Cards::These(cards)
+                GpuSelection::These(cards)
             }
         };
         Ok(Self::Gpu(interface, cards))

@@ -35,10 +35,6 @@
 pub mod ports;
 pub mod weights;
 
-#[cfg(feature = "separate")]
-mod card;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod cards;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod check;
 #[cfg(feature = "separate")]
@@ -49,8 +45,12 @@ mod device;
 mod dsp;
 #[cfg(feature = "separate")]
 mod error;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod gpus;
 #[cfg(feature = "separate")]
 mod htdemucs;
+#[cfg(feature = "separate")]
+mod loaded_device;
 #[cfg(feature = "separate")]
 mod model;
 #[cfg(feature = "separate")]
@@ -68,7 +68,7 @@ mod split;
 #[cfg(feature = "separate")]
 mod threads;
 
-pub use device::{Cards, ComputeOptions, DeviceChoice, DeviceInfo, Interface, Precision, devices, interfaces};
+pub use device::{ComputeOptions, DeviceChoice, DeviceInfo, GpuSelection, Interface, Precision, devices, interfaces};
 #[cfg(feature = "separate")]
 pub use error::Error;
 #[cfg(feature = "separate")]

@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use vocalizer_core::part::Stem;
 
 use crate::Error;
-use crate::card::{Card, Member};
 use crate::choose::{self, Chosen};
 use crate::device::{ComputeOptions, DeviceChoice, interfaces};
 use crate::htdemucs::HtdemucsConfig;
+use crate::loaded_device::{LoadedDevice, Member};
 use crate::weights::{self, MemberSpec, WeightsError, WeightsFile};
 
 /// A separation model in memory.
 pub struct Model {
     pub(crate) members: Vec<Member>,
-    pub(crate) cards: Vec<Card>,
+    pub(crate) cards: Vec<LoadedDevice>,
     /// Number of songs started.
     songs: AtomicUsize,
     sources: Vec<Stem>,
@@ -111,13 +111,13 @@ impl Model {
 
     /// Returns the batch size of each device, in segments.
     pub fn batches(&self) -> Vec<usize> {
-        self.cards.iter().map(Card::batch).collect()
+        self.cards.iter().map(LoadedDevice::batch).collect()
     }
 
     /// Returns the memory that the model uses on each GPU in bytes, including what is kept for reuse. `None` for the
     /// CPU, which uses the memory of the process.
     pub fn memory_bytes(&self) -> Vec<Option<u64>> {
-        self.cards.iter().map(Card::reserved_bytes).collect()
+        self.cards.iter().map(LoadedDevice::reserved_bytes).collect()
     }
 
     /// Returns why the device was selected and why others were rejected, one sentence each.
@@ -167,7 +167,7 @@ impl Source {
     /// # Errors
     ///
     /// An error in the file; inside, the device's error message.
-    pub(crate) fn load_on(&self, card: &mut Card) -> Result<Result<(), String>, Error> {
+    pub(crate) fn load_on(&self, card: &mut LoadedDevice) -> Result<Result<(), String>, Error> {
         card.load(&self.member, &self.file).map_err(|source| self.wrong(source))
     }
 

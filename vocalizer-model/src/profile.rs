@@ -5,8 +5,8 @@ use std::time::Instant;
 use burn::tensor::TensorData;
 use serde::Serialize;
 
-use crate::card::Card;
 use crate::htdemucs::Watcher;
+use crate::loaded_device::LoadedDevice;
 use crate::ops::{self, Record, Recording, roofline};
 
 /// The cost of a song's segments by operation, compared with the machine's peak rates.
@@ -59,7 +59,7 @@ pub struct OperationProfile {
 
 impl Profile {
     /// Creates an empty profile. With several GPUs, it measures the peak rates of the first.
-    pub(crate) fn new(device: &str, card: &Card) -> Self {
+    pub(crate) fn new(device: &str, card: &LoadedDevice) -> Self {
         let [flop, bytes] = card.best().unwrap_or_else(|| [roofline::flop_per_second(), roofline::bytes_per_second()]);
         Self {
             segments: 0,

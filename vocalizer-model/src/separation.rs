@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use vocalizer_core::part::Stem;
 
 use crate::audio::Frame;
-use crate::card::{Card, Pending};
 use crate::dsp::chunk::{OverlapAdd, Plan};
 use crate::htdemucs::Watcher;
+use crate::loaded_device::{LoadedDevice, Pending};
 use crate::ops::Keeper;
 use crate::profile::{Clock, Profile};
 use crate::{Error, Model};
@@ -120,7 +120,7 @@ impl<'a> Separation<'a> {
                 }
             }
         }
-        let (in_flight, memory) = (VecDeque::new(), Keeper::new());
+        let (in_flight, memory) = (VecDeque::new(), Keeper::default());
         // Concurrent songs start on different devices.
         let card = model.next_card();
         Ok(Self { model, wanted, passes, statistics, done_frames: 0, in_flight, card, profile: None, _memory: memory })
@@ -167,7 +167,7 @@ impl<'a> Separation<'a> {
     /// [`Error::Device`] if a device fails with a single segment.
     pub fn step(&mut self) -> Result<bool, Error> {
         // A recorded batch must finish before the next one starts.
-        let depth = if self.profile.is_some() { 1 } else { self.model.cards.iter().map(Card::depth).sum() };
+        let depth = if self.profile.is_some() { 1 } else { self.model.cards.iter().map(LoadedDevice::depth).sum() };
         let mut clock = self.profile.is_some().then(Clock::start);
         let mut no_watcher = ();
         let watcher: &mut dyn Watcher = match &mut clock {

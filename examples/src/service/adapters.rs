@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vocalizer_core::ports::{
-    AccountRepository, Attempts, BlobStore, BoxError, Clock, Commons, JobQueue, SongRepository,
+    AccountRepository, Attempts, BlobStore, BoxError, Clock, Coordination, JobQueue, SongRepository,
 };
-use vocalizer_core::service::{LocalCommons, Throttle};
+use vocalizer_core::service::{LocalCoordination, Throttle};
 use vocalizer_queue::SqliteQueue;
 use vocalizer_store::files::FileBlobs;
 use vocalizer_store::sqlite::SqliteStore;
 
 use super::Config;
-use super::places::{Blobs, Broker, Database};
+use super::addresses::{Blobs, Broker, Database};
 
 /// Job lease duration: after this long without a sign of life, a job goes to another worker.
 pub(super) const VISIBILITY: Duration = Duration::from_secs(60);
@@ -22,7 +22,7 @@ pub(super) const VISIBILITY: Duration = Duration::from_secs(60);
 pub(super) struct Stores {
     pub(super) songs: Arc<dyn SongRepository>,
     pub(super) accounts: Arc<dyn AccountRepository>,
-    pub(super) commons: Arc<dyn Commons>,
+    pub(super) coordination: Arc<dyn Coordination>,
     pub(super) attempts: Arc<dyn Attempts>,
     /// The installation ID of the database.
     pub(super) installation: String,
@@ -39,7 +39,7 @@ pub(super) async fn stores(database: &Database, clock: Arc<dyn Clock>) -> Result
                 installation: store.installation().await?,
                 songs: Arc::clone(&store) as _,
                 accounts: store,
-                commons: Arc::<LocalCommons>::default(),
+                coordination: Arc::<LocalCoordination>::default(),
                 attempts: Arc::<Throttle>::default(),
                 clock,
             })
@@ -152,7 +152,7 @@ mod cluster {
     use vocalizer_store::sqlite::SqliteStore;
 
     use super::super::Config;
-    use super::super::places::{Broker, QueueKind};
+    use super::super::addresses::{Broker, QueueKind};
     use super::{Stores, VISIBILITY};
 
     pub(super) async fn stores(url: &Secret<String>, clock: Arc<dyn Clock>) -> Result<Stores, BoxError> {
@@ -161,7 +161,7 @@ mod cluster {
             installation: store.installation().await?,
             songs: Arc::clone(&store) as _,
             accounts: Arc::clone(&store) as _,
-            commons: Arc::clone(&store) as _,
+            coordination: Arc::clone(&store) as _,
             clock: store.clock(clock).await?,
             attempts: store,
         })
@@ -253,7 +253,7 @@ mod cluster {
     use vocalizer_core::secret::Secret;
 
     use super::super::Config;
-    use super::super::places::Broker;
+    use super::super::addresses::Broker;
     use super::Stores;
 
     fn unsupported<T>(what: &str) -> Result<T, BoxError> {

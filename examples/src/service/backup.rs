@@ -19,10 +19,10 @@ use vocalizer_core::song::{SongHash, SongHasher, StatusKind};
 use vocalizer_store::files::FileBlobs;
 use vocalizer_store::sqlite::SqliteStore;
 
+use super::addresses::{Blobs, Database};
 use super::args::KeptArgs;
 use super::config::Kept;
 use super::data::{self, TOKEN_FILE, private_dir};
-use super::places::{Blobs, Database};
 use super::run::failed;
 
 /// The database file in a backup.

@@ -10,7 +10,7 @@ use vocalizer_core::service::{
 use vocalizer_http::clock::SystemClock;
 use vocalizer_http::passwords::Argon2Passwords;
 use vocalizer_http::server::Server;
-use vocalizer_http::settings::{HttpSettings, Patience};
+use vocalizer_http::settings::{HttpSettings, Timeouts};
 use vocalizer_model::audio::AudioLimits;
 use vocalizer_model::ports::{AudioRenderer, FileProbe, sweep_work_dir};
 use vocalizer_store::archive::TarResults;
@@ -47,7 +47,7 @@ pub async fn compose(config: &Config, data: &DataDir) -> Result<Parts, BoxError>
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tuning {
     /// Timeouts for clients; the shutdown grace period comes from the configuration.
-    pub patience: Patience,
+    pub timeouts: Timeouts,
     /// Session lifetime and login throttling.
     pub accounts: AccountSettings,
 }
@@ -60,7 +60,7 @@ pub struct Tuning {
 pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Result<Parts, BoxError> {
     sweep_work_dir(&data.work)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let Stores { songs, accounts, commons, attempts, installation, clock } =
+    let Stores { songs, accounts, coordination, attempts, installation, clock } =
         adapters::stores(&config.database, clock).await?;
     let queue = adapters::queue(config).await?;
     let blobs = adapters::blobs(config, &data.blobs, &installation, songs.as_ref()).await?;
@@ -68,7 +68,7 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
     let songs = SongService::new(
         SongPorts {
             songs,
-            commons,
+            coordination,
             blobs,
             queue: Arc::clone(&queue),
             probe: Arc::new(FileProbe::new(audio)),
@@ -107,7 +107,7 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
         trusted_proxies: config.trusted_proxies.clone(),
         allowed_hosts: config.allowed_hosts.clone(),
         secure_cookies: config.secure_cookies,
-        patience: Patience { shutdown: config.shutdown_grace, ..tuning.patience },
+        timeouts: Timeouts { shutdown: config.shutdown_grace, ..tuning.timeouts },
         caps: config.caps,
     };
     let server = Server::new(songs.clone(), accounts.clone(), settings)?.with_page(FILES);

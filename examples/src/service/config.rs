@@ -14,8 +14,8 @@ use vocalizer_core::secret::Secret;
 use vocalizer_core::service::RenderingSettings;
 use vocalizer_http::settings::{AllowedHosts, Caps};
 
+use super::addresses::{Blobs, Broker, Database};
 use super::args::{BrokerArgs, CapsArgs, KeptArgs, RenderingArgs, ServiceArgs};
-use super::places::{Blobs, Broker, Database};
 use super::policy::Policy;
 
 /// The minimum length of a worker token; generated ones have 64 characters.

@@ -12,9 +12,9 @@ use vocalizer_http::clock::SystemClock;
 use vocalizer_http::passwords::Argon2Passwords;
 
 use super::adapters::{self, Stores};
+use super::addresses::Database;
 use super::args::KeptArgs;
 use super::config::Kept;
-use super::places::Database;
 use super::run::failed;
 
 /// Options of `invite`.

@@ -1,7 +1,9 @@
 //! The programs `server`, `standalone` and `worker`.
 
 mod adapters;
+mod addresses;
 mod args;
+mod background;
 mod backup;
 mod compose;
 mod config;
@@ -11,16 +13,15 @@ mod logging;
 #[cfg(feature = "separate")]
 mod model;
 mod page;
-mod places;
 mod policy;
 mod run;
 mod stop;
-mod tend;
 #[cfg(any(feature = "separate", feature = "cluster"))]
 mod worker;
 #[cfg(any(feature = "separate", feature = "cluster"))]
 mod workers;
 
+pub use addresses::{Blobs, Broker, Database, QueueKind};
 #[cfg(any(feature = "separate", feature = "cluster"))]
 pub use args::WorkerArgs;
 pub use args::{BrokerArgs, CapsArgs, KeptArgs, RenderingArgs, ServerCommand, ServiceArgs};
@@ -31,7 +32,6 @@ pub use compose::{Parts, Tuning, compose, compose_with};
 pub use config::{Config, ConfigError};
 pub use data::{DataDir, DataError};
 pub use invite::{InviteArgs, invite};
-pub use places::{Blobs, Broker, Database, QueueKind};
 pub use policy::{Policy, PolicyArgs};
 pub use run::server;
 #[cfg(feature = "separate")]

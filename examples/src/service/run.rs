@@ -12,12 +12,12 @@ use vocalizer_core::causes::chain;
 use vocalizer_core::ports::BoxError;
 use vocalizer_http::settings::{AllowedHosts, Caps};
 
+use super::background::{Outbox, run_background_tasks};
 use super::backup::{backup, restore};
 use super::data::DataDir;
 use super::invite::invite;
 use super::stop::{stop_signal, stopped};
-use super::tend::{Outbox, tend};
-use super::{Config, Parts, ServerCommand, ServiceArgs, adapters, compose, config, logging, places};
+use super::{Config, Parts, ServerCommand, ServiceArgs, adapters, addresses, compose, config, logging};
 
 /// Runs the server or one of its commands.
 #[must_use]
@@ -33,7 +33,8 @@ pub fn server(args: &ServiceArgs, command: Option<&ServerCommand>) -> ExitCode {
         let Serving { parts, listener, stop, config, .. } = serving;
         let outbox = Arc::<Outbox>::default();
         let (accounts, every) = (parts.accounts, config.sweep_interval);
-        let tending = tokio::spawn(tend(parts.songs, accounts, Arc::clone(&outbox), every, stop.clone()));
+        let tending =
+            tokio::spawn(run_background_tasks(parts.songs, accounts, Arc::clone(&outbox), every, stop.clone()));
         parts.server.with_readiness(outbox).run(listener, stopped(stop)).await;
         tending.await?;
         Ok(())
@@ -49,7 +50,8 @@ pub fn standalone(args: &super::StandaloneArgs) -> ExitCode {
         let Serving { parts, listener, stop, config, work } = serving;
         let outbox = Arc::<Outbox>::default();
         let (accounts, every) = (parts.accounts, config.sweep_interval);
-        let tending = tokio::spawn(tend(parts.songs.clone(), accounts, Arc::clone(&outbox), every, stop.clone()));
+        let tending =
+            tokio::spawn(run_background_tasks(parts.songs.clone(), accounts, Arc::clone(&outbox), every, stop.clone()));
         let readiness = Arc::<super::workers::WorkerState>::default();
         let worker = super::workers::LocalWorkers {
             model,
@@ -197,7 +199,7 @@ fn migrate_data(args: &ServiceArgs, from: &str) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let Some(from) = places::path_of(from, "sqlite") else {
+    let Some(from) = addresses::path_of(from, "sqlite") else {
         eprintln!("{NAME}: --from: expected sqlite:PATH");
         return ExitCode::from(2);
     };

@@ -22,9 +22,9 @@ use vocalizer_http::status::StatusServer;
 use vocalizer_model::ports::sweep_work_dir;
 use vocalizer_store::archive::TarResults;
 
+use super::addresses::Broker;
 use super::config::{self, ConfigError, invalid};
 use super::data::private_dir;
-use super::places::Broker;
 use super::run::failed;
 use super::stop::{stop_signal, stopped};
 use super::workers::{Load, LocalWorkers, WorkerState};

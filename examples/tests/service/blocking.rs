@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use vocalizer_core::ports::Stems;
-use vocalizer_http::settings::{Caps, Patience};
+use vocalizer_http::settings::{Caps, Timeouts};
 
 use super::support::{Browser, Service, Settings, WORKER_TOKEN, archive, id, song, stems};
 
@@ -40,10 +40,10 @@ fn with_blocking_threads<F: Future<Output = ()>>(threads: usize, test: impl FnOn
 
 /// A service without workers and with long timeouts: only the clients decide when to continue.
 async fn patient() -> Service {
-    let patience = Patience { body_silence: HANG, body_grace: HANG, write: HANG, ..Patience::default() };
+    let timeouts = Timeouts { body_silence: HANG, body_grace: HANG, write: HANG, ..Timeouts::default() };
     // Every test client has the same address.
     let caps = Caps { archives_per_client: 256, ..Caps::default() };
-    Service::with(Settings { workers: 0, patience, caps, ..Settings::default() }).await
+    Service::with(Settings { workers: 0, timeouts, caps, ..Settings::default() }).await
 }
 
 /// Stems of 1 MiB each, more than socket buffers hold while the client does not read.

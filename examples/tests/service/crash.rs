@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use vocalizer_core::limits::Limits;
 use vocalizer_core::ports::{Backend, BlobStore, JobQueue, SongRepository};
 use vocalizer_core::service::{
-    AccountPorts, AccountService, AccountSettings, LocalCommons, SongPorts, SongService, SongSettings, Throttle,
+    AccountPorts, AccountService, AccountSettings, LocalCoordination, SongPorts, SongService, SongSettings, Throttle,
 };
 use vocalizer_core::worker::{Worker, WorkerPorts};
 use vocalizer_http::clock::SystemClock;
@@ -61,7 +61,7 @@ async fn child_service_entry() {
     let songs = SongService::new(
         SongPorts {
             songs: Arc::new(killer.before(Arc::clone(&store) as Arc<dyn SongRepository>)),
-            commons: Arc::new(LocalCommons::default()),
+            coordination: Arc::new(LocalCoordination::default()),
             blobs: Arc::new(killer.before(Arc::new(blobs) as Arc<dyn BlobStore>)),
             queue: Arc::clone(&queue) as _,
             probe: Arc::new(FileProbe::new(audio)),

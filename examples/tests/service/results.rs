@@ -8,7 +8,7 @@ use serde_json::Value;
 use tar::{EntryType, Header};
 use vocalizer_core::limits::Limits;
 use vocalizer_core::ports::Stems;
-use vocalizer_http::settings::Patience;
+use vocalizer_http::settings::Timeouts;
 
 use super::support::{Browser, Service, Settings, WORKER_TOKEN, archive, files_below, id, song, stems};
 use super::wire::Raw;
@@ -274,8 +274,8 @@ async fn invalid_tar_or_non_mp3_stems_are_rejected() {
 
 #[tokio::test]
 async fn incomplete_results_are_rejected() {
-    let patience = Patience { body_silence: Duration::from_millis(300), ..Patience::default() };
-    let service = Service::with(Settings { workers: 0, patience, ..Settings::default() }).await;
+    let timeouts = Timeouts { body_silence: Duration::from_millis(300), ..Timeouts::default() };
+    let service = Service::with(Settings { workers: 0, timeouts, ..Settings::default() }).await;
     let waiting = waiting(&service).await;
     let before = service.stored_files();
     let whole = archive();

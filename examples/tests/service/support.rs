@@ -20,7 +20,7 @@ use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{AccountService, AccountSettings, RenderingSettings, SongService};
 use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
 use vocalizer_examples::service::{Blobs, Config, DataDir, Database, Policy, Tuning, compose_with};
-use vocalizer_http::settings::{AllowedHosts, Caps, Patience};
+use vocalizer_http::settings::{AllowedHosts, Caps, Timeouts};
 use vocalizer_model::audio::{AudioFormat, Bitrate, StemWriter};
 
 /// The worker token of these tests.
@@ -44,7 +44,7 @@ pub(crate) struct Settings {
     pub(crate) policy: Policy,
     pub(crate) open_upload_result: bool,
     pub(crate) worker_tokens: Vec<String>,
-    pub(crate) patience: Patience,
+    pub(crate) timeouts: Timeouts,
     /// Session lifetime.
     pub(crate) session: Duration,
     pub(crate) workers: usize,
@@ -66,7 +66,7 @@ impl Default for Settings {
             policy: Policy::default(),
             open_upload_result: false,
             worker_tokens: vec![WORKER_TOKEN.to_owned()],
-            patience: Patience::default(),
+            timeouts: Timeouts::default(),
             session: AccountSettings::default().session,
             workers: 1,
             worker: fast_worker(),
@@ -134,7 +134,7 @@ impl Service {
         let data = DataDir::open(&config).unwrap();
         let per_account = ThrottleSettings { first: settings.first_delay, ..ThrottleSettings::per_account() };
         let accounts = AccountSettings { session: settings.session, per_account, ..AccountSettings::default() };
-        let tuning = Tuning { patience: settings.patience, accounts };
+        let tuning = Tuning { timeouts: settings.timeouts, accounts };
         let parts = compose_with(&config, &data, tuning).await.unwrap();
         let separator = Arc::new(FakeSeparator::default());
         let (stop, stopped) = watch::channel(false);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use vocalizer_core::limits::Limits;
-use vocalizer_http::settings::Patience;
+use vocalizer_http::settings::Timeouts;
 
 use super::support::{Browser, Service, Settings, id, song};
 use super::uploads::{FILE, KIND, TITLE, assert_nothing_stored, form, refused};
@@ -72,8 +72,8 @@ async fn interrupted_upload_leaves_nothing() {
 
 #[tokio::test]
 async fn wrong_content_length_is_rejected() {
-    let patience = Patience { body_silence: Duration::from_millis(300), ..Patience::default() };
-    let service = Service::with(Settings { workers: 0, patience, ..Settings::default() }).await;
+    let timeouts = Timeouts { body_silence: Duration::from_millis(300), ..Timeouts::default() };
+    let service = Service::with(Settings { workers: 0, timeouts, ..Settings::default() }).await;
     let whole = form(&[(TITLE, b"x"), (FILE, &song(1))]);
     let with = |length: &str| [head(&format!("Content-Length: {length}")), whole.clone()].concat();
     let of = |length: usize| with(&length.to_string());
@@ -129,8 +129,8 @@ async fn endless_body_is_rejected_at_limit() {
 
 #[tokio::test]
 async fn trickling_upload_times_out() {
-    let trickling = Patience { body_grace: Duration::ZERO, ..Patience::default() };
-    let service = Service::with(Settings { workers: 0, patience: trickling, ..Settings::default() }).await;
+    let trickling = Timeouts { body_grace: Duration::ZERO, ..Timeouts::default() };
+    let service = Service::with(Settings { workers: 0, timeouts: trickling, ..Settings::default() }).await;
     let start = format!("--b\r\n{TITLE}\r\n\r\nx\r\n--b\r\n{FILE}\r\n\r\n");
     for (start, piece) in [
         ([head("Content-Length: 500000"), start.clone().into_bytes()].concat(), b"x".to_vec()),

@@ -6,7 +6,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
-use vocalizer_http::settings::Patience;
+use vocalizer_http::settings::Timeouts;
 
 use super::support::{Answer, Browser, Service, Settings};
 
@@ -147,8 +147,8 @@ async fn endless_request_head_returns_431() {
 
 #[tokio::test]
 async fn slow_request_head_is_disconnected() {
-    let patience = Patience { head: Duration::from_millis(300), ..Patience::default() };
-    let service = Service::with(Settings { workers: 0, patience, ..Settings::default() }).await;
+    let timeouts = Timeouts { head: Duration::from_millis(300), ..Timeouts::default() };
+    let service = Service::with(Settings { workers: 0, timeouts, ..Settings::default() }).await;
     for (what, begun) in
         [("nothing", ""), ("a line", "GET /livez HTTP/1.1\r\n"), ("half a header", "GET / HTTP/1.1\r\nHo")]
     {
@@ -167,10 +167,10 @@ async fn slow_request_head_is_disconnected() {
 
 #[tokio::test]
 async fn slow_form_body_times_out() {
-    let silent = Patience { body_silence: Duration::from_millis(300), ..Patience::default() };
-    let trickling = Patience { body_grace: Duration::ZERO, ..Patience::default() };
-    for (patience, piece) in [(silent, &b""[..]), (trickling, b"x")] {
-        let service = Service::with(Settings { workers: 0, patience, ..Settings::default() }).await;
+    let silent = Timeouts { body_silence: Duration::from_millis(300), ..Timeouts::default() };
+    let trickling = Timeouts { body_grace: Duration::ZERO, ..Timeouts::default() };
+    for (timeouts, piece) in [(silent, &b""[..]), (trickling, b"x")] {
+        let service = Service::with(Settings { workers: 0, timeouts, ..Settings::default() }).await;
         for path in ["/auth/login", "/auth/register"] {
             let kind = "Content-Type: application/x-www-form-urlencoded";
             let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\n{kind}\r\nContent-Length: 60000\r\n\r\nusername=");

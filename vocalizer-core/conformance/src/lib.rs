@@ -34,7 +34,7 @@
 pub mod accounts;
 pub mod attempts;
 pub mod blobs;
-pub mod commons;
+pub mod coordination;
 pub mod queue;
 pub mod songs;
 

@@ -144,13 +144,13 @@ macro_rules! accounts_conformance {
     };
 }
 
-/// Generates the tests for [`Commons`](vocalizer_core::ports::Commons). Takes a test attribute and an expression that creates a
-/// new [`CommonsPlace`](crate::commons::CommonsPlace).
+/// Generates the tests for [`Coordination`](vocalizer_core::ports::Coordination). Takes a test attribute and an expression that creates a
+/// new [`CoordinationPlace`](crate::coordination::CoordinationPlace).
 #[macro_export]
-macro_rules! commons_conformance {
+macro_rules! coordination_conformance {
     (#[$test:meta] $place:expr) => {
         $crate::__conformance! {
-            #[$test] $place; $crate::commons;
+            #[$test] $place; $crate::coordination;
             hash_lock_is_exclusive
             all_waiters_get_hash_lock
             dropped_wait_holds_no_lock

@@ -23,7 +23,7 @@ impl SongService {
     pub async fn wanted(&self, hash: &SongHash) -> Result<Wanted, ServiceError> {
         let songs = self.ports().songs.with_hash(hash).await?;
         match wanted(&songs) {
-            Wanted::Gone if self.ports().commons.was_there(hash).await? => Err(ServiceError::Gone),
+            Wanted::Gone if self.ports().coordination.was_deleted(hash).await? => Err(ServiceError::Gone),
             Wanted::Gone => Err(ServiceError::NO_SONG),
             wanted => Ok(wanted),
         }
@@ -78,7 +78,7 @@ impl SongService {
         for (stem, writer) in &mut received {
             self.check_stem(*stem, writer.as_mut()).await?;
         }
-        let _lock = self.ports().commons.lock(hash).await?;
+        let _lock = self.ports().coordination.lock(hash).await?;
         if self.wanted(hash).await? == Wanted::Done {
             return Ok(Wanted::Done);
         }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use super::locks::HashLocks;
-use crate::ports::{Commons, Heard, Held, RepositoryError};
+use crate::ports::{Coordination, Held, ProgressReport, RepositoryError};
 use crate::song::SongHash;
 
 /// How many deleted hashes are kept, so that a late worker learns that its song was deleted.
@@ -17,28 +17,28 @@ const MOST_GONE: usize = 10_000;
 /// How long a progress report is kept if it is never cleared.
 const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// [`Commons`] for one process: in memory, lost at a restart.
+/// [`Coordination`] for one process: in memory, lost at a restart.
 #[derive(Default)]
-pub struct LocalCommons {
+pub struct LocalCoordination {
     locks: HashLocks,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    heard: HashMap<SongHash, Heard>,
+    heard: HashMap<SongHash, ProgressReport>,
     gone: HashSet<SongHash>,
     gone_in_order: VecDeque<SongHash>,
 }
 
-impl LocalCommons {
+impl LocalCoordination {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[async_trait]
-impl Commons for LocalCommons {
+impl Coordination for LocalCoordination {
     async fn lock(&self, hash: &SongHash) -> Result<Held, RepositoryError> {
         Ok(Box::new(self.locks.lock(hash).await))
     }
@@ -47,21 +47,21 @@ impl Commons for LocalCommons {
         Ok(Some(Box::new(())))
     }
 
-    async fn hear(&self, hash: &SongHash, heard: Heard) -> Result<(), RepositoryError> {
+    async fn record_progress(&self, hash: &SongHash, heard: ProgressReport) -> Result<(), RepositoryError> {
         self.state().heard.insert(*hash, heard);
         Ok(())
     }
 
-    async fn heard(&self, hash: &SongHash) -> Result<Option<Heard>, RepositoryError> {
+    async fn progress(&self, hash: &SongHash) -> Result<Option<ProgressReport>, RepositoryError> {
         Ok(self.state().heard.get(hash).copied())
     }
 
-    async fn rest(&self, hash: &SongHash) -> Result<(), RepositoryError> {
+    async fn clear_progress(&self, hash: &SongHash) -> Result<(), RepositoryError> {
         self.state().heard.remove(hash);
         Ok(())
     }
 
-    async fn bury(&self, hash: &SongHash, _now: OffsetDateTime) -> Result<(), RepositoryError> {
+    async fn record_deletion(&self, hash: &SongHash, _now: OffsetDateTime) -> Result<(), RepositoryError> {
         let mut state = self.state();
         state.heard.remove(hash);
         if state.gone.insert(*hash) {
@@ -75,7 +75,7 @@ impl Commons for LocalCommons {
         Ok(())
     }
 
-    async fn was_there(&self, hash: &SongHash) -> Result<bool, RepositoryError> {
+    async fn was_deleted(&self, hash: &SongHash) -> Result<bool, RepositoryError> {
         Ok(self.state().gone.contains(hash))
     }
 

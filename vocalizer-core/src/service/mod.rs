@@ -5,9 +5,8 @@
 
 mod accounts;
 mod backend;
-mod board;
 mod cache;
-mod desk;
+mod change_notifier;
 mod device;
 mod error;
 mod limits;
@@ -16,6 +15,7 @@ mod local;
 mod locks;
 mod parts;
 mod relay;
+mod remote_leases;
 mod renderings;
 mod retention;
 mod songs;
@@ -27,11 +27,11 @@ pub use crate::ports::LeasedJob;
 pub use accounts::{
     AccountPorts, AccountService, AccountSettings, Caller, KEEP_EXPIRED, LoginFrom, NewSession, NewToken, Proof,
 };
-pub use desk::Desk;
 pub use error::{Invalid, ServiceError, whole_seconds};
 pub use limits::limits_view;
-pub use local::LocalCommons;
+pub use local::LocalCoordination;
 pub use parts::{Levels, Mix, Origin, PartFile, PartInfo};
+pub use remote_leases::RemoteLeases;
 pub use renderings::{RenderingCounts, RenderingSettings};
 pub use songs::{
     Listing, MAX_PAGE, MOST_WATCHED, Retention, SongPage, SongPorts, SongService, SongSettings, UploadPolicy,

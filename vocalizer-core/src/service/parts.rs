@@ -314,7 +314,7 @@ impl SongService {
     /// Stores a rendition or peaks, unless the last song was deleted meanwhile: then nothing may be stored under its
     /// hash.
     async fn keep_made(&self, writer: Box<dyn BlobWriter>, key: &BlobKey, size_bytes: u64) -> Result<(), ServiceError> {
-        let _lock = self.ports().commons.lock(key.hash()).await?;
+        let _lock = self.ports().coordination.lock(key.hash()).await?;
         if self.ports().songs.with_hash(key.hash()).await?.is_empty() {
             return Err(ServiceError::NO_SONG);
         }

@@ -109,13 +109,13 @@ impl SongService {
     /// Completes when the outbox has a new entry for [`Self::relay`], counted from this call.
     #[must_use]
     pub fn wished(&self) -> event_listener::EventListener {
-        self.board().listen_for_entries()
+        self.changes().listen_for_entries()
     }
 
     /// Publishes at once if the queue is local. Otherwise leaves it to the task that waits for [`Self::wished`]: a
     /// broker may be slow, and an upload must not wait for it.
     pub(super) async fn relay_soon(&self) {
-        self.board().announce_entry();
+        self.changes().announce_entry();
         if self.ports().queue.max_inline_bytes().is_none()
             && let Err(error) = self.relay().await
         {

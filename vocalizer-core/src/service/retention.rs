@@ -52,7 +52,7 @@ impl SongService {
     }
 
     async fn expire(&self, song: &Song) -> Result<bool, ServiceError> {
-        let _lock = self.ports().commons.lock(song.hash()).await?;
+        let _lock = self.ports().coordination.lock(song.hash()).await?;
         // It may have been deleted or retried since the query.
         let now = self.ports().songs.find(song.id()).await?;
         let ended = now.is_some_and(|song| matches!(song.status().kind(), StatusKind::Split | StatusKind::Failed));

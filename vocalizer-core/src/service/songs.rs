@@ -8,7 +8,7 @@ use bytes::Bytes;
 use event_listener::EventListener;
 
 use super::ServiceError;
-use super::board::Board;
+use super::change_notifier::ChangeNotifier;
 use super::relay::Relay;
 use super::renderings::{RenderingSettings, Renderings};
 use crate::account::Viewer;
@@ -17,8 +17,8 @@ use crate::causes::chain;
 use crate::dedupe::{BlobFate, on_delete};
 use crate::limits::Limits;
 use crate::ports::{
-    AudioProbe, BlobStore, Clock, Commons, Cursor, Heard, JobQueue, JobState, Renderer, RepositoryError, ResultReader,
-    SongQuery, SongRepository, Space,
+    AudioProbe, BlobStore, Clock, Coordination, Cursor, JobQueue, JobState, ProgressReport, Renderer, RepositoryError,
+    ResultReader, SongQuery, SongRepository, Space,
 };
 use crate::quota::{AddressKey, Quota, Uploader};
 use crate::secret::Secret;
@@ -43,7 +43,7 @@ pub struct SongPorts {
     /// Songs and the outbox.
     pub songs: Arc<dyn SongRepository>,
     /// State that all servers share: locks, progress, deleted hashes.
-    pub commons: Arc<dyn Commons>,
+    pub coordination: Arc<dyn Coordination>,
     /// The songs' bytes.
     pub blobs: Arc<dyn BlobStore>,
     /// The job queue.
@@ -157,7 +157,7 @@ struct Inner {
     settings: SongSettings,
     relaying: Relay,
     renderings: Renderings,
-    board: Board,
+    changes: ChangeNotifier,
 }
 
 /// Which songs to list, and how many.
@@ -187,8 +187,8 @@ impl SongService {
     #[must_use]
     pub fn new(ports: SongPorts, settings: SongSettings) -> Self {
         let renderings = Renderings::new(&settings.renderings, &ports.clock);
-        let (relaying, board) = (Relay::default(), Board::new());
-        Self { inner: Arc::new(Inner { ports, settings, relaying, renderings, board }) }
+        let (relaying, changes) = (Relay::default(), ChangeNotifier::new());
+        Self { inner: Arc::new(Inner { ports, settings, relaying, renderings, changes }) }
     }
 
     pub(super) fn ports(&self) -> &SongPorts {
@@ -203,8 +203,8 @@ impl SongService {
         &self.inner.renderings
     }
 
-    pub(super) fn board(&self) -> &Board {
-        &self.inner.board
+    pub(super) fn changes(&self) -> &ChangeNotifier {
+        &self.inner.changes
     }
 
     /// Returns the settings.
@@ -307,7 +307,7 @@ impl SongService {
     /// As [`Self::song`].
     pub async fn watch(&self, viewer: Viewer, id: SongId) -> Result<(EventListener, SongView), ServiceError> {
         let song = self.visible(viewer, id).await?;
-        let changed = self.board().listen(song.hash());
+        let changed = self.changes().listen(song.hash());
         // Read again: the song may have changed before the listener was registered.
         Ok((changed, self.song(viewer, id).await?))
     }
@@ -319,7 +319,7 @@ impl SongService {
     ///
     /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
     pub async fn watch_all(&self, viewer: Viewer) -> Result<(EventListener, Vec<SongView>), ServiceError> {
-        let changed = self.board().listen_for_any();
+        let changed = self.changes().listen_for_any();
         let mut songs = Vec::new();
         for status in [None, Some(StatusKind::Uploaded), Some(StatusKind::Splitting)] {
             let listing = Listing { status, limit: Some(MOST_WATCHED), details: true, ..Listing::default() };
@@ -353,7 +353,7 @@ impl SongService {
         let title = Title::parse(title, self.settings().limits.max_title_chars)
             .map_err(|error| ServiceError::invalid("title", error))?;
         let song = self.ports().songs.rename(id, &title).await?.ok_or(ServiceError::NO_SONG)?;
-        self.board().announce(song.hash());
+        self.changes().announce(song.hash());
         self.view(&song).await
     }
 
@@ -372,7 +372,7 @@ impl SongService {
         })?;
         let song = song.ok_or(ServiceError::NO_SONG)?;
         self.relay_soon().await;
-        self.board().announce(song.hash());
+        self.changes().announce(song.hash());
         self.view(&song).await
     }
 
@@ -388,7 +388,7 @@ impl SongService {
             return Err(ServiceError::NO_SONG);
         }
         let hash = *song.hash();
-        let _lock = self.ports().commons.lock(&hash).await?;
+        let _lock = self.ports().coordination.lock(&hash).await?;
         if self.remove_locked(id).await? { Ok(()) } else { Err(ServiceError::NO_SONG) }
     }
 
@@ -398,13 +398,13 @@ impl SongService {
         let hash = *removed.song.hash();
         tracing::info!(song = %id, %hash, others = removed.others_with_hash, "song deleted");
         match on_delete(removed.others_with_hash) {
-            BlobFate::Keep => self.board().announce(&hash),
+            BlobFate::Keep => self.changes().announce(&hash),
             BlobFate::Delete => {
                 // The song is deleted anyway. A late worker gets "not found" instead of "gone".
-                if let Err(error) = self.ports().commons.bury(&hash, self.ports().clock.now()).await {
+                if let Err(error) = self.ports().coordination.record_deletion(&hash, self.ports().clock.now()).await {
                     tracing::warn!(%hash, error = chain(&error), "recording the deleted hash failed");
                 }
-                self.board().announce(&hash);
+                self.changes().announce(&hash);
                 // The song is deleted anyway. The sweep removes leftover bytes.
                 if let Err(error) = self.delete_bytes(&hash).await {
                     tracing::warn!(%hash, error = chain(&error), "deleting a song's files failed; a sweep will retry");
@@ -417,7 +417,7 @@ impl SongService {
 
     /// Deletes everything stored under a hash, unless the lock was lost: another request may be storing these bytes.
     pub(super) async fn delete_bytes(&self, hash: &SongHash) -> Result<(), ServiceError> {
-        if self.ports().commons.renew(hash).await? {
+        if self.ports().coordination.renew(hash).await? {
             self.ports().blobs.delete_all(hash).await?;
         }
         Ok(())
@@ -443,7 +443,7 @@ impl SongService {
 
     /// Returns the progress on a hash, or 0 if it cannot be read: the song must stay visible.
     async fn percent(&self, hash: &SongHash) -> u8 {
-        match self.ports().commons.heard(hash).await {
+        match self.ports().coordination.progress(hash).await {
             Ok(heard) => heard.map_or(0, |heard| heard.percent),
             Err(error) => {
                 tracing::warn!(error = chain(&error), "reading progress failed");
@@ -455,15 +455,15 @@ impl SongService {
     /// Records progress on a hash and notifies watchers.
     pub(super) async fn record_progress(&self, hash: &SongHash, percent: u8) -> Result<(), RepositoryError> {
         let at = self.ports().clock.now();
-        self.ports().commons.hear(hash, Heard { percent: percent.min(100), at }).await?;
-        self.board().announce(hash);
+        self.ports().coordination.record_progress(hash, ProgressReport { percent: percent.min(100), at }).await?;
+        self.changes().announce(hash);
         Ok(())
     }
 
     /// Clears the progress on a hash and notifies watchers.
     pub(super) async fn clear_progress(&self, hash: &SongHash) -> Result<(), RepositoryError> {
-        self.ports().commons.rest(hash).await?;
-        self.board().announce(hash);
+        self.ports().coordination.clear_progress(hash).await?;
+        self.changes().announce(hash);
         Ok(())
     }
 

@@ -42,7 +42,7 @@ impl SongService {
     pub async fn sweep(&self) -> Result<Swept, ServiceError> {
         let mut swept = Swept::default();
         let ports = self.ports();
-        let Some(_sweep_lock) = ports.commons.lock_sweep().await? else { return Ok(swept) };
+        let Some(_sweep_lock) = ports.coordination.lock_sweep().await? else { return Ok(swept) };
         ports.songs.check().await?;
         self.relay_or_warn().await;
         // Before jobs are requested again: a dead-lettered job is not lost.
@@ -86,7 +86,7 @@ impl SongService {
         swept.orphans = self.sweep_orphans().await?;
         self.sweep_expired(&mut swept).await?;
         self.sweep_uploaders().await;
-        ports.commons.tidy(ports.clock.now()).await?;
+        ports.coordination.tidy(ports.clock.now()).await?;
         if swept != Swept::default() {
             tracing::info!(?swept, "sweep finished");
         }
@@ -108,7 +108,7 @@ impl SongService {
             // An earlier reader may have died after it failed the songs. If they were retried since, the letter belongs
             // to the earlier attempt.
             let is_over = match given_up.repeated_since() {
-                Some(since) => self.ports().commons.heard(hash).await?.is_some_and(|heard| heard.at > since),
+                Some(since) => self.ports().coordination.progress(hash).await?.is_some_and(|heard| heard.at > since),
                 None => false,
             };
             if !is_over {
@@ -145,10 +145,10 @@ impl SongService {
         }
         let mut removed = 0;
         for hash in orphans {
-            let _lock = ports.commons.lock(hash).await?;
+            let _lock = ports.coordination.lock(hash).await?;
             let is_old = ports.blobs.last_written(hash).await?.is_some_and(|written| written < old);
             // Check the lock last: if it was lost, another request may be storing these bytes.
-            if is_old && ports.songs.with_hash(hash).await?.is_empty() && ports.commons.renew(hash).await? {
+            if is_old && ports.songs.with_hash(hash).await?.is_empty() && ports.coordination.renew(hash).await? {
                 match ports.blobs.delete_all(hash).await {
                     Ok(()) => {
                         self.made().cache.forget(hash);
@@ -166,7 +166,7 @@ impl SongService {
     /// read under the lock, since an upload may have stored the bytes since.
     pub(super) async fn check_source(&self, hash: &SongHash) -> Result<bool, ServiceError> {
         let ports = self.ports();
-        let _lock = ports.commons.lock(hash).await?;
+        let _lock = ports.coordination.lock(hash).await?;
         let why = match self.read_source(hash, u64::MAX, &mut |_| ()).await? {
             Source::Sound | Source::TooLarge => return Ok(true),
             Source::Missing => "its file is missing on the server; upload it again",
@@ -189,7 +189,7 @@ impl SongService {
 
     /// Returns whether the last report on a hash is older than `span`. If there is no report, one is recorded now.
     async fn silent_for(&self, hash: &SongHash, span: Duration) -> Result<bool, ServiceError> {
-        match self.ports().commons.heard(hash).await? {
+        match self.ports().coordination.progress(hash).await? {
             Some(heard) if heard.at <= self.ports().clock.now() => Ok(self.ports().clock.now() - heard.at > span),
             // No report, or one in the future because the clock went back: restart the interval.
             heard => {

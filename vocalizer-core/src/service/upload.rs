@@ -117,7 +117,7 @@ impl Upload {
         let mut song = Song::begin(SongId::random(), title, hash, self.viewer.user(), now);
         song.finish_upload().map_err(|error| ServiceError::Internal(error.into()))?;
         let song = {
-            let _lock = ports.commons.lock(&hash).await?;
+            let _lock = ports.coordination.lock(&hash).await?;
             let key = BlobKey::Source(hash);
             let known = ports.songs.with_hash(&hash).await?;
             let is_limited = charge.uploader.is_some() && !charge.quota.is_unlimited();
@@ -139,7 +139,7 @@ impl Upload {
         let status = song.status().kind();
         tracing::info!(song = %song.id(), %hash, size_bytes = self.size_bytes, %status, "song uploaded");
         self.service.relay_soon().await;
-        self.service.board().announce(&hash);
+        self.service.changes().announce(&hash);
         self.service.view(&song).await
     }
 }

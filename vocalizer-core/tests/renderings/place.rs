@@ -18,7 +18,7 @@ use vocalizer_core::ports::{
     Renderer, SongRepository, Track,
 };
 use vocalizer_core::service::{
-    Levels, LocalCommons, PartFile, RenderingSettings, ServiceError, SongPorts, SongService, SongSettings,
+    Levels, LocalCoordination, PartFile, RenderingSettings, ServiceError, SongPorts, SongService, SongSettings,
 };
 use vocalizer_core::song::{Song, SongHash, SongId, Title};
 
@@ -122,7 +122,7 @@ impl Fixture {
         });
         let ports = SongPorts {
             songs: Arc::clone(&songs) as _,
-            commons: Arc::new(LocalCommons::default()),
+            coordination: Arc::new(LocalCoordination::default()),
             blobs: Arc::new(blobs.clone()),
             queue: Arc::new(EmptyQueue),
             probe: Arc::new(NotAsked),

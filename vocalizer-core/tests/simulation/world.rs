@@ -9,22 +9,22 @@ use futures_util::future::select;
 use time::OffsetDateTime;
 use vocalizer_core::causes::chain;
 use vocalizer_core::limits::Limits;
-use vocalizer_core::ports::{Clock, Commons, JobQueue};
-use vocalizer_core::service::{Desk, LocalCommons, SongPorts, SongService, SongSettings};
+use vocalizer_core::ports::{Clock, Coordination, JobQueue};
+use vocalizer_core::service::{LocalCoordination, RemoteLeases, SongPorts, SongService, SongSettings};
 use vocalizer_core::song::SongId;
 use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
 
 use super::audio::{FakeAudio, SlowSeparator};
 use super::blobs::Blobs;
 use super::broker::{Broker, Queue};
-use super::commons::SharedCommons;
+use super::coordination::SharedCoordination;
 use super::database::Database;
-use super::desk::DeskQueue;
 use super::ghost::Ghost;
 use super::kernel::{Kernel, OUTSIDE, Process};
 use super::network::Remote;
 use super::plan::SECOND;
 use super::planted::{Bug, EagerQueue};
+use super::remote_leases::DeskQueue;
 
 /// The same intervals as the service.
 const RELAY_US: u64 = 2 * SECOND;
@@ -36,9 +36,9 @@ pub(crate) struct World {
     pub(crate) database: Arc<Database>,
     pub(crate) blobs: Blobs,
     pub(crate) broker: Arc<Broker>,
-    commons: Arc<SharedCommons>,
+    coordination: Arc<SharedCoordination>,
     services: Mutex<Vec<Option<SongService>>>,
-    desks: Mutex<Vec<Option<Arc<Desk>>>>,
+    desks: Mutex<Vec<Option<Arc<RemoteLeases>>>>,
     /// Tells each worker to stop.
     pub(crate) stops: Vec<Event>,
     /// The accepted uploads, and whether a user asked to delete them.
@@ -53,7 +53,7 @@ impl World {
             database: Database::new(kernel, &ghost),
             blobs: Blobs::new(kernel, &ghost),
             broker: Broker::new(kernel, &ghost),
-            commons: SharedCommons::new(kernel),
+            coordination: SharedCoordination::new(kernel),
             ghost,
             services: Mutex::new(vec![None; kernel.plan.servers]),
             desks: Mutex::new(vec![None; kernel.plan.servers]),
@@ -69,8 +69,8 @@ impl World {
         service.filter(|_| self.kernel.is_alive(process)).map(|service| (process, service))
     }
 
-    /// Returns the desk of a server.
-    pub(crate) fn desk(&self, server: usize) -> Option<Arc<Desk>> {
+    /// Returns the leases of a server.
+    pub(crate) fn leases(&self, server: usize) -> Option<Arc<RemoteLeases>> {
         self.desks.lock().expect("single-threaded")[server].clone()
     }
 
@@ -86,14 +86,14 @@ impl World {
 
     fn start_server(self: &Arc<Self>, process: Process, server: usize) {
         let audio = Arc::new(FakeAudio(Arc::clone(&self.kernel)));
-        let commons: Arc<dyn Commons> = if self.kernel.plan.local_commons {
-            Arc::new(LocalCommons::default())
+        let coordination: Arc<dyn Coordination> = if self.kernel.plan.local_commons {
+            Arc::new(LocalCoordination::default())
         } else {
-            Arc::clone(&self.commons) as _
+            Arc::clone(&self.coordination) as _
         };
         let ports = SongPorts {
             songs: Arc::clone(&self.database) as _,
-            commons,
+            coordination,
             blobs: Arc::new(self.blobs.clone()),
             queue: Arc::new(Queue(Arc::clone(&self.broker))),
             probe: Arc::clone(&audio) as _,
@@ -101,8 +101,8 @@ impl World {
             results: audio,
             clock: Arc::new(SimulatedClock(Arc::clone(&self.kernel))),
         };
-        let desk = Desk::new(Arc::clone(&ports.queue), Arc::clone(&ports.clock));
-        self.desks.lock().expect("single-threaded")[server] = Some(Arc::new(desk));
+        let leases = RemoteLeases::new(Arc::clone(&ports.queue), Arc::clone(&ports.clock));
+        self.desks.lock().expect("single-threaded")[server] = Some(Arc::new(leases));
         let settings = SongSettings { limits: Limits::for_testing(), ..SongSettings::default() };
         let service = SongService::new(ports, settings);
         self.services.lock().expect("single-threaded")[server] = Some(service.clone());
@@ -176,8 +176,8 @@ impl World {
             let died = self.kernel.died.listen();
             for process in self.kernel.dead_processes() {
                 if let Some(server) = self.kernel.plan.server(process) {
-                    let desk = self.desks.lock().expect("single-threaded")[server].take();
-                    self.kernel.drop_as_dead(desk);
+                    let leases = self.desks.lock().expect("single-threaded")[server].take();
+                    self.kernel.drop_as_dead(leases);
                 }
                 let world = Arc::clone(&self);
                 self.kernel.spawn(OUTSIDE, "restart", async move {

@@ -23,17 +23,17 @@ pub(super) async fn lease(app: &Arc<App>, request: Request) -> Answer {
     let mut form = Form::read(&request.headers, request.body).await?;
     let wait = Duration::from_secs(form.number("wait_s", MAX_JOB_WAIT.as_secs())?.unwrap_or(WAIT_S));
     let mut closing = app.closing.clone();
-    // If the worker disconnects, this future is dropped and the desk returns the job. If the response is lost, the
+    // If the worker disconnects, this future is dropped and the leases returns the job. If the response is lost, the
     // lease expires without being extended, which does not count as an attempt.
     let leased = tokio::select! {
-        leased = app.desk.lease(wait) => leased?,
+        leased = app.leases.lease(wait) => leased?,
         _ = closing.wait_for(|closing| *closing) => None,
     };
     Ok(whole(answer::success(&JobData { job: leased.map(JobView::from) })))
 }
 
 pub(super) async fn extend(app: &Arc<App>, request: &Request) -> Answer {
-    app.desk.extend(request.param("lease")?).await?;
+    app.leases.extend(request.param("lease")?).await?;
     Ok(whole(answer::success(&())))
 }
 
@@ -56,9 +56,9 @@ pub(super) async fn fail(app: &Arc<App>, request: Request) -> Answer {
 }
 
 async fn settle(app: &Arc<App>, lease: LeaseId, failure: Option<ports::Failure>) -> Answer {
-    let desk = Arc::clone(&app.desk);
+    let leases = Arc::clone(&app.leases);
     // A separate task, so that a disconnect does not leave the lease half settled.
-    let settled = tokio::spawn(async move { desk.settle(lease, failure).await }.in_current_span());
+    let settled = tokio::spawn(async move { leases.settle(lease, failure).await }.in_current_span());
     settled.await.map_err(Failure::internal)??;
     Ok(whole(answer::success(&())))
 }

@@ -53,7 +53,7 @@ impl Watched {
     /// Returns the next events or a comment; `None` at the end.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if !self.listener.still_may().await {
+            if !self.listener.is_still_authorized().await {
                 return None;
             }
             let (changed, now) = match self.songs.watch_all(self.listener.viewer).await {

@@ -16,7 +16,7 @@ use vocalizer_core::service::{ServiceError, Upload};
 use super::{Answer, whole};
 use crate::answer;
 use crate::app::App;
-use crate::body::Incomings;
+use crate::body::RequestBody;
 use crate::failure::Failure;
 use crate::form::{malformed, text};
 use crate::request::Request;
@@ -106,7 +106,7 @@ async fn receive(
 
 /// A form body with a limit on data outside the file.
 struct Bounded {
-    body: Incomings,
+    body: RequestBody,
     received_bytes: u64,
     /// Bytes that the parser has returned as the file.
     file_bytes: Arc<AtomicU64>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinSet, spawn_blocking};
-use vocalizer_http::settings::{HttpSettings, Patience};
+use vocalizer_http::settings::{HttpSettings, Timeouts};
 
 use super::support::{Answer, Service, request};
 
@@ -33,8 +33,8 @@ fn livez_fails_while_blocking_pool_is_stuck() {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(2).max_blocking_threads(1).enable_all().build().unwrap();
     runtime.block_on(async {
-        let patience = Patience { progress: Duration::from_millis(500), ..Patience::default() };
-        let server = Service::with_settings(HttpSettings { patience, ..HttpSettings::default() }).server;
+        let timeouts = Timeouts { progress: Duration::from_millis(500), ..Timeouts::default() };
+        let server = Service::with_settings(HttpSettings { timeouts, ..HttpSettings::default() }).server;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let _server = JoinSet::from_iter([async move { server.run(listener, std::future::pending()).await }]);

@@ -19,7 +19,7 @@ use vocalizer_core::ports::{
 };
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{
-    AccountPorts, AccountService, AccountSettings, LocalCommons, Proof, RenderingSettings, SongPorts, SongService,
+    AccountPorts, AccountService, AccountSettings, LocalCoordination, Proof, RenderingSettings, SongPorts, SongService,
     SongSettings, Throttle,
 };
 use vocalizer_core::song::{Song, SongHash, SongId, Title};
@@ -68,7 +68,7 @@ impl Service {
         let songs = SongService::new(
             SongPorts {
                 songs: Arc::clone(&repository) as _,
-                commons: Arc::new(LocalCommons::default()),
+                coordination: Arc::new(LocalCoordination::default()),
                 blobs: Arc::new(blobs.clone()),
                 queue: Arc::new(queue.clone()),
                 probe: Arc::new(Unused),

@@ -21,15 +21,12 @@ pub enum Bitrate {
 }
 
 /// The constant bitrates of MP3 at the supported sample rates, in kbit/s.
-#[cfg(any(feature = "separate", feature = "mp3"))]
 pub const MP3_KBPS: [u16; 13] = [32, 40, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
 
 /// The sample rates of MP3.
-#[cfg(any(feature = "separate", feature = "mp3", feature = "ports"))]
 pub(super) const MP3_RATES_HZ: [u32; 9] = [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
 
 /// Returns the minimum and maximum constant bitrate at a sample rate, in kbit/s.
-#[cfg(any(feature = "separate", feature = "mp3", feature = "ports"))]
 pub(super) const fn mp3_kbps_at(rate_hz: u32) -> (u16, u16) {
     // LAME's tag must fit into one frame. At lower bitrates LAME omits it, and the length is lost.
     match rate_hz {
@@ -69,7 +66,6 @@ impl AudioFormat {
     }
 
     /// Returns whether the format supports this sample rate, at its bitrate.
-    #[cfg(any(feature = "separate", feature = "ports"))]
     pub fn has_rate(self, rate_hz: u32) -> bool {
         match self {
             Self::Mp3(Bitrate::Cbr(kbps)) => {

@@ -24,15 +24,19 @@ pub const TAPS: usize = 3;
 pub struct DConvLayer<'a> {
     /// `[hidden, channels · 3]`.
     pub compress: Panels<'a>,
+    /// The bias of the first convolution.
     pub compress_bias: &'a [f32],
     /// Scale and shift of the normalisation, per hidden channel.
     pub norm1: [&'a [f32]; 2],
     /// `[2 · channels, hidden]`.
     pub expand: Panels<'a>,
+    /// The bias of the second convolution.
     pub expand_bias: &'a [f32],
+    /// Weight and bias of the second normalization.
     pub norm2: [&'a [f32]; 2],
     /// LayerScale, per channel.
     pub scale: &'a [f32],
+    /// The dilation of the first convolution, in frames.
     pub dilation: usize,
 }
 

@@ -25,7 +25,8 @@ pub struct Extent {
 
 impl Extent {
     /// Returns the total number of values.
-    pub(crate) fn len(self) -> usize {
+    #[expect(clippy::len_without_is_empty, reason = "an extent is never empty")]
+    pub fn len(self) -> usize {
         self.items * self.channels * self.rows * self.frames
     }
 

@@ -72,8 +72,8 @@ fn pool() -> MutexGuard<'static, Pool> {
 #[derive(Debug)]
 pub struct Keeper(());
 
-impl Keeper {
-    pub fn new() -> Self {
+impl Default for Keeper {
+    fn default() -> Self {
         pool().keepers += 1;
         Self(())
     }
@@ -113,6 +113,7 @@ impl Buffer {
         buffer
     }
 
+    /// Copies the values into a new buffer.
     pub fn copy_of(values: &[f32]) -> Self {
         let mut buffer = Self::of(values.len());
         buffer.copy_from_slice(values);

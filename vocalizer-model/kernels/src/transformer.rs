@@ -15,7 +15,9 @@ const POSITIONS: usize = 96;
 /// A linear layer: weights `[channels_out, channels_in]` and a bias.
 #[derive(Clone, Copy)]
 pub struct Linear<'a> {
+    /// The packed matrix.
     pub weights: Panels<'a>,
+    /// One value per row.
     pub bias: &'a [f32],
 }
 

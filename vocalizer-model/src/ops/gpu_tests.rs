@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::tests::values;
 use super::{Axis, DConvLayer, Extra, Linear, Norm, TAPS, kernels};
-use crate::cards;
+use crate::gpus;
 
 fn tensor<const N: usize>(seed: u64, shape: [usize; N], device: &Device) -> Tensor<N> {
     Tensor::from_data(values(seed, shape), device)
@@ -120,7 +120,7 @@ fn difference(got: Tensor<4>, expected: Tensor<4>) -> Result<f32, String> {
 }
 
 fn compare(plain: bool) {
-    let Some((cards::Found { device: gpu, is_software, .. }, _one)) = cards::for_tests() else {
+    let Some((gpus::Found { device: gpu, is_software, .. }, _one)) = gpus::for_tests() else {
         assert!(std::env::var_os("VOCALIZER_TEST_GPU").is_none(), "neither a GPU nor software Vulkan found");
         println!("skipped: neither a GPU nor software Vulkan found");
         return;

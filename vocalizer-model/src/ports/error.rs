@@ -14,9 +14,7 @@ pub(super) fn decode(error: DecodeError) -> AudioError {
         DecodeError::Unsupported(what) => AudioError::Unsupported { what: line(&what) },
         // Core's messages for these two already say so.
         DecodeError::NotAudio(what) | DecodeError::Malformed(what) => AudioError::Malformed { what: line(&what) },
-        DecodeError::Truncated(_) | DecodeError::NoAudioTrack | DecodeError::Empty(_) => {
-            AudioError::Malformed { what: line(&error.to_string()) }
-        }
+        error => AudioError::Malformed { what: line(&error.to_string()) },
     }
 }
 
@@ -25,14 +23,14 @@ pub(super) fn encode(error: EncodeError) -> AudioError {
         EncodeError::Io { source, .. } => io(source),
         EncodeError::Limit(what) => AudioError::Limit { what: line(&what) },
         EncodeError::Unsupported(what) => AudioError::Unsupported { what: line(&what) },
-        EncodeError::NotANumber { .. } | EncodeError::Empty | EncodeError::Internal(_) => failed(error),
+        error => failed(error),
     }
 }
 
 pub(super) fn resample(error: ResampleError) -> AudioError {
     match error {
         ResampleError::Rate { .. } => AudioError::Unsupported { what: line(&error.to_string()) },
-        ResampleError::Finished | ResampleError::Internal(_) => failed(error),
+        error => failed(error),
     }
 }
 

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::channel::OwnedChannel;
 use super::connect::tls;
 use super::error::AmqpError;
-use super::lane::Lane;
-use super::link::Link;
 use super::publisher::Publisher;
+use super::reconnector::Reconnector;
 use super::settings::AmqpSettings;
 
 /// Owns the publisher connection and the consumer connection.
 pub(super) struct Broker {
     pub(super) settings: Arc<AmqpSettings>,
     pub(super) publisher: Publisher,
-    consuming: Arc<Link>,
+    consuming: Arc<Reconnector>,
 }
 
 impl Broker {
@@ -22,7 +22,7 @@ impl Broker {
         settings.check()?;
         let tls = tls(&settings)?;
         let settings = Arc::new(settings);
-        let link = |role| Link::new(Arc::clone(&settings), tls.clone(), role);
+        let link = |role| Reconnector::new(Arc::clone(&settings), tls.clone(), role);
         let publisher = Publisher::new(link("publisher"), settings.confirm_timeout);
         let consuming = link("consumer");
         Ok(Self { settings, publisher, consuming })
@@ -35,12 +35,12 @@ impl Broker {
     }
 
     /// Opens a channel for everything except publishing.
-    pub(super) async fn lane(&self) -> Result<Lane, AmqpError> {
-        Lane::open(self.consuming.live().await?, self.settings.confirm_timeout).await
+    pub(super) async fn lane(&self) -> Result<OwnedChannel, AmqpError> {
+        OwnedChannel::open(self.consuming.live().await?, self.settings.confirm_timeout).await
     }
 
     /// If a queue is missing, retires the connection: the next one declares the queues again.
-    pub(super) fn redeclare_if_missing(&self, lane: &Lane, error: &AmqpError) {
+    pub(super) fn redeclare_if_missing(&self, lane: &OwnedChannel, error: &AmqpError) {
         if matches!(error, AmqpError::Missing { .. }) {
             self.consuming.retire(lane.live());
         }

@@ -20,14 +20,14 @@ use super::topology::declare;
 const SPARE_CHANNELS: usize = 8;
 
 /// An established connection. It closes when its last user drops it.
-pub(super) struct Live {
+pub(super) struct BrokerConnection {
     connection: Connection,
     closer: SocketCloser,
     spare: Mutex<Vec<Channel>>,
     runtime: Handle,
 }
 
-impl Live {
+impl BrokerConnection {
     /// Connects and declares the queues.
     pub(super) async fn connect(settings: &AmqpSettings, tls: &OwnedTLSConfig, role: &str) -> Result<Self, AmqpError> {
         let closer = SocketCloser::default();

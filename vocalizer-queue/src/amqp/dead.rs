@@ -8,8 +8,8 @@ use tokio::time::{Instant, sleep};
 use vocalizer_core::ports::DeadLetter;
 
 use super::broker::Broker;
+use super::channel::OwnedChannel;
 use super::error::AmqpError;
-use super::lane::Lane;
 use super::topology::{MAX_DEAD_LETTERS, count, dead_name, given_up_name};
 use super::wire::Received;
 
@@ -33,7 +33,7 @@ pub(super) async fn dead_letters(broker: &Broker, limit: usize) -> Result<Vec<De
 }
 
 /// Reads `.given_up` first: its letters are the newest, apart from those filed within the last minute.
-async fn read_all(lane: &Lane, name: &str, limit: usize) -> Result<VecDeque<DeadLetter>, AmqpError> {
+async fn read_all(lane: &OwnedChannel, name: &str, limit: usize) -> Result<VecDeque<DeadLetter>, AmqpError> {
     let mut letters = read(lane, &given_up_name(name), limit).await?;
     let limit = limit.saturating_sub(letters.len());
     if limit > 0 {
@@ -42,7 +42,7 @@ async fn read_all(lane: &Lane, name: &str, limit: usize) -> Result<VecDeque<Dead
     Ok(letters)
 }
 
-async fn read(lane: &Lane, name: &str, limit: usize) -> Result<VecDeque<DeadLetter>, AmqpError> {
+async fn read(lane: &OwnedChannel, name: &str, limit: usize) -> Result<VecDeque<DeadLetter>, AmqpError> {
     let (mut letters, mut delivery_tags) = (VecDeque::new(), Vec::new());
     for _ in 0..MAX_DEAD_LETTERS {
         let next = lane.await_response(lane.channel().basic_get(name.into(), BasicGetOptions::default())).await?;

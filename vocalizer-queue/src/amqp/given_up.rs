@@ -13,16 +13,16 @@ use tokio::task::spawn_blocking;
 use vocalizer_core::ports::{DeadLetter, GivenUp, QueueError};
 
 use super::broker::Broker;
+use super::channel::OwnedChannel;
 use super::error::AmqpError;
 use super::finish::run_to_completion;
-use super::lane::Lane;
 use super::topology::{dead_name, given_up_name};
 use super::wire::{Message, Received};
 
 /// A job that the broker gave up. Its channel holds it, so dropping this value requeues it.
 pub(super) struct AmqpGivenUp {
     broker: Arc<Broker>,
-    lane: Lane,
+    lane: OwnedChannel,
     delivery_tag: u64,
     letter: DeadLetter,
     repeated_since: Option<OffsetDateTime>,
@@ -57,7 +57,7 @@ pub(super) async fn next_given_up(broker: &Arc<Broker>) -> Result<Option<AmqpGiv
     }
 }
 
-async fn file(broker: Arc<Broker>, lane: Lane, delivery_tag: u64, copy: Message) -> Result<(), AmqpError> {
+async fn file(broker: Arc<Broker>, lane: OwnedChannel, delivery_tag: u64, copy: Message) -> Result<(), AmqpError> {
     broker.publisher.send(&dead_name(&broker.settings.queue), copy).await?;
     lane.acknowledge(delivery_tag).await
 }

@@ -8,20 +8,20 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use vocalizer_core::ports::{Failure, Job, Lease, QueueError};
 
+use super::delivery::HeldDelivery;
 use super::finish::run_to_completion;
-use super::hold::Hold;
 use super::topology::{dead_name, delay_queue};
 use super::wire::Message;
 
 pub(super) struct AmqpLease {
-    hold: Arc<Hold>,
+    hold: Arc<HeldDelivery>,
     watch: AbortHandle,
     runtime: Handle,
     settling: bool,
 }
 
 impl AmqpLease {
-    pub(super) fn new(hold: Hold) -> Self {
+    pub(super) fn new(hold: HeldDelivery) -> Self {
         let (hold, runtime) = (Arc::new(hold), Handle::current());
         let watch = runtime.spawn(Arc::clone(&hold).watch()).abort_handle();
         Self { hold, watch, runtime, settling: false }

@@ -2,18 +2,18 @@
 
 mod address;
 mod broker;
+mod channel;
 mod connect;
 mod dead;
+mod delivery;
 mod error;
 mod finish;
 mod given_up;
-mod guard;
-mod hold;
-mod lane;
 mod lease;
-mod link;
+mod parked_job;
 mod publisher;
 mod queue;
+mod reconnector;
 mod settings;
 mod taking;
 mod topology;

@@ -8,9 +8,9 @@ use lapin::options::BasicPublishOptions;
 use tokio::task::{JoinError, spawn};
 use tokio::time::sleep;
 
-use super::connect::Live;
+use super::connect::BrokerConnection;
 use super::error::AmqpError;
-use super::link::Link;
+use super::reconnector::Reconnector;
 use super::wire::Message;
 
 /// How long publishing may be blocked before a call fails.
@@ -19,12 +19,12 @@ const BLOCKED_PATIENCE: Duration = Duration::from_secs(1);
 /// Publishes over a separate connection: a broker that is low on disk space stops reading from it, and acknowledgements
 /// must still get through.
 pub(super) struct Publisher {
-    link: Arc<Link>,
+    link: Arc<Reconnector>,
     patience: Duration,
 }
 
 impl Publisher {
-    pub(super) fn new(link: Arc<Link>, patience: Duration) -> Self {
+    pub(super) fn new(link: Arc<Reconnector>, patience: Duration) -> Self {
         Self { link, patience }
     }
 
@@ -55,7 +55,7 @@ impl Publisher {
 
     fn check_confirmation(
         &self,
-        live: &Arc<Live>,
+        live: &Arc<BrokerConnection>,
         sent: Result<Result<Confirmation, lapin::Error>, JoinError>,
     ) -> Result<(), AmqpError> {
         match sent {
@@ -79,7 +79,7 @@ impl Publisher {
     }
 }
 
-async fn send(live: Arc<Live>, to: String, message: Message) -> Result<Confirmation, lapin::Error> {
+async fn send(live: Arc<BrokerConnection>, to: String, message: Message) -> Result<Confirmation, lapin::Error> {
     let channel = live.confirming().await?;
     let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let Message { body, properties } = message;
@@ -92,7 +92,7 @@ async fn send(live: Arc<Live>, to: String, message: Message) -> Result<Confirmat
 }
 
 /// Returns when the broker has blocked publishing for [`BLOCKED_PATIENCE`].
-async fn blocked(live: &Live) {
+async fn blocked(live: &BrokerConnection) {
     let step = BLOCKED_PATIENCE / 4;
     let mut for_steps = 0;
     while for_steps < 4 {

@@ -11,10 +11,10 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::broker::Broker;
+use super::channel::OwnedChannel;
+use super::delivery::HeldDelivery;
 use super::error::AmqpError;
 use super::finish::run_to_completion;
-use super::hold::Hold;
-use super::lane::Lane;
 use super::topology::dead_name;
 use super::wire::{Message, Received};
 
@@ -22,7 +22,7 @@ use super::wire::{Message, Received};
 const RECONSUME_PAUSE: Duration = Duration::from_millis(250);
 
 /// Waits for a job. Cancel-safe: the channel holds the message, so dropping it requeues the job.
-pub(super) async fn take(broker: &Arc<Broker>) -> Result<Hold, AmqpError> {
+pub(super) async fn take(broker: &Arc<Broker>) -> Result<HeldDelivery, AmqpError> {
     loop {
         let lane = broker.lane().await?;
         match next(&lane, &broker.settings.queue).await {
@@ -41,7 +41,7 @@ pub(super) async fn take(broker: &Arc<Broker>) -> Result<Hold, AmqpError> {
     }
 }
 
-async fn next(lane: &Lane, queue: &str) -> Result<Option<Delivery>, AmqpError> {
+async fn next(lane: &OwnedChannel, queue: &str) -> Result<Option<Delivery>, AmqpError> {
     let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
     let mut consumer =
         lane.await_response(lane.channel().basic_consume(queue.into(), "".into(), options, arguments)).await?;
@@ -52,7 +52,11 @@ async fn next(lane: &Lane, queue: &str) -> Result<Option<Delivery>, AmqpError> {
 }
 
 /// Parses a delivery. Returns `None` for an invalid message, and for a job republished with a higher attempt count.
-async fn parse(broker: &Arc<Broker>, lane: Lane, delivery: Delivery) -> Result<Option<Hold>, AmqpError> {
+async fn parse(
+    broker: &Arc<Broker>,
+    lane: OwnedChannel,
+    delivery: Delivery,
+) -> Result<Option<HeldDelivery>, AmqpError> {
     let Delivery { delivery_tag, redelivered, properties, data, .. } = delivery;
     let received = Received { body: data.into(), properties, redelivered };
     let parsed = spawn_blocking(move || (received.job(), received)).await;
@@ -63,7 +67,7 @@ async fn parse(broker: &Arc<Broker>, lane: Lane, delivery: Delivery) -> Result<O
         }
         Ok(job) => {
             let attempt = received.attempts().saturating_add(1);
-            return Ok(Some(Hold::new(Arc::clone(broker), lane, delivery_tag, job, attempt)));
+            return Ok(Some(HeldDelivery::new(Arc::clone(broker), lane, delivery_tag, job, attempt)));
         }
         Err(reason) => {
             tracing::warn!(

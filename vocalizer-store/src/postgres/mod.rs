@@ -1,7 +1,7 @@
 //! Songs, users, the outbox and shared server state in a PostgreSQL database, for any number of servers.
 //!
 //! A transaction on songs first takes an advisory lock on their hash, so that transactions on the same hash are
-//! serialized across servers, and others run in parallel. The locks of [`Commons`](vocalizer_core::ports::Commons) last
+//! serialized across servers, and others run in parallel. The locks of [`Coordination`](vocalizer_core::ports::Coordination) last
 //! longer: they are rows that expire after 15 seconds, by the database's clock, unless their server renews them. A
 //! server that hangs or loses its database connection loses its locks, and its later writes are rejected: each
 //! transaction on a hash checks before its commit that the server still holds the lock. Do not use a pooler in
@@ -26,7 +26,7 @@ mod accounts;
 mod attempts;
 mod clock;
 mod commits;
-mod commons;
+mod coordination;
 mod copy;
 mod error;
 mod locks;

@@ -12,7 +12,7 @@ use vocalizer_core::ports::RepositoryError;
 use vocalizer_core::secret::Secret;
 
 use super::commits::Commits;
-use super::commons::LocalState;
+use super::coordination::LocalState;
 use super::error::{PostgresError, repository};
 use super::migrations;
 
@@ -43,7 +43,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Songs, users, the outbox and shared server state in a PostgreSQL database: a
 /// [`SongRepository`](vocalizer_core::ports::SongRepository), an
-/// [`AccountRepository`](vocalizer_core::ports::AccountRepository), [`Commons`](vocalizer_core::ports::Commons) and
+/// [`AccountRepository`](vocalizer_core::ports::AccountRepository), [`Coordination`](vocalizer_core::ports::Coordination) and
 /// [`Attempts`](vocalizer_core::ports::Attempts).
 ///
 /// Any number of servers may open one database. Completed writes are as durable as the database is configured. Clones

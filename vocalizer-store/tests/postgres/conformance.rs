@@ -4,10 +4,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use vocalizer_conformance::accounts::AccountsPlace;
 use vocalizer_conformance::attempts::AttemptsPlace;
-use vocalizer_conformance::commons::CommonsPlace;
+use vocalizer_conformance::coordination::CoordinationPlace;
 use vocalizer_conformance::songs::SongsPlace;
 use vocalizer_core::account::UserId;
-use vocalizer_core::ports::{AccountRepository, Attempts, Commons, SongRepository};
+use vocalizer_core::ports::{AccountRepository, Attempts, Coordination, SongRepository};
 
 use super::support::Place;
 use crate::sqlite::support::user;
@@ -31,8 +31,8 @@ impl AccountsPlace for Place {
 }
 
 #[async_trait]
-impl CommonsPlace for Place {
-    async fn commons(&self) -> Arc<dyn Commons> {
+impl CoordinationPlace for Place {
+    async fn coordination(&self) -> Arc<dyn Coordination> {
         Arc::new(self.open().await)
     }
 
@@ -66,10 +66,10 @@ mod accounts {
     );
 }
 
-mod commons {
+mod coordination {
     use super::Place;
 
-    vocalizer_conformance::commons_conformance!(
+    vocalizer_conformance::coordination_conformance!(
         #[tokio::test(flavor = "multi_thread")]
         Place::new().await
     );

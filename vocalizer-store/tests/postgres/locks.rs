@@ -6,7 +6,7 @@ use sqlx::{PgConnection, Row as _, query};
 use time::OffsetDateTime;
 use tokio::time::sleep;
 use vocalizer_core::dedupe::Advance;
-use vocalizer_core::ports::{AccountRepository, Clock, Commons, RepositoryError, SongRepository};
+use vocalizer_core::ports::{AccountRepository, Clock, Coordination, RepositoryError, SongRepository};
 use vocalizer_core::song::{FailureReason, SongHash};
 use vocalizer_store::postgres::{PostgresSettings, PostgresStore};
 
@@ -51,7 +51,7 @@ async fn held_and_awaited_locks_use_no_connection() {
     let mut watch = place.connect().await;
     assert_eq!(lock_count(&mut watch).await, 50);
     for store in [&one, &other] {
-        assert!(!store.was_there(&SongHash::of(&[0])).await.unwrap());
+        assert!(!store.was_deleted(&SongHash::of(&[0])).await.unwrap());
     }
     kept.clear();
     for waited in waiting {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::Row as _;
 use time::OffsetDateTime;
 use vocalizer_core::dedupe::Advance;
-use vocalizer_core::ports::{Attempts, Commons, Heard, SongRepository, ThrottleSettings};
+use vocalizer_core::ports::{Attempts, Coordination, ProgressReport, SongRepository, ThrottleSettings};
 use vocalizer_core::song::{SongHash, StatusKind, Title};
 use vocalizer_store::postgres::PostgresStore;
 
@@ -123,15 +123,19 @@ async fn progress_is_shared_when_it_changes_or_the_last_report_is_old() {
     let hash = SongHash::of(b"a");
     let at = |seconds| NOW + Duration::from_secs(seconds);
     for (percent, reported, written) in [(0, 0, 0), (0, 1, 0), (0, 4, 0), (0, 6, 6), (3, 7, 7), (3, 8, 7), (0, 9, 9)] {
-        one.hear(&hash, Heard { percent, at: at(reported) }).await.unwrap();
-        assert_eq!(one.heard(&hash).await.unwrap(), Some(Heard { percent, at: at(reported) }));
-        assert_eq!(other.heard(&hash).await.unwrap(), Some(Heard { percent, at: at(written) }), "at {reported} s");
+        one.record_progress(&hash, ProgressReport { percent, at: at(reported) }).await.unwrap();
+        assert_eq!(one.progress(&hash).await.unwrap(), Some(ProgressReport { percent, at: at(reported) }));
+        assert_eq!(
+            other.progress(&hash).await.unwrap(),
+            Some(ProgressReport { percent, at: at(written) }),
+            "at {reported} s"
+        );
     }
-    one.hear(&hash, Heard { percent: 0, at: at(10) }).await.unwrap();
-    other.rest(&hash).await.unwrap();
-    assert_eq!(one.heard(&hash).await.unwrap(), None);
-    other.hear(&hash, Heard { percent: 9, at: at(9) }).await.unwrap();
-    assert_eq!(one.heard(&hash).await.unwrap(), Some(Heard { percent: 9, at: at(9) }));
+    one.record_progress(&hash, ProgressReport { percent: 0, at: at(10) }).await.unwrap();
+    other.clear_progress(&hash).await.unwrap();
+    assert_eq!(one.progress(&hash).await.unwrap(), None);
+    other.record_progress(&hash, ProgressReport { percent: 9, at: at(9) }).await.unwrap();
+    assert_eq!(one.progress(&hash).await.unwrap(), Some(ProgressReport { percent: 9, at: at(9) }));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,14 +144,14 @@ async fn deleted_songs_are_forgotten_after_a_week() {
     let (one, other) = (place.open().await, place.open().await);
     let hash = SongHash::of(b"a");
     let day = |days: u32| NOW + Duration::from_secs(24 * 60 * 60) * days;
-    one.bury(&hash, day(0)).await.unwrap();
-    one.hear(&hash, Heard { percent: 1, at: day(0) }).await.unwrap();
+    one.record_deletion(&hash, day(0)).await.unwrap();
+    one.record_progress(&hash, ProgressReport { percent: 1, at: day(0) }).await.unwrap();
     other.tidy(day(6)).await.unwrap();
-    assert!(other.was_there(&hash).await.unwrap());
-    assert!(other.heard(&hash).await.unwrap().is_some());
+    assert!(other.was_deleted(&hash).await.unwrap());
+    assert!(other.progress(&hash).await.unwrap().is_some());
     other.tidy(day(8)).await.unwrap();
-    assert!(!one.was_there(&hash).await.unwrap());
-    assert_eq!(one.heard(&hash).await.unwrap(), None);
+    assert!(!one.was_deleted(&hash).await.unwrap());
+    assert_eq!(one.progress(&hash).await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

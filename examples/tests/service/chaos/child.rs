@@ -125,7 +125,7 @@ async fn server(dir: &Path, queue: Arc<dyn JobQueue>, killer: &Killer) {
     let clock = store.clock(ahead).await.unwrap();
     let ports = SongPorts {
         songs: Arc::new(killer.before(Arc::clone(&store) as Arc<dyn SongRepository>)),
-        commons: Arc::clone(&store) as _,
+        coordination: Arc::clone(&store) as _,
         blobs: Arc::new(killer.before(blobs)),
         queue,
         probe: Arc::new(FileProbe::new(audio)),

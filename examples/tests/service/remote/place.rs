@@ -15,7 +15,7 @@ use vocalizer_core::memory::{MemoryAccounts, MemorySongs};
 use vocalizer_core::ports::JobQueue;
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{
-    AccountPorts, AccountService, AccountSettings, LocalCommons, SongPorts, SongService, SongSettings, Throttle,
+    AccountPorts, AccountService, AccountSettings, LocalCoordination, SongPorts, SongService, SongSettings, Throttle,
 };
 use vocalizer_core::worker::{Worker, WorkerCounts, WorkerPorts, WorkerSettings};
 use vocalizer_http::clock::SystemClock;
@@ -126,7 +126,7 @@ pub(super) struct SmallService {
 #[derive(Clone)]
 struct Shared {
     songs: Arc<MemorySongs>,
-    commons: Arc<LocalCommons>,
+    coordination: Arc<LocalCoordination>,
     dir: Arc<tempfile::TempDir>,
 }
 
@@ -138,7 +138,7 @@ impl SmallService {
 
     pub(super) async fn over(queue: Arc<dyn JobQueue>) -> Self {
         let dir = Arc::new(tempfile::tempdir().unwrap());
-        Self::with(Shared { songs: Arc::default(), commons: Arc::default(), dir }, queue).await
+        Self::with(Shared { songs: Arc::default(), coordination: Arc::default(), dir }, queue).await
     }
 
     /// Starts another server of the same installation.
@@ -154,7 +154,7 @@ impl SmallService {
         let songs = SongService::new(
             SongPorts {
                 songs: Arc::clone(&shared.songs) as _,
-                commons: Arc::clone(&shared.commons) as _,
+                coordination: Arc::clone(&shared.coordination) as _,
                 blobs: Arc::new(FileBlobs::open(&work.join("blobs")).await.unwrap()),
                 queue: Arc::clone(&queue),
                 probe: Arc::new(FileProbe::new(audio)),

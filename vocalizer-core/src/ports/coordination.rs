@@ -11,7 +11,7 @@ pub type Held = Box<dyn Send + Sync>;
 
 /// The last progress report for a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Heard {
+pub struct ProgressReport {
     /// The progress in percent.
     pub percent: u8,
     /// When it was reported, with microsecond precision.
@@ -19,11 +19,11 @@ pub struct Heard {
 }
 
 /// The state shared by the servers of one installation: locks on the blobs of a hash, progress, and deleted songs. A
-/// single server keeps it in memory ([`LocalCommons`](crate::service::LocalCommons)).
+/// single server keeps it in memory ([`LocalCoordination`](crate::service::LocalCoordination)).
 ///
 /// Every method may return [`RepositoryError::Unavailable`].
 #[async_trait]
-pub trait Commons: Send + Sync {
+pub trait Coordination: Send + Sync {
     /// Waits for the exclusive lock to store or delete the blobs of a hash. It is released on drop, and soon after its
     /// process crashes or hangs. Cancel-safe.
     ///
@@ -57,35 +57,35 @@ pub trait Commons: Send + Sync {
     /// # Errors
     ///
     /// Those of every method.
-    async fn hear(&self, hash: &SongHash, heard: Heard) -> Result<(), RepositoryError>;
+    async fn record_progress(&self, hash: &SongHash, heard: ProgressReport) -> Result<(), RepositoryError>;
 
     /// Returns the last progress report; `None` if there is none.
     ///
     /// # Errors
     ///
     /// Those of every method.
-    async fn heard(&self, hash: &SongHash) -> Result<Option<Heard>, RepositoryError>;
+    async fn progress(&self, hash: &SongHash) -> Result<Option<ProgressReport>, RepositoryError>;
 
     /// Clears the progress of a hash whose processing has ended.
     ///
     /// # Errors
     ///
     /// Those of every method.
-    async fn rest(&self, hash: &SongHash) -> Result<(), RepositoryError>;
+    async fn clear_progress(&self, hash: &SongHash) -> Result<(), RepositoryError>;
 
     /// Records that the last song of a hash was deleted, and clears its progress.
     ///
     /// # Errors
     ///
     /// Those of every method.
-    async fn bury(&self, hash: &SongHash, now: OffsetDateTime) -> Result<(), RepositoryError>;
+    async fn record_deletion(&self, hash: &SongHash, now: OffsetDateTime) -> Result<(), RepositoryError>;
 
     /// Returns whether a song with this hash was deleted. Kept for a few days, or for the last 10,000.
     ///
     /// # Errors
     ///
     /// Those of every method.
-    async fn was_there(&self, hash: &SongHash) -> Result<bool, RepositoryError>;
+    async fn was_deleted(&self, hash: &SongHash) -> Result<bool, RepositoryError>;
 
     /// Deletes outdated records.
     ///

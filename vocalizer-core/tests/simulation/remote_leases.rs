@@ -36,7 +36,7 @@ impl JobQueue for DeskQueue {
             let leased = move |_| {
                 let world = Arc::clone(&there);
                 async move {
-                    let leased = world.desk(server)?.lease(WAIT).await.ok()?;
+                    let leased = world.leases(server)?.lease(WAIT).await.ok()?;
                     Some(leased.map(|leased| (leased, world.broker.number_of(&leased.hash))))
                 }
             };
@@ -95,7 +95,7 @@ impl DeskLease {
         let (world, server, lease) = (Arc::clone(&self.world), self.server(), self.leased.lease);
         let settled = move |_| {
             let (world, failure) = (Arc::clone(&world), failure.clone());
-            async move { Some(world.desk(server)?.settle(lease, failure).await) }
+            async move { Some(world.leases(server)?.settle(lease, failure).await) }
         };
         to_queue_result(self.world.request_to(Target::ToCompletion(server), settled).await)
     }
@@ -119,7 +119,7 @@ impl Lease for DeskLease {
         let (world, server, lease) = (Arc::clone(&self.world), self.server(), self.leased.lease);
         let extended = move |_| {
             let world = Arc::clone(&world);
-            async move { Some(world.desk(server)?.extend(lease).await) }
+            async move { Some(world.leases(server)?.extend(lease).await) }
         };
         to_queue_result(self.world.request_to(Target::Server(server), extended).await)
     }

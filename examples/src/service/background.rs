@@ -48,7 +48,7 @@ impl Readiness for Outbox {
 }
 
 /// Runs the background tasks until the service stops. The first sweep starts at once, to clean up after a crash.
-pub(super) async fn tend(
+pub(super) async fn run_background_tasks(
     songs: SongService,
     accounts: AccountService,
     outbox: Arc<Outbox>,

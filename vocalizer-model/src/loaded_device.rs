@@ -41,7 +41,7 @@ struct Network {
 pub(crate) type Segment = [Vec<f32>; 2];
 
 /// A device with every network of a model.
-pub(crate) struct Card {
+pub(crate) struct LoadedDevice {
     device: Device,
     /// Its id, such as `cuda:0`.
     pub(crate) id: String,
@@ -55,7 +55,7 @@ pub(crate) struct Card {
     batch: AtomicUsize,
 }
 
-impl Card {
+impl LoadedDevice {
     /// Returns the CPU, without networks.
     pub(crate) fn cpu() -> Self {
         Self::new(Device::flex(), "cpu".to_owned(), false, Precision::F32)
@@ -63,7 +63,7 @@ impl Card {
 
     /// Returns a GPU, without networks.
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
-    pub(crate) fn gpu(found: &crate::cards::Found, precision: Precision) -> Self {
+    pub(crate) fn gpu(found: &crate::gpus::Found, precision: Precision) -> Self {
         Self::new(Device::from(found.device.clone()), found.id.clone(), true, precision)
     }
 
@@ -271,7 +271,7 @@ impl Outputs {
     /// - output: `[batch][sources][2][wanted]`
     fn read(
         self,
-        card: &Card,
+        card: &LoadedDevice,
         member: &Member,
         wanted: usize,
         watcher: &mut dyn Watcher,
@@ -327,7 +327,7 @@ fn floats(data: &TensorData) -> Result<&[f32], String> {
 
 /// A batch that was submitted to a device.
 pub(crate) struct Pending<'a> {
-    card: &'a Card,
+    card: &'a LoadedDevice,
     index: usize,
     member: &'a Member,
     segments: Vec<Segment>,
@@ -382,7 +382,7 @@ pub(crate) fn first_lines(why: &str) -> String {
 }
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
-use crate::cards::guarded;
+use crate::gpus::guarded;
 
 /// Without GPU support, there are no panics to catch.
 #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
@@ -427,7 +427,7 @@ mod tests {
     use super::*;
     use crate::weights::WeightsFile;
 
-    fn on(mut card: Card) -> (Card, Member) {
+    fn on(mut card: LoadedDevice) -> (LoadedDevice, Member) {
         let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tiny-4s.safetensors");
         let file = WeightsFile::open(&golden).expect("a file");
         let config = HtdemucsConfig::from_kwargs(file.kwargs()).expect("a configuration");
@@ -444,9 +444,9 @@ mod tests {
     /// A GPU that runs out of memory in a song loses nothing: the same segments are retried in smaller batches.
     #[test]
     fn failed_batch_is_retried_in_smaller_batches() {
-        let Some((found, _one)) = crate::cards::for_tests().filter(|(found, _)| found.is_software) else { return };
-        let (card, member) = on(Card::gpu(&found, Precision::F32));
-        let (cpu, _) = on(Card::cpu());
+        let Some((found, _one)) = crate::gpus::for_tests().filter(|(found, _)| found.is_software) else { return };
+        let (card, member) = on(LoadedDevice::gpu(&found, Precision::F32));
+        let (cpu, _) = on(LoadedDevice::cpu());
         card.set_batch(24);
         let segments = segments(24, member.config.segment_frames);
         let stems = card.submit((0, &member), segments.clone(), &mut ()).finish(&mut ()).unwrap();
@@ -480,7 +480,7 @@ mod tests {
         let one = split(&Model::from_file(&golden, &compute).unwrap());
         let mut model = Model::from_file(&golden, &compute).unwrap();
         for batch in [3, 1] {
-            let (card, _) = on(Card::cpu());
+            let (card, _) = on(LoadedDevice::cpu());
             card.set_batch(batch);
             model.cards.push(card);
         }

@@ -8,22 +8,22 @@ use lapin::Channel;
 use lapin::options::{BasicAckOptions, BasicQosOptions};
 use tokio::time::timeout;
 
-use super::connect::Live;
+use super::connect::BrokerConnection;
 use super::error::AmqpError;
 
 /// A channel that closes when dropped, so that the broker redelivers its messages.
 ///
 /// lapin closes a dropped channel itself, except when the creation of a consumer on it was cancelled: such a channel
 /// would hold a job until the process ends.
-pub(super) struct Lane {
+pub(super) struct OwnedChannel {
     channel: Channel,
-    live: Arc<Live>,
+    live: Arc<BrokerConnection>,
     patience: Duration,
 }
 
-impl Lane {
+impl OwnedChannel {
     /// Opens a channel with a prefetch count of one. `patience` is the timeout of each request on it.
-    pub(super) async fn open(live: Arc<Live>, patience: Duration) -> Result<Self, AmqpError> {
+    pub(super) async fn open(live: Arc<BrokerConnection>, patience: Duration) -> Result<Self, AmqpError> {
         let channel = with_timeout(patience, live.connection().create_channel()).await?;
         let lane = Self { channel, live, patience };
         lane.await_response(lane.channel.basic_qos(1, BasicQosOptions::default())).await?;
@@ -34,7 +34,7 @@ impl Lane {
         &self.channel
     }
 
-    pub(super) fn live(&self) -> &Arc<Live> {
+    pub(super) fn live(&self) -> &Arc<BrokerConnection> {
         &self.live
     }
 
@@ -66,7 +66,7 @@ impl Lane {
     }
 }
 
-impl Drop for Lane {
+impl Drop for OwnedChannel {
     fn drop(&mut self) {
         if self.channel.status().connected() {
             let (channel, patience) = (self.channel.clone(), self.patience);

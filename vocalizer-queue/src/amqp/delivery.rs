@@ -9,14 +9,14 @@ use vocalizer_core::causes::chain;
 use vocalizer_core::ports::{Job, QueueError};
 
 use super::broker::Broker;
+use super::channel::OwnedChannel;
 use super::connect::lock;
 use super::error::AmqpError;
-use super::guard::Guard;
-use super::lane::Lane;
+use super::parked_job::ParkedJob;
 use super::wire::Message;
 
 /// A leased job and the means that hold it.
-pub(super) struct Hold {
+pub(super) struct HeldDelivery {
     pub(super) broker: Arc<Broker>,
     pub(super) job: Job,
     pub(super) attempt: u32,
@@ -28,13 +28,13 @@ pub(super) struct Hold {
 /// How a job is held.
 enum Means {
     /// An unacknowledged message on an open channel.
-    Delivery { lane: Lane, delivery_tag: u64, since: Instant },
+    Delivery { lane: OwnedChannel, delivery_tag: u64, since: Instant },
     /// A copy in a guard queue.
-    Guard(Guard),
+    ParkedJob(ParkedJob),
 }
 
-impl Hold {
-    pub(super) fn new(broker: Arc<Broker>, lane: Lane, delivery_tag: u64, job: Job, attempt: u32) -> Self {
+impl HeldDelivery {
+    pub(super) fn new(broker: Arc<Broker>, lane: OwnedChannel, delivery_tag: u64, job: Job, attempt: u32) -> Self {
         let since = Instant::now();
         let until = Mutex::new(since + broker.settings.visibility);
         let means = AsyncMutex::new(Some(Means::Delivery { lane, delivery_tag, since }));
@@ -75,7 +75,7 @@ impl Hold {
                 let age = since.elapsed();
                 self.guard_in_time(&mut means, age).await
             }
-            Some(Means::Guard(guard)) => guard.renew(&self.broker, self.message()?).await,
+            Some(Means::ParkedJob(guard)) => guard.renew(&self.broker, self.message()?).await,
             None => Err(QueueError::LeaseLost),
         };
         match extended {
@@ -97,7 +97,7 @@ impl Hold {
         }
         match means.take() {
             Some(Means::Delivery { lane, delivery_tag, .. }) => Ok(lane.acknowledge(delivery_tag).await?),
-            Some(Means::Guard(guard)) => guard.remove(&self.broker).await,
+            Some(Means::ParkedJob(guard)) => guard.remove(&self.broker).await,
             None => Err(QueueError::LeaseLost),
         }
     }
@@ -139,9 +139,9 @@ impl Hold {
         if age < limit / 2 {
             return Ok(());
         }
-        match Guard::over(&self.broker, self.message()?).await {
+        match ParkedJob::over(&self.broker, self.message()?).await {
             Ok(guard) => {
-                let Some(Means::Delivery { lane, delivery_tag, .. }) = means.replace(Means::Guard(guard)) else {
+                let Some(Means::Delivery { lane, delivery_tag, .. }) = means.replace(Means::ParkedJob(guard)) else {
                     return Err(QueueError::LeaseLost);
                 };
                 if lane.acknowledge(delivery_tag).await.is_ok() {
@@ -168,14 +168,14 @@ impl Hold {
 
     /// Drops a job whose lease is lost.
     async fn forget(&self, means: &mut Option<Means>) {
-        if let Some(Means::Guard(guard)) = means.take() {
+        if let Some(Means::ParkedJob(guard)) = means.take() {
             // On failure the job is delivered twice.
             let _ = guard.remove(&self.broker).await;
         }
     }
 
     async fn release(&self, means: Means) {
-        let Means::Guard(guard) = means else { return };
+        let Means::ParkedJob(guard) = means else { return };
         let returned = async {
             self.broker.publisher.send(&self.broker.settings.queue, self.message()?).await?;
             guard.remove(&self.broker).await

@@ -21,7 +21,7 @@ use super::wire::Message;
 const LINGER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A queue that holds one job.
-pub(super) struct Guard {
+pub(super) struct ParkedJob {
     name: String,
     /// When the newest copy was published.
     since: Instant,
@@ -29,7 +29,7 @@ pub(super) struct Guard {
     copies: u32,
 }
 
-impl Guard {
+impl ParkedJob {
     /// Copies the job into a new guard queue. The original stays where it is.
     pub(super) async fn over(broker: &Broker, message: Message) -> Result<Self, AmqpError> {
         let (settings, time) = (&broker.settings, broker.guard_time());

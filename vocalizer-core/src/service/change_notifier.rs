@@ -8,13 +8,13 @@ use crate::song::SongHash;
 const EVENTS: usize = 64;
 
 /// Wakes this process's watchers of songs. Watchers on other servers poll.
-pub(super) struct Board {
+pub(super) struct ChangeNotifier {
     events: Vec<Event>,
     any: Event,
     new_entry: Event,
 }
 
-impl Board {
+impl ChangeNotifier {
     pub(super) fn new() -> Self {
         Self { events: (0..EVENTS).map(|_| Event::new()).collect(), any: Event::new(), new_entry: Event::new() }
     }

@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use futures_util::future::{join_all, select};
 use futures_util::lock::Mutex as AsyncMutex;
+use vocalizer_api::id::LeaseId;
 
 use super::ServiceError;
 use crate::causes::chain;
-use crate::ports::{Clock, Failure, JobQueue, Lease, LeaseId, LeasedJob, QueueError};
+use crate::ports::{Clock, Failure, JobQueue, Lease, LeasedJob, QueueError};
 
 /// How long returning jobs to the queue may take at shutdown.
 const CLOSING: Duration = Duration::from_secs(5);
 
-/// How often [`Desk::tend`] checks for expired leases.
+/// How often [`RemoteLeases::run`] checks for expired leases.
 const TENDING: Duration = Duration::from_secs(1);
 
 /// The error for an unknown lease.
@@ -23,12 +24,12 @@ const LEASE_LOST: ServiceError =
 
 /// Leases jobs to workers that identify a lease only by its ID.
 ///
-/// If the queue has [durable leases](JobQueue::durable_leases), the desk keeps no state: every server of a cluster can
+/// If the queue has [durable leases](JobQueue::durable_leases), the leases keeps no state: every server of a cluster can
 /// extend and settle a lease that another one granted, and leases survive restarts. If a lease belongs to a connection
-/// (RabbitMQ) or to the process, the desk keeps it in memory: only this server knows it and returns it at shutdown.
+/// (RabbitMQ) or to the process, the leases keeps it in memory: only this server knows it and returns it at shutdown.
 ///
 /// A job whose worker never extends its lease counts as not attempted: the response with the job may be lost.
-pub struct Desk {
+pub struct RemoteLeases {
     queue: Arc<dyn JobQueue>,
     clock: Arc<dyn Clock>,
     /// In the order in which they were granted.
@@ -45,8 +46,8 @@ struct KeptLease {
     arrived: bool,
 }
 
-impl Desk {
-    /// Returns a desk over a queue.
+impl RemoteLeases {
+    /// Returns a leases over a queue.
     #[must_use]
     pub fn new(queue: Arc<dyn JobQueue>, clock: Arc<dyn Clock>) -> Self {
         Self { queue, clock, leases: Mutex::default() }
@@ -139,7 +140,7 @@ impl Desk {
     }
 
     /// Runs [`Self::tidy`] periodically while polled.
-    pub async fn tend(&self) {
+    pub async fn run(&self) {
         loop {
             self.clock.sleep(TENDING).await;
             self.tidy().await;

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use sqlx::{PgPool, query, query_as, query_scalar};
 use time::OffsetDateTime;
 use tokio::time::timeout;
-use vocalizer_core::ports::{Commons, Heard, Held, RepositoryError};
-use vocalizer_core::service::LocalCommons;
+use vocalizer_core::ports::{Coordination, Held, ProgressReport, RepositoryError};
+use vocalizer_core::service::LocalCoordination;
 use vocalizer_core::song::SongHash;
 
 use super::error::repository;
@@ -31,10 +31,10 @@ const SWEEP: &str = "sweep";
 pub(super) struct LocalState {
     pub(super) locks: Locks,
     /// Local locks, which queue the callers of this server in order.
-    local: Arc<LocalCommons>,
+    local: Arc<LocalCoordination>,
     sweeping: Arc<tokio::sync::Mutex<()>>,
     /// Unchanged progress reports that were not written.
-    unwritten: Arc<Mutex<HashMap<SongHash, Heard>>>,
+    unwritten: Arc<Mutex<HashMap<SongHash, ProgressReport>>>,
 }
 
 impl LocalState {
@@ -47,13 +47,13 @@ impl LocalState {
         }
     }
 
-    fn unwritten(&self) -> MutexGuard<'_, HashMap<SongHash, Heard>> {
+    fn unwritten(&self) -> MutexGuard<'_, HashMap<SongHash, ProgressReport>> {
         self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[async_trait]
-impl Commons for PostgresStore {
+impl Coordination for PostgresStore {
     async fn lock(&self, hash: &SongHash) -> Result<Held, RepositoryError> {
         let local = timeout(WAIT, self.local_state.local.lock(hash)).await.map_err(|_| busy())??;
         self.local_state.locks.take(hash.to_string(), local, true).await?.ok_or_else(busy)
@@ -72,7 +72,7 @@ impl Commons for PostgresStore {
         self.local_state.locks.take(SWEEP.to_owned(), Box::new(local), false).await
     }
 
-    async fn hear(&self, hash: &SongHash, heard: Heard) -> Result<(), RepositoryError> {
+    async fn record_progress(&self, hash: &SongHash, heard: ProgressReport) -> Result<(), RepositoryError> {
         const SQL: &str = "\
             INSERT INTO heard (hash, percent, at_us) VALUES ($1, $2, $3) \
             ON CONFLICT (hash) DO UPDATE SET percent = excluded.percent, at_us = excluded.at_us \
@@ -90,7 +90,7 @@ impl Commons for PostgresStore {
         Ok(())
     }
 
-    async fn heard(&self, hash: &SongHash) -> Result<Option<Heard>, RepositoryError> {
+    async fn progress(&self, hash: &SongHash) -> Result<Option<ProgressReport>, RepositoryError> {
         let row: Option<(i16, i64)> = self
             .attempt(|| async {
                 let row = query_as("SELECT percent, at_us FROM heard WHERE hash = $1").bind(hash.to_string());
@@ -101,14 +101,18 @@ impl Commons for PostgresStore {
         let percent = u8::try_from(percent).map_err(|error| RepositoryError::Corrupt(error.into()))?;
         let at = moment(at_us).map_err(RepositoryError::Corrupt)?;
         let unwritten = self.local_state.unwritten().get(hash).copied();
-        Ok(Some(unwritten.filter(|heard| heard.percent == percent && heard.at > at).unwrap_or(Heard { percent, at })))
+        Ok(Some(
+            unwritten
+                .filter(|heard| heard.percent == percent && heard.at > at)
+                .unwrap_or(ProgressReport { percent, at }),
+        ))
     }
 
-    async fn rest(&self, hash: &SongHash) -> Result<(), RepositoryError> {
+    async fn clear_progress(&self, hash: &SongHash) -> Result<(), RepositoryError> {
         self.write(|| query("DELETE FROM heard WHERE hash = $1").bind(hash.to_string())).await.map(|_| ())
     }
 
-    async fn bury(&self, hash: &SongHash, now: OffsetDateTime) -> Result<(), RepositoryError> {
+    async fn record_deletion(&self, hash: &SongHash, now: OffsetDateTime) -> Result<(), RepositoryError> {
         const SQL: &str = "\
             WITH forgotten AS (DELETE FROM heard WHERE hash = $1) \
             INSERT INTO buried (hash, at_us) VALUES ($1, $2) \
@@ -116,7 +120,7 @@ impl Commons for PostgresStore {
         self.write(|| query(SQL).bind(hash.to_string()).bind(micros(now))).await.map(|_| ())
     }
 
-    async fn was_there(&self, hash: &SongHash) -> Result<bool, RepositoryError> {
+    async fn was_deleted(&self, hash: &SongHash) -> Result<bool, RepositoryError> {
         self.attempt(|| async {
             let there = query_scalar("SELECT EXISTS (SELECT 1 FROM buried WHERE hash = $1)").bind(hash.to_string());
             there.fetch_one(&self.pool).await.map_err(repository)

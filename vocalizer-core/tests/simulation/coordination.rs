@@ -7,22 +7,22 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::lock::Mutex as AsyncMutex;
 use time::OffsetDateTime;
-use vocalizer_core::ports::{Commons, Heard, Held, RepositoryError};
-use vocalizer_core::service::LocalCommons;
+use vocalizer_core::ports::{Coordination, Held, ProgressReport, RepositoryError};
+use vocalizer_core::service::LocalCoordination;
 use vocalizer_core::song::SongHash;
 
 use super::kernel::{Component, Kernel};
 
-pub(crate) struct SharedCommons {
+pub(crate) struct SharedCoordination {
     kernel: Arc<Kernel>,
     /// Survives server crashes, like the database.
-    memory: LocalCommons,
+    memory: LocalCoordination,
     sweeping: Arc<AsyncMutex<()>>,
 }
 
-impl SharedCommons {
+impl SharedCoordination {
     pub(crate) fn new(kernel: &Arc<Kernel>) -> Arc<Self> {
-        Arc::new(Self { kernel: Arc::clone(kernel), memory: LocalCommons::default(), sweeping: Arc::default() })
+        Arc::new(Self { kernel: Arc::clone(kernel), memory: LocalCoordination::default(), sweeping: Arc::default() })
     }
 
     async fn call<T>(
@@ -36,7 +36,7 @@ impl SharedCommons {
 }
 
 #[async_trait]
-impl Commons for SharedCommons {
+impl Coordination for SharedCoordination {
     async fn lock(&self, hash: &SongHash) -> Result<Held, RepositoryError> {
         self.call(async { Ok(()) }).await?;
         let held = self.memory.lock(hash).await?;
@@ -50,24 +50,24 @@ impl Commons for SharedCommons {
         self.call(taken()).await
     }
 
-    async fn hear(&self, hash: &SongHash, heard: Heard) -> Result<(), RepositoryError> {
-        self.call(self.memory.hear(hash, heard)).await
+    async fn record_progress(&self, hash: &SongHash, heard: ProgressReport) -> Result<(), RepositoryError> {
+        self.call(self.memory.record_progress(hash, heard)).await
     }
 
-    async fn heard(&self, hash: &SongHash) -> Result<Option<Heard>, RepositoryError> {
-        self.call(self.memory.heard(hash)).await
+    async fn progress(&self, hash: &SongHash) -> Result<Option<ProgressReport>, RepositoryError> {
+        self.call(self.memory.progress(hash)).await
     }
 
-    async fn rest(&self, hash: &SongHash) -> Result<(), RepositoryError> {
-        self.call(self.memory.rest(hash)).await
+    async fn clear_progress(&self, hash: &SongHash) -> Result<(), RepositoryError> {
+        self.call(self.memory.clear_progress(hash)).await
     }
 
-    async fn bury(&self, hash: &SongHash, now: OffsetDateTime) -> Result<(), RepositoryError> {
-        self.call(self.memory.bury(hash, now)).await
+    async fn record_deletion(&self, hash: &SongHash, now: OffsetDateTime) -> Result<(), RepositoryError> {
+        self.call(self.memory.record_deletion(hash, now)).await
     }
 
-    async fn was_there(&self, hash: &SongHash) -> Result<bool, RepositoryError> {
-        self.call(self.memory.was_there(hash)).await
+    async fn was_deleted(&self, hash: &SongHash) -> Result<bool, RepositoryError> {
+        self.call(self.memory.was_deleted(hash)).await
     }
 
     async fn tidy(&self, now: OffsetDateTime) -> Result<(), RepositoryError> {

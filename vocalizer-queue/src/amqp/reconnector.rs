@@ -7,7 +7,7 @@ use lapin::tcp::OwnedTLSConfig;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
-use super::connect::{Live, lock};
+use super::connect::{BrokerConnection, lock};
 use super::error::AmqpError;
 use super::finish::run_to_completion;
 use super::settings::AmqpSettings;
@@ -20,7 +20,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
 /// Connects on demand. Connection, queues and channels form a unit: if a part fails, the whole is replaced, and closes
 /// once its current users are done.
-pub(super) struct Link {
+pub(super) struct Reconnector {
     settings: Arc<AmqpSettings>,
     tls: OwnedTLSConfig,
     role: &'static str,
@@ -30,19 +30,19 @@ pub(super) struct Link {
 
 #[derive(Default)]
 struct Slot {
-    live: Option<Arc<Live>>,
+    live: Option<Arc<BrokerConnection>>,
     failures: u32,
     /// The last failure, and until when calls return it without a new attempt.
     failure: Option<(AmqpError, Instant)>,
 }
 
-impl Link {
+impl Reconnector {
     pub(super) fn new(settings: Arc<AmqpSettings>, tls: OwnedTLSConfig, role: &'static str) -> Arc<Self> {
         Arc::new(Self { settings, tls, role, slot: Mutex::default(), connecting: AsyncMutex::default() })
     }
 
     /// Returns the connection, connecting if necessary. Fails at once during the backoff after a failed attempt.
-    pub(super) async fn live(self: &Arc<Self>) -> Result<Arc<Live>, AmqpError> {
+    pub(super) async fn live(self: &Arc<Self>) -> Result<Arc<BrokerConnection>, AmqpError> {
         if let Some(known) = self.known() {
             return known;
         }
@@ -51,7 +51,7 @@ impl Link {
         run_to_completion(async move { link.establish().await }).await
     }
 
-    fn known(&self) -> Option<Result<Arc<Live>, AmqpError>> {
+    fn known(&self) -> Option<Result<Arc<BrokerConnection>, AmqpError>> {
         let mut slot = lock(&self.slot);
         slot.live = slot.live.take().filter(|live| live.is_up());
         if let Some(live) = &slot.live {
@@ -61,13 +61,13 @@ impl Link {
         (Instant::now() < *until).then(|| Err(error.clone()))
     }
 
-    async fn establish(&self) -> Result<Arc<Live>, AmqpError> {
+    async fn establish(&self) -> Result<Arc<BrokerConnection>, AmqpError> {
         let _guard = self.connecting.lock().await;
         // Another caller may have connected or failed meanwhile.
         if let Some(known) = self.known() {
             return known;
         }
-        let connected = Live::connect(&self.settings, &self.tls, self.role).await;
+        let connected = BrokerConnection::connect(&self.settings, &self.tls, self.role).await;
         let mut slot = lock(&self.slot);
         match connected {
             Ok(live) => {
@@ -85,7 +85,7 @@ impl Link {
     }
 
     /// Makes the next call reconnect. Current users keep this connection.
-    pub(super) fn retire(&self, live: &Arc<Live>) {
+    pub(super) fn retire(&self, live: &Arc<BrokerConnection>) {
         let mut slot = lock(&self.slot);
         slot.live = slot.live.take().filter(|kept| !Arc::ptr_eq(kept, live));
     }
