@@ -68,6 +68,7 @@ mod split;
 #[cfg(feature = "separate")]
 mod threads;
 
+#[cfg(feature = "separate")]
 pub use device::{ComputeOptions, DeviceChoice, DeviceInfo, GpuSelection, Interface, Precision, devices, interfaces};
 #[cfg(feature = "separate")]
 pub use error::Error;
@@ -81,7 +82,6 @@ pub use separation::{Separation, SeparationOptions, SongStatistics};
 pub use split::{Cancel, Clip, Complement, Listener, Report, Silent, SplitOptions, Stage, split_file, split_file_with};
 #[cfg(feature = "separate")]
 pub use threads::set_threads;
-#[cfg(feature = "separate")]
 pub use vocalizer_audio as audio;
 pub use vocalizer_core::part::Stem;
 
