@@ -14,10 +14,15 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
 use crate::Error;
-use crate::upload::{ByteStream, Progress};
 
 /// Block size: small enough for smooth progress, large enough for low overhead.
 const BLOCK_BYTES: usize = 64 * 1024;
+
+/// Called with the bytes sent so far, and the size if it is known.
+pub(crate) type Progress = Box<dyn FnMut(u64, Option<u64>) + Send>;
+
+/// A stream of bytes.
+pub(crate) type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 /// The stall timeout of an upload. Every sent block moves the deadline.
 pub(crate) struct StallTimer {

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +12,7 @@ use reqwest::multipart::{Form, Part};
 use tokio::fs::File;
 
 use crate::Error;
-use crate::flow::{Blocks, ProgressStream, Slices, StallTimer};
+use crate::flow::{Blocks, ByteStream, Progress, ProgressStream, Slices, StallTimer};
 
 /// A song to upload: its title, and its bytes from a file, from memory or from a stream.
 ///
@@ -33,12 +32,6 @@ pub struct Upload {
     source: Source,
     progress: Option<Progress>,
 }
-
-/// Called with the bytes sent so far, and the size if it is known.
-pub(crate) type Progress = Box<dyn FnMut(u64, Option<u64>) + Send>;
-
-/// A stream of bytes.
-pub(crate) type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 enum Source {
     Path(PathBuf),

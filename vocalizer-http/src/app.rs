@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use tokio::sync::watch;
 use vocalizer_core::service::{AccountService, RemoteLeases, SongService};
 
@@ -12,20 +11,6 @@ use crate::page::Page;
 use crate::probe::Probe;
 use crate::pulse::Pulse;
 use crate::settings::HttpSettings;
-
-/// An additional readiness check.
-#[async_trait]
-pub trait Readiness: Send + Sync {
-    /// The name of the check, one word.
-    fn name(&self) -> &'static str;
-
-    /// Checks readiness.
-    ///
-    /// # Errors
-    ///
-    /// The reason why it is not ready. The text is public.
-    async fn check(&self) -> Result<(), String>;
-}
 
 /// Additional metrics, in the Prometheus text format.
 pub trait MoreMetrics: Send + Sync {

@@ -5,13 +5,12 @@ use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use vocalizer_core::causes::chain;
-
-use crate::app::Readiness;
 
 /// Timeout of a check.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
@@ -27,6 +26,20 @@ const FIRST_RESULT_TIMEOUT: Duration = Duration::from_millis(900);
 
 /// Checks stop after this time without requests.
 const IDLE_AFTER: Duration = Duration::from_secs(60);
+
+/// An additional readiness check.
+#[async_trait]
+pub trait Readiness: Send + Sync {
+    /// The name of the check, one word.
+    fn name(&self) -> &'static str;
+
+    /// Checks readiness.
+    ///
+    /// # Errors
+    ///
+    /// The reason why it is not ready. The text is public.
+    async fn check(&self) -> Result<(), String>;
+}
 
 /// The result of each check by name: `ok` or the problem.
 pub(crate) type Checks = BTreeMap<&'static str, String>;

@@ -24,13 +24,14 @@ use vocalizer_core::service::{AccountService, RemoteLeases, SongService};
 
 use crate::accept::{MAX_HEAD_BYTES, accept};
 use crate::app::App;
-pub use crate::app::{MoreMetrics, Readiness};
+pub use crate::app::MoreMetrics;
 use crate::body::{Body, Incoming, RequestBody, full, in_span};
 use crate::caps::{Connections, LongResponses};
 use crate::failure::Failure;
 use crate::metrics::Metrics;
 use crate::page::{Page, PageFile};
 use crate::probe::Probe;
+pub use crate::probe::Readiness;
 use crate::pulse::Pulse;
 use crate::request::{Peer, Request, check_worker, proof};
 use crate::routes::{Access, Found, Operation, Routes};

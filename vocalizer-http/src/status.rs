@@ -13,12 +13,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
 use crate::accept::{MAX_HEAD_BYTES, accept};
-pub use crate::app::{MoreMetrics, Readiness};
+pub use crate::app::MoreMetrics;
 use crate::body::{Body, full};
 use crate::caps::Connections;
 use crate::failure::Failure;
 use crate::handlers::operations::{exposition, live, readiness};
 use crate::probe::Probe;
+pub use crate::probe::Readiness;
 use crate::pulse::Pulse;
 use crate::server::head_only;
 use crate::settings::{Caps, Timeouts};

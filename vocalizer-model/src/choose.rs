@@ -1,9 +1,10 @@
 //! Selects the devices of a model.
 
 use crate::Error;
-use crate::device::{ComputeOptions, DeviceChoice, Precision, cpu_name};
+use crate::device::{ComputeOptions, DeviceChoice, Precision};
+use crate::devices::cpu_name;
 use crate::loaded_device::LoadedDevice;
-use crate::model::Source;
+use crate::network_file::NetworkFile;
 use crate::weights::Cache;
 
 /// The selected devices, with the networks loaded.
@@ -22,7 +23,7 @@ pub(crate) struct Chosen {
 ///
 /// [`Error::Device`] if a GPU does not exist, fails or computes wrong results; [`Error::Options`] if a device does not
 /// support the options; [`Error::WeightsFile`] if a network lacks a tensor.
-pub(crate) fn cards(files: &[Source], compute: &ComputeOptions, cache: Option<&Cache>) -> Result<Chosen, Error> {
+pub(crate) fn cards(files: &[NetworkFile], compute: &ComputeOptions, cache: Option<&Cache>) -> Result<Chosen, Error> {
     #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
     let _ = cache;
     match &compute.device {
@@ -38,7 +39,7 @@ pub(crate) fn cards(files: &[Source], compute: &ComputeOptions, cache: Option<&C
     }
 }
 
-fn cpu(files: &[Source], compute: &ComputeOptions, mut remarks: Vec<String>) -> Result<Chosen, Error> {
+fn cpu(files: &[NetworkFile], compute: &ComputeOptions, mut remarks: Vec<String>) -> Result<Chosen, Error> {
     if compute.precision != Precision::F32 {
         let precision = compute.precision;
         let before = remarks.iter().map(|remark| format!("{remark}; ")).collect::<String>();
@@ -68,12 +69,16 @@ mod gpus {
     use crate::device::{ComputeOptions, GpuSelection, Interface, Precision, interfaces};
     use crate::gpus::{Found, found};
     use crate::loaded_device::{LoadedDevice, first_lines};
-    use crate::model::Source;
+    use crate::network_file::NetworkFile;
     use crate::ops::kernels;
     use crate::weights::Cache;
 
     /// Selects the first GPU that passes its check, else the CPU.
-    pub(super) fn auto(files: &[Source], compute: &ComputeOptions, cache: Option<&Cache>) -> Result<Chosen, Error> {
+    pub(super) fn auto(
+        files: &[NetworkFile],
+        compute: &ComputeOptions,
+        cache: Option<&Cache>,
+    ) -> Result<Chosen, Error> {
         let mut remarks = Vec::new();
         let mut probes = Probes { made: Vec::new(), cache };
         for &interface in interfaces() {
@@ -97,7 +102,7 @@ mod gpus {
 
     /// Selects these GPUs; each must pass its check.
     pub(super) fn named(
-        files: &[Source],
+        files: &[NetworkFile],
         compute: &ComputeOptions,
         cache: Option<&Cache>,
         (interface, cards): (Interface, &GpuSelection),
@@ -146,7 +151,7 @@ mod gpus {
     }
 
     impl Probes<'_> {
-        fn get(&mut self, files: &[Source]) -> Result<&[Probe], Error> {
+        fn get(&mut self, files: &[NetworkFile]) -> Result<&[Probe], Error> {
             for source in files.iter().skip(self.made.len()) {
                 let digest = source.published.and_then(|published| published.tensor_digest);
                 let probe = Probe::of(&source.member, &source.file, digest, self.cache);
@@ -159,7 +164,7 @@ mod gpus {
     /// Opens a GPU, loads the networks and checks it against the CPU. Returns it with a remark on the result.
     fn open(
         found: &Found,
-        files: &[Source],
+        files: &[NetworkFile],
         compute: &ComputeOptions,
         probes: &mut Probes<'_>,
     ) -> Result<(LoadedDevice, String), Error> {
@@ -274,7 +279,7 @@ mod gpus {
     /// Returns the worst match with the CPU over all networks, in dB, or the GPU's error message.
     fn nearness(
         card: &LoadedDevice,
-        files: &[Source],
+        files: &[NetworkFile],
         probes: &mut Probes<'_>,
         batch: usize,
     ) -> Result<Result<f64, String>, Error> {

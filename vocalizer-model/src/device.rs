@@ -1,4 +1,4 @@
-//! The devices that this build can compute on, and the options that select them.
+//! Devices, and the options that select them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -29,7 +29,7 @@ pub enum Interface {
     Cuda,
 }
 
-/// A selection of an interface's GPUs, by index in [`devices`].
+/// A selection of an interface's GPUs, by index in [`devices`](crate::devices).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GpuSelection {
@@ -100,16 +100,6 @@ pub struct DeviceInfo {
     pub memory_bytes: Option<u64>,
 }
 
-/// Lists every device that this build can compute on: the CPU, then GPUs, CUDA's first. Opens each of them.
-pub fn devices() -> Vec<DeviceInfo> {
-    let cpu = DeviceInfo { id: "cpu".into(), name: cpu_name(), is_software: false, memory_bytes: None };
-    #[cfg(any(feature = "wgpu", feature = "cuda"))]
-    let cards = crate::gpus::devices();
-    #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
-    let cards = Vec::new();
-    std::iter::once(cpu).chain(cards).collect()
-}
-
 /// Returns the interfaces that this build supports.
 pub fn interfaces() -> &'static [Interface] {
     match (cfg!(feature = "cuda"), cfg!(feature = "wgpu")) {
@@ -118,11 +108,6 @@ pub fn interfaces() -> &'static [Interface] {
         (false, true) => &[Interface::Wgpu],
         (false, false) => &[],
     }
-}
-
-pub(crate) fn cpu_name() -> String {
-    let threads = rayon::current_num_threads();
-    format!("CPU, {} in {threads} thread{}", crate::ops::simd_name(), if threads == 1 { "" } else { "s" })
 }
 
 impl fmt::Display for Interface {
@@ -225,15 +210,5 @@ mod tests {
             assert_eq!(text.parse::<Precision>().unwrap().to_string(), text);
         }
         assert!("f64".parse::<Precision>().is_err());
-    }
-
-    #[test]
-    fn cpu_comes_first_and_ids_are_unique() {
-        let devices = devices();
-        assert_eq!(devices[0].id, "cpu");
-        for (i, device) in devices.iter().enumerate().skip(1) {
-            println!("{device:?}");
-            assert!(devices[..i].iter().all(|other| other.id != device.id));
-        }
     }
 }

@@ -42,6 +42,8 @@ mod choose;
 #[cfg(feature = "separate")]
 mod device;
 #[cfg(feature = "separate")]
+mod devices;
+#[cfg(feature = "separate")]
 mod dsp;
 #[cfg(feature = "separate")]
 mod error;
@@ -53,6 +55,8 @@ mod htdemucs;
 mod loaded_device;
 #[cfg(feature = "separate")]
 mod model;
+#[cfg(feature = "separate")]
+mod network_file;
 #[cfg(feature = "separate")]
 mod ops;
 #[cfg(feature = "separate")]
@@ -69,7 +73,9 @@ mod split;
 mod threads;
 
 #[cfg(feature = "separate")]
-pub use device::{ComputeOptions, DeviceChoice, DeviceInfo, GpuSelection, Interface, Precision, devices, interfaces};
+pub use device::{ComputeOptions, DeviceChoice, DeviceInfo, GpuSelection, Interface, Precision, interfaces};
+#[cfg(feature = "separate")]
+pub use devices::devices;
 #[cfg(feature = "separate")]
 pub use error::Error;
 #[cfg(feature = "separate")]

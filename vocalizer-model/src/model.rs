@@ -1,6 +1,6 @@
 //! A loaded model: one network, or a weighted bag of networks, on one or more devices.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use vocalizer_core::part::Stem;
@@ -8,9 +8,9 @@ use vocalizer_core::part::Stem;
 use crate::Error;
 use crate::choose::{self, Chosen};
 use crate::device::{ComputeOptions, DeviceChoice, interfaces};
-use crate::htdemucs::HtdemucsConfig;
 use crate::loaded_device::{LoadedDevice, Member};
-use crate::weights::{self, MemberSpec, WeightsError, WeightsFile};
+use crate::network_file::NetworkFile;
+use crate::weights::{self, WeightsError};
 
 /// A separation model in memory.
 pub struct Model {
@@ -54,7 +54,7 @@ impl Model {
     /// device cannot be used as requested.
     pub fn cached(spec: &weights::ModelSpec, cache: &weights::Cache, compute: &ComputeOptions) -> Result<Self, Error> {
         let members = spec.members.iter().zip(spec.weights);
-        let sources = members.map(|(member, mix)| Source::open(cache.member_path(member), Some(member), mix));
+        let sources = members.map(|(member, mix)| NetworkFile::open(cache.member_path(member), Some(member), mix));
         Self::load(sources.collect::<Result<_, _>>()?, compute, Some(cache))
     }
 
@@ -66,11 +66,11 @@ impl Model {
     /// [`Error::Device`] and [`Error::Options`] if the device cannot be used as requested.
     pub fn from_file(path: &Path, compute: &ComputeOptions) -> Result<Self, Error> {
         let cache = weights::Cache::locate().ok();
-        Self::load(vec![Source::open(path.to_owned(), None, &[])?], compute, cache.as_ref())
+        Self::load(vec![NetworkFile::open(path.to_owned(), None, &[])?], compute, cache.as_ref())
     }
 
     /// Loads a model. `cache` keeps the CPU's reference output for the check of GPUs.
-    fn load(files: Vec<Source>, compute: &ComputeOptions, cache: Option<&weights::Cache>) -> Result<Self, Error> {
+    fn load(files: Vec<NetworkFile>, compute: &ComputeOptions, cache: Option<&weights::Cache>) -> Result<Self, Error> {
         let sources = files.first().map(|file| file.member.config.sources.clone()).unwrap_or_default();
         let agree = files.iter().all(|f| f.member.config.sources == sources && f.member.mix.len() == sources.len());
         if sources.is_empty() || !agree {
@@ -79,7 +79,7 @@ impl Model {
         if compute.batch == Some(0) {
             return Err(Error::Options("invalid batch of 0 segments: use 1 or more".into()));
         }
-        let verify = || files.iter().try_for_each(Source::verify);
+        let verify = || files.iter().try_for_each(NetworkFile::verify);
         let choose = || choose::cards(&files, compute, cache);
         let (verified, chosen) = if compute.device == DeviceChoice::Cpu || interfaces().is_empty() {
             rayon::join(verify, choose)
@@ -133,45 +133,5 @@ impl Model {
     /// Returns the longest segment that the model takes, in frames at [`Self::rate_hz`].
     pub fn segment_frames(&self) -> usize {
         self.members.iter().map(|m| m.config.segment_frames).min().unwrap_or_default()
-    }
-}
-
-/// The open weights file of one network.
-pub(crate) struct Source {
-    path: PathBuf,
-    pub(crate) file: WeightsFile,
-    pub(crate) published: Option<&'static MemberSpec>,
-    pub(crate) member: Member,
-}
-
-impl Source {
-    fn open(path: PathBuf, published: Option<&'static MemberSpec>, mix: &[f32]) -> Result<Self, Error> {
-        let opened = (|| {
-            let file = WeightsFile::open(&path)?;
-            file.check()?;
-            let config = HtdemucsConfig::from_kwargs(file.kwargs())?;
-            Ok((file, config))
-        })();
-        let (file, config) = opened.map_err(|source| Error::WeightsFile { path: path.clone(), source })?;
-        let mix = if mix.is_empty() { vec![1.0; config.sources.len()] } else { mix.to_vec() };
-        Ok(Self { path, file, published, member: Member::new(config, mix) })
-    }
-
-    /// Verifies the file against its published digest.
-    fn verify(&self) -> Result<(), Error> {
-        self.published.map_or(Ok(()), |published| self.file.verify(published)).map_err(|source| self.wrong(source))
-    }
-
-    /// Loads the network onto a device.
-    ///
-    /// # Errors
-    ///
-    /// An error in the file; inside, the device's error message.
-    pub(crate) fn load_on(&self, card: &mut LoadedDevice) -> Result<Result<(), String>, Error> {
-        card.load(&self.member, &self.file).map_err(|source| self.wrong(source))
-    }
-
-    pub(crate) fn wrong(&self, source: WeightsError) -> Error {
-        Error::WeightsFile { path: self.path.clone(), source }
     }
 }

@@ -1,6 +1,7 @@
 //! Access rules for songs.
 
-use super::UserId;
+use vocalizer_api::id::UserId;
+
 use crate::song::Song;
 
 /// The viewer of a request.

@@ -243,7 +243,7 @@ impl AccountService {
             stored => stored?,
         };
         tracing::info!(user = %account.id, "user registered");
-        self.open_session(&account, before, device::issue(&account)?).await
+        self.open_session(&account, before, device::issue(&random()?, &account)?).await
     }
 
     /// Logs in. Ends the session that was open [`before`](LoginFrom::before), to prevent session fixation.
@@ -308,7 +308,7 @@ impl AccountService {
         }
         let device = match (known, from.device) {
             (Some(_), Some(device)) => device.clone(),
-            _ => device::issue(&account)?,
+            _ => device::issue(&random()?, &account)?,
         };
         self.open_session(&account, from.before, device).await
     }
@@ -548,7 +548,7 @@ fn view(account: &Account) -> UserView {
 }
 
 /// Returns 256 random bits as hexadecimal text.
-pub(super) fn random() -> Result<String, ServiceError> {
+fn random() -> Result<String, ServiceError> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| ServiceError::Internal(error.to_string().into()))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())

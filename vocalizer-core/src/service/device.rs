@@ -9,17 +9,15 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use super::ServiceError;
-use super::accounts::random;
 use crate::account::Account;
 use crate::secret::Secret;
 
 /// Hexadecimal digits of the number and of the HMAC.
 const DIGITS: usize = 64;
 
-/// Returns a secret for the device of a new login.
-pub(super) fn issue(account: &Account) -> Result<Secret<String>, ServiceError> {
-    let number = random()?;
-    let code = code(&number, account)?.finalize().into_bytes();
+/// Returns a secret for the device of a new login, given a random number of [`DIGITS`] digits.
+pub(super) fn issue(number: &str, account: &Account) -> Result<Secret<String>, ServiceError> {
+    let code = code(number, account)?.finalize().into_bytes();
     let code: String = code.iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(Secret::new(format!("{number}{code}")))
 }

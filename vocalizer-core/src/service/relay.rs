@@ -1,13 +1,10 @@
 //! Publishes outbox entries to the queue.
 
-use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::{Either, select};
-use futures_util::lock::Mutex as AsyncMutex;
 use futures_util::stream::FuturesUnordered;
 
 use super::ServiceError;
@@ -28,31 +25,6 @@ const CHUNK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Timeout for reading a whole song.
 const SONG_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The shortest and the longest delay before a job is retried whose song could not be read.
-const RETRY_DELAYS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(5 * 60));
-
-/// What the relay remembers between rounds.
-#[derive(Default)]
-pub(super) struct Relay {
-    /// Held by the current round.
-    round: AsyncMutex<()>,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    /// Outbox entries whose outcome could not be stored; `true` if the job is on the queue.
-    unrecorded: Vec<(i64, bool)>,
-    /// Entries whose songs could not be read: the number of failures, and when to retry.
-    postponed: HashMap<i64, (u32, Duration)>,
-}
-
-impl Relay {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// The result of checking a song's source.
 pub(super) enum Source {
@@ -252,19 +224,6 @@ impl SongService {
             let why = format!("reading its file timed out after {} s", timeout.as_secs());
             Err(BlobError::Unavailable(why.into()))
         })
-    }
-}
-
-impl State {
-    /// Postpones an entry, longer each time.
-    fn postpone(&mut self, number: i64, now: Duration) {
-        let (shortest, longest) = RETRY_DELAYS;
-        // Entries of deleted songs are never removed otherwise.
-        self.postponed.retain(|_, (_, until)| *until + longest > now);
-        let (failures, until) = self.postponed.entry(number).or_default();
-        let doubled = 1_u32.checked_shl(*failures).unwrap_or(u32::MAX);
-        *failures = failures.saturating_add(1);
-        *until = now.saturating_add(shortest.saturating_mul(doubled).min(longest));
     }
 }
 

@@ -9,7 +9,7 @@ use event_listener::EventListener;
 
 use super::ServiceError;
 use super::change_notifier::ChangeNotifier;
-use super::relay::Relay;
+use super::relay_state::RelayState;
 use super::renderings::{RenderingSettings, Renderings};
 use crate::account::Viewer;
 use crate::api::SongView;
@@ -155,7 +155,7 @@ pub struct SongService {
 struct Inner {
     ports: SongPorts,
     settings: SongSettings,
-    relaying: Relay,
+    relaying: RelayState,
     renderings: Renderings,
     changes: ChangeNotifier,
 }
@@ -187,7 +187,7 @@ impl SongService {
     #[must_use]
     pub fn new(ports: SongPorts, settings: SongSettings) -> Self {
         let renderings = Renderings::new(&settings.renderings, &ports.clock);
-        let (relaying, changes) = (Relay::default(), ChangeNotifier::new());
+        let (relaying, changes) = (RelayState::default(), ChangeNotifier::new());
         Self { inner: Arc::new(Inner { ports, settings, relaying, renderings, changes }) }
     }
 
@@ -195,7 +195,7 @@ impl SongService {
         &self.inner.ports
     }
 
-    pub(super) fn relaying(&self) -> &Relay {
+    pub(super) fn relaying(&self) -> &RelayState {
         &self.inner.relaying
     }
 

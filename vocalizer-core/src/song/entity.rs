@@ -1,9 +1,9 @@
 //! The song entity.
 
 use time::OffsetDateTime;
+use vocalizer_api::id::UserId;
 
 use super::{FailureReason, IllegalTransition, SongHash, SongId, Status, Title, Transition};
-use crate::account::UserId;
 
 /// An uploaded song.
 ///

@@ -5,7 +5,7 @@ use std::io::{Seek, SeekFrom, Write};
 use mp3lame_encoder as lame;
 
 use super::Frame;
-use super::encode::{Bitrate, MP3_KBPS, MP3_RATES_HZ, mp3_kbps_at};
+use super::bitrate::{Bitrate, MP3_KBPS, MP3_RATES_HZ, mp3_kbps_at};
 use super::error::EncodeError;
 
 /// Frames per call of LAME.

@@ -29,6 +29,7 @@
 // Labels items with the feature they need; docs.rs builds with nightly.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod bitrate;
 mod container;
 mod decode;
 mod downmix;
@@ -46,8 +47,9 @@ mod resample;
 mod riff;
 mod source;
 
+pub use bitrate::{Bitrate, MP3_KBPS};
 pub use decode::{AudioInfo, AudioReader};
-pub use encode::{AudioFormat, Bitrate, MP3_KBPS, StemWriter};
+pub use encode::{AudioFormat, StemWriter};
 pub use error::{DecodeError, EncodeError, ResampleError};
 pub use limits::AudioLimits;
 pub use resample::{Resampler, scaled};

@@ -7,8 +7,10 @@ mod layers;
 mod loader;
 mod model;
 mod transformer;
+mod watcher;
 
 pub(crate) use config::HtdemucsConfig;
-pub(crate) use model::{Htdemucs, Watcher};
+pub(crate) use model::Htdemucs;
+pub(crate) use watcher::Watcher;
 #[cfg(test)]
 mod tests;

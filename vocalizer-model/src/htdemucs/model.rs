@@ -8,6 +8,7 @@ use super::encoder::Encoder;
 use super::layers::layer;
 use super::loader::Loader;
 use super::transformer::CrossTransformer;
+use super::watcher::Watcher;
 use crate::ops::{self, Axis, Linear};
 use crate::weights::{WeightsError, WeightsFile};
 
@@ -34,16 +35,6 @@ struct Samplers {
     channel_upsampler_t: Linear,
     channel_downsampler_t: Linear,
 }
-
-/// Observes a segment's way through the network.
-pub(crate) trait Watcher {
-    /// A module has computed its output, which `values` reads.
-    fn output(&mut self, _name: &str, _values: &dyn Fn() -> TensorData) {}
-    /// A part of the work is done.
-    fn part(&mut self, _name: &'static str) {}
-}
-
-impl Watcher for () {}
 
 impl Htdemucs {
     /// Loads the network, to compute in `dtype`.

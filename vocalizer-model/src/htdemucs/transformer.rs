@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::config::HtdemucsConfig;
 use super::layers::{layer, norm};
 use super::loader::Loader;
-use super::model::Watcher;
+use super::watcher::Watcher;
 use crate::ops::{self, Linear, Norm};
 use crate::weights::WeightsError;
 

@@ -8,7 +8,8 @@ use burn_cubecl::CubeBackend;
 use super::default;
 use super::gpu::launch::{self, DConv, Extra, Linear, Norm, contiguous};
 use super::kernels;
-use super::network::{DConvParameters, GluExtra, LinearParameters, NetworkOps, NormParameters};
+use super::network::NetworkOps;
+use super::parameters::{DConvParameters, GluExtra, LinearParameters, NormParameters};
 use vocalizer_kernels::conv::{Axis, STRIDE};
 
 type Values = FloatTensor<CubeBackend>;

@@ -5,7 +5,7 @@ use burn::backend::{Backend, Slice, TensorMetadata};
 use burn::tensor::Shape;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
-use super::network::{DConvParameters, GluExtra, LinearParameters, NormParameters};
+use super::parameters::{DConvParameters, GluExtra, LinearParameters, NormParameters};
 use vocalizer_kernels::conv::{Axis, STRIDE, TAPS};
 use vocalizer_kernels::norm::EPSILON;
 

@@ -14,7 +14,8 @@ use vocalizer_kernels::gemm::{Panels, pack, padded_rows};
 use vocalizer_kernels::memory::Buffer;
 use vocalizer_kernels::{Extent, conv, dconv, norm, transformer};
 
-use super::network::{DConvParameters, GluExtra, LinearParameters, NetworkOps, NormParameters};
+use super::network::NetworkOps;
+use super::parameters::{DConvParameters, GluExtra, LinearParameters, NormParameters};
 
 fn extent(x: &FlexTensor) -> Extent {
     let shape = x.shape();

@@ -11,6 +11,7 @@ mod gpu_tests;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 pub(crate) mod kernels;
 mod network;
+mod parameters;
 mod record;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 pub(crate) mod spectrum;

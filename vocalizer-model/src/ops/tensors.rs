@@ -3,7 +3,8 @@
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
-use super::network::{DConvParameters, GluExtra, LinearParameters, NetworkOps, NormParameters};
+use super::network::NetworkOps;
+use super::parameters::{DConvParameters, GluExtra, LinearParameters, NormParameters};
 use super::record::{Cost, recorded};
 use vocalizer_kernels::conv::{Axis, STRIDE, TAPS};
 

@@ -6,7 +6,8 @@ use burn_flex::FlexTensor;
 use proptest::prelude::*;
 
 use super::default;
-use super::network::{DConvParameters, GluExtra, LinearParameters, NetworkOps, NormParameters};
+use super::network::NetworkOps;
+use super::parameters::{DConvParameters, GluExtra, LinearParameters, NormParameters};
 use super::{Axis, Extra, Linear, Record, Recording, TAPS};
 
 /// Returns pseudorandom values between -1 and 1.

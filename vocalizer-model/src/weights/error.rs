@@ -95,3 +95,13 @@ impl WeightsError {
         move |source| Self::Io { action: action.into(), source }
     }
 }
+
+/// Shortens untrusted text for a message and replaces control characters.
+pub(super) fn excerpt(text: &str) -> String {
+    let mut shown: String = text.chars().take(120).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if text.chars().nth(120).is_some() {
+        shown.pop();
+        shown.push('…');
+    }
+    shown
+}

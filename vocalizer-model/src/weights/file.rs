@@ -11,6 +11,7 @@ use safetensors::tensor::Metadata;
 use serde_json::{Map, Value};
 
 use super::digest::{self, Hasher};
+use super::error::excerpt;
 use super::{MemberSpec, WeightsError, layout};
 
 /// The required value of `klass` in the metadata.
@@ -214,14 +215,4 @@ fn kwargs(header: &Metadata) -> Result<Map<String, Value>, WeightsError> {
         Value::Object(map) => Ok(map),
         _ => Err(WeightsError::Malformed("kwargs in the metadata is not an object".into())),
     }
-}
-
-/// Shortens untrusted text for a message and replaces control characters.
-pub(super) fn excerpt(text: &str) -> String {
-    let mut shown: String = text.chars().take(120).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    if text.chars().nth(120).is_some() {
-        shown.pop();
-        shown.push('…');
-    }
-    shown
 }

@@ -5,9 +5,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use super::fetch::{Failed, Progress};
-use super::file::excerpt;
-use super::{FetchListener, WeightsError, digest};
+use super::download::{Failed, FetchListener, Progress};
+use super::error::excerpt;
+use super::{WeightsError, digest};
 
 const CONNECT: Duration = Duration::from_secs(5);
 /// Failed attempts in a row, without a new byte, before a source that has sent data is given up.

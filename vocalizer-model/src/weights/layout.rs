@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::WeightsError;
-use super::file::excerpt;
+use super::error::excerpt;
 
 /// Returns the key and shape of every tensor of the network with these arguments, as in the reference implementation.
 ///

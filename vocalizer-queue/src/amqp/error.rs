@@ -9,7 +9,7 @@ use lapin::ErrorKind;
 use thiserror::Error;
 use vocalizer_core::ports::QueueError;
 
-use super::settings::AmqpQueueKind;
+use super::kind::AmqpQueueKind;
 
 /// The cause of an error. Shared, because all callers waiting for a connection receive it.
 type Cause = Arc<dyn Error + Send + Sync>;

@@ -9,6 +9,7 @@ mod delivery;
 mod error;
 mod finish;
 mod given_up;
+mod kind;
 mod lease;
 mod parked_job;
 mod publisher;
@@ -20,5 +21,6 @@ mod topology;
 mod wire;
 
 pub use error::AmqpError;
+pub use kind::AmqpQueueKind;
 pub use queue::AmqpQueue;
-pub use settings::{AmqpQueueKind, AmqpSettings};
+pub use settings::AmqpSettings;

@@ -1,40 +1,18 @@
 //! Settings of the broker and its queue.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use super::address::Address;
 use super::error::AmqpError;
+use super::kind::AmqpQueueKind;
 
 /// Maximum length of the queue name; derived names must fit AMQP's 255 bytes.
 const MAX_NAME_BYTES: usize = 200;
 
 /// Maximum lease duration. A larger value is probably in the wrong unit.
 const MAX_VISIBILITY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// The kind of the queue at the broker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum AmqpQueueKind {
-    /// A quorum queue, declared by this crate: replicated, and the broker counts the deliveries of each job.
-    #[default]
-    Quorum,
-    /// A durable classic queue without arguments, declared by this crate or by the original Vocalizer's programs.
-    Classic,
-    /// An existing queue of any kind, declared by another program.
-    Existing,
-}
-
-impl fmt::Display for AmqpQueueKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Quorum => "quorum",
-            Self::Classic => "classic",
-            Self::Existing => "existing",
-        })
-    }
-}
 
 impl FromStr for AmqpQueueKind {
     type Err = AmqpError;

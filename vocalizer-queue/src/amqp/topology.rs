@@ -16,7 +16,8 @@ use lapin::{Channel, Connection};
 use uuid::Uuid;
 
 use super::error::AmqpError;
-use super::settings::{AmqpQueueKind, AmqpSettings};
+use super::kind::AmqpQueueKind;
+use super::settings::AmqpSettings;
 
 /// Number of returned deliveries after which the broker gives a job up. A backstop: workers that count attempts give up
 /// much earlier.

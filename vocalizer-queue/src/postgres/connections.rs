@@ -10,7 +10,7 @@ use sqlx::{Connection as _, Postgres};
 use tokio::time::timeout;
 use vocalizer_core::ports::QueueError;
 
-use super::open::PostgresQueueSettings;
+use super::settings::PostgresQueueSettings;
 
 /// The connections of one queue.
 pub(super) struct Connections {

@@ -5,6 +5,7 @@ mod jobs;
 mod listen;
 mod open;
 mod queue;
+mod settings;
 
-pub use open::PostgresQueueSettings;
 pub use queue::PostgresQueue;
+pub use settings::PostgresQueueSettings;

@@ -13,6 +13,7 @@ use vocalizer_core::ports::BoxError;
 use vocalizer_core::secret::Secret;
 
 use super::connections::timed_out;
+use super::settings::PostgresQueueSettings;
 
 /// The table of applied queue migrations; the store in the same database has its own.
 const TABLE: &str = "queue_migrations";
@@ -22,33 +23,6 @@ const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "jobs", include_str!("../../migr
 
 /// The advisory lock for migrations. The store uses another number.
 const LOCK: i64 = i64::from_be_bytes(*b"vocajobs");
-
-/// Settings of a [`PostgresQueue`](super::PostgresQueue).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PostgresQueueSettings {
-    /// Lease duration; each extension grants it again. Default: 60 s.
-    pub visibility: Duration,
-    /// Maximum number of connections, besides one for notifications. Default: 4.
-    pub max_connections: u32,
-    /// Timeout for getting a connection. Default: 5 s.
-    pub acquire_timeout: Duration,
-    /// Statement timeout. Default: 30 s.
-    pub statement_timeout: Duration,
-    /// Polling interval without notifications. Default: 2 s.
-    pub poll: Duration,
-}
-
-impl Default for PostgresQueueSettings {
-    fn default() -> Self {
-        Self {
-            visibility: Duration::from_secs(60),
-            max_connections: 4,
-            acquire_timeout: Duration::from_secs(5),
-            statement_timeout: Duration::from_secs(30),
-            poll: Duration::from_secs(2),
-        }
-    }
-}
 
 /// An error from opening a queue.
 #[derive(Debug, Error)]

@@ -20,7 +20,8 @@ use vocalizer_core::song::SongHash;
 use super::connections::Connections;
 use super::jobs::{Jobs, Next};
 use super::listen::listen;
-use super::open::{OpenError, PostgresQueueSettings, migrate, options, place};
+use super::open::{OpenError, migrate, options, place};
+use super::settings::PostgresQueueSettings;
 use crate::finish::run_to_completion;
 
 /// Minimum pause between polls: a ready job may be locked for a moment by another server.

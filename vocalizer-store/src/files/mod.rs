@@ -12,6 +12,7 @@
 
 pub(crate) mod disk;
 pub(crate) mod draft;
+mod layout;
 mod reader;
 mod store;
 mod tags;

@@ -14,6 +14,7 @@ use vocalizer_core::song::SongHash;
 
 use super::disk::{blocking, if_exists, make_dir, new_file, space, sync_dir};
 use super::draft::Draft;
+use super::layout::{INSTALLATION, path, shard};
 use super::reader::blob;
 use super::tags::Tags;
 use super::temporary::Temporaries;
@@ -92,19 +93,6 @@ impl FileBlobs {
         })
         .await
     }
-}
-
-/// The file with the owner's installation ID.
-const INSTALLATION: &str = "installation";
-
-/// Returns the path of a blob.
-pub(super) fn path(root: &Path, key: &BlobKey) -> PathBuf {
-    shard(root, key.hash()).join(key.to_string())
-}
-
-/// Returns the parent folder of a hash's folder. Hashes are spread over 256 folders to keep each small.
-fn shard(root: &Path, hash: &SongHash) -> PathBuf {
-    root.join(format!("{:.2}", hash.to_string()))
 }
 
 #[async_trait]

@@ -11,7 +11,7 @@ use vocalizer_core::ports::{BlobError, BlobKey, BlobWriter};
 
 use super::disk::{blocking, if_exists, make_dir, sync_dir};
 use super::draft::{Draft, Whole};
-use super::store::path;
+use super::layout::path;
 use super::tags::Tags;
 
 /// How often to create a folder that a concurrent deletion removes before the rename.

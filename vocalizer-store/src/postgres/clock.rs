@@ -10,8 +10,8 @@ use tokio::time::timeout;
 use vocalizer_core::causes::chain;
 use vocalizer_core::ports::{Clock, RepositoryError};
 
-use super::error::repository;
-use super::open::{PostgresStore, timed_out};
+use super::error::{repository, timed_out};
+use super::open::PostgresStore;
 use crate::sql::rows::moment;
 
 /// How often to read the database's time.

@@ -9,8 +9,7 @@ use tokio::time::timeout;
 use tracing::Instrument as _;
 use vocalizer_core::ports::RepositoryError;
 
-use super::error::repository;
-use super::open::timed_out;
+use super::error::{repository, timed_out};
 
 type Commit = JoinHandle<Result<(), sqlx::Error>>;
 

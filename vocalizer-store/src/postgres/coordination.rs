@@ -1,19 +1,17 @@
 //! State shared by servers besides songs: locks, progress reports and deleted songs.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::{PgPool, query, query_as, query_scalar};
+use sqlx::{query, query_as, query_scalar};
 use time::OffsetDateTime;
 use tokio::time::timeout;
 use vocalizer_core::ports::{Coordination, Held, ProgressReport, RepositoryError};
-use vocalizer_core::service::LocalCoordination;
 use vocalizer_core::song::SongHash;
 
 use super::error::repository;
-use super::locks::{Locks, WAIT};
+use super::locks::WAIT;
 use super::open::PostgresStore;
 use crate::sql::rows::{micros, moment};
 
@@ -25,32 +23,6 @@ const RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The name of the sweep lock, in the same table as the locks of hashes.
 const SWEEP: &str = "sweep";
-
-/// Local state of this server.
-#[derive(Clone)]
-pub(super) struct LocalState {
-    pub(super) locks: Locks,
-    /// Local locks, which queue the callers of this server in order.
-    local: Arc<LocalCoordination>,
-    sweeping: Arc<tokio::sync::Mutex<()>>,
-    /// Unchanged progress reports that were not written.
-    unwritten: Arc<Mutex<HashMap<SongHash, ProgressReport>>>,
-}
-
-impl LocalState {
-    pub(super) fn new(pool: PgPool, patience: Duration) -> Self {
-        Self {
-            locks: Locks::new(pool, patience),
-            local: Arc::default(),
-            sweeping: Arc::default(),
-            unwritten: Arc::default(),
-        }
-    }
-
-    fn unwritten(&self) -> MutexGuard<'_, HashMap<SongHash, ProgressReport>> {
-        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 #[async_trait]
 impl Coordination for PostgresStore {

@@ -143,3 +143,8 @@ pub(super) fn is_conflict(error: &RepositoryError) -> bool {
 fn code(error: &dyn DatabaseError) -> Option<String> {
     error.code().map(|code| code.into_owned())
 }
+
+/// Returns a timeout error.
+pub(super) fn timed_out() -> sqlx::Error {
+    sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())
+}

@@ -17,8 +17,7 @@ use tokio::time::{Instant, sleep, timeout};
 use vocalizer_core::causes::chain;
 use vocalizer_core::ports::{Held, RepositoryError};
 
-use super::error::repository;
-use super::open::timed_out;
+use super::error::{repository, timed_out};
 
 /// How long a lock lasts after it is taken or renewed.
 const LOCK_DURATION: Duration = Duration::from_secs(15);

@@ -29,6 +29,7 @@ mod commits;
 mod coordination;
 mod copy;
 mod error;
+mod local_state;
 mod locks;
 mod migrations;
 mod open;

@@ -12,8 +12,8 @@ use vocalizer_core::ports::RepositoryError;
 use vocalizer_core::secret::Secret;
 
 use super::commits::Commits;
-use super::coordination::LocalState;
-use super::error::{PostgresError, repository};
+use super::error::{PostgresError, repository, timed_out};
+use super::local_state::LocalState;
 use super::migrations;
 
 /// Settings of a [`PostgresStore`].
@@ -184,11 +184,6 @@ fn pool(options: &PgConnectOptions, settings: &PostgresSettings, max_connections
             })
         })
         .connect_lazy_with(options.clone())
-}
-
-/// Returns a timeout error.
-pub(super) fn timed_out() -> sqlx::Error {
-    sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())
 }
 
 fn options(url: &Secret<String>, settings: &PostgresSettings) -> Result<PgConnectOptions, PostgresError> {

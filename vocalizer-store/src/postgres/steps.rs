@@ -9,8 +9,8 @@ use tokio::time::timeout;
 use vocalizer_core::ports::RepositoryError;
 use vocalizer_core::song::SongHash;
 
-use super::error::{is_conflict, repository};
-use super::open::{PostgresStore, timed_out};
+use super::error::{is_conflict, repository, timed_out};
+use super::open::PostgresStore;
 
 /// Maximum number of retries after a conflict.
 const MAX_RETRIES: u32 = 5;

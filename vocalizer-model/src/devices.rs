@@ -1,0 +1,33 @@
+//! The devices of this machine.
+
+use crate::device::DeviceInfo;
+
+/// Lists every device that this build can compute on: the CPU, then GPUs, CUDA's first. Opens each of them.
+pub fn devices() -> Vec<DeviceInfo> {
+    let cpu = DeviceInfo { id: "cpu".into(), name: cpu_name(), is_software: false, memory_bytes: None };
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    let cards = crate::gpus::devices();
+    #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+    let cards = Vec::new();
+    std::iter::once(cpu).chain(cards).collect()
+}
+
+pub(crate) fn cpu_name() -> String {
+    let threads = rayon::current_num_threads();
+    format!("CPU, {} in {threads} thread{}", crate::ops::simd_name(), if threads == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_comes_first_and_ids_are_unique() {
+        let devices = devices();
+        assert_eq!(devices[0].id, "cpu");
+        for (i, device) in devices.iter().enumerate().skip(1) {
+            println!("{device:?}");
+            assert!(devices[..i].iter().all(|other| other.id != device.id));
+        }
+    }
+}
