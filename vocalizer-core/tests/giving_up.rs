@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 use vocalizer_core::memory::{ManualClock, MemoryBlobs, MemorySongs};
 use vocalizer_core::ports::{
-    Clock, Coordination, DeadLetter, Depth, GivenUp, Job, JobQueue, JobState, Lease, ProgressReport, QueueError,
+    Clock, DeadLetter, Depth, GivenUp, Job, JobQueue, JobState, Lease, ProgressReport, ProgressStore, QueueError,
     SongRepository,
 };
 use vocalizer_core::service::{LocalCoordination, SongPorts, SongService, SongSettings};

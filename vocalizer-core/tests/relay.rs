@@ -15,8 +15,8 @@ use time::OffsetDateTime;
 use vocalizer_core::account::Viewer;
 use vocalizer_core::memory::{ManualClock, MemoryBlobs, MemorySongs};
 use vocalizer_core::ports::{
-    AudioError, AudioFacts, AudioProbe, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Clock, Coordination,
-    DeadLetter, Depth, Job, JobPayload, JobQueue, JobState, Lease, MadeBlob, QueueError, SongRepository,
+    AudioError, AudioFacts, AudioProbe, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Clock, DeadLetter, Depth, Job,
+    JobPayload, JobQueue, JobState, Lease, MadeBlob, ProgressStore, QueueError, SongRepository,
 };
 use vocalizer_core::service::{LocalCoordination, SongPorts, SongService, SongSettings};
 use vocalizer_core::song::{Song, SongHash, SongId, StatusKind, Title};

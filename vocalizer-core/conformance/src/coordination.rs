@@ -109,6 +109,6 @@ pub async fn deletion_of_last_song_is_recorded(place: &impl CoordinationPlace) {
     assert!(coordination.was_deleted(&hash("a")).await.unwrap());
     assert!(!coordination.was_deleted(&hash("b")).await.unwrap());
     assert_eq!(coordination.progress(&hash("a")).await.unwrap(), None);
-    coordination.tidy(at_us(2)).await.unwrap();
+    coordination.forget_old_deletions(at_us(2)).await.unwrap();
     assert!(coordination.was_deleted(&hash("a")).await.unwrap(), "the deletion is still recorded");
 }

@@ -18,12 +18,11 @@ pub struct ProgressReport {
     pub at: OffsetDateTime,
 }
 
-/// The state shared by the servers of one installation: locks on the blobs of a hash, progress, and deleted songs. A
-/// single server keeps it in memory ([`LocalCoordination`](crate::service::LocalCoordination)).
+/// Locks that exclude each other on all servers of one installation.
 ///
 /// Every method may return [`RepositoryError::Unavailable`].
 #[async_trait]
-pub trait Coordination: Send + Sync {
+pub trait HashLocks: Send + Sync {
     /// Waits for the exclusive lock to store or delete the blobs of a hash. It is released on drop, and soon after its
     /// process crashes or hangs. Cancel-safe.
     ///
@@ -51,7 +50,13 @@ pub trait Coordination: Send + Sync {
     ///
     /// Those of every method.
     async fn lock_sweep(&self) -> Result<Option<Held>, RepositoryError>;
+}
 
+/// The progress of the jobs in work.
+///
+/// Every method may return [`RepositoryError::Unavailable`].
+#[async_trait]
+pub trait ProgressStore: Send + Sync {
     /// Records progress for a hash: its job was requested or started, or made progress.
     ///
     /// # Errors
@@ -73,7 +78,20 @@ pub trait Coordination: Send + Sync {
     /// Those of every method.
     async fn clear_progress(&self, hash: &SongHash) -> Result<(), RepositoryError>;
 
-    /// Records that the last song of a hash was deleted, and clears its progress.
+    /// Deletes reports that are days old: they arrived after the processing had ended.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn forget_old_progress(&self, now: OffsetDateTime) -> Result<(), RepositoryError>;
+}
+
+/// The hashes whose last song was deleted, so that a late worker learns it.
+///
+/// Every method may return [`RepositoryError::Unavailable`].
+#[async_trait]
+pub trait Tombstones: Send + Sync {
+    /// Records that the last song of a hash was deleted, and clears its [progress](ProgressStore).
     ///
     /// # Errors
     ///
@@ -92,5 +110,13 @@ pub trait Coordination: Send + Sync {
     /// # Errors
     ///
     /// Those of every method.
-    async fn tidy(&self, now: OffsetDateTime) -> Result<(), RepositoryError>;
+    async fn forget_old_deletions(&self, now: OffsetDateTime) -> Result<(), RepositoryError>;
 }
+
+/// The state shared by the servers of one installation: locks on the blobs of a hash, progress, and deleted songs. A
+/// single server keeps it in memory ([`LocalCoordination`](crate::service::LocalCoordination)).
+///
+/// Every type with the three parts implements it.
+pub trait Coordination: HashLocks + ProgressStore + Tombstones {}
+
+impl<T: HashLocks + ProgressStore + Tombstones + ?Sized> Coordination for T {}

@@ -29,7 +29,7 @@ pub use backend::{Backend, BackendError};
 pub use blob::{Blob, BlobStream};
 pub use blobs::{BlobError, BlobKey, BlobStore, BlobWriter, MadeBlob, Space};
 pub use clock::Clock;
-pub use coordination::{Coordination, Held, ProgressReport};
+pub use coordination::{Coordination, HashLocks, Held, ProgressReport, ProgressStore, Tombstones};
 pub use error::{BoxError, RepositoryError};
 pub use leases::{DurableLeases, LeasedJob};
 pub use passwords::{PasswordError, PasswordHasher};

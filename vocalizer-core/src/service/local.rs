@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::locks::HashLocks;
-use crate::ports::{Coordination, Held, ProgressReport, RepositoryError};
+use super::locks::LocalLocks;
+use crate::ports::{HashLocks, Held, ProgressReport, ProgressStore, RepositoryError, Tombstones};
 use crate::song::SongHash;
 
 /// How many deleted hashes are kept, so that a late worker learns that its song was deleted.
@@ -17,10 +17,10 @@ const MOST_GONE: usize = 10_000;
 /// How long a progress report is kept if it is never cleared.
 const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// [`Coordination`] for one process: in memory, lost at a restart.
+/// [`Coordination`](crate::ports::Coordination) for one process: in memory, lost at a restart.
 #[derive(Default)]
 pub struct LocalCoordination {
-    locks: HashLocks,
+    locks: LocalLocks,
     state: Mutex<State>,
 }
 
@@ -38,7 +38,7 @@ impl LocalCoordination {
 }
 
 #[async_trait]
-impl Coordination for LocalCoordination {
+impl HashLocks for LocalCoordination {
     async fn lock(&self, hash: &SongHash) -> Result<Held, RepositoryError> {
         Ok(Box::new(self.locks.lock(hash).await))
     }
@@ -46,7 +46,10 @@ impl Coordination for LocalCoordination {
     async fn lock_sweep(&self) -> Result<Option<Held>, RepositoryError> {
         Ok(Some(Box::new(())))
     }
+}
 
+#[async_trait]
+impl ProgressStore for LocalCoordination {
     async fn record_progress(&self, hash: &SongHash, heard: ProgressReport) -> Result<(), RepositoryError> {
         self.state().heard.insert(*hash, heard);
         Ok(())
@@ -61,6 +64,14 @@ impl Coordination for LocalCoordination {
         Ok(())
     }
 
+    async fn forget_old_progress(&self, now: OffsetDateTime) -> Result<(), RepositoryError> {
+        self.state().heard.retain(|_, heard| now - heard.at < REMEMBERED);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Tombstones for LocalCoordination {
     async fn record_deletion(&self, hash: &SongHash, _now: OffsetDateTime) -> Result<(), RepositoryError> {
         let mut state = self.state();
         state.heard.remove(hash);
@@ -79,9 +90,8 @@ impl Coordination for LocalCoordination {
         Ok(self.state().gone.contains(hash))
     }
 
-    async fn tidy(&self, now: OffsetDateTime) -> Result<(), RepositoryError> {
-        // A report that arrived after the work had ended.
-        self.state().heard.retain(|_, heard| now - heard.at < REMEMBERED);
+    /// The oldest are dropped as new ones are recorded.
+    async fn forget_old_deletions(&self, _now: OffsetDateTime) -> Result<(), RepositoryError> {
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use crate::song::SongHash;
 
 /// Serialises storing and deleting the blobs of a hash within this process.
 #[derive(Default)]
-pub(super) struct HashLocks {
+pub(super) struct LocalLocks {
     held: Arc<Mutex<HashMap<SongHash, Arc<AsyncMutex<()>>>>>,
 }
 
@@ -20,7 +20,7 @@ pub(super) struct HashGuard {
     guard: Option<OwnedMutexGuard<()>>,
 }
 
-impl HashLocks {
+impl LocalLocks {
     pub(super) async fn lock(&self, hash: &SongHash) -> HashGuard {
         let lock = {
             let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);

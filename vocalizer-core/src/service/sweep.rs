@@ -86,7 +86,8 @@ impl SongService {
         swept.orphans = self.sweep_orphans().await?;
         self.sweep_expired(&mut swept).await?;
         self.sweep_uploaders().await;
-        ports.coordination.tidy(ports.clock.now()).await?;
+        ports.coordination.forget_old_progress(ports.clock.now()).await?;
+        ports.coordination.forget_old_deletions(ports.clock.now()).await?;
         if swept != Swept::default() {
             tracing::info!(?swept, "sweep finished");
         }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::lock::Mutex as AsyncMutex;
 use time::OffsetDateTime;
-use vocalizer_core::ports::{Coordination, Held, ProgressReport, RepositoryError};
+use vocalizer_core::ports::{HashLocks, Held, ProgressReport, ProgressStore, RepositoryError, Tombstones};
 use vocalizer_core::service::LocalCoordination;
 use vocalizer_core::song::SongHash;
 
@@ -36,7 +36,7 @@ impl SharedCoordination {
 }
 
 #[async_trait]
-impl Coordination for SharedCoordination {
+impl HashLocks for SharedCoordination {
     async fn lock(&self, hash: &SongHash) -> Result<Held, RepositoryError> {
         self.call(async { Ok(()) }).await?;
         let held = self.memory.lock(hash).await?;
@@ -49,7 +49,10 @@ impl Coordination for SharedCoordination {
         let taken = || async { Ok(self.sweeping.try_lock_owned().map(|held| Box::new(held) as Held)) };
         self.call(taken()).await
     }
+}
 
+#[async_trait]
+impl ProgressStore for SharedCoordination {
     async fn record_progress(&self, hash: &SongHash, heard: ProgressReport) -> Result<(), RepositoryError> {
         self.call(self.memory.record_progress(hash, heard)).await
     }
@@ -62,6 +65,13 @@ impl Coordination for SharedCoordination {
         self.call(self.memory.clear_progress(hash)).await
     }
 
+    async fn forget_old_progress(&self, now: OffsetDateTime) -> Result<(), RepositoryError> {
+        self.call(self.memory.forget_old_progress(now)).await
+    }
+}
+
+#[async_trait]
+impl Tombstones for SharedCoordination {
     async fn record_deletion(&self, hash: &SongHash, now: OffsetDateTime) -> Result<(), RepositoryError> {
         self.call(self.memory.record_deletion(hash, now)).await
     }
@@ -70,7 +80,7 @@ impl Coordination for SharedCoordination {
         self.call(self.memory.was_deleted(hash)).await
     }
 
-    async fn tidy(&self, now: OffsetDateTime) -> Result<(), RepositoryError> {
-        self.call(self.memory.tidy(now)).await
+    async fn forget_old_deletions(&self, now: OffsetDateTime) -> Result<(), RepositoryError> {
+        self.call(self.memory.forget_old_deletions(now)).await
     }
 }

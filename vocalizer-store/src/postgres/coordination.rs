@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use sqlx::{query, query_as, query_scalar};
 use time::OffsetDateTime;
 use tokio::time::timeout;
-use vocalizer_core::ports::{Coordination, Held, ProgressReport, RepositoryError};
+use vocalizer_core::ports::{HashLocks, Held, ProgressReport, ProgressStore, RepositoryError, Tombstones};
 use vocalizer_core::song::SongHash;
 
 use super::error::repository;
@@ -18,14 +18,14 @@ use crate::sql::rows::{micros, moment};
 /// An unchanged progress report is written only if the stored one is this old.
 const UNCHANGED_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long deleted songs are remembered.
+/// How long progress reports and deleted songs are remembered.
 const RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The name of the sweep lock, in the same table as the locks of hashes.
 const SWEEP: &str = "sweep";
 
 #[async_trait]
-impl Coordination for PostgresStore {
+impl HashLocks for PostgresStore {
     async fn lock(&self, hash: &SongHash) -> Result<Held, RepositoryError> {
         let local = timeout(WAIT, self.local_state.local.lock(hash)).await.map_err(|_| busy())??;
         self.local_state.locks.take(hash.to_string(), local, true).await?.ok_or_else(busy)
@@ -41,9 +41,18 @@ impl Coordination for PostgresStore {
 
     async fn lock_sweep(&self) -> Result<Option<Held>, RepositoryError> {
         let Ok(local) = Arc::clone(&self.local_state.sweeping).try_lock_owned() else { return Ok(None) };
-        self.local_state.locks.take(SWEEP.to_owned(), Box::new(local), false).await
+        let held = self.local_state.locks.take(SWEEP.to_owned(), Box::new(local), false).await?;
+        if held.is_some() {
+            // Left behind by crashed servers.
+            let expired = || query("DELETE FROM locks WHERE expires_at <= clock_timestamp() - interval '1 day'");
+            self.write(expired).await?;
+        }
+        Ok(held)
     }
+}
 
+#[async_trait]
+impl ProgressStore for PostgresStore {
     async fn record_progress(&self, hash: &SongHash, heard: ProgressReport) -> Result<(), RepositoryError> {
         const SQL: &str = "\
             INSERT INTO heard (hash, percent, at_us) VALUES ($1, $2, $3) \
@@ -84,6 +93,13 @@ impl Coordination for PostgresStore {
         self.write(|| query("DELETE FROM heard WHERE hash = $1").bind(hash.to_string())).await.map(|_| ())
     }
 
+    async fn forget_old_progress(&self, now: OffsetDateTime) -> Result<(), RepositoryError> {
+        self.write(|| query("DELETE FROM heard WHERE at_us <= $1").bind(micros(now - RETENTION))).await.map(|_| ())
+    }
+}
+
+#[async_trait]
+impl Tombstones for PostgresStore {
     async fn record_deletion(&self, hash: &SongHash, now: OffsetDateTime) -> Result<(), RepositoryError> {
         const SQL: &str = "\
             WITH forgotten AS (DELETE FROM heard WHERE hash = $1) \
@@ -100,12 +116,8 @@ impl Coordination for PostgresStore {
         .await
     }
 
-    async fn tidy(&self, now: OffsetDateTime) -> Result<(), RepositoryError> {
-        const SQL: &str = "\
-            WITH forgotten AS (DELETE FROM heard WHERE at_us <= $1), \
-            expired AS (DELETE FROM locks WHERE expires_at <= clock_timestamp() - interval '1 day') \
-            DELETE FROM buried WHERE at_us <= $1";
-        self.write(|| query(SQL).bind(micros(now - RETENTION))).await.map(|_| ())
+    async fn forget_old_deletions(&self, now: OffsetDateTime) -> Result<(), RepositoryError> {
+        self.write(|| query("DELETE FROM buried WHERE at_us <= $1").bind(micros(now - RETENTION))).await.map(|_| ())
     }
 }
 

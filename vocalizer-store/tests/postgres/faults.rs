@@ -7,7 +7,7 @@ use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use time::OffsetDateTime;
 use tokio::time::timeout;
-use vocalizer_core::ports::{Coordination, RepositoryError, SongRepository};
+use vocalizer_core::ports::{HashLocks, RepositoryError, SongRepository};
 use vocalizer_core::song::{SongHash, SongId};
 use vocalizer_store::postgres::{PostgresError, PostgresSettings, PostgresStore};
 

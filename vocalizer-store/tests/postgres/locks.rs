@@ -6,7 +6,7 @@ use sqlx::{PgConnection, Row as _, query};
 use time::OffsetDateTime;
 use tokio::time::sleep;
 use vocalizer_core::dedupe::Advance;
-use vocalizer_core::ports::{AccountRepository, Clock, Coordination, RepositoryError, SongRepository};
+use vocalizer_core::ports::{AccountRepository, Clock, HashLocks, RepositoryError, SongRepository, Tombstones};
 use vocalizer_core::song::{FailureReason, SongHash};
 use vocalizer_store::postgres::{PostgresSettings, PostgresStore};
 

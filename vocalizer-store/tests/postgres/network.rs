@@ -6,7 +6,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
-use vocalizer_core::ports::{Coordination, SongRepository};
+use vocalizer_core::ports::{HashLocks, SongRepository};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::song::{SongHash, SongId};
 use vocalizer_store::postgres::{PostgresError, PostgresSettings, PostgresStore};

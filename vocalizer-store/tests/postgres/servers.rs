@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::Row as _;
 use time::OffsetDateTime;
 use vocalizer_core::dedupe::Advance;
-use vocalizer_core::ports::{Attempts, Coordination, ProgressReport, SongRepository, ThrottleSettings};
+use vocalizer_core::ports::{Attempts, ProgressReport, ProgressStore, SongRepository, ThrottleSettings, Tombstones};
 use vocalizer_core::song::{SongHash, StatusKind, Title};
 use vocalizer_store::postgres::PostgresStore;
 
@@ -146,10 +146,12 @@ async fn deleted_songs_are_forgotten_after_a_week() {
     let day = |days: u32| NOW + Duration::from_secs(24 * 60 * 60) * days;
     one.record_deletion(&hash, day(0)).await.unwrap();
     one.record_progress(&hash, ProgressReport { percent: 1, at: day(0) }).await.unwrap();
-    other.tidy(day(6)).await.unwrap();
+    other.forget_old_progress(day(6)).await.unwrap();
+    other.forget_old_deletions(day(6)).await.unwrap();
     assert!(other.was_deleted(&hash).await.unwrap());
     assert!(other.progress(&hash).await.unwrap().is_some());
-    other.tidy(day(8)).await.unwrap();
+    other.forget_old_progress(day(8)).await.unwrap();
+    other.forget_old_deletions(day(8)).await.unwrap();
     assert!(!one.was_deleted(&hash).await.unwrap());
     assert_eq!(one.progress(&hash).await.unwrap(), None);
 }
