@@ -20,11 +20,11 @@ use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{
     AccountPorts, AccountService, AccountSettings, LocalCoordination, SongPorts, SongService, SongSettings, Throttle,
 };
-use vocalizer_http::clock::SystemClock;
 use vocalizer_http::server::Server;
 use vocalizer_http::settings::{HttpSettings, Timeouts};
 use vocalizer_queue::MemoryQueue;
 use vocalizer_store::archive::TarResults;
+use vocalizer_store::system::SystemClock;
 
 /// The worker token.
 pub const WORKER_TOKEN: &str = "the-token-of-the-fuzzers-worker";

@@ -11,7 +11,6 @@
 //! | [`range`] | parsing of the `Range` header |
 //! | [`disposition`] | the file name of a download, from the song's title |
 //! | [`cookie`] | reading and writing the session cookie |
-//! | [`passwords`], [`clock`] | adapters for two ports of the core: argon2id and the system clock |
 //!
 //! The rules are in `vocalizer-core`; this crate translates between them and HTTP. If hyper cannot parse a request,
 //! hyper itself responds with a bare status and no envelope.
@@ -47,12 +46,10 @@
 //! ```
 
 pub mod answer;
-pub mod clock;
 pub mod cookie;
 pub mod disposition;
 pub mod openapi;
 pub mod page;
-pub mod passwords;
 pub mod range;
 pub mod server;
 pub mod settings;

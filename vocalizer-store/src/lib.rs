@@ -7,8 +7,9 @@
 //! | [`files`] | uploaded songs and stems, as files |
 //! | `s3` | feature `s3`: uploaded songs and stems, in a bucket |
 //! | [`archive`] | the tar in which a worker returns four stems, which is not trusted |
+//! | [`system`] | nothing: the system clock, and password hashing with argon2id |
 //!
-//! All but the last implement ports of `vocalizer-core` and pass its conformance suites.
+//! They implement ports of `vocalizer-core` and pass its conformance suites.
 //!
 //! # Example
 //!
@@ -42,6 +43,7 @@ pub mod postgres;
 pub mod s3;
 mod sql;
 pub mod sqlite;
+pub mod system;
 
 /// Compiles the example in the README.
 #[cfg(doctest)]

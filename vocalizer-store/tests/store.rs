@@ -10,3 +10,4 @@ mod postgres;
 #[cfg(feature = "s3")]
 mod s3;
 mod sqlite;
+mod system;

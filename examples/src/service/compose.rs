@@ -7,13 +7,12 @@ use vocalizer_core::ports::{BoxError, Clock, JobQueue};
 use vocalizer_core::service::{
     AccountPorts, AccountService, AccountSettings, SongPorts, SongService, SongSettings, UploadPolicy,
 };
-use vocalizer_http::clock::SystemClock;
-use vocalizer_http::passwords::Argon2Passwords;
 use vocalizer_http::server::Server;
 use vocalizer_http::settings::{HttpSettings, Timeouts};
 use vocalizer_model::audio::AudioLimits;
 use vocalizer_model::ports::{AudioRenderer, FileProbe, sweep_work_dir};
 use vocalizer_store::archive::TarResults;
+use vocalizer_store::system::{Argon2Passwords, SystemClock};
 
 use super::Config;
 use super::adapters::{self, Stores};

@@ -8,8 +8,7 @@ use clap::Args;
 use tokio::runtime::Runtime;
 use vocalizer_core::ports::BoxError;
 use vocalizer_core::service::{AccountPorts, AccountService, AccountSettings};
-use vocalizer_http::clock::SystemClock;
-use vocalizer_http::passwords::Argon2Passwords;
+use vocalizer_store::system::{Argon2Passwords, SystemClock};
 
 use super::adapters::{self, Stores};
 use super::addresses::Database;

@@ -16,11 +16,11 @@ use vocalizer_core::causes::chain;
 use vocalizer_core::limits::Limits;
 use vocalizer_core::ports::{BoxError, Clock, JobQueue};
 use vocalizer_core::secret::Secret;
-use vocalizer_http::clock::SystemClock;
 use vocalizer_http::server::Readiness;
 use vocalizer_http::status::StatusServer;
 use vocalizer_model::ports::sweep_work_dir;
 use vocalizer_store::archive::TarResults;
+use vocalizer_store::system::SystemClock;
 
 use super::addresses::Broker;
 use super::config::{self, ConfigError, invalid};

@@ -19,8 +19,6 @@ use vocalizer_core::service::{
     AccountPorts, AccountService, AccountSettings, LocalCoordination, SongPorts, SongService, SongSettings, Throttle,
 };
 use vocalizer_core::worker::{Worker, WorkerPorts};
-use vocalizer_http::clock::SystemClock;
-use vocalizer_http::passwords::Argon2Passwords;
 use vocalizer_http::server::Server;
 use vocalizer_http::settings::HttpSettings;
 use vocalizer_model::audio::AudioLimits;
@@ -29,6 +27,7 @@ use vocalizer_queue::SqliteQueue;
 use vocalizer_store::archive::TarResults;
 use vocalizer_store::files::FileBlobs;
 use vocalizer_store::sqlite::SqliteStore;
+use vocalizer_store::system::{Argon2Passwords, SystemClock};
 
 use super::killing::Killer;
 use super::support::{fast_worker, files_below, song};

@@ -11,7 +11,6 @@ mod jobs;
 mod metrics;
 mod openapi;
 mod page;
-mod passwords;
 mod pulse;
 mod queue;
 mod range;

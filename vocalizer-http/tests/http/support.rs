@@ -3,19 +3,20 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, duplex};
-use vocalizer_core::account::Viewer;
+use vocalizer_core::account::{PasswordHash, Viewer};
 use vocalizer_core::limits::Limits;
 use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs};
 use vocalizer_core::part::Format;
 use vocalizer_core::ports::{
-    AudioError, AudioFacts, AudioProbe, Blob, BlobKey, BlobStore, BlobStream, Peaks, Received, Renderer, ResultError,
-    ResultReader, SongRepository, Track,
+    AudioError, AudioFacts, AudioProbe, Blob, BlobKey, BlobStore, BlobStream, Clock, PasswordError, PasswordHasher,
+    Peaks, Received, Renderer, ResultError, ResultReader, SongRepository, Track,
 };
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{
@@ -23,8 +24,6 @@ use vocalizer_core::service::{
     SongSettings, Throttle,
 };
 use vocalizer_core::song::{Song, SongHash, SongId, Title};
-use vocalizer_http::clock::SystemClock;
-use vocalizer_http::passwords::Argon2Passwords;
 use vocalizer_http::server::Server;
 use vocalizer_http::settings::HttpSettings;
 
@@ -62,7 +61,7 @@ impl Service {
         renderings: RenderingSettings,
         renderer: Arc<dyn Renderer>,
     ) -> Self {
-        let clock = Arc::new(SystemClock::new());
+        let clock = Arc::new(RealClock(Instant::now()));
         let (repository, blobs, queue) =
             (Arc::new(MemorySongs::default()), MemoryBlobs::default(), FakeQueue::default());
         let songs = SongService::new(
@@ -82,7 +81,7 @@ impl Service {
             AccountPorts {
                 accounts: Arc::new(MemoryAccounts::default()),
                 attempts: Arc::new(Throttle::default()),
-                passwords: Arc::new(Argon2Passwords::new(1).unwrap()),
+                passwords: Arc::new(PlainPasswords),
                 clock,
             },
             AccountSettings::default(),
@@ -237,5 +236,37 @@ impl Renderer for Unused {
 impl ResultReader for Unused {
     async fn read(&self, _: BlobStream, _: &dyn BlobStore) -> Result<Received, ResultError> {
         Err(ResultError::Malformed { what: "not supported by the fake".to_owned() })
+    }
+}
+
+/// The system clock.
+struct RealClock(Instant);
+
+#[async_trait]
+impl Clock for RealClock {
+    fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::now_utc()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+/// A fake that keeps passwords unhashed.
+struct PlainPasswords;
+
+#[async_trait]
+impl PasswordHasher for PlainPasswords {
+    async fn hash(&self, password: &Secret<String>) -> Result<PasswordHash, PasswordError> {
+        Ok(PasswordHash::new(password.expose().clone()))
+    }
+
+    async fn verify(&self, password: &Secret<String>, hash: Option<&PasswordHash>) -> Result<bool, PasswordError> {
+        Ok(hash.is_some_and(|hash| hash.expose() == password.expose()))
     }
 }

@@ -13,8 +13,6 @@ use vocalizer_core::ports::{Backend, BlobStore, Clock, JobQueue, SongRepository}
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{AccountPorts, AccountService, AccountSettings, SongPorts, SongService, SongSettings};
 use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
-use vocalizer_http::clock::SystemClock;
-use vocalizer_http::passwords::Argon2Passwords;
 use vocalizer_http::server::Server;
 use vocalizer_http::settings::HttpSettings;
 use vocalizer_model::audio::AudioLimits;
@@ -24,6 +22,7 @@ use vocalizer_store::archive::TarResults;
 use vocalizer_store::files::FileBlobs;
 use vocalizer_store::postgres::{PostgresSettings, PostgresStore};
 use vocalizer_store::s3::{S3Blobs, S3Settings};
+use vocalizer_store::system::{Argon2Passwords, SystemClock};
 
 use super::place::{AHEAD, BLOBS, BROKER, DATABASE, DIR, LISTEN, ROLE, STEP, TIME, TOKEN};
 use crate::killing::Killer;

@@ -18,8 +18,6 @@ use vocalizer_core::service::{
     AccountPorts, AccountService, AccountSettings, LocalCoordination, SongPorts, SongService, SongSettings, Throttle,
 };
 use vocalizer_core::worker::{Worker, WorkerCounts, WorkerPorts, WorkerSettings};
-use vocalizer_http::clock::SystemClock;
-use vocalizer_http::passwords::Argon2Passwords;
 use vocalizer_http::server::Server;
 use vocalizer_http::settings::HttpSettings;
 use vocalizer_model::audio::AudioLimits;
@@ -27,6 +25,7 @@ use vocalizer_model::ports::{AudioRenderer, FileProbe};
 use vocalizer_queue::MemoryQueue;
 use vocalizer_store::archive::TarResults;
 use vocalizer_store::files::FileBlobs;
+use vocalizer_store::system::{Argon2Passwords, SystemClock};
 
 use crate::support::{FakeSeparator, WORKER_TOKEN};
 

@@ -1,7 +1,7 @@
 use vocalizer_core::account::PasswordHash;
 use vocalizer_core::ports::{PasswordError, PasswordHasher as _};
 use vocalizer_core::secret::Secret;
-use vocalizer_http::passwords::Argon2Passwords;
+use vocalizer_store::system::Argon2Passwords;
 
 fn secret(text: &str) -> Secret<String> {
     Secret::new(text.to_owned())
