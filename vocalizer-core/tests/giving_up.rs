@@ -70,10 +70,6 @@ impl JobQueue for Queue {
         Ok(Depth::default())
     }
 
-    async fn dead_letters(&self, _: u32) -> Result<Vec<DeadLetter>, QueueError> {
-        Ok(self.0.filed.lock().unwrap().clone())
-    }
-
     async fn given_up(&self) -> Result<Option<Box<dyn GivenUp>>, QueueError> {
         let letter = self.0.letter.lock().unwrap().clone();
         Ok(letter.map(|letter| Box::new(Report(Arc::clone(&self.0), letter)) as _))

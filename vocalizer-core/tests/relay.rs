@@ -15,8 +15,8 @@ use time::OffsetDateTime;
 use vocalizer_core::account::Viewer;
 use vocalizer_core::memory::{ManualClock, MemoryBlobs, MemorySongs};
 use vocalizer_core::ports::{
-    AudioError, AudioFacts, AudioProbe, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Clock, DeadLetter, Depth, Job,
-    JobPayload, JobQueue, JobState, Lease, MadeBlob, ProgressStore, QueueError, SongRepository,
+    AudioError, AudioFacts, AudioProbe, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Clock, Depth, Job, JobPayload,
+    JobQueue, JobState, Lease, MadeBlob, ProgressStore, QueueError, SongRepository,
 };
 use vocalizer_core::service::{LocalCoordination, SongPorts, SongService, SongSettings};
 use vocalizer_core::song::{Song, SongHash, SongId, StatusKind, Title};
@@ -46,10 +46,6 @@ impl JobQueue for InstantQueue {
 
     async fn depth(&self) -> Result<Depth, QueueError> {
         Ok(Depth::default())
-    }
-
-    async fn dead_letters(&self, _: u32) -> Result<Vec<DeadLetter>, QueueError> {
-        Ok(Vec::new())
     }
 }
 
@@ -98,10 +94,6 @@ impl JobQueue for InlineQueue {
 
     async fn depth(&self) -> Result<Depth, QueueError> {
         Ok(Depth { waiting: 5, ..Depth::default() })
-    }
-
-    async fn dead_letters(&self, _: u32) -> Result<Vec<DeadLetter>, QueueError> {
-        Ok(Vec::new())
     }
 }
 

@@ -12,8 +12,8 @@ use event_listener::Event;
 use futures_util::{FutureExt, stream};
 use vocalizer_core::memory::ManualClock;
 use vocalizer_core::ports::{
-    AudioError, Backend, BackendError, Blob, BlobError, DeadLetter, Depth, Failure, Job, JobPayload, JobQueue,
-    JobState, Lease, Progress, QueueError, Separator, StemSet, Wanted,
+    AudioError, Backend, BackendError, Blob, BlobError, Depth, Failure, Job, JobPayload, JobQueue, JobState, Lease,
+    Progress, QueueError, Separator, StemSet, Wanted,
 };
 use vocalizer_core::song::{FailureReason, SongHash};
 use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
@@ -56,10 +56,6 @@ impl JobQueue for Fixture {
 
     async fn depth(&self) -> Result<Depth, QueueError> {
         Ok(Depth::default())
-    }
-
-    async fn dead_letters(&self, _limit: u32) -> Result<Vec<DeadLetter>, QueueError> {
-        Ok(Vec::new())
     }
 }
 

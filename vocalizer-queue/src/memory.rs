@@ -40,6 +40,16 @@ impl MemoryQueue {
     pub fn with_max_inline_bytes(self, max_inline_bytes: u64) -> Self {
         Self { max_inline_bytes, ..self }
     }
+
+    /// Returns the newest dead letters, at most `limit`, newest first. Publishing a
+    /// job again removes its dead letter.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Unavailable`].
+    pub async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError> {
+        Ok(lock(&self.dead).iter().rev().take(limit as usize).cloned().collect())
+    }
 }
 
 /// Ignores poisoning: no critical section leaves a partial change.
@@ -88,10 +98,6 @@ impl JobQueue for MemoryQueue {
 
     async fn depth(&self) -> Result<Depth, QueueError> {
         Ok(Depth { dead: lock(&self.dead).len() as u64, ..self.schedule.depth() })
-    }
-
-    async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError> {
-        Ok(lock(&self.dead).iter().rev().take(limit as usize).cloned().collect())
     }
 }
 

@@ -231,9 +231,6 @@ impl JobQueue for Killing<Arc<dyn JobQueue>> {
     async fn depth(&self) -> Result<Depth, QueueError> {
         self.inner.depth().await
     }
-    async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError> {
-        self.inner.dead_letters(limit).await
-    }
     async fn given_up(&self) -> Result<Option<Box<dyn GivenUp>>, QueueError> {
         Ok(self.inner.given_up().await?.map(|given_up| Box::new(self.killer.before(given_up)) as _))
     }

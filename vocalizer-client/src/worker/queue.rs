@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use vocalizer_api::hash::SongHash;
 use vocalizer_api::id::LeaseId;
 use vocalizer_api::{JobData, JobView, MAX_JOB_DELAY, MAX_JOB_WAIT};
-use vocalizer_core::ports::{DeadLetter, Depth, Failure, Job, JobPayload, JobQueue, JobState, Lease, QueueError};
+use vocalizer_core::ports::{Depth, Failure, Job, JobPayload, JobQueue, JobState, Lease, QueueError};
 
 use super::RemoteSettings;
 use super::calls::{cause, status};
@@ -101,10 +101,6 @@ impl JobQueue for RemoteQueue {
     }
 
     async fn depth(&self) -> Result<Depth, QueueError> {
-        unsupported()
-    }
-
-    async fn dead_letters(&self, _: u32) -> Result<Vec<DeadLetter>, QueueError> {
         unsupported()
     }
 }

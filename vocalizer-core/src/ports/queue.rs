@@ -106,14 +106,6 @@ pub trait JobQueue: Send + Sync {
     /// [`QueueError::Unavailable`].
     async fn depth(&self) -> Result<Depth, QueueError>;
 
-    /// Returns the newest dead letters, at most `limit`, newest first. Publishing a job again removes its dead letter;
-    /// a queue whose broker cannot look one up keeps it.
-    ///
-    /// # Errors
-    ///
-    /// [`QueueError::Unavailable`].
-    async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError>;
-
     /// Returns the next job that the queue gave up by itself and that is not filed yet: its workers crashed on it or
     /// rejected it without reporting to the backend. `None` if there is none, and always for a queue on which only
     /// workers give up jobs.

@@ -14,8 +14,8 @@ use vocalizer_core::dedupe::Advance;
 use vocalizer_core::memory::{ManualClock, MemoryBlobs, MemorySongs};
 use vocalizer_core::part::{Format, Part, Stem};
 use vocalizer_core::ports::{
-    AudioError, Blob, BlobKey, BlobStore, Clock, DeadLetter, Depth, Job, JobQueue, JobState, Lease, Peaks, QueueError,
-    Renderer, SongRepository, Track,
+    AudioError, Blob, BlobKey, BlobStore, Clock, Depth, Job, JobQueue, JobState, Lease, Peaks, QueueError, Renderer,
+    SongRepository, Track,
 };
 use vocalizer_core::service::{
     Levels, LocalCoordination, PartFile, RenderingSettings, ServiceError, SongPorts, SongService, SongSettings,
@@ -85,9 +85,6 @@ impl JobQueue for EmptyQueue {
     }
     async fn depth(&self) -> Result<Depth, QueueError> {
         Ok(Depth::default())
-    }
-    async fn dead_letters(&self, _: u32) -> Result<Vec<DeadLetter>, QueueError> {
-        Ok(Vec::new())
     }
 }
 

@@ -332,11 +332,6 @@ impl JobQueue for Queue {
         self.0.kernel.call(Component::Broker, look).await.map_err(unavailable)
     }
 
-    async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError> {
-        let look = || self.0.state().dead.iter().rev().take(limit as usize).cloned().collect();
-        self.0.kernel.call(Component::Broker, look).await.map_err(unavailable)
-    }
-
     async fn given_up(&self) -> Result<Option<Box<dyn GivenUp>>, QueueError> {
         if self.0.kernel.plan.exact {
             // The embedded queue gives up no jobs.

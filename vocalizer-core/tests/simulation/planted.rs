@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use vocalizer_core::ports::{
-    BlobStore, DeadLetter, Depth, Failure, Job, JobQueue, JobState, Lease, QueueError, SongRepository,
-};
+use vocalizer_core::ports::{BlobStore, Depth, Failure, Job, JobQueue, JobState, Lease, QueueError, SongRepository};
 use vocalizer_core::service::ServiceError;
 use vocalizer_core::song::{SongHash, SongId};
 
@@ -62,10 +60,6 @@ impl JobQueue for EagerQueue {
 
     async fn depth(&self) -> Result<Depth, QueueError> {
         self.0.depth().await
-    }
-
-    async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError> {
-        self.0.dead_letters(limit).await
     }
 }
 

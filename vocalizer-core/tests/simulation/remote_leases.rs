@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use vocalizer_core::ports::{DeadLetter, Depth, Failure, Job, JobPayload, JobQueue, JobState, Lease, QueueError};
+use vocalizer_core::ports::{Depth, Failure, Job, JobPayload, JobQueue, JobState, Lease, QueueError};
 use vocalizer_core::service::{LeasedJob, ServiceError};
 use vocalizer_core::song::SongHash;
 
@@ -59,10 +59,6 @@ impl JobQueue for DeskQueue {
     }
 
     async fn depth(&self) -> Result<Depth, QueueError> {
-        Err(unavailable("not available to workers"))
-    }
-
-    async fn dead_letters(&self, _limit: u32) -> Result<Vec<DeadLetter>, QueueError> {
         Err(unavailable("not available to workers"))
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
-use vocalizer_core::ports::{DeadLetter, Depth, Failure, Job, JobQueue, JobState, Lease, QueueError};
+use vocalizer_core::ports::{Depth, Failure, Job, JobQueue, JobState, Lease, QueueError};
 use vocalizer_core::song::SongHash;
 
 /// The reported visibility timeout of leases.
@@ -91,10 +91,6 @@ impl JobQueue for FakeQueue {
     async fn depth(&self) -> Result<Depth, QueueError> {
         self.check_available()?;
         Ok(Depth { waiting: self.waiting() as u64, leased: Some(0), ..Depth::default() })
-    }
-
-    async fn dead_letters(&self, _: u32) -> Result<Vec<DeadLetter>, QueueError> {
-        Ok(Vec::new())
     }
 }
 

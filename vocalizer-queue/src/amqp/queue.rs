@@ -70,6 +70,20 @@ impl AmqpQueue {
         self.broker.check().await
     }
 
+    /// Returns the newest dead letters, at most `limit`, newest first. Publishing a
+    /// job again keeps its dead letter, which the broker cannot look up.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Unavailable`].
+    pub async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let _guard = self.listing.lock().await;
+        Ok(dead_letters(&self.broker, limit as usize).await?)
+    }
+
     fn name(&self) -> &str {
         &self.broker.settings.queue
     }
@@ -140,14 +154,6 @@ impl JobQueue for AmqpQueue {
             lane.await_response(counted).await.inspect_err(|error| self.broker.redeclare_if_missing(&lane, error));
         let (waiting, dead) = counted?;
         Ok(Depth { waiting, leased: None, dead, oldest: None })
-    }
-
-    async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError> {
-        if limit == 0 {
-            return Ok(Vec::new());
-        }
-        let _guard = self.listing.lock().await;
-        Ok(dead_letters(&self.broker, limit as usize).await?)
     }
 
     async fn given_up(&self) -> Result<Option<Box<dyn GivenUp>>, QueueError> {

@@ -99,6 +99,16 @@ impl PostgresQueue {
         migrate(&options, settings.acquire_timeout).await.map_err(unavailable)
     }
 
+    /// Returns the newest dead letters, at most `limit`, newest first. Publishing a
+    /// job again removes its dead letter.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Unavailable`].
+    pub async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError> {
+        self.shared.jobs.dead_letters(limit).await
+    }
+
     /// Waits for a job and leases it.
     async fn take(&self, counts: bool) -> Result<PostgresLease, QueueError> {
         let _turn = self.shared.turn.lock().await;
@@ -168,10 +178,6 @@ impl JobQueue for PostgresQueue {
 
     async fn depth(&self) -> Result<Depth, QueueError> {
         self.shared.jobs.depth().await
-    }
-
-    async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError> {
-        self.shared.jobs.dead_letters(limit).await
     }
 }
 

@@ -61,6 +61,16 @@ impl SqliteQueue {
         }
         Ok(Self { schedule, record: Arc::new(record), publishing: Arc::default() })
     }
+
+    /// Returns the newest dead letters, at most `limit`, newest first. Publishing a
+    /// job again removes its dead letter.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Unavailable`].
+    pub async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError> {
+        self.record.dead_letters(limit).await
+    }
 }
 
 /// Shows the depth, but no jobs.
@@ -117,10 +127,6 @@ impl JobQueue for SqliteQueue {
 
     async fn depth(&self) -> Result<Depth, QueueError> {
         Ok(Depth { dead: self.record.dead().await?, ..self.schedule.depth() })
-    }
-
-    async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, QueueError> {
-        self.record.dead_letters(limit).await
     }
 }
 

@@ -1,20 +1,21 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
 use vocalizer_conformance::queue::QueuePlace;
-use vocalizer_core::ports::JobQueue;
+use vocalizer_core::ports::{DeadLetter, JobQueue};
 use vocalizer_queue::MemoryQueue;
 
 struct Place {
     start: Instant,
+    opened: OnceLock<MemoryQueue>,
 }
 
 #[async_trait]
 impl QueuePlace for Place {
     async fn queue(&self, visibility: Duration) -> Arc<dyn JobQueue> {
-        Arc::new(MemoryQueue::new(visibility))
+        Arc::new(self.opened.get_or_init(|| MemoryQueue::new(visibility)).clone())
     }
 
     fn elapsed(&self) -> Duration {
@@ -24,9 +25,13 @@ impl QueuePlace for Place {
     async fn pass(&self, span: Duration) {
         sleep(span).await;
     }
+
+    async fn dead_letters(&self, limit: u32) -> Vec<DeadLetter> {
+        self.opened.get().unwrap().dead_letters(limit).await.unwrap()
+    }
 }
 
 vocalizer_conformance::queue_conformance!(
     #[tokio::test(start_paused = true)]
-    Place { start: Instant::now() }
+    Place { start: Instant::now(), opened: OnceLock::new() }
 );

@@ -1,30 +1,46 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use vocalizer_conformance::queue::QueuePlace;
-use vocalizer_core::ports::JobQueue;
+use vocalizer_core::ports::{DeadLetter, JobQueue};
+use vocalizer_queue::PostgresQueue;
 
 use super::support::Place;
 
-struct Timed(Place, Instant);
+struct Timed {
+    place: Place,
+    start: Instant,
+    opened: OnceLock<PostgresQueue>,
+}
+
+impl Timed {
+    fn new(place: Place) -> Self {
+        Self { place, start: Instant::now(), opened: OnceLock::new() }
+    }
+}
 
 #[async_trait]
 impl QueuePlace for Timed {
     async fn queue(&self, visibility: Duration) -> Arc<dyn JobQueue> {
-        Arc::new(self.0.open(visibility).await)
+        let queue = self.place.open(visibility).await;
+        Arc::new(self.opened.get_or_init(|| queue).clone())
     }
 
     fn elapsed(&self) -> Duration {
-        self.1.elapsed()
+        self.start.elapsed()
     }
 
     async fn pass(&self, span: Duration) {
         tokio::time::sleep(span).await;
     }
+
+    async fn dead_letters(&self, limit: u32) -> Vec<DeadLetter> {
+        self.opened.get().unwrap().dead_letters(limit).await.unwrap()
+    }
 }
 
 vocalizer_conformance::queue_conformance!(
     #[tokio::test(flavor = "multi_thread")]
-    Timed(Place::new().await, Instant::now())
+    Timed::new(Place::new().await)
 );

@@ -1,32 +1,47 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::time::sleep;
 use vocalizer_conformance::queue::QueuePlace;
-use vocalizer_core::ports::JobQueue;
+use vocalizer_core::ports::{DeadLetter, JobQueue};
 use vocalizer_queue::SqliteQueue;
 
 use super::support::Place;
 
-struct Timed(Place, Instant);
+struct Timed {
+    place: Place,
+    start: Instant,
+    opened: OnceLock<SqliteQueue>,
+}
+
+impl Timed {
+    fn new(place: Place) -> Self {
+        Self { place, start: Instant::now(), opened: OnceLock::new() }
+    }
+}
 
 #[async_trait]
 impl QueuePlace for Timed {
     async fn queue(&self, visibility: Duration) -> Arc<dyn JobQueue> {
-        Arc::new(SqliteQueue::open(&self.0.path(), visibility).await.unwrap())
+        let queue = SqliteQueue::open(&self.place.path(), visibility).await.unwrap();
+        Arc::new(self.opened.get_or_init(|| queue).clone())
     }
 
     fn elapsed(&self) -> Duration {
-        self.1.elapsed()
+        self.start.elapsed()
     }
 
     async fn pass(&self, span: Duration) {
         sleep(span).await;
     }
+
+    async fn dead_letters(&self, limit: u32) -> Vec<DeadLetter> {
+        self.opened.get().unwrap().dead_letters(limit).await.unwrap()
+    }
 }
 
 vocalizer_conformance::queue_conformance!(
     #[tokio::test(flavor = "multi_thread")]
-    Timed(Place::new(), Instant::now())
+    Timed::new(Place::new())
 );

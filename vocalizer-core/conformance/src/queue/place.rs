@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures_util::future::{Either, select};
 
 use crate::support::hash;
-use vocalizer_core::ports::{Job, JobPayload, JobQueue, Lease};
+use vocalizer_core::ports::{DeadLetter, Job, JobPayload, JobQueue, Lease};
 
 /// A lease that does not expire within a test.
 pub(super) const LONG_LEASE: Duration = Duration::from_secs(600);
@@ -39,6 +39,9 @@ pub trait QueuePlace: Send + Sync {
         let _ = name;
         JobPayload::Stored
     }
+
+    /// Returns the newest dead letters of the opened queue, at most `limit`, newest first.
+    async fn dead_letters(&self, limit: u32) -> Vec<DeadLetter>;
 
     /// Returns whether publishing a job again removes its dead letter.
     fn forgets_dead_letters(&self) -> bool {
