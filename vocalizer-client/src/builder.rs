@@ -22,6 +22,14 @@ pub struct ClientBuilder {
     settings: Settings,
 }
 
+impl Client {
+    /// Returns a builder for the server at this address, such as `https://vocalizer.example` or
+    /// `http://127.0.0.1:8000`. If the address has a path, requests go below it.
+    pub fn builder(address: impl Into<String>) -> ClientBuilder {
+        ClientBuilder::new(address.into())
+    }
+}
+
 impl ClientBuilder {
     pub(crate) fn new(address: String) -> Self {
         Self { address: address.into(), token: None, roots_pem: Vec::new(), settings: Settings::default() }

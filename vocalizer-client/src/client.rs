@@ -12,13 +12,14 @@ use tokio::time::sleep;
 use url::Url;
 
 use crate::retry::Retry;
-use crate::{ClientBuilder, Error, answer};
+use crate::{Error, answer};
 
 /// A client for one server, with at most one session or API token.
 ///
 /// Every call can fail with [`Error::Transport`], [`Error::TimedOut`], [`Error::Api`] and the errors for invalid
 /// responses ([`Error::WrongType`], [`Error::Malformed`], [`Error::Limit`]). Calls that only read are retried after
-/// transient errors (see [`ClientBuilder::with_retries`]). Other calls are sent once, because a failed one may have
+/// transient errors (see
+/// [`ClientBuilder::with_retries`](crate::ClientBuilder::with_retries)). Other calls are sent once, because a failed one may have
 /// reached the server. The same is true for a call whose future is dropped.
 #[derive(Clone)]
 pub struct Client {
@@ -56,12 +57,6 @@ impl Default for Settings {
 }
 
 impl Client {
-    /// Returns a builder for the server at this address, such as `https://vocalizer.example` or
-    /// `http://127.0.0.1:8000`. If the address has a path, requests go below it.
-    pub fn builder(address: impl Into<String>) -> ClientBuilder {
-        ClientBuilder::new(address.into())
-    }
-
     pub(crate) fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, Error> {
         Ok(self.http.request(method, self.url(path)?))
     }

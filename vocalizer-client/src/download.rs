@@ -9,10 +9,11 @@ use bytes::{Buf, Bytes};
 use futures_core::Stream;
 use reqwest::Response;
 use tokio::time::{Sleep, sleep};
+use vocalizer_api::id::SongId;
 
 use crate::fetch::{Opened, Source};
 use crate::retry::Retry;
-use crate::{Client, Error};
+use crate::{Client, Error, SongFile};
 
 /// After this many new bytes, the retry counter is reset.
 const PROGRESS_BYTES: u64 = 1024 * 1024;
@@ -51,16 +52,34 @@ impl State {
     }
 }
 
+impl Client {
+    /// Starts to download a part of a song in any format, or all its stems: see [`SongFile`].
+    ///
+    /// If the file is not ready yet, the client retries for up to
+    /// [`ClientBuilder::with_ready_timeout`](crate::ClientBuilder::with_ready_timeout).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Api`] if the song does not exist, could not be split, or is not ready in time; [`Error::WrongType`] if
+    /// the response is not such a file.
+    pub async fn download(&self, id: SongId, file: impl Into<SongFile>) -> Result<Download, Error> {
+        let file = file.into();
+        Download::open(Source::new(self, self.url(&file.path(id))?, file.types())).await
+    }
+}
+
 impl Download {
-    pub(crate) fn new(client: &Client, source: Source, response: Response) -> Self {
-        Self {
-            idle: Box::pin(sleep(client.settings.timeout)),
+    /// Starts the download; see [`Client::download`].
+    pub(crate) async fn open(source: Source) -> Result<Self, Error> {
+        let (source, response) = source.open().await?;
+        Ok(Self {
+            idle: Box::pin(sleep(source.timeout())),
+            retry: source.retries(),
             source,
             state: State::reading(response, 0),
             received_bytes: 0,
             counted_from_bytes: 0,
-            retry: client.retries(),
-        }
+        })
     }
 
     /// Returns the size in bytes, if the server sent it.

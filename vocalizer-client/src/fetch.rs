@@ -7,9 +7,9 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::de::IgnoredAny;
 use tokio::time::{Instant, sleep, timeout};
 use url::Url;
-use vocalizer_api::id::SongId;
 
-use crate::{Client, Download, Error, ErrorCode, SongFile, answer};
+use crate::retry::Retry;
+use crate::{Client, Error, ErrorCode, answer};
 
 /// Minimum pause between two requests for a file that is not ready.
 const MIN_PAUSE: Duration = Duration::from_millis(100);
@@ -32,38 +32,21 @@ pub(crate) struct Opened {
     pub(crate) skip_bytes: u64,
 }
 
-impl Client {
-    /// Starts to download a part of a song in any format, or all its stems: see [`SongFile`].
-    ///
-    /// If the file is not ready yet, the client retries for up to
-    /// [`ClientBuilder::with_ready_timeout`](crate::ClientBuilder::with_ready_timeout).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Api`] if the song does not exist, could not be split, or is not ready in time; [`Error::WrongType`] if
-    /// the response is not such a file.
-    pub async fn download(&self, id: SongId, file: impl Into<SongFile>) -> Result<Download, Error> {
-        let file = file.into();
-        Source::new(self, self.url(&file.path(id))?, file.types()).open().await
-    }
-}
-
 impl Source {
     pub(crate) fn new(client: &Client, url: Url, types: (&'static str, &'static [&'static str])) -> Self {
         Self { client: client.clone(), url, types, etag: None, size_bytes: None }
     }
 
-    /// Starts the download; see [`Client::download`].
-    pub(crate) async fn open(mut self) -> Result<Download, Error> {
-        let client = self.client.clone();
-        let deadline = Instant::now() + client.settings.ready_timeout;
-        let mut retry = client.retries();
+    /// Sends the first request; see [`Client::download`].
+    pub(crate) async fn open(mut self) -> Result<(Self, Response), Error> {
+        let deadline = Instant::now() + self.client.settings.ready_timeout;
+        let mut retry = self.retries();
         loop {
             let error = match self.fetch(self.request(), StatusCode::OK).await {
                 Ok(response) => {
                     self.etag = strong_etag(&response);
                     self.size_bytes = response.content_length();
-                    return Ok(Download::new(&client, self, response));
+                    return Ok((self, response));
                 }
                 Err(error) => error,
             };
@@ -76,6 +59,10 @@ impl Source {
             let Some(pause) = pause else { return Err(error) };
             sleep(pause).await;
         }
+    }
+
+    pub(crate) const fn retries(&self) -> Retry {
+        self.client.retries()
     }
 
     pub(crate) const fn timeout(&self) -> Duration {

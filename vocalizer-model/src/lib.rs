@@ -70,6 +70,8 @@ mod sink;
 #[cfg(feature = "separate")]
 mod split;
 #[cfg(feature = "separate")]
+mod split_options;
+#[cfg(feature = "separate")]
 mod threads;
 
 #[cfg(feature = "separate")]
@@ -85,7 +87,9 @@ pub use profile::{OperationProfile, Profile};
 #[cfg(feature = "separate")]
 pub use separation::{Separation, SeparationOptions, SongStatistics};
 #[cfg(feature = "separate")]
-pub use split::{Cancel, Clip, Complement, Listener, Report, Silent, SplitOptions, Stage, split_file, split_file_with};
+pub use split::{Listener, Report, Silent, Stage, split_file, split_file_with};
+#[cfg(feature = "separate")]
+pub use split_options::{Cancel, Clip, Complement, SplitOptions};
 #[cfg(feature = "separate")]
 pub use threads::set_threads;
 pub use vocalizer_audio as audio;

@@ -24,7 +24,7 @@ use super::calls::{backend_error, is_gone, is_missing, is_unsupported};
 use super::song::song;
 use crate::fetch::Source;
 use crate::flow::{ProgressStream, StallTimer};
-use crate::{Client, Error};
+use crate::{Client, Download, Error};
 
 /// The name in errors, and the allowed content types of a song.
 const TYPES: (&str, &[&str]) = ("a song", &["audio/", "application/octet-stream"]);
@@ -143,7 +143,7 @@ impl Backend for RemoteBackend {
             JobPayload::Claim(location) => self.claim_url(location)?,
             _ => return Err(BackendError::Refused { why: "unknown kind of job".to_owned() }),
         };
-        let download = match Source::new(&self.client, url, TYPES).open().await {
+        let download = match Download::open(Source::new(&self.client, url, TYPES)).await {
             Ok(download) => download,
             Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => return Err(backend_error(error)),

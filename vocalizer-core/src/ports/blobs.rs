@@ -6,10 +6,9 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use thiserror::Error;
 use time::OffsetDateTime;
 
-use super::{Blob, BoxError};
+use super::{Blob, BlobError};
 use crate::part::{Format, Part, Stem};
 use crate::song::SongHash;
 
@@ -215,25 +214,4 @@ pub trait BlobWriter: Send {
     async fn replace(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError> {
         self.commit(key).await
     }
-}
-
-/// An error of a blob store.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum BlobError {
-    /// The range is empty, reversed, or extends past the end.
-    #[error("the range is not within the blob of {size_bytes} bytes")]
-    Range {
-        /// The size of the blob.
-        size_bytes: u64,
-    },
-    /// The store has no space left.
-    #[error("the blob store is full")]
-    Full,
-    /// The stored bytes are damaged; a retry does not help.
-    #[error("the blob is damaged")]
-    Damaged,
-    /// The store is unreachable or failed; the same call may succeed later.
-    #[error("the blob store is unavailable")]
-    Unavailable(#[source] BoxError),
 }

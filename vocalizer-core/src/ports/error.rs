@@ -25,3 +25,42 @@ pub enum RepositoryError {
     #[error("the store contains a corrupt record")]
     Corrupt(#[source] BoxError),
 }
+
+/// An error of a blob store.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BlobError {
+    /// The range is empty, reversed, or extends past the end.
+    #[error("the range is not within the blob of {size_bytes} bytes")]
+    Range {
+        /// The size of the blob.
+        size_bytes: u64,
+    },
+    /// The store has no space left.
+    #[error("the blob store is full")]
+    Full,
+    /// The stored bytes are damaged; a retry does not help.
+    #[error("the blob is damaged")]
+    Damaged,
+    /// The store is unreachable or failed; the same call may succeed later.
+    #[error("the blob store is unavailable")]
+    Unavailable(#[source] BoxError),
+}
+
+/// An error of a queue.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum QueueError {
+    /// The payload exceeds the queue's limit; a retry does not help.
+    #[error("the job exceeds the queue's limit of {max_bytes} bytes")]
+    TooLarge {
+        /// The limit in bytes.
+        max_bytes: u64,
+    },
+    /// The lease expired, and another worker may have the job.
+    #[error("the lease was lost")]
+    LeaseLost,
+    /// The queue is unreachable; the same call may succeed later.
+    #[error("the queue is unavailable")]
+    Unavailable(#[source] BoxError),
+}

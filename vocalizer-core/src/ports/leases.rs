@@ -1,12 +1,73 @@
-//! Leases that outlive the process that granted them.
+//! Leases: exclusive rights to process a job for a limited time.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use vocalizer_api::id::LeaseId;
 
-use super::queue::{Failure, QueueError};
-use crate::song::SongHash;
+use super::{Job, QueueError};
+use crate::song::{FailureReason, SongHash};
+
+/// What happens to a job that was not completed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// The attempt failed and counts; retry after a delay.
+    Retry {
+        /// The minimum delay.
+        after: Duration,
+    },
+    /// The attempt does not count, because of a problem around it or because the worker stops; retry after a delay.
+    Later {
+        /// The minimum delay.
+        after: Duration,
+    },
+    /// No retry: the job becomes a dead letter.
+    Never {
+        /// Why the job is given up.
+        reason: FailureReason,
+    },
+}
+
+/// The exclusive right to process one job for a limited time. Dropping it hands the job back, at the latest when the
+/// lease expires.
+///
+/// Settling (acknowledge, fail) an expired lease returns [`QueueError::LeaseLost`] and changes nothing: another worker
+/// may have the job by then. A queue whose broker cannot tell reports success instead; the job is delivered again.
+#[async_trait]
+pub trait Lease: Send {
+    /// Returns the job.
+    fn job(&self) -> &Job;
+
+    /// Returns the number of this attempt, from 1. Attempts that ended in [`Failure::Later`] do not count, and those
+    /// whose lease was never [extended](Lease::extend) need not.
+    fn attempt(&self) -> u32;
+
+    /// Returns how long the lease is valid from when it was granted or extended.
+    fn visibility(&self) -> Duration;
+
+    /// Extends the lease by its full duration from now. Cancel-safe and idempotent. From the first extension on, the
+    /// attempt counts: a worker extends a lease before it starts to work.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::LeaseLost`] or [`QueueError::Unavailable`].
+    async fn extend(&mut self) -> Result<(), QueueError>;
+
+    /// Completes the job: on return it is durably off the queue. Call it only after the result was delivered.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::LeaseLost`] or [`QueueError::Unavailable`]; the job is then delivered again, which is harmless.
+    async fn acknowledge(self: Box<Self>) -> Result<(), QueueError>;
+
+    /// Fails the attempt: on return the job durably waits again or is a dead letter.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::LeaseLost`] or [`QueueError::Unavailable`]; the job is then delivered again when the lease
+    /// expires.
+    async fn fail(self: Box<Self>, failure: Failure) -> Result<(), QueueError>;
+}
 
 /// A job leased by identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

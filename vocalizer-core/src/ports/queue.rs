@@ -1,55 +1,18 @@
 //! The job queue between backend and workers.
 
-use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use thiserror::Error;
 use time::OffsetDateTime;
 
-use super::{BoxError, DurableLeases};
-use crate::secret::Secret;
+use super::{DurableLeases, Job, Lease, QueueError};
 use crate::song::{FailureReason, SongHash};
-
-/// A song to be split.
-#[derive(Debug, Clone)]
-pub struct Job {
-    /// The hash of the song's bytes. It identifies the job and addresses its result.
-    pub hash: SongHash,
-    /// The song's bytes, or where to get them.
-    pub payload: JobPayload,
-}
-
-/// How a job carries its song.
-#[derive(Clone)]
-#[non_exhaustive]
-pub enum JobPayload {
-    /// The backend has the bytes under the hash: for queues that run beside the backend's store.
-    Stored,
-    /// The bytes of the file, as the original system sends them.
-    Inline(Bytes),
-    /// A claim check: where to fetch the bytes, for files above the broker's size limit. Hidden from logs, because the
-    /// location may contain a signature.
-    Claim(Secret<String>),
-}
-
-/// Shows the size only: a user's song, up to 75 MiB, must not end up in a log.
-impl fmt::Debug for JobPayload {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stored => f.write_str("Stored"),
-            Self::Inline(bytes) => write!(f, "Inline({} bytes)", bytes.len()),
-            Self::Claim(location) => f.debug_tuple("Claim").field(location).finish(),
-        }
-    }
-}
 
 /// Delivers jobs from the backend to any number of workers, at least once and in no guaranteed order.
 #[async_trait]
 pub trait JobQueue: Send + Sync {
-    /// Returns the largest song, in bytes, that a job carries inline ([`JobPayload::Inline`]); a larger one is sent as
-    /// a [`JobPayload::Claim`]. `None` for a queue that carries only hashes ([`JobPayload::Stored`]).
+    /// Returns the largest song, in bytes, that a job carries inline; a larger one is sent as a claim. `None` for a
+    /// queue that carries only hashes. See [`JobPayload`](super::JobPayload).
     fn max_inline_bytes(&self) -> Option<u64> {
         None
     }
@@ -178,83 +141,4 @@ pub trait GivenUp: Send {
     ///
     /// [`QueueError::Unavailable`]; it may then be delivered again.
     async fn file(self: Box<Self>) -> Result<(), QueueError>;
-}
-
-/// What happens to a job that was not completed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
-    /// The attempt failed and counts; retry after a delay.
-    Retry {
-        /// The minimum delay.
-        after: Duration,
-    },
-    /// The attempt does not count, because of a problem around it or because the worker stops; retry after a delay.
-    Later {
-        /// The minimum delay.
-        after: Duration,
-    },
-    /// No retry: the job becomes a dead letter.
-    Never {
-        /// Why the job is given up.
-        reason: FailureReason,
-    },
-}
-
-/// The exclusive right to process one job for a limited time. Dropping it hands the job back, at the latest when the
-/// lease expires.
-///
-/// Settling (acknowledge, fail) an expired lease returns [`QueueError::LeaseLost`] and changes nothing: another worker
-/// may have the job by then. A queue whose broker cannot tell reports success instead; the job is delivered again.
-#[async_trait]
-pub trait Lease: Send {
-    /// Returns the job.
-    fn job(&self) -> &Job;
-
-    /// Returns the number of this attempt, from 1. Attempts that ended in [`Failure::Later`] do not count, and those
-    /// whose lease was never [extended](Lease::extend) need not.
-    fn attempt(&self) -> u32;
-
-    /// Returns how long the lease is valid from when it was granted or extended.
-    fn visibility(&self) -> Duration;
-
-    /// Extends the lease by its full duration from now. Cancel-safe and idempotent. From the first extension on, the
-    /// attempt counts: a worker extends a lease before it starts to work.
-    ///
-    /// # Errors
-    ///
-    /// [`QueueError::LeaseLost`] or [`QueueError::Unavailable`].
-    async fn extend(&mut self) -> Result<(), QueueError>;
-
-    /// Completes the job: on return it is durably off the queue. Call it only after the result was delivered.
-    ///
-    /// # Errors
-    ///
-    /// [`QueueError::LeaseLost`] or [`QueueError::Unavailable`]; the job is then delivered again, which is harmless.
-    async fn acknowledge(self: Box<Self>) -> Result<(), QueueError>;
-
-    /// Fails the attempt: on return the job durably waits again or is a dead letter.
-    ///
-    /// # Errors
-    ///
-    /// [`QueueError::LeaseLost`] or [`QueueError::Unavailable`]; the job is then delivered again when the lease
-    /// expires.
-    async fn fail(self: Box<Self>, failure: Failure) -> Result<(), QueueError>;
-}
-
-/// An error of a queue.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum QueueError {
-    /// The payload exceeds the queue's limit; a retry does not help.
-    #[error("the job exceeds the queue's limit of {max_bytes} bytes")]
-    TooLarge {
-        /// The limit in bytes.
-        max_bytes: u64,
-    },
-    /// The lease expired, and another worker may have the job.
-    #[error("the lease was lost")]
-    LeaseLost,
-    /// The queue is unreachable; the same call may succeed later.
-    #[error("the queue is unavailable")]
-    Unavailable(#[source] BoxError),
 }

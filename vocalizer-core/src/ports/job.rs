@@ -1,0 +1,41 @@
+//! Jobs.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::secret::Secret;
+use crate::song::SongHash;
+
+/// A song to be split.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The hash of the song's bytes. It identifies the job and addresses its result.
+    pub hash: SongHash,
+    /// The song's bytes, or where to get them.
+    pub payload: JobPayload,
+}
+
+/// How a job carries its song.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum JobPayload {
+    /// The backend has the bytes under the hash: for queues that run beside the backend's store.
+    Stored,
+    /// The bytes of the file, as the original system sends them.
+    Inline(Bytes),
+    /// A claim check: where to fetch the bytes, for files above the broker's size limit. Hidden from logs, because the
+    /// location may contain a signature.
+    Claim(Secret<String>),
+}
+
+/// Shows the size only: a user's song, up to 75 MiB, must not end up in a log.
+impl fmt::Debug for JobPayload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stored => f.write_str("Stored"),
+            Self::Inline(bytes) => write!(f, "Inline({} bytes)", bytes.len()),
+            Self::Claim(location) => f.debug_tuple("Claim").field(location).finish(),
+        }
+    }
+}
