@@ -98,7 +98,7 @@ def main():
         try:
             url = script("postgres", "start", postgres).split("=", 1)[1].strip()
             broker = script("rabbitmq", "start", rabbitmq).split("=", 1)[1].splitlines()[0].strip()
-            database = ("--data", folder / "cluster", "--database", url, "--migrate")
+            database = ("--data", folder / "cluster", "--database", url)
             with server(args.server, *database) as (_, address):
                 in_time &= measure("PostgreSQL gone", address, args.rounds,
                                    lambda: script("postgres", "kill", postgres), lambda: script("postgres", "restart", postgres))

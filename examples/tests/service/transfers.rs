@@ -109,7 +109,7 @@ async fn form_data_beside_file_has_lower_limit() {
         let answer = raw.until_refused(&chunk(&[b'x'; 16 * 1024]), Duration::ZERO).await;
         refused(&service, &answer, 413, "too_large", what).await;
         let message = answer.refused(413, "too_large");
-        assert!(message.contains("beside the file"), "{what}: {message}");
+        assert!(message.contains("besides the file"), "{what}: {message}");
     }
 }
 

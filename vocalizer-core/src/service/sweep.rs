@@ -44,6 +44,29 @@ impl SongService {
         let ports = self.ports();
         let Some(_sweep_lock) = ports.coordination.lock_sweep().await? else { return Ok(swept) };
         ports.songs.check().await?;
+        // A failing part does not stop the others: a broker that is down must not keep expired songs on the disk.
+        let jobs = self.sweep_jobs(&mut swept).await;
+        let leftovers = ports.blobs.sweep().await.map(|leftovers| swept.leftovers = leftovers);
+        let orphans = self.sweep_orphans().await.map(|orphans| swept.orphans = orphans);
+        let expired = self.sweep_expired(&mut swept).await;
+        self.sweep_uploaders().await;
+        let progress = ports.coordination.forget_old_progress(ports.clock.now()).await;
+        let deletions = ports.coordination.forget_old_deletions(ports.clock.now()).await;
+        if swept != Swept::default() {
+            tracing::info!(?swept, "sweep finished");
+        }
+        jobs?;
+        leftovers?;
+        orphans?;
+        expired?;
+        progress?;
+        deletions?;
+        Ok(swept)
+    }
+
+    /// Finds jobs that the queue dead-lettered, abandoned or lost.
+    async fn sweep_jobs(&self, swept: &mut Swept) -> Result<(), ServiceError> {
+        let ports = self.ports();
         self.relay_or_warn().await;
         // Before jobs are requested again: a dead-lettered job is not lost.
         self.fail_dead_letters(&mut swept.given_up).await;
@@ -82,16 +105,7 @@ impl SongService {
             }
         }
         self.relay_or_warn().await;
-        swept.leftovers = ports.blobs.sweep().await?;
-        swept.orphans = self.sweep_orphans().await?;
-        self.sweep_expired(&mut swept).await?;
-        self.sweep_uploaders().await;
-        ports.coordination.forget_old_progress(ports.clock.now()).await?;
-        ports.coordination.forget_old_deletions(ports.clock.now()).await?;
-        if swept != Swept::default() {
-            tracing::info!(?swept, "sweep finished");
-        }
-        Ok(swept)
+        Ok(())
     }
 
     /// Fails the songs whose jobs the queue dead-lettered, since none of their workers survived to report it. An

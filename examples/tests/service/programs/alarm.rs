@@ -44,7 +44,7 @@ async fn songs_wait_during_broker_disk_alarm_and_split_afterwards() {
     let metrics = String::from_utf8(browser.get("/metrics").await.bytes.to_vec()).unwrap();
     let outbox = metrics.lines().find_map(|line| line.strip_prefix("vocalizer_outbox ")).unwrap();
     assert_ne!(outbox, "0");
-    place.wait_for_log("short of disk").await;
+    place.wait_for_log("low on disk space").await;
 
     place.broker.as_ref().unwrap().ctl(&["set_disk_free_limit", "1MB"]);
     for song in &waiting {

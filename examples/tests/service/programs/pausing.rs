@@ -21,7 +21,7 @@ async fn rejected_worker_pauses_and_leaves_songs_to_others() {
     loop {
         let ready = status.get("/readyz").await;
         if ready.status == 503
-            && ready.json()["checks"]["worker"].as_str().is_some_and(|check| check.starts_with("it pauses"))
+            && ready.json()["checks"]["worker"].as_str().is_some_and(|check| check.starts_with("worker paused"))
         {
             break;
         }
