@@ -308,7 +308,7 @@ def test_russian_browser_gets_russian_page(idle, visit):
 def test_server_error_codes_are_translated():
     """Covers every error code of the API that the page can receive."""
     said = texts("ru")
-    source = (ROOT / "vocalizer-core/src/api/error.rs").read_text()
+    source = (ROOT / "vocalizer-core/api/src/wire/error.rs").read_text()
     names = re.search(r"pub enum ErrorCode \{(.*?)\n\}", source, re.S)[1]
     codes = [re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower() for name in re.findall(r"^    ([A-Z]\w+),", names, re.M)]
     assert len(codes) > 10
