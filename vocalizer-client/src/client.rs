@@ -18,9 +18,8 @@ use crate::{Error, answer};
 ///
 /// Every call can fail with [`Error::Transport`], [`Error::TimedOut`], [`Error::Api`] and the errors for invalid
 /// responses ([`Error::WrongType`], [`Error::Malformed`], [`Error::Limit`]). Calls that only read are retried after
-/// transient errors (see
-/// [`ClientBuilder::with_retries`](crate::ClientBuilder::with_retries)). Other calls are sent once, because a failed one may have
-/// reached the server. The same is true for a call whose future is dropped.
+/// transient errors, as [`with_retries`](crate::ClientBuilder::with_retries) says. Other calls are sent once, because a
+/// failed one may have reached the server. The same is true for a call whose future is dropped.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) http: reqwest::Client,

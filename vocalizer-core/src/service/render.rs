@@ -26,7 +26,8 @@ impl SongService {
         RenderingCounts { running, waiting, bytes: self.made().cache.total_bytes() }
     }
 
-    /// Removes the least recently used renditions and peaks beyond [`RenderingSettings::max_bytes`](super::RenderingSettings::max_bytes). Files in use stay.
+    /// Removes the least recently used renditions and peaks beyond
+    /// [`RenderingSettings::max_bytes`](super::RenderingSettings::max_bytes). Files in use stay.
     ///
     /// # Errors
     ///
