@@ -126,7 +126,7 @@ def main():
     parser.add_argument("--program", default="target/release/vocalizer")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
-        command = [args.program, "serve", "--no-worker", "--listen-addr", "127.0.0.1:0", "--data-dir", f"{folder}/data"]
+        command = [args.program, "serve", "--no-worker", "--listen-addr", "127.0.0.1:0", "--data-dir", f"{folder}/data", "--allowed-hosts", "*"]
         environment = {**os.environ, "RUST_LOG": "warn"}
         server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         try:
