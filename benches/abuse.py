@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Measures how an abusive client affects a server and its other clients. Needs only Python.
 
-    cargo build --release -p vocalizer-examples --no-default-features --bin server
-    benches/abuse.py --server target/release/server [--cases h2,h3]
+    cargo build --release -p vocalizer --no-default-features
+    benches/abuse.py --program target/release/vocalizer [--cases h2,h3]
     benches/abuse.py --url http://127.0.0.1:8000 --worker-token-file DATA/worker-token     # times only
 
 h2: an hour of silence is 45 KB as FLAC and 635 MB as WAV. Measures how much of it stays on disk, and what a HEAD costs.
@@ -248,20 +248,20 @@ def h3(target, mixes=50, seconds=180):
 CASES = {"h2": h2, "h3": h3}
 
 
-def start(server, folder, settings):
+def start(program, folder, settings):
     environment = os.environ | {"DATA_DIR": str(folder / "data"), "LISTEN_ADDR": "127.0.0.1:0", "WORKER_TOKEN": TOKEN,
                                 "RUST_LOG": "error"} | settings
-    process = subprocess.Popen([server], env=environment, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([program, "serve", "--no-worker"], env=environment, stdout=subprocess.PIPE, text=True)
     for line in process.stdout:
         if found := re.search(r"listens on http://([\d.]+):(\d+)", line):
             threading.Thread(target=process.stdout.read, daemon=True).start()
             return process, Target(found[1], int(found[2]), TOKEN, process.pid, folder / "data")
-    raise SystemExit(f"{server} did not start")
+    raise SystemExit(f"{program} did not start")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--server", help="program to start: server or standalone")
+    parser.add_argument("--program", help="path of vocalizer, to start a server")
     parser.add_argument("--url", help="URL of a running server")
     parser.add_argument("--worker-token-file", type=pathlib.Path, help="file with its worker token, for h3")
     parser.add_argument("--cases", default=",".join(CASES), help="cases to run, separated by commas")
@@ -271,8 +271,8 @@ def main():
     cases = args.cases.split(",")
     if unknown := [case for case in cases if case not in CASES]:
         parser.error(f"unknown case {unknown[0]}; cases: {', '.join(CASES)}")
-    if (args.server is None) == (args.url is None):
-        parser.error("give --server or --url")
+    if (args.program is None) == (args.url is None):
+        parser.error("give --program or --url")
     rows = []
     for case in cases:
         if args.url:
@@ -283,7 +283,7 @@ def main():
         else:
             settings = {"RENDITIONS_MAX_BYTES": str(args.keep_mb * MB), "RENDERING_TIMEOUT_S": str(args.timeout_s)}
             with tempfile.TemporaryDirectory(prefix="vocalizer-abuse-") as folder:
-                process, target = start(args.server, pathlib.Path(folder), settings)
+                process, target = start(args.program, pathlib.Path(folder), settings)
                 try:
                     CASES[case](target)
                 finally:

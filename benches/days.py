@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Tests a worker for memory leaks: sends 500 songs through one `worker` with a tiny model and prints its memory after every hundred.
+"""Tests a worker for memory leaks: sends 500 songs through one `vocalizer worker` with a tiny model and prints its memory after every hundred.
 
-    benches/days.py [--songs 500] [--programs target/debug]
+    benches/days.py [--songs 500] [--program target/debug/vocalizer]
 
-Needs the programs `server` and `worker` and only Python. The exit code is 1 if a song was not split, or if the worker grew by more than
+Needs only the program `vocalizer` and Python. The exit code is 1 if a song was not split, or if the worker grew by more than
 10 MB after the first two hundred songs, during which the allocator warms up.
 """
 
@@ -55,12 +55,12 @@ def resident_mb(process):
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--songs", type=int, default=500)
-    arguments.add_argument("--programs", type=pathlib.Path, default=pathlib.Path("target/debug"))
+    arguments.add_argument("--program", type=pathlib.Path, default=pathlib.Path("target/debug/vocalizer"))
     asked_for = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder, open(f"{folder}/log", "w") as log:
-        common = ["--listen", "127.0.0.1:0", "--worker-token", TOKEN]
-        server, address = started([asked_for.programs / "server", "--data", f"{folder}/data", *common], r"on (http://\S+)", log)
-        worker, _ = started([asked_for.programs / "worker", "--backend", address, "--model", MODEL, *common], r"on (http://\S+)", log)
+        common = ["--listen-addr", "127.0.0.1:0", "--worker-token", TOKEN]
+        server, address = started([asked_for.program, "serve", "--no-worker", "--data-dir", f"{folder}/data", *common], r"on (http://\S+)", log)
+        worker, _ = started([asked_for.program, "worker", "--backend-addr", address, "--model", MODEL, *common], r"on (http://\S+)", log)
         try:
             sizes, began = [], time.time()
             for hundred in range(0, asked_for.songs, 100):

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Benchmarks the song list with 200,000 songs: time and size of a page, and the server's memory.
 
-    cargo build --release -p vocalizer-examples --no-default-features --features cluster --bin server
-    benches/list.py [--songs 200000] [--requests 200] [--server target/release/server]
+    cargo build --release -p vocalizer --no-default-features --features cluster
+    benches/list.py [--songs 200000] [--requests 200] [--program target/release/vocalizer]
     benches/list.py --database postgres://… --broker HOST:PORT      # with an empty database; start both with .ci/postgres and .ci/rabbitmq
 
 The server creates the tables; rows are inserted with SQL (with `psql` for PostgreSQL). Half of the songs are public, half belong to one
@@ -30,11 +30,11 @@ PASSWORD = "correct horse battery"
 
 class Server:
     def __init__(self, args, folder):
-        command = [args.server, "--listen", "127.0.0.1:0", "--data", f"{folder}/data"]
+        command = [args.program, "serve", "--no-worker", "--listen-addr", "127.0.0.1:0", "--data-dir", f"{folder}/data"]
         if args.database:
-            command += ["--database", args.database]
+            command += ["--database-url", args.database]
         if args.broker:
-            command += ["--broker", args.broker]
+            command += ["--broker-addr", args.broker]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "RUST_LOG": "warn"})
         for line in self.process.stdout:
             if "listens on http://" in line:
@@ -125,7 +125,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--songs", type=int, default=200_000)
     parser.add_argument("--requests", type=int, default=200)
-    parser.add_argument("--server", default="target/release/server")
+    parser.add_argument("--program", default="target/release/vocalizer")
     parser.add_argument("--database")
     parser.add_argument("--broker")
     args = parser.parse_args()

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Load test of a real server: 200 concurrent uploads of 40 MB, then 1,000 concurrent range downloads; measures memory.
 
-    cargo build --release -p vocalizer-examples --no-default-features --bin server
-    benches/load.py [--uploads 200] [--megabytes 40] [--downloads 1000] [--server target/release/server]
+    cargo build --release -p vocalizer --no-default-features
+    benches/load.py [--uploads 200] [--megabytes 40] [--downloads 1000] [--program target/release/vocalizer]
 
 Every song is a different WAV, so nothing is deduplicated; hashes are compared. Needs 16 GB of disk space and only Python. The exit code
 is 1 if a response was wrong or the memory exceeded the limit.
@@ -123,10 +123,10 @@ def main():
     parser.add_argument("--uploads", type=int, default=200)
     parser.add_argument("--megabytes", type=int, default=40)
     parser.add_argument("--downloads", type=int, default=1000)
-    parser.add_argument("--server", default="target/release/server")
+    parser.add_argument("--program", default="target/release/vocalizer")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
-        command = [args.server, "--listen", "127.0.0.1:0", "--data", f"{folder}/data"]
+        command = [args.program, "serve", "--no-worker", "--listen-addr", "127.0.0.1:0", "--data-dir", f"{folder}/data", "--allowed-hosts", "*"]
         environment = {**os.environ, "RUST_LOG": "warn"}
         server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         try:

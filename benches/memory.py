@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Memory of `standalone`, and of `server` and `worker`, over many short songs with the real model.
+"""Memory of the service, with its worker in one process and in two, over many short songs with the real model.
 
-    cargo build --release -p vocalizer-examples
-    benches/memory.py [--songs 100] [--seconds 2] [--programs target/release] [--bound-mb 700]
+    cargo build --release -p vocalizer
+    benches/memory.py [--songs 100] [--seconds 2] [--program target/release/vocalizer] [--bound-mb 700]
 
 Uploads one song at a time and waits until it is split. Prints the resident memory after some of the songs, and the peak. Needs the weights
 (`vocalizer models fetch htdemucs`) and only Python. The exit code is 1 if a song fails or a program's peak is above the limit.
@@ -74,22 +74,22 @@ def measure(args, address, programs):
     return max(peaks) < args.bound_mb
 
 
-def standalone(args, folder):
-    program, line = start(args.programs / "standalone", "--listen", "127.0.0.1:0", "--data", folder / "data")
+def one_process(args, folder):
+    program, line = start(args.program, "serve", "--listen-addr", "127.0.0.1:0", "--data-dir", folder / "data")
     try:
-        return measure(args, line[line.index("http://"):], [("standalone", program)])
+        return measure(args, line[line.index("http://"):], [("service", program)])
     finally:
         program.terminate()
         program.wait()
 
 
 def server_and_worker(args, folder):
-    server, line = start(args.programs / "server", "--listen", "127.0.0.1:0", "--data", folder / "data")
+    server, line = start(args.program, "serve", "--no-worker", "--listen-addr", "127.0.0.1:0", "--data-dir", folder / "data")
     worker = None
     try:
         address = line[line.index("http://"):]
-        worker, _ = start(args.programs / "worker", "--backend", address, "--worker-token-file", folder / "data/worker-token",
-                          "--listen", "127.0.0.1:0")
+        worker, _ = start(args.program, "worker", "--backend-addr", address, "--worker-token-file", folder / "data/worker-token",
+                          "--listen-addr", "127.0.0.1:0")
         return measure(args, address, [("server", server), ("worker", worker)])
     finally:
         for program in filter(None, (worker, server)):
@@ -101,11 +101,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--songs", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=2)
-    parser.add_argument("--programs", type=pathlib.Path, default=pathlib.Path("target/release"))
+    parser.add_argument("--program", type=pathlib.Path, default=pathlib.Path("target/release/vocalizer"))
     parser.add_argument("--bound-mb", type=float, default=700)
     args = parser.parse_args()
     good = True
-    for run in (standalone, server_and_worker):
+    for run in (one_process, server_and_worker):
         with tempfile.TemporaryDirectory() as folder:
             good = run(args, pathlib.Path(folder)) and good
     sys.exit(0 if good else 1)

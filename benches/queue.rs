@@ -1,8 +1,8 @@
 //! Benchmarks the throughput of queue and server: a separator that takes no time, songs of 5 MB, and 1, 2, 4 and 8
-//! concurrent workers. First the standalone service (SQLite, files, workers in its process), then the cluster (PostgreSQL,
+//! concurrent workers. First the service in one process (SQLite, files, workers in its process), then the cluster (PostgreSQL,
 //! RabbitMQ, workers over HTTP), both on this machine with private instances.
 //!
-//! `cargo bench -p vocalizer-examples --no-default-features --features cluster --bench queue`
+//! `cargo bench -p vocalizer --no-default-features --features cluster --bench queue`
 
 use std::path::Path;
 use std::process::Command;
@@ -14,6 +14,7 @@ use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use vocalizer::service::{Blobs, Broker, Config, DataDir, Database, Parts, Policy, QueueKind, compose};
 use vocalizer_client::worker::{RemoteBackend, RemoteSettings};
 use vocalizer_core::account::Viewer;
 use vocalizer_core::limits::Limits;
@@ -22,7 +23,6 @@ use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{RenderingSettings, SongService};
 use vocalizer_core::song::StatusKind;
 use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
-use vocalizer_examples::service::{Blobs, Broker, Config, DataDir, Database, Parts, Policy, QueueKind, compose};
 use vocalizer_http::settings::{AllowedHosts, Caps};
 use vocalizer_model::audio::{AudioFormat, Bitrate, StemWriter};
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """How fast `/readyz` turns red when something fails, and green again when it is back.
 
-    cargo build --release -p vocalizer-examples --no-default-features --features cluster --bin server
-    benches/readiness.py [--server target/release/server] [--rounds 5]
+    cargo build --release -p vocalizer --no-default-features --features cluster
+    benches/readiness.py [--program target/release/vocalizer] [--rounds 5]
 
 Faults: a full disk (no file may grow), an unmounted folder of files, a database that is gone (PostgreSQL), a broker that is gone
 (RabbitMQ). Needs Linux, util-linux, PostgreSQL and RabbitMQ; starts private instances. The exit code is 1 when a fault takes longer than 5 s
@@ -50,7 +50,7 @@ def script(name, *arguments):
 
 @contextlib.contextmanager
 def server(program, *arguments):
-    command = [program, "--listen", "127.0.0.1:0", "--worker-token", "x" * 16, *arguments]
+    command = [program, "serve", "--no-worker", "--listen-addr", "127.0.0.1:0", "--worker-token", "x" * 16, *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
                                restore_signals=False)  # SIGXFSZ stays ignored: writes fail instead.
     try:
@@ -78,7 +78,7 @@ def measure(name, address, rounds, break_it, mend_it):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--server", default="target/release/server")
+    parser.add_argument("--program", default="target/release/vocalizer")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     print("| fault | red after s | green after s | slowest answer s |\n|---|---:|---:|---:|", flush=True)
@@ -87,7 +87,7 @@ def main():
         folder = pathlib.Path(folder)
         folder.chmod(0o711)
         data = folder / "files"
-        with server(args.server, "--data", data) as (process, address):
+        with server(args.program, "--data-dir", data) as (process, address):
             def room(limit):
                 subprocess.run(["prlimit", "--pid", str(process.pid), f"--fsize={limit}:unlimited"], check=True)
 
@@ -98,11 +98,11 @@ def main():
         try:
             url = script("postgres", "start", postgres).split("=", 1)[1].strip()
             broker = script("rabbitmq", "start", rabbitmq).split("=", 1)[1].splitlines()[0].strip()
-            database = ("--data", folder / "cluster", "--database", url)
-            with server(args.server, *database) as (_, address):
+            database = ("--data-dir", folder / "cluster", "--database-url", url)
+            with server(args.program, *database) as (_, address):
                 in_time &= measure("PostgreSQL gone", address, args.rounds,
                                    lambda: script("postgres", "kill", postgres), lambda: script("postgres", "restart", postgres))
-            with server(args.server, "--data", folder / "broker", "--broker", broker) as (_, address):
+            with server(args.program, "--data-dir", folder / "broker", "--broker-addr", broker) as (_, address):
                 in_time &= measure("RabbitMQ gone", address, args.rounds,
                                    lambda: script("rabbitmq", "kill", rabbitmq), lambda: script("rabbitmq", "restart", rabbitmq))
         finally:

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Runs the stages of a Dockerfile without a container engine, in a chroot.
 
-    examples/deploy/run-in-plain-root.py server=target/debug/server worker=target/debug/worker
-    examples/deploy/run-in-plain-root.py Dockerfile-gpu:worker=target/debug/worker
+    examples/deploy/run-in-plain-root.py server=target/debug/vocalizer worker=target/debug/vocalizer
+    examples/deploy/run-in-plain-root.py Dockerfile-gpu:worker=target/debug/vocalizer
 
-Executes RUN, COPY, ENV, USER, VOLUME, HEALTHCHECK and ENTRYPOINT of the given stage of Dockerfile, or of the file before the colon; any
+Executes RUN, COPY, ENV, USER, VOLUME, HEALTHCHECK, ENTRYPOINT and CMD of the given stage of Dockerfile, or of the file before the colon; any
 other instruction is an error. Build stages are not run, because they only run `cargo build`; the given program replaces their output.
 Other stages that files are copied from are run first, each in its own root.
 
@@ -85,7 +85,8 @@ class Image:
     """The run settings of a stage."""
 
     def __init__(self, stage):
-        self.env, self.user, self.volumes, self.health, self.entrypoint = {"PATH": PATH}, "0:0", [], None, None
+        self.env, self.user, self.volumes, self.health = {"PATH": PATH}, "0:0", [], None
+        self.entrypoint, self.command = [], []
         for word, rest in stage.instructions:
             if word == "ENV":
                 self.env.update(pair.split("=", 1) for pair in shlex.split(rest))
@@ -98,6 +99,8 @@ class Image:
                 self.health["command"] = json.loads(command.removeprefix("CMD"))
             elif word == "ENTRYPOINT":
                 self.entrypoint = json.loads(rest)
+            elif word == "CMD":
+                self.command = json.loads(rest)
             elif word not in ("RUN", "COPY", "EXPOSE"):
                 sys.exit(f"unsupported Dockerfile instruction: {word}")
 
@@ -224,7 +227,7 @@ def serve(root, image, name):
     check("unhealthy before the start", not healthy(), log)
     unshare = ["unshare", "--pid", "--fork", "--kill-child", f"--mount-proc={root}/proc", "--"]
     with log.open("w") as out:
-        command = unshare + inside(root, image, image.entrypoint)
+        command = unshare + inside(root, image, image.entrypoint + image.command)
         started = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     began, patience = time.monotonic(), seconds(image.health["start-period"])
     while not (well := healthy()) and started.poll() is None and time.monotonic() - began < patience:
@@ -235,7 +238,7 @@ def serve(root, image, name):
     status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
     user, group = image.user.split(":")
     found = (status["Uid"].split()[0], status["Gid"].split()[0], status["NSpid"].split()[-1])
-    check(f"{image.entrypoint[0]} runs as {image.user}, as process 1", found == (user, group, "1"), log)
+    check(f"{shlex.join(image.entrypoint + image.command)} runs as {image.user}, as process 1", found == (user, group, "1"), log)
     check("no capabilities", int(status["CapPrm"], 16) == int(status["CapBnd"], 16) == 0, log)
     os.kill(program, signal.SIGTERM)
     began = time.monotonic()

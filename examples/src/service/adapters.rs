@@ -12,7 +12,6 @@ use vocalizer_queue::SqliteQueue;
 use vocalizer_store::files::FileBlobs;
 use vocalizer_store::sqlite::SqliteStore;
 
-use super::Config;
 use super::addresses::{Blobs, Broker, Database};
 
 /// Job lease duration: after this long without a sign of life, a job goes to another worker.
@@ -67,8 +66,8 @@ pub(super) async fn migrate_data(from: &Path, database: &Database) -> Result<Str
 }
 
 /// Opens the job queue.
-pub(super) async fn queue(config: &Config) -> Result<Arc<dyn JobQueue>, BoxError> {
-    match (&config.broker, &config.database) {
+pub(super) async fn queue(broker: Option<&Broker>, database: &Database) -> Result<Arc<dyn JobQueue>, BoxError> {
+    match (broker, database) {
         (Some(broker), _) => broker_queue(broker),
         (None, Database::Sqlite(path)) => Ok(Arc::new(SqliteQueue::open(path, VISIBILITY).await?)),
         (None, Database::Postgres(url)) => cluster::database_queue(url).await,
@@ -90,35 +89,48 @@ pub(super) fn check_bucket(url: &str) -> Result<(), String> {
     cluster::check_bucket(url).map_err(|error| error.to_string())
 }
 
+/// A blob store and the database of its songs.
+pub(super) struct BlobPlace<'a> {
+    pub(super) blobs: &'a Blobs,
+    pub(super) database: &'a Database,
+    /// Assign the blobs to the database's installation, regardless of their owner.
+    pub(super) adopt: bool,
+    /// The folder for uploads on their way to remote storage.
+    pub(super) work: &'a Path,
+}
+
 /// Opens the blob store. It must belong to the database's installation, because the sweep deletes blobs without songs.
 pub(super) async fn blobs(
-    config: &Config,
-    work: &Path,
+    place: &BlobPlace<'_>,
     installation: &str,
     songs: &dyn SongRepository,
 ) -> Result<Arc<dyn BlobStore>, BoxError> {
-    match &config.blobs {
+    match place.blobs {
         Blobs::Files(path) => {
             let blobs = FileBlobs::open(path).await?;
-            if config.adopt_blobs {
+            if place.adopt {
                 blobs.adopt(installation).await?;
             } else if blobs.owner().await?.is_none() {
-                check_not_lost(config, &blobs, songs).await?;
+                check_not_lost(place, &blobs, songs).await?;
             }
-            check_owner(config, &blobs.claim(installation).await?, installation)?;
+            check_owner(place, &blobs.claim(installation).await?, installation)?;
             Ok(Arc::new(blobs))
         }
-        Blobs::S3(url) => cluster::blobs(config, url, work, installation, songs).await,
+        Blobs::S3(url) => cluster::blobs(place, url, installation, songs).await,
     }
 }
 
 /// Fails if an unclaimed blob store is empty but the database has songs. The disk may not be mounted: jobs would then fail, and
 /// new files would be written below the mount point.
-async fn check_not_lost(config: &Config, blobs: &dyn BlobStore, songs: &dyn SongRepository) -> Result<(), BoxError> {
+async fn check_not_lost(
+    place: &BlobPlace<'_>,
+    blobs: &dyn BlobStore,
+    songs: &dyn SongRepository,
+) -> Result<(), BoxError> {
     if songs.newest_upload().await?.is_none() || !blobs.hashes().await?.is_empty() {
         return Ok(());
     }
-    let Config { blobs, database, .. } = config;
+    let BlobPlace { blobs, database, .. } = place;
     let what = format!(
         "{blobs} is empty, but {database} has songs: mount the disk with their files, or set BLOBS_URL to the right \
          location. If the files are lost, start once with ADOPT_BLOBS=true"
@@ -126,11 +138,11 @@ async fn check_not_lost(config: &Config, blobs: &dyn BlobStore, songs: &dyn Song
     Err(what.into())
 }
 
-fn check_owner(config: &Config, owner: &str, installation: &str) -> Result<(), BoxError> {
+fn check_owner(place: &BlobPlace<'_>, owner: &str, installation: &str) -> Result<(), BoxError> {
     if owner == installation {
         return Ok(());
     }
-    let Config { blobs, database, .. } = config;
+    let BlobPlace { blobs, database, .. } = place;
     let what = format!(
         "{blobs} belongs to installation {owner}, but {database} belongs to installation {installation}: use the matching \
          database. To assign the files to this database, start once with ADOPT_BLOBS=true; files without a song in it will \
@@ -151,9 +163,8 @@ mod cluster {
     use vocalizer_store::s3::{S3Blobs, S3Settings};
     use vocalizer_store::sqlite::SqliteStore;
 
-    use super::super::Config;
     use super::super::addresses::{Broker, QueueKind};
-    use super::{Stores, VISIBILITY};
+    use super::{BlobPlace, Stores, VISIBILITY};
 
     pub(super) async fn stores(url: &Secret<String>, clock: Arc<dyn Clock>) -> Result<Stores, BoxError> {
         let store = Arc::new(PostgresStore::open(url, PostgresSettings::default()).await?);
@@ -208,19 +219,18 @@ mod cluster {
     }
 
     pub(super) async fn blobs(
-        config: &Config,
+        place: &BlobPlace<'_>,
         url: &str,
-        work: &Path,
         installation: &str,
         songs: &dyn SongRepository,
     ) -> Result<Arc<dyn BlobStore>, BoxError> {
-        let blobs = S3Blobs::open(S3Settings::parse(url, aws_variables()?)?, work).await?;
-        if config.adopt_blobs {
+        let blobs = S3Blobs::open(S3Settings::parse(url, aws_variables()?)?, place.work).await?;
+        if place.adopt {
             blobs.adopt(installation).await?;
         } else if blobs.owner().await?.is_none() {
-            super::check_not_lost(config, &blobs, songs).await?;
+            super::check_not_lost(place, &blobs, songs).await?;
         }
-        super::check_owner(config, &blobs.claim(installation).await?, installation)?;
+        super::check_owner(place, &blobs.claim(installation).await?, installation)?;
         Ok(Arc::new(blobs))
     }
 
@@ -252,9 +262,8 @@ mod cluster {
     use vocalizer_core::ports::{BlobStore, BoxError, Clock, JobQueue, SongRepository};
     use vocalizer_core::secret::Secret;
 
-    use super::super::Config;
     use super::super::addresses::Broker;
-    use super::Stores;
+    use super::{BlobPlace, Stores};
 
     fn unsupported<T>(what: &str) -> Result<T, BoxError> {
         Err(format!("this build does not support {what}; build with `--features cluster`").into())
@@ -285,9 +294,8 @@ mod cluster {
     }
 
     pub(super) async fn blobs(
-        _config: &Config,
+        _place: &BlobPlace<'_>,
         _url: &str,
-        _work: &Path,
         _installation: &str,
         _songs: &dyn SongRepository,
     ) -> Result<Arc<dyn BlobStore>, BoxError> {

@@ -20,10 +20,10 @@ use vocalizer_store::files::FileBlobs;
 use vocalizer_store::sqlite::SqliteStore;
 
 use super::addresses::{Blobs, Database};
-use super::args::KeptArgs;
-use super::config::Kept;
-use super::data::{self, TOKEN_FILE, private_dir};
-use super::run::failed;
+use super::args::StorageArgs;
+use super::config::{Kept, TOKEN_FILE};
+use super::data::{self, private_dir};
+use crate::exit::{failed, misused};
 
 /// The database file in a backup.
 const DATABASE: &str = "vocalizer.db";
@@ -35,9 +35,8 @@ const BLOBS: &str = "blobs";
 const PARTIAL: &str = ".partial";
 
 /// Backs up the server's data into a new folder. The server may be running.
-#[must_use]
-pub fn backup(kept: &KeptArgs, dir: &Path) -> ExitCode {
-    run("backup", kept, async |kept| {
+pub(super) fn backup(storage: &StorageArgs, dir: &Path) -> ExitCode {
+    run(storage, async |kept| {
         let copied = save(&kept, dir).await?;
         println!("{copied} copied to {}", dir.display());
         Ok(copied)
@@ -45,34 +44,30 @@ pub fn backup(kept: &KeptArgs, dir: &Path) -> ExitCode {
 }
 
 /// Restores a backup into the server's storage, which must be empty.
-#[must_use]
-pub fn restore(kept: &KeptArgs, dir: &Path) -> ExitCode {
-    run("restore", kept, async |kept| {
+pub(super) fn restore(storage: &StorageArgs, dir: &Path) -> ExitCode {
+    run(storage, async |kept| {
         let copied = load(&kept, dir).await?;
         println!("{copied} copied to {}", kept.data.display());
         Ok(copied)
     })
 }
 
-fn run(name: &str, kept: &KeptArgs, work: impl AsyncFnOnce(Kept) -> Result<Copied, BoxError>) -> ExitCode {
-    let kept = match Kept::check(kept) {
+fn run(storage: &StorageArgs, work: impl AsyncFnOnce(Kept) -> Result<Copied, BoxError>) -> ExitCode {
+    let kept = match Kept::check(storage) {
         Ok(kept) => kept,
-        Err(error) => {
-            failed(name, &error);
-            return ExitCode::from(2);
-        }
+        Err(error) => return misused(&error),
     };
     let done = Runtime::new().map_err(BoxError::from).and_then(|runtime| runtime.block_on(work(kept)));
     match done {
         Ok(Copied { faults, .. }) if faults.is_empty() => ExitCode::SUCCESS,
         Ok(Copied { faults, .. }) => {
             for fault in faults {
-                eprintln!("{name}: {fault}");
+                eprintln!("vocalizer: {fault}");
             }
-            eprintln!("{name}: everything else was copied");
+            eprintln!("vocalizer: everything else was copied");
             ExitCode::FAILURE
         }
-        Err(error) => failed(name, error.as_ref()),
+        Err(error) => failed(error.as_ref()),
     }
 }
 
@@ -98,9 +93,11 @@ async fn save(kept: &Kept, dir: &Path) -> Result<Copied, BoxError> {
     let (database, blobs) = local(kept)?;
     for path in [database, blobs] {
         if !path.exists() {
-            return Err(
-                format!("not found: {}; set --data (DATA_DIR) to the server's data folder", path.display()).into()
-            );
+            return Err(format!(
+                "not found: {}; set --data-dir (DATA_DIR) to the server's data folder",
+                path.display()
+            )
+            .into());
         }
     }
     if !is_empty(dir)? {
@@ -169,7 +166,8 @@ async fn load(kept: &Kept, dir: &Path) -> Result<Copied, BoxError> {
     }
     for folder in [kept.data.as_path(), blobs] {
         if !is_empty(folder)? {
-            let what = format!("{} is not empty; move it away, or name another folder with --data", folder.display());
+            let what =
+                format!("{} is not empty; move it away, or name another folder with --data-dir", folder.display());
             return Err(what.into());
         }
     }

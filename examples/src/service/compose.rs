@@ -14,8 +14,8 @@ use vocalizer_model::ports::{AudioRenderer, FileProbe, sweep_work_dir};
 use vocalizer_store::archive::TarResults;
 use vocalizer_store::system::{Argon2Passwords, SystemClock};
 
-use super::Config;
-use super::adapters::{self, Stores};
+use super::adapters::{self, BlobPlace, Stores};
+use super::config::Config;
 use super::data::DataDir;
 use super::page::FILES;
 
@@ -61,8 +61,10 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let Stores { songs, accounts, coordination, attempts, installation, clock } =
         adapters::stores(&config.database, clock).await?;
-    let queue = adapters::queue(config).await?;
-    let blobs = adapters::blobs(config, &data.blobs, &installation, songs.as_ref()).await?;
+    let queue = adapters::queue(config.broker.as_ref(), &config.database).await?;
+    let place =
+        BlobPlace { blobs: &config.blobs, database: &config.database, adopt: config.adopt_blobs, work: &data.blobs };
+    let blobs = adapters::blobs(&place, &installation, songs.as_ref()).await?;
     let audio = AudioLimits::from(&config.limits);
     let songs = SongService::new(
         SongPorts {

@@ -8,15 +8,19 @@ use std::time::Duration;
 
 use etcetera::BaseStrategy as _;
 use ipnet::IpNet;
-use thiserror::Error;
-use vocalizer_core::limits::{Limits, LimitsError};
+use vocalizer_core::limits::Limits;
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::RenderingSettings;
 use vocalizer_http::settings::{AllowedHosts, Caps};
 
+use super::adapters::{check_broker, check_bucket};
 use super::addresses::{Blobs, Broker, Database};
-use super::args::{BrokerArgs, CapsArgs, KeptArgs, RenderingArgs, ServiceArgs};
+use super::args::{BrokerArgs, CapsArgs, RenderingArgs, ServeArgs, StorageArgs};
+use super::error::{ConfigError, invalid, text_or_file};
 use super::policy::Policy;
+
+/// The file of the generated worker token, in the data folder.
+pub(super) const TOKEN_FILE: &str = "worker-token";
 
 /// The minimum length of a worker token; generated ones have 64 characters.
 const MIN_TOKEN_CHARS: usize = 16;
@@ -66,68 +70,47 @@ pub struct Config {
     pub shutdown_grace: Duration,
 }
 
-/// A configuration error.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// An invalid value. The message does not include the value, which may be a secret.
-    #[error("{name}: {what}")]
-    Value {
-        /// The option and the variable.
-        name: &'static str,
-        /// The problem and the remedy.
-        what: String,
-    },
-    /// Inconsistent limits.
-    #[error("inconsistent limits")]
-    Limits(#[from] LimitsError),
-}
-
-pub(super) fn invalid(name: &'static str, what: impl fmt::Display) -> ConfigError {
-    ConfigError::Value { name, what: what.to_string() }
-}
-
 impl Config {
     /// Validates the arguments.
     ///
     /// # Errors
     ///
     /// [`ConfigError`].
-    pub fn check(args: &ServiceArgs) -> Result<Self, ConfigError> {
-        const LISTEN: &str = "--listen (LISTEN_ADDR)";
+    pub fn check(args: &ServeArgs) -> Result<Self, ConfigError> {
+        const LISTEN: &str = "--listen-addr (LISTEN_ADDR)";
         let mut addresses =
-            args.listen.to_socket_addrs().map_err(|e| invalid(LISTEN, format!("{e}; give HOST:PORT")))?;
+            args.network.listen_addr.to_socket_addrs().map_err(|e| invalid(LISTEN, format!("{e}; give HOST:PORT")))?;
         let listen = addresses.next().ok_or_else(|| invalid(LISTEN, "the host name has no address"))?;
         let broker = broker(&args.broker)?;
-        let Kept { data, database, blobs } = Kept::check(&args.kept)?;
+        let Kept { data, database, blobs } = Kept::check(&args.storage)?;
         if let Blobs::S3(url) = &blobs {
             require_cluster(BLOBS)?;
-            super::adapters::check_bucket(url).map_err(|what| invalid(BLOBS, what))?;
+            check_bucket(url).map_err(|what| invalid(BLOBS, what))?;
         }
-        let limits = Limits { max_upload_bytes: args.max_upload_bytes, ..Limits::default() };
+        let limits = Limits { max_upload_bytes: args.caps.max_upload_bytes, ..Limits::default() };
         limits.check()?;
-        let min_free_bytes = args.min_free_bytes;
+        let min_free_bytes = args.room.min_free_bytes;
         let policy = Policy::check(&args.policy, &database)?;
         Ok(Self {
             listen,
             data,
             database,
             blobs,
-            adopt_blobs: args.adopt_blobs,
+            adopt_blobs: args.room.adopt_blobs,
             broker,
-            worker_tokens: tokens(args.worker_token.as_deref(), args.worker_token_file.as_deref())?,
-            open_upload_result: args.open_upload_result,
+            worker_tokens: tokens(args.network.worker_token.as_deref(), args.network.worker_token_file.as_deref())?,
+            open_upload_result: args.network.open_upload_result,
             limits,
             min_free_bytes,
             policy,
-            sweep_interval: Duration::from_secs(args.sweep_interval_s),
-            ask_again_after: Duration::from_secs(args.ask_again_after_s),
-            trusted_proxies: args.trusted_proxies.clone(),
-            allowed_hosts: allowed_hosts(&args.allowed_hosts, listen, &args.trusted_proxies)?,
-            secure_cookies: args.secure_cookies,
+            sweep_interval: Duration::from_secs(args.advanced.sweep_interval_s),
+            ask_again_after: Duration::from_secs(args.advanced.ask_again_after_s),
+            trusted_proxies: args.network.trusted_proxies.clone(),
+            allowed_hosts: allowed_hosts(&args.network.allowed_hosts, listen, &args.network.trusted_proxies)?,
+            secure_cookies: args.network.secure_cookies,
             caps: caps(&args.caps),
-            renderings: renderings(&args.renderings),
-            shutdown_grace: Duration::from_secs(args.shutdown_grace_s),
+            renderings: renderings(&args.renderings, args.room.renditions_max_bytes),
+            shutdown_grace: Duration::from_secs(args.advanced.shutdown_grace_s),
         })
     }
 }
@@ -172,7 +155,7 @@ fn caps(args: &CapsArgs) -> Caps {
     }
 }
 
-fn renderings(args: &RenderingArgs) -> RenderingSettings {
+fn renderings(args: &RenderingArgs, max_bytes: Option<u64>) -> RenderingSettings {
     // At least two, so that one client cannot occupy all of them.
     let at_once = || available_parallelism().map_or(1, usize::from).max(2);
     RenderingSettings {
@@ -180,11 +163,11 @@ fn renderings(args: &RenderingArgs) -> RenderingSettings {
         most: count(args.max_renderings),
         most_per_client: count(args.max_renderings_per_client),
         time_limit: Duration::from_secs(args.rendering_timeout_s),
-        max_bytes: args.renditions_max_bytes,
+        max_bytes,
     }
 }
 
-const BLOBS: &str = "--blobs (BLOBS_URL)";
+const BLOBS: &str = "--blobs-url (BLOBS_URL)";
 
 /// Validated storage settings.
 pub(super) struct Kept {
@@ -194,16 +177,16 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub(super) fn check(args: &KeptArgs) -> Result<Self, ConfigError> {
-        let data = match &args.data {
+    pub(super) fn check(args: &StorageArgs) -> Result<Self, ConfigError> {
+        let data = match &args.data_dir {
             Some(data) => data.clone(),
             None => etcetera::choose_base_strategy()
-                .map_err(|_| invalid("--data (DATA_DIR)", "no home folder found; set a data folder"))?
+                .map_err(|_| invalid("--data-dir (DATA_DIR)", "no home folder found; set a data folder"))?
                 .data_dir()
                 .join("vocalizer"),
         };
         let database = database(args)?.unwrap_or_else(|| Database::Sqlite(data.join("vocalizer.db")));
-        let blobs = match args.blobs.as_deref() {
+        let blobs = match args.blobs_url.as_deref() {
             None => Blobs::Files(data.join("blobs")),
             Some(url) => Blobs::parse(url).ok_or_else(|| invalid(BLOBS, "give file:PATH or s3://BUCKET/PREFIX"))?,
         };
@@ -219,11 +202,11 @@ fn require_cluster(name: &'static str) -> Result<(), ConfigError> {
     Err(invalid(name, "this build supports only a single machine; build with `--features cluster`"))
 }
 
-const DATABASE: &str = "--database (DATABASE_URL, DATABASE_URL_FILE)";
+const DATABASE: &str = "--database-url (DATABASE_URL, DATABASE_URL_FILE)";
 
 /// Returns the configured database, if any.
-pub(super) fn database(args: &KeptArgs) -> Result<Option<Database>, ConfigError> {
-    let Some(url) = text_or_file(DATABASE, args.database.as_deref(), args.database_file.as_deref())? else {
+pub(super) fn database(args: &StorageArgs) -> Result<Option<Database>, ConfigError> {
+    let Some(url) = text_or_file(DATABASE, args.database_url.as_deref(), args.database_url_file.as_deref())? else {
         return Ok(None);
     };
     let database = Database::parse(&url);
@@ -237,8 +220,8 @@ pub(super) fn database(args: &KeptArgs) -> Result<Option<Database>, ConfigError>
 
 /// Returns the configured broker, if any.
 pub(super) fn broker(args: &BrokerArgs) -> Result<Option<Broker>, ConfigError> {
-    const NAME: &str = "--broker (BROKER_ADDR, BROKER_ADDR_FILE)";
-    let Some(address) = text_or_file(NAME, args.broker.as_deref(), args.broker_file.as_deref())? else {
+    const NAME: &str = "--broker-addr (BROKER_ADDR, BROKER_ADDR_FILE)";
+    let Some(address) = text_or_file(NAME, args.broker_addr.as_deref(), args.broker_addr_file.as_deref())? else {
         return Ok(None);
     };
     require_cluster(NAME)?;
@@ -248,27 +231,8 @@ pub(super) fn broker(args: &BrokerArgs) -> Result<Option<Broker>, ConfigError> {
         max_message_bytes: args.broker_max_message_bytes,
         consumer_timeout: Duration::from_secs(args.broker_consumer_timeout_s),
     };
-    super::adapters::check_broker(&broker).map_err(|what| invalid(NAME, what))?;
+    check_broker(&broker).map_err(|what| invalid(NAME, what))?;
     Ok(Some(broker))
-}
-
-/// Returns a value or the content of the file given instead, trimmed.
-pub(super) fn text_or_file(
-    name: &'static str,
-    text: Option<&str>,
-    file: Option<&Path>,
-) -> Result<Option<String>, ConfigError> {
-    let text = match (text, file) {
-        (None, None) => return Ok(None),
-        (Some(text), _) => text.to_owned(),
-        (None, Some(file)) => {
-            std::fs::read_to_string(file).map_err(|e| invalid(name, format!("cannot read {}: {e}", file.display())))?
-        }
-    };
-    match text.trim() {
-        "" => Err(invalid(name, "set but empty; remove it to use the default")),
-        text => Ok(Some(text.to_owned())),
-    }
 }
 
 /// Returns the worker tokens, one or several.
@@ -297,7 +261,7 @@ impl fmt::Display for Config {
         let proxies: Vec<_> = self.trusted_proxies.iter().map(ToString::to_string).collect();
         let tokens = match &self.worker_tokens {
             Some(tokens) => format!("(hidden, {} tokens)", tokens.len()),
-            None => format!("(in {})", self.data.join(super::data::TOKEN_FILE).display()),
+            None => format!("(in {})", self.data.join(TOKEN_FILE).display()),
         };
         writeln!(f, "LISTEN_ADDR={}", self.listen)?;
         writeln!(f, "DATA_DIR={}", self.data.display())?;

@@ -8,10 +8,8 @@ use thiserror::Error;
 use vocalizer_core::quota::AddressKey;
 use vocalizer_core::secret::Secret;
 
-use super::{Blobs, Config, Database};
-
-/// The file of the generated worker token.
-pub(super) const TOKEN_FILE: &str = "worker-token";
+use super::addresses::{Blobs, Database};
+use super::config::{Config, TOKEN_FILE};
 
 /// The file of the generated address key.
 const ADDRESS_KEY_FILE: &str = "address-key";
@@ -45,7 +43,7 @@ pub enum DataError {
     },
     /// Another process uses the folder.
     #[error(
-        "another Vocalizer process uses {}; stop it, or use different storage (--data, and --database and --blobs if set)",
+        "another Vocalizer process uses {}; stop it, or use different storage (--data-dir, and --database-url and --blobs-url if set)",
         path.display()
     )]
     InUse {

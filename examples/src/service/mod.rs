@@ -1,20 +1,21 @@
-//! The programs `server`, `standalone` and `worker`.
+//! The service: `serve`, `worker` and `admin`.
 
 mod adapters;
 mod addresses;
+mod admin;
 mod args;
-mod background;
 mod backup;
 mod compose;
 mod config;
 mod data;
+mod error;
 mod invite;
 mod logging;
 #[cfg(feature = "separate")]
 mod model;
 mod page;
 mod policy;
-mod run;
+mod serve;
 mod stop;
 #[cfg(any(feature = "separate", feature = "cluster"))]
 mod worker;
@@ -22,22 +23,21 @@ mod worker;
 mod workers;
 
 pub use addresses::{Blobs, Broker, Database, QueueKind};
+pub(crate) use admin::admin;
+pub use args::{
+    Admin, AdminCommand, AdvancedArgs, BrokerArgs, CapsArgs, InviteArgs, LogFormat, NetworkArgs, PolicyArgs,
+    RegistrationArg, RenderingArgs, RoomArgs, ServeArgs, StorageArgs,
+};
 #[cfg(any(feature = "separate", feature = "cluster"))]
-pub use args::WorkerArgs;
-pub use args::{BrokerArgs, CapsArgs, KeptArgs, RenderingArgs, ServerCommand, ServiceArgs};
-#[cfg(feature = "separate")]
-pub use args::{ComputeArgs, StandaloneArgs};
-pub use backup::{backup, restore};
+pub use args::{ComputeArgs, WorkerArgs};
 pub use compose::{Parts, Tuning, compose, compose_with};
-pub use config::{Config, ConfigError};
+pub use config::Config;
 pub use data::{DataDir, DataError};
-pub use invite::{InviteArgs, invite};
-pub use policy::{Policy, PolicyArgs};
-pub use run::server;
+pub use error::ConfigError;
+pub use policy::Policy;
+pub(crate) use serve::serve;
 #[cfg(feature = "separate")]
-pub use run::standalone;
-#[cfg(feature = "separate")]
-pub use worker::worker;
+pub(crate) use worker::worker;
 #[cfg(any(feature = "separate", feature = "cluster"))]
 pub use worker::worker_with;
 #[cfg(any(feature = "separate", feature = "cluster"))]

@@ -3,20 +3,22 @@
 use std::sync::Arc;
 
 use vocalizer_model::ports::ModelSeparator;
-use vocalizer_model::{ComputeOptions, SplitOptions, set_threads};
+use vocalizer_model::{SplitOptions, set_threads};
 
+use super::args::ComputeArgs;
 use super::workers::{Load, Loaded};
-use crate::{allocator, cli};
+use crate::voice::Voice;
+use crate::{allocator, model};
 
 /// Returns a loader that fetches and loads a model by name or from a weights file.
-pub(super) fn load(model: &str, compute: ComputeOptions, threads: Option<u16>) -> Load {
+pub(super) fn load(args: &ComputeArgs) -> Load {
     allocator::return_freed_memory();
-    let model = model.to_owned();
+    let (name, threads, compute) = (args.model.clone(), args.threads, args.options());
     Box::new(move |work| {
         if let Some(threads) = threads {
             set_threads(threads.into())?;
         }
-        let model = cli::load_model(&model, &compute)?;
+        let model = model::load(&name, &compute, Voice::choose(false))?;
         model.remarks().iter().for_each(|remark| tracing::info!("{remark}"));
         let device = model.device().to_owned();
         let separator = ModelSeparator::new(Arc::new(model), SplitOptions::default(), work)?;

@@ -1,85 +1,21 @@
 //! Registration, upload quotas and retention.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, ValueEnum, value_parser};
 use vocalizer_core::account::Registration;
 use vocalizer_core::quota::Quota;
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::Retention;
 
-use super::Database;
-use super::config::{ConfigError, invalid, text_or_file};
+use super::addresses::Database;
+use super::args::{PolicyArgs, RegistrationArg};
+use super::error::{ConfigError, invalid, text_or_file};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The minimum length of the address key; generated ones have 64 characters.
 const MIN_KEY_CHARS: usize = 16;
-
-/// Registration, upload quotas and retention. Omitted quotas are unlimited.
-#[derive(Debug, Clone, Args)]
-pub struct PolicyArgs {
-    /// Accept uploads without a session
-    #[arg(long, env = "ANONYMOUS_UPLOADS", value_name = "BOOL", num_args = 0..=1, default_value_t = true,
-        default_missing_value = "true", action = ArgAction::Set, value_parser = on_or_off)]
-    pub anonymous_uploads: bool,
-    /// Registration: open, closed, or invite (requires a code from `server invite`)
-    #[arg(long, env = "REGISTRATION", value_name = "WHO", value_enum, default_value_t = RegistrationArg::Open)]
-    pub registration: RegistrationArg,
-    /// Limit of stored songs per user
-    #[arg(long, env = "USER_MAX_SONGS", value_name = "N", value_parser = value_parser!(u64).range(1..))]
-    pub user_max_songs: Option<u64>,
-    /// Limit of stored bytes per user, without stems
-    #[arg(long, env = "USER_MAX_BYTES", value_name = "BYTES", value_parser = value_parser!(u64).range(1..))]
-    pub user_max_bytes: Option<u64>,
-    /// Limit of uploaded audio per user and day, in minutes
-    #[arg(long, env = "USER_MAX_AUDIO_MINUTES_PER_DAY", value_name = "MINUTES", value_parser = value_parser!(u64).range(1..=MAX))]
-    pub user_max_audio_minutes_per_day: Option<u64>,
-    /// Limit of uploads per user and minute
-    #[arg(long, env = "USER_MAX_UPLOADS_PER_MINUTE", value_name = "N", value_parser = value_parser!(u32).range(1..))]
-    pub user_max_uploads_per_minute: Option<u32>,
-    /// Limit of stored songs per address without a session; an IPv6 /64 network counts as one address
-    #[arg(long, env = "ANONYMOUS_MAX_SONGS", value_name = "N", value_parser = value_parser!(u64).range(1..))]
-    pub anonymous_max_songs: Option<u64>,
-    /// Limit of stored bytes per address without a session, without stems
-    #[arg(long, env = "ANONYMOUS_MAX_BYTES", value_name = "BYTES", value_parser = value_parser!(u64).range(1..))]
-    pub anonymous_max_bytes: Option<u64>,
-    /// Limit of uploaded audio per address without a session and day, in minutes
-    #[arg(long, env = "ANONYMOUS_MAX_AUDIO_MINUTES_PER_DAY", value_name = "MINUTES", value_parser = value_parser!(u64).range(1..=MAX))]
-    pub anonymous_max_audio_minutes_per_day: Option<u64>,
-    /// Limit of uploads per address without a session and minute
-    #[arg(long, env = "ANONYMOUS_MAX_UPLOADS_PER_MINUTE", value_name = "N", value_parser = value_parser!(u32).range(1..))]
-    pub anonymous_max_uploads_per_minute: Option<u32>,
-    /// Delete split and failed songs after this many days
-    #[arg(long, env = "RETENTION_DAYS", value_name = "DAYS", value_parser = value_parser!(u64).range(1..=MAX))]
-    pub retention_days: Option<u64>,
-    /// Delete split and failed songs uploaded without a session after this many days
-    #[arg(long, env = "ANONYMOUS_RETENTION_DAYS", value_name = "DAYS", value_parser = value_parser!(u64).range(1..=MAX))]
-    pub anonymous_retention_days: Option<u64>,
-    /// Secret key for hashing the addresses of uploads without a session; servers that share a database need the same key
-    /// [default: generated at the first start]
-    #[arg(long, env = "ADDRESS_KEY", value_name = "TEXT", hide_env_values = true)]
-    pub address_key: Option<String>,
-    /// File with the key
-    #[arg(long, env = "ADDRESS_KEY_FILE", value_name = "FILE", conflicts_with = "address_key")]
-    pub address_key_file: Option<PathBuf>,
-}
-
-/// The limit of days and minutes: 100,000 years, so that the number of seconds does not overflow.
-const MAX: u64 = 36_500_000;
-
-/// Who may register.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum RegistrationArg {
-    /// Anyone
-    Open,
-    /// No one
-    Closed,
-    /// Users with an invite code
-    Invite,
-}
 
 /// The validated policy.
 #[derive(Debug, Clone)]
@@ -189,13 +125,4 @@ impl fmt::Display for Policy {
 
 fn or_no_limit<T: ToString>(limit: Option<T>) -> String {
     limit.map_or("(no limit)".to_owned(), |limit| limit.to_string())
-}
-
-/// Parses common spellings of a boolean.
-fn on_or_off(text: &str) -> Result<bool, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "on" | "true" | "yes" | "1" => Ok(true),
-        "off" | "false" | "no" | "0" => Ok(false),
-        _ => Err("expected on or off".to_owned()),
-    }
 }

@@ -1,4 +1,4 @@
-//! The program `worker`.
+//! `worker`: splits songs for a server elsewhere.
 
 use std::net::ToSocketAddrs as _;
 use std::path::{Path, PathBuf};
@@ -23,12 +23,14 @@ use vocalizer_store::archive::TarResults;
 use vocalizer_store::system::SystemClock;
 
 use super::addresses::Broker;
-use super::config::{self, ConfigError, invalid};
+use super::args::WorkerArgs;
+use super::config;
 use super::data::private_dir;
-use super::run::failed;
+use super::error::{ConfigError, invalid};
 use super::stop::{stop_signal, stopped};
 use super::workers::{Load, LocalWorkers, WorkerState};
-use super::{WorkerArgs, adapters, logging};
+use super::{adapters, logging};
+use crate::exit::{failed, misused};
 
 /// The validated configuration of a worker.
 struct WorkerConfig {
@@ -40,15 +42,15 @@ struct WorkerConfig {
 
 impl WorkerConfig {
     fn check(args: &WorkerArgs) -> Result<Self, ConfigError> {
-        const BACKEND: &str = "--backend (BACKEND_ADDR)";
-        let backend = args.backend.parse::<Url>().ok();
+        const BACKEND: &str = "--backend-addr (BACKEND_ADDR)";
+        let backend = args.backend_addr.parse::<Url>().ok();
         let backend = backend.filter(|url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some());
         let backend = backend.ok_or_else(|| invalid(BACKEND, "give http://HOST:PORT or https://HOST"))?;
         if !backend.username().is_empty() || backend.password().is_some() {
             return Err(invalid(BACKEND, "the URL must not contain a username or password; use WORKER_TOKEN instead"));
         }
-        if let Err(error) = args.listen.to_socket_addrs() {
-            return Err(invalid("--listen (LISTEN_ADDR)", format!("{error}; give HOST:PORT")));
+        if let Err(error) = args.listen_addr.to_socket_addrs() {
+            return Err(invalid("--listen-addr (LISTEN_ADDR)", format!("{error}; give HOST:PORT")));
         }
         let ca = match &args.backend_ca_file {
             None => None,
@@ -75,12 +77,17 @@ impl WorkerConfig {
             Some(broker) => println!("BROKER_ADDR={broker}"),
         }
         println!("WORKER_TOKEN={}", if self.token.is_some() { "(hidden)" } else { "(none)" });
-        println!("MODEL={}", args.model);
-        println!("THREADS={}", args.threads.map_or("(one per core)".to_owned(), |threads| threads.to_string()));
+        println!("MODEL={}", args.compute.model);
+        println!("THREADS={}", args.compute.threads.map_or("(one per core)".to_owned(), |threads| threads.to_string()));
         #[cfg(feature = "separate")]
-        args.compute.print();
+        {
+            println!("DEVICE={}", args.compute.device);
+            println!("PRECISION={}", args.compute.precision);
+            let batch = args.compute.batch.map_or("(as memory allows)".to_owned(), |batch| batch.to_string());
+            println!("BATCH={batch}");
+        }
         println!("CONCURRENCY={}", args.concurrency);
-        println!("LISTEN_ADDR={}", args.listen);
+        println!("LISTEN_ADDR={}", args.listen_addr);
         match &args.work_dir {
             Some(work) => println!("WORK_DIR={}", work.display()),
             None => println!("WORK_DIR=(a new folder in {})", std::env::temp_dir().display()),
@@ -91,21 +98,16 @@ impl WorkerConfig {
 
 /// Runs a worker.
 #[cfg(feature = "separate")]
-#[must_use]
-pub fn worker(args: &WorkerArgs) -> ExitCode {
-    worker_with(args, super::model::load(&args.model, args.compute.options(), args.threads))
+pub(crate) fn worker(args: &WorkerArgs) -> ExitCode {
+    worker_with(args, super::model::load(&args.compute))
 }
 
 /// Runs a worker with the separator from `load`.
 #[must_use]
 pub fn worker_with(args: &WorkerArgs, load: Load) -> ExitCode {
-    const NAME: &str = "worker";
     let config = match WorkerConfig::check(args) {
         Ok(config) => config,
-        Err(error) => {
-            failed(NAME, &error);
-            return ExitCode::from(2);
-        }
+        Err(error) => return misused(&error),
     };
     if args.check_config {
         config.print(args);
@@ -114,14 +116,14 @@ pub fn worker_with(args: &WorkerArgs, load: Load) -> ExitCode {
     logging::start(args.log_format);
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(NAME, &error),
+        Err(error) => return failed(&error),
     };
     let ended = runtime.block_on(run(args, config, load));
     // A cancelled separation ends after its current segment; do not wait for it.
     runtime.shutdown_timeout(Duration::from_secs(1));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(NAME, error.as_ref()),
+        Err(error) => failed(error.as_ref()),
     }
 }
 
@@ -134,8 +136,8 @@ async fn run(args: &WorkerArgs, config: WorkerConfig, load: Load) -> Result<(), 
         Some(broker) => adapters::broker_queue(broker)?,
         None => Arc::new(RemoteQueue::new(settings)?),
     };
-    let listener = TcpListener::bind(&args.listen).await;
-    let listener = listener.map_err(|e| format!("cannot listen on {}: {e}", args.listen))?;
+    let listener = TcpListener::bind(&args.listen_addr).await;
+    let listener = listener.map_err(|e| format!("cannot listen on {}: {e}", args.listen_addr))?;
     let work = WorkDir::open(args.work_dir.as_deref())?;
     sweep_work_dir(work.path())?;
     println!("worker for {backend}; /livez, /readyz and /metrics on http://{}", listener.local_addr()?);
@@ -147,7 +149,7 @@ async fn run(args: &WorkerArgs, config: WorkerConfig, load: Load) -> Result<(), 
     };
     let status = StatusServer::new(readiness, vec![state.clone()]);
     let workers = LocalWorkers {
-        model: args.model.clone(),
+        model: args.compute.model.clone(),
         load,
         work: work.path().to_owned(),
         at_once: args.concurrency,

@@ -1,7 +1,5 @@
 //! Compute devices, and errors for missing ones.
 
-use std::process::Command;
-
 use serde_json::Value;
 
 use super::support::{Place, Run, STEMS, tiny};
@@ -83,8 +81,12 @@ fn every_device_separates_a_song() {
 #[test]
 fn worker_with_missing_gpu_exits_at_once() {
     let place = Place::new();
-    let mut command = place.prepared(Command::new(env!("CARGO_BIN_EXE_worker")));
-    command.env("DEVICE", "cuda:99").env("MODEL", tiny()).env("WORKER_TOKEN", "0123456789abcdef0123456789abcdef");
+    let mut command = place.command();
+    command
+        .arg("worker")
+        .env("DEVICE", "cuda:99")
+        .env("MODEL", tiny())
+        .env("WORKER_TOKEN", "0123456789abcdef0123456789abcdef");
     let run = Run::of(command.env("BACKEND_ADDR", "http://127.0.0.1:9").env("LISTEN_ADDR", "127.0.0.1:0"));
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(run.err.contains("cannot compute on cuda"), "{}", run.err);

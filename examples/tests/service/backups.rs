@@ -1,4 +1,4 @@
-//! `server backup` and `server restore`.
+//! `admin backup` and `admin restore`.
 
 use std::path::Path;
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use reqwest::Method;
+use vocalizer::service::{Blobs, Config, DataDir, DataError, Database, Policy};
 use vocalizer_core::secret::Secret;
-use vocalizer_examples::service::{Blobs, Config, DataDir, DataError, Database, Policy};
 
 use super::server::{Server, sql};
 use super::support::{Browser, Service, Settings, archive, id, song};
@@ -194,7 +194,7 @@ async fn uploads_keep_reserve_on_database_disk() {
     let reserve = free_bytes(&small).midpoint(free_bytes(&large)).to_string();
     let start = |name: &str, place: &tempfile::TempDir| {
         let database = format!("sqlite:{}", place.path().join("x.db").display());
-        Server::with(&large.path().join(name), &["--database", &database, "--min-free-bytes", &reserve])
+        Server::with(&large.path().join(name), &["--database-url", &database, "--min-free-bytes", &reserve])
     };
     let full = start("a", &small);
     full.browser().try_upload("x", song(1)).await.refused(507, "storage_full");
@@ -271,7 +271,7 @@ async fn blobs_of_another_installation_are_rejected() {
     let uploaded = server.browser().upload("hers", &song(1)).await;
     drop(server);
     let blobs = format!("file:{}", data.join("blobs").display());
-    let said = startup_error(&other, &["--blobs", &blobs]);
+    let said = startup_error(&other, &["--blobs-url", &blobs]);
     assert!(said.contains("belongs to installation") && said.contains("ADOPT_BLOBS"), "{said}");
     // The right database still starts with these files.
     let server = Server::start(&data);
@@ -282,7 +282,17 @@ async fn blobs_of_another_installation_are_rejected() {
 fn startup_error(data: &std::path::Path, args: &[&str]) -> String {
     // A server that does start would run until the timeout.
     let mut command = std::process::Command::new("timeout");
-    command.args(["20", env!("CARGO_BIN_EXE_server"), "--listen", "127.0.0.1:0", "--data"]).arg(data);
+    command
+        .args([
+            "20",
+            env!("CARGO_BIN_EXE_vocalizer"),
+            "serve",
+            "--no-worker",
+            "--listen-addr",
+            "127.0.0.1:0",
+            "--data-dir",
+        ])
+        .arg(data);
     let ended = command.args(args).output().unwrap();
     let said = String::from_utf8(ended.stderr).unwrap();
     assert!(!ended.status.success() && ended.status.code() != Some(124), "{said}");

@@ -8,11 +8,11 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
+use vocalizer::service::Policy;
 use vocalizer_core::account::Registration;
 use vocalizer_core::quota::Quota;
-use vocalizer_examples::service::Policy;
 
-use super::server::{Server, command_line};
+use super::server::{Server, admin};
 use super::support::{Answer, Browser, Service, Settings, id, song, wav};
 
 const PASSWORD: &str = "correct horse";
@@ -92,17 +92,17 @@ async fn invites_can_be_made_while_server_runs() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let server = Server::start_with(&data, &[("REGISTRATION", "invite")]);
-    let made = command_line(&data, &["invite", "--days", "1", "--count", "2"]);
+    let made = admin(&data, &["invite", "--days", "1", "--count", "2"]);
     assert!(made.status.success(), "{made:?}");
     let codes = String::from_utf8(made.stdout).unwrap();
     let codes: Vec<_> = codes.lines().collect();
     assert!(codes.len() == 2 && codes.iter().all(|code| code.starts_with("vci_")), "{codes:?}");
     register(&server.browser(), "ada", Some(codes[0])).await.data();
     register(&server.browser(), "bob", Some(codes[0])).await.refused(403, "invite_invalid");
-    let revoked = command_line(&data, &["invite", "--revoke-all"]);
+    let revoked = admin(&data, &["invite", "--revoke-all"]);
     assert_eq!(String::from_utf8(revoked.stdout).unwrap(), "1 invites revoked\n");
     register(&server.browser(), "bob", Some(codes[1])).await.refused(403, "invite_invalid");
-    let nowhere = command_line(&dir.path().join("nowhere"), &["invite"]);
+    let nowhere = admin(&dir.path().join("nowhere"), &["invite"]);
     assert_eq!(nowhere.status.code(), Some(1));
     assert!(String::from_utf8(nowhere.stderr).unwrap().contains("not found: "));
     assert!(!dir.path().join("nowhere").exists());
@@ -119,8 +119,9 @@ fn invalid_settings_are_rejected_at_startup() {
         ("RETENTION_DAYS", "-1", "RETENTION_DAYS"),
         ("ADDRESS_KEY", "short", "at least 16 characters"),
     ] {
-        let mut server = Command::new(env!("CARGO_BIN_EXE_server"));
-        let output = server.arg("--data").arg(dir.path()).arg("--check-config").env(name, value).output().unwrap();
+        let mut server = Command::new(env!("CARGO_BIN_EXE_vocalizer"));
+        let output =
+            server.args(["serve", "--check-config", "--data-dir"]).arg(dir.path()).env(name, value).output().unwrap();
         let output_text = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{name}={value}: {output_text}");
         // clap names the flag; our errors name both.
@@ -129,11 +130,11 @@ fn invalid_settings_are_rejected_at_startup() {
             "{name}={value}: {output_text}"
         );
     }
-    let mut server = Command::new(env!("CARGO_BIN_EXE_server"));
+    let mut server = Command::new(env!("CARGO_BIN_EXE_vocalizer"));
     server
-        .args(["--check-config", "--anonymous-uploads", "off", "--user-max-songs", "5"])
+        .args(["admin", "check-config", "--anonymous-uploads", "off", "--user-max-songs", "5"])
         .env("REGISTRATION", "closed");
-    let output = server.arg("--data").arg(dir.path()).env("ADDRESS_KEY", "a secret that is long").output().unwrap();
+    let output = server.arg("--data-dir").arg(dir.path()).env("ADDRESS_KEY", "a secret that is long").output().unwrap();
     let output_text = String::from_utf8(output.stdout).unwrap();
     for line in ["ANONYMOUS_UPLOADS=false", "REGISTRATION=closed", "USER_MAX_SONGS=5", "ADDRESS_KEY=(hidden)"] {
         assert!(output_text.lines().any(|shown| shown == line), "{line}: {output_text}");

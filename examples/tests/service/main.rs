@@ -8,7 +8,7 @@ mod blocking;
 mod caps;
 #[cfg(feature = "cluster")]
 mod chaos;
-mod client;
+mod compositions;
 mod contract;
 mod crash;
 mod database;
@@ -25,10 +25,12 @@ mod ownership;
 mod paths;
 #[cfg(feature = "cluster")]
 mod postgres;
+mod program;
 #[cfg(feature = "cluster")]
 mod programs;
 mod ranges;
 mod remote;
+mod remote_commands;
 mod renditions;
 mod request_ids;
 mod results;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vocalizer_examples::service::Policy;
+use vocalizer::service::Policy;
 
 use super::server::sql;
 use super::support::{Browser, Service, Settings, archive, id, song};

@@ -1,5 +1,6 @@
-//! Runs the `server` program on a data folder that outlives the process.
+//! Runs `vocalizer serve --no-worker` on a data folder that outlives the process.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -53,8 +54,8 @@ impl Server {
         "#
         );
         let mut child = Command::new("sh")
-            .args(["-c", &start, "sh", env!("CARGO_BIN_EXE_server"), "--listen", "127.0.0.1:0"])
-            .args(["--worker-token", WORKER_TOKEN, "--data"])
+            .args(["-c", &start, "sh", env!("CARGO_BIN_EXE_vocalizer"), "serve", "--no-worker"])
+            .args(["--listen-addr", "127.0.0.1:0", "--worker-token", WORKER_TOKEN, "--data-dir"])
             .arg(data)
             .args(args)
             .env("RUST_LOG", "info")
@@ -116,24 +117,33 @@ impl Drop for Server {
     }
 }
 
-/// Runs a `server` subcommand to completion.
+/// Runs a command of `admin` on a folder.
 pub(crate) fn command(data: &Path, command: &str, dir: &Path) -> Output {
-    let mut server = Command::new(env!("CARGO_BIN_EXE_server"));
-    server.arg("--data").arg(data).arg(command).arg(dir).output().unwrap()
+    admin(data, &[command.as_ref(), dir.as_os_str()])
 }
 
-/// Runs a `server` subcommand with a file size limit in blocks of 512 bytes.
+/// Like [`command`], with a file size limit in blocks of 512 bytes.
 #[cfg(unix)]
 pub(crate) fn command_with_file_limit(blocks: u32, data: &Path, command: &str, dir: &Path) -> Output {
     let mut shell = Command::new("sh");
     // SIGXFSZ would end the command; with the trap, writes fail instead.
-    shell.args(["-c", &format!(r#"trap '' XFSZ; ulimit -f {blocks}; exec "$0" "$@""#), env!("CARGO_BIN_EXE_server")]);
-    shell.arg("--data").arg(data).arg(command).arg(dir).output().unwrap()
+    shell.args([
+        "-c",
+        &format!(r#"trap '' XFSZ; ulimit -f {blocks}; exec "$0" "$@""#),
+        env!("CARGO_BIN_EXE_vocalizer"),
+    ]);
+    shell.args(["admin", command, "--data-dir"]).arg(data).arg(dir).output().unwrap()
 }
 
-/// Runs `server` with these arguments.
-pub(crate) fn command_line(data: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_server")).arg("--data").arg(data).args(arguments).output().unwrap()
+/// Runs a command of `admin` with its arguments.
+pub(crate) fn admin(data: &Path, arguments: &[impl AsRef<OsStr>]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_vocalizer"))
+        .arg("admin")
+        .args(arguments)
+        .arg("--data-dir")
+        .arg(data)
+        .output()
+        .unwrap()
 }
 
 /// Runs SQL on a database from another process.

@@ -14,12 +14,12 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
+use vocalizer::service::{Blobs, Config, DataDir, Database, Policy, Tuning, compose_with};
 use vocalizer_core::limits::Limits;
 use vocalizer_core::ports::{AudioError, Blob, Progress, Separator, StemSet, Stems, ThrottleSettings};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{AccountService, AccountSettings, RenderingSettings, SongService};
 use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
-use vocalizer_examples::service::{Blobs, Config, DataDir, Database, Policy, Tuning, compose_with};
 use vocalizer_http::settings::{AllowedHosts, Caps, Timeouts};
 use vocalizer_model::audio::{AudioFormat, Bitrate, StemWriter};
 

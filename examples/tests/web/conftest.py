@@ -1,6 +1,6 @@
-"""Fixtures for the tests of the web page in a real browser against the real programs.
+"""Fixtures for the tests of the web page in a real browser against the real program.
 
-`.ci/web` installs the dependencies and runs the tests. There are two services: `standalone`, with the real model, and `idle`, a server
+`.ci/web` installs the dependencies and runs the tests. There are two services: `service`, with the real model, and `idle`, a server
 without a worker, whose songs change only when a test plays the worker.
 """
 
@@ -21,7 +21,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-PROGRAMS = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve() / "debug"
+PROGRAM = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve() / "debug/vocalizer"
 DEMO = ROOT / "demo/first-light.mp3"
 TOKEN = "the-token-of-the-tests-worker"
 PASSWORD = "correct horse battery"
@@ -32,10 +32,10 @@ WEB = os.environ.get("VOCALIZER_WEB_FROM")
 
 
 class Service:
-    """A server program that can be stopped and restarted with the same data and address."""
+    """A server that can be stopped and restarted with the same data and address."""
 
-    def __init__(self, program, **settings):
-        self.program = program
+    def __init__(self, *options, **settings):
+        self.options = options
         self.settings = {key.upper(): str(value) for key, value in settings.items()}
         self.data = pathlib.Path(tempfile.mkdtemp(prefix="vocalizer-web-"))
         self.listen = "127.0.0.1:0"
@@ -44,7 +44,7 @@ class Service:
 
     def start(self):
         environment = {**os.environ, "RUST_LOG": "warn", "DEVICE": "cpu", "WORKER_TOKEN": TOKEN, **self.settings}
-        command = [PROGRAMS / self.program, "--listen", self.listen, "--data", self.data / "data"]
+        command = [PROGRAM, "serve", *self.options, "--listen-addr", self.listen, "--data-dir", self.data / "data"]
         self.log = (self.data / "log").open("a")
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, env=environment, text=True)
         for line in self.process.stdout:
@@ -52,7 +52,7 @@ class Service:
                 self.listen = found[1]
                 break
         else:
-            raise RuntimeError(f"{self.program} did not start: {(self.data / 'log').read_text()[-2000:]}")
+            raise RuntimeError(f"the server did not start: {(self.data / 'log').read_text()[-2000:]}")
         self.address = f"http://{self.listen}"
 
     def stop(self):
@@ -124,8 +124,8 @@ def tone(hertz, seconds=1.0):
 
 
 @pytest.fixture(scope="session")
-def standalone():
-    service = Service("standalone", threads=2)
+def service():
+    service = Service(threads=2)
     end = time.monotonic() + 300
     while time.monotonic() < end:
         try:
@@ -140,16 +140,16 @@ def standalone():
 @pytest.fixture
 def idle():
     """A server for one test, so that the test knows all its songs."""
-    service = Service("server")
+    service = Service("--no-worker")
     yield service
     service.close()
 
 
 @pytest.fixture(scope="session")
-def demo(standalone):
+def demo(service):
     """The demo song, processed by the real model."""
-    song = standalone.upload("First Light")
-    return standalone.until(song["id"], "SPLIT")
+    song = service.upload("First Light")
+    return service.until(song["id"], "SPLIT")
 
 
 @pytest.fixture(scope="session")

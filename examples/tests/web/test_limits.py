@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from conftest import PASSWORD, PROGRAMS, Service, row, tone
+from conftest import PASSWORD, PROGRAM, Service, row, tone
 from playwright.sync_api import expect
 
 SONG = {"name": "Song.wav", "mimeType": "audio/wav", "buffer": tone(400)}
@@ -15,7 +15,7 @@ def limited():
     services = []
 
     def made(**settings):
-        services.append(Service("server", **settings))
+        services.append(Service("--no-worker", **settings))
         return services[-1]
 
     yield made
@@ -41,7 +41,7 @@ def test_registration_with_invite_code(limited, visit):
     send.click()
     expect(page.locator("#register-invite-wrong")).to_have_text("This invite code is unknown, used or expired.")
     expect(page.locator("#register-invite")).to_be_focused()
-    command = [PROGRAMS / "server", "--data", service.data / "data", "invite"]
+    command = [PROGRAM, "admin", "invite", "--data-dir", service.data / "data"]
     code = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     page.locator("#register-invite").fill(code)
     send.click()

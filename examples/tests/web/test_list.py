@@ -14,7 +14,7 @@ MANY = 500
 @pytest.fixture(scope="module")
 def many():
     """A service with many songs: Song 0, Song 1 and so on, and a few with other titles."""
-    service = Service("server")
+    service = Service("--no-worker")
     names = ["Ёлка", "Zebra crossing", "Äpfel", "a small song"]
     titles = [f"Song {n}" for n in range(MANY - len(names))] + names
     with ThreadPoolExecutor(4) as pool:

@@ -48,9 +48,9 @@ def delivered(service, archive, title="Delivered", data=None):
     return song
 
 
-def test_uploaded_song_is_processed_and_played(visit, standalone):
+def test_uploaded_song_is_processed_and_played(visit, service):
     """Uses the real model. Must run first in this file: the `demo` fixture uploads the same bytes, and the result would be reused."""
-    page = visit(standalone, init=listening.CATCH)
+    page = visit(service, init=listening.CATCH)
     page.locator("#files").set_input_files({"name": "Uploaded song.mp3", "mimeType": "audio/mpeg", "buffer": DEMO.read_bytes()})
     row = page.locator(".song", has_text="Uploaded song")
     expect(row).to_have_attribute("data-status", "SPLITTING", timeout=120_000)
@@ -65,8 +65,8 @@ def test_uploaded_song_is_processed_and_played(visit, standalone):
     expect(page.locator("#time")).to_have_text(re.compile("^0:0[2-9]"))
 
 
-def test_stems_play_in_sync_to_the_sample(visit, standalone, demo):
-    page = opened(visit, standalone, demo)
+def test_stems_play_in_sync_to_the_sample(visit, service, demo):
+    page = opened(visit, service, demo)
     playing(page)
     listen(page)
     page.wait_for_function("document.querySelector('#time').textContent.startsWith('0:10')")
@@ -74,9 +74,9 @@ def test_stems_play_in_sync_to_the_sample(visit, standalone, demo):
     assert 5 * 44100 < at < 22 * 44100
 
 
-def test_segment_boundaries_are_gapless(visit, standalone, demo):
+def test_segment_boundaries_are_gapless(visit, service, demo):
     """Segments have 131072 samples; the comparison spans at least one boundary."""
-    page = opened(visit, standalone, demo)
+    page = opened(visit, service, demo)
     playing(page)
     # Skip the start, where a busy machine may delay playback.
     run_on(page, 4)
@@ -97,8 +97,8 @@ def drag(page, *places):
     page.mouse.up()
 
 
-def test_loop_repeats_exactly(visit, standalone, demo):
-    page = opened(visit, standalone, demo)
+def test_loop_repeats_exactly(visit, service, demo):
+    page = opened(visit, service, demo)
     drag(page, 4.9, 7.84)
     expect(page.locator("#loop")).to_have_attribute("aria-pressed", "true")
     expect(page.locator("#loop-range")).to_have_text("0:04 to 0:07")
@@ -135,9 +135,9 @@ def test_loop_repeats_exactly(visit, standalone, demo):
     assert 4 <= seconds(page) <= 7
 
 
-def test_loop_end_inside_the_scheduling_lead_time_works(visit, standalone, demo):
+def test_loop_end_inside_the_scheduling_lead_time_works(visit, service, demo):
     """The loop ends before audio that is already scheduled."""
-    page = opened(visit, standalone, demo)
+    page = opened(visit, service, demo)
     playing(page)
     run_on(page, 4)
     page.keyboard.press(" ")
@@ -151,8 +151,8 @@ def test_loop_end_inside_the_scheduling_lead_time_works(visit, standalone, demo)
     assert at - 4 < seconds(page) < at + 1
 
 
-def test_cancelled_drag_keeps_the_loop(visit, standalone, demo):
-    page = opened(visit, standalone, demo)
+def test_cancelled_drag_keeps_the_loop(visit, service, demo):
+    page = opened(visit, service, demo)
     region = "() => ['--loop-from', '--loop-to'].map((name) => document.querySelector('.tracks').style.getPropertyValue(name))"
     drag(page, 4, 7)
     before = page.evaluate(region)
@@ -164,8 +164,8 @@ def test_cancelled_drag_keeps_the_loop(visit, standalone, demo):
     expect(page.locator("#loop-range")).to_have_text("0:04 — 0:07")
 
 
-def test_mute_solo_and_karaoke_change_the_audio(visit, standalone, demo):
-    page = opened(visit, standalone, demo)
+def test_mute_solo_and_karaoke_change_the_audio(visit, service, demo):
+    page = opened(visit, service, demo)
     playing(page)
     run_on(page, 4)
     track = {stem: page.locator(f".track[data-stem={stem}]") for stem in STEMS}
@@ -189,8 +189,8 @@ def test_mute_solo_and_karaoke_change_the_audio(visit, standalone, demo):
     expect(track["vocals"].get_by_role("button", name="Solo Vocals")).to_have_attribute("aria-pressed", "true")
 
 
-def test_switching_to_original_keeps_position_without_gap(visit, standalone, demo):
-    page = opened(visit, standalone, demo)
+def test_switching_to_original_keeps_position_without_gap(visit, service, demo):
+    page = opened(visit, service, demo)
     playing(page)
     listen(page, seconds=4, which="sum")
     run_on(page, 3)
@@ -207,8 +207,8 @@ def test_switching_to_original_keeps_position_without_gap(visit, standalone, dem
     assert seconds(page) >= at
 
 
-def test_click_and_keys_seek(visit, standalone, demo):
-    page = opened(visit, standalone, demo)
+def test_click_and_keys_seek(visit, service, demo):
+    page = opened(visit, service, demo)
     wave = page.locator(".wave[data-stem=drums]")
     box = wave.bounding_box()
     wave.click(position={"x": box["width"] / 2, "y": 20})
@@ -230,8 +230,8 @@ def test_click_and_keys_seek(visit, standalone, demo):
     expect(page.locator("#karaoke")).to_have_attribute("aria-pressed", "false")
 
 
-def test_player_restarts_after_the_end(visit, standalone, demo):
-    page = opened(visit, standalone, demo)
+def test_player_restarts_after_the_end(visit, service, demo):
+    page = opened(visit, service, demo)
     playing(page)
     wave = page.locator(".wave[data-stem=drums]")
     wave.click(position={"x": wave.bounding_box()["width"] * 0.97, "y": 20})
@@ -240,8 +240,8 @@ def test_player_restarts_after_the_end(visit, standalone, demo):
     assert seconds(page) < 4
 
 
-def test_reload_keeps_levels_and_position(visit, standalone, demo):
-    page = opened(visit, standalone, demo)
+def test_reload_keeps_levels_and_position(visit, service, demo):
+    page = opened(visit, service, demo)
     page.get_by_role("button", name="Mute Bass").click()
     page.locator(".wave[data-stem=drums]").click(position={"x": 300, "y": 20})
     before = page.locator("#time").inner_text()
@@ -315,8 +315,8 @@ def test_long_song_is_loaded_in_parts(visit, idle, tmp_path):
     assert min(levels) > 0.05, levels
 
 
-def test_every_part_can_be_downloaded(visit, standalone, demo, tmp_path):
-    page = opened(visit, standalone, demo)
+def test_every_part_can_be_downloaded(visit, service, demo, tmp_path):
+    page = opened(visit, service, demo)
     song = f"/songs/{demo['id']}"
 
     def taken(which):
@@ -327,13 +327,13 @@ def test_every_part_can_be_downloaded(visit, standalone, demo, tmp_path):
         return download.value.suggested_filename, path.read_bytes()
 
     for which in ["vocals", "drums", "bass", "other", "accompaniment"]:
-        assert taken(which) == (f"First Light ({which}).mp3", standalone.bytes(f"{song}/{which}.mp3"))
+        assert taken(which) == (f"First Light ({which}).mp3", service.bytes(f"{song}/{which}.mp3"))
     assert taken("song") == ("First Light.mp3", DEMO.read_bytes())
     for kind, magic in [("wav", b"RIFF"), ("flac", b"fLaC")]:
         page.locator(f"#format-{kind}").check()
         name, body = taken("vocals")
         assert (name, body[:4]) == (f"First Light (vocals).{kind}", magic)
-        assert body == standalone.bytes(f"{song}/vocals.{kind}")
+        assert body == service.bytes(f"{song}/vocals.{kind}")
     page.locator("#format-wav").check()
     name, body = taken("zip")
     inside = zipfile.ZipFile(io.BytesIO(body))
@@ -343,27 +343,27 @@ def test_every_part_can_be_downloaded(visit, standalone, demo, tmp_path):
     page.get_by_role("button", name="Solo Drums").click()
     name, body = taken("mix")
     assert name == "First Light (mix).wav"
-    assert body == standalone.bytes(f"{song}/drums.wav")
+    assert body == service.bytes(f"{song}/drums.wav")
     page.get_by_role("button", name="Mute Drums").click()
     expect(page.locator("#take-mix")).to_have_attribute("aria-disabled", "true")
     expect(page.locator("#take-home")).to_contain_text("there is no mix")
 
 
-def test_corrupt_song_fails_with_reason_and_can_be_retried(visit, standalone):
+def test_corrupt_song_fails_with_reason_and_can_be_retried(visit, service):
     """The file is corrupt after its first third, which only the worker detects."""
     whole = DEMO.read_bytes()
     torn = whole[: len(whole) // 3] + bytes(255 - byte for byte in whole[len(whole) // 3 :])
-    song = standalone.upload("Torn", data=torn)
+    song = service.upload("Torn", data=torn)
     end = None
     for status in ["FAILED", "SPLIT"]:
         try:
-            end = standalone.until(song["id"], status, seconds=60)
+            end = service.until(song["id"], status, seconds=60)
             break
         except AssertionError:
             continue
     if end["status"] != "FAILED":
         pytest.fail(f"a corrupt song did not fail: {end}")
-    page = visit(standalone)
+    page = visit(service)
     row = page.locator(".song", has_text="Torn")
     expect(row.locator(".why")).to_contain_text("Reason:")
     row.get_by_role("button", name="Retry").click()

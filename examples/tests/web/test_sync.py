@@ -8,8 +8,8 @@ from listening import listen, opened, playing, run_on, together
 SYNC_S = float(os.environ.get("VOCALIZER_SYNC_S", "180"))
 
 
-def test_stems_stay_in_sync_for_minutes_with_seeks(visit, standalone, demo):
-    page = opened(visit, standalone, demo)
+def test_stems_stay_in_sync_for_minutes_with_seeks(visit, service, demo):
+    page = opened(visit, service, demo)
     playing(page)
     listen(page)
     began, seeks = listening.clock(page), 0

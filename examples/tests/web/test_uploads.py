@@ -57,7 +57,7 @@ def sends(page):
 @pytest.fixture
 def small():
     """A server with a small upload limit."""
-    service = Service("server", max_upload_bytes=100_000)
+    service = Service("--no-worker", max_upload_bytes=100_000)
     yield service
     service.close()
 

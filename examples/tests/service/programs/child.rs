@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use clap::Parser;
 use tokio::sync::watch;
+use vocalizer::service::{Loaded, WorkerArgs, worker_with};
 use vocalizer_core::ports::{AudioError, Blob, Progress, Separator, StemSet};
-use vocalizer_examples::service::{Loaded, WorkerArgs, worker_with};
 
 use super::place::{LOST, TAKES_MS};
 use crate::support::stems;

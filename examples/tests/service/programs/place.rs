@@ -108,8 +108,11 @@ impl Place {
 }
 
 fn serve(dir: &tempfile::TempDir, broker: Option<&Broker>, database: Option<&Postgres>, listen: &str) -> Process {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
-    command.env_clear().args(["--listen", listen, "--data"]).arg(dir.path().join("data"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vocalizer"));
+    command
+        .env_clear()
+        .args(["serve", "--no-worker", "--listen-addr", listen, "--data-dir"])
+        .arg(dir.path().join("data"));
     command.env("WORKER_TOKEN", WORKER_TOKEN);
     command.envs(database.map(|database| ("DATABASE_URL", &database.url)));
     Process::start(command, broker, dir.path().join("server"))

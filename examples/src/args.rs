@@ -1,0 +1,130 @@
+//! The command line.
+
+#[cfg(not(feature = "separate"))]
+use std::ffi::OsString;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::local;
+use crate::remote::Remote;
+#[cfg(feature = "separate")]
+use crate::service::WorkerArgs;
+use crate::service::{Admin, ServeArgs};
+
+const EXAMPLES: &str = "\
+Examples:
+  vocalizer separate song.mp3                on this machine
+  vocalizer serve                            the service, on http://127.0.0.1:8000
+  vocalizer remote upload song.mp3 --wait    with a service elsewhere";
+
+#[cfg(feature = "separate")]
+const SEPARATE: &str = "\
+Exit codes:
+  0    success
+  1    some inputs failed
+  2    invalid command line, or options that the model does not support
+  3    the weights could not be found, fetched or loaded
+  4    all inputs failed
+  5    the device is missing or not usable
+  130  interrupted
+
+Examples:
+  vocalizer separate song.mp3
+  vocalizer separate album/ -o stems --format flac
+  vocalizer separate song.wav --two-stems vocals --format mp3 --bitrate 256";
+
+const VARIABLES: &str =
+    "Each option can also be set by the environment variable of the same name: --data-dir is DATA_DIR.";
+
+const MORE: &str = "`--help` lists all options.";
+
+/// Splits songs into stems: vocals, drums, bass and other.
+#[derive(Debug, Parser)]
+#[command(name = "vocalizer", version, after_help = EXAMPLES, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// The command.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Split songs into stems, written to DIR/<song>/<stem>.<ext>
+    #[cfg(feature = "separate")]
+    #[command(after_help = SEPARATE)]
+    Separate(Box<local::Separate>),
+    /// List models, fetch their weights and print their paths
+    Models(local::Models),
+    /// List compute devices
+    #[cfg(feature = "separate")]
+    Devices(local::Devices),
+    /// Show a file's format, sample rate, channels, duration and hash
+    Info(local::Info),
+    #[cfg_attr(feature = "separate", doc = "Run the service: server, queue and a worker in one process")]
+    #[cfg_attr(
+        not(feature = "separate"),
+        doc = "Run the service: server and queue. This build has no worker: songs wait for `vocalizer worker`"
+    )]
+    Serve(Box<ServeArgs>),
+    /// Split songs for a service elsewhere. Workers can be added and removed at any time
+    #[cfg(feature = "separate")]
+    Worker(Box<WorkerArgs>),
+    /// Use a service elsewhere: upload songs, wait until they are split and download their stems
+    Remote(Remote),
+    /// Maintain a service's storage: migrate, back up, restore, invite
+    Admin(Admin),
+    /// Print shell completions
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page of the program or of a command
+    Man {
+        /// The command, as in `vocalizer man separate` or `vocalizer man remote upload`
+        command: Vec<String>,
+    },
+    /// Commands that this build lacks
+    #[cfg(not(feature = "separate"))]
+    #[command(external_subcommand)]
+    Other(Vec<OsString>),
+}
+
+/// Returns the command line with the notes on environment variables.
+pub(crate) fn command() -> clap::Command {
+    Cli::command().mut_subcommands(|command| match command.get_name() {
+        "serve" | "worker" => {
+            let short = format!("{VARIABLES}\n{MORE}");
+            without_variables(command).after_help(short).after_long_help(VARIABLES)
+        }
+        "admin" => without_variables(command).after_help(VARIABLES),
+        _ => command,
+    })
+}
+
+/// Leaves out the environment variables, which have the options' names.
+fn without_variables(command: clap::Command) -> clap::Command {
+    command.mut_args(|arg| arg.hide_env(true)).mut_subcommands(without_variables)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::command;
+
+    #[test]
+    fn options_have_the_names_of_their_variables() {
+        let mut command = command();
+        command.build();
+        for name in ["serve", "worker"] {
+            let Some(command) = command.find_subcommand(name) else { continue };
+            for option in command.get_arguments() {
+                let long = option.get_long().expect("serve and worker take no positional arguments");
+                let variable = option.get_env().map(|variable| variable.to_string_lossy().into_owned());
+                match long {
+                    "help" | "version" | "check-config" => assert_eq!(variable, None),
+                    _ => assert_eq!(variable, Some(long.to_ascii_uppercase().replace('-', "_")), "--{long} of {name}"),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Models: fetching their weights with progress on standard error, and loading them.
+
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget};
+use serde_json::json;
+use vocalizer_model::weights::{self, Cache, FetchListener, ModelSpec, WeightsError};
+
+use crate::voice::{Voice, style};
+
+/// Fetches the weights of a model unless the cache has them.
+pub(crate) fn fetch(name: &str, voice: Voice) -> Result<(&'static ModelSpec, Cache), WeightsError> {
+    let spec = weights::find(name)?;
+    let cache = Cache::locate()?;
+    if !cache.has(spec) {
+        let size = HumanBytes(spec.total_bytes());
+        voice.remark(&format!("the weights of {name} ({size}) have not been fetched yet; licence: {}", spec.licence));
+    }
+    weights::fetch(spec, &cache, &mut FetchReport::new(voice))?;
+    Ok((spec, cache))
+}
+
+/// Loads a model by name or from a file; fetches its weights if needed.
+#[cfg(feature = "separate")]
+pub(crate) fn load(
+    model: &str,
+    compute: &vocalizer_model::ComputeOptions,
+    voice: Voice,
+) -> Result<vocalizer_model::Model, vocalizer_model::Error> {
+    use std::path::Path;
+    use vocalizer_model::Model;
+
+    // A registered name takes precedence over a file of that name.
+    let is_registered = weights::MODELS.iter().any(|spec| spec.name == model);
+    if !is_registered && (model.ends_with(".safetensors") || Path::new(model).exists()) {
+        return Model::from_file(Path::new(model), compute);
+    }
+    let (spec, cache) = fetch(model, voice)?;
+    Model::cached(spec, &cache, compute)
+}
+
+/// Reports progress of fetching weights.
+struct FetchReport {
+    voice: Voice,
+    bar: ProgressBar,
+    reported_quarters: u64,
+}
+
+impl FetchReport {
+    fn new(voice: Voice) -> Self {
+        let target = if voice == Voice::Bar { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(None, target);
+        bar.set_style(style("{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left"));
+        Self { voice, bar, reported_quarters: 0 }
+    }
+}
+
+impl FetchListener for FetchReport {
+    fn source(&mut self, name: &str, bytes: u64) {
+        self.reported_quarters = 0;
+        let message = format!("fetching {} from {name}", HumanBytes(bytes));
+        self.bar.suspend(|| self.voice.remark(&message));
+    }
+
+    fn passed_over(&mut self, name: &str, why: &str) {
+        let message = format!("skipping {name}: {why}");
+        self.bar.suspend(|| self.voice.remark(&message));
+    }
+
+    fn progress(&mut self, done_bytes: u64, total_bytes: u64) {
+        self.bar.set_length(total_bytes);
+        self.bar.set_position(done_bytes);
+        let quarters = done_bytes.saturating_mul(4) / total_bytes.max(1);
+        if quarters > self.reported_quarters {
+            self.reported_quarters = quarters;
+            if self.voice != Voice::Bar {
+                let event = json!({"event": "fetch", "done_bytes": done_bytes, "total_bytes": total_bytes});
+                self.voice.note(&event, &format!("{} of {}", HumanBytes(done_bytes), HumanBytes(total_bytes)));
+            }
+        }
+    }
+}
+
+impl Drop for FetchReport {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,15 @@
+//! The commands of `remote`, for a service elsewhere.
+
+mod accounts;
+mod args;
+mod audio;
+mod connection;
+mod credentials;
+mod failure;
+mod integration;
+mod report;
+mod run;
+mod songs;
+
+pub(crate) use args::Remote;
+pub(crate) use run::run;

@@ -1,0 +1,90 @@
+//! Options of `worker`, and of the worker in `serve`.
+
+use std::path::PathBuf;
+
+use clap::{Args, value_parser};
+#[cfg(feature = "separate")]
+use vocalizer_model::{ComputeOptions, DeviceChoice, Precision};
+
+use super::{BrokerArgs, LogFormat};
+
+/// The model and the device.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Computing")]
+pub struct ComputeArgs {
+    /// A model's name (see `vocalizer models`) or a weights file
+    #[arg(long, env = "MODEL", value_name = "NAME|FILE", default_value = "htdemucs")]
+    pub model: String,
+    /// Compute device: auto, cpu, wgpu or cuda, optionally with GPU numbers, as in cuda:1, cuda:0,2 or cuda:all (see `vocalizer devices`)
+    #[cfg(feature = "separate")]
+    #[arg(long, env = "DEVICE", value_name = "DEVICE", default_value_t = DeviceChoice::Auto)]
+    pub device: DeviceChoice,
+    /// Floating-point precision: f32, or on GPUs f16 or bf16, which use half the memory and are less accurate
+    #[cfg(feature = "separate")]
+    #[arg(long, env = "PRECISION", value_name = "PRECISION", default_value_t = Precision::F32)]
+    pub precision: Precision,
+    /// Batch size on a GPU, in segments [default: as many as fit into its memory, up to 8]
+    #[cfg(feature = "separate")]
+    #[arg(long, env = "BATCH", value_name = "N", value_parser = value_parser!(u16).range(1..=1024), hide_short_help = true)]
+    pub batch: Option<u16>,
+    /// Number of compute threads [default: one per core]
+    #[arg(long, env = "THREADS", value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+}
+
+#[cfg(feature = "separate")]
+impl ComputeArgs {
+    /// Converts to the model's options.
+    #[must_use]
+    pub fn options(&self) -> ComputeOptions {
+        ComputeOptions::default()
+            .with_device(self.device.clone())
+            .with_precision(self.precision)
+            .with_batch(self.batch.map(usize::from))
+    }
+}
+
+/// Options of `worker`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Network")]
+pub struct WorkerArgs {
+    /// Server URL, for uploading stems and, without a broker, fetching jobs
+    #[arg(long, env = "BACKEND_ADDR", alias = "backend", value_name = "URL", default_value = "http://127.0.0.1:8000")]
+    pub backend_addr: String,
+    /// Additional root certificates to trust for the server, in PEM format
+    #[arg(long, env = "BACKEND_CA_FILE", value_name = "FILE")]
+    pub backend_ca_file: Option<PathBuf>,
+    /// Token for the server; required without a broker
+    #[arg(long, env = "WORKER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub worker_token: Option<String>,
+    /// File with the token
+    #[arg(long, env = "WORKER_TOKEN_FILE", value_name = "FILE", conflicts_with = "worker_token")]
+    pub worker_token_file: Option<PathBuf>,
+    /// Address for /livez, /readyz and /metrics
+    #[arg(long, env = "LISTEN_ADDR", alias = "listen", value_name = "HOST:PORT", default_value = "127.0.0.1:8001")]
+    pub listen_addr: String,
+    /// The broker.
+    #[command(flatten)]
+    pub broker: BrokerArgs,
+    /// The model and the device.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    /// Concurrent songs; each uses all threads, so use 1 on a CPU
+    #[arg(long, env = "CONCURRENCY", value_name = "N", default_value_t = 1, value_parser = value_parser!(u16).range(1..=64),
+        help_heading = "Computing")]
+    pub concurrency: u16,
+    /// Folder for temporary files; if set, files left by a killed worker are removed at start [default: a new private
+    /// folder with a random name in the system's temporary folder, removed at exit]
+    #[arg(long, env = "WORK_DIR", value_name = "DIR", help_heading = "Storage")]
+    pub work_dir: Option<PathBuf>,
+    /// Check the configuration, print it without secrets and exit
+    #[arg(long, help_heading = "Advanced")]
+    pub check_config: bool,
+    /// Log format: text or json; RUST_LOG sets the level
+    #[arg(long, env = "LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text,
+        help_heading = "Advanced")]
+    pub log_format: LogFormat,
+    /// Seconds to let current songs finish at shutdown before they are handed back
+    #[arg(long, env = "SHUTDOWN_GRACE_S", value_name = "SECONDS", default_value_t = 20, help_heading = "Advanced")]
+    pub shutdown_grace_s: u64,
+}

@@ -1,0 +1,44 @@
+//! `vocalizer remote` against a server.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use super::support::Service;
+
+/// Runs a command of `remote` with this home folder and the password on standard input.
+async fn client(service: &Service, home: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vocalizer"));
+    command.env_clear().env("HOME", home).args(["remote", "--addr"]).arg(service.url("")).args(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let task = tokio::task::spawn_blocking(move || {
+        let mut child = command.spawn().unwrap();
+        // A command without a password may have exited already.
+        let _ = child.stdin.take().unwrap().write_all(b"correct horse\n");
+        child.wait_with_output().unwrap()
+    });
+    task.await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logout_everywhere_revokes_tokens_on_all_machines() {
+    let service = Service::idle().await;
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (here, there) = (here.path(), there.path());
+    let stdout = |output: Output| {
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    stdout(client(&service, here, &["register", "ada", "--password-stdin"]).await);
+    stdout(client(&service, there, &["login", "ada", "--password-stdin"]).await);
+    assert!(stdout(client(&service, there, &["whoami"]).await).contains("ada"));
+
+    let message = stdout(client(&service, here, &["logout", "--everywhere", "--password-stdin"]).await);
+    assert!(message.contains("logged out everywhere"), "{message}");
+    // One machine has deleted its token; that of the other is revoked.
+    for home in [here, there] {
+        assert_eq!(client(&service, home, &["whoami"]).await.status.code(), Some(4));
+    }
+    let logged_out = client(&service, here, &["logout", "--everywhere", "--password-stdin"]).await;
+    assert_eq!(logged_out.status.code(), Some(4), "{logged_out:?}");
+}
