@@ -80,7 +80,8 @@ impl Tombstones for SharedCoordination {
         self.call(self.memory.was_deleted(hash)).await
     }
 
+    /// Not a call to the database: the memory drops its oldest records by itself.
     async fn forget_old_deletions(&self, now: OffsetDateTime) -> Result<(), RepositoryError> {
-        self.call(self.memory.forget_old_deletions(now)).await
+        self.memory.forget_old_deletions(now).await
     }
 }
