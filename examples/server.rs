@@ -12,9 +12,7 @@ use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{
     AccountPorts, AccountService, AccountSettings, LocalCoordination, SongPorts, SongService, SongSettings, Throttle,
 };
-use vocalizer_http::clock::SystemClock;
 use vocalizer_http::maintenance::Maintenance;
-use vocalizer_http::passwords::Argon2Passwords;
 use vocalizer_http::server::Server;
 use vocalizer_http::settings::HttpSettings;
 use vocalizer_model::audio::AudioLimits;
@@ -23,6 +21,8 @@ use vocalizer_queue::SqliteQueue;
 use vocalizer_store::archive::TarResults;
 use vocalizer_store::files::FileBlobs;
 use vocalizer_store::sqlite::SqliteStore;
+use vocalizer_store::system::Argon2Passwords;
+use vocalizer_store::system::SystemClock;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {

@@ -10,10 +10,10 @@ use vocalizer_client::worker::{RemoteBackend, RemoteQueue, RemoteSettings};
 use vocalizer_core::limits::Limits;
 use vocalizer_core::ports::BoxError;
 use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
-use vocalizer_http::clock::SystemClock;
 use vocalizer_model::ports::ModelSeparator;
 use vocalizer_model::{ComputeOptions, Model, SplitOptions};
 use vocalizer_store::archive::TarResults;
+use vocalizer_store::system::SystemClock;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
