@@ -12,6 +12,15 @@ use crate::service::WorkerArgs;
 use crate::service::{Admin, ServeArgs};
 
 const EXAMPLES: &str = "\
+Exit codes (`remote --help` lists those of its commands):
+  0    success
+  1    failure, or some inputs failed
+  2    invalid command line or setting
+  3    the weights could not be found, fetched or loaded
+  4    all inputs failed
+  5    the device is missing or not usable
+  130  interrupted
+
 Examples:
   vocalizer separate song.mp3                on this machine
   vocalizer serve                            the service, on http://127.0.0.1:8000
