@@ -120,6 +120,49 @@ fn without_variables(command: clap::Command) -> clap::Command {
 mod tests {
     use super::command;
 
+    /// The `vocalizer` command lines in the code blocks of a page.
+    #[cfg(feature = "separate")]
+    fn command_lines(page: &str) -> Vec<Vec<&str>> {
+        let is_assignment = |word: &&str| {
+            word.split_once('=').is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
+        };
+        let mut found = Vec::new();
+        for block in page.split("```").skip(1).step_by(2) {
+            for line in block.replace("\\\n", " ").leak().lines() {
+                let line = line.trim_start_matches("$ ").split(" #").next().unwrap_or_default();
+                for part in line.split(['|', '&', ';', '>']) {
+                    let words: Vec<_> = part.split_whitespace().skip_while(is_assignment).collect();
+                    if words.first() == Some(&"vocalizer") {
+                        found.push(words);
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    #[cfg(feature = "separate")]
+    #[test]
+    fn documented_commands_are_valid() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut pages = vec![root.join("README.md"), root.join("demo/README.md")];
+        pages.extend(std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+        let mut checked = 0;
+        for path in pages.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+            let page = std::fs::read_to_string(path).unwrap();
+            for words in command_lines(&page) {
+                let id = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
+                let words = words.iter().map(|&word| if word == "ID" { id } else { word });
+                if let Err(error) = command().try_get_matches_from(words.clone()) {
+                    let line: Vec<_> = words.collect();
+                    panic!("{}: {}\n{error}", path.display(), line.join(" "));
+                }
+                checked += 1;
+            }
+        }
+        assert!(checked > 40, "{checked} commands found");
+    }
+
     #[test]
     fn options_have_the_names_of_their_variables() {
         let mut command = command();

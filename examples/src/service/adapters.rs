@@ -96,6 +96,7 @@ pub(super) struct BlobPlace<'a> {
     /// Assign the blobs to the database's installation, regardless of their owner.
     pub(super) adopt: bool,
     /// The folder for uploads on their way to remote storage.
+    #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "only S3 uses it"))]
     pub(super) work: &'a Path,
 }
 
