@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -68,9 +69,9 @@ async fn worker_faster_than_publish_leaves_no_progress() {
     assert_eq!(coordination.progress(&hash).await.unwrap(), None, "progress of a finished song was kept");
 }
 
-/// A queue with inline payloads that reports unknown states and waiting jobs.
+/// A queue with inline payloads that reports waiting jobs, and unknown states or, if set, that it is unavailable.
 #[derive(Default)]
-struct InlineQueue(Mutex<Vec<(SongHash, Bytes)>>);
+struct InlineQueue(Mutex<Vec<(SongHash, Bytes)>>, AtomicBool);
 
 #[async_trait]
 impl JobQueue for InlineQueue {
@@ -89,6 +90,9 @@ impl JobQueue for InlineQueue {
     }
 
     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> {
+        if self.1.load(Ordering::Relaxed) {
+            return Err(QueueError::Unavailable("the broker is down".into()));
+        }
         Ok(JobState::Unknown)
     }
 
@@ -226,6 +230,19 @@ async fn hanging_blobs_delay_other_songs_by_seconds_only() {
     assert_eq!(fixture.service.relay().now_or_never().unwrap().unwrap(), 0);
     fixture.clock.advance(Duration::from_secs(60));
     assert!(fixture.service.relay().now_or_never().is_none());
+}
+
+/// The parts of a sweep are independent of each other.
+#[tokio::test]
+async fn sweep_removes_orphans_while_queue_is_unavailable() {
+    let fixture = Fixture::new();
+    let song = fixture.admit(b"a song", b"a song").await;
+    let mut writer = fixture.blobs.begin().await.unwrap();
+    writer.write(Bytes::from_static(b"an orphan")).await.unwrap();
+    writer.commit(&BlobKey::Source(SongHash::of(b"an orphan"))).await.unwrap();
+    fixture.queue.1.store(true, Ordering::Relaxed);
+    fixture.service.sweep().await.unwrap_err();
+    assert_eq!(fixture.blobs.hashes().await.unwrap(), [*song.hash()]);
 }
 
 #[tokio::test]

@@ -56,17 +56,6 @@ async fn sweep_removes_orphans_unless_they_are_the_majority() {
     service.stored(few.len() + 20).await;
 }
 
-/// The parts of a sweep are independent: an unavailable queue does not keep orphans on the disk.
-#[tokio::test]
-async fn sweep_removes_orphans_while_queue_is_unavailable() {
-    let service = Service::idle().await;
-    Browser::new(&service).upload("x", &song(1)).await;
-    service.orphan(&"ab".repeat(32), 2 * DAY);
-    sql(&service.blobs().with_file_name("vocalizer.db"), "ALTER TABLE queue_jobs RENAME TO renamed");
-    service.songs.sweep().await.unwrap_err();
-    service.stored(1).await;
-}
-
 #[tokio::test]
 async fn sweep_keeps_orphans_for_a_day() {
     let service = Service::idle().await;
