@@ -135,9 +135,9 @@ async fn measure(name: &str, config: &Config, stems: &Stems, number: &mut u32) -
     let relaying = songs.clone();
     service.spawn(async move {
         loop {
-            let wished = relaying.wished();
+            let outbox_changed = relaying.outbox_changed();
             let _ = relaying.relay().await;
-            let _ = tokio::time::timeout(Duration::from_secs(1), wished).await;
+            let _ = tokio::time::timeout(Duration::from_secs(1), outbox_changed).await;
         }
     });
     let backend: Arc<dyn Backend> = match &config.broker {

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use vocalizer_core::causes::chain;
 
+use crate::output::errln;
+
 /// Exit codes of all commands but `remote`, which has its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -28,7 +30,7 @@ impl From<Exit> for ExitCode {
 
 /// Prints an error and its causes on standard error.
 pub(crate) fn print_error(error: &dyn Error) {
-    eprintln!("vocalizer: {}", chain(error));
+    errln!("vocalizer: {}", chain(error));
 }
 
 /// Prints an error and returns the exit code of a failure.

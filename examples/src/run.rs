@@ -1,14 +1,14 @@
 //! Runs the command.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::FromArgMatches as _;
 
 use crate::args::{Cli, Command, command};
-use crate::exit::{Exit, print_error};
+use crate::exit::{Exit, failed};
+use crate::output::{self, errln, print};
 use crate::{local, remote, service};
 
 /// Runs the command that the arguments name. The first argument is the program's name; if it is `client`, the command is
@@ -19,7 +19,18 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         args.insert(1, "remote".into());
     }
     let cli = Cli::from_arg_matches(&command().get_matches_from(args)).unwrap_or_else(|error| error.exit());
-    match cli.command {
+    let code = dispatch(cli.command);
+    match output::failure() {
+        Some(error) => {
+            errln!("vocalizer: cannot write to standard output: {error}");
+            Exit::Failed.into()
+        }
+        None => code,
+    }
+}
+
+fn dispatch(chosen: Command) -> ExitCode {
+    match chosen {
         #[cfg(feature = "separate")]
         Command::Separate(args) => local::separate(&args).into(),
         Command::Models(args) => local::models(&args).into(),
@@ -32,9 +43,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Remote(args) => remote::run(&args),
         Command::Admin(args) => service::admin(&args),
         Command::Completions { shell } => {
-            let mut out = Vec::new();
-            clap_complete::generate(shell, &mut command(), "vocalizer", &mut out);
-            print(&out)
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command(), "vocalizer", &mut script);
+            print(&String::from_utf8_lossy(&script));
+            ExitCode::SUCCESS
         }
         Command::Man { command } => man(&command),
         #[cfg(not(feature = "separate"))]
@@ -49,29 +61,19 @@ fn man(names: &[String]) -> ExitCode {
     for name in names {
         let Some(found) = page.find_subcommand(name).cloned() else {
             let known: Vec<_> = page.get_subcommands().map(clap::Command::get_name).collect();
-            eprintln!("vocalizer: unknown command; expected one of {}", known.join(", "));
+            errln!("vocalizer: unknown command; expected one of {}", known.join(", "));
             return Exit::Usage.into();
         };
         page = found;
     }
-    let mut out = Vec::new();
-    match clap_mangen::Man::new(page).render(&mut out) {
-        Ok(()) => print(&out),
-        Err(error) => unprintable(&error),
+    let mut text = Vec::new();
+    match clap_mangen::Man::new(page).render(&mut text) {
+        Ok(()) => {
+            print(&String::from_utf8_lossy(&text));
+            ExitCode::SUCCESS
+        }
+        Err(error) => failed(&error),
     }
-}
-
-fn print(bytes: &[u8]) -> ExitCode {
-    match io::stdout().write_all(bytes) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => unprintable(&error),
-    }
-}
-
-fn unprintable(error: &io::Error) -> ExitCode {
-    print_error(error);
-    Exit::AllFailed.into()
 }
 
 /// Rejects a command that this build lacks.
@@ -80,9 +82,9 @@ fn other(args: &[OsString]) -> ExitCode {
     let name = args.first().map(|name| name.to_string_lossy()).unwrap_or_default();
     match &*name {
         "separate" | "devices" | "worker" => {
-            eprintln!("vocalizer: this build lacks `{name}`; build with `--features separate`");
+            errln!("vocalizer: this build lacks `{name}`; build with `--features separate`");
         }
-        _ => eprintln!("vocalizer: unknown command {name:?}; see `vocalizer --help`"),
+        _ => errln!("vocalizer: unknown command {name:?}; see `vocalizer --help`"),
     }
     Exit::Usage.into()
 }

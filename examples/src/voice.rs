@@ -1,10 +1,12 @@
 //! Output: a progress bar on a terminal, plain lines in a pipe, or JSON.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
+
+use crate::output::{errln, outln};
 
 /// Longer names are truncated to leave room for the progress bar.
 const MAX_NAME_CHARS: usize = 20;
@@ -31,18 +33,17 @@ impl Voice {
 
     /// Prints a result: a JSON object or a line.
     pub(crate) fn say(self, value: &Value, line: &str) {
-        // Ignore a closed pipe.
-        let _ = match self {
-            Self::Json => writeln!(io::stdout(), "{value}"),
-            Self::Bar | Self::Lines => writeln!(io::stdout(), "{line}"),
-        };
+        match self {
+            Self::Json => outln!("{value}"),
+            Self::Bar | Self::Lines => outln!("{line}"),
+        }
     }
 
     /// Reports progress: a JSON object on standard output, or a line on standard error.
     pub(crate) fn note(self, value: &Value, line: &str) {
         match self {
             Self::Json => self.say(value, line),
-            Self::Bar | Self::Lines => eprintln!("{line}"),
+            Self::Bar | Self::Lines => errln!("{line}"),
         }
     }
 

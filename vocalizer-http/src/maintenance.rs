@@ -120,7 +120,7 @@ async fn watch_age(songs: &SongService, outbox: &Outbox) {
     loop {
         // A database failure is reported elsewhere.
         if let Ok(pending) = songs.repository().pending(1).await {
-            let number = pending.first().map(|wish| wish.number);
+            let number = pending.first().map(|entry| entry.number);
             oldest = number.map(|number| match oldest {
                 Some((known, since)) if known == number => (number, since),
                 _ => (number, Instant::now()),
@@ -137,7 +137,7 @@ async fn relay(songs: &SongService, outbox: &Outbox) {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut is_down = false;
     loop {
-        let wished = songs.wished();
+        let outbox_changed = songs.outbox_changed();
         match songs.relay().await {
             Ok(_) => is_down = false,
             Err(error) => {
@@ -155,7 +155,7 @@ async fn relay(songs: &SongService, outbox: &Outbox) {
         } else {
             tokio::select! {
                 _ = tick.tick() => {}
-                () = wished => {}
+                () = outbox_changed => {}
             }
         }
     }

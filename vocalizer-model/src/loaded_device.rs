@@ -145,7 +145,7 @@ impl LoadedDevice {
         Some([compute.value.ok()?.ops_per_s(), copy.value.ok()?.bytes_per_s(&copy.key)])
     }
 
-    /// The CPU is measured by `yardstick`.
+    /// The CPU is measured by `roofline`.
     #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
     pub(crate) fn best(&self) -> Option<[f64; 2]> {
         None

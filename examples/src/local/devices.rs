@@ -6,26 +6,27 @@ use vocalizer_model::{DeviceInfo, Interface, devices, interfaces};
 
 use super::args::Devices;
 use crate::exit::Exit;
+use crate::output::outln;
 
 pub(crate) fn run(args: &Devices) -> Exit {
     let devices = devices();
     if args.json {
         for DeviceInfo { id, name, is_software, memory_bytes, .. } in devices {
-            println!("{}", json!({"id": id, "name": name, "is_software": is_software, "memory_bytes": memory_bytes}));
+            outln!("{}", json!({"id": id, "name": name, "is_software": is_software, "memory_bytes": memory_bytes}));
         }
         return Exit::Done;
     }
     for device in &devices {
         let memory = device.memory_bytes.map(|bytes| format!(", {}", HumanBytes(bytes)));
         let software = if device.is_software { ", software: used only if selected by name" } else { "" };
-        println!("{:<8}  {}{}{software}", device.id, device.name, memory.unwrap_or_default());
+        outln!("{:<8}  {}{}{software}", device.id, device.name, memory.unwrap_or_default());
     }
     for interface in [Interface::Cuda, Interface::Wgpu] {
         let prefix = format!("{interface}:");
         if !interfaces().contains(&interface) {
-            println!("{:<8}  (not supported by this build)", interface.to_string());
+            outln!("{:<8}  (not supported by this build)", interface.to_string());
         } else if !devices.iter().any(|device| device.id.starts_with(&prefix)) {
-            println!("{:<8}  (no device found)", interface.to_string());
+            outln!("{:<8}  (no device found)", interface.to_string());
         }
     }
     Exit::Done

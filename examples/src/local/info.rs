@@ -11,6 +11,7 @@ use vocalizer_model::audio::{AudioLimits, AudioReader};
 
 use super::args::Info;
 use crate::exit::Exit;
+use crate::output::outln;
 use crate::voice::Voice;
 
 pub(crate) fn run(args: &Info) -> Exit {
@@ -47,7 +48,7 @@ fn print_info(file: &Path, as_json: bool) -> Result<(), Box<dyn std::error::Erro
     let seconds = frames as f64 / f64::from(info.rate_hz.max(1));
     let hash = hash(file)?;
     if as_json {
-        println!(
+        outln!(
             "{}",
             json!({
                 "file": file.to_string_lossy(), "format": info.format, "rate_hz": info.rate_hz,
@@ -55,13 +56,13 @@ fn print_info(file: &Path, as_json: bool) -> Result<(), Box<dyn std::error::Erro
             })
         );
     } else {
-        println!("{}", file.display());
-        println!("  format    {}", info.format);
-        println!("  rate      {} Hz", info.rate_hz);
-        println!("  channels  {}", info.channels);
+        outln!("{}", file.display());
+        outln!("  format    {}", info.format);
+        outln!("  rate      {} Hz", info.rate_hz);
+        outln!("  channels  {}", info.channels);
         let ms = frames * 1000 / u64::from(info.rate_hz.max(1));
-        println!("  duration  {}:{:02}.{:03} ({frames} frames)", ms / 60_000, ms / 1000 % 60, ms % 1000);
-        println!("  hash      {hash}");
+        outln!("  duration  {}:{:02}.{:03} ({frames} frames)", ms / 60_000, ms / 1000 % 60, ms % 1000);
+        outln!("  hash      {hash}");
     }
     Ok(())
 }

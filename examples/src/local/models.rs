@@ -7,6 +7,7 @@ use vocalizer_model::weights::{self, Cache, MODELS, WeightsError};
 use super::args::{Models, ModelsCommand};
 use crate::exit::Exit;
 use crate::model;
+use crate::output::outln;
 use crate::voice::Voice;
 
 pub(crate) fn run(args: &Models) -> Exit {
@@ -31,9 +32,9 @@ fn list() -> Result<(), WeightsError> {
         let here = cache.has(spec);
         let stems = spec.sources.join(", ");
         let state = if here { "fetched" } else { "not fetched" };
-        println!("{:<12} {:>10}  {:<11}  {stems}", spec.name, HumanBytes(spec.total_bytes()).to_string(), state);
+        outln!("{:<12} {:>10}  {:<11}  {stems}", spec.name, HumanBytes(spec.total_bytes()).to_string(), state);
     }
-    println!("\nlicence: {}", MODELS.first().map_or("", |spec| spec.licence));
+    outln!("\nlicence: {}", MODELS.first().map_or("", |spec| spec.licence));
     Ok(())
 }
 
@@ -41,7 +42,7 @@ fn path(name: &str) -> Result<(), WeightsError> {
     let spec = weights::find(name)?;
     let cache = Cache::locate()?;
     for member in spec.members {
-        println!("{}", cache.member_path(member).display());
+        outln!("{}", cache.member_path(member).display());
     }
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! Progress of one song.
 
-use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -8,11 +7,12 @@ use indicatif::{HumanDuration, ProgressBar};
 use serde_json::{Value, json};
 use vocalizer_model::{Listener, Report, Stage};
 
+use crate::output::{errln, outln};
 use crate::voice::Voice;
 
-/// Prints a line of JSON. Ignores a closed pipe.
+/// Prints a line of JSON.
 fn emit(value: &Value) {
-    let _ = writeln!(io::stdout(), "{value}");
+    outln!("{value}");
 }
 
 /// Reports progress of one song.
@@ -44,12 +44,11 @@ impl<'a> SongReport<'a> {
                 "files": report.files.iter().map(|f| f.to_string_lossy()).collect::<Vec<_>>(),
             })),
             Voice::Bar | Voice::Lines => {
-                let mut out = io::stdout();
                 for file in &report.files {
-                    let _ = writeln!(out, "{}", file.display());
+                    outln!("{}", file.display());
                 }
                 let took = HumanDuration(Duration::from_secs_f64(elapsed_s));
-                eprintln!("{}: {:.1} s split in {took} ({speed:.2} x real time)", self.input.display(), report.seconds);
+                errln!("{}: {:.1} s split in {took} ({speed:.2} x real time)", self.input.display(), report.seconds);
             }
         }
     }
@@ -95,7 +94,7 @@ impl Listener for SongReport<'_> {
                 if tenth > self.reported {
                     self.reported = tenth;
                     let input = self.input.display();
-                    eprintln!("{input}: {}% ({speed:.2} x real time, {left_s:.0} s left)", tenth * 10);
+                    errln!("{input}: {}% ({speed:.2} x real time, {left_s:.0} s left)", tenth * 10);
                 }
             }
             Voice::Json => emit(&json!({

@@ -1,6 +1,5 @@
 //! `vocalizer remote integration`: an end-to-end test of a server.
 
-use std::io::Write;
 use std::path::Path;
 
 use serde_json::json;
@@ -68,7 +67,6 @@ impl Steps {
         let error = done.as_ref().err().map(|failure| chain(failure));
         let event = json!({"event": "step", "step": name, "ok": done.is_ok(), "error": error});
         self.voice.say(&event, &format!("{name:<32} {outcome}"));
-        let _ = std::io::stdout().flush();
         done
     }
 }

@@ -4,6 +4,7 @@ use indicatif::{HumanBytes, ProgressBar};
 use serde_json::json;
 use vocalizer_client::{SongStatus, SongView};
 
+use crate::output::errln;
 use crate::voice::Voice;
 
 /// Formats an error and its causes in one line.
@@ -88,7 +89,7 @@ impl Waiting {
                 let tenth = song.progress.map_or(0, |percent| percent / 10);
                 let line = if song.progress.is_some() { format!("splitting {tenth}") } else { state.clone() };
                 if line != self.last_line {
-                    eprintln!("{}: {state}", shown(&song.title));
+                    errln!("{}: {state}", shown(&song.title));
                     self.last_line = line;
                 }
             }

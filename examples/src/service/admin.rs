@@ -13,6 +13,7 @@ use super::invite::invite;
 use super::serve::check_config;
 use super::{adapters, addresses, data, logging};
 use crate::exit::{failed, misused};
+use crate::output::outln;
 
 /// Runs a command.
 pub(crate) fn admin(args: &Admin) -> ExitCode {
@@ -41,9 +42,9 @@ fn migrate(storage: &StorageArgs) -> ExitCode {
     run(async {
         let _locks = data::lock(&kept.data, &kept.database, &kept.blobs)?;
         for migration in adapters::migrate(&kept.database).await? {
-            println!("applied {migration}");
+            outln!("applied {migration}");
         }
-        println!("{} is up to date", kept.database);
+        outln!("{} is up to date", kept.database);
         Ok(())
     })
 }
@@ -64,7 +65,7 @@ fn migrate_data(storage: &StorageArgs, from: &str) -> ExitCode {
     };
     run(async {
         let copied = adapters::migrate_data(&from, &database).await?;
-        println!("{copied} copied from {} to {database}", from.display());
+        outln!("{copied} copied from {} to {database}", from.display());
         Ok(())
     })
 }

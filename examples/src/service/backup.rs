@@ -24,6 +24,7 @@ use super::args::StorageArgs;
 use super::config::{Kept, TOKEN_FILE};
 use super::data::{self, private_dir};
 use crate::exit::{failed, misused};
+use crate::output::{errln, outln};
 
 /// The database file in a backup.
 const DATABASE: &str = "vocalizer.db";
@@ -38,7 +39,7 @@ const PARTIAL: &str = ".partial";
 pub(super) fn backup(storage: &StorageArgs, dir: &Path) -> ExitCode {
     run(storage, async |kept| {
         let copied = save(&kept, dir).await?;
-        println!("{copied} copied to {}", dir.display());
+        outln!("{copied} copied to {}", dir.display());
         Ok(copied)
     })
 }
@@ -47,7 +48,7 @@ pub(super) fn backup(storage: &StorageArgs, dir: &Path) -> ExitCode {
 pub(super) fn restore(storage: &StorageArgs, dir: &Path) -> ExitCode {
     run(storage, async |kept| {
         let copied = load(&kept, dir).await?;
-        println!("{copied} copied to {}", kept.data.display());
+        outln!("{copied} copied to {}", kept.data.display());
         Ok(copied)
     })
 }
@@ -62,9 +63,9 @@ fn run(storage: &StorageArgs, work: impl AsyncFnOnce(Kept) -> Result<Copied, Box
         Ok(Copied { faults, .. }) if faults.is_empty() => ExitCode::SUCCESS,
         Ok(Copied { faults, .. }) => {
             for fault in faults {
-                eprintln!("vocalizer: {fault}");
+                errln!("vocalizer: {fault}");
             }
-            eprintln!("vocalizer: everything else was copied");
+            errln!("vocalizer: everything else was copied");
             ExitCode::FAILURE
         }
         Err(error) => failed(error.as_ref()),

@@ -14,6 +14,7 @@ use super::addresses::Database;
 use super::args::{InviteArgs, StorageArgs};
 use super::config::Kept;
 use crate::exit::{failed, misused};
+use crate::output::outln;
 
 /// Creates codes and prints them, one per line, or revokes all.
 pub(super) fn invite(storage: &StorageArgs, args: InviteArgs) -> ExitCode {
@@ -41,12 +42,12 @@ async fn create(database: &Database, args: InviteArgs) -> Result<(), BoxError> {
     let ports = AccountPorts { accounts, attempts, passwords: Arc::new(Argon2Passwords::new(1)?), clock };
     let service = AccountService::new(ports, AccountSettings::default());
     if args.revoke_all {
-        println!("{} invites revoked", service.revoke_invites().await?);
+        outln!("{} invites revoked", service.revoke_invites().await?);
         return Ok(());
     }
     for _ in 0..args.count {
         let code = service.invite(Duration::from_secs(24 * 60 * 60) * args.days).await?;
-        println!("{}", code.expose());
+        outln!("{}", code.expose());
     }
     Ok(())
 }

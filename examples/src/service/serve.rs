@@ -1,5 +1,6 @@
 //! `serve`: the server, its queue and a worker in one process.
 
+use std::pin::Pin;
 use std::process::ExitCode;
 #[cfg(feature = "separate")]
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use super::stop::{stop_signal, stopped};
 #[cfg(feature = "separate")]
 use super::workers::{Load, LocalWorkers, WorkerState};
 use crate::exit::{failed, misused};
+use crate::output::{outln, print};
 
 /// Runs the service.
 pub(crate) fn serve(args: &ServeArgs) -> ExitCode {
@@ -69,7 +71,7 @@ pub(crate) fn serve(args: &ServeArgs) -> ExitCode {
 pub(super) fn check_config(args: &ServeArgs) -> ExitCode {
     match Config::check(args) {
         Ok(config) => {
-            print!("{config}");
+            print(&config.to_string());
             ExitCode::SUCCESS
         }
         Err(error) => misused(&error),
@@ -89,8 +91,8 @@ impl Serving {
         let parts = compose(config, data).await?;
         let listener = TcpListener::bind(config.listen).await;
         let listener = listener.map_err(|e| format!("cannot listen on {}: {e}", config.listen))?;
-        println!("Vocalizer listens on http://{}", listener.local_addr()?);
-        println!("data folder: {}", config.data.display());
+        outln!("Vocalizer listens on http://{}", listener.local_addr()?);
+        outln!("data folder: {}", config.data.display());
         Ok(Self { parts, listener, stop: stop_signal()?, config: config.clone() })
     }
 
@@ -98,10 +100,8 @@ impl Serving {
         let Self { parts, listener, stop, config } = self;
         let maintenance = Maintenance::new(parts.songs, parts.accounts).with_sweep_interval(config.sweep_interval);
         let server = parts.server.with_readiness(maintenance.readiness());
-        let tending = tokio::spawn(maintenance.run(stopped(stop.clone())));
-        server.run(listener, stopped(stop)).await;
-        tending.await?;
-        Ok(())
+        let work = run_in_task(maintenance, stop.clone());
+        run_beside(stop, work, |end| server.run(listener, end)).await
     }
 
     #[cfg(feature = "separate")]
@@ -109,9 +109,9 @@ impl Serving {
         let Self { parts, listener, stop, config } = self;
         let maintenance =
             Maintenance::new(parts.songs.clone(), parts.accounts).with_sweep_interval(config.sweep_interval);
+        let state = Arc::<WorkerState>::default();
         let server = parts.server.with_readiness(maintenance.readiness());
-        let tending = tokio::spawn(maintenance.run(stopped(stop.clone())));
-        let readiness = Arc::<WorkerState>::default();
+        let server = server.with_readiness(state.clone()).with_metrics(state.clone());
         let worker = LocalWorkers {
             model,
             load,
@@ -121,29 +121,41 @@ impl Serving {
             queue: parts.queue,
             backend: Arc::new(parts.songs),
             clock: parts.clock,
-            state: readiness.clone(),
+            state,
         };
-        let server = server.with_readiness(readiness.clone()).with_metrics(readiness);
-        // If the worker cannot start or its device fails, stop the service: a server that cannot split songs is useless here.
-        // Downloads get the grace period.
-        let (failed, has_failed) = watch::channel(false);
-        let working = async {
-            let ended = worker.run(stop.clone()).await;
-            let _ = failed.send(ended.is_err());
-            ended
-        };
-        let end = async {
-            tokio::select! {
-                () = stopped(stop.clone()) => {}
-                () = stopped(has_failed) => {}
-            }
-        };
-        let (ended, ()) = tokio::join!(working, server.run(listener, end));
-        if ended.is_ok() {
-            tending.await?;
-        }
-        ended
+        let maintenance = run_in_task(maintenance, stop.clone());
+        let worker = worker.run(stop.clone());
+        let work = async { tokio::try_join!(maintenance, worker).map(|_| ()) };
+        run_beside(stop, work, |end| server.run(listener, end)).await
     }
+}
+
+/// Runs the maintenance in a task of its own. A panic becomes an error.
+async fn run_in_task(maintenance: Maintenance, stop: watch::Receiver<bool>) -> Result<(), BoxError> {
+    Ok(tokio::spawn(maintenance.run(stopped(stop))).await?)
+}
+
+/// Runs `serve` beside `work` until `stop`. If the work fails, `serve` ends too, within its grace period: a server whose worker
+/// cannot start, whose device fails or whose maintenance panics is useless.
+async fn run_beside<S: Future<Output = ()>>(
+    stop: watch::Receiver<bool>,
+    work: impl Future<Output = Result<(), BoxError>>,
+    serve: impl FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>) -> S,
+) -> Result<(), BoxError> {
+    let (failed, has_failed) = watch::channel(false);
+    let work = async {
+        let ended = work.await;
+        failed.send_replace(ended.is_err());
+        ended
+    };
+    let end = async {
+        tokio::select! {
+            () = stopped(stop) => {}
+            () = stopped(has_failed) => {}
+        }
+    };
+    let (ended, ()) = tokio::join!(work, serve(Box::pin(end)));
+    ended
 }
 
 /// Raises the open file limit to its maximum and lowers the caps to fit.
@@ -186,6 +198,15 @@ fn warn_about_hosts(args: &ServeArgs, config: &Config) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn panicking_maintenance_ends_server_with_error() {
+        let (_sender, stop) = watch::channel(false);
+        let work = async { Ok(tokio::spawn(async { panic!("a defect") }).await?) };
+        let ended = tokio::time::timeout(Duration::from_secs(60), run_beside(stop, work, |end| end)).await;
+        let error = ended.expect("the server to end").unwrap_err();
+        assert!(error.to_string().contains("panicked"), "{error}");
+    }
 
     #[test]
     fn low_file_limit_lowers_caps() {

@@ -31,6 +31,7 @@ use super::stop::{stop_signal, stopped};
 use super::workers::{Load, LocalWorkers, WorkerState};
 use super::{adapters, logging};
 use crate::exit::{failed, misused};
+use crate::output::outln;
 
 /// The validated configuration of a worker.
 struct WorkerConfig {
@@ -71,28 +72,28 @@ impl WorkerConfig {
     }
 
     fn print(&self, args: &WorkerArgs) {
-        println!("BACKEND_ADDR={}", self.backend);
+        outln!("BACKEND_ADDR={}", self.backend);
         match &self.broker {
-            None => println!("BROKER_ADDR=(none: jobs come from the server over HTTP)"),
-            Some(broker) => println!("BROKER_ADDR={broker}"),
+            None => outln!("BROKER_ADDR=(none: jobs come from the server over HTTP)"),
+            Some(broker) => outln!("BROKER_ADDR={broker}"),
         }
-        println!("WORKER_TOKEN={}", if self.token.is_some() { "(hidden)" } else { "(none)" });
-        println!("MODEL={}", args.compute.model);
-        println!("THREADS={}", args.compute.threads.map_or("(one per core)".to_owned(), |threads| threads.to_string()));
+        outln!("WORKER_TOKEN={}", if self.token.is_some() { "(hidden)" } else { "(none)" });
+        outln!("MODEL={}", args.compute.model);
+        outln!("THREADS={}", args.compute.threads.map_or("(one per core)".to_owned(), |threads| threads.to_string()));
         #[cfg(feature = "separate")]
         {
-            println!("DEVICE={}", args.compute.device);
-            println!("PRECISION={}", args.compute.precision);
+            outln!("DEVICE={}", args.compute.device);
+            outln!("PRECISION={}", args.compute.precision);
             let batch = args.compute.batch.map_or("(as memory allows)".to_owned(), |batch| batch.to_string());
-            println!("BATCH={batch}");
+            outln!("BATCH={batch}");
         }
-        println!("CONCURRENCY={}", args.concurrency);
-        println!("LISTEN_ADDR={}", args.listen_addr);
+        outln!("CONCURRENCY={}", args.concurrency);
+        outln!("LISTEN_ADDR={}", args.listen_addr);
         match &args.work_dir {
-            Some(work) => println!("WORK_DIR={}", work.display()),
-            None => println!("WORK_DIR=(a new folder in {})", std::env::temp_dir().display()),
+            Some(work) => outln!("WORK_DIR={}", work.display()),
+            None => outln!("WORK_DIR=(a new folder in {})", std::env::temp_dir().display()),
         }
-        println!("SHUTDOWN_GRACE_S={}", args.shutdown_grace_s);
+        outln!("SHUTDOWN_GRACE_S={}", args.shutdown_grace_s);
     }
 }
 
@@ -140,7 +141,7 @@ async fn run(args: &WorkerArgs, config: WorkerConfig, load: Load) -> Result<(), 
     let listener = listener.map_err(|e| format!("cannot listen on {}: {e}", args.listen_addr))?;
     let work = WorkDir::open(args.work_dir.as_deref())?;
     sweep_work_dir(work.path())?;
-    println!("worker for {backend}; /livez, /readyz and /metrics on http://{}", listener.local_addr()?);
+    outln!("worker for {backend}; /livez, /readyz and /metrics on http://{}", listener.local_addr()?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let state = Arc::<WorkerState>::default();
     let readiness: Vec<Arc<dyn Readiness>> = match &broker {

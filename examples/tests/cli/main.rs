@@ -3,6 +3,7 @@
 mod bad_audio;
 mod bad_places;
 mod devices;
+mod output;
 mod separate;
 mod speech;
 mod support;

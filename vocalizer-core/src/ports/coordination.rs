@@ -62,7 +62,7 @@ pub trait ProgressStore: Send + Sync {
     /// # Errors
     ///
     /// Those of every method.
-    async fn record_progress(&self, hash: &SongHash, heard: ProgressReport) -> Result<(), RepositoryError>;
+    async fn record_progress(&self, hash: &SongHash, report: ProgressReport) -> Result<(), RepositoryError>;
 
     /// Returns the last progress report; `None` if there is none.
     ///

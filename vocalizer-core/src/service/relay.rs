@@ -51,7 +51,7 @@ impl SongService {
         let (songs, clock) = (&self.ports().songs, &self.ports().clock);
         let (mut under_way, mut published, mut failed) = (FuturesUnordered::new(), 0, None);
         loop {
-            let new_entry = self.wished();
+            let new_entry = self.outbox_changed();
             let free = CONCURRENCY - under_way.len();
             if free > 0 && failed.is_none() {
                 match songs.claim(u32::try_from(free).unwrap_or(1), CLAIM_DURATION, clock.now()).await {
@@ -80,11 +80,11 @@ impl SongService {
 
     /// Completes when the outbox has a new entry for [`Self::relay`], counted from this call.
     #[must_use]
-    pub fn wished(&self) -> event_listener::EventListener {
+    pub fn outbox_changed(&self) -> event_listener::EventListener {
         self.changes().listen_for_entries()
     }
 
-    /// Publishes at once if the queue is local. Otherwise leaves it to the task that waits for [`Self::wished`]: a
+    /// Publishes at once if the queue is local. Otherwise leaves it to the task that waits for [`Self::outbox_changed`]: a
     /// broker may be slow, and an upload must not wait for it.
     pub(super) async fn relay_soon(&self) {
         self.changes().announce_entry();

@@ -16,7 +16,7 @@ use crate::ports::{Clock, Failure, JobQueue, Lease, LeasedJob, QueueError};
 const CLOSING: Duration = Duration::from_secs(5);
 
 /// How often [`RemoteLeases::run`] checks for expired leases.
-const TENDING: Duration = Duration::from_secs(1);
+const TIDY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The error for an unknown lease.
 const LEASE_LOST: ServiceError =
@@ -142,7 +142,7 @@ impl RemoteLeases {
     /// Runs [`Self::tidy`] periodically while polled.
     pub async fn run(&self) {
         loop {
-            self.clock.sleep(TENDING).await;
+            self.clock.sleep(TIDY_INTERVAL).await;
             self.tidy().await;
         }
     }

@@ -46,22 +46,22 @@ impl SongService {
         ports.songs.check().await?;
         // A failing part does not stop the others: a broker that is down must not keep expired songs on the disk.
         let jobs = self.sweep_jobs(&mut swept).await;
-        let leftovers = ports.blobs.sweep().await.map(|leftovers| swept.leftovers = leftovers);
+        let leftovers = ports.blobs.sweep().await.map(|leftovers| swept.leftovers = leftovers).map_err(Into::into);
         let orphans = self.sweep_orphans().await.map(|orphans| swept.orphans = orphans);
         let expired = self.sweep_expired(&mut swept).await;
         self.sweep_uploaders().await;
-        let progress = ports.coordination.forget_old_progress(ports.clock.now()).await;
-        let deletions = ports.coordination.forget_old_deletions(ports.clock.now()).await;
+        let progress = ports.coordination.forget_old_progress(ports.clock.now()).await.map_err(Into::into);
+        let deletions = ports.coordination.forget_old_deletions(ports.clock.now()).await.map_err(Into::into);
         if swept != Swept::default() {
             tracing::info!(?swept, "sweep finished");
         }
-        jobs?;
-        leftovers?;
-        orphans?;
-        expired?;
-        progress?;
-        deletions?;
-        Ok(swept)
+        let mut failed = None;
+        for error in [jobs, leftovers, orphans, expired, progress, deletions].into_iter().filter_map(Result::err) {
+            if let Some(other) = failed.replace(error) {
+                tracing::warn!(error = chain(&other), "a part of the sweep failed");
+            }
+        }
+        failed.map_or(Ok(swept), Err)
     }
 
     /// Finds jobs that the queue dead-lettered, abandoned or lost.

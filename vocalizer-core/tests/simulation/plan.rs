@@ -60,7 +60,7 @@ pub(crate) struct Plan {
     pub(crate) inline_bytes: u64,
     pub(crate) carried_bytes: u64,
     /// Whether a single server keeps its shared state in memory and loses it in a crash.
-    pub(crate) local_commons: bool,
+    pub(crate) local_coordination: bool,
     /// Whether workers use HTTP, and servers hold their leases.
     pub(crate) desks: bool,
     /// Whether the queue stores those leases.
@@ -115,7 +115,7 @@ impl Plan {
             exact,
             inline_bytes: 64,
             carried_bytes: if chance.one_in(4) { 16 } else { 1 << 20 },
-            local_commons: servers == 1 && chance.one_in(2),
+            local_coordination: servers == 1 && chance.one_in(2),
             desks: exact && bug.is_none() && chance.one_in(3),
             durable: Chance::new(!seed).one_in(2),
             original: !exact && bug.is_none() && chance.one_in(4),

@@ -46,7 +46,7 @@ impl JobQueue for DeskQueue {
                     world.ghost.granted(process, number.unwrap_or(0));
                     world.kernel.cover("leased over HTTP");
                     let job = Job { hash: leased.hash, payload: JobPayload::Stored };
-                    return Ok(Box::new(DeskLease { world: Arc::clone(world), server, leased, job }));
+                    return Ok(Box::new(RemoteLease { world: Arc::clone(world), server, leased, job }));
                 }
                 Ok(Some(None)) => {}
                 Ok(None) | Err(_) => return Err(unavailable("no response from the desk")),
@@ -64,7 +64,7 @@ impl JobQueue for DeskQueue {
 }
 
 /// A lease from a desk. If dropped, the desk releases it when it expires.
-struct DeskLease {
+struct RemoteLease {
     world: Arc<World>,
     server: usize,
     leased: LeasedJob,
@@ -79,7 +79,7 @@ fn to_queue_result(response: Result<Option<Result<(), ServiceError>>, CallError>
     }
 }
 
-impl DeskLease {
+impl RemoteLease {
     /// Returns the server to send requests to.
     fn server(&self) -> usize {
         let plan = &self.world.kernel.plan;
@@ -98,7 +98,7 @@ impl DeskLease {
 }
 
 #[async_trait]
-impl Lease for DeskLease {
+impl Lease for RemoteLease {
     fn job(&self) -> &Job {
         &self.job
     }

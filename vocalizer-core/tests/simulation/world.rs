@@ -86,7 +86,7 @@ impl World {
 
     fn start_server(self: &Arc<Self>, process: Process, server: usize) {
         let audio = Arc::new(FakeAudio(Arc::clone(&self.kernel)));
-        let coordination: Arc<dyn Coordination> = if self.kernel.plan.local_commons {
+        let coordination: Arc<dyn Coordination> = if self.kernel.plan.local_coordination {
             Arc::new(LocalCoordination::default())
         } else {
             Arc::clone(&self.coordination) as _
@@ -114,7 +114,7 @@ impl World {
         let kernel = &self.kernel;
         let mut next_sweep_us = kernel.now_us();
         loop {
-            let notified = service.wished();
+            let notified = service.outbox_changed();
             // Skip an empty outbox, which would dominate the run.
             if !self.database.outbox_is_empty()
                 && let Err(error) = service.relay().await

@@ -22,7 +22,7 @@ pub struct Copied {
     /// Songs.
     pub songs: u64,
     /// Outbox entries.
-    pub wishes: u64,
+    pub outbox_entries: u64,
 }
 
 /// An error from copying; nothing was copied.
@@ -102,7 +102,7 @@ pub async fn copy_from_sqlite(from: &SqliteStore, to: &PostgresStore) -> Result<
     let mut place = Snapshot::START;
     while let Some(page) = from.outbox(&mut place).await.map_err(CopyError::Source)? {
         for entry in &page {
-            copied.wishes += enqueue(&mut step, &entry.hash).await?;
+            copied.outbox_entries += enqueue(&mut step, &entry.hash).await?;
         }
     }
     let mut place = Snapshot::START;
@@ -115,7 +115,7 @@ pub async fn copy_from_sqlite(from: &SqliteStore, to: &PostgresStore) -> Result<
             copied.songs += insert(&mut step, &whole).await?;
             let song = &whole.song;
             if song.status() == &Status::Uploaded {
-                copied.wishes += enqueue(&mut step, song.hash()).await?;
+                copied.outbox_entries += enqueue(&mut step, song.hash()).await?;
             }
         }
     }

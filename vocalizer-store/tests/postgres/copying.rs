@@ -92,7 +92,7 @@ async fn copy_keeps_everything_except_leases() {
     }
 
     let copied = copy_from_sqlite(&from, &to).await.unwrap();
-    assert_eq!(copied, Copied { users: 3, sessions: 4, songs: 1_106, wishes: 4 });
+    assert_eq!(copied, Copied { users: 3, sessions: 4, songs: 1_106, outbox_entries: 4 });
     for user in users {
         let found = AccountRepository::find(&to, user.id).await.unwrap();
         assert_eq!(parts(found), parts(Some(user.clone())));

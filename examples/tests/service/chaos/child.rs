@@ -155,9 +155,9 @@ async fn server(dir: &Path, queue: Arc<dyn JobQueue>, killer: &Killer) {
     let server = Server::new(songs.clone(), accounts, settings).unwrap();
     let relaying = async {
         loop {
-            let wished = songs.wished();
+            let outbox_changed = songs.outbox_changed();
             let _ = songs.relay().await;
-            let _ = tokio::time::timeout(Duration::from_millis(500), wished).await;
+            let _ = tokio::time::timeout(Duration::from_millis(500), outbox_changed).await;
         }
     };
     let sweeping = async {
