@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
 use vocalizer_core::service::{AccountService, RemoteLeases, SongService};
 
 use crate::caps::LongResponses;
@@ -12,12 +13,6 @@ use crate::probe::Probe;
 use crate::pulse::Pulse;
 use crate::settings::HttpSettings;
 
-/// Additional metrics, in the Prometheus text format.
-pub trait MoreMetrics: Send + Sync {
-    /// Appends complete lines.
-    fn write(&self, out: &mut String);
-}
-
 pub(crate) struct App {
     pub(crate) songs: SongService,
     pub(crate) accounts: AccountService,
@@ -25,11 +20,11 @@ pub(crate) struct App {
     pub(crate) settings: HttpSettings,
     pub(crate) metrics: Metrics,
     pub(crate) probe: Probe,
-    pub(crate) more_metrics: Vec<Arc<dyn MoreMetrics>>,
     pub(crate) page: Page,
+    pub(crate) openapi: Bytes,
     pub(crate) archives: LongResponses,
     pub(crate) event_streams: LongResponses,
     pub(crate) pulse: Arc<Pulse>,
-    /// Becomes `true` on shutdown: endless streams then end.
-    pub(crate) closing: watch::Receiver<bool>,
+    /// Is cancelled on shutdown: endless streams then end.
+    pub(crate) closing: CancellationToken,
 }

@@ -10,6 +10,7 @@ use vocalizer_core::secret::Secret;
 
 use crate::body::RequestBody;
 use crate::failure::Failure;
+use crate::fields::{Field, Input, Kind};
 
 /// Maximum size of a form, except uploads.
 pub(crate) const MAX_FORM_BYTES: usize = 64 * 1024;
@@ -22,8 +23,15 @@ const MAX_FIELDS: usize = 64;
 pub(crate) struct Form(HashMap<String, Secret<String>>);
 
 impl Form {
-    /// Reads a form in any of the three supported encodings.
-    pub(crate) async fn read(headers: &HeaderMap, body: RequestBody) -> Result<Self, Failure> {
+    /// Reads the declared fields of a form in any of the three supported encodings. Other fields are ignored.
+    pub(crate) async fn read(input: Input, headers: &HeaderMap, body: RequestBody) -> Result<Self, Failure> {
+        let mut form = Self::decode(headers, body).await?;
+        let Input::Form { required, optional } = input else { return Err(Failure::internal("the route has no form")) };
+        form.0.retain(|name, _| required.iter().chain(optional).any(|field| field.name == name));
+        Ok(form)
+    }
+
+    async fn decode(headers: &HeaderMap, body: RequestBody) -> Result<Self, Failure> {
         let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match essence.as_str() {
@@ -45,19 +53,15 @@ impl Form {
     }
 
     /// Removes and returns a field. A missing field is the same as an empty one.
-    pub(crate) fn take(&mut self, name: &str) -> Secret<String> {
-        self.0.remove(name).unwrap_or_default()
+    pub(crate) fn take(&mut self, field: &Field) -> Secret<String> {
+        self.0.remove(field.name).unwrap_or_default()
     }
 
-    /// Parses a field as a whole number. Returns `None` if it is empty or missing.
-    pub(crate) fn number(&mut self, name: &'static str, at_most: u64) -> Result<Option<u64>, Failure> {
-        let text = self.take(name).into_exposed();
-        if text.is_empty() {
-            return Ok(None);
-        }
-        match text.parse() {
-            Ok(number) if number <= at_most => Ok(Some(number)),
-            _ => Err(Failure::field(name, format!("{name} must be a whole number from 0 to {at_most}"))),
+    /// Parses a field as a whole number. An empty or missing one has its default.
+    pub(crate) fn number(&mut self, field: &'static Field) -> Result<Option<u64>, Failure> {
+        match (self.take(field).expose().as_str(), field.kind) {
+            ("", Kind::Whole(whole)) => Ok(whole.default),
+            (text, _) => field.number(text).map(Some).map_err(|message| Failure::field(field.name, message)),
         }
     }
 
@@ -114,24 +118,30 @@ pub(crate) fn malformed(message: impl Into<String>) -> Failure {
     Failure::new(ErrorCode::Malformed, message)
 }
 
-/// The parameters of a query string.
+/// The declared parameters of a query string. Others are ignored.
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
-    pub(crate) fn parse(query: &str) -> Self {
-        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+    pub(crate) fn parse(declared: &[&Field], query: &str) -> Self {
+        let parameters = form_urlencoded::parse(query.as_bytes()).into_owned();
+        Self(parameters.filter(|(name, _)| declared.iter().any(|field| field.name == name)).collect())
     }
 
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(key, _)| key == name)
+    pub(crate) fn has(&self, field: &Field) -> bool {
+        self.0.iter().any(|(name, _)| name == field.name)
     }
 
     /// Parses a parameter with `read`. Returns `None` if it is missing.
-    pub(crate) fn get<T>(&self, name: &'static str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Failure> {
-        let Some((_, text)) = self.0.iter().find(|(key, _)| key == name) else { return Ok(None) };
+    pub(crate) fn get<T>(&self, field: &'static Field, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Failure> {
+        let Some((_, text)) = self.0.iter().find(|(name, _)| name == field.name) else { return Ok(None) };
         match read(text) {
             Some(value) => Ok(Some(value)),
-            None => Err(Failure::field(name, format!("invalid value for parameter {name}"))),
+            None => Err(Failure::field(field.name, format!("invalid value for parameter {}", field.name))),
         }
+    }
+
+    /// Parses a whole number in the declared range. Returns `None` if it is missing.
+    pub(crate) fn number(&self, field: &'static Field) -> Result<Option<u64>, Failure> {
+        self.get(field, |text| field.number(text).ok())
     }
 }

@@ -63,6 +63,7 @@ mod body;
 mod caps;
 mod conditional;
 mod failure;
+mod fields;
 mod form;
 mod handlers;
 mod hosts;

@@ -1,11 +1,16 @@
 //! Prometheus metrics.
 
-use std::fmt::Write as _;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabel as _, EncodeLabelSet, LabelSetEncoder};
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabel as _, EncodeLabelSet, EncodeMetric as _, LabelSetEncoder,
+};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
@@ -16,13 +21,85 @@ use vocalizer_core::ports::{JobQueue, QueueError};
 use vocalizer_core::service::{RenderingCounts, ServiceError, SongService};
 use vocalizer_core::song::StatusKind;
 
-use crate::routes::Operation;
-
 /// Timeout for the queue depth. Scrapes time out after ten seconds.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The content type of the text that `prometheus-client` writes.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// A metric that a program adds. Names are without the prefix `vocalizer_`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Metric {
+    /// Facts about the program, such as its device, as labels.
+    Info {
+        /// The metric's name.
+        name: &'static str,
+        /// What the facts are.
+        help: &'static str,
+        /// The names and values of the facts.
+        labels: Vec<(&'static str, String)>,
+    },
+    /// Counters that differ in one label.
+    Counters {
+        /// The metric's name, without `_total`.
+        name: &'static str,
+        /// What is counted.
+        help: &'static str,
+        /// The label's name.
+        label: &'static str,
+        /// The counts by the label's value.
+        counts: Vec<(&'static str, u64)>,
+    },
+    /// A total of time.
+    Seconds {
+        /// The metric's name, without `_seconds_total`.
+        name: &'static str,
+        /// What took the time.
+        help: &'static str,
+        /// The total so far.
+        total: Duration,
+    },
+}
+
+/// A source of metrics, such as a worker.
+pub trait MoreMetrics: Send + Sync {
+    /// Returns the metrics for one scrape.
+    fn metrics(&self) -> Vec<Metric>;
+}
+
+/// Makes a source's metrics part of the registry.
+struct Collected(Arc<dyn MoreMetrics>);
+
+impl fmt::Debug for Collected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Collected").finish_non_exhaustive()
+    }
+}
+
+impl Collector for Collected {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        for metric in self.0.metrics() {
+            match metric {
+                Metric::Info { name, help, labels } => {
+                    encoder.encode_descriptor(name, help, None, MetricType::Info)?.encode_info(&labels)?;
+                }
+                Metric::Counters { name, help, label, counts } => {
+                    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+                    for (value, count) in counts {
+                        ConstCounter::new(count).encode(family.encode_family(&[(label, value)])?)?;
+                    }
+                }
+                Metric::Seconds { name, help, total } => {
+                    let unit = Some(&Unit::Seconds);
+                    let metric = encoder.encode_descriptor(name, help, unit, MetricType::Counter)?;
+                    ConstCounter::new(total.as_secs_f64()).encode(metric)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
 
 /// The labels of the request counter.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -32,7 +109,7 @@ struct RequestLabels {
 }
 
 impl EncodeLabelSet for RequestLabels {
-    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
         ("operation", self.operation).encode(encoder.encode_label())?;
         ("status", self.status.to_string()).encode(encoder.encode_label())
     }
@@ -42,7 +119,7 @@ impl EncodeLabelSet for RequestLabels {
 type Label = [(&'static str, &'static str); 1];
 
 pub(crate) struct Metrics {
-    registry: Registry,
+    pub(crate) registry: Registry,
     requests: Family<RequestLabels, Counter>,
     seconds: Family<Label, Histogram, fn() -> Histogram>,
     uploaded_bytes: Counter,
@@ -59,7 +136,7 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn new() -> Self {
-        let mut registry = Registry::with_prefix("vocalizer");
+        let mut registry = registry();
         let requests = Family::default();
         registry.register("http_requests", "HTTP requests completed", requests.clone());
         let seconds =
@@ -99,10 +176,10 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn answered(&self, operation: &'static str, status: u16, took: Duration) {
+    /// Counts a response, and observes the time until its headers if that says something about the server.
+    pub(crate) fn answered(&self, operation: &'static str, status: u16, took: Option<Duration>) {
         self.requests.get_or_create(&RequestLabels { operation, status }).inc();
-        // A worker waits for a job as long as it asked to, so the time says nothing about the server.
-        if operation != Operation::LeaseJob.name() {
+        if let Some(took) = took {
             self.seconds.get_or_create(&[("operation", operation)]).observe(took.as_secs_f64());
         }
     }
@@ -116,8 +193,8 @@ impl Metrics {
         Connected(self.connections.clone())
     }
 
-    /// Reads the current state of the service and writes all metrics.
-    pub(crate) async fn write(&self, songs: &SongService) -> Result<String, ServiceError> {
+    /// Reads the current state of the service.
+    pub(crate) async fn read(&self, songs: &SongService) -> Result<(), ServiceError> {
         for (kind, count) in StatusKind::ALL.into_iter().zip(songs.repository().count().await?) {
             self.songs.get_or_create(&[("status", kind.name())]).set(gauge(count));
         }
@@ -128,12 +205,7 @@ impl Metrics {
             self.renderings.get_or_create(&[("state", state)]).set(gauge(count as u64));
         }
         self.rendition_bytes.set(gauge(bytes));
-        let mut text = String::new();
-        if encode(&mut text, &self.registry).is_err() {
-            text.clear();
-            let _ = text.write_str("# EOF\n");
-        }
-        Ok(text)
+        Ok(())
     }
 
     /// Writes the job metrics. An unavailable queue must not affect the other metrics.
@@ -156,6 +228,25 @@ impl Metrics {
             }
         }
         self.oldest_job.get_or_create(&[]).set(gauge(depth.oldest.unwrap_or_default().as_secs()));
+    }
+}
+
+/// Returns an empty registry. It prefixes all names.
+pub(crate) fn registry() -> Registry {
+    Registry::with_prefix("vocalizer")
+}
+
+/// Adds metrics of another part of the program.
+pub(crate) fn add(registry: &mut Registry, metrics: Arc<dyn MoreMetrics>) {
+    registry.register_collector(Box::new(Collected(metrics)));
+}
+
+/// Returns the metrics in the OpenMetrics text format.
+pub(crate) fn text(registry: &Registry) -> String {
+    let mut text = String::new();
+    match encode(&mut text, registry) {
+        Ok(()) => text,
+        Err(_) => "# EOF\n".to_owned(),
     }
 }
 

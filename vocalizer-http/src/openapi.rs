@@ -6,14 +6,13 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use vocalizer_core::api::{
-    ApiError, JobData, LimitsData, MAX_JOB_DELAY, MAX_JOB_WAIT, NewTokenData, PeaksData, SongData, SongView, SongsData,
-    TokensData, UserData, WantedData,
+    ApiError, JobData, LimitsData, NewTokenData, PeaksData, SongData, SongView, SongsData, TokensData, UserData,
+    WantedData,
 };
 use vocalizer_core::part::Part;
-use vocalizer_core::service::{Levels, MAX_PAGE};
-use vocalizer_core::song::StatusKind;
 
-use crate::routes::{Access, Input, Operation, Output, ROUTES, Route};
+use crate::fields::Input;
+use crate::routes::{Access, Operation, Output, ROUTES, Route};
 
 /// Returns the OpenAPI 3.1 document of the API, built from the routing table and the response types.
 #[must_use]
@@ -71,7 +70,7 @@ fn schemas() -> Map<String, Value> {
 }
 
 fn operation(route: &Route, head: bool) -> Value {
-    let mut name = route.operation.name().to_owned();
+    let mut name = route.name.to_owned();
     if head {
         name.push_str("_head");
     }
@@ -116,24 +115,9 @@ fn parameters(route: &Route) -> Vec<Value> {
             parameters.push(json!({"name": name, "in": "path", "required": true, "schema": schema}));
         }
     }
-    for &name in route.query {
-        let (schema, description) = match name {
-            "status" => (json!({"enum": StatusKind::ALL.map(StatusKind::name)}), "Only songs with this status"),
-            "limit" => (
-                json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": MAX_PAGE}),
-                "Maximum number of songs",
-            ),
-            "after" => (json!({"type": "string"}), "Continue after this cursor: `next` of the previous page"),
-            "details" => (json!({"type": "string"}), "Include `uploaded_at`; any value"),
-            "drums" | "bass" | "other" | "vocals" => (
-                json!({"type": "number", "minimum": 0, "maximum": Levels::MOST, "default": 1}),
-                "For mix.*: gain of this stem, as a factor",
-            ),
-            "format" => (json!({"enum": ["mp3", "wav", "flac"]}), "For stems.zip and stems.tar: audio format"),
-            _ => (json!({"type": "string"}), "Send `Content-Disposition: attachment`; any value"),
-        };
-        parameters.push(json!({"name": name, "in": "query", "description": description, "schema": schema}));
-    }
+    parameters.extend(route.query.iter().map(
+        |field| json!({"name": field.name, "in": "query", "description": field.description, "schema": field.schema()}),
+    ));
     let headers: &[_] = match route.operation {
         Operation::Part | Operation::Source => &["Range", "If-Range", "If-None-Match"],
         Operation::Events => &["Last-Event-ID"],
@@ -146,9 +130,10 @@ fn parameters(route: &Route) -> Vec<Value> {
 fn request_body(input: Input) -> Option<Value> {
     let content = match input {
         Input::Nothing => return None,
-        Input::Form(required, optional) => {
-            let field = |name: &&str| ((*name).to_owned(), field(name));
-            let properties: Map<_, _> = required.iter().chain(optional).map(field).collect();
+        Input::Form { required, optional } => {
+            let properties: Map<_, _> =
+                required.iter().chain(optional).map(|field| (field.name.to_owned(), field.schema())).collect();
+            let required: Vec<_> = required.iter().map(|field| field.name).collect();
             let schema = json!({"type": "object", "required": required, "properties": properties});
             json!({
                 "application/x-www-form-urlencoded": {"schema": schema},
@@ -171,19 +156,6 @@ fn request_body(input: Input) -> Option<Value> {
         }}}),
     };
     Some(json!({"required": true, "content": content}))
-}
-
-/// Returns the schema of a form field.
-fn field(name: &str) -> Value {
-    match name {
-        "percent" => json!({"type": "integer", "minimum": 0, "maximum": 100}),
-        "wait_s" => json!({"type": "integer", "minimum": 0, "maximum": MAX_JOB_WAIT.as_secs(), "default": 30}),
-        "after_ms" => {
-            json!({"type": "integer", "minimum": 0, "maximum": MAX_JOB_DELAY.as_secs() * 1000, "default": 0})
-        }
-        "kind" => json!({"enum": ["retry", "later", "never"]}),
-        _ => json!({"type": "string"}),
-    }
 }
 
 fn responses(route: &Route, head: bool) -> Map<String, Value> {

@@ -11,7 +11,8 @@ use vocalizer_core::service::{Caller, Proof};
 use crate::body::RequestBody;
 use crate::cookie;
 use crate::failure::Failure;
-use crate::form::Query;
+use crate::fields::{Field, Input};
+use crate::form::{Form, Query};
 use crate::settings::HttpSettings;
 
 /// The client's address, and whether it uses TLS. Forwarding headers count only from trusted proxies.
@@ -60,6 +61,8 @@ pub(crate) struct Request {
     pub(crate) peer: Peer,
     pub(crate) caller: Caller,
     pub(crate) params: Vec<(String, String)>,
+    pub(crate) input: Input,
+    pub(crate) query: &'static [&'static Field],
 }
 
 impl Request {
@@ -84,7 +87,12 @@ impl Request {
     }
 
     pub(crate) fn query(&self) -> Query {
-        Query::parse(self.uri.query().unwrap_or_default())
+        Query::parse(self.query, self.uri.query().unwrap_or_default())
+    }
+
+    /// Reads the body as a form.
+    pub(crate) async fn form(self) -> Result<Form, Failure> {
+        Form::read(self.input, &self.headers, self.body).await
     }
 }
 

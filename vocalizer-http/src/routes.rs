@@ -1,88 +1,14 @@
-//! The routing table. Both the router and the OpenAPI document use it, so they cannot differ.
+//! The operations: one row each, from which routing, access, accepted fields, dispatch and the OpenAPI document follow.
+
+use std::sync::Arc;
 
 use http::Method;
 use matchit::Router;
 
-/// An API operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Operation {
-    Register,
-    Login,
-    Logout,
-    LogoutEverywhere,
-    Me,
-    ChangePassword,
-    ListTokens,
-    CreateToken,
-    RevokeToken,
-    ListSongs,
-    Upload,
-    GetSong,
-    RenameSong,
-    DeleteSong,
-    RetrySong,
-    ListEvents,
-    Events,
-    Peaks,
-    Part,
-    UploadResult,
-    BeginWork,
-    Source,
-    ReportProgress,
-    HandBack,
-    GiveUp,
-    LeaseJob,
-    ExtendLease,
-    AcknowledgeJob,
-    FailJob,
-    Live,
-    Ready,
-    Metrics,
-    OpenApi,
-    Limits,
-}
-
-impl Operation {
-    /// Returns the name in logs, metrics and the OpenAPI document.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Register => "register",
-            Self::Login => "login",
-            Self::Logout => "logout",
-            Self::LogoutEverywhere => "logout_everywhere",
-            Self::Me => "me",
-            Self::ChangePassword => "change_password",
-            Self::ListTokens => "list_tokens",
-            Self::CreateToken => "create_token",
-            Self::RevokeToken => "revoke_token",
-            Self::ListSongs => "list_songs",
-            Self::Upload => "upload",
-            Self::GetSong => "get_song",
-            Self::RenameSong => "rename_song",
-            Self::DeleteSong => "delete_song",
-            Self::RetrySong => "retry_song",
-            Self::ListEvents => "list_events",
-            Self::Events => "events",
-            Self::Peaks => "peaks",
-            Self::Part => "part",
-            Self::UploadResult => "upload_result",
-            Self::BeginWork => "begin_work",
-            Self::Source => "source",
-            Self::ReportProgress => "report_progress",
-            Self::HandBack => "hand_back",
-            Self::GiveUp => "give_up",
-            Self::LeaseJob => "lease_job",
-            Self::ExtendLease => "extend_lease",
-            Self::AcknowledgeJob => "acknowledge_job",
-            Self::FailJob => "fail_job",
-            Self::Live => "live",
-            Self::Ready => "ready",
-            Self::Metrics => "metrics",
-            Self::OpenApi => "openapi",
-            Self::Limits => "limits",
-        }
-    }
-}
+use crate::app::App;
+use crate::fields::{self, Field, Input};
+use crate::handlers::{Answer, auth, events, jobs, list_events, operations, parts, results, songs, upload, work};
+use crate::request::Request;
 
 /// Required authentication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,16 +21,6 @@ pub(crate) enum Access {
     Worker,
     /// None; credentials are ignored.
     Public,
-}
-
-/// The request body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Input {
-    Nothing,
-    /// A form with these required and optional fields.
-    Form(&'static [&'static str], &'static [&'static str]),
-    Upload,
-    Tar,
 }
 
 /// The body of a successful response.
@@ -125,6 +41,8 @@ pub(crate) enum Output {
 /// A row of the table.
 pub(crate) struct Route {
     pub(crate) operation: Operation,
+    /// The name in logs, metrics and the OpenAPI document.
+    pub(crate) name: &'static str,
     pub(crate) method: Method,
     /// In the syntax of `matchit` and OpenAPI.
     pub(crate) path: &'static str,
@@ -133,115 +51,173 @@ pub(crate) struct Route {
     pub(crate) input: Input,
     pub(crate) output: Output,
     /// Query parameters.
-    pub(crate) query: &'static [&'static str],
+    pub(crate) query: &'static [&'static Field],
     /// Possible error statuses, in addition to the ones of all routes.
     pub(crate) errors: &'static [u16],
 }
 
+/// Declares the operations and their routes.
 macro_rules! routes {
-    ($($operation:ident $method:ident $path:literal $access:ident $input:expr => $output:expr,
-        [$($query:literal),*] [$($error:literal),*] $summary:literal;)*) => {
-        &[$(Route {
+    ($($operation:ident $name:literal $handler:path, $method:ident $path:literal $access:ident $input:expr => $output:expr,
+        [$($query:ident),*] [$($error:literal),*] $summary:literal;)*) => {
+        /// An API operation.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub(crate) enum Operation {
+            $($operation),*
+        }
+
+        impl Operation {
+            /// Handles a request.
+            pub(crate) async fn handle(self, app: &Arc<App>, request: Request) -> Answer {
+                match self {
+                    $(Self::$operation => $handler(app, request).await),*
+                }
+            }
+        }
+
+        /// All routes.
+        pub(crate) static ROUTES: &[Route] = &[$(Route {
             operation: Operation::$operation,
+            name: $name,
             method: Method::$method,
             path: $path,
             summary: $summary,
             access: Access::$access,
             input: $input,
             output: $output,
-            query: &[$($query),*],
+            query: &[$(&fields::$query),*],
             errors: &[$($error),*],
-        }),*]
+        }),*];
     };
 }
 
-const REGISTER: Input = Input::Form(&["username", "password1", "password2"], &["invite"]);
-const LOGIN: Input = Input::Form(&["username", "password"], &[]);
-const PASSWORD: Input = Input::Form(&["old_password", "password1", "password2"], &[]);
-const TOKEN: Input = Input::Form(&["name"], &["expires_in_days"]);
-const RENAME: Input = Input::Form(&["title"], &[]);
-const PERCENT: Input = Input::Form(&["percent"], &[]);
-const REASON: Input = Input::Form(&["reason"], &[]);
-const WAIT: Input = Input::Form(&[], &["wait_s"]);
-const FAILURE: Input = Input::Form(&["kind"], &["after_ms", "reason"]);
+/// Declares a form with required and optional fields.
+macro_rules! form {
+    ([$($required:ident),*] [$($optional:ident),*]) => {
+        Input::Form { required: &[$(&fields::$required),*], optional: &[$(&fields::$optional),*] }
+    };
+}
 
-/// All routes.
-pub(crate) static ROUTES: &[Route] = routes! {
-    Register POST "/auth/register" Anyone REGISTER => Output::Data("UserData"), [] [400, 408, 409, 413, 415, 422, 429]
+const REGISTER: Input = form!([USERNAME, PASSWORD_1, PASSWORD_2][INVITE]);
+const LOGIN: Input = form!([USERNAME, PASSWORD] []);
+const PASSWORD: Input = form!([OLD_PASSWORD, PASSWORD_1, PASSWORD_2] []);
+const TOKEN: Input = form!([TOKEN_NAME][EXPIRES_IN_DAYS]);
+const RENAME: Input = form!([TITLE] []);
+const PERCENT: Input = form!([PERCENT] []);
+const REASON: Input = form!([REASON] []);
+const WAIT: Input = form!([][WAIT_S]);
+const FAILURE: Input = form!([FAILURE_KIND] [AFTER_MS, REASON]);
+
+routes! {
+    Register "register" auth::register,
+        POST "/auth/register" Anyone REGISTER => Output::Data("UserData"), [] [400, 408, 409, 413, 415, 422, 429]
         "Registers a user and logs in; requires an invite if GET /limits says so";
-    Login POST "/auth/login" Anyone LOGIN => Output::Data("UserData"), [] [400, 401, 408, 413, 415, 429]
+    Login "login" auth::login,
+        POST "/auth/login" Anyone LOGIN => Output::Data("UserData"), [] [400, 401, 408, 413, 415, 429]
         "Logs in";
-    Logout POST "/auth/logout" Anyone Input::Nothing => Output::Nothing, [] []
+    Logout "logout" auth::logout,
+        POST "/auth/logout" Anyone Input::Nothing => Output::Nothing, [] []
         "Logs out: ends the session, or revokes the API token of the request";
-    LogoutEverywhere POST "/auth/logout_everywhere" Session Input::Nothing => Output::Nothing, [] []
+    LogoutEverywhere "logout_everywhere" auth::logout_everywhere,
+        POST "/auth/logout_everywhere" Session Input::Nothing => Output::Nothing, [] []
         "Ends all sessions of the user, including this one, and revokes all API tokens";
-    Me GET "/auth/me" Anyone Input::Nothing => Output::Data("UserData"), [] []
+    Me "me" auth::me,
+        GET "/auth/me" Anyone Input::Nothing => Output::Data("UserData"), [] []
         "Returns the current user";
-    ChangePassword POST "/auth/password" Session PASSWORD => Output::Nothing, [] [400, 408, 413, 415, 422, 429]
+    ChangePassword "change_password" auth::change_password,
+        POST "/auth/password" Session PASSWORD => Output::Nothing, [] [400, 408, 413, 415, 422, 429]
         "Changes the password, ends all other sessions and revokes all API tokens";
-    ListTokens GET "/auth/tokens" Session Input::Nothing => Output::Data("TokensData"), [] []
+    ListTokens "list_tokens" auth::list_tokens,
+        GET "/auth/tokens" Session Input::Nothing => Output::Data("TokensData"), [] []
         "Lists the user's API tokens";
-    CreateToken POST "/auth/tokens" Session TOKEN => Output::Data("NewTokenData"), [] [400, 408, 409, 413, 415, 422]
+    CreateToken "create_token" auth::create_token,
+        POST "/auth/tokens" Session TOKEN => Output::Data("NewTokenData"), [] [400, 408, 409, 413, 415, 422]
         "Creates an API token; the secret is only in this response";
-    RevokeToken DELETE "/auth/tokens/{token_id}" Session Input::Nothing => Output::Nothing, [] [404]
+    RevokeToken "revoke_token" auth::revoke_token,
+        DELETE "/auth/tokens/{token_id}" Session Input::Nothing => Output::Nothing, [] [404]
         "Revokes an API token";
-    ListSongs GET "/songs/" Anyone Input::Nothing => Output::Data("SongsData"),
-        ["status", "limit", "after", "details"] [422]
+    ListSongs "list_songs" songs::list,
+        GET "/songs/" Anyone Input::Nothing => Output::Data("SongsData"),
+        [STATUS, LIMIT, AFTER, DETAILS] [422]
         "Lists the songs visible to the caller, newest first; at most 1000 per page, with a cursor for the next page";
-    Upload POST "/songs/upload" Anyone Input::Upload => Output::Data("SongData"), [] [400, 408, 413, 415, 422, 429, 507]
+    Upload "upload" upload::upload,
+        POST "/songs/upload" Anyone Input::Upload => Output::Data("SongData"), [] [400, 408, 413, 415, 422, 429, 507]
         "Uploads a song and queues it for splitting";
-    GetSong GET "/songs/{song_id}" Anyone Input::Nothing => Output::Data("SongData"), [] [404]
+    GetSong "get_song" songs::get,
+        GET "/songs/{song_id}" Anyone Input::Nothing => Output::Data("SongData"), [] [404]
         "Returns a song with its status and progress";
-    RenameSong PATCH "/songs/{song_id}" Anyone RENAME => Output::Data("SongData"), [] [400, 404, 408, 413, 415, 422]
+    RenameSong "rename_song" songs::rename,
+        PATCH "/songs/{song_id}" Anyone RENAME => Output::Data("SongData"), [] [400, 404, 408, 413, 415, 422]
         "Changes a song's title";
-    DeleteSong DELETE "/songs/{song_id}" Anyone Input::Nothing => Output::Nothing, [] [404]
+    DeleteSong "delete_song" songs::delete,
+        DELETE "/songs/{song_id}" Anyone Input::Nothing => Output::Nothing, [] [404]
         "Deletes a song, and its files if no other song has the same hash";
-    RetrySong POST "/songs/{song_id}/retry" Anyone Input::Nothing => Output::Data("SongData"), [] [404, 409]
+    RetrySong "retry_song" songs::retry,
+        POST "/songs/{song_id}/retry" Anyone Input::Nothing => Output::Data("SongData"), [] [404, 409]
         "Retries a failed song";
-    Events GET "/songs/{song_id}/events" Anyone Input::Nothing => Output::Events, [] [404]
+    Events "events" events::events,
+        GET "/songs/{song_id}/events" Anyone Input::Nothing => Output::Events, [] [404]
         "Streams a song's changes until it is split or failed; resumes with Last-Event-ID";
-    ListEvents GET "/songs/events" Anyone Input::Nothing => Output::Events, [] []
+    ListEvents "list_events" list_events::events,
+        GET "/songs/events" Anyone Input::Nothing => Output::Events, [] []
         "Streams changes of the caller's songs: the newest ones, and all that wait or are being split";
-    Peaks GET "/songs/{song_id}/peaks/{part}" Anyone Input::Nothing => Output::Data("PeaksData"), []
+    Peaks "peaks" parts::peaks,
+        GET "/songs/{song_id}/peaks/{part}" Anyone Input::Nothing => Output::Data("PeaksData"), []
         [202, 404, 409, 422, 507]
         "Returns the loudness of a part over time, for a waveform; computed once";
-    Part GET "/songs/{song_id}/{file}" Anyone Input::Nothing => Output::Audio,
-        ["download", "format", "drums", "bass", "other", "vocals"] [202, 304, 404, 409, 416, 422, 507]
+    Part "part" parts::part,
+        GET "/songs/{song_id}/{file}" Anyone Input::Nothing => Output::Audio,
+        [DOWNLOAD, FORMAT, DRUMS, BASS, OTHER, VOCALS] [202, 304, 404, 409, 416, 422, 507]
         "Downloads a part: song, bass, drums, other, vocals or accompaniment as .mp3, .wav or .flac; stems.zip or \
         stems.tar; mix.mp3, mix.wav or mix.flac with the stem gains from the query";
-    UploadResult POST "/songs/{hash}/upload_result" Worker Input::Tar => Output::Nothing, []
+    UploadResult "upload_result" results::upload_result,
+        POST "/songs/{hash}/upload_result" Worker Input::Tar => Output::Nothing, []
         [400, 404, 408, 410, 413, 422, 507]
         "Uploads the four stems for all songs with a hash";
-    BeginWork POST "/songs/{hash}/begin" Worker Input::Nothing => Output::Data("WantedData"), [] [404, 409]
+    BeginWork "begin_work" work::begin,
+        POST "/songs/{hash}/begin" Worker Input::Nothing => Output::Data("WantedData"), [] [404, 409]
         "Marks a song as being split; returns whether the stems are still needed";
-    Source GET "/songs/{hash}/source" Worker Input::Nothing => Output::Bytes, [] [304, 404, 410, 416]
+    Source "source" work::source,
+        GET "/songs/{hash}/source" Worker Input::Nothing => Output::Bytes, [] [304, 404, 410, 416]
         "Downloads the uploaded file";
-    ReportProgress POST "/songs/{hash}/progress" Worker PERCENT => Output::Data("WantedData"), []
+    ReportProgress "report_progress" work::progress,
+        POST "/songs/{hash}/progress" Worker PERCENT => Output::Data("WantedData"), []
         [400, 404, 408, 409, 413, 415, 422]
         "Reports progress; returns whether the stems are still needed";
-    HandBack POST "/songs/{hash}/hand_back" Worker Input::Nothing => Output::Nothing, [] [404, 409]
+    HandBack "hand_back" work::hand_back,
+        POST "/songs/{hash}/hand_back" Worker Input::Nothing => Output::Nothing, [] [404, 409]
         "Reports that a worker returned its job: the songs with the hash wait again";
-    GiveUp POST "/songs/{hash}/fail" Worker REASON => Output::Nothing, [] [400, 404, 408, 409, 413, 415, 422]
+    GiveUp "give_up" work::give_up,
+        POST "/songs/{hash}/fail" Worker REASON => Output::Nothing, [] [400, 404, 408, 409, 413, 415, 422]
         "Marks a song as failed, with a reason";
-    LeaseJob POST "/jobs/lease" Worker WAIT => Output::Data("JobData"), [] [400, 408, 413, 415, 422]
+    LeaseJob "lease_job" jobs::lease,
+        POST "/jobs/lease" Worker WAIT => Output::Data("JobData"), [] [400, 408, 413, 415, 422]
         "Leases a job to a worker; waits up to wait_s seconds for one";
-    ExtendLease POST "/jobs/{lease}/extend" Worker Input::Nothing => Output::Nothing, [] [404, 409]
+    ExtendLease "extend_lease" jobs::extend,
+        POST "/jobs/{lease}/extend" Worker Input::Nothing => Output::Nothing, [] [404, 409]
         "Extends a lease by its original duration";
-    AcknowledgeJob POST "/jobs/{lease}/acknowledge" Worker Input::Nothing => Output::Nothing, [] [404, 409]
+    AcknowledgeJob "acknowledge_job" jobs::acknowledge,
+        POST "/jobs/{lease}/acknowledge" Worker Input::Nothing => Output::Nothing, [] [404, 409]
         "Acknowledges a completed job";
-    FailJob POST "/jobs/{lease}/fail" Worker FAILURE => Output::Nothing, [] [400, 404, 408, 409, 413, 415, 422]
+    FailJob "fail_job" jobs::fail,
+        POST "/jobs/{lease}/fail" Worker FAILURE => Output::Nothing, [] [400, 404, 408, 409, 413, 415, 422]
         "Fails a job: retry (counts as an attempt), later (does not count) or never";
-    Live GET "/livez" Public Input::Nothing => Output::Text, [] []
+    Live "live" operations::livez,
+        GET "/livez" Public Input::Nothing => Output::Text, [] []
         "Liveness check";
-    Ready GET "/readyz" Public Input::Nothing => Output::Json, [] []
+    Ready "ready" operations::readyz,
+        GET "/readyz" Public Input::Nothing => Output::Json, [] []
         "Readiness check of all dependencies";
-    Metrics GET "/metrics" Public Input::Nothing => Output::Text, [] []
+    Metrics "metrics" operations::metrics,
+        GET "/metrics" Public Input::Nothing => Output::Text, [] []
         "Prometheus metrics";
-    OpenApi GET "/openapi.json" Public Input::Nothing => Output::Json, [] []
+    OpenApi "openapi" operations::openapi,
+        GET "/openapi.json" Public Input::Nothing => Output::Json, [] []
         "This document";
-    Limits GET "/limits" Public Input::Nothing => Output::Data("LimitsData"), [] []
+    Limits "limits" operations::limits,
+        GET "/limits" Public Input::Nothing => Output::Data("LimitsData"), [] []
         "Returns the limits for uploads (size, length, title), quotas and registration";
-};
+}
 
 /// The routes of one path.
 #[derive(Default)]

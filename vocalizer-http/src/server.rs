@@ -17,26 +17,26 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use vocalizer_core::api::ErrorCode;
 use vocalizer_core::service::{AccountService, RemoteLeases, SongService};
 
 use crate::accept::{MAX_HEAD_BYTES, accept};
 use crate::app::App;
-pub use crate::app::MoreMetrics;
 use crate::body::{Body, Incoming, RequestBody, full, in_span};
 use crate::caps::{Connections, LongResponses};
 use crate::failure::Failure;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
+pub use crate::metrics::{Metric, MoreMetrics};
 use crate::page::{Page, PageFile};
 use crate::probe::Probe;
 pub use crate::probe::Readiness;
 use crate::pulse::Pulse;
 use crate::request::{Peer, Request, check_worker, proof};
-use crate::routes::{Access, Found, Operation, Routes};
+use crate::routes::{Access, Found, Operation, Route, Routes};
 use crate::settings::HttpSettings;
-use crate::{handlers, hosts, origin};
+use crate::{hosts, openapi, origin};
 
 /// The header with the request id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -45,7 +45,6 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct Server {
     app: Arc<App>,
     routes: Arc<Routes>,
-    closing: watch::Sender<bool>,
 }
 
 /// An error of [`Server::new`].
@@ -65,7 +64,6 @@ impl Server {
     /// [`ServerError::Routes`].
     pub fn new(songs: SongService, accounts: AccountService, settings: HttpSettings) -> Result<Self, ServerError> {
         let routes = Routes::new().map_err(|error| ServerError::Routes(error.into()))?;
-        let (closing, watched) = watch::channel(false);
         let leases = Arc::new(RemoteLeases::new(Arc::clone(songs.queue()), Arc::clone(songs.clock())));
         let caps = settings.caps;
         let probe = probe(&songs);
@@ -79,11 +77,11 @@ impl Server {
             settings,
             metrics: Metrics::new(),
             probe,
-            more_metrics: Vec::new(),
             page: Page::default(),
-            closing: watched,
+            openapi: openapi::document().to_string().into(),
+            closing: CancellationToken::new(),
         };
-        Ok(Self { app: Arc::new(app), routes: Arc::new(routes), closing })
+        Ok(Self { app: Arc::new(app), routes: Arc::new(routes) })
     }
 
     /// Adds a readiness check.
@@ -99,7 +97,7 @@ impl Server {
     #[must_use]
     pub fn with_metrics(mut self, metrics: Arc<dyn MoreMetrics>) -> Self {
         if let Some(app) = Arc::get_mut(&mut self.app) {
-            app.more_metrics.push(metrics);
+            metrics::add(&mut app.metrics.registry, metrics);
         }
         self
     }
@@ -120,9 +118,7 @@ impl Server {
         let connections = Connections::new(&caps, trusted_proxies);
         let _watching = self.app.pulse.start();
         let connect = |stream, peer| (self.connection(stream, peer), self.app.metrics.connected());
-        let closing = || {
-            self.closing.send_replace(true);
-        };
+        let closing = || self.app.closing.cancel();
         tokio::select! {
             () = accept(listener, stop, timeouts, &connections, connect, closing) => {}
             () = self.app.leases.run() => {}
@@ -197,8 +193,10 @@ async fn respond(app: Arc<App>, routes: &Routes, peer: IpAddr, request: http::Re
     let id = request_id(&request);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let found = routes.find(&method, &path);
+    // A worker waits for a job as long as it asked to, so the time says nothing about the server.
+    let timed = !matches!(&found, Found::Route(Route { operation: Operation::LeaseJob, .. }, _));
     let operation = match &found {
-        Found::Route(route, _) => route.operation.name(),
+        Found::Route(route, _) => route.name,
         Found::Nothing if app.page.has(&path) => "page",
         Found::Methods(_) | Found::Nothing => "none",
     };
@@ -229,7 +227,7 @@ async fn respond(app: Arc<App>, routes: &Routes, peer: IpAddr, request: http::Re
         headers.insert(REQUEST_ID, id);
     }
     let status = response.status().as_u16();
-    app.metrics.answered(operation, status, began.elapsed());
+    app.metrics.answered(operation, status, timed.then(|| began.elapsed()));
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(parent: &span, %path, status, took_ms, "request completed");
     response.map(|body| in_span(body, span))
@@ -278,7 +276,9 @@ async fn answer(
         Access::Public => vocalizer_core::service::Caller::ANONYMOUS,
     };
     let (method, uri, headers) = (head.method, head.uri, head.headers);
-    handlers::handle(app, route.operation, Request { method, uri, headers, body, peer, caller, params }).await
+    let (input, query) = (route.input, route.query);
+    let request = Request { method, uri, headers, body, peer, caller, params, input, query };
+    route.operation.handle(app, request).await
 }
 
 /// Returns the client's request id if it is short and plain, so that logs of both sides can be correlated, or a new

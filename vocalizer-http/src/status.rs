@@ -10,14 +10,16 @@ use http::{HeaderValue, Method, Request, Response, header};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
 use crate::accept::{MAX_HEAD_BYTES, accept};
-pub use crate::app::MoreMetrics;
 use crate::body::{Body, full};
 use crate::caps::Connections;
 use crate::failure::Failure;
 use crate::handlers::operations::{exposition, live, readiness};
+use crate::metrics;
+pub use crate::metrics::{Metric, MoreMetrics};
 use crate::probe::Probe;
 pub use crate::probe::Readiness;
 use crate::pulse::Pulse;
@@ -29,13 +31,14 @@ use crate::settings::{Caps, Timeouts};
 /// ```no_run
 /// use std::sync::Arc;
 ///
-/// use vocalizer_http::status::{MoreMetrics, StatusServer};
+/// use vocalizer_http::status::{Metric, MoreMetrics, StatusServer};
 ///
 /// struct Songs;
 ///
 /// impl MoreMetrics for Songs {
-///     fn write(&self, out: &mut String) {
-///         out.push_str("# TYPE songs counter\nsongs_total 3\n");
+///     fn metrics(&self) -> Vec<Metric> {
+///         let counts = vec![("done", 3), ("failed", 0)];
+///         vec![Metric::Counters { name: "songs", help: "Songs by outcome.", label: "outcome", counts }]
 ///     }
 /// }
 ///
@@ -48,17 +51,19 @@ use crate::settings::{Caps, Timeouts};
 /// ```
 pub struct StatusServer {
     probe: Probe,
-    metrics: Vec<Arc<dyn MoreMetrics>>,
+    registry: Registry,
     pulse: Arc<Pulse>,
 }
 
 impl StatusServer {
     /// Creates a server with these readiness checks and metrics.
     #[must_use]
-    pub fn new(readiness: Vec<Arc<dyn Readiness>>, metrics: Vec<Arc<dyn MoreMetrics>>) -> Self {
+    pub fn new(readiness: Vec<Arc<dyn Readiness>>, more_metrics: Vec<Arc<dyn MoreMetrics>>) -> Self {
         let mut probe = Probe::default();
         readiness.into_iter().for_each(|readiness| probe.add_readiness(readiness));
-        Self { probe, metrics, pulse: Arc::new(Pulse::new(Timeouts::default().progress)) }
+        let mut registry = metrics::registry();
+        more_metrics.into_iter().for_each(|more| metrics::add(&mut registry, more));
+        Self { probe, registry, pulse: Arc::new(Pulse::new(Timeouts::default().progress)) }
     }
 
     /// Serves until `stop` completes.
@@ -90,7 +95,7 @@ impl StatusServer {
             }
             "/livez" => live(&self.pulse).unwrap_or_else(|failure| failure.into_response().map(full)),
             "/readyz" => readiness(&self.probe).await,
-            "/metrics" => exposition(String::new(), &self.metrics),
+            "/metrics" => exposition(&self.registry),
             _ => Failure::not_found().into_response().map(full),
         };
         if *request.method() == Method::HEAD {

@@ -1,6 +1,5 @@
 //! `serve`: the server, its queue and a worker in one process.
 
-use std::pin::Pin;
 use std::process::ExitCode;
 #[cfg(feature = "separate")]
 use std::sync::Arc;
@@ -8,7 +7,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use vocalizer_core::ports::BoxError;
 use vocalizer_http::maintenance::Maintenance;
 use vocalizer_http::settings::{AllowedHosts, Caps};
@@ -18,7 +17,7 @@ use super::compose::{Parts, compose};
 use super::config::Config;
 use super::data::DataDir;
 use super::logging;
-use super::stop::{stop_signal, stopped};
+use super::stop::stop_signal;
 #[cfg(feature = "separate")]
 use super::workers::{Load, LocalWorkers, WorkerState};
 use crate::exit::{failed, misused};
@@ -82,7 +81,7 @@ pub(super) fn check_config(args: &ServeArgs) -> ExitCode {
 struct Serving {
     parts: Parts,
     listener: TcpListener,
-    stop: watch::Receiver<bool>,
+    stop: CancellationToken,
     config: Config,
 }
 
@@ -101,7 +100,7 @@ impl Serving {
         let maintenance = Maintenance::new(parts.songs, parts.accounts).with_sweep_interval(config.sweep_interval);
         let server = parts.server.with_readiness(maintenance.readiness());
         let work = run_in_task(maintenance, stop.clone());
-        run_beside(stop, work, |end| server.run(listener, end)).await
+        run_beside(&stop, work, |end| server.run(listener, end)).await
     }
 
     #[cfg(feature = "separate")]
@@ -126,35 +125,25 @@ impl Serving {
         let maintenance = run_in_task(maintenance, stop.clone());
         let worker = worker.run(stop.clone());
         let work = async { tokio::try_join!(maintenance, worker).map(|_| ()) };
-        run_beside(stop, work, |end| server.run(listener, end)).await
+        run_beside(&stop, work, |end| server.run(listener, end)).await
     }
 }
 
 /// Runs the maintenance in a task of its own. A panic becomes an error.
-async fn run_in_task(maintenance: Maintenance, stop: watch::Receiver<bool>) -> Result<(), BoxError> {
-    Ok(tokio::spawn(maintenance.run(stopped(stop))).await?)
+async fn run_in_task(maintenance: Maintenance, stop: CancellationToken) -> Result<(), BoxError> {
+    Ok(tokio::spawn(maintenance.run(stop.cancelled_owned())).await?)
 }
 
 /// Runs `serve` beside `work` until `stop`. If the work fails, `serve` ends too, within its grace period: a server whose worker
 /// cannot start, whose device fails or whose maintenance panics is useless.
 async fn run_beside<S: Future<Output = ()>>(
-    stop: watch::Receiver<bool>,
+    stop: &CancellationToken,
     work: impl Future<Output = Result<(), BoxError>>,
-    serve: impl FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>) -> S,
+    serve: impl FnOnce(WaitForCancellationFutureOwned) -> S,
 ) -> Result<(), BoxError> {
-    let (failed, has_failed) = watch::channel(false);
-    let work = async {
-        let ended = work.await;
-        failed.send_replace(ended.is_err());
-        ended
-    };
-    let end = async {
-        tokio::select! {
-            () = stopped(stop) => {}
-            () = stopped(has_failed) => {}
-        }
-    };
-    let (ended, ()) = tokio::join!(work, serve(Box::pin(end)));
+    let end = stop.child_token();
+    let work = async { work.await.inspect_err(|_| end.cancel()) };
+    let (ended, ()) = tokio::join!(work, serve(end.clone().cancelled_owned()));
     ended
 }
 
@@ -201,9 +190,9 @@ mod tests {
 
     #[tokio::test]
     async fn panicking_maintenance_ends_server_with_error() {
-        let (_sender, stop) = watch::channel(false);
+        let stop = CancellationToken::new();
         let work = async { Ok(tokio::spawn(async { panic!("a defect") }).await?) };
-        let ended = tokio::time::timeout(Duration::from_secs(60), run_beside(stop, work, |end| end)).await;
+        let ended = tokio::time::timeout(Duration::from_secs(60), run_beside(&stop, work, |end| end)).await;
         let error = ended.expect("the server to end").unwrap_err();
         assert!(error.to_string().contains("panicked"), "{error}");
     }

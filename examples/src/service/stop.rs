@@ -2,26 +2,21 @@
 
 use std::io;
 
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
-/// Returns a value that becomes `true` on Ctrl-C or `SIGTERM`. A second signal exits at once.
-pub(super) fn stop_signal() -> io::Result<watch::Receiver<bool>> {
-    let (sender, receiver) = watch::channel(false);
+/// Returns a token that Ctrl-C or `SIGTERM` cancels. A second signal exits at once.
+pub(super) fn stop_signal() -> io::Result<CancellationToken> {
+    let token = CancellationToken::new();
+    let stop = token.clone();
     let mut signals = Signals::new()?;
     tokio::spawn(async move {
         signals.wait().await;
         tracing::info!("shutting down; a second signal exits immediately");
-        sender.send_replace(true);
+        stop.cancel();
         signals.wait().await;
         std::process::exit(130);
     });
-    Ok(receiver)
-}
-
-/// Resolves when `stop` becomes `true`.
-pub(super) async fn stopped(mut stop: watch::Receiver<bool>) {
-    // The sender lives as long as the process; without it there is nothing to wait for.
-    let _ = stop.wait_for(|stop| *stop).await;
+    Ok(token)
 }
 
 #[cfg(unix)]

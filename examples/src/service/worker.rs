@@ -27,7 +27,7 @@ use super::args::WorkerArgs;
 use super::config;
 use super::data::private_dir;
 use super::error::{ConfigError, invalid};
-use super::stop::{stop_signal, stopped};
+use super::stop::stop_signal;
 use super::workers::{Load, LocalWorkers, WorkerState};
 use super::{adapters, logging};
 use crate::exit::{failed, misused};
@@ -161,7 +161,7 @@ async fn run(args: &WorkerArgs, config: WorkerConfig, load: Load) -> Result<(), 
         state,
     };
     let stop = stop_signal()?;
-    let serving = tokio::spawn(status.run(listener, stopped(stop.clone())));
+    let serving = tokio::spawn(status.run(listener, stop.clone().cancelled_owned()));
     let ended = workers.run(stop).await;
     serving.abort();
     ended

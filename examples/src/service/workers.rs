@@ -1,6 +1,5 @@
 //! Workers in this process and the loading of their model.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
@@ -8,12 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::{Either, join_all, select};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use vocalizer_core::ports::{Backend, BoxError, Clock, JobQueue, Separator};
 use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
-use vocalizer_http::server::{MoreMetrics, Readiness};
-
-use super::stop::stopped;
+use vocalizer_http::server::{Metric, MoreMetrics, Readiness};
 
 /// A loaded separator.
 pub struct Loaded {
@@ -67,32 +65,26 @@ impl LocalWorkers {
     ///
     /// Fails if the model cannot be fetched or loaded, or if its device fails during a song. The song is retried by another
     /// attempt, but this worker takes no more songs, because a lost device would fail all of them.
-    pub(super) async fn run(self, stop: watch::Receiver<bool>) -> Result<(), BoxError> {
+    pub(super) async fn run(self, stop: CancellationToken) -> Result<(), BoxError> {
         let (load, work) = (self.load, self.work);
         let (sender, loaded) = oneshot::channel();
         // A separate thread: fetching may take minutes, and shutdown does not wait for it.
         std::thread::Builder::new().name("model".to_owned()).spawn(move || sender.send(load(work)))?;
         let Loaded { separator, device, device_failure } = tokio::select! {
             loaded = loaded => loaded??,
-            () = stopped(stop.clone()) => return Ok(()),
+            () = stop.cancelled() => return Ok(()),
         };
         tracing::info!(model = self.model, device, "model loaded; ready for songs");
         let ports = WorkerPorts { queue: self.queue, backend: self.backend, separator, clock: self.clock };
         let worker = Worker::new(ports, WorkerSettings { grace: self.grace, ..WorkerSettings::default() });
         let _ = self.state.0.set(Ready { model: self.model, device, worker: worker.clone() });
-        let (failed, has_failed) = watch::channel(false);
-        let watching = async move {
+        let end = stop.child_token();
+        let watching = async {
             let why = device_failure.await;
-            let _ = failed.send(true);
+            end.cancel();
             why
         };
-        let end = || {
-            let (stop, failed) = (stop.clone(), has_failed.clone());
-            async move {
-                select(pin!(stopped(stop)), pin!(stopped(failed))).await;
-            }
-        };
-        let working = join_all((0..self.at_once.max(1)).map(|_| worker.run(end())));
+        let working = join_all((0..self.at_once.max(1)).map(|_| worker.run(end.clone().cancelled_owned())));
         // After a device failure, wait for the workers to hand back the current song.
         match select(pin!(watching), pin!(working)).await {
             Either::Right(_) => Ok(()),
@@ -120,26 +112,25 @@ impl Readiness for WorkerState {
 }
 
 impl MoreMetrics for WorkerState {
-    fn write(&self, out: &mut String) {
-        let Some(Ready { model, device, worker }) = self.0.get() else { return };
+    fn metrics(&self) -> Vec<Metric> {
+        let Some(Ready { model, device, worker }) = self.0.get() else { return Vec::new() };
         let counts = worker.counts();
-        out.push_str("# HELP vocalizer_worker The worker's device and model.\n# TYPE vocalizer_worker info\n");
-        let model = model.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', " ");
-        let _ = writeln!(out, "vocalizer_worker_info{{device=\"{device}\",model=\"{model}\"}} 1");
-        let songs = [("done", counts.done()), ("failed", counts.failed()), ("retried", counts.retried())];
-        out.push_str("# HELP vocalizer_worker_songs Songs by outcome.\n");
-        out.push_str("# TYPE vocalizer_worker_songs counter\n");
-        for (ended, count) in songs {
-            let _ = writeln!(out, "vocalizer_worker_songs_total{{ended=\"{ended}\"}} {count}");
-        }
-        // Audio seconds divided by busy seconds is the real-time factor.
-        seconds(out, "busy", "Time spent separating", counts.busy_ms());
-        seconds(out, "audio", "Audio separated", counts.audio_ms());
+        let seconds = |name, help, ms| Metric::Seconds { name, help, total: Duration::from_millis(ms) };
+        vec![
+            Metric::Info {
+                name: "worker",
+                help: "The worker's device and model.",
+                labels: vec![("device", device.clone()), ("model", model.clone())],
+            },
+            Metric::Counters {
+                name: "worker_songs",
+                help: "Songs by outcome.",
+                label: "ended",
+                counts: vec![("done", counts.done()), ("failed", counts.failed()), ("retried", counts.retried())],
+            },
+            // Audio seconds divided by busy seconds is the real-time factor.
+            seconds("worker_busy", "Time spent separating.", counts.busy_ms()),
+            seconds("worker_audio", "Audio separated.", counts.audio_ms()),
+        ]
     }
-}
-
-fn seconds(out: &mut String, name: &str, help: &str, ms: u64) {
-    let name = format!("vocalizer_worker_{name}_seconds");
-    let _ = writeln!(out, "# HELP {name} {help}.\n# TYPE {name} counter\n# UNIT {name} seconds");
-    let _ = writeln!(out, "{name}_total {}", Duration::from_millis(ms).as_secs_f64());
 }

@@ -15,9 +15,9 @@ use zip::write::{SimpleFileOptions, StreamWriter};
 use super::{Answer, unmade};
 use crate::app::App;
 use crate::body::guarded_stream;
-use crate::disposition;
 use crate::failure::Failure;
 use crate::request::Request;
+use crate::{disposition, fields};
 
 /// Tar entries are padded to this size.
 const TAR_BLOCK_BYTES: u64 = 512;
@@ -30,7 +30,7 @@ pub(super) enum Kind {
 }
 
 pub(super) async fn stems(app: &Arc<App>, request: &Request, kind: Kind) -> Answer {
-    let format = request.query().get("format", |text| text.parse().ok())?.unwrap_or(Format::Mp3);
+    let format = request.query().get(&fields::FORMAT, |text| text.parse().ok())?.unwrap_or(Format::Mp3);
     let (media_type, extension) = match kind {
         Kind::Zip => ("application/zip", "zip"),
         Kind::Tar => ("application/x-tar", "tar"),

@@ -7,69 +7,66 @@ use http::{Response, header};
 use vocalizer_core::api::{NewTokenData, TokensData, UserData};
 use vocalizer_core::service::{LoginFrom, NewSession};
 
-use super::{Answer, whole};
+use super::{Answer, success, whole};
 use crate::app::App;
 use crate::body::Body;
 use crate::failure::Failure;
-use crate::form::Form;
 use crate::request::{Peer, Request};
-use crate::{answer, cookie};
+use crate::{answer, cookie, fields};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-pub(super) async fn register(app: &Arc<App>, request: Request) -> Answer {
+pub(crate) async fn register(app: &Arc<App>, request: Request) -> Answer {
     let (before, peer) = (request.session(), request.peer);
-    let mut form = Form::read(&request.headers, request.body).await?;
-    let username = form.take("username");
-    let (passwords, invite) = ([&form.take("password1"), &form.take("password2")], form.take("invite"));
+    let mut form = request.form().await?;
+    let username = form.take(&fields::USERNAME);
+    let (passwords, invite) =
+        ([&form.take(&fields::PASSWORD_1), &form.take(&fields::PASSWORD_2)], form.take(&fields::INVITE));
     session_response(app.accounts.register(username.expose(), passwords, &invite, peer.address, before).await?, peer)
 }
 
-pub(super) async fn login(app: &Arc<App>, request: Request) -> Answer {
+pub(crate) async fn login(app: &Arc<App>, request: Request) -> Answer {
     let (before, peer) = (request.session(), request.peer);
     let device = cookie::device(&request.headers, peer.secure);
-    let mut form = Form::read(&request.headers, request.body).await?;
-    let (username, password) = (form.take("username"), form.take("password"));
+    let mut form = request.form().await?;
+    let (username, password) = (form.take(&fields::USERNAME), form.take(&fields::PASSWORD));
     let from = LoginFrom { address: peer.address, before, device: device.as_ref() };
     session_response(app.accounts.login(username.expose(), &password, from).await?, peer)
 }
 
-pub(super) async fn logout(app: &Arc<App>, request: &Request) -> Answer {
+pub(crate) async fn logout(app: &Arc<App>, request: Request) -> Answer {
     app.accounts.logout(request.caller.session).await?;
-    let mut response = whole(answer::success(&()));
-    with_cookie(&mut response, cookie::clear(request.peer.secure))?;
-    Ok(response)
+    logged_out(request.peer)
 }
 
-pub(super) async fn logout_everywhere(app: &Arc<App>, request: &Request) -> Answer {
+pub(crate) async fn logout_everywhere(app: &Arc<App>, request: Request) -> Answer {
     app.accounts.logout_everywhere(request.caller).await?;
-    let mut response = whole(answer::success(&()));
-    with_cookie(&mut response, cookie::clear(request.peer.secure))?;
-    Ok(response)
+    logged_out(request.peer)
 }
 
-pub(super) async fn me(app: &Arc<App>, request: &Request) -> Answer {
+pub(crate) async fn me(app: &Arc<App>, request: Request) -> Answer {
     let user = app.accounts.user(request.caller).await?;
-    Ok(whole(answer::success(&UserData { user })))
+    success(&UserData { user })
 }
 
-pub(super) async fn change_password(app: &Arc<App>, request: Request) -> Answer {
+pub(crate) async fn change_password(app: &Arc<App>, request: Request) -> Answer {
     let caller = request.caller;
-    let mut form = Form::read(&request.headers, request.body).await?;
-    let (old, new) = (form.take("old_password"), [&form.take("password1"), &form.take("password2")]);
+    let mut form = request.form().await?;
+    let (old, new) =
+        (form.take(&fields::OLD_PASSWORD), [&form.take(&fields::PASSWORD_1), &form.take(&fields::PASSWORD_2)]);
     app.accounts.change_password(caller, &old, new).await?;
-    Ok(whole(answer::success(&())))
+    success(&())
 }
 
-pub(super) async fn list_tokens(app: &Arc<App>, request: &Request) -> Answer {
+pub(crate) async fn list_tokens(app: &Arc<App>, request: Request) -> Answer {
     let tokens = app.accounts.tokens(request.caller).await?;
-    Ok(whole(answer::success(&TokensData { tokens })))
+    success(&TokensData { tokens })
 }
 
-pub(super) async fn create_token(app: &Arc<App>, request: Request) -> Answer {
+pub(crate) async fn create_token(app: &Arc<App>, request: Request) -> Answer {
     let caller = request.caller;
-    let mut form = Form::read(&request.headers, request.body).await?;
-    let (name, days) = (form.take("name"), form.take("expires_in_days"));
+    let mut form = request.form().await?;
+    let (name, days) = (form.take(&fields::TOKEN_NAME), form.take(&fields::EXPIRES_IN_DAYS));
     let lifetime = match days.expose().as_str() {
         "" => None,
         days => match days.parse::<u32>() {
@@ -79,18 +76,24 @@ pub(super) async fn create_token(app: &Arc<App>, request: Request) -> Answer {
     };
     let created = app.accounts.create_token(caller, name.expose(), lifetime).await?;
     let data = NewTokenData { token: created.token, secret: created.secret.into_exposed() };
-    Ok(whole(answer::success(&data)))
+    success(&data)
 }
 
-pub(super) async fn revoke_token(app: &Arc<App>, request: &Request) -> Answer {
+pub(crate) async fn revoke_token(app: &Arc<App>, request: Request) -> Answer {
     app.accounts.revoke_token(request.caller, request.param("token_id")?).await?;
-    Ok(whole(answer::success(&())))
+    success(&())
 }
 
 fn session_response(session: NewSession, peer: Peer) -> Answer {
     let mut response = whole(answer::success(&UserData { user: Some(session.user) }));
     with_cookie(&mut response, cookie::set(&session.secret, session.lasts, peer.secure))?;
     with_cookie(&mut response, cookie::set_device(&session.device, peer.secure))?;
+    Ok(response)
+}
+
+fn logged_out(peer: Peer) -> Answer {
+    let mut response = whole(answer::success(&()));
+    with_cookie(&mut response, cookie::clear(peer.secure))?;
     Ok(response)
 }
 

@@ -10,8 +10,8 @@ use futures_util::StreamExt as _;
 use futures_util::future::ready;
 use futures_util::stream::{once, unfold};
 use http::{HeaderValue, Response, header};
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
 use vocalizer_core::account::{Share, Viewer};
 use vocalizer_core::api::{SongStatus, SongView};
 use vocalizer_core::service::{AccountService, Proof, ServiceError, SongService};
@@ -58,18 +58,18 @@ struct Watched {
     songs: SongService,
     listener: Listener,
     id: SongId,
-    closing: watch::Receiver<bool>,
+    closing: CancellationToken,
     /// The id of the last event that the client has.
     last_id: String,
     last_sent: Instant,
     ended: bool,
 }
 
-pub(super) async fn events(app: &Arc<App>, request: &Request) -> Answer {
-    let (listener, id) = (Listener::of(app, request), request.param("song_id")?);
+pub(crate) async fn events(app: &Arc<App>, request: Request) -> Answer {
+    let (listener, id) = (Listener::of(app, &request), request.param("song_id")?);
     // Check before the stream starts, while a 404 is still possible.
     app.songs.song(listener.viewer, id).await?;
-    let place = app.event_streams.take(request)?;
+    let place = app.event_streams.take(&request)?;
     let last_id = request.headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
     let (songs, closing) = (app.songs.clone(), app.closing.clone());
     let watched = Watched { songs, listener, id, closing, last_id, last_sent: Instant::now(), ended: false };
@@ -135,7 +135,7 @@ impl Watched {
                     self.last_sent = Instant::now();
                     return Some(Bytes::from_static(b": still here\n\n"));
                 }
-                _ = self.closing.wait_for(|closing| *closing) => return None,
+                () = self.closing.cancelled() => return None,
             }
         }
     }

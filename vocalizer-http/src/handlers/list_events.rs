@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::unfold;
 use serde_json::json;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
 use vocalizer_core::api::SongView;
 use vocalizer_core::service::{ServiceError, SongService};
 use vocalizer_core::song::SongId;
@@ -29,14 +29,14 @@ const DEBOUNCE: Duration = Duration::from_millis(250);
 struct Watched {
     songs: SongService,
     listener: Listener,
-    closing: watch::Receiver<bool>,
+    closing: CancellationToken,
     known: HashMap<SongId, SongView>,
     last_sent: Instant,
 }
 
-pub(super) async fn events(app: &Arc<App>, request: &Request) -> Answer {
-    let (songs, listener, closing) = (app.songs.clone(), Listener::of(app, request), app.closing.clone());
-    let place = app.event_streams.take(request)?;
+pub(crate) async fn events(app: &Arc<App>, request: Request) -> Answer {
+    let (songs, listener, closing) = (app.songs.clone(), Listener::of(app, &request), app.closing.clone());
+    let place = app.event_streams.take(&request)?;
     // The client reads the current list itself after connecting; the stream only sends later changes.
     let known = by_id(songs.watch_all(listener.viewer).await?.1);
     let watched = Watched { songs, listener, closing, known, last_sent: Instant::now() };
@@ -79,7 +79,7 @@ impl Watched {
                     self.last_sent = Instant::now();
                     return Some(Bytes::from_static(b": still here\n\n"));
                 }
-                _ = self.closing.wait_for(|closing| *closing) => return None,
+                () = self.closing.cancelled() => return None,
             }
         }
     }

@@ -1,69 +1,45 @@
 //! Request handlers, one function per operation. The rules are in the core.
 
 mod archive;
-mod auth;
+pub(crate) mod auth;
 mod download;
-mod events;
-mod jobs;
-mod list_events;
+pub(crate) mod events;
+pub(crate) mod jobs;
+pub(crate) mod list_events;
 pub(crate) mod operations;
-mod parts;
-mod results;
-mod songs;
-mod upload;
-mod work;
+pub(crate) mod parts;
+pub(crate) mod results;
+pub(crate) mod songs;
+pub(crate) mod upload;
+pub(crate) mod work;
 
-use std::sync::Arc;
+use std::future::Future;
 
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, Response};
+use serde::Serialize;
+use tracing::Instrument as _;
 
-use crate::app::App;
+use crate::answer;
 use crate::body::{self, Body, full};
 use crate::failure::Failure;
-use crate::request::Request;
-use crate::routes::Operation;
 
-type Answer = Result<Response<Body>, Failure>;
+pub(crate) type Answer = Result<Response<Body>, Failure>;
 
-pub(crate) async fn handle(app: &Arc<App>, operation: Operation, request: Request) -> Answer {
-    match operation {
-        Operation::Register => auth::register(app, request).await,
-        Operation::Login => auth::login(app, request).await,
-        Operation::Logout => auth::logout(app, &request).await,
-        Operation::LogoutEverywhere => auth::logout_everywhere(app, &request).await,
-        Operation::Me => auth::me(app, &request).await,
-        Operation::ChangePassword => auth::change_password(app, request).await,
-        Operation::ListTokens => auth::list_tokens(app, &request).await,
-        Operation::CreateToken => auth::create_token(app, request).await,
-        Operation::RevokeToken => auth::revoke_token(app, &request).await,
-        Operation::ListSongs => songs::list(app, &request).await,
-        Operation::Upload => upload::upload(app, request).await,
-        Operation::GetSong => songs::get(app, &request).await,
-        Operation::RenameSong => songs::rename(app, request).await,
-        Operation::DeleteSong => songs::delete(app, &request).await,
-        Operation::RetrySong => songs::retry(app, &request).await,
-        Operation::ListEvents => list_events::events(app, &request).await,
-        Operation::Events => events::events(app, &request).await,
-        Operation::Peaks => parts::peaks(app, &request).await,
-        Operation::Part => parts::part(app, &request).await,
-        Operation::UploadResult => results::upload_result(app, request).await,
-        Operation::BeginWork => work::begin(app, &request).await,
-        Operation::Source => work::source(app, &request).await,
-        Operation::ReportProgress => work::progress(app, request).await,
-        Operation::HandBack => work::hand_back(app, &request).await,
-        Operation::GiveUp => work::give_up(app, request).await,
-        Operation::LeaseJob => jobs::lease(app, request).await,
-        Operation::ExtendLease => jobs::extend(app, &request).await,
-        Operation::AcknowledgeJob => jobs::acknowledge(app, &request).await,
-        Operation::FailJob => jobs::fail(app, request).await,
-        Operation::Live => operations::live(&app.pulse),
-        Operation::Ready => Ok(operations::readiness(&app.probe).await),
-        Operation::Metrics => operations::metrics(app).await,
-        Operation::OpenApi => Ok(operations::openapi()),
-        Operation::Limits => Ok(operations::limits(app)),
-    }
+/// Returns a success response with data.
+fn success(data: &impl Serialize) -> Answer {
+    Ok(whole(answer::success(data)))
+}
+
+/// Runs work in a separate task, so that it completes even if the client disconnects.
+async fn to_completion<T, E>(work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, Failure>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    Failure: From<E>,
+{
+    Ok(tokio::spawn(work.in_current_span()).await.map_err(Failure::internal)??)
 }
 
 /// The response to a `HEAD` for a file that does not exist yet. Its length is unknown.

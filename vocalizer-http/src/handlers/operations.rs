@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
+use prometheus_client::registry::Registry;
 use serde_json::json;
 use vocalizer_core::api::LimitsData;
 use vocalizer_core::service::limits_view;
 
-use super::{Answer, whole};
-use crate::app::{App, MoreMetrics};
+use super::{Answer, success};
+use crate::app::App;
 use crate::body::{Body, full};
 use crate::failure::Failure;
+use crate::metrics;
 use crate::probe::Probe;
 use crate::pulse::Pulse;
-use crate::{answer, metrics, openapi};
+use crate::request::Request;
 
 /// Liveness. Does not check dependencies or use the blocking pool.
 pub(crate) fn live(pulse: &Pulse) -> Answer {
@@ -33,28 +35,31 @@ pub(crate) async fn readiness(probe: &Probe) -> Response<Body> {
     plain(status, "application/json", body.to_string().into())
 }
 
-pub(super) async fn metrics(app: &Arc<App>) -> Answer {
-    let text = app.metrics.write(&app.songs).await?;
-    Ok(exposition(text, &app.more_metrics))
+pub(crate) async fn livez(app: &Arc<App>, _: Request) -> Answer {
+    live(&app.pulse)
 }
 
-/// Returns the metrics, with additional ones inserted before the end marker.
-pub(crate) fn exposition(mut text: String, more: &[Arc<dyn MoreMetrics>]) -> Response<Body> {
-    let end = text.strip_suffix("# EOF\n").map(str::len);
-    text.truncate(end.unwrap_or(text.len()));
-    more.iter().for_each(|more| more.write(&mut text));
-    text.push_str("# EOF\n");
-    plain(StatusCode::OK, metrics::CONTENT_TYPE, text.into())
+pub(crate) async fn readyz(app: &Arc<App>, _: Request) -> Answer {
+    Ok(readiness(&app.probe).await)
 }
 
-pub(super) fn openapi() -> Response<Body> {
-    plain(StatusCode::OK, "application/json", openapi::document().to_string().into())
+pub(crate) async fn metrics(app: &Arc<App>, _: Request) -> Answer {
+    app.metrics.read(&app.songs).await?;
+    Ok(exposition(&app.metrics.registry))
+}
+
+/// Returns the metrics as text.
+pub(crate) fn exposition(registry: &Registry) -> Response<Body> {
+    plain(StatusCode::OK, metrics::CONTENT_TYPE, metrics::text(registry).into())
+}
+
+pub(crate) async fn openapi(app: &Arc<App>, _: Request) -> Answer {
+    Ok(plain(StatusCode::OK, "application/json", app.openapi.clone()))
 }
 
 /// Returns the limits for clients.
-pub(super) fn limits(app: &Arc<App>) -> Response<Body> {
-    let limits = limits_view(app.songs.settings(), app.accounts.settings());
-    whole(answer::success(&LimitsData { limits }))
+pub(crate) async fn limits(app: &Arc<App>, _: Request) -> Answer {
+    success(&LimitsData { limits: limits_view(app.songs.settings(), app.accounts.settings()) })
 }
 
 fn plain(status: StatusCode, media_type: &'static str, body: Bytes) -> Response<Body> {

@@ -4,32 +4,33 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, Response, header};
 use vocalizer_core::api::{PeaksData, PeaksView};
-use vocalizer_core::part::{Format, Part, Stem};
+use vocalizer_core::part::{Format, Part};
 use vocalizer_core::service::{Levels, Origin, PartFile};
 
-use super::{Answer, archive, download, unmade, whole};
+use super::{Answer, archive, download, success, unmade};
 use crate::app::App;
 use crate::body::stream;
 use crate::failure::Failure;
 use crate::request::Request;
 use crate::sniff::{HEAD_BYTES, sniff};
-use crate::{answer, disposition};
+use crate::{disposition, fields};
 
-pub(super) async fn part(app: &Arc<App>, request: &Request) -> Answer {
+pub(crate) async fn part(app: &Arc<App>, request: Request) -> Answer {
     let name: String = request.param("file")?;
     match name.as_str() {
-        "stems.zip" => return archive::stems(app, request, archive::Kind::Zip).await,
-        "stems.tar" => return archive::stems(app, request, archive::Kind::Tar).await,
+        "stems.zip" => return archive::stems(app, &request, archive::Kind::Zip).await,
+        "stems.tar" => return archive::stems(app, &request, archive::Kind::Tar).await,
         _ => {}
     }
     let (part, format) = name.rsplit_once('.').ok_or_else(Failure::not_found)?;
     let format: Format = format.parse().map_err(|_| Failure::not_found())?;
     if part == "mix" {
-        return mix(app, request, format).await;
+        return mix(app, &request, format).await;
     }
     let part: Part = part.parse().map_err(|_| Failure::not_found())?;
     let (viewer, id) = (request.viewer(), request.param("song_id")?);
-    let kind = if request.query().has("download") { disposition::Kind::Attachment } else { disposition::Kind::Inline };
+    let kind =
+        if request.query().has(&fields::DOWNLOAD) { disposition::Kind::Attachment } else { disposition::Kind::Inline };
     let headers = |(media_type, extension), title| {
         HeaderMap::from_iter([
             (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
@@ -43,16 +44,16 @@ pub(super) async fn part(app: &Arc<App>, request: &Request) -> Answer {
         None => app.songs.part(request.client(), id, part, format).await?,
     };
     let headers = headers(media(app, &file, format).await?, &file.title);
-    download::file(request, &file.tag, file.size_bytes, headers, |range| app.songs.open(&file, range)).await
+    download::file(&request, &file.tag, file.size_bytes, headers, |range| app.songs.open(&file, range)).await
 }
 
 /// Responds with a mix of the stems at the gains from the query. It is created per request, so ranges are not
 /// supported.
 async fn mix(app: &Arc<App>, request: &Request, format: Format) -> Answer {
     let (query, mut levels) = (request.query(), Levels::PLAIN);
-    for stem in Stem::FOUR {
+    for (stem, gain) in fields::GAINS {
         let with = |text: &str| levels.with(stem, text.parse().ok()?);
-        levels = query.get(stem.name(), with)?.unwrap_or(levels);
+        levels = query.get(gain, with)?.unwrap_or(levels);
     }
     let (viewer, id) = (request.viewer(), request.param("song_id")?);
     let (media_type, extension) = media_of(format);
@@ -74,7 +75,7 @@ async fn mix(app: &Arc<App>, request: &Request, format: Format) -> Answer {
     Ok(response)
 }
 
-pub(super) async fn peaks(app: &Arc<App>, request: &Request) -> Answer {
+pub(crate) async fn peaks(app: &Arc<App>, request: Request) -> Answer {
     let (viewer, id, part) = (request.viewer(), request.param("song_id")?, request.param("part")?);
     let peaks = match app.songs.known_peaks(viewer, id, part).await? {
         Some(peaks) => peaks,
@@ -84,7 +85,7 @@ pub(super) async fn peaks(app: &Arc<App>, request: &Request) -> Answer {
         }
         None => app.songs.peaks(request.client(), id, part).await?,
     };
-    Ok(whole(answer::success(&PeaksData { peaks: PeaksView::from(&peaks) })))
+    success(&PeaksData { peaks: PeaksView::from(&peaks) })
 }
 
 /// Returns the media type and the file extension of a format.

@@ -2,53 +2,50 @@
 
 use std::sync::Arc;
 
-use tracing::Instrument as _;
 use vocalizer_core::api::{SongData, SongsData};
 use vocalizer_core::ports::Cursor;
-use vocalizer_core::service::{Listing, MAX_PAGE};
+use vocalizer_core::service::Listing;
 
-use super::{Answer, whole};
-use crate::answer;
+use super::{Answer, success, to_completion};
 use crate::app::App;
-use crate::form::Form;
+use crate::fields;
 use crate::request::Request;
 
-pub(super) async fn list(app: &Arc<App>, request: &Request) -> Answer {
+pub(crate) async fn list(app: &Arc<App>, request: Request) -> Answer {
     let query = request.query();
     let listing = Listing {
-        status: query.get("status", |text| text.parse().ok())?,
-        after: query.get("after", read_cursor)?,
-        limit: query.get("limit", |text| text.parse().ok().filter(|limit| (1..=MAX_PAGE).contains(limit)))?,
-        details: query.has("details"),
+        status: query.get(&fields::STATUS, |text| text.parse().ok())?,
+        after: query.get(&fields::AFTER, read_cursor)?,
+        limit: query.number(&fields::LIMIT)?.and_then(|limit| u32::try_from(limit).ok()),
+        details: query.has(&fields::DETAILS),
     };
     let page = app.songs.list(request.viewer(), listing).await?;
     let next = page.next.map(|cursor| format!("{}_{}", cursor.uploaded_at_us, cursor.id));
-    Ok(whole(answer::success(&SongsData { songs: page.songs, next })))
+    success(&SongsData { songs: page.songs, next })
 }
 
-pub(super) async fn get(app: &Arc<App>, request: &Request) -> Answer {
+pub(crate) async fn get(app: &Arc<App>, request: Request) -> Answer {
     let song = app.songs.song(request.viewer(), request.param("song_id")?).await?;
-    Ok(whole(answer::success(&SongData { song })))
+    success(&SongData { song })
 }
 
-pub(super) async fn rename(app: &Arc<App>, request: Request) -> Answer {
+pub(crate) async fn rename(app: &Arc<App>, request: Request) -> Answer {
     let (viewer, id) = (request.viewer(), request.param("song_id")?);
-    let mut form = Form::read(&request.headers, request.body).await?;
-    let song = app.songs.rename(viewer, id, form.take("title").expose()).await?;
-    Ok(whole(answer::success(&SongData { song })))
+    let mut form = request.form().await?;
+    let song = app.songs.rename(viewer, id, form.take(&fields::TITLE).expose()).await?;
+    success(&SongData { song })
 }
 
-pub(super) async fn retry(app: &Arc<App>, request: &Request) -> Answer {
+pub(crate) async fn retry(app: &Arc<App>, request: Request) -> Answer {
     let song = app.songs.retry(request.viewer(), request.param("song_id")?).await?;
-    Ok(whole(answer::success(&SongData { song })))
+    success(&SongData { song })
 }
 
-pub(super) async fn delete(app: &Arc<App>, request: &Request) -> Answer {
+pub(crate) async fn delete(app: &Arc<App>, request: Request) -> Answer {
     let (songs, viewer, id) = (app.songs.clone(), request.viewer(), request.param("song_id")?);
     // A separate task, so that a disconnect does not stop it between the song and its files.
-    let deleted = tokio::spawn(async move { songs.delete(viewer, id).await }.in_current_span());
-    deleted.await.map_err(crate::failure::Failure::internal)??;
-    Ok(whole(answer::success(&())))
+    to_completion(async move { songs.delete(viewer, id).await }).await?;
+    success(&())
 }
 
 fn read_cursor(text: &str) -> Option<Cursor> {

@@ -9,12 +9,10 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http::header;
 use multer::{Constraints, Field, Multipart, SizeLimit};
-use tracing::Instrument as _;
 use vocalizer_core::api::{ErrorCode, SongData};
 use vocalizer_core::service::{ServiceError, Upload};
 
-use super::{Answer, whole};
-use crate::answer;
+use super::{Answer, success, to_completion};
 use crate::app::App;
 use crate::body::RequestBody;
 use crate::failure::Failure;
@@ -34,7 +32,7 @@ const MAX_TITLE_BYTES: u64 = 16 * 1024;
 /// Maximum number of form parts: two are needed, and some clients add their own.
 const MAX_PARTS: usize = 16;
 
-pub(super) async fn upload(app: &Arc<App>, request: Request) -> Answer {
+pub(crate) async fn upload(app: &Arc<App>, request: Request) -> Answer {
     let max_bytes = app.songs.settings().limits.max_upload_bytes;
     let kind = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let boundary = match multer::parse_boundary(kind) {
@@ -84,9 +82,8 @@ pub(super) async fn upload(app: &Arc<App>, request: Request) -> Answer {
     let Some(upload) = file else { return Err(Failure::field("file", "form field missing: file")) };
     let Some(title) = title else { return Err(Failure::field("title", "form field missing: title")) };
     // A separate task: the upload is complete, so store it even if the client disconnects.
-    let stored = tokio::spawn(async move { upload.finish(&title).await }.in_current_span());
-    let song = stored.await.map_err(Failure::internal)??;
-    Ok(whole(answer::success(&SongData { song })))
+    let song = to_completion(async move { upload.finish(&title).await }).await?;
+    success(&SongData { song })
 }
 
 async fn receive(

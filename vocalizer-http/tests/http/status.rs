@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
-use vocalizer_http::status::{MoreMetrics, Readiness, StatusServer};
+use vocalizer_http::status::{Metric, MoreMetrics, Readiness, StatusServer};
 
 use super::support::{Answer, request};
 
@@ -29,8 +29,18 @@ impl Readiness for Model {
 }
 
 impl MoreMetrics for Model {
-    fn write(&self, out: &mut String) {
-        out.push_str("# TYPE songs counter\nsongs_total 3\n");
+    fn metrics(&self) -> Vec<Metric> {
+        let labels = vec![("device", "a \"card\"\n".to_owned())];
+        vec![
+            Metric::Info { name: "worker", help: "The device.", labels },
+            Metric::Counters {
+                name: "songs",
+                help: "Songs.",
+                label: "outcome",
+                counts: vec![("done", 3), ("failed", 0)],
+            },
+            Metric::Seconds { name: "busy", help: "Work.", total: Duration::from_millis(1_500) },
+        ]
     }
 }
 
@@ -98,7 +108,21 @@ async fn status_server_has_only_status_endpoints() {
     }
     assert_eq!((ready.status, ready.json()), (200, json!({"ready": true, "checks": {"model": "ok"}})));
     let metrics = send(address, "GET", "/metrics").await;
-    assert_eq!((metrics.status, metrics.text().as_str()), (200, "# TYPE songs counter\nsongs_total 3\n# EOF\n"));
+    let expected = [
+        "# HELP vocalizer_worker The device.",
+        "# TYPE vocalizer_worker info",
+        r#"vocalizer_worker_info{device="a \"card\"\n"} 1"#,
+        "# HELP vocalizer_songs Songs.",
+        "# TYPE vocalizer_songs counter",
+        r#"vocalizer_songs_total{outcome="done"} 3"#,
+        r#"vocalizer_songs_total{outcome="failed"} 0"#,
+        "# HELP vocalizer_busy_seconds Work.",
+        "# TYPE vocalizer_busy_seconds counter",
+        "# UNIT vocalizer_busy_seconds seconds",
+        "vocalizer_busy_seconds_total 1.5",
+        "# EOF\n",
+    ];
+    assert_eq!((metrics.status, metrics.text()), (200, expected.join("\n")));
     assert!(metrics.header("content-type").starts_with("application/openmetrics-text"));
     assert_eq!(metrics.header("x-content-type-options"), "nosniff");
 

@@ -1,0 +1,127 @@
+//! Form fields and query parameters. Each is declared once; its handler and the OpenAPI document use the declaration.
+
+use serde_json::{Value, json};
+use vocalizer_core::api::{MAX_JOB_DELAY, MAX_JOB_WAIT};
+use vocalizer_core::part::Stem;
+use vocalizer_core::service::{Levels, MAX_PAGE};
+use vocalizer_core::song::StatusKind;
+
+/// A form field or a query parameter.
+#[derive(Debug)]
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    /// Empty for form fields.
+    pub(crate) description: &'static str,
+}
+
+/// The values of a form field or query parameter.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    Text,
+    Whole(Whole),
+    Gain,
+    OneOf(fn() -> Value),
+}
+
+/// A range of whole numbers, and the value of an omitted field.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Whole {
+    min: u64,
+    max: u64,
+    pub(crate) default: Option<u64>,
+}
+
+/// The request body.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Input {
+    Nothing,
+    Form { required: &'static [&'static Field], optional: &'static [&'static Field] },
+    Upload,
+    Tar,
+}
+
+impl Field {
+    const fn text(name: &'static str) -> Self {
+        Self { name, kind: Kind::Text, description: "" }
+    }
+
+    const fn whole(name: &'static str, min: u64, max: u64, default: Option<u64>) -> Self {
+        Self { name, kind: Kind::Whole(Whole { min, max, default }), description: "" }
+    }
+
+    const fn one_of(name: &'static str, values: fn() -> Value) -> Self {
+        Self { name, kind: Kind::OneOf(values), description: "" }
+    }
+
+    const fn gain(name: &'static str) -> Self {
+        Self { name, kind: Kind::Gain, description: "For mix.*: gain of this stem, as a factor" }
+    }
+
+    const fn described(self, description: &'static str) -> Self {
+        Self { description, ..self }
+    }
+
+    /// Parses a whole number. The error names the declared range.
+    pub(crate) fn number(&self, text: &str) -> Result<u64, String> {
+        let Self { name, kind: Kind::Whole(Whole { min, max, .. }), .. } = *self else {
+            return Err(format!("{} is no number", self.name));
+        };
+        let number = text.parse().ok().filter(|number| (min..=max).contains(number));
+        number.ok_or_else(|| format!("{name} must be a whole number from {min} to {max}"))
+    }
+
+    /// Returns the JSON schema of the values.
+    pub(crate) fn schema(&self) -> Value {
+        match &self.kind {
+            Kind::Text => json!({"type": "string"}),
+            Kind::Whole(Whole { min, max, default: None }) => {
+                json!({"type": "integer", "minimum": min, "maximum": max})
+            }
+            Kind::Whole(Whole { min, max, default: Some(default) }) => {
+                json!({"type": "integer", "minimum": min, "maximum": max, "default": default})
+            }
+            Kind::Gain => json!({"type": "number", "minimum": 0, "maximum": Levels::MOST, "default": 1}),
+            Kind::OneOf(values) => json!({"enum": values()}),
+        }
+    }
+}
+
+/// Declares fields under the names that handlers use.
+macro_rules! fields {
+    ($($name:ident = $field:expr;)*) => { $(pub(crate) static $name: Field = $field;)* };
+}
+
+fields! {
+    USERNAME = Field::text("username");
+    PASSWORD = Field::text("password");
+    PASSWORD_1 = Field::text("password1");
+    PASSWORD_2 = Field::text("password2");
+    OLD_PASSWORD = Field::text("old_password");
+    INVITE = Field::text("invite");
+    TOKEN_NAME = Field::text("name");
+    EXPIRES_IN_DAYS = Field::text("expires_in_days");
+    TITLE = Field::text("title");
+    PERCENT = Field::whole("percent", 0, 100, None);
+    REASON = Field::text("reason");
+    WAIT_S = Field::whole("wait_s", 0, MAX_JOB_WAIT.as_secs(), Some(30));
+    FAILURE_KIND = Field::one_of("kind", || json!(["retry", "later", "never"]));
+    AFTER_MS = Field::whole("after_ms", 0, MAX_JOB_DELAY.as_secs() * 1000, Some(0));
+
+    STATUS = Field::one_of("status", || json!(StatusKind::ALL.map(StatusKind::name)))
+        .described("Only songs with this status");
+    LIMIT = Field::whole("limit", 1, MAX_PAGE as u64, Some(MAX_PAGE as u64)).described("Maximum number of songs");
+    AFTER = Field::text("after").described("Continue after this cursor: `next` of the previous page");
+    DETAILS = Field::text("details").described("Include `uploaded_at`; any value");
+    DOWNLOAD = Field::text("download").described("Send `Content-Disposition: attachment`; any value");
+    FORMAT = Field::one_of("format", || json!(["mp3", "wav", "flac"]))
+        .described("For stems.zip and stems.tar: audio format");
+    DRUMS = Field::gain("drums");
+    BASS = Field::gain("bass");
+    OTHER = Field::gain("other");
+    VOCALS = Field::gain("vocals");
+}
+
+/// The gain of each stem in a mix.
+pub(crate) static GAINS: [(Stem, &Field); 4] =
+    [(Stem::Drums, &DRUMS), (Stem::Bass, &BASS), (Stem::Other, &OTHER), (Stem::Vocals, &VOCALS)];
