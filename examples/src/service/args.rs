@@ -9,6 +9,9 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, value_parser};
 use ipnet::IpNet;
+use vocalizer_core::limits::Limits;
+use vocalizer_core::service::{RenderingSettings, SongSettings};
+use vocalizer_http::settings::Caps;
 
 pub use self::admin::{Admin, AdminCommand, InviteArgs};
 pub use self::policy::{PolicyArgs, RegistrationArg};
@@ -160,37 +163,42 @@ pub struct RoomArgs {
     pub renditions_max_bytes: Option<u64>,
 }
 
-/// Concurrency limits. Requests above them get 503 with Retry-After.
+/// Limits of uploads (413 above it), and of what is open at once (503 with Retry-After).
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct CapsArgs {
     /// Upload limit in bytes
-    #[arg(long, env = "MAX_UPLOAD_BYTES", value_name = "BYTES", default_value_t = 75 * 1024 * 1024)]
+    #[arg(long, env = "MAX_UPLOAD_BYTES", value_name = "BYTES", default_value_t = Limits::default().max_upload_bytes)]
     pub max_upload_bytes: u64,
     /// Limit of connections; at most half of the process's open file limit
-    #[arg(long, env = "MAX_CONNECTIONS", value_name = "N", default_value_t = 8192, value_parser = value_parser!(u32).range(1..),
+    #[arg(long, env = "MAX_CONNECTIONS", value_name = "N", default_value_t = number(Caps::default().connections), value_parser = value_parser!(u32).range(1..),
         hide_short_help = true)]
     pub max_connections: u32,
     /// Limit of connections per address; trusted proxies may have more
-    #[arg(long, env = "MAX_CONNECTIONS_PER_ADDRESS", value_name = "N", default_value_t = 1024,
+    #[arg(long, env = "MAX_CONNECTIONS_PER_ADDRESS", value_name = "N", default_value_t = number(Caps::default().connections_per_address),
         value_parser = value_parser!(u32).range(1..), hide_short_help = true)]
     pub max_connections_per_address: u32,
     /// Limit of concurrent downloads of stems.zip and stems.tar
-    #[arg(long, env = "MAX_ARCHIVES", value_name = "N", default_value_t = 256, value_parser = value_parser!(u32).range(1..),
+    #[arg(long, env = "MAX_ARCHIVES", value_name = "N", default_value_t = number(Caps::default().archives), value_parser = value_parser!(u32).range(1..),
         hide_short_help = true)]
     pub max_archives: u32,
     /// Limit of concurrent downloads of stems.zip and stems.tar per user, or per address without login
-    #[arg(long, env = "MAX_ARCHIVES_PER_CLIENT", value_name = "N", default_value_t = 32,
+    #[arg(long, env = "MAX_ARCHIVES_PER_CLIENT", value_name = "N", default_value_t = number(Caps::default().archives_per_client),
         value_parser = value_parser!(u32).range(1..), hide_short_help = true)]
     pub max_archives_per_client: u32,
     /// Limit of event streams, which web pages keep open; at most half of the connections
-    #[arg(long, env = "MAX_EVENT_STREAMS", value_name = "N", default_value_t = 4096,
+    #[arg(long, env = "MAX_EVENT_STREAMS", value_name = "N", default_value_t = number(Caps::default().event_streams),
         value_parser = value_parser!(u32).range(1..), hide_short_help = true)]
     pub max_event_streams: u32,
     /// Limit of event streams per user, or per address without a session
-    #[arg(long, env = "MAX_EVENT_STREAMS_PER_CLIENT", value_name = "N", default_value_t = 128,
+    #[arg(long, env = "MAX_EVENT_STREAMS_PER_CLIENT", value_name = "N", default_value_t = number(Caps::default().event_streams_per_client),
         value_parser = value_parser!(u32).range(1..), hide_short_help = true)]
     pub max_event_streams_per_client: u32,
+}
+
+/// Returns a library's default as an argument's.
+fn number(default: usize) -> u32 {
+    u32::try_from(default).unwrap_or(u32::MAX)
 }
 
 /// Rendering of other formats, mixes and peaks.
@@ -198,11 +206,11 @@ pub struct CapsArgs {
 #[command(next_help_heading = "Limits")]
 pub struct RenderingArgs {
     /// Limit of running and queued renderings: other formats, mixes and peaks
-    #[arg(long, env = "MAX_RENDERINGS", value_name = "N", default_value_t = 64, value_parser = value_parser!(u32).range(1..),
+    #[arg(long, env = "MAX_RENDERINGS", value_name = "N", default_value_t = number(RenderingSettings::default().most), value_parser = value_parser!(u32).range(1..),
         hide_short_help = true)]
     pub max_renderings: u32,
     /// Limit of running and queued renderings per user, or per address without a session
-    #[arg(long, env = "MAX_RENDERINGS_PER_CLIENT", value_name = "N", default_value_t = 16,
+    #[arg(long, env = "MAX_RENDERINGS_PER_CLIENT", value_name = "N", default_value_t = number(RenderingSettings::default().most_per_client),
         value_parser = value_parser!(u32).range(1..), hide_short_help = true)]
     pub max_renderings_per_client: u32,
     /// Concurrent renderings [default: one per core, at least 2]
@@ -210,7 +218,7 @@ pub struct RenderingArgs {
         hide_short_help = true)]
     pub renderings_at_once: Option<u32>,
     /// Timeout of a rendering in seconds
-    #[arg(long, env = "RENDERING_TIMEOUT_S", value_name = "SECONDS", default_value_t = 600,
+    #[arg(long, env = "RENDERING_TIMEOUT_S", value_name = "SECONDS", default_value_t = RenderingSettings::default().time_limit.as_secs(),
         value_parser = value_parser!(u64).range(1..), hide_short_help = true)]
     pub rendering_timeout_s: u64,
 }
@@ -233,7 +241,7 @@ pub struct AdvancedArgs {
         value_parser = value_parser!(u64).range(1..=24 * 60 * 60), hide_short_help = true)]
     pub sweep_interval_s: u64,
     /// Seconds after which a job that no worker has started is published again, if the broker cannot report its state
-    #[arg(long, env = "ASK_AGAIN_AFTER_S", value_name = "SECONDS", default_value_t = 6 * 60 * 60,
+    #[arg(long, env = "ASK_AGAIN_AFTER_S", value_name = "SECONDS", default_value_t = SongSettings::default().ask_again_after.as_secs(),
         value_parser = value_parser!(u64).range(60..=6 * 24 * 60 * 60), hide_short_help = true)]
     pub ask_again_after_s: u64,
 }

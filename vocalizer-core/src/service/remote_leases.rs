@@ -24,9 +24,9 @@ const LEASE_LOST: ServiceError =
 
 /// Leases jobs to workers that identify a lease only by its ID.
 ///
-/// If the queue has [durable leases](JobQueue::durable_leases), the leases keeps no state: every server of a cluster can
+/// If the queue has [durable leases](JobQueue::durable_leases), they keep no state: every server of a cluster can
 /// extend and settle a lease that another one granted, and leases survive restarts. If a lease belongs to a connection
-/// (RabbitMQ) or to the process, the leases keeps it in memory: only this server knows it and returns it at shutdown.
+/// (RabbitMQ) or to the process, they keep it in memory: only this server knows it and returns it at shutdown.
 ///
 /// A job whose worker never extends its lease counts as not attempted: the response with the job may be lost.
 pub struct RemoteLeases {
@@ -47,7 +47,7 @@ struct KeptLease {
 }
 
 impl RemoteLeases {
-    /// Returns a leases over a queue.
+    /// Returns the leases of a queue.
     #[must_use]
     pub fn new(queue: Arc<dyn JobQueue>, clock: Arc<dyn Clock>) -> Self {
         Self { queue, clock, leases: Mutex::default() }

@@ -17,7 +17,7 @@ use crate::request::Request;
 pub(crate) async fn lease(app: &Arc<App>, request: Request) -> Answer {
     let mut form = request.form().await?;
     let wait = Duration::from_secs(form.number(&fields::WAIT_S)?.unwrap_or_default());
-    // If the worker disconnects, this future is dropped and the leases returns the job. If the response is lost, the
+    // If the worker disconnects, this future is dropped and the leases return the job. If the response is lost, the
     // lease expires without being extended, which does not count as an attempt.
     let leased = tokio::select! {
         leased = app.leases.lease(wait) => leased?,
