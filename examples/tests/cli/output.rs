@@ -19,7 +19,7 @@ const COMMANDS: &[&[&str]] = &[
     &["worker", "--check-config", "--worker-token", "0123456789abcdef0123456789abcdef"],
 ];
 
-/// The writing end of a pipe that nobody reads.
+/// The writing end of a pipe that has no reader.
 fn closed_pipe() -> Stdio {
     let (_, writer) = std::io::pipe().expect("a pipe");
     writer.into()
@@ -54,7 +54,7 @@ fn lost_output_is_an_error() {
 }
 
 #[test]
-fn separation_goes_on_when_nobody_reads_its_output() {
+fn separation_continues_without_readers_of_its_output() {
     for json in [&[][..], &["--json"]] {
         let place = Place::new();
         place.song("song.wav", 50_000);
