@@ -8,8 +8,8 @@ use vocalizer_core::part::Stem;
 use crate::Error;
 use crate::choose::{self, Chosen};
 use crate::device::{ComputeOptions, DeviceChoice, interfaces};
-use crate::loaded_device::{LoadedDevice, Member};
-use crate::network_file::NetworkFile;
+use crate::loaded_device::LoadedDevice;
+use crate::network_file::{Member, NetworkFile};
 use crate::weights::{self, WeightsError};
 
 /// A separation model in memory.

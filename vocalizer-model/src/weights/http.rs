@@ -67,24 +67,24 @@ impl Wanted<'_> {
     pub(super) fn download(&self, agent: &Agent, part: &Path, listener: &mut dyn FetchListener) -> Result<(), Failed> {
         let resumed = size(part) > 0;
         self.fill(agent, part, listener)?;
-        match self.verify(part)? {
+        match self.verify(part) {
             // The existing part may have been the start of another file.
-            Err(_) if resumed => {
+            Err(Failed::PassOver(_)) if resumed => {
                 self.fill(agent, part, listener)?;
-                self.verify(part)?.map_err(Failed::wrong)
+                self.verify(part)
             }
-            checked => checked.map_err(Failed::wrong),
+            verified => verified,
         }
     }
 
-    fn verify(&self, part: &Path) -> Result<Result<(), WeightsError>, Failed> {
+    fn verify(&self, part: &Path) -> Result<(), Failed> {
         let read = File::open(part).and_then(digest::of_reader);
         let found = read.map_err(Failed::here(part, "cannot be read"))?;
         if found == self.sha256 {
-            return Ok(Ok(()));
+            return Ok(());
         }
         fs::remove_file(part).map_err(Failed::here(part, "cannot be removed"))?;
-        Ok(Err(WeightsError::Digest { expected: self.sha256.into(), found }))
+        Err(Failed::wrong(WeightsError::Digest { expected: self.sha256.into(), found }))
     }
 
     fn fill(&self, agent: &Agent, part: &Path, listener: &mut dyn FetchListener) -> Result<(), Failed> {
