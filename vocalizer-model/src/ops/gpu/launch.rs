@@ -10,7 +10,7 @@ use cubecl::ir::{ElemType, FloatKind};
 use cubecl::prelude::*;
 
 use super::attention::{self, HeadsLaunch};
-use super::product::{self, Along, Finish, Geometry, GeometryLaunch, Plan, Read, Tile};
+use super::product::{self, Along, Finish, GeometryLaunch, Plan, Read, Tile};
 use super::reduce;
 use vocalizer_kernels::conv::{Axis, STRIDE, TAPS};
 use vocalizer_kernels::norm::EPSILON;
@@ -104,7 +104,7 @@ struct Product<'a> {
     x: &'a CubeTensor,
     layer: &'a Linear,
     taps: [usize; 2],
-    geometry: Geometry,
+    geometry: GeometryLaunch,
     lines: usize,
     read: Read,
     before: Before<'a>,
@@ -124,7 +124,7 @@ impl<'a> Product<'a> {
             x,
             layer,
             taps: [1, 1],
-            geometry: Geometry {
+            geometry: GeometryLaunch {
                 weight_rows: layer.rows(),
                 terms: from.channels,
                 lines: 1,
@@ -215,7 +215,7 @@ impl<'a> Product<'a> {
                 argument(after_norm.map(|n| &n.bias)),
                 argument(gamma),
                 partials.as_ref().map(buffer).into(),
-                g.argument(),
+                g,
                 plan,
                 elements(x),
             );
@@ -225,31 +225,6 @@ impl<'a> Product<'a> {
 
     fn output(self) -> CubeTensor {
         self.run().0.expect("the product has an output")
-    }
-}
-
-impl Geometry {
-    fn argument(self) -> GeometryLaunch {
-        GeometryLaunch::new(
-            self.weight_rows,
-            self.terms,
-            self.lines,
-            self.line_stride,
-            self.in_item,
-            self.in_channel,
-            self.in_rows,
-            self.in_frames,
-            self.out_item,
-            self.out_channel,
-            self.positions,
-            self.frames,
-            self.out_extent,
-            self.row_stride,
-            self.frame_stride,
-            self.row_padding,
-            self.frame_padding,
-            self.frame_dilation,
-        )
     }
 }
 
@@ -507,7 +482,7 @@ pub(in crate::ops) fn linear_residual(
 pub(in crate::ops) fn attention(
     x: &CubeTensor,
     other: &CubeTensor,
-    [q, k, v]: [usize; 3],
+    [query_first, key_first, value_first]: [usize; 3],
     [heads, channels]: [usize; 2],
 ) -> Option<CubeTensor> {
     let (from, to) = (Extent::of(x), Extent::of(other));
@@ -525,17 +500,17 @@ pub(in crate::ops) fn attention(
             buffer(x),
             buffer(other),
             buffer(&out),
-            HeadsLaunch::new(
+            HeadsLaunch {
                 heads,
-                from.positions(),
-                to.positions(),
-                from.channels * from.positions(),
-                to.channels * to.positions(),
-                q,
-                k,
-                v,
+                queries: from.positions(),
+                keys: to.positions(),
+                query_item: from.channels * from.positions(),
+                key_item: to.channels * to.positions(),
+                query_first,
+                key_first,
+                value_first,
                 scale,
-            ),
+            },
             width,
             keys,
             elements(x),
