@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use super::download::{Failed, FetchListener, Progress};
+use super::download::{FetchListener, Progress, SourceError};
 use super::error::excerpt;
 use super::{WeightsError, digest};
 
@@ -64,12 +64,17 @@ enum Short {
 impl Wanted<'_> {
     /// Downloads the file to `part`, resuming from what is there, and verifies it. A file that fails the check is
     /// removed.
-    pub(super) fn download(&self, agent: &Agent, part: &Path, listener: &mut dyn FetchListener) -> Result<(), Failed> {
+    pub(super) fn download(
+        &self,
+        agent: &Agent,
+        part: &Path,
+        listener: &mut dyn FetchListener,
+    ) -> Result<(), SourceError> {
         let resumed = size(part) > 0;
         self.fill(agent, part, listener)?;
         match self.verify(part) {
             // The existing part may have been the start of another file.
-            Err(Failed::PassOver(_)) if resumed => {
+            Err(SourceError::Unavailable(_)) if resumed => {
                 self.fill(agent, part, listener)?;
                 self.verify(part)
             }
@@ -77,17 +82,17 @@ impl Wanted<'_> {
         }
     }
 
-    fn verify(&self, part: &Path) -> Result<(), Failed> {
+    fn verify(&self, part: &Path) -> Result<(), SourceError> {
         let read = File::open(part).and_then(digest::of_reader);
-        let found = read.map_err(Failed::here(part, "cannot be read"))?;
+        let found = read.map_err(SourceError::io(part, "cannot be read"))?;
         if found == self.sha256 {
             return Ok(());
         }
-        fs::remove_file(part).map_err(Failed::here(part, "cannot be removed"))?;
-        Err(Failed::wrong(WeightsError::Digest { expected: self.sha256.into(), found }))
+        fs::remove_file(part).map_err(SourceError::io(part, "cannot be removed"))?;
+        Err(SourceError::wrong_file(WeightsError::Digest { expected: self.sha256.into(), found }))
     }
 
-    fn fill(&self, agent: &Agent, part: &Path, listener: &mut dyn FetchListener) -> Result<(), Failed> {
+    fn fill(&self, agent: &Agent, part: &Path, listener: &mut dyn FetchListener) -> Result<(), SourceError> {
         let mut has_sent_data = false;
         let mut failures = 0;
         loop {
@@ -97,8 +102,8 @@ impl Wanted<'_> {
             }
             let why = match self.once(agent, part, before, listener) {
                 Ok(()) => continue,
-                Err(Short::Refused(why)) => return Err(Failed::PassOver(why)),
-                Err(Short::Here(e)) => return Err(Failed::here(part, "cannot be written")(e)),
+                Err(Short::Refused(why)) => return Err(SourceError::Unavailable(why)),
+                Err(Short::Here(e)) => return Err(SourceError::io(part, "cannot be written")(e)),
                 Err(Short::Cut(why)) => why,
             };
             if size(part) > before {
@@ -108,7 +113,7 @@ impl Wanted<'_> {
                 failures += 1;
             }
             if failures >= if has_sent_data { MAX_FAILURES } else { 1 } {
-                return Err(Failed::PassOver(why));
+                return Err(SourceError::Unavailable(why));
             }
             std::thread::sleep(agent.pause * (1 << (2 * failures)));
         }
@@ -149,9 +154,9 @@ impl Wanted<'_> {
         let mut body = response.into_body().into_reader().take(self.bytes - from);
         let mut done = from;
         let mut buffer = vec![0; 1 << 16];
-        let mut progress = Progress::new(listener, self.bytes);
+        let mut progress = Progress::new(listener);
         let ended = loop {
-            progress.at(done);
+            progress.at(done, self.bytes);
             match body.read(&mut buffer) {
                 Ok(0) => break None,
                 Ok(n) => {

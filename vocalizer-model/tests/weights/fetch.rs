@@ -99,7 +99,7 @@ impl Place {
 }
 
 pub(super) fn fetcher(hub: &str) -> Fetcher {
-    Fetcher::default().with_hub(hub).with_npm("/nowhere/npm")
+    Fetcher::default().with_hub(hub)
 }
 
 /// A hub address without a server.
