@@ -62,7 +62,7 @@ mod gpus {
     use crate::Error;
     use crate::check::{Probe, least_decibels};
     use crate::device::{ComputeOptions, GpuSelection, Interface, Precision, interfaces};
-    use crate::gpus::{Found, found};
+    use crate::gpus::{Gpu, found};
     use crate::loaded_device::LoadedDevice;
     use crate::network_file::NetworkFile;
     use crate::ops::kernels;
@@ -116,7 +116,7 @@ mod gpus {
             Error::device(device, &format!("no such device; check {what}; found: {there} (see 'vocalizer devices')"))
         };
         let hardware = || found.iter().filter(|card| !card.is_software);
-        let wanted: Vec<&Found> = match cards {
+        let wanted: Vec<&Gpu> = match cards {
             GpuSelection::First => hardware().take(1).collect(),
             GpuSelection::All => hardware().collect(),
             GpuSelection::These(indexes) => indexes
@@ -155,7 +155,7 @@ mod gpus {
 
     /// Opens a GPU, loads the networks and checks it against the CPU. Returns it with a remark on the result.
     fn open(
-        found: &Found,
+        found: &Gpu,
         files: &[NetworkFile],
         compute: &ComputeOptions,
         probes: &mut Probes<'_>,

@@ -48,7 +48,7 @@ impl LoadedDevice {
 
     /// Returns a GPU, without networks.
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
-    pub(crate) fn gpu(found: &crate::gpus::Found, precision: Precision) -> Self {
+    pub(crate) fn gpu(found: &crate::gpus::Gpu, precision: Precision) -> Self {
         Self::new(Device::from(found.device.clone()), found.id.clone(), true, precision)
     }
 

@@ -104,6 +104,14 @@ impl Model {
         &self.sources
     }
 
+    /// Returns the position of a stem in [`Self::sources`].
+    pub(crate) fn position(&self, stem: Stem) -> Result<usize, Error> {
+        self.sources.iter().position(|&source| source == stem).ok_or_else(|| {
+            let has: Vec<_> = self.sources.iter().map(ToString::to_string).collect();
+            Error::Options(format!("this model has no stem '{stem}'; it has {}", has.join(", ")))
+        })
+    }
+
     /// Returns the ids of its devices, such as `cpu` or `cuda:0,cuda:1`.
     pub fn device(&self) -> &str {
         &self.device

@@ -13,7 +13,7 @@ use super::{Cache, MemberSpec, ModelSpec, Tried, WeightsError, WeightsFile, save
 const HUB: &str = "https://huggingface.co";
 
 /// Default timeout of the hub.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Downloads a model's missing files into the cache and returns their paths in the order of the model's members. Uses
 /// the sources of [`Fetcher::from_env`].
@@ -30,12 +30,12 @@ pub fn fetch(spec: &ModelSpec, cache: &Cache, listener: &mut dyn FetchListener) 
 pub struct Fetcher {
     hub: String,
     others: Vec<Arc<dyn WeightsSource>>,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Default for Fetcher {
     fn default() -> Self {
-        Self { hub: HUB.into(), others: Vec::new(), patience: PATIENCE }
+        Self { hub: HUB.into(), others: Vec::new(), timeout: TIMEOUT }
     }
 }
 
@@ -65,8 +65,8 @@ impl Fetcher {
     /// Sets the timeout of the hub, 30 seconds by default. Pauses between attempts scale with it. Other sources have
     /// their own timeouts.
     #[must_use]
-    pub fn with_patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
         self
     }
 
@@ -133,8 +133,8 @@ impl Fetcher {
     fn hub(&self, member: &MemberSpec, target: &Path, listener: &mut dyn FetchListener) -> Result<(), SourceError> {
         let url = format!("{}/{}/resolve/{}/{}", self.hub, member.repository, member.revision, member.file);
         let part = beside(target, "part");
-        let wanted = http::Wanted { url: &url, bytes: member.bytes, sha256: member.sha256 };
-        wanted.download(&Agent::new(&self.hub, self.patience), &part, listener)?;
+        let wanted = http::PublishedFile { url: &url, bytes: member.bytes, sha256: member.sha256 };
+        wanted.download(&Agent::new(&self.hub, self.timeout), &part, listener)?;
         put(&part, member, target).inspect_err(|error| {
             if matches!(error, SourceError::Unavailable(_)) {
                 let _ = fs::remove_file(&part); // complete but wrong: it cannot be resumed

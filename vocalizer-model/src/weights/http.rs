@@ -28,7 +28,7 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    pub(super) fn new(hub: &str, patience: Duration) -> Self {
+    pub(super) fn new(hub: &str, timeout: Duration) -> Self {
         let host = host(hub);
         let local = ["localhost", "127.", "[::1]"].iter().any(|start| host.starts_with(start));
         let config = ureq::Agent::config_builder()
@@ -36,32 +36,32 @@ impl Agent {
             .proxy(if local { None } else { ureq::Proxy::try_from_env() })
             .http_status_as_error(false)
             .user_agent(concat!("vocalizer/", env!("CARGO_PKG_VERSION")))
-            .timeout_resolve(Some(CONNECT.min(patience)))
-            .timeout_connect(Some(CONNECT.min(patience)))
-            .timeout_recv_response(Some(patience))
-            .timeout_per_read(Some(patience));
-        Self { inner: ureq::Agent::new_with_config(config.build()), pause: patience / 150 }
+            .timeout_resolve(Some(CONNECT.min(timeout)))
+            .timeout_connect(Some(CONNECT.min(timeout)))
+            .timeout_recv_response(Some(timeout))
+            .timeout_per_read(Some(timeout));
+        Self { inner: ureq::Agent::new_with_config(config.build()), pause: timeout / 150 }
     }
 }
 
 /// A published file.
-pub(super) struct Wanted<'a> {
+pub(super) struct PublishedFile<'a> {
     pub(super) url: &'a str,
     pub(super) bytes: u64,
     pub(super) sha256: &'a str,
 }
 
 /// Why a request ended before the file was complete.
-enum Short {
+enum RequestError {
     /// The connection failed or ended; resuming may help.
     Cut(String),
     /// The server does not offer the file.
     Refused(String),
     /// The file cannot be written on this machine.
-    Here(io::Error),
+    Local(io::Error),
 }
 
-impl Wanted<'_> {
+impl PublishedFile<'_> {
     /// Downloads the file to `part`, resuming from what is there, and verifies it. A file that fails the check is
     /// removed.
     pub(super) fn download(
@@ -102,9 +102,9 @@ impl Wanted<'_> {
             }
             let why = match self.once(agent, part, before, listener) {
                 Ok(()) => continue,
-                Err(Short::Refused(why)) => return Err(SourceError::Unavailable(why)),
-                Err(Short::Here(e)) => return Err(SourceError::io(part, "cannot be written")(e)),
-                Err(Short::Cut(why)) => why,
+                Err(RequestError::Refused(why)) => return Err(SourceError::Unavailable(why)),
+                Err(RequestError::Local(e)) => return Err(SourceError::io(part, "cannot be written")(e)),
+                Err(RequestError::Cut(why)) => why,
             };
             if size(part) > before {
                 has_sent_data = true;
@@ -120,8 +120,14 @@ impl Wanted<'_> {
     }
 
     /// Sends one request for the missing bytes. Returns `Ok` if the file is complete.
-    fn once(&self, agent: &Agent, part: &Path, before: u64, listener: &mut dyn FetchListener) -> Result<(), Short> {
-        let cut = |e: &dyn std::fmt::Display| Short::Cut(excerpt(&e.to_string()));
+    fn once(
+        &self,
+        agent: &Agent,
+        part: &Path,
+        before: u64,
+        listener: &mut dyn FetchListener,
+    ) -> Result<(), RequestError> {
+        let cut = |e: &dyn std::fmt::Display| RequestError::Cut(excerpt(&e.to_string()));
         let from = if before < self.bytes { before } else { 0 };
         let mut request = agent.inner.get(self.url);
         if from > 0 {
@@ -134,22 +140,26 @@ impl Wanted<'_> {
             206 if from > 0 => {
                 let (start, total) = header("Content-Range")
                     .and_then(content_range)
-                    .ok_or_else(|| Short::Refused("the server sent no valid Content-Range".into()))?;
+                    .ok_or_else(|| RequestError::Refused("the server sent no valid Content-Range".into()))?;
                 if start != from {
-                    return Err(Short::Refused("the server sent a different range than requested".into()));
+                    return Err(RequestError::Refused("the server sent a different range than requested".into()));
                 }
                 (from, Some(total))
             }
             status @ (429 | 500..) if from > 0 => {
                 return Err(cut(&format!("the server responded with status {status}")));
             }
-            status => return Err(Short::Refused(format!("the server responded with status {status}"))),
+            status => return Err(RequestError::Refused(format!("the server responded with status {status}"))),
         };
         if let Some(total) = total.and_then(|total| total.parse::<u64>().ok()).filter(|total| *total != self.bytes) {
-            return Err(Short::Refused(format!("the file has {total} bytes; {} bytes were published", self.bytes)));
+            return Err(RequestError::Refused(format!(
+                "the file has {total} bytes; {} bytes were published",
+                self.bytes
+            )));
         }
-        let mut file = File::options().create(true).truncate(false).write(true).open(part).map_err(Short::Here)?;
-        file.set_len(from).and_then(|()| file.seek(SeekFrom::Start(from))).map_err(Short::Here)?;
+        let mut file =
+            File::options().create(true).truncate(false).write(true).open(part).map_err(RequestError::Local)?;
+        file.set_len(from).and_then(|()| file.seek(SeekFrom::Start(from))).map_err(RequestError::Local)?;
         // Never reads beyond the published size.
         let mut body = response.into_body().into_reader().take(self.bytes - from);
         let mut done = from;
@@ -160,18 +170,18 @@ impl Wanted<'_> {
             match body.read(&mut buffer) {
                 Ok(0) => break None,
                 Ok(n) => {
-                    file.write_all(buffer.get(..n).unwrap_or_default()).map_err(Short::Here)?;
+                    file.write_all(buffer.get(..n).unwrap_or_default()).map_err(RequestError::Local)?;
                     done += n as u64;
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => break Some(cut(&e)),
             }
         };
-        file.sync_all().map_err(Short::Here)?;
+        file.sync_all().map_err(RequestError::Local)?;
         match ended {
             _ if done == self.bytes => Ok(()),
             Some(short) => Err(short),
-            None => Err(Short::Cut(format!("the connection closed after {done} of {} bytes", self.bytes))),
+            None => Err(RequestError::Cut(format!("the connection closed after {done} of {} bytes", self.bytes))),
         }
     }
 }

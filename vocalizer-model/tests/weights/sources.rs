@@ -4,8 +4,8 @@ use std::path::Path;
 
 use vocalizer_model::weights::{MemberSpec, SourceError, WeightsError, WeightsFile, WeightsSource};
 
-use super::fetch::{DEAD_HUB, FILE, Place, Recorder, fetcher};
-use super::server::{Answer, Server};
+use super::fetch::{DEAD_HUB, FILE, Recorder, TestModel, fetcher};
+use super::server::{Response, Server};
 use super::support::{golden, leak, published, tiny};
 
 /// A source with this file, or one that fails for this reason. It has only networks named [`FILE`].
@@ -38,27 +38,27 @@ fn member() -> MemberSpec {
 /// Fetches from a source that must fail, and returns the reason.
 #[track_caller]
 fn refused(member: MemberSpec, source: Other) -> String {
-    let place = Place::of(vec![member]);
+    let model = TestModel::of(vec![member]);
     let mut recorder = Recorder::default();
-    let error = place.fetch_with(&fetcher(DEAD_HUB).with_source(source), &mut recorder).expect_err("an error");
+    let error = model.fetch_with(&fetcher(DEAD_HUB).with_source(source), &mut recorder).expect_err("an error");
     let WeightsError::NoSource { tried, .. } = error else { panic!("{error:?}") };
     let [hub, other] = tried.as_slice() else { panic!("{tried:?}") };
     assert_eq!((hub.source.as_str(), other.source.as_str()), ("127.0.0.1:1", "other"));
     assert_eq!(recorder.lines.last(), Some(&format!("not other: {}", other.why)));
-    assert_eq!(place.names(), ["net.safetensors.lock"], "no files are left");
+    assert_eq!(model.names(), ["net.safetensors.lock"], "no files are left");
     other.why.clone()
 }
 
 #[test]
 fn other_sources_are_used_in_order_when_hub_fails() {
-    let place = Place::of(vec![member()]);
+    let model = TestModel::of(vec![member()]);
     let mut recorder = Recorder::default();
     let fetcher = fetcher(DEAD_HUB).with_source(Other(Err("it is empty"))).with_source(Other(Ok(tiny())));
-    place.fetch_with(&fetcher, &mut recorder).expect("a file");
-    let file = WeightsFile::open(&place.target()).expect("a file");
+    model.fetch_with(&fetcher, &mut recorder).expect("a file");
+    let file = WeightsFile::open(&model.target()).expect("a file");
     file.check().expect("the network");
     file.verify(&member()).expect("what was published");
-    assert_eq!(place.names(), [FILE, "net.safetensors.lock"]);
+    assert_eq!(model.names(), [FILE, "net.safetensors.lock"]);
 
     assert_eq!(recorder.lines[0], "26 bytes from 127.0.0.1:1");
     assert_eq!(recorder.lines[2..], ["7 bytes from other", "not other: it is empty", "7 bytes from other"]);
@@ -69,23 +69,23 @@ fn other_sources_are_used_in_order_when_hub_fails() {
 
 #[test]
 fn wrong_file_from_hub_falls_back_to_other_source() {
-    let place = Place::of(vec![member()]);
-    let hub = Server::start(|_, _| Answer::whole(b"some other twenty-six byte"));
+    let model = TestModel::of(vec![member()]);
+    let hub = Server::start(|_, _| Response::whole(b"some other twenty-six byte"));
     let mut recorder = Recorder::default();
-    place.fetch_with(&fetcher(&hub.url()).with_source(Other(Ok(tiny()))), &mut recorder).expect("a file");
+    model.fetch_with(&fetcher(&hub.url()).with_source(Other(Ok(tiny()))), &mut recorder).expect("a file");
     assert!(recorder.lines[1].contains("SHA-256"), "{:?}", recorder.lines);
-    assert_eq!(place.names(), [FILE, "net.safetensors.lock"]);
+    assert_eq!(model.names(), [FILE, "net.safetensors.lock"]);
 }
 
 #[test]
 fn leftovers_of_interrupted_fetches_are_removed() {
-    let place = Place::of(vec![member()]);
-    let left = place.cache.models_dir().join(format!("{FILE}.tmp"));
+    let model = TestModel::of(vec![member()]);
+    let left = model.cache.models_dir().join(format!("{FILE}.tmp"));
     std::fs::create_dir_all(&left).expect("a folder");
     std::fs::write(left.join("older-0.9.0.tgz"), "cut").expect("a file");
-    std::fs::write(place.part(), "begun").expect("a file");
-    place.fetch_with(&fetcher(DEAD_HUB).with_source(Other(Ok(tiny()))), &mut Recorder::default()).expect("a file");
-    assert_eq!(place.names(), [FILE, "net.safetensors.lock"]);
+    std::fs::write(model.part(), "begun").expect("a file");
+    model.fetch_with(&fetcher(DEAD_HUB).with_source(Other(Ok(tiny()))), &mut Recorder::default()).expect("a file");
+    assert_eq!(model.names(), [FILE, "net.safetensors.lock"]);
 }
 
 #[test]
@@ -100,8 +100,8 @@ fn wrong_file_from_other_source_is_rejected() {
 
 #[test]
 fn source_without_the_network_is_not_tried() {
-    let place = Place::of(vec![MemberSpec { file: "another", ..member() }]);
+    let model = TestModel::of(vec![MemberSpec { file: "another", ..member() }]);
     let fetcher = fetcher(DEAD_HUB).with_source(Other(Ok(tiny())));
-    let error = place.fetch_with(&fetcher, &mut Recorder::default()).expect_err("an error");
+    let error = model.fetch_with(&fetcher, &mut Recorder::default()).expect_err("an error");
     assert!(matches!(&error, WeightsError::NoSource { tried, .. } if tried.len() == 1), "{error:?}");
 }
