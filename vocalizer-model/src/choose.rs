@@ -129,8 +129,8 @@ mod gpus {
         }
         let mut probes = Probes { made: Vec::new(), cache };
         let (mut cards, mut remarks) = (Vec::new(), Vec::new());
-        for found in wanted {
-            let (card, remark) = open(found, files, compute, &mut probes)?;
+        for gpu in wanted {
+            let (card, remark) = open(gpu, files, compute, &mut probes)?;
             cards.push(card);
             remarks.push(remark);
         }
@@ -155,26 +155,26 @@ mod gpus {
 
     /// Opens a GPU, loads the networks and checks it against the CPU. Returns it with a remark on the result.
     fn open(
-        found: &Gpu,
+        gpu: &Gpu,
         files: &[NetworkFile],
         compute: &ComputeOptions,
         probes: &mut Probes<'_>,
     ) -> Result<(LoadedDevice, String), Error> {
-        let refused = |why: String| Error::device(&found.id, &why);
-        let identity = found.identity().map_err(|why| refused(format!("failed to open: {why}")))?;
+        let refused = |why: String| Error::device(&gpu.id, &why);
+        let identity = gpu.identity().map_err(|why| refused(format!("failed to open: {why}")))?;
         let precision = compute.precision;
-        let mut card = LoadedDevice::gpu(found, precision);
+        let mut card = LoadedDevice::gpu(gpu, precision);
         if !card.has_precision() {
             return Err(refused(format!("{} does not support {precision}; use f32", identity.name)));
         }
-        let free = found.memory().map(|memory| memory.free_bytes);
-        let ways = kernels::ways(&found.device);
+        let free = gpu.memory().map(|memory| memory.free_bytes);
+        let ways = kernels::ways(&gpu.device);
         let rejected = |why: String| refused(format!("{}: {why}", identity.name));
         let settled = settle(precision, ways, rejected, |plain, batch| {
             if let Some(batch) = batch {
                 return Ok((nearness(&card, files, probes, batch)?, batch));
             }
-            kernels::set_plain(&found.device, plain);
+            kernels::set_plain(&gpu.device, plain);
             card.clear()?;
             files.iter().try_for_each(|file| card.load(file))?;
             let loaded = card.reserved_bytes();
@@ -189,7 +189,7 @@ mod gpus {
         let at_once = if batch == 1 { "1 segment".to_owned() } else { format!("{batch} segments") };
         let remark = format!(
             "computing on {}, {}, in {precision}, {at_once} per batch; matches the CPU to {decibels:.0} dB{remark}",
-            found.id, identity.name,
+            gpu.id, identity.name,
         );
         Ok((card, remark))
     }

@@ -48,8 +48,8 @@ impl LoadedDevice {
 
     /// Returns a GPU, without networks.
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
-    pub(crate) fn gpu(found: &crate::gpus::Gpu, precision: Precision) -> Self {
-        Self::new(Device::from(found.device.clone()), found.id.clone(), true, precision)
+    pub(crate) fn gpu(gpu: &crate::gpus::Gpu, precision: Precision) -> Self {
+        Self::new(Device::from(gpu.device.clone()), gpu.id.clone(), true, precision)
     }
 
     fn new(device: Device, id: String, is_gpu: bool, precision: Precision) -> Self {

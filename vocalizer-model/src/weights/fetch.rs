@@ -113,7 +113,7 @@ impl Fetcher {
                 None => self.hub(member, &target, listener),
                 Some(source) => other(source.as_ref(), member, &target, listener),
             };
-            // Usually there is no such folder. An aborted download leaves it.
+            // The folder of `other`, also one that a killed download left.
             let _ = fs::remove_dir_all(beside(&target, "tmp"));
             match fetched {
                 Ok(()) => {
@@ -133,8 +133,8 @@ impl Fetcher {
     fn hub(&self, member: &MemberSpec, target: &Path, listener: &mut dyn FetchListener) -> Result<(), SourceError> {
         let url = format!("{}/{}/resolve/{}/{}", self.hub, member.repository, member.revision, member.file);
         let part = beside(target, "part");
-        let wanted = http::PublishedFile { url: &url, bytes: member.bytes, sha256: member.sha256 };
-        wanted.download(&Agent::new(&self.hub, self.timeout), &part, listener)?;
+        let file = http::PublishedFile { url: &url, bytes: member.bytes, sha256: member.sha256 };
+        file.download(&Agent::new(&self.hub, self.timeout), &part, listener)?;
         put(&part, member, target).inspect_err(|error| {
             if matches!(error, SourceError::Unavailable(_)) {
                 let _ = fs::remove_file(&part); // complete but wrong: it cannot be resumed

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::download::{FetchListener, Progress, SourceError};
 use super::error::excerpt;
 use super::{WeightsError, digest};
+use RequestError::{Cut, Local, Refused};
 
 const CONNECT: Duration = Duration::from_secs(5);
 /// Failed attempts in a row, without a new byte, before a source that has sent data is given up.
@@ -102,9 +103,9 @@ impl PublishedFile<'_> {
             }
             let why = match self.once(agent, part, before, listener) {
                 Ok(()) => continue,
-                Err(RequestError::Refused(why)) => return Err(SourceError::Unavailable(why)),
-                Err(RequestError::Local(e)) => return Err(SourceError::io(part, "cannot be written")(e)),
-                Err(RequestError::Cut(why)) => why,
+                Err(Refused(why)) => return Err(SourceError::Unavailable(why)),
+                Err(Local(e)) => return Err(SourceError::io(part, "cannot be written")(e)),
+                Err(Cut(why)) => why,
             };
             if size(part) > before {
                 has_sent_data = true;
@@ -127,7 +128,7 @@ impl PublishedFile<'_> {
         before: u64,
         listener: &mut dyn FetchListener,
     ) -> Result<(), RequestError> {
-        let cut = |e: &dyn std::fmt::Display| RequestError::Cut(excerpt(&e.to_string()));
+        let cut = |e: &dyn std::fmt::Display| Cut(excerpt(&e.to_string()));
         let from = if before < self.bytes { before } else { 0 };
         let mut request = agent.inner.get(self.url);
         if from > 0 {
@@ -140,26 +141,22 @@ impl PublishedFile<'_> {
             206 if from > 0 => {
                 let (start, total) = header("Content-Range")
                     .and_then(content_range)
-                    .ok_or_else(|| RequestError::Refused("the server sent no valid Content-Range".into()))?;
+                    .ok_or_else(|| Refused("the server sent no valid Content-Range".into()))?;
                 if start != from {
-                    return Err(RequestError::Refused("the server sent a different range than requested".into()));
+                    return Err(Refused("the server sent a different range than requested".into()));
                 }
                 (from, Some(total))
             }
             status @ (429 | 500..) if from > 0 => {
                 return Err(cut(&format!("the server responded with status {status}")));
             }
-            status => return Err(RequestError::Refused(format!("the server responded with status {status}"))),
+            status => return Err(Refused(format!("the server responded with status {status}"))),
         };
         if let Some(total) = total.and_then(|total| total.parse::<u64>().ok()).filter(|total| *total != self.bytes) {
-            return Err(RequestError::Refused(format!(
-                "the file has {total} bytes; {} bytes were published",
-                self.bytes
-            )));
+            return Err(Refused(format!("the file has {total} bytes; {} bytes were published", self.bytes)));
         }
-        let mut file =
-            File::options().create(true).truncate(false).write(true).open(part).map_err(RequestError::Local)?;
-        file.set_len(from).and_then(|()| file.seek(SeekFrom::Start(from))).map_err(RequestError::Local)?;
+        let mut file = File::options().create(true).truncate(false).write(true).open(part).map_err(Local)?;
+        file.set_len(from).and_then(|()| file.seek(SeekFrom::Start(from))).map_err(Local)?;
         // Never reads beyond the published size.
         let mut body = response.into_body().into_reader().take(self.bytes - from);
         let mut done = from;
@@ -170,18 +167,18 @@ impl PublishedFile<'_> {
             match body.read(&mut buffer) {
                 Ok(0) => break None,
                 Ok(n) => {
-                    file.write_all(buffer.get(..n).unwrap_or_default()).map_err(RequestError::Local)?;
+                    file.write_all(buffer.get(..n).unwrap_or_default()).map_err(Local)?;
                     done += n as u64;
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => break Some(cut(&e)),
             }
         };
-        file.sync_all().map_err(RequestError::Local)?;
+        file.sync_all().map_err(Local)?;
         match ended {
             _ if done == self.bytes => Ok(()),
             Some(short) => Err(short),
-            None => Err(RequestError::Cut(format!("the connection closed after {done} of {} bytes", self.bytes))),
+            None => Err(Cut(format!("the connection closed after {done} of {} bytes", self.bytes))),
         }
     }
 }
