@@ -26,6 +26,8 @@ pub use error::{Tried, WeightsError};
 #[cfg(feature = "fetch")]
 pub use fetch::{Fetcher, fetch};
 pub use file::WeightsFile;
+#[cfg(feature = "separate")]
+pub(crate) use layout::Arguments;
 pub use layout::layout;
 pub use onnx::{HalfTensor, import_onnx};
 pub use registry::{MODELS, MemberSpec, ModelSpec, find};

@@ -2,6 +2,7 @@
 
 use burn::backend::{DType, TensorMetadata};
 use burn::tensor::Shape;
+use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
@@ -12,6 +13,7 @@ use cubecl::prelude::*;
 use super::attention::{self, HeadsLaunch};
 use super::product::{self, Along, Finish, GeometryLaunch, Plan, Read, Tile};
 use super::reduce;
+use crate::ops::parameters::{GluExtra, LinearParameters, NormParameters};
 use vocalizer_kernels::conv::{Axis, STRIDE, TAPS};
 use vocalizer_kernels::norm::EPSILON;
 
@@ -62,10 +64,7 @@ pub(super) fn buffer(x: &CubeTensor) -> BufferArg {
 }
 
 /// A layer's weights, `[terms, rows]`, and bias.
-pub(in crate::ops) struct Linear {
-    pub(in crate::ops) weight: CubeTensor,
-    pub(in crate::ops) bias: CubeTensor,
-}
+type Linear = LinearParameters<CubeBackend>;
 
 impl Linear {
     fn rows(&self) -> usize {
@@ -73,11 +72,7 @@ impl Linear {
     }
 }
 
-/// Scale and shift of a normalisation.
-pub(in crate::ops) struct Norm {
-    pub(in crate::ops) weight: CubeTensor,
-    pub(in crate::ops) bias: CubeTensor,
-}
+type Norm = NormParameters<CubeBackend>;
 
 /// Mean and reciprocal deviation of each line or position.
 pub(super) struct Moments(pub(super) CubeTensor);
@@ -354,24 +349,22 @@ pub(in crate::ops) fn strided_gelu(x: &CubeTensor, layer: &Linear, axis: Axis) -
     product.finished(Finish::Gelu, After::default()).output()
 }
 
-/// An addition before or after a GLU convolution.
-pub(in crate::ops) enum Extra<'a> {
-    None,
-    Skip(&'a CubeTensor),
-    Embedding(&'a CubeTensor),
-}
-
-pub(in crate::ops) fn conv_glu(x: &CubeTensor, extra: &Extra<'_>, layer: &Linear, taps: [usize; 2]) -> CubeTensor {
+pub(in crate::ops) fn conv_glu(
+    x: &CubeTensor,
+    extra: &GluExtra<CubeBackend>,
+    layer: &Linear,
+    taps: [usize; 2],
+) -> CubeTensor {
     let to = Extent { channels: layer.rows() / 2, ..Extent::of(x) };
     let mut product = Product::linear(x, layer).over(taps, to).finished(Finish::Glu, After::default());
     (product.geometry.row_padding, product.geometry.frame_padding) = (taps[0] / 2, taps[1] / 2);
     match extra {
-        Extra::None => {}
-        Extra::Skip(skip) => {
+        GluExtra::None => {}
+        GluExtra::Skip(skip) => {
             product.read = Read::Skip;
             product.before.values = Some(skip);
         }
-        Extra::Embedding(table) => {
+        GluExtra::Embedding(table) => {
             product.finish = Finish::GluTable;
             product.after.values = Some(table);
         }
