@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +11,7 @@ use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Connection as _, Sqlite, Transaction, query, query_scalar};
+use sqlx::{Connection as _, query, query_scalar};
 use time::OffsetDateTime;
 use tokio::task::spawn_blocking;
 use vocalizer_core::ports::RepositoryError;
@@ -36,11 +35,11 @@ const READERS: u32 = 4;
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
     path: PathBuf,
-    files: Arc<Files>,
-    writer: SqlitePool,
+    pub(super) files: Arc<Files>,
+    pub(super) writer: SqlitePool,
     /// Whether the write connection must be reopened.
-    is_suspect: Arc<AtomicBool>,
-    readers: SqlitePool,
+    pub(super) is_suspect: Arc<AtomicBool>,
+    pub(super) readers: SqlitePool,
     /// Claimed outbox entries and when the claims expire. In memory, because there is only one process.
     claims: Arc<Mutex<HashMap<i64, OffsetDateTime>>>,
 }
@@ -156,18 +155,6 @@ impl SqliteStore {
         }
     }
 
-    /// Begins a write transaction. It takes SQLite's lock at once: taken later, it could fail because the data read is
-    /// out of date, which waiting does not fix.
-    pub(super) async fn write(&self) -> Result<Step, RepositoryError> {
-        check(&self.files)?;
-        let transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(|error| {
-            // A connection that was opened while its files were not writable stays read-only.
-            self.is_suspect.store(true, Ordering::Relaxed);
-            repository(error)
-        })?;
-        Ok(Step { transaction, files: Arc::clone(&self.files) })
-    }
-
     /// Returns the path of the file.
     pub(super) fn path(&self) -> &Path {
         &self.path
@@ -176,44 +163,6 @@ impl SqliteStore {
     /// Returns the claims on outbox entries.
     pub(super) fn claims(&self) -> MutexGuard<'_, HashMap<i64, OffsetDateTime>> {
         self.claims.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns the pool for reads.
-    pub(super) fn read(&self) -> &SqlitePool {
-        &self.readers
-    }
-}
-
-/// A write transaction. Dropping it rolls back.
-pub(super) struct Step {
-    transaction: Transaction<'static, Sqlite>,
-    files: Arc<Files>,
-}
-
-impl Step {
-    /// Commits. On return all writes are durable.
-    pub(super) async fn commit(self) -> Result<(), RepositoryError> {
-        self.transaction.commit().await.map_err(repository)?;
-        // If the log was removed before the commit, the commit is lost.
-        check(&self.files)
-    }
-}
-
-fn check(files: &Files) -> Result<(), RepositoryError> {
-    files.check().map_err(|error| RepositoryError::Unavailable(error.into()))
-}
-
-impl Deref for Step {
-    type Target = SqliteConnection;
-
-    fn deref(&self) -> &SqliteConnection {
-        &self.transaction
-    }
-}
-
-impl DerefMut for Step {
-    fn deref_mut(&mut self) -> &mut SqliteConnection {
-        &mut self.transaction
     }
 }
 
