@@ -62,7 +62,7 @@ async fn newer_database_is_rejected() {
                  VALUES (99, 'newer', TRUE, '', 0)";
     execute(&mut connection, newer).await;
     let message = open_error(&place.url()).await;
-    assert!(message.contains("newer version of Vocalizer (queue migration 99)"), "{message}");
+    assert!(message.contains("newer version of Vocalizer (migration 99 in queue_migrations)"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -54,7 +54,7 @@ async fn newer_file_is_rejected_unchanged() {
 async fn invalid_file_is_rejected() {
     let place = Place::new();
     std::fs::write(place.path(), "not a SQLite database, only some text".repeat(100)).unwrap();
-    assert!(open_error(&place).await.contains("cannot migrate the queue"));
+    assert!(open_error(&place).await.contains("cannot use the database"));
     let nowhere = SqliteQueue::open("/nonexistent/folder/queue.sqlite".as_ref(), VISIBILITY).await;
     assert!(matches!(nowhere, Err(QueueError::Unavailable(_))));
 }

@@ -8,8 +8,9 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
 use tracing::Instrument as _;
 use vocalizer_core::ports::RepositoryError;
+use vocalizer_sql::postgres::timed_out;
 
-use super::error::{repository, timed_out};
+use super::error::repository;
 
 type Commit = JoinHandle<Result<(), sqlx::Error>>;
 

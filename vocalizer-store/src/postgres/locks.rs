@@ -16,8 +16,9 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 use vocalizer_core::causes::chain;
 use vocalizer_core::ports::{Held, RepositoryError};
+use vocalizer_sql::postgres::timed_out;
 
-use super::error::{repository, timed_out};
+use super::error::repository;
 
 /// How long a lock lasts after it is taken or renewed.
 const LOCK_DURATION: Duration = Duration::from_secs(15);

@@ -35,7 +35,6 @@ mod engine;
 mod error;
 mod local_state;
 mod locks;
-mod migrations;
 mod open;
 #[path = "../sql/engine/quotas.rs"]
 mod quotas;
@@ -45,5 +44,5 @@ mod steps;
 
 pub use clock::PostgresClock;
 pub use copy::{Copied, CopyError, copy_from_sqlite};
-pub use error::PostgresError;
 pub use open::{PostgresSettings, PostgresStore};
+pub use vocalizer_sql::postgres::PostgresError;

@@ -7,9 +7,10 @@ use sqlx::{Postgres, Transaction, query, query_scalar};
 use tokio::time::timeout;
 use vocalizer_core::ports::RepositoryError;
 use vocalizer_core::song::SongHash;
+use vocalizer_sql::postgres::timed_out;
 
 use super::engine::Statement;
-use super::error::{is_conflict, repository, timed_out};
+use super::error::{is_conflict, repository};
 use super::open::PostgresStore;
 
 /// Maximum number of retries after a conflict.

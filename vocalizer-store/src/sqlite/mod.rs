@@ -7,8 +7,6 @@
 mod accounts;
 mod engine;
 mod error;
-mod file;
-mod migrations;
 mod open;
 #[path = "../sql/engine/quotas.rs"]
 mod quotas;
@@ -18,7 +16,7 @@ mod snapshot;
 mod songs;
 mod steps;
 
-pub use error::SqliteError;
 pub use open::SqliteStore;
 #[cfg(feature = "postgres")]
 pub(crate) use snapshot::Snapshot;
+pub use vocalizer_sql::sqlite::SqliteError;

@@ -1,18 +1,14 @@
 //! Transactions. SQLite admits one writer at a time, so they never conflict.
 
 use std::future::Future;
-use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
-use sqlx::{Sqlite, Transaction};
+use sqlx::sqlite::{SqlitePool, SqliteRow};
 use vocalizer_core::ports::RepositoryError;
 use vocalizer_core::song::SongHash;
+use vocalizer_sql::sqlite::{Step, WriteError};
 
 use super::engine::Statement;
 use super::error::repository;
-use super::file::Files;
 use super::open::SqliteStore;
 
 impl SqliteStore {
@@ -28,7 +24,7 @@ impl SqliteStore {
     pub(super) async fn write(&self, statement: impl Fn() -> Statement) -> Result<u64, RepositoryError> {
         let mut step = self.begin().await?;
         let done = statement().execute(&mut *step).await.map_err(repository)?;
-        step.commit().await?;
+        self.commit(step).await?;
         Ok(done.rows_affected())
     }
 
@@ -39,20 +35,13 @@ impl SqliteStore {
     ) -> Result<Option<SqliteRow>, RepositoryError> {
         let mut step = self.begin().await?;
         let mut rows = statement().fetch_all(&mut *step).await.map_err(repository)?;
-        step.commit().await?;
+        self.commit(step).await?;
         Ok(rows.pop())
     }
 
-    /// Begins a write transaction. It takes SQLite's lock at once: taken later, it could fail because the data read is
-    /// out of date, which waiting does not fix.
+    /// Begins a write transaction.
     pub(super) async fn begin(&self) -> Result<Step, RepositoryError> {
-        check(&self.files)?;
-        let transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(|error| {
-            // A connection that was opened while its files were not writable stays read-only.
-            self.is_suspect.store(true, Ordering::Relaxed);
-            repository(error)
-        })?;
-        Ok(Step { transaction, files: Arc::clone(&self.files) })
+        self.database.write().await.map_err(written)
     }
 
     /// Begins a write transaction, which has exclusive access to all songs.
@@ -67,7 +56,7 @@ impl SqliteStore {
 
     /// Commits. On return all writes are durable.
     pub(super) async fn commit(&self, step: Step) -> Result<(), RepositoryError> {
-        step.commit().await
+        step.commit().await.map_err(written)
     }
 
     /// Returns the store itself: logins do not wait for songs.
@@ -77,38 +66,13 @@ impl SqliteStore {
 
     /// Returns the pool for reads.
     pub(super) fn read(&self) -> &SqlitePool {
-        &self.readers
+        self.database.read()
     }
 }
 
-/// A write transaction. Dropping it rolls back.
-pub(super) struct Step {
-    transaction: Transaction<'static, Sqlite>,
-    files: Arc<Files>,
-}
-
-impl Step {
-    async fn commit(self) -> Result<(), RepositoryError> {
-        self.transaction.commit().await.map_err(repository)?;
-        // If the log was removed before the commit, the commit is lost.
-        check(&self.files)
-    }
-}
-
-fn check(files: &Files) -> Result<(), RepositoryError> {
-    files.check().map_err(|error| RepositoryError::Unavailable(error.into()))
-}
-
-impl Deref for Step {
-    type Target = SqliteConnection;
-
-    fn deref(&self) -> &SqliteConnection {
-        &self.transaction
-    }
-}
-
-impl DerefMut for Step {
-    fn deref_mut(&mut self) -> &mut SqliteConnection {
-        &mut self.transaction
+fn written(error: WriteError) -> RepositoryError {
+    match error {
+        WriteError::Database(error) => repository(error),
+        WriteError::Replaced(error) => RepositoryError::Unavailable(error.into()),
     }
 }
