@@ -72,7 +72,7 @@ impl Publisher {
             }
             Ok(Err(error)) => {
                 self.link.retire(live);
-                Err(error.into())
+                Err(AmqpError::publishing(error))
             }
             Err(_) => Err(AmqpError::lost("the program is shutting down")),
         }

@@ -1,10 +1,13 @@
 //! Error responses of the endpoint, parsed from errors of `object_store`.
 
 use std::error::Error;
+use std::iter;
 
 use object_store::client::{HttpError, HttpErrorKind};
 use vocalizer_core::causes::chain;
 use vocalizer_core::ports::{BlobError, BoxError};
+
+use super::http::BareRedirect;
 
 /// A parsed error of `object_store`. Its own types are private, and each message repeats the one below it, so only the
 /// text of the outermost error is useful.
@@ -15,6 +18,7 @@ pub(super) struct Answer {
     pub(super) code: Option<String>,
     /// Whether there was no complete response.
     pub(super) is_lost: bool,
+    is_bare_redirect: bool,
     text: String,
 }
 
@@ -24,13 +28,14 @@ impl Answer {
         let status = after(&text, "status code: ").and_then(|text| text.get(..3)?.parse().ok());
         let code = between(&text, "<Code>", "</Code>").map(str::to_owned);
         let message = between(&text, "<Message>", "</Message>").unwrap_or_default();
-        let lost = http_error(error);
+        let lost: Option<&HttpError> = cause(error);
         let text = match (&lost, &code) {
             (Some(lost), _) => lost.source().map_or_else(|| lost.to_string(), chain),
             (None, Some(code)) => format!("{code}: {message}").trim_end_matches(": ").to_owned(),
             (None, None) => text,
         };
-        Self { status, code, is_lost: lost.is_some_and(|lost| lost.kind() != HttpErrorKind::Decode), text }
+        let is_lost = lost.is_some_and(|lost| lost.kind() != HttpErrorKind::Decode);
+        Self { status, code, is_lost, is_bare_redirect: cause::<BareRedirect>(error).is_some(), text }
     }
 
     pub(super) fn has_code(&self, codes: &[&str]) -> bool {
@@ -39,9 +44,9 @@ impl Answer {
 
     /// Whether the bucket is in another region.
     pub(super) fn is_of_another_region(&self) -> bool {
-        matches!(self.status, Some(301 | 307 | 308))
+        self.is_bare_redirect
+            || matches!(self.status, Some(301 | 307 | 308))
             || self.has_code(&["AuthorizationHeaderMalformed", "PermanentRedirect"])
-            || self.text.contains("redirect without LOCATION")
     }
 
     /// Whether the storage is full. S3 never reports this, but self-hosted servers do.
@@ -63,15 +68,10 @@ pub(super) fn blob_error(error: &object_store::Error) -> BlobError {
     if answer.is_full() { BlobError::Full } else { BlobError::Unavailable(answer.into()) }
 }
 
-fn http_error(error: &object_store::Error) -> Option<&HttpError> {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(lost) = error.downcast_ref() {
-            return Some(lost);
-        }
-        cause = error.source();
-    }
-    None
+/// Returns the cause of this type.
+fn cause<T: Error + 'static>(error: &object_store::Error) -> Option<&T> {
+    let first: &(dyn Error + 'static) = error;
+    iter::successors(Some(first), |error| (**error).source()).find_map(|error| error.downcast_ref())
 }
 
 fn after<'a>(text: &'a str, mark: &str) -> Option<&'a str> {
