@@ -10,6 +10,7 @@ use thiserror::Error;
 use vocalizer_core::ports::QueueError;
 
 use super::kind::AmqpQueueKind;
+use crate::finish::Interrupted;
 
 /// The cause of an error. Shared, because all callers waiting for a connection receive it.
 type Cause = Arc<dyn Error + Send + Sync>;
@@ -180,6 +181,12 @@ impl From<lapin::Error> for AmqpError {
             Some(code::CONTENT_TOO_LARGE) => Self::TooLargeForBroker { source },
             _ => Self::Lost { source },
         }
+    }
+}
+
+impl From<Interrupted> for AmqpError {
+    fn from(error: Interrupted) -> Self {
+        Self::Lost { source: Arc::new(error) }
     }
 }
 

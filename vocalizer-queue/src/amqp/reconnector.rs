@@ -11,7 +11,7 @@ use vocalizer_core::api::backoff::Backoff;
 use super::connect::{BrokerConnection, lock};
 use super::error::AmqpError;
 use super::settings::AmqpSettings;
-use super::finish::run_to_completion;
+use crate::finish::run_to_completion;
 
 /// The backoff after failed attempts. Calls fail at once meanwhile, and callers have their own backoff.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(5));

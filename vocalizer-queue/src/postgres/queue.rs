@@ -127,8 +127,10 @@ impl PostgresQueue {
             let changed = self.shared.changed.notified();
             let shared = Arc::clone(&self.shared);
             let wait = match run_to_completion(try_take(shared, counts)).await? {
-                Ok(lease) => return Ok(lease),
-                Err(next) => next.map_or(self.shared.poll, |next| next.clamp(MIN_POLL, self.shared.poll.max(MIN_POLL))),
+                Next::Job(lease) => return Ok(lease),
+                Next::In(next) => {
+                    next.map_or(self.shared.poll, |next| next.clamp(MIN_POLL, self.shared.poll.max(MIN_POLL)))
+                }
             };
             tokio::select! {
                 () = changed => {}
@@ -139,12 +141,12 @@ impl PostgresQueue {
 }
 
 /// Leases the next job, or returns the time until the next one. The caller may be gone when this completes.
-async fn try_take(shared: Arc<Shared>, counts: bool) -> Result<Result<PostgresLease, Option<Duration>>, QueueError> {
+async fn try_take(shared: Arc<Shared>, counts: bool) -> Result<Next<PostgresLease>, QueueError> {
     let lease = LeaseId::random();
     let taken = shared.jobs.take(lease, counts).await;
     match taken {
-        Ok(Next::Job(leased)) => Ok(Ok(PostgresLease::new(shared, leased))),
-        Ok(Next::In(next)) => Ok(Err(next)),
+        Ok(Next::Job(leased)) => Ok(Next::Job(PostgresLease::new(shared, leased))),
+        Ok(Next::In(next)) => Ok(Next::In(next)),
         Err(error) => {
             // The job may have been leased although the response was lost.
             tokio::spawn(async move { shared.jobs.release(lease).await });
