@@ -11,7 +11,7 @@ use object_store::path::Path;
 use object_store::{GetOptions, GetRange, GetResult, ObjectStore as _};
 use vocalizer_core::ports::{Blob, BlobError};
 
-use super::answer::blob_error;
+use super::parsed_error::blob_error;
 use super::bucket::Bucket;
 
 /// Maximum number of consecutive responses without any bytes.

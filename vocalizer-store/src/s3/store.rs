@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter, MadeBlob, Space};
 use vocalizer_core::song::SongHash;
 
-use super::answer::blob_error;
+use super::parsed_error::blob_error;
 use super::bucket::Bucket;
 use super::error::S3Error;
 use super::reader::blob;

@@ -14,7 +14,7 @@ use object_store::{
 use vocalizer_core::ports::{BlobError, BlobKey};
 use vocalizer_core::song::{SongHash, SongHasher};
 
-use super::answer::blob_error;
+use super::parsed_error::blob_error;
 use super::bucket::Bucket;
 use crate::files::disk::{BLOCK_BYTES, blocking};
 

@@ -11,7 +11,7 @@ use super::http::BareRedirect;
 
 /// A parsed error of `object_store`. Its own types are private, and each message repeats the one below it, so only the
 /// text of the outermost error is useful.
-pub(super) struct Answer {
+pub(super) struct ParsedError {
     /// The HTTP status; `None` without a response.
     pub(super) status: Option<u16>,
     /// The code in the body, for example `NoSuchBucket`. Responses to `HEAD` have none.
@@ -22,7 +22,7 @@ pub(super) struct Answer {
     text: String,
 }
 
-impl Answer {
+impl ParsedError {
     pub(super) fn of(error: &object_store::Error) -> Self {
         let text = error.to_string();
         let status = after(&text, "status code: ").and_then(|text| text.get(..3)?.parse().ok());
@@ -56,16 +56,16 @@ impl Answer {
     }
 }
 
-impl From<Answer> for BoxError {
-    fn from(answer: Answer) -> Self {
-        answer.text.into()
+impl From<ParsedError> for BoxError {
+    fn from(parsed: ParsedError) -> Self {
+        parsed.text.into()
     }
 }
 
 /// Converts an error to the port's error.
 pub(super) fn blob_error(error: &object_store::Error) -> BlobError {
-    let answer = Answer::of(error);
-    if answer.is_full() { BlobError::Full } else { BlobError::Unavailable(answer.into()) }
+    let parsed = ParsedError::of(error);
+    if parsed.is_full() { BlobError::Full } else { BlobError::Unavailable(parsed.into()) }
 }
 
 /// Returns the cause of this type.
