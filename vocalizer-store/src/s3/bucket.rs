@@ -9,8 +9,8 @@ use object_store::{GetOptions, GetRange, GetResult, ObjectStore as _};
 use vocalizer_core::ports::{BlobError, BlobKey};
 use vocalizer_core::song::SongHash;
 
-use super::parsed_error::{ParsedError, blob_error};
 use super::error::S3Error;
+use super::parsed_error::{ParsedError, blob_error};
 use super::settings::S3Settings;
 
 /// A bucket that has responded at least once.
@@ -98,7 +98,9 @@ impl Bucket {
     async fn get(&self, path: &Path, options: GetOptions) -> object_store::Result<Option<GetResult>> {
         match self.s3.get_opts(path, options).await {
             Ok(found) => Ok(Some(found)),
-            Err(error @ object_store::Error::NotFound { .. }) if !ParsedError::of(&error).has_code(&["NoSuchBucket"]) => {
+            Err(error @ object_store::Error::NotFound { .. })
+                if !ParsedError::of(&error).has_code(&["NoSuchBucket"]) =>
+            {
                 Ok(None)
             }
             Err(error) => Err(error),

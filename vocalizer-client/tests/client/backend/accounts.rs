@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use vocalizer_api::UserData;
 use vocalizer_client::{ErrorCode, TokenId, UserId, UserView};
 
-use super::{HttpResponse, Backend, Call, failure, success};
+use super::{Backend, Call, HttpResponse, failure, success};
 
 pub(super) struct Token {
     id: TokenId,

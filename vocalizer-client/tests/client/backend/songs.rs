@@ -10,7 +10,7 @@ use vocalizer_api::hash::SongHash;
 use vocalizer_api::{SongData, SongsData};
 use vocalizer_client::{ErrorCode, SongId, SongStatus, SongView};
 
-use super::{HttpResponse, Backend, Call, Shared, Stored, failure, success};
+use super::{Backend, Call, HttpResponse, Shared, Stored, failure, success};
 
 pub(super) async fn upload(backend: &Shared, call: &Call<'_>, body: Incoming) -> HttpResponse {
     let Ok((title, file_name, bytes)) = read_upload(&call.header(CONTENT_TYPE), body).await else {
