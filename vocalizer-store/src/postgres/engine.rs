@@ -48,7 +48,7 @@ pub(super) const LOCK_USAGE: &str = "\
 /// The limit of a list without a limit.
 pub(super) const NO_LIMIT: Option<i64> = None;
 
-/// Advances the time by which songs grow old.
+/// Advances the time by which songs age.
 pub(super) const RETENTION_TIME: &str = "\
     INSERT INTO retention (one, time_us) \
     VALUES (1, least($1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)) \

@@ -41,7 +41,7 @@ pub(super) const LOCK_USAGE: &str = "SELECT uploads_until_us, audio_until_us FRO
 /// The limit of a list without a limit.
 pub(super) const NO_LIMIT: Option<i64> = Some(-1);
 
-/// Advances the time by which songs grow old. With several arguments, min returns the smallest one.
+/// Advances the time by which songs age. With several arguments, min returns the smallest one.
 pub(super) const RETENTION_TIME: &str = "\
     INSERT INTO retention (one, time_us) VALUES (1, $1) \
     ON CONFLICT (one) DO UPDATE SET time_us = min($1, time_us + $2) RETURNING time_us AS newest";
