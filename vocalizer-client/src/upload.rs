@@ -29,11 +29,11 @@ use crate::flow::{Blocks, ByteStream, Progress, ProgressStream, Slices, StallTim
 pub struct Upload {
     title: String,
     file_name: String,
-    source: Source,
+    source: Content,
     progress: Option<Progress>,
 }
 
-enum Source {
+enum Content {
     Path(PathBuf),
     Bytes(Bytes),
     Stream { stream: ByteStream, size_bytes: Option<u64> },
@@ -44,12 +44,12 @@ impl Upload {
     pub fn from_path(title: impl Into<String>, path: impl AsRef<Path>) -> Self {
         let path = path.as_ref();
         let file_name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Self::new(title.into(), file_name, Source::Path(path.to_owned()))
+        Self::new(title.into(), file_name, Content::Path(path.to_owned()))
     }
 
     /// Uploads bytes from memory.
     pub fn from_bytes(title: impl Into<String>, file_name: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
-        Self::new(title.into(), file_name.into(), Source::Bytes(bytes.into()))
+        Self::new(title.into(), file_name.into(), Content::Bytes(bytes.into()))
     }
 
     /// Uploads a stream. With a known size, the server can reject a too large upload before it is sent.
@@ -62,10 +62,10 @@ impl Upload {
     where
         S: Stream<Item = io::Result<Bytes>> + Send + 'static,
     {
-        Self::new(title.into(), file_name.into(), Source::Stream { stream: Box::pin(stream), size_bytes })
+        Self::new(title.into(), file_name.into(), Content::Stream { stream: Box::pin(stream), size_bytes })
     }
 
-    const fn new(title: String, file_name: String, source: Source) -> Self {
+    const fn new(title: String, file_name: String, source: Content) -> Self {
         Self { title, file_name, source, progress: None }
     }
 
@@ -83,12 +83,12 @@ impl Upload {
         timeout: Duration,
     ) -> Result<(Form, StallTimer), Error> {
         let (stream, size_bytes): (ByteStream, _) = match self.source {
-            Source::Bytes(bytes) => {
+            Content::Bytes(bytes) => {
                 let size_bytes = bytes.len() as u64;
                 (Box::pin(Slices::new(bytes)), Some(size_bytes))
             }
-            Source::Stream { stream, size_bytes } => (stream, size_bytes),
-            Source::Path(path) => {
+            Content::Stream { stream, size_bytes } => (stream, size_bytes),
+            Content::Path(path) => {
                 let (file, size_bytes) = open(&path).await.map_err(|source| Error::File { path, source })?;
                 (Box::pin(Blocks::new(file, size_bytes)), Some(size_bytes))
             }
@@ -110,10 +110,10 @@ impl Upload {
 impl fmt::Debug for Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let source = match &self.source {
-            Source::Path(path) => path.display().to_string(),
-            Source::Bytes(bytes) => format!("{} bytes", bytes.len()),
-            Source::Stream { size_bytes: Some(size_bytes), .. } => format!("a stream of {size_bytes} bytes"),
-            Source::Stream { size_bytes: None, .. } => "a stream".to_owned(),
+            Content::Path(path) => path.display().to_string(),
+            Content::Bytes(bytes) => format!("{} bytes", bytes.len()),
+            Content::Stream { size_bytes: Some(size_bytes), .. } => format!("a stream of {size_bytes} bytes"),
+            Content::Stream { size_bytes: None, .. } => "a stream".to_owned(),
         };
         f.debug_struct("Upload")
             .field("title", &self.title)

@@ -6,11 +6,11 @@ use std::time::Duration;
 use vocalizer_core::ports::{DurableLeases as _, Failure, JobQueue, JobState, QueueError};
 use vocalizer_queue::SqliteQueue;
 
-use super::support::{Place, hash, job, leased, never};
+use super::support::{TestFile, hash, job, leased, never};
 
 #[tokio::test]
 async fn restart_keeps_durable_leases_and_their_counts() {
-    let place = Place::new();
+    let place = TestFile::new();
     let queue = place.open().await;
     for name in ["a", "b", "c", "d"] {
         queue.publish(job(name)).await.unwrap();
@@ -50,7 +50,7 @@ async fn restart_keeps_durable_leases_and_their_counts() {
 
 #[tokio::test]
 async fn restored_lease_expires_and_keeps_its_count() {
-    let place = Place::new();
+    let place = TestFile::new();
     let short = Duration::from_secs(1);
     let open = async || SqliteQueue::open(&place.path(), short).await.unwrap();
     let queue = open().await;
