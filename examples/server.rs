@@ -12,7 +12,6 @@ use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{
     AccountPorts, AccountService, AccountSettings, LocalCoordination, SongPorts, SongService, SongSettings, Throttle,
 };
-use vocalizer_http::maintenance::Maintenance;
 use vocalizer_http::server::Server;
 use vocalizer_http::settings::HttpSettings;
 use vocalizer_model::audio::AudioLimits;
@@ -47,12 +46,8 @@ async fn main() -> Result<(), BoxError> {
     let accounts = AccountService::new(ports, AccountSettings::default());
     let token = std::env::var("WORKER_TOKEN").map_err(|_| "set WORKER_TOKEN to a secret that workers present")?;
     let settings = HttpSettings { worker_tokens: vec![Secret::new(token)], ..HttpSettings::default() };
-    let server = Server::new(songs.clone(), accounts.clone(), settings)?;
+    let server = Server::new(songs, accounts, settings)?;
     let listener = TcpListener::bind(address).await?;
     println!("Vocalizer listens on http://{}", listener.local_addr()?);
-    tokio::select! {
-        () = server.run(listener, async { drop(tokio::signal::ctrl_c().await) }) => {}
-        () = Maintenance::new(songs, accounts).run(std::future::pending()) => {}
-    }
-    Ok(())
+    Ok(server.run(listener, async { drop(tokio::signal::ctrl_c().await) }).await?)
 }

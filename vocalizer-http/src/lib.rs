@@ -3,7 +3,6 @@
 //! | module | purpose |
 //! | --- | --- |
 //! | [`server`] | the HTTP server |
-//! | [`maintenance`] | the background tasks of a server |
 //! | [`status`] | a small status server for programs without an API of their own, such as workers |
 //! | [`settings`] | access rules, timeouts and limits |
 //! | [`openapi`] | the OpenAPI document, built from the routing table |
@@ -49,7 +48,6 @@
 pub mod answer;
 pub mod cookie;
 pub mod disposition;
-pub mod maintenance;
 pub mod openapi;
 pub mod page;
 pub mod range;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::{BoxFuture, join_all, ready};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -76,6 +76,15 @@ impl Probe {
             let result = run();
             Box::pin(async move { result.await.map_err(|error| ("does not answer".to_owned(), chain(&error))) })
         });
+    }
+
+    /// Adds a check that does not wait, and whose error text is public.
+    pub(crate) fn add_check(
+        &mut self,
+        name: &'static str,
+        check: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+    ) {
+        self.push(name, move || Box::pin(ready(check().map_err(|problem| (problem.clone(), problem)))));
     }
 
     /// Adds a check whose error text is public.

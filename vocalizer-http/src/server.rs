@@ -5,10 +5,11 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use futures_util::future::join;
 use http::{HeaderName, HeaderValue, Method, Response, header};
 use http_body_util::BodyExt as _;
 use hyper::server::conn::http1;
@@ -17,6 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use vocalizer_core::api::ErrorCode;
@@ -45,12 +47,20 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct Server {
     app: Arc<App>,
     routes: Arc<Routes>,
+    /// The time between sweeps; `None` if the server does not run the background work.
+    sweep_interval: Option<Duration>,
 }
 
-/// An error of [`Server::new`].
+/// The default time between sweeps.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10 * 60);
+
+/// An error of a [`Server`].
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ServerError {
+    /// The background work failed. This is a bug.
+    #[error("the background work failed")]
+    Background(#[source] vocalizer_core::ports::BoxError),
     /// The routing table is inconsistent. This is a bug.
     #[error("conflicting routes")]
     Routes(#[source] vocalizer_core::ports::BoxError),
@@ -81,7 +91,22 @@ impl Server {
             openapi: openapi::document().to_string().into(),
             closing: CancellationToken::new(),
         };
-        Ok(Self { app: Arc::new(app), routes: Arc::new(routes) })
+        Ok(Self { app: Arc::new(app), routes: Arc::new(routes), sweep_interval: Some(SWEEP_INTERVAL) })
+    }
+
+    /// Sets the time between sweeps of the [background work](SongService::run_background). Default: ten minutes.
+    #[must_use]
+    pub fn with_sweep_interval(mut self, interval: Duration) -> Self {
+        self.sweep_interval = Some(interval);
+        self
+    }
+
+    /// Leaves the [background work](SongService::run_background) to the caller. The check `outbox` of `/readyz` fails while
+    /// nothing in this process runs it.
+    #[must_use]
+    pub fn without_background(mut self) -> Self {
+        self.sweep_interval = None;
+        self
     }
 
     /// Adds a readiness check.
@@ -111,19 +136,38 @@ impl Server {
         self
     }
 
-    /// Serves connections until `stop` completes. Then it waits up to
+    /// Serves connections, and runs the background work of the services, until `stop` completes. Then it waits up to
     /// [`Timeouts::shutdown`](crate::settings::Timeouts::shutdown) for open requests and returns.
-    pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) {
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Background`] if the background work panics: a server without it loses jobs, so it stops.
+    pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<(), ServerError> {
         let HttpSettings { timeouts, caps, ref trusted_proxies, .. } = self.app.settings;
         let connections = Connections::new(&caps, trusted_proxies);
         let _watching = self.app.pulse.start();
         let connect = |stream, peer| (self.connection(stream, peer), self.app.metrics.connected());
         let closing = || self.app.closing.cancel();
+        // In a task of its own, so that a panic can be handled.
+        let mut background = JoinSet::new();
+        if let Some(interval) = self.sweep_interval {
+            let (songs, accounts) = (self.app.songs.clone(), self.app.accounts.clone());
+            background
+                .spawn(async move { join(songs.run_background(interval), accounts.run_background(interval)).await });
+        }
+        let mut failure = None;
+        let stop = async {
+            tokio::select! {
+                () = stop => {}
+                Some(Err(error)) = background.join_next() => failure = Some(error),
+            }
+        };
         tokio::select! {
             () = accept(listener, stop, timeouts, &connections, connect, closing) => {}
             () = self.app.leases.run() => {}
         }
         self.app.leases.close().await;
+        failure.map_or(Ok(()), |error| Err(ServerError::Background(error.into())))
     }
 
     /// Serves a single connection over any transport until it ends.
@@ -180,6 +224,8 @@ fn probe(songs: &SongService) -> Probe {
         let queue = Arc::clone(&queue);
         Box::pin(async move { queue.depth().await.map(|_| ()) })
     });
+    let background = songs.clone();
+    probe.add_check("outbox", move || background.check_background());
     probe.add("storage", move || {
         let storage = storage.clone();
         Box::pin(async move { storage.check_storage().await })

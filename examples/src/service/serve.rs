@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
 use vocalizer_core::ports::BoxError;
-use vocalizer_http::maintenance::Maintenance;
 use vocalizer_http::settings::{AllowedHosts, Caps};
 
 use super::args::ServeArgs;
@@ -97,19 +96,17 @@ impl Serving {
 
     async fn without_worker(self) -> Result<(), BoxError> {
         let Self { parts, listener, stop, config } = self;
-        let maintenance = Maintenance::new(parts.songs, parts.accounts).with_sweep_interval(config.sweep_interval);
-        let server = parts.server.with_readiness(maintenance.readiness());
-        let work = run_in_task(maintenance, stop.clone());
-        run_beside(&stop, work, |end| server.run(listener, end)).await
+        let server = parts.server.with_sweep_interval(config.sweep_interval);
+        Ok(server.run(listener, stop.cancelled_owned()).await?)
     }
 
+    /// Runs the server and a worker until shutdown. If one fails, the other ends too, within its grace period: a server whose
+    /// worker cannot start or whose device fails is useless.
     #[cfg(feature = "separate")]
     async fn with_worker(self, model: String, load: Load, work: std::path::PathBuf) -> Result<(), BoxError> {
         let Self { parts, listener, stop, config } = self;
-        let maintenance =
-            Maintenance::new(parts.songs.clone(), parts.accounts).with_sweep_interval(config.sweep_interval);
         let state = Arc::<WorkerState>::default();
-        let server = parts.server.with_readiness(maintenance.readiness());
+        let server = parts.server.with_sweep_interval(config.sweep_interval);
         let server = server.with_readiness(state.clone()).with_metrics(state.clone());
         let worker = LocalWorkers {
             model,
@@ -122,29 +119,13 @@ impl Serving {
             clock: parts.clock,
             state,
         };
-        let maintenance = run_in_task(maintenance, stop.clone());
-        let worker = worker.run(stop.clone());
-        let work = async { tokio::try_join!(maintenance, worker).map(|_| ()) };
-        run_beside(&stop, work, |end| server.run(listener, end)).await
+        let end = stop.child_token();
+        let working = async { worker.run(end.clone()).await.inspect_err(|_| end.cancel()) };
+        let serving = async { server.run(listener, end.clone().cancelled_owned()).await.inspect_err(|_| end.cancel()) };
+        let (worked, served) = tokio::join!(working, serving);
+        worked?;
+        Ok(served?)
     }
-}
-
-/// Runs the maintenance in a task of its own. A panic becomes an error.
-async fn run_in_task(maintenance: Maintenance, stop: CancellationToken) -> Result<(), BoxError> {
-    Ok(tokio::spawn(maintenance.run(stop.cancelled_owned())).await?)
-}
-
-/// Runs `serve` beside `work` until `stop`. If the work fails, `serve` ends too, within its grace period: a server whose worker
-/// cannot start, whose device fails or whose maintenance panics is useless.
-async fn run_beside<S: Future<Output = ()>>(
-    stop: &CancellationToken,
-    work: impl Future<Output = Result<(), BoxError>>,
-    serve: impl FnOnce(WaitForCancellationFutureOwned) -> S,
-) -> Result<(), BoxError> {
-    let end = stop.child_token();
-    let work = async { work.await.inspect_err(|_| end.cancel()) };
-    let (ended, ()) = tokio::join!(work, serve(end.clone().cancelled_owned()));
-    ended
 }
 
 /// Raises the open file limit to its maximum and lowers the caps to fit.
@@ -187,15 +168,6 @@ fn warn_about_hosts(args: &ServeArgs, config: &Config) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn panicking_maintenance_ends_server_with_error() {
-        let stop = CancellationToken::new();
-        let work = async { Ok(tokio::spawn(async { panic!("a defect") }).await?) };
-        let ended = tokio::time::timeout(Duration::from_secs(60), run_beside(&stop, work, |end| end)).await;
-        let error = ended.expect("the server to end").unwrap_err();
-        assert!(error.to_string().contains("panicked"), "{error}");
-    }
 
     #[test]
     fn low_file_limit_lowers_caps() {

@@ -86,9 +86,10 @@ async fn child_service_entry() {
     );
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     std::fs::write(dir.join("address"), listener.local_addr().unwrap().to_string()).unwrap();
-    let server = Server::new(songs, accounts, HttpSettings::default()).unwrap();
+    let server = Server::new(songs, accounts, HttpSettings::default()).unwrap().without_background();
     let never = std::future::pending::<()>;
-    tokio::join!(worker.run(never()), server.run(listener, never()));
+    let (_, served) = tokio::join!(worker.run(never()), server.run(listener, never()));
+    served.unwrap();
 }
 
 /// A child process and its address.

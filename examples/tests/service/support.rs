@@ -153,7 +153,7 @@ impl Service {
             tasks.spawn(async move { worker.run(wait(stopped)).await });
         }
         let server = parts.server;
-        tasks.spawn(async move { server.run(listener, wait(stopped)).await });
+        tasks.spawn(async move { server.run(listener, wait(stopped)).await.unwrap() });
         let (sender, ended) = oneshot::channel();
         tokio::spawn(async move {
             while tasks.join_next().await.is_some() {}

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod backend;
+mod background;
 mod cache;
 mod change_notifier;
 mod device;

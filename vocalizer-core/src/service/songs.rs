@@ -8,6 +8,7 @@ use bytes::Bytes;
 use event_listener::EventListener;
 
 use super::ServiceError;
+use super::background::BackgroundState;
 use super::change_notifier::ChangeNotifier;
 use super::relay_state::RelayState;
 use super::renderings::{RenderingSettings, Renderings};
@@ -158,6 +159,7 @@ struct Inner {
     relaying: RelayState,
     renderings: Renderings,
     changes: ChangeNotifier,
+    background: BackgroundState,
 }
 
 /// Which songs to list, and how many.
@@ -188,7 +190,8 @@ impl SongService {
     pub fn new(ports: SongPorts, settings: SongSettings) -> Self {
         let renderings = Renderings::new(&settings.renderings, &ports.clock);
         let (relaying, changes) = (RelayState::default(), ChangeNotifier::new());
-        Self { inner: Arc::new(Inner { ports, settings, relaying, renderings, changes }) }
+        let background = BackgroundState::default();
+        Self { inner: Arc::new(Inner { ports, settings, relaying, renderings, changes, background }) }
     }
 
     pub(super) fn ports(&self) -> &SongPorts {
@@ -201,6 +204,10 @@ impl SongService {
 
     pub(super) fn made(&self) -> &Renderings {
         &self.inner.renderings
+    }
+
+    pub(super) fn background(&self) -> &BackgroundState {
+        &self.inner.background
     }
 
     pub(super) fn changes(&self) -> &ChangeNotifier {

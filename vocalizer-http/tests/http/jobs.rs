@@ -185,7 +185,7 @@ async fn shutdown_ends_waiting_lease_requests() {
     stop.send(()).unwrap();
     let answer = tokio::time::timeout(LONG_TIMEOUT / 2, Answer::read(&mut client)).await.unwrap();
     assert_eq!(answer.data(), json!({"job": null}));
-    running.await.unwrap();
+    running.await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -195,6 +195,6 @@ async fn shutdown_returns_jobs_without_counting_attempts() {
     lease_job(&service).await;
     let queue = service.queue.clone();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    service.server.run(listener, async {}).await;
+    service.server.run(listener, async {}).await.unwrap();
     assert_eq!(queue.settled(), ["later, after 0ns"]);
 }

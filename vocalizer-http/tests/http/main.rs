@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows unwrap in tests, but not in test helpers")]
 
 mod answer;
+mod background;
 mod caps;
 mod cookies;
 mod disposition;

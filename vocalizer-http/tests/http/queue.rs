@@ -21,6 +21,8 @@ pub(crate) struct Inner {
     pub(crate) settled: Mutex<Vec<String>>,
     /// The queue fails every call.
     pub(crate) unavailable: AtomicBool,
+    /// Publishing panics.
+    pub(crate) broken: AtomicBool,
     /// All leases are lost.
     pub(crate) lost: AtomicBool,
     /// Number of lease requests.
@@ -68,6 +70,7 @@ impl JobQueue for FakeQueue {
     }
 
     async fn publish(&self, job: Job) -> Result<(), QueueError> {
+        assert!(!self.0.broken.load(Ordering::SeqCst), "broken by the test");
         self.put(job);
         Ok(())
     }

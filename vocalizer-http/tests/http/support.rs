@@ -88,12 +88,19 @@ impl Service {
         );
         let worker_tokens = ["the-token-before", WORKER_TOKEN].map(|token| Secret::new(token.to_owned())).to_vec();
         let settings = HttpSettings { worker_tokens, ..settings };
-        let server = Server::new(songs.clone(), accounts.clone(), settings).unwrap();
+        let server = Server::new(songs.clone(), accounts.clone(), settings).unwrap().without_background();
         Self { server, songs, accounts, queue, repository, blobs }
     }
 
     /// Adds a waiting song with its job on the queue.
     pub(crate) async fn song(&self, bytes: &'static [u8]) -> (SongHash, SongId) {
+        let song = self.admit(bytes).await;
+        self.songs.relay().await.unwrap();
+        song
+    }
+
+    /// Adds a waiting song with its job in the outbox.
+    pub(crate) async fn admit(&self, bytes: &'static [u8]) -> (SongHash, SongId) {
         let (hash, id) = (SongHash::of(bytes), SongId::random());
         let mut writer = self.blobs.begin().await.unwrap();
         writer.write(Bytes::from_static(bytes)).await.unwrap();
@@ -102,7 +109,6 @@ impl Service {
         let mut song = Song::begin(id, title, hash, None, OffsetDateTime::UNIX_EPOCH);
         song.finish_upload().unwrap();
         self.repository.admit(&song).await.unwrap();
-        self.songs.relay().await.unwrap();
         (hash, id)
     }
 

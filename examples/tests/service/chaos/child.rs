@@ -152,7 +152,7 @@ async fn server(dir: &Path, queue: Arc<dyn JobQueue>, killer: &Killer) {
     };
     let settings =
         HttpSettings { worker_tokens: vec![Secret::new(WORKER_TOKEN.to_owned())], ..HttpSettings::default() };
-    let server = Server::new(songs.clone(), accounts, settings).unwrap();
+    let server = Server::new(songs.clone(), accounts, settings).unwrap().without_background();
     let relaying = async {
         loop {
             let outbox_changed = songs.outbox_changed();
@@ -167,7 +167,7 @@ async fn server(dir: &Path, queue: Arc<dyn JobQueue>, killer: &Killer) {
         }
     };
     tokio::select! {
-        () = server.run(listener, std::future::pending()) => {}
+        served = server.run(listener, std::future::pending()) => served.unwrap(),
         () = relaying => {}
         () = sweeping => {}
     }

@@ -172,11 +172,11 @@ impl SmallService {
         let accounts = AccountService::new(accounts, AccountSettings::default());
         let worker_tokens = vec![Secret::new(WORKER_TOKEN.to_owned())];
         let settings = HttpSettings { worker_tokens, ..HttpSettings::default() };
-        let server = Server::new(songs.clone(), accounts, settings).unwrap();
+        let server = Server::new(songs.clone(), accounts, settings).unwrap().without_background();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
-        tokio::spawn(async move { server.run(listener, stop_signal(stopped)).await });
+        tokio::spawn(async move { server.run(listener, stop_signal(stopped)).await.unwrap() });
         Self { address, songs, queue, shared, stop }
     }
 }
