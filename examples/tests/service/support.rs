@@ -84,8 +84,8 @@ impl Default for Settings {
 pub(crate) fn fast_worker() -> WorkerSettings {
     WorkerSettings {
         heartbeat: Duration::from_millis(20),
-        first_pause: Duration::from_millis(10),
-        longest_pause: Duration::from_millis(50),
+        first_backoff: Duration::from_millis(10),
+        max_backoff: Duration::from_millis(50),
         grace: Duration::from_millis(200),
         ..WorkerSettings::default()
     }

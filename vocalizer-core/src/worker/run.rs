@@ -14,7 +14,7 @@ use crate::causes::chain;
 use crate::ports::{Backend, Clock, JobQueue, Separator};
 
 /// The longest pause of a worker that cannot work. Songs may wait this long after the cause is fixed.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const MAX_WORKER_BACKOFF: Duration = Duration::from_secs(60);
 
 /// How long a worker still counts as pausing after a pause, to see whether the same failure recurs.
 const SETTLING: Duration = Duration::from_secs(5);
@@ -86,7 +86,7 @@ impl Worker {
     /// period](WorkerSettings::grace) ends.
     ///
     /// Only `stop` ends it. A worker that cannot work pauses, so that other workers get the jobs: first for
-    /// [`WorkerSettings::first_pause`], then twice as long each time, up to one minute. Dropping the future also
+    /// [`WorkerSettings::first_backoff`], then twice as long each time, up to one minute. Dropping the future also
     /// returns the current job to the queue, at the latest when its lease runs out.
     pub async fn run(&self, stop: impl Future<Output = ()> + Send) {
         let stop = pin!(stop);
@@ -112,7 +112,7 @@ impl Worker {
                 continue;
             };
             let failures = troubles.count(trouble);
-            let pause = self.pause(failures).min(LONGEST_PAUSE);
+            let pause = self.pause(failures).min(MAX_WORKER_BACKOFF);
             // A single failing song says nothing about the worker.
             if trouble == Trouble::Worker || failures > 1 {
                 tracing::warn!(failures, pause_s = pause.as_secs_f64(), "worker paused");

@@ -12,10 +12,11 @@ pub struct WorkerSettings {
     pub max_attempts: u32,
     /// How often to report progress, and to learn whether the song is still wanted. Default: 1 s.
     pub heartbeat: Duration,
-    /// The pause after the first failure. It doubles with each further failure; half of it is jitter. Default: 5 s.
-    pub first_pause: Duration,
-    /// The longest pause. Default: 10 minutes.
-    pub longest_pause: Duration,
+    /// The delay before a failed job is retried, and the pause of a worker that cannot work, after the first failure. It
+    /// doubles with each further failure; half of it is jitter. Default: 5 s.
+    pub first_backoff: Duration,
+    /// The longest delay before a job is retried. Default: 10 minutes.
+    pub max_backoff: Duration,
     /// Time limit of a separation. Default: 12 hours.
     pub max_separation: Duration,
     /// How long the current job may continue after the shutdown signal before it is handed back. Default: 20 s.
@@ -27,8 +28,8 @@ impl Default for WorkerSettings {
         Self {
             max_attempts: 3,
             heartbeat: Duration::from_secs(1),
-            first_pause: Duration::from_secs(5),
-            longest_pause: Duration::from_secs(10 * 60),
+            first_backoff: Duration::from_secs(5),
+            max_backoff: Duration::from_secs(10 * 60),
             max_separation: Duration::from_secs(12 * 60 * 60),
             grace: Duration::from_secs(20),
         }
@@ -38,7 +39,7 @@ impl Default for WorkerSettings {
 impl WorkerSettings {
     /// Returns the backoff after this many consecutive failures. `chance` sets the jitter, which is half of it.
     pub(super) fn pause(&self, failures: u32, chance: u16) -> Duration {
-        Backoff::new(self.first_pause, self.longest_pause).pause_with(failures, chance)
+        Backoff::new(self.first_backoff, self.max_backoff).pause_with(failures, chance)
     }
 }
 
