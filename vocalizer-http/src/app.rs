@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
+use vocalizer_core::api::ErrorCode;
 use vocalizer_core::service::{AccountService, RemoteLeases, SongService};
 
 use crate::caps::LongResponses;
@@ -13,6 +14,9 @@ use crate::probe::Probe;
 use crate::pulse::Pulse;
 use crate::settings::HttpSettings;
 
+/// Decides by method and path whether a request fails, and with which code.
+pub(crate) type Interceptor = Box<dyn Fn(&str, &str) -> Option<ErrorCode> + Send + Sync>;
+
 pub(crate) struct App {
     pub(crate) songs: SongService,
     pub(crate) accounts: AccountService,
@@ -21,6 +25,7 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) probe: Probe,
     pub(crate) page: Page,
+    pub(crate) interceptor: Option<Interceptor>,
     pub(crate) openapi: Bytes,
     pub(crate) archives: LongResponses,
     pub(crate) event_streams: LongResponses,

@@ -88,6 +88,7 @@ impl Server {
             metrics: Metrics::new(),
             probe,
             page: Page::default(),
+            interceptor: None,
             openapi: openapi::document().to_string().into(),
             closing: CancellationToken::new(),
         };
@@ -132,6 +133,19 @@ impl Server {
     pub fn with_page(mut self, files: &[PageFile]) -> Self {
         if let Some(app) = Arc::get_mut(&mut self.app) {
             app.page = Page::new(files);
+        }
+        self
+    }
+
+    /// Calls a function with the method and the path of each request. If it returns a code, the request fails with it: for
+    /// maintenance, or for tests of clients.
+    #[must_use]
+    pub fn with_interceptor(
+        mut self,
+        interceptor: impl Fn(&str, &str) -> Option<ErrorCode> + Send + Sync + 'static,
+    ) -> Self {
+        if let Some(app) = Arc::get_mut(&mut self.app) {
+            app.interceptor = Some(Box::new(interceptor));
         }
         self
     }
@@ -286,6 +300,11 @@ async fn answer(
     request: http::Request<Incoming>,
 ) -> Result<Response<Body>, Failure> {
     let (head, body) = request.into_parts();
+    if let Some(intercept) = &app.interceptor
+        && let Some(code) = intercept(head.method.as_str(), head.uri.path())
+    {
+        return Err(Failure::new(code, "the server does not accept this request now"));
+    }
     let hosts = hosts::named(head.version, &head.uri, &head.headers)?;
     let body = RequestBody::new(body, app.settings.timeouts);
     let (route, params) = match found {

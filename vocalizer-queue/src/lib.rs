@@ -39,11 +39,13 @@
 
 #[cfg(feature = "amqp")]
 mod amqp;
+#[cfg(any(feature = "amqp", feature = "postgres", feature = "sqlite"))]
 mod finish;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod schedule;
+#[cfg(feature = "sqlite")]
 mod sqlite;
 
 #[cfg(feature = "amqp")]
@@ -51,6 +53,7 @@ pub use amqp::{AmqpError, AmqpQueue, AmqpQueueKind, AmqpSettings};
 pub use memory::MemoryQueue;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresQueue, PostgresQueueSettings};
+#[cfg(feature = "sqlite")]
 pub use sqlite::SqliteQueue;
 
 /// Compiles the example in the README.

@@ -41,7 +41,9 @@ pub mod files;
 pub mod postgres;
 #[cfg(feature = "s3")]
 pub mod s3;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod sql;
+#[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod system;
 

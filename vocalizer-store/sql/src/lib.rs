@@ -8,6 +8,7 @@
 mod migrations;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(feature = "sqlite")]
 pub mod sqlite;
 
 pub use migrations::Migrations;

@@ -30,6 +30,7 @@ mod attempts;
 mod clock;
 mod commits;
 mod coordination;
+#[cfg(feature = "sqlite")]
 mod copy;
 mod engine;
 mod error;
@@ -43,6 +44,7 @@ mod songs;
 mod steps;
 
 pub use clock::PostgresClock;
+#[cfg(feature = "sqlite")]
 pub use copy::{Copied, CopyError, copy_from_sqlite};
 pub use open::{PostgresSettings, PostgresStore};
 pub use vocalizer_sql::postgres::PostgresError;

@@ -44,6 +44,7 @@ macro_rules! columns {
     };
 }
 
+#[cfg(feature = "sqlite")]
 columns!(sqlx::sqlite::SqliteRow);
 #[cfg(feature = "postgres")]
 columns!(sqlx::postgres::PgRow);

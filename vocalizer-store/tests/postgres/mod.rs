@@ -1,4 +1,5 @@
 mod conformance;
+#[cfg(feature = "sqlite")]
 mod copying;
 #[path = "../../sql/tests/support/database.rs"]
 mod database;

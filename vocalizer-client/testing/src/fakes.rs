@@ -1,0 +1,95 @@
+//! Fakes of what needs audio code.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::watch;
+use vocalizer_core::account::PasswordHash;
+use vocalizer_core::part::Format;
+use vocalizer_core::ports::{
+    AudioError, AudioFacts, AudioProbe, Blob, BlobStore, BlobStream, PasswordError, PasswordHasher, Peaks, Progress,
+    Received, Renderer, ResultError, ResultReader, Separator, StemSet, Stems, Track,
+};
+use vocalizer_core::secret::Secret;
+
+/// Accepts any bytes as a song.
+pub(crate) struct AnySong;
+
+#[async_trait]
+impl AudioProbe for AnySong {
+    async fn probe(&self, _: &Path) -> Result<AudioFacts, AudioError> {
+        Ok(AudioFacts { format: "fake".to_owned(), rate_hz: 44_100, channels: 2, duration_ms: Some(1_000) })
+    }
+}
+
+/// Splits any song into short texts.
+pub(crate) struct FakeSeparator {
+    /// Whether songs stay in the middle of their separation.
+    pub(crate) held: watch::Sender<bool>,
+    /// Why the next songs fail, in order.
+    pub(crate) failures: Mutex<Vec<String>>,
+}
+
+impl FakeSeparator {
+    pub(crate) fn new() -> Self {
+        Self { held: watch::Sender::new(false), failures: Mutex::default() }
+    }
+}
+
+#[async_trait]
+impl Separator for FakeSeparator {
+    async fn separate(&self, _: Blob, progress: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
+        progress.report(50);
+        let mut held = self.held.subscribe();
+        let _ = held.wait_for(|held| !held).await;
+        let failure = self.failures.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(what) = failure {
+            return Err(AudioError::Malformed { what });
+        }
+        progress.report(100);
+        let stem = |name: &str| Bytes::from(format!("fake {name}"));
+        Ok(Box::new(Stems { drums: stem("drums"), bass: stem("bass"), other: stem("other"), vocals: stem("vocals") }))
+    }
+}
+
+/// Renders any files as a short text.
+pub(crate) struct FakeRenderer;
+
+#[async_trait]
+impl Renderer for FakeRenderer {
+    async fn mix(&self, tracks: Vec<Track>, format: Format) -> Result<Blob, AudioError> {
+        Ok(Bytes::from(format!("fake {format} of {} files", tracks.len())).into())
+    }
+
+    async fn peaks(&self, _: Vec<Blob>) -> Result<Peaks, AudioError> {
+        let mut peaks = Peaks::new(44_100);
+        peaks.extend([0.0, 0.5, 1.0].into_iter());
+        Ok(peaks)
+    }
+}
+
+/// Rejects results of remote workers: the test server has a worker of its own.
+pub(crate) struct NoResults;
+
+#[async_trait]
+impl ResultReader for NoResults {
+    async fn read(&self, _: BlobStream, _: &dyn BlobStore) -> Result<Received, ResultError> {
+        Err(ResultError::Malformed { what: "the test server takes no results of remote workers".to_owned() })
+    }
+}
+
+/// Keeps passwords as they are: hashing takes a while by design.
+pub(crate) struct PlainPasswords;
+
+#[async_trait]
+impl PasswordHasher for PlainPasswords {
+    async fn hash(&self, password: &Secret<String>) -> Result<PasswordHash, PasswordError> {
+        Ok(PasswordHash::new(password.expose().clone()))
+    }
+
+    async fn verify(&self, password: &Secret<String>, hash: Option<&PasswordHash>) -> Result<bool, PasswordError> {
+        Ok(hash.is_some_and(|hash| password.expose() == hash.expose()))
+    }
+}
