@@ -9,6 +9,5 @@ mod model;
 mod postgres;
 #[cfg(feature = "s3")]
 mod s3;
-#[cfg(feature = "sqlite")]
 mod sqlite;
 mod system;

@@ -1,5 +1,4 @@
 mod conformance;
-#[cfg(feature = "sqlite")]
 mod copying;
 #[path = "../../sql/tests/support/database.rs"]
 mod database;
