@@ -61,7 +61,7 @@ impl Source {
         }
     }
 
-    pub(crate) const fn retries(&self) -> Retry {
+    pub(crate) fn retries(&self) -> Retry {
         self.client.retries()
     }
 
@@ -110,8 +110,7 @@ impl Source {
 
     /// Sends the request and checks that the response is the file, or the requested range of it.
     async fn fetch(&self, request: RequestBuilder, status: StatusCode) -> Result<Response, Error> {
-        let response =
-            timeout(self.timeout(), request.send()).await.map_err(|_| Error::TimedOut)?.map_err(Error::from_reqwest)?;
+        let response = timeout(self.timeout(), self.client.exchange(request)).await.map_err(|_| Error::TimedOut)??;
         let (expected, kinds) = self.types;
         let is_file = response.status() == StatusCode::OK || response.status() == status;
         if is_file && answer::may_be(&response, kinds) {

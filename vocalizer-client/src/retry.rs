@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use crate::Error;
+use crate::client::OnRetry;
 
 /// Maximum pause between two attempts, without `Retry-After`.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
@@ -14,6 +15,7 @@ pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 /// The remaining retries of a call.
 #[derive(Debug, Clone)]
 pub(crate) struct Retry {
+    on_retry: Option<OnRetry>,
     most: u32,
     first: Duration,
     left: u32,
@@ -21,8 +23,8 @@ pub(crate) struct Retry {
 }
 
 impl Retry {
-    pub(crate) const fn new(most: u32, first: Duration) -> Self {
-        Self { most, first, left: most, pause: first }
+    pub(crate) fn new(most: u32, first: Duration, on_retry: Option<OnRetry>) -> Self {
+        Self { on_retry, most, first, left: most, pause: first }
     }
 
     /// Returns the pause before the next attempt, or `None` if the error is final.
@@ -31,7 +33,11 @@ impl Retry {
         if !error.is_transient() || retry_after > MAX_RETRY_AFTER {
             return None;
         }
-        self.next_pause(retry_after)
+        let pause = self.next_pause(retry_after)?;
+        if let Some(OnRetry(on_retry)) = &self.on_retry {
+            on_retry(error, pause);
+        }
+        Some(pause)
     }
 
     /// Returns the pause before the next attempt after any error, at least `retry_after`; `None` if no attempts are

@@ -108,7 +108,7 @@ impl Client {
             match self.call::<SongData>(self.request(Method::GET, &format!("songs/{}", watch.id))?).await {
                 Ok(SongData { song }) => {
                     watch.update(&song);
-                    if is_over(&song) {
+                    if song.status.is_final() {
                         return Ok(song);
                     }
                     failures = 0;
@@ -134,7 +134,7 @@ impl Client {
         if let Some(last) = &watch.last_event_id {
             request = request.header("Last-Event-ID", last);
         }
-        let response = match timeout(self.settings.timeout, request.send()).await {
+        let response = match timeout(self.settings.timeout, self.exchange(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(_)) | Err(_) => return Followed::Disconnected { had_news: false },
         };
@@ -170,7 +170,7 @@ impl Client {
                 Ok(song) if song.id == watch.id => {
                     had_news |= watch.update(&song);
                     watch.last_event_id = events.last_id().and_then(|id| HeaderValue::from_str(id).ok());
-                    if is_over(&song) {
+                    if song.status.is_final() {
                         return Followed::Finished(song);
                     }
                 }
@@ -182,10 +182,6 @@ impl Client {
     fn next_interval(&self, pause: Duration) -> Duration {
         (pause.saturating_mul(3) / 2).min(self.settings.longest_poll)
     }
-}
-
-fn is_over(song: &SongView) -> bool {
-    matches!(song.status, SongStatus::Split | SongStatus::Failed)
 }
 
 fn end(song: SongView) -> Result<SongView, Error> {

@@ -241,7 +241,7 @@ async fn answer(
 ) -> Result<Response<Body>, Failure> {
     let (head, body) = request.into_parts();
     let hosts = hosts::named(head.version, &head.uri, &head.headers)?;
-    let body = RequestBody::new(body, app.settings.timeouts);
+    let body = RequestBody::new(body, &head.headers, app.settings.timeouts);
     let (route, params) = match found {
         Found::Route(route, params) => (route, params),
         Found::Methods(allow) => return Err(Failure::method_not_allowed(allow)),
