@@ -8,6 +8,7 @@ mod args;
 mod exit;
 mod local;
 mod model;
+mod npm;
 mod output;
 mod remote;
 mod run;

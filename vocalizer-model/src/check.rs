@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::Error;
 use crate::device::Precision;
-use crate::loaded_device::{LoadedDevice, Member, Segment};
-use crate::weights::{Cache, WeightsError, WeightsFile};
+use crate::loaded_device::{LoadedDevice, Segment};
+use crate::network_file::{Member, NetworkFile};
+use crate::weights::Cache;
 
 /// Only every 997th value of the stems is compared.
 const STEP: usize = 997;
@@ -27,15 +29,11 @@ pub(crate) struct Probe {
 impl Probe {
     /// Returns the reference output of a network, from the cache if it is there, else computed on the CPU, which takes
     /// a second or two.
-    pub(crate) fn of(
-        member: &Member,
-        file: &WeightsFile,
-        digest: Option<&str>,
-        cache: Option<&Cache>,
-    ) -> Result<Self, WeightsError> {
-        let digest = match digest {
+    pub(crate) fn of(network: &NetworkFile, cache: Option<&Cache>) -> Result<Self, Error> {
+        let NetworkFile { file, member, .. } = network;
+        let digest = match network.published.and_then(|published| published.tensor_digest) {
             Some(digest) => digest.to_owned(),
-            None => file.tensor_digest()?,
+            None => file.tensor_digest().map_err(|source| network.wrong(source))?,
         };
         let kept = cache.map(|cache| cache.probe_path(&digest, file.kwargs()));
         let count = (member.config.sources.len() * 2 * member.config.segment_frames).div_ceil(STEP);
@@ -43,8 +41,8 @@ impl Probe {
             return Ok(Self { expected });
         }
         let mut cpu = LoadedDevice::cpu();
-        cpu.load(member, file)?.expect("the CPU does not fail");
-        let expected = sampled(&run(&cpu, (0, member), 1).expect("the CPU does not fail"));
+        cpu.load(network)?;
+        let expected = sampled(&run(&cpu, (0, member), 1)?);
         if let Some(path) = kept {
             // If it cannot be cached, the next start computes it again.
             let _ = write(&path, &expected);
@@ -57,8 +55,8 @@ impl Probe {
     ///
     /// # Errors
     ///
-    /// The GPU's error message.
-    pub(crate) fn decibels(&self, card: &LoadedDevice, member: (usize, &Member), batch: usize) -> Result<f64, String> {
+    /// [`Error::Device`] if the GPU fails.
+    pub(crate) fn decibels(&self, card: &LoadedDevice, member: (usize, &Member), batch: usize) -> Result<f64, Error> {
         let got = sampled(&run(card, member, batch)?);
         let signal: f64 = self.expected.iter().map(|&x| f64::from(x).powi(2)).sum();
         let apart = self.expected.iter().zip(&got).map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2)).sum::<f64>();
@@ -70,7 +68,7 @@ impl Probe {
 
 /// Separates a batch and returns the stems of the last segment. The other segments are the negated signal, so that
 /// mixed-up segments change the result.
-fn run(card: &LoadedDevice, member: (usize, &Member), batch: usize) -> Result<Vec<Segment>, String> {
+fn run(card: &LoadedDevice, member: (usize, &Member), batch: usize) -> Result<Vec<Segment>, Error> {
     let signal = signal(member.1.config.segment_frames);
     let other = signal.each_ref().map(|channel| channel.iter().map(|x| -x).collect());
     let mut segments = vec![other; batch - 1];

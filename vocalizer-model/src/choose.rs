@@ -46,19 +46,14 @@ fn cpu(files: &[NetworkFile], compute: &ComputeOptions, mut remarks: Vec<String>
         return Err(Error::Options(format!("{before}the CPU computes in f32, not in {precision}")));
     }
     let mut card = LoadedDevice::cpu();
-    for file in files {
-        let failed = |message| Error::Device { device: "cpu".to_owned(), message };
-        file.load_on(&mut card)?.map_err(failed)?;
-    }
+    files.iter().try_for_each(|file| card.load(file))?;
     remarks.push(format!("computing on the {}", cpu_name()));
     Ok(Chosen { cards: vec![card], device: "cpu".to_owned(), remarks })
 }
 
 fn not_built(interface: crate::device::Interface) -> Error {
-    Error::Device {
-        device: interface.to_string(),
-        message: format!("this program was built without it; build it with the feature {interface}"),
-    }
+    let interface = interface.to_string();
+    Error::device(&interface, &format!("this program was built without it; build it with the feature {interface}"))
 }
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
@@ -67,8 +62,8 @@ mod gpus {
     use crate::Error;
     use crate::check::{Probe, least_decibels};
     use crate::device::{ComputeOptions, GpuSelection, Interface, Precision, interfaces};
-    use crate::gpus::{Found, found};
-    use crate::loaded_device::{LoadedDevice, first_lines};
+    use crate::gpus::{Gpu, found};
+    use crate::loaded_device::LoadedDevice;
     use crate::network_file::NetworkFile;
     use crate::ops::kernels;
     use crate::weights::Cache;
@@ -111,32 +106,31 @@ mod gpus {
             return Err(not_built(interface));
         }
         let found = found(interface);
-        let missing = |device: String| {
+        let missing = |device: &str| {
             let there: Vec<_> = found.iter().map(|card| card.id.as_str()).collect();
             let what = match interface {
                 Interface::Cuda => "NVIDIA's driver and CUDA_VISIBLE_DEVICES",
                 Interface::Wgpu => "the driver for Vulkan, Metal or DirectX 12",
             };
             let there = if there.is_empty() { "nothing".to_owned() } else { there.join(", ") };
-            let message = format!("no such device; check {what}; found: {there} (see 'vocalizer devices')");
-            Error::Device { device, message }
+            Error::device(device, &format!("no such device; check {what}; found: {there} (see 'vocalizer devices')"))
         };
         let hardware = || found.iter().filter(|card| !card.is_software);
-        let wanted: Vec<&Found> = match cards {
+        let wanted: Vec<&Gpu> = match cards {
             GpuSelection::First => hardware().take(1).collect(),
             GpuSelection::All => hardware().collect(),
             GpuSelection::These(indexes) => indexes
                 .iter()
-                .map(|&index| found.get(index).ok_or_else(|| missing(format!("{interface}:{index}"))))
+                .map(|&index| found.get(index).ok_or_else(|| missing(&format!("{interface}:{index}"))))
                 .collect::<Result<_, _>>()?,
         };
         if wanted.is_empty() {
-            return Err(missing(interface.to_string()));
+            return Err(missing(&interface.to_string()));
         }
         let mut probes = Probes { made: Vec::new(), cache };
         let (mut cards, mut remarks) = (Vec::new(), Vec::new());
-        for found in wanted {
-            let (card, remark) = open(found, files, compute, &mut probes)?;
+        for gpu in wanted {
+            let (card, remark) = open(gpu, files, compute, &mut probes)?;
             cards.push(card);
             remarks.push(remark);
         }
@@ -152,10 +146,8 @@ mod gpus {
 
     impl Probes<'_> {
         fn get(&mut self, files: &[NetworkFile]) -> Result<&[Probe], Error> {
-            for source in files.iter().skip(self.made.len()) {
-                let digest = source.published.and_then(|published| published.tensor_digest);
-                let probe = Probe::of(&source.member, &source.file, digest, self.cache);
-                self.made.push(probe.map_err(|wrong| source.wrong(wrong))?);
+            for file in files.iter().skip(self.made.len()) {
+                self.made.push(Probe::of(file, self.cache)?);
             }
             Ok(&self.made)
         }
@@ -163,53 +155,41 @@ mod gpus {
 
     /// Opens a GPU, loads the networks and checks it against the CPU. Returns it with a remark on the result.
     fn open(
-        found: &Found,
+        gpu: &Gpu,
         files: &[NetworkFile],
         compute: &ComputeOptions,
         probes: &mut Probes<'_>,
     ) -> Result<(LoadedDevice, String), Error> {
-        let refused = |message: String| Error::Device { device: found.id.clone(), message };
-        let identity = found.identity().map_err(|why| refused(format!("failed to open: {}", first_lines(&why))))?;
+        let refused = |why: String| Error::device(&gpu.id, &why);
+        let identity = gpu.identity().map_err(|why| refused(format!("failed to open: {why}")))?;
         let precision = compute.precision;
-        let mut card = LoadedDevice::gpu(found, precision);
+        let mut card = LoadedDevice::gpu(gpu, precision);
         if !card.has_precision() {
             return Err(refused(format!("{} does not support {precision}; use f32", identity.name)));
         }
-        let free = found.memory().map(|memory| memory.free_bytes);
-        let ways = kernels::ways(&found.device);
-        let settled = settle(precision, ways, |plain, batch| {
+        let free = gpu.memory().map(|memory| memory.free_bytes);
+        let ways = kernels::ways(&gpu.device);
+        let rejected = |why: String| refused(format!("{}: {why}", identity.name));
+        let settled = settle(precision, ways, rejected, |plain, batch| {
             if let Some(batch) = batch {
-                return Ok(nearness(&card, files, probes, batch)?.map(|decibels| (decibels, batch)));
+                return Ok((nearness(&card, files, probes, batch)?, batch));
             }
-            kernels::set_plain(&found.device, plain);
-            let mut loaded = card.clear();
-            for file in files {
-                loaded = match loaded {
-                    Ok(()) => file.load_on(&mut card)?,
-                    failed => failed,
-                };
-            }
-            if let Err(why) = loaded {
-                return Ok(Err(why));
-            }
+            kernels::set_plain(&gpu.device, plain);
+            card.clear()?;
+            files.iter().try_for_each(|file| card.load(file))?;
             let loaded = card.reserved_bytes();
-            let nearness = nearness(&card, files, probes, 1)?;
-            let fits = compute.batch.unwrap_or_else(|| fitting(free, loaded, card.reserved_bytes()));
-            Ok(nearness.map(|decibels| (decibels, fits)))
+            let decibels = nearness(&card, files, probes, 1)?;
+            Ok((decibels, compute.batch.unwrap_or_else(|| fitting(free, loaded, card.reserved_bytes()))))
+        });
+        let Settled { decibels, batch, remark } = settled.inspect_err(|_| {
+            // An error here does not matter any more.
+            let _ = card.clear();
         })?;
-        let Settled { decibels, batch, remark } = match settled {
-            Ok(settled) => settled,
-            Err(why) => {
-                // An error here does not matter any more.
-                let _ = card.clear();
-                return Err(refused(format!("{}: {why}", identity.name)));
-            }
-        };
         card.set_batch(batch);
         let at_once = if batch == 1 { "1 segment".to_owned() } else { format!("{batch} segments") };
         let remark = format!(
             "computing on {}, {}, in {precision}, {at_once} per batch; matches the CPU to {decibels:.0} dB{remark}",
-            found.id, identity.name,
+            gpu.id, identity.name,
         );
         Ok((card, remark))
     }
@@ -224,35 +204,38 @@ mod gpus {
 
     /// Finds a way to compute that passes the check: our kernels first, then burn's operations; and the largest batch
     /// that works. `attempt` takes whether to use burn's operations, and a batch size once a single segment has passed.
-    /// It returns how closely the result matches the CPU, in dB, and how many segments may fit.
+    /// It returns how closely the result matches the CPU, in dB, and how many segments may fit; [`Error::Device`] means
+    /// that this way does not work.
     ///
     /// # Errors
     ///
-    /// Why every way was rejected.
+    /// `rejected` with the reasons if no way works; any other error of `attempt`.
     fn settle(
         precision: Precision,
         ways: &[bool],
-        mut attempt: impl FnMut(bool, Option<usize>) -> Result<Result<(f64, usize), String>, Error>,
-    ) -> Result<Result<Settled, String>, Error> {
+        rejected: impl FnOnce(String) -> Error,
+        mut attempt: impl FnMut(bool, Option<usize>) -> Result<(f64, usize), Error>,
+    ) -> Result<Settled, Error> {
         let least = least_decibels(precision);
         let mut wrong = Vec::new();
         // burn's operations sum in the precision of the values; f16 has too little range for that.
         for &plain in ways.iter().filter(|plain| precision == Precision::F32 || !**plain) {
             let kernels = if plain { "burn's operations" } else { "our kernels" };
-            let (mut decibels, mut batch) = match attempt(plain, None)? {
+            let (mut decibels, mut batch) = match attempt(plain, None) {
                 Ok((decibels, room)) if decibels >= least => (decibels, room),
                 Ok((decibels, _)) => {
                     wrong.push(format!("{kernels} match the CPU to {decibels:.0} dB; {least:.0} dB required"));
                     continue;
                 }
-                Err(why) => {
-                    wrong.push(format!("{kernels} fail: {}", first_lines(&why)));
+                Err(Error::Device { message, .. }) => {
+                    wrong.push(format!("{kernels} fail: {message}"));
                     continue;
                 }
+                Err(error) => return Err(error),
             };
             // The first batch compiles the kernels that a single segment does not need, and shows whether it fits.
             while batch > 1 {
-                match attempt(plain, Some(batch))? {
+                match attempt(plain, Some(batch)) {
                     Ok((nearness, _)) if nearness >= least => {
                         decibels = decibels.min(nearness);
                         break;
@@ -260,7 +243,8 @@ mod gpus {
                     Ok((nearness, _)) => {
                         wrong.push(format!("a batch of {batch} segments matches the CPU to only {nearness:.0} dB"));
                     }
-                    Err(_) => wrong.push(format!("a batch of {batch} segments does not fit")),
+                    Err(Error::Device { .. }) => wrong.push(format!("a batch of {batch} segments does not fit")),
+                    Err(error) => return Err(error),
                 }
                 batch /= 2;
             }
@@ -268,26 +252,26 @@ mod gpus {
                 wrong.push("using burn's slower operations".to_owned());
             }
             let remark = if wrong.is_empty() { String::new() } else { format!("; {}", wrong.join("; ")) };
-            return Ok(Ok(Settled { decibels, batch, remark }));
+            return Ok(Settled { decibels, batch, remark });
         }
         if wrong.is_empty() {
             wrong.push(format!("our kernels do not work on it, and burn's operations do not support {precision}"));
         }
-        Ok(Err(wrong.join("; ")))
+        Err(rejected(wrong.join("; ")))
     }
 
-    /// Returns the worst match with the CPU over all networks, in dB, or the GPU's error message.
+    /// Returns the worst match with the CPU over all networks, in dB.
     fn nearness(
         card: &LoadedDevice,
         files: &[NetworkFile],
         probes: &mut Probes<'_>,
         batch: usize,
-    ) -> Result<Result<f64, String>, Error> {
+    ) -> Result<f64, Error> {
         let probes = probes.get(files)?;
         let mut networks = files.iter().zip(probes).enumerate();
-        Ok(networks.try_fold(f64::INFINITY, |least, (i, (file, probe))| {
+        networks.try_fold(f64::INFINITY, |least, (i, (file, probe))| {
             Ok(least.min(probe.decibels(card, (i, &file.member), batch)?))
-        }))
+        })
     }
 
     /// Returns how many segments fit into the free memory, given the memory before and after one segment. Keeps half a
@@ -305,7 +289,7 @@ mod gpus {
     #[cfg(test)]
     mod tests {
         use super::{Settled, fitting, settle};
-        use crate::Precision;
+        use crate::{Error, Precision};
 
         #[test]
         fn batch_size_follows_free_memory() {
@@ -320,11 +304,11 @@ mod gpus {
 
         /// Settles on a GPU where our kernels and burn's operations give these results.
         fn on(precision: Precision, ours: Result<f64, &str>, burns: f64) -> Result<Settled, String> {
-            let attempt = |plain: bool, batch: Option<usize>| {
-                let nearness = if plain { Ok(burns) } else { ours.map_err(str::to_owned) };
-                Ok(nearness.map(|decibels| (decibels, batch.unwrap_or(8))))
-            };
-            settle(precision, &[false, true], attempt).expect("valid files")
+            let settled = settle(precision, &[false, true], Error::Options, |plain, batch| {
+                let nearness = if plain { Ok(burns) } else { ours.map_err(|why| Error::device("gpu", why)) };
+                Ok((nearness?, batch.unwrap_or(8)))
+            });
+            settled.map_err(|rejected| rejected.to_string())
         }
 
         #[test]
@@ -345,13 +329,11 @@ mod gpus {
 
         #[test]
         fn batch_is_halved_until_it_fits() {
-            let settled = settle(Precision::F32, &[false, true], |_, batch| {
-                Ok(match batch {
-                    Some(batch) if batch > 3 => Err("out of memory".to_owned()),
-                    batch => Ok((110.0, batch.unwrap_or(13))),
-                })
+            let settled = settle(Precision::F32, &[false, true], Error::Options, |_, batch| match batch {
+                Some(batch) if batch > 3 => Err(Error::device("gpu", "out of memory")),
+                batch => Ok((110.0, batch.unwrap_or(13))),
             });
-            let settled = settled.unwrap().ok().unwrap();
+            let settled = settled.unwrap();
             assert_eq!(settled.batch, 3);
             assert_eq!(settled.remark, "; a batch of 13 segments does not fit; a batch of 6 segments does not fit");
         }

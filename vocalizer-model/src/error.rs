@@ -68,6 +68,13 @@ pub enum Error {
 }
 
 impl Error {
+    /// A device cannot be used. `why` may be a driver's message; only its lines before the backtrace are kept.
+    pub(crate) fn device(device: &str, why: &str) -> Self {
+        let lines = why.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "Caused by:");
+        let lines = lines.take_while(|line| !line.starts_with("Backtrace") && !line.starts_with("No backtrace"));
+        Self::Device { device: device.to_owned(), message: lines.collect::<Vec<_>>().join("; ") }
+    }
+
     pub(crate) fn decode(path: &Path) -> impl FnOnce(DecodeError) -> Self + '_ {
         move |source| Self::Decode { path: path.to_owned(), source }
     }

@@ -9,7 +9,7 @@ use crate::device::{DeviceInfo, Interface};
 
 /// A GPU that its interface lists.
 #[derive(Debug, Clone)]
-pub(crate) struct Found {
+pub(crate) struct Gpu {
     /// Its id, such as `cuda:0`.
     pub(crate) id: String,
     pub(crate) device: CubeDevice,
@@ -17,7 +17,7 @@ pub(crate) struct Found {
     pub(crate) is_software: bool,
 }
 
-impl Found {
+impl Gpu {
     /// Opens the GPU and returns its identity.
     ///
     /// # Errors
@@ -42,7 +42,7 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, 
 }
 
 /// Returns the GPUs that an interface finds. Empty without a driver, or if this build lacks the interface.
-pub(crate) fn found(interface: Interface) -> Vec<Found> {
+pub(crate) fn found(interface: Interface) -> Vec<Gpu> {
     let devices = guarded(|| {
         Ok(match interface {
             #[cfg(feature = "cuda")]
@@ -55,7 +55,7 @@ pub(crate) fn found(interface: Interface) -> Vec<Found> {
     });
     let devices = devices.unwrap_or_default().into_iter().enumerate();
     devices
-        .map(|(index, (device, is_software))| Found { id: format!("{interface}:{index}"), device, is_software })
+        .map(|(index, (device, is_software))| Gpu { id: format!("{interface}:{index}"), device, is_software })
         .collect()
 }
 
@@ -136,7 +136,7 @@ fn amd(address: &str) -> Option<Memory> {
 /// Returns a device for kernel tests, locked for one test at a time: the choice of kernels is a global setting per
 /// device.
 #[cfg(test)]
-pub(crate) fn for_tests() -> Option<(Found, std::sync::MutexGuard<'static, ()>)> {
+pub(crate) fn for_tests() -> Option<(Gpu, std::sync::MutexGuard<'static, ()>)> {
     static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let found = crate::device::interfaces().iter().flat_map(|interface| found(*interface)).next();

@@ -8,26 +8,11 @@ use rayon::prelude::*;
 
 use crate::Error;
 use crate::device::Precision;
-use crate::dsp::stft::Stft;
-use crate::htdemucs::{Htdemucs, HtdemucsConfig, Watcher};
+use crate::htdemucs::{Htdemucs, Watcher};
+use crate::network_file::{Member, NetworkFile};
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 use crate::ops::{settle, spectrum};
-use crate::weights::{WeightsError, WeightsFile};
-
-/// One network of a bag, independent of devices.
-pub(crate) struct Member {
-    pub(crate) config: HtdemucsConfig,
-    /// Weight for each stem.
-    pub(crate) mix: Vec<f32>,
-    stft: Stft,
-}
-
-impl Member {
-    pub(crate) fn new(config: HtdemucsConfig, mix: Vec<f32>) -> Self {
-        let stft = Stft::new(config.nfft);
-        Self { config, mix, stft }
-    }
-}
+use crate::weights::WeightsError;
 
 /// A network on a device.
 struct Network {
@@ -63,8 +48,8 @@ impl LoadedDevice {
 
     /// Returns a GPU, without networks.
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
-    pub(crate) fn gpu(found: &crate::gpus::Found, precision: Precision) -> Self {
-        Self::new(Device::from(found.device.clone()), found.id.clone(), true, precision)
+    pub(crate) fn gpu(gpu: &crate::gpus::Gpu, precision: Precision) -> Self {
+        Self::new(Device::from(gpu.device.clone()), gpu.id.clone(), true, precision)
     }
 
     fn new(device: Device, id: String, is_gpu: bool, precision: Precision) -> Self {
@@ -77,27 +62,24 @@ impl LoadedDevice {
         Self { device, id, is_gpu, dtype, queue, networks: Vec::new(), batch: AtomicUsize::new(1) }
     }
 
-    /// Runs work in the device's queue. Returns a GPU's error or panic as its message.
-    fn attempt<T>(&self, work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-        if self.is_gpu { guarded(|| self.queue.executes(work)) } else { work() }
+    /// Runs work in the device's queue. Returns a GPU's error or panic as [`Error::Device`].
+    fn attempt<T>(&self, work: impl FnOnce() -> Result<T, String>) -> Result<T, Error> {
+        let done = if self.is_gpu { guarded(|| self.queue.executes(work)) } else { work() };
+        done.map_err(|why| Error::device(&self.id, &why))
     }
 
     /// Loads a network.
     ///
     /// # Errors
     ///
-    /// An error in the file; inside, the GPU's error message.
-    pub(crate) fn load(&mut self, member: &Member, file: &WeightsFile) -> Result<Result<(), String>, WeightsError> {
-        match self.attempt(|| Ok(self.network(member, file))) {
-            Ok(network) => {
-                self.networks.push(network?);
-                Ok(Ok(()))
-            }
-            Err(why) => Ok(Err(why)),
-        }
+    /// [`Error::Device`] if the device fails, [`Error::WeightsFile`] if the file lacks a tensor.
+    pub(crate) fn load(&mut self, file: &NetworkFile) -> Result<(), Error> {
+        let network = self.attempt(|| Ok(self.network(file)))?;
+        self.networks.push(network.map_err(|source| file.wrong(source))?);
+        Ok(())
     }
 
-    fn network(&self, member: &Member, file: &WeightsFile) -> Result<Network, WeightsError> {
+    fn network(&self, NetworkFile { member, file, .. }: &NetworkFile) -> Result<Network, WeightsError> {
         Ok(Network {
             network: Htdemucs::load(&member.config, file, &self.device, self.dtype)?,
             #[cfg(any(feature = "wgpu", feature = "cuda"))]
@@ -110,13 +92,13 @@ impl LoadedDevice {
 
     /// Unloads the networks and frees unused memory.
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
-    pub(crate) fn clear(&mut self) -> Result<(), String> {
+    pub(crate) fn clear(&mut self) -> Result<(), Error> {
         self.networks.clear();
         self.clean()
     }
 
     /// Frees unused memory.
-    fn clean(&self) -> Result<(), String> {
+    fn clean(&self) -> Result<(), Error> {
         self.attempt(|| {
             self.device.memory_cleanup();
             Ok(())
@@ -191,7 +173,7 @@ impl LoadedDevice {
         (index, member): (usize, &Member),
         segments: &[Segment],
         watcher: &mut dyn Watcher,
-    ) -> Result<Outputs, String> {
+    ) -> Result<Outputs, Error> {
         let samples = member.config.segment_frames;
         let (batch, channels) = (segments.len(), 2);
         let mut signals: Vec<Vec<f32>> = segments.iter().flatten().cloned().collect();
@@ -235,7 +217,7 @@ impl LoadedDevice {
         member: (usize, &Member),
         segments: &[Segment],
         watcher: &mut dyn Watcher,
-    ) -> Result<Vec<Vec<Segment>>, String> {
+    ) -> Result<Vec<Vec<Segment>>, Error> {
         self.forward(member, segments, watcher)?.read(self, member.1, frames(segments), watcher)
     }
 }
@@ -275,7 +257,7 @@ impl Outputs {
         member: &Member,
         wanted: usize,
         watcher: &mut dyn Watcher,
-    ) -> Result<Vec<Vec<Segment>>, String> {
+    ) -> Result<Vec<Vec<Segment>>, Error> {
         let (x, xt, scales) = match self {
             Self::Branches { x, xt, scales } => (x, xt, scales),
             #[cfg(any(feature = "wgpu", feature = "cuda"))]
@@ -294,13 +276,12 @@ impl Outputs {
         let [x, xt] = card.attempt(|| {
             let read = Transaction::default().register(x).register(xt).try_execute().map_err(|e| e.to_string())?;
             let read: Vec<_> = read.into_iter().map(|data| data.convert::<f32>()).collect();
-            // The values are read from the device only now, so its errors show up here.
-            read.iter().try_for_each(|data| floats(data).map(|_| ()))?;
             read.try_into().map_err(|_| "the network did not return two outputs".to_owned())
         })?;
+        // The values are read from the device only now, so its errors show up here.
+        let (x, xt) = card.attempt(|| Ok((floats(&x)?, floats(&xt)?)))?;
         let samples = member.config.segment_frames;
         let plane = 2 * member.stft.bins() * member.stft.frames(samples);
-        let (x, xt) = (floats(&x)?, floats(&xt)?);
         let signals = 2 * member.config.sources.len();
         let mut out: Vec<Vec<f32>> = xt.par_chunks(samples).map(<[f32]>::to_vec).collect();
         out.par_iter_mut().zip(x.par_chunks(plane)).enumerate().for_each(|(i, (signal, planes))| {
@@ -331,7 +312,7 @@ pub(crate) struct Pending<'a> {
     index: usize,
     member: &'a Member,
     segments: Vec<Segment>,
-    outputs: Result<Outputs, String>,
+    outputs: Result<Outputs, Error>,
 }
 
 impl Pending<'_> {
@@ -363,22 +344,11 @@ impl Pending<'_> {
                     card.batch.fetch_min(batch, Ordering::Relaxed);
                     return Ok(parts.into_iter().flatten().collect());
                 }
-                Err(why) if batch == 1 => {
-                    return Err(Error::Device { device: card.id.clone(), message: first_lines(&why) });
-                }
+                Err(error) if batch == 1 => return Err(error),
                 Err(_) => {}
             }
         }
     }
-}
-
-/// Shortens a driver's error message to its lines before the backtrace.
-pub(crate) fn first_lines(why: &str) -> String {
-    let lines = why.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "Caused by:");
-    lines
-        .take_while(|line| !line.starts_with("Backtrace") && !line.starts_with("No backtrace"))
-        .collect::<Vec<_>>()
-        .join("; ")
 }
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
@@ -425,15 +395,12 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::weights::WeightsFile;
 
     fn on(mut card: LoadedDevice) -> (LoadedDevice, Member) {
         let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tiny-4s.safetensors");
-        let file = WeightsFile::open(&golden).expect("a file");
-        let config = HtdemucsConfig::from_kwargs(file.kwargs()).expect("a configuration");
-        let member = Member::new(config, vec![1.0; 4]);
-        card.load(&member, &file).expect("a network").expect("a card");
-        (card, member)
+        let file = NetworkFile::open(golden, None, &[]).expect("a network");
+        card.load(&file).expect("a card");
+        (card, file.member)
     }
 
     fn segments(count: usize, frames: usize) -> Vec<Segment> {

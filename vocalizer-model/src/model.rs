@@ -8,8 +8,8 @@ use vocalizer_core::part::Stem;
 use crate::Error;
 use crate::choose::{self, Chosen};
 use crate::device::{ComputeOptions, DeviceChoice, interfaces};
-use crate::loaded_device::{LoadedDevice, Member};
-use crate::network_file::NetworkFile;
+use crate::loaded_device::LoadedDevice;
+use crate::network_file::{Member, NetworkFile};
 use crate::weights::{self, WeightsError};
 
 /// A separation model in memory.
@@ -102,6 +102,14 @@ impl Model {
     /// Returns the stems that this model separates, in its own order.
     pub fn sources(&self) -> &[Stem] {
         &self.sources
+    }
+
+    /// Returns the position of a stem in [`Self::sources`].
+    pub(crate) fn position(&self, stem: Stem) -> Result<usize, Error> {
+        self.sources.iter().position(|&source| source == stem).ok_or_else(|| {
+            let has: Vec<_> = self.sources.iter().map(ToString::to_string).collect();
+            Error::Options(format!("this model has no stem '{stem}'; it has {}", has.join(", ")))
+        })
     }
 
     /// Returns the ids of its devices, such as `cpu` or `cuda:0,cuda:1`.

@@ -3,9 +3,17 @@
 use std::path::PathBuf;
 
 use crate::Error;
+use crate::dsp::stft::Stft;
 use crate::htdemucs::HtdemucsConfig;
-use crate::loaded_device::{LoadedDevice, Member};
 use crate::weights::{MemberSpec, WeightsError, WeightsFile};
+
+/// One network of a bag, independent of devices.
+pub(crate) struct Member {
+    pub(crate) config: HtdemucsConfig,
+    /// Weight for each stem.
+    pub(crate) mix: Vec<f32>,
+    pub(crate) stft: Stft,
+}
 
 /// The open weights file of one network.
 pub(crate) struct NetworkFile {
@@ -25,21 +33,13 @@ impl NetworkFile {
         })();
         let (file, config) = opened.map_err(|source| Error::WeightsFile { path: path.clone(), source })?;
         let mix = if mix.is_empty() { vec![1.0; config.sources.len()] } else { mix.to_vec() };
-        Ok(Self { path, file, published, member: Member::new(config, mix) })
+        let stft = Stft::new(config.nfft);
+        Ok(Self { path, file, published, member: Member { config, mix, stft } })
     }
 
     /// Verifies the file against its published digest.
     pub(crate) fn verify(&self) -> Result<(), Error> {
         self.published.map_or(Ok(()), |published| self.file.verify(published)).map_err(|source| self.wrong(source))
-    }
-
-    /// Loads the network onto a device.
-    ///
-    /// # Errors
-    ///
-    /// An error in the file; inside, the device's error message.
-    pub(crate) fn load_on(&self, card: &mut LoadedDevice) -> Result<Result<(), String>, Error> {
-        card.load(&self.member, &self.file).map_err(|source| self.wrong(source))
     }
 
     pub(crate) fn wrong(&self, source: WeightsError) -> Error {

@@ -34,30 +34,30 @@ impl Outputs {
     ///
     /// [`Error::Options`] if the model lacks a requested stem, or the options exclude each other.
     pub(crate) fn plan(model: &Model, options: &SplitOptions) -> Result<Self, Error> {
-        let all = model.sources();
         match (options.two_stems, options.four_stems) {
-            (None, false) => Self::choice(all, &options.stems),
-            (None, true) => Self::four(all),
+            (None, false) => Self::choice(model, &options.stems),
+            (None, true) => Self::four(model),
             (Some(_), _) if !options.stems.is_empty() => {
                 Err(Error::Options("two stems and a selection of stems exclude each other; choose one".into()))
             }
-            (Some(pair), _) => Self::pair(all, pair),
+            (Some(pair), _) => Self::pair(model, pair),
         }
     }
 
     /// Plans one file per wanted stem, or per stem of the model if none is given.
-    fn choice(all: &[Stem], wanted: &[Stem]) -> Result<Self, Error> {
+    fn choice(model: &Model, wanted: &[Stem]) -> Result<Self, Error> {
         for &stem in wanted {
-            place(all, stem)?;
+            model.position(stem)?;
         }
-        let separated: Vec<_> = all.iter().filter(|stem| wanted.is_empty() || wanted.contains(stem)).copied().collect();
+        let all = model.sources().iter();
+        let separated: Vec<_> = all.filter(|stem| wanted.is_empty() || wanted.contains(stem)).copied().collect();
         let files = separated.iter().enumerate().map(|(k, stem)| Output::new(stem, Sound::Sum(vec![k]))).collect();
         Ok(Self { separated, files })
     }
 
     /// Plans a file for one stem and a file for everything else.
-    fn pair(all: &[Stem], (stem, complement): (Stem, Complement)) -> Result<Self, Error> {
-        let index = place(all, stem)?;
+    fn pair(model: &Model, (stem, complement): (Stem, Complement)) -> Result<Self, Error> {
+        let (all, index) = (model.sources(), model.position(stem)?);
         let (separated, index, rest) = match complement {
             Complement::Add => (all.to_vec(), index, Sound::Sum((0..all.len()).filter(|&k| k != index).collect())),
             Complement::Minus => (vec![stem], 0, Sound::Without(0)),
@@ -67,9 +67,10 @@ impl Outputs {
     }
 
     /// Plans the four standard stems; every stem of the model is added to one of them.
-    fn four(all: &[Stem]) -> Result<Self, Error> {
+    fn four(model: &Model) -> Result<Self, Error> {
+        let all = model.sources();
         let file = |four: Stem| {
-            place(all, four)?;
+            model.position(four)?;
             let places = all.iter().enumerate().filter(|&(_, &stem)| among_four(stem) == four).map(|(k, _)| k);
             Ok(Output::new(four, Sound::Sum(places.collect())))
         };
@@ -125,13 +126,6 @@ const fn among_four(stem: Stem) -> Stem {
         Stem::Drums | Stem::Bass | Stem::Other | Stem::Vocals => stem,
         Stem::Guitar | Stem::Piano => Stem::Other,
     }
-}
-
-fn place(all: &[Stem], stem: Stem) -> Result<usize, Error> {
-    all.iter().position(|&s| s == stem).ok_or_else(|| {
-        let has: Vec<_> = all.iter().map(ToString::to_string).collect();
-        Error::Options(format!("this model has no stem '{stem}'; it has {}", has.join(", ")))
-    })
 }
 
 fn add(frames: &mut [Frame], other: &[Frame], sign: f32) {

@@ -94,15 +94,7 @@ impl<'a> Separation<'a> {
         statistics: SongStatistics,
         options: &SeparationOptions,
     ) -> Result<Self, Error> {
-        let wanted = wanted
-            .iter()
-            .map(|stem| {
-                model.sources().iter().position(|s| s == stem).ok_or_else(|| {
-                    let has: Vec<_> = model.sources().iter().map(ToString::to_string).collect();
-                    Error::Options(format!("this model has no stem '{stem}'; it has {}", has.join(", ")))
-                })
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+        let wanted = wanted.iter().map(|&stem| model.position(stem)).collect::<Result<Vec<_>, _>>()?;
         let segment_frames = segment_frames(model, options)?;
         options.check()?;
         let stride_frames = stride_frames(segment_frames, options.overlap);

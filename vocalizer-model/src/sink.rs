@@ -10,7 +10,7 @@ use crate::{Cancel, Clip, Error};
 /// An output file being written. It gets its name only in [`StemSink::finish`].
 pub(crate) struct StemSink {
     path: PathBuf,
-    resampler: Option<Resampler>,
+    resampler: Resampler,
     /// Frames left to write. Extra frames are dropped; missing frames at the end become silence.
     left: u64,
     clip: Clip,
@@ -42,7 +42,7 @@ impl StemSink {
         (from_hz, to_hz): (u32, u32),
         frames: u64,
     ) -> Result<Self, Error> {
-        let resampler = (from_hz != to_hz).then(|| Resampler::new(from_hz, to_hz)).transpose()?;
+        let resampler = Resampler::new(from_hz, to_hz)?;
         let dir = path.parent().unwrap_or(Path::new(".")).to_owned();
         // Created even if it is only needed at the end, so that unsupported formats fail before the work starts.
         let writer = StemWriter::create(&path, format, to_hz).map_err(Error::encode(&path))?;
@@ -62,10 +62,9 @@ impl StemSink {
 
     /// Appends frames at the model's rate.
     pub(crate) fn write(&mut self, frames: &[Frame]) -> Result<(), Error> {
-        let Some(resampler) = &mut self.resampler else { return self.put(frames) };
         let mut out = std::mem::take(&mut self.resampled);
         out.clear();
-        resampler.push(frames, &mut out)?;
+        self.resampler.push(frames, &mut out)?;
         let put = self.put(&out);
         self.resampled = out;
         put
@@ -94,11 +93,9 @@ impl StemSink {
     /// Writes the remaining frames and renames the file into place. Fails with [`Error::Cancelled`] if `cancel` is set
     /// first.
     pub(crate) fn finish(mut self, cancel: &Cancel) -> Result<PathBuf, Error> {
-        if let Some(mut resampler) = self.resampler.take() {
-            let mut tail = Vec::new();
-            resampler.finish(&mut tail)?;
-            self.put(&tail)?;
-        }
+        let mut tail = Vec::new();
+        self.resampler.finish(&mut tail)?;
+        self.put(&tail)?;
         while self.left > 0 {
             cancel.check()?;
             let silence = [[0.0; 2]; 1024];

@@ -226,7 +226,7 @@ impl<'a> Song<'a> {
 struct Blocks {
     reader: AudioReader,
     path: PathBuf,
-    resampler: Option<Resampler>,
+    resampler: Resampler,
     decoded: Vec<Frame>,
     resampled: Vec<Frame>,
     source_frames: u64,
@@ -237,16 +237,9 @@ impl Blocks {
     fn open(path: &Path, limits: &AudioLimits, rate_hz: u32) -> Result<Self, Error> {
         let reader = AudioReader::open(path, limits).map_err(Error::decode(path))?;
         let from_hz = reader.info().rate_hz;
-        let resampler = (from_hz != rate_hz).then(|| Resampler::new(from_hz, rate_hz)).transpose()?;
-        Ok(Self {
-            reader,
-            path: path.to_owned(),
-            resampler,
-            decoded: Vec::new(),
-            resampled: Vec::new(),
-            source_frames: 0,
-            ended: false,
-        })
+        let resampler = Resampler::new(from_hz, rate_hz)?;
+        let (decoded, resampled) = (Vec::new(), Vec::new());
+        Ok(Self { reader, path: path.to_owned(), resampler, decoded, resampled, source_frames: 0, ended: false })
     }
 
     fn next(&mut self) -> Result<Option<&[Frame]>, Error> {
@@ -257,10 +250,9 @@ impl Blocks {
         self.resampled.clear();
         self.ended = !self.reader.read(&mut self.decoded).map_err(Error::decode(&self.path))?;
         self.source_frames += self.decoded.len() as u64;
-        let Some(resampler) = &mut self.resampler else { return Ok(Some(&self.decoded)) };
-        resampler.push(&self.decoded, &mut self.resampled)?;
+        self.resampler.push(&self.decoded, &mut self.resampled)?;
         if self.ended {
-            resampler.finish(&mut self.resampled)?;
+            self.resampler.finish(&mut self.resampled)?;
         }
         Ok(Some(&self.resampled))
     }

@@ -1,11 +1,11 @@
 //! Detects a file's container from its content, never from its name, and checks its header.
 
 use super::error::DecodeError;
+use super::input_file::InputFile;
 use super::limits::AudioLimits;
 use super::mp4::{self, Gapless};
 use super::mpeg::{self, Walk};
 use super::riff;
-use super::source::Source;
 
 const KNOWN: &str = "unknown format; use MP3, FLAC, WAV, AIFF, Ogg Vorbis, Opus, AAC/M4A or ALAC";
 /// How much junk before the first MPEG frame is skipped.
@@ -28,36 +28,36 @@ pub(super) enum Kind {
 }
 
 /// Detects the container and its offset, and checks its header.
-pub(super) fn identify(source: &mut Source, limits: &AudioLimits) -> Result<(Kind, u64), DecodeError> {
-    let start = skip_tags(source, limits)?;
-    let (head, got) = source.peek::<16>(start)?;
+pub(super) fn identify(file: &mut InputFile, limits: &AudioLimits) -> Result<(Kind, u64), DecodeError> {
+    let start = skip_tags(file, limits)?;
+    let (head, got) = file.peek::<16>(start)?;
     let four = [head[0], head[1], head[2], head[3]];
     let form = [head[8], head[9], head[10], head[11]];
     let kind = match (&four, &form) {
         _ if got == 0 => return Err(DecodeError::NotAudio("no data after the tags".into())),
         (b"RIFF", b"WAVE") => {
-            riff::check_wav(source, start, limits)?;
+            riff::check_wav(file, start, limits)?;
             Kind::Wav
         }
         (b"FORM", b"AIFF" | b"AIFC") => {
-            riff::check_aiff(source, start, limits)?;
+            riff::check_aiff(file, start, limits)?;
             Kind::Aiff
         }
         (b"fLaC", _) => {
-            check_flac(source, start, limits)?;
+            check_flac(file, start, limits)?;
             Kind::Flac
         }
         (b"OggS", _) => {
-            check_ogg(source)?;
+            check_ogg(file)?;
             Kind::Ogg
         }
-        ([0x1a, 0x45, 0xdf, 0xa3], _) => Kind::Mkv(mkv_is_open(source, start)?),
-        _ if head[4..8] == *b"ftyp" => Kind::Mp4(mp4::check(source, start, limits)?),
+        ([0x1a, 0x45, 0xdf, 0xa3], _) => Kind::Mkv(mkv_is_open(file, start)?),
+        _ if head[4..8] == *b"ftyp" => Kind::Mp4(mp4::check(file, start, limits)?),
         _ => {
             if let Some(name) = unsupported_format(&head) {
                 return Err(DecodeError::Unsupported(name.into()));
             }
-            return elementary(source, start);
+            return elementary(file, start);
         }
     };
     Ok((kind, start))
@@ -84,20 +84,20 @@ fn unsupported_format(head: &[u8; 16]) -> Option<&'static str> {
 }
 
 /// Skips ID3v2 tags without reading them.
-fn skip_tags(source: &mut Source, limits: &AudioLimits) -> Result<u64, DecodeError> {
+fn skip_tags(file: &mut InputFile, limits: &AudioLimits) -> Result<u64, DecodeError> {
     let mut at = 0;
     for _ in 0..MAX_TAGS {
-        let (head, got) = source.peek::<10>(at)?;
+        let (head, got) = file.peek::<10>(at)?;
         if got < 10 || !head.starts_with(b"ID3") || head[6..].iter().any(|b| b & 0x80 != 0) {
             break;
         }
         let size = head[6..].iter().fold(0_u64, |size, b| (size << 7) | u64::from(*b));
         limits.check_metadata(at + size)?;
         at += 10 + size + if head[5] & 0x10 == 0 { 0 } else { 10 };
-        if at > source.len_bytes() {
+        if at > file.len_bytes() {
             return Err(DecodeError::Truncated(format!(
                 "the ID3 tag states {size} bytes, but the file has only {}",
-                source.len_bytes()
+                file.len_bytes()
             )));
         }
     }
@@ -105,31 +105,31 @@ fn skip_tags(source: &mut Source, limits: &AudioLimits) -> Result<u64, DecodeErr
 }
 
 /// Detects MP3 and ADTS. They have no container; a run of frame headers identifies them.
-fn elementary(source: &mut Source, start: u64) -> Result<(Kind, u64), DecodeError> {
-    let found = if mpeg::is_stream(source, start, false, 2)? {
+fn elementary(file: &mut InputFile, start: u64) -> Result<(Kind, u64), DecodeError> {
+    let found = if mpeg::is_stream(file, start, false, 2)? {
         Some((start, false))
-    } else if mpeg::is_stream(source, start, true, 2)? {
+    } else if mpeg::is_stream(file, start, true, 2)? {
         Some((start, true))
     } else {
-        search(source, start)?
+        search(file, start)?
     };
     match found {
-        Some((at, false)) => Ok((Kind::Mpeg(mpeg::walk(source, at, false)?), at)),
-        Some((at, true)) => Ok((Kind::Adts(mpeg::walk(source, at, true)?), at)),
+        Some((at, false)) => Ok((Kind::Mpeg(mpeg::walk(file, at, false)?), at)),
+        Some((at, true)) => Ok((Kind::Adts(mpeg::walk(file, at, true)?), at)),
         None => Err(DecodeError::NotAudio(KNOWN.into())),
     }
 }
 
 /// Searches for frames after junk, such as zeros or an unknown tag. Needs three in a row, since two occur by chance.
-fn search(source: &mut Source, start: u64) -> Result<Option<(u64, bool)>, DecodeError> {
-    let window = source.bytes(start, SEARCH_BYTES)?;
+fn search(file: &mut InputFile, start: u64) -> Result<Option<(u64, bool)>, DecodeError> {
+    let window = file.bytes(start, SEARCH_BYTES)?;
     for (at, pair) in window.windows(2).enumerate() {
         if pair[0] != 0xff || pair[1] < 0xe0 {
             continue;
         }
         let at = start + at as u64;
         for adts in [false, true] {
-            if mpeg::is_stream(source, at, adts, 3)? && at + 1_024 < source.len_bytes() {
+            if mpeg::is_stream(file, at, adts, 3)? && at + 1_024 < file.len_bytes() {
                 return Ok(Some((at, adts)));
             }
         }
@@ -138,17 +138,17 @@ fn search(source: &mut Source, start: u64) -> Result<Option<(u64, bool)>, Decode
 }
 
 /// Checks that the metadata blocks fit into the file, and the values of STREAMINFO.
-fn check_flac(source: &mut Source, start: u64, limits: &AudioLimits) -> Result<(), DecodeError> {
+fn check_flac(file: &mut InputFile, start: u64, limits: &AudioLimits) -> Result<(), DecodeError> {
     let mut at = start + 4;
     let mut all_bytes = 0;
     for n in 0..MAX_FLAC_BLOCKS {
-        let head = source.take::<4>(at)?;
+        let head = file.take::<4>(at)?;
         let size = u32::from_be_bytes([0, head[1], head[2], head[3]]);
         if n == 0 {
             if head[0] & 0x7f != 0 || size != 34 {
                 return Err(DecodeError::Malformed("the first metadata block is not STREAMINFO".into()));
             }
-            let info = source.take::<34>(at + 4)?;
+            let info = file.take::<34>(at + 4)?;
             let rate_hz = u32::from_be_bytes([0, info[10], info[11], info[12]]) >> 4;
             limits.check_rate(rate_hz)?;
             limits.check_channels(usize::from((info[12] >> 1) & 7) + 1)?;
@@ -156,7 +156,7 @@ fn check_flac(source: &mut Source, start: u64, limits: &AudioLimits) -> Result<(
         all_bytes += u64::from(size);
         limits.check_metadata(all_bytes)?;
         at += 4 + u64::from(size);
-        if at > source.len_bytes() {
+        if at > file.len_bytes() {
             return Err(DecodeError::Truncated("the file ends inside its header".into()));
         }
         if head[0] & 0x80 != 0 {
@@ -167,27 +167,27 @@ fn check_flac(source: &mut Source, start: u64, limits: &AudioLimits) -> Result<(
 }
 
 /// Returns whether the segment, which follows the EBML header, states no size (all bits of the size are ones).
-fn mkv_is_open(source: &mut Source, start: u64) -> Result<bool, DecodeError> {
-    let Some((size, header_bytes)) = mkv_size(source, start + 4)? else { return Ok(false) };
+fn mkv_is_open(file: &mut InputFile, start: u64) -> Result<bool, DecodeError> {
+    let Some((size, header_bytes)) = mkv_size(file, start + 4)? else { return Ok(false) };
     let segment = start.saturating_add(4 + header_bytes).saturating_add(size);
-    if source.peek::<4>(segment)?.0 != [0x18, 0x53, 0x80, 0x67] {
+    if file.peek::<4>(segment)?.0 != [0x18, 0x53, 0x80, 0x67] {
         return Ok(false);
     }
-    Ok(mkv_size(source, segment + 4)?.is_some_and(|(size, bytes)| size == (1 << (7 * bytes)) - 1))
+    Ok(mkv_size(file, segment + 4)?.is_some_and(|(size, bytes)| size == (1 << (7 * bytes)) - 1))
 }
 
 /// Returns an element's size, and the number of bytes that encode it.
-fn mkv_size(source: &mut Source, at: u64) -> Result<Option<(u64, u64)>, DecodeError> {
-    let raw = u64::from_be_bytes(source.peek::<8>(at)?.0);
+fn mkv_size(file: &mut InputFile, at: u64) -> Result<Option<(u64, u64)>, DecodeError> {
+    let raw = u64::from_be_bytes(file.peek::<8>(at)?.0);
     let bytes = u64::from(raw.leading_zeros()) + 1;
     Ok((bytes <= 8).then(|| ((raw >> (64 - 8 * bytes)) & ((1 << (7 * bytes)) - 1), bytes)))
 }
 
 /// Checks that the last page is complete. Accepts streams without an end mark, such as recordings of web radio.
-fn check_ogg(source: &mut Source) -> Result<(), DecodeError> {
+fn check_ogg(file: &mut InputFile) -> Result<(), DecodeError> {
     const TWO_PAGES: u64 = 2 * 65_307;
-    let from = source.len_bytes().saturating_sub(TWO_PAGES);
-    let tail = source.bytes(from, 2 * 65_307)?;
+    let from = file.len_bytes().saturating_sub(TWO_PAGES);
+    let tail = file.bytes(from, 2 * 65_307)?;
     let Some(last) = tail.windows(5).rposition(|bytes| bytes == b"OggS\0") else { return Ok(()) };
     let page = tail.get(last..).unwrap_or_default();
     let segments = page.get(26).map(|&n| usize::from(n));

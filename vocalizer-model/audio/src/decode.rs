@@ -14,8 +14,8 @@ use super::container::{self, Kind};
 use super::downmix::Downmix;
 use super::error::DecodeError;
 use super::formats::{guard, make_decoder, name, open_format, translate, trim};
+use super::input_file::InputFile;
 use super::limits::AudioLimits;
-use super::source::Source;
 
 /// Packets at the start of an MP3 that may fail: a file cut out of a longer one refers to missing bits.
 const LENIENT_PACKETS: u32 = 8;
@@ -100,9 +100,9 @@ impl AudioReader {
         if meta.len() == 0 {
             return Err(DecodeError::Empty("the file is empty"));
         }
-        let mut source = Source::new(File::open(path).map_err(opened)?, meta.len());
-        let (kind, start) = container::identify(&mut source, limits)?;
-        let format = guard(|| open_format(&kind, source.into_file(), start))?;
+        let mut file = InputFile::new(File::open(path).map_err(opened)?, meta.len());
+        let (kind, start) = container::identify(&mut file, limits)?;
+        let format = guard(|| open_format(&kind, file.into_file(), start))?;
         let track = format.default_track(TrackType::Audio).or_else(|| format.first_track(TrackType::Audio)).cloned();
         let Some(track) = track else { return Err(DecodeError::NoAudioTrack) };
         let Some(params) = track.codec_params.as_ref().and_then(|params| params.audio()) else {

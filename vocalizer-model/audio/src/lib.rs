@@ -36,6 +36,7 @@ mod downmix;
 mod encode;
 mod error;
 mod formats;
+mod input_file;
 #[cfg(feature = "mp3")]
 mod lame;
 mod limits;
@@ -45,7 +46,6 @@ mod mpeg;
 mod opus;
 mod resample;
 mod riff;
-mod source;
 
 pub use bitrate::{Bitrate, MP3_KBPS};
 pub use decode::{AudioInfo, AudioReader};

@@ -2,8 +2,8 @@
 //! delay and padding (in an edit list, or in the `iTunSMPB` comment that iTunes writes).
 
 use super::error::DecodeError;
+use super::input_file::InputFile;
 use super::limits::AudioLimits;
-use super::source::Source;
 
 /// The range of the decoded frames that is the song.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -27,12 +27,12 @@ struct Track {
 }
 
 /// Checks that the boxes fit into the file, and reads how to trim the first sound track.
-pub(super) fn check(source: &mut Source, start: u64, limits: &AudioLimits) -> Result<Option<Gapless>, DecodeError> {
+pub(super) fn check(file: &mut InputFile, start: u64, limits: &AudioLimits) -> Result<Option<Gapless>, DecodeError> {
     let mut at = start;
     let mut movie = None;
     let mut fragment_samples = 0;
-    while at < source.len_bytes() {
-        let (head, got) = source.peek::<16>(at)?;
+    while at < file.len_bytes() {
+        let (head, got) = file.peek::<16>(at)?;
         if got < 8 {
             break;
         }
@@ -41,14 +41,14 @@ pub(super) fn check(source: &mut Source, start: u64, limits: &AudioLimits) -> Re
             break;
         }
         let size = match u32::from_be_bytes([head[0], head[1], head[2], head[3]]) {
-            0 => source.len_bytes() - at,
+            0 => file.len_bytes() - at,
             1 => be64(&head, 8).unwrap_or(0),
             size => u64::from(size),
         };
         if size < 8 {
             return Err(DecodeError::Malformed(format!("a box states a size of {size} bytes")));
         }
-        let there = source.len_bytes() - at;
+        let there = file.len_bytes() - at;
         if size > there {
             let name = String::from_utf8_lossy(&kind).into_owned();
             return Err(DecodeError::Truncated(format!(
@@ -57,12 +57,12 @@ pub(super) fn check(source: &mut Source, start: u64, limits: &AudioLimits) -> Re
         }
         if &kind == b"moov" {
             limits.check_metadata(size)?;
-            movie = Some(source.bytes(at + 8, usize::try_from(size - 8).unwrap_or(0))?);
+            movie = Some(file.bytes(at + 8, usize::try_from(size - 8).unwrap_or(0))?);
         }
         if &kind == b"moof" {
             limits.check_metadata(size)?;
-            fragment_samples += samples_of(&source.bytes(at + 8, usize::try_from(size - 8).unwrap_or(0))?);
-            if fragment_samples > source.len_bytes() {
+            fragment_samples += samples_of(&file.bytes(at + 8, usize::try_from(size - 8).unwrap_or(0))?);
+            if fragment_samples > file.len_bytes() {
                 let what =
                     format!("the fragments state at least {fragment_samples} samples, more than the file can hold");
                 return Err(DecodeError::Malformed(what));

@@ -2,7 +2,7 @@
 //! information frame, and detects an incomplete last frame.
 
 use super::error::DecodeError;
-use super::source::Source;
+use super::input_file::InputFile;
 
 /// The result of a walk over the frames.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -89,8 +89,8 @@ fn adts_header(bytes: [u8; 8]) -> Option<Header> {
     })
 }
 
-fn header_at(source: &mut Source, at: u64, adts: bool) -> Result<Option<Header>, DecodeError> {
-    let (bytes, got) = source.peek::<8>(at)?;
+fn header_at(file: &mut InputFile, at: u64, adts: bool) -> Result<Option<Header>, DecodeError> {
+    let (bytes, got) = file.peek::<8>(at)?;
     if got < 4 {
         return Ok(None);
     }
@@ -98,37 +98,37 @@ fn header_at(source: &mut Source, at: u64, adts: bool) -> Result<Option<Header>,
 }
 
 /// Returns whether `want` consecutive frames start at `at`. After the first frame, the end of the file counts as one.
-pub(super) fn is_stream(source: &mut Source, at: u64, adts: bool, want: u32) -> Result<bool, DecodeError> {
-    let Some(first) = header_at(source, at, adts)? else { return Ok(false) };
+pub(super) fn is_stream(file: &mut InputFile, at: u64, adts: bool, want: u32) -> Result<bool, DecodeError> {
+    let Some(first) = header_at(file, at, adts)? else { return Ok(false) };
     let mut next = at + first.len_bytes;
     for _ in 1..want {
-        if next >= source.len_bytes() {
+        if next >= file.len_bytes() {
             return Ok(true);
         }
-        match header_at(source, next, adts)? {
+        match header_at(file, next, adts)? {
             Some(header) if header.identity == first.identity => next += header.len_bytes,
             Some(_) => return Ok(false),
-            None => return Ok(next + 4 > source.len_bytes()),
+            None => return Ok(next + 4 > file.len_bytes()),
         }
     }
     Ok(true)
 }
 
 /// Walks from `start` to the end of the file, or to the first bytes that are not a frame (usually tags).
-pub(super) fn walk(source: &mut Source, start: u64, adts: bool) -> Result<Walk, DecodeError> {
+pub(super) fn walk(file: &mut InputFile, start: u64, adts: bool) -> Result<Walk, DecodeError> {
     let mut walk = Walk::default();
-    let Some(first) = header_at(source, start, adts)? else { return Ok(walk) };
+    let Some(first) = header_at(file, start, adts)? else { return Ok(walk) };
     walk.samples_per_frame = first.samples;
     let mut at = start;
     if !adts {
-        let (informs, stated) = information_frame(source, start, &first)?;
+        let (informs, stated) = information_frame(file, start, &first)?;
         walk.stated_frames = stated;
         if informs {
             at += first.len_bytes;
         }
     }
-    while let Some(header) = header_at(source, at, adts)?.filter(|h| h.identity == first.identity) {
-        if at + header.len_bytes > source.len_bytes() {
+    while let Some(header) = header_at(file, at, adts)?.filter(|h| h.identity == first.identity) {
+        if at + header.len_bytes > file.len_bytes() {
             walk.cut = true;
             break;
         }
@@ -136,18 +136,18 @@ pub(super) fn walk(source: &mut Source, start: u64, adts: bool) -> Result<Walk, 
         at += header.len_bytes;
     }
     // One to three bytes of a further header.
-    let (rest, got) = source.peek::<4>(at)?;
+    let (rest, got) = file.peek::<4>(at)?;
     walk.cut |= got > 0 && got < 4 && rest[0] == 0xff;
     Ok(walk)
 }
 
 /// Returns whether the frame is an information frame instead of audio, and the number of frames it states.
-fn information_frame(source: &mut Source, at: u64, header: &Header) -> Result<(bool, Option<u64>), DecodeError> {
-    let (vbri, got) = source.peek::<18>(at + 36)?;
+fn information_frame(file: &mut InputFile, at: u64, header: &Header) -> Result<(bool, Option<u64>), DecodeError> {
+    let (vbri, got) = file.peek::<18>(at + 36)?;
     if got == 18 && vbri.starts_with(b"VBRI") {
         return Ok((true, Some(u64::from(u32::from_be_bytes([vbri[14], vbri[15], vbri[16], vbri[17]])))));
     }
-    let (xing, got) = source.peek::<12>(at + 4 + header.side_info_bytes)?;
+    let (xing, got) = file.peek::<12>(at + 4 + header.side_info_bytes)?;
     if got < 12 || !(xing.starts_with(b"Xing") || xing.starts_with(b"Info")) {
         return Ok((false, None));
     }

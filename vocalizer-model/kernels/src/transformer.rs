@@ -86,7 +86,7 @@ impl WithSimd for Project<'_> {
 pub fn linear_residual((values, x): (&[f32], Extent), layer: Linear<'_>, scale: &[f32], out: &mut [f32]) {
     residual(x, [values.len(), out.len()], layer, scale);
     let out = Shared::new(out);
-    let values = Source::Values(values);
+    let values = ResidualInput::Values(values);
     each(x, |piece| dispatch(Residual { values, x, layer, scale, out: &out, piece }));
 }
 
@@ -101,7 +101,7 @@ pub fn feed_forward(
     assert_eq!(first.bias.len(), first.weights.rows());
     residual(x, [values.len(); 2], second, scale);
     let out = Shared::new(values);
-    let values = Source::Hidden { norm, first };
+    let values = ResidualInput::Hidden { norm, first };
     each(x, |piece| dispatch(Residual { values, x, layer: second, scale, out: &out, piece }));
 }
 
@@ -112,7 +112,7 @@ fn residual(x: Extent, lengths: [usize; 2], layer: Linear<'_>, scale: &[f32]) {
 
 /// The input of a residual's linear layer.
 #[derive(Clone, Copy)]
-enum Source<'a> {
+enum ResidualInput<'a> {
     Values(&'a [f32]),
     /// The output of a norm, another layer and GELU, computed from the values that the residual is added to.
     Hidden {
@@ -122,7 +122,7 @@ enum Source<'a> {
 }
 
 struct Residual<'a> {
-    values: Source<'a>,
+    values: ResidualInput<'a>,
     x: Extent,
     layer: Linear<'a>,
     scale: &'a [f32],
@@ -141,20 +141,20 @@ impl WithSimd for Residual<'_> {
         let at = |channel| x.row(piece.item, channel, 0) + piece.start;
         // SAFETY: pieces do not overlap, and a piece uses its rows one at a time.
         let own = |channel| unsafe { out.part(at(channel), piece.frames) };
-        let hidden = if let Source::Hidden { first, .. } = values { first.weights.padded_rows() } else { 0 };
+        let hidden = if let ResidualInput::Hidden { first, .. } = values { first.weights.padded_rows() } else { 0 };
         let offsets: Vec<usize> = (0..x.channels.max(hidden)).map(|term| term * stride).collect();
         let lengths = [x.channels * stride, hidden * stride, layer.weights.padded_rows() * stride, 2 * stride];
         let mut scratch = Scratch::take();
         let [input, middle, sums, norms] = scratch.slices(lengths);
         for (channel, input) in input.chunks_exact_mut(stride).enumerate() {
             input[..piece.frames].copy_from_slice(match values {
-                Source::Values(values) => &values[at(channel)..][..piece.frames],
-                Source::Hidden { .. } => own(channel),
+                ResidualInput::Values(values) => &values[at(channel)..][..piece.frames],
+                ResidualInput::Hidden { .. } => own(channel),
             });
         }
         let (source, terms) = match values {
-            Source::Values(_) => (&*input, x.channels),
-            Source::Hidden { norm, first } => {
+            ResidualInput::Values(_) => (&*input, x.channels),
+            ResidualInput::Hidden { norm, first } => {
                 layer_norm(simd, input, stride, piece.frames, norm, norms);
                 let input = Terms { values: input, offsets: &offsets[..x.channels] };
                 product(simd, first.weights, input, piece.frames, middle, stride, false);

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use vocalizer_core::part::Stem;
 
 use crate::ops::{STRIDE, TAPS};
-use crate::weights::WeightsError;
+use crate::weights::{Arguments, WeightsError};
 
 /// The configuration of an HTDemucs network, read from the `kwargs` in its weights file.
 ///
@@ -64,7 +64,8 @@ impl HtdemucsConfig {
     /// [`WeightsError::Malformed`] if a value has the wrong type or is out of range, [`WeightsError::Unsupported`] if
     /// an option selects arithmetic that this network does not implement.
     pub(crate) fn from_kwargs(kwargs: &Map<String, Value>) -> Result<Self, WeightsError> {
-        let read = Kwargs(kwargs);
+        let arguments = Arguments(kwargs);
+        let count = |key, default| arguments.count(key, default, 1 << 20);
         for (key, only) in [
             ("cac", Value::from(true)),
             ("rewrite", Value::from(true)),
@@ -92,36 +93,35 @@ impl HtdemucsConfig {
         if kwargs.get("multi_freqs").is_some_and(|v| v.as_array().is_some_and(|a| !a.is_empty())) {
             return Err(WeightsError::Unsupported("split frequency bands (multi_freqs)".into()));
         }
-        if (read.float("t_weight_pos_embed", 1.0)? - 1.0).abs() > f64::EPSILON {
+        if (arguments.float("t_weight_pos_embed", 1.0)? - 1.0).abs() > f64::EPSILON {
             return Err(WeightsError::Unsupported("t_weight_pos_embed other than 1".into()));
         }
-        let sources = read.sources()?;
-        let rate_hz = u32::try_from(read.count("samplerate", 44_100)?)
+        let rate_hz = u32::try_from(count("samplerate", 44_100)?)
             .map_err(|_| WeightsError::Malformed("samplerate is out of range".into()))?;
         let config = Self {
-            sources,
-            audio_channels: read.count("audio_channels", 2)?,
-            channels: read.count("channels", 48)?,
-            growth: read.count("growth", 2)?,
-            nfft: read.count("nfft", 4096)?,
-            depth: read.count("depth", 4)?,
-            freq_emb: read.float("freq_emb", 0.2)?,
-            emb_scale: read.float("emb_scale", 10.0)?,
-            kernel_size: read.count("kernel_size", 8)?,
-            stride: read.count("stride", 4)?,
-            context: read.count("context", 1)?,
-            dconv_mode: read.count("dconv_mode", 1)?,
-            dconv_depth: read.count("dconv_depth", 2)?,
-            dconv_comp: read.count("dconv_comp", 8)?,
-            bottom_channels: read.count("bottom_channels", 0)?,
-            t_layers: read.count("t_layers", 5)?,
-            t_hidden_scale: read.float("t_hidden_scale", 4.0)?,
-            t_heads: read.count("t_heads", 8)?,
-            t_max_period: read.float("t_max_period", 10_000.0)?,
+            sources: sources(&arguments)?,
+            audio_channels: count("audio_channels", 2)?,
+            channels: count("channels", 48)?,
+            growth: count("growth", 2)?,
+            nfft: count("nfft", 4096)?,
+            depth: count("depth", 4)?,
+            freq_emb: arguments.float("freq_emb", 0.2)?,
+            emb_scale: arguments.float("emb_scale", 10.0)?,
+            kernel_size: count("kernel_size", 8)?,
+            stride: count("stride", 4)?,
+            context: count("context", 1)?,
+            dconv_mode: count("dconv_mode", 1)?,
+            dconv_depth: count("dconv_depth", 2)?,
+            dconv_comp: count("dconv_comp", 8)?,
+            bottom_channels: count("bottom_channels", 0)?,
+            t_layers: count("t_layers", 5)?,
+            t_hidden_scale: arguments.float("t_hidden_scale", 4.0)?,
+            t_heads: count("t_heads", 8)?,
+            t_max_period: arguments.float("t_max_period", 10_000.0)?,
             rate_hz,
-            segment_frames: read.segment_frames(f64::from(rate_hz))?,
+            segment_frames: segment_frames(&arguments, f64::from(rate_hz))?,
         };
-        config.check(read.count("norm_starts", 4)?)?;
+        config.check(count("norm_starts", 4)?)?;
         Ok(config)
     }
 
@@ -178,48 +178,27 @@ fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-struct Kwargs<'a>(&'a Map<String, Value>);
+fn sources(arguments: &Arguments<'_>) -> Result<Vec<Stem>, WeightsError> {
+    let value = arguments.get("sources").unwrap_or(&Value::Null);
+    let names = value.as_array().filter(|a| !a.is_empty()).ok_or_else(|| Arguments::malformed("sources", value))?;
+    names
+        .iter()
+        .map(|name| name.as_str().and_then(|n| n.parse().ok()).ok_or_else(|| Arguments::malformed("sources", value)))
+        .collect()
+}
 
-impl Kwargs<'_> {
-    fn malformed(key: &str, value: &Value) -> WeightsError {
-        WeightsError::Malformed(format!("invalid value of {key}: {value}"))
+/// Reads the segment length, in seconds: a number, or a fraction as the reference serialises it.
+fn segment_frames(arguments: &Arguments<'_>, rate_hz: f64) -> Result<usize, WeightsError> {
+    let default = Value::from(10);
+    let value = arguments.0.get("segment").unwrap_or(&default);
+    let part = |name: &str| value.get(name).and_then(Value::as_f64);
+    let frames = match (part("numerator"), part("denominator")) {
+        (Some(n), Some(d)) if d > 0.0 => n * rate_hz / d,
+        _ => value.as_f64().map(|s| s * rate_hz).ok_or_else(|| Arguments::malformed("segment", value))?,
+    };
+    if !(1.0..1e9).contains(&frames) {
+        return Err(Arguments::malformed("segment", value));
     }
-
-    fn count(&self, key: &str, default: usize) -> Result<usize, WeightsError> {
-        let Some(value) = self.0.get(key).filter(|v| !v.is_null()) else { return Ok(default) };
-        value
-            .as_u64()
-            .and_then(|n| usize::try_from(n).ok())
-            .filter(|&n| n <= 1 << 20)
-            .ok_or_else(|| Self::malformed(key, value))
-    }
-
-    fn float(&self, key: &str, default: f64) -> Result<f64, WeightsError> {
-        let Some(value) = self.0.get(key).filter(|v| !v.is_null()) else { return Ok(default) };
-        value.as_f64().filter(|n| n.is_finite()).ok_or_else(|| Self::malformed(key, value))
-    }
-
-    fn sources(&self) -> Result<Vec<Stem>, WeightsError> {
-        let value = self.0.get("sources").cloned().unwrap_or(Value::Null);
-        let names = value.as_array().filter(|a| !a.is_empty()).ok_or_else(|| Self::malformed("sources", &value))?;
-        names
-            .iter()
-            .map(|name| name.as_str().and_then(|n| n.parse().ok()).ok_or_else(|| Self::malformed("sources", &value)))
-            .collect()
-    }
-
-    /// Reads the segment length, in seconds: a number, or a fraction as the reference serialises it.
-    fn segment_frames(&self, rate_hz: f64) -> Result<usize, WeightsError> {
-        let value = self.0.get("segment").cloned().unwrap_or(Value::from(10));
-        let part = |name: &str| value.get(name).and_then(Value::as_f64);
-        let frames = match (part("numerator"), part("denominator")) {
-            (Some(n), Some(d)) if d > 0.0 => n * rate_hz / d,
-            _ => value.as_f64().map(|s| s * rate_hz).ok_or_else(|| Self::malformed("segment", &value))?,
-        };
-        if !(1.0..1e9).contains(&frames) {
-            return Err(Self::malformed("segment", &value));
-        }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be in 1..1e9")]
-        Ok(frames as usize)
-    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be in 1..1e9")]
+    Ok(frames as usize)
 }

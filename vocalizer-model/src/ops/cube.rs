@@ -6,7 +6,7 @@ use burn::tensor::Shape;
 use burn_cubecl::CubeBackend;
 
 use super::default;
-use super::gpu::launch::{self, DConv, Extra, Linear, Norm, contiguous};
+use super::gpu::launch::{self, DConv, contiguous};
 use super::kernels;
 use super::network::NetworkOps;
 use super::parameters::{DConvParameters, GluExtra, LinearParameters, NormParameters};
@@ -14,23 +14,15 @@ use vocalizer_kernels::conv::{Axis, STRIDE};
 
 type Values = FloatTensor<CubeBackend>;
 
-fn layer(weight: Values, bias: Values) -> Linear {
-    Linear { weight: contiguous(weight), bias: contiguous(bias) }
-}
-
-fn norm(weight: Values, bias: Values) -> Norm {
-    Norm { weight: contiguous(weight), bias: contiguous(bias) }
-}
-
-impl From<LinearParameters<CubeBackend>> for Linear {
-    fn from(parameters: LinearParameters<CubeBackend>) -> Self {
-        layer(parameters.weight, parameters.bias)
+impl LinearParameters<CubeBackend> {
+    fn contiguous(self) -> Self {
+        Self { weight: contiguous(self.weight), bias: contiguous(self.bias) }
     }
 }
 
-impl From<NormParameters<CubeBackend>> for Norm {
-    fn from(parameters: NormParameters<CubeBackend>) -> Self {
-        norm(parameters.weight, parameters.bias)
+impl NormParameters<CubeBackend> {
+    fn contiguous(self) -> Self {
+        Self { weight: contiguous(self.weight), bias: contiguous(self.bias) }
     }
 }
 
@@ -56,19 +48,19 @@ impl NetworkOps for CubeBackend {
         if kernels::are_plain(&x.device) {
             return default::strided_gelu::<Self>(x, parameters, axis);
         }
-        launch::strided_gelu(&contiguous(x), &parameters.into(), axis)
+        launch::strided_gelu(&contiguous(x), &parameters.contiguous(), axis)
     }
 
     fn conv_glu(x: Values, extra: GluExtra<Self>, parameters: LinearParameters<Self>, taps: [usize; 2]) -> Values {
         if kernels::are_plain(&x.device) {
             return default::conv_glu::<Self>(x, extra, parameters, taps);
         }
-        let (x, layer) = (contiguous(x), parameters.into());
-        match extra {
-            GluExtra::None => launch::conv_glu(&x, &Extra::None, &layer, taps),
-            GluExtra::Skip(skip) => launch::conv_glu(&x, &Extra::Skip(&contiguous(skip)), &layer, taps),
-            GluExtra::Embedding(table) => launch::conv_glu(&x, &Extra::Embedding(&contiguous(table)), &layer, taps),
-        }
+        let extra = match extra {
+            GluExtra::None => GluExtra::None,
+            GluExtra::Skip(skip) => GluExtra::Skip(contiguous(skip)),
+            GluExtra::Embedding(table) => GluExtra::Embedding(contiguous(table)),
+        };
+        launch::conv_glu(&contiguous(x), &extra, &parameters.contiguous(), taps)
     }
 
     fn transposed_gelu(
@@ -81,17 +73,19 @@ impl NetworkOps for CubeBackend {
         if kernels::are_plain(&x.device) {
             return default::transposed_gelu::<Self>(x, parameters, axis, frames, activate);
         }
-        launch::transposed_gelu(&contiguous(x), &parameters.into(), axis, frames, activate)
+        launch::transposed_gelu(&contiguous(x), &parameters.contiguous(), axis, frames, activate)
     }
 
     fn dconv(x: Values, parameters: DConvParameters<Self>) -> Values {
         if kernels::are_plain(&x.device) {
             return default::dconv::<Self>(x, parameters);
         }
+        let linear = |weight, bias| LinearParameters { weight, bias }.contiguous();
+        let norm = |weight, bias| NormParameters { weight, bias }.contiguous();
         let parts = DConv {
-            compress: layer(parameters.compress, parameters.compress_bias),
+            compress: linear(parameters.compress, parameters.compress_bias),
             norm1: norm(parameters.norm1, parameters.norm1_bias),
-            expand: layer(parameters.expand, parameters.expand_bias),
+            expand: linear(parameters.expand, parameters.expand_bias),
             norm2: norm(parameters.norm2, parameters.norm2_bias),
             scale: contiguous(parameters.scale),
             dilation: parameters.dilation,
@@ -103,28 +97,28 @@ impl NetworkOps for CubeBackend {
         if kernels::are_plain(&x.device) {
             return default::position_norm::<Self>(x, parameters, table);
         }
-        launch::position_norm(&contiguous(x), &parameters.into(), &contiguous(table))
+        launch::position_norm(&contiguous(x), &parameters.contiguous(), &contiguous(table))
     }
 
     fn linear(x: Values, parameters: LinearParameters<Self>) -> Values {
         if kernels::are_plain(&x.device) {
             return default::linear::<Self>(x, parameters);
         }
-        launch::linear(&contiguous(x), &parameters.into())
+        launch::linear(&contiguous(x), &parameters.contiguous())
     }
 
     fn norm_linear(x: Values, norm: NormParameters<Self>, parameters: LinearParameters<Self>) -> Values {
         if kernels::are_plain(&x.device) {
             return default::norm_linear::<Self>(x, norm, parameters);
         }
-        launch::norm_linear(&contiguous(x), &norm.into(), &parameters.into(), false)
+        launch::norm_linear(&contiguous(x), &norm.contiguous(), &parameters.contiguous(), false)
     }
 
     fn linear_residual(x: Values, y: Values, parameters: LinearParameters<Self>, scale: Values) -> Values {
         if kernels::are_plain(&x.device) {
             return default::linear_residual::<Self>(x, y, parameters, scale);
         }
-        launch::linear_residual(&contiguous(x), &contiguous(y), &parameters.into(), &contiguous(scale))
+        launch::linear_residual(&contiguous(x), &contiguous(y), &parameters.contiguous(), &contiguous(scale))
     }
 
     fn feed_forward(
@@ -138,8 +132,8 @@ impl NetworkOps for CubeBackend {
             return default::feed_forward::<Self>(x, norm, first, second, scale);
         }
         let x = contiguous(x);
-        let hidden = launch::norm_linear(&x, &norm.into(), &first.into(), true);
-        launch::linear_residual(&x, &hidden, &second.into(), &contiguous(scale))
+        let hidden = launch::norm_linear(&x, &norm.contiguous(), &first.contiguous(), true);
+        launch::linear_residual(&x, &hidden, &second.contiguous(), &contiguous(scale))
     }
 
     fn attention(x: Values, other: Values, firsts: [usize; 3], heads: usize, channels: usize) -> Values {
@@ -153,6 +147,6 @@ impl NetworkOps for CubeBackend {
         if kernels::are_plain(&x.device) {
             return default::group_norm::<Self>(x, parameters);
         }
-        launch::group_norm(&contiguous(x), &parameters.into())
+        launch::group_norm(&contiguous(x), &parameters.contiguous())
     }
 }

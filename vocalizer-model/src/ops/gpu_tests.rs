@@ -120,7 +120,7 @@ fn difference(got: Tensor<4>, expected: Tensor<4>) -> Result<f32, String> {
 }
 
 fn compare(plain: bool) {
-    let Some((gpus::Found { device: gpu, is_software, .. }, _one)) = gpus::for_tests() else {
+    let Some((gpus::Gpu { device: gpu, is_software, .. }, _one)) = gpus::for_tests() else {
         assert!(std::env::var_os("VOCALIZER_TEST_GPU").is_none(), "neither a GPU nor software Vulkan found");
         println!("skipped: neither a GPU nor software Vulkan found");
         return;

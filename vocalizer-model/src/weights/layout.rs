@@ -164,24 +164,24 @@ impl Layout {
 }
 
 /// Arguments by name. An absent or null argument has the reference's default.
-struct Arguments<'a>(&'a Map<String, Value>);
+pub(crate) struct Arguments<'a>(pub(crate) &'a Map<String, Value>);
 
 impl Arguments<'_> {
-    fn get(&self, key: &str) -> Option<&Value> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Value> {
         self.0.get(key).filter(|value| !value.is_null())
     }
 
-    fn malformed(key: &str, value: &Value) -> WeightsError {
+    pub(crate) fn malformed(key: &str, value: &Value) -> WeightsError {
         WeightsError::Malformed(format!("invalid value of {key}: {}", excerpt(&value.to_string())))
     }
 
-    fn count(&self, key: &str, default: usize, max: usize) -> Result<usize, WeightsError> {
+    pub(crate) fn count(&self, key: &str, default: usize, max: usize) -> Result<usize, WeightsError> {
         let Some(value) = self.get(key) else { return Ok(default) };
         let count = value.as_u64().and_then(|n| usize::try_from(n).ok()).filter(|&n| n <= max);
         count.ok_or_else(|| Self::malformed(key, value))
     }
 
-    fn float(&self, key: &str, default: f64) -> Result<f64, WeightsError> {
+    pub(crate) fn float(&self, key: &str, default: f64) -> Result<f64, WeightsError> {
         let Some(value) = self.get(key) else { return Ok(default) };
         value.as_f64().filter(|n| n.is_finite()).ok_or_else(|| Self::malformed(key, value))
     }

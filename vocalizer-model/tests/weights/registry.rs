@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use vocalizer_model::weights::{Cache, MODELS, MemberSpec, WeightsError, WeightsFile, find, layout};
+use vocalizer_model::weights::{Cache, MODELS, MemberSpec, WeightsError, WeightsFile, find};
 
 fn members() -> impl Iterator<Item = &'static MemberSpec> {
     MODELS.iter().flat_map(|model| model.members)
@@ -46,19 +46,6 @@ fn every_member_has_a_weight_for_every_source() {
         }
         assert!(model.sources.iter().all(|source| source.parse::<vocalizer_model::Stem>().is_ok()), "{}", model.name);
         assert!(!model.summary.is_empty() && !model.licence.is_empty(), "{}", model.name);
-    }
-}
-
-#[test]
-fn npm_source_is_pinned_and_has_arguments() {
-    let sources: Vec<_> = members().filter_map(|member| Some((member, member.npm.as_ref()?))).collect();
-    assert!(!sources.is_empty());
-    for (member, npm) in sources {
-        assert!(member.tensor_digest.is_some(), "{} has no digest to verify an import", member.file);
-        assert!(npm.package.split_once('@').is_some_and(|(_, version)| version.split('.').count() == 3));
-        assert!(is_hex(npm.entry_sha256, 64) && npm.entry_bytes > 1 << 20 && npm.packed_bytes > 1 << 20);
-        let kwargs = serde_json::from_str(npm.kwargs).expect("arguments");
-        assert_eq!(layout(&kwargs).expect("a network").len(), 533);
     }
 }
 

@@ -15,14 +15,14 @@ pub(crate) struct Request {
 
 /// A scripted response.
 #[derive(Debug, Clone)]
-pub(crate) enum Answer {
+pub(crate) enum Response {
     /// A status line, headers and a body; then the connection closes, whatever length was announced.
     Say(String, Vec<u8>),
     /// No response while the server runs.
     Silence,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn status(status: &str) -> Self {
         Self::Say(format!("{status}\r\nContent-Length: 0"), Vec::new())
     }
@@ -50,7 +50,7 @@ impl Answer {
     }
 }
 
-type Script = Box<dyn Fn(usize, &Request) -> Answer + Send + Sync>;
+type Script = Box<dyn Fn(usize, &Request) -> Response + Send + Sync>;
 
 struct State {
     script: Script,
@@ -68,7 +68,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// `script` gets each request with its number, from 0.
-    pub(crate) fn start(script: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(script: impl Fn(usize, &Request) -> Response + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let state = Arc::new(State {
@@ -127,12 +127,12 @@ impl State {
             requests.len() - 1
         };
         match (self.script)(number, &request) {
-            Answer::Say(head, body) => {
+            Response::Say(head, body) => {
                 // The client may disconnect early.
                 let head = format!("HTTP/1.1 {head}\r\nConnection: close\r\n\r\n");
                 let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
             }
-            Answer::Silence => locked(&self.silent).push(stream),
+            Response::Silence => locked(&self.silent).push(stream),
         }
     }
 }

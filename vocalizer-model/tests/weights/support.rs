@@ -66,7 +66,6 @@ pub(crate) fn published(file: &'static str, bytes: &[u8]) -> MemberSpec {
         bytes: bytes.len() as u64,
         sha256: leak(sha256(bytes)),
         tensor_digest: None,
-        npm: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use burn::backend::{DType, TensorMetadata};
 use burn::tensor::Shape;
+use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
@@ -10,8 +11,9 @@ use cubecl::ir::{ElemType, FloatKind};
 use cubecl::prelude::*;
 
 use super::attention::{self, HeadsLaunch};
-use super::product::{self, Along, Finish, Geometry, GeometryLaunch, Plan, Read, Tile};
+use super::product::{self, Along, Finish, GeometryLaunch, Plan, Read, Tile};
 use super::reduce;
+use crate::ops::parameters::{GluExtra, LinearParameters, NormParameters};
 use vocalizer_kernels::conv::{Axis, STRIDE, TAPS};
 use vocalizer_kernels::norm::EPSILON;
 
@@ -62,10 +64,7 @@ pub(super) fn buffer(x: &CubeTensor) -> BufferArg {
 }
 
 /// A layer's weights, `[terms, rows]`, and bias.
-pub(in crate::ops) struct Linear {
-    pub(in crate::ops) weight: CubeTensor,
-    pub(in crate::ops) bias: CubeTensor,
-}
+type Linear = LinearParameters<CubeBackend>;
 
 impl Linear {
     fn rows(&self) -> usize {
@@ -73,11 +72,7 @@ impl Linear {
     }
 }
 
-/// Scale and shift of a normalisation.
-pub(in crate::ops) struct Norm {
-    pub(in crate::ops) weight: CubeTensor,
-    pub(in crate::ops) bias: CubeTensor,
-}
+type Norm = NormParameters<CubeBackend>;
 
 /// Mean and reciprocal deviation of each line or position.
 pub(super) struct Moments(pub(super) CubeTensor);
@@ -104,7 +99,7 @@ struct Product<'a> {
     x: &'a CubeTensor,
     layer: &'a Linear,
     taps: [usize; 2],
-    geometry: Geometry,
+    geometry: GeometryLaunch,
     lines: usize,
     read: Read,
     before: Before<'a>,
@@ -124,7 +119,7 @@ impl<'a> Product<'a> {
             x,
             layer,
             taps: [1, 1],
-            geometry: Geometry {
+            geometry: GeometryLaunch {
                 weight_rows: layer.rows(),
                 terms: from.channels,
                 lines: 1,
@@ -215,7 +210,7 @@ impl<'a> Product<'a> {
                 argument(after_norm.map(|n| &n.bias)),
                 argument(gamma),
                 partials.as_ref().map(buffer).into(),
-                g.argument(),
+                g,
                 plan,
                 elements(x),
             );
@@ -225,31 +220,6 @@ impl<'a> Product<'a> {
 
     fn output(self) -> CubeTensor {
         self.run().0.expect("the product has an output")
-    }
-}
-
-impl Geometry {
-    fn argument(self) -> GeometryLaunch {
-        GeometryLaunch::new(
-            self.weight_rows,
-            self.terms,
-            self.lines,
-            self.line_stride,
-            self.in_item,
-            self.in_channel,
-            self.in_rows,
-            self.in_frames,
-            self.out_item,
-            self.out_channel,
-            self.positions,
-            self.frames,
-            self.out_extent,
-            self.row_stride,
-            self.frame_stride,
-            self.row_padding,
-            self.frame_padding,
-            self.frame_dilation,
-        )
     }
 }
 
@@ -379,24 +349,22 @@ pub(in crate::ops) fn strided_gelu(x: &CubeTensor, layer: &Linear, axis: Axis) -
     product.finished(Finish::Gelu, After::default()).output()
 }
 
-/// An addition before or after a GLU convolution.
-pub(in crate::ops) enum Extra<'a> {
-    None,
-    Skip(&'a CubeTensor),
-    Embedding(&'a CubeTensor),
-}
-
-pub(in crate::ops) fn conv_glu(x: &CubeTensor, extra: &Extra<'_>, layer: &Linear, taps: [usize; 2]) -> CubeTensor {
+pub(in crate::ops) fn conv_glu(
+    x: &CubeTensor,
+    extra: &GluExtra<CubeBackend>,
+    layer: &Linear,
+    taps: [usize; 2],
+) -> CubeTensor {
     let to = Extent { channels: layer.rows() / 2, ..Extent::of(x) };
     let mut product = Product::linear(x, layer).over(taps, to).finished(Finish::Glu, After::default());
     (product.geometry.row_padding, product.geometry.frame_padding) = (taps[0] / 2, taps[1] / 2);
     match extra {
-        Extra::None => {}
-        Extra::Skip(skip) => {
+        GluExtra::None => {}
+        GluExtra::Skip(skip) => {
             product.read = Read::Skip;
             product.before.values = Some(skip);
         }
-        Extra::Embedding(table) => {
+        GluExtra::Embedding(table) => {
             product.finish = Finish::GluTable;
             product.after.values = Some(table);
         }
@@ -507,7 +475,7 @@ pub(in crate::ops) fn linear_residual(
 pub(in crate::ops) fn attention(
     x: &CubeTensor,
     other: &CubeTensor,
-    [q, k, v]: [usize; 3],
+    [query_first, key_first, value_first]: [usize; 3],
     [heads, channels]: [usize; 2],
 ) -> Option<CubeTensor> {
     let (from, to) = (Extent::of(x), Extent::of(other));
@@ -525,17 +493,17 @@ pub(in crate::ops) fn attention(
             buffer(x),
             buffer(other),
             buffer(&out),
-            HeadsLaunch::new(
+            HeadsLaunch {
                 heads,
-                from.positions(),
-                to.positions(),
-                from.channels * from.positions(),
-                to.channels * to.positions(),
-                q,
-                k,
-                v,
+                queries: from.positions(),
+                keys: to.positions(),
+                query_item: from.channels * from.positions(),
+                key_item: to.channels * to.positions(),
+                query_first,
+                key_first,
+                value_first,
                 scale,
-            ),
+            },
             width,
             keys,
             elements(x),

@@ -50,7 +50,7 @@ pub(in crate::ops) fn analyse(wave: &CubeTensor, tables: &CubeTensor, dtype: DTy
             buffer(wave),
             buffer(tables),
             buffer(&spectra),
-            SignalsLaunch::new(samples, frames, signals, scale(nfft)),
+            SignalsLaunch { samples, frames, signals, scale: scale(nfft) },
             nfft,
         );
     }
@@ -86,7 +86,7 @@ pub(in crate::ops) fn synthesise(outputs: &Inputs, tables: &CubeTensor) -> CubeT
     let frames = x.shape()[3];
     let windowed = empty(x, Shape::from([items * signals, frames, nfft]), DType::F32);
     // The squares of four Hann windows a hop apart sum to 3/2.
-    let geometry = || SignalsLaunch::new(samples, frames, signals, scale(nfft) * (2.0 / 3.0));
+    let geometry = || SignalsLaunch { samples, frames, signals, scale: scale(nfft) * (2.0 / 3.0) };
     // SAFETY: reads every value of the spectra and writes every value of the frames.
     unsafe {
         stft::synthesise::launch_unchecked(

@@ -6,13 +6,13 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use super::error::DecodeError;
 
 /// A file and its length, read at absolute offsets.
-pub(super) struct Source {
+pub(super) struct InputFile {
     file: BufReader<File>,
     pos: u64,
     len_bytes: u64,
 }
 
-impl Source {
+impl InputFile {
     pub(super) fn new(file: File, len_bytes: u64) -> Self {
         Self { file: BufReader::with_capacity(1 << 16, file), pos: u64::MAX, len_bytes }
     }
