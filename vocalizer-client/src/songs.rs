@@ -9,7 +9,8 @@ use reqwest::Method;
 use serde::de::IgnoredAny;
 use tokio::time::{Instant, sleep};
 use vocalizer_api::id::SongId;
-use vocalizer_api::{LimitsData, LimitsView, SongChange, SongData, SongView, SongsData};
+use vocalizer_api::part::Part;
+use vocalizer_api::{LimitsData, LimitsView, PeaksData, PeaksView, SongChange, SongData, SongView, SongsData};
 
 use crate::{Client, Error, SongQuery, SongsPage, Upload};
 
@@ -129,6 +130,16 @@ impl Client {
     /// The errors of every call; see [`Client`].
     pub async fn limits(&self) -> Result<LimitsView, Error> {
         self.read::<LimitsData>("limits").await.map(|data| data.limits)
+    }
+
+    /// Returns the loudness of a part over time, for drawing its waveform.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Api`] if the song does not exist or could not be split; with
+    /// [`ErrorCode::NotReady`](crate::ErrorCode::NotReady) if it is not split yet.
+    pub async fn peaks(&self, id: SongId, part: Part) -> Result<PeaksView, Error> {
+        self.read::<PeaksData>(&format!("songs/{id}/peaks/{part}")).await.map(|data| data.peaks)
     }
 
     /// Returns a page of the songs that match `query`, and the query for the next page.

@@ -1,7 +1,10 @@
 //! TLS by the crate's features.
 
+#[cfg(not(feature = "__rustls"))]
 use bytes::Bytes;
+#[cfg(not(feature = "__rustls"))]
 use reqwest::ClientBuilder;
+#[cfg(not(feature = "__rustls"))]
 use vocalizer_api::causes::BoxError;
 
 /// Sets up TLS with the system's root certificates and `roots_pem`.

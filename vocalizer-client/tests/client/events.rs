@@ -187,5 +187,9 @@ async fn silent_event_stream_falls_back_to_polling() {
     let (address, requests) = canned::hanging(silent, poll_response(&view(id, SongStatus::Split, None))).await;
     let client = Client::builder(address).with_timeout(Duration::from_millis(500)).build().unwrap();
     client.wait(id).await.unwrap();
-    assert_eq!(requests.lock().unwrap().len(), 2);
+    let requests = requests.lock().unwrap();
+    // On a slow machine, a poll may time out too and be repeated.
+    let (events, polls) = requests.split_first().unwrap();
+    assert!(events.contains("/events ") && !polls.is_empty(), "{requests:?}");
+    assert!(polls.iter().all(|poll| poll.contains(&format!("/songs/{id} "))), "{requests:?}");
 }
