@@ -11,7 +11,7 @@ use reqwest::Response;
 use tokio::time::{Sleep, sleep};
 use vocalizer_api::id::SongId;
 
-use crate::fetch::{Opened, Source};
+use crate::fetch::{Opened, RemoteFile};
 use crate::retry::Retry;
 use crate::{Client, Error, SongFile};
 
@@ -25,7 +25,7 @@ const PROGRESS_BYTES: u64 = 1024 * 1024;
 /// [`ClientBuilder::with_retries`](crate::ClientBuilder::with_retries). This needs an ETag from the server, to detect
 /// changes of the file. Otherwise the download ends with an error.
 pub struct Download {
-    source: Source,
+    source: RemoteFile,
     state: State,
     received_bytes: u64,
     /// `received_bytes` at the last reset of the retry counter.
@@ -111,19 +111,19 @@ impl Client {
         })
     }
 
-    pub(crate) fn source(&self, id: SongId, file: SongFile) -> Result<Source, Error> {
-        Ok(Source::new(self, self.url(&file.path(id))?, file.types()))
+    pub(crate) fn source(&self, id: SongId, file: SongFile) -> Result<RemoteFile, Error> {
+        Ok(RemoteFile::new(self, self.url(&file.path(id))?, file.types()))
     }
 }
 
 impl Download {
     /// Starts the download; see [`Client::download`].
-    pub(crate) async fn open(source: Source) -> Result<Self, Error> {
+    pub(crate) async fn open(source: RemoteFile) -> Result<Self, Error> {
         let (source, response) = source.open().await?;
         Ok(Self::new(source, response, 0, 0))
     }
 
-    fn new(source: Source, response: Response, skip_bytes: u64, offset: u64) -> Self {
+    fn new(source: RemoteFile, response: Response, skip_bytes: u64, offset: u64) -> Self {
         Self {
             idle: Box::pin(sleep(source.timeout())),
             retry: source.retries(),

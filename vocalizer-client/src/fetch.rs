@@ -18,7 +18,7 @@ const MIN_PAUSE: Duration = Duration::from_millis(100);
 
 /// A file on the server: its URL, its allowed types and its ETag.
 #[derive(Clone)]
-pub(crate) struct Source {
+pub(crate) struct RemoteFile {
     client: Client,
     url: Url,
     /// The name in errors, and the allowed content types.
@@ -35,7 +35,7 @@ pub(crate) struct Opened {
     pub(crate) skip_bytes: u64,
 }
 
-impl Source {
+impl RemoteFile {
     pub(crate) fn new(client: &Client, url: Url, types: (&'static str, &'static [&'static str])) -> Self {
         Self { client: client.clone(), url, types, etag: None, content_type: None, size_bytes: None }
     }

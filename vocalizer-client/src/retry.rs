@@ -1,7 +1,8 @@
 //! Retries with exponential backoff and jitter.
 
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
+
+use vocalizer_api::backoff::Backoff;
 
 use crate::Error;
 use crate::client::OnRetry;
@@ -17,14 +18,13 @@ pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 pub(crate) struct Retry {
     on_retry: Option<OnRetry>,
     most: u32,
-    first: Duration,
-    left: u32,
-    pause: Duration,
+    backoff: Backoff,
+    failures: u32,
 }
 
 impl Retry {
     pub(crate) fn new(most: u32, first: Duration, on_retry: Option<OnRetry>) -> Self {
-        Self { on_retry, most, first, left: most, pause: first }
+        Self { on_retry, most, backoff: Backoff::new(first, MAX_PAUSE), failures: 0 }
     }
 
     /// Returns the pause before the next attempt, or `None` if the error is final.
@@ -43,22 +43,15 @@ impl Retry {
     /// Returns the pause before the next attempt after any error, at least `retry_after`; `None` if no attempts are
     /// left.
     pub(crate) fn next_pause(&mut self, retry_after: Duration) -> Option<Duration> {
-        self.left = self.left.checked_sub(1)?;
-        let pause = retry_after.saturating_add(jittered(self.pause));
-        self.pause = self.pause.saturating_mul(2).min(MAX_PAUSE);
-        Some(pause)
+        if self.failures >= self.most {
+            return None;
+        }
+        self.failures += 1;
+        Some(retry_after.saturating_add(self.backoff.pause(self.failures)))
     }
 
     /// Resets the counter after progress.
     pub(crate) fn reset(&mut self) {
-        (self.left, self.pause) = (self.most, self.first);
+        self.failures = 0;
     }
-}
-
-/// Returns a random pause between half of `pause` and `pause`, so that clients of a restarted server spread out.
-pub(crate) fn jittered(pause: Duration) -> Duration {
-    // The hasher's random keys are good enough for jitter.
-    let drawn = RandomState::new().hash_one(()) % 1024;
-    let half = pause / 2;
-    half + half.mul_f64(drawn as f64 / 1024.0)
 }

@@ -34,11 +34,11 @@ pub struct Upload {
     id: SongId,
     title: String,
     file_name: String,
-    source: Source,
+    source: Content,
     progress: Option<Progress>,
 }
 
-enum Source {
+enum Content {
     Path(PathBuf),
     Bytes(Bytes),
     /// A stream that can be read once; `None` after that.
@@ -60,12 +60,12 @@ impl Upload {
     pub fn from_path(title: impl Into<String>, path: impl AsRef<Path>) -> Self {
         let path = path.as_ref();
         let file_name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Self::new(title.into(), file_name, Source::Path(path.to_owned()))
+        Self::new(title.into(), file_name, Content::Path(path.to_owned()))
     }
 
     /// Uploads bytes from memory.
     pub fn from_bytes(title: impl Into<String>, file_name: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
-        Self::new(title.into(), file_name.into(), Source::Bytes(bytes.into()))
+        Self::new(title.into(), file_name.into(), Content::Bytes(bytes.into()))
     }
 
     /// Uploads a stream. It can be read once, so the upload is not retried: see [`Upload::from_stream_factory`]. With a
@@ -79,7 +79,7 @@ impl Upload {
     where
         S: Stream<Item = io::Result<Bytes>> + Send + 'static,
     {
-        Self::new(title.into(), file_name.into(), Source::Stream { stream: Some(Box::pin(stream)), size_bytes })
+        Self::new(title.into(), file_name.into(), Content::Stream { stream: Some(Box::pin(stream)), size_bytes })
     }
 
     /// Uploads a stream that `open` opens for each attempt, so that the upload can be retried.
@@ -107,10 +107,10 @@ impl Upload {
             let opened = open();
             Box::pin(async move { Ok(Box::pin(opened.await?) as ByteStream) })
         });
-        Self::new(title.into(), file_name.into(), Source::Factory { factory, size_bytes })
+        Self::new(title.into(), file_name.into(), Content::Factory { factory, size_bytes })
     }
 
-    fn new(title: String, file_name: String, source: Source) -> Self {
+    fn new(title: String, file_name: String, source: Content) -> Self {
         Self { id: SongId::random(), title, file_name, source, progress: None }
     }
 
@@ -138,15 +138,15 @@ impl Upload {
 
     /// Returns whether it can be sent again.
     pub(crate) const fn is_repeatable(&self) -> bool {
-        !matches!(self.source, Source::Stream { .. })
+        !matches!(self.source, Content::Stream { .. })
     }
 
     /// Returns the size, if it is known.
     pub(crate) async fn size_bytes(&self) -> Result<Option<u64>, Error> {
         match &self.source {
-            Source::Bytes(bytes) => Ok(Some(bytes.len() as u64)),
-            Source::Stream { size_bytes, .. } | Source::Factory { size_bytes, .. } => Ok(*size_bytes),
-            Source::Path(path) => match tokio::fs::metadata(path).await {
+            Content::Bytes(bytes) => Ok(Some(bytes.len() as u64)),
+            Content::Stream { size_bytes, .. } | Content::Factory { size_bytes, .. } => Ok(*size_bytes),
+            Content::Path(path) => match tokio::fs::metadata(path).await {
                 Ok(metadata) => Ok(Some(metadata.len())),
                 Err(source) => Err(Error::File { path: path.clone(), source }),
             },
@@ -160,14 +160,14 @@ impl Upload {
         timeout: Duration,
     ) -> Result<(Form, StallTimer), Error> {
         let (stream, size_bytes): (ByteStream, _) = match &mut self.source {
-            Source::Bytes(bytes) => (Box::pin(Slices::new(bytes.clone())), Some(bytes.len() as u64)),
-            Source::Stream { stream, size_bytes } => {
+            Content::Bytes(bytes) => (Box::pin(Slices::new(bytes.clone())), Some(bytes.len() as u64)),
+            Content::Stream { stream, size_bytes } => {
                 let stream =
                     stream.take().ok_or_else(|| Error::Source(io::Error::other("the stream was already read")))?;
                 (stream, *size_bytes)
             }
-            Source::Factory { factory, size_bytes } => (factory().await.map_err(Error::Source)?, *size_bytes),
-            Source::Path(path) => {
+            Content::Factory { factory, size_bytes } => (factory().await.map_err(Error::Source)?, *size_bytes),
+            Content::Path(path) => {
                 let opened = open(path).await;
                 let (file, size_bytes) = opened.map_err(|source| Error::File { path: path.clone(), source })?;
                 (Box::pin(Blocks::new(file, size_bytes)), Some(size_bytes))
@@ -189,7 +189,7 @@ impl Upload {
     /// Converts an error of the source.
     pub(crate) fn source_error(&self, source: io::Error) -> Error {
         match &self.source {
-            Source::Path(path) => Error::File { path: path.clone(), source },
+            Content::Path(path) => Error::File { path: path.clone(), source },
             _ => Error::Source(source),
         }
     }
@@ -199,13 +199,13 @@ impl Upload {
 impl fmt::Debug for Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let source = match &self.source {
-            Source::Path(path) => path.display().to_string(),
-            Source::Bytes(bytes) => format!("{} bytes", bytes.len()),
-            Source::Stream { size_bytes: Some(size_bytes), .. }
-            | Source::Factory { size_bytes: Some(size_bytes), .. } => {
+            Content::Path(path) => path.display().to_string(),
+            Content::Bytes(bytes) => format!("{} bytes", bytes.len()),
+            Content::Stream { size_bytes: Some(size_bytes), .. }
+            | Content::Factory { size_bytes: Some(size_bytes), .. } => {
                 format!("a stream of {size_bytes} bytes")
             }
-            Source::Stream { size_bytes: None, .. } | Source::Factory { size_bytes: None, .. } => "a stream".to_owned(),
+            Content::Stream { size_bytes: None, .. } | Content::Factory { size_bytes: None, .. } => "a stream".to_owned(),
         };
         f.debug_struct("Upload")
             .field("id", &self.id)

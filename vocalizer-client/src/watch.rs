@@ -10,11 +10,12 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 use vocalizer_api::FailureReason;
+use vocalizer_api::backoff::jittered;
 use vocalizer_api::id::SongId;
 use vocalizer_api::{SongData, SongStatus, SongView};
 
 use crate::events::{Event, Events};
-use crate::retry::{MAX_RETRY_AFTER, jittered};
+use crate::retry::MAX_RETRY_AFTER;
 use crate::{Client, Error, SongQuery, answer};
 
 /// Maximum number of consecutive failed polls. They take about half a minute, enough for a server restart.

@@ -4,6 +4,8 @@
 
 #[cfg(feature = "amqp")]
 mod amqp;
+#[path = "support/jobs.rs"]
+mod jobs;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;

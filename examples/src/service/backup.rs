@@ -217,8 +217,8 @@ async fn copy_blobs(
             let mut faults = Vec::new();
             for key in keys {
                 match copy_blob(&key, from, to).await? {
-                    Ok(bytes) => copied.bytes += bytes,
-                    Err(fault) => faults.push(format!("{key} {fault}")),
+                    Original::Good { bytes } => copied.bytes += bytes,
+                    Original::Bad { fault } => faults.push(format!("{key} {fault}")),
                 }
             }
             copied.hashes += 1;
@@ -250,12 +250,19 @@ async fn forget_deleted(copy: &SqliteStore, live: &SqliteStore, hash: &SongHash)
     Ok(deleted)
 }
 
-/// Copies a blob and verifies the copy. Returns the number of bytes, or what is wrong with the original.
-async fn copy_blob(key: &BlobKey, from: &FileBlobs, to: &FileBlobs) -> Result<Result<u64, String>, BoxError> {
+/// The state of a blob in the server's folder.
+enum Original {
+    Good { bytes: u64 },
+    Bad { fault: String },
+}
+
+/// Copies a blob and verifies the copy.
+async fn copy_blob(key: &BlobKey, from: &FileBlobs, to: &FileBlobs) -> Result<Original, BoxError> {
+    let unreadable = |error| Original::Bad { fault: format!("is unreadable: {}", chain(&error)) };
     let mut blob = match from.open(key, None).await {
         Ok(Some(blob)) => blob,
-        Ok(None) => return Ok(Err("is missing".to_owned())),
-        Err(error) => return Ok(Err(format!("is unreadable: {}", chain(&error)))),
+        Ok(None) => return Ok(Original::Bad { fault: "is missing".to_owned() }),
+        Err(error) => return Ok(unreadable(error)),
     };
     let (mut writer, mut hasher) = (to.begin().await?, SongHasher::new());
     loop {
@@ -265,7 +272,7 @@ async fn copy_blob(key: &BlobKey, from: &FileBlobs, to: &FileBlobs) -> Result<Re
                 writer.write(chunk).await?;
             }
             Ok(None) => break,
-            Err(error) => return Ok(Err(format!("is unreadable: {}", chain(&error)))),
+            Err(error) => return Ok(unreadable(error)),
         }
     }
     let (bytes, hash) = (writer.commit(key).await?, hasher.finish());
@@ -274,7 +281,10 @@ async fn copy_blob(key: &BlobKey, from: &FileBlobs, to: &FileBlobs) -> Result<Re
         return Err(format!("the copy of {key} differs from what was written; check its disk").into());
     }
     let is_damaged = matches!(key, BlobKey::Source(named) if *named != hash);
-    Ok(if is_damaged { Err("is damaged: its checksum does not match".to_owned()) } else { Ok(bytes) })
+    if is_damaged {
+        return Ok(Original::Bad { fault: "is damaged: its checksum does not match".to_owned() });
+    }
+    Ok(Original::Good { bytes })
 }
 
 async fn hash_of(mut blob: Blob) -> Result<SongHash, BlobError> {

@@ -22,7 +22,7 @@ use vocalizer_core::ports::{Backend, BackendError, Blob, Job, JobPayload, Result
 use super::RemoteSettings;
 use super::calls::{backend_error, is_gone, is_missing, is_unsupported};
 use super::song::song;
-use crate::fetch::Source;
+use crate::fetch::RemoteFile;
 use crate::flow::{ProgressStream, StallTimer};
 use crate::{Client, Download, Error};
 
@@ -143,7 +143,7 @@ impl Backend for RemoteBackend {
             JobPayload::Claim(location) => self.claim_url(location)?,
             _ => return Err(BackendError::Refused { why: "unknown kind of job".to_owned() }),
         };
-        let download = match Download::open(Source::new(&self.client, url, TYPES)).await {
+        let download = match Download::open(RemoteFile::new(&self.client, url, TYPES)).await {
             Ok(download) => download,
             Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => return Err(backend_error(error)),

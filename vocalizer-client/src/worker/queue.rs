@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
+use vocalizer_api::backoff::jittered;
 use vocalizer_api::hash::SongHash;
 use vocalizer_api::id::LeaseId;
 use vocalizer_api::{JobData, JobView, MAX_JOB_DELAY, MAX_JOB_WAIT};
@@ -13,7 +14,6 @@ use vocalizer_core::ports::{Depth, Failure, Job, JobPayload, JobQueue, JobState,
 
 use super::RemoteSettings;
 use super::calls::{cause, status};
-use crate::retry::jittered;
 use crate::{Client, Error};
 
 /// How long the backend waits for a job. Proxies close connections that are idle for a minute.

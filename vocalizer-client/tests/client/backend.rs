@@ -83,7 +83,7 @@ pub(crate) fn builder(address: &str) -> ClientBuilder {
     Client::builder(address).with_polling(moment, moment).with_retries(3, moment)
 }
 
-type Answer = Response<Full<Bytes>>;
+type HttpResponse = Response<Full<Bytes>>;
 
 /// A parsed request.
 struct Call<'a> {
@@ -101,7 +101,7 @@ impl Call<'_> {
     }
 }
 
-async fn answer(backend: Shared, request: Request<Incoming>) -> Answer {
+async fn answer(backend: Shared, request: Request<Incoming>) -> HttpResponse {
     let (head, body) = request.into_parts();
     let Some(path) = head.uri.path().strip_prefix("/vocalizer/") else { return failure(404, ErrorCode::NotFound) };
     let query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
@@ -139,18 +139,18 @@ fn fields(content_type: &str, body: &[u8]) -> HashMap<String, String> {
     fields.into_iter().map(|(name, value)| (name, text(value))).collect()
 }
 
-fn success(data: impl Serialize) -> Answer {
+fn success(data: impl Serialize) -> HttpResponse {
     json(StatusCode::OK, &Envelope::Success(data))
 }
 
-fn failure(status: u16, code: ErrorCode) -> Answer {
+fn failure(status: u16, code: ErrorCode) -> HttpResponse {
     let error = ApiError::new(code, format!("error {status} of the fake backend"));
     let mut answer = json(StatusCode::from_u16(status).unwrap(), &Envelope::<()>::failure(error));
     answer.headers_mut().insert(RETRY_AFTER, "0".parse().unwrap());
     answer
 }
 
-fn json(status: StatusCode, envelope: &Envelope<impl Serialize>) -> Answer {
+fn json(status: StatusCode, envelope: &Envelope<impl Serialize>) -> HttpResponse {
     let body = serde_json::to_vec(envelope).unwrap();
     Response::builder().status(status).header(CONTENT_TYPE, "application/json").body(Full::new(body.into())).unwrap()
 }

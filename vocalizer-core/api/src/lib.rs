@@ -15,12 +15,14 @@
 //! | [`part`] | stems, parts that can be downloaded, and formats |
 //! | [`limits`] | limits on input |
 //! | [`secret`] | values that must not reach a log |
+//! | [`backoff`] | pauses between attempts |
 //! | [`causes`] | an error and its causes in one line |
 //! | [`text`] | characters that do not show as they are |
 
 // Labels items with the feature they need; docs.rs builds with nightly.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod backoff;
 pub mod causes;
 pub mod hash;
 pub mod id;

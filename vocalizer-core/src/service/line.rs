@@ -62,7 +62,7 @@ pub(super) struct Ticket {
 }
 
 /// A client's wait for a ticket. Dropping it ends the wait.
-pub(super) struct Place {
+pub(super) struct QueuedWait {
     line: Line,
     share: Share,
     id: u64,
@@ -89,7 +89,7 @@ impl Line {
     /// # Errors
     ///
     /// [`ServiceError::Busy`] when the line is full.
-    pub(super) fn enter(&self, share: Share, ticket: &TicketId) -> Result<Option<Place>, ServiceError> {
+    pub(super) fn enter(&self, share: Share, ticket: &TicketId) -> Result<Option<QueuedWait>, ServiceError> {
         let Bounds { most, most_per_client, .. } = self.0.bounds;
         let mut state = self.state();
         if !state.uncalled.contains(&ticket.id) {
@@ -109,7 +109,7 @@ impl Line {
             state.turns.push_back(share);
         }
         state.advance(&self.0.bounds);
-        Ok(Some(Place { line: self.clone(), share, id }))
+        Ok(Some(QueuedWait { line: self.clone(), share, id }))
     }
 
     /// Returns the number of running tickets and of waiting entries.
@@ -153,7 +153,7 @@ impl Drop for Ticket {
     }
 }
 
-impl Drop for Place {
+impl Drop for QueuedWait {
     fn drop(&mut self) {
         let mut state = self.line.state();
         if let Some(waiting) = state.waiting.get_mut(&self.share) {

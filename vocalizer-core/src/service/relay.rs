@@ -27,7 +27,7 @@ const CHUNK_TIMEOUT: Duration = Duration::from_secs(5);
 const SONG_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The result of checking a song's source.
-pub(super) enum Source {
+pub(super) enum SourceState {
     /// Intact.
     Sound,
     /// Larger than the requested maximum.
@@ -155,10 +155,10 @@ impl SongService {
                 let mut song = Vec::new();
                 let read = self.read_source(hash, max_bytes, &mut |chunk| song.extend_from_slice(chunk)).await?;
                 match read {
-                    Source::Sound => JobPayload::Inline(song.into()),
+                    SourceState::Sound => JobPayload::Inline(song.into()),
                     // The worker that fetches it verifies its bytes.
-                    Source::TooLarge => claim(),
-                    Source::Missing | Source::Damaged => {
+                    SourceState::TooLarge => claim(),
+                    SourceState::Missing | SourceState::Damaged => {
                         if !self.check_source(hash).await? {
                             // Its songs have failed.
                             return Ok(());
@@ -188,9 +188,9 @@ impl SongService {
         hash: &SongHash,
         max_bytes: u64,
         take: &mut (dyn FnMut(&[u8]) + Send),
-    ) -> Result<Source, ServiceError> {
+    ) -> Result<SourceState, ServiceError> {
         match self.read_with_timeout(SONG_TIMEOUT, self.read_pieces(hash, max_bytes, take)).await {
-            Err(BlobError::Damaged) => Ok(Source::Damaged),
+            Err(BlobError::Damaged) => Ok(SourceState::Damaged),
             read => Ok(read?),
         }
     }
@@ -200,19 +200,19 @@ impl SongService {
         hash: &SongHash,
         max_bytes: u64,
         take: &mut (dyn FnMut(&[u8]) + Send),
-    ) -> Result<Source, BlobError> {
+    ) -> Result<SourceState, BlobError> {
         let opened =
             self.read_with_timeout(CHUNK_TIMEOUT, self.ports().blobs.open(&BlobKey::Source(*hash), None)).await?;
-        let Some(mut song) = opened else { return Ok(Source::Missing) };
+        let Some(mut song) = opened else { return Ok(SourceState::Missing) };
         if song.size_bytes() > max_bytes {
-            return Ok(Source::TooLarge);
+            return Ok(SourceState::TooLarge);
         }
         let mut hasher = SongHasher::new();
         while let Some(chunk) = self.read_with_timeout(CHUNK_TIMEOUT, song.next_chunk()).await? {
             hasher.update(&chunk);
             take(&chunk);
         }
-        Ok(if hasher.finish() == *hash { Source::Sound } else { Source::Damaged })
+        Ok(if hasher.finish() == *hash { SourceState::Sound } else { SourceState::Damaged })
     }
 
     async fn read_with_timeout<T>(

@@ -8,7 +8,7 @@ use futures_util::future::{BoxFuture, FutureExt as _, Shared, WeakShared};
 
 use super::ServiceError;
 use super::cache::{Cache, Pin};
-use super::line::{Bounds, Line, Place, Ticket, TicketId};
+use super::line::{Bounds, Line, QueuedWait, Ticket, TicketId};
 use crate::account::Share;
 use crate::ports::{BlobKey, Clock};
 use crate::tally::Tally;
@@ -81,7 +81,7 @@ impl Renderings {
         share: Share,
         key: BlobKey,
         begin: impl FnOnce(Ticket) -> BoxFuture<'static, Result<Arc<Pin>, Arc<ServiceError>>>,
-    ) -> Result<(Making, Option<Place>), ServiceError> {
+    ) -> Result<(Making, Option<QueuedWait>), ServiceError> {
         let mut flights = self.flights();
         let joined = flights.get(&key).and_then(|flight| Some((flight.making.upgrade()?, flight.ticket.clone())));
         if let Some((making, ticket)) = joined {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::ServiceError;
-use super::relay::Source;
+use super::relay::SourceState;
 use super::songs::{SongService, SongSettings};
 use crate::causes::chain;
 use crate::dedupe::Advance;
@@ -183,9 +183,9 @@ impl SongService {
         let ports = self.ports();
         let _lock = ports.coordination.lock(hash).await?;
         let why = match self.read_source(hash, u64::MAX, &mut |_| ()).await? {
-            Source::Sound | Source::TooLarge => return Ok(true),
-            Source::Missing => "its file is missing on the server; upload it again",
-            Source::Damaged => DAMAGED,
+            SourceState::Sound | SourceState::TooLarge => return Ok(true),
+            SourceState::Missing => "its file is missing on the server; upload it again",
+            SourceState::Damaged => DAMAGED,
         };
         let failed = ports.songs.advance(hash, &Advance::Fail(FailureReason::new(why))).await?;
         if !failed.is_empty() {

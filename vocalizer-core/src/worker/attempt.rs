@@ -22,10 +22,10 @@ pub(crate) const DAMAGED: &str = "its file is damaged on the server; upload it a
 /// Delivery attempts before the job is handed back.
 const MAX_DELIVERIES: u32 = 5;
 
-/// How an attempt ended.
-enum Outcome {
-    /// The backend accepted the result.
-    Delivered,
+/// Why an attempt ended without a delivered result.
+enum Ended {
+    /// The lease ran out: another worker may have the job.
+    Lost,
     /// The song was deleted, or another worker has finished it.
     NotWanted,
     /// Separation failed, because of the song or the machine.
@@ -40,6 +40,12 @@ enum Outcome {
     Backend(BackendError),
     /// The worker is shutting down.
     Stopped,
+}
+
+impl From<Lost> for Ended {
+    fn from(_: Lost) -> Self {
+        Self::Lost
+    }
 }
 
 /// Progress as the separating thread reports it.
@@ -67,31 +73,31 @@ impl Worker {
         }
         tracing::info!(%hash, attempt, "job started");
         match self.attempt(&mut held, stop).await {
-            Err(Lost) => tracing::warn!(%hash, "lease lost; job abandoned"),
-            Ok(Outcome::Delivered) => {
+            Err(Ended::Lost) => tracing::warn!(%hash, "lease lost; job abandoned"),
+            Ok(()) => {
                 self.counts().count_done();
                 log_unsettled(hash, held.lease.acknowledge().await);
             }
-            Ok(Outcome::NotWanted) => {
+            Err(Ended::NotWanted) => {
                 tracing::info!(%hash, "job no longer wanted");
                 log_unsettled(hash, held.lease.acknowledge().await);
             }
-            Ok(Outcome::Audio(error)) if error.is_permanent() => {
+            Err(Ended::Audio(error)) if error.is_permanent() => {
                 return self.settle_failure(held, hash, &FailureReason::new(&error.to_string())).await;
             }
-            Ok(Outcome::Damaged) => return self.settle_failure(held, hash, &FailureReason::new(DAMAGED)).await,
-            Ok(Outcome::Audio(error @ AudioError::Full)) => return self.cannot_work(held, hash, &error).await,
-            Ok(Outcome::Audio(error)) => return self.retry(held, hash, attempt, &error).await,
-            Ok(Outcome::TimedOut) => {
+            Err(Ended::Damaged) => return self.settle_failure(held, hash, &FailureReason::new(DAMAGED)).await,
+            Err(Ended::Audio(error @ AudioError::Full)) => return self.cannot_work(held, hash, &error).await,
+            Err(Ended::Audio(error)) => return self.retry(held, hash, attempt, &error).await,
+            Err(Ended::TimedOut) => {
                 let error = AudioError::Failed("separation timed out".into());
                 return self.retry(held, hash, attempt, &error).await;
             }
-            Ok(Outcome::Backend(error @ BackendError::Refused { .. })) => {
+            Err(Ended::Backend(error @ BackendError::Refused { .. })) => {
                 return self.retry(held, hash, attempt, &error).await;
             }
-            Ok(Outcome::Backend(error)) => return self.postpone(held, hash, attempt, &error).await,
-            Ok(Outcome::Unavailable(error)) => return self.cannot_work(held, hash, &error).await,
-            Ok(Outcome::Stopped) => {
+            Err(Ended::Backend(error)) => return self.postpone(held, hash, attempt, &error).await,
+            Err(Ended::Unavailable(error)) => return self.cannot_work(held, hash, &error).await,
+            Err(Ended::Stopped) => {
                 tracing::info!(%hash, "job handed back; worker is shutting down");
                 self.hand_back(held, hash, Failure::Later { after: Duration::ZERO }).await;
             }
@@ -99,27 +105,21 @@ impl Worker {
         None
     }
 
-    async fn attempt(&self, held: &mut HeldLease<'_>, stop: &mut Stop<'_>) -> Result<Outcome, Lost> {
+    async fn attempt(&self, held: &mut HeldLease<'_>, stop: &mut Stop<'_>) -> Result<(), Ended> {
         let job = held.lease.job().clone();
         let backend = &self.ports().backend;
-        match unless_stopped(stop, held.keep_during(backend.begin(&job.hash))).await.transpose()? {
-            None => return Ok(Outcome::Stopped),
-            Some(Ok(Wanted::Yes)) => {}
-            Some(Ok(Wanted::Done | Wanted::Gone)) => return Ok(Outcome::NotWanted),
-            Some(Err(error @ BackendError::Unavailable(_))) => return Ok(Outcome::Unavailable(error)),
-            Some(Err(error)) => return Ok(Outcome::Backend(error)),
+        match unless_stopped(stop, held.keep_during(backend.begin(&job.hash))).await? {
+            Ok(Wanted::Yes) => {}
+            Ok(Wanted::Done | Wanted::Gone) => return Err(Ended::NotWanted),
+            Err(error @ BackendError::Unavailable(_)) => return Err(Ended::Unavailable(error)),
+            Err(error) => return Err(Ended::Backend(error)),
         }
         let began = self.ports().clock.elapsed();
-        let separated = self.separate(&job, held, stop).await?;
+        let separated = self.separate(&job, held, stop).await;
         self.counts().busy(self.ports().clock.elapsed().saturating_sub(began));
-        match separated {
-            Ok(stems) => {
-                self.counts().split(stems.duration().unwrap_or_default());
-                let delivered = unless_stopped(stop, self.deliver(&job.hash, stems.as_ref(), held)).await;
-                delivered.unwrap_or(Ok(Outcome::Stopped))
-            }
-            Err(ended) => Ok(ended),
-        }
+        let stems = separated?;
+        self.counts().split(stems.duration().unwrap_or_default());
+        unless_stopped(stop, self.deliver(&job.hash, stems.as_ref(), held)).await
     }
 
     async fn separate(
@@ -127,16 +127,15 @@ impl Worker {
         job: &Job,
         held: &mut HeldLease<'_>,
         stop: &mut Stop<'_>,
-    ) -> Result<Result<Box<dyn StemSet>, Outcome>, Lost> {
+    ) -> Result<Box<dyn StemSet>, Ended> {
         let (ports, settings) = (self.ports(), self.settings());
         let song = match &job.payload {
             JobPayload::Inline(bytes) => Blob::from(bytes.clone()),
             JobPayload::Stored | JobPayload::Claim(_) => {
-                match unless_stopped(stop, held.keep_during(ports.backend.source(job))).await.transpose()? {
-                    None => return Ok(Err(Outcome::Stopped)),
-                    Some(Ok(Some(song))) => song,
-                    Some(Ok(None)) => return Ok(Err(Outcome::NotWanted)),
-                    Some(Err(error)) => return Ok(Err(Outcome::Backend(error))),
+                match unless_stopped(stop, held.keep_during(ports.backend.source(job))).await? {
+                    Ok(Some(song)) => song,
+                    Ok(None) => return Err(Ended::NotWanted),
+                    Err(error) => return Err(Ended::Backend(error)),
                 }
             }
         };
@@ -149,23 +148,23 @@ impl Worker {
         loop {
             let beat = ports.clock.sleep(settings.heartbeat);
             match select(work.as_mut(), select(beat, stop.grace_over())).await {
-                Either::Left((Err(_), _)) if read.is_damaged() => return Ok(Err(Outcome::Damaged)),
+                Either::Left((Err(_), _)) if read.is_damaged() => return Err(Ended::Damaged),
                 Either::Left((Err(error), _)) if read.failed() => {
-                    return Ok(Err(Outcome::Backend(BackendError::Unavailable(error.into()))));
+                    return Err(Ended::Backend(BackendError::Unavailable(error.into())));
                 }
-                Either::Left((separated, _)) => return Ok(separated.map_err(Outcome::Audio)),
-                Either::Right((Either::Right(_), _)) => return Ok(Err(Outcome::Stopped)),
+                Either::Left((separated, _)) => return separated.map_err(Ended::Audio),
+                Either::Right((Either::Right(_), _)) => return Err(Ended::Stopped),
                 Either::Right((Either::Left(_), _)) => {}
             }
             held.keep().await?;
             if ports.clock.elapsed().saturating_sub(began) > settings.max_separation {
-                return Ok(Err(Outcome::TimedOut));
+                return Err(Ended::TimedOut);
             }
             // Reported even if unchanged: the response says whether the song is still wanted.
             reported = percent.0.load(Ordering::Relaxed).max(reported);
             match held.keep_during(ports.backend.progress(&job.hash, reported)).await? {
                 Ok(Wanted::Yes) => {}
-                Ok(Wanted::Done | Wanted::Gone) => return Ok(Err(Outcome::NotWanted)),
+                Ok(Wanted::Done | Wanted::Gone) => return Err(Ended::NotWanted),
                 Err(error) => tracing::debug!(hash = %job.hash, error = %chain(&error), "reporting progress failed"),
             }
         }
@@ -173,18 +172,18 @@ impl Worker {
 
     /// Delivers the result and retries while the backend is unavailable, so that an outage does not waste finished
     /// work.
-    async fn deliver(&self, hash: &SongHash, stems: &dyn StemSet, held: &mut HeldLease<'_>) -> Result<Outcome, Lost> {
+    async fn deliver(&self, hash: &SongHash, stems: &dyn StemSet, held: &mut HeldLease<'_>) -> Result<(), Ended> {
         let mut tries = 0;
         loop {
             tries += 1;
             match held.keep_during(self.ports().backend.deliver(hash, stems)).await? {
-                Ok(Wanted::Gone) => return Ok(Outcome::NotWanted),
-                Ok(Wanted::Yes | Wanted::Done) => return Ok(Outcome::Delivered),
+                Ok(Wanted::Gone) => return Err(Ended::NotWanted),
+                Ok(Wanted::Yes | Wanted::Done) => return Ok(()),
                 Err(error @ BackendError::Unavailable(_)) if tries < MAX_DELIVERIES => {
                     tracing::warn!(%hash, error = %chain(&error), tries, "delivering the result failed; retrying");
                     held.keep_during(self.ports().clock.sleep(self.pause(tries))).await?;
                 }
-                Err(error) => return Ok(Outcome::Backend(error)),
+                Err(error) => return Err(Ended::Backend(error)),
             }
         }
     }
@@ -263,10 +262,13 @@ impl Worker {
 }
 
 /// Runs `work` unless the grace period ends first.
-async fn unless_stopped<T>(stop: &mut Stop<'_>, work: impl Future<Output = T>) -> Option<T> {
+async fn unless_stopped<T, E: Into<Ended>>(
+    stop: &mut Stop<'_>,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, Ended> {
     match select(pin!(work), stop.grace_over()).await {
-        Either::Left((done, _)) => Some(done),
-        Either::Right(_) => None,
+        Either::Left((done, _)) => done.map_err(E::into),
+        Either::Right(_) => Err(Ended::Stopped),
     }
 }
 

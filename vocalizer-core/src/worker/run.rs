@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{Either, FutureExt, select};
+use vocalizer_api::backoff::chance;
 
-use super::settings::chance;
 use super::trouble::{Trouble, Troubles};
 use super::{WorkerCounts, WorkerSettings};
 use crate::causes::chain;
@@ -48,7 +48,7 @@ impl Worker {
         Self { ports, settings, counts: Arc::default(), chance: Arc::new(chance) }
     }
 
-    /// Takes the jitter of its pauses from `chance` instead of the system's random source, for reproducible runs.
+    /// Takes the jitter of its pauses from `chance` instead of a random source, for reproducible runs.
     #[must_use]
     pub fn with_chance(mut self, chance: impl Fn() -> u16 + Send + Sync + 'static) -> Self {
         self.chance = Arc::new(chance);

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use vocalizer_api::backoff::Backoff;
+
 /// Settings of a worker.
 #[derive(Debug, Clone, Copy)]
 pub struct WorkerSettings {
@@ -36,18 +38,8 @@ impl Default for WorkerSettings {
 impl WorkerSettings {
     /// Returns the backoff after this many consecutive failures. `chance` sets the jitter, which is half of it.
     pub(super) fn pause(&self, failures: u32, chance: u16) -> Duration {
-        let doubled = 1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX);
-        let whole = self.first_pause.saturating_mul(doubled).min(self.longest_pause);
-        whole / 2 + whole.mul_f64(f64::from(chance) / f64::from(u16::MAX) / 2.0)
+        Backoff::new(self.first_pause, self.longest_pause).pause_with(failures, chance)
     }
-}
-
-/// Returns a random number from the system.
-pub(super) fn chance() -> u16 {
-    let mut random = [0; 2];
-    // Without randomness all workers retry at the same time, which is tolerable.
-    let _ = getrandom::fill(&mut random);
-    u16::from_le_bytes(random)
 }
 
 /// What a worker and its clones have done since they started.

@@ -10,6 +10,7 @@ use thiserror::Error;
 use vocalizer_core::ports::QueueError;
 
 use super::kind::AmqpQueueKind;
+use crate::finish::Interrupted;
 
 /// The cause of an error. Shared, because all callers waiting for a connection receive it.
 type Cause = Arc<dyn Error + Send + Sync>;
@@ -138,6 +139,14 @@ impl AmqpError {
         }
     }
 
+    /// Converts an error from publishing. The size of the message is its only precondition.
+    pub(super) fn publishing(error: lapin::Error) -> Self {
+        match reply_code(&error) {
+            Some(code::PRECONDITION_FAILED) => Self::TooLargeForBroker { source: Arc::new(error) },
+            _ => error.into(),
+        }
+    }
+
     /// Names another kind that matches as well.
     pub(super) fn fitting(mut self, kind: AmqpQueueKind) -> Self {
         if let Self::Declared { fits, .. } = &mut self {
@@ -169,12 +178,15 @@ impl From<lapin::Error> for AmqpError {
         match code {
             Some(code::ACCESS_REFUSED) => Self::Permission { source },
             Some(code::NOT_FOUND) => Self::Missing { source },
-            Some(code::PRECONDITION_FAILED) if source.to_string().contains("message size") => {
-                Self::TooLargeForBroker { source }
-            }
             Some(code::CONTENT_TOO_LARGE) => Self::TooLargeForBroker { source },
             _ => Self::Lost { source },
         }
+    }
+}
+
+impl From<Interrupted> for AmqpError {
+    fn from(error: Interrupted) -> Self {
+        Self::Lost { source: Arc::new(error) }
     }
 }
 

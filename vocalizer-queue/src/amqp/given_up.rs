@@ -15,9 +15,9 @@ use vocalizer_core::ports::{DeadLetter, GivenUp, QueueError};
 use super::broker::Broker;
 use super::channel::OwnedChannel;
 use super::error::AmqpError;
-use super::finish::run_to_completion;
 use super::topology::{dead_name, given_up_name};
 use super::wire::{Message, Received};
+use crate::finish::run_to_completion;
 
 /// A job that the broker gave up. Its channel holds it, so dropping this value requeues it.
 pub(super) struct AmqpGivenUp {

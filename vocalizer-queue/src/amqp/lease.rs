@@ -9,9 +9,9 @@ use tokio::task::AbortHandle;
 use vocalizer_core::ports::{Failure, Job, Lease, QueueError};
 
 use super::delivery::HeldDelivery;
-use super::finish::run_to_completion;
 use super::topology::{dead_name, delay_queue};
 use super::wire::Message;
+use crate::finish::run_to_completion;
 
 pub(super) struct AmqpLease {
     hold: Arc<HeldDelivery>,

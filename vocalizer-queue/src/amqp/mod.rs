@@ -7,7 +7,6 @@ mod connect;
 mod dead;
 mod delivery;
 mod error;
-mod finish;
 mod given_up;
 mod kind;
 mod lease;

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use lapin::Confirmation;
 use lapin::options::BasicPublishOptions;
-use tokio::task::{JoinError, spawn};
 use tokio::time::sleep;
 
 use super::connect::BrokerConnection;
 use super::error::AmqpError;
 use super::reconnector::Reconnector;
 use super::wire::Message;
+use crate::finish::run_to_completion;
 
 /// How long publishing may be blocked before a call fails.
 const BLOCKED_PATIENCE: Duration = Duration::from_secs(1);
@@ -39,8 +39,8 @@ impl Publisher {
         if live.is_blocked() {
             return Err(AmqpError::Blocked);
         }
-        // A task, because cancelling half a message would end the connection for all users.
-        let sending = spawn(send(Arc::clone(&live), to.to_owned(), message));
+        // To completion, because cancelling half a message would end the connection for all users.
+        let sending = run_to_completion(send(Arc::clone(&live), to.to_owned(), message));
         tokio::select! {
             sent = sending => self.check_confirmation(&live, sent),
             () = sleep(self.patience) => {
@@ -56,37 +56,30 @@ impl Publisher {
     fn check_confirmation(
         &self,
         live: &Arc<BrokerConnection>,
-        sent: Result<Result<Confirmation, lapin::Error>, JoinError>,
+        sent: Result<Confirmation, AmqpError>,
     ) -> Result<(), AmqpError> {
-        match sent {
-            Ok(Ok(Confirmation::Ack(None))) => Ok(()),
-            Ok(Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)))) => {
-                // The queue is gone; the next connection declares it.
-                self.link.retire(live);
-                Err(AmqpError::Returned)
-            }
-            Ok(Ok(Confirmation::Nack(None))) => Err(AmqpError::NotTaken),
-            Ok(Ok(Confirmation::NotRequested)) => {
-                self.link.retire(live);
-                Err(AmqpError::lost("the channel is not in confirm mode"))
-            }
-            Ok(Err(error)) => {
-                self.link.retire(live);
-                Err(error.into())
-            }
-            Err(_) => Err(AmqpError::lost("the program is shutting down")),
-        }
+        let error = match sent {
+            Ok(Confirmation::Ack(None)) => return Ok(()),
+            Ok(Confirmation::Nack(None)) => return Err(AmqpError::NotTaken),
+            // The queue is gone; the next connection declares it.
+            Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_))) => AmqpError::Returned,
+            Ok(Confirmation::NotRequested) => AmqpError::lost("the channel is not in confirm mode"),
+            Err(error) => error,
+        };
+        self.link.retire(live);
+        Err(error)
     }
 }
 
-async fn send(live: Arc<BrokerConnection>, to: String, message: Message) -> Result<Confirmation, lapin::Error> {
+async fn send(live: Arc<BrokerConnection>, to: String, message: Message) -> Result<Confirmation, AmqpError> {
     let channel = live.confirming().await?;
     let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let Message { body, properties } = message;
-    let confirm = channel.basic_publish("".into(), to.into(), options, &body, properties).await?;
+    let published = channel.basic_publish("".into(), to.into(), options, &body, properties).await;
     // Free the song early; it may be large.
     drop(body);
-    let confirmation = confirm.await?;
+    let confirm = published.map_err(AmqpError::publishing)?;
+    let confirmation = confirm.await.map_err(AmqpError::publishing)?;
     live.keep(channel);
     Ok(confirmation)
 }

@@ -6,17 +6,15 @@ use std::time::Duration;
 use lapin::tcp::OwnedTLSConfig;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
+use vocalizer_core::api::backoff::Backoff;
 
 use super::connect::{BrokerConnection, lock};
 use super::error::AmqpError;
-use super::finish::run_to_completion;
 use super::settings::AmqpSettings;
+use crate::finish::run_to_completion;
 
-/// The backoff after the first failed attempt; it doubles with each.
-const FIRST_BACKOFF: Duration = Duration::from_millis(250);
-
-/// The maximum backoff. Calls fail at once meanwhile, and callers have their own backoff.
-const MAX_BACKOFF: Duration = Duration::from_secs(5);
+/// The backoff after failed attempts. Calls fail at once meanwhile, and callers have their own backoff.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(5));
 
 /// Connects on demand. Connection, queues and channels form a unit: if a part fails, the whole is replaced, and closes
 /// once its current users are done.
@@ -77,8 +75,8 @@ impl Reconnector {
                 Ok(live)
             }
             Err(error) => {
-                slot.failure = Some((error.clone(), Instant::now() + backoff(slot.failures)));
                 slot.failures = slot.failures.saturating_add(1);
+                slot.failure = Some((error.clone(), Instant::now() + BACKOFF.pause(slot.failures)));
                 Err(error)
             }
         }
@@ -89,14 +87,4 @@ impl Reconnector {
         let mut slot = lock(&self.slot);
         slot.live = slot.live.take().filter(|kept| !Arc::ptr_eq(kept, live));
     }
-}
-
-/// Returns the backoff. Half of it is random, so that clients do not reconnect all at once.
-fn backoff(failures: u32) -> Duration {
-    let doubled = 1_u32.checked_shl(failures).unwrap_or(u32::MAX);
-    let whole = FIRST_BACKOFF.saturating_mul(doubled).min(MAX_BACKOFF);
-    let mut random = [0; 2];
-    // Without randomness there is no jitter, which is no reason to fail.
-    let _ = getrandom::fill(&mut random);
-    whole / 2 + whole.mul_f64(f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX) / 2.0)
 }

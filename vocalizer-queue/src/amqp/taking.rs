@@ -14,9 +14,9 @@ use super::broker::Broker;
 use super::channel::OwnedChannel;
 use super::delivery::HeldDelivery;
 use super::error::AmqpError;
-use super::finish::run_to_completion;
 use super::topology::dead_name;
 use super::wire::{Message, Received};
+use crate::finish::run_to_completion;
 
 /// The pause before consuming again after the broker cancelled the consumer.
 const RECONSUME_PAUSE: Duration = Duration::from_millis(250);

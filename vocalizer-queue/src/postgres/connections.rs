@@ -4,11 +4,12 @@ use std::future::Future;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
+use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::{Connection as _, Postgres};
+use sqlx::postgres::{PgConnection, PgPool};
 use tokio::time::timeout;
 use vocalizer_core::ports::QueueError;
+use vocalizer_sql::postgres::{Database, timed_out};
 
 use super::settings::PostgresQueueSettings;
 
@@ -20,23 +21,10 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    /// Creates a pool that connects on demand.
-    pub(super) fn new(options: PgConnectOptions, settings: &PostgresQueueSettings) -> Self {
-        let patience = settings.acquire_timeout;
-        let pool = PgPoolOptions::new()
-            .max_connections(settings.max_connections)
-            .acquire_timeout(patience)
-            // Detects connections that broke while idle, for example in a restart of the database,
-            .test_before_acquire(true)
-            // and connections that stopped responding; they do not count as in use.
-            .after_release(move |connection, _| {
-                Box::pin(async move {
-                    let pinged = timeout(patience, connection.ping()).await;
-                    pinged.unwrap_or_else(|_| Err(timed_out())).map(|()| true)
-                })
-            })
-            .connect_lazy_with(options);
-        Self { pool, longest: settings.acquire_timeout + settings.statement_timeout }
+    /// Connects on demand.
+    pub(super) fn new(database: &Database, settings: &PostgresQueueSettings) -> Self {
+        let longest = settings.acquire_timeout + settings.statement_timeout;
+        Self { pool: database.pool(settings.max_connections), longest }
     }
 
     /// Runs an operation on a connection, and closes the connection on a timeout.
@@ -85,9 +73,4 @@ impl DerefMut for Borrowed {
 
 fn unavailable(error: sqlx::Error) -> QueueError {
     QueueError::Unavailable(error.into())
-}
-
-/// Returns a timeout error.
-pub(super) fn timed_out() -> sqlx::Error {
-    sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())
 }

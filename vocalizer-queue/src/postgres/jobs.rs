@@ -22,8 +22,8 @@ pub(super) struct Jobs {
 }
 
 /// A leased job, or the time until the next one unless the queue changes.
-pub(super) enum Next {
-    Job(LeasedJob),
+pub(super) enum Next<T> {
+    Job(T),
     In(Option<Duration>),
 }
 
@@ -58,7 +58,7 @@ impl Jobs {
     }
 
     /// Leases the next job under this ID. The attempt counts now if `counts` is set, else with [`Self::extend`].
-    pub(super) async fn take(&self, lease: LeaseId, counts: bool) -> Result<Next, QueueError> {
+    pub(super) async fn take(&self, lease: LeaseId, counts: bool) -> Result<Next<LeasedJob>, QueueError> {
         // A job whose attempt does not count yet keeps its position.
         const TAKE: &str = "\
             UPDATE queue_jobs SET \
@@ -77,20 +77,20 @@ impl Jobs {
             let found = async {
                 let taken = query(TAKE).bind(id(lease)).bind(counts).bind(seconds(self.visibility));
                 if let Some(row) = taken.fetch_optional(&mut *connection).await? {
-                    return Ok(Ok(row));
+                    return Ok(Next::Job(row));
                 }
                 let next: Option<f64> = query_scalar(NEXT).fetch_one(&mut *connection).await?;
-                Ok(Err(next.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default())))
+                Ok(Next::In(next.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default())))
             };
             let found = found.await;
             (connection, found)
         });
         match taken.await? {
-            Ok(row) => {
+            Next::Job(row) => {
                 let (hash, attempt) = read(&row, |row| Ok((hash(row)?, number(row, "attempt")?)))?;
                 Ok(Next::Job(LeasedJob { lease, hash, attempt, visibility: self.visibility }))
             }
-            Err(next) => Ok(Next::In(next)),
+            Next::In(next) => Ok(Next::In(next)),
         }
     }
 

@@ -3,7 +3,6 @@
 mod connections;
 mod jobs;
 mod listen;
-mod open;
 mod queue;
 mod settings;
 

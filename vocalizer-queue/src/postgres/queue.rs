@@ -16,13 +16,23 @@ use vocalizer_core::ports::{
 };
 use vocalizer_core::secret::Secret;
 use vocalizer_core::song::SongHash;
+use vocalizer_sql::Migrations;
+use vocalizer_sql::postgres::{Database, PostgresError};
 
 use super::connections::Connections;
 use super::jobs::{Jobs, Next};
 use super::listen::listen;
-use super::open::{OpenError, migrate, options, place};
 use super::settings::PostgresQueueSettings;
 use crate::finish::run_to_completion;
+
+const MIGRATIONS: Migrations = Migrations {
+    table: "queue_migrations",
+    prefix: "queue ",
+    all: &[(1, "jobs", include_str!("../../migrations/postgres/0001_jobs.sql"))],
+};
+
+/// The advisory lock for migrations. The store uses another number.
+const MIGRATION_LOCK: i64 = i64::from_be_bytes(*b"vocajobs");
 
 /// Minimum pause between polls: a ready job may be locked for a moment by another server.
 const MIN_POLL: Duration = Duration::from_millis(10);
@@ -66,20 +76,21 @@ impl Drop for Shared {
 
 impl PostgresQueue {
     /// Opens the queue and applies migrations; several servers may do so at once. The URL has the form
-    /// `postgres://user:password@host:port/database`.
+    /// `postgres://user:password@host:port/database`. Connections to other machines use verified TLS unless the URL or
+    /// `PGSSLMODE` says otherwise.
     ///
     /// # Errors
     ///
     /// [`QueueError::Unavailable`] if the URL is invalid, the connection or login fails, or a newer version created the
     /// tables.
     pub async fn open(url: &Secret<String>, settings: PostgresQueueSettings) -> Result<Self, QueueError> {
-        let options = options(url, &settings).map_err(unavailable)?;
-        migrate(&options, settings.acquire_timeout).await.map_err(unavailable)?;
+        let database = database(url, &settings)?;
+        database.migrate(&MIGRATIONS, MIGRATION_LOCK).await.map_err(unavailable)?;
         let changed = Arc::<Notify>::default();
-        let listening = listen(options.clone(), settings.acquire_timeout, Arc::clone(&changed));
+        let listening = listen(database.options().clone(), settings.acquire_timeout, Arc::clone(&changed));
         let shared = Shared {
-            place: place(&options),
-            jobs: Jobs { connections: Connections::new(options, &settings), visibility: settings.visibility },
+            place: database.place().to_owned(),
+            jobs: Jobs { connections: Connections::new(&database, &settings), visibility: settings.visibility },
             poll: settings.poll,
             changed,
             turn: Mutex::default(),
@@ -94,9 +105,8 @@ impl PostgresQueue {
     ///
     /// As [`Self::open`].
     pub async fn migrate(url: &Secret<String>) -> Result<Vec<String>, QueueError> {
-        let settings = PostgresQueueSettings::default();
-        let options = options(url, &settings).map_err(unavailable)?;
-        migrate(&options, settings.acquire_timeout).await.map_err(unavailable)
+        let database = database(url, &PostgresQueueSettings::default())?;
+        database.migrate(&MIGRATIONS, MIGRATION_LOCK).await.map_err(unavailable)
     }
 
     /// Returns the newest dead letters, at most `limit`, newest first. Publishing a
@@ -117,8 +127,10 @@ impl PostgresQueue {
             let changed = self.shared.changed.notified();
             let shared = Arc::clone(&self.shared);
             let wait = match run_to_completion(try_take(shared, counts)).await? {
-                Ok(lease) => return Ok(lease),
-                Err(next) => next.map_or(self.shared.poll, |next| next.clamp(MIN_POLL, self.shared.poll.max(MIN_POLL))),
+                Next::Job(lease) => return Ok(lease),
+                Next::In(next) => {
+                    next.map_or(self.shared.poll, |next| next.clamp(MIN_POLL, self.shared.poll.max(MIN_POLL)))
+                }
             };
             tokio::select! {
                 () = changed => {}
@@ -129,12 +141,12 @@ impl PostgresQueue {
 }
 
 /// Leases the next job, or returns the time until the next one. The caller may be gone when this completes.
-async fn try_take(shared: Arc<Shared>, counts: bool) -> Result<Result<PostgresLease, Option<Duration>>, QueueError> {
+async fn try_take(shared: Arc<Shared>, counts: bool) -> Result<Next<PostgresLease>, QueueError> {
     let lease = LeaseId::random();
     let taken = shared.jobs.take(lease, counts).await;
     match taken {
-        Ok(Next::Job(leased)) => Ok(Ok(PostgresLease::new(shared, leased))),
-        Ok(Next::In(next)) => Ok(Err(next)),
+        Ok(Next::Job(leased)) => Ok(Next::Job(PostgresLease::new(shared, leased))),
+        Ok(Next::In(next)) => Ok(Next::In(next)),
         Err(error) => {
             // The job may have been leased although the response was lost.
             tokio::spawn(async move { shared.jobs.release(lease).await });
@@ -143,7 +155,11 @@ async fn try_take(shared: Arc<Shared>, counts: bool) -> Result<Result<PostgresLe
     }
 }
 
-fn unavailable(error: OpenError) -> QueueError {
+fn database(url: &Secret<String>, settings: &PostgresQueueSettings) -> Result<Database, QueueError> {
+    Database::new(url, " queue", settings.acquire_timeout, settings.statement_timeout).map_err(unavailable)
+}
+
+fn unavailable(error: PostgresError) -> QueueError {
     QueueError::Unavailable(error.into())
 }
 

@@ -1,7 +1,5 @@
 //! A job queue in a SQLite file.
 
-mod file;
-mod open;
 mod queue;
 mod record;
 

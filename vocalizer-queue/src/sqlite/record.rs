@@ -7,9 +7,20 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, query, query_scalar};
 use vocalizer_core::ports::{BoxError, DeadLetter, Job, JobPayload, LeaseId, QueueError};
 use vocalizer_core::song::{FailureReason, SongHash};
+use vocalizer_sql::Migrations;
+use vocalizer_sql::sqlite::Database;
 
-use super::open::Database;
 use crate::schedule::Queued;
+
+const MIGRATIONS: Migrations = Migrations {
+    table: "queue_migrations",
+    prefix: "queue ",
+    all: &[
+        (1, "jobs", include_str!("../../migrations/sqlite/0001_jobs.sql")),
+        (2, "delays", include_str!("../../migrations/sqlite/0002_delays.sql")),
+        (3, "durable leases", include_str!("../../migrations/sqlite/0003_durable_leases.sql")),
+    ],
+};
 
 /// The durable state of the queue.
 pub(super) struct Record {
@@ -29,7 +40,8 @@ pub(super) struct Found {
 
 impl Record {
     pub(super) async fn open(path: &Path) -> Result<Self, QueueError> {
-        let database = Database::open(path).await.map_err(|error| QueueError::Unavailable(error.into()))?;
+        let database = Database::open(path, 1).await.map_err(unavailable)?;
+        database.migrate(&MIGRATIONS).await.map_err(unavailable)?;
         Ok(Self { database })
     }
 
@@ -48,7 +60,7 @@ impl Record {
 
     /// Inserts a new job and removes its dead letter.
     pub(super) async fn insert(&self, number: u64, hash: &SongHash) -> Result<(), QueueError> {
-        let mut step = self.database.write().await?;
+        let mut step = self.database.write().await.map_err(unavailable)?;
         query("DELETE FROM queue_dead_letters WHERE hash = ?")
             .bind(hash.to_string())
             .execute(&mut *step)
@@ -64,15 +76,15 @@ impl Record {
         .execute(&mut *step)
         .await
         .map_err(unavailable)?;
-        step.commit().await
+        step.commit().await.map_err(unavailable)
     }
 
     /// Removes the dead letter of a hash.
     pub(super) async fn remove_dead_letter(&self, hash: &SongHash) -> Result<(), QueueError> {
-        let mut step = self.database.write().await?;
+        let mut step = self.database.write().await.map_err(unavailable)?;
         let removed = query("DELETE FROM queue_dead_letters WHERE hash = ?").bind(hash.to_string());
         removed.execute(&mut *step).await.map_err(unavailable)?;
-        step.commit().await
+        step.commit().await.map_err(unavailable)
     }
 
     /// Writes the attempts, the ready time and the durable lease of a job. An expired lease remains here until the next
@@ -86,7 +98,7 @@ impl Record {
         lease: Option<(LeaseId, bool)>,
     ) -> Result<(), QueueError> {
         let now_ms = now_ms();
-        let mut step = self.database.write().await?;
+        let mut step = self.database.write().await.map_err(unavailable)?;
         query(
             "INSERT INTO queue_jobs \
              (number, hash, attempts, published_at_ms, ready_at_ms, delay_ms, lease, lease_counts) \
@@ -105,20 +117,20 @@ impl Record {
         .execute(&mut *step)
         .await
         .map_err(unavailable)?;
-        step.commit().await
+        step.commit().await.map_err(unavailable)
     }
 
     /// Removes a job.
     pub(super) async fn remove(&self, queued: &Queued) -> Result<(), QueueError> {
-        let mut step = self.database.write().await?;
+        let mut step = self.database.write().await.map_err(unavailable)?;
         let removed = query("DELETE FROM queue_jobs WHERE number = ?").bind(signed(queued.number));
         removed.execute(&mut *step).await.map_err(unavailable)?;
-        step.commit().await
+        step.commit().await.map_err(unavailable)
     }
 
     /// Replaces a job by its dead letter.
     pub(super) async fn add_dead_letter(&self, queued: &Queued, reason: &FailureReason) -> Result<(), QueueError> {
-        let mut step = self.database.write().await?;
+        let mut step = self.database.write().await.map_err(unavailable)?;
         query("DELETE FROM queue_jobs WHERE number = ?")
             .bind(signed(queued.number))
             .execute(&mut *step)
@@ -131,7 +143,7 @@ impl Record {
             .execute(&mut *step)
             .await
             .map_err(unavailable)?;
-        step.commit().await
+        step.commit().await.map_err(unavailable)
     }
 
     pub(super) async fn dead(&self) -> Result<u64, QueueError> {
@@ -178,7 +190,7 @@ fn hash(row: &SqliteRow) -> Result<SongHash, BoxError> {
     Ok(row.try_get::<&str, _>("hash")?.parse()?)
 }
 
-fn unavailable(error: sqlx::Error) -> QueueError {
+fn unavailable(error: impl Into<BoxError>) -> QueueError {
     QueueError::Unavailable(error.into())
 }
 

@@ -7,13 +7,13 @@ use vocalizer_conformance::queue::QueuePlace;
 use vocalizer_core::ports::{DeadLetter, JobQueue};
 use vocalizer_queue::MemoryQueue;
 
-struct Place {
+struct OneQueue {
     start: Instant,
     opened: OnceLock<MemoryQueue>,
 }
 
 #[async_trait]
-impl QueuePlace for Place {
+impl QueuePlace for OneQueue {
     async fn queue(&self, visibility: Duration) -> Arc<dyn JobQueue> {
         Arc::new(self.opened.get_or_init(|| MemoryQueue::new(visibility)).clone())
     }
@@ -33,5 +33,5 @@ impl QueuePlace for Place {
 
 vocalizer_conformance::queue_conformance!(
     #[tokio::test(start_paused = true)]
-    Place { start: Instant::now(), opened: OnceLock::new() }
+    OneQueue { start: Instant::now(), opened: OnceLock::new() }
 );

@@ -6,16 +6,16 @@ use vocalizer_conformance::queue::QueuePlace;
 use vocalizer_core::ports::{DeadLetter, JobQueue};
 use vocalizer_queue::PostgresQueue;
 
-use super::support::Place;
+use super::support::TestDatabase;
 
 struct Timed {
-    place: Place,
+    place: TestDatabase,
     start: Instant,
     opened: OnceLock<PostgresQueue>,
 }
 
 impl Timed {
-    fn new(place: Place) -> Self {
+    fn new(place: TestDatabase) -> Self {
         Self { place, start: Instant::now(), opened: OnceLock::new() }
     }
 }
@@ -42,5 +42,5 @@ impl QueuePlace for Timed {
 
 vocalizer_conformance::queue_conformance!(
     #[tokio::test(flavor = "multi_thread")]
-    Timed::new(Place::new().await)
+    Timed::new(TestDatabase::new().await)
 );

@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::time::timeout;
 use vocalizer_core::ports::{DurableLeases as _, Failure, JobQueue, JobState, QueueError};
 
-use super::support::{HANGS, LONG, Place, hash, job, leased};
+use super::support::{HANGS, LONG, TestDatabase, hash, job, leased};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_server_can_extend_and_settle_a_lease() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let (one, other) = (place.open(LONG).await, place.open(LONG).await);
     for name in ["a", "b"] {
         one.publish(job(name)).await.unwrap();
@@ -26,7 +26,7 @@ async fn another_server_can_extend_and_settle_a_lease() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelled_lease_call_returns_its_job_without_an_attempt() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let queue = place.open(LONG).await;
     queue.publish(job("a")).await.unwrap();
     for _ in 0..10 {
@@ -45,7 +45,7 @@ async fn cancelled_lease_call_returns_its_job_without_an_attempt() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn job_with_expired_lease_comes_after_the_others() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let queue = place.open(Duration::from_secs(2)).await;
     for name in ["killer", "b"] {
         queue.publish(job(name)).await.unwrap();
@@ -57,7 +57,7 @@ async fn job_with_expired_lease_comes_after_the_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn leases_and_delays_beyond_the_clock_range_are_capped() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let queue = place.open(Duration::MAX).await;
     queue.publish(job("a")).await.unwrap();
     let mut lease = leased(&queue, "a").await;

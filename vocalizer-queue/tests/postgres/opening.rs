@@ -7,7 +7,7 @@ use vocalizer_core::ports::JobQueue;
 use vocalizer_core::secret::Secret;
 use vocalizer_queue::PostgresQueue;
 
-use super::support::{LONG, Place, execute, job, settings};
+use super::support::{LONG, TestDatabase, execute, job, settings};
 
 async fn open_error(url: &Secret<String>) -> String {
     let settings = vocalizer_queue::PostgresQueueSettings { acquire_timeout: Duration::from_secs(2), ..settings(LONG) };
@@ -20,7 +20,7 @@ async fn open_error(url: &Secret<String>) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn database_errors_are_reported_without_the_password() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let url = |text: &str| Secret::new(text.to_owned());
     let message = open_error(&url("mysql://ada:sesame@localhost/songs")).await;
     assert!(message.contains("invalid database URL; use postgres://"), "{message}");
@@ -34,7 +34,7 @@ async fn database_errors_are_reported_without_the_password() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_servers_migrate_once() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let starting: Vec<_> = (0..6)
         .map(|number| {
             let url = place.url();
@@ -55,19 +55,19 @@ async fn concurrent_servers_migrate_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn newer_database_is_rejected() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     drop(place.open(LONG).await);
     let mut connection = place.connect().await;
     let newer = "INSERT INTO queue_migrations (version, description, success, checksum, execution_time) \
                  VALUES (99, 'newer', TRUE, '', 0)";
     execute(&mut connection, newer).await;
     let message = open_error(&place.url()).await;
-    assert!(message.contains("newer version of Vocalizer (queue migration 99)"), "{message}");
+    assert!(message.contains("newer version of Vocalizer (migration 99 in queue_migrations)"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn user_without_create_permission_can_use_existing_tables() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     assert_eq!(PostgresQueue::migrate(&place.url()).await.unwrap(), ["queue 0001 jobs"]);
     let mut admin = place.connect().await;
     let role = format!("{}_user", place.name);

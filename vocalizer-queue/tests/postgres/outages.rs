@@ -10,9 +10,9 @@ use vocalizer_core::ports::{DurableLeases as _, JobQueue, QueueError};
 use vocalizer_core::song::SongHash;
 use vocalizer_queue::{PostgresQueue, PostgresQueueSettings};
 
+use super::proxy::{NetworkState, Proxy};
 use super::server::Server;
-use super::support::{HANGS, LONG, Place, execute, hash, job, leased, settings};
-use super::way::{Proxy, State};
+use super::support::{HANGS, LONG, TestDatabase, execute, hash, job, leased, settings};
 
 fn short_timeouts(visibility: Duration) -> PostgresQueueSettings {
     let patience = Duration::from_millis(500);
@@ -38,7 +38,7 @@ async fn retry<T>(mut attempt: impl AsyncFnMut() -> Result<T, QueueError>) -> T 
 }
 
 /// Terminates all other connections to the database.
-async fn terminate_all(place: &Place) {
+async fn terminate_all(place: &TestDatabase) {
     let all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                WHERE datname = current_database() AND pid <> pg_backend_pid()";
     execute(&mut place.connect().await, all).await;
@@ -46,7 +46,7 @@ async fn terminate_all(place: &Place) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn terminated_connections_lose_no_job_and_wake_waiting_workers() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let queue = place.open(LONG).await;
     queue.publish(job("held")).await.unwrap();
     let held = queue.grant().await.unwrap();
@@ -78,13 +78,13 @@ async fn terminated_connections_lose_no_job_and_wake_waiting_workers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_or_cut_connection_times_out_and_recovers() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let proxy = Proxy::to(&place).await;
     let queue = PostgresQueue::open(&proxy.url(&place), short_timeouts(LONG)).await.unwrap();
     queue.publish(job("a")).await.unwrap();
     let granted = queue.grant().await.unwrap();
     let a = hash("a");
-    for state in [State::Silent, State::Cut] {
+    for state in [NetworkState::Silent, NetworkState::Cut] {
         proxy.set(state);
         let (published, leased, extended, state) = timeout(HANGS, async {
             tokio::join!(queue.publish(job("b")), queue.lease(), queue.extend(granted.lease), queue.state(&a))
@@ -93,7 +93,7 @@ async fn silent_or_cut_connection_times_out_and_recovers() {
         .expect("the call hangs");
         assert!(is_unavailable(&published) && is_unavailable(&leased) && is_unavailable(&extended));
         assert!(is_unavailable(&state));
-        proxy.set(State::Open);
+        proxy.set(NetworkState::Open);
         retry(async || queue.extend(granted.lease).await).await;
         retry(async || queue.publish(job("b")).await).await;
         let lease = retry(async || queue.lease().await).await;
@@ -106,7 +106,7 @@ async fn silent_or_cut_connection_times_out_and_recovers() {
 /// An abandoned connection would deliver its response to the next statement, or keep its locks.
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_statement_times_out_without_locks_or_partial_changes() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let settings = PostgresQueueSettings { max_connections: 1, ..short_timeouts(LONG) };
     let queue = PostgresQueue::open(&place.url(), settings).await.unwrap();
     queue.publish(job("a")).await.unwrap();
@@ -131,8 +131,8 @@ async fn slow_statement_times_out_without_locks_or_partial_changes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn database_crash_under_load_loses_nothing() {
-    let server = Server::start();
-    let place = Place::on(server.url()).await;
+    let server = Server::start(&[]);
+    let place = TestDatabase::on(server.url()).await;
     let servers = [place.open(Duration::from_secs(3)).await, place.open(Duration::from_secs(3)).await];
     let over = Arc::new(AtomicBool::new(false));
     let publishing: Vec<_> = (0..4)

@@ -7,18 +7,18 @@ use tokio::time::{sleep, timeout};
 use vocalizer_core::ports::{JobQueue, JobState};
 use vocalizer_queue::{PostgresQueue, PostgresQueueSettings};
 
-use super::support::{HANGS, LONG, Place, execute, hash, job, leased, settings};
+use super::support::{HANGS, LONG, TestDatabase, execute, hash, job, leased, settings};
 
 /// Longer than any test.
 const NEVER: Duration = Duration::from_secs(60 * 60);
 
-async fn open(place: &Place, poll: Duration) -> PostgresQueue {
+async fn open(place: &TestDatabase, poll: Duration) -> PostgresQueue {
     PostgresQueue::open(&place.url(), PostgresQueueSettings { poll, ..settings(LONG) }).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_servers_lease_each_job_once() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let mut servers = Vec::new();
     for _ in 0..4 {
         servers.push(place.open(LONG).await);
@@ -48,7 +48,7 @@ async fn concurrent_servers_lease_each_job_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_repeats_leave_one_waiting_job() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let servers = [place.open(LONG).await, place.open(LONG).await];
     let publish = async |times: usize| {
         let repeats: Vec<_> = (0..times)
@@ -72,7 +72,7 @@ async fn concurrent_repeats_leave_one_waiting_job() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn published_or_returned_job_is_notified_without_polling() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let (one, other) = (open(&place, NEVER).await, open(&place, NEVER).await);
     let waiting = tokio::spawn({
         let one = one.clone();
@@ -95,7 +95,7 @@ async fn published_or_returned_job_is_notified_without_polling() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn job_without_notification_is_found_by_polling() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let queue = open(&place, Duration::from_millis(50)).await;
     let waiting = tokio::spawn(async move { queue.lease().await.unwrap().job().hash });
     sleep(Duration::from_millis(200)).await;
@@ -109,7 +109,7 @@ async fn job_without_notification_is_found_by_polling() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn locked_job_does_not_block_others() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let queue = place.open(LONG).await;
     for name in ["a", "b"] {
         queue.publish(job(name)).await.unwrap();

@@ -7,16 +7,16 @@ use vocalizer_conformance::queue::QueuePlace;
 use vocalizer_core::ports::{DeadLetter, JobQueue};
 use vocalizer_queue::SqliteQueue;
 
-use super::support::Place;
+use super::support::TestFile;
 
 struct Timed {
-    place: Place,
+    place: TestFile,
     start: Instant,
     opened: OnceLock<SqliteQueue>,
 }
 
 impl Timed {
-    fn new(place: Place) -> Self {
+    fn new(place: TestFile) -> Self {
         Self { place, start: Instant::now(), opened: OnceLock::new() }
     }
 }
@@ -43,5 +43,5 @@ impl QueuePlace for Timed {
 
 vocalizer_conformance::queue_conformance!(
     #[tokio::test(flavor = "multi_thread")]
-    Timed::new(Place::new())
+    Timed::new(TestFile::new())
 );

@@ -1,15 +1,16 @@
 //! Durable leases continue in the next process.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use vocalizer_core::ports::{DurableLeases as _, Failure, JobQueue, JobState, QueueError};
 use vocalizer_queue::SqliteQueue;
 
-use super::support::{Place, hash, job, leased, never};
+use super::support::{TestFile, hash, job, leased, never};
 
 #[tokio::test]
 async fn restart_keeps_durable_leases_and_their_counts() {
-    let place = Place::new();
+    let place = TestFile::new();
     let queue = place.open().await;
     for name in ["a", "b", "c", "d"] {
         queue.publish(job(name)).await.unwrap();
@@ -36,13 +37,20 @@ async fn restart_keeps_durable_leases_and_their_counts() {
     let queue = place.open().await;
     assert_eq!(queue.state(&hash("a")).await.unwrap(), JobState::Absent);
     assert_eq!(queue.dead_letters(10).await.unwrap()[0].attempts, 1);
-    assert_eq!(leased(&queue, "b").await.attempt(), 2);
-    assert_eq!(leased(&queue, "c").await.attempt(), 1);
+    // Both are ready in the same millisecond, or one after the other.
+    let mut attempts = HashMap::new();
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let lease = queue.lease().await.unwrap();
+        attempts.insert(lease.job().hash, lease.attempt());
+        held.push(lease);
+    }
+    assert_eq!((attempts[&hash("b")], attempts[&hash("c")]), (2, 1));
 }
 
 #[tokio::test]
 async fn restored_lease_expires_and_keeps_its_count() {
-    let place = Place::new();
+    let place = TestFile::new();
     let short = Duration::from_secs(1);
     let open = async || SqliteQueue::open(&place.path(), short).await.unwrap();
     let queue = open().await;

@@ -1,6 +1,8 @@
 mod conformance;
 mod crash;
 mod durable;
+#[path = "../../../vocalizer-store/sql/tests/support/file.rs"]
+mod file;
 mod foreign;
 mod full;
 mod opening;

@@ -4,13 +4,13 @@ use vocalizer_core::ports::{Job, JobPayload, JobQueue, QueueError};
 use vocalizer_core::secret::Secret;
 use vocalizer_queue::SqliteQueue;
 
-use super::support::{Place, VISIBILITY, hash, job, leased};
+use super::support::{TestFile, VISIBILITY, hash, job, leased};
 
-async fn connection(place: &Place) -> SqliteConnection {
+async fn connection(place: &TestFile) -> SqliteConnection {
     SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(place.path())).await.unwrap()
 }
 
-async fn open_error(place: &Place) -> String {
+async fn open_error(place: &TestFile) -> String {
     let QueueError::Unavailable(error) = SqliteQueue::open(&place.path(), VISIBILITY).await.unwrap_err() else {
         panic!("another error");
     };
@@ -23,7 +23,7 @@ async fn open_error(place: &Place) -> String {
 
 #[tokio::test]
 async fn queue_shares_a_file_and_keeps_foreign_tables() {
-    let place = Place::new();
+    let place = TestFile::new();
     drop(place.open().await);
     let mut theirs = connection(&place).await;
     theirs.execute("CREATE TABLE _sqlx_migrations (version); INSERT INTO _sqlx_migrations VALUES (77)").await.unwrap();
@@ -38,7 +38,7 @@ async fn queue_shares_a_file_and_keeps_foreign_tables() {
 
 #[tokio::test]
 async fn newer_file_is_rejected_unchanged() {
-    let place = Place::new();
+    let place = TestFile::new();
     place.open().await.publish(job("a")).await.unwrap();
     let mut newer = connection(&place).await;
     let sql = "INSERT INTO queue_migrations SELECT 9000, 'tomorrow', installed_on, success, checksum, execution_time \
@@ -52,9 +52,9 @@ async fn newer_file_is_rejected_unchanged() {
 
 #[tokio::test]
 async fn invalid_file_is_rejected() {
-    let place = Place::new();
+    let place = TestFile::new();
     std::fs::write(place.path(), "not a SQLite database, only some text".repeat(100)).unwrap();
-    assert!(open_error(&place).await.contains("cannot migrate the queue"));
+    assert!(open_error(&place).await.contains("cannot use the database"));
     let nowhere = SqliteQueue::open("/nonexistent/folder/queue.sqlite".as_ref(), VISIBILITY).await;
     assert!(matches!(nowhere, Err(QueueError::Unavailable(_))));
 }
@@ -64,7 +64,7 @@ async fn invalid_file_is_rejected() {
 async fn files_are_accessible_to_the_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
 
-    let place = Place::new();
+    let place = TestFile::new();
     place.open().await.publish(job("a")).await.unwrap();
     for entry in std::fs::read_dir(place.path().parent().unwrap()).unwrap() {
         let entry = entry.unwrap();
@@ -74,7 +74,7 @@ async fn files_are_accessible_to_the_owner_only() {
 
 #[tokio::test]
 async fn only_stored_payloads_are_accepted() {
-    let place = Place::new();
+    let place = TestFile::new();
     let queue = place.open().await;
     for payload in [JobPayload::Inline("song".into()), JobPayload::Claim(Secret::new("somewhere".to_owned()))] {
         let refused = queue.publish(Job { hash: hash("a"), payload }).await;

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use vocalizer_core::ports::{Depth, Failure, JobQueue, JobState};
 
-use super::support::{Place, VISIBILITY, hash, job, leased, never};
+use super::support::{TestFile, VISIBILITY, hash, job, leased, never};
 
 #[tokio::test]
 async fn restart_keeps_jobs_in_order() {
-    let place = Place::new();
+    let place = TestFile::new();
     let queue = place.open().await;
     for name in ["c", "a", "b"] {
         queue.publish(job(name)).await.unwrap();
@@ -24,7 +24,7 @@ async fn restart_keeps_jobs_in_order() {
 
 #[tokio::test]
 async fn jobs_leased_by_a_dead_process_are_ready_and_count_an_attempt() {
-    let place = Place::new();
+    let place = TestFile::new();
     let queue = place.open().await;
     for name in ["a", "b"] {
         queue.publish(job(name)).await.unwrap();
@@ -45,7 +45,7 @@ async fn jobs_leased_by_a_dead_process_are_ready_and_count_an_attempt() {
 
 #[tokio::test]
 async fn restart_keeps_uncounted_attempts_uncounted() {
-    let place = Place::new();
+    let place = TestFile::new();
     let queue = place.open().await;
     queue.publish(job("a")).await.unwrap();
     leased(&queue, "a").await.fail(Failure::Retry { after: Duration::ZERO }).await.unwrap();
@@ -55,7 +55,7 @@ async fn restart_keeps_uncounted_attempts_uncounted() {
 
 #[tokio::test]
 async fn delay_and_age_continue_after_a_restart() {
-    let place = Place::new();
+    let place = TestFile::new();
     let queue = place.open().await;
     let (started, after) = (Instant::now(), Duration::from_millis(600));
     queue.publish(job("a")).await.unwrap();
@@ -71,7 +71,7 @@ async fn delay_and_age_continue_after_a_restart() {
 
 #[tokio::test]
 async fn restart_keeps_dead_letters() {
-    let place = Place::new();
+    let place = TestFile::new();
     let queue = place.open().await;
     for name in ["a", "b"] {
         queue.publish(job(name)).await.unwrap();
@@ -89,7 +89,7 @@ async fn restart_keeps_dead_letters() {
 
 #[tokio::test]
 async fn cancelled_lease_call_counts_no_attempt() {
-    let place = Place::new();
+    let place = TestFile::new();
     let queue = place.open().await;
     queue.publish(job("a")).await.unwrap();
     for _ in 0..5 {
@@ -106,7 +106,7 @@ async fn cancelled_lease_call_counts_no_attempt() {
 
 #[tokio::test]
 async fn cancelled_calls_still_complete() {
-    let place = Place::new();
+    let place = TestFile::new();
     let queue = place.open().await;
     {
         let mut call = pin!(queue.publish(job("a")));
@@ -128,7 +128,7 @@ async fn cancelled_calls_still_complete() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_repeats_leave_one_waiting_job() {
-    let place = Place::new();
+    let place = TestFile::new();
     let queue = place.open().await;
     let publish = async |times: usize| {
         let repeats: Vec<_> = (0..times)
@@ -152,7 +152,7 @@ async fn concurrent_repeats_leave_one_waiting_job() {
 
 #[tokio::test]
 async fn lease_longer_than_the_clock_range_is_capped() {
-    let place = Place::new();
+    let place = TestFile::new();
     let queue = vocalizer_queue::SqliteQueue::open(&place.path(), Duration::MAX).await.unwrap();
     queue.publish(job("a")).await.unwrap();
     leased(&queue, "a").await.fail(Failure::Retry { after: Duration::MAX }).await.unwrap();
@@ -162,7 +162,7 @@ async fn lease_longer_than_the_clock_range_is_capped() {
 
 #[tokio::test]
 async fn clock_set_back_lengthens_no_delay() {
-    let place = Place::new();
+    let place = TestFile::new();
     let queue = place.open().await;
     let after = Duration::from_millis(300);
     for name in ["waits", "postponed"] {

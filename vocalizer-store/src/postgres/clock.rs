@@ -9,8 +9,9 @@ use time::OffsetDateTime;
 use tokio::time::timeout;
 use vocalizer_core::causes::chain;
 use vocalizer_core::ports::{Clock, RepositoryError};
+use vocalizer_sql::postgres::timed_out;
 
-use super::error::{repository, timed_out};
+use super::error::repository;
 use super::open::PostgresStore;
 use crate::sql::rows::moment;
 

@@ -4,14 +4,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::{Postgres, Transaction};
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 use vocalizer_core::ports::RepositoryError;
+use vocalizer_sql::postgres::timed_out;
 
-use super::error::{repository, timed_out};
+use super::error::repository;
 
-type Commit = JoinHandle<Result<(), sqlx::Error>>;
+type Commit = JoinHandle<Result<(), RepositoryError>>;
 
 /// Commits in progress whose callers are gone. The next write waits for them: otherwise it could complete before an
 /// earlier change of the same server is visible.
@@ -27,11 +28,10 @@ impl Commits {
         step: Transaction<'static, Postgres>,
         max_time: Duration,
     ) -> Result<(), RepositoryError> {
-        let commit = async move { timeout(max_time, step.commit()).await.unwrap_or_else(|_| Err(timed_out())) };
-        match self.watch(tokio::spawn(commit.in_current_span())).wait().await {
-            Ok(committed) => committed.map_err(repository),
-            Err(error) => Err(RepositoryError::Unavailable(error.into())),
-        }
+        let commit = async move {
+            timeout(max_time, step.commit()).await.unwrap_or_else(|_| Err(timed_out())).map_err(repository)
+        };
+        self.watch(tokio::spawn(commit.in_current_span())).wait().await
     }
 
     /// Waits for abandoned commits.
@@ -59,10 +59,10 @@ struct Watched<'a> {
 }
 
 impl Watched<'_> {
-    async fn wait(mut self) -> Result<Result<(), sqlx::Error>, JoinError> {
+    async fn wait(mut self) -> Result<(), RepositoryError> {
         let result = match &mut self.commit {
-            Some(commit) => commit.await,
-            None => Ok(Ok(())),
+            Some(commit) => commit.await.unwrap_or_else(|error| Err(RepositoryError::Unavailable(error.into()))),
+            None => Ok(()),
         };
         self.commit = None;
         result

@@ -14,10 +14,12 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
+use vocalizer_core::api::backoff::Backoff;
 use vocalizer_core::causes::chain;
 use vocalizer_core::ports::{Held, RepositoryError};
+use vocalizer_sql::postgres::timed_out;
 
-use super::error::{repository, timed_out};
+use super::error::repository;
 
 /// How long a lock lasts after it is taken or renewed.
 const LOCK_DURATION: Duration = Duration::from_secs(15);
@@ -28,8 +30,8 @@ const RENEW_INTERVAL: Duration = Duration::from_secs(5);
 /// How long to wait for a lock: longer than the lock of a dead server lasts.
 pub(super) const WAIT: Duration = Duration::from_secs(20);
 
-/// First and longest pause between attempts: other servers do not announce a release.
-const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
+/// The pauses between attempts: other servers do not announce a release.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(200));
 
 /// Takes locks. The caller must ensure that no other caller of this server holds or requests the same one.
 #[derive(Clone)]
@@ -93,15 +95,15 @@ impl Locks {
         let (locks, (sender, receiver)) = (self.clone(), oneshot::channel());
         // In a separate task: a call cancelled while the database takes the lock would leave it behind.
         self.runtime.spawn(async move {
-            let (began, mut pause) = (Instant::now(), RETRY_PAUSES.0);
+            let (began, mut missed) = (Instant::now(), 0);
             let taken = loop {
                 match locks.try_take(&name).await {
                     Ok(Some(term)) => break Ok(Some(term)),
                     Ok(None) if wait && began.elapsed() < WAIT && !sender.is_closed() => {
-                        sleep(pause).await;
-                        pause = (pause * 2).min(RETRY_PAUSES.1);
+                        missed += 1;
+                        sleep(BACKOFF.pause(missed)).await;
                     }
-                    missed => break missed,
+                    ended => break ended,
                 }
             };
             let taken = taken.map(|term| term.map(|term| Box::new(locks.held(name, term, local)) as Held));

@@ -22,22 +22,27 @@
 //! # }
 //! ```
 
+#![allow(clippy::duplicate_mod, reason = "the modules in sql/engine are compiled once for each engine")]
+
+#[path = "../sql/engine/accounts.rs"]
 mod accounts;
 mod attempts;
 mod clock;
 mod commits;
 mod coordination;
 mod copy;
+mod engine;
 mod error;
 mod local_state;
 mod locks;
-mod migrations;
 mod open;
+#[path = "../sql/engine/quotas.rs"]
 mod quotas;
+#[path = "../sql/engine/songs.rs"]
 mod songs;
 mod steps;
 
 pub use clock::PostgresClock;
 pub use copy::{Copied, CopyError, copy_from_sqlite};
-pub use error::PostgresError;
 pub use open::{PostgresSettings, PostgresStore};
+pub use vocalizer_sql::postgres::PostgresError;

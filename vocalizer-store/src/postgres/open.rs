@@ -1,20 +1,32 @@
-//! Connection options and the [`PostgresStore`] type.
+//! The [`PostgresStore`] type.
 
 use std::fmt;
-use std::net::IpAddr;
-use std::str::FromStr as _;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgSslMode};
-use sqlx::{Connection as _, query_scalar};
-use tokio::time::timeout;
+use sqlx::postgres::PgPool;
+use sqlx::query_scalar;
 use vocalizer_core::ports::RepositoryError;
 use vocalizer_core::secret::Secret;
+use vocalizer_sql::Migrations;
+use vocalizer_sql::postgres::{Database, PostgresError};
 
 use super::commits::Commits;
-use super::error::{PostgresError, repository, timed_out};
+use super::error::repository;
 use super::local_state::LocalState;
-use super::migrations;
+
+const MIGRATIONS: Migrations = Migrations {
+    table: "store_migrations",
+    prefix: "",
+    all: &[
+        (1, "songs and users", include_str!("../../migrations/postgres/0001_songs_and_users.sql")),
+        (2, "quotas", include_str!("../../migrations/postgres/0002_quotas.sql")),
+        (3, "installation", include_str!("../../migrations/postgres/0003_installation.sql")),
+        (4, "locks that expire", include_str!("../../migrations/postgres/0004_locks_that_expire.sql")),
+    ],
+};
+
+/// The advisory lock for migrations.
+const MIGRATION_LOCK: i64 = i64::from_be_bytes(*b"vocalize");
 
 /// Settings of a [`PostgresStore`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +64,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// back.
 #[derive(Clone)]
 pub struct PostgresStore {
-    place: String,
-    options: PgConnectOptions,
+    database: Database,
     pub(super) settings: PostgresSettings,
     pub(super) pool: PgPool,
     /// Reserved for users and locks.
@@ -65,7 +76,7 @@ pub struct PostgresStore {
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresStore")
-            .field("place", &self.place)
+            .field("place", &self.database.place())
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
@@ -98,20 +109,11 @@ impl PostgresStore {
         url: &Secret<String>,
         settings: PostgresSettings,
     ) -> Result<Self, PostgresError> {
-        let options = options(url, &settings)?;
-        let pool = pool(&options, &settings, settings.max_connections);
-        let reserved = self::pool(&options, &settings, (settings.max_connections / 2).max(2));
-        let host = options.get_socket().map_or(options.get_host().to_owned(), |socket| socket.display().to_string());
-        let database = options.get_database().unwrap_or(options.get_username());
-        let store = Self {
-            place: format!("{database} at {host}:{}", options.get_port()),
-            local_state: LocalState::new(reserved.clone(), settings.acquire_timeout.min(LOCK_PATIENCE)),
-            options,
-            settings,
-            pool,
-            reserved,
-            commits: Commits::default(),
-        };
+        let database = Database::new(url, "", settings.acquire_timeout, settings.statement_timeout)?;
+        let pool = database.pool(settings.max_connections);
+        let reserved = database.pool((settings.max_connections / 2).max(2));
+        let local_state = LocalState::new(reserved.clone(), settings.acquire_timeout.min(LOCK_PATIENCE));
+        let store = Self { database, settings, pool, reserved, commits: Commits::default(), local_state };
         store.pending_migrations().await?;
         Ok(store)
     }
@@ -122,10 +124,7 @@ impl PostgresStore {
     ///
     /// Any [`PostgresError`] except [`PostgresError::Url`].
     pub async fn pending_migrations(&self) -> Result<Vec<String>, PostgresError> {
-        let mut connection = self.connect().await?;
-        let pending = migrations::pending(&mut connection).await;
-        self.close(connection).await;
-        pending.map_err(|error| PostgresError::of_migration(error, &self.place, self.options.get_username()))
+        self.database.pending(&MIGRATIONS).await
     }
 
     /// Applies missing migrations in one transaction and returns their names. Of concurrent callers, one applies them
@@ -135,10 +134,7 @@ impl PostgresStore {
     ///
     /// Any [`PostgresError`] except [`PostgresError::Url`].
     pub async fn migrate(&self) -> Result<Vec<String>, PostgresError> {
-        let mut connection = self.connect().await?;
-        let applied = migrations::apply(&mut connection).await;
-        self.close(connection).await;
-        applied.map_err(|error| PostgresError::of_migration(error, &self.place, self.options.get_username()))
+        self.database.migrate(&MIGRATIONS, MIGRATION_LOCK).await
     }
 
     /// Returns the installation ID: created with the database, and the same in a copy of it. Blobs carry the same ID.
@@ -153,101 +149,5 @@ impl PostgresStore {
     /// Returns the same store with the reserved connections, for calls that must not wait for songs.
     pub(super) fn reserved(&self) -> Self {
         Self { pool: self.reserved.clone(), ..self.clone() }
-    }
-
-    /// Opens a connection outside the pool, which would hide the cause of a failure.
-    async fn connect(&self) -> Result<PgConnection, PostgresError> {
-        let connected = timeout(self.settings.acquire_timeout, PgConnection::connect_with(&self.options)).await;
-        let connected = connected.unwrap_or_else(|_| Err(timed_out()));
-        connected.map_err(|error| PostgresError::of(error, &self.place, self.options.get_username()))
-    }
-
-    /// Closes the connection cleanly.
-    async fn close(&self, connection: PgConnection) {
-        let _ = timeout(self.settings.acquire_timeout, connection.close()).await;
-    }
-}
-
-fn pool(options: &PgConnectOptions, settings: &PostgresSettings, max_connections: u32) -> PgPool {
-    let patience = settings.acquire_timeout;
-    PgPoolOptions::new()
-        .max_connections(max_connections)
-        .acquire_timeout(patience)
-        // Detects connections that broke while idle, for example in a restart of the database.
-        .test_before_acquire(true)
-        // Discards connections that stopped responding. Otherwise they would count as in use until the system gives up
-        // on them, after about 15 minutes.
-        .after_release(move |connection, _| {
-            Box::pin(async move {
-                let pinged = timeout(patience, connection.ping()).await;
-                pinged.unwrap_or_else(|_| Err(timed_out())).map(|()| true)
-            })
-        })
-        .connect_lazy_with(options.clone())
-}
-
-fn options(url: &Secret<String>, settings: &PostgresSettings) -> Result<PgConnectOptions, PostgresError> {
-    let url = url.expose();
-    if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
-        return Err(PostgresError::Url("unsupported scheme".into()));
-    }
-    let options = PgConnectOptions::from_str(url).map_err(|error| PostgresError::Url(error.into()))?;
-    let options = match sets_ssl_mode(url) || is_local(&options) {
-        true => options,
-        false => options.ssl_mode(PgSslMode::VerifyFull),
-    };
-    let name = options.get_application_name().unwrap_or("vocalizer").to_owned();
-    let timeout_ms = settings.statement_timeout.as_millis().clamp(1, 0x7fff_ffff).to_string();
-    Ok(options.application_name(&name).options([
-        // Overrides the database's default: transactions rely on row locks, and must see what was committed before each
-        // lock.
-        ("default_transaction_isolation", "read committed"),
-        ("statement_timeout", timeout_ms.as_str()),
-        // Releases the locks of a server that hangs in a transaction,
-        ("idle_in_transaction_session_timeout", timeout_ms.as_str()),
-        // and within a minute those of a server whose machine is gone.
-        ("tcp_keepalives_idle", "30"),
-        ("tcp_keepalives_interval", "10"),
-        ("tcp_keepalives_count", "3"),
-    ]))
-}
-
-/// Whether the URL or `PGSSLMODE` sets the TLS mode.
-fn sets_ssl_mode(url: &str) -> bool {
-    let query = url.split_once('?').map_or("", |(_, query)| query);
-    let mut keys = query.split('&').filter_map(|pair| pair.split('=').next());
-    keys.any(|key| matches!(key, "sslmode" | "ssl-mode")) || std::env::var_os("PGSSLMODE").is_some()
-}
-
-/// Whether the database is on this machine.
-fn is_local(options: &PgConnectOptions) -> bool {
-    let host = options.get_host();
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    options.get_socket().is_some()
-        || host.starts_with('/')
-        || host.eq_ignore_ascii_case("localhost")
-        || bare.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn mode(url: &str) -> PgSslMode {
-        options(&Secret::new(url.to_owned()), &PostgresSettings::default()).unwrap().get_ssl_mode()
-    }
-
-    #[test]
-    fn remote_connection_uses_verified_tls_unless_url_overrides_it() {
-        for url in ["postgres://db.example.org/v", "postgres://u:p%40%3Fx@10.0.0.1:5432/v?application_name=sslmode"] {
-            assert!(matches!(mode(url), PgSslMode::VerifyFull), "{url}");
-        }
-        assert!(matches!(mode("postgres://db.example.org/v?sslmode=disable"), PgSslMode::Disable));
-        assert!(matches!(mode("postgres://db.example.org/v?a=b&sslmode=require"), PgSslMode::Require));
-        for url in
-            ["postgres://localhost/v", "postgres://127.0.0.1/v", "postgres://[::1]/v", "postgres://%2Frun%2Fpg/v"]
-        {
-            assert!(matches!(mode(url), PgSslMode::Prefer), "{url}");
-        }
     }
 }

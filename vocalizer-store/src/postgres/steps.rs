@@ -2,21 +2,19 @@
 
 use std::future::Future;
 
-use sqlx::postgres::{PgArguments, PgConnection, PgPool};
-use sqlx::query::Query;
+use sqlx::postgres::{PgConnection, PgPool, PgRow};
 use sqlx::{Postgres, Transaction, query, query_scalar};
 use tokio::time::timeout;
 use vocalizer_core::ports::RepositoryError;
 use vocalizer_core::song::SongHash;
+use vocalizer_sql::postgres::timed_out;
 
-use super::error::{is_conflict, repository, timed_out};
+use super::engine::Statement;
+use super::error::{is_conflict, repository};
 use super::open::PostgresStore;
 
 /// Maximum number of retries after a conflict.
 const MAX_RETRIES: u32 = 5;
-
-/// A statement with its arguments.
-pub(super) type Statement = Query<'static, Postgres, PgArguments>;
 
 impl PostgresStore {
     /// Runs a transaction, retries it after a conflict, and ends it on a timeout.
@@ -44,6 +42,11 @@ impl PostgresStore {
             Ok(done.rows_affected())
         })
         .await
+    }
+
+    /// Runs a single statement and returns its row.
+    pub(super) async fn write_row(&self, statement: impl Fn() -> Statement) -> Result<Option<PgRow>, RepositoryError> {
+        self.attempt(|| async { statement().fetch_optional(self.write_pool().await).await.map_err(repository) }).await
     }
 
     /// Begins a transaction. Each statement sees what was committed before it, so rows must be locked before they are
@@ -77,6 +80,11 @@ impl PostgresStore {
 
     pub(super) async fn commit(&self, step: Transaction<'static, Postgres>) -> Result<(), RepositoryError> {
         self.commits.finish(step, self.settings.statement_timeout).await
+    }
+
+    /// Returns the pool for reads.
+    pub(super) fn read(&self) -> &PgPool {
+        &self.pool
     }
 
     /// Returns the pool for writes, after earlier commits have completed.

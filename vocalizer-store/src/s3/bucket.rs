@@ -9,8 +9,8 @@ use object_store::{GetOptions, GetRange, GetResult, ObjectStore as _};
 use vocalizer_core::ports::{BlobError, BlobKey};
 use vocalizer_core::song::SongHash;
 
-use super::answer::{Answer, blob_error};
 use super::error::S3Error;
+use super::parsed_error::{ParsedError, blob_error};
 use super::settings::S3Settings;
 
 /// A bucket that has responded at least once.
@@ -25,7 +25,7 @@ impl Bucket {
         let s3 = settings.build()?;
         // Checked separately, because errors of the machine's own credentials look like those of the bucket.
         if let Err(error) = s3.credentials().get_credential().await {
-            return Err(S3Error::CredentialsMissing(Answer::of(&error).into()));
+            return Err(S3Error::CredentialsMissing(ParsedError::of(&error).into()));
         }
         let bucket = Self { s3, prefix: settings.prefix().clone(), name: settings.bucket().to_owned() };
         match bucket.check().await {
@@ -83,7 +83,7 @@ impl Bucket {
             }
             Some(Ok(found)) => return Ok(found),
             // For other errors a second request would not help.
-            Some(Err(error)) if Answer::of(&error).status != Some(416) => return Err(blob_error(&error)),
+            Some(Err(error)) if ParsedError::of(&error).status != Some(416) => return Err(blob_error(&error)),
             Some(Err(error)) => Some(error),
             None => None,
         };
@@ -98,7 +98,9 @@ impl Bucket {
     async fn get(&self, path: &Path, options: GetOptions) -> object_store::Result<Option<GetResult>> {
         match self.s3.get_opts(path, options).await {
             Ok(found) => Ok(Some(found)),
-            Err(error @ object_store::Error::NotFound { .. }) if !Answer::of(&error).has_code(&["NoSuchBucket"]) => {
+            Err(error @ object_store::Error::NotFound { .. })
+                if !ParsedError::of(&error).has_code(&["NoSuchBucket"]) =>
+            {
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -108,20 +110,20 @@ impl Bucket {
 
 /// Converts the error from listing the bucket.
 fn open_error(error: &object_store::Error, settings: &S3Settings) -> S3Error {
-    let answer = Answer::of(error);
+    let parsed = ParsedError::of(error);
     let bucket = settings.bucket().to_owned();
-    if answer.is_lost {
-        return S3Error::Unreachable { endpoint: settings.endpoint(), source: answer.into() };
+    if parsed.is_lost {
+        return S3Error::Unreachable { endpoint: settings.endpoint(), source: parsed.into() };
     }
-    if answer.has_code(&["NoSuchBucket"]) {
+    if parsed.has_code(&["NoSuchBucket"]) {
         return S3Error::BucketMissing { bucket };
     }
-    if answer.is_of_another_region() {
-        return S3Error::Region { bucket, region: settings.region().to_owned(), source: answer.into() };
+    if parsed.is_of_another_region() {
+        return S3Error::Region { bucket, region: settings.region().to_owned(), source: parsed.into() };
     }
     // An expired token is reported as a bad request.
-    if matches!(answer.status, Some(401 | 403)) || answer.has_code(&["ExpiredToken", "InvalidToken"]) {
-        return S3Error::CredentialsRefused { bucket, source: answer.into() };
+    if matches!(parsed.status, Some(401 | 403)) || parsed.has_code(&["ExpiredToken", "InvalidToken"]) {
+        return S3Error::CredentialsRefused { bucket, source: parsed.into() };
     }
-    S3Error::Unavailable { bucket, source: answer.into() }
+    S3Error::Unavailable { bucket, source: parsed.into() }
 }

@@ -9,10 +9,12 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
 };
 use object_store::{ClientConfigKey, ClientOptions};
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
+use thiserror::Error;
 use vocalizer_core::ports::BoxError;
 
 /// Connect timeout.
@@ -61,8 +63,14 @@ impl HttpConnector for Connector {
     }
 }
 
-/// A client that rejects a web page in response to a list request, which `object_store` would read as an empty list.
-/// Helps users who configure the address of a server's console.
+/// A redirect without a target: the bucket is in another region.
+#[derive(Debug, Error)]
+#[error("redirect without a target; the region may be wrong")]
+pub(super) struct BareRedirect;
+
+/// A client that rejects a redirect without a target, which `object_store` reports only as text. It also rejects a web
+/// page in response to a list request, which `object_store` would read as an empty list: this helps users who configure
+/// the address of a server's console.
 #[derive(Debug)]
 struct Client(reqwest::Client);
 
@@ -71,8 +79,12 @@ impl HttpService for Client {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let is_list = request.uri().query().is_some_and(|query| query.contains("list-type=2"));
         let response = self.0.call(request).await?;
+        let status = response.status();
+        if status.is_redirection() && status != StatusCode::NOT_MODIFIED && !response.headers().contains_key(LOCATION) {
+            return Err(HttpError::new(HttpErrorKind::Decode, BareRedirect));
+        }
         let kind = response.headers().get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-        if is_list && response.status().is_success() && kind.starts_with(b"text/html") {
+        if is_list && status.is_success() && kind.starts_with(b"text/html") {
             let page = io::Error::other("received a web page instead of a list");
             return Err(HttpError::new(HttpErrorKind::Decode, page));
         }

@@ -34,10 +34,10 @@
 //! # }
 //! ```
 
-mod answer;
 mod bucket;
 mod error;
 mod http;
+mod parsed_error;
 mod reader;
 mod settings;
 mod store;

@@ -11,8 +11,8 @@ use object_store::path::Path;
 use object_store::{GetOptions, GetRange, GetResult, ObjectStore as _};
 use vocalizer_core::ports::{Blob, BlobError};
 
-use super::answer::blob_error;
 use super::bucket::Bucket;
+use super::parsed_error::blob_error;
 
 /// Maximum number of consecutive responses without any bytes.
 const MAX_FAILURES: u32 = 4;

@@ -12,9 +12,9 @@ use tokio::task::spawn_blocking;
 use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter, MadeBlob, Space};
 use vocalizer_core::song::SongHash;
 
-use super::answer::blob_error;
 use super::bucket::Bucket;
 use super::error::S3Error;
+use super::parsed_error::blob_error;
 use super::reader::blob;
 use super::settings::S3Settings;
 use super::writer::S3Writer;

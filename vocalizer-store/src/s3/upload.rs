@@ -14,8 +14,8 @@ use object_store::{
 use vocalizer_core::ports::{BlobError, BlobKey};
 use vocalizer_core::song::{SongHash, SongHasher};
 
-use super::answer::blob_error;
 use super::bucket::Bucket;
+use super::parsed_error::blob_error;
 use crate::files::disk::{BLOCK_BYTES, blocking};
 
 /// Part size. Smaller blobs are uploaded in one request.

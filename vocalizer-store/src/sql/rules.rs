@@ -56,3 +56,17 @@ pub(crate) fn counts(counted: Vec<(StatusKind, u64)>) -> SongCounts {
     }
     counts
 }
+
+/// Converts a database error to the port's error. `is_corrupt` recognizes the engine's codes of corrupt data.
+pub(crate) fn repository(error: sqlx::Error, is_corrupt: fn(&str) -> bool) -> RepositoryError {
+    match &error {
+        sqlx::Error::Database(cause) if cause.is_unique_violation() || cause.is_foreign_key_violation() => {
+            RepositoryError::Conflict
+        }
+        sqlx::Error::Database(cause) if cause.code().is_some_and(|code| is_corrupt(&code)) => {
+            RepositoryError::Corrupt(error.into())
+        }
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => RepositoryError::Corrupt(error.into()),
+        _ => RepositoryError::Unavailable(error.into()),
+    }
+}

@@ -1,19 +1,22 @@
 //! Songs, users and the outbox in a SQLite file.
 //!
-//! Each engine has its own SQL, migrations and module. They share the ports, the conformance suite and the reading of
-//! rows.
+//! Each engine has its own migrations and module. They share the modules in `sql/engine`, which are compiled once for
+//! each of them; `engine` contains what differs.
 
+#[path = "../sql/engine/accounts.rs"]
 mod accounts;
+mod engine;
 mod error;
-mod file;
-mod migrations;
 mod open;
+#[path = "../sql/engine/quotas.rs"]
 mod quotas;
 #[cfg(feature = "postgres")]
 mod snapshot;
+#[path = "../sql/engine/songs.rs"]
 mod songs;
+mod steps;
 
-pub use error::SqliteError;
 pub use open::SqliteStore;
 #[cfg(feature = "postgres")]
 pub(crate) use snapshot::Snapshot;
+pub use vocalizer_sql::sqlite::SqliteError;

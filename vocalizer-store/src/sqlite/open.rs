@@ -2,28 +2,28 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::ops::{Deref, DerefMut};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use sqlx::migrate::MigrateError;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{Connection as _, Sqlite, Transaction, query, query_scalar};
+use sqlx::query_scalar;
 use time::OffsetDateTime;
 use tokio::task::spawn_blocking;
 use vocalizer_core::ports::RepositoryError;
+use vocalizer_sql::Migrations;
+use vocalizer_sql::sqlite::{Database, SqliteError};
 
-use super::error::{SqliteError, repository};
-use super::file::{Files, create};
-use super::migrations;
+use super::error::repository;
 use crate::files::disk::new_file;
 
-/// How long a write waits for other writers, mainly the queue, which may be in the same file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+const MIGRATIONS: Migrations = Migrations {
+    table: "store_migrations",
+    prefix: "",
+    all: &[
+        (1, "songs and users", include_str!("../../migrations/sqlite/0001_songs_and_users.sql")),
+        (2, "quotas", include_str!("../../migrations/sqlite/0002_quotas.sql")),
+        (3, "installation", include_str!("../../migrations/sqlite/0003_installation.sql")),
+    ],
+};
 
 /// Maximum number of concurrent reads.
 const READERS: u32 = 4;
@@ -35,12 +35,7 @@ const READERS: u32 = 4;
 /// several for reading, which never wait for writers.
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
-    path: PathBuf,
-    files: Arc<Files>,
-    writer: SqlitePool,
-    /// Whether the write connection must be reopened.
-    is_suspect: Arc<AtomicBool>,
-    readers: SqlitePool,
+    pub(super) database: Database,
     /// Claimed outbox entries and when the claims expire. In memory, because there is only one process.
     claims: Arc<Mutex<HashMap<i64, OffsetDateTime>>>,
 }
@@ -64,28 +59,8 @@ impl SqliteStore {
     ///
     /// [`SqliteError::File`], [`SqliteError::Newer`] or [`SqliteError::Database`].
     pub async fn open_without_migrating(path: &Path) -> Result<Self, SqliteError> {
-        create(path).map_err(|source| SqliteError::File { path: path.to_owned(), source })?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
-        let failed = |source: sqlx::Error| SqliteError::Database { path: path.to_owned(), source: source.into() };
-        let files = Files::open(path, &options).await.map_err(failed)?;
-        let is_suspect = Arc::<AtomicBool>::default();
-        let writer = pool(1).before_acquire({
-            let is_suspect = Arc::clone(&is_suspect);
-            move |_, _| {
-                let is_suspect = is_suspect.swap(false, Ordering::Relaxed);
-                Box::pin(async move { Ok(!is_suspect) })
-            }
-        });
-        let writer = writer.connect_lazy_with(options.clone());
-        let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
-        open_all(&readers).await.map_err(failed)?;
-        let (path, files) = (path.to_owned(), Arc::new(files));
-        let store = Self { path, files, writer, is_suspect, readers, claims: Arc::default() };
+        let database = Database::open(path, READERS).await?;
+        let store = Self { database, claims: Arc::default() };
         store.pending_migrations().await?;
         Ok(store)
     }
@@ -96,7 +71,7 @@ impl SqliteStore {
     ///
     /// [`SqliteError::Newer`] or [`SqliteError::Database`].
     pub async fn pending_migrations(&self) -> Result<Vec<String>, SqliteError> {
-        migrations::pending(&self.writer).await.map_err(|error| self.failed(error))
+        self.database.pending(&MIGRATIONS).await
     }
 
     /// Applies missing migrations in one transaction and returns their names.
@@ -105,7 +80,7 @@ impl SqliteStore {
     ///
     /// [`SqliteError::Newer`] or [`SqliteError::Database`].
     pub async fn migrate(&self) -> Result<Vec<String>, SqliteError> {
-        migrations::apply(&self.writer).await.map_err(|error| self.failed(error))
+        self.database.migrate(&MIGRATIONS).await
     }
 
     /// Writes a consistent copy of the database to a new file, accessible to its owner only. Reads and writes continue
@@ -121,8 +96,8 @@ impl SqliteStore {
             .ok_or_else(|| file(io::Error::new(io::ErrorKind::InvalidInput, "the file name is not UTF-8")))?;
         // SQLite accepts an existing empty file and keeps its mode.
         new_file(to).map_err(file)?;
-        let copied = query("VACUUM INTO ?").bind(name).execute(&self.writer).await;
-        copied.map_err(|error| SqliteError::Database { path: self.path.clone(), source: error.into() })?;
+        let copied = self.database.copy_to(name).await;
+        copied.map_err(|error| SqliteError::Database { path: self.path().to_owned(), source: error.into() })?;
         // SQLite does not sync the copy. No connection has it open yet, so opening it drops no locks.
         let to = to.to_owned();
         let synced = spawn_blocking(move || std::fs::File::open(&to)?.sync_all()).await;
@@ -136,112 +111,21 @@ impl SqliteStore {
     ///
     /// [`RepositoryError::Unavailable`].
     pub async fn installation(&self) -> Result<String, RepositoryError> {
-        query_scalar("SELECT id FROM installation").fetch_one(&self.readers).await.map_err(repository)
+        query_scalar("SELECT id FROM installation").fetch_one(self.read()).await.map_err(repository)
     }
 
     /// Closes all connections. The last connection of all processes checkpoints and removes the log.
     pub async fn close(self) {
-        self.writer.close().await;
-        self.readers.close().await;
-        if let Some(files) = Arc::into_inner(self.files) {
-            files.close().await;
-        }
-    }
-
-    fn failed(&self, error: MigrateError) -> SqliteError {
-        let path = self.path.clone();
-        match error {
-            MigrateError::VersionMissing(version) => SqliteError::Newer { path, version },
-            error => SqliteError::Database { path, source: error.into() },
-        }
-    }
-
-    /// Begins a write transaction. It takes SQLite's lock at once: taken later, it could fail because the data read is
-    /// out of date, which waiting does not fix.
-    pub(super) async fn write(&self) -> Result<Step, RepositoryError> {
-        check(&self.files)?;
-        let transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(|error| {
-            // A connection that was opened while its files were not writable stays read-only.
-            self.is_suspect.store(true, Ordering::Relaxed);
-            repository(error)
-        })?;
-        Ok(Step { transaction, files: Arc::clone(&self.files) })
+        self.database.close().await;
     }
 
     /// Returns the path of the file.
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        self.database.path()
     }
 
     /// Returns the claims on outbox entries.
     pub(super) fn claims(&self) -> MutexGuard<'_, HashMap<i64, OffsetDateTime>> {
         self.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Returns the pool for reads.
-    pub(super) fn read(&self) -> &SqlitePool {
-        &self.readers
-    }
-}
-
-/// A write transaction. Dropping it rolls back.
-pub(super) struct Step {
-    transaction: Transaction<'static, Sqlite>,
-    files: Arc<Files>,
-}
-
-impl Step {
-    /// Commits. On return all writes are durable.
-    pub(super) async fn commit(self) -> Result<(), RepositoryError> {
-        self.transaction.commit().await.map_err(repository)?;
-        // If the log was removed before the commit, the commit is lost.
-        check(&self.files)
-    }
-}
-
-fn check(files: &Files) -> Result<(), RepositoryError> {
-    files.check().map_err(|error| RepositoryError::Unavailable(error.into()))
-}
-
-impl Deref for Step {
-    type Target = SqliteConnection;
-
-    fn deref(&self) -> &SqliteConnection {
-        &self.transaction
-    }
-}
-
-impl DerefMut for Step {
-    fn deref_mut(&mut self) -> &mut SqliteConnection {
-        &mut self.transaction
-    }
-}
-
-fn pool(connections: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new()
-        .max_connections(connections)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .test_before_acquire(false)
-        .after_release(|connection, _| Box::pin(is_usable(connection)))
-}
-
-/// Opens all connections of a pool, and with them the log: a connection opened after the log was replaced would read
-/// the wrong one.
-async fn open_all(pool: &SqlitePool) -> Result<(), sqlx::Error> {
-    let mut opened = Vec::new();
-    for _ in 0..pool.options().get_max_connections() {
-        let mut connection = pool.acquire().await?;
-        query("SELECT 1 FROM sqlite_schema").execute(&mut *connection).await?;
-        opened.push(connection);
-    }
-    Ok(())
-}
-
-/// Whether the connection can be reused. After `SQLITE_FULL` and `SQLITE_IOERR` SQLite has already rolled back. The
-/// `ROLLBACK` of sqlx then fails, and sqlx counts a transaction that does not exist: such a connection is closed.
-async fn is_usable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    // A dropped transaction only queues its rollback, which runs before this ping returns.
-    connection.ping().await?;
-    Ok(!connection.is_in_transaction())
 }

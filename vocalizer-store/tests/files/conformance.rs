@@ -6,16 +6,16 @@ use vocalizer_conformance::blobs::BlobsPlace;
 use vocalizer_core::ports::BlobStore;
 use vocalizer_store::files::FileBlobs;
 
-struct Place(TempDir);
+struct TestFolder(TempDir);
 
-impl Place {
+impl TestFolder {
     fn new() -> Self {
         Self(TempDir::new().unwrap())
     }
 }
 
 #[async_trait]
-impl BlobsPlace for Place {
+impl BlobsPlace for TestFolder {
     async fn blobs(&self) -> Arc<dyn BlobStore> {
         Arc::new(FileBlobs::open(&self.0.path().join("blobs")).await.unwrap())
     }
@@ -23,9 +23,9 @@ impl BlobsPlace for Place {
 
 vocalizer_conformance::blobs_conformance!(
     #[tokio::test(flavor = "multi_thread")]
-    Place::new()
+    TestFolder::new()
 );
 vocalizer_conformance::local_blobs_conformance!(
     #[tokio::test(flavor = "multi_thread")]
-    Place::new()
+    TestFolder::new()
 );

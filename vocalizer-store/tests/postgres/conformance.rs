@@ -9,11 +9,11 @@ use vocalizer_conformance::songs::SongsPlace;
 use vocalizer_core::account::UserId;
 use vocalizer_core::ports::{AccountRepository, Attempts, Coordination, SongRepository};
 
-use super::support::Place;
+use super::support::TestDatabase;
 use crate::sqlite::support::user;
 
 #[async_trait]
-impl SongsPlace for Place {
+impl SongsPlace for TestDatabase {
     async fn songs(&self) -> Arc<dyn SongRepository> {
         Arc::new(self.open().await)
     }
@@ -24,14 +24,14 @@ impl SongsPlace for Place {
 }
 
 #[async_trait]
-impl AccountsPlace for Place {
+impl AccountsPlace for TestDatabase {
     async fn accounts(&self) -> Arc<dyn AccountRepository> {
         Arc::new(self.open().await)
     }
 }
 
 #[async_trait]
-impl CoordinationPlace for Place {
+impl CoordinationPlace for TestDatabase {
     async fn coordination(&self) -> Arc<dyn Coordination> {
         Arc::new(self.open().await)
     }
@@ -42,44 +42,44 @@ impl CoordinationPlace for Place {
 }
 
 #[async_trait]
-impl AttemptsPlace for Place {
+impl AttemptsPlace for TestDatabase {
     async fn attempts(&self) -> Arc<dyn Attempts> {
         Arc::new(self.open().await)
     }
 }
 
 mod songs {
-    use super::Place;
+    use super::TestDatabase;
 
     vocalizer_conformance::songs_conformance!(
         #[tokio::test(flavor = "multi_thread")]
-        Place::new().await
+        TestDatabase::new().await
     );
 }
 
 mod accounts {
-    use super::Place;
+    use super::TestDatabase;
 
     vocalizer_conformance::accounts_conformance!(
         #[tokio::test(flavor = "multi_thread")]
-        Place::new().await
+        TestDatabase::new().await
     );
 }
 
 mod coordination {
-    use super::Place;
+    use super::TestDatabase;
 
     vocalizer_conformance::coordination_conformance!(
         #[tokio::test(flavor = "multi_thread")]
-        Place::new().await
+        TestDatabase::new().await
     );
 }
 
 mod attempts {
-    use super::Place;
+    use super::TestDatabase;
 
     vocalizer_conformance::attempts_conformance!(
         #[tokio::test(flavor = "multi_thread")]
-        Place::new().await
+        TestDatabase::new().await
     );
 }

@@ -11,8 +11,8 @@ use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, Status, Title}
 use vocalizer_store::postgres::{Copied, CopyError, copy_from_sqlite};
 use vocalizer_store::sqlite::SqliteStore;
 
-use super::support::Place;
-use crate::sqlite::support::Place as File;
+use super::support::TestDatabase;
+use crate::sqlite::support::TestFile;
 
 const LONG_AGO: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
@@ -53,7 +53,7 @@ fn parts(account: Option<Account>) -> Option<(UserId, String, String, OffsetDate
 
 #[tokio::test(flavor = "multi_thread")]
 async fn copy_keeps_everything_except_leases() {
-    let (file, place) = (File::new(), Place::new().await);
+    let (file, place) = (TestFile::new(), TestDatabase::new().await);
     let (from, to) = (file.open().await, place.open().await);
     let users = [
         registered(&from, "Straße.Öl+x@例え", LONG_AGO - Duration::from_micros(7)).await,
@@ -125,10 +125,10 @@ async fn copy_keeps_everything_except_leases() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn copy_rejects_a_database_with_a_song_or_a_user() {
-    let file = File::new();
+    let file = TestFile::new();
     let from = file.open().await;
     for with_song in [true, false] {
-        let place = Place::new().await;
+        let place = TestDatabase::new().await;
         let to = place.open().await;
         if with_song {
             to.admit(&crate::sqlite::support::song("a", None, LONG_AGO)).await.unwrap();
@@ -141,7 +141,7 @@ async fn copy_rejects_a_database_with_a_song_or_a_user() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn failed_copy_leaves_the_database_empty() {
-    let (file, place) = (File::new(), Place::new().await);
+    let (file, place) = (TestFile::new(), TestDatabase::new().await);
     let (from, to) = (file.open().await, place.open().await);
     registered(&from, "ada", LONG_AGO).await;
     admitted(&from, "first", "a", None, 0).await;

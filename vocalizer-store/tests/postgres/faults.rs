@@ -12,7 +12,7 @@ use vocalizer_core::song::{SongHash, SongId};
 use vocalizer_store::postgres::{PostgresError, PostgresSettings, PostgresStore};
 
 use super::server::Server;
-use super::support::{Place, execute, settings};
+use super::support::{TestDatabase, execute, settings};
 use crate::sqlite::support::song;
 
 /// Timeout after which a test counts as hanging.
@@ -28,7 +28,7 @@ pub(super) fn is_unavailable<T>(result: &Result<T, RepositoryError>) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn exhausted_connection_limit_is_unavailable_and_recovers() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let mut admin = place.connect().await;
     let name = &place.name;
     execute(&mut admin, &format!("CREATE ROLE {name} LOGIN PASSWORD 'sesame' CONNECTION LIMIT 2")).await;
@@ -62,7 +62,7 @@ async fn exhausted_connection_limit_is_unavailable_and_recovers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn read_only_database_is_not_ready() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     place.open().await.check().await.unwrap();
     let alter = format!("ALTER DATABASE {} SET default_transaction_read_only = on", place.name);
     execute(&mut place.connect().await, &alter).await;
@@ -74,7 +74,7 @@ async fn read_only_database_is_not_ready() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn busy_connections_and_slow_statements_time_out() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let statement_timeout = Duration::from_secs(3);
     let settings = PostgresSettings { max_connections: 1, statement_timeout, ..short_timeouts() };
     let store = PostgresStore::open(&place.url(), settings).await.unwrap();
@@ -90,7 +90,7 @@ async fn busy_connections_and_slow_statements_time_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn stopped_database_is_unavailable_and_recovers() {
     let server = Server::start(&[]);
-    let place = Place::on(server.url()).await;
+    let place = TestDatabase::on(server.url()).await;
     let store = place.open().await;
     let fast = PostgresStore::open(&place.url(), short_timeouts()).await.unwrap();
     let kept = store.admit(&song("a", None, OffsetDateTime::UNIX_EPOCH)).await.unwrap();
@@ -121,7 +121,7 @@ async fn stopped_database_is_unavailable_and_recovers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn database_restart_under_load_leaves_no_partial_writes() {
     let server = Server::start(&[]);
-    let place = Place::on(server.url()).await;
+    let place = TestDatabase::on(server.url()).await;
     let stores = [place.open().await, place.open().await];
     let over = Arc::new(AtomicBool::new(false));
     let uploading: Vec<_> = (0..8)

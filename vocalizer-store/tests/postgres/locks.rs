@@ -11,7 +11,7 @@ use vocalizer_core::song::{FailureReason, SongHash};
 use vocalizer_store::postgres::{PostgresSettings, PostgresStore};
 
 use super::faults::is_unavailable;
-use super::support::{Place, execute, settings};
+use super::support::{TestDatabase, execute, settings};
 use crate::sqlite::support::song;
 
 const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
@@ -34,7 +34,7 @@ async fn expire(watch: &mut PgConnection) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn held_and_awaited_locks_use_no_connection() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let settings = PostgresSettings { max_connections: 1, ..settings() };
     let one = PostgresStore::open(&place.url(), settings).await.unwrap();
     let other = PostgresStore::open(&place.url(), settings).await.unwrap();
@@ -62,7 +62,7 @@ async fn held_and_awaited_locks_use_no_connection() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn logins_work_while_songs_wait_for_the_database() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let settings = PostgresSettings { max_connections: 2, acquire_timeout: Duration::from_secs(2), ..settings() };
     let store = PostgresStore::open(&place.url(), settings).await.unwrap();
     let mut other = place.connect().await;
@@ -90,7 +90,7 @@ async fn logins_work_while_songs_wait_for_the_database() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn writes_of_a_suspended_server_are_rejected_after_losing_its_lock() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let (stopped, other) = (place.open().await, place.open().await);
     let stored = other.admit(&song("a", None, NOW)).await.unwrap();
     let hash = *stored.hash();
@@ -129,7 +129,7 @@ async fn writes_of_a_suspended_server_are_rejected_after_losing_its_lock() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_lock_blocks_its_own_server_until_it_is_dropped() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let (one, other) = (place.open().await, place.open().await);
     let hash = SongHash::of(b"a");
     let lost = one.lock(&hash).await.unwrap();
@@ -148,7 +148,7 @@ async fn lost_lock_blocks_its_own_server_until_it_is_dropped() {
 /// A dead server does not renew its locks.
 #[tokio::test(flavor = "multi_thread")]
 async fn locks_of_a_dead_server_expire() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let other = place.open().await;
     let hash = SongHash::of(b"a");
     let mut watch = place.connect().await;
@@ -164,7 +164,7 @@ async fn locks_of_a_dead_server_expire() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_for_a_held_lock_times_out() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let (one, other) = (place.open().await, place.open().await);
     let hash = SongHash::of(b"a");
     let kept = one.lock(&hash).await.unwrap();
@@ -185,7 +185,7 @@ async fn waiting_for_a_held_lock_times_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_one_caller_on_one_server_sweeps() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let (one, other) = (place.open().await, place.open().await);
     let held = one.lock_sweep().await.unwrap();
     assert!(held.is_some());
@@ -217,7 +217,7 @@ impl Clock for WrongClock {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_with_different_clocks_agree_on_the_database_clock() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let (one, other) = (place.open().await, place.open().await);
     let mut watch = place.connect().await;
     let now = async |watch: &mut PgConnection| -> i64 {

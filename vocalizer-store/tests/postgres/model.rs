@@ -1,7 +1,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::support::{Place, block_on};
+use super::support::{TestDatabase, block_on};
 use crate::model::{assert_agreement, step};
 
 proptest! {
@@ -9,6 +9,6 @@ proptest! {
 
     #[test]
     fn store_agrees_with_its_model(steps in vec(step(), 1..40)) {
-        block_on(async { assert_agreement(steps, &Place::new().await).await });
+        block_on(async { assert_agreement(steps, &TestDatabase::new().await).await });
     }
 }

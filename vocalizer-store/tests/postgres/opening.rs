@@ -9,21 +9,21 @@ use vocalizer_core::song::SongId;
 use vocalizer_store::postgres::{PostgresError, PostgresStore};
 
 use super::server::Server;
-use super::support::{Place, execute, settings};
+use super::support::{TestDatabase, execute, settings};
 
 async fn open_error(url: &Secret<String>) -> PostgresError {
     PostgresStore::open(url, settings()).await.unwrap_err()
 }
 
 /// Creates a role with a password, a connection limit and no privileges.
-async fn role(place: &Place, connection: &mut PgConnection, limit: i32) {
+async fn role(place: &TestDatabase, connection: &mut PgConnection, limit: i32) {
     let name = &place.name;
     execute(connection, &format!("CREATE ROLE {name} LOGIN PASSWORD 'sesame' CONNECTION LIMIT {limit}")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn new_database_is_migrated_explicitly_or_on_open() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let store = PostgresStore::open_without_migrating(&place.url(), settings()).await.unwrap();
     let pending = store.pending_migrations().await.unwrap();
     assert_eq!(pending, ["0001 songs and users", "0002 quotas", "0003 installation", "0004 locks that expire"]);
@@ -36,7 +36,7 @@ async fn new_database_is_migrated_explicitly_or_on_open() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_servers_migrate_a_new_database_once() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let opening: Vec<_> = (0..8)
         .map(|_| {
             let url = place.url();
@@ -50,7 +50,7 @@ async fn concurrent_servers_migrate_a_new_database_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn newer_database_is_rejected_unchanged() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     place.open().await;
     let mut newer = place.connect().await;
     execute(
@@ -73,7 +73,7 @@ async fn newer_database_is_rejected_unchanged() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn changed_migration_checksum_is_rejected() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     place.open().await;
     execute(&mut place.connect().await, r"UPDATE store_migrations SET checksum = '\x00'").await;
     let error = open_error(&place.url()).await;
@@ -82,7 +82,7 @@ async fn changed_migration_checksum_is_rejected() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_password_and_missing_database_are_distinct_and_hide_the_password() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     role(&place, &mut place.connect().await, -1).await;
     let wrong = place.url_for(&place.name, "open-says-me");
     let error = open_error(&wrong).await;
@@ -102,7 +102,7 @@ async fn wrong_password_and_missing_database_are_distinct_and_hide_the_password(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_create_permission_is_reported() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     role(&place, &mut place.connect().await, -1).await;
     let error = open_error(&place.url_for(&place.name, "sesame")).await;
     assert!(matches!(error, PostgresError::Database { .. }), "{error:?}");
@@ -119,7 +119,7 @@ async fn missing_create_permission_is_reported() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn exhausted_connection_limit_is_reported() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     role(&place, &mut place.connect().await, 0).await;
     let error = open_error(&place.url_for(&place.name, "sesame")).await;
     assert!(matches!(error, PostgresError::TooManyConnections { .. }), "{error:?}");

@@ -10,12 +10,12 @@ use vocalizer_core::ports::{Attempts, ProgressReport, ProgressStore, SongReposit
 use vocalizer_core::song::{SongHash, StatusKind, Title};
 use vocalizer_store::postgres::PostgresStore;
 
-use super::support::{Place, execute};
+use super::support::{TestDatabase, execute};
 use crate::sqlite::support::song;
 
 const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
-async fn servers(place: &Place) -> Vec<PostgresStore> {
+async fn servers(place: &TestDatabase) -> Vec<PostgresStore> {
     let mut servers = Vec::new();
     for _ in 0..4 {
         servers.push(place.open().await);
@@ -25,7 +25,7 @@ async fn servers(place: &Place) -> Vec<PostgresStore> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_servers_claim_each_outbox_entry_once_at_any_isolation() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let name = &place.name;
     let serializable = format!("ALTER DATABASE {name} SET default_transaction_isolation TO 'serializable'");
     execute(&mut place.connect().await, &serializable).await;
@@ -50,7 +50,7 @@ async fn concurrent_servers_claim_each_outbox_entry_once_at_any_isolation() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn claim_skips_locked_outbox_entries() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let store = place.open().await;
     for name in 0..2 {
         store.request(&SongHash::of(&[name])).await.unwrap();
@@ -64,7 +64,7 @@ async fn claim_skips_locked_outbox_entries() {
 #[tokio::test(flavor = "multi_thread")]
 async fn login_attempts_are_limited_across_concurrent_servers() {
     const SETTINGS: ThrottleSettings = ThrottleSettings { free: 3, ..ThrottleSettings::per_account() };
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let servers = servers(&place).await;
     // Once with a new key, once with one that was just forgotten.
     for _ in 0..2 {
@@ -85,7 +85,7 @@ async fn login_attempts_are_limited_across_concurrent_servers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_changes_to_one_hash_leave_consistent_songs() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let servers = servers(&place).await;
     let doing: Vec<_> = (0..8)
         .map(|at| {
@@ -118,7 +118,7 @@ async fn concurrent_changes_to_one_hash_leave_consistent_songs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn progress_is_shared_when_it_changes_or_the_last_report_is_old() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let (one, other) = (place.open().await, place.open().await);
     let hash = SongHash::of(b"a");
     let at = |seconds| NOW + Duration::from_secs(seconds);
@@ -140,7 +140,7 @@ async fn progress_is_shared_when_it_changes_or_the_last_report_is_old() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn deleted_songs_are_forgotten_after_a_week() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let (one, other) = (place.open().await, place.open().await);
     let hash = SongHash::of(b"a");
     let day = |days: u32| NOW + Duration::from_secs(24 * 60 * 60) * days;
@@ -158,7 +158,7 @@ async fn deleted_songs_are_forgotten_after_a_week() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn transaction_aborted_by_a_deadlock_is_retried() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let store = place.open().await;
     let songs = [song("a", None, NOW), song("a", None, NOW)];
     for song in &songs {

@@ -3,12 +3,12 @@ use vocalizer_core::account::{UserId, Viewer};
 use vocalizer_core::ports::{Cursor, RepositoryError, SongQuery, SongRepository};
 
 use super::server::Server;
-use super::support::{Place, execute};
+use super::support::{TestDatabase, execute};
 use crate::sqlite::support::{song, user};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn song_of_missing_user_is_rejected() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let store = place.open().await;
     let stray = song("a", Some(UserId::random()), OffsetDateTime::UNIX_EPOCH);
     assert!(matches!(store.admit(&stray).await, Err(RepositoryError::Conflict)));
@@ -18,7 +18,7 @@ async fn song_of_missing_user_is_rejected() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn corrupt_row_is_an_error_without_panic() {
-    let place = Place::new().await;
+    let place = TestDatabase::new().await;
     let store = place.open().await;
     store.admit(&song("a", None, OffsetDateTime::UNIX_EPOCH)).await.unwrap();
     let mut raw = place.connect().await;
@@ -35,7 +35,7 @@ async fn corrupt_row_is_an_error_without_panic() {
 #[tokio::test(flavor = "multi_thread")]
 async fn page_of_songs_uses_indexes_without_sorting() {
     let server = Server::start(&["shared_preload_libraries='auto_explain'", "auto_explain.log_min_duration=0"]);
-    let place = Place::on(server.url()).await;
+    let place = TestDatabase::on(server.url()).await;
     let store = place.open().await;
     let (one, other) = (user(&store).await, user(&store).await);
     execute(

@@ -7,16 +7,16 @@ use vocalizer_core::ports::BlobStore;
 
 use super::server::Server;
 
-struct Place(Server);
+struct TestBucket(Server);
 
-impl Place {
+impl TestBucket {
     fn new() -> Self {
         Self(Server::start())
     }
 }
 
 #[async_trait]
-impl BlobsPlace for Place {
+impl BlobsPlace for TestBucket {
     async fn blobs(&self) -> Arc<dyn BlobStore> {
         Arc::new(self.0.blobs(Duration::from_secs(10)).await)
     }
@@ -24,9 +24,9 @@ impl BlobsPlace for Place {
 
 vocalizer_conformance::blobs_conformance!(
     #[tokio::test(flavor = "multi_thread")]
-    Place::new()
+    TestBucket::new()
 );
 vocalizer_conformance::local_blobs_conformance!(
     #[tokio::test(flavor = "multi_thread")]
-    Place::new()
+    TestBucket::new()
 );

@@ -6,10 +6,10 @@ use vocalizer_conformance::songs::SongsPlace;
 use vocalizer_core::account::UserId;
 use vocalizer_core::ports::{AccountRepository, SongRepository};
 
-use super::support::{Place, user};
+use super::support::{TestFile, user};
 
 #[async_trait]
-impl SongsPlace for Place {
+impl SongsPlace for TestFile {
     async fn songs(&self) -> Arc<dyn SongRepository> {
         Arc::new(self.open().await)
     }
@@ -20,26 +20,26 @@ impl SongsPlace for Place {
 }
 
 #[async_trait]
-impl AccountsPlace for Place {
+impl AccountsPlace for TestFile {
     async fn accounts(&self) -> Arc<dyn AccountRepository> {
         Arc::new(self.open().await)
     }
 }
 
 mod songs {
-    use super::Place;
+    use super::TestFile;
 
     vocalizer_conformance::songs_conformance!(
         #[tokio::test(flavor = "multi_thread")]
-        Place::new()
+        TestFile::new()
     );
 }
 
 mod accounts {
-    use super::Place;
+    use super::TestFile;
 
     vocalizer_conformance::accounts_conformance!(
         #[tokio::test(flavor = "multi_thread")]
-        Place::new()
+        TestFile::new()
     );
 }

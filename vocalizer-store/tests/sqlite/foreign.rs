@@ -1,21 +1,12 @@
 //! Other programs that open the database while the service runs.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use time::OffsetDateTime;
 use vocalizer_core::ports::{RepositoryError, SongRepository};
 
-use super::support::{Place, song};
-
-/// Counts the songs with another program, which opens and closes the database.
-fn count_with_another_program(path: &Path) -> String {
-    const PROGRAM: &str = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); \
-                           print(c.execute('SELECT count(*) FROM songs').fetchone()[0]); c.close()";
-    let output = Command::new("python3").args(["-c", PROGRAM]).arg(path).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
+use super::file::count_with_another_program;
+use super::support::{TestFile, song};
 
 fn log_of(path: &Path) -> PathBuf {
     path.with_extension("sqlite-wal")
@@ -23,7 +14,7 @@ fn log_of(path: &Path) -> PathBuf {
 
 #[tokio::test]
 async fn another_program_opening_the_database_loses_no_song() {
-    let place = Place::new();
+    let place = TestFile::new();
     let store = place.open().await;
     // Opening the file again in this process, as the queue does, must not drop the first one's locks.
     let second = place.open().await;
@@ -31,14 +22,14 @@ async fn another_program_opening_the_database_loses_no_song() {
         let at = OffsetDateTime::UNIX_EPOCH;
         store.admit(&song(&format!("first {count}"), None, at)).await.unwrap();
         second.admit(&song(&format!("second {count}"), None, at)).await.unwrap();
-        assert_eq!(count_with_another_program(&place.path()), (2 * count).to_string());
+        assert_eq!(count_with_another_program(&place.path(), "songs"), (2 * count).to_string());
         assert!(log_of(&place.path()).exists(), "another program removed the log");
     }
 }
 
 #[tokio::test]
 async fn writes_fail_after_the_log_was_removed() {
-    let place = Place::new();
+    let place = TestFile::new();
     let store = place.open().await;
     let kept = store.admit(&song("a", None, OffsetDateTime::UNIX_EPOCH)).await.unwrap();
     std::fs::remove_file(log_of(&place.path())).unwrap();
@@ -57,7 +48,7 @@ async fn writes_fail_after_the_log_was_removed() {
 /// The index contains the locks of the log: with another index, two programs could write to the log at once.
 #[tokio::test]
 async fn writes_fail_after_the_log_index_was_removed() {
-    let place = Place::new();
+    let place = TestFile::new();
     let store = place.open().await;
     store.admit(&song("a", None, OffsetDateTime::UNIX_EPOCH)).await.unwrap();
     std::fs::remove_file(place.path().with_extension("sqlite-shm")).unwrap();
@@ -67,7 +58,7 @@ async fn writes_fail_after_the_log_index_was_removed() {
 
 #[tokio::test]
 async fn writes_fail_after_the_database_was_replaced() {
-    let place = Place::new();
+    let place = TestFile::new();
     let store = place.open().await;
     store.admit(&song("a", None, OffsetDateTime::UNIX_EPOCH)).await.unwrap();
     let other = place.path().with_extension("other");

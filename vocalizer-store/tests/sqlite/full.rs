@@ -3,32 +3,21 @@
 //! A file size limit simulates the disk: writes beyond it fail. The limit holds for a whole process, so the test runs
 //! itself as a child process.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 
-use rlimit::Resource;
 use time::OffsetDateTime;
 use vocalizer_core::account::Viewer;
 use vocalizer_core::ports::{RepositoryError, SongQuery, SongRepository};
 use vocalizer_store::sqlite::SqliteStore;
 
-use super::support::{Place, song};
+use super::file::{run_test_with_limits, set_log_limit};
+use super::support::{TestFile, song};
 
 /// Path of the child process's database. If it is not set, the child test does nothing.
 const DATABASE: &str = "VOCALIZER_TEST_FULL_STORE";
 
 /// Number of simulated full disks, each at another size.
 const ROUNDS: u64 = 100;
-
-/// Limits the size of files; `None` removes the limit.
-fn set_file_size_limit(bytes: Option<u64>) {
-    let (_, max) = Resource::FSIZE.get().unwrap();
-    Resource::FSIZE.set(bytes.unwrap_or(max), max).unwrap();
-}
-
-fn log_bytes(database: &Path) -> u64 {
-    std::fs::metadata(database.with_extension("sqlite-wal")).map_or(0, |found| found.len())
-}
 
 /// The child process. Prints the stored songs.
 #[tokio::test]
@@ -37,7 +26,7 @@ async fn child_process() {
     let store = SqliteStore::open(&database).await.unwrap();
     let new = |name: String| song(&name, None, OffsetDateTime::UNIX_EPOCH);
     for round in 0..ROUNDS {
-        set_file_size_limit(Some(log_bytes(&database) + round * 331));
+        set_log_limit(&database, Some(round * 331));
         let mut number = 0;
         let error = loop {
             match store.admit(&new(format!("{round}.{number}"))).await {
@@ -47,7 +36,7 @@ async fn child_process() {
             number += 1;
         };
         assert!(matches!(error, RepositoryError::Unavailable(_)), "{error:?}");
-        set_file_size_limit(None);
+        set_log_limit(&database, None);
         let stored = store.admit(&new(format!("{round} after"))).await;
         println!("stored {}", stored.unwrap_or_else(|error| panic!("round {round}: {error:?}")).id());
     }
@@ -55,19 +44,8 @@ async fn child_process() {
 
 #[tokio::test]
 async fn store_recovers_from_a_full_disk_without_losing_songs() {
-    let place = Place::new();
-    let exe = std::env::current_exe().unwrap();
-    // Without the trap, SIGXFSZ would end the child.
-    let child = Command::new("sh")
-        .args(["-c", r#"trap '' XFSZ; exec "$0" "$@""#])
-        .arg(exe)
-        .args(["--exact", "sqlite::full::child_process", "--nocapture"])
-        .env(DATABASE, place.path())
-        .stderr(Stdio::inherit())
-        .output()
-        .unwrap();
-    let output = String::from_utf8(child.stdout).unwrap();
-    assert!(child.status.success(), "{output}");
+    let place = TestFile::new();
+    let output = run_test_with_limits("sqlite::full::child_process", DATABASE, &place.path());
     let listed = place.open().await.list(&SongQuery::all_of(Viewer::Anonymous)).await.unwrap();
     let listed: Vec<_> = listed.iter().map(|song| song.id().to_string()).collect();
     let stored: Vec<_> = output.lines().filter_map(|line| line.split_once("stored ")).map(|(_, id)| id).collect();

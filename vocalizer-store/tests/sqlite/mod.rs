@@ -1,4 +1,6 @@
 mod conformance;
+#[path = "../../sql/tests/support/file.rs"]
+mod file;
 mod foreign;
 mod full;
 mod model;

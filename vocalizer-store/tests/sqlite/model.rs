@@ -1,7 +1,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::support::Place;
+use super::support::TestFile;
 use crate::model::{assert_agreement, step};
 
 proptest! {
@@ -10,6 +10,6 @@ proptest! {
     #[test]
     fn store_agrees_with_its_model(steps in vec(step(), 1..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(assert_agreement(steps, &Place::new()));
+        runtime.block_on(assert_agreement(steps, &TestFile::new()));
     }
 }

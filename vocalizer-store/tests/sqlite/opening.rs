@@ -7,15 +7,15 @@ use vocalizer_core::ports::{RepositoryError, SongRepository};
 use vocalizer_core::song::SongId;
 use vocalizer_store::sqlite::{SqliteError, SqliteStore};
 
-use super::support::{Place, song};
+use super::support::{TestFile, song};
 
-async fn connection(place: &Place) -> SqliteConnection {
+async fn connection(place: &TestFile) -> SqliteConnection {
     SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(place.path())).await.unwrap()
 }
 
 #[tokio::test]
 async fn new_database_is_migrated_explicitly_or_on_open() {
-    let place = Place::new();
+    let place = TestFile::new();
     let store = SqliteStore::open_without_migrating(&place.path()).await.unwrap();
     let pending = store.pending_migrations().await.unwrap();
     assert_eq!(pending, ["0001 songs and users", "0002 quotas", "0003 installation"]);
@@ -28,7 +28,7 @@ async fn new_database_is_migrated_explicitly_or_on_open() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_opens_migrate_a_new_database_once() {
-    let place = Place::new();
+    let place = TestFile::new();
     let path = place.path();
     let opening: Vec<_> = (0..8)
         .map(|_| {
@@ -44,7 +44,7 @@ async fn concurrent_opens_migrate_a_new_database_once() {
 
 #[tokio::test]
 async fn newer_database_is_rejected_unchanged() {
-    let place = Place::new();
+    let place = TestFile::new();
     let kept = place.open().await.admit(&song("a", None, OffsetDateTime::UNIX_EPOCH)).await.unwrap();
     let mut newer = connection(&place).await;
     let sql = "INSERT INTO store_migrations SELECT 9000, 'tomorrow', installed_on, success, checksum, execution_time \
@@ -61,7 +61,7 @@ async fn newer_database_is_rejected_unchanged() {
 
 #[tokio::test]
 async fn changed_migration_checksum_is_rejected() {
-    let place = Place::new();
+    let place = TestFile::new();
     place.open().await;
     connection(&place).await.execute("UPDATE store_migrations SET checksum = x'00'").await.unwrap();
     let error = SqliteStore::open(&place.path()).await.unwrap_err();
@@ -70,7 +70,7 @@ async fn changed_migration_checksum_is_rejected() {
 
 #[tokio::test]
 async fn invalid_file_is_rejected() {
-    let place = Place::new();
+    let place = TestFile::new();
     std::fs::write(place.path(), "not a SQLite database, only some text".repeat(100)).unwrap();
     let error = SqliteStore::open(&place.path()).await.unwrap_err();
     assert!(matches!(error, SqliteError::Database { .. }), "{error:?}");
@@ -85,7 +85,7 @@ async fn invalid_file_is_rejected() {
 async fn files_are_accessible_to_the_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
 
-    let place = Place::new();
+    let place = TestFile::new();
     let store = place.open().await;
     store.admit(&song("a", None, OffsetDateTime::UNIX_EPOCH)).await.unwrap();
     let mut seen = 0;

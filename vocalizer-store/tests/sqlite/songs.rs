@@ -5,11 +5,11 @@ use vocalizer_core::account::{UserId, Viewer};
 use vocalizer_core::ports::{Cursor, RepositoryError, SongQuery, SongRepository};
 use vocalizer_core::song::{Song, StoredSong};
 
-use super::support::{Place, song, user};
+use super::support::{TestFile, song, user};
 
 #[tokio::test]
 async fn song_of_missing_user_is_rejected() {
-    let place = Place::new();
+    let place = TestFile::new();
     let store = place.open().await;
     let stray = song("a", Some(UserId::random()), OffsetDateTime::UNIX_EPOCH);
     assert!(matches!(store.admit(&stray).await, Err(RepositoryError::Conflict)));
@@ -19,7 +19,7 @@ async fn song_of_missing_user_is_rejected() {
 
 #[tokio::test]
 async fn same_id_and_bytes_of_another_uploader_conflict() {
-    let place = Place::new();
+    let place = TestFile::new();
     let store = place.open().await;
     let (one, other) = (user(&store).await, user(&store).await);
     let mine = store.admit(&song("a", Some(one), OffsetDateTime::UNIX_EPOCH)).await.unwrap();
@@ -32,7 +32,7 @@ async fn same_id_and_bytes_of_another_uploader_conflict() {
 
 #[tokio::test]
 async fn song_still_uploading_is_rejected() {
-    let place = Place::new();
+    let place = TestFile::new();
     let store = place.open().await;
     let StoredSong { id, title, hash, uploader, uploaded_at, .. } = song("a", None, OffsetDateTime::UNIX_EPOCH).into();
     let uploading = Song::begin(id, title, hash, uploader, uploaded_at);
@@ -42,7 +42,7 @@ async fn song_still_uploading_is_rejected() {
 
 #[tokio::test]
 async fn times_keep_microseconds_before_and_after_1970() {
-    let place = Place::new();
+    let place = TestFile::new();
     let store = place.open().await;
     for nanos in [0, 999, 1_000, 1_999, -1, -999, -1_001, 1_700_000_000_123_456_789] {
         let new = song(&nanos.to_string(), None, OffsetDateTime::UNIX_EPOCH + Duration::nanoseconds(nanos));
@@ -56,7 +56,7 @@ async fn times_keep_microseconds_before_and_after_1970() {
 
 #[tokio::test]
 async fn corrupt_row_is_an_error_without_panic() {
-    let place = Place::new();
+    let place = TestFile::new();
     let store = place.open().await;
     let kept = store.admit(&song("a", None, OffsetDateTime::UNIX_EPOCH)).await.unwrap();
     let options = SqliteConnectOptions::new().filename(place.path());

@@ -1,24 +1,12 @@
-use std::path::PathBuf;
-
-use tempfile::TempDir;
 use time::OffsetDateTime;
 use vocalizer_core::account::{Account, PasswordHash, UserId};
 use vocalizer_core::ports::AccountRepository;
 use vocalizer_core::song::{Song, SongHash, SongId, Title};
 use vocalizer_store::sqlite::SqliteStore;
 
-/// A temporary folder for a database, removed with this value.
-pub(crate) struct Place(TempDir);
+pub(crate) use super::file::TestFile;
 
-impl Place {
-    pub(crate) fn new() -> Self {
-        Self(TempDir::new().unwrap())
-    }
-
-    pub(crate) fn path(&self) -> PathBuf {
-        self.0.path().join("vocalizer.sqlite")
-    }
-
+impl TestFile {
     /// Opens the store like a restarted process.
     pub(crate) async fn open(&self) -> SqliteStore {
         SqliteStore::open(&self.path()).await.unwrap()

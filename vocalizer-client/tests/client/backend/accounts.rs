@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use vocalizer_api::UserData;
 use vocalizer_client::{ErrorCode, TokenId, UserId, UserView};
 
-use super::{Answer, Backend, Call, failure, success};
+use super::{Backend, Call, HttpResponse, failure, success};
 
 pub(super) struct Token {
     id: TokenId,
@@ -25,7 +25,7 @@ impl Token {
     }
 }
 
-pub(super) fn answer(backend: &mut Backend, call: &Call<'_>, fields: &HashMap<String, String>) -> Answer {
+pub(super) fn answer(backend: &mut Backend, call: &Call<'_>, fields: &HashMap<String, String>) -> HttpResponse {
     let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
     match (&call.method, &call.path[1..]) {
         (&Method::POST, ["logout"]) => {
@@ -67,7 +67,7 @@ fn owned(
     path: &[&str],
     user: UserId,
     fields: &HashMap<String, String>,
-) -> Answer {
+) -> HttpResponse {
     let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
     match (method, path) {
         (&Method::POST, ["password"]) => {
@@ -103,7 +103,7 @@ fn owned(
     }
 }
 
-fn session(backend: &mut Backend, user: UserId) -> Answer {
+fn session(backend: &mut Backend, user: UserId) -> HttpResponse {
     let session = UserId::random().to_string();
     let cookie = format!("session={session}; HttpOnly; SameSite=Lax; Path=/");
     backend.sessions.insert(session, user);

@@ -10,9 +10,9 @@ use vocalizer_api::hash::SongHash;
 use vocalizer_api::{SongData, SongsData};
 use vocalizer_client::{ErrorCode, SongId, SongStatus, SongView};
 
-use super::{Answer, Backend, Call, Shared, Stored, failure, success};
+use super::{Backend, Call, HttpResponse, Shared, Stored, failure, success};
 
-pub(super) async fn upload(backend: &Shared, call: &Call<'_>, body: Incoming) -> Answer {
+pub(super) async fn upload(backend: &Shared, call: &Call<'_>, body: Incoming) -> HttpResponse {
     let Ok((title, file_name, bytes)) = read_upload(&call.header(CONTENT_TYPE), body).await else {
         return failure(400, ErrorCode::Malformed);
     };
@@ -22,7 +22,7 @@ pub(super) async fn upload(backend: &Shared, call: &Call<'_>, body: Incoming) ->
     success(SongData { song: view })
 }
 
-pub(super) fn answer(backend: &mut Backend, call: &Call<'_>, fields: &HashMap<String, String>) -> Answer {
+pub(super) fn answer(backend: &mut Backend, call: &Call<'_>, fields: &HashMap<String, String>) -> HttpResponse {
     let is_visible = |song: &Stored| song.view.uploader_id.is_none() || song.view.uploader_id == call.user;
     let path = &call.path[1..];
     if let (&Method::GET, [""]) = (&call.method, path) {
@@ -61,7 +61,7 @@ pub(super) fn answer(backend: &mut Backend, call: &Call<'_>, fields: &HashMap<St
     }
 }
 
-fn list<'a>(songs: impl Iterator<Item = &'a SongView>, call: &Call<'_>, most: usize) -> Answer {
+fn list<'a>(songs: impl Iterator<Item = &'a SongView>, call: &Call<'_>, most: usize) -> HttpResponse {
     let status = call.query.get("status");
     let status_name = |song: &SongView| serde_json::to_value(song.status).unwrap().as_str().map(str::to_owned);
     let songs: Vec<_> =
@@ -73,7 +73,7 @@ fn list<'a>(songs: impl Iterator<Item = &'a SongView>, call: &Call<'_>, most: us
     success(SongsData { songs: songs.into_iter().skip(after).take(limit).collect(), next })
 }
 
-fn read(backend: &mut Backend, index: usize) -> Answer {
+fn read(backend: &mut Backend, index: usize) -> HttpResponse {
     backend.reads += 1;
     if backend.outages > 0 {
         backend.outages -= 1;
@@ -89,7 +89,7 @@ fn read(backend: &mut Backend, index: usize) -> Answer {
     success(SongData { song: seen })
 }
 
-fn part(backend: &mut Backend, index: usize, file: &str) -> Answer {
+fn part(backend: &mut Backend, index: usize, file: &str) -> HttpResponse {
     let song = &backend.songs[index];
     let Some((part, format)) = file.split_once('.') else { return failure(404, ErrorCode::NotFound) };
     if part != "song" && song.view.status != SongStatus::Split {

@@ -1,3 +1,7 @@
+//! PostgreSQL servers for the tests of stores and queues.
+
+#![allow(dead_code, reason = "each crate uses a part of it")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;

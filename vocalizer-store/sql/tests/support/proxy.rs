@@ -1,3 +1,7 @@
+//! A simulated network for the tests of stores and queues.
+
+#![allow(dead_code, reason = "each crate uses a part of it")]
+
 use std::future::pending;
 use std::net::SocketAddr;
 
@@ -6,11 +10,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use vocalizer_core::secret::Secret;
 
-use super::support::Place;
+use super::database::TestDatabase;
 
 /// State of the simulated network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum NetworkState {
     /// Connections work.
     Open,
     /// Existing and new connections are closed.
@@ -22,15 +26,15 @@ pub(super) enum State {
 /// A TCP proxy in front of the database.
 pub(super) struct Proxy {
     at: SocketAddr,
-    state: watch::Sender<State>,
+    state: watch::Sender<NetworkState>,
 }
 
 impl Proxy {
-    pub(super) async fn to(place: &Place) -> Self {
+    pub(super) async fn to(database: &TestDatabase) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
-        let (state, watched) = watch::channel(State::Open);
-        let options = place.options();
+        let (state, watched) = watch::channel(NetworkState::Open);
+        let options = database.options();
         let there = format!("{}:{}", options.get_host(), options.get_port());
         tokio::spawn(async move {
             loop {
@@ -42,24 +46,24 @@ impl Proxy {
     }
 
     /// The database URL through the proxy.
-    pub(super) fn url(&self, place: &Place) -> Secret<String> {
-        let port = place.options().get_port().to_string();
-        Secret::new(place.url().expose().replace(&port, &self.at.port().to_string()))
+    pub(super) fn url(&self, database: &TestDatabase) -> Secret<String> {
+        let port = database.options().get_port().to_string();
+        Secret::new(database.url().expose().replace(&port, &self.at.port().to_string()))
     }
 
-    pub(super) fn set(&self, state: State) {
+    pub(super) fn set(&self, state: NetworkState) {
         self.state.send_replace(state);
     }
 }
 
-async fn carry(mut here: TcpStream, there: String, mut state: watch::Receiver<State>) {
+async fn carry(mut here: TcpStream, there: String, mut state: watch::Receiver<NetworkState>) {
     let Ok(mut there) = TcpStream::connect(there).await else { return };
-    let changed = async { state.wait_for(|state| *state != State::Open).await.map(|state| *state) };
+    let changed = async { state.wait_for(|state| *state != NetworkState::Open).await.map(|state| *state) };
     let changed = tokio::select! {
         changed = changed => changed,
         _ = copy_bidirectional(&mut here, &mut there) => return,
     };
-    if matches!(changed, Ok(State::Silent)) {
+    if matches!(changed, Ok(NetworkState::Silent)) {
         pending::<()>().await;
     }
 }

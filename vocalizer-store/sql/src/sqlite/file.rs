@@ -10,8 +10,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _};
 use thiserror::Error;
 
 /// Creates an empty database, accessible to its owner only, if there is no file. Does not open an existing file.
@@ -42,7 +42,7 @@ pub(super) struct Files {
     opened: [Option<FileId>; 3],
     replaced: AtomicBool,
     /// SQLite removes the log with the last connection. This one stays open to keep it.
-    _keeps_log: SqliteConnection,
+    keeps_log: SqliteConnection,
 }
 
 /// The files in the folder are not the open ones. Further writes would be lost.
@@ -52,7 +52,7 @@ pub(super) struct Files {
      stopped: stop this process, find the other program, and restart",
     path.display()
 )]
-pub(super) struct Replaced {
+pub struct Replaced {
     path: PathBuf,
 }
 
@@ -65,16 +65,22 @@ impl Files {
         // Like SQLite: the log is next to the target of a symbolic link.
         let path = path.canonicalize()?;
         let opened = ids(&path)?;
-        Ok(Self { path, opened, replaced: AtomicBool::new(false), _keeps_log: connection })
+        Ok(Self { path, opened, replaced: AtomicBool::new(false), keeps_log: connection })
+    }
+
+    /// Closes the connection. Ignores errors.
+    pub(super) async fn close(self) {
+        let _ = self.keeps_log.close().await;
     }
 
     /// Fails if the files in the folder are not the open ones. A failure is permanent.
     pub(super) fn check(&self) -> Result<(), Replaced> {
-        if ids(&self.path).is_ok_and(|found| found != self.opened) || self.replaced.load(Ordering::Relaxed) {
-            self.replaced.store(true, Ordering::Relaxed);
-            return Err(Replaced { path: self.path.clone() });
+        let error = Replaced { path: self.path.clone() };
+        let replaced = ids(&self.path).is_ok_and(|found| found != self.opened);
+        if replaced && !self.replaced.swap(true, Ordering::Relaxed) {
+            tracing::error!("{error}");
         }
-        Ok(())
+        if self.replaced.load(Ordering::Relaxed) { Err(error) } else { Ok(()) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Users, sessions and tokens.
+//! Users, sessions and tokens. Compiled once for each engine.
 
 use async_trait::async_trait;
 use sqlx::query;
@@ -8,13 +8,11 @@ use vocalizer_core::account::{
 };
 use vocalizer_core::ports::{AccountRepository, RepositoryError};
 
-use super::error::repository;
-use super::open::PostgresStore;
-use super::steps::Statement;
+use super::engine::{Statement, Store, repository};
 use crate::sql::rows::{self, micros, read, read_all};
 
 #[async_trait]
-impl AccountRepository for PostgresStore {
+impl AccountRepository for Store {
     async fn insert(&self, account: &Account) -> Result<(), RepositoryError> {
         self.reserved().write(|| insert_account(account)).await.map(|_| ())
     }
@@ -27,7 +25,7 @@ impl AccountRepository for PostgresStore {
         const SQL: &str = "SELECT 1 FROM invites WHERE digest = $1 AND expires_at_us > $2";
         self.attempt(|| async {
             let statement = query(SQL).bind(&digest.as_bytes()[..]).bind(micros(now));
-            Ok(statement.fetch_optional(&self.pool).await.map_err(repository)?.is_some())
+            Ok(statement.fetch_optional(self.read()).await.map_err(repository)?.is_some())
         })
         .await
     }
@@ -110,7 +108,7 @@ impl AccountRepository for PostgresStore {
                 let row = query(SQL)
                     .bind(&digest.as_bytes()[..])
                     .bind(micros(now))
-                    .fetch_optional(&reserved.pool)
+                    .fetch_optional(reserved.read())
                     .await
                     .map_err(repository)?;
                 row.as_ref().map(|row| read(row, rows::session)).transpose()
@@ -136,7 +134,7 @@ impl AccountRepository for PostgresStore {
         let reserved = self.reserved();
         reserved
             .attempt(|| async {
-                let rows = query(SQL).bind(user.to_string()).fetch_all(&reserved.pool).await.map_err(repository)?;
+                let rows = query(SQL).bind(user.to_string()).fetch_all(reserved.read()).await.map_err(repository)?;
                 read_all(&rows, rows::token)
             })
             .await
@@ -155,12 +153,12 @@ impl AccountRepository for PostgresStore {
     }
 }
 
-impl PostgresStore {
+impl Store {
     async fn account(&self, statement: impl Fn() -> Statement) -> Result<Option<Account>, RepositoryError> {
         let reserved = self.reserved();
         reserved
             .attempt(|| async {
-                let row = statement().fetch_optional(&reserved.pool).await.map_err(repository)?;
+                let row = statement().fetch_optional(reserved.read()).await.map_err(repository)?;
                 row.as_ref().map(|row| read(row, rows::account)).transpose()
             })
             .await

@@ -1,0 +1,110 @@
+//! What SQLite does differently, for the modules in `sql/engine`.
+
+use std::time::Duration;
+
+use sqlx::Sqlite;
+use sqlx::query::Query;
+use sqlx::sqlite::SqliteArguments;
+pub(super) use sqlx::sqlite::SqliteConnection as Connection;
+use time::OffsetDateTime;
+use vocalizer_core::ports::{Pending, RepositoryError, SongRepository as _, Space};
+
+pub(super) use super::error::repository;
+pub(super) use super::open::SqliteStore as Store;
+use crate::files::disk;
+
+/// A statement with its arguments.
+pub(super) type Statement = Query<'static, Sqlite, SqliteArguments>;
+
+/// Writes something that nothing reads. Setting this number always writes a page to the log.
+pub(super) const CHECK: &str = "PRAGMA user_version = 0";
+
+/// Adds a hash to the outbox. An existing entry gets a new number.
+pub(super) const ENQUEUE: &str = "INSERT OR REPLACE INTO outbox (hash) VALUES ($1)";
+
+/// Returns the oldest songs to delete. The plus prevents SQLite from scanning the index of the status.
+pub(super) const EXPIRED: &str = "\
+    SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs \
+    WHERE coalesce(kept_since_us, uploaded_at_us) < $1 AND +status IN ('SPLIT', 'FAILED') \
+    AND NOT ($2 AND uploader IS NOT NULL) ORDER BY coalesce(kept_since_us, uploaded_at_us), id LIMIT $3";
+
+/// Deletes usage that no limit needs any more. With several arguments, max returns the largest one.
+pub(super) const FORGET_USAGE: &str = "DELETE FROM uploaders WHERE max(uploads_until_us, audio_until_us) <= $1";
+
+/// Returns the songs with a hash. There is only one writer, so they need no lock.
+pub(super) const LOCK_SONGS: &str =
+    "SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs WHERE hash = $1";
+
+/// Returns the usage of an uploader, if any. There is only one writer, so it needs no lock.
+pub(super) const LOCK_USAGE: &str = "SELECT uploads_until_us, audio_until_us FROM uploaders WHERE uploader = $1";
+
+/// The limit of a list without a limit.
+pub(super) const NO_LIMIT: Option<i64> = Some(-1);
+
+/// Advances the time by which songs age. With several arguments, min returns the smallest one.
+pub(super) const RETENTION_TIME: &str = "\
+    INSERT INTO retention (one, time_us) VALUES (1, $1) \
+    ON CONFLICT (one) DO UPDATE SET time_us = min($1, time_us + $2) RETURNING time_us AS newest";
+
+/// Counts the songs of a user.
+pub(super) const SONGS_OF_USER: &str =
+    "SELECT count(*) AS songs, coalesce(sum(size_bytes), 0) AS bytes FROM songs WHERE uploader = $1";
+
+/// Counts the songs of an address.
+pub(super) const SONGS_OF_ADDRESS: &str =
+    "SELECT count(*) AS songs, coalesce(sum(size_bytes), 0) AS bytes FROM songs WHERE uploader_address = $1";
+
+/// Lists songs. Each half uses its own range of the index, and the results are merged without sorting. With a status
+/// another index applies.
+pub(super) fn list(has_status: bool) -> Statement {
+    const ALL: &str = "\
+        SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs \
+        WHERE uploader IS NULL AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
+        UNION ALL \
+        SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs \
+        WHERE uploader = $1 AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
+        ORDER BY uploaded_at_us DESC, id LIMIT $5";
+    const IN_STATUS: &str = "\
+        SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs \
+        WHERE uploader IS NULL AND status = $4 AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
+        UNION ALL \
+        SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs \
+        WHERE uploader = $1 AND status = $4 AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
+        ORDER BY uploaded_at_us DESC, id LIMIT $5";
+    sqlx::query(if has_status { IN_STATUS } else { ALL })
+}
+
+/// Claims outbox entries in memory, because there is only one process.
+pub(super) async fn claim(
+    store: &Store,
+    limit: u32,
+    lasts: Duration,
+    now: OffsetDateTime,
+) -> Result<Vec<Pending>, RepositoryError> {
+    // Read as many more as are claimed, so that enough unclaimed entries remain.
+    let taken = u32::try_from(store.claims().len()).unwrap_or(u32::MAX);
+    let mut pending = store.pending(limit.saturating_add(taken)).await?;
+    let mut claims = store.claims();
+    // A claim that expires later than a new one was made before the clock was set back.
+    claims.retain(|_, until| *until > now && *until <= now + lasts);
+    pending.retain(|entry| !claims.contains_key(&entry.number));
+    pending.truncate(limit as usize);
+    claims.extend(pending.iter().map(|entry| (entry.number, now + lasts)));
+    Ok(pending)
+}
+
+pub(super) async fn release(store: &Store, number: i64) -> Result<(), RepositoryError> {
+    forget_claim(store, number);
+    Ok(())
+}
+
+/// Forgets the claim on a deleted outbox entry.
+pub(super) fn forget_claim(store: &Store, number: i64) {
+    store.claims().remove(&number);
+}
+
+pub(super) async fn space(store: &Store) -> Result<Option<Space>, RepositoryError> {
+    let path = store.path().to_owned();
+    let found = disk::blocking(move || disk::space(&path)).await;
+    found.map_err(|error| RepositoryError::Unavailable(error.into()))
+}
