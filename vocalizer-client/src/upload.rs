@@ -205,7 +205,9 @@ impl fmt::Debug for Upload {
             | Content::Factory { size_bytes: Some(size_bytes), .. } => {
                 format!("a stream of {size_bytes} bytes")
             }
-            Content::Stream { size_bytes: None, .. } | Content::Factory { size_bytes: None, .. } => "a stream".to_owned(),
+            Content::Stream { size_bytes: None, .. } | Content::Factory { size_bytes: None, .. } => {
+                "a stream".to_owned()
+            }
         };
         f.debug_struct("Upload")
             .field("id", &self.id)
