@@ -6,7 +6,7 @@ use std::time::Duration;
 use vocalizer_core::ports::{DurableLeases as _, Failure, JobQueue, JobState, QueueError};
 use vocalizer_queue::SqliteQueue;
 
-use super::support::{TestFile, hash, job, leased, never};
+use super::support::{TestFile, hash, job, never};
 
 #[tokio::test]
 async fn restart_keeps_durable_leases_and_their_counts() {
