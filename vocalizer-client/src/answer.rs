@@ -11,18 +11,21 @@ use crate::Error;
 /// Maximum length of an unexpected `Content-Type` in an error.
 const EXCERPT_CHARS: usize = 80;
 
+/// Maximum length of a request's identifier.
+const MAX_REQUEST_ID_CHARS: usize = 128;
+
 /// Returns the `data` of a response in the envelope.
 pub(crate) async fn data<T: DeserializeOwned>(response: Response, max_bytes: u64) -> Result<T, Error> {
     let status = response.status();
     if !is(&response, "application/json") {
         return Err(wrong_type(&response, "JSON"));
     }
-    let retry_after = retry_after(&response);
+    let (retry_after, request_id) = (retry_after(&response), request_id(&response));
     let body = limited(response, max_bytes).await?;
     let envelope: Envelope<T> =
         serde_json::from_slice(&body).map_err(|error| Error::malformed(status.as_u16(), error))?;
     match envelope.into_result() {
-        Err(errors) => Err(Error::Api { status: status.as_u16(), errors, retry_after }),
+        Err(errors) => Err(Error::Api { status: status.as_u16(), errors, retry_after, request_id }),
         Ok(_) if !status.is_success() => {
             Err(Error::malformed(status.as_u16(), "the envelope reports success, but the status is an error"))
         }
@@ -51,7 +54,7 @@ pub(crate) fn wrong_type(response: &Response, expected: &'static str) -> Error {
 }
 
 /// Reads the body, at most `max_bytes`.
-async fn limited(mut response: Response, max_bytes: u64) -> Result<Vec<u8>, Error> {
+pub(crate) async fn limited(mut response: Response, max_bytes: u64) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(Error::from_reqwest)? {
         if (body.len() + chunk.len()) as u64 > max_bytes {
@@ -67,6 +70,12 @@ fn essence(response: &Response) -> Option<&str> {
     // A value that is not text counts as an unknown type.
     let text = value.to_str().unwrap_or("?");
     Some(text.split_once(';').map_or(text, |(essence, _)| essence).trim())
+}
+
+/// Returns the request's identifier, if it is short and plain.
+fn request_id(response: &Response) -> Option<String> {
+    let id = response.headers().get("x-request-id")?.to_str().ok()?;
+    (1..=MAX_REQUEST_ID_CHARS).contains(&id.len()).then(|| id.to_owned())
 }
 
 /// Returns `Retry-After` if it is in seconds. Dates are ignored: Vocalizer does not send them, and they need

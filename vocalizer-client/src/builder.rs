@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use url::Url;
 use vocalizer_api::secret::Secret;
 
-use crate::client::Settings;
+use crate::client::{OnRetry, Settings};
+use crate::identity::Identity;
 use crate::{Client, Error, tls};
 
 /// Builds a [`Client`]; see [`Client::builder`].
@@ -19,6 +20,9 @@ pub struct ClientBuilder {
     address: Secret<String>,
     token: Option<Secret<String>>,
     roots_pem: Vec<Bytes>,
+    http: Option<reqwest::Client>,
+    headers: HeaderMap,
+    on_retry: Option<OnRetry>,
     settings: Settings,
 }
 
@@ -32,7 +36,15 @@ impl Client {
 
 impl ClientBuilder {
     pub(crate) fn new(address: String) -> Self {
-        Self { address: address.into(), token: None, roots_pem: Vec::new(), settings: Settings::default() }
+        Self {
+            address: address.into(),
+            token: None,
+            roots_pem: Vec::new(),
+            http: None,
+            headers: HeaderMap::new(),
+            on_retry: None,
+            settings: Settings::default(),
+        }
     }
 
     /// Acts as the owner of this API token, without a login. Tokens come from [`Client::create_token`].
@@ -46,6 +58,35 @@ impl ClientBuilder {
     /// it so by default; `-addext basicConstraints=CA:FALSE` prevents that.
     pub fn with_root_certificate_pem(mut self, pem: impl Into<Bytes>) -> Self {
         self.roots_pem.push(pem.into());
+        self
+    }
+
+    /// Sends requests through this HTTP client, with its TLS, proxy, connection pool and middleware. It should not follow
+    /// redirects ([`redirect::Policy::none`](reqwest::redirect::Policy::none)), and needs no cookie store.
+    ///
+    /// [`with_root_certificate_pem`](Self::with_root_certificate_pem) then has no effect. `reqwest` is re-exported, for
+    /// the right version.
+    pub fn with_http_client(mut self, http: reqwest::Client) -> Self {
+        self.http = Some(http);
+        self
+    }
+
+    /// Adds a header to all requests, for example for a proxy in front of the server.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setup`] if the name or the value is invalid.
+    pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, Error> {
+        let name = HeaderName::try_from(name).map_err(|error| Error::Setup(error.into()))?;
+        let mut value = HeaderValue::try_from(value).map_err(|error| Error::Setup(error.into()))?;
+        value.set_sensitive(true);
+        self.headers.insert(name, value);
+        Ok(self)
+    }
+
+    /// Calls a function before each retry, with the error and the pause.
+    pub fn with_on_retry(mut self, on_retry: impl Fn(&Error, Duration) + Send + Sync + 'static) -> Self {
+        self.on_retry = Some(OnRetry(Arc::new(on_retry)));
         self
     }
 
@@ -100,17 +141,20 @@ impl ClientBuilder {
     /// [`Error::Setup`] if TLS cannot be set up, or a root certificate or the token is invalid.
     pub fn build(self) -> Result<Client, Error> {
         let base = base(self.address.expose())?;
-        let tls = tls::config(base.scheme() == "https", &self.roots_pem).map_err(Error::Setup)?;
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .default_headers(self.token.as_ref().map(authorization).transpose()?.unwrap_or_default())
-            .cookie_store(true)
-            .redirect(Policy::none())
-            .connect_timeout(self.settings.timeout)
-            .user_agent(concat!("vocalizer-client/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| Error::Setup(error.into()))?;
-        Ok(Client { http, base: Arc::new(base), settings: self.settings })
+        let identity = self.token.as_ref().map_or_else(|| Ok(Identity::session()), Identity::token)?;
+        let http = match self.http {
+            Some(http) => http,
+            None => {
+                let http = reqwest::Client::builder()
+                    .redirect(Policy::none())
+                    .connect_timeout(self.settings.timeout)
+                    .user_agent(concat!("vocalizer-client/", env!("CARGO_PKG_VERSION")));
+                let http = tls::setup(http, base.scheme() == "https", &self.roots_pem).map_err(Error::Setup)?;
+                http.build().map_err(|error| Error::Setup(error.into()))?
+            }
+        };
+        let (base, headers, on_retry) = (Arc::new(base), Arc::new(self.headers), self.on_retry);
+        Ok(Client { http, base, headers, identity, on_retry, settings: self.settings, limits: Arc::default() })
     }
 }
 
@@ -131,12 +175,4 @@ fn base(address: &str) -> Result<Url, Error> {
         base.set_path(&format!("{}/", base.path()));
     }
     Ok(base)
-}
-
-fn authorization(token: &Secret<String>) -> Result<HeaderMap, Error> {
-    // The library's error does not mention tokens.
-    let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose().trim()))
-        .map_err(|_| Error::Setup("the token contains invalid characters".into()))?;
-    value.set_sensitive(true);
-    Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
 }

@@ -1,16 +1,19 @@
 //! The client and its requests.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use reqwest::header::CONTENT_TYPE;
-use reqwest::{Method, RequestBuilder};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::{Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use url::Url;
+use vocalizer_api::LimitsView;
+use vocalizer_api::secret::Secret;
 
+use crate::identity::Identity;
 use crate::retry::Retry;
 use crate::{Error, answer};
 
@@ -24,7 +27,13 @@ use crate::{Error, answer};
 pub struct Client {
     pub(crate) http: reqwest::Client,
     pub(crate) base: Arc<Url>,
+    /// Headers of all requests.
+    pub(crate) headers: Arc<HeaderMap>,
+    pub(crate) identity: Identity,
+    pub(crate) on_retry: Option<OnRetry>,
     pub(crate) settings: Settings,
+    /// The server's limits, and when they were read.
+    pub(crate) limits: Arc<Mutex<Option<(Instant, LimitsView)>>>,
 }
 
 /// The settings of a client.
@@ -55,9 +64,51 @@ impl Default for Settings {
     }
 }
 
+/// Called before each retry.
+#[derive(Clone)]
+pub(crate) struct OnRetry(pub(crate) Arc<dyn Fn(&Error, Duration) + Send + Sync>);
+
+impl fmt::Debug for OnRetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnRetry")
+    }
+}
+
 impl Client {
+    /// Returns a client for the same server that acts as the owner of this API token. It shares the connections.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error};
+    /// # async fn songs_of(client: &Client, token: &str) -> Result<(), Error> {
+    /// let mine = client.with_token(token)?.songs().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setup`] if the token is invalid.
+    pub fn with_token(&self, token: impl Into<Secret<String>>) -> Result<Self, Error> {
+        Ok(Self { identity: Identity::token(&token.into())?, ..self.clone() })
+    }
+
+    /// Returns a client for the same server with a session of its own, anonymous until it logs in. It shares the
+    /// connections.
+    #[must_use]
+    pub fn with_session(&self) -> Self {
+        Self { identity: Identity::session(), ..self.clone() }
+    }
+
     pub(crate) fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, Error> {
         Ok(self.http.request(method, self.url(path)?))
+    }
+
+    /// Sends a request with the client's headers and credentials, and keeps the cookies of the response.
+    pub(crate) async fn exchange(&self, request: RequestBuilder) -> Result<Response, Error> {
+        let request = self.identity.authorize(request.headers((*self.headers).clone()));
+        let response = request.send().await.map_err(Error::from_reqwest)?;
+        self.identity.keep(&response);
+        Ok(response)
     }
 
     pub(crate) fn url(&self, path: &str) -> Result<Url, Error> {
@@ -94,11 +145,11 @@ impl Client {
 
     /// Like [`Client::call`], without a timeout.
     pub(crate) async fn call_unbounded<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Error> {
-        answer::data(request.send().await.map_err(Error::from_reqwest)?, self.settings.max_answer_bytes).await
+        answer::data(self.exchange(request).await?, self.settings.max_answer_bytes).await
     }
 
-    pub(crate) const fn retries(&self) -> Retry {
-        Retry::new(self.settings.retries, self.settings.first_pause)
+    pub(crate) fn retries(&self) -> Retry {
+        Retry::new(self.settings.retries, self.settings.first_pause, self.on_retry.clone())
     }
 }
 

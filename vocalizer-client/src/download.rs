@@ -63,8 +63,56 @@ impl Client {
     /// [`Error::Api`] if the song does not exist, could not be split, or is not ready in time; [`Error::WrongType`] if
     /// the response is not such a file.
     pub async fn download(&self, id: SongId, file: impl Into<SongFile>) -> Result<Download, Error> {
-        let file = file.into();
-        Download::open(RemoteFile::new(self, self.url(&file.path(id))?, file.types())).await
+        Download::open(self.source(id, file.into())?).await
+    }
+}
+
+/// A file on the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FileInfo {
+    /// The size in bytes; `None` if the file is not made yet.
+    pub size_bytes: Option<u64>,
+    /// The media type.
+    pub content_type: Option<String>,
+    /// The ETag, if equal tags mean equal bytes.
+    pub etag: Option<String>,
+}
+
+impl Client {
+    /// Continues a download at `offset`, also in another process. `etag` is that of the [first download](Download::etag).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Changed`] if the file changed, and those of [`Client::download`].
+    pub async fn resume(
+        &self,
+        id: SongId,
+        file: impl Into<SongFile>,
+        offset: u64,
+        etag: &str,
+    ) -> Result<Download, Error> {
+        let source = self.source(id, file.into())?;
+        let (source, Opened { response, skip_bytes }) = source.open_at(offset, etag).await?;
+        Ok(Download::new(source, response, skip_bytes, offset))
+    }
+
+    /// Returns the size, the media type and the ETag of a file, without downloading it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::download`].
+    pub async fn file_info(&self, id: SongId, file: impl Into<SongFile>) -> Result<FileInfo, Error> {
+        let source = self.source(id, file.into())?.head().await?;
+        Ok(FileInfo {
+            size_bytes: source.size_bytes,
+            content_type: source.content_type().map(str::to_owned),
+            etag: source.etag().map(str::to_owned),
+        })
+    }
+
+    pub(crate) fn source(&self, id: SongId, file: SongFile) -> Result<RemoteFile, Error> {
+        Ok(RemoteFile::new(self, self.url(&file.path(id))?, file.types()))
     }
 }
 
@@ -72,14 +120,36 @@ impl Download {
     /// Starts the download; see [`Client::download`].
     pub(crate) async fn open(source: RemoteFile) -> Result<Self, Error> {
         let (source, response) = source.open().await?;
-        Ok(Self {
+        Ok(Self::new(source, response, 0, 0))
+    }
+
+    fn new(source: RemoteFile, response: Response, skip_bytes: u64, offset: u64) -> Self {
+        Self {
             idle: Box::pin(sleep(source.timeout())),
             retry: source.retries(),
             source,
-            state: State::reading(response, 0),
-            received_bytes: 0,
-            counted_from_bytes: 0,
-        })
+            state: State::reading(response, skip_bytes),
+            received_bytes: offset,
+            counted_from_bytes: offset,
+        }
+    }
+
+    /// Returns the position in the file: the number of bytes received, including those before [`Client::resume`].
+    #[must_use]
+    pub const fn position(&self) -> u64 {
+        self.received_bytes
+    }
+
+    /// Returns the ETag for [`Client::resume`], if the server sent one by which changes can be found.
+    #[must_use]
+    pub fn etag(&self) -> Option<&str> {
+        self.source.etag()
+    }
+
+    /// Returns the media type, if the server sent it.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&str> {
+        self.source.content_type()
     }
 
     /// Returns the size in bytes, if the server sent it.

@@ -31,6 +31,8 @@ pub enum Error {
         errors: Vec<ApiError>,
         /// The server's `Retry-After`, if any.
         retry_after: Option<Duration>,
+        /// The request's identifier in the server's log, if it sent one.
+        request_id: Option<String>,
     },
     /// The response has an unexpected content type, for example the error page of a proxy.
     #[error("unexpected response with status {status}: expected {expected}, got content type {found:?}")]
@@ -63,9 +65,20 @@ pub enum Error {
     /// The server did not respond in time, or an upload or a download stalled.
     #[error("request timed out")]
     TimedOut,
-    /// The connection failed, or the source of an upload did.
+    /// The connection failed.
     #[error("the connection to the server failed")]
     Transport(#[source] BoxError),
+    /// The stream of an upload failed.
+    #[error("the source of the upload failed")]
+    Source(#[source] io::Error),
+    /// The song is larger than the server accepts. Found before anything is sent, if the size is known.
+    #[error("the song has {size_bytes} bytes; the server accepts at most {max_bytes}")]
+    TooLarge {
+        /// The song's size.
+        size_bytes: u64,
+        /// The server's limit.
+        max_bytes: u64,
+    },
     /// An interrupted download cannot be resumed, because the file changed on the server.
     #[error("the file changed on the server during the download")]
     Changed,
@@ -108,10 +121,22 @@ impl Error {
         }
     }
 
+    /// Returns the codes of the server's errors; none if it did not respond with errors.
+    pub fn codes(&self) -> impl Iterator<Item = ErrorCode> {
+        let errors = if let Self::Api { errors, .. } = self { &errors[..] } else { &[] };
+        errors.iter().map(|error| error.code)
+    }
+
     /// Returns whether the server's errors contain this code.
     #[must_use]
     pub fn has_code(&self, code: ErrorCode) -> bool {
-        matches!(self, Self::Api { errors, .. } if errors.iter().any(|error| error.code == code))
+        self.codes().any(|found| found == code)
+    }
+
+    /// Returns the request's identifier in the server's log, for its operator.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        if let Self::Api { request_id, .. } = self { request_id.as_deref() } else { None }
     }
 
     /// Converts an error of the HTTP library. Not a `From`, which would expose the library in the public API.

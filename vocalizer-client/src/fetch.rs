@@ -1,8 +1,10 @@
 //! Requests for files, and for the rest of an interrupted download.
 
+use std::ops::Range;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_RANGE, ETAG, HeaderValue, IF_RANGE, RANGE};
+use bytes::Bytes;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderValue, IF_RANGE, RANGE};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::de::IgnoredAny;
 use tokio::time::{Instant, sleep, timeout};
@@ -22,6 +24,7 @@ pub(crate) struct RemoteFile {
     /// The name in errors, and the allowed content types.
     types: (&'static str, &'static [&'static str]),
     etag: Option<HeaderValue>,
+    content_type: Option<HeaderValue>,
     pub(crate) size_bytes: Option<u64>,
 }
 
@@ -34,7 +37,7 @@ pub(crate) struct Opened {
 
 impl RemoteFile {
     pub(crate) fn new(client: &Client, url: Url, types: (&'static str, &'static [&'static str])) -> Self {
-        Self { client: client.clone(), url, types, etag: None, size_bytes: None }
+        Self { client: client.clone(), url, types, etag: None, content_type: None, size_bytes: None }
     }
 
     /// Sends the first request; see [`Client::download`].
@@ -44,8 +47,7 @@ impl RemoteFile {
         loop {
             let error = match self.fetch(self.request(), StatusCode::OK).await {
                 Ok(response) => {
-                    self.etag = strong_etag(&response);
-                    self.size_bytes = response.content_length();
+                    self.learn(&response);
                     return Ok((self, response));
                 }
                 Err(error) => error,
@@ -61,7 +63,89 @@ impl RemoteFile {
         }
     }
 
-    pub(crate) const fn retries(&self) -> Retry {
+    /// Reads the headers of the file, without its bytes. A file that is not made yet has no size.
+    pub(crate) async fn head(mut self) -> Result<Self, Error> {
+        let mut retry = self.retries();
+        loop {
+            let error = match self.fetch(self.client.http.head(self.url.clone()), StatusCode::OK).await {
+                Ok(response) => {
+                    self.learn(&response);
+                    // The HTTP library reports the length of the body, and a response to HEAD has none.
+                    let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+                    self.size_bytes = length.and_then(|length| length.parse().ok());
+                    return Ok(self);
+                }
+                Err(error) => error,
+            };
+            let Some(pause) = retry.after(&error) else { return Err(error) };
+            sleep(pause).await;
+        }
+    }
+
+    /// Reads a part of the file, with retries.
+    pub(crate) async fn range(self, range: Range<u64>) -> Result<Bytes, Error> {
+        let mut retry = self.retries();
+        loop {
+            let error = match timeout(self.timeout(), self.try_range(&range)).await.unwrap_or(Err(Error::TimedOut)) {
+                Ok(bytes) => return Ok(bytes),
+                Err(error) => error,
+            };
+            let Some(pause) = retry.after(&error) else { return Err(error) };
+            sleep(pause).await;
+        }
+    }
+
+    async fn try_range(&self, range: &Range<u64>) -> Result<Bytes, Error> {
+        let header = format!("bytes={}-{}", range.start, range.end - 1);
+        let response = self.fetch(self.request().header(RANGE, header), StatusCode::PARTIAL_CONTENT).await?;
+        let Some((first, last, _)) = content_range(&response).filter(|&(first, last, _)| first <= last) else {
+            return Err(Error::malformed(response.status().as_u16(), "the server sent no range"));
+        };
+        if first != range.start || last >= range.end {
+            return Err(Error::malformed(206, "the range differs from the requested one"));
+        }
+        let bytes = answer::limited(response, range.end - range.start).await?;
+        if bytes.len() as u64 != last - first + 1 {
+            return Err(Error::malformed(206, "the range is incomplete"));
+        }
+        Ok(bytes.into())
+    }
+
+    /// Requests the rest of a file whose first `from` bytes an earlier download received.
+    pub(crate) async fn open_at(mut self, from: u64, etag: &str) -> Result<(Self, Opened), Error> {
+        self.etag = Some(HeaderValue::from_str(etag).map_err(|_| Error::Changed)?);
+        let mut retry = self.retries();
+        loop {
+            let error = match self.clone().reopen(from).await {
+                Ok(opened) => {
+                    let rest_bytes = opened.response.content_length();
+                    self.size_bytes = rest_bytes.map(|rest| rest + from - opened.skip_bytes);
+                    self.content_type = opened.response.headers().get(CONTENT_TYPE).cloned();
+                    return Ok((self, opened));
+                }
+                Err(error) => error,
+            };
+            let pause = if matches!(error, Error::Changed) { None } else { retry.after(&error) };
+            let Some(pause) = pause else { return Err(error) };
+            sleep(pause).await;
+        }
+    }
+
+    fn learn(&mut self, response: &Response) {
+        self.etag = strong_etag(response);
+        self.content_type = response.headers().get(CONTENT_TYPE).cloned();
+        self.size_bytes = response.content_length();
+    }
+
+    pub(crate) fn etag(&self) -> Option<&str> {
+        self.etag.as_ref()?.to_str().ok()
+    }
+
+    pub(crate) fn content_type(&self) -> Option<&str> {
+        self.content_type.as_ref()?.to_str().ok()
+    }
+
+    pub(crate) fn retries(&self) -> Retry {
         self.client.retries()
     }
 
@@ -85,7 +169,8 @@ impl RemoteFile {
         };
         if response.status() == StatusCode::OK {
             // The whole file: it changed, or the server does not support ranges.
-            let is_same = strong_etag(&response).as_ref() == Some(etag) && response.content_length() == self.size_bytes;
+            let is_same = strong_etag(&response).as_ref() == Some(etag)
+                && (self.size_bytes.is_none() || response.content_length() == self.size_bytes);
             return if is_same { Ok(Opened { response, skip_bytes: from }) } else { Err(Error::Changed) };
         }
         if strong_etag(&response).is_some_and(|now| now != *etag) {
@@ -110,8 +195,7 @@ impl RemoteFile {
 
     /// Sends the request and checks that the response is the file, or the requested range of it.
     async fn fetch(&self, request: RequestBuilder, status: StatusCode) -> Result<Response, Error> {
-        let response =
-            timeout(self.timeout(), request.send()).await.map_err(|_| Error::TimedOut)?.map_err(Error::from_reqwest)?;
+        let response = timeout(self.timeout(), self.client.exchange(request)).await.map_err(|_| Error::TimedOut)??;
         let (expected, kinds) = self.types;
         let is_file = response.status() == StatusCode::OK || response.status() == status;
         if is_file && answer::may_be(&response, kinds) {

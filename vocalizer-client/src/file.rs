@@ -1,7 +1,7 @@
 //! The files of a song and their local names.
 
 use vocalizer_api::id::SongId;
-use vocalizer_api::part::{Format, Part};
+use vocalizer_api::part::{Format, Part, Stem};
 
 /// Maximum number of title characters in a file name. With 4 bytes each, plus part, extension and `.part`, the name
 /// stays below the 255 bytes that file systems allow.
@@ -13,7 +13,7 @@ const DEVICES: [&str; 22] = [
     "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
 ];
 
-/// A file of a song: a [`Part`] (as MP3), a part with a [`Format`], or an archive with all stems.
+/// A file of a song: a [`Part`] (as MP3), a part with a [`Format`], an archive with all stems, or a mix of the stems.
 ///
 /// `song.mp3` is the uploaded file itself, in its own format; other formats are converted from it.
 ///
@@ -25,13 +25,48 @@ const DEVICES: [&str; 22] = [
 /// let everything = SongFile::stems(Archive::Zip, Format::Wav);
 /// # assert!(vocals != lossless && lossless != everything);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SongFile(Kind);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
     Part(Part, Format),
     Stems(Archive, Format),
+    Mix(Gains, Format),
+}
+
+/// The gain of each stem in a mix, as a factor from 0 to 2; 1 by default.
+///
+/// ```
+/// use vocalizer_client::{Format, Gains, SongFile, Stem};
+///
+/// // Practice the drums along with the others.
+/// let mix = SongFile::mix(Gains::new().with(Stem::Drums, 0.0).with(Stem::Vocals, 0.5), Format::Mp3);
+/// # let _ = mix;
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[must_use]
+pub struct Gains([f32; 4]);
+
+impl Gains {
+    /// Returns gains of 1.
+    pub const fn new() -> Self {
+        Self([1.0; 4])
+    }
+
+    /// Sets the gain of a stem. Stems that a server's songs do not have are ignored.
+    pub fn with(mut self, stem: Stem, gain: f32) -> Self {
+        if let Some(index) = Stem::FOUR.iter().position(|&four| four == stem) {
+            self.0[index] = gain;
+        }
+        self
+    }
+}
+
+impl Default for Gains {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// An archive format.
@@ -50,6 +85,12 @@ impl SongFile {
         Self(Kind::Stems(archive, format))
     }
 
+    /// Returns a mix of the four stems. It is made for each request, so an interrupted download starts again.
+    #[must_use]
+    pub const fn mix(gains: Gains, format: Format) -> Self {
+        Self(Kind::Mix(gains, format))
+    }
+
     /// Returns a local file name: `Title.mp3` for the song, `Title (vocals).mp3` for another part, `Title (stems).zip`.
     ///
     /// The name is valid on every system for any title: no path, not hidden, no control characters, not too long.
@@ -60,6 +101,7 @@ impl SongFile {
             Kind::Part(part, format) => (format!(" ({part})"), format.extension()),
             Kind::Stems(Archive::Zip, _) => (" (stems)".to_owned(), "zip"),
             Kind::Stems(Archive::Tar, _) => (" (stems)".to_owned(), "tar"),
+            Kind::Mix(_, format) => (" (mix)".to_owned(), format.extension()),
         };
         format!("{}{what}.{extension}", stem(title))
     }
@@ -69,13 +111,18 @@ impl SongFile {
             Kind::Part(part, format) => format!("songs/{id}/{part}.{format}"),
             Kind::Stems(Archive::Zip, format) => format!("songs/{id}/stems.zip?format={format}"),
             Kind::Stems(Archive::Tar, format) => format!("songs/{id}/stems.tar?format={format}"),
+            Kind::Mix(Gains(gains), format) => {
+                let gains: Vec<_> =
+                    Stem::FOUR.iter().zip(gains).map(|(stem, gain)| format!("{}={gain}", stem.name())).collect();
+                format!("songs/{id}/mix.{format}?{}", gains.join("&"))
+            }
         }
     }
 
     /// Returns the name in errors, and the allowed content types.
     pub(crate) const fn types(self) -> (&'static str, &'static [&'static str]) {
         match self.0 {
-            Kind::Part(..) => ("audio", &["audio/", "application/octet-stream"]),
+            Kind::Part(..) | Kind::Mix(..) => ("audio", &["audio/", "application/octet-stream"]),
             Kind::Stems(Archive::Zip, _) => ("a zip archive", &["application/zip", "application/octet-stream"]),
             Kind::Stems(Archive::Tar, _) => ("a tar archive", &["application/x-tar", "application/octet-stream"]),
         }

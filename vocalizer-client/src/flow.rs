@@ -19,14 +19,15 @@ use crate::Error;
 const BLOCK_BYTES: usize = 64 * 1024;
 
 /// Called with the bytes sent so far, and the size if it is known.
-pub(crate) type Progress = Box<dyn FnMut(u64, Option<u64>) + Send>;
+pub(crate) type Progress = Arc<Mutex<dyn FnMut(u64, Option<u64>) + Send>>;
 
 /// A stream of bytes.
 pub(crate) type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
-/// The stall timeout of an upload. Every sent block moves the deadline.
+/// The stall timeout of an upload, and the error of its source. Every sent block moves the deadline.
 pub(crate) struct StallTimer {
     deadline: Arc<Mutex<Instant>>,
+    failure: Arc<Mutex<Option<io::Error>>>,
     stall_timeout: Duration,
     timeout: Duration,
 }
@@ -34,11 +35,16 @@ pub(crate) struct StallTimer {
 impl StallTimer {
     pub(crate) fn new(stall_timeout: Duration, timeout: Duration) -> Self {
         let deadline = Arc::new(Mutex::new(Instant::now() + stall_timeout));
-        Self { deadline, stall_timeout, timeout }
+        Self { deadline, failure: Arc::default(), stall_timeout, timeout }
+    }
+
+    /// Returns the error of the source, if it failed.
+    pub(crate) fn failure(&self) -> Option<io::Error> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Waits for the response until the moving deadline.
-    pub(crate) async fn watch<T>(self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    pub(crate) async fn watch<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         let mut answer = pin!(answer);
         let mut alarm = pin!(sleep_until(self.deadline()));
         poll_fn(|cx| {
@@ -69,6 +75,7 @@ pub(crate) struct ProgressStream {
     sent_bytes: u64,
     progress: Option<Progress>,
     deadline: Arc<Mutex<Instant>>,
+    failure: Arc<Mutex<Option<io::Error>>>,
     stall_timeout: Duration,
     timeout: Duration,
 }
@@ -80,8 +87,9 @@ impl ProgressStream {
         progress: Option<Progress>,
         timer: &StallTimer,
     ) -> Self {
-        let StallTimer { ref deadline, stall_timeout, timeout } = *timer;
-        Self { stream, size_bytes, sent_bytes: 0, progress, deadline: Arc::clone(deadline), stall_timeout, timeout }
+        let StallTimer { ref deadline, ref failure, stall_timeout, timeout } = *timer;
+        let (deadline, failure) = (Arc::clone(deadline), Arc::clone(failure));
+        Self { stream, size_bytes, sent_bytes: 0, progress, deadline, failure, stall_timeout, timeout }
     }
 }
 
@@ -89,12 +97,17 @@ impl Stream for ProgressStream {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let next = ready!(self.stream.as_mut().poll_next(cx));
+        let mut next = ready!(self.stream.as_mut().poll_next(cx));
+        if let Some(Err(error)) = &mut next {
+            // The HTTP library reports it as an error of the connection.
+            let error = std::mem::replace(error, io::ErrorKind::Other.into());
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        }
         if let Some(Ok(block)) = &next {
             self.sent_bytes += block.len() as u64;
             let (sent_bytes, size_bytes) = (self.sent_bytes, self.size_bytes);
-            if let Some(progress) = &mut self.progress {
-                progress(sent_bytes, size_bytes);
+            if let Some(progress) = &self.progress {
+                (progress.lock().unwrap_or_else(PoisonError::into_inner))(sent_bytes, size_bytes);
             }
         }
         // After the last byte, the response is pending. A body with a known length is not polled to its end.

@@ -45,31 +45,35 @@ mod events;
 mod fetch;
 mod file;
 mod flow;
+mod identity;
 mod query;
 mod retry;
 mod save;
 mod songs;
 mod tls;
 mod upload;
-mod wait;
+mod watch;
 #[cfg(feature = "worker")]
 pub mod worker;
 
 pub use accounts::NewToken;
 pub use builder::ClientBuilder;
 pub use client::Client;
-pub use download::Download;
+pub use download::{Download, FileInfo};
 pub use error::{BoxError, Error};
-pub use file::{Archive, SongFile};
+pub use file::{Archive, Gains, SongFile};
 pub use query::{SongQuery, SongsPage};
+pub use reqwest;
+pub use save::{DownloadStems, DownloadTo};
 pub use upload::Upload;
 pub use vocalizer_api::id::SongId;
 pub use vocalizer_api::id::{TokenId, UserId};
-pub use vocalizer_api::part::{Format, Part};
+pub use vocalizer_api::part::{Format, Part, Stem};
 pub use vocalizer_api::secret::Secret;
 pub use vocalizer_api::{
-    ApiError, ErrorCode, LimitsView, QuotaView, RegistrationView, SongStatus, SongView, TokenView, UserView,
+    ApiError, ErrorCode, LimitsView, PeaksView, QuotaView, RegistrationView, SongStatus, SongView, TokenView, UserView,
 };
+pub use watch::Change;
 
 /// Compiles the example in the README.
 #[cfg(doctest)]

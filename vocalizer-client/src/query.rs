@@ -33,7 +33,7 @@ impl SongQuery {
     pub(crate) fn path(&self) -> String {
         let mut fields = form_urlencoded::Serializer::new(String::new());
         if let Some(status) = self.status {
-            fields.append_pair("status", name(status));
+            fields.append_pair("status", status.name());
         }
         if let Some(limit) = self.limit {
             fields.append_pair("limit", &limit.to_string());
@@ -65,16 +65,4 @@ pub struct SongsPage {
     pub songs: Vec<SongView>,
     /// The query for the next page; `None` on the last page.
     pub next: Option<SongQuery>,
-}
-
-/// Returns the status as in the API.
-const fn name(status: SongStatus) -> &'static str {
-    match status {
-        SongStatus::NotFound => "NOT_FOUND",
-        SongStatus::Uploading => "UPLOADING",
-        SongStatus::Uploaded => "UPLOADED",
-        SongStatus::Splitting => "SPLITTING",
-        SongStatus::Split => "SPLIT",
-        SongStatus::Failed => "FAILED",
-    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use vocalizer_api::backoff::Backoff;
 
 use crate::Error;
+use crate::client::OnRetry;
 
 /// Maximum pause between two attempts, without `Retry-After`.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
@@ -15,14 +16,15 @@ pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 /// The remaining retries of a call.
 #[derive(Debug, Clone)]
 pub(crate) struct Retry {
+    on_retry: Option<OnRetry>,
     most: u32,
     backoff: Backoff,
     failures: u32,
 }
 
 impl Retry {
-    pub(crate) const fn new(most: u32, first: Duration) -> Self {
-        Self { most, backoff: Backoff::new(first, MAX_PAUSE), failures: 0 }
+    pub(crate) fn new(most: u32, first: Duration, on_retry: Option<OnRetry>) -> Self {
+        Self { on_retry, most, backoff: Backoff::new(first, MAX_PAUSE), failures: 0 }
     }
 
     /// Returns the pause before the next attempt, or `None` if the error is final.
@@ -31,7 +33,11 @@ impl Retry {
         if !error.is_transient() || retry_after > MAX_RETRY_AFTER {
             return None;
         }
-        self.next_pause(retry_after)
+        let pause = self.next_pause(retry_after)?;
+        if let Some(OnRetry(on_retry)) = &self.on_retry {
+            on_retry(error, pause);
+        }
+        Some(pause)
     }
 
     /// Returns the pause before the next attempt after any error, at least `retry_after`; `None` if no attempts are

@@ -1,9 +1,15 @@
 //! Downloads into memory and files.
 
+use std::fmt;
+use std::future::{Future, IntoFuture};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::fs::{self, File};
 use tokio::io::AsyncWriteExt;
 use vocalizer_api::id::SongId;
@@ -21,81 +27,266 @@ impl Client {
         self.download(id, file).await?.into_bytes(max_bytes).await
     }
 
-    /// Downloads a file to `path`, replacing an existing file.
+    /// Downloads a part of a file into memory: the bytes from `range.start` to before `range.end`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Limit`] if the server sends more, and those of [`Client::download`].
+    pub async fn download_range(
+        &self,
+        id: SongId,
+        file: impl Into<SongFile>,
+        range: Range<u64>,
+    ) -> Result<Bytes, Error> {
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
+        self.source(id, file.into())?.range(range).await
+    }
+
+    /// Downloads a file to `path`, replacing an existing file. Await it, or set options first.
     ///
     /// The replacement is atomic: the bytes go to a file with the suffix `.part` first. If the file changes on the
     /// server meanwhile, the download restarts once.
     ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, Format, Part, SongId};
+    /// # async fn get(client: &Client, id: SongId) -> Result<(), Error> {
+    /// client.download_to(id, Part::Vocals, "vocals.mp3").await?;
+    /// client
+    ///     .download_to(id, (Part::Song, Format::Wav), "song.wav")
+    ///     .with_progress(|bytes, size| println!("{bytes} of {size:?}"))
+    ///     .resumable()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// Those of [`Client::download`] and [`Download::next_chunk`]; [`Error::File`] if the file cannot be written.
-    pub async fn download_to(
-        &self,
-        id: SongId,
-        file: impl Into<SongFile>,
-        path: impl AsRef<Path>,
-    ) -> Result<(), Error> {
-        let (file, path) = (file.into(), path.as_ref());
-        match save(self.download(id, file).await?, path).await {
-            Err(Error::Changed) => save(self.download(id, file).await?, path).await,
-            saved => saved,
-        }
+    pub fn download_to(&self, id: SongId, file: impl Into<SongFile>, path: impl AsRef<Path>) -> DownloadTo {
+        let (client, file, path) = (self.clone(), file.into(), path.as_ref().to_owned());
+        DownloadTo { client, id, file, path, progress: None, is_resumable: false }
     }
 
-    /// Downloads the four stems of a song into a folder and returns their paths. Creates the folder if necessary.
+    /// Downloads the four stems of a song into a folder and returns their paths. Creates the folder if necessary. Await
+    /// it, or set options first.
     ///
     /// The names come from [`SongFile::name`], `Title (vocals).mp3` and so on. Existing files are replaced.
     ///
     /// # Errors
     ///
     /// Those of [`Client::song`] and [`Client::download_to`]; already downloaded stems stay.
-    pub async fn download_stems(
-        &self,
-        id: SongId,
-        format: Format,
-        folder: impl AsRef<Path>,
-    ) -> Result<Vec<PathBuf>, Error> {
-        let folder = folder.as_ref();
-        let title = self.song(id).await?.title;
-        fs::create_dir_all(folder).await.map_err(|source| Error::File { path: folder.to_owned(), source })?;
-        let mut paths = Vec::new();
-        for part in Stem::FOUR.into_iter().filter_map(|stem| Part::try_from(stem).ok()) {
-            let file = SongFile::from((part, format));
-            let path = folder.join(file.name(&title));
-            self.download_to(id, file, &path).await?;
-            paths.push(path);
+    pub fn download_stems(&self, id: SongId, format: Format, folder: impl AsRef<Path>) -> DownloadStems {
+        let (client, folder) = (self.clone(), folder.as_ref().to_owned());
+        DownloadStems { client, id, format, folder, progress: None, concurrency: 2 }
+    }
+}
+
+/// Called with the bytes received so far, and the size if it is known.
+type Progress = Box<dyn FnMut(u64, Option<u64>) + Send>;
+
+/// A future in a box.
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A download to a file; see [`Client::download_to`].
+#[must_use = "a download does nothing unless it is awaited"]
+pub struct DownloadTo {
+    client: Client,
+    id: SongId,
+    file: SongFile,
+    path: PathBuf,
+    progress: Option<Progress>,
+    is_resumable: bool,
+}
+
+impl DownloadTo {
+    /// Calls a function with the bytes received so far, and the size if it is known.
+    pub fn with_progress(mut self, progress: impl FnMut(u64, Option<u64>) + Send + 'static) -> Self {
+        self.progress = Some(Box::new(progress));
+        self
+    }
+
+    /// Keeps the bytes received so far if the download fails, and continues there next time, also in another process. The
+    /// files are `<name>.part` and `<name>.part.etag`, beside the file. Only one process may download the file at a time.
+    pub const fn resumable(mut self) -> Self {
+        self.is_resumable = true;
+        self
+    }
+
+    async fn run(mut self) -> Result<(), Error> {
+        match self.save().await {
+            Err(Error::Changed) => self.save().await,
+            saved => saved,
         }
-        Ok(paths)
+    }
+
+    /// Writes the download to a file atomically. On an error, an existing file stays unchanged.
+    async fn save(&mut self) -> Result<(), Error> {
+        let path = self.path.clone();
+        let failed = |source| Error::File { path: path.clone(), source };
+        let mut unfinished = Unfinished::beside(&self.path).map_err(failed)?;
+        let earlier = match self.is_resumable {
+            true => unfinished.resume(&self.client, self.id, self.file).await?,
+            false => None,
+        };
+        let mut download = match earlier {
+            Some(download) => download,
+            None => self.client.download(self.id, self.file).await?,
+        };
+        let mut file = if download.position() == 0 {
+            File::create(&unfinished.path).await
+        } else {
+            File::options().append(true).open(&unfinished.path).await
+        }
+        .map_err(failed)?;
+        if let Some(etag) = download.etag().filter(|_| self.is_resumable) {
+            fs::write(&unfinished.etag, etag).await.map_err(failed)?;
+            unfinished.is_kept = true;
+        }
+        loop {
+            let chunk = match download.next_chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                Err(error) => {
+                    unfinished.is_kept &= !matches!(error, Error::Changed);
+                    // What is still in the buffer can be resumed too.
+                    let _ = file.flush().await;
+                    return Err(error);
+                }
+            };
+            file.write_all(&chunk).await.map_err(failed)?;
+            if let Some(progress) = &mut self.progress {
+                progress(download.position(), download.size_bytes());
+            }
+        }
+        file.sync_all().await.map_err(failed)?;
+        drop(file);
+        fs::rename(&unfinished.path, &self.path).await.map_err(failed)?;
+        unfinished.is_kept = false;
+        Ok(())
     }
 }
 
-/// Writes the download to a file atomically. On an error, an existing file stays unchanged.
-async fn save(mut download: Download, path: &Path) -> Result<(), Error> {
-    let failed = |source| Error::File { path: path.to_owned(), source };
-    let unfinished = Unfinished::beside(path).map_err(failed)?;
-    let mut file = File::create(&unfinished.0).await.map_err(failed)?;
-    while let Some(chunk) = download.next_chunk().await? {
-        file.write_all(&chunk).await.map_err(failed)?;
+impl IntoFuture for DownloadTo {
+    type Output = Result<(), Error>;
+    type IntoFuture = BoxFuture<Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
     }
-    file.sync_all().await.map_err(failed)?;
-    drop(file);
-    fs::rename(&unfinished.0, path).await.map_err(failed)
 }
 
-/// A temporary file that is removed on drop, unless it was renamed.
-struct Unfinished(PathBuf);
+impl fmt::Debug for DownloadTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DownloadTo").field("id", &self.id).field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// Called with a stem, its bytes received so far, and its size if it is known.
+type StemProgress = Arc<Mutex<dyn FnMut(Stem, u64, Option<u64>) + Send>>;
+
+/// A download of all stems; see [`Client::download_stems`].
+#[must_use = "a download does nothing unless it is awaited"]
+pub struct DownloadStems {
+    client: Client,
+    id: SongId,
+    format: Format,
+    folder: PathBuf,
+    progress: Option<StemProgress>,
+    concurrency: usize,
+}
+
+impl DownloadStems {
+    /// Calls a function with a stem, its bytes received so far, and its size if it is known.
+    pub fn with_progress(mut self, progress: impl FnMut(Stem, u64, Option<u64>) + Send + 'static) -> Self {
+        self.progress = Some(Arc::new(Mutex::new(progress)));
+        self
+    }
+
+    /// Sets how many stems are downloaded at a time. Default: 2.
+    pub const fn with_concurrency(mut self, concurrency: usize) -> Self {
+        self.concurrency = concurrency;
+        self
+    }
+
+    async fn run(self) -> Result<Vec<PathBuf>, Error> {
+        let title = self.client.song(self.id).await?.title;
+        let failed = |source| Error::File { path: self.folder.clone(), source };
+        fs::create_dir_all(&self.folder).await.map_err(failed)?;
+        let stems = Stem::FOUR.into_iter().filter_map(|stem| Some((stem, Part::try_from(stem).ok()?)));
+        let downloads = stems.map(|(stem, part)| {
+            let file = SongFile::from((part, self.format));
+            let path = self.folder.join(file.name(&title));
+            let mut download = self.client.download_to(self.id, file, &path);
+            if let Some(progress) = self.progress.clone() {
+                download = download.with_progress(move |bytes, size_bytes| {
+                    (progress.lock().unwrap_or_else(PoisonError::into_inner))(stem, bytes, size_bytes);
+                });
+            }
+            async move { download.await.map(|()| path) }
+        });
+        stream::iter(downloads).buffered(self.concurrency.max(1)).try_collect().await
+    }
+}
+
+impl IntoFuture for DownloadStems {
+    type Output = Result<Vec<PathBuf>, Error>;
+    type IntoFuture = BoxFuture<Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl fmt::Debug for DownloadStems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DownloadStems").field("id", &self.id).field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+/// A file that is not finished, and the ETag of its source. Both are removed on drop unless they are kept.
+struct Unfinished {
+    path: PathBuf,
+    etag: PathBuf,
+    is_kept: bool,
+}
 
 impl Unfinished {
     fn beside(path: &Path) -> io::Result<Self> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
-        let mut name = name.to_owned();
-        name.push(".part");
-        Ok(Self(path.with_file_name(name)))
+        let with = |suffix: &str| {
+            let mut name = name.to_owned();
+            name.push(suffix);
+            path.with_file_name(name)
+        };
+        Ok(Self { path: with(".part"), etag: with(".part.etag"), is_kept: false })
+    }
+
+    /// Continues an earlier download if there is one of the same file.
+    async fn resume(&mut self, client: &Client, id: SongId, file: SongFile) -> Result<Option<Download>, Error> {
+        let (Ok(etag), Ok(part)) = (fs::read_to_string(&self.etag).await, fs::metadata(&self.path).await) else {
+            return Ok(None);
+        };
+        if part.len() == 0 {
+            return Ok(None);
+        }
+        self.is_kept = true;
+        match client.resume(id, file, part.len(), &etag).await {
+            Ok(download) => Ok(Some(download)),
+            // It may also be complete already, so that there is no rest.
+            Err(Error::Changed) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        if !self.is_kept {
+            let _ = std::fs::remove_file(&self.path);
+            let _ = std::fs::remove_file(&self.etag);
+        }
     }
 }

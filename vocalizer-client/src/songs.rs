@@ -1,28 +1,82 @@
 //! Uploading, listing, reading, changing and deleting songs.
 
+use std::sync::PoisonError;
+use std::time::Duration;
+
 use futures_core::Stream;
 use futures_util::stream::try_unfold;
 use reqwest::Method;
 use serde::de::IgnoredAny;
+use tokio::time::{Instant, sleep};
 use vocalizer_api::id::SongId;
-use vocalizer_api::{LimitsData, LimitsView, SongChange, SongData, SongView, SongsData};
+use vocalizer_api::part::Part;
+use vocalizer_api::{LimitsData, LimitsView, PeaksData, PeaksView, SongChange, SongData, SongView, SongsData};
 
 use crate::{Client, Error, SongQuery, SongsPage, Upload};
 
 impl Client {
-    /// Uploads a song, which then waits to be split. Repeating an upload creates another song with the same bytes.
+    /// Uploads a song, which then waits to be split.
+    ///
+    /// If the server supports it, the upload is retried after transient errors, as
+    /// [`ClientBuilder::with_retries`](crate::ClientBuilder::with_retries) says, unless its source is a stream that can
+    /// be read once. Thanks to the [ID](Upload::with_id), a retry makes no second song.
     ///
     /// The upload has no timeout as a whole, but it must not stall for longer than
     /// [`ClientBuilder::with_stall_timeout`](crate::ClientBuilder::with_stall_timeout).
     ///
     /// # Errors
     ///
-    /// [`Error::File`] if the file cannot be opened, [`Error::Api`] if the server rejects the song, [`Error::TimedOut`]
-    /// if the upload stalls, and [`Error::Transport`] if the connection, the file or the stream fails.
-    pub async fn upload(&self, upload: Upload) -> Result<SongView, Error> {
-        let (form, timer) = upload.into_form(self.settings.stall_timeout, self.settings.timeout).await?;
+    /// [`Error::File`] if the file cannot be read, [`Error::Source`] if the stream fails, [`Error::TooLarge`] or
+    /// [`Error::Api`] if the server rejects the song, [`Error::TimedOut`] if the upload stalls, and
+    /// [`Error::Transport`] if the connection fails.
+    pub async fn upload(&self, mut upload: Upload) -> Result<SongView, Error> {
+        // Servers without limits, such as the original one, are asked in vain.
+        let LimitsView { max_upload_bytes: max_bytes, upload_ids, .. } = self.cached_limits().await;
+        if let Some(size_bytes) = upload.size_bytes().await?
+            && size_bytes > max_bytes
+        {
+            return Err(Error::TooLarge { size_bytes, max_bytes });
+        }
+        let mut retry = self.retries();
+        loop {
+            let error = match self.try_upload(&mut upload).await {
+                Ok(song) => return Ok(song),
+                Err(error) => error,
+            };
+            let pause = if upload_ids && upload.is_repeatable() { retry.after(&error) } else { None };
+            let Some(pause) = pause else { return Err(error) };
+            sleep(pause).await;
+            // Only the response may have been lost.
+            if let Ok(song) = self.song(upload.id()).await {
+                return Ok(song);
+            }
+        }
+    }
+
+    async fn try_upload(&self, upload: &mut Upload) -> Result<SongView, Error> {
+        let (form, timer) = upload.form(self.settings.stall_timeout, self.settings.timeout).await?;
         let request = self.request(Method::POST, "songs/upload")?.multipart(form);
-        timer.watch(self.call_unbounded::<SongData>(request)).await.map(|data| data.song)
+        let sent = timer.watch(self.call_unbounded::<SongData>(request)).await;
+        match timer.failure() {
+            Some(error) => Err(upload.source_error(error)),
+            None => sent.map(|data| data.song),
+        }
+    }
+
+    /// Returns the server's limits, at most a minute old; the default if it does not tell.
+    async fn cached_limits(&self) -> LimitsView {
+        const LASTS: Duration = Duration::from_secs(60);
+
+        let known = *self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((read_at, limits)) = known
+            && read_at.elapsed() < LASTS
+        {
+            return limits;
+        }
+        let Ok(request) = self.request(Method::GET, "limits") else { return LimitsView::default() };
+        let limits = self.call::<LimitsData>(request).await.map_or_else(|_| LimitsView::default(), |data| data.limits);
+        *self.limits.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), limits));
+        limits
     }
 
     /// Returns all songs visible to the user, or all public songs without a login, newest first. It reads all pages of
@@ -76,6 +130,16 @@ impl Client {
     /// The errors of every call; see [`Client`].
     pub async fn limits(&self) -> Result<LimitsView, Error> {
         self.read::<LimitsData>("limits").await.map(|data| data.limits)
+    }
+
+    /// Returns the loudness of a part over time, for drawing its waveform.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Api`] if the song does not exist or could not be split; with
+    /// [`ErrorCode::NotReady`](crate::ErrorCode::NotReady) if it is not split yet.
+    pub async fn peaks(&self, id: SongId, part: Part) -> Result<PeaksView, Error> {
+        self.read::<PeaksData>(&format!("songs/{id}/peaks/{part}")).await.map(|data| data.peaks)
     }
 
     /// Returns a page of the songs that match `query`, and the query for the next page.

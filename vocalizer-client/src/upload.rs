@@ -1,8 +1,11 @@
 //! Uploads.
 
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +13,7 @@ use futures_core::Stream;
 use reqwest::Body;
 use reqwest::multipart::{Form, Part};
 use tokio::fs::File;
+use vocalizer_api::id::SongId;
 
 use crate::Error;
 use crate::flow::{Blocks, ByteStream, Progress, ProgressStream, Slices, StallTimer};
@@ -27,6 +31,7 @@ use crate::flow::{Blocks, ByteStream, Progress, ProgressStream, Slices, StallTim
 /// ```
 #[must_use]
 pub struct Upload {
+    id: SongId,
     title: String,
     file_name: String,
     source: Content,
@@ -36,8 +41,19 @@ pub struct Upload {
 enum Content {
     Path(PathBuf),
     Bytes(Bytes),
-    Stream { stream: ByteStream, size_bytes: Option<u64> },
+    /// A stream that can be read once; `None` after that.
+    Stream {
+        stream: Option<ByteStream>,
+        size_bytes: Option<u64>,
+    },
+    Factory {
+        factory: Factory,
+        size_bytes: Option<u64>,
+    },
 }
+
+/// Opens a stream again for each attempt.
+type Factory = Box<dyn FnMut() -> Pin<Box<dyn Future<Output = io::Result<ByteStream>> + Send>> + Send>;
 
 impl Upload {
     /// Uploads a file, which is read while it is sent.
@@ -52,7 +68,8 @@ impl Upload {
         Self::new(title.into(), file_name.into(), Content::Bytes(bytes.into()))
     }
 
-    /// Uploads a stream. With a known size, the server can reject a too large upload before it is sent.
+    /// Uploads a stream. It can be read once, so the upload is not retried: see [`Upload::from_stream_factory`]. With a
+    /// known size, a too large upload is rejected before it is sent.
     pub fn from_stream<S>(
         title: impl Into<String>,
         file_name: impl Into<String>,
@@ -62,39 +79,102 @@ impl Upload {
     where
         S: Stream<Item = io::Result<Bytes>> + Send + 'static,
     {
-        Self::new(title.into(), file_name.into(), Content::Stream { stream: Box::pin(stream), size_bytes })
+        Self::new(title.into(), file_name.into(), Content::Stream { stream: Some(Box::pin(stream)), size_bytes })
     }
 
-    const fn new(title: String, file_name: String, source: Content) -> Self {
-        Self { title, file_name, source, progress: None }
+    /// Uploads a stream that `open` opens for each attempt, so that the upload can be retried.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use futures_util::stream;
+    /// use vocalizer_client::Upload;
+    ///
+    /// let upload = Upload::from_stream_factory("Clair de lune", "clair.flac", Some(8), || async {
+    ///     Ok(stream::iter([Ok(Bytes::from_static(b"fLaC")), Ok(Bytes::from_static(b"...."))]))
+    /// });
+    /// ```
+    pub fn from_stream_factory<S, F>(
+        title: impl Into<String>,
+        file_name: impl Into<String>,
+        size_bytes: Option<u64>,
+        mut open: impl FnMut() -> F + Send + 'static,
+    ) -> Self
+    where
+        S: Stream<Item = io::Result<Bytes>> + Send + 'static,
+        F: Future<Output = io::Result<S>> + Send + 'static,
+    {
+        let factory: Factory = Box::new(move || {
+            let opened = open();
+            Box::pin(async move { Ok(Box::pin(opened.await?) as ByteStream) })
+        });
+        Self::new(title.into(), file_name.into(), Content::Factory { factory, size_bytes })
+    }
+
+    fn new(title: String, file_name: String, source: Content) -> Self {
+        Self { id: SongId::random(), title, file_name, source, progress: None }
+    }
+
+    /// Sets the song's ID. The default is a new one for each `Upload`.
+    ///
+    /// Repeating an upload with the same ID and the same bytes makes one song, also in another process: store the ID
+    /// before the upload to find the song after a crash.
+    pub fn with_id(self, id: SongId) -> Self {
+        Self { id, ..self }
+    }
+
+    /// Returns the ID that the song will have, if the server supports it
+    /// ([`LimitsView::upload_ids`](crate::LimitsView)).
+    #[must_use]
+    pub const fn id(&self) -> SongId {
+        self.id
     }
 
     /// Calls `progress` repeatedly with the bytes sent so far, and the size if it is known.
     ///
     /// Sent bytes may still be in a buffer of the connection.
     pub fn with_progress(self, progress: impl FnMut(u64, Option<u64>) + Send + 'static) -> Self {
-        Self { progress: Some(Box::new(progress)), ..self }
+        Self { progress: Some(Arc::new(Mutex::new(progress))), ..self }
     }
 
-    /// Converts it into a form and its stall timer.
-    pub(crate) async fn into_form(
-        self,
+    /// Returns whether it can be sent again.
+    pub(crate) const fn is_repeatable(&self) -> bool {
+        !matches!(self.source, Content::Stream { .. })
+    }
+
+    /// Returns the size, if it is known.
+    pub(crate) async fn size_bytes(&self) -> Result<Option<u64>, Error> {
+        match &self.source {
+            Content::Bytes(bytes) => Ok(Some(bytes.len() as u64)),
+            Content::Stream { size_bytes, .. } | Content::Factory { size_bytes, .. } => Ok(*size_bytes),
+            Content::Path(path) => match tokio::fs::metadata(path).await {
+                Ok(metadata) => Ok(Some(metadata.len())),
+                Err(source) => Err(Error::File { path: path.clone(), source }),
+            },
+        }
+    }
+
+    /// Returns a form for one attempt, and its stall timer.
+    pub(crate) async fn form(
+        &mut self,
         stall_timeout: Duration,
         timeout: Duration,
     ) -> Result<(Form, StallTimer), Error> {
-        let (stream, size_bytes): (ByteStream, _) = match self.source {
-            Content::Bytes(bytes) => {
-                let size_bytes = bytes.len() as u64;
-                (Box::pin(Slices::new(bytes)), Some(size_bytes))
+        let (stream, size_bytes): (ByteStream, _) = match &mut self.source {
+            Content::Bytes(bytes) => (Box::pin(Slices::new(bytes.clone())), Some(bytes.len() as u64)),
+            Content::Stream { stream, size_bytes } => {
+                let stream =
+                    stream.take().ok_or_else(|| Error::Source(io::Error::other("the stream was already read")))?;
+                (stream, *size_bytes)
             }
-            Content::Stream { stream, size_bytes } => (stream, size_bytes),
+            Content::Factory { factory, size_bytes } => (factory().await.map_err(Error::Source)?, *size_bytes),
             Content::Path(path) => {
-                let (file, size_bytes) = open(&path).await.map_err(|source| Error::File { path, source })?;
+                let opened = open(path).await;
+                let (file, size_bytes) = opened.map_err(|source| Error::File { path: path.clone(), source })?;
                 (Box::pin(Blocks::new(file, size_bytes)), Some(size_bytes))
             }
         };
         let timer = StallTimer::new(stall_timeout, timeout);
-        let body = Body::wrap_stream(ProgressStream::new(stream, size_bytes, self.progress, &timer));
+        let body = Body::wrap_stream(ProgressStream::new(stream, size_bytes, self.progress.clone(), &timer));
         let file = match size_bytes {
             Some(size_bytes) => Part::stream_with_length(body, size_bytes),
             None => Part::stream(body),
@@ -102,7 +182,16 @@ impl Upload {
         // The HTTP library escapes line breaks with a backslash, so a name could still inject headers.
         let file_name = self.file_name.replace(|c: char| c.is_control() || matches!(c, '"' | '\\'), "_");
         let file = file.file_name(file_name).mime_str("application/octet-stream").map_err(Error::from_reqwest)?;
-        Ok((Form::new().text("title", self.title).part("file", file), timer))
+        let form = Form::new().text("title", self.title.clone()).text("id", self.id.to_string());
+        Ok((form.part("file", file), timer))
+    }
+
+    /// Converts an error of the source.
+    pub(crate) fn source_error(&self, source: io::Error) -> Error {
+        match &self.source {
+            Content::Path(path) => Error::File { path: path.clone(), source },
+            _ => Error::Source(source),
+        }
     }
 }
 
@@ -112,10 +201,16 @@ impl fmt::Debug for Upload {
         let source = match &self.source {
             Content::Path(path) => path.display().to_string(),
             Content::Bytes(bytes) => format!("{} bytes", bytes.len()),
-            Content::Stream { size_bytes: Some(size_bytes), .. } => format!("a stream of {size_bytes} bytes"),
-            Content::Stream { size_bytes: None, .. } => "a stream".to_owned(),
+            Content::Stream { size_bytes: Some(size_bytes), .. }
+            | Content::Factory { size_bytes: Some(size_bytes), .. } => {
+                format!("a stream of {size_bytes} bytes")
+            }
+            Content::Stream { size_bytes: None, .. } | Content::Factory { size_bytes: None, .. } => {
+                "a stream".to_owned()
+            }
         };
         f.debug_struct("Upload")
+            .field("id", &self.id)
             .field("title", &self.title)
             .field("file_name", &self.file_name)
             .field("source", &source)

@@ -12,14 +12,15 @@ use crate::quota::Quota;
 use crate::song::{Song, StatusKind};
 
 /// Adds the fields that are only present if details are requested.
-pub(crate) fn with_details(view: SongView, song: &Song) -> SongView {
-    SongView { uploaded_at: Some(rfc3339(song.uploaded_at())), ..view }
+pub(crate) fn with_details(mut view: SongView, song: &Song) -> SongView {
+    view.uploaded_at = Some(rfc3339(song.uploaded_at()));
+    view
 }
 
 impl From<ApiToken> for TokenView {
     fn from(token: ApiToken) -> Self {
         let ApiToken { id, name, created_at, expires_at } = token;
-        Self { id, name, created_at: rfc3339(created_at), expires_at: expires_at.map(rfc3339) }
+        Self::new(id, name, rfc3339(created_at), expires_at.map(rfc3339))
     }
 }
 
@@ -37,34 +38,26 @@ impl From<Quota> for QuotaView {
     fn from(quota: Quota) -> Self {
         let Quota { max_songs, max_bytes, max_audio_per_day, max_uploads_per_minute } = quota;
         let max_audio_minutes_per_day = max_audio_per_day.map(|audio| audio.as_secs() / 60);
-        Self { max_songs, max_bytes, max_audio_minutes_per_day, max_uploads_per_minute }
+        let mut view = Self::default();
+        (view.max_songs, view.max_bytes) = (max_songs, max_bytes);
+        view.max_audio_minutes_per_day = max_audio_minutes_per_day;
+        view.max_uploads_per_minute = max_uploads_per_minute;
+        view
     }
 }
 
 impl From<&Peaks> for PeaksView {
     fn from(peaks: &Peaks) -> Self {
-        Self {
-            rate_hz: peaks.rate_hz(),
-            frames: peaks.frames(),
-            frames_per_value: peaks.frames_per_value(),
-            values: peaks.values().to_vec(),
-        }
+        Self::new(peaks.rate_hz(), peaks.frames(), peaks.frames_per_value(), peaks.values().to_vec())
     }
 }
 
 impl From<&Song> for SongView {
     fn from(song: &Song) -> Self {
-        Self {
-            id: song.id(),
-            title: song.title().as_str().to_owned(),
-            hash: song.hash().to_string(),
-            uploader_id: song.uploader(),
-            status: song.status().kind().into(),
-            failure_reason: song.status().failure().map(|reason| reason.as_str().to_owned()),
-            progress: None,
-            queue_position: None,
-            uploaded_at: None,
-        }
+        let (title, hash) = (song.title().as_str().to_owned(), song.hash().to_string());
+        let mut view = Self::new(song.id(), title, hash, song.uploader(), song.status().kind().into());
+        view.failure_reason = song.status().failure().map(|reason| reason.as_str().to_owned());
+        view
     }
 }
 
@@ -83,7 +76,7 @@ impl From<StatusKind> for SongStatus {
 impl From<LeasedJob> for JobView {
     fn from(job: LeasedJob) -> Self {
         let LeasedJob { lease, hash, attempt, visibility } = job;
-        Self { lease, hash: hash.to_string(), attempt, visibility_ms: millis(visibility) }
+        Self::new(lease, hash.to_string(), attempt, millis(visibility))
     }
 }
 

@@ -104,7 +104,8 @@ pub(crate) async fn accept<C, G>(
 async fn refuse(stream: Connected, timeouts: Timeouts) {
     let service = service_fn(move |request: Request<hyper::body::Incoming>| async move {
         // Dropping it drains the body briefly, so that a client that is still sending can read the response.
-        drop(RequestBody::new(request.into_body().map_err(Into::into).boxed(), timeouts));
+        let (head, body) = request.into_parts();
+        drop(RequestBody::new(body.map_err(Into::into).boxed(), &head.headers, timeouts));
         let mut response: Response<Body> =
             Failure::busy("too many open connections; try again later").into_response().map(full);
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::StreamExt as _;
+use http::{HeaderMap, header};
 use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Body as _, Frame, SizeHint};
@@ -24,11 +25,9 @@ pub(crate) type Body = UnsyncBoxBody<Bytes, BoxError>;
 /// A request body.
 pub(crate) type Incoming = BoxBody<Bytes, BoxError>;
 
-/// How much of an unwanted request body is still read. Many clients only read the response after they have sent all.
-const MAX_DRAIN_BYTES: u64 = 64 * 1024 * 1024;
-
-/// How long an unwanted request body is read.
-const MAX_DRAIN: Duration = Duration::from_secs(5);
+/// How long the rest of a rejected request is read and discarded. Some clients read the response only after they have sent
+/// everything, and closing the connection earlier would destroy the response.
+const MAX_DRAIN: Duration = Duration::from_secs(20);
 
 /// A body from bytes in memory.
 pub(crate) fn full(bytes: Bytes) -> Body {
@@ -86,20 +85,22 @@ impl hyper::body::Body for InSpan {
 }
 
 /// A request body as a stream of bytes. It ends with a [`Failure`] if no data arrives within `body_silence`, or if the
-/// average rate is too low. If it is dropped early and little remains, the rest is drained in the background.
+/// average rate is too low. If it is dropped early, the rest is drained in the background.
 pub(crate) struct RequestBody {
     body: Option<Incoming>,
     timeouts: Timeouts,
     began: Instant,
     received_bytes: u64,
     silence: Pin<Box<Sleep>>,
+    expects_continue: bool,
 }
 
 impl RequestBody {
-    pub(crate) fn new(body: Incoming, timeouts: Timeouts) -> Self {
+    pub(crate) fn new(body: Incoming, headers: &HeaderMap, timeouts: Timeouts) -> Self {
         let began = Instant::now();
         let silence = Box::pin(sleep_until(began + timeouts.body_silence));
-        Self { body: Some(body), timeouts, began, received_bytes: 0, silence }
+        let expects_continue = headers.contains_key(header::EXPECT);
+        Self { body: Some(body), timeouts, began, received_bytes: 0, silence, expects_continue }
     }
 
     /// Reads the whole body, at most `max_bytes`.
@@ -178,24 +179,14 @@ impl Stream for RequestBody {
 impl Drop for RequestBody {
     fn drop(&mut self) {
         let Some(mut body) = self.body.take() else { return };
-        let end_in_sight = body.size_hint().upper().is_none_or(|left_bytes| left_bytes <= MAX_DRAIN_BYTES);
-        if body.is_end_stream() || !end_in_sight {
+        // A client that waits for `100 Continue` sends nothing unless the body is read.
+        let is_waiting = self.expects_continue && self.received_bytes == 0;
+        if body.is_end_stream() || is_waiting {
             return;
         }
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                let mut left_bytes = MAX_DRAIN_BYTES;
-                let drained = async {
-                    while let Some(Ok(frame)) = body.frame().await {
-                        let len = frame.data_ref().map_or(0, Bytes::len) as u64;
-                        left_bytes = left_bytes.saturating_sub(len);
-                        if left_bytes == 0 {
-                            return;
-                        }
-                    }
-                };
-                let _ = tokio::time::timeout(MAX_DRAIN, drained).await;
-            });
+            let drained = async move { while let Some(Ok(_)) = body.frame().await {} };
+            runtime.spawn(tokio::time::timeout(MAX_DRAIN, drained));
         }
     }
 }

@@ -147,6 +147,8 @@ fn request_body(input: Input) -> Option<Value> {
             "properties": {
                 "title": {"type": "string", "maxLength": 200},
                 "file": {"type": "string", "contentMediaType": "application/octet-stream"},
+                "id": {"type": "string", "format": "uuid",
+                    "description": "An ID of the client's choice: repeating the upload with the same ID makes one song"},
             },
         }}}),
         Input::Tar => json!({"application/octet-stream": {"schema": {

@@ -141,7 +141,7 @@ routes! {
         [STATUS, LIMIT, AFTER, DETAILS] [422]
         "Lists the songs visible to the caller, newest first; at most 1000 per page, with a cursor for the next page";
     Upload "upload" upload::upload,
-        POST "/songs/upload" Anyone Input::Upload => Output::Data("SongData"), [] [400, 408, 413, 415, 422, 429, 507]
+        POST "/songs/upload" Anyone Input::Upload => Output::Data("SongData"), [] [400, 408, 409, 413, 415, 422, 429, 507]
         "Uploads a song and queues it for splitting";
     GetSong "get_song" songs::get,
         GET "/songs/{song_id}" Anyone Input::Nothing => Output::Data("SongData"), [] [404]

@@ -306,7 +306,7 @@ async fn answer(
         return Err(Failure::new(code, "the server does not accept this request now"));
     }
     let hosts = hosts::named(head.version, &head.uri, &head.headers)?;
-    let body = RequestBody::new(body, app.settings.timeouts);
+    let body = RequestBody::new(body, &head.headers, app.settings.timeouts);
     let (route, params) = match found {
         Found::Route(route, params) => (route, params),
         Found::Methods(allow) => return Err(Failure::method_not_allowed(allow)),

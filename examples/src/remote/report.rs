@@ -31,6 +31,7 @@ pub(super) fn state(song: &SongView) -> String {
         }
         SongStatus::Split => "split".to_owned(),
         SongStatus::Failed => "failed".to_owned(),
+        status => status.to_string().to_lowercase(),
     }
 }
 

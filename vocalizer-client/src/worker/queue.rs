@@ -115,7 +115,7 @@ struct RemoteLease {
 
 impl RemoteLease {
     fn new(client: Client, view: JobView) -> Result<Self, Error> {
-        let JobView { lease, hash, attempt, visibility_ms } = view;
+        let JobView { lease, hash, attempt, visibility_ms, .. } = view;
         let hash = hash.parse().map_err(|error: vocalizer_api::hash::ParseHashError| Error::malformed(200, error))?;
         let job = Job { hash, payload: JobPayload::Stored };
         Ok(Self { client, id: lease, job, attempt, visibility: Duration::from_millis(visibility_ms) })

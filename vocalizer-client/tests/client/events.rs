@@ -7,17 +7,9 @@ use super::{backend, canned};
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nConnection: close\r\n\r\n";
 
 fn view(id: SongId, status: SongStatus, progress: Option<u8>) -> SongView {
-    SongView {
-        id,
-        title: "x".to_owned(),
-        hash: "opaque".to_owned(),
-        uploader_id: None,
-        status,
-        failure_reason: None,
-        progress,
-        queue_position: None,
-        uploaded_at: None,
-    }
+    let mut view = SongView::new(id, "x".to_owned(), "opaque".to_owned(), None, status);
+    view.progress = progress;
+    view
 }
 
 fn event(view: &SongView, event_id: &str) -> String {
@@ -63,7 +55,8 @@ async fn events_report_changes_until_split() {
 #[tokio::test]
 async fn failed_song_ends_wait_with_reason() {
     let id = SongId::random();
-    let failed = SongView { failure_reason: Some("too loud".to_owned()), ..view(id, SongStatus::Failed, None) };
+    let mut failed = view(id, SongStatus::Failed, None);
+    failed.failure_reason = Some("too loud".to_owned());
     let (result, reported, _) = wait_with_answers(vec![format!("{HEAD}{}", event(&failed, "1"))], id).await;
     assert!(matches!(result, Err(Error::NotSplit { reason }) if reason == "too loud"));
     assert_eq!(reported.len(), 1);

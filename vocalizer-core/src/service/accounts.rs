@@ -544,7 +544,7 @@ fn owner(caller: Caller) -> Result<UserId, ServiceError> {
 }
 
 fn view(account: &Account) -> UserView {
-    UserView { id: account.id, username: account.username.to_string() }
+    UserView::new(account.id, account.username.to_string())
 }
 
 /// Returns 256 random bits as hexadecimal text.

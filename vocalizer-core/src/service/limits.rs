@@ -13,19 +13,20 @@ use crate::limits::Limits;
 pub fn limits_view(songs: &SongSettings, accounts: &AccountSettings) -> LimitsView {
     let Limits { max_upload_bytes, max_title_chars, max_duration_s, .. } = songs.limits;
     let (uploads, retention) = (&songs.uploads, &songs.retention);
-    LimitsView {
-        max_upload_bytes,
-        max_title_chars: max_title_chars as u64,
-        max_duration_s,
-        max_page: MAX_PAGE,
-        anonymous_uploads: uploads.anonymous,
-        registration: accounts.registration.into(),
-        user_quota: uploads.per_user.into(),
-        anonymous_quota: uploads.per_address.into(),
-        retention_days: retention.all.map(days),
-        // The limit for all songs also applies to anonymous ones.
-        anonymous_retention_days: [retention.all, retention.anonymous].into_iter().flatten().min().map(days),
-    }
+    let mut view = LimitsView::default();
+    view.max_upload_bytes = max_upload_bytes;
+    view.max_title_chars = max_title_chars as u64;
+    view.max_duration_s = max_duration_s;
+    view.max_page = MAX_PAGE;
+    view.anonymous_uploads = uploads.anonymous;
+    view.registration = accounts.registration.into();
+    view.user_quota = uploads.per_user.into();
+    view.anonymous_quota = uploads.per_address.into();
+    view.retention_days = retention.all.map(days);
+    // The limit for all songs also applies to anonymous ones.
+    view.anonymous_retention_days = [retention.all, retention.anonymous].into_iter().flatten().min().map(days);
+    view.upload_ids = true;
+    view
 }
 
 fn days(span: Duration) -> u64 {

@@ -289,7 +289,11 @@ impl SongService {
         let mut views = Vec::with_capacity(songs.len());
         for song in &songs {
             let view = match waits(&song) {
-                true => SongView { queue_position: positions.next().flatten(), ..SongView::from(song) },
+                true => {
+                    let mut view = SongView::from(song);
+                    view.queue_position = positions.next().flatten();
+                    view
+                }
                 false => self.view(song).await?,
             };
             views.push(if details { with_details(view, song) } else { view });

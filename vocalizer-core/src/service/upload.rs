@@ -17,6 +17,9 @@ use crate::song::{Song, SongHash, SongHasher, SongId, StatusKind, Title};
 /// An upload in progress. It is hashed while being written, in constant memory. Dropping it leaves nothing behind.
 pub struct Upload {
     service: SongService,
+    id: SongId,
+    /// Whether the client chose the ID and may repeat the upload.
+    repeatable: bool,
     viewer: Viewer,
     uploader: Option<Uploader>,
     quota: Quota,
@@ -58,7 +61,17 @@ impl SongService {
         self.check_room().await?;
         let writer = self.ports().blobs.begin().await?;
         let (uploader, quota) = (None, Quota::default());
-        Ok(Upload { service: self.clone(), viewer, uploader, quota, writer, hasher: SongHasher::new(), size_bytes: 0 })
+        Ok(Upload {
+            service: self.clone(),
+            id: SongId::random(),
+            repeatable: false,
+            viewer,
+            uploader,
+            quota,
+            writer,
+            hasher: SongHasher::new(),
+            size_bytes: 0,
+        })
     }
 
     /// Deletes bytes that have no song. Their hash must be locked. The sweep removes leftovers.
@@ -70,6 +83,13 @@ impl SongService {
 }
 
 impl Upload {
+    /// Gives the song an ID that the client chose, so that the client can repeat the upload if its answer is lost: the
+    /// same bytes with the same ID from the same user make one song.
+    #[must_use]
+    pub fn with_id(self, id: SongId) -> Self {
+        Self { id, repeatable: true, ..self }
+    }
+
     /// Writes the next bytes. After an error, or if this future is dropped midway, the upload can only be dropped.
     ///
     /// # Errors
@@ -94,6 +114,7 @@ impl Upload {
     /// # Errors
     ///
     /// [`ServiceError::Invalid`] for the title or an empty file, [`ServiceError::NotASong`],
+    /// [`ServiceError::Conflict`] if another song has the [chosen ID](Self::with_id),
     /// [`ServiceError::Exceeded`], [`ServiceError::Full`], [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
     /// Nothing is stored then.
     pub async fn finish(mut self, title: &str) -> Result<SongView, ServiceError> {
@@ -114,12 +135,16 @@ impl Upload {
         let now = ports.clock.now();
         let weight = Weight { size_bytes: self.size_bytes, audio: audio(&facts, self.size_bytes) };
         let charge = Charge { uploader: self.uploader, quota: self.quota, weight, now };
-        let mut song = Song::begin(SongId::random(), title, hash, self.viewer.user(), now);
+        let mut song = Song::begin(self.id, title, hash, self.viewer.user(), now);
         song.finish_upload().map_err(|error| ServiceError::Internal(error.into()))?;
         let song = {
             let _lock = ports.coordination.lock(&hash).await?;
             let key = BlobKey::Source(hash);
             let known = ports.songs.with_hash(&hash).await?;
+            let is_repeat = |song: &&Song| song.id() == self.id && song.uploader() == self.viewer.user();
+            if let Some(song) = known.iter().find(is_repeat) {
+                return self.service.view(song).await;
+            }
             let is_limited = charge.uploader.is_some() && !charge.quota.is_unlimited();
             let is_new = is_limited && ports.blobs.size_bytes(&key).await?.is_none();
             // Even if the blob exists: these are the bytes that were hashed.
@@ -134,7 +159,12 @@ impl Upload {
             if matches!(admitted, Err(RepositoryError::Exceeded(_))) && is_new {
                 self.service.discard(&hash).await;
             }
-            admitted?
+            match admitted {
+                Err(RepositoryError::Conflict) if self.repeatable => {
+                    return Err(ServiceError::Conflict { message: "another song has this ID", field: Some("id") });
+                }
+                admitted => admitted?,
+            }
         };
         let status = song.status().kind();
         tracing::info!(song = %song.id(), %hash, size_bytes = self.size_bytes, %status, "song uploaded");

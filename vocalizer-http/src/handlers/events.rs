@@ -119,7 +119,7 @@ impl Watched {
                     return None;
                 }
             };
-            self.ended = matches!(song.status, SongStatus::Split | SongStatus::Failed);
+            self.ended = song.status.is_final();
             if let Some(event) = self.event(&song) {
                 self.last_sent = Instant::now();
                 return Some(event);

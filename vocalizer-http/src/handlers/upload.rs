@@ -29,6 +29,9 @@ const MAX_BUFFERED_BYTES: u64 = 64 * 1024;
 /// Maximum title size that is read; the limit in characters is checked later.
 const MAX_TITLE_BYTES: u64 = 16 * 1024;
 
+/// Maximum size of an ID that is read.
+const MAX_ID_BYTES: u64 = 256;
+
 /// Maximum number of form parts: two are needed, and some clients add their own.
 const MAX_PARTS: usize = 16;
 
@@ -55,9 +58,10 @@ pub(crate) async fn upload(app: &Arc<App>, request: Request) -> Answer {
     let (viewer, address) = (request.viewer(), request.peer.address);
     let file_bytes = Arc::<AtomicU64>::default();
     let body = Bounded { body: request.body, received_bytes: 0, file_bytes: Arc::clone(&file_bytes) };
-    let limits = SizeLimit::new().whole_stream(most_bytes).for_field("title", MAX_TITLE_BYTES);
+    let limits =
+        SizeLimit::new().whole_stream(most_bytes).for_field("title", MAX_TITLE_BYTES).for_field("id", MAX_ID_BYTES);
     let mut form = Multipart::with_constraints(body, boundary, Constraints::new().size_limit(limits));
-    let (mut title, mut file) = (None, None::<Upload>);
+    let (mut title, mut id, mut file) = (None, None, None::<Upload>);
     let mut parts = 0;
     while let Some(field) = form.next_field().await.map_err(|error| form_error(error, max_bytes))? {
         parts += 1;
@@ -69,17 +73,25 @@ pub(crate) async fn upload(app: &Arc<App>, request: Request) -> Answer {
                 let bytes = field.bytes().await.map_err(|error| form_error(error, max_bytes))?;
                 title = Some(text(&bytes)?);
             }
+            Some("id") if id.is_none() => {
+                let text = text(&field.bytes().await.map_err(|error| form_error(error, max_bytes))?)?;
+                id = Some(text.parse().map_err(|_| Failure::field("id", "id must be a UUID"))?);
+            }
             Some("file") if file.is_none() => {
                 let mut upload = app.songs.begin_upload_from(viewer, address).await?;
                 receive(field, &mut upload, app, &file_bytes).await?;
                 file = Some(upload);
             }
-            Some(name @ ("title" | "file")) => return Err(malformed(format!("duplicate form field: {name}"))),
+            Some(name @ ("title" | "id" | "file")) => return Err(malformed(format!("duplicate form field: {name}"))),
             // Unknown fields are skipped.
             _ => {}
         }
     }
     let Some(upload) = file else { return Err(Failure::field("file", "form field missing: file")) };
+    let upload = match id {
+        Some(id) => upload.with_id(id),
+        None => upload,
+    };
     let Some(title) = title else { return Err(Failure::field("title", "form field missing: title")) };
     // A separate task: the upload is complete, so store it even if the client disconnects.
     let song = to_completion(async move { upload.finish(&title).await }).await?;
@@ -130,6 +142,9 @@ impl Stream for Bounded {
 fn form_error(error: multer::Error, max_bytes: u64) -> Failure {
     match error {
         multer::Error::StreamSizeExceeded { .. } => ServiceError::TooLarge { max_bytes }.into(),
+        multer::Error::FieldSizeExceeded { field_name: Some(name), .. } if name == "id" => {
+            Failure::field("id", "id must be a UUID")
+        }
         multer::Error::FieldSizeExceeded { .. } => Failure::field("title", "the title is too long"),
         multer::Error::StreamReadFailed(source) => match source.downcast::<Failure>() {
             Ok(failure) => *failure,

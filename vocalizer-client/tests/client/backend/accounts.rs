@@ -52,7 +52,7 @@ pub(super) fn answer(backend: &mut Backend, call: &Call<'_>, fields: &HashMap<St
         },
         (&Method::GET, ["me"]) => {
             let found = backend.users.iter().find(|(_, (id, _))| Some(*id) == call.user);
-            success(UserData { user: found.map(|(name, (id, _))| UserView { id: *id, username: name.clone() }) })
+            success(UserData { user: found.map(|(name, (id, _))| UserView::new(*id, name.clone())) })
         }
         (method, path) => match call.user {
             Some(user) if !call.by_token => owned(backend, method, path, user, fields),

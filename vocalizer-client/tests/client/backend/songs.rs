@@ -16,17 +16,8 @@ pub(super) async fn upload(backend: &Shared, call: &Call<'_>, body: Incoming) ->
     let Ok((title, file_name, bytes)) = read_upload(&call.header(CONTENT_TYPE), body).await else {
         return failure(400, ErrorCode::Malformed);
     };
-    let view = SongView {
-        id: SongId::random(),
-        title,
-        hash: SongHash::of(&bytes).to_string(),
-        uploader_id: call.user,
-        status: SongStatus::Uploaded,
-        failure_reason: None,
-        progress: None,
-        queue_position: None,
-        uploaded_at: None,
-    };
+    let hash = SongHash::of(&bytes).to_string();
+    let view = SongView::new(SongId::random(), title, hash, call.user, SongStatus::Uploaded);
     backend.lock().unwrap().songs.push(Stored { view: view.clone(), file_name, bytes });
     success(SongData { song: view })
 }

@@ -7,12 +7,21 @@ use crate::id::{TokenId, UserId};
 /// The caller's own user account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct UserView {
     /// The user's ID; the `uploader_id` of their songs.
     #[cfg_attr(feature = "schema", schemars(with = "uuid::Uuid"))]
     pub id: UserId,
     /// The name to log in with.
     pub username: String,
+}
+
+impl UserView {
+    /// Returns a user.
+    #[must_use]
+    pub const fn new(id: UserId, username: String) -> Self {
+        Self { id, username }
+    }
 }
 
 /// The `data` of a response about the caller.
@@ -30,6 +39,7 @@ pub struct UserData {
     derive(schemars::JsonSchema),
     schemars(extend("required" = ["id", "name", "created_at", "expires_at"]))
 )]
+#[non_exhaustive]
 pub struct TokenView {
     /// The ID, used to revoke the token.
     #[cfg_attr(feature = "schema", schemars(with = "uuid::Uuid"))]
@@ -41,6 +51,14 @@ pub struct TokenView {
     pub created_at: String,
     /// When it expires (RFC 3339); `null`, never missing, if it does not.
     pub expires_at: Option<String>,
+}
+
+impl TokenView {
+    /// Returns a token.
+    #[must_use]
+    pub const fn new(id: TokenId, name: String, created_at: String, expires_at: Option<String>) -> Self {
+        Self { id, name, created_at, expires_at }
+    }
 }
 
 /// The `data` of a response that lists API tokens.

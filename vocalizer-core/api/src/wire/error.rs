@@ -1,5 +1,7 @@
 //! Errors for programs and for users.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -9,6 +11,7 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[error("{message}")]
+#[non_exhaustive]
 pub struct ApiError {
     /// For programs: stable.
     pub code: ErrorCode,
@@ -86,4 +89,42 @@ pub enum ErrorCode {
     /// A code from a newer server, which clients must tolerate.
     #[serde(other)]
     Unknown,
+}
+
+impl ErrorCode {
+    /// Returns the code as in the API, such as `not_found`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Invalid => "invalid",
+            Self::Unauthenticated => "unauthenticated",
+            Self::CrossSite => "cross_site",
+            Self::WrongHost => "wrong_host",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::NotReady => "not_ready",
+            Self::Conflict => "conflict",
+            Self::Gone => "gone",
+            Self::TooLarge => "too_large",
+            Self::RangeNotSatisfiable => "range_not_satisfiable",
+            Self::Timeout => "timeout",
+            Self::Unsupported => "unsupported",
+            Self::RateLimited => "rate_limited",
+            Self::QuotaExceeded => "quota_exceeded",
+            Self::RegistrationClosed => "registration_closed",
+            Self::InviteRequired => "invite_required",
+            Self::InviteInvalid => "invite_invalid",
+            Self::Unavailable => "unavailable",
+            Self::StorageFull => "storage_full",
+            Self::Internal => "internal",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }

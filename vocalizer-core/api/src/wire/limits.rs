@@ -10,9 +10,11 @@ pub struct LimitsData {
     pub limits: LimitsView,
 }
 
-/// The limits that apply to uploaders.
+/// The limits that apply to uploaders. A limit that an older server does not send is absent: see [`LimitsView::default`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct LimitsView {
     /// Largest song file.
     pub max_upload_bytes: u64,
@@ -34,12 +36,34 @@ pub struct LimitsView {
     pub retention_days: Option<u64>,
     /// After how many days anonymous uploads are deleted; `null` for never.
     pub anonymous_retention_days: Option<u64>,
+    /// Whether an upload may choose the song's ID, which makes it repeatable.
+    pub upload_ids: bool,
+}
+
+impl Default for LimitsView {
+    /// Returns no limits: everyone may register and upload, and songs are kept.
+    fn default() -> Self {
+        Self {
+            max_upload_bytes: u64::MAX,
+            max_title_chars: u64::MAX,
+            max_duration_s: u64::MAX,
+            max_page: u32::MAX,
+            anonymous_uploads: true,
+            registration: RegistrationView::Open,
+            user_quota: QuotaView::default(),
+            anonymous_quota: QuotaView::default(),
+            retention_days: None,
+            anonymous_retention_days: None,
+            upload_ids: false,
+        }
+    }
 }
 
 /// Who may register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum RegistrationView {
     /// Everyone.
     Open,
@@ -47,11 +71,17 @@ pub enum RegistrationView {
     Closed,
     /// Users with an invite.
     Invite,
+    /// A rule from a newer server, which clients must tolerate.
+    #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Unknown,
 }
 
 /// The quota of one uploader; `null` means unlimited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct QuotaView {
     /// Most stored songs.
     pub max_songs: Option<u64>,

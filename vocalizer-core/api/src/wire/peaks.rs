@@ -13,6 +13,7 @@ pub struct PeaksData {
 /// The loudness of a part over time, for drawing its waveform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct PeaksView {
     /// The sample rate.
     pub rate_hz: u32,
@@ -22,4 +23,12 @@ pub struct PeaksView {
     pub frames_per_value: u64,
     /// The peak of each interval, from 0 to 255 (full scale); at most 2048 values.
     pub values: Vec<u8>,
+}
+
+impl PeaksView {
+    /// Returns peaks.
+    #[must_use]
+    pub const fn new(rate_hz: u32, frames: u64, frames_per_value: u64, values: Vec<u8>) -> Self {
+        Self { rate_hz, frames, frames_per_value, values }
+    }
 }

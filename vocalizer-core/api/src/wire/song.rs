@@ -1,5 +1,7 @@
 //! Songs as JSON.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{SongId, UserId};
@@ -11,6 +13,7 @@ use crate::id::{SongId, UserId};
     derive(schemars::JsonSchema),
     schemars(extend("required" = ["id", "title", "hash", "uploader_id", "status"]))
 )]
+#[non_exhaustive]
 pub struct SongView {
     /// The song's ID.
     #[cfg_attr(feature = "schema", schemars(with = "uuid::Uuid"))]
@@ -40,10 +43,29 @@ pub struct SongView {
     pub uploaded_at: Option<String>,
 }
 
+impl SongView {
+    /// Returns a song without the fields that are not always present.
+    #[must_use]
+    pub fn new(id: SongId, title: String, hash: String, uploader_id: Option<UserId>, status: SongStatus) -> Self {
+        Self {
+            id,
+            title,
+            hash,
+            uploader_id,
+            status,
+            failure_reason: None,
+            progress: None,
+            queue_position: None,
+            uploaded_at: None,
+        }
+    }
+}
+
 /// A song's status as clients see it: the kind of its status, or not found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[non_exhaustive]
 pub enum SongStatus {
     /// The song does not exist, or the caller may not see it. Never the status of a song in a response.
     NotFound,
@@ -57,6 +79,38 @@ pub enum SongStatus {
     Split,
     /// Splitting failed.
     Failed,
+    /// A status from a newer server, which clients must tolerate. Neither split nor failed.
+    #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Unknown,
+}
+
+impl SongStatus {
+    /// Returns the status as in the API, such as `SPLIT`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotFound => "NOT_FOUND",
+            Self::Uploading => "UPLOADING",
+            Self::Uploaded => "UPLOADED",
+            Self::Splitting => "SPLITTING",
+            Self::Split => "SPLIT",
+            Self::Failed => "FAILED",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+
+    /// Returns whether splitting has ended: split or failed.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Split | Self::Failed)
+    }
+}
+
+impl fmt::Display for SongStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// The `data` of a response about one song.

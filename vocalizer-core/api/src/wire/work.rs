@@ -36,6 +36,7 @@ pub struct WantedData {
 /// A leased job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct JobView {
     /// The ID used to extend and settle the lease.
     #[cfg_attr(feature = "schema", schemars(with = "uuid::Uuid"))]
@@ -46,6 +47,14 @@ pub struct JobView {
     pub attempt: u32,
     /// How long the lease lasts from now and from each extension, in milliseconds.
     pub visibility_ms: u64,
+}
+
+impl JobView {
+    /// Returns a leased job.
+    #[must_use]
+    pub const fn new(lease: LeaseId, hash: String, attempt: u32, visibility_ms: u64) -> Self {
+        Self { lease, hash, attempt, visibility_ms }
+    }
 }
 
 /// The `data` of a response to a worker's request for a job.

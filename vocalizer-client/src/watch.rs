@@ -1,0 +1,350 @@
+//! Changes of songs, with server-sent events, or by polling if the server has none.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures_core::Stream;
+use futures_util::stream::try_unfold;
+use reqwest::header::{ACCEPT, HeaderValue};
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use tokio::time::{sleep, timeout};
+use vocalizer_api::FailureReason;
+use vocalizer_api::backoff::jittered;
+use vocalizer_api::id::SongId;
+use vocalizer_api::{SongData, SongStatus, SongView};
+
+use crate::events::{Event, Events};
+use crate::retry::MAX_RETRY_AFTER;
+use crate::{Client, Error, SongQuery, answer};
+
+/// Maximum number of consecutive failed polls. They take about half a minute, enough for a server restart.
+const MAX_FAILURES: u32 = 10;
+
+/// Maximum number of consecutive disconnects without news, before a song is polled.
+const MAX_DISCONNECTS: u32 = 3;
+
+/// A change of the songs that a client can see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// A song is new or changed.
+    Song(SongView),
+    /// A song was deleted.
+    Deleted(SongId),
+}
+
+impl Client {
+    /// Returns the changes of a song as a stream: its state now, and again whenever its status, queue position or progress
+    /// changes. The stream ends after the song is split or failed.
+    ///
+    /// It uses one connection and reconnects; without server-sent events it polls. Short outages of the server are
+    /// tolerated. There is no timeout, since a queue may be long.
+    ///
+    /// ```no_run
+    /// use std::pin::pin;
+    ///
+    /// use futures_util::TryStreamExt;
+    /// use vocalizer_client::{Client, Error, SongId};
+    ///
+    /// async fn follow(client: &Client, id: SongId) -> Result<(), Error> {
+    ///     let mut changes = pin!(client.watch(id));
+    ///     while let Some(song) = changes.try_next().await? {
+    ///         println!("{}: {} {:?}", song.title, song.status, song.progress);
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// An error of [`Client::song`] if it is not [transient](Error::is_transient) or occurs too often in a row. It ends
+    /// the stream.
+    pub fn watch(&self, id: SongId) -> impl Stream<Item = Result<SongView, Error>> + Send + use<> {
+        try_unfold(Watch::new(self.clone(), id), async |mut watch| Ok(watch.next().await?.map(|song| (song, watch))))
+    }
+
+    /// Returns the changes of all songs that the client can see as a stream: the newest songs now, at most a page, and then
+    /// each change. It never ends by itself.
+    ///
+    /// It uses one connection and reconnects. After a reconnect, changes of songs on the first page are found too.
+    ///
+    /// # Errors
+    ///
+    /// An error of [`Client::songs_page`] if it is not [transient](Error::is_transient) or occurs too often in a row,
+    /// also if the server has no events. It ends the stream.
+    pub fn watch_all(&self) -> impl Stream<Item = Result<Change, Error>> + Send + use<> {
+        try_unfold(WatchAll::new(self.clone()), async |mut watch| Ok(Some((watch.next().await?, watch))))
+    }
+
+    /// Waits until a song is split, and returns it. See [`Client::watch`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotSplit`] if the song could not be split, and those of [`Client::watch`].
+    pub async fn wait(&self, id: SongId) -> Result<SongView, Error> {
+        self.wait_with(id, |_| {}).await
+    }
+
+    /// Like [`Client::wait`]; calls a function when the song's status, queue position or progress changes.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, SongId};
+    /// # async fn wait(client: Client, id: SongId) -> Result<(), Error> {
+    /// client.wait_with(id, |song| println!("{}: {}%", song.title, song.progress.unwrap_or(0))).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::wait`].
+    pub async fn wait_with(&self, id: SongId, mut on_change: impl FnMut(&SongView)) -> Result<SongView, Error> {
+        let mut watch = Watch::new(self.clone(), id);
+        while let Some(song) = watch.next().await? {
+            on_change(&song);
+        }
+        match watch.last {
+            Some(song) if song.status == SongStatus::Failed => {
+                let reason = song.failure_reason.unwrap_or_default();
+                Err(Error::NotSplit { reason: FailureReason::new(&reason).as_str().to_owned() })
+            }
+            Some(song) => Ok(song),
+            None => Err(Error::malformed(200, "the song has no state")),
+        }
+    }
+
+    /// Connects to an event stream.
+    async fn follow(&self, path: &str, last_event_id: Option<&HeaderValue>) -> Result<Events, NotFollowed> {
+        let mut request = self.request(Method::GET, path).map_err(|_| NotFollowed::Unusable)?;
+        request = request.header(ACCEPT, "text/event-stream");
+        if let Some(last) = last_event_id {
+            request = request.header("Last-Event-ID", last);
+        }
+        let Ok(Ok(response)) = timeout(self.settings.timeout, self.exchange(request)).await else {
+            return Err(NotFollowed::Disconnected);
+        };
+        match response.status() {
+            StatusCode::OK if answer::is(&response, "text/event-stream") => {
+                Ok(Events::new(response, self.settings.timeout))
+            }
+            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => Err(NotFollowed::Disconnected),
+            _ => Err(NotFollowed::Unusable),
+        }
+    }
+
+    fn next_interval(&self, pause: Duration) -> Duration {
+        (pause.saturating_mul(3) / 2).min(self.settings.longest_poll)
+    }
+}
+
+/// Why there are no events.
+enum NotFollowed {
+    /// The connection ended; another one may help.
+    Disconnected,
+    /// The server has no usable events.
+    Unusable,
+}
+
+impl From<Error> for NotFollowed {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::TimedOut | Error::Transport(_) => Self::Disconnected,
+            _ => Self::Unusable,
+        }
+    }
+}
+
+/// How the changes of a song are found.
+enum Mode {
+    Connect,
+    Follow(Box<Events>),
+    Poll,
+}
+
+/// The state of watching a song.
+struct Watch {
+    client: Client,
+    id: SongId,
+    mode: Mode,
+    last: Option<SongView>,
+    last_event_id: Option<HeaderValue>,
+    /// The pause before the next connection or poll; none before the first.
+    pause: Option<Duration>,
+    /// Disconnects, or failed polls, in a row.
+    failures: u32,
+}
+
+impl Watch {
+    const fn new(client: Client, id: SongId) -> Self {
+        Self { client, id, mode: Mode::Connect, last: None, last_event_id: None, pause: None, failures: 0 }
+    }
+
+    /// Returns the next state of the song that differs from the last one; `None` after the final one.
+    async fn next(&mut self) -> Result<Option<SongView>, Error> {
+        while !self.last.as_ref().is_some_and(|song| song.status.is_final()) {
+            let song = match &mut self.mode {
+                Mode::Poll => self.poll().await?,
+                Mode::Connect | Mode::Follow(_) => match self.follow().await {
+                    Ok(song) => song,
+                    Err(NotFollowed::Disconnected) if self.failures < MAX_DISCONNECTS => {
+                        self.failures += 1;
+                        self.mode = Mode::Connect;
+                        continue;
+                    }
+                    Err(_) => {
+                        (self.mode, self.pause, self.failures) = (Mode::Poll, None, 0);
+                        continue;
+                    }
+                },
+            };
+            if let Some(song) = song.filter(|song| self.last.as_ref() != Some(song)) {
+                if matches!(self.mode, Mode::Follow(_)) {
+                    (self.pause, self.failures) = (None, 0);
+                }
+                self.last = Some(song.clone());
+                return Ok(Some(song));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits before the next attempt; the pauses grow.
+    async fn pause(&mut self, at_least: Duration) {
+        let first = self.client.settings.first_poll;
+        if let Some(pause) = self.pause {
+            sleep(jittered(pause).max(at_least)).await;
+        }
+        self.pause = Some(self.pause.map_or(first, |pause| self.client.next_interval(pause)));
+    }
+
+    async fn poll(&mut self) -> Result<Option<SongView>, Error> {
+        self.pause(Duration::ZERO).await;
+        let request = self.client.request(Method::GET, &format!("songs/{}", self.id))?;
+        match self.client.call::<SongData>(request).await {
+            Ok(SongData { song }) => {
+                self.failures = 0;
+                Ok(Some(song))
+            }
+            Err(error) if error.is_transient() && self.failures < MAX_FAILURES => {
+                self.failures += 1;
+                sleep(error.retry_after().unwrap_or_default().min(MAX_RETRY_AFTER)).await;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the song of the next event; `None` if the event is not about its state.
+    async fn follow(&mut self) -> Result<Option<SongView>, NotFollowed> {
+        if let Mode::Connect = self.mode {
+            self.pause(Duration::ZERO).await;
+            let path = format!("songs/{}/events", self.id);
+            self.mode = Mode::Follow(Box::new(self.client.follow(&path, self.last_event_id.as_ref()).await?));
+        }
+        let Mode::Follow(events) = &mut self.mode else { return Ok(None) };
+        let next = events.next();
+        let event = match self.last {
+            Some(_) => next.await?,
+            // The first event comes at once, unless a proxy buffers the stream.
+            None => timeout(self.client.settings.timeout, next).await.map_err(|_| NotFollowed::Unusable)??,
+        };
+        let Some(Event { kind, data }) = event else { return Err(NotFollowed::Disconnected) };
+        match kind.as_str() {
+            // Polling finds the error.
+            "deleted" => Err(NotFollowed::Unusable),
+            "song" => {
+                let song = serde_json::from_str::<SongView>(&data).ok().filter(|song| song.id == self.id);
+                self.last_event_id = events.last_id().and_then(|id| HeaderValue::from_str(id).ok());
+                song.map(Some).ok_or(NotFollowed::Unusable)
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The state of watching all songs.
+struct WatchAll {
+    client: Client,
+    events: Option<Events>,
+    known: HashMap<SongId, SongView>,
+    /// Changes that were found and not returned yet.
+    found: Vec<Change>,
+    pause: Option<Duration>,
+    failures: u32,
+}
+
+/// The `data` of a `deleted` event.
+#[derive(Deserialize)]
+struct Deleted {
+    id: SongId,
+}
+
+impl WatchAll {
+    fn new(client: Client) -> Self {
+        Self { client, events: None, known: HashMap::new(), found: Vec::new(), pause: None, failures: 0 }
+    }
+
+    async fn next(&mut self) -> Result<Change, Error> {
+        loop {
+            if let Some(change) = self.found.pop() {
+                return Ok(change);
+            }
+            let event = match &mut self.events {
+                None => {
+                    self.connect().await?;
+                    continue;
+                }
+                Some(events) => match events.next().await {
+                    Ok(Some(event)) => event,
+                    Ok(None) | Err(Error::TimedOut | Error::Transport(_)) => {
+                        self.events = None;
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                },
+            };
+            let malformed = |error| Error::malformed(200, error);
+            match event.kind.as_str() {
+                "song" => self.notice(serde_json::from_str(&event.data).map_err(malformed)?),
+                "deleted" => {
+                    let Deleted { id } = serde_json::from_str(&event.data).map_err(malformed)?;
+                    self.known.remove(&id);
+                    self.found.push(Change::Deleted(id));
+                }
+                _ => continue,
+            }
+            (self.pause, self.failures) = (None, 0);
+        }
+    }
+
+    /// Connects, and then reads the newest songs, so that no change in between is missed.
+    async fn connect(&mut self) -> Result<(), Error> {
+        if let Some(pause) = self.pause {
+            sleep(jittered(pause)).await;
+        }
+        let first = self.client.settings.first_poll;
+        self.pause = Some(self.pause.map_or(first, |pause| self.client.next_interval(pause)));
+        self.failures += 1;
+        let events = self.client.follow("songs/events", None).await;
+        let is_last = self.failures > MAX_FAILURES;
+        match events {
+            Ok(events) => self.events = Some(events),
+            Err(NotFollowed::Disconnected) if !is_last => return Ok(()),
+            Err(_) => {}
+        }
+        let page = self.client.songs_page(&SongQuery::new()).await?;
+        page.songs.into_iter().for_each(|song| self.notice(song));
+        match self.events {
+            Some(_) => Ok(()),
+            None => Err(Error::malformed(200, "the server has no events about songs")),
+        }
+    }
+
+    fn notice(&mut self, song: SongView) {
+        if self.known.get(&song.id) != Some(&song) {
+            self.known.insert(song.id, song.clone());
+            self.found.push(Change::Song(song));
+        }
+    }
+}
