@@ -30,7 +30,7 @@ impl Client {
     /// [`Error::Api`] if the server rejects the song, [`Error::TimedOut`] if the upload stalls, and
     /// [`Error::Transport`] if the connection fails.
     pub async fn upload(&self, mut upload: Upload) -> Result<SongView, Error> {
-        // Servers without limits, such as the original one, are asked in vain.
+        // Servers without limits, such as the original one, answer with an error, which counts as no limits.
         let LimitsView { max_upload_bytes: max_bytes, upload_ids, .. } = self.cached_limits().await;
         if let Some(size_bytes) = upload.size_bytes().await?
             && size_bytes > max_bytes
