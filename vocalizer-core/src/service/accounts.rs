@@ -161,6 +161,10 @@ impl AccountService {
         &self.inner.settings
     }
 
+    pub(super) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.ports.clock
+    }
+
     /// Creates an invite that is valid for one registration within this time. The secret is shown only once; the store
     /// keeps its hash.
     ///

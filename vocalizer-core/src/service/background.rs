@@ -148,7 +148,7 @@ impl AccountService {
             if let Err(error) = self.sweep().await {
                 tracing::warn!(error = chain(&error), "removing expired sessions failed");
             }
-            self.ports().clock.sleep(sweep_interval).await;
+            self.clock().sleep(sweep_interval).await;
         }
     }
 }
