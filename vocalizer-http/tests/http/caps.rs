@@ -15,7 +15,7 @@ async fn serve(settings: HttpSettings) -> (SocketAddr, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = Service::with_settings(settings).server;
-    (address, JoinSet::from_iter([async move { server.run(listener, std::future::pending()).await }]))
+    (address, JoinSet::from_iter([async move { server.run(listener, std::future::pending()).await.unwrap() }]))
 }
 
 async fn connect(from: &str, to: SocketAddr) -> TcpStream {
