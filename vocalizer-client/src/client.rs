@@ -33,8 +33,11 @@ pub struct Client {
     pub(crate) on_retry: Option<OnRetry>,
     pub(crate) settings: Settings,
     /// The server's limits, and when they were read.
-    pub(crate) limits: Arc<Mutex<Option<(Instant, LimitsView)>>>,
+    pub(crate) limits: Arc<Mutex<Option<KnownLimits>>>,
 }
+
+/// The server's limits, and when they were read.
+pub(crate) type KnownLimits = (Instant, LimitsView);
 
 /// The settings of a client.
 #[derive(Debug, Clone, Copy)]
