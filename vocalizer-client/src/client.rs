@@ -33,11 +33,8 @@ pub struct Client {
     pub(crate) on_retry: Option<OnRetry>,
     pub(crate) settings: Settings,
     /// The server's limits, and when they were read.
-    pub(crate) limits: Arc<Mutex<Option<KnownLimits>>>,
+    pub(crate) limits: Arc<Mutex<Option<(Instant, LimitsView)>>>,
 }
-
-/// The server's limits, and when they were read.
-pub(crate) type KnownLimits = (Instant, LimitsView);
 
 /// The settings of a client.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +66,9 @@ impl Default for Settings {
 
 /// Called before each retry.
 #[derive(Clone)]
-pub(crate) struct OnRetry(pub(crate) Arc<dyn Fn(&Error, Duration) + Send + Sync>);
+pub(crate) struct OnRetry(pub(crate) Arc<RetryHook>);
+
+type RetryHook = dyn Fn(&Error, Duration) + Send + Sync;
 
 impl fmt::Debug for OnRetry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
