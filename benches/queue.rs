@@ -131,7 +131,7 @@ async fn measure(name: &str, config: &Config, stems: &Stems, number: &mut u32) -
     let listener = TcpListener::bind(config.listen).await?;
     let url = format!("http://{}", listener.local_addr()?).parse()?;
     let mut service = JoinSet::new();
-    service.spawn(async move { server.run(listener, std::future::pending()).await.unwrap() });
+    service.spawn(async move { server.run(listener, std::future::pending()).await.expect("background work") });
     let relaying = songs.clone();
     service.spawn(async move {
         loop {
