@@ -64,6 +64,8 @@ mod outputs;
 #[cfg(feature = "separate")]
 mod profile;
 #[cfg(feature = "separate")]
+mod samples;
+#[cfg(feature = "separate")]
 mod separation;
 #[cfg(feature = "separate")]
 mod sink;
@@ -71,6 +73,8 @@ mod sink;
 mod split;
 #[cfg(feature = "separate")]
 mod split_options;
+#[cfg(feature = "separate")]
+mod statistics;
 #[cfg(feature = "separate")]
 mod threads;
 
@@ -84,6 +88,8 @@ pub use error::Error;
 pub use model::Model;
 #[cfg(feature = "separate")]
 pub use profile::{OperationProfile, Profile};
+#[cfg(feature = "separate")]
+pub use samples::split_frames;
 #[cfg(feature = "separate")]
 pub use separation::{Separation, SeparationOptions, SongStatistics};
 #[cfg(feature = "separate")]

@@ -8,6 +8,7 @@ use crate::audio::{AudioLimits, AudioReader, Frame, Resampler, scaled};
 use crate::outputs::Outputs;
 use crate::separation::SongStatistics;
 use crate::sink::StemSink;
+use crate::statistics::Statistics;
 use crate::{Cancel, Error, Model, Profile, Separation, SplitOptions};
 
 /// The result of splitting a song.
@@ -134,31 +135,21 @@ struct Song<'a> {
 }
 
 impl<'a> Song<'a> {
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "statistics, used as f32")]
     fn measure(model: &Model, path: &'a Path, limits: &'a AudioLimits, cancel: &Cancel) -> Result<Self, Error> {
         let mut blocks = Blocks::open(path, limits, model.rate_hz())?;
-        let (mut frames, mut loudest, mut mean, mut squares) = (0_u64, 0.0_f32, 0.0_f64, 0.0_f64);
+        let mut statistics = Statistics::default();
         while let Some(block) = blocks.next()? {
             cancel.check()?;
-            for [left, right] in block {
-                // Welford's running mean and sum of squares.
-                frames += 1;
-                let mono = f64::from((left + right) / 2.0);
-                let delta = mono - mean;
-                mean += delta / frames as f64;
-                squares += delta * (mono - mean);
-                loudest = loudest.max(left.abs()).max(right.abs());
-            }
+            statistics.push(block);
         }
-        let std = (squares / (frames.saturating_sub(1).max(1)) as f64).sqrt();
         Ok(Self {
             path,
             limits,
             rate_hz: blocks.reader.info().rate_hz,
             model_hz: model.rate_hz(),
             frames: blocks.source_frames,
-            statistics: SongStatistics { frames, mean: mean as f32, std: std as f32 },
-            silent: loudest == 0.0,
+            silent: statistics.is_silent(),
+            statistics: statistics.finish(),
         })
     }
 

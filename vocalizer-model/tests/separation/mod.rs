@@ -6,6 +6,7 @@ mod cancel;
 mod cards;
 mod lengths;
 mod options;
+mod samples;
 mod songs;
 mod stems;
 pub(crate) mod support;
