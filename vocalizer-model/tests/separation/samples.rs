@@ -22,7 +22,7 @@ fn samples_give_the_same_stems_as_a_file() {
         for (stem, samples) in in_memory {
             let expected = from_file.stem(stem);
             assert_eq!(samples.len(), expected.len(), "{stem} at {rate_hz} Hz");
-            let snr_db = snr_db(expected, &samples);
+            let snr_db = snr_db(&expected, &samples);
             assert!(snr_db > 110.0, "{stem} at {rate_hz} Hz: {snr_db:.1} dB");
         }
     }
