@@ -67,15 +67,19 @@ impl RemoteFile {
     pub(crate) async fn head(mut self) -> Result<Self, Error> {
         let mut retry = self.retries();
         loop {
-            let error = match self.fetch(self.client.http.head(self.url.clone()), StatusCode::OK).await {
-                Ok(response) => {
+            let request = self.client.http.head(self.url.clone());
+            let error = match timeout(self.timeout(), self.client.exchange(request)).await {
+                Ok(Ok(response)) if response.status() == StatusCode::OK && answer::may_be(&response, self.types.1) => {
                     self.learn(&response);
                     // The HTTP library reports the length of the body, and a response to HEAD has none.
                     let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
                     self.size_bytes = length.and_then(|length| length.parse().ok());
                     return Ok(self);
                 }
-                Err(error) => error,
+                // A response to HEAD has no body, so only GET tells what is wrong.
+                Ok(Ok(_)) => return self.open().await.map(|(file, _)| file),
+                Ok(Err(error)) => error,
+                Err(_) => Error::TimedOut,
             };
             let Some(pause) = retry.after(&error) else { return Err(error) };
             sleep(pause).await;
@@ -86,7 +90,7 @@ impl RemoteFile {
     pub(crate) async fn range(self, range: Range<u64>) -> Result<Bytes, Error> {
         let mut retry = self.retries();
         loop {
-            let error = match timeout(self.timeout(), self.try_range(&range)).await.unwrap_or(Err(Error::TimedOut)) {
+            let error = match self.try_range(&range).await {
                 Ok(bytes) => return Ok(bytes),
                 Err(error) => error,
             };
@@ -97,14 +101,24 @@ impl RemoteFile {
 
     async fn try_range(&self, range: &Range<u64>) -> Result<Bytes, Error> {
         let header = format!("bytes={}-{}", range.start, range.end - 1);
-        let response = self.fetch(self.request().header(RANGE, header), StatusCode::PARTIAL_CONTENT).await?;
+        let mut response = self.fetch(self.request().header(RANGE, header), StatusCode::PARTIAL_CONTENT).await?;
         let Some((first, last, _)) = content_range(&response).filter(|&(first, last, _)| first <= last) else {
             return Err(Error::malformed(response.status().as_u16(), "the server sent no range"));
         };
         if first != range.start || last >= range.end {
             return Err(Error::malformed(206, "the range differs from the requested one"));
         }
-        let bytes = answer::limited(response, range.end - range.start).await?;
+        let (mut bytes, max_bytes) = (Vec::new(), range.end - range.start);
+        while let Some(chunk) = timeout(self.timeout(), response.chunk())
+            .await
+            .map_err(|_| Error::TimedOut)?
+            .map_err(Error::from_reqwest)?
+        {
+            if (bytes.len() + chunk.len()) as u64 > max_bytes {
+                return Err(Error::Limit { max_bytes });
+            }
+            bytes.extend_from_slice(&chunk);
+        }
         if bytes.len() as u64 != last - first + 1 {
             return Err(Error::malformed(206, "the range is incomplete"));
         }
@@ -119,7 +133,7 @@ impl RemoteFile {
             let error = match self.clone().reopen(from).await {
                 Ok(opened) => {
                     let rest_bytes = opened.response.content_length();
-                    self.size_bytes = rest_bytes.map(|rest| rest + from - opened.skip_bytes);
+                    self.size_bytes = rest_bytes.and_then(|rest| rest.checked_add(from - opened.skip_bytes));
                     self.content_type = opened.response.headers().get(CONTENT_TYPE).cloned();
                     return Ok((self, opened));
                 }
@@ -170,7 +184,8 @@ impl RemoteFile {
         if response.status() == StatusCode::OK {
             // The whole file: it changed, or the server does not support ranges.
             let is_same = strong_etag(&response).as_ref() == Some(etag)
-                && (self.size_bytes.is_none() || response.content_length() == self.size_bytes);
+                && (self.size_bytes.is_none() || response.content_length() == self.size_bytes)
+                && response.content_length().is_none_or(|size_bytes| from <= size_bytes);
             return if is_same { Ok(Opened { response, skip_bytes: from }) } else { Err(Error::Changed) };
         }
         if strong_etag(&response).is_some_and(|now| now != *etag) {

@@ -98,6 +98,16 @@ impl Stream for ProgressStream {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut next = ready!(self.stream.as_mut().poll_next(cx));
+        let len = next.as_ref().map_or(0, |block| block.as_ref().map_or(0, |block| block.len() as u64));
+        match self.size_bytes {
+            Some(size_bytes) if self.sent_bytes + len > size_bytes => {
+                next = Some(Err(io::Error::new(io::ErrorKind::InvalidData, "it has more bytes than announced")));
+            }
+            Some(size_bytes) if next.is_none() && self.sent_bytes < size_bytes => {
+                next = Some(Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it has fewer bytes than announced")));
+            }
+            _ => {}
+        }
         if let Some(Err(error)) = &mut next {
             // The HTTP library reports it as an error of the connection.
             let error = std::mem::replace(error, io::ErrorKind::Other.into());

@@ -12,12 +12,13 @@ pub struct SongQuery {
     status: Option<SongStatus>,
     limit: Option<u32>,
     after: Option<String>,
+    details: bool,
 }
 
 impl SongQuery {
     /// Returns a query for all songs.
     pub const fn new() -> Self {
-        Self { status: None, limit: None, after: None }
+        Self { status: None, limit: None, after: None, details: false }
     }
 
     /// Only songs with this status.
@@ -30,6 +31,11 @@ impl SongQuery {
         Self { limit: Some(limit), ..self }
     }
 
+    /// With the fields that events have.
+    pub(crate) fn with_details(self) -> Self {
+        Self { details: true, ..self }
+    }
+
     pub(crate) fn path(&self) -> String {
         let mut fields = form_urlencoded::Serializer::new(String::new());
         if let Some(status) = self.status {
@@ -40,6 +46,9 @@ impl SongQuery {
         }
         if let Some(after) = &self.after {
             fields.append_pair("after", after);
+        }
+        if self.details {
+            fields.append_pair("details", "1");
         }
         match fields.finish() {
             none if none.is_empty() => "songs/".to_owned(),

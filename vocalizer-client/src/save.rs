@@ -141,10 +141,12 @@ impl DownloadTo {
             File::options().append(true).open(&unfinished.path).await
         }
         .map_err(failed)?;
-        if let Some(etag) = download.etag().filter(|_| self.is_resumable) {
-            fs::write(&unfinished.etag, etag).await.map_err(failed)?;
-            unfinished.is_kept = true;
+        match download.etag().filter(|_| self.is_resumable) {
+            Some(etag) => fs::write(&unfinished.etag, etag).await.map_err(failed)?,
+            // The ETag of an earlier download does not belong to these bytes.
+            None => drop(fs::remove_file(&unfinished.etag).await),
         }
+        unfinished.is_kept = self.is_resumable && download.etag().is_some();
         loop {
             let chunk = match download.next_chunk().await {
                 Ok(Some(chunk)) => chunk,

@@ -7,7 +7,7 @@ use futures_core::Stream;
 use futures_util::stream::try_unfold;
 use reqwest::Method;
 use serde::de::IgnoredAny;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use vocalizer_api::id::SongId;
 use vocalizer_api::part::Part;
 use vocalizer_api::{LimitsData, LimitsView, PeaksData, PeaksView, SongChange, SongData, SongView, SongsData};
@@ -30,8 +30,10 @@ impl Client {
     /// [`Error::Api`] if the server rejects the song, [`Error::TimedOut`] if the upload stalls, and
     /// [`Error::Transport`] if the connection fails.
     pub async fn upload(&self, mut upload: Upload) -> Result<SongView, Error> {
-        // Servers without limits, such as the original one, answer with an error, which counts as no limits.
-        let LimitsView { max_upload_bytes: max_bytes, upload_ids, .. } = self.cached_limits().await;
+        let limits = self.cached_limits().await;
+        // If the server did not tell, an ID does no harm.
+        let has_id = limits.is_none_or(|limits| limits.upload_ids);
+        let LimitsView { max_upload_bytes: max_bytes, upload_ids, .. } = limits.unwrap_or_default();
         if let Some(size_bytes) = upload.size_bytes().await?
             && size_bytes > max_bytes
         {
@@ -39,7 +41,7 @@ impl Client {
         }
         let mut retry = self.retries();
         loop {
-            let error = match self.try_upload(&mut upload).await {
+            let error = match self.try_upload(&mut upload, has_id).await {
                 Ok(song) => return Ok(song),
                 Err(error) => error,
             };
@@ -53,8 +55,8 @@ impl Client {
         }
     }
 
-    async fn try_upload(&self, upload: &mut Upload) -> Result<SongView, Error> {
-        let (form, timer) = upload.form(self.settings.stall_timeout, self.settings.timeout).await?;
+    async fn try_upload(&self, upload: &mut Upload, has_id: bool) -> Result<SongView, Error> {
+        let (form, timer) = upload.form(has_id, self.settings.stall_timeout, self.settings.timeout).await?;
         let request = self.request(Method::POST, "songs/upload")?.multipart(form);
         let sent = timer.watch(self.call_unbounded::<SongData>(request)).await;
         match timer.failure() {
@@ -63,20 +65,26 @@ impl Client {
         }
     }
 
-    /// Returns the server's limits, at most a minute old; the default if it does not tell.
-    async fn cached_limits(&self) -> LimitsView {
+    /// Returns the server's limits, at most a minute old; `None` if it does not respond. A server that has none, such as
+    /// the original one, gets the default.
+    async fn cached_limits(&self) -> Option<LimitsView> {
         const LASTS: Duration = Duration::from_secs(60);
 
         let known = *self.limits.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((read_at, limits)) = known
             && read_at.elapsed() < LASTS
         {
-            return limits;
+            return Some(limits);
         }
-        let Ok(request) = self.request(Method::GET, "limits") else { return LimitsView::default() };
-        let limits = self.call::<LimitsData>(request).await.map_or_else(|_| LimitsView::default(), |data| data.limits);
-        *self.limits.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), limits));
-        limits
+        // The upload itself reports errors.
+        match timeout(self.settings.stall_timeout, self.limits()).await {
+            Ok(Ok(limits)) => {
+                *self.limits.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), limits));
+                Some(limits)
+            }
+            Ok(Err(error)) if !error.is_transient() => Some(LimitsView::default()),
+            Ok(Err(_)) | Err(_) => None,
+        }
     }
 
     /// Returns all songs visible to the user, or all public songs without a login, newest first. It reads all pages of

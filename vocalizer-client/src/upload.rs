@@ -153,9 +153,10 @@ impl Upload {
         }
     }
 
-    /// Returns a form for one attempt, and its stall timer.
+    /// Returns a form for one attempt, with the ID if the server supports it, and its stall timer.
     pub(crate) async fn form(
         &mut self,
+        has_id: bool,
         stall_timeout: Duration,
         timeout: Duration,
     ) -> Result<(Form, StallTimer), Error> {
@@ -182,7 +183,10 @@ impl Upload {
         // The HTTP library escapes line breaks with a backslash, so a name could still inject headers.
         let file_name = self.file_name.replace(|c: char| c.is_control() || matches!(c, '"' | '\\'), "_");
         let file = file.file_name(file_name).mime_str("application/octet-stream").map_err(Error::from_reqwest)?;
-        let form = Form::new().text("title", self.title.clone()).text("id", self.id.to_string());
+        let mut form = Form::new().text("title", self.title.clone());
+        if has_id {
+            form = form.text("id", self.id.to_string());
+        }
         Ok((form.part("file", file), timer))
     }
 

@@ -1,6 +1,6 @@
 //! Changes of songs, with server-sent events, or by polling if the server has none.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use futures_core::Stream;
@@ -16,13 +16,16 @@ use vocalizer_api::{SongData, SongStatus, SongView};
 
 use crate::events::{Event, Events};
 use crate::retry::MAX_RETRY_AFTER;
-use crate::{Client, Error, SongQuery, answer};
+use crate::{Client, Error, SongQuery, SongsPage, answer};
 
 /// Maximum number of consecutive failed polls. They take about half a minute, enough for a server restart.
 const MAX_FAILURES: u32 = 10;
 
 /// Maximum number of consecutive disconnects without news, before a song is polled.
 const MAX_DISCONNECTS: u32 = 3;
+
+/// Maximum number of songs that are remembered to report each change once.
+const MAX_KNOWN: usize = 10_000;
 
 /// A change of the songs that a client can see.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +70,8 @@ impl Client {
     /// Returns the changes of all songs that the client can see as a stream: the newest songs now, at most a page, and then
     /// each change. It never ends by itself.
     ///
-    /// It uses one connection and reconnects. After a reconnect, changes of songs on the first page are found too.
+    /// It uses one connection and reconnects. Changes in between are found if they concern songs on the first page, and
+    /// deletions if all songs fit on it.
     ///
     /// # Errors
     ///
@@ -129,6 +133,7 @@ impl Client {
                 Ok(Events::new(response, self.settings.timeout))
             }
             StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => Err(NotFollowed::Disconnected),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => Err(NotFollowed::Busy),
             _ => Err(NotFollowed::Unusable),
         }
     }
@@ -142,6 +147,8 @@ impl Client {
 enum NotFollowed {
     /// The connection ended; another one may help.
     Disconnected,
+    /// The server has no room for another stream now.
+    Busy,
     /// The server has no usable events.
     Unusable,
 }
@@ -269,8 +276,9 @@ struct WatchAll {
     events: Option<Events>,
     known: HashMap<SongId, SongView>,
     /// Changes that were found and not returned yet.
-    found: Vec<Change>,
+    found: VecDeque<Change>,
     pause: Option<Duration>,
+    /// Failed connections in a row.
     failures: u32,
 }
 
@@ -282,12 +290,12 @@ struct Deleted {
 
 impl WatchAll {
     fn new(client: Client) -> Self {
-        Self { client, events: None, known: HashMap::new(), found: Vec::new(), pause: None, failures: 0 }
+        Self { client, events: None, known: HashMap::new(), found: VecDeque::new(), pause: None, failures: 0 }
     }
 
     async fn next(&mut self) -> Result<Change, Error> {
         loop {
-            if let Some(change) = self.found.pop() {
+            if let Some(change) = self.found.pop_front() {
                 return Ok(change);
             }
             let event = match &mut self.events {
@@ -310,11 +318,11 @@ impl WatchAll {
                 "deleted" => {
                     let Deleted { id } = serde_json::from_str(&event.data).map_err(malformed)?;
                     self.known.remove(&id);
-                    self.found.push(Change::Deleted(id));
+                    self.found.push_back(Change::Deleted(id));
                 }
                 _ => continue,
             }
-            (self.pause, self.failures) = (None, 0);
+            self.pause = None;
         }
     }
 
@@ -325,26 +333,45 @@ impl WatchAll {
         }
         let first = self.client.settings.first_poll;
         self.pause = Some(self.pause.map_or(first, |pause| self.client.next_interval(pause)));
-        self.failures += 1;
+        match self.try_connect().await {
+            Ok(()) => {
+                self.failures = 0;
+                Ok(())
+            }
+            Err(error) if error.is_transient() && self.failures < MAX_FAILURES => {
+                self.failures += 1;
+                sleep(error.retry_after().unwrap_or_default().min(MAX_RETRY_AFTER)).await;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn try_connect(&mut self) -> Result<(), Error> {
         let events = self.client.follow("songs/events", None).await;
-        let is_last = self.failures > MAX_FAILURES;
-        match events {
-            Ok(events) => self.events = Some(events),
-            Err(NotFollowed::Disconnected) if !is_last => return Ok(()),
-            Err(_) => {}
+        let SongsPage { songs, next } = self.client.songs_page(&SongQuery::new().with_details()).await?;
+        let events = events.map_err(|why| match why {
+            NotFollowed::Disconnected | NotFollowed::Busy => Error::TimedOut,
+            NotFollowed::Unusable => Error::malformed(200, "the server has no events about songs"),
+        })?;
+        if next.is_none() {
+            let listed: HashSet<_> = songs.iter().map(|song| song.id).collect();
+            for id in self.known.extract_if(|id, _| !listed.contains(id)).map(|(id, _)| id) {
+                self.found.push_back(Change::Deleted(id));
+            }
         }
-        let page = self.client.songs_page(&SongQuery::new()).await?;
-        page.songs.into_iter().for_each(|song| self.notice(song));
-        match self.events {
-            Some(_) => Ok(()),
-            None => Err(Error::malformed(200, "the server has no events about songs")),
-        }
+        songs.into_iter().for_each(|song| self.notice(song));
+        self.events = Some(events);
+        Ok(())
     }
 
     fn notice(&mut self, song: SongView) {
         if self.known.get(&song.id) != Some(&song) {
+            if self.known.len() >= MAX_KNOWN {
+                self.known.clear();
+            }
             self.known.insert(song.id, song.clone());
-            self.found.push(Change::Song(song));
+            self.found.push_back(Change::Song(song));
         }
     }
 }

@@ -4,8 +4,8 @@
 mod accounts;
 mod songs;
 
-use std::collections::HashMap;
-use std::convert::Infallible;
+use std::collections::{HashMap, VecDeque};
+use std::io;
 use std::sync::{Arc, Mutex};
 
 use http_body_util::{BodyExt, Full};
@@ -15,8 +15,9 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Barrier;
 use url::form_urlencoded;
 use vocalizer_api::Envelope;
 use vocalizer_client::{ApiError, Client, ClientBuilder, ErrorCode, SongView, UserId};
@@ -38,6 +39,36 @@ pub(crate) struct Backend {
     pub(crate) reads: u32,
     /// Number of "not ready" responses before a part is ready.
     pub(crate) unready: u32,
+    /// The limits; a server without limits responds with 404.
+    pub(crate) limits: Option<Value>,
+    /// Number of requests for the limits that fail with 503 first.
+    pub(crate) limit_outages: u32,
+    /// How the next uploads fail.
+    pub(crate) upload_faults: VecDeque<Fault>,
+    /// The requests as method and path, and the IDs in uploads.
+    pub(crate) log: Vec<String>,
+    /// Parts are sent when this many requests for them wait.
+    pub(crate) together: Option<Arc<Barrier>>,
+}
+
+/// How an upload fails after the server has received it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// 503, and nothing is stored.
+    Busy,
+    /// The connection ends, and nothing is stored.
+    Cut,
+    /// The song is stored, but the connection ends before the response.
+    LostAnswer,
+    /// The song is stored, but a proxy responds with 504.
+    LostBehindProxy,
+}
+
+impl Backend {
+    /// Returns the requests that begin with this, such as `POST`.
+    pub(crate) fn requests(&self, start: &str) -> Vec<String> {
+        self.log.iter().filter(|line| line.starts_with(start)).cloned().collect()
+    }
 }
 
 pub(crate) struct Stored {
@@ -65,7 +96,7 @@ pub(crate) async fn serve() -> (Shared, String) {
             let backend = Arc::clone(&shared);
             let service = service_fn(move |request| {
                 let backend = Arc::clone(&backend);
-                async move { Ok::<_, Infallible>(answer(backend, request).await) }
+                async move { answer(backend, request).await.ok_or(io::Error::from(io::ErrorKind::ConnectionAborted)) }
             });
             tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
         }
@@ -101,9 +132,13 @@ impl Call<'_> {
     }
 }
 
-async fn answer(backend: Shared, request: Request<Incoming>) -> HttpResponse {
+/// Returns the response; `None` to cut the connection.
+async fn answer(backend: Shared, request: Request<Incoming>) -> Option<HttpResponse> {
     let (head, body) = request.into_parts();
-    let Some(path) = head.uri.path().strip_prefix("/vocalizer/") else { return failure(404, ErrorCode::NotFound) };
+    let Some(path) = head.uri.path().strip_prefix("/vocalizer/") else {
+        return Some(failure(404, ErrorCode::NotFound));
+    };
+    backend.lock().unwrap().log.push(format!("{} {path}", head.method));
     let query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
     let path = path.split('/').collect();
     let mut call = Call { method: head.method, path, query, headers: head.headers, user: None, by_token: false };
@@ -111,13 +146,22 @@ async fn answer(backend: Shared, request: Request<Incoming>) -> HttpResponse {
         call.by_token = true;
         call.user = backend.lock().unwrap().tokens.iter().find(|token| token.secret == secret).map(|token| token.user);
         if call.user.is_none() {
-            return failure(401, ErrorCode::Unauthenticated);
+            return Some(failure(401, ErrorCode::Unauthenticated));
         }
     } else if let Some(session) = call.header(COOKIE).strip_prefix("session=") {
         call.user = backend.lock().unwrap().sessions.get(session).copied();
     }
-    match (&call.method, call.path.as_slice()) {
-        (&Method::POST, ["songs", "upload"]) => songs::upload(&backend, &call, body).await,
+    if let (&Method::POST, ["songs", "upload"]) = (&call.method, call.path.as_slice()) {
+        return songs::upload(&backend, &call, body).await;
+    }
+    let together = backend.lock().unwrap().together.clone();
+    if let (Some(together), ["songs", _, file]) = (together, call.path.as_slice())
+        && file.contains('.')
+    {
+        together.wait().await;
+    }
+    Some(match (&call.method, call.path.as_slice()) {
+        (&Method::GET, ["limits"]) => limits(&mut backend.lock().unwrap()),
         (_, ["auth", ..]) => {
             let fields = fields(&call.header(CONTENT_TYPE), &body.collect().await.unwrap().to_bytes());
             accounts::answer(&mut backend.lock().unwrap(), &call, &fields)
@@ -127,6 +171,17 @@ async fn answer(backend: Shared, request: Request<Incoming>) -> HttpResponse {
             songs::answer(&mut backend.lock().unwrap(), &call, &fields)
         }
         _ => failure(404, ErrorCode::NotFound),
+    })
+}
+
+fn limits(backend: &mut Backend) -> HttpResponse {
+    if backend.limit_outages > 0 {
+        backend.limit_outages -= 1;
+        return failure(503, ErrorCode::Unavailable);
+    }
+    match &backend.limits {
+        Some(limits) => success(json!({"limits": limits})),
+        None => failure(404, ErrorCode::NotFound),
     }
 }
 

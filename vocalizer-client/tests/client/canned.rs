@@ -62,7 +62,7 @@ pub(crate) async fn hanging(first: String, others: String) -> (String, Requests)
 }
 
 /// Marks the place where a response hangs with an open connection.
-const HANG: char = '\u{2}';
+pub(crate) const HANG: char = '\u{2}';
 
 /// Marks the places where a response is split into pieces.
 pub(crate) const CUT: char = '\u{1}';
@@ -77,6 +77,17 @@ async fn request(stream: &mut TcpStream) -> String {
         }
     }
     String::from_utf8_lossy(&request).into_owned()
+}
+
+/// Returns the value of a request's header.
+pub(crate) fn header(request: &str, name: &str) -> Option<String> {
+    let mut lines = request.lines().filter_map(|line| line.split_once(": "));
+    lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
+}
+
+/// Returns a request's method and path.
+pub(crate) fn line(request: &str) -> String {
+    request.split(" HTTP/1.1").next().unwrap().to_owned()
 }
 
 /// Returns a response with the right `Content-Length`.

@@ -60,7 +60,9 @@ async fn writes_are_not_retried() {
     client.rename(id, "x").await.unwrap_err();
     client.retry(id).await.unwrap_err();
     client.create_token("x", None).await.unwrap_err();
-    assert_eq!(requests.lock().unwrap().len(), 6);
+    let requests = requests.lock().unwrap();
+    let writes = requests.iter().filter(|request| !request.starts_with("GET "));
+    assert_eq!(writes.count(), 6, "{requests:?}");
 }
 
 #[tokio::test]

@@ -107,7 +107,9 @@ async fn failed_stream_uploads_nothing() {
     let (backend, client) = backend::start().await;
     let upload = Upload::from_stream("x", "x.mp3", None, Blocks { left: 3, fails: true });
     let error = client.upload(upload).await.unwrap_err();
-    assert!(matches!(error, Error::Transport(_)), "{error:?}");
+    let Error::Source(source) = &error else { panic!("{error:?}") };
+    assert_eq!(source.kind(), io::ErrorKind::BrokenPipe);
+    assert!(!error.is_transient());
     assert!(backend.lock().unwrap().songs.is_empty());
 }
 
@@ -181,8 +183,13 @@ async fn upload_handles_growing_and_shrinking_files() {
         std::fs::write(&path, vec![7; size]).unwrap();
         let file = std::fs::File::options().write(true).open(&path).unwrap();
         let upload = Upload::from_path("x", &path).with_progress(move |_, _| file.set_len(new_size as u64).unwrap());
-        let answer = client.upload(upload).await;
-        assert_eq!(answer.is_ok(), arrives, "{answer:?}");
+        match client.upload(upload).await {
+            Ok(_) => assert!(arrives),
+            Err(error) => {
+                assert!(!arrives && !error.is_transient(), "{error:?}");
+                assert!(matches!(&error, Error::File { path: named, .. } if *named == path), "{error:?}");
+            }
+        }
     }
     let backend = backend.lock().unwrap();
     assert_eq!(backend.songs.len(), 1);

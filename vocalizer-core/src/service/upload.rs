@@ -141,12 +141,15 @@ impl Upload {
             let _lock = ports.coordination.lock(&hash).await?;
             let key = BlobKey::Source(hash);
             let known = ports.songs.with_hash(&hash).await?;
-            let is_repeat = |song: &&Song| song.id() == self.id && song.uploader() == self.viewer.user();
-            if let Some(song) = known.iter().find(is_repeat) {
-                return self.service.view(song).await;
+            let taken = ServiceError::Conflict { message: "another song has this ID", field: Some("id") };
+            match known.iter().find(|song| song.id() == self.id) {
+                Some(song) if song.uploader() == self.viewer.user() => return self.service.view(song).await,
+                Some(_) => return Err(taken),
+                None => {}
             }
             let is_limited = charge.uploader.is_some() && !charge.quota.is_unlimited();
-            let is_new = is_limited && ports.blobs.size_bytes(&key).await?.is_none();
+            let may_be_rejected = is_limited || self.repeatable;
+            let is_new = may_be_rejected && ports.blobs.size_bytes(&key).await?.is_none();
             // Even if the blob exists: these are the bytes that were hashed.
             if known.iter().any(|song| song.status().kind() == StatusKind::Failed) {
                 // The stored bytes may be the cause of the failure.
@@ -156,13 +159,11 @@ impl Upload {
             }
             let admitted = ports.songs.admit_within(&song, &charge).await;
             // A rejected song must not leave its bytes, or rejected uploads would fill the disk.
-            if matches!(admitted, Err(RepositoryError::Exceeded(_))) && is_new {
+            if matches!(admitted, Err(RepositoryError::Exceeded(_) | RepositoryError::Conflict)) && is_new {
                 self.service.discard(&hash).await;
             }
             match admitted {
-                Err(RepositoryError::Conflict) if self.repeatable => {
-                    return Err(ServiceError::Conflict { message: "another song has this ID", field: Some("id") });
-                }
+                Err(RepositoryError::Conflict) if self.repeatable => return Err(taken),
                 admitted => admitted?,
             }
         };

@@ -32,7 +32,10 @@ pub(super) fn answer(backend: &mut Backend, call: &Call<'_>, fields: &HashMap<St
             if let Some(session) = call.header(COOKIE).strip_prefix("session=") {
                 backend.sessions.remove(session);
             }
-            success(())
+            let mut response = success(());
+            let removed = "session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax";
+            response.headers_mut().insert(SET_COOKIE, removed.parse().unwrap());
+            response
         }
         (&Method::POST, ["register"]) if field("password1") != field("password2") => failure(422, ErrorCode::Invalid),
         (&Method::POST, ["register"]) if backend.invite.is_some_and(|invite| field("invite") != invite) => {

@@ -7,18 +7,49 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, ETAG};
 use hyper::{Method, Response};
 use vocalizer_api::hash::SongHash;
-use vocalizer_api::{SongData, SongsData};
-use vocalizer_client::{ErrorCode, SongId, SongStatus, SongView};
+use vocalizer_api::{PeaksData, SongData, SongsData};
+use vocalizer_client::{ErrorCode, PeaksView, SongId, SongStatus, SongView};
 
-use super::{Backend, Call, HttpResponse, Shared, Stored, failure, success};
+use super::{Backend, Call, Fault, HttpResponse, Shared, Stored, failure, success};
 
-pub(super) async fn upload(backend: &Shared, call: &Call<'_>, body: Incoming) -> HttpResponse {
-    let Ok((title, file_name, bytes)) = read_upload(&call.header(CONTENT_TYPE), body).await else {
-        return failure(400, ErrorCode::Malformed);
+/// Returns the response; `None` to cut the connection.
+pub(super) async fn upload(backend: &Shared, call: &Call<'_>, body: Incoming) -> Option<HttpResponse> {
+    let Ok(form) = read_upload(&call.header(CONTENT_TYPE), body).await else {
+        return Some(failure(400, ErrorCode::Malformed));
     };
+    let backend = &mut *backend.lock().unwrap();
+    backend.log.push(format!("upload {}", form.id.as_deref().unwrap_or("without ID")));
+    let fault = backend.upload_faults.pop_front();
+    match fault {
+        Some(Fault::Busy) => return Some(failure(503, ErrorCode::Unavailable)),
+        Some(Fault::Cut) => return None,
+        _ => {}
+    }
+    let stored = store(backend, call, form);
+    match fault {
+        Some(Fault::LostAnswer) => None,
+        Some(Fault::LostBehindProxy) => {
+            Some(Response::builder().status(504).header(CONTENT_TYPE, "text/html").body(Full::default()).unwrap())
+        }
+        _ => Some(stored),
+    }
+}
+
+/// Stores a song. The same bytes with the same ID from the same user make one song.
+fn store(backend: &mut Backend, call: &Call<'_>, form: Form) -> HttpResponse {
+    let Form { title, id, file_name, bytes } = form;
+    let id = id.map_or_else(SongId::random, |id| id.parse().unwrap());
     let hash = SongHash::of(&bytes).to_string();
-    let view = SongView::new(SongId::random(), title, hash, call.user, SongStatus::Uploaded);
-    backend.lock().unwrap().songs.push(Stored { view: view.clone(), file_name, bytes });
+    if let Some(known) = backend.songs.iter().find(|known| known.view.id == id) {
+        let is_same = known.view.hash == hash && known.view.uploader_id == call.user;
+        return if is_same {
+            success(SongData { song: known.view.clone() })
+        } else {
+            failure(409, ErrorCode::Conflict)
+        };
+    }
+    let view = SongView::new(id, title, hash, call.user, SongStatus::Uploaded);
+    backend.songs.push(Stored { view: view.clone(), file_name, bytes });
     success(SongData { song: view })
 }
 
@@ -55,6 +86,15 @@ pub(super) fn answer(backend: &mut Backend, call: &Call<'_>, fields: &HashMap<St
             let kind = if path[1].ends_with("zip") { "application/zip" } else { "application/x-tar" };
             let body = format!("the stems as {}", call.query["format"]);
             Response::builder().header(CONTENT_TYPE, kind).body(Full::new(body.into())).unwrap()
+        }
+        (&Method::GET, [_, file]) if file.starts_with("mix.") => {
+            let gains = ["drums", "bass", "other", "vocals"].map(|stem| format!("{stem} {}", call.query[stem]));
+            let body = format!("{file}: {}", gains.join(", "));
+            Response::builder().header(CONTENT_TYPE, "audio/mpeg").body(Full::new(body.into())).unwrap()
+        }
+        (&Method::GET, [_, "peaks", part]) => {
+            let values = if *part == "drums" { [0, 255] } else { [7, 7] };
+            success(PeaksData { peaks: PeaksView::new(44_100, 3000, 2000, values.to_vec()) })
         }
         (&Method::GET, [_, file]) => part(backend, index, file),
         _ => failure(404, ErrorCode::NotFound),
@@ -108,12 +148,21 @@ fn part(backend: &mut Backend, index: usize, file: &str) -> HttpResponse {
     Response::builder().header(CONTENT_TYPE, kind).header(ETAG, "\"tag\"").body(Full::new(bytes)).unwrap()
 }
 
-async fn read_upload(content_type: &str, body: Incoming) -> Result<(String, String, Bytes), multer::Error> {
+struct Form {
+    title: String,
+    id: Option<String>,
+    file_name: String,
+    bytes: Bytes,
+}
+
+/// Reads the form of an upload. Like an old server, it rejects unknown fields.
+async fn read_upload(content_type: &str, body: Incoming) -> Result<Form, multer::Error> {
     let mut form = multer::Multipart::new(body.into_data_stream(), multer::parse_boundary(content_type)?);
-    let (mut title, mut file) = (None, None);
+    let (mut title, mut id, mut file) = (None, None, None);
     while let Some(field) = form.next_field().await? {
         match field.name() {
             Some("title") => title = Some(field.text().await?),
+            Some("id") => id = Some(field.text().await?),
             Some("file") => {
                 let name = field.file_name().unwrap_or_default().to_owned();
                 file = Some((name, field.bytes().await?));
@@ -121,6 +170,6 @@ async fn read_upload(content_type: &str, body: Incoming) -> Result<(String, Stri
             _ => return Err(multer::Error::IncompleteStream),
         }
     }
-    let (Some(title), Some((name, bytes))) = (title, file) else { return Err(multer::Error::IncompleteStream) };
-    Ok((title, name, bytes))
+    let (Some(title), Some((file_name, bytes))) = (title, file) else { return Err(multer::Error::IncompleteStream) };
+    Ok(Form { title, id, file_name, bytes })
 }
