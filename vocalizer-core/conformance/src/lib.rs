@@ -1,4 +1,4 @@
-//! Conformance suites: one per port, run by every adapter of it (SQLite, RabbitMQ, files, memory).
+//! Conformance suites: one per port, run by every adapter of it (SQLite, RabbitMQ, files, memory, the model).
 //!
 //! A suite is a set of async functions, one per guarantee of the port. An adapter implements the suite's `…Place` trait
 //! and calls the suite's macro, which generates a test per function. The macro takes the attribute for async tests:
@@ -36,6 +36,9 @@ pub mod attempts;
 pub mod blobs;
 pub mod coordination;
 pub mod queue;
+pub mod renderer;
+pub mod results;
+pub mod separator;
 pub mod songs;
 
 mod macros;

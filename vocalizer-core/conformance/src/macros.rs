@@ -224,3 +224,56 @@ macro_rules! local_blobs_conformance {
         }
     };
 }
+
+/// Generates the tests for [`ResultWriter`](vocalizer_core::ports::ResultWriter) and
+/// [`ResultReader`](vocalizer_core::ports::ResultReader). Takes a test attribute and an expression that creates a new
+/// [`ResultsPlace`](crate::results::ResultsPlace).
+#[macro_export]
+macro_rules! results_conformance {
+    (#[$test:meta] $place:expr) => {
+        $crate::__conformance! {
+            #[$test] $place; $crate::results;
+            archive_returns_all_stems
+            same_stems_give_same_archive
+            incomplete_archive_is_rejected
+            interrupted_archive_is_rejected
+            garbage_is_rejected
+            too_large_stem_is_rejected
+            unreadable_stem_is_an_error
+        }
+    };
+}
+
+/// Generates the tests for [`Separator`](vocalizer_core::ports::Separator). Takes a test attribute and an expression that creates
+/// a new [`SeparatorPlace`](crate::separator::SeparatorPlace).
+#[macro_export]
+macro_rules! separator_conformance {
+    (#[$test:meta] $place:expr) => {
+        $crate::__conformance! {
+            #[$test] $place; $crate::separator;
+            song_has_four_stems
+            stems_can_be_read_repeatedly
+            progress_never_decreases
+            bytes_that_are_no_song_fail_permanently
+            dropped_separation_does_not_affect_the_next
+            songs_are_split_concurrently
+        }
+    };
+}
+
+/// Generates the tests for [`Renderer`](vocalizer_core::ports::Renderer). Takes a test attribute and an expression that creates
+/// a new [`RendererPlace`](crate::renderer::RendererPlace).
+#[macro_export]
+macro_rules! renderer_conformance {
+    (#[$test:meta] $place:expr) => {
+        $crate::__conformance! {
+            #[$test] $place; $crate::renderer;
+            files_are_rendered_in_each_format
+            gains_are_accepted
+            peaks_are_limited
+            files_that_are_no_audio_are_rejected
+            dropped_rendering_does_not_affect_the_next
+            files_are_rendered_concurrently
+        }
+    };
+}

@@ -1,5 +1,6 @@
 //! Core's audio ports.
 
+mod conformance;
 #[cfg(unix)]
 mod full;
 #[cfg(target_os = "linux")]

@@ -1,4 +1,5 @@
 mod bad_input;
+mod conformance;
 mod properties;
 mod reading;
 mod receiving;

@@ -87,8 +87,9 @@ pub async fn dropped_lease_requeues_job(place: &impl QueuePlace) {
     }
 }
 
+/// With a long lease: a queue that leaves the job leased to no worker, until the lease expires, fails here.
 pub async fn dropped_lease_call_loses_no_job(place: &impl QueuePlace) {
-    let queue = queue_with(place, SHORT_LEASE, &[]).await;
+    let queue = queue_with(place, LONG_LEASE, &[]).await;
     // Dropped while waiting, during delivery and after it.
     for polls in POLLS {
         interrupt(queue.lease(), polls).await;

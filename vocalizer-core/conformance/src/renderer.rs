@@ -1,0 +1,75 @@
+//! The suite for [`Renderer`].
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::join;
+use vocalizer_core::part::Format;
+use vocalizer_core::ports::{Blob, Peaks, Renderer};
+
+use crate::support::{POLLS, interrupt};
+
+/// A renderer for one test, and files for it.
+pub trait RendererPlace: Send + Sync {
+    /// Returns the renderer.
+    fn renderer(&self) -> Arc<dyn Renderer>;
+
+    /// Returns a short audio file, different for each number.
+    fn file(&self, number: u8) -> Bytes;
+
+    /// Returns bytes that cannot be decoded; `None` if the renderer accepts all.
+    fn no_file(&self) -> Option<Bytes> {
+        Some(Bytes::from_static(b"not audio"))
+    }
+}
+
+fn files(place: &impl RendererPlace) -> Vec<Blob> {
+    (0..4).map(|number| place.file(number).into()).collect()
+}
+
+async fn bytes(mut blob: Blob) -> Bytes {
+    let mut all = Vec::new();
+    while let Some(chunk) = blob.next_chunk().await.unwrap() {
+        all.extend_from_slice(&chunk);
+    }
+    assert_eq!(all.len() as u64, blob.size_bytes(), "the announced size");
+    all.into()
+}
+
+pub async fn files_are_rendered_in_each_format(place: &impl RendererPlace) {
+    for format in [Format::Mp3, Format::Wav, Format::Flac] {
+        let rendered = place.renderer().render(files(place), format).await.unwrap();
+        assert!(!bytes(rendered).await.is_empty(), "{format}");
+    }
+}
+
+pub async fn gains_are_accepted(place: &impl RendererPlace) {
+    let tracks = files(place).into_iter().zip([0.0, 0.5, 1.0, 2.0]).collect();
+    assert!(!bytes(place.renderer().mix(tracks, Format::Wav).await.unwrap()).await.is_empty());
+}
+
+pub async fn peaks_are_limited(place: &impl RendererPlace) {
+    let peaks = place.renderer().peaks(files(place)).await.unwrap();
+    assert!(peaks.rate_hz() > 0 && (1..=Peaks::MOST).contains(&peaks.values().len()), "{peaks:?}");
+}
+
+pub async fn files_that_are_no_audio_are_rejected(place: &impl RendererPlace) {
+    let Some(no_file) = place.no_file() else { return };
+    assert!(place.renderer().render(vec![no_file.clone().into()], Format::Wav).await.is_err());
+    assert!(place.renderer().peaks(vec![no_file.into()]).await.is_err());
+}
+
+pub async fn dropped_rendering_does_not_affect_the_next(place: &impl RendererPlace) {
+    for polls in POLLS {
+        interrupt(place.renderer().render(files(place), Format::Mp3), polls.min(1_000)).await;
+    }
+    place.renderer().render(files(place), Format::Mp3).await.unwrap();
+}
+
+pub async fn files_are_rendered_concurrently(place: &impl RendererPlace) {
+    let renderer = place.renderer();
+    let (first, second) =
+        join(renderer.render(files(place), Format::Wav), renderer.render(files(place), Format::Wav)).await;
+    let (first, second) = (bytes(first.unwrap()).await, bytes(second.unwrap()).await);
+    assert_eq!(first, second);
+}

@@ -1,0 +1,123 @@
+//! The suite for [`ResultWriter`] and [`ResultReader`], which are each other's inverse.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use vocalizer_core::part::Stem;
+use vocalizer_core::ports::{
+    Blob, BlobError, BlobKey, BlobStore, BlobStream, ResultReader, ResultWriter, StemSet, Stems,
+};
+
+use crate::support::hash;
+
+/// A writer, a reader and an empty store for one test.
+pub trait ResultsPlace: Send + Sync {
+    /// Returns the writer.
+    fn writer(&self) -> Arc<dyn ResultWriter>;
+
+    /// Returns the reader, whose limits allow stems of 64 KiB.
+    fn reader(&self) -> Arc<dyn ResultReader>;
+
+    /// Returns the store that the reader writes to.
+    fn blobs(&self) -> Arc<dyn BlobStore>;
+}
+
+fn stems(len: usize) -> Stems {
+    let stem = |seed: u8| (0..len).map(|at| (at % 251) as u8 ^ seed).collect::<Bytes>();
+    Stems { drums: stem(1), bass: stem(2), other: stem(3), vocals: stem(4) }
+}
+
+async fn bytes(mut blob: Blob) -> Result<Bytes, BlobError> {
+    let mut all = Vec::new();
+    while let Some(chunk) = blob.next_chunk().await? {
+        all.extend_from_slice(&chunk);
+    }
+    Ok(all.into())
+}
+
+async fn archive(place: &impl ResultsPlace, stems: Stems) -> Bytes {
+    bytes(place.writer().write(&stems).await.unwrap()).await.unwrap()
+}
+
+/// Streams bytes in pieces of this size.
+fn pieces(bytes: &Bytes, size: usize) -> BlobStream {
+    let pieces: Vec<_> = bytes.chunks(size).map(Bytes::copy_from_slice).map(Ok).collect();
+    stream::iter(pieces).boxed()
+}
+
+async fn assert_rejected(place: &impl ResultsPlace, archive: BlobStream) {
+    assert!(place.reader().read(archive, place.blobs().as_ref()).await.is_err());
+    for stem in Stem::FOUR {
+        let key = BlobKey::Stem(hash("song"), stem);
+        assert_eq!(place.blobs().size_bytes(&key).await.unwrap(), None, "nothing is stored");
+    }
+}
+
+pub async fn archive_returns_all_stems(place: &impl ResultsPlace) {
+    for (len, size) in [(1, 1), (1_000, 7), (60_000, 4_096), (60_000, 1 << 20)] {
+        let archive = archive(place, stems(len)).await;
+        let blobs = place.blobs();
+        let received = place.reader().read(pieces(&archive, size), blobs.as_ref()).await.unwrap();
+        assert_eq!(received.len(), 4, "{len} bytes");
+        for (stem, writer) in received {
+            let key = BlobKey::Stem(hash(&format!("{len} in {size}")), stem);
+            writer.commit(&key).await.unwrap();
+            let stored = bytes(blobs.open(&key, None).await.unwrap().unwrap()).await.unwrap();
+            let expected = bytes(stems(len).open(stem).await.unwrap()).await.unwrap();
+            assert_eq!(stored, expected, "{stem} of {len} bytes");
+        }
+    }
+}
+
+pub async fn same_stems_give_same_archive(place: &impl ResultsPlace) {
+    assert_eq!(archive(place, stems(1_000)).await, archive(place, stems(1_000)).await);
+}
+
+pub async fn incomplete_archive_is_rejected(place: &impl ResultsPlace) {
+    let archive = archive(place, stems(1_000)).await;
+    for len in [0, 1, archive.len() / 4, archive.len() / 2] {
+        assert_rejected(place, pieces(&archive.slice(..len), 512)).await;
+    }
+}
+
+pub async fn interrupted_archive_is_rejected(place: &impl ResultsPlace) {
+    let archive = archive(place, stems(1_000)).await;
+    let failure = || Err(BlobError::Unavailable("interrupted by the test".into()));
+    let begun = stream::iter([Ok(archive.slice(..archive.len() / 2)), failure()]).boxed();
+    assert_rejected(place, begun).await;
+}
+
+pub async fn garbage_is_rejected(place: &impl ResultsPlace) {
+    for garbage in [&b"not an archive"[..], &[0; 4_096], &[0xff; 4_096]] {
+        assert_rejected(place, pieces(&Bytes::copy_from_slice(garbage), 100)).await;
+    }
+}
+
+pub async fn too_large_stem_is_rejected(place: &impl ResultsPlace) {
+    let archive = archive(place, stems(100_000)).await;
+    assert_rejected(place, pieces(&archive, 4_096)).await;
+}
+
+/// Stems of which one cannot be opened.
+struct Broken;
+
+#[async_trait]
+impl StemSet for Broken {
+    async fn open(&self, stem: Stem) -> Result<Blob, BlobError> {
+        match stem {
+            Stem::Vocals => Err(BlobError::Unavailable("broken by the test".into())),
+            _ => Ok(Bytes::from_static(b"a stem").into()),
+        }
+    }
+}
+
+pub async fn unreadable_stem_is_an_error(place: &impl ResultsPlace) {
+    let written = match place.writer().write(&Broken).await {
+        Ok(archive) => bytes(archive).await.map(drop),
+        Err(error) => Err(error),
+    };
+    assert!(written.is_err());
+}
