@@ -1,5 +1,7 @@
 //! The suite for [`Renderer`].
 
+#![expect(missing_docs, reason = "each check is named after the guarantee it tests")]
+
 use std::sync::Arc;
 
 use bytes::Bytes;

@@ -1,5 +1,7 @@
 //! The suite for [`ResultWriter`] and [`ResultReader`], which are each other's inverse.
 
+#![expect(missing_docs, reason = "each check is named after the guarantee it tests")]
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

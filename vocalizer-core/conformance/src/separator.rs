@@ -1,5 +1,7 @@
 //! The suite for [`Separator`].
 
+#![expect(missing_docs, reason = "each check is named after the guarantee it tests")]
+
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
