@@ -174,8 +174,9 @@ fn memory_is_bounded_for_long_songs() {
     let place = Place::new();
     place.ffmpeg("long.flac", &["anoisesrc=r=44100:d=240:a=0.1", "-ac", "2", "-compression_level", "0"]);
     let mut shell = place.prepared(Command::new("sh"));
-    // The limit is on address space, most of which the program, its threads and their pools use.
-    shell.args(["-c", "ulimit -v 500000; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_vocalizer")]);
+    // The limit is on address space, most of which the program, its threads and their pools use. With CUDA, LLVM is mapped too.
+    let limit_kib = if cfg!(feature = "cuda") { 1_000_000 } else { 500_000 };
+    shell.args(["-c", &format!("ulimit -v {limit_kib}; exec \"$@\""), "sh", env!("CARGO_BIN_EXE_vocalizer")]);
     shell.args(["separate", "long.flac", "--threads", "2", "--format", "flac", "--model"]).arg(tiny());
     Run::of(&mut shell).succeeded();
     assert_eq!(read(&place.path("separated/long/drums.flac")).0.len(), 240 * RATE_HZ as usize);
