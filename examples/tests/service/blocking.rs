@@ -43,7 +43,7 @@ async fn patient() -> Service {
     let timeouts = Timeouts { body_silence: HANG, body_grace: HANG, write: HANG, ..Timeouts::default() };
     // Every test client has the same address.
     let caps = Caps { archives_per_client: 256, ..Caps::default() };
-    Service::with(Settings { workers: 0, timeouts, caps, ..Settings::default() }).await
+    Service::with(Settings { workers: 0, timeouts, caps, background: true, ..Settings::default() }).await
 }
 
 /// Stems of 1 MiB each, more than socket buffers hold while the client does not read.

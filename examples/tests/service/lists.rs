@@ -170,7 +170,7 @@ async fn logout_everywhere_ends_all_sessions_and_tokens() {
 
 #[tokio::test]
 async fn health_metrics_and_openapi_endpoints() {
-    let service = Service::idle().await;
+    let service = Service::with(Settings { workers: 0, background: true, ..Settings::default() }).await;
     let client = Browser::new(&service);
     assert_eq!((client.get("/livez").await.status, &client.get("/livez").await.bytes[..]), (200, &b"ok\n"[..]));
     let ready = client.get("/readyz").await.json();

@@ -56,6 +56,8 @@ pub(crate) struct Settings {
     pub(crate) adopt_blobs: bool,
     pub(crate) caps: Caps,
     pub(crate) renderings: RenderingSettings,
+    /// Whether the server sweeps, and relays what could not be published at once. Most tests call the sweep themselves.
+    pub(crate) background: bool,
 }
 
 impl Default for Settings {
@@ -76,6 +78,7 @@ impl Default for Settings {
             adopt_blobs: false,
             caps: Caps::default(),
             renderings: RenderingSettings::default(),
+            background: false,
         }
     }
 }
@@ -152,7 +155,7 @@ impl Service {
             let (worker, stopped) = (worker.clone(), stopped.clone());
             tasks.spawn(async move { worker.run(wait(stopped)).await });
         }
-        let server = parts.server;
+        let server = if settings.background { parts.server } else { parts.server.without_background() };
         tasks.spawn(async move { server.run(listener, wait(stopped)).await.unwrap() });
         let (sender, ended) = oneshot::channel();
         tokio::spawn(async move {

@@ -85,6 +85,10 @@ impl QueuePlace for Place {
         tokio::time::sleep(span).await;
     }
 
+    fn returns_dropped_jobs(&self) -> bool {
+        false
+    }
+
     async fn dead_letters(&self, limit: u32) -> Vec<DeadLetter> {
         let letters = match self.in_memory.get() {
             Some(queue) => queue.dead_letters(limit).await,

@@ -43,6 +43,12 @@ pub trait QueuePlace: Send + Sync {
     /// Returns the newest dead letters of the opened queue, at most `limit`, newest first.
     async fn dead_letters(&self, limit: u32) -> Vec<DeadLetter>;
 
+    /// Returns whether the job of a dropped lease call is available at once. Otherwise it is when its lease expires, as over a
+    /// network, where the response to the call may be lost.
+    fn returns_dropped_jobs(&self) -> bool {
+        true
+    }
+
     /// Returns whether publishing a job again removes its dead letter.
     fn forgets_dead_letters(&self) -> bool {
         true
