@@ -18,4 +18,5 @@ mod renderings;
 mod status;
 mod streams;
 mod support;
+mod uploads;
 mod work;
