@@ -11,7 +11,7 @@ use http::{HeaderMap, header};
 use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Body as _, Frame, SizeHint};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tracing::Span;
 use vocalizer_core::api::ErrorCode;
 use vocalizer_core::ports::{BlobError, BlobStream, BoxError};
@@ -28,6 +28,9 @@ pub(crate) type Incoming = BoxBody<Bytes, BoxError>;
 /// How long the rest of a rejected request is read and discarded. Some clients read the response only after they have sent
 /// everything, and closing the connection earlier would destroy the response.
 const MAX_DRAIN: Duration = Duration::from_secs(20);
+
+/// How long a rejected client that expects `100 Continue` may take to begin its body without it.
+const MAX_UNASKED: Duration = Duration::from_secs(1);
 
 /// A body from bytes in memory.
 pub(crate) fn full(bytes: Bytes) -> Body {
@@ -179,14 +182,18 @@ impl Stream for RequestBody {
 impl Drop for RequestBody {
     fn drop(&mut self) {
         let Some(mut body) = self.body.take() else { return };
-        // A client that waits for `100 Continue` sends nothing unless the body is read.
-        let is_waiting = self.expects_continue && self.received_bytes == 0;
-        if body.is_end_stream() || is_waiting {
+        if body.is_end_stream() {
             return;
         }
+        // A client that waits for `100 Continue` sends nothing now, but some do not wait.
+        let may_wait = self.expects_continue && self.received_bytes == 0;
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let drained = async move { while let Some(Ok(_)) = body.frame().await {} };
-            runtime.spawn(tokio::time::timeout(MAX_DRAIN, drained));
+            runtime.spawn(async move {
+                if may_wait && !matches!(timeout(MAX_UNASKED, body.frame()).await, Ok(Some(Ok(_)))) {
+                    return;
+                }
+                let _ = timeout(MAX_DRAIN, async { while let Some(Ok(_)) = body.frame().await {} }).await;
+            });
         }
     }
 }

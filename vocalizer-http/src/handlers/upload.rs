@@ -7,14 +7,14 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use http::header;
+use http::{HeaderValue, header};
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use vocalizer_core::api::{ErrorCode, SongData};
 use vocalizer_core::service::{ServiceError, Upload};
 
 use super::{Answer, success, to_completion};
 use crate::app::App;
-use crate::body::RequestBody;
+use crate::body::{RequestBody, full};
 use crate::failure::Failure;
 use crate::form::{malformed, text};
 use crate::request::Request;
@@ -48,7 +48,12 @@ pub(crate) async fn upload(app: &Arc<App>, request: Request) -> Answer {
     let most_bytes = max_bytes.saturating_add(MAX_OVERHEAD_BYTES);
     let length = request.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length_bytes| length_bytes > most_bytes) {
-        return Err(ServiceError::TooLarge { max_bytes }.into());
+        let mut response = Failure::from(ServiceError::TooLarge { max_bytes }).into_response().map(full);
+        if request.headers.contains_key(header::EXPECT) {
+            // The client need not send the body, so its next request would be taken for it.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        return Ok(response);
     }
     // A private upload must not become public because the session has expired.
     if request.caller.lapsed {

@@ -19,4 +19,5 @@ mod renderings;
 mod status;
 mod streams;
 mod support;
+mod uploads;
 mod work;

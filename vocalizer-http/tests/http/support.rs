@@ -61,6 +61,23 @@ impl Service {
         renderings: RenderingSettings,
         renderer: Arc<dyn Renderer>,
     ) -> Self {
+        let songs = SongSettings { limits: Limits::for_testing(), renderings, ..SongSettings::default() };
+        Self::with_ports(settings, songs, Arc::new(Unused), renderer)
+    }
+
+    /// A service that accepts any upload of at most `max_upload_bytes`.
+    pub(crate) fn accepting_uploads(max_upload_bytes: u64) -> Self {
+        let limits = Limits { max_upload_bytes, ..Limits::for_testing() };
+        let songs = SongSettings { limits, ..SongSettings::default() };
+        Self::with_ports(HttpSettings::default(), songs, Arc::new(AcceptAll), Arc::new(Unused))
+    }
+
+    fn with_ports(
+        settings: HttpSettings,
+        song_settings: SongSettings,
+        probe: Arc<dyn AudioProbe>,
+        renderer: Arc<dyn Renderer>,
+    ) -> Self {
         let clock = Arc::new(RealClock(Instant::now()));
         let (repository, blobs, queue) =
             (Arc::new(MemorySongs::default()), MemoryBlobs::default(), FakeQueue::default());
@@ -70,12 +87,12 @@ impl Service {
                 coordination: Arc::new(LocalCoordination::default()),
                 blobs: Arc::new(blobs.clone()),
                 queue: Arc::new(queue.clone()),
-                probe: Arc::new(Unused),
+                probe,
                 renderer,
                 results: Arc::new(Unused),
                 clock: Arc::clone(&clock) as _,
             },
-            SongSettings { limits: Limits::for_testing(), renderings, ..SongSettings::default() },
+            song_settings,
         );
         let accounts = AccountService::new(
             AccountPorts {
@@ -119,10 +136,14 @@ impl Service {
 
     /// Registers a user and returns a session secret and an API token.
     pub(crate) async fn user(&self) -> (String, String) {
+        self.user_named("ada").await
+    }
+
+    pub(crate) async fn user_named(&self, name: &str) -> (String, String) {
         let password = Secret::new("correct horse".to_owned());
         let address = IpAddr::from(Ipv4Addr::LOCALHOST);
         let session =
-            self.accounts.register("ada", [&password, &password], &Secret::default(), address, None).await.unwrap();
+            self.accounts.register(name, [&password, &password], &Secret::default(), address, None).await.unwrap();
         let session = session.secret.expose().clone();
         let proof = Proof::Cookie(Secret::new(session.clone()));
         let caller = self.accounts.authenticate(Some(&proof)).await.unwrap();
@@ -242,6 +263,16 @@ impl Renderer for Unused {
 impl ResultReader for Unused {
     async fn read(&self, _: BlobStream, _: &dyn BlobStore) -> Result<Received, ResultError> {
         Err(ResultError::Malformed { what: "not supported by the fake".to_owned() })
+    }
+}
+
+/// Accepts any file as a song.
+struct AcceptAll;
+
+#[async_trait]
+impl AudioProbe for AcceptAll {
+    async fn probe(&self, _: &Path) -> Result<AudioFacts, AudioError> {
+        Ok(AudioFacts { format: "mp3".to_owned(), rate_hz: 44_100, channels: 2, duration_ms: None })
     }
 }
 
