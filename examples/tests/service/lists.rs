@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::server::sql;
-use super::support::{Browser, Service, id, song};
+use super::support::{Browser, Service, Settings, id, song};
 
 fn titles(data: &Value) -> Vec<&str> {
     data["songs"].as_array().unwrap().iter().map(|song| song["title"].as_str().unwrap()).collect()
@@ -218,7 +218,7 @@ async fn stopped_service_ends_streams_and_keeps_queued_songs() {
     // Shutdown ended the endless stream.
     tokio::time::timeout(Duration::from_secs(10), events.bytes()).await.unwrap().unwrap();
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
-    let again = Service::over(dir, super::support::Settings::default()).await;
+    let again = Service::over(dir, Settings::default()).await;
     sleep(Duration::from_millis(1)).await;
     Browser::new(&again).until(&waiting, "SPLIT").await;
 }
