@@ -64,11 +64,12 @@ impl Default for Settings {
     }
 }
 
+/// A function of an error and the pause after it.
+type OnError = dyn Fn(&Error, Duration) + Send + Sync;
+
 /// Called before each retry.
 #[derive(Clone)]
-pub(crate) struct OnRetry(pub(crate) Arc<RetryHook>);
-
-type RetryHook = dyn Fn(&Error, Duration) + Send + Sync;
+pub(crate) struct OnRetry(pub(crate) Arc<OnError>);
 
 impl fmt::Debug for OnRetry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -80,7 +80,7 @@ pub struct FileInfo {
 }
 
 impl Client {
-    /// Continues a download at `offset`, also in another process. `etag` comes from the [first download](Download::etag).
+    /// Continues a download at `offset`, also in another process. `etag` is the [first download's](Download::etag).
     ///
     /// # Errors
     ///

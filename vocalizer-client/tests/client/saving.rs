@@ -199,8 +199,8 @@ async fn file_info_needs_no_download() {
     let info = without_retries(&address).file_info(SongId::random(), (Part::Song, Format::Flac)).await.unwrap();
     assert_eq!(info.size_bytes, Some(10));
     assert_eq!((info.content_type.as_deref(), info.etag.as_deref()), (Some("audio/mpeg"), Some("\"a\"")));
-    let requests = requests.lock().unwrap();
-    assert!(canned::line(&requests[0]).starts_with("HEAD /songs/"), "{requests:?}");
+    let request = canned::line(&requests.lock().unwrap()[0]);
+    assert!(request.starts_with("HEAD /songs/"), "{request}");
 
     let unmade = "HTTP/1.1 200 OK\r\nContent-Type: audio/flac\r\nConnection: close\r\n\r\n".to_owned();
     let (address, _) = canned::script(vec![unmade]).await;

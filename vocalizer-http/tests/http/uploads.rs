@@ -99,7 +99,7 @@ async fn same_id_from_another_user_is_a_conflict_and_tells_nothing() {
 }
 
 #[tokio::test]
-async fn id_that_is_no_uuid_is_invalid() {
+async fn id_must_be_a_uuid() {
     let service = Service::accepting_uploads(1000);
     for id in ["", "x", "7", "../../etc/passwd", "0123456789abcdef0123456789abcdeg", &"x".repeat(10_000)] {
         upload(&service, "", &song(id, "a song")).await.assert_error(422, "invalid", Some("id"));
