@@ -130,7 +130,7 @@ async fn small_server() -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = Service::accepting_uploads(1000).server;
-    (address, tokio::spawn(async move { server.run(listener, std::future::pending()).await }))
+    (address, tokio::spawn(async move { server.run(listener, std::future::pending()).await.unwrap() }))
 }
 
 /// How a client sends a body.
