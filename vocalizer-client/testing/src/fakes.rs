@@ -14,13 +14,13 @@ use vocalizer_core::ports::{
 };
 use vocalizer_core::secret::Secret;
 
-/// Accepts any bytes as a song.
+/// Accepts any bytes as an MP3 file: as a song and as a stem.
 pub(crate) struct AnySong;
 
 #[async_trait]
 impl AudioProbe for AnySong {
     async fn probe(&self, _: &Path) -> Result<AudioFacts, AudioError> {
-        Ok(AudioFacts { format: "fake".to_owned(), rate_hz: 44_100, channels: 2, duration_ms: Some(1_000) })
+        Ok(AudioFacts { format: "mp3".to_owned(), rate_hz: 44_100, channels: 2, duration_ms: Some(1_000) })
     }
 }
 

@@ -10,10 +10,18 @@ pub struct LimitsData {
     pub limits: LimitsView,
 }
 
-/// The limits that apply to uploaders. A limit that an older server does not send is absent: see [`LimitsView::default`].
+/// The limits that apply to uploaders.
+// What an older server does not send has its default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(transform = without_defaults, extend("required" = [
+        "max_upload_bytes", "max_title_chars", "max_duration_s", "max_page", "anonymous_uploads", "registration", "user_quota",
+        "anonymous_quota", "upload_ids"
+    ]))
+)]
 #[non_exhaustive]
 pub struct LimitsView {
     /// Largest song file.
@@ -59,6 +67,17 @@ impl Default for LimitsView {
     }
 }
 
+/// Removes the defaults: they are for clients of older servers, and this server sends every field.
+#[cfg(feature = "schema")]
+fn without_defaults(schema: &mut schemars::Schema) {
+    let properties = schema.get_mut("properties").and_then(|properties| properties.as_object_mut());
+    for property in properties.into_iter().flat_map(|properties| properties.values_mut()) {
+        if let Some(property) = property.as_object_mut() {
+            property.remove("default");
+        }
+    }
+}
+
 /// Who may register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -80,7 +99,7 @@ pub enum RegistrationView {
 /// The quota of one uploader; `null` means unlimited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = without_defaults))]
 #[non_exhaustive]
 pub struct QuotaView {
     /// Most stored songs.
