@@ -204,7 +204,7 @@ async fn uploads_keep_reserve_on_database_disk() {
 
 #[tokio::test]
 async fn missing_blob_folder_is_reported_and_fails_no_song() {
-    let service = Service::idle().await;
+    let service = Service::with(Settings { workers: 0, background: true, ..Settings::default() }).await;
     let browser = Browser::new(&service);
     let uploaded = browser.upload("x", &song(1)).await;
     let moved = service.blobs().with_file_name("moved");
