@@ -44,6 +44,10 @@ mod finish;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg_attr(
+    not(feature = "sqlite"),
+    expect(dead_code, reason = "the queue in SQLite needs more of it than the one in memory")
+)]
 mod schedule;
 #[cfg(feature = "sqlite")]
 mod sqlite;
