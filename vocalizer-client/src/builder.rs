@@ -9,8 +9,9 @@ use reqwest::redirect::Policy;
 use url::Url;
 use vocalizer_api::secret::Secret;
 
-use crate::client::{OnRetry, Settings};
+use crate::client::Settings;
 use crate::identity::Identity;
+use crate::retry::OnRetry;
 use crate::{Client, Error, tls};
 
 /// Builds a [`Client`]; see [`Client::builder`].

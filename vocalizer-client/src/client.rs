@@ -14,7 +14,7 @@ use vocalizer_api::LimitsView;
 use vocalizer_api::secret::Secret;
 
 use crate::identity::Identity;
-use crate::retry::Retry;
+use crate::retry::{OnRetry, Retry};
 use crate::{Error, answer};
 
 /// A client for one server, with at most one session or API token.
@@ -61,19 +61,6 @@ impl Default for Settings {
             first_poll: Duration::from_millis(250),
             longest_poll: Duration::from_secs(5),
         }
-    }
-}
-
-/// A function of an error and the pause after it.
-type OnError = dyn Fn(&Error, Duration) + Send + Sync;
-
-/// Called before each retry.
-#[derive(Clone)]
-pub(crate) struct OnRetry(pub(crate) Arc<OnError>);
-
-impl fmt::Debug for OnRetry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OnRetry")
     }
 }
 

@@ -1,17 +1,31 @@
 //! Retries with exponential backoff and jitter.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use vocalizer_api::backoff::Backoff;
 
 use crate::Error;
-use crate::client::OnRetry;
 
 /// Maximum pause between two attempts, without `Retry-After`.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 /// Maximum `Retry-After`. For longer ones the error is returned to the caller.
 pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// A function of an error and the pause after it.
+type OnError = dyn Fn(&Error, Duration) + Send + Sync;
+
+/// Called before each retry.
+#[derive(Clone)]
+pub(crate) struct OnRetry(pub(crate) Arc<OnError>);
+
+impl fmt::Debug for OnRetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnRetry")
+    }
+}
 
 /// The remaining retries of a call.
 #[derive(Debug, Clone)]

@@ -1,11 +1,12 @@
 //! The background work of the services: outbox relay, sweeps and cache trimming.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::{join4, select};
 
+use super::background_state::Running;
 use super::{AccountService, SongService};
 use crate::causes::chain;
 
@@ -17,31 +18,6 @@ const LATE: Duration = Duration::from_secs(30);
 
 /// How often renditions over the limit are removed, in addition to when one is released.
 const TRIM_INTERVAL: Duration = Duration::from_secs(60);
-
-/// Whether jobs get from the outbox to the queue. A queue may respond but accept nothing, such as a broker that is short of disk
-/// space, and one song's job may be stuck because its bytes cannot be read.
-#[derive(Default)]
-pub(super) struct BackgroundState {
-    running: AtomicUsize,
-    stuck: AtomicBool,
-    late: AtomicBool,
-}
-
-/// Counts a run until it is dropped.
-struct Running<'a>(&'a AtomicUsize);
-
-impl<'a> Running<'a> {
-    fn begin(state: &'a BackgroundState) -> Self {
-        state.running.fetch_add(1, Ordering::Relaxed);
-        Self(&state.running)
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 impl SongService {
     /// Runs the background work that a service needs. Never returns; drop the future to stop it.

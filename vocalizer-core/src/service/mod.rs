@@ -6,6 +6,7 @@
 mod accounts;
 mod backend;
 mod background;
+mod background_state;
 mod cache;
 mod change_notifier;
 mod device;

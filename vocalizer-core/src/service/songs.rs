@@ -8,7 +8,7 @@ use bytes::Bytes;
 use event_listener::EventListener;
 
 use super::ServiceError;
-use super::background::BackgroundState;
+use super::background_state::BackgroundState;
 use super::change_notifier::ChangeNotifier;
 use super::relay_state::RelayState;
 use super::renderings::{RenderingSettings, Renderings};
