@@ -65,8 +65,12 @@ impl Blobs {
             Self::Bucket { url, prefix } => {
                 let bucket = url.strip_prefix("s3://").unwrap();
                 let url = format!("{}/{bucket}/{prefix}/{name}", std::env::var("AWS_ENDPOINT_URL").unwrap());
-                let size = http.get(&url).send().await.unwrap().bytes().await.unwrap().len();
-                let put = http.put(&url).header("x-amz-meta-sha256", hash).body(vec![7; size]).send().await.unwrap();
+                // moto requires credentials, but does not check them.
+                let signed = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+                let got = http.get(&url).header("authorization", signed).send().await.unwrap();
+                let size = got.error_for_status().unwrap().bytes().await.unwrap().len();
+                let put = http.put(&url).header("authorization", signed).header("x-amz-meta-sha256", hash);
+                let put = put.body(vec![7; size]).send().await.unwrap();
                 assert!(put.status().is_success(), "{put:?}");
             }
         }
