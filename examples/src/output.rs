@@ -11,7 +11,7 @@ macro_rules! outln {
 
 /// Prints a line on standard error.
 macro_rules! errln {
-    ($($text:tt)*) => { $crate::output::print_error(format_args!($($text)*)) };
+    ($($text:tt)*) => { $crate::output::write_stderr(format_args!($($text)*)) };
 }
 
 pub(crate) use {errln, outln};
@@ -30,7 +30,7 @@ pub(crate) fn print(text: &str) {
 }
 
 /// Writes a line to standard error. There is no place to report a failure.
-pub(crate) fn print_error(line: fmt::Arguments<'_>) {
+pub(crate) fn write_stderr(line: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 

@@ -54,7 +54,7 @@ pub(crate) fn wrong_type(response: &Response, expected: &'static str) -> Error {
 }
 
 /// Reads the body, at most `max_bytes`.
-pub(crate) async fn limited(mut response: Response, max_bytes: u64) -> Result<Vec<u8>, Error> {
+async fn limited(mut response: Response, max_bytes: u64) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(Error::from_reqwest)? {
         if (body.len() + chunk.len()) as u64 > max_bytes {

@@ -116,15 +116,22 @@ impl Client {
 
     /// Sends a `GET` request, with retries.
     pub(crate) async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.retrying(|| async { self.call(self.request(Method::GET, path)?).await }).await
+    }
+
+    /// Repeats an attempt after transient errors.
+    pub(crate) async fn retrying<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
         let mut retry = self.retries();
         loop {
-            match self.call(self.request(Method::GET, path)?).await {
-                Err(error) => match retry.after(&error) {
-                    Some(pause) => sleep(pause).await,
-                    None => return Err(error),
-                },
-                Ok(data) => return Ok(data),
-            }
+            let error = match attempt().await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let Some(pause) = retry.after(&error) else { return Err(error) };
+            sleep(pause).await;
         }
     }
 

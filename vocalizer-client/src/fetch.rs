@@ -65,38 +65,25 @@ impl RemoteFile {
 
     /// Reads the headers of the file, without its bytes. A file that is not made yet has no size.
     pub(crate) async fn head(mut self) -> Result<Self, Error> {
-        let mut retry = self.retries();
-        loop {
-            let request = self.client.http.head(self.url.clone());
-            let error = match timeout(self.timeout(), self.client.exchange(request)).await {
-                Ok(Ok(response)) if response.status() == StatusCode::OK && answer::may_be(&response, self.types.1) => {
-                    self.learn(&response);
-                    // The HTTP library reports the length of the body, and a response to HEAD has none.
-                    let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-                    self.size_bytes = length.and_then(|length| length.parse().ok());
-                    return Ok(self);
-                }
-                // A response to HEAD has no body, so only GET tells what is wrong.
-                Ok(Ok(_)) => return self.open().await.map(|(file, _)| file),
-                Ok(Err(error)) => error,
-                Err(_) => Error::TimedOut,
-            };
-            let Some(pause) = retry.after(&error) else { return Err(error) };
-            sleep(pause).await;
+        let request = || async {
+            let request = self.client.exchange(self.client.http.head(self.url.clone()));
+            timeout(self.timeout(), request).await.map_err(|_| Error::TimedOut)?
+        };
+        let response = self.client.retrying(request).await?;
+        if response.status() != StatusCode::OK || !answer::may_be(&response, self.types.1) {
+            // A response to HEAD has no body, so only GET tells what is wrong.
+            return self.open().await.map(|(file, _)| file);
         }
+        self.learn(&response);
+        // The HTTP library reports the length of the body, and a response to HEAD has none.
+        let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+        self.size_bytes = length.and_then(|length| length.parse().ok());
+        Ok(self)
     }
 
     /// Reads a part of the file, with retries.
     pub(crate) async fn range(self, range: Range<u64>) -> Result<Bytes, Error> {
-        let mut retry = self.retries();
-        loop {
-            let error = match self.try_range(&range).await {
-                Ok(bytes) => return Ok(bytes),
-                Err(error) => error,
-            };
-            let Some(pause) = retry.after(&error) else { return Err(error) };
-            sleep(pause).await;
-        }
+        self.client.retrying(|| self.try_range(&range)).await
     }
 
     async fn try_range(&self, range: &Range<u64>) -> Result<Bytes, Error> {
@@ -128,21 +115,18 @@ impl RemoteFile {
     /// Requests the rest of a file whose first `from` bytes an earlier download received.
     pub(crate) async fn open_at(mut self, from: u64, etag: &str) -> Result<(Self, Opened), Error> {
         self.etag = Some(HeaderValue::from_str(etag).map_err(|_| Error::Changed)?);
-        let mut retry = self.retries();
-        loop {
-            let error = match self.clone().reopen(from).await {
-                Ok(opened) => {
-                    let rest_bytes = opened.response.content_length();
-                    self.size_bytes = rest_bytes.and_then(|rest| rest.checked_add(from - opened.skip_bytes));
-                    self.content_type = opened.response.headers().get(CONTENT_TYPE).cloned();
-                    return Ok((self, opened));
-                }
-                Err(error) => error,
-            };
-            let pause = if matches!(error, Error::Changed) { None } else { retry.after(&error) };
-            let Some(pause) = pause else { return Err(error) };
-            sleep(pause).await;
-        }
+        let attempt = || async {
+            match self.clone().reopen(from).await {
+                // The change is final, although another download may succeed.
+                Err(Error::Changed) => Ok(None),
+                opened => opened.map(Some),
+            }
+        };
+        let opened = self.client.retrying(attempt).await?.ok_or(Error::Changed)?;
+        let rest_bytes = opened.response.content_length();
+        self.size_bytes = rest_bytes.and_then(|rest| rest.checked_add(from - opened.skip_bytes));
+        self.content_type = opened.response.headers().get(CONTENT_TYPE).cloned();
+        Ok((self, opened))
     }
 
     fn learn(&mut self, response: &Response) {

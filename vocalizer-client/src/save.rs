@@ -1,14 +1,14 @@
 //! Downloads into memory and files.
 
 use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::IntoFuture;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::fs::{self, File};
 use tokio::io::AsyncWriteExt;
@@ -86,9 +86,6 @@ impl Client {
 
 /// Called with the bytes received so far, and the size if it is known.
 type Progress = Box<dyn FnMut(u64, Option<u64>) + Send>;
-
-/// A future in a box.
-type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A download to a file; see [`Client::download_to`].
 #[must_use = "a download does nothing unless it is awaited"]
@@ -173,7 +170,7 @@ impl DownloadTo {
 
 impl IntoFuture for DownloadTo {
     type Output = Result<(), Error>;
-    type IntoFuture = BoxFuture<Self::Output>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.run())
@@ -235,7 +232,7 @@ impl DownloadStems {
 
 impl IntoFuture for DownloadStems {
     type Output = Result<Vec<PathBuf>, Error>;
-    type IntoFuture = BoxFuture<Self::Output>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.run())

@@ -1,10 +1,8 @@
 //! TLS by the crate's features.
 
-#[cfg(not(feature = "__rustls"))]
 use bytes::Bytes;
 #[cfg(not(feature = "__rustls"))]
 use reqwest::ClientBuilder;
-#[cfg(not(feature = "__rustls"))]
 use vocalizer_api::causes::BoxError;
 
 /// Sets up TLS with the system's root certificates and `roots_pem`.
@@ -39,14 +37,14 @@ pub(crate) use with_rustls::setup;
 mod with_rustls {
     use std::sync::Arc;
 
-    use bytes::Bytes;
     use reqwest::ClientBuilder;
     use rustls::crypto::CryptoProvider;
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject;
     use rustls::{ClientConfig, RootCertStore};
     use rustls_platform_verifier::{BuilderVerifierExt, Verifier};
-    use vocalizer_api::causes::BoxError;
+
+    use super::{BoxError, Bytes};
 
     /// Returns the feature's crypto provider, independent of the one that the process has installed.
     #[cfg(feature = "rustls-aws-lc")]

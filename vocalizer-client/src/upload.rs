@@ -4,12 +4,12 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
+use futures_util::future::BoxFuture;
 use reqwest::Body;
 use reqwest::multipart::{Form, Part};
 use tokio::fs::File;
@@ -53,7 +53,7 @@ enum Content {
 }
 
 /// Opens a stream again for each attempt.
-type Factory = Box<dyn FnMut() -> Pin<Box<dyn Future<Output = io::Result<ByteStream>> + Send>> + Send>;
+type Factory = Box<dyn FnMut() -> BoxFuture<'static, io::Result<ByteStream>> + Send>;
 
 impl Upload {
     /// Uploads a file, which is read while it is sent.

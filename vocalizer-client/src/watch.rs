@@ -14,6 +14,7 @@ use vocalizer_api::backoff::jittered;
 use vocalizer_api::id::SongId;
 use vocalizer_api::{SongData, SongStatus, SongView};
 
+use crate::client::Settings;
 use crate::events::{Event, Events};
 use crate::retry::MAX_RETRY_AFTER;
 use crate::{Client, Error, SongQuery, SongsPage, answer};
@@ -137,9 +138,22 @@ impl Client {
             _ => Err(NotFollowed::Unusable),
         }
     }
+}
 
-    fn next_interval(&self, pause: Duration) -> Duration {
-        (pause.saturating_mul(3) / 2).min(self.settings.longest_poll)
+/// The growing pauses between attempts. There is none before the first attempt, nor after a reset.
+struct Pauses(Option<Duration>);
+
+impl Pauses {
+    async fn wait(&mut self, settings: &Settings) {
+        if let Some(pause) = self.0 {
+            sleep(jittered(pause)).await;
+        }
+        let grown = |pause: Duration| (pause.saturating_mul(3) / 2).min(settings.longest_poll);
+        self.0 = Some(self.0.map_or(settings.first_poll, grown));
+    }
+
+    fn reset(&mut self) {
+        self.0 = None;
     }
 }
 
@@ -176,15 +190,14 @@ struct Watch {
     mode: Mode,
     last: Option<SongView>,
     last_event_id: Option<HeaderValue>,
-    /// The pause before the next connection or poll; none before the first.
-    pause: Option<Duration>,
+    pauses: Pauses,
     /// Disconnects, or failed polls, in a row.
     failures: u32,
 }
 
 impl Watch {
     const fn new(client: Client, id: SongId) -> Self {
-        Self { client, id, mode: Mode::Connect, last: None, last_event_id: None, pause: None, failures: 0 }
+        Self { client, id, mode: Mode::Connect, last: None, last_event_id: None, pauses: Pauses(None), failures: 0 }
     }
 
     /// Returns the next state of the song that differs from the last one; `None` after the final one.
@@ -200,14 +213,16 @@ impl Watch {
                         continue;
                     }
                     Err(_) => {
-                        (self.mode, self.pause, self.failures) = (Mode::Poll, None, 0);
+                        (self.mode, self.failures) = (Mode::Poll, 0);
+                        self.pauses.reset();
                         continue;
                     }
                 },
             };
             if let Some(song) = song.filter(|song| self.last.as_ref() != Some(song)) {
                 if matches!(self.mode, Mode::Follow(_)) {
-                    (self.pause, self.failures) = (None, 0);
+                    self.pauses.reset();
+                    self.failures = 0;
                 }
                 self.last = Some(song.clone());
                 return Ok(Some(song));
@@ -216,17 +231,8 @@ impl Watch {
         Ok(None)
     }
 
-    /// Waits before the next attempt; the pauses grow.
-    async fn pause(&mut self, at_least: Duration) {
-        let first = self.client.settings.first_poll;
-        if let Some(pause) = self.pause {
-            sleep(jittered(pause).max(at_least)).await;
-        }
-        self.pause = Some(self.pause.map_or(first, |pause| self.client.next_interval(pause)));
-    }
-
     async fn poll(&mut self) -> Result<Option<SongView>, Error> {
-        self.pause(Duration::ZERO).await;
+        self.pauses.wait(&self.client.settings).await;
         let request = self.client.request(Method::GET, &format!("songs/{}", self.id))?;
         match self.client.call::<SongData>(request).await {
             Ok(SongData { song }) => {
@@ -245,7 +251,7 @@ impl Watch {
     /// Returns the song of the next event; `None` if the event is not about its state.
     async fn follow(&mut self) -> Result<Option<SongView>, NotFollowed> {
         if let Mode::Connect = self.mode {
-            self.pause(Duration::ZERO).await;
+            self.pauses.wait(&self.client.settings).await;
             let path = format!("songs/{}/events", self.id);
             self.mode = Mode::Follow(Box::new(self.client.follow(&path, self.last_event_id.as_ref()).await?));
         }
@@ -277,7 +283,7 @@ struct WatchAll {
     known: HashMap<SongId, SongView>,
     /// Changes that were found and not returned yet.
     found: VecDeque<Change>,
-    pause: Option<Duration>,
+    pauses: Pauses,
     /// Failed connections in a row.
     failures: u32,
 }
@@ -290,7 +296,7 @@ struct Deleted {
 
 impl WatchAll {
     fn new(client: Client) -> Self {
-        Self { client, events: None, known: HashMap::new(), found: VecDeque::new(), pause: None, failures: 0 }
+        Self { client, events: None, known: HashMap::new(), found: VecDeque::new(), pauses: Pauses(None), failures: 0 }
     }
 
     async fn next(&mut self) -> Result<Change, Error> {
@@ -322,17 +328,13 @@ impl WatchAll {
                 }
                 _ => continue,
             }
-            self.pause = None;
+            self.pauses.reset();
         }
     }
 
     /// Connects, and then reads the newest songs, so that no change in between is missed.
     async fn connect(&mut self) -> Result<(), Error> {
-        if let Some(pause) = self.pause {
-            sleep(jittered(pause)).await;
-        }
-        let first = self.client.settings.first_poll;
-        self.pause = Some(self.pause.map_or(first, |pause| self.client.next_interval(pause)));
+        self.pauses.wait(&self.client.settings).await;
         match self.try_connect().await {
             Ok(()) => {
                 self.failures = 0;

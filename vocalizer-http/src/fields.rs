@@ -87,7 +87,7 @@ impl Field {
     }
 }
 
-/// Declares fields under the names that handlers use.
+/// Declares each field as a static, which handlers refer to.
 macro_rules! fields {
     ($($name:ident = $field:expr;)*) => { $(pub(crate) static $name: Field = $field;)* };
 }

@@ -4,6 +4,7 @@
 
 #[cfg(feature = "amqp")]
 mod amqp;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 #[path = "support/jobs.rs"]
 mod jobs;
 mod memory;

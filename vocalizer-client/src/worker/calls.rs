@@ -5,7 +5,6 @@ use reqwest::header::CONTENT_TYPE;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error as ThisError;
-use tokio::time::sleep;
 use vocalizer_api::causes::BoxError;
 use vocalizer_api::causes::chain;
 use vocalizer_core::ports::BackendError;
@@ -32,15 +31,7 @@ impl Client {
     where
         T: DeserializeOwned,
     {
-        let mut retry = self.retries();
-        loop {
-            let error = match self.call(self.report(path, fields)?).await {
-                Ok(data) => return Ok(data),
-                Err(error) => error,
-            };
-            let Some(pause) = retry.after(&error) else { return Err(error) };
-            sleep(pause).await;
-        }
+        self.retrying(|| async { self.call(self.report(path, fields)?).await }).await
     }
 }
 

@@ -9,7 +9,7 @@ use futures_util::future::join;
 use vocalizer_core::part::Format;
 use vocalizer_core::ports::{Blob, Peaks, Renderer};
 
-use crate::support::{POLLS, interrupt};
+use crate::support::{POLLS, interrupt, read};
 
 /// A renderer for one test, and files for it.
 pub trait RendererPlace: Send + Sync {
@@ -29,25 +29,16 @@ fn files(place: &impl RendererPlace) -> Vec<Blob> {
     (0..4).map(|number| place.file(number).into()).collect()
 }
 
-async fn bytes(mut blob: Blob) -> Bytes {
-    let mut all = Vec::new();
-    while let Some(chunk) = blob.next_chunk().await.unwrap() {
-        all.extend_from_slice(&chunk);
-    }
-    assert_eq!(all.len() as u64, blob.size_bytes(), "the announced size");
-    all.into()
-}
-
 pub async fn files_are_rendered_in_each_format(place: &impl RendererPlace) {
     for format in [Format::Mp3, Format::Wav, Format::Flac] {
         let rendered = place.renderer().render(files(place), format).await.unwrap();
-        assert!(!bytes(rendered).await.is_empty(), "{format}");
+        assert!(!read(rendered).await.unwrap().is_empty(), "{format}");
     }
 }
 
 pub async fn gains_are_accepted(place: &impl RendererPlace) {
     let tracks = files(place).into_iter().zip([0.0, 0.5, 1.0, 2.0]).collect();
-    assert!(!bytes(place.renderer().mix(tracks, Format::Wav).await.unwrap()).await.is_empty());
+    assert!(!read(place.renderer().mix(tracks, Format::Wav).await.unwrap()).await.unwrap().is_empty());
 }
 
 pub async fn peaks_are_limited(place: &impl RendererPlace) {
@@ -72,6 +63,6 @@ pub async fn files_are_rendered_concurrently(place: &impl RendererPlace) {
     let renderer = place.renderer();
     let (first, second) =
         join(renderer.render(files(place), Format::Wav), renderer.render(files(place), Format::Wav)).await;
-    let (first, second) = (bytes(first.unwrap()).await, bytes(second.unwrap()).await);
+    let (first, second) = (read(first.unwrap()).await.unwrap(), read(second.unwrap()).await.unwrap());
     assert_eq!(first, second);
 }

@@ -13,7 +13,7 @@ use vocalizer_core::ports::{
     Blob, BlobError, BlobKey, BlobStore, BlobStream, ResultReader, ResultWriter, StemSet, Stems,
 };
 
-use crate::support::hash;
+use crate::support::{hash, read};
 
 /// A writer, a reader and an empty store for one test.
 pub trait ResultsPlace: Send + Sync {
@@ -32,16 +32,8 @@ fn stems(len: usize) -> Stems {
     Stems { drums: stem(1), bass: stem(2), other: stem(3), vocals: stem(4) }
 }
 
-async fn bytes(mut blob: Blob) -> Result<Bytes, BlobError> {
-    let mut all = Vec::new();
-    while let Some(chunk) = blob.next_chunk().await? {
-        all.extend_from_slice(&chunk);
-    }
-    Ok(all.into())
-}
-
 async fn archive(place: &impl ResultsPlace, stems: Stems) -> Bytes {
-    bytes(place.writer().write(&stems).await.unwrap()).await.unwrap()
+    read(place.writer().write(&stems).await.unwrap()).await.unwrap()
 }
 
 /// Streams bytes in pieces of this size.
@@ -67,8 +59,8 @@ pub async fn archive_returns_all_stems(place: &impl ResultsPlace) {
         for (stem, writer) in received {
             let key = BlobKey::Stem(hash(&format!("{len} in {size}")), stem);
             writer.commit(&key).await.unwrap();
-            let stored = bytes(blobs.open(&key, None).await.unwrap().unwrap()).await.unwrap();
-            let expected = bytes(stems(len).open(stem).await.unwrap()).await.unwrap();
+            let stored = read(blobs.open(&key, None).await.unwrap().unwrap()).await.unwrap();
+            let expected = read(stems(len).open(stem).await.unwrap()).await.unwrap();
             assert_eq!(stored, expected, "{stem} of {len} bytes");
         }
     }
@@ -118,7 +110,7 @@ impl StemSet for Broken {
 
 pub async fn unreadable_stem_is_an_error(place: &impl ResultsPlace) {
     let written = match place.writer().write(&Broken).await {
-        Ok(archive) => bytes(archive).await.map(drop),
+        Ok(archive) => read(archive).await.map(drop),
         Err(error) => Err(error),
     };
     assert!(written.is_err());

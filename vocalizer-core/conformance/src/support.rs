@@ -6,6 +6,8 @@ use std::task::Poll;
 
 use time::{Duration, OffsetDateTime};
 
+use bytes::Bytes;
+use vocalizer_core::ports::{Blob, BlobError};
 use vocalizer_core::song::SongHash;
 
 /// How often a future is polled before it is dropped. What it has done by then depends on the machine.
@@ -31,6 +33,16 @@ pub(super) async fn interrupt<T>(future: impl Future<Output = T>, polls: u32) {
 /// Returns a time `micros` microseconds after a fixed moment in 2023.
 pub(super) fn at_us(micros: i64) -> OffsetDateTime {
     OffsetDateTime::UNIX_EPOCH + Duration::seconds(1_700_000_000) + Duration::microseconds(micros)
+}
+
+/// Reads a whole blob, which must have the announced size.
+pub(super) async fn read(mut blob: Blob) -> Result<Bytes, BlobError> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = blob.next_chunk().await? {
+        bytes.extend_from_slice(&chunk);
+    }
+    assert_eq!(bytes.len() as u64, blob.size_bytes(), "the announced size");
+    Ok(bytes.into())
 }
 
 /// Returns the hash of a text.

@@ -102,7 +102,8 @@ impl SongRepository for MemorySongs {
         let mut state = self.state();
         if let Some(index) = state.index(song.id()) {
             let stored = state.songs[index].clone();
-            return if stored.hash() == song.hash() { Ok(stored) } else { Err(RepositoryError::Conflict) };
+            let is_same = (stored.hash(), stored.uploader()) == (song.hash(), song.uploader());
+            return if is_same { Ok(stored) } else { Err(RepositoryError::Conflict) };
         }
         if let Some(uploader) = uploader.filter(|_| !quota.is_unlimited()) {
             let admitted = quota.admit(state.usage(&uploader), weight, micros(now));

@@ -17,9 +17,8 @@ use crate::song::{Song, SongHash, SongHasher, SongId, StatusKind, Title};
 /// An upload in progress. It is hashed while being written, in constant memory. Dropping it leaves nothing behind.
 pub struct Upload {
     service: SongService,
-    id: SongId,
-    /// Whether the client chose the ID and may repeat the upload.
-    repeatable: bool,
+    /// The ID that the client chose, so that it can repeat the upload.
+    chosen_id: Option<SongId>,
     viewer: Viewer,
     uploader: Option<Uploader>,
     quota: Quota,
@@ -63,8 +62,7 @@ impl SongService {
         let (uploader, quota) = (None, Quota::default());
         Ok(Upload {
             service: self.clone(),
-            id: SongId::random(),
-            repeatable: false,
+            chosen_id: None,
             viewer,
             uploader,
             quota,
@@ -87,7 +85,7 @@ impl Upload {
     /// same bytes with the same ID from the same user make one song.
     #[must_use]
     pub fn with_id(self, id: SongId) -> Self {
-        Self { id, repeatable: true, ..self }
+        Self { chosen_id: Some(id), ..self }
     }
 
     /// Writes the next bytes. After an error, or if this future is dropped midway, the upload can only be dropped.
@@ -135,20 +133,18 @@ impl Upload {
         let now = ports.clock.now();
         let weight = Weight { size_bytes: self.size_bytes, audio: audio(&facts, self.size_bytes) };
         let charge = Charge { uploader: self.uploader, quota: self.quota, weight, now };
-        let mut song = Song::begin(self.id, title, hash, self.viewer.user(), now);
+        let mut song = Song::begin(self.chosen_id.unwrap_or_else(SongId::random), title, hash, self.viewer.user(), now);
         song.finish_upload().map_err(|error| ServiceError::Internal(error.into()))?;
         let song = {
             let _lock = ports.coordination.lock(&hash).await?;
             let key = BlobKey::Source(hash);
             let known = ports.songs.with_hash(&hash).await?;
-            let taken = ServiceError::Conflict { message: "another song has this ID", field: Some("id") };
-            match known.iter().find(|song| song.id() == self.id) {
-                Some(song) if song.uploader() == self.viewer.user() => return self.service.view(song).await,
-                Some(_) => return Err(taken),
-                None => {}
+            let is_repeat = |known: &&Song| Some(known.id()) == self.chosen_id && known.uploader() == song.uploader();
+            if let Some(song) = known.iter().find(is_repeat) {
+                return self.service.view(song).await;
             }
             let is_limited = charge.uploader.is_some() && !charge.quota.is_unlimited();
-            let may_be_rejected = is_limited || self.repeatable;
+            let may_be_rejected = is_limited || self.chosen_id.is_some();
             let is_new = may_be_rejected && ports.blobs.size_bytes(&key).await?.is_none();
             // Even if the blob exists: these are the bytes that were hashed.
             if known.iter().any(|song| song.status().kind() == StatusKind::Failed) {
@@ -163,7 +159,9 @@ impl Upload {
                 self.service.discard(&hash).await;
             }
             match admitted {
-                Err(RepositoryError::Conflict) if self.repeatable => return Err(taken),
+                Err(RepositoryError::Conflict) if self.chosen_id.is_some() => {
+                    return Err(ServiceError::Conflict { message: "another song has this ID", field: Some("id") });
+                }
                 admitted => admitted?,
             }
         };

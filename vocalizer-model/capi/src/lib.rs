@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::ptr;
 
+use vocalizer_api::causes::chain;
 use vocalizer_model::audio::Frame;
 use vocalizer_model::{Cancel, ComputeOptions, Model, SeparationOptions, split_frames};
 
@@ -46,18 +47,6 @@ fn guard<T>(work: impl FnOnce() -> Result<T, String>) -> Option<T> {
             None
         }
     }
-}
-
-/// Formats an error and its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// Reads a text of the caller.

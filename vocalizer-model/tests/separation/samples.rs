@@ -44,12 +44,12 @@ fn samples_report_progress_and_are_cancelled() {
     let mut seen = Vec::new();
     let options = SeparationOptions::default();
     split_frames(&model, &frames, RATE_HZ, &options, &mut |done| seen.push(done), &Cancel::default()).expect("stems");
-    assert!(seen.is_sorted() && seen.last() == Some(&1.0), "{seen:?}");
+    assert!(seen.len() > 1 && seen.is_sorted() && seen.last() == Some(&1.0), "{seen:?}");
 
     let cancel = Cancel::default();
     let stop = cancel.clone();
     let cancelled = split_frames(&model, &frames, RATE_HZ, &options, &mut |_| stop.cancel(), &cancel);
-    assert!(matches!(cancelled, Err(Error::Cancelled)) || seen.len() == 1, "{seen:?}");
+    assert!(matches!(cancelled, Err(Error::Cancelled)), "{:?}", cancelled.map(|stems| stems.len()));
 }
 
 #[test]

@@ -81,8 +81,11 @@ pub async fn repeated_admission_changes_nothing(place: &impl SongsPlace) {
 pub async fn duplicate_song_id_is_rejected(place: &impl SongsPlace) {
     let songs = place.songs().await;
     let song = admit_song(&songs, "a").await;
-    let duplicate = StoredSong { hash: hash("b"), ..song.clone().into() }.into();
-    assert!(matches!(songs.admit(&duplicate).await, Err(RepositoryError::Conflict)));
+    let other_bytes = StoredSong { hash: hash("b"), ..song.clone().into() };
+    let other_user = StoredSong { uploader: Some(place.user().await), ..song.clone().into() };
+    for duplicate in [other_bytes, other_user] {
+        assert!(matches!(songs.admit(&duplicate.into()).await, Err(RepositoryError::Conflict)));
+    }
     assert_eq!(songs.find(song.id()).await.unwrap(), Some(song));
     assert_eq!(outbox(&songs).await, [hash("a")]);
 }
