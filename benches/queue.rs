@@ -22,7 +22,7 @@ use vocalizer_core::ports::{AudioError, Backend, Blob, BoxError, Progress, Separ
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{RenderingSettings, SongService};
 use vocalizer_core::song::StatusKind;
-use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
+use vocalizer_core::worker::Worker;
 use vocalizer_http::settings::{AllowedHosts, Caps};
 use vocalizer_model::audio::{AudioFormat, Bitrate, StemWriter};
 
@@ -129,7 +129,7 @@ async fn measure(name: &str, config: &Config, stems: &Stems, number: &mut u32) -
     let data = DataDir::open(config)?;
     let Parts { songs, queue, clock, server, .. } = compose(config, &data).await?;
     let listener = TcpListener::bind(config.listen).await?;
-    let url = format!("http://{}", listener.local_addr()?).parse()?;
+    let url = format!("http://{}", listener.local_addr()?);
     let mut service = JoinSet::new();
     service.spawn(async move { server.run(listener, std::future::pending()).await.expect("background work") });
     let relaying = songs.clone();
@@ -143,12 +143,11 @@ async fn measure(name: &str, config: &Config, stems: &Stems, number: &mut u32) -
     let backend: Arc<dyn Backend> = match &config.broker {
         None => Arc::new(songs.clone()),
         Some(_) => {
-            let settings = RemoteSettings { url, token: Some(Secret::new(TOKEN.to_owned())), ca: None };
+            let settings = RemoteSettings::new(url, TOKEN);
             let archive = Arc::new(vocalizer_store::archive::TarResults::new(Limits::default()));
-            Arc::new(RemoteBackend::new(settings, archive)?)
+            Arc::new(RemoteBackend::new(&settings, archive)?)
         }
     };
-    let ports = WorkerPorts { queue, backend, separator: Arc::new(Instantly(stems.clone())), clock };
     let (mut uploads, mut rates) = (0.0, Vec::new());
     for workers in [1, 2, 4, 8] {
         let began = Instant::now();
@@ -162,7 +161,10 @@ async fn measure(name: &str, config: &Config, stems: &Stems, number: &mut u32) -
         let began = Instant::now();
         let mut running = JoinSet::new();
         for _ in 0..workers {
-            let (worker, mut stopped) = (Worker::new(ports.clone(), WorkerSettings::default()), stopped.clone());
+            let (worker, mut stopped) = (
+                Worker::builder_with_clock(queue, backend, Arc::new(Instantly(stems.clone())), clock).build(),
+                stopped.clone(),
+            );
             running.spawn(async move {
                 let stop = async move {
                     let _ = stopped.wait_for(|stop| *stop).await;

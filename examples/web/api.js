@@ -60,7 +60,7 @@ export async function ask(method, path, fields) {
     throw new ApiError(0);
   }
   const text = await answer.text().catch(() => '');
-  if (!answer.ok || answer.status === 202) {
+  if (!answer.ok) {
     const error = parseError(answer.status, text);
     if (error.unreachable) connectionLost();
     throw error;

@@ -1,7 +1,6 @@
 //! An in-memory service and a connection to it.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,12 +13,11 @@ use vocalizer_core::limits::Limits;
 use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs};
 use vocalizer_core::part::Format;
 use vocalizer_core::ports::{
-    AudioError, AudioFacts, AudioProbe, Blob, PasswordError, PasswordHasher, Peaks, Renderer, Track,
+    AudioError, Blob, PasswordError, PasswordHasher, Peaks, Renderer, Track,
 };
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{
-    AccountPorts, AccountService, AccountSettings, LocalCoordination, SongPorts, SongService, SongSettings, Throttle,
-};
+    AccountService, SongService, SongSettings, };
 use vocalizer_http::server::Server;
 use vocalizer_http::settings::{HttpSettings, Timeouts};
 use vocalizer_queue::MemoryQueue;
@@ -42,26 +40,8 @@ impl Default for Service {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let clock = Arc::new(SystemClock::new());
         let limits = Limits { max_upload_bytes: 4096, max_stem_bytes: 4096, ..Limits::default() };
-        let songs = SongService::new(
-            SongPorts {
-                songs: Arc::new(MemorySongs::default()),
-                coordination: Arc::new(LocalCoordination::default()),
-                blobs: Arc::new(MemoryBlobs::default()),
-                queue: Arc::new(MemoryQueue::new(Duration::from_secs(60))),
-                probe: Arc::new(Anything),
-                renderer: Arc::new(Anything),
-                results: Arc::new(TarResults::new(limits)),
-                clock: Arc::clone(&clock) as _,
-            },
-            SongSettings { limits, ..SongSettings::default() },
-        );
-        let ports = AccountPorts {
-            accounts: Arc::new(MemoryAccounts::default()),
-            attempts: Arc::new(Throttle::default()),
-            passwords: Arc::new(Anything),
-            clock,
-        };
-        let accounts = AccountService::new(ports, AccountSettings::default());
+        let songs = SongService::builder_with_clock(Arc::new(MemorySongs::default()), Arc::new(MemoryBlobs::default()), Arc::new(MemoryQueue::new(Duration::from_secs(60))), Arc::clone(&clock) as _).with_renderer(Arc::new(Anything)).with_results(Arc::new(TarResults::new(limits))).with_settings(SongSettings { limits, ..SongSettings::default() }).build();
+        let accounts = AccountService::builder_with_clock(Arc::new(MemoryAccounts::default()), Arc::new(Anything), clock).build();
         let settings = HttpSettings {
             worker_tokens: vec![Secret::new(WORKER_TOKEN.to_owned())],
             timeouts: Timeouts {
@@ -110,15 +90,8 @@ pub fn has_internal_error(answer: &[u8]) -> bool {
     answer.windows(12).any(|window| window == b"HTTP/1.1 500")
 }
 
-/// A fake probe, renderer and password hasher that accepts everything.
+/// A fake renderer and password hasher that accepts everything.
 struct Anything;
-
-#[async_trait]
-impl AudioProbe for Anything {
-    async fn probe(&self, _: &Path) -> Result<AudioFacts, AudioError> {
-        Ok(AudioFacts { format: "mp3".to_owned(), rate_hz: 44_100, channels: 2, duration_ms: None })
-    }
-}
 
 #[async_trait]
 impl Renderer for Anything {

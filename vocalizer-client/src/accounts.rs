@@ -1,6 +1,7 @@
 //! Users, sessions and API tokens.
 
 use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use vocalizer_api::id::TokenId;
@@ -10,6 +11,16 @@ use vocalizer_api::{NewTokenData, TokenView, TokensData, UserData, UserView};
 use crate::{Client, Error};
 
 /// A new API token.
+///
+/// ```no_run
+/// # use vocalizer_client::{Client, Error, NewToken};
+/// # async fn demo(client: &Client) -> Result<(), Error> {
+/// let NewToken { token, secret, .. } = client.create_token("backup", Some(90)).await?;
+/// println!("the token {} expires at {:?}", token.id, token.expires_at);
+/// let songs = client.with_token(secret)?.songs().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct NewToken {
@@ -30,6 +41,18 @@ struct NewTokenForm<'a> {
 impl Client {
     /// Registers a user and logs in.
     ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, ErrorCode, Secret};
+    /// # async fn demo(client: &Client, password: Secret<String>) -> Result<(), Error> {
+    /// match client.register("ada", &password).await {
+    ///     Err(error) if error.has_code(ErrorCode::Conflict) => println!("choose another name"),
+    ///     Err(error) if error.has_code(ErrorCode::InviteRequired) => println!("ask the operator for an invite"),
+    ///     result => result?,
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Api`] if the name is taken, or if the server rejects the name or the password; with
@@ -41,6 +64,18 @@ impl Client {
     }
 
     /// Registers a user with an invite from the server's operator, and logs in.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, ErrorCode, Secret};
+    /// # async fn demo(client: &Client, password: String, invite: String) -> Result<(), Error> {
+    /// let (password, invite) = (Secret::new(password), Secret::new(invite));
+    /// match client.register_with_invite("ada", &password, &invite).await {
+    ///     Err(error) if error.has_code(ErrorCode::InviteInvalid) => println!("the invite was used or has expired"),
+    ///     result => result?,
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -59,6 +94,16 @@ impl Client {
 
     /// Logs in. Later uploads are only visible to this user.
     ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Secret};
+    /// # async fn demo(client: &Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let password = Secret::new(std::env::var("VOCALIZER_PASSWORD")?);
+    /// client.login("ada", &password).await?;
+    /// assert_eq!(client.me().await?.map(|user| user.username).as_deref(), Some("ada"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Api`] if the name and the password do not match.
@@ -67,6 +112,15 @@ impl Client {
     }
 
     /// Ends the session. API tokens stay valid; see [`Client::revoke_token`].
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error};
+    /// # async fn demo(client: &Client) -> Result<(), Error> {
+    /// client.logout().await?;
+    /// assert_eq!(client.me().await?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -77,6 +131,16 @@ impl Client {
 
     /// Ends all sessions of the user, including this one, and revokes all API tokens.
     ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, Secret};
+    /// # async fn demo(client: &Client, password: Secret<String>) -> Result<(), Error> {
+    /// // A laptop was stolen: its session and its tokens must end. This session ends too.
+    /// client.logout_everywhere().await?;
+    /// client.login("ada", &password).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Api`] without a session from a login with a password.
@@ -85,6 +149,17 @@ impl Client {
     }
 
     /// Returns the current user, by session or token; `None` if anonymous.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error};
+    /// # async fn demo(client: &Client) -> Result<(), Error> {
+    /// match client.me().await? {
+    ///     Some(user) => println!("logged in as {}", user.username),
+    ///     None => println!("not logged in"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -95,6 +170,18 @@ impl Client {
 
     /// Changes the user's password. This ends all other sessions and revokes all API tokens.
     ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, ErrorCode, Secret};
+    /// # async fn demo(client: &Client, old: Secret<String>, new: Secret<String>) -> Result<(), Error> {
+    /// match client.change_password(&old, &new).await {
+    ///     Err(error) if error.has_code(ErrorCode::Unauthenticated) => println!("the old password is wrong"),
+    ///     Err(error) if error.has_code(ErrorCode::Invalid) => println!("choose another password: {error}"),
+    ///     result => result?,
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Api`] without a login, if the old password is wrong, or if the server rejects the new one.
@@ -104,6 +191,16 @@ impl Client {
     }
 
     /// Creates an API token, which acts as the user without a session. It expires after `expires_in_days`, or never.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::Client;
+    /// # async fn demo(client: &Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let created = client.create_token("nightly import", Some(365)).await?;
+    /// // The server does not show it again.
+    /// std::fs::write("vocalizer-token", created.secret.expose())?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -116,6 +213,16 @@ impl Client {
 
     /// Returns the user's API tokens.
     ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error};
+    /// # async fn demo(client: &Client) -> Result<(), Error> {
+    /// for token in client.tokens().await? {
+    ///     println!("{}: expires {}", token.name, token.expires_at.as_deref().unwrap_or("never"));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Api`] without a login.
@@ -124,6 +231,16 @@ impl Client {
     }
 
     /// Revokes an API token.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error};
+    /// # async fn demo(client: &Client) -> Result<(), Error> {
+    /// for token in client.tokens().await?.iter().filter(|token| token.name == "old laptop") {
+    ///     client.revoke_token(token.id).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -134,7 +251,9 @@ impl Client {
     }
 
     async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Result<(), Error> {
-        let request = self.request(Method::POST, path)?.form(fields);
+        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = self.request(Method::POST, path)?.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let request = request.body(form);
         self.call::<IgnoredAny>(request).await.map(drop)
     }
 }

@@ -17,17 +17,20 @@ const MAX_REQUEST_ID_CHARS: usize = 128;
 /// Returns the `data` of a response in the envelope.
 pub(crate) async fn data<T: DeserializeOwned>(response: Response, max_bytes: u64) -> Result<T, Error> {
     let status = response.status();
+    let malformed = |request_id, source| Error::Malformed { status: status.as_u16(), request_id, source };
     if !is(&response, "application/json") {
         return Err(wrong_type(&response, "JSON"));
     }
     let (retry_after, request_id) = (retry_after(&response), request_id(&response));
     let body = limited(response, max_bytes).await?;
-    let envelope: Envelope<T> =
-        serde_json::from_slice(&body).map_err(|error| Error::malformed(status.as_u16(), error))?;
+    let envelope: Envelope<T> = match serde_json::from_slice(&body) {
+        Ok(envelope) => envelope,
+        Err(error) => return Err(malformed(request_id, error.into())),
+    };
     match envelope.into_result() {
         Err(errors) => Err(Error::Api { status: status.as_u16(), errors, retry_after, request_id }),
         Ok(_) if !status.is_success() => {
-            Err(Error::malformed(status.as_u16(), "the envelope reports success, but the status is an error"))
+            Err(malformed(request_id, "the envelope reports success, but the status is an error".into()))
         }
         Ok(data) => Ok(data),
     }
@@ -50,7 +53,8 @@ pub(crate) fn may_be(response: &Response, kinds: &[&str]) -> bool {
 pub(crate) fn wrong_type(response: &Response, expected: &'static str) -> Error {
     let found = response.headers().get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let found = found.unwrap_or_default().chars().take(EXCERPT_CHARS).collect();
-    Error::WrongType { status: response.status().as_u16(), expected, found, retry_after: retry_after(response) }
+    let (retry_after, request_id) = (retry_after(response), request_id(response));
+    Error::WrongType { status: response.status().as_u16(), expected, found, retry_after, request_id }
 }
 
 /// Reads the body, at most `max_bytes`.
@@ -73,7 +77,7 @@ fn essence(response: &Response) -> Option<&str> {
 }
 
 /// Returns the request's identifier, if it is short and plain.
-fn request_id(response: &Response) -> Option<String> {
+pub(crate) fn request_id(response: &Response) -> Option<String> {
     let id = response.headers().get("x-request-id")?.to_str().ok()?;
     (1..=MAX_REQUEST_ID_CHARS).contains(&id.len()).then(|| id.to_owned())
 }

@@ -6,15 +6,36 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
+use tower::{Layer, Service};
 use url::Url;
+use vocalizer_api::causes::BoxError;
 use vocalizer_api::secret::Secret;
 
 use crate::client::Settings;
 use crate::identity::Identity;
 use crate::retry::OnRetry;
+use crate::service::{HttpService, Layers};
 use crate::{Client, Error, tls};
 
 /// Builds a [`Client`]; see [`Client::builder`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use vocalizer_client::{Client, Error};
+///
+/// # fn main() -> Result<(), Error> {
+/// let client = Client::builder("http://127.0.0.1:8000")
+///     .with_token("vct_4f1c")
+///     .with_timeout(Duration::from_secs(20))
+///     .with_stall_timeout(Duration::from_secs(120))
+///     .with_ready_timeout(Duration::from_secs(300))
+///     .with_retries(6, Duration::from_millis(500))
+///     .with_polling(Duration::from_secs(1), Duration::from_secs(30))
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct ClientBuilder {
@@ -22,6 +43,7 @@ pub struct ClientBuilder {
     token: Option<Secret<String>>,
     roots_pem: Vec<Bytes>,
     http: Option<reqwest::Client>,
+    layers: Layers,
     headers: HeaderMap,
     on_retry: Option<OnRetry>,
     settings: Settings,
@@ -30,6 +52,17 @@ pub struct ClientBuilder {
 impl Client {
     /// Returns a builder for the server at this address, such as `https://vocalizer.example` or
     /// `http://127.0.0.1:8000`. If the address has a path, requests go below it.
+    ///
+    /// ```
+    /// use vocalizer_client::{Client, Error};
+    ///
+    /// # fn main() -> Result<(), Error> {
+    /// let client = Client::builder("http://127.0.0.1:8000").build()?;
+    /// // Behind a proxy that serves several applications; songs are below `/vocalizer/songs/`.
+    /// let behind_proxy = Client::builder("http://127.0.0.1:8080/vocalizer").build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn builder(address: impl Into<String>) -> ClientBuilder {
         ClientBuilder::new(address.into())
     }
@@ -42,6 +75,7 @@ impl ClientBuilder {
             token: None,
             roots_pem: Vec::new(),
             http: None,
+            layers: Layers::default(),
             headers: HeaderMap::new(),
             on_retry: None,
             settings: Settings::default(),
@@ -49,6 +83,16 @@ impl ClientBuilder {
     }
 
     /// Acts as the owner of this API token, without a login. Tokens come from [`Client::create_token`].
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::Client;
+    /// # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
+    /// let token = std::env::var("VOCALIZER_TOKEN")?;
+    /// let client = Client::builder("https://vocalizer.example").with_token(token).build()?;
+    /// println!("{} songs", client.songs().await?.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_token(self, token: impl Into<Secret<String>>) -> Self {
         Self { token: Some(token.into()), ..self }
     }
@@ -57,22 +101,91 @@ impl ClientBuilder {
     ///
     /// A self-signed server certificate also works, unless it is marked as a CA (`CA:TRUE`). `openssl req -x509` marks
     /// it so by default; `-addext basicConstraints=CA:FALSE` prevents that.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::Client;
+    /// # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = Client::builder("https://vocalizer.internal")
+    ///     .with_root_certificate_pem(std::fs::read("company-ca.pem")?)
+    ///     .build()?;
+    /// # client.limits().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_root_certificate_pem(mut self, pem: impl Into<Bytes>) -> Self {
         self.roots_pem.push(pem.into());
         self
     }
 
-    /// Sends requests through this HTTP client, with its TLS, proxy, connection pool and middleware. It should not follow
+    /// Sends requests through this HTTP client, with its TLS, proxy and connection pool. It should not follow
     /// redirects ([`redirect::Policy::none`](reqwest::redirect::Policy::none)), and needs no cookie store.
     ///
     /// [`with_root_certificate_pem`](Self::with_root_certificate_pem) then has no effect. `reqwest` is re-exported, for
     /// the right version.
+    ///
+    /// ```no_run
+    /// use vocalizer_client::{Client, reqwest};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let http = reqwest::Client::builder()
+    ///     .redirect(reqwest::redirect::Policy::none())
+    ///     .proxy(reqwest::Proxy::all("http://proxy.internal:3128")?)
+    ///     .build()?;
+    /// let client = Client::builder("https://vocalizer.example").with_http_client(http).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_http_client(mut self, http: reqwest::Client) -> Self {
         self.http = Some(http);
         self
     }
 
+    /// Sends requests through a [`tower`] layer, for metrics, signatures, rate limits and the like. Layers that are added
+    /// later see requests first.
+    ///
+    /// A layer sees each attempt of a call, with the client's headers and credentials: the client's own retries are above
+    /// it. It should not retry itself, since the body of an upload cannot be sent twice. Its errors become
+    /// [`Error::Transport`], which is transient.
+    ///
+    /// ```
+    /// use vocalizer_client::{Client, Error, reqwest};
+    ///
+    /// # fn main() -> Result<(), Error> {
+    /// let client = Client::builder("http://127.0.0.1:8000")
+    ///     .with_layer(tower::util::MapRequestLayer::new(|request: reqwest::Request| {
+    ///         println!("{} {}", request.method(), request.url().path());
+    ///         request
+    ///     }))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<HttpService> + Send + Sync + 'static,
+        L::Service: Service<reqwest::Request, Response = reqwest::Response, Error: Into<BoxError>, Future: Send>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.layers.push(layer);
+        self
+    }
+
     /// Adds a header to all requests, for example for a proxy in front of the server.
+    ///
+    /// ```
+    /// use vocalizer_client::{Client, Error};
+    ///
+    /// # fn main() -> Result<(), Error> {
+    /// let client = Client::builder("http://127.0.0.1:8000").with_header("X-Gateway-Key", "4f1c")?.build()?;
+    ///
+    /// let rejected = Client::builder("http://127.0.0.1:8000").with_header("two words", "4f1c");
+    /// assert!(matches!(rejected, Err(Error::Setup(_))));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -86,6 +199,17 @@ impl ClientBuilder {
     }
 
     /// Calls a function before each retry, with the error and the pause.
+    ///
+    /// ```
+    /// use vocalizer_client::{Client, Error};
+    ///
+    /// # fn main() -> Result<(), Error> {
+    /// let client = Client::builder("http://127.0.0.1:8000")
+    ///     .with_on_retry(|error, pause| eprintln!("{error}; next attempt in {} ms", pause.as_millis()))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_on_retry(mut self, on_retry: impl Fn(&Error, Duration) + Send + Sync + 'static) -> Self {
         self.on_retry = Some(OnRetry(Arc::new(on_retry)));
         self
@@ -107,8 +231,8 @@ impl ClientBuilder {
 
     /// Sets the number of retries and the first pause. Default: 4 retries, after 250 ms.
     ///
-    /// Retries apply to calls that only read, after a [transient](Error::is_transient) error, and to resuming
-    /// downloads. Pauses double up to 10 s and have jitter. `Retry-After` is added to them; if it is more than a
+    /// Retries apply to calls that only read and to uploads, after a [transient](Error::is_transient) error, and to
+    /// resuming downloads. Pauses double up to 10 s and have jitter. `Retry-After` is added to them; if it is more than a
     /// minute, the error is returned at once.
     pub fn with_retries(mut self, most: u32, first_pause: Duration) -> Self {
         (self.settings.retries, self.settings.first_pause) = (most, first_pause);
@@ -136,6 +260,14 @@ impl ClientBuilder {
 
     /// Builds the client. It does not connect yet.
     ///
+    /// ```
+    /// use vocalizer_client::{Client, Error};
+    ///
+    /// // The scheme is missing.
+    /// let built = Client::builder("localhost:8000").build();
+    /// assert!(matches!(built, Err(Error::Address { .. })));
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Address`] if the address is not `http` or `https`, or has more than a host, a port and a path;
@@ -155,7 +287,8 @@ impl ClientBuilder {
             }
         };
         let (base, headers, on_retry) = (Arc::new(base), Arc::new(self.headers), self.on_retry);
-        Ok(Client { http, base, headers, identity, on_retry, settings: self.settings, limits: Arc::default() })
+        let service = self.layers.wrap(http.clone());
+        Ok(Client { http, service, base, headers, identity, on_retry, settings: self.settings, limits: Arc::default() })
     }
 }
 

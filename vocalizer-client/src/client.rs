@@ -9,23 +9,27 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
+use tracing::Instrument as _;
 use url::Url;
 use vocalizer_api::LimitsView;
 use vocalizer_api::secret::Secret;
 
 use crate::identity::Identity;
 use crate::retry::{OnRetry, Retry};
+use crate::service::{self, HttpService};
 use crate::{Error, answer};
 
 /// A client for one server, with at most one session or API token.
 ///
 /// Every call can fail with [`Error::Transport`], [`Error::TimedOut`], [`Error::Api`] and the errors for invalid
 /// responses ([`Error::WrongType`], [`Error::Malformed`], [`Error::Limit`]). Calls that only read are retried after
-/// transient errors, as [`with_retries`](crate::ClientBuilder::with_retries) says. Other calls are sent once, because a
-/// failed one may have reached the server. The same is true for a call whose future is dropped.
+/// transient errors, as [`with_retries`](crate::ClientBuilder::with_retries) says, and so are uploads. Other calls are sent
+/// once, because a failed one may have reached the server. The same is true for a call whose future is dropped.
 #[derive(Clone)]
 pub struct Client {
+    /// Creates requests. They are sent through `service`.
     pub(crate) http: reqwest::Client,
+    pub(crate) service: HttpService,
     pub(crate) base: Arc<Url>,
     /// Headers of all requests.
     pub(crate) headers: Arc<HeaderMap>,
@@ -84,6 +88,18 @@ impl Client {
 
     /// Returns a client for the same server with a session of its own, anonymous until it logs in. It shares the
     /// connections.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, Secret};
+    /// # async fn demo(client: &Client, name: &str, password: &Secret<String>) -> Result<(), Error> {
+    /// let theirs = client.with_session();
+    /// // `client` keeps its own session.
+    /// theirs.login(name, password).await?;
+    /// println!("{name} has {} songs", theirs.songs().await?.len());
+    /// theirs.logout().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn with_session(&self) -> Self {
         Self { identity: Identity::session(), ..self.clone() }
@@ -96,7 +112,11 @@ impl Client {
     /// Sends a request with the client's headers and credentials, and keeps the cookies of the response.
     pub(crate) async fn exchange(&self, request: RequestBuilder) -> Result<Response, Error> {
         let request = self.identity.authorize(request.headers((*self.headers).clone()));
-        let response = request.send().await.map_err(Error::from_reqwest)?;
+        let request = request.build().map_err(Error::from_reqwest)?;
+        let span = service::span(&request);
+        let result = self.service.send(request).instrument(span.clone()).await;
+        service::record(&span, &result);
+        let response = result?;
         self.identity.keep(&response);
         Ok(response)
     }

@@ -24,6 +24,17 @@ const PROGRESS_BYTES: u64 = 1024 * 1024;
 /// download resumes where it stopped, with the retries of
 /// [`ClientBuilder::with_retries`](crate::ClientBuilder::with_retries). This needs an ETag from the server, to detect
 /// changes of the file. Otherwise the download ends with an error.
+///
+/// ```no_run
+/// # use vocalizer_client::{Archive, Client, Format, SongFile, SongId, reqwest};
+/// # async fn demo(client: &Client, id: SongId) -> Result<(), Box<dyn std::error::Error>> {
+/// let stems = client.download(id, SongFile::stems(Archive::Zip, Format::Mp3)).await?;
+/// // Passes the bytes on while they arrive.
+/// let body = reqwest::Body::wrap_stream(stems);
+/// reqwest::Client::new().put("https://archive.example/stems.zip").body(body).send().await?.error_for_status()?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Download {
     source: RemoteFile,
     state: State,
@@ -58,6 +69,19 @@ impl Client {
     /// If the file is not ready yet, the client retries for up to
     /// [`ClientBuilder::with_ready_timeout`](crate::ClientBuilder::with_ready_timeout).
     ///
+    /// ```no_run
+    /// # use std::io::Write;
+    /// # use vocalizer_client::{Client, Format, Part, SongId};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut download = client.download(id, (Part::Vocals, Format::Flac)).await?;
+    /// let mut file = std::fs::File::create("vocals.flac")?;
+    /// while let Some(chunk) = download.next_chunk().await? {
+    ///     file.write_all(&chunk)?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Api`] if the song does not exist, could not be split, or is not ready in time; [`Error::WrongType`] if
@@ -68,6 +92,15 @@ impl Client {
 }
 
 /// A file on the server.
+///
+/// ```no_run
+/// # use vocalizer_client::{Client, Error, FileInfo, Part, SongId};
+/// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+/// let FileInfo { size_bytes, content_type, .. } = client.file_info(id, Part::Song).await?;
+/// println!("{size_bytes:?} bytes of {content_type:?}");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FileInfo {
@@ -81,6 +114,21 @@ pub struct FileInfo {
 
 impl Client {
     /// Continues a download at `offset`, also in another process. `etag` is the [first download's](Download::etag).
+    ///
+    /// ```no_run
+    /// # use std::io::Write;
+    /// # use vocalizer_client::{Client, Part, SongId};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut file = std::fs::File::options().append(true).open("vocals.mp3")?;
+    /// let offset = file.metadata()?.len();
+    /// let etag = std::fs::read_to_string("vocals.etag")?;
+    /// let mut rest = client.resume(id, Part::Vocals, offset, &etag).await?;
+    /// while let Some(chunk) = rest.next_chunk().await? {
+    ///     file.write_all(&chunk)?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -98,6 +146,17 @@ impl Client {
     }
 
     /// Returns the size, the media type and the ETag of a file, without downloading it.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, Part, SongId};
+    /// # async fn demo(client: &Client, id: SongId, known_etag: Option<&str>) -> Result<(), Error> {
+    /// let info = client.file_info(id, Part::Vocals).await?;
+    /// if info.etag.is_none() || info.etag.as_deref() != known_etag {
+    ///     client.download_to(id, Part::Vocals, "vocals.mp3").await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -135,30 +194,88 @@ impl Download {
     }
 
     /// Returns the position in the file: the number of bytes received, including those before [`Client::resume`].
+    ///
+    /// ```no_run
+    /// # use std::{fs::File, io::Write};
+    /// # use vocalizer_client::{Client, Part, SongId};
+    /// # async fn demo(client: &Client, id: SongId, mut file: File) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut download = client.download(id, Part::Vocals).await?;
+    /// while let Some(chunk) = download.next_chunk().await? {
+    ///     file.write_all(&chunk)?;
+    ///     println!("{} of {:?} bytes", download.position(), download.size_bytes());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub const fn position(&self) -> u64 {
         self.received_bytes
     }
 
     /// Returns the ETag for [`Client::resume`], if the server sent one by which changes can be found.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Part, SongId};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Box<dyn std::error::Error>> {
+    /// let download = client.download(id, Part::Vocals).await?;
+    /// match download.etag() {
+    ///     Some(etag) => std::fs::write("vocals.etag", etag)?,
+    ///     None => println!("after an interruption, the download starts again"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn etag(&self) -> Option<&str> {
         self.source.etag()
     }
 
     /// Returns the media type, if the server sent it.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, Part, SongId};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// // The uploaded file, in its own format.
+    /// let song = client.download(id, Part::Song).await?;
+    /// let is_mp3 = song.content_type() == Some("audio/mpeg");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn content_type(&self) -> Option<&str> {
         self.source.content_type()
     }
 
     /// Returns the size in bytes, if the server sent it.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, Format, Part, SongId};
+    /// # async fn demo(client: &Client, id: SongId, free_bytes: u64) -> Result<(), Error> {
+    /// let download = client.download(id, (Part::Vocals, Format::Wav)).await?;
+    /// if let Some(size_bytes) = download.size_bytes().filter(|&size_bytes| size_bytes > free_bytes) {
+    ///     println!("{size_bytes} bytes do not fit");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub const fn size_bytes(&self) -> Option<u64> {
         self.source.size_bytes
     }
 
     /// Returns the next bytes; `None` at the end.
+    ///
+    /// ```no_run
+    /// # use std::io::Write;
+    /// # use vocalizer_client::{Client, Part, SongId};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut vocals = client.download(id, Part::Vocals).await?;
+    /// while let Some(chunk) = vocals.next_chunk().await? {
+    ///     std::io::stdout().write_all(&chunk)?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -169,6 +286,16 @@ impl Download {
     }
 
     /// Reads the whole file into memory, at most `max_bytes`.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, Part, SongId};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// let download = client.download(id, Part::Vocals).await?;
+    /// let name = format!("vocals-{}.mp3", download.etag().unwrap_or("new"));
+    /// let mp3 = download.into_bytes(50 * 1024 * 1024).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -9,6 +9,22 @@ pub use vocalizer_api::causes::BoxError;
 use vocalizer_api::{ApiError, ErrorCode};
 
 /// An error of a call.
+///
+/// ```
+/// use vocalizer_client::{Error, ErrorCode};
+///
+/// /// Returns what a user can do after a failed upload.
+/// fn advice(error: &Error) -> &'static str {
+///     match error {
+///         Error::TooLarge { .. } => "choose a shorter song",
+///         error if error.has_code(ErrorCode::QuotaExceeded) => "delete songs first",
+///         error if error.is_transient() => "try again later",
+///         _ => "ask the server's operator",
+///     }
+/// }
+/// # assert_eq!(advice(&Error::TimedOut), "try again later");
+/// # assert_eq!(advice(&Error::TooLarge { size_bytes: 2, max_bytes: 1 }), "choose a shorter song");
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -46,12 +62,17 @@ pub enum Error {
         found: String,
         /// The server's `Retry-After`, if any.
         retry_after: Option<Duration>,
+        /// The request's identifier in the server's log, if it sent one.
+        request_id: Option<String>,
     },
     /// The response has the right content type but invalid content.
     #[error("malformed response with status {status}")]
+    #[non_exhaustive]
     Malformed {
         /// The HTTP status.
         status: u16,
+        /// The request's identifier in the server's log, if it sent one.
+        request_id: Option<String>,
         /// The problem.
         #[source]
         source: BoxError,
@@ -101,18 +122,41 @@ pub enum Error {
 
 impl Error {
     /// Returns whether the same call may succeed later.
+    ///
+    /// ```
+    /// use vocalizer_client::Error;
+    ///
+    /// assert!(Error::TimedOut.is_transient());
+    /// assert!(!Error::TooLarge { size_bytes: 80_000_000, max_bytes: 75_000_000 }.is_transient());
+    /// ```
     #[must_use]
-    pub const fn is_transient(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::TimedOut | Self::Transport(_) | Self::Changed => true,
-            // 202 means not ready yet.
-            Self::Api { status, .. } => matches!(status, 202 | 429 | 502 | 503 | 504),
+            Self::Api { status: 429 | 502 | 503 | 504, .. } => true,
+            Self::Api { .. } => self.has_code(ErrorCode::NotReady),
             Self::WrongType { status, .. } => matches!(status, 429 | 502 | 503 | 504),
             _ => false,
         }
     }
 
     /// Returns the server's `Retry-After`, if it was in seconds.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use vocalizer_client::{Client, Error, SongId};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// let song = loop {
+    ///     match client.rename(id, "Clair de lune").await {
+    ///         Err(error) if error.is_transient() => {
+    ///             tokio::time::sleep(error.retry_after().unwrap_or(Duration::from_secs(5))).await;
+    ///         }
+    ///         result => break result?,
+    ///     }
+    /// };
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -122,21 +166,64 @@ impl Error {
     }
 
     /// Returns the codes of the server's errors; none if it did not respond with errors.
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    ///
+    /// use vocalizer_client::{Error, ErrorCode};
+    ///
+    /// /// Counts errors by code.
+    /// fn count(error: &Error, counts: &mut HashMap<ErrorCode, u64>) {
+    ///     for code in error.codes() {
+    ///         *counts.entry(code).or_default() += 1;
+    ///     }
+    /// }
+    /// # let mut counts = HashMap::new();
+    /// # count(&Error::TimedOut, &mut counts);
+    /// # assert!(counts.is_empty());
+    /// ```
     pub fn codes(&self) -> impl Iterator<Item = ErrorCode> {
         let errors = if let Self::Api { errors, .. } = self { &errors[..] } else { &[] };
         errors.iter().map(|error| error.code)
     }
 
     /// Returns whether the server's errors contain this code.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, ErrorCode, Part, SongId};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// match client.peaks(id, Part::Vocals).await {
+    ///     Ok(peaks) => println!("{} values", peaks.values.len()),
+    ///     Err(error) if error.has_code(ErrorCode::NotReady) => println!("not split yet"),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn has_code(&self, code: ErrorCode) -> bool {
         self.codes().any(|found| found == code)
     }
 
     /// Returns the request's identifier in the server's log, for its operator.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, SongId};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// if let Err(error) = client.delete(id).await {
+    ///     eprintln!("{error}; the request is {} in the server's log", error.request_id().unwrap_or("unknown"));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
-        if let Self::Api { request_id, .. } = self { request_id.as_deref() } else { None }
+        match self {
+            Self::Api { request_id, .. } | Self::WrongType { request_id, .. } | Self::Malformed { request_id, .. } => {
+                request_id.as_deref()
+            }
+            _ => None,
+        }
     }
 
     /// Converts an error of the HTTP library. Not a `From`, which would expose the library in the public API.
@@ -146,7 +233,7 @@ impl Error {
 
     /// Creates an error for an invalid response.
     pub(crate) fn malformed(status: u16, why: impl Into<BoxError>) -> Self {
-        Self::Malformed { status, source: why.into() }
+        Self::Malformed { status, request_id: None, source: why.into() }
     }
 }
 

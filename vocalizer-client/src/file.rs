@@ -55,6 +55,14 @@ impl Gains {
     }
 
     /// Sets the gain of a stem. Stems that a server's songs do not have are ignored.
+    ///
+    /// ```
+    /// use vocalizer_client::{Gains, Stem};
+    ///
+    /// let karaoke = Gains::new().with(Stem::Vocals, 0.0);
+    /// assert_ne!(karaoke, Gains::new());
+    /// assert_eq!(Gains::new().with(Stem::Guitar, 0.0), Gains::new());
+    /// ```
     pub fn with(mut self, stem: Stem, gain: f32) -> Self {
         if let Some(index) = Stem::FOUR.iter().position(|&four| four == stem) {
             self.0[index] = gain;
@@ -70,6 +78,15 @@ impl Default for Gains {
 }
 
 /// An archive format.
+///
+/// ```no_run
+/// # use vocalizer_client::{Archive, Client, Error, Format, SongFile, SongId};
+/// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+/// let stems = SongFile::stems(Archive::Tar, Format::Flac);
+/// client.download_to(id, stems, "stems.tar").await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Archive {
     /// ZIP, stored without compression.
@@ -80,12 +97,31 @@ pub enum Archive {
 
 impl SongFile {
     /// Returns an archive with all four stems.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Archive, Client, Error, Format, SongFile, SongId};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// let stems = SongFile::stems(Archive::Zip, Format::Mp3);
+    /// let title = client.song(id).await?.title;
+    /// client.download_to(id, stems, stems.name(&title)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub const fn stems(archive: Archive, format: Format) -> Self {
         Self(Kind::Stems(archive, format))
     }
 
     /// Returns a mix of the four stems. It is made for each request, so an interrupted download starts again.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, Format, Gains, SongFile, SongId, Stem};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// let quiet_vocals = Gains::new().with(Stem::Vocals, 0.3);
+    /// client.download_to(id, SongFile::mix(quiet_vocals, Format::Mp3), "practice.mp3").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub const fn mix(gains: Gains, format: Format) -> Self {
         Self(Kind::Mix(gains, format))
@@ -94,6 +130,14 @@ impl SongFile {
     /// Returns a local file name: `Title.mp3` for the song, `Title (vocals).mp3` for another part, `Title (stems).zip`.
     ///
     /// The name is valid on every system for any title: no path, not hidden, no control characters, not too long.
+    ///
+    /// ```
+    /// use vocalizer_client::{Archive, Format, Part, SongFile};
+    ///
+    /// assert_eq!(SongFile::from(Part::Vocals).name("Clair de lune"), "Clair de lune (vocals).mp3");
+    /// assert_eq!(SongFile::stems(Archive::Zip, Format::Wav).name("Clair de lune"), "Clair de lune (stems).zip");
+    /// assert_eq!(SongFile::from(Part::Song).name("../AC/DC: live?"), "_.._AC_DC_ live_.mp3");
+    /// ```
     #[must_use]
     pub fn name(self, title: &str) -> String {
         let (what, extension) = match self.0 {

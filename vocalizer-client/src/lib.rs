@@ -24,8 +24,10 @@
 //!
 //! - A [`Client`] keeps its session cookie. It is cheap to clone; clones share the session.
 //! - It does not follow redirects, so that passwords and songs are not sent to another address.
-//! - It retries calls that only read, a limited number of times, and resumes interrupted downloads. It sends a call
-//!   that changes something once.
+//! - It retries uploads and calls that only read, a limited number of times, and resumes interrupted downloads. It
+//!   sends any other call that changes something once.
+//! - It creates a `tracing` span for each request, at level `debug`: method, path, status and the request's ID in the
+//!   server's log.
 //! - Memory use is limited for any response, and every wait for data has a timeout.
 //!
 //! It needs a tokio runtime.
@@ -34,6 +36,8 @@
 
 // Labels items with the feature they need; docs.rs builds with nightly.
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// Callers spawn what they await.
+#![warn(clippy::future_not_send)]
 
 mod accounts;
 mod answer;
@@ -49,6 +53,7 @@ mod identity;
 mod query;
 mod retry;
 mod save;
+mod service;
 mod songs;
 mod tls;
 mod upload;
@@ -65,7 +70,10 @@ pub use file::{Archive, Gains, SongFile};
 pub use query::{SongQuery, SongsPage};
 pub use reqwest;
 pub use save::{DownloadStems, DownloadTo};
+pub use service::HttpService;
 pub use upload::Upload;
+/// An error and its causes in one line, for logs.
+pub use vocalizer_api::causes::chain;
 pub use vocalizer_api::id::SongId;
 pub use vocalizer_api::id::{TokenId, UserId};
 pub use vocalizer_api::part::{Format, Part, Stem};

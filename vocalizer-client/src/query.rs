@@ -6,6 +6,19 @@ use vocalizer_api::{SongStatus, SongView, SongsData};
 use crate::Error;
 
 /// A query for songs. By default it matches all songs.
+///
+/// ```no_run
+/// # use std::pin::pin;
+/// # use futures_util::TryStreamExt;
+/// # use vocalizer_client::{Client, Error, SongQuery, SongStatus};
+/// # async fn demo(client: &Client) -> Result<(), Error> {
+/// let mut pages = pin!(client.song_pages(SongQuery::new().with_status(SongStatus::Split).with_limit(100)));
+/// while let Some(songs) = pages.try_next().await? {
+///     songs.iter().for_each(|song| println!("{}", song.title));
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[must_use]
 pub struct SongQuery {
@@ -22,11 +35,31 @@ impl SongQuery {
     }
 
     /// Only songs with this status.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, SongQuery, SongStatus};
+    /// # async fn demo(client: &Client) -> Result<(), Error> {
+    /// let failed = SongQuery::new().with_status(SongStatus::Failed);
+    /// for song in client.songs_page(&failed).await?.songs {
+    ///     client.retry(song.id).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_status(self, status: SongStatus) -> Self {
         Self { status: Some(status), ..self }
     }
 
     /// At most this many songs per page.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, SongQuery};
+    /// # async fn demo(client: &Client) -> Result<(), Error> {
+    /// let newest = client.songs_page(&SongQuery::new().with_limit(10)).await?.songs;
+    /// assert!(newest.len() <= 10);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_limit(self, limit: u32) -> Self {
         Self { limit: Some(limit), ..self }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vocalizer_api::backoff::Backoff;
+use vocalizer_api::causes::chain;
 
 use crate::Error;
 
@@ -48,6 +49,7 @@ impl Retry {
             return None;
         }
         let pause = self.next_pause(retry_after)?;
+        tracing::debug!(error = chain(error), ?pause, "request failed; retrying");
         if let Some(OnRetry(on_retry)) = &self.on_retry {
             on_retry(error, pause);
         }

@@ -20,6 +20,19 @@ use crate::{Client, Download, Error, SongFile};
 impl Client {
     /// Downloads a file into memory, at most `max_bytes`.
     ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, Part, SongId};
+    /// # fn play(_: &[u8]) {}
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// match client.download_bytes(id, Part::Accompaniment, 50 * 1024 * 1024).await {
+    ///     Ok(mp3) => play(&mp3),
+    ///     Err(Error::Limit { .. }) => println!("too long to play from memory"),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// Those of [`Client::download`] and [`Download::into_bytes`].
@@ -28,6 +41,16 @@ impl Client {
     }
 
     /// Downloads a part of a file into memory: the bytes from `range.start` to before `range.end`.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Format, Part, SongId};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Box<dyn std::error::Error>> {
+    /// // The sample rate is in the header of a WAV file.
+    /// let header = client.download_range(id, (Part::Vocals, Format::Wav), 0..44).await?;
+    /// let rate_hz = u32::from_le_bytes(header[24..28].try_into()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -75,6 +98,19 @@ impl Client {
     ///
     /// The names come from [`SongFile::name`], `Title (vocals).mp3` and so on. Existing files are replaced.
     ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, Format, SongId};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// let paths = client
+    ///     .download_stems(id, Format::Flac, "stems")
+    ///     .with_progress(|stem, bytes, size_bytes| println!("{stem}: {bytes} of {size_bytes:?}"))
+    ///     .with_concurrency(4)
+    ///     .await?;
+    /// assert_eq!(paths.len(), 4);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// Those of [`Client::song`] and [`Client::download_to`]; already downloaded stems stay.
@@ -100,6 +136,22 @@ pub struct DownloadTo {
 
 impl DownloadTo {
     /// Calls a function with the bytes received so far, and the size if it is known.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, Part, SongId};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// let mut shown_percent = 0;
+    /// let download = client.download_to(id, Part::Vocals, "vocals.mp3").with_progress(move |bytes, size_bytes| {
+    ///     let percent = 100 * bytes / size_bytes.unwrap_or(u64::MAX).max(1);
+    ///     if percent > shown_percent {
+    ///         println!("{percent} %");
+    ///         shown_percent = percent;
+    ///     }
+    /// });
+    /// download.await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_progress(mut self, progress: impl FnMut(u64, Option<u64>) + Send + 'static) -> Self {
         self.progress = Some(Box::new(progress));
         self
@@ -107,6 +159,20 @@ impl DownloadTo {
 
     /// Keeps the bytes received so far if the download fails, and continues there next time, also in another process. The
     /// files are `<name>.part` and `<name>.part.etag`, beside the file. Only one process may download the file at a time.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use vocalizer_client::{Client, Error, Part, SongId};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// while let Err(error) = client.download_to(id, Part::Vocals, "vocals.mp3").resumable().await {
+    ///     if !error.is_transient() {
+    ///         return Err(error);
+    ///     }
+    ///     tokio::time::sleep(Duration::from_secs(60)).await;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub const fn resumable(mut self) -> Self {
         self.is_resumable = true;
         self
@@ -199,12 +265,35 @@ pub struct DownloadStems {
 
 impl DownloadStems {
     /// Calls a function with a stem, its bytes received so far, and its size if it is known.
+    ///
+    /// ```no_run
+    /// # use std::collections::HashMap;
+    /// # use vocalizer_client::{Client, Error, Format, SongId, Stem};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// let mut received: HashMap<Stem, u64> = HashMap::new();
+    /// let download = client.download_stems(id, Format::Mp3, "stems").with_progress(move |stem, bytes, _| {
+    ///     received.insert(stem, bytes);
+    ///     println!("{} bytes", received.values().sum::<u64>());
+    /// });
+    /// let paths = download.await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_progress(mut self, progress: impl FnMut(Stem, u64, Option<u64>) + Send + 'static) -> Self {
         self.progress = Some(Arc::new(Mutex::new(progress)));
         self
     }
 
     /// Sets how many stems are downloaded at a time. Default: 2.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, Format, SongId};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// // One after the other: on a slow connection, the first stem is complete sooner.
+    /// client.download_stems(id, Format::Wav, "stems").with_concurrency(1).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub const fn with_concurrency(mut self, concurrency: usize) -> Self {
         self.concurrency = concurrency;
         self

@@ -24,6 +24,16 @@ impl Client {
     /// The upload has no timeout as a whole, but it must not stall for longer than
     /// [`ClientBuilder::with_stall_timeout`](crate::ClientBuilder::with_stall_timeout).
     ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, Upload};
+    /// # async fn demo(client: &Client) -> Result<(), Error> {
+    /// let song = client.upload(Upload::from_path("Clair de lune", "clair.flac")).await?;
+    /// println!("{} is {}", song.id, song.status);
+    /// let song = client.wait(song.id).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::File`] if the file cannot be read, [`Error::Source`] if the stream fails, [`Error::TooLarge`] or
@@ -90,6 +100,16 @@ impl Client {
     /// Returns all songs visible to the user, or all public songs without a login, newest first. It reads all pages of
     /// the list; for long lists use [`Client::song_pages`].
     ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error};
+    /// # async fn demo(client: &Client) -> Result<(), Error> {
+    /// for song in client.songs().await? {
+    ///     println!("{} {} {}", song.id, song.status, song.title);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// Those of [`Client::songs_page`].
@@ -133,6 +153,20 @@ impl Client {
 
     /// Returns the server's limits for uploads and users.
     ///
+    /// ```no_run
+    /// # use vocalizer_client::Client;
+    /// # async fn demo(client: &Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let limits = client.limits().await?;
+    /// if std::fs::metadata("live.flac")?.len() > limits.max_upload_bytes {
+    ///     println!("at most {} bytes are allowed", limits.max_upload_bytes);
+    /// }
+    /// if !limits.anonymous_uploads && client.me().await?.is_none() {
+    ///     println!("log in first");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// The errors of every call; see [`Client`].
@@ -141,6 +175,18 @@ impl Client {
     }
 
     /// Returns the loudness of a part over time, for drawing its waveform.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, Part, SongId};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// let peaks = client.peaks(id, Part::Vocals).await?;
+    /// let seconds_per_value = peaks.frames_per_value as f64 / f64::from(peaks.rate_hz);
+    /// for (number, value) in peaks.values.iter().enumerate() {
+    ///     println!("{:6.1} s {}", number as f64 * seconds_per_value, "#".repeat(usize::from(value / 8)));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -176,6 +222,18 @@ impl Client {
 
     /// Returns a song.
     ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, ErrorCode, SongId};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// match client.song(id).await {
+    ///     Ok(song) => println!("{} is {}", song.title, song.status),
+    ///     Err(error) if error.has_code(ErrorCode::NotFound) => println!("it was deleted"),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Api`] with [`ErrorCode::NotFound`](crate::ErrorCode::NotFound) if it does not exist or is not visible.
@@ -184,6 +242,16 @@ impl Client {
     }
 
     /// Changes the title of a song.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, SongId};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// // The server trims titles.
+    /// let song = client.rename(id, " Clair de lune ").await?;
+    /// assert_eq!(song.title, "Clair de lune");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -195,6 +263,17 @@ impl Client {
 
     /// Retries a failed song.
     ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, SongId, SongStatus};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// if client.song(id).await?.status == SongStatus::Failed {
+    ///     client.retry(id).await?;
+    ///     client.wait(id).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Api`] with [`ErrorCode::Conflict`](crate::ErrorCode::Conflict) if it did not fail.
@@ -204,6 +283,17 @@ impl Client {
     }
 
     /// Deletes a song and its stems.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, ErrorCode, SongId};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// match client.delete(id).await {
+    ///     Err(error) if error.has_code(ErrorCode::NotFound) => println!("it was already deleted"),
+    ///     result => result?,
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

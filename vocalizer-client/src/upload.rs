@@ -57,6 +57,16 @@ type Factory = Box<dyn FnMut() -> BoxFuture<'static, io::Result<ByteStream>> + S
 
 impl Upload {
     /// Uploads a file, which is read while it is sent.
+    ///
+    /// ```
+    /// use std::path::Path;
+    ///
+    /// use vocalizer_client::Upload;
+    ///
+    /// let path = Path::new("music/Clair de lune.flac");
+    /// let title = path.file_stem().unwrap_or_default().to_string_lossy();
+    /// let upload = Upload::from_path(title, path);
+    /// ```
     pub fn from_path(title: impl Into<String>, path: impl AsRef<Path>) -> Self {
         let path = path.as_ref();
         let file_name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -64,12 +74,34 @@ impl Upload {
     }
 
     /// Uploads bytes from memory.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, Upload};
+    /// # fn record() -> Vec<u8> { Vec::new() }
+    /// # async fn demo(client: &Client) -> Result<(), Error> {
+    /// let take: Vec<u8> = record();
+    /// let song = client.upload(Upload::from_bytes("Take 3", "take-3.wav", take)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn from_bytes(title: impl Into<String>, file_name: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
         Self::new(title.into(), file_name.into(), Content::Bytes(bytes.into()))
     }
 
     /// Uploads a stream. It can be read once, so the upload is not retried: see [`Upload::from_stream_factory`]. With a
     /// known size, a too large upload is rejected before it is sent.
+    ///
+    /// ```no_run
+    /// # use futures_util::TryStreamExt;
+    /// # use vocalizer_client::{Client, Upload, reqwest};
+    /// # async fn demo(client: &Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let response = reqwest::get("https://music.example/clair.flac").await?.error_for_status()?;
+    /// let size_bytes = response.content_length();
+    /// let stream = response.bytes_stream().map_err(std::io::Error::other);
+    /// let song = client.upload(Upload::from_stream("Clair de lune", "clair.flac", size_bytes, stream)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn from_stream<S>(
         title: impl Into<String>,
         file_name: impl Into<String>,
@@ -118,12 +150,40 @@ impl Upload {
     ///
     /// Repeating an upload with the same ID and the same bytes makes one song, also in another process: store the ID
     /// before the upload to find the song after a crash.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, SongId, Upload};
+    /// # async fn demo(client: &Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let upload = Upload::from_path("Clair de lune", "clair.flac");
+    /// std::fs::write("upload.id", upload.id().to_string())?;
+    /// client.upload(upload).await?;
+    ///
+    /// // After a crash: this makes no second song.
+    /// let id: SongId = std::fs::read_to_string("upload.id")?.parse()?;
+    /// client.upload(Upload::from_path("Clair de lune", "clair.flac").with_id(id)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_id(self, id: SongId) -> Self {
         Self { id, ..self }
     }
 
     /// Returns the ID that the song will have, if the server supports it
     /// ([`LimitsView::upload_ids`](crate::LimitsView)).
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, Upload};
+    /// # async fn demo(client: &Client) -> Result<(), Error> {
+    /// let upload = Upload::from_path("Clair de lune", "clair.flac");
+    /// let id = upload.id();
+    /// if let Err(error) = client.upload(upload).await {
+    ///     // Perhaps only the response was lost.
+    ///     let is_there = client.song(id).await.is_ok();
+    ///     println!("{error}; the song {}", if is_there { "is on the server" } else { "must be uploaded again" });
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub const fn id(&self) -> SongId {
         self.id
@@ -132,6 +192,16 @@ impl Upload {
     /// Calls `progress` repeatedly with the bytes sent so far, and the size if it is known.
     ///
     /// Sent bytes may still be in a buffer of the connection.
+    ///
+    /// ```
+    /// use vocalizer_client::Upload;
+    ///
+    /// let upload = Upload::from_path("Clair de lune", "clair.flac").with_progress(|sent_bytes, size_bytes| {
+    ///     if let Some(size_bytes) = size_bytes {
+    ///         eprint!("\r{} %", 100 * sent_bytes / size_bytes.max(1));
+    ///     }
+    /// });
+    /// ```
     pub fn with_progress(self, progress: impl FnMut(u64, Option<u64>) + Send + 'static) -> Self {
         Self { progress: Some(Arc::new(Mutex::new(progress))), ..self }
     }
@@ -142,7 +212,8 @@ impl Upload {
     }
 
     /// Returns the size, if it is known.
-    pub(crate) async fn size_bytes(&self) -> Result<Option<u64>, Error> {
+    pub(crate) async fn size_bytes(&mut self) -> Result<Option<u64>, Error> {
+        // `&mut`, although it only reads: streams are not `Sync`, so a future with `&self` could not be spawned.
         match &self.source {
             Content::Bytes(bytes) => Ok(Some(bytes.len() as u64)),
             Content::Stream { size_bytes, .. } | Content::Factory { size_bytes, .. } => Ok(*size_bytes),

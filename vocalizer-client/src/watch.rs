@@ -29,6 +29,29 @@ const MAX_DISCONNECTS: u32 = 3;
 const MAX_KNOWN: usize = 10_000;
 
 /// A change of the songs that a client can see.
+///
+/// ```
+/// use std::collections::HashMap;
+///
+/// use vocalizer_client::{Change, SongId, SongView};
+///
+/// /// Keeps a list up to date.
+/// fn apply(change: Change, songs: &mut HashMap<SongId, SongView>) {
+///     match change {
+///         Change::Song(song) => drop(songs.insert(song.id, song)),
+///         Change::Deleted(id) => drop(songs.remove(&id)),
+///         _ => {}
+///     }
+/// }
+/// # use vocalizer_client::SongStatus;
+/// # let id = SongId::random();
+/// # let song = SongView::new(id, "Clair de lune".to_owned(), String::new(), None, SongStatus::Uploaded);
+/// # let mut songs = HashMap::new();
+/// # apply(Change::Song(song), &mut songs);
+/// # assert!(songs.contains_key(&id));
+/// # apply(Change::Deleted(id), &mut songs);
+/// # assert!(songs.is_empty());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
@@ -74,6 +97,23 @@ impl Client {
     /// It uses one connection and reconnects. Changes in between are found if they concern songs on the first page, and
     /// deletions if all songs fit on it.
     ///
+    /// ```no_run
+    /// # use std::pin::pin;
+    /// # use futures_util::TryStreamExt;
+    /// # use vocalizer_client::{Change, Client, Error};
+    /// # async fn demo(client: &Client) -> Result<(), Error> {
+    /// let mut changes = pin!(client.watch_all());
+    /// while let Some(change) = changes.try_next().await? {
+    ///     match change {
+    ///         Change::Song(song) => println!("{} is {}", song.title, song.status),
+    ///         Change::Deleted(id) => println!("{id} was deleted"),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// An error of [`Client::songs_page`] if it is not [transient](Error::is_transient) or occurs too often in a row,
@@ -83,6 +123,18 @@ impl Client {
     }
 
     /// Waits until a song is split, and returns it. See [`Client::watch`].
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, SongId};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// match client.wait(id).await {
+    ///     Ok(song) => println!("{} is split", song.title),
+    ///     Err(Error::NotSplit { reason }) => println!("it cannot be split: {reason}"),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

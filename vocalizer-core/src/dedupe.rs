@@ -34,6 +34,16 @@ impl UploadPlan {
 ///
 /// Songs that are `UPLOADING` are ignored: their upload may never finish, and a second job for a hash only costs time,
 /// while a missing one leaves a song stuck. `FAILED` songs are ignored too: uploading again is a retry.
+///
+/// ```
+/// use vocalizer_core::dedupe::{UploadPlan, on_upload};
+/// use vocalizer_core::song::Status;
+///
+/// assert_eq!(on_upload([]), UploadPlan::Enqueue);
+/// // Another user has uploaded the same file.
+/// assert_eq!(on_upload([&Status::Splitting]), UploadPlan::JoinWork);
+/// assert_eq!(on_upload([&Status::Split]), UploadPlan::ReuseStems);
+/// ```
 #[must_use]
 pub fn on_upload<'a>(others: impl IntoIterator<Item = &'a Status>) -> UploadPlan {
     others.into_iter().fold(UploadPlan::Enqueue, |plan, other| match (other.kind(), plan) {

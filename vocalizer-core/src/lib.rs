@@ -62,11 +62,15 @@ pub mod ports;
 pub mod quota;
 pub mod service;
 pub mod song;
+#[cfg(feature = "system-clock")]
+mod system_clock;
 pub mod tally;
 pub mod worker;
 
 mod wire;
 
+#[cfg(feature = "system-clock")]
+pub use system_clock::SystemClock;
 /// The types of the HTTP API.
 pub use vocalizer_api as api;
 pub use vocalizer_api::{causes, limits, part, secret};

@@ -18,6 +18,18 @@ const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The unit that uploads are counted by.
+///
+/// ```
+/// use vocalizer_core::quota::{AddressKey, Uploader};
+/// use vocalizer_core::secret::Secret;
+///
+/// # fn main() -> Result<(), std::net::AddrParseError> {
+/// let key = AddressKey::new(&Secret::new("a long random text".to_owned()));
+/// let uploader = Uploader::Address(key.digest("192.0.2.1".parse()?));
+/// assert!(uploader.to_string().starts_with("address:"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Uploader {
     /// A logged-in user, from any address.
@@ -93,6 +105,23 @@ impl fmt::Debug for AddressKey {
 }
 
 /// The limits of one uploader; `None`, the default of each, means unlimited.
+///
+/// ```
+/// # use std::time::Duration;
+/// use vocalizer_core::quota::{Exceeded, Quota, Usage, Weight};
+///
+/// # fn main() -> Result<(), Exceeded> {
+/// let quota = Quota { max_songs: Some(2), ..Quota::default() };
+/// let song = Weight { size_bytes: 4_000_000, audio: Duration::from_secs(180) };
+/// let mut usage = Usage::default();
+/// for _ in 0..2 {
+///     usage = quota.admit(usage, song, 0)?;
+/// }
+/// assert_eq!(usage.bytes, 8_000_000);
+/// assert_eq!(quota.admit(usage, song, 0), Err(Exceeded::Songs { max_songs: 2 }));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Quota {
     /// Most stored songs.
@@ -169,6 +198,16 @@ pub enum Exceeded {
 
 impl Exceeded {
     /// Returns when to retry, if waiting alone helps.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use vocalizer_core::quota::Exceeded;
+    ///
+    /// let rate = Exceeded::Uploads { max_uploads: 2, retry_after: Duration::from_secs(30) };
+    /// assert_eq!(rate.retry_after(), Some(Duration::from_secs(30)));
+    /// // Only deleting songs helps.
+    /// assert_eq!(Exceeded::Songs { max_songs: 2 }.retry_after(), None);
+    /// ```
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -193,6 +232,19 @@ impl Quota {
 
     /// Returns the new counters when an upload begins at `now_us`.
     ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use vocalizer_core::quota::{Exceeded, Quota, Usage};
+    /// # fn main() -> Result<(), Exceeded> {
+    /// let quota = Quota { max_uploads_per_minute: Some(2), ..Quota::default() };
+    /// let usage = quota.begin(Usage::default(), 0)?;
+    /// let usage = quota.begin(usage, 0)?;
+    /// let refused = quota.begin(usage, 0).map_err(|exceeded| exceeded.retry_after());
+    /// assert_eq!(refused, Err(Some(Duration::from_secs(30))));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// The exceeded limit. Nothing is counted then.
@@ -209,6 +261,16 @@ impl Quota {
     }
 
     /// Returns the new counters when a song is stored at `now_us`.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use vocalizer_core::quota::{Exceeded, Quota, Usage, Weight};
+    ///
+    /// let hour = Duration::from_secs(60 * 60);
+    /// let quota = Quota { max_audio_per_day: Some(hour), ..Quota::default() };
+    /// let concert = Weight { size_bytes: 100_000_000, audio: 2 * hour };
+    /// assert_eq!(quota.admit(Usage::default(), concert, 0), Err(Exceeded::TooLong { max_audio: hour }));
+    /// ```
     ///
     /// # Errors
     ///

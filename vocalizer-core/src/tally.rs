@@ -5,6 +5,16 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Counts open resources while their [`Taken`] lives: connections by address, event streams and mixes by client.
+///
+/// ```
+/// use vocalizer_core::tally::{Bound, Tally};
+///
+/// let streams = Tally::new(100, 1);
+/// let first = streams.take("ada");
+/// assert_eq!(streams.take("ada").err(), Some(Bound::Key));
+/// drop(first);
+/// assert!(streams.take("ada").is_ok());
+/// ```
 #[derive(Debug)]
 pub struct Tally<K> {
     most: usize,

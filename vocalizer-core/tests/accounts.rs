@@ -12,9 +12,7 @@ use vocalizer_core::account::PasswordHash;
 use vocalizer_core::memory::MemoryAccounts;
 use vocalizer_core::ports::{Clock, PasswordError, PasswordHasher};
 use vocalizer_core::secret::Secret;
-use vocalizer_core::service::{
-    AccountPorts, AccountService, AccountSettings, LoginFrom, NewSession, Proof, ServiceError, Throttle,
-};
+use vocalizer_core::service::{AccountService, LoginFrom, NewSession, Proof, ServiceError};
 
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -63,13 +61,15 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         let clock = Arc::new(SettableClock(Mutex::new(OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap())));
-        let ports = AccountPorts {
-            accounts: Arc::new(MemoryAccounts::default()),
-            attempts: Arc::new(Throttle::default()),
-            passwords: Arc::new(PlaintextHasher),
-            clock: Arc::clone(&clock) as _,
-        };
-        Self { accounts: AccountService::new(ports, AccountSettings::default()), clock }
+        Self {
+            accounts: AccountService::builder_with_clock(
+                Arc::new(MemoryAccounts::default()),
+                Arc::new(PlaintextHasher),
+                Arc::clone(&clock) as _,
+            )
+            .build(),
+            clock,
+        }
     }
 
     async fn register(&self) -> NewSession {

@@ -9,15 +9,11 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 use vocalizer_core::memory::{ManualClock, MemoryBlobs, MemorySongs};
 use vocalizer_core::ports::{
-    Clock, DeadLetter, Depth, GivenUp, Job, JobQueue, JobState, Lease, ProgressReport, ProgressStore, QueueError,
+    Clock as _, DeadLetter, Depth, GivenUp, Job, JobQueue, JobState, Lease, ProgressReport, ProgressStore, QueueError,
     SongRepository,
 };
-use vocalizer_core::service::{LocalCoordination, SongPorts, SongService, SongSettings};
+use vocalizer_core::service::{LocalCoordination, SongService};
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Title};
-
-#[path = "support/not_asked.rs"]
-mod not_asked;
-use not_asked::NotAsked;
 
 /// A job that the queue gave up and reports until it is filed.
 #[derive(Default)]
@@ -91,17 +87,14 @@ impl Fixture {
         let (songs, coordination) = (Arc::<MemorySongs>::default(), Arc::<LocalCoordination>::default());
         let (clock, job) = (Arc::new(ManualClock::new()), Arc::<GivenUpJob>::default());
         *job.filing_works.lock().unwrap() = true;
-        let ports = SongPorts {
-            songs: Arc::clone(&songs) as _,
-            coordination: Arc::clone(&coordination) as _,
-            blobs: Arc::<MemoryBlobs>::default(),
-            queue: Arc::new(Queue(Arc::clone(&job))),
-            probe: Arc::new(NotAsked),
-            renderer: Arc::new(NotAsked),
-            results: Arc::new(NotAsked),
-            clock: Arc::clone(&clock) as _,
-        };
-        let service = SongService::new(ports, SongSettings::default());
+        let service = SongService::builder_with_clock(
+            Arc::clone(&songs) as _,
+            Arc::<MemoryBlobs>::default(),
+            Arc::new(Queue(Arc::clone(&job))),
+            Arc::clone(&clock) as _,
+        )
+        .with_coordination(Arc::clone(&coordination) as _)
+        .build();
         let title = Title::parse("x", usize::MAX).unwrap();
         let hash = SongHash::of(b"a song");
         let mut song = Song::begin(SongId::random(), title, hash, None, clock.now());

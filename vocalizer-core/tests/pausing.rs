@@ -17,7 +17,7 @@ use vocalizer_core::ports::{
     Progress, QueueError, Separator, StemSet, Stems, Wanted,
 };
 use vocalizer_core::song::{FailureReason, SongHash};
-use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
+use vocalizer_core::worker::Worker;
 
 /// The simulated fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,13 +176,14 @@ struct RunningWorker {
 impl RunningWorker {
     fn new(fixture: &Fixture) -> Self {
         let clock = Arc::new(ManualClock::new());
-        let ports = WorkerPorts {
-            queue: Arc::new(fixture.clone()),
-            backend: Arc::new(fixture.clone()),
-            separator: Arc::new(fixture.clone()),
-            clock: Arc::clone(&clock) as _,
-        };
-        let worker = Worker::new(ports, WorkerSettings::default()).with_chance(|| u16::MAX);
+        let worker = Worker::builder_with_clock(
+            Arc::new(fixture.clone()),
+            Arc::new(fixture.clone()),
+            Arc::new(fixture.clone()),
+            Arc::clone(&clock) as _,
+        )
+        .with_chance(|| u16::MAX)
+        .build();
         let clone = worker.clone();
         let run = Box::pin(async move { clone.run(pending()).await });
         Self { clock, worker, run }

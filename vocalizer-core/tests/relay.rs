@@ -4,7 +4,6 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,15 +15,11 @@ use time::OffsetDateTime;
 use vocalizer_core::account::Viewer;
 use vocalizer_core::memory::{ManualClock, MemoryBlobs, MemorySongs};
 use vocalizer_core::ports::{
-    AudioError, AudioFacts, AudioProbe, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Clock, Depth, Job, JobPayload,
-    JobQueue, JobState, Lease, MadeBlob, ProgressStore, QueueError, SongRepository,
+    Blob, BlobError, BlobKey, BlobStore, BlobWriter, Clock as _, Depth, Job, JobPayload, JobQueue, JobState, Lease,
+    MadeBlob, ProgressStore, QueueError, SongRepository,
 };
-use vocalizer_core::service::{LocalCoordination, SongPorts, SongService, SongSettings};
+use vocalizer_core::service::{LocalCoordination, SongService};
 use vocalizer_core::song::{Song, SongHash, SongId, StatusKind, Title};
-
-#[path = "support/not_asked.rs"]
-mod not_asked;
-use not_asked::NotAsked;
 
 /// A queue whose worker finishes before `publish` returns.
 struct InstantQueue(Arc<LocalCoordination>);
@@ -53,17 +48,17 @@ impl JobQueue for InstantQueue {
 #[tokio::test]
 async fn worker_faster_than_publish_leaves_no_progress() {
     let (coordination, songs) = (Arc::<LocalCoordination>::default(), Arc::<MemorySongs>::default());
-    let ports = SongPorts {
-        songs: Arc::clone(&songs) as _,
-        coordination: Arc::clone(&coordination) as _,
-        blobs: Arc::<MemoryBlobs>::default(),
-        queue: Arc::new(InstantQueue(Arc::clone(&coordination))),
-        probe: Arc::new(NotAsked),
-        renderer: Arc::new(NotAsked),
-        results: Arc::new(NotAsked),
-        clock: Arc::new(ManualClock::new()),
-    };
-    let (service, hash) = (SongService::new(ports, SongSettings::default()), SongHash::of(b"a song"));
+    let (service, hash) = (
+        SongService::builder_with_clock(
+            Arc::clone(&songs) as _,
+            Arc::<MemoryBlobs>::default(),
+            Arc::new(InstantQueue(Arc::clone(&coordination))),
+            Arc::new(ManualClock::new()),
+        )
+        .with_coordination(Arc::clone(&coordination) as _)
+        .build(),
+        SongHash::of(b"a song"),
+    );
     songs.request(&hash).await.unwrap();
     assert_eq!(service.relay().await.unwrap(), 1);
     assert_eq!(coordination.progress(&hash).await.unwrap(), None, "progress of a finished song was kept");
@@ -150,16 +145,6 @@ impl BlobStore for HangingBlobs {
     }
 }
 
-/// Accepts any file as a song.
-struct AcceptAll;
-
-#[async_trait]
-impl AudioProbe for AcceptAll {
-    async fn probe(&self, _: &Path) -> Result<AudioFacts, AudioError> {
-        Ok(AudioFacts { format: "mp3".to_owned(), rate_hz: 44_100, channels: 2, duration_ms: None })
-    }
-}
-
 /// A service whose queue carries songs inline.
 struct Fixture {
     service: SongService,
@@ -174,17 +159,13 @@ impl Fixture {
         let (songs, blobs, queue) =
             (Arc::<MemorySongs>::default(), HangingBlobs::default(), Arc::<InlineQueue>::default());
         let clock = Arc::new(ManualClock::new());
-        let ports = SongPorts {
-            songs: Arc::clone(&songs) as _,
-            coordination: Arc::<LocalCoordination>::default(),
-            blobs: Arc::new(blobs.clone()),
-            queue: Arc::clone(&queue) as _,
-            probe: Arc::new(AcceptAll),
-            renderer: Arc::new(NotAsked),
-            results: Arc::new(NotAsked),
-            clock: Arc::clone(&clock) as _,
-        };
-        let service = SongService::new(ports, SongSettings::default());
+        let service = SongService::builder_with_clock(
+            Arc::clone(&songs) as _,
+            Arc::new(blobs.clone()),
+            Arc::clone(&queue) as _,
+            Arc::clone(&clock) as _,
+        )
+        .build();
         Self { service, songs, blobs, queue, clock }
     }
 

@@ -2,8 +2,6 @@
 
 #![cfg(feature = "memory")]
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in their helpers")]
-
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,22 +11,18 @@ use vocalizer_core::account::{UserId, Viewer};
 use vocalizer_core::api::SongView;
 use vocalizer_core::memory::{ManualClock, MemoryBlobs, MemorySongs};
 use vocalizer_core::ports::{
-    AudioError, AudioFacts, AudioProbe, BlobStore as _, Depth, Job, JobQueue, JobState, Lease, QueueError,
+    AudioError, AudioFacts, AudioProbe, BlobStore as _, Depth, Job, JobQueue, JobState, Lease, LocalRead, QueueError,
     SongRepository as _,
 };
-use vocalizer_core::service::{LocalCoordination, ServiceError, SongPorts, SongService, SongSettings};
+use vocalizer_core::service::{ServiceError, SongService};
 use vocalizer_core::song::{SongHash, SongId};
 
-#[path = "support/not_asked.rs"]
-mod not_asked;
-use not_asked::NotAsked;
-
-/// Accepts any file as a song.
-struct AcceptAll;
+/// Accepts any file as a song, after a pause in which another upload may run.
+struct SlowProbe;
 
 #[async_trait]
-impl AudioProbe for AcceptAll {
-    async fn probe(&self, _: &Path) -> Result<AudioFacts, AudioError> {
+impl AudioProbe for SlowProbe {
+    async fn probe(&self, _: Box<dyn LocalRead>) -> Result<AudioFacts, AudioError> {
         tokio::task::yield_now().await;
         Ok(AudioFacts { format: "mp3".to_owned(), rate_hz: 44_100, channels: 2, duration_ms: None })
     }
@@ -65,17 +59,18 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         let (songs, blobs) = (Arc::<MemorySongs>::default(), MemoryBlobs::default());
-        let ports = SongPorts {
-            songs: Arc::clone(&songs) as _,
-            coordination: Arc::<LocalCoordination>::default(),
-            blobs: Arc::new(blobs.clone()),
-            queue: Arc::new(Idle),
-            probe: Arc::new(AcceptAll),
-            renderer: Arc::new(NotAsked),
-            results: Arc::new(NotAsked),
-            clock: Arc::new(ManualClock::new()),
-        };
-        Self { service: SongService::new(ports, SongSettings::default()), songs, blobs }
+        Self {
+            service: SongService::builder_with_clock(
+                Arc::clone(&songs) as _,
+                Arc::new(blobs.clone()),
+                Arc::new(Idle),
+                Arc::new(ManualClock::new()),
+            )
+            .with_probe(Arc::new(SlowProbe))
+            .build(),
+            songs,
+            blobs,
+        }
     }
 
     async fn upload(&self, viewer: Viewer, id: SongId, bytes: &'static str) -> Result<SongView, ServiceError> {

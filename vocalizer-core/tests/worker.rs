@@ -16,7 +16,7 @@ use vocalizer_core::ports::{
     Progress, QueueError, Separator, StemSet, Wanted,
 };
 use vocalizer_core::song::{FailureReason, SongHash};
-use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
+use vocalizer_core::worker::{Worker, WorkerSettings};
 
 /// A queue with one job at its last attempt, and a backend that interrupts the download of its song.
 #[derive(Clone, Default)]
@@ -133,13 +133,13 @@ impl Separator for Fixture {
 }
 
 fn worker(fixture: &Fixture, clock: &Arc<ManualClock>) -> Worker {
-    let ports = WorkerPorts {
-        queue: Arc::new(fixture.clone()),
-        backend: Arc::new(fixture.clone()),
-        separator: Arc::new(fixture.clone()),
-        clock: Arc::clone(clock) as _,
-    };
-    Worker::new(ports, WorkerSettings::default())
+    Worker::builder_with_clock(
+        Arc::new(fixture.clone()),
+        Arc::new(fixture.clone()),
+        Arc::new(fixture.clone()),
+        Arc::clone(clock) as _,
+    )
+    .build()
 }
 
 /// Found by the simulation: three server restarts during downloads made the song fail permanently.

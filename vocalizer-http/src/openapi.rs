@@ -183,7 +183,7 @@ fn responses(route: &Route, head: bool) -> Map<String, Value> {
         } else if !head && !own {
             response["content"] = json!({"application/json": {"schema": failure()}});
         }
-        if matches!(status, 202 | 429 | 503) && !own {
+        if matches!(status, 429 | 503) && !own {
             response["headers"] = json!({"Retry-After": {"schema": {"type": "integer", "minimum": 1}}});
         }
         responses.insert(status.to_string(), response);
@@ -246,14 +246,13 @@ fn failure() -> Value {
 
 fn describe(status: u16) -> &'static str {
     match status {
-        202 => "Not ready yet; retry after Retry-After",
         304 => "Not modified",
         400 => "Malformed request",
         401 => "Session or token missing or invalid",
         403 => "Forbidden: cross-site request, quota exceeded, or registration closed or by invite only",
         404 => "Not found, or not visible to the caller",
         408 => "Request timeout: the body arrived too slowly",
-        409 => "Conflict with the current state",
+        409 => "Conflict with the current state, or not ready yet: then with Retry-After",
         410 => "The song was deleted",
         413 => "Request larger than allowed",
         415 => "Unsupported content type",

@@ -163,11 +163,11 @@ routes! {
         "Streams changes of the caller's songs: the newest ones, and all that wait or are being split";
     Peaks "peaks" parts::peaks,
         GET "/songs/{song_id}/peaks/{part}" Anyone Input::Nothing => Output::Data("PeaksData"), []
-        [202, 404, 409, 422, 507]
+        [404, 409, 422, 507]
         "Returns the loudness of a part over time, for a waveform; computed once";
     Part "part" parts::part,
         GET "/songs/{song_id}/{file}" Anyone Input::Nothing => Output::Audio,
-        [DOWNLOAD, FORMAT, DRUMS, BASS, OTHER, VOCALS] [202, 304, 404, 409, 416, 422, 507]
+        [DOWNLOAD, FORMAT, DRUMS, BASS, OTHER, VOCALS] [304, 404, 409, 416, 422, 507]
         "Downloads a part: song, bass, drums, other, vocals or accompaniment as .mp3, .wav or .flac; stems.zip or \
         stems.tar; mix.mp3, mix.wav or mix.flac with the stem gains from the query";
     UploadResult "upload_result" results::upload_result,

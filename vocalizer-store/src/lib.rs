@@ -7,7 +7,7 @@
 //! | [`files`] | uploaded songs and stems, as files |
 //! | `s3` | feature `s3`: uploaded songs and stems, in a bucket |
 //! | [`archive`] | the tar in which a worker returns four stems, which is not trusted |
-//! | [`system`] | nothing: the system clock, and password hashing with argon2id |
+//! | [`system`] | nothing: what a program needs from the machine, such as the clock, a folder lock and the stop signal |
 //!
 //! They implement ports of `vocalizer-core` and pass its conformance suites.
 //!
@@ -36,6 +36,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod archive;
+#[cfg(feature = "files")]
 pub mod files;
 #[cfg(feature = "postgres")]
 pub mod postgres;

@@ -18,11 +18,12 @@ use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BoxError, SongR
 use vocalizer_core::song::{SongHash, SongHasher, StatusKind};
 use vocalizer_store::files::FileBlobs;
 use vocalizer_store::sqlite::SqliteStore;
+use vocalizer_store::system::create_private_folder;
 
 use super::addresses::{Blobs, Database};
 use super::args::StorageArgs;
 use super::config::{Kept, TOKEN_FILE};
-use super::data::{self, private_dir};
+use super::data;
 use crate::exit::{failed, misused};
 use crate::output::{errln, outln};
 
@@ -106,7 +107,7 @@ async fn save(kept: &Kept, dir: &Path) -> Result<Copied, BoxError> {
     }
     // Use a subfolder of `dir`, which may be the root of another disk.
     let is_new = !dir.exists();
-    private_dir(dir).map_err(|e| format!("cannot create {}: {e}", dir.display()))?;
+    create_private_folder(dir)?;
     let partial = dir.join(PARTIAL);
     // Fails if another backup to the same folder is running.
     fs::create_dir(&partial).map_err(|e| format!("cannot create {}: {e}", partial.display()))?;

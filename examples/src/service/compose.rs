@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use vocalizer_core::ports::{BoxError, Clock, JobQueue};
-use vocalizer_core::service::{
-    AccountPorts, AccountService, AccountSettings, SongPorts, SongService, SongSettings, UploadPolicy,
-};
+use vocalizer_core::service::{AccountService, AccountSettings, SongService, SongSettings, UploadPolicy};
 use vocalizer_http::server::Server;
 use vocalizer_http::settings::{HttpSettings, Timeouts};
 use vocalizer_model::audio::AudioLimits;
@@ -66,18 +64,12 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
         BlobPlace { blobs: &config.blobs, database: &config.database, adopt: config.adopt_blobs, work: &data.blobs };
     let blobs = adapters::blobs(&place, &installation, songs.as_ref()).await?;
     let audio = AudioLimits::from(&config.limits);
-    let songs = SongService::new(
-        SongPorts {
-            songs,
-            coordination,
-            blobs,
-            queue: Arc::clone(&queue),
-            probe: Arc::new(FileProbe::new(audio)),
-            renderer: Arc::new(AudioRenderer::new(&data.work, audio).with_at_once(config.renderings.at_once)),
-            results: Arc::new(TarResults::new(config.limits)),
-            clock: Arc::clone(&clock),
-        },
-        SongSettings {
+    let songs = SongService::builder_with_clock(songs, blobs, Arc::clone(&queue), Arc::clone(&clock))
+        .with_coordination(coordination)
+        .with_probe(Arc::new(FileProbe::new(audio)))
+        .with_renderer(Arc::new(AudioRenderer::new(&data.work, audio).with_at_once(config.renderings.at_once)))
+        .with_results(Arc::new(TarResults::new(config.limits)))
+        .with_settings(SongSettings {
             limits: config.limits,
             min_free_bytes: config.min_free_bytes,
             renderings: config.renderings,
@@ -90,18 +82,14 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
             retention: config.policy.retention,
             ask_again_after: config.ask_again_after,
             ..SongSettings::default()
-        },
-    );
+        })
+        .build();
     let at_once = available_parallelism().map_or(1, usize::from);
-    let accounts = AccountService::new(
-        AccountPorts {
-            accounts,
-            attempts,
-            passwords: Arc::new(Argon2Passwords::new(at_once)?),
-            clock: Arc::clone(&clock),
-        },
-        AccountSettings { registration: config.policy.registration, ..tuning.accounts },
-    );
+    let accounts =
+        AccountService::builder_with_clock(accounts, Arc::new(Argon2Passwords::new(at_once)?), Arc::clone(&clock))
+            .with_attempts(attempts)
+            .with_settings(AccountSettings { registration: config.policy.registration, ..tuning.accounts })
+            .build();
     let settings = HttpSettings {
         worker_tokens: data.worker_tokens.clone(),
         open_upload_result: config.open_upload_result,

@@ -1,12 +1,12 @@
 //! The data folder: creation, locking and generated secrets.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use vocalizer_core::quota::AddressKey;
 use vocalizer_core::secret::Secret;
+use vocalizer_store::system::{FolderError, FolderLock, create_private_folder, load_or_generate_secret};
 
 use super::addresses::{Blobs, Database};
 use super::config::{Config, TOKEN_FILE};
@@ -17,7 +17,7 @@ const ADDRESS_KEY_FILE: &str = "address-key";
 /// A data folder, locked by this process until the value is dropped.
 #[derive(Debug)]
 pub struct DataDir {
-    _locks: Vec<File>,
+    _locks: Vec<FolderLock>,
     /// The folder for temporary files.
     pub work: PathBuf,
     /// The folder for uploads on their way to remote storage.
@@ -50,9 +50,19 @@ pub enum DataError {
         /// The locked file.
         path: PathBuf,
     },
-    /// The system's random number generator failed.
-    #[error("cannot generate a token: {0}")]
-    Random(String),
+    /// Any other error with a folder or a file.
+    #[error(transparent)]
+    Folder(FolderError),
+}
+
+/// Adds what an operator can do about it.
+impl From<FolderError> for DataError {
+    fn from(error: FolderError) -> Self {
+        match error {
+            FolderError::InUse { path } => Self::InUse { path },
+            error => Self::Folder(error),
+        }
+    }
 }
 
 impl DataDir {
@@ -64,14 +74,14 @@ impl DataDir {
     pub fn open(config: &Config) -> Result<Self, DataError> {
         let (work, blobs) = (config.data.join("work"), config.data.join("outgoing"));
         let locks = lock(&config.data, &config.database, &config.blobs)?;
-        private_dir(&work).map_err(failed(&work))?;
+        create_private_folder(&work)?;
         let worker_tokens = match &config.worker_tokens {
             Some(tokens) => tokens.clone(),
-            None => vec![load_or_generate(&config.data.join(TOKEN_FILE))?],
+            None => vec![load_or_generate_secret(&config.data.join(TOKEN_FILE))?],
         };
         let address_key = match &config.policy.address_key {
             Some(key) => AddressKey::new(key),
-            None => AddressKey::new(&load_or_generate(&config.data.join(ADDRESS_KEY_FILE))?),
+            None => AddressKey::new(&load_or_generate_secret(&config.data.join(ADDRESS_KEY_FILE))?),
         };
         Ok(Self { _locks: locks, work, blobs, worker_tokens, address_key })
     }
@@ -79,7 +89,7 @@ impl DataDir {
 
 /// Creates missing folders and locks what only one process may use: the data folder, the blob folder and the database. The
 /// database is locked through a separate file, because only SQLite may open it.
-pub(super) fn lock(data: &Path, database: &Database, blobs: &Blobs) -> Result<Vec<File>, DataError> {
+pub(super) fn lock(data: &Path, database: &Database, blobs: &Blobs) -> Result<Vec<FolderLock>, DataError> {
     let mut paths = vec![folder(data)?.join("lock")];
     if let Some(dir) = blobs.folder() {
         paths.push(folder(dir)?.join("lock"));
@@ -94,57 +104,11 @@ pub(super) fn lock(data: &Path, database: &Database, blobs: &Blobs) -> Result<Ve
     }
     paths.sort();
     paths.dedup();
-    paths.into_iter().map(lock_file).collect()
+    paths.iter().map(|path| Ok(FolderLock::lock_file(path)?)).collect()
 }
 
 /// Creates the folder and returns its canonical path.
 fn folder(dir: &Path) -> Result<PathBuf, DataError> {
-    private_dir(dir).and_then(|()| dir.canonicalize()).map_err(failed(dir))
-}
-
-fn lock_file(path: PathBuf) -> Result<File, DataError> {
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed(&path))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(DataError::InUse { path }),
-        Err(TryLockError::Error(source)) => Err(DataError::Io { path, source }),
-    }
-}
-
-fn failed(path: &Path) -> impl FnOnce(io::Error) -> DataError + '_ {
-    move |source| DataError::Io { path: path.to_owned(), source }
-}
-
-/// Creates a folder that only its owner can access.
-pub(super) fn private_dir(dir: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt as _;
-        builder.mode(0o700);
-    }
-    builder.recursive(true).create(dir)
-}
-
-/// Reads a token or key from a file; generates it at the first start.
-fn load_or_generate(path: &Path) -> Result<Secret<String>, DataError> {
-    match fs::read_to_string(path) {
-        Ok(token) if !token.trim().is_empty() => return Ok(Secret::new(token.trim().to_owned())),
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(path)(error)),
-    }
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|e| DataError::Random(e.to_string()))?;
-    let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(true).write(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    let mut file = options.open(path).map_err(failed(path))?;
-    writeln!(file, "{token}").and_then(|()| file.sync_all()).map_err(failed(path))?;
-    Ok(Secret::new(token))
+    create_private_folder(dir)?;
+    dir.canonicalize().map_err(|source| DataError::Io { path: dir.to_owned(), source })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use vocalizer_core::ports::BoxError;
-use vocalizer_core::service::{AccountPorts, AccountService, AccountSettings};
+use vocalizer_core::service::AccountService;
 use vocalizer_store::system::{Argon2Passwords, SystemClock};
 
 use super::adapters::{self, Stores};
@@ -39,8 +39,9 @@ async fn create(database: &Database, args: InviteArgs) -> Result<(), BoxError> {
         .into());
     }
     let Stores { accounts, attempts, clock, .. } = adapters::stores(database, Arc::new(SystemClock::new())).await?;
-    let ports = AccountPorts { accounts, attempts, passwords: Arc::new(Argon2Passwords::new(1)?), clock };
-    let service = AccountService::new(ports, AccountSettings::default());
+    let service = AccountService::builder_with_clock(accounts, Arc::new(Argon2Passwords::new(1)?), clock)
+        .with_attempts(attempts)
+        .build();
     if args.revoke_all {
         outln!("{} invites revoked", service.revoke_invites().await?);
         return Ok(());

@@ -16,7 +16,7 @@ use super::compose::{Parts, compose};
 use super::config::Config;
 use super::data::DataDir;
 use super::logging;
-use super::stop::stop_signal;
+use super::stop::stop_token;
 #[cfg(feature = "separate")]
 use super::workers::{Load, LocalWorkers, WorkerState};
 use crate::exit::{failed, misused};
@@ -91,7 +91,7 @@ impl Serving {
         let listener = listener.map_err(|e| format!("cannot listen on {}: {e}", config.listen))?;
         outln!("Vocalizer listens on http://{}", listener.local_addr()?);
         outln!("data folder: {}", config.data.display());
-        Ok(Self { parts, listener, stop: stop_signal()?, config: config.clone() })
+        Ok(Self { parts, listener, stop: stop_token()?, config: config.clone() })
     }
 
     async fn without_worker(self) -> Result<(), BoxError> {

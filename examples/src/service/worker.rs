@@ -20,14 +20,13 @@ use vocalizer_http::server::Readiness;
 use vocalizer_http::status::StatusServer;
 use vocalizer_model::ports::sweep_work_dir;
 use vocalizer_store::archive::TarResults;
-use vocalizer_store::system::SystemClock;
+use vocalizer_store::system::{SystemClock, create_private_folder};
 
 use super::addresses::Broker;
 use super::args::WorkerArgs;
 use super::config;
-use super::data::private_dir;
 use super::error::{ConfigError, invalid};
-use super::stop::stop_signal;
+use super::stop::stop_token;
 use super::workers::{Load, LocalWorkers, WorkerState};
 use super::{adapters, logging};
 use crate::exit::{failed, misused};
@@ -130,12 +129,18 @@ pub fn worker_with(args: &WorkerArgs, load: Load) -> ExitCode {
 
 async fn run(args: &WorkerArgs, config: WorkerConfig, load: Load) -> Result<(), BoxError> {
     let WorkerConfig { backend, ca, token, broker } = config;
-    let settings = RemoteSettings { url: backend.clone(), token, ca };
+    let mut settings = match token {
+        Some(token) => RemoteSettings::new(backend.as_str(), token),
+        None => RemoteSettings::without_token(backend.as_str()),
+    };
+    if let Some(ca) = ca {
+        settings = settings.with_root_certificate_pem(ca);
+    }
     let archive = Arc::new(TarResults::new(Limits::default()));
-    let remote = RemoteBackend::new(settings.clone(), archive)?;
+    let remote = RemoteBackend::new(&settings, archive)?;
     let queue: Arc<dyn JobQueue> = match &broker {
         Some(broker) => adapters::broker_queue(broker)?,
-        None => Arc::new(RemoteQueue::new(settings)?),
+        None => Arc::new(RemoteQueue::new(&settings)?),
     };
     let listener = TcpListener::bind(&args.listen_addr).await;
     let listener = listener.map_err(|e| format!("cannot listen on {}: {e}", args.listen_addr))?;
@@ -160,7 +165,7 @@ async fn run(args: &WorkerArgs, config: WorkerConfig, load: Load) -> Result<(), 
         clock,
         state,
     };
-    let stop = stop_signal()?;
+    let stop = stop_token()?;
     let serving = tokio::spawn(status.run(listener, stop.clone().cancelled_owned()));
     let ended = workers.run(stop).await;
     serving.abort();
@@ -176,10 +181,10 @@ enum WorkDir {
 }
 
 impl WorkDir {
-    fn open(named: Option<&Path>) -> Result<Self, String> {
+    fn open(named: Option<&Path>) -> Result<Self, BoxError> {
         match named {
             Some(dir) => {
-                private_dir(dir).map_err(|e| format!("cannot use {}: {e}", dir.display()))?;
+                create_private_folder(dir)?;
                 Ok(Self::Named(dir.to_owned()))
             }
             None => {
@@ -188,7 +193,7 @@ impl WorkDir {
                 #[cfg(unix)]
                 builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
                 let made = builder.tempdir();
-                made.map(Self::Private).map_err(|e| format!("cannot create a work folder: {e}; set WORK_DIR"))
+                Ok(Self::Private(made.map_err(|e| format!("cannot create a work folder: {e}; set WORK_DIR"))?))
             }
         }
     }

@@ -10,7 +10,7 @@ use futures_util::future::{Either, join_all, select};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use vocalizer_core::ports::{Backend, BoxError, Clock, JobQueue, Separator};
-use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
+use vocalizer_core::worker::{Worker, WorkerSettings};
 use vocalizer_http::server::{Metric, MoreMetrics, Readiness};
 
 /// A loaded separator.
@@ -75,8 +75,9 @@ impl LocalWorkers {
             () = stop.cancelled() => return Ok(()),
         };
         tracing::info!(model = self.model, device, "model loaded; ready for songs");
-        let ports = WorkerPorts { queue: self.queue, backend: self.backend, separator, clock: self.clock };
-        let worker = Worker::new(ports, WorkerSettings { grace: self.grace, ..WorkerSettings::default() });
+        let worker = Worker::builder_with_clock(self.queue, self.backend, separator, self.clock)
+            .with_settings(WorkerSettings { grace: self.grace, ..WorkerSettings::default() })
+            .build();
         let _ = self.state.0.set(Ready { model: self.model, device, worker: worker.clone() });
         let end = stop.child_token();
         let watching = async {

@@ -13,10 +13,10 @@ struct Running {
 }
 
 impl Running {
-    fn start(name: &str, arguments: &[&str]) -> Self {
+    fn start(name: &str, arguments: &[&str], token: Option<&str>) -> Self {
         let program = program(name);
         let mut command = Command::new(&program);
-        command.args(arguments).env("WORKER_TOKEN", WORKER_TOKEN).stdout(Stdio::piped());
+        command.args(arguments).envs(token.map(|token| ("WORKER_TOKEN", token))).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|e| {
             panic!("cannot run {}: {e}; build it with `cargo build -p vocalizer --examples`", program.display())
         });
@@ -41,7 +41,7 @@ fn program(name: &str) -> PathBuf {
 }
 
 fn server(data: &Path) -> (Running, String) {
-    let server = Running::start("server", &[data.to_str().unwrap(), "127.0.0.1:0"]);
+    let server = Running::start("server", &[data.to_str().unwrap(), "127.0.0.1:0"], None);
     let address = server.line.trim().strip_prefix("Vocalizer listens on ").unwrap_or_else(|| panic!("{}", server.line));
     let address = address.to_owned();
     (server, address)
@@ -51,11 +51,19 @@ fn server(data: &Path) -> (Running, String) {
 async fn server_in_a_folder_takes_songs_and_results() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(data.join("worker-token"), WORKER_TOKEN).unwrap();
     let (running, address) = server(&data);
     let browser = Browser::at(address);
     browser.register("ada", "correct horse").await.data();
     let uploaded = browser.upload("hers", &song(1)).await;
     browser.new_client().get(&format!("/songs/{}", id(&uploaded))).await.refused(404, "not_found");
+    // A second server must not open the same folder.
+    let second = Command::new(program("server")).arg(&data).output().unwrap();
+    assert!(
+        !second.status.success() && String::from_utf8_lossy(&second.stderr).contains("InUse"),
+        "{second:?}"
+    );
     browser.result(&uploaded, archive()).await.data();
     drop(running);
     // Everything is in the folder.
@@ -70,11 +78,13 @@ async fn server_in_a_folder_takes_songs_and_results() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn worker_splits_songs_of_a_server() {
     let dir = tempfile::tempdir().unwrap();
-    let (_server, address) = server(&dir.path().join("data"));
+    let data = dir.path().join("data");
+    let (_server, address) = server(&data);
+    let token = std::fs::read_to_string(data.join("worker-token")).unwrap();
     let browser = Browser::at(address.clone());
     let uploaded = browser.upload("x", &song(1)).await;
     let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../vocalizer-model/tests/golden/tiny-4s.safetensors");
-    let _worker = Running::start("worker", &[&address, model]);
+    let _worker = Running::start("worker", &[&address, model], Some(token.trim()));
     browser.until(&uploaded, "SPLIT").await;
     let vocals = browser.get(&format!("/songs/{}/vocals.mp3", id(&uploaded))).await;
     assert!(vocals.status == 200 && vocals.bytes.len() > 100, "{vocals:?}");

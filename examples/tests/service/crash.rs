@@ -15,10 +15,8 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use vocalizer_core::limits::Limits;
 use vocalizer_core::ports::{Backend, BlobStore, JobQueue, SongRepository};
-use vocalizer_core::service::{
-    AccountPorts, AccountService, AccountSettings, LocalCoordination, SongPorts, SongService, SongSettings, Throttle,
-};
-use vocalizer_core::worker::{Worker, WorkerPorts};
+use vocalizer_core::service::{AccountService, SongService, SongSettings, Throttle};
+use vocalizer_core::worker::Worker;
 use vocalizer_http::server::Server;
 use vocalizer_http::settings::HttpSettings;
 use vocalizer_model::audio::AudioLimits;
@@ -57,33 +55,30 @@ async fn child_service_entry() {
     let blobs = FileBlobs::open(&dir.join("blobs")).await.unwrap();
     let audio = AudioLimits::default();
     let clock = Arc::new(SystemClock::new());
-    let songs = SongService::new(
-        SongPorts {
-            songs: Arc::new(killer.before(Arc::clone(&store) as Arc<dyn SongRepository>)),
-            coordination: Arc::new(LocalCoordination::default()),
-            blobs: Arc::new(killer.before(Arc::new(blobs) as Arc<dyn BlobStore>)),
-            queue: Arc::clone(&queue) as _,
-            probe: Arc::new(FileProbe::new(audio)),
-            renderer: Arc::new(AudioRenderer::new(&work, audio)),
-            results: Arc::new(TarResults::new(Limits::default())),
-            clock: Arc::clone(&clock) as _,
-        },
-        SongSettings { keep_orphans: Duration::ZERO, ..SongSettings::default() },
-    );
+    let songs = SongService::builder_with_clock(
+        Arc::new(killer.before(Arc::clone(&store) as Arc<dyn SongRepository>)),
+        Arc::new(killer.before(Arc::new(blobs) as Arc<dyn BlobStore>)),
+        Arc::clone(&queue) as _,
+        Arc::clone(&clock) as _,
+    )
+    .with_probe(Arc::new(FileProbe::new(audio)))
+    .with_renderer(Arc::new(AudioRenderer::new(&work, audio)))
+    .with_results(Arc::new(TarResults::new(Limits::default())))
+    .with_settings(SongSettings { keep_orphans: Duration::ZERO, ..SongSettings::default() })
+    .build();
     let passwords = Arc::new(Argon2Passwords::new(1).unwrap());
     let attempts = Arc::new(Throttle::default());
-    let ports = AccountPorts { accounts: store, attempts, passwords, clock: Arc::clone(&clock) as _ };
-    let accounts = AccountService::new(ports, AccountSettings::default());
+    let accounts =
+        AccountService::builder_with_clock(store, passwords, Arc::clone(&clock) as _).with_attempts(attempts).build();
     songs.sweep().await.unwrap();
-    let worker = Worker::new(
-        WorkerPorts {
-            queue,
-            backend: Arc::new(killer.before(Arc::new(songs.clone()) as Arc<dyn Backend>)),
-            separator: Arc::new(killer.before(())),
-            clock,
-        },
-        fast_worker(),
-    );
+    let worker = Worker::builder_with_clock(
+        queue,
+        Arc::new(killer.before(Arc::new(songs.clone()) as Arc<dyn Backend>)),
+        Arc::new(killer.before(())),
+        clock,
+    )
+    .with_settings(fast_worker())
+    .build();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     std::fs::write(dir.join("address"), listener.local_addr().unwrap().to_string()).unwrap();
     let server = Server::new(songs, accounts, HttpSettings::default()).unwrap().without_background();

@@ -138,13 +138,13 @@ async fn if_range_mismatch_returns_whole_file() {
 }
 
 #[tokio::test]
-async fn pending_stem_returns_202_with_retry_after() {
+async fn pending_stem_is_a_conflict_with_retry_after() {
     let service = Service::idle().await;
     let client = Browser::new(&service);
     let waiting = client.upload("x", &song(1)).await;
     for file in ["vocals.mp3", "accompaniment.flac", "stems.zip"] {
         let answer = client.get(&format!("/songs/{}/{file}", id(&waiting))).await;
-        answer.refused(202, "not_ready");
+        answer.refused(409, "not_ready");
         assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0);
     }
     assert_eq!(

@@ -48,7 +48,7 @@ async fn head_status_matches_get() {
     let waiting = client.upload("x", &song(1)).await;
     let path = |name: &str| format!("/songs/{}/{name}", id(&waiting));
     for name in ["vocals.flac", "mix.mp3", "stems.zip", "peaks/vocals"] {
-        assert_eq!(head(&client, &path(name)).await.status, 202, "{name}");
+        assert_eq!(head(&client, &path(name)).await.status, 409, "{name}");
     }
     client.result(&waiting, archive()).await.data();
     let silent = path("mix.mp3?vocals=0&drums=0&bass=0&other=0");

@@ -1,7 +1,6 @@
 //! Port wrappers that kill the process at a chosen step, like `kill -9`.
 
 use std::ops::Range;
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,8 +12,8 @@ use vocalizer_core::dedupe::Advance;
 use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{
     AudioError, Backend, BackendError, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Charge, DeadLetter, Depth,
-    DurableLeases, Expiry, GivenUp, Job, JobQueue, JobState, Lease, MadeBlob, Pending, Progress, QueueError, Removed,
-    RepositoryError, Separator, SongCounts, SongQuery, SongRepository, Space, StemSet, Wanted,
+    DurableLeases, Expiry, GivenUp, Job, JobQueue, JobState, Lease, LocalRead, MadeBlob, Pending, Progress, QueueError,
+    Removed, RepositoryError, Separator, SongCounts, SongFilter, SongRepository, Space, StemSet, Wanted,
 };
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Title};
@@ -113,8 +112,8 @@ impl BlobWriter for Killing<Box<dyn BlobWriter>> {
     async fn write(&mut self, bytes: bytes::Bytes) -> Result<(), BlobError> {
         self.inner.write(bytes).await
     }
-    async fn local_file(&mut self) -> Result<PathBuf, BlobError> {
-        self.inner.local_file().await
+    async fn reader(&mut self) -> Result<Box<dyn LocalRead>, BlobError> {
+        self.inner.reader().await
     }
     async fn commit(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError> {
         let committed = self.inner.commit(key).await?;
@@ -164,7 +163,7 @@ impl SongRepository for Killing<Arc<dyn SongRepository>> {
     async fn find(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
         self.inner.find(id).await
     }
-    async fn list(&self, query: &SongQuery) -> Result<Vec<Song>, RepositoryError> {
+    async fn list(&self, query: &SongFilter) -> Result<Vec<Song>, RepositoryError> {
         self.inner.list(query).await
     }
     async fn with_hash(&self, hash: &SongHash) -> Result<Vec<Song>, RepositoryError> {

@@ -98,7 +98,7 @@ pub(super) async fn assert_unchanged(
     assert_eq!(service.stored(before.len()).await, before, "{what}");
     let now = browser.get(&format!("/songs/{}", id(song))).await.data();
     assert_eq!(now["song"]["status"], "UPLOADED", "{what}");
-    browser.get(&format!("/songs/{}/bass.mp3", id(song))).await.refused(202, "not_ready");
+    browser.get(&format!("/songs/{}/bass.mp3", id(song))).await.refused(409, "not_ready");
 }
 
 #[tokio::test]

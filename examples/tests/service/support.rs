@@ -19,7 +19,7 @@ use vocalizer_core::limits::Limits;
 use vocalizer_core::ports::{AudioError, Blob, Progress, Separator, StemSet, Stems, ThrottleSettings};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{AccountService, AccountSettings, RenderingSettings, SongService};
-use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
+use vocalizer_core::worker::{Worker, WorkerSettings};
 use vocalizer_http::settings::{AllowedHosts, Caps, Timeouts};
 use vocalizer_model::audio::{AudioFormat, Bitrate, StemWriter};
 
@@ -141,15 +141,14 @@ impl Service {
         let parts = compose_with(&config, &data, tuning).await.unwrap();
         let separator = Arc::new(FakeSeparator::default());
         let (stop, stopped) = watch::channel(false);
-        let worker = Worker::new(
-            WorkerPorts {
-                queue: parts.queue,
-                backend: Arc::new(parts.songs.clone()),
-                separator: Arc::clone(&separator) as _,
-                clock: parts.clock,
-            },
-            settings.worker,
-        );
+        let worker = Worker::builder_with_clock(
+            parts.queue,
+            Arc::new(parts.songs.clone()),
+            Arc::clone(&separator) as _,
+            parts.clock,
+        )
+        .with_settings(settings.worker)
+        .build();
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..settings.workers {
             let (worker, stopped) = (worker.clone(), stopped.clone());

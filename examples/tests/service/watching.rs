@@ -213,7 +213,7 @@ async fn peaks_and_mixes_need_access_and_finished_split() {
     for path in ["peaks/drums", "mix.mp3"].map(|what| format!("/songs/{}/{what}", id(&waiting))) {
         stranger.get(&path).await.refused(404, "not_found");
         let early = owner.get(&path).await;
-        early.refused(202, "not_ready");
+        early.refused(409, "not_ready");
         assert!(!early.header("retry-after").is_empty());
     }
     let of_the_song = format!("/songs/{}/peaks/song", id(&waiting));

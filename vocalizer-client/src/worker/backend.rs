@@ -49,11 +49,28 @@ pub struct RemoteBackend {
 impl RemoteBackend {
     /// Creates a backend for an address. `archive` packs the results.
     ///
+    /// ```no_run
+    /// # use std::sync::Arc;
+    /// use vocalizer_client::worker::{RemoteBackend, RemoteSettings};
+    /// use vocalizer_core::worker::Worker;
+    /// # use vocalizer_core::ports::{JobQueue, ResultWriter, Separator};
+    ///
+    /// # fn worker(
+    /// #     broker: Arc<dyn JobQueue>, archive: Arc<dyn ResultWriter>, separator: Arc<dyn Separator>, token: String,
+    /// # ) -> Result<Worker, vocalizer_client::Error> {
+    /// // Jobs come from a broker, not from the server.
+    /// let settings = RemoteSettings::new("https://vocalizer.example", token);
+    /// let backend = Arc::new(RemoteBackend::new(&settings, archive)?);
+    /// let worker = Worker::builder(broker, backend, separator).build();
+    /// # Ok(worker)
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Address`] or [`Error::Setup`].
-    pub fn new(settings: RemoteSettings, archive: Arc<dyn ResultWriter>) -> Result<Self, Error> {
-        let reports = settings.token.is_some();
+    pub fn new(settings: &RemoteSettings, archive: Arc<dyn ResultWriter>) -> Result<Self, Error> {
+        let reports = settings.has_token();
         let backend = Self::over(settings.client()?, archive);
         backend.reports.store(reports, Ordering::Relaxed);
         Ok(backend)
@@ -61,6 +78,20 @@ impl RemoteBackend {
 
     /// Creates a backend from a configured client, with the worker token as
     /// [its token](crate::ClientBuilder::with_token).
+    ///
+    /// ```no_run
+    /// # use std::sync::Arc;
+    /// use vocalizer_client::worker::RemoteBackend;
+    /// use vocalizer_client::{Client, Error};
+    /// # use vocalizer_core::ports::ResultWriter;
+    ///
+    /// # fn backend(token: String, archive: Arc<dyn ResultWriter>) -> Result<RemoteBackend, Error> {
+    /// let client = Client::builder("https://vocalizer.example").with_token(token);
+    /// let client = client.with_on_retry(|error, _| eprintln!("retrying: {error}")).build()?;
+    /// let backend = RemoteBackend::over(client, archive);
+    /// # Ok(backend)
+    /// # }
+    /// ```
     #[must_use]
     pub fn over(client: Client, archive: Arc<dyn ResultWriter>) -> Self {
         Self { client, archive, reports: Arc::new(AtomicBool::new(true)) }

@@ -12,28 +12,15 @@
 //! ```no_run
 //! use std::sync::Arc;
 //!
-//! use vocalizer_client::Secret;
-//! use vocalizer_client::worker::{RemoteBackend, RemoteQueue, RemoteSettings};
-//! use vocalizer_core::ports::{Clock, ResultWriter, Separator};
-//! use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
+//! use vocalizer_client::worker::RemoteSettings;
+//! use vocalizer_core::ports::{ResultWriter, Separator};
 //!
 //! async fn work(
 //!     archive: Arc<dyn ResultWriter>,
 //!     separator: Arc<dyn Separator>,
-//!     clock: Arc<dyn Clock>,
 //! ) -> Result<(), Box<dyn std::error::Error>> {
-//!     let settings = RemoteSettings {
-//!         url: "https://vocalizer.example".parse()?,
-//!         token: Some(Secret::new(std::env::var("WORKER_TOKEN")?)),
-//!         ca: None,
-//!     };
-//!     let ports = WorkerPorts {
-//!         queue: Arc::new(RemoteQueue::new(settings.clone())?),
-//!         backend: Arc::new(RemoteBackend::new(settings, archive)?),
-//!         separator,
-//!         clock,
-//!     };
-//!     Worker::new(ports, WorkerSettings::default()).run(std::future::pending()).await;
+//!     let settings = RemoteSettings::new("https://vocalizer.example", std::env::var("WORKER_TOKEN")?);
+//!     settings.worker(archive, separator)?.build().run(std::future::pending()).await;
 //!     Ok(())
 //! }
 //! ```

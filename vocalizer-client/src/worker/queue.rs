@@ -41,15 +41,43 @@ pub struct RemoteQueue {
 impl RemoteQueue {
     /// Creates a queue for the backend at an address.
     ///
+    /// ```no_run
+    /// use vocalizer_client::worker::{RemoteQueue, RemoteSettings};
+    /// use vocalizer_core::ports::JobQueue as _;
+    ///
+    /// # async fn lease() -> Result<(), Box<dyn std::error::Error>> {
+    /// let settings = RemoteSettings::new("https://vocalizer.example", std::env::var("WORKER_TOKEN")?);
+    /// let lease = RemoteQueue::new(&settings)?.lease().await?;
+    /// println!("attempt {} at {}", lease.attempt(), lease.job().hash);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Address`] or [`Error::Setup`].
-    pub fn new(settings: RemoteSettings) -> Result<Self, Error> {
+    pub fn new(settings: &RemoteSettings) -> Result<Self, Error> {
         Ok(Self::over(settings.client()?))
     }
 
     /// Creates a queue from a configured client, with the worker token as
     /// [its token](crate::ClientBuilder::with_token).
+    ///
+    /// ```no_run
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    ///
+    /// use vocalizer_client::worker::{RemoteBackend, RemoteQueue};
+    /// use vocalizer_client::{Client, Error};
+    /// # use vocalizer_core::ports::ResultWriter;
+    ///
+    /// # fn ports(token: String, archive: Arc<dyn ResultWriter>) -> Result<(RemoteQueue, RemoteBackend), Error> {
+    /// let builder = Client::builder("https://vocalizer.example").with_token(token);
+    /// let client = builder.with_stall_timeout(Duration::from_secs(300)).build()?;
+    /// let (queue, backend) = (RemoteQueue::over(client.clone()), RemoteBackend::over(client, archive));
+    /// # Ok((queue, backend))
+    /// # }
+    /// ```
     #[must_use]
     pub fn over(client: Client) -> Self {
         Self { client, wait: WAIT }
@@ -57,6 +85,18 @@ impl RemoteQueue {
 
     /// Sets how long a lease request waits for a job before it is repeated, in whole seconds, at most a minute.
     /// Default: 30 s.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use vocalizer_client::worker::{RemoteQueue, RemoteSettings};
+    ///
+    /// # fn main() -> Result<(), vocalizer_client::Error> {
+    /// let settings = RemoteSettings::new("http://127.0.0.1:8000", "4f1c");
+    /// // The proxy in front of the server ends requests after 20 s.
+    /// let queue = RemoteQueue::new(&settings)?.with_wait(Duration::from_secs(15));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn with_wait(self, wait: Duration) -> Self {
         Self { wait: Duration::from_secs(wait.min(MAX_JOB_WAIT).as_secs()), ..self }

@@ -1,43 +1,117 @@
 //! Connection settings of a worker.
 
-use std::fmt;
+use std::sync::Arc;
 
-use url::Url;
+use bytes::Bytes;
 use vocalizer_api::secret::Secret;
+use vocalizer_core::ports::{ResultWriter, Separator};
+use vocalizer_core::worker::{Worker, WorkerBuilder};
 
+use super::{RemoteBackend, RemoteQueue};
 use crate::{Client, Error};
 
 /// The backend's address and a worker's credentials.
-#[derive(Clone)]
+///
+/// ```no_run
+/// use vocalizer_client::worker::RemoteSettings;
+///
+/// # fn settings() -> Result<RemoteSettings, Box<dyn std::error::Error>> {
+/// let settings = RemoteSettings::new("https://vocalizer.internal", std::env::var("WORKER_TOKEN")?)
+///     .with_root_certificate_pem(std::fs::read("company-ca.pem")?);
+/// # Ok(settings)
+/// # }
+/// ```
+#[derive(Debug, Clone)]
 pub struct RemoteSettings {
-    /// The backend's address. If it has a path, requests go below it.
-    pub url: Url,
-    /// A worker token. Without one, the worker can only upload results, and only if the backend accepts them without a
-    /// token.
-    pub token: Option<Secret<String>>,
-    /// Additional root certificates in PEM.
-    pub ca: Option<Vec<u8>>,
+    /// Hidden: it may contain a password, which the client then rejects.
+    address: Secret<String>,
+    token: Option<Secret<String>>,
+    roots_pem: Vec<Bytes>,
 }
 
 impl RemoteSettings {
-    pub(super) fn client(self) -> Result<Client, Error> {
-        let mut builder = Client::builder(self.url);
-        if let Some(token) = self.token {
-            builder = builder.with_token(token);
+    /// Creates settings for the backend at this address, such as `https://vocalizer.example`, and a worker token of it. If
+    /// the address has a path, requests go below it.
+    pub fn new(address: impl Into<String>, token: impl Into<Secret<String>>) -> Self {
+        Self { token: Some(token.into()), ..Self::without_token(address) }
+    }
+
+    /// Creates settings without a token. The worker can then only upload results, if the backend accepts them without a
+    /// token, as the original system does.
+    ///
+    /// ```no_run
+    /// # use std::sync::Arc;
+    /// # use vocalizer_client::worker::{RemoteBackend, RemoteSettings};
+    /// # use vocalizer_core::ports::{JobQueue, ResultWriter, Separator};
+    /// # use vocalizer_core::worker::Worker;
+    /// # fn worker(
+    /// #     broker: Arc<dyn JobQueue>, archive: Arc<dyn ResultWriter>, separator: Arc<dyn Separator>,
+    /// # ) -> Result<Worker, vocalizer_client::Error> {
+    /// // Jobs come from the original system's broker, and its server takes the stems.
+    /// let settings = RemoteSettings::without_token("https://stems.example");
+    /// let backend = Arc::new(RemoteBackend::new(&settings, archive)?);
+    /// let worker = Worker::builder(broker, backend, separator).build();
+    /// # Ok(worker)
+    /// # }
+    /// ```
+    pub fn without_token(address: impl Into<String>) -> Self {
+        Self { address: Secret::new(address.into()), token: None, roots_pem: Vec::new() }
+    }
+
+    /// Trusts these root certificates in PEM, in addition to the system's.
+    #[must_use]
+    pub fn with_root_certificate_pem(mut self, pem: impl Into<Bytes>) -> Self {
+        self.roots_pem.push(pem.into());
+        self
+    }
+
+    /// Returns a builder for a worker that takes its jobs from this backend and delivers the stems to it. `archive` packs
+    /// them: `TarResults` of `vocalizer-store`. It needs a token: without one, the backend gives no jobs.
+    ///
+    /// ```no_run
+    /// # use std::sync::Arc;
+    /// # use std::time::Duration;
+    /// use vocalizer_client::worker::RemoteSettings;
+    /// use vocalizer_core::worker::WorkerSettings;
+    /// # use vocalizer_core::ports::{ResultWriter, Separator};
+    ///
+    /// # async fn work(
+    /// #     remote: RemoteSettings, archive: Arc<dyn ResultWriter>, separator: Arc<dyn Separator>,
+    /// #     shutdown: impl Future<Output = ()> + Send,
+    /// # ) -> Result<(), vocalizer_client::Error> {
+    /// let settings = WorkerSettings { grace: Duration::from_secs(60), ..WorkerSettings::default() };
+    /// let worker = remote.worker(archive, separator)?.with_settings(settings).build();
+    /// worker.run(shutdown).await;
+    /// println!("{} songs split", worker.counts().done());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Address`] or [`Error::Setup`].
+    pub fn worker(
+        &self,
+        archive: Arc<dyn ResultWriter>,
+        separator: Arc<dyn Separator>,
+    ) -> Result<WorkerBuilder, Error> {
+        let client = self.client()?;
+        let (queue, backend) = (RemoteQueue::over(client.clone()), RemoteBackend::over(client, archive));
+        Ok(Worker::builder(Arc::new(queue), Arc::new(backend), separator))
+    }
+
+    pub(super) const fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+
+    pub(super) fn client(&self) -> Result<Client, Error> {
+        let mut builder = Client::builder(self.address.expose());
+        if let Some(token) = &self.token {
+            builder = builder.with_token(token.clone());
         }
-        if let Some(ca) = self.ca {
-            builder = builder.with_root_certificate_pem(ca);
+        for pem in &self.roots_pem {
+            builder = builder.with_root_certificate_pem(pem.clone());
         }
         builder.build()
-    }
-}
-
-/// Shows the server only: the address may contain a password.
-impl fmt::Debug for RemoteSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RemoteSettings")
-            .field("origin", &self.url.origin().ascii_serialization())
-            .field("token", &self.token)
-            .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,4 @@
 //! Fakes of what needs audio code.
-
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -9,20 +7,9 @@ use tokio::sync::watch;
 use vocalizer_core::account::PasswordHash;
 use vocalizer_core::part::Format;
 use vocalizer_core::ports::{
-    AudioError, AudioFacts, AudioProbe, Blob, BlobStore, BlobStream, PasswordError, PasswordHasher, Peaks, Progress,
-    Received, Renderer, ResultError, ResultReader, Separator, StemSet, Stems, Track,
+    AudioError, Blob, PasswordError, PasswordHasher, Peaks, Progress, Renderer, Separator, StemSet, Stems, Track,
 };
 use vocalizer_core::secret::Secret;
-
-/// Accepts any bytes as an MP3 file: as a song and as a stem.
-pub(crate) struct AnySong;
-
-#[async_trait]
-impl AudioProbe for AnySong {
-    async fn probe(&self, _: &Path) -> Result<AudioFacts, AudioError> {
-        Ok(AudioFacts { format: "mp3".to_owned(), rate_hz: 44_100, channels: 2, duration_ms: Some(1_000) })
-    }
-}
 
 /// Splits any song into short texts.
 pub(crate) struct FakeSeparator {
@@ -67,16 +54,6 @@ impl Renderer for FakeRenderer {
         let mut peaks = Peaks::new(44_100);
         peaks.extend([0.0, 0.5, 1.0].into_iter());
         Ok(peaks)
-    }
-}
-
-/// Rejects results of remote workers: the test server has a worker of its own.
-pub(crate) struct NoResults;
-
-#[async_trait]
-impl ResultReader for NoResults {
-    async fn read(&self, _: BlobStream, _: &dyn BlobStore) -> Result<Received, ResultError> {
-        Err(ResultError::Malformed { what: "the test server takes no results of remote workers".to_owned() })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The test server.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -9,15 +9,13 @@ use tokio::task::JoinSet;
 use vocalizer_client::{Client, ErrorCode};
 use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs};
 use vocalizer_core::ports::Clock;
-use vocalizer_core::service::{
-    AccountPorts, AccountService, AccountSettings, LocalCoordination, SongPorts, SongService, SongSettings, Throttle,
-};
-use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
+use vocalizer_core::service::{AccountService, AccountSettings, SongService, SongSettings};
+use vocalizer_core::worker::{Worker, WorkerSettings};
 use vocalizer_http::server::Server;
 use vocalizer_http::settings::HttpSettings;
 use vocalizer_queue::MemoryQueue;
 
-use crate::fakes::{AnySong, FakeRenderer, FakeSeparator, NoResults, PlainPasswords};
+use crate::fakes::{FakeRenderer, FakeSeparator, PlainPasswords};
 use crate::time::TestClock;
 
 /// The time between sweeps, on the test clock.
@@ -28,9 +26,35 @@ pub struct TestServer {
     address: SocketAddr,
     separator: Arc<FakeSeparator>,
     clock: Arc<TestClock>,
-    /// The codes of the next responses, the last one first.
-    failures: Arc<Mutex<Vec<ErrorCode>>>,
+    traffic: Arc<Mutex<Traffic>>,
     _tasks: JoinSet<()>,
+}
+
+/// The requests so far, and the failures to come.
+#[derive(Default)]
+struct Traffic {
+    requests: Vec<String>,
+    failures: Vec<Planned>,
+}
+
+/// A failure of the next request, or of the next one to a place.
+struct Planned {
+    request: Option<String>,
+    code: ErrorCode,
+}
+
+impl Traffic {
+    fn receive(&mut self, method: &str, path: &str) -> Option<ErrorCode> {
+        let request = format!("{method} {path}");
+        let fails = |planned: &Planned| planned.request.as_ref().is_none_or(|planned| *planned == request);
+        let failure = self.failures.iter().position(fails).map(|index| self.failures.remove(index).code);
+        self.requests.push(request);
+        failure
+    }
+}
+
+fn lock(traffic: &Mutex<Traffic>) -> MutexGuard<'_, Traffic> {
+    traffic.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl TestServer {
@@ -52,45 +76,44 @@ impl TestServer {
     pub async fn start_with(songs: SongSettings, accounts: AccountSettings) -> Self {
         let clock = Arc::new(TestClock::new());
         let queue = Arc::new(MemoryQueue::new(Duration::from_secs(60)));
-        let ports = SongPorts {
-            songs: Arc::new(MemorySongs::default()),
-            coordination: Arc::new(LocalCoordination::default()),
-            blobs: Arc::new(MemoryBlobs::default()),
-            queue: Arc::clone(&queue) as _,
-            probe: Arc::new(AnySong),
-            renderer: Arc::new(FakeRenderer),
-            results: Arc::new(NoResults),
-            clock: Arc::clone(&clock) as _,
-        };
-        let songs = SongService::new(ports, songs);
-        let ports = AccountPorts {
-            accounts: Arc::new(MemoryAccounts::default()),
-            attempts: Arc::new(Throttle::default()),
-            passwords: Arc::new(PlainPasswords),
-            clock: Arc::clone(&clock) as _,
-        };
-        let accounts = AccountService::new(ports, accounts);
-        let failures = Arc::new(Mutex::new(Vec::new()));
-        let next = Arc::clone(&failures);
+        let songs = SongService::builder_with_clock(
+            Arc::new(MemorySongs::default()),
+            Arc::new(MemoryBlobs::default()),
+            Arc::clone(&queue) as _,
+            Arc::clone(&clock) as _,
+        )
+        .with_renderer(Arc::new(FakeRenderer))
+        .with_settings(songs)
+        .build();
+        let accounts = AccountService::builder_with_clock(
+            Arc::new(MemoryAccounts::default()),
+            Arc::new(PlainPasswords),
+            Arc::clone(&clock) as _,
+        )
+        .with_settings(accounts)
+        .build();
+        let traffic = Arc::<Mutex<Traffic>>::default();
+        let log = Arc::clone(&traffic);
         let server = Server::new(songs.clone(), accounts, HttpSettings::default())
             .expect("consistent routes")
             .with_sweep_interval(SWEEP_INTERVAL)
-            .with_interceptor(move |_, _| next.lock().unwrap_or_else(PoisonError::into_inner).pop());
+            .with_interceptor(move |method, path| lock(&log).receive(method, path));
         let separator = Arc::new(FakeSeparator::new());
         let settings = WorkerSettings { first_backoff: Duration::from_millis(10), ..WorkerSettings::default() };
-        let ports = WorkerPorts {
+        let worker = Worker::builder_with_clock(
             queue,
-            backend: Arc::new(songs),
-            separator: Arc::clone(&separator) as _,
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
-        };
-        let worker = Worker::new(ports, settings);
+            Arc::new(songs),
+            Arc::clone(&separator) as _,
+            Arc::clone(&clock) as Arc<dyn Clock>,
+        )
+        .with_settings(settings)
+        .build();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("the address of a listener");
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { server.run(listener, std::future::pending()).await.expect("background work") });
         tasks.spawn(async move { worker.run(std::future::pending()).await });
-        Self { address, separator, clock, failures, _tasks: tasks }
+        Self { address, separator, clock, traffic, _tasks: tasks }
     }
 
     /// Returns the address, such as `http://127.0.0.1:40001`.
@@ -114,7 +137,19 @@ impl TestServer {
     ///
     /// A client may retry: [`ErrorCode::Unavailable`] is transient, [`ErrorCode::Internal`] is not.
     pub fn fail_next(&self, code: ErrorCode) {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).insert(0, code);
+        lock(&self.traffic).failures.push(Planned { request: None, code });
+    }
+
+    /// Like [`fail_next`](Self::fail_next), for the next request with this method and path, such as `POST` and
+    /// `/songs/upload`. Other requests pass: a client may ask for the limits before it uploads.
+    pub fn fail_next_on(&self, method: &str, path: &str, code: ErrorCode) {
+        lock(&self.traffic).failures.push(Planned { request: Some(format!("{method} {path}")), code });
+    }
+
+    /// Returns the requests so far, oldest first, such as `POST /songs/upload`. Queries are left out.
+    #[must_use]
+    pub fn requests(&self) -> Vec<String> {
+        lock(&self.traffic).requests.clone()
     }
 
     /// Lets the next song that is split fail for this reason. Repeated calls fail as many songs, in this order.
@@ -132,7 +167,7 @@ impl TestServer {
         self.separator.held.send_replace(false);
     }
 
-    /// Sets the server's clock forward, so that sessions and songs expire.
+    /// Sets the server's clock forward, so that sessions and API tokens expire.
     pub fn advance_clock(&self, by: Duration) {
         self.clock.advance(by);
     }

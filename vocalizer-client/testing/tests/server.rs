@@ -43,6 +43,22 @@ async fn requests_and_songs_fail_as_told() {
 }
 
 #[tokio::test]
+async fn failure_of_one_request_lets_others_pass() {
+    let server = TestServer::start().await;
+    let client = server.client();
+    server.fail_next_on("POST", "/songs/upload", ErrorCode::Unavailable);
+    // The client asks for the limits first, and repeats the upload.
+    let song = upload(&client).await;
+    let uploads =
+        |server: &TestServer| server.requests().iter().filter(|request| *request == "POST /songs/upload").count();
+    assert_eq!(uploads(&server), 2);
+    server.fail_next_on("DELETE", &format!("/songs/{}", song.id), ErrorCode::Internal);
+    client.song(song.id).await.unwrap();
+    assert!(client.delete(song.id).await.unwrap_err().has_code(ErrorCode::Internal));
+    client.delete(song.id).await.unwrap();
+}
+
+#[tokio::test]
 async fn held_songs_show_their_progress() {
     let server = TestServer::start().await;
     let client = server.client();

@@ -11,6 +11,7 @@ mod encryption;
 mod errors;
 mod events;
 mod identity;
+mod layers;
 mod lists;
 mod names;
 mod resuming;

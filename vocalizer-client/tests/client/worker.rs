@@ -19,8 +19,8 @@ use vocalizer_api::FailureReason;
 use vocalizer_api::causes::chain;
 use vocalizer_api::hash::SongHash;
 use vocalizer_api::part::Stem;
+use vocalizer_client::Client;
 use vocalizer_client::worker::{RemoteBackend, RemoteQueue, RemoteSettings};
-use vocalizer_client::{Client, Secret};
 use vocalizer_core::ports::{
     Backend as _, BackendError, Blob, BlobError, Failure, Job, JobPayload, JobQueue as _, QueueError, ResultWriter,
     StemSet, Stems, Wanted,
@@ -195,8 +195,8 @@ async fn original_backend_gets_only_results() {
 #[tokio::test]
 async fn worker_without_token_sends_only_results() {
     let (address, received) = server(vec![success(Value::Null)]).await;
-    let settings = RemoteSettings { url: address.parse().unwrap(), token: None, ca: None };
-    let backend = RemoteBackend::new(settings, Arc::new(FakeWriter)).unwrap();
+    let settings = RemoteSettings::without_token(address);
+    let backend = RemoteBackend::new(&settings, Arc::new(FakeWriter)).unwrap();
     let hash = SongHash::of(b"a song");
     assert_eq!(backend.begin(&hash).await.unwrap(), Wanted::Yes);
     backend.fail(&hash, &FailureReason::new("no")).await.unwrap();
@@ -410,21 +410,17 @@ async fn queue_errors_are_unavailable_with_cause() {
 
 #[tokio::test]
 async fn settings_hide_secrets_and_reject_invalid_addresses() {
-    let settings = |url: &str| RemoteSettings {
-        url: url.parse().unwrap(),
-        token: Some(Secret::new("hunter2".to_owned())),
-        ca: None,
-    };
-    for url in ["ftp://host/", "http://ada:hunter2@host/", "http://host/?x=hunter2"] {
+    let settings = |url: &str| RemoteSettings::new(url, "hunter2");
+    for url in ["no address", "ftp://host/", "http://ada:hunter2@host/", "http://host/?x=hunter2"] {
         assert!(!format!("{:?}", settings(url)).contains("hunter2"));
         assert!(
-            RemoteQueue::new(settings(url)).is_err()
-                && RemoteBackend::new(settings(url), Arc::new(FakeWriter)).is_err()
+            RemoteQueue::new(&settings(url)).is_err()
+                && RemoteBackend::new(&settings(url), Arc::new(FakeWriter)).is_err()
         );
     }
-    let backend = RemoteBackend::new(settings("http://host/below"), Arc::new(FakeWriter)).unwrap();
-    let queue = RemoteQueue::new(settings("http://host/below")).unwrap();
+    let backend = RemoteBackend::new(&settings("http://host/below"), Arc::new(FakeWriter)).unwrap();
+    let queue = RemoteQueue::new(&settings("http://host/below")).unwrap();
     assert!(!format!("{backend:?} {queue:?}").contains("hunter2"));
-    let ca = Some(b"no certificate".to_vec());
-    assert!(RemoteQueue::new(RemoteSettings { ca, ..settings("https://host/") }).is_err());
+    let settings = settings("https://host/").with_root_certificate_pem("no certificate");
+    assert!(RemoteQueue::new(&settings).is_err());
 }

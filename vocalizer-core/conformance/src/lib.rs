@@ -33,6 +33,7 @@
 
 pub mod accounts;
 pub mod attempts;
+pub mod backend;
 pub mod blobs;
 pub mod coordination;
 pub mod queue;

@@ -195,6 +195,8 @@ macro_rules! blobs_conformance {
             concurrent_commits_store_one_blob
             reader_never_sees_partial_blob
             dropped_commit_is_atomic
+            reader_has_bytes_written_so_far
+            reader_survives_sweep
             range_returns_its_bytes
             range_outside_blob_is_an_error
             open_reader_survives_deletion_and_replacement
@@ -212,15 +214,23 @@ macro_rules! blobs_conformance {
     };
 }
 
-/// Generates the tests for [`BlobWriter::local_file`](vocalizer_core::ports::BlobWriter::local_file). Takes a test attribute and
-/// an expression that creates a new [`BlobsPlace`](crate::blobs::BlobsPlace).
+/// Generates the tests for [`Backend`](vocalizer_core::ports::Backend). Takes a test attribute and an expression that creates a
+/// new [`BackendPlace`](crate::backend::BackendPlace).
 #[macro_export]
-macro_rules! local_blobs_conformance {
+macro_rules! backend_conformance {
     (#[$test:meta] $place:expr) => {
         $crate::__conformance! {
-            #[$test] $place; $crate::blobs;
-            local_file_has_bytes_written_so_far
-            local_file_exists_as_long_as_writer
+            #[$test] $place; $crate::backend;
+            begun_song_is_splitting
+            source_has_uploaded_bytes
+            delivery_splits_every_song_with_the_hash
+            repeated_delivery_changes_nothing
+            late_failure_does_not_affect_split_songs
+            unknown_and_deleted_songs_are_gone
+            song_handed_back_waits_again
+            failure_fails_every_song_with_the_hash
+            incomplete_delivery_stores_nothing
+            dropped_delivery_is_atomic
         }
     };
 }

@@ -5,6 +5,18 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::{UserId, Viewer};
 
 /// The client of a request.
+///
+/// ```
+/// use vocalizer_core::account::{Client, Viewer};
+///
+/// # fn main() -> Result<(), std::net::AddrParseError> {
+/// // An IPv6 /64 counts as one client.
+/// let first = Client::at(Viewer::Anonymous, "2001:db8::1".parse()?);
+/// let second = Client::at(Viewer::Anonymous, "2001:db8::2".parse()?);
+/// assert_eq!(first.share(), second.share());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Client {
     /// The user, or anonymous.

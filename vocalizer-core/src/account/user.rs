@@ -34,6 +34,17 @@ pub struct Account {
 /// Names that differ only in case belong to the same user: stores keep names unique by [`Username::key`]. New names are
 /// created by [`Username::register`], which rejects look-alikes. Parsing also accepts names registered before that
 /// rule.
+///
+/// ```
+/// use vocalizer_core::account::{Username, UsernameError};
+///
+/// # fn main() -> Result<(), UsernameError> {
+/// let (name, same): (Username, Username) = ("Ada".parse()?, " ada ".parse()?);
+/// assert_eq!(name.key(), same.key());
+/// assert_eq!("ada lovelace".parse::<Username>(), Err(UsernameError::Character { at_char: 3 }));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Username(String);
@@ -47,6 +58,14 @@ impl Username {
     ///
     /// Rejects look-alikes: names whose letters mix scripts that are not written together (UTS 39, "highly
     /// restrictive"), and names in another script whose letters all look Latin.
+    ///
+    /// ```
+    /// use vocalizer_core::account::{Username, UsernameError};
+    ///
+    /// assert!(Username::register("Дмитрий").is_ok());
+    /// // The first letter is Cyrillic.
+    /// assert_eq!(Username::register("\u{410}da"), Err(UsernameError::MixedScripts));
+    /// ```
     ///
     /// # Errors
     ///

@@ -5,6 +5,24 @@ use vocalizer_api::id::UserId;
 use crate::song::Song;
 
 /// The viewer of a request.
+///
+/// ```
+/// # use time::OffsetDateTime;
+/// # use vocalizer_core::account::{UserId, Viewer};
+/// # use vocalizer_core::song::{Song, SongHash, SongId, Title};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (title, hash) = (Title::parse("Clair de lune", 200)?, SongHash::of(b"the song"));
+/// # let now = OffsetDateTime::UNIX_EPOCH;
+/// let (ada, bob) = (UserId::random(), UserId::random());
+/// let private = Song::begin(SongId::random(), title.clone(), hash, Some(ada), now);
+/// assert!(Viewer::User(ada).may_see(&private));
+/// assert!(!Viewer::User(bob).may_see(&private) && !Viewer::Anonymous.may_see(&private));
+///
+/// let public = Song::begin(SongId::random(), title, hash, None, now);
+/// assert!(Viewer::User(bob).may_see(&public) && Viewer::Anonymous.may_delete(&public));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Viewer {
     /// A client without a session.
@@ -15,6 +33,14 @@ pub enum Viewer {
 
 impl Viewer {
     /// Returns the owner of this viewer's uploads.
+    ///
+    /// ```
+    /// use vocalizer_core::account::{UserId, Viewer};
+    ///
+    /// let ada = UserId::random();
+    /// assert_eq!(Viewer::User(ada).user(), Some(ada));
+    /// assert_eq!(Viewer::Anonymous.user(), None);
+    /// ```
     #[must_use]
     pub const fn user(self) -> Option<UserId> {
         match self {

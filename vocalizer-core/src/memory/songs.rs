@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::account::Viewer;
 use crate::dedupe::{Advance, UploadPlan, on_upload};
-use crate::ports::{Charge, Cursor, Expiry, Pending, Removed, RepositoryError, SongCounts, SongQuery, SongRepository};
+use crate::ports::{Charge, Cursor, Expiry, Pending, Removed, RepositoryError, SongCounts, SongFilter, SongRepository};
 use crate::quota::{Quota, Uploader, Usage};
 use crate::song::{IllegalTransition, Song, SongHash, SongId, Status, StatusKind, Title, Transition};
 
@@ -200,8 +200,8 @@ impl SongRepository for MemorySongs {
         Ok(state.index(id).map(|index| state.songs[index].clone()))
     }
 
-    async fn list(&self, query: &SongQuery) -> Result<Vec<Song>, RepositoryError> {
-        let SongQuery { viewer, status, after, limit } = *query;
+    async fn list(&self, query: &SongFilter) -> Result<Vec<Song>, RepositoryError> {
+        let SongFilter { viewer, status, after, limit } = *query;
         let key = |song: &Song| {
             let Cursor { uploaded_at_us, id } = Cursor::of(song);
             (std::cmp::Reverse(uploaded_at_us), id)

@@ -10,6 +10,29 @@ use crate::account::{Account, ApiToken, Invite, PasswordHash, Session, SessionDi
 ///
 /// A read sees every write that returned before it started. A dropped future has had its whole effect or none. Every
 /// method may return [`RepositoryError::Unavailable`], and those that read [`RepositoryError::Corrupt`].
+///
+/// ```
+/// # #[cfg(not(feature = "memory"))] fn main() {}
+/// # #[cfg(feature = "memory")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use time::OffsetDateTime;
+/// # use vocalizer_core::{account::*, memory::MemoryAccounts, ports::*};
+/// # let repository = MemoryAccounts::default();
+/// # let ada = Account {
+/// #     id: UserId::random(),
+/// #     username: "Ada".parse()?,
+/// #     password_hash: PasswordHash::new("$argon2id$…".to_owned()),
+/// #     registered_at: OffsetDateTime::UNIX_EPOCH,
+/// # };
+/// repository.insert(&ada).await?;
+/// // Names that differ only in case belong to the same user.
+/// let found = repository.find_by_username(&"ada".parse()?).await?;
+/// assert_eq!(found.map(|account| account.id), Some(ada.id));
+/// assert!(matches!(repository.insert(&ada).await, Err(RepositoryError::Conflict)));
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait AccountRepository: Send + Sync {
     /// Stores a new account, durable on return.

@@ -101,6 +101,25 @@ fn micros(span: Duration) -> i64 {
 /// thousand concurrent attempts cannot pass before the first one fails; one that succeeds is taken back.
 ///
 /// Each method is one atomic step, and may return [`RepositoryError::Unavailable`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::time::Duration;
+/// use vocalizer_core::ports::{Attempts, ThrottleSettings};
+/// use vocalizer_core::service::Throttle;
+///
+/// # let now = time::OffsetDateTime::UNIX_EPOCH;
+/// let (attempts, settings) = (Throttle::default(), ThrottleSettings { free: 1, ..ThrottleSettings::per_account() });
+/// assert_eq!(attempts.attempt("login ada", &settings, now).await?, None);
+/// assert_eq!(attempts.attempt("login ada", &settings, now).await?, None);
+/// assert_eq!(attempts.attempt("login ada", &settings, now).await?, Some(Duration::from_secs(1)));
+///
+/// attempts.succeed("login ada").await?;
+/// assert_eq!(attempts.attempt("login ada", &settings, now).await?, None);
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait Attempts: Send + Sync {
     /// Counts an attempt by the rule of [`Tries::after`], or returns the remaining delay.

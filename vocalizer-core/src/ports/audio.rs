@@ -1,7 +1,6 @@
 //! Audio: probing files, separating stems and rendering other formats.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +8,21 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::{Blob, BlobError, BoxError, Peaks};
+use super::{Blob, BlobError, BoxError, LocalRead, Peaks};
 use crate::part::{Format, Part, Stem};
 
 /// The four stems of a song, each a complete MP3 file.
+///
+/// ```
+/// use bytes::Bytes;
+/// use vocalizer_core::part::Part;
+/// use vocalizer_core::ports::Stems;
+///
+/// let silence = Bytes::from_static(b"ID3");
+/// let stems = Stems { drums: silence.clone(), bass: silence.clone(), other: silence.clone(), vocals: silence };
+/// assert_eq!(stems.get(Part::Vocals).map(Bytes::len), Some(3));
+/// assert_eq!(stems.get(Part::Accompaniment), None);
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Stems {
     /// The drums.
@@ -53,6 +63,19 @@ impl fmt::Debug for Stems {
 }
 
 /// Receives the progress of a separation.
+///
+/// ```
+/// use vocalizer_core::ports::Progress;
+///
+/// struct Bar;
+///
+/// impl Progress for Bar {
+///     fn report(&self, percent: u8) {
+///         eprint!("\r{:#<1$}", "", usize::from(percent / 2));
+///     }
+/// }
+/// # Bar.report(50);
+/// ```
 pub trait Progress: Send + Sync {
     /// Reports that `percent` of the work is done: 0 to 100, never decreasing. Called on the thread that does the work,
     /// which blocks meanwhile: return immediately.
@@ -65,6 +88,26 @@ impl Progress for () {
 }
 
 /// The stems made by a [`Separator`]; they can be read repeatedly. Dropping this value deletes their temporary files.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use vocalizer_core::{part::Stem, ports::*};
+/// async fn size_bytes(stems: &dyn StemSet) -> Result<u64, BlobError> {
+///     let mut size_bytes = 0;
+///     for stem in Stem::FOUR {
+///         let mut blob = stems.open(stem).await?;
+///         while let Some(chunk) = blob.next_chunk().await? {
+///             size_bytes += chunk.len() as u64;
+///         }
+///     }
+///     Ok(size_bytes)
+/// }
+/// # let stems = Stems { drums: "d".into(), bass: "b".into(), other: "o".into(), vocals: "v".into() };
+/// # assert_eq!(size_bytes(&stems).await?, 4);
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait StemSet: Send + Sync {
     /// Opens one of [`Stem::FOUR`]: a complete MP3 file.
@@ -89,6 +132,31 @@ impl StemSet for Stems {
 }
 
 /// Splits songs into stems.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::sync::Arc;
+/// # use async_trait::async_trait;
+/// # use bytes::Bytes;
+/// # use futures_util::TryStreamExt as _;
+/// # use vocalizer_core::{part::Stem, ports::*};
+/// # struct Copies;
+/// // Returns the song itself as each stem.
+/// #[async_trait]
+/// impl Separator for Copies {
+///     async fn separate(&self, song: Blob, progress: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
+///         let chunks: Vec<_> = song.try_collect().await.map_err(|error| AudioError::Failed(error.into()))?;
+///         let mp3 = Bytes::from(chunks.concat());
+///         progress.report(100);
+///         Ok(Box::new(Stems { drums: mp3.clone(), bass: mp3.clone(), other: mp3.clone(), vocals: mp3 }))
+///     }
+/// }
+/// # let stems = Copies.separate(Bytes::from_static(b"ID3").into(), Arc::new(())).await?;
+/// # assert_eq!(stems.open(Stem::Bass).await?.size_bytes(), 3);
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait Separator: Send + Sync {
     /// Splits `song`, an audio file, into its stems.
@@ -104,14 +172,38 @@ pub trait Separator: Send + Sync {
 }
 
 /// Validates audio files before any expensive work starts.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::io::{Cursor, Read as _};
+/// # use async_trait::async_trait;
+/// # use vocalizer_core::ports::*;
+/// # struct WavOnly;
+/// // Accepts WAV files only.
+/// #[async_trait]
+/// impl AudioProbe for WavOnly {
+///     async fn probe(&self, mut file: Box<dyn LocalRead>) -> Result<AudioFacts, AudioError> {
+///         let mut start = [0; 4];
+///         let is_wav = file.read_exact(&mut start).is_ok() && &start == b"RIFF";
+///         let facts = AudioFacts { format: "wav".to_owned(), rate_hz: 44_100, channels: 2, duration_ms: None };
+///         is_wav.then_some(facts).ok_or_else(|| AudioError::Unsupported { what: "use a WAV file".to_owned() })
+///     }
+/// }
+/// # assert!(WavOnly.probe(Box::new(Cursor::new(b"RIFF"))).await.is_ok());
+/// # assert!(WavOnly.probe(Box::new(Cursor::new(b"ID3"))).await.is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait AudioProbe: Send + Sync {
-    /// Checks that a local file can be split, judging by its header and first frames.
+    /// Checks that a file can be split, judging by its header and first frames. The future must not block the caller's
+    /// thread.
     ///
     /// # Errors
     ///
     /// Any [`AudioError`].
-    async fn probe(&self, file: &Path) -> Result<AudioFacts, AudioError>;
+    async fn probe(&self, file: Box<dyn LocalRead>) -> Result<AudioFacts, AudioError>;
 }
 
 /// Metadata of an audio file.
@@ -131,6 +223,33 @@ pub struct AudioFacts {
 pub type Track = (Blob, f32);
 
 /// Renders stored audio in other formats and computes its peaks.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use async_trait::async_trait;
+/// # use bytes::Bytes;
+/// # use vocalizer_core::{part::Format, ports::*};
+/// # struct PassThrough;
+/// // Returns single MP3 files unchanged, and renders nothing else.
+/// #[async_trait]
+/// impl Renderer for PassThrough {
+///     async fn mix(&self, mut tracks: Vec<Track>, format: Format) -> Result<Blob, AudioError> {
+///         match (tracks.pop(), format) {
+///             (Some((file, 1.0)), Format::Mp3) if tracks.is_empty() => Ok(file),
+///             _ => Err(AudioError::Unsupported { what: "mixes and other formats".to_owned() }),
+///         }
+///     }
+/// #     async fn peaks(&self, _: Vec<Blob>) -> Result<Peaks, AudioError> {
+/// #         Err(AudioError::Unsupported { what: "peaks".to_owned() })
+/// #     }
+/// }
+/// # let file = || vec![Blob::from(Bytes::from_static(b"ID3"))];
+/// # assert!(PassThrough.render(file(), Format::Mp3).await.is_ok());
+/// # assert!(PassThrough.render(file(), Format::Wav).await.is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait Renderer: Send + Sync {
     /// Decodes audio files, mixes them and encodes the mix in `format`. Files are resampled to the first file's rate;
@@ -190,6 +309,13 @@ pub enum AudioError {
 
 impl AudioError {
     /// Returns whether the song itself is the cause, so that a retry on any worker fails as well.
+    ///
+    /// ```
+    /// use vocalizer_core::ports::AudioError;
+    ///
+    /// assert!(AudioError::Malformed { what: "no frames".to_owned() }.is_permanent());
+    /// assert!(!AudioError::Full.is_permanent());
+    /// ```
     #[must_use]
     pub const fn is_permanent(&self) -> bool {
         match self {

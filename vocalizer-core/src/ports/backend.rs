@@ -10,6 +10,40 @@ use crate::song::{FailureReason, SongHash};
 /// The calls from a worker to the backend, in the same process or over HTTP.
 ///
 /// Every call concerns a hash and is idempotent. A worker makes the calls in the order in which they appear here.
+///
+/// ```
+/// # #[cfg(not(feature = "memory"))] fn main() {}
+/// # #[cfg(feature = "memory")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::{sync::Arc, time::Duration};
+/// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
+/// # struct Idle;
+/// # #[async_trait::async_trait]
+/// # impl JobQueue for Idle {
+/// #     async fn publish(&self, _: Job) -> Result<(), QueueError> { Ok(()) }
+/// #     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> { std::future::pending().await }
+/// #     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> { Ok(JobState::Unknown) }
+/// #     async fn depth(&self) -> Result<Depth, QueueError> { Ok(Depth::default()) }
+/// # }
+/// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(Idle));
+/// # let clock = Arc::new(ManualClock::new());
+/// # let service = SongService::builder_with_clock(songs, blobs, queue, clock).build();
+/// # let mut upload = service.begin_upload(Viewer::Anonymous).await?;
+/// # upload.write("the file".into()).await?;
+/// # let song = upload.finish("Clair de lune").await?;
+/// // `service` is a backend; its workers make these calls.
+/// let hash: SongHash = song.hash.parse()?;
+/// assert_eq!(service.begin(&hash).await?, Wanted::Yes);
+/// let file = service.source(&Job { hash, payload: JobPayload::Stored }).await?;
+/// # let stems = Stems { drums: "d".into(), bass: "b".into(), other: "o".into(), vocals: "v".into() };
+/// service.progress(&hash, 50).await?;
+/// service.deliver(&hash, &stems).await?;
+///
+/// assert_eq!(service.progress(&hash, 100).await?, Wanted::Done);
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait Backend: Send + Sync {
     /// Reports that a lease was taken: songs with this hash become `SPLITTING`, if any still need splitting.
@@ -34,7 +68,8 @@ pub trait Backend: Send + Sync {
     async fn progress(&self, hash: &SongHash, percent: u8) -> Result<Wanted, BackendError>;
 
     /// Delivers the stems. On return they are durable and every song with the hash is `SPLIT`. Nothing changes if they
-    /// were there already ([`Wanted::Done`]) or all songs with the hash were deleted ([`Wanted::Gone`]).
+    /// were there already ([`Wanted::Done`], or [`Wanted::Yes`] over HTTP) or all songs with the hash were deleted
+    /// ([`Wanted::Gone`]).
     ///
     /// # Errors
     ///

@@ -53,6 +53,16 @@ impl Blob {
     ///
     /// `tag` is the blob's `ETag`, which changes whenever the bytes under its key change. It consists of letters,
     /// digits, `-` and `.`, and is empty for bytes without a key.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use futures_util::stream;
+    /// use vocalizer_core::ports::Blob;
+    ///
+    /// let chunks = stream::iter([Ok(Bytes::from_static(b"RI")), Ok(Bytes::from_static(b"FF"))]);
+    /// let blob = Blob::new(4, "v1", chunks);
+    /// assert_eq!((blob.size_bytes(), blob.tag()), (4, "v1"));
+    /// ```
     pub fn new(
         size_bytes: u64,
         tag: impl Into<String>,
@@ -63,6 +73,21 @@ impl Blob {
 
     /// Creates a blob of this size that is read range by range. `read` gets the next range when its bytes are needed.
     /// It returns the first bytes of that range, not necessarily all, or none at the end.
+    ///
+    /// ```
+    /// # use bytes::Bytes;
+    /// # use vocalizer_core::ports::{Blob, BlobError};
+    /// # futures_util::FutureExt::now_or_never(async {
+    /// let object = Bytes::from_static(b"RIFF....WAVE");
+    /// let mut blob = Blob::in_pieces(12, "v1", move |range| {
+    ///     // A real store sends a request for this range.
+    ///     let piece = object.slice(range.start as usize..range.end as usize);
+    ///     async { Ok(piece) }
+    /// });
+    /// assert_eq!(blob.next_chunk().await?.map(|piece| piece.len()), Some(12));
+    /// # Ok::<_, BlobError>(())
+    /// # }).unwrap().unwrap();
+    /// ```
     pub fn in_pieces<F, R>(size_bytes: u64, tag: impl Into<String>, read: F) -> Self
     where
         F: Fn(Range<u64>) -> R + Send + 'static,
@@ -81,6 +106,17 @@ impl Blob {
     }
 
     /// Returns the same bytes, ending in [`BlobError::Damaged`] if they do not match this hash.
+    ///
+    /// ```
+    /// # use bytes::Bytes;
+    /// # use futures_util::TryStreamExt as _;
+    /// # use vocalizer_core::{ports::{Blob, BlobError}, song::SongHash};
+    /// # futures_util::FutureExt::now_or_never(async {
+    /// let damaged = Blob::from(Bytes::from_static(b"other bytes")).of_song(SongHash::of(b"the song"));
+    /// let read = damaged.try_collect::<Vec<_>>().await;
+    /// assert!(matches!(read, Err(BlobError::Damaged)));
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn of_song(self, hash: SongHash) -> Self {
         let (size_bytes, tag) = (self.size_bytes, self.tag.clone());

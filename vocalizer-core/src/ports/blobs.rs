@@ -1,8 +1,8 @@
 //! The blob store: uploaded songs, stems and renditions.
 
 use std::fmt;
+use std::io::{Read, Seek};
 use std::ops::Range;
-use std::path::PathBuf;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,6 +13,17 @@ use crate::part::{Format, Part, Stem};
 use crate::song::SongHash;
 
 /// The name of a blob. Blobs belong to hashes, not to songs: equal bytes are stored once.
+///
+/// ```
+/// use vocalizer_core::part::{Format, Part};
+/// use vocalizer_core::ports::BlobKey;
+/// use vocalizer_core::song::SongHash;
+///
+/// let hash = SongHash::of(b"the song");
+/// let key = BlobKey::Rendition(hash, Part::Vocals, Format::Wav);
+/// assert_eq!(key.to_string(), format!("{hash}/made/vocals.wav"));
+/// assert_eq!(BlobKey::of_made(hash, "vocals.wav"), Some(key));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BlobKey {
     /// The uploaded file.
@@ -66,6 +77,27 @@ impl fmt::Display for BlobKey {
 }
 
 /// Stores blobs. A blob is visible as a whole or not at all.
+///
+/// ```
+/// # #[cfg(not(feature = "memory"))] fn main() {}
+/// # #[cfg(feature = "memory")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use bytes::Bytes;
+/// # use vocalizer_core::{memory::MemoryBlobs, ports::*, song::SongHash};
+/// # let blobs = MemoryBlobs::default();
+/// let mut writer = blobs.begin().await?;
+/// writer.write(Bytes::from_static(b"the song")).await?;
+/// let key = BlobKey::Source(SongHash::of(b"the song"));
+/// assert_eq!(writer.commit(&key).await?, 8);
+///
+/// let mut part = blobs.open(&key, Some(4..8)).await?.ok_or("it was deleted")?;
+/// assert_eq!(part.next_chunk().await?.as_deref(), Some(&b"song"[..]));
+/// blobs.delete_all(key.hash()).await?;
+/// assert!(blobs.open(&key, None).await?.is_none());
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait BlobStore: Send + Sync {
     /// Starts a blob. Its key is set on commit, because the hash of an upload is known only at its end.
@@ -177,7 +209,47 @@ pub struct Space {
     pub total_bytes: u64,
 }
 
+/// Bytes on this machine, such as a file or a buffer. Reading blocks the thread, but never waits for the network.
+///
+/// ```
+/// use std::io::{Cursor, Read};
+///
+/// use vocalizer_core::ports::LocalRead;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let mut file: Box<dyn LocalRead> = Box::new(Cursor::new(b"RIFF....WAVE"));
+/// let mut start = [0; 4];
+/// file.read_exact(&mut start)?;
+/// assert_eq!(&start, b"RIFF");
+/// # Ok(())
+/// # }
+/// ```
+pub trait LocalRead: Read + Seek + Send + Sync {}
+
+impl<T: Read + Seek + Send + Sync> LocalRead for T {}
+
 /// A blob being written. Dropping it discards the written bytes; a later sweep removes any leftovers.
+///
+/// ```
+/// # #[cfg(not(feature = "memory"))] fn main() {}
+/// # #[cfg(feature = "memory")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use bytes::Bytes;
+/// # use vocalizer_core::{memory::MemoryBlobs, ports::*, song::SongHash};
+/// # let blobs = MemoryBlobs::default();
+/// # use std::io::Read as _;
+/// let mut writer = blobs.begin().await?;
+/// writer.write(Bytes::from_static(b"the song")).await?;
+///
+/// // Checked before it is visible.
+/// let mut start = [0; 3];
+/// writer.reader().await?.read_exact(&mut start)?;
+/// assert_eq!(&start, b"the");
+/// writer.commit(&BlobKey::Source(SongHash::of(b"the song"))).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait BlobWriter: Send {
     /// Appends bytes. Not cancel-safe: after a dropped or failed call, drop the writer.
@@ -187,13 +259,13 @@ pub trait BlobWriter: Send {
     /// [`BlobError::Full`] or [`BlobError::Unavailable`].
     async fn write(&mut self, bytes: Bytes) -> Result<(), BlobError>;
 
-    /// Returns a local file with everything written so far, for inspection before the commit. It exists as long as this
-    /// writer.
+    /// Returns a reader of everything written so far, from its first byte, for a check before the commit. It stays
+    /// readable as long as this writer exists.
     ///
     /// # Errors
     ///
     /// [`BlobError::Full`] or [`BlobError::Unavailable`].
-    async fn local_file(&mut self) -> Result<PathBuf, BlobError>;
+    async fn reader(&mut self) -> Result<Box<dyn LocalRead>, BlobError>;
 
     /// Makes the blob visible under `key` and returns its size in bytes. On return it is durable.
     ///

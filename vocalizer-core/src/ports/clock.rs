@@ -8,6 +8,22 @@ use futures_util::future::{Either, select};
 use time::OffsetDateTime;
 
 /// Tells the time and sleeps, so that tests can control both.
+///
+/// ```
+/// # #[cfg(not(feature = "memory"))] fn main() {}
+/// # #[cfg(feature = "memory")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::time::Duration;
+/// # use vocalizer_core::{memory::ManualClock, ports::Clock as _};
+/// let clock = ManualClock::new();
+/// // A test need not wait for a minute.
+/// let minute = Duration::from_secs(60);
+/// tokio::join!(clock.sleep(minute), async { clock.advance(minute) });
+/// assert_eq!(clock.elapsed(), minute);
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait Clock: Send + Sync {
     /// Returns the current time in UTC. It may jump, as the system clock does; measure durations with

@@ -21,6 +21,21 @@ pub struct ProgressReport {
 /// Locks that exclude each other on all servers of one installation.
 ///
 /// Every method may return [`RepositoryError::Unavailable`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use futures_util::FutureExt as _;
+/// # use vocalizer_core::{ports::HashLocks as _, service::LocalCoordination, song::SongHash};
+/// let (locks, hash) = (LocalCoordination::default(), SongHash::of(b"the song"));
+/// let held = locks.lock(&hash).await?;
+/// // Another upload of the same bytes has to wait.
+/// assert!(locks.lock(&hash).now_or_never().is_none());
+/// drop(held);
+/// assert!(locks.lock(&hash).now_or_never().is_some());
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait HashLocks: Send + Sync {
     /// Waits for the exclusive lock to store or delete the blobs of a hash. It is released on drop, and soon after its
@@ -55,6 +70,22 @@ pub trait HashLocks: Send + Sync {
 /// The progress of the jobs in work.
 ///
 /// Every method may return [`RepositoryError::Unavailable`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use vocalizer_core::{ports::*, service::LocalCoordination, song::SongHash};
+/// # let (store, hash) = (LocalCoordination::default(), SongHash::of(b"the song"));
+/// let report = ProgressReport { percent: 50, at: time::OffsetDateTime::UNIX_EPOCH };
+/// store.record_progress(&hash, report).await?;
+/// assert_eq!(store.progress(&hash).await?, Some(report));
+///
+/// // The song is split.
+/// store.clear_progress(&hash).await?;
+/// assert_eq!(store.progress(&hash).await?, None);
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait ProgressStore: Send + Sync {
     /// Records progress for a hash: its job was requested or started, or made progress.
@@ -89,6 +120,19 @@ pub trait ProgressStore: Send + Sync {
 /// The hashes whose last song was deleted, so that a late worker learns it.
 ///
 /// Every method may return [`RepositoryError::Unavailable`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use vocalizer_core::{ports::Tombstones as _, service::LocalCoordination, song::SongHash};
+/// # let (tombstones, hash) = (LocalCoordination::default(), SongHash::of(b"the song"));
+/// # let now = time::OffsetDateTime::UNIX_EPOCH;
+/// tombstones.record_deletion(&hash, now).await?;
+/// // A worker delivers the stems too late.
+/// assert!(tombstones.was_deleted(&hash).await?);
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait Tombstones: Send + Sync {
     /// Records that the last song of a hash was deleted, and clears its [progress](ProgressStore).
@@ -117,6 +161,19 @@ pub trait Tombstones: Send + Sync {
 /// single server keeps it in memory ([`LocalCoordination`](crate::service::LocalCoordination)).
 ///
 /// Every type with the three parts implements it.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use vocalizer_core::ports::Coordination;
+/// use vocalizer_core::service::LocalCoordination;
+///
+/// /// Servers of a cluster share their database's; a single server needs none.
+/// fn coordination(database: Option<Arc<dyn Coordination>>) -> Arc<dyn Coordination> {
+///     database.unwrap_or_else(|| Arc::new(LocalCoordination::default()))
+/// }
+/// # coordination(None);
+/// ```
 pub trait Coordination: HashLocks + ProgressStore + Tombstones {}
 
 impl<T: HashLocks + ProgressStore + Tombstones + ?Sized> Coordination for T {}

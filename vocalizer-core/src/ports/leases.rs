@@ -33,6 +33,21 @@ pub enum Failure {
 ///
 /// Settling (acknowledge, fail) an expired lease returns [`QueueError::LeaseLost`] and changes nothing: another worker
 /// may have the job by then. A queue whose broker cannot tell reports success instead; the job is delivered again.
+///
+/// ```
+/// # use std::time::Duration;
+/// use vocalizer_core::ports::{AudioError, Failure, JobQueue, QueueError};
+///
+/// /// Processes one job.
+/// async fn work(queue: &dyn JobQueue, split: impl AsyncFn() -> Result<(), AudioError>) -> Result<(), QueueError> {
+///     let mut lease = queue.lease().await?;
+///     lease.extend().await?;
+///     match split().await {
+///         Ok(()) => lease.acknowledge().await,
+///         Err(_) => lease.fail(Failure::Retry { after: Duration::from_secs(10) }).await,
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait Lease: Send {
     /// Returns the job.
@@ -88,6 +103,18 @@ pub struct LeasedJob {
 /// The response that gives a worker its job may get lost. So the attempt counts from the first
 /// [`extend`](DurableLeases::extend): a lease that expires before that is not an attempt. A worker extends a lease
 /// before anything else.
+///
+/// ```
+/// use vocalizer_core::ports::{DurableLeases, QueueError};
+///
+/// /// Does what three HTTP requests of a worker ask for.
+/// async fn serve(leases: &dyn DurableLeases) -> Result<(), QueueError> {
+///     let job = leases.grant().await?;
+///     // From here on, the attempt counts.
+///     leases.extend(job.lease).await?;
+///     leases.settle(job.lease, None).await
+/// }
+/// ```
 #[async_trait]
 pub trait DurableLeases: Send + Sync {
     /// Waits for a job and leases it. On return the lease is durable.

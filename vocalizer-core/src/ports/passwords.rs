@@ -10,6 +10,28 @@ use crate::secret::Secret;
 /// Hashes passwords with a deliberately slow hash, off the caller's thread.
 ///
 /// Nothing is durable, and every call may be repeated or dropped.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use async_trait::async_trait;
+/// # use vocalizer_core::{account::PasswordHash, ports::*, secret::Secret};
+/// # struct Plain;
+/// // For tests only: stores the password itself.
+/// #[async_trait]
+/// impl PasswordHasher for Plain {
+///     async fn hash(&self, password: &Secret<String>) -> Result<PasswordHash, PasswordError> {
+///         Ok(PasswordHash::new(password.expose().clone()))
+///     }
+///     async fn verify(&self, guess: &Secret<String>, hash: Option<&PasswordHash>) -> Result<bool, PasswordError> {
+///         Ok(hash.is_some_and(|hash| guess.matches(hash.expose().as_bytes())))
+///     }
+/// }
+/// # let hash = Plain.hash(&Secret::new("correct horse".to_owned())).await?;
+/// # assert!(Plain.verify(&Secret::new("correct horse".to_owned()), Some(&hash)).await?);
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait PasswordHasher: Send + Sync {
     /// Hashes a password with a new salt, so that equal passwords have different hashes.

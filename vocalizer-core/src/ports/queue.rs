@@ -9,6 +9,44 @@ use super::{DurableLeases, Job, Lease, QueueError};
 use crate::song::{FailureReason, SongHash};
 
 /// Delivers jobs from the backend to any number of workers, at least once and in no guaranteed order.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::{collections::VecDeque, sync::Mutex, time::Duration};
+/// # use async_trait::async_trait;
+/// # use vocalizer_core::{ports::*, song::SongHash};
+/// # struct Held(Job);
+/// # #[async_trait]
+/// # impl Lease for Held {
+/// #     fn job(&self) -> &Job { &self.0 }
+/// #     fn attempt(&self) -> u32 { 1 }
+/// #     fn visibility(&self) -> Duration { Duration::from_secs(60) }
+/// #     async fn extend(&mut self) -> Result<(), QueueError> { Ok(()) }
+/// #     async fn acknowledge(self: Box<Self>) -> Result<(), QueueError> { Ok(()) }
+/// #     async fn fail(self: Box<Self>, _: Failure) -> Result<(), QueueError> { Ok(()) }
+/// # }
+/// # #[derive(Default)]
+/// # struct Queue(Mutex<VecDeque<Job>>);
+/// #[async_trait]
+/// impl JobQueue for Queue {
+///     async fn publish(&self, job: Job) -> Result<(), QueueError> {
+///         Ok(self.0.lock().unwrap().push_back(job))
+///     }
+///
+///     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
+///         let job = self.0.lock().unwrap().pop_front(); // A real queue waits for a job.
+///         job.map(|job| Box::new(Held(job)) as _).ok_or_else(|| QueueError::Unavailable("no job".into()))
+///     }
+/// #     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> { Ok(JobState::Unknown) }
+/// #     async fn depth(&self) -> Result<Depth, QueueError> { Ok(Depth::default()) }
+/// }
+/// # let (queue, hash) = (Queue::default(), SongHash::of(b"the song"));
+/// # queue.publish(Job { hash, payload: JobPayload::Stored }).await?;
+/// # assert_eq!(queue.lease().await?.job().hash, hash);
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait JobQueue: Send + Sync {
     /// Returns the largest song, in bytes, that a job carries inline; a larger one is sent as a claim. `None` for a
@@ -125,6 +163,20 @@ pub struct DeadLetter {
 }
 
 /// A job that the queue gave up by itself. It is already a dead letter; its songs still have to be marked as failed.
+///
+/// ```
+/// use vocalizer_core::ports::{Backend, JobQueue};
+///
+/// /// Fails the songs whose workers crashed each time.
+/// async fn fail_given_up(queue: &dyn JobQueue, backend: &dyn Backend) -> Result<(), Box<dyn std::error::Error>> {
+///     while let Some(given_up) = queue.given_up().await? {
+///         let letter = given_up.letter();
+///         backend.fail(&letter.hash, &letter.reason).await?;
+///         given_up.file().await?;
+///     }
+///     Ok(())
+/// }
+/// ```
 #[async_trait]
 pub trait GivenUp: Send {
     /// Returns the dead letter, with as many attempts as the queue knows of.

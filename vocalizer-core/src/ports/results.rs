@@ -10,6 +10,18 @@ use crate::part::Stem;
 pub type Received = Vec<(Stem, Box<dyn BlobWriter>)>;
 
 /// Reads untrusted result archives.
+///
+/// ```
+/// # use vocalizer_core::{ports::*, song::SongHash};
+/// # async fn store(
+/// #     reader: &dyn ResultReader, archive: BlobStream, blobs: &dyn BlobStore, hash: SongHash,
+/// # ) -> Result<(), ResultError> {
+/// for (stem, writer) in reader.read(archive, blobs).await? {
+///     writer.commit(&BlobKey::Stem(hash, stem)).await?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait ResultReader: Send + Sync {
     /// Reads an archive as a stream and writes each stem to a writer of `blobs`, in constant memory.
@@ -24,6 +36,30 @@ pub trait ResultReader: Send + Sync {
 }
 
 /// Writes result archives.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use async_trait::async_trait;
+/// # use bytes::Bytes;
+/// # use futures_util::TryStreamExt as _;
+/// # use vocalizer_core::{part::Stem, ports::*};
+/// # struct Joined;
+/// #[async_trait]
+/// impl ResultWriter for Joined {
+///     async fn write(&self, stems: &dyn StemSet) -> Result<Blob, BlobError> {
+///         let mut archive = Vec::new();
+///         for stem in Stem::FOUR {
+///             archive.extend(stems.open(stem).await?.try_collect::<Vec<_>>().await?.concat());
+///         }
+///         Ok(Bytes::from(archive).into()) // A real archive is a tar file.
+///     }
+/// }
+/// # let stems = Stems { drums: "d".into(), bass: "b".into(), other: "o".into(), vocals: "v".into() };
+/// # assert_eq!(Joined.write(&stems).await?.next_chunk().await?.unwrap(), "dbov");
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait ResultWriter: Send + Sync {
     /// Returns an archive of all of [`Stem::FOUR`], generated while it is read, in constant memory. The same stems give

@@ -22,8 +22,30 @@ pub struct Removed {
 }
 
 /// Which songs to list.
+///
+/// ```
+/// # #[cfg(not(feature = "memory"))] fn main() {}
+/// # #[cfg(feature = "memory")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use time::OffsetDateTime;
+/// # use vocalizer_core::{account::Viewer, memory::MemorySongs, ports::*, song::*};
+/// # let repository = MemorySongs::default();
+/// # let (title, hash) = (Title::parse("Clair de lune", 200)?, SongHash::of(b"the song"));
+/// # let mut song = Song::begin(SongId::random(), title, hash, None, OffsetDateTime::UNIX_EPOCH);
+/// # song.finish_upload()?;
+/// # repository.admit(&song).await?;
+/// let newest = SongFilter { limit: Some(20), ..SongFilter::all_of(Viewer::Anonymous) };
+/// let page = repository.list(&newest).await?;
+/// assert_eq!(page.len(), 1);
+///
+/// let older = SongFilter { after: page.last().map(Cursor::of), ..newest };
+/// assert!(repository.list(&older).await?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SongQuery {
+pub struct SongFilter {
     /// Who asks: only songs that [`Viewer::may_see`] allows are listed.
     pub viewer: Viewer,
     /// Only songs in this status.
@@ -34,7 +56,7 @@ pub struct SongQuery {
     pub limit: Option<u32>,
 }
 
-impl SongQuery {
+impl SongFilter {
     /// Queries all songs that a viewer may see.
     #[must_use]
     pub const fn all_of(viewer: Viewer) -> Self {
@@ -111,6 +133,30 @@ pub type SongCounts = [u64; StatusKind::ALL.len()];
 /// cancel-safe in the sense that a dropped future has had its whole effect or none. Each method is one atomic step: a
 /// concurrent call sees all of it or nothing. Every method may return [`RepositoryError::Unavailable`] or
 /// [`RepositoryError::Corrupt`].
+///
+/// ```
+/// # #[cfg(not(feature = "memory"))] fn main() {}
+/// # #[cfg(feature = "memory")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use time::OffsetDateTime;
+/// # use vocalizer_core::{account::Viewer, memory::MemorySongs, ports::*, song::*};
+/// # let repository = MemorySongs::default();
+/// # let (title, hash) = (Title::parse("Clair de lune", 200)?, SongHash::of(b"the song"));
+/// # let mut song = Song::begin(SongId::random(), title, hash, None, OffsetDateTime::UNIX_EPOCH);
+/// # song.finish_upload()?;
+/// # use vocalizer_core::dedupe::Advance;
+/// // `song` is `UPLOADED`: its bytes are stored, and it needs a job.
+/// repository.admit(&song).await?;
+/// assert_eq!(repository.pending(10).await?[0].hash, hash);
+///
+/// // A worker has delivered the stems.
+/// let split = repository.advance(&hash, &Advance::Finish).await?;
+/// assert_eq!(split[0].status().kind(), StatusKind::Split);
+/// assert!(repository.pending(10).await?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait SongRepository: Send + Sync {
     /// Stores a new song whose bytes are durably stored, and plans its processing.
@@ -215,7 +261,7 @@ pub trait SongRepository: Send + Sync {
     /// # Errors
     ///
     /// Those of every method.
-    async fn list(&self, query: &SongQuery) -> Result<Vec<Song>, RepositoryError>;
+    async fn list(&self, query: &SongFilter) -> Result<Vec<Song>, RepositoryError>;
 
     /// Lists all songs with a hash, of all owners. For the rules in [`dedupe`](crate::dedupe), never for a response.
     ///

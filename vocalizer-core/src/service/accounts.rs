@@ -31,16 +31,12 @@ const MAX_TOKENS: usize = 100;
 pub const KEEP_EXPIRED: time::Duration = time::Duration::days(90);
 
 /// The ports that the service uses.
-#[derive(Clone)]
-pub struct AccountPorts {
-    /// Users and sessions.
-    pub accounts: Arc<dyn AccountRepository>,
+pub(super) struct AccountPorts {
+    pub(super) accounts: Arc<dyn AccountRepository>,
     /// Counters of failed attempts.
-    pub attempts: Arc<dyn Attempts>,
-    /// The password hash.
-    pub passwords: Arc<dyn PasswordHasher>,
-    /// The clock.
-    pub clock: Arc<dyn Clock>,
+    pub(super) attempts: Arc<dyn Attempts>,
+    pub(super) passwords: Arc<dyn PasswordHasher>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 /// Settings of the service.
@@ -77,6 +73,38 @@ impl Default for AccountSettings {
 }
 
 /// The user accounts. Clones are handles to the same service.
+///
+/// ```
+/// # #[cfg(not(feature = "memory"))] fn main() {}
+/// # #[cfg(feature = "memory")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::{sync::Arc, time::Duration};
+/// # use vocalizer_core::{account::*, memory::*, ports::*, secret::*, service::*};
+/// # struct Plain;
+/// # #[async_trait::async_trait]
+/// # impl PasswordHasher for Plain {
+/// #     async fn hash(&self, password: &Secret<String>) -> Result<PasswordHash, PasswordError> {
+/// #         Ok(PasswordHash::new(password.expose().clone()))
+/// #     }
+/// #     async fn verify(&self, guess: &Secret<String>, hash: Option<&PasswordHash>)
+/// #     -> Result<bool, PasswordError> {
+/// #         Ok(hash.is_some_and(|hash| hash.expose() == guess.expose()))
+/// #     }
+/// # }
+/// # let (repository, hasher) = (Arc::<MemoryAccounts>::default(), Arc::new(Plain));
+/// # let clock = Arc::new(ManualClock::new());
+/// # let accounts = AccountService::builder_with_clock(repository, hasher, clock).build();
+/// # let address = "192.0.2.1".parse()?;
+/// let password = Secret::new("correct horse".to_owned());
+/// let session = accounts.register("ada", [&password, &password], &Secret::default(), address, None).await?;
+///
+/// // Later requests carry the session's secret in a cookie.
+/// let caller = accounts.authenticate(Some(&Proof::Cookie(session.secret))).await?;
+/// assert_eq!(caller.viewer, Viewer::User(session.user.id));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct AccountService {
     inner: Arc<Inner>,
@@ -141,7 +169,7 @@ pub struct LoginFrom<'a> {
 
 /// A new API token.
 #[derive(Debug)]
-pub struct NewToken {
+pub struct IssuedToken {
     /// The token as its owner sees it from now on.
     pub token: TokenView,
     /// The secret. It is shown only once.
@@ -149,9 +177,7 @@ pub struct NewToken {
 }
 
 impl AccountService {
-    /// Returns a service over these ports.
-    #[must_use]
-    pub fn new(ports: AccountPorts, settings: AccountSettings) -> Self {
+    pub(super) fn new(ports: AccountPorts, settings: AccountSettings) -> Self {
         Self { inner: Arc::new(Inner { ports, settings }) }
     }
 
@@ -167,6 +193,39 @@ impl AccountService {
 
     /// Creates an invite that is valid for one registration within this time. The secret is shown only once; the store
     /// keeps its hash.
+    ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, memory::*, ports::*, secret::*, service::*};
+    /// # struct Plain;
+    /// # #[async_trait::async_trait]
+    /// # impl PasswordHasher for Plain {
+    /// #     async fn hash(&self, password: &Secret<String>) -> Result<PasswordHash, PasswordError> {
+    /// #         Ok(PasswordHash::new(password.expose().clone()))
+    /// #     }
+    /// #     async fn verify(&self, guess: &Secret<String>, hash: Option<&PasswordHash>)
+    /// #     -> Result<bool, PasswordError> {
+    /// #         Ok(hash.is_some_and(|hash| hash.expose() == guess.expose()))
+    /// #     }
+    /// # }
+    /// # let (repository, hasher) = (Arc::<MemoryAccounts>::default(), Arc::new(Plain));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// # let (address, password) = ("192.0.2.1".parse()?, Secret::new("correct horse".to_owned()));
+    /// let settings = AccountSettings { registration: Registration::Invite, ..AccountSettings::default() };
+    /// # let builder = AccountService::builder_with_clock(repository, hasher, clock);
+    /// let accounts = builder.with_settings(settings).build();
+    ///
+    /// let invite = accounts.invite(Duration::from_secs(7 * 24 * 60 * 60)).await?;
+    /// accounts.register("ada", [&password, &password], &invite, address, None).await?;
+    /// let second = accounts.register("bob", [&password, &password], &invite, address, None).await;
+    /// assert!(matches!(second, Err(ServiceError::InviteInvalid)));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -192,6 +251,38 @@ impl AccountService {
     }
 
     /// Registers a user and logs in. The invite is used up if this server requires one; otherwise it is ignored.
+    ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, memory::*, ports::*, secret::*, service::*};
+    /// # struct Plain;
+    /// # #[async_trait::async_trait]
+    /// # impl PasswordHasher for Plain {
+    /// #     async fn hash(&self, password: &Secret<String>) -> Result<PasswordHash, PasswordError> {
+    /// #         Ok(PasswordHash::new(password.expose().clone()))
+    /// #     }
+    /// #     async fn verify(&self, guess: &Secret<String>, hash: Option<&PasswordHash>)
+    /// #     -> Result<bool, PasswordError> {
+    /// #         Ok(hash.is_some_and(|hash| hash.expose() == guess.expose()))
+    /// #     }
+    /// # }
+    /// # let (repository, hasher) = (Arc::<MemoryAccounts>::default(), Arc::new(Plain));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// # let accounts = AccountService::builder_with_clock(repository, hasher, clock).build();
+    /// # let (address, password) = ("192.0.2.1".parse()?, Secret::new("correct horse".to_owned()));
+    /// // This server needs no invite, and the client has no session yet.
+    /// let session = accounts.register("ada", [&password, &password], &Secret::default(), address, None).await?;
+    /// assert_eq!(session.user.username, "ada");
+    ///
+    /// let taken = accounts.register("Ada", [&password, &password], &Secret::default(), address, None).await;
+    /// assert!(matches!(taken, Err(ServiceError::Conflict { field: Some("username"), .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -254,6 +345,39 @@ impl AccountService {
     ///
     /// Attempts are counted per account and address, per account, and per address. A known device is counted only by
     /// itself, so that other people's guesses cannot lock it out.
+    ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, memory::*, ports::*, secret::*, service::*};
+    /// # struct Plain;
+    /// # #[async_trait::async_trait]
+    /// # impl PasswordHasher for Plain {
+    /// #     async fn hash(&self, password: &Secret<String>) -> Result<PasswordHash, PasswordError> {
+    /// #         Ok(PasswordHash::new(password.expose().clone()))
+    /// #     }
+    /// #     async fn verify(&self, guess: &Secret<String>, hash: Option<&PasswordHash>)
+    /// #     -> Result<bool, PasswordError> {
+    /// #         Ok(hash.is_some_and(|hash| hash.expose() == guess.expose()))
+    /// #     }
+    /// # }
+    /// # let (repository, hasher) = (Arc::<MemoryAccounts>::default(), Arc::new(Plain));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// # let accounts = AccountService::builder_with_clock(repository, hasher, clock).build();
+    /// # let (address, password) = ("192.0.2.1".parse()?, Secret::new("correct horse".to_owned()));
+    /// # let session = accounts.register("ada", [&password, &password], &Secret::default(), address, None).await?;
+    /// let from = LoginFrom { address, before: None, device: None };
+    /// let session = accounts.login("ada", &password, from).await?;
+    ///
+    /// let from = LoginFrom { address, before: None, device: Some(&session.device) };
+    /// let wrong = accounts.login("ada", &Secret::new("correct hose".to_owned()), from).await;
+    /// assert!(matches!(wrong, Err(ServiceError::Unauthenticated { .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -319,6 +443,38 @@ impl AccountService {
 
     /// Ends a session, or revokes the API token that made the request. Without either it succeeds.
     ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, memory::*, ports::*, secret::*, service::*};
+    /// # struct Plain;
+    /// # #[async_trait::async_trait]
+    /// # impl PasswordHasher for Plain {
+    /// #     async fn hash(&self, password: &Secret<String>) -> Result<PasswordHash, PasswordError> {
+    /// #         Ok(PasswordHash::new(password.expose().clone()))
+    /// #     }
+    /// #     async fn verify(&self, guess: &Secret<String>, hash: Option<&PasswordHash>)
+    /// #     -> Result<bool, PasswordError> {
+    /// #         Ok(hash.is_some_and(|hash| hash.expose() == guess.expose()))
+    /// #     }
+    /// # }
+    /// # let (repository, hasher) = (Arc::<MemoryAccounts>::default(), Arc::new(Plain));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// # let accounts = AccountService::builder_with_clock(repository, hasher, clock).build();
+    /// # let (address, password) = ("192.0.2.1".parse()?, Secret::new("correct horse".to_owned()));
+    /// # let session = accounts.register("ada", [&password, &password], &Secret::default(), address, None).await?;
+    /// # let cookie = Proof::Cookie(session.secret);
+    /// # let caller = accounts.authenticate(Some(&cookie)).await?;
+    /// accounts.logout(caller.session).await?;
+    /// let caller = accounts.authenticate(Some(&cookie)).await?;
+    /// assert!(caller.lapsed);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ServiceError::Unavailable`].
@@ -331,6 +487,39 @@ impl AccountService {
 
     /// Identifies the caller. An invalid cookie makes the caller anonymous, since browsers send cookies automatically;
     /// an invalid token is rejected, since it was sent on purpose.
+    ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, memory::*, ports::*, secret::*, service::*};
+    /// # struct Plain;
+    /// # #[async_trait::async_trait]
+    /// # impl PasswordHasher for Plain {
+    /// #     async fn hash(&self, password: &Secret<String>) -> Result<PasswordHash, PasswordError> {
+    /// #         Ok(PasswordHash::new(password.expose().clone()))
+    /// #     }
+    /// #     async fn verify(&self, guess: &Secret<String>, hash: Option<&PasswordHash>)
+    /// #     -> Result<bool, PasswordError> {
+    /// #         Ok(hash.is_some_and(|hash| hash.expose() == guess.expose()))
+    /// #     }
+    /// # }
+    /// # let (repository, hasher) = (Arc::<MemoryAccounts>::default(), Arc::new(Plain));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// # let accounts = AccountService::builder_with_clock(repository, hasher, clock).build();
+    /// # let (address, password) = ("192.0.2.1".parse()?, Secret::new("correct horse".to_owned()));
+    /// # let session = accounts.register("ada", [&password, &password], &Secret::default(), address, None).await?;
+    /// let caller = accounts.authenticate(Some(&Proof::Cookie(session.secret))).await?;
+    /// assert!(caller.viewer.user().is_some());
+    ///
+    /// let unknown = Secret::new("4f1c".to_owned());
+    /// assert!(accounts.authenticate(Some(&Proof::Cookie(unknown.clone()))).await?.lapsed);
+    /// assert!(accounts.authenticate(Some(&Proof::Token(unknown))).await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -370,6 +559,39 @@ impl AccountService {
     }
 
     /// Changes the caller's password. Ends every other session of the user and revokes every token.
+    ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, memory::*, ports::*, secret::*, service::*};
+    /// # struct Plain;
+    /// # #[async_trait::async_trait]
+    /// # impl PasswordHasher for Plain {
+    /// #     async fn hash(&self, password: &Secret<String>) -> Result<PasswordHash, PasswordError> {
+    /// #         Ok(PasswordHash::new(password.expose().clone()))
+    /// #     }
+    /// #     async fn verify(&self, guess: &Secret<String>, hash: Option<&PasswordHash>)
+    /// #     -> Result<bool, PasswordError> {
+    /// #         Ok(hash.is_some_and(|hash| hash.expose() == guess.expose()))
+    /// #     }
+    /// # }
+    /// # let (repository, hasher) = (Arc::<MemoryAccounts>::default(), Arc::new(Plain));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// # let accounts = AccountService::builder_with_clock(repository, hasher, clock).build();
+    /// # let (address, password) = ("192.0.2.1".parse()?, Secret::new("correct horse".to_owned()));
+    /// # let session = accounts.register("ada", [&password, &password], &Secret::default(), address, None).await?;
+    /// # let caller = accounts.authenticate(Some(&Proof::Cookie(session.secret))).await?;
+    /// let new = Secret::new("battery staple".to_owned());
+    /// accounts.change_password(caller, &password, [&new, &new]).await?;
+    ///
+    /// let from = LoginFrom { address, before: None, device: None };
+    /// assert!(accounts.login("ada", &new, from).await.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -414,6 +636,40 @@ impl AccountService {
 
     /// Creates an API token for the caller.
     ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, memory::*, ports::*, secret::*, service::*};
+    /// # struct Plain;
+    /// # #[async_trait::async_trait]
+    /// # impl PasswordHasher for Plain {
+    /// #     async fn hash(&self, password: &Secret<String>) -> Result<PasswordHash, PasswordError> {
+    /// #         Ok(PasswordHash::new(password.expose().clone()))
+    /// #     }
+    /// #     async fn verify(&self, guess: &Secret<String>, hash: Option<&PasswordHash>)
+    /// #     -> Result<bool, PasswordError> {
+    /// #         Ok(hash.is_some_and(|hash| hash.expose() == guess.expose()))
+    /// #     }
+    /// # }
+    /// # let (repository, hasher) = (Arc::<MemoryAccounts>::default(), Arc::new(Plain));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// # let accounts = AccountService::builder_with_clock(repository, hasher, clock).build();
+    /// # let (address, password) = ("192.0.2.1".parse()?, Secret::new("correct horse".to_owned()));
+    /// # let session = accounts.register("ada", [&password, &password], &Secret::default(), address, None).await?;
+    /// # let caller = accounts.authenticate(Some(&Proof::Cookie(session.secret))).await?;
+    /// let lasts = Duration::from_secs(90 * 24 * 60 * 60);
+    /// let IssuedToken { token, secret } = accounts.create_token(caller, "backup", Some(lasts)).await?;
+    /// println!("{} expires at {:?}", token.name, token.expires_at);
+    ///
+    /// let program = accounts.authenticate(Some(&Proof::Token(secret))).await?;
+    /// assert!(program.by_token && program.viewer == caller.viewer);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ServiceError::Unauthenticated`] without a session, [`ServiceError::Invalid`] for the name,
@@ -423,7 +679,7 @@ impl AccountService {
         caller: Caller,
         name: &str,
         lasts: Option<Duration>,
-    ) -> Result<NewToken, ServiceError> {
+    ) -> Result<IssuedToken, ServiceError> {
         let Inner { ports, .. } = &*self.inner;
         let user = owner(caller)?;
         let name = name.trim();
@@ -445,10 +701,41 @@ impl AccountService {
         let digest = SessionDigest::of(&secret);
         let token = Some(TokenName { id, name: name.clone() });
         ports.accounts.open_session(&Session { digest, user, created_at, expires_at, token }).await?;
-        Ok(NewToken { token: ApiToken { id, name, created_at, expires_at }.into(), secret })
+        Ok(IssuedToken { token: ApiToken { id, name, created_at, expires_at }.into(), secret })
     }
 
     /// Returns the caller's API tokens, newest first.
+    ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, memory::*, ports::*, secret::*, service::*};
+    /// # struct Plain;
+    /// # #[async_trait::async_trait]
+    /// # impl PasswordHasher for Plain {
+    /// #     async fn hash(&self, password: &Secret<String>) -> Result<PasswordHash, PasswordError> {
+    /// #         Ok(PasswordHash::new(password.expose().clone()))
+    /// #     }
+    /// #     async fn verify(&self, guess: &Secret<String>, hash: Option<&PasswordHash>)
+    /// #     -> Result<bool, PasswordError> {
+    /// #         Ok(hash.is_some_and(|hash| hash.expose() == guess.expose()))
+    /// #     }
+    /// # }
+    /// # let (repository, hasher) = (Arc::<MemoryAccounts>::default(), Arc::new(Plain));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// # let accounts = AccountService::builder_with_clock(repository, hasher, clock).build();
+    /// # let (address, password) = ("192.0.2.1".parse()?, Secret::new("correct horse".to_owned()));
+    /// # let session = accounts.register("ada", [&password, &password], &Secret::default(), address, None).await?;
+    /// # let caller = accounts.authenticate(Some(&Proof::Cookie(session.secret))).await?;
+    /// accounts.create_token(caller, "backup", None).await?;
+    /// let names: Vec<_> = accounts.tokens(caller).await?.into_iter().map(|token| token.name).collect();
+    /// assert_eq!(names, ["backup"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -460,6 +747,37 @@ impl AccountService {
     }
 
     /// Revokes one of the caller's API tokens.
+    ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, memory::*, ports::*, secret::*, service::*};
+    /// # struct Plain;
+    /// # #[async_trait::async_trait]
+    /// # impl PasswordHasher for Plain {
+    /// #     async fn hash(&self, password: &Secret<String>) -> Result<PasswordHash, PasswordError> {
+    /// #         Ok(PasswordHash::new(password.expose().clone()))
+    /// #     }
+    /// #     async fn verify(&self, guess: &Secret<String>, hash: Option<&PasswordHash>)
+    /// #     -> Result<bool, PasswordError> {
+    /// #         Ok(hash.is_some_and(|hash| hash.expose() == guess.expose()))
+    /// #     }
+    /// # }
+    /// # let (repository, hasher) = (Arc::<MemoryAccounts>::default(), Arc::new(Plain));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// # let accounts = AccountService::builder_with_clock(repository, hasher, clock).build();
+    /// # let (address, password) = ("192.0.2.1".parse()?, Secret::new("correct horse".to_owned()));
+    /// # let session = accounts.register("ada", [&password, &password], &Secret::default(), address, None).await?;
+    /// # let caller = accounts.authenticate(Some(&Proof::Cookie(session.secret))).await?;
+    /// let issued = accounts.create_token(caller, "backup", None).await?;
+    /// accounts.revoke_token(caller, issued.token.id).await?;
+    /// assert!(accounts.authenticate(Some(&Proof::Token(issued.secret))).await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -93,9 +93,9 @@ impl SongService {
 
     /// Checks that a stem is a playable MP3.
     async fn check_stem(&self, stem: Stem, writer: &mut dyn BlobWriter) -> Result<(), ServiceError> {
-        let file = writer.local_file().await?;
+        let file = writer.reader().await?;
         let refused = |what: &str| ServiceError::invalid("result", format!("{stem}.mp3 is not an MP3 file: {what}"));
-        match self.ports().probe.probe(&file).await {
+        match self.ports().probe.probe(file).await {
             Ok(facts) if facts.format == "mp3" => Ok(()),
             Ok(facts) => Err(refused(&format!("it is {}", facts.format))),
             Err(error @ (AudioError::Full | AudioError::Failed(_))) => Err(error.into()),

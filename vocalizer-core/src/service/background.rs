@@ -28,6 +28,36 @@ impl SongService {
     ///
     /// Without it, no job gets to the queue, and [`check_background`](Self::check_background) fails. The `Server` of
     /// `vocalizer-http` runs it. Every server of a cluster may run it.
+    ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
+    /// # struct Idle;
+    /// # #[async_trait::async_trait]
+    /// # impl JobQueue for Idle {
+    /// #     async fn publish(&self, _: Job) -> Result<(), QueueError> { Ok(()) }
+    /// #     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> { std::future::pending().await }
+    /// #     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> { Ok(JobState::Unknown) }
+    /// #     async fn depth(&self) -> Result<Depth, QueueError> { Ok(Depth::default()) }
+    /// # }
+    /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(Idle));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// # let service = SongService::builder_with_clock(songs, blobs, queue, clock).build();
+    /// let background = tokio::spawn({
+    ///     let service = service.clone();
+    ///     async move { service.run_background(Duration::from_secs(5 * 60)).await }
+    /// });
+    /// # tokio::task::yield_now().await;
+    /// assert_eq!(service.check_background(), Ok(()));
+    /// // At a shutdown:
+    /// background.abort();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn run_background(&self, sweep_interval: Duration) {
         let _running = Running::begin(self.background());
         // Run concurrently, so that a slow broker does not delay the sweep.

@@ -5,9 +5,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use event_listener::{Event, EventListener};
+use event_listener::Event;
 use time::OffsetDateTime;
 
+use super::change_notifier::Changed;
 use crate::ports::{BlobError, BlobKey, BlobStore, Clock, MadeBlob};
 use crate::song::SongHash;
 
@@ -116,8 +117,8 @@ impl Cache {
     }
 
     /// Completes when there may be something to evict.
-    pub(super) fn excess(&self) -> EventListener {
-        self.0.excess.listen()
+    pub(super) fn excess(&self) -> Changed {
+        Changed(self.0.excess.listen())
     }
 
     /// Returns the known total size.

@@ -1,11 +1,28 @@
 //! Notifies waiting tasks of changes.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use event_listener::{Event, EventListener};
 
 use crate::song::SongHash;
 
 /// Listeners share this many events. One that is woken by another song's change checks and waits again.
 const EVENTS: usize = 64;
+
+/// Completes at the next change after it was made. See [`SongService::watch`](super::SongService::watch).
+#[derive(Debug)]
+#[must_use]
+pub struct Changed(pub(super) EventListener);
+
+impl Future for Changed {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
 
 /// Wakes this process's watchers of songs. Watchers on other servers poll.
 pub(super) struct ChangeNotifier {
@@ -24,13 +41,13 @@ impl ChangeNotifier {
     }
 
     /// Listens for changes of a song.
-    pub(super) fn listen(&self, hash: &SongHash) -> EventListener {
-        self.event(hash).listen()
+    pub(super) fn listen(&self, hash: &SongHash) -> Changed {
+        Changed(self.event(hash).listen())
     }
 
     /// Listens for changes of any song.
-    pub(super) fn listen_for_any(&self) -> EventListener {
-        self.any.listen()
+    pub(super) fn listen_for_any(&self) -> Changed {
+        Changed(self.any.listen())
     }
 
     /// Reports a change of the songs with this hash.
@@ -40,8 +57,8 @@ impl ChangeNotifier {
     }
 
     /// Listens for new outbox entries.
-    pub(super) fn listen_for_entries(&self) -> EventListener {
-        self.new_entry.listen()
+    pub(super) fn listen_for_entries(&self) -> Changed {
+        Changed(self.new_entry.listen())
     }
 
     /// Reports a new outbox entry.

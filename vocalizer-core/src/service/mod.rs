@@ -7,8 +7,10 @@ mod accounts;
 mod backend;
 mod background;
 mod background_state;
+mod builder;
 mod cache;
 mod change_notifier;
+mod defaults;
 mod device;
 mod error;
 mod limits;
@@ -28,19 +30,18 @@ mod throttle;
 mod upload;
 
 pub use crate::ports::LeasedJob;
-pub use accounts::{
-    AccountPorts, AccountService, AccountSettings, Caller, KEEP_EXPIRED, LoginFrom, NewSession, NewToken, Proof,
-};
+pub use accounts::{AccountService, AccountSettings, Caller, IssuedToken, KEEP_EXPIRED, LoginFrom, NewSession, Proof};
+pub use builder::{AccountServiceBuilder, SongServiceBuilder};
+pub use change_notifier::Changed;
+pub use defaults::{AcceptAll, NoArchives, NoRenderer};
 pub use error::{Invalid, ServiceError, whole_seconds};
 pub use limits::limits_view;
 pub use local::LocalCoordination;
 pub use parts::{Levels, Mix, Origin, PartFile, PartInfo};
 pub use remote_leases::RemoteLeases;
 pub use renderings::{RenderingCounts, RenderingSettings};
-pub use songs::{
-    Listing, MAX_PAGE, MOST_WATCHED, Retention, SongPage, SongPorts, SongService, SongSettings, UploadPolicy,
-};
+pub use songs::{Listing, MAX_PAGE, MOST_WATCHED, Retention, SongPage, SongService, SongSettings, UploadPolicy};
 pub use sweep::Swept;
 pub use throttle::Throttle;
-pub use upload::Upload;
+pub use upload::SongUpload;
 pub use vocalizer_api::id::{LeaseId, ParseLeaseIdError};

@@ -15,6 +15,37 @@ use crate::song::{Song, SongHash, SongId, Status, Title};
 
 /// A part as an existing file with its size. Its bytes are not read yet. A cached rendition is not evicted while this
 /// value or a blob opened from it exists.
+///
+/// ```
+/// # #[cfg(not(feature = "memory"))] fn main() {}
+/// # #[cfg(feature = "memory")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::{sync::Arc, time::Duration};
+/// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
+/// # struct Idle;
+/// # #[async_trait::async_trait]
+/// # impl JobQueue for Idle {
+/// #     async fn publish(&self, _: Job) -> Result<(), QueueError> { Ok(()) }
+/// #     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> { std::future::pending().await }
+/// #     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> { Ok(JobState::Unknown) }
+/// #     async fn depth(&self) -> Result<Depth, QueueError> { Ok(Depth::default()) }
+/// # }
+/// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(Idle));
+/// # let clock = Arc::new(ManualClock::new());
+/// # let service = SongService::builder_with_clock(songs, blobs, queue, clock).build();
+/// # let mut upload = service.begin_upload(Viewer::Anonymous).await?;
+/// # upload.write("the file".into()).await?;
+/// # let song = upload.finish("Clair de lune").await?;
+/// # let stems = Stems { drums: "d".into(), bass: "b".into(), other: "o".into(), vocals: "vocals".into() };
+/// # service.deliver(&song.hash.parse()?, &stems).await?;
+/// let file = service.part(Viewer::Anonymous.into(), song.id, Part::Vocals, Format::Mp3).await?;
+/// println!("ETag: \"{}\"; Content-Length: {}", file.tag, file.size_bytes);
+/// let first = service.open(&file, Some(0..3)).await?.next_chunk().await?;
+/// assert_eq!(first.as_deref(), Some(&b"voc"[..]));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct PartFile {
     key: BlobKey,
@@ -41,6 +72,15 @@ pub struct PartInfo {
 }
 
 /// The gain of each of [`Stem::FOUR`] in a mix.
+///
+/// ```
+/// use vocalizer_core::part::Stem;
+/// use vocalizer_core::service::Levels;
+///
+/// let karaoke = Levels::PLAIN.with(Stem::Vocals, 0.0).and_then(|levels| levels.with(Stem::Drums, 1.5));
+/// assert!(karaoke.is_some());
+/// assert_eq!(Levels::PLAIN.with(Stem::Vocals, 2.5), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Levels([f32; Stem::FOUR.len()]);
 
@@ -84,6 +124,38 @@ impl SongService {
     /// accompaniment are rendered on request, which takes a few seconds, and cached while there is room. Clients take
     /// turns. Dropping the call cancels the rendering, unless other clients wait for the same file.
     ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
+    /// # struct Idle;
+    /// # #[async_trait::async_trait]
+    /// # impl JobQueue for Idle {
+    /// #     async fn publish(&self, _: Job) -> Result<(), QueueError> { Ok(()) }
+    /// #     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> { std::future::pending().await }
+    /// #     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> { Ok(JobState::Unknown) }
+    /// #     async fn depth(&self) -> Result<Depth, QueueError> { Ok(Depth::default()) }
+    /// # }
+    /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(Idle));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// # let service = SongService::builder_with_clock(songs, blobs, queue, clock).build();
+    /// # let mut upload = service.begin_upload(Viewer::Anonymous).await?;
+    /// # upload.write("the file".into()).await?;
+    /// # let song = upload.finish("Clair de lune").await?;
+    /// # let stems = Stems { drums: "d".into(), bass: "b".into(), other: "o".into(), vocals: "vocals".into() };
+    /// # service.deliver(&song.hash.parse()?, &stems).await?;
+    /// let file = service.part(Viewer::Anonymous.into(), song.id, Part::Vocals, Format::Mp3).await?;
+    /// let mut blob = service.open(&file, None).await?;
+    /// while let Some(chunk) = blob.next_chunk().await? {
+    ///     assert_eq!(chunk, "vocals");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ServiceError::NotFound`], also for another user's song; [`ServiceError::NotReady`] while the song waits or is
@@ -110,6 +182,39 @@ impl SongService {
     }
 
     /// Returns what is known of a part in a format, without rendering it.
+    ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
+    /// # struct Idle;
+    /// # #[async_trait::async_trait]
+    /// # impl JobQueue for Idle {
+    /// #     async fn publish(&self, _: Job) -> Result<(), QueueError> { Ok(()) }
+    /// #     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> { std::future::pending().await }
+    /// #     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> { Ok(JobState::Unknown) }
+    /// #     async fn depth(&self) -> Result<Depth, QueueError> { Ok(Depth::default()) }
+    /// # }
+    /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(Idle));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// # let service = SongService::builder_with_clock(songs, blobs, queue, clock).build();
+    /// # let mut upload = service.begin_upload(Viewer::Anonymous).await?;
+    /// # upload.write("the file".into()).await?;
+    /// # let song = upload.finish("Clair de lune").await?;
+    /// # let stems = Stems { drums: "d".into(), bass: "b".into(), other: "o".into(), vocals: "vocals".into() };
+    /// # service.deliver(&song.hash.parse()?, &stems).await?;
+    /// let info = service.part_info(Viewer::Anonymous, song.id, Part::Vocals, Format::Mp3).await?;
+    /// assert_eq!(info.file.map(|file| file.size_bytes), Some(6));
+    ///
+    /// // `part` would render this file.
+    /// let info = service.part_info(Viewer::Anonymous, song.id, Part::Vocals, Format::Wav).await?;
+    /// assert!(info.file.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -140,6 +245,54 @@ impl SongService {
 
     /// Returns the peaks of a part for drawing its waveform. They are computed on request and cached, like other
     /// formats.
+    ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
+    /// # struct Idle;
+    /// # #[async_trait::async_trait]
+    /// # impl JobQueue for Idle {
+    /// #     async fn publish(&self, _: Job) -> Result<(), QueueError> { Ok(()) }
+    /// #     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> { std::future::pending().await }
+    /// #     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> { Ok(JobState::Unknown) }
+    /// #     async fn depth(&self) -> Result<Depth, QueueError> { Ok(Depth::default()) }
+    /// # }
+    /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(Idle));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// # struct Concatenation;
+    /// # #[async_trait::async_trait]
+    /// # impl Renderer for Concatenation {
+    /// #     async fn mix(&self, tracks: Vec<Track>, _: Format) -> Result<Blob, AudioError> {
+    /// #         let mut mix = Vec::new();
+    /// #         for (mut blob, _) in tracks {
+    /// #             while let Ok(Some(chunk)) = blob.next_chunk().await { mix.extend_from_slice(&chunk); }
+    /// #         }
+    /// #         Ok(bytes::Bytes::from(mix).into())
+    /// #     }
+    /// #     async fn peaks(&self, _: Vec<Blob>) -> Result<Peaks, AudioError> {
+    /// #         let mut peaks = Peaks::new(44_100);
+    /// #         peaks.extend([1.0_f32; 512].into_iter());
+    /// #         Ok(peaks)
+    /// #     }
+    /// # }
+    /// # let builder = SongService::builder_with_clock(songs, blobs, queue, clock);
+    /// # let service = builder.with_renderer(Arc::new(Concatenation)).build();
+    /// # let mut upload = service.begin_upload(Viewer::Anonymous).await?;
+    /// # upload.write("the file".into()).await?;
+    /// # let song = upload.finish("Clair de lune").await?;
+    /// # let stems = Stems { drums: "d".into(), bass: "b".into(), other: "o".into(), vocals: "vocals".into() };
+    /// # service.deliver(&song.hash.parse()?, &stems).await?;
+    /// let peaks = service.peaks(Viewer::Anonymous.into(), song.id, Part::Vocals).await?;
+    /// let seconds = peaks.frames() as f64 / f64::from(peaks.rate_hz());
+    /// println!("{} values for {seconds} s", peaks.values().len());
+    /// # assert_eq!(peaks.values(), [255, 255]);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -195,6 +348,57 @@ impl SongService {
 
     /// Mixes a song's stems at these levels into one file, which is not cached. Clients take turns, as for other
     /// formats; a slow download does not hold a place in the queue.
+    ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
+    /// # struct Idle;
+    /// # #[async_trait::async_trait]
+    /// # impl JobQueue for Idle {
+    /// #     async fn publish(&self, _: Job) -> Result<(), QueueError> { Ok(()) }
+    /// #     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> { std::future::pending().await }
+    /// #     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> { Ok(JobState::Unknown) }
+    /// #     async fn depth(&self) -> Result<Depth, QueueError> { Ok(Depth::default()) }
+    /// # }
+    /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(Idle));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// # struct Concatenation;
+    /// # #[async_trait::async_trait]
+    /// # impl Renderer for Concatenation {
+    /// #     async fn mix(&self, tracks: Vec<Track>, _: Format) -> Result<Blob, AudioError> {
+    /// #         let mut mix = Vec::new();
+    /// #         for (mut blob, _) in tracks {
+    /// #             while let Ok(Some(chunk)) = blob.next_chunk().await { mix.extend_from_slice(&chunk); }
+    /// #         }
+    /// #         Ok(bytes::Bytes::from(mix).into())
+    /// #     }
+    /// #     async fn peaks(&self, _: Vec<Blob>) -> Result<Peaks, AudioError> {
+    /// #         let mut peaks = Peaks::new(44_100);
+    /// #         peaks.extend([1.0_f32; 512].into_iter());
+    /// #         Ok(peaks)
+    /// #     }
+    /// # }
+    /// # let builder = SongService::builder_with_clock(songs, blobs, queue, clock);
+    /// # let service = builder.with_renderer(Arc::new(Concatenation)).build();
+    /// # let mut upload = service.begin_upload(Viewer::Anonymous).await?;
+    /// # upload.write("the file".into()).await?;
+    /// # let song = upload.finish("Clair de lune").await?;
+    /// # let stems = Stems { drums: "d".into(), bass: "b".into(), other: "o".into(), vocals: "vocals".into() };
+    /// # service.deliver(&song.hash.parse()?, &stems).await?;
+    /// let karaoke = Levels::PLAIN.with(Stem::Vocals, 0.0).ok_or("a gain from 0 to 2")?;
+    /// let mut mix = service.mix(Viewer::Anonymous.into(), song.id, &karaoke, Format::Wav).await?;
+    /// println!("{} (karaoke).wav: {} bytes", mix.title, mix.blob.size_bytes());
+    /// while let Some(chunk) = mix.blob.next_chunk().await? {
+    ///     // Send it to the client.
+    ///     # assert_eq!(chunk, "dbo");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -8,6 +8,7 @@ use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 
 use super::ServiceError;
+use super::change_notifier::Changed;
 use super::songs::SongService;
 use crate::causes::chain;
 use crate::ports::{BlobError, BlobKey, Job, JobPayload, Pending, QueueError};
@@ -79,8 +80,7 @@ impl SongService {
     }
 
     /// Completes when the outbox has a new entry for [`Self::relay`], counted from this call.
-    #[must_use]
-    pub fn outbox_changed(&self) -> event_listener::EventListener {
+    pub fn outbox_changed(&self) -> Changed {
         self.changes().listen_for_entries()
     }
 

@@ -7,6 +7,7 @@ use futures_util::future::FutureExt as _;
 
 use super::ServiceError;
 use super::cache::Pin;
+use super::change_notifier::Changed;
 use super::line::{Ticket, busy};
 use super::renderings::RenderingCounts;
 use super::songs::SongService;
@@ -51,8 +52,7 @@ impl SongService {
     }
 
     /// Completes when [`Self::trim`] has something to remove that was in use before.
-    #[must_use]
-    pub fn excess(&self) -> event_listener::EventListener {
+    pub fn excess(&self) -> Changed {
         self.made().cache.excess()
     }
 

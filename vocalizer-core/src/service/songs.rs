@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use event_listener::EventListener;
 
 use super::ServiceError;
 use super::background_state::BackgroundState;
-use super::change_notifier::ChangeNotifier;
+use super::change_notifier::{ChangeNotifier, Changed};
 use super::relay_state::RelayState;
 use super::renderings::{RenderingSettings, Renderings};
 use crate::account::Viewer;
@@ -19,7 +18,7 @@ use crate::dedupe::{BlobFate, on_delete};
 use crate::limits::Limits;
 use crate::ports::{
     AudioProbe, BlobStore, Clock, Coordination, Cursor, JobQueue, JobState, ProgressReport, Renderer, RepositoryError,
-    ResultReader, SongQuery, SongRepository, Space,
+    ResultReader, SongFilter, SongRepository, Space,
 };
 use crate::quota::{AddressKey, Quota, Uploader};
 use crate::secret::Secret;
@@ -39,24 +38,19 @@ pub const MOST_WATCHED: u32 = 200;
 const MIN_FREE_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// The ports that the service uses.
-#[derive(Clone)]
-pub struct SongPorts {
+pub(super) struct SongPorts {
     /// Songs and the outbox.
-    pub songs: Arc<dyn SongRepository>,
+    pub(super) songs: Arc<dyn SongRepository>,
     /// State that all servers share: locks, progress, deleted hashes.
-    pub coordination: Arc<dyn Coordination>,
-    /// The songs' bytes.
-    pub blobs: Arc<dyn BlobStore>,
-    /// The job queue.
-    pub queue: Arc<dyn JobQueue>,
-    /// Probes uploads.
-    pub probe: Arc<dyn AudioProbe>,
-    /// Renders other formats.
-    pub renderer: Arc<dyn Renderer>,
+    pub(super) coordination: Arc<dyn Coordination>,
+    pub(super) blobs: Arc<dyn BlobStore>,
+    pub(super) queue: Arc<dyn JobQueue>,
+    /// Probes uploads and stems.
+    pub(super) probe: Arc<dyn AudioProbe>,
+    pub(super) renderer: Arc<dyn Renderer>,
     /// Reads result archives.
-    pub results: Arc<dyn ResultReader>,
-    /// The clock.
-    pub clock: Arc<dyn Clock>,
+    pub(super) results: Arc<dyn ResultReader>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 /// Settings of the service.
@@ -89,6 +83,20 @@ pub struct SongSettings {
 }
 
 /// Who may upload, and how much.
+///
+/// ```
+/// use vocalizer_core::quota::{AddressKey, Quota};
+/// use vocalizer_core::secret::Secret;
+/// use vocalizer_core::service::UploadPolicy;
+///
+/// let policy = UploadPolicy {
+///     per_user: Quota { max_bytes: Some(10_000_000_000), ..Quota::default() },
+///     per_address: Quota { max_songs: Some(3), max_uploads_per_minute: Some(1), ..Quota::default() },
+///     address_key: AddressKey::new(&Secret::new("a long random text".to_owned())),
+///     ..UploadPolicy::default()
+/// };
+/// assert!(policy.anonymous);
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct UploadPolicy {
     /// Whether anonymous uploads are allowed. Default: yes.
@@ -148,6 +156,37 @@ impl Default for SongSettings {
 }
 
 /// The songs of Vocalizer. Clones are handles to the same service.
+///
+/// ```
+/// # #[cfg(not(feature = "memory"))] fn main() {}
+/// # #[cfg(feature = "memory")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::{sync::Arc, time::Duration};
+/// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
+/// # struct Idle;
+/// # #[async_trait::async_trait]
+/// # impl JobQueue for Idle {
+/// #     async fn publish(&self, _: Job) -> Result<(), QueueError> { Ok(()) }
+/// #     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> { std::future::pending().await }
+/// #     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> { Ok(JobState::Unknown) }
+/// #     async fn depth(&self) -> Result<Depth, QueueError> { Ok(Depth::default()) }
+/// # }
+/// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(Idle));
+/// # let clock = Arc::new(ManualClock::new());
+/// # let service = SongService::builder_with_clock(songs, blobs, queue, clock).build();
+/// let mut upload = service.begin_upload(Viewer::Anonymous).await?;
+/// upload.write("the bytes of an MP3 file".into()).await?;
+/// let song = upload.finish("Clair de lune").await?;
+///
+/// // A worker delivers the stems; until then the song waits.
+/// assert_eq!(service.song(Viewer::Anonymous, song.id).await?.status, SongStatus::Uploaded);
+/// let file = service.part(Viewer::Anonymous.into(), song.id, Part::Song, Format::Mp3).await?;
+/// let mut bytes = service.open(&file, None).await?;
+/// assert_eq!(bytes.next_chunk().await?.as_deref(), Some(&b"the bytes of an MP3 file"[..]));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct SongService {
     inner: Arc<Inner>,
@@ -185,9 +224,7 @@ pub struct SongPage {
 }
 
 impl SongService {
-    /// Returns a service over these ports.
-    #[must_use]
-    pub fn new(ports: SongPorts, settings: SongSettings) -> Self {
+    pub(super) fn new(ports: SongPorts, settings: SongSettings) -> Self {
         let renderings = Renderings::new(&settings.renderings, &ports.clock);
         let (relaying, changes) = (RelayState::default(), ChangeNotifier::new());
         let background = BackgroundState::default();
@@ -249,7 +286,7 @@ impl SongService {
         let mut writer = blobs.begin().await?;
         writer.write(Bytes::from_static(b"ready?")).await?;
         // Writers buffer; this flushes to the disk.
-        writer.local_file().await?;
+        writer.reader().await?;
         Ok(())
     }
 
@@ -269,6 +306,41 @@ impl SongService {
 
     /// Returns a page of the songs that the viewer may see, newest first.
     ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
+    /// # struct Idle;
+    /// # #[async_trait::async_trait]
+    /// # impl JobQueue for Idle {
+    /// #     async fn publish(&self, _: Job) -> Result<(), QueueError> { Ok(()) }
+    /// #     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> { std::future::pending().await }
+    /// #     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> { Ok(JobState::Unknown) }
+    /// #     async fn depth(&self) -> Result<Depth, QueueError> { Ok(Depth::default()) }
+    /// # }
+    /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(Idle));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// # let service = SongService::builder_with_clock(songs, blobs, queue, clock).build();
+    /// # let mut upload = service.begin_upload(Viewer::Anonymous).await?;
+    /// # upload.write("the file".into()).await?;
+    /// # let song = upload.finish("Clair de lune").await?;
+    /// let (mut listing, mut titles) = (Listing { limit: Some(100), ..Listing::default() }, Vec::new());
+    /// loop {
+    ///     let page = service.list(Viewer::Anonymous, listing).await?;
+    ///     titles.extend(page.songs.into_iter().map(|song| song.title));
+    ///     listing.after = page.next;
+    ///     if listing.after.is_none() {
+    ///         break;
+    ///     }
+    /// }
+    /// assert_eq!(titles, ["Clair de lune"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
@@ -276,7 +348,7 @@ impl SongService {
         let Listing { status, after, limit, details } = listing;
         let limit = limit.unwrap_or(MAX_PAGE).min(MAX_PAGE);
         // One more than requested, to learn whether there is a next page.
-        let query = SongQuery { viewer, status, after, limit: Some(limit + 1) };
+        let query = SongFilter { viewer, status, after, limit: Some(limit + 1) };
         let mut songs = self.ports().songs.list(&query).await?;
         let mut next = None;
         if songs.len() > limit as usize {
@@ -303,6 +375,36 @@ impl SongService {
 
     /// Returns a song.
     ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
+    /// # struct Idle;
+    /// # #[async_trait::async_trait]
+    /// # impl JobQueue for Idle {
+    /// #     async fn publish(&self, _: Job) -> Result<(), QueueError> { Ok(()) }
+    /// #     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> { std::future::pending().await }
+    /// #     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> { Ok(JobState::Unknown) }
+    /// #     async fn depth(&self) -> Result<Depth, QueueError> { Ok(Depth::default()) }
+    /// # }
+    /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(Idle));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// # let service = SongService::builder_with_clock(songs, blobs, queue, clock).build();
+    /// # let mut upload = service.begin_upload(Viewer::Anonymous).await?;
+    /// # upload.write("the file".into()).await?;
+    /// # let song = upload.finish("Clair de lune").await?;
+    /// let song = service.song(Viewer::Anonymous, song.id).await?;
+    /// assert_eq!((song.title.as_str(), song.status), ("Clair de lune", SongStatus::Uploaded));
+    ///
+    /// let missing = service.song(Viewer::Anonymous, SongId::random()).await;
+    /// assert!(matches!(missing, Err(ServiceError::NotFound { .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ServiceError::NotFound`], also for another user's song; [`ServiceError::Unavailable`] or
@@ -313,10 +415,47 @@ impl SongService {
 
     /// Returns a song and a listener for its changes, registered before the song is read so that no change is missed.
     ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
+    /// # struct Idle;
+    /// # #[async_trait::async_trait]
+    /// # impl JobQueue for Idle {
+    /// #     async fn publish(&self, _: Job) -> Result<(), QueueError> { Ok(()) }
+    /// #     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> { std::future::pending().await }
+    /// #     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> { Ok(JobState::Unknown) }
+    /// #     async fn depth(&self) -> Result<Depth, QueueError> { Ok(Depth::default()) }
+    /// # }
+    /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(Idle));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// # let service = SongService::builder_with_clock(songs, blobs, queue, clock).build();
+    /// # let mut upload = service.begin_upload(Viewer::Anonymous).await?;
+    /// # upload.write("the file".into()).await?;
+    /// # let song = upload.finish("Clair de lune").await?;
+    /// # let (worker, hash) = (service.clone(), song.hash.parse()?);
+    /// # tokio::spawn(async move {
+    /// #     let stems = Stems { drums: "d".into(), bass: "b".into(), other: "o".into(), vocals: "v".into() };
+    /// #     worker.begin(&hash).await.unwrap();
+    /// #     worker.deliver(&hash, &stems).await.unwrap();
+    /// # });
+    /// let (mut changed, mut song) = service.watch(Viewer::Anonymous, song.id).await?;
+    /// while !song.status.is_final() {
+    ///     changed.await;
+    ///     (changed, song) = service.watch(Viewer::Anonymous, song.id).await?;
+    /// }
+    /// assert_eq!(song.status, SongStatus::Split);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Self::song`].
-    pub async fn watch(&self, viewer: Viewer, id: SongId) -> Result<(EventListener, SongView), ServiceError> {
+    pub async fn watch(&self, viewer: Viewer, id: SongId) -> Result<(Changed, SongView), ServiceError> {
         let song = self.visible(viewer, id).await?;
         let changed = self.changes().listen(song.hash());
         // Read again: the song may have changed before the listener was registered.
@@ -326,10 +465,42 @@ impl SongService {
     /// Returns a listener for changes of all songs that the viewer may see, registered before they are read, and the
     /// songs to watch, with details: the newest, those waiting and those being split, at most [`MOST_WATCHED`] of each.
     ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
+    /// # struct Idle;
+    /// # #[async_trait::async_trait]
+    /// # impl JobQueue for Idle {
+    /// #     async fn publish(&self, _: Job) -> Result<(), QueueError> { Ok(()) }
+    /// #     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> { std::future::pending().await }
+    /// #     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> { Ok(JobState::Unknown) }
+    /// #     async fn depth(&self) -> Result<Depth, QueueError> { Ok(Depth::default()) }
+    /// # }
+    /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(Idle));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// # let service = SongService::builder_with_clock(songs, blobs, queue, clock).build();
+    /// # let mut upload = service.begin_upload(Viewer::Anonymous).await?;
+    /// # upload.write("the file".into()).await?;
+    /// # let song = upload.finish("Clair de lune").await?;
+    /// let (changed, songs) = service.watch_all(Viewer::Anonymous).await?;
+    /// println!("{} songs", songs.len());
+    /// // Another task uploads, renames or deletes a song.
+    /// # service.rename(Viewer::Anonymous, song.id, "Clair de lune (live)").await?;
+    /// changed.await;
+    /// let (changed, songs) = service.watch_all(Viewer::Anonymous).await?;
+    /// # assert_eq!(songs[0].title, "Clair de lune (live)");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
-    pub async fn watch_all(&self, viewer: Viewer) -> Result<(EventListener, Vec<SongView>), ServiceError> {
+    pub async fn watch_all(&self, viewer: Viewer) -> Result<(Changed, Vec<SongView>), ServiceError> {
         let changed = self.changes().listen_for_any();
         let mut songs = Vec::new();
         for status in [None, Some(StatusKind::Uploaded), Some(StatusKind::Splitting)] {
@@ -356,6 +527,36 @@ impl SongService {
 
     /// Changes a song's title.
     ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
+    /// # struct Idle;
+    /// # #[async_trait::async_trait]
+    /// # impl JobQueue for Idle {
+    /// #     async fn publish(&self, _: Job) -> Result<(), QueueError> { Ok(()) }
+    /// #     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> { std::future::pending().await }
+    /// #     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> { Ok(JobState::Unknown) }
+    /// #     async fn depth(&self) -> Result<Depth, QueueError> { Ok(Depth::default()) }
+    /// # }
+    /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(Idle));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// # let service = SongService::builder_with_clock(songs, blobs, queue, clock).build();
+    /// # let mut upload = service.begin_upload(Viewer::Anonymous).await?;
+    /// # upload.write("the file".into()).await?;
+    /// # let song = upload.finish("Clair de lune").await?;
+    /// let song = service.rename(Viewer::Anonymous, song.id, " Clair de lune (live) ").await?;
+    /// assert_eq!(song.title, "Clair de lune (live)");
+    ///
+    /// let rejected = service.rename(Viewer::Anonymous, song.id, "two\nlines").await;
+    /// assert!(matches!(rejected, Err(ServiceError::Invalid(_))));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ServiceError::Invalid`] for the title, and the errors of [`Self::song`].
@@ -369,6 +570,37 @@ impl SongService {
     }
 
     /// Retries a failed song.
+    ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
+    /// # struct Idle;
+    /// # #[async_trait::async_trait]
+    /// # impl JobQueue for Idle {
+    /// #     async fn publish(&self, _: Job) -> Result<(), QueueError> { Ok(()) }
+    /// #     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> { std::future::pending().await }
+    /// #     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> { Ok(JobState::Unknown) }
+    /// #     async fn depth(&self) -> Result<Depth, QueueError> { Ok(Depth::default()) }
+    /// # }
+    /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(Idle));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// # let service = SongService::builder_with_clock(songs, blobs, queue, clock).build();
+    /// # let mut upload = service.begin_upload(Viewer::Anonymous).await?;
+    /// # upload.write("the file".into()).await?;
+    /// # let song = upload.finish("Clair de lune").await?;
+    /// // A worker could not split the song.
+    /// service.fail(&song.hash.parse()?, &FailureReason::new("out of memory")).await?;
+    /// assert_eq!(service.song(Viewer::Anonymous, song.id).await?.status, SongStatus::Failed);
+    ///
+    /// let song = service.retry(Viewer::Anonymous, song.id).await?;
+    /// assert_eq!(song.status, SongStatus::Uploaded);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -388,6 +620,34 @@ impl SongService {
     }
 
     /// Deletes a song. Deleting the last song with a hash also deletes its file and stems and cancels its job.
+    ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
+    /// # struct Idle;
+    /// # #[async_trait::async_trait]
+    /// # impl JobQueue for Idle {
+    /// #     async fn publish(&self, _: Job) -> Result<(), QueueError> { Ok(()) }
+    /// #     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> { std::future::pending().await }
+    /// #     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> { Ok(JobState::Unknown) }
+    /// #     async fn depth(&self) -> Result<Depth, QueueError> { Ok(Depth::default()) }
+    /// # }
+    /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(Idle));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// # let service = SongService::builder_with_clock(songs, blobs, queue, clock).build();
+    /// # let mut upload = service.begin_upload(Viewer::Anonymous).await?;
+    /// # upload.write("the file".into()).await?;
+    /// # let song = upload.finish("Clair de lune").await?;
+    /// service.delete(Viewer::Anonymous, song.id).await?;
+    /// let repeated = service.delete(Viewer::Anonymous, song.id).await;
+    /// assert!(matches!(repeated, Err(ServiceError::NotFound { .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -15,7 +15,7 @@ use crate::quota::{Quota, Uploader, Weight};
 use crate::song::{Song, SongHash, SongHasher, SongId, StatusKind, Title};
 
 /// An upload in progress. It is hashed while being written, in constant memory. Dropping it leaves nothing behind.
-pub struct Upload {
+pub struct SongUpload {
     service: SongService,
     /// The ID that the client chose, so that it can repeat the upload.
     chosen_id: Option<SongId>,
@@ -30,11 +30,46 @@ pub struct Upload {
 impl SongService {
     /// Begins an upload from an address and counts it towards the uploader's quota.
     ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
+    /// # use vocalizer_core::quota::*;
+    /// # struct Idle;
+    /// # #[async_trait::async_trait]
+    /// # impl JobQueue for Idle {
+    /// #     async fn publish(&self, _: Job) -> Result<(), QueueError> { Ok(()) }
+    /// #     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> { std::future::pending().await }
+    /// #     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> { Ok(JobState::Unknown) }
+    /// #     async fn depth(&self) -> Result<Depth, QueueError> { Ok(Depth::default()) }
+    /// # }
+    /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(Idle));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// let per_address = Quota { max_songs: Some(1), ..Quota::default() };
+    /// let uploads = UploadPolicy { per_address, ..UploadPolicy::default() };
+    /// let settings = SongSettings { uploads, ..SongSettings::default() };
+    /// # let builder = SongService::builder_with_clock(songs, blobs, queue, clock);
+    /// let service = builder.with_settings(settings).build();
+    /// # let address = "192.0.2.1".parse()?;
+    /// let mut upload = service.begin_upload_from(Viewer::Anonymous, address).await?;
+    /// # upload.write("the file".into()).await?;
+    /// # upload.finish("Clair de lune").await?;
+    ///
+    /// // After this song, the quota is used up.
+    /// let second = service.begin_upload_from(Viewer::Anonymous, address).await;
+    /// assert!(matches!(second, Err(ServiceError::Exceeded(Exceeded::Songs { max_songs: 1 }))));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ServiceError::Exceeded`] when a quota is reached, [`ServiceError::Unauthenticated`] when anonymous uploads are
     /// not allowed, and the errors of [`Self::begin_upload`].
-    pub async fn begin_upload_from(&self, viewer: Viewer, address: IpAddr) -> Result<Upload, ServiceError> {
+    pub async fn begin_upload_from(&self, viewer: Viewer, address: IpAddr) -> Result<SongUpload, ServiceError> {
         let policy = &self.settings().uploads;
         if viewer == Viewer::Anonymous && !policy.anonymous {
             return Err(ServiceError::Unauthenticated {
@@ -45,10 +80,38 @@ impl SongService {
         if let Some(uploader) = uploader.filter(|_| !quota.is_unlimited()) {
             self.ports().songs.begin_upload(&uploader, &quota, self.ports().clock.now()).await?;
         }
-        Ok(Upload { uploader, quota, ..self.begin_upload(viewer).await? })
+        Ok(SongUpload { uploader, quota, ..self.begin_upload(viewer).await? })
     }
 
     /// Begins an upload that counts towards no quota.
+    ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
+    /// # struct Idle;
+    /// # #[async_trait::async_trait]
+    /// # impl JobQueue for Idle {
+    /// #     async fn publish(&self, _: Job) -> Result<(), QueueError> { Ok(()) }
+    /// #     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> { std::future::pending().await }
+    /// #     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> { Ok(JobState::Unknown) }
+    /// #     async fn depth(&self) -> Result<Depth, QueueError> { Ok(Depth::default()) }
+    /// # }
+    /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(Idle));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// # let service = SongService::builder_with_clock(songs, blobs, queue, clock).build();
+    /// let mut upload = service.begin_upload(Viewer::Anonymous).await?;
+    /// for chunk in ["the bytes of ", "an MP3 file"] {
+    ///     upload.write(chunk.into()).await?;
+    /// }
+    /// let song = upload.finish("Clair de lune").await?;
+    /// assert_eq!(song.status, SongStatus::Uploaded);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -56,11 +119,11 @@ impl SongService {
     /// [`ServiceError::Unavailable`].
     ///
     /// [`SongSettings::min_free_bytes`]: super::SongSettings::min_free_bytes
-    pub async fn begin_upload(&self, viewer: Viewer) -> Result<Upload, ServiceError> {
+    pub async fn begin_upload(&self, viewer: Viewer) -> Result<SongUpload, ServiceError> {
         self.check_room().await?;
         let writer = self.ports().blobs.begin().await?;
         let (uploader, quota) = (None, Quota::default());
-        Ok(Upload {
+        Ok(SongUpload {
             service: self.clone(),
             chosen_id: None,
             viewer,
@@ -80,9 +143,39 @@ impl SongService {
     }
 }
 
-impl Upload {
+impl SongUpload {
     /// Gives the song an ID that the client chose, so that the client can repeat the upload if its answer is lost: the
     /// same bytes with the same ID from the same user make one song.
+    ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
+    /// # struct Idle;
+    /// # #[async_trait::async_trait]
+    /// # impl JobQueue for Idle {
+    /// #     async fn publish(&self, _: Job) -> Result<(), QueueError> { Ok(()) }
+    /// #     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> { std::future::pending().await }
+    /// #     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> { Ok(JobState::Unknown) }
+    /// #     async fn depth(&self) -> Result<Depth, QueueError> { Ok(Depth::default()) }
+    /// # }
+    /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(Idle));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// # let service = SongService::builder_with_clock(songs, blobs, queue, clock).build();
+    /// let id = SongId::random();
+    /// // The client repeats the upload, because it got no response.
+    /// for _ in 0..2 {
+    ///     let mut upload = service.begin_upload(Viewer::Anonymous).await?.with_id(id);
+    ///     upload.write("the bytes of an MP3 file".into()).await?;
+    ///     assert_eq!(upload.finish("Clair de lune").await?.id, id);
+    /// }
+    /// assert_eq!(service.list(Viewer::Anonymous, Listing::default()).await?.songs.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn with_id(self, id: SongId) -> Self {
         Self { chosen_id: Some(id), ..self }
@@ -126,8 +219,7 @@ impl Upload {
             invalid.push(Invalid { field: "file", message: "the file is empty".to_owned() });
         }
         let (Ok(title), true) = (title, invalid.is_empty()) else { return Err(ServiceError::Invalid(invalid)) };
-        let file = self.writer.local_file().await?;
-        let facts = ports.probe.probe(&file).await?;
+        let facts = ports.probe.probe(self.writer.reader().await?).await?;
 
         let hash = self.hasher.finish();
         let now = ports.clock.now();

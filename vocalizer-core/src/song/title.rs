@@ -23,6 +23,16 @@ impl Title {
     /// The limit for new titles is [`Limits::max_title_chars`](crate::limits::Limits::max_title_chars). A store that
     /// reads titles back passes `usize::MAX`: lowering the limit must not lose songs.
     ///
+    /// ```
+    /// use vocalizer_core::song::{Title, TitleError};
+    ///
+    /// # fn main() -> Result<(), TitleError> {
+    /// assert_eq!(Title::parse("  Clair de lune ", 200)?.as_str(), "Clair de lune");
+    /// assert_eq!(Title::parse("two\nlines", 200), Err(TitleError::Control { at_char: 3 }));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`TitleError::Empty`] if nothing is left after trimming, [`TitleError::TooLong`] above the limit,

@@ -4,6 +4,7 @@
 //! one of three classes ([`Failure`](crate::ports::Failure)): retry, postpone or give up.
 
 mod attempt;
+mod encode;
 mod lease;
 mod run;
 mod settings;
@@ -11,5 +12,6 @@ mod source;
 mod trouble;
 
 pub(crate) use attempt::DAMAGED;
-pub use run::{Worker, WorkerPorts};
+pub use encode::EncodedSeparator;
+pub use run::{Worker, WorkerBuilder};
 pub use settings::{WorkerCounts, WorkerSettings};

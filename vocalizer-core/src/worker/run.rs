@@ -21,18 +21,60 @@ const SETTLING: Duration = Duration::from_secs(5);
 
 /// The ports a worker uses.
 #[derive(Clone)]
-pub struct WorkerPorts {
+pub(super) struct WorkerPorts {
     /// The source of jobs.
-    pub queue: Arc<dyn JobQueue>,
+    pub(super) queue: Arc<dyn JobQueue>,
     /// The receiver of results.
-    pub backend: Arc<dyn Backend>,
-    /// Splits songs into stems.
-    pub separator: Arc<dyn Separator>,
-    /// The clock.
-    pub clock: Arc<dyn Clock>,
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) separator: Arc<dyn Separator>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
-/// A worker. It processes one song at a time.
+/// Builds a [`Worker`]; see [`Worker::builder`].
+///
+/// ```
+/// # use std::{sync::Arc, time::Duration};
+/// # use vocalizer_core::ports::{Backend, Clock, JobQueue, Separator};
+/// use vocalizer_core::worker::{Worker, WorkerSettings};
+///
+/// # fn worker(
+/// #     queue: Arc<dyn JobQueue>, backend: Arc<dyn Backend>, separator: Arc<dyn Separator>, clock: Arc<dyn Clock>,
+/// # ) -> Worker {
+/// let settings = WorkerSettings { max_attempts: 1, grace: Duration::from_secs(60), ..WorkerSettings::default() };
+/// let worker = Worker::builder_with_clock(queue, backend, separator, clock).with_settings(settings).build();
+/// # worker
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct WorkerBuilder {
+    ports: WorkerPorts,
+    settings: WorkerSettings,
+    chance: Arc<dyn Fn() -> u16 + Send + Sync>,
+}
+
+impl WorkerBuilder {
+    /// Sets attempts, pauses and timeouts.
+    pub fn with_settings(mut self, settings: WorkerSettings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Takes the jitter of pauses from `chance` instead of a random source, for reproducible runs.
+    pub fn with_chance(mut self, chance: impl Fn() -> u16 + Send + Sync + 'static) -> Self {
+        self.chance = Arc::new(chance);
+        self
+    }
+
+    /// Builds the worker.
+    #[must_use]
+    pub fn build(self) -> Worker {
+        let Self { ports, settings, chance } = self;
+        Worker { ports, settings, counts: Arc::default(), chance }
+    }
+}
+
+/// A worker. It processes one song at a time. Clones share their counters.
 #[derive(Clone)]
 pub struct Worker {
     ports: WorkerPorts,
@@ -42,17 +84,40 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Returns a worker over these ports. Clones share their counters.
-    #[must_use]
-    pub fn new(ports: WorkerPorts, settings: WorkerSettings) -> Self {
-        Self { ports, settings, counts: Arc::default(), chance: Arc::new(chance) }
+    /// Returns a builder for a worker that takes jobs from `queue`, splits songs with `separator` and delivers the stems to
+    /// `backend`, with the system clock.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// use vocalizer_core::ports::{JobQueue, Separator};
+    /// use vocalizer_core::service::SongService;
+    /// use vocalizer_core::worker::Worker;
+    ///
+    /// /// Two workers in the process of the service.
+    /// fn workers(service: &SongService, separator: Arc<dyn Separator>) -> [Worker; 2] {
+    ///     let (queue, backend) = (service.queue().clone(), Arc::new(service.clone()));
+    ///     let worker = Worker::builder(queue, backend, separator).build();
+    ///     [worker.clone(), worker]
+    /// }
+    /// ```
+    #[cfg(feature = "system-clock")]
+    pub fn builder(
+        queue: Arc<dyn JobQueue>,
+        backend: Arc<dyn Backend>,
+        separator: Arc<dyn Separator>,
+    ) -> WorkerBuilder {
+        Self::builder_with_clock(queue, backend, separator, Arc::new(crate::SystemClock::new()))
     }
 
-    /// Takes the jitter of its pauses from `chance` instead of a random source, for reproducible runs.
-    #[must_use]
-    pub fn with_chance(mut self, chance: impl Fn() -> u16 + Send + Sync + 'static) -> Self {
-        self.chance = Arc::new(chance);
-        self
+    /// Like [`builder`](Self::builder), with a clock of your own.
+    pub fn builder_with_clock(
+        queue: Arc<dyn JobQueue>,
+        backend: Arc<dyn Backend>,
+        separator: Arc<dyn Separator>,
+        clock: Arc<dyn Clock>,
+    ) -> WorkerBuilder {
+        let ports = WorkerPorts { queue, backend, separator, clock };
+        WorkerBuilder { ports, settings: WorkerSettings::default(), chance: Arc::new(chance) }
     }
 
     pub(super) fn ports(&self) -> &WorkerPorts {
@@ -77,6 +142,16 @@ impl Worker {
     }
 
     /// Returns the counters.
+    ///
+    /// ```
+    /// use vocalizer_core::worker::Worker;
+    ///
+    /// /// Returns how many seconds of audio the worker splits per second.
+    /// fn speed(worker: &Worker) -> f64 {
+    ///     let counts = worker.counts();
+    ///     counts.audio_ms() as f64 / counts.busy_ms().max(1) as f64
+    /// }
+    /// ```
     #[must_use]
     pub fn counts(&self) -> &Arc<WorkerCounts> {
         &self.counts
@@ -88,6 +163,67 @@ impl Worker {
     /// Only `stop` ends it. A worker that cannot work pauses, so that other workers get the jobs: first for
     /// [`WorkerSettings::first_backoff`], then twice as long each time, up to one minute. Dropping the future also
     /// returns the current job to the queue, at the latest when its lease runs out.
+    ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{collections::VecDeque, sync::{Arc, Mutex}, time::Duration};
+    /// # use async_trait::async_trait;
+    /// # use vocalizer_core::{account::*, api::*, memory::*, ports::*, service::*, song::*, worker::*};
+    /// # struct Queue(Mutex<VecDeque<Job>>);
+    /// # #[async_trait]
+    /// # impl JobQueue for Queue {
+    /// #     async fn publish(&self, job: Job) -> Result<(), QueueError> { Ok(self.0.lock().unwrap().push_back(job)) }
+    /// #     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
+    /// #         let job = self.0.lock().unwrap().pop_front();
+    /// #         match job { Some(job) => Ok(Box::new(Held(job))), None => std::future::pending().await }
+    /// #     }
+    /// #     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> { Ok(JobState::Unknown) }
+    /// #     async fn depth(&self) -> Result<Depth, QueueError> { Ok(Depth::default()) }
+    /// # }
+    /// # struct Held(Job);
+    /// # #[async_trait]
+    /// # impl Lease for Held {
+    /// #     fn job(&self) -> &Job { &self.0 }
+    /// #     fn attempt(&self) -> u32 { 1 }
+    /// #     fn visibility(&self) -> Duration { Duration::from_secs(60) }
+    /// #     async fn extend(&mut self) -> Result<(), QueueError> { Ok(()) }
+    /// #     async fn acknowledge(self: Box<Self>) -> Result<(), QueueError> { Ok(()) }
+    /// #     async fn fail(self: Box<Self>, _: Failure) -> Result<(), QueueError> { Ok(()) }
+    /// # }
+    /// # struct Copies;
+    /// # #[async_trait]
+    /// # impl Separator for Copies {
+    /// #     async fn separate(&self, mut song: Blob, _: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
+    /// #         let read = song.next_chunk().await.map_err(|error| AudioError::Failed(error.into()));
+    /// #         let mp3 = read?.unwrap_or_default();
+    /// #         Ok(Box::new(Stems { drums: mp3.clone(), bass: mp3.clone(), other: mp3.clone(), vocals: mp3 }))
+    /// #     }
+    /// # }
+    /// # let (songs, blobs) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default());
+    /// # let (queue, clock) = (Arc::new(Queue(Mutex::default())), Arc::new(ManualClock::new()));
+    /// # let service = SongService::builder_with_clock(songs, blobs, queue.clone(), clock.clone()).build();
+    /// # let mut upload = service.begin_upload(Viewer::Anonymous).await?;
+    /// # upload.write("the file".into()).await?;
+    /// # let song = upload.finish("Clair de lune").await?;
+    /// # let separator = Arc::new(Copies);
+    /// let worker = Worker::builder_with_clock(queue, Arc::new(service.clone()), separator, clock).build();
+    /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    /// let running = tokio::spawn({
+    ///     let worker = worker.clone();
+    ///     async move { worker.run(async { drop(stopped.await) }).await }
+    /// });
+    /// # while worker.counts().done() == 0 { tokio::task::yield_now().await; }
+    /// // At a shutdown:
+    /// drop(stop);
+    /// running.await?;
+    /// assert_eq!(worker.counts().done(), 1);
+    /// # assert_eq!(service.song(Viewer::Anonymous, song.id).await?.status, SongStatus::Split);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn run(&self, stop: impl Future<Output = ()> + Send) {
         let stop = pin!(stop);
         let clock = self.ports.clock.as_ref();

@@ -14,17 +14,11 @@ use vocalizer_core::dedupe::Advance;
 use vocalizer_core::memory::{ManualClock, MemoryBlobs, MemorySongs};
 use vocalizer_core::part::{Format, Part, Stem};
 use vocalizer_core::ports::{
-    AudioError, Blob, BlobKey, BlobStore, Clock, Depth, Job, JobQueue, JobState, Lease, Peaks, QueueError, Renderer,
-    SongRepository, Track,
+    AudioError, Blob, BlobKey, BlobStore as _, Clock as _, Depth, Job, JobQueue, JobState, Lease, Peaks, QueueError,
+    Renderer, SongRepository, Track,
 };
-use vocalizer_core::service::{
-    Levels, LocalCoordination, PartFile, RenderingSettings, ServiceError, SongPorts, SongService, SongSettings,
-};
+use vocalizer_core::service::{Levels, PartFile, RenderingSettings, ServiceError, SongService, SongSettings};
 use vocalizer_core::song::{Song, SongHash, SongId, Title};
-
-#[path = "../support/not_asked.rs"]
-mod not_asked;
-use not_asked::NotAsked;
 
 /// The size of every rendered file.
 pub(crate) const FILE_BYTES: u64 = 100;
@@ -117,17 +111,15 @@ impl Fixture {
             started: Mutex::default(),
             cancelled: Mutex::default(),
         });
-        let ports = SongPorts {
-            songs: Arc::clone(&songs) as _,
-            coordination: Arc::new(LocalCoordination::default()),
-            blobs: Arc::new(blobs.clone()),
-            queue: Arc::new(EmptyQueue),
-            probe: Arc::new(NotAsked),
-            renderer: Arc::clone(&renderer) as _,
-            results: Arc::new(NotAsked),
-            clock: Arc::clone(&clock) as _,
-        };
-        let service = SongService::new(ports, SongSettings { renderings, ..SongSettings::default() });
+        let service = SongService::builder_with_clock(
+            Arc::clone(&songs) as _,
+            Arc::new(blobs.clone()),
+            Arc::new(EmptyQueue),
+            Arc::clone(&clock) as _,
+        )
+        .with_renderer(Arc::clone(&renderer) as _)
+        .with_settings(SongSettings { renderings, ..SongSettings::default() })
+        .build();
         Self { service, renderer, clock, blobs, songs }
     }
 

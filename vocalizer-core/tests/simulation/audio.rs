@@ -1,6 +1,4 @@
 //! Fake audio: a slow separator that sometimes fails, a probe and a renderer.
-
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,8 +6,8 @@ use bytes::Bytes;
 use futures_util::stream::{Stream, StreamExt as _, TryStreamExt as _, try_unfold};
 use vocalizer_core::part::{Format, Stem};
 use vocalizer_core::ports::{
-    AudioError, AudioFacts, AudioProbe, Blob, BlobError, BlobStore, BlobStream, Peaks, Progress, Received, Renderer,
-    ResultError, ResultReader, Separator, StemSet, Stems, Track,
+    AudioError, AudioFacts, AudioProbe, Blob, BlobError, BlobStore, BlobStream, LocalRead, Peaks, Progress, Received,
+    Renderer, ResultError, ResultReader, Separator, StemSet, Stems, Track,
 };
 use vocalizer_core::song::SongHash;
 
@@ -109,7 +107,7 @@ pub(crate) struct FakeAudio(pub(crate) Arc<Kernel>);
 
 #[async_trait]
 impl AudioProbe for FakeAudio {
-    async fn probe(&self, _file: &Path) -> Result<AudioFacts, AudioError> {
+    async fn probe(&self, _: Box<dyn LocalRead>) -> Result<AudioFacts, AudioError> {
         self.0.pause().await;
         if self.0.fault(self.0.plan.rates.refused) {
             return Err(AudioError::Failed(Box::new(CallError("probe unavailable"))));

@@ -1,7 +1,6 @@
 //! The simulated blob store. Uncommitted blobs are lost with their writer; committed ones stay.
 
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,7 +10,7 @@ use futures_util::FutureExt;
 use time::OffsetDateTime;
 use vocalizer_core::memory::MemoryBlobs;
 use vocalizer_core::part::Stem;
-use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter, MadeBlob};
+use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BlobWriter, LocalRead, MadeBlob};
 use vocalizer_core::song::SongHash;
 
 use super::audio::parse_stem;
@@ -119,8 +118,8 @@ impl BlobWriter for Writer {
         self.store.call(self.inner.write(bytes)).await
     }
 
-    async fn local_file(&mut self) -> Result<PathBuf, BlobError> {
-        self.inner.local_file().await
+    async fn reader(&mut self) -> Result<Box<dyn LocalRead>, BlobError> {
+        self.inner.reader().await
     }
 
     async fn commit(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError> {

@@ -9,7 +9,9 @@ use futures_util::future::BoxFuture;
 use time::OffsetDateTime;
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::memory::MemorySongs;
-use vocalizer_core::ports::{Charge, Expiry, Pending, Removed, RepositoryError, SongCounts, SongQuery, SongRepository};
+use vocalizer_core::ports::{
+    Charge, Expiry, Pending, Removed, RepositoryError, SongCounts, SongFilter, SongRepository,
+};
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{Song, SongHash, SongId, StatusKind, Title};
 
@@ -122,7 +124,7 @@ impl SongRepository for Database {
         self.call(|| now(self.songs.find(id))).await
     }
 
-    async fn list(&self, query: &SongQuery) -> DbResult<Vec<Song>> {
+    async fn list(&self, query: &SongFilter) -> DbResult<Vec<Song>> {
         self.call(|| now(self.songs.list(query))).await
     }
 

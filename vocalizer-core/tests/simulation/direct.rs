@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use vocalizer_core::account::Viewer;
-use vocalizer_core::ports::{SongQuery, SongRepository};
+use vocalizer_core::ports::{SongFilter, SongRepository};
 use vocalizer_core::song::{Song, StatusKind};
 
 use super::executor;
@@ -165,4 +165,4 @@ impl World {
     }
 }
 
-const ALL: SongQuery = SongQuery::all_of(Viewer::Anonymous);
+const ALL: SongFilter = SongFilter::all_of(Viewer::Anonymous);

@@ -10,9 +10,9 @@ use time::OffsetDateTime;
 use vocalizer_core::causes::chain;
 use vocalizer_core::limits::Limits;
 use vocalizer_core::ports::{Clock, Coordination, JobQueue};
-use vocalizer_core::service::{LocalCoordination, RemoteLeases, SongPorts, SongService, SongSettings};
+use vocalizer_core::service::{LocalCoordination, RemoteLeases, SongService, SongSettings};
 use vocalizer_core::song::SongId;
-use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
+use vocalizer_core::worker::{Worker, WorkerSettings};
 
 use super::audio::{FakeAudio, SlowSeparator};
 use super::blobs::Blobs;
@@ -91,20 +91,23 @@ impl World {
         } else {
             Arc::clone(&self.coordination) as _
         };
-        let ports = SongPorts {
-            songs: Arc::clone(&self.database) as _,
-            coordination,
-            blobs: Arc::new(self.blobs.clone()),
-            queue: Arc::new(Queue(Arc::clone(&self.broker))),
-            probe: Arc::clone(&audio) as _,
-            renderer: Arc::clone(&audio) as _,
-            results: audio,
-            clock: Arc::new(SimulatedClock(Arc::clone(&self.kernel))),
-        };
-        let leases = RemoteLeases::new(Arc::clone(&ports.queue), Arc::clone(&ports.clock));
+        let queue = Arc::new(Queue(Arc::clone(&self.broker)));
+        let clock = Arc::new(SimulatedClock(Arc::clone(&self.kernel)));
+        let leases = RemoteLeases::new(Arc::clone(&queue) as _, Arc::clone(&clock) as _);
         self.desks.lock().expect("single-threaded")[server] = Some(Arc::new(leases));
         let settings = SongSettings { limits: Limits::for_testing(), ..SongSettings::default() };
-        let service = SongService::new(ports, settings);
+        let service = SongService::builder_with_clock(
+            Arc::clone(&self.database) as _,
+            Arc::new(self.blobs.clone()),
+            queue,
+            clock,
+        )
+        .with_coordination(coordination)
+        .with_probe(Arc::clone(&audio) as _)
+        .with_renderer(Arc::clone(&audio) as _)
+        .with_results(audio)
+        .with_settings(settings)
+        .build();
         self.services.lock().expect("single-threaded")[server] = Some(service.clone());
         self.kernel.spawn(process, "maintenance", Arc::clone(self).maintain(service));
     }
@@ -152,15 +155,16 @@ impl World {
         } else {
             Arc::new(Queue(Arc::clone(&self.broker)))
         };
-        let ports = WorkerPorts {
-            queue,
-            backend: Arc::new(Remote { world: Arc::clone(self) }),
-            separator: Arc::new(SlowSeparator { kernel: Arc::clone(&self.kernel), broker: Arc::clone(&self.broker) }),
-            clock: Arc::new(SimulatedClock(Arc::clone(&self.kernel))),
-        };
         let chance = Arc::clone(&self.kernel);
-        let instance = Worker::new(ports, worker_settings())
-            .with_chance(move || u16::try_from(chance.below(1 << 16)).unwrap_or(u16::MAX));
+        let instance = Worker::builder_with_clock(
+            queue,
+            Arc::new(Remote { world: Arc::clone(self) }),
+            Arc::new(SlowSeparator { kernel: Arc::clone(&self.kernel), broker: Arc::clone(&self.broker) }),
+            Arc::new(SimulatedClock(Arc::clone(&self.kernel))),
+        )
+        .with_settings(worker_settings())
+        .with_chance(move || u16::try_from(chance.below(1 << 16)).unwrap_or(u16::MAX))
+        .build();
         let world = Arc::clone(self);
         self.kernel.spawn(process, "worker", async move {
             let stop = world.stops[worker].listen();

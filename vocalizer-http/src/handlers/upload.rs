@@ -10,7 +10,7 @@ use futures_core::Stream;
 use http::{HeaderValue, header};
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use vocalizer_core::api::{ErrorCode, SongData};
-use vocalizer_core::service::{ServiceError, Upload};
+use vocalizer_core::service::{ServiceError, SongUpload};
 
 use super::{Answer, success, to_completion};
 use crate::app::App;
@@ -66,7 +66,7 @@ pub(crate) async fn upload(app: &Arc<App>, request: Request) -> Answer {
     let limits =
         SizeLimit::new().whole_stream(most_bytes).for_field("title", MAX_TITLE_BYTES).for_field("id", MAX_ID_BYTES);
     let mut form = Multipart::with_constraints(body, boundary, Constraints::new().size_limit(limits));
-    let (mut title, mut id, mut file) = (None, None, None::<Upload>);
+    let (mut title, mut id, mut file) = (None, None, None::<SongUpload>);
     let mut parts = 0;
     while let Some(field) = form.next_field().await.map_err(|error| form_error(error, max_bytes))? {
         parts += 1;
@@ -105,7 +105,7 @@ pub(crate) async fn upload(app: &Arc<App>, request: Request) -> Answer {
 
 async fn receive(
     mut field: Field<'_>,
-    upload: &mut Upload,
+    upload: &mut SongUpload,
     app: &Arc<App>,
     file_bytes: &AtomicU64,
 ) -> Result<(), Failure> {

@@ -1,9 +1,7 @@
 //! A complete server over an in-memory service, and a minimal HTTP client.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,16 +11,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use vocalizer_core::account::{PasswordHash, Viewer};
 use vocalizer_core::limits::Limits;
 use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs};
-use vocalizer_core::part::Format;
-use vocalizer_core::ports::{
-    AudioError, AudioFacts, AudioProbe, Blob, BlobKey, BlobStore, BlobStream, Clock, PasswordError, PasswordHasher,
-    Peaks, Received, Renderer, ResultError, ResultReader, SongRepository, Track,
-};
+use vocalizer_core::ports::{BlobKey, BlobStore as _, PasswordError, PasswordHasher, Renderer, SongRepository};
 use vocalizer_core::secret::Secret;
-use vocalizer_core::service::{
-    AccountPorts, AccountService, AccountSettings, LocalCoordination, Proof, RenderingSettings, SongPorts, SongService,
-    SongSettings, Throttle,
-};
+use vocalizer_core::service::{AccountService, NoRenderer, Proof, RenderingSettings, SongService, SongSettings};
 use vocalizer_core::song::{Song, SongHash, SongId, Title};
 use vocalizer_http::server::Server;
 use vocalizer_http::settings::HttpSettings;
@@ -52,7 +43,7 @@ impl Service {
 
     /// A service with these settings and the worker tokens of the tests.
     pub(crate) fn with_settings(settings: HttpSettings) -> Self {
-        Self::with_renderer(settings, RenderingSettings::default(), Arc::new(Unused))
+        Self::with_renderer(settings, RenderingSettings::default(), Arc::new(NoRenderer))
     }
 
     /// Like `with_settings`, with a renderer.
@@ -62,47 +53,25 @@ impl Service {
         renderer: Arc<dyn Renderer>,
     ) -> Self {
         let songs = SongSettings { limits: Limits::for_testing(), renderings, ..SongSettings::default() };
-        Self::with_ports(settings, songs, Arc::new(Unused), renderer)
+        Self::with_ports(settings, songs, renderer)
     }
 
     /// A service that accepts any upload of at most `max_upload_bytes`.
     pub(crate) fn accepting_uploads(max_upload_bytes: u64) -> Self {
         let limits = Limits { max_upload_bytes, ..Limits::for_testing() };
         let songs = SongSettings { limits, ..SongSettings::default() };
-        Self::with_ports(HttpSettings::default(), songs, Arc::new(AcceptAll), Arc::new(Unused))
+        Self::with_ports(HttpSettings::default(), songs, Arc::new(NoRenderer))
     }
 
-    fn with_ports(
-        settings: HttpSettings,
-        song_settings: SongSettings,
-        probe: Arc<dyn AudioProbe>,
-        renderer: Arc<dyn Renderer>,
-    ) -> Self {
-        let clock = Arc::new(RealClock(Instant::now()));
+    fn with_ports(settings: HttpSettings, song_settings: SongSettings, renderer: Arc<dyn Renderer>) -> Self {
         let (repository, blobs, queue) =
             (Arc::new(MemorySongs::default()), MemoryBlobs::default(), FakeQueue::default());
-        let songs = SongService::new(
-            SongPorts {
-                songs: Arc::clone(&repository) as _,
-                coordination: Arc::new(LocalCoordination::default()),
-                blobs: Arc::new(blobs.clone()),
-                queue: Arc::new(queue.clone()),
-                probe,
-                renderer,
-                results: Arc::new(Unused),
-                clock: Arc::clone(&clock) as _,
-            },
-            song_settings,
-        );
-        let accounts = AccountService::new(
-            AccountPorts {
-                accounts: Arc::new(MemoryAccounts::default()),
-                attempts: Arc::new(Throttle::default()),
-                passwords: Arc::new(PlainPasswords),
-                clock,
-            },
-            AccountSettings::default(),
-        );
+        let songs =
+            SongService::builder(Arc::clone(&repository) as _, Arc::new(blobs.clone()), Arc::new(queue.clone()))
+                .with_renderer(renderer)
+                .with_settings(song_settings)
+                .build();
+        let accounts = AccountService::builder(Arc::new(MemoryAccounts::default()), Arc::new(PlainPasswords)).build();
         let worker_tokens = ["the-token-before", WORKER_TOKEN].map(|token| Secret::new(token.to_owned())).to_vec();
         let settings = HttpSettings { worker_tokens, ..settings };
         let server = Server::new(songs.clone(), accounts.clone(), settings).unwrap().without_background();
@@ -235,62 +204,6 @@ impl Answer {
             "{json}"
         );
         assert_eq!((&json["ok"], &json["data"]), (&Value::Bool(false), &Value::Null), "{json}");
-    }
-}
-
-/// A fake for ports that the tests do not use: every call fails.
-struct Unused;
-
-#[async_trait]
-impl AudioProbe for Unused {
-    async fn probe(&self, _: &Path) -> Result<AudioFacts, AudioError> {
-        Err(AudioError::Full)
-    }
-}
-
-#[async_trait]
-impl Renderer for Unused {
-    async fn mix(&self, _: Vec<Track>, _: Format) -> Result<Blob, AudioError> {
-        Err(AudioError::Full)
-    }
-
-    async fn peaks(&self, _: Vec<Blob>) -> Result<Peaks, AudioError> {
-        Err(AudioError::Full)
-    }
-}
-
-#[async_trait]
-impl ResultReader for Unused {
-    async fn read(&self, _: BlobStream, _: &dyn BlobStore) -> Result<Received, ResultError> {
-        Err(ResultError::Malformed { what: "not supported by the fake".to_owned() })
-    }
-}
-
-/// Accepts any file as a song.
-struct AcceptAll;
-
-#[async_trait]
-impl AudioProbe for AcceptAll {
-    async fn probe(&self, _: &Path) -> Result<AudioFacts, AudioError> {
-        Ok(AudioFacts { format: "mp3".to_owned(), rate_hz: 44_100, channels: 2, duration_ms: None })
-    }
-}
-
-/// The system clock.
-struct RealClock(Instant);
-
-#[async_trait]
-impl Clock for RealClock {
-    fn now(&self) -> OffsetDateTime {
-        OffsetDateTime::now_utc()
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
     }
 }
 

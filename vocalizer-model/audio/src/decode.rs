@@ -1,7 +1,7 @@
 //! The block-wise audio decoder.
 
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use symphonia::core::audio::Channels;
@@ -97,12 +97,25 @@ impl AudioReader {
         if !meta.is_file() {
             return Err(DecodeError::NotAudio("it is not a regular file".into()));
         }
-        if meta.len() == 0 {
+        Self::from_reader(File::open(path).map_err(opened)?, limits)
+    }
+
+    /// Opens audio that is read from `reader`, such as an [`std::io::Cursor`] of bytes in memory.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::open`].
+    pub fn from_reader(
+        mut reader: impl Read + Seek + Send + Sync + 'static,
+        limits: &AudioLimits,
+    ) -> Result<Self, DecodeError> {
+        let len_bytes = reader.seek(SeekFrom::End(0)).map_err(DecodeError::read)?;
+        if len_bytes == 0 {
             return Err(DecodeError::Empty("the file is empty"));
         }
-        let mut file = InputFile::new(File::open(path).map_err(opened)?, meta.len());
+        let mut file = InputFile::new(Box::new(reader), len_bytes);
         let (kind, start) = container::identify(&mut file, limits)?;
-        let format = guard(|| open_format(&kind, file.into_file(), start))?;
+        let format = guard(|| open_format(&kind, file, start))?;
         let track = format.default_track(TrackType::Audio).or_else(|| format.first_track(TrackType::Audio)).cloned();
         let Some(track) = track else { return Err(DecodeError::NoAudioTrack) };
         let Some(params) = track.codec_params.as_ref().and_then(|params| params.audio()) else {

@@ -1,6 +1,5 @@
 //! Selects symphonia's demuxer and decoder for a container, and computes how to trim the track.
 
-use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -15,6 +14,7 @@ use symphonia::default::formats::{
 
 use super::container::Kind;
 use super::error::DecodeError;
+use super::input_file::InputFile;
 
 /// How to trim a track, and its minimum length.
 #[derive(Debug, Default)]
@@ -47,9 +47,8 @@ pub(super) fn translate(error: Error) -> DecodeError {
 }
 
 /// Calls the demuxers directly: the container is known, and the tags are not needed.
-pub(super) fn open_format(kind: &Kind, mut file: File, start: u64) -> Result<Box<dyn FormatReader>, DecodeError> {
-    file.seek(SeekFrom::Start(0)).map_err(DecodeError::read)?;
-    let mut stream = MediaSourceStream::new(Box::new(file), Default::default());
+pub(super) fn open_format(kind: &Kind, file: InputFile, start: u64) -> Result<Box<dyn FormatReader>, DecodeError> {
+    let mut stream = MediaSourceStream::new(file.rewound()?, Default::default());
     stream.seek(SeekFrom::Start(start)).map_err(DecodeError::read)?;
     let options = FormatOptions::default();
     let format: Result<Box<dyn FormatReader>, Error> = match kind {

@@ -1,19 +1,25 @@
 //! Bounded reads at file offsets, for the checks before decoding.
 
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+
+use symphonia::core::io::MediaSource;
 
 use super::error::DecodeError;
 
+/// A file, or bytes in memory.
+pub(super) trait Source: Read + Seek + Send + Sync {}
+
+impl<T: Read + Seek + Send + Sync> Source for T {}
+
 /// A file and its length, read at absolute offsets.
 pub(super) struct InputFile {
-    file: BufReader<File>,
+    file: BufReader<Box<dyn Source>>,
     pos: u64,
     len_bytes: u64,
 }
 
 impl InputFile {
-    pub(super) fn new(file: File, len_bytes: u64) -> Self {
+    pub(super) fn new(file: Box<dyn Source>, len_bytes: u64) -> Self {
         Self { file: BufReader::with_capacity(1 << 16, file), pos: u64::MAX, len_bytes }
     }
 
@@ -45,8 +51,11 @@ impl InputFile {
         Ok(buf)
     }
 
-    pub(super) fn into_file(self) -> File {
-        self.file.into_inner()
+    /// Returns the file for the demuxer, from its first byte.
+    pub(super) fn rewound(self) -> Result<Box<dyn MediaSource>, DecodeError> {
+        let mut file = self.file.into_inner();
+        file.seek(SeekFrom::Start(0)).map_err(DecodeError::read)?;
+        Ok(Box::new(SizedSource { file, len_bytes: self.len_bytes }))
     }
 
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DecodeError> {
@@ -69,10 +78,38 @@ impl InputFile {
                     got += n;
                     self.pos += n as u64;
                 }
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(DecodeError::read(e)),
             }
         }
         Ok(got)
+    }
+}
+
+/// A source that tells its length.
+struct SizedSource {
+    file: Box<dyn Source>,
+    len_bytes: u64,
+}
+
+impl Read for SizedSource {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buf)
+    }
+}
+
+impl Seek for SizedSource {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
+impl MediaSource for SizedSource {
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn byte_len(&self) -> Option<u64> {
+        Some(self.len_bytes)
     }
 }

@@ -8,16 +8,16 @@
 //! The texts of an [`AudioError`](vocalizer_core::ports::AudioError) that uploaders see contain no paths.
 //!
 //! ```no_run
-//! use std::path::Path;
+//! use std::fs::File;
 //!
 //! use vocalizer_core::limits::Limits;
 //! use vocalizer_core::ports::AudioProbe as _;
 //! use vocalizer_model::audio::AudioLimits;
 //! use vocalizer_model::ports::FileProbe;
 //!
-//! # async fn upload() -> Result<(), vocalizer_core::ports::AudioError> {
+//! # async fn upload(file: File) -> Result<(), vocalizer_core::ports::AudioError> {
 //! let probe = FileProbe::new(AudioLimits::from(&Limits::default()));
-//! let facts = probe.probe(Path::new("upload.part")).await?;
+//! let facts = probe.probe(Box::new(file)).await?;
 //! println!("{} at {} Hz", facts.format, facts.rate_hz);
 //! # Ok(())
 //! # }

@@ -1,9 +1,7 @@
 //! Core's `AudioProbe` port: checks uploaded files.
 
-use std::path::Path;
-
 use async_trait::async_trait;
-use vocalizer_core::ports::{AudioError, AudioFacts, AudioProbe};
+use vocalizer_core::ports::{AudioError, AudioFacts, AudioProbe, LocalRead};
 
 use super::error;
 use super::pool::{self, Turns};
@@ -36,19 +34,19 @@ impl FileProbe {
 
 #[async_trait]
 impl AudioProbe for FileProbe {
-    async fn probe(&self, file: &Path) -> Result<AudioFacts, AudioError> {
+    async fn probe(&self, file: Box<dyn LocalRead>) -> Result<AudioFacts, AudioError> {
         let turn = self.turns.take().await?;
-        let (file, limits) = (file.to_owned(), self.limits);
+        let limits = self.limits;
         pool::run(move || {
             let _turn = turn;
-            look(&file, &limits).map_err(error::decode)
+            look(file, &limits).map_err(error::decode)
         })
         .await
     }
 }
 
-fn look(file: &Path, limits: &AudioLimits) -> Result<AudioFacts, DecodeError> {
-    let mut reader = AudioReader::open(file, limits)?;
+fn look(file: Box<dyn LocalRead>, limits: &AudioLimits) -> Result<AudioFacts, DecodeError> {
+    let mut reader = AudioReader::from_reader(file, limits)?;
     let mut frames = Vec::new();
     for _ in 0..BLOCKS {
         frames.clear();

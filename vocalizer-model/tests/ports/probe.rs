@@ -1,5 +1,7 @@
 //! Probing: accepted formats, and errors for other files.
 
+use std::fs::File;
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use vocalizer_core::limits::Limits;
@@ -10,7 +12,11 @@ use vocalizer_model::ports::FileProbe;
 use crate::audio::support::{RATE_HZ, dir, ffmpeg, song, wav, write};
 
 async fn probe(path: &Path) -> Result<AudioFacts, AudioError> {
-    FileProbe::new(AudioLimits::default()).probe(path).await
+    probe_with(AudioLimits::default(), path).await
+}
+
+async fn probe_with(limits: AudioLimits, path: &Path) -> Result<AudioFacts, AudioError> {
+    FileProbe::new(limits).probe(Box::new(File::open(path).expect("a file"))).await
 }
 
 /// The error for a file with these bytes.
@@ -89,17 +95,38 @@ async fn audio_above_service_limits_is_rejected() {
     let path = dir.path().join("song");
     let limits = AudioLimits::from(&Limits { max_duration_s: 1, ..Limits::default() });
     write(&path, AudioFormat::Flac, RATE_HZ, &song(RATE_HZ as usize + 1, RATE_HZ));
-    let error = FileProbe::new(limits).probe(&path).await.expect_err("an error");
+    let error = probe_with(limits, &path).await.expect_err("an error");
     assert!(matches!(error, AudioError::Limit { .. }) && error.is_permanent(), "{error:?}");
     assert!(probe(&path).await.is_ok());
     assert!(matches!(probe_error(&wav(1, 9, 44_100, 16, &[0; 36], 36)).await, AudioError::Limit { .. }));
 }
 
+/// Fails like a broken disk.
+struct Unreadable;
+
+impl Read for Unreadable {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other("broken disk"))
+    }
+}
+
+impl Seek for Unreadable {
+    fn seek(&mut self, _: SeekFrom) -> io::Result<u64> {
+        Ok(1_000)
+    }
+}
+
 #[tokio::test]
-async fn unopenable_file_is_a_temporary_error() {
-    let dir = dir();
-    let error = probe(&dir.path().join("missing")).await.expect_err("a missing file");
+async fn unreadable_file_is_a_temporary_error() {
+    let error = FileProbe::new(AudioLimits::default()).probe(Box::new(Unreadable)).await.expect_err("a broken disk");
     assert!(matches!(error, AudioError::Failed(_)) && !error.is_permanent(), "{error:?}");
+}
+
+#[tokio::test]
+async fn bytes_in_memory_are_probed() {
+    let bytes = wav(1, 2, 44_100, 16, &[0; 4 * 44_100], 4 * 44_100);
+    let facts = FileProbe::new(AudioLimits::default()).probe(Box::new(Cursor::new(bytes))).await.expect("a song");
+    assert_eq!((facts.format.as_str(), facts.duration_ms), ("wav", Some(1_000)));
 }
 
 #[tokio::test]
@@ -111,7 +138,7 @@ async fn many_probes_can_wait_for_one_slot() {
     let probes: Vec<_> = (0..20)
         .map(|_| {
             let (probe, path) = (probe.clone(), path.clone());
-            tokio::spawn(async move { probe.probe(&path).await })
+            tokio::spawn(async move { probe.probe(Box::new(File::open(&path).expect("a file"))).await })
         })
         .collect();
     for probe in probes {

@@ -10,7 +10,7 @@ use super::read::Parser;
 
 /// The result archive adapter: reads by the rules of [`read`](super::read) and writes the bytes of
 /// [`write`](super::write), both in constant memory.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct TarResults {
     limits: Limits,
 }

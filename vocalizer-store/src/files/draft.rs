@@ -2,11 +2,10 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use vocalizer_core::ports::BlobError;
+use vocalizer_core::ports::{BlobError, LocalRead};
 
 use super::disk::{BLOCK_BYTES, blocking, new_file};
 use super::temporary::{Temporaries, Temporary};
@@ -50,10 +49,11 @@ impl Draft {
         Ok(())
     }
 
-    /// Flushes and returns the path of the file.
-    pub(crate) async fn local_file(&mut self) -> Result<PathBuf, BlobError> {
+    /// Flushes and opens the file again.
+    pub(crate) async fn reader(&mut self) -> Result<Box<dyn LocalRead>, BlobError> {
         self.flush().await?;
-        Ok(self.temporary.path().to_owned())
+        let path = self.temporary.path().to_owned();
+        Ok(Box::new(blocking(move || File::open(path)).await?))
     }
 
     pub(crate) async fn finish(mut self) -> Result<Whole, BlobError> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use vocalizer_core::ports::{BlobError, BlobKey, BlobWriter};
+use vocalizer_core::ports::{BlobError, BlobKey, BlobWriter, LocalRead};
 
 use super::disk::{blocking, if_exists, make_dir, sync_dir};
 use super::draft::{Draft, Whole};
@@ -35,8 +35,8 @@ impl BlobWriter for FileWriter {
         self.draft.write(bytes).await
     }
 
-    async fn local_file(&mut self) -> Result<PathBuf, BlobError> {
-        self.draft.local_file().await
+    async fn reader(&mut self) -> Result<Box<dyn LocalRead>, BlobError> {
+        self.draft.reader().await
     }
 
     async fn commit(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError> {

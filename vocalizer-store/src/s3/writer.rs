@@ -1,12 +1,11 @@
 //! Writing a blob.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use tracing::Instrument as _;
-use vocalizer_core::ports::{BlobError, BlobKey, BlobWriter};
+use vocalizer_core::ports::{BlobError, BlobKey, BlobWriter, LocalRead};
 
 use super::bucket::Bucket;
 use super::upload::{Existing, upload};
@@ -31,8 +30,8 @@ impl BlobWriter for S3Writer {
         self.draft.write(bytes).await
     }
 
-    async fn local_file(&mut self) -> Result<PathBuf, BlobError> {
-        self.draft.local_file().await
+    async fn reader(&mut self) -> Result<Box<dyn LocalRead>, BlobError> {
+        self.draft.reader().await
     }
 
     async fn commit(self: Box<Self>, key: &BlobKey) -> Result<u64, BlobError> {

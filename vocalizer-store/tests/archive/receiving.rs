@@ -14,7 +14,8 @@ use time::OffsetDateTime;
 use vocalizer_core::limits::Limits;
 use vocalizer_core::part::{Part, Stem};
 use vocalizer_core::ports::{
-    Blob, BlobError, BlobKey, BlobStore, BlobStream, BlobWriter, MadeBlob, Received, ResultError, ResultReader, Stems,
+    Blob, BlobError, BlobKey, BlobStore, BlobStream, BlobWriter, LocalRead, MadeBlob, Received, ResultError,
+    ResultReader as _, Stems,
 };
 use vocalizer_core::song::SongHash;
 use vocalizer_store::archive::{self, TarResults};
@@ -223,7 +224,7 @@ impl BlobWriter for SmallWriter {
         Ok(())
     }
 
-    async fn local_file(&mut self) -> Result<std::path::PathBuf, BlobError> {
+    async fn reader(&mut self) -> Result<Box<dyn LocalRead>, BlobError> {
         Err(BlobError::Full)
     }
 

@@ -25,7 +25,3 @@ vocalizer_conformance::blobs_conformance!(
     #[tokio::test(flavor = "multi_thread")]
     TestFolder::new()
 );
-vocalizer_conformance::local_blobs_conformance!(
-    #[tokio::test(flavor = "multi_thread")]
-    TestFolder::new()
-);

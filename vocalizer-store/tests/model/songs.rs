@@ -8,7 +8,7 @@ use time::{Duration, OffsetDateTime};
 use vocalizer_conformance::songs::SongsPlace;
 use vocalizer_core::account::{UserId, Viewer};
 use vocalizer_core::dedupe::{Advance, UploadPlan, on_upload};
-use vocalizer_core::ports::{Cursor, RepositoryError, SongQuery, SongRepository};
+use vocalizer_core::ports::{Cursor, RepositoryError, SongFilter, SongRepository};
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Title};
 
 use crate::sqlite::support::song;
@@ -74,7 +74,7 @@ impl Model {
         self.known.get(at).cloned()
     }
 
-    fn list(&self, query: &SongQuery) -> Vec<Song> {
+    fn list(&self, query: &SongFilter) -> Vec<Song> {
         let place = |song: &Song| (Reverse(Cursor::of(song).uploaded_at_us), song.id());
         let after = query.after.map(|cursor| (Reverse(cursor.uploaded_at_us), cursor.id));
         let mut songs: Vec<_> = self.songs.values().filter(|song| query.viewer.may_see(song)).cloned().collect();
@@ -179,10 +179,10 @@ async fn compare(model: &Model, store: &dyn SongRepository, users: &[Option<User
     }
     for &user in users {
         let viewer = user.map_or(Viewer::Anonymous, Viewer::User);
-        let all = SongQuery::all_of(viewer);
+        let all = SongFilter::all_of(viewer);
         for status in StatusKind::ALL.into_iter().map(Some).chain([None]) {
             for after in model.known.iter().map(|song| Some(Cursor::of(song))).chain([None]) {
-                let query = SongQuery { status, after, limit: after.map(|_| 2), ..all };
+                let query = SongFilter { status, after, limit: after.map(|_| 2), ..all };
                 assert_eq!(store.list(&query).await.unwrap(), model.list(&query));
             }
         }

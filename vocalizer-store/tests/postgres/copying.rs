@@ -5,7 +5,7 @@ use sqlx::{Connection as _, Row as _, query};
 use time::OffsetDateTime;
 use vocalizer_core::account::{Account, PasswordHash, Session, SessionDigest, TokenId, TokenName, UserId, Viewer};
 use vocalizer_core::dedupe::Advance;
-use vocalizer_core::ports::{AccountRepository, RepositoryError, SongQuery, SongRepository};
+use vocalizer_core::ports::{AccountRepository, RepositoryError, SongFilter, SongRepository};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, Status, Title};
 use vocalizer_store::postgres::{Copied, CopyError, copy_from_sqlite};
@@ -104,11 +104,11 @@ async fn copy_keeps_everything_except_leases() {
     }
     assert_eq!(to.tokens(two).await.unwrap(), from.tokens(two).await.unwrap());
     for viewer in [Viewer::Anonymous, Viewer::User(one), Viewer::User(two)] {
-        let mut there = from.list(&SongQuery::all_of(viewer)).await.unwrap();
+        let mut there = from.list(&SongFilter::all_of(viewer)).await.unwrap();
         for song in there.iter_mut().filter(|song| song.status() == &Status::Splitting) {
             song.hand_back().unwrap();
         }
-        assert_eq!(to.list(&SongQuery::all_of(viewer)).await.unwrap(), there);
+        assert_eq!(to.list(&SongFilter::all_of(viewer)).await.unwrap(), there);
     }
     let entries: Vec<_> = to.pending(10).await.unwrap().iter().map(|entry| entry.hash).collect();
     assert_eq!(

@@ -1,6 +1,6 @@
 use time::OffsetDateTime;
 use vocalizer_core::account::{UserId, Viewer};
-use vocalizer_core::ports::{Cursor, RepositoryError, SongQuery, SongRepository};
+use vocalizer_core::ports::{Cursor, RepositoryError, SongFilter, SongRepository};
 
 use super::server::Server;
 use super::support::{TestDatabase, execute};
@@ -25,11 +25,11 @@ async fn corrupt_row_is_an_error_without_panic() {
     for broken in ["title = ' '", "hash = 'abc'", "status = 'NOT_FOUND'", "uploaded_at_us = 9223372036854775807"] {
         execute(&mut raw, "CREATE TABLE kept AS SELECT * FROM songs").await;
         execute(&mut raw, &format!("UPDATE songs SET {broken}")).await;
-        let listed = store.list(&SongQuery::all_of(Viewer::Anonymous)).await;
+        let listed = store.list(&SongFilter::all_of(Viewer::Anonymous)).await;
         assert!(matches!(listed, Err(RepositoryError::Corrupt(_))), "{broken}: {listed:?}");
         execute(&mut raw, "DELETE FROM songs; INSERT INTO songs SELECT * FROM kept; DROP TABLE kept").await;
     }
-    assert_eq!(store.list(&SongQuery::all_of(Viewer::Anonymous)).await.unwrap().len(), 1);
+    assert_eq!(store.list(&SongFilter::all_of(Viewer::Anonymous)).await.unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,9 +50,9 @@ async fn page_of_songs_uses_indexes_without_sorting() {
     .await;
     // Often enough for PostgreSQL to switch to a generic plan if the statement were prepared.
     for _ in 0..10 {
-        store.list(&SongQuery::all_of(Viewer::User(one))).await.unwrap();
+        store.list(&SongFilter::all_of(Viewer::User(one))).await.unwrap();
     }
-    let mut query = SongQuery { limit: Some(20), ..SongQuery::all_of(Viewer::User(one)) };
+    let mut query = SongFilter { limit: Some(20), ..SongFilter::all_of(Viewer::User(one)) };
     let page = store.list(&query).await.unwrap();
     query.after = page.last().map(Cursor::of);
     store.list(&query).await.unwrap();

@@ -26,7 +26,3 @@ vocalizer_conformance::blobs_conformance!(
     #[tokio::test(flavor = "multi_thread")]
     TestBucket::new()
 );
-vocalizer_conformance::local_blobs_conformance!(
-    #[tokio::test(flavor = "multi_thread")]
-    TestBucket::new()
-);

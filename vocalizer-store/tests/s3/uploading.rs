@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use vocalizer_core::part::Stem;
-use vocalizer_core::ports::{BlobError, BlobKey, BlobStore};
+use vocalizer_core::ports::{BlobError, BlobKey, BlobStore as _};
 use vocalizer_core::song::SongHash;
 
 use super::server::{Fault, Server, bytes, get, put};
@@ -110,7 +110,7 @@ async fn cancelled_multipart_commit_completes() {
     let key = BlobKey::Source(SongHash::of(&whole));
     let mut writer = blobs.begin().await.unwrap();
     writer.write(whole.clone()).await.unwrap();
-    writer.local_file().await.unwrap();
+    writer.reader().await.unwrap();
     assert!(writer.commit(&key).now_or_never().is_none(), "the commit must not complete yet");
     wait_until_work_folder_is_empty(&server).await;
     assert!(get(&blobs, &key).await.unwrap() == whole);
@@ -162,10 +162,11 @@ async fn temporary_files_are_accessible_to_the_owner_only() {
 
     let server = Server::start();
     let blobs = server.blobs(SHORT).await;
-    let mut writer = blobs.begin().await.unwrap();
-    let file = writer.local_file().await.unwrap();
+    let _writer = blobs.begin().await.unwrap();
+    let uploads = server.work().join("uploads");
+    let file = fs::read_dir(&uploads).unwrap().next().unwrap().unwrap().path();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o600, 0o700));
+    assert_eq!((mode(&file), mode(&uploads)), (0o600, 0o700));
 }
 
 /// Simulates a disk fault of the bucket, or a foreign writer.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use time::OffsetDateTime;
 use vocalizer_core::account::Viewer;
-use vocalizer_core::ports::{RepositoryError, SongQuery, SongRepository};
+use vocalizer_core::ports::{RepositoryError, SongFilter, SongRepository};
 use vocalizer_store::sqlite::SqliteStore;
 
 use super::file::{run_test_with_limits, set_log_limit};
@@ -46,7 +46,7 @@ async fn child_process() {
 async fn store_recovers_from_a_full_disk_without_losing_songs() {
     let place = TestFile::new();
     let output = run_test_with_limits("sqlite::full::child_process", DATABASE, &place.path());
-    let listed = place.open().await.list(&SongQuery::all_of(Viewer::Anonymous)).await.unwrap();
+    let listed = place.open().await.list(&SongFilter::all_of(Viewer::Anonymous)).await.unwrap();
     let listed: Vec<_> = listed.iter().map(|song| song.id().to_string()).collect();
     let stored: Vec<_> = output.lines().filter_map(|line| line.split_once("stored ")).map(|(_, id)| id).collect();
     assert!(stored.len() >= usize::try_from(ROUNDS).unwrap(), "{output}");

@@ -2,7 +2,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection as _, query, raw_sql};
 use time::{Duration, OffsetDateTime};
 use vocalizer_core::account::{UserId, Viewer};
-use vocalizer_core::ports::{Cursor, RepositoryError, SongQuery, SongRepository};
+use vocalizer_core::ports::{Cursor, RepositoryError, SongFilter, SongRepository};
 use vocalizer_core::song::{Song, StoredSong};
 
 use super::support::{TestFile, song, user};
@@ -63,7 +63,7 @@ async fn corrupt_row_is_an_error_without_panic() {
     let mut raw = SqliteConnection::connect_with(&options).await.unwrap();
     for broken in ["title = ' '", "hash = 'abc'", "status = 'NOT_FOUND'", "uploaded_at_us = 9223372036854775807"] {
         raw_sql(AssertSqlSafe(format!("UPDATE songs SET {broken}"))).execute(&mut raw).await.unwrap();
-        let listed = store.list(&SongQuery::all_of(Viewer::Anonymous)).await;
+        let listed = store.list(&SongFilter::all_of(Viewer::Anonymous)).await;
         assert!(matches!(listed, Err(RepositoryError::Corrupt(_))), "{broken}: {listed:?}");
         raw = repaired(raw, &kept).await;
     }

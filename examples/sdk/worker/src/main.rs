@@ -1,14 +1,13 @@
 //! A worker with a separator of its own: `worker URL TOKEN`.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use vocalizer_client::worker::{RemoteBackend, RemoteQueue, RemoteSettings};
-use vocalizer_core::limits::Limits;
-use vocalizer_core::ports::{AudioError, Blob, BoxError, Progress, Separator, StemSet, Stems};
-use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
+use vocalizer_client::worker::RemoteSettings;
+use vocalizer_core::ports::{AudioError, Blob, Progress, Separator, StemSet, Stems};
 use vocalizer_store::archive::TarResults;
-use vocalizer_store::system::SystemClock;
+use vocalizer_store::system::stop_signal;
 
 /// Takes the whole song, an MP3 file, for each stem.
 struct Copies;
@@ -27,16 +26,10 @@ impl Separator for Copies {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), BoxError> {
+async fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let (Some(url), Some(token)) = (args.next(), args.next()) else { return Err("usage: worker URL TOKEN".into()) };
-    let settings = RemoteSettings { url: url.parse()?, token: Some(token.into()), ca: None };
-    let ports = WorkerPorts {
-        queue: Arc::new(RemoteQueue::new(settings.clone())?),
-        backend: Arc::new(RemoteBackend::new(settings, Arc::new(TarResults::new(Limits::default())))?),
-        separator: Arc::new(Copies),
-        clock: Arc::new(SystemClock::new()),
-    };
-    Worker::new(ports, WorkerSettings::default()).run(async { drop(tokio::signal::ctrl_c().await) }).await;
+    let worker = RemoteSettings::new(url, token).worker(Arc::new(TarResults::default()), Arc::new(Copies))?.build();
+    worker.run(stop_signal()?).await;
     Ok(())
 }

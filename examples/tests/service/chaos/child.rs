@@ -11,8 +11,8 @@ use vocalizer_client::worker::{RemoteBackend, RemoteQueue, RemoteSettings};
 use vocalizer_core::limits::Limits;
 use vocalizer_core::ports::{Backend, BlobStore, Clock, JobQueue, SongRepository};
 use vocalizer_core::secret::Secret;
-use vocalizer_core::service::{AccountPorts, AccountService, AccountSettings, SongPorts, SongService, SongSettings};
-use vocalizer_core::worker::{Worker, WorkerPorts, WorkerSettings};
+use vocalizer_core::service::{AccountService, SongService, SongSettings};
+use vocalizer_core::worker::{Worker, WorkerSettings};
 use vocalizer_http::server::Server;
 use vocalizer_http::settings::HttpSettings;
 use vocalizer_model::audio::AudioLimits;
@@ -39,7 +39,7 @@ async fn child_process_entry() {
     let killer = Killer::new(&env(STEP), env(TIME).parse().unwrap());
     let queue = match (env(BROKER).as_str(), role.as_str()) {
         ("", "server") => database_queue().await,
-        ("", _) => Arc::new(RemoteQueue::new(remote()).unwrap()),
+        ("", _) => Arc::new(RemoteQueue::new(&remote()).unwrap()),
         (broker, _) => broker_queue(broker),
     };
     let queue: Arc<dyn JobQueue> = Arc::new(killer.before(queue));
@@ -67,24 +67,19 @@ async fn database_queue() -> Arc<dyn JobQueue> {
 }
 
 fn remote() -> RemoteSettings {
-    RemoteSettings {
-        url: format!("http://{}", env(LISTEN)).parse().unwrap(),
-        token: Some(Secret::new(std::env::var(TOKEN).unwrap_or(WORKER_TOKEN.to_owned()))),
-        ca: None,
-    }
+    let token = std::env::var(TOKEN).unwrap_or(WORKER_TOKEN.to_owned());
+    RemoteSettings::new(format!("http://{}", env(LISTEN)), token)
 }
 
 async fn worker(queue: Arc<dyn JobQueue>, killer: &Killer) {
     let pauses = if std::env::var(TOKEN).is_ok() { WorkerSettings::default() } else { fast_worker() };
     let archive = Arc::new(TarResults::new(Limits::default()));
-    let backend: Arc<dyn Backend> = Arc::new(RemoteBackend::new(remote(), archive).unwrap());
-    let ports = WorkerPorts {
-        queue,
-        backend: Arc::new(killer.before(backend)),
-        separator: Arc::new(killer.before(())),
-        clock: Arc::new(SystemClock::new()),
-    };
-    Worker::new(ports, pauses).run(std::future::pending()).await;
+    let backend: Arc<dyn Backend> = Arc::new(RemoteBackend::new(&remote(), archive).unwrap());
+    Worker::builder(queue, Arc::new(killer.before(backend)), Arc::new(killer.before(())))
+        .with_settings(pauses)
+        .build()
+        .run(std::future::pending())
+        .await;
 }
 
 /// A system clock that is ahead.
@@ -122,28 +117,26 @@ async fn server(dir: &Path, queue: Arc<dyn JobQueue>, killer: &Killer) {
     let ahead = Arc::new(Ahead(SystemClock::new(), time::Duration::seconds(ahead_s)));
     // As in the service.
     let clock = store.clock(ahead).await.unwrap();
-    let ports = SongPorts {
-        songs: Arc::new(killer.before(Arc::clone(&store) as Arc<dyn SongRepository>)),
-        coordination: Arc::clone(&store) as _,
-        blobs: Arc::new(killer.before(blobs)),
-        queue,
-        probe: Arc::new(FileProbe::new(audio)),
-        renderer: Arc::new(AudioRenderer::new(&work, audio)),
-        results: Arc::new(TarResults::new(Limits::default())),
-        clock: Arc::clone(&clock) as _,
-    };
     // Shorter than in a real service.
     let span = Duration::from_secs(15);
     let keep_orphans = Duration::ZERO;
     let settings = SongSettings { silent_after: span, lost_after: span, keep_orphans, ..SongSettings::default() };
-    let songs = SongService::new(ports, settings);
-    let accounts = AccountPorts {
-        accounts: Arc::clone(&store) as _,
-        attempts: store,
-        passwords: Arc::new(Argon2Passwords::new(1).unwrap()),
-        clock,
-    };
-    let accounts = AccountService::new(accounts, AccountSettings::default());
+    let songs = SongService::builder_with_clock(
+        Arc::new(killer.before(Arc::clone(&store) as Arc<dyn SongRepository>)),
+        Arc::new(killer.before(blobs)),
+        queue,
+        Arc::clone(&clock) as _,
+    )
+    .with_coordination(Arc::clone(&store) as _)
+    .with_probe(Arc::new(FileProbe::new(audio)))
+    .with_renderer(Arc::new(AudioRenderer::new(&work, audio)))
+    .with_results(Arc::new(TarResults::new(Limits::default())))
+    .with_settings(settings)
+    .build();
+    let accounts =
+        AccountService::builder_with_clock(Arc::clone(&store) as _, Arc::new(Argon2Passwords::new(1).unwrap()), clock)
+            .with_attempts(store)
+            .build();
     let listener = loop {
         match TcpListener::bind(env(LISTEN)).await {
             Ok(listener) => break listener,

@@ -14,10 +14,8 @@ use vocalizer_core::limits::Limits;
 use vocalizer_core::memory::{MemoryAccounts, MemorySongs};
 use vocalizer_core::ports::JobQueue;
 use vocalizer_core::secret::Secret;
-use vocalizer_core::service::{
-    AccountPorts, AccountService, AccountSettings, LocalCoordination, SongPorts, SongService, SongSettings, Throttle,
-};
-use vocalizer_core::worker::{Worker, WorkerCounts, WorkerPorts, WorkerSettings};
+use vocalizer_core::service::{AccountService, LocalCoordination, SongService};
+use vocalizer_core::worker::{Worker, WorkerCounts, WorkerSettings};
 use vocalizer_http::server::Server;
 use vocalizer_http::settings::HttpSettings;
 use vocalizer_model::audio::AudioLimits;
@@ -53,13 +51,9 @@ pub(super) struct RemoteWorker {
 impl RemoteWorker {
     pub(super) fn start(address: SocketAddr, settings: WorkerSettings) -> Self {
         let separator = Arc::new(FakeSeparator::default());
-        let ports = WorkerPorts {
-            queue: Arc::new(queue(address)),
-            backend: Arc::new(backend(address)),
-            separator: Arc::clone(&separator) as _,
-            clock: Arc::new(SystemClock::new()),
-        };
-        let worker = Worker::new(ports, settings);
+        let worker = Worker::builder(Arc::new(queue(address)), Arc::new(backend(address)), Arc::clone(&separator) as _)
+            .with_settings(settings)
+            .build();
         let counts = Arc::clone(worker.counts());
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(async move { worker.run(stop_signal(stopped)).await });
@@ -150,26 +144,23 @@ impl SmallService {
         let clock = Arc::new(SystemClock::new());
         let (limits, work) = (Limits::default(), shared.dir.path());
         let audio = AudioLimits::from(&limits);
-        let songs = SongService::new(
-            SongPorts {
-                songs: Arc::clone(&shared.songs) as _,
-                coordination: Arc::clone(&shared.coordination) as _,
-                blobs: Arc::new(FileBlobs::open(&work.join("blobs")).await.unwrap()),
-                queue: Arc::clone(&queue),
-                probe: Arc::new(FileProbe::new(audio)),
-                renderer: Arc::new(AudioRenderer::new(work, audio)),
-                results: Arc::new(TarResults::new(limits)),
-                clock: Arc::clone(&clock) as _,
-            },
-            SongSettings::default(),
-        );
-        let accounts = AccountPorts {
-            accounts: Arc::new(MemoryAccounts::default()),
-            attempts: Arc::new(Throttle::default()),
-            passwords: Arc::new(Argon2Passwords::new(1).unwrap()),
+        let songs = SongService::builder_with_clock(
+            Arc::clone(&shared.songs) as _,
+            Arc::new(FileBlobs::open(&work.join("blobs")).await.unwrap()),
+            Arc::clone(&queue),
+            Arc::clone(&clock) as _,
+        )
+        .with_coordination(Arc::clone(&shared.coordination) as _)
+        .with_probe(Arc::new(FileProbe::new(audio)))
+        .with_renderer(Arc::new(AudioRenderer::new(work, audio)))
+        .with_results(Arc::new(TarResults::new(limits)))
+        .build();
+        let accounts = AccountService::builder_with_clock(
+            Arc::new(MemoryAccounts::default()),
+            Arc::new(Argon2Passwords::new(1).unwrap()),
             clock,
-        };
-        let accounts = AccountService::new(accounts, AccountSettings::default());
+        )
+        .build();
         let worker_tokens = vec![Secret::new(WORKER_TOKEN.to_owned())];
         let settings = HttpSettings { worker_tokens, ..HttpSettings::default() };
         let server = Server::new(songs.clone(), accounts, settings).unwrap().without_background();

@@ -133,11 +133,11 @@ fn part(backend: &mut Backend, index: usize, file: &str) -> HttpResponse {
     let song = &backend.songs[index];
     let Some((part, format)) = file.split_once('.') else { return failure(404, ErrorCode::NotFound) };
     if part != "song" && song.view.status != SongStatus::Split {
-        return failure(202, ErrorCode::NotReady);
+        return failure(409, ErrorCode::NotReady);
     }
     if backend.unready > 0 {
         backend.unready -= 1;
-        return failure(202, ErrorCode::NotReady);
+        return failure(409, ErrorCode::NotReady);
     }
     let (kind, bytes): (_, Bytes) = match (part, format) {
         ("song", "mp3") => ("audio/mpeg", song.bytes.clone()),

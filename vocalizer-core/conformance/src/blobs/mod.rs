@@ -1,17 +1,17 @@
 //! Checks for every [`BlobStore`](vocalizer_core::ports::BlobStore).
 
+mod checking;
 mod deleting;
-mod local;
 mod place;
 mod reading;
 mod writing;
 
+pub use checking::{reader_has_bytes_written_so_far, reader_survives_sweep};
 pub use deleting::{
     deletion_is_idempotent, deletion_removes_blobs_of_one_hash, derived_blobs_are_listed_with_size,
     hashes_are_listed_once, single_blob_is_deleted, sweep_keeps_blobs_being_written,
     sweep_removes_leftovers_of_dead_writers,
 };
-pub use local::{local_file_exists_as_long_as_writer, local_file_has_bytes_written_so_far};
 pub use place::BlobsPlace;
 pub use reading::{
     blob_has_concurrent_readers, dropped_chunk_call_loses_no_bytes, open_reader_survives_deletion_and_replacement,

@@ -7,7 +7,7 @@ use super::place::{SongsPlace, admit_song, fail, song_by};
 use crate::support::hash;
 use vocalizer_core::account::{UserId, Viewer};
 use vocalizer_core::dedupe::Advance;
-use vocalizer_core::ports::{Cursor, SongQuery, SongRepository};
+use vocalizer_core::ports::{Cursor, SongFilter, SongRepository};
 use vocalizer_core::song::{Song, StatusKind};
 
 /// Admits songs of these users at these times, each with different bytes.
@@ -26,8 +26,8 @@ fn sorted(mut songs: Vec<Song>) -> Vec<Song> {
 }
 
 /// Lists all songs page by page.
-async fn list_pages(songs: &Arc<dyn SongRepository>, query: SongQuery, limit: u32) -> Vec<Song> {
-    let mut query = SongQuery { limit: Some(limit), ..query };
+async fn list_pages(songs: &Arc<dyn SongRepository>, query: SongFilter, limit: u32) -> Vec<Song> {
+    let mut query = SongFilter { limit: Some(limit), ..query };
     let mut all = Vec::new();
     loop {
         let page = songs.list(&query).await.unwrap();
@@ -43,7 +43,7 @@ pub async fn songs_are_listed_newest_first(place: &impl SongsPlace) {
     let user = place.user().await;
     let by = Some(user);
     let of_all = upload_songs(&songs, &[(None, 3), (by, 7), (by, 3), (None, 9), (None, 3), (by, -5)]).await;
-    let listed = songs.list(&SongQuery::all_of(Viewer::User(user))).await.unwrap();
+    let listed = songs.list(&SongFilter::all_of(Viewer::User(user))).await.unwrap();
     assert_eq!(listed, sorted(of_all));
 }
 
@@ -53,8 +53,8 @@ pub async fn songs_of_other_users_are_not_listed(place: &impl SongsPlace) {
     let all = upload_songs(&songs, &[(Some(one), 1), (None, 2), (Some(other), 3), (Some(one), 4), (None, 5)]).await;
     for viewer in [Viewer::Anonymous, Viewer::User(one), Viewer::User(other), Viewer::User(UserId::random())] {
         let visible = sorted(all.iter().filter(|song| viewer.may_see(song)).cloned().collect());
-        assert_eq!(songs.list(&SongQuery::all_of(viewer)).await.unwrap(), visible);
-        assert_eq!(list_pages(&songs, SongQuery::all_of(viewer), 2).await, visible);
+        assert_eq!(songs.list(&SongFilter::all_of(viewer)).await.unwrap(), visible);
+        assert_eq!(list_pages(&songs, SongFilter::all_of(viewer), 2).await, visible);
     }
 }
 
@@ -66,9 +66,9 @@ pub async fn list_filters_by_status(place: &impl SongsPlace) {
     songs.advance(&hash("2"), &Advance::Finish).await.unwrap();
     songs.advance(&hash("3"), &Advance::Finish).await.unwrap();
     songs.advance(&hash("4"), &fail("no")).await.unwrap();
-    let all = songs.list(&SongQuery::all_of(Viewer::User(user))).await.unwrap();
+    let all = songs.list(&SongFilter::all_of(Viewer::User(user))).await.unwrap();
     for kind in StatusKind::ALL {
-        let query = SongQuery { status: Some(kind), ..SongQuery::all_of(Viewer::User(user)) };
+        let query = SongFilter { status: Some(kind), ..SongFilter::all_of(Viewer::User(user)) };
         let expected: Vec<_> = all.iter().filter(|song| song.status().kind() == kind).cloned().collect();
         assert_eq!(songs.list(&query).await.unwrap(), expected, "{kind}");
         assert_eq!(list_pages(&songs, query, 1).await, expected, "{kind}");
@@ -81,18 +81,18 @@ pub async fn pages_are_contiguous(place: &impl SongsPlace) {
     // Several songs with the same time, across page boundaries.
     let uploads: Vec<_> = (0..23).map(|number| ((number % 3 == 0).then_some(user), number / 5)).collect();
     let all = sorted(upload_songs(&songs, &uploads).await);
-    let query = SongQuery::all_of(Viewer::User(user));
+    let query = SongFilter::all_of(Viewer::User(user));
     for limit in [1, 2, 7, 22, 23, 100] {
         assert_eq!(list_pages(&songs, query, limit).await, all, "{limit} at a time");
     }
-    assert_eq!(songs.list(&SongQuery { limit: Some(0), ..query }).await.unwrap(), []);
+    assert_eq!(songs.list(&SongFilter { limit: Some(0), ..query }).await.unwrap(), []);
 }
 
 pub async fn cursor_outlives_its_song(place: &impl SongsPlace) {
     let songs = place.songs().await;
     let all = sorted(upload_songs(&songs, &[(None, 1), (None, 2), (None, 2), (None, 2), (None, 3)]).await);
     for (at, song) in all.iter().enumerate() {
-        let after = SongQuery { after: Some(Cursor::of(song)), ..SongQuery::all_of(Viewer::Anonymous) };
+        let after = SongFilter { after: Some(Cursor::of(song)), ..SongFilter::all_of(Viewer::Anonymous) };
         songs.remove(song.id()).await.unwrap();
         // A song admitted meanwhile is newer and not on the following pages.
         songs.admit(&song_by(None, "new", 100)).await.unwrap();

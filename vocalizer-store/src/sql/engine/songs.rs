@@ -8,7 +8,7 @@ use sqlx::{query, query_scalar};
 use time::OffsetDateTime;
 use vocalizer_core::dedupe::{Advance, UploadPlan};
 use vocalizer_core::ports::{
-    Charge, Cursor, Expiry, Pending, Removed, RepositoryError, SongCounts, SongQuery, SongRepository, Space,
+    Charge, Cursor, Expiry, Pending, Removed, RepositoryError, SongCounts, SongFilter, SongRepository, Space,
 };
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{Song, SongHash, SongId, Status, StatusKind, StoredSong, Title};
@@ -144,7 +144,7 @@ impl SongRepository for Store {
         self.attempt(|| async { find(&mut *self.read().acquire().await.map_err(repository)?, id).await }).await
     }
 
-    async fn list(&self, asked: &SongQuery) -> Result<Vec<Song>, RepositoryError> {
+    async fn list(&self, asked: &SongFilter) -> Result<Vec<Song>, RepositoryError> {
         let (before_us, after_id) = match asked.after {
             Some(Cursor { uploaded_at_us, id }) => (uploaded_at_us, id.to_string()),
             None => (i64::MAX, String::new()),

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use crate::ports::Clock;
 use async_trait::async_trait;
 use time::OffsetDateTime;
-use vocalizer_core::ports::Clock;
 
-/// The system clock and tokio's timer.
+/// The system clock and tokio's timer. Its sleeps need a tokio runtime with the time driver.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
     since: Instant,
