@@ -149,6 +149,7 @@ async fn measure(name: &str, config: &Config, stems: &Stems, number: &mut u32) -
         }
     };
     let (mut uploads, mut rates) = (0.0, Vec::new());
+    let worker = Worker::builder_with_clock(queue, backend, Arc::new(Instantly(stems.clone())), clock);
     for workers in [1, 2, 4, 8] {
         let began = Instant::now();
         for _ in 0..SONGS {
@@ -161,10 +162,7 @@ async fn measure(name: &str, config: &Config, stems: &Stems, number: &mut u32) -
         let began = Instant::now();
         let mut running = JoinSet::new();
         for _ in 0..workers {
-            let (worker, mut stopped) = (
-                Worker::builder_with_clock(queue, backend, Arc::new(Instantly(stems.clone())), clock).build(),
-                stopped.clone(),
-            );
+            let (worker, mut stopped) = (worker.clone().build(), stopped.clone());
             running.spawn(async move {
                 let stop = async move {
                     let _ = stopped.wait_for(|stop| *stop).await;

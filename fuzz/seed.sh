@@ -73,15 +73,25 @@ done
 make decode_wav/stereo.wav 8000 2 -t 0.1 -c:a pcm_s16le
 make decode_wav/extensible.wav 8000 6 -t 0.02 -c:a pcm_s24le
 make decode_wav/tagged.wav 8000 1 -t 0.05 -c:a pcm_s16le "${tags[@]}"
-make decode_wav/refused-adpcm.wav 8000 1 -t 0.1 -c:a adpcm_ima_wav
-head -c 500 decode_wav/s16le.wav >decode_wav/refused-cut.wav
+make decode_wav/adpcm-ima.wav 8000 1 -t 0.1 -c:a adpcm_ima_wav
+make decode_wav/adpcm-ms.wav 8000 2 -t 0.1 -c:a adpcm_ms
+make decode_wav/mp3.wav 16000 1 -c:a libmp3lame -b:a 16k
+make decode_wav/flac.wav 8000 1 -t 0.1 -c:a flac
+make decode_wav/rf64.wav 8000 1 -t 0.1 -c:a pcm_s16le -rf64 always
+make decode_wav/wave64.w64 8000 1 -t 0.1 -c:a pcm_s16le
+make decode_wav/sun.au 8000 1 -t 0.1 -c:a pcm_s24be
+make decode_wav/pcm.caf 8000 1 -t 0.1 -c:a pcm_s24le
+make decode_wav/alac.caf 8000 1 -t 0.1 -c:a alac
+make decode_wav/adpcm.caf 8000 1 -t 0.1 -c:a adpcm_ima_qt
+head -c 500 decode_wav/s16le.wav >decode_wav/cut.wav
 
 for codec in s8 s16be s24be s32be f32be f64be alaw mulaw s16le; do
     make decode_aiff/$codec.aiff 8000 1 -t 0.1 -c:a pcm_$codec
 done
 make decode_aiff/stereo.aiff 8000 2 -t 0.1 -c:a pcm_s16be "${tags[@]}"
 make decode_aiff/surround.aiff 8000 6 -t 0.02 -c:a pcm_s16be
-head -c 500 decode_aiff/s16be.aiff >decode_aiff/refused-cut.aiff
+make decode_aiff/adpcm.aiff 8000 1 -t 0.1 -c:a adpcm_ima_qt
+head -c 500 decode_aiff/s16be.aiff >decode_aiff/cut.aiff
 
 make decode_ogg/mono.ogg 8000 1 -c:a libvorbis -q:a 0
 make decode_ogg/stereo.ogg 44100 2 -c:a libvorbis -q:a -1
@@ -89,7 +99,7 @@ make decode_ogg/surround.ogg 8000 6 -t 0.1 -c:a libvorbis -q:a -1
 make decode_ogg/other-encoder.ogg 44100 2 -c:a vorbis -strict -2 -b:a 32k
 make decode_ogg/flac.ogg 8000 1 -c:a flac "${tags[@]}"
 make decode_ogg/small-pages.ogg 16000 1 -c:a libvorbis -q:a 0 -page_duration 20000
-join decode_ogg/refused-chained.ogg decode_ogg/mono.ogg decode_ogg/mono.ogg
+join decode_ogg/chained.ogg decode_ogg/mono.ogg decode_ogg/mono.ogg
 
 make decode_opus/opus-mono.ogg 48000 1 -t 0.1 -c:a libopus -b:a 16k
 make decode_opus/opus-stereo.ogg 48000 2 -t 0.1 -c:a libopus -b:a 64k
@@ -116,7 +126,7 @@ make decode_adts/mono.aac 8000 1 -c:a aac -b:a 16k
 make decode_adts/stereo.aac 44100 2 -c:a aac -b:a 64k
 make decode_adts/stereo-low.aac 48000 2 -c:a aac -b:a 24k
 make decode_adts/high-rate.aac 96000 1 -t 0.1 -c:a aac -b:a 64k
-make decode_adts/refused-surround.aac 16000 6 -t 0.2 -c:a aac -b:a 64k
+make decode_adts/surround.aac 16000 6 -t 0.2 -c:a aac -b:a 64k
 make decode_adts/main-prediction.aac 16000 1 -c:a aac -b:a 24k -profile:a mpeg2_aac_low
 make decode_adts/tagged.aac 16000 1 -c:a aac -b:a 24k -write_id3v2 1 "${tags[@]}"
 

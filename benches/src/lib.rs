@@ -19,7 +19,7 @@ pub fn song_frames(model: &Model, segments: usize) -> usize {
 ///
 /// Fails if a GPU fails; the model's own stems and the default options are valid.
 pub fn separate(model: &Model, song: &[Frame], record: bool) -> Result<Option<Profile>, Error> {
-    let statistics = SongStatistics { frames: song.len() as u64, mean: 0.0, std: 0.5 };
+    let statistics = SongStatistics::new(song.len() as u64, 0.0, 0.5);
     let mut separation = Separation::new(model, model.sources(), statistics, &SeparationOptions::default())?;
     if record {
         separation.record();

@@ -40,7 +40,17 @@ Exit codes:
 Examples:
   vocalizer separate song.mp3
   vocalizer separate album/ -o stems --format flac
-  vocalizer separate song.wav --two-stems vocals --format mp3 --bitrate 256";
+  vocalizer separate song.wav --two-stems vocals --format mp3 --bitrate 256
+  vocalizer separate - --stems vocals -o - < song.mp3 > vocals.wav
+
+The usual options of Demucs work, too: `alias demucs='vocalizer separate'`.";
+
+#[cfg(feature = "separate")]
+const WATCH: &str = "\
+A song is split once, also if the program is started again. Ctrl-C ends the program.
+
+Example:
+  vocalizer watch inbox -o stems --format flac";
 
 const VARIABLES: &str =
     "Each option can also be set by the environment variable of the same name: --data-dir is DATA_DIR.";
@@ -61,14 +71,18 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Split songs into stems, written to DIR/<song>/<stem>.<ext>
     #[cfg(feature = "separate")]
-    #[command(after_help = SEPARATE)]
+    #[command(after_help = SEPARATE, override_usage = "vocalizer separate [OPTIONS] <INPUT>...")]
     Separate(Box<local::Separate>),
+    /// Split the songs that are put into a folder, until interrupted
+    #[cfg(feature = "separate")]
+    #[command(after_help = WATCH)]
+    Watch(Box<local::Watch>),
     /// List models, fetch their weights and print their paths
     Models(local::Models),
     /// List compute devices
     #[cfg(feature = "separate")]
     Devices(local::Devices),
-    /// Show a file's format, sample rate, channels, duration and hash
+    /// Show a file's format, tracks, sample rate, channels, duration, hash and damage
     Info(local::Info),
     #[cfg_attr(feature = "separate", doc = "Run the service: server, queue and a worker in one process")]
     #[cfg_attr(
@@ -131,7 +145,8 @@ mod tests {
             for line in block.replace("\\\n", " ").leak().lines() {
                 let line = line.trim_start_matches("$ ").split(" #").next().unwrap_or_default();
                 for part in line.split(['|', '&', ';', '>']) {
-                    let words: Vec<_> = part.split_whitespace().skip_while(is_assignment).collect();
+                    let words = part.split_whitespace().skip_while(is_assignment);
+                    let words: Vec<_> = words.map(|word| word.trim_matches('\'')).collect();
                     if words.first() == Some(&"vocalizer") {
                         found.push(words);
                     }

@@ -11,7 +11,9 @@ use crate::voice::{Voice, style};
 pub(crate) fn fetch(name: &str, voice: Voice) -> Result<(&'static ModelSpec, Cache), WeightsError> {
     let spec = weights::find(name)?;
     let cache = Cache::locate()?;
-    if !cache.has(spec) {
+    if cache.is_damaged(spec) {
+        voice.remark(&format!("the weights of {name} in the cache are damaged; they are fetched again"));
+    } else if !cache.has(spec) {
         let size = HumanBytes(spec.total_bytes());
         voice.remark(&format!("the weights of {name} ({size}) have not been fetched yet; licence: {}", spec.licence));
     }

@@ -33,6 +33,8 @@ fn dispatch(chosen: Command) -> ExitCode {
     match chosen {
         #[cfg(feature = "separate")]
         Command::Separate(args) => local::separate(&args).into(),
+        #[cfg(feature = "separate")]
+        Command::Watch(args) => local::watch(&args).into(),
         Command::Models(args) => local::models(&args).into(),
         #[cfg(feature = "separate")]
         Command::Devices(args) => local::devices(&args).into(),
@@ -81,7 +83,7 @@ fn man(names: &[String]) -> ExitCode {
 fn other(args: &[OsString]) -> ExitCode {
     let name = args.first().map(|name| name.to_string_lossy()).unwrap_or_default();
     match &*name {
-        "separate" | "devices" | "worker" => {
+        "separate" | "watch" | "devices" | "worker" => {
             errln!("vocalizer: this build lacks `{name}`; build with `--features separate`");
         }
         _ => errln!("vocalizer: unknown command {name:?}; see `vocalizer --help`"),

@@ -4,9 +4,10 @@ use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::output::{errln, outln};
+use crate::paths::put;
 
 /// Longer names are truncated to leave room for the progress bar.
 const MAX_NAME_CHARS: usize = 20;
@@ -20,6 +21,9 @@ pub(crate) enum Voice {
     Lines,
     /// JSON lines.
     Json,
+    /// Errors only.
+    #[cfg_attr(not(feature = "separate"), expect(dead_code, reason = "for `separate` and `watch`"))]
+    Quiet,
 }
 
 impl Voice {
@@ -36,6 +40,15 @@ impl Voice {
         match self {
             Self::Json => outln!("{value}"),
             Self::Bar | Self::Lines => outln!("{line}"),
+            Self::Quiet => {}
+        }
+    }
+
+    /// Prints a line for people on standard error.
+    #[cfg(feature = "separate")]
+    pub(crate) fn line(self, line: &str) {
+        if matches!(self, Self::Bar | Self::Lines) {
+            errln!("{line}");
         }
     }
 
@@ -44,6 +57,7 @@ impl Voice {
         match self {
             Self::Json => self.say(value, line),
             Self::Bar | Self::Lines => errln!("{line}"),
+            Self::Quiet => {}
         }
     }
 
@@ -54,13 +68,24 @@ impl Voice {
 
     /// Reports an error.
     pub(crate) fn error(self, message: &str) {
-        self.note(&json!({"event": "error", "error": message}), &format!("vocalizer: {message}"));
+        self.report_error(&json!({"event": "error", "error": message}), message);
     }
 
     /// Reports an error about an input file, or about all of them.
     pub(crate) fn input_error(self, input: Option<&Path>, message: &str) {
-        let input = input.map(Path::to_string_lossy);
-        self.note(&json!({"event": "error", "input": input, "error": message}), &format!("vocalizer: {message}"));
+        let mut event = Map::from_iter([("event".to_owned(), "error".into()), ("error".to_owned(), message.into())]);
+        match input {
+            Some(input) => put(&mut event, "input", input),
+            None => _ = event.insert("input".to_owned(), Value::Null),
+        }
+        self.report_error(&Value::Object(event), message);
+    }
+
+    fn report_error(self, event: &Value, message: &str) {
+        match self {
+            Self::Json => self.say(event, message),
+            Self::Bar | Self::Lines | Self::Quiet => errln!("vocalizer: {message}"),
+        }
     }
 
     /// Returns a progress bar with this name, hidden if there is no terminal.

@@ -126,7 +126,7 @@ impl Client {
     }
 
     /// Sends a request with a JSON body, once.
-    pub(crate) async fn send<T>(&self, method: Method, path: &str, body: &impl Serialize) -> Result<T, Error>
+    pub(crate) async fn send<T>(&self, method: Method, path: &str, body: &(impl Serialize + Sync)) -> Result<T, Error>
     where
         T: DeserializeOwned,
     {

@@ -31,7 +31,7 @@ impl Probe {
     /// a second or two.
     pub(crate) fn of(network: &NetworkFile, cache: Option<&Cache>) -> Result<Self, Error> {
         let NetworkFile { file, member, .. } = network;
-        let digest = match network.published.and_then(|published| published.tensor_digest) {
+        let digest = match network.published.and_then(|(_, member)| member.tensor_digest) {
             Some(digest) => digest.to_owned(),
             None => file.tensor_digest().map_err(|source| network.wrong(source))?,
         };

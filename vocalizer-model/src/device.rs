@@ -7,6 +7,14 @@ use crate::Error;
 
 /// The device to compute on. As text: `auto`, `cpu`, `wgpu`, `wgpu:1`, `wgpu:0,2`, `wgpu:all`, and the same with
 /// `cuda`.
+///
+/// ```
+/// use vocalizer_model::{DeviceChoice, GpuSelection, Interface};
+///
+/// let second_card: DeviceChoice = "cuda:1".parse().unwrap();
+/// assert_eq!(second_card, DeviceChoice::Gpu(Interface::Cuda, GpuSelection::These(vec![1])));
+/// assert!("cuda:first".parse::<DeviceChoice>().is_err());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum DeviceChoice {
@@ -55,6 +63,17 @@ pub enum Precision {
 }
 
 /// The device, precision and batch size of a model.
+///
+/// ```
+/// use vocalizer_model::{ComputeOptions, Precision};
+///
+/// # fn main() -> Result<(), vocalizer_model::Error> {
+/// let all_cards = ComputeOptions::default().with_device("wgpu:all".parse()?).with_batch(Some(4));
+/// assert_eq!(all_cards.device.to_string(), "wgpu:all");
+/// assert_eq!(all_cards.precision, Precision::F32);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ComputeOptions {

@@ -3,6 +3,12 @@
 use crate::device::DeviceInfo;
 
 /// Lists every device that this build can compute on: the CPU, then GPUs, CUDA's first. Opens each of them.
+///
+/// ```no_run
+/// for device in vocalizer_model::devices().iter().filter(|device| !device.is_software) {
+///     println!("{}: {}", device.id, device.name);
+/// }
+/// ```
 pub fn devices() -> Vec<DeviceInfo> {
     let cpu = DeviceInfo { id: "cpu".into(), name: cpu_name(), is_software: false, memory_bytes: None };
     #[cfg(any(feature = "wgpu", feature = "cuda"))]

@@ -27,6 +27,16 @@ pub enum Error {
         #[source]
         source: EncodeError,
     },
+    /// The part to split does not lie in the song.
+    #[error("the part to split {problem}: {} is {song_s:.3} s long", path.display())]
+    Part {
+        /// Path of the input.
+        path: PathBuf,
+        /// What is wrong with the part, such as "ends after the song".
+        problem: &'static str,
+        /// Length of the song in seconds.
+        song_s: f64,
+    },
     /// A folder or temporary file cannot be created or used.
     #[error("cannot use {}", path.display())]
     Io {
@@ -47,6 +57,17 @@ pub enum Error {
     WeightsFile {
         /// Path of the file.
         path: PathBuf,
+        /// The cause.
+        #[source]
+        source: WeightsError,
+    },
+    /// A published model's weights file in the cache is missing or damaged.
+    #[error("cannot use the weights in {}; run `vocalizer models fetch {model}` to download them again", path.display())]
+    CachedWeights {
+        /// Path of the file.
+        path: PathBuf,
+        /// Name of the model.
+        model: &'static str,
         /// The cause.
         #[source]
         source: WeightsError,

@@ -26,6 +26,7 @@
 //! - `mp3` (default): MP3 output through LAME, which is under the LGPL; see the repository's `NOTICE.md`.
 //! - `opus` (default): Opus input. Without it, Opus files are reported as unsupported.
 //! - `fetch` (default): download of the weights over HTTPS. Without it, weights come from the cache or from a file.
+//! - `tags` (default): the song's tags and cover in its stems.
 //! - `ports`: the audio ports of `vocalizer-core`, for services. Without `separate`, only probing and rendering.
 
 // Labels items with the feature they need; docs.rs builds with nightly.
@@ -35,6 +36,8 @@
 pub mod ports;
 pub mod weights;
 
+#[cfg(feature = "separate")]
+mod blocks;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod check;
 #[cfg(feature = "separate")]
@@ -91,11 +94,13 @@ pub use profile::{OperationProfile, Profile};
 #[cfg(feature = "separate")]
 pub use samples::split_frames;
 #[cfg(feature = "separate")]
-pub use separation::{Separation, SeparationOptions, SongStatistics};
+pub use separation::{Separation, SeparationOptions};
 #[cfg(feature = "separate")]
 pub use split::{Listener, Report, Silent, Stage, split_file, split_file_with};
 #[cfg(feature = "separate")]
 pub use split_options::{Cancel, Clip, Complement, SplitOptions};
+#[cfg(feature = "separate")]
+pub use statistics::{SongStatistics, Statistics};
 #[cfg(feature = "separate")]
 pub use threads::set_threads;
 pub use vocalizer_audio as audio;

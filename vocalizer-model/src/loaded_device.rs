@@ -433,7 +433,7 @@ mod tests {
         let compute = ComputeOptions { device: crate::DeviceChoice::Cpu, ..ComputeOptions::default() };
         let song: Vec<_> = (0..300_000).map(|i| (i as f32 * 0.01).sin()).map(|x| [x, -0.5 * x]).collect();
         let split = |model: &Model| {
-            let statistics = SongStatistics { frames: song.len() as u64, mean: 0.0, std: 0.5 };
+            let statistics = SongStatistics::new(song.len() as u64, 0.0, 0.5);
             let mut separation =
                 Separation::new(model, model.sources(), statistics, &SeparationOptions::default()).unwrap();
             separation.push(&song);

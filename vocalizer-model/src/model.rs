@@ -26,6 +26,19 @@ pub struct Model {
 impl Model {
     /// Loads a published model onto the best available device. Downloads the weights if they are not in the cache.
     ///
+    /// ```no_run
+    /// use vocalizer_model::Model;
+    ///
+    /// # fn main() -> Result<(), vocalizer_model::Error> {
+    /// let model = Model::named("htdemucs_6s")?;
+    /// println!("{:?} on {}", model.sources(), model.device());
+    /// for remark in model.remarks() {
+    ///     eprintln!("{remark}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Weights`] if the name is unknown, or the weights cannot be downloaded or fail their check.
@@ -34,6 +47,17 @@ impl Model {
     }
 
     /// [`Self::named`] with these compute options.
+    ///
+    /// ```no_run
+    /// use vocalizer_model::{ComputeOptions, Model, Precision};
+    ///
+    /// # fn main() -> Result<(), vocalizer_model::Error> {
+    /// let compute = ComputeOptions::default().with_device("cuda:0".parse()?).with_precision(Precision::F16);
+    /// let model = Model::named_with("htdemucs", &compute)?;
+    /// println!("{:?} segments per batch", model.batches());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -48,17 +72,43 @@ impl Model {
 
     /// Loads a model whose weights are already in the cache.
     ///
+    /// ```no_run
+    /// use vocalizer_model::{ComputeOptions, Model};
+    /// use vocalizer_model::weights::{Cache, find};
+    ///
+    /// # fn main() -> Result<(), vocalizer_model::Error> {
+    /// let (spec, cache) = (find("htdemucs")?, Cache::at("/opt/vocalizer"));
+    /// if cache.has(spec) {
+    ///     let model = Model::cached(spec, &cache, &ComputeOptions::default())?;
+    ///     println!("{} needs no network", model.device());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
-    /// [`Error::WeightsFile`] if a file is missing or fails its check, [`Error::Device`] and [`Error::Options`] if the
+    /// [`Error::CachedWeights`] if a file is missing or fails its check, [`Error::Device`] and [`Error::Options`] if the
     /// device cannot be used as requested.
     pub fn cached(spec: &weights::ModelSpec, cache: &weights::Cache, compute: &ComputeOptions) -> Result<Self, Error> {
         let members = spec.members.iter().zip(spec.weights);
-        let sources = members.map(|(member, mix)| NetworkFile::open(cache.member_path(member), Some(member), mix));
+        let sources =
+            members.map(|(member, mix)| NetworkFile::open(cache.member_path(member), Some((spec.name, member)), mix));
         Self::load(sources.collect::<Result<_, _>>()?, compute, Some(cache))
     }
 
     /// Loads a model from one weights file: safetensors with the class and its arguments in the metadata.
+    ///
+    /// ```no_run
+    /// use vocalizer_model::{ComputeOptions, DeviceChoice, Model, Stem};
+    ///
+    /// # fn main() -> Result<(), vocalizer_model::Error> {
+    /// let compute = ComputeOptions::default().with_device(DeviceChoice::Cpu);
+    /// let model = Model::from_file("fine-tuned.safetensors".as_ref(), &compute)?;
+    /// assert!(model.sources().contains(&Stem::Vocals));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
 //! The weights files of a model.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::Error;
 use crate::dsp::stft::Stft;
@@ -19,19 +19,23 @@ pub(crate) struct Member {
 pub(crate) struct NetworkFile {
     path: PathBuf,
     pub(crate) file: WeightsFile,
-    pub(crate) published: Option<&'static MemberSpec>,
+    /// The published model's name and network, for files in the cache.
+    pub(crate) published: Option<Published>,
     pub(crate) member: Member,
 }
 
+/// The name of a published model, and one of its networks.
+type Published = (&'static str, &'static MemberSpec);
+
 impl NetworkFile {
-    pub(crate) fn open(path: PathBuf, published: Option<&'static MemberSpec>, mix: &[f32]) -> Result<Self, Error> {
+    pub(crate) fn open(path: PathBuf, published: Option<Published>, mix: &[f32]) -> Result<Self, Error> {
         let opened = (|| {
             let file = WeightsFile::open(&path)?;
             file.check()?;
             let config = HtdemucsConfig::from_kwargs(file.kwargs())?;
             Ok((file, config))
         })();
-        let (file, config) = opened.map_err(|source| Error::WeightsFile { path: path.clone(), source })?;
+        let (file, config) = opened.map_err(|source| wrong(&path, published, source))?;
         let mix = if mix.is_empty() { vec![1.0; config.sources.len()] } else { mix.to_vec() };
         let stft = Stft::new(config.nfft);
         Ok(Self { path, file, published, member: Member { config, mix, stft } })
@@ -39,10 +43,18 @@ impl NetworkFile {
 
     /// Verifies the file against its published digest.
     pub(crate) fn verify(&self) -> Result<(), Error> {
-        self.published.map_or(Ok(()), |published| self.file.verify(published)).map_err(|source| self.wrong(source))
+        self.published.map_or(Ok(()), |(_, member)| self.file.verify(member)).map_err(|source| self.wrong(source))
     }
 
     pub(crate) fn wrong(&self, source: WeightsError) -> Error {
-        Error::WeightsFile { path: self.path.clone(), source }
+        wrong(&self.path, self.published, source)
+    }
+}
+
+fn wrong(path: &Path, published: Option<Published>, source: WeightsError) -> Error {
+    let path = path.to_owned();
+    match published {
+        Some((model, _)) => Error::CachedWeights { path, model, source },
+        None => Error::WeightsFile { path, source },
     }
 }

@@ -1,13 +1,13 @@
 //! The mapping of separated stems to output files.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use vocalizer_core::part::Stem;
 
-use crate::audio::{AudioFormat, Frame};
-use crate::sink::StemSink;
-use crate::{Clip, Complement, Error, Model, SplitOptions};
+use crate::audio::{Frame, WriteOptions};
+use crate::sink::{SinkFormat, StemSink};
+use crate::{Cancel, Clip, Complement, Error, Model, SplitOptions};
 
 /// The output files of a song.
 pub(crate) struct Outputs {
@@ -25,8 +25,17 @@ struct Output {
 enum Sound {
     /// The sum of these stems.
     Sum(Vec<usize>),
-    /// The mixture without a stem.
-    Without(usize),
+    /// The mixture without these stems.
+    Without(Vec<usize>),
+}
+
+/// The finished files.
+pub(crate) struct Finished {
+    pub(crate) files: Vec<PathBuf>,
+    /// The gain that all files have in common.
+    pub(crate) gain: f32,
+    /// The gain of each file, by its name.
+    pub(crate) gains: Vec<(String, f32)>,
 }
 
 impl Outputs {
@@ -34,14 +43,20 @@ impl Outputs {
     ///
     /// [`Error::Options`] if the model lacks a requested stem, or the options exclude each other.
     pub(crate) fn plan(model: &Model, options: &SplitOptions) -> Result<Self, Error> {
-        match (options.two_stems, options.four_stems) {
-            (None, false) => Self::choice(model, &options.stems),
-            (None, true) => Self::four(model),
+        let only_minus = options.stems.is_empty() && !options.mix_minus.is_empty();
+        let mut outputs = match (options.two_stems, options.four_stems) {
+            (None, false) if only_minus => Self { separated: Vec::new(), files: Vec::new() },
+            (None, false) => Self::choice(model, &options.stems)?,
+            (None, true) => Self::four(model)?,
             (Some(_), _) if !options.stems.is_empty() => {
-                Err(Error::Options("two stems and a selection of stems exclude each other; choose one".into()))
+                return Err(Error::Options("two stems and a selection of stems exclude each other; choose one".into()));
             }
-            (Some(pair), _) => Self::pair(model, pair),
+            (Some(pair), _) => Self::pair(model, pair)?,
+        };
+        if !options.mix_minus.is_empty() {
+            outputs.add_mix_minus(model, &options.mix_minus)?;
         }
+        Ok(outputs)
     }
 
     /// Plans one file per wanted stem, or per stem of the model if none is given.
@@ -60,7 +75,7 @@ impl Outputs {
         let (all, index) = (model.sources(), model.position(stem)?);
         let (separated, index, rest) = match complement {
             Complement::Add => (all.to_vec(), index, Sound::Sum((0..all.len()).filter(|&k| k != index).collect())),
-            Complement::Minus => (vec![stem], 0, Sound::Without(0)),
+            Complement::Minus => (vec![stem], 0, Sound::Without(vec![0])),
         };
         let files = vec![Output::new(stem, Sound::Sum(vec![index])), Output::new(format!("no_{stem}"), rest)];
         Ok(Self { separated, files })
@@ -78,18 +93,37 @@ impl Outputs {
         Ok(Self { separated: all.to_vec(), files })
     }
 
+    /// Adds a file with everything but these stems.
+    fn add_mix_minus(&mut self, model: &Model, minus: &[Stem]) -> Result<(), Error> {
+        for &stem in minus {
+            model.position(stem)?;
+        }
+        let minus: Vec<_> = model.sources().iter().filter(|stem| minus.contains(stem)).copied().collect();
+        if minus.len() == model.sources().len() {
+            return Err(Error::Options("the mix minus all stems of the model is empty; name fewer stems".into()));
+        }
+        let place = |&stem: &Stem| {
+            self.separated.iter().position(|&separated| separated == stem).unwrap_or_else(|| {
+                self.separated.push(stem);
+                self.separated.len() - 1
+            })
+        };
+        let places = minus.iter().map(place).collect();
+        let names: Vec<_> = minus.iter().map(ToString::to_string).collect();
+        self.files.push(Output::new(format!("minus_{}", names.join("_")), Sound::Without(places)));
+        Ok(())
+    }
+
+    /// Creates the files. `options` returns how to write the file of this name.
     pub(crate) fn open(
         &self,
         dir: &Path,
-        options: &SplitOptions,
-        rates: (u32, u32),
-        frames: u64,
+        format: SinkFormat,
+        options: impl Fn(&str) -> WriteOptions,
     ) -> Result<Vec<StemSink>, Error> {
-        let clip =
-            options.clip.unwrap_or(if options.format == AudioFormat::WavF32 { Clip::None } else { Clip::Rescale });
         let sink = |Output { name, .. }: &Output| {
-            let path = dir.join(format!("{name}.{}", options.format.extension()));
-            StemSink::create(path, options.format, clip, rates, frames)
+            let path = dir.join(format!("{name}.{}", format.format.extension()));
+            StemSink::create(path, format, options(name))
         };
         self.files.iter().map(sink).collect()
     }
@@ -105,12 +139,33 @@ impl Outputs {
                     sink.write(&sum)
                 }
             },
-            Sound::Without(place) => {
+            Sound::Without(places) => {
                 let mut rest = mixture.to_vec();
-                add(&mut rest, &stems[*place], -1.0);
+                places.iter().for_each(|&place| add(&mut rest, &stems[place], -1.0));
                 sink.write(&rest)
             }
         })
+    }
+
+    /// Finishes the files. After an error, none is left.
+    pub(crate) fn finish(&self, mut sinks: Vec<StemSink>, clip: Clip, cancel: &Cancel) -> Result<Finished, Error> {
+        sinks.par_iter_mut().try_for_each(|sink| sink.end(cancel))?;
+        let needed: Vec<_> = sinks.iter().map(|sink| sink.needed_gain().unwrap_or(1.0)).collect();
+        let least = needed.iter().copied().fold(1.0, f32::min);
+        let (gain, gains) = match clip {
+            Clip::Common => (least, vec![least; needed.len()]),
+            Clip::Each | Clip::Clamp | Clip::None => (1.0, needed),
+        };
+        let finished: Vec<_> =
+            sinks.into_par_iter().zip(&gains).map(|(sink, &gain)| sink.finish(gain, cancel)).collect();
+        if finished.iter().any(Result::is_err) {
+            for file in finished.iter().flatten() {
+                let _ = std::fs::remove_file(file);
+            }
+        }
+        let files = finished.into_iter().collect::<Result<_, _>>()?;
+        let names = self.files.iter().map(|output| output.name.clone());
+        Ok(Finished { files, gain, gains: names.zip(gains).collect() })
     }
 }
 

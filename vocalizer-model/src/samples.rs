@@ -9,7 +9,7 @@ use crate::{Cancel, Error, Model, Separation, SeparationOptions};
 /// Splits a song in memory. `frames` are its left and right samples, with full scale at -1 and 1, at `rate_hz`.
 ///
 /// Returns the stems of the model in its order, with the rate and the length of the song. They are not clipped and add up to
-/// the song, up to rounding and what the model leaves out. Memory use is about twice that of the song for each stem; see
+/// the song, its constant part (DC) included, up to rounding and what the model leaves out. Memory use is about twice that of the song for each stem; see
 /// [`split_file`](crate::split_file) for songs of any length, and [`Separation`] for streams.
 ///
 /// ```no_run

@@ -10,7 +10,7 @@ use crate::htdemucs::Watcher;
 use crate::loaded_device::{LoadedDevice, Pending};
 use crate::ops::Keeper;
 use crate::profile::{Clock, Profile};
-use crate::{Error, Model};
+use crate::{Error, Model, SongStatistics};
 
 /// How a song is cut into segments and how often it is separated.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,11 +24,15 @@ pub struct SeparationOptions {
     pub shifts: u32,
     /// Seed of the random shifts: the same seed gives the same stems.
     pub seed: u64,
+    /// Treat a constant part of the song (DC) as the reference implementation: every stem carries all of it, and the stems
+    /// add up to the song with several times its DC. By default, the stem `other` carries it, or the last stem of a model
+    /// without `other`.
+    pub reference_dc: bool,
 }
 
 impl Default for SeparationOptions {
     fn default() -> Self {
-        Self { overlap: 0.25, segment_s: None, shifts: 0, seed: 0 }
+        Self { overlap: 0.25, segment_s: None, shifts: 0, seed: 0, reference_dc: false }
     }
 }
 
@@ -41,23 +45,52 @@ impl SeparationOptions {
     }
 }
 
-/// Properties of the whole song, needed before the first segment.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SongStatistics {
-    /// Frames at the model's rate.
-    pub frames: u64,
-    /// Mean of the mono mix.
-    pub mean: f32,
-    /// Unbiased standard deviation of the mono mix.
-    pub std: f32,
-}
-
-/// The separation of one song.
+/// The separation of one song, for programs that have the song's frames as a stream.
+///
+/// Frames go in at the model's rate with [`push`](Self::push), [`step`](Self::step) separates the next segments, and
+/// [`drain`](Self::drain) returns the frames that are finished. The network normalises with properties of the whole song, so
+/// a first pass over it measures them with [`Statistics`](crate::Statistics). Memory use does not grow with the length of the
+/// song.
+///
+/// ```no_run
+/// use vocalizer_model::audio::Frame;
+/// use vocalizer_model::{Error, Model, Separation, SeparationOptions, Statistics};
+///
+/// /// `blocks` starts the song again and returns it in blocks; `play` gets the next frames of every stem.
+/// fn separate<I: Iterator<Item = Vec<Frame>>>(
+///     model: &Model,
+///     blocks: impl Fn() -> I,
+///     mut play: impl FnMut(&[Vec<Frame>]),
+/// ) -> Result<(), Error> {
+///     let mut statistics = Statistics::default();
+///     blocks().for_each(|block| statistics.push(&block));
+///     let options = SeparationOptions::default();
+///     let mut separation = Separation::new(model, model.sources(), statistics.finish(), &options)?;
+///     let mut song = blocks();
+///     let mut stems = vec![Vec::new(); model.sources().len()];
+///     loop {
+///         while separation.wants_frames() && !separation.has_segment() {
+///             let Some(block) = song.next() else { break };
+///             separation.push(&block);
+///         }
+///         if !separation.step()? {
+///             return Ok(());
+///         }
+///         stems.iter_mut().for_each(Vec::clear);
+///         separation.drain(&mut stems);
+///         play(&stems);
+///     }
+/// }
+/// ```
 pub struct Separation<'a> {
     model: &'a Model,
     wanted: Vec<usize>,
     passes: Vec<Pass>,
     statistics: SongStatistics,
+    /// What is subtracted from each channel before the network.
+    offset: [f32; 2],
+    /// The stem that carries the offset; `None` for every stem.
+    offset_stem: Option<usize>,
     done_frames: u64,
     /// Batches that the devices are working on, in the order of submission.
     in_flight: VecDeque<Flight<'a>>,
@@ -115,7 +148,25 @@ impl<'a> Separation<'a> {
         let (in_flight, memory) = (VecDeque::new(), Keeper::default());
         // Concurrent songs start on different devices.
         let card = model.next_card();
-        Ok(Self { model, wanted, passes, statistics, done_frames: 0, in_flight, card, profile: None, _memory: memory })
+        let (offset, offset_stem) = if options.reference_dc {
+            ([statistics.mean; 2], None)
+        } else {
+            let other = model.sources().iter().position(|&stem| stem == Stem::Other);
+            (statistics.channel_means, other.or(model.sources().len().checked_sub(1)))
+        };
+        Ok(Self {
+            model,
+            wanted,
+            passes,
+            statistics,
+            offset,
+            offset_stem,
+            done_frames: 0,
+            in_flight,
+            card,
+            profile: None,
+            _memory: memory,
+        })
     }
 
     /// Starts to record the costs of segments.
@@ -131,8 +182,8 @@ impl<'a> Separation<'a> {
 
     /// Appends the next frames of the song, at the model's rate.
     pub fn push(&mut self, frames: &[Frame]) {
-        let SongStatistics { mean, std, .. } = self.statistics;
-        let normal: Vec<Frame> = frames.iter().map(|f| f.map(|x| (x - mean) / (std + QUIET))).collect();
+        let ([left, right], scale) = (self.offset, self.statistics.std + QUIET);
+        let normal: Vec<Frame> = frames.iter().map(|f| [(f[0] - left) / scale, (f[1] - right) / scale]).collect();
         for pass in &mut self.passes {
             pass.overlap_add.push(&normal);
         }
@@ -215,7 +266,7 @@ impl<'a> Separation<'a> {
     /// If the length of `out` is not the number of wanted stems.
     pub fn drain(&mut self, out: &mut [Vec<Frame>]) {
         assert_eq!(out.len(), self.wanted.len(), "one list for each wanted stem");
-        let SongStatistics { mean, std, .. } = self.statistics;
+        let scale = self.statistics.std + QUIET;
         let frames = self.passes.iter().flat_map(|p| p.ready.first()).map(VecDeque::len).min().unwrap_or_default();
         for (&source, out) in self.wanted.iter().zip(out) {
             let mut sums = vec![[0.0_f32; 2]; frames];
@@ -228,7 +279,9 @@ impl<'a> Separation<'a> {
                     sum[1] += weight * frame[1];
                 }
             }
-            out.extend(sums.into_iter().map(|f| f.map(|x| x / total * (std + QUIET) + mean)));
+            let carries_offset = self.offset_stem.is_none_or(|stem| stem == source);
+            let [left, right] = if carries_offset { self.offset } else { [0.0; 2] };
+            out.extend(sums.into_iter().map(|f| [f[0] / total * scale + left, f[1] / total * scale + right]));
         }
         for queue in self.passes.iter_mut().flat_map(|p| &mut p.ready) {
             queue.drain(..frames);

@@ -4,28 +4,40 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use crate::audio::{AudioFormat, Frame, Resampler, StemWriter};
+use crate::audio::{AudioFormat, Frame, Resampler, StemWriter, WriteOptions};
 use crate::{Cancel, Clip, Error};
+
+/// What the files of a song have in common.
+#[derive(Clone, Copy)]
+pub(crate) struct SinkFormat {
+    pub(crate) format: AudioFormat,
+    pub(crate) clip: Clip,
+    /// The model's rate.
+    pub(crate) from_hz: u32,
+    /// The rate of the files.
+    pub(crate) to_hz: u32,
+    /// Length of the files at their rate.
+    pub(crate) frames: u64,
+}
 
 /// An output file being written. It gets its name only in [`StemSink::finish`].
 pub(crate) struct StemSink {
     path: PathBuf,
+    format: SinkFormat,
+    options: WriteOptions,
     resampler: Resampler,
     /// Frames left to write. Extra frames are dropped; missing frames at the end become silence.
     left: u64,
-    clip: Clip,
     target: Target,
     resampled: Vec<Frame>,
 }
 
 enum Target {
     File(StemWriter),
-    /// Rescaling needs the peak before the first sample is written, so the frames are spooled to an unnamed file.
+    /// A gain needs the peak before the first sample is written, so the frames are spooled to an unnamed file.
     Spool {
         file: BufWriter<File>,
         dir: PathBuf,
-        format: AudioFormat,
-        rate_hz: u32,
         peak: f32,
     },
 }
@@ -35,29 +47,20 @@ impl StemSink {
     ///
     /// [`Error::Encode`] or [`Error::Io`] if the file cannot be created, [`Error::Resample`] if the rates are not
     /// supported.
-    pub(crate) fn create(
-        path: PathBuf,
-        format: AudioFormat,
-        clip: Clip,
-        (from_hz, to_hz): (u32, u32),
-        frames: u64,
-    ) -> Result<Self, Error> {
-        let resampler = Resampler::new(from_hz, to_hz)?;
-        let dir = path.parent().unwrap_or(Path::new(".")).to_owned();
+    pub(crate) fn create(path: PathBuf, format: SinkFormat, options: WriteOptions) -> Result<Self, Error> {
+        let resampler = Resampler::new(format.from_hz, format.to_hz)?;
         // Created even if it is only needed at the end, so that unsupported formats fail before the work starts.
-        let writer = StemWriter::create(&path, format, to_hz).map_err(Error::encode(&path))?;
-        writer.check_length(frames).map_err(Error::encode(&path))?;
-        let target = match clip {
-            Clip::Rescale => Target::Spool {
-                file: BufWriter::new(tempfile::tempfile_in(&dir).map_err(Error::io(&dir))?),
-                dir,
-                format,
-                rate_hz: to_hz,
-                peak: 0.0,
-            },
+        let writer = writer(&path, format, &options)?;
+        writer.check_length(format.frames).map_err(Error::encode(&path))?;
+        let target = match format.clip {
+            Clip::Common | Clip::Each => {
+                let dir = path.parent().unwrap_or(Path::new(".")).to_owned();
+                let file = BufWriter::new(tempfile::tempfile_in(&dir).map_err(Error::io(&dir))?);
+                Target::Spool { file, dir, peak: 0.0 }
+            }
             Clip::Clamp | Clip::None => Target::File(writer),
         };
-        Ok(Self { path, resampler, left: frames, clip, target, resampled: Vec::new() })
+        Ok(Self { path, format, options, resampler, left: format.frames, target, resampled: Vec::new() })
     }
 
     /// Appends frames at the model's rate.
@@ -65,23 +68,29 @@ impl StemSink {
         let mut out = std::mem::take(&mut self.resampled);
         out.clear();
         self.resampler.push(frames, &mut out)?;
-        let put = self.put(&out);
+        let put = self.put(&mut out);
         self.resampled = out;
         put
     }
 
-    fn put(&mut self, frames: &[Frame]) -> Result<(), Error> {
-        let count = usize::try_from(self.left).unwrap_or(usize::MAX).min(frames.len());
-        let frames = &frames[..count];
-        self.left -= count as u64;
+    fn put(&mut self, frames: &mut Vec<Frame>) -> Result<(), Error> {
+        frames.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+        self.left -= frames.len() as u64;
+        if self.options.mono {
+            frames.iter_mut().for_each(|[left, right]| {
+                *left = (*left + *right) / 2.0;
+                *right = *left;
+            });
+        }
         match &mut self.target {
-            Target::File(writer) if self.clip == Clip::Clamp => {
-                let clamped: Vec<Frame> = frames.iter().map(|f| f.map(|x| x.clamp(-0.99, 0.99))).collect();
-                writer.write(&clamped).map_err(Error::encode(&self.path))
+            Target::File(writer) => {
+                if self.format.clip == Clip::Clamp {
+                    frames.as_flattened_mut().iter_mut().for_each(|x| *x = x.clamp(-0.99, 0.99));
+                }
+                writer.write(frames).map_err(Error::encode(&self.path))
             }
-            Target::File(writer) => writer.write(frames).map_err(Error::encode(&self.path)),
-            Target::Spool { file, dir, peak, .. } => {
-                for x in frames.iter().flatten() {
+            Target::Spool { file, dir, peak } => {
+                for x in frames.as_flattened() {
                     *peak = peak.max(x.abs());
                     file.write_all(&x.to_le_bytes()).map_err(Error::io(dir))?;
                 }
@@ -90,26 +99,39 @@ impl StemSink {
         }
     }
 
-    /// Writes the remaining frames and renames the file into place. Fails with [`Error::Cancelled`] if `cancel` is set
-    /// first.
-    pub(crate) fn finish(mut self, cancel: &Cancel) -> Result<PathBuf, Error> {
+    /// Appends the remaining frames. Fails with [`Error::Cancelled`] if `cancel` is set first.
+    pub(crate) fn end(&mut self, cancel: &Cancel) -> Result<(), Error> {
         let mut tail = Vec::new();
         self.resampler.finish(&mut tail)?;
-        self.put(&tail)?;
+        self.put(&mut tail)?;
         while self.left > 0 {
             cancel.check()?;
-            let silence = [[0.0; 2]; 1024];
-            let count = usize::try_from(self.left).unwrap_or(usize::MAX).min(silence.len());
-            self.put(&silence[..count])?;
+            tail.clear();
+            tail.resize(1024, [0.0; 2]);
+            self.put(&mut tail)?;
         }
-        let path = self.path;
-        let writer = match self.target {
+        Ok(())
+    }
+
+    /// Returns the gain that prevents clipping, if one is applied. Complete after [`Self::end`].
+    pub(crate) fn needed_gain(&self) -> Option<f32> {
+        match self.target {
+            Target::File(_) => None,
+            // The margin is the reference implementation's.
+            Target::Spool { peak, .. } => Some(1.0 / (1.01 * peak).max(1.0)),
+        }
+    }
+
+    /// Encodes spooled frames with this gain and renames the file into place. Fails with [`Error::Cancelled`] if `cancel`
+    /// is set first.
+    pub(crate) fn finish(self, gain: f32, cancel: &Cancel) -> Result<PathBuf, Error> {
+        let Self { path, format, options, target, .. } = self;
+        let writer = match target {
             Target::File(writer) => writer,
-            Target::Spool { file, dir, format, rate_hz, peak } => {
-                let mut writer = StemWriter::create(&path, format, rate_hz).map_err(Error::encode(&path))?;
+            Target::Spool { file, dir, .. } => {
+                let mut writer = writer(&path, format, &options)?;
                 let mut file = file.into_inner().map_err(|e| Error::io(&dir)(e.into_error()))?;
                 file.rewind().map_err(Error::io(&dir))?;
-                let scale = (1.01 * peak).max(1.0);
                 let mut file = BufReader::with_capacity(1 << 16, file);
                 let mut block = Vec::with_capacity(4096);
                 loop {
@@ -121,7 +143,7 @@ impl StemSink {
                     let ended = read.as_ref().is_err_and(|e| e.kind() == std::io::ErrorKind::UnexpectedEof);
                     if !ended {
                         read.map_err(Error::io(&dir))?;
-                        block.push(frame.map(|bytes| f32::from_le_bytes(bytes) / scale));
+                        block.push(frame.map(|bytes| f32::from_le_bytes(bytes) * gain));
                     }
                     if ended || block.len() == block.capacity() {
                         writer.write(&block).map_err(Error::encode(&path))?;
@@ -138,4 +160,8 @@ impl StemSink {
         writer.finish().map_err(Error::encode(&path))?;
         Ok(path)
     }
+}
+
+fn writer(path: &Path, format: SinkFormat, options: &WriteOptions) -> Result<StemWriter, Error> {
+    StemWriter::create_with(path, format.format, format.to_hz, options).map_err(Error::encode(path))
 }

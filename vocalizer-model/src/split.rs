@@ -2,14 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
-
-use crate::audio::{AudioLimits, AudioReader, Frame, Resampler, scaled};
-use crate::outputs::Outputs;
-use crate::separation::SongStatistics;
-use crate::sink::StemSink;
-use crate::statistics::Statistics;
-use crate::{Cancel, Error, Model, Profile, Separation, SplitOptions};
+use crate::audio::{AudioWarning, Frame, WriteOptions, scaled};
+use crate::blocks::Blocks;
+use crate::outputs::{Finished, Outputs};
+use crate::sink::{SinkFormat, StemSink};
+use crate::{Cancel, Error, Model, Profile, Separation, SongStatistics, SplitOptions, Statistics};
 
 /// The result of splitting a song.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,12 +14,22 @@ use crate::{Cancel, Error, Model, Profile, Separation, SplitOptions};
 pub struct Report {
     /// The files, in the model's order of stems.
     pub files: Vec<PathBuf>,
-    /// Length of the song, and of each file, in frames at `rate_hz`.
+    /// Length of what was split, and of each file, in frames at `rate_hz`.
     pub frames: u64,
     /// Sample rate of the files in Hz.
     pub rate_hz: u32,
-    /// Length of the song in seconds.
+    /// Length of what was split in seconds: of the song, or of the part between [`SplitOptions::start_s`] and
+    /// [`SplitOptions::end_s`].
     pub seconds: f64,
+    /// Where in the song the files start, in seconds.
+    pub start_s: f64,
+    /// The gain that all files have in common because a stem would have clipped ([`Clip::Common`](crate::Clip::Common)),
+    /// else 1: the stems add up to the song times this gain.
+    pub gain: f32,
+    /// The gain of each file, by its name without the extension. Clamped samples are not counted.
+    pub gains: Vec<(String, f32)>,
+    /// What is damaged or unusual in the input.
+    pub warnings: Vec<AudioWarning>,
     /// The costs of the segments, if [`SplitOptions::profile`] is set.
     pub profile: Option<Profile>,
 }
@@ -40,6 +47,23 @@ pub enum Stage {
 }
 
 /// Receives the progress of a song.
+///
+/// ```
+/// use vocalizer_model::{Listener, Stage};
+///
+/// struct Printer;
+///
+/// impl Listener for Printer {
+///     fn stage(&mut self, stage: Stage) {
+///         println!("{stage:?}");
+///     }
+///     fn progress(&mut self, done_s: f64, total_s: f64) {
+///         println!("{done_s:.0} of {total_s:.0} s");
+///     }
+/// }
+/// # Printer.stage(Stage::Reading);
+/// # Printer.progress(1.0, 2.0);
+/// ```
 pub trait Listener {
     /// A stage starts.
     fn stage(&mut self, _stage: Stage) {}
@@ -57,6 +81,19 @@ impl Listener for Silent {}
 
 /// Splits `input` into files in the folder `out_dir`, which is created if it is missing.
 ///
+/// ```no_run
+/// use vocalizer_model::{Model, SplitOptions, Stem, split_file};
+///
+/// # fn main() -> Result<(), vocalizer_model::Error> {
+/// let model = Model::named("htdemucs")?;
+/// let mut options = SplitOptions::default();
+/// options.stems = vec![Stem::Vocals];
+/// let report = split_file(&model, "song.mp3".as_ref(), "stems".as_ref(), &options)?;
+/// println!("{} has {:.1} s", report.files[0].display(), report.seconds);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// See [`split_file_with`].
@@ -69,9 +106,26 @@ pub fn split_file(model: &Model, input: &Path, out_dir: &Path, options: &SplitOp
 /// The song is read twice, once for its loudness and length and once to separate it, so that memory use does not grow
 /// with its length. The files get their names when the whole song is done: errors and cancellation leave none.
 ///
+/// ```no_run
+/// use vocalizer_model::{Cancel, Error, Model, SplitOptions, split_file_with};
+///
+/// # fn main() -> Result<(), vocalizer_model::Error> {
+/// # struct Printer;
+/// # impl vocalizer_model::Listener for Printer {}
+/// # let model = Model::named("htdemucs")?;
+/// // `Printer` is a `Listener`; another thread may call `cancel.cancel()`.
+/// let (options, cancel) = (SplitOptions::default(), Cancel::default());
+/// match split_file_with(&model, "song.mp3".as_ref(), "stems".as_ref(), &options, &mut Printer, &cancel) {
+///     Err(Error::Cancelled) => println!("cancelled; no files are left"),
+///     split => println!("{} files", split?.files.len()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
-/// [`Error::Decode`] if the input cannot be read, [`Error::Encode`] or [`Error::Io`] if a stem cannot be written,
+/// [`Error::Decode`] if the input cannot be read, [`Error::Part`] if the part to split does not lie in the song, [`Error::Encode`] or [`Error::Io`] if a stem cannot be written,
 /// [`Error::Options`] if the options do not fit the model, [`Error::Device`] if a device fails, [`Error::Cancelled`] if
 /// `cancel` is set.
 pub fn split_file_with(
@@ -85,7 +139,7 @@ pub fn split_file_with(
     options.check()?;
     let outputs = Outputs::plan(model, options)?;
     listener.stage(Stage::Reading);
-    let song = Song::measure(model, input, &options.limits, cancel)?;
+    let song = Song::measure(model, input, options, cancel)?;
     let mut separation = Separation::new(model, &outputs.separated, song.statistics, &options.separation)?;
     if options.profile {
         separation.record();
@@ -96,19 +150,17 @@ pub fn split_file_with(
     let result = (|| {
         let rate_hz = output_rate(model, options, song.rate_hz);
         let frames = scaled(song.frames, song.rate_hz, rate_hz);
-        let mut sinks = outputs.open(out_dir, options, (model.rate_hz(), rate_hz), frames)?;
+        let (format, clip, from_hz) = (options.format, options.clip(), model.rate_hz());
+        let format = SinkFormat { format, clip, from_hz, to_hz: rate_hz, frames };
+        let mut sinks = outputs.open(out_dir, format, write_options(input, options))?;
         listener.stage(Stage::Separating);
         song.separate(&mut separation, &outputs, &mut sinks, listener, cancel)?;
         listener.stage(Stage::Writing);
-        let finished: Vec<_> = sinks.into_par_iter().map(|sink| sink.finish(cancel)).collect();
-        if finished.iter().any(Result::is_err) {
-            for file in finished.iter().flatten() {
-                let _ = std::fs::remove_file(file);
-            }
-        }
-        let files = finished.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let Finished { files, gain, gains } = outputs.finish(sinks, clip, cancel)?;
         files.iter().for_each(|file| listener.stem_written(file));
-        Ok(Report { files, frames, rate_hz, seconds: song.seconds(), profile: separation.profile().cloned() })
+        let (seconds, start_s) = (song.seconds(), options.start_s.unwrap_or(0.0));
+        let (warnings, profile) = (song.warnings, separation.profile().cloned());
+        Ok(Report { files, frames, rate_hz, seconds, start_s, gain, gains, warnings, profile })
     })();
     if result.is_err() && made_dir {
         // Only this folder, and only if it is empty: a parent folder may hold other songs by now.
@@ -122,34 +174,59 @@ fn output_rate(model: &Model, options: &SplitOptions, song_hz: u32) -> u32 {
     if options.keep_rate && options.format.has_rate(song_hz) { song_hz } else { model.rate_hz() }
 }
 
-/// A song after the first reading.
+/// Returns how to write the file of a stem.
+#[cfg(feature = "tags")]
+fn write_options(input: &Path, options: &SplitOptions) -> impl Fn(&str) -> WriteOptions {
+    let tags = if options.tags { crate::audio::SongTags::read(input) } else { Default::default() };
+    let mono = options.mono;
+    move |stem| {
+        let mut write = WriteOptions::default();
+        (write.mono, write.tags) = (mono, tags.for_stem(stem));
+        write
+    }
+}
+
+#[cfg(not(feature = "tags"))]
+fn write_options(_: &Path, options: &SplitOptions) -> impl Fn(&str) -> WriteOptions {
+    let mono = options.mono;
+    move |_| {
+        let mut write = WriteOptions::default();
+        write.mono = mono;
+        write
+    }
+}
+
+/// A song, or the part of it to split, after the first reading.
 struct Song<'a> {
     path: &'a Path,
-    limits: &'a AudioLimits,
+    options: &'a SplitOptions,
     rate_hz: u32,
     model_hz: u32,
     /// Length at its own sample rate.
     frames: u64,
     statistics: SongStatistics,
     silent: bool,
+    warnings: Vec<AudioWarning>,
 }
 
 impl<'a> Song<'a> {
-    fn measure(model: &Model, path: &'a Path, limits: &'a AudioLimits, cancel: &Cancel) -> Result<Self, Error> {
-        let mut blocks = Blocks::open(path, limits, model.rate_hz())?;
+    fn measure(model: &Model, path: &'a Path, options: &'a SplitOptions, cancel: &Cancel) -> Result<Self, Error> {
+        let mut blocks = Blocks::open(path, options, model.rate_hz())?;
         let mut statistics = Statistics::default();
         while let Some(block) = blocks.next()? {
             cancel.check()?;
             statistics.push(block);
         }
+        blocks.check_part()?;
         Ok(Self {
             path,
-            limits,
-            rate_hz: blocks.reader.info().rate_hz,
+            options,
+            rate_hz: blocks.rate_hz(),
             model_hz: model.rate_hz(),
-            frames: blocks.source_frames,
+            frames: blocks.frames(),
             silent: statistics.is_silent(),
             statistics: statistics.finish(),
+            warnings: blocks.warnings(),
         })
     }
 
@@ -171,7 +248,7 @@ impl<'a> Song<'a> {
             return Ok(());
         }
         let total_s = self.seconds();
-        let mut blocks = Blocks::open(self.path, self.limits, self.model_hz)?;
+        let mut blocks = Blocks::open(self.path, self.options, self.model_hz)?;
         let mut stems = vec![Vec::new(); outputs.separated.len()];
         let mut mixture: Vec<Frame> = Vec::new();
         listener.progress(0.0, total_s);
@@ -210,41 +287,5 @@ impl<'a> Song<'a> {
             separation.drain(&mut stems);
             listener.progress(separation.done().min(1.0) * total_s, total_s);
         }
-    }
-}
-
-/// Reads the song's frames at the model's rate, block by block.
-struct Blocks {
-    reader: AudioReader,
-    path: PathBuf,
-    resampler: Resampler,
-    decoded: Vec<Frame>,
-    resampled: Vec<Frame>,
-    source_frames: u64,
-    ended: bool,
-}
-
-impl Blocks {
-    fn open(path: &Path, limits: &AudioLimits, rate_hz: u32) -> Result<Self, Error> {
-        let reader = AudioReader::open(path, limits).map_err(Error::decode(path))?;
-        let from_hz = reader.info().rate_hz;
-        let resampler = Resampler::new(from_hz, rate_hz)?;
-        let (decoded, resampled) = (Vec::new(), Vec::new());
-        Ok(Self { reader, path: path.to_owned(), resampler, decoded, resampled, source_frames: 0, ended: false })
-    }
-
-    fn next(&mut self) -> Result<Option<&[Frame]>, Error> {
-        if self.ended {
-            return Ok(None);
-        }
-        self.decoded.clear();
-        self.resampled.clear();
-        self.ended = !self.reader.read(&mut self.decoded).map_err(Error::decode(&self.path))?;
-        self.source_frames += self.decoded.len() as u64;
-        self.resampler.push(&self.decoded, &mut self.resampled)?;
-        if self.ended {
-            self.resampler.finish(&mut self.resampled)?;
-        }
-        Ok(Some(&self.resampled))
     }
 }

@@ -5,14 +5,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use vocalizer_core::part::Stem;
 
-use crate::audio::{AudioFormat, AudioLimits, Bitrate, MP3_KBPS};
+use crate::audio::{AudioFormat, AudioLimits, Bitrate, MP3_KBPS, ReadOptions};
 use crate::{Error, SeparationOptions};
 
 /// What to do with stems that exceed full scale.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Clip {
-    /// Scale the whole stem down, just enough.
-    Rescale,
+    /// Scale all stems down by one common gain, just enough for the loudest: they keep their levels against each other and
+    /// add up to the song times that gain.
+    #[default]
+    Common,
+    /// Scale each stem down on its own, just enough, as the reference implementation: a loud stem gets quieter than the
+    /// others.
+    Each,
     /// Clamp samples to ±0.99.
     Clamp,
     /// Leave it to the format: integers and MP3 clip at full scale, floats do not.
@@ -29,6 +34,21 @@ pub enum Complement {
 }
 
 /// What to separate and how to write it.
+///
+/// ```
+/// use vocalizer_model::audio::{AudioFormat, Bitrate};
+/// use vocalizer_model::{Complement, SplitOptions, Stem};
+///
+/// # fn main() -> Result<(), vocalizer_model::Error> {
+/// let mut karaoke = SplitOptions::default();
+/// karaoke.two_stems = Some((Stem::Vocals, Complement::Minus));
+/// karaoke.format = AudioFormat::Mp3(Bitrate::Cbr(256));
+/// karaoke.start_s = Some(30.0);
+/// karaoke.separation.shifts = 2;
+/// karaoke.check()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SplitOptions {
@@ -40,10 +60,24 @@ pub struct SplitOptions {
     pub two_stems: Option<(Stem, Complement)>,
     /// Write [`Stem::FOUR`] instead of `stems`: further stems of the model are added to `other`.
     pub four_stems: bool,
+    /// Everything but these stems, as one file `minus_<stem>_<stem>` with the stems in the model's order: the mixture without
+    /// them. It is added to the other files, or is the only one if neither `stems`, `two_stems` nor `four_stems` is set.
+    pub mix_minus: Vec<Stem>,
     /// File format of the stems.
     pub format: AudioFormat,
-    /// What to do if a stem clips. `None` rescales, except for the float format, which does not clip.
+    /// Write files of one channel, the average of left and right.
+    pub mono: bool,
+    /// Carry the song's tags and cover into the files, with the stem's name in the title. Needs the feature `tags`.
+    pub tags: bool,
+    /// What to do if a stem clips. `None` is [`Clip::Common`], except for the float format, which does not clip.
     pub clip: Option<Clip>,
+    /// How to read the song: which track, and what to do about damage.
+    pub read: ReadOptions,
+    /// Where the part to split starts, in seconds. `None` is the start of the song.
+    pub start_s: Option<f64>,
+    /// Where the part to split ends, in seconds. `None` is the end of the song. A part that does not lie in the song is an
+    /// error, which states the song's length.
+    pub end_s: Option<f64>,
     /// Write at the song's sample rate, not at the model's.
     pub keep_rate: bool,
     /// Limits on the input.
@@ -59,8 +93,14 @@ impl Default for SplitOptions {
             stems: Vec::new(),
             two_stems: None,
             four_stems: false,
+            mix_minus: Vec::new(),
             format: AudioFormat::Wav16,
+            mono: false,
+            tags: true,
             clip: None,
+            read: ReadOptions::default(),
+            start_s: None,
+            end_s: None,
             keep_rate: true,
             limits: AudioLimits::default(),
             profile: false,
@@ -71,11 +111,20 @@ impl Default for SplitOptions {
 impl SplitOptions {
     /// Checks the options as far as possible without a model; [`split_file`](crate::split_file) checks the rest.
     ///
+    /// ```
+    /// use vocalizer_model::SplitOptions;
+    ///
+    /// let mut options = SplitOptions::default();
+    /// options.separation.overlap = 1.0;
+    /// assert_eq!(options.check().unwrap_err().to_string(), "invalid overlap 1: use 0 to 0.99");
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Options`] with the problem and the remedy.
     pub fn check(&self) -> Result<(), Error> {
         self.separation.check()?;
+        self.check_part()?;
         if self.four_stems && !(self.stems.is_empty() && self.two_stems.is_none()) {
             return Err(Error::Options(
                 "the four stems and a selection of stems exclude each other; choose one".into(),
@@ -92,9 +141,40 @@ impl SplitOptions {
             _ => Ok(()),
         }
     }
+
+    fn check_part(&self) -> Result<(), Error> {
+        let start_s = self.start_s.unwrap_or(0.0);
+        // Also rejects NaN and infinity.
+        if !(0.0..=MAX_POSITION_S).contains(&start_s) {
+            return Err(Error::Options(format!("invalid start {start_s} s: use 0 or more seconds")));
+        }
+        match self.end_s {
+            Some(end_s) if !(start_s..=MAX_POSITION_S).contains(&end_s) || end_s <= start_s => Err(Error::Options(
+                format!("invalid end {end_s} s: it must be after the start, which is at {start_s} s"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn clip(&self) -> Clip {
+        self.clip.unwrap_or(if self.format == AudioFormat::WavF32 { Clip::None } else { Clip::Common })
+    }
 }
 
+/// More than a century: positions stay exact when they are counted in frames.
+const MAX_POSITION_S: f64 = 4e9;
+
 /// A cancellation flag, shared by its clones. It stops a song between two segments.
+///
+/// ```
+/// use vocalizer_model::Cancel;
+///
+/// let cancel = Cancel::default();
+/// // For a signal handler or a button; the song gets `&cancel`.
+/// let button = cancel.clone();
+/// std::thread::spawn(move || button.cancel()).join().unwrap();
+/// assert!(cancel.is_cancelled());
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<AtomicBool>);
 

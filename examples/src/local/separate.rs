@@ -1,175 +1,95 @@
 //! `vocalizer separate`.
 
-use std::fs::File;
-use std::io::Write as _;
-use std::path::Path;
-
-use serde_json::json;
 use vocalizer_core::causes::chain;
-use vocalizer_model::audio::{AudioFormat, Bitrate};
-use vocalizer_model::{
-    Cancel, Clip, Complement, ComputeOptions, Error, Report, SeparationOptions, SplitOptions, interfaces, set_threads,
-    split_file_with,
-};
+use vocalizer_model::{Error, set_threads};
 
-use super::args::{ClipArg, FormatArg, OtherMethod, RateArg, Separate};
-use super::inputs::{self, Input};
-use super::report::SongReport;
+use super::batch::{Batch, Outcome, exit_of_setup};
+use super::inputs::{self, Found};
+use super::profile_file::ProfileFile;
+use super::separate_args::{Separate, SplitArgs};
+use super::source::Song;
+use super::summary::Tally;
+use super::{interrupt, options, stdio};
+use crate::allocator;
 use crate::exit::Exit;
+use crate::paths::shown;
 use crate::voice::Voice;
-use crate::{allocator, model};
 
 pub(crate) fn run(args: &Separate) -> Exit {
     allocator::return_freed_memory();
-    let voice = Voice::choose(args.json);
-    match separate(args, voice) {
-        Ok(exit) => exit,
-        Err(e) => {
-            voice.input_error(None, &chain(&e));
-            match e {
-                Error::Options(_) => Exit::Usage,
-                Error::Cancelled => Exit::Interrupted,
-                Error::Io { .. } => Exit::Usage,
-                Error::Device { .. } => Exit::Device,
-                _ => Exit::Weights,
-            }
-        }
+    let voice = voice(&args.split);
+    separate(args, voice).unwrap_or_else(|e| {
+        voice.input_error(None, &chain(&e));
+        exit_of_setup(&e)
+    })
+}
+
+/// Returns the output mode. Several bars at once would overwrite each other.
+pub(super) fn voice(args: &SplitArgs) -> Voice {
+    match Voice::choose(args.json) {
+        Voice::Bar | Voice::Lines if args.quiet => Voice::Quiet,
+        Voice::Bar if args.jobs > 1 => Voice::Lines,
+        voice => voice,
     }
 }
 
 fn separate(args: &Separate, voice: Voice) -> Result<Exit, Error> {
-    let options = options(args)?;
-    if let Some(threads) = args.threads {
+    let SplitArgs { output, threads, profile_json, .. } = &args.split;
+    let cancel = interrupt::watch(voice);
+    let mut batch = Batch::new(&args.split, voice, cancel)?
+        .skipping(args.skip_existing)
+        .failing_fast(args.fail_fast && !args.keep_going);
+    let prints = output.as_os_str() == "-";
+    if prints {
+        check_printing(args)?;
+    }
+    if let Some(threads) = *threads {
         set_threads(threads.into())?;
     }
-    let (songs, not_inputs) = inputs::collect(&args.inputs, &args.output);
-    for bad in &not_inputs {
-        voice.input_error(Some(&bad.path), &format!("{}: {}", bad.path.display(), bad.why));
+    let Found { songs, bad, remarks } =
+        inputs::collect(&args.inputs, output, |input| stdio::spool(input, &args.stdin_name));
+    remarks.iter().for_each(|remark| voice.remark(remark));
+    for bad in &bad {
+        voice.input_error(Some(&bad.path), &format!("{}: {}", shown(&bad.path), bad.why));
     }
-    let mut profiles = args.profile_json.as_deref().map(|path| ProfileFile::create(path, &songs)).transpose()?;
-    let mut failed = not_inputs.len();
-    let mut done = 0;
-    if !songs.is_empty() {
-        let compute = ComputeOptions::default()
-            .with_device(args.device.clone())
-            .with_precision(args.precision)
-            .with_batch(args.batch.map(usize::from));
-        let model = model::load(&args.model, &compute, voice)?;
-        // Report the chosen device if this build supports GPUs.
-        if !interfaces().is_empty() {
-            model.remarks().iter().for_each(|remark| voice.remark(remark));
-        }
-        let cancel = watch_for_interrupt(voice);
-        for song in &songs {
-            let mut report = SongReport::new(voice, &song.file);
-            match split_file_with(&model, &song.file, &song.out_dir, &options, &mut report, &cancel) {
-                Ok(split) => {
-                    done += 1;
-                    report.done(&split);
-                    if let Some(Err(e)) = profiles.as_mut().map(|profiles| profiles.add(&song.file, &split)) {
-                        voice.input_error(None, &chain(&e));
-                        failed += 1;
-                        profiles = None;
-                    }
-                }
-                Err(e @ (Error::Cancelled | Error::Options(_) | Error::Device { .. })) => {
-                    report.failed(&chain(&e));
-                    return Ok(match e {
-                        Error::Cancelled => Exit::Interrupted,
-                        Error::Device { .. } => Exit::Device,
-                        _ => Exit::Usage,
-                    });
-                }
-                Err(e) => {
-                    failed += 1;
-                    report.failed(&chain(&e));
-                }
-            }
-        }
+    if prints {
+        return print(&mut batch, &songs, bad.len());
     }
-    Ok(match (done, failed) {
-        (_, 0) => Exit::Done,
-        (0, _) => Exit::AllFailed,
-        _ => Exit::Failed,
-    })
+    let profile = profile_json.as_deref().map(|path| ProfileFile::create(path, &songs)).transpose()?;
+    batch = batch.with_profile(profile).counting(Tally::new(bad.len()));
+    let exit = if args.fail_fast && !bad.is_empty() { batch.exit() } else { batch.run(&songs) };
+    batch.summarise();
+    Ok(exit)
 }
 
-/// Handles interrupts: the first stops after the current segment, a second exits at once. Unfinished files have temporary
-/// names.
-fn watch_for_interrupt(voice: Voice) -> Cancel {
-    let cancel = Cancel::default();
-    let interrupted = cancel.clone();
-    let handler = ctrlc::set_handler(move || {
-        if interrupted.is_cancelled() {
-            std::process::exit(Exit::Interrupted as i32);
-        }
-        interrupted.cancel();
-    });
-    if let Err(e) = handler {
-        voice.remark(&format!("interrupts are not handled: {e}"));
+/// Checks the options for output to standard output.
+fn check_printing(args: &Separate) -> Result<(), Error> {
+    let split = &args.split;
+    let wrong = |why: &str| Err(Error::Options(why.into()));
+    if split.json {
+        return wrong("-o - and --json both write to standard output; choose one");
     }
-    cancel
-}
-
-fn options(args: &Separate) -> Result<SplitOptions, Error> {
-    let bitrate = match args.vbr {
-        Some(quality) => Bitrate::Vbr(quality),
-        None => Bitrate::Cbr(args.bitrate),
-    };
-    let mut separation = SeparationOptions::default();
-    separation.overlap = args.overlap;
-    separation.segment_s = args.segment;
-    separation.shifts = args.shifts;
-    separation.seed = args.seed;
-    let mut options = SplitOptions::default();
-    options.separation = separation;
-    options.stems.clone_from(&args.stems);
-    options.two_stems = args.two_stems.map(|stem| {
-        let complement = match args.other_method {
-            OtherMethod::Add => Complement::Add,
-            OtherMethod::Minus => Complement::Minus,
-        };
-        (stem, complement)
-    });
-    options.format = match args.format {
-        FormatArg::Mp3 => AudioFormat::Mp3(bitrate),
-        FormatArg::Flac => AudioFormat::Flac,
-        FormatArg::Wav => AudioFormat::Wav16,
-        FormatArg::Wav24 => AudioFormat::Wav24,
-        FormatArg::Wavf32 => AudioFormat::WavF32,
-    };
-    options.clip = args.clip.map(|clip| match clip {
-        ClipArg::Rescale => Clip::Rescale,
-        ClipArg::Clamp => Clip::Clamp,
-        ClipArg::None => Clip::None,
-    });
-    options.keep_rate = args.rate == RateArg::Source;
-    options.profile = args.profile_json.is_some();
-    options.check()?;
-    Ok(options)
-}
-
-/// The profile's output file. Created before the first song, so that an error is reported at once.
-struct ProfileFile<'a> {
-    path: &'a Path,
-    file: File,
-}
-
-impl<'a> ProfileFile<'a> {
-    fn create(path: &'a Path, songs: &[Input]) -> Result<Self, Error> {
-        let real = |path: &Path| path.canonicalize().ok();
-        if real(path).is_some_and(|path| songs.iter().any(|song| real(&song.file).as_ref() == Some(&path))) {
-            return Err(Error::Options(format!(
-                "{} is an input file; give the profile a different path",
-                path.display()
-            )));
-        }
-        let file = File::create(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
-        Ok(Self { path, file })
+    if args.skip_existing || split.overwrite {
+        return wrong("--skip-existing and --overwrite are for folders; leave them out with -o -");
     }
+    if stdio::is_terminal() {
+        return wrong("standard output is a terminal; add > FILE or a pipe, or name a folder with -o DIR");
+    }
+    if !options::is_single_file(&options::of(split)?) {
+        return wrong("-o - writes one file: choose one stem, as in --stems vocals or --mix-minus vocals");
+    }
+    Ok(())
+}
 
-    fn add(&mut self, input: &Path, split: &Report) -> Result<(), Error> {
-        let line = json!({"input": input.to_string_lossy(), "song_s": split.seconds, "profile": split.profile});
-        writeln!(self.file, "{line}").map_err(|source| Error::Io { path: self.path.to_owned(), source })
+fn print(batch: &mut Batch<'_>, songs: &[Song], bad: usize) -> Result<Exit, Error> {
+    match songs {
+        [song] if bad == 0 => Ok(match batch.print(song) {
+            Outcome::Done | Outcome::Skipped => Exit::Done,
+            Outcome::Failed => Exit::AllFailed,
+            Outcome::Stop(exit) => exit,
+        }),
+        [] => Ok(Exit::AllFailed),
+        _ if bad > 0 => Ok(Exit::AllFailed),
+        songs => Err(Error::Options(format!("-o - writes one file, but there are {} songs; name one", songs.len()))),
     }
 }

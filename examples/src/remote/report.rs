@@ -85,7 +85,7 @@ impl Waiting {
                 self.bar.set_position(song.progress.unwrap_or(0).into());
                 self.bar.set_message(state);
             }
-            Voice::Lines => {
+            Voice::Lines | Voice::Quiet => {
                 // One line per 10 % is enough for a log.
                 let tenth = song.progress.map_or(0, |percent| percent / 10);
                 let line = if song.progress.is_some() { format!("splitting {tenth}") } else { state.clone() };

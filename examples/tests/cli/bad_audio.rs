@@ -17,22 +17,12 @@ fn wav(channels: u16, rate_hz: u32, claimed_bytes: u32) -> Vec<u8> {
     file
 }
 
-fn cut(place: &Place, name: &str, arguments: &[&str]) {
-    let path = place.ffmpeg(name, &[&["sine=440:d=3"], arguments].concat());
-    let bytes = std::fs::read(&path).expect("a file");
-    std::fs::write(path, &bytes[..bytes.len() * 7 / 10]).expect("a shorter file");
-}
-
 /// Every bad input, with a word that its error must contain.
 fn bad_inputs(place: &Place) -> Vec<(&'static str, &'static str)> {
     place.put("empty.mp3", b"");
     place.put("text.mp3", b"Dear diary, this is not audio at all, despite its file name.");
     place.ffmpeg("image.png", &["color=red:s=64x64", "-frames:v", "1"]);
     std::fs::rename(place.path("image.png"), place.path("image.mp3")).expect("a renamed file");
-    cut(place, "cut.mp3", &["-b:a", "128k"]);
-    cut(place, "cut.flac", &[]);
-    cut(place, "cut.m4a", &["-movflags", "+faststart"]);
-    place.put("claims-4-gib.wav", &wav(2, RATE_HZ, u32::MAX));
     place.put("no-channels.wav", &wav(0, RATE_HZ, 4_000));
     place.put("no-rate.wav", &wav(2, 0, 4_000));
     place.put("fast.wav", &wav(2, 768_000, 4_000));
@@ -46,10 +36,6 @@ fn bad_inputs(place: &Place) -> Vec<(&'static str, &'static str)> {
         ("empty.mp3", "empty"),
         ("text.mp3", "not an audio file"),
         ("image.mp3", "not an audio file"),
-        ("cut.mp3", "truncated"),
-        ("cut.flac", "truncated"),
-        ("cut.m4a", "truncated"),
-        ("claims-4-gib.wav", "truncated"),
         ("no-channels.wav", "0 channels"),
         ("no-rate.wav", "0 Hz"),
         ("fast.wav", "768000 Hz"),

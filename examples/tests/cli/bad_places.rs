@@ -71,9 +71,11 @@ fn profile_never_overwrites_input() {
 fn stem_path_that_is_a_folder_is_an_error() {
     let place = Place::new();
     place.song("song.wav", 5_000);
+    place.separate(&["song.wav"]).succeeded();
+    std::fs::remove_file(place.path("separated/song/vocals.wav")).expect("a removed file");
     place.put("separated/song/vocals.wav/mine", b"existing data");
     place.separate(&["song.wav"]).failed(4, &["vocals.wav"]);
-    assert_eq!(place.files("separated"), ["song/vocals.wav/mine"]);
+    assert!(place.files("separated").contains(&"song/vocals.wav/mine".into()), "{:?}", place.files("separated"));
 }
 
 /// A file size limit simulates a full disk: the same writes fail, and it works wherever tests run.
@@ -82,7 +84,13 @@ fn file_size_limit_leaves_no_partial_files() {
     let place = Place::new();
     place.song("song.wav", 10 * RATE_HZ as usize);
     place.song("short.wav", 500);
-    for arguments in [&["--clip", "rescale"][..], &["--clip", "clamp"], &["--format", "flac"], &["--format", "mp3"]] {
+    for arguments in [
+        &["--clip", "common"][..],
+        &["--clip", "each"],
+        &["--clip", "clamp"],
+        &["--format", "flac"],
+        &["--format", "mp3"],
+    ] {
         let mut shell = place.prepared(Command::new("sh"));
         shell.args(["-c", "trap '' XFSZ; ulimit -f 100; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_vocalizer")]);
         shell.args(["separate", "song.wav", "short.wav", "-o", "out", "--model"]).arg(tiny()).args(arguments);

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use serde_json::Value;
 use tempfile::TempDir;
 use vocalizer_model::audio::{AudioFormat, AudioLimits, AudioReader, Frame, StemWriter};
 
@@ -79,7 +80,7 @@ impl Place {
         Run::of(self.command().args(["separate", "--model"]).arg(tiny()).args(arguments))
     }
 
-    /// All files below a folder as sorted relative paths; empty if the folder is missing.
+    /// All files below a folder as sorted relative paths, without manifests; empty if the folder is missing.
     pub(crate) fn files(&self, below: &str) -> Vec<String> {
         let root = self.path(below);
         let (mut found, mut dirs) = (Vec::new(), vec![root.clone()]);
@@ -92,9 +93,40 @@ impl Place {
                 }
             }
         }
+        found.retain(|path| path != MANIFEST && !path.ends_with(&format!("/{MANIFEST}")));
         found.sort();
         found
     }
+
+    /// The manifest of a folder.
+    pub(crate) fn manifest(&self, folder: &str) -> Value {
+        let text = std::fs::read_to_string(self.path(folder).join(MANIFEST)).expect("a manifest");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    /// Runs `vocalizer separate --json` with the tiny model and returns the events, with the run.
+    pub(crate) fn events(&self, arguments: &[&str]) -> (Vec<Value>, Run) {
+        let run = self.separate(&[arguments, &["--json"]].concat());
+        (run.events(), run)
+    }
+}
+
+/// Name of the manifest in an output folder.
+pub(crate) const MANIFEST: &str = "vocalizer.json";
+
+/// The events of one kind.
+pub(crate) fn of_kind<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    events.iter().filter(|event| event["event"] == kind).collect()
+}
+
+/// The names of the inputs in the events of one kind, sorted.
+pub(crate) fn inputs_of(events: &[Value], kind: &str) -> Vec<String> {
+    let name =
+        |event: &&Value| Path::new(event["input"].as_str().expect("a path")).file_name().expect("a name").to_owned();
+    let mut names: Vec<_> =
+        of_kind(events, kind).iter().map(|event| name(event).to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
 }
 
 /// Exit code and output of a finished run.
@@ -108,6 +140,11 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn of(command: &mut Command) -> Self {
         command.output().expect("a command that runs").into()
+    }
+
+    /// The lines of JSON on standard output.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        self.out.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
     }
 
     /// The error lines on standard error.

@@ -44,13 +44,22 @@ fn weights_with_wrong_tensors_are_rejected() {
     separate_with(&place, &shape).failed(3, &["changed.safetensors", "channel_downsampler.weight", "[64, 32, 1]"]);
 }
 
+/// Weights in the cache that are cut or changed are fetched again; here, no source can be reached.
 #[test]
-fn modified_cached_weights_are_rejected() {
+fn modified_cached_weights_are_not_used() {
     let place = Place::new();
+    place.song("song.wav", 5_000);
     let path = place.run(&["models", "path", "htdemucs"]).out;
     let tiny = std::fs::read(tiny()).expect("the tiny model");
-    place.put(path.trim_end(), &tiny);
-    separate_with(&place, "htdemucs").failed(3, &["955717e8.safetensors", "SHA-256", "delete the file"]);
+    for bytes in [&tiny[..], &tiny[..tiny.len() / 2]] {
+        place.put(path.trim_end(), bytes);
+        let mut command = place.command();
+        command.env("npm_config_registry", "http://127.0.0.1:9").env("npm_config_fetch_retries", "0");
+        let run = Run::of(command.args(["separate", "song.wav"]));
+        run.failed(3, &["955717e8.safetensors", "could not be downloaded", "the cache"]);
+        assert_eq!(place.files("separated"), [""; 0]);
+    }
+    assert_eq!(std::fs::read(path.trim_end()).expect("the file").len(), tiny.len() / 2, "kept until there is another");
 }
 
 #[test]

@@ -60,10 +60,7 @@ async fn server_in_a_folder_takes_songs_and_results() {
     browser.new_client().get(&format!("/songs/{}", id(&uploaded))).await.refused(404, "not_found");
     // A second server must not open the same folder.
     let second = Command::new(program("server")).arg(&data).output().unwrap();
-    assert!(
-        !second.status.success() && String::from_utf8_lossy(&second.stderr).contains("InUse"),
-        "{second:?}"
-    );
+    assert!(!second.status.success() && String::from_utf8_lossy(&second.stderr).contains("InUse"), "{second:?}");
     browser.result(&uploaded, archive()).await.data();
     drop(running);
     // Everything is in the folder.

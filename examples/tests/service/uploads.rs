@@ -221,7 +221,6 @@ const PNG: &[u8] =
 async fn non_audio_is_rejected_whatever_its_name() {
     let service = Service::idle().await;
     let client = Browser::new(&service);
-    let cut = song(1)[..2000].to_vec();
     for (what, bytes) in [
         ("a page", b"<!DOCTYPE html><html><script>alert(1)</script></html>".repeat(40)),
         ("a picture", PNG.to_vec()),
@@ -233,7 +232,6 @@ async fn non_audio_is_rejected_whatever_its_name() {
         ("one byte", vec![0]),
         ("text", b"la la la".to_vec()),
         ("a tag without audio", [&b"ID3\x04\0\0\0\0\x07\x76"[..], &[0; 1014]].concat()),
-        ("a truncated song", cut),
         ("a song without samples", song(1)[..44].to_vec()),
     ] {
         for name in ["x.mp3", "x.wav", "x"] {

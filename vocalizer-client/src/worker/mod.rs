@@ -27,6 +27,7 @@
 
 mod backend;
 mod calls;
+mod connect;
 mod queue;
 mod settings;
 mod song;

@@ -1,28 +1,42 @@
 //! Detects a file's container from its content, never from its name, and checks its header.
 
+use super::aiff;
+use super::au;
+use super::caf;
+use super::chunks::Style;
+use super::elementary::{self, Walk};
 use super::error::DecodeError;
+use super::flac;
 use super::input_file::InputFile;
 use super::limits::AudioLimits;
-use super::mp4::{self, Gapless};
-use super::mpeg::{self, Walk};
-use super::riff;
+use super::mp4::{self, Movie};
+use super::mpeg;
+use super::raw::RawTrack;
+use super::refused;
+use super::riff::{self, Content};
+use super::tail;
 
 const KNOWN: &str = "unknown format; use MP3, FLAC, WAV, AIFF, Ogg Vorbis, Opus, AAC/M4A or ALAC";
 /// How much junk before the first MPEG frame is skipped.
 const SEARCH_BYTES: usize = 1 << 16;
+/// How much of the start of a file is compared with the marks of other formats.
+const MARK_BYTES: usize = 1 << 10;
 const MAX_TAGS: u32 = 8;
-const MAX_FLAC_BLOCKS: u32 = 4_096;
+/// The maximum number of streams in an Ogg file.
+const MAX_STREAMS: u32 = 64;
+/// The first bytes of a Wave64 file.
+const WAVE64: [u8; 16] =
+    [b'r', b'i', b'f', b'f', 0x2e, 0x91, 0xcf, 0x11, 0xa5, 0xd6, 0x28, 0xdb, 0x04, 0xc1, 0x00, 0x00];
 
 /// The container, with the header data that the decoder needs and symphonia does not provide.
 #[derive(Debug)]
 pub(super) enum Kind {
-    Wav,
-    Aiff,
+    /// WAV, AIFF, AU, CAF and their relatives.
+    Raw(Box<RawTrack>),
     Flac,
     Ogg,
-    Mp4(Option<Gapless>),
-    /// Whether the segment states no size, as in a live recording, so that it ends with the file.
-    Mkv(bool),
+    Mp4(Movie),
+    Mkv,
     Mpeg(Walk),
     Adts(Walk),
 }
@@ -35,51 +49,75 @@ pub(super) fn identify(file: &mut InputFile, limits: &AudioLimits) -> Result<(Ki
     let form = [head[8], head[9], head[10], head[11]];
     let kind = match (&four, &form) {
         _ if got == 0 => return Err(DecodeError::NotAudio("no data after the tags".into())),
-        (b"RIFF", b"WAVE") => {
-            riff::check_wav(file, start, limits)?;
-            Kind::Wav
-        }
-        (b"FORM", b"AIFF" | b"AIFC") => {
-            riff::check_aiff(file, start, limits)?;
-            Kind::Aiff
-        }
+        (b"RIFF", b"WAVE") => return wav(file, start, Style::Little, "wav", limits),
+        (b"RIFX", b"WAVE") => return wav(file, start, Style::Big, "wav", limits),
+        (b"RF64", b"WAVE") => return wav(file, start, Style::Little, "rf64", limits),
+        (b"BW64", b"WAVE") => return wav(file, start, Style::Little, "bw64", limits),
+        _ if head == WAVE64 => return wav(file, start, Style::Wave64, "w64", limits),
+        (b"FORM", b"AIFF" | b"AIFC") => Kind::Raw(Box::new(aiff::read(file, start, &form == b"AIFC", limits)?)),
+        (b".snd" | b"dns.", _) => Kind::Raw(Box::new(au::read(file, start, &four == b".snd", limits)?)),
+        (b"caff", _) => match caf::read(file, start, limits)? {
+            Some(track) => Kind::Raw(Box::new(track)),
+            None => return frames(file),
+        },
         (b"fLaC", _) => {
-            check_flac(file, start, limits)?;
+            flac::check(file, start, limits)?;
             Kind::Flac
         }
         (b"OggS", _) => {
-            check_ogg(file)?;
+            check_ogg(file, start)?;
+            tail::cut_ogg(file)?;
             Kind::Ogg
         }
-        ([0x1a, 0x45, 0xdf, 0xa3], _) => Kind::Mkv(mkv_is_open(file, start)?),
-        _ if head[4..8] == *b"ftyp" => Kind::Mp4(mp4::check(file, start, limits)?),
+        ([0x1a, 0x45, 0xdf, 0xa3], _) => {
+            tail::cut_mkv(file, start)?;
+            Kind::Mkv
+        }
         _ => {
-            if let Some(name) = unsupported_format(&head) {
-                return Err(DecodeError::Unsupported(name.into()));
+            if let Some(error) = refused::by_mark(&file.bytes(start, MARK_BYTES)?) {
+                return Err(error);
             }
-            return elementary(file, start);
+            match &head[4..8] {
+                b"ftyp" => tail::cut_mp4(file, start)?,
+                b"moov" | b"mdat" | b"wide" | b"pnot" | b"free" | b"skip" => {
+                    tail::cut_mp4(file, start)?;
+                    // QuickTime files before MP4 have no file type, which the demuxer accepts at any place.
+                    file.append(b"\0\0\0\x14ftypqt  \0\0\0\0qt  ".to_vec());
+                }
+                _ => return elementary(file, start),
+            }
+            let movie = mp4::check(file, start, limits)?;
+            if !movie.tracks.is_empty() && movie.tracks.iter().all(|track| matches!(&track.codec, b"enca" | b"drms")) {
+                return Err(refused::codec("encrypted sound"));
+            }
+            Kind::Mp4(movie)
         }
     };
     Ok((kind, start))
 }
 
-/// Returns the name of a known format that is not supported, for the error message.
-fn unsupported_format(head: &[u8; 16]) -> Option<&'static str> {
-    Some(match head {
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..] => "AVI",
-        [b'R', b'F', b'6', b'4', ..] | [b'B', b'W', b'6', b'4', ..] => "WAV of more than 4 GiB (RF64)",
-        [b'R', b'I', b'F', b'X', ..] => "big-endian WAV (RIFX)",
-        [b'c', b'a', b'f', b'f', ..] => "CAF; convert it to FLAC or WAV",
-        [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, ..] => "WMA; convert it to FLAC or WAV",
-        [b'M', b'A', b'C', b' ', ..] => "Monkey's Audio; convert it to FLAC",
-        [b'w', b'v', b'p', b'k', ..] => "WavPack; convert it to FLAC",
-        [b'M', b'T', b'h', b'd', ..] => "MIDI (notes, not sound)",
-        [b'#', b'!', b'A', b'M', b'R', ..] => "AMR",
-        [_, _, _, _, b'm', b'o', b'o', b'v' | b'f', ..]
-        | [_, _, _, _, b'm' | b'w', b'd' | b'i', b'a' | b'd', b't' | b'e', ..] => {
-            "QuickTime without a file type; convert it to M4A"
+fn wav(
+    file: &mut InputFile,
+    start: u64,
+    style: Style,
+    name: &'static str,
+    limits: &AudioLimits,
+) -> Result<(Kind, u64), DecodeError> {
+    match riff::read(file, start, style, name, limits)? {
+        Content::Raw(track) => Ok((Kind::Raw(track), start)),
+        Content::Frames => frames(file),
+        Content::Flac => {
+            flac::check(file, 0, limits)?;
+            Ok((Kind::Flac, 0))
         }
-        _ => return None,
+    }
+}
+
+/// Detects the MPEG frames that a container said it holds.
+fn frames(file: &mut InputFile) -> Result<(Kind, u64), DecodeError> {
+    elementary(file, 0).map_err(|error| match error {
+        DecodeError::NotAudio(_) => refused::codec("WAV or CAF with a codec that its header does not describe"),
+        error => error,
     })
 }
 
@@ -106,16 +144,20 @@ fn skip_tags(file: &mut InputFile, limits: &AudioLimits) -> Result<u64, DecodeEr
 
 /// Detects MP3 and ADTS. They have no container; a run of frame headers identifies them.
 fn elementary(file: &mut InputFile, start: u64) -> Result<(Kind, u64), DecodeError> {
+    let end = tail::start(file)?;
+    file.narrow(0, end);
     let found = if mpeg::is_stream(file, start, false, 2)? {
         Some((start, false))
     } else if mpeg::is_stream(file, start, true, 2)? {
         Some((start, true))
+    } else if mpeg::is_free_format_stream(file, start)? {
+        return Err(refused::codec("MP3 of free format (no stated bitrate)"));
     } else {
         search(file, start)?
     };
     match found {
-        Some((at, false)) => Ok((Kind::Mpeg(mpeg::walk(file, at, false)?), at)),
-        Some((at, true)) => Ok((Kind::Adts(mpeg::walk(file, at, true)?), at)),
+        Some((at, false)) => Ok((Kind::Mpeg(elementary::walk(file, at, false)?), at)),
+        Some((at, true)) => Ok((Kind::Adts(elementary::walk(file, at, true)?), at)),
         None => Err(DecodeError::NotAudio(KNOWN.into())),
     }
 }
@@ -137,64 +179,28 @@ fn search(file: &mut InputFile, start: u64) -> Result<Option<(u64, bool)>, Decod
     Ok(None)
 }
 
-/// Checks that the metadata blocks fit into the file, and the values of STREAMINFO.
-fn check_flac(file: &mut InputFile, start: u64, limits: &AudioLimits) -> Result<(), DecodeError> {
-    let mut at = start + 4;
-    let mut all_bytes = 0;
-    for n in 0..MAX_FLAC_BLOCKS {
-        let head = file.take::<4>(at)?;
-        let size = u32::from_be_bytes([0, head[1], head[2], head[3]]);
-        if n == 0 {
-            if head[0] & 0x7f != 0 || size != 34 {
-                return Err(DecodeError::Malformed("the first metadata block is not STREAMINFO".into()));
-            }
-            let info = file.take::<34>(at + 4)?;
-            let rate_hz = u32::from_be_bytes([0, info[10], info[11], info[12]]) >> 4;
-            limits.check_rate(rate_hz)?;
-            limits.check_channels(usize::from((info[12] >> 1) & 7) + 1)?;
+/// Refuses Ogg files whose streams are all in codecs that are not supported.
+fn check_ogg(file: &mut InputFile, start: u64) -> Result<(), DecodeError> {
+    let mut at = start;
+    let (mut sound, mut other) = (None, false);
+    for _ in 0..MAX_STREAMS {
+        let (page, _) = file.peek::<27>(at)?;
+        // The first page of each stream has a flag, and these pages come before all others.
+        if !page.starts_with(b"OggS\0") || page[5] & 2 == 0 {
+            break;
         }
-        all_bytes += u64::from(size);
-        limits.check_metadata(all_bytes)?;
-        at += 4 + u64::from(size);
-        if at > file.len_bytes() {
-            return Err(DecodeError::Truncated("the file ends inside its header".into()));
+        let table = file.bytes(at + 27, usize::from(page[26]))?;
+        let body = at + 27 + u64::from(page[26]);
+        match refused::in_ogg(&file.peek::<16>(body)?.0) {
+            Some((name, true)) => sound = sound.or(Some(name)),
+            Some((_, false)) => other = true,
+            None => return Ok(()),
         }
-        if head[0] & 0x80 != 0 {
-            return Ok(());
-        }
+        at = body + table.iter().map(|&n| u64::from(n)).sum::<u64>();
     }
-    Err(DecodeError::Malformed("the header has no last block".into()))
-}
-
-/// Returns whether the segment, which follows the EBML header, states no size (all bits of the size are ones).
-fn mkv_is_open(file: &mut InputFile, start: u64) -> Result<bool, DecodeError> {
-    let Some((size, header_bytes)) = mkv_size(file, start + 4)? else { return Ok(false) };
-    let segment = start.saturating_add(4 + header_bytes).saturating_add(size);
-    if file.peek::<4>(segment)?.0 != [0x18, 0x53, 0x80, 0x67] {
-        return Ok(false);
+    match sound {
+        Some(name) => Err(refused::codec(name)),
+        None if other => Err(DecodeError::NoAudioTrack),
+        None => Ok(()),
     }
-    Ok(mkv_size(file, segment + 4)?.is_some_and(|(size, bytes)| size == (1 << (7 * bytes)) - 1))
-}
-
-/// Returns an element's size, and the number of bytes that encode it.
-fn mkv_size(file: &mut InputFile, at: u64) -> Result<Option<(u64, u64)>, DecodeError> {
-    let raw = u64::from_be_bytes(file.peek::<8>(at)?.0);
-    let bytes = u64::from(raw.leading_zeros()) + 1;
-    Ok((bytes <= 8).then(|| ((raw >> (64 - 8 * bytes)) & ((1 << (7 * bytes)) - 1), bytes)))
-}
-
-/// Checks that the last page is complete. Accepts streams without an end mark, such as recordings of web radio.
-fn check_ogg(file: &mut InputFile) -> Result<(), DecodeError> {
-    const TWO_PAGES: u64 = 2 * 65_307;
-    let from = file.len_bytes().saturating_sub(TWO_PAGES);
-    let tail = file.bytes(from, 2 * 65_307)?;
-    let Some(last) = tail.windows(5).rposition(|bytes| bytes == b"OggS\0") else { return Ok(()) };
-    let page = tail.get(last..).unwrap_or_default();
-    let segments = page.get(26).map(|&n| usize::from(n));
-    let table = segments.and_then(|n| page.get(27..27 + n));
-    let whole = table.is_some_and(|table| {
-        let body: usize = table.iter().map(|&n| usize::from(n)).sum();
-        27 + table.len() + body <= page.len()
-    });
-    if whole { Ok(()) } else { Err(DecodeError::Truncated("the last page is incomplete".into())) }
 }

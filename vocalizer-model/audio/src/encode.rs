@@ -13,6 +13,15 @@ use super::bitrate::{Bitrate, MP3_RATES_HZ, mp3_kbps_at};
 use super::error::EncodeError;
 
 /// The format of a stem's file.
+///
+/// ```
+/// use vocalizer_audio::{AudioFormat, Bitrate};
+///
+/// let mp3 = AudioFormat::Mp3(Bitrate::Cbr(320));
+/// assert_eq!(mp3.extension(), "mp3");
+/// // FLAC and WAV support every rate.
+/// assert!(!mp3.has_rate(96_000) && AudioFormat::Flac.has_rate(96_000));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AudioFormat {
     /// MP3 in joint stereo, with LAME's tag, so that players and [`AudioReader`](super::AudioReader) trim the encoder's
@@ -51,17 +60,50 @@ impl AudioFormat {
     }
 }
 
+/// How to write a file, apart from its format.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct WriteOptions {
+    /// Write one channel, the average of left and right.
+    pub mono: bool,
+    /// The tags to write. They do not change the samples.
+    #[cfg(feature = "tags")]
+    pub tags: super::SongTags,
+}
+
 /// Writes one audio file.
 ///
 /// Writes to a temporary file next to the target, which [`finish`](Self::finish) renames into place: the target is
 /// absent, an older file, or the complete new one. Dropping the writer earlier removes the temporary file. Integer
 /// formats round to the nearest value, ties away from zero, and clamp at full scale. MP3 accepts louder samples and
 /// clamps at 48 dB above full scale.
+///
+/// ```
+/// use vocalizer_audio::{AudioFormat, StemWriter};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("tone.flac");
+/// let mut writer = StemWriter::create(&path, AudioFormat::Flac, 44_100)?;
+/// for second in 0..3 {
+///     writer.write(&vec![[0.1 * second as f32; 2]; 44_100])?;
+/// }
+/// assert!(!path.exists());
+/// writer.finish()?;
+/// assert!(path.exists());
+/// # Ok(())
+/// # }
+/// ```
 pub struct StemWriter {
     target: PathBuf,
     temp: NamedTempFile,
     sink: SharedFile,
     encoder: Encoder,
+    mono: bool,
+    /// The samples of a block, in the order of the file.
+    samples: Vec<f32>,
+    /// The chunks that a WAV file ends with.
+    wav_chunks: Vec<u8>,
     frames: u64,
     max_frames: u64,
 }
@@ -80,25 +122,70 @@ impl std::fmt::Debug for StemWriter {
 }
 
 impl StemWriter {
+    /// Creates a writer of a stereo file without tags. The target's directory must exist.
+    ///
+    /// ```
+    /// use vocalizer_audio::{AudioFormat, Bitrate, EncodeError, StemWriter};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("vocals.mp3");
+    /// let refused = StemWriter::create(&path, AudioFormat::Mp3(Bitrate::Cbr(320)), 96_000);
+    /// assert!(matches!(refused, Err(EncodeError::Unsupported(_))));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::create_with`].
+    pub fn create(target: &Path, format: AudioFormat, rate_hz: u32) -> Result<Self, EncodeError> {
+        Self::create_with(target, format, rate_hz, &WriteOptions::default())
+    }
+
     /// Creates a writer. The target's directory must exist.
+    ///
+    /// ```
+    /// use vocalizer_audio::{AudioFormat, AudioLimits, AudioReader, StemWriter, WriteOptions};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("drums.wav");
+    /// let mut options = WriteOptions::default();
+    /// options.mono = true;
+    /// let mut writer = StemWriter::create_with(&path, AudioFormat::Wav16, 44_100, &options)?;
+    /// writer.write(&[[1.0, 0.0]; 100])?;
+    /// writer.finish()?;
+    /// assert_eq!(AudioReader::open(&path, &AudioLimits::default())?.info().channels, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
     /// [`EncodeError::Io`] if the file cannot be created; [`EncodeError::Unsupported`] for a sample rate or bitrate
     /// that the format does not support, and for MP3 without the feature `mp3`; [`EncodeError::Internal`].
-    pub fn create(target: &Path, format: AudioFormat, rate_hz: u32) -> Result<Self, EncodeError> {
+    pub fn create_with(
+        target: &Path,
+        format: AudioFormat,
+        rate_hz: u32,
+        options: &WriteOptions,
+    ) -> Result<Self, EncodeError> {
         let temp = temporary_beside(target)?;
         let file = temp.as_file().try_clone().map_err(EncodeError::write)?;
         let sink = SharedFile(Arc::new(Mutex::new(BufWriter::with_capacity(1 << 16, file))));
+        let mono = options.mono;
+        let channels = if mono { 1_u8 } else { 2 };
         let mut max_frames = u64::MAX;
+        let mut wav_chunks = Vec::new();
         let encoder = match format {
-            AudioFormat::Mp3(bitrate) => mp3(bitrate, rate_hz)?,
+            AudioFormat::Mp3(bitrate) => mp3(bitrate, rate_hz, options, &sink)?,
             AudioFormat::Flac => {
                 if rate_hz == 0 || rate_hz >= 1 << 20 {
                     return Err(EncodeError::Unsupported(format!("FLAC at {rate_hz} Hz; use 1 to 1048575 Hz")));
                 }
                 max_frames = (1 << 36) - 1;
-                let made = FlacSampleWriter::new(sink.clone(), Options::default(), rate_hz, 16, 2, None);
+                let made = FlacSampleWriter::new(sink.clone(), flac_options(options), rate_hz, 16, channels, None);
                 Encoder::Flac(Box::new(made.map_err(flac_error)?), Vec::new())
             }
             AudioFormat::Wav16 | AudioFormat::Wav24 | AudioFormat::WavF32 => {
@@ -110,14 +197,18 @@ impl StemWriter {
                 if rate_hz == 0 || rate_hz > 0x0fff_ffff {
                     return Err(EncodeError::Unsupported(format!("WAV at {rate_hz} Hz; use 1 to 268435455 Hz")));
                 }
+                wav_chunks = chunks_of_wav(options)?;
                 // The header counts bytes in 32 bits, including itself.
-                max_frames = (u64::from(u32::MAX) - 256) / (2 * u64::from(bits_per_sample) / 8);
-                let spec = hound::WavSpec { channels: 2, sample_rate: rate_hz, bits_per_sample, sample_format };
+                let most_bytes = u64::from(u32::MAX) - 256 - wav_chunks.len() as u64;
+                max_frames = most_bytes / (u64::from(channels) * u64::from(bits_per_sample) / 8);
+                let channels = u16::from(channels);
+                let spec = hound::WavSpec { channels, sample_rate: rate_hz, bits_per_sample, sample_format };
                 let made = hound::WavWriter::new(sink.clone(), spec).map_err(wav_error)?;
                 Encoder::Wav(Box::new(made), format)
             }
         };
-        Ok(Self { target: target.to_owned(), temp, sink, encoder, frames: 0, max_frames })
+        let (target, samples) = (target.to_owned(), Vec::new());
+        Ok(Self { target, temp, sink, encoder, mono, samples, wav_chunks, frames: 0, max_frames })
     }
 
     /// Appends frames.
@@ -132,16 +223,22 @@ impl StemWriter {
         }
         self.frames += frames.len() as u64;
         self.check_length(self.frames)?;
+        self.samples.clear();
+        if self.mono {
+            self.samples.extend(frames.iter().map(|[left, right]| (left + right) / 2.0));
+        } else {
+            self.samples.extend_from_slice(frames.as_flattened());
+        }
         match &mut self.encoder {
             #[cfg(feature = "mp3")]
-            Encoder::Mp3(lame) => lame.encode(frames, &mut self.sink),
+            Encoder::Mp3(lame) => lame.encode(&self.samples, &mut self.sink),
             Encoder::Flac(flac, block) => {
                 block.clear();
-                block.extend(frames.iter().flatten().map(|&s| quantise(s, 15)));
+                block.extend(self.samples.iter().map(|&s| quantise(s, 15)));
                 flac.write(block).map_err(flac_error)
             }
             Encoder::Wav(wav, format) => {
-                for &sample in frames.iter().flatten() {
+                for &sample in &self.samples {
                     match format {
                         AudioFormat::Wav16 => wav.write_sample(quantise(sample, 15)),
                         AudioFormat::Wav24 => wav.write_sample(quantise(sample, 23)),
@@ -171,7 +268,7 @@ impl StemWriter {
     ///
     /// [`EncodeError::Empty`] if no frame was written; [`EncodeError::Io`]; [`EncodeError::Internal`].
     pub fn finish(self) -> Result<(), EncodeError> {
-        let Self { target, temp, mut sink, encoder, frames, .. } = self;
+        let Self { target, temp, mut sink, encoder, wav_chunks, frames, .. } = self;
         if frames == 0 {
             return Err(EncodeError::Empty);
         }
@@ -179,7 +276,10 @@ impl StemWriter {
             #[cfg(feature = "mp3")]
             Encoder::Mp3(lame) => lame.finish(&mut sink)?,
             Encoder::Flac(flac, _) => flac.finalize().map_err(flac_error)?,
-            Encoder::Wav(wav, _) => wav.finalize().map_err(wav_error)?,
+            Encoder::Wav(wav, _) => {
+                wav.finalize().map_err(wav_error)?;
+                end_wav(&mut sink, &wav_chunks).map_err(EncodeError::write)?;
+            }
         }
         sink.flush().map_err(EncodeError::write)?;
         temp.as_file().sync_all().map_err(EncodeError::write)?;
@@ -224,13 +324,53 @@ fn quantise(sample: f32, bits: u32) -> i32 {
     (f64::from(sample) * scale).round().clamp(-scale, scale - 1.0) as i32
 }
 
+/// Pads the samples of a WAV file to an even number of bytes and appends chunks. The encoder does neither.
+fn end_wav(sink: &mut SharedFile, chunks: &[u8]) -> std::io::Result<()> {
+    let end = sink.seek(SeekFrom::End(0))?;
+    let padding: &[u8] = if end % 2 == 0 { &[] } else { &[0] };
+    if padding.is_empty() && chunks.is_empty() {
+        return Ok(());
+    }
+    sink.write_all(padding)?;
+    sink.write_all(chunks)?;
+    let size = (end + (padding.len() + chunks.len()) as u64).saturating_sub(8);
+    sink.seek(SeekFrom::Start(4))?;
+    sink.write_all(&u32::try_from(size).map_err(std::io::Error::other)?.to_le_bytes())
+}
+
+/// Returns the bytes of the tags that a WAV file ends with.
+#[cfg(feature = "tags")]
+fn chunks_of_wav(options: &WriteOptions) -> Result<Vec<u8>, EncodeError> {
+    super::tags::wav_chunks(&options.tags)
+}
+
+#[cfg(not(feature = "tags"))]
+fn chunks_of_wav(_: &WriteOptions) -> Result<Vec<u8>, EncodeError> {
+    Ok(Vec::new())
+}
+
+#[cfg(feature = "tags")]
+fn flac_options(options: &WriteOptions) -> Options {
+    super::tags::flac_options(&options.tags)
+}
+
+#[cfg(not(feature = "tags"))]
+fn flac_options(_: &WriteOptions) -> Options {
+    Options::default()
+}
+
 #[cfg(feature = "mp3")]
-fn mp3(bitrate: Bitrate, rate_hz: u32) -> Result<Encoder, EncodeError> {
-    Ok(Encoder::Mp3(Box::new(super::lame::Lame::new(bitrate, rate_hz)?)))
+fn mp3(bitrate: Bitrate, rate_hz: u32, options: &WriteOptions, sink: &SharedFile) -> Result<Encoder, EncodeError> {
+    #[cfg(feature = "tags")]
+    let tag = super::tags::id3v2(&options.tags)?;
+    #[cfg(not(feature = "tags"))]
+    let tag = Vec::new();
+    sink.clone().write_all(&tag).map_err(EncodeError::write)?;
+    Ok(Encoder::Mp3(Box::new(super::lame::Lame::new(bitrate, rate_hz, options.mono, tag.len() as u64)?)))
 }
 
 #[cfg(not(feature = "mp3"))]
-fn mp3(_: Bitrate, _: u32) -> Result<Encoder, EncodeError> {
+fn mp3(_: Bitrate, _: u32, _: &WriteOptions, _: &SharedFile) -> Result<Encoder, EncodeError> {
     Err(EncodeError::Unsupported("MP3 (this build lacks the feature mp3); use FLAC or WAV".into()))
 }
 

@@ -18,9 +18,17 @@ pub enum DecodeError {
     /// The file is not audio in a known format.
     #[error("not an audio file: {0}")]
     NotAudio(String),
-    /// The format is known but not supported.
+    /// The format is known but not supported: its name, a semicolon, and what to do about it.
     #[error("unsupported: {0}")]
     Unsupported(String),
+    /// The file has no audio track of the number that was asked for.
+    #[error("there is no audio track {track}; the file has {tracks}, counted from 1")]
+    NoSuchTrack {
+        /// The number that was asked for.
+        track: u32,
+        /// The number of audio tracks.
+        tracks: u32,
+    },
     /// The file violates its own format.
     #[error("malformed: {0}")]
     Malformed(String),
@@ -39,6 +47,14 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
+    /// Returns the name of the format or codec of a file that was refused because it is not supported.
+    pub fn format(&self) -> Option<&str> {
+        match self {
+            Self::Unsupported(what) => Some(what.split(';').next().unwrap_or(what)),
+            _ => None,
+        }
+    }
+
     pub(super) fn read(source: io::Error) -> Self {
         if source.kind() == io::ErrorKind::UnexpectedEof {
             Self::Truncated("the file ends in the middle of its data".into())

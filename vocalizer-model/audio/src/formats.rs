@@ -1,150 +1,218 @@
-//! Selects symphonia's demuxer and decoder for a container, and computes how to trim the track.
+//! Opens a container: finds its audio tracks, chooses one, and prepares its packets, its decoder and its trimming.
 
 use std::io::{Seek, SeekFrom};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use symphonia::core::codecs::audio::well_known as id;
-use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
-use symphonia::core::errors::Error;
+use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters};
 use symphonia::core::formats::{FormatOptions, FormatReader, Track};
 use symphonia::core::io::{MediaSourceStream, ReadBytes};
-use symphonia::default::formats::{
-    AdtsReader, AiffReader, FlacReader, IsoMp4Reader, MkvReader, MpaReader, OggReader, WavReader,
-};
+use symphonia::default::formats::{FlacReader, IsoMp4Reader, MkvReader};
 
+use super::aac;
+use super::codec::Codec;
+use super::codecs;
 use super::container::Kind;
+use super::elementary::{Elementary, Walk};
 use super::error::DecodeError;
+use super::guard::{guard, translate};
 use super::input_file::InputFile;
+use super::limits::AudioLimits;
+use super::mkv::{self, Mkv};
+use super::mp4::{self, Movie};
+use super::ogg;
+use super::options::{ReadOptions, TrackInfo};
+use super::raw::{RawReader, RawTrack};
+use super::refused;
+use super::source::{Demuxed, Source};
+use super::tracks::{audio_tracks, index_of};
+use super::trim::Trim;
 
-/// How to trim a track, and its minimum length.
-#[derive(Debug, Default)]
-pub(super) struct Trim {
-    /// Frames to drop at the start.
-    pub(super) skip: u64,
-    /// Frames to return after those.
-    pub(super) total: Option<u64>,
-    /// The length that the container states.
-    pub(super) stated: Option<u64>,
-    /// Fewer frames than this mean that the file is truncated.
-    pub(super) needed: u64,
-    /// The last frame is incomplete.
-    pub(super) cut: bool,
+/// Packets at the start of an MP3 that may fail: a file cut out of a longer one refers to missing bits.
+const LENIENT_PACKETS: u32 = 8;
+
+/// An opened file, ready for decoding.
+pub(super) struct Opened {
+    pub(super) source: Box<dyn Source>,
+    pub(super) codec: Box<dyn Codec>,
+    /// Name of the container or codec.
+    pub(super) name: &'static str,
+    pub(super) tracks: Vec<TrackInfo>,
+    /// The index of the chosen track.
+    pub(super) chosen: usize,
+    pub(super) trim: Trim,
+    /// Undecodable packets at the start that are no damage.
+    pub(super) lenient_packets: u32,
 }
 
-/// Calls symphonia and turns a panic into an error: a bug there must not end the process.
-pub(super) fn guard<T>(run: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, DecodeError> {
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(DecodeError::Malformed("the decoder crashed".into())))
-}
-
-pub(super) fn translate(error: Error) -> DecodeError {
-    match error {
-        Error::IoError(source) => DecodeError::read(source),
-        Error::Unsupported(what) => DecodeError::Unsupported(what.into()),
-        Error::LimitError(what) => DecodeError::Limit(what.into()),
-        Error::DecodeError(what) => DecodeError::Malformed(what.into()),
-        other => DecodeError::Malformed(other.to_string()),
+/// Opens the container that was found.
+pub(super) fn open(
+    kind: Kind,
+    file: InputFile,
+    start: u64,
+    limits: &AudioLimits,
+    options: &ReadOptions,
+) -> Result<Opened, DecodeError> {
+    match kind {
+        Kind::Raw(raw) => open_raw(&raw, file, options),
+        Kind::Flac => open_flac(file, start, options),
+        Kind::Ogg => open_ogg(file, start, options),
+        Kind::Mkv => open_mkv(file, start, limits, options),
+        Kind::Mp4(movie) => open_mp4(&movie, file, start, options),
+        Kind::Mpeg(walk) => open_elementary(file, false, walk, options),
+        Kind::Adts(walk) => open_elementary(file, true, walk, options),
     }
 }
 
-/// Calls the demuxers directly: the container is known, and the tags are not needed.
-pub(super) fn open_format(kind: &Kind, file: InputFile, start: u64) -> Result<Box<dyn FormatReader>, DecodeError> {
+fn stream(file: InputFile, start: u64) -> Result<MediaSourceStream<'static>, DecodeError> {
     let mut stream = MediaSourceStream::new(file.rewound()?, Default::default());
     stream.seek(SeekFrom::Start(start)).map_err(DecodeError::read)?;
-    let options = FormatOptions::default();
-    let format: Result<Box<dyn FormatReader>, Error> = match kind {
-        Kind::Wav => WavReader::try_new(stream, options).map(|r| Box::new(r) as _),
-        Kind::Aiff => AiffReader::try_new(stream, options).map(|r| Box::new(r) as _),
-        Kind::Flac => FlacReader::try_new(stream, options).map(|r| Box::new(r) as _),
-        Kind::Ogg => OggReader::try_new(stream, options).map(|r| Box::new(r) as _),
-        Kind::Mkv(_) => MkvReader::try_new(stream, options).map(|r| Box::new(r) as _),
-        Kind::Mpeg(_) => MpaReader::try_new(stream, options).map(|r| Box::new(r) as _),
-        Kind::Adts(_) => AdtsReader::try_new(stream, options).map(|r| Box::new(r) as _),
-        Kind::Mp4(_) => {
-            // This demuxer expects to start after the first four bytes of its marker.
-            stream.read_quad_bytes().map_err(DecodeError::read)?;
-            IsoMp4Reader::try_new(stream, options).map(|r| Box::new(r) as _)
-        }
+    Ok(stream)
+}
+
+/// Takes the chosen track's parameters out of a demuxer.
+fn params_of(format: &dyn FormatReader, id: u32) -> Result<AudioCodecParameters, DecodeError> {
+    let track = format.tracks().iter().find(|track| track.id == id).and_then(|track| track.codec_params.as_ref());
+    track.and_then(|params| params.audio()).cloned().ok_or(DecodeError::NoAudioTrack)
+}
+
+fn open_raw(raw: &RawTrack, file: InputFile, options: &ReadOptions) -> Result<Opened, DecodeError> {
+    let reader = guard(|| RawReader::new(stream(file, 0)?, raw).map_err(translate))?;
+    let format: Box<dyn FormatReader> = Box::new(reader);
+    let mut found = audio_tracks(&*format, |params| codecs::make(params, false, false));
+    let chosen = found.choose(options.track)?;
+    let codec = codecs::make(&raw.params, false, false)?;
+    let name = raw.name.unwrap_or_else(|| codecs::name(raw.params.codec).unwrap_or("pcm"));
+    let trim = Trim::frames(raw.skip, Some(raw.frames), Some(raw.frames), raw.needed);
+    let source = Box::new(Demuxed::new(format, found.id(chosen)?, false, (1, 1), false));
+    Ok(Opened { source, codec, name, tracks: found.tracks, chosen, trim, lenient_packets: 0 })
+}
+
+fn open_flac(file: InputFile, start: u64, options: &ReadOptions) -> Result<Opened, DecodeError> {
+    let format: Box<dyn FormatReader> = guard(|| {
+        Ok(Box::new(FlacReader::try_new(stream(file, start)?, FormatOptions::default()).map_err(translate)?))
+    })?;
+    let mut found = audio_tracks(&*format, |params| codecs::make(params, false, false));
+    let chosen = found.choose(options.track)?;
+    let Some(track) = format.tracks().first() else { return Err(DecodeError::NoAudioTrack) };
+    let (id, stated) = (track.id, track.num_frames.filter(|&frames| frames > 0));
+    let codec = codecs::make(&params_of(&*format, id)?, false, true)?;
+    let trim = Trim::frames(0, None, stated, stated.unwrap_or(0));
+    let source = Box::new(Demuxed::new(format, id, true, (1, 1), false));
+    Ok(Opened { source, codec, name: "flac", tracks: found.tracks, chosen, trim, lenient_packets: 0 })
+}
+
+fn open_ogg(mut file: InputFile, start: u64, options: &ReadOptions) -> Result<Opened, DecodeError> {
+    let lengths = ogg::lengths(&mut file, start)?;
+    let opened = ogg::open(file, start)?;
+    let tracks = opened.tracks.clone();
+    let chosen = index_of(&tracks, options.track)?;
+    if let Some(track) = tracks.get(chosen).filter(|track| !track.is_supported) {
+        return Err(refused::codec(track.codec));
+    }
+    let (source, stream) = opened.take(chosen)?;
+    let stated = lengths.of(&stream);
+    let codec = codecs::make(&stream.params, false, false)?;
+    let name = tracks.get(chosen).map_or("ogg", |track| track.codec);
+    let trim = Trim::frames(stream.pre_skip, None, stated, 0);
+    Ok(Opened { source: Box::new(source), codec, name, tracks, chosen, trim, lenient_packets: 0 })
+}
+
+fn open_mkv(
+    mut file: InputFile,
+    start: u64,
+    limits: &AudioLimits,
+    options: &ReadOptions,
+) -> Result<Opened, DecodeError> {
+    let layout = mkv::layout(&mut file, start, limits)?;
+    let len_bytes = file.len_bytes();
+    let format: Box<dyn FormatReader> =
+        guard(|| Ok(Box::new(MkvReader::try_new(stream(file, start)?, FormatOptions::default()).map_err(translate)?)))?;
+    let mut found = audio_tracks(&*format, |params| codecs::make(&with_config(params.clone()), false, false));
+    found.set_defaults(|id| layout.is_default(id.into()));
+    let chosen = found.choose(options.track)?;
+    let id = found.id(chosen)?;
+    let params = with_config(params_of(&*format, id)?);
+    let all: Vec<u64> = format.tracks().iter().map(|track| track.id.into()).collect();
+    let codec = codecs::make(&params, false, false)?;
+    let name = codecs::name(params.codec).unwrap_or("pcm");
+    let skip = match params.codec {
+        id::CODEC_ID_OPUS => params.extra_data.as_deref().map_or(0, ogg::opus_pre_skip),
+        _ => 0,
     };
-    format.map_err(translate)
+    let file = InputFile::new(Box::new(format.into_inner()), len_bytes);
+    let trim = Trim::frames(skip, None, None, 0);
+    let source = Box::new(Mkv::new(file, &layout, id, all));
+    Ok(Opened { source, codec, name, tracks: found.tracks, chosen, trim, lenient_packets: 0 })
 }
 
-#[cfg_attr(not(feature = "opus"), expect(unused_variables, reason = "only Opus needs the container"))]
-pub(super) fn make_decoder(
-    kind: &Kind,
-    params: &AudioCodecParameters,
-    options: &AudioDecoderOptions,
-) -> Result<Box<dyn AudioDecoder>, DecodeError> {
-    #[cfg(feature = "opus")]
-    if params.codec == id::CODEC_ID_OPUS {
-        return guard(|| Ok(Box::new(super::opus::OpusDecoder::new(params, matches!(kind, Kind::Mp4(_)))?) as _));
+fn open_mp4(movie: &Movie, file: InputFile, start: u64, options: &ReadOptions) -> Result<Opened, DecodeError> {
+    let format: Box<dyn FormatReader> = guard(|| {
+        let mut stream = stream(file, start)?;
+        // This demuxer expects to start after the first four bytes of its marker.
+        stream.read_quad_bytes().map_err(DecodeError::read)?;
+        Ok(Box::new(IsoMp4Reader::try_new(stream, FormatOptions::default()).map_err(translate)?))
+    })?;
+    let mut found = audio_tracks(&*format, |params| codecs::make(&with_config(params.clone()), true, false));
+    found.describe(movie);
+    let chosen = found.choose(options.track)?;
+    let id = found.id(chosen)?;
+    let mut params = with_config(params_of(&*format, id)?);
+    let stated = movie.tracks.iter().find(|track| track.id == id);
+    if let Some(codec) = stated.and_then(mp4::big_endian_pcm) {
+        params.codec = codec;
     }
-    let made = guard(|| Ok(symphonia::default::get_codecs().make_audio_decoder(params, options)))?;
-    made.map_err(|error| match (params.codec, error) {
-        (id::CODEC_ID_OPUS, _) => {
-            DecodeError::Unsupported("opus (this build lacks the feature opus); convert the file to FLAC or WAV".into())
-        }
-        (id::CODEC_ID_AAC, Error::Unsupported(_)) => {
-            DecodeError::Unsupported("AAC profile; only AAC-LC in mono or stereo is supported, not HE-AAC".into())
-        }
-        (_, Error::Unsupported(_)) => DecodeError::Unsupported("codec; convert the file to FLAC or WAV".into()),
-        (_, error) => translate(error),
-    })
+    let codec = codecs::make(&params, true, false)?;
+    let name = codecs::name(params.codec).unwrap_or("pcm");
+    let gapless = stated.map(|track| track.gapless).unwrap_or_default();
+    let ticks = format.tracks().iter().find(|track| track.id == id).and_then(ticks_of);
+    // The duration of HE-AAC packets is stated at either of its two rates.
+    let scale = match (params.codec, params.sample_rate) {
+        (id::CODEC_ID_AAC, _) | (_, None) => (0, 1),
+        (_, Some(rate_hz)) => (u64::from(rate_hz), u64::from(gapless.timescale)),
+    };
+    let trim = Trim::mp4(gapless, ticks);
+    let source = Box::new(Demuxed::new(format, id, false, scale, movie.cut));
+    Ok(Opened { source, codec, name, tracks: found.tracks, chosen, trim, lenient_packets: 0 })
 }
 
-pub(super) fn trim(kind: &Kind, track: &Track, rate_hz: u32) -> Trim {
-    let stated = track.num_frames.filter(|&frames| frames > 0);
-    match kind {
-        Kind::Wav | Kind::Aiff | Kind::Flac => Trim { stated, needed: stated.unwrap_or(0), ..Trim::default() },
-        Kind::Ogg => {
-            // Unlike Vorbis, Opus includes the frames to drop at the start in the length.
-            let audio = track.codec_params.as_ref().and_then(|params| params.audio());
-            let is_opus = audio.is_some_and(|params| params.codec == id::CODEC_ID_OPUS);
-            let delay = if is_opus { u64::from(track.delay.unwrap_or(0)) } else { 0 };
-            Trim { stated: stated.map(|frames| frames.saturating_sub(delay)), ..Trim::default() }
-        }
-        Kind::Mkv(_) => Trim::default(),
-        Kind::Adts(walk) => Trim { cut: walk.cut, ..Trim::default() },
-        Kind::Mpeg(walk) => {
-            let skip = u64::from(track.delay.unwrap_or(0));
-            // Concatenated files, and files whose editor kept the first frame, state a wrong length.
-            let plausible = walk.stated_frames.filter(|&stated| stated + 2 >= walk.frames);
-            let Some(_) = plausible else { return Trim { skip, cut: walk.cut, ..Trim::default() } };
-            let needed = stated.unwrap_or(0).saturating_sub(2 * walk.samples_per_frame);
-            Trim { skip, total: stated, stated, needed, cut: false }
-        }
-        Kind::Mp4(gapless) => {
-            let gapless = gapless.unwrap_or_default();
-            let scale = |ticks: u64| match gapless.timescale {
-                0 => ticks,
-                scale if scale == rate_hz => ticks,
-                scale => u64::try_from(u128::from(ticks) * u128::from(rate_hz) / u128::from(scale)).unwrap_or(u64::MAX),
-            };
-            let skip = scale(gapless.skip);
-            let available = stated.map(|ticks| scale(ticks).saturating_sub(skip));
-            let total = match (gapless.total.map(scale), available) {
-                (Some(total), Some(available)) if total.abs_diff(available) <= scale(gapless.slack) => Some(available),
-                (Some(total), Some(available)) => Some(total.min(available)),
-                (total, available) => total.or(available),
-            };
-            let needed = total.unwrap_or(0).saturating_sub(2_048);
-            Trim { skip, total, stated: total, needed, cut: false }
-        }
-    }
+fn ticks_of(track: &Track) -> Option<u64> {
+    track.duration.map(|duration| duration.get()).filter(|&ticks| ticks > 0)
 }
 
-pub(super) fn name(kind: &Kind, codec: AudioCodecId) -> &'static str {
-    match (kind, codec) {
-        (Kind::Wav, _) => "wav",
-        (Kind::Aiff, _) => "aiff",
-        (Kind::Ogg, id::CODEC_ID_VORBIS) => "ogg vorbis",
-        (_, id::CODEC_ID_VORBIS) => "vorbis",
-        (_, id::CODEC_ID_FLAC) => "flac",
-        (_, id::CODEC_ID_MP3) => "mp3",
-        (_, id::CODEC_ID_MP2) => "mp2",
-        (_, id::CODEC_ID_MP1) => "mp1",
-        (_, id::CODEC_ID_AAC) => "aac",
-        (_, id::CODEC_ID_ALAC) => "alac",
-        (_, id::CODEC_ID_OPUS) => "opus",
-        _ => "pcm",
+fn open_elementary(file: InputFile, adts: bool, walk: Walk, options: &ReadOptions) -> Result<Opened, DecodeError> {
+    let codec_id: AudioCodecId = if adts { id::CODEC_ID_AAC } else { codecs::codec_of_layer(walk.layer) };
+    let mut params = AudioCodecParameters::new();
+    params.for_codec(codec_id).with_sample_rate(walk.rate_hz);
+    let codec = codecs::make(&params, false, false)?;
+    let name = codecs::name(codec_id).unwrap_or("mp3");
+    let tracks = vec![TrackInfo {
+        number: 1,
+        codec: name,
+        rate_hz: Some(walk.rate_hz).filter(|&rate_hz| rate_hz > 0),
+        channels: None,
+        language: None,
+        is_default: false,
+        is_supported: true,
+    }];
+    let chosen = index_of(&tracks, options.track)?;
+    let total = walk.samples.saturating_sub(walk.skip + walk.padding);
+    // The samples of ADTS are those before the doubling of HE-AAC.
+    let trim = match (adts, walk.missing) {
+        (true, _) => Trim::frames(0, None, None, 0),
+        (false, 0) if walk.is_mixed || walk.cut => Trim::frames(walk.skip, None, Some(total), 0),
+        (false, 0) => Trim::frames(walk.skip, Some(total), Some(total), 0),
+        (false, missing) => Trim::frames(walk.skip, None, Some(total + missing), 0),
+    };
+    let lenient_packets = if adts { 0 } else { LENIENT_PACKETS };
+    let source = Box::new(Elementary::new(file, adts, walk));
+    Ok(Opened { source, codec, name, tracks, chosen, trim, lenient_packets })
+}
+
+/// Adds the configuration of AAC if the container states only the rate and the channels.
+fn with_config(mut params: AudioCodecParameters) -> AudioCodecParameters {
+    if params.codec == id::CODEC_ID_AAC && params.extra_data.as_ref().is_none_or(|data| data.len() < 2) {
+        let channels = params.channels.as_ref().map_or(2, |channels| channels.count());
+        params.extra_data = params.sample_rate.and_then(|rate_hz| aac::plain_config(rate_hz, channels));
     }
+    params
 }

@@ -4,7 +4,6 @@ use std::io::{Seek, SeekFrom, Write};
 
 use mp3lame_encoder as lame;
 
-use super::Frame;
 use super::bitrate::{Bitrate, MP3_KBPS, MP3_RATES_HZ, mp3_kbps_at};
 use super::error::EncodeError;
 
@@ -18,13 +17,17 @@ const LOUDEST: f32 = 256.0;
 
 pub(super) struct Lame {
     encoder: lame::Encoder,
+    mono: bool,
+    /// Where the first frame starts, after the tags.
+    start: u64,
     left: Vec<f32>,
     right: Vec<f32>,
     bytes: Vec<u8>,
 }
 
 impl Lame {
-    pub(super) fn new(bitrate: Bitrate, rate_hz: u32) -> Result<Self, EncodeError> {
+    /// Creates an encoder whose output starts at `start` in its file.
+    pub(super) fn new(bitrate: Bitrate, rate_hz: u32, mono: bool, start: u64) -> Result<Self, EncodeError> {
         if !MP3_RATES_HZ.contains(&rate_hz) {
             return Err(EncodeError::Unsupported(format!(
                 "MP3 at {rate_hz} Hz; resample to 44100 or 48000 Hz, or use FLAC"
@@ -32,11 +35,12 @@ impl Lame {
         }
         let mut builder =
             lame::Builder::new().ok_or_else(|| EncodeError::Internal("LAME could not be initialised".into()))?;
-        builder.set_num_channels(2).map_err(internal)?;
+        let (channels, mode) = if mono { (1, lame::Mode::Mono) } else { (2, lame::Mode::JointStereo) };
+        builder.set_num_channels(channels).map_err(internal)?;
         builder.set_sample_rate(rate_hz).map_err(internal)?;
         // By default, LAME resamples at low bitrates.
         builder.set_output_sample_rate(std::num::NonZeroU32::new(rate_hz)).map_err(internal)?;
-        builder.set_mode(lame::Mode::JointStereo).map_err(internal)?;
+        builder.set_mode(mode).map_err(internal)?;
         // The quality of the algorithm, as in `lame -q 2`; it does not affect the size.
         builder.set_quality(lame::Quality::NearBest).map_err(internal)?;
         match bitrate {
@@ -51,19 +55,27 @@ impl Lame {
         }
         builder.set_to_write_vbr_tag(true).map_err(internal)?;
         let encoder = builder.build().map_err(internal)?;
-        Ok(Self { encoder, left: Vec::new(), right: Vec::new(), bytes: Vec::new() })
+        Ok(Self { encoder, mono, start, left: Vec::new(), right: Vec::new(), bytes: Vec::new() })
     }
 
-    pub(super) fn encode(&mut self, frames: &[Frame], out: &mut impl Write) -> Result<(), EncodeError> {
-        for block in frames.chunks(BLOCK_FRAMES) {
+    /// Encodes samples: of one channel, or of left and right in turn.
+    pub(super) fn encode(&mut self, samples: &[f32], out: &mut impl Write) -> Result<(), EncodeError> {
+        let channels = if self.mono { 1 } else { 2 };
+        for block in samples.chunks(BLOCK_FRAMES * channels) {
+            let channel = |at| block.iter().skip(at).step_by(channels).map(|x| x.clamp(-LOUDEST, LOUDEST));
             self.left.clear();
-            self.right.clear();
-            self.left.extend(block.iter().map(|frame| frame[0].clamp(-LOUDEST, LOUDEST)));
-            self.right.extend(block.iter().map(|frame| frame[1].clamp(-LOUDEST, LOUDEST)));
+            self.left.extend(channel(0));
             self.bytes.clear();
-            self.bytes.reserve(lame::max_required_buffer_size(block.len()).max(FLUSH_BYTES));
-            let input = lame::DualPcm { left: &self.left, right: &self.right };
-            self.encoder.encode_to_vec(input, &mut self.bytes).map_err(internal)?;
+            self.bytes.reserve(lame::max_required_buffer_size(self.left.len()).max(FLUSH_BYTES));
+            let encoded = if self.mono {
+                self.encoder.encode_to_vec(lame::MonoPcm(&self.left), &mut self.bytes)
+            } else {
+                self.right.clear();
+                self.right.extend(channel(1));
+                let input = lame::DualPcm { left: &self.left, right: &self.right };
+                self.encoder.encode_to_vec(input, &mut self.bytes)
+            };
+            encoded.map_err(internal)?;
             out.write_all(&self.bytes).map_err(EncodeError::write)?;
         }
         Ok(())
@@ -80,7 +92,7 @@ impl Lame {
         if self.encoder.lame_tag_encode_to_vec(&mut self.bytes).is_none() {
             return Err(EncodeError::Internal("LAME returned no tag".into()));
         }
-        out.seek(SeekFrom::Start(0)).map_err(EncodeError::write)?;
+        out.seek(SeekFrom::Start(self.start)).map_err(EncodeError::write)?;
         out.write_all(&self.bytes).map_err(EncodeError::write)?;
         out.seek(SeekFrom::End(0)).map_err(EncodeError::write)?;
         Ok(())

@@ -29,30 +29,60 @@
 // Labels items with the feature they need; docs.rs builds with nightly.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod aac;
+mod adpcm;
+mod aiff;
+mod au;
 mod bitrate;
+mod caf;
+mod chunks;
+mod codec;
+mod codecs;
 mod container;
 mod decode;
 mod downmix;
+mod elementary;
 mod encode;
 mod error;
+mod flac;
+mod flac32;
 mod formats;
+mod framer;
+mod guard;
 mod input_file;
 #[cfg(feature = "mp3")]
 mod lame;
 mod limits;
+mod mkv;
 mod mp4;
 mod mpeg;
+mod ogg;
+mod ogg_stream;
+mod options;
 #[cfg(feature = "opus")]
 mod opus;
+mod raw;
+mod refused;
 mod resample;
 mod riff;
+mod source;
+#[cfg(feature = "tags")]
+mod tags;
+mod tail;
+mod tally;
+mod timeline;
+mod tracks;
+mod trim;
 
 pub use bitrate::{Bitrate, MP3_KBPS};
 pub use decode::{AudioInfo, AudioReader};
-pub use encode::{AudioFormat, StemWriter};
+pub use encode::{AudioFormat, StemWriter, WriteOptions};
 pub use error::{DecodeError, EncodeError, ResampleError};
 pub use limits::AudioLimits;
+pub use options::{AudioWarning, ReadOptions, TrackInfo};
 pub use resample::{Resampler, scaled};
+#[cfg(feature = "tags")]
+pub use tags::{Cover, SongTags};
 
 /// One stereo frame: left, right. Full scale is -1 to 1.
 pub type Frame = [f32; 2];

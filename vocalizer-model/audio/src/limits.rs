@@ -6,6 +6,13 @@ use super::error::DecodeError;
 
 /// Limits on the audio in a file. [`DecodeError::Limit`] rejects a file that exceeds them: before decoding if the
 /// header tells, otherwise as soon as decoding exceeds the limit.
+///
+/// ```
+/// use vocalizer_audio::AudioLimits;
+///
+/// let ringtones = AudioLimits { max_duration_s: 30, max_channels: 2, ..AudioLimits::default() };
+/// assert_eq!(ringtones.max_rate_hz, 384_000);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AudioLimits {
     /// Maximum length in seconds. Default: 6 hours.

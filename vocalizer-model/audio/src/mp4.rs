@@ -1,5 +1,8 @@
-//! Reads the boxes of MP4 and M4A that the demuxer ignores: checks that the file is complete, and finds the encoder's
-//! delay and padding (in an edit list, or in the `iTunSMPB` comment that iTunes writes).
+//! Reads the boxes of MP4 and M4A that the demuxer ignores: whether the file is complete, which track is the default,
+//! and the encoder's delay and padding (in an edit list, or in the `iTunSMPB` comment that iTunes writes).
+
+use symphonia::core::codecs::audio::AudioCodecId;
+use symphonia::core::codecs::audio::well_known as id;
 
 use super::error::DecodeError;
 use super::input_file::InputFile;
@@ -18,19 +21,44 @@ pub(super) struct Gapless {
     pub(super) timescale: u32,
 }
 
+/// An index of a movie: its sound tracks, and whether the file is complete.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Movie {
+    pub(super) tracks: Vec<SoundTrack>,
+    /// Whether the file ends in the middle of a box.
+    pub(super) cut: bool,
+}
+
+/// A sound track.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct SoundTrack {
+    pub(super) id: u32,
+    /// Whether the track is enabled; players play the first of those.
+    pub(super) is_enabled: bool,
+    pub(super) language: Option<String>,
+    /// The four letters that name the codec.
+    pub(super) codec: [u8; 4],
+    pub(super) channels: u16,
+    /// Whether QuickTime's PCM is little-endian. It is big-endian unless a box says so.
+    pub(super) is_little_endian: bool,
+    pub(super) gapless: Gapless,
+}
+
 #[derive(Debug, Default)]
 struct Track {
     is_sound: bool,
+    sound: SoundTrack,
     timescale: u32,
     /// Length in the movie's ticks, and start in the track's ticks.
     edits: Vec<(u64, i64)>,
 }
 
-/// Checks that the boxes fit into the file, and reads how to trim the first sound track.
-pub(super) fn check(file: &mut InputFile, start: u64, limits: &AudioLimits) -> Result<Option<Gapless>, DecodeError> {
+/// Reads the boxes of the file: how complete it is, and what the index says about the sound tracks.
+pub(super) fn check(file: &mut InputFile, start: u64, limits: &AudioLimits) -> Result<Movie, DecodeError> {
     let mut at = start;
     let mut movie = None;
     let mut fragment_samples = 0;
+    let mut cut = false;
     while at < file.len_bytes() {
         let (head, got) = file.peek::<16>(at)?;
         if got < 8 {
@@ -38,6 +66,7 @@ pub(super) fn check(file: &mut InputFile, start: u64, limits: &AudioLimits) -> R
         }
         let kind = [head[4], head[5], head[6], head[7]];
         if !kind.iter().all(|b| b.is_ascii_graphic() || matches!(b, b' ' | 0xa9)) {
+            cut = movie.is_some();
             break;
         }
         let size = match u32::from_be_bytes([head[0], head[1], head[2], head[3]]) {
@@ -50,10 +79,13 @@ pub(super) fn check(file: &mut InputFile, start: u64, limits: &AudioLimits) -> R
         }
         let there = file.len_bytes() - at;
         if size > there {
-            let name = String::from_utf8_lossy(&kind).into_owned();
-            return Err(DecodeError::Truncated(format!(
-                "the `{name}` box states {size} bytes, but only {there} follow"
-            )));
+            if &kind == b"moov" {
+                let what = format!("the index (the `moov` box) states {size} bytes, but only {there} follow");
+                return Err(DecodeError::Truncated(what));
+            }
+            cut = true;
+            shorten(file, at, &head, &kind);
+            break;
         }
         if &kind == b"moov" {
             limits.check_metadata(size)?;
@@ -73,7 +105,17 @@ pub(super) fn check(file: &mut InputFile, start: u64, limits: &AudioLimits) -> R
     let Some(movie) = movie else {
         return Err(DecodeError::Truncated("the index (the `moov` box) is missing".into()));
     };
-    Ok(gapless(&movie))
+    Ok(Movie { tracks: sound_tracks(&movie), cut })
+}
+
+/// Makes the last box, which the file cuts off, fit into the file: the demuxer accepts no other.
+fn shorten(file: &mut InputFile, at: u64, head: &[u8; 16], kind: &[u8; 4]) {
+    let there = file.len_bytes() - at;
+    match (kind, u32::try_from(there)) {
+        (b"mdat", _) if head.starts_with(&[0, 0, 0, 1]) => file.replace(at + 8, there.to_be_bytes().to_vec()),
+        (b"mdat", Ok(size)) => file.replace(at, size.to_be_bytes().to_vec()),
+        _ => file.narrow(0, at),
+    }
 }
 
 /// Returns how many samples the runs of a fragment state. The demuxer loops over them even if nothing is stored for
@@ -84,56 +126,106 @@ fn samples_of(fragment: &[u8]) -> u64 {
     runs.filter_map(|run| be32(run, 8)).map(u64::from).sum()
 }
 
-fn gapless(movie: &[u8]) -> Option<Gapless> {
+fn sound_tracks(movie: &[u8]) -> Vec<SoundTrack> {
     let mut movie_timescale = 0;
-    let mut track: Option<Track> = None;
+    let mut tracks = Vec::new();
     let mut comment = None;
     for (kind, body) in Boxes(movie) {
         match &kind {
-            b"mvhd" => movie_timescale = timescale(body)?,
-            b"trak" if track.is_none() => track = Some(read_track(body)).filter(|t| t.is_sound),
+            b"mvhd" => movie_timescale = timescale(body).unwrap_or(0),
+            b"trak" => tracks.push(read_track(body)),
             b"udta" => comment = comment.or_else(|| itunes_comment(body)),
             _ => {}
         }
     }
-    let track = track?;
+    let mut sounds = Vec::new();
+    for track in tracks.into_iter().filter(|track| track.is_sound) {
+        // The comment is about the song, which is the first track.
+        let gapless = gapless(&track, movie_timescale, comment.filter(|_| sounds.is_empty()));
+        sounds.push(SoundTrack { gapless, ..track.sound });
+    }
+    sounds
+}
+
+fn gapless(track: &Track, movie_timescale: u32, comment: Option<(u64, u64)>) -> Gapless {
     let plain = Gapless { timescale: track.timescale, ..Gapless::default() };
     if let Some((skip, total)) = comment {
-        return Some(Gapless { skip, total: Some(total), ..plain });
+        return Gapless { skip, total: Some(total), ..plain };
     }
     // A single edit states delay and padding. Several edits are a cut film, which is decoded without them.
     let mut shown = track.edits.iter().filter(|(_, start)| *start >= 0);
-    let (Some(&(length, start)), None) = (shown.next(), shown.next()) else { return Some(plain) };
+    let (Some(&(length, start)), None) = (shown.next(), shown.next()) else { return plain };
     let total = (length > 0 && movie_timescale > 0).then(|| {
         let ticks = u128::from(length) * u128::from(track.timescale) / u128::from(movie_timescale);
         u64::try_from(ticks).unwrap_or(u64::MAX)
     });
     let slack = u64::from(track.timescale.div_ceil(movie_timescale.max(1)));
-    Some(Gapless { skip: u64::try_from(start).unwrap_or(0), total, slack, ..plain })
+    Gapless { skip: u64::try_from(start).unwrap_or(0), total, slack, ..plain }
 }
 
 fn read_track(track: &[u8]) -> Track {
     let mut found = Track::default();
     for (kind, body) in Boxes(track) {
         match &kind {
+            b"tkhd" => {
+                found.sound.is_enabled = body.get(3).is_some_and(|flags| flags & 1 != 0);
+                found.sound.id = be32(body, if body.first() == Some(&1) { 20 } else { 12 }).unwrap_or(0);
+            }
             b"edts" => {
                 for (_, list) in Boxes(body).filter(|(kind, _)| kind == b"elst") {
                     found.edits = edits(list);
                 }
             }
-            b"mdia" => {
-                for (kind, body) in Boxes(body) {
-                    match &kind {
-                        b"mdhd" => found.timescale = timescale(body).unwrap_or(0),
-                        b"hdlr" => found.is_sound = body.get(8..12) == Some(b"soun"),
-                        _ => {}
-                    }
+            b"mdia" => read_media(body, &mut found),
+            _ => {}
+        }
+    }
+    found
+}
+
+fn read_media(media: &[u8], found: &mut Track) {
+    for (kind, body) in Boxes(media) {
+        match &kind {
+            b"mdhd" => {
+                found.timescale = timescale(body).unwrap_or(0);
+                found.sound.language = language(body);
+            }
+            b"hdlr" => found.is_sound = body.get(8..12) == Some(b"soun"),
+            b"minf" => {
+                let table = Boxes(body).find(|(kind, _)| kind == b"stbl").map_or(&[][..], |(_, table)| table);
+                let entries = Boxes(table).find(|(kind, _)| kind == b"stsd").and_then(|(_, body)| body.get(8..));
+                if let Some((codec, entry)) = entries.and_then(|entries| Boxes(entries).next()) {
+                    found.sound.codec = codec;
+                    found.sound.is_little_endian = entry.windows(6).any(|bytes| bytes == b"enda\0\x01");
+                    found.sound.channels =
+                        entry.get(16..18).map_or(0, |bytes| bytes.iter().fold(0, |n, &b| n << 8 | u16::from(b)));
                 }
             }
             _ => {}
         }
     }
-    found
+}
+
+/// Returns the codec of QuickTime's big-endian PCM, which symphonia takes for little-endian.
+pub(super) fn big_endian_pcm(track: &SoundTrack) -> Option<AudioCodecId> {
+    match &track.codec {
+        _ if track.is_little_endian => None,
+        b"in24" => Some(id::CODEC_ID_PCM_S24BE),
+        b"in32" => Some(id::CODEC_ID_PCM_S32BE),
+        b"fl32" => Some(id::CODEC_ID_PCM_F32BE),
+        b"fl64" => Some(id::CODEC_ID_PCM_F64BE),
+        _ => None,
+    }
+}
+
+/// Returns the language of a media header: three letters of five bits each. "und" and QuickTime's numbers are unknown.
+fn language(header: &[u8]) -> Option<String> {
+    let at = if header.first() == Some(&1) { 32 } else { 20 };
+    let packed = be32(header, at)? >> 16;
+    let letters = [packed >> 10 & 31, packed >> 5 & 31, packed & 31];
+    let name: String =
+        letters.iter().filter_map(|&n| char::from_u32(n + 0x60)).filter(char::is_ascii_lowercase).collect();
+    (name.len() == 3 && name != "und").then_some(name)
 }
 
 fn edits(list: &[u8]) -> Vec<(u64, i64)> {
@@ -229,26 +321,30 @@ mod tests {
         movie
     }
 
+    fn first(movie: &[u8]) -> Gapless {
+        sound_tracks(movie).first().expect("a sound track").gapless
+    }
+
     #[test]
     fn single_edit_gives_delay_and_length() {
-        let found = gapless(&movie(&[(2_000, 1_024)], None)).expect("a sound track");
+        let found = first(&movie(&[(2_000, 1_024)], None));
         assert_eq!(found, Gapless { skip: 1_024, total: Some(88_200), slack: 45, timescale: 44_100 });
     }
 
     #[test]
     fn empty_and_multiple_edits_are_ignored() {
         let plain = Gapless { timescale: 44_100, ..Gapless::default() };
-        assert_eq!(gapless(&movie(&[], None)), Some(plain));
-        assert_eq!(gapless(&movie(&[(10, 0), (20, 500)], None)), Some(plain));
-        assert_eq!(gapless(&movie(&[(10, -1), (1_000, 2_112)], None)).map(|g| g.skip), Some(2_112));
+        assert_eq!(first(&movie(&[], None)), plain);
+        assert_eq!(first(&movie(&[(10, 0), (20, 500)], None)), plain);
+        assert_eq!(first(&movie(&[(10, -1), (1_000, 2_112)], None)).skip, 2_112);
     }
 
     #[test]
     fn itunes_comment_overrides_edit_list() {
         let text = " 00000000 00000840 000001CA 00000000003F31F6 00000000 00000000";
-        let found = gapless(&movie(&[(2_000, 1_024)], Some(text))).expect("a sound track");
+        let found = first(&movie(&[(2_000, 1_024)], Some(text)));
         assert_eq!((found.skip, found.total), (0x840, Some(0x3f_31f6)));
-        let broken = gapless(&movie(&[(2_000, 1_024)], Some("nothing of the kind"))).expect("a sound track");
+        let broken = first(&movie(&[(2_000, 1_024)], Some("nothing of the kind")));
         assert_eq!(broken.skip, 1_024);
     }
 }

@@ -1,14 +1,10 @@
 //! The Opus decoder: symphonia demuxes the packets, ropus decodes them.
 
 use ropus::OpusMSDecoder;
-use symphonia::core::audio::{
-    AsGenericAudioBufferRef as _, AudioBuffer, AudioMut as _, AudioSpec, Channels, GenericAudioBufferRef, Position,
-};
-use symphonia::core::codecs::CodecInfo;
-use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, FinalizeResult};
-use symphonia::core::errors::{Error, Result, decode_error};
-use symphonia::core::packet::PacketRef;
+use symphonia::core::audio::{Channels, Position};
+use symphonia::core::codecs::audio::AudioCodecParameters;
 
+use super::codec::{Codec, Failure, Shape};
 use super::error::DecodeError;
 
 /// The output rate of the decoder, whatever the source's rate.
@@ -17,23 +13,17 @@ const RATE_HZ: i32 = 48_000;
 const LONGEST: i32 = 5_760;
 const MAX_FRAMES: usize = LONGEST.unsigned_abs() as usize;
 
-const INFO: CodecInfo = CodecInfo { short_name: "opus", long_name: "Opus", profiles: &[] };
-
-pub(super) struct OpusDecoder {
-    params: AudioCodecParameters,
+pub(super) struct OpusCodec {
     decoder: OpusMSDecoder,
     gain: f32,
-    /// Frames left to drop at the start.
-    skip: usize,
+    layout: Channels,
     channels: usize,
     decoded: Vec<i16>,
-    samples: Vec<f32>,
-    buffer: AudioBuffer<f32>,
 }
 
-impl OpusDecoder {
+impl OpusCodec {
     /// Creates a decoder from the identification header of RFC 7845, which every container carries. In MP4 its numbers
-    /// are big-endian, and an edit list states the frames to drop at the start.
+    /// are big-endian.
     pub(super) fn new(params: &AudioCodecParameters, in_mp4: bool) -> std::result::Result<Self, DecodeError> {
         let malformed = |what: &str| DecodeError::Malformed(format!("the Opus header {what}"));
         let head = params.extra_data.as_deref().unwrap_or_default();
@@ -61,16 +51,12 @@ impl OpusDecoder {
         };
         let decoder = OpusMSDecoder::new(RATE_HZ, i32::from(fixed[9]), streams, coupled, &mapping)
             .map_err(|_| malformed("is inconsistent"))?;
-        let spec = AudioSpec::new(RATE_HZ.unsigned_abs(), Channels::Positioned(positions(channels)));
         Ok(Self {
-            params: params.clone(),
             decoder,
             gain: 10_f32.powf(f32::from(number(16).cast_signed()) / (20.0 * 256.0)) / 32_768.0,
-            skip: if in_mp4 { 0 } else { usize::from(number(10)) },
+            layout: Channels::Positioned(positions(channels)),
             channels,
             decoded: vec![0; channels * MAX_FRAMES],
-            samples: Vec::new(),
-            buffer: AudioBuffer::new(spec, MAX_FRAMES),
         })
     }
 }
@@ -105,42 +91,19 @@ fn positions(channels: usize) -> Position {
     }
 }
 
-impl AudioDecoder for OpusDecoder {
+impl Codec for OpusCodec {
+    fn decode(&mut self, packet: &[u8], out: &mut Vec<f32>) -> Result<Shape, Failure> {
+        let failed = |what: &str| Failure::Packet(format!("opus: {what}"));
+        let length =
+            i32::try_from(packet.len()).ok().filter(|&length| length > 0).ok_or_else(|| failed("empty packet"))?;
+        let decoded = self.decoder.decode(Some(packet), length, &mut self.decoded, LONGEST, false);
+        let frames = decoded.ok().and_then(|frames| usize::try_from(frames).ok());
+        let frames = frames.filter(|&frames| frames <= MAX_FRAMES).ok_or_else(|| failed("undecodable packet"))?;
+        out.clear();
+        let samples = self.decoded.get(..frames * self.channels).unwrap_or_default();
+        out.extend(samples.iter().map(|&sample| f32::from(sample) * self.gain));
+        Ok(Shape { rate_hz: RATE_HZ.unsigned_abs(), channels: self.layout.clone(), frames })
+    }
+
     fn reset(&mut self) {}
-
-    fn codec_info(&self) -> &CodecInfo {
-        &INFO
-    }
-
-    fn codec_params(&self) -> &AudioCodecParameters {
-        &self.params
-    }
-
-    fn decode_ref(&mut self, packet: &PacketRef<'_>) -> Result<GenericAudioBufferRef<'_>> {
-        self.buffer.clear();
-        let Some(length) = i32::try_from(packet.data.len()).ok().filter(|&length| length > 0) else {
-            return decode_error("opus: empty packet");
-        };
-        let decoded = self.decoder.decode(Some(packet.data), length, &mut self.decoded, LONGEST, false);
-        let frames =
-            decoded.ok().and_then(|frames| usize::try_from(frames).ok()).filter(|&frames| frames <= MAX_FRAMES);
-        let frames = frames.ok_or(Error::DecodeError("opus: undecodable packet"))?;
-        self.samples.clear();
-        self.samples.extend(self.decoded[..frames * self.channels].iter().map(|&s| f32::from(s) * self.gain));
-        self.buffer.render_uninit(Some(frames));
-        self.buffer.copy_from_slice_interleaved(&self.samples);
-        let stated = |trim: u64| usize::try_from(trim).unwrap_or(frames).min(frames);
-        let start = stated(packet.trim_start.get()).max(self.skip.min(frames));
-        self.skip = self.skip.saturating_sub(start);
-        self.buffer.trim(start, stated(packet.trim_end.get()).min(frames - start));
-        Ok(self.buffer.as_generic_audio_buffer_ref())
-    }
-
-    fn finalize(&mut self) -> FinalizeResult {
-        FinalizeResult::default()
-    }
-
-    fn last_decoded(&self) -> GenericAudioBufferRef<'_> {
-        self.buffer.as_generic_audio_buffer_ref()
-    }
 }

@@ -14,6 +14,20 @@ const MAX_RATE_HZ: u32 = 1_000_000;
 ///
 /// There is no delay: the filter's delay is trimmed at the start and its tail kept at the end. `n` input frames give
 /// `n * to_hz / from_hz` output frames, rounded half up. Equal rates leave the frames unchanged.
+///
+/// ```
+/// use vocalizer_audio::Resampler;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (mut resampler, mut out) = (Resampler::new(48_000, 44_100)?, Vec::new());
+/// for _ in 0..2 {
+///     resampler.push(&[[0.1, -0.1]; 24_000], &mut out)?;
+/// }
+/// resampler.finish(&mut out)?;
+/// assert_eq!(out.len(), 44_100);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Resampler {
     from_hz: u32,
     to_hz: u32,
@@ -137,6 +151,12 @@ impl Engine {
 }
 
 /// Converts a number of frames between sample rates, rounded half up.
+///
+/// ```
+/// use vocalizer_audio::scaled;
+///
+/// assert_eq!(scaled(48_000, 48_000, 44_100), 44_100);
+/// ```
 pub fn scaled(frames: u64, from_hz: u32, to_hz: u32) -> u64 {
     let scaled = (u128::from(frames) * u128::from(to_hz) + u128::from(from_hz / 2)) / u128::from(from_hz.max(1));
     u64::try_from(scaled).unwrap_or(u64::MAX)

@@ -1,112 +1,236 @@
-//! Checks the headers of WAV and AIFF against the limits and the size of the file.
+//! WAV and its relatives for more than 4 GiB (RF64, BW64, Wave64) or with the other byte order (RIFX).
 
+use symphonia::core::audio::{Channels, Position};
+use symphonia::core::codecs::audio::AudioCodecParameters;
+use symphonia::core::codecs::audio::well_known as id;
+
+use super::adpcm;
+use super::chunks::{Chunks, Samples, Style};
 use super::error::DecodeError;
 use super::input_file::InputFile;
 use super::limits::AudioLimits;
+use super::raw::{Packets, RawTrack};
+use super::refused;
 
-/// The maximum number of chunks before the samples; a valid file has a handful.
-const MAX_CHUNKS: u32 = 4_096;
+/// The second half of the GUIDs that stand for a format tag.
+const TAG_GUID: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xaa, 0, 0x38, 0x9b, 0x71];
 
-/// Checks the header of a WAV file.
-pub(super) fn check_wav(file: &mut InputFile, start: u64, limits: &AudioLimits) -> Result<(), DecodeError> {
-    let mut format_seen = false;
-    walk(file, start, u32::from_le_bytes, limits, |file, id, body, size| match id {
-        b"fmt " => {
-            let head = file.take::<16>(body)?;
-            let channels = u16::from_le_bytes([head[2], head[3]]);
-            let rate_hz = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
-            limits.check_channels(usize::from(channels))?;
-            limits.check_rate(rate_hz)?;
-            format_seen = true;
-            Ok(false)
-        }
-        b"data" => {
-            if !format_seen {
-                return Err(DecodeError::Malformed("the samples come before the fmt chunk that describes them".into()));
-            }
-            check_samples(file, body, u64::from(size))?;
-            Ok(true)
-        }
-        _ => Ok(false),
-    })
+/// What a WAV file contains.
+#[derive(Debug)]
+pub(super) enum Content {
+    Raw(Box<RawTrack>),
+    /// MP1, MP2, MP3 or ADTS frames, which are now the whole view of the file.
+    Frames,
+    /// A FLAC stream, likewise.
+    Flac,
 }
 
-/// Checks the header of an AIFF or AIFF-C file.
-pub(super) fn check_aiff(file: &mut InputFile, start: u64, limits: &AudioLimits) -> Result<(), DecodeError> {
-    let mut format_seen = false;
-    walk(file, start, u32::from_be_bytes, limits, |file, id, body, size| match id {
-        b"COMM" => {
-            let head = file.take::<18>(body)?;
-            limits.check_channels(usize::from(u16::from_be_bytes([head[0], head[1]])))?;
-            limits.check_rate(extended_hz(&head))?;
-            format_seen = true;
-            Ok(false)
-        }
-        b"SSND" => {
-            if !format_seen {
-                return Err(DecodeError::Malformed("the samples come before the COMM chunk".into()));
-            }
-            check_samples(file, body, u64::from(size))?;
-            Ok(true)
-        }
-        _ => Ok(false),
-    })
+/// The fields of the `fmt ` chunk.
+#[derive(Debug, Clone, Copy)]
+struct Format {
+    tag: u16,
+    channels: u16,
+    rate_hz: u32,
+    block_bytes: u16,
+    bits: u16,
+    mask: Option<u32>,
 }
 
-/// Visits the chunks until `visit` returns true, which means that it found the samples.
-fn walk(
+/// Reads the header of a WAV file.
+pub(super) fn read(
     file: &mut InputFile,
     start: u64,
-    number: fn([u8; 4]) -> u32,
+    style: Style,
+    name: &'static str,
     limits: &AudioLimits,
-    mut visit: impl FnMut(&mut InputFile, &[u8; 4], u64, u32) -> Result<bool, DecodeError>,
-) -> Result<(), DecodeError> {
-    let mut at = start + 12;
-    let mut other_bytes = 0_u64;
-    for _ in 0..MAX_CHUNKS {
-        if at >= file.len_bytes() {
-            break;
-        }
-        let head = file.take::<8>(at)?;
-        let id = [head[0], head[1], head[2], head[3]];
-        let size = number([head[4], head[5], head[6], head[7]]);
-        if visit(file, &id, at + 8, size)? {
-            return Ok(());
-        }
-        other_bytes = other_bytes.saturating_add(u64::from(size));
-        limits.check_metadata(other_bytes)?;
-        at = at + 8 + u64::from(size) + u64::from(size & 1);
-        if at > file.len_bytes() + 1 {
-            return Err(DecodeError::Truncated("the file ends before its samples".into()));
-        }
+) -> Result<Content, DecodeError> {
+    let chunks = Chunks::find(file, start, style, [b"fmt ", b"data"], &[b"fact", b"ds64"], limits)?;
+    let Some(described) = chunks.get(b"fmt ") else {
+        return Err(DecodeError::Malformed("there is no fmt chunk, which describes the samples".into()));
+    };
+    let format = read_format(file, described.body, described.size, style)?;
+    limits.check_channels(usize::from(format.channels))?;
+    limits.check_rate(format.rate_hz)?;
+    let Some(data) = chunks.get(b"data") else {
+        return Err(DecodeError::Truncated("no samples after the header".into()));
+    };
+    let mut size = data.size;
+    if size == u64::from(u32::MAX)
+        && let Some(large) = chunks.get(b"ds64")
+    {
+        let [.., a, b, c, d, e, f, g, h] = file.take::<16>(large.body)?;
+        size = Some(u64::from_le_bytes([a, b, c, d, e, f, g, h])).filter(|&stated| stated > 0).unwrap_or(size);
     }
-    Err(DecodeError::Truncated("no samples after the header".into()))
+    let outer_end = outer_end(file, start, style)?;
+    let samples = Samples::locate(file, data.body, size, style, outer_end)?;
+    samples.check_any()?;
+    let stated_frames = match chunks.get(b"fact") {
+        Some(fact) if fact.size >= 4 => Some(u64::from(number32(style, file.take::<4>(fact.body)?))),
+        _ => None,
+    };
+    match format.tag {
+        0x50 | 0x55 | 0xff | 0x1600 | 0x1601 | 0x1610 => {
+            file.narrow(samples.start, samples.end);
+            Ok(Content::Frames)
+        }
+        0xf1ac => flac(file, described.body, described.size, samples),
+        _ => raw(file, &format, samples, stated_frames, style, name).map(|raw| Content::Raw(Box::new(raw))),
+    }
 }
 
-fn check_samples(file: &InputFile, body: u64, stated: u64) -> Result<(), DecodeError> {
-    let there = file.len_bytes().saturating_sub(body);
-    if stated > there {
-        return Err(DecodeError::Truncated(format!(
-            "the header states {stated} bytes of samples, but the file has {there}"
-        )));
+fn read_format(file: &mut InputFile, body: u64, size: u64, style: Style) -> Result<Format, DecodeError> {
+    if size < 14 {
+        return Err(DecodeError::Malformed(format!("the fmt chunk has {size} bytes; it needs 16")));
     }
-    if stated == 0 {
+    let [a, b, c, d, e, f, g, h, _, _, _, _, i, j, k, l] = file.take::<16>(body)?;
+    let mut format = Format {
+        tag: number16(style, [a, b]),
+        channels: number16(style, [c, d]),
+        rate_hz: number32(style, [e, f, g, h]),
+        block_bytes: number16(style, [i, j]),
+        bits: number16(style, [k, l]),
+        mask: None,
+    };
+    if format.tag == 0xfffe && size >= 40 {
+        let [_, _, _, _, m, n, o, p, guid @ ..] = file.take::<24>(body + 16)?;
+        let mask = number32(style, [m, n, o, p]);
+        format.mask = Some(mask).filter(|mask| mask.count_ones() == u32::from(format.channels));
+        let [tag @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _] = guid;
+        if guid.get(2..) != Some(TAG_GUID.as_slice()) {
+            let what = if guid.get(4..8) == Some(&[0x21, 7, 0xd3, 0x11]) { "ambisonic WAV" } else { "WAV extension" };
+            return Err(refused::codec(what));
+        }
+        // The bytes of a GUID's first numbers are little-endian in every file.
+        format.tag = u16::from_le_bytes(tag);
+    }
+    Ok(format)
+}
+
+/// Returns where the outer chunk ends.
+fn outer_end(file: &mut InputFile, start: u64, style: Style) -> Result<Option<u64>, DecodeError> {
+    Ok(match style {
+        Style::Little | Style::Big => {
+            Some(start + 8 + u64::from(number32(style, file.take::<4>(start + 4)?))).filter(|&end| end > start + 8)
+        }
+        Style::Wave64 | Style::Caf => None,
+    })
+}
+
+/// A view of FLAC in WAV as the FLAC file that it would be: the header's extension is its STREAMINFO.
+fn flac(file: &mut InputFile, body: u64, size: u64, samples: Samples) -> Result<Content, DecodeError> {
+    if size < 18 + 34 {
+        return Err(DecodeError::Malformed("the FLAC in the WAV has no STREAMINFO".into()));
+    }
+    let info = file.take::<34>(body + 18)?;
+    file.narrow(samples.start, samples.end);
+    file.prepend([b"fLaC\x80\0\0\x22".as_slice(), &info].concat());
+    Ok(Content::Flac)
+}
+
+fn raw(
+    file: &mut InputFile,
+    format: &Format,
+    samples: Samples,
+    stated_frames: Option<u64>,
+    style: Style,
+    name: &'static str,
+) -> Result<RawTrack, DecodeError> {
+    let channels = u64::from(format.channels);
+    let big = style == Style::Big;
+    let container = match u64::from(format.block_bytes) / channels.max(1) {
+        // The sample's size in the file counts; its bits may be fewer.
+        bytes if bytes * 8 >= u64::from(format.bits) && bytes <= 4 && bytes > 0 => bytes,
+        _ => u64::from(format.bits).div_ceil(8),
+    };
+    let (codec, bytes) = match (format.tag, container) {
+        (1, 1) => (id::CODEC_ID_PCM_U8, 1),
+        (1, 2..=4) => (integer(container, big), container),
+        (3, _) if format.bits == 32 => (if big { id::CODEC_ID_PCM_F32BE } else { id::CODEC_ID_PCM_F32LE }, 4),
+        (3, _) if format.bits == 64 => (if big { id::CODEC_ID_PCM_F64BE } else { id::CODEC_ID_PCM_F64LE }, 8),
+        (6, _) => (id::CODEC_ID_PCM_ALAW, 1),
+        (7, _) => (id::CODEC_ID_PCM_MULAW, 1),
+        (2, _) if channels <= 2 && format.bits == 4 => (id::CODEC_ID_ADPCM_MS, 0),
+        (0x11, _) if format.bits == 4 => (id::CODEC_ID_ADPCM_IMA_WAV, 0),
+        (1 | 3, _) => return Err(refused::codec(&format!("WAV with samples of {} bits", format.bits))),
+        (tag, _) => return Err(refused::wav_codec(tag)),
+    };
+    if format.tag == 1 && container == 2 {
+        check_no_bitstream(file, samples)?;
+    }
+    let there = samples.end - samples.start;
+    let mut end = samples.end;
+    let (packets, frames) = if bytes > 0 {
+        let frame_bytes = u16::try_from(bytes * channels).unwrap_or(u16::MAX);
+        (Packets::Frames(frame_bytes), samples.stated_bytes / u64::from(frame_bytes))
+    } else {
+        let block = u64::from(format.block_bytes);
+        let in_block = adpcm::frames_in(codec, block, channels);
+        let Some(block_frames) = u32::try_from(in_block).ok().filter(|&frames| frames > 1) else {
+            return Err(DecodeError::Malformed(format!("the header states ADPCM blocks of {block} bytes")));
+        };
+        if there < samples.stated_bytes {
+            // Of a block that the end of the file cuts, nothing is decoded.
+            end -= there % block;
+        }
+        let (whole, rest) = (samples.stated_bytes / block, samples.stated_bytes % block);
+        let frames = whole * in_block + adpcm::frames_in(codec, rest, channels);
+        // The last block is padded.
+        let frames = stated_frames.filter(|&stated| stated > 0).map_or(frames, |stated| frames.min(stated));
+        (Packets::Blocks { bytes: format.block_bytes, frames: block_frames }, frames)
+    };
+    if frames == 0 {
         return Err(DecodeError::Empty("the audio has no samples"));
+    }
+    let mut params = AudioCodecParameters::new();
+    params.for_codec(codec).with_sample_rate(format.rate_hz).with_channels(layout(format.channels, format.mask));
+    Ok(RawTrack { name: Some(name), params, start: samples.start, end, packets, skip: 0, frames, needed: frames })
+}
+
+/// Returns the codec of signed integers of 2 to 4 bytes.
+pub(super) fn integer(bytes: u64, big: bool) -> symphonia::core::codecs::audio::AudioCodecId {
+    match (bytes, big) {
+        (2, false) => id::CODEC_ID_PCM_S16LE,
+        (2, true) => id::CODEC_ID_PCM_S16BE,
+        (3, false) => id::CODEC_ID_PCM_S24LE,
+        (3, true) => id::CODEC_ID_PCM_S24BE,
+        (_, false) => id::CODEC_ID_PCM_S32LE,
+        (_, true) => id::CODEC_ID_PCM_S32BE,
+    }
+}
+
+/// Returns the positions of the channels: those of the mask, or the usual ones for their number.
+pub(super) fn layout(channels: u16, mask: Option<u32>) -> Channels {
+    let stated = mask.and_then(Position::from_wave_channel_mask);
+    match stated.or_else(|| Position::from_count(u32::from(channels))) {
+        Some(positions) => Channels::Positioned(positions),
+        None => Channels::Discrete(channels),
+    }
+}
+
+/// Refuses DTS and Dolby Digital that pose as PCM, as on DTS CDs: they would be heard as noise.
+fn check_no_bitstream(file: &mut InputFile, samples: Samples) -> Result<(), DecodeError> {
+    const MARKS: [(&[u8], &str); 4] = [
+        (&[0xfe, 0x7f, 0x01, 0x80], "DTS"),
+        (&[0xff, 0x1f, 0x00, 0xe8, 0xf1, 0x07], "DTS"),
+        (&[0x1f, 0xff, 0xe8, 0x00, 0x07, 0xf1], "DTS"),
+        (&[0x72, 0xf8, 0x1f, 0x4e], "Dolby Digital or DTS for S/PDIF"),
+    ];
+    let head = file.bytes(samples.start, 1 << 16)?;
+    let Some(first) = head.iter().position(|&b| b != 0) else { return Ok(()) };
+    for (mark, name) in MARKS {
+        let found = |head: &[u8]| head.windows(mark.len()).filter(|bytes| *bytes == mark).count();
+        let body = head.get(first..).unwrap_or_default();
+        if body.starts_with(mark) && found(body) > 1 {
+            return Err(refused::codec(&format!("{name} in a WAV file")));
+        }
     }
     Ok(())
 }
 
-/// Returns the 80-bit float at byte 8 of a COMM chunk in whole Hz, or 0 if it is not positive.
-fn extended_hz(head: &[u8; 18]) -> u32 {
-    let exponent = u16::from_be_bytes([head[8], head[9]]);
-    let mantissa = u64::from_be_bytes([head[10], head[11], head[12], head[13], head[14], head[15], head[16], head[17]]);
-    if exponent & 0x8000 != 0 || mantissa == 0 {
-        return 0;
-    }
-    let shift = 16_383 + 63 - i32::from(exponent);
-    match u32::try_from(shift) {
-        Ok(shift) if shift < 64 => u32::try_from(mantissa >> shift).unwrap_or(u32::MAX),
-        Ok(_) => 0,
-        Err(_) => u32::MAX,
-    }
+fn number16(style: Style, bytes: [u8; 2]) -> u16 {
+    if style == Style::Big { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) }
+}
+
+fn number32(style: Style, bytes: [u8; 4]) -> u32 {
+    if style == Style::Big { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
 }

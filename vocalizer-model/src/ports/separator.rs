@@ -29,9 +29,9 @@ pub struct ModelSeparator {
 }
 
 impl ModelSeparator {
-    /// Creates a separator that works in this folder, which is created if it is missing. It ignores the options for
-    /// format, stems and clipping: MP3 can hold samples above full scale, and a stem rescaled on its own would no
-    /// longer match the others.
+    /// Creates a separator that works in this folder, which is created if it is missing. It takes from the options how to
+    /// separate and read, and the limits. The rest is fixed: whole songs, stereo, no tags, and one common gain for the four
+    /// stems if one of them would clip, so that they match each other.
     ///
     /// # Errors
     ///
@@ -42,8 +42,17 @@ impl ModelSeparator {
             return Err(Error::Options("this build lacks the feature mp3, which writes the stems".into()));
         }
         let format = AudioFormat::Mp3(Bitrate::Cbr(320));
-        let clip = Some(Clip::None);
-        let options = SplitOptions { stems: Vec::new(), two_stems: None, four_stems: true, format, clip, ..options };
+        let SplitOptions { separation, read, limits, .. } = options;
+        let options = SplitOptions {
+            separation,
+            read,
+            limits,
+            four_stems: true,
+            format,
+            clip: Some(Clip::Common),
+            tags: false,
+            ..SplitOptions::default()
+        };
         options.check()?;
         Outputs::plan(&model, &options)?;
         Ok(Self { model, options, work_dir: work_dir.into(), device_failure: watch::Sender::new(None) })

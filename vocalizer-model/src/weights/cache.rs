@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use etcetera::BaseStrategy as _;
 
-use super::{MemberSpec, ModelSpec, WeightsError};
+use super::{MemberSpec, ModelSpec, WeightsError, WeightsFile};
 
 /// A folder of downloaded weights: each network is at `models/<file>` inside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,13 +63,20 @@ impl Cache {
         self.dir.join("probes").join(name)
     }
 
-    /// Returns whether every file of this model is present. Files appear whole, after they were checked.
+    /// Returns whether every file of this model is present and as long as its header states. This reads only headers:
+    /// loading a model, and fetching it, verify the content.
     pub fn has(&self, model: &ModelSpec) -> bool {
         model.members.iter().all(|member| self.has_member(member))
     }
 
-    /// Returns whether this network's file is present.
+    /// Returns whether this network's file is present and as long as its header states.
     pub fn has_member(&self, member: &MemberSpec) -> bool {
-        self.member_path(member).is_file()
+        WeightsFile::open(&self.member_path(member)).is_ok()
+    }
+
+    /// Returns whether a file of this model is present but cut or otherwise unusable. Like [`Self::has`], this reads only
+    /// headers.
+    pub fn is_damaged(&self, model: &ModelSpec) -> bool {
+        model.members.iter().any(|member| self.member_path(member).exists() && !self.has_member(member))
     }
 }

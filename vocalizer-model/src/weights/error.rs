@@ -38,7 +38,7 @@ pub enum WeightsError {
         found: Vec<usize>,
     },
     /// The content differs from the published file.
-    #[error("has SHA-256 {found}, expected {expected}; delete the file to download it again")]
+    #[error("has SHA-256 {found}, expected {expected}")]
     Digest {
         /// The published digest, in hexadecimal.
         expected: String,

@@ -12,11 +12,14 @@ use super::{Cache, MemberSpec, ModelSpec, Tried, WeightsError, WeightsFile, save
 /// The default hub, the first source of weights.
 const HUB: &str = "https://huggingface.co";
 
+/// The cache as a source, for messages about damaged files.
+const CACHE: &str = "the cache";
+
 /// Default timeout of the hub.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Downloads a model's missing files into the cache and returns their paths in the order of the model's members. Uses
-/// the sources of [`Fetcher::from_env`].
+/// Downloads a model's missing and damaged files into the cache and returns their paths in the order of the model's members.
+/// Uses the sources of [`Fetcher::from_env`].
 ///
 /// # Errors
 ///
@@ -70,7 +73,8 @@ impl Fetcher {
         self
     }
 
-    /// Downloads a model's missing files into the cache. Does not check files that are present: loading a model does.
+    /// Downloads a model's missing files into the cache, and those that are cut or differ from the published ones: it verifies
+    /// the content of every file that is present. A damaged file stays until its replacement is complete.
     ///
     /// A file appears in the cache complete and checked, or not at all. A partial download is kept next to it as
     /// `.part`, and the next attempt resumes it. If several processes need a file, one downloads it and the others
@@ -79,15 +83,17 @@ impl Fetcher {
     /// # Errors
     ///
     /// [`WeightsError::NoSource`] if every source failed or had a file other than the published one, with each reason;
-    /// [`WeightsError::Io`] if the cache cannot be written.
+    /// [`WeightsError::Io`] if the cache cannot be read or written.
     pub fn fetch(
         &self,
         spec: &ModelSpec,
         cache: &Cache,
         listener: &mut dyn FetchListener,
     ) -> Result<Vec<PathBuf>, WeightsError> {
-        for member in spec.members.iter().filter(|member| !cache.has_member(member)) {
-            self.member(member, cache, listener)?;
+        for member in spec.members {
+            if state(member, &cache.member_path(member))? != State::Verified {
+                self.member(member, cache, listener)?;
+            }
         }
         Ok(spec.members.iter().map(|member| cache.member_path(member)).collect())
     }
@@ -98,10 +104,15 @@ impl Fetcher {
         fs::create_dir_all(&dir)
             .map_err(WeightsError::io(format!("the cache folder {} cannot be created", dir.display())))?;
         let _lock = lock(&beside(&target, "lock"), member.file, listener)?;
-        if cache.has_member(member) {
-            return Ok(()); // another process downloaded it
-        }
         let mut tried = Vec::new();
+        match state(member, &target)? {
+            State::Verified => return Ok(()), // another process downloaded it
+            State::Missing => {}
+            State::Damaged(why) => {
+                listener.passed_over(CACHE, &why);
+                tried.push(Tried { source: CACHE.into(), why });
+            }
+        }
         let hub = (http::host(&self.hub).to_owned(), member.bytes, None);
         let others = self.others.iter().filter_map(|source| {
             let (name, bytes) = source.offer(member)?;
@@ -157,10 +168,39 @@ fn other(
     put(&file, member, target)
 }
 
+/// The state of a file in the cache.
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    Missing,
+    /// What was published.
+    Verified,
+    /// Cut or changed, for this reason.
+    Damaged(String),
+}
+
+/// Verifies the file of a network in the cache.
+fn state(member: &MemberSpec, path: &Path) -> Result<State, WeightsError> {
+    if !path.exists() {
+        return Ok(State::Missing);
+    }
+    match verified(path, member) {
+        Ok(()) => Ok(State::Verified),
+        Err(WeightsError::Io { action, source }) => {
+            Err(WeightsError::Io { action: format!("{} {action}", path.display()), source })
+        }
+        Err(error) => Ok(State::Damaged(format!("the file {error}"))),
+    }
+}
+
+fn verified(path: &Path, member: &MemberSpec) -> Result<(), WeightsError> {
+    let file = WeightsFile::open(path)?;
+    file.check()?;
+    file.verify(member)
+}
+
 /// Moves a downloaded file into place if it is what was published and holds the network.
 fn put(file: &Path, member: &MemberSpec, target: &Path) -> Result<(), SourceError> {
-    let check = |file: WeightsFile| file.check().and_then(|()| file.verify(member));
-    WeightsFile::open(file).and_then(check).map_err(SourceError::wrong_file)?;
+    verified(file, member).map_err(SourceError::wrong_file)?;
     save::put(file, target).map_err(SourceError::io(target, "cannot be renamed into place"))
 }
 

@@ -49,7 +49,7 @@ async fn wav_and_flac_stems_become_mp3() {
         let stems = place.separator.separate(Bytes::new().into(), Arc::new(())).await.expect("stems");
         for stem in Stem::FOUR {
             let mp3 = Bytes::from(bytes_of(&mut stems.open(stem).await.expect("a stem")).await);
-            assert!(mp3.starts_with(&[0xff, 0xfb]), "{stem} of {format:?} is no MP3");
+            assert!(mp3.starts_with(&[0xff, 0xfb]), "{stem} of {format:?} is not an MP3");
             let (rate_hz, decoded) = decode(mp3.into()).await;
             assert_eq!((rate_hz, decoded.len()), (RATE_HZ, frames().len()));
             assert!(snr_db(&frames(), &decoded) > 30.0);
@@ -58,7 +58,7 @@ async fn wav_and_flac_stems_become_mp3() {
 }
 
 #[tokio::test]
-async fn stem_that_is_no_audio_is_an_error() {
+async fn stem_that_is_not_audio_is_an_error() {
     let place = place(Bytes::from_static(b"not a stem"));
     let stems = place.separator.separate(Bytes::new().into(), Arc::new(())).await.expect("stems");
     let error = stems.open(Stem::Bass).await.expect_err("an error");

@@ -13,14 +13,22 @@ use vocalizer_model::{Clip, Complement, Error, SplitOptions};
 
 use super::support::{blob, bytes_of, decode, entries, file, stuck, wait_until};
 use crate::audio::support::{RATE_HZ, dir, resample, snr_db, song};
-use crate::separation::support::{floats, split, tiny};
+use crate::separation::support::{floats, peak, split, tiny};
 
 /// A separator and its temporary folder.
 fn separator(model: &str) -> (Arc<ModelSeparator>, TempDir) {
     let mut options = SplitOptions::default();
-    // The separator ignores this option: stems keep their levels, so that they add up.
-    options.clip = Some(Clip::Rescale);
+    // The separator ignores these options: whole songs, and stems that keep their levels against each other.
+    options.clip = Some(Clip::Each);
+    (options.mono, options.start_s, options.mix_minus) = (true, Some(0.1), vec![Stem::Bass]);
     with(model, options)
+}
+
+/// Applies the gain that the separator gives to all stems if one of them would clip.
+fn with_common_gain<const N: usize>(mut stems: [Vec<Frame>; N]) -> [Vec<Frame>; N] {
+    let gain = 1.0 / (1.01 * stems.iter().map(|stem| peak(stem)).fold(0.0, f32::max)).max(1.0);
+    stems.iter_mut().flatten().for_each(|frame| *frame = frame.map(|x| x * gain));
+    stems
 }
 
 fn with(model: &str, options: SplitOptions) -> (Arc<ModelSeparator>, TempDir) {
@@ -71,17 +79,18 @@ async fn song_is_split_into_four_mp3s_of_same_length() {
     let frames = 100_003;
     let song = song(frames, RATE_HZ);
     let exact = split(&tiny("tiny-4s"), &song, RATE_HZ, &floats());
+    let exact = with_common_gain(Stem::FOUR.map(|name| exact.stem(name)));
     let recorder = Arc::new(Recorder::default());
     let stems = separator.separate(blob(AudioFormat::WavF32, RATE_HZ, &song), Arc::clone(&recorder) as _).await;
     let stems = stems.expect("a split song");
-    for name in Stem::FOUR {
+    for (name, exact) in Stem::FOUR.into_iter().zip(&exact) {
         let mut file = stems.open(name).await.expect("a stem");
         let bytes = bytes_of(&mut file).await;
         // The second frame, after the one with LAME's tag: layer III, no checksum, 320 kbit/s at 44,100 Hz.
         assert_eq!((&bytes[1_044..1_046], bytes[1_046] & 0xfc), (&[0xff, 0xfb][..], 0xe0), "{name}");
         let (rate_hz, actual) = stem(&*stems, name).await;
         assert_eq!((rate_hz, actual.len()), (RATE_HZ, frames), "{name}");
-        let db = mp3_db(&exact.stem(name), &actual).await;
+        let db = mp3_db(exact, &actual).await;
         assert!(db > 60.0, "{name}: {db} dB");
     }
     for name in [Stem::Guitar, Stem::Piano] {
@@ -101,6 +110,22 @@ async fn song_is_split_into_four_mp3s_of_same_length() {
 }
 
 #[tokio::test]
+async fn loud_song_has_one_gain_for_all_stems() {
+    let (separator, _dir) = separator("tiny-4s");
+    let song: Vec<_> = song(60_000, RATE_HZ).into_iter().map(|f| f.map(|x| x * 400.0)).collect();
+    let exact = split(&tiny("tiny-4s"), &song, RATE_HZ, &floats());
+    let stems = separator.separate(blob(AudioFormat::WavF32, RATE_HZ, &song), Arc::new(())).await;
+    let stems = stems.expect("a split song");
+    let exact = Stem::FOUR.map(|name| exact.stem(name));
+    assert!(exact.iter().all(|stem| peak(stem) > 2.0), "the song is not loud enough for this test");
+    for (name, exact) in Stem::FOUR.into_iter().zip(with_common_gain(exact)) {
+        let actual = stem(&*stems, name).await.1;
+        let db = mp3_db(&exact, &actual).await;
+        assert!(db > 60.0, "{name}: {db} dB");
+    }
+}
+
+#[tokio::test]
 async fn six_stems_are_merged_into_four() {
     let (separator, _dir) = separator("tiny-6s");
     let song = song(80_000, RATE_HZ);
@@ -109,11 +134,13 @@ async fn six_stems_are_merged_into_four() {
     let stems = stems.expect("a split song");
     let others = [Stem::Other, Stem::Guitar, Stem::Piano].map(|stem| exact.stem(stem));
     let sum: Vec<_> = (0..song.len()).map(|n| [0, 1].map(|c| others.iter().map(|s| s[n][c]).sum::<f32>())).collect();
+    let [drums, bass, vocals] = [Stem::Drums, Stem::Bass, Stem::Vocals].map(|stem| exact.stem(stem));
+    let [sum, drums, bass, vocals] = with_common_gain([sum, drums, bass, vocals]);
     let actual = stem(&*stems, Stem::Other).await.1;
     let (db, alone_db) = (mp3_db(&sum, &actual).await, mp3_db(&others[0], &actual).await);
     assert!(db > 60.0 && alone_db < 3.0, "{db} dB; {alone_db} dB without guitar and piano");
-    for name in [Stem::Drums, Stem::Bass, Stem::Vocals] {
-        let db = mp3_db(&exact.stem(name), &stem(&*stems, name).await.1).await;
+    for (name, exact) in [(Stem::Drums, drums), (Stem::Bass, bass), (Stem::Vocals, vocals)] {
+        let db = mp3_db(&exact, &stem(&*stems, name).await.1).await;
         assert!(db > 60.0, "{name}: {db} dB");
     }
 }
@@ -171,13 +198,22 @@ async fn invalid_song_differs_from_machine_failure() {
     let bytes = |bytes: &[u8]| Blob::from(Bytes::copy_from_slice(bytes));
     assert!(matches!(separate_error(bytes(b"<!doctype html>")).await, AudioError::Malformed { .. }));
     let whole = file(AudioFormat::Flac, RATE_HZ, &song(50_000, RATE_HZ));
-    let cut = separate_error(bytes(&whole[..whole.len() / 2])).await;
-    assert!(matches!(cut, AudioError::Malformed { .. }) && cut.is_permanent(), "{cut:?}");
+    let damaged = separate_error(bytes(&whole[..60])).await;
+    assert!(matches!(damaged, AudioError::Malformed { .. }) && damaged.is_permanent(), "{damaged:?}");
     assert!(matches!(separate_error(bytes(b"MThd\0\0\0\x06\0\x01\0\x01")).await, AudioError::Unsupported { .. }));
     let long = separate_error(blob(AudioFormat::Flac, RATE_HZ, &song(5 * 44_100 + 1, RATE_HZ))).await;
     assert!(matches!(long, AudioError::Limit { .. }), "{long:?}");
     let unavailable = separate_error(stuck("fLaC", false)).await;
     assert!(matches!(unavailable, AudioError::Failed(_)) && !unavailable.is_permanent(), "{unavailable:?}");
+}
+
+#[tokio::test]
+async fn cut_song_is_split_as_far_as_it_goes() {
+    let (separator, _dir) = separator("tiny-4s");
+    let whole = file(AudioFormat::Wav16, RATE_HZ, &song(50_000, RATE_HZ));
+    let cut = Blob::from(whole.slice(..44 + 4 * 20_000));
+    let stems = separator.separate(cut, Arc::new(())).await.expect("what is there");
+    assert_eq!(stem(&*stems, Stem::Vocals).await.1.len(), 20_000);
 }
 
 #[tokio::test]
@@ -228,6 +264,8 @@ fn invalid_options_are_rejected_at_construction() {
     // Stems and format are fixed by the port, so these options are ignored.
     assert!(refused(&|o| o.stems = vec![Stem::Vocals]).is_none());
     assert!(refused(&|o| o.two_stems = Some((Stem::Vocals, Complement::Add))).is_none());
+    assert!(refused(&|o| o.mix_minus = Stem::FOUR.to_vec()).is_none());
+    assert!(refused(&|o| o.start_s = Some(-1.0)).is_none());
 
     let split = |change: &dyn Fn(&mut SplitOptions)| {
         let mut options = floats();

@@ -2,7 +2,7 @@
 
 use vocalizer_model::{Model, Stem};
 
-use super::support::{floats, golden, on, published, reference, split, tiny};
+use super::support::{as_reference, golden, on, published, reference, split, tiny};
 use crate::audio::support::{RATE_HZ, read, snr_db};
 
 /// Compares a song of three segments, the last of them short, with the original's stems.
@@ -11,7 +11,7 @@ pub(super) fn whole_song(name: &str, model: &Model) {
     let song = reference(&file, "mix").remove(0);
     let stems = reference(&file, "stems");
     assert_eq!(model.sources().len(), stems.len());
-    let split = split(model, &song, RATE_HZ, &floats());
+    let split = split(model, &song, RATE_HZ, &as_reference());
     let all: Vec<_> = stems.iter().flatten().copied().collect();
     let db = snr_db(&all, &split.all());
     println!("{name} on {}: all stems at {db:.1} dB of the original", model.device());
@@ -42,7 +42,7 @@ pub(super) fn published_song(model: &Model) {
     // Every 16th frame of the original's stems; a sample of the frames has the same error as all of them.
     let stems = reference("htdemucs.stems-16th.safetensors", "stems");
     let song = read(&golden("mix.flac")).1;
-    let split = split(model, &song, RATE_HZ, &floats());
+    let split = split(model, &song, RATE_HZ, &as_reference());
     let (mut expected, mut actual) = (Vec::new(), Vec::new());
     for (stem, reference) in Stem::FOUR.iter().zip(stems) {
         let ours: Vec<_> = split.stem(*stem).into_iter().step_by(16).collect();

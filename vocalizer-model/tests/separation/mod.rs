@@ -5,8 +5,13 @@ mod cancel;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod cards;
 mod lengths;
+mod levels;
 mod options;
+mod parts;
 mod samples;
 mod songs;
 mod stems;
+mod streaming;
 pub(crate) mod support;
+#[cfg(feature = "tags")]
+mod tags;

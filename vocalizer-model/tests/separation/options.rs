@@ -1,7 +1,7 @@
 //! Separation options.
 
 use vocalizer_model::audio::{AudioFormat, Bitrate};
-use vocalizer_model::{Clip, Error, SplitOptions, Stem, split_file};
+use vocalizer_model::{Error, SplitOptions, Stem, split_file};
 
 use super::support::{floats, golden, peak, reference, split, tiny};
 use crate::audio::support::{RATE_HZ, snr_db, song};
@@ -57,30 +57,6 @@ fn shorter_segment_keeps_length() {
 }
 
 #[test]
-fn clipping_stem_is_rescaled_clamped_or_kept() {
-    let model = tiny("tiny-4s");
-    // Loud enough that every stem exceeds full scale.
-    let song: Vec<_> = song(50_000, RATE_HZ).into_iter().map(|f| f.map(|x| x * 400.0)).collect();
-    let with = |format, clip| {
-        let mut options = SplitOptions::default();
-        options.format = format;
-        options.clip = clip;
-        split(&model, &song, RATE_HZ, &options).stem(Stem::Vocals)
-    };
-    let exact = with(AudioFormat::WavF32, None);
-    assert!(peak(&exact) > 2.0, "the song is not loud enough for this test");
-
-    let scale = 1.01 * peak(&exact);
-    let expected: Vec<_> = exact.iter().map(|f| f.map(|x| x / scale)).collect();
-    assert!(snr_db(&expected, &with(AudioFormat::WavF32, Some(Clip::Rescale))) > 120.0);
-    assert!(snr_db(&expected, &with(AudioFormat::Wav24, None)) > 80.0, "integer formats are rescaled by default");
-
-    let clamped = with(AudioFormat::WavF32, Some(Clip::Clamp));
-    assert!(clamped == exact.iter().map(|f| f.map(|x| x.clamp(-0.99, 0.99))).collect::<Vec<_>>());
-    assert_eq!(peak(&with(AudioFormat::Wav16, Some(Clip::None))), 1.0);
-}
-
-#[test]
 fn invalid_options_name_valid_values() {
     let model = tiny("tiny-4s");
     let dir = tempfile::tempdir().expect("a folder");
@@ -100,6 +76,14 @@ fn invalid_options_name_valid_values() {
     refused(&|o| o.separation.segment_s = Some(0.0), "takes 0.1 to");
     refused(&|o| o.separation.segment_s = Some(f64::NAN), "takes 0.1 to");
     refused(&|o| o.stems = vec![Stem::Piano], "drums, bass, other, vocals");
+    refused(&|o| o.mix_minus = vec![Stem::Guitar], "drums, bass, other, vocals");
+    refused(&|o| o.mix_minus = Stem::FOUR.to_vec(), "name fewer stems");
+    refused(&|o| o.start_s = Some(-1.0), "0 or more");
+    refused(&|o| o.start_s = Some(f64::NAN), "0 or more");
+    refused(&|o| o.start_s = Some(f64::INFINITY), "0 or more");
+    refused(&|o| o.end_s = Some(0.0), "after the start");
+    refused(&|o| o.end_s = Some(f64::NAN), "after the start");
+    refused(&|o| (o.start_s, o.end_s) = (Some(2.0), Some(1.0)), "after the start");
     refused(&|o| o.format = AudioFormat::Mp3(Bitrate::Cbr(321)), "320");
     refused(&|o| o.format = AudioFormat::Mp3(Bitrate::Vbr(10)), "0 (best) to 9");
 }

@@ -109,7 +109,52 @@ fn bag_of_equal_members_matches_single_member() {
 fn modified_cached_weights_are_rejected() {
     let (_dir, model) = bag(&[&[1.0; 4], &[1.0; 4]], true);
     match model.err() {
-        Some(Error::WeightsFile { source: WeightsError::Digest { .. }, .. }) => {}
+        Some(error @ Error::CachedWeights { source: WeightsError::Digest { .. }, .. }) => {
+            let text = error.to_string();
+            assert!(text.contains("a.safetensors") && text.contains("`vocalizer models fetch bag`"), "{text}");
+        }
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn mix_minus_is_mixture_without_stems() {
+    let model = tiny("tiny-4s");
+    let song = song(60_000, RATE_HZ);
+    let all = split(&model, &song, RATE_HZ, &floats());
+    let minus = |stems: &[Stem]| {
+        let taken: Vec<_> = stems.iter().map(|&stem| all.stem(stem)).collect();
+        let rest =
+            song.iter().enumerate().map(|(n, f)| [0, 1].map(|c| f[c] - taken.iter().map(|s| s[n][c]).sum::<f32>()));
+        rest.collect::<Vec<_>>()
+    };
+    let names = |split: &super::support::Split| {
+        let names = split.report.files.iter().filter_map(|f| Some(f.file_name()?.to_str()?.to_owned()));
+        names.collect::<Vec<_>>()
+    };
+    let with = |change: &dyn Fn(&mut vocalizer_model::SplitOptions)| {
+        let mut options = floats();
+        options.mix_minus = vec![Stem::Vocals, Stem::Drums, Stem::Vocals];
+        change(&mut options);
+        split(&model, &song, RATE_HZ, &options)
+    };
+
+    // Alone, it is the only file; the stems are named in the model's order.
+    let only = with(&|_| {});
+    assert_eq!(names(&only), ["minus_drums_vocals.wav"]);
+    assert_eq!(only.report.gains, [("minus_drums_vocals".to_owned(), 1.0)]);
+    let db = snr_db(&minus(&[Stem::Drums, Stem::Vocals]), &only.file("minus_drums_vocals.wav"));
+    assert!(db > 110.0, "{db:.1} dB");
+
+    // With a selection, it is one more file. Its stems need not be selected.
+    let more = with(&|options| options.stems = vec![Stem::Bass, Stem::Drums]);
+    assert_eq!(names(&more), ["drums.wav", "bass.wav", "minus_drums_vocals.wav"]);
+    assert!(more.stem(Stem::Bass) == all.stem(Stem::Bass));
+    assert!(more.file("minus_drums_vocals.wav") == only.file("minus_drums_vocals.wav"));
+    let pair = with(&|options| options.two_stems = Some((Stem::Vocals, Complement::Minus)));
+    assert_eq!(names(&pair), ["vocals.wav", "no_vocals.wav", "minus_drums_vocals.wav"]);
+    assert!(snr_db(&minus(&[Stem::Vocals]), &pair.file("no_vocals.wav")) > 110.0);
+    assert!(pair.file("minus_drums_vocals.wav") == only.file("minus_drums_vocals.wav"));
+    let four = with(&|options| options.four_stems = true);
+    assert_eq!(four.report.files.len(), 5);
 }

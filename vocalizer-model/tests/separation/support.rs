@@ -54,6 +54,13 @@ pub(crate) fn floats() -> SplitOptions {
     options
 }
 
+/// Options for comparisons with the reference implementation, which gives every stem the whole DC of the song.
+pub(crate) fn as_reference() -> SplitOptions {
+    let mut options = floats();
+    options.separation.reference_dc = true;
+    options
+}
+
 /// Writes `song` as a float WAV, splits it and keeps the stems.
 pub(crate) fn split(model: &Model, song: &[Frame], rate_hz: u32, options: &SplitOptions) -> Split {
     let dir = tempfile::tempdir().expect("a folder");

@@ -1,6 +1,8 @@
 //! Weights: files, imports and downloads.
 
 #[cfg(feature = "fetch")]
+mod damaged;
+#[cfg(feature = "fetch")]
 mod fetch;
 mod file;
 mod fuzzed;

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use vocalizer_model::weights::{Cache, MODELS, MemberSpec, WeightsError, WeightsFile, find};
 
+use super::support::tiny;
+
 fn members() -> impl Iterator<Item = &'static MemberSpec> {
     MODELS.iter().flat_map(|model| model.members)
 }
@@ -73,9 +75,25 @@ fn model_is_cached_when_all_files_are() {
     std::fs::create_dir_all(cache.models_dir()).expect("a folder");
     for member in bag.members {
         assert!(!cache.has(bag));
-        std::fs::write(cache.member_path(member), "").expect("a file");
+        std::fs::write(cache.member_path(member), tiny()).expect("a file");
     }
-    assert!(cache.has(bag));
+    assert!(cache.has(bag) && !cache.is_damaged(bag));
+}
+
+#[test]
+fn cut_file_is_damaged_and_not_cached() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let cache = Cache::at(dir.path());
+    let spec = find("htdemucs").expect("a model");
+    assert!(!cache.is_damaged(spec), "a missing file is not damaged");
+    std::fs::create_dir_all(cache.models_dir()).expect("a folder");
+    let (path, whole) = (cache.member_path(&spec.members[0]), tiny());
+    for length in [0, 4, 1_000, whole.len() / 2, whole.len() - 1] {
+        std::fs::write(&path, &whole[..length]).expect("a file");
+        assert!(!cache.has(spec) && cache.is_damaged(spec), "{length} bytes");
+    }
+    std::fs::write(&path, [whole.as_slice(), b"more"].concat()).expect("a file");
+    assert!(!cache.has(spec) && cache.is_damaged(spec), "a longer file");
 }
 
 /// `./test` fetches and requires the weights.

@@ -1,4 +1,4 @@
-//! The queue keeps the promises of its port, across restarts too.
+//! The queue keeps the promises of its port, also after a restart.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -66,7 +66,7 @@ fn job(name: &str) -> Job {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn jobs_leases_and_dead_letters_survive_reopening() {
+async fn jobs_leases_and_dead_letters_survive_close_and_crash() {
     let place = Place::new();
     let queue = place.open(LONG_LEASE).await;
     for name in ["dead", "granted", "tried", "new"] {
@@ -76,20 +76,38 @@ async fn jobs_leases_and_dead_letters_survive_reopening() {
     queue.lease().await.unwrap().fail(Failure::Never { reason: reason.clone() }).await.unwrap();
     let granted = queue.durable_leases().unwrap().grant().await.unwrap();
     queue.lease().await.unwrap().fail(Failure::Retry { after: Duration::ZERO }).await.unwrap();
+    // The file as a crash would leave it, and the closed file.
+    let crashed = place.dir.path().join("crashed.redb");
+    std::fs::copy(place.path(), &crashed).unwrap();
     drop(queue);
 
-    let queue = place.open(LONG_LEASE).await;
-    let letter = DeadLetter { hash: job("dead").hash, reason, attempts: 1 };
-    assert_eq!(queue.dead_letters(10).await.unwrap(), [letter]);
-    assert_eq!(queue.state(&job("granted").hash).await.unwrap(), JobState::Leased);
-    queue.durable_leases().unwrap().settle(granted.lease, None).await.unwrap();
-    for (name, attempt) in [("new", 1), ("tried", 2)] {
-        let lease = queue.lease().await.unwrap();
-        assert_eq!((lease.job().hash, lease.attempt()), (job(name).hash, attempt));
-        lease.acknowledge().await.unwrap();
+    for path in [crashed, place.path()] {
+        let queue = RedbQueue::open(&path, LONG_LEASE).await.unwrap();
+        let letter = DeadLetter { hash: job("dead").hash, reason: reason.clone(), attempts: 1 };
+        assert_eq!(queue.dead_letters(10).await.unwrap(), [letter]);
+        assert_eq!(queue.state(&job("granted").hash).await.unwrap(), JobState::Leased);
+        queue.durable_leases().unwrap().settle(granted.lease, None).await.unwrap();
+        for (name, attempt) in [("new", 1), ("tried", 2)] {
+            let lease = queue.lease().await.unwrap();
+            assert_eq!((lease.job().hash, lease.attempt()), (job(name).hash, attempt));
+            lease.acknowledge().await.unwrap();
+        }
+        let depth = queue.depth().await.unwrap();
+        assert_eq!((depth.waiting, depth.leased, depth.dead), (0, Some(0), 1));
     }
-    let depth = queue.depth().await.unwrap();
-    assert_eq!((depth.waiting, depth.leased, depth.dead), (0, Some(0), 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repeat_of_leased_job_is_delivered_after_it() {
+    let place = Place::new();
+    let queue = place.open(LONG_LEASE).await;
+    queue.publish(job("a")).await.unwrap();
+    let lease = queue.lease().await.unwrap();
+    queue.publish(job("a")).await.unwrap();
+    assert_eq!(queue.state(&job("a").hash).await.unwrap(), JobState::Leased);
+    lease.acknowledge().await.unwrap();
+    assert_eq!(queue.state(&job("a").hash).await.unwrap(), JobState::Waiting { before: 0 });
+    assert_eq!(queue.lease().await.unwrap().attempt(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
