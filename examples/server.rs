@@ -1,4 +1,5 @@
-//! The smallest server: SQLite, files and a queue in one folder. Workers fetch their jobs over HTTP.
+//! The smallest server: SQLite, files and a queue in one folder. Workers fetch their jobs over HTTP, with the token in
+//! `FOLDER/worker-token`.
 //!
 //! `cargo run -p vocalizer --example server [FOLDER] [ADDRESS]`
 
@@ -40,6 +41,5 @@ async fn main() -> Result<(), BoxError> {
     let server = Server::new(songs, accounts, settings)?;
     let listener = TcpListener::bind(address).await?;
     println!("Vocalizer listens on http://{}", listener.local_addr()?);
-    println!("workers present the token in {}", data.join("worker-token").display());
     Ok(server.run(listener, stop_signal()?).await?)
 }

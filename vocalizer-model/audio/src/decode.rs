@@ -392,6 +392,7 @@ impl AudioReader {
                     packets => self.silence(packets * self.usual, packets),
                 }
             }
+            Next::Damaged => self.tally.damage(|| "a page is damaged".into()),
             Next::Stream(params, skip) => {
                 self.codec = codecs::make(&params, false, false)?;
                 self.timeline.start_stream(skip);

@@ -364,7 +364,7 @@ fn mp3(bitrate: Bitrate, rate_hz: u32, options: &WriteOptions, sink: &SharedFile
     #[cfg(feature = "tags")]
     let tag = super::tags::id3v2(&options.tags)?;
     #[cfg(not(feature = "tags"))]
-    let tag = Vec::new();
+    let tag = Vec::<u8>::new();
     sink.clone().write_all(&tag).map_err(EncodeError::write)?;
     Ok(Encoder::Mp3(Box::new(super::lame::Lame::new(bitrate, rate_hz, options.mono, tag.len() as u64)?)))
 }

@@ -17,6 +17,8 @@ const SIMPLE_BLOCK: u64 = 0xa3;
 const BLOCK_GROUP: u64 = 0xa0;
 const BLOCK: u64 = 0xa1;
 const DISCARD_PADDING: u64 = 0x75a2;
+const SEEK_HEAD: u64 = 0x114d_9b74;
+const VOID: u8 = 0xec;
 const TRACK_ENTRY: u64 = 0xae;
 const TRACK_NUMBER: u64 = 0xd7;
 const FLAG_DEFAULT: u64 = 0x88;
@@ -83,7 +85,8 @@ pub(super) fn layout(file: &mut InputFile, start: u64, limits: &AudioLimits) -> 
         return Err(none());
     }
     let end = segment.size.map(|size| segment.body.saturating_add(size));
-    if end.is_some_and(|end| end > file.len_bytes()) {
+    let cut = end.is_some_and(|end| end > file.len_bytes());
+    if cut {
         state_real_size(file, segment_at + 4, segment.body);
     }
     let mut layout = Layout { start: segment.body, end, tick_ns: 1_000_000, not_default: Vec::new() };
@@ -91,6 +94,9 @@ pub(super) fn layout(file: &mut InputFile, start: u64, limits: &AudioLimits) -> 
     for _ in 0..4_096 {
         let Some(found) = element(file, at)? else { break };
         let (Some(size), false) = (found.size, found.id == CLUSTER) else { break };
+        if cut && found.id == SEEK_HEAD {
+            void(file, at, &found, size);
+        }
         if found.id == INFO {
             limits.check_metadata(size)?;
             let body = file.bytes(found.body, usize::try_from(size).unwrap_or(0))?;
@@ -113,18 +119,33 @@ pub(super) fn layout(file: &mut InputFile, start: u64, limits: &AudioLimits) -> 
     Ok(layout)
 }
 
+/// Hides the table of what comes later in the file, since that is missing.
+fn void(file: &mut InputFile, at: u64, element: &Element, size: u64) {
+    let bytes = (element.head_bytes - 1).min(8);
+    let rest = (element.head_bytes - 1 - bytes) as u64 + size;
+    file.replace(at, [vec![VOID], write_vint(rest, bytes)].concat());
+}
+
+/// Writes a number with the given number of bytes, which must be enough.
+fn write_vint(value: u64, bytes: usize) -> Vec<u8> {
+    let marked = value | 1 << (7 * bytes);
+    marked.to_be_bytes().into_iter().skip(8 - bytes).collect()
+}
+
 /// An element: its content starts at `body`. `None` means that the size is unknown.
 #[derive(Debug, Clone, Copy)]
 struct Element {
     id: u64,
     size: Option<u64>,
     body: u64,
+    /// The length of the identifier and the size.
+    head_bytes: usize,
 }
 
 fn element(file: &mut InputFile, at: u64) -> Result<Option<Element>, DecodeError> {
     let (head, got) = file.peek::<12>(at)?;
     let head = head.get(..got).unwrap_or_default();
-    Ok(parse_element(head).map(|(id, size, bytes)| Element { id, size, body: at + bytes as u64 }))
+    Ok(parse_element(head).map(|(id, size, bytes)| Element { id, size, body: at + bytes as u64, head_bytes: bytes }))
 }
 
 /// Returns the identifier, the size and the number of bytes of both.

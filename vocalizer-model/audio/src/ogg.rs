@@ -153,6 +153,8 @@ pub(super) struct Ogg {
     lost: bool,
     /// Whether pages are missing before the next packet, which has not been said yet.
     report_loss: bool,
+    /// Whether the next packets come from a damaged page, likewise.
+    report_damage: bool,
     next_stream: bool,
     cut: bool,
     ended: bool,
@@ -201,6 +203,7 @@ impl Opened {
                 granule: 0,
                 lost: false,
                 report_loss: false,
+                report_damage: false,
                 next_stream: false,
                 cut: false,
                 ended: false,
@@ -251,7 +254,8 @@ impl Ogg {
         let follows_loss = self.sequence.is_some_and(|last| page.sequence != last.wrapping_add(1)) || self.lost;
         self.sequence = Some(page.sequence);
         self.granule = self.granule.max(page.granule);
-        self.report_loss = (follows_loss && !self.lost) || page.is_damaged;
+        self.report_loss = follows_loss && !self.lost;
+        self.report_damage = page.is_damaged;
         if follows_loss || !page.continues {
             self.partial.clear();
         }
@@ -322,6 +326,9 @@ impl Source for Ogg {
         loop {
             if std::mem::take(&mut self.report_loss) {
                 return Ok(Next::Lost(0));
+            }
+            if std::mem::take(&mut self.report_damage) {
+                return Ok(Next::Damaged);
             }
             if let Some(packet) = self.packets.pop_front() {
                 return Ok(Next::Packet(packet));

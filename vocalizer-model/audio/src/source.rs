@@ -16,6 +16,8 @@ pub(super) enum Next {
     Packet(Packet),
     /// So many packets are missing here; 0 if only their loss is known, not their number.
     Lost(u64),
+    /// The packets that follow come from a damaged page; most of them are probably intact.
+    Damaged,
     /// Another stream follows, as in chained Ogg files, with the frames to drop at its start.
     Stream(Box<AudioCodecParameters>, u64),
     /// The end, and whether it comes too early.

@@ -1,6 +1,6 @@
 //! A part of a song, files of one channel, and what the reader reports.
 
-use vocalizer_model::audio::{AudioFormat, Bitrate, Frame};
+use vocalizer_model::audio::{AudioFormat, Frame};
 use vocalizer_model::{Error, SplitOptions, Stem, split_file};
 
 use super::support::{as_reference, floats, split, tiny};
@@ -91,9 +91,9 @@ fn mono_files_have_one_channel_with_the_average() {
         (AudioFormat::Wav16, 20.0),
         (AudioFormat::Flac, 20.0),
         #[cfg(feature = "mp3")]
-        (AudioFormat::Mp3(Bitrate::Cbr(320)), 6.0),
+        (AudioFormat::Mp3(vocalizer_model::audio::Bitrate::Cbr(320)), 6.0),
         #[cfg(feature = "mp3")]
-        (AudioFormat::Mp3(Bitrate::Vbr(0)), 4.0),
+        (AudioFormat::Mp3(vocalizer_model::audio::Bitrate::Vbr(0)), 4.0),
     ] {
         let mut options = floats();
         (options.format, options.mono) = (format, true);
