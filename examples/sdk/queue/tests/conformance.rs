@@ -14,6 +14,9 @@ use vocalizer_core::song::{FailureReason, SongHash};
 
 const LONG_LEASE: Duration = Duration::from_secs(600);
 
+/// The timeout for a job that must arrive.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A file of its own, and the real clock.
 struct Place {
     dir: TempDir,
@@ -122,7 +125,8 @@ async fn two_leases_never_get_the_same_job() {
             tokio::spawn(async move {
                 let mut held = Vec::new();
                 while held.len() < JOBS_EACH {
-                    held.push(queue.lease().await.unwrap());
+                    let lease = tokio::time::timeout(PATIENCE, queue.lease()).await.expect("no job arrived");
+                    held.push(lease.unwrap());
                 }
                 held
             })
