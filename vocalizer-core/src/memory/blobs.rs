@@ -28,7 +28,7 @@ struct Entry {
     used: u64,
 }
 
-/// A [`BlobStore`] in memory. Its writers return local files that do not exist; probing uploads needs another store.
+/// A [`BlobStore`] in memory.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryBlobs {
     blobs: Blobs,
