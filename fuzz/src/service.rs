@@ -8,21 +8,16 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use tokio::runtime::Runtime;
-use vocalizer_core::account::PasswordHash;
 use vocalizer_core::limits::Limits;
-use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs};
+use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs, PlainPasswords};
 use vocalizer_core::part::Format;
-use vocalizer_core::ports::{
-    AudioError, Blob, PasswordError, PasswordHasher, Peaks, Renderer, Track,
-};
+use vocalizer_core::ports::{AudioError, Blob, Peaks, Renderer, Track};
 use vocalizer_core::secret::Secret;
-use vocalizer_core::service::{
-    AccountService, SongService, SongSettings, };
+use vocalizer_core::service::{AccountService, SongService, SongSettings};
 use vocalizer_http::server::Server;
 use vocalizer_http::settings::{HttpSettings, Timeouts};
 use vocalizer_queue::MemoryQueue;
 use vocalizer_store::archive::TarResults;
-use vocalizer_store::system::SystemClock;
 
 /// The worker token.
 pub const WORKER_TOKEN: &str = "the-token-of-the-fuzzers-worker";
@@ -38,10 +33,17 @@ pub struct Service {
 impl Default for Service {
     fn default() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let clock = Arc::new(SystemClock::new());
         let limits = Limits { max_upload_bytes: 4096, max_stem_bytes: 4096, ..Limits::default() };
-        let songs = SongService::builder_with_clock(Arc::new(MemorySongs::default()), Arc::new(MemoryBlobs::default()), Arc::new(MemoryQueue::new(Duration::from_secs(60))), Arc::clone(&clock) as _).with_renderer(Arc::new(Anything)).with_results(Arc::new(TarResults::new(limits))).with_settings(SongSettings { limits, ..SongSettings::default() }).build();
-        let accounts = AccountService::builder_with_clock(Arc::new(MemoryAccounts::default()), Arc::new(Anything), clock).build();
+        let songs = SongService::builder(
+            Arc::new(MemorySongs::default()),
+            Arc::new(MemoryBlobs::default()),
+            Arc::new(MemoryQueue::new(Duration::from_secs(60))),
+        )
+        .with_renderer(Arc::new(Anything))
+        .with_results(Arc::new(TarResults::new(limits)))
+        .with_settings(SongSettings { limits, ..SongSettings::default() })
+        .build();
+        let accounts = AccountService::builder(Arc::new(MemoryAccounts::default()), Arc::new(PlainPasswords)).build();
         let settings = HttpSettings {
             worker_tokens: vec![Secret::new(WORKER_TOKEN.to_owned())],
             timeouts: Timeouts {
@@ -90,7 +92,7 @@ pub fn has_internal_error(answer: &[u8]) -> bool {
     answer.windows(12).any(|window| window == b"HTTP/1.1 500")
 }
 
-/// A fake renderer and password hasher that accepts everything.
+/// A fake renderer that accepts everything.
 struct Anything;
 
 #[async_trait]
@@ -101,17 +103,5 @@ impl Renderer for Anything {
 
     async fn peaks(&self, _: Vec<Blob>) -> Result<Peaks, AudioError> {
         Ok(Peaks::new(44_100))
-    }
-}
-
-/// Stores passwords in plain text: slow hashing would only slow down the fuzzer.
-#[async_trait]
-impl PasswordHasher for Anything {
-    async fn hash(&self, password: &Secret<String>) -> Result<PasswordHash, PasswordError> {
-        Ok(PasswordHash::new(password.expose().clone()))
-    }
-
-    async fn verify(&self, password: &Secret<String>, hash: Option<&PasswordHash>) -> Result<bool, PasswordError> {
-        Ok(hash.is_some_and(|hash| hash.expose() == password.expose()))
     }
 }

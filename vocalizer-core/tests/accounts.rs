@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
-use vocalizer_core::account::PasswordHash;
-use vocalizer_core::memory::MemoryAccounts;
-use vocalizer_core::ports::{Clock, PasswordError, PasswordHasher};
+use vocalizer_core::memory::{MemoryAccounts, PlainPasswords};
+use vocalizer_core::ports::Clock;
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{AccountService, LoginFrom, NewSession, Proof, ServiceError};
 
@@ -39,20 +38,6 @@ impl Clock for SettableClock {
     async fn sleep(&self, _: Duration) {}
 }
 
-/// Stores passwords in plain text.
-struct PlaintextHasher;
-
-#[async_trait]
-impl PasswordHasher for PlaintextHasher {
-    async fn hash(&self, password: &Secret<String>) -> Result<PasswordHash, PasswordError> {
-        Ok(PasswordHash::new(password.expose().clone()))
-    }
-
-    async fn verify(&self, password: &Secret<String>, hash: Option<&PasswordHash>) -> Result<bool, PasswordError> {
-        Ok(hash.is_some_and(|hash| hash.expose() == password.expose()))
-    }
-}
-
 struct Fixture {
     accounts: AccountService,
     clock: Arc<SettableClock>,
@@ -64,7 +49,7 @@ impl Fixture {
         Self {
             accounts: AccountService::builder_with_clock(
                 Arc::new(MemoryAccounts::default()),
-                Arc::new(PlaintextHasher),
+                Arc::new(PlainPasswords),
                 Arc::clone(&clock) as _,
             )
             .build(),

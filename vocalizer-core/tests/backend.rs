@@ -8,35 +8,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use vocalizer_conformance::backend::BackendPlace;
 use vocalizer_core::account::Viewer;
-use vocalizer_core::memory::{ManualClock, MemoryBlobs, MemorySongs};
+use vocalizer_core::memory::{IdleQueue, ManualClock, MemoryBlobs, MemorySongs};
 use vocalizer_core::part::Stem;
-use vocalizer_core::ports::{
-    Backend, Blob, BlobKey, BlobStore, Depth, Job, JobQueue, JobState, Lease, QueueError, SongRepository,
-};
+use vocalizer_core::ports::{Backend, Blob, BlobKey, BlobStore as _, SongRepository};
 use vocalizer_core::service::SongService;
 use vocalizer_core::song::{SongHash, StatusKind};
-
-/// A queue without workers.
-struct Idle;
-
-#[async_trait]
-impl JobQueue for Idle {
-    async fn publish(&self, _: Job) -> Result<(), QueueError> {
-        Ok(())
-    }
-
-    async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
-        std::future::pending().await
-    }
-
-    async fn depth(&self) -> Result<Depth, QueueError> {
-        Ok(Depth::default())
-    }
-
-    async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> {
-        Ok(JobState::Unknown)
-    }
-}
 
 struct Fixture {
     service: SongService,
@@ -49,7 +25,7 @@ impl Fixture {
         let (songs, blobs) = (Arc::new(MemorySongs::default()), MemoryBlobs::default());
         let clock = Arc::new(ManualClock::new());
         let service =
-            SongService::builder_with_clock(songs.clone(), Arc::new(blobs.clone()), Arc::new(Idle), clock).build();
+            SongService::builder_with_clock(songs.clone(), Arc::new(blobs.clone()), Arc::new(IdleQueue), clock).build();
         Self { service, songs, blobs }
     }
 }

@@ -9,11 +9,8 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use vocalizer_core::account::{UserId, Viewer};
 use vocalizer_core::api::SongView;
-use vocalizer_core::memory::{ManualClock, MemoryBlobs, MemorySongs};
-use vocalizer_core::ports::{
-    AudioError, AudioFacts, AudioProbe, BlobStore as _, Depth, Job, JobQueue, JobState, Lease, LocalRead, QueueError,
-    SongRepository as _,
-};
+use vocalizer_core::memory::{IdleQueue, ManualClock, MemoryBlobs, MemorySongs};
+use vocalizer_core::ports::{AudioError, AudioFacts, AudioProbe, BlobStore as _, LocalRead, SongRepository as _};
 use vocalizer_core::service::{ServiceError, SongService};
 use vocalizer_core::song::{SongHash, SongId};
 
@@ -25,28 +22,6 @@ impl AudioProbe for SlowProbe {
     async fn probe(&self, _: Box<dyn LocalRead>) -> Result<AudioFacts, AudioError> {
         tokio::task::yield_now().await;
         Ok(AudioFacts { format: "mp3".to_owned(), rate_hz: 44_100, channels: 2, duration_ms: None })
-    }
-}
-
-/// A queue without workers.
-struct Idle;
-
-#[async_trait]
-impl JobQueue for Idle {
-    async fn publish(&self, _: Job) -> Result<(), QueueError> {
-        Ok(())
-    }
-
-    async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
-        std::future::pending().await
-    }
-
-    async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> {
-        Ok(JobState::Unknown)
-    }
-
-    async fn depth(&self) -> Result<Depth, QueueError> {
-        Ok(Depth::default())
     }
 }
 
@@ -63,7 +38,7 @@ impl Fixture {
             service: SongService::builder_with_clock(
                 Arc::clone(&songs) as _,
                 Arc::new(blobs.clone()),
-                Arc::new(Idle),
+                Arc::new(IdleQueue),
                 Arc::new(ManualClock::new()),
             )
             .with_probe(Arc::new(SlowProbe))

@@ -33,33 +33,14 @@ fn tags_make_the_path() {
     let first = STEMS.map(|stem| format!("AC_DC/Let There Be Rock/Whole Lotta_ Rosie_/{stem}.wav"));
     let second = STEMS.map(|stem| format!("Ёлка/Unknown album/02/{stem}.wav"));
     assert_eq!(place.files("separated"), [first, second].concat());
-    let run = place.separate(&[
-        "01.flac",
-        "-o",
-        "b",
-        "--out-template",
-        "{number} {title}-{stem}.{ext}",
-        "--format",
-        "flac",
-        "--stems",
-        "bass",
-    ]);
+    let options = ["--out-template", "{number} {title}-{stem}.{ext}", "--format", "flac", "--stems", "bass"];
+    let arguments = [["01.flac", "-o", "b"].as_slice(), &options].concat();
+    let run = place.separate(&arguments);
     run.succeeded();
     assert_eq!(run.out, "b/08 Whole Lotta_ Rosie_-bass.flac\n");
     assert_eq!(place.files("b"), ["08 Whole Lotta_ Rosie_-bass.flac"]);
     // Done already, though the folder is shared.
-    let run = place.separate(&[
-        "01.flac",
-        "-o",
-        "b",
-        "--out-template",
-        "{number} {title}-{stem}.{ext}",
-        "--format",
-        "flac",
-        "--stems",
-        "bass",
-        "--skip-existing",
-    ]);
+    let run = place.separate(&[arguments.as_slice(), &["--skip-existing"]].concat());
     assert!(run.err.contains("skipped, done before in b"), "{}", run.err);
 }
 

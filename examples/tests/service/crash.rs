@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use vocalizer_core::limits::Limits;
 use vocalizer_core::ports::{Backend, BlobStore, JobQueue, SongRepository};
-use vocalizer_core::service::{AccountService, SongService, SongSettings, Throttle};
+use vocalizer_core::service::{AccountService, SongService, SongSettings};
 use vocalizer_core::worker::Worker;
 use vocalizer_http::server::Server;
 use vocalizer_http::settings::HttpSettings;
@@ -25,7 +25,7 @@ use vocalizer_queue::SqliteQueue;
 use vocalizer_store::archive::TarResults;
 use vocalizer_store::files::FileBlobs;
 use vocalizer_store::sqlite::SqliteStore;
-use vocalizer_store::system::{Argon2Passwords, SystemClock};
+use vocalizer_store::system::Argon2Passwords;
 
 use super::killing::Killer;
 use super::support::{fast_worker, files_below, song};
@@ -54,12 +54,10 @@ async fn child_service_entry() {
     let queue = Arc::new(killer.before(Arc::new(queue) as Arc<dyn JobQueue>));
     let blobs = FileBlobs::open(&dir.join("blobs")).await.unwrap();
     let audio = AudioLimits::default();
-    let clock = Arc::new(SystemClock::new());
-    let songs = SongService::builder_with_clock(
+    let songs = SongService::builder(
         Arc::new(killer.before(Arc::clone(&store) as Arc<dyn SongRepository>)),
         Arc::new(killer.before(Arc::new(blobs) as Arc<dyn BlobStore>)),
         Arc::clone(&queue) as _,
-        Arc::clone(&clock) as _,
     )
     .with_probe(Arc::new(FileProbe::new(audio)))
     .with_renderer(Arc::new(AudioRenderer::new(&work, audio)))
@@ -67,15 +65,12 @@ async fn child_service_entry() {
     .with_settings(SongSettings { keep_orphans: Duration::ZERO, ..SongSettings::default() })
     .build();
     let passwords = Arc::new(Argon2Passwords::new(1).unwrap());
-    let attempts = Arc::new(Throttle::default());
-    let accounts =
-        AccountService::builder_with_clock(store, passwords, Arc::clone(&clock) as _).with_attempts(attempts).build();
+    let accounts = AccountService::builder(store, passwords).build();
     songs.sweep().await.unwrap();
-    let worker = Worker::builder_with_clock(
+    let worker = Worker::builder(
         queue,
         Arc::new(killer.before(Arc::new(songs.clone()) as Arc<dyn Backend>)),
         Arc::new(killer.before(())),
-        clock,
     )
     .with_settings(fast_worker())
     .build();

@@ -4,12 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::watch;
-use vocalizer_core::account::PasswordHash;
 use vocalizer_core::part::Format;
-use vocalizer_core::ports::{
-    AudioError, Blob, PasswordError, PasswordHasher, Peaks, Progress, Renderer, Separator, StemSet, Stems, Track,
-};
-use vocalizer_core::secret::Secret;
+use vocalizer_core::ports::{AudioError, Blob, Peaks, Progress, Renderer, Separator, StemSet, Stems, Track};
 
 /// Splits any song into short texts.
 pub(crate) struct FakeSeparator {
@@ -54,19 +50,5 @@ impl Renderer for FakeRenderer {
         let mut peaks = Peaks::new(44_100);
         peaks.extend([0.0, 0.5, 1.0].into_iter());
         Ok(peaks)
-    }
-}
-
-/// Keeps passwords as they are: hashing takes a while by design.
-pub(crate) struct PlainPasswords;
-
-#[async_trait]
-impl PasswordHasher for PlainPasswords {
-    async fn hash(&self, password: &Secret<String>) -> Result<PasswordHash, PasswordError> {
-        Ok(PasswordHash::new(password.expose().clone()))
-    }
-
-    async fn verify(&self, password: &Secret<String>, hash: Option<&PasswordHash>) -> Result<bool, PasswordError> {
-        Ok(hash.is_some_and(|hash| password.expose() == hash.expose()))
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use vocalizer_client::{Client, ErrorCode};
-use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs};
+use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs, PlainPasswords};
 use vocalizer_core::ports::Clock;
 use vocalizer_core::service::{AccountService, AccountSettings, SongService, SongSettings};
 use vocalizer_core::worker::{Worker, WorkerSettings};
@@ -15,7 +15,7 @@ use vocalizer_http::server::Server;
 use vocalizer_http::settings::HttpSettings;
 use vocalizer_queue::MemoryQueue;
 
-use crate::fakes::{FakeRenderer, FakeSeparator, PlainPasswords};
+use crate::fakes::{FakeRenderer, FakeSeparator};
 use crate::time::TestClock;
 
 /// The time between sweeps, on the test clock.

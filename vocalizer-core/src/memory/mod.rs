@@ -1,13 +1,17 @@
 //! Repositories, blobs and a clock in memory, for tests, fuzzing and experiments.
 //!
-//! They pass the same conformance suites as the durable adapters. Every step takes a global lock.
+//! Repositories and blobs pass the same conformance suites as the durable adapters. Every step takes a global lock.
 
 mod accounts;
 mod blobs;
 mod clock;
+mod idle_queue;
+mod passwords;
 mod songs;
 
 pub use accounts::MemoryAccounts;
 pub use blobs::MemoryBlobs;
 pub use clock::ManualClock;
+pub use idle_queue::IdleQueue;
+pub use passwords::PlainPasswords;
 pub use songs::MemorySongs;

@@ -36,15 +36,7 @@ impl SongService {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use std::{sync::Arc, time::Duration};
     /// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
-    /// # struct Idle;
-    /// # #[async_trait::async_trait]
-    /// # impl JobQueue for Idle {
-    /// #     async fn publish(&self, _: Job) -> Result<(), QueueError> { Ok(()) }
-    /// #     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> { std::future::pending().await }
-    /// #     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> { Ok(JobState::Unknown) }
-    /// #     async fn depth(&self) -> Result<Depth, QueueError> { Ok(Depth::default()) }
-    /// # }
-    /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(Idle));
+    /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(IdleQueue));
     /// # let clock = Arc::new(ManualClock::new());
     /// # let service = SongService::builder_with_clock(songs, blobs, queue, clock).build();
     /// let background = tokio::spawn({

@@ -79,15 +79,7 @@ impl SongService {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use std::{sync::Arc, time::Duration};
     /// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
-    /// # struct Idle;
-    /// # #[async_trait::async_trait]
-    /// # impl JobQueue for Idle {
-    /// #     async fn publish(&self, _: Job) -> Result<(), QueueError> { Ok(()) }
-    /// #     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> { std::future::pending().await }
-    /// #     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> { Ok(JobState::Unknown) }
-    /// #     async fn depth(&self) -> Result<Depth, QueueError> { Ok(Depth::default()) }
-    /// # }
-    /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(Idle));
+    /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(IdleQueue));
     /// let clock = Arc::new(ManualClock::new());
     /// let service = SongService::builder_with_clock(songs, blobs, queue, clock.clone()).build();
     ///
@@ -150,15 +142,7 @@ impl SongServiceBuilder {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use std::{sync::Arc, time::Duration};
     /// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
-    /// # struct Idle;
-    /// # #[async_trait::async_trait]
-    /// # impl JobQueue for Idle {
-    /// #     async fn publish(&self, _: Job) -> Result<(), QueueError> { Ok(()) }
-    /// #     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> { std::future::pending().await }
-    /// #     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> { Ok(JobState::Unknown) }
-    /// #     async fn depth(&self) -> Result<Depth, QueueError> { Ok(Depth::default()) }
-    /// # }
-    /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(Idle));
+    /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(IdleQueue));
     /// # let clock = Arc::new(ManualClock::new());
     /// # let builder = SongService::builder_with_clock(songs, blobs, queue, clock);
     /// let day = Duration::from_secs(24 * 60 * 60);
@@ -195,18 +179,7 @@ impl SongServiceBuilder {
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # use std::{sync::Arc, time::Duration};
 /// # use vocalizer_core::{account::*, memory::*, ports::*, secret::*, service::*};
-/// # struct Plain;
-/// # #[async_trait::async_trait]
-/// # impl PasswordHasher for Plain {
-/// #     async fn hash(&self, password: &Secret<String>) -> Result<PasswordHash, PasswordError> {
-/// #         Ok(PasswordHash::new(password.expose().clone()))
-/// #     }
-/// #     async fn verify(&self, guess: &Secret<String>, hash: Option<&PasswordHash>)
-/// #     -> Result<bool, PasswordError> {
-/// #         Ok(hash.is_some_and(|hash| hash.expose() == guess.expose()))
-/// #     }
-/// # }
-/// # let (repository, hasher) = (Arc::<MemoryAccounts>::default(), Arc::new(Plain));
+/// # let (repository, hasher) = (Arc::<MemoryAccounts>::default(), Arc::new(PlainPasswords));
 /// # let clock = Arc::new(ManualClock::new());
 /// # let builder = AccountService::builder_with_clock(repository, hasher, clock);
 /// let accounts = builder
@@ -238,18 +211,7 @@ impl AccountService {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use std::{sync::Arc, time::Duration};
     /// # use vocalizer_core::{account::*, memory::*, ports::*, secret::*, service::*};
-    /// # struct Plain;
-    /// # #[async_trait::async_trait]
-    /// # impl PasswordHasher for Plain {
-    /// #     async fn hash(&self, password: &Secret<String>) -> Result<PasswordHash, PasswordError> {
-    /// #         Ok(PasswordHash::new(password.expose().clone()))
-    /// #     }
-    /// #     async fn verify(&self, guess: &Secret<String>, hash: Option<&PasswordHash>)
-    /// #     -> Result<bool, PasswordError> {
-    /// #         Ok(hash.is_some_and(|hash| hash.expose() == guess.expose()))
-    /// #     }
-    /// # }
-    /// # let (repository, hasher) = (Arc::<MemoryAccounts>::default(), Arc::new(Plain));
+    /// # let (repository, hasher) = (Arc::<MemoryAccounts>::default(), Arc::new(PlainPasswords));
     /// # let clock = Arc::new(ManualClock::new());
     /// // `hasher` is a `PasswordHasher`.
     /// let accounts = AccountService::builder(Arc::new(MemoryAccounts::default()), hasher).build();
@@ -271,18 +233,7 @@ impl AccountService {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use std::{sync::Arc, time::Duration};
     /// # use vocalizer_core::{account::*, memory::*, ports::*, secret::*, service::*};
-    /// # struct Plain;
-    /// # #[async_trait::async_trait]
-    /// # impl PasswordHasher for Plain {
-    /// #     async fn hash(&self, password: &Secret<String>) -> Result<PasswordHash, PasswordError> {
-    /// #         Ok(PasswordHash::new(password.expose().clone()))
-    /// #     }
-    /// #     async fn verify(&self, guess: &Secret<String>, hash: Option<&PasswordHash>)
-    /// #     -> Result<bool, PasswordError> {
-    /// #         Ok(hash.is_some_and(|hash| hash.expose() == guess.expose()))
-    /// #     }
-    /// # }
-    /// # let (repository, hasher) = (Arc::<MemoryAccounts>::default(), Arc::new(Plain));
+    /// # let (repository, hasher) = (Arc::<MemoryAccounts>::default(), Arc::new(PlainPasswords));
     /// # let clock = Arc::new(ManualClock::new());
     /// # let (address, password) = ("192.0.2.1".parse()?, Secret::new("correct horse".to_owned()));
     /// let accounts = AccountService::builder_with_clock(repository, hasher, clock.clone()).build();

@@ -5,7 +5,8 @@ use std::time::Duration;
 use vocalizer_api::LimitsView;
 
 use super::accounts::AccountSettings;
-use super::songs::{MAX_PAGE, SongSettings};
+use super::song_settings::SongSettings;
+use super::songs::MAX_PAGE;
 use crate::limits::Limits;
 
 /// Returns the limits in the services' settings.

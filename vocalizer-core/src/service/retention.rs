@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::songs::{Retention, SongService};
+use super::song_settings::Retention;
+use super::songs::SongService;
 use super::{ServiceError, Swept};
 use crate::causes::chain;
 use crate::ports::Expiry;

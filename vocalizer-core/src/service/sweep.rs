@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::ServiceError;
 use super::relay::SourceState;
-use super::songs::{SongService, SongSettings};
+use super::song_settings::SongSettings;
+use super::songs::SongService;
 use crate::causes::chain;
 use crate::dedupe::Advance;
 use crate::ports::{DeadLetter, JobState};

@@ -11,11 +11,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use vocalizer_core::account::{Client, Viewer};
 use vocalizer_core::dedupe::Advance;
-use vocalizer_core::memory::{ManualClock, MemoryBlobs, MemorySongs};
+use vocalizer_core::memory::{IdleQueue, ManualClock, MemoryBlobs, MemorySongs};
 use vocalizer_core::part::{Format, Part, Stem};
 use vocalizer_core::ports::{
-    AudioError, Blob, BlobKey, BlobStore as _, Clock as _, Depth, Job, JobQueue, JobState, Lease, Peaks, QueueError,
-    Renderer, SongRepository, Track,
+    AudioError, Blob, BlobKey, BlobStore as _, Clock as _, Peaks, Renderer, SongRepository, Track,
 };
 use vocalizer_core::service::{Levels, PartFile, RenderingSettings, ServiceError, SongService, SongSettings};
 use vocalizer_core::song::{Song, SongHash, SongId, Title};
@@ -63,25 +62,6 @@ impl Renderer for GatedRenderer {
     }
 }
 
-/// A queue without jobs.
-struct EmptyQueue;
-
-#[async_trait]
-impl JobQueue for EmptyQueue {
-    async fn publish(&self, _: Job) -> Result<(), QueueError> {
-        Ok(())
-    }
-    async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
-        std::future::pending().await
-    }
-    async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> {
-        Ok(JobState::Absent)
-    }
-    async fn depth(&self) -> Result<Depth, QueueError> {
-        Ok(Depth::default())
-    }
-}
-
 pub(crate) struct Fixture {
     pub(crate) service: SongService,
     pub(crate) renderer: Arc<GatedRenderer>,
@@ -114,7 +94,7 @@ impl Fixture {
         let service = SongService::builder_with_clock(
             Arc::clone(&songs) as _,
             Arc::new(blobs.clone()),
-            Arc::new(EmptyQueue),
+            Arc::new(IdleQueue),
             Arc::clone(&clock) as _,
         )
         .with_renderer(Arc::clone(&renderer) as _)

@@ -1,17 +1,15 @@
 //! A complete server over an in-memory service, and a minimal HTTP client.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-
-use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use time::OffsetDateTime;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, duplex};
-use vocalizer_core::account::{PasswordHash, Viewer};
+use vocalizer_core::account::Viewer;
 use vocalizer_core::limits::Limits;
-use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs};
-use vocalizer_core::ports::{BlobKey, BlobStore as _, PasswordError, PasswordHasher, Renderer, SongRepository};
+use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs, PlainPasswords};
+use vocalizer_core::ports::{BlobKey, BlobStore as _, Renderer, SongRepository};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{AccountService, NoRenderer, Proof, RenderingSettings, SongService, SongSettings};
 use vocalizer_core::song::{Song, SongHash, SongId, Title};
@@ -204,19 +202,5 @@ impl Answer {
             "{json}"
         );
         assert_eq!((&json["ok"], &json["data"]), (&Value::Bool(false), &Value::Null), "{json}");
-    }
-}
-
-/// A fake that keeps passwords unhashed.
-struct PlainPasswords;
-
-#[async_trait]
-impl PasswordHasher for PlainPasswords {
-    async fn hash(&self, password: &Secret<String>) -> Result<PasswordHash, PasswordError> {
-        Ok(PasswordHash::new(password.expose().clone()))
-    }
-
-    async fn verify(&self, password: &Secret<String>, hash: Option<&PasswordHash>) -> Result<bool, PasswordError> {
-        Ok(hash.is_some_and(|hash| hash.expose() == password.expose()))
     }
 }

@@ -7,7 +7,12 @@ use tokio::sync::oneshot;
 use vocalizer_client::{Client, Upload};
 
 /// Splits a song for a user, unless the user cancels. Returns the answer to the user.
-async fn split(client: Client, title: &str, bytes: Vec<u8>, cancel: oneshot::Receiver<()>) -> Result<String, Box<dyn Error>> {
+async fn split(
+    client: Client,
+    title: &str,
+    bytes: Vec<u8>,
+    cancel: oneshot::Receiver<()>,
+) -> Result<String, Box<dyn Error>> {
     let upload = Upload::from_bytes(title, "song.mp3", bytes);
     let id = upload.id();
     let work = async {

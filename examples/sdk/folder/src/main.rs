@@ -12,7 +12,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let (Some(url), Some(folder)) = (args.next(), args.next()) else { return Err("usage: folder URL FOLDER".into()) };
     let client = Client::builder(url).build()?;
-    let mut songs: Vec<PathBuf> = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+    let mut songs: Vec<PathBuf> =
+        std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
     songs.retain(|path| path.is_file() && path.extension().is_some_and(|extension| extension == "mp3"));
     songs.sort();
     for song in songs {

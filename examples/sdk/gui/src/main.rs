@@ -32,7 +32,11 @@ fn start(model: Arc<Model>, song: Vec<[f32; 2]>, cancel: Cancel) -> Receiver<Mes
 }
 
 /// Runs the window until the song is done. `press_cancel` tells in each frame whether the user presses the button.
-fn window(messages: &Receiver<Message>, cancel: &Cancel, press_cancel: impl Fn(f64) -> bool) -> Result<Stems, Box<dyn Error>> {
+fn window(
+    messages: &Receiver<Message>,
+    cancel: &Cancel,
+    press_cancel: impl Fn(f64) -> bool,
+) -> Result<Stems, Box<dyn Error>> {
     let (mut done, mut frames) = (0.0, 0);
     loop {
         match messages.try_recv() {

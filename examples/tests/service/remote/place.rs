@@ -23,7 +23,7 @@ use vocalizer_model::ports::{AudioRenderer, FileProbe};
 use vocalizer_queue::MemoryQueue;
 use vocalizer_store::archive::TarResults;
 use vocalizer_store::files::FileBlobs;
-use vocalizer_store::system::{Argon2Passwords, SystemClock};
+use vocalizer_store::system::Argon2Passwords;
 
 use crate::support::{FakeSeparator, WORKER_TOKEN};
 
@@ -141,26 +141,21 @@ impl SmallService {
     }
 
     async fn with(shared: Shared, queue: Arc<dyn JobQueue>) -> Self {
-        let clock = Arc::new(SystemClock::new());
         let (limits, work) = (Limits::default(), shared.dir.path());
         let audio = AudioLimits::from(&limits);
-        let songs = SongService::builder_with_clock(
+        let songs = SongService::builder(
             Arc::clone(&shared.songs) as _,
             Arc::new(FileBlobs::open(&work.join("blobs")).await.unwrap()),
             Arc::clone(&queue),
-            Arc::clone(&clock) as _,
         )
         .with_coordination(Arc::clone(&shared.coordination) as _)
         .with_probe(Arc::new(FileProbe::new(audio)))
         .with_renderer(Arc::new(AudioRenderer::new(work, audio)))
         .with_results(Arc::new(TarResults::new(limits)))
         .build();
-        let accounts = AccountService::builder_with_clock(
-            Arc::new(MemoryAccounts::default()),
-            Arc::new(Argon2Passwords::new(1).unwrap()),
-            clock,
-        )
-        .build();
+        let accounts =
+            AccountService::builder(Arc::new(MemoryAccounts::default()), Arc::new(Argon2Passwords::new(1).unwrap()))
+                .build();
         let worker_tokens = vec![Secret::new(WORKER_TOKEN.to_owned())];
         let settings = HttpSettings { worker_tokens, ..HttpSettings::default() };
         let server = Server::new(songs.clone(), accounts, settings).unwrap().without_background();
