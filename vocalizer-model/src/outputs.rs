@@ -53,8 +53,8 @@ impl Outputs {
             }
             (Some(pair), _) => Self::pair(model, pair)?,
         };
-        if !options.mix_minus.is_empty() {
-            outputs.add_mix_minus(model, &options.mix_minus)?;
+        if let Some(name) = options.mix_minus_name() {
+            outputs.add_mix_minus(model, &options.mix_minus, name)?;
         }
         Ok(outputs)
     }
@@ -94,7 +94,7 @@ impl Outputs {
     }
 
     /// Adds a file with everything but these stems.
-    fn add_mix_minus(&mut self, model: &Model, minus: &[Stem]) -> Result<(), Error> {
+    fn add_mix_minus(&mut self, model: &Model, minus: &[Stem], name: String) -> Result<(), Error> {
         for &stem in minus {
             model.position(stem)?;
         }
@@ -109,8 +109,7 @@ impl Outputs {
             })
         };
         let places = minus.iter().map(place).collect();
-        let names: Vec<_> = minus.iter().map(ToString::to_string).collect();
-        self.files.push(Output::new(format!("minus_{}", names.join("_")), Sound::Without(places)));
+        self.files.push(Output::new(name, Sound::Without(places)));
         Ok(())
     }
 

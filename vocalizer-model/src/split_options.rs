@@ -60,8 +60,8 @@ pub struct SplitOptions {
     pub two_stems: Option<(Stem, Complement)>,
     /// Write [`Stem::FOUR`] instead of `stems`: further stems of the model are added to `other`.
     pub four_stems: bool,
-    /// Everything but these stems, as one file `minus_<stem>_<stem>` with the stems in the model's order: the mixture without
-    /// them. It is added to the other files, or is the only one if neither `stems`, `two_stems` nor `four_stems` is set.
+    /// Everything but these stems, as [one file](Self::mix_minus_name): the mixture without them. It is added
+    /// to the other files, or is the only one if neither `stems`, `two_stems` nor `four_stems` is set.
     pub mix_minus: Vec<Stem>,
     /// File format of the stems.
     pub format: AudioFormat,
@@ -140,6 +140,15 @@ impl SplitOptions {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Returns the name of the file of [`mix_minus`](Self::mix_minus), without its extension: `minus_<stem>_<stem>`, with the
+    /// stems in the order of [`Stem::ALL`]. `None` if there is no such file.
+    #[must_use]
+    pub fn mix_minus_name(&self) -> Option<String> {
+        let minus = Stem::ALL.iter().filter(|stem| self.mix_minus.contains(stem));
+        let name: String = minus.map(|stem| format!("_{stem}")).collect();
+        (!name.is_empty()).then(|| format!("minus{name}"))
     }
 
     fn check_part(&self) -> Result<(), Error> {

@@ -14,7 +14,7 @@ use crate::secret::Secret;
 pub struct SongSettings {
     /// Limits on input.
     pub limits: Limits,
-    /// The `retry_after` of [`ServiceError::NotReady`]. Default: 5 s.
+    /// The `retry_after` of [`ServiceError::NotReady`](super::ServiceError::NotReady). Default: 5 s.
     pub retry_after: Duration,
     /// Without a progress report for this long, a song counts as abandoned, if the queue cannot tell. Default: 10
     /// minutes; workers report every second.

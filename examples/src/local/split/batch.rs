@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 use vocalizer_core::causes::chain;
-use vocalizer_model::{Cancel, ComputeOptions, Error, Model, Report, SplitOptions, Stem, interfaces, split_file_with};
+use vocalizer_model::{Cancel, ComputeOptions, Error, Model, Report, SplitOptions, interfaces, split_file_with};
 
 use super::manifest::{FileEntry, ModelId, SplitResult, Warning};
 use super::places::{Place, Places};
@@ -61,9 +61,8 @@ impl<'a> Batch<'a> {
         let name = model_id.as_ref().map_or(&*args.model, |id| &id.name);
         let ext = options.format.extension();
         let mut places = Places::new(&args.output, args.out_template.clone(), args.overwrite, name, ext);
-        if !options.mix_minus.is_empty() {
-            let names = Stem::ALL.iter().filter(|stem| options.mix_minus.contains(stem)).map(|stem| stem.name());
-            places.may_write(format!("minus_{}", names.collect::<Vec<_>>().join("_")));
+        if let Some(name) = options.mix_minus_name() {
+            places.may_write(name);
         }
         Ok(Self {
             args,
