@@ -220,6 +220,7 @@ pub(super) fn layout(file: &mut InputFile, chunk: Option<Chunk>, channels: u16) 
     let [a, b, c, d, e, f, g, h, i, j, k, l] = file.take::<12>(chunk.body)?;
     let (l0, r0, c0, s0) = (P::FRONT_LEFT, P::FRONT_RIGHT, P::FRONT_CENTER, P::REAR_CENTER);
     let (ls, rs, lfe) = (P::REAR_LEFT, P::REAR_RIGHT, P::LFE1);
+    let (lc, rc) = (P::FRONT_LEFT_CENTER, P::FRONT_RIGHT_CENTER);
     let order: Vec<Position> = match u32::from_be_bytes([a, b, c, d]) {
         0 => {
             let count = u32::from_be_bytes([i, j, k, l]);
@@ -253,6 +254,17 @@ pub(super) fn layout(file: &mut InputFile, chunk: Option<Chunk>, channels: u16) 
             122 => vec![l0, r0, ls, rs, c0, lfe],
             123 => vec![l0, c0, r0, ls, rs, lfe],
             124 => vec![c0, l0, r0, ls, rs, lfe],
+            125 => vec![l0, r0, c0, lfe, ls, rs, s0],
+            126 => vec![l0, r0, c0, lfe, ls, rs, lc, rc],
+            127 => vec![c0, lc, rc, l0, r0, ls, rs, lfe],
+            128 => vec![l0, r0, c0, lfe, P::SIDE_LEFT, P::SIDE_RIGHT, ls, rs],
+            131 => vec![l0, r0, s0],
+            132 => vec![l0, r0, ls, rs],
+            133 => vec![l0, r0, lfe],
+            134 => vec![l0, r0, lfe, s0],
+            135 => vec![l0, r0, lfe, ls, rs],
+            137 => vec![l0, r0, c0, lfe, s0],
+            138 => vec![l0, r0, ls, rs, lfe],
             _ => return Ok(usual),
         },
     };

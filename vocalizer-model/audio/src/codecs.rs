@@ -21,7 +21,7 @@ pub(super) fn make(params: &AudioCodecParameters, in_mp4: bool, verify: bool) ->
     guard(|| match params.codec {
         #[cfg(feature = "opus")]
         id::CODEC_ID_OPUS => Ok(Box::new(super::opus::OpusCodec::new(params, in_mp4)?) as Box<dyn Codec>),
-        id::CODEC_ID_AAC => Ok(Box::new(AacCodec::new(params)?)),
+        id::CODEC_ID_AAC => Ok(Box::new(AacCodec::new(params)?) as Box<dyn Codec>),
         id::CODEC_ID_MP1 | id::CODEC_ID_MP2 | id::CODEC_ID_MP3 => Ok(Box::new(MpegCodec::default())),
         id::CODEC_ID_ADPCM_MS | id::CODEC_ID_ADPCM_IMA_WAV | id::CODEC_ID_ADPCM_IMA_QT => {
             Ok(Box::new(AdpcmCodec::new(params)?))
@@ -30,10 +30,11 @@ pub(super) fn make(params: &AudioCodecParameters, in_mp4: bool, verify: bool) ->
         _ => {
             let options = AudioDecoderOptions::default().gapless(false).verify(verify);
             let decoder = symphonia::default::get_codecs().make_audio_decoder(params, &options);
-            Ok(Box::new(Standard(decoder.map_err(|error| match error {
+            let decoder = decoder.map_err(|error| match error {
                 Error::Unsupported(_) => refused::codec(name(params.codec).unwrap_or("an unknown codec")),
                 error => translate(error),
-            })?)))
+            })?;
+            Ok(Box::new(Standard { decoder, is_priming: params.codec == id::CODEC_ID_VORBIS }))
         }
     })
 }
@@ -75,19 +76,28 @@ pub(super) fn name(codec: AudioCodecId) -> Option<&'static str> {
 }
 
 /// One of symphonia's decoders.
-struct Standard(Box<dyn AudioDecoder>);
+struct Standard {
+    decoder: Box<dyn AudioDecoder>,
+    /// Whether the next packet only prepares the one after it: the first block of Vorbis has no block to overlap with.
+    is_priming: bool,
+}
 
 impl Codec for Standard {
     fn decode(&mut self, packet: &[u8], out: &mut Vec<f32>) -> Result<Shape, Failure> {
-        decode_with(&mut *self.0, packet, out)
+        let mut shape = decode_with(&mut *self.decoder, packet, out)?;
+        if std::mem::take(&mut self.is_priming) {
+            out.clear();
+            shape.frames = 0;
+        }
+        Ok(shape)
     }
 
     fn reset(&mut self) {
-        self.0.reset();
+        self.decoder.reset();
     }
 
     fn is_checksum_wrong(&mut self) -> bool {
-        self.0.finalize().verify_ok == Some(false)
+        self.decoder.finalize().verify_ok == Some(false)
     }
 }
 

@@ -61,12 +61,18 @@ impl Downmix {
 }
 
 /// Returns the usual layout of a channel count. Symphonia assigns positions in the order of the WAV mask, which makes
-/// the fourth of four or five channels an LFE, and so silent; quadraphonic and 5.0 are the usual layouts.
+/// the fourth of four or five channels an LFE, and so silent, and the seventh and eighth front channels; quadraphonic,
+/// 5.0, 6.1 and 7.1 with side channels are the usual layouts.
 fn usual_layout(count: usize) -> Vec<Position> {
-    let (left, right) = (Position::FRONT_LEFT, Position::FRONT_RIGHT);
+    let (left, right, centre, lfe) =
+        (Position::FRONT_LEFT, Position::FRONT_RIGHT, Position::FRONT_CENTER, Position::LFE1);
+    let (rear_left, rear_right) = (Position::REAR_LEFT, Position::REAR_RIGHT);
+    let (side_left, side_right) = (Position::SIDE_LEFT, Position::SIDE_RIGHT);
     match count {
-        4 => vec![left, right, Position::REAR_LEFT, Position::REAR_RIGHT],
-        5 => vec![left, right, Position::FRONT_CENTER, Position::REAR_LEFT, Position::REAR_RIGHT],
+        4 => vec![left, right, rear_left, rear_right],
+        5 => vec![left, right, centre, rear_left, rear_right],
+        7 => vec![left, right, centre, lfe, Position::REAR_CENTER, side_left, side_right],
+        8 => vec![left, right, centre, lfe, rear_left, rear_right, side_left, side_right],
         _ => {
             let mask = Position::from_count(u32::try_from(count).unwrap_or(0)).unwrap_or(Position::empty());
             mask.iter().collect()

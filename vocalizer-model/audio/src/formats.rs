@@ -153,7 +153,7 @@ fn open_mp4(movie: &Movie, file: InputFile, start: u64, options: &ReadOptions) -
         Ok(Box::new(IsoMp4Reader::try_new(stream, FormatOptions::default()).map_err(translate)?))
     })?;
     let mut found = audio_tracks(&*format, |params| codecs::make(&with_config(params.clone()), true, false));
-    found.describe(movie);
+    found.describe(movie)?;
     let chosen = found.choose(options.track)?;
     let id = found.id(chosen)?;
     let mut params = with_config(params_of(&*format, id)?);
@@ -164,7 +164,8 @@ fn open_mp4(movie: &Movie, file: InputFile, start: u64, options: &ReadOptions) -
     let codec = codecs::make(&params, true, false)?;
     let name = codecs::name(params.codec).unwrap_or("pcm");
     let gapless = stated.map(|track| track.gapless).unwrap_or_default();
-    let ticks = format.tracks().iter().find(|track| track.id == id).and_then(ticks_of);
+    let track = format.tracks().iter().find(|track| track.id == id);
+    let ticks = track.filter(|_| !movie.is_indexed_in_parts).and_then(ticks_of);
     // The duration of HE-AAC packets is stated at either of its two rates.
     let scale = match (params.codec, params.sample_rate) {
         (id::CODEC_ID_AAC, _) | (_, None) => (0, 1),

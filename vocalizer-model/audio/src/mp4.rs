@@ -27,6 +27,8 @@ pub(super) struct Movie {
     pub(super) tracks: Vec<SoundTrack>,
     /// Whether the file ends in the middle of a box.
     pub(super) cut: bool,
+    /// Whether each fragment has its own index, so that the first does not state the length of the song.
+    pub(super) is_indexed_in_parts: bool,
 }
 
 /// A sound track.
@@ -58,7 +60,7 @@ pub(super) fn check(file: &mut InputFile, start: u64, limits: &AudioLimits) -> R
     let mut at = start;
     let mut movie = None;
     let mut fragment_samples = 0;
-    let mut cut = false;
+    let (mut cut, mut is_indexed_in_parts) = (false, false);
     while at < file.len_bytes() {
         let (head, got) = file.peek::<16>(at)?;
         if got < 8 {
@@ -100,12 +102,13 @@ pub(super) fn check(file: &mut InputFile, start: u64, limits: &AudioLimits) -> R
                 return Err(DecodeError::Malformed(what));
             }
         }
+        is_indexed_in_parts |= &kind == b"sidx" && fragment_samples > 0;
         at += size;
     }
     let Some(movie) = movie else {
         return Err(DecodeError::Truncated("the index (the `moov` box) is missing".into()));
     };
-    Ok(Movie { tracks: sound_tracks(&movie), cut })
+    Ok(Movie { tracks: sound_tracks(&movie), cut, is_indexed_in_parts })
 }
 
 /// Makes the last box, which the file cuts off, fit into the file: the demuxer accepts no other.

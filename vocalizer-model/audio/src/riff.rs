@@ -198,10 +198,9 @@ pub(super) fn integer(bytes: u64, big: bool) -> symphonia::core::codecs::audio::
     }
 }
 
-/// Returns the positions of the channels: those of the mask, or the usual ones for their number.
+/// Returns the positions of the channels, if the mask states them.
 pub(super) fn layout(channels: u16, mask: Option<u32>) -> Channels {
-    let stated = mask.and_then(Position::from_wave_channel_mask);
-    match stated.or_else(|| Position::from_count(u32::from(channels))) {
+    match mask.and_then(Position::from_wave_channel_mask) {
         Some(positions) => Channels::Positioned(positions),
         None => Channels::Discrete(channels),
     }

@@ -49,8 +49,11 @@ pub(super) fn audio_tracks(
 }
 
 impl AudioTracks {
-    /// Adds what the index of an MP4 file says.
-    pub(super) fn describe(&mut self, movie: &Movie) {
+    /// Adds what the index of an MP4 file says. Returns an error if the demuxer knows none of its tracks.
+    pub(super) fn describe(&mut self, movie: &Movie) -> Result<(), DecodeError> {
+        if let Some(stated) = movie.tracks.first().filter(|_| self.tracks.is_empty()) {
+            return Err(unknown(stated.codec));
+        }
         for ((track, id), error) in self.tracks.iter_mut().zip(&self.ids).zip(&mut self.errors) {
             let Some(stated) = movie.tracks.iter().find(|stated| stated.id == *id) else { continue };
             track.is_default = stated.is_enabled;
@@ -58,9 +61,10 @@ impl AudioTracks {
             track.channels = track.channels.or(Some(stated.channels).filter(|&channels| channels > 0));
             if track.codec == "unknown" {
                 track.codec = named_by(stated.codec);
-                *error = Some(refused::codec(if track.codec == "unknown" { "an unknown codec" } else { track.codec }));
+                *error = Some(unknown(stated.codec));
             }
         }
+        Ok(())
     }
 
     /// Sets which tracks are the default.
@@ -85,6 +89,14 @@ impl AudioTracks {
     }
 }
 
+/// The error for a codec in MP4 that the demuxer does not know.
+fn unknown(letters: [u8; 4]) -> DecodeError {
+    match named_by(letters) {
+        "unknown" => refused::codec(&format!("MP4 or QuickTime with the codec `{}`", letters.escape_ascii())),
+        name => refused::codec(name),
+    }
+}
+
 /// Returns the name of a codec in MP4 that has no identifier in symphonia.
 fn named_by(letters: [u8; 4]) -> &'static str {
     match &letters {
@@ -101,6 +113,9 @@ fn named_by(letters: [u8; 4]) -> &'static str {
         b"enca" | b"drms" => "encrypted sound",
         b"Qclp" | b"sqcp" => "qcelp",
         b"agsm" => "gsm",
+        b"alaw" => "a-law in QuickTime",
+        b"ulaw" => "mu-law in QuickTime",
+        b"alac" => "alac in QuickTime",
         _ => "unknown",
     }
 }

@@ -456,6 +456,18 @@ fn channel_order_of_caf_is_followed() {
     assert!(right_only(read_bytes(&dir, &file(117 << 16 | 5)).1[0]));
     assert!(middle(read_bytes(&dir, &file(119 << 16 | 5)).1[0]));
     assert!(left_only(read_bytes(&dir, &file(120 << 16 | 5)).1[0]));
+    // L R LFE Ls Rs.
+    assert!(right_only(read_bytes(&dir, &file(135 << 16 | 5)).1[0]));
+}
+
+/// Without positions, the last two of eight channels are at the sides and not in front.
+#[test]
+fn eight_channels_without_positions_are_usual_7_1() {
+    let dir = dir();
+    let front_and_side: Vec<u8> =
+        [16_384_i16, 0, 0, 0, 0, 0, 0, 16_384].iter().flat_map(|s| s.to_le_bytes()).collect::<Vec<_>>().repeat(50);
+    let frame = read_bytes(&dir, &wav(1, 8, RATE_HZ, 16, &front_and_side, front_and_side.len() as u32)).1[0];
+    assert!((frame[1] / frame[0] - std::f32::consts::FRAC_1_SQRT_2).abs() < 1e-4, "{frame:?}");
 }
 
 /// Cameras of 20 years ago wrote no file type.

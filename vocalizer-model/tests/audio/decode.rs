@@ -76,6 +76,38 @@ fn lossy_formats_from_ffmpeg_keep_length_and_alignment() {
     }
 }
 
+/// The first packet of Vorbis holds no frames of the song. Matroska does not state where the song begins, nor does Ogg with
+/// a single page.
+#[test]
+fn vorbis_starts_with_its_first_frame() {
+    let dir = dir();
+    let song = song(17_651, RATE_HZ);
+    let original = dir.path().join("original.wav");
+    write(&original, AudioFormat::WavF32, RATE_HZ, &song);
+    let input = ["-i", original.to_str().expect("a plain path")];
+    for name in ["a.ogg", "a.mka", "a.webm"] {
+        let path = ffmpeg(&input, &["-c:a", "libvorbis", "-q:a", "8"], &dir.path().join(name));
+        let frames = read(&path).1;
+        let snr = snr_db(&song, &frames);
+        assert!(snr > 30.0, "{name}: {snr} dB from the song");
+        let theirs = decoded_by_ffmpeg(&path);
+        let snr = snr_db(&theirs, &frames);
+        assert!(snr > 80.0, "{name}: {snr} dB from ffmpeg");
+        // Only Ogg states where the song ends.
+        let expected = if name == "a.ogg" { song.len() } else { theirs.len() };
+        assert_eq!(frames.len(), expected, "{name}");
+    }
+}
+
+/// The index of the first fragment states the length of that fragment alone.
+#[test]
+fn fragments_with_an_index_each_are_read_to_their_end() {
+    let (info, frames) =
+        through_ffmpeg("a.mp4", &["-c:a", "aac", "-movflags", "+dash+delay_moov", "-frag_duration", "300000"]);
+    let extra = frames.len().checked_sub(FRAMES);
+    assert!(extra.is_some_and(|extra| extra < 2_048), "{} frames, {info:?}", frames.len());
+}
+
 #[test]
 fn streams_without_length_are_read_to_their_end() {
     for (name, arguments) in [
