@@ -228,7 +228,11 @@ async fn address_quota_applies_only_to_anonymous_uploads() {
     // Addresses are not stored in plain text.
     let dir = service.stop().await;
     for file in super::support::files_below(&dir.path().join("data")) {
-        let bytes = std::fs::read(&file).unwrap();
+        // The database removes its log when its last connection closes.
+        let bytes = match std::fs::read(&file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            bytes => bytes.unwrap(),
+        };
         let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
         assert!(!has("192.0.2.1") && !has("2001:db8"), "{}", file.display());
     }

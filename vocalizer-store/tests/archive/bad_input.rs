@@ -115,13 +115,13 @@ fn pax_header_must_be_single_and_precede_a_file() {
 fn duplicate_stem_is_rejected() {
     for name in ["drums.mp3", "./drums.mp3"] {
         let found = flaw_among(entry(name, EntryType::Regular, b"again"));
-        assert!(matches!(found, Flaw::Twice { stem: Stem::Drums }), "{found:?}");
+        assert!(matches!(found, Flaw::Twice { stem: Stem::DRUMS }), "{found:?}");
     }
 }
 
 #[test]
 fn missing_stem_is_named() {
-    for (index, stem) in [Stem::Bass, Stem::Drums, Stem::Other, Stem::Vocals].into_iter().enumerate() {
+    for (index, stem) in [Stem::BASS, Stem::DRUMS, Stem::OTHER, Stem::VOCALS].into_iter().enumerate() {
         let mut entries = four();
         entries.remove(index);
         let found = flaw(&finished(&entries));
@@ -135,7 +135,7 @@ fn missing_stem_is_named() {
 fn empty_stem_is_rejected() {
     let mut entries = four();
     entries[3] = entry("vocals.mp3", EntryType::Regular, b"");
-    assert!(matches!(flaw(&finished(&entries)), Flaw::Empty { stem: Stem::Vocals }));
+    assert!(matches!(flaw(&finished(&entries)), Flaw::Empty { stem: Stem::VOCALS }));
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn stems_arrive_in_archive_order() {
         Ok(())
     })
     .unwrap();
-    let expected = [(Stem::Vocals, 3), (Stem::Other, 2), (Stem::Drums, 1), (Stem::Bass, 0)];
+    let expected = [(Stem::VOCALS, 3), (Stem::OTHER, 2), (Stem::DRUMS, 1), (Stem::BASS, 0)];
     assert_eq!(seen, expected.map(|(stem, name)| (stem, NAMES[name].into())));
 }
 
@@ -73,10 +73,10 @@ fn stem_over_the_limit_is_rejected_unread() {
         Ok(())
     });
     assert!(
-        matches!(error, Err(ArchiveError::Limit { stem: Stem::Vocals, max_bytes: 1499, found_bytes: 1500 })),
+        matches!(error, Err(ArchiveError::Limit { stem: Stem::VOCALS, max_bytes: 1499, found_bytes: 1500 })),
         "{error:?}"
     );
-    assert_eq!(seen, [Stem::Bass, Stem::Drums, Stem::Other]);
+    assert_eq!(seen, [Stem::BASS, Stem::DRUMS, Stem::OTHER]);
 }
 
 #[test]

@@ -83,7 +83,7 @@ async fn stored(received: Received, blobs: &FileBlobs) -> Vec<(Stem, Bytes)> {
 
 fn expected(stems: &Stems) -> Vec<(Stem, Bytes)> {
     let of = |stem| (stem, Part::try_from(stem).ok().and_then(|part| stems.get(part)).unwrap().clone());
-    [Stem::Bass, Stem::Drums, Stem::Other, Stem::Vocals].map(of).to_vec()
+    [Stem::BASS, Stem::DRUMS, Stem::OTHER, Stem::VOCALS].map(of).to_vec()
 }
 
 #[tokio::test]

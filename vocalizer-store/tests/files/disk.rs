@@ -55,7 +55,7 @@ async fn blobs_are_at_the_documented_paths() {
     let blobs = FileBlobs::open(root.path()).await.unwrap();
     for key in [
         BlobKey::Source(hash()),
-        BlobKey::Stem(hash(), Stem::Drums),
+        BlobKey::Stem(hash(), Stem::DRUMS),
         BlobKey::Rendition(hash(), Part::Accompaniment, Format::Flac),
     ] {
         put(&blobs, &key, b"bytes").await;
@@ -163,7 +163,7 @@ async fn sweep_removes_only_leftovers_of_dead_processes() {
     let live = blobs.begin().await.unwrap();
     assert_eq!(blobs.sweep().await.unwrap(), 2);
     wait_for_temporary_files(root.path(), 1).await;
-    live.commit(&BlobKey::Stem(hash(), Stem::Bass)).await.unwrap();
+    live.commit(&BlobKey::Stem(hash(), Stem::BASS)).await.unwrap();
     assert_eq!(blobs.hashes().await.unwrap(), [hash()]);
 }
 

@@ -14,7 +14,7 @@ async fn silent_database_times_out_and_old_connections_are_dropped() {
     let place = TestDatabase::new().await;
     let proxy = Proxy::to(&place).await;
     let url = proxy.url(&place);
-    let patience = Duration::from_millis(500);
+    let patience = Duration::from_millis(1_500);
     let settings = PostgresSettings { acquire_timeout: patience, statement_timeout: patience, ..settings() };
     let store = PostgresStore::open(&url, settings).await.unwrap();
     let held = store.lock(&SongHash::of(b"held")).await.unwrap();

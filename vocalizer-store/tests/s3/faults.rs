@@ -51,7 +51,7 @@ async fn constant_throttling_is_unavailable_after_the_retry_time() {
     put(&blobs, &key(), &bytes(1_000, 1)).await;
     server.set_faults(|_, _| Fault::Error(503, "SlowDown"));
     for stem in [false, true] {
-        let key = if stem { BlobKey::Stem(*key().hash(), Stem::Bass) } else { key() };
+        let key = if stem { BlobKey::Stem(*key().hash(), Stem::BASS) } else { key() };
         let began = Instant::now();
         let mut writer = blobs.begin().await.unwrap();
         writer.write(bytes(1_000, 2)).await.unwrap();

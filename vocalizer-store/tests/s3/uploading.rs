@@ -64,7 +64,7 @@ async fn large_blob_is_uploaded_completely_with_few_parts_in_memory() {
 async fn small_blob_is_uploaded_in_one_request() {
     let server = Server::start();
     let blobs = server.blobs(Duration::from_secs(10)).await;
-    let key = BlobKey::Stem(SongHash::of(b"a"), Stem::Vocals);
+    let key = BlobKey::Stem(SongHash::of(b"a"), Stem::VOCALS);
     for (len, expected) in [(0, 1), (8 * MIB, 1), (8 * MIB + 1, 4)] {
         server.requests();
         put(&blobs, &key, &bytes(len, 1)).await;
@@ -78,7 +78,7 @@ async fn small_blob_is_uploaded_in_one_request() {
 async fn failed_part_aborts_the_upload() {
     let server = Server::start();
     let blobs = server.blobs(SHORT).await;
-    let key = BlobKey::Stem(SongHash::of(b"a"), Stem::Vocals);
+    let key = BlobKey::Stem(SongHash::of(b"a"), Stem::VOCALS);
     put(&blobs, &key, &bytes(1_000, 1)).await;
     for (fails, status) in [("partNumber=3", 400), ("partNumber=1", 503), ("POST ?uploadId=", 500)] {
         server.requests();
