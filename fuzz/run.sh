@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 all=(decode_mp3 decode_flac decode_wav decode_aiff decode_ogg decode_opus decode_m4a decode_adts decode_mkv
-    safetensors onnx mp3_round_trip upload result_archive headers http)
+    safetensors onnx checkpoint toolkit_config mp3_round_trip upload result_archive headers http)
 
 export seconds=${1:-600}
 if ! [[ $seconds =~ ^[1-9][0-9]*$ ]]; then

@@ -1,7 +1,14 @@
-"""Creates the seeds of the targets `safetensors`, `onnx` and `mp3_round_trip`, without libraries or real weights."""
+"""Creates the seeds of the targets `safetensors`, `onnx`, `checkpoint`, `toolkit_config` and `mp3_round_trip`, without libraries or real
+weights."""
 
+import collections
+import io
 import json
+import pickle
 import struct
+import sys
+import types
+import zipfile
 from pathlib import Path
 
 
@@ -182,6 +189,99 @@ one = Export()
 one.folded("/crosstransformer/layers.1/cross_attn/MatMul", [2, 2])
 put("onnx/refused-one-projection.onnx", one.bytes())
 put("onnx/refused-no-graph.onnx", field(2, "seed"))
+
+
+# --- PyTorch checkpoints: pickles, each for an archive with two storages of 24 bytes, and whole archives ---------------
+
+torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
+sys.modules.update({"torch": torch, "torch._utils": utils})
+
+
+def known(module, name, base=object):
+    """Creates what a pickle names."""
+    made = type(name, (base,), {"__module__": module.__name__})
+    setattr(module, name, made)
+    return made
+
+
+FLOAT, HALF, LONG = (known(torch, f"{name}Storage") for name in ["Float", "Half", "Long"])
+REBUILD, PARAMETER = known(utils, "_rebuild_tensor_v2"), known(utils, "_rebuild_parameter")
+
+
+class Storage:
+    def __init__(self, kind, name, values):
+        self.described = ("storage", kind, name, "cpu", values)
+
+
+class Tensor:
+    def __init__(self, storage, offset, shape, strides):
+        self.parts = (storage, offset, shape, strides, False, collections.OrderedDict())
+
+    def __reduce__(self):
+        return REBUILD, self.parts
+
+
+class Parameter(Tensor):
+    def __reduce__(self):
+        return PARAMETER, (Tensor(*self.parts[:4]), True, collections.OrderedDict())
+
+
+class Pickler(pickle.Pickler):
+    def persistent_id(self, value):
+        return value.described if isinstance(value, Storage) else None
+
+
+def pickled(value, protocol=2):
+    out = io.BytesIO()
+    Pickler(out, protocol).dump(value)
+    return out.getvalue()
+
+
+def checkpoint(*entries):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, data in entries:
+            archive.writestr(zipfile.ZipInfo(f"net/{name}"), data)
+    return out.getvalue()
+
+
+singles, halves = Storage(FLOAT, "0", 6), Storage(HALF, "1", 12)
+weights = collections.OrderedDict(a=Tensor(singles, 0, (2, 3), (3, 1)), b=Tensor(singles, 1, (2, 2), (1, 2)))
+weights._metadata = collections.OrderedDict({"": {"version": 1}})
+training = {"epoch": 3, "metric": 0.5, "best": None, "on": True, "optimizer": {"state": {0: {"step": Tensor(singles, 0, (), ())}},
+            "param_groups": [{"params": [0, 1, 70000]}]}}
+put("checkpoint/plain.pkl", pickled(weights))
+put("checkpoint/protocol-4.pkl", pickled({"a": Tensor(halves, 2, (5, 1, 2), (2, 9, 1))}, 4))
+put("checkpoint/wrapped.pkl", pickled({**training, "state_dict": {"module.a": Parameter(halves, 0, (12,), (1,))}}))
+put("checkpoint/integers.pkl", pickled({"n": Tensor(Storage(LONG, "0", 3), 2, (), ()), "a": Tensor(singles, 5, (1,), (1,))}))
+put("checkpoint/refused-outside.pkl", pickled({"a": Tensor(singles, 2, (2, 3), (3, 1))}))
+put("checkpoint/refused-optimizer.pkl", pickled(training))
+put("checkpoint/refused-name.pkl", pickled({"hook": known(torch, "load")()}))
+put("checkpoint/refused-self.pkl", b"\x80\x02}q\x00X\x01\x00\x00\x00aq\x01h\x00s.")
+put("checkpoint/whole.ckpt", checkpoint(("data.pkl", pickled(weights)), ("byteorder", b"little"), ("data/0", bytes(24))))
+put("checkpoint/refused-no-storage.ckpt", checkpoint(("data.pkl", pickled(weights)), ("byteorder", b"little")))
+
+
+# --- configurations of the training toolkit --------------------------------------------------------------------------
+
+put("toolkit_config/whole.yaml", b"""# a comment
+audio: {chunk_size: 9000, sample_rate: 44100, min_mean_abs: 1.0e-3}
+model:
+  dims: [4, 8]
+  freqs_per_bands: !!python/tuple
+  - 2
+  - 0.5
+  stereo: yes
+training:
+  instruments: [Vocals, "other", 'a b']
+  target_instrument: null
+inference:
+  num_overlap: 2
+""")
+put("toolkit_config/blocks.yaml", b"---\n? model\n: a: |\n    text\n    more\n  b: >-\n    folded\n    text\n...\n")
+put("toolkit_config/refused-alias.yaml", b"model: &m {a: 1}\naudio: *m\n")
+put("toolkit_config/refused-tag.yaml", b"model: !!python/object/apply:os.system [ls]\n")
+put("toolkit_config/refused-no-model.yaml", b"audio: {a: [1, {b: 2}]}\n")
 
 
 # --- MP3 round trip: rate, bit rate, frames (16 bits), block, kind of samples, samples -------------------------------

@@ -77,7 +77,7 @@ pub(crate) enum Command {
     #[cfg(feature = "separate")]
     #[command(after_help = WATCH)]
     Watch(Box<local::Watch>),
-    /// List models, fetch their weights and print their paths
+    /// List models, fetch or import their weights and print their paths
     Models(local::Models),
     /// List compute devices
     #[cfg(feature = "separate")]

@@ -21,7 +21,13 @@ pub(crate) fn fetch(name: &str, voice: Voice) -> Result<(&'static ModelSpec, Cac
     Ok((spec, cache))
 }
 
-/// Loads a model by name or from a file; fetches its weights if needed.
+/// Returns the file of an imported model.
+#[cfg(feature = "separate")]
+pub(crate) fn imported(name: &str) -> Option<std::path::PathBuf> {
+    Cache::locate().and_then(|cache| cache.import_path(name)).ok().filter(|path| path.exists())
+}
+
+/// Loads a published or imported model by name, or a model from a file; fetches its weights if needed.
 #[cfg(feature = "separate")]
 pub(crate) fn load(
     model: &str,
@@ -31,8 +37,11 @@ pub(crate) fn load(
     use std::path::Path;
     use vocalizer_model::Model;
 
-    // A registered name takes precedence over a file of that name.
+    // The name of a model takes precedence over a file of that name.
     let is_registered = weights::MODELS.iter().any(|spec| spec.name == model);
+    if let Some(path) = imported(model) {
+        return Model::from_file(&path, compute);
+    }
     if !is_registered && (model.ends_with(".safetensors") || Path::new(model).exists()) {
         return Model::from_file(Path::new(model), compute);
     }

@@ -41,7 +41,7 @@ enum Kind {
 /// use vocalizer_client::{Format, Gains, SongFile, Stem};
 ///
 /// // Practice the drums along with the others.
-/// let mix = SongFile::mix(Gains::new().with(Stem::Drums, 0.0).with(Stem::Vocals, 0.5), Format::Mp3);
+/// let mix = SongFile::mix(Gains::new().with(Stem::DRUMS, 0.0).with(Stem::VOCALS, 0.5), Format::Mp3);
 /// # let _ = mix;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,9 +59,9 @@ impl Gains {
     /// ```
     /// use vocalizer_client::{Gains, Stem};
     ///
-    /// let karaoke = Gains::new().with(Stem::Vocals, 0.0);
+    /// let karaoke = Gains::new().with(Stem::VOCALS, 0.0);
     /// assert_ne!(karaoke, Gains::new());
-    /// assert_eq!(Gains::new().with(Stem::Guitar, 0.0), Gains::new());
+    /// assert_eq!(Gains::new().with(Stem::GUITAR, 0.0), Gains::new());
     /// ```
     pub fn with(mut self, stem: Stem, gain: f32) -> Self {
         if let Some(index) = Stem::FOUR.iter().position(|&four| four == stem) {
@@ -117,7 +117,7 @@ impl SongFile {
     /// ```no_run
     /// # use vocalizer_client::{Client, Error, Format, Gains, SongFile, SongId, Stem};
     /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
-    /// let quiet_vocals = Gains::new().with(Stem::Vocals, 0.3);
+    /// let quiet_vocals = Gains::new().with(Stem::VOCALS, 0.3);
     /// client.download_to(id, SongFile::mix(quiet_vocals, Format::Mp3), "practice.mp3").await?;
     /// # Ok(())
     /// # }

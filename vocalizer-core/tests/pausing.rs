@@ -161,7 +161,7 @@ impl Separator for Fixture {
         }
         while song.next_chunk().await.map_err(|error| AudioError::Failed(error.into()))?.is_some() {}
         let stem_bytes = |stem: Stem| bytes::Bytes::from(stem.to_string());
-        let [drums, bass, other, vocals] = [Stem::Drums, Stem::Bass, Stem::Other, Stem::Vocals].map(stem_bytes);
+        let [drums, bass, other, vocals] = [Stem::DRUMS, Stem::BASS, Stem::OTHER, Stem::VOCALS].map(stem_bytes);
         Ok(Box::new(Stems { drums, bass, other, vocals }))
     }
 }

@@ -124,4 +124,4 @@ fields! {
 
 /// The gain of each stem in a mix.
 pub(crate) static GAINS: [(Stem, &Field); 4] =
-    [(Stem::Drums, &DRUMS), (Stem::Bass, &BASS), (Stem::Other, &OTHER), (Stem::Vocals, &VOCALS)];
+    [(Stem::DRUMS, &DRUMS), (Stem::BASS, &BASS), (Stem::OTHER, &OTHER), (Stem::VOCALS, &VOCALS)];

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::Error;
 use crate::device::Precision;
-use crate::loaded_device::{LoadedDevice, Segment};
+use crate::loaded_device::{LoadedDevice, Part};
 use crate::network_file::{Member, NetworkFile};
+use crate::networks::Segment;
 use crate::weights::Cache;
 
 /// Only every 997th value of the stems is compared.
@@ -35,8 +36,8 @@ impl Probe {
             Some(digest) => digest.to_owned(),
             None => file.tensor_digest().map_err(|source| network.wrong(source))?,
         };
-        let kept = cache.map(|cache| cache.probe_path(&digest, file.kwargs()));
-        let count = (member.config.sources.len() * 2 * member.config.segment_frames).div_ceil(STEP);
+        let kept = cache.map(|cache| cache.probe_path(&digest, file.config()));
+        let count = (member.config.sources().len() * 2 * member.config.segment_frames()).div_ceil(STEP);
         if let Some(expected) = kept.as_deref().and_then(|path| read(path, count)) {
             return Ok(Self { expected });
         }
@@ -69,11 +70,14 @@ impl Probe {
 /// Separates a batch and returns the stems of the last segment. The other segments are the negated signal, so that
 /// mixed-up segments change the result.
 fn run(card: &LoadedDevice, member: (usize, &Member), batch: usize) -> Result<Vec<Segment>, Error> {
-    let signal = signal(member.1.config.segment_frames);
+    let (network, config) = (member.0, &member.1.config);
+    let signal = signal(config.segment_frames());
     let other = signal.each_ref().map(|channel| channel.iter().map(|x| -x).collect());
     let mut segments = vec![other; batch - 1];
     segments.push(signal);
-    Ok(card.separate(member, &segments, &mut ())?.pop().unwrap_or_default())
+    let wanted: Vec<_> = (0..config.sources().len()).collect();
+    let part = Part { network, wanted: &wanted, segments: &segments };
+    Ok(card.separate(&part, &mut ())?.pop().unwrap_or_default())
 }
 
 /// Returns the probe signal: chords, a drum every half second and noise at the level of music, to exercise every layer.

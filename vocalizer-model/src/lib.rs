@@ -53,13 +53,12 @@ mod error;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod gpus;
 #[cfg(feature = "separate")]
-mod htdemucs;
-#[cfg(feature = "separate")]
 mod loaded_device;
 #[cfg(feature = "separate")]
 mod model;
 #[cfg(feature = "separate")]
 mod network_file;
+mod networks;
 #[cfg(feature = "separate")]
 mod ops;
 #[cfg(feature = "separate")]
@@ -89,6 +88,7 @@ pub use devices::devices;
 pub use error::Error;
 #[cfg(feature = "separate")]
 pub use model::Model;
+pub use networks::check_network;
 #[cfg(feature = "separate")]
 pub use profile::{OperationProfile, Profile};
 #[cfg(feature = "separate")]

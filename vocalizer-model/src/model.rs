@@ -24,7 +24,8 @@ pub struct Model {
 }
 
 impl Model {
-    /// Loads a published model onto the best available device. Downloads the weights if they are not in the cache.
+    /// Loads a published or an imported model onto the best available device. Downloads the weights of a published model if
+    /// they are not in the cache.
     ///
     /// ```no_run
     /// use vocalizer_model::Model;
@@ -63,8 +64,11 @@ impl Model {
     ///
     /// Those of [`Self::named`]; [`Error::Device`] and [`Error::Options`] if the device cannot be used as requested.
     pub fn named_with(name: &str, compute: &ComputeOptions) -> Result<Self, Error> {
-        let spec = weights::find(name)?;
         let cache = weights::Cache::locate()?;
+        if let Some(path) = cache.import_path(name).ok().filter(|path| path.exists()) {
+            return Self::from_file(&path, compute);
+        }
+        let spec = weights::find(name)?;
         #[cfg(feature = "fetch")]
         weights::fetch(spec, &cache, &mut weights::NoListener)?;
         Self::cached(spec, &cache, compute)
@@ -105,7 +109,7 @@ impl Model {
     /// # fn main() -> Result<(), vocalizer_model::Error> {
     /// let compute = ComputeOptions::default().with_device(DeviceChoice::Cpu);
     /// let model = Model::from_file("fine-tuned.safetensors".as_ref(), &compute)?;
-    /// assert!(model.sources().contains(&Stem::Vocals));
+    /// assert!(model.sources().contains(&Stem::VOCALS));
     /// # Ok(())
     /// # }
     /// ```
@@ -121,8 +125,8 @@ impl Model {
 
     /// Loads a model. `cache` keeps the CPU's reference output for the check of GPUs.
     fn load(files: Vec<NetworkFile>, compute: &ComputeOptions, cache: Option<&weights::Cache>) -> Result<Self, Error> {
-        let sources = files.first().map(|file| file.member.config.sources.clone()).unwrap_or_default();
-        let agree = files.iter().all(|f| f.member.config.sources == sources && f.member.mix.len() == sources.len());
+        let sources = files.first().map(|file| file.member.config.sources().to_vec()).unwrap_or_default();
+        let agree = files.iter().all(|f| f.member.config.sources() == sources && f.member.mix.len() == sources.len());
         if sources.is_empty() || !agree {
             return Err(WeightsError::Malformed("the members of the model have different stems".into()).into());
         }
@@ -190,6 +194,6 @@ impl Model {
 
     /// Returns the longest segment that the model takes, in frames at [`Self::rate_hz`].
     pub fn segment_frames(&self) -> usize {
-        self.members.iter().map(|m| m.config.segment_frames).min().unwrap_or_default()
+        self.members.iter().map(|m| m.config.segment_frames()).min().unwrap_or_default()
     }
 }

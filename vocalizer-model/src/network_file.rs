@@ -2,17 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use crate::Error;
-use crate::dsp::stft::Stft;
-use crate::htdemucs::HtdemucsConfig;
+use crate::networks::{self, NetworkConfig};
 use crate::weights::{MemberSpec, WeightsError, WeightsFile};
 
 /// One network of a bag, independent of devices.
 pub(crate) struct Member {
-    pub(crate) config: HtdemucsConfig,
+    pub(crate) config: Box<dyn NetworkConfig>,
     /// Weight for each stem.
     pub(crate) mix: Vec<f32>,
-    pub(crate) stft: Stft,
 }
 
 /// The open weights file of one network.
@@ -31,14 +31,13 @@ impl NetworkFile {
     pub(crate) fn open(path: PathBuf, published: Option<Published>, mix: &[f32]) -> Result<Self, Error> {
         let opened = (|| {
             let file = WeightsFile::open(&path)?;
-            file.check()?;
-            let config = HtdemucsConfig::from_kwargs(file.kwargs())?;
+            networks::check_network(file.family(), &Value::Object(file.config().clone()), &file)?;
+            let config = networks::config(&file)?;
             Ok((file, config))
         })();
         let (file, config) = opened.map_err(|source| wrong(&path, published, source))?;
-        let mix = if mix.is_empty() { vec![1.0; config.sources.len()] } else { mix.to_vec() };
-        let stft = Stft::new(config.nfft);
-        Ok(Self { path, file, published, member: Member { config, mix, stft } })
+        let mix = if mix.is_empty() { vec![1.0; config.sources().len()] } else { mix.to_vec() };
+        Ok(Self { path, file, published, member: Member { config, mix } })
     }
 
     /// Verifies the file against its published digest.

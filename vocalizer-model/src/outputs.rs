@@ -175,11 +175,8 @@ impl Output {
 }
 
 /// Returns which of the four standard stems a stem belongs to.
-const fn among_four(stem: Stem) -> Stem {
-    match stem {
-        Stem::Drums | Stem::Bass | Stem::Other | Stem::Vocals => stem,
-        Stem::Guitar | Stem::Piano => Stem::Other,
-    }
+fn among_four(stem: Stem) -> Stem {
+    if Stem::FOUR.contains(&stem) { stem } else { Stem::OTHER }
 }
 
 fn add(frames: &mut [Frame], other: &[Frame], sign: f32) {

@@ -5,8 +5,8 @@ use std::time::Instant;
 use burn::tensor::TensorData;
 use serde::Serialize;
 
-use crate::htdemucs::Watcher;
 use crate::loaded_device::LoadedDevice;
+use crate::networks::Watcher;
 use crate::ops::{self, Record, Recording, roofline};
 
 /// The cost of a song's segments by operation, compared with the machine's peak rates.

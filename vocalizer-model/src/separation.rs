@@ -5,19 +5,21 @@ use std::collections::VecDeque;
 use vocalizer_core::part::Stem;
 
 use crate::audio::Frame;
-use crate::dsp::chunk::{OverlapAdd, Plan};
-use crate::htdemucs::Watcher;
-use crate::loaded_device::{LoadedDevice, Pending};
+use crate::dsp::chunk::{Chunks, OverlapAdd, Plan};
+use crate::dsp::fades::Fades;
+use crate::loaded_device::{LoadedDevice, Pending, Work};
+use crate::networks::{Chunking, Level, Watcher};
 use crate::ops::Keeper;
 use crate::profile::{Clock, Profile};
 use crate::{Error, Model, SongStatistics};
 
 /// How a song is cut into segments and how often it is separated.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct SeparationOptions {
-    /// Overlap of consecutive segments as a fraction of their length, from 0 to below 1.
-    pub overlap: f64,
+    /// Overlap of consecutive segments as a fraction of their length, from 0 to below 1, with segments weighted by a triangle. By
+    /// default, segments overlap and fade as in the model's reference implementation.
+    pub overlap: Option<f64>,
     /// Segment length in seconds. `None` takes the model's own length, which is also the longest.
     pub segment_s: Option<f64>,
     /// Passes over the song to average, each shifted by up to half a second. 0 is one pass without a shift.
@@ -30,18 +32,14 @@ pub struct SeparationOptions {
     pub reference_dc: bool,
 }
 
-impl Default for SeparationOptions {
-    fn default() -> Self {
-        Self { overlap: 0.25, segment_s: None, shifts: 0, seed: 0, reference_dc: false }
-    }
-}
-
 impl SeparationOptions {
     pub(crate) fn check(&self) -> Result<(), Error> {
-        if !(0.0..=0.99).contains(&self.overlap) {
-            return Err(Error::Options(format!("invalid overlap {}: use 0 to 0.99", self.overlap)));
+        match self.overlap {
+            Some(overlap) if !(0.0..=0.99).contains(&overlap) => {
+                Err(Error::Options(format!("invalid overlap {overlap}: use 0 to 0.99")))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -86,8 +84,9 @@ pub struct Separation<'a> {
     model: &'a Model,
     wanted: Vec<usize>,
     passes: Vec<Pass>,
-    statistics: SongStatistics,
-    /// What is subtracted from each channel before the network.
+    /// What the song is divided by before the network.
+    scale: f32,
+    /// What is subtracted from each channel before that.
     offset: [f32; 2],
     /// The stem that carries the offset; `None` for every stem.
     offset_stem: Option<usize>,
@@ -109,9 +108,11 @@ struct Flight<'a> {
 /// One pass of one member over the song.
 struct Pass {
     member: usize,
-    overlap_add: OverlapAdd,
-    plan: Plan,
-    /// Finished frames of each source.
+    /// The sources that it separates.
+    sources: Vec<usize>,
+    chunks: Box<dyn Chunks>,
+    stride_frames: usize,
+    /// Finished frames of each of these sources.
     ready: Vec<VecDeque<Frame>>,
 }
 
@@ -128,37 +129,56 @@ impl<'a> Separation<'a> {
         options: &SeparationOptions,
     ) -> Result<Self, Error> {
         let wanted = wanted.iter().map(|&stem| model.position(stem)).collect::<Result<Vec<_>, _>>()?;
-        let segment_frames = segment_frames(model, options)?;
         options.check()?;
-        let stride_frames = stride_frames(segment_frames, options.overlap);
+        let segment_frames = segment_frames(model, options)?;
         let mut random = SplitMix(options.seed);
         let mut passes = Vec::new();
         for (member, network) in model.members.iter().enumerate() {
+            let is_wanted = |&k: &usize| wanted.contains(&k) && network.mix.get(k).is_some_and(|w| *w != 0.0);
+            let sources: Vec<_> = (0..model.sources().len()).filter(is_wanted).collect();
             for _ in 0..options.shifts.max(1) {
                 // Draws every member's shifts, so that a subset of stems gets the same shifts as all of them.
                 let lead_frames = if options.shifts == 0 { 0 } else { random.up_to(model.rate_hz() / 2) };
-                if wanted.iter().any(|&k| network.mix.get(k).is_some_and(|w| *w != 0.0)) {
-                    let plan = Plan { song_frames: statistics.frames, segment_frames, stride_frames, lead_frames };
-                    let stems = model.sources().len();
-                    let overlap_add = OverlapAdd::new(plan, stems);
-                    passes.push(Pass { member, overlap_add, plan, ready: vec![VecDeque::new(); stems] });
+                if sources.is_empty() {
+                    continue;
                 }
+                let (stride_frames, fades) = match (options.overlap, network.config.chunking()) {
+                    (Some(overlap), _) => (stride_frames(segment_frames, overlap), false),
+                    (None, Chunking::Triangle) => (stride_frames(segment_frames, 0.25), false),
+                    (None, Chunking::Fades(times)) => ((segment_frames / times.max(1)).max(1), true),
+                };
+                let plan = Plan { song_frames: statistics.frames, segment_frames, stride_frames, lead_frames };
+                let chunks: Box<dyn Chunks> = if fades {
+                    Box::new(Fades::new(plan, sources.len()))
+                } else {
+                    Box::new(OverlapAdd::new(plan, sources.len()))
+                };
+                let ready = vec![VecDeque::new(); sources.len()];
+                passes.push(Pass { member, sources: sources.clone(), chunks, stride_frames, ready });
             }
         }
         let (in_flight, memory) = (VecDeque::new(), Keeper::default());
         // Concurrent songs start on different devices.
         let card = model.next_card();
-        let (offset, offset_stem) = if options.reference_dc {
+        let level = model.members.first().map_or(Level::Unchanged, |member| member.config.level());
+        let (offset, offset_stem) = if level == Level::Unchanged {
+            ([0.0; 2], None)
+        } else if options.reference_dc {
             ([statistics.mean; 2], None)
         } else {
-            let other = model.sources().iter().position(|&stem| stem == Stem::Other);
+            let other = model.sources().iter().position(|&stem| stem == Stem::OTHER);
             (statistics.channel_means, other.or(model.sources().len().checked_sub(1)))
+        };
+        let scale = match level {
+            Level::Unchanged => 1.0,
+            Level::Unbiased => statistics.std + QUIET,
+            Level::Population => statistics.population_std() + QUIET,
         };
         Ok(Self {
             model,
             wanted,
             passes,
-            statistics,
+            scale,
             offset,
             offset_stem,
             done_frames: 0,
@@ -182,24 +202,22 @@ impl<'a> Separation<'a> {
 
     /// Appends the next frames of the song, at the model's rate.
     pub fn push(&mut self, frames: &[Frame]) {
-        let ([left, right], scale) = (self.offset, self.statistics.std + QUIET);
+        let ([left, right], scale) = (self.offset, self.scale);
         let normal: Vec<Frame> = frames.iter().map(|f| [(f[0] - left) / scale, (f[1] - right) / scale]).collect();
         for pass in &mut self.passes {
-            pass.overlap_add.push(&normal);
+            pass.chunks.push(&normal);
         }
     }
 
     /// Returns whether some remaining segment still lacks frames.
     pub fn wants_frames(&self) -> bool {
-        self.passes
-            .iter()
-            .any(|pass| !pass.overlap_add.has_segments(usize::MAX) && pass.overlap_add.segments_left() > 0)
+        self.passes.iter().any(|pass| !pass.chunks.has_segments(usize::MAX) && pass.chunks.segments_left() > 0)
     }
 
     /// Returns whether a full batch of segments, or all that are left, have their frames.
     pub fn has_segment(&self) -> bool {
         let batch = self.model.cards[self.card].batch();
-        self.passes.iter().any(|pass| pass.overlap_add.has_segments(batch))
+        self.passes.iter().any(|pass| pass.chunks.has_segments(batch))
     }
 
     /// Separates segments of one pass, if their frames are there. Returns whether there was something to do. On GPUs,
@@ -220,11 +238,12 @@ impl<'a> Separation<'a> {
         let submitted = self.in_flight.len() < depth && {
             let model = self.model;
             let card = &model.cards[self.card];
-            let ready = self.passes.iter().position(|pass| pass.overlap_add.has_segments(card.batch()));
+            let ready = self.passes.iter().position(|pass| pass.chunks.has_segments(card.batch()));
             if let Some(pass) = ready {
-                let Pass { member, overlap_add, .. } = &mut self.passes[pass];
-                let segments: Vec<_> = (0..card.batch()).map_while(|_| overlap_add.next_segment()).collect();
-                let pending = card.submit((*member, &model.members[*member]), segments, watcher);
+                let Pass { member, chunks, sources, .. } = &mut self.passes[pass];
+                let segments = (0..card.batch()).map_while(|_| chunks.next_segment()).collect();
+                let work = Work { network: *member, wanted: sources.clone(), segments };
+                let pending = card.submit(work, watcher);
                 self.in_flight.push_back(Flight { pass, pending });
                 self.card = (self.card + 1) % model.cards.len();
             }
@@ -238,9 +257,9 @@ impl<'a> Separation<'a> {
         let segments = stems.len();
         let pass = &mut self.passes[pass];
         for stems in &stems {
-            pass.overlap_add.add(stems, &mut pass.ready);
+            pass.chunks.add(stems, &mut pass.ready);
         }
-        self.done_frames += (segments * pass.plan.stride_frames) as u64;
+        self.done_frames += (segments * pass.stride_frames) as u64;
         if let (Some(profile), Some(clock)) = (&mut self.profile, clock) {
             profile.add(clock, segments);
         }
@@ -250,13 +269,13 @@ impl<'a> Separation<'a> {
     /// Returns the progress over all passes, from 0 to 1.
     #[expect(clippy::cast_precision_loss, reason = "a fraction")]
     pub fn done(&self) -> f64 {
-        let all: u64 = self.passes.iter().map(|p| p.plan.segments() * p.plan.stride_frames as u64).sum();
+        let all: u64 = self.passes.iter().map(|p| p.chunks.segments() * p.stride_frames as u64).sum();
         if all == 0 { 1.0 } else { self.done_frames as f64 / all as f64 }
     }
 
     /// Returns whether the whole song is separated.
     pub fn is_done(&self) -> bool {
-        self.passes.iter().all(|p| p.overlap_add.is_done())
+        self.passes.iter().all(|p| p.chunks.is_done())
     }
 
     /// Moves the frames that every pass has finished to `out`, one list of frames for each wanted stem.
@@ -266,15 +285,16 @@ impl<'a> Separation<'a> {
     /// If the length of `out` is not the number of wanted stems.
     pub fn drain(&mut self, out: &mut [Vec<Frame>]) {
         assert_eq!(out.len(), self.wanted.len(), "one list for each wanted stem");
-        let scale = self.statistics.std + QUIET;
+        let scale = self.scale;
         let frames = self.passes.iter().flat_map(|p| p.ready.first()).map(VecDeque::len).min().unwrap_or_default();
         for (&source, out) in self.wanted.iter().zip(out) {
             let mut sums = vec![[0.0_f32; 2]; frames];
             let mut total = 0.0;
             for pass in &self.passes {
+                let Some(place) = pass.sources.iter().position(|&other| other == source) else { continue };
                 let weight = self.model.members[pass.member].mix[source];
                 total += weight;
-                for (sum, frame) in sums.iter_mut().zip(&pass.ready[source]) {
+                for (sum, frame) in sums.iter_mut().zip(&pass.ready[place]) {
                     sum[0] += weight * frame[0];
                     sum[1] += weight * frame[1];
                 }

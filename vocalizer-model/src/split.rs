@@ -87,7 +87,7 @@ impl Listener for Silent {}
 /// # fn main() -> Result<(), vocalizer_model::Error> {
 /// let model = Model::named("htdemucs")?;
 /// let mut options = SplitOptions::default();
-/// options.stems = vec![Stem::Vocals];
+/// options.stems = vec![Stem::VOCALS];
 /// let report = split_file(&model, "song.mp3".as_ref(), "stems".as_ref(), &options)?;
 /// println!("{} has {:.1} s", report.files[0].display(), report.seconds);
 /// # Ok(())

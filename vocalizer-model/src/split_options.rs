@@ -1,5 +1,6 @@
 //! What the parts of splitting a file share: the options and the cancellation flag.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -41,7 +42,7 @@ pub enum Complement {
 ///
 /// # fn main() -> Result<(), vocalizer_model::Error> {
 /// let mut karaoke = SplitOptions::default();
-/// karaoke.two_stems = Some((Stem::Vocals, Complement::Minus));
+/// karaoke.two_stems = Some((Stem::VOCALS, Complement::Minus));
 /// karaoke.format = AudioFormat::Mp3(Bitrate::Cbr(256));
 /// karaoke.start_s = Some(30.0);
 /// karaoke.separation.shifts = 2;
@@ -115,7 +116,7 @@ impl SplitOptions {
     /// use vocalizer_model::SplitOptions;
     ///
     /// let mut options = SplitOptions::default();
-    /// options.separation.overlap = 1.0;
+    /// options.separation.overlap = Some(1.0);
     /// assert_eq!(options.check().unwrap_err().to_string(), "invalid overlap 1: use 0 to 0.99");
     /// ```
     ///
@@ -143,11 +144,11 @@ impl SplitOptions {
     }
 
     /// Returns the name of the file of [`mix_minus`](Self::mix_minus), without its extension: `minus_<stem>_<stem>`, with the
-    /// stems in the order of [`Stem::ALL`]. `None` if there is no such file.
+    /// stems sorted. `None` if there is no such file.
     #[must_use]
     pub fn mix_minus_name(&self) -> Option<String> {
-        let minus = Stem::ALL.iter().filter(|stem| self.mix_minus.contains(stem));
-        let name: String = minus.map(|stem| format!("_{stem}")).collect();
+        let minus: BTreeSet<_> = self.mix_minus.iter().collect();
+        let name: String = minus.iter().map(|stem| format!("_{stem}")).collect();
         (!name.is_empty()).then(|| format!("minus{name}"))
     }
 

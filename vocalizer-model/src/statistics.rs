@@ -21,6 +21,13 @@ impl SongStatistics {
     pub fn new(frames: u64, mean: f32, std: f32) -> Self {
         Self { frames, mean, std, channel_means: [mean; 2] }
     }
+
+    /// Returns the standard deviation that divides by the number of frames.
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a factor near 1")]
+    pub(crate) fn population_std(&self) -> f32 {
+        let frames = self.frames.max(1) as f64;
+        (f64::from(self.std) * ((frames - 1.0) / frames).sqrt()) as f32
+    }
 }
 
 /// Measures the [`SongStatistics`] of a song, block by block: Welford's running means and sum of squares.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 /// The options of `devices`.
 #[cfg(feature = "separate")]
@@ -38,7 +38,7 @@ pub(crate) struct Models {
 /// The subcommands of `models`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelsCommand {
-    /// List the models, their sizes and whether they have been fetched
+    /// List the models, their sizes and whether they have been fetched or imported
     List,
     /// Fetch a model's weights
     Fetch {
@@ -50,4 +50,38 @@ pub(crate) enum ModelsCommand {
         /// The model
         name: String,
     },
+    /// Import a checkpoint of an SCNet, BS-RoFormer or Mel-Band RoFormer
+    Import(Box<ModelsImport>),
+}
+
+/// The options of `models import`.
+#[derive(Debug, Args)]
+pub(crate) struct ModelsImport {
+    /// The checkpoint: .ckpt, .pth or .safetensors
+    pub(crate) checkpoint: PathBuf,
+    /// The configuration that it was trained with: the .yaml published next to it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Name of the new model: a-z, 0-9, dot, hyphen and underscore
+    #[arg(long)]
+    pub(crate) name: String,
+    /// Terms of use of the weights, shown in the list of models
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) licence: Option<String>,
+    /// Round the weights to half precision [default: only if that is exact]
+    #[arg(long, value_enum, value_name = "PRECISION")]
+    pub(crate) precision: Option<StoredPrecision>,
+    /// Replace an imported model of this name
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Print a JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Precisions to which weights can be rounded.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum StoredPrecision {
+    /// Half precision.
+    F16,
 }

@@ -3,6 +3,7 @@
 mod args;
 #[cfg(feature = "separate")]
 mod devices;
+mod import;
 mod info;
 mod models;
 #[cfg(feature = "separate")]

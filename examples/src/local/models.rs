@@ -5,9 +5,11 @@ use vocalizer_core::causes::chain;
 use vocalizer_model::weights::{self, Cache, MODELS, WeightsError};
 
 use super::args::{Models, ModelsCommand};
+use super::import;
 use crate::exit::Exit;
 use crate::model;
 use crate::output::outln;
+use crate::paths::plain;
 use crate::voice::Voice;
 
 pub(crate) fn run(args: &Models) -> Exit {
@@ -16,6 +18,7 @@ pub(crate) fn run(args: &Models) -> Exit {
         ModelsCommand::List => list(),
         ModelsCommand::Fetch { name } => model::fetch(name, voice).map(|_| ()),
         ModelsCommand::Path { name } => path(name),
+        ModelsCommand::Import(args) => return import::run(args),
     };
     match done {
         Ok(()) => Exit::Done,
@@ -28,20 +31,39 @@ pub(crate) fn run(args: &Models) -> Exit {
 
 fn list() -> Result<(), WeightsError> {
     let cache = Cache::locate()?;
+    let imported = cache.imported()?;
+    let names = MODELS.iter().map(|spec| spec.name).chain(imported.iter().map(|(name, _)| name.as_str()));
+    let width = names.map(str::len).max().unwrap_or_default();
     for spec in MODELS {
         let here = cache.has(spec);
         let stems = spec.sources.join(", ");
         let state = if here { "fetched" } else { "not fetched" };
-        outln!("{:<12} {:>10}  {:<11}  {stems}", spec.name, HumanBytes(spec.total_bytes()).to_string(), state);
+        outln!("{:<width$} {:>10}  {:<11}  {stems}", spec.name, HumanBytes(spec.total_bytes()).to_string(), state);
     }
-    outln!("\nlicence: {}", MODELS.first().map_or("", |spec| spec.licence));
+    for (name, found) in &imported {
+        match found {
+            Ok(model) => {
+                let size = HumanBytes(model.bytes).to_string();
+                let licence = plain(model.licence.as_deref().unwrap_or("not stated"));
+                let stems = model.stems.join(", ");
+                outln!("{name:<width$} {size:>10}  {:<11}  {stems}; {}; licence: {licence}", "imported", model.family);
+            }
+            Err(e) => outln!("{name:<width$} {:>10}  {:<11}  the file {}; import it again", "", "unusable", chain(e)),
+        }
+    }
+    outln!("\nlicence of the published models: {}", MODELS.first().map_or("", |spec| spec.licence));
     Ok(())
 }
 
 fn path(name: &str) -> Result<(), WeightsError> {
-    let spec = weights::find(name)?;
     let cache = Cache::locate()?;
-    for member in spec.members {
+    if let Ok(path) = cache.import_path(name)
+        && path.exists()
+    {
+        outln!("{}", path.display());
+        return Ok(());
+    }
+    for member in weights::find(name)?.members {
         outln!("{}", cache.member_path(member).display());
     }
     Ok(())

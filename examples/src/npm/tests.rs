@@ -80,7 +80,7 @@ impl Published {
             entry: ENTRY,
             entry_bytes: onnx.len() as u64,
             entry_sha256: leak(sha256(&onnx)),
-            kwargs: leak(Value::Object(weights.kwargs().clone()).to_string()),
+            kwargs: leak(Value::Object(weights.config().clone()).to_string()),
         };
         let member = MemberSpec {
             file: package.member,

@@ -284,7 +284,7 @@ struct DyingStems<'a> {
 impl StemSet for DyingStems<'_> {
     async fn open(&self, stem: Stem) -> Result<Blob, BlobError> {
         // The first stems are being sent by then.
-        if stem == Stem::Vocals {
+        if stem == Stem::VOCALS {
             self.killer.reached("in mid-post").await;
         }
         self.stems.open(stem).await

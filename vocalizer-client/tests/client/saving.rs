@@ -294,7 +294,7 @@ async fn four_stems_are_downloaded_at_a_time_with_progress() {
 #[tokio::test]
 async fn mix_is_requested_with_its_gains() {
     let (_, client, id) = split_song().await;
-    let gains = Gains::new().with(Stem::Drums, 0.0).with(Stem::Vocals, 0.5).with(Stem::Bass, 1.25);
+    let gains = Gains::new().with(Stem::DRUMS, 0.0).with(Stem::VOCALS, 0.5).with(Stem::BASS, 1.25);
     let mix = client.download_bytes(id, SongFile::mix(gains, Format::Flac), 100).await.unwrap();
     assert_eq!(mix, "mix.flac: drums 0, bass 1.25, other 1, vocals 0.5");
     let mix = client.download_bytes(id, SongFile::mix(Gains::default(), Format::Mp3), 100).await.unwrap();

@@ -1,52 +1,93 @@
 //! The stems a model can produce, and the parts of a song a client can request.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 /// Longest excerpt of an unknown name in an error, to keep logs small.
 const EXCERPT_CHARS: usize = 32;
 
-/// One voice of a song, as a separation model produces it.
+/// Longest name of a stem.
+const NAME_BYTES: usize = 31;
+
+/// One voice of a song, by the name that a separation model gives it: `vocals`, `drums`, `lead-vocals`, `kick`.
 ///
-/// Every model produces the [four](Stem::FOUR) that Vocalizer serves; a six-stem model also separates guitar and piano.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Stem {
-    /// Drums and other percussion.
-    Drums,
-    /// Bass.
-    Bass,
-    /// Everything that is in no other stem.
-    Other,
-    /// Vocals.
-    Vocals,
-    /// Guitar; only from a six-stem model.
-    Guitar,
-    /// Piano; only from a six-stem model.
-    Piano,
+/// A name has 1 to 31 lower-case letters, digits, `-` and `_`, and starts with a letter or a digit. Vocalizer serves the
+/// [four](Stem::FOUR) of the contract. `song` and `accompaniment` are other [parts](Part) and no stems.
+///
+/// Stems sort in the order of [`Stem::SIX`], then by name.
+///
+/// ```
+/// use vocalizer_api::part::Stem;
+///
+/// let kick: Stem = "kick".parse()?;
+/// assert!(Stem::DRUMS < Stem::VOCALS && Stem::PIANO < kick);
+/// assert!("Kick drum".parse::<Stem>().is_err());
+/// # Ok::<(), vocalizer_api::part::InvalidStem>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Stem {
+    /// The name, followed by zeros.
+    bytes: [u8; NAME_BYTES],
 }
 
 impl Stem {
-    /// Every stem, in the output order of a six-stem model.
-    pub const ALL: [Self; 6] = [Self::Drums, Self::Bass, Self::Other, Self::Vocals, Self::Guitar, Self::Piano];
+    /// Drums and other percussion.
+    pub const DRUMS: Self = Self::known("drums");
+    /// Bass.
+    pub const BASS: Self = Self::known("bass");
+    /// Everything that is in no other stem.
+    pub const OTHER: Self = Self::known("other");
+    /// Vocals.
+    pub const VOCALS: Self = Self::known("vocals");
+    /// Guitar.
+    pub const GUITAR: Self = Self::known("guitar");
+    /// Piano.
+    pub const PIANO: Self = Self::known("piano");
+    /// Everything but the vocals, from a model that separates vocals only.
+    pub const INSTRUMENTAL: Self = Self::known("instrumental");
+
+    /// The stems of a six-stem model, in its output order.
+    pub const SIX: [Self; 6] = [Self::DRUMS, Self::BASS, Self::OTHER, Self::VOCALS, Self::GUITAR, Self::PIANO];
 
     /// The four stems of the contract, in the models' output order.
-    pub const FOUR: [Self; 4] = [Self::Drums, Self::Bass, Self::Other, Self::Vocals];
+    pub const FOUR: [Self; 4] = [Self::DRUMS, Self::BASS, Self::OTHER, Self::VOCALS];
 
-    /// Returns the lower-case name, as used in URLs, archives and on the command line.
+    const fn known(name: &str) -> Self {
+        let mut bytes = [0; NAME_BYTES];
+        let (filled, _) = bytes.split_at_mut(name.len());
+        filled.copy_from_slice(name.as_bytes());
+        Self { bytes }
+    }
+
+    /// Returns the name, as used in URLs, archives and on the command line.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Drums => "drums",
-            Self::Bass => "bass",
-            Self::Other => "other",
-            Self::Vocals => "vocals",
-            Self::Guitar => "guitar",
-            Self::Piano => "piano",
-        }
+    pub fn name(&self) -> &str {
+        let len = self.bytes.iter().position(|&byte| byte == 0).unwrap_or(NAME_BYTES);
+        str::from_utf8(&self.bytes[..len]).unwrap_or_default()
+    }
+}
+
+impl Ord for Stem {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let key = |stem: &Self| (Self::SIX.iter().position(|six| six == stem).unwrap_or(Self::SIX.len()), stem.bytes);
+        key(self).cmp(&key(other))
+    }
+}
+
+impl PartialOrd for Stem {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Debug for Stem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Stem").field(&self.name()).finish()
     }
 }
 
@@ -58,16 +99,34 @@ impl fmt::Display for Stem {
 }
 
 impl FromStr for Stem {
-    type Err = UnknownStem;
+    type Err = InvalidStem;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|stem| stem.name() == text).ok_or_else(|| UnknownStem { name: excerpt(text) })
+        let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+        let valid = (1..=NAME_BYTES).contains(&text.len())
+            && text.bytes().all(is_name)
+            && !text.starts_with(['-', '_'])
+            && text != Part::Song.name()
+            && text != Part::Accompaniment.name();
+        if valid { Ok(Self::known(text)) } else { Err(InvalidStem { name: excerpt(text) }) }
+    }
+}
+
+impl Serialize for Stem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Stem {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 
 /// A downloadable part of a song: the song itself, one of its four stems, or the accompaniment.
 ///
-/// Guitar and piano are excluded, so every value is something that the contract serves.
+/// Other stems are excluded, so every value is something that the contract serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
@@ -94,20 +153,23 @@ impl Part {
     pub const fn stem(self) -> Option<Stem> {
         match self {
             Self::Song | Self::Accompaniment => None,
-            Self::Drums => Some(Stem::Drums),
-            Self::Bass => Some(Stem::Bass),
-            Self::Other => Some(Stem::Other),
-            Self::Vocals => Some(Stem::Vocals),
+            Self::Drums => Some(Stem::DRUMS),
+            Self::Bass => Some(Stem::BASS),
+            Self::Other => Some(Stem::OTHER),
+            Self::Vocals => Some(Stem::VOCALS),
         }
     }
 
     /// Returns the lower-case name, as used in the URL before `.mp3`.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match (self, self.stem()) {
-            (_, Some(stem)) => stem.name(),
-            (Self::Accompaniment, None) => "accompaniment",
-            (_, None) => "song",
+        match self {
+            Self::Song => "song",
+            Self::Drums => "drums",
+            Self::Bass => "bass",
+            Self::Other => "other",
+            Self::Vocals => "vocals",
+            Self::Accompaniment => "accompaniment",
         }
     }
 }
@@ -183,10 +245,10 @@ impl FromStr for Format {
 #[error("unknown format: expected one of mp3, wav, flac")]
 pub struct UnknownFormat;
 
-/// An unknown stem name.
+/// An invalid name of a stem.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("unknown stem {name:?}: expected one of drums, bass, other, vocals, guitar, piano")]
-pub struct UnknownStem {
+#[error("invalid stem name {name:?}: use 1 to 31 lower-case letters, digits, '-' and '_'")]
+pub struct InvalidStem {
     name: String,
 }
 

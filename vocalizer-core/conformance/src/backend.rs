@@ -136,7 +136,7 @@ pub async fn unknown_and_deleted_songs_are_gone(place: &impl BackendPlace) {
         assert_eq!(song.backend.deliver(&gone, &place.stems(1)).await.unwrap(), Wanted::Gone);
         song.backend.hand_back(&gone).await.unwrap();
         song.backend.fail(&gone, &FailureReason::new("whatever")).await.unwrap();
-        assert!(place.stem(&gone, Stem::Bass).await.is_none());
+        assert!(place.stem(&gone, Stem::BASS).await.is_none());
         assert!(place.statuses(&gone).await.is_empty());
     }
 }

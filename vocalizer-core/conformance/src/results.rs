@@ -102,7 +102,7 @@ struct Broken;
 impl StemSet for Broken {
     async fn open(&self, stem: Stem) -> Result<Blob, BlobError> {
         match stem {
-            Stem::Vocals => Err(BlobError::Unavailable("broken by the test".into())),
+            Stem::VOCALS => Err(BlobError::Unavailable("broken by the test".into())),
             _ => Ok(Bytes::from_static(b"a stem").into()),
         }
     }

@@ -47,7 +47,7 @@ pub async fn song_has_four_stems(place: &impl SeparatorPlace) {
 
 pub async fn stems_can_be_read_repeatedly(place: &impl SeparatorPlace) {
     let stems = separate(place).await.unwrap();
-    let (first, second) = (stems.open(Stem::Vocals).await.unwrap(), stems.open(Stem::Vocals).await.unwrap());
+    let (first, second) = (stems.open(Stem::VOCALS).await.unwrap(), stems.open(Stem::VOCALS).await.unwrap());
     let (first, second) = join(read(first), read(second)).await;
     assert_eq!(first.unwrap(), second.unwrap());
 }
@@ -76,5 +76,5 @@ pub async fn songs_are_split_concurrently(place: &impl SeparatorPlace) {
     let (first, second) = join(separate(place), separate(place)).await;
     let (first, second) = (first.unwrap(), second.unwrap());
     drop(first);
-    assert!(!read(second.open(Stem::Bass).await.unwrap()).await.unwrap().is_empty(), "stems have separate files");
+    assert!(!read(second.open(Stem::BASS).await.unwrap()).await.unwrap().is_empty(), "stems have separate files");
 }

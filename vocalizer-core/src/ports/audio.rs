@@ -153,7 +153,7 @@ impl StemSet for Stems {
 ///     }
 /// }
 /// # let stems = Copies.separate(Bytes::from_static(b"ID3").into(), Arc::new(())).await?;
-/// # assert_eq!(stems.open(Stem::Bass).await?.size_bytes(), 3);
+/// # assert_eq!(stems.open(Stem::BASS).await?.size_bytes(), 3);
 /// # Ok(())
 /// # }
 /// ```

@@ -69,9 +69,9 @@ pub struct PartInfo {
 /// use vocalizer_core::part::Stem;
 /// use vocalizer_core::service::Levels;
 ///
-/// let karaoke = Levels::PLAIN.with(Stem::Vocals, 0.0).and_then(|levels| levels.with(Stem::Drums, 1.5));
+/// let karaoke = Levels::PLAIN.with(Stem::VOCALS, 0.0).and_then(|levels| levels.with(Stem::DRUMS, 1.5));
 /// assert!(karaoke.is_some());
-/// assert_eq!(Levels::PLAIN.with(Stem::Vocals, 2.5), None);
+/// assert_eq!(Levels::PLAIN.with(Stem::VOCALS, 2.5), None);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Levels([f32; Stem::FOUR.len()]);
@@ -349,7 +349,7 @@ impl SongService {
     /// # let song = upload.finish("Clair de lune").await?;
     /// # let stems = Stems { drums: "d".into(), bass: "b".into(), other: "o".into(), vocals: "vocals".into() };
     /// # service.deliver(&song.hash.parse()?, &stems).await?;
-    /// let karaoke = Levels::PLAIN.with(Stem::Vocals, 0.0).ok_or("a gain from 0 to 2")?;
+    /// let karaoke = Levels::PLAIN.with(Stem::VOCALS, 0.0).ok_or("a gain from 0 to 2")?;
     /// let mut mix = service.mix(Viewer::Anonymous.into(), song.id, &karaoke, Format::Wav).await?;
     /// println!("{} (karaoke).wav: {} bytes", mix.title, mix.blob.size_bytes());
     /// while let Some(chunk) = mix.blob.next_chunk().await? {
@@ -464,7 +464,7 @@ impl SongService {
             None if part == Part::Song => vec![BlobKey::Source(*hash)],
             None => Stem::FOUR
                 .into_iter()
-                .filter(|&stem| stem != Stem::Vocals)
+                .filter(|&stem| stem != Stem::VOCALS)
                 .map(|stem| BlobKey::Stem(*hash, stem))
                 .collect(),
         };

@@ -38,7 +38,7 @@ use crate::ports::{AudioError, Blob, BlobError, Progress, Renderer, Separator, S
 /// // `WavModel` is a `Separator` whose stems are WAV files.
 /// let separator = EncodedSeparator::new(WavModel, Arc::new(Mp3Encoder));
 /// let stems = separator.separate(song, Arc::new(())).await?;
-/// let mut vocals = stems.open(Stem::Vocals).await?;
+/// let mut vocals = stems.open(Stem::VOCALS).await?;
 /// assert_eq!(vocals.next_chunk().await?.as_deref(), Some(&b"ID3"[..]));
 /// # Ok(())
 /// # }

@@ -95,10 +95,10 @@ impl Separator for SlowSeparator {
         let attempt = kernel.steps();
         let made = |which| stem(which, content, attempt);
         Ok(Box::new(Stems {
-            drums: made(Stem::Drums),
-            bass: made(Stem::Bass),
-            other: made(Stem::Other),
-            vocals: made(Stem::Vocals),
+            drums: made(Stem::DRUMS),
+            bass: made(Stem::BASS),
+            other: made(Stem::OTHER),
+            vocals: made(Stem::VOCALS),
         }))
     }
 }

@@ -101,7 +101,7 @@ impl World {
         if let Ok(Ok(part)) = part {
             self.kernel.cover("downloaded");
             let hash = part.0;
-            if parse_stem(&part.1, Stem::Bass).map(|(content, _)| content) != Some(self.kernel.plan.content(&hash)) {
+            if parse_stem(&part.1, Stem::BASS).map(|(content, _)| content) != Some(self.kernel.plan.content(&hash)) {
                 self.kernel.violated(format_args!("the bass of a song is {:?}", part.1));
             }
         }

@@ -11,12 +11,17 @@ use crate::simd::dispatch;
 /// Rows of a tile (the rows of a panel of weights) and vectors per row: as many as fit into the registers next to the
 /// input's vectors and two weights. The compiler loads one weight ahead; without a register for it, a sum would be
 /// spilled with each term, at two thirds of the speed.
-const WIDE_TILE: [usize; 2] = [8, 3];
-const NARROW_TILE: [usize; 2] = [6, 2];
+pub(crate) const WIDE_TILE: [usize; 2] = [8, 3];
+pub(crate) const NARROW_TILE: [usize; 2] = [6, 2];
 
 /// Returns the tile for this machine's registers.
 const fn tile_shape<S: Simd>() -> [usize; 2] {
     if S::REGISTER_COUNT >= 32 { WIDE_TILE } else { NARROW_TILE }
+}
+
+/// Returns the rows of a panel of weights.
+pub(crate) const fn panel_rows<S: Simd>() -> usize {
+    tile_shape::<S>()[0]
 }
 
 /// Returns the columns of a tile.
@@ -52,6 +57,9 @@ pub struct Panels<'a> {
     values: &'a [f32],
     rows: usize,
     terms: usize,
+    /// The first term, of [`Self::all_terms`] that a panel has.
+    first_term: usize,
+    all_terms: usize,
 }
 
 impl<'a> Panels<'a> {
@@ -62,7 +70,21 @@ impl<'a> Panels<'a> {
     /// If the length of `values` is not that of such a packed matrix, see [`pack`].
     pub fn new(values: &'a [f32], rows: usize, terms: usize) -> Self {
         assert_eq!(values.len(), padded_rows(rows) * terms, "packed weights of {rows} rows and {terms} terms");
-        Self { values, rows, terms }
+        Self { values, rows, terms, first_term: 0, all_terms: terms }
+    }
+
+    /// Returns `count` rows from `first`, which must be the start of a panel.
+    #[inline(always)]
+    pub(crate) fn some_rows(self, first: usize, count: usize) -> Self {
+        let range = first * self.all_terms..(first + padded_rows(count)) * self.all_terms;
+        Self { values: &self.values[range], rows: count, ..self }
+    }
+
+    /// Returns `count` terms from `first`.
+    #[inline(always)]
+    pub(crate) fn some_terms(self, first: usize, count: usize) -> Self {
+        assert!(first + count <= self.terms);
+        Self { terms: count, first_term: self.first_term + first, ..self }
     }
 
     /// Returns the rows, without padding.
@@ -117,8 +139,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) offsets: &'a [usize],
 }
 
-/// Multiplies `weights` by `input` into `out`, whose rows are `out_stride` apart. Computes `columns` columns, padded to
-/// [`padded_columns`], and reads as many values of each term. With `add`, adds to the values in `out`.
+/// Multiplies `weights` by `input` into `out`, whose rows are `out_stride` apart. Computes `columns` columns, rounded up
+/// to whole vectors, and reads as many values of each term. With `add`, adds to the values in `out`.
 ///
 /// # Panics
 ///
@@ -133,9 +155,9 @@ pub(crate) fn product<S: Simd>(
     out_stride: usize,
     add: bool,
 ) {
-    let columns = padded_columns::<S>(columns);
+    let columns = columns.next_multiple_of(S::F32_LANES);
     let rows = weights.rows.next_multiple_of(tile_shape::<S>()[0]);
-    assert_eq!(weights.values.len(), rows * weights.terms);
+    assert_eq!(weights.values.len(), rows * weights.all_terms);
     assert_eq!(input.offsets.len(), weights.terms);
     let furthest = input.offsets.iter().max().copied().unwrap_or_default();
     assert!(furthest + columns <= input.values.len(), "a term reaches beyond the input");
@@ -153,7 +175,7 @@ pub(crate) fn product<S: Simd>(
 
 /// # Safety
 ///
-/// `columns` is a multiple of the tile's columns. As many values exist from each offset and in each row of the output,
+/// `columns` is a multiple of a vector's. As many values exist from each offset and in each row of the output,
 /// which has as many rows as the panels of `ROWS`.
 #[inline(always)]
 unsafe fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
@@ -170,17 +192,28 @@ unsafe fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
     for first in (0..terms).step_by(block_terms::<S>()) {
         let offsets = &input.offsets[first..(first + block_terms::<S>()).min(terms)];
         for row_block in (0..rows).step_by(BLOCK_ROWS) {
-            for column in (0..columns).step_by(tile_columns::<S>()) {
+            let mut column = 0;
+            while column < columns {
+                let vectors = VECTORS.min((columns - column) / S::F32_LANES);
                 for row in (row_block..(row_block + BLOCK_ROWS).min(rows)).step_by(ROWS) {
-                    // SAFETY: the caller's guarantee. Panel `row / ROWS` starts at `row * terms`, its term `first` is
-                    // `first * ROWS` further.
+                    let add = add || first > 0;
+                    // SAFETY: the caller's guarantee. Panel `row / ROWS` starts at `row * all_terms`, each term is `ROWS`
+                    // further. A tile is at most as wide as the columns left.
                     unsafe {
-                        let panel = weights.values.as_ptr().add(row * terms + first * ROWS);
+                        let panel = weights.values.as_ptr();
+                        let panel = panel.add(row * weights.all_terms + (weights.first_term + first) * ROWS);
                         let values = input.values.as_ptr().add(column);
-                        let tile_out = out.as_mut_ptr().add(row * out_stride + column);
-                        tile::<S, ROWS, VECTORS>(simd, panel, values, offsets, tile_out, out_stride, add || first > 0);
+                        let out = out.as_mut_ptr().add(row * out_stride + column);
+                        if vectors == VECTORS {
+                            tile::<S, ROWS, VECTORS>(simd, panel, values, offsets, out, out_stride, add);
+                        } else if vectors == 2 {
+                            tile::<S, ROWS, 2>(simd, panel, values, offsets, out, out_stride, add);
+                        } else {
+                            tile::<S, ROWS, 1>(simd, panel, values, offsets, out, out_stride, add);
+                        }
                     }
                 }
+                column += vectors * S::F32_LANES;
             }
         }
     }
@@ -190,8 +223,8 @@ unsafe fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
 ///
 /// # Safety
 ///
-/// `panel` has `ROWS` values per offset; each offset from `values` is followed by [`tile_columns`] values; `out` has
-/// `ROWS` rows of as many values, `out_stride` apart.
+/// `panel` has `ROWS` values per offset; each offset from `values` is followed by the values of `VECTORS` vectors; `out`
+/// has `ROWS` rows of as many values, `out_stride` apart.
 #[inline(always)]
 unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,

@@ -18,7 +18,7 @@ pub(crate) struct Moments {
 
 impl Moments {
     /// Combines two sets of values.
-    fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: Self) -> Self {
         let count = self.count + other.count;
         if count == 0.0 {
             return self;
@@ -61,7 +61,7 @@ pub(crate) fn moments<S: Simd>(simd: S, values: &[f32], stride: usize, columns: 
 
 /// Returns the moments of one row, read twice while it is in the L1 cache.
 #[inline(always)]
-fn row_moments<S: Simd>(simd: S, row: &[f32], bias: f32) -> Moments {
+pub(crate) fn row_moments<S: Simd>(simd: S, row: &[f32], bias: f32) -> Moments {
     #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
     let count = row.len() as f64;
     #[expect(clippy::cast_possible_truncation, reason = "used as f32")]
@@ -70,16 +70,21 @@ fn row_moments<S: Simd>(simd: S, row: &[f32], bias: f32) -> Moments {
     Moments { count, mean: f64::from(mean) + f64::from(bias), squares }
 }
 
-/// Normalises each item as one group, in place, with a scale and a shift per channel.
-pub fn group_norm(values: &mut [f32], x: Extent, [weight, bias]: [&[f32]; 2]) {
-    assert!(values.len() == x.len() && weight.len() == x.channels && bias.len() == x.channels);
+/// Returns the mean and the divisor that normalise each item as one group.
+pub(crate) fn item_norms(values: &[f32], x: Extent) -> Vec<[f32; 2]> {
     let length = x.rows * x.frames;
     let of_rows = pieces([x.items, x.channels, 1], 1, |piece| {
         let at = x.row(piece.item, piece.row, 0);
         dispatch(RowMoments(&values[at..][..length]))
     });
-    let norms: Vec<[f32; 2]> =
-        of_rows.chunks(x.channels).map(|rows| fold_rows(rows).over(x.channels * length)).collect();
+    of_rows.chunks(x.channels).map(|rows| fold_rows(rows).over(x.channels * length)).collect()
+}
+
+/// Normalises each item as one group, in place, with a scale and a shift per channel.
+pub fn group_norm(values: &mut [f32], x: Extent, [weight, bias]: [&[f32]; 2]) {
+    assert!(values.len() == x.len() && weight.len() == x.channels && bias.len() == x.channels);
+    let length = x.rows * x.frames;
+    let norms = item_norms(values, x);
     let shared = Shared::new(values);
     pieces([x.items, x.channels, 1], 1, |piece| {
         let [mean, deviation] = norms[piece.item];

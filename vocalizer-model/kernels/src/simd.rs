@@ -50,15 +50,16 @@ fn at_most<S: Simd>(simd: S, most: S::f32s, x: S::f32s) -> S::f32s {
     if S::F32_LANES > 1 { simd.min_f32s(most, x) } else { simd.select_f32s(simd.greater_than_f32s(x, most), most, x) }
 }
 
+/// ln 2 in two parts; the first has so few bits that its multiples are exact.
+const LN2_HIGH: f32 = 0.693_359_4;
+const LN2_LOW: f32 = -2.121_944_4e-4;
+/// Adding it leaves the nearest integer in the lowest bits.
+const ROUND: f32 = 12_582_912.0;
+
 /// Computes e to the power of each value: within two units in the last place, 1e-38 below -87.3, NaN for NaN.
 #[inline(always)]
 pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     const LOG2_E: f32 = std::f32::consts::LOG2_E;
-    // ln 2 in two parts; the first has so few bits that its multiples are exact.
-    const LN2_HIGH: f32 = 0.693_359_4;
-    const LN2_LOW: f32 = -2.121_944_4e-4;
-    // Adding it leaves the nearest integer in the lowest bits.
-    const ROUND: f32 = 12_582_912.0;
     let splat = |v| simd.splat_f32s(v);
     let clamped = at_most(simd, splat(88.3), at_least(simd, splat(-87.3), x));
     let shifted = simd.mul_add_e_f32s(clamped, splat(LOG2_E), splat(ROUND));
@@ -75,11 +76,62 @@ pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.transmute_f32s_u32s(simd.add_u32s(simd.transmute_u32s_f32s(p), exponent))
 }
 
+/// Computes 2 to the power of each value, for values between -126 and 126; NaN for NaN. The polynomial of the fraction
+/// has the least relative error, 7.5e-8; with rounding, the result is within 2.2e-7.
+#[inline(always)]
+pub(crate) fn exp2<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let splat = |v| simd.splat_f32s(v);
+    let shifted = simd.add_f32s(x, splat(ROUND));
+    let r = simd.sub_f32s(x, simd.sub_f32s(shifted, splat(ROUND)));
+    let mut p = splat(1.327_647_2e-3);
+    for c in [9.675_541e-3, 5.550_713_3e-2, 0.240_221_2, 0.693_146_97, 1.0] {
+        p = simd.mul_add_e_f32s(p, r, splat(c));
+    }
+    let exponent = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(23));
+    simd.transmute_f32s_u32s(simd.add_u32s(simd.transmute_u32s_f32s(p), exponent))
+}
+
+/// Computes the hyperbolic tangent of each value, within 4e-7 of the result, as t / (t + 2) with t = e^2x - 1.
+#[inline(always)]
+pub(crate) fn tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let splat = |v| simd.splat_f32s(v);
+    // In f32 the result is 1 from 9.02 on.
+    let clamped = at_most(simd, splat(9.1), at_least(simd, splat(-9.1), x));
+    let x = simd.add_f32s(clamped, clamped);
+    let shifted = simd.mul_add_e_f32s(x, splat(std::f32::consts::LOG2_E), splat(ROUND));
+    let whole = simd.sub_f32s(shifted, splat(ROUND));
+    let r = simd.mul_add_e_f32s(whole, splat(-LN2_HIGH), x);
+    let r = simd.mul_add_e_f32s(whole, splat(-LN2_LOW), r);
+    // The Taylor polynomial of e^r - 1.
+    let mut p = splat(1.0 / 5040.0);
+    for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0] {
+        p = simd.mul_add_e_f32s(p, r, splat(c));
+    }
+    let p = simd.mul_f32s(p, r);
+    // Two to the power of the integer: its bits are the integer's, added to those of one.
+    let exponent = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(23));
+    let power = simd.transmute_f32s_u32s(simd.add_u32s(simd.transmute_u32s_f32s(splat(1.0)), exponent));
+    let t = simd.mul_add_e_f32s(p, power, simd.sub_f32s(power, splat(1.0)));
+    simd.div_f32s(t, simd.add_f32s(t, splat(2.0)))
+}
+
 /// Computes 1 / (1 + e^-x) for each value.
 #[inline(always)]
 pub(crate) fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let one = simd.splat_f32s(1.0);
     simd.div_f32s(one, simd.add_f32s(one, exp(simd, simd.neg_f32s(x))))
+}
+
+/// Computes sigmoid(x) · tanh(y) for each value, with one division.
+#[inline(always)]
+pub(crate) fn sigmoid_tanh<S: Simd>(simd: S, x: S::f32s, y: S::f32s) -> S::f32s {
+    let splat = |v| simd.splat_f32s(v);
+    // Beyond 15, tanh is one in f32; the bound keeps the product of the divisors finite wherever the result is not tiny.
+    let y = at_most(simd, splat(15.0), at_least(simd, splat(-15.0), y));
+    let e = exp(simd, simd.mul_f32s(y, splat(-2.0)));
+    let divisor = simd.add_f32s(splat(1.0), exp(simd, simd.neg_f32s(x)));
+    let divisor = simd.mul_add_e_f32s(divisor, e, divisor);
+    simd.div_f32s(simd.sub_f32s(splat(1.0), e), divisor)
 }
 
 /// Computes the exact GELU, x · (1 + erf(x / √2)) / 2.
@@ -166,4 +218,57 @@ pub(crate) fn sum<S: Simd>(simd: S, values: &[f32], centre: Option<f32>) -> f32 
         None => tail.iter().sum(),
     };
     total + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    enum Function {
+        Exp2,
+        Tanh,
+    }
+
+    struct Apply<'a>(Function, &'a mut [f32]);
+
+    impl WithSimd for Apply<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) {
+            match self.0 {
+                Function::Exp2 => each!(simd: S, self.1 => v; exp2(simd, v)),
+                Function::Tanh => each!(simd: S, self.1 => v; tanh(simd, v)),
+            }
+        }
+    }
+
+    fn worst(function: Function, range: std::ops::Range<f32>, exact: fn(f64) -> f64) -> f64 {
+        let steps = 200_003;
+        let x: Vec<f32> =
+            (0..steps).map(|i| range.start + (range.end - range.start) * i as f32 / steps as f32).collect();
+        let mut y = x.clone();
+        dispatch(Apply(function, &mut y));
+        let error = |(&x, &y): (&f32, &f32)| {
+            let exact = exact(f64::from(x));
+            (f64::from(y) - exact).abs() / exact.abs().max(1e-30)
+        };
+        x.iter().zip(&y).map(error).fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn exp2_is_exact_to_rounding() {
+        assert!(worst(Function::Exp2, -86.0..1.0, f64::exp2) < 2.5e-7);
+        assert!(worst(Function::Exp2, -126.0..126.0, f64::exp2) < 2.5e-7);
+    }
+
+    #[test]
+    fn tanh_is_exact_to_rounding() {
+        assert!(worst(Function::Tanh, -12.0..12.0, f64::tanh) < 4e-7);
+        assert!(worst(Function::Tanh, -0.01..0.01, f64::tanh) < 4e-7);
+        let mut special = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0, 1e-30];
+        dispatch(Apply(Function::Tanh, &mut special));
+        assert!(special[0].is_nan());
+        assert_eq!(special[1..], [1.0, -1.0, 0.0, 1e-30]);
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::audio::Frame;
+
 /// How a song is cut. All values are frames at the model's rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Plan {
@@ -16,34 +18,61 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    fn total_frames(&self) -> u64 {
+    pub(super) fn total_frames(&self) -> u64 {
         self.song_frames + self.lead_frames as u64
-    }
-
-    /// Returns the number of segments of the whole song.
-    pub(crate) fn segments(&self) -> u64 {
-        self.total_frames().div_ceil(self.stride_frames as u64)
     }
 }
 
-/// One pass over the song: takes frames, returns the next segment to separate, takes the separated segments, and
-/// outputs frames that no later segment changes.
-///
-/// A segment that reaches past the end of the song is centred, so the network sees equal amounts of earlier audio and
+/// One pass over the song: takes frames, returns the next segment to separate, takes the separated segments, and outputs
+/// frames that no later segment changes.
+pub(crate) trait Chunks: Send {
+    /// Appends the next frames of the song.
+    fn push(&mut self, frames: &[Frame]);
+
+    /// Returns the number of segments of the whole song.
+    fn segments(&self) -> u64;
+
+    /// Returns the number of segments not returned yet.
+    fn segments_left(&self) -> u64;
+
+    /// Returns whether all frames of the next `count` segments, or of all that are left, are buffered.
+    fn has_segments(&self, count: usize) -> bool;
+
+    /// Returns the next segment, if all of its frames are buffered.
+    ///
+    /// # Shapes
+    ///
+    /// - output: `[2][segment_frames]`, left and right
+    fn next_segment(&mut self) -> Option<[Vec<f32>; 2]>;
+
+    /// Adds the network's output for the oldest segment that was returned but not added yet, and appends the frames
+    /// that are final now to `out`, without the lead.
+    ///
+    /// # Shapes
+    ///
+    /// - `separated`: `[stems][2][segment_frames]`
+    /// - `out`: `[stems]`
+    fn add(&mut self, separated: &[[Vec<f32>; 2]], out: &mut [VecDeque<Frame>]);
+
+    /// Returns whether every segment was added.
+    fn is_done(&self) -> bool;
+}
+
+/// The pass of HTDemucs. A segment that reaches past the end of the song is centred, so the network sees equal amounts of earlier audio and
 /// of trailing silence. Segments are weighted by a triangle, and the sums are divided by the weights.
 pub(crate) struct OverlapAdd {
     plan: Plan,
     stems: usize,
     weight: Vec<f32>,
     /// Buffered frames of the song (including the lead); the first is at `input_start`.
-    input: VecDeque<[f32; 2]>,
+    input: VecDeque<Frame>,
     input_start: u64,
     /// Start of the next segment to return.
     next: u64,
     /// Start of the next segment to add, one that was returned before.
     offset: u64,
     /// Sums over `[stems]`, and sums of weights; the first is at `offset`.
-    sums: Vec<VecDeque<[f32; 2]>>,
+    sums: Vec<VecDeque<Frame>>,
     weights: VecDeque<f32>,
 }
 
@@ -68,41 +97,47 @@ impl OverlapAdd {
         }
     }
 
-    /// Appends the next frames of the song.
-    pub(crate) fn push(&mut self, frames: &[[f32; 2]]) {
-        self.input.extend(frames);
-    }
-
     /// Returns the number of song frames in the segment at `offset`.
     fn chunk_frames(&self, offset: u64) -> usize {
         let left = self.plan.total_frames().saturating_sub(offset);
         usize::try_from(left).unwrap_or(usize::MAX).min(self.plan.segment_frames)
     }
 
-    /// Returns whether every segment was added.
-    pub(crate) fn is_done(&self) -> bool {
+    /// Drops the frames that no later segment needs.
+    fn forget(&mut self) {
+        let reach = (self.plan.segment_frames / 2 + 1) as u64;
+        let keep_from = self.next.saturating_sub(reach);
+        while self.input_start < keep_from && self.input.pop_front().is_some() {
+            self.input_start += 1;
+        }
+    }
+}
+
+impl Chunks for OverlapAdd {
+    fn push(&mut self, frames: &[Frame]) {
+        self.input.extend(frames);
+    }
+
+    fn is_done(&self) -> bool {
         self.offset >= self.plan.total_frames()
     }
 
-    /// Returns the number of segments not returned yet.
-    pub(crate) fn segments_left(&self) -> u64 {
+    fn segments(&self) -> u64 {
+        self.plan.total_frames().div_ceil(self.plan.stride_frames as u64)
+    }
+
+    fn segments_left(&self) -> u64 {
         self.plan.total_frames().saturating_sub(self.next).div_ceil(self.plan.stride_frames as u64)
     }
 
-    /// Returns whether all frames of the next `count` segments, or of all that are left, are buffered.
-    pub(crate) fn has_segments(&self, count: usize) -> bool {
+    fn has_segments(&self, count: usize) -> bool {
         let left = self.segments_left();
         let Some(before_last) = left.min(count as u64).checked_sub(1) else { return false };
         let last = self.next + before_last * self.plan.stride_frames as u64;
         self.input_start + self.input.len() as u64 >= last + self.chunk_frames(last) as u64
     }
 
-    /// Returns the next segment, if all of its frames are buffered.
-    ///
-    /// # Shapes
-    ///
-    /// - output: `[2][segment_frames]`, left and right
-    pub(crate) fn next_segment(&mut self) -> Option<[Vec<f32>; 2]> {
+    fn next_segment(&mut self) -> Option<[Vec<f32>; 2]> {
         if !self.has_segments(1) {
             return None;
         }
@@ -126,14 +161,7 @@ impl OverlapAdd {
         Some(out)
     }
 
-    /// Adds the network's output for the oldest segment that was returned but not added yet, and appends the frames
-    /// that are final now to `out`, without the lead.
-    ///
-    /// # Shapes
-    ///
-    /// - `separated`: `[stems][2][segment_frames]`
-    /// - `out`: `[stems]`
-    pub(crate) fn add(&mut self, separated: &[[Vec<f32>; 2]], out: &mut [VecDeque<[f32; 2]>]) {
+    fn add(&mut self, separated: &[[Vec<f32>; 2]], out: &mut [VecDeque<Frame>]) {
         debug_assert_eq!(separated.len(), self.stems);
         let chunk = self.chunk_frames(self.offset);
         let before = (self.plan.segment_frames - chunk) / 2;
@@ -166,14 +194,5 @@ impl OverlapAdd {
             }
         }
         self.offset = next;
-    }
-
-    /// Drops the frames that no later segment needs.
-    fn forget(&mut self) {
-        let reach = (self.plan.segment_frames / 2 + 1) as u64;
-        let keep_from = self.next.saturating_sub(reach);
-        while self.input_start < keep_from && self.input.pop_front().is_some() {
-            self.input_start += 1;
-        }
     }
 }

@@ -1,4 +1,6 @@
 //! Signal processing around the network, on the CPU.
 
 pub(crate) mod chunk;
+pub(crate) mod fades;
+pub(crate) mod spectra;
 pub(crate) mod stft;

@@ -9,17 +9,17 @@ use super::parameters::{DConvParameters, GluExtra, LinearParameters, NormParamet
 use vocalizer_kernels::conv::{Axis, STRIDE, TAPS};
 use vocalizer_kernels::norm::EPSILON;
 
-fn dims<B: Backend>(x: &FloatTensor<B>) -> [usize; 4] {
+pub(super) fn dims<B: Backend>(x: &FloatTensor<B>) -> [usize; 4] {
     let shape = x.shape();
     std::array::from_fn(|i| shape[i])
 }
 
-fn reshape<B: Backend, const N: usize>(x: FloatTensor<B>, shape: [usize; N]) -> FloatTensor<B> {
+pub(super) fn reshape<B: Backend, const N: usize>(x: FloatTensor<B>, shape: [usize; N]) -> FloatTensor<B> {
     B::float_reshape(x, Shape::from(shape))
 }
 
 /// Returns `len` values of dimension `dim`, from `start`.
-fn narrow<B: Backend>(x: FloatTensor<B>, dim: usize, start: usize, len: usize) -> FloatTensor<B> {
+pub(super) fn narrow<B: Backend>(x: FloatTensor<B>, dim: usize, start: usize, len: usize) -> FloatTensor<B> {
     let slices: Vec<Slice> = (0..x.shape().num_dims())
         .map(|d| if d == dim { Slice::from(start..start + len) } else { Slice::from(0..x.shape()[d]) })
         .collect();
@@ -27,12 +27,12 @@ fn narrow<B: Backend>(x: FloatTensor<B>, dim: usize, start: usize, len: usize) -
 }
 
 /// Reshapes one value per channel to broadcast over `[items, channels, rows, frames]`.
-fn by_channel<B: Backend>(values: FloatTensor<B>) -> FloatTensor<B> {
+pub(super) fn by_channel<B: Backend>(values: FloatTensor<B>) -> FloatTensor<B> {
     let channels = values.shape()[0];
     reshape::<B, 4>(values, [1, channels, 1, 1])
 }
 
-fn glu<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+pub(super) fn glu<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     let half = x.shape()[1] / 2;
     let gate = B::sigmoid(narrow::<B>(x.clone(), 1, half, half));
     B::float_mul(narrow::<B>(x, 1, 0, half), gate)
@@ -46,7 +46,7 @@ fn along(axis: Axis, taps: usize, across: usize) -> [usize; 2] {
     }
 }
 
-fn conv<B: Backend>(
+pub(super) fn conv<B: Backend>(
     x: FloatTensor<B>,
     layer: LinearParameters<B>,
     [tall, wide]: [usize; 2],
@@ -142,7 +142,7 @@ fn normalise<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     B::float_div(x, B::float_sqrt(B::float_add_scalar(variance, EPSILON.into())))
 }
 
-fn affine<B: Backend>(x: FloatTensor<B>, norm: NormParameters<B>) -> FloatTensor<B> {
+pub(super) fn affine<B: Backend>(x: FloatTensor<B>, norm: NormParameters<B>) -> FloatTensor<B> {
     B::float_add(B::float_mul(x, by_channel::<B>(norm.weight)), by_channel::<B>(norm.bias))
 }
 

@@ -17,12 +17,12 @@ use vocalizer_kernels::{Extent, conv, dconv, norm, transformer};
 use super::network::NetworkOps;
 use super::parameters::{DConvParameters, GluExtra, LinearParameters, NormParameters};
 
-fn extent(x: &FlexTensor) -> Extent {
+pub(super) fn extent(x: &FlexTensor) -> Extent {
     let shape = x.shape();
     Extent { items: shape[0], channels: shape[1], rows: shape[2], frames: shape[3] }
 }
 
-fn tensor<const N: usize>(values: Bytes, shape: [usize; N]) -> FlexTensor {
+pub(super) fn tensor<const N: usize>(values: Bytes, shape: [usize; N]) -> FlexTensor {
     FlexTensor::new(values, Layout::contiguous(Shape::from(shape)), DType::F32)
 }
 
@@ -53,7 +53,7 @@ impl AllocationController for TensorMemory {
     }
 }
 
-fn shaped(values: Buffer, x: Extent) -> FlexTensor {
+pub(super) fn shaped(values: Buffer, x: Extent) -> FlexTensor {
     let bytes = size_of_val(&*values);
     // SAFETY: `bytes` is the size of the values, and all of them are initialised.
     let values = unsafe { Bytes::from_controller(Box::new(TensorMemory(values)), bytes) };
@@ -61,19 +61,19 @@ fn shaped(values: Buffer, x: Extent) -> FlexTensor {
 }
 
 /// Memory for the values of an operation.
-fn output(x: Extent) -> Buffer {
+pub(super) fn output(x: Extent) -> Buffer {
     #[cfg(test)]
     vocalizer_kernels::memory::fill_new_buffers_with_nan();
     Buffer::of(x.len())
 }
 
 /// Returns the values of a tensor from [`FlexTensor::to_contiguous`].
-fn values(x: &FlexTensor) -> &[f32] {
+pub(super) fn values(x: &FlexTensor) -> &[f32] {
     x.as_slice().expect("contiguous and f32")
 }
 
 /// Changes the values of a tensor in place, or of a copy if they are shared.
-fn change(x: FlexTensor, with: impl FnOnce(&mut [f32], Extent)) -> FlexTensor {
+pub(super) fn change(x: FlexTensor, with: impl FnOnce(&mut [f32], Extent)) -> FlexTensor {
     let extent = extent(&x);
     // Copies a view. A whole tensor must not even be cloned: it would then count as shared.
     let is_whole = x.is_contiguous() && x.storage::<f32>().len() == extent.len();
@@ -83,15 +83,15 @@ fn change(x: FlexTensor, with: impl FnOnce(&mut [f32], Extent)) -> FlexTensor {
 }
 
 /// Returns a layer's matrix, with the given number of terms.
-fn panels<'a>(layer: &'a Linear, terms: usize) -> Panels<'a> {
+pub(super) fn panels<'a>(layer: &'a Linear, terms: usize) -> Panels<'a> {
     Panels::new(values(&layer.weight), layer.rows, terms)
 }
 
 /// The parameters of a layer, made contiguous.
-struct Linear {
-    weight: FlexTensor,
-    bias: FlexTensor,
-    rows: usize,
+pub(super) struct Linear {
+    pub(super) weight: FlexTensor,
+    pub(super) bias: FlexTensor,
+    pub(super) rows: usize,
 }
 
 impl From<LinearParameters<Flex>> for Linear {
@@ -103,13 +103,17 @@ impl From<LinearParameters<Flex>> for Linear {
 }
 
 impl Linear {
-    fn over(&self, terms: usize) -> transformer::Linear<'_> {
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(super) fn over(&self, terms: usize) -> transformer::Linear<'_> {
         transformer::Linear { weights: panels(self, terms), bias: values(&self.bias) }
     }
 }
 
 /// The parameters of a normalisation, made contiguous.
-struct Norm([FlexTensor; 2]);
+pub(super) struct Norm([FlexTensor; 2]);
 
 impl From<NormParameters<Flex>> for Norm {
     fn from(norm: NormParameters<Flex>) -> Self {
@@ -118,7 +122,7 @@ impl From<NormParameters<Flex>> for Norm {
 }
 
 impl Norm {
-    fn values(&self) -> [&[f32]; 2] {
+    pub(super) fn values(&self) -> [&[f32]; 2] {
         [values(&self.0[0]), values(&self.0[1])]
     }
 }

@@ -108,7 +108,7 @@ fn dconv_layer(channels: usize, dilation: usize, device: &Device) -> DConvLayer 
 }
 
 /// Returns the largest difference, relative to the largest value.
-fn difference(got: Tensor<4>, expected: Tensor<4>) -> Result<f32, String> {
+pub(super) fn difference(got: Tensor<4>, expected: Tensor<4>) -> Result<f32, String> {
     assert_eq!(got.dims(), expected.dims());
     let values = |x: Tensor<4>| -> Result<Vec<f32>, String> {
         Ok(x.try_into_data().map_err(|e| e.to_string())?.try_into_vec().expect("32-bit values"))

@@ -13,6 +13,8 @@ pub(crate) mod kernels;
 mod network;
 mod parameters;
 mod record;
+pub(crate) mod roformer;
+pub(crate) mod scnet;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 pub(crate) mod spectrum;
 mod tensors;

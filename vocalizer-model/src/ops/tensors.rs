@@ -18,16 +18,16 @@ pub(crate) struct Linear {
 }
 
 impl Linear {
-    fn rows(&self) -> usize {
+    pub(super) fn rows(&self) -> usize {
         self.bias.dims()[0]
     }
 
     /// The cost of a product with this many terms at each of `positions`.
-    fn cost(&self, terms: usize, positions: usize) -> Cost {
+    pub(super) fn cost(&self, terms: usize, positions: usize) -> Cost {
         Cost { flop: flop([self.rows(), terms, positions]), values: self.rows() * (terms + 1) }
     }
 
-    fn parameters(&self) -> LinearParameters<Dispatch> {
+    pub(super) fn parameters(&self) -> LinearParameters<Dispatch> {
         LinearParameters { weight: self.weight.clone().into_dispatch(), bias: self.bias.clone().into_dispatch() }
     }
 }
@@ -40,7 +40,7 @@ pub(crate) struct Norm {
 }
 
 impl Norm {
-    fn parameters(&self) -> NormParameters<Dispatch> {
+    pub(super) fn parameters(&self) -> NormParameters<Dispatch> {
         NormParameters { weight: self.weight.clone().into_dispatch(), bias: self.bias.clone().into_dispatch() }
     }
 }
@@ -57,19 +57,19 @@ pub(crate) struct DConvLayer {
 }
 
 /// Returns the number of values of a tensor, and the number per channel over all items.
-fn extent(x: &Tensor<4>) -> [usize; 2] {
+pub(super) fn extent(x: &Tensor<4>) -> [usize; 2] {
     let [items, channels, rows, frames] = x.dims();
     [items * channels * rows * frames, items * rows * frames]
 }
 
 /// Counts one multiplication and one addition per row, term and column of a product.
-fn flop(extents: [usize; 3]) -> u64 {
+pub(super) fn flop(extents: [usize; 3]) -> u64 {
     extents.into_iter().fold(2, |flop, extent| flop * extent as u64)
 }
 
 impl Cost {
     /// Adds values read or written besides the weights.
-    fn moving(self, values: usize) -> Self {
+    pub(super) fn moving(self, values: usize) -> Self {
         Self { values: self.values + values, ..self }
     }
 }

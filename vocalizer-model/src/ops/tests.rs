@@ -24,16 +24,16 @@ pub(super) fn values<const N: usize>(seed: u64, shape: [usize; N]) -> TensorData
     TensorData::new(values, shape)
 }
 
-fn tensor<const N: usize>(seed: u64, shape: [usize; N]) -> FlexTensor {
+pub(super) fn tensor<const N: usize>(seed: u64, shape: [usize; N]) -> FlexTensor {
     FlexTensor::from_data(values(seed, shape))
 }
 
-fn floats(x: FlexTensor) -> Vec<f32> {
+pub(super) fn floats(x: FlexTensor) -> Vec<f32> {
     x.into_data().try_into_vec().unwrap()
 }
 
 /// Checks that two results agree to f32 rounding, relative to the largest value.
-fn same(own: FlexTensor, reference: FlexTensor) {
+pub(super) fn same(own: FlexTensor, reference: FlexTensor) {
     assert_eq!(own.shape(), reference.shape());
     let (own, reference) = (floats(own), floats(reference));
     let largest = reference.iter().fold(1.0_f32, |max, v| max.max(v.abs()));
@@ -43,22 +43,22 @@ fn same(own: FlexTensor, reference: FlexTensor) {
 }
 
 /// Returns a layer packed, and as burn's operations take it.
-fn layer(seed: u64, rows: usize, terms: usize) -> [LinearParameters<Flex>; 2] {
+pub(super) fn layer(seed: u64, rows: usize, terms: usize) -> [LinearParameters<Flex>; 2] {
     let (weight, bias) = (tensor(seed, [rows, terms]), tensor(seed + 1, [rows]));
     let packed = LinearParameters { weight: Flex::pack(weight.clone()), bias: bias.clone() };
     [packed, LinearParameters { weight, bias }]
 }
 
-fn norm(seed: u64, channels: usize) -> NormParameters<Flex> {
+pub(super) fn norm(seed: u64, channels: usize) -> NormParameters<Flex> {
     NormParameters { weight: tensor(seed, [channels]), bias: tensor(seed + 1, [channels]) }
 }
 
-fn axis() -> impl Strategy<Value = Axis> {
+pub(super) fn axis() -> impl Strategy<Value = Axis> {
     prop_oneof![Just(Axis::Rows), Just(Axis::Frames)]
 }
 
 /// Numbers of frames: few, about one piece, and about two pieces.
-fn frames() -> impl Strategy<Value = usize> {
+pub(super) fn frames() -> impl Strategy<Value = usize> {
     prop_oneof![1..60_usize, 330..345_usize, 670..700_usize]
 }
 

@@ -6,7 +6,8 @@ use etcetera::BaseStrategy as _;
 
 use super::{MemberSpec, ModelSpec, WeightsError, WeightsFile};
 
-/// A folder of downloaded weights: each network is at `models/<file>` inside it.
+/// A folder of weights: each downloaded network is at `models/<file>` inside it, each imported one at
+/// `imported/<name>.safetensors`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cache {
     dir: PathBuf,
@@ -43,6 +44,11 @@ impl Cache {
     /// Returns the path of this network's file, whether it exists or not.
     pub fn member_path(&self, member: &MemberSpec) -> PathBuf {
         self.models_dir().join(member.file)
+    }
+
+    /// Returns the folder of the imported models.
+    pub(super) fn imported_dir(&self) -> PathBuf {
+        self.dir.join("imported")
     }
 
     /// Returns the path of the CPU's reference output for a network with this tensor digest and these arguments.

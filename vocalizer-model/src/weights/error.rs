@@ -1,4 +1,4 @@
-//! The errors of reading and downloading weights.
+//! The errors of reading, importing and downloading weights.
 
 use std::fmt;
 use std::io;
@@ -56,6 +56,34 @@ pub enum WeightsError {
     /// Valid, but not supported by this library.
     #[error("is not supported: {0}")]
     Unsupported(String),
+    /// The tensors belong to no network that can be imported.
+    #[error("is of an unknown family: {what}; known families: {known}")]
+    UnknownFamily {
+        /// What was found.
+        what: String,
+        /// The names of the known families.
+        known: String,
+    },
+    /// The configuration is missing.
+    #[error("needs the configuration that it was trained with: the .yaml file that was published next to it")]
+    MissingConfig,
+    /// The configuration is for another network.
+    #[error("does not fit its configuration: {0}")]
+    ConfigMismatch(String),
+    /// An imported model cannot have this name.
+    #[error("{name:?} cannot be the name of an imported model: {why}")]
+    InvalidName {
+        /// The name.
+        name: String,
+        /// What is wrong, and what would be right.
+        why: String,
+    },
+    /// There is an imported model with this name.
+    #[error("an imported model named {0} exists; choose another name, or replace it with --overwrite")]
+    NameTaken(String),
+    /// Another import of this name has not finished.
+    #[error("another import is writing the model {0}; repeat this one when it has finished, or choose another name")]
+    ImportRunning(String),
     /// Every source of a file failed.
     #[error(
         "{} could not be downloaded ({}); copy the file there by hand, or set VOCALIZER_HUB to a mirror of the hub",

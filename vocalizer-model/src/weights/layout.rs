@@ -187,7 +187,7 @@ impl Arguments<'_> {
     }
 
     /// Reads a boolean. As in Python, numbers count as booleans; some of these arguments are group counts.
-    fn flag(&self, key: &str, default: bool) -> Result<bool, WeightsError> {
+    pub(crate) fn flag(&self, key: &str, default: bool) -> Result<bool, WeightsError> {
         let Some(value) = self.get(key) else { return Ok(default) };
         let truth = value.as_bool().or_else(|| value.as_f64().map(|n| n != 0.0));
         truth.ok_or_else(|| Self::malformed(key, value))

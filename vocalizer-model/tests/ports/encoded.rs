@@ -61,7 +61,7 @@ async fn wav_and_flac_stems_become_mp3() {
 async fn stem_that_is_not_audio_is_an_error() {
     let place = place(Bytes::from_static(b"not a stem"));
     let stems = place.separator.separate(Bytes::new().into(), Arc::new(())).await.expect("stems");
-    let error = stems.open(Stem::Bass).await.expect_err("an error");
+    let error = stems.open(Stem::BASS).await.expect_err("an error");
     assert!(matches!(&error, BlobError::Unavailable(source) if source.to_string().contains("audio")), "{error:?}");
 }
 

@@ -96,8 +96,8 @@ fn clipping_stems_are_scaled_each_clamped_or_kept() {
         assert!(snr_db(&times(&exact.stem(stem), expected), &each.stem(stem)) > 120.0);
     }
 
-    let exact = exact.stem(Stem::Vocals);
-    let one = |format, clip| split(&model, &song, RATE_HZ, &with(format, Some(clip))).stem(Stem::Vocals);
+    let exact = exact.stem(Stem::VOCALS);
+    let one = |format, clip| split(&model, &song, RATE_HZ, &with(format, Some(clip))).stem(Stem::VOCALS);
     let clamped = one(AudioFormat::WavF32, Clip::Clamp);
     assert!(clamped == exact.iter().map(|f| f.map(|x| x.clamp(-0.99, 0.99))).collect::<Vec<_>>());
     assert_eq!(peak(&one(AudioFormat::Wav16, Clip::None)), 1.0);
@@ -110,7 +110,7 @@ fn with_dc(song: &[Frame], dc: [f32; 2]) -> Vec<Frame> {
 
 #[test]
 fn one_stem_carries_dc_of_song() {
-    for (name, carrier) in [("tiny-4s", Stem::Other), ("tiny-6s", Stem::Other)] {
+    for (name, carrier) in [("tiny-4s", Stem::OTHER), ("tiny-6s", Stem::OTHER)] {
         let model = tiny(name);
         let song = song(60_000, RATE_HZ);
         let plain = split(&model, &song, RATE_HZ, &floats());
@@ -135,9 +135,9 @@ fn selected_stems_carry_dc_only_with_other() {
         options.stems = stems.to_vec();
         sum(&split(&model, song, RATE_HZ, &options))
     };
-    let drums = &[Stem::Drums];
+    let drums = &[Stem::DRUMS];
     assert!(snr_db(&selected(&song, drums), &selected(&offset, drums)) > 60.0);
-    let both = &[Stem::Drums, Stem::Other];
+    let both = &[Stem::DRUMS, Stem::OTHER];
     assert!(snr_db(&with_dc(&selected(&song, both), [0.05; 2]), &selected(&offset, both)) > 60.0);
 }
 

@@ -4,6 +4,7 @@ mod accuracy;
 mod cancel;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod cards;
+mod families;
 mod lengths;
 mod levels;
 mod options;

@@ -40,9 +40,9 @@ fn every_overlap_keeps_length() {
     let song = song(3 * model.segment_frames(), RATE_HZ);
     for overlap in [0.0, 0.5, 0.9] {
         let mut options = floats();
-        options.separation.overlap = overlap;
+        options.separation.overlap = Some(overlap);
         let split = split(&model, &song, RATE_HZ, &options);
-        assert_eq!(split.stem(Stem::Vocals).len(), song.len(), "overlap {overlap}");
+        assert_eq!(split.stem(Stem::VOCALS).len(), song.len(), "overlap {overlap}");
         assert!(peak(&split.all()) > 0.0);
     }
 }
@@ -53,7 +53,7 @@ fn shorter_segment_keeps_length() {
     let song = song(70_001, RATE_HZ);
     let mut options = floats();
     options.separation.segment_s = Some(0.5);
-    assert_eq!(split(&model, &song, RATE_HZ, &options).stem(Stem::Bass).len(), song.len());
+    assert_eq!(split(&model, &song, RATE_HZ, &options).stem(Stem::BASS).len(), song.len());
 }
 
 #[test]
@@ -69,14 +69,14 @@ fn invalid_options_name_valid_values() {
         assert!(error.to_string().contains(expected), "{error}");
         assert!(!out.exists(), "the output folder was left");
     };
-    refused(&|o| o.separation.overlap = 1.0, "0 to 0.99");
-    refused(&|o| o.separation.overlap = f64::NAN, "0 to 0.99");
-    refused(&|o| o.separation.overlap = -0.1, "0 to 0.99");
+    refused(&|o| o.separation.overlap = Some(1.0), "0 to 0.99");
+    refused(&|o| o.separation.overlap = Some(f64::NAN), "0 to 0.99");
+    refused(&|o| o.separation.overlap = Some(-0.1), "0 to 0.99");
     refused(&|o| o.separation.segment_s = Some(60.0), "takes 0.1 to");
     refused(&|o| o.separation.segment_s = Some(0.0), "takes 0.1 to");
     refused(&|o| o.separation.segment_s = Some(f64::NAN), "takes 0.1 to");
-    refused(&|o| o.stems = vec![Stem::Piano], "drums, bass, other, vocals");
-    refused(&|o| o.mix_minus = vec![Stem::Guitar], "drums, bass, other, vocals");
+    refused(&|o| o.stems = vec![Stem::PIANO], "drums, bass, other, vocals");
+    refused(&|o| o.mix_minus = vec![Stem::GUITAR], "drums, bass, other, vocals");
     refused(&|o| o.mix_minus = Stem::FOUR.to_vec(), "name fewer stems");
     refused(&|o| o.start_s = Some(-1.0), "0 or more");
     refused(&|o| o.start_s = Some(f64::NAN), "0 or more");

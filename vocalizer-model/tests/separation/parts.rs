@@ -83,7 +83,7 @@ fn mono_files_have_one_channel_with_the_average() {
     let model = tiny("tiny-4s");
     // An odd number of bytes in 24 bits, which needs padding.
     let song: Vec<_> = song(50_001, RATE_HZ).iter().map(|f| f.map(|x| x * 0.2)).collect();
-    let exact = split(&model, &song, RATE_HZ, &floats()).stem(Stem::Bass);
+    let exact = split(&model, &song, RATE_HZ, &floats()).stem(Stem::BASS);
     let average: Vec<Frame> = exact.iter().map(|[left, right]| [(left + right) / 2.0; 2]).collect();
     for (format, at_least_db) in [
         (AudioFormat::WavF32, 120.0),

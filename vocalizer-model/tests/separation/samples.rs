@@ -56,7 +56,7 @@ fn samples_report_progress_and_are_cancelled() {
 fn invalid_options_and_rates_are_rejected() {
     let model = tiny("tiny-4s");
     let mut options = SeparationOptions::default();
-    options.overlap = 2.0;
+    options.overlap = Some(2.0);
     let rejected = split_frames(&model, &[], RATE_HZ, &options, &mut |_| {}, &Cancel::default());
     assert!(matches!(rejected, Err(Error::Options(_))));
     let rejected =

@@ -12,11 +12,11 @@ fn selected_stems_equal_those_of_full_split() {
     let song = song(60_000, RATE_HZ);
     let all = split(&model, &song, RATE_HZ, &floats());
     let mut options = floats();
-    options.stems = vec![Stem::Piano, Stem::Drums];
+    options.stems = vec![Stem::PIANO, Stem::DRUMS];
     let some = split(&model, &song, RATE_HZ, &options);
     let names: Vec<_> = some.report.files.iter().filter_map(|f| f.file_name()?.to_str()).collect();
     assert_eq!(names, ["drums.wav", "piano.wav"]);
-    for stem in [Stem::Piano, Stem::Drums] {
+    for stem in [Stem::PIANO, Stem::DRUMS] {
         assert!(all.stem(stem) == some.stem(stem), "{stem}");
     }
 }
@@ -28,18 +28,18 @@ fn two_stems_are_stem_and_complement() {
     let all = split(&model, &song, RATE_HZ, &floats());
     let pair = |complement| {
         let mut options = floats();
-        options.two_stems = Some((Stem::Vocals, complement));
+        options.two_stems = Some((Stem::VOCALS, complement));
         let pair = split(&model, &song, RATE_HZ, &options);
         assert_eq!(pair.report.files.len(), 2);
-        assert!(pair.stem(Stem::Vocals) == all.stem(Stem::Vocals));
+        assert!(pair.stem(Stem::VOCALS) == all.stem(Stem::VOCALS));
         pair.file("no_vocals.wav")
     };
 
-    let others = [Stem::Drums, Stem::Bass, Stem::Other].map(|stem| all.stem(stem));
+    let others = [Stem::DRUMS, Stem::BASS, Stem::OTHER].map(|stem| all.stem(stem));
     let sum: Vec<_> = (0..song.len()).map(|i| [0, 1].map(|c| others.iter().map(|s| s[i][c]).sum::<f32>())).collect();
     assert!(snr_db(&sum, &pair(Complement::Add)) > 120.0);
 
-    let vocals = all.stem(Stem::Vocals);
+    let vocals = all.stem(Stem::VOCALS);
     let rest: Vec<_> = song.iter().zip(vocals).map(|(m, v)| [m[0] - v[0], m[1] - v[1]]).collect();
     assert!(snr_db(&rest, &pair(Complement::Minus)) > 120.0);
 }
@@ -49,8 +49,8 @@ fn two_stems_and_stem_selection_are_exclusive() {
     let model = tiny("tiny-4s");
     let dir = tempfile::tempdir().expect("a folder");
     let mut options = floats();
-    options.two_stems = Some((Stem::Vocals, Complement::Add));
-    options.stems = vec![Stem::Bass];
+    options.two_stems = Some((Stem::VOCALS, Complement::Add));
+    options.stems = vec![Stem::BASS];
     let error = vocalizer_model::split_file(&model, &golden("mix.flac"), dir.path(), &options).expect_err("an error");
     assert!(matches!(error, Error::Options(_)), "{error}");
 }
@@ -99,9 +99,9 @@ fn bag_of_equal_members_matches_single_member() {
         let model = model.expect("a bag");
         assert!(snr_db(&alone.all(), &split(&model, &song, RATE_HZ, &floats()).all()) > 120.0);
         let mut options = floats();
-        options.stems = vec![Stem::Drums];
-        let drums = split(&model, &song, RATE_HZ, &options).stem(Stem::Drums);
-        assert!(snr_db(&alone.stem(Stem::Drums), &drums) > 120.0);
+        options.stems = vec![Stem::DRUMS];
+        let drums = split(&model, &song, RATE_HZ, &options).stem(Stem::DRUMS);
+        assert!(snr_db(&alone.stem(Stem::DRUMS), &drums) > 120.0);
     }
 }
 
@@ -134,7 +134,7 @@ fn mix_minus_is_mixture_without_stems() {
     };
     let with = |change: &dyn Fn(&mut vocalizer_model::SplitOptions)| {
         let mut options = floats();
-        options.mix_minus = vec![Stem::Vocals, Stem::Drums, Stem::Vocals];
+        options.mix_minus = vec![Stem::VOCALS, Stem::DRUMS, Stem::VOCALS];
         change(&mut options);
         split(&model, &song, RATE_HZ, &options)
     };
@@ -143,17 +143,17 @@ fn mix_minus_is_mixture_without_stems() {
     let only = with(&|_| {});
     assert_eq!(names(&only), ["minus_drums_vocals.wav"]);
     assert_eq!(only.report.gains, [("minus_drums_vocals".to_owned(), 1.0)]);
-    let db = snr_db(&minus(&[Stem::Drums, Stem::Vocals]), &only.file("minus_drums_vocals.wav"));
+    let db = snr_db(&minus(&[Stem::DRUMS, Stem::VOCALS]), &only.file("minus_drums_vocals.wav"));
     assert!(db > 110.0, "{db:.1} dB");
 
     // With a selection, it is one more file. Its stems need not be selected.
-    let more = with(&|options| options.stems = vec![Stem::Bass, Stem::Drums]);
+    let more = with(&|options| options.stems = vec![Stem::BASS, Stem::DRUMS]);
     assert_eq!(names(&more), ["drums.wav", "bass.wav", "minus_drums_vocals.wav"]);
-    assert!(more.stem(Stem::Bass) == all.stem(Stem::Bass));
+    assert!(more.stem(Stem::BASS) == all.stem(Stem::BASS));
     assert!(more.file("minus_drums_vocals.wav") == only.file("minus_drums_vocals.wav"));
-    let pair = with(&|options| options.two_stems = Some((Stem::Vocals, Complement::Minus)));
+    let pair = with(&|options| options.two_stems = Some((Stem::VOCALS, Complement::Minus)));
     assert_eq!(names(&pair), ["vocals.wav", "no_vocals.wav", "minus_drums_vocals.wav"]);
-    assert!(snr_db(&minus(&[Stem::Vocals]), &pair.file("no_vocals.wav")) > 110.0);
+    assert!(snr_db(&minus(&[Stem::VOCALS]), &pair.file("no_vocals.wav")) > 110.0);
     assert!(pair.file("minus_drums_vocals.wav") == only.file("minus_drums_vocals.wav"));
     let four = with(&|options| options.four_stems = true);
     assert_eq!(four.report.files.len(), 5);

@@ -18,7 +18,7 @@ fn streamed_frames_give_the_same_stems_as_a_file() {
     assert!(!statistics.is_silent());
     let measured = statistics.finish();
     assert_eq!(measured.frames, song.len() as u64);
-    let wanted = [Stem::Vocals, Stem::Other];
+    let wanted = [Stem::VOCALS, Stem::OTHER];
     let mut separation =
         Separation::new(&model, &wanted, measured, &SeparationOptions::default()).expect("a separation");
     let (mut blocks, mut stems, mut most_ready) = (song.chunks(777), [Vec::<Frame>::new(), Vec::new()], 0);

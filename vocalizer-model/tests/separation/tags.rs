@@ -146,7 +146,7 @@ fn stems_carry_tags_and_cover_and_the_same_samples() {
             let split = |name: &str, tags: bool| {
                 let mut options = SplitOptions::default();
                 (options.format, options.mono, options.tags) = (format, mono, tags);
-                options.stems = vec![Stem::Vocals, Stem::Drums];
+                options.stems = vec![Stem::VOCALS, Stem::DRUMS];
                 let out = dir.path().join(format!("{number}-{mono}-{name}"));
                 split_file(&model, &input, &out, &options).expect("stems").files
             };
@@ -209,7 +209,7 @@ fn song_without_tags_has_stems_without_tags() {
     for format in formats() {
         let mut options = SplitOptions::default();
         options.format = format;
-        options.stems = vec![Stem::Bass];
+        options.stems = vec![Stem::BASS];
         let report = split_file(&model, &input, &dir.path().join("stems"), &options).expect("a stem");
         assert!(SongTags::read(&report.files[0]).is_empty(), "{format:?}");
         let bytes = std::fs::read(&report.files[0]).expect("the file");

@@ -66,7 +66,7 @@ fn saved_weights_read_back() {
     save_half(&path, &kwargs, &tensors).expect("a saved file");
     let file = WeightsFile::open(&path).expect("a file");
     file.check().expect("the network");
-    assert_eq!(file.kwargs(), &kwargs);
+    assert_eq!(file.config(), &kwargs);
     for (key, tensor) in &tensors {
         assert_eq!(file.shape(key), Some(tensor.shape.as_slice()), "{key}");
         let values: Vec<f32> = tensor.values.iter().map(|v| v.to_f32()).collect();

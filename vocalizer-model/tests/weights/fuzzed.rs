@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Map;
-use vocalizer_model::weights::{WeightsFile, import_onnx};
+use vocalizer_model::weights::{WeightsFile, import_onnx, read_toolkit_config};
+
+use super::made::{Entry, open, zip};
 
 /// The seeds of one target, and whether their names say that they must be rejected.
 fn seeds(target: &str) -> Vec<(PathBuf, bool)> {
@@ -30,5 +32,27 @@ fn every_onnx_seed_loads_or_fails_as_named() {
     for (path, refused) in seeds("onnx") {
         let imported = import_onnx(std::fs::read(&path).expect("a seed"), &kwargs).map(|tensors| tensors.len());
         assert_eq!(imported.is_err(), refused, "{}: {imported:?}", path.display());
+    }
+}
+
+/// A seed that is not an archive is the pickle of one, with two storages of 24 bytes, as the target makes it.
+#[test]
+fn every_checkpoint_seed_loads_or_fails_as_named() {
+    for (path, refused) in seeds("checkpoint") {
+        let mut bytes = std::fs::read(&path).expect("a seed");
+        if !bytes.starts_with(b"PK") {
+            let pickle = Entry::new("net/data.pkl", &bytes);
+            bytes = zip(&[pickle, Entry::new("net/data/0", &[1; 24]), Entry::new("net/data/1", &[0; 24])]);
+        }
+        let opened = open(&bytes);
+        assert_eq!(opened.is_err(), refused, "{}: {opened:?}", path.display());
+    }
+}
+
+#[test]
+fn every_configuration_seed_loads_or_fails_as_named() {
+    for (path, refused) in seeds("toolkit_config") {
+        let read = read_toolkit_config(&path);
+        assert_eq!(read.is_err(), refused, "{}: {read:?}", path.display());
     }
 }

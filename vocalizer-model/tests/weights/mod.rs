@@ -1,11 +1,15 @@
 //! Weights: files, imports and downloads.
 
+mod checkpoint;
+mod config;
 #[cfg(feature = "fetch")]
 mod damaged;
 #[cfg(feature = "fetch")]
 mod fetch;
 mod file;
 mod fuzzed;
+mod import;
+mod made;
 mod onnx;
 mod registry;
 #[cfg(feature = "fetch")]

@@ -77,7 +77,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 /// The tiny model's arguments, and values that half precision represents exactly. All tensors differ, and so do the
 /// values within a tensor.
 pub(crate) fn network() -> (Map<String, Value>, BTreeMap<String, HalfTensor>) {
-    let kwargs = WeightsFile::open(&golden("tiny-4s.safetensors")).expect("the tiny model").kwargs().clone();
+    let kwargs = WeightsFile::open(&golden("tiny-4s.safetensors")).expect("the tiny model").config().clone();
     let tensors = halves(&kwargs);
     (kwargs, tensors)
 }

@@ -26,15 +26,15 @@ pub use write::write;
 use vocalizer_core::part::Stem;
 
 /// The four stems in write order.
-const ORDER: [Stem; 4] = [Stem::Bass, Stem::Drums, Stem::Other, Stem::Vocals];
+const ORDER: [Stem; 4] = [Stem::BASS, Stem::DRUMS, Stem::OTHER, Stem::VOCALS];
 
 /// Returns the file name of a stem in an archive.
 const fn file_name(stem: Stem) -> Option<&'static str> {
     match stem {
-        Stem::Bass => Some("bass.mp3"),
-        Stem::Drums => Some("drums.mp3"),
-        Stem::Other => Some("other.mp3"),
-        Stem::Vocals => Some("vocals.mp3"),
-        Stem::Guitar | Stem::Piano => None,
+        Stem::BASS => Some("bass.mp3"),
+        Stem::DRUMS => Some("drums.mp3"),
+        Stem::OTHER => Some("other.mp3"),
+        Stem::VOCALS => Some("vocals.mp3"),
+        _ => None,
     }
 }

@@ -69,11 +69,11 @@ pub fn read_stems<R: Read>(archive: R, limits: &Limits) -> Result<Stems, Archive
     let [mut drums, mut bass, mut other, mut vocals] = [const { Vec::new() }; 4];
     read(archive, limits, |stem, piece| {
         match stem {
-            Stem::Drums => drums.extend_from_slice(&piece),
-            Stem::Bass => bass.extend_from_slice(&piece),
-            Stem::Other => other.extend_from_slice(&piece),
-            Stem::Vocals => vocals.extend_from_slice(&piece),
-            Stem::Guitar | Stem::Piano => {}
+            Stem::DRUMS => drums.extend_from_slice(&piece),
+            Stem::BASS => bass.extend_from_slice(&piece),
+            Stem::OTHER => other.extend_from_slice(&piece),
+            Stem::VOCALS => vocals.extend_from_slice(&piece),
+            _ => {}
         }
         Ok(())
     })?;

@@ -381,8 +381,12 @@ fn identify_model(model: &str) -> Option<ModelId> {
         let digests = spec.members.iter().map(|member| member.sha256.to_owned());
         return Some(ModelId { name: model.to_owned(), weights_sha256: digests.collect() });
     }
-    let path = Path::new(model);
-    let name = path.file_name()?.to_string_lossy().into_owned();
+    let imported = model::imported(model);
+    let path = imported.as_deref().unwrap_or(Path::new(model));
+    let name = match imported {
+        Some(_) => model.to_owned(),
+        None => path.file_name()?.to_string_lossy().into_owned(),
+    };
     // Opening a pipe would wait for a writer.
     let is_file = std::fs::metadata(path).is_ok_and(|meta| meta.is_file());
     let digest = is_file.then(|| hash_file(path).ok()).flatten()?;

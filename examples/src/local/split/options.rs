@@ -77,20 +77,22 @@ fn complement(method: OtherMethod) -> Complement {
 /// Returns whether one file is written per song, whatever the model is.
 pub(super) fn is_single_file(options: &SplitOptions) -> bool {
     let mut stems = options.stems.clone();
-    stems.sort_unstable_by_key(|stem| stem.name());
+    stems.sort_unstable();
     stems.dedup();
     options.two_stems.is_none() && stems.len() + usize::from(!options.mix_minus.is_empty()) == 1
+}
+
+/// Returns the names of stems, each once.
+fn sorted(stems: &[Stem]) -> Vec<&str> {
+    let mut names: Vec<_> = stems.iter().map(Stem::name).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// Returns the options that change the files, as the manifest records them.
 pub(super) fn recorded(options: &SplitOptions, precision: Precision) -> BTreeMap<String, Value> {
     let SplitOptions { separation, .. } = options;
-    let sorted = |stems: &[Stem]| {
-        let mut names: Vec<_> = stems.iter().map(|stem| stem.name()).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
-    };
     let (format, bitrate) = match options.format {
         AudioFormat::Mp3(Bitrate::Cbr(kbps)) => ("mp3", json!(kbps)),
         AudioFormat::Mp3(Bitrate::Vbr(quality)) => ("mp3", json!(format!("v{quality}"))),

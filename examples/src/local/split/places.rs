@@ -58,7 +58,7 @@ struct Candidate {
 
 impl Places {
     pub(super) fn new(out: &Path, template: Template, overwrite: bool, model: &str, ext: &'static str) -> Self {
-        let mut stems: Vec<_> = Stem::ALL.iter().flat_map(|stem| [stem.to_string(), format!("no_{stem}")]).collect();
+        let mut stems: Vec<_> = Stem::SIX.iter().flat_map(|stem| [stem.to_string(), format!("no_{stem}")]).collect();
         stems.sort_unstable();
         let (inputs, taken) = (HashSet::new(), HashSet::new());
         Self {

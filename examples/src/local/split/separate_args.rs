@@ -122,9 +122,9 @@ pub(crate) struct SplitArgs {
     /// Seed of the random shifts
     #[arg(long, value_name = "S", default_value_t = 0, help_heading = QUALITY)]
     pub(crate) seed: u64,
-    /// Overlap of consecutive segments, as a fraction of a segment
-    #[arg(long, value_name = "SHARE", default_value_t = 0.25, help_heading = QUALITY)]
-    pub(crate) overlap: f64,
+    /// Overlap of consecutive segments, as a fraction of a segment [default: as the model's authors; htdemucs: 0.25]
+    #[arg(long, value_name = "SHARE", help_heading = QUALITY)]
+    pub(crate) overlap: Option<f64>,
     /// Segment length in seconds; shorter segments use less memory and give worse results
     #[arg(long, value_name = "SECONDS", help_heading = QUALITY)]
     pub(crate) segment: Option<f64>,

@@ -25,8 +25,8 @@ pub(super) fn bytes(len: usize, seed: u8) -> Bytes {
 pub(super) fn keys(hash: SongHash) -> [BlobKey; 6] {
     [
         BlobKey::Source(hash),
-        BlobKey::Stem(hash, Stem::Drums),
-        BlobKey::Stem(hash, Stem::Vocals),
+        BlobKey::Stem(hash, Stem::DRUMS),
+        BlobKey::Stem(hash, Stem::VOCALS),
         BlobKey::Rendition(hash, Part::Drums, Format::Flac),
         BlobKey::Rendition(hash, Part::Accompaniment, Format::Wav),
         BlobKey::Peaks(hash, Part::Drums),

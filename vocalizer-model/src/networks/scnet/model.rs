@@ -1,0 +1,76 @@
+//! The complete network.
+
+use burn::tensor::{DType, Device, Tensor};
+
+use super::config::ScnetConfig;
+use super::decoder::Decoder;
+use super::encoder::Encoder;
+use super::separation::DualPath;
+use crate::networks::Watcher;
+use crate::networks::loader::Loader;
+use crate::weights::Tensors;
+use crate::weights::WeightsError;
+
+/// SCNet on spectra.
+///
+/// The caller pads the samples to [`ScnetConfig::padded`] and computes the transform without a window, and its inverse.
+#[derive(Debug)]
+pub(crate) struct Scnet {
+    encoder: Vec<Encoder>,
+    layers: Vec<DualPath>,
+    /// The first mirrors the last block of the encoder.
+    decoder: Vec<Decoder>,
+}
+
+impl Scnet {
+    /// Loads the network, to compute in `dtype`.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError::MissingKey`] or [`WeightsError::WrongShape`] if the source does not match the configuration.
+    pub(crate) fn load(
+        config: &ScnetConfig,
+        source: &dyn Tensors,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Self, WeightsError> {
+        let root = Loader::new(source, device, dtype);
+        let blocks = || config.blocks().into_iter().enumerate();
+        let encoder = blocks().map(|(block, bands)| Encoder::load(&root, config, block, bands));
+        let layers = (0..config.layers).map(|index| DualPath::load(&root, config, index));
+        let decoder = blocks().rev().map(|(block, bands)| Decoder::load(&root, config, block, bands));
+        Ok(Self {
+            encoder: encoder.collect::<Result<_, _>>()?,
+            layers: layers.collect::<Result<_, _>>()?,
+            decoder: decoder.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Runs the network on a batch of spectra.
+    ///
+    /// # Shapes
+    ///
+    /// - `spectrum`: `[batch, 4, bins, frames]`: left real, left imaginary, right real, right imaginary; an even number
+    ///   of frames
+    /// - output: `[batch, 4 * stems, bins, frames]`, the same four for each stem
+    pub(crate) fn forward(&self, spectrum: Tensor<4>, watcher: &mut dyn Watcher) -> Tensor<4> {
+        let frames = spectrum.dims()[3];
+        let mut x = spectrum;
+        let mut skips = Vec::new();
+        for block in &self.encoder {
+            let (out, skip) = block.forward(x, watcher);
+            x = out;
+            skips.push(skip);
+        }
+        watcher.part("encoder");
+        for (index, layer) in self.layers.iter().enumerate() {
+            x = layer.forward(x, index % 2 == 1, frames, watcher);
+        }
+        watcher.part("separation");
+        for (block, skip) in self.decoder.iter().zip(skips.into_iter().rev()) {
+            x = block.forward(x, skip, watcher);
+        }
+        watcher.part("decoder");
+        x
+    }
+}

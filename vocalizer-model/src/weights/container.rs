@@ -1,0 +1,155 @@
+//! A memory-mapped safetensors file, whatever network it is for.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::ops::Range;
+use std::path::Path;
+
+use memmap2::Mmap;
+use safetensors::tensor::Metadata;
+
+use super::error::excerpt;
+use super::{Dtype, Tensors, WeightsError};
+
+/// The headers of the published models take up to 2 MB.
+pub(super) const MAX_HEADER_BYTES: usize = 16 << 20;
+
+/// The tensors of two-dimensional convolutions have four dimensions.
+pub(super) const MAX_DIMENSIONS: usize = 8;
+
+/// The tensors of a safetensors file and its metadata.
+pub(super) struct Container {
+    map: Mmap,
+    entries: BTreeMap<String, Entry>,
+    metadata: HashMap<String, String>,
+}
+
+/// A tensor's location in the file. The range lies inside the map and fits the shape.
+struct Entry {
+    dtype: safetensors::Dtype,
+    shape: Vec<usize>,
+    range: Range<usize>,
+}
+
+impl Container {
+    /// Maps the file and reads its header.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError::Io`] if it cannot be opened, [`WeightsError::Malformed`] if it is not safetensors.
+    pub(super) fn open(path: &Path) -> Result<Self, WeightsError> {
+        let map = map(path)?;
+        let (data_start, header) = header(&map)?;
+        let held = map.len() - data_start;
+        let mut entries = BTreeMap::new();
+        let mut wanted = 0;
+        for (key, info) in header.tensors() {
+            let (start, end) = info.data_offsets;
+            wanted = wanted.max(end);
+            if end > held {
+                continue;
+            }
+            if info.shape.len() > MAX_DIMENSIONS {
+                let what = format!("tensor {} has {} dimensions", excerpt(&key), info.shape.len());
+                return Err(WeightsError::Malformed(what));
+            }
+            let range = data_start + start..data_start + end;
+            entries.insert(key, Entry { dtype: info.dtype, shape: info.shape.clone(), range });
+        }
+        if wanted != held {
+            let what = format!("the header declares {wanted} bytes of tensors, but {held} follow it");
+            return Err(WeightsError::Malformed(what));
+        }
+        let metadata = header.metadata().clone().unwrap_or_default();
+        Ok(Self { map, entries, metadata })
+    }
+
+    /// Returns an entry of the metadata.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError::Malformed`] if there is none.
+    pub(super) fn text(&self, key: &str) -> Result<&str, WeightsError> {
+        self.metadata
+            .get(key)
+            .map(String::as_str)
+            .ok_or_else(|| WeightsError::Malformed(format!("the metadata lacks {key}")))
+    }
+
+    /// Returns an entry of the metadata as JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError::Malformed`] if there is none, or if it is not JSON.
+    pub(super) fn json(&self, key: &str) -> Result<serde_json::Value, WeightsError> {
+        serde_json::from_str(self.text(key)?)
+            .map_err(|e| WeightsError::Malformed(format!("invalid {key} in the metadata: {}", excerpt(&e.to_string()))))
+    }
+
+    /// Returns the whole file.
+    pub(super) fn file_bytes(&self) -> &[u8] {
+        &self.map
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Returns the type and the bytes of one tensor.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError::MissingKey`] if the file has no such tensor, [`WeightsError::Unsupported`] if its type is unknown.
+    pub(super) fn typed(&self, key: &str) -> Result<(Dtype, &[u8]), WeightsError> {
+        let entry = self.entries.get(key).ok_or_else(|| WeightsError::MissingKey(excerpt(key)))?;
+        let dtype = Dtype::of_safetensors(entry.dtype)
+            .ok_or_else(|| WeightsError::Unsupported(format!("tensor {} of type {:?}", excerpt(key), entry.dtype)))?;
+        Ok((dtype, self.map.get(entry.range.clone()).unwrap_or_default()))
+    }
+}
+
+impl Tensors for Container {
+    fn keys(&self) -> Vec<&str> {
+        self.entries.keys().map(String::as_str).collect()
+    }
+
+    fn shape(&self, key: &str) -> Option<&[usize]> {
+        self.entries.get(key).map(|entry| entry.shape.as_slice())
+    }
+
+    fn dtype(&self, key: &str) -> Option<Dtype> {
+        Dtype::of_safetensors(self.entries.get(key)?.dtype)
+    }
+
+    fn bytes(&self, key: &str) -> Result<Cow<'_, [u8]>, WeightsError> {
+        self.typed(key).map(|(_, bytes)| bytes.into())
+    }
+}
+
+/// Maps a file.
+///
+/// # Errors
+///
+/// [`WeightsError::Io`] if it cannot be opened.
+pub(super) fn map(path: &Path) -> Result<Mmap, WeightsError> {
+    let file = File::open(path).map_err(WeightsError::io("cannot be opened"))?;
+    // SAFETY: the map is only read, through `&[u8]`. Files in the cache appear whole, by a rename, and are never
+    // written again; the documentation of the public types requires the same of other files.
+    unsafe { Mmap::map(&file) }.map_err(WeightsError::io("cannot be read"))
+}
+
+/// Returns the offset of the data, and the header. The header checks its shapes against its offsets; the caller must
+/// check that the offsets lie in the file.
+fn header(bytes: &[u8]) -> Result<(usize, Metadata), WeightsError> {
+    let short = || WeightsError::Malformed("the file is too short for safetensors".into());
+    let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(short)?;
+    let length = usize::try_from(u64::from_le_bytes(*length))
+        .ok()
+        .filter(|&length| length <= MAX_HEADER_BYTES)
+        .ok_or_else(|| WeightsError::Malformed("the start of the file is not a safetensors header".into()))?;
+    let header = rest.get(..length).ok_or_else(short)?;
+    let metadata = serde_json::from_slice(header)
+        .map_err(|e| WeightsError::Malformed(format!("invalid header: {}", excerpt(&e.to_string()))))?;
+    Ok((8 + length, metadata))
+}
