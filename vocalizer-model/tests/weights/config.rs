@@ -83,7 +83,7 @@ fn large_and_deep_files_are_refused() {
     assert!(error.contains("more than 1048576 bytes"), "{error}");
     refused(&format!("model: {}", "[".repeat(200)), "levels deep");
     refused(&format!("model: {}", "[".repeat(500_000)), "recursion limit exceeded");
-    refused(&(0..100_000_usize).map(|n| format!("{}a:\n", " ".repeat(n % 40))).collect::<String>(), "levels deep");
+    refused(&(0..100_usize).map(|n| format!("{}a:\n", " ".repeat(n % 40))).collect::<String>(), "levels deep");
 }
 
 #[test]
