@@ -58,6 +58,7 @@ mod loaded_device;
 mod model;
 #[cfg(feature = "separate")]
 mod network_file;
+#[cfg(feature = "separate")]
 mod networks;
 #[cfg(feature = "separate")]
 mod ops;
@@ -88,6 +89,7 @@ pub use devices::devices;
 pub use error::Error;
 #[cfg(feature = "separate")]
 pub use model::Model;
+#[cfg(feature = "separate")]
 pub use networks::check_network;
 #[cfg(feature = "separate")]
 pub use profile::{OperationProfile, Profile};

@@ -3,12 +3,24 @@
 use indicatif::HumanBytes;
 use serde_json::{Map, Value, json};
 use vocalizer_core::causes::chain;
+#[cfg(feature = "separate")]
+use vocalizer_model::check_network;
 use vocalizer_model::weights::{Cache, Import, ImportPrecision, Imported, WeightsError, read_toolkit_config};
 
 use super::args::{ModelsImport, StoredPrecision};
 use crate::exit::Exit;
 use crate::paths::{put, shown};
 use crate::voice::Voice;
+
+/// A program without the networks leaves the check of the tensors to the program that loads the model.
+#[cfg(not(feature = "separate"))]
+fn check_network(
+    _: vocalizer_model::weights::Family,
+    _: &Value,
+    _: &dyn vocalizer_model::weights::Tensors,
+) -> Result<(), WeightsError> {
+    Ok(())
+}
 
 pub(crate) fn run(args: &ModelsImport) -> Exit {
     let voice = Voice::choose(args.json);
@@ -49,7 +61,7 @@ fn import(args: &ModelsImport) -> Result<Imported, (String, Exit)> {
         Some(StoredPrecision::F16) => ImportPrecision::Half,
         None => ImportPrecision::Exact,
     };
-    let imported = Cache::locate().and_then(|cache| cache.import(&import, &vocalizer_model::check_network));
+    let imported = Cache::locate().and_then(|cache| cache.import(&import, &check_network));
     imported.map_err(|e| match e {
         WeightsError::InvalidName { .. } | WeightsError::NameTaken(_) => (chain(&e), Exit::Usage),
         WeightsError::ImportRunning(_) => (chain(&e), Exit::Failed),

@@ -1,29 +1,21 @@
 //! The families of networks. Each reads its configuration, loads its parameters and separates segments; devices, songs, stems
-//! and files are the same for all. Without the feature `separate`, only configurations and layouts.
+//! and files are the same for all.
 
-#[cfg(feature = "separate")]
 mod htdemucs;
-#[cfg(feature = "separate")]
 mod loader;
-#[cfg(feature = "separate")]
 mod network;
 mod roformer;
 mod scnet;
-#[cfg(feature = "separate")]
 mod spectral;
-#[cfg(feature = "separate")]
 mod watcher;
 
 use serde_json::Value;
 
-#[cfg(feature = "separate")]
 pub(crate) use network::{Chunking, Level, Network, NetworkConfig, Outputs, Segment};
 use roformer::RoformerConfig;
 use scnet::ScnetConfig;
-#[cfg(feature = "separate")]
 pub(crate) use watcher::Watcher;
 
-#[cfg(feature = "separate")]
 use crate::weights::WeightsFile;
 use crate::weights::{Family, Tensors, WeightsError, check_layout, layout};
 
@@ -32,7 +24,6 @@ use crate::weights::{Family, Tensors, WeightsError, check_layout, layout};
 /// # Errors
 ///
 /// [`WeightsError::Malformed`] or [`WeightsError::Unsupported`] if it does not describe a network that this crate can run.
-#[cfg(feature = "separate")]
 pub(crate) fn config(file: &WeightsFile) -> Result<Box<dyn NetworkConfig>, WeightsError> {
     let config = Value::Object(file.config().clone());
     Ok(match file.family() {

@@ -43,6 +43,7 @@ pub use fetch::{Fetcher, fetch};
 pub use file::WeightsFile;
 pub use import::{Import, ImportCheck, ImportPrecision};
 pub use imported::{FoundImport, Imported};
+#[cfg(feature = "separate")]
 pub(crate) use layout::Arguments;
 pub use layout::layout;
 pub use onnx::{HalfTensor, import_onnx};

@@ -3,20 +3,14 @@
 
 mod bands;
 mod config;
-#[cfg(feature = "separate")]
 mod layers;
 mod layout;
-#[cfg(feature = "separate")]
 mod model;
-#[cfg(feature = "separate")]
 mod separate;
 #[cfg(test)]
-#[cfg(feature = "separate")]
 mod tests;
 
 pub(crate) use config::RoformerConfig;
 pub(crate) use layout::{is_optional, layout};
-#[cfg(feature = "separate")]
 pub(crate) use model::Roformer;
-#[cfg(feature = "separate")]
 pub(crate) use separate::Configured;
