@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use vocalizer_core::part::Stem;
 
 use crate::audio::{Frame, WriteOptions};
+use crate::pipeline::add;
 use crate::sink::{SinkFormat, StemSink};
 use crate::{Cancel, Clip, Complement, Error, Model, SplitOptions};
 
@@ -56,6 +57,7 @@ impl Outputs {
         if let Some(name) = options.mix_minus_name() {
             outputs.add_mix_minus(model, &options.mix_minus, name)?;
         }
+        outputs.check_names()?;
         Ok(outputs)
     }
 
@@ -73,6 +75,8 @@ impl Outputs {
     /// Plans a file for one stem and a file for everything else.
     fn pair(model: &Model, (stem, complement): (Stem, Complement)) -> Result<Self, Error> {
         let (all, index) = (model.sources(), model.position(stem)?);
+        // Both are the same if the stems add up to the song, and the second needs fewer steps.
+        let complement = if model.rest().is_some() { Complement::Minus } else { complement };
         let (separated, index, rest) = match complement {
             Complement::Add => (all.to_vec(), index, Sound::Sum((0..all.len()).filter(|&k| k != index).collect())),
             Complement::Minus => (vec![stem], 0, Sound::Without(vec![0])),
@@ -113,6 +117,17 @@ impl Outputs {
         Ok(())
     }
 
+    /// Checks that each file has a name of its own: the stems of a model may have any names.
+    fn check_names(&self) -> Result<(), Error> {
+        let names = self.files.iter().map(|output| &output.name);
+        match names.enumerate().find(|(at, name)| self.files[..*at].iter().any(|output| output.name == **name)) {
+            Some((_, name)) => Err(Error::Options(format!(
+                "two files would be named '{name}', because the model has a stem of that name; leave out one of them"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// Creates the files. `options` returns how to write the file of this name.
     pub(crate) fn open(
         &self,
@@ -128,19 +143,19 @@ impl Outputs {
     }
 
     /// Writes frames to every file: `stems` are the separated stems, `mixture` is their input.
-    pub(crate) fn write(&self, sinks: &mut [StemSink], stems: &[Vec<Frame>], mixture: &[Frame]) -> Result<(), Error> {
+    pub(crate) fn write(&self, sinks: &mut [StemSink], stems: &[&[Frame]], mixture: &[Frame]) -> Result<(), Error> {
         sinks.par_iter_mut().zip(&self.files).try_for_each(|(sink, Output { sound, .. })| match sound {
             Sound::Sum(places) => match places.as_slice() {
-                [place] => sink.write(&stems[*place]),
+                [place] => sink.write(stems[*place]),
                 places => {
-                    let mut sum = vec![[0.0; 2]; stems.first().map_or(0, Vec::len)];
-                    places.iter().for_each(|&place| add(&mut sum, &stems[place], 1.0));
+                    let mut sum = vec![[0.0; 2]; stems.first().map_or(0, |stem| stem.len())];
+                    places.iter().for_each(|&place| add(&mut sum, stems[place], 1.0));
                     sink.write(&sum)
                 }
             },
             Sound::Without(places) => {
                 let mut rest = mixture.to_vec();
-                places.iter().for_each(|&place| add(&mut rest, &stems[place], -1.0));
+                places.iter().for_each(|&place| add(&mut rest, stems[place], -1.0));
                 sink.write(&rest)
             }
         })
@@ -177,11 +192,4 @@ impl Output {
 /// Returns which of the four standard stems a stem belongs to.
 fn among_four(stem: Stem) -> Stem {
     if Stem::FOUR.contains(&stem) { stem } else { Stem::OTHER }
-}
-
-fn add(frames: &mut [Frame], other: &[Frame], sign: f32) {
-    for (frame, other) in frames.iter_mut().zip(other) {
-        frame[0] += sign * other[0];
-        frame[1] += sign * other[1];
-    }
 }

@@ -53,6 +53,14 @@ pub enum WeightsError {
         /// The known names.
         known: String,
     },
+    /// The models of a recipe do not fit it, or are missing.
+    #[error("the recipe {name} cannot be used: {why}")]
+    Recipe {
+        /// Name of the recipe.
+        name: String,
+        /// What is wrong, and what would be right.
+        why: String,
+    },
     /// Valid, but not supported by this library.
     #[error("is not supported: {0}")]
     Unsupported(String),

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::container::Container;
 use super::error::excerpt;
-use super::{Cache, Family, MODELS, WeightsError};
+use super::{Cache, Family, MODELS, RECIPES, WeightsError};
 
 /// Names of devices in Windows, with or without an ending.
 const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
@@ -116,7 +116,7 @@ fn check_name(name: &str) -> Result<(), WeightsError> {
     if name.ends_with('.') || name.ends_with(ENDING) {
         return invalid("leave out the ending");
     }
-    if MODELS.iter().any(|spec| spec.name == name) {
+    if MODELS.iter().any(|spec| spec.name == name) || RECIPES.iter().any(|recipe| recipe.name == name) {
         return invalid("it is the name of a published model");
     }
     let stem = name.split('.').next().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Weights: the published models, their download, their cache, and their file format.
 //!
-//! Vocalizer ships no weights. [`find`] looks up a published model, [`Cache`] locates its files on this machine,
+//! Vocalizer ships no weights. [`find`] looks up a published model, [`recipe`] one that is made of others, [`Cache`] locates its files on this machine,
 //! [`fetch`] downloads them (feature `fetch`), and [`WeightsFile`] reads a file and checks it against the network that
 //! its arguments describe: no missing key, no extra key, every shape as expected.
 //!
@@ -26,6 +26,7 @@ mod imported;
 mod layout;
 mod onnx;
 mod prefixes;
+mod recipes;
 mod registry;
 mod save;
 mod tensors;
@@ -47,6 +48,7 @@ pub use imported::{FoundImport, Imported};
 pub(crate) use layout::Arguments;
 pub use layout::layout;
 pub use onnx::{HalfTensor, import_onnx};
+pub use recipes::{Mean, RECIPES, Recipe, RecipeStep, recipe};
 pub use registry::{MODELS, MemberSpec, ModelSpec, find};
 pub use save::save_half;
 pub use tensors::{Tensors, check_layout};

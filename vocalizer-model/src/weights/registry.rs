@@ -1,6 +1,6 @@
 //! The published models: sources, sizes, digests and licence.
 
-use super::WeightsError;
+use super::{RECIPES, WeightsError};
 
 /// A model by name: one network, or a bag of several.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -123,14 +123,19 @@ pub static MODELS: &[ModelSpec] = &[
     },
 ];
 
-/// Finds a model by name.
+/// Finds a model by name. [`recipe`](super::recipe) finds a recipe.
 ///
 /// # Errors
 ///
-/// [`WeightsError::UnknownModel`], which lists the known names.
+/// [`WeightsError::UnknownModel`], which lists the known names, also of recipes.
 pub fn find(name: &str) -> Result<&'static ModelSpec, WeightsError> {
     MODELS.iter().find(|model| model.name == name).ok_or_else(|| WeightsError::UnknownModel {
         name: name.chars().take(64).collect(),
-        known: MODELS.iter().map(|model| model.name).collect::<Vec<_>>().join(", "),
+        known: MODELS
+            .iter()
+            .map(|model| model.name)
+            .chain(RECIPES.iter().map(|recipe| recipe.name))
+            .collect::<Vec<_>>()
+            .join(", "),
     })
 }

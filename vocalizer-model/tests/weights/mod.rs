@@ -11,6 +11,7 @@ mod fuzzed;
 mod import;
 mod made;
 mod onnx;
+mod recipes;
 mod registry;
 #[cfg(feature = "fetch")]
 mod resume;
