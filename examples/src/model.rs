@@ -21,13 +21,23 @@ pub(crate) fn fetch(name: &str, voice: Voice) -> Result<(&'static ModelSpec, Cac
     Ok((spec, cache))
 }
 
+/// Returns the name of a model, or the names of those that it is made of if it is a recipe.
+pub(crate) fn parts(name: &str) -> Vec<&str> {
+    weights::recipe(name).map_or_else(|| vec![name], |recipe| recipe.models())
+}
+
+/// Fetches the weights of a model, or of all models of a recipe, unless the cache has them.
+pub(crate) fn fetch_parts(name: &str, voice: Voice) -> Result<(), WeightsError> {
+    parts(name).into_iter().try_for_each(|part| fetch(part, voice).map(drop))
+}
+
 /// Returns the file of an imported model.
 #[cfg(feature = "separate")]
 pub(crate) fn imported(name: &str) -> Option<std::path::PathBuf> {
     Cache::locate().and_then(|cache| cache.import_path(name)).ok().filter(|path| path.exists())
 }
 
-/// Loads a published or imported model by name, or a model from a file; fetches its weights if needed.
+/// Loads a published or imported model or a recipe by name, or a model from a file; fetches its weights if needed.
 #[cfg(feature = "separate")]
 pub(crate) fn load(
     model: &str,
@@ -38,6 +48,10 @@ pub(crate) fn load(
     use vocalizer_model::Model;
 
     // The name of a model takes precedence over a file of that name.
+    if let Some(recipe) = weights::recipe(model) {
+        fetch_parts(model, voice)?;
+        return Model::from_recipe(recipe, &Cache::locate()?, compute);
+    }
     let is_registered = weights::MODELS.iter().any(|spec| spec.name == model);
     if let Some(path) = imported(model) {
         return Model::from_file(&path, compute);

@@ -2,7 +2,7 @@
 
 use indicatif::HumanBytes;
 use vocalizer_core::causes::chain;
-use vocalizer_model::weights::{self, Cache, MODELS, WeightsError};
+use vocalizer_model::weights::{self, Cache, MODELS, RECIPES, WeightsError};
 
 use super::args::{Models, ModelsCommand};
 use super::import;
@@ -16,7 +16,7 @@ pub(crate) fn run(args: &Models) -> Exit {
     let voice = Voice::choose(false);
     let done = match args.command.as_ref().unwrap_or(&ModelsCommand::List) {
         ModelsCommand::List => list(),
-        ModelsCommand::Fetch { name } => model::fetch(name, voice).map(|_| ()),
+        ModelsCommand::Fetch { name } => model::fetch_parts(name, voice),
         ModelsCommand::Path { name } => path(name),
         ModelsCommand::Import(args) => return import::run(args),
     };
@@ -39,6 +39,14 @@ fn list() -> Result<(), WeightsError> {
         let stems = spec.sources.join(", ");
         let state = if here { "fetched" } else { "not fetched" };
         outln!("{:<width$} {:>10}  {:<11}  {stems}", spec.name, HumanBytes(spec.total_bytes()).to_string(), state);
+    }
+    for recipe in RECIPES {
+        let models = recipe.models();
+        let specs: Vec<_> = models.iter().filter_map(|name| weights::find(name).ok()).collect();
+        let bytes: u64 = specs.iter().map(|spec| spec.total_bytes()).sum();
+        let state = if specs.iter().all(|spec| cache.has(spec)) { "fetched" } else { "not fetched" };
+        let (size, stems, models) = (HumanBytes(bytes).to_string(), recipe.stems().join(", "), models.join(", "));
+        outln!("{:<width$} {size:>10}  {state:<11}  {stems}; made of {models}", recipe.name);
     }
     for (name, found) in &imported {
         match found {
@@ -63,8 +71,10 @@ fn path(name: &str) -> Result<(), WeightsError> {
         outln!("{}", path.display());
         return Ok(());
     }
-    for member in weights::find(name)?.members {
-        outln!("{}", cache.member_path(member).display());
+    for part in model::parts(name) {
+        for member in weights::find(part)?.members {
+            outln!("{}", cache.member_path(member).display());
+        }
     }
     Ok(())
 }

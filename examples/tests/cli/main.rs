@@ -14,6 +14,7 @@ mod parts;
 mod pipes;
 mod separate;
 mod speech;
+mod stems;
 mod summary;
 mod support;
 mod templates;

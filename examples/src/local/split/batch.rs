@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 use vocalizer_core::causes::chain;
-use vocalizer_model::{Cancel, ComputeOptions, Error, Model, Report, SplitOptions, interfaces, split_file_with};
+use vocalizer_model::{
+    Cancel, ComputeOptions, Error, Model, Report, SplitOptions, interfaces, split_file_with, weights,
+};
 
 use super::manifest::{FileEntry, ModelId, SplitResult, Warning};
 use super::places::{Place, Places};
@@ -377,8 +379,9 @@ pub(super) fn exit_of_setup(error: &Error) -> Exit {
 
 /// Returns the name of a model and the digests of its weights. `None` if there is no such model; loading it says why.
 fn identify_model(model: &str) -> Option<ModelId> {
-    if let Some(spec) = vocalizer_model::weights::MODELS.iter().find(|spec| spec.name == model) {
-        let digests = spec.members.iter().map(|member| member.sha256.to_owned());
+    let specs = model::parts(model).into_iter().map(|part| weights::find(part).ok()).collect::<Option<Vec<_>>>();
+    if let Some(specs) = specs {
+        let digests = specs.iter().flat_map(|spec| spec.members).map(|member| member.sha256.to_owned());
         return Some(ModelId { name: model.to_owned(), weights_sha256: digests.collect() });
     }
     let imported = model::imported(model);
