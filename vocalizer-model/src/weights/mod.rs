@@ -2,7 +2,8 @@
 //!
 //! Vocalizer ships no weights. [`find`] looks up a published model, [`Cache`] locates its files on this machine,
 //! [`fetch`] downloads them (feature `fetch`), and [`WeightsFile`] reads a file and checks it against the network that
-//! its arguments describe: no missing key, no extra key, every shape as expected.
+//! its arguments describe: no missing key, no extra key, every shape as expected. A model that was published as a checkpoint is
+//! converted to such a file once.
 //!
 //! Other people's checkpoints can be imported into the cache: [`CheckpointFile`] reads one as data,
 //! [`read_toolkit_config`] its configuration, and [`Cache::import`] writes both as one safetensors file.
@@ -28,6 +29,7 @@ mod onnx;
 mod prefixes;
 mod registry;
 mod save;
+mod spec;
 mod tensors;
 mod toolkit_config;
 
@@ -47,7 +49,8 @@ pub use imported::{FoundImport, Imported};
 pub(crate) use layout::Arguments;
 pub use layout::layout;
 pub use onnx::{HalfTensor, import_onnx};
-pub use registry::{MODELS, MemberSpec, ModelSpec, find};
+pub use registry::{MODELS, find};
 pub use save::save_half;
+pub use spec::{Licence, MemberSpec, ModelSpec, Score, Source, Terms};
 pub use tensors::{Tensors, check_layout};
 pub use toolkit_config::{parse_toolkit_config, read_toolkit_config};
