@@ -97,7 +97,7 @@ pub enum WeightsError {
     },
     /// Every source of a file failed.
     #[error(
-        "{} could not be downloaded ({}); copy the file there by hand, or set VOCALIZER_HUB to a mirror of the hub",
+        "{} could not be downloaded ({}); copy the file there by hand, or, if it is on the hub, set VOCALIZER_HUB to a mirror",
         file.display(),
         Listed(tried)
     )]
