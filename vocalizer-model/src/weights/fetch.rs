@@ -7,10 +7,7 @@ use std::time::Duration;
 
 use super::download::{FetchListener, Progress, SourceError, WeightsSource};
 use super::http::{self, Agent};
-use super::{Cache, MemberSpec, ModelSpec, Tried, WeightsError, WeightsFile, import, save};
-
-/// The default hub, the first source of weights.
-const HUB: &str = "https://huggingface.co";
+use super::{Cache, MemberSpec, ModelSpec, Source, Tried, WeightsError, WeightsFile, import, save};
 
 /// The cache as a source, for messages about damaged files.
 const CACHE: &str = "the cache";
@@ -38,7 +35,7 @@ pub struct Fetcher {
 
 impl Default for Fetcher {
     fn default() -> Self {
-        Self { hub: HUB.into(), others: Vec::new(), timeout: TIMEOUT }
+        Self { hub: Source::HUB.into(), others: Vec::new(), timeout: TIMEOUT }
     }
 }
 

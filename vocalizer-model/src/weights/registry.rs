@@ -286,7 +286,7 @@ research; whether that reaches weights is not settled.",
         )
     },
     ModelSpec {
-        summary: "vocals and the rest: much better vocals than htdemucs, under a permissive licence",
+        summary: "vocals and the rest: vocals 2.7 dB better than those of htdemucs, permissive licence",
         weights: &[&[1.0; 2]],
         sources: &["vocals", "other"],
         scores: &[

@@ -6,7 +6,7 @@ use super::Family;
 
 /// Work of `htdemucs` per second of audio, with its default overlap: 42.9 GFLOP for a second, and a quarter of each
 /// segment is computed twice.
-const HTDEMUCS_GFLOP_PER_S: f32 = 57.2;
+const HTDEMUCS_GFLOP_PER_S: f64 = 57.2;
 
 /// A published model by name: one network, or a bag of several.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,7 +29,7 @@ pub struct ModelSpec {
     /// What others measured, each with its source.
     pub scores: &'static [Score],
     /// Work per second of audio in GFLOP, with the model's default overlap. `None` if nobody has counted it.
-    pub gflop_per_s: Option<f32>,
+    pub gflop_per_s: Option<f64>,
 }
 
 impl ModelSpec {
@@ -44,7 +44,7 @@ impl ModelSpec {
     }
 
     /// Returns the work per second of audio relative to `htdemucs`, each with its default overlap.
-    pub fn relative_cost(&self) -> Option<f32> {
+    pub fn relative_cost(&self) -> Option<f64> {
         self.gflop_per_s.map(|gflop| gflop / HTDEMUCS_GFLOP_PER_S)
     }
 }
@@ -95,6 +95,9 @@ pub enum Source {
 }
 
 impl Source {
+    /// The address of the Hugging Face hub.
+    pub const HUB: &'static str = "https://huggingface.co";
+
     /// Returns the address of the file, given the base address of the hub.
     pub fn url(&self, hub: &str) -> String {
         match self {
@@ -189,6 +192,16 @@ pub enum Terms {
 }
 
 impl Terms {
+    /// Returns the terms of a widely used licence, by its SPDX identifier. `None` for all others.
+    pub fn of(identifier: &str) -> Option<Self> {
+        let family = identifier.trim_end_matches("-only").trim_end_matches("-or-later");
+        match family {
+            "MIT" | "Apache-2.0" | "BSD-2-Clause" | "BSD-3-Clause" | "CC0-1.0" | "CC-BY-4.0" => Some(Self::Permissive),
+            "GPL-2.0" | "GPL-3.0" | "AGPL-3.0" | "CC-BY-SA-4.0" => Some(Self::Copyleft),
+            _ => None,
+        }
+    }
+
     /// Returns the name, as the command line has it.
     pub fn name(self) -> &'static str {
         match self {
@@ -213,9 +226,9 @@ pub struct Score {
     /// The songs that it was measured on.
     pub data_set: &'static str,
     /// The SDR of each stem in dB.
-    pub stems_db: &'static [(&'static str, f32)],
+    pub stems_db: &'static [(&'static str, f64)],
     /// The mean over the stems in dB, as published.
-    pub mean_db: Option<f32>,
+    pub mean_db: Option<f64>,
     /// Who published it, and where.
     pub source: &'static str,
 }
@@ -224,15 +237,15 @@ impl Score {
     /// Describes what was measured on a data set, and who published it.
     pub const fn new(
         data_set: &'static str,
-        mean_db: Option<f32>,
-        stems_db: &'static [(&'static str, f32)],
+        mean_db: Option<f64>,
+        stems_db: &'static [(&'static str, f64)],
         source: &'static str,
     ) -> Self {
         Self { data_set, stems_db, mean_db, source }
     }
 
     /// Returns the SDR of one stem in dB.
-    pub fn stem_db(&self, stem: &str) -> Option<f32> {
+    pub fn stem_db(&self, stem: &str) -> Option<f64> {
         self.stems_db.iter().find(|(name, _)| *name == stem).map(|(_, db)| *db)
     }
 }

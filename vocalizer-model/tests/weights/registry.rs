@@ -77,6 +77,10 @@ fn licences_say_who_stated_them() {
     let permissive: Vec<_> = with(Terms::Permissive).collect();
     assert_eq!(permissive, ["scnet", "scnet-large", "mel-roformer-kim", "mvsep-mega-53"]);
     assert!(with(Terms::ResearchOnly).all(|name| name.starts_with("htdemucs")));
+    assert!(
+        MODELS.iter().all(|model| model.licence.identifier.is_none_or(|id| Terms::of(id) == Some(model.licence.terms)))
+    );
+    assert_eq!((Terms::of("GPL-3.0-or-later"), Terms::of("my own")), (Some(Terms::Copyleft), None));
     let licence = find("scnet").expect("a model").licence.to_string();
     assert!(
         licence.starts_with("MIT, stated by the author in issue 35 of starrytong/SCNet, on 2026-07-17. "),
@@ -98,7 +102,7 @@ fn published_means_agree_with_the_stems() {
                 assert!(model.sources.contains(stem) && (4.0..15.0).contains(db), "{}: {stem}", model.name);
             }
             if let Some(mean_db) = score.mean_db.filter(|_| score.stems_db.len() == model.sources.len()) {
-                let sum: f32 = score.stems_db.iter().map(|(_, db)| db).sum();
+                let sum: f64 = score.stems_db.iter().map(|(_, db)| db).sum();
                 assert!((sum / 4.0 - mean_db).abs() < 0.011, "{}: {sum} / 4, {mean_db}", model.name);
                 means += 1;
             }
