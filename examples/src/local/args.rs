@@ -60,7 +60,7 @@ pub(crate) enum TermsArg {
     Copyleft,
     /// For research
     Research,
-    /// Nobody has stated a licence
+    /// No licence is stated
     NotStated,
 }
 

@@ -55,7 +55,7 @@ fn all_that_is_known_is_shown() {
         "2.6 times htdemucs",
         "MIT, stated by the author in issue 35 of starrytong/SCNet, on 2026-07-17.",
         "Multisong (MVSEP): mean 8.87, bass 11.07",
-        "MSST, docs/pretrained_models.md",
+        "pretrained_models.md of MSST",
         "scnet_checkpoint_musdb18.ckpt, 42434986 bytes",
         "1bc0d1abb20bfdf966dcd07637bafd03e4bc13653d09ef18bc9b3e342eafe2aa",
     ] {

@@ -80,7 +80,7 @@ impl Fetcher {
     ///
     /// # Errors
     ///
-    /// [`WeightsError::LicenceNotAccepted`] if files are missing whose licence nobody has stated, before
+    /// [`WeightsError::LicenceNotAccepted`] if files are missing that have no stated licence, before
     /// [`Cache::accept_licence`]; [`WeightsError::NoSource`] if every source failed or had a file other than the published one,
     /// with each reason; [`WeightsError::Io`] if the cache cannot be read or written.
     pub fn fetch(

@@ -66,7 +66,7 @@ const MUSDB: &str = "MUSDB test";
 const MUSDB_HQ: &str = "MUSDB18-HQ test, mean of the tracks";
 
 /// Those who published scores. MSST is the repository ZFTurbo/Music-Source-Separation-Training.
-const MSST_DOCS: &str = "MSST, docs/pretrained_models.md";
+const MSST_DOCS: &str = "pretrained_models.md of MSST";
 const UNBLEND: &str = "unblend 1.0.0";
 const FILE_NAME: &str = "the name of the file";
 

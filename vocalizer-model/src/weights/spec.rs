@@ -28,7 +28,7 @@ pub struct ModelSpec {
     pub licence: Licence,
     /// What others measured, each with its source.
     pub scores: &'static [Score],
-    /// Work per second of audio in GFLOP, with the model's default overlap. `None` if nobody has counted it.
+    /// Work per second of audio in GFLOP, with the model's default overlap. `None` if it has not been counted.
     pub gflop_per_s: Option<f64>,
 }
 
@@ -130,7 +130,7 @@ pub struct Licence {
 }
 
 impl Licence {
-    /// Describes terms that nobody has stated.
+    /// Describes weights without stated terms.
     pub const fn not_stated(note: &'static str) -> Self {
         Self { terms: Terms::NotStated, identifier: None, stated_by: None, stated_on: None, note }
     }
@@ -187,7 +187,7 @@ pub enum Terms {
     Copyleft,
     /// For research.
     ResearchOnly,
-    /// Nobody with the right to do so has stated terms.
+    /// No terms are stated.
     NotStated,
 }
 

@@ -150,11 +150,11 @@ fn wrong_checkpoints_are_rejected() {
 fn weights_without_a_stated_licence_need_consent_once() {
     let (server, file) = (server(), checkpoint());
     let mut model = model(&server.url(), &file);
-    model.spec.licence = Licence::not_stated("Nobody answered.");
+    model.spec.licence = Licence::not_stated("The author was asked.");
     let error = model.fetch(DEAD_HUB).expect_err("an error");
     assert!(matches!(&error, WeightsError::LicenceNotAccepted { model, .. } if model == "net"), "{error:?}");
     let message = error.to_string();
-    assert!(message.contains("not stated. Nobody answered.") && message.contains("--accept-licence"), "{message}");
+    assert!(message.contains("not stated. The author was asked.") && message.contains("--accept-licence"), "{message}");
     assert_eq!(server.requests(), []);
     assert!(!model.cache.has_accepted_licence(&model.spec));
 

@@ -64,7 +64,7 @@ pub(crate) fn published(file: &'static str, bytes: &[u8]) -> MemberSpec {
     MemberSpec::new(file, source, bytes.len() as u64, leak(sha256(bytes)))
 }
 
-/// A licence that nobody has to accept.
+/// A licence that needs no consent.
 pub(crate) fn mit() -> Licence {
     Licence::stated(Terms::Permissive, "MIT", "someone", None, "")
 }
