@@ -7,6 +7,14 @@ use vocalizer_model::weights::{self, Cache, FetchListener, Fetcher, ModelSpec, W
 use crate::npm::Npm;
 use crate::voice::{Voice, style};
 
+/// Records that the user accepts the terms of a published model, or of all models of a recipe. Names of other models have no terms
+/// to accept.
+pub(crate) fn accept_licence(name: &str) -> Result<(), WeightsError> {
+    let cache = Cache::locate()?;
+    let mut specs = parts(name).into_iter().filter_map(|part| weights::find(part).ok());
+    specs.try_for_each(|spec| cache.accept_licence(spec))
+}
+
 /// Fetches the weights of a model unless the cache has them.
 pub(crate) fn fetch(name: &str, voice: Voice) -> Result<(&'static ModelSpec, Cache), WeightsError> {
     let spec = weights::find(name)?;
@@ -89,6 +97,10 @@ impl FetchListener for FetchReport {
     fn passed_over(&mut self, name: &str, why: &str) {
         let message = format!("skipping {name}: {why}");
         self.bar.suspend(|| self.voice.remark(&message));
+    }
+
+    fn converting(&mut self, file: &str) {
+        self.bar.suspend(|| self.voice.remark(&format!("converting the checkpoint to {file}")));
     }
 
     fn progress(&mut self, done_bytes: u64, total_bytes: u64) {

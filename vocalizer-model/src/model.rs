@@ -46,7 +46,8 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`Error::Weights`] if the name is unknown, or the weights cannot be downloaded or fail their check.
+    /// [`Error::Weights`] if the name is unknown, if the weights cannot be downloaded or fail their check, or if they have no
+    /// stated licence and [`Cache::accept_licence`](weights::Cache::accept_licence) was not called.
     pub fn named(name: &str) -> Result<Self, Error> {
         Self::named_with(name, &ComputeOptions::default())
     }

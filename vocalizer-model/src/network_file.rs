@@ -40,9 +40,13 @@ impl NetworkFile {
         Ok(Self { path, file, published, member: Member { config, mix } })
     }
 
-    /// Verifies the file against its published digest.
+    /// Verifies the file against its published digest, or against that of its import.
     pub(crate) fn verify(&self) -> Result<(), Error> {
-        self.published.map_or(Ok(()), |(_, member)| self.file.verify(member)).map_err(|source| self.wrong(source))
+        let verified = match self.published {
+            Some((_, member)) => self.file.verify(member),
+            None => self.file.verify_import(),
+        };
+        verified.map_err(|source| self.wrong(source))
     }
 
     pub(crate) fn wrong(&self, source: WeightsError) -> Error {

@@ -13,10 +13,14 @@ use crate::{allocator, model};
 /// Returns a loader that fetches and loads a model by name or from a weights file.
 pub(super) fn load(args: &ComputeArgs) -> Load {
     allocator::return_freed_memory();
-    let (name, threads, compute) = (args.model.clone(), args.threads, args.options());
+    let (name, accept_licence) = (args.model.clone(), args.accept_licence);
+    let (threads, compute) = (args.threads, args.options());
     Box::new(move |work| {
         if let Some(threads) = threads {
             set_threads(threads.into())?;
+        }
+        if accept_licence {
+            model::accept_licence(&name)?;
         }
         let model = model::load(&name, &compute, Voice::choose(false))?;
         model.remarks().iter().for_each(|remark| tracing::info!("{remark}"));

@@ -78,6 +78,7 @@ impl WorkerConfig {
         }
         outln!("WORKER_TOKEN={}", if self.token.is_some() { "(hidden)" } else { "(none)" });
         outln!("MODEL={}", args.compute.model);
+        outln!("ACCEPT_LICENCE={}", args.compute.accept_licence);
         outln!("THREADS={}", args.compute.threads.map_or("(one per core)".to_owned(), |threads| threads.to_string()));
         #[cfg(feature = "separate")]
         {

@@ -8,6 +8,7 @@ mod demucs;
 mod devices;
 mod droppings;
 mod imports;
+mod models;
 mod naming;
 mod output;
 mod parts;

@@ -64,11 +64,16 @@ fn recipe_names_the_weights_that_it_needs() {
     let list = place.run(&["models"]);
     list.succeeded();
     let best = list.out.lines().find(|line| line.starts_with("best ")).unwrap_or_else(|| panic!("{}", list.out));
-    assert!(best.contains("not fetched") && best.contains("mel-roformer-kim"), "{best}");
+    assert!(best.contains("not fetched") && best.contains(" MIT "), "{best}");
+    let shown = place.run(&["models", "show", "best"]);
+    shown.succeeded();
+    for text in ["mel-roformer-kim, licence: MIT, stated by", "scnet-large, licence: MIT", "28.5 times htdemucs"] {
+        assert!(shown.out.contains(text), "{text}: {}", shown.out);
+    }
     let mut command = place.command();
     let run = Run::of(
         command.env("npm_config_registry", "http://127.0.0.1:9").args(["separate", "song.wav", "--model", "best"]),
     );
-    run.failed(3, &["mel-roformer-kim", "could not be downloaded"]);
+    run.failed(3, &["MelBandRoformer.ckpt could not be downloaded"]);
     assert_eq!(place.files("separated"), [""; 0]);
 }

@@ -7,6 +7,8 @@ mod network;
 mod roformer;
 mod scnet;
 mod spectral;
+#[cfg(test)]
+mod tests;
 mod watcher;
 
 use serde_json::Value;

@@ -92,9 +92,20 @@ pub enum WeightsError {
     /// Another import of this name has not finished.
     #[error("another import is writing the model {0}; repeat this one when it has finished, or choose another name")]
     ImportRunning(String),
+    /// The weights have no stated licence, and the user has not accepted that.
+    #[error(
+        "the licence of {model} is {licence} To fetch its weights nevertheless, run `vocalizer models fetch {model} \
+--accept-licence` once"
+    )]
+    LicenceNotAccepted {
+        /// Name of the model.
+        model: String,
+        /// What is known about its licence, in sentences.
+        licence: String,
+    },
     /// Every source of a file failed.
     #[error(
-        "{} could not be downloaded ({}); copy the file there by hand, or set VOCALIZER_HUB to a mirror of the hub",
+        "{} could not be downloaded ({}); copy the file there by hand, or, if it is on the hub, set VOCALIZER_HUB to a mirror",
         file.display(),
         Listed(tried)
     )]

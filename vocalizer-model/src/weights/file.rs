@@ -14,6 +14,9 @@ use super::{Dtype, Family, MemberSpec, Tensors, WeightsError, check_layout, layo
 /// The required value of `klass` in the metadata.
 pub(super) const KLASS: &str = "demucs.htdemucs.HTDemucs";
 
+/// The key of [`WeightsFile::tensor_digest`] in the metadata of imported and converted files.
+pub(super) const TENSOR_DIGEST: &str = "tensor_digest";
+
 /// A memory-mapped safetensors file, with the configuration of the network in it.
 ///
 /// The file must not change while this value lives: truncating a mapped file kills the process.
@@ -111,17 +114,50 @@ impl WeightsFile {
         }
     }
 
-    /// Checks the file against the published digest: that of the tensors if it is known, else that of the whole file.
+    /// Checks the file against the published digest: that of the tensors if it is known, else that of the whole file. A
+    /// converted file must be made from the published checkpoint with the registry's configuration, and have the tensors that
+    /// the conversion wrote.
     ///
     /// # Errors
     ///
-    /// [`WeightsError::Digest`] if the digest differs, [`WeightsError::Unsupported`] as [`Self::tensor_digest`].
+    /// [`WeightsError::Digest`] if a digest differs, [`WeightsError::ConfigMismatch`] if the configuration does,
+    /// [`WeightsError::Malformed`] if a converted file does not say what it was made from, [`WeightsError::Unsupported`] as
+    /// [`Self::tensor_digest`].
     pub fn verify(&self, member: &MemberSpec) -> Result<(), WeightsError> {
+        if let Some(config) = member.config {
+            same(member.sha256, self.container.text("source_sha256")?.to_owned())?;
+            if serde_json::from_str::<Map<String, Value>>(config).ok().as_ref() != Some(&self.config) {
+                let what = "it was converted with another one than that of this version of Vocalizer";
+                return Err(WeightsError::ConfigMismatch(what.into()));
+            }
+            return same(self.container.text(TENSOR_DIGEST)?, self.tensor_digest()?);
+        }
         let (expected, found) = match member.tensor_digest {
             Some(expected) => (expected, self.tensor_digest()?),
             None => (member.sha256, digest::of_bytes(self.container.file_bytes())),
         };
-        if found == expected { Ok(()) } else { Err(WeightsError::Digest { expected: expected.into(), found }) }
+        same(expected, found)
+    }
+
+    /// Checks the tensors of an imported file against the digest that the import wrote. Files without one pass.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::verify`].
+    #[cfg(feature = "separate")]
+    pub(crate) fn verify_import(&self) -> Result<(), WeightsError> {
+        match self.container.text(TENSOR_DIGEST) {
+            Ok(expected) => same(expected, self.tensor_digest()?),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+fn same(expected: &str, found: String) -> Result<(), WeightsError> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(WeightsError::Digest { expected: excerpt(expected), found: excerpt(&found) })
     }
 }
 

@@ -1,5 +1,7 @@
 //! The recipes: models that are made of other models.
 
+use super::spec::HTDEMUCS_GFLOP_PER_S;
+
 /// A model that is made of other models.
 ///
 /// Its steps run one after the other, each over the whole song. The models of the first step get the song, those of a later
@@ -84,9 +86,14 @@ impl Recipe {
     pub fn gflop_per_s(&self) -> f64 {
         self.steps.iter().map(|step| step.gflop_per_s).sum()
     }
+
+    /// Returns the cost of all steps relative to `htdemucs`, each with its default overlap.
+    pub fn relative_cost(&self) -> f64 {
+        self.gflop_per_s() / HTDEMUCS_GFLOP_PER_S
+    }
 }
 
-/// All recipes. Decision 59 in `docs/decisions` has the reasons.
+/// All recipes. Decision 61 in `docs/decisions` has the reasons.
 pub static RECIPES: &[Recipe] = &[
     Recipe {
         name: "best",

@@ -1,6 +1,6 @@
 //! Stem selection, two stems, and bags whose members are weighted differently.
 
-use vocalizer_model::weights::{Cache, MemberSpec, ModelSpec, WeightsError, WeightsFile};
+use vocalizer_model::weights::{Cache, Family, Licence, MemberSpec, ModelSpec, Source, WeightsError, WeightsFile};
 use vocalizer_model::{Complement, Error, Model, Stem};
 
 use super::support::{floats, golden, on, split, tiny};
@@ -55,35 +55,29 @@ fn two_stems_and_stem_selection_are_exclusive() {
     assert!(matches!(error, Error::Options(_)), "{error}");
 }
 
-const TINY: MemberSpec =
-    MemberSpec { file: "tiny-4s.safetensors", repository: "", revision: "", bytes: 0, sha256: "", tensor_digest: None };
-
 /// A bag in its own cache: two copies of the tiny model with these weights, optionally with a damaged file.
 fn bag(weights: &'static [&'static [f32]], damage: bool) -> (tempfile::TempDir, Result<Model, Error>) {
     let dir = tempfile::tempdir().expect("a folder");
     let cache = Cache::at(dir.path());
     std::fs::create_dir_all(cache.models_dir()).expect("a folder");
-    let digest = WeightsFile::open(&golden(TINY.file)).and_then(|f| f.tensor_digest()).expect("a digest");
+    let tiny = golden("tiny-4s.safetensors");
+    let digest = WeightsFile::open(&tiny).and_then(|f| f.tensor_digest()).expect("a digest");
     let digest: &'static str = Box::leak(digest.into_boxed_str());
     let members: Vec<_> = ["a.safetensors", "b.safetensors"]
         .map(|file| {
-            let mut bytes = std::fs::read(golden(TINY.file)).expect("the tiny model");
+            let mut bytes = std::fs::read(&tiny).expect("the tiny model");
             if damage && let Some(last) = bytes.last_mut() {
                 *last ^= 1;
             }
-            let member = MemberSpec { file, tensor_digest: Some(digest), ..TINY };
+            let mut member = MemberSpec::new(file, Source::Url(""), 0, "");
+            member.tensor_digest = Some(digest);
             std::fs::write(cache.member_path(&member), bytes).expect("a copy");
             member
         })
         .into();
-    let spec = ModelSpec {
-        name: "bag",
-        summary: "",
-        members: Box::leak(members.into_boxed_slice()),
-        weights,
-        sources: &["drums", "bass", "other", "vocals"],
-        licence: "",
-    };
+    let members = Box::leak(members.into_boxed_slice());
+    let mut spec = ModelSpec::new("bag", Family::Htdemucs, Licence::not_stated(""), members);
+    (spec.weights, spec.sources) = (weights, &["drums", "bass", "other", "vocals"]);
     let model = Model::cached(&spec, &cache, &on("cpu"));
     (dir, model)
 }

@@ -3,6 +3,8 @@
 mod checkpoint;
 mod config;
 #[cfg(feature = "fetch")]
+mod convert;
+#[cfg(feature = "fetch")]
 mod damaged;
 #[cfg(feature = "fetch")]
 mod fetch;

@@ -305,6 +305,9 @@ impl<'a> Batch<'a> {
             .with_device(self.args.device.clone())
             .with_precision(self.args.precision)
             .with_batch(self.args.batch.map(usize::from));
+        if self.args.accept_licence {
+            model::accept_licence(&self.args.model)?;
+        }
         let model = Arc::new(model::load(&self.args.model, &compute, self.voice)?);
         // Report the chosen device if this build supports GPUs.
         if !interfaces().is_empty() && !self.detail.quiet {
