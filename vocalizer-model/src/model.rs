@@ -19,6 +19,8 @@ pub struct Model {
     /// Number of songs started.
     songs: AtomicUsize,
     sources: Vec<Stem>,
+    /// The stems of the networks, of which `sources` are those that were loaded.
+    pub(crate) outputs: Vec<Stem>,
     device: String,
     remarks: Vec<String>,
 }
@@ -124,11 +126,21 @@ impl Model {
     }
 
     /// Loads a model. `cache` keeps the CPU's reference output for the check of GPUs.
-    fn load(files: Vec<NetworkFile>, compute: &ComputeOptions, cache: Option<&weights::Cache>) -> Result<Self, Error> {
-        let sources = files.first().map(|file| file.member.config.sources().to_vec()).unwrap_or_default();
-        let agree = files.iter().all(|f| f.member.config.sources() == sources && f.member.mix.len() == sources.len());
-        if sources.is_empty() || !agree {
+    fn load(
+        mut files: Vec<NetworkFile>,
+        compute: &ComputeOptions,
+        cache: Option<&weights::Cache>,
+    ) -> Result<Self, Error> {
+        let outputs = files.first().map(|file| file.member.config.sources().to_vec()).unwrap_or_default();
+        let agree = files.iter().all(|f| f.member.config.sources() == outputs && f.member.mix.len() == outputs.len());
+        if outputs.is_empty() || !agree {
             return Err(WeightsError::Malformed("the members of the model have different stems".into()).into());
+        }
+        compute.stems.iter().try_for_each(|&stem| position(&outputs, stem).map(|_| ()))?;
+        let is_wanted = |stem: &Stem| compute.stems.is_empty() || compute.stems.contains(stem);
+        let sources: Vec<_> = outputs.iter().copied().filter(is_wanted).collect();
+        for file in &mut files {
+            file.member.stems.retain(|&place| is_wanted(&outputs[place]));
         }
         if compute.batch == Some(0) {
             return Err(Error::Options("invalid batch of 0 segments: use 1 or more".into()));
@@ -145,7 +157,7 @@ impl Model {
         verified?;
         let Chosen { cards, device, remarks } = chosen?;
         let members = files.into_iter().map(|file| file.member).collect();
-        Ok(Self { members, cards, songs: AtomicUsize::new(0), sources, device, remarks })
+        Ok(Self { members, cards, songs: AtomicUsize::new(0), sources, outputs, device, remarks })
     }
 
     /// Returns the index of the device that the next song starts on.
@@ -153,17 +165,24 @@ impl Model {
         self.songs.fetch_add(1, Ordering::Relaxed) % self.cards.len()
     }
 
-    /// Returns the stems that this model separates, in its own order.
+    /// Returns the stems that this model separates, in its own order: all, or those of
+    /// [`ComputeOptions::with_stems`].
     pub fn sources(&self) -> &[Stem] {
         &self.sources
     }
 
     /// Returns the position of a stem in [`Self::sources`].
     pub(crate) fn position(&self, stem: Stem) -> Result<usize, Error> {
-        self.sources.iter().position(|&source| source == stem).ok_or_else(|| {
-            let has: Vec<_> = self.sources.iter().map(ToString::to_string).collect();
-            Error::Options(format!("this model has no stem '{stem}'; it has {}", has.join(", ")))
-        })
+        if self.outputs.contains(&stem) && !self.sources.contains(&stem) {
+            let loaded = names(&self.sources);
+            return Err(Error::Options(format!("this model was loaded without the stem '{stem}', only for {loaded}")));
+        }
+        position(&self.sources, stem)
+    }
+
+    /// Returns the position of a stem in the outputs of the networks.
+    pub(crate) fn output(&self, stem: Stem) -> Result<usize, Error> {
+        self.position(stem).and_then(|_| position(&self.outputs, stem))
     }
 
     /// Returns the ids of its devices, such as `cpu` or `cuda:0,cuda:1`.
@@ -196,4 +215,14 @@ impl Model {
     pub fn segment_frames(&self) -> usize {
         self.members.iter().map(|m| m.config.segment_frames()).min().unwrap_or_default()
     }
+}
+
+/// Returns the position of a stem.
+fn position(stems: &[Stem], stem: Stem) -> Result<usize, Error> {
+    let found = stems.iter().position(|&other| other == stem);
+    found.ok_or_else(|| Error::Options(format!("this model has no stem '{stem}'; it has {}", names(stems))))
+}
+
+fn names(stems: &[Stem]) -> String {
+    stems.iter().map(Stem::name).collect::<Vec<_>>().join(", ")
 }

@@ -99,7 +99,7 @@ impl Outputs {
             model.position(stem)?;
         }
         let minus: Vec<_> = model.sources().iter().filter(|stem| minus.contains(stem)).copied().collect();
-        if minus.len() == model.sources().len() {
+        if minus.len() == model.outputs.len() {
             return Err(Error::Options("the mix minus all stems of the model is empty; name fewer stems".into()));
         }
         let place = |&stem: &Stem| {

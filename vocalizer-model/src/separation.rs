@@ -128,14 +128,14 @@ impl<'a> Separation<'a> {
         statistics: SongStatistics,
         options: &SeparationOptions,
     ) -> Result<Self, Error> {
-        let wanted = wanted.iter().map(|&stem| model.position(stem)).collect::<Result<Vec<_>, _>>()?;
+        let wanted = wanted.iter().map(|&stem| model.output(stem)).collect::<Result<Vec<_>, _>>()?;
         options.check()?;
         let segment_frames = segment_frames(model, options)?;
         let mut random = SplitMix(options.seed);
         let mut passes = Vec::new();
         for (member, network) in model.members.iter().enumerate() {
             let is_wanted = |&k: &usize| wanted.contains(&k) && network.mix.get(k).is_some_and(|w| *w != 0.0);
-            let sources: Vec<_> = (0..model.sources().len()).filter(is_wanted).collect();
+            let sources: Vec<_> = (0..model.outputs.len()).filter(is_wanted).collect();
             for _ in 0..options.shifts.max(1) {
                 // Draws every member's shifts, so that a subset of stems gets the same shifts as all of them.
                 let lead_frames = if options.shifts == 0 { 0 } else { random.up_to(model.rate_hz() / 2) };
@@ -166,8 +166,8 @@ impl<'a> Separation<'a> {
         } else if options.reference_dc {
             ([statistics.mean; 2], None)
         } else {
-            let other = model.sources().iter().position(|&stem| stem == Stem::OTHER);
-            (statistics.channel_means, other.or(model.sources().len().checked_sub(1)))
+            let other = model.outputs.iter().position(|&stem| stem == Stem::OTHER);
+            (statistics.channel_means, other.or(model.outputs.len().checked_sub(1)))
         };
         let scale = match level {
             Level::Unchanged => 1.0,

@@ -302,7 +302,8 @@ impl<'a> Batch<'a> {
         let compute = ComputeOptions::default()
             .with_device(self.args.device.clone())
             .with_precision(self.args.precision)
-            .with_batch(self.args.batch.map(usize::from));
+            .with_batch(self.args.batch.map(usize::from))
+            .with_stems(&self.options.needed_stems());
         let model = Arc::new(model::load(&self.args.model, &compute, self.voice)?);
         // Report the chosen device if this build supports GPUs.
         if !interfaces().is_empty() && !self.detail.quiet {
