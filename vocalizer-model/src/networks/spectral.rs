@@ -10,7 +10,7 @@ use super::network::pairs;
 use super::toolkit::Common;
 use super::{Chunking, Level, Network, NetworkConfig, Outputs, Segment, Watcher};
 use crate::dsp::spectra::Spectra;
-use crate::weights::{Tensors, WeightsError, WeightsFile};
+use crate::weights::{Tensors, WeightsError, WeightsFile, stems_of};
 
 /// The configuration of a network between a spectrum and the spectra of its stems.
 pub(super) trait SpectralConfig: Send + Sync {
@@ -59,10 +59,10 @@ pub(super) struct Configured<C> {
 impl<C: SpectralConfig> Configured<C> {
     /// # Errors
     ///
-    /// [`WeightsError::Unsupported`] if an instrument's name cannot be the name of a stem.
+    /// [`WeightsError::Unsupported`] if an instrument's name cannot be the name of a stem, or two stems have the same.
     pub(super) fn new(config: C) -> Result<Self, WeightsError> {
         let Common { stems, instruments, .. } = config.common();
-        let stems = Stems::read(stems, instruments)?;
+        let stems = Stems { sources: stems_of(stems, instruments)?, separated: stems.len() };
         Ok(Self { config, stems })
     }
 }
@@ -107,35 +107,7 @@ struct Stems {
 }
 
 impl Stems {
-    /// Reads the stems of a training configuration. A network with one target leaves the other instrument, or the
-    /// instrumental.
-    ///
-    /// # Errors
-    ///
-    /// [`WeightsError::Unsupported`] if a name cannot be the name of a stem, or two stems have the same.
-    fn read(separated: &[String], instruments: &[String]) -> Result<Self, WeightsError> {
-        let stem = |name: &String| {
-            let plain = name.trim().to_lowercase().replace(' ', "-");
-            plain.parse::<Stem>().map_err(|e| WeightsError::Unsupported(e.to_string()))
-        };
-        let mut sources = separated.iter().map(stem).collect::<Result<Vec<_>, _>>()?;
-        let separated = sources.len();
-        if let [target] = sources[..] {
-            let others = instruments.iter().map(stem).collect::<Result<Vec<_>, _>>()?;
-            let others: Vec<_> = others.into_iter().filter(|&other| other != target).collect();
-            sources.push(match others[..] {
-                [other] => other,
-                _ if target == Stem::INSTRUMENTAL => Stem::OTHER,
-                _ => Stem::INSTRUMENTAL,
-            });
-        }
-        match sources.iter().enumerate().find(|(at, stem)| sources[..*at].contains(stem)) {
-            Some((_, stem)) => Err(WeightsError::Unsupported(format!("two stems of the name {stem}"))),
-            None => Ok(Self { sources, separated }),
-        }
-    }
-
-    /// Returns the stems that the network must separate for some of all stems. What it leaves of the song needs all of them.
+    /// Returns what the network must separate for some of its stems. What it leaves of the song needs all that it separates.
     fn heads(&self, wanted: &[usize]) -> Vec<usize> {
         let has_rest = wanted.contains(&self.separated);
         (0..self.separated).filter(|stem| has_rest || wanted.contains(stem)).collect()

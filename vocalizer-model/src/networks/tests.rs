@@ -2,8 +2,8 @@
 
 use burn::tensor::{DType, Device};
 
-use super::golden::{Comparison, Stored, check, decibels, path};
-use super::{Network, NetworkConfig, Watcher};
+use super::golden::{self, Comparison, Stored, check, decibels, path};
+use super::{Network, NetworkConfig, Watcher, check_network};
 use crate::weights::WeightsFile;
 
 /// A network of the reference data.
@@ -123,5 +123,24 @@ fn rest_of_song_is_loaded_alone() {
         let stems = outputs(&mut ()).unwrap().remove(0);
         let sum = |at: usize| stems[0][0][at] + stems[1][0][at];
         assert!((0..segment[0].len()).all(|at| (sum(at) - segment[0][at]).abs() < 1e-6), "{name}");
+    }
+}
+
+/// The first tensor that differs is named, with both shapes.
+#[test]
+fn configurations_must_fit_the_tensors() {
+    for (name, key, value, says) in [
+        ("tiny-bs", "dim", 16.into(), "wrong shape for band_split.to_features.0.1.bias: found [8], expected [16]"),
+        ("tiny-bs", "depth", 3.into(), "lacks the tensor layers.2.0.layers.0.0.norm.gamma"),
+        ("tiny-mel", "depth", 1.into(), "has an unexpected tensor: layers.1."),
+        ("tiny-scnet", "compress", 1.into(), "wrong shape for encoder.0.conv_modules.0.layers.0.1.bias: found ["),
+        ("tiny-scnet", "normalized", "maybe".into(), "invalid value of normalized: \"maybe\""),
+    ] {
+        let file = format!("{name}.safetensors");
+        let mut config = golden::config(&file);
+        config["model"][key] = value;
+        let file = WeightsFile::open(&path(&file)).unwrap();
+        let error = check_network(file.family(), &config, &file).unwrap_err().to_string();
+        assert!(error.contains(says), "{name}: {error}");
     }
 }

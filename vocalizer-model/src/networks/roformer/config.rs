@@ -221,7 +221,8 @@ mod tests {
             assert!(matches!(&error, WeightsError::Unsupported(what) if what.contains(key)), "{key}: {error}");
         }
         assert!(mel(&[("model", "stereo", json!(false))]).is_err());
-        assert!(mel(&[("audio", "sample_rate", json!(48_000))]).is_err());
+        let error = mel(&[("audio", "sample_rate", json!(48_000))]).unwrap_err().to_string();
+        assert!(error.contains("at 48000 Hz (sample_rate); use a network for 2 channels at 44100 Hz"), "{error}");
         assert!(RoformerConfig::from_json(&sections(&[]), "scnet").is_err());
     }
 

@@ -271,7 +271,8 @@ mod tests {
             let error = sections(&[("model", key, value)]).unwrap_err();
             assert!(matches!(&error, WeightsError::Unsupported(what) if what.contains(key)), "{key}: {error}");
         }
-        assert!(sections(&[("audio", "sample_rate", json!(48_000))]).is_err());
+        let error = sections(&[("audio", "sample_rate", json!(48_000))]).unwrap_err().to_string();
+        assert!(error.contains("at 48000 Hz (sample_rate); use a network for 2 channels at 44100 Hz"), "{error}");
     }
 
     #[test]
