@@ -80,17 +80,6 @@ pub(super) fn check(case: &str, device: &str, what: &str, decibels: f64, least: 
     assert!(decibels >= least, "{case} on {device}, {what}: {decibels:.1} dB");
 }
 
-/// Returns a GPU, or a software driver, locked for one test at a time.
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-pub(super) fn gpu() -> Option<(crate::gpus::Gpu, std::sync::MutexGuard<'static, ()>)> {
-    let found = crate::gpus::for_tests();
-    if found.is_none() {
-        assert!(std::env::var_os("VOCALIZER_TEST_GPU").is_none(), "neither a GPU nor software Vulkan found");
-        println!("skipped: neither a GPU nor software Vulkan found");
-    }
-    found
-}
-
 #[derive(serde::Deserialize)]
 struct Trace {
     shape: Vec<usize>,

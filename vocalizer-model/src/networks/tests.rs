@@ -88,7 +88,7 @@ fn chunks_match_reference_per_module() {
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 #[test]
 fn chunks_match_reference_on_gpu() {
-    let Some((gpu, _one)) = super::golden::gpu() else { return };
+    let Some((gpu, _one)) = crate::gpus::for_tests() else { return };
     for case in &CASES {
         let (network, golden) = (case.load(&Device::from(gpu.device.clone())), case.golden());
         for chunk in case.chunks {
