@@ -11,7 +11,7 @@ use crate::device::{ComputeOptions, DeviceChoice, interfaces};
 use crate::loaded_device::LoadedDevice;
 use crate::network_file::{Member, NetworkFile};
 use crate::profile::Profile;
-use crate::steps::{self, Bag, Step, Steps};
+use crate::steps::{Bag, Steps};
 use crate::weights::{self, WeightsError};
 
 /// A separation model in memory.
@@ -20,7 +20,7 @@ pub struct Model {
     pub(crate) members: Vec<Member>,
     pub(crate) cards: Vec<LoadedDevice>,
     pub(crate) bags: Vec<Bag>,
-    steps: Steps,
+    pub(crate) steps: Steps,
     /// Number of songs started.
     songs: AtomicUsize,
     device: String,
@@ -110,7 +110,8 @@ impl Model {
         Self::load(vec![("", published(spec, cache)?)], None, compute, Some(cache))
     }
 
-    /// Loads the models of a recipe, which are in the cache: published or imported.
+    /// Loads the models of a recipe, which are in the cache: published or imported. With [`ComputeOptions::with_stems`], loads only
+    /// the models of the steps that these stems need.
     ///
     /// All networks are loaded onto each device and stay there, so that a second song starts at once. A song is split in one step
     /// after the other; only the segments of the current step are in memory. What later steps need waits in unnamed temporary
@@ -139,8 +140,9 @@ impl Model {
         compute: &ComputeOptions,
     ) -> Result<Self, Error> {
         let refused = |why| WeightsError::Recipe { name: recipe.name.to_owned(), why };
+        let steps = Steps::of(recipe, &compute.stems)?;
         let (mut bags, mut missing) = (Vec::new(), Vec::new());
-        for name in recipe.models() {
+        for name in steps.models() {
             if let Some(path) = imported(cache, name) {
                 bags.push((name, vec![NetworkFile::open(path, None, &[])?]));
                 continue;
@@ -161,7 +163,7 @@ impl Model {
             let (missing, fetch) = (missing.join(" and "), fetch.join(" and "));
             return Err(refused(format!("the cache lacks usable weights of {missing}; run {fetch}")).into());
         }
-        Self::load(bags, Some(recipe), compute, Some(cache))
+        Self::load(bags, Some(steps), compute, Some(cache))
     }
 
     /// Loads a model from one weights file: safetensors with the class and its arguments in the metadata.
@@ -189,7 +191,7 @@ impl Model {
     /// Loads a model of named bags: one, or those of a recipe. `cache` keeps the CPU's reference output for the check of GPUs.
     fn load(
         opened: Vec<(&'static str, Vec<NetworkFile>)>,
-        recipe: Option<&weights::Recipe>,
+        steps: Option<Steps>,
         compute: &ComputeOptions,
         cache: Option<&weights::Cache>,
     ) -> Result<Self, Error> {
@@ -198,11 +200,18 @@ impl Model {
             bags.push(Bag::new(name, files.len(), &of_bag)?);
             files.extend(of_bag);
         }
-        let steps = match (recipe, bags.as_slice()) {
-            (None, [bag, ..]) => Steps::plain(bag),
-            (None, []) => return Err(WeightsError::Malformed("the model has no networks".into()).into()),
-            (Some(recipe), bags) => Steps::of(recipe, bags)?,
+        let mut steps = match (steps, bags.first()) {
+            (Some(steps), _) => steps,
+            (None, Some(bag)) => Steps::plain(bag, &compute.stems)?,
+            (None, None) => return Err(WeightsError::Malformed("the model has no networks".into()).into()),
         };
+        steps.link(&bags)?;
+        for (at, bag) in bags.iter().enumerate() {
+            let stems = steps.stems_of(at);
+            for file in &mut files[bag.members.clone()] {
+                file.member.stems.retain(|&place| stems.contains(&bag.outputs[place]));
+            }
+        }
         if compute.batch == Some(0) {
             return Err(Error::Options("invalid batch of 0 segments: use 1 or more".into()));
         }
@@ -231,24 +240,15 @@ impl Model {
         self.songs.fetch_add(1, Ordering::Relaxed) % self.cards.len()
     }
 
-    /// Returns the stems that this model separates, in its own order.
+    /// Returns the stems that this model separates, in its own order: all, or those of
+    /// [`ComputeOptions::with_stems`].
     pub fn sources(&self) -> &[Stem] {
         &self.steps.sources
     }
 
     /// Returns the position of a stem in [`Self::sources`].
     pub(crate) fn position(&self, stem: Stem) -> Result<usize, Error> {
-        steps::position(self.sources(), stem)
-    }
-
-    /// Returns the passes over the song that all stems need.
-    pub(crate) fn steps(&self) -> &[Step] {
-        &self.steps.steps
-    }
-
-    /// Returns the stem that the others leave of the song. With one, the stems add up to the song.
-    pub(crate) fn rest(&self) -> Option<Stem> {
-        self.steps.rest
+        self.steps.position(stem)
     }
 
     /// Returns the ids of its devices, such as `cpu` or `cuda:0,cuda:1`.

@@ -13,6 +13,8 @@ pub(crate) struct Member {
     pub(crate) config: Box<dyn NetworkConfig>,
     /// Weight for each stem.
     pub(crate) mix: Vec<f32>,
+    /// Positions of the stems to load, in the configuration's sources.
+    pub(crate) stems: Vec<usize>,
 }
 
 /// The open weights file of one network.
@@ -37,7 +39,8 @@ impl NetworkFile {
         })();
         let (file, config) = opened.map_err(|source| wrong(&path, published, source))?;
         let mix = if mix.is_empty() { vec![1.0; config.sources().len()] } else { mix.to_vec() };
-        Ok(Self { path, file, published, member: Member { config, mix } })
+        let stems = (0..config.sources().len()).collect();
+        Ok(Self { path, file, published, member: Member { config, mix, stems } })
     }
 
     /// Verifies the file against its published digest, or against that of its import.

@@ -76,7 +76,12 @@ impl Outputs {
     fn pair(model: &Model, (stem, complement): (Stem, Complement)) -> Result<Self, Error> {
         let (all, index) = (model.sources(), model.position(stem)?);
         // Both are the same if the stems add up to the song, and the second needs fewer steps.
-        let complement = if model.rest().is_some() { Complement::Minus } else { complement };
+        let complement = if model.steps.rest.is_some() { Complement::Minus } else { complement };
+        if complement == Complement::Add && all.len() < model.steps.all.len() {
+            let what =
+                "the sum of the other stems needs a model that was loaded for all of them; subtract the stem instead";
+            return Err(Error::Options(what.into()));
+        }
         let (separated, index, rest) = match complement {
             Complement::Add => (all.to_vec(), index, Sound::Sum((0..all.len()).filter(|&k| k != index).collect())),
             Complement::Minus => (vec![stem], 0, Sound::Without(vec![0])),
@@ -103,7 +108,7 @@ impl Outputs {
             model.position(stem)?;
         }
         let minus: Vec<_> = model.sources().iter().filter(|stem| minus.contains(stem)).copied().collect();
-        if minus.len() == model.sources().len() {
+        if minus.len() == model.steps.all.len() {
             return Err(Error::Options("the mix minus all stems of the model is empty; name fewer stems".into()));
         }
         let place = |&stem: &Stem| {

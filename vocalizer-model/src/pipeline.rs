@@ -55,19 +55,7 @@ impl<'a> Pipeline<'a> {
         options.check()?;
         // The shortest of all models, so that a later step does not refuse it.
         options.segment_frames(model.segment_frames(), model.rate_hz())?;
-        let needs_rest = model.rest().is_some_and(|rest| wanted.contains(&rest));
-        let is_last = |step: &Step| step.stems.iter().any(|stem| wanted.contains(stem));
-        let count = if needs_rest {
-            model.steps().len()
-        } else {
-            model.steps().iter().rposition(is_last).map_or(0, |last| last + 1)
-        };
-        let steps = model.steps().iter().take(count).enumerate().map(|(at, step)| {
-            // The next step needs what all stems leave.
-            let is_needed = |stem: &&Stem| needs_rest || at + 1 < count || wanted.contains(stem);
-            (step, step.stems.iter().filter(is_needed).copied().collect::<Vec<_>>())
-        });
-        let steps: Vec<_> = steps.collect();
+        let steps = model.steps.needed(wanted);
         let place = |wanted: &Stem| steps.iter().flat_map(|(_, stems)| stems).position(|stem| stem == wanted);
         let places = wanted.iter().map(place).collect();
         Ok(Self { model, options, steps, places })

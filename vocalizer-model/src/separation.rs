@@ -111,7 +111,7 @@ impl SeparationOptions {
 /// ```
 pub struct Separation<'a> {
     model: &'a Model,
-    /// Positions of the wanted stems in the sources of the bag.
+    /// Positions of the wanted stems in the outputs of the bag.
     wanted: Vec<usize>,
     passes: Vec<Pass>,
     /// What the song is divided by before the network.
@@ -161,7 +161,7 @@ impl<'a> Separation<'a> {
         for &stem in wanted {
             model.position(stem)?;
         }
-        match (model.bags.as_slice(), model.steps(), model.rest()) {
+        match (model.bags.as_slice(), model.steps.steps.as_slice(), model.steps.rest) {
             ([bag], [step], None) => Self::of_bag(model, bag, wanted, statistics, &options.with_overlap_of(step)),
             _ => Err(Error::Options(
                 "this model is a recipe that needs the whole song and cannot be streamed: split a file, or frames in memory"
@@ -178,7 +178,7 @@ impl<'a> Separation<'a> {
         statistics: SongStatistics,
         options: &SeparationOptions,
     ) -> Result<Self, Error> {
-        let wanted = wanted.iter().map(|&stem| position(&bag.sources, stem)).collect::<Result<Vec<_>, _>>()?;
+        let wanted = wanted.iter().map(|&stem| position(&bag.outputs, stem)).collect::<Result<Vec<_>, _>>()?;
         options.check()?;
         let segment_frames = options.segment_frames(bag.segment_frames, model.rate_hz())?;
         let mut random = SplitMix(options.seed);
@@ -186,7 +186,7 @@ impl<'a> Separation<'a> {
         for member in bag.members.clone() {
             let network = &model.members[member];
             let is_wanted = |&k: &usize| wanted.contains(&k) && network.mix.get(k).is_some_and(|w| *w != 0.0);
-            let sources: Vec<_> = (0..bag.sources.len()).filter(is_wanted).collect();
+            let sources: Vec<_> = (0..bag.outputs.len()).filter(is_wanted).collect();
             for _ in 0..options.shifts.max(1) {
                 // Draws every member's shifts, so that a subset of stems gets the same shifts as all of them.
                 let lead_frames = if options.shifts == 0 { 0 } else { random.up_to(model.rate_hz() / 2) };
@@ -217,8 +217,8 @@ impl<'a> Separation<'a> {
         } else if options.reference_dc {
             ([statistics.mean; 2], None)
         } else {
-            let other = bag.sources.iter().position(|&stem| stem == Stem::OTHER);
-            (statistics.channel_means, other.or(bag.sources.len().checked_sub(1)))
+            let other = bag.outputs.iter().position(|&stem| stem == Stem::OTHER);
+            (statistics.channel_means, other.or(bag.outputs.len().checked_sub(1)))
         };
         let scale = match level {
             Level::Unchanged => 1.0,

@@ -152,6 +152,31 @@ impl SplitOptions {
         (!name.is_empty()).then(|| format!("minus{name}"))
     }
 
+    /// Returns the stems that a model must separate for these options, sorted, for
+    /// [`ComputeOptions::with_stems`](crate::ComputeOptions::with_stems); empty if it must separate all of its stems.
+    ///
+    /// ```
+    /// use vocalizer_model::{Complement, SplitOptions, Stem};
+    ///
+    /// let mut options = SplitOptions::default();
+    /// options.two_stems = Some((Stem::VOCALS, Complement::Minus));
+    /// assert_eq!(options.needed_stems(), [Stem::VOCALS]);
+    /// options.two_stems = Some((Stem::VOCALS, Complement::Add));
+    /// assert!(options.needed_stems().is_empty());
+    /// ```
+    #[must_use]
+    pub fn needed_stems(&self) -> Vec<Stem> {
+        let files = match self.two_stems {
+            _ if self.four_stems => return Vec::new(),
+            Some((_, Complement::Add)) => return Vec::new(),
+            Some((stem, Complement::Minus)) => vec![stem],
+            None if self.stems.is_empty() && self.mix_minus.is_empty() => return Vec::new(),
+            None => self.stems.clone(),
+        };
+        let needed: BTreeSet<_> = files.into_iter().chain(self.mix_minus.iter().copied()).collect();
+        needed.into_iter().collect()
+    }
+
     fn check_part(&self) -> Result<(), Error> {
         let start_s = self.start_s.unwrap_or(0.0);
         // Also rejects NaN and infinity.

@@ -68,6 +68,10 @@ fn unusable_checkpoints_are_errors_that_name_the_file() {
     import(&place, "evil.ckpt", "tiny-bs.yaml", name).failed(3, &["evil.ckpt: ", "__builtin__ print"]);
     import(&place, "tiny-scnet.ckpt", "tiny-bs.yaml", name)
         .failed(3, &["tiny-scnet.ckpt: does not fit its configuration", "family scnet", "family bs_roformer"]);
+    let config = std::fs::read_to_string(golden("tiny-bs.yaml")).expect("a configuration");
+    let wide = place.put("wide.yaml", config.replace("  dim: 8\n", "  dim: 16\n").as_bytes());
+    import(&place, "tiny-bs.ckpt", wide.to_str().expect("a path"), name)
+        .failed(3, &["tiny-bs.ckpt: has the wrong shape for ", "found [8], expected [16]"]);
     import(&place, "no.ckpt", "tiny-bs.yaml", name).failed(3, &["no.ckpt: cannot be opened"]);
     import(&place, "tiny-bs.ckpt", "no.yaml", name).failed(3, &["no.yaml: cannot be opened"]);
     import(&place, "tiny-bs.ckpt", "evil.ckpt", name).failed(3, &["evil.ckpt: is malformed", "UTF-8"]);

@@ -82,16 +82,23 @@ impl Cache {
         self.dir.join("imported")
     }
 
-    /// Returns the path of the CPU's reference output for a network with this tensor digest and these arguments.
+    /// Returns the path of the CPU's reference output of some stems, for a network with this tensor digest and these
+    /// arguments.
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
-    pub(crate) fn probe_path(&self, digest: &str, kwargs: &serde_json::Map<String, serde_json::Value>) -> PathBuf {
+    pub(crate) fn probe_path(
+        &self,
+        digest: &str,
+        kwargs: &serde_json::Map<String, serde_json::Value>,
+        stems: &[usize],
+    ) -> PathBuf {
         use std::fmt::Write as _;
 
         use sha2::{Digest as _, Sha256};
         let mut hash = Sha256::new();
         // Version of the probe signal and of the sampled values.
-        hash.update(b"1\0");
+        hash.update(b"2\0");
         hash.update(digest);
+        hash.update(format!("{stems:?}"));
         hash.update(serde_json::Value::Object(kwargs.clone()).to_string());
         let mut name = String::new();
         hash.finalize().iter().take(16).for_each(|byte| {

@@ -7,9 +7,9 @@ use half::f16;
 use serde_json::{Map, Value};
 
 use super::container::Container;
-use super::digest::{self, Hasher};
+use super::digest::Hasher;
 use super::error::excerpt;
-use super::{Dtype, Family, MemberSpec, Tensors, WeightsError, check_layout, layout};
+use super::{Dtype, Family, MemberSpec, Tensors, WeightsError, check_layout, dtype, layout};
 
 /// The required value of `klass` in the metadata.
 pub(super) const KLASS: &str = "demucs.htdemucs.HTDemucs";
@@ -78,21 +78,22 @@ impl WeightsFile {
     }
 
     /// Returns the SHA-256 over all tensors in key order: the key, a zero byte, the values as little-endian f16. The
-    /// digest does not depend on the file's tensor order, metadata or precision.
+    /// digest does not depend on the file's tensor order, metadata or precision. Tensors are read one at a time.
     ///
     /// # Errors
     ///
-    /// [`WeightsError::Unsupported`] if a tensor's values are not floating point numbers.
+    /// [`WeightsError::Unsupported`] if a tensor's values are not floating point numbers, [`WeightsError::Io`] if the
+    /// file cannot be read.
     pub fn tensor_digest(&self) -> Result<String, WeightsError> {
-        let mut hasher = Hasher::default();
+        let (mut hasher, mut bytes) = (Hasher::default(), Vec::new());
         for key in self.keys() {
-            let (dtype, bytes) = self.container.typed(key)?;
+            let dtype = self.container.read(key, &mut bytes)?;
             hasher.update(key.as_bytes());
             hasher.update(&[0]);
             if dtype == Dtype::F16 {
-                hasher.update(bytes);
+                hasher.update(&bytes);
             } else {
-                let values = self.f32s(key)?;
+                let values = dtype::f32s(key, dtype, &bytes)?;
                 hasher.update(&values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect::<Vec<_>>());
             }
         }
@@ -134,7 +135,7 @@ impl WeightsFile {
         }
         let (expected, found) = match member.tensor_digest {
             Some(expected) => (expected, self.tensor_digest()?),
-            None => (member.sha256, digest::of_bytes(self.container.file_bytes())),
+            None => (member.sha256, self.container.file_digest()?),
         };
         same(expected, found)
     }

@@ -45,6 +45,8 @@ pub use family::Family;
 pub use fetch::{Fetcher, fetch};
 pub use file::WeightsFile;
 pub use import::{Import, ImportCheck, ImportPrecision};
+#[cfg(feature = "separate")]
+pub(crate) use imported::stems_of;
 pub use imported::{FoundImport, Imported};
 #[cfg(feature = "separate")]
 pub(crate) use layout::Arguments;

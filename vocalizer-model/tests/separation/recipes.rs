@@ -169,6 +169,31 @@ fn steps_that_no_stem_needs_do_not_run() {
 }
 
 #[test]
+fn recipe_is_loaded_for_the_stems_that_are_needed() {
+    let song = song(40_000, RATE_HZ);
+    let whole = split(&two_steps(), &song, RATE_HZ, &floats());
+    // The second model is not even in the cache.
+    let (_one_dir, one) = cache(&[("tiny-bs-512", "tiny-bs-512")]);
+    let load = |stems: &[Stem]| Model::from_recipe(&TWO_STEPS, &one, &on("cpu").with_stems(stems));
+    let model = load(&[Stem::VOCALS]).expect("a model");
+    assert_eq!(model.sources(), [Stem::VOCALS]);
+    close(&whole.stem(Stem::VOCALS), &split(&model, &song, RATE_HZ, &floats()).all(), "vocals");
+    for stem in [Stem::DRUMS, Stem::OTHER] {
+        let error = load(&[stem]).err().expect("an error").to_string();
+        assert!(error.contains("tiny-scnet"), "{error}");
+    }
+    let error = load(&["kick".parse().expect("a stem")]).err().expect("an error").to_string();
+    assert_eq!(error, "this model has no stem 'kick'; it has drums, bass, other, vocals");
+
+    let (_dir, both) = cache(&[("tiny-bs-512", "tiny-bs-512"), ("tiny-scnet", "tiny-scnet")]);
+    for stem in [Stem::DRUMS, Stem::OTHER] {
+        let model = Model::from_recipe(&TWO_STEPS, &both, &on("cpu").with_stems(&[stem])).expect("a model");
+        assert_eq!(model.sources(), [stem]);
+        close(&whole.stem(stem), &split(&model, &song, RATE_HZ, &floats()).all(), stem.name());
+    }
+}
+
+#[test]
 fn missing_stem_is_an_error_that_lists_the_stems() {
     let model = two_steps();
     let mut options = floats();

@@ -3,7 +3,7 @@
 use vocalizer_model::weights::{Cache, Family, Licence, MemberSpec, ModelSpec, Source, WeightsError, WeightsFile};
 use vocalizer_model::{Complement, Error, Model, Stem};
 
-use super::support::{floats, golden, on, split, tiny};
+use super::support::{floats, golden, on, split, tiny, tiny_on};
 use crate::audio::support::{RATE_HZ, snr_db, song};
 
 #[test]
@@ -53,6 +53,80 @@ fn two_stems_and_stem_selection_are_exclusive() {
     options.stems = vec![Stem::BASS];
     let error = vocalizer_model::split_file(&model, &golden("mix.flac"), dir.path(), &options).expect_err("an error");
     assert!(matches!(error, Error::Options(_)), "{error}");
+}
+
+#[test]
+fn stems_that_the_model_lacks_are_named() {
+    let model = tiny("tiny-4s");
+    let kick: Stem = "kick".parse().expect("a stem");
+    type Change<'a> = &'a dyn Fn(&mut vocalizer_model::SplitOptions);
+    let changes: [Change<'_>; 3] = [
+        &|options| options.stems = vec![Stem::BASS, kick],
+        &|options| options.two_stems = Some((kick, Complement::Add)),
+        &|options| options.mix_minus = vec![kick],
+    ];
+    for change in changes {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut options = floats();
+        change(&mut options);
+        let split = vocalizer_model::split_file(&model, &golden("mix.flac"), dir.path(), &options);
+        let error = split.expect_err("an error").to_string();
+        assert_eq!(error, "this model has no stem 'kick'; it has drums, bass, other, vocals");
+    }
+    let error = tiny_on("tiny-4s", &on("cpu").with_stems(&[Stem::BASS, kick])).err().expect("an error").to_string();
+    assert_eq!(error, "this model has no stem 'kick'; it has drums, bass, other, vocals");
+}
+
+#[test]
+fn models_loaded_for_some_stems_have_only_these() {
+    let song = song(30_000, RATE_HZ);
+    for (name, stem) in [
+        ("tiny-6s", Stem::PIANO),
+        ("tiny-scnet", Stem::BASS),
+        ("tiny-scnet-norm", Stem::VOCALS),
+        ("tiny-bs", Stem::OTHER),
+        // What the network's only stem leaves.
+        ("tiny-mel", Stem::OTHER),
+        ("tiny-bs-512", Stem::INSTRUMENTAL),
+    ] {
+        let model = tiny_on(name, &on("cpu").with_stems(&[stem])).expect("a model");
+        assert_eq!(model.sources(), [stem]);
+        let whole = split(&tiny(name), &song, RATE_HZ, &floats());
+        let some = split(&model, &song, RATE_HZ, &floats());
+        assert_eq!(some.report.files.len(), 1, "{name}");
+        assert!(some.stem(stem) == whole.stem(stem), "{name}");
+        let mut options = floats();
+        options.mix_minus = vec![stem];
+        let minus = split(&model, &song, RATE_HZ, &options).file(&format!("minus_{stem}.wav"));
+        let rest: Vec<_> = song.iter().zip(some.stem(stem)).map(|(m, s)| [m[0] - s[0], m[1] - s[1]]).collect();
+        assert!(snr_db(&rest, &minus) > 110.0, "{name}");
+    }
+    let model = tiny_on("tiny-4s", &on("cpu").with_stems(&[Stem::VOCALS, Stem::BASS])).expect("a model");
+    assert_eq!(model.sources(), [Stem::BASS, Stem::VOCALS]);
+    let mut options = floats();
+    options.stems = vec![Stem::DRUMS];
+    let dir = tempfile::tempdir().expect("a folder");
+    let error = vocalizer_model::split_file(&model, &golden("mix.flac"), dir.path(), &options).expect_err("an error");
+    assert_eq!(error.to_string(), "this model was loaded without the stem 'drums', only for bass, vocals");
+}
+
+#[test]
+fn needed_stems_follow_from_the_files() {
+    let needed = |change: &dyn Fn(&mut vocalizer_model::SplitOptions)| {
+        let mut options = floats();
+        change(&mut options);
+        options.needed_stems()
+    };
+    assert!(needed(&|_| {}).is_empty());
+    assert!(needed(&|options| options.four_stems = true).is_empty());
+    assert!(needed(&|options| options.two_stems = Some((Stem::VOCALS, Complement::Add))).is_empty());
+    assert_eq!(needed(&|options| options.two_stems = Some((Stem::VOCALS, Complement::Minus))), [Stem::VOCALS]);
+    assert_eq!(needed(&|options| options.mix_minus = vec![Stem::VOCALS]), [Stem::VOCALS]);
+    let both = needed(&|options| {
+        options.stems = vec![Stem::PIANO, Stem::DRUMS];
+        options.mix_minus = vec![Stem::VOCALS, Stem::DRUMS];
+    });
+    assert_eq!(both, [Stem::DRUMS, Stem::VOCALS, Stem::PIANO]);
 }
 
 /// A bag in its own cache: two copies of the tiny model with these weights, optionally with a damaged file.

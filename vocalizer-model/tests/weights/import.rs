@@ -283,6 +283,15 @@ fn configuration_must_fit_the_tensors() {
         let error = place.import(&golden("tiny-bs.ckpt"), "a", Some(config)).expect_err(says);
         assert!(matches!(&error, WeightsError::Malformed(what) if what.contains(says)), "{error}");
     }
+    for (training, says) in [
+        (json!({"instruments": ["a+b", "c"]}), "a+b"),
+        (json!({"instruments": ["lead vocals", "Lead-Vocals"]}), "two stems of the name lead-vocals"),
+    ] {
+        let mut config = config("tiny-bs");
+        config["training"] = training;
+        let error = place.import(&golden("tiny-bs.ckpt"), "a", Some(config)).expect_err(says);
+        assert!(matches!(&error, WeightsError::Unsupported(what) if what.contains(says)), "{error}");
+    }
     assert_eq!(place.files(), ["a.lock"]);
 }
 
@@ -292,8 +301,10 @@ fn stems_follow_the_target_instrument() {
     for (index, (instruments, target, stems)) in [
         (&["Vocals", "Other"][..], Some("Vocals"), &["vocals", "other"][..]),
         (&["vocals", "other"], Some("other"), &["other", "vocals"]),
-        (&["vocals", "drums", "bass"], Some("drums"), &["drums"]),
+        (&["vocals", "drums", "bass"], Some("drums"), &["drums", "instrumental"]),
+        (&["instrumental"], Some("instrumental"), &["instrumental", "other"]),
         (&["vocals", "drums"], None, &["vocals", "drums"]),
+        (&["Lead Vocals", "bowed_strings"], None, &["lead-vocals", "bowed_strings"]),
     ]
     .into_iter()
     .enumerate()

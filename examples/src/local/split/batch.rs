@@ -304,7 +304,8 @@ impl<'a> Batch<'a> {
         let compute = ComputeOptions::default()
             .with_device(self.args.device.clone())
             .with_precision(self.args.precision)
-            .with_batch(self.args.batch.map(usize::from));
+            .with_batch(self.args.batch.map(usize::from))
+            .with_stems(&self.options.needed_stems());
         if self.args.accept_licence {
             model::accept_licence(&self.args.model)?;
         }
