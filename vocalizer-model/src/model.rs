@@ -123,6 +123,15 @@ impl Model {
         Self::load(vec![NetworkFile::open(path.to_owned(), None, &[])?], compute, cache.as_ref())
     }
 
+    /// Returns the stems of the model in a weights file. This reads only headers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WeightsFile`] if the file cannot be read, or its tensors do not fit its configuration.
+    pub fn stems_of_file(path: &Path) -> Result<Vec<Stem>, Error> {
+        Ok(NetworkFile::open(path.to_owned(), None, &[])?.member.config.sources().to_vec())
+    }
+
     /// Loads a model. `cache` keeps the CPU's reference output for the check of GPUs.
     fn load(files: Vec<NetworkFile>, compute: &ComputeOptions, cache: Option<&weights::Cache>) -> Result<Self, Error> {
         let sources = files.first().map(|file| file.member.config.sources().to_vec()).unwrap_or_default();
