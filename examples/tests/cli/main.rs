@@ -12,11 +12,14 @@ mod naming;
 mod output;
 mod parts;
 mod pipes;
+mod running;
 mod separate;
 mod speech;
 mod summary;
 mod support;
 mod templates;
 mod tracks;
+#[cfg(unix)]
+mod two_runs;
 mod watch;
 mod weights;

@@ -289,18 +289,19 @@ impl<'a> Batch<'a> {
         let made = tempfile::Builder::new().prefix(".vocalizer-").tempdir_in(&place.home);
         let temporary = made.map_err(|e| failed(&place.home, e))?;
         let split = split_file_with(model, &song.file, temporary.path(), &self.options, report, &self.cancel)?;
-        let mut files = Vec::new();
-        for from in &split.files {
+        let target = |from: &PathBuf| {
             let stem = from.file_stem().unwrap_or_default().to_string_lossy();
-            let to = place.home.join(place.layout.file(&stem, self.options.format.extension()));
-            if place.is_of_other_song(&to) {
-                let why = "it is a stem of another song; choose an --out-template with a folder for each song";
-                return Err(failed(&to, io::Error::new(io::ErrorKind::AlreadyExists, why)));
-            }
+            place.home.join(place.layout.file(&stem, self.options.format.extension()))
+        };
+        let files: Vec<_> = split.files.iter().map(target).collect();
+        if let Some(file) = files.iter().find(|file| place.is_of_other_song(file)) {
+            let why = "it is a stem of another song; choose an --out-template with a folder for each song";
+            return Err(failed(file, io::Error::new(io::ErrorKind::AlreadyExists, why)));
+        }
+        for (from, to) in split.files.iter().zip(&files) {
             let folder = to.parent().unwrap_or(&place.home);
             std::fs::create_dir_all(folder).map_err(|e| failed(folder, e))?;
-            std::fs::rename(from, &to).map_err(|e| failed(&to, e))?;
-            files.push(to);
+            std::fs::rename(from, to).map_err(|e| failed(to, e))?;
         }
         Ok((split, files))
     }
