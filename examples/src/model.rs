@@ -45,6 +45,19 @@ pub(crate) fn imported(name: &str) -> Option<std::path::PathBuf> {
     Cache::locate().and_then(|cache| cache.import_path(name)).ok().filter(|path| path.exists())
 }
 
+/// Returns the stems of a model without fetching or loading it. `None` if they are not known before: loading says why.
+#[cfg(feature = "separate")]
+pub(crate) fn stems(model: &str) -> Option<Vec<vocalizer_model::Stem>> {
+    let of_recipe = weights::recipe(model).map(weights::Recipe::stems);
+    if let Some(names) = of_recipe.or_else(|| weights::find(model).ok().map(|spec| spec.sources.to_vec())) {
+        return names.iter().map(|name| name.parse().ok()).collect();
+    }
+    let path = imported(model).unwrap_or_else(|| model.into());
+    // Opening a pipe would wait for a writer.
+    let is_file = std::fs::metadata(&path).is_ok_and(|meta| meta.is_file());
+    is_file.then(|| vocalizer_model::Model::stems_of_file(&path).ok()).flatten()
+}
+
 /// Loads a published or imported model or a recipe by name, or a model from a file; fetches its weights if needed.
 #[cfg(feature = "separate")]
 pub(crate) fn load(

@@ -188,6 +188,15 @@ impl Model {
         Self::load(vec![("", vec![NetworkFile::open(path.to_owned(), None, &[])?])], None, compute, cache.as_ref())
     }
 
+    /// Returns the stems of the model in a weights file. This reads only headers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WeightsFile`] if the file cannot be read, or its tensors do not fit its configuration.
+    pub fn stems_of_file(path: &Path) -> Result<Vec<Stem>, Error> {
+        Ok(NetworkFile::open(path.to_owned(), None, &[])?.member.config.sources().to_vec())
+    }
+
     /// Loads a model of named bags: one, or those of a recipe. `cache` keeps the CPU's reference output for the check of GPUs.
     fn load(
         opened: Vec<(&'static str, Vec<NetworkFile>)>,

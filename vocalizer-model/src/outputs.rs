@@ -93,13 +93,12 @@ impl Outputs {
     /// Plans the four standard stems; every stem of the model is added to one of them.
     fn four(model: &Model) -> Result<Self, Error> {
         let all = model.sources();
+        check_four(all)?;
         let file = |four: Stem| {
-            model.position(four)?;
             let places = all.iter().enumerate().filter(|&(_, &stem)| among_four(stem) == four).map(|(k, _)| k);
-            Ok(Output::new(four, Sound::Sum(places.collect())))
+            Output::new(four, Sound::Sum(places.collect()))
         };
-        let files = Stem::FOUR.into_iter().map(file).collect::<Result<_, Error>>()?;
-        Ok(Self { separated: all.to_vec(), files })
+        Ok(Self { separated: all.to_vec(), files: Stem::FOUR.into_iter().map(file).collect() })
     }
 
     /// Adds a file with everything but these stems.
@@ -192,6 +191,26 @@ impl Output {
     fn new(name: impl ToString, sound: Sound) -> Self {
         Self { name: name.to_string(), sound }
     }
+}
+
+/// Checks that stems add up to the four standard ones.
+///
+/// # Errors
+///
+/// [`Error::Options`] names those that are missing.
+pub(crate) fn check_four(stems: &[Stem]) -> Result<(), Error> {
+    let is_missing = |four: &Stem| !stems.iter().any(|&stem| among_four(stem) == *four);
+    let missing: Vec<_> = Stem::FOUR.into_iter().filter(is_missing).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names = |stems: &[Stem]| stems.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    Err(Error::Options(format!(
+        "the four stems need a model that separates {}; this one has no {}, only {}",
+        names(&Stem::FOUR),
+        names(&missing),
+        names(stems)
+    )))
 }
 
 /// Returns which of the four standard stems a stem belongs to.

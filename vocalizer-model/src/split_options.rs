@@ -59,7 +59,7 @@ pub struct SplitOptions {
     pub stems: Vec<Stem>,
     /// One stem and everything else (`no_<stem>`), instead of `stems`.
     pub two_stems: Option<(Stem, Complement)>,
-    /// Write [`Stem::FOUR`] instead of `stems`: further stems of the model are added to `other`.
+    /// Write [`Stem::FOUR`] instead of `stems`: further stems of the model are added to `other`, or are `other` if it has none.
     pub four_stems: bool,
     /// Everything but these stems, as [one file](Self::mix_minus_name): the mixture without them. It is added
     /// to the other files, or is the only one if neither `stems`, `two_stems` nor `four_stems` is set.

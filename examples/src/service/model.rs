@@ -6,9 +6,28 @@ use vocalizer_model::ports::ModelSeparator;
 use vocalizer_model::{SplitOptions, set_threads};
 
 use super::args::ComputeArgs;
+use super::error::{ConfigError, invalid};
 use super::workers::{Load, Loaded};
+use crate::paths::plain;
 use crate::voice::Voice;
 use crate::{allocator, model};
+
+/// Checks that the model separates the stems that the service stores. If they are not known before the model is loaded, loading it checks
+/// them.
+///
+/// # Errors
+///
+/// Names the stems that are missing, and what to do.
+pub(super) fn check(args: &ComputeArgs) -> Result<(), ConfigError> {
+    let Some(stems) = model::stems(&args.model) else { return Ok(()) };
+    ModelSeparator::check_stems(&stems).map_err(|error| {
+        let what = format!(
+            "{error}. Use htdemucs or another model with these stems; `vocalizer separate -n {}` splits songs with this one",
+            plain(&args.model)
+        );
+        invalid("--model (MODEL)", what)
+    })
+}
 
 /// Returns a loader that fetches and loads a model by name or from a weights file.
 pub(super) fn load(args: &ComputeArgs) -> Load {

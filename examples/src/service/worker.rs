@@ -100,6 +100,9 @@ impl WorkerConfig {
 /// Runs a worker.
 #[cfg(feature = "separate")]
 pub(crate) fn worker(args: &WorkerArgs) -> ExitCode {
+    if let Err(error) = super::model::check(&args.compute) {
+        return misused(&error);
+    }
     worker_with(args, super::model::load(&args.compute))
 }
 

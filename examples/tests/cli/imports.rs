@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::support::{Place, Run};
 
-fn golden(name: &str) -> PathBuf {
+pub(crate) fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../vocalizer-model/tests/golden").join(name)
 }
 

@@ -13,6 +13,7 @@ mod naming;
 mod output;
 mod parts;
 mod pipes;
+mod running;
 mod separate;
 mod speech;
 mod stems;
@@ -20,5 +21,7 @@ mod summary;
 mod support;
 mod templates;
 mod tracks;
+#[cfg(unix)]
+mod two_runs;
 mod watch;
 mod weights;
