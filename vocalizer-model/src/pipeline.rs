@@ -107,7 +107,7 @@ impl<'a> Pipeline<'a> {
         Ok(())
     }
 
-    /// Passes on the wanted stems. `stems` and `input` are those of the last step.
+    /// Passes on the wanted stems. `stems` and `input` belong to the last step.
     fn give(
         &self,
         earlier: &mut [SpoolReader],

@@ -204,7 +204,7 @@ fn missing_stem_is_an_error_that_lists_the_stems() {
 }
 
 #[test]
-fn clipping_and_parts_are_those_of_any_model() {
+fn clipping_and_parts_work_as_for_any_model() {
     let model = two_steps();
     let loud: Vec<_> = song(50_000, RATE_HZ).into_iter().map(|frame| frame.map(|x| x * 3.0)).collect();
     let exact = split(&model, &loud, RATE_HZ, &floats());
