@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
 use crate::output::{errln, outln};
-use crate::paths::put;
+use crate::paths::{plain, put};
 
 /// Longer names are truncated to leave room for the progress bar.
 const MAX_NAME_CHARS: usize = 20;
@@ -48,7 +48,7 @@ impl Voice {
     #[cfg(feature = "separate")]
     pub(crate) fn line(self, line: &str) {
         if matches!(self, Self::Bar | Self::Lines) {
-            errln!("{line}");
+            errln!("{}", plain(line));
         }
     }
 
@@ -56,7 +56,7 @@ impl Voice {
     pub(crate) fn note(self, value: &Value, line: &str) {
         match self {
             Self::Json => self.say(value, line),
-            Self::Bar | Self::Lines => errln!("{line}"),
+            Self::Bar | Self::Lines => errln!("{}", plain(line)),
             Self::Quiet => {}
         }
     }
@@ -84,7 +84,7 @@ impl Voice {
     fn report_error(self, event: &Value, message: &str) {
         match self {
             Self::Json => self.say(event, message),
-            Self::Bar | Self::Lines | Self::Quiet => errln!("vocalizer: {message}"),
+            Self::Bar | Self::Lines | Self::Quiet => errln!("vocalizer: {}", plain(message)),
         }
     }
 

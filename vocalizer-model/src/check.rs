@@ -36,8 +36,8 @@ impl Probe {
             Some(digest) => digest.to_owned(),
             None => file.tensor_digest().map_err(|source| network.wrong(source))?,
         };
-        let kept = cache.map(|cache| cache.probe_path(&digest, file.config()));
-        let count = (member.config.sources().len() * 2 * member.config.segment_frames()).div_ceil(STEP);
+        let kept = cache.map(|cache| cache.probe_path(&digest, file.config(), &member.stems));
+        let count = (member.stems.len() * 2 * member.config.segment_frames()).div_ceil(STEP);
         if let Some(expected) = kept.as_deref().and_then(|path| read(path, count)) {
             return Ok(Self { expected });
         }
@@ -70,13 +70,12 @@ impl Probe {
 /// Separates a batch and returns the stems of the last segment. The other segments are the negated signal, so that
 /// mixed-up segments change the result.
 fn run(card: &LoadedDevice, member: (usize, &Member), batch: usize) -> Result<Vec<Segment>, Error> {
-    let (network, config) = (member.0, &member.1.config);
+    let (network, Member { config, stems, .. }) = member;
     let signal = signal(config.segment_frames());
     let other = signal.each_ref().map(|channel| channel.iter().map(|x| -x).collect());
     let mut segments = vec![other; batch - 1];
     segments.push(signal);
-    let wanted: Vec<_> = (0..config.sources().len()).collect();
-    let part = Part { network, wanted: &wanted, segments: &segments };
+    let part = Part { network, wanted: stems, segments: &segments };
     Ok(card.separate(&part, &mut ())?.pop().unwrap_or_default())
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use vocalizer_core::part::Stem;
+
 use crate::Error;
 
 /// The device to compute on. As text: `auto`, `cpu`, `wgpu`, `wgpu:1`, `wgpu:0,2`, `wgpu:all`, and the same with
@@ -62,7 +64,7 @@ pub enum Precision {
     Bf16,
 }
 
-/// The device, precision and batch size of a model.
+/// The device, precision, batch size and stems of a model.
 ///
 /// ```
 /// use vocalizer_model::{ComputeOptions, Precision};
@@ -83,6 +85,8 @@ pub struct ComputeOptions {
     pub precision: Precision,
     /// Segments per batch on each GPU. `None` takes as many as fit, up to eight. The CPU always takes one.
     pub batch: Option<usize>,
+    /// The stems to load; empty for all stems.
+    pub stems: Vec<Stem>,
 }
 
 impl ComputeOptions {
@@ -102,6 +106,27 @@ impl ComputeOptions {
     #[must_use]
     pub fn with_batch(self, batch: Option<usize>) -> Self {
         Self { batch, ..self }
+    }
+
+    /// Loads the model for these stems only; an empty list means all stems. Other stems cannot be separated with it, and
+    /// [`Model::sources`](crate::Model::sources) has only these, in the model's order.
+    ///
+    /// A RoFormer has a part for each stem, and reads, keeps and runs only those it needs. HTDemucs and SCNet compute all
+    /// stems at once, so they take as much memory as with all stems.
+    ///
+    /// ```no_run
+    /// use vocalizer_model::{ComputeOptions, Model, Stem};
+    ///
+    /// # fn main() -> Result<(), vocalizer_model::Error> {
+    /// let compute = ComputeOptions::default().with_stems(&[Stem::VOCALS]);
+    /// let model = Model::from_file("mega-53.safetensors".as_ref(), &compute)?;
+    /// assert_eq!(model.sources(), [Stem::VOCALS]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_stems(self, stems: &[Stem]) -> Self {
+        Self { stems: stems.to_vec(), ..self }
     }
 }
 

@@ -49,6 +49,8 @@ mod devices;
 #[cfg(feature = "separate")]
 mod dsp;
 #[cfg(feature = "separate")]
+mod ensemble;
+#[cfg(feature = "separate")]
 mod error;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod gpus;
@@ -65,6 +67,8 @@ mod ops;
 #[cfg(feature = "separate")]
 mod outputs;
 #[cfg(feature = "separate")]
+mod pipeline;
+#[cfg(feature = "separate")]
 mod profile;
 #[cfg(feature = "separate")]
 mod samples;
@@ -77,7 +81,11 @@ mod split;
 #[cfg(feature = "separate")]
 mod split_options;
 #[cfg(feature = "separate")]
+mod spool;
+#[cfg(feature = "separate")]
 mod statistics;
+#[cfg(feature = "separate")]
+mod steps;
 #[cfg(feature = "separate")]
 mod threads;
 

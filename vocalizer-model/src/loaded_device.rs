@@ -66,7 +66,7 @@ impl LoadedDevice {
     }
 
     fn network(&self, NetworkFile { member, file, .. }: &NetworkFile) -> Result<Box<dyn Network>, WeightsError> {
-        member.config.load(file, &self.device, self.dtype)
+        member.config.load(&member.stems, file, &self.device, self.dtype)
     }
 
     /// Unloads the networks and frees unused memory.

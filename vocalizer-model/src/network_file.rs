@@ -13,6 +13,8 @@ pub(crate) struct Member {
     pub(crate) config: Box<dyn NetworkConfig>,
     /// Weight for each stem.
     pub(crate) mix: Vec<f32>,
+    /// Positions of the stems to load, in the configuration's sources.
+    pub(crate) stems: Vec<usize>,
 }
 
 /// The open weights file of one network.
@@ -37,12 +39,17 @@ impl NetworkFile {
         })();
         let (file, config) = opened.map_err(|source| wrong(&path, published, source))?;
         let mix = if mix.is_empty() { vec![1.0; config.sources().len()] } else { mix.to_vec() };
-        Ok(Self { path, file, published, member: Member { config, mix } })
+        let stems = (0..config.sources().len()).collect();
+        Ok(Self { path, file, published, member: Member { config, mix, stems } })
     }
 
-    /// Verifies the file against its published digest.
+    /// Verifies the file against its published digest, or against that of its import.
     pub(crate) fn verify(&self) -> Result<(), Error> {
-        self.published.map_or(Ok(()), |(_, member)| self.file.verify(member)).map_err(|source| self.wrong(source))
+        let verified = match self.published {
+            Some((_, member)) => self.file.verify(member),
+            None => self.file.verify_import(),
+        };
+        verified.map_err(|source| self.wrong(source))
     }
 
     pub(crate) fn wrong(&self, source: WeightsError) -> Error {

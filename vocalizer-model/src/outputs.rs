@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use vocalizer_core::part::Stem;
 
 use crate::audio::{Frame, WriteOptions};
+use crate::pipeline::add;
 use crate::sink::{SinkFormat, StemSink};
 use crate::{Cancel, Clip, Complement, Error, Model, SplitOptions};
 
@@ -56,6 +57,7 @@ impl Outputs {
         if let Some(name) = options.mix_minus_name() {
             outputs.add_mix_minus(model, &options.mix_minus, name)?;
         }
+        outputs.check_names()?;
         Ok(outputs)
     }
 
@@ -73,6 +75,13 @@ impl Outputs {
     /// Plans a file for one stem and a file for everything else.
     fn pair(model: &Model, (stem, complement): (Stem, Complement)) -> Result<Self, Error> {
         let (all, index) = (model.sources(), model.position(stem)?);
+        // Both are the same if the stems add up to the song, and the second needs fewer steps.
+        let complement = if model.steps.rest.is_some() { Complement::Minus } else { complement };
+        if complement == Complement::Add && all.len() < model.steps.all.len() {
+            let what =
+                "the sum of the other stems needs a model that was loaded for all of them; subtract the stem instead";
+            return Err(Error::Options(what.into()));
+        }
         let (separated, index, rest) = match complement {
             Complement::Add => (all.to_vec(), index, Sound::Sum((0..all.len()).filter(|&k| k != index).collect())),
             Complement::Minus => (vec![stem], 0, Sound::Without(vec![0])),
@@ -84,13 +93,12 @@ impl Outputs {
     /// Plans the four standard stems; every stem of the model is added to one of them.
     fn four(model: &Model) -> Result<Self, Error> {
         let all = model.sources();
+        check_four(all)?;
         let file = |four: Stem| {
-            model.position(four)?;
             let places = all.iter().enumerate().filter(|&(_, &stem)| among_four(stem) == four).map(|(k, _)| k);
-            Ok(Output::new(four, Sound::Sum(places.collect())))
+            Output::new(four, Sound::Sum(places.collect()))
         };
-        let files = Stem::FOUR.into_iter().map(file).collect::<Result<_, Error>>()?;
-        Ok(Self { separated: all.to_vec(), files })
+        Ok(Self { separated: all.to_vec(), files: Stem::FOUR.into_iter().map(file).collect() })
     }
 
     /// Adds a file with everything but these stems.
@@ -99,7 +107,7 @@ impl Outputs {
             model.position(stem)?;
         }
         let minus: Vec<_> = model.sources().iter().filter(|stem| minus.contains(stem)).copied().collect();
-        if minus.len() == model.sources().len() {
+        if minus.len() == model.steps.all.len() {
             return Err(Error::Options("the mix minus all stems of the model is empty; name fewer stems".into()));
         }
         let place = |&stem: &Stem| {
@@ -111,6 +119,17 @@ impl Outputs {
         let places = minus.iter().map(place).collect();
         self.files.push(Output::new(name, Sound::Without(places)));
         Ok(())
+    }
+
+    /// Checks that each file has a name of its own: the stems of a model may have any names.
+    fn check_names(&self) -> Result<(), Error> {
+        let names = self.files.iter().map(|output| &output.name);
+        match names.enumerate().find(|(at, name)| self.files[..*at].iter().any(|output| output.name == **name)) {
+            Some((_, name)) => Err(Error::Options(format!(
+                "two files would be named '{name}', because the model has a stem of that name; leave out one of them"
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// Creates the files. `options` returns how to write the file of this name.
@@ -128,19 +147,19 @@ impl Outputs {
     }
 
     /// Writes frames to every file: `stems` are the separated stems, `mixture` is their input.
-    pub(crate) fn write(&self, sinks: &mut [StemSink], stems: &[Vec<Frame>], mixture: &[Frame]) -> Result<(), Error> {
+    pub(crate) fn write(&self, sinks: &mut [StemSink], stems: &[&[Frame]], mixture: &[Frame]) -> Result<(), Error> {
         sinks.par_iter_mut().zip(&self.files).try_for_each(|(sink, Output { sound, .. })| match sound {
             Sound::Sum(places) => match places.as_slice() {
-                [place] => sink.write(&stems[*place]),
+                [place] => sink.write(stems[*place]),
                 places => {
-                    let mut sum = vec![[0.0; 2]; stems.first().map_or(0, Vec::len)];
-                    places.iter().for_each(|&place| add(&mut sum, &stems[place], 1.0));
+                    let mut sum = vec![[0.0; 2]; stems.first().map_or(0, |stem| stem.len())];
+                    places.iter().for_each(|&place| add(&mut sum, stems[place], 1.0));
                     sink.write(&sum)
                 }
             },
             Sound::Without(places) => {
                 let mut rest = mixture.to_vec();
-                places.iter().for_each(|&place| add(&mut rest, &stems[place], -1.0));
+                places.iter().for_each(|&place| add(&mut rest, stems[place], -1.0));
                 sink.write(&rest)
             }
         })
@@ -174,14 +193,27 @@ impl Output {
     }
 }
 
+/// Checks that stems add up to the four standard ones.
+///
+/// # Errors
+///
+/// [`Error::Options`] names those that are missing.
+pub(crate) fn check_four(stems: &[Stem]) -> Result<(), Error> {
+    let is_missing = |four: &Stem| !stems.iter().any(|&stem| among_four(stem) == *four);
+    let missing: Vec<_> = Stem::FOUR.into_iter().filter(is_missing).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names = |stems: &[Stem]| stems.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    Err(Error::Options(format!(
+        "the four stems need a model that separates {}; this one has no {}, only {}",
+        names(&Stem::FOUR),
+        names(&missing),
+        names(stems)
+    )))
+}
+
 /// Returns which of the four standard stems a stem belongs to.
 fn among_four(stem: Stem) -> Stem {
     if Stem::FOUR.contains(&stem) { stem } else { Stem::OTHER }
-}
-
-fn add(frames: &mut [Frame], other: &[Frame], sign: f32) {
-    for (frame, other) in frames.iter_mut().zip(other) {
-        frame[0] += sign * other[0];
-        frame[1] += sign * other[1];
-    }
 }

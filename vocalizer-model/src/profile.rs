@@ -33,14 +33,17 @@ pub struct Profile {
     /// Bytes per computed value.
     #[serde(skip)]
     value_bytes: usize,
+    /// Name of the model that runs, if there are several.
+    #[serde(skip)]
+    pub(crate) running: Option<&'static str>,
 }
 
 /// The cost of one operation of one layer over all segments. Several of a kind in a layer are summed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct OperationProfile {
-    /// Name of the layer in the weights, or of a part outside the layers. What the transformer does before its layers
-    /// counts for its first layer.
+    /// Name of the layer in the weights, or of a part outside the layers, after the name of the model if there are several. What
+    /// the transformer does before its layers counts for its first layer.
     pub layer: String,
     /// Name of the operation.
     pub operation: &'static str,
@@ -71,6 +74,7 @@ impl Profile {
             copy_gb_per_s: bytes / 1e9,
             operations: Vec::new(),
             value_bytes: card.value_bytes(),
+            running: None,
         }
     }
 
@@ -79,6 +83,10 @@ impl Profile {
         self.segments += u32::try_from(segments).unwrap_or(u32::MAX);
         self.seconds += clock.began.elapsed().as_secs_f64();
         for (layer, record) in clock.records {
+            let layer = match self.running {
+                Some(model) => format!("{model}: {layer}"),
+                None => layer,
+            };
             self.add_record(layer, &record);
         }
         for one in &mut self.operations {

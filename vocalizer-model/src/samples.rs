@@ -3,14 +3,15 @@
 use vocalizer_core::part::Stem;
 
 use crate::audio::{Frame, Resampler};
+use crate::pipeline::{Pipeline, Streams};
 use crate::statistics::Statistics;
-use crate::{Cancel, Error, Model, Separation, SeparationOptions};
+use crate::{Cancel, Error, Model, SeparationOptions};
 
 /// Splits a song in memory. `frames` are its left and right samples, with full scale at -1 and 1, at `rate_hz`.
 ///
 /// Returns the stems of the model in its order, with the rate and the length of the song. They are not clipped and add up to
 /// the song, its constant part (DC) included, up to rounding and what the model leaves out. Memory use is about twice that of the song for each stem; see
-/// [`split_file`](crate::split_file) for songs of any length, and [`Separation`] for streams.
+/// [`split_file`](crate::split_file) for songs of any length, and [`Separation`](crate::Separation) for streams.
 ///
 /// ```no_run
 /// use vocalizer_model::{Cancel, Model, SeparationOptions, split_frames};
@@ -40,26 +41,27 @@ pub fn split_frames(
     progress: &mut dyn FnMut(f64),
     cancel: &Cancel,
 ) -> Result<Vec<(Stem, Vec<Frame>)>, Error> {
-    options.check()?;
     let sources = model.sources();
+    let pipeline = Pipeline::new(model, sources, options)?;
     let song = resampled(frames, rate_hz, model.rate_hz())?;
     let mut statistics = Statistics::default();
     statistics.push(&song);
     if statistics.is_silent() {
         return Ok(sources.iter().map(|&stem| (stem, vec![[0.0; 2]; frames.len()])).collect());
     }
-    let mut separation = Separation::new(model, sources, statistics.finish(), options)?;
-    separation.push(&song);
-    drop(song);
-    let mut stems = vec![Vec::new(); sources.len()];
-    loop {
-        cancel.check()?;
-        if !separation.step()? {
-            break;
-        }
-        separation.drain(&mut stems);
-        progress(separation.done().min(1.0));
-    }
+    let mut stems: Vec<Vec<Frame>> = vec![Vec::new(); sources.len()];
+    let mut blocks = song.chunks(4096);
+    let mut read = |out: &mut Vec<Frame>| -> Result<(), Error> {
+        out.extend_from_slice(blocks.next().unwrap_or_default());
+        Ok(())
+    };
+    let mut write = |separated: &[&[Frame]], _: &[Frame]| -> Result<(), Error> {
+        stems.iter_mut().zip(separated).for_each(|(stem, frames)| stem.extend_from_slice(frames));
+        Ok(())
+    };
+    let (statistics, dir) = (statistics.finish(), None);
+    let streams = Streams { statistics, dir, read: &mut read, write: &mut write, report: progress, cancel };
+    pipeline.run(streams, &mut None)?;
     let outputs = sources.iter().zip(stems).map(|(&stem, at_model_rate)| {
         let mut stem_frames = resampled(&at_model_rate, model.rate_hz(), rate_hz)?;
         stem_frames.resize(frames.len(), [0.0; 2]);

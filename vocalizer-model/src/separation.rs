@@ -11,6 +11,7 @@ use crate::loaded_device::{LoadedDevice, Pending, Work};
 use crate::networks::{Chunking, Level, Watcher};
 use crate::ops::Keeper;
 use crate::profile::{Clock, Profile};
+use crate::steps::{Bag, Step, position};
 use crate::{Error, Model, SongStatistics};
 
 /// How a song is cut into segments and how often it is separated.
@@ -18,7 +19,7 @@ use crate::{Error, Model, SongStatistics};
 #[non_exhaustive]
 pub struct SeparationOptions {
     /// Overlap of consecutive segments as a fraction of their length, from 0 to below 1, with segments weighted by a triangle. By
-    /// default, segments overlap and fade as in the model's reference implementation.
+    /// default, segments overlap and fade as in the model's reference implementation, or as its recipe says.
     pub overlap: Option<f64>,
     /// Segment length in seconds. `None` takes the model's own length, which is also the longest.
     pub segment_s: Option<f64>,
@@ -28,7 +29,7 @@ pub struct SeparationOptions {
     pub seed: u64,
     /// Treat a constant part of the song (DC) as the reference implementation: every stem carries all of it, and the stems
     /// add up to the song with several times its DC. By default, the stem `other` carries it, or the last stem of a model
-    /// without `other`.
+    /// without `other`. The stem that a recipe makes of the rest of the song always makes its stems add up.
     pub reference_dc: bool,
 }
 
@@ -41,6 +42,31 @@ impl SeparationOptions {
             _ => Ok(()),
         }
     }
+
+    /// Returns these options, with the overlap of the step by default.
+    pub(crate) fn with_overlap_of(&self, step: &Step) -> Self {
+        Self { overlap: self.overlap.or(step.overlap), ..self.clone() }
+    }
+
+    /// Returns the length of segments for a network that takes up to `longest` frames.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "checked range"
+    )]
+    pub(crate) fn segment_frames(&self, longest: usize, rate_hz: u32) -> Result<usize, Error> {
+        let Some(segment_s) = self.segment_s else { return Ok(longest) };
+        let rate = f64::from(rate_hz);
+        let longest_s = longest as f64 / rate;
+        // Also rejects NaN.
+        if !(0.1..=longest_s).contains(&segment_s) {
+            return Err(Error::Options(format!(
+                "invalid segment length {segment_s} s: this model takes 0.1 to {longest_s:.1} s"
+            )));
+        }
+        Ok((segment_s * rate) as usize)
+    }
 }
 
 /// The separation of one song, for programs that have the song's frames as a stream.
@@ -49,6 +75,9 @@ impl SeparationOptions {
 /// [`drain`](Self::drain) returns the frames that are finished. The network normalises with properties of the whole song, so
 /// a first pass over it measures them with [`Statistics`](crate::Statistics). Memory use does not grow with the length of the
 /// song.
+///
+/// A recipe of several models needs the whole song for each step and cannot be streamed: [`split_file`](crate::split_file) and
+/// [`split_frames`](crate::split_frames) run it.
 ///
 /// ```no_run
 /// use vocalizer_model::audio::Frame;
@@ -82,6 +111,7 @@ impl SeparationOptions {
 /// ```
 pub struct Separation<'a> {
     model: &'a Model,
+    /// Positions of the wanted stems in the outputs of the bag.
     wanted: Vec<usize>,
     passes: Vec<Pass>,
     /// What the song is divided by before the network.
@@ -95,7 +125,7 @@ pub struct Separation<'a> {
     in_flight: VecDeque<Flight<'a>>,
     /// The device that gets the next batch.
     card: usize,
-    profile: Option<Profile>,
+    pub(crate) profile: Option<Profile>,
     _memory: Keeper,
 }
 
@@ -121,21 +151,42 @@ impl<'a> Separation<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Options`] if an option is out of range or the model lacks a stem.
+    /// [`Error::Options`] if an option is out of range, the model lacks a stem, or it is a recipe of several models.
     pub fn new(
         model: &'a Model,
         wanted: &[Stem],
         statistics: SongStatistics,
         options: &SeparationOptions,
     ) -> Result<Self, Error> {
-        let wanted = wanted.iter().map(|&stem| model.position(stem)).collect::<Result<Vec<_>, _>>()?;
+        for &stem in wanted {
+            model.position(stem)?;
+        }
+        match (model.bags.as_slice(), model.steps.steps.as_slice(), model.steps.rest) {
+            ([bag], [step], None) => Self::of_bag(model, bag, wanted, statistics, &options.with_overlap_of(step)),
+            _ => Err(Error::Options(
+                "this model is a recipe that needs the whole song and cannot be streamed: split a file, or frames in memory"
+                    .into(),
+            )),
+        }
+    }
+
+    /// Prepares the separation by one bag of the model.
+    pub(crate) fn of_bag(
+        model: &'a Model,
+        bag: &Bag,
+        wanted: &[Stem],
+        statistics: SongStatistics,
+        options: &SeparationOptions,
+    ) -> Result<Self, Error> {
+        let wanted = wanted.iter().map(|&stem| position(&bag.outputs, stem)).collect::<Result<Vec<_>, _>>()?;
         options.check()?;
-        let segment_frames = segment_frames(model, options)?;
+        let segment_frames = options.segment_frames(bag.segment_frames, model.rate_hz())?;
         let mut random = SplitMix(options.seed);
         let mut passes = Vec::new();
-        for (member, network) in model.members.iter().enumerate() {
+        for member in bag.members.clone() {
+            let network = &model.members[member];
             let is_wanted = |&k: &usize| wanted.contains(&k) && network.mix.get(k).is_some_and(|w| *w != 0.0);
-            let sources: Vec<_> = (0..model.sources().len()).filter(is_wanted).collect();
+            let sources: Vec<_> = (0..bag.outputs.len()).filter(is_wanted).collect();
             for _ in 0..options.shifts.max(1) {
                 // Draws every member's shifts, so that a subset of stems gets the same shifts as all of them.
                 let lead_frames = if options.shifts == 0 { 0 } else { random.up_to(model.rate_hz() / 2) };
@@ -160,14 +211,14 @@ impl<'a> Separation<'a> {
         let (in_flight, memory) = (VecDeque::new(), Keeper::default());
         // Concurrent songs start on different devices.
         let card = model.next_card();
-        let level = model.members.first().map_or(Level::Unchanged, |member| member.config.level());
+        let level = model.members.get(bag.members.start).map_or(Level::Unchanged, |member| member.config.level());
         let (offset, offset_stem) = if level == Level::Unchanged {
             ([0.0; 2], None)
         } else if options.reference_dc {
             ([statistics.mean; 2], None)
         } else {
-            let other = model.sources().iter().position(|&stem| stem == Stem::OTHER);
-            (statistics.channel_means, other.or(model.sources().len().checked_sub(1)))
+            let other = bag.outputs.iter().position(|&stem| stem == Stem::OTHER);
+            (statistics.channel_means, other.or(bag.outputs.len().checked_sub(1)))
         };
         let scale = match level {
             Level::Unchanged => 1.0,
@@ -192,7 +243,7 @@ impl<'a> Separation<'a> {
     /// Starts to record the costs of segments.
     pub fn record(&mut self) {
         let model = self.model;
-        self.profile.get_or_insert_with(|| Profile::new(model.device(), &model.cards[0]));
+        self.profile.get_or_insert_with(|| model.new_profile());
     }
 
     /// Returns the costs of the segments since [`Self::record`].
@@ -311,26 +362,6 @@ impl<'a> Separation<'a> {
 
 /// Keeps the normalisation of a silent song finite, as in the reference.
 const QUIET: f32 = 1e-8;
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "checked range"
-)]
-fn segment_frames(model: &Model, options: &SeparationOptions) -> Result<usize, Error> {
-    let longest = model.segment_frames();
-    let Some(segment_s) = options.segment_s else { return Ok(longest) };
-    let rate = f64::from(model.rate_hz());
-    let longest_s = longest as f64 / rate;
-    // Also rejects NaN.
-    if !(0.1..=longest_s).contains(&segment_s) {
-        return Err(Error::Options(format!(
-            "invalid segment length {segment_s} s: this model takes 0.1 to {longest_s:.1} s"
-        )));
-    }
-    Ok((segment_s * rate) as usize)
-}
 
 #[expect(
     clippy::cast_possible_truncation,

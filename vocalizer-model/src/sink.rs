@@ -1,10 +1,9 @@
 //! The output of one stem: resampling, clipping and encoding to a file.
 
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use crate::audio::{AudioFormat, Frame, Resampler, StemWriter, WriteOptions};
+use crate::spool::Spool;
 use crate::{Cancel, Clip, Error};
 
 /// What the files of a song have in common.
@@ -34,10 +33,9 @@ pub(crate) struct StemSink {
 
 enum Target {
     File(StemWriter),
-    /// A gain needs the peak before the first sample is written, so the frames are spooled to an unnamed file.
+    /// A gain needs the peak before the first sample is written, so the frames wait in an unnamed file.
     Spool {
-        file: BufWriter<File>,
-        dir: PathBuf,
+        spool: Spool,
         peak: f32,
     },
 }
@@ -54,9 +52,7 @@ impl StemSink {
         writer.check_length(format.frames).map_err(Error::encode(&path))?;
         let target = match format.clip {
             Clip::Common | Clip::Each => {
-                let dir = path.parent().unwrap_or(Path::new(".")).to_owned();
-                let file = BufWriter::new(tempfile::tempfile_in(&dir).map_err(Error::io(&dir))?);
-                Target::Spool { file, dir, peak: 0.0 }
+                Target::Spool { spool: Spool::new(Some(path.parent().unwrap_or(Path::new("."))))?, peak: 0.0 }
             }
             Clip::Clamp | Clip::None => Target::File(writer),
         };
@@ -89,12 +85,9 @@ impl StemSink {
                 }
                 writer.write(frames).map_err(Error::encode(&self.path))
             }
-            Target::Spool { file, dir, peak } => {
-                for x in frames.as_flattened() {
-                    *peak = peak.max(x.abs());
-                    file.write_all(&x.to_le_bytes()).map_err(Error::io(dir))?;
-                }
-                Ok(())
+            Target::Spool { spool, peak } => {
+                *peak = frames.as_flattened().iter().fold(*peak, |peak, x| peak.max(x.abs()));
+                spool.write(frames)
             }
         }
     }
@@ -128,30 +121,18 @@ impl StemSink {
         let Self { path, format, options, target, .. } = self;
         let writer = match target {
             Target::File(writer) => writer,
-            Target::Spool { file, dir, .. } => {
+            Target::Spool { spool, .. } => {
                 let mut writer = writer(&path, format, &options)?;
-                let mut file = file.into_inner().map_err(|e| Error::io(&dir)(e.into_error()))?;
-                file.rewind().map_err(Error::io(&dir))?;
-                let mut file = BufReader::with_capacity(1 << 16, file);
-                let mut block = Vec::with_capacity(4096);
+                let (mut frames, mut block) = (spool.reader()?, Vec::new());
                 loop {
+                    cancel.check()?;
+                    block.clear();
+                    frames.read(4096, &mut block)?;
                     if block.is_empty() {
-                        cancel.check()?;
-                    }
-                    let mut frame = [[0_u8; 4]; 2];
-                    let read = file.read_exact(frame.as_flattened_mut());
-                    let ended = read.as_ref().is_err_and(|e| e.kind() == std::io::ErrorKind::UnexpectedEof);
-                    if !ended {
-                        read.map_err(Error::io(&dir))?;
-                        block.push(frame.map(|bytes| f32::from_le_bytes(bytes) * gain));
-                    }
-                    if ended || block.len() == block.capacity() {
-                        writer.write(&block).map_err(Error::encode(&path))?;
-                        block.clear();
-                    }
-                    if ended {
                         break;
                     }
+                    block.as_flattened_mut().iter_mut().for_each(|x| *x *= gain);
+                    writer.write(&block).map_err(Error::encode(&path))?;
                 }
                 writer
             }

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use crate::audio::{AudioWarning, Frame, WriteOptions, scaled};
 use crate::blocks::Blocks;
 use crate::outputs::{Finished, Outputs};
+use crate::pipeline::{Pipeline, Streams};
 use crate::sink::{SinkFormat, StemSink};
-use crate::{Cancel, Error, Model, Profile, Separation, SongStatistics, SplitOptions, Statistics};
+use crate::{Cancel, Error, Model, Profile, SongStatistics, SplitOptions, Statistics};
 
 /// The result of splitting a song.
 #[derive(Debug, Clone, PartialEq)]
@@ -139,11 +140,9 @@ pub fn split_file_with(
     options.check()?;
     let outputs = Outputs::plan(model, options)?;
     listener.stage(Stage::Reading);
+    let pipeline = Pipeline::new(model, &outputs.separated, &options.separation)?;
     let song = Song::measure(model, input, options, cancel)?;
-    let mut separation = Separation::new(model, &outputs.separated, song.statistics, &options.separation)?;
-    if options.profile {
-        separation.record();
-    }
+    let mut profile = options.profile.then(|| model.new_profile());
 
     let made_dir = !out_dir.exists();
     std::fs::create_dir_all(out_dir).map_err(Error::io(out_dir))?;
@@ -154,12 +153,13 @@ pub fn split_file_with(
         let format = SinkFormat { format, clip, from_hz, to_hz: rate_hz, frames };
         let mut sinks = outputs.open(out_dir, format, write_options(input, options))?;
         listener.stage(Stage::Separating);
-        song.separate(&mut separation, &outputs, &mut sinks, listener, cancel)?;
+        let mut write = |stems: &[&[Frame]], mixture: &[Frame]| outputs.write(&mut sinks, stems, mixture);
+        song.separate(&pipeline, out_dir, &mut write, listener, cancel, &mut profile)?;
         listener.stage(Stage::Writing);
         let Finished { files, gain, gains } = outputs.finish(sinks, clip, cancel)?;
         files.iter().for_each(|file| listener.stem_written(file));
         let (seconds, start_s) = (song.seconds(), options.start_s.unwrap_or(0.0));
-        let (warnings, profile) = (song.warnings, separation.profile().cloned());
+        let warnings = song.warnings;
         Ok(Report { files, frames, rate_hz, seconds, start_s, gain, gains, warnings, profile })
     })();
     if result.is_err() && made_dir {
@@ -237,11 +237,12 @@ impl<'a> Song<'a> {
 
     fn separate(
         &self,
-        separation: &mut Separation<'_>,
-        outputs: &Outputs,
-        sinks: &mut [StemSink],
+        pipeline: &Pipeline<'_>,
+        dir: &Path,
+        write: &mut (dyn FnMut(&[&[Frame]], &[Frame]) -> Result<(), Error> + Send),
         listener: &mut dyn Listener,
         cancel: &Cancel,
+        profile: &mut Option<Profile>,
     ) -> Result<(), Error> {
         // Silence has silent stems: `finish` fills every file with zeros.
         if self.silent {
@@ -249,43 +250,23 @@ impl<'a> Song<'a> {
         }
         let total_s = self.seconds();
         let mut blocks = Blocks::open(self.path, self.options, self.model_hz)?;
-        let mut stems = vec![Vec::new(); outputs.separated.len()];
-        let mut mixture: Vec<Frame> = Vec::new();
+        let mut read = |out: &mut Vec<Frame>| -> Result<(), Error> {
+            let block = blocks.next()?.ok_or_else(|| {
+                let source = std::io::Error::other("the file changed while it was being split");
+                Error::Io { path: self.path.to_owned(), source }
+            })?;
+            out.extend_from_slice(block);
+            Ok(())
+        };
         listener.progress(0.0, total_s);
-        loop {
-            while separation.wants_frames() && !separation.has_segment() {
-                cancel.check()?;
-                let block = blocks.next()?.ok_or_else(|| {
-                    let source = std::io::Error::other("the file changed while it was being split");
-                    Error::Io { path: self.path.to_owned(), source }
-                })?;
-                separation.push(block);
-                mixture.extend_from_slice(block);
-            }
-            cancel.check()?;
-            let ready = stems.first().map_or(0, Vec::len);
-            let whole = mixture.get(..ready).unwrap_or(&mixture);
-            let mut written = Ok(());
-            let stepped = if separation.profile().is_some() {
-                // Writing in parallel would take CPU time from the layers and distort their times.
-                written = outputs.write(sinks, &stems, whole);
-                if written.is_ok() { separation.step() } else { Ok(false) }
-            } else {
-                // Write finished frames while the next segment is separated. The segment stays on this thread: in the
-                // pool, a thread that waits inside another song could pick it up.
-                rayon::in_place_scope(|scope| {
-                    scope.spawn(|_| written = outputs.write(sinks, &stems, whole));
-                    separation.step()
-                })
-            };
-            written?;
-            if !stepped? {
-                return Ok(());
-            }
-            mixture.drain(..ready.min(mixture.len()));
-            stems.iter_mut().for_each(Vec::clear);
-            separation.drain(&mut stems);
-            listener.progress(separation.done().min(1.0) * total_s, total_s);
-        }
+        let streams = Streams {
+            statistics: self.statistics,
+            dir: Some(dir),
+            read: &mut read,
+            write,
+            report: &mut |done| listener.progress(done * total_s, total_s),
+            cancel,
+        };
+        pipeline.run(streams, profile)
     }
 }

@@ -59,7 +59,7 @@ pub struct SplitOptions {
     pub stems: Vec<Stem>,
     /// One stem and everything else (`no_<stem>`), instead of `stems`.
     pub two_stems: Option<(Stem, Complement)>,
-    /// Write [`Stem::FOUR`] instead of `stems`: further stems of the model are added to `other`.
+    /// Write [`Stem::FOUR`] instead of `stems`: further stems of the model are added to `other`, or are `other` if it has none.
     pub four_stems: bool,
     /// Everything but these stems, as [one file](Self::mix_minus_name): the mixture without them. It is added
     /// to the other files, or is the only one if neither `stems`, `two_stems` nor `four_stems` is set.
@@ -150,6 +150,31 @@ impl SplitOptions {
         let minus: BTreeSet<_> = self.mix_minus.iter().collect();
         let name: String = minus.iter().map(|stem| format!("_{stem}")).collect();
         (!name.is_empty()).then(|| format!("minus{name}"))
+    }
+
+    /// Returns the stems that a model must separate for these options, sorted, for
+    /// [`ComputeOptions::with_stems`](crate::ComputeOptions::with_stems); empty if it must separate all of its stems.
+    ///
+    /// ```
+    /// use vocalizer_model::{Complement, SplitOptions, Stem};
+    ///
+    /// let mut options = SplitOptions::default();
+    /// options.two_stems = Some((Stem::VOCALS, Complement::Minus));
+    /// assert_eq!(options.needed_stems(), [Stem::VOCALS]);
+    /// options.two_stems = Some((Stem::VOCALS, Complement::Add));
+    /// assert!(options.needed_stems().is_empty());
+    /// ```
+    #[must_use]
+    pub fn needed_stems(&self) -> Vec<Stem> {
+        let files = match self.two_stems {
+            _ if self.four_stems => return Vec::new(),
+            Some((_, Complement::Add)) => return Vec::new(),
+            Some((stem, Complement::Minus)) => vec![stem],
+            None if self.stems.is_empty() && self.mix_minus.is_empty() => return Vec::new(),
+            None => self.stems.clone(),
+        };
+        let needed: BTreeSet<_> = files.into_iter().chain(self.mix_minus.iter().copied()).collect();
+        needed.into_iter().collect()
     }
 
     fn check_part(&self) -> Result<(), Error> {

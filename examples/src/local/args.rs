@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use vocalizer_model::weights::Terms;
 
 /// The options of `devices`.
 #[cfg(feature = "separate")]
@@ -29,21 +30,71 @@ pub(crate) struct Info {
 
 /// The options of `models`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Models {
     /// The subcommand; lists the models if omitted
     #[command(subcommand)]
     pub(crate) command: Option<ModelsCommand>,
+    /// The options of `models list`
+    #[command(flatten)]
+    pub(crate) list: ModelsList,
+}
+
+/// The options of `models list`.
+#[derive(Debug, Args)]
+pub(crate) struct ModelsList {
+    /// List only models whose licence is of this kind
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub(crate) licence: Option<TermsArg>,
+    /// Print one JSON object per model, with all that is known about it
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Kinds of licences.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum TermsArg {
+    /// Any use, if the text of the licence is kept
+    Permissive,
+    /// What is derived has the same licence
+    Copyleft,
+    /// For research
+    Research,
+    /// No licence is stated
+    NotStated,
+}
+
+impl From<TermsArg> for Terms {
+    fn from(terms: TermsArg) -> Self {
+        match terms {
+            TermsArg::Permissive => Self::Permissive,
+            TermsArg::Copyleft => Self::Copyleft,
+            TermsArg::Research => Self::ResearchOnly,
+            TermsArg::NotStated => Self::NotStated,
+        }
+    }
 }
 
 /// The subcommands of `models`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelsCommand {
-    /// List the models, their sizes and whether they have been fetched or imported
-    List,
+    /// List the models: size, cost, quality, licence, stems, and whether they have been fetched or imported
+    List(ModelsList),
+    /// Print all that is known about a model: stems, cost, licence, published quality, sources and digests
+    Show {
+        /// The model
+        name: String,
+        /// Print a JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Fetch a model's weights
     Fetch {
         /// The model
         name: String,
+        /// Fetch the weights even if no licence is stated for them; needed once per model
+        #[arg(long)]
+        accept_licence: bool,
     },
     /// Print the path of a model's weights
     Path {

@@ -146,7 +146,7 @@ impl Description {
             self.tracks.iter().for_each(|track| outln!("  track {:<3} {}", track.number, line(track)));
         }
         for (_, warning) in &self.warnings {
-            outln!("  warning   {warning}");
+            outln!("  warning   {}", plain(warning));
         }
     }
 }

@@ -1,24 +1,31 @@
 //! `vocalizer models`.
 
-use indicatif::HumanBytes;
-use vocalizer_core::causes::chain;
-use vocalizer_model::weights::{self, Cache, MODELS, WeightsError};
+mod entry;
+mod show;
+mod table;
 
-use super::args::{Models, ModelsCommand};
+use vocalizer_core::causes::chain;
+use vocalizer_model::weights::{self, Cache, MODELS, RECIPES, Terms, WeightsError};
+
+use self::entry::Entry;
+use super::args::{Models, ModelsCommand, ModelsList};
 use super::import;
 use crate::exit::Exit;
 use crate::model;
 use crate::output::outln;
-use crate::paths::plain;
 use crate::voice::Voice;
 
 pub(crate) fn run(args: &Models) -> Exit {
-    let voice = Voice::choose(false);
-    let done = match args.command.as_ref().unwrap_or(&ModelsCommand::List) {
-        ModelsCommand::List => list(),
-        ModelsCommand::Fetch { name } => model::fetch(name, voice).map(|_| ()),
-        ModelsCommand::Path { name } => path(name),
-        ModelsCommand::Import(args) => return import::run(args),
+    let (voice, done) = match &args.command {
+        None => list(&args.list),
+        Some(ModelsCommand::List(args)) => list(args),
+        Some(ModelsCommand::Show { name, json }) => (Voice::choose(*json), show(name, *json)),
+        Some(ModelsCommand::Fetch { name, accept_licence }) => {
+            let voice = Voice::choose(false);
+            (voice, fetch(name, *accept_licence, voice))
+        }
+        Some(ModelsCommand::Path { name }) => (Voice::choose(false), path(name)),
+        Some(ModelsCommand::Import(args)) => return import::run(args),
     };
     match done {
         Ok(()) => Exit::Done,
@@ -29,30 +36,48 @@ pub(crate) fn run(args: &Models) -> Exit {
     }
 }
 
-fn list() -> Result<(), WeightsError> {
-    let cache = Cache::locate()?;
+/// Returns all models: the published ones in the registry's order, the recipes, then the imported ones.
+fn entries(cache: &Cache) -> Result<Vec<Entry>, WeightsError> {
+    let published = MODELS.iter().map(|spec| Entry::published(spec, cache));
+    let recipes = RECIPES.iter().map(|recipe| Entry::recipe(recipe, cache));
     let imported = cache.imported()?;
-    let names = MODELS.iter().map(|spec| spec.name).chain(imported.iter().map(|(name, _)| name.as_str()));
-    let width = names.map(str::len).max().unwrap_or_default();
-    for spec in MODELS {
-        let here = cache.has(spec);
-        let stems = spec.sources.join(", ");
-        let state = if here { "fetched" } else { "not fetched" };
-        outln!("{:<width$} {:>10}  {:<11}  {stems}", spec.name, HumanBytes(spec.total_bytes()).to_string(), state);
-    }
-    for (name, found) in &imported {
-        match found {
-            Ok(model) => {
-                let size = HumanBytes(model.bytes).to_string();
-                let licence = plain(model.licence.as_deref().unwrap_or("not stated"));
-                let stems = model.stems.join(", ");
-                outln!("{name:<width$} {size:>10}  {:<11}  {stems}; {}; licence: {licence}", "imported", model.family);
-            }
-            Err(e) => outln!("{name:<width$} {:>10}  {:<11}  the file {}; import it again", "", "unusable", chain(e)),
+    Ok(published
+        .chain(recipes)
+        .chain(imported.iter().map(|(name, found)| Entry::imported(name, found.as_ref())))
+        .collect())
+}
+
+fn list(args: &ModelsList) -> (Voice, Result<(), WeightsError>) {
+    let printed = Cache::locate().and_then(|cache| entries(&cache)).map(|mut entries| {
+        if let Some(terms) = args.licence {
+            let terms = Terms::from(terms);
+            entries.retain(|entry| entry.terms == Some(terms));
         }
+        match args.json {
+            true => entries.iter().for_each(|entry| outln!("{}", entry.json)),
+            false => table::print(&entries),
+        }
+    });
+    (Voice::choose(args.json), printed)
+}
+
+fn show(name: &str, json: bool) -> Result<(), WeightsError> {
+    let cache = Cache::locate()?;
+    let Some(entry) = entries(&cache)?.into_iter().find(|entry| entry.name == name) else {
+        return weights::find(name).map(|_| ());
+    };
+    match json {
+        true => outln!("{}", entry.json),
+        false => show::print(&entry),
     }
-    outln!("\nlicence of the published models: {}", MODELS.first().map_or("", |spec| spec.licence));
     Ok(())
+}
+
+fn fetch(name: &str, accept_licence: bool, voice: Voice) -> Result<(), WeightsError> {
+    if accept_licence {
+        model::accept_licence(name)?;
+    }
+    model::fetch_parts(name, voice)
 }
 
 fn path(name: &str) -> Result<(), WeightsError> {
@@ -63,8 +88,10 @@ fn path(name: &str) -> Result<(), WeightsError> {
         outln!("{}", path.display());
         return Ok(());
     }
-    for member in weights::find(name)?.members {
-        outln!("{}", cache.member_path(member).display());
+    for part in model::parts(name) {
+        for member in weights::find(part)?.members {
+            outln!("{}", cache.member_path(member).display());
+        }
     }
     Ok(())
 }

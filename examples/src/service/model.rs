@@ -6,17 +6,40 @@ use vocalizer_model::ports::ModelSeparator;
 use vocalizer_model::{SplitOptions, set_threads};
 
 use super::args::ComputeArgs;
+use super::error::{ConfigError, invalid};
 use super::workers::{Load, Loaded};
+use crate::paths::plain;
 use crate::voice::Voice;
 use crate::{allocator, model};
+
+/// Checks that the model separates the stems that the service stores. If they are not known before the model is loaded, loading it checks
+/// them.
+///
+/// # Errors
+///
+/// Names the stems that are missing, and what to do.
+pub(super) fn check(args: &ComputeArgs) -> Result<(), ConfigError> {
+    let Some(stems) = model::stems(&args.model) else { return Ok(()) };
+    ModelSeparator::check_stems(&stems).map_err(|error| {
+        let what = format!(
+            "{error}. Use htdemucs or another model with these stems; `vocalizer separate -n {}` splits songs with this one",
+            plain(&args.model)
+        );
+        invalid("--model (MODEL)", what)
+    })
+}
 
 /// Returns a loader that fetches and loads a model by name or from a weights file.
 pub(super) fn load(args: &ComputeArgs) -> Load {
     allocator::return_freed_memory();
-    let (name, threads, compute) = (args.model.clone(), args.threads, args.options());
+    let (name, accept_licence) = (args.model.clone(), args.accept_licence);
+    let (threads, compute) = (args.threads, args.options());
     Box::new(move |work| {
         if let Some(threads) = threads {
             set_threads(threads.into())?;
+        }
+        if accept_licence {
+            model::accept_licence(&name)?;
         }
         let model = model::load(&name, &compute, Voice::choose(false))?;
         model.remarks().iter().for_each(|remark| tracing::info!("{remark}"));

@@ -24,6 +24,12 @@ use crate::output::{outln, print};
 
 /// Runs the service.
 pub(crate) fn serve(args: &ServeArgs) -> ExitCode {
+    #[cfg(feature = "separate")]
+    if !args.no_worker
+        && let Err(error) = super::model::check(&args.compute)
+    {
+        return misused(&error);
+    }
     if args.advanced.check_config {
         return check_config(args);
     }

@@ -78,6 +78,7 @@ impl WorkerConfig {
         }
         outln!("WORKER_TOKEN={}", if self.token.is_some() { "(hidden)" } else { "(none)" });
         outln!("MODEL={}", args.compute.model);
+        outln!("ACCEPT_LICENCE={}", args.compute.accept_licence);
         outln!("THREADS={}", args.compute.threads.map_or("(one per core)".to_owned(), |threads| threads.to_string()));
         #[cfg(feature = "separate")]
         {
@@ -99,6 +100,9 @@ impl WorkerConfig {
 /// Runs a worker.
 #[cfg(feature = "separate")]
 pub(crate) fn worker(args: &WorkerArgs) -> ExitCode {
+    if let Err(error) = super::model::check(&args.compute) {
+        return misused(&error);
+    }
     worker_with(args, super::model::load(&args.compute))
 }
 

@@ -118,6 +118,27 @@ fn overwrite_replaces_stems_of_another_song() {
     assert_eq!(place.manifest("x/01")["songs"].as_array().map(Vec::len), Some(1));
 }
 
+/// Models have stems of other names than the usual six.
+#[test]
+fn files_with_the_names_of_other_stems_are_kept() {
+    let place = Place::new();
+    place.song("album/song.wav", 3_000);
+    place.put("out/song-instrumental.wav", b"mine");
+    let instrumental = place.song("in/song/instrumental.wav", 3_100);
+    let before = std::fs::read(&instrumental).expect("a song");
+    let model = super::imports::golden("tiny-bs-512.safetensors");
+    let separate = |arguments: &[&str]| {
+        let mut command = place.command();
+        Run::of(command.args(["separate", "--model"]).arg(&model).args(arguments))
+    };
+    separate(&["album", "-o", "out", "--out-template", "{track}-{stem}.{ext}"]).succeeded();
+    let files = ["song (album)-instrumental.wav", "song (album)-vocals.wav", "song-instrumental.wav"];
+    assert_eq!(place.files("out"), files);
+    assert_eq!(std::fs::read(place.path("out/song-instrumental.wav")).expect("the file"), b"mine");
+    separate(&["album/song.wav", "in/song/instrumental.wav", "-o", "in", "--overwrite"]).succeeded();
+    assert!(std::fs::read(instrumental).expect("a song") == before);
+}
+
 /// `--overwrite` means stems, never songs.
 #[test]
 fn songs_are_never_overwritten() {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::support::{Place, Run};
 
-fn golden(name: &str) -> PathBuf {
+pub(crate) fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../vocalizer-model/tests/golden").join(name)
 }
 
@@ -35,11 +35,13 @@ fn imported_models_are_listed() {
     let line =
         |name: &str| run.out.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{}", run.out));
     let (bs, scnet) = (line("bs "), line("my-scnet "));
-    assert!(
-        scnet.contains("imported") && scnet.ends_with("drums, bass, other, vocals; scnet; licence: MIT"),
-        "{scnet}"
-    );
-    assert!(bs.ends_with("vocals, other; bs_roformer; licence: not stated"), "{bs}");
+    assert!(scnet.contains(" MIT ") && scnet.contains(" imported "), "{scnet}");
+    assert!(scnet.ends_with("drums, bass, other, vocals"), "{scnet}");
+    assert!(bs.contains(" not stated ") && bs.ends_with("vocals, other"), "{bs}");
+    let permissive = place.run(&["models", "--licence", "permissive"]).out;
+    assert!(permissive.contains("my-scnet ") && !permissive.contains("bs "), "{permissive}");
+    let shown = place.run(&["models", "show", "bs"]).out;
+    assert!(shown.contains("tiny-bs.ckpt, SHA-256 ") && shown.contains("bs_roformer"), "{shown}");
     assert!(line("htdemucs ").contains("not fetched"));
     let path = place.run(&["models", "path", "bs"]).out;
     assert!(Path::new(path.trim_end()).ends_with("cache/imported/bs.safetensors"), "{path}");
@@ -66,6 +68,10 @@ fn unusable_checkpoints_are_errors_that_name_the_file() {
     import(&place, "evil.ckpt", "tiny-bs.yaml", name).failed(3, &["evil.ckpt: ", "__builtin__ print"]);
     import(&place, "tiny-scnet.ckpt", "tiny-bs.yaml", name)
         .failed(3, &["tiny-scnet.ckpt: does not fit its configuration", "family scnet", "family bs_roformer"]);
+    let config = std::fs::read_to_string(golden("tiny-bs.yaml")).expect("a configuration");
+    let wide = place.put("wide.yaml", config.replace("  dim: 8\n", "  dim: 16\n").as_bytes());
+    import(&place, "tiny-bs.ckpt", wide.to_str().expect("a path"), name)
+        .failed(3, &["tiny-bs.ckpt: has the wrong shape for ", "found [8], expected [16]"]);
     import(&place, "no.ckpt", "tiny-bs.yaml", name).failed(3, &["no.ckpt: cannot be opened"]);
     import(&place, "tiny-bs.ckpt", "no.yaml", name).failed(3, &["no.yaml: cannot be opened"]);
     import(&place, "tiny-bs.ckpt", "evil.ckpt", name).failed(3, &["evil.ckpt: is malformed", "UTF-8"]);

@@ -88,6 +88,53 @@ fn every_name_stays_below_the_output_folder() {
     assert_eq!(place.files("out"), before);
 }
 
+/// Many file systems, to which stems may be copied, do not tell them apart.
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_differ_only_by_case_get_different_names() {
+    let place = Place::new();
+    for (n, name) in ["SONG.wav", "Song.wav", "song.wav", "Ёлка.wav", "ёлка.wav"].iter().enumerate() {
+        place.song(&format!("in/{name}"), 500 + n);
+    }
+    for (out, template, jobs) in [
+        ("a", "{track}/{stem}.{ext}", "1"),
+        ("b", "{stem}/{track}.{ext}", "1"),
+        ("c", "{track}/{stem}.{ext}", "4"),
+        ("d", "{stem}-{track}.{ext}", "4"),
+    ] {
+        let arguments = ["in", "-o", out, "--out-template", template, "--jobs", jobs, "--stems", "drums"];
+        place.separate(&arguments).succeeded();
+        let files = place.files(out);
+        let mut folded: Vec<_> = files.iter().map(|file| file.to_lowercase()).collect();
+        folded.sort();
+        folded.dedup();
+        assert_eq!(folded.len(), 5, "{files:?}");
+        // Each finds its place again, together and alone.
+        place.separate(&arguments).succeeded();
+        let run = place.separate(&[&["in/song.wav", "--skip-existing"], &arguments[1..]].concat());
+        assert!(run.err.contains("in/song.wav: skipped"), "{}", run.err);
+        assert_eq!(place.files(out), files);
+    }
+}
+
+/// The longest names that file systems allow, which are cut for the stems.
+#[cfg(target_os = "linux")]
+#[test]
+fn longest_names_that_start_alike_get_different_names() {
+    let place = Place::new();
+    for n in 1..=3 {
+        place.song(&format!("in/{}{n}.wav", "x".repeat(250)), 500 + n);
+    }
+    for (out, template) in [("a", "{track}/{stem}.{ext}"), ("b", "{stem}/{track}.{ext}"), ("c", "{track}_{stem}.{ext}")]
+    {
+        for _ in 0..2 {
+            place.separate(&["in", "-o", out, "--out-template", template, "--stems", "drums"]).succeeded();
+            let files = place.files(out);
+            assert!(files.len() == 3 && files.iter().all(|file| file.ends_with(".wav")), "{files:?}");
+        }
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn names_that_are_not_utf8_are_in_json_without_loss() {
@@ -127,4 +174,10 @@ fn control_characters_do_not_reach_the_terminal() {
     run.failed(4, &["a\u{fffd}[2Jb"]);
     let run = place.run(&["info", "a\x1b[2Jb\nvocalizer: c.wav"]);
     run.failed(4, &["a\u{fffd}[2Jb"]);
+    // Names of other things than songs.
+    place.song("song.wav", 500);
+    for arguments in [["--model", "a\x1b[2J"], ["--profile-json", "a\x1b[2J/b"]] {
+        let run = place.run(&["separate", "song.wav", arguments[0], arguments[1]]);
+        assert!(run.err.contains("[2J") && !run.err.contains('\x1b'), "{run:?}");
+    }
 }

@@ -8,6 +8,8 @@ use super::support::{Place, Run, tiny};
 const COMMANDS: &[&[&str]] = &[
     &["--help"],
     &["models"],
+    &["models", "--json"],
+    &["models", "show", "scnet"],
     &["models", "path", "htdemucs"],
     &["devices"],
     &["devices", "--json"],

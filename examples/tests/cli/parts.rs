@@ -90,6 +90,8 @@ fn mix_minus_is_the_song_without_the_stems() {
         [stem("separated/song/vocals.wav"), stem("separated/song/drums.wav"), stem("a/song/minus_drums_vocals.wav")];
     assert!(snr_db(&read(&song).0, &sum(&parts)) > 100.0);
     place.separate(&["song.wav", "--mix-minus", "vocals,drums,bass,other"]).failed(2, &["fewer stems"]);
+    let many: Vec<_> = (0..7).map(|n| format!("{n}{}", "a".repeat(30))).collect();
+    place.separate(&["song.wav", "--mix-minus", &many.join(",")]).failed(2, &["name fewer stems"]);
     place.separate(&["song.wav", "--mix-minus", "guitar"]).failed(2, &["guitar", "drums, bass, other, vocals"]);
 }
 

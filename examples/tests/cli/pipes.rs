@@ -58,6 +58,34 @@ fn pipes_are_songs() {
     assert_eq!(read(&place.path("separated/pipe/drums.wav")).0.len(), 3_000);
 }
 
+/// A pipe has nothing left when it has been read, or waits for another writer.
+#[cfg(unix)]
+#[test]
+fn pipes_are_read_once() {
+    let place = Place::new();
+    place.song("x.wav", 3_000);
+    let run = Run::of(&mut from_stdin(&place, "x.wav", &["-", "-", "--stems", "drums"]));
+    run.failed(1, &["-: it can be read only once"]);
+    assert_eq!(place.files("separated"), ["stdin/drums.wav"]);
+    let made = Command::new("mkfifo").arg(place.path("pipe.wav")).status();
+    assert!(made.expect("mkfifo").success());
+    let mut shell = place.prepared(Command::new("sh"));
+    let script = "cat x.wav > pipe.wav & exec \"$0\" separate pipe.wav ./pipe.wav --stems drums --model \"$1\"";
+    let run = Run::of(shell.args(["-c", script, env!("CARGO_BIN_EXE_vocalizer")]).arg(tiny()));
+    run.failed(1, &["./pipe.wav: it can be read only once"]);
+    assert_eq!(place.files("separated"), ["pipe/drums.wav", "stdin/drums.wav"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn devices_are_no_songs() {
+    let place = Place::new();
+    for device in ["/dev/zero", "/dev/null"] {
+        place.separate(&[device]).failed(4, &[device, "a device"]);
+    }
+    assert_eq!(place.files("separated"), [""; 0]);
+}
+
 #[test]
 fn one_stem_goes_to_standard_output() {
     let place = Place::new();
@@ -95,6 +123,7 @@ fn standard_output_takes_exactly_one_file() {
         (&["x.wav", "--stems", "drums", "--mix-minus", "bass"], "one stem"),
         (&["x.wav", "y.wav", "--stems", "drums"], "2 songs"),
         (&["x.wav", "--stems", "drums", "--skip-existing"], "--skip-existing"),
+        (&["x.wav", "--stems", "drums", "--profile-json", "profile"], "--profile-json"),
     ] {
         let run = place.separate(&[arguments, &["-o", "-"]].concat());
         run.failed(2, &[says]);

@@ -81,6 +81,25 @@ fn songs_with_the_same_tags_do_not_share_a_path() {
     }
 }
 
+/// `no_vocals` of one song and `vocals` of another.
+#[test]
+fn names_that_meet_in_the_middle_are_not_replaced() {
+    let place = Place::new();
+    place.song("a.wav", 3_000);
+    place.song("a_no.wav", 3_100);
+    let options = ["-o", "out", "--out-template", "{track}_{stem}.{ext}"];
+    let run = |arguments: &[&str]| place.separate(&[arguments, &options].concat());
+    run(&["a.wav", "--stems", "drums"]).succeeded();
+    run(&["a_no.wav", "--stems", "vocals"]).succeeded();
+    let files = ["a_drums.wav", "a_no_vocals.wav"];
+    assert_eq!(place.files("out"), files);
+    let before = std::fs::read(place.path("out/a_no_vocals.wav")).expect("a stem");
+    run(&["a.wav", "--two-stems", "vocals"])
+        .failed(4, &["out/a_no_vocals.wav", "stem of another song", "--out-template"]);
+    assert_eq!(place.files("out"), files);
+    assert!(std::fs::read(place.path("out/a_no_vocals.wav")).expect("a stem") == before);
+}
+
 #[test]
 fn wrong_templates_are_refused() {
     let place = Place::new();

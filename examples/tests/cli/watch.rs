@@ -1,74 +1,21 @@
 //! `vocalizer watch`.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use serde_json::Value;
+use super::running::Running;
+use super::support::{Place, RATE_HZ, tiny};
 
-use super::support::{Place, tiny};
-
-/// A running `vocalizer watch` and its events.
-struct Watcher {
-    child: Child,
-    events: Receiver<Value>,
-}
-
-impl Watcher {
-    fn start(place: &Place, output: &str) -> Self {
-        let mut command = place.command();
-        command
-            .args(["watch", "in", "-o", output, "--settle", "1", "--json", "--stems", "drums", "--model"])
-            .arg(tiny());
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a child");
-        let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
-        let (sender, events) = channel();
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                let _ = sender.send(serde_json::from_str(&line).expect("a line of JSON"));
-            }
-        });
-        Self { child, events }
-    }
-
-    /// The next event of these kinds.
-    fn next(&self, kinds: &[&str]) -> Value {
-        let until = Instant::now() + Duration::from_secs(60);
-        loop {
-            let event = self.events.recv_timeout(until - Instant::now()).expect("an event in time");
-            if kinds.iter().any(|kind| event["event"] == *kind) {
-                return event;
-            }
-        }
-    }
-
-    /// Asserts that nothing is split for some seconds.
-    fn is_idle(&self) {
-        let until = Instant::now() + Duration::from_secs(4);
-        while let Some(left) = until.checked_duration_since(Instant::now()) {
-            match self.events.recv_timeout(left) {
-                Ok(event) => assert!(!["done", "stage", "error"].iter().any(|kind| event["event"] == *kind), "{event}"),
-                Err(RecvTimeoutError::Timeout) => return,
-                Err(RecvTimeoutError::Disconnected) => panic!("the watcher has ended"),
-            }
-        }
-    }
-
-    /// Interrupts it and returns the exit code and the last event.
-    fn stop(mut self) -> (Option<i32>, Value) {
-        let kill = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
-        assert!(kill.expect("kill").success());
-        let status = self.child.wait().expect("an exit status");
-        (status.code(), self.events.iter().last().expect("a summary"))
-    }
+fn watch(place: &Place, output: &str, more: &[&str]) -> Running {
+    let mut command = place.command();
+    command.args(["watch", "in", "-o", output, "--settle", "1", "--json", "--stems", "drums", "--model"]);
+    Running::start(command.arg(tiny()).args(more))
 }
 
 #[test]
 fn songs_are_split_once_also_after_a_restart() {
     let place = Place::new();
     place.song("in/1.wav", 3_000);
-    let watcher = Watcher::start(&place, "out");
+    let watcher = watch(&place, "out", &[]);
     assert_eq!(watcher.next(&["done", "error"])["input"], "in/1.wav");
     // A song that is still being copied is left alone until it is complete.
     let whole = std::fs::read(place.song("2.wav", 4_000)).expect("a song");
@@ -96,7 +43,7 @@ fn songs_are_split_once_also_after_a_restart() {
     let files = ["1/drums.wav", "2/drums.wav", "3/drums.wav"];
     assert_eq!(place.files("out"), files);
 
-    let watcher = Watcher::start(&place, "out");
+    let watcher = watch(&place, "out", &[]);
     let skipped: Vec<_> = (0..3).map(|_| watcher.next(&["skipped", "done", "error"])["event"].clone()).collect();
     assert_eq!(skipped, ["skipped"; 3]);
     watcher.is_idle();
@@ -111,11 +58,68 @@ fn songs_are_split_once_also_after_a_restart() {
 fn own_stems_are_not_split() {
     let place = Place::new();
     place.song("in/1.wav", 3_000);
-    let watcher = Watcher::start(&place, "in");
+    let watcher = watch(&place, "in", &[]);
     assert_eq!(watcher.next(&["done", "error"])["input"], "in/1.wav");
     watcher.is_idle();
     assert_eq!(watcher.stop().0, Some(0));
     assert_eq!(place.files("in"), ["1.wav", "1/drums.wav"]);
+}
+
+#[test]
+fn songs_at_once_are_split_once() {
+    let place = Place::new();
+    // Files of the same name with other content, and with the same.
+    for (at, folder) in ["a", "b", "c"].into_iter().enumerate() {
+        for n in 1..=3 {
+            place.song(&format!("in/{folder}/{n}.wav"), 3_000 + 100 * at + n);
+        }
+    }
+    place.song("in/a/4.wav", 4_000);
+    std::fs::copy(place.path("in/a/4.wav"), place.path("in/b/4.wav")).expect("a copy");
+    place.put("in/5.mp3", b"no song");
+    let watcher = watch(&place, "out", &["--jobs", "4"]);
+    let mut ends: Vec<_> = (0..12).map(|_| watcher.next(&["done", "skipped", "error"])).collect();
+    watcher.is_idle();
+    ends.sort_by_key(|event| event["input"].to_string());
+    let of = |kind: &str| ends.iter().filter(|event| event["event"] == kind).count();
+    assert_eq!((of("done"), of("skipped"), of("error")), (10, 1, 1), "{ends:?}");
+    ends.dedup_by_key(|event| event["input"].to_string());
+    assert_eq!(ends.len(), 12, "each file once");
+    // While it runs, more songs come, one after the other and together.
+    place.song("in/6.wav", 5_000);
+    assert_eq!(watcher.next(&["done", "error"])["input"], "in/6.wav");
+    let (code, summary) = watcher.stop();
+    assert_eq!((code, &summary["done"], &summary["failed"]), (Some(0), &11.into(), &1.into()), "{summary}");
+    let before = place.files("out");
+    assert_eq!(before.len(), 11, "{before:?}");
+
+    let watcher = watch(&place, "out", &["--jobs", "3"]);
+    let ends: Vec<_> = (0..13).map(|_| watcher.next(&["done", "skipped", "error"])).collect();
+    let skipped = ends.iter().filter(|event| event["event"] == "skipped").count();
+    assert_eq!(skipped, 12, "{ends:?}");
+    watcher.is_idle();
+    assert_eq!((watcher.stop().0, place.files("out")), (Some(0), before));
+}
+
+/// Another program splits the song already.
+#[test]
+fn song_of_another_run_waits() {
+    let place = Place::new();
+    place.song("in/1.wav", 60 * RATE_HZ as usize);
+    let other = Running::suspended(&place, &["in/1.wav", "-o", "out", "--stems", "drums"]);
+    let watcher = watch(&place, "out", &[]);
+    let note = |event: &serde_json::Value| event["message"].as_str().unwrap_or_default().to_owned();
+    while !note(&watcher.next(&["note", "done", "error"])).contains("in/1.wav: waits") {}
+    watcher.is_idle();
+    // Others do not wait with it.
+    place.song("in/2.wav", 3_000);
+    assert_eq!(watcher.next(&["done", "error"])["input"], "in/2.wav");
+    other.signal("CONT");
+    assert_eq!(other.wait().0, Some(0));
+    assert_eq!(watcher.next(&["skipped", "done", "error"])["event"], "skipped");
+    let (code, summary) = watcher.stop();
+    assert_eq!((code, &summary["done"], &summary["skipped"]), (Some(0), &1.into(), &1.into()));
+    assert_eq!(place.files("out"), ["1/drums.wav", "2/drums.wav"]);
 }
 
 #[test]
@@ -124,12 +128,9 @@ fn what_cannot_be_watched_is_an_error() {
     place.song("song.wav", 3_000);
     let model = tiny();
     let model = ["--model", model.to_str().expect("a plain path")];
-    for (arguments, code, says) in [
-        (&["nowhere"][..], 2, "No such file"),
-        (&["song.wav"], 2, "Not a directory"),
-        (&[".", "-o", "-"], 2, "-o -"),
-        (&[".", "--jobs", "2"], 2, "--jobs"),
-    ] {
+    for (arguments, code, says) in
+        [(&["nowhere"][..], 2, "No such file"), (&["song.wav"], 2, "Not a directory"), (&[".", "-o", "-"], 2, "-o -")]
+    {
         place.run(&[&["watch"], arguments, &model].concat()).failed(code, &[says]);
     }
     place.run(&["watch", ".", "--model", "spleeter"]).failed(3, &["spleeter"]);

@@ -14,6 +14,8 @@ mod crash;
 mod database;
 mod downloads;
 mod events;
+#[cfg(feature = "separate")]
+mod families;
 mod foreign;
 mod full;
 mod guessing;

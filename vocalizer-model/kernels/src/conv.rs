@@ -2,6 +2,7 @@
 
 use pulp::{Simd, WithSimd};
 
+use crate::band_conv::{Band, Convolution, Transposed, finish};
 use crate::gemm::{Panels, Terms, product, row_stride};
 use crate::grid::{CHUNK, Extent, Piece, Shared, chunk, gather, pieces};
 use crate::scratch::Scratch;
@@ -35,18 +36,23 @@ pub fn strided(x: Extent, channels: usize, axis: Axis) -> Extent {
 pub fn strided_gelu((values, x): (&[f32], Extent), weights: Panels<'_>, bias: &[f32], axis: Axis, out: &mut [f32]) {
     let y = strided(x, weights.rows(), axis);
     assert!(values.len() == x.len() && out.len() == y.len() && bias.len() == y.channels);
+    if axis == Axis::Rows {
+        let band = Band { first: 0, rows: x.rows, taps: TAPS, stride: STRIDE };
+        let layer = Convolution { values, x, skip: None, weights, band, before: PADDING, wide: 1 };
+        return layer.run((bias, true), (out, y), [0, y.rows], CHUNK);
+    }
     let out = Shared::new(out);
     pieces([y.items, y.rows, y.frames], chunk([y.items * y.rows, y.frames], CHUNK), |piece| {
-        dispatch(StridedGelu { values, x, weights, bias, axis, y, out: &out, piece });
+        dispatch(StridedGelu { values, x, weights, bias, y, out: &out, piece });
     });
 }
 
+/// Over frames.
 struct StridedGelu<'a> {
     values: &'a [f32],
     x: Extent,
     weights: Panels<'a>,
     bias: &'a [f32],
-    axis: Axis,
     y: Extent,
     out: &'a Shared<'a>,
     piece: Piece,
@@ -57,42 +63,27 @@ impl WithSimd for StridedGelu<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { values, x, weights, bias, axis, y, out, piece } = self;
+        let Self { values, x, weights, bias, y, out, piece } = self;
         let stride = row_stride::<S>(piece.frames, 1);
-        let row = |channel, row| &values[x.row(piece.item, channel, row)..][..x.frames];
-        let phases = if axis == Axis::Rows { TAPS } else { STRIDE };
+        let lines = STRIDE * x.channels;
         let mut scratch = Scratch::take();
-        let [input, sums] = scratch.slices([phases * x.channels * stride, weights.padded_rows() * stride]);
-        for (line, input) in input.chunks_exact_mut(stride).take(phases * x.channels).enumerate() {
-            let (channel, phase) = (line / phases, line % phases);
-            match axis {
-                Axis::Rows => match (STRIDE * piece.row + phase).checked_sub(PADDING).filter(|r| *r < x.rows) {
-                    Some(r) => gather(row(channel, r), piece.start.cast_signed(), &mut input[..piece.frames]),
-                    None => input[..piece.frames].fill(0.0),
-                },
-                // One more value than outputs: the later taps start one value later.
-                Axis::Frames => {
-                    every_fourth(row(channel, 0), STRIDE * piece.start + phase, &mut input[..=piece.frames])
-                }
-            }
+        let [input, sums] = scratch.slices([lines * stride, weights.padded_rows() * stride]);
+        for (line, input) in input.chunks_exact_mut(stride).take(lines).enumerate() {
+            let row = &values[x.row(piece.item, line / STRIDE, piece.row)..][..x.frames];
+            // One more value than outputs: the later taps start one value later.
+            every_fourth(row, STRIDE * piece.start + line % STRIDE, &mut input[..=piece.frames]);
         }
-        let offsets: Vec<usize> = (0..x.channels * TAPS)
-            .map(|term| match axis {
-                Axis::Rows => term * stride,
-                Axis::Frames => {
-                    let tap = term % TAPS;
-                    (term / TAPS * STRIDE + tap % STRIDE) * stride + tap / STRIDE
-                }
-            })
-            .collect();
+        let offset = |term: usize| {
+            let tap = term % TAPS;
+            (term / TAPS * STRIDE + tap % STRIDE) * stride + tap / STRIDE
+        };
+        let offsets: Vec<usize> = (0..x.channels * TAPS).map(offset).collect();
         product(simd, weights, Terms { values: input, offsets: &offsets }, piece.frames, sums, stride, false);
         for (channel, sums) in sums.chunks_exact(stride).take(y.channels).enumerate() {
             let at = y.row(piece.item, channel, piece.row) + piece.start;
             // SAFETY: pieces do not overlap.
             let out = unsafe { out.part(at, piece.frames) };
-            let bias = simd.splat_f32s(bias[channel]);
-            out.copy_from_slice(&sums[..piece.frames]);
-            each!(simd: S, out => v; gelu(simd, simd.add_f32s(v, bias)));
+            finish(simd, &sums[..piece.frames], bias[channel], true, out);
         }
     }
 }
@@ -120,7 +111,7 @@ pub fn conv_glu(
     (values, x): (&[f32], Extent),
     weights: Panels<'_>,
     bias: &[f32],
-    taps: [usize; 2],
+    [tall, wide]: [usize; 2],
     extras: GluExtras<'_>,
     out: &mut [f32],
 ) {
@@ -128,19 +119,18 @@ pub fn conv_glu(
     assert!(values.len() == x.len() && out.len() == y.len() && bias.len() == 2 * y.channels);
     assert!(extras.skip.is_none_or(|s| s.len() == x.len()));
     assert!(extras.embedding.is_none_or(|e| e.len() == y.channels * y.rows));
+    let band = Band { first: 0, rows: x.rows, taps: tall, stride: 1 };
+    let layer = Convolution { values, x, skip: extras.skip, weights, band, before: tall / 2, wide };
     let out = Shared::new(out);
     pieces([y.items, y.rows, y.frames], chunk([y.items * y.rows, y.frames], CHUNK), |piece| {
-        dispatch(ConvGlu { values, x, weights, bias, taps, extras, y, out: &out, piece });
+        dispatch(ConvGlu { layer: &layer, bias, embedding: extras.embedding, y, out: &out, piece });
     });
 }
 
 struct ConvGlu<'a> {
-    values: &'a [f32],
-    x: Extent,
-    weights: Panels<'a>,
+    layer: &'a Convolution<'a>,
     bias: &'a [f32],
-    taps: [usize; 2],
-    extras: GluExtras<'a>,
+    embedding: Option<&'a [f32]>,
     y: Extent,
     out: &'a Shared<'a>,
     piece: Piece,
@@ -151,28 +141,9 @@ impl WithSimd for ConvGlu<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { values, x, weights, bias, taps: [tall, wide], extras, y, out, piece } = self;
-        let stride = row_stride::<S>(piece.frames, wide - 1);
-        let lines = x.channels * tall;
+        let Self { layer, bias, embedding, y, out, piece } = self;
         let mut scratch = Scratch::take();
-        let [input, sums] = scratch.slices([lines * stride, weights.padded_rows() * stride]);
-        let reach = piece.frames + wide - 1;
-        let start = piece.start.cast_signed() - (wide / 2).cast_signed();
-        for (line, input) in input.chunks_exact_mut(stride).take(lines).enumerate() {
-            let input = &mut input[..reach];
-            match (piece.row + line % tall).checked_sub(tall / 2).filter(|r| *r < x.rows) {
-                Some(row) => {
-                    let at = x.row(piece.item, line / tall, row);
-                    gather(&values[at..][..x.frames], start, input);
-                    if let Some(skip) = extras.skip {
-                        add_gathered(&skip[at..][..x.frames], start, input);
-                    }
-                }
-                None => input.fill(0.0),
-            }
-        }
-        let offsets: Vec<usize> = (0..lines * wide).map(|term| term / wide * stride + term % wide).collect();
-        product(simd, weights, Terms { values: input, offsets: &offsets }, piece.frames, sums, stride, false);
+        let (sums, stride) = layer.sums(simd, piece, &mut scratch);
         let (signals, gates) = sums.split_at(y.channels * stride);
         for (channel, (signal, gate)) in signals.chunks_exact(stride).zip(gates.chunks(stride)).enumerate() {
             let at = y.row(piece.item, channel, piece.row) + piece.start;
@@ -180,21 +151,12 @@ impl WithSimd for ConvGlu<'_> {
             let out = unsafe { out.part(at, piece.frames) };
             let splat = |v| simd.splat_f32s(v);
             let (bias, gate_bias) = (splat(bias[channel]), splat(bias[y.channels + channel]));
-            let embedding = splat(extras.embedding.map_or(0.0, |e| e[channel * y.rows + piece.row]));
+            let embedding = splat(embedding.map_or(0.0, |e| e[channel * y.rows + piece.row]));
             each!(simd: S, out => _, &signal[..piece.frames] => signal, &gate[..piece.frames] => gate; {
                 let open = sigmoid(simd, simd.add_f32s(gate, gate_bias));
                 simd.mul_add_e_f32s(simd.add_f32s(signal, bias), open, embedding)
             });
         }
-    }
-}
-
-/// Adds like [`gather`] copies.
-fn add_gathered(row: &[f32], start: isize, out: &mut [f32]) {
-    let before = start.min(0).unsigned_abs().min(out.len());
-    let from = usize::try_from(start).unwrap_or(0).min(row.len());
-    for (value, add) in out[before..].iter_mut().zip(&row[from..]) {
-        *value += add;
     }
 }
 
@@ -206,23 +168,9 @@ pub fn transposed(x: Extent, channels: usize, axis: Axis, frames: usize) -> Exte
     }
 }
 
-/// Returns the weights of a transposed convolution as a product's: rows are `[phase, channels_out]`, terms
-/// `[channels_in, 2]`, for the input level with the output and the one before it.
-pub fn transposed_weight(
-    weights: &[f32],
-    [channels_in, channels_out]: [usize; 2],
-) -> (usize, usize, impl Fn(usize, usize) -> f32) {
-    assert_eq!(weights.len(), channels_in * channels_out * TAPS);
-    let at = move |row: usize, term: usize| {
-        let (phase, output) = (row / channels_out, row % channels_out);
-        weights[(term / 2 * channels_out + output) * TAPS + phase + STRIDE * (term % 2)]
-    };
-    (STRIDE * channels_out, 2 * channels_in, at)
-}
-
 /// A transposed convolution with eight taps and stride four, without its first two outputs, then GELU if `activate`.
 /// Each output is a sum over two inputs, so nothing is accumulated in memory. `weights` come from
-/// [`transposed_weight`].
+/// [`transposed_weight`](crate::band_conv::transposed_weight).
 pub fn transposed_gelu(
     (values, x): (&[f32], Extent),
     weights: Panels<'_>,
@@ -233,23 +181,25 @@ pub fn transposed_gelu(
     assert!(values.len() == x.len() && out.len() == y.len());
     assert!(bias.len() == y.channels && weights.rows() == STRIDE * y.channels);
     assert!(axis == Axis::Rows || y.frames <= STRIDE * x.frames + PADDING, "every frame has an input");
+    if axis == Axis::Rows {
+        let band = Band { first: 0, rows: y.rows, taps: TAPS, stride: STRIDE };
+        let layer = Transposed { values, x, weights, bias, from: [0, x.rows], band, surplus: PADDING, activate };
+        return layer.run((out, y), CHUNK);
+    }
     let out = Shared::new(out);
     // One more position than inputs: the last one reaches past the end.
-    let [rows, frames] = match axis {
-        Axis::Rows => [x.rows + 1, x.frames],
-        Axis::Frames => [x.rows, x.frames + 1],
-    };
-    pieces([y.items, rows, frames], chunk([y.items * rows, frames], CHUNK), |piece| {
-        dispatch(TransposedGelu { values, x, weights, bias, axis, activate, y, out: &out, piece });
+    let frames = x.frames + 1;
+    pieces([y.items, x.rows, frames], chunk([y.items * x.rows, frames], CHUNK), |piece| {
+        dispatch(TransposedGelu { values, x, weights, bias, activate, y, out: &out, piece });
     });
 }
 
+/// Over frames.
 struct TransposedGelu<'a> {
     values: &'a [f32],
     x: Extent,
     weights: Panels<'a>,
     bias: &'a [f32],
-    axis: Axis,
     activate: bool,
     y: Extent,
     out: &'a Shared<'a>,
@@ -261,31 +211,15 @@ impl WithSimd for TransposedGelu<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { values, x, weights, bias, axis, activate, y, out, piece } = self;
+        let Self { values, x, weights, bias, activate, y, out, piece } = self;
         let stride = row_stride::<S>(piece.frames, 1);
-        let per_channel = if axis == Axis::Rows { 2 } else { 1 };
-        let lines = per_channel * x.channels;
         let mut scratch = Scratch::take();
-        let [input, sums] = scratch.slices([lines * stride, weights.padded_rows() * stride]);
-        for (line, input) in input.chunks_exact_mut(stride).take(lines).enumerate() {
-            let channel = line / per_channel;
-            let row = |row| &values[x.row(piece.item, channel, row)..][..x.frames];
-            match axis {
-                Axis::Rows => match piece.row.checked_sub(line % 2).filter(|r| *r < x.rows) {
-                    Some(r) => gather(row(r), piece.start.cast_signed(), &mut input[..piece.frames]),
-                    None => input[..piece.frames].fill(0.0),
-                },
-                Axis::Frames => {
-                    gather(row(piece.row), piece.start.cast_signed() - 1, &mut input[..=piece.frames]);
-                }
-            }
+        let [input, sums] = scratch.slices([x.channels * stride, weights.padded_rows() * stride]);
+        for (channel, input) in input.chunks_exact_mut(stride).take(x.channels).enumerate() {
+            let row = &values[x.row(piece.item, channel, piece.row)..][..x.frames];
+            gather(row, piece.start.cast_signed() - 1, &mut input[..=piece.frames]);
         }
-        let offsets: Vec<usize> = (0..2 * x.channels)
-            .map(|term| match axis {
-                Axis::Rows => term * stride,
-                Axis::Frames => term / 2 * stride + 1 - term % 2,
-            })
-            .collect();
+        let offsets: Vec<usize> = (0..2 * x.channels).map(|term| term / 2 * stride + 1 - term % 2).collect();
         product(simd, weights, Terms { values: input, offsets: &offsets }, piece.frames, sums, stride, false);
         for (line, sums) in sums.chunks_exact_mut(stride).take(weights.rows()).enumerate() {
             let bias = simd.splat_f32s(bias[line % y.channels]);
@@ -295,31 +229,11 @@ impl WithSimd for TransposedGelu<'_> {
                 each!(simd: S, &mut sums[..piece.frames] => v; simd.add_f32s(v, bias));
             }
         }
-        match axis {
-            Axis::Rows => {
-                for (line, sums) in sums.chunks_exact(stride).take(weights.rows()).enumerate() {
-                    let (phase, channel) = (line / y.channels, line % y.channels);
-                    if let Some(row) = (STRIDE * piece.row + phase).checked_sub(PADDING).filter(|r| *r < y.rows) {
-                        let at = y.row(piece.item, channel, row) + piece.start;
-                        // SAFETY: neither pieces nor the phases of a piece overlap.
-                        unsafe { out.part(at, piece.frames) }.copy_from_slice(&sums[..piece.frames]);
-                    }
-                }
-            }
-            Axis::Frames => {
-                for channel in 0..y.channels {
-                    let phase = |p: usize| &sums[(p * y.channels + channel) * stride..][..piece.frames];
-                    interleave(
-                        [phase(0), phase(1), phase(2), phase(3)],
-                        piece.start,
-                        |first, count| {
-                            // SAFETY: as above.
-                            unsafe { out.part(y.row(piece.item, channel, piece.row) + first, count) }
-                        },
-                        y.frames,
-                    );
-                }
-            }
+        for channel in 0..y.channels {
+            let phase = |p: usize| &sums[(p * y.channels + channel) * stride..][..piece.frames];
+            // SAFETY: neither pieces nor the phases of a piece overlap.
+            let part = |first, count| unsafe { out.part(y.row(piece.item, channel, piece.row) + first, count) };
+            interleave([phase(0), phase(1), phase(2), phase(3)], piece.start, part, y.frames);
         }
     }
 }

@@ -2,5 +2,6 @@
 
 pub(crate) mod chunk;
 pub(crate) mod fades;
+pub(crate) mod mean;
 pub(crate) mod spectra;
 pub(crate) mod stft;

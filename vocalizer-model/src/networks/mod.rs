@@ -1,12 +1,19 @@
 //! The families of networks. Each reads its configuration, loads its parameters and separates segments; devices, songs, stems
 //! and files are the same for all.
 
+#[cfg(test)]
+mod configurations;
+#[cfg(test)]
+mod golden;
 mod htdemucs;
 mod loader;
 mod network;
 mod roformer;
 mod scnet;
 mod spectral;
+#[cfg(test)]
+mod tests;
+mod toolkit;
 mod watcher;
 
 use serde_json::Value;
@@ -14,6 +21,7 @@ use serde_json::Value;
 pub(crate) use network::{Chunking, Level, Network, NetworkConfig, Outputs, Segment};
 use roformer::RoformerConfig;
 use scnet::ScnetConfig;
+use spectral::Configured;
 pub(crate) use watcher::Watcher;
 
 use crate::weights::WeightsFile;
@@ -28,9 +36,9 @@ pub(crate) fn config(file: &WeightsFile) -> Result<Box<dyn NetworkConfig>, Weigh
     let config = Value::Object(file.config().clone());
     Ok(match file.family() {
         Family::Htdemucs => Box::new(htdemucs::HtdemucsConfig::from_kwargs(file.config())?),
-        Family::Scnet => Box::new(scnet::Configured::new(ScnetConfig::from_json(&config)?)?),
+        Family::Scnet => Box::new(Configured::new(ScnetConfig::from_json(&config)?)?),
         family @ (Family::BsRoformer | Family::MelBandRoformer) => {
-            Box::new(roformer::Configured::new(RoformerConfig::from_json(&config, family.name())?)?)
+            Box::new(Configured::new(RoformerConfig::from_json(&config, family.name())?)?)
         }
     })
 }

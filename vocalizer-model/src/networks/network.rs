@@ -30,18 +30,25 @@ pub(crate) trait NetworkConfig: Send + Sync {
     /// What the song is divided by before it is cut.
     fn level(&self) -> Level;
 
-    /// Loads the network, to compute in `dtype`.
+    /// Loads the network, to compute in `dtype`. It must separate `stems`, which are positions in [`Self::sources`]; a
+    /// network with a part of its own for each stem loads no others.
     ///
     /// # Errors
     ///
     /// [`WeightsError::MissingKey`] or [`WeightsError::WrongShape`] if the file does not match the configuration.
-    fn load(&self, file: &WeightsFile, device: &Device, dtype: DType) -> Result<Box<dyn Network>, WeightsError>;
+    fn load(
+        &self,
+        stems: &[usize],
+        file: &WeightsFile,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Box<dyn Network>, WeightsError>;
 }
 
 /// A network on a device.
 pub(crate) trait Network: Send + Sync {
     /// Starts to separate segments of one length, at most [`NetworkConfig::segment_frames`]. `wanted` are positions in
-    /// [`NetworkConfig::sources`]. On a GPU, the work is only enqueued.
+    /// [`NetworkConfig::sources`], all of them loaded. On a GPU, the work is only enqueued.
     ///
     /// # Errors
     ///

@@ -7,9 +7,33 @@ use rayon::prelude::*;
 use vocalizer_core::part::Stem;
 
 use super::network::pairs;
-use super::{Network, Outputs, Segment, Watcher};
+use super::toolkit::Common;
+use super::{Chunking, Level, Network, NetworkConfig, Outputs, Segment, Watcher};
 use crate::dsp::spectra::Spectra;
-use crate::weights::WeightsError;
+use crate::weights::{Tensors, WeightsError, WeightsFile, stems_of};
+
+/// The configuration of a network between a spectrum and the spectra of its stems.
+pub(super) trait SpectralConfig: Send + Sync {
+    type Network: SpectralNetwork + 'static;
+
+    fn common(&self) -> &Common;
+
+    /// Returns the transform before the network and after it.
+    fn spectra(&self) -> Spectra;
+
+    /// Loads the network, to compute in `dtype`. It separates at least `stems`, which are positions among its own.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError::MissingKey`] or [`WeightsError::WrongShape`] if the file does not match the configuration.
+    fn load(
+        &self,
+        stems: &[usize],
+        file: &dyn Tensors,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Self::Network, WeightsError>;
+}
 
 /// A network between a spectrum and the spectra of its stems.
 pub(super) trait SpectralNetwork: Send + Sync {
@@ -26,52 +50,77 @@ pub(super) trait SpectralNetwork: Send + Sync {
     }
 }
 
-/// The stems of a network: what it separates, and perhaps what this leaves of the song.
-pub(super) struct Stems {
-    /// All stems.
-    pub(super) sources: Vec<Stem>,
-    /// Number of stems that the network separates. The stem after these is what they leave.
-    pub(super) separated: usize,
+/// A configuration with its stems.
+pub(super) struct Configured<C> {
+    config: C,
+    stems: Stems,
 }
 
-impl Stems {
-    /// Reads the stems of a training configuration. A network with one target leaves the other instrument, or the
-    /// instrumental.
-    ///
+impl<C: SpectralConfig> Configured<C> {
     /// # Errors
     ///
-    /// [`WeightsError::Unsupported`] if a name cannot be the name of a stem, or two stems have the same.
-    pub(super) fn read(separated: &[String], instruments: &[String]) -> Result<Self, WeightsError> {
-        let stem = |name: &String| {
-            let plain = name.trim().to_lowercase().replace(' ', "-");
-            plain.parse::<Stem>().map_err(|e| WeightsError::Unsupported(e.to_string()))
-        };
-        let mut sources = separated.iter().map(stem).collect::<Result<Vec<_>, _>>()?;
-        let separated = sources.len();
-        if let [target] = sources[..] {
-            let others = instruments.iter().map(stem).collect::<Result<Vec<_>, _>>()?;
-            let others: Vec<_> = others.into_iter().filter(|&other| other != target).collect();
-            sources.push(match others[..] {
-                [other] => other,
-                _ if target == Stem::INSTRUMENTAL => Stem::OTHER,
-                _ => Stem::INSTRUMENTAL,
-            });
-        }
-        match sources.iter().enumerate().find(|(at, stem)| sources[..*at].contains(stem)) {
-            Some((_, stem)) => Err(WeightsError::Unsupported(format!("two stems of the name {stem}"))),
-            None => Ok(Self { sources, separated }),
-        }
+    /// [`WeightsError::Unsupported`] if an instrument's name cannot be the name of a stem, or two stems have the same.
+    pub(super) fn new(config: C) -> Result<Self, WeightsError> {
+        let Common { stems, instruments, .. } = config.common();
+        let stems = Stems { sources: stems_of(stems, instruments)?, separated: stems.len() };
+        Ok(Self { config, stems })
     }
 }
 
-/// Such a network on a device, with its transform.
-pub(super) struct Spectral<N> {
-    pub(super) network: N,
-    pub(super) spectra: Arc<Spectra>,
+impl<C: SpectralConfig> NetworkConfig for Configured<C> {
+    fn sources(&self) -> &[Stem] {
+        &self.stems.sources
+    }
+
+    fn segment_frames(&self) -> usize {
+        self.config.common().chunk_frames
+    }
+
+    fn chunking(&self) -> Chunking {
+        Chunking::Fades(self.config.common().num_overlap)
+    }
+
+    fn level(&self) -> Level {
+        if self.config.common().normalize { Level::Population } else { Level::Unchanged }
+    }
+
+    fn load(
+        &self,
+        stems: &[usize],
+        file: &WeightsFile,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Box<dyn Network>, WeightsError> {
+        let network = self.config.load(&self.stems.heads(stems), file, device, dtype)?;
+        let spectra = Arc::new(self.config.spectra());
+        Ok(Box::new(Spectral { network, spectra, stems: self.stems.clone(), device: device.clone(), dtype }))
+    }
+}
+
+/// The stems of a network: what it separates, and perhaps what this leaves of the song.
+#[derive(Clone)]
+struct Stems {
+    /// All stems.
+    sources: Vec<Stem>,
     /// Number of stems that the network separates. The stem after these is what they leave.
-    pub(super) separated: usize,
-    pub(super) device: Device,
-    pub(super) dtype: DType,
+    separated: usize,
+}
+
+impl Stems {
+    /// Returns what the network must separate for some of its stems. What it leaves of the song needs all that it separates.
+    fn heads(&self, wanted: &[usize]) -> Vec<usize> {
+        let has_rest = wanted.contains(&self.separated);
+        (0..self.separated).filter(|stem| has_rest || wanted.contains(stem)).collect()
+    }
+}
+
+/// A network on a device, with its transform.
+struct Spectral<N> {
+    network: N,
+    spectra: Arc<Spectra>,
+    stems: Stems,
+    device: Device,
+    dtype: DType,
 }
 
 impl<N: SpectralNetwork> Network for Spectral<N> {
@@ -79,8 +128,7 @@ impl<N: SpectralNetwork> Network for Spectral<N> {
         let batch = segments.len();
         let frames = segments.first().map_or(0, |[left, _]| left.len());
         let samples = self.network.padded(frames);
-        let has_rest = wanted.contains(&self.separated);
-        let heads: Vec<usize> = (0..self.separated).filter(|stem| has_rest || wanted.contains(stem)).collect();
+        let heads = self.stems.heads(wanted);
         let mut signals: Vec<Vec<f32>> = segments.iter().flatten().cloned().collect();
         signals.par_iter_mut().for_each(|signal| signal.resize(samples, 0.0));
         let shape = [batch, 4, self.spectra.bins(), self.spectra.frames(samples)];

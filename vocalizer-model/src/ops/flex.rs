@@ -12,7 +12,7 @@ use vocalizer_kernels::conv::{Axis, GluExtras};
 use vocalizer_kernels::dconv::DConvLayer;
 use vocalizer_kernels::gemm::{Panels, pack, padded_rows};
 use vocalizer_kernels::memory::Buffer;
-use vocalizer_kernels::{Extent, conv, dconv, norm, transformer};
+use vocalizer_kernels::{Extent, band_conv, conv, dconv, norm, transformer};
 
 use super::network::NetworkOps;
 use super::parameters::{DConvParameters, GluExtra, LinearParameters, NormParameters};
@@ -137,7 +137,8 @@ impl NetworkOps for Flex {
 
     fn pack_transposed(weight: FloatTensor<Self>, channels_out: usize) -> FloatTensor<Self> {
         let weight = weight.to_contiguous();
-        let (rows, terms, at) = conv::transposed_weight(values(&weight), [weight.shape()[0], channels_out]);
+        let channels = [weight.shape()[0], channels_out];
+        let (rows, terms, at) = band_conv::transposed_weight(values(&weight), channels, [conv::TAPS, conv::STRIDE]);
         tensor(Bytes::from_elems(pack(rows, terms, at)), [padded_rows(rows), terms])
     }
 

@@ -11,7 +11,7 @@ use vocalizer_kernels::conv::{Axis, STRIDE, TAPS};
 /// A layer's packed weights and its bias.
 #[derive(Debug, Clone)]
 pub(crate) struct Linear {
-    /// From [`pack`] or [`pack_transposed`].
+    /// From [`pack`] or [`pack_transposed`], or packed for the operations of one family.
     pub(crate) weight: Tensor<2>,
     /// `[rows]`.
     pub(crate) bias: Tensor<1>,

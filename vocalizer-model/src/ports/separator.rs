@@ -13,12 +13,12 @@ use super::error;
 use super::pool::{self, OnDrop};
 use super::work::{self, WorkDir};
 use crate::audio::{AudioFormat, Bitrate};
-use crate::outputs::Outputs;
+use crate::outputs::{Outputs, check_four};
 use crate::{Cancel, Clip, Error, Listener, Model, SplitOptions, split_file_with};
 
 /// Splits songs into the four standard stems: MP3 at a constant 320 kbit/s, as long as the song.
 ///
-/// Further stems of the model are added to `other`. Dropping the future stops the work between two segments and removes
+/// Further stems of the model are added to `other`, or are `other` if it has none. Dropping the future stops the work between two segments and removes
 /// its files.
 pub struct ModelSeparator {
     model: Arc<Model>,
@@ -35,8 +35,8 @@ impl ModelSeparator {
     ///
     /// # Errors
     ///
-    /// [`Error::Options`] for invalid options, for a model without the four standard stems, and without the feature
-    /// `mp3`.
+    /// [`Error::Options`] for invalid options, for a model without the four standard stems ([`Self::check_stems`]), and
+    /// without the feature `mp3`.
     pub fn new(model: Arc<Model>, options: SplitOptions, work_dir: impl Into<PathBuf>) -> Result<Self, Error> {
         if !cfg!(feature = "mp3") {
             return Err(Error::Options("this build lacks the feature mp3, which writes the stems".into()));
@@ -56,6 +56,16 @@ impl ModelSeparator {
         options.check()?;
         Outputs::plan(&model, &options)?;
         Ok(Self { model, options, work_dir: work_dir.into(), device_failure: watch::Sender::new(None) })
+    }
+
+    /// Checks that a model with these stems can be used, for a check before it is loaded
+    /// ([`Model::stems_of_file`]).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Options`] names the stems that are missing.
+    pub fn check_stems(stems: &[Stem]) -> Result<(), Error> {
+        check_four(stems)
     }
 
     /// Waits until a device fails and returns the error. The driver's state is unknown then: the process may fail at

@@ -1,5 +1,6 @@
 //! The local cache of weights.
 
+use std::fs;
 use std::path::PathBuf;
 
 use etcetera::BaseStrategy as _;
@@ -7,7 +8,7 @@ use etcetera::BaseStrategy as _;
 use super::{MemberSpec, ModelSpec, WeightsError, WeightsFile};
 
 /// A folder of weights: each downloaded network is at `models/<file>` inside it, each imported one at
-/// `imported/<name>.safetensors`.
+/// `imported/<name>.safetensors`. `licences/<name>` says which model without a stated licence the user accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cache {
     dir: PathBuf,
@@ -46,21 +47,58 @@ impl Cache {
         self.models_dir().join(member.file)
     }
 
+    /// Returns the path of a network's published checkpoint, which is converted instead of a download if it exists, and
+    /// deleted after that.
+    pub fn checkpoint_path(&self, member: &MemberSpec) -> PathBuf {
+        self.models_dir().join(member.source.file_name())
+    }
+
+    fn licence_path(&self, model: &ModelSpec) -> PathBuf {
+        self.dir.join("licences").join(model.name)
+    }
+
+    /// Records that the user accepts the terms of a model, if they must be accepted before its weights are fetched.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError::Io`] if the cache cannot be written.
+    pub fn accept_licence(&self, model: &ModelSpec) -> Result<(), WeightsError> {
+        if self.has_accepted_licence(model) {
+            return Ok(());
+        }
+        let path = self.licence_path(model);
+        let dir = path.parent().unwrap_or(&self.dir);
+        let written = fs::create_dir_all(dir).and_then(|()| fs::write(&path, format!("{}\n", model.licence)));
+        written.map_err(WeightsError::io(format!("{} cannot be written", path.display())))
+    }
+
+    /// Returns whether the weights of a model may be fetched: its terms need not be accepted, or the user has accepted them.
+    pub fn has_accepted_licence(&self, model: &ModelSpec) -> bool {
+        !model.licence.must_be_accepted() || self.licence_path(model).exists()
+    }
+
     /// Returns the folder of the imported models.
     pub(super) fn imported_dir(&self) -> PathBuf {
         self.dir.join("imported")
     }
 
-    /// Returns the path of the CPU's reference output for a network with this tensor digest and these arguments.
+    /// Returns the path of the CPU's reference output of some stems, for a network with this tensor digest and these
+    /// arguments.
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
-    pub(crate) fn probe_path(&self, digest: &str, kwargs: &serde_json::Map<String, serde_json::Value>) -> PathBuf {
+    pub(crate) fn probe_path(
+        &self,
+        digest: &str,
+        kwargs: &serde_json::Map<String, serde_json::Value>,
+        stems: &[usize],
+    ) -> PathBuf {
         use std::fmt::Write as _;
 
         use sha2::{Digest as _, Sha256};
         let mut hash = Sha256::new();
         // Version of the probe signal and of the sampled values.
-        hash.update(b"1\0");
+        hash.update(b"2\0");
         hash.update(digest);
+        hash.update(format!("{stems:?}"));
         hash.update(serde_json::Value::Object(kwargs.clone()).to_string());
         let mut name = String::new();
         hash.finalize().iter().take(16).for_each(|byte| {

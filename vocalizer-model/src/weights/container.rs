@@ -3,14 +3,16 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use memmap2::Mmap;
 use safetensors::tensor::Metadata;
 
 use super::error::excerpt;
-use super::{Dtype, Tensors, WeightsError};
+use super::{Dtype, Tensors, WeightsError, digest};
 
 /// The headers of the published models take up to 2 MB.
 pub(super) const MAX_HEADER_BYTES: usize = 16 << 20;
@@ -21,6 +23,7 @@ pub(super) const MAX_DIMENSIONS: usize = 8;
 /// The tensors of a safetensors file and its metadata.
 pub(super) struct Container {
     map: Mmap,
+    file: Mutex<File>,
     entries: BTreeMap<String, Entry>,
     metadata: HashMap<String, String>,
 }
@@ -39,7 +42,7 @@ impl Container {
     ///
     /// [`WeightsError::Io`] if it cannot be opened, [`WeightsError::Malformed`] if it is not safetensors.
     pub(super) fn open(path: &Path) -> Result<Self, WeightsError> {
-        let map = map(path)?;
+        let (file, map) = opened(path)?;
         let (data_start, header) = header(&map)?;
         let held = map.len() - data_start;
         let mut entries = BTreeMap::new();
@@ -62,7 +65,7 @@ impl Container {
             return Err(WeightsError::Malformed(what));
         }
         let metadata = header.metadata().clone().unwrap_or_default();
-        Ok(Self { map, entries, metadata })
+        Ok(Self { map, file: Mutex::new(file), entries, metadata })
     }
 
     /// Returns an entry of the metadata.
@@ -96,16 +99,45 @@ impl Container {
         self.entries.len()
     }
 
-    /// Returns the type and the bytes of one tensor.
+    /// Returns the type and the place of one tensor.
     ///
     /// # Errors
     ///
     /// [`WeightsError::MissingKey`] if the file has no such tensor, [`WeightsError::Unsupported`] if its type is unknown.
-    pub(super) fn typed(&self, key: &str) -> Result<(Dtype, &[u8]), WeightsError> {
+    fn place(&self, key: &str) -> Result<(Dtype, Range<usize>), WeightsError> {
         let entry = self.entries.get(key).ok_or_else(|| WeightsError::MissingKey(excerpt(key)))?;
         let dtype = Dtype::of_safetensors(entry.dtype)
             .ok_or_else(|| WeightsError::Unsupported(format!("tensor {} of type {:?}", excerpt(key), entry.dtype)))?;
-        Ok((dtype, self.map.get(entry.range.clone()).unwrap_or_default()))
+        Ok((dtype, entry.range.clone()))
+    }
+
+    /// Reads the bytes of one tensor from the file, not through the map, whose pages would stay in memory. Returns their
+    /// type.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tensors::bytes`]; [`WeightsError::Io`] if the file cannot be read.
+    pub(super) fn read(&self, key: &str, bytes: &mut Vec<u8>) -> Result<Dtype, WeightsError> {
+        let (dtype, range) = self.place(key)?;
+        bytes.resize(range.len(), 0);
+        let mut file = self.file();
+        let read = file.seek(SeekFrom::Start(range.start as u64)).and_then(|_| file.read_exact(bytes));
+        read.map_err(WeightsError::io("cannot be read"))?;
+        Ok(dtype)
+    }
+
+    /// Returns the digest of the whole file, which is not kept in memory.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError::Io`] if the file cannot be read.
+    pub(super) fn file_digest(&self) -> Result<String, WeightsError> {
+        let mut file = self.file();
+        file.rewind().and_then(|()| digest::of_reader(&*file)).map_err(WeightsError::io("cannot be read"))
+    }
+
+    fn file(&self) -> MutexGuard<'_, File> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -123,7 +155,7 @@ impl Tensors for Container {
     }
 
     fn bytes(&self, key: &str) -> Result<Cow<'_, [u8]>, WeightsError> {
-        self.typed(key).map(|(_, bytes)| bytes.into())
+        self.place(key).map(|(_, range)| self.map.get(range).unwrap_or_default().into())
     }
 }
 
@@ -133,10 +165,15 @@ impl Tensors for Container {
 ///
 /// [`WeightsError::Io`] if it cannot be opened.
 pub(super) fn map(path: &Path) -> Result<Mmap, WeightsError> {
+    opened(path).map(|(_, map)| map)
+}
+
+fn opened(path: &Path) -> Result<(File, Mmap), WeightsError> {
     let file = File::open(path).map_err(WeightsError::io("cannot be opened"))?;
     // SAFETY: the map is only read, through `&[u8]`. Files in the cache appear whole, by a rename, and are never
     // written again; the documentation of the public types requires the same of other files.
-    unsafe { Mmap::map(&file) }.map_err(WeightsError::io("cannot be read"))
+    let map = unsafe { Mmap::map(&file) }.map_err(WeightsError::io("cannot be read"))?;
+    Ok((file, map))
 }
 
 /// Returns the offset of the data, and the header. The header checks its shapes against its offsets; the caller must

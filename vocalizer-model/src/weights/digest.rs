@@ -31,7 +31,6 @@ pub(super) fn of_bytes(bytes: &[u8]) -> String {
 }
 
 /// The digest of everything `reader` gives.
-#[cfg_attr(not(feature = "fetch"), expect(dead_code, reason = "only fetching reads files to hash them"))]
 pub(super) fn of_reader(mut reader: impl Read) -> io::Result<String> {
     let mut hasher = Hasher::default();
     let mut buffer = vec![0; 1 << 16];

@@ -22,6 +22,11 @@ pub trait FetchListener {
         let _ = (done_bytes, total_bytes);
     }
 
+    /// The checkpoint is complete and is converted to this weights file.
+    fn converting(&mut self, file: &str) {
+        let _ = file;
+    }
+
     /// Another process is downloading this file; waiting for it.
     fn waiting(&mut self, file: &str) {
         let _ = file;
@@ -40,8 +45,8 @@ pub trait WeightsSource: std::fmt::Debug + Send + Sync {
     /// Returns the source's name and the size of its download in bytes, or `None` if it does not have this network.
     fn offer(&self, member: &MemberSpec) -> Option<(String, u64)>;
 
-    /// Writes the network's weights file to `path`, in a folder that is empty before and deleted afterwards. Reports
-    /// the bytes that are done and their total to `progress`.
+    /// Writes the network's published file, a weights file or a checkpoint, to `path`, in a folder that is empty before and
+    /// deleted afterwards. Reports the bytes that are done and their total to `progress`.
     ///
     /// The file may differ from the hub's if the member has a `tensor_digest`. The fetcher verifies it.
     ///

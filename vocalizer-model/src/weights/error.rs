@@ -53,6 +53,14 @@ pub enum WeightsError {
         /// The known names.
         known: String,
     },
+    /// The models of a recipe do not fit it, or are missing.
+    #[error("the recipe {name} cannot be used: {why}")]
+    Recipe {
+        /// Name of the recipe.
+        name: String,
+        /// What is wrong, and what would be right.
+        why: String,
+    },
     /// Valid, but not supported by this library.
     #[error("is not supported: {0}")]
     Unsupported(String),
@@ -84,9 +92,20 @@ pub enum WeightsError {
     /// Another import of this name has not finished.
     #[error("another import is writing the model {0}; repeat this one when it has finished, or choose another name")]
     ImportRunning(String),
+    /// The weights have no stated licence, and the user has not accepted that.
+    #[error(
+        "the licence of {model} is {licence} To fetch its weights nevertheless, run `vocalizer models fetch {model} \
+--accept-licence` once"
+    )]
+    LicenceNotAccepted {
+        /// Name of the model.
+        model: String,
+        /// What is known about its licence, in sentences.
+        licence: String,
+    },
     /// Every source of a file failed.
     #[error(
-        "{} could not be downloaded ({}); copy the file there by hand, or set VOCALIZER_HUB to a mirror of the hub",
+        "{} could not be downloaded ({}); copy the file there by hand, or, if it is on the hub, set VOCALIZER_HUB to a mirror",
         file.display(),
         Listed(tried)
     )]

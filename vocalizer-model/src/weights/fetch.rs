@@ -7,10 +7,7 @@ use std::time::Duration;
 
 use super::download::{FetchListener, Progress, SourceError, WeightsSource};
 use super::http::{self, Agent};
-use super::{Cache, MemberSpec, ModelSpec, Tried, WeightsError, WeightsFile, save};
-
-/// The default hub, the first source of weights.
-const HUB: &str = "https://huggingface.co";
+use super::{Cache, MemberSpec, ModelSpec, Source, Tried, WeightsError, WeightsFile, import, save};
 
 /// The cache as a source, for messages about damaged files.
 const CACHE: &str = "the cache";
@@ -38,7 +35,7 @@ pub struct Fetcher {
 
 impl Default for Fetcher {
     fn default() -> Self {
-        Self { hub: HUB.into(), others: Vec::new(), timeout: TIMEOUT }
+        Self { hub: Source::HUB.into(), others: Vec::new(), timeout: TIMEOUT }
     }
 }
 
@@ -74,7 +71,8 @@ impl Fetcher {
     }
 
     /// Downloads a model's missing files into the cache, and those that are cut or differ from the published ones: it verifies
-    /// the content of every file that is present. A damaged file stays until its replacement is complete.
+    /// the content of every file that is present. A damaged file stays until its replacement is complete. A published
+    /// checkpoint is converted to a weights file in half precision, and deleted.
     ///
     /// A file appears in the cache complete and checked, or not at all. A partial download is kept next to it as
     /// `.part`, and the next attempt resumes it. If several processes need a file, one downloads it and the others
@@ -82,8 +80,9 @@ impl Fetcher {
     ///
     /// # Errors
     ///
-    /// [`WeightsError::NoSource`] if every source failed or had a file other than the published one, with each reason;
-    /// [`WeightsError::Io`] if the cache cannot be read or written.
+    /// [`WeightsError::LicenceNotAccepted`] if files are missing that have no stated licence, before
+    /// [`Cache::accept_licence`]; [`WeightsError::NoSource`] if every source failed or had a file other than the published one,
+    /// with each reason; [`WeightsError::Io`] if the cache cannot be read or written.
     pub fn fetch(
         &self,
         spec: &ModelSpec,
@@ -92,6 +91,10 @@ impl Fetcher {
     ) -> Result<Vec<PathBuf>, WeightsError> {
         for member in spec.members {
             if state(member, &cache.member_path(member))? != State::Verified {
+                if !cache.has_accepted_licence(spec) {
+                    let (model, licence) = (spec.name.to_owned(), spec.licence.to_string());
+                    return Err(WeightsError::LicenceNotAccepted { model, licence });
+                }
                 self.member(member, cache, listener)?;
             }
         }
@@ -113,7 +116,21 @@ impl Fetcher {
                 tried.push(Tried { source: CACHE.into(), why });
             }
         }
-        let hub = (http::host(&self.hub).to_owned(), member.bytes, None);
+        let published = match member.config {
+            Some(_) => cache.checkpoint_path(member),
+            None => target.clone(),
+        };
+        if published != target && published.exists() {
+            match put(&published, member, &target, listener) {
+                Ok(()) => return Ok(()),
+                Err(SourceError::Local(error)) => return Err(error),
+                Err(SourceError::Unavailable(why)) => {
+                    listener.passed_over(CACHE, &why);
+                    tried.push(Tried { source: CACHE.into(), why });
+                }
+            }
+        }
+        let hub = (http::host(&member.source.url(&self.hub)).to_owned(), member.bytes, None);
         let others = self.others.iter().filter_map(|source| {
             let (name, bytes) = source.offer(member)?;
             Some((name, bytes, Some(source)))
@@ -138,15 +155,15 @@ impl Fetcher {
                 }
             }
         }
-        Err(WeightsError::NoSource { file: target, tried })
+        Err(WeightsError::NoSource { file: published, tried })
     }
 
     fn hub(&self, member: &MemberSpec, target: &Path, listener: &mut dyn FetchListener) -> Result<(), SourceError> {
-        let url = format!("{}/{}/resolve/{}/{}", self.hub, member.repository, member.revision, member.file);
+        let url = member.source.url(&self.hub);
         let part = beside(target, "part");
         let file = http::PublishedFile { url: &url, bytes: member.bytes, sha256: member.sha256 };
-        file.download(&Agent::new(&self.hub, self.timeout), &part, listener)?;
-        put(&part, member, target).inspect_err(|error| {
+        file.download(&Agent::new(&url, self.timeout), &part, listener)?;
+        put(&part, member, target, listener).inspect_err(|error| {
             if matches!(error, SourceError::Unavailable(_)) {
                 let _ = fs::remove_file(&part); // complete but wrong: it cannot be resumed
             }
@@ -165,7 +182,7 @@ fn other(
     let file = dir.join(member.file);
     let mut progress = Progress::new(listener);
     source.download(member, &file, &mut |done_bytes, total_bytes| progress.at(done_bytes, total_bytes))?;
-    put(&file, member, target)
+    put(&file, member, target, listener)
 }
 
 /// The state of a file in the cache.
@@ -198,10 +215,28 @@ fn verified(path: &Path, member: &MemberSpec) -> Result<(), WeightsError> {
     file.verify(member)
 }
 
-/// Moves a downloaded file into place if it is what was published and holds the network.
-fn put(file: &Path, member: &MemberSpec, target: &Path) -> Result<(), SourceError> {
-    verified(file, member).map_err(SourceError::wrong_file)?;
-    save::put(file, target).map_err(SourceError::io(target, "cannot be renamed into place"))
+/// Moves a downloaded file into place if it is what was published and holds the network. A checkpoint is converted for that
+/// and removed.
+fn put(file: &Path, member: &MemberSpec, target: &Path, listener: &mut dyn FetchListener) -> Result<(), SourceError> {
+    let place =
+        |whole: &Path| save::put(whole, target).map_err(SourceError::io(target, "cannot be renamed into place"));
+    let Some(config) = member.config else {
+        verified(file, member).map_err(SourceError::wrong_file)?;
+        return place(file);
+    };
+    listener.converting(member.file);
+    let new = beside(target, "new");
+    let converted = import::convert(file, member, config, &new).and_then(|()| verified(&new, member));
+    let placed = match converted {
+        Ok(()) => place(&new),
+        Err(error @ WeightsError::Io { .. }) => Err(SourceError::Local(error)),
+        Err(error) => Err(SourceError::wrong_file(error)),
+    };
+    if placed.is_err() {
+        let _ = fs::remove_file(&new);
+    }
+    placed?;
+    fs::remove_file(file).map_err(SourceError::io(file, "cannot be removed"))
 }
 
 /// Returns `<target>.<ending>`, in the same folder.

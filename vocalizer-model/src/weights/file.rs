@@ -7,12 +7,15 @@ use half::f16;
 use serde_json::{Map, Value};
 
 use super::container::Container;
-use super::digest::{self, Hasher};
+use super::digest::Hasher;
 use super::error::excerpt;
-use super::{Dtype, Family, MemberSpec, Tensors, WeightsError, check_layout, layout};
+use super::{Dtype, Family, MemberSpec, Tensors, WeightsError, check_layout, dtype, layout};
 
 /// The required value of `klass` in the metadata.
 pub(super) const KLASS: &str = "demucs.htdemucs.HTDemucs";
+
+/// The key of [`WeightsFile::tensor_digest`] in the metadata of imported and converted files.
+pub(super) const TENSOR_DIGEST: &str = "tensor_digest";
 
 /// A memory-mapped safetensors file, with the configuration of the network in it.
 ///
@@ -75,21 +78,22 @@ impl WeightsFile {
     }
 
     /// Returns the SHA-256 over all tensors in key order: the key, a zero byte, the values as little-endian f16. The
-    /// digest does not depend on the file's tensor order, metadata or precision.
+    /// digest does not depend on the file's tensor order, metadata or precision. Tensors are read one at a time.
     ///
     /// # Errors
     ///
-    /// [`WeightsError::Unsupported`] if a tensor's values are not floating point numbers.
+    /// [`WeightsError::Unsupported`] if a tensor's values are not floating point numbers, [`WeightsError::Io`] if the
+    /// file cannot be read.
     pub fn tensor_digest(&self) -> Result<String, WeightsError> {
-        let mut hasher = Hasher::default();
+        let (mut hasher, mut bytes) = (Hasher::default(), Vec::new());
         for key in self.keys() {
-            let (dtype, bytes) = self.container.typed(key)?;
+            let dtype = self.container.read(key, &mut bytes)?;
             hasher.update(key.as_bytes());
             hasher.update(&[0]);
             if dtype == Dtype::F16 {
-                hasher.update(bytes);
+                hasher.update(&bytes);
             } else {
-                let values = self.f32s(key)?;
+                let values = dtype::f32s(key, dtype, &bytes)?;
                 hasher.update(&values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect::<Vec<_>>());
             }
         }
@@ -111,17 +115,50 @@ impl WeightsFile {
         }
     }
 
-    /// Checks the file against the published digest: that of the tensors if it is known, else that of the whole file.
+    /// Checks the file against the published digest: that of the tensors if it is known, else that of the whole file. A
+    /// converted file must be made from the published checkpoint with the registry's configuration, and have the tensors that
+    /// the conversion wrote.
     ///
     /// # Errors
     ///
-    /// [`WeightsError::Digest`] if the digest differs, [`WeightsError::Unsupported`] as [`Self::tensor_digest`].
+    /// [`WeightsError::Digest`] if a digest differs, [`WeightsError::ConfigMismatch`] if the configuration does,
+    /// [`WeightsError::Malformed`] if a converted file does not say what it was made from, [`WeightsError::Unsupported`] as
+    /// [`Self::tensor_digest`].
     pub fn verify(&self, member: &MemberSpec) -> Result<(), WeightsError> {
+        if let Some(config) = member.config {
+            same(member.sha256, self.container.text("source_sha256")?.to_owned())?;
+            if serde_json::from_str::<Map<String, Value>>(config).ok().as_ref() != Some(&self.config) {
+                let what = "it was converted with another one than that of this version of Vocalizer";
+                return Err(WeightsError::ConfigMismatch(what.into()));
+            }
+            return same(self.container.text(TENSOR_DIGEST)?, self.tensor_digest()?);
+        }
         let (expected, found) = match member.tensor_digest {
             Some(expected) => (expected, self.tensor_digest()?),
-            None => (member.sha256, digest::of_bytes(self.container.file_bytes())),
+            None => (member.sha256, self.container.file_digest()?),
         };
-        if found == expected { Ok(()) } else { Err(WeightsError::Digest { expected: expected.into(), found }) }
+        same(expected, found)
+    }
+
+    /// Checks the tensors of an imported file against the digest that the import wrote. Files without one pass.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::verify`].
+    #[cfg(feature = "separate")]
+    pub(crate) fn verify_import(&self) -> Result<(), WeightsError> {
+        match self.container.text(TENSOR_DIGEST) {
+            Ok(expected) => same(expected, self.tensor_digest()?),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+fn same(expected: &str, found: String) -> Result<(), WeightsError> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(WeightsError::Digest { expected: excerpt(expected), found: excerpt(&found) })
     }
 }
 

@@ -9,9 +9,14 @@ use half::f16;
 use serde_json::{Value, json};
 
 use super::container::{Container, MAX_HEADER_BYTES};
+use super::digest::Hasher;
 use super::error::excerpt;
+use super::file::TENSOR_DIGEST;
 use super::imported::stems;
 use super::{Cache, CheckpointFile, Dtype, Family, Imported, Tensors, WeightsError, digest, dtype, prefixes, save};
+
+/// The tables of angles of rotary embeddings. Rounded to half precision, they alone limit a segment of 8 s to 62 dB.
+const FREQUENCIES: &str = ".rotary_embed.freqs";
 
 /// Terms of use longer than this belong in a file.
 const MAX_LICENCE_BYTES: usize = 4096;
@@ -49,7 +54,7 @@ pub enum ImportPrecision {
     /// Half if that is exact for every value, else that of the source.
     #[default]
     Exact,
-    /// Half, rounded.
+    /// Half, rounded. The frequencies of rotary embeddings keep the source's.
     Half,
 }
 
@@ -97,6 +102,33 @@ impl Cache {
         written?;
         Imported::read(import.name, &target)
     }
+}
+
+/// Converts a published checkpoint to a weights file in half precision. The file at `to` is new and complete, unless an error
+/// is returned.
+///
+/// # Errors
+///
+/// As [`Cache::import`], but for the name.
+#[cfg(feature = "fetch")]
+pub(super) fn convert(
+    checkpoint: &Path,
+    member: &super::MemberSpec,
+    config: &str,
+    to: &Path,
+) -> Result<(), WeightsError> {
+    let source = Source::open(checkpoint).map_err(|error| match error {
+        WeightsError::Io { action, source } => {
+            WeightsError::Io { action: format!("{} {action}", checkpoint.display()), source }
+        }
+        error => error,
+    })?;
+    let config = serde_json::from_str(config).map_err(|e| WeightsError::Malformed(e.to_string()))?;
+    let (family, config) = source.described(Some(config))?;
+    let name = member.file.strip_suffix(".safetensors").unwrap_or(member.file);
+    let import = Import::new(Path::new(member.source.file_name()), name);
+    let metadata = metadata(&import, family, &config, &source)?;
+    write(to, metadata, &source, ImportPrecision::Half)
 }
 
 /// Keeps other imports of this name out until the returned handle is dropped. The lock file itself stays.
@@ -207,17 +239,24 @@ impl Tensors for Source {
 }
 
 /// Writes a weights file, durably.
-fn write(path: &Path, metadata: Value, source: &Source, precision: ImportPrecision) -> Result<(), WeightsError> {
+fn write(path: &Path, mut metadata: Value, source: &Source, precision: ImportPrecision) -> Result<(), WeightsError> {
     let mut tensors = Vec::new();
     let mut is_exact = true;
+    let mut hasher = Hasher::default();
     for key in source.keys() {
         let (dtype, shape) = float_tensor(source, key)?;
-        is_exact &= halves(key, dtype, &source.bytes(key)?)?.is_exact;
+        let halves = halves(key, dtype, &source.bytes(key)?)?;
+        is_exact &= halves.is_exact;
+        hasher.update(key.as_bytes());
+        hasher.update(&[0]);
+        hasher.update(&halves.bytes());
         tensors.push((key, dtype, shape));
     }
-    let is_half = is_exact || precision == ImportPrecision::Half;
-    let stored = |dtype| if is_half { Dtype::F16 } else { dtype };
-    let header = save::header(metadata, tensors.iter().map(|(key, dtype, shape)| (*key, stored(*dtype), *shape)));
+    // As `WeightsFile::tensor_digest` computes it.
+    metadata[TENSOR_DIGEST] = hasher.finish().into();
+    let is_half = |key: &str| is_exact || precision == ImportPrecision::Half && !key.ends_with(FREQUENCIES);
+    let stored = |key: &str, dtype| if is_half(key) { Dtype::F16 } else { dtype };
+    let header = save::header(metadata, tensors.iter().map(|(key, dtype, shape)| (*key, stored(*key, *dtype), *shape)));
     if header.len() > MAX_HEADER_BYTES {
         return Err(WeightsError::Unsupported("too many tensors for a safetensors header".into()));
     }
@@ -226,8 +265,8 @@ fn write(path: &Path, metadata: Value, source: &Source, precision: ImportPrecisi
     out.write_all(&header).map_err(failed())?;
     for (key, dtype, _) in tensors {
         let bytes = source.bytes(key)?;
-        let bytes = match is_half && dtype != Dtype::F16 {
-            true => halves(key, dtype, &bytes)?.bytes(key)?.into(),
+        let bytes = match is_half(key) && dtype != Dtype::F16 {
+            true => halves(key, dtype, &bytes)?.finite_bytes(key)?.into(),
             false => bytes,
         };
         out.write_all(&bytes).map_err(failed())?;
@@ -253,12 +292,16 @@ struct Halves {
 }
 
 impl Halves {
-    fn bytes(&self, key: &str) -> Result<Vec<u8>, WeightsError> {
+    fn finite_bytes(&self, key: &str) -> Result<Vec<u8>, WeightsError> {
         if self.values.iter().any(|value| !value.is_finite()) {
             let what = format!("values of the tensor {} are too large for half precision", excerpt(key));
             return Err(WeightsError::Unsupported(what));
         }
-        Ok(self.values.iter().flat_map(|value| value.to_le_bytes()).collect())
+        Ok(self.bytes())
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.values.iter().flat_map(|value| value.to_le_bytes()).collect()
     }
 }
 

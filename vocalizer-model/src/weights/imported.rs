@@ -5,10 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use vocalizer_core::part::Stem;
 
 use super::container::Container;
 use super::error::excerpt;
-use super::{Cache, Family, MODELS, WeightsError};
+use super::{Cache, Family, MODELS, RECIPES, WeightsError};
 
 /// Names of devices in Windows, with or without an ending.
 const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
@@ -29,7 +30,7 @@ pub struct Imported {
     pub family: Family,
     /// The configuration that it was trained with.
     pub config: Value,
-    /// Names of its stems, in lower case, in the order of the network's output. The last one may be the rest of the song.
+    /// Names of its stems, in the order of the network's output. The last one may be the rest of the song.
     pub stems: Vec<String>,
     /// Terms of use, if they were stated.
     pub licence: Option<String>,
@@ -116,7 +117,7 @@ fn check_name(name: &str) -> Result<(), WeightsError> {
     if name.ends_with('.') || name.ends_with(ENDING) {
         return invalid("leave out the ending");
     }
-    if MODELS.iter().any(|spec| spec.name == name) {
+    if MODELS.iter().any(|spec| spec.name == name) || RECIPES.iter().any(|recipe| recipe.name == name) {
         return invalid("it is the name of a published model");
     }
     let stem = name.split('.').next().unwrap_or_default();
@@ -131,7 +132,8 @@ fn check_name(name: &str) -> Result<(), WeightsError> {
 ///
 /// # Errors
 ///
-/// [`WeightsError::Malformed`] if the configuration does not name them, or a name cannot be that of a file.
+/// [`WeightsError::Malformed`] if the configuration does not name them, or a name cannot be that of a file; else as
+/// [`stems_of`].
 pub(super) fn stems(config: &Value) -> Result<Vec<String>, WeightsError> {
     let malformed = |what: &str| WeightsError::Malformed(format!("{what} in its configuration"));
     let training = |key: &str| config.get("training").and_then(|training| training.get(key));
@@ -151,15 +153,37 @@ pub(super) fn stems(config: &Value) -> Result<Vec<String>, WeightsError> {
         }
         stems.push(stem);
     }
-    match training("target_instrument") {
-        None | Some(Value::Null) => Ok(stems),
-        Some(target) => {
-            let target = name(target)?;
-            // With two instruments, the other one is the rest of the song.
-            let has_rest = stems.len() == 2;
-            let rest = stems.into_iter().filter(|stem| has_rest && *stem != target);
-            Ok(std::iter::once(target.clone()).chain(rest).collect())
-        }
+    let separated = match training("target_instrument") {
+        None | Some(Value::Null) => stems.clone(),
+        Some(target) => vec![name(target)?],
+    };
+    Ok(stems_of(&separated, &stems)?.iter().map(ToString::to_string).collect())
+}
+
+/// Returns the stems that a network gives. One that separates a single stem leaves the other instrument, or the
+/// instrumental.
+///
+/// # Errors
+///
+/// [`WeightsError::Unsupported`] if a name cannot be the name of a stem, or two stems have the same.
+pub(crate) fn stems_of(separated: &[String], instruments: &[String]) -> Result<Vec<Stem>, WeightsError> {
+    let stem = |name: &String| {
+        let plain = name.trim().to_lowercase().replace(' ', "-");
+        plain.parse::<Stem>().map_err(|e| WeightsError::Unsupported(e.to_string()))
+    };
+    let mut stems = separated.iter().map(stem).collect::<Result<Vec<_>, _>>()?;
+    if let [target] = stems[..] {
+        let others = instruments.iter().map(stem).collect::<Result<Vec<_>, _>>()?;
+        let others: Vec<_> = others.into_iter().filter(|&other| other != target).collect();
+        stems.push(match others[..] {
+            [other] => other,
+            _ if target == Stem::INSTRUMENTAL => Stem::OTHER,
+            _ => Stem::INSTRUMENTAL,
+        });
+    }
+    match stems.iter().enumerate().find(|(at, stem)| stems[..*at].contains(stem)) {
+        Some((_, stem)) => Err(WeightsError::Unsupported(format!("two stems of the name {stem}"))),
+        None => Ok(stems),
     }
 }
 

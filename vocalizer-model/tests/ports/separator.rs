@@ -9,11 +9,12 @@ use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{AudioError, Blob, Progress, Separator as _, StemSet};
 use vocalizer_model::audio::{AudioFormat, AudioLimits, Bitrate, Frame};
 use vocalizer_model::ports::ModelSeparator;
-use vocalizer_model::{Clip, Complement, Error, SplitOptions};
+use vocalizer_model::{Clip, Complement, Error, Model, SplitOptions};
 
 use super::support::{blob, bytes_of, decode, entries, file, stuck, wait_until};
 use crate::audio::support::{RATE_HZ, dir, resample, snr_db, song};
-use crate::separation::support::{floats, peak, split, tiny};
+use crate::separation::support::{floats, golden, on, peak, split, tiny};
+use crate::weights::support::Parts;
 
 /// A separator and its temporary folder.
 fn separator(model: &str) -> (Arc<ModelSeparator>, TempDir) {
@@ -127,21 +128,63 @@ async fn loud_song_has_one_gain_for_all_stems() {
 
 #[tokio::test]
 async fn six_stems_are_merged_into_four() {
-    let (separator, _dir) = separator("tiny-6s");
+    merges(tiny("tiny-6s"), [Stem::OTHER, Stem::GUITAR, Stem::PIANO]).await;
+}
+
+/// Models have stems of any name, and some have no `other`.
+#[tokio::test]
+async fn stems_of_other_names_are_other() {
+    let dir = dir();
+    let mut parts = Parts::of(&std::fs::read(golden("tiny-6s.safetensors")).expect("the tiny model"));
+    let kwargs = parts.field("__metadata__", "kwargs");
+    let renamed =
+        kwargs.as_str().expect("text").replace("\"other\"", "\"strings\"").replace("\"piano\"", "\"choir-low\"");
+    *kwargs = renamed.into();
+    let path = dir.path().join("model.safetensors");
+    std::fs::write(&path, parts.bytes()).expect("a written file");
+    let model = Model::from_file(&path, &on("cpu")).expect("a model");
+    let stem = |name: &str| name.parse::<Stem>().expect("a name");
+    merges(model, [stem("strings"), Stem::GUITAR, stem("choir-low")]).await;
+}
+
+/// Asserts that the sum of these stems is the stem `other`, and that the model's other stems are as they are.
+async fn merges(model: Model, others: [Stem; 3]) {
     let song = song(80_000, RATE_HZ);
-    let exact = split(&tiny("tiny-6s"), &song, RATE_HZ, &floats());
+    let exact = split(&model, &song, RATE_HZ, &floats());
+    let dir = dir();
+    let separator = ModelSeparator::new(Arc::new(model), SplitOptions::default(), work(&dir)).expect("a separator");
     let stems = separator.separate(blob(AudioFormat::WavF32, RATE_HZ, &song), Arc::new(())).await;
     let stems = stems.expect("a split song");
-    let others = [Stem::OTHER, Stem::GUITAR, Stem::PIANO].map(|stem| exact.stem(stem));
+    let others = others.map(|stem| exact.stem(stem));
     let sum: Vec<_> = (0..song.len()).map(|n| [0, 1].map(|c| others.iter().map(|s| s[n][c]).sum::<f32>())).collect();
     let [drums, bass, vocals] = [Stem::DRUMS, Stem::BASS, Stem::VOCALS].map(|stem| exact.stem(stem));
     let [sum, drums, bass, vocals] = with_common_gain([sum, drums, bass, vocals]);
     let actual = stem(&*stems, Stem::OTHER).await.1;
     let (db, alone_db) = (mp3_db(&sum, &actual).await, mp3_db(&others[0], &actual).await);
-    assert!(db > 60.0 && alone_db < 3.0, "{db} dB; {alone_db} dB without guitar and piano");
+    assert!(db > 60.0 && alone_db < 3.0, "{db} dB; {alone_db} dB without the other two");
     for (name, exact) in [(Stem::DRUMS, drums), (Stem::BASS, bass), (Stem::VOCALS, vocals)] {
         let db = mp3_db(&exact, &stem(&*stems, name).await.1).await;
         assert!(db > 60.0, "{name}: {db} dB");
+    }
+}
+
+#[test]
+fn model_without_the_four_stems_is_rejected() {
+    for (name, says) in [
+        ("tiny-mel", "this one has no drums, bass, only vocals, other"),
+        ("tiny-bs-512", "this one has no drums, bass, only vocals, instrumental"),
+    ] {
+        let error = ModelSeparator::new(Arc::new(tiny(name)), SplitOptions::default(), "").err().expect("an error");
+        assert!(matches!(&error, Error::Options(what) if what.contains(says)), "{name}: {error}");
+        // Known before the model is loaded.
+        let stems = Model::stems_of_file(&golden(&format!("{name}.safetensors"))).expect("stems");
+        let known = ModelSeparator::check_stems(&stems).expect_err("an error");
+        assert_eq!(known.to_string(), error.to_string());
+    }
+    for name in ["tiny-4s", "tiny-6s", "tiny-scnet"] {
+        let stems = Model::stems_of_file(&golden(&format!("{name}.safetensors"))).expect("stems");
+        assert_eq!(stems, tiny(name).sources());
+        assert!(ModelSeparator::check_stems(&stems).is_ok(), "{name}");
     }
 }
 

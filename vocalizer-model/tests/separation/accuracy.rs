@@ -2,7 +2,7 @@
 
 use vocalizer_model::{Model, Stem};
 
-use super::support::{as_reference, golden, on, published, reference, split, tiny};
+use super::support::{as_reference, check, golden, on, published, reference, split, tiny};
 use crate::audio::support::{RATE_HZ, read, snr_db};
 
 /// Compares a song of three segments, the last of them short, with the original's stems.
@@ -13,12 +13,9 @@ pub(super) fn whole_song(name: &str, model: &Model) {
     assert_eq!(model.sources().len(), stems.len());
     let split = split(model, &song, RATE_HZ, &as_reference());
     let all: Vec<_> = stems.iter().flatten().copied().collect();
-    let db = snr_db(&all, &split.all());
-    println!("{name} on {}: all stems at {db:.1} dB of the original", model.device());
-    assert!(db > 100.0, "all stems of {name}: {db:.1} dB");
+    check(name, model.device(), "stems", snr_db(&all, &split.all()), 100.0);
     for (stem, expected) in model.sources().iter().zip(&stems) {
-        let db = snr_db(expected, &split.stem(*stem));
-        assert!(db > 90.0, "{stem} of {name}: {db:.1} dB");
+        check(name, model.device(), stem.name(), snr_db(expected, &split.stem(*stem)), 90.0);
     }
 }
 
@@ -47,13 +44,9 @@ pub(super) fn published_song(model: &Model) {
     for (stem, reference) in Stem::FOUR.iter().zip(stems) {
         let ours: Vec<_> = split.stem(*stem).into_iter().step_by(16).collect();
         assert_eq!(ours.len(), reference.len(), "{stem}");
-        let db = snr_db(&reference, &ours);
-        println!("htdemucs, {stem}: {db:.1} dB of the original");
-        assert!(db > 90.0, "{stem}: {db:.1} dB");
+        check("htdemucs", model.device(), stem.name(), snr_db(&reference, &ours), 90.0);
         expected.extend(reference);
         actual.extend(ours);
     }
-    let db = snr_db(&expected, &actual);
-    println!("htdemucs, all stems: {db:.1} dB of the original");
-    assert!(db > 100.0, "all stems: {db:.1} dB");
+    check("htdemucs", model.device(), "stems", snr_db(&expected, &actual), 100.0);
 }

@@ -3,6 +3,7 @@
 use vocalizer_model::{ComputeOptions, Error, Precision, devices, interfaces};
 
 use super::accuracy::{published_song, whole_song};
+use super::families;
 use super::support::{floats, golden, on, published, split, tiny, tiny_on};
 use crate::audio::support::{RATE_HZ, read, snr_db};
 
@@ -35,6 +36,15 @@ fn tiny_models_match_reference() {
             assert_eq!(model.device(), card);
             println!("{}", model.remarks().join("; "));
             whole_song(name, &model);
+        }
+    }
+}
+
+#[test]
+fn every_family_matches_reference() {
+    for card in cards() {
+        for name in families::CASES {
+            families::compare(name, "mix", 2, &on_with(&card, |compute| compute.batch = Some(1)), 90.0);
         }
     }
 }

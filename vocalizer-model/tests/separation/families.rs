@@ -1,14 +1,29 @@
 //! Whole songs through SCNets and RoFormers, compared with the reference's chunks and overlap-add.
 
+use serde_json::Value;
 use vocalizer_model::audio::Frame;
-use vocalizer_model::{Cancel, Model, SeparationOptions, Stem, split_frames};
+use vocalizer_model::{Cancel, ComputeOptions, Model, SeparationOptions, Stem, split_frames};
 
-use super::support::{reference, tiny};
+use super::support::{check, golden, on, peak, reference, tiny};
 use crate::audio::support::{RATE_HZ, snr_db};
+use crate::weights::support::Parts;
 
-/// The tiny models, and the overlap in their configurations.
-const CASES: [(&str, u32); 6] =
-    [("tiny-scnet", 4), ("tiny-scnet-norm", 2), ("tiny-bs", 2), ("tiny-bs-512", 4), ("tiny-mel", 2), ("tiny-mel-2", 2)];
+/// The tiny models.
+pub(super) const CASES: [&str; 6] =
+    ["tiny-scnet", "tiny-scnet-norm", "tiny-bs", "tiny-bs-512", "tiny-mel", "tiny-mel-2"];
+
+/// A tiny model with another value in the section `inference` of its configuration.
+fn tiny_with(name: &str, key: &str, value: u32, compute: &ComputeOptions) -> Model {
+    let mut file = Parts::of(&std::fs::read(golden(&format!("{name}.safetensors"))).expect("a tiny model"));
+    let field = file.field("__metadata__", "config");
+    let mut config: Value = serde_json::from_str(field.as_str().expect("a text")).expect("a configuration");
+    config["inference"][key] = value.into();
+    *field = config.to_string().into();
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("changed.safetensors");
+    std::fs::write(&path, file.bytes()).expect("a file");
+    Model::from_file(&path, compute).expect("a model")
+}
 
 fn separated(model: &Model, song: &[Frame]) -> Vec<(Stem, Vec<Frame>)> {
     let mut options = SeparationOptions::default();
@@ -20,16 +35,25 @@ fn song(name: &str) -> Vec<Frame> {
     reference(&format!("{name}.golden.safetensors"), "mix").remove(0)
 }
 
+/// Separates a song of the reference with this overlap, and compares the stems.
+pub(super) fn compare(name: &str, song: &str, overlap: u32, compute: &ComputeOptions, least_db: f64) {
+    let file = format!("{name}.golden.safetensors");
+    let what = if song == "mix" { format!("stems_overlap{overlap}") } else { format!("{song}_stems_overlap{overlap}") };
+    let expected = reference(&file, &what);
+    let model = tiny_with(name, "num_overlap", overlap, compute);
+    let stems = separated(&model, &reference(&file, song).remove(0));
+    let actual: Vec<_> = stems.iter().take(expected.len()).flat_map(|(_, frames)| frames).copied().collect();
+    check(name, model.device(), &what, snr_db(&expected.concat(), &actual), least_db);
+}
+
 #[test]
 fn songs_match_reference() {
-    for (name, overlap) in CASES {
-        let expected = reference(&format!("{name}.golden.safetensors"), &format!("stems_overlap{overlap}"));
-        let stems = separated(&tiny(name), &song(name));
-        let actual: Vec<_> = stems.iter().take(expected.len()).flat_map(|(_, frames)| frames).copied().collect();
-        let db = snr_db(&expected.concat(), &actual);
-        println!("{name}: {db:.1} dB of the reference");
-        assert!(db > 110.0, "{name}: {db:.1} dB");
+    for name in CASES {
+        for overlap in [2, 4] {
+            compare(name, "mix", overlap, &on("cpu"), 110.0);
+        }
     }
+    compare("tiny-bs", "short", 2, &on("cpu"), 110.0);
 }
 
 #[test]
@@ -44,18 +68,44 @@ fn model_with_a_target_leaves_the_rest() {
     }
 }
 
+/// Checks that stems are as long as the song, and finite.
+fn assert_whole(name: &str, model: &Model, song: &[Frame]) {
+    for (stem, frames) in separated(model, song) {
+        let all_finite = frames.iter().flatten().all(|value| value.is_finite());
+        assert!(frames.len() == song.len() && all_finite, "{stem} of {name}: {} frames", song.len());
+    }
+}
+
 #[test]
 fn songs_of_any_length_keep_it() {
-    for (name, _) in CASES {
+    for name in CASES {
         let (model, song) = (tiny(name), song(name));
         for frames in [1, 441, 5_000] {
-            for (stem, stem_frames) in separated(&model, &song[..frames]) {
-                assert_eq!(stem_frames.len(), frames, "{stem} of {name}");
-                assert!(
-                    stem_frames.iter().flatten().all(|value| value.is_finite()),
-                    "{stem} of {name}: {frames} frames"
-                );
+            assert_whole(name, &model, &song[..frames]);
+        }
+    }
+}
+
+/// A chunk of an odd number of frames, which is no multiple of a hop.
+#[test]
+fn chunks_of_any_length_keep_the_song() {
+    for name in CASES {
+        let model = tiny_with(name, "chunk_size", 7_777, &on("cpu"));
+        assert_eq!(model.segment_frames(), 7_777);
+        assert_whole(name, &model, &song(name)[..20_000]);
+    }
+}
+
+#[test]
+fn silence_is_silent_and_silent_passages_are_finite() {
+    for name in CASES {
+        let model = tiny(name);
+        for frames in [1, 441, 30_000] {
+            for (stem, frames) in separated(&model, &vec![[0.0; 2]; frames]) {
+                assert_eq!(peak(&frames), 0.0, "{stem} of {name}");
             }
         }
+        let passage = vec![[0.0; 2]; 20_000];
+        assert_whole(name, &model, &[&passage[..], &song(name)[..5_000], &passage[..]].concat());
     }
 }

@@ -9,6 +9,7 @@ mod lengths;
 mod levels;
 mod options;
 mod parts;
+mod recipes;
 mod samples;
 mod songs;
 mod stems;

@@ -1,9 +1,9 @@
 //! Stem selection, two stems, and bags whose members are weighted differently.
 
-use vocalizer_model::weights::{Cache, MemberSpec, ModelSpec, WeightsError, WeightsFile};
+use vocalizer_model::weights::{Cache, Family, Licence, MemberSpec, ModelSpec, Source, WeightsError, WeightsFile};
 use vocalizer_model::{Complement, Error, Model, Stem};
 
-use super::support::{floats, golden, on, split, tiny};
+use super::support::{floats, golden, on, split, tiny, tiny_on};
 use crate::audio::support::{RATE_HZ, snr_db, song};
 
 #[test]
@@ -55,35 +55,103 @@ fn two_stems_and_stem_selection_are_exclusive() {
     assert!(matches!(error, Error::Options(_)), "{error}");
 }
 
-const TINY: MemberSpec =
-    MemberSpec { file: "tiny-4s.safetensors", repository: "", revision: "", bytes: 0, sha256: "", tensor_digest: None };
+#[test]
+fn stems_that_the_model_lacks_are_named() {
+    let model = tiny("tiny-4s");
+    let kick: Stem = "kick".parse().expect("a stem");
+    type Change<'a> = &'a dyn Fn(&mut vocalizer_model::SplitOptions);
+    let changes: [Change<'_>; 3] = [
+        &|options| options.stems = vec![Stem::BASS, kick],
+        &|options| options.two_stems = Some((kick, Complement::Add)),
+        &|options| options.mix_minus = vec![kick],
+    ];
+    for change in changes {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut options = floats();
+        change(&mut options);
+        let split = vocalizer_model::split_file(&model, &golden("mix.flac"), dir.path(), &options);
+        let error = split.expect_err("an error").to_string();
+        assert_eq!(error, "this model has no stem 'kick'; it has drums, bass, other, vocals");
+    }
+    let error = tiny_on("tiny-4s", &on("cpu").with_stems(&[Stem::BASS, kick])).err().expect("an error").to_string();
+    assert_eq!(error, "this model has no stem 'kick'; it has drums, bass, other, vocals");
+}
+
+#[test]
+fn models_loaded_for_some_stems_have_only_these() {
+    let song = song(30_000, RATE_HZ);
+    for (name, stem) in [
+        ("tiny-6s", Stem::PIANO),
+        ("tiny-scnet", Stem::BASS),
+        ("tiny-scnet-norm", Stem::VOCALS),
+        ("tiny-bs", Stem::OTHER),
+        // What the network's only stem leaves.
+        ("tiny-mel", Stem::OTHER),
+        ("tiny-bs-512", Stem::INSTRUMENTAL),
+    ] {
+        let model = tiny_on(name, &on("cpu").with_stems(&[stem])).expect("a model");
+        assert_eq!(model.sources(), [stem]);
+        let whole = split(&tiny(name), &song, RATE_HZ, &floats());
+        let some = split(&model, &song, RATE_HZ, &floats());
+        assert_eq!(some.report.files.len(), 1, "{name}");
+        assert!(some.stem(stem) == whole.stem(stem), "{name}");
+        let mut options = floats();
+        options.mix_minus = vec![stem];
+        let minus = split(&model, &song, RATE_HZ, &options).file(&format!("minus_{stem}.wav"));
+        let rest: Vec<_> = song.iter().zip(some.stem(stem)).map(|(m, s)| [m[0] - s[0], m[1] - s[1]]).collect();
+        assert!(snr_db(&rest, &minus) > 110.0, "{name}");
+    }
+    let model = tiny_on("tiny-4s", &on("cpu").with_stems(&[Stem::VOCALS, Stem::BASS])).expect("a model");
+    assert_eq!(model.sources(), [Stem::BASS, Stem::VOCALS]);
+    let mut options = floats();
+    options.stems = vec![Stem::DRUMS];
+    let dir = tempfile::tempdir().expect("a folder");
+    let error = vocalizer_model::split_file(&model, &golden("mix.flac"), dir.path(), &options).expect_err("an error");
+    assert_eq!(error.to_string(), "this model was loaded without the stem 'drums', only for bass, vocals");
+}
+
+#[test]
+fn needed_stems_follow_from_the_files() {
+    let needed = |change: &dyn Fn(&mut vocalizer_model::SplitOptions)| {
+        let mut options = floats();
+        change(&mut options);
+        options.needed_stems()
+    };
+    assert!(needed(&|_| {}).is_empty());
+    assert!(needed(&|options| options.four_stems = true).is_empty());
+    assert!(needed(&|options| options.two_stems = Some((Stem::VOCALS, Complement::Add))).is_empty());
+    assert_eq!(needed(&|options| options.two_stems = Some((Stem::VOCALS, Complement::Minus))), [Stem::VOCALS]);
+    assert_eq!(needed(&|options| options.mix_minus = vec![Stem::VOCALS]), [Stem::VOCALS]);
+    let both = needed(&|options| {
+        options.stems = vec![Stem::PIANO, Stem::DRUMS];
+        options.mix_minus = vec![Stem::VOCALS, Stem::DRUMS];
+    });
+    assert_eq!(both, [Stem::DRUMS, Stem::VOCALS, Stem::PIANO]);
+}
 
 /// A bag in its own cache: two copies of the tiny model with these weights, optionally with a damaged file.
 fn bag(weights: &'static [&'static [f32]], damage: bool) -> (tempfile::TempDir, Result<Model, Error>) {
     let dir = tempfile::tempdir().expect("a folder");
     let cache = Cache::at(dir.path());
     std::fs::create_dir_all(cache.models_dir()).expect("a folder");
-    let digest = WeightsFile::open(&golden(TINY.file)).and_then(|f| f.tensor_digest()).expect("a digest");
+    let tiny = golden("tiny-4s.safetensors");
+    let digest = WeightsFile::open(&tiny).and_then(|f| f.tensor_digest()).expect("a digest");
     let digest: &'static str = Box::leak(digest.into_boxed_str());
     let members: Vec<_> = ["a.safetensors", "b.safetensors"]
         .map(|file| {
-            let mut bytes = std::fs::read(golden(TINY.file)).expect("the tiny model");
+            let mut bytes = std::fs::read(&tiny).expect("the tiny model");
             if damage && let Some(last) = bytes.last_mut() {
                 *last ^= 1;
             }
-            let member = MemberSpec { file, tensor_digest: Some(digest), ..TINY };
+            let mut member = MemberSpec::new(file, Source::Url(""), 0, "");
+            member.tensor_digest = Some(digest);
             std::fs::write(cache.member_path(&member), bytes).expect("a copy");
             member
         })
         .into();
-    let spec = ModelSpec {
-        name: "bag",
-        summary: "",
-        members: Box::leak(members.into_boxed_slice()),
-        weights,
-        sources: &["drums", "bass", "other", "vocals"],
-        licence: "",
-    };
+    let members = Box::leak(members.into_boxed_slice());
+    let mut spec = ModelSpec::new("bag", Family::Htdemucs, Licence::not_stated(""), members);
+    (spec.weights, spec.sources) = (weights, &["drums", "bass", "other", "vocals"]);
     let model = Model::cached(&spec, &cache, &on("cpu"));
     (dir, model)
 }

@@ -24,6 +24,12 @@ pub(crate) fn on(device: &str) -> ComputeOptions {
     compute
 }
 
+/// Prints a row of the table of exactness, which `-- --nocapture` shows, and checks it.
+pub(crate) fn check(case: &str, device: &str, what: &str, decibels: f64, least: f64) {
+    println!("| {case} | {device} | {what} | {decibels:.1} dB | at least {least} |");
+    assert!(decibels >= least, "{case} on {device}, {what}: {decibels:.1} dB");
+}
+
 /// The published weights if they are cached; `./test` fetches and requires them.
 pub(crate) fn published(compute: &ComputeOptions) -> Option<Model> {
     let spec = find("htdemucs").expect("a known model");

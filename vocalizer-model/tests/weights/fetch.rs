@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use vocalizer_model::weights::{Cache, FetchListener, Fetcher, MemberSpec, ModelSpec, NoListener, WeightsError};
+use vocalizer_model::weights::{
+    Cache, Family, FetchListener, Fetcher, MemberSpec, ModelSpec, NoListener, WeightsError,
+};
 
 use super::server::{Response, Server};
-use super::support::{Parts, names, published, sha256, tiny};
+use super::support::{Parts, mit, names, published, sha256, tiny};
 
 pub(super) const FILE: &str = "net.safetensors";
 
@@ -33,6 +35,10 @@ impl FetchListener for Recorder {
         self.progress.push((done_bytes, total_bytes));
     }
 
+    fn converting(&mut self, file: &str) {
+        self.lines.push(format!("converting to {file}"));
+    }
+
     fn waiting(&mut self, file: &str) {
         self.lines.push(format!("waiting for {file}"));
     }
@@ -48,14 +54,7 @@ pub(super) struct TestModel {
 impl TestModel {
     pub(super) fn of(members: Vec<MemberSpec>) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
-        let spec = ModelSpec {
-            name: "net",
-            summary: "",
-            members: Box::leak(members.into_boxed_slice()),
-            weights: &[],
-            sources: &[],
-            licence: "",
-        };
+        let spec = ModelSpec::new("net", Family::Htdemucs, mit(), Box::leak(members.into_boxed_slice()));
         Self { cache: Cache::at(dir.path()), spec, dir }
     }
 
@@ -86,11 +85,23 @@ impl TestModel {
     /// Fetches from one hub that must fail, and returns the reason.
     #[track_caller]
     pub(super) fn refused(&self, hub: &str) -> String {
+        self.refused_for(hub, FILE)
+    }
+
+    /// Fetches a checkpoint of this name, which must fail, and returns the reason.
+    #[track_caller]
+    pub(super) fn refused_at(&self, checkpoint: &str) -> String {
+        self.refused_for(DEAD_HUB, checkpoint)
+    }
+
+    #[track_caller]
+    fn refused_for(&self, hub: &str, published: &str) -> String {
         let mut recorder = Recorder::default();
         let error = self.fetch_with(&fetcher(hub), &mut recorder).expect_err("an error");
-        assert!(error.to_string().contains(&self.target().display().to_string()), "{error}");
+        let published = self.cache.models_dir().join(published);
+        assert!(error.to_string().contains(&published.display().to_string()), "{error}");
         let WeightsError::NoSource { file, tried } = error else { panic!("{error:?}") };
-        assert_eq!(file, self.target());
+        assert_eq!(file, published);
         assert!(!self.target().exists());
         let [only] = tried.as_slice() else { panic!("{tried:?}") };
         assert_eq!(recorder.lines.last(), Some(&format!("not {}: {}", only.source, only.why)));

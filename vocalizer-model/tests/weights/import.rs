@@ -179,6 +179,31 @@ fn half_precision_is_used_if_exact_or_asked_for() {
 }
 
 #[test]
+fn frequencies_of_rotary_embeddings_are_not_rounded() {
+    let place = Place::new();
+    let gamma = "final_norm.gamma";
+    let (bands, frequencies) = ("band_split.to_features.0.0.gamma", "layers.0.0.layers.0.0.rotary_embed.freqs");
+    let view = || View::of_six(0, &[6], &[1]);
+    let fine = View { name: "1", values: 2, ..View::of_six(0, &[2], &[1]) };
+    let also = View { name: "1", values: 2, ..View::of_six(0, &[2], &[1]) };
+    let pickle = Pickle::state_dict(&[(bands, view()), (gamma, fine), (frequencies, also)]);
+    let mut entries = entries(&pickle);
+    let singles: Vec<u8> = [0.1_f32, 0.2].iter().flat_map(|v| v.to_le_bytes()).collect();
+    entries.push(Entry::new("net/data/1", &singles));
+    let source = place.put("net.ckpt", &zip(&entries));
+    let mut import = Import::new(&source, "rotary");
+    import.config = Some(config("tiny-bs"));
+    import.precision = ImportPrecision::Half;
+    let model = place.cache.import(&import, &|_, _, _| Ok(())).expect("a model");
+    let bytes = fs::read(&model.path).expect("a file");
+    let file = SafeTensors::deserialize(&bytes).expect("safetensors");
+    assert_eq!(file.tensor(gamma).expect("a tensor").dtype(), safetensors::Dtype::F16);
+    assert_eq!(file.tensor(frequencies).expect("a tensor").data(), singles);
+    let expected = vocalizer_model::weights::WeightsFile::open(&model.path).and_then(|file| file.tensor_digest());
+    assert_eq!(metadata(&model.path)["tensor_digest"], expected.expect("a digest"));
+}
+
+#[test]
 fn integers_are_refused_but_counters_left_out() {
     let place = Place::new();
     let counter = "separation_net.dp_modules.0.norm_layers.0.num_batches_tracked";
@@ -258,6 +283,15 @@ fn configuration_must_fit_the_tensors() {
         let error = place.import(&golden("tiny-bs.ckpt"), "a", Some(config)).expect_err(says);
         assert!(matches!(&error, WeightsError::Malformed(what) if what.contains(says)), "{error}");
     }
+    for (training, says) in [
+        (json!({"instruments": ["a+b", "c"]}), "a+b"),
+        (json!({"instruments": ["lead vocals", "Lead-Vocals"]}), "two stems of the name lead-vocals"),
+    ] {
+        let mut config = config("tiny-bs");
+        config["training"] = training;
+        let error = place.import(&golden("tiny-bs.ckpt"), "a", Some(config)).expect_err(says);
+        assert!(matches!(&error, WeightsError::Unsupported(what) if what.contains(says)), "{error}");
+    }
     assert_eq!(place.files(), ["a.lock"]);
 }
 
@@ -267,8 +301,10 @@ fn stems_follow_the_target_instrument() {
     for (index, (instruments, target, stems)) in [
         (&["Vocals", "Other"][..], Some("Vocals"), &["vocals", "other"][..]),
         (&["vocals", "other"], Some("other"), &["other", "vocals"]),
-        (&["vocals", "drums", "bass"], Some("drums"), &["drums"]),
+        (&["vocals", "drums", "bass"], Some("drums"), &["drums", "instrumental"]),
+        (&["instrumental"], Some("instrumental"), &["instrumental", "other"]),
         (&["vocals", "drums"], None, &["vocals", "drums"]),
+        (&["Lead Vocals", "bowed_strings"], None, &["lead-vocals", "bowed_strings"]),
     ]
     .into_iter()
     .enumerate()

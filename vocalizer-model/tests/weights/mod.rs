@@ -3,6 +3,8 @@
 mod checkpoint;
 mod config;
 #[cfg(feature = "fetch")]
+mod convert;
+#[cfg(feature = "fetch")]
 mod damaged;
 #[cfg(feature = "fetch")]
 mod fetch;
@@ -11,6 +13,7 @@ mod fuzzed;
 mod import;
 mod made;
 mod onnx;
+mod recipes;
 mod registry;
 #[cfg(feature = "fetch")]
 mod resume;

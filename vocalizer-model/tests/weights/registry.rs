@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use vocalizer_model::weights::{Cache, MODELS, MemberSpec, WeightsError, WeightsFile, find};
+use serde_json::Value;
+use vocalizer_model::weights::{
+    Cache, Family, Licence, MODELS, MemberSpec, Source, Terms, WeightsError, WeightsFile, find,
+};
 
 use super::support::tiny;
 
@@ -18,10 +21,18 @@ fn is_hex(text: &str, length: usize) -> bool {
 fn every_file_is_pinned() {
     for member in members() {
         assert!(is_hex(member.sha256, 64), "{}", member.file);
-        assert!(is_hex(member.revision, 40), "{}", member.file);
         assert!(member.tensor_digest.is_none_or(|digest| is_hex(digest, 64)), "{}", member.file);
         assert!(member.bytes > 1 << 20, "{}", member.file);
-        assert_eq!(member.repository.split('/').filter(|part| !part.is_empty()).count(), 2, "{}", member.file);
+        let url = member.source.url("https://hub");
+        assert!(url.starts_with("https://") && url.ends_with(member.source.file_name()), "{url}");
+        match member.source {
+            Source::Hub { repository, revision, .. } => {
+                assert_eq!(repository.split('/').filter(|part| !part.is_empty()).count(), 2, "{}", member.file);
+                // No commit of this repository is known; the digest pins its file.
+                assert!(is_hex(revision, 40) || repository == "anvuew/BS-RoFormer", "{}", member.file);
+            }
+            source => assert!(matches!(source, Source::Url(_)), "{}", member.file),
+        }
     }
 }
 
@@ -30,9 +41,10 @@ fn file_names_and_digests_are_unique() {
     let mut seen = BTreeSet::new();
     for member in members() {
         let stem = member.file.strip_suffix(".safetensors").expect("a safetensors file");
-        assert!(is_hex(stem, 8), "{}", member.file);
+        assert!(is_hex(stem, 8) != member.config.is_some(), "{}", member.file);
         assert!(seen.insert(member.file), "{} is listed twice", member.file);
         assert!(seen.insert(member.sha256), "the digest of {} is listed twice", member.file);
+        assert!(seen.insert(member.source.file_name()) || member.config.is_none(), "{}", member.file);
     }
 }
 
@@ -47,7 +59,77 @@ fn every_member_has_a_weight_for_every_source() {
             assert!(model.weights.iter().map(|w| w[source]).sum::<f32>() > 0.0, "{}: {source}", model.name);
         }
         assert!(model.sources.iter().all(|source| source.parse::<vocalizer_model::Stem>().is_ok()), "{}", model.name);
-        assert!(!model.summary.is_empty() && !model.licence.is_empty(), "{}", model.name);
+        assert!(!model.summary.is_empty() && model.summary.len() < 90, "{}", model.name);
+        assert!(model.sources.len() == model.sources.iter().collect::<BTreeSet<_>>().len(), "{}", model.name);
+    }
+}
+
+#[test]
+fn licences_say_who_stated_them() {
+    for model in MODELS {
+        let Licence { terms, identifier, stated_by, stated_on, .. } = model.licence;
+        assert_eq!(stated_by.is_some(), terms != Terms::NotStated, "{}", model.name);
+        assert_eq!(identifier.is_some(), matches!(terms, Terms::Permissive | Terms::Copyleft), "{}", model.name);
+        assert!(stated_on.is_none_or(|day| day.len() == 10 && day.starts_with("2026-")), "{}", model.name);
+        assert_eq!(model.licence.must_be_accepted(), terms == Terms::NotStated, "{}", model.name);
+    }
+    let with = |terms| MODELS.iter().filter(move |model| model.licence.terms == terms).map(|model| model.name);
+    let permissive: Vec<_> = with(Terms::Permissive).collect();
+    assert_eq!(permissive, ["scnet", "scnet-large", "mel-roformer-kim", "mvsep-mega-53"]);
+    assert!(with(Terms::ResearchOnly).all(|name| name.starts_with("htdemucs")));
+    assert!(
+        MODELS.iter().all(|model| model.licence.identifier.is_none_or(|id| Terms::of(id) == Some(model.licence.terms)))
+    );
+    assert_eq!((Terms::of("GPL-3.0-or-later"), Terms::of("my own")), (Some(Terms::Copyleft), None));
+    let licence = find("scnet").expect("a model").licence.to_string();
+    assert!(
+        licence.starts_with("MIT, stated by the author in issue 35 of starrytong/SCNet, on 2026-07-17. "),
+        "{licence}"
+    );
+}
+
+#[test]
+fn published_means_agree_with_the_stems() {
+    let mut means = 0;
+    for model in MODELS {
+        for score in model.scores {
+            assert!(
+                !score.source.is_empty() && (score.mean_db.is_some() || !score.stems_db.is_empty()),
+                "{}",
+                model.name
+            );
+            for (stem, db) in score.stems_db {
+                assert!(model.sources.contains(stem) && (4.0..15.0).contains(db), "{}: {stem}", model.name);
+            }
+            if let Some(mean_db) = score.mean_db.filter(|_| score.stems_db.len() == model.sources.len()) {
+                let sum: f64 = score.stems_db.iter().map(|(_, db)| db).sum();
+                assert!((sum / 4.0 - mean_db).abs() < 0.011, "{}: {sum} / 4, {mean_db}", model.name);
+                means += 1;
+            }
+        }
+    }
+    assert_eq!(means, 7);
+}
+
+#[test]
+fn costs_are_relative_to_htdemucs() {
+    let cost = |name| find(name).expect("a model").relative_cost();
+    assert_eq!((cost("htdemucs"), cost("htdemucs_ft"), cost("htdemucs_6s")), (Some(1.0), Some(4.0), None));
+    let scnet = cost("scnet").expect("a cost");
+    assert!((2.58..2.60).contains(&scnet), "{scnet}");
+}
+
+#[test]
+fn configurations_name_the_stems_of_their_models() {
+    for model in MODELS {
+        for member in model.members {
+            assert_eq!(member.config.is_some(), model.family != Family::Htdemucs, "{}", model.name);
+            let Some(config) = member.config else { continue };
+            let config: Value = serde_json::from_str(config).expect("JSON");
+            model.family.check_config(&config).expect("a configuration of the family");
+            assert_eq!(config["training"]["instruments"], serde_json::json!(model.sources), "{}", model.name);
+            assert_eq!(member.file, format!("{}.safetensors", model.name));
+        }
     }
 }
 

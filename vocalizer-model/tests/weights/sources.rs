@@ -29,10 +29,9 @@ impl WeightsSource for Other {
 /// A network whose file on the hub differs from the tiny model, but has the same tensors.
 fn member() -> MemberSpec {
     let digest = WeightsFile::open(&golden("tiny-4s.safetensors")).and_then(|file| file.tensor_digest());
-    MemberSpec {
-        tensor_digest: Some(leak(digest.expect("a digest"))),
-        ..published(FILE, b"only the hub has this file")
-    }
+    let mut member = published(FILE, b"only the hub has this file");
+    member.tensor_digest = Some(leak(digest.expect("a digest")));
+    member
 }
 
 /// Fetches from a source that must fail, and returns the reason.
@@ -100,7 +99,9 @@ fn wrong_file_from_other_source_is_rejected() {
 
 #[test]
 fn source_without_the_network_is_not_tried() {
-    let model = TestModel::of(vec![MemberSpec { file: "another", ..member() }]);
+    let mut another = member();
+    another.file = "another";
+    let model = TestModel::of(vec![another]);
     let fetcher = fetcher(DEAD_HUB).with_source(Other(Ok(tiny())));
     let error = model.fetch_with(&fetcher, &mut Recorder::default()).expect_err("an error");
     assert!(matches!(&error, WeightsError::NoSource { tried, .. } if tried.len() == 1), "{error:?}");

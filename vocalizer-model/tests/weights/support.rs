@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use half::f16;
 use serde_json::{Map, Value};
-use vocalizer_model::weights::{HalfTensor, MemberSpec, WeightsFile, layout};
+use vocalizer_model::weights::{HalfTensor, Licence, MemberSpec, Source, Terms, WeightsFile, layout};
 
 pub(crate) fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
@@ -59,14 +59,14 @@ pub(crate) fn leak(text: impl Into<String>) -> &'static str {
 
 /// The registry entry for a file with these bytes.
 pub(crate) fn published(file: &'static str, bytes: &[u8]) -> MemberSpec {
-    MemberSpec {
-        file,
-        repository: "someone/Net",
-        revision: "0123456789abcdef0123456789abcdef01234567",
-        bytes: bytes.len() as u64,
-        sha256: leak(sha256(bytes)),
-        tensor_digest: None,
-    }
+    let revision = "0123456789abcdef0123456789abcdef01234567";
+    let source = Source::Hub { repository: "someone/Net", revision, path: file };
+    MemberSpec::new(file, source, bytes.len() as u64, leak(sha256(bytes)))
+}
+
+/// A licence that needs no consent.
+pub(crate) fn mit() -> Licence {
+    Licence::stated(Terms::Permissive, "MIT", "someone", None, "")
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {

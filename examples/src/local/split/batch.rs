@@ -1,16 +1,20 @@
 //! Splits the songs of a run, one after the other or several at once.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 use vocalizer_core::causes::chain;
-use vocalizer_model::{Cancel, ComputeOptions, Error, Model, Report, SplitOptions, interfaces, split_file_with};
+use vocalizer_model::{
+    Cancel, ComputeOptions, Error, Model, Report, SplitOptions, interfaces, split_file_with, weights,
+};
 
 use super::manifest::{FileEntry, ModelId, SplitResult, Warning};
-use super::places::{Place, Places};
+use super::places::{Claim, Place, Places, file_names};
 use super::profile_file::ProfileFile;
 use super::report::{Detail, SongReport};
 use super::separate_args::SplitArgs;
@@ -19,6 +23,7 @@ use super::summary::Tally;
 use super::{options, stdio};
 use crate::exit::Exit;
 use crate::model;
+use crate::paths::shown;
 use crate::voice::Voice;
 
 /// A run over songs.
@@ -38,6 +43,8 @@ pub(super) struct Batch<'a> {
     cancel: Cancel,
     /// Whether songs that are done are left out.
     skips: bool,
+    /// Whether a song that another run is splitting is left for later. It is a failure otherwise.
+    waits: bool,
     fail_fast: bool,
 }
 
@@ -46,6 +53,8 @@ pub(super) struct Batch<'a> {
 pub(super) enum Outcome {
     Done,
     Skipped,
+    /// The song is being split into its folder already.
+    Busy,
     Failed,
     /// The run cannot continue.
     Stop(Exit),
@@ -61,9 +70,8 @@ impl<'a> Batch<'a> {
         let name = model_id.as_ref().map_or(&*args.model, |id| &id.name);
         let ext = options.format.extension();
         let mut places = Places::new(&args.output, args.out_template.clone(), args.overwrite, name, ext);
-        if let Some(name) = options.mix_minus_name() {
-            places.may_write(name);
-        }
+        places.may_write(options.mix_minus_name());
+        places.may_write(model::stems(&args.model).iter().flatten().flat_map(file_names));
         Ok(Self {
             args,
             voice,
@@ -77,6 +85,7 @@ impl<'a> Batch<'a> {
             tally: Mutex::new(Tally::new(0)),
             cancel,
             skips: false,
+            waits: false,
             fail_fast: false,
         })
     }
@@ -101,10 +110,11 @@ impl<'a> Batch<'a> {
         Self { tally: Mutex::new(tally), ..self }
     }
 
-    /// Lets a song have the place of another song of the same run, if it is free by then.
-    pub(super) fn reusing_places(self) -> Self {
+    /// For a run without end: a song may have the place of another song of the run if it is free by then, and a song that is being split
+    /// already is left for later.
+    pub(super) fn without_end(self) -> Self {
         lock(&self.places).reuse();
-        self
+        Self { waits: true, ..self }
     }
 
     pub(super) fn exit(&self) -> Exit {
@@ -124,32 +134,48 @@ impl<'a> Batch<'a> {
     pub(super) fn run(&self, songs: &[Song]) -> Exit {
         self.protect(songs);
         let next = AtomicUsize::new(0);
+        let jobs = usize::from(self.args.jobs).min(songs.len());
+        let stopped = self.work(jobs, || songs.get(next.fetch_add(1, Ordering::Relaxed)), |_, _| {});
+        stopped.unwrap_or_else(|| self.exit())
+    }
+
+    /// Splits the songs that `next` returns, as many at once as there are jobs, until it returns none or the run cannot continue. Returns
+    /// the exit code of a run that cannot continue.
+    pub(super) fn work<S: Borrow<Song>>(
+        &self,
+        jobs: usize,
+        next: impl Fn() -> Option<S> + Sync,
+        ended: impl Fn(&Song, Outcome) + Sync,
+    ) -> Option<Exit> {
         let stop: Mutex<Option<Option<Exit>>> = Mutex::new(None);
         let work = || {
             while lock(&stop).is_none() {
-                let Some(song) = songs.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
-                match self.song(song) {
+                let Some(song) = next() else { return };
+                let song: &Song = song.borrow();
+                let outcome = self.song(song);
+                match outcome {
                     Outcome::Stop(exit) => *lock(&stop) = Some(Some(exit)),
                     Outcome::Failed if self.fail_fast => _ = lock(&stop).get_or_insert(None),
                     _ => {}
                 }
+                ended(song, outcome);
             }
         };
-        match usize::from(self.args.jobs).min(songs.len()) {
+        match jobs {
             0 | 1 => work(),
             jobs => std::thread::scope(|scope| (0..jobs).for_each(|_| _ = scope.spawn(work))),
         }
-        let stopped = lock(&stop).flatten();
-        stopped.unwrap_or_else(|| self.exit())
+        stop.into_inner().unwrap_or_else(PoisonError::into_inner).flatten()
     }
 
     /// Splits one song, and counts it.
-    pub(super) fn song(&self, song: &Song) -> Outcome {
+    fn song(&self, song: &Song) -> Outcome {
         let outcome = self.place_and_split(song);
         let mut tally = lock(&self.tally);
         match outcome {
             Outcome::Done => tally.done += 1,
             Outcome::Skipped => tally.skipped += 1,
+            Outcome::Busy => {}
             Outcome::Failed | Outcome::Stop(_) => tally.failed += 1,
         }
         outcome
@@ -161,14 +187,12 @@ impl<'a> Batch<'a> {
         let mut place = match found {
             Ok(place) => place,
             Err(e) => {
-                report.failed(&format!("cannot read {}: {e}", crate::paths::shown(&song.input)));
+                report.failed(&format!("cannot read {}: {e}", shown(&song.input)));
                 return Outcome::Failed;
             }
         };
-        if let Some(done) = self.earlier_result(&place) {
-            self.in_turn(|| place.refresh());
-            report.skipped(&place, &paths(done, &place.home));
-            return Outcome::Skipped;
+        if self.earlier_result(&place).is_some() {
+            return self.skip(&place, report);
         }
         let model = match self.model() {
             Ok(model) => model,
@@ -177,11 +201,30 @@ impl<'a> Batch<'a> {
                 return Outcome::Stop(exit_of_setup(&e));
             }
         };
-        let split = self.split_into_place(song, &model, &mut place, report);
-        if split != Outcome::Done {
+        let outcome = match self.claim(song, &mut place) {
+            // Another run has just finished it.
+            Ok(Claim::Taken) if self.earlier_result(&place).is_some() => self.skip(&place, report),
+            Ok(Claim::Taken) => self.split_into_place(song, &model, &mut place, report),
+            Ok(_) if self.waits => Outcome::Busy,
+            Ok(_) => {
+                let home = shown(&place.home);
+                let what = "another run is writing there; wait until it has finished, or use another folder (-o)";
+                report.failed(&format!("{}: cannot use {home}: {what}", shown(&song.input)));
+                Outcome::Failed
+            }
+            Err(e) => self.failed(song, &e, report),
+        };
+        if outcome != Outcome::Done {
             self.in_turn(|| place.release());
         }
-        split
+        outcome
+    }
+
+    fn skip(&self, place: &Place, report: SongReport<'_>) -> Outcome {
+        self.in_turn(|| place.refresh());
+        let done = self.earlier_result(place).map(|done| paths(done, &place.home));
+        report.skipped(place, &done.unwrap_or_default());
+        Outcome::Skipped
     }
 
     /// Returns what an earlier run made of the song, if this run would make the same.
@@ -196,16 +239,14 @@ impl<'a> Batch<'a> {
     }
 
     fn split_into_place(&self, song: &Song, model: &Model, place: &mut Place, mut report: SongReport<'_>) -> Outcome {
-        let claimed = self.claim(song, place);
-        let split = claimed.and_then(|()| self.split_and_move(song, model, place, &mut report));
-        let (split, files) = match split {
+        let (split, files) = match self.split_and_move(song, model, place, &mut report) {
             Ok(split) => split,
             Err(e) => return self.failed(song, &e, report),
         };
         files.iter().for_each(|file| report.placed(file));
         let recorded = self.result(place, &split, &files).and_then(|result| self.in_turn(|| place.record(result)));
         if let Err(e) = recorded {
-            report.failed(&format!("cannot write the manifest in {}: {e}", place.home.display()));
+            report.failed(&format!("cannot write the manifest in {}: {e}", shown(&place.home)));
             return Outcome::Failed;
         }
         report.done(&split, Some(place), &files);
@@ -213,17 +254,16 @@ impl<'a> Batch<'a> {
         self.add_profile(song, &split)
     }
 
-    /// Takes the place, or another one if another program has taken it meanwhile.
-    fn claim(&self, song: &Song, place: &mut Place) -> Result<(), Error> {
+    /// Takes the place, or another one if another song has taken it meanwhile.
+    fn claim(&self, song: &Song, place: &mut Place) -> Result<Claim, Error> {
         let mut places = lock(&self.places);
         loop {
-            match place.claim() {
-                Ok(true) => return Ok(()),
-                Err(source) => return Err(Error::Io { path: place.home.clone(), source }),
-                Ok(false) => {
-                    let io = |source| Error::Io { path: song.file.clone(), source };
-                    *place = places.find(song).map_err(io)?;
+            match places.claim(place) {
+                Ok(Claim::Lost) => {
+                    place.release();
+                    *place = places.find(song).map_err(|source| Error::Io { path: song.file.clone(), source })?;
                 }
+                claimed => return claimed.map_err(|source| Error::Io { path: place.home.clone(), source }),
             }
         }
     }
@@ -242,23 +282,28 @@ impl<'a> Batch<'a> {
         place: &Place,
         report: &mut SongReport<'_>,
     ) -> Result<(Report, Vec<PathBuf>), Error> {
-        let io = |path: &Path, source| Error::Io { path: path.to_owned(), source };
+        let failed = |path: &Path, source| Error::Io { path: path.to_owned(), source };
         if place.layout.pattern == "{stem}.{ext}" {
             let split = split_file_with(model, &song.file, &place.home, &self.options, report, &self.cancel)?;
             let files = split.files.clone();
             return Ok((split, files));
         }
         let made = tempfile::Builder::new().prefix(".vocalizer-").tempdir_in(&place.home);
-        let temporary = made.map_err(|e| io(&place.home, e))?;
+        let temporary = made.map_err(|e| failed(&place.home, e))?;
         let split = split_file_with(model, &song.file, temporary.path(), &self.options, report, &self.cancel)?;
-        let mut files = Vec::new();
-        for from in &split.files {
+        let target = |from: &PathBuf| {
             let stem = from.file_stem().unwrap_or_default().to_string_lossy();
-            let to = place.home.join(place.layout.file(&stem, self.options.format.extension()));
+            place.home.join(place.layout.file(&stem, self.options.format.extension()))
+        };
+        let files: Vec<_> = split.files.iter().map(target).collect();
+        if let Some(file) = files.iter().find(|file| place.is_of_other_song(file)) {
+            let why = "it is a stem of another song; choose an --out-template with a folder for each song";
+            return Err(failed(file, io::Error::new(io::ErrorKind::AlreadyExists, why)));
+        }
+        for (from, to) in split.files.iter().zip(&files) {
             let folder = to.parent().unwrap_or(&place.home);
-            std::fs::create_dir_all(folder).map_err(|e| io(folder, e))?;
-            std::fs::rename(from, &to).map_err(|e| io(&to, e))?;
-            files.push(to);
+            std::fs::create_dir_all(folder).map_err(|e| failed(folder, e))?;
+            std::fs::rename(from, to).map_err(|e| failed(to, e))?;
         }
         Ok((split, files))
     }
@@ -302,7 +347,11 @@ impl<'a> Batch<'a> {
         let compute = ComputeOptions::default()
             .with_device(self.args.device.clone())
             .with_precision(self.args.precision)
-            .with_batch(self.args.batch.map(usize::from));
+            .with_batch(self.args.batch.map(usize::from))
+            .with_stems(&self.options.needed_stems());
+        if self.args.accept_licence {
+            model::accept_licence(&self.args.model)?;
+        }
         let model = Arc::new(model::load(&self.args.model, &compute, self.voice)?);
         // Report the chosen device if this build supports GPUs.
         if !interfaces().is_empty() && !self.detail.quiet {
@@ -316,7 +365,7 @@ impl<'a> Batch<'a> {
         match error {
             // The path of the copy says nothing.
             Error::Decode { source, .. } if song.copy.is_some() => {
-                report.failed(&format!("cannot read {}: {}", crate::paths::shown(&song.input), chain(source)));
+                report.failed(&format!("cannot read {}: {}", shown(&song.input), chain(source)));
             }
             _ => report.failed(&crate::paths::plain(&chain(error))),
         }
@@ -339,7 +388,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Describes a result for the manifest.
-    fn result(&self, place: &Place, split: &Report, files: &[PathBuf]) -> std::io::Result<SplitResult> {
+    fn result(&self, place: &Place, split: &Report, files: &[PathBuf]) -> io::Result<SplitResult> {
         let entries = files.iter().map(|file| {
             let below = file.strip_prefix(&place.home).unwrap_or(file);
             let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
@@ -360,7 +409,7 @@ impl<'a> Batch<'a> {
             gain: f64::from(split.gain),
             gains: gains.map(|(stem, gain)| (stem.clone(), f64::from(*gain))).collect(),
             warnings: warnings.collect(),
-            files: entries.collect::<std::io::Result<_>>()?,
+            files: entries.collect::<io::Result<_>>()?,
         })
     }
 }
@@ -377,8 +426,9 @@ pub(super) fn exit_of_setup(error: &Error) -> Exit {
 
 /// Returns the name of a model and the digests of its weights. `None` if there is no such model; loading it says why.
 fn identify_model(model: &str) -> Option<ModelId> {
-    if let Some(spec) = vocalizer_model::weights::MODELS.iter().find(|spec| spec.name == model) {
-        let digests = spec.members.iter().map(|member| member.sha256.to_owned());
+    let specs = model::parts(model).into_iter().map(|part| weights::find(part).ok()).collect::<Option<Vec<_>>>();
+    if let Some(specs) = specs {
+        let digests = specs.iter().flat_map(|spec| spec.members).map(|member| member.sha256.to_owned());
         return Some(ModelId { name: model.to_owned(), weights_sha256: digests.collect() });
     }
     let imported = model::imported(model);

@@ -42,11 +42,16 @@ pub(super) struct Found {
 pub(super) fn collect(inputs: &[PathBuf], out: &Path, mut spool: impl FnMut(&Path) -> io::Result<Song>) -> Found {
     let mut search = Search::new(out);
     let mut found = Found::default();
+    let mut pipes = HashSet::new();
     for input in inputs {
         if is_pipe(input) {
-            match spool(input) {
+            let read = match pipes.insert(pipe_name(input)) {
+                true => spool(input).map_err(|e| e.to_string()),
+                false => Err("it can be read only once; name it once".to_owned()),
+            };
+            match read {
                 Ok(song) => found.songs.push(song),
-                Err(e) => found.bad.push(NotAnInput { path: input.clone(), why: e.to_string() }),
+                Err(why) => found.bad.push(NotAnInput { path: input.clone(), why }),
             }
         } else if input.is_dir() {
             let before = found.songs.len();
@@ -66,6 +71,11 @@ pub(super) fn collect(inputs: &[PathBuf], out: &Path, mut spool: impl FnMut(&Pat
             }
         } else if is_manifest(input) {
             // Matched by a pattern such as `*`.
+        } else if std::fs::metadata(input).is_ok_and(|meta| !meta.is_file()) {
+            // Reading a device such as `/dev/zero` would never end.
+            found
+                .bad
+                .push(NotAnInput { path: input.clone(), why: "a device or a socket; name a file or a folder".into() });
         } else if search.is_new(input) {
             found.songs.push(Song::new(input.clone()));
         }
@@ -108,6 +118,12 @@ fn is_pipe(path: &Path) -> bool {
     }
     #[cfg(not(unix))]
     false
+}
+
+/// Returns what is the same for a pipe that is named twice.
+fn pipe_name(path: &Path) -> PathBuf {
+    let real = if path.as_os_str() == "-" { None } else { path.canonicalize().ok() };
+    real.unwrap_or_else(|| path.to_owned())
 }
 
 /// Returns all songs in a folder, as `separate` finds them, and the errors of reading it.
@@ -222,7 +238,9 @@ pub(super) fn is_empty_folder(folder: &Path) -> bool {
     std::fs::read_dir(folder).is_ok_and(|mut entries| {
         entries.all(|entry| {
             entry.is_ok_and(|entry| {
-                matches!(entry.file_name().to_str(), Some(".DS_Store" | "Thumbs.db" | "desktop.ini"))
+                let name = entry.file_name();
+                let is_of_run = name.as_encoded_bytes().starts_with(b".vocalizer");
+                is_of_run || matches!(name.to_str(), Some(".DS_Store" | "Thumbs.db" | "desktop.ini"))
             })
         })
     })

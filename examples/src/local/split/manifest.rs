@@ -132,7 +132,7 @@ impl Manifest {
         (later.program == PROGRAM && later.format > FORMAT).then(|| Self { is_later: true, ..Self::new(later.shared) })
     }
 
-    /// Writes the manifest, replacing an older one. With `is_new`, an existing one is an error.
+    /// Writes the manifest in one step, replacing an older one. With `is_new`, an existing one is an error.
     pub(super) fn write(&self, folder: &Path, is_new: bool) -> io::Result<()> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(".vocalizer-").suffix(".part");
@@ -145,6 +145,8 @@ impl Manifest {
         let mut text = serde_json::to_vec_pretty(self).map_err(io::Error::other)?;
         text.push(b'\n');
         file.write_all(&text)?;
+        // As the stems are: after a power failure, a folder without a manifest would be taken for a foreign one.
+        file.as_file().sync_all()?;
         let path = folder.join(FILE_NAME);
         if is_new {
             match file.persist_noclobber(&path) {
@@ -161,6 +163,12 @@ impl Manifest {
     /// Returns the entry of the song whose stems have these paths.
     pub(super) fn entry(&self, pattern: &str) -> Option<&SongEntry> {
         self.songs.iter().find(|entry| entry.pattern == pattern)
+    }
+
+    /// Returns whether a song has such a pattern, as file systems see it that do not tell upper from lower case.
+    pub(super) fn has_like(&self, pattern: &str) -> bool {
+        let pattern = pattern.to_lowercase();
+        self.songs.iter().any(|entry| entry.pattern.to_lowercase() == pattern)
     }
 
     /// Returns the listed files.

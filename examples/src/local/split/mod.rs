@@ -6,6 +6,7 @@ mod demucs_args;
 mod earlier;
 mod inputs;
 mod interrupt;
+mod lock_file;
 mod manifest;
 mod names;
 mod options;

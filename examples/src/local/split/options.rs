@@ -12,6 +12,9 @@ use super::separate_args::{ClipArg, FormatArg, OtherMethod, RateArg, SplitArgs};
 /// The bitrate of MP3 by default, in kbit/s.
 const KBPS: u16 = 320;
 
+/// The longest name of a file without its ending, in bytes.
+const MAX_NAME_BYTES: usize = 190;
+
 /// Returns the options of splitting.
 ///
 /// # Errors
@@ -60,6 +63,12 @@ pub(super) fn of(args: &SplitArgs) -> Result<SplitOptions, Error> {
     options.end_s = args.end;
     options.profile = args.profile_json.is_some();
     options.check()?;
+    if let Some(name) = options.mix_minus_name().filter(|name| name.len() > MAX_NAME_BYTES) {
+        let bytes = name.len();
+        return Err(Error::Options(format!(
+            "the name of the --mix-minus file would have {bytes} bytes; name fewer stems"
+        )));
+    }
     if !args.out_template.tells_stems_apart() && !is_single_file(&options) {
         let why = "the template has no {stem}, so all stems would have the same path; add it, or choose one stem with --stems";
         return Err(Error::Options(why.into()));

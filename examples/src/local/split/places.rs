@@ -4,11 +4,13 @@ use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use vocalizer_core::song::SongHash;
 use vocalizer_model::Stem;
 use vocalizer_model::audio::SongTags;
 
 use super::inputs::is_empty_folder;
-use super::manifest::{Manifest, SongEntry, Source, SplitResult};
+use super::lock_file::LockFile;
+use super::manifest::{FILE_NAME, Manifest, SongEntry, Source, SplitResult};
 use super::names::{cut, safe_name};
 use super::source::{Song, identify};
 use super::template::{Layout, SUFFIX_BYTES, Template, Values};
@@ -25,10 +27,33 @@ pub(super) struct Places {
     ext: &'static str,
     /// Canonical paths of the songs, which no stem replaces.
     inputs: HashSet<PathBuf>,
-    /// Homes and patterns of this run.
-    taken: HashSet<(PathBuf, String)>,
+    taken: Taken,
     /// Whether `taken` stays empty.
     reuses: bool,
+}
+
+/// Homes and patterns of this run.
+#[derive(Debug, Default)]
+struct Taken {
+    exact: HashSet<(PathBuf, String)>,
+    /// In lower case: many file systems do not tell `Song` from `song`.
+    folded: HashSet<String>,
+}
+
+impl Taken {
+    fn insert(&mut self, home: &Path, pattern: &str) {
+        self.exact.insert((home.to_owned(), pattern.to_owned()));
+        self.folded.insert(folded(home, pattern));
+    }
+
+    fn remove(&mut self, home: &Path, pattern: &str) {
+        self.exact.remove(&(home.to_owned(), pattern.to_owned()));
+        self.folded.remove(&folded(home, pattern));
+    }
+}
+
+fn folded(home: &Path, pattern: &str) -> String {
+    format!("{}/{pattern}", home.to_string_lossy()).to_lowercase()
 }
 
 /// Where the stems of a song go.
@@ -44,6 +69,18 @@ pub(super) struct Place {
     replaces: bool,
     /// Folders that were made for it, outermost first.
     made: Vec<PathBuf>,
+    /// Keeps other runs out.
+    held: Option<LockFile>,
+}
+
+/// What became of the attempt to take a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claim {
+    Taken,
+    /// Another song has it by now.
+    Lost,
+    /// Another run, or another thread, is splitting into it.
+    Busy,
 }
 
 /// A possible place.
@@ -54,13 +91,13 @@ struct Candidate {
     /// Whether nothing is there.
     is_free: bool,
     is_taken: bool,
+    /// Whether a place is taken whose name some file systems do not tell from this one's.
+    is_like_taken: bool,
 }
 
 impl Places {
     pub(super) fn new(out: &Path, template: Template, overwrite: bool, model: &str, ext: &'static str) -> Self {
-        let mut stems: Vec<_> = Stem::SIX.iter().flat_map(|stem| [stem.to_string(), format!("no_{stem}")]).collect();
-        stems.sort_unstable();
-        let (inputs, taken) = (HashSet::new(), HashSet::new());
+        let stems = Stem::SIX.iter().flat_map(file_names).collect();
         Self {
             out: out.to_owned(),
             template,
@@ -68,8 +105,8 @@ impl Places {
             model: safe_name(model),
             stems,
             ext,
-            inputs,
-            taken,
+            inputs: HashSet::new(),
+            taken: Taken::default(),
             reuses: false,
         }
     }
@@ -84,9 +121,11 @@ impl Places {
         self.reuses = true;
     }
 
-    /// Adds a further name of a file that may be written.
-    pub(super) fn may_write(&mut self, stem: String) {
-        self.stems.push(stem);
+    /// Adds further names of files that may be written.
+    pub(super) fn may_write(&mut self, names: impl IntoIterator<Item = String>) {
+        self.stems.extend(names);
+        self.stems.sort_unstable();
+        self.stems.dedup();
     }
 
     /// Returns the place of a song: the one it had before, or else the first that is free. It is taken for the rest of the run.
@@ -104,7 +143,7 @@ impl Places {
         });
         for number in 2..=u32::MAX {
             let numbered = self.look(&values, &format!(" ({number})"));
-            let is_last = numbered.is_free && !numbered.is_taken;
+            let is_last = numbered.is_free && !numbered.is_like_taken;
             candidates.push(numbered);
             if is_last {
                 break;
@@ -121,35 +160,73 @@ impl Places {
         let own =
             in_order.find(|&index| candidates.get(index).is_some_and(|one| one.belongs_to(&source) && !one.is_taken));
         let is_usable =
-            |one: &Candidate| !one.is_taken && (one.is_free || (self.overwrite && !self.would_replace_input(one)));
+            |one: &Candidate| !one.is_like_taken && (one.is_free || (self.overwrite && !self.would_replace_input(one)));
         let chosen = own.or_else(|| candidates.iter().position(is_usable)).unwrap_or(candidates.len() - 1);
         let Candidate { home, layout, manifest, is_free, .. } = candidates.swap_remove(chosen);
         if !self.reuses {
-            self.taken.insert((home.clone(), layout.pattern.clone()));
+            self.taken.insert(&home, &layout.pattern);
         }
         let earlier =
             manifest.as_ref().and_then(|manifest| manifest.entry(&layout.pattern)).filter(|_| own.is_some()).cloned();
-        Ok(Place { source, home, layout, earlier, replaces: own.is_none() && !is_free, made: Vec::new() })
+        Ok(Place { source, home, layout, earlier, replaces: own.is_none() && !is_free, made: Vec::new(), held: None })
+    }
+
+    /// Takes a place for this process: makes its folder and notes the song in the manifest, so that other runs leave it alone. A place
+    /// that is lost is free again for [`Self::find`], which finds out what it is now.
+    ///
+    /// # Errors
+    ///
+    /// If the folder or the manifest cannot be written.
+    pub(super) fn claim(&mut self, place: &mut Place) -> io::Result<Claim> {
+        let _turn = place.enter()?;
+        let candidate = self.candidate(place.home.clone(), place.layout.clone());
+        if !(place.replaces || candidate.is_free || candidate.belongs_to(&place.source)) {
+            self.taken.remove(&place.home, &place.layout.pattern);
+            return Ok(Claim::Lost);
+        }
+        let Some(held) = LockFile::try_lock(&place.home.join(place.lock_name()))? else { return Ok(Claim::Busy) };
+        let is_new = candidate.manifest.is_none();
+        let mut manifest = candidate.manifest.unwrap_or_else(|| Manifest::new(place.layout.is_shared));
+        if !place.replaces {
+            // Another run may have finished the song meanwhile.
+            place.earlier = manifest.entry(&place.layout.pattern).cloned();
+        }
+        if place.earlier.is_none() && !place.replaces {
+            manifest.songs.push(place.entry());
+            match manifest.write(&place.home, is_new) {
+                // On a drive without locks.
+                Err(e) if is_new && e.kind() == io::ErrorKind::AlreadyExists => {
+                    self.taken.remove(&place.home, &place.layout.pattern);
+                    return Ok(Claim::Lost);
+                }
+                written => written?,
+            }
+        }
+        place.held = Some(held);
+        Ok(Claim::Taken)
     }
 
     fn look(&self, values: &Values, suffix: &str) -> Candidate {
         let layout = self.template.layout(values, suffix);
-        let home = self.out.join(&layout.home);
+        self.candidate(self.out.join(&layout.home), layout)
+    }
+
+    fn candidate(&self, home: PathBuf, layout: Layout) -> Candidate {
         let manifest = Manifest::read(&home);
         let is_free = if layout.is_shared {
-            let listed = manifest
-                .as_ref()
-                .is_some_and(|manifest| manifest.is_later || manifest.entry(&layout.pattern).is_some());
+            let is_listed =
+                manifest.as_ref().is_some_and(|manifest| manifest.is_later || manifest.has_like(&layout.pattern));
             let is_there = |stem: &String| home.join(layout.file(stem, self.ext)).symlink_metadata().is_ok();
-            !listed && !self.stems.iter().any(is_there)
+            !is_listed && !self.stems.iter().any(is_there)
         } else {
             match &manifest {
                 Some(manifest) => manifest.songs.is_empty() && !manifest.is_later,
                 None => home.symlink_metadata().is_err() || is_empty_folder(&home),
             }
         };
-        let is_taken = self.taken.contains(&(home.clone(), layout.pattern.clone()));
-        Candidate { home, layout, manifest, is_free, is_taken }
+        let is_taken = self.taken.exact.contains(&(home.clone(), layout.pattern.clone()));
+        let is_like_taken = self.taken.folded.contains(&folded(&home, &layout.pattern));
+        Candidate { home, layout, manifest, is_free, is_taken, is_like_taken }
     }
 
     /// Returns whether a stem would replace the file of a song.
@@ -177,6 +254,11 @@ impl Places {
     }
 }
 
+/// Returns the names of the files that a stem may be written to, without their ending.
+pub(super) fn file_names(stem: &Stem) -> [String; 2] {
+    [stem.to_string(), format!("no_{stem}")]
+}
+
 /// Returns the name of a song's folder, as part of another name.
 fn parent_name(song: &Song) -> Option<String> {
     let real = song.input.canonicalize().ok()?;
@@ -197,37 +279,64 @@ impl Candidate {
     }
 }
 
+/// Name of the file that is locked while a manifest is read, changed and written.
+const TURN: &str = ".vocalizer.lock";
+
+/// Name of the file that is locked while a song is split into a folder of its own.
+const SONG: &str = ".vocalizer-song.lock";
+
+/// How often a folder is made again that other runs remove after failures.
+const ATTEMPTS: u32 = 100;
+
 impl Place {
-    /// Makes the folder and its manifest, so that other runs leave it alone. Returns `false` if another run was faster.
-    ///
-    /// # Errors
-    ///
-    /// If the folder or the manifest cannot be written.
-    pub(super) fn claim(&mut self) -> io::Result<bool> {
-        let missing: Vec<_> =
-            self.home.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).collect();
-        let made = missing.into_iter().rev().map(Path::to_owned).collect();
-        std::fs::create_dir_all(&self.home)?;
-        self.made = made;
-        if self.earlier.is_some() || self.replaces {
-            return Ok(true);
-        }
-        let before = Manifest::read(&self.home);
-        let is_new = before.is_none();
-        let mut manifest = before.unwrap_or_else(|| Manifest::new(self.layout.is_shared));
-        manifest.songs.push(self.entry());
-        match manifest.write(&self.home, is_new) {
-            Err(e) if is_new && e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            written => written.map(|()| true),
+    /// Makes the folder and waits for the manifest's turn.
+    fn enter(&mut self) -> io::Result<LockFile> {
+        let mut attempts = 0;
+        loop {
+            let missing = self.home.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+            let missing: Vec<_> = missing.filter(|folder| !self.made.iter().any(|made| made == folder)).collect();
+            let missing: Vec<_> = missing.into_iter().rev().map(Path::to_owned).collect();
+            self.made.extend(missing);
+            std::fs::create_dir_all(&self.home)?;
+            match self.turn() {
+                // Another run that failed has removed the folder meanwhile.
+                Err(e) if e.kind() == io::ErrorKind::NotFound && attempts < ATTEMPTS => attempts += 1,
+                entered => return entered,
+            }
         }
     }
 
-    /// Notes a result in the manifest. Removes files of songs that it replaces.
+    /// Waits until no other process changes the manifest.
+    fn turn(&self) -> io::Result<LockFile> {
+        LockFile::lock(&self.home.join(TURN))
+    }
+
+    /// Returns the name of the file that is locked while the song is split. In a shared folder, each song has its own.
+    fn lock_name(&self) -> String {
+        if !self.layout.is_shared {
+            return SONG.to_owned();
+        }
+        let hash = SongHash::of(self.layout.pattern.as_bytes()).to_string();
+        format!(".vocalizer-{}.lock", cut(&hash, 16))
+    }
+
+    /// Returns whether the manifest lists a file as a stem of another song. Songs in a shared folder may have such names: `no_vocals` of
+    /// `a.wav` and `vocals` of `a_no.wav`, as `{track}_{stem}.{ext}`.
+    pub(super) fn is_of_other_song(&self, file: &Path) -> bool {
+        let Some(manifest) = Manifest::read(&self.home).filter(|_| self.layout.is_shared) else { return false };
+        let is_other =
+            |entry: &SongEntry| entry.pattern != self.layout.pattern && entry.source.sha256 != self.source.sha256;
+        let mut others = manifest.files().filter(|(entry, _)| is_other(entry));
+        others.any(|(_, other)| other.path_in(&self.home).is_some_and(|other| other == file))
+    }
+
+    /// Notes a result in the manifest and lets other runs in. Removes files of songs that it replaces.
     ///
     /// # Errors
     ///
     /// If the manifest cannot be written.
-    pub(super) fn record(&self, result: SplitResult) -> io::Result<()> {
+    pub(super) fn record(&mut self, result: SplitResult) -> io::Result<()> {
+        let _turn = self.turn()?;
         let mut manifest = Manifest::read(&self.home).unwrap_or_else(|| Manifest::new(self.layout.is_shared));
         if self.replaces {
             let is_replaced = |entry: &SongEntry| !self.layout.is_shared || entry.pattern == self.layout.pattern;
@@ -237,7 +346,7 @@ impl Place {
             manifest.songs = kept;
             for file in replaced.iter().flat_map(|entry| &entry.results).flat_map(|result| &result.files) {
                 let is_rewritten = result.files.iter().any(|new| new.path == file.path);
-                if let Some(path) = file.path_in(&self.home).filter(|_| !is_rewritten) {
+                if let Some(path) = file.path_in(&self.home).filter(|path| !is_rewritten && self.is_inside(path)) {
                     let _ = std::fs::remove_file(path);
                 }
             }
@@ -247,33 +356,48 @@ impl Place {
         entry.source = self.source.clone();
         entry.add(result);
         manifest.songs.push(entry);
-        manifest.write(&self.home, false)
+        manifest.write(&self.home, false)?;
+        self.held = None;
+        Ok(())
+    }
+
+    /// Returns whether a file is in this folder, also if a folder in it is a link.
+    fn is_inside(&self, file: &Path) -> bool {
+        let real = |folder: &Path| folder.canonicalize().ok();
+        let folders = file.parent().and_then(real).zip(real(&self.home));
+        folders.is_some_and(|(folder, home)| folder.starts_with(home))
     }
 
     /// Updates the stamp of a song that was recognised by its hash, so that the next run does not have to hash it.
     pub(super) fn refresh(&self) {
+        if self.earlier.as_ref().is_none_or(|entry| entry.source.stamp == self.source.stamp) {
+            return;
+        }
+        // The stamp only saves time.
+        let Ok(_turn) = self.turn() else { return };
         let Some(mut manifest) = Manifest::read(&self.home).filter(|manifest| !manifest.is_later) else { return };
         let same = manifest.songs.iter_mut().find(|entry| entry.pattern == self.layout.pattern);
-        if let Some(entry) =
-            same.filter(|entry| entry.source.sha256 == self.source.sha256 && entry.source.stamp != self.source.stamp)
-        {
+        if let Some(entry) = same.filter(|entry| entry.source.sha256 == self.source.sha256) {
             entry.source = self.source.clone();
-            // The stamp only saves time.
             let _ = manifest.write(&self.home, false);
         }
     }
 
-    /// Removes what [`Self::claim`] made, after a failure. Nothing else is removed.
-    pub(super) fn release(&self) {
-        if let Some(mut manifest) = Manifest::read(&self.home).filter(|manifest| !manifest.is_later) {
-            let before = manifest.songs.len();
-            manifest.songs.retain(|entry| entry.pattern != self.layout.pattern || !entry.results.is_empty());
+    /// Removes what [`Places::claim`] made, after a failure, and lets other runs in. Nothing else is removed.
+    pub(super) fn release(&mut self) {
+        if let Some(held) = self.held.take() {
             // Failures of cleaning up are not reported: the cause of the failure is.
-            let _ = match (manifest.songs.len(), before) {
-                (0, _) => std::fs::remove_file(self.home.join(super::manifest::FILE_NAME)),
-                (after, before) if after < before => manifest.write(&self.home, false),
-                _ => Ok(()),
-            };
+            let _turn = self.turn();
+            if let Some(mut manifest) = Manifest::read(&self.home).filter(|manifest| !manifest.is_later) {
+                let before = manifest.songs.len();
+                manifest.songs.retain(|entry| entry.pattern != self.layout.pattern || !entry.results.is_empty());
+                let _ = match (manifest.songs.len(), before) {
+                    (0, _) => std::fs::remove_file(self.home.join(FILE_NAME)),
+                    (after, before) if after < before => manifest.write(&self.home, false),
+                    _ => Ok(()),
+                };
+            }
+            drop(held);
         }
         for folder in self.made.iter().rev() {
             let _ = std::fs::remove_dir(folder);

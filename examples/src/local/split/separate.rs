@@ -72,6 +72,9 @@ fn check_printing(args: &Separate) -> Result<(), Error> {
     if args.skip_existing || split.overwrite {
         return wrong("--skip-existing and --overwrite are for folders; leave them out with -o -");
     }
+    if split.profile_json.is_some() {
+        return wrong("--profile-json is for folders; leave it out with -o -");
+    }
     if stdio::is_terminal() {
         return wrong("standard output is a terminal; add > FILE or a pipe, or name a folder with -o DIR");
     }

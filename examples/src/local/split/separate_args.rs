@@ -116,6 +116,9 @@ pub(crate) struct SplitArgs {
     /// A model's name (see `vocalizer models`) or a weights file
     #[arg(short = 'n', long, value_name = "NAME|FILE", default_value = "htdemucs", alias = "name", help_heading = QUALITY)]
     pub(crate) model: String,
+    /// Fetch the model's weights even if no licence is stated for them; needed once per model
+    #[arg(long, help_heading = QUALITY)]
+    pub(crate) accept_licence: bool,
     /// Passes with random time shifts, which are averaged: slower, slightly better
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100), help_heading = QUALITY)]
     pub(crate) shifts: u32,

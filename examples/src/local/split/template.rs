@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::names::{MAX_BYTES, MIN_BYTES, safe_name, safe_name_within};
+use super::names::{MAX_BYTES, MIN_BYTES, cut, safe_name, safe_name_within};
 
 /// The template of `DIR/<song>/<stem>.<ext>`.
 pub(super) const DEFAULT: &str = "{track}/{stem}.{ext}";
@@ -99,7 +99,11 @@ pub(super) struct Layout {
 impl Layout {
     /// Returns the path of a stem, relative to `home`.
     pub(super) fn file(&self, stem: &str, ext: &str) -> PathBuf {
-        let fill = |component: &str| safe_name(&component.replace("{stem}", stem).replace("{ext}", ext));
+        let fill = |component: &str| {
+            // A long name must not cost the ending.
+            let room = (MAX_BYTES + "{stem}".len()).saturating_sub(component.len());
+            safe_name(&component.replace("{stem}", cut(stem, room.max(MIN_BYTES))).replace("{ext}", ext))
+        };
         self.pattern.split('/').map(fill).collect()
     }
 }
@@ -353,6 +357,19 @@ mod tests {
         ] {
             let error = template.parse::<Template>().unwrap_err();
             assert!(error.contains(says), "{template}: {error}");
+        }
+    }
+
+    #[test]
+    fn long_names_of_files_keep_their_ending() {
+        let stem = format!("minus_{}", "lead-vocals_".repeat(15));
+        for template in [DEFAULT, "{title}{artist}_{stem}.{ext}", "{stem}/{track}.{ext}"] {
+            let (_, file) = paths(template, &values(&"a".repeat(300)), " (2)");
+            let layout = template.parse::<Template>().unwrap().layout(&values(&"a".repeat(300)), " (2)");
+            let long = layout.file(&stem, "flac");
+            assert_ne!(long, file);
+            assert!(long.extension().is_some_and(|ending| ending == "flac"), "{long:?}");
+            assert!(long.iter().all(|part| part.len() <= 200), "{long:?}");
         }
     }
 

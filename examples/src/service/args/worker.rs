@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, value_parser};
+use clap::{ArgAction, Args, value_parser};
 #[cfg(feature = "separate")]
 use vocalizer_model::{ComputeOptions, DeviceChoice, Precision};
 
@@ -15,6 +15,10 @@ pub struct ComputeArgs {
     /// A model's name (see `vocalizer models`) or a weights file
     #[arg(long, env = "MODEL", value_name = "NAME|FILE", default_value = "htdemucs")]
     pub model: String,
+    /// Fetch the model's weights even if no licence is stated for them
+    #[arg(long, env = "ACCEPT_LICENCE", value_name = "BOOL", num_args = 0..=1, default_value_t = false,
+        default_missing_value = "true", action = ArgAction::Set, hide_short_help = true)]
+    pub accept_licence: bool,
     /// Compute device: auto, cpu, wgpu or cuda, optionally with GPU numbers, as in cuda:1, cuda:0,2 or cuda:all (see `vocalizer devices`)
     #[cfg(feature = "separate")]
     #[arg(long, env = "DEVICE", value_name = "DEVICE", default_value_t = DeviceChoice::Auto)]

@@ -32,7 +32,14 @@ impl NetworkConfig for HtdemucsConfig {
         Level::Unbiased
     }
 
-    fn load(&self, file: &WeightsFile, device: &Device, dtype: DType) -> Result<Box<dyn Network>, WeightsError> {
+    /// Loads all stems, which the network computes together.
+    fn load(
+        &self,
+        _: &[usize],
+        file: &WeightsFile,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Box<dyn Network>, WeightsError> {
         let stft = Stft::new(self.nfft);
         Ok(Box::new(OnDevice {
             network: Htdemucs::load(self, file, device, dtype)?,

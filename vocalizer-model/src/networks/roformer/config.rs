@@ -1,8 +1,9 @@
 //! The configuration of a RoFormer, as its training repository writes it.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::bands::{self, Band};
+use crate::networks::toolkit::{Common, Defaults, Sections, at_least_one, malformed, unsupported};
 use crate::weights::{Arguments, WeightsError};
 
 /// The variant of the network.
@@ -20,29 +21,15 @@ pub(crate) enum Family {
 pub(crate) struct RoformerConfig {
     /// The variant.
     pub(crate) family: Family,
-    /// Names of the stems, in the order of the network's outputs; the target alone if there is one.
-    pub(crate) stems: Vec<String>,
-    /// Names of all instruments of the training, which are more than `stems` if there is a target.
-    pub(crate) instruments: Vec<String>,
-    /// Sample rate in Hz.
-    pub(crate) rate_hz: u32,
-    /// Samples per chunk.
-    pub(crate) chunk_frames: usize,
-    /// Chunks that cover a sample.
-    pub(crate) num_overlap: usize,
-    /// Size of the transform and of its window.
-    pub(crate) nfft: usize,
-    /// Samples between frames of the transform.
-    pub(crate) hop: usize,
+    /// What the configuration of every network says.
+    pub(crate) common: Common,
     /// Whether bin 0 of the output is zero. The training repository does so since 2025-09-23; the published models are
     /// older and their configurations lack the key, so an absent key means no.
     pub(crate) zero_dc: bool,
-    /// Whether Mel-Band RoFormer returns as many samples as it gets. BS-RoFormer always does.
+    /// Whether the reference returns as many samples as it gets, not whole hops. Ours always does.
     pub(crate) match_input_audio_length: bool,
     /// Whether each layer gets the sum of all earlier outputs.
     pub(crate) skip_connection: bool,
-    /// Whether the whole track is normalised before it is cut into chunks.
-    pub(crate) normalize: bool,
     /// The frequency bands.
     pub(crate) bands: Vec<Band>,
     /// Channels between the layers.
@@ -66,13 +53,10 @@ pub(super) const EXPANSION: usize = 4;
 
 /// The most positions (frames and bands) times channels: about nine times those of the largest published model.
 const MOST_VALUES: usize = 1 << 28;
-/// The longest chunk, in seconds.
-const LONGEST_CHUNK_S: usize = 60;
 
 impl RoformerConfig {
     /// Reads the sections `audio`, `model`, `training` and `inference` of a configuration. `family` is
-    /// `bs_roformer` or `mel_band_roformer`. `inference.chunk_size` takes precedence over `audio.chunk_size`. An absent
-    /// `num_overlap` means 2.
+    /// `bs_roformer` or `mel_band_roformer`.
     ///
     /// # Errors
     ///
@@ -84,57 +68,42 @@ impl RoformerConfig {
             "mel_band_roformer" => Family::Mel,
             _ => return unsupported("a family other than bs_roformer and mel_band_roformer"),
         };
-        let empty = Map::new();
-        let section = |name: &str| match config.get(name) {
-            None | Some(Value::Null) => Ok(Arguments(&empty)),
-            Some(Value::Object(map)) => Ok(Arguments(map)),
-            Some(other) => Err(Arguments::malformed(name, other)),
-        };
-        let [audio, model, training, inference] =
-            [section("audio")?, section("model")?, section("training")?, section("inference")?];
-        refuse_variants(&audio, &model)?;
-
-        let rate_hz = 44_100;
-        let nfft = model.count("stft_n_fft", 2048, 1 << 14)?;
-        let hop = model.count("stft_hop_length", 512, 1 << 14)?;
-        if nfft < 16 || !nfft.is_multiple_of(2) || hop == 0 || hop > nfft / 2 {
-            return malformed("stft_n_fft must be even and at least 16, stft_hop_length at most half of it");
+        let sections = Sections::of(config)?;
+        let model = &sections.model;
+        refuse_variants(model)?;
+        let common = Common::read(
+            &sections,
+            Defaults {
+                keys: ["stft_n_fft", "stft_hop_length", "stft_win_length"],
+                nfft: 2048,
+                hop: 512,
+                chunk_frames: 352_800,
+                instruments: None,
+            },
+        )?;
+        let count = model.count("num_stems", 1, 256)?;
+        if count != common.stems.len() {
+            return malformed(&format!("num_stems is {count}, but the network's stems are {}", common.stems.len()));
         }
-        if model.count("stft_win_length", nfft, 1 << 14)? != nfft {
-            return unsupported("stft_win_length other than stft_n_fft");
-        }
-        let most = LONGEST_CHUNK_S * 44_100;
-        let chunk_frames = inference.count("chunk_size", audio.count("chunk_size", 352_800, most)?, most)?;
-        if chunk_frames <= nfft / 2 {
-            return malformed("chunk_size must be more than half of stft_n_fft");
-        }
-        let (stems, instruments) = stems(&model, &training)?;
-        let dim = at_least_one(&model, "dim", 384, 1 << 12)?;
+        let dim = at_least_one(model, "dim", 384, 1 << 12)?;
         let depth = model.count("mask_estimator_depth", if family == Family::Bs { 2 } else { 1 }, 8)?;
         let config = Self {
             family,
-            stems,
-            instruments,
-            rate_hz,
-            chunk_frames,
-            num_overlap: at_least_one(&inference, "num_overlap", 2, 64)?,
-            nfft,
-            hop,
             zero_dc: model.flag("zero_dc", false)?,
             match_input_audio_length: model.flag("match_input_audio_length", false)?,
             skip_connection: model.flag("skip_connection", false)?,
-            normalize: inference.flag("normalize", false)?,
-            bands: bands_of(family, &model, nfft)?,
+            bands: bands_of(family, model, common.nfft)?,
+            common,
             dim,
-            depth: at_least_one(&model, "depth", 6, 64)?,
+            depth: at_least_one(model, "depth", 6, 64)?,
             axis_depths: [
-                at_least_one(&model, "time_transformer_depth", 2, 8)?,
-                at_least_one(&model, "freq_transformer_depth", 2, 8)?,
+                at_least_one(model, "time_transformer_depth", 2, 8)?,
+                at_least_one(model, "freq_transformer_depth", 2, 8)?,
             ],
-            heads: at_least_one(&model, "heads", 8, 64)?,
-            dim_head: at_least_one(&model, "dim_head", 64, 256)?,
+            heads: at_least_one(model, "heads", 8, 64)?,
+            dim_head: at_least_one(model, "dim_head", 64, 256)?,
             mask_layers: if family == Family::Bs { depth } else { depth + 1 },
-            mask_hidden: dim * at_least_one(&model, "mlp_expansion_factor", 4, 16)?,
+            mask_hidden: dim * at_least_one(model, "mlp_expansion_factor", 4, 16)?,
         };
         if config.mask_layers == 0 {
             return malformed("mask_estimator_depth of 0");
@@ -142,43 +111,16 @@ impl RoformerConfig {
         if !config.dim_head.is_multiple_of(8) {
             return unsupported("dim_head that is not a multiple of 8");
         }
-        let positions = config.bands.len() * (chunk_frames / hop + 1);
+        let positions = config.bands.len() * (config.common.chunk_frames / config.common.hop + 1);
         if positions.saturating_mul(dim.max(config.heads * config.dim_head)) > MOST_VALUES {
             return malformed("the chunk has too many positions for its channels: chunk_size is too large");
         }
         Ok(config)
     }
-
-    /// Returns the number of samples that the network returns for so many.
-    #[cfg(test)]
-    pub(crate) fn output_frames(&self, samples: usize) -> usize {
-        match self.family {
-            Family::Mel if !self.match_input_audio_length => samples / self.hop * self.hop,
-            _ => samples,
-        }
-    }
-
-    /// Returns the bins of the spectrum.
-    pub(crate) fn bins(&self) -> usize {
-        self.nfft / 2 + 1
-    }
-}
-
-fn malformed<T>(what: &str) -> Result<T, WeightsError> {
-    Err(WeightsError::Malformed(what.into()))
-}
-
-fn unsupported<T>(what: &str) -> Result<T, WeightsError> {
-    Err(WeightsError::Unsupported(what.into()))
-}
-
-fn at_least_one(section: &Arguments<'_>, key: &str, default: usize, most: usize) -> Result<usize, WeightsError> {
-    let count = section.count(key, default, most)?;
-    if count == 0 { Err(Arguments::malformed(key, &Value::from(0))) } else { Ok(count) }
 }
 
 /// Refuses options that change the arithmetic in a way that is not implemented.
-fn refuse_variants(audio: &Arguments<'_>, model: &Arguments<'_>) -> Result<(), WeightsError> {
+fn refuse_variants(model: &Arguments<'_>) -> Result<(), WeightsError> {
     if model.count("linear_transformer_depth", 0, 1 << 20)? > 0 {
         return unsupported("linear_transformer_depth above 0");
     }
@@ -190,32 +132,11 @@ fn refuse_variants(audio: &Arguments<'_>, model: &Arguments<'_>) -> Result<(), W
     if let Some(key) = model.0.keys().find(|key| key.contains("conformer")) {
         return unsupported(&format!("conformers ({})", key.chars().take(40).collect::<String>().escape_debug()));
     }
-    let rates = [audio.count("sample_rate", 44_100, 1 << 20)?, model.count("sample_rate", 44_100, 1 << 20)?];
-    if !model.flag("stereo", false)? || audio.count("num_channels", 2, 1 << 10)? != 2 || rates != [44_100; 2] {
-        return unsupported("audio other than stereo at 44.1 kHz; use stereo: true, num_channels: 2");
+    if model.flag("stereo", false)? {
+        Ok(())
+    } else {
+        unsupported("a network for one channel; use one with stereo: true")
     }
-    Ok(())
-}
-
-/// Reads the names of the stems and of all instruments.
-fn stems(model: &Arguments<'_>, training: &Arguments<'_>) -> Result<(Vec<String>, Vec<String>), WeightsError> {
-    let name = |value: &Value| value.as_str().filter(|name| (1..=64).contains(&name.len())).map(str::to_owned);
-    let value = training.get("instruments").unwrap_or(&Value::Null);
-    let names = value.as_array().filter(|names| (1..=256).contains(&names.len()));
-    let instruments: Option<Vec<String>> = names.and_then(|names| names.iter().map(name).collect());
-    let instruments = instruments.ok_or_else(|| Arguments::malformed("instruments", value))?;
-    let stems = match training.get("target_instrument") {
-        None => instruments.clone(),
-        Some(value) => {
-            let known = |target: &String| instruments.iter().any(|name| name.eq_ignore_ascii_case(target));
-            vec![name(value).filter(known).ok_or_else(|| Arguments::malformed("target_instrument", value))?]
-        }
-    };
-    let count = model.count("num_stems", 1, 256)?;
-    if count != stems.len() {
-        return malformed(&format!("num_stems is {count}, but the network's stems are {}", stems.len()));
-    }
-    Ok((stems, instruments))
 }
 
 fn bands_of(family: Family, model: &Arguments<'_>, nfft: usize) -> Result<Vec<Band>, WeightsError> {
@@ -270,21 +191,19 @@ mod tests {
     #[test]
     fn absent_keys_have_the_defaults_of_the_toolkit() {
         let config = mel(&[]).unwrap();
-        assert_eq!((config.stems, config.instruments.len()), (vec!["vocals".to_owned()], 2));
-        assert_eq!((config.nfft, config.hop, config.chunk_frames, config.num_overlap), (2048, 441, 352_800, 4));
+        let common = config.common;
+        assert_eq!((common.stems, common.instruments.len()), (vec!["vocals".to_owned()], 2));
+        assert_eq!((common.nfft, common.hop, common.chunk_frames, common.num_overlap), (2048, 441, 352_800, 4));
         assert_eq!((config.heads, config.dim_head, config.axis_depths), (8, 64, [2, 2]));
         assert_eq!((config.mask_layers, config.mask_hidden, config.bands.len()), (3, 1536, 60));
-        assert!(!config.zero_dc && !config.skip_connection && !config.normalize && !config.match_input_audio_length);
+        assert!(!config.zero_dc && !config.skip_connection && !common.normalize && !config.match_input_audio_length);
         let config = RoformerConfig::from_json(&sections(&[]), "bs_roformer").unwrap();
         assert_eq!((config.mask_layers, config.bands.len()), (2, 62));
     }
 
     #[test]
-    fn chunk_of_inference_wins_and_mel_returns_whole_hops() {
-        let config = mel(&[("inference", "chunk_size", json!(9702))]).unwrap();
-        assert_eq!((config.chunk_frames, config.output_frames(9900)), (9702, 9702));
-        let config = mel(&[("model", "match_input_audio_length", json!(true))]).unwrap();
-        assert_eq!(config.output_frames(9900), 9900);
+    fn chunk_of_inference_wins() {
+        assert_eq!(mel(&[("inference", "chunk_size", json!(9702))]).unwrap().common.chunk_frames, 9702);
     }
 
     #[test]
@@ -302,7 +221,8 @@ mod tests {
             assert!(matches!(&error, WeightsError::Unsupported(what) if what.contains(key)), "{key}: {error}");
         }
         assert!(mel(&[("model", "stereo", json!(false))]).is_err());
-        assert!(mel(&[("audio", "sample_rate", json!(48_000))]).is_err());
+        let error = mel(&[("audio", "sample_rate", json!(48_000))]).unwrap_err().to_string();
+        assert!(error.contains("at 48000 Hz (sample_rate); use a network for 2 channels at 44100 Hz"), "{error}");
         assert!(RoformerConfig::from_json(&sections(&[]), "scnet").is_err());
     }
 

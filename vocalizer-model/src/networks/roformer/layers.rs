@@ -8,8 +8,8 @@ use super::bands::Band;
 use super::config::{EXPANSION, RoformerConfig};
 use super::layout::mask_widths;
 use crate::networks::loader::Loader;
-use crate::ops::Axis;
-use crate::ops::roformer::{self as ops, Attention, Linear};
+use crate::ops::roformer::{self as ops, Attention};
+use crate::ops::{Axis, Linear};
 use crate::weights::WeightsError;
 
 /// Reads the scale of a normalisation to length one, times the length that it is given.

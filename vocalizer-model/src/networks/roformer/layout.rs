@@ -53,7 +53,7 @@ pub(crate) fn layout(config: &RoformerConfig) -> BTreeMap<String, Vec<usize>> {
     if config.family == Family::Bs {
         put("final_norm.gamma".into(), &[dim]);
     }
-    for stem in 0..config.stems.len() {
+    for stem in 0..config.common.stems.len() {
         for (index, band) in config.bands.iter().enumerate() {
             let widths = mask_widths(config, band.features());
             for (layer, pair) in widths.windows(2).enumerate() {

@@ -6,11 +6,8 @@ mod config;
 mod layers;
 mod layout;
 mod model;
-mod separate;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use config::RoformerConfig;
 pub(crate) use layout::{is_optional, layout};
-pub(crate) use model::Roformer;
-pub(crate) use separate::Configured;

@@ -8,8 +8,11 @@ use super::bands::coverage;
 use super::config::{Family, RoformerConfig};
 use super::layers::{BandSplit, Block, MaskEstimator, Norm, Rotation};
 use super::layout::frequencies;
+use crate::dsp::spectra::{Spectra, Window};
 use crate::networks::Watcher;
 use crate::networks::loader::Loader;
+use crate::networks::spectral::{SpectralConfig, SpectralNetwork};
+use crate::networks::toolkit::Common;
 use crate::ops::Axis;
 use crate::weights::Tensors;
 use crate::weights::WeightsError;
@@ -69,27 +72,11 @@ impl Roformer {
             band_split: BandSplit::load(&root.at("band_split"), config)?,
             layers: layers.collect::<Result<_, _>>()?,
             final_norm: (config.family == Family::Bs).then(final_norm).transpose()?,
-            estimators: (0..config.stems.len()).map(estimator).collect::<Result<_, _>>()?,
+            estimators: (0..config.common.stems.len()).map(estimator).collect::<Result<_, _>>()?,
             joining: (config.family == Family::Mel).then(|| Joining::new(config, &root, device)),
             skip_connection: config.skip_connection,
             zero_dc: config.zero_dc,
         })
-    }
-
-    /// Returns the spectra of some stems.
-    ///
-    /// # Shapes
-    ///
-    /// - `spectrum`: `[batch, 4, bins, frames]`: real and imaginary part of the left channel, then of the right one
-    /// - output: `[batch, 4 * stems, bins, frames]`
-    ///
-    /// # Panics
-    ///
-    /// If a stem was not loaded.
-    pub(crate) fn forward(&self, spectrum: Tensor<4>, stems: &[usize], watcher: &mut dyn Watcher) -> Tensor<4> {
-        let x = self.features(spectrum.clone(), watcher);
-        let stems = stems.iter().map(|&stem| self.stem(x.clone(), &spectrum, stem, watcher));
-        Tensor::cat(stems.collect(), 1)
     }
 
     /// Returns the network's state before the mask estimators.
@@ -169,6 +156,37 @@ impl Roformer {
             None => masks,
         };
         mask.swap_dims(1, 2)
+    }
+}
+
+impl SpectralConfig for RoformerConfig {
+    type Network = Roformer;
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn spectra(&self) -> Spectra {
+        Spectra::new(self.common.nfft, self.common.hop, Window::Hann, false)
+    }
+
+    fn load(
+        &self,
+        stems: &[usize],
+        file: &dyn Tensors,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Roformer, WeightsError> {
+        Roformer::load(self, stems, file, device, dtype)
+    }
+}
+
+/// Panics if a stem was not loaded.
+impl SpectralNetwork for Roformer {
+    fn forward(&self, x: Tensor<4>, wanted: &[usize], watcher: &mut dyn Watcher) -> Tensor<4> {
+        let state = self.features(x.clone(), watcher);
+        let stems = wanted.iter().map(|&stem| self.stem(state.clone(), &x, stem, watcher));
+        Tensor::cat(stems.collect(), 1)
     }
 }
 
@@ -259,7 +277,7 @@ struct Round {
 
 impl Joining {
     fn new(config: &RoformerConfig, root: &Loader<'_>, device: &Device) -> Self {
-        let bins = config.bins();
+        let bins = config.common.bins();
         let mut of_bin = vec![Vec::new(); bins];
         let mut row = 0_i32;
         for band in &config.bands {

@@ -1,7 +1,8 @@
 //! The configuration of an SCNet, as its training repository writes it.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use crate::networks::toolkit::{Common, Defaults, Sections, at_least_one, malformed, names, unsupported};
 use crate::ops::scnet::Band;
 use crate::weights::{Arguments, WeightsError};
 
@@ -9,22 +10,8 @@ use crate::weights::{Arguments, WeightsError};
 /// name; options of the training are ignored.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ScnetConfig {
-    /// Names of the stems, in the order of the network's outputs; the target alone if there is one.
-    pub(crate) stems: Vec<String>,
-    /// Names of all instruments of the training, which are more than `stems` if there is a target.
-    pub(crate) instruments: Vec<String>,
-    /// Sample rate in Hz.
-    pub(crate) rate_hz: u32,
-    /// Samples per chunk.
-    pub(crate) chunk_frames: usize,
-    /// Chunks that cover a sample.
-    pub(crate) num_overlap: usize,
-    /// Whether the whole track is normalised before it is cut into chunks.
-    pub(crate) normalize: bool,
-    /// Size of the transform, which has no window.
-    pub(crate) nfft: usize,
-    /// Samples between frames of the transform.
-    pub(crate) hop: usize,
+    /// What the configuration of every network says. The transform has no window.
+    pub(crate) common: Common,
     /// Whether the transform is scaled to preserve energy.
     pub(crate) normalized: bool,
     /// Channels before and after each encoder block.
@@ -46,70 +33,56 @@ pub(crate) struct ScnetConfig {
 /// Blocks of the encoder and of the decoder.
 pub(super) const BLOCKS: usize = 3;
 
+/// The sources, if not given.
+const SOURCES: [&str; 4] = ["drums", "bass", "other", "vocals"];
+
 /// The most values of a tensor: more than eight times those of the largest published model.
 const MOST_VALUES: usize = 1 << 28;
-/// The longest chunk, in seconds.
-const LONGEST_CHUNK_S: usize = 60;
-/// The only sample rate.
-const RATE_HZ: u32 = 44_100;
 
 impl ScnetConfig {
-    /// Reads the sections `audio`, `model`, `training` and `inference` of a configuration. `inference.chunk_size` takes
-    /// precedence over `audio.chunk_size`. An absent `num_overlap` means 2; absent options of the model have the
-    /// defaults of the training repository.
+    /// Reads the sections `audio`, `model`, `training` and `inference` of a configuration. Absent options of the model have
+    /// the defaults of the training repository.
     ///
     /// # Errors
     ///
     /// [`WeightsError::Malformed`] if a value has the wrong type or is out of range, [`WeightsError::Unsupported`] if
     /// an option selects arithmetic that this network does not implement.
     pub(crate) fn from_json(config: &Value) -> Result<Self, WeightsError> {
-        let empty = Map::new();
-        let section = |name: &str| match config.get(name) {
-            None | Some(Value::Null) => Ok(Arguments(&empty)),
-            Some(Value::Object(map)) => Ok(Arguments(map)),
-            Some(other) => Err(Arguments::malformed(name, other)),
-        };
-        let [audio, model, training, inference] =
-            [section("audio")?, section("model")?, section("training")?, section("inference")?];
-        refuse(&audio, &model)?;
-        let nfft = model.count("nfft", 4096, 1 << 14)?;
-        let hop = model.count("hop_size", 1024, 1 << 14)?;
-        if nfft < 16 || !nfft.is_multiple_of(2) || hop == 0 || hop > nfft / 2 {
-            return malformed("nfft must be even and at least 16, hop_size from 1 to half of it");
+        let sections = Sections::of(config)?;
+        let model = &sections.model;
+        refuse_variants(model)?;
+        let sources = names(model, "sources")?.unwrap_or_else(|| SOURCES.map(str::to_owned).into());
+        let common = Common::read(
+            &sections,
+            Defaults {
+                keys: ["nfft", "hop_size", "win_size"],
+                nfft: 4096,
+                hop: 1024,
+                chunk_frames: 485_100,
+                instruments: Some(sources.clone()),
+            },
+        )?;
+        let equal = |(a, b): (&String, &String)| a.eq_ignore_ascii_case(b);
+        if common.stems.len() != sources.len() || !common.stems.iter().zip(&sources).all(equal) {
+            return malformed("the sources of the model are not the instruments of the training, in the same order");
         }
-        if model.count("win_size", nfft, 1 << 14)? != nfft {
-            return unsupported("win_size other than nfft");
-        }
-        let longest = LONGEST_CHUNK_S * RATE_HZ as usize;
-        let chunk_frames = inference.count("chunk_size", audio.count("chunk_size", 485_100, longest)?, longest)?;
-        let (stems, instruments) = stems(&model, &training)?;
-        let [low, mid, _high] = shares(&model)?;
+        let [low, mid, _high] = shares(model)?;
         let config = Self {
-            stems,
-            instruments,
-            rate_hz: RATE_HZ,
-            chunk_frames,
-            num_overlap: at_least_one(&inference, "num_overlap", 2, 64)?,
-            normalize: inference.flag("normalize", false)?,
-            nfft,
-            hop,
+            common,
             normalized: model.flag("normalized", true)?,
-            dims: counts(&model, "dims", [4, 32, 64, 128], 1 << 11)?,
+            dims: counts(model, "dims", [4, 32, 64, 128], 1 << 11)?,
             shares: [low, mid],
-            strides: counts(&model, "band_stride", [1, 4, 16], 64)?,
-            kernels: counts(&model, "band_kernel", [3, 4, 16], 64)?,
-            conv_depths: counts(&model, "conv_depths", [3, 2, 1], 16)?,
-            compress: at_least_one(&model, "compress", 4, 1 << 11)?,
-            layers: at_least_one(&model, "num_dplayer", 6, 64)?,
+            strides: counts(model, "band_stride", [1, 4, 16], 64)?,
+            kernels: counts(model, "band_kernel", [3, 4, 16], 64)?,
+            conv_depths: counts(model, "conv_depths", [3, 2, 1], 16)?,
+            compress: at_least_one(model, "compress", 4, 1 << 11)?,
+            layers: at_least_one(model, "num_dplayer", 6, 64)?,
         };
         config.check()?;
         Ok(config)
     }
 
     fn check(&self) -> Result<(), WeightsError> {
-        if self.chunk_frames <= self.nfft / 2 {
-            return malformed("chunk_size must be more than half of nfft");
-        }
         if self.dims[0] != 4 {
             return unsupported("dims that do not start with 4, the channels of a stereo spectrum");
         }
@@ -122,8 +95,8 @@ impl ScnetConfig {
         if self.strides.iter().zip(self.kernels).any(|(&stride, kernel)| stride > 1 && kernel != stride) {
             return unsupported("a band_kernel other than the band's stride; use it with stride 1 only");
         }
-        let mut rows = self.bins();
-        let frames = self.frames(self.padded(self.chunk_frames));
+        let mut rows = self.common.bins();
+        let frames = self.frames(self.padded(self.common.chunk_frames));
         for block in 0..BLOCKS {
             let bands = self.bands(rows);
             if bands.iter().any(|band| band.rows == 0) || bands.iter().map(|band| band.rows).sum::<usize>() != rows {
@@ -131,7 +104,7 @@ impl ScnetConfig {
             }
             let coarse: usize = bands.map(Band::coarse_rows).iter().sum();
             // The decoder's last block has the stems' channels, and its convolutions have twice the block's.
-            let into = if block == 0 { 4 * self.stems.len() } else { self.dims[block] };
+            let into = if block == 0 { 4 * self.common.stems.len() } else { self.dims[block] };
             let most = (into * rows).max(2 * self.dims[block + 1] * coarse);
             if most.saturating_mul(frames) > MOST_VALUES {
                 return malformed("the chunk has too many frames for its channels: chunk_size is too large");
@@ -145,20 +118,15 @@ impl ScnetConfig {
         Ok(())
     }
 
-    /// Returns the bins of the spectrum.
-    pub(crate) fn bins(&self) -> usize {
-        self.nfft / 2 + 1
-    }
-
     /// Returns the number of samples after padding with zeros at the end, for an even number of frames.
     pub(crate) fn padded(&self, samples: usize) -> usize {
-        let hops = samples / self.hop + 1;
-        self.hop * if hops.is_multiple_of(2) { hops + 1 } else { hops }
+        let hops = samples / self.common.hop + 1;
+        self.common.hop * if hops.is_multiple_of(2) { hops + 1 } else { hops }
     }
 
     /// Returns the frames of the spectrum of this many padded samples.
     fn frames(&self, padded: usize) -> usize {
-        padded / self.hop + 1
+        padded / self.common.hop + 1
     }
 
     /// Returns the bands of a block that has this many rows.
@@ -176,7 +144,7 @@ impl ScnetConfig {
 
     /// Returns the bands of each block.
     pub(super) fn blocks(&self) -> [[Band; 3]; BLOCKS] {
-        let mut rows = self.bins();
+        let mut rows = self.common.bins();
         std::array::from_fn(|_| {
             let bands = self.bands(rows);
             rows = bands.map(Band::coarse_rows).iter().sum();
@@ -186,26 +154,13 @@ impl ScnetConfig {
 
     /// Returns the channels that the decoder block of an encoder block makes.
     pub(super) fn outer(&self, block: usize) -> usize {
-        if block == 0 { self.dims[0] * self.stems.len() } else { self.dims[block] }
+        if block == 0 { self.dims[0] * self.common.stems.len() } else { self.dims[block] }
     }
 
     /// Returns the channels of a dual-path layer.
     pub(super) fn width(&self, layer: usize) -> usize {
         self.dims[BLOCKS] * if layer.is_multiple_of(2) { 1 } else { 2 }
     }
-}
-
-fn malformed<T>(what: &str) -> Result<T, WeightsError> {
-    Err(WeightsError::Malformed(what.into()))
-}
-
-fn unsupported<T>(what: &str) -> Result<T, WeightsError> {
-    Err(WeightsError::Unsupported(what.into()))
-}
-
-fn at_least_one(section: &Arguments<'_>, key: &str, default: usize, most: usize) -> Result<usize, WeightsError> {
-    let count = section.count(key, default, most)?;
-    if count == 0 { Err(Arguments::malformed(key, &Value::from(0))) } else { Ok(count) }
 }
 
 /// Reads a list of counts, each from 1 to `most`.
@@ -231,12 +186,8 @@ fn shares(model: &Arguments<'_>) -> Result<[f64; 3], WeightsError> {
 }
 
 /// Refuses options that change the arithmetic in a way that is not implemented.
-fn refuse(audio: &Arguments<'_>, model: &Arguments<'_>) -> Result<(), WeightsError> {
-    let channels = [audio.count("num_channels", 2, 1 << 10)?, model.count("audio_channels", 2, 1 << 10)?];
-    if channels != [2; 2] || audio.count("sample_rate", RATE_HZ as usize, 1 << 20)? != RATE_HZ as usize {
-        return unsupported("audio other than stereo at 44.1 kHz; use num_channels: 2, audio_channels: 2");
-    }
-    for (key, only) in [("conv_kernel", 3), ("expand", 1)] {
+fn refuse_variants(model: &Arguments<'_>) -> Result<(), WeightsError> {
+    for (key, only) in [("audio_channels", 2), ("conv_kernel", 3), ("expand", 1)] {
         if model.count(key, only, 1 << 20)? != only {
             return unsupported(&format!("{key} other than {only}"));
         }
@@ -245,32 +196,6 @@ fn refuse(audio: &Arguments<'_>, model: &Arguments<'_>) -> Result<(), WeightsErr
         return unsupported("SCNet with transformers (tran_params)");
     }
     Ok(())
-}
-
-/// Reads the names of the stems and of all instruments.
-fn stems(model: &Arguments<'_>, training: &Arguments<'_>) -> Result<(Vec<String>, Vec<String>), WeightsError> {
-    let name = |value: &Value| value.as_str().filter(|name| (1..=64).contains(&name.len())).map(str::to_owned);
-    let names = |section: &Arguments<'_>, key: &str| {
-        let Some(value) = section.get(key) else { return Ok(None) };
-        let names = value.as_array().filter(|names| (1..=64).contains(&names.len()));
-        let names: Option<Vec<String>> = names.and_then(|names| names.iter().map(name).collect());
-        names.map(Some).ok_or_else(|| Arguments::malformed(key, value))
-    };
-    let sources =
-        names(model, "sources")?.unwrap_or_else(|| ["drums", "bass", "other", "vocals"].map(Into::into).into());
-    let instruments = names(training, "instruments")?.unwrap_or_else(|| sources.clone());
-    let stems = match training.get("target_instrument") {
-        None => instruments.clone(),
-        Some(value) => {
-            let known = |target: &String| instruments.iter().any(|name| name.eq_ignore_ascii_case(target));
-            vec![name(value).filter(known).ok_or_else(|| Arguments::malformed("target_instrument", value))?]
-        }
-    };
-    let equal = |(a, b): (&String, &String)| a.eq_ignore_ascii_case(b);
-    if stems.len() != sources.len() || !stems.iter().zip(&sources).all(equal) {
-        return malformed("the sources of the model are not the instruments of the training, in the same order");
-    }
-    Ok((stems, instruments))
 }
 
 #[cfg(test)]
@@ -295,12 +220,13 @@ mod tests {
     #[test]
     fn absent_keys_have_the_defaults_of_the_toolkit() {
         let config = sections(&[]).unwrap();
-        assert_eq!(config.stems, ["Drums", "Bass", "Other", "Vocals"]);
-        assert_eq!((config.nfft, config.hop, config.chunk_frames, config.num_overlap), (4096, 1024, 485_100, 4));
+        let common = config.common;
+        assert_eq!(common.stems, ["Drums", "Bass", "Other", "Vocals"]);
+        assert_eq!((common.nfft, common.hop, common.chunk_frames, common.num_overlap), (4096, 1024, 485_100, 4));
         assert_eq!((config.dims, config.conv_depths, config.layers), ([4, 32, 64, 128], [3, 2, 1], 6));
-        assert!(config.normalize && config.normalized);
+        assert!(common.normalize && config.normalized);
         let config = ScnetConfig::from_json(&json!({})).unwrap();
-        assert_eq!((config.stems.len(), config.normalize), (4, false));
+        assert_eq!((config.common.stems.len(), config.common.normalize), (4, false));
     }
 
     #[test]
@@ -327,7 +253,7 @@ mod tests {
 
     #[test]
     fn chunk_of_inference_wins() {
-        assert_eq!(sections(&[("inference", "chunk_size", json!(9702))]).unwrap().chunk_frames, 9702);
+        assert_eq!(sections(&[("inference", "chunk_size", json!(9702))]).unwrap().common.chunk_frames, 9702);
     }
 
     #[test]
@@ -345,7 +271,8 @@ mod tests {
             let error = sections(&[("model", key, value)]).unwrap_err();
             assert!(matches!(&error, WeightsError::Unsupported(what) if what.contains(key)), "{key}: {error}");
         }
-        assert!(sections(&[("audio", "sample_rate", json!(48_000))]).is_err());
+        let error = sections(&[("audio", "sample_rate", json!(48_000))]).unwrap_err().to_string();
+        assert!(error.contains("at 48000 Hz (sample_rate); use a network for 2 channels at 44100 Hz"), "{error}");
     }
 
     #[test]
@@ -386,7 +313,7 @@ mod tests {
     #[test]
     fn one_target_is_one_stem() {
         let one = [("model", "sources", json!(["vocals"])), ("training", "target_instrument", json!("Vocals"))];
-        let config = sections(&one).unwrap();
-        assert_eq!((config.stems, config.instruments.len()), (vec!["Vocals".to_owned()], 4));
+        let common = sections(&one).unwrap().common;
+        assert_eq!((common.stems, common.instruments.len()), (vec!["Vocals".to_owned()], 4));
     }
 }

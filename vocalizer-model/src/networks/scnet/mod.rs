@@ -7,14 +7,12 @@ mod encoder;
 mod layers;
 mod layout;
 mod model;
-mod separate;
 mod separation;
 
-pub(crate) use config::ScnetConfig;
-pub(crate) use layout::{layout, refuse_variants};
-pub(crate) use model::Scnet;
-pub(crate) use separate::Configured;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod timing;
+
+pub(crate) use config::ScnetConfig;
+pub(crate) use layout::{layout, refuse_variants};

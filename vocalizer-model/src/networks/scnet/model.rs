@@ -6,16 +6,18 @@ use super::config::ScnetConfig;
 use super::decoder::Decoder;
 use super::encoder::Encoder;
 use super::separation::DualPath;
+use crate::dsp::spectra::{Spectra, Window};
 use crate::networks::Watcher;
 use crate::networks::loader::Loader;
+use crate::networks::spectral::{SpectralConfig, SpectralNetwork};
+use crate::networks::toolkit::Common;
 use crate::weights::Tensors;
 use crate::weights::WeightsError;
 
-/// SCNet on spectra.
-///
-/// The caller pads the samples to [`ScnetConfig::padded`] and computes the transform without a window, and its inverse.
+/// SCNet on spectra with an even number of frames, of a transform without a window.
 #[derive(Debug)]
 pub(crate) struct Scnet {
+    config: ScnetConfig,
     encoder: Vec<Encoder>,
     layers: Vec<DualPath>,
     /// The first mirrors the last block of the encoder.
@@ -40,6 +42,7 @@ impl Scnet {
         let layers = (0..config.layers).map(|index| DualPath::load(&root, config, index));
         let decoder = blocks().rev().map(|(block, bands)| Decoder::load(&root, config, block, bands));
         Ok(Self {
+            config: config.clone(),
             encoder: encoder.collect::<Result<_, _>>()?,
             layers: layers.collect::<Result<_, _>>()?,
             decoder: decoder.collect::<Result<_, _>>()?,
@@ -53,7 +56,7 @@ impl Scnet {
     /// - `spectrum`: `[batch, 4, bins, frames]`: left real, left imaginary, right real, right imaginary; an even number
     ///   of frames
     /// - output: `[batch, 4 * stems, bins, frames]`, the same four for each stem
-    pub(crate) fn forward(&self, spectrum: Tensor<4>, watcher: &mut dyn Watcher) -> Tensor<4> {
+    pub(super) fn all_stems(&self, spectrum: Tensor<4>, watcher: &mut dyn Watcher) -> Tensor<4> {
         let frames = spectrum.dims()[3];
         let mut x = spectrum;
         let mut skips = Vec::new();
@@ -72,5 +75,34 @@ impl Scnet {
         }
         watcher.part("decoder");
         x
+    }
+}
+
+impl SpectralConfig for ScnetConfig {
+    type Network = Scnet;
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn spectra(&self) -> Spectra {
+        Spectra::new(self.common.nfft, self.common.hop, Window::Ones, self.normalized)
+    }
+
+    /// Loads all stems, which the network computes together.
+    fn load(&self, _: &[usize], file: &dyn Tensors, device: &Device, dtype: DType) -> Result<Scnet, WeightsError> {
+        Scnet::load(self, file, device, dtype)
+    }
+}
+
+impl SpectralNetwork for Scnet {
+    fn forward(&self, x: Tensor<4>, wanted: &[usize], watcher: &mut dyn Watcher) -> Tensor<4> {
+        let stems = self.all_stems(x, watcher);
+        let wanted = wanted.iter().map(|&stem| stems.clone().narrow(1, 4 * stem, 4)).collect();
+        Tensor::cat(wanted, 1)
+    }
+
+    fn padded(&self, samples: usize) -> usize {
+        self.config.padded(samples)
     }
 }

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use burn::tensor::{DType, Device, Tensor};
 use serde_json::{Value, json};
 
-use super::tests::Memory;
-use super::{Scnet, ScnetConfig, layout};
+use super::model::Scnet;
+use super::{ScnetConfig, layout};
+use crate::networks::golden::Stored;
 use crate::ops::{Keeper, Recording, roofline};
 
 /// Returns the configuration of a published model.
@@ -22,7 +23,7 @@ fn config(size: &str) -> Value {
 }
 
 /// Returns pseudorandom weights of about the size of trained ones.
-fn weights(config: &ScnetConfig) -> Memory {
+fn weights(config: &ScnetConfig) -> Stored {
     let mut state = 1_u64;
     let tensors = layout(config).into_iter().map(|(key, shape)| {
         let terms: usize = shape[1..].iter().product();
@@ -33,7 +34,7 @@ fn weights(config: &ScnetConfig) -> Memory {
         let values = values.collect();
         (key, (shape, values))
     });
-    Memory(tensors.collect())
+    Stored(tensors.collect())
 }
 
 /// Prints the seconds per chunk and per operation: `VOCALIZER_SCNET_SIZE=large cargo test -p vocalizer-model --lib
@@ -45,13 +46,14 @@ fn times_a_chunk() {
     let config = ScnetConfig::from_json(&config(&size)).unwrap();
     let device = Device::flex();
     let network = Scnet::load(&config, &weights(&config), &device, DType::F32).unwrap();
-    let frames = config.padded(config.chunk_frames) / config.hop + 1;
+    let frames = config.padded(config.common.chunk_frames) / config.common.hop + 1;
     let _keeper = Keeper::default();
     let run = || {
-        let spectrum = Tensor::random([1, 4, config.bins(), frames], burn::tensor::Distribution::Default, &device);
+        let spectrum =
+            Tensor::random([1, 4, config.common.bins(), frames], burn::tensor::Distribution::Default, &device);
         let began = Instant::now();
-        let out = network.forward(spectrum, &mut ());
-        assert_eq!(out.dims()[1], 4 * config.stems.len());
+        let out = network.all_stems(spectrum, &mut ());
+        assert_eq!(out.dims()[1], 4 * config.common.stems.len());
         began.elapsed()
     };
     run();

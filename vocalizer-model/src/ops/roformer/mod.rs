@@ -14,28 +14,9 @@ use burn::tensor::Tensor;
 
 use self::operations::RoformerOps;
 use self::parameters::{AttentionParameters, Layers};
-use super::parameters::LinearParameters;
+use super::Linear;
 use super::record::{Cost, recorded};
 use vocalizer_kernels::conv::Axis;
-
-/// A layer's packed weights and its bias.
-#[derive(Debug, Clone)]
-pub(crate) struct Linear {
-    /// From [`pack`].
-    pub(crate) weight: Tensor<2>,
-    /// `[rows]`.
-    pub(crate) bias: Tensor<1>,
-}
-
-impl Linear {
-    fn rows(&self) -> usize {
-        self.bias.dims()[0]
-    }
-
-    fn parameters(&self) -> LinearParameters<Dispatch> {
-        LinearParameters { weight: self.weight.clone().into_dispatch(), bias: self.bias.clone().into_dispatch() }
-    }
-}
 
 /// The parameters of gated attention with rotated queries and keys.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! Compares each operation on the CPU with burn's operations on the same values.
 
 use burn::backend::{Flex, TensorMetadata};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use burn_flex::FlexTensor;
 use proptest::prelude::*;
 
@@ -128,6 +128,23 @@ fn silence_stays_finite() {
     }
     let ([first, _], [second, _]) = (layer(2, 32, 8), layer(4, 8, 32));
     assert!(floats(Flex::rms_feed_forward(silent(), first, second)).iter().all(|v| v.is_finite()));
+}
+
+/// In 16 bits, the least length and the squares of quiet and of loud values are out of range.
+#[test]
+fn norm_in_half_precision_has_length_one() {
+    fn half<const N: usize>(values: Vec<f32>, shape: [usize; N]) -> FlexTensor {
+        FlexTensor::from_data(TensorData::new(values, shape).convert_dtype(DType::F16))
+    }
+    for (loudness, length) in [(0.0, 0.0), (1e-5, 1.0), (1.0, 1.0), (5e3, 1.0)] {
+        let x = half((0..8 * 50).map(|i| loudness * (1 + i % 7) as f32).collect(), [1, 8, 1, 50]);
+        let y = default::rms_norm::<Flex>(x, half(vec![1.0; 8], [8])).into_data().convert::<f32>();
+        let y: Vec<f32> = y.try_into_vec().unwrap();
+        for frame in 0..50 {
+            let squares: f32 = (0..8).map(|channel| y[channel * 50 + frame].powi(2)).sum();
+            assert!((squares.sqrt() - length).abs() < 1e-2, "{loudness}: {squares}");
+        }
+    }
 }
 
 /// NaN spreads as far as attention reaches, and no further.
