@@ -64,3 +64,20 @@ fn only_files_are_songs() {
     let (events, run) = place.events(&["a", "--stems", "drums"]);
     assert_eq!((run.code, inputs_of(&events, "done")), (Some(0), vec!["song.wav".to_owned()]), "{run:?}");
 }
+
+#[cfg(unix)]
+#[test]
+fn links_that_lead_nowhere_are_reported() {
+    use std::os::unix::fs::symlink;
+    let place = Place::new();
+    place.song("a/song.wav", 3_000);
+    // A folder is not followed up again, and a file that is not there is an error.
+    for (target, link) in
+        [("..", "a/up"), ("ring.wav", "a/round.wav"), ("round.wav", "a/ring.wav"), ("gone", "a/dead.wav")]
+    {
+        symlink(target, place.path(link)).expect("a link");
+    }
+    let (events, run) = place.events(&["a", "--stems", "drums"]);
+    assert_eq!((run.code, inputs_of(&events, "done")), (Some(1), vec!["song.wav".to_owned()]), "{run:?}");
+    assert_eq!(inputs_of(&events, "error"), ["dead.wav", "ring.wav", "round.wav"]);
+}

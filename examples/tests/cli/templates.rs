@@ -118,6 +118,24 @@ fn wrong_templates_are_refused() {
     }
 }
 
+/// A file of another program, or of a later version of this one.
+#[test]
+fn folder_whose_manifest_cannot_be_read_is_not_shared() {
+    let place = Place::new();
+    place.song("song.wav", 3_000);
+    for text in ["{\"mine\": true}", "not JSON", "{\"program\": \"vocalizer\", \"format\": 2, \"shared\": true}"] {
+        place.put("out/vocalizer.json", text.as_bytes());
+        for more in [&[][..], &["--overwrite"], &["--skip-existing"]] {
+            let arguments = [&["song.wav", "-o", "out", "--out-template", "{stem}/{track}.{ext}"], more].concat();
+            place.separate(&arguments).failed(4, &["cannot use out: vocalizer.json there", "-o"]);
+            assert_eq!(std::fs::read(place.path("out/vocalizer.json")).expect("the file"), text.as_bytes());
+        }
+        // A folder of its own is free.
+        place.separate(&["song.wav", "-o", "out", "--stems", "drums"]).succeeded();
+    }
+    assert_eq!(place.files("out"), ["song/drums.wav"]);
+}
+
 /// A failure leaves no folder, no manifest and no temporary file.
 #[test]
 fn failure_leaves_nothing() {

@@ -101,6 +101,21 @@ fn songs_at_once_are_split_once() {
     assert_eq!((watcher.stop().0, place.files("out")), (Some(0), before));
 }
 
+#[test]
+fn song_of_a_killed_watcher_is_split_after_a_restart() {
+    let place = Place::new();
+    place.song("in/1.wav", 60 * RATE_HZ as usize);
+    let watcher = watch(&place, "out", &[]);
+    while watcher.next(&["stage", "done", "error"])["stage"] != "separating" {}
+    drop(watcher);
+    let watcher = watch(&place, "out", &["--jobs", "2"]);
+    assert_eq!(watcher.next(&["done", "skipped", "error"])["event"], "done");
+    watcher.is_idle();
+    assert_eq!(watcher.stop().0, Some(0));
+    let files = place.files("out");
+    assert_eq!(files.iter().filter(|file| file.ends_with(".wav")).collect::<Vec<_>>(), ["1/drums.wav"], "{files:?}");
+}
+
 /// Another program splits the song already.
 #[test]
 fn song_of_another_run_waits() {

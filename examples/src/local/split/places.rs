@@ -93,6 +93,8 @@ struct Candidate {
     is_taken: bool,
     /// Whether a place is taken whose name some file systems do not tell from this one's.
     is_like_taken: bool,
+    /// Whether songs cannot share the folder, because its manifest cannot be read.
+    is_blocked: bool,
 }
 
 impl Places {
@@ -143,7 +145,7 @@ impl Places {
         });
         for number in 2..=u32::MAX {
             let numbered = self.look(&values, &format!(" ({number})"));
-            let is_last = numbered.is_free && !numbered.is_like_taken;
+            let is_last = numbered.is_free && !numbered.is_like_taken || numbered.is_blocked;
             candidates.push(numbered);
             if is_last {
                 break;
@@ -168,7 +170,8 @@ impl Places {
         }
         let earlier =
             manifest.as_ref().and_then(|manifest| manifest.entry(&layout.pattern)).filter(|_| own.is_some()).cloned();
-        Ok(Place { source, home, layout, earlier, replaces: own.is_none() && !is_free, made: Vec::new(), held: None })
+        let replaces = self.overwrite && own.is_none() && !is_free;
+        Ok(Place { source, home, layout, earlier, replaces, made: Vec::new(), held: None })
     }
 
     /// Takes a place for this process: makes its folder and notes the song in the manifest, so that other runs leave it alone. A place
@@ -180,6 +183,11 @@ impl Places {
     pub(super) fn claim(&mut self, place: &mut Place) -> io::Result<Claim> {
         let _turn = place.enter()?;
         let candidate = self.candidate(place.home.clone(), place.layout.clone());
+        if candidate.is_blocked {
+            let what =
+                format!("{FILE_NAME} there is not one that this version can read; move it, or use another folder (-o)");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        }
         if !(place.replaces || candidate.is_free || candidate.belongs_to(&place.source)) {
             self.taken.remove(&place.home, &place.layout.pattern);
             return Ok(Claim::Lost);
@@ -194,7 +202,7 @@ impl Places {
         if place.earlier.is_none() && !place.replaces {
             manifest.songs.push(place.entry());
             match manifest.write(&place.home, is_new) {
-                // On a drive without locks.
+                // Another run was faster, on a drive without locks.
                 Err(e) if is_new && e.kind() == io::ErrorKind::AlreadyExists => {
                     self.taken.remove(&place.home, &place.layout.pattern);
                     return Ok(Claim::Lost);
@@ -212,10 +220,11 @@ impl Places {
     }
 
     fn candidate(&self, home: PathBuf, layout: Layout) -> Candidate {
+        let has_file = layout.is_shared && home.join(FILE_NAME).symlink_metadata().is_ok();
         let manifest = Manifest::read(&home);
+        let is_blocked = has_file && manifest.as_ref().is_none_or(|manifest| manifest.is_later);
         let is_free = if layout.is_shared {
-            let is_listed =
-                manifest.as_ref().is_some_and(|manifest| manifest.is_later || manifest.has_like(&layout.pattern));
+            let is_listed = is_blocked || manifest.as_ref().is_some_and(|manifest| manifest.has_like(&layout.pattern));
             let is_there = |stem: &String| home.join(layout.file(stem, self.ext)).symlink_metadata().is_ok();
             !is_listed && !self.stems.iter().any(is_there)
         } else {
@@ -226,7 +235,7 @@ impl Places {
         };
         let is_taken = self.taken.exact.contains(&(home.clone(), layout.pattern.clone()));
         let is_like_taken = self.taken.folded.contains(&folded(&home, &layout.pattern));
-        Candidate { home, layout, manifest, is_free, is_taken, is_like_taken }
+        Candidate { home, layout, manifest, is_free, is_taken, is_like_taken, is_blocked }
     }
 
     /// Returns whether a stem would replace the file of a song.
