@@ -366,7 +366,7 @@ impl<'a> Batch<'a> {
 }
 
 /// Returns the exit code for an error before the first song.
-pub(super) fn exit_of_setup(error: &Error) -> Exit {
+pub(crate) fn exit_of_setup(error: &Error) -> Exit {
     match error {
         Error::Options(_) | Error::Io { .. } => Exit::Usage,
         Error::Cancelled => Exit::Interrupted,
@@ -376,7 +376,7 @@ pub(super) fn exit_of_setup(error: &Error) -> Exit {
 }
 
 /// Returns the name of a model and the digests of its weights. `None` if there is no such model; loading it says why.
-fn identify_model(model: &str) -> Option<ModelId> {
+pub(crate) fn identify_model(model: &str) -> Option<ModelId> {
     if let Some(spec) = vocalizer_model::weights::MODELS.iter().find(|spec| spec.name == model) {
         let digests = spec.members.iter().map(|member| member.sha256.to_owned());
         return Some(ModelId { name: model.to_owned(), weights_sha256: digests.collect() });
