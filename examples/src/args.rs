@@ -52,6 +52,25 @@ A song is split once, also if the program is started again. Ctrl-C ends the prog
 Example:
   vocalizer watch inbox -o stems --format flac";
 
+#[cfg(feature = "separate")]
+const EVALUATE: &str = "\
+A model's scores are kept in the folder of results, so a run that was interrupted continues where it stopped. Songs that
+cannot be scored are named and left out.
+
+Exit codes:
+  0    success
+  1    some songs could not be scored
+  2    invalid command line, or nothing that can be compared
+  3    the weights could not be found, fetched or loaded
+  4    no song could be scored
+  5    the device is missing or not usable
+  130  interrupted
+
+Examples:
+  vocalizer evaluate --dataset musdb18hq --csv scores.csv
+  vocalizer evaluate --dataset musdb18hq --model htdemucs --model htdemucs_ft --limit 10
+  vocalizer evaluate --dataset musdb18hq --estimates stems-of-another-program";
+
 const VARIABLES: &str =
     "Each option can also be set by the environment variable of the same name: --data-dir is DATA_DIR.";
 
@@ -79,6 +98,10 @@ pub(crate) enum Command {
     Watch(Box<local::Watch>),
     /// List models, fetch or import their weights and print their paths
     Models(local::Models),
+    /// Score models on songs with true stems
+    #[cfg(feature = "separate")]
+    #[command(after_help = EVALUATE)]
+    Evaluate(Box<local::Evaluate>),
     /// List compute devices
     #[cfg(feature = "separate")]
     Devices(local::Devices),

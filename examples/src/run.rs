@@ -37,6 +37,8 @@ fn dispatch(chosen: Command) -> ExitCode {
         Command::Watch(args) => local::watch(&args).into(),
         Command::Models(args) => local::models(&args).into(),
         #[cfg(feature = "separate")]
+        Command::Evaluate(args) => local::evaluate(&args).into(),
+        #[cfg(feature = "separate")]
         Command::Devices(args) => local::devices(&args).into(),
         Command::Info(args) => local::info(&args).into(),
         Command::Serve(args) => service::serve(&args),
@@ -83,7 +85,7 @@ fn man(names: &[String]) -> ExitCode {
 fn other(args: &[OsString]) -> ExitCode {
     let name = args.first().map(|name| name.to_string_lossy()).unwrap_or_default();
     match &*name {
-        "separate" | "watch" | "devices" | "worker" => {
+        "separate" | "watch" | "evaluate" | "devices" | "worker" => {
             errln!("vocalizer: this build lacks `{name}`; build with `--features separate`");
         }
         _ => errln!("vocalizer: unknown command {name:?}; see `vocalizer --help`"),

@@ -7,6 +7,7 @@ mod bad_places;
 mod demucs;
 mod devices;
 mod droppings;
+mod evaluate;
 mod imports;
 mod models;
 mod naming;

@@ -2,7 +2,7 @@
 //!
 //! [`AudioReader`] decodes with symphonia, after its own checks of the headers. [`Resampler`] converts the sample rate
 //! with rubato, without a delay. [`StemWriter`] encodes MP3 (LAME), FLAC and WAV. All three work in blocks, so memory
-//! use does not grow with the length of the song. [`AudioLimits`] bounds the input.
+//! use does not grow with the length of the song. [`AudioLimits`] bounds the input. [`evaluation`] scores stems.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -44,6 +44,7 @@ mod downmix;
 mod elementary;
 mod encode;
 mod error;
+pub mod evaluation;
 mod flac;
 mod flac32;
 mod formats;

@@ -415,7 +415,7 @@ impl<'a> Batch<'a> {
 }
 
 /// Returns the exit code for an error before the first song.
-pub(super) fn exit_of_setup(error: &Error) -> Exit {
+pub(crate) fn exit_of_setup(error: &Error) -> Exit {
     match error {
         Error::Options(_) | Error::Io { .. } => Exit::Usage,
         Error::Cancelled => Exit::Interrupted,
@@ -425,7 +425,7 @@ pub(super) fn exit_of_setup(error: &Error) -> Exit {
 }
 
 /// Returns the name of a model and the digests of its weights. `None` if there is no such model; loading it says why.
-fn identify_model(model: &str) -> Option<ModelId> {
+pub(crate) fn identify_model(model: &str) -> Option<ModelId> {
     let specs = model::parts(model).into_iter().map(|part| weights::find(part).ok()).collect::<Option<Vec<_>>>();
     if let Some(specs) = specs {
         let digests = specs.iter().flat_map(|spec| spec.members).map(|member| member.sha256.to_owned());

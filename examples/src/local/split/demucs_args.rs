@@ -36,7 +36,7 @@ pub(crate) struct DemucsArgs {
 }
 
 /// Parses a device. Demucs calls Apple's GPUs `mps`.
-pub(super) fn device(text: &str) -> Result<DeviceChoice, String> {
+pub(crate) fn device(text: &str) -> Result<DeviceChoice, String> {
     if text == "mps" {
         return Err("Apple's GPUs are called wgpu here: use --device wgpu".into());
     }

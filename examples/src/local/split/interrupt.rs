@@ -29,7 +29,7 @@ impl Drop for Spooling {
 
 /// Handles interrupts: the first stops after the current segment, a second exits at once. Unfinished files have temporary
 /// names.
-pub(super) fn watch(voice: Voice) -> Cancel {
+pub(crate) fn watch(voice: Voice) -> Cancel {
     let cancel = Cancel::default();
     let interrupted = cancel.clone();
     let handler = ctrlc::set_handler(move || {

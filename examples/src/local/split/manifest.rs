@@ -80,8 +80,8 @@ pub(super) struct SplitResult {
 
 /// The model that made a result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ModelId {
-    pub(super) name: String,
+pub(crate) struct ModelId {
+    pub(crate) name: String,
     /// SHA-256 of each weights file.
     pub(super) weights_sha256: Vec<String>,
 }

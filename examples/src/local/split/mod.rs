@@ -22,6 +22,10 @@ mod template;
 mod times;
 mod watch;
 
+pub(super) use batch::{exit_of_setup, identify_model};
+pub(super) use demucs_args::device;
+pub(super) use interrupt::watch as watch_interrupts;
+pub(super) use names::safe_name;
 pub(crate) use separate::run as separate;
 pub(crate) use separate_args::{Separate, Watch};
 pub(crate) use watch::run as watch;

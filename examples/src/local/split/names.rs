@@ -11,7 +11,7 @@ const UNNAMED: &str = "untitled";
 
 /// Returns a name that every common file system takes and that is one component of a path: not empty, not `.` or `..`, not
 /// hidden, not a device of Windows, without separators, control characters and characters that Windows forbids.
-pub(super) fn safe_name(text: &str) -> String {
+pub(crate) fn safe_name(text: &str) -> String {
     safe_name_within(text, MAX_BYTES)
 }
 

@@ -1,0 +1,86 @@
+//! Arguments of `evaluate`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use vocalizer_model::{DeviceChoice, Precision, Stem};
+
+const SONGS: &str = "Songs";
+const ESTIMATES: &str = "What is scored";
+const OUTPUT: &str = "Output";
+const QUALITY: &str = "Quality";
+const COMPUTE: &str = "Computing";
+
+/// The options of `evaluate`.
+#[derive(Debug, Args)]
+pub(crate) struct Evaluate {
+    /// Folder of songs with true stems: SONG/mixture.wav, SONG/vocals.wav and so on, or SONG.stem.mp4; also in its folders test and train
+    #[arg(long, value_name = "DIR", help_heading = SONGS)]
+    pub(crate) dataset: PathBuf,
+    /// Which of the folders test and train [default: test, if there is one]
+    #[arg(long, value_enum, value_name = "SUBSET", help_heading = SONGS)]
+    pub(crate) subset: Option<Subset>,
+    /// Only songs whose name contains this text
+    #[arg(long, value_name = "TEXT", help_heading = SONGS)]
+    pub(crate) tracks: Option<String>,
+    /// Only the first N songs
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = SONGS)]
+    pub(crate) limit: Option<u32>,
+
+    /// A model's name (see `vocalizer models`) or a weights file; may be repeated [default: htdemucs]
+    #[arg(short = 'n', long, value_name = "NAME|FILE", help_heading = ESTIMATES)]
+    pub(crate) model: Vec<String>,
+    /// Folder with stems that were estimated before, DIR/SONG/vocals.wav and so on; may be repeated
+    #[arg(long, value_name = "DIR", help_heading = ESTIMATES)]
+    pub(crate) estimates: Vec<PathBuf>,
+    /// Only these stems, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "STEMS", help_heading = ESTIMATES)]
+    pub(crate) stems: Vec<Stem>,
+
+    /// Folder for the scores of models: a later run with the same options continues there
+    #[arg(short = 'o', long, value_name = "DIR", default_value = "evaluation", help_heading = OUTPUT)]
+    pub(crate) results: PathBuf,
+    /// Write the scores as a table to this file, too
+    #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
+    pub(crate) csv: Option<PathBuf>,
+    /// Print one JSON object per song and one with the summary
+    #[arg(long, help_heading = OUTPUT)]
+    pub(crate) json: bool,
+
+    /// Passes with random time shifts, which are averaged
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100), help_heading = QUALITY)]
+    pub(crate) shifts: u32,
+    /// Seed of the random shifts
+    #[arg(long, value_name = "S", default_value_t = 0, help_heading = QUALITY)]
+    pub(crate) seed: u64,
+    /// Overlap of consecutive segments, as a fraction of a segment [default: as the model's authors]
+    #[arg(long, value_name = "SHARE", help_heading = QUALITY)]
+    pub(crate) overlap: Option<f64>,
+    /// Segment length in seconds
+    #[arg(long, value_name = "SECONDS", help_heading = QUALITY)]
+    pub(crate) segment: Option<f64>,
+
+    /// Compute device: auto, cpu, wgpu or cuda, as in `separate`
+    #[arg(short, long, value_name = "DEVICE", default_value_t = DeviceChoice::Auto, value_parser = crate::local::split::device, help_heading = COMPUTE)]
+    pub(crate) device: DeviceChoice,
+    /// Floating-point precision: f32, or on GPUs f16 or bf16
+    #[arg(long, value_name = "PRECISION", default_value_t = Precision::F32, help_heading = COMPUTE)]
+    pub(crate) precision: Precision,
+    /// Batch size on a GPU, in segments [default: as many as fit into its memory, up to 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = COMPUTE)]
+    pub(crate) batch: Option<u16>,
+    /// Compute threads [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = COMPUTE)]
+    pub(crate) threads: Option<u16>,
+}
+
+/// The parts of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Subset {
+    /// The folder test
+    Test,
+    /// The folder train
+    Train,
+    /// Both
+    All,
+}
