@@ -1,6 +1,6 @@
 //! Profiles a segment by layer and compares it with the machine's limits. Prints a table for `benches/README.md`.
 //!
-//! `cargo bench -p vocalizer-benches --bench layers [-- --segments N]`
+//! `cargo bench -p vocalizer-benches --bench layers [-- --model NAME --segments N]`
 
 use std::time::{Duration, Instant};
 
@@ -17,11 +17,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if arguments.iter().any(|argument| argument == "--test") {
         return Ok(());
     }
-    let segments = match arguments.iter().position(|argument| argument == "--segments") {
-        Some(at) => arguments.get(at + 1).ok_or("--segments needs a number")?.parse()?,
-        None => 8,
-    };
-    let model = Model::named("htdemucs")?;
+    let value = |option: &str| arguments.iter().skip_while(|argument| *argument != option).nth(1);
+    let segments = value("--segments").map_or(Ok(8), |number| number.parse::<usize>())?;
+    let model = Model::named(value("--model").map_or("htdemucs", String::as_str))?;
     separate(&model, &tone(song_frames(&model, 1)), false)?;
     let peer = peer_gflop_per_s();
     let profile = separate(&model, &tone(song_frames(&model, segments)), true)?.ok_or("nothing was recorded")?;

@@ -1,7 +1,7 @@
 //! Helpers for the benchmarks.
 
 use vocalizer_model::audio::Frame;
-use vocalizer_model::{Error, Model, Profile, Separation, SeparationOptions, SongStatistics};
+use vocalizer_model::{Error, Model, Profile, Separation, SeparationOptions, Statistics};
 
 /// Generates a tone; the network's cost does not depend on the signal.
 pub fn tone(frames: usize) -> Vec<Frame> {
@@ -19,8 +19,23 @@ pub fn song_frames(model: &Model, segments: usize) -> usize {
 ///
 /// Fails if a GPU fails; the model's own stems and the default options are valid.
 pub fn separate(model: &Model, song: &[Frame], record: bool) -> Result<Option<Profile>, Error> {
-    let statistics = SongStatistics::new(song.len() as u64, 0.0, 0.5);
-    let mut separation = Separation::new(model, model.sources(), statistics, &SeparationOptions::default())?;
+    separate_with(model, song, record, |_| ())
+}
+
+/// Separates a song like [`separate`]. `take` gets the next frames of each stem.
+///
+/// # Errors
+///
+/// Those of [`separate`].
+pub fn separate_with(
+    model: &Model,
+    song: &[Frame],
+    record: bool,
+    mut take: impl FnMut(&[Vec<Frame>]),
+) -> Result<Option<Profile>, Error> {
+    let mut statistics = Statistics::default();
+    statistics.push(song);
+    let mut separation = Separation::new(model, model.sources(), statistics.finish(), &SeparationOptions::default())?;
     if record {
         separation.record();
     }
@@ -28,6 +43,7 @@ pub fn separate(model: &Model, song: &[Frame], record: bool) -> Result<Option<Pr
     separation.push(song);
     while separation.step()? {
         separation.drain(&mut stems);
+        take(&stems);
         stems.iter_mut().for_each(Vec::clear);
     }
     assert!(separation.is_done(), "the song must be fully separated");

@@ -6,6 +6,8 @@ use burn::tensor::TensorData;
 pub(crate) trait Watcher {
     /// A module has computed its output, which `values` reads.
     fn output(&mut self, _name: &str, _values: &dyn Fn() -> TensorData) {}
+    /// A module has run whose output was observed before, because it changes its input in place.
+    fn ran(&mut self, _name: &str) {}
     /// A part of the work is done.
     fn part(&mut self, _name: &'static str) {}
 }

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 use vocalizer_model::audio::Frame;
-use vocalizer_model::{Cancel, ComputeOptions, Model, SeparationOptions, Stem, split_frames};
+use vocalizer_model::{
+    Cancel, ComputeOptions, Model, Separation, SeparationOptions, SongStatistics, Stem, split_frames,
+};
 
 use super::support::{check, golden, on, peak, reference, tiny};
 use crate::audio::support::{RATE_HZ, snr_db};
@@ -54,6 +56,42 @@ fn songs_match_reference() {
         }
     }
     compare("tiny-bs", "short", 2, &on("cpu"), 110.0);
+}
+
+#[test]
+fn profiles_name_the_module_of_each_operation() {
+    let scnet = [
+        ("encoder.0.SDlayer", "bands_conv"),
+        ("encoder.0.conv_modules.0.layers.0", "unit"),
+        ("encoder.2.conv_modules.2.layers.0", "unit"),
+        ("encoder.2.globalconv", "same_conv"),
+        ("separation_net.dp_modules.0.lstm_layers.1", "bilstm over frames"),
+        ("separation_net.dp_modules.3.linear_layers.1", "lstm_residual"),
+        ("decoder.0.0", "conv_glu"),
+        ("decoder.2.1", "bands_transposed"),
+    ];
+    let roformer = [
+        ("band_split", "split_bands"),
+        ("layers.0.0", "time_attention"),
+        ("layers.1.1", "band_attention"),
+        ("layers.1.1", "rms_feed_forward"),
+        ("mask_estimators.1", "band_masks"),
+    ];
+    for (name, expected) in [("tiny-scnet", &scnet[..]), ("tiny-bs", &roformer)] {
+        let (model, song) = (tiny(name), song(name));
+        let statistics = SongStatistics::new(song.len() as u64, 0.0, 0.5);
+        let mut separation =
+            Separation::new(&model, model.sources(), statistics, &SeparationOptions::default()).expect("valid options");
+        separation.record();
+        separation.push(&song);
+        while separation.step().expect("a step") {}
+        let operations = &separation.profile().expect("a profile").operations;
+        for (layer, operation) in expected {
+            let found = operations.iter().find(|one| one.layer == *layer && one.operation == *operation);
+            let found = found.unwrap_or_else(|| panic!("{name}: no {operation} of {layer} in {operations:?}"));
+            assert!(found.gflop > 0.0 && found.bytes > 0, "{name}: {found:?}");
+        }
+    }
 }
 
 #[test]

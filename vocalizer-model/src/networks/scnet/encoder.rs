@@ -63,14 +63,15 @@ impl Encoder {
             let module = format!("{name}.conv_modules.{index}");
             for (depth, unit) in units.iter().enumerate() {
                 let is_last = depth + 1 == units.len();
+                let layer = format!("{module}.layers.{depth}");
                 // Before the unit changes the values in place.
                 let without_gelu = || scnet::unit(x.clone(), unit, rows, false);
-                watcher
-                    .output(&format!("{module}.layers.{depth}"), &|| by_row(own(&(without_gelu() - x.clone()), rows)));
+                watcher.output(&layer, &|| by_row(own(&(without_gelu() - x.clone()), rows)));
                 if is_last {
                     watcher.output(&module, &|| by_row(own(&without_gelu(), rows)));
                 }
                 x = scnet::unit(x, unit, rows, is_last);
+                watcher.ran(&layer);
             }
         }
         let out = scnet::same_conv(x.clone(), &self.globalconv, [3, 3]);

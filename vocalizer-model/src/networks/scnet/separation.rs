@@ -64,11 +64,13 @@ impl DualPath {
             let y = scnet::bilstm(x.clone(), &path.norm, &path.lstm, path.axis);
             watcher.output(&format!("{name}.lstm_layers.{index}"), &|| by_sequence(y.clone()));
             watcher.output(&format!("{name}.lstm_layers.{index}#1"), &|| last_states(&y));
-            watcher.output(&format!("{name}.linear_layers.{index}"), &|| {
+            let linear = format!("{name}.linear_layers.{index}");
+            watcher.output(&linear, &|| {
                 let added = scnet::lstm_residual(x.zeros_like(), y.clone(), &path.linear, path.axis);
                 by_sequence(if path.axis == Axis::Rows { added } else { added.swap_dims(2, 3) })
             });
             x = scnet::lstm_residual(x, y, &path.linear, path.axis);
+            watcher.ran(&linear);
         }
         watcher.output(name, &|| x.to_data());
         let x = if inverse { scnet::inverse_fourier(x, frames) } else { scnet::fourier(x) };
