@@ -93,7 +93,7 @@ impl Recipe {
     }
 }
 
-/// All recipes. Decision 61 in `docs/decisions` has the reasons.
+/// All recipes. Decision 60 in `docs/decisions` has the reasons.
 pub static RECIPES: &[Recipe] = &[
     Recipe {
         name: "best",
