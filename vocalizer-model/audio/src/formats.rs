@@ -61,7 +61,7 @@ pub(super) fn open(
     match kind {
         Kind::Raw(raw) => open_raw(&raw, file, limits, options),
         Kind::Flac(mask) => open_flac(mask, file, start, limits, options),
-        Kind::Ogg => open_ogg(file, start, options),
+        Kind::Ogg => open_ogg(file, start, limits, options),
         Kind::Mkv => open_mkv(file, start, limits, options),
         Kind::Mp4(movie) => open_mp4(&movie, file, start, limits, options),
         Kind::Mpeg(walk) => open_elementary(file, false, walk, options),
@@ -143,7 +143,12 @@ fn open_flac(
     Ok(Opened { source, codec, name: "flac", tracks, chosen, trim, lenient_packets: 0 })
 }
 
-fn open_ogg(mut file: InputFile, start: u64, options: &ReadOptions) -> Result<Opened, DecodeError> {
+fn open_ogg(
+    mut file: InputFile,
+    start: u64,
+    limits: &AudioLimits,
+    options: &ReadOptions,
+) -> Result<Opened, DecodeError> {
     let lengths = ogg::lengths(&mut file, start)?;
     let opened = ogg::open(file, start)?;
     let tracks = opened.tracks.clone();
@@ -153,7 +158,7 @@ fn open_ogg(mut file: InputFile, start: u64, options: &ReadOptions) -> Result<Op
     }
     let (source, stream) = opened.take(chosen)?;
     let stated = lengths.of(&stream);
-    let codec = codecs::make(&stream.params, false, false)?;
+    let codec = decoder(&stream.params, false, false, limits)?;
     let name = tracks.get(chosen).map_or("ogg", |track| track.codec);
     let trim = Trim::frames(stream.pre_skip, None, stated, 0);
     Ok(Opened { source: Box::new(source), codec, name, tracks, chosen, trim, lenient_packets: 0 })

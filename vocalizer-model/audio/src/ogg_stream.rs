@@ -73,7 +73,9 @@ impl Headers {
                 params.for_codec(id::CODEC_ID_VORBIS);
                 params.with_sample_rate(u32::from_le_bytes(head.get(12..16)?.try_into().ok()?));
                 params.with_extra_data([head.get(..30)?, setup].concat().into_boxed_slice());
-                channels = head.get(11).copied();
+                let count = *head.get(11)?;
+                params.with_channels(layout::of_vorbis(count));
+                channels = Some(count);
             }
             Codec::Opus => {
                 params.for_codec(id::CODEC_ID_OPUS).with_sample_rate(48_000);

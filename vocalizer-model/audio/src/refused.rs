@@ -59,7 +59,7 @@ fn sound(head: &[u8]) -> Option<(&'static str, &'static str)> {
         | [b'D', b'T', b'S', b'H', b'D', ..] => "DTS",
         [_, _, _, _, 0xf8, 0x72, 0x6f, 0xba | 0xbb, ..] => "Dolby TrueHD",
         // The length of a frame leads to the next one.
-        [0x56, high @ 0xe0.., low, ..]
+        [0x56, high @ 0xe0..=0xff, low, ..]
             if head
                 .get((usize::from(high & 0x1f) << 8 | usize::from(*low)) + 3..)
                 .is_some_and(|next| next.starts_with(&[0x56])) =>
