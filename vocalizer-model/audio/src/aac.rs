@@ -6,6 +6,7 @@ use syom::{AacError, Channel, DecodeOptions, Decoder};
 
 use super::codec::{Codec, Failure, Shape};
 use super::error::DecodeError;
+use super::refused;
 
 /// The sample rates by their index in the headers.
 const RATES_HZ: [u32; 13] =
@@ -74,20 +75,29 @@ impl AacCodec {
             return Err(wrong());
         }
         let (object, rate, channels) = ((b2 >> 6) + 1, (b2 >> 2) & 15, ((b2 & 1) << 2) | (b3 >> 6));
-        let config = vec![object << 3 | rate >> 1, rate << 7 | channels << 3];
+        let checked = flags & 1 == 0;
+        let mut body = packet.get(if checked { 9 } else { 7 }..).filter(|body| !body.is_empty()).ok_or_else(wrong)?;
+        let mut config = vec![object << 3 | rate >> 1, rate << 7 | channels << 3];
+        if channels == 0 {
+            // The block describes its channels itself, or those of an earlier one hold.
+            match program_config(body) {
+                Some((described, rest)) => {
+                    config.extend(described);
+                    body = rest;
+                }
+                None if self.config.starts_with(&config) => config.clone_from(&self.config),
+                None => return Err(Failure::Packet("a first block without a description of its channels".into())),
+            }
+        }
         if self.config != config {
             self.configure(config).map_err(|error| match error {
                 AacError::Unsupported(_) if self.config.is_empty() => Failure::Stream(refuse(&error)),
                 error => Failure::Packet(format!("aac: {error}")),
             })?;
         }
-        let checked = flags & 1 == 0;
         if b6 & 3 != 0 {
-            return Err(Failure::Stream(DecodeError::Unsupported(
-                "ADTS with several blocks per frame; convert the file with `ffmpeg -i IN OUT.flac`".into(),
-            )));
+            return Err(Failure::Stream(refused::codec("ADTS with several blocks per frame")));
         }
-        let body = packet.get(if checked { 9 } else { 7 }..).filter(|body| !body.is_empty()).ok_or_else(wrong)?;
         self.decode_block(body, out)
     }
 }
@@ -113,11 +123,42 @@ fn options() -> DecodeOptions {
 
 fn refuse(error: &AacError) -> DecodeError {
     match error {
-        AacError::Unsupported(_) => DecodeError::Unsupported(format!(
-            "AAC of a rare kind ({error}); convert the file with `ffmpeg -i IN OUT.flac`"
-        )),
+        AacError::Unsupported(_) => refused::codec(&format!("AAC of a rare kind ({error})")),
         error => DecodeError::Malformed(format!("the AAC configuration is invalid: {error}")),
     }
+}
+
+/// Splits a block that starts with a program configuration element: the element as a part of a configuration, and the rest of
+/// the block (ISO/IEC 14496-3, 4.4.1.1).
+fn program_config(block: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let bit = |at: usize| block.get(at / 8).map(|byte| byte >> (7 - at % 8) & 1);
+    let number =
+        |from: usize, count: usize| (from..from + count).try_fold(0, |n, at| Some(n << 1 | usize::from(bit(at)?)));
+    if number(0, 3)? != 5 {
+        return None;
+    }
+    // Behind the tag, the profile and the rate.
+    let mut at = 3 + 10;
+    let counts = [(4, 5), (4, 5), (4, 5), (2, 4), (3, 4), (4, 5)];
+    let mut elements = 0;
+    for (bits, element_bits) in counts {
+        elements += number(at, bits)? * element_bits;
+        at += bits;
+    }
+    for mixdown_bits in [4, 4, 3] {
+        at += 1 + number(at, 1)? * mixdown_bits;
+    }
+    at += elements;
+    let described = (3..at).map(bit).collect::<Option<Vec<u8>>>()?;
+    let mut config: Vec<u8> = described
+        .chunks(8)
+        .map(|bits| (0..8).fold(0_u8, |byte, n| byte << 1 | bits.get(n).copied().unwrap_or(0)))
+        .collect();
+    // No comment.
+    config.push(0);
+    let comment = at.div_ceil(8);
+    let rest = block.get(comment + 1 + usize::from(*block.get(comment)?)..)?;
+    Some((config, rest))
 }
 
 /// Returns the configuration of AAC-LC, for containers that state only the rate and the channels.
@@ -152,4 +193,22 @@ fn layout(labels: &[Channel], channels: usize) -> Channels {
         })
     };
     Channels::Custom(labels.iter().map(label).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The start of a block of ffmpeg's encoder: left, right and LFE, with a comment of four bytes.
+    const BLOCK: [u8; 15] = [0xa0, 0x98, 0x80, 0x20, 0x04, 0x00, 0x04, b'L', b'a', b'v', b'c', 0x21, 0x2a, 0x08, 0x04];
+
+    #[test]
+    fn program_configuration_is_split_off() {
+        let (config, rest) = program_config(&BLOCK).expect("a program configuration");
+        assert_eq!(rest, &BLOCK[11..]);
+        // The same bits, moved by three, and no comment.
+        assert_eq!(config, [0x04, 0xc4, 0x01, 0x00, 0x20, 0x00, 0x00]);
+        assert_eq!(program_config(&BLOCK[..9]), None, "the comment is incomplete");
+        assert_eq!(program_config(&[0x21, 0x2a, 0x08, 0x04]), None, "a pair of channels");
+    }
 }

@@ -54,7 +54,7 @@ pub(super) fn read(
     if frames == 0 {
         return Err(DecodeError::Empty("the audio has no samples"));
     }
-    let layout = caf::layout(file, chunks.get(b"CHAN"), channels)?;
+    let layout = caf::stated_layout(file, chunks.get(b"CHAN"), channels)?;
     let mut params = AudioCodecParameters::new();
     params.for_codec(codec).with_sample_rate(rate_hz).with_channels(layout);
     Ok(RawTrack {

@@ -6,10 +6,11 @@ use symphonia::core::codecs::audio::well_known as id;
 use super::chunks::is_placeholder;
 use super::error::DecodeError;
 use super::input_file::InputFile;
+use super::layout;
 use super::limits::AudioLimits;
 use super::raw::{Packets, RawTrack};
 use super::refused;
-use super::riff::{integer, layout};
+use super::riff::integer;
 use super::tail;
 
 /// Reads the header of an AU file.
@@ -55,7 +56,7 @@ pub(super) fn read(file: &mut InputFile, start: u64, big: bool, limits: &AudioLi
         return Err(DecodeError::Empty("the audio has no samples"));
     }
     let mut params = AudioCodecParameters::new();
-    params.for_codec(codec).with_sample_rate(rate_hz).with_channels(layout(channels, None));
+    params.for_codec(codec).with_sample_rate(rate_hz).with_channels(layout::of_mask(channels, None));
     let packets = Packets::Frames(block_bytes);
     Ok(RawTrack { name: Some("au"), params, start: first, end, packets, skip: 0, frames, needed: frames })
 }

@@ -1,6 +1,6 @@
 //! CAF, the Core Audio Format: PCM, ALAC, AAC, Opus, ADPCM and MPEG audio.
 
-use symphonia::core::audio::{ChannelLabel, Channels, Position};
+use symphonia::core::audio::Channels;
 use symphonia::core::codecs::audio::AudioCodecParameters;
 use symphonia::core::codecs::audio::well_known as id;
 
@@ -8,6 +8,7 @@ use super::adpcm::adpcm_packets;
 use super::chunks::{Chunk, Chunks, Samples, Style};
 use super::error::DecodeError;
 use super::input_file::InputFile;
+use super::layout;
 use super::limits::AudioLimits;
 use super::raw::{PacketTable, Packets, RawTrack};
 use super::refused;
@@ -47,7 +48,7 @@ pub(super) fn read(file: &mut InputFile, start: u64, limits: &AudioLimits) -> Re
     samples.check_any()?;
     // The packet table and the magic cookie may follow the samples.
     chunks.add_from(file, samples.end, Style::Caf, &[b"kuki", b"pakt", b"chan"], limits)?;
-    let channels = layout(file, chunks.get(b"chan"), desc.channels)?;
+    let channels = stated_layout(file, chunks.get(b"chan"), desc.channels)?;
     let mut params = AudioCodecParameters::new();
     params.with_sample_rate(desc.rate_hz).with_channels(channels);
     let float = desc.flags & 1 != 0;
@@ -213,63 +214,14 @@ fn opus_header(cookie: &[u8], desc: &Description, skip: u64) -> Result<Vec<u8>, 
 }
 
 /// Returns the positions of the channels from a `chan` or `CHAN` chunk.
-pub(super) fn layout(file: &mut InputFile, chunk: Option<Chunk>, channels: u16) -> Result<Channels, DecodeError> {
-    use Position as P;
-    let usual = riff::layout(channels, None);
-    let Some(chunk) = chunk.filter(|chunk| chunk.size >= 12) else { return Ok(usual) };
-    let [a, b, c, d, e, f, g, h, i, j, k, l] = file.take::<12>(chunk.body)?;
-    let (l0, r0, c0, s0) = (P::FRONT_LEFT, P::FRONT_RIGHT, P::FRONT_CENTER, P::REAR_CENTER);
-    let (ls, rs, lfe) = (P::REAR_LEFT, P::REAR_RIGHT, P::LFE1);
-    let (lc, rc) = (P::FRONT_LEFT_CENTER, P::FRONT_RIGHT_CENTER);
-    let order: Vec<Position> = match u32::from_be_bytes([a, b, c, d]) {
-        0 => {
-            let count = u32::from_be_bytes([i, j, k, l]);
-            if count != u32::from(channels) {
-                return Ok(usual);
-            }
-            let mut labels = Vec::new();
-            for n in 0..u64::from(channels) {
-                let label = u32::from_be_bytes(file.take::<4>(chunk.body + 12 + 20 * n)?);
-                // The first 18 labels are the bits of the mask of WAV.
-                let mask = label.checked_sub(1).filter(|&bit| bit < 18).map(|bit| 1 << bit);
-                labels.push(mask.and_then(P::from_wave_channel_mask).unwrap_or(P::empty()));
-            }
-            labels
-        }
-        0x1_0000 => {
-            let mask = u32::from_be_bytes([e, f, g, h]);
-            return Ok(riff::layout(channels, Some(mask).filter(|m| m.count_ones() == u32::from(channels))));
-        }
-        tag => match tag >> 16 {
-            108 => vec![l0, r0, ls, rs],
-            113 => vec![l0, r0, c0],
-            114 => vec![c0, l0, r0],
-            115 => vec![l0, r0, c0, s0],
-            116 => vec![c0, l0, r0, s0],
-            117 => vec![l0, r0, c0, ls, rs],
-            118 => vec![l0, r0, ls, rs, c0],
-            119 => vec![l0, c0, r0, ls, rs],
-            120 => vec![c0, l0, r0, ls, rs],
-            121 => vec![l0, r0, c0, lfe, ls, rs],
-            122 => vec![l0, r0, ls, rs, c0, lfe],
-            123 => vec![l0, c0, r0, ls, rs, lfe],
-            124 => vec![c0, l0, r0, ls, rs, lfe],
-            125 => vec![l0, r0, c0, lfe, ls, rs, s0],
-            126 => vec![l0, r0, c0, lfe, ls, rs, lc, rc],
-            127 => vec![c0, lc, rc, l0, r0, ls, rs, lfe],
-            128 => vec![l0, r0, c0, lfe, P::SIDE_LEFT, P::SIDE_RIGHT, ls, rs],
-            131 => vec![l0, r0, s0],
-            132 => vec![l0, r0, ls, rs],
-            133 => vec![l0, r0, lfe],
-            134 => vec![l0, r0, lfe, s0],
-            135 => vec![l0, r0, lfe, ls, rs],
-            137 => vec![l0, r0, c0, lfe, s0],
-            138 => vec![l0, r0, ls, rs, lfe],
-            _ => return Ok(usual),
-        },
-    };
-    if order.len() != usize::from(channels) || order.iter().all(|position| position.is_empty()) {
-        return Ok(usual);
-    }
-    Ok(Channels::Custom(order.into_iter().map(ChannelLabel::Positioned).collect()))
+pub(super) fn stated_layout(
+    file: &mut InputFile,
+    chunk: Option<Chunk>,
+    channels: u16,
+) -> Result<Channels, DecodeError> {
+    let Some(chunk) = chunk else { return Ok(layout::of_mask(channels, None)) };
+    // A tag, a mask and a count, and 20 bytes for each channel.
+    let most = chunk.size.min(12 + 20 * u64::from(channels));
+    let bytes = file.bytes(chunk.body, usize::try_from(most).unwrap_or(0))?;
+    Ok(layout::of_apple(&bytes, channels))
 }

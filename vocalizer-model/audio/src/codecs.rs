@@ -1,5 +1,6 @@
 //! The decoders by codec, and the names of codecs.
 
+use symphonia::core::audio::Channels;
 use symphonia::core::codecs::audio::well_known as id;
 use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error;
@@ -12,8 +13,10 @@ use super::codec::{Codec, Failure, Shape};
 use super::error::DecodeError;
 use super::flac32::Flac32;
 use super::guard::{guard, translate};
+use super::layout;
 use super::mpeg::{self, Header};
 use super::refused;
+use super::vorbis::VorbisCodec;
 
 /// Returns the decoder for a stream.
 #[cfg_attr(not(feature = "opus"), expect(unused_variables, reason = "only Opus needs the container"))]
@@ -27,6 +30,7 @@ pub(super) fn make(params: &AudioCodecParameters, in_mp4: bool, verify: bool) ->
             Ok(Box::new(AdpcmCodec::new(params)?))
         }
         id::CODEC_ID_FLAC if flac_bits(params) == Some(32) => Ok(Box::new(Flac32::new(params)?)),
+        id::CODEC_ID_VORBIS => Ok(Box::new(VorbisCodec::new(params)?)),
         _ => {
             let options = AudioDecoderOptions::default().gapless(false).verify(verify);
             let decoder = symphonia::default::get_codecs().make_audio_decoder(params, &options);
@@ -34,7 +38,15 @@ pub(super) fn make(params: &AudioCodecParameters, in_mp4: bool, verify: bool) ->
                 Error::Unsupported(_) => refused::codec(name(params.codec).unwrap_or("an unknown codec")),
                 error => translate(error),
             })?;
-            Ok(Box::new(Standard { decoder, is_priming: params.codec == id::CODEC_ID_VORBIS }))
+            let layout = match params.codec {
+                id::CODEC_ID_ALAC => {
+                    layout::of_alac(decoder.codec_params().channels.as_ref().map_or(0, Channels::count))
+                }
+                // The mask in the comments, which the decoder does not know.
+                id::CODEC_ID_FLAC => params.channels.clone(),
+                _ => None,
+            };
+            Ok(Box::new(Standard { decoder, layout }))
         }
     })
 }
@@ -78,16 +90,15 @@ pub(super) fn name(codec: AudioCodecId) -> Option<&'static str> {
 /// One of symphonia's decoders.
 struct Standard {
     decoder: Box<dyn AudioDecoder>,
-    /// Whether the next packet only prepares the one after it: the first block of Vorbis has no block to overlap with.
-    is_priming: bool,
+    /// The positions of the channels if the decoder does not know them.
+    layout: Option<Channels>,
 }
 
 impl Codec for Standard {
     fn decode(&mut self, packet: &[u8], out: &mut Vec<f32>) -> Result<Shape, Failure> {
         let mut shape = decode_with(&mut *self.decoder, packet, out)?;
-        if std::mem::take(&mut self.is_priming) {
-            out.clear();
-            shape.frames = 0;
+        if let Some(layout) = self.layout.as_ref().filter(|layout| layout.count() == shape.channels.count()) {
+            shape.channels = layout.clone();
         }
         Ok(shape)
     }

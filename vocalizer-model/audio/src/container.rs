@@ -33,7 +33,8 @@ const WAVE64: [u8; 16] =
 pub(super) enum Kind {
     /// WAV, AIFF, AU, CAF and their relatives.
     Raw(Box<RawTrack>),
-    Flac,
+    /// FLAC, with the positions of the channels as a mask of WAV if the file states them.
+    Flac(Option<u32>),
     Ogg,
     Mp4(Movie),
     Mkv,
@@ -60,10 +61,7 @@ pub(super) fn identify(file: &mut InputFile, limits: &AudioLimits) -> Result<(Ki
             Some(track) => Kind::Raw(Box::new(track)),
             None => return frames(file),
         },
-        (b"fLaC", _) => {
-            flac::check(file, start, limits)?;
-            Kind::Flac
-        }
+        (b"fLaC", _) => Kind::Flac(flac::check(file, start, limits)?),
         (b"OggS", _) => {
             check_ogg(file, start)?;
             tail::cut_ogg(file)?;
@@ -106,10 +104,7 @@ fn wav(
     match riff::read(file, start, style, name, limits)? {
         Content::Raw(track) => Ok((Kind::Raw(track), start)),
         Content::Frames => frames(file),
-        Content::Flac => {
-            flac::check(file, 0, limits)?;
-            Ok((Kind::Flac, 0))
-        }
+        Content::Flac => Ok((Kind::Flac(flac::check(file, 0, limits)?), 0)),
     }
 }
 

@@ -11,6 +11,7 @@ use symphonia::core::audio::{ChannelLabel, Channels, Position};
 
 use super::Frame;
 use super::error::DecodeError;
+use super::refused;
 
 /// How the channels of one layout are mixed to left and right.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,7 +39,7 @@ impl Downmix {
                     _ => Position::empty(),
                 })
                 .collect(),
-            _ => return Err(DecodeError::Unsupported("ambisonic channels".into())),
+            _ => return Err(refused::codec("ambisonic channels")),
         };
         Ok(Self::Many(normalised(positions)))
     }
@@ -60,9 +61,9 @@ impl Downmix {
     }
 }
 
-/// Returns the usual layout of a channel count. Symphonia assigns positions in the order of the WAV mask, which makes
-/// the fourth of four or five channels an LFE, and so silent, and the seventh and eighth front channels; quadraphonic,
-/// 5.0, 6.1 and 7.1 with side channels are the usual layouts.
+/// Returns the usual layout of a number of channels without positions. The order of the WAV mask would make the fourth of
+/// four or five channels an LFE, and so silent, and the seventh and eighth front channels; quadraphonic, 5.0, 6.1 and 7.1
+/// with side channels are the usual layouts.
 fn usual_layout(count: usize) -> Vec<Position> {
     let (left, right, centre, lfe) =
         (Position::FRONT_LEFT, Position::FRONT_RIGHT, Position::FRONT_CENTER, Position::LFE1);
@@ -81,10 +82,6 @@ fn usual_layout(count: usize) -> Vec<Position> {
 }
 
 fn normalised(positions: Vec<Position>) -> Vec<Frame> {
-    let by_count = Position::from_count(u32::try_from(positions.len()).unwrap_or(0));
-    let stated = positions.iter().fold(Position::empty(), |all, &p| all | p);
-    let guessed = matches!(positions.len(), 4 | 5) && by_count == Some(stated);
-    let positions = if guessed { usual_layout(positions.len()) } else { positions };
     let mut gains: Vec<Frame> = positions.into_iter().map(gain).collect();
     let sum = |side: usize| gains.iter().map(|g| g[side]).sum::<f32>();
     let loudest = sum(0).max(sum(1));

@@ -19,10 +19,17 @@ const WINDOW: usize = 1 << 20;
 /// How many frame headers to follow there. Other bytes rarely look like one.
 const MAX_TRIES: u32 = 32;
 
-/// Checks that the metadata blocks fit into the file, and the values of STREAMINFO.
-pub(super) fn check(file: &mut InputFile, start: u64, limits: &AudioLimits) -> Result<(), DecodeError> {
+/// The type of the block with the comments.
+const COMMENTS: u8 = 4;
+/// The comment with the positions of the channels, where they are not the usual ones.
+const MASK: &str = "WAVEFORMATEXTENSIBLE_CHANNEL_MASK=";
+
+/// Checks that the metadata blocks fit into the file, and the values of STREAMINFO. Returns the positions of the channels, as a
+/// mask of WAV, if the comments state them.
+pub(super) fn check(file: &mut InputFile, start: u64, limits: &AudioLimits) -> Result<Option<u32>, DecodeError> {
     let mut at = start + 4;
     let mut all_bytes = 0;
+    let mut mask = None;
     for n in 0..MAX_BLOCKS {
         let head = file.take::<4>(at)?;
         let size = u32::from_be_bytes([0, head[1], head[2], head[3]]);
@@ -37,16 +44,63 @@ pub(super) fn check(file: &mut InputFile, start: u64, limits: &AudioLimits) -> R
         }
         all_bytes += u64::from(size);
         limits.check_metadata(all_bytes)?;
+        if head[0] & 0x7f == COMMENTS {
+            mask = mask.or(mask_in(&file.bytes(at + 4, usize::try_from(size).unwrap_or(0))?));
+        }
         at += 4 + u64::from(size);
         if at > file.len_bytes() {
             return Err(DecodeError::Truncated("the file ends inside its header".into()));
         }
         if head[0] & 0x80 != 0 {
             correct_blocks(file, start + 8, at)?;
-            return cut(file, start + 8, at);
+            cut(file, start + 8, at)?;
+            return Ok(mask);
         }
     }
     Err(DecodeError::Malformed("the header has no last block".into()))
+}
+
+/// Returns STREAMINFO from metadata blocks.
+pub(super) fn info(metadata: &[u8]) -> Option<&[u8]> {
+    blocks(metadata).find(|(kind, block)| *kind == 0 && block.len() == 34).map(|(_, block)| block)
+}
+
+/// Returns the positions of the channels that the comments in metadata blocks state.
+pub(super) fn mask(metadata: &[u8]) -> Option<u32> {
+    blocks(metadata).filter(|(kind, _)| *kind == COMMENTS).find_map(|(_, block)| mask_in(block))
+}
+
+/// Iterates over metadata blocks: their type and their content.
+fn blocks(metadata: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    let mut rest = metadata;
+    std::iter::from_fn(move || {
+        let (&[kind, a, b, c], after) = rest.split_first_chunk::<4>()?;
+        let size = usize::try_from(u32::from_be_bytes([0, a, b, c])).ok()?;
+        let (block, after) = after.split_at_checked(size)?;
+        rest = after;
+        Some((kind & 0x7f, block))
+    })
+}
+
+/// Returns the positions of the channels from a block of comments.
+pub(super) fn mask_in(comments: &[u8]) -> Option<u32> {
+    let next = |rest: &mut &[u8]| {
+        let (size, after) = rest.split_first_chunk::<4>()?;
+        let (text, after) = after.split_at_checked(usize::try_from(u32::from_le_bytes(*size)).ok()?)?;
+        *rest = after;
+        Some(text.to_owned())
+    };
+    let mut rest = comments;
+    next(&mut rest)?;
+    // Their number, which the end of the block also tells.
+    rest = rest.get(4..)?;
+    std::iter::from_fn(|| next(&mut rest)).find_map(|comment| {
+        let comment = String::from_utf8(comment).ok()?;
+        let (name, value) = comment.split_at_checked(MASK.len())?;
+        let digits = value.trim().strip_prefix("0x").or_else(|| value.trim().strip_prefix("0X"));
+        let mask = digits.map_or_else(|| value.trim().parse().ok(), |digits| u32::from_str_radix(digits, 16).ok());
+        mask.filter(|_| name.eq_ignore_ascii_case(MASK))
+    })
 }
 
 /// Corrects block sizes in STREAMINFO at `info_at` that contradict the first frame at `first`.
@@ -118,4 +172,30 @@ fn cut(file: &mut InputFile, info_at: u64, first: u64) -> Result<(), DecodeError
 fn streaminfo(bytes: &[u8; 34]) -> Result<Streaminfo, DecodeError> {
     let header = [b"fLaC\x80\0\0\x22".as_slice(), bytes].concat();
     read_info(Cursor::new(header)).map_err(|_| DecodeError::Malformed("STREAMINFO is invalid".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn comments(all: &[&str]) -> Vec<u8> {
+        let number = |number: usize| (number as u32).to_le_bytes();
+        let text = |text: &str| [number(text.len()).as_slice(), text.as_bytes()].concat();
+        let texts: Vec<u8> = all.iter().flat_map(|&comment| text(comment)).collect();
+        [text("an encoder"), number(all.len()).to_vec(), texts].concat()
+    }
+
+    #[test]
+    fn a_comment_states_the_positions_of_the_channels() {
+        for (value, mask) in [("0xF", Some(15)), ("0x60f", Some(0x60f)), (" 51 ", Some(51)), ("quad", None), ("", None)]
+        {
+            let block = comments(&["TITLE=a", &format!("WaveFormatExtensible_Channel_Mask={value}")]);
+            assert_eq!(mask_in(&block), mask, "{value}");
+            let size = (block.len() as u32).to_be_bytes();
+            let head = [b"\x00\0\0\x22".as_slice(), &[5; 34], &[0x84], &size[1..], &block].concat();
+            assert_eq!((super::mask(&head), info(&head)), (mask, Some([5; 34].as_slice())), "{value}");
+        }
+        assert_eq!(mask_in(&comments(&["TITLE=ä€", "ARTIST=b"])), None);
+        assert_eq!(mask_in(&[0xff; 30]), None);
+    }
 }

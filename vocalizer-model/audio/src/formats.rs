@@ -3,12 +3,13 @@
 use std::io::{Seek, SeekFrom};
 
 use symphonia::core::codecs::audio::well_known as id;
-use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters};
+use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters, CODEC_ID_NULL_AUDIO};
 use symphonia::core::formats::{FormatOptions, FormatReader, Track};
 use symphonia::core::io::{MediaSourceStream, ReadBytes};
-use symphonia::default::formats::{FlacReader, IsoMp4Reader, MkvReader};
+use symphonia::default::formats::{FlacReader, IsoMp4Reader};
 
 use super::aac;
+use super::chunk_table::ChunkReader;
 use super::codec::Codec;
 use super::codecs;
 use super::container::Kind;
@@ -16,19 +17,24 @@ use super::elementary::{Elementary, Walk};
 use super::error::DecodeError;
 use super::guard::{guard, translate};
 use super::input_file::InputFile;
+use super::layout;
 use super::limits::AudioLimits;
 use super::mkv::{self, Mkv};
-use super::mp4::{self, Movie};
+use super::mkv_tracks::MkvTrack;
+use super::mp4::{Movie, SoundTrack};
 use super::ogg;
 use super::options::{ReadOptions, TrackInfo};
 use super::raw::{RawReader, RawTrack};
 use super::refused;
 use super::source::{Demuxed, Source};
-use super::tracks::{audio_tracks, index_of};
+use super::tracks::{AudioTracks, Stated, index_of, named_by, unknown};
 use super::trim::Trim;
 
 /// Packets at the start of an MP3 that may fail: a file cut out of a longer one refers to missing bits.
 const LENIENT_PACKETS: u32 = 8;
+
+/// Tracks of Matroska beyond this number are not tried.
+const MAX_TRACKS: usize = 64;
 
 /// An opened file, ready for decoding.
 pub(super) struct Opened {
@@ -53,11 +59,11 @@ pub(super) fn open(
     options: &ReadOptions,
 ) -> Result<Opened, DecodeError> {
     match kind {
-        Kind::Raw(raw) => open_raw(&raw, file, options),
-        Kind::Flac => open_flac(file, start, options),
-        Kind::Ogg => open_ogg(file, start, options),
+        Kind::Raw(raw) => open_raw(&raw, file, limits, options),
+        Kind::Flac(mask) => open_flac(mask, file, start, limits, options),
+        Kind::Ogg => open_ogg(file, start, limits, options),
         Kind::Mkv => open_mkv(file, start, limits, options),
-        Kind::Mp4(movie) => open_mp4(&movie, file, start, options),
+        Kind::Mp4(movie) => open_mp4(&movie, file, start, limits, options),
         Kind::Mpeg(walk) => open_elementary(file, false, walk, options),
         Kind::Adts(walk) => open_elementary(file, true, walk, options),
     }
@@ -75,33 +81,74 @@ fn params_of(format: &dyn FormatReader, id: u32) -> Result<AudioCodecParameters,
     track.and_then(|params| params.audio()).cloned().ok_or(DecodeError::NoAudioTrack)
 }
 
-fn open_raw(raw: &RawTrack, file: InputFile, options: &ReadOptions) -> Result<Opened, DecodeError> {
-    let reader = guard(|| RawReader::new(stream(file, 0)?, raw).map_err(translate))?;
-    let format: Box<dyn FormatReader> = Box::new(reader);
-    let mut found = audio_tracks(&*format, |params| codecs::make(params, false, false));
-    let chosen = found.choose(options.track)?;
-    let codec = codecs::make(&raw.params, false, false)?;
-    let name = raw.name.unwrap_or_else(|| codecs::name(raw.params.codec).unwrap_or("pcm"));
-    let trim = Trim::frames(raw.skip, Some(raw.frames), Some(raw.frames), raw.needed);
-    let source = Box::new(Demuxed::new(format, found.id(chosen)?, false, (1, 1), false));
-    Ok(Opened { source, codec, name, tracks: found.tracks, chosen, trim, lenient_packets: 0 })
+/// Makes the decoder of a track.
+fn decoder(
+    params: &AudioCodecParameters,
+    in_mp4: bool,
+    verify: bool,
+    limits: &AudioLimits,
+) -> Result<Box<dyn Codec>, DecodeError> {
+    params.channels.as_ref().map_or(Ok(()), |channels| limits.check_channels(channels.count()))?;
+    codecs::make(params, in_mp4, verify)
 }
 
-fn open_flac(file: InputFile, start: u64, options: &ReadOptions) -> Result<Opened, DecodeError> {
+/// The track of a container that has only one.
+fn single(
+    params: &AudioCodecParameters,
+    verify: bool,
+    limits: &AudioLimits,
+    options: &ReadOptions,
+) -> Result<(Vec<TrackInfo>, usize, Box<dyn Codec>), DecodeError> {
+    let codec = decoder(params, false, verify, limits)?;
+    let mut found = AudioTracks::default();
+    found.add(params, None, Stated::default());
+    let chosen = found.choose(options.track)?;
+    Ok((found.tracks, chosen, codec))
+}
+
+fn open_raw(
+    raw: &RawTrack,
+    file: InputFile,
+    limits: &AudioLimits,
+    options: &ReadOptions,
+) -> Result<Opened, DecodeError> {
+    let (tracks, chosen, codec) = single(&raw.params, false, limits, options)?;
+    let reader = guard(|| RawReader::new(stream(file, 0)?, raw).map_err(translate))?;
+    let name = raw.name.unwrap_or_else(|| codecs::name(raw.params.codec).unwrap_or("pcm"));
+    let trim = Trim::frames(raw.skip, Some(raw.frames), Some(raw.frames), raw.needed);
+    let source = Box::new(Demuxed::new(Box::new(reader), 0, false, (1, 1), false));
+    Ok(Opened { source, codec, name, tracks, chosen, trim, lenient_packets: 0 })
+}
+
+fn open_flac(
+    mask: Option<u32>,
+    file: InputFile,
+    start: u64,
+    limits: &AudioLimits,
+    options: &ReadOptions,
+) -> Result<Opened, DecodeError> {
     let format: Box<dyn FormatReader> = guard(|| {
         Ok(Box::new(FlacReader::try_new(stream(file, start)?, FormatOptions::default()).map_err(translate)?))
     })?;
-    let mut found = audio_tracks(&*format, |params| codecs::make(params, false, false));
-    let chosen = found.choose(options.track)?;
     let Some(track) = format.tracks().first() else { return Err(DecodeError::NoAudioTrack) };
     let (id, stated) = (track.id, track.num_frames.filter(|&frames| frames > 0));
-    let codec = codecs::make(&params_of(&*format, id)?, false, true)?;
+    let mut params = params_of(&*format, id)?;
+    if let (Some(channels), Some(mask)) = (&params.channels, mask) {
+        let channels = u16::try_from(channels.count()).unwrap_or(u16::MAX);
+        params.with_channels(layout::of_mask(channels, Some(mask)));
+    }
+    let (tracks, chosen, codec) = single(&params, true, limits, options)?;
     let trim = Trim::frames(0, None, stated, stated.unwrap_or(0));
     let source = Box::new(Demuxed::new(format, id, true, (1, 1), false));
-    Ok(Opened { source, codec, name: "flac", tracks: found.tracks, chosen, trim, lenient_packets: 0 })
+    Ok(Opened { source, codec, name: "flac", tracks, chosen, trim, lenient_packets: 0 })
 }
 
-fn open_ogg(mut file: InputFile, start: u64, options: &ReadOptions) -> Result<Opened, DecodeError> {
+fn open_ogg(
+    mut file: InputFile,
+    start: u64,
+    limits: &AudioLimits,
+    options: &ReadOptions,
+) -> Result<Opened, DecodeError> {
     let lengths = ogg::lengths(&mut file, start)?;
     let opened = ogg::open(file, start)?;
     let tracks = opened.tracks.clone();
@@ -111,7 +158,7 @@ fn open_ogg(mut file: InputFile, start: u64, options: &ReadOptions) -> Result<Op
     }
     let (source, stream) = opened.take(chosen)?;
     let stated = lengths.of(&stream);
-    let codec = codecs::make(&stream.params, false, false)?;
+    let codec = decoder(&stream.params, false, false, limits)?;
     let name = tracks.get(chosen).map_or("ogg", |track| track.codec);
     let trim = Trim::frames(stream.pre_skip, None, stated, 0);
     Ok(Opened { source: Box::new(source), codec, name, tracks, chosen, trim, lenient_packets: 0 })
@@ -123,57 +170,93 @@ fn open_mkv(
     limits: &AudioLimits,
     options: &ReadOptions,
 ) -> Result<Opened, DecodeError> {
-    let layout = mkv::layout(&mut file, start, limits)?;
-    let len_bytes = file.len_bytes();
-    let format: Box<dyn FormatReader> =
-        guard(|| Ok(Box::new(MkvReader::try_new(stream(file, start)?, FormatOptions::default()).map_err(translate)?)))?;
-    let mut found = audio_tracks(&*format, |params| codecs::make(&with_config(params.clone()), false, false));
-    found.set_defaults(|id| layout.is_default(id.into()));
+    let segment = mkv::layout(&mut file, start, limits)?;
+    let mut found = AudioTracks::default();
+    let sounds: Vec<_> = segment.tracks.iter().filter(|track| track.is_sound()).take(MAX_TRACKS).collect();
+    let made = |track: &MkvTrack| match track.refusal() {
+        Some(error) => Err(error),
+        None => decoder(&with_config(track.params()), false, false, limits),
+    };
+    for &track in &sounds {
+        let (language, is_default) = (Some(track.language.clone()), track.is_default);
+        found.add(&track.params(), made(track).err(), Stated { language, is_default, ..Stated::default() });
+    }
     let chosen = found.choose(options.track)?;
-    let id = found.id(chosen)?;
-    let params = with_config(params_of(&*format, id)?);
-    let all: Vec<u64> = format.tracks().iter().map(|track| track.id.into()).collect();
-    let codec = codecs::make(&params, false, false)?;
+    let Some(&track) = sounds.get(chosen) else { return Err(DecodeError::NoAudioTrack) };
+    let (params, codec) = (track.params(), made(track)?);
     let name = codecs::name(params.codec).unwrap_or("pcm");
     let skip = match params.codec {
         id::CODEC_ID_OPUS => params.extra_data.as_deref().map_or(0, ogg::opus_pre_skip),
         _ => 0,
     };
-    let file = InputFile::new(Box::new(format.into_inner()), len_bytes);
     let trim = Trim::frames(skip, None, None, 0);
-    let source = Box::new(Mkv::new(file, &layout, id, all));
+    let source = Box::new(Mkv::new(file, &segment, track));
     Ok(Opened { source, codec, name, tracks: found.tracks, chosen, trim, lenient_packets: 0 })
 }
 
-fn open_mp4(movie: &Movie, file: InputFile, start: u64, options: &ReadOptions) -> Result<Opened, DecodeError> {
+fn open_mp4(
+    movie: &Movie,
+    file: InputFile,
+    start: u64,
+    limits: &AudioLimits,
+    options: &ReadOptions,
+) -> Result<Opened, DecodeError> {
+    let len_bytes = file.len_bytes();
     let format: Box<dyn FormatReader> = guard(|| {
         let mut stream = stream(file, start)?;
         // This demuxer expects to start after the first four bytes of its marker.
         stream.read_quad_bytes().map_err(DecodeError::read)?;
         Ok(Box::new(IsoMp4Reader::try_new(stream, FormatOptions::default()).map_err(translate)?))
     })?;
-    let mut found = audio_tracks(&*format, |params| codecs::make(&with_config(params.clone()), true, false));
-    found.describe(movie)?;
-    let chosen = found.choose(options.track)?;
-    let id = found.id(chosen)?;
-    let mut params = with_config(params_of(&*format, id)?);
-    let stated = movie.tracks.iter().find(|track| track.id == id);
-    if let Some(codec) = stated.and_then(mp4::big_endian_pcm) {
-        params.codec = codec;
+    let mut found = AudioTracks::default();
+    for track in &movie.tracks {
+        let (params, error) = match mp4_params(track, &*format) {
+            Ok(params) => {
+                let made = decoder(&params, true, false, limits);
+                (params, made.err())
+            }
+            Err(error) => (AudioCodecParameters::new(), Some(error)),
+        };
+        let (name, channels) = (named_by(track.codec), Some(track.entry.channels).filter(|&channels| channels > 0));
+        let (language, is_default) = (track.language.clone(), track.is_enabled);
+        found.add(&params, error, Stated { name, channels, language, is_default });
     }
-    let codec = codecs::make(&params, true, false)?;
+    let chosen = found.choose(options.track)?;
+    let Some(track) = movie.tracks.get(chosen) else { return Err(DecodeError::NoAudioTrack) };
+    let params = mp4_params(track, &*format)?;
+    let codec = decoder(&params, true, false, limits)?;
     let name = codecs::name(params.codec).unwrap_or("pcm");
-    let gapless = stated.map(|track| track.gapless).unwrap_or_default();
-    let track = format.tracks().iter().find(|track| track.id == id);
-    let ticks = track.filter(|_| !movie.is_indexed_in_parts).and_then(ticks_of);
+    let gapless = track.gapless;
+    let rate_hz = u64::from(params.sample_rate.unwrap_or(0));
+    if let Some(table) = track.chunks.clone() {
+        let ticks = u128::from(table.frames()) * u128::from(gapless.timescale) / u128::from(rate_hz.max(1));
+        let trim = Trim::mp4(gapless, u64::try_from(ticks).ok());
+        let file = InputFile::new(Box::new(format.into_inner()), len_bytes);
+        let source = Box::new(ChunkReader::new(file, table, movie.cut));
+        return Ok(Opened { source, codec, name, tracks: found.tracks, chosen, trim, lenient_packets: 0 });
+    }
+    let id = track.id;
+    let ticks = format.tracks().iter().find(|track| track.id == id).and_then(ticks_of);
     // The duration of HE-AAC packets is stated at either of its two rates.
-    let scale = match (params.codec, params.sample_rate) {
-        (id::CODEC_ID_AAC, _) | (_, None) => (0, 1),
-        (_, Some(rate_hz)) => (u64::from(rate_hz), u64::from(gapless.timescale)),
+    let scale = match (params.codec, rate_hz) {
+        (id::CODEC_ID_AAC, _) | (_, 0) => (0, 1),
+        (_, rate_hz) => (rate_hz, u64::from(gapless.timescale)),
     };
-    let trim = Trim::mp4(gapless, ticks);
+    let trim = Trim::mp4(gapless, ticks.filter(|_| !movie.is_indexed_in_parts));
     let source = Box::new(Demuxed::new(format, id, false, scale, movie.cut));
     Ok(Opened { source, codec, name, tracks: found.tracks, chosen, trim, lenient_packets: 0 })
+}
+
+/// Returns the parameters for the decoder of a track, or why it has none.
+fn mp4_params(track: &SoundTrack, format: &dyn FormatReader) -> Result<AudioCodecParameters, DecodeError> {
+    match &track.entry.params {
+        Some(Ok(params)) => Ok(params.clone()),
+        Some(Err(what)) => Err(refused::codec(what)),
+        None => match params_of(format, track.id) {
+            Ok(params) if params.codec != CODEC_ID_NULL_AUDIO => Ok(with_config(params)),
+            _ => Err(unknown(track.codec)),
+        },
+    }
 }
 
 fn ticks_of(track: &Track) -> Option<u64> {

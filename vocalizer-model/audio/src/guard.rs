@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use symphonia::core::errors::Error;
 
 use super::error::DecodeError;
+use super::refused;
 
 /// Calls a library and turns a panic into an error: a bug there must not end the process.
 pub(super) fn guard<T>(run: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, DecodeError> {
@@ -15,7 +16,7 @@ pub(super) fn guard<T>(run: impl FnOnce() -> Result<T, DecodeError>) -> Result<T
 pub(super) fn translate(error: Error) -> DecodeError {
     match error {
         Error::IoError(source) => DecodeError::read(source),
-        Error::Unsupported(what) => DecodeError::Unsupported(what.into()),
+        Error::Unsupported(what) => refused::codec(what),
         Error::LimitError(what) => DecodeError::Limit(what.into()),
         Error::DecodeError(what) => DecodeError::Malformed(what.into()),
         other => DecodeError::Malformed(other.to_string()),

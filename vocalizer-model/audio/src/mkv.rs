@@ -1,11 +1,12 @@
-//! The blocks of Matroska and WebM: their timestamps, the padding of Opus, and the way on after damage. Symphonia reads
-//! the tracks.
+//! The blocks of Matroska and WebM: their timestamps, the padding of Opus, and the way on after damage.
 
 use std::collections::VecDeque;
 
+use super::ebml::{children, number, parse_element, signed, vint};
 use super::error::DecodeError;
 use super::input_file::InputFile;
 use super::limits::AudioLimits;
+use super::mkv_tracks::MkvTrack;
 use super::source::{At, Next, Packet, Source};
 
 const SEGMENT: u64 = 0x1853_8067;
@@ -17,11 +18,7 @@ const SIMPLE_BLOCK: u64 = 0xa3;
 const BLOCK_GROUP: u64 = 0xa0;
 const BLOCK: u64 = 0xa1;
 const DISCARD_PADDING: u64 = 0x75a2;
-const SEEK_HEAD: u64 = 0x114d_9b74;
-const VOID: u8 = 0xec;
 const TRACK_ENTRY: u64 = 0xae;
-const TRACK_NUMBER: u64 = 0xd7;
-const FLAG_DEFAULT: u64 = 0x88;
 
 /// The elements that a segment and its clusters contain.
 const KNOWN: [u64; 19] = [
@@ -57,22 +54,8 @@ pub(super) struct Layout {
     end: Option<u64>,
     /// Nanoseconds per tick.
     tick_ns: u64,
-    /// The tracks that are flagged as no default; all others are.
-    not_default: Vec<u64>,
-}
-
-impl Layout {
-    pub(super) fn is_default(&self, track: u64) -> bool {
-        !self.not_default.contains(&track)
-    }
-}
-
-/// Lets a truncated segment state the size that it has: symphonia rejects a larger one.
-fn state_real_size(file: &mut InputFile, size_at: u64, body: u64) {
-    let Ok(width @ 1..=8) = usize::try_from(body.saturating_sub(size_at)) else { return };
-    let size = file.len_bytes().saturating_sub(body);
-    let marked = size | (1 << (7 * width));
-    file.replace(size_at, marked.to_be_bytes()[8 - width..].to_vec());
+    /// All tracks, also those that are no sound.
+    pub(super) tracks: Vec<MkvTrack>,
 }
 
 /// Reads the layout of the segment.
@@ -85,18 +68,11 @@ pub(super) fn layout(file: &mut InputFile, start: u64, limits: &AudioLimits) -> 
         return Err(none());
     }
     let end = segment.size.map(|size| segment.body.saturating_add(size));
-    let cut = end.is_some_and(|end| end > file.len_bytes());
-    if cut {
-        state_real_size(file, segment_at + 4, segment.body);
-    }
-    let mut layout = Layout { start: segment.body, end, tick_ns: 1_000_000, not_default: Vec::new() };
+    let mut layout = Layout { start: segment.body, end, tick_ns: 1_000_000, tracks: Vec::new() };
     let mut at = segment.body;
     for _ in 0..4_096 {
         let Some(found) = element(file, at)? else { break };
         let (Some(size), false) = (found.size, found.id == CLUSTER) else { break };
-        if cut && found.id == SEEK_HEAD {
-            void(file, at, &found, size);
-        }
         if found.id == INFO {
             limits.check_metadata(size)?;
             let body = file.bytes(found.body, usize::try_from(size).unwrap_or(0))?;
@@ -107,29 +83,15 @@ pub(super) fn layout(file: &mut InputFile, start: u64, limits: &AudioLimits) -> 
         if found.id == TRACKS {
             limits.check_metadata(size)?;
             let body = file.bytes(found.body, usize::try_from(size).unwrap_or(0))?;
-            for (_, entry) in children(&body).filter(|(id, _)| *id == TRACK_ENTRY) {
-                let value = |wanted| children(entry).find(|(id, _)| *id == wanted).map(|(_, value)| number(value));
-                if value(FLAG_DEFAULT) == Some(0) {
-                    layout.not_default.extend(value(TRACK_NUMBER));
-                }
-            }
+            layout.tracks =
+                children(&body).filter(|(id, _)| *id == TRACK_ENTRY).map(|(_, e)| MkvTrack::read(e)).collect();
         }
         at = found.body.saturating_add(size);
     }
+    if layout.tracks.is_empty() && (at >= file.len_bytes() || end.is_some_and(|end| end > file.len_bytes())) {
+        return Err(DecodeError::Truncated("the description of the tracks is missing or incomplete".into()));
+    }
     Ok(layout)
-}
-
-/// Hides the table of what comes later in the file, since that is missing.
-fn void(file: &mut InputFile, at: u64, element: &Element, size: u64) {
-    let bytes = (element.head_bytes - 1).min(8);
-    let rest = (element.head_bytes - 1 - bytes) as u64 + size;
-    file.replace(at, [vec![VOID], write_vint(rest, bytes)].concat());
-}
-
-/// Writes a number with the given number of bytes, which must be enough.
-fn write_vint(value: u64, bytes: usize) -> Vec<u8> {
-    let marked = value | 1 << (7 * bytes);
-    marked.to_be_bytes().into_iter().skip(8 - bytes).collect()
 }
 
 /// An element: its content starts at `body`. `None` means that the size is unknown.
@@ -138,56 +100,12 @@ struct Element {
     id: u64,
     size: Option<u64>,
     body: u64,
-    /// The length of the identifier and the size.
-    head_bytes: usize,
 }
 
 fn element(file: &mut InputFile, at: u64) -> Result<Option<Element>, DecodeError> {
     let (head, got) = file.peek::<12>(at)?;
     let head = head.get(..got).unwrap_or_default();
-    Ok(parse_element(head).map(|(id, size, bytes)| Element { id, size, body: at + bytes as u64, head_bytes: bytes }))
-}
-
-/// Returns the identifier, the size and the number of bytes of both.
-fn parse_element(bytes: &[u8]) -> Option<(u64, Option<u64>, usize)> {
-    let id_bytes = usize::try_from(bytes.first()?.leading_zeros()).ok()? + 1;
-    if id_bytes > 4 {
-        return None;
-    }
-    let id = bytes.get(..id_bytes)?.iter().fold(0, |id, &b| id << 8 | u64::from(b));
-    let (size, size_bytes) = vint(bytes.get(id_bytes..)?)?;
-    let unknown = size == (1 << (7 * size_bytes)) - 1;
-    Some((id, (!unknown).then_some(size), id_bytes + size_bytes))
-}
-
-/// Returns a number of variable length, and its length in bytes.
-fn vint(bytes: &[u8]) -> Option<(u64, usize)> {
-    let len = usize::try_from(bytes.first()?.leading_zeros()).ok()? + 1;
-    if len > 8 {
-        return None;
-    }
-    let raw = bytes.get(..len)?.iter().fold(0_u64, |value, &b| value << 8 | u64::from(b));
-    Some((raw & ((1 << (7 * len)) - 1), len))
-}
-
-fn number(bytes: &[u8]) -> u64 {
-    bytes.iter().take(8).fold(0, |value, &b| value << 8 | u64::from(b))
-}
-
-fn signed(bytes: &[u8]) -> i64 {
-    let fill = if bytes.first().is_some_and(|b| b & 0x80 != 0) { -1 } else { 0 };
-    bytes.iter().take(8).fold(fill, |value, &b| value << 8 | i64::from(b))
-}
-
-/// Iterates over the children of an element, up to the first invalid one.
-fn children(mut bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
-    std::iter::from_fn(move || {
-        let (id, size, head) = parse_element(bytes)?;
-        let end = head.checked_add(usize::try_from(size?).ok()?)?;
-        let body = bytes.get(head..end)?;
-        bytes = bytes.get(end..)?;
-        Some((id, body))
-    })
+    Ok(parse_element(head).map(|(id, size, bytes)| Element { id, size, body: at + bytes as u64 }))
 }
 
 /// The packets of one track.
@@ -199,6 +117,10 @@ pub(super) struct Mkv {
     /// Nanoseconds per tick.
     tick_ns: i64,
     track: u64,
+    /// The bytes that all frames of the track start with and that are not stored.
+    prefix: Vec<u8>,
+    /// The bytes of a block of ADPCM, of which a frame may have several.
+    block_bytes: usize,
     /// The numbers of all tracks.
     all: Vec<u64>,
     cluster_ticks: i64,
@@ -209,14 +131,16 @@ pub(super) struct Mkv {
 }
 
 impl Mkv {
-    pub(super) fn new(file: InputFile, layout: &Layout, track: u32, all: Vec<u64>) -> Self {
+    pub(super) fn new(file: InputFile, layout: &Layout, track: &MkvTrack) -> Self {
         Self {
             file,
             at: layout.start,
             end: layout.end,
             tick_ns: i64::try_from(layout.tick_ns).unwrap_or(i64::MAX),
-            track: track.into(),
-            all,
+            track: track.number,
+            prefix: track.prefix.clone(),
+            block_bytes: track.block_bytes(),
+            all: layout.tracks.iter().map(|track| track.number).collect(),
             cluster_ticks: 0,
             packets: VecDeque::new(),
             lost: false,
@@ -297,9 +221,12 @@ impl Mkv {
         let ticks = self.cluster_ticks.saturating_add(i64::from(i16::from_be_bytes([t0, t1])));
         let ns = ticks.saturating_mul(self.tick_ns);
         let mut at = At::Ns(ns, std::mem::take(&mut self.lost));
-        for data in laces(body, (flags >> 1) & 3) {
-            self.packets.push_back(Packet { data: data.into(), at, ..Packet::default() });
-            at = At::Next;
+        for frame in laces(body, (flags >> 1) & 3) {
+            for part in frame.chunks(self.block_bytes) {
+                let data = [self.prefix.as_slice(), part].concat().into_boxed_slice();
+                self.packets.push_back(Packet { data, at, ..Packet::default() });
+                at = At::Next;
+            }
         }
         if let Some(last) = self.packets.back_mut() {
             last.trim_end_ns = discard_ns;

@@ -1,12 +1,15 @@
 //! Reads the boxes of MP4 and M4A that the demuxer ignores: whether the file is complete, which track is the default,
 //! and the encoder's delay and padding (in an edit list, or in the `iTunSMPB` comment that iTunes writes).
 
-use symphonia::core::codecs::audio::AudioCodecId;
-use symphonia::core::codecs::audio::well_known as id;
-
+use super::boxes::{Boxes, be32, be64, find};
+use super::chunk_table::ChunkTable;
 use super::error::DecodeError;
 use super::input_file::InputFile;
 use super::limits::AudioLimits;
+use super::sample_entry::SampleEntry;
+
+/// Tracks beyond this number are ignored.
+const MAX_TRACKS: usize = 64;
 
 /// The range of the decoded frames that is the song.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +25,7 @@ pub(super) struct Gapless {
 }
 
 /// An index of a movie: its sound tracks, and whether the file is complete.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Movie {
     pub(super) tracks: Vec<SoundTrack>,
     /// Whether the file ends in the middle of a box.
@@ -32,7 +35,7 @@ pub(super) struct Movie {
 }
 
 /// A sound track.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct SoundTrack {
     pub(super) id: u32,
     /// Whether the track is enabled; players play the first of those.
@@ -40,9 +43,11 @@ pub(super) struct SoundTrack {
     pub(super) language: Option<String>,
     /// The four letters that name the codec.
     pub(super) codec: [u8; 4],
-    pub(super) channels: u16,
-    /// Whether QuickTime's PCM is little-endian. It is big-endian unless a box says so.
-    pub(super) is_little_endian: bool,
+    pub(super) entry: SampleEntry,
+    /// The place of the description in the index.
+    entry_at: usize,
+    /// Where the packets are, if all have the same size.
+    pub(super) chunks: Option<ChunkTable>,
     pub(super) gapless: Gapless,
 }
 
@@ -58,7 +63,7 @@ struct Track {
 /// Reads the boxes of the file: how complete it is, and what the index says about the sound tracks.
 pub(super) fn check(file: &mut InputFile, start: u64, limits: &AudioLimits) -> Result<Movie, DecodeError> {
     let mut at = start;
-    let mut movie = None;
+    let mut movie: Option<(u64, Vec<u8>)> = None;
     let mut fragment_samples = 0;
     let (mut cut, mut is_indexed_in_parts) = (false, false);
     while at < file.len_bytes() {
@@ -91,7 +96,9 @@ pub(super) fn check(file: &mut InputFile, start: u64, limits: &AudioLimits) -> R
         }
         if &kind == b"moov" {
             limits.check_metadata(size)?;
-            movie = Some(file.bytes(at + 8, usize::try_from(size - 8).unwrap_or(0))?);
+            let head_bytes = if head.starts_with(&[0, 0, 0, 1]) { 16 } else { 8 };
+            let body_bytes = usize::try_from(size.saturating_sub(head_bytes)).unwrap_or(0);
+            movie = Some((at + head_bytes, file.bytes(at + head_bytes, body_bytes)?));
         }
         if &kind == b"moof" {
             limits.check_metadata(size)?;
@@ -105,10 +112,15 @@ pub(super) fn check(file: &mut InputFile, start: u64, limits: &AudioLimits) -> R
         is_indexed_in_parts |= &kind == b"sidx" && fragment_samples > 0;
         at += size;
     }
-    let Some(movie) = movie else {
+    let Some((movie_at, movie)) = movie else {
         return Err(DecodeError::Truncated("the index (the `moov` box) is missing".into()));
     };
-    Ok(Movie { tracks: sound_tracks(&movie), cut, is_indexed_in_parts })
+    let tracks = sound_tracks(&movie);
+    for track in tracks.iter().filter(|track| track.entry.params.is_some()) {
+        // The demuxer refuses the whole file for some of these descriptions; it passes over those of unknown codecs.
+        file.replace(movie_at + track.entry_at as u64 + 4, b"none".to_vec());
+    }
+    Ok(Movie { tracks, cut, is_indexed_in_parts })
 }
 
 /// Makes the last box, which the file cuts off, fit into the file: the demuxer accepts no other.
@@ -142,10 +154,12 @@ fn sound_tracks(movie: &[u8]) -> Vec<SoundTrack> {
         }
     }
     let mut sounds = Vec::new();
-    for track in tracks.into_iter().filter(|track| track.is_sound) {
+    for track in tracks.into_iter().filter(|track| track.is_sound).take(MAX_TRACKS) {
         // The comment is about the song, which is the first track.
         let gapless = gapless(&track, movie_timescale, comment.filter(|_| sounds.is_empty()));
-        sounds.push(SoundTrack { gapless, ..track.sound });
+        // The description is a part of the index.
+        let entry_at = track.sound.entry_at.saturating_sub(movie.as_ptr().addr());
+        sounds.push(SoundTrack { gapless, entry_at, ..track.sound });
     }
     sounds
 }
@@ -195,29 +209,17 @@ fn read_media(media: &[u8], found: &mut Track) {
             }
             b"hdlr" => found.is_sound = body.get(8..12) == Some(b"soun"),
             b"minf" => {
-                let table = Boxes(body).find(|(kind, _)| kind == b"stbl").map_or(&[][..], |(_, table)| table);
-                let entries = Boxes(table).find(|(kind, _)| kind == b"stsd").and_then(|(_, body)| body.get(8..));
+                let table = find(body, b"stbl").unwrap_or_default();
+                let entries = find(table, b"stsd").and_then(|body| body.get(8..));
                 if let Some((codec, entry)) = entries.and_then(|entries| Boxes(entries).next()) {
                     found.sound.codec = codec;
-                    found.sound.is_little_endian = entry.windows(6).any(|bytes| bytes == b"enda\0\x01");
-                    found.sound.channels =
-                        entry.get(16..18).map_or(0, |bytes| bytes.iter().fold(0, |n, &b| n << 8 | u16::from(b)));
+                    found.sound.entry_at = entries.map_or(0, |entries| entries.as_ptr().addr());
+                    found.sound.entry = SampleEntry::read(&codec, entry, found.timescale);
+                    found.sound.chunks = found.sound.entry.packets.and_then(|packets| ChunkTable::read(table, packets));
                 }
             }
             _ => {}
         }
-    }
-}
-
-/// Returns the codec of QuickTime's big-endian PCM, which symphonia takes for little-endian.
-pub(super) fn big_endian_pcm(track: &SoundTrack) -> Option<AudioCodecId> {
-    match &track.codec {
-        _ if track.is_little_endian => None,
-        b"in24" => Some(id::CODEC_ID_PCM_S24BE),
-        b"in32" => Some(id::CODEC_ID_PCM_S32BE),
-        b"fl32" => Some(id::CODEC_ID_PCM_F32BE),
-        b"fl64" => Some(id::CODEC_ID_PCM_F64BE),
-        _ => None,
     }
 }
 
@@ -250,15 +252,12 @@ fn edits(list: &[u8]) -> Vec<(u64, i64)> {
 /// Reads `udta/meta/ilst/----` named `iTunSMPB`: " 00000000 00000840 000001CA 00000000003F31F6 ...": delay, padding,
 /// length.
 fn itunes_comment(user_data: &[u8]) -> Option<(u64, u64)> {
-    let (_, meta) = Boxes(user_data).find(|(kind, _)| kind == b"meta")?;
-    let (_, items) = Boxes(meta.get(4..)?).find(|(kind, _)| kind == b"ilst")?;
+    let items = find(find(user_data, b"meta")?.get(4..)?, b"ilst")?;
     Boxes(items).filter(|(kind, _)| kind == b"----").find_map(|(_, item)| {
-        let (_, name) = Boxes(item).find(|(kind, _)| kind == b"name")?;
-        if name.get(4..)? != b"iTunSMPB" {
+        if find(item, b"name")?.get(4..)? != b"iTunSMPB" {
             return None;
         }
-        let (_, data) = Boxes(item).find(|(kind, _)| kind == b"data")?;
-        let text = std::str::from_utf8(data.get(8..)?).ok()?;
+        let text = std::str::from_utf8(find(item, b"data")?.get(8..)?).ok()?;
         let mut numbers = text.split_whitespace().skip(1).map(|n| u64::from_str_radix(n, 16));
         let (delay, _padding, total) = (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
         (total > 0).then_some((delay, total))
@@ -267,29 +266,6 @@ fn itunes_comment(user_data: &[u8]) -> Option<(u64, u64)> {
 
 fn timescale(body: &[u8]) -> Option<u32> {
     be32(body, if body.first() == Some(&1) { 20 } else { 12 })
-}
-
-fn be32(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_be_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
-}
-
-fn be64(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_be_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
-}
-
-/// Iterates over the boxes inside a box, up to the first invalid one.
-struct Boxes<'a>(&'a [u8]);
-
-impl<'a> Iterator for Boxes<'a> {
-    type Item = ([u8; 4], &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let size = usize::try_from(be32(self.0, 0)?).ok()?;
-        let kind = self.0.get(4..8)?.try_into().ok()?;
-        let body = self.0.get(8..size)?;
-        self.0 = self.0.get(size..)?;
-        Some((kind, body))
-    }
 }
 
 #[cfg(test)]

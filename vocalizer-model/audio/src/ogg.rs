@@ -248,6 +248,51 @@ fn headers(pages: &mut Pages, first: RawPage) -> Result<(Vec<OggStream>, Option<
     Ok((streams.into_iter().filter_map(Headers::finish).collect(), page))
 }
 
+/// Returns the headers of the first FLAC stream as the start of a FLAC file, for readers of its tags.
+#[cfg(feature = "tags")]
+pub(super) fn flac_head(file: InputFile) -> Result<Option<Vec<u8>>, DecodeError> {
+    let mut pages = Pages { file, at: 0 };
+    let mut serial = None;
+    let (mut blocks, mut partial, mut bytes) = (Vec::new(), Vec::new(), 0);
+    'pages: for _ in 0..MAX_HEADER_PAGES {
+        let Found::Page(page) = pages.next()? else { break };
+        if page.is_first && page.body.starts_with(b"\x7fFLAC") {
+            serial = serial.or(Some(page.serial));
+        }
+        if serial != Some(page.serial) {
+            continue;
+        }
+        bytes += page.body.len();
+        let mut at = 0;
+        for (n, &part) in page.parts.iter().enumerate() {
+            partial.extend_from_slice(page.body.get(at..at + part).unwrap_or_default());
+            at += part;
+            if page.is_open && n + 1 == page.parts.len() {
+                continue;
+            }
+            // Sound follows the headers.
+            if partial.first() == Some(&0xff) || bytes > MAX_PACKET_BYTES {
+                break 'pages;
+            }
+            blocks.push(std::mem::take(&mut partial));
+        }
+    }
+    // The first packet has a mark, a version and a count in front.
+    let Some((first, others)) = blocks.split_first_mut() else { return Ok(None) };
+    let mut head = first.get(9..).unwrap_or_default().to_vec();
+    let last = others.len();
+    if let Some(flags) = head.get_mut(4) {
+        *flags = if last == 0 { *flags | 0x80 } else { *flags & 0x7f };
+    }
+    for (n, block) in (1..).zip(others) {
+        if let Some(flags) = block.first_mut() {
+            *flags = if n == last { *flags | 0x80 } else { *flags & 0x7f };
+        }
+        head.append(block);
+    }
+    Ok(Some(head))
+}
+
 impl Ogg {
     /// Takes the packets of a page.
     fn take_page(&mut self, page: RawPage) {
@@ -441,4 +486,43 @@ fn crc(crc: u32, bytes: &[u8]) -> u32 {
         let index = usize::from(crc.to_be_bytes()[0] ^ byte);
         (crc << 8) ^ TABLE.get(index).copied().unwrap_or(0)
     })
+}
+
+#[cfg(all(test, feature = "tags"))]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    /// A page of whole packets of less than 255 bytes.
+    fn page(serial: u32, sequence: u32, flags: u8, packets: &[&[u8]]) -> Vec<u8> {
+        let mut page =
+            [b"OggS\0".as_slice(), &[flags], &[0; 8], &serial.to_le_bytes(), &sequence.to_le_bytes(), &[0; 4]].concat();
+        page.push(packets.len() as u8);
+        page.extend(packets.iter().map(|packet| packet.len() as u8));
+        page.extend(packets.concat());
+        let sum = crc(0, &page);
+        page[22..26].copy_from_slice(&sum.to_le_bytes());
+        page
+    }
+
+    fn head_of(pages: &[Vec<u8>]) -> Option<Vec<u8>> {
+        let bytes = pages.concat();
+        let len = bytes.len() as u64;
+        flac_head(InputFile::new(Box::new(Cursor::new(bytes)), len)).expect("readable pages")
+    }
+
+    #[test]
+    fn headers_of_flac_become_the_start_of_a_flac_file() {
+        let first = [b"\x7fFLAC\x01\0\0\x02fLaC\0\0\0\x22".as_slice(), &[7; 34]].concat();
+        let (comments, picture, sound) = (b"\x04\0\0\x02ab", b"\x06\0\0\x01c", b"\xff\xf8sound");
+        let video = page(1, 0, 2, &[b"\x80theora"]);
+        let found = head_of(&[video, page(2, 0, 2, &[&first]), page(2, 1, 0, &[comments, picture, sound])]);
+        let expected = [&first[9..], comments, b"\x86\0\0\x01c"].concat();
+        assert_eq!(found, Some(expected));
+        // Without other headers, the first block is the last.
+        let alone = head_of(&[page(2, 0, 2, &[&first]), page(2, 1, 0, &[sound])]);
+        assert_eq!(alone, Some([b"fLaC\x80\0\0\x22".as_slice(), &[7; 34]].concat()));
+        assert_eq!(head_of(&[page(1, 0, 2, &[b"OpusHead"])]), None);
+    }
 }

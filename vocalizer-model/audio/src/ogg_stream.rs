@@ -4,6 +4,8 @@ use symphonia::core::codecs::audio::AudioCodecParameters;
 use symphonia::core::codecs::audio::well_known as id;
 
 use super::error::DecodeError;
+use super::flac;
+use super::layout;
 use super::options::TrackInfo;
 
 /// The longest header; pictures in comments are long.
@@ -70,8 +72,10 @@ impl Headers {
                 let (_, setup) = (self.packets.get(1)?, self.packets.get(2)?);
                 params.for_codec(id::CODEC_ID_VORBIS);
                 params.with_sample_rate(u32::from_le_bytes(head.get(12..16)?.try_into().ok()?));
-                params.with_extra_data([head.as_slice(), setup].concat().into_boxed_slice());
-                channels = head.get(11).copied();
+                params.with_extra_data([head.get(..30)?, setup].concat().into_boxed_slice());
+                let count = *head.get(11)?;
+                params.with_channels(layout::of_vorbis(count));
+                channels = Some(count);
             }
             Codec::Opus => {
                 params.for_codec(id::CODEC_ID_OPUS).with_sample_rate(48_000);
@@ -84,7 +88,11 @@ impl Headers {
                 params.for_codec(id::CODEC_ID_FLAC).with_extra_data(info.into());
                 params.with_sample_rate(u32::from_be_bytes([0, info[10], info[11], info[12]]) >> 4);
                 params.with_bits_per_sample(u32::from((info[12] & 1) << 4 | info[13] >> 4) + 1);
-                channels = Some(((info[12] >> 1) & 7) + 1);
+                let count = ((info[12] >> 1) & 7) + 1;
+                // The second header is the block of the comments.
+                let mask = self.packets.get(1).and_then(|block| flac::mask_in(block.get(4..)?));
+                params.with_channels(layout::of_mask(count.into(), mask));
+                channels = Some(count);
             }
             Codec::Other(_) => {}
         }

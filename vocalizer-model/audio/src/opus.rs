@@ -1,11 +1,13 @@
 //! The Opus decoder: symphonia demuxes the packets, ropus decodes them.
 
 use ropus::OpusMSDecoder;
-use symphonia::core::audio::{Channels, Position};
+use symphonia::core::audio::Channels;
 use symphonia::core::codecs::audio::AudioCodecParameters;
 
 use super::codec::{Codec, Failure, Shape};
 use super::error::DecodeError;
+use super::layout;
+use super::refused;
 
 /// The output rate of the decoder, whatever the source's rate.
 const RATE_HZ: i32 = 48_000;
@@ -38,56 +40,28 @@ impl OpusCodec {
         let (streams, coupled, mapping) = match (fixed[18], channels) {
             (0, 1) => (1, 0, vec![0]),
             (0, 2) => (1, 1, vec![0, 1]),
-            (1, 1..=8) => {
+            (1 | 255, 1..=8) => {
                 let Some((&[streams, coupled], mapping)) = table.split_first_chunk::<2>() else {
                     return Err(malformed("is truncated"));
                 };
-                // In symphonia's channel order, not Vorbis's.
-                let mapping = order(channels).iter().map(|&k| mapping.get(k).copied()).collect::<Option<Vec<u8>>>();
-                (i32::from(streams), i32::from(coupled), mapping.ok_or_else(|| malformed("is truncated"))?)
+                let mapping = mapping.get(..channels).ok_or_else(|| malformed("is truncated"))?;
+                (i32::from(streams), i32::from(coupled), mapping.to_vec())
             }
-            (0 | 1, _) => return Err(malformed(&format!("states {channels} channels"))),
-            _ => return Err(DecodeError::Unsupported("ambisonic Opus".into())),
+            (0 | 1 | 255, _) => return Err(malformed(&format!("states {channels} channels"))),
+            (2 | 3, _) => return Err(refused::codec("ambisonic Opus")),
+            (family, _) => return Err(refused::codec(&format!("Opus with the mapping family {family}"))),
         };
+        // The channels of family 255 have no positions.
+        let layout = if fixed[18] == 255 { Channels::Discrete(fixed[9].into()) } else { layout::of_vorbis(fixed[9]) };
         let decoder = OpusMSDecoder::new(RATE_HZ, i32::from(fixed[9]), streams, coupled, &mapping)
             .map_err(|_| malformed("is inconsistent"))?;
         Ok(Self {
             decoder,
             gain: 10_f32.powf(f32::from(number(16).cast_signed()) / (20.0 * 256.0)) / 32_768.0,
-            layout: Channels::Positioned(positions(channels)),
+            layout,
             channels,
             decoded: vec![0; channels * MAX_FRAMES],
         })
-    }
-}
-
-/// Maps symphonia's channel order (that of the WAV mask) to that of Vorbis, which Opus uses.
-fn order(channels: usize) -> &'static [usize] {
-    match channels {
-        1 => &[0],
-        2 => &[0, 1],
-        3 => &[0, 2, 1],
-        4 => &[0, 1, 2, 3],
-        5 => &[0, 2, 1, 3, 4],
-        6 => &[0, 2, 1, 5, 3, 4],
-        7 => &[0, 2, 1, 6, 5, 3, 4],
-        _ => &[0, 2, 1, 7, 5, 6, 3, 4],
-    }
-}
-
-fn positions(channels: usize) -> Position {
-    let front = Position::FRONT_LEFT | Position::FRONT_RIGHT;
-    let rear = Position::REAR_LEFT | Position::REAR_RIGHT;
-    let side = Position::SIDE_LEFT | Position::SIDE_RIGHT;
-    match channels {
-        1 => Position::FRONT_LEFT,
-        2 => front,
-        3 => front | Position::FRONT_CENTER,
-        4 => front | rear,
-        5 => front | Position::FRONT_CENTER | rear,
-        6 => front | Position::FRONT_CENTER | Position::LFE1 | rear,
-        7 => front | Position::FRONT_CENTER | Position::LFE1 | Position::REAR_CENTER | side,
-        _ => front | Position::FRONT_CENTER | Position::LFE1 | rear | side,
     }
 }
 

@@ -18,25 +18,25 @@ const DRM: &str = "it is protected against copying: export the song from the pro
 const NOTES: &str =
     "it holds notes, not sound; render it with a synthesiser or a music program, and use the FLAC or MP3";
 
-/// Returns the error for a codec in WAV.
-pub(super) fn wav_codec(tag: u16) -> DecodeError {
+/// Returns the error for a codec in WAV, or in another container with the same numbers.
+pub(super) fn wav_codec(container: &str, tag: u16) -> DecodeError {
     let name = match tag {
-        0x02 | 0x11 => "WAV with ADPCM of more than two channels or other than 4 bits",
-        0x22 => "WAV with TrueSpeech",
-        0x31 => "WAV with GSM 6.10",
-        0x40 | 0x45 | 0x64 | 0x14 | 0x42 | 0x85 => "WAV with G.72x ADPCM",
-        0x65 | 0x28f => "WAV with G.722",
-        0x61 | 0x62 => "WAV with Duck ADPCM",
-        0x92 | 0x2000 => "WAV with Dolby Digital (AC-3)",
-        0x2001 => "WAV with DTS",
-        0x160..=0x163 => "WAV with WMA",
-        0x270 => "WAV with ATRAC3",
-        0x566f | 0x674f | 0x6750 | 0x6751 | 0x676f | 0x6770 | 0x6771 => "WAV with Vorbis",
-        0x704f => "WAV with Opus",
-        0xa109 => "WAV with Speex",
-        _ => return codec(&format!("WAV with the codec {tag:#06x}")),
+        0x02 | 0x11 => "ADPCM of more than two channels or other than 4 bits",
+        0x22 => "TrueSpeech",
+        0x31 => "GSM 6.10",
+        0x40 | 0x45 | 0x64 | 0x14 | 0x42 | 0x85 => "G.72x ADPCM",
+        0x65 | 0x28f => "G.722",
+        0x61 | 0x62 => "Duck ADPCM",
+        0x92 | 0x2000 => "Dolby Digital (AC-3)",
+        0x2001 => "DTS",
+        0x160..=0x163 => "WMA",
+        0x270 => "ATRAC3",
+        0x566f | 0x674f | 0x6750 | 0x6751 | 0x676f | 0x6770 | 0x6771 => "Vorbis",
+        0x704f => "Opus",
+        0xa109 => "Speex",
+        _ => return codec(&format!("{container} with the codec {tag:#06x}")),
     };
-    codec(name)
+    codec(&format!("{container} with {name}"))
 }
 
 /// Returns the error for a file that starts with the mark of a format that is not supported, or of no audio at all.
@@ -58,6 +58,14 @@ fn sound(head: &[u8]) -> Option<(&'static str, &'static str)> {
         | [0xff, 0x1f, 0x00, 0xe8, ..]
         | [b'D', b'T', b'S', b'H', b'D', ..] => "DTS",
         [_, _, _, _, 0xf8, 0x72, 0x6f, 0xba | 0xbb, ..] => "Dolby TrueHD",
+        // The length of a frame leads to the next one.
+        [0x56, high @ 0xe0..=0xff, low, ..]
+            if head
+                .get((usize::from(high & 0x1f) << 8 | usize::from(*low)) + 3..)
+                .is_some_and(|next| next.starts_with(&[0x56])) =>
+        {
+            "AAC in LATM or LOAS"
+        }
         [b'D', b'S', b'D', b' ', ..] | [b'F', b'R', b'M', b'8', ..] => "DSD",
         [b'T', b'T', b'A', b'1' | b'2', ..] => "TTA",
         [b't', b'B', b'a', b'K', ..] => "TAK",

@@ -1,13 +1,13 @@
 //! WAV and its relatives for more than 4 GiB (RF64, BW64, Wave64) or with the other byte order (RIFX).
 
-use symphonia::core::audio::{Channels, Position};
-use symphonia::core::codecs::audio::AudioCodecParameters;
 use symphonia::core::codecs::audio::well_known as id;
+use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters};
 
 use super::adpcm;
 use super::chunks::{Chunks, Samples, Style};
 use super::error::DecodeError;
 use super::input_file::InputFile;
+use super::layout;
 use super::limits::AudioLimits;
 use super::raw::{Packets, RawTrack};
 use super::refused;
@@ -25,15 +25,75 @@ pub(super) enum Content {
     Flac,
 }
 
-/// The fields of the `fmt ` chunk.
+/// The description of the samples in a `fmt ` chunk: a `WAVEFORMATEX`, which other containers have, too.
 #[derive(Debug, Clone, Copy)]
-struct Format {
-    tag: u16,
-    channels: u16,
+pub(super) struct Format {
+    pub(super) tag: u16,
+    pub(super) channels: u16,
     rate_hz: u32,
-    block_bytes: u16,
+    pub(super) block_bytes: u16,
     bits: u16,
-    mask: Option<u32>,
+    pub(super) mask: Option<u32>,
+}
+
+impl Format {
+    /// Reads a description, whose numbers may be big-endian.
+    pub(super) fn parse(bytes: &[u8], big: bool) -> Result<Self, DecodeError> {
+        let number16 = |bytes| if big { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) };
+        let number32 = |bytes| if big { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) };
+        let Some((&[a, b, c, d, e, f, g, h, _, _, _, _, i, j, k, l], more)) = bytes.split_first_chunk::<16>() else {
+            return Err(DecodeError::Truncated("the file ends inside its header".into()));
+        };
+        let mut format = Self {
+            tag: number16([a, b]),
+            channels: number16([c, d]),
+            rate_hz: number32([e, f, g, h]),
+            block_bytes: number16([i, j]),
+            bits: number16([k, l]),
+            mask: None,
+        };
+        if format.tag == 0xfffe
+            && let Some(&[_, _, _, _, m, n, o, p, guid @ ..]) = more.first_chunk::<24>()
+        {
+            format.mask = Some(number32([m, n, o, p]));
+            let [tag @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _] = guid;
+            if guid.get(2..) != Some(TAG_GUID.as_slice()) {
+                let what =
+                    if guid.get(4..8) == Some(&[0x21, 7, 0xd3, 0x11]) { "ambisonic WAV" } else { "WAV extension" };
+                return Err(refused::codec(what));
+            }
+            // The bytes of a GUID's first numbers are little-endian in every file.
+            format.tag = u16::from_le_bytes(tag);
+        }
+        Ok(format)
+    }
+
+    /// Returns whether the samples come in blocks of several frames.
+    pub(super) fn has_blocks(&self) -> bool {
+        matches!(self.tag, 2 | 0x11)
+    }
+
+    /// Returns the codec and the bytes of a sample, or 0 if they come in blocks.
+    pub(super) fn codec(&self, container: &str, big: bool) -> Result<(AudioCodecId, u64), DecodeError> {
+        let channels = u64::from(self.channels);
+        let stored = match u64::from(self.block_bytes) / channels.max(1) {
+            // The sample's size in the file counts; its bits may be fewer.
+            bytes if bytes * 8 >= u64::from(self.bits) && bytes <= 4 && bytes > 0 => bytes,
+            _ => u64::from(self.bits).div_ceil(8),
+        };
+        Ok(match (self.tag, stored) {
+            (1, 1) => (id::CODEC_ID_PCM_U8, 1),
+            (1, 2..=4) => (integer(stored, big), stored),
+            (3, _) if self.bits == 32 => (if big { id::CODEC_ID_PCM_F32BE } else { id::CODEC_ID_PCM_F32LE }, 4),
+            (3, _) if self.bits == 64 => (if big { id::CODEC_ID_PCM_F64BE } else { id::CODEC_ID_PCM_F64LE }, 8),
+            (6, _) => (id::CODEC_ID_PCM_ALAW, 1),
+            (7, _) => (id::CODEC_ID_PCM_MULAW, 1),
+            (2, _) if channels <= 2 && self.bits == 4 => (id::CODEC_ID_ADPCM_MS, 0),
+            (0x11, _) if self.bits == 4 => (id::CODEC_ID_ADPCM_IMA_WAV, 0),
+            (1 | 3, _) => return Err(refused::codec(&format!("{container} with samples of {} bits", self.bits))),
+            (tag, _) => return Err(refused::wav_codec(container, tag)),
+        })
+    }
 }
 
 /// Reads the header of a WAV file.
@@ -82,28 +142,8 @@ fn read_format(file: &mut InputFile, body: u64, size: u64, style: Style) -> Resu
     if size < 14 {
         return Err(DecodeError::Malformed(format!("the fmt chunk has {size} bytes; it needs 16")));
     }
-    let [a, b, c, d, e, f, g, h, _, _, _, _, i, j, k, l] = file.take::<16>(body)?;
-    let mut format = Format {
-        tag: number16(style, [a, b]),
-        channels: number16(style, [c, d]),
-        rate_hz: number32(style, [e, f, g, h]),
-        block_bytes: number16(style, [i, j]),
-        bits: number16(style, [k, l]),
-        mask: None,
-    };
-    if format.tag == 0xfffe && size >= 40 {
-        let [_, _, _, _, m, n, o, p, guid @ ..] = file.take::<24>(body + 16)?;
-        let mask = number32(style, [m, n, o, p]);
-        format.mask = Some(mask).filter(|mask| mask.count_ones() == u32::from(format.channels));
-        let [tag @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _] = guid;
-        if guid.get(2..) != Some(TAG_GUID.as_slice()) {
-            let what = if guid.get(4..8) == Some(&[0x21, 7, 0xd3, 0x11]) { "ambisonic WAV" } else { "WAV extension" };
-            return Err(refused::codec(what));
-        }
-        // The bytes of a GUID's first numbers are little-endian in every file.
-        format.tag = u16::from_le_bytes(tag);
-    }
-    Ok(format)
+    let bytes = file.bytes(body, usize::try_from(size.clamp(16, 40)).unwrap_or(16))?;
+    Format::parse(&bytes, style == Style::Big)
 }
 
 /// Returns where the outer chunk ends.
@@ -136,25 +176,8 @@ fn raw(
     name: &'static str,
 ) -> Result<RawTrack, DecodeError> {
     let channels = u64::from(format.channels);
-    let big = style == Style::Big;
-    let container = match u64::from(format.block_bytes) / channels.max(1) {
-        // The sample's size in the file counts; its bits may be fewer.
-        bytes if bytes * 8 >= u64::from(format.bits) && bytes <= 4 && bytes > 0 => bytes,
-        _ => u64::from(format.bits).div_ceil(8),
-    };
-    let (codec, bytes) = match (format.tag, container) {
-        (1, 1) => (id::CODEC_ID_PCM_U8, 1),
-        (1, 2..=4) => (integer(container, big), container),
-        (3, _) if format.bits == 32 => (if big { id::CODEC_ID_PCM_F32BE } else { id::CODEC_ID_PCM_F32LE }, 4),
-        (3, _) if format.bits == 64 => (if big { id::CODEC_ID_PCM_F64BE } else { id::CODEC_ID_PCM_F64LE }, 8),
-        (6, _) => (id::CODEC_ID_PCM_ALAW, 1),
-        (7, _) => (id::CODEC_ID_PCM_MULAW, 1),
-        (2, _) if channels <= 2 && format.bits == 4 => (id::CODEC_ID_ADPCM_MS, 0),
-        (0x11, _) if format.bits == 4 => (id::CODEC_ID_ADPCM_IMA_WAV, 0),
-        (1 | 3, _) => return Err(refused::codec(&format!("WAV with samples of {} bits", format.bits))),
-        (tag, _) => return Err(refused::wav_codec(tag)),
-    };
-    if format.tag == 1 && container == 2 {
+    let (codec, bytes) = format.codec("WAV", style == Style::Big)?;
+    if format.tag == 1 && bytes == 2 {
         check_no_bitstream(file, samples)?;
     }
     let there = samples.end - samples.start;
@@ -182,12 +205,15 @@ fn raw(
         return Err(DecodeError::Empty("the audio has no samples"));
     }
     let mut params = AudioCodecParameters::new();
-    params.for_codec(codec).with_sample_rate(format.rate_hz).with_channels(layout(format.channels, format.mask));
+    params
+        .for_codec(codec)
+        .with_sample_rate(format.rate_hz)
+        .with_channels(layout::of_mask(format.channels, format.mask));
     Ok(RawTrack { name: Some(name), params, start: samples.start, end, packets, skip: 0, frames, needed: frames })
 }
 
 /// Returns the codec of signed integers of 2 to 4 bytes.
-pub(super) fn integer(bytes: u64, big: bool) -> symphonia::core::codecs::audio::AudioCodecId {
+pub(super) fn integer(bytes: u64, big: bool) -> AudioCodecId {
     match (bytes, big) {
         (2, false) => id::CODEC_ID_PCM_S16LE,
         (2, true) => id::CODEC_ID_PCM_S16BE,
@@ -195,14 +221,6 @@ pub(super) fn integer(bytes: u64, big: bool) -> symphonia::core::codecs::audio::
         (3, true) => id::CODEC_ID_PCM_S24BE,
         (_, false) => id::CODEC_ID_PCM_S32LE,
         (_, true) => id::CODEC_ID_PCM_S32BE,
-    }
-}
-
-/// Returns the positions of the channels, if the mask states them.
-pub(super) fn layout(channels: u16, mask: Option<u32>) -> Channels {
-    match mask.and_then(Position::from_wave_channel_mask) {
-        Some(positions) => Channels::Positioned(positions),
-        None => Channels::Discrete(channels),
     }
 }
 
@@ -224,10 +242,6 @@ fn check_no_bitstream(file: &mut InputFile, samples: Samples) -> Result<(), Deco
         }
     }
     Ok(())
-}
-
-fn number16(style: Style, bytes: [u8; 2]) -> u16 {
-    if style == Style::Big { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) }
 }
 
 fn number32(style: Style, bytes: [u8; 4]) -> u32 {

@@ -1,7 +1,7 @@
-//! Reads the tags of a song: with lofty, and those of Matroska, which lofty does not know.
+//! Reads the tags of a song: with lofty, and those of Matroska and of FLAC in Ogg, which lofty does not know.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufReader, Cursor, Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -12,6 +12,8 @@ use lofty::probe::Probe;
 use lofty::tag::{Accessor as _, ItemKey, Tag};
 
 use super::{Cover, SongTags, line, matroska};
+use crate::input_file::InputFile;
+use crate::ogg;
 
 /// Junk before the first frame of an MP3 that is skipped, as in decoding.
 const JUNK_BYTES: usize = 1 << 16;
@@ -24,13 +26,22 @@ impl SongTags {
         let is_file = std::fs::metadata(path).is_ok_and(|meta| meta.is_file());
         let first = |path| File::open(path).ok().and_then(|file| guarded(|| with_lofty(file)));
         let second = |path| File::open(path).ok().and_then(|file| guarded(|| matroska::read(file)));
-        if is_file { first(path).or_else(|| second(path)).unwrap_or_default() } else { Self::default() }
+        let third = |path| File::open(path).ok().and_then(|file| guarded(|| flac_in_ogg(file)));
+        let any = |path| first(path).or_else(|| second(path)).or_else(|| third(path));
+        if is_file { any(path).unwrap_or_default() } else { Self::default() }
     }
 }
 
 /// Turns a panic into an absence of tags: a bug in a parser must not end the process.
 fn guarded(read: impl FnOnce() -> Option<SongTags>) -> Option<SongTags> {
     catch_unwind(AssertUnwindSafe(read)).ok().flatten().filter(|tags| !tags.is_empty())
+}
+
+/// Reads the headers of the stream as those of a FLAC file.
+fn flac_in_ogg(file: File) -> Option<SongTags> {
+    let len_bytes = file.metadata().ok()?.len();
+    let head = ogg::flac_head(InputFile::new(Box::new(file), len_bytes)).ok()??;
+    with_lofty(Cursor::new(head))
 }
 
 fn with_lofty(file: impl Read + Seek) -> Option<SongTags> {
