@@ -117,6 +117,13 @@ make decode_m4a/alac-24-bit.m4a 8000 2 -t 0.1 -c:a alac -sample_fmt s32p
 make decode_m4a/flac.mp4 8000 1 -t 0.2 -c:a flac -strict -2
 make decode_m4a/mp3.mp4 16000 1 -c:a libmp3lame -b:a 24k
 make decode_m4a/pcm.mov 8000 1 -t 0.1 -c:a pcm_s16le
+make decode_m4a/pcm-little-endian.mov 8000 1 -t 0.05 -c:a pcm_s24le
+make decode_m4a/pcm-surround.mov 8000 6 -t 0.02 -c:a pcm_s16be
+make decode_m4a/pcm-high-rate.mov 96000 1 -t 0.01 -c:a pcm_f32le
+make decode_m4a/mu-law.mov 8000 1 -t 0.1 -c:a pcm_mulaw
+make decode_m4a/adpcm.mov 8000 2 -t 0.1 -c:a adpcm_ima_qt
+make decode_m4a/adpcm-ms.mov 8000 1 -t 0.2 -c:a adpcm_ms
+make decode_m4a/alac.mov 8000 1 -t 0.1 -c:a alac
 film decode_m4a/film.mp4 -map 0 -map 1 -c:a aac -b:a 16k
 film decode_m4a/refused-silent-film.mp4 -map 0
 head -c 1200 decode_m4a/aac-stereo-faststart.m4a >decode_m4a/refused-cut.m4a
@@ -127,6 +134,7 @@ make decode_adts/stereo-low.aac 48000 2 -c:a aac -b:a 24k
 make decode_adts/high-rate.aac 96000 1 -t 0.1 -c:a aac -b:a 64k
 make decode_adts/surround.aac 16000 6 -t 0.2 -c:a aac -b:a 64k
 make decode_adts/main-prediction.aac 16000 1 -c:a aac -b:a 24k -profile:a mpeg2_aac_low
+make decode_adts/program-config.aac 16000 6 -t 0.2 -af "pan=2.1|c0=c0|c1=c1|c2=c3" -c:a aac -b:a 64k
 make decode_adts/tagged.aac 16000 1 -c:a aac -b:a 24k -write_id3v2 1 "${tags[@]}"
 
 make decode_mkv/flac.mka 8000 1 -t 0.2 -c:a flac
@@ -135,6 +143,10 @@ make decode_mkv/aac.mka 16000 1 -c:a aac -b:a 24k "${tags[@]}"
 make decode_mkv/mp3.mka 16000 1 -c:a libmp3lame -b:a 24k
 make decode_mkv/alac.mka 8000 1 -t 0.1 -c:a alac
 make decode_mkv/pcm.mka 8000 2 -t 0.05 -c:a pcm_s16le
+make decode_mkv/pcm-8-bit.mka 8000 1 -t 0.1 -c:a pcm_u8
+make decode_mkv/a-law.mka 8000 1 -t 0.1 -c:a pcm_alaw
+make decode_mkv/adpcm.mka 8000 2 -t 0.2 -c:a adpcm_ms
+make decode_mkv/vorbis-surround.mka 8000 6 -t 0.1 -c:a libvorbis -q:a -1
 make decode_mkv/live.mka 8000 1 -c:a libmp3lame -b:a 16k -f matroska -live 1
 film decode_mkv/film.mkv -map 0 -map 1 -c:a libmp3lame -b:a 16k
 make decode_mkv/opus.webm 48000 1 -t 0.1 -c:a libopus -b:a 16k
