@@ -2,6 +2,7 @@
 
 mod aac;
 mod bad_input;
+mod channels;
 mod containers;
 mod damage;
 mod damaged_containers;
@@ -10,11 +11,15 @@ mod encode;
 mod flac32;
 mod fuzzed;
 mod joined;
+mod matroska;
 mod measure;
 #[cfg(feature = "opus")]
 mod opus;
+mod quicktime;
 mod refused;
 mod resample;
 pub(crate) mod support;
+#[cfg(feature = "tags")]
+mod tags;
 mod tracks;
 mod trailing;

@@ -127,7 +127,8 @@ fn invalid_headers_are_rejected() {
         // The channel table, required for more than two channels, is missing.
         (18, 1, "is truncated"),
         (18, 2, "ambisonic"),
-        (18, 255, "ambisonic"),
+        (18, 255, "is truncated"),
+        (18, 9, "mapping family 9"),
     ] {
         let mut bytes = bytes.clone();
         bytes[head + at] = value;

@@ -140,9 +140,8 @@ fn real_files_of_other_programs_are_named() {
         ("a.flv", vec!["-c:a", "aac"], "FLV"),
         ("a.rm", vec!["-c:a", "ac3"], "RealAudio"),
         ("a.voc", vec!["-c:a", "pcm_u8"], "VOC"),
-        ("a.mov", vec!["-c:a", "pcm_alaw"], "a-law in QuickTime"),
-        ("b.mov", vec!["-c:a", "adpcm_ima_qt"], "ima adpcm"),
-        ("c.mov", vec!["-c:a", "libgsm", "-ar", "8000"], "gsm"),
+        ("a.latm", vec!["-c:a", "aac", "-f", "latm"], "LATM"),
+        ("a.mov", vec!["-c:a", "libgsm", "-ar", "8000"], "gsm"),
         (
             "a.mp4",
             vec![

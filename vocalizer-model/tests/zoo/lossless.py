@@ -4,7 +4,7 @@ import functools
 import struct
 
 import media
-from case import Decoded, derived, encoded, frames_of, made, tool
+from case import Case, Decoded, derived, encoded, frames_of, made, tool
 
 RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000, 176_400, 192_000)
 PCM_LE = ("pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le", "pcm_alaw", "pcm_mulaw")
@@ -14,7 +14,7 @@ ADPCM_DB = 90
 
 
 def cases():
-    return [*wav(), *wav_headers(), *large_wav(), *aiff(), *au(), *caf(), *flac(), *alac()]
+    return [*wav(), *wav_headers(), *large_wav(), *aiff(), *au(), *caf(), *layouts(), *quicktime(), *matroska(), *flac(), *alac()]
 
 
 @functools.cache
@@ -31,10 +31,6 @@ def wav():
             yield encoded("wav", "pcm_s16le", "wav", rate=rate)
     for channels in (3, 4, 5, 6, 7, 8):
         yield encoded("wav", "pcm_s16le", "wav", channels=channels)
-    # L R C, quadraphonic, 5.0 and 5.1 with side channels, 6.1, 7.1 with wide front channels.
-    for mask in (0x7, 0x33, 0x107, 0x607, 0x60F, 0x13F, 0xFF):
-        channels = bin(mask).count("1")
-        yield encoded("wav", "pcm_s24le", "wav", rate=48_000, channels=channels, mask=mask, name=f"wav-mask-{mask:x}")
     for codec in ("adpcm_ms", "adpcm_ima_wav"):
         for rate, channels in ((44_100, 2), (22_050, 1), (8_000, 1)):
             yield encoded("wav", codec, "wav", rate=rate, channels=channels, db=ADPCM_DB)
@@ -309,6 +305,88 @@ def caf():
         )
 
 
+def layouts():
+    """The same channels with other positions: 3.0 and 2.1, 3.1 and quadraphonic and 4.0, 5.0 and 4.1, 5.1, 6.1 and 7.1."""
+    for mask in (0x7, 0xB, 0xF, 0x33, 0x107, 0x37, 0x607, 0x10F, 0x3F, 0x60F, 0x13F, 0x70F, 0x63F, 0xFF):
+        for container, codec, extension in (
+            ("wav", "pcm_s16le", "wav"),
+            ("w64", "pcm_s16le", "w64"),
+            ("caf", "pcm_s16le", "caf"),
+            ("mov", "pcm_s16le", "mov"),
+            ("flac", "flac", "flac"),
+            ("ogg", "flac", "oga"),
+            ("mkv", "flac", "mka"),
+        ):
+            name = f"{container}-{codec.removeprefix('pcm_')}-positions-{mask:x}"
+            case = encoded(container, codec, extension, channels=mask.bit_count(), mask=mask, rate=48_000, name=name)
+            # ffmpeg forgets some of them.
+            case.mask = mask
+            yield case
+
+
+def quicktime():
+    """PCM and ADPCM in QuickTime files without a video."""
+    for codec in ("pcm_s8", "pcm_u8", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le", "pcm_f32be"):
+        yield encoded("mov", codec, "mov")
+    for codec in ("pcm_f64le", "pcm_f64be", "pcm_alaw", "pcm_mulaw"):
+        yield encoded("mov", codec, "mov", rate=48_000, channels=1)
+    for rate, channels in ((8_000, 1), (96_000, 2), (192_000, 6), (44_056, 2)):
+        yield encoded("mov", "pcm_s24le", "mov", rate=rate, channels=channels)
+    for codec in ("adpcm_ima_qt", "adpcm_ms", "adpcm_ima_wav"):
+        for rate, channels in ((44_100, 2), (22_050, 1)):
+            # Only whole blocks.
+            yield encoded("mov", codec, "mov", rate=rate, channels=channels, db=ADPCM_DB)
+    yield encoded("mov", "pcm_s16le", "mov", "-movflags", "frag_keyframe+empty_moov", name="mov-s16le-fragmented")
+    base = encoded("mov", "pcm_s16le", "mov")
+    yield derived(base, "cut-mov-s16le", cut_off, warns=("ends_early",))
+    # The box for PCM in MP4 takes the place of the channels' positions.
+    pcm_box = struct.pack(">I4s6B", 14, b"pcmC", 0, 0, 0, 0, 1, 16) + struct.pack(">I4s2x", 10, b"free")
+    yield derived(base, "mp4-ipcm", lambda data: with_entry(data, pcm_box), like=(base,), why="ffmpeg 5 does not know PCM in MP4")
+    yield derived(base, "refused-mov-48-bits", lambda data: with_bits(data, 48), refused="unsupported: QuickTime with samples of 48 bits")
+
+
+def cut_off(data):
+    """Without the last quarter, behind the index."""
+    return data[: len(data) * 3 // 4]
+
+
+def with_entry(data, box):
+    """Describes the samples as PCM in MP4."""
+    at, chan = data.index(b"sowt"), data.index(b"chan") - 4
+    assert len(box) == 24
+    return data[:at] + b"ipcm" + data[at + 4 : chan] + box + data[chan + 24 :]
+
+
+def with_bits(data, bits):
+    at = data.index(b"sowt") + 22
+    return data[:at] + struct.pack(">H", bits) + data[at + 2 :]
+
+
+def matroska():
+    """PCM and what Windows knows in Matroska."""
+    for codec in ("pcm_u8", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le", "pcm_alaw", "pcm_mulaw"):
+        yield encoded("mkv", codec, "mka")
+    for codec in ("adpcm_ms", "adpcm_ima_wav"):
+        yield encoded("mkv", codec, "mka", db=ADPCM_DB)
+        # Several blocks in a packet.
+        wav = encoded("wav", codec, "wav", db=ADPCM_DB, name=f"wav-{codec}-for-mkv")
+        yield remuxed(f"mkv-{codec}-remuxed", wav, "mka")
+    yield encoded("mkv", "pcm_s16le", "mka", channels=6, rate=96_000)
+    yield encoded("mkv", "pcm_u8", "mka", channels=1, rate=11_025)
+
+
+def remuxed(name, base, extension, **expected):
+    """Another container for the packets of a file."""
+
+    def make(path):
+        first = path.with_name(path.stem + ".first." + base.extension)
+        base.make(first)
+        media.ffmpeg("-i", first, "-c", "copy", path)
+        first.unlink()
+
+    return Case(name, extension, base.codec, make, extension, base.tools, db=base.db, **expected)
+
+
 # Apple's layouts as bits of the WAV mask: L 0, R 1, C 2, LFE 3, Ls 4, Rs 5, Lc 6, Rc 7, Cs 8; other side channels 9 and 10.
 LAYOUTS = {
     108: (0, 1, 4, 5),
@@ -328,7 +406,10 @@ LAYOUTS = {
     131: (0, 1, 8),
     133: (0, 1, 3),
     135: (0, 1, 3, 4, 5),
+    136: (0, 1, 2, 3),
     138: (0, 1, 4, 5, 3),
+    142: (2, 0, 1, 4, 5, 8, 3),
+    152: (0, 2, 1, 3),
 }
 
 
@@ -410,12 +491,11 @@ def alac():
         yield encoded("m4a", "alac", "m4a", "-sample_fmt", "s16p", rate=rate)
     for channels in (1, 3, 6):
         yield encoded("m4a", "alac", "m4a", channels=channels)
-    # ffmpeg makes 6.1 of the usual 7.1.
-    why = "Symphonia confuses channels of ALAC with more than six"
-    yield encoded("m4a", "alac", "m4a", channels=8, db=3, why=why)
-    yield encoded("m4a", "alac", "m4a", channels=8, mask=0xFF, name="m4a-alac-wide-7.1", db=12, why=why)
+    for channels, mask in ((7, 0x13F), (8, 0xFF)):
+        for container, extension in (("m4a", "m4a"), ("mov", "mov"), ("mkv", "mka"), ("caf", "caf")):
+            yield encoded(container, "alac", extension, channels=channels, mask=mask, name=f"{container}-alac-{channels}-channels")
     yield encoded("m4a", "alac", "m4a", "-sample_fmt", "s32p", rate=48_000, name="m4a-alac-24")
     yield encoded("mkv", "alac", "mka")
-    # Symphonia's demuxer does not know it in QuickTime.
-    yield encoded("mov", "alac", "mov", refused="unsupported: alac in QuickTime")
+    yield encoded("mov", "alac", "mov")
+    yield encoded("mov", "alac", "mov", "-sample_fmt", "s32p", channels=6, rate=96_000, name="mov-alac-24-6-channels")
     yield encoded("m4a", "alac", "m4a", frames=1, name="m4a-alac-one-frame")

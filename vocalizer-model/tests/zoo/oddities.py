@@ -37,22 +37,19 @@ def videos():
         "pcm_f32le",
         "pcm_f64be",
         "pcm_u8",
+        "pcm_s8",
+        "pcm_alaw",
+        "pcm_mulaw",
+        "alac",
     ):
         yield with_video(f"video-mov-{codec.removeprefix('pcm_')}", "mov", "mov", codec, "mjpeg", 140)
-    # Symphonia's demuxer does not know these in QuickTime.
-    yield with_video("video-mov-s8", "mov", "mov", "pcm_s8", "mjpeg", 140, refused="malformed: isomp4: invalid pcm sample size")
-    yield with_video("video-mov-alaw", "mov", "mov", "pcm_alaw", "mjpeg", 140, refused="unsupported: a-law in QuickTime")
-    yield with_video("video-mov-mulaw", "mov", "mov", "pcm_mulaw", "mjpeg", 140, refused="unsupported: mu-law in QuickTime")
     yield with_video("video-mov-aac", "mov", "mov", "aac", "mjpeg", 80, **padded)
     yield with_video("video-mkv-vorbis", "mkv", "mkv", "libvorbis", "mpeg4", 90)
     yield with_video("video-mkv-flac", "mkv", "mkv", "flac", "ffv1", 140)
     yield with_video("video-webm-opus", "webm", "webm", "libopus", "libvpx", 60)
     yield with_video("video-webm-vorbis", "webm", "webm", "libvorbis", "libvpx", 90)
     yield with_video("video-webm-live", "webm", "webm", "libopus", "libvpx", 60, "-live", "1")
-    for codec in ("pcm_s16le", "pcm_s24le", "pcm_f32le", "pcm_s16be", "pcm_f64le"):
-        yield encoded("mkv", codec, "mka")
-    yield encoded("mkv", "pcm_u8", "mka", refused="no audio track in the file")
-    yield encoded("mkv", "pcm_s16le", "mka", channels=6, rate=96_000)
+    yield with_video("video-mov-ima4", "mov", "mov", "adpcm_ima_qt", "mjpeg", 90)
     for extension, arguments in (
         ("mp3", ("mp3", "libmp3lame")),
         ("opus", ("opus", "libopus")),
@@ -65,9 +62,11 @@ def videos():
     ):
         db = {"libopus": 60, "aac": 80, "libmp3lame": 90, "mp2": 75, "libvorbis": 90}.get(arguments[1], 140)
         yield merged(f"mkvmerge-{arguments[0]}", arguments[1], extension, db)
+    zlib = ("--compression", "0:zlib")
+    yield merged("mkvmerge-zlib", "pcm_s16le", "wav", 140, *zlib, refused="unsupported: Matroska with compressed sound")
 
 
-def merged(name, codec, extension, db, *options):
+def merged(name, codec, extension, db, *options, **expected):
     """mkvmerge puts several packets into one block."""
 
     def make(path):
@@ -76,7 +75,7 @@ def merged(name, codec, extension, db, *options):
         media.run("mkvmerge", "-q", *options, "-o", path, first)
         first.unlink()
 
-    return Case(name, "mkv", codec, make, "mka", frozenset({"ffmpeg", "mkvmerge"}), db=db)
+    return Case(name, "mkv", codec, make, "mka", frozenset({"ffmpeg", "mkvmerge"}), db=db, **expected)
 
 
 def several(name, extension, codecs, dispositions, db, **named):
@@ -128,7 +127,10 @@ def tagged():
     yield with_tags("m4a", "alac", "m4a", 140, art=True)
     trimmed = {"length": frames_of(44_100), "why": VORBIS_ONE_PAGE}
     yield with_tags("ogg", "libvorbis", "ogg", 90, **trimmed)
-    yield with_tags("ogg", "flac", "oga", 140, tags="")
+    yield with_tags("ogg", "flac", "oga", 140)
+    flac_tags = [f"--tag={field}" for field in (f"TITLE={media.ID3_TITLE}", f"ARTIST={media.ID3_ARTIST}", f"ALBUM={media.ID3_ALBUM}")]
+    flac = ("-sf", "--ogg", *flac_tags, "--picture=3|image/png|||COVER", "IN", "-o", "OUT")
+    yield tool("ogg", "flac", "oga", "flac", *flac, name="tags-ogg-flac-cover", tags=TEXTS + " cover")
     yield with_tags("opus", "libopus", "opus", 60)
     yield with_tags("wav", "pcm_s16le", "wav", 140)
     yield with_tags("aiff", "pcm_s16be", "aiff", 140, "-write_id3v2", "1", art=True)
@@ -217,10 +219,15 @@ def refused():
     yield no("mkv", "ac3", "mka", "unsupported: ac-3")
     yield no("mkv", "wavpack", "mka", "unsupported: wavpack")
     yield no("mkv", "tta", "mka", "unsupported: tta")
+    yield no("mkv", "eac3", "mka", "unsupported: e-ac-3")
+    yield no("mkv", "dca", "mka", "unsupported: dts", "-strict", "-2", rate=48_000)
+    yield no("mkv", "truehd", "mka", "unsupported: truehd", "-strict", "-2", rate=48_000)
+    yield no("mkv", "g726", "mka", "unsupported: Matroska with G.72x ADPCM", "-b:a", "32k", rate=8_000, channels=1)
+    yield no("mkv", "real_144", "mka", "unsupported: realaudio", rate=8_000, channels=1)
     yield no("mp4", "ac3", "mp4", "unsupported: ac-3")
     yield no("mp4", "eac3", "mp4", "unsupported: e-ac-3")
     yield no("mov", "libgsm", "mov", "unsupported: gsm", rate=8_000, channels=1)
-    yield no("mov", "adpcm_ima_qt", "mov", "unsupported: ima adpcm")
+    yield no("mkv", "wmav2", "mka", "unsupported: Matroska with WMA")
     yield tool("8svx", "pcm_s8", "8svx", "sox", "IN", "OUT", channels=1, rate=22_050, name="refused-8svx", refused="unsupported: Amiga 8SVX")
     yield tool("sph", "pcm_s16", "sph", "sox", "IN", "OUT", name="refused-sphere", refused="unsupported: NIST SPHERE")
     yield tool("amr", "amr-nb", "amr-nb", "sox", "IN", "OUT", rate=8_000, channels=1, name="refused-amr", refused="unsupported: AMR")
