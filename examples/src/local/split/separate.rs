@@ -88,7 +88,7 @@ fn print(batch: &mut Batch<'_>, songs: &[Song], bad: usize) -> Result<Exit, Erro
     match songs {
         [song] if bad == 0 => Ok(match batch.print(song) {
             Outcome::Done | Outcome::Skipped => Exit::Done,
-            Outcome::Failed => Exit::AllFailed,
+            Outcome::Failed | Outcome::Busy => Exit::AllFailed,
             Outcome::Stop(exit) => exit,
         }),
         [] => Ok(Exit::AllFailed),
