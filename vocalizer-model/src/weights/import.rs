@@ -256,7 +256,7 @@ fn write(path: &Path, mut metadata: Value, source: &Source, precision: ImportPre
     metadata[TENSOR_DIGEST] = hasher.finish().into();
     let is_half = |key: &str| is_exact || precision == ImportPrecision::Half && !key.ends_with(FREQUENCIES);
     let stored = |key: &str, dtype| if is_half(key) { Dtype::F16 } else { dtype };
-    let header = save::header(metadata, tensors.iter().map(|(key, dtype, shape)| (*key, stored(*key, *dtype), *shape)));
+    let header = save::header(metadata, tensors.iter().map(|(key, dtype, shape)| (*key, stored(key, *dtype), *shape)));
     if header.len() > MAX_HEADER_BYTES {
         return Err(WeightsError::Unsupported("too many tensors for a safetensors header".into()));
     }
