@@ -6,7 +6,7 @@ use crate::audio::{AudioWarning, Frame, WriteOptions, scaled};
 use crate::blocks::Blocks;
 use crate::outputs::{Finished, Outputs};
 use crate::pipeline::{Pipeline, Streams};
-use crate::sink::{SinkFormat, StemSink};
+use crate::sink::SinkFormat;
 use crate::{Cancel, Error, Model, Profile, SongStatistics, SplitOptions, Statistics};
 
 /// The result of splitting a song.
