@@ -204,7 +204,7 @@ fn models_are_compared_on_the_stems_that_they_have() {
     let vocals = [&["--dataset", "data", "--stems", "vocals", "-o", "vocals"], &models[..]].concat();
     let (events, run) = evaluate(&place, &vocals);
     assert_eq!(run.code, Some(0), "{run:?}");
-    let stems = of_kind(&events, "track").iter().map(|event| event["stems"].as_object().map(serde_json::Map::len));
+    let stems = of_kind(&events, "track").into_iter().map(|event| event["stems"].as_object().map(serde_json::Map::len));
     assert_eq!(stems.collect::<Vec<_>>(), [Some(1), Some(1)]);
 }
 
