@@ -71,7 +71,7 @@ pub fn pack_as(precision: Precision, input: &[f32], state: &[f32], hidden: usize
     assert_eq!([input.len(), state.len()], [inputs, hidden].map(|terms| GATES * hidden * terms));
     let terms = inputs + hidden;
     let pack_block = |units: Range<usize>| {
-        let at = move |row: usize, term: usize| {
+        let at = |row: usize, term: usize| {
             let row = row / units.len() * hidden + units.start + row % units.len();
             if term < inputs { input[row * inputs + term] } else { state[row * hidden + term - inputs] }
         };

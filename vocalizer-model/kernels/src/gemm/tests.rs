@@ -4,7 +4,6 @@ use proptest::prelude::*;
 use pulp::WithSimd;
 
 use super::*;
-use crate::scratch::Scratch;
 
 const FEWER_BITS: [Precision; 2] = [Precision::Bf16, Precision::Int8];
 
