@@ -3,9 +3,23 @@
 //! Every layer of the network is a product: weights `[rows, terms]` times an input whose terms are rows of values in
 //! memory, as long as the output's rows. The terms of a convolution are its taps: the same values at shifted offsets.
 //! So the input is not unfolded; a list of offsets says where each term starts.
+//!
+//! Weights may be packed with fewer bits ([`Precision`]). The product then converts the input as it needs it.
+
+mod bf16;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only x86-64 has instructions yet"))]
+mod blocks;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only x86-64 has instructions yet"))]
+mod dots;
+mod expanded;
+mod int8;
+mod precision;
+#[cfg(test)]
+mod tests;
 
 use pulp::Simd;
 
+pub use self::precision::Precision;
 use crate::simd::dispatch;
 
 /// Rows of a tile (the rows of a panel of weights) and vectors per row: as many as fit into the registers next to the
@@ -54,7 +68,9 @@ pub(crate) const fn row_stride<S: Simd>(columns: usize, extra: usize) -> usize {
 /// A matrix of weights in panels of rows. A panel is stored column by column; the last one is padded with zeros.
 #[derive(Clone, Copy)]
 pub struct Panels<'a> {
+    /// In another precision than f32, words of 32 bits.
     values: &'a [f32],
+    precision: Precision,
     rows: usize,
     terms: usize,
     /// The first term, of [`Self::all_terms`] that a panel has.
@@ -63,28 +79,43 @@ pub struct Panels<'a> {
 }
 
 impl<'a> Panels<'a> {
-    /// Panels over a packed matrix of `rows` times `terms` weights.
+    /// Panels over a packed matrix of `rows` times `terms` weights. The length of `values` tells their precision.
     ///
     /// # Panics
     ///
-    /// If the length of `values` is not that of such a packed matrix, see [`pack`].
+    /// If the length of `values` is not that of such a packed matrix, see [`pack`] and [`pack_as`].
     pub fn new(values: &'a [f32], rows: usize, terms: usize) -> Self {
-        assert_eq!(values.len(), padded_rows(rows) * terms, "packed weights of {rows} rows and {terms} terms");
-        Self { values, rows, terms, first_term: 0, all_terms: terms }
+        let fits = |precision: &Precision| values.len() == precision.packed_len(rows, terms);
+        let precision = Precision::ALL.into_iter().find(fits);
+        let precision = precision.unwrap_or_else(|| panic!("packed weights of {rows} rows and {terms} terms"));
+        Self { values, precision, rows, terms, first_term: 0, all_terms: terms }
     }
 
     /// Returns `count` rows from `first`, which must be the start of a panel.
     #[inline(always)]
     pub(crate) fn some_rows(self, first: usize, count: usize) -> Self {
-        let range = first * self.all_terms..(first + padded_rows(count)) * self.all_terms;
+        let words = self.words();
+        let range = first * words..(first + padded_rows(count)) * words;
         Self { values: &self.values[range], rows: count, ..self }
     }
 
-    /// Returns `count` terms from `first`.
+    /// Returns `count` terms from `first`: whole groups, see [`Self::group_terms`], or all that follow.
     #[inline(always)]
     pub(crate) fn some_terms(self, first: usize, count: usize) -> Self {
-        assert!(first + count <= self.terms);
+        assert!(first + count <= self.terms && first.is_multiple_of(self.group_terms()));
+        assert!(count.is_multiple_of(self.group_terms()) || self.first_term + first + count == self.all_terms);
         Self { terms: count, first_term: self.first_term + first, ..self }
+    }
+
+    /// Returns the terms that are stored together.
+    pub(crate) fn group_terms(&self) -> usize {
+        self.precision.group_terms()
+    }
+
+    /// Returns the words per row.
+    #[inline(always)]
+    fn words(&self) -> usize {
+        self.precision.words(self.all_terms)
     }
 
     /// Returns the rows, without padding.
@@ -115,6 +146,16 @@ pub fn pack(rows: usize, terms: usize, at: impl Fn(usize, usize) -> f32) -> Vec<
     let mut out = vec![0.0; padded_rows(rows) * terms];
     pack_into(rows, terms, at, &mut out);
     out
+}
+
+/// Packs a matrix into panels of this precision; `at(row, term)` reads it. A matrix too small to gain from fewer bits
+/// remains f32, see [`Precision::fit`].
+pub fn pack_as(precision: Precision, rows: usize, terms: usize, at: impl Fn(usize, usize) -> f32) -> Vec<f32> {
+    match precision.fit(rows, terms) {
+        Precision::F32 => pack(rows, terms, at),
+        Precision::Bf16 => bf16::pack(rows, terms, at),
+        Precision::Int8 => int8::pack(rows, terms, at),
+    }
 }
 
 /// Packs like [`pack`], into existing memory.
@@ -157,11 +198,15 @@ pub(crate) fn product<S: Simd>(
 ) {
     let columns = columns.next_multiple_of(S::F32_LANES);
     let rows = weights.rows.next_multiple_of(tile_shape::<S>()[0]);
-    assert_eq!(weights.values.len(), rows * weights.all_terms);
+    assert_eq!(weights.values.len(), rows * weights.words());
     assert_eq!(input.offsets.len(), weights.terms);
     let furthest = input.offsets.iter().max().copied().unwrap_or_default();
     assert!(furthest + columns <= input.values.len(), "a term reaches beyond the input");
     assert!(columns <= out_stride && (rows - 1) * out_stride + columns <= out.len(), "the output is too short");
+    if weights.precision != Precision::F32 {
+        // SAFETY: asserted above.
+        return unsafe { with_fewer_bits(Product { weights, input, columns, out, out_stride, add }) };
+    }
     if S::REGISTER_COUNT >= 32 {
         // SAFETY: asserted above, and the panels have this tile's rows.
         unsafe { blocks::<S, { WIDE_TILE[0] }, { WIDE_TILE[1] }>(simd, weights, input, columns, out, out_stride, add) }
@@ -170,6 +215,69 @@ pub(crate) fn product<S: Simd>(
         unsafe {
             blocks::<S, { NARROW_TILE[0] }, { NARROW_TILE[1] }>(simd, weights, input, columns, out, out_stride, add)
         }
+    }
+}
+
+/// The arguments of [`product`].
+struct Product<'a> {
+    weights: Panels<'a>,
+    input: Terms<'a>,
+    columns: usize,
+    out: &'a mut [f32],
+    out_stride: usize,
+    add: bool,
+}
+
+/// Multiplies weights of fewer bits, by this machine's instructions for them if it has some.
+///
+/// # Safety
+///
+/// `columns` is a multiple of a vector's. As many values exist from each offset and in each row of the output,
+/// which has as many rows as the panels.
+#[inline(never)]
+unsafe fn with_fewer_bits(product: Product<'_>) {
+    #[cfg(target_arch = "x86_64")]
+    match product.weights.precision {
+        Precision::F32 => {}
+        Precision::Bf16 => {
+            if let Some(dots) = dots::Avx512Bf16::detect() {
+                return dots.vectorize(bf16::Multiply(product));
+            }
+        }
+        Precision::Int8 => {
+            if let Some(dots) = dots::Avx512Vnni::detect() {
+                return dots.vectorize(int8::Multiply(product));
+            }
+            if let Some(dots) = dots::AvxVnni::detect() {
+                return dots.vectorize(int8::Multiply(product));
+            }
+        }
+    }
+    dispatch(expanded::Expanded(product));
+}
+
+/// Repeats this machine's instruction for a precision on registers alone. Returns the number of operations, or `None`
+/// if it has no such instruction.
+pub(crate) fn spin(precision: Precision, times: usize) -> Option<usize> {
+    struct Single(usize);
+    impl pulp::WithSimd for Single {
+        type Output = usize;
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> usize {
+            dots::WithDots::with_dots(dots::Spin(self.0), simd, dots::Single)
+        }
+    }
+    match precision {
+        Precision::F32 => Some(dispatch(Single(times))),
+        #[cfg(target_arch = "x86_64")]
+        Precision::Bf16 => dots::Avx512Bf16::detect().map(|dots| dots.vectorize(dots::Spin(times))),
+        #[cfg(target_arch = "x86_64")]
+        Precision::Int8 => {
+            let wide = dots::Avx512Vnni::detect().map(|dots| dots.vectorize(dots::Spin(times)));
+            wide.or_else(|| dots::AvxVnni::detect().map(|dots| dots.vectorize(dots::Spin(times))))
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        _ => None,
     }
 }
 

@@ -9,7 +9,7 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use crate::conv::Axis;
-use crate::gemm::{Panels, Terms, pack_into, padded_columns, padded_rows, product, row_stride, tile_columns};
+use crate::gemm::{self, Panels, Precision, Terms, padded_columns, padded_rows, product, row_stride, tile_columns};
 use crate::grid::{Extent, Piece, Shared, pieces};
 use crate::norm::item_norms;
 use crate::scratch::Scratch;
@@ -47,28 +47,37 @@ pub fn packed_rows(hidden: usize) -> usize {
     blocks(hidden).map(|units| padded_rows(GATES * units.len())).sum()
 }
 
+/// Returns the length of packed weights.
+fn packed_len(precision: Precision, hidden: usize, terms: usize) -> usize {
+    blocks(hidden).map(|units| precision.packed_len(GATES * units.len(), terms)).sum()
+}
+
 /// Packs the weights of one direction: `input` is `[4 · hidden, inputs]`, `state` is `[4 · hidden, hidden]`.
 ///
 /// # Panics
 ///
 /// If the numbers of weights do not fit.
 pub fn pack(input: &[f32], state: &[f32], hidden: usize) -> Vec<f32> {
+    pack_as(Precision::F32, input, state, hidden)
+}
+
+/// Packs like [`pack`], in a precision.
+///
+/// # Panics
+///
+/// If the numbers of weights do not fit.
+pub fn pack_as(precision: Precision, input: &[f32], state: &[f32], hidden: usize) -> Vec<f32> {
     let inputs = input.len() / (GATES * hidden);
     assert_eq!([input.len(), state.len()], [inputs, hidden].map(|terms| GATES * hidden * terms));
     let terms = inputs + hidden;
-    let mut out = vec![0.0; packed_rows(hidden) * terms];
-    let mut rest = out.as_mut_slice();
-    for units in blocks(hidden) {
-        let rows = GATES * units.len();
-        let (block, after) = std::mem::take(&mut rest).split_at_mut(padded_rows(rows) * terms);
-        rest = after;
+    let pack_block = |units: Range<usize>| {
         let at = |row: usize, term: usize| {
             let row = row / units.len() * hidden + units.start + row % units.len();
             if term < inputs { input[row * inputs + term] } else { state[row * hidden + term - inputs] }
         };
-        pack_into(rows, terms, at, block);
-    }
-    out
+        gemm::pack_as(precision, GATES * units.len(), terms, at)
+    };
+    blocks(hidden).flat_map(pack_block).collect()
 }
 
 /// Returns the extent of an LSTM's output: both directions' hidden units as channels, steps as rows, sequences as
@@ -99,8 +108,13 @@ pub fn bilstm(
     assert!(values.len() == x.len() && out.len() == y.len() && norm.iter().all(|n| n.len() == x.channels));
     for direction in directions {
         assert_eq!(direction.bias.len(), GATES * hidden);
-        assert_eq!(direction.weights.len(), packed_rows(hidden) * (x.channels + hidden));
     }
+    let fits = |precision: &Precision| {
+        let len = packed_len(*precision, hidden, x.channels + hidden);
+        directions.iter().all(|direction| direction.weights.len() == len)
+    };
+    let precision = Precision::ALL.into_iter().find(fits);
+    let precision = precision.unwrap_or_else(|| panic!("packed weights of {} channels", x.channels));
     let norms = item_norms(values, x);
     let out = Shared::new(out);
     pieces([y.items, directions.len(), y.frames], share(directions.len() * y.items, y.frames), |piece| {
@@ -111,7 +125,7 @@ pub fn bilstm(
         };
         let affine: Vec<[f32; 2]> = (0..x.channels).map(affine).collect();
         let direction = directions[piece.row];
-        dispatch(Run { values, x, affine: &affine, direction, hidden, axis, y, out: &out, piece });
+        dispatch(Run { values, x, affine: &affine, direction, precision, hidden, axis, y, out: &out, piece });
     });
 }
 
@@ -135,6 +149,7 @@ struct Run<'a> {
     /// Scale and shift of each channel.
     affine: &'a [[f32; 2]],
     direction: Direction<'a>,
+    precision: Precision,
     hidden: usize,
     axis: Axis,
     y: Extent,
@@ -147,7 +162,7 @@ impl WithSimd for Run<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, direction, hidden, axis, y, out, piece, .. } = self;
+        let Self { x, direction, precision, hidden, axis, y, out, piece, .. } = self;
         let backward = piece.row == 1;
         let columns = padded_columns::<S>(piece.frames);
         let stride = row_stride::<S>(piece.frames, 0);
@@ -180,7 +195,7 @@ impl WithSimd for Run<'_> {
             let mut weights = direction.weights;
             for units in blocks(hidden) {
                 let rows = GATES * units.len();
-                let (block, rest) = weights.split_at(padded_rows(rows) * offsets.len());
+                let (block, rest) = weights.split_at(precision.packed_len(rows, offsets.len()));
                 weights = rest;
                 let panels = Panels::new(block, rows, offsets.len());
                 product(simd, panels, Terms { values: terms, offsets: &offsets }, piece.frames, sums, stride, false);

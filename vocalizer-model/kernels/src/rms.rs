@@ -16,6 +16,8 @@ const POSITIONS: usize = 96;
 
 /// Hidden channels at a time, so that their values stay in the L2 cache: whole panels of weights.
 const HIDDEN: usize = 240;
+/// Hidden channels at a time that are also whole groups of int8.
+const GROUPED_HIDDEN: usize = 384;
 
 /// Computes the factors that scale each of the first `columns` to length one; its channels are rows `stride` apart.
 #[inline(always)]
@@ -112,8 +114,9 @@ impl WithSimd for FeedForward<'_> {
         let Self { x, first, second, out, piece } = self;
         let frames = piece.frames;
         let stride = row_stride::<S>(frames, 0);
-        let offsets: Vec<usize> = (0..x.channels.max(HIDDEN)).map(|term| term * stride).collect();
-        let lengths = [x.channels, padded_rows(HIDDEN), second.weights.padded_rows(), 1].map(|rows| rows * stride);
+        let block = if HIDDEN.is_multiple_of(second.weights.group_terms()) { HIDDEN } else { GROUPED_HIDDEN };
+        let offsets: Vec<usize> = (0..x.channels.max(block)).map(|term| term * stride).collect();
+        let lengths = [x.channels, padded_rows(block), second.weights.padded_rows(), 1].map(|rows| rows * stride);
         let mut scratch = Scratch::take();
         let [input, hidden, sums, factors] = scratch.slices(lengths);
         // SAFETY: pieces do not overlap, and a piece uses its rows one at a time.
@@ -123,8 +126,8 @@ impl WithSimd for FeedForward<'_> {
             input[frames..].fill(0.0);
         }
         normalise(simd, input, stride, frames, factors);
-        for start in (0..first.weights.rows()).step_by(HIDDEN) {
-            let count = HIDDEN.min(first.weights.rows() - start);
+        for start in (0..first.weights.rows()).step_by(block) {
+            let count = block.min(first.weights.rows() - start);
             let terms = Terms { values: input, offsets: &offsets[..x.channels] };
             product(simd, first.weights.some_rows(start, count), terms, frames, hidden, stride, false);
             for (hidden, &bias) in hidden.chunks_exact_mut(stride).zip(&first.bias[start..start + count]) {

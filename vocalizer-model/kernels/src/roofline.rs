@@ -5,13 +5,16 @@ use std::time::{Duration, Instant};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::gemm::{Panels, Terms, pack, product, row_stride};
+use crate::gemm::{Panels, Precision, Terms, pack_as, product, row_stride, spin};
 use crate::scratch::Scratch;
 use crate::simd::dispatch;
 
 /// Rows, terms and columns of the measured product: typical of the transformer.
 const SIDE: usize = 512;
 const COLUMNS: usize = 96;
+
+/// Repetitions of the instructions on registers.
+const SPINS: usize = 1 << 20;
 
 /// Bytes that each thread copies, about the size of a layer's tensors, and the limit for all threads together.
 const COPIED_BYTES: usize = 32 << 20;
@@ -23,7 +26,12 @@ const ROUNDS: usize = 3;
 
 /// Returns the floating point operations per second of all threads, in matrix products that fit into the caches.
 pub fn flop_per_second() -> f64 {
-    let weights = pack(SIDE, SIDE, |_, _| 1e-3);
+    operations_per_second(Precision::F32)
+}
+
+/// Returns the operations per second like [`flop_per_second`], for weights of this precision.
+pub fn operations_per_second(precision: Precision) -> f64 {
+    let weights = pack_as(precision, SIDE, SIDE, |_, _| 1e-3);
     let times = TIMES * rayon::current_num_threads();
     let took = fastest(|| {
         (0..times).into_par_iter().with_max_len(1).for_each(|_| dispatch(Product(Panels::new(&weights, SIDE, SIDE))));
@@ -31,6 +39,21 @@ pub fn flop_per_second() -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
     let flop = (2 * SIDE * SIDE * COLUMNS * times) as f64;
     flop / took.as_secs_f64()
+}
+
+/// Returns the operations per second of all threads on registers alone; `None` if this machine has no instructions for
+/// the precision.
+pub fn register_operations_per_second(precision: Precision) -> Option<f64> {
+    let threads = rayon::current_num_threads();
+    spin(precision, 1)?;
+    let mut count = 0;
+    let took = fastest(|| {
+        let spins = (0..threads).into_par_iter().with_max_len(1).filter_map(|_| spin(precision, SPINS));
+        count = spins.sum();
+    });
+    #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
+    let count = count as f64;
+    Some(count / took.as_secs_f64())
 }
 
 /// Returns the bytes per second that all threads read and write when copying.

@@ -7,25 +7,40 @@ use pulp::{Arch, Simd, WithSimd};
 
 /// Runs `op` with the widest vectors of this machine.
 ///
-/// `VOCALIZER_SIMD` (`avx2` or `scalar`) limits the instructions, for comparisons.
+/// `VOCALIZER_SIMD` (`avx512`, `avxvnni`, `avx2` or `scalar`) limits the instructions, for comparisons.
 #[inline]
 pub(crate) fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
-    arch().dispatch(op)
+    level().arch.dispatch(op)
 }
 
-fn arch() -> Arch {
-    static ARCH: OnceLock<Arch> = OnceLock::new();
-    *ARCH.get_or_init(|| match std::env::var("VOCALIZER_SIMD").as_deref() {
-        Ok("scalar") => Arch::Scalar,
-        #[cfg(target_arch = "x86_64")]
-        Ok("avx2") => pulp::x86::V3::try_new().map_or(Arch::Scalar, Arch::V3),
-        _ => Arch::new(),
+/// The instructions in use.
+#[derive(Clone, Copy)]
+pub(crate) struct Level {
+    /// The widest vectors.
+    pub(crate) arch: Arch,
+    /// Whether the instructions for fewer bits may be used where the machine has them.
+    pub(crate) fewer_bits: bool,
+}
+
+pub(crate) fn level() -> Level {
+    static LEVEL: OnceLock<Level> = OnceLock::new();
+    *LEVEL.get_or_init(|| {
+        let (arch, fewer_bits) = match std::env::var("VOCALIZER_SIMD").as_deref() {
+            Ok("scalar") => (Arch::Scalar, false),
+            #[cfg(target_arch = "x86_64")]
+            Ok(name @ ("avx2" | "avxvnni")) => {
+                (pulp::x86::V3::try_new().map_or(Arch::Scalar, Arch::V3), name == "avxvnni")
+            }
+            Ok("avx512") => (Arch::new(), false),
+            _ => (Arch::new(), true),
+        };
+        Level { arch, fewer_bits }
     })
 }
 
 /// Returns the name of the vector instructions in use.
 pub fn name() -> &'static str {
-    match arch() {
+    match level().arch {
         Arch::Scalar => "scalar",
         #[cfg(target_arch = "x86_64")]
         Arch::V3(_) => "avx2",

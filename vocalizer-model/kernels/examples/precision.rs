@@ -1,0 +1,179 @@
+//! Times layers of HTDemucs and RoFormer in each precision, with random weights, and measures the loss:
+//!
+//! ```console
+//! cargo run --release -p vocalizer-kernels --example precision
+//! ```
+//!
+//! Each line has the GFLOP/s in f32, then for bf16 and int8 the speed relative to it and the signal to error ratio.
+
+use std::time::Instant;
+
+use vocalizer_kernels::conv::{self, Axis, GluExtras};
+use vocalizer_kernels::gemm::{Panels, Precision, pack_as};
+use vocalizer_kernels::memory::Keeper;
+use vocalizer_kernels::transformer::{self, Linear};
+use vocalizer_kernels::{Extent, rms, roofline, rotary};
+
+/// Rounds per layer; the fastest counts.
+const ROUNDS: usize = 5;
+
+struct Noise(u32);
+
+impl Noise {
+    /// Returns a value of a distribution close to the normal one.
+    fn next(&mut self) -> f32 {
+        let uniform = |()| {
+            self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (self.0 >> 8) as f32 / 16_777_216.0
+        };
+        [(); 12].map(uniform).iter().sum::<f32>() - 6.0
+    }
+
+    fn values(&mut self, count: usize) -> Vec<f32> {
+        (0..count).map(|_| self.next()).collect()
+    }
+}
+
+/// A matrix in each precision, and a bias.
+struct Layer {
+    packed: [Vec<f32>; 3],
+    bias: Vec<f32>,
+    terms: usize,
+}
+
+impl Layer {
+    fn random(noise: &mut Noise, rows: usize, terms: usize) -> Self {
+        let scale = (1.0 / terms as f32).sqrt();
+        let weights = noise.values(rows * terms);
+        let packed = Precision::ALL
+            .map(|precision| pack_as(precision, rows, terms, |row, term| scale * weights[row * terms + term]));
+        Self { packed, bias: vec![0.0; rows], terms }
+    }
+
+    fn panels(&self, precision: Precision) -> Panels<'_> {
+        Panels::new(&self.packed[precision as usize], self.bias.len(), self.terms)
+    }
+
+    fn linear(&self, precision: Precision) -> Linear<'_> {
+        Linear { weights: self.panels(precision), bias: &self.bias }
+    }
+
+    /// Returns the floating point operations per position.
+    fn flop(&self) -> usize {
+        2 * self.bias.len() * self.terms
+    }
+}
+
+/// Prints a line; `work` writes its output to the memory, which holds the same values before each round.
+fn measure(name: &str, flop: usize, start: &[f32], work: impl Fn(Precision, &mut [f32])) {
+    let mut out = start.to_vec();
+    let mut line = format!("{name:38}");
+    let (mut exact, mut base) = (Vec::new(), 0.0);
+    for precision in Precision::ALL {
+        let seconds = (0..ROUNDS).map(|_| {
+            out.copy_from_slice(start);
+            let began = Instant::now();
+            work(precision, &mut out);
+            began.elapsed().as_secs_f64()
+        });
+        let rate = flop as f64 / 1e9 / seconds.fold(f64::MAX, f64::min);
+        if precision == Precision::F32 {
+            (exact, base) = (out.clone(), rate);
+            line += &format!(" {rate:7.1}");
+            continue;
+        }
+        let (mut signal, mut error) = (0.0, 0.0);
+        for ((exact, made), start) in exact.iter().zip(&out).zip(start) {
+            signal += f64::from(exact - start).powi(2);
+            error += f64::from(exact - made).powi(2);
+        }
+        line += &format!("   {:5.2} × {:5.1} dB", rate / base, 10.0 * (signal / error).log10());
+    }
+    println!("{line}");
+}
+
+fn main() {
+    let _keeper = Keeper::default();
+    let noise = &mut Noise(1);
+    for precision in Precision::ALL {
+        let rate = roofline::operations_per_second(precision) / 1e9;
+        let with = precision.instructions().unwrap_or("expanded to f32");
+        let registers = roofline::register_operations_per_second(precision).unwrap_or_default() / 1e9;
+        println!("{precision:?}: {registers:.0} GFLOP/s in registers, {rate:.0} in the caches, {with}");
+    }
+
+    // HTDemucs' encoder and decoder of the spectrum, each with a quarter of its rows.
+    for (channels, rows) in [(48, 128), (96, 32), (192, 32), (384, 8)] {
+        let x = Extent { items: 1, channels, rows, frames: 336 };
+        let values = noise.values(x.len());
+        let positions = rows * x.frames;
+        for taps in [[1, 1], [3, 3]] {
+            let layer = Layer::random(noise, 2 * channels, channels * taps[0] * taps[1]);
+            let name = format!("GLU convolution {} × {}, {channels}", taps[0], taps[1]);
+            measure(&name, layer.flop() * positions, &vec![0.0; x.len()], |precision, out| {
+                let extras = GluExtras::default();
+                conv::conv_glu((&values, x), layer.panels(precision), &layer.bias, taps, extras, out);
+            });
+        }
+        let layer = Layer::random(noise, 2 * channels, conv::TAPS * channels);
+        let y = conv::strided(x, 2 * channels, Axis::Rows);
+        let name = format!("strided convolution, {channels}");
+        measure(&name, layer.flop() * y.rows * y.frames, &vec![0.0; y.len()], |precision, out| {
+            conv::strided_gelu((&values, x), layer.panels(precision), &layer.bias, Axis::Rows, out);
+        });
+        let layer = Layer::random(noise, conv::STRIDE * channels / 2, 2 * channels);
+        let y = conv::transposed(x, channels / 2, Axis::Rows, x.frames);
+        let name = format!("transposed convolution, {channels}");
+        measure(&name, layer.flop() * positions, &vec![0.0; y.len()], |precision, out| {
+            let weights = layer.panels(precision);
+            let bias = &layer.bias[..channels / 2];
+            conv::transposed_gelu((&values, x), weights, bias, (Axis::Rows, true), (out, y));
+        });
+    }
+
+    // HTDemucs' transformer.
+    let x = Extent { items: 1, channels: 512, rows: 8, frames: 336 };
+    let positions = x.rows * x.frames;
+    let values = noise.values(x.len());
+    let [ones, zeros] = [vec![1.0; 512], vec![0.0; 512]];
+    let layer = Layer::random(noise, 1536, 512);
+    let y = Extent { channels: 1536, ..x };
+    measure("HTDemucs, norm and projections", layer.flop() * positions, &vec![0.0; y.len()], |precision, out| {
+        transformer::linear((&values, x), Some([&ones, &zeros]), layer.linear(precision), out);
+    });
+    let [up, down] = [[2048, 512], [512, 2048]].map(|[rows, terms]| Layer::random(noise, rows, terms));
+    measure("HTDemucs, feed-forward", (up.flop() + down.flop()) * positions, &values, |precision, out| {
+        let layers = [&up, &down].map(|layer| layer.linear(precision));
+        transformer::feed_forward((out, x), [&ones, &zeros], layers[0], layers[1], &ones);
+    });
+
+    // Mel-Band RoFormer, two seconds.
+    let (heads, width) = (8, 64);
+    let x = Extent { items: 1, channels: 384, rows: 60, frames: 201 };
+    let positions = x.rows * x.frames;
+    let values = noise.values(x.len());
+    let [up, down] = [[1536, 384], [384, 1536]].map(|[rows, terms]| Layer::random(noise, rows, terms));
+    measure("RoFormer, feed-forward", (up.flop() + down.flop()) * positions, &values, |precision, out| {
+        rms::feed_forward((out, x), up.linear(precision), down.linear(precision));
+    });
+    let qkv = Layer::random(noise, 3 * heads * width, 384);
+    let gates = Layer::random(noise, heads, 384);
+    let out_layer = Layer::random(noise, 384, heads * width);
+    for (name, axis, length) in [("time", Axis::Frames, x.frames), ("bands", Axis::Rows, x.rows)] {
+        let angles = (0..width / 2 * length).map(|i| (i % length) as f32 / (1 + i / length) as f32);
+        let (cos, sin): (Vec<f32>, Vec<f32>) = angles.map(|angle| (angle.cos(), angle.sin())).unzip();
+        let flop = qkv.flop() + gates.flop() + out_layer.flop() + 4 * heads * width * length;
+        measure(&format!("RoFormer, attention over {name}"), flop * positions, &values, |precision, out| {
+            let layer = rotary::Layer {
+                qkv: qkv.panels(precision),
+                gates: gates.linear(precision),
+                out: out_layer.panels(precision),
+                cos: &cos,
+                sin: &sin,
+                heads,
+                width,
+            };
+            rotary::attention((out, x), layer, axis);
+        });
+    }
+}

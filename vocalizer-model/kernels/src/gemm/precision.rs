@@ -1,0 +1,64 @@
+//! The number formats of packed weights.
+
+use super::{bf16, dots, int8, padded_rows};
+
+/// The number format in which packed weights are stored and multiplied. Sums are always f32, and so are the inputs and
+/// outputs of every kernel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// 32-bit floating point.
+    #[default]
+    F32,
+    /// 16-bit floating point with the exponent of f32. Machines without instructions for it multiply its values as f32.
+    Bf16,
+    /// 8-bit integers with a scale for each group of terms. Machines without instructions for it multiply the weights
+    /// as f32, by inputs that are not rounded.
+    Int8,
+}
+
+/// A matrix with fewer rows or terms remains f32: to convert its input would take as long as the product.
+const LEAST_ROWS: usize = 32;
+const LEAST_TERMS: usize = 16;
+
+impl Precision {
+    /// All formats. Packed matrices of [`Self::fit`] with equal rows and terms have different lengths in each of them.
+    pub const ALL: [Self; 3] = [Self::F32, Self::Bf16, Self::Int8];
+
+    /// Returns the name of this machine's instructions for products in this precision; `None` if it has none, so that
+    /// fewer bits save memory, but not time.
+    pub fn instructions(self) -> Option<&'static str> {
+        match self {
+            Self::F32 => Some(crate::simd::name()),
+            Self::Bf16 => dots::pairs(),
+            Self::Int8 => dots::quads(),
+        }
+    }
+
+    /// Returns the precision in which a matrix is packed if this one is wanted.
+    pub fn fit(self, rows: usize, terms: usize) -> Self {
+        if rows < LEAST_ROWS || terms < LEAST_TERMS { Self::F32 } else { self }
+    }
+
+    /// Returns the length of a packed matrix if this precision is wanted.
+    pub(crate) fn packed_len(self, rows: usize, terms: usize) -> usize {
+        padded_rows(rows) * self.fit(rows, terms).words(terms)
+    }
+
+    /// Returns the words of 32 bits per row of a packed matrix.
+    pub(super) fn words(self, terms: usize) -> usize {
+        match self {
+            Self::F32 => terms,
+            Self::Bf16 => terms.div_ceil(bf16::PAIR),
+            Self::Int8 => terms.div_ceil(int8::QUAD) + int8::FACTORS * terms.div_ceil(int8::GROUP),
+        }
+    }
+
+    /// Returns the terms that are stored together.
+    pub(super) fn group_terms(self) -> usize {
+        match self {
+            Self::F32 => 1,
+            Self::Bf16 => bf16::PAIR,
+            Self::Int8 => int8::GROUP,
+        }
+    }
+}
