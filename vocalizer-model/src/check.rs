@@ -16,7 +16,7 @@ const STEP: usize = 997;
 /// Returns the minimum signal-to-difference ratio between GPU and CPU, in dB.
 pub(crate) fn least_decibels(precision: Precision) -> f64 {
     match precision {
-        Precision::F32 => 90.0,
+        Precision::F32 | Precision::Int8 => 90.0,
         Precision::F16 => 40.0,
         Precision::Bf16 => 25.0,
     }
@@ -41,7 +41,7 @@ impl Probe {
         if let Some(expected) = kept.as_deref().and_then(|path| read(path, count)) {
             return Ok(Self { expected });
         }
-        let mut cpu = LoadedDevice::cpu();
+        let mut cpu = LoadedDevice::cpu(vocalizer_kernels::gemm::Precision::F32);
         cpu.load(network)?;
         let expected = sampled(&run(&cpu, (0, member), 1)?);
         if let Some(path) = kept {

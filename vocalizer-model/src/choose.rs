@@ -1,5 +1,7 @@
 //! Selects the devices of a model.
 
+use vocalizer_kernels::gemm;
+
 use crate::Error;
 use crate::device::{ComputeOptions, DeviceChoice, Precision};
 use crate::devices::cpu_name;
@@ -27,6 +29,12 @@ pub(crate) fn cards(files: &[NetworkFile], compute: &ComputeOptions, cache: Opti
     #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
     let _ = cache;
     match &compute.device {
+        DeviceChoice::Gpu(..) if compute.precision == Precision::Int8 => {
+            Err(Error::Options("GPUs compute in f32, f16 or bf16, not in int8".into()))
+        }
+        DeviceChoice::Auto if compute.precision == Precision::Int8 => {
+            cpu(files, compute, vec!["int8 is for the CPU only".to_owned()])
+        }
         DeviceChoice::Cpu => cpu(files, compute, Vec::new()),
         #[cfg(any(feature = "wgpu", feature = "cuda"))]
         DeviceChoice::Auto => gpus::auto(files, compute, cache),
@@ -40,14 +48,23 @@ pub(crate) fn cards(files: &[NetworkFile], compute: &ComputeOptions, cache: Opti
 }
 
 fn cpu(files: &[NetworkFile], compute: &ComputeOptions, mut remarks: Vec<String>) -> Result<Chosen, Error> {
-    if compute.precision != Precision::F32 {
-        let precision = compute.precision;
-        let before = remarks.iter().map(|remark| format!("{remark}; ")).collect::<String>();
-        return Err(Error::Options(format!("{before}the CPU computes in f32, not in {precision}")));
-    }
-    let mut card = LoadedDevice::cpu();
+    let packed = match compute.precision {
+        Precision::F32 => gemm::Precision::F32,
+        Precision::Bf16 => gemm::Precision::Bf16,
+        Precision::Int8 => gemm::Precision::Int8,
+        Precision::F16 => {
+            let before = remarks.iter().map(|remark| format!("{remark}; ")).collect::<String>();
+            return Err(Error::Options(format!("{before}the CPU computes in f32, bf16 or int8, not in f16")));
+        }
+    };
+    let mut card = LoadedDevice::cpu(packed);
     files.iter().try_for_each(|file| card.load(file))?;
-    remarks.push(format!("computing on the {}", cpu_name()));
+    let precision = match (compute.precision, packed.instructions()) {
+        (Precision::F32, _) => String::new(),
+        (precision, Some(name)) => format!(" in {precision} ({name})"),
+        (precision, None) => format!(" in {precision}, for which it has no instructions: this saves memory, not time"),
+    };
+    remarks.push(format!("computing on the {}{precision}", cpu_name()));
     Ok(Chosen { cards: vec![card], device: "cpu".to_owned(), remarks })
 }
 

@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::tensor::{DType, Device};
 use burn_std::id::StreamId;
+use vocalizer_kernels::gemm;
 
 use crate::Error;
-use crate::device::Precision;
 use crate::network_file::NetworkFile;
-use crate::networks::{Network, Outputs, Segment, Watcher};
+use crate::networks::{Format, Network, Outputs, Segment, Watcher};
 use crate::weights::WeightsError;
 
 /// A device with every network of a model.
@@ -18,7 +18,7 @@ pub(crate) struct LoadedDevice {
     pub(crate) id: String,
     /// Whether its work is asynchronous and may fail.
     is_gpu: bool,
-    dtype: DType,
+    format: Format,
     /// The single queue of its work. By default, each thread would get its own queue with its own memory.
     queue: StreamId,
     networks: Vec<Box<dyn Network>>,
@@ -27,25 +27,28 @@ pub(crate) struct LoadedDevice {
 }
 
 impl LoadedDevice {
-    /// Returns the CPU, without networks.
-    pub(crate) fn cpu() -> Self {
-        Self::new(Device::flex(), "cpu".to_owned(), false, Precision::F32)
+    /// Returns the CPU, without networks, with weights packed in this precision; values are of 32 bits.
+    pub(crate) fn cpu(packed: gemm::Precision) -> Self {
+        Self::new(Device::flex(), "cpu".to_owned(), false, Format { values: DType::F32, packed })
     }
 
     /// Returns a GPU, without networks.
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
-    pub(crate) fn gpu(gpu: &crate::gpus::Gpu, precision: Precision) -> Self {
-        Self::new(Device::from(gpu.device.clone()), gpu.id.clone(), true, precision)
-    }
+    pub(crate) fn gpu(gpu: &crate::gpus::Gpu, precision: crate::Precision) -> Self {
+        use crate::Precision;
 
-    fn new(device: Device, id: String, is_gpu: bool, precision: Precision) -> Self {
-        let dtype = match precision {
-            Precision::F32 => DType::F32,
+        let values = match precision {
+            Precision::F32 | Precision::Int8 => DType::F32,
             Precision::F16 => DType::F16,
             Precision::Bf16 => DType::BF16,
         };
+        let format = Format { values, packed: gemm::Precision::F32 };
+        Self::new(Device::from(gpu.device.clone()), gpu.id.clone(), true, format)
+    }
+
+    fn new(device: Device, id: String, is_gpu: bool, format: Format) -> Self {
         let queue = StreamId::allocate();
-        Self { device, id, is_gpu, dtype, queue, networks: Vec::new(), batch: AtomicUsize::new(1) }
+        Self { device, id, is_gpu, format, queue, networks: Vec::new(), batch: AtomicUsize::new(1) }
     }
 
     /// Runs work in the device's queue. Returns a GPU's error or panic as [`Error::Device`].
@@ -66,7 +69,7 @@ impl LoadedDevice {
     }
 
     fn network(&self, NetworkFile { member, file, .. }: &NetworkFile) -> Result<Box<dyn Network>, WeightsError> {
-        member.config.load(&member.stems, file, &self.device, self.dtype)
+        member.config.load(&member.stems, file, &self.device, self.format)
     }
 
     /// Unloads the networks and frees unused memory.
@@ -87,7 +90,7 @@ impl LoadedDevice {
     /// Returns whether the device supports its precision.
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     pub(crate) fn has_precision(&self) -> bool {
-        self.device.supports_dtype(self.dtype)
+        self.device.supports_dtype(self.format.values)
     }
 
     /// Returns the device memory in use, including what is kept for reuse. `None` for the CPU.
@@ -114,7 +117,7 @@ impl LoadedDevice {
 
     /// Bytes per value in the network's computations.
     pub(crate) fn value_bytes(&self) -> usize {
-        self.dtype.size()
+        self.format.values.size()
     }
 
     pub(crate) fn batch(&self) -> usize {
@@ -254,8 +257,8 @@ mod tests {
     #[test]
     fn failed_batch_is_retried_in_smaller_batches() {
         let Some((found, _one)) = crate::gpus::for_tests().filter(|(found, _)| found.is_software) else { return };
-        let (card, frames) = on(LoadedDevice::gpu(&found, Precision::F32));
-        let (cpu, _) = on(LoadedDevice::cpu());
+        let (card, frames) = on(LoadedDevice::gpu(&found, crate::Precision::F32));
+        let (cpu, _) = on(LoadedDevice::cpu(gemm::Precision::F32));
         card.set_batch(24);
         let (segments, wanted) = (segments(24, frames), [0, 1, 2, 3]);
         let work = Work { network: 0, wanted: wanted.to_vec(), segments: segments.clone() };
@@ -291,7 +294,7 @@ mod tests {
         let one = split(&Model::from_file(&golden, &compute).unwrap());
         let mut model = Model::from_file(&golden, &compute).unwrap();
         for batch in [3, 1] {
-            let (card, _) = on(LoadedDevice::cpu());
+            let (card, _) = on(LoadedDevice::cpu(gemm::Precision::F32));
             card.set_batch(batch);
             model.cards.push(card);
         }

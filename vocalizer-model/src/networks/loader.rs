@@ -1,7 +1,8 @@
 //! Loads parameters by key and checks their shapes.
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
+use super::Format;
 use crate::weights::{Tensors, WeightsError};
 
 /// A position in the tree of keys, from which a module loads its parameters.
@@ -9,13 +10,14 @@ use crate::weights::{Tensors, WeightsError};
 pub(super) struct Loader<'a> {
     source: &'a dyn Tensors,
     device: &'a Device,
-    dtype: DType,
+    /// The number formats of the parameters.
+    pub(super) format: Format,
     prefix: String,
 }
 
 impl<'a> Loader<'a> {
-    pub(super) fn new(source: &'a dyn Tensors, device: &'a Device, dtype: DType) -> Self {
-        Self { source, device, dtype, prefix: String::new() }
+    pub(super) fn new(source: &'a dyn Tensors, device: &'a Device, format: Format) -> Self {
+        Self { source, device, format, prefix: String::new() }
     }
 
     /// Returns the loader of the child module `name`.
@@ -41,7 +43,7 @@ impl<'a> Loader<'a> {
 
     /// Puts values onto the device.
     pub(super) fn on_device<const D: usize>(&self, values: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
-        Tensor::from_data(TensorData::new(values, shape), (self.device, self.dtype))
+        Tensor::from_data(TensorData::new(values, shape), (self.device, self.format.values))
     }
 
     /// Loads the parameter `name`, which must have exactly this shape.

@@ -18,7 +18,7 @@ mod watcher;
 
 use serde_json::Value;
 
-pub(crate) use network::{Chunking, Level, Network, NetworkConfig, Outputs, Segment};
+pub(crate) use network::{Chunking, Format, Level, Network, NetworkConfig, Outputs, Segment};
 use roformer::RoformerConfig;
 use scnet::ScnetConfig;
 use spectral::Configured;

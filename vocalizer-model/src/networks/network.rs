@@ -2,6 +2,7 @@
 
 use burn::tensor::{DType, Device};
 use vocalizer_core::part::Stem;
+use vocalizer_kernels::gemm;
 
 use super::Watcher;
 use crate::weights::{WeightsError, WeightsFile};
@@ -30,7 +31,7 @@ pub(crate) trait NetworkConfig: Send + Sync {
     /// What the song is divided by before it is cut.
     fn level(&self) -> Level;
 
-    /// Loads the network, to compute in `dtype`. It must separate `stems`, which are positions in [`Self::sources`]; a
+    /// Loads the network. It must separate `stems`, which are positions in [`Self::sources`]; a
     /// network with a part of its own for each stem loads no others.
     ///
     /// # Errors
@@ -41,7 +42,7 @@ pub(crate) trait NetworkConfig: Send + Sync {
         stems: &[usize],
         file: &WeightsFile,
         device: &Device,
-        dtype: DType,
+        format: Format,
     ) -> Result<Box<dyn Network>, WeightsError>;
 }
 
@@ -58,6 +59,21 @@ pub(crate) trait Network: Send + Sync {
     ///
     /// - `segments`: `[batch][2][frames]`
     fn submit(&self, segments: &[Segment], wanted: &[usize], watcher: &mut dyn Watcher) -> Result<Outputs, String>;
+}
+
+/// The number formats that a network computes in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Format {
+    /// Of all values.
+    pub(crate) values: DType,
+    /// Of the packed weights, on the CPU.
+    pub(crate) packed: gemm::Precision,
+}
+
+impl Format {
+    /// 32 bits.
+    #[cfg(test)]
+    pub(crate) const F32: Self = Self { values: DType::F32, packed: gemm::Precision::F32 };
 }
 
 /// How a song is cut into segments.

@@ -21,7 +21,7 @@ pub(super) trait SpectralConfig: Send + Sync {
     /// Returns the transform before the network and after it.
     fn spectra(&self) -> Spectra;
 
-    /// Loads the network, to compute in `dtype`. It separates at least `stems`, which are positions among its own.
+    /// Loads the network. It separates at least `stems`, which are positions among its own.
     ///
     /// # Errors
     ///
@@ -31,7 +31,7 @@ pub(super) trait SpectralConfig: Send + Sync {
         stems: &[usize],
         file: &dyn Tensors,
         device: &Device,
-        dtype: DType,
+        format: Format,
     ) -> Result<Self::Network, WeightsError>;
 }
 
@@ -89,11 +89,17 @@ impl<C: SpectralConfig> NetworkConfig for Configured<C> {
         stems: &[usize],
         file: &WeightsFile,
         device: &Device,
-        dtype: DType,
+        format: Format,
     ) -> Result<Box<dyn Network>, WeightsError> {
-        let network = self.config.load(&self.stems.heads(stems), file, device, dtype)?;
+        let network = self.config.load(&self.stems.heads(stems), file, device, format)?;
         let spectra = Arc::new(self.config.spectra());
-        Ok(Box::new(Spectral { network, spectra, stems: self.stems.clone(), device: device.clone(), dtype }))
+        Ok(Box::new(Spectral {
+            network,
+            spectra,
+            stems: self.stems.clone(),
+            device: device.clone(),
+            dtype: format.values,
+        }))
     }
 }
 

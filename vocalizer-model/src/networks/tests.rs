@@ -1,6 +1,6 @@
 //! Compares every family of networks with the reference: single chunks, and what each module makes of them.
 
-use burn::tensor::{DType, Device};
+use burn::tensor::Device;
 
 use super::golden::{self, Comparison, Stored, check, decibels, path};
 use super::{Network, NetworkConfig, Watcher, check_network};
@@ -43,7 +43,7 @@ fn open(name: &str) -> (WeightsFile, Box<dyn NetworkConfig>) {
 
 fn load(name: &str, stems: &[usize], device: &Device) -> Box<dyn Network> {
     let (file, config) = open(name);
-    config.load(stems, &file, device, DType::F32).unwrap()
+    config.load(stems, &file, device, Format::F32).unwrap()
 }
 
 impl Case {

@@ -11,6 +11,7 @@ use super::kernels;
 use super::network::NetworkOps;
 use super::parameters::{DConvParameters, GluExtra, LinearParameters, NormParameters};
 use vocalizer_kernels::conv::{Axis, STRIDE};
+use vocalizer_kernels::gemm::Precision;
 
 type Values = FloatTensor<CubeBackend>;
 
@@ -28,11 +29,11 @@ impl NormParameters<CubeBackend> {
 
 /// Devices that are set to burn's operations use those of `default`.
 impl NetworkOps for CubeBackend {
-    fn pack(weight: Values) -> Values {
+    fn pack(weight: Values, _: Precision) -> Values {
         if kernels::are_plain(&weight.device) { weight } else { contiguous(Self::float_transpose(weight)) }
     }
 
-    fn pack_transposed(weight: Values, channels_out: usize) -> Values {
+    fn pack_transposed(weight: Values, channels_out: usize, _: Precision) -> Values {
         if kernels::are_plain(&weight.device) {
             return weight;
         }

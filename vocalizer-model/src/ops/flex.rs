@@ -10,7 +10,7 @@ use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProper
 use vocalizer_kernels::attention::{Projection, attention};
 use vocalizer_kernels::conv::{Axis, GluExtras};
 use vocalizer_kernels::dconv::DConvLayer;
-use vocalizer_kernels::gemm::{Panels, pack, padded_rows};
+use vocalizer_kernels::gemm::{Panels, Precision, pack_as, padded_rows};
 use vocalizer_kernels::memory::Buffer;
 use vocalizer_kernels::{Extent, band_conv, conv, dconv, norm, transformer};
 
@@ -82,6 +82,13 @@ pub(super) fn change(x: FlexTensor, with: impl FnOnce(&mut [f32], Extent)) -> Fl
     x
 }
 
+/// Returns packed weights as a tensor. In another precision than f32, its values are words that only the kernels understand.
+pub(super) fn packed(rows: usize, words: Vec<f32>) -> FlexTensor {
+    let rows = padded_rows(rows);
+    let per_row = words.len() / rows;
+    tensor(Bytes::from_elems(words), [rows, per_row])
+}
+
 /// Returns a layer's matrix, with the given number of terms.
 pub(super) fn panels<'a>(layer: &'a Linear, terms: usize) -> Panels<'a> {
     Panels::new(values(&layer.weight), layer.rows, terms)
@@ -128,18 +135,18 @@ impl Norm {
 }
 
 impl NetworkOps for Flex {
-    fn pack(weight: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn pack(weight: FloatTensor<Self>, precision: Precision) -> FloatTensor<Self> {
         let weight = weight.to_contiguous();
         let (rows, terms) = (weight.shape()[0], weight.shape()[1]);
         let values = values(&weight);
-        tensor(Bytes::from_elems(pack(rows, terms, |row, term| values[row * terms + term])), [padded_rows(rows), terms])
+        packed(rows, pack_as(precision, rows, terms, |row, term| values[row * terms + term]))
     }
 
-    fn pack_transposed(weight: FloatTensor<Self>, channels_out: usize) -> FloatTensor<Self> {
+    fn pack_transposed(weight: FloatTensor<Self>, channels_out: usize, precision: Precision) -> FloatTensor<Self> {
         let weight = weight.to_contiguous();
         let channels = [weight.shape()[0], channels_out];
         let (rows, terms, at) = band_conv::transposed_weight(values(&weight), channels, [conv::TAPS, conv::STRIDE]);
-        tensor(Bytes::from_elems(pack(rows, terms, at)), [padded_rows(rows), terms])
+        packed(rows, pack_as(precision, rows, terms, at))
     }
 
     fn strided_gelu(x: FloatTensor<Self>, layer: LinearParameters<Self>, axis: Axis) -> FloatTensor<Self> {

@@ -2,6 +2,7 @@
 //! shapes.
 
 use burn::tensor::{Device, Tensor};
+use vocalizer_kernels::gemm::Precision;
 
 use super::tests::values;
 use super::{Axis, DConvLayer, Extra, Linear, Norm, TAPS, kernels};
@@ -12,7 +13,10 @@ fn tensor<const N: usize>(seed: u64, shape: [usize; N], device: &Device) -> Tens
 }
 
 fn layer(seed: u64, rows: usize, terms: usize, device: &Device) -> Linear {
-    Linear { weight: super::pack(tensor(seed, [rows, terms], device)), bias: tensor(seed + 1, [rows], device) }
+    Linear {
+        weight: super::pack(tensor(seed, [rows, terms], device), Precision::F32),
+        bias: tensor(seed + 1, [rows], device),
+    }
 }
 
 fn norm(seed: u64, channels: usize, device: &Device) -> Norm {
@@ -90,7 +94,7 @@ fn cases(whole: bool, items: usize) -> Vec<Case> {
 
 fn transposed(channels: usize, out: usize, device: &Device) -> Linear {
     Linear {
-        weight: super::pack_transposed(tensor(2, [channels, TAPS * out], device), out),
+        weight: super::pack_transposed(tensor(2, [channels, TAPS * out], device), out, Precision::F32),
         bias: tensor(3, [out], device),
     }
 }

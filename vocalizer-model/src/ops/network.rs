@@ -6,19 +6,21 @@ use burn::backend::{Backend, backend_extension};
 use super::default;
 use super::parameters::{DConvParameters, GluExtra, LinearParameters, NormParameters};
 use vocalizer_kernels::conv::Axis;
+use vocalizer_kernels::gemm::Precision;
 
 /// The operations of the network. Every input is `[items, channels, rows, frames]`; weights come from [`Self::pack`] or
 /// [`Self::pack_transposed`]. The default methods compose burn's operations; a backend may override them.
 #[backend_extension(Flex, Cube: cfg(any(feature = "wgpu", feature = "cuda")))]
 pub(crate) trait NetworkOps: Backend {
-    /// Packs weights `[rows, terms]` for this backend.
-    fn pack(weight: FloatTensor<Self>) -> FloatTensor<Self> {
+    /// Packs weights `[rows, terms]` for this backend. Only the CPU has packed weights of another precision than its values.
+    fn pack(weight: FloatTensor<Self>, precision: Precision) -> FloatTensor<Self> {
+        let _ = precision;
         weight
     }
 
     /// Packs the weights of a transposed convolution, `[channels_in, channels_out · taps]`, for this backend.
-    fn pack_transposed(weight: FloatTensor<Self>, channels_out: usize) -> FloatTensor<Self> {
-        let _ = channels_out;
+    fn pack_transposed(weight: FloatTensor<Self>, channels_out: usize, precision: Precision) -> FloatTensor<Self> {
+        let _ = (channels_out, precision);
         weight
     }
 

@@ -7,6 +7,7 @@ use super::network::NetworkOps;
 use super::parameters::{DConvParameters, GluExtra, LinearParameters, NormParameters};
 use super::record::{Cost, recorded};
 use vocalizer_kernels::conv::{Axis, STRIDE, TAPS};
+use vocalizer_kernels::gemm::Precision;
 
 /// A layer's packed weights and its bias.
 #[derive(Debug, Clone)]
@@ -75,13 +76,13 @@ impl Cost {
 }
 
 /// Packs weights `[rows, terms]` for their device.
-pub(crate) fn pack(weight: Tensor<2>) -> Tensor<2> {
-    Tensor::from_dispatch(Dispatch::pack(weight.into_dispatch()))
+pub(crate) fn pack(weight: Tensor<2>, precision: Precision) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::pack(weight.into_dispatch(), precision))
 }
 
 /// Packs the weights of a transposed convolution, `[channels_in, channels_out · 8]`, for their device.
-pub(crate) fn pack_transposed(weight: Tensor<2>, channels_out: usize) -> Tensor<2> {
-    Tensor::from_dispatch(Dispatch::pack_transposed(weight.into_dispatch(), channels_out))
+pub(crate) fn pack_transposed(weight: Tensor<2>, channels_out: usize, precision: Precision) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::pack_transposed(weight.into_dispatch(), channels_out, precision))
 }
 
 /// A convolution with eight taps and stride four, then GELU.

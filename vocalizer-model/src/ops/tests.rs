@@ -4,6 +4,7 @@ use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_flex::FlexTensor;
 use proptest::prelude::*;
+use vocalizer_kernels::gemm::Precision;
 
 use super::default;
 use super::network::NetworkOps;
@@ -45,7 +46,7 @@ pub(super) fn same(own: FlexTensor, reference: FlexTensor) {
 /// Returns a layer packed, and as burn's operations take it.
 pub(super) fn layer(seed: u64, rows: usize, terms: usize) -> [LinearParameters<Flex>; 2] {
     let (weight, bias) = (tensor(seed, [rows, terms]), tensor(seed + 1, [rows]));
-    let packed = LinearParameters { weight: Flex::pack(weight.clone()), bias: bias.clone() };
+    let packed = LinearParameters { weight: Flex::pack(weight.clone(), Precision::F32), bias: bias.clone() };
     [packed, LinearParameters { weight, bias }]
 }
 
@@ -92,7 +93,7 @@ proptest! {
         let rows = if axis == Axis::Rows { rows } else { 1 };
         let x = tensor(1, [items, input, rows, frames]);
         let (weight, bias) = (tensor(2, [input, 8 * out]), tensor(3, [out]));
-        let packed = LinearParameters { weight: Flex::pack_transposed(weight.clone(), out), bias: bias.clone() };
+        let packed = LinearParameters { weight: Flex::pack_transposed(weight.clone(), out, Precision::F32), bias: bias.clone() };
         let length = if axis == Axis::Rows { frames } else { 4 * frames - cut };
         let reference = default::transposed_gelu::<Flex>(x.clone(), LinearParameters { weight, bias }, axis, length, activate);
         same(Flex::transposed_gelu(x, packed, axis, length, activate), reference);
@@ -230,11 +231,11 @@ fn results_do_not_depend_on_thread_count() {
         pool.install(|| {
             let x = tensor(1, [1, 16, 1, 5000]);
             let parameters = DConvParameters {
-                compress: Flex::pack(tensor(2, [2, 48])),
+                compress: Flex::pack(tensor(2, [2, 48]), Precision::F32),
                 compress_bias: tensor(3, [2]),
                 norm1: tensor(4, [2]),
                 norm1_bias: tensor(5, [2]),
-                expand: Flex::pack(tensor(6, [32, 2])),
+                expand: Flex::pack(tensor(6, [32, 2]), Precision::F32),
                 expand_bias: tensor(7, [32]),
                 norm2: tensor(8, [32]),
                 norm2_bias: tensor(9, [32]),
@@ -242,7 +243,7 @@ fn results_do_not_depend_on_thread_count() {
                 dilation: 2,
             };
             let linear = |seed, rows, terms| LinearParameters {
-                weight: Flex::pack(tensor(seed, [rows, terms])),
+                weight: Flex::pack(tensor(seed, [rows, terms]), Precision::F32),
                 bias: tensor(seed + 1, [rows]),
             };
             let x = Flex::group_norm(Flex::dconv(x, parameters), norm(11, 16));
@@ -256,7 +257,7 @@ fn results_do_not_depend_on_thread_count() {
                 tensor(23, [16]),
             );
             let x = Flex::feed_forward(x, norm(24, 16), linear(26, 64, 16), linear(28, 16, 64), tensor(30, [16]));
-            let weight = Flex::pack_transposed(tensor(31, [16, 16 * TAPS]), 16);
+            let weight = Flex::pack_transposed(tensor(31, [16, 16 * TAPS]), 16, Precision::F32);
             let layer = LinearParameters { weight, bias: tensor(32, [16]) };
             floats(Flex::transposed_gelu(x, layer, Axis::Frames, 5000, true))
         })
@@ -271,7 +272,7 @@ fn costs_count_products_and_values() {
     let device = Device::flex();
     let x = || Tensor::<4>::ones([1, 4, 2, 10], &device);
     let layer = |rows: usize, terms: usize| Linear {
-        weight: super::pack(Tensor::ones([rows, terms], &device)),
+        weight: super::pack(Tensor::ones([rows, terms], &device), Precision::F32),
         bias: Tensor::ones([rows], &device),
     };
     let mut recording = Recording::begin();

@@ -1,8 +1,8 @@
 //! Similarity of the stems to those of the original implementation.
 
-use vocalizer_model::{Model, Stem};
+use vocalizer_model::{Model, Precision, Stem};
 
-use super::support::{as_reference, check, golden, on, published, reference, split, tiny};
+use super::support::{as_reference, check, floats, golden, on, published, reference, split, tiny};
 use crate::audio::support::{RATE_HZ, read, snr_db};
 
 /// Compares a song of three segments, the last of them short, with the original's stems.
@@ -49,4 +49,20 @@ pub(super) fn published_song(model: &Model) {
         actual.extend(ours);
     }
     check("htdemucs", model.device(), "stems", snr_db(&expected, &actual), 100.0);
+}
+
+#[test]
+fn fewer_bits_lose_little() {
+    let Some(exact) = published(&on("cpu")) else { return };
+    let song = read(&golden("mix.flac")).1;
+    let exact = split(&exact, &song, RATE_HZ, &floats());
+    for (precision, least_db) in [(Precision::Bf16, 45.0), (Precision::Int8, 30.0)] {
+        let model = published(&on("cpu").with_precision(precision)).expect("the same weights");
+        assert!(model.remarks().join(" ").contains(&precision.to_string()), "{:?}", model.remarks());
+        let split = split(&model, &song, RATE_HZ, &floats());
+        for stem in Stem::FOUR {
+            println!("{precision}, {stem}: {:.1} dB of f32", snr_db(&exact.stem(stem), &split.stem(stem)));
+        }
+        check("htdemucs", &precision.to_string(), "stems", snr_db(&exact.all(), &split.all()), least_db);
+    }
 }

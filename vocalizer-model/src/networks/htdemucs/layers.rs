@@ -8,7 +8,10 @@ use crate::weights::WeightsError;
 
 /// Loads a layer whose weights have this shape, `[channels_out, channels_in, ..]`.
 pub(super) fn layer<const D: usize>(from: &Loader<'_>, shape: [usize; D]) -> Result<Linear, WeightsError> {
-    Ok(Linear { weight: ops::pack(from.matrix("weight", shape)?), bias: from.tensor("bias", [shape[0]])? })
+    Ok(Linear {
+        weight: ops::pack(from.matrix("weight", shape)?, from.format.packed),
+        bias: from.tensor("bias", [shape[0]])?,
+    })
 }
 
 /// Loads a convolution over one axis. The weights have the dimensions of their branch: `[channels_out, channels_in,
@@ -31,7 +34,7 @@ pub(super) fn transposed(from: &Loader<'_>, axis: Axis, [input, out]: [usize; 2]
         Axis::Rows => from.matrix("weight", [input, out, TAPS, 1])?,
         Axis::Frames => from.matrix("weight", [input, out, TAPS])?,
     };
-    Ok(Linear { weight: ops::pack_transposed(weight, out), bias: from.tensor("bias", [out])? })
+    Ok(Linear { weight: ops::pack_transposed(weight, out, from.format.packed), bias: from.tensor("bias", [out])? })
 }
 
 /// Loads a normalisation with a scale and a shift per channel.

@@ -1,6 +1,6 @@
 //! The complete network.
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::config::HtdemucsConfig;
 use super::decoder::Decoder;
@@ -37,7 +37,7 @@ struct Samplers {
 }
 
 impl Htdemucs {
-    /// Loads the network, to compute in `dtype`.
+    /// Loads the network.
     ///
     /// # Errors
     ///
@@ -46,9 +46,9 @@ impl Htdemucs {
         config: &HtdemucsConfig,
         file: &WeightsFile,
         device: &Device,
-        dtype: DType,
+        format: Format,
     ) -> Result<Self, WeightsError> {
-        let root = Loader::new(file, device, dtype);
+        let root = Loader::new(file, device, format);
         let audio = config.audio_channels;
         let stems = config.sources.len() * audio;
         let into = |index: usize, outer: usize| if index == 0 { outer } else { config.channels_at(index - 1) };

@@ -38,15 +38,15 @@ impl NetworkConfig for HtdemucsConfig {
         _: &[usize],
         file: &WeightsFile,
         device: &Device,
-        dtype: DType,
+        format: Format,
     ) -> Result<Box<dyn Network>, WeightsError> {
         let stft = Stft::new(self.nfft);
         Ok(Box::new(OnDevice {
-            network: Htdemucs::load(self, file, device, dtype)?,
+            network: Htdemucs::load(self, file, device, format)?,
             sources: self.sources.len(),
             samples: self.segment_frames,
             device: device.clone(),
-            dtype,
+            dtype: format.values,
             #[cfg(any(feature = "wgpu", feature = "cuda"))]
             tables: spectrum::supports(device, self.nfft)
                 .then(|| Tensor::from_data(TensorData::new(stft.tables(), [3 * self.nfft]), (device, DType::F32))),

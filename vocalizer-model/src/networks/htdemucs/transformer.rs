@@ -130,7 +130,7 @@ impl Layer {
         let weight: Tensor<2> = attn.tensor("in_proj_weight", [3 * dim, dim])?;
         let bias: Tensor<1> = attn.tensor("in_proj_bias", [3 * dim])?;
         let projection = |first: usize, count: usize| Linear {
-            weight: ops::pack(weight.clone().narrow(0, first * dim, count * dim)),
+            weight: ops::pack(weight.clone().narrow(0, first * dim, count * dim), from.format.packed),
             bias: bias.clone().narrow(0, first * dim, count * dim),
         };
         Ok(Self {

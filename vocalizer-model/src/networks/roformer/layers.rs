@@ -31,7 +31,10 @@ fn scaled(from: &Loader<'_>, [rows, terms]: [usize; 2], scale: &[f32]) -> Result
 /// Makes a linear layer of weights and the bias in the file.
 fn linear(from: &Loader<'_>, weights: Vec<f32>, [rows, terms]: [usize; 2]) -> Result<Linear, WeightsError> {
     let bias = from.values("bias", [rows])?;
-    Ok(Linear { weight: ops::pack(from.on_device(weights, [rows, terms])), bias: from.on_device(bias, [rows]) })
+    Ok(Linear {
+        weight: ops::pack(from.on_device(weights, [rows, terms]), from.format.packed),
+        bias: from.on_device(bias, [rows]),
+    })
 }
 
 /// A normalisation of each position to length one, times a scale per channel.
@@ -148,9 +151,9 @@ impl Block {
         let gates = at.at("to_gates");
         let out = at.at("to_out.0").values("weight", [dim, inner])?;
         let attention = Attention {
-            qkv: ops::pack(from.on_device(qkv, [3 * inner, dim])),
+            qkv: ops::pack(from.on_device(qkv, [3 * inner, dim]), from.format.packed),
             gates: linear(&gates, scaled(&gates, [heads, dim], &norm)?, [heads, dim])?,
-            out: ops::pack(from.on_device(out, [dim, inner])),
+            out: ops::pack(from.on_device(out, [dim, inner]), from.format.packed),
             heads,
             width,
         };

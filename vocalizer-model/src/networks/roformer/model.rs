@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::bands::coverage;
 use super::config::{Family, RoformerConfig};
@@ -33,8 +33,7 @@ pub(crate) struct Roformer {
 }
 
 impl Roformer {
-    /// Loads the network with the mask estimators of `stems` (indices into the configuration's stems), to compute in
-    /// `dtype`.
+    /// Loads the network with the mask estimators of `stems` (indices into the configuration's stems).
     ///
     /// # Errors
     ///
@@ -44,9 +43,9 @@ impl Roformer {
         stems: &[usize],
         source: &dyn Tensors,
         device: &Device,
-        dtype: DType,
+        format: Format,
     ) -> Result<Self, WeightsError> {
-        let root = Loader::new(source, device, dtype);
+        let root = Loader::new(source, device, format);
         let transformer = |layer: usize, axis: usize, shared: &Arc<Rotation>| {
             let from = root.at("layers").at(layer).at(axis);
             let block = |block: usize| {
@@ -175,9 +174,9 @@ impl SpectralConfig for RoformerConfig {
         stems: &[usize],
         file: &dyn Tensors,
         device: &Device,
-        dtype: DType,
+        format: Format,
     ) -> Result<Roformer, WeightsError> {
-        Roformer::load(self, stems, file, device, dtype)
+        Roformer::load(self, stems, file, device, format)
     }
 }
 

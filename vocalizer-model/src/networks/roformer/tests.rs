@@ -1,6 +1,6 @@
 //! Compares the networks with the reference: masks, parts of the first layer, and long chunks.
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::config::Family;
 use super::model::{Roformer, sequences};
@@ -41,7 +41,7 @@ impl Case {
         let config = RoformerConfig::from_json(&golden::config(&format!("{name}.safetensors")), family).unwrap();
         check_keys(&config, &weights);
         let stems: Vec<usize> = (0..config.common.stems.len()).collect();
-        let network = Roformer::load(&config, &stems, &weights, &Device::flex(), DType::F32).unwrap();
+        let network = Roformer::load(&config, &stems, &weights, &Device::flex(), Format::F32).unwrap();
         Self { name, config, network, golden: Stored::open(&format!("{name}.golden.safetensors")) }
     }
 
@@ -186,7 +186,7 @@ fn other_files_are_refused() {
     let Case { mut config, .. } = Case::open("tiny-bs");
     let weights = weights("tiny-bs");
     config.dim = 16;
-    let load = |config: &RoformerConfig| Roformer::load(config, &[0], &weights, &Device::flex(), DType::F32);
+    let load = |config: &RoformerConfig| Roformer::load(config, &[0], &weights, &Device::flex(), Format::F32);
     assert!(matches!(load(&config), Err(WeightsError::WrongShape { .. })));
     (config.dim, config.depth) = (8, 3);
     assert!(matches!(load(&config), Err(WeightsError::MissingKey(_))));
@@ -196,7 +196,7 @@ fn other_files_are_refused() {
 fn heads_that_are_not_loaded_are_not_read() {
     let (case, mut weights) = (Case::open("tiny-bs"), weights("tiny-bs"));
     weights.0.retain(|key, _| !key.starts_with("mask_estimators.1."));
-    let load = |stems: &[usize]| Roformer::load(&case.config, stems, &weights, &Device::flex(), DType::F32);
+    let load = |stems: &[usize]| Roformer::load(&case.config, stems, &weights, &Device::flex(), Format::F32);
     assert!(load(&[0]).is_ok());
     assert!(matches!(load(&[1]), Err(WeightsError::MissingKey(key)) if key.starts_with("mask_estimators.1.")));
 }

@@ -18,7 +18,10 @@ fn matrix<const D: usize>(from: &Loader<'_>, shape: [usize; D]) -> Result<Tensor
 
 /// Loads a layer for the operations of `ops::scnet`, whose weights have this shape, `[channels_out, channels_in, ..]`.
 pub(super) fn layer<const D: usize>(from: &Loader<'_>, shape: [usize; D]) -> Result<Linear, WeightsError> {
-    Ok(Linear { weight: ops::scnet::pack_layer(matrix(from, shape)?), bias: bias(from, "bias", shape[0])? })
+    Ok(Linear {
+        weight: ops::scnet::pack_layer(matrix(from, shape)?, from.format.packed),
+        bias: bias(from, "bias", shape[0])?,
+    })
 }
 
 /// Loads a transposed convolution over the rows of a band.
@@ -28,7 +31,10 @@ pub(super) fn transposed(
     [taps, stride]: [usize; 2],
 ) -> Result<Linear, WeightsError> {
     let weight = matrix(from, [input, out, taps, 1])?;
-    Ok(Linear { weight: ops::scnet::pack_band(weight, out, stride), bias: bias(from, "bias", out)? })
+    Ok(Linear {
+        weight: ops::scnet::pack_band(weight, out, stride, from.format.packed),
+        bias: bias(from, "bias", out)?,
+    })
 }
 
 /// Loads the 3×3 convolution of the decoder, whose input is the same channels twice: the two halves of its weights are
@@ -39,7 +45,10 @@ pub(super) fn fusion(from: &Loader<'_>, channels: usize) -> Result<Linear, Weigh
     let half = 9 * channels;
     let row = |row: &[f32]| row[..half].iter().zip(&row[half..]).map(|(a, b)| a + b).collect::<Vec<f32>>();
     let sums = values.chunks_exact(2 * half).flat_map(row).collect();
-    Ok(Linear { weight: ops::pack(from.on_device(sums, [rows, half])), bias: bias(from, "bias", rows)? })
+    Ok(Linear {
+        weight: ops::pack(from.on_device(sums, [rows, half]), from.format.packed),
+        bias: bias(from, "bias", rows)?,
+    })
 }
 
 /// Loads a normalisation with a scale and a shift per channel.
@@ -70,7 +79,7 @@ pub(super) fn lstm(from: &Loader<'_>, channels: usize) -> Result<Lstm, WeightsEr
         let bias = |kind: &str| from.values(&format!("bias_{kind}_l0{end}"), [rows]);
         let both = bias("ih")?.iter().zip(bias("hh")?).map(|(a, b)| a + b).collect();
         Ok::<_, WeightsError>(Linear {
-            weight: pack_lstm(weight("ih")?, weight("hh")?),
+            weight: pack_lstm(weight("ih")?, weight("hh")?, from.format.packed),
             bias: from.on_device(both, [rows]),
         })
     };

@@ -1,6 +1,6 @@
 //! The complete network.
 
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 
 use super::config::ScnetConfig;
 use super::decoder::Decoder;
@@ -25,7 +25,7 @@ pub(crate) struct Scnet {
 }
 
 impl Scnet {
-    /// Loads the network, to compute in `dtype`.
+    /// Loads the network.
     ///
     /// # Errors
     ///
@@ -34,9 +34,9 @@ impl Scnet {
         config: &ScnetConfig,
         source: &dyn Tensors,
         device: &Device,
-        dtype: DType,
+        format: Format,
     ) -> Result<Self, WeightsError> {
-        let root = Loader::new(source, device, dtype);
+        let root = Loader::new(source, device, format);
         let blocks = || config.blocks().into_iter().enumerate();
         let encoder = blocks().map(|(block, bands)| Encoder::load(&root, config, block, bands));
         let layers = (0..config.layers).map(|index| DualPath::load(&root, config, index));
@@ -90,8 +90,8 @@ impl SpectralConfig for ScnetConfig {
     }
 
     /// Loads all stems, which the network computes together.
-    fn load(&self, _: &[usize], file: &dyn Tensors, device: &Device, dtype: DType) -> Result<Scnet, WeightsError> {
-        Scnet::load(self, file, device, dtype)
+    fn load(&self, _: &[usize], file: &dyn Tensors, device: &Device, format: Format) -> Result<Scnet, WeightsError> {
+        Scnet::load(self, file, device, format)
     }
 }
 

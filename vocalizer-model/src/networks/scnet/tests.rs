@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::model::Scnet;
 use super::{ScnetConfig, layout, refuse_variants};
@@ -26,7 +26,7 @@ impl Case {
     /// Runs the network on spectra `[items, 4, bins, frames]`.
     fn forward(&self, spectra: Vec<f32>, items: usize) -> Vec<f32> {
         let device = Device::flex();
-        let network = Scnet::load(&self.config, &self.weights, &device, DType::F32).unwrap();
+        let network = Scnet::load(&self.config, &self.weights, &device, Format::F32).unwrap();
         let bins = self.config.common.bins();
         let shape = [items, 4, bins, spectra.len() / (items * 4 * bins)];
         let spectra = Tensor::from_data(TensorData::new(spectra, shape), &device);
@@ -90,7 +90,7 @@ fn related_networks_are_refused_by_name() {
 fn missing_and_misshapen_tensors_are_named() {
     let mut case = Case::read("tiny-scnet");
     let key = "separation_net.dp_modules.1.lstm_layers.0.bias_hh_l0_reverse";
-    let load = |case: &Case| Scnet::load(&case.config, &case.weights, &Device::flex(), DType::F32).unwrap_err();
+    let load = |case: &Case| Scnet::load(&case.config, &case.weights, &Device::flex(), Format::F32).unwrap_err();
     case.weights.0.insert(key.into(), (vec![3], vec![0.0; 3]));
     assert!(matches!(load(&case), WeightsError::WrongShape { key: wrong, .. } if wrong == key));
     case.weights.0.remove(key);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 use serde_json::{Value, json};
 
 use super::model::Scnet;
@@ -45,7 +45,7 @@ fn times_a_chunk() {
     let size = std::env::var("VOCALIZER_SCNET_SIZE").unwrap_or_else(|_| "small".into());
     let config = ScnetConfig::from_json(&config(&size)).unwrap();
     let device = Device::flex();
-    let network = Scnet::load(&config, &weights(&config), &device, DType::F32).unwrap();
+    let network = Scnet::load(&config, &weights(&config), &device, Format::F32).unwrap();
     let frames = config.padded(config.common.chunk_frames) / config.common.hop + 1;
     let _keeper = Keeper::default();
     let run = || {

@@ -3,7 +3,7 @@
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
 use vocalizer_kernels::conv::Axis;
-use vocalizer_kernels::gemm::Panels;
+use vocalizer_kernels::gemm::{Panels, Precision};
 use vocalizer_kernels::{Extent, bands, rms, rotary, transformer};
 
 use super::super::flex::{Linear, change, extent, output, shaped, values};
@@ -18,8 +18,8 @@ fn contiguous(layers: Layers<Flex>) -> Vec<Linear> {
 }
 
 impl RoformerOps for Flex {
-    fn pack_rows(weight: FloatTensor<Self>) -> FloatTensor<Self> {
-        Self::pack(weight)
+    fn pack_rows(weight: FloatTensor<Self>, precision: Precision) -> FloatTensor<Self> {
+        Self::pack(weight, precision)
     }
 
     fn split_bands(spectrum: FloatTensor<Self>, layers: Layers<Self>, bands: Vec<[usize; 2]>) -> FloatTensor<Self> {

@@ -7,21 +7,25 @@ use super::super::tests::values;
 use super::{Attention, Linear};
 use crate::gpus;
 use vocalizer_kernels::conv::Axis;
+use vocalizer_kernels::gemm::Precision;
 
 fn tensor<const N: usize>(seed: u64, shape: [usize; N], device: &Device) -> Tensor<N> {
     Tensor::from_data(values(seed, shape), device)
 }
 
 fn layer(seed: u64, rows: usize, terms: usize, device: &Device) -> Linear {
-    Linear { weight: super::pack(tensor(seed, [rows, terms], device)), bias: tensor(seed + 1, [rows], device) }
+    Linear {
+        weight: super::pack(tensor(seed, [rows, terms], device), Precision::F32),
+        bias: tensor(seed + 1, [rows], device),
+    }
 }
 
 fn attend(device: &Device, axis: Axis, [channels, rows, frames]: [usize; 3]) -> Tensor<4> {
     let (heads, width) = (2, 16);
     let attention = Attention {
-        qkv: super::pack(tensor(2, [heads * 3 * width, channels], device)),
+        qkv: super::pack(tensor(2, [heads * 3 * width, channels], device), Precision::F32),
         gates: layer(3, heads, channels, device),
-        out: super::pack(tensor(5, [channels, heads * width], device)),
+        out: super::pack(tensor(5, [channels, heads * width], device), Precision::F32),
         heads,
         width,
     };

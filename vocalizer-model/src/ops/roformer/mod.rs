@@ -17,6 +17,7 @@ use self::parameters::{AttentionParameters, Layers};
 use super::Linear;
 use super::record::{Cost, recorded};
 use vocalizer_kernels::conv::Axis;
+use vocalizer_kernels::gemm::Precision;
 
 /// The parameters of gated attention with rotated queries and keys.
 #[derive(Debug, Clone)]
@@ -39,8 +40,8 @@ fn cost(products: usize, values: usize) -> Cost {
 }
 
 /// Packs weights `[rows, terms]` for their device.
-pub(crate) fn pack(weight: Tensor<2>) -> Tensor<2> {
-    Tensor::from_dispatch(Dispatch::pack_rows(weight.into_dispatch()))
+pub(crate) fn pack(weight: Tensor<2>, precision: Precision) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::pack_rows(weight.into_dispatch(), precision))
 }
 
 /// A linear layer on the bins of each band, normalised to length one. `bands` are the first bin and the number of bins.

@@ -7,13 +7,15 @@ use super::super::parameters::LinearParameters;
 use super::default;
 use super::parameters::{AttentionParameters, Layers};
 use vocalizer_kernels::conv::Axis;
+use vocalizer_kernels::gemm::Precision;
 
 /// The operations of RoFormers. Weights come from [`Self::pack_rows`]. The default methods compose burn's operations; a
 /// backend may override them.
 #[backend_extension(Flex, Cube: cfg(any(feature = "wgpu", feature = "cuda")))]
 pub(crate) trait RoformerOps: Backend {
     /// Packs weights `[rows, terms]` for this backend.
-    fn pack_rows(weight: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn pack_rows(weight: FloatTensor<Self>, precision: Precision) -> FloatTensor<Self> {
+        let _ = precision;
         weight
     }
 

@@ -12,11 +12,12 @@ use super::operations::RoformerOps;
 use super::parameters::{AttentionParameters, Layers};
 use super::{Linear, default};
 use vocalizer_kernels::conv::Axis;
+use vocalizer_kernels::gemm::Precision;
 
 /// Returns a layer packed, and as burn's operations take it.
 fn layer(seed: u64, rows: usize, terms: usize) -> [LinearParameters<Flex>; 2] {
     let (weight, bias) = (tensor(seed, [rows, terms]), tensor(seed + 1, [rows]));
-    let packed = LinearParameters { weight: Flex::pack_rows(weight.clone()), bias: bias.clone() };
+    let packed = LinearParameters { weight: Flex::pack_rows(weight.clone(), Precision::F32), bias: bias.clone() };
     [packed, LinearParameters { weight, bias }]
 }
 
@@ -47,7 +48,8 @@ fn attention(
         heads,
         width,
     };
-    let packed = parameters(Flex::pack_rows(qkv.clone()), gates, Flex::pack_rows(out.clone()));
+    let packed =
+        parameters(Flex::pack_rows(qkv.clone(), Precision::F32), gates, Flex::pack_rows(out.clone(), Precision::F32));
     [packed, parameters(qkv, plain_gates, out)]
 }
 
@@ -193,10 +195,10 @@ fn scores_beyond_the_range_of_exp2_are_handled() {
     out[0] = 1.0;
     let matrix = |values, shape: [usize; 2]| FlexTensor::from_data(TensorData::new(values, shape));
     let layer = AttentionParameters {
-        qkv: Flex::pack_rows(matrix(qkv, [3 * width, width])),
-        gates: Flex::pack_rows(matrix(vec![0.0; width], [1, width])),
+        qkv: Flex::pack_rows(matrix(qkv, [3 * width, width]), Precision::F32),
+        gates: Flex::pack_rows(matrix(vec![0.0; width], [1, width]), Precision::F32),
         gates_bias: FlexTensor::from_data(TensorData::new(vec![100.0_f32], [1])),
-        out: Flex::pack_rows(matrix(out, [width, width])),
+        out: Flex::pack_rows(matrix(out, [width, width]), Precision::F32),
         cos: matrix(vec![1.0; width / 2 * frames], [width / 2, frames]),
         sin: matrix(vec![0.0; width / 2 * frames], [width / 2, frames]),
         heads: 1,
@@ -240,7 +242,7 @@ fn costs_count_products_and_values() {
     let device = Device::flex();
     let x = || Tensor::<4>::ones([1, 4, 2, 10], &device);
     let layer = |rows: usize, terms: usize| Linear {
-        weight: super::pack(Tensor::ones([rows, terms], &device)),
+        weight: super::pack(Tensor::ones([rows, terms], &device), Precision::F32),
         bias: Tensor::ones([rows], &device),
     };
     let mut recording = Recording::begin();
@@ -256,9 +258,9 @@ fn costs_count_products_and_values() {
     let masks = || drop(super::band_masks(x(), &[layer(5, 4), layer(8, 5), layer(5, 4), layer(16, 5)], 2));
     assert_eq!(cost(&masks), [2 * 10 * (20 + 40 + 20 + 80), 160 + 10 * (8 + 4 + 8)]);
     let attention = super::Attention {
-        qkv: super::pack(Tensor::ones([2 * 24, 4], &device)),
+        qkv: super::pack(Tensor::ones([2 * 24, 4], &device), Precision::F32),
         gates: layer(2, 4),
-        out: super::pack(Tensor::ones([4, 16], &device)),
+        out: super::pack(Tensor::ones([4, 16], &device), Precision::F32),
         heads: 2,
         width: 8,
     };

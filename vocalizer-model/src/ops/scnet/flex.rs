@@ -7,35 +7,40 @@ use realfft::RealFftPlanner;
 use realfft::num_complex::Complex;
 use vocalizer_kernels::band_conv::{self, Band};
 use vocalizer_kernels::conv::Axis;
-use vocalizer_kernels::gemm::{Panels, pack, padded_rows};
+use vocalizer_kernels::gemm::{Panels, Precision, pack_as};
 use vocalizer_kernels::lstm::{self, Direction};
 use vocalizer_kernels::unit::{self, Unit};
 use vocalizer_kernels::{Extent, memory::Buffer};
 
 use super::network::ScnetOps;
 use super::parameters::{BandsParameters, LstmParameters, UnitParameters};
-use crate::ops::flex::{Linear, Norm, change, extent, output, panels, shaped, tensor, values};
+use crate::ops::flex::{Linear, Norm, change, extent, output, packed, panels, shaped, tensor, values};
 use crate::ops::network::NetworkOps as _;
 use crate::ops::parameters::{LinearParameters, NormParameters};
 
 impl ScnetOps for Flex {
-    fn pack_layer(weight: FloatTensor<Self>) -> FloatTensor<Self> {
-        Self::pack(weight)
+    fn pack_layer(weight: FloatTensor<Self>, precision: Precision) -> FloatTensor<Self> {
+        Self::pack(weight, precision)
     }
 
-    fn pack_lstm(input: FloatTensor<Self>, state: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn pack_lstm(input: FloatTensor<Self>, state: FloatTensor<Self>, precision: Precision) -> FloatTensor<Self> {
         let (input, state) = (input.to_contiguous(), state.to_contiguous());
-        let (inputs, hidden) = (input.shape()[1], state.shape()[1]);
-        let packed = lstm::pack(values(&input), values(&state), hidden);
-        tensor(Bytes::from_elems(packed), [lstm::packed_rows(hidden), inputs + hidden])
+        let words = lstm::pack_as(precision, values(&input), values(&state), state.shape()[1]);
+        let len = words.len();
+        tensor(Bytes::from_elems(words), [1, len])
     }
 
-    fn pack_band(weight: FloatTensor<Self>, channels_out: usize, stride: usize) -> FloatTensor<Self> {
+    fn pack_band(
+        weight: FloatTensor<Self>,
+        channels_out: usize,
+        stride: usize,
+        precision: Precision,
+    ) -> FloatTensor<Self> {
         let weight = weight.to_contiguous();
         let channels = [weight.shape()[0], channels_out];
         let taps = weight.shape()[1] / channels_out;
         let (rows, terms, at) = band_conv::transposed_weight(values(&weight), channels, [taps, stride]);
-        tensor(Bytes::from_elems(pack(rows, terms, at)), [padded_rows(rows), terms])
+        packed(rows, pack_as(precision, rows, terms, at))
     }
 
     fn bands_conv(x: FloatTensor<Self>, layers: BandsParameters<Self>, bands: [Band; 3]) -> FloatTensor<Self> {

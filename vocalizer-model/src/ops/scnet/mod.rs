@@ -12,6 +12,7 @@ mod tests;
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 pub(crate) use vocalizer_kernels::band_conv::Band;
+use vocalizer_kernels::gemm::Precision;
 
 use self::network::ScnetOps;
 use self::parameters::{BandsParameters, LstmParameters, UnitParameters};
@@ -46,18 +47,18 @@ fn bands_parameters([low, mid, high]: &[Linear; 3]) -> BandsParameters<Dispatch>
 
 /// Packs weights `[rows, terms]` for the operations of this module and their device. Those of `ops` are packed
 /// differently on some devices.
-pub(crate) fn pack_layer(weight: Tensor<2>) -> Tensor<2> {
-    Tensor::from_dispatch(Dispatch::pack_layer(weight.into_dispatch()))
+pub(crate) fn pack_layer(weight: Tensor<2>, precision: Precision) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::pack_layer(weight.into_dispatch(), precision))
 }
 
 /// Packs the weights of one direction of an LSTM, `[4 · hidden, inputs]` and `[4 · hidden, hidden]`, for their device.
-pub(crate) fn pack_lstm(input: Tensor<2>, state: Tensor<2>) -> Tensor<2> {
-    Tensor::from_dispatch(Dispatch::pack_lstm(input.into_dispatch(), state.into_dispatch()))
+pub(crate) fn pack_lstm(input: Tensor<2>, state: Tensor<2>, precision: Precision) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::pack_lstm(input.into_dispatch(), state.into_dispatch(), precision))
 }
 
 /// Packs the weights of a band's transposed convolution, `[channels_in, channels_out · taps]`, for their device.
-pub(crate) fn pack_band(weight: Tensor<2>, channels_out: usize, stride: usize) -> Tensor<2> {
-    Tensor::from_dispatch(Dispatch::pack_band(weight.into_dispatch(), channels_out, stride))
+pub(crate) fn pack_band(weight: Tensor<2>, channels_out: usize, stride: usize, precision: Precision) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::pack_band(weight.into_dispatch(), channels_out, stride, precision))
 }
 
 /// Returns the cost of convolutions of bands between `fine` and `coarse` values per row.

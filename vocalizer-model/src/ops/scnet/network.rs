@@ -4,6 +4,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
 use vocalizer_kernels::band_conv::Band;
 use vocalizer_kernels::conv::Axis;
+use vocalizer_kernels::gemm::Precision;
 
 use super::default;
 use super::parameters::{BandsParameters, LstmParameters, UnitParameters};
@@ -14,19 +15,26 @@ use crate::ops::parameters::{LinearParameters, NormParameters};
 #[backend_extension(Flex, Cube: cfg(any(feature = "wgpu", feature = "cuda")))]
 pub(crate) trait ScnetOps: Backend {
     /// Packs weights `[rows, terms]` for the operations of this trait.
-    fn pack_layer(weight: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn pack_layer(weight: FloatTensor<Self>, precision: Precision) -> FloatTensor<Self> {
+        let _ = precision;
         weight
     }
 
     /// Packs the weights of one direction of an LSTM for this backend: `[4 · hidden, inputs]` for the input and
     /// `[4 · hidden, hidden]` for the state.
-    fn pack_lstm(input: FloatTensor<Self>, state: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn pack_lstm(input: FloatTensor<Self>, state: FloatTensor<Self>, precision: Precision) -> FloatTensor<Self> {
+        let _ = precision;
         Self::float_cat(vec![input, state], 1)
     }
 
     /// Packs the weights of a band's transposed convolution, `[channels_in, channels_out · taps]`, for this backend.
-    fn pack_band(weight: FloatTensor<Self>, channels_out: usize, stride: usize) -> FloatTensor<Self> {
-        let _ = (channels_out, stride);
+    fn pack_band(
+        weight: FloatTensor<Self>,
+        channels_out: usize,
+        stride: usize,
+        precision: Precision,
+    ) -> FloatTensor<Self> {
+        let _ = (channels_out, stride, precision);
         weight
     }
 

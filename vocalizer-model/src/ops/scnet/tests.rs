@@ -6,6 +6,7 @@ use burn::tensor::TensorData;
 use burn_flex::FlexTensor;
 use proptest::prelude::*;
 use vocalizer_kernels::band_conv::Band;
+use vocalizer_kernels::gemm::Precision;
 
 use super::default;
 use super::network::ScnetOps;
@@ -23,7 +24,10 @@ fn bands_layers(seed: u64, make: impl Fn(u64, usize) -> [LinearParameters<Flex>;
 
 fn transposed(seed: u64, [input, out]: [usize; 2], band: Band) -> [LinearParameters<Flex>; 2] {
     let (weight, bias) = (tensor(seed, [input, out * band.taps]), tensor(seed + 1, [out]));
-    let packed = LinearParameters { weight: Flex::pack_band(weight.clone(), out, band.stride), bias: bias.clone() };
+    let packed = LinearParameters {
+        weight: Flex::pack_band(weight.clone(), out, band.stride, Precision::F32),
+        bias: bias.clone(),
+    };
     [packed, LinearParameters { weight, bias }]
 }
 
@@ -53,7 +57,7 @@ fn lstm(seed: u64, inputs: usize, hidden: usize) -> [LstmParameters<Flex>; 2] {
         let weights = || (tensor(seed, [4 * hidden, inputs]), small(tensor(seed + 1, [4 * hidden, hidden])));
         let bias = tensor(seed + 2, [4 * hidden]);
         let ((input, state), (plain_input, plain_state)) = (weights(), weights());
-        let packed = LinearParameters { weight: Flex::pack_lstm(input, state), bias: bias.clone() };
+        let packed = LinearParameters { weight: Flex::pack_lstm(input, state, Precision::F32), bias: bias.clone() };
         [packed, LinearParameters { weight: Flex::float_cat(vec![plain_input, plain_state], 1), bias }]
     };
     let ([forward, plain_forward], [backward, plain_backward]) = (direction(seed), direction(seed + 3));
@@ -153,7 +157,7 @@ fn lstm_of_one_unit_by_hand() {
     let one = |v: f32| FlexTensor::from_data(TensorData::new(vec![v], [1]));
     let norm = crate::ops::parameters::NormParameters { weight: one(deviation), bias: one(mean) };
     let direction = || LinearParameters {
-        weight: Flex::pack_lstm(of(&input, [4, 1]), of(&state, [4, 1])),
+        weight: Flex::pack_lstm(of(&input, [4, 1]), of(&state, [4, 1]), Precision::F32),
         bias: FlexTensor::from_data(TensorData::new(bias.to_vec(), [4])),
     };
     let lstm = LstmParameters { forward: direction(), backward: direction() };
