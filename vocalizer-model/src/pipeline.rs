@@ -125,8 +125,9 @@ impl<'a> Pipeline<'a> {
         }
         all.extend(stems.iter().map(|stem| stem.as_slice().into()));
         let rest = if self.places.contains(&None) { without(input, stems) } else { Vec::new() };
-        let wanted: Vec<_> = self.places.iter().map(|place| place.map_or(rest.as_slice(), |at| &*all[at])).collect();
-        write(&wanted, &*song)
+        let wanted: Vec<_> =
+            self.places.iter().map(|place| place.map_or(rest.as_slice(), |at| all[at].as_ref())).collect();
+        write(&wanted, song.as_ref())
     }
 }
 
