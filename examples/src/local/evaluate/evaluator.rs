@@ -239,12 +239,14 @@ impl Evaluator<'_> {
     /// Returns everything that the scores of a song depend on, but for the song.
     fn made_by(&self, model: Value) -> Value {
         let separation = &self.split.separation;
+        // The seed does not matter without random shifts.
+        let seed = if separation.shifts == 0 { 0 } else { separation.seed };
         let mut wanted = self.args.stems.clone();
         wanted.sort_unstable();
         wanted.dedup();
         json!({
             "program": "vocalizer evaluate", "format": 1, "model": model, "true_stems": self.stems,
-            "stems": wanted, "shifts": separation.shifts, "seed": separation.seed, "overlap": separation.overlap,
+            "stems": wanted, "shifts": separation.shifts, "seed": seed, "overlap": separation.overlap,
             "segment_s": separation.segment_s, "precision": self.args.precision.to_string(),
         })
     }

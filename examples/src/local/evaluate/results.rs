@@ -31,7 +31,9 @@ pub(super) struct Score {
 impl Score {
     pub(super) fn new(stem: Stem, score: &StemScore) -> Self {
         let &StemScore { sdr_db, median_sdr_db, scored_windows, windows, .. } = score;
-        Self { stem, sdr_db, median_sdr_db, scored_windows, windows }
+        // As many decimals as museval keeps, so that a number is the same after writing and reading.
+        let rounded = |db: f64| (db * 1e5).round() / 1e5;
+        Self { stem, sdr_db: sdr_db.map(rounded), median_sdr_db: median_sdr_db.map(rounded), scored_windows, windows }
     }
 }
 
