@@ -92,13 +92,16 @@ fn decoder(
     codecs::make(params, in_mp4, verify)
 }
 
+/// The tracks of a file, the index of the chosen one, and its decoder.
+type ChosenTrack = (Vec<TrackInfo>, usize, Box<dyn Codec>);
+
 /// The track of a container that has only one.
 fn single(
     params: &AudioCodecParameters,
     verify: bool,
     limits: &AudioLimits,
     options: &ReadOptions,
-) -> Result<(Vec<TrackInfo>, usize, Box<dyn Codec>), DecodeError> {
+) -> Result<ChosenTrack, DecodeError> {
     let codec = decoder(params, false, verify, limits)?;
     let mut found = AudioTracks::default();
     found.add(params, None, Stated::default());
