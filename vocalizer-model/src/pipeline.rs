@@ -37,7 +37,10 @@ pub(crate) struct Streams<'a> {
 }
 
 type Reader<'a> = dyn FnMut(&mut Vec<Frame>) -> Result<(), Error> + 'a;
-type Writer<'a> = dyn FnMut(&[&[Frame]], &[Frame]) -> Result<(), Error> + Send + 'a;
+/// Gets the next frames of the wanted stems and of the song.
+pub(crate) type Writer<'a> = dyn FnMut(&[&[Frame]], &[Frame]) -> Result<(), Error> + Send + 'a;
+/// Gets the next frames of a step's stems and of its input.
+type StepWriter<'a> = dyn FnMut(&[Vec<Frame>], &[Frame]) -> Result<(), Error> + Send + 'a;
 
 /// Frames that are read from a spool at once.
 const BLOCK: usize = 4096;
@@ -136,7 +139,7 @@ fn run(
     ensemble: &mut Ensemble<'_>,
     stems: usize,
     read: &mut dyn FnMut(&mut Vec<Frame>) -> Result<(), Error>,
-    write: &mut (dyn FnMut(&[Vec<Frame>], &[Frame]) -> Result<(), Error> + Send),
+    write: &mut StepWriter<'_>,
     report: &mut dyn FnMut(f64),
     cancel: &Cancel,
 ) -> Result<(), Error> {

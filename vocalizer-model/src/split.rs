@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::audio::{AudioWarning, Frame, WriteOptions, scaled};
 use crate::blocks::Blocks;
 use crate::outputs::{Finished, Outputs};
-use crate::pipeline::{Pipeline, Streams};
+use crate::pipeline::{Pipeline, Streams, Writer};
 use crate::sink::SinkFormat;
 use crate::{Cancel, Error, Model, Profile, SongStatistics, SplitOptions, Statistics};
 
@@ -239,7 +239,7 @@ impl<'a> Song<'a> {
         &self,
         pipeline: &Pipeline<'_>,
         dir: &Path,
-        write: &mut (dyn FnMut(&[&[Frame]], &[Frame]) -> Result<(), Error> + Send),
+        write: &mut Writer<'_>,
         listener: &mut dyn Listener,
         cancel: &Cancel,
         profile: &mut Option<Profile>,

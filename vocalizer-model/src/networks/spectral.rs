@@ -8,7 +8,7 @@ use vocalizer_core::part::Stem;
 
 use super::network::pairs;
 use super::toolkit::Common;
-use super::{Chunking, Level, Network, NetworkConfig, Outputs, Segment, Watcher};
+use super::{Chunking, Format, Level, Network, NetworkConfig, Outputs, Segment, Watcher};
 use crate::dsp::spectra::Spectra;
 use crate::weights::{Tensors, WeightsError, WeightsFile, stems_of};
 

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 
 use super::golden::{self, Comparison, Stored, check, decibels, path};
-use super::{Network, NetworkConfig, Watcher, check_network};
+use super::{Format, Network, NetworkConfig, Watcher, check_network};
 use crate::weights::WeightsFile;
 
 /// A network of the reference data.

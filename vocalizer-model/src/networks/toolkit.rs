@@ -28,7 +28,7 @@ impl<'a> Sections<'a> {
     pub(super) fn of(config: &'a Value) -> Result<Self, WeightsError> {
         static ABSENT: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
         let section = |name: &str| match config.get(name) {
-            None | Some(Value::Null) => Ok(Arguments(&*ABSENT)),
+            None | Some(Value::Null) => Ok(Arguments(&ABSENT)),
             Some(Value::Object(map)) => Ok(Arguments(map)),
             Some(other) => Err(Arguments::malformed(name, other)),
         };

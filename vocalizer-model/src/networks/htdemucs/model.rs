@@ -7,8 +7,8 @@ use super::decoder::Decoder;
 use super::encoder::Encoder;
 use super::layers::layer;
 use super::transformer::CrossTransformer;
-use crate::networks::Watcher;
 use crate::networks::loader::Loader;
+use crate::networks::{Format, Watcher};
 use crate::ops::{self, Axis, Linear};
 use crate::weights::{WeightsError, WeightsFile};
 

@@ -10,7 +10,7 @@ use super::config::HtdemucsConfig;
 use super::model::Htdemucs;
 use crate::dsp::stft::Stft;
 use crate::networks::network::pairs;
-use crate::networks::{Chunking, Level, Network, NetworkConfig, Outputs, Segment, Watcher};
+use crate::networks::{Chunking, Format, Level, Network, NetworkConfig, Outputs, Segment, Watcher};
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 use crate::ops::{settle, spectrum};
 use crate::weights::{WeightsError, WeightsFile};

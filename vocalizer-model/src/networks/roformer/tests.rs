@@ -7,7 +7,7 @@ use super::model::{Roformer, sequences};
 use super::{RoformerConfig, is_optional, layout};
 use crate::networks::golden::{self, Comparison, Stored, check, decibels};
 use crate::networks::spectral::{SpectralConfig, SpectralNetwork};
-use crate::networks::{Segment, Watcher};
+use crate::networks::{Format, Segment, Watcher};
 use crate::weights::{Tensors, WeightsError};
 
 impl Stored {

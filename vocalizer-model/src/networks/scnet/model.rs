@@ -7,10 +7,10 @@ use super::decoder::Decoder;
 use super::encoder::Encoder;
 use super::separation::DualPath;
 use crate::dsp::spectra::{Spectra, Window};
-use crate::networks::Watcher;
 use crate::networks::loader::Loader;
 use crate::networks::spectral::{SpectralConfig, SpectralNetwork};
 use crate::networks::toolkit::Common;
+use crate::networks::{Format, Watcher};
 use crate::weights::Tensors;
 use crate::weights::WeightsError;
 

@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::model::Scnet;
 use super::{ScnetConfig, layout, refuse_variants};
+use crate::networks::Format;
 use crate::networks::golden::{self, Stored, check, decibels};
 use crate::networks::spectral::SpectralConfig;
 use crate::weights::WeightsError;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::model::Scnet;
 use super::{ScnetConfig, layout};
+use crate::networks::Format;
 use crate::networks::golden::Stored;
 use crate::ops::{Keeper, Recording, roofline};
 
