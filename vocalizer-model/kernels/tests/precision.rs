@@ -42,7 +42,7 @@ impl Layer {
 /// Checks the loss of a kernel in each precision, and that one thread computes the same as three.
 fn check(kernel: impl Fn(Precision) -> Vec<f32> + Sync) {
     let with_threads = |threads: usize, precision: Precision| {
-        let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let pool = ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
         pool.install(|| kernel(precision))
     };
     let exact = with_threads(1, Precision::F32);
