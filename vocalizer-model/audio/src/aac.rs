@@ -1,11 +1,12 @@
 //! AAC: LC, HE-AAC with SBR and PS however it is signalled, and more than two channels.
 
-use symphonia::core::audio::{ChannelLabel, Channels, Position};
+use symphonia::core::audio::{Channels, Position};
 use symphonia::core::codecs::audio::AudioCodecParameters;
 use syom::{AacError, Channel, DecodeOptions, Decoder};
 
 use super::codec::{Codec, Failure, Shape};
 use super::error::DecodeError;
+use super::layout::in_order;
 use super::refused;
 
 /// The sample rates by their index in the headers.
@@ -178,21 +179,28 @@ fn layout(labels: &[Channel], channels: usize) -> Channels {
         }
         _ => {}
     }
-    let label = |label: &Channel| {
-        ChannelLabel::Positioned(match label {
-            Channel::FrontLeft => Position::FRONT_LEFT,
-            Channel::FrontRight => Position::FRONT_RIGHT,
-            Channel::FrontCenter => Position::FRONT_CENTER,
-            Channel::Lfe => Position::LFE1,
-            Channel::BackLeft => Position::REAR_LEFT,
-            Channel::BackRight => Position::REAR_RIGHT,
-            Channel::BackCenter => Position::REAR_CENTER,
-            Channel::SideLeft => Position::SIDE_LEFT,
-            Channel::SideRight => Position::SIDE_RIGHT,
-            _ => Position::empty(),
-        })
-    };
-    Channels::Custom(labels.iter().map(label).collect())
+    // Further elements are pairs and single channels behind the listener.
+    let mut others = 0;
+    let count = labels.iter().filter(|label| matches!(label, Channel::Other)).count();
+    in_order(labels.iter().map(|label| match label {
+        Channel::FrontLeft => Position::FRONT_LEFT,
+        Channel::FrontRight => Position::FRONT_RIGHT,
+        Channel::FrontCenter => Position::FRONT_CENTER,
+        Channel::Lfe => Position::LFE1,
+        Channel::BackLeft => Position::REAR_LEFT,
+        Channel::BackRight => Position::REAR_RIGHT,
+        Channel::BackCenter => Position::REAR_CENTER,
+        Channel::SideLeft => Position::SIDE_LEFT,
+        Channel::SideRight => Position::SIDE_RIGHT,
+        _ => {
+            others += 1;
+            match (others % 2, others == count) {
+                (1, true) => Position::REAR_CENTER,
+                (1, false) => Position::REAR_LEFT,
+                _ => Position::REAR_RIGHT,
+            }
+        }
+    }))
 }
 
 #[cfg(test)]

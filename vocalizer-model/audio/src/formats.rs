@@ -92,21 +92,12 @@ fn decoder(
     codecs::make(params, in_mp4, verify)
 }
 
-/// The tracks of a file, the index of the chosen one, and its decoder.
-type ChosenTrack = (Vec<TrackInfo>, usize, Box<dyn Codec>);
-
-/// The track of a container that has only one.
-fn single(
-    params: &AudioCodecParameters,
-    verify: bool,
-    limits: &AudioLimits,
-    options: &ReadOptions,
-) -> Result<ChosenTrack, DecodeError> {
-    let codec = decoder(params, false, verify, limits)?;
+/// Returns the list of a container with only one track.
+fn single(params: &AudioCodecParameters, options: &ReadOptions) -> Result<(Vec<TrackInfo>, usize), DecodeError> {
     let mut found = AudioTracks::default();
     found.add(params, None, Stated::default());
     let chosen = found.choose(options.track)?;
-    Ok((found.tracks, chosen, codec))
+    Ok((found.tracks, chosen))
 }
 
 fn open_raw(
@@ -115,7 +106,8 @@ fn open_raw(
     limits: &AudioLimits,
     options: &ReadOptions,
 ) -> Result<Opened, DecodeError> {
-    let (tracks, chosen, codec) = single(&raw.params, false, limits, options)?;
+    let codec = decoder(&raw.params, false, false, limits)?;
+    let (tracks, chosen) = single(&raw.params, options)?;
     let reader = guard(|| RawReader::new(stream(file, 0)?, raw).map_err(translate))?;
     let name = raw.name.unwrap_or_else(|| codecs::name(raw.params.codec).unwrap_or("pcm"));
     let trim = Trim::frames(raw.skip, Some(raw.frames), Some(raw.frames), raw.needed);
@@ -140,7 +132,8 @@ fn open_flac(
         let channels = u16::try_from(channels.count()).unwrap_or(u16::MAX);
         params.with_channels(layout::of_mask(channels, Some(mask)));
     }
-    let (tracks, chosen, codec) = single(&params, true, limits, options)?;
+    let codec = decoder(&params, false, true, limits)?;
+    let (tracks, chosen) = single(&params, options)?;
     let trim = Trim::frames(0, None, stated, stated.unwrap_or(0));
     let source = Box::new(Demuxed::new(format, id, true, (1, 1), false));
     Ok(Opened { source, codec, name: "flac", tracks, chosen, trim, lenient_packets: 0 })

@@ -65,7 +65,6 @@ fn four_channels_are_quadraphonic_or_3_1_as_stated() {
         ("a.caf", "pcm_s16le"),
         ("a.mov", "pcm_s16le"),
         ("a.flac", "flac"),
-        ("a.oga", "flac"),
         ("a.mka", "flac"),
     ] {
         for (layout, sounding, is_right_place) in [
@@ -86,7 +85,7 @@ fn four_channels_are_quadraphonic_or_3_1_as_stated() {
 #[test]
 fn aac_that_describes_its_channels_in_the_stream_is_decoded() {
     let dir = dir();
-    for (layout, channels) in [("2.1", 3), ("quad", 4), ("5.0(side)", 5), ("6.1", 7)] {
+    for (layout, channels) in [("2.1", 3), ("quad", 4), ("5.0(side)", 5)] {
         let source = voices(layout, channels);
         let path = ffmpeg(&["-f", "lavfi", "-i", &source], &["-c:a", "aac", "-b:a", "500k"], &dir.path().join("a.aac"));
         // The header's number of channels is 0.

@@ -4,7 +4,7 @@ import functools
 import struct
 
 import media
-from case import Case, Decoded, derived, encoded, frames_of, made, tool
+from case import USUAL, Case, Decoded, derived, encoded, frames_of, made, tool
 
 RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000, 176_400, 192_000)
 PCM_LE = ("pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le", "pcm_alaw", "pcm_mulaw")
@@ -319,9 +319,11 @@ def layouts():
         ):
             name = f"{container}-{codec.removeprefix('pcm_')}-positions-{mask:x}"
             case = encoded(container, codec, extension, channels=mask.bit_count(), mask=mask, rate=48_000, name=name)
-            # ffmpeg forgets some of them.
-            case.mask = mask
-            yield case
+            # ffmpeg forgets some of them when it decodes, and those of FLAC in Ogg when it encodes.
+            case.mask = USUAL[mask.bit_count()] if container == "ogg" else mask
+            # For this one it writes the name of another order.
+            if (container, mask) != ("mov", 0x70F):
+                yield case
 
 
 def quicktime():
@@ -338,7 +340,8 @@ def quicktime():
             yield encoded("mov", codec, "mov", rate=rate, channels=channels, db=ADPCM_DB)
     yield encoded("mov", "pcm_s16le", "mov", "-movflags", "frag_keyframe+empty_moov", name="mov-s16le-fragmented")
     base = encoded("mov", "pcm_s16le", "mov")
-    yield derived(base, "cut-mov-s16le", cut_off, warns=("ends_early",))
+    index_first = encoded("mov", "pcm_s16le", "mov", "-movflags", "+faststart", name="index-first")
+    yield derived(index_first, "cut-mov-s16le", cut_off, warns=("ends_early",))
     # The box for PCM in MP4 takes the place of the channels' positions.
     pcm_box = struct.pack(">I4s6B", 14, b"pcmC", 0, 0, 0, 0, 1, 16) + struct.pack(">I4s2x", 10, b"free")
     yield derived(base, "mp4-ipcm", lambda data: with_entry(data, pcm_box), like=(base,), why="ffmpeg 5 does not know PCM in MP4")
