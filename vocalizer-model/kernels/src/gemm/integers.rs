@@ -137,26 +137,53 @@ unsafe fn quantise<S: Simd, const VECTORS: usize>(
     }
     // SAFETY: as above.
     to = unsafe { to.add(FACTORS * VECTORS) };
+    let words = offsets.chunks_exact(size.terms);
+    let rest = words.remainder();
+    for word in words {
+        // SAFETY: as above.
+        unsafe {
+            integers::<S, VECTORS>(simd, size, values, word, [&factors, &zeros], to);
+            to = to.add(VECTORS);
+        }
+    }
+    if !rest.is_empty() {
+        // SAFETY: as above.
+        unsafe { integers::<S, VECTORS>(simd, size, values, rest, [&factors, &zeros], to) }
+    }
+}
+
+/// Writes a word of terms; missing ones become zero.
+///
+/// # Safety
+///
+/// See [`quantise`].
+#[inline(always)]
+unsafe fn integers<S: Simd, const VECTORS: usize>(
+    simd: S,
+    size: Size,
+    values: *const f32,
+    offsets: &[usize],
+    [factors, zeros]: [&[S::f32s; VECTORS]; 2],
+    to: *mut S::f32s,
+) {
     // What the sums with `INTEGER` add to a word.
     let surplus = (0..size.terms).fold(0_u32, |sum, k| sum.wrapping_add(INTEGER.to_bits() << (k * size.bits())));
-    for word in offsets.chunks(size.terms) {
-        for j in 0..VECTORS {
-            let mut sum = simd.splat_u32s(surplus.wrapping_neg());
-            for k in 0..size.terms {
-                let v = match word.get(k) {
-                    Some(&offset) => simd.mul_add_e_f32s(term(offset, j), factors[j], zeros[j]),
-                    None => integer,
-                };
-                let v = simd.transmute_u32s_f32s(v);
-                let v =
-                    if k == 0 { v } else { simd.wrapping_dyn_shl_u32s(v, simd.splat_u32s((k * size.bits()) as u32)) };
-                sum = simd.add_u32s(sum, v);
-            }
-            // SAFETY: as above.
-            unsafe {
-                to.write_unaligned(simd.transmute_f32s_u32s(sum));
-                to = to.add(1);
-            }
+    for j in 0..VECTORS {
+        let mut sum = simd.splat_u32s(surplus.wrapping_neg());
+        for k in 0..size.terms {
+            let v = match offsets.get(k) {
+                // SAFETY: the caller's guarantee.
+                Some(&offset) => unsafe {
+                    let v = values.add(offset).cast::<S::f32s>().add(j).read_unaligned();
+                    simd.mul_add_e_f32s(v, factors[j], zeros[j])
+                },
+                None => simd.splat_f32s(INTEGER),
+            };
+            let v = simd.transmute_u32s_f32s(v);
+            let v = if k == 0 { v } else { simd.wrapping_dyn_shl_u32s(v, simd.splat_u32s((k * size.bits()) as u32)) };
+            sum = simd.add_u32s(sum, v);
         }
+        // SAFETY: as above.
+        unsafe { to.add(j).write_unaligned(simd.transmute_f32s_u32s(sum)) }
     }
 }
