@@ -21,8 +21,8 @@ impl<S: Simd> Dot<S> for Single {
 
     #[inline(always)]
     fn add(self, simd: S, sums: S::u32s, values: S::u32s, weights: S::u32s) -> S::u32s {
-        let [sums, values, weights] = [sums, values, weights].map(|words| simd.transmute_f32s_u32s(words));
-        simd.transmute_u32s_f32s(simd.mul_add_e_f32s(values, weights, sums))
+        let (values, weights) = (simd.transmute_f32s_u32s(values), simd.transmute_f32s_u32s(weights));
+        simd.transmute_u32s_f32s(simd.mul_add_e_f32s(values, weights, simd.transmute_f32s_u32s(sums)))
     }
 }
 
@@ -133,9 +133,9 @@ pub(super) use self::x86::{Avx512Bf16, Avx512Int8, Avx512Int16, AvxInt8, AvxInt1
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256i, __m512, __m512bh, __m512i, _mm256_cvtepi32_ps, _mm256_dpbusd_avx_epi32, _mm256_dpwssd_avx_epi32,
-        _mm512_cvtepi32_ps, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_dpbusd_epi32, _mm512_dpwssd_epi32,
-        _mm512_permutexvar_epi16,
+        __m256, __m256i, __m512, __m512bh, __m512i, _mm256_cvtepi32_ps, _mm256_dpbusd_avx_epi32,
+        _mm256_dpwssd_avx_epi32, _mm512_cvtepi32_ps, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_dpbusd_epi32,
+        _mm512_dpwssd_epi32, _mm512_permutexvar_epi16,
     };
     use std::mem::transmute;
 
@@ -222,8 +222,10 @@ mod x86 {
         fn add(self, _: V4, sums: u32x16, pairs: u32x16, weights: u32x16) -> u32x16 {
             // SAFETY: the machine has the instruction, and all types are 64 bytes without padding.
             unsafe {
-                let [pairs, weights] = [pairs, weights].map(|words| transmute::<u32x16, __m512bh>(words));
-                transmute::<__m512, u32x16>(_mm512_dpbf16_ps(transmute::<u32x16, __m512>(sums), pairs, weights))
+                let sums = transmute::<u32x16, __m512>(sums);
+                let pairs = transmute::<u32x16, __m512bh>(pairs);
+                let weights = transmute::<u32x16, __m512bh>(weights);
+                transmute::<__m512, u32x16>(_mm512_dpbf16_ps(sums, pairs, weights))
             }
         }
     }
@@ -233,7 +235,8 @@ mod x86 {
         fn pair(self, _: V4, first: f32x16, second: f32x16) -> u32x16 {
             // SAFETY: as above.
             unsafe {
-                let [first, second] = [first, second].map(|values| transmute::<f32x16, __m512>(values));
+                let first = transmute::<f32x16, __m512>(first);
+                let second = transmute::<f32x16, __m512>(second);
                 let halves = transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second, first));
                 let order = transmute::<[u16; 32], __m512i>(BY_TURNS);
                 transmute::<__m512i, u32x16>(_mm512_permutexvar_epi16(order, halves))
@@ -243,7 +246,7 @@ mod x86 {
 
     /// Implements products of integers.
     macro_rules! integers {
-        ($Dots:ident, $S:ty, $size:ident, $words:ident, $values:ident, $vector:ident, $add:ident, $convert:ident) => {
+        ($Dots:ident, $S:ty, $size:ident, $words:ident, $values:ident, $vector:ident, $floats:ident, $add:ident, $convert:ident) => {
             impl Dot<$S> for $Dots {
                 const OPERATIONS: usize = 2 * $size.terms;
 
@@ -265,14 +268,14 @@ mod x86 {
                 #[inline(always)]
                 fn to_f32(self, _: $S, sums: $words) -> $values {
                     // SAFETY: as above.
-                    unsafe { std::mem::transmute_copy(&$convert(transmute::<$words, $vector>(sums))) }
+                    unsafe { transmute::<$floats, $values>($convert(transmute::<$words, $vector>(sums))) }
                 }
             }
         };
     }
 
-    integers!(Avx512Int8, V4, INT8, u32x16, f32x16, __m512i, _mm512_dpbusd_epi32, _mm512_cvtepi32_ps);
-    integers!(Avx512Int16, V4, INT16, u32x16, f32x16, __m512i, _mm512_dpwssd_epi32, _mm512_cvtepi32_ps);
-    integers!(AvxInt8, V3, INT8, u32x8, f32x8, __m256i, _mm256_dpbusd_avx_epi32, _mm256_cvtepi32_ps);
-    integers!(AvxInt16, V3, INT16, u32x8, f32x8, __m256i, _mm256_dpwssd_avx_epi32, _mm256_cvtepi32_ps);
+    integers!(Avx512Int8, V4, INT8, u32x16, f32x16, __m512i, __m512, _mm512_dpbusd_epi32, _mm512_cvtepi32_ps);
+    integers!(Avx512Int16, V4, INT16, u32x16, f32x16, __m512i, __m512, _mm512_dpwssd_epi32, _mm512_cvtepi32_ps);
+    integers!(AvxInt8, V3, INT8, u32x8, f32x8, __m256i, __m256, _mm256_dpbusd_avx_epi32, _mm256_cvtepi32_ps);
+    integers!(AvxInt16, V3, INT16, u32x8, f32x8, __m256i, __m256, _mm256_dpwssd_avx_epi32, _mm256_cvtepi32_ps);
 }
