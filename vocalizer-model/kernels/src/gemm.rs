@@ -6,10 +6,13 @@
 //!
 //! Weights may be packed with fewer bits ([`Precision`]). The product then converts the input as it needs it.
 
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "instructions of other processors are not used yet")
+)]
+
 mod bf16;
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only x86-64 has instructions yet"))]
 mod blocks;
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only x86-64 has instructions yet"))]
 mod dots;
 mod expanded;
 mod groups;
