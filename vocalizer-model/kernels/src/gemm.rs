@@ -6,14 +6,21 @@
 //!
 //! Weights may be packed with fewer bits ([`Precision`]). The product then converts the input as it needs it.
 
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "instructions of other processors are not used yet")
+)]
+
 mod bf16;
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only x86-64 has instructions yet"))]
 mod blocks;
+<<<<<<< HEAD
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only x86-64 has instructions yet"))]
 #[allow(
     clippy::missing_transmute_annotations,
     reason = "all are between registers of one size, and the instructions name the types"
 )]
+=======
+>>>>>>> h-precision
 mod dots;
 mod expanded;
 mod groups;
