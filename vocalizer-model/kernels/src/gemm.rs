@@ -13,14 +13,10 @@
 
 mod bf16;
 mod blocks;
-<<<<<<< HEAD
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only x86-64 has instructions yet"))]
 #[allow(
     clippy::missing_transmute_annotations,
     reason = "all are between registers of one size, and the instructions name the types"
 )]
-=======
->>>>>>> h-precision
 mod dots;
 mod expanded;
 mod groups;
