@@ -28,12 +28,13 @@ pub(crate) struct Chosen {
 pub(crate) fn cards(files: &[NetworkFile], compute: &ComputeOptions, cache: Option<&Cache>) -> Result<Chosen, Error> {
     #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
     let _ = cache;
+    let is_of_integers = matches!(compute.precision, Precision::Int16 | Precision::Int8);
     match &compute.device {
-        DeviceChoice::Gpu(..) if compute.precision == Precision::Int8 => {
-            Err(Error::Options("GPUs compute in f32, f16 or bf16, not in int8".into()))
+        DeviceChoice::Gpu(..) if is_of_integers => {
+            Err(Error::Options(format!("GPUs compute in f32, f16 or bf16, not in {}", compute.precision)))
         }
-        DeviceChoice::Auto if compute.precision == Precision::Int8 => {
-            cpu(files, compute, vec!["int8 is for the CPU only".to_owned()])
+        DeviceChoice::Auto if is_of_integers => {
+            cpu(files, compute, vec![format!("{} is for the CPU only", compute.precision)])
         }
         DeviceChoice::Cpu => cpu(files, compute, Vec::new()),
         #[cfg(any(feature = "wgpu", feature = "cuda"))]
@@ -51,10 +52,11 @@ fn cpu(files: &[NetworkFile], compute: &ComputeOptions, mut remarks: Vec<String>
     let packed = match compute.precision {
         Precision::F32 => gemm::Precision::F32,
         Precision::Bf16 => gemm::Precision::Bf16,
+        Precision::Int16 => gemm::Precision::Int16,
         Precision::Int8 => gemm::Precision::Int8,
         Precision::F16 => {
             let before = remarks.iter().map(|remark| format!("{remark}; ")).collect::<String>();
-            return Err(Error::Options(format!("{before}the CPU computes in f32, bf16 or int8, not in f16")));
+            return Err(Error::Options(format!("{before}the CPU computes in f32, bf16, int16 or int8, not in f16")));
         }
     };
     let mut card = LoadedDevice::cpu(packed);

@@ -61,11 +61,13 @@ pub enum Precision {
     /// 16-bit floats in memory, sums in 32 bits. GPUs only; half the memory for values, less exact.
     F16,
     /// 16-bit floats with fewer digits than [`Precision::F16`] and a larger range. On GPUs that support it, as `F16`. On the CPU,
-    /// matrices have half the size and are multiplied in 16 bits, where the processor has instructions for it (AVX512-BF16);
-    /// everything else remains in 32 bits.
+    /// matrices have half the size and are multiplied in 16 bits, where the processor has fast instructions for it (AVX512-BF16
+    /// of AMD); everything else remains in 32 bits.
     Bf16,
-    /// 8-bit integers with scales, for the matrices and their inputs; everything else remains in 32 bits. CPU only. Faster than
-    /// [`Precision::Bf16`] with AVX512-VNNI or AVX-VNNI, and less exact.
+    /// Integers of 12 and 13 bits with scales, for the matrices and their inputs; everything else remains in 32 bits. CPU only.
+    /// As fast as [`Precision::Bf16`] at best, on more processors (AVX512-VNNI, AVX-VNNI), and more exact.
+    Int16,
+    /// As [`Precision::Int16`] with 8 bits: faster and less exact.
     Int8,
 }
 
@@ -223,6 +225,7 @@ impl fmt::Display for Precision {
             Self::F32 => "f32",
             Self::F16 => "f16",
             Self::Bf16 => "bf16",
+            Self::Int16 => "int16",
             Self::Int8 => "int8",
         })
     }
@@ -236,9 +239,10 @@ impl FromStr for Precision {
             "f32" => Ok(Self::F32),
             "f16" => Ok(Self::F16),
             "bf16" => Ok(Self::Bf16),
+            "int16" => Ok(Self::Int16),
             "int8" => Ok(Self::Int8),
             _ => Err(Error::Options(format!(
-                "unknown precision '{}': expected f32, f16, bf16 or int8",
+                "unknown precision '{}': expected f32, f16, bf16, int16 or int8",
                 text.escape_debug()
             ))),
         }
@@ -260,7 +264,7 @@ mod tests {
             let error = text.parse::<DeviceChoice>().unwrap_err().to_string();
             assert!(error.contains("expected") || error.contains("twice"), "{text}: {error}");
         }
-        for text in ["f32", "f16", "bf16", "int8"] {
+        for text in ["f32", "f16", "bf16", "int16", "int8"] {
             assert_eq!(text.parse::<Precision>().unwrap().to_string(), text);
         }
         assert!("f64".parse::<Precision>().is_err());

@@ -46,7 +46,7 @@ fn missing_device_is_an_error_and_writes_nothing() {
     assert!(run.err.contains("expected auto, cpu, wgpu or cuda"), "{}", run.err);
     place
         .separate(&["song.wav", "--device", "cpu", "--precision", "f16"])
-        .failed(2, &["the CPU computes in f32, bf16 or int8, not in f16"]);
+        .failed(2, &["the CPU computes in f32, bf16, int16 or int8, not in f16"]);
 }
 
 /// No GPU driver, as on a machine without a GPU.

@@ -164,5 +164,5 @@ fn completions_and_man_pages_are_valid() {
     for text in ["two\\-stems", "all inputs failed"] {
         assert!(run.out.contains(text), "{text}");
     }
-    place.run(&["man", "dance"]).failed(2, &["separate, watch, models, devices, info"]);
+    place.run(&["man", "dance"]).failed(2, &["separate, watch, models, evaluate, devices, info"]);
 }

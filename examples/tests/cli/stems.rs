@@ -34,7 +34,7 @@ fn missing_stem_error_lists_the_stems_of_the_model() {
         let run = separate(&place, &[&["song.wav"][..], &arguments].concat());
         run.failed(2, &["no stem 'kick'; it has vocals, instrumental"]);
     }
-    separate(&place, &["song.wav", "--stems", "Vocals"]).failed(2, &["Vocals", "lower-case letters"]);
+    separate(&place, &["song.wav", "--stems", "Vocals"]).misused(&["Vocals", "lower-case letters"]);
     assert_eq!(place.files("separated"), [""; 0]);
 }
 

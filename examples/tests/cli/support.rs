@@ -162,6 +162,14 @@ impl Run {
         }
     }
 
+    /// Asserts that the command line was refused, with a message of the argument parser that contains every text in `holds`.
+    pub(crate) fn misused(&self, holds: &[&str]) {
+        assert_eq!(self.code, Some(2), "{self:?}");
+        for text in holds {
+            assert!(self.err.contains(text), "{text:?} in {}", self.err);
+        }
+    }
+
     pub(crate) fn succeeded(&self) {
         assert_eq!(self.code, Some(0), "{self:?}");
         assert_eq!(self.errors(), [""; 0], "{self:?}");

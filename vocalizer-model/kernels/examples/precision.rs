@@ -4,7 +4,7 @@
 //! cargo run --release -p vocalizer-kernels --example precision
 //! ```
 //!
-//! Each line has the GFLOP/s in f32, then for bf16 and int8 the speed relative to it and the signal to error ratio.
+//! Each line has the GFLOP/s in f32, then for bf16, int16 and int8 the speed relative to it and the signal to error ratio.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use vocalizer_kernels::transformer::{self, Linear};
 use vocalizer_kernels::{Extent, rms, roofline, rotary};
 
 /// Rounds per layer; the fastest counts.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 8;
 
 struct Noise(u32);
 
@@ -36,7 +36,7 @@ impl Noise {
 
 /// A matrix in each precision, and a bias.
 struct Layer {
-    packed: [Vec<f32>; 3],
+    packed: [Vec<f32>; 4],
     bias: Vec<f32>,
     terms: usize,
 }
@@ -66,28 +66,26 @@ impl Layer {
 
 /// Prints a line; `work` writes its output to the memory, which holds the same values before each round.
 fn measure(name: &str, flop: usize, start: &[f32], work: impl Fn(Precision, &mut [f32])) {
-    let mut out = start.to_vec();
-    let mut line = format!("{name:38}");
-    let (mut exact, mut base) = (Vec::new(), 0.0);
-    for precision in Precision::ALL {
-        let seconds = (0..ROUNDS).map(|_| {
+    let mut outs = Precision::ALL.map(|_| start.to_vec());
+    let mut seconds = Precision::ALL.map(|_| f64::MAX);
+    // By turns, so that the machine's other work does not change the ratios.
+    for _ in 0..ROUNDS {
+        for ((precision, out), seconds) in Precision::ALL.into_iter().zip(&mut outs).zip(&mut seconds) {
             out.copy_from_slice(start);
             let began = Instant::now();
-            work(precision, &mut out);
-            began.elapsed().as_secs_f64()
-        });
-        let rate = flop as f64 / 1e9 / seconds.fold(f64::MAX, f64::min);
-        if precision == Precision::F32 {
-            (exact, base) = (out.clone(), rate);
-            line += &format!(" {rate:7.1}");
-            continue;
+            work(precision, out);
+            *seconds = seconds.min(began.elapsed().as_secs_f64());
         }
+    }
+    let mut line = format!("{name:38} {:7.1}", flop as f64 / 1e9 / seconds[0]);
+    let exact = &outs[0];
+    for (out, other) in outs.iter().zip(seconds).skip(1) {
         let (mut signal, mut error) = (0.0, 0.0);
-        for ((exact, made), start) in exact.iter().zip(&out).zip(start) {
+        for ((exact, made), start) in exact.iter().zip(out).zip(start) {
             signal += f64::from(exact - start).powi(2);
             error += f64::from(exact - made).powi(2);
         }
-        line += &format!("   {:5.2} × {:5.1} dB", rate / base, 10.0 * (signal / error).log10());
+        line += &format!("   {:5.2} × {:5.1} dB", seconds[0] / other, 10.0 * (signal / error).log10());
     }
     println!("{line}");
 }

@@ -6,17 +6,21 @@
 //!
 //! Weights may be packed with fewer bits ([`Precision`]). The product then converts the input as it needs it.
 
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "instructions of other processors are not used yet")
+)]
+
 mod bf16;
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only x86-64 has instructions yet"))]
 mod blocks;
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only x86-64 has instructions yet"))]
 #[allow(
     clippy::missing_transmute_annotations,
     reason = "all are between registers of one size, and the instructions name the types"
 )]
 mod dots;
 mod expanded;
-mod int8;
+mod groups;
+mod integers;
 mod precision;
 #[cfg(test)]
 mod tests;
@@ -158,7 +162,8 @@ pub fn pack_as(precision: Precision, rows: usize, terms: usize, at: impl Fn(usiz
     match precision.fit(rows, terms) {
         Precision::F32 => pack(rows, terms, at),
         Precision::Bf16 => bf16::pack(rows, terms, at),
-        Precision::Int8 => int8::pack(rows, terms, at),
+        Precision::Int16 => groups::INT16.pack(rows, terms, at),
+        Precision::Int8 => groups::INT8.pack(rows, terms, at),
     }
 }
 
@@ -244,16 +249,24 @@ unsafe fn with_fewer_bits(product: Product<'_>) {
     match product.weights.precision {
         Precision::F32 => {}
         Precision::Bf16 => {
-            if let Some(dots) = dots::Avx512Bf16::detect() {
+            if let Some(dots) = dots::Avx512Bf16::detect_fast() {
                 return dots.vectorize(bf16::Multiply(product));
             }
         }
-        Precision::Int8 => {
-            if let Some(dots) = dots::Avx512Vnni::detect() {
-                return dots.vectorize(int8::Multiply(product));
+        Precision::Int16 => {
+            if let Some(dots) = dots::Avx512Int16::detect() {
+                return dots.vectorize(integers::Multiply(product));
             }
-            if let Some(dots) = dots::AvxVnni::detect() {
-                return dots.vectorize(int8::Multiply(product));
+            if let Some(dots) = dots::AvxInt16::detect() {
+                return dots.vectorize(integers::Multiply(product));
+            }
+        }
+        Precision::Int8 => {
+            if let Some(dots) = dots::Avx512Int8::detect() {
+                return dots.vectorize(integers::Multiply(product));
+            }
+            if let Some(dots) = dots::AvxInt8::detect() {
+                return dots.vectorize(integers::Multiply(product));
             }
         }
     }
@@ -276,9 +289,14 @@ pub(crate) fn spin(precision: Precision, times: usize) -> Option<usize> {
         #[cfg(target_arch = "x86_64")]
         Precision::Bf16 => dots::Avx512Bf16::detect().map(|dots| dots.vectorize(dots::Spin(times))),
         #[cfg(target_arch = "x86_64")]
+        Precision::Int16 => {
+            let wide = dots::Avx512Int16::detect().map(|dots| dots.vectorize(dots::Spin(times)));
+            wide.or_else(|| dots::AvxInt16::detect().map(|dots| dots.vectorize(dots::Spin(times))))
+        }
+        #[cfg(target_arch = "x86_64")]
         Precision::Int8 => {
-            let wide = dots::Avx512Vnni::detect().map(|dots| dots.vectorize(dots::Spin(times)));
-            wide.or_else(|| dots::AvxVnni::detect().map(|dots| dots.vectorize(dots::Spin(times))))
+            let wide = dots::Avx512Int8::detect().map(|dots| dots.vectorize(dots::Spin(times)));
+            wide.or_else(|| dots::AvxInt8::detect().map(|dots| dots.vectorize(dots::Spin(times))))
         }
         #[cfg(not(target_arch = "x86_64"))]
         _ => None,

@@ -16,7 +16,7 @@ const POSITIONS: usize = 96;
 
 /// Hidden channels at a time, so that their values stay in the L2 cache: whole panels of weights.
 const HIDDEN: usize = 240;
-/// Hidden channels at a time that are also whole groups of int8.
+/// Hidden channels at a time that are also whole groups of integers.
 const GROUPED_HIDDEN: usize = 384;
 
 /// Computes the factors that scale each of the first `columns` to length one; its channels are rows `stride` apart.

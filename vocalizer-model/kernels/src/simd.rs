@@ -7,7 +7,8 @@ use pulp::{Arch, Simd, WithSimd};
 
 /// Runs `op` with the widest vectors of this machine.
 ///
-/// `VOCALIZER_SIMD` (`avx512`, `avxvnni`, `avx2` or `scalar`) limits the instructions, for comparisons.
+/// `VOCALIZER_SIMD` (`avx512`, `avxvnni`, `avx2` or `scalar`) limits the instructions, for comparisons; `avx512bf16` uses it
+/// even where it is slow.
 #[inline]
 pub(crate) fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
     level().arch.dispatch(op)
@@ -20,12 +21,15 @@ pub(crate) struct Level {
     pub(crate) arch: Arch,
     /// Whether the instructions for fewer bits may be used where the machine has them.
     pub(crate) fewer_bits: bool,
+    /// Whether they are used even if they are slower than others.
+    pub(crate) slow: bool,
 }
 
 pub(crate) fn level() -> Level {
     static LEVEL: OnceLock<Level> = OnceLock::new();
     *LEVEL.get_or_init(|| {
-        let (arch, fewer_bits) = match std::env::var("VOCALIZER_SIMD").as_deref() {
+        let name = std::env::var("VOCALIZER_SIMD");
+        let (arch, fewer_bits) = match name.as_deref() {
             Ok("scalar") => (Arch::Scalar, false),
             #[cfg(target_arch = "x86_64")]
             Ok(name @ ("avx2" | "avxvnni")) => {
@@ -34,7 +38,7 @@ pub(crate) fn level() -> Level {
             Ok("avx512") => (Arch::new(), false),
             _ => (Arch::new(), true),
         };
-        Level { arch, fewer_bits }
+        Level { arch, fewer_bits, slow: name.as_deref() == Ok("avx512bf16") }
     })
 }
 

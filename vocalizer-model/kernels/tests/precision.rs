@@ -42,11 +42,13 @@ impl Layer {
 /// Checks the loss of a kernel in each precision, and that one thread computes the same as three.
 fn check(kernel: impl Fn(Precision) -> Vec<f32> + Sync) {
     let with_threads = |threads: usize, precision: Precision| {
-        let pool = ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+        let pool = ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         pool.install(|| kernel(precision))
     };
     let exact = with_threads(1, Precision::F32);
-    for (precision, least) in [(Precision::F32, 300.0), (Precision::Bf16, 45.0), (Precision::Int8, 33.0)] {
+    for (precision, least) in
+        [(Precision::F32, 300.0), (Precision::Bf16, 45.0), (Precision::Int16, 58.0), (Precision::Int8, 33.0)]
+    {
         let made = with_threads(1, precision);
         assert!(made == with_threads(3, precision), "{precision:?}: threads change the result");
         let signal: f64 = exact.iter().map(|v| f64::from(*v).powi(2)).sum();

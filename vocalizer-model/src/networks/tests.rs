@@ -86,15 +86,26 @@ fn chunks_match_reference_per_module() {
 
 /// On a GPU, or in software.
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
-#[test]
-fn chunks_match_reference_on_gpu() {
+fn compare_on_gpu(names: &[&str]) {
     let Some((gpu, _one)) = crate::gpus::for_tests() else { return };
-    for case in &CASES {
+    for case in CASES.iter().filter(|case| names.contains(&case.name)) {
         let (network, golden) = (case.load(&Device::from(gpu.device.clone())), case.golden());
         for chunk in case.chunks {
             check(case.name, &gpu.id, chunk, case.stems(&*network, &golden, chunk, &mut ()), 90.0);
         }
     }
+}
+
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+#[test]
+fn chunks_match_reference_on_gpu() {
+    compare_on_gpu(&["tiny-scnet", "tiny-mel-2"]);
+}
+
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+#[test]
+fn chunks_of_all_networks_match_reference_on_gpu() {
+    compare_on_gpu(&CASES.map(|case| case.name));
 }
 
 /// RoFormers load only the heads of these stems; the others compute all stems at once.

@@ -97,7 +97,7 @@ fn lower_precision_is_less_exact_or_reported_missing() {
     }
     let error =
         tiny_on("tiny-4s", &on_with("cpu", |compute| compute.precision = Precision::F16)).err().expect("an error");
-    assert_eq!(error.to_string(), "the CPU computes in f32, bf16 or int8, not in f16");
+    assert_eq!(error.to_string(), "the CPU computes in f32, bf16, int16 or int8, not in f16");
 }
 
 #[test]

@@ -63,7 +63,7 @@ pub(crate) struct Evaluate {
     /// Compute device: auto, cpu, wgpu or cuda, as in `separate`
     #[arg(short, long, value_name = "DEVICE", default_value_t = DeviceChoice::Auto, value_parser = crate::local::split::device, help_heading = COMPUTE)]
     pub(crate) device: DeviceChoice,
-    /// Number format: f32; on the CPU also bf16 or int8; on GPUs also f16 or bf16
+    /// Number format: f32; on the CPU also bf16, int16 or int8; on GPUs also f16 or bf16
     #[arg(long, value_name = "PRECISION", default_value_t = Precision::F32, help_heading = COMPUTE)]
     pub(crate) precision: Precision,
     /// Batch size on a GPU, in segments [default: as many as fit into its memory, up to 8]

@@ -135,7 +135,7 @@ pub(crate) struct SplitArgs {
     /// Compute device: auto, cpu, wgpu or cuda, optionally with GPU numbers, as in cuda:1, cuda:0,2 or cuda:all (see `vocalizer devices`)
     #[arg(short, long, value_name = "DEVICE", default_value_t = DeviceChoice::Auto, value_parser = super::demucs_args::device, help_heading = COMPUTE)]
     pub(crate) device: DeviceChoice,
-    /// Number format: f32; on the CPU also bf16 or int8, faster and less exact; on GPUs also f16 or bf16, which use half the memory
+    /// Number format: f32; on the CPU also bf16, int16 or int8, faster and less exact; on GPUs also f16 or bf16, which use half the memory
     #[arg(long, value_name = "PRECISION", default_value_t = Precision::F32, help_heading = COMPUTE)]
     pub(crate) precision: Precision,
     /// Batch size on a GPU, in segments [default: as many as fit into its memory, up to 8]

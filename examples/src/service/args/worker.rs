@@ -23,7 +23,7 @@ pub struct ComputeArgs {
     #[cfg(feature = "separate")]
     #[arg(long, env = "DEVICE", value_name = "DEVICE", default_value_t = DeviceChoice::Auto)]
     pub device: DeviceChoice,
-    /// Number format: f32; on the CPU also bf16 or int8, faster and less exact; on GPUs also f16 or bf16, which use half the memory
+    /// Number format: f32; on the CPU also bf16, int16 or int8, faster and less exact; on GPUs also f16 or bf16, which use half the memory
     #[cfg(feature = "separate")]
     #[arg(long, env = "PRECISION", value_name = "PRECISION", default_value_t = Precision::F32)]
     pub precision: Precision,

@@ -64,17 +64,23 @@ impl<S: Simd, D: PairDot<S>> Format<S> for Pairs<D> {
         offsets: &[usize],
         mut to: *mut S::u32s,
     ) {
-        for pair in offsets.chunks(PAIR) {
+        let (pairs, rest) = offsets.as_chunks::<PAIR>();
+        // SAFETY: the caller's guarantee.
+        let term = |offset: usize, j: usize| unsafe { values.add(offset).cast::<S::f32s>().add(j).read_unaligned() };
+        for &[first, second] in pairs {
             for j in 0..VECTORS {
-                // SAFETY: the caller's guarantee.
-                let term = |offset: usize| unsafe { values.add(offset).cast::<S::f32s>().add(j).read_unaligned() };
-                let second = pair.get(1).map_or(simd.splat_f32s(0.0), |&offset| term(offset));
-                let words = self.0.pair(simd, term(pair[0]), second);
+                let words = self.0.pair(simd, term(first, j), term(second, j));
                 // SAFETY: as above.
-                unsafe {
-                    to.write_unaligned(words);
-                    to = to.add(1);
-                }
+                unsafe { to.add(j).write_unaligned(words) }
+            }
+            // SAFETY: as above.
+            to = unsafe { to.add(VECTORS) };
+        }
+        for &last in rest {
+            for j in 0..VECTORS {
+                let words = self.0.pair(simd, term(last, j), simd.splat_f32s(0.0));
+                // SAFETY: as above.
+                unsafe { to.add(j).write_unaligned(words) }
             }
         }
     }

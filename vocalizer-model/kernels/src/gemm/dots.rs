@@ -2,6 +2,8 @@
 
 use pulp::Simd;
 
+use super::groups::Size;
+
 /// Adds the products of the values in each word to its sum.
 pub(super) trait Dot<S: Simd>: Copy {
     /// The operations per word.
@@ -19,8 +21,8 @@ impl<S: Simd> Dot<S> for Single {
 
     #[inline(always)]
     fn add(self, simd: S, sums: S::u32s, values: S::u32s, weights: S::u32s) -> S::u32s {
-        let [sums, values, weights] = [sums, values, weights].map(|words| simd.transmute_f32s_u32s(words));
-        simd.transmute_u32s_f32s(simd.mul_add_e_f32s(values, weights, sums))
+        let (values, weights) = (simd.transmute_f32s_u32s(values), simd.transmute_f32s_u32s(weights));
+        simd.transmute_u32s_f32s(simd.mul_add_e_f32s(values, weights, simd.transmute_f32s_u32s(sums)))
     }
 }
 
@@ -30,8 +32,14 @@ pub(super) trait PairDot<S: Simd>: Dot<S> {
     fn pair(self, simd: S, first: S::f32s, second: S::f32s) -> S::u32s;
 }
 
-/// Products of four unsigned bytes by four signed ones, with sums in integers.
-pub(super) trait QuadDot<S: Simd>: Dot<S> {}
+/// Products of integers, the first of which are not negative, with sums in integers.
+pub(super) trait IntegerDot<S: Simd>: Dot<S> {
+    /// The integers' size.
+    const SIZE: Size;
+
+    /// Converts sums.
+    fn to_f32(self, simd: S, sums: S::u32s) -> S::f32s;
+}
 
 /// Work that a machine with such instructions does.
 pub(super) trait WithDots<S: Simd, D: Dot<S>> {
@@ -40,23 +48,23 @@ pub(super) trait WithDots<S: Simd, D: Dot<S>> {
     fn with_dots(self, simd: S, dots: D) -> Self::Output;
 }
 
-/// Returns the name of this machine's instructions for pairs.
-pub(super) fn pairs() -> Option<&'static str> {
+/// Returns the name of this machine's instructions for bf16.
+pub(super) fn floats() -> Option<&'static str> {
     #[cfg(target_arch = "x86_64")]
-    if Avx512Bf16::detect().is_some() {
+    if Avx512Bf16::detect_fast().is_some() {
         return Some("avx512-bf16");
     }
     None
 }
 
-/// Returns the name of this machine's instructions for quads.
-pub(super) fn quads() -> Option<&'static str> {
+/// Returns the name of this machine's instructions for integers.
+pub(super) fn integers() -> Option<&'static str> {
     #[cfg(target_arch = "x86_64")]
-    if Avx512Vnni::detect().is_some() {
+    if Avx512Int8::detect().is_some() {
         return Some("avx512-vnni");
     }
     #[cfg(target_arch = "x86_64")]
-    if AvxVnni::detect().is_some() {
+    if AvxInt8::detect().is_some() {
         return Some("avx-vnni");
     }
     None
@@ -120,36 +128,31 @@ impl<S: Simd, D: Dot<S>> WithDots<S, D> for Spin {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use self::x86::{Avx512Bf16, Avx512Vnni, AvxVnni};
+pub(super) use self::x86::{Avx512Bf16, Avx512Int8, Avx512Int16, AvxInt8, AvxInt16};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        _mm256_dpbusd_avx_epi32, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_dpbusd_epi32, _mm512_permutexvar_epi16,
+        __m256, __m256i, __m512, __m512bh, __m512i, _mm256_cvtepi32_ps, _mm256_dpbusd_avx_epi32,
+        _mm256_dpwssd_avx_epi32, _mm512_cvtepi32_ps, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_dpbusd_epi32,
+        _mm512_dpwssd_epi32, _mm512_permutexvar_epi16,
     };
     use std::mem::transmute;
 
     use pulp::x86::{V3, V4};
-    use pulp::{Arch, f32x16, u32x8, u32x16};
+    use pulp::{Arch, f32x8, f32x16, u32x8, u32x16};
 
-    use super::{Dot, PairDot, QuadDot, WithDots};
+    use super::{Dot, IntegerDot, PairDot, WithDots};
+    use crate::gemm::groups::{INT8, INT16, Size};
     use crate::simd::level;
 
-    /// Proof that the machine has AVX512-BF16.
-    #[derive(Clone, Copy)]
-    pub(crate) struct Avx512Bf16(V4);
-
-    /// Proof that the machine has AVX512-VNNI.
-    #[derive(Clone, Copy)]
-    pub(crate) struct Avx512Vnni(V4);
-
-    /// Proof that the machine has AVX-VNNI, and uses vectors of AVX2.
-    #[derive(Clone, Copy)]
-    pub(crate) struct AvxVnni(V3);
-
-    /// Defines how to detect an instruction, and how to compile work with it.
+    /// Defines the proof that the machine has an instruction, how to detect it, and how to compile work with it.
     macro_rules! instruction {
-        ($Dots:ident, $arch:path, $S:ty, $feature:tt, $($vectors:tt),+) => {
+        ($(#[$doc:meta])* $Dots:ident, $arch:path, $S:ty, $feature:tt, $($vectors:tt),+) => {
+            $(#[$doc])*
+            #[derive(Clone, Copy)]
+            pub(crate) struct $Dots($S);
+
             impl $Dots {
                 /// Returns the proof, unless the instruction is missing or not to be used.
                 #[inline]
@@ -172,9 +175,34 @@ mod x86 {
         };
     }
 
-    instruction!(Avx512Bf16, Arch::V4, V4, "avx512bf16", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl");
-    instruction!(Avx512Vnni, Arch::V4, V4, "avx512vnni", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl");
-    instruction!(AvxVnni, Arch::V3, V3, "avxvnni", "avx2", "fma", "bmi1", "bmi2", "lzcnt");
+    instruction!(
+        /// AVX512-BF16.
+        Avx512Bf16, Arch::V4, V4, "avx512bf16", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"
+    );
+    instruction!(
+        /// AVX512-VNNI on bytes.
+        Avx512Int8, Arch::V4, V4, "avx512vnni", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"
+    );
+    instruction!(
+        /// AVX512-VNNI on 16 bits.
+        Avx512Int16, Arch::V4, V4, "avx512vnni", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"
+    );
+    instruction!(
+        /// AVX-VNNI on bytes.
+        AvxInt8, Arch::V3, V3, "avxvnni", "avx2", "fma", "bmi1", "bmi2", "lzcnt"
+    );
+    instruction!(
+        /// AVX-VNNI on 16 bits.
+        AvxInt16, Arch::V3, V3, "avxvnni", "avx2", "fma", "bmi1", "bmi2", "lzcnt"
+    );
+
+    impl Avx512Bf16 {
+        /// Returns the proof if the instruction is faster than f32. On a Xeon of 2023 it has less than half of the rate of
+        /// f32; such processors (Intel's since Sapphire Rapids) have AVX512-FP16, and those with a fast one do not.
+        pub(crate) fn detect_fast() -> Option<Self> {
+            Self::detect().filter(|_| level().slow || !is_x86_feature_detected!("avx512fp16"))
+        }
+    }
 
     /// Takes the halves of two vectors by turns.
     const BY_TURNS: [u16; 32] = {
@@ -193,7 +221,12 @@ mod x86 {
         #[inline(always)]
         fn add(self, _: V4, sums: u32x16, pairs: u32x16, weights: u32x16) -> u32x16 {
             // SAFETY: the machine has the instruction, and all types are 64 bytes without padding.
-            unsafe { transmute(_mm512_dpbf16_ps(transmute(sums), transmute(pairs), transmute(weights))) }
+            unsafe {
+                let sums = transmute::<u32x16, __m512>(sums);
+                let pairs = transmute::<u32x16, __m512bh>(pairs);
+                let weights = transmute::<u32x16, __m512bh>(weights);
+                transmute::<__m512, u32x16>(_mm512_dpbf16_ps(sums, pairs, weights))
+            }
         }
     }
 
@@ -202,33 +235,47 @@ mod x86 {
         fn pair(self, _: V4, first: f32x16, second: f32x16) -> u32x16 {
             // SAFETY: as above.
             unsafe {
-                let halves = transmute(_mm512_cvtne2ps_pbh(transmute(second), transmute(first)));
-                transmute(_mm512_permutexvar_epi16(transmute(BY_TURNS), halves))
+                let first = transmute::<f32x16, __m512>(first);
+                let second = transmute::<f32x16, __m512>(second);
+                let halves = transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second, first));
+                let order = transmute::<[u16; 32], __m512i>(BY_TURNS);
+                transmute::<__m512i, u32x16>(_mm512_permutexvar_epi16(order, halves))
             }
         }
     }
 
-    impl Dot<V4> for Avx512Vnni {
-        const OPERATIONS: usize = 8;
+    /// Implements products of integers.
+    macro_rules! integers {
+        ($Dots:ident, $S:ty, $size:ident, $words:ident, $values:ident, $vector:ident, $floats:ident, $add:ident, $convert:ident) => {
+            impl Dot<$S> for $Dots {
+                const OPERATIONS: usize = 2 * $size.terms;
 
-        #[inline(always)]
-        fn add(self, _: V4, sums: u32x16, quads: u32x16, weights: u32x16) -> u32x16 {
-            // SAFETY: as above.
-            unsafe { transmute(_mm512_dpbusd_epi32(transmute(sums), transmute(quads), transmute(weights))) }
-        }
+                #[inline(always)]
+                fn add(self, _: $S, sums: $words, values: $words, weights: $words) -> $words {
+                    // SAFETY: the machine has the instruction, and all types have equal sizes and no padding.
+                    unsafe {
+                        let sums = transmute::<$words, $vector>(sums);
+                        let values = transmute::<$words, $vector>(values);
+                        let weights = transmute::<$words, $vector>(weights);
+                        transmute::<$vector, $words>($add(sums, values, weights))
+                    }
+                }
+            }
+
+            impl IntegerDot<$S> for $Dots {
+                const SIZE: Size = $size;
+
+                #[inline(always)]
+                fn to_f32(self, _: $S, sums: $words) -> $values {
+                    // SAFETY: as above.
+                    unsafe { transmute::<$floats, $values>($convert(transmute::<$words, $vector>(sums))) }
+                }
+            }
+        };
     }
 
-    impl QuadDot<V4> for Avx512Vnni {}
-
-    impl Dot<V3> for AvxVnni {
-        const OPERATIONS: usize = 8;
-
-        #[inline(always)]
-        fn add(self, _: V3, sums: u32x8, quads: u32x8, weights: u32x8) -> u32x8 {
-            // SAFETY: the machine has the instruction, and all types are 32 bytes without padding.
-            unsafe { transmute(_mm256_dpbusd_avx_epi32(transmute(sums), transmute(quads), transmute(weights))) }
-        }
-    }
-
-    impl QuadDot<V3> for AvxVnni {}
+    integers!(Avx512Int8, V4, INT8, u32x16, f32x16, __m512i, __m512, _mm512_dpbusd_epi32, _mm512_cvtepi32_ps);
+    integers!(Avx512Int16, V4, INT16, u32x16, f32x16, __m512i, __m512, _mm512_dpwssd_epi32, _mm512_cvtepi32_ps);
+    integers!(AvxInt8, V3, INT8, u32x8, f32x8, __m256i, __m256, _mm256_dpbusd_avx_epi32, _mm256_cvtepi32_ps);
+    integers!(AvxInt16, V3, INT16, u32x8, f32x8, __m256i, __m256, _mm256_dpwssd_avx_epi32, _mm256_cvtepi32_ps);
 }

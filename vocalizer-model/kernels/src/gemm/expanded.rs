@@ -3,11 +3,12 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::{BLOCK_ROWS, Panels, Precision, Product, Terms, bf16, int8, panel_rows, product};
+use super::groups::{GROUP, INT8, INT16, Size};
+use super::{BLOCK_ROWS, Panels, Precision, Product, Terms, bf16, panel_rows, product};
 use crate::scratch::Scratch;
 
 /// Terms per block: whole groups of every precision.
-const BLOCK_TERMS: usize = int8::GROUP;
+const BLOCK_TERMS: usize = GROUP;
 
 pub(super) struct Expanded<'a>(pub(super) Product<'a>);
 
@@ -58,17 +59,21 @@ fn expand<S: Simd>(weights: Panels<'_>, [row, term]: [usize; 2], terms: usize, o
                     }
                 }
             }
-            Precision::Int8 => {
-                let quads = terms.div_ceil(int8::QUAD);
-                let from = &from[weights.precision.words(term) * panel..][..(quads + int8::FACTORS) * panel];
-                let (from, factors) = from.split_at(quads * panel);
-                for (i, out) in out.chunks_exact_mut(panel).enumerate() {
-                    let from = &from[i / int8::QUAD * panel..][..panel];
-                    for ((value, word), scale) in out.iter_mut().zip(from).zip(factors) {
-                        *value = int8::unpack(word.to_bits(), i) * scale;
-                    }
-                }
-            }
+            Precision::Int16 => integers::<S>(INT16, from, [term, terms], out),
+            Precision::Int8 => integers::<S>(INT8, from, [term, terms], out),
+        }
+    }
+}
+
+/// Writes the rows of a panel. `terms` are within one group.
+#[inline(always)]
+fn integers<S: Simd>(size: Size, panel: &[f32], [first, terms]: [usize; 2], out: &mut [f32]) {
+    let rows = panel_rows::<S>();
+    let (words, factors) = panel[size.words(first) * rows..].split_at(terms.div_ceil(size.terms) * rows);
+    for (i, out) in out.chunks_exact_mut(rows).enumerate() {
+        let words = &words[i / size.terms * rows..][..rows];
+        for ((value, word), scale) in out.iter_mut().zip(words).zip(factors) {
+            *value = size.unpack(word.to_bits(), i) * scale;
         }
     }
 }

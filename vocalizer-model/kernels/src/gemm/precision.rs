@@ -1,6 +1,7 @@
 //! The number formats of packed weights.
 
-use super::{bf16, dots, int8, padded_rows};
+use super::groups::{GROUP, INT8, INT16};
+use super::{bf16, dots, padded_rows};
 
 /// The number format in which packed weights are stored and multiplied. Sums are always f32, and so are the inputs and
 /// outputs of every kernel.
@@ -9,10 +10,12 @@ pub enum Precision {
     /// 32-bit floating point.
     #[default]
     F32,
-    /// 16-bit floating point with the exponent of f32. Machines without instructions for it multiply its values as f32.
+    /// 16-bit floating point with the exponent of f32. Machines without instructions for it multiply the weights as f32,
+    /// by inputs that are not rounded; and so in the other formats.
     Bf16,
-    /// 8-bit integers with a scale for each group of terms. Machines without instructions for it multiply the weights
-    /// as f32, by inputs that are not rounded.
+    /// Integers of 12 or 13 bits, stored in 16, with a scale for each group of terms.
+    Int16,
+    /// 8-bit integers with a scale for each group of terms.
     Int8,
 }
 
@@ -22,15 +25,15 @@ const LEAST_TERMS: usize = 16;
 
 impl Precision {
     /// All formats. Packed matrices of [`Self::fit`] with equal rows and terms have different lengths in each of them.
-    pub const ALL: [Self; 3] = [Self::F32, Self::Bf16, Self::Int8];
+    pub const ALL: [Self; 4] = [Self::F32, Self::Bf16, Self::Int16, Self::Int8];
 
-    /// Returns the name of this machine's instructions for products in this precision; `None` if it has none, so that
-    /// fewer bits save memory, but not time.
+    /// Returns the name of this machine's instructions for products in this precision; `None` if it has none that are
+    /// faster than f32, so that fewer bits save memory, but not time.
     pub fn instructions(self) -> Option<&'static str> {
         match self {
             Self::F32 => Some(crate::simd::name()),
-            Self::Bf16 => dots::pairs(),
-            Self::Int8 => dots::quads(),
+            Self::Bf16 => dots::floats(),
+            Self::Int16 | Self::Int8 => dots::integers(),
         }
     }
 
@@ -49,7 +52,8 @@ impl Precision {
         match self {
             Self::F32 => terms,
             Self::Bf16 => terms.div_ceil(bf16::PAIR),
-            Self::Int8 => terms.div_ceil(int8::QUAD) + int8::FACTORS * terms.div_ceil(int8::GROUP),
+            Self::Int16 => INT16.words(terms),
+            Self::Int8 => INT8.words(terms),
         }
     }
 
@@ -58,7 +62,7 @@ impl Precision {
         match self {
             Self::F32 => 1,
             Self::Bf16 => bf16::PAIR,
-            Self::Int8 => int8::GROUP,
+            Self::Int16 | Self::Int8 => GROUP,
         }
     }
 }

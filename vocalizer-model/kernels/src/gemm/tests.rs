@@ -5,7 +5,7 @@ use pulp::WithSimd;
 
 use super::*;
 
-const FEWER_BITS: [Precision; 2] = [Precision::Bf16, Precision::Int8];
+const FEWER_BITS: [Precision; 3] = [Precision::Bf16, Precision::Int16, Precision::Int8];
 
 /// A product of a small matrix with columns whose terms overlap in memory, as those of a convolution do.
 struct Case {
@@ -84,21 +84,23 @@ impl Case {
                     add(product, product.abs());
                 }
             }
-            Precision::Int8 => {
-                for (weights, terms) in weights.chunks(int8::GROUP).zip(terms.chunks(int8::GROUP)) {
-                    let scale = weights.iter().fold(0.0, |most: f32, w| most.max(w.abs())) / 127.0;
+            Precision::Int16 | Precision::Int8 => {
+                let [most_weight, most_input] =
+                    if precision == Precision::Int8 { [127.0, 254.0] } else { [2047.0, 8190.0] };
+                for (weights, terms) in weights.chunks(groups::GROUP).zip(terms.chunks(groups::GROUP)) {
+                    let scale = weights.iter().fold(0.0, |most: f32, w| most.max(w.abs())) / most_weight;
                     let integer = |w: &f32| if scale == 0.0 { 0.0 } else { f64::from((w / scale).round_ties_even()) };
                     let [low, high] =
                         [f32::min, f32::max].map(|end| terms.iter().fold(0.0, |most: f32, &x| end(most, x)));
                     let is_used = high - low > 1e-30;
-                    let factor = if is_used { 254.0 / (high - low) } else { 0.0 };
-                    let step = if is_used { (high - low) / 254.0 } else { 0.0 };
+                    let factor = if is_used { most_input / (high - low) } else { 0.0 };
+                    let step = if is_used { (high - low) / most_input } else { 0.0 };
                     let zero = (-f64::from(low) * f64::from(factor)).round_ties_even();
                     let all: f64 = weights.iter().map(|w| integer(w).abs()).sum();
                     let (mut value, mut size) = (0.0, 0.0);
                     for (w, &x) in weights.iter().zip(terms) {
                         let byte = (f64::from(x) * f64::from(factor) + zero).round_ties_even();
-                        assert!((0.0..256.0).contains(&byte));
+                        assert!((0.0..f64::from(most_input) + 2.0).contains(&byte));
                         let x = if rounds_input { f64::from(step) * (byte - zero) } else { f64::from(x) };
                         let product = f64::from(scale) * integer(w) * x;
                         value += product;
@@ -106,7 +108,7 @@ impl Case {
                     }
                     if rounds_input {
                         // What the zero point adds is subtracted later.
-                        size += f64::from(scale) * f64::from(step) * 254.0 * all;
+                        size += f64::from(scale) * f64::from(step) * f64::from(most_input) * all;
                     }
                     add(value, size);
                 }
@@ -239,8 +241,9 @@ fn parts_of_rows_and_terms_add_up() {
 fn loss_is_small() {
     let case = Case::random(64, 768, 64, 7);
     let bf16 = case.decibels(Precision::Bf16);
+    let int16 = case.decibels(Precision::Int16);
     let int8 = case.decibels(Precision::Int8);
-    assert!(bf16 > 50.0 && int8 > 38.0, "{bf16} dB, {int8} dB");
+    assert!(bf16 > 50.0 && int16 > 62.0 && int8 > 38.0, "{bf16} dB, {int16} dB, {int8} dB");
 }
 
 #[test]
@@ -323,9 +326,12 @@ fn lengths_of_packed_matrices_tell_their_precision() {
             let lengths = Precision::ALL.map(|precision| precision.fit(rows, terms).words(terms));
             let fits = Precision::ALL.map(|precision| precision.fit(rows, terms));
             if fits[1] == Precision::Bf16 {
-                assert!(lengths[0] > lengths[1] && lengths[1] > lengths[2], "{rows} × {terms}");
+                assert!(
+                    lengths.iter().all(|len| lengths.iter().filter(|other| *other == len).count() == 1),
+                    "{rows} × {terms}"
+                );
             } else {
-                assert_eq!(fits, [Precision::F32; 3]);
+                assert_eq!(fits, [Precision::F32; 4]);
             }
         }
     }
