@@ -2,6 +2,8 @@
 from unittest import mock
 
 STEMS = ["drums", "bass", "other", "vocals"]
+# A copy, because a list that is used twice becomes an alias in YAML.
+ALL = {"instruments": list(STEMS), "target_instrument": None}
 TARGET = {"instruments": ["vocals", "other"], "target_instrument": "vocals"}
 BANDS = [2] * 24 + [4] * 12 + [12] * 8 + [24] * 8 + [48] * 8 + [128, 129]
 ROFORMER = dict(stereo=True, num_stems=1, time_transformer_depth=1, freq_transformer_depth=1, dim_head=64, heads=8, attn_dropout=0,
@@ -17,8 +19,8 @@ def scnet(dims, shares):
 
 # By name: the family and the sections of the training toolkit's configuration. Chunks do not overlap, so that one chunk is one run.
 NETWORKS = {
-    "scnet-small": ("scnet", 485100, scnet([4, 32, 64, 128], [0.175, 0.392, 0.433]), {"instruments": STEMS, "target_instrument": None}),
-    "scnet-large": ("scnet", 485100, scnet([4, 64, 128, 256], [0.225, 0.372, 0.403]), {"instruments": STEMS, "target_instrument": None}),
+    "scnet-small": ("scnet", 485100, scnet([4, 32, 64, 128], [0.175, 0.392, 0.433]), ALL),
+    "scnet-large": ("scnet", 485100, scnet([4, 64, 128, 256], [0.225, 0.372, 0.403]), ALL),
     "mel-roformer-kim": ("mel_band_roformer", 352800,
                          dict(ROFORMER, dim=384, depth=6, num_bands=60, sample_rate=44100, stft_hop_length=441), TARGET),
     "bs-roformer-anvuew": ("bs_roformer", 352800,
@@ -34,7 +36,7 @@ def config(name):
     """The configuration as the toolkit writes it."""
     _, chunk, model, training = NETWORKS[name]
     return {"audio": {"chunk_size": chunk, "num_channels": 2, "sample_rate": 44100}, "model": model, "training": training,
-            "inference": {"batch_size": 1, "num_overlap": 1, "normalize": training is not TARGET}}
+            "inference": {"batch_size": 1, "num_overlap": 1, "normalize": training is ALL}}
 
 
 def reference(name):

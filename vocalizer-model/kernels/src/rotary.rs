@@ -1,23 +1,22 @@
 //! Gated attention along one axis, with rotated queries and keys: norm, projections, attention and the output's
 //! projection in one pass over each group of sequences, so that nothing but its input and output is in main memory.
 
+mod frames;
+mod rows;
+
 use pulp::{Simd, WithSimd};
 
+use self::frames::Packed;
 use crate::conv::Axis;
-use crate::gemm::{NARROW_TILE, Panels, Terms, WIDE_TILE, padded_rows, panel_rows, product, row_stride};
+use crate::gemm::{Panels, Terms, padded_rows, product, row_stride};
 use crate::grid::{Extent, Shared, pieces};
 use crate::memory::Buffer;
 use crate::rms::normalise;
-use crate::scratch::Scratch;
-use crate::simd::{at_least, dispatch, each, exp2, sigmoid};
+use crate::simd::{dispatch, each, sigmoid};
 use crate::transformer::Linear;
 
-/// Positions per tile of the projections.
-const POSITIONS: usize = 96;
-/// Queries per tile of attention.
-const QUERIES: usize = 96;
-/// Keys per block: whole panels of any width.
-const KEYS: usize = 120;
+/// Columns per product of the projections, so that its operands and sums stay in the L2 cache: whole tiles of either size.
+const COLUMNS: usize = 240;
 /// Minimum binary logarithm of a weight. Such a weight does not change a sum, and its products are not yet denormal.
 const LEAST: f32 = -86.0;
 /// Frames per group if frames are the sequences: a cache line of each row.
@@ -56,15 +55,12 @@ pub fn attention((values, x): (&mut [f32], Extent), layer: Layer<'_>, axis: Axis
     };
     match axis {
         Axis::Frames => drop(pieces([x.items, x.rows, 1], 1, |p| group(p.item, [p.row, 1], [0, x.frames]))),
-        Axis::Rows => {
-            // Groups for every thread, but at least a quarter of a cache line.
-            let frames = x.frames.div_ceil(4 * rayon::current_num_threads()).clamp(FRAMES / 4, FRAMES);
-            drop(pieces([x.items, 1, x.frames], frames, |p| group(p.item, [0, x.rows], [p.start, p.frames])));
-        }
+        Axis::Rows => drop(pieces([x.items, 1, x.frames], FRAMES, |p| group(p.item, [0, x.rows], [p.start, p.frames]))),
     }
 }
 
-/// A block of rows and frames that consists of whole sequences. Its columns are its positions, row by row.
+/// A block of rows and frames that consists of whole sequences: one row, or up to [`FRAMES`] frames of all rows. Its
+/// columns are its positions, row by row; in the second case, each row has [`FRAMES`] columns.
 struct Group<'a> {
     x: Extent,
     layer: Layer<'a>,
@@ -77,365 +73,275 @@ struct Group<'a> {
     frames: usize,
 }
 
-/// Queries, keys and values of a group, by head; later the attention's outputs in place of the queries.
-struct Projected {
-    /// `[heads, width, sequences, length]`, rows `stride` apart.
-    queries: Buffer,
-    stride: usize,
-    /// Packed for each head and sequence: keys as rows, channels as terms.
-    keys: Buffer,
-    /// Packed for each head and sequence: channels as rows, keys as terms.
-    values: Buffer,
-    /// `[heads, sequences, length]`, rows `stride` apart.
-    gates: Buffer,
-}
-
 impl WithSimd for Group<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Layer { heads, width, .. } = self.layer;
-        let (sequences, length) = self.shape();
-        let stride = row_stride::<S>(sequences * length, 0);
-        let mut projected = Projected {
-            queries: Buffer::of(heads * width * stride),
-            stride,
-            keys: Buffer::of(heads * sequences * padded_rows(length) * width),
-            values: Buffer::of(heads * sequences * padded_rows(width) * length),
-            gates: Buffer::of(heads * stride),
-        };
-        for start in (0..sequences * length).step_by(POSITIONS) {
-            self.project(simd, start, POSITIONS.min(sequences * length - start), &mut projected);
-        }
+        let Self { x, layer: Layer { heads, width, qkv, gates, out, .. }, axis, .. } = self;
+        let pitch = if axis == Axis::Frames { self.frames } else { FRAMES };
+        let columns = self.rows * pitch;
+        let stride = row_stride::<S>(columns, 0);
+        let offsets: Vec<usize> = (0..x.channels.max(heads * width)).map(|term| term * stride).collect();
+        let shape = [columns, stride];
+        let buffer = |rows: usize| Buffer::of(rows * stride);
+        let (mut input, mut projected) = (buffer(x.channels.max(out.padded_rows())), buffer(padded_rows(3 * width)));
+        let (mut attended, mut gate_rows) = (buffer(heads * width), buffer(gates.weights.padded_rows() + 1));
+        self.gather(&mut input[..x.channels * stride], [columns, pitch, stride]);
+        let (gate_rows, factors) = gate_rows.split_at_mut(gates.weights.padded_rows() * stride);
+        normalise(simd, &mut input[..x.channels * stride], stride, columns, factors);
+        multiply(simd, gates.weights, &input, &offsets[..x.channels], gate_rows, shape);
+        let mut packed = (axis == Axis::Frames).then(|| Packed::of(self.frames, width));
         for head in 0..heads {
-            for sequence in 0..sequences {
-                for start in (0..length).step_by(QUERIES) {
-                    let count = QUERIES.min(length - start);
-                    self.attend(simd, [head, sequence], [start, count], &mut projected);
-                }
+            let weights = qkv.some_rows(head * 3 * width, 3 * width);
+            multiply(simd, weights, &input, &offsets[..x.channels], &mut projected, shape);
+            let (queries, rest) = projected.split_at_mut(width * stride);
+            let (keys, values) = rest.split_at_mut(width * stride);
+            self.rotate(simd, queries, keys, [pitch, stride]);
+            let gate = &mut gate_rows[head * stride..][..columns];
+            let bias = simd.splat_f32s(gates.bias[head]);
+            each!(simd: S, &mut *gate => v; sigmoid(simd, simd.add_f32s(v, bias)));
+            let attended = &mut attended[head * width * stride..][..width * stride];
+            let head = Head { queries, keys, values, gate, stride, width };
+            match &mut packed {
+                Some(packed) => packed.attend(simd, head, attended),
+                None => rows::attend(simd, head, attended),
             }
         }
-        for start in (0..sequences * length).step_by(POSITIONS) {
-            self.add(simd, start, POSITIONS.min(sequences * length - start), &projected);
-        }
+        multiply(simd, out, &attended, &offsets[..heads * width], &mut input, shape);
+        self.add(simd, &input, [pitch, stride]);
     }
 }
 
 impl Group<'_> {
-    /// Returns the number of sequences and their length.
-    fn shape(&self) -> (usize, usize) {
-        if self.axis == Axis::Frames { (self.rows, self.frames) } else { (self.frames, self.rows) }
+    /// Returns the offset of a row's values in a channel.
+    fn at(&self, channel: usize, row: usize) -> usize {
+        self.x.row(self.item, channel, self.row + row) + self.start
     }
 
-    /// Returns the sequence of a column, and its position there.
+    /// Copies the group's values, with zeros between them.
     #[inline(always)]
-    fn place(&self, column: usize) -> [usize; 2] {
-        let (row, frame) = (column / self.frames, column % self.frames);
-        if self.axis == Axis::Frames { [row, frame] } else { [frame, row] }
-    }
-
-    /// Splits columns into parts of one row: offset in memory for channel 0, first column, columns.
-    fn segments(&self, start: usize, count: usize) -> Vec<[usize; 3]> {
-        let mut segments = Vec::new();
-        let mut column = start;
-        while column < start + count {
-            let (row, frame) = (column / self.frames, column % self.frames);
-            let columns = (self.frames - frame).min(start + count - column);
-            let at = self.x.row(self.item, 0, self.row + row) + self.start + frame;
-            segments.push([at, column - start, columns]);
-            column += columns;
-        }
-        segments
-    }
-
-    /// Projects some columns to queries, keys, values and gates.
-    #[inline(always)]
-    fn project<S: Simd>(&self, simd: S, start: usize, count: usize, to: &mut Projected) {
-        let Layer { heads, width, qkv, gates, cos, sin, .. } = self.layer;
-        let (_, length) = self.shape();
-        let (channels, plane) = (self.x.channels, self.x.rows * self.x.frames);
-        let stride = row_stride::<S>(count, 0);
-        let offsets: Vec<usize> = (0..channels).map(|term| term * stride).collect();
-        let lengths = [
-            channels * stride,
-            padded_rows(3 * width) * stride,
-            gates.weights.padded_rows() * stride,
-            stride,
-            width / 2 * stride,
-            width / 2 * stride,
-        ];
-        let mut scratch = Scratch::take();
-        let [input, rows, gate_rows, factors, cosines, sines] = scratch.slices(lengths);
-        let segments = self.segments(start, count);
+    fn gather(&self, input: &mut [f32], [columns, pitch, stride]: [usize; 3]) {
         for (channel, input) in input.chunks_exact_mut(stride).enumerate() {
-            for &[at, column, columns] in &segments {
+            input[columns..].fill(0.0);
+            for (row, part) in input[..columns].chunks_exact_mut(pitch).enumerate() {
                 // SAFETY: groups do not overlap, and no other reference to this group's values is in use.
-                let values = unsafe { self.out.read(at + channel * plane, columns) };
-                input[column..column + columns].copy_from_slice(values);
+                let values = unsafe { self.out.read(self.at(channel, row), self.frames) };
+                if let (Ok(part), Ok(values)) =
+                    (<&mut [f32; FRAMES]>::try_from(&mut *part), <&[f32; FRAMES]>::try_from(values))
+                {
+                    *part = *values;
+                } else {
+                    part[..values.len()].copy_from_slice(values);
+                    part[values.len()..].fill(0.0);
+                }
             }
-            input[count..].fill(0.0);
         }
-        normalise(simd, input, stride, count, factors);
-        let input = Terms { values: input, offsets: &offsets };
+    }
 
-        let places: Vec<[usize; 2]> = (start..start + count).map(|column| self.place(column)).collect();
-        for (pair, (cosines, sines)) in cosines.chunks_exact_mut(stride).zip(sines.chunks_exact_mut(stride)).enumerate()
-        {
-            let (cos, sin) = (&cos[pair * length..][..length], &sin[pair * length..][..length]);
-            for ((cosine, sine), &[_, position]) in cosines.iter_mut().zip(sines).zip(&places) {
-                (*cosine, *sine) = (cos[position], sin[position]);
-            }
-        }
-        product(simd, gates.weights, input, count, gate_rows, stride, false);
-        for (head, (row, &bias)) in gate_rows.chunks_exact_mut(stride).zip(gates.bias).enumerate() {
-            let bias = simd.splat_f32s(bias);
-            each!(simd: S, &mut row[..count] => v; sigmoid(simd, simd.add_f32s(v, bias)));
-            for (&gate, &[sequence, position]) in row.iter().zip(&places) {
-                to.gates[head * to.stride + sequence * length + position] = gate;
-            }
-        }
+    /// Rotates a head's queries and keys by the angles of their positions, and scales the queries, so that their products
+    /// are binary logarithms.
+    #[inline(always)]
+    fn rotate<S: Simd>(&self, simd: S, queries: &mut [f32], keys: &mut [f32], [pitch, stride]: [usize; 2]) {
+        let Layer { width, cos, sin, .. } = self.layer;
+        let length = cos.len() / (width / 2);
         #[expect(clippy::cast_precision_loss, reason = "a head's channels")]
         let scale = std::f32::consts::LOG2_E / (width as f32).sqrt();
-        for head in 0..heads {
-            product(simd, qkv.some_rows(head * 3 * width, 3 * width), input, count, rows, stride, false);
-            let (queries, rest) = rows.split_at_mut(width * stride);
-            let (keys, values) = rest.split_at_mut(width * stride);
-            rotate(simd, queries, [cosines, sines], stride, count, scale);
-            rotate(simd, keys, [cosines, sines], stride, count, 1.0);
-            self.store::<S>(head, [queries, keys, values], stride, &places, to);
-        }
-    }
-
-    /// Stores a head's queries, and packs its keys and values.
-    #[inline(always)]
-    fn store<S: Simd>(
-        &self,
-        head: usize,
-        [queries, keys, values]: [&[f32]; 3],
-        stride: usize,
-        places: &[[usize; 2]],
-        to: &mut Projected,
-    ) {
-        let width = self.layer.width;
-        let (sequences, length) = self.shape();
-        let panel = padded_rows(1);
-        let sizes = [padded_rows(length) * width, padded_rows(width) * length];
-        let own = |size: usize| head * sequences * size..(head + 1) * sequences * size;
-        let [packed_keys, packed_values] = [&mut to.keys[own(sizes[0])], &mut to.values[own(sizes[1])]];
-        let queries_to = &mut to.queries[head * width * to.stride..][..width * to.stride];
-        if sequences == 1 {
-            let start = places[0][1];
-            for (to, row) in queries_to.chunks_exact_mut(to.stride).zip(queries.chunks_exact(stride)) {
-                to[start..start + places.len()].copy_from_slice(&row[..places.len()]);
-            }
-            let shape = [width, start, places.len()];
-            if panel_rows::<S>() == WIDE_TILE[0] {
-                pack_keys::<{ WIDE_TILE[0] }>(keys, stride, shape, packed_keys);
-                pack_values::<{ WIDE_TILE[0] }>(values, stride, shape, length, packed_values);
-            } else {
-                pack_keys::<{ NARROW_TILE[0] }>(keys, stride, shape, packed_keys);
-                pack_values::<{ NARROW_TILE[0] }>(values, stride, shape, length, packed_values);
-            }
-            return;
-        }
-        for (to, row) in queries_to.chunks_exact_mut(to.stride).zip(queries.chunks_exact(stride)) {
-            for (&value, &[sequence, position]) in row.iter().zip(places) {
-                to[sequence * length + position] = value;
-            }
-        }
-        for (column, &[sequence, position]) in places.iter().enumerate() {
-            let packed = &mut packed_keys[sequence * sizes[0] + position / panel * panel * width..][..panel * width];
-            for (channel, rows) in packed.chunks_exact_mut(panel).enumerate() {
-                rows[position % panel] = keys[channel * stride + column];
-                if position == length - 1 {
-                    rows[position % panel + 1..].fill(0.0);
+        for (values, scale) in [(queries, simd.splat_f32s(scale)), (keys, simd.splat_f32s(1.0))] {
+            let tables = cos.chunks_exact(length).zip(sin.chunks_exact(length));
+            for (pair, (cos, sin)) in values.chunks_exact_mut(2 * stride).zip(tables) {
+                let (first, second) = pair.split_at_mut(stride);
+                if self.axis == Axis::Frames {
+                    turn(simd, &mut first[..length], &mut second[..length], [cos, sin], scale);
+                    continue;
                 }
-            }
-            let packed = &mut packed_values[sequence * sizes[1]..][..sizes[1]];
-            for (index, packed) in packed.chunks_exact_mut(panel * length).enumerate() {
-                for (row, value) in packed[position * panel..][..panel].iter_mut().enumerate() {
-                    let channel = index * panel + row;
-                    *value = if channel < width { values[channel * stride + column] } else { 0.0 };
+                let rows = first.chunks_exact_mut(pitch).zip(second.chunks_exact_mut(pitch));
+                for ((first, second), (&cos, &sin)) in rows.zip(cos.iter().zip(sin)) {
+                    let [cos, sin] = [cos, sin].map(|value| simd.splat_f32s(value));
+                    let (first, second) = (S::as_mut_simd_f32s(first).0, S::as_mut_simd_f32s(second).0);
+                    for (a, b) in first.iter_mut().zip(second) {
+                        [*a, *b] = turned(simd, [*a, *b], [cos, sin], scale);
+                    }
                 }
             }
         }
     }
 
-    /// Attends from some queries of a sequence to all its keys; replaces the queries by the gated outputs.
+    /// Adds the projected outputs.
     #[inline(always)]
-    fn attend<S: Simd>(
-        &self,
-        simd: S,
-        [head, sequence]: [usize; 2],
-        [start, count]: [usize; 2],
-        projected: &mut Projected,
-    ) {
-        let width = self.layer.width;
-        let (sequences, length) = self.shape();
-        let index = head * sequences + sequence;
-        let keys = &projected.keys[index * padded_rows(length) * width..][..padded_rows(length) * width];
-        let keys = Panels::new(keys, length, width);
-        let values = &projected.values[index * padded_rows(width) * length..][..padded_rows(width) * length];
-        let values = Panels::new(values, width, length);
-        let stride = row_stride::<S>(count, 0);
-        let offsets: Vec<usize> = (0..width.max(KEYS)).map(|term| term * stride).collect();
-        let lengths = [width * stride, padded_rows(KEYS) * stride, padded_rows(width) * stride, stride, stride, stride];
-        let mut scratch = Scratch::take();
-        let [query, scores, sums, maxima, totals, factors] = scratch.slices(lengths);
-        let at = |channel: usize| (head * width + channel) * projected.stride + sequence * length + start;
-        for (channel, query) in query.chunks_exact_mut(stride).enumerate() {
-            query[..count].copy_from_slice(&projected.queries[at(channel)..][..count]);
-            query[count..].fill(0.0);
-        }
-        maxima.fill(f32::NEG_INFINITY);
-        totals.fill(0.0);
-        let columns = count.next_multiple_of(S::F32_LANES);
-        let [maxima, totals, factors] = [maxima, totals, factors].map(|row| &mut row[..columns]);
-        for first in (0..length).step_by(KEYS) {
-            let keys_here = KEYS.min(length - first);
-            let input = Terms { values: query, offsets: &offsets[..width] };
-            product(simd, keys.some_rows(first, keys_here), input, count, scores, stride, false);
-            let scores = &mut scores[..keys_here * stride];
-            let is_larger = softmax(simd, scores, stride, [maxima, totals, factors]);
-            if first > 0 && is_larger {
-                for sums in sums.chunks_exact_mut(stride) {
-                    each!(simd: S, &mut sums[..columns] => sum, factors => factor; simd.mul_f32s(sum, factor));
-                }
-            }
-            let input = Terms { values: scores, offsets: &offsets[..keys_here] };
-            product(simd, values.some_terms(first, keys_here), input, count, sums, stride, first > 0);
-        }
-        let gates = &projected.gates[head * projected.stride + sequence * length + start..][..count];
-        let factors = &mut factors[..count];
-        each!(simd: S, factors => _, gates => gate, &totals[..count] => total; simd.div_f32s(gate, total));
-        for (channel, sums) in sums.chunks_exact(stride).take(width).enumerate() {
-            let out = &mut projected.queries[at(channel)..][..count];
-            each!(simd: S, out => _, &sums[..count] => sum, factors => factor; simd.mul_f32s(sum, factor));
-        }
-    }
-
-    /// Adds the projected outputs of some columns.
-    #[inline(always)]
-    fn add<S: Simd>(&self, simd: S, start: usize, count: usize, projected: &Projected) {
-        let Layer { heads, width, out, .. } = self.layer;
-        let (sequences, length) = self.shape();
-        let (terms, plane) = (heads * width, self.x.rows * self.x.frames);
-        let stride = row_stride::<S>(count, 0);
-        let offsets: Vec<usize> = (0..terms).map(|term| term * stride).collect();
-        let mut scratch = Scratch::take();
-        let [input, sums] = scratch.slices([terms * stride, out.padded_rows() * stride]);
-        let places: Vec<usize> =
-            (start..start + count).map(|column| self.place(column)).map(|[s, p]| s * length + p).collect();
-        for (input, row) in input.chunks_exact_mut(stride).zip(projected.queries.chunks_exact(projected.stride)) {
-            if sequences == 1 {
-                input[..count].copy_from_slice(&row[start..start + count]);
-            } else {
-                input.iter_mut().zip(&places).for_each(|(value, &place)| *value = row[place]);
-            }
-            input[count..].fill(0.0);
-        }
-        product(simd, out, Terms { values: input, offsets: &offsets }, count, sums, stride, false);
-        let segments = self.segments(start, count);
+    fn add<S: Simd>(&self, simd: S, sums: &[f32], [pitch, stride]: [usize; 2]) {
         for (channel, sums) in sums.chunks_exact(stride).take(self.x.channels).enumerate() {
-            for &[at, column, columns] in &segments {
+            for (row, sums) in sums.chunks_exact(pitch).take(self.rows).enumerate() {
                 // SAFETY: groups do not overlap, and a group uses its values one part at a time.
-                let out = unsafe { self.out.part(at + channel * plane, columns) };
-                each!(simd: S, out => x, &sums[column..column + columns] => v; simd.add_f32s(x, v));
+                let out = unsafe { self.out.part(self.at(channel, row), self.frames) };
+                each!(simd: S, out => x, &sums[..self.frames] => v; simd.add_f32s(x, v));
             }
         }
     }
 }
 
-/// Packs keys `[width, count]`, rows `stride` apart, of consecutive positions from `start`, where a panel starts.
+/// Multiplies by some columns at a time, so that the product's operands and sums stay in the L2 cache.
 #[inline(always)]
-fn pack_keys<const ROWS: usize>(keys: &[f32], stride: usize, [width, start, count]: [usize; 3], packed: &mut [f32]) {
-    for at in (0..count).step_by(ROWS) {
-        let panel = &mut packed[(start + at) * width..][..ROWS * width];
-        for (channel, column) in panel.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
-            let row = &keys[channel * stride + at..][..ROWS.min(count - at)];
-            if let Ok(whole) = row.try_into() {
-                *column = whole;
-            } else {
-                column[..row.len()].copy_from_slice(row);
-                column[row.len()..].fill(0.0);
-            }
-        }
-    }
-}
-
-/// Packs values `[width, count]`, rows `stride` apart, of consecutive positions from `start`.
-#[inline(always)]
-fn pack_values<const ROWS: usize>(
-    values: &[f32],
-    stride: usize,
-    [width, start, count]: [usize; 3],
-    length: usize,
-    packed: &mut [f32],
-) {
-    let zeros = [0.0; POSITIONS];
-    for (index, packed) in packed.chunks_exact_mut(ROWS * length).enumerate() {
-        let rows: [&[f32]; ROWS] = std::array::from_fn(|row| {
-            let channel = index * ROWS + row;
-            if channel < width { &values[channel * stride..][..count] } else { &zeros[..count] }
-        });
-        let packed = packed[start * ROWS..][..count * ROWS].as_chunks_mut::<ROWS>().0;
-        for (at, column) in packed.iter_mut().enumerate() {
-            for (value, row) in column.iter_mut().zip(rows) {
-                *value = row[at];
-            }
-        }
-    }
-}
-
-/// Rotates pairs of rows by the angles of their columns, and scales them.
-#[inline(always)]
-fn rotate<S: Simd>(
+fn multiply<S: Simd>(
     simd: S,
-    rows: &mut [f32],
-    [cosines, sines]: [&[f32]; 2],
-    stride: usize,
-    columns: usize,
-    scale: f32,
+    weights: Panels<'_>,
+    from: &[f32],
+    offsets: &[usize],
+    to: &mut [f32],
+    [columns, stride]: [usize; 2],
 ) {
-    let scale = simd.splat_f32s(scale);
-    let columns = columns.next_multiple_of(S::F32_LANES);
-    let tables = cosines.chunks_exact(stride).zip(sines.chunks_exact(stride));
-    for (pair, (cosines, sines)) in rows.chunks_exact_mut(2 * stride).zip(tables) {
-        let (first, second) = pair.split_at_mut(stride);
-        let (first, second) =
-            (S::as_mut_simd_f32s(&mut first[..columns]).0, S::as_mut_simd_f32s(&mut second[..columns]).0);
-        let (cosines, sines) = (S::as_simd_f32s(&cosines[..columns]).0, S::as_simd_f32s(&sines[..columns]).0);
-        for i in 0..first.len() {
-            let (a, b) = (simd.mul_f32s(first[i], scale), simd.mul_f32s(second[i], scale));
-            first[i] = simd.sub_f32s(simd.mul_f32s(a, cosines[i]), simd.mul_f32s(b, sines[i]));
-            second[i] = simd.mul_add_e_f32s(b, cosines[i], simd.mul_f32s(a, sines[i]));
-        }
+    for start in (0..columns).step_by(COLUMNS) {
+        let from = Terms { values: &from[start..], offsets };
+        product(simd, weights, from, COLUMNS.min(columns - start), &mut to[start..], stride, false);
     }
 }
 
-/// Turns a block of scores (binary logarithms), one row per key, into weights relative to the largest score so far.
-/// Computes the factors by which the earlier sums must be scaled, and returns whether one differs from 1.
+/// Rotates pairs by the angles of their columns, and scales them.
 #[inline(always)]
-fn softmax<S: Simd>(simd: S, scores: &mut [f32], stride: usize, [maxima, totals, factors]: [&mut [f32]; 3]) -> bool {
-    factors.copy_from_slice(maxima);
-    let columns = maxima.len();
-    for scores in scores.chunks_exact(stride) {
-        each!(simd: S, maxima => max, &scores[..columns] => score; at_least(simd, max, score));
+fn turn<S: Simd>(simd: S, first: &mut [f32], second: &mut [f32], [cos, sin]: [&[f32]; 2], scale: S::f32s) {
+    let ((first, first_tail), (second, second_tail)) = (S::as_mut_simd_f32s(first), S::as_mut_simd_f32s(second));
+    let ((cos, cos_tail), (sin, sin_tail)) = (S::as_simd_f32s(cos), S::as_simd_f32s(sin));
+    for ((a, b), (&cos, &sin)) in first.iter_mut().zip(second).zip(cos.iter().zip(sin)) {
+        [*a, *b] = turned(simd, [*a, *b], [cos, sin], scale);
     }
-    let is_larger = maxima != factors;
-    let least = simd.splat_f32s(LEAST);
-    if is_larger {
-        each!(simd: S, factors => before, maxima => max; exp2(simd, at_least(simd, least, simd.sub_f32s(before, max))));
-        each!(simd: S, totals => total, factors => factor; simd.mul_f32s(total, factor));
+    if !first_tail.is_empty() {
+        let pair = [simd.partial_load_f32s(first_tail), simd.partial_load_f32s(second_tail)];
+        let angles = [simd.partial_load_f32s(cos_tail), simd.partial_load_f32s(sin_tail)];
+        let [a, b] = turned(simd, pair, angles, scale);
+        simd.partial_store_f32s(first_tail, a);
+        simd.partial_store_f32s(second_tail, b);
     }
-    let (maxima, totals) = (S::as_simd_f32s(maxima).0, S::as_mut_simd_f32s(totals).0);
-    for scores in scores.chunks_exact_mut(stride) {
-        let scores = S::as_mut_simd_f32s(&mut scores[..columns]).0;
-        for i in 0..scores.len() {
-            scores[i] = exp2(simd, at_least(simd, least, simd.sub_f32s(scores[i], maxima[i])));
-            totals[i] = simd.add_f32s(totals[i], scores[i]);
+}
+
+/// Returns rotated and scaled pairs.
+#[inline(always)]
+fn turned<S: Simd>(simd: S, pair: [S::f32s; 2], [cos, sin]: [S::f32s; 2], scale: S::f32s) -> [S::f32s; 2] {
+    let [a, b] = pair.map(|v| simd.mul_f32s(v, scale));
+    let first = simd.sub_f32s(simd.mul_f32s(a, cos), simd.mul_f32s(b, sin));
+    [first, simd.mul_add_e_f32s(b, cos, simd.mul_f32s(a, sin))]
+}
+
+/// A head's queries, keys and values, `[width, columns]`, and its gate, `[columns]`. Rows are `stride` apart.
+#[derive(Clone, Copy)]
+struct Head<'a> {
+    queries: &'a [f32],
+    keys: &'a [f32],
+    values: &'a [f32],
+    gate: &'a [f32],
+    stride: usize,
+    width: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gemm::pack;
+
+    fn noise(seed: usize, count: usize) -> Vec<f32> {
+        let value = |i: usize| (seed * 7919 + i) as f64 * 0.754_877_666_246_69;
+        (0..count).map(|i| (value(i) % 1.0 - 0.5) as f32).collect()
+    }
+
+    /// Attention as defined, in f64.
+    fn plain(
+        values: &[f32],
+        x: Extent,
+        [qkv, gates, bias, out, cos, sin]: [&[f32]; 6],
+        heads: usize,
+        axis: Axis,
+    ) -> Vec<f32> {
+        let (width, mut result) = (out.len() / x.channels / heads, values.to_vec());
+        let (length, others) = if axis == Axis::Frames { (x.frames, x.rows) } else { (x.rows, x.frames) };
+        for (item, other) in (0..x.items).flat_map(|item| (0..others).map(move |other| (item, other))) {
+            let at = |channel: usize, position: usize| match axis {
+                Axis::Frames => x.row(item, channel, other) + position,
+                Axis::Rows => x.row(item, channel, position) + other,
+            };
+            let normal = |position: usize| {
+                let column: Vec<f64> = (0..x.channels).map(|c| f64::from(values[at(c, position)])).collect();
+                let norm = column.iter().map(|v| v * v).sum::<f64>().sqrt();
+                column.into_iter().map(|v| v / norm).collect::<Vec<_>>()
+            };
+            let columns: Vec<Vec<f64>> = (0..length).map(normal).collect();
+            let dot = |row: &[f32], column: &[f64]| row.iter().zip(column).map(|(w, v)| f64::from(*w) * v).sum::<f64>();
+            let project = |row: usize, p: usize| dot(&qkv[row * x.channels..][..x.channels], &columns[p]);
+            for head in 0..heads {
+                let turned = |kind: usize, p: usize| {
+                    let row = (head * 3 + kind) * width;
+                    let pair = |i: usize| {
+                        let [a, b] = [0, 1].map(|part| project(row + 2 * i + part, p));
+                        let [c, s] = [cos, sin].map(|table| f64::from(table[i * length + p]));
+                        [a * c - b * s, b * c + a * s]
+                    };
+                    (0..width / 2).flat_map(pair).collect::<Vec<_>>()
+                };
+                let [queries, keys] = [0, 1].map(|kind| (0..length).map(|p| turned(kind, p)).collect::<Vec<_>>());
+                for p in 0..length {
+                    let score = |k: &Vec<f64>| {
+                        k.iter().zip(&queries[p]).map(|(a, b)| a * b).sum::<f64>() / (width as f64).sqrt()
+                    };
+                    let weights: Vec<f64> = keys.iter().map(|k| score(k).exp()).collect();
+                    let gate = 1.0
+                        / (1.0
+                            + (-dot(&gates[head * x.channels..][..x.channels], &columns[p]) - f64::from(bias[head]))
+                                .exp());
+                    let gate = gate / weights.iter().sum::<f64>();
+                    for i in 0..width {
+                        let sum: f64 = (0..length).map(|k| weights[k] * project((head * 3 + 2) * width + i, k)).sum();
+                        for channel in 0..x.channels {
+                            let weight = f64::from(out[(channel * heads + head) * width + i]);
+                            result[at(channel, p)] += (gate * sum * weight) as f32;
+                        }
+                    }
+                }
+            }
+        }
+        result
+    }
+
+    #[test]
+    fn attention_along_either_axis_equals_its_definition() {
+        let cases = [
+            (8, 1, 8, [1, 1]),
+            (13, 2, 8, [7, 35]),
+            (24, 3, 16, [62, 17]),
+            (16, 2, 8, [6, 250]),
+            (16, 1, 24, [130, 33]),
+        ];
+        for (channels, heads, width, [rows, frames]) in cases {
+            for axis in [Axis::Frames, Axis::Rows] {
+                let x = Extent { items: 2, channels, rows, frames };
+                let length = if axis == Axis::Frames { frames } else { rows };
+                let loud = |values: Vec<f32>| values.into_iter().map(|v| 8.0 * v).collect::<Vec<_>>();
+                let qkv = loud(noise(1, 3 * heads * width * channels));
+                let (gates, bias, out) =
+                    (noise(2, heads * channels), noise(3, heads), noise(4, channels * heads * width));
+                let angle = |i: usize| (i % length) as f32 / (1 + i / length) as f32;
+                let cos: Vec<f32> = (0..width / 2 * length).map(|i| angle(i).cos()).collect();
+                let sin: Vec<f32> = (0..width / 2 * length).map(|i| angle(i).sin()).collect();
+                let values = noise(5, x.len());
+                let expected = plain(&values, x, [&qkv, &gates, &bias, &out, &cos, &sin], heads, axis);
+                let [qkv, gates, out] =
+                    [(&qkv, 3 * heads * width, channels), (&gates, heads, channels), (&out, channels, heads * width)]
+                        .map(|(values, rows, terms)| {
+                            (pack(rows, terms, |row, term| values[row * terms + term]), rows, terms)
+                        });
+                let mut actual = values;
+                let gates = Linear { weights: Panels::new(&gates.0, gates.1, gates.2), bias: &bias };
+                let layer = Layer {
+                    qkv: Panels::new(&qkv.0, qkv.1, qkv.2),
+                    gates,
+                    out: Panels::new(&out.0, out.1, out.2),
+                    cos: &cos,
+                    sin: &sin,
+                    heads,
+                    width,
+                };
+                attention((&mut actual, x), layer, axis);
+                let error = expected.iter().zip(&actual).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                let largest = expected.iter().fold(1.0_f32, |most, v| most.max(v.abs()));
+                assert!(error < 1e-5 * largest, "{axis:?} of {x:?}: {error} of {largest}");
+            }
         }
     }
-    is_larger
 }
