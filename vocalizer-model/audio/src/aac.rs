@@ -179,9 +179,11 @@ fn layout(labels: &[Channel], channels: usize) -> Channels {
         }
         _ => {}
     }
-    // Further elements are pairs and single channels behind the listener.
-    let mut others = 0;
+    // Further elements are pairs behind the listener. If their number is odd, the first is a single one: ffmpeg writes the LFE of
+    // some layouts so.
     let count = labels.iter().filter(|label| matches!(label, Channel::Other)).count();
+    let mut has_single = count % 2 == 1;
+    let mut is_left = false;
     in_order(labels.iter().map(|label| match label {
         Channel::FrontLeft => Position::FRONT_LEFT,
         Channel::FrontRight => Position::FRONT_RIGHT,
@@ -192,13 +194,10 @@ fn layout(labels: &[Channel], channels: usize) -> Channels {
         Channel::BackCenter => Position::REAR_CENTER,
         Channel::SideLeft => Position::SIDE_LEFT,
         Channel::SideRight => Position::SIDE_RIGHT,
+        _ if std::mem::take(&mut has_single) => Position::REAR_CENTER,
         _ => {
-            others += 1;
-            match (others % 2, others == count) {
-                (1, true) => Position::REAR_CENTER,
-                (1, false) => Position::REAR_LEFT,
-                _ => Position::REAR_RIGHT,
-            }
+            is_left = !is_left;
+            if is_left { Position::REAR_LEFT } else { Position::REAR_RIGHT }
         }
     }))
 }

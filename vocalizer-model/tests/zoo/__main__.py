@@ -76,7 +76,7 @@ def theirs(path, track, case):
     samples = np.frombuffer(wav[at + 8 :][: (len(wav) - at - 8) // (4 * channels) * 4 * channels], "<f4").reshape(-1, channels).astype("f8")
     if channels > 2 and mask.bit_count() != channels:
         mask = USUAL[channels]
-    return Decoded(media.mixed(samples, [bit for bit in range(18) if mask >> bit & 1]), rate, channels)
+    return Decoded(media.mixed(samples, case.positions or [bit for bit in range(18) if mask >> bit & 1]), rate, channels)
 
 
 def lag_of(reference, samples):

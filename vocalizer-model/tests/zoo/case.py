@@ -56,6 +56,8 @@ class Case:
     ffmpeg: tuple = ()
     # The positions of the channels as a WAV mask, where ffmpeg assumes others.
     mask: int | None = None
+    # The bit of each channel's position, where several channels have one.
+    positions: tuple | None = None
     # The reference is these files, decoded by ffmpeg one after the other, without the first `drop` frames.
     like: tuple = ()
     drop: int = 0
@@ -134,5 +136,5 @@ def derived(base, name, change, **expected):
         base.make(path)
         path.write_bytes(change(path.read_bytes()))
 
-    kept = {field: getattr(base, field) for field in ("db", "extra", "length", "why", "skip", "warns", "ffmpeg", "truth", "like", "drop", "mask")}
+    kept = {field: getattr(base, field) for field in ("db", "extra", "length", "why", "skip", "warns", "ffmpeg", "truth", "like", "drop", "mask", "positions")}
     return Case(name, base.container, base.codec, make, base.extension, base.tools, **(kept | expected))
