@@ -191,7 +191,8 @@ def prepare(network, programs):
     import numpy
     FOLDER.mkdir(parents=True, exist_ok=True)
     checkpoint, config = networks.checkpoint(network, FOLDER)
-    subprocess.run([programs / "vocalizer", "models", "import", checkpoint, "--config", config, "--name", imported_name(network), "--overwrite"],
+    subprocess.run([programs / "vocalizer", "models", "import", checkpoint, "--config", config, "--name", imported_name(network),
+                    "--overwrite"],
                    env={**os.environ, "VOCALIZER_CACHE": str(FOLDER)}, check=True)
     checkpoint.unlink()
     songs = []
