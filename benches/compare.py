@@ -66,6 +66,11 @@ def segment_frames(network):
     return 343980 if network == "htdemucs" else networks.chunk_frames(network)
 
 
+def imported_name(network):
+    """The name in Vocalizer, which keeps the names of published models for these."""
+    return network if network == "htdemucs" else f"random-{network}"
+
+
 def segments(network, song):
     return range(1 if song is None else song.shape[1] // segment_frames(network))
 
@@ -153,7 +158,7 @@ class Engine:
         self.name, self.precision, self.version = name, precision, ""
         environment = {**os.environ, "RAYON_NUM_THREADS": str(threads)}
         if name == "vocalizer":
-            command = [programs / "vocalizer-benches", network, precision]
+            command = [programs / "vocalizer-benches", imported_name(network), precision]
             if network != "htdemucs":
                 environment["VOCALIZER_CACHE"] = str(FOLDER)
         else:
@@ -186,7 +191,8 @@ def prepare(network, programs):
     import numpy
     FOLDER.mkdir(parents=True, exist_ok=True)
     checkpoint, config = networks.checkpoint(network, FOLDER)
-    subprocess.run([programs / "vocalizer", "models", "import", checkpoint, "--config", config, "--name", network, "--overwrite"],
+    subprocess.run([programs / "vocalizer", "models", "import", checkpoint, "--config", config, "--name", imported_name(network),
+                    "--overwrite"],
                    env={**os.environ, "VOCALIZER_CACHE": str(FOLDER)}, check=True)
     checkpoint.unlink()
     songs = []
