@@ -257,7 +257,7 @@ def aac():
         for container, extension, expected in (("adts", "aac", {}), ("m4a", "m4a", padded(48_000))):
             name = f"{container}-mask-{mask:x}"
             case = one(container, extension, channels=mask.bit_count(), mask=mask, rate=48_000, name=name, **expected)
-            case.positions = unnamed.get(mask)
+            case.mask, case.positions = mask, unnamed.get(mask)
             yield case
     for kbps in (32, 96, 320):
         yield one("m4a", "m4a", "-b:a", f"{kbps}k", name=f"m4a-aac-{kbps}", **padded())
