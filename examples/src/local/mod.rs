@@ -9,6 +9,8 @@ mod import;
 mod info;
 mod models;
 #[cfg(feature = "separate")]
+mod network_args;
+#[cfg(feature = "separate")]
 mod split;
 
 #[cfg(feature = "separate")]

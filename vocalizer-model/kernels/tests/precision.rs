@@ -55,6 +55,8 @@ fn check(kernel: impl Fn(Precision) -> Vec<f32> + Sync) {
         let error: f64 = exact.iter().zip(&made).map(|(a, b)| f64::from(a - b).powi(2)).sum();
         let decibels = 10.0 * (signal / (error + 1e-40)).log10();
         assert!(decibels > least, "{precision:?}: {decibels:.1} dB");
+        let rounds = precision != Precision::F32;
+        assert!(!rounds || decibels < 120.0, "{precision:?} is not used: {decibels:.1} dB");
     }
 }
 

@@ -1,19 +1,9 @@
 //! QuickTime's PCM, ADPCM and ALAC, compared with ffmpeg.
 
-use std::path::{Path, PathBuf};
-
-use vocalizer_model::audio::{AudioFormat, DecodeError};
+use vocalizer_model::audio::DecodeError;
 
 use super::measure::{has, read_bytes, strictly, try_read_with};
-use super::support::{RATE_HZ, decoded_by_ffmpeg, dir, ffmpeg, read, snr_db, song, try_read, write};
-
-const FRAMES: usize = 20_011;
-
-fn converted(dir: &Path, name: &str, arguments: &[&str]) -> PathBuf {
-    let original = dir.join("original.wav");
-    write(&original, AudioFormat::WavF32, RATE_HZ, &song(FRAMES, RATE_HZ));
-    ffmpeg(&["-i", original.to_str().expect("a plain path")], arguments, &dir.join(name))
-}
+use super::support::{FRAMES, RATE_HZ, converted, decoded_by_ffmpeg, dir, ffmpeg, read, snr_db, try_read};
 
 #[test]
 fn pcm_of_every_kind_is_exactly_that_of_ffmpeg() {

@@ -82,6 +82,16 @@ pub(crate) fn ffmpeg(input: &[&str], arguments: &[&str], output: &Path) -> PathB
     output.to_owned()
 }
 
+/// The length of [`converted`] songs.
+pub(crate) const FRAMES: usize = 20_011;
+
+/// Converts a song with ffmpeg.
+pub(crate) fn converted(dir: &Path, name: &str, arguments: &[&str]) -> PathBuf {
+    let original = dir.join("original.wav");
+    write(&original, AudioFormat::WavF32, RATE_HZ, &song(FRAMES, RATE_HZ));
+    ffmpeg(&["-i", original.to_str().expect("a plain path")], arguments, &dir.join(name))
+}
+
 /// Decodes a file with ffmpeg, which must report no errors. Stereo only.
 pub(crate) fn decoded_by_ffmpeg(path: &Path) -> Vec<Frame> {
     let mut command = Command::new("ffmpeg");

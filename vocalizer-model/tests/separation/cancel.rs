@@ -3,20 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use vocalizer_model::audio::AudioFormat;
-use vocalizer_model::{Cancel, Error, Listener, SplitOptions, Stage, split_file_with};
+use vocalizer_model::{Cancel, Error, Listener, Model, SplitOptions, Stage, split_file_with};
 
 use super::support::tiny;
 use crate::audio::support::{RATE_HZ, song, write};
 
 /// Records events, and cancels at a time or a stage.
 #[derive(Default)]
-struct Recorder {
-    stages: Vec<Stage>,
-    progress: Vec<(f64, f64)>,
-    files: Vec<PathBuf>,
-    cancel: Cancel,
-    stop_at_s: Option<f64>,
-    stop_in: Option<Stage>,
+pub(super) struct Recorder {
+    pub(super) stages: Vec<Stage>,
+    pub(super) progress: Vec<(f64, f64)>,
+    pub(super) files: Vec<PathBuf>,
+    pub(super) cancel: Cancel,
+    pub(super) stop_at_s: Option<f64>,
+    pub(super) stop_in: Option<Stage>,
 }
 
 impl Listener for Recorder {
@@ -40,20 +40,24 @@ impl Listener for Recorder {
     }
 }
 
-fn split_recorded(mut recorder: Recorder) -> (Recorder, Result<(), Error>, Vec<PathBuf>) {
+/// Splits a song of some seconds. Returns what was recorded, and what is in the folder of the song and its stems.
+pub(super) fn split_recorded(
+    model: &Model,
+    seconds: usize,
+    mut recorder: Recorder,
+) -> (Recorder, Result<(), Error>, Vec<PathBuf>) {
     let dir = tempfile::tempdir().expect("a folder");
     let input = dir.path().join("song.wav");
-    write(&input, AudioFormat::Wav16, RATE_HZ, &song(3 * RATE_HZ as usize, RATE_HZ));
-    let out = dir.path().join("stems");
-    let cancel = recorder.cancel.clone();
-    let done = split_file_with(&tiny("tiny-4s"), &input, &out, &SplitOptions::default(), &mut recorder, &cancel);
+    write(&input, AudioFormat::Wav16, RATE_HZ, &song(seconds * RATE_HZ as usize, RATE_HZ));
+    let (out, cancel) = (dir.path().join("stems"), recorder.cancel.clone());
+    let done = split_file_with(model, &input, &out, &SplitOptions::default(), &mut recorder, &cancel);
     let left = std::fs::read_dir(dir.path()).expect("the folder").map(|e| e.expect("an entry").path()).collect();
     (recorder, done.map(|_| ()), left)
 }
 
 #[test]
 fn listener_gets_all_stages_progress_and_files() {
-    let (recorder, done, _) = split_recorded(Recorder::default());
+    let (recorder, done, _) = split_recorded(&tiny("tiny-4s"), 3, Recorder::default());
     done.expect("a split song");
     assert_eq!(recorder.stages, [Stage::Reading, Stage::Separating, Stage::Writing]);
     assert!(recorder.progress.iter().all(|(_, total)| *total == 3.0));
@@ -73,7 +77,7 @@ fn cancelled_song_leaves_nothing() {
         Recorder { stop_in: Some(Stage::Writing), ..Recorder::default() },
     ];
     for recorder in stops {
-        let (recorder, done, left) = split_recorded(recorder);
+        let (recorder, done, left) = split_recorded(&tiny("tiny-4s"), 3, recorder);
         assert!(matches!(done, Err(Error::Cancelled)), "{done:?}");
         assert!(recorder.files.is_empty());
         assert_eq!(left.len(), 1, "files besides the song are left: {left:?}");

@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use vocalizer_model::audio::{AudioFormat, Frame};
+use vocalizer_model::audio::Frame;
 use vocalizer_model::weights::{Cache, Mean, Recipe, RecipeStep, WeightsError};
 use vocalizer_model::{
-    Cancel, Complement, Error, Listener, Model, Separation, SeparationOptions, SplitOptions, Stage, Stem,
-    split_file_with, split_frames,
+    Cancel, Complement, Error, Model, Separation, SeparationOptions, SplitOptions, Stage, Stem, split_frames,
 };
 
+use super::cancel::{Recorder, split_recorded};
 use super::support::{Split, floats, golden, on, peak, split, tiny};
-use crate::audio::support::{RATE_HZ, snr_db, song, write};
+use crate::audio::support::{RATE_HZ, snr_db, song};
 
 const FOUR: &[&str] = &["drums", "bass", "other", "vocals"];
 
@@ -232,43 +232,14 @@ fn songs_of_any_length_keep_it() {
     }
 }
 
-/// Records progress and cancels at a time or a stage.
-#[derive(Default)]
-struct Recorder {
-    progress: Vec<(f64, f64)>,
-    cancel: Cancel,
-    stop_at_s: Option<f64>,
-    stop_in: Option<Stage>,
-}
-
-impl Listener for Recorder {
-    fn stage(&mut self, stage: Stage) {
-        if self.stop_in == Some(stage) {
-            self.cancel.cancel();
-        }
-    }
-
-    fn progress(&mut self, done_s: f64, total_s: f64) {
-        self.progress.push((done_s, total_s));
-        if self.stop_at_s.is_some_and(|at| done_s >= at) {
-            self.cancel.cancel();
-        }
-    }
-}
-
-fn split_recorded(mut recorder: Recorder) -> (Recorder, Result<(), Error>, Vec<PathBuf>) {
-    let dir = tempfile::tempdir().expect("a folder");
-    let input = dir.path().join("song.wav");
-    write(&input, AudioFormat::Wav16, RATE_HZ, &song(2 * RATE_HZ as usize, RATE_HZ));
-    let (out, cancel) = (dir.path().join("stems"), recorder.cancel.clone());
-    let done = split_file_with(&two_steps(), &input, &out, &SplitOptions::default(), &mut recorder, &cancel);
-    let left = std::fs::read_dir(dir.path()).expect("the folder").map(|e| e.expect("an entry").path()).collect();
-    (recorder, done.map(|_| ()), left)
+/// Splits two seconds with a recipe of two steps.
+fn split_in_steps(recorder: Recorder) -> (Recorder, Result<(), Error>, Vec<PathBuf>) {
+    split_recorded(&two_steps(), 2, recorder)
 }
 
 #[test]
 fn progress_counts_steps_by_their_cost() {
-    let (recorder, done, _) = split_recorded(Recorder::default());
+    let (recorder, done, _) = split_in_steps(Recorder::default());
     done.expect("a split song");
     let Recorder { progress, .. } = recorder;
     assert!(progress.iter().all(|(_, total)| *total == 2.0));
@@ -289,7 +260,7 @@ fn cancelled_recipe_leaves_nothing() {
         Recorder { stop_in: Some(Stage::Writing), ..Recorder::default() },
     ];
     for recorder in stops {
-        let (recorder, done, left) = split_recorded(recorder);
+        let (recorder, done, left) = split_in_steps(recorder);
         assert!(matches!(done, Err(Error::Cancelled)), "{done:?}");
         assert_eq!(left.len(), 1, "files besides the song are left: {left:?}");
         assert!(recorder.progress.last().is_none_or(|(done, _)| *done <= 2.0));

@@ -31,9 +31,11 @@ import oddities
 from case import TARGET, USUAL, Decoded
 from media import ID3_ALBUM, ID3_ARTIST, ID3_TITLE, png
 
+DECODE = Path(os.environ.get("VOCALIZER_DECODE", TARGET / "debug/examples/decode"))
+
 
 def ours(path, track):
-    command = [os.environ.get("VOCALIZER_DECODE", TARGET / "debug/examples/decode"), path] + ([str(track)] if track else [])
+    command = [DECODE, path] + ([str(track)] if track else [])
     done = subprocess.run(command, capture_output=True)
     facts = collections.defaultdict(list)
     for line in done.stderr.decode(errors="replace").splitlines():
@@ -208,6 +210,8 @@ def main():
         cases = [case for case in cases if case.tools <= {"ffmpeg"}][::10]
     elif options.names:
         cases = [case for case in cases if any(name in case.name for name in options.names)]
+    if not os.access(DECODE, os.X_OK):
+        sys.exit(f"{DECODE} is missing; build it with: cargo build -p vocalizer-audio --example decode")
     missing = {tool for case in cases for tool in case.tools if not shutil.which(tool)}
     if missing:
         sys.exit(

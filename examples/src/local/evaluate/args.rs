@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use vocalizer_model::{DeviceChoice, Precision, Stem};
+use vocalizer_model::Stem;
+
+use crate::local::network_args::NetworkArgs;
 
 const SONGS: &str = "Songs";
 const ESTIMATES: &str = "What is scored";
 const OUTPUT: &str = "Output";
-const QUALITY: &str = "Quality";
-const COMPUTE: &str = "Computing";
 
 /// The options of `evaluate`.
 #[derive(Debug, Args)]
@@ -47,31 +47,8 @@ pub(crate) struct Evaluate {
     #[arg(long, help_heading = OUTPUT)]
     pub(crate) json: bool,
 
-    /// Passes with random time shifts, which are averaged
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100), help_heading = QUALITY)]
-    pub(crate) shifts: u32,
-    /// Seed of the random shifts
-    #[arg(long, value_name = "S", default_value_t = 0, help_heading = QUALITY)]
-    pub(crate) seed: u64,
-    /// Overlap of consecutive segments, as a fraction of a segment [default: as the model's authors]
-    #[arg(long, value_name = "SHARE", help_heading = QUALITY)]
-    pub(crate) overlap: Option<f64>,
-    /// Segment length in seconds
-    #[arg(long, value_name = "SECONDS", help_heading = QUALITY)]
-    pub(crate) segment: Option<f64>,
-
-    /// Compute device: auto, cpu, wgpu or cuda, as in `separate`
-    #[arg(short, long, value_name = "DEVICE", default_value_t = DeviceChoice::Auto, value_parser = crate::local::split::device, help_heading = COMPUTE)]
-    pub(crate) device: DeviceChoice,
-    /// Number format: f32; on the CPU also bf16, int16 or int8; on GPUs also f16 or bf16
-    #[arg(long, value_name = "PRECISION", default_value_t = Precision::F32, help_heading = COMPUTE)]
-    pub(crate) precision: Precision,
-    /// Batch size on a GPU, in segments [default: as many as fit into its memory, up to 8]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = COMPUTE)]
-    pub(crate) batch: Option<u16>,
-    /// Compute threads [default: one per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = COMPUTE)]
-    pub(crate) threads: Option<u16>,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
 }
 
 /// The parts of a data set.

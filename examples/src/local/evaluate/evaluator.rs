@@ -8,9 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use vocalizer_core::causes::chain;
 use vocalizer_model::audio::AudioFormat;
-use vocalizer_model::{
-    Cancel, ComputeOptions, Error, Listener, Model, SplitOptions, Stem, interfaces, set_threads, split_file_with,
-};
+use vocalizer_model::{Cancel, Error, Listener, Model, SplitOptions, Stem, interfaces, split_file_with};
 
 use super::args::Evaluate;
 use super::comparison::{Comparison, Signal};
@@ -36,9 +34,7 @@ pub(crate) fn run(args: &Evaluate) -> Exit {
 fn evaluate(args: &Evaluate, voice: Voice) -> Result<Exit, Error> {
     let cancel = watch_interrupts(voice);
     let split = split_options(args)?;
-    if let Some(threads) = args.threads {
-        set_threads(threads.into())?;
-    }
+    args.network.set_threads()?;
     let tracks = match dataset::tracks(&args.dataset, args.subset) {
         Ok(tracks) => tracks,
         Err(why) => {
@@ -58,10 +54,7 @@ fn evaluate(args: &Evaluate, voice: Voice) -> Result<Exit, Error> {
 
 fn split_options(args: &Evaluate) -> Result<SplitOptions, Error> {
     let mut options = SplitOptions::default();
-    options.separation.shifts = args.shifts;
-    options.separation.seed = args.seed;
-    options.separation.overlap = args.overlap;
-    options.separation.segment_s = args.segment;
+    options.separation = args.network.separation();
     options.format = AudioFormat::WavF32;
     (options.keep_rate, options.tags, options.read.strict) = (false, false, true);
     options.check()?;
@@ -213,11 +206,7 @@ impl Evaluator<'_> {
     }
 
     fn load(&self, name: &str) -> Result<Model, Exit> {
-        let compute = ComputeOptions::default()
-            .with_device(self.args.device.clone())
-            .with_precision(self.args.precision)
-            .with_batch(self.args.batch.map(usize::from));
-        let model = model::load(name, &compute, self.voice).map_err(|e| self.stop(&e))?;
+        let model = model::load(name, &self.args.network.compute(), self.voice).map_err(|e| self.stop(&e))?;
         // Report the chosen device if this build supports GPUs.
         if !interfaces().is_empty() {
             model.remarks().iter().for_each(|remark| self.voice.remark(remark));
@@ -238,16 +227,12 @@ impl Evaluator<'_> {
 
     /// Returns everything that the scores of a song depend on, but for the song.
     fn made_by(&self, model: Value) -> Value {
-        let separation = &self.split.separation;
-        // The seed does not matter without random shifts.
-        let seed = if separation.shifts == 0 { 0 } else { separation.seed };
         let mut wanted = self.args.stems.clone();
         wanted.sort_unstable();
         wanted.dedup();
         json!({
             "program": "vocalizer evaluate", "format": 1, "model": model, "true_stems": self.stems,
-            "stems": wanted, "shifts": separation.shifts, "seed": seed, "overlap": separation.overlap,
-            "segment_s": separation.segment_s, "precision": self.args.precision.to_string(),
+            "stems": wanted, "network": self.args.network.recorded(),
         })
     }
 

@@ -9,9 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 use vocalizer_core::causes::chain;
-use vocalizer_model::{
-    Cancel, ComputeOptions, Error, Model, Report, SplitOptions, interfaces, split_file_with, weights,
-};
+use vocalizer_model::{Cancel, Error, Model, Report, SplitOptions, interfaces, split_file_with, weights};
 
 use super::manifest::{FileEntry, ModelId, SplitResult, Warning};
 use super::places::{Claim, Place, Places, file_names};
@@ -76,7 +74,7 @@ impl<'a> Batch<'a> {
             args,
             voice,
             detail: Detail { quiet: args.quiet, verbose: args.verbose, lists_files: true },
-            recorded: options::recorded(&options, args.precision),
+            recorded: options::recorded(&options, &args.network),
             options,
             model_id,
             model: Mutex::default(),
@@ -344,11 +342,7 @@ impl<'a> Batch<'a> {
         if let Some(model) = &*loaded {
             return Ok(model.clone());
         }
-        let compute = ComputeOptions::default()
-            .with_device(self.args.device.clone())
-            .with_precision(self.args.precision)
-            .with_batch(self.args.batch.map(usize::from))
-            .with_stems(&self.options.needed_stems());
+        let compute = self.args.network.compute().with_stems(&self.options.needed_stems());
         if self.args.accept_licence {
             model::accept_licence(&self.args.model)?;
         }

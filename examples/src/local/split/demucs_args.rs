@@ -1,7 +1,6 @@
 //! The options of Demucs that have another name here.
 
 use clap::Args;
-use vocalizer_model::{DeviceChoice, Error};
 
 /// Options of Demucs. They are not in the help: docs/demucs-options.md lists them.
 #[derive(Debug, Args)]
@@ -33,12 +32,4 @@ pub(crate) struct DemucsArgs {
     /// Lists the models
     #[arg(long, hide = true)]
     pub(crate) list_models: bool,
-}
-
-/// Parses a device. Demucs calls Apple's GPUs `mps`.
-pub(crate) fn device(text: &str) -> Result<DeviceChoice, String> {
-    if text == "mps" {
-        return Err("Apple's GPUs are called wgpu here: use --device wgpu".into());
-    }
-    text.parse().map_err(|e: Error| e.to_string())
 }

@@ -23,7 +23,6 @@ mod times;
 mod watch;
 
 pub(super) use batch::{exit_of_setup, identify_model};
-pub(super) use demucs_args::device;
 pub(super) use interrupt::watch as watch_interrupts;
 pub(super) use names::safe_name;
 pub(crate) use separate::run as separate;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use vocalizer_model::audio::{AudioFormat, Bitrate};
-use vocalizer_model::{Clip, Complement, Error, Precision, SplitOptions, Stem};
+use vocalizer_model::{Clip, Complement, Error, SplitOptions, Stem};
 
 use super::demucs;
 use super::separate_args::{ClipArg, FormatArg, OtherMethod, RateArg, SplitArgs};
+use crate::local::network_args::NetworkArgs;
 
 /// The bitrate of MP3 by default, in kbit/s.
 const KBPS: u16 = 320;
@@ -34,10 +35,7 @@ pub(super) fn of(args: &SplitArgs) -> Result<SplitOptions, Error> {
         None => Bitrate::Cbr(args.bitrate.unwrap_or(KBPS)),
     };
     let mut options = SplitOptions::default();
-    options.separation.overlap = args.overlap;
-    options.separation.segment_s = args.segment;
-    options.separation.shifts = args.shifts;
-    options.separation.seed = args.seed;
+    options.separation = args.network.separation();
     options.stems.clone_from(&args.stems);
     options.mix_minus.clone_from(&args.mix_minus);
     options.two_stems = args.two_stems.map(|stem| (stem, complement(args.other_method)));
@@ -100,8 +98,7 @@ fn sorted(stems: &[Stem]) -> Vec<&str> {
 }
 
 /// Returns the options that change the files, as the manifest records them.
-pub(super) fn recorded(options: &SplitOptions, precision: Precision) -> BTreeMap<String, Value> {
-    let SplitOptions { separation, .. } = options;
+pub(super) fn recorded(options: &SplitOptions, network: &NetworkArgs) -> BTreeMap<String, Value> {
     let (format, bitrate) = match options.format {
         AudioFormat::Mp3(Bitrate::Cbr(kbps)) => ("mp3", json!(kbps)),
         AudioFormat::Mp3(Bitrate::Vbr(quality)) => ("mp3", json!(format!("v{quality}"))),
@@ -121,16 +118,12 @@ pub(super) fn recorded(options: &SplitOptions, precision: Precision) -> BTreeMap
         let method = if complement == Complement::Add { "add" } else { "minus" };
         json!({"stem": stem.name(), "other_method": method})
     });
-    // The seed does not matter without random shifts.
-    let seed = if separation.shifts == 0 { 0 } else { separation.seed };
     let all = json!({
         "stems": sorted(&options.stems), "two_stems": two_stems, "mix_minus": sorted(&options.mix_minus),
         "format": format, "bitrate": bitrate, "clip": clip, "keep_rate": options.keep_rate, "mono": options.mono,
         "tags": options.tags, "track": options.read.track, "start_s": options.start_s, "end_s": options.end_s,
-        "shifts": separation.shifts, "seed": seed, "overlap": separation.overlap, "segment_s": separation.segment_s,
-        "precision": precision.to_string(),
     });
     // Written and read again, so that the numbers are those that a manifest has.
-    let all: BTreeMap<String, Value> = serde_json::from_str(&all.to_string()).unwrap_or_default();
-    all.into_iter().filter(|(_, value)| !value.is_null()).collect()
+    let read = |values: Value| serde_json::from_str::<BTreeMap<String, Value>>(&values.to_string()).unwrap_or_default();
+    read(all).into_iter().chain(read(network.recorded())).filter(|(_, value)| !value.is_null()).collect()
 }

@@ -1,7 +1,7 @@
 //! `vocalizer separate`.
 
 use vocalizer_core::causes::chain;
-use vocalizer_model::{Error, set_threads};
+use vocalizer_model::Error;
 
 use super::batch::{Batch, Outcome, exit_of_setup};
 use super::inputs::{self, Found};
@@ -34,7 +34,7 @@ pub(super) fn voice(args: &SplitArgs) -> Voice {
 }
 
 fn separate(args: &Separate, voice: Voice) -> Result<Exit, Error> {
-    let SplitArgs { output, threads, profile_json, .. } = &args.split;
+    let SplitArgs { output, network, profile_json, .. } = &args.split;
     let cancel = interrupt::watch(voice);
     let mut batch = Batch::new(&args.split, voice, cancel)?
         .skipping(args.skip_existing)
@@ -43,9 +43,7 @@ fn separate(args: &Separate, voice: Voice) -> Result<Exit, Error> {
     if prints {
         check_printing(args)?;
     }
-    if let Some(threads) = *threads {
-        set_threads(threads.into())?;
-    }
+    network.set_threads()?;
     let Found { songs, bad, remarks } =
         inputs::collect(&args.inputs, output, |input| stdio::spool(input, &args.stdin_name));
     remarks.iter().for_each(|remark| voice.remark(remark));

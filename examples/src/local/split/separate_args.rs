@@ -4,16 +4,15 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use vocalizer_model::{DeviceChoice, Precision, Stem};
+use vocalizer_model::Stem;
 
 use super::template::Template;
 use super::{template, times};
+use crate::local::network_args::{COMPUTE, NetworkArgs, QUALITY};
 
 const INPUT: &str = "Input";
 const OUTPUT: &str = "Output";
 const STEMS: &str = "Stems";
-const QUALITY: &str = "Quality";
-const COMPUTE: &str = "Computing";
 const MESSAGES: &str = "Messages";
 
 /// The options of `separate`.
@@ -119,31 +118,8 @@ pub(crate) struct SplitArgs {
     /// Fetch the model's weights even if no licence is stated for them; needed once per model
     #[arg(long, help_heading = QUALITY)]
     pub(crate) accept_licence: bool,
-    /// Passes with random time shifts, which are averaged: slower, slightly better
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100), help_heading = QUALITY)]
-    pub(crate) shifts: u32,
-    /// Seed of the random shifts
-    #[arg(long, value_name = "S", default_value_t = 0, help_heading = QUALITY)]
-    pub(crate) seed: u64,
-    /// Overlap of consecutive segments, as a fraction of a segment [default: as the model's authors; htdemucs: 0.25]
-    #[arg(long, value_name = "SHARE", help_heading = QUALITY)]
-    pub(crate) overlap: Option<f64>,
-    /// Segment length in seconds; shorter segments use less memory and give worse results
-    #[arg(long, value_name = "SECONDS", help_heading = QUALITY)]
-    pub(crate) segment: Option<f64>,
-
-    /// Compute device: auto, cpu, wgpu or cuda, optionally with GPU numbers, as in cuda:1, cuda:0,2 or cuda:all (see `vocalizer devices`)
-    #[arg(short, long, value_name = "DEVICE", default_value_t = DeviceChoice::Auto, value_parser = super::demucs_args::device, help_heading = COMPUTE)]
-    pub(crate) device: DeviceChoice,
-    /// Number format: f32; on the CPU also bf16, int16 or int8, faster and less exact; on GPUs also f16 or bf16, which use half the memory
-    #[arg(long, value_name = "PRECISION", default_value_t = Precision::F32, help_heading = COMPUTE)]
-    pub(crate) precision: Precision,
-    /// Batch size on a GPU, in segments [default: as many as fit into its memory, up to 8]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = COMPUTE)]
-    pub(crate) batch: Option<u16>,
-    /// Compute threads [default: one per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = COMPUTE)]
-    pub(crate) threads: Option<u16>,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
     /// Songs at once: one is decoded or encoded while another is computed
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=64), help_heading = COMPUTE)]
     pub(crate) jobs: u8,

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use vocalizer_core::causes::chain;
-use vocalizer_model::{Cancel, Error, set_threads};
+use vocalizer_model::{Cancel, Error};
 
 use super::batch::{Batch, Outcome, exit_of_setup};
 use super::separate_args::Watch;
@@ -41,9 +41,7 @@ fn watch(args: &Watch, voice: Voice) -> Result<Exit, Error> {
     }
     let read = std::fs::read_dir(&args.dir);
     read.map_err(|source| Error::Io { path: args.dir.clone(), source })?;
-    if let Some(threads) = args.split.threads {
-        set_threads(threads.into())?;
-    }
+    args.split.network.set_threads()?;
     // By the manifests, what is done stays done after a restart.
     let batch = Batch::new(&args.split, voice, cancel.clone())?.skipping(true).without_end();
     // At once, so that missing weights are reported now and not when the first song arrives.
