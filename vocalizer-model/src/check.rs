@@ -16,7 +16,7 @@ const STEP: usize = 997;
 /// Returns the minimum signal-to-difference ratio between GPU and CPU, in dB.
 pub(crate) fn least_decibels(precision: Precision) -> f64 {
     match precision {
-        Precision::F32 | Precision::Int16 | Precision::Int8 => 90.0,
+        Precision::F32 | Precision::Auto | Precision::Int16 | Precision::Int8 => 90.0,
         Precision::F16 => 40.0,
         Precision::Bf16 => 25.0,
     }

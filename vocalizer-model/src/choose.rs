@@ -14,6 +14,8 @@ pub(crate) struct Chosen {
     pub(crate) cards: Vec<LoadedDevice>,
     /// The ids of the devices.
     pub(crate) device: String,
+    /// The precision that they compute in, never [`Precision::Auto`].
+    pub(crate) precision: Precision,
     /// Why these were selected, one sentence each.
     pub(crate) remarks: Vec<String>,
 }
@@ -49,8 +51,9 @@ pub(crate) fn cards(files: &[NetworkFile], compute: &ComputeOptions, cache: Opti
 }
 
 fn cpu(files: &[NetworkFile], compute: &ComputeOptions, mut remarks: Vec<String>) -> Result<Chosen, Error> {
-    let packed = match compute.precision {
-        Precision::F32 => gemm::Precision::F32,
+    let precision = compute.precision.on_cpu();
+    let packed = match precision {
+        Precision::F32 | Precision::Auto => gemm::Precision::F32,
         Precision::Bf16 => gemm::Precision::Bf16,
         Precision::Int16 => gemm::Precision::Int16,
         Precision::Int8 => gemm::Precision::Int8,
@@ -61,13 +64,13 @@ fn cpu(files: &[NetworkFile], compute: &ComputeOptions, mut remarks: Vec<String>
     };
     let mut card = LoadedDevice::cpu(packed);
     files.iter().try_for_each(|file| card.load(file))?;
-    let precision = match (compute.precision, packed.instructions()) {
+    let instructions = match (precision, packed.instructions()) {
         (Precision::F32, _) => String::new(),
-        (precision, Some(name)) => format!(" in {precision} ({name})"),
-        (precision, None) => format!(" in {precision}, for which it has no instructions: this saves memory, not time"),
+        (_, Some(name)) => format!(" ({name})"),
+        (_, None) => ", for which it has no instructions: this saves memory, not time".to_owned(),
     };
-    remarks.push(format!("computing on the {}{precision}", cpu_name()));
-    Ok(Chosen { cards: vec![card], device: "cpu".to_owned(), remarks })
+    remarks.push(format!("computing on the {}, in {precision}{instructions}", cpu_name()));
+    Ok(Chosen { cards: vec![card], device: "cpu".to_owned(), precision, remarks })
 }
 
 fn not_built(interface: crate::device::Interface) -> Error {
@@ -104,7 +107,8 @@ mod gpus {
                 match open(&card, files, compute, &mut probes) {
                     Ok((card, remark)) => {
                         remarks.push(remark);
-                        return Ok(Chosen { device: card.id.clone(), cards: vec![card], remarks });
+                        let (device, precision) = (card.id.clone(), compute.precision.on_gpu());
+                        return Ok(Chosen { cards: vec![card], device, precision, remarks });
                     }
                     Err(error @ Error::Device { .. }) => remarks.push(error.to_string()),
                     Err(error) => return Err(error),
@@ -154,7 +158,7 @@ mod gpus {
             remarks.push(remark);
         }
         let device = cards.iter().map(|card| card.id.as_str()).collect::<Vec<_>>().join(",");
-        Ok(Chosen { cards, device, remarks })
+        Ok(Chosen { cards, device, precision: compute.precision.on_gpu(), remarks })
     }
 
     /// The CPU's reference output of each network, computed when the first GPU needs it.
@@ -181,7 +185,7 @@ mod gpus {
     ) -> Result<(LoadedDevice, String), Error> {
         let refused = |why: String| Error::device(&gpu.id, &why);
         let identity = gpu.identity().map_err(|why| refused(format!("failed to open: {why}")))?;
-        let precision = compute.precision;
+        let precision = compute.precision.on_gpu();
         let mut card = LoadedDevice::gpu(gpu, precision);
         if !card.has_precision() {
             return Err(refused(format!("{} does not support {precision}; use f32", identity.name)));

@@ -51,13 +51,16 @@ pub enum GpuSelection {
     These(Vec<usize>),
 }
 
-/// The number format that a network computes in.
+/// The number format that a network computes in. As text: `auto`, `f32`, `f16`, `bf16`, `int16`, `int8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Precision {
     /// 32-bit floats.
     #[default]
     F32,
+    /// On the CPU [`Precision::Int16`] if it has fast instructions for it, else [`Precision::F32`], as on GPUs.
+    /// [`devices`](crate::devices) says what each device takes, [`Model::precision`](crate::Model::precision) what a model computes in.
+    Auto,
     /// 16-bit floats in memory, sums in 32 bits. GPUs only; half the memory for values, less exact.
     F16,
     /// 16-bit floats with fewer digits than [`Precision::F16`] and a larger range. On GPUs that support it, as `F16`. On the CPU,
@@ -135,6 +138,25 @@ impl ComputeOptions {
     pub fn with_stems(self, stems: &[Stem]) -> Self {
         Self { stems: stems.to_vec(), ..self }
     }
+
+    /// Returns the precisions that a model with these options may compute in on this machine, without loading one. They are two if
+    /// it depends on the check of a GPU which device is used, and [`Precision::Auto`] takes another one there than on the CPU.
+    ///
+    /// ```
+    /// use vocalizer_model::{ComputeOptions, Precision};
+    ///
+    /// let compute = ComputeOptions::default().with_precision(Precision::Auto);
+    /// assert!(!compute.precisions().contains(&Precision::Auto));
+    /// ```
+    #[must_use]
+    pub fn precisions(&self) -> Vec<Precision> {
+        let (on_cpu, on_gpu) = (self.precision.on_cpu(), self.precision.on_gpu());
+        match self.device {
+            DeviceChoice::Gpu(..) => vec![on_gpu],
+            DeviceChoice::Auto if on_gpu != on_cpu && !interfaces().is_empty() => vec![on_gpu, on_cpu],
+            DeviceChoice::Auto | DeviceChoice::Cpu => vec![on_cpu],
+        }
+    }
 }
 
 /// A device of this machine.
@@ -149,6 +171,10 @@ pub struct DeviceInfo {
     pub is_software: bool,
     /// Size of the device's own memory in bytes, if known.
     pub memory_bytes: Option<u64>,
+    /// The precision that [`Precision::Auto`] takes on it.
+    pub auto_precision: Precision,
+    /// Why it takes this one, as a short phrase: `AVX512-VNNI`.
+    pub auto_reason: String,
 }
 
 /// Returns the interfaces that this build supports.
@@ -223,6 +249,7 @@ impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::F32 => "f32",
+            Self::Auto => "auto",
             Self::F16 => "f16",
             Self::Bf16 => "bf16",
             Self::Int16 => "int16",
@@ -236,13 +263,14 @@ impl FromStr for Precision {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         match text {
+            "auto" => Ok(Self::Auto),
             "f32" => Ok(Self::F32),
             "f16" => Ok(Self::F16),
             "bf16" => Ok(Self::Bf16),
             "int16" => Ok(Self::Int16),
             "int8" => Ok(Self::Int8),
             _ => Err(Error::Options(format!(
-                "unknown precision '{}': expected f32, f16, bf16, int16 or int8",
+                "unknown precision '{}': expected auto, f32, f16, bf16, int16 or int8",
                 text.escape_debug()
             ))),
         }
@@ -264,9 +292,26 @@ mod tests {
             let error = text.parse::<DeviceChoice>().unwrap_err().to_string();
             assert!(error.contains("expected") || error.contains("twice"), "{text}: {error}");
         }
-        for text in ["f32", "f16", "bf16", "int16", "int8"] {
+        for text in ["auto", "f32", "f16", "bf16", "int16", "int8"] {
             assert_eq!(text.parse::<Precision>().unwrap().to_string(), text);
         }
-        assert!("f64".parse::<Precision>().is_err());
+        let error = "f64".parse::<Precision>().unwrap_err().to_string();
+        assert!(error.ends_with("unknown precision 'f64': expected auto, f32, f16, bf16, int16 or int8"), "{error}");
+    }
+
+    #[test]
+    fn possible_precisions_never_contain_auto() {
+        let of = |device: &str, precision| {
+            let compute = ComputeOptions::default().with_device(device.parse().unwrap());
+            compute.with_precision(precision).precisions()
+        };
+        for device in ["auto", "cpu", "cuda:0"] {
+            assert_eq!(of(device, Precision::Bf16), [Precision::Bf16], "{device}");
+        }
+        let [on_cpu, on_gpu] = [Precision::Auto.on_cpu(), Precision::Auto.on_gpu()];
+        assert_eq!(of("cpu", Precision::Auto), [on_cpu]);
+        assert_eq!(of("wgpu:all", Precision::Auto), [on_gpu]);
+        let either = if interfaces().is_empty() || on_gpu == on_cpu { vec![on_cpu] } else { vec![on_gpu, on_cpu] };
+        assert_eq!(of("auto", Precision::Auto), either);
     }
 }

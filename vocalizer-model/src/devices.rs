@@ -1,5 +1,6 @@
 //! The devices of this machine.
 
+use crate::auto_precision::AutoPrecision;
 use crate::device::DeviceInfo;
 
 /// Lists every device that this build can compute on: the CPU, then GPUs, CUDA's first. Opens each of them.
@@ -10,7 +11,9 @@ use crate::device::DeviceInfo;
 /// }
 /// ```
 pub fn devices() -> Vec<DeviceInfo> {
-    let cpu = DeviceInfo { id: "cpu".into(), name: cpu_name(), is_software: false, memory_bytes: None };
+    let AutoPrecision { precision: auto_precision, reason: auto_reason } = AutoPrecision::on_cpu();
+    let (id, name) = ("cpu".into(), cpu_name());
+    let cpu = DeviceInfo { id, name, is_software: false, memory_bytes: None, auto_precision, auto_reason };
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     let cards = crate::gpus::devices();
     #[cfg(not(any(feature = "wgpu", feature = "cuda")))]

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use burn_cubecl::CubeDevice;
 use burn_cubecl::cubecl::ir::{DeviceIdentity, PhysicalDevice};
 
+use crate::auto_precision::AutoPrecision;
 use crate::device::{DeviceInfo, Interface};
 
 /// A GPU that its interface lists.
@@ -95,11 +96,14 @@ pub(crate) fn devices() -> Vec<DeviceInfo> {
         .map(|card| {
             let identity = card.identity();
             let physical = identity.as_ref().ok().and_then(|identity| identity.physical.as_ref());
+            let AutoPrecision { precision: auto_precision, reason: auto_reason } = AutoPrecision::on_gpu();
             DeviceInfo {
                 memory_bytes: physical.and_then(memory).map(|memory| memory.total_bytes),
                 name: identity.map_or_else(|why| format!("failed to open: {why}"), |identity| identity.name),
                 id: card.id,
                 is_software: card.is_software,
+                auto_precision,
+                auto_reason,
             }
         })
         .collect()

@@ -1,7 +1,7 @@
 //! Splits songs into stems (vocals, drums, bass, other) in process: reads an audio file, writes one file per stem.
 //!
-//! The network is HTDemucs with the weights that its authors published, run on burn. The results match the reference
-//! implementation up to rounding. Memory use does not grow with the length of the song.
+//! The network is HTDemucs with the weights that its authors published, run on burn. In f32, the default, the results match the
+//! reference implementation up to rounding. Memory use does not grow with the length of the song.
 //!
 #![cfg_attr(feature = "separate", doc = "```no_run")]
 #![cfg_attr(not(feature = "separate"), doc = "```ignore")]
@@ -36,6 +36,8 @@
 pub mod ports;
 pub mod weights;
 
+#[cfg(feature = "separate")]
+mod auto_precision;
 #[cfg(feature = "separate")]
 mod blocks;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]

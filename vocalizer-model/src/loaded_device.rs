@@ -38,7 +38,7 @@ impl LoadedDevice {
         use crate::Precision;
 
         let values = match precision {
-            Precision::F32 | Precision::Int16 | Precision::Int8 => DType::F32,
+            Precision::F32 | Precision::Auto | Precision::Int16 | Precision::Int8 => DType::F32,
             Precision::F16 => DType::F16,
             Precision::Bf16 => DType::BF16,
         };

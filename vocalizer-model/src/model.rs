@@ -7,7 +7,7 @@ use vocalizer_core::part::Stem;
 
 use crate::Error;
 use crate::choose::{self, Chosen};
-use crate::device::{ComputeOptions, DeviceChoice, interfaces};
+use crate::device::{ComputeOptions, DeviceChoice, Precision, interfaces};
 use crate::loaded_device::LoadedDevice;
 use crate::network_file::{Member, NetworkFile};
 use crate::profile::Profile;
@@ -24,6 +24,7 @@ pub struct Model {
     /// Number of songs started.
     songs: AtomicUsize,
     device: String,
+    precision: Precision,
     remarks: Vec<String>,
 }
 
@@ -234,14 +235,14 @@ impl Model {
             (Ok(()), choose())
         };
         verified?;
-        let Chosen { cards, device, remarks } = chosen?;
+        let Chosen { cards, device, precision, remarks } = chosen?;
         let members = files.into_iter().map(|file| file.member).collect();
-        Ok(Self { members, cards, bags, steps, songs: AtomicUsize::new(0), device, remarks })
+        Ok(Self { members, cards, bags, steps, songs: AtomicUsize::new(0), device, precision, remarks })
     }
 
     /// Returns an empty profile of songs on its devices.
     pub(crate) fn new_profile(&self) -> Profile {
-        Profile::new(self.device(), &self.cards[0])
+        Profile::new(self.device(), self.precision, &self.cards[0])
     }
 
     /// Returns the index of the device that the next song starts on.
@@ -263,6 +264,11 @@ impl Model {
     /// Returns the ids of its devices, such as `cpu` or `cuda:0,cuda:1`.
     pub fn device(&self) -> &str {
         &self.device
+    }
+
+    /// Returns the number format that its devices compute in: never [`Precision::Auto`], but what that took.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Returns the batch size of each device, in segments.

@@ -5,6 +5,7 @@ use std::time::Instant;
 use burn::tensor::TensorData;
 use serde::Serialize;
 
+use crate::device::Precision;
 use crate::loaded_device::LoadedDevice;
 use crate::networks::Watcher;
 use crate::ops::{self, Record, Recording, roofline};
@@ -19,6 +20,8 @@ pub struct Profile {
     pub seconds: f64,
     /// The devices, such as `cpu` or `cuda:0`.
     pub device: String,
+    /// The number format, such as `f32` or `int16`. The peak rates below are measured in f32.
+    pub precision: String,
     /// CPU threads used for computing.
     pub threads: usize,
     /// The CPU's vector instructions: `avx512`, `avx2`, `neon` or `scalar`.
@@ -62,12 +65,13 @@ pub struct OperationProfile {
 
 impl Profile {
     /// Creates an empty profile. With several GPUs, it measures the peak rates of the first.
-    pub(crate) fn new(device: &str, card: &LoadedDevice) -> Self {
+    pub(crate) fn new(device: &str, precision: Precision, card: &LoadedDevice) -> Self {
         let [flop, bytes] = card.best().unwrap_or_else(|| [roofline::flop_per_second(), roofline::bytes_per_second()]);
         Self {
             segments: 0,
             seconds: 0.0,
             device: device.to_owned(),
+            precision: precision.to_string(),
             threads: rayon::current_num_threads(),
             simd: ops::simd_name(),
             sgemm_gflop_per_s: flop / 1e9,

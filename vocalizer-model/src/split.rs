@@ -7,7 +7,7 @@ use crate::blocks::Blocks;
 use crate::outputs::{Finished, Outputs};
 use crate::pipeline::{Pipeline, Streams, Writer};
 use crate::sink::SinkFormat;
-use crate::{Cancel, Error, Model, Profile, SongStatistics, SplitOptions, Statistics};
+use crate::{Cancel, Error, Model, Precision, Profile, SongStatistics, SplitOptions, Statistics};
 
 /// The result of splitting a song.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +29,8 @@ pub struct Report {
     pub gain: f32,
     /// The gain of each file, by its name without the extension. Clamped samples are not counted.
     pub gains: Vec<(String, f32)>,
+    /// The number format that the model computed in; see [`Model::precision`].
+    pub precision: Precision,
     /// What is damaged or unusual in the input.
     pub warnings: Vec<AudioWarning>,
     /// The costs of the segments, if [`SplitOptions::profile`] is set.
@@ -159,8 +161,8 @@ pub fn split_file_with(
         let Finished { files, gain, gains } = outputs.finish(sinks, clip, cancel)?;
         files.iter().for_each(|file| listener.stem_written(file));
         let (seconds, start_s) = (song.seconds(), options.start_s.unwrap_or(0.0));
-        let warnings = song.warnings;
-        Ok(Report { files, frames, rate_hz, seconds, start_s, gain, gains, warnings, profile })
+        let (precision, warnings) = (model.precision(), song.warnings);
+        Ok(Report { files, frames, rate_hz, seconds, start_s, gain, gains, precision, warnings, profile })
     })();
     if result.is_err() && made_dir {
         // Only this folder, and only if it is empty: a parent folder may hold other songs by now.

@@ -11,8 +11,12 @@ use crate::output::outln;
 pub(crate) fn run(args: &Devices) -> Exit {
     let devices = devices();
     if args.json {
-        for DeviceInfo { id, name, is_software, memory_bytes, .. } in devices {
-            outln!("{}", json!({"id": id, "name": name, "is_software": is_software, "memory_bytes": memory_bytes}));
+        for DeviceInfo { id, name, is_software, memory_bytes, auto_precision, auto_reason, .. } in devices {
+            let fields = json!({
+                "id": id, "name": name, "is_software": is_software, "memory_bytes": memory_bytes,
+                "auto_precision": auto_precision.to_string(), "auto_reason": auto_reason,
+            });
+            outln!("{fields}");
         }
         return Exit::Done;
     }
@@ -20,6 +24,7 @@ pub(crate) fn run(args: &Devices) -> Exit {
         let memory = device.memory_bytes.map(|bytes| format!(", {}", HumanBytes(bytes)));
         let software = if device.is_software { ", software: used only if selected by name" } else { "" };
         outln!("{:<8}  {}{}{software}", device.id, device.name, memory.unwrap_or_default());
+        outln!("          --precision auto takes {}: {}", device.auto_precision, device.auto_reason);
     }
     for interface in [Interface::Cuda, Interface::Wgpu] {
         let prefix = format!("{interface}:");

@@ -25,8 +25,8 @@ pub(crate) struct NetworkArgs {
     /// Compute device: auto, cpu, wgpu or cuda, optionally with GPU numbers, as in cuda:1, cuda:0,2 or cuda:all (see `vocalizer devices`)
     #[arg(short, long, value_name = "DEVICE", default_value_t = DeviceChoice::Auto, value_parser = device, help_heading = COMPUTE)]
     device: DeviceChoice,
-    /// Number format: f32; on the CPU also bf16, int16 or int8, faster and less exact; on GPUs also f16 or bf16, which use half the memory
-    #[arg(long, value_name = "PRECISION", default_value_t = Precision::F32, help_heading = COMPUTE)]
+    /// Number format: auto (see `vocalizer devices`) or f32, which is exact; on the CPU also bf16, int16 or int8, on GPUs also f16 or bf16
+    #[arg(long, value_name = "PRECISION", default_value_t = Precision::Auto, help_heading = COMPUTE)]
     precision: Precision,
     /// Batch size on a GPU, in segments [default: as many as fit into its memory, up to 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = COMPUTE)]
@@ -53,6 +53,15 @@ impl NetworkArgs {
             .with_batch(self.batch.map(usize::from))
     }
 
+    /// Returns the precisions of earlier stems that are as good as those of this run: with `auto`, also the most exact one.
+    pub(super) fn accepted_precisions(&self) -> Vec<Precision> {
+        let mut accepted = self.compute().precisions();
+        if self.precision == Precision::Auto && !accepted.contains(&Precision::F32) {
+            accepted.push(Precision::F32);
+        }
+        accepted
+    }
+
     /// Starts as many threads as wanted.
     ///
     /// # Errors
@@ -62,13 +71,14 @@ impl NetworkArgs {
         self.threads.map_or(Ok(()), |threads| set_threads(threads.into()))
     }
 
-    /// Returns the arguments that change the stems, as manifests and results of `evaluate` record them.
-    pub(super) fn recorded(&self) -> Value {
+    /// Returns the arguments that change the stems, and the precision that was computed in, as manifests and results of `evaluate`
+    /// record them.
+    pub(super) fn recorded(&self, precision: Precision) -> Value {
         // The seed does not matter without random shifts.
         let seed = if self.shifts == 0 { 0 } else { self.seed };
         json!({
             "shifts": self.shifts, "seed": seed, "overlap": self.overlap, "segment_s": self.segment,
-            "precision": self.precision.to_string(),
+            "precision": precision.to_string(),
         })
     }
 }

@@ -43,9 +43,9 @@ pub(super) fn load(args: &ComputeArgs) -> Load {
         }
         let model = model::load(&name, &compute, Voice::choose(false))?;
         model.remarks().iter().for_each(|remark| tracing::info!("{remark}"));
-        let device = model.device().to_owned();
+        let (device, precision) = (model.device().to_owned(), model.precision().to_string());
         let separator = ModelSeparator::new(Arc::new(model), SplitOptions::default(), work)?;
         let device_failure = Box::pin(separator.device_failure());
-        Ok(Loaded { separator: Arc::new(separator), device, device_failure })
+        Ok(Loaded { separator: Arc::new(separator), device, precision, device_failure })
     })
 }

@@ -19,6 +19,8 @@ pub struct Loaded {
     pub separator: Arc<dyn Separator>,
     /// The compute device.
     pub device: String,
+    /// The number format that it computes in, such as `f32`.
+    pub precision: String,
     /// Resolves with the error message when the device fails.
     pub device_failure: Pin<Box<dyn Future<Output = String> + Send>>,
 }
@@ -55,6 +57,7 @@ pub(super) struct WorkerState(OnceLock<Ready>);
 struct Ready {
     model: String,
     device: String,
+    precision: String,
     worker: Worker,
 }
 
@@ -70,15 +73,15 @@ impl LocalWorkers {
         let (sender, loaded) = oneshot::channel();
         // A separate thread: fetching may take minutes, and shutdown does not wait for it.
         std::thread::Builder::new().name("model".to_owned()).spawn(move || sender.send(load(work)))?;
-        let Loaded { separator, device, device_failure } = tokio::select! {
+        let Loaded { separator, device, precision, device_failure } = tokio::select! {
             loaded = loaded => loaded??,
             () = stop.cancelled() => return Ok(()),
         };
-        tracing::info!(model = self.model, device, "model loaded; ready for songs");
+        tracing::info!(model = self.model, device, precision, "model loaded; ready for songs");
         let worker = Worker::builder_with_clock(self.queue, self.backend, separator, self.clock)
             .with_settings(WorkerSettings { grace: self.grace, ..WorkerSettings::default() })
             .build();
-        let _ = self.state.0.set(Ready { model: self.model, device, worker: worker.clone() });
+        let _ = self.state.0.set(Ready { model: self.model, device, precision, worker: worker.clone() });
         let end = stop.child_token();
         let watching = async {
             let why = device_failure.await;
@@ -114,14 +117,14 @@ impl Readiness for WorkerState {
 
 impl MoreMetrics for WorkerState {
     fn metrics(&self) -> Vec<Metric> {
-        let Some(Ready { model, device, worker }) = self.0.get() else { return Vec::new() };
+        let Some(Ready { model, device, precision, worker }) = self.0.get() else { return Vec::new() };
         let counts = worker.counts();
         let seconds = |name, help, ms| Metric::Seconds { name, help, total: Duration::from_millis(ms) };
         vec![
             Metric::Info {
                 name: "worker",
-                help: "The worker's device and model.",
-                labels: vec![("device", device.clone()), ("model", model.clone())],
+                help: "The worker's device, model and precision.",
+                labels: vec![("device", device.clone()), ("model", model.clone()), ("precision", precision.clone())],
             },
             Metric::Counters {
                 name: "worker_songs",

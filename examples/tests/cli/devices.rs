@@ -47,6 +47,9 @@ fn missing_device_is_an_error_and_writes_nothing() {
     place
         .separate(&["song.wav", "--device", "cpu", "--precision", "f16"])
         .failed(2, &["the CPU computes in f32, bf16, int16 or int8, not in f16"]);
+    place
+        .separate(&["song.wav", "--precision", "f64"])
+        .misused(&["unknown precision 'f64'", "expected auto, f32, f16, bf16, int16 or int8"]);
 }
 
 /// No GPU driver, as on a machine without a GPU.

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 use vocalizer_model::audio::Frame;
 
-use super::support::{Place, RATE_HZ, Run, STEMS, of_kind, tiny};
+use super::support::{Place, RATE_HZ, Run, STEMS, auto_on_cpu, of_kind, tiny};
 
 const SECOND: usize = RATE_HZ as usize;
 
@@ -170,6 +170,9 @@ fn model_is_scored_like_its_stems_and_a_second_run_continues() {
     assert!(run.out.contains("1 of 2 songs were scored before"), "{run:?}");
     let files = place.files("scores");
     assert!(files.len() == 1 && files[0].starts_with("tiny-4s.safetensors-"), "no temporary file is left: {files:?}");
+    let scores = std::fs::read_to_string(place.path(&format!("scores/{}", files[0]))).expect("the scores");
+    let made_by: Value = serde_json::from_str(scores.lines().next().expect("a line")).expect("a line of JSON");
+    assert_eq!(made_by["network"]["precision"], auto_on_cpu(&place).0);
 
     let songs = ["data/one/mixture.wav", "data/two/mixture.wav", "--out-template", "{folder}/{stem}.{ext}"];
     place.separate(&[&songs[..], &["--format", "wavf32", "--device", "cpu", "-o", "stems"]].concat()).succeeded();
@@ -180,8 +183,10 @@ fn model_is_scored_like_its_stems_and_a_second_run_continues() {
     }
 
     // Other options and changed files are other scores.
-    let (events, _) = evaluate(&place, &[&by_model[..], &["--shifts", "1"]].concat());
-    assert!(of_kind(&events, "track").iter().all(|event| event["resumed"] == false), "{events:?}");
+    for other in [["--shifts", "1"], ["--precision", "int8"]] {
+        let (events, _) = evaluate(&place, &[&by_model[..], &other].concat());
+        assert!(of_kind(&events, "track").iter().all(|event| event["resumed"] == false), "{events:?}");
+    }
     song(&place, "data/two", 2, 2 * SECOND + 200);
     let (events, _) = evaluate(&place, &by_model);
     let resumed: Vec<_> = of_kind(&events, "track").iter().map(|event| event["resumed"] == true).collect();

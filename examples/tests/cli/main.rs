@@ -14,6 +14,7 @@ mod naming;
 mod output;
 mod parts;
 mod pipes;
+mod precision;
 mod running;
 mod separate;
 mod speech;

@@ -119,6 +119,15 @@ pub(crate) fn of_kind<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
     events.iter().filter(|event| event["event"] == kind).collect()
 }
 
+/// The precision that `auto` takes on the CPU, and why, as `vocalizer devices` says it.
+pub(crate) fn auto_on_cpu(place: &Place) -> (String, String) {
+    let run = place.run(&["devices", "--json"]);
+    run.succeeded();
+    let cpu = run.events().into_iter().find(|device| device["id"] == "cpu").expect("the CPU");
+    let text = |key: &str| cpu[key].as_str().expect("text").to_owned();
+    (text("auto_precision"), text("auto_reason"))
+}
+
 /// The names of the inputs in the events of one kind, sorted.
 pub(crate) fn inputs_of(events: &[Value], kind: &str) -> Vec<String> {
     let name =

@@ -2,7 +2,7 @@
 
 use vocalizer_model::{Model, Precision, Stem};
 
-use super::support::{as_reference, check, floats, golden, on, published, reference, split, tiny};
+use super::support::{as_reference, check, floats, golden, on, published, reference, split, tiny, tiny_on};
 use crate::audio::support::{RATE_HZ, read, snr_db};
 
 /// Compares a song of three segments, the last of them short, with the original's stems.
@@ -49,6 +49,23 @@ pub(super) fn published_song(model: &Model) {
         actual.extend(ours);
     }
     check("htdemucs", model.device(), "stems", snr_db(&expected, &actual), 100.0);
+}
+
+#[test]
+fn auto_computes_in_what_it_takes_and_f32_is_the_default() {
+    let song = &read(&golden("mix.flac")).1[..50_000];
+    let stems = |precision| {
+        let model = tiny_on("tiny-4s", &on("cpu").with_precision(precision)).expect("a model");
+        let split = split(&model, song, RATE_HZ, &floats());
+        assert_eq!(split.report.precision, model.precision());
+        (model.precision(), split.all())
+    };
+    let (taken, by_auto) = stems(Precision::Auto);
+    assert_eq!(on("cpu").with_precision(Precision::Auto).precisions(), [taken]);
+    assert!((taken, by_auto) == stems(taken), "the same as by its name");
+    assert_eq!(tiny("tiny-4s").precision(), Precision::F32);
+    let [exact, rounded] = [Precision::F32, Precision::Int16].map(|precision| stems(precision).1);
+    assert!(exact != rounded, "the tiny model has matrices that are large enough");
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn tiny_models_match_reference() {
     for card in cards() {
         for name in ["tiny-4s", "tiny-6s"] {
             let model = tiny_on(name, &on(&card)).expect("a model on a card");
-            assert_eq!(model.device(), card);
+            assert_eq!((model.device(), model.precision()), (&*card, Precision::F32));
             println!("{}", model.remarks().join("; "));
             whole_song(name, &model);
         }
@@ -67,7 +67,9 @@ fn batch_size_does_not_change_stems() {
     let alone = split(&tiny("tiny-4s"), song, RATE_HZ, &floats()).all();
     for card in cards() {
         for batch in [1, 3] {
-            let model = tiny_on("tiny-4s", &on_with(&card, |compute| compute.batch = Some(batch))).expect("a model");
+            let compute = on_with(&card, |compute| compute.batch = Some(batch)).with_precision(Precision::Auto);
+            let model = tiny_on("tiny-4s", &compute).expect("a model");
+            assert_eq!(model.precision(), Precision::F32, "what auto takes on a card");
             let db = snr_db(&alone, &split(&model, song, RATE_HZ, &floats()).all());
             assert!(db > 100.0, "{card}, {batch} at once: {db:.1} dB of one at a time on the CPU");
         }

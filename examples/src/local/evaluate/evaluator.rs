@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use vocalizer_core::causes::chain;
 use vocalizer_model::audio::AudioFormat;
-use vocalizer_model::{Cancel, Error, Listener, Model, SplitOptions, Stem, interfaces, split_file_with};
+use vocalizer_model::{Cancel, Error, Listener, Model, Precision, SplitOptions, Stem, interfaces, split_file_with};
 
 use super::args::Evaluate;
 use super::comparison::{Comparison, Signal};
@@ -110,9 +110,8 @@ impl Evaluator<'_> {
         }
         for (model, id) in &models {
             let name = id.as_ref().map_or_else(|| plain(model), |id| plain(&id.name));
-            let made_by = self.made_by(json!(id));
             self.report.begin(name.clone());
-            let done = self.model(model, &name, &made_by);
+            let done = self.model(model, &name, json!(id));
             self.report.end();
             done?;
         }
@@ -125,11 +124,17 @@ impl Evaluator<'_> {
         Ok(())
     }
 
-    /// Scores a model. `made_by` is what the scores depend on.
-    fn model(&mut self, model: &str, name: &str, made_by: &Value) -> Result<(), Exit> {
+    /// Scores a model.
+    fn model(&mut self, model: &str, name: &str, id: Value) -> Result<(), Exit> {
         let args = self.args;
+        let mut early = None;
+        let precision = match args.network.compute().precisions()[..] {
+            [only] => only,
+            // It depends on the device that can be used.
+            _ => early.insert(self.load(model)?).precision(),
+        };
         let io = |source| Error::Io { path: args.results.clone(), source };
-        let opened = Results::open(&args.results, name, made_by).map_err(io);
+        let opened = Results::open(&args.results, name, &self.made_by(id, precision)).map_err(io);
         let mut results = opened.map_err(|e| self.stop(&e))?;
         let (mut loaded, mut resumed) = (None, 0);
         for track in self.tracks {
@@ -141,7 +146,7 @@ impl Evaluator<'_> {
             }
             self.check_interrupt()?;
             if loaded.is_none() {
-                let model = self.load(model)?;
+                let model = early.take().map_or_else(|| self.load(model), Ok)?;
                 let pairs = self.pairs(name, &model.sources().iter().copied().collect())?;
                 loaded = Some((model, pairs));
             }
@@ -226,13 +231,13 @@ impl Evaluator<'_> {
     }
 
     /// Returns everything that the scores of a song depend on, but for the song.
-    fn made_by(&self, model: Value) -> Value {
+    fn made_by(&self, model: Value, precision: Precision) -> Value {
         let mut wanted = self.args.stems.clone();
         wanted.sort_unstable();
         wanted.dedup();
         json!({
             "program": "vocalizer evaluate", "format": 1, "model": model, "true_stems": self.stems,
-            "stems": wanted, "network": self.args.network.recorded(),
+            "stems": wanted, "network": self.args.network.recorded(precision),
         })
     }
 

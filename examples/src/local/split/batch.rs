@@ -30,8 +30,8 @@ pub(super) struct Batch<'a> {
     voice: Voice,
     detail: Detail,
     options: SplitOptions,
-    /// The options that the manifest records.
-    recorded: BTreeMap<String, Value>,
+    /// The options of earlier results that need not be made again, as manifests record them.
+    accepted: Vec<BTreeMap<String, Value>>,
     model_id: Option<ModelId>,
     /// Loaded when the first song needs it.
     model: Mutex<Option<Arc<Model>>>,
@@ -67,6 +67,7 @@ impl<'a> Batch<'a> {
         let model_id = identify_model(&args.model);
         let name = model_id.as_ref().map_or(&*args.model, |id| &id.name);
         let ext = options.format.extension();
+        let accepted = args.network.accepted_precisions().into_iter();
         let mut places = Places::new(&args.output, args.out_template.clone(), args.overwrite, name, ext);
         places.may_write(options.mix_minus_name());
         places.may_write(model::stems(&args.model).iter().flatten().flat_map(file_names));
@@ -74,7 +75,7 @@ impl<'a> Batch<'a> {
             args,
             voice,
             detail: Detail { quiet: args.quiet, verbose: args.verbose, lists_files: true },
-            recorded: options::recorded(&options, &args.network),
+            accepted: accepted.map(|precision| options::recorded(&options, &args.network, precision)).collect(),
             options,
             model_id,
             model: Mutex::default(),
@@ -225,13 +226,14 @@ impl<'a> Batch<'a> {
         Outcome::Skipped
     }
 
-    /// Returns what an earlier run made of the song, if this run would make the same.
+    /// Returns what an earlier run made of the song, if this run would make the same or, with less precision, nearly the same.
     fn earlier_result<'p>(&self, place: &'p Place) -> Option<&'p SplitResult> {
         let model_id = self.model_id.as_ref().filter(|_| self.skips)?;
         let results = &place.earlier.as_ref()?.results;
         let is_wanted = |one: &&SplitResult| {
             let is_refused = self.options.read.strict && one.is_of_damaged_song();
-            one.is_like(model_id, &self.recorded) && !is_refused && one.is_complete(&place.home)
+            let is_like = self.accepted.iter().any(|options| one.is_like(model_id, options));
+            is_like && !is_refused && one.is_complete(&place.home)
         };
         results.iter().find(is_wanted)
     }
@@ -397,7 +399,7 @@ impl<'a> Batch<'a> {
                 .model_id
                 .clone()
                 .unwrap_or_else(|| ModelId { name: self.args.model.clone(), weights_sha256: Vec::new() }),
-            options: self.recorded.clone(),
+            options: options::recorded(&self.options, &self.args.network, split.precision),
             rate_hz: split.rate_hz,
             frames: split.frames,
             gain: f64::from(split.gain),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use vocalizer_model::audio::{AudioFormat, Bitrate};
-use vocalizer_model::{Clip, Complement, Error, SplitOptions, Stem};
+use vocalizer_model::{Clip, Complement, Error, Precision, SplitOptions, Stem};
 
 use super::demucs;
 use super::separate_args::{ClipArg, FormatArg, OtherMethod, RateArg, SplitArgs};
@@ -97,8 +97,8 @@ fn sorted(stems: &[Stem]) -> Vec<&str> {
     names
 }
 
-/// Returns the options that change the files, as the manifest records them.
-pub(super) fn recorded(options: &SplitOptions, network: &NetworkArgs) -> BTreeMap<String, Value> {
+/// Returns the options that change the files, and the precision that was computed in, as the manifest records them.
+pub(super) fn recorded(options: &SplitOptions, network: &NetworkArgs, precision: Precision) -> BTreeMap<String, Value> {
     let (format, bitrate) = match options.format {
         AudioFormat::Mp3(Bitrate::Cbr(kbps)) => ("mp3", json!(kbps)),
         AudioFormat::Mp3(Bitrate::Vbr(quality)) => ("mp3", json!(format!("v{quality}"))),
@@ -125,5 +125,5 @@ pub(super) fn recorded(options: &SplitOptions, network: &NetworkArgs) -> BTreeMa
     });
     // Written and read again, so that the numbers are those that a manifest has.
     let read = |values: Value| serde_json::from_str::<BTreeMap<String, Value>>(&values.to_string()).unwrap_or_default();
-    read(all).into_iter().chain(read(network.recorded())).filter(|(_, value)| !value.is_null()).collect()
+    read(all).into_iter().chain(read(network.recorded(precision))).filter(|(_, value)| !value.is_null()).collect()
 }

@@ -78,6 +78,7 @@ impl<'a> SongReport<'a> {
                 ("speed".to_owned(), json!(speed)),
                 ("rate_hz".to_owned(), json!(report.rate_hz)),
                 ("frames".to_owned(), json!(report.frames)),
+                ("precision".to_owned(), report.precision.to_string().into()),
                 ("gain".to_owned(), json!(report.gain)),
                 ("gains".to_owned(), Value::Object(gains)),
                 ("warnings".to_owned(), warnings.collect()),
@@ -96,9 +97,10 @@ impl<'a> SongReport<'a> {
             let gains: Vec<_> =
                 report.gains.iter().map(|(stem, gain)| format!("{stem} {:+.2} dB", decibels(*gain))).collect();
             self.voice.line(&format!(
-                "{input}: {} frames at {} Hz; gains: {}",
+                "{input}: {} frames at {} Hz, computed in {}; gains: {}",
                 report.frames,
                 report.rate_hz,
+                report.precision,
                 gains.join(", ")
             ));
         }

@@ -23,9 +23,9 @@ pub struct ComputeArgs {
     #[cfg(feature = "separate")]
     #[arg(long, env = "DEVICE", value_name = "DEVICE", default_value_t = DeviceChoice::Auto)]
     pub device: DeviceChoice,
-    /// Number format: f32; on the CPU also bf16, int16 or int8, faster and less exact; on GPUs also f16 or bf16, which use half the memory
+    /// Number format: auto (see `vocalizer devices`) or f32, which is exact; on the CPU also bf16, int16 or int8, on GPUs also f16 or bf16
     #[cfg(feature = "separate")]
-    #[arg(long, env = "PRECISION", value_name = "PRECISION", default_value_t = Precision::F32)]
+    #[arg(long, env = "PRECISION", value_name = "PRECISION", default_value_t = Precision::Auto)]
     pub precision: Precision,
     /// Batch size on a GPU, in segments [default: as many as fit into its memory, up to 8]
     #[cfg(feature = "separate")]

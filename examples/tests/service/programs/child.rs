@@ -60,6 +60,7 @@ fn child_worker_entry() {
         }
         "it has fallen off the bus".to_owned()
     });
-    let load = Box::new(move |_| Ok(Loaded { separator, device: "cuda:0".to_owned(), device_failure }));
+    let [device, precision] = ["cuda:0", "f32"].map(str::to_owned);
+    let load = Box::new(move |_| Ok(Loaded { separator, device, precision, device_failure }));
     assert_eq!(worker_with(&Worker::parse_from(["worker"]).args, load), ExitCode::SUCCESS);
 }
