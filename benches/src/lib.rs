@@ -35,7 +35,10 @@ pub fn separate_with(
 ) -> Result<Option<Profile>, Error> {
     let mut statistics = Statistics::default();
     statistics.push(song);
-    let mut separation = Separation::new(model, model.sources(), statistics.finish(), &SeparationOptions::default())?;
+    let mut options = SeparationOptions::default();
+    // `compare.py` compares the stems with the original network's.
+    options.reference_dc = true;
+    let mut separation = Separation::new(model, model.sources(), statistics.finish(), &options)?;
     if record {
         separation.record();
     }

@@ -94,9 +94,11 @@ async fn waiting_worker_gets_an_error_from_a_silent_broker() {
 async fn tiny_network_reads_do_no_harm() {
     let (proxy, queue) = queue_behind_proxy(&fresh_name()).await;
     proxy.set(NetworkState::Slices);
-    let song = "la ".repeat(2_000);
+    let (queue, song) = (Arc::new(queue), "la ".repeat(2_000));
     publish(&queue, &song).await;
-    leased(&queue, &song).await.fail(super::support::never("no")).await.unwrap();
+    let lease = timeout(PATIENCE, worker(Arc::clone(&queue))).await.expect("no job arrived");
+    assert_eq!(lease.job().hash, hash(&song));
+    lease.fail(super::support::never("no")).await.unwrap();
     assert_eq!(queue.dead_letters(10).await.unwrap().len(), 1);
 }
 
