@@ -63,7 +63,7 @@ impl SongService {
     /// not allowed, and the errors of [`Self::begin_upload`].
     pub async fn begin_upload_from(&self, viewer: Viewer, address: IpAddr) -> Result<SongUpload, ServiceError> {
         let policy = &self.settings().uploads;
-        if viewer == Viewer::Anonymous && !policy.anonymous {
+        if viewer.user().is_none() && !policy.anonymous {
             return Err(ServiceError::Unauthenticated {
                 message: "log in first: this server does not accept anonymous uploads",
             });
