@@ -39,6 +39,7 @@ mod results;
 mod retention;
 mod server;
 mod sessions;
+mod sharing;
 mod slow;
 mod support;
 mod sweeping;
