@@ -127,6 +127,7 @@ fn parameters(route: &Route) -> Vec<Value> {
     let headers: &[_] = match route.operation {
         Operation::Part | Operation::Source => &["Range", "If-Range", "If-None-Match"],
         Operation::Events => &["Last-Event-ID"],
+        Operation::Upload => &["Idempotency-Key"],
         _ => &[],
     };
     parameters.extend(headers.iter().map(|name| json!({"name": name, "in": "header", "schema": {"type": "string"}})));
@@ -155,6 +156,8 @@ fn request_body(input: Input) -> Option<Value> {
                 "file": {"type": "string", "contentMediaType": "application/octet-stream"},
                 "id": {"type": "string", "format": "uuid",
                     "description": "An ID of the client's choice: repeating the upload with the same ID makes one song"},
+                "duplicates": {"enum": ["allow", "refuse"], "default": "allow",
+                    "description": "With refuse, a file that the user has uploaded before gives 409 with code duplicate and song_id"},
             },
         }}}),
         Input::Tar => json!({"application/octet-stream": {"schema": {

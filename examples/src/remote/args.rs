@@ -99,6 +99,9 @@ pub(crate) struct Upload {
     /// Wait until the songs are split
     #[arg(long)]
     pub(crate) wait: bool,
+    /// Upload files again that you have uploaded before
+    #[arg(long)]
+    pub(crate) duplicates: bool,
 }
 
 /// The options of `register`.

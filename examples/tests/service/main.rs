@@ -34,6 +34,7 @@ mod ranges;
 mod remote;
 mod remote_commands;
 mod renditions;
+mod repeating;
 mod request_ids;
 mod results;
 mod retention;
