@@ -1,6 +1,6 @@
 // The signed-in user and the account page.
 import { ask } from './api.js';
-import { announce, explain, find, h, setText, toast } from './dom.js';
+import { announce, copyText, explain, find, h, setText, toast } from './dom.js';
 import { limits } from './limits.js';
 import { date, t } from './text.js';
 
@@ -126,7 +126,7 @@ function tokensCard() {
   const secret = h('div', { class: 'secret', role: 'status' });
   const made = ({ token, secret: text }) => {
     const shown = h('input', { readonly: true, value: text, label: 'token-secret', class: 'mono', id: 'token-secret' });
-    const copy = h('button', { t: 'copy', type: 'button', onclick: () => copyToken(shown) });
+    const copy = h('button', { t: 'copy', type: 'button', onclick: () => copyText(shown) });
     secret.replaceChildren(h('p', {}, t('token-made', { name: token.name })), h('div', { class: 'row' }, shown, copy));
     shown.select();
     list();
@@ -137,12 +137,6 @@ function tokensCard() {
   card.append(secret, tokens);
   list();
   return card;
-}
-
-async function copyToken(input) {
-  input.select();
-  // Without TLS (except on localhost) browsers have no clipboard API; the user can copy the selection by hand.
-  await navigator.clipboard?.writeText(input.value).then(() => toast(t('copied')), () => {});
 }
 
 async function list() {

@@ -48,10 +48,10 @@ export function parseError(status, text) {
   return new ApiError(status, errors);
 }
 
-export async function ask(method, path, fields) {
-  const options = { method, cache: 'no-store' };
+export async function ask(method, path, fields = null, headers = {}) {
+  const options = { method, headers, cache: 'no-store' };
   if (fields) {
-    options.headers = { 'Content-Type': 'application/json' };
+    options.headers = { 'Content-Type': 'application/json', ...headers };
     options.body = JSON.stringify(fields);
   }
   const answer = await fetch(path, options).catch(() => null);

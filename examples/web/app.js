@@ -4,6 +4,7 @@ import { connection } from './api.js';
 import { announce, explain, find, h, setText, toast } from './dom.js';
 import { loadLimits } from './limits.js';
 import { view as listView } from './list.js';
+import { view as sharedView } from './shared.js';
 import { view as songView } from './song.js';
 import { songs, subscribe } from './songs.js';
 import { currentLanguage, preferredLanguage, recall, remember, setLanguage, t } from './text.js';
@@ -15,15 +16,17 @@ const uploads = zone();
 hero.append(uploads.element);
 let view = null;
 
-// Routes: #/ for the list, #/songs/ID, #/account.
+// Routes: #/ for the list, #/songs/ID, #/s/SECRET for a share link, #/account.
 function route(first = false) {
   const before = view;
   before?.end?.();
   const [, name, id] = location.hash.split('/');
   document.title = 'Vocalizer';
   const isSong = name === 'songs' && /^[0-9a-f-]{36}$/.test(id ?? '');
-  const isList = !isSong && name !== 'account';
+  const isShared = name === 's' && Boolean(id);
+  const isList = !isSong && !isShared && name !== 'account';
   if (isSong) view = songView(id);
+  else if (isShared) view = sharedView(id);
   else view = isList ? listView() : { element: accountView() };
   hero.hidden = !isList;
   // Keep the elements above the view, so that they do not lose focus.

@@ -37,6 +37,13 @@ export function setText(element, text) {
 
 export const find = (selector) => document.querySelector(selector);
 
+// Selects an input's text and copies it. Without TLS (except on localhost) browsers have no clipboard API; the user can copy the
+// selection by hand.
+export async function copyText(input) {
+  input.select();
+  await navigator.clipboard?.writeText(input.value).then(() => toast(t('copied')), () => {});
+}
+
 // Announces a text to screen readers only.
 export function announce(text) {
   find('#say').textContent = text;

@@ -14,9 +14,15 @@ function savedSettings(id) {
   try { return JSON.parse(sessionStorage.getItem(`vocalizer-mix-${id}`)) ?? {}; } catch { return {}; }
 }
 
-export function player(song) {
+// Converts the mix of a share link to player settings. A silent stem is muted, so that unmuting makes it audible.
+function sharedSettings({ levels }) {
+  return { mix: Object.fromEntries(Object.entries(levels).map(([stem, level]) => [stem, { level: level || 1, mute: level === 0 }])) };
+}
+
+// `shared` is the mix of a share link; it replaces the saved settings.
+export function player(song, shared = null) {
   const engine = new Engine(song.id);
-  const before = savedSettings(song.id);
+  const before = shared ? sharedSettings(shared) : savedSettings(song.id);
   const mix = Object.fromEntries(STEMS.map((stem) => [stem, { level: 1, mute: false, solo: false, ...before.mix?.[stem] }]));
   const set = { volume: before.volume ?? 1, karaoke: before.karaoke ?? false, loop: before.loop ?? null };
   const peaks = {};
@@ -313,6 +319,12 @@ export function player(song) {
       }
       if (closed) return;
     }
+    if (shared) {
+      const samples = (ms) => (ms / 1000) * engine.rate;
+      before.at = samples(shared.start_ms ?? 0);
+      before.loop = shared.loop_ms?.map(samples);
+      before.loopOn = Boolean(shared.loop_ms);
+    }
     place.max = seconds(engine.length);
     place.disabled = play.disabled = false;
     element.dataset.state = 'paused';
@@ -328,6 +340,14 @@ export function player(song) {
     open,
     // Effective levels, for downloading the mix.
     levels: () => Object.fromEntries(STEMS.map((stem) => [stem, audible(stem)])),
+    isOpen: ready,
+    // The mix, the position and the loop, as the form fields of a share link.
+    shared: () => {
+      const ms = (sample) => Math.round(seconds(sample) * 1000);
+      const levels = Object.fromEntries(STEMS.map((stem) => [stem, Math.round(audible(stem) * 1000) / 1000]));
+      const [from, to] = engine.loop ?? [];
+      return { ...levels, start_ms: ms(engine.position), ...(engine.loop && { loop_from_ms: ms(from), loop_to_ms: ms(to) }) };
+    },
     update: () => { applyMix(); showLoop(); showPosition(); },
     close: () => {
       closed = true;

@@ -2,8 +2,10 @@
 import { ask } from './api.js';
 import { STEMS } from './engine.js';
 import { explain, h, icon, setText, toast } from './dom.js';
+import { limits } from './limits.js';
 import { openness, remove, retry, state } from './list.js';
 import { player } from './player.js';
+import { shareDialog } from './share.js';
 import { drop, get, isLoaded, put, putAndRefresh, songs } from './songs.js';
 import { recall, remember, t } from './text.js';
 
@@ -13,6 +15,7 @@ export function view(id) {
   const title = h('h1', { tabindex: -1, dir: 'auto' });
   const badge = h('span');
   const edit = h('button', { class: 'plain', label: 'rename', id: 'rename', onclick: () => rename() }, icon('edit'));
+  const shareButton = h('button', { class: 'plain', label: 'share', id: 'share', onclick: () => shareDialog(get(id), playing?.isOpen() ? playing.shared : null) }, icon('share'));
   const deleteButton = h('button', { class: 'plain', label: 'delete', id: 'delete', onclick: () => {
     remove(get(id));
     location.hash = '#/';
@@ -22,7 +25,7 @@ export function view(id) {
   const why = h('p', { class: 'why', dir: 'auto' });
   const retryButton = h('button', { class: 'primary', id: 'retry', t: 'try-again', onclick: () => retry(get(id)) });
   const stand = h('div', { class: 'card stand-alone' }, status, bar, why, retryButton);
-  const head = h('div', { class: 'song-head' }, title, badge, edit, deleteButton);
+  const head = h('div', { class: 'song-head' }, title, badge, edit, shareButton, deleteButton);
   const inside = h('div');
   const element = h('article', { class: 'song-view' }, h('p', {}, h('a', { href: '#/', class: 'back' }, icon('back'), h('span', { t: 'all-songs' }))), head, stand, inside);
   let playing = null;
@@ -66,10 +69,11 @@ export function view(id) {
       return;
     }
     // A deletion may have been undone.
-    if (!edit.parentNode) head.replaceChildren(title, badge, edit, deleteButton);
+    if (!edit.parentNode) head.replaceChildren(title, badge, edit, shareButton, deleteButton);
     setText(title, song.title);
     document.title = `${song.title} · Vocalizer`;
     badge.replaceChildren(openness(song));
+    shareButton.hidden = !limits()?.max_shares;
     stand.hidden = song.status === 'SPLIT';
     setText(status, state(song));
     bar.hidden = song.status !== 'SPLITTING';
@@ -104,7 +108,7 @@ export function view(id) {
 }
 
 // Download links for all parts of a song, in the preferred format.
-function downloads(song, playing) {
+export function downloads(song, playing) {
   let format = recall('format');
   if (!FORMATS.includes(format)) format = 'mp3';
   const links = [];

@@ -70,8 +70,10 @@ function begin(upload) {
   upload.state = 'going';
   upload.loaded = 0;
   upload.sent = upload.title;
+  upload.known = null;
   const form = new FormData();
   form.append('title', upload.title);
+  if (!upload.duplicate) form.append('duplicates', 'refuse');
   form.append('file', upload.file, upload.file.name);
   const request = new XMLHttpRequest();
   upload.request = request;
@@ -83,6 +85,7 @@ function begin(upload) {
     if (request.status === 200) return done(upload, JSON.parse(request.responseText).data.song);
     const error = parseError(request.status, request.responseText);
     if (error.unreachable) return broken(upload);
+    if (error.has('duplicate')) return duplicate(upload, error.errors[0].song_id);
     if (error.status === 401) return signInRequired() ? fail(upload, t('users-alone'), true) : ended(upload);
     // Offer a retry if it may succeed: temporary errors, or a rejected title, which the user can change.
     fail(upload, explain(error), error.status >= 500 || [403, 408, 429].includes(error.status) || error.errors.some(({ field }) => field === 'title'));
@@ -122,6 +125,15 @@ async function broken(upload) {
 function ended(upload) {
   fail(upload, t('upload-ended'), true);
   document.dispatchEvent(new Event('session-ended'));
+}
+
+// The user has this song already. Retrying uploads it again.
+function duplicate(upload, song) {
+  upload.duplicate = true;
+  upload.known = song;
+  upload.retry.dataset.t = 'upload-again';
+  setText(upload.retry, t('upload-again'));
+  fail(upload, t('upload-duplicate'), true);
 }
 
 function fail(upload, why, again) {
@@ -172,6 +184,7 @@ function update(upload) {
   note.setAttribute('role', state === 'failed' ? 'alert' : 'note');
   const sent = loaded < 1 ? t('upload-going', { percent: percent(Math.floor(loaded * 100)) }) : t('upload-checked');
   setText(note, { waiting: t('upload-waiting'), going: sent, away: t('upload-away'), failed: upload.error }[state] ?? '');
+  if (state === 'failed' && upload.known) note.append(' ', h('a', { href: `#/songs/${upload.known}`, t: 'upload-known' }));
 }
 
 // Stores the names of open uploads, so that the page can report them after a reload.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 pub use vocalizer_api::causes::BoxError;
+use vocalizer_api::id::SongId;
 use vocalizer_api::{ApiError, ErrorCode};
 
 /// An error of a call.
@@ -185,6 +186,14 @@ impl Error {
     pub fn codes(&self) -> impl Iterator<Item = ErrorCode> {
         let errors = if let Self::Api { errors, .. } = self { &errors[..] } else { &[] };
         errors.iter().map(|error| error.code)
+    }
+
+    /// Returns the song that the user has already, if an upload
+    /// [refused a duplicate](crate::Upload::refusing_duplicates).
+    #[must_use]
+    pub fn duplicate(&self) -> Option<SongId> {
+        let Self::Api { errors, .. } = self else { return None };
+        errors.iter().find(|error| error.code == ErrorCode::Duplicate)?.song_id
     }
 
     /// Returns whether the server's errors contain this code.

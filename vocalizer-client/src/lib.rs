@@ -54,6 +54,7 @@ mod query;
 mod retry;
 mod save;
 mod service;
+mod shares;
 mod songs;
 mod tls;
 mod upload;
@@ -71,15 +72,17 @@ pub use query::{SongQuery, SongsPage};
 pub use reqwest;
 pub use save::{DownloadStems, DownloadTo};
 pub use service::HttpService;
+pub use shares::{NewShare, Share};
 pub use upload::Upload;
 /// An error and its causes in one line, for logs.
 pub use vocalizer_api::causes::chain;
 pub use vocalizer_api::id::SongId;
-pub use vocalizer_api::id::{TokenId, UserId};
+pub use vocalizer_api::id::{ShareId, TokenId, UserId};
 pub use vocalizer_api::part::{Format, Part, Stem};
 pub use vocalizer_api::secret::Secret;
 pub use vocalizer_api::{
-    ApiError, ErrorCode, LimitsView, PeaksView, QuotaView, RegistrationView, SongStatus, SongView, TokenView, UserView,
+    ApiError, ErrorCode, LimitsView, PeaksView, QuotaView, RegistrationView, ShareMix, ShareView, SharedData,
+    SongStatus, SongView, TokenView, UserView,
 };
 pub use watch::Change;
 

@@ -36,6 +36,7 @@ pub struct Upload {
     file_name: String,
     source: Content,
     progress: Option<Progress>,
+    refuses_duplicates: bool,
 }
 
 enum Content {
@@ -143,7 +144,7 @@ impl Upload {
     }
 
     fn new(title: String, file_name: String, source: Content) -> Self {
-        Self { id: SongId::random(), title, file_name, source, progress: None }
+        Self { id: SongId::random(), title, file_name, source, progress: None, refuses_duplicates: false }
     }
 
     /// Sets the song's ID. The default is a new one for each `Upload`.
@@ -187,6 +188,29 @@ impl Upload {
     #[must_use]
     pub const fn id(&self) -> SongId {
         self.id
+    }
+
+    /// Fails with [`Error::duplicate`] if the user has uploaded the same file before. Anonymous uploads are not compared.
+    ///
+    /// ```
+    /// # use vocalizer_client::{Secret, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # client.register("ada", &Secret::new("correct horse".to_owned())).await?;
+    /// # let first = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?;
+    /// let upload = Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes").refusing_duplicates();
+    /// let song = match client.upload(upload).await {
+    ///     Ok(song) => song,
+    ///     Err(error) => client.song(error.duplicate().ok_or(error)?).await?,
+    /// };
+    /// # assert_eq!(song.id, first.id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn refusing_duplicates(self) -> Self {
+        Self { refuses_duplicates: true, ..self }
     }
 
     /// Calls `progress` repeatedly with the bytes sent so far, and the size if it is known.
@@ -255,6 +279,9 @@ impl Upload {
         let file_name = self.file_name.replace(|c: char| c.is_control() || matches!(c, '"' | '\\'), "_");
         let file = file.file_name(file_name).mime_str("application/octet-stream").map_err(Error::from_reqwest)?;
         let mut form = Form::new().text("title", self.title.clone());
+        if self.refuses_duplicates {
+            form = form.text("duplicates", "refuse");
+        }
         if has_id {
             form = form.text("id", self.id.to_string());
         }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use vocalizer_api::{JobView, PeaksView, QuotaView, RegistrationView, SongStatus, SongView, TokenView};
+use vocalizer_api::{JobView, PeaksView, QuotaView, RegistrationView, ShareView, SongStatus, SongView, TokenView};
 
-use crate::account::{ApiToken, Registration};
+use crate::account::{ApiToken, Registration, ShareLink};
 use crate::ports::{LeasedJob, Peaks};
 use crate::quota::Quota;
 use crate::song::{Song, StatusKind};
@@ -21,6 +21,13 @@ impl From<ApiToken> for TokenView {
     fn from(token: ApiToken) -> Self {
         let ApiToken { id, name, created_at, expires_at } = token;
         Self::new(id, name, rfc3339(created_at), expires_at.map(rfc3339))
+    }
+}
+
+impl From<ShareLink> for ShareView {
+    fn from(link: ShareLink) -> Self {
+        let ShareLink { id, created_at, expires_at, mix, .. } = link;
+        Self::new(id, rfc3339(created_at), expires_at.map(rfc3339), mix)
     }
 }
 
@@ -85,6 +92,6 @@ fn millis(span: Duration) -> u64 {
 }
 
 /// Returns a time as RFC 3339 text. Every year of our calendar can be formatted.
-fn rfc3339(time: OffsetDateTime) -> String {
+pub(crate) fn rfc3339(time: OffsetDateTime) -> String {
     time.format(&Rfc3339).unwrap_or_default()
 }

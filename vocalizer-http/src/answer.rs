@@ -34,7 +34,7 @@ pub const fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::Timeout => StatusCode::REQUEST_TIMEOUT,
         ErrorCode::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
         // An error, so that `curl --fail` and wget do not save it as the file.
-        ErrorCode::Conflict | ErrorCode::NotReady => StatusCode::CONFLICT,
+        ErrorCode::Conflict | ErrorCode::Duplicate | ErrorCode::NotReady => StatusCode::CONFLICT,
         ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::Unsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,

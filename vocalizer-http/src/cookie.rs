@@ -1,4 +1,4 @@
-//! The session cookie, and the device cookie that marks devices with an earlier login.
+//! The session cookie, the device cookie that marks devices with an earlier login, and the cookie of a share link.
 
 use std::time::Duration;
 
@@ -15,6 +15,9 @@ const SECURE: &str = "__Host-session";
 /// The names of the device cookie, without and with TLS.
 const DEVICE_PLAIN: &str = "device";
 const DEVICE_SECURE: &str = "__Host-device";
+
+/// The name of the cookie with the secret of a share link. Without `__Host-`, which would require the path `/`.
+const SHARE: &str = "share";
 
 /// Lifetime of the device cookie.
 const DEVICE_LASTS: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -36,11 +39,19 @@ pub fn device(headers: &HeaderMap, secure: bool) -> Option<Secret<String>> {
     read(headers, if secure { DEVICE_SECURE } else { DEVICE_PLAIN })
 }
 
+/// Returns the secret of a share link from the request's cookies, by the same rules as [`session`].
+#[must_use]
+pub fn share(headers: &HeaderMap) -> Option<Secret<String>> {
+    read(headers, SHARE)
+}
+
 fn read(headers: &HeaderMap, wanted: &str) -> Option<Secret<String>> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
     let (_, value) = pairs.find(|(name, _)| *name == wanted)?;
-    let plain = !value.is_empty() && value.len() <= MAX_VALUE_BYTES && value.bytes().all(|b| b.is_ascii_alphanumeric());
+    let plain = !value.is_empty()
+        && value.len() <= MAX_VALUE_BYTES
+        && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     plain.then(|| Secret::new(value.to_owned()))
 }
 

@@ -102,6 +102,10 @@ impl From<ServiceError> for Failure {
             ServiceError::NotSplit { .. } => Self::new(Code::Conflict, message),
             ServiceError::Conflict { field: None, .. } => Self::new(Code::Conflict, message),
             ServiceError::Conflict { field: Some(field), .. } => Self::about(field, Code::Conflict, message),
+            ServiceError::Duplicate { song } => Self {
+                errors: vec![ApiError::new(Code::Duplicate, message).with_song(song)],
+                ..Self::new(Code::Duplicate, "")
+            },
             ServiceError::Unauthenticated { .. } => Self::new(Code::Unauthenticated, message),
             ServiceError::Throttled { retry_after } => {
                 Self { retry_after: Some(retry_after), ..Self::new(Code::RateLimited, message) }

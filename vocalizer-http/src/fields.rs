@@ -87,6 +87,9 @@ impl Field {
     }
 }
 
+/// The longest position in a song: about 50 days.
+const MAX_MS: u64 = u32::MAX as u64;
+
 /// Declares each field as a static, which handlers refer to.
 macro_rules! fields {
     ($($name:ident = $field:expr;)*) => { $(pub(crate) static $name: Field = $field;)* };
@@ -102,6 +105,10 @@ fields! {
     TOKEN_NAME = Field::text("name");
     EXPIRES_IN_DAYS = Field::text("expires_in_days");
     TITLE = Field::text("title");
+    EXPIRES_AT = Field::text("expires_at");
+    START_MS = Field::whole("start_ms", 0, MAX_MS, None);
+    LOOP_FROM_MS = Field::whole("loop_from_ms", 0, MAX_MS, None);
+    LOOP_TO_MS = Field::whole("loop_to_ms", 0, MAX_MS, None);
     PERCENT = Field::whole("percent", 0, 100, None);
     REASON = Field::text("reason");
     WAIT_S = Field::whole("wait_s", 0, MAX_JOB_WAIT.as_secs(), Some(30));

@@ -71,6 +71,7 @@ mod probe;
 mod pulse;
 mod request;
 mod routes;
+mod share;
 mod sniff;
 
 /// Compiles the example in the README.

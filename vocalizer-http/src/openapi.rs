@@ -6,8 +6,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use vocalizer_core::api::{
-    ApiError, JobData, LimitsData, NewTokenData, PeaksData, SongData, SongView, SongsData, TokensData, UserData,
-    WantedData,
+    ApiError, JobData, LimitsData, NewShareData, NewTokenData, PeaksData, SharedData, SharesData, SongData, SongView,
+    SongsData, TokensData, UserData, WantedData,
 };
 use vocalizer_core::part::Part;
 
@@ -41,6 +41,7 @@ pub fn document() -> Value {
                 "session": {"type": "apiKey", "in": "cookie", "name": "session",
                     "description": "Set by registration and login; named __Host-session behind TLS."},
                 "token": {"type": "http", "scheme": "bearer", "description": "An API token."},
+                "share": {"type": "http", "scheme": "bearer", "description": "The secret of a share link."},
                 "worker": {"type": "http", "scheme": "bearer", "description": "A worker token."},
             },
         },
@@ -62,6 +63,9 @@ fn schemas() -> Map<String, Value> {
     add::<UserData>(&mut generator);
     add::<TokensData>(&mut generator);
     add::<NewTokenData>(&mut generator);
+    add::<SharesData>(&mut generator);
+    add::<NewShareData>(&mut generator);
+    add::<SharedData>(&mut generator);
     add::<WantedData>(&mut generator);
     add::<JobData>(&mut generator);
     add::<PeaksData>(&mut generator);
@@ -89,6 +93,8 @@ fn operation(route: &Route, head: bool) -> Value {
         Access::Worker => json!([{"worker": []}]),
         Access::Session => json!([{"session": []}]),
         Access::Anyone => json!([{}, {"session": []}, {"token": []}]),
+        Access::Reader => json!([{}, {"session": []}, {"token": []}, {"share": []}]),
+        Access::Share => json!([{"share": []}]),
     };
     operation
 }
@@ -104,7 +110,7 @@ fn tag(route: &Route) -> &'static str {
 
 fn parameters(route: &Route) -> Vec<Value> {
     let mut parameters = Vec::new();
-    for name in ["song_id", "token_id", "file", "part", "hash", "lease"] {
+    for name in ["song_id", "token_id", "share_id", "file", "part", "hash", "lease"] {
         if route.path.contains(&format!("{{{name}}}")) {
             let schema = match name {
                 "file" => json!({"type": "string", "examples": ["vocals.mp3", "accompaniment.flac", "stems.zip"]}),
@@ -121,6 +127,7 @@ fn parameters(route: &Route) -> Vec<Value> {
     let headers: &[_] = match route.operation {
         Operation::Part | Operation::Source => &["Range", "If-Range", "If-None-Match"],
         Operation::Events => &["Last-Event-ID"],
+        Operation::Upload => &["Idempotency-Key"],
         _ => &[],
     };
     parameters.extend(headers.iter().map(|name| json!({"name": name, "in": "header", "schema": {"type": "string"}})));
@@ -149,6 +156,8 @@ fn request_body(input: Input) -> Option<Value> {
                 "file": {"type": "string", "contentMediaType": "application/octet-stream"},
                 "id": {"type": "string", "format": "uuid",
                     "description": "An ID of the client's choice: repeating the upload with the same ID makes one song"},
+                "duplicates": {"enum": ["allow", "refuse"], "default": "allow",
+                    "description": "With refuse, a file that the user has uploaded before gives 409 with code duplicate and song_id"},
             },
         }}}),
         Input::Tar => json!({"application/octet-stream": {"schema": {
@@ -171,7 +180,7 @@ fn responses(route: &Route, head: bool) -> Map<String, Value> {
     }
     let everywhere: &[u16] = match route.access {
         Access::Public => &[400, 421, 500, 503],
-        Access::Anyone | Access::Session => &[400, 401, 403, 421, 500, 503],
+        Access::Anyone | Access::Reader | Access::Share | Access::Session => &[400, 401, 403, 421, 500, 503],
         Access::Worker => &[400, 401, 403, 500, 503],
     };
     for &status in everywhere.iter().chain(route.errors) {

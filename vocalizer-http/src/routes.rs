@@ -7,7 +7,9 @@ use matchit::Router;
 
 use crate::app::App;
 use crate::fields::{self, Field, Input};
-use crate::handlers::{Answer, auth, events, jobs, list_events, operations, parts, results, songs, upload, work};
+use crate::handlers::{
+    Answer, auth, events, jobs, list_events, operations, parts, results, shares, songs, upload, work,
+};
 use crate::request::Request;
 
 /// Required authentication.
@@ -15,6 +17,10 @@ use crate::request::Request;
 pub(crate) enum Access {
     /// Optional: anonymous callers are allowed, but users see more.
     Anyone,
+    /// Optional, as for `Anyone`; a share link is enough for its song.
+    Reader,
+    /// A share link.
+    Share,
     /// A session from a login with a password.
     Session,
     /// A worker token.
@@ -103,6 +109,7 @@ const LOGIN: Input = form!([USERNAME, PASSWORD] []);
 const PASSWORD: Input = form!([OLD_PASSWORD, PASSWORD_1, PASSWORD_2] []);
 const TOKEN: Input = form!([TOKEN_NAME][EXPIRES_IN_DAYS]);
 const RENAME: Input = form!([TITLE] []);
+const SHARE: Input = form!([] [EXPIRES_AT, DRUMS, BASS, OTHER, VOCALS, START_MS, LOOP_FROM_MS, LOOP_TO_MS]);
 const PERCENT: Input = form!([PERCENT] []);
 const REASON: Input = form!([REASON] []);
 const WAIT: Input = form!([][WAIT_S]);
@@ -144,7 +151,7 @@ routes! {
         POST "/songs/upload" Anyone Input::Upload => Output::Data("SongData"), [] [400, 408, 409, 413, 415, 422, 429, 507]
         "Uploads a song and queues it for splitting";
     GetSong "get_song" songs::get,
-        GET "/songs/{song_id}" Anyone Input::Nothing => Output::Data("SongData"), [] [404]
+        GET "/songs/{song_id}" Reader Input::Nothing => Output::Data("SongData"), [] [404, 429]
         "Returns a song with its status and progress";
     RenameSong "rename_song" songs::rename,
         PATCH "/songs/{song_id}" Anyone RENAME => Output::Data("SongData"), [] [400, 404, 408, 413, 415, 422]
@@ -162,14 +169,27 @@ routes! {
         GET "/songs/events" Anyone Input::Nothing => Output::Events, [] []
         "Streams changes of the caller's songs: the newest ones, and all that wait or are being split";
     Peaks "peaks" parts::peaks,
-        GET "/songs/{song_id}/peaks/{part}" Anyone Input::Nothing => Output::Data("PeaksData"), []
-        [404, 409, 422, 507]
+        GET "/songs/{song_id}/peaks/{part}" Reader Input::Nothing => Output::Data("PeaksData"), []
+        [404, 409, 422, 429, 507]
         "Returns the loudness of a part over time, for a waveform; computed once";
     Part "part" parts::part,
-        GET "/songs/{song_id}/{file}" Anyone Input::Nothing => Output::Audio,
-        [DOWNLOAD, FORMAT, DRUMS, BASS, OTHER, VOCALS] [304, 404, 409, 416, 422, 507]
+        GET "/songs/{song_id}/{file}" Reader Input::Nothing => Output::Audio,
+        [DOWNLOAD, FORMAT, DRUMS, BASS, OTHER, VOCALS] [304, 404, 409, 416, 422, 429, 507]
         "Downloads a part: song, bass, drums, other, vocals or accompaniment as .mp3, .wav or .flac; stems.zip or \
         stems.tar; mix.mp3, mix.wav or mix.flac with the stem gains from the query";
+    CreateShare "create_share" shares::create,
+        POST "/songs/{song_id}/shares" Anyone SHARE => Output::Data("NewShareData"), []
+        [400, 404, 408, 409, 413, 415, 422]
+        "Creates a link with which everyone may listen to the song and download it; the secret is only in this response";
+    ListShares "list_shares" shares::list,
+        GET "/songs/{song_id}/shares" Anyone Input::Nothing => Output::Data("SharesData"), [] [404]
+        "Lists a song's share links, newest first";
+    RevokeShare "revoke_share" shares::revoke,
+        DELETE "/songs/{song_id}/shares/{share_id}" Anyone Input::Nothing => Output::Nothing, [] [404]
+        "Revokes a share link";
+    OpenShare "open_share" shares::open,
+        GET "/share" Share Input::Nothing => Output::Data("SharedData"), [] [404, 429]
+        "Returns the song that a share link opens, and the mix to start with";
     UploadResult "upload_result" results::upload_result,
         POST "/songs/{hash}/upload_result" Worker Input::Tar => Output::Nothing, []
         [400, 404, 408, 410, 413, 422, 507]

@@ -38,7 +38,10 @@ use crate::pulse::Pulse;
 use crate::request::{Peer, Request, check_worker, proof};
 use crate::routes::{Access, Found, Operation, Route, Routes};
 use crate::settings::HttpSettings;
-use crate::{hosts, openapi, origin};
+use crate::{hosts, openapi, origin, share};
+
+/// Keeps search engines from listing what a share link opens.
+const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
 
 /// The header with the request id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -260,6 +263,8 @@ async fn respond(app: Arc<App>, routes: &Routes, peer: IpAddr, request: http::Re
         Found::Nothing if app.page.has(&path) => "page",
         Found::Methods(_) | Found::Nothing => "none",
     };
+    let is_shared = matches!(&found, Found::Route(Route { access: Access::Reader | Access::Share, .. }, _))
+        && share::shown(request.headers()).is_some();
     let span = tracing::info_span!("request", %id, %method, operation);
     let answered = AssertUnwindSafe(answer(&app, found, peer, request)).catch_unwind();
     let mut response = match answered.instrument(span.clone()).await {
@@ -283,13 +288,16 @@ async fn respond(app: Arc<App>, routes: &Routes, peer: IpAddr, request: http::Re
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static("default-src 'none'; sandbox"));
     headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
+    if is_shared {
+        headers.insert(ROBOTS, HeaderValue::from_static("noindex"));
+    }
     if let Ok(id) = HeaderValue::try_from(id) {
         headers.insert(REQUEST_ID, id);
     }
     let status = response.status().as_u16();
     app.metrics.answered(operation, status, timed.then(|| began.elapsed()));
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(parent: &span, %path, status, took_ms, "request completed");
+    tracing::info!(parent: &span, path = %share::loggable(&path), status, took_ms, "request completed");
     response.map(|body| in_span(body, span))
 }
 
@@ -331,6 +339,10 @@ async fn answer(
         Access::Anyone | Access::Session => {
             app.accounts.authenticate(proof(&head.headers, peer.secure).as_ref()).await?
         }
+        Access::Reader => {
+            let id = params.iter().find(|(name, _)| name == "song_id").and_then(|(_, id)| id.parse().ok());
+            share::reader(app, &head.headers, peer, id).await?
+        }
         Access::Worker => {
             // The original accepted results without a token; it had none of the other worker routes.
             if !open_result {
@@ -338,7 +350,7 @@ async fn answer(
             }
             vocalizer_core::service::Caller::ANONYMOUS
         }
-        Access::Public => vocalizer_core::service::Caller::ANONYMOUS,
+        Access::Public | Access::Share => vocalizer_core::service::Caller::ANONYMOUS,
     };
     let (method, uri, headers) = (head.method, head.uri, head.headers);
     let (input, query) = (route.input, route.query);

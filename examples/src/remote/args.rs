@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use vocalizer_client::{Format, Part, Secret, SongId, SongStatus, TokenId};
+use vocalizer_client::{Format, Part, Secret, ShareId, SongId, SongStatus, TokenId};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -73,6 +73,8 @@ pub(crate) enum Command {
         /// The song
         id: SongId,
     },
+    /// Create, list and revoke share links: everyone who has one may listen to the song and download it
+    Share(ShareArgs),
     /// Log in and store an API token for this server
     Login(User),
     /// Revoke and delete the stored token
@@ -97,6 +99,9 @@ pub(crate) struct Upload {
     /// Wait until the songs are split
     #[arg(long)]
     pub(crate) wait: bool,
+    /// Upload files again that you have uploaded before
+    #[arg(long)]
+    pub(crate) duplicates: bool,
 }
 
 /// The options of `register`.
@@ -166,6 +171,39 @@ pub(crate) struct PasswordFrom {
     /// Read the password from standard input instead of prompting
     #[arg(long, global = true)]
     pub(crate) password_stdin: bool,
+}
+
+/// The options of `share`.
+#[derive(Debug, Args)]
+pub(crate) struct ShareArgs {
+    /// The subcommand.
+    #[command(subcommand)]
+    pub(crate) command: ShareCommand,
+}
+
+/// The subcommands of `share`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ShareCommand {
+    /// Create a link and print it; it cannot be shown again
+    Create {
+        /// The song
+        id: SongId,
+        /// Date or time (RFC 3339) at which the link expires, as in 2030-12-31 [default: never]
+        #[arg(long, value_name = "DATE")]
+        until: Option<String>,
+    },
+    /// List the links of a song
+    List {
+        /// The song
+        id: SongId,
+    },
+    /// Revoke a link
+    Revoke {
+        /// The song
+        id: SongId,
+        /// Link ID
+        share: ShareId,
+    },
 }
 
 /// The options of `token`.

@@ -9,6 +9,7 @@ mod failure;
 mod integration;
 mod report;
 mod run;
+mod shares;
 mod songs;
 
 pub(crate) use args::Remote;

@@ -25,7 +25,18 @@ pub(super) async fn upload(client: &Client, upload: &Upload, voice: Voice) -> Re
             let title = upload.title.clone().unwrap_or_else(|| title(file));
             let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
             let song = ToUpload::from_path(title, file).with_progress(report::upload(voice, &name));
-            let song = client.upload(song).await?;
+            let song = if upload.duplicates { song } else { song.refusing_duplicates() };
+            let song = match client.upload(song).await {
+                Ok(song) => song,
+                Err(error) => {
+                    let known = client.song(error.duplicate().ok_or(error)?).await?;
+                    voice.note(
+                        &json!({"event": "duplicate", "id": known.id}),
+                        "you have this song already; --duplicates uploads it again",
+                    );
+                    known
+                }
+            };
             if !upload.wait {
                 print_song(voice, &song);
                 return Ok(());

@@ -163,13 +163,16 @@ pub struct RoomArgs {
     pub renditions_max_bytes: Option<u64>,
 }
 
-/// Limits of uploads (413 above it), and of what is open at once (503 with Retry-After).
+/// Limits of uploads (413 above it), of share links (409), and of what is open at once (503 with Retry-After).
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct CapsArgs {
     /// Upload limit in bytes
     #[arg(long, env = "MAX_UPLOAD_BYTES", value_name = "BYTES", default_value_t = Limits::default().max_upload_bytes)]
     pub max_upload_bytes: u64,
+    /// Limit of share links per song; 0 turns sharing off
+    #[arg(long, env = "MAX_SHARES", value_name = "N", default_value_t = Limits::default().max_shares, hide_short_help = true)]
+    pub max_shares: u32,
     /// Limit of connections; at most half of the process's open file limit
     #[arg(long, env = "MAX_CONNECTIONS", value_name = "N", default_value_t = number(Caps::default().connections), value_parser = value_parser!(u32).range(1..),
         hide_short_help = true)]

@@ -66,6 +66,7 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
     let audio = AudioLimits::from(&config.limits);
     let songs = SongService::builder_with_clock(songs, blobs, Arc::clone(&queue), Arc::clone(&clock))
         .with_coordination(coordination)
+        .with_attempts(Arc::clone(&attempts))
         .with_probe(Arc::new(FileProbe::new(audio)))
         .with_renderer(Arc::new(AudioRenderer::new(&data.work, audio).with_at_once(config.renderings.at_once)))
         .with_results(Arc::new(TarResults::new(config.limits)))

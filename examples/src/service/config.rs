@@ -87,7 +87,8 @@ impl Config {
             require_cluster(BLOBS)?;
             check_bucket(url).map_err(|what| invalid(BLOBS, what))?;
         }
-        let limits = Limits { max_upload_bytes: args.caps.max_upload_bytes, ..Limits::default() };
+        let CapsArgs { max_upload_bytes, max_shares, .. } = args.caps;
+        let limits = Limits { max_upload_bytes, max_shares, ..Limits::default() };
         limits.check()?;
         let min_free_bytes = args.room.min_free_bytes;
         let policy = Policy::check(&args.policy, &database)?;
@@ -277,6 +278,7 @@ impl fmt::Display for Config {
         writeln!(f, "WORKER_TOKEN={tokens}")?;
         writeln!(f, "OPEN_UPLOAD_RESULT={}", self.open_upload_result)?;
         writeln!(f, "MAX_UPLOAD_BYTES={}", self.limits.max_upload_bytes)?;
+        writeln!(f, "MAX_SHARES={}", self.limits.max_shares)?;
         match self.min_free_bytes {
             None => writeln!(f, "MIN_FREE_BYTES=(1 GiB, or 5 % of the disk)")?,
             Some(bytes) => writeln!(f, "MIN_FREE_BYTES={bytes}")?,

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
+use vocalizer_core::account::{SessionDigest, ShareId, ShareLink};
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{
     AudioError, Backend, BackendError, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Charge, DeadLetter, Depth,
     DurableLeases, Expiry, GivenUp, Job, JobQueue, JobState, Lease, LocalRead, MadeBlob, Pending, Progress, QueueError,
-    Removed, RepositoryError, Separator, SongCounts, SongFilter, SongRepository, Space, StemSet, Wanted,
+    Removed, RepositoryError, Separator, ShareRepository, SongCounts, SongFilter, SongRepository, Space, StemSet,
+    Wanted,
 };
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Title};
@@ -198,6 +200,29 @@ impl SongRepository for Killing<Arc<dyn SongRepository>> {
     }
     async fn check(&self) -> Result<(), RepositoryError> {
         self.inner.check().await
+    }
+}
+
+#[async_trait]
+impl ShareRepository for Killing<Arc<dyn SongRepository>> {
+    async fn insert_share(&self, link: &ShareLink, max: u32, now: OffsetDateTime) -> Result<bool, RepositoryError> {
+        self.inner.insert_share(link, max, now).await
+    }
+    async fn shares(&self, song: SongId) -> Result<Vec<ShareLink>, RepositoryError> {
+        self.inner.shares(song).await
+    }
+    async fn find_share(
+        &self,
+        digest: SessionDigest,
+        now: OffsetDateTime,
+    ) -> Result<Option<ShareLink>, RepositoryError> {
+        self.inner.find_share(digest, now).await
+    }
+    async fn revoke_share(&self, song: SongId, id: ShareId) -> Result<bool, RepositoryError> {
+        self.inner.revoke_share(song, id).await
+    }
+    async fn forget_expired_shares(&self, now: OffsetDateTime) -> Result<u64, RepositoryError> {
+        self.inner.forget_expired_shares(now).await
     }
 }
 

@@ -89,6 +89,11 @@ impl Server {
         self.base.strip_prefix("http://").unwrap().parse().unwrap()
     }
 
+    /// Returns the log so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
     /// Waits for a log line that contains all parts and returns it. The log is written concurrently with responses.
     pub(crate) async fn wait_for_log(&self, parts: &[&str]) -> String {
         for _ in 0..1000 {

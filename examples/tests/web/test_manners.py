@@ -65,6 +65,17 @@ def views(page, service, songs):
         yield title
     page.get_by_role("button", name="Rename").click()
     yield "a title being changed"
+    at(f"/#/songs/{songs['Split']['id']}")
+    page.locator("#share").click()
+    page.locator("#share-create").click()
+    expect(page.locator("#share-link")).to_be_visible()
+    yield "share links"
+    secret = page.locator("#share-link").input_value().rpartition("/")[2]
+    at(f"/#/s/{secret}")
+    expect(page.get_by_role("heading", name="Split")).to_be_visible()
+    yield "a shared song"
+    at("/#/s/vcs_0")
+    yield "no such share link"
     at("/#/songs/00000000-0000-4000-8000-000000000000")
     yield "no such song"
     at("/#/account")

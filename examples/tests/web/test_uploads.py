@@ -261,6 +261,21 @@ def test_upload_after_session_ended_does_not_become_public(idle, visit):
     assert known(idle) == []
 
 
+def test_duplicate_is_told_and_uploaded_on_request(idle, visit):
+    page = visit(idle)
+    register(page, idle)
+    choose(page, SONG)
+    expect(row(page, "Night Train")).to_be_visible()
+    choose(page, {**SONG, "name": "Again.wav"})
+    note = uploading(page, "Again").locator(".note")
+    expect(note).to_contain_text("You have this song already.")
+    expect(note.get_by_role("link", name="Open it")).to_have_attribute("href", re.compile("^#/songs/"))
+    expect(page.locator(".song")).to_have_count(1)
+    uploading(page, "Again").get_by_role("button", name="Upload anyway").click()
+    expect(row(page, "Again")).to_be_visible()
+    expect(page.locator(".song")).to_have_count(2)
+
+
 def test_user_can_continue_without_signing_in_again(idle, visit):
     page = visit(idle)
     cookie = register(page, idle)

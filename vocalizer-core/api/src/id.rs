@@ -1,4 +1,4 @@
-//! Identifiers of songs, users, API tokens and leases.
+//! Identifiers of songs, users, API tokens, share links and leases.
 
 /// Defines a random, opaque identifier type that cannot be confused with another one.
 ///
@@ -92,6 +92,13 @@ opaque_id!(
     TokenId,
     ParseTokenIdError,
     "token"
+);
+
+opaque_id!(
+    /// The ID of a share link. The link's secret is shown once and never stored.
+    ShareId,
+    ParseShareIdError,
+    "share"
 );
 
 opaque_id!(

@@ -34,6 +34,8 @@ pub struct Limits {
     pub max_stem_bytes: u64,
     /// Most bytes of tags and cover pictures read from one file. Default: 16 MiB.
     pub max_metadata_bytes: u64,
+    /// Most share links of one song. Default: 100. 0 turns sharing off.
+    pub max_shares: u32,
 }
 
 impl Default for Limits {
@@ -47,6 +49,7 @@ impl Default for Limits {
             max_rate_hz: 384_000,
             max_stem_bytes: 1024 * 1024 * 1024,
             max_metadata_bytes: 16 * 1024 * 1024,
+            max_shares: 100,
         }
     }
 }
@@ -61,6 +64,7 @@ impl Limits {
             max_duration_s: 30,
             max_stem_bytes: 2 * 1024 * 1024,
             max_metadata_bytes: 64 * 1024,
+            max_shares: 3,
             ..Self::default()
         }
     }
@@ -81,6 +85,7 @@ impl Limits {
             max_rate_hz,
             max_stem_bytes,
             max_metadata_bytes,
+            max_shares: _,
         } = self;
         let bounds = [
             ("max_upload_bytes", max_upload_bytes == 0),

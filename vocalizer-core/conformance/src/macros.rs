@@ -54,8 +54,8 @@ macro_rules! queue_conformance {
     };
 }
 
-/// Generates the tests for [`SongRepository`](vocalizer_core::ports::SongRepository). Takes a test attribute and an expression
-/// that creates a new [`SongsPlace`](crate::songs::SongsPlace).
+/// Generates the tests for [`SongRepository`](vocalizer_core::ports::SongRepository) and
+/// [`ShareRepository`](vocalizer_core::ports::ShareRepository). Takes a test attribute and an expression that creates a new [`SongsPlace`](crate::songs::SongsPlace).
 #[macro_export]
 macro_rules! songs_conformance {
     (#[$test:meta] $place:expr) => {
@@ -113,6 +113,14 @@ macro_rules! songs_conformance {
             ended_songs_expire_oldest_first
             retention_time_limits_clock_jumps
             song_uploaded_with_slow_clock_is_not_old
+            stored_share_is_found_unchanged
+            share_is_found_until_it_expires
+            shares_are_listed_by_song_newest_first
+            share_needs_existing_song_and_unused_secret
+            shares_of_a_song_are_limited
+            revoked_share_is_not_found
+            removed_song_has_no_shares
+            expired_shares_are_deleted
         }
     };
 }

@@ -37,7 +37,7 @@ impl Client {
     pub fn share(self) -> Share {
         match self.viewer {
             Viewer::User(user) => Share::User(user),
-            Viewer::Anonymous => Share::Address(self.address.map(household)),
+            Viewer::Anonymous | Viewer::Shared(_) => Share::Address(self.address.map(household)),
         }
     }
 }

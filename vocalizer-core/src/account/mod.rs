@@ -4,6 +4,7 @@ mod client;
 mod credential;
 mod invite;
 mod session;
+mod share_link;
 mod user;
 mod viewer;
 
@@ -11,6 +12,7 @@ pub use client::{Client, Share, household};
 pub use credential::{PasswordHash, SessionDigest};
 pub use invite::{Invite, Registration};
 pub use session::{ApiToken, Session, TokenName};
+pub use share_link::ShareLink;
 pub use user::{Account, Username, UsernameError};
 pub use viewer::Viewer;
-pub use vocalizer_api::id::{ParseTokenIdError, ParseUserIdError, TokenId, UserId};
+pub use vocalizer_api::id::{ParseShareIdError, ParseTokenIdError, ParseUserIdError, ShareId, TokenId, UserId};

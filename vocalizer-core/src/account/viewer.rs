@@ -1,6 +1,6 @@
 //! Access rules for songs.
 
-use vocalizer_api::id::UserId;
+use vocalizer_api::id::{SongId, UserId};
 
 use crate::song::Song;
 
@@ -19,7 +19,10 @@ use crate::song::Song;
 /// assert!(!Viewer::User(bob).may_see(&private) && !Viewer::Anonymous.may_see(&private));
 ///
 /// let public = Song::begin(SongId::random(), title, hash, None, now);
-/// assert!(Viewer::User(bob).may_see(&public) && Viewer::Anonymous.may_delete(&public));
+/// assert!(Viewer::User(bob).may_see(&public) && Viewer::Anonymous.may_change(&public));
+///
+/// let link = Viewer::Shared(private.id());
+/// assert!(link.may_see(&private) && !link.may_change(&private));
 /// # Ok(())
 /// # }
 /// ```
@@ -29,6 +32,8 @@ pub enum Viewer {
     Anonymous,
     /// A logged-in user.
     User(UserId),
+    /// A client that may read one song by a share link, and otherwise is anonymous.
+    Shared(SongId),
 }
 
 impl Viewer {
@@ -44,29 +49,27 @@ impl Viewer {
     #[must_use]
     pub const fn user(self) -> Option<UserId> {
         match self {
-            Self::Anonymous => None,
+            Self::Anonymous | Self::Shared(_) => None,
             Self::User(id) => Some(id),
         }
     }
 
     /// Returns whether the viewer may see the song.
     ///
-    /// Anonymous uploads are visible to everyone, a user's uploads only to that user. For everyone else the song must
-    /// not exist: respond with "not found", never with "forbidden", which would reveal it.
+    /// Anonymous uploads are visible to everyone, a user's uploads only to that user and to clients with a share link.
+    /// For everyone else the song must not exist: respond with "not found", never with "forbidden", which would reveal
+    /// it.
     #[must_use]
     pub fn may_see(self, song: &Song) -> bool {
-        match song.uploader() {
-            None => true,
-            Some(owner) => self == Self::User(owner),
-        }
+        self == Self::Shared(song.id()) || self.may_change(song)
     }
 
-    /// Returns whether this viewer may delete the song.
+    /// Returns whether this viewer may rename, retry, share or delete the song.
     ///
-    /// The contract lets everyone delete anonymous songs, since ownership cannot be proven. So this equals
-    /// [`Self::may_see`] today; it is separate because callers ask a different question.
+    /// The contract lets everyone delete anonymous songs, since ownership cannot be proven. A share link permits
+    /// reading only.
     #[must_use]
-    pub fn may_delete(self, song: &Song) -> bool {
-        self.may_see(song)
+    pub fn may_change(self, song: &Song) -> bool {
+        song.uploader().is_none_or(|owner| self == Self::User(owner))
     }
 }

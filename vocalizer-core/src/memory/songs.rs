@@ -7,9 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use crate::account::Viewer;
+use crate::account::{SessionDigest, ShareId, ShareLink};
 use crate::dedupe::{Advance, UploadPlan, on_upload};
-use crate::ports::{Charge, Cursor, Expiry, Pending, Removed, RepositoryError, SongCounts, SongFilter, SongRepository};
+use crate::ports::{
+    Charge, Cursor, Expiry, Pending, Removed, RepositoryError, ShareRepository, SongCounts, SongFilter, SongRepository,
+};
 use crate::quota::{Quota, Uploader, Usage};
 use crate::song::{IllegalTransition, Song, SongHash, SongId, Status, StatusKind, Title, Transition};
 
@@ -20,6 +22,7 @@ pub struct MemorySongs(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     songs: Vec<Song>,
+    shares: Vec<ShareLink>,
     outbox: Vec<Pending>,
     /// When the claims on outbox entries expire, by number.
     claims: HashMap<i64, OffsetDateTime>,
@@ -210,7 +213,7 @@ impl SongRepository for MemorySongs {
             .state()
             .songs
             .iter()
-            .filter(|song| Viewer::may_see(viewer, song))
+            .filter(|song| song.uploader().is_none_or(|owner| viewer.user() == Some(owner)))
             .filter(|song| status.is_none_or(|status| song.status().kind() == status))
             .filter(|song| {
                 after.is_none_or(|Cursor { uploaded_at_us, id }| key(song) > (std::cmp::Reverse(uploaded_at_us), id))
@@ -240,6 +243,7 @@ impl SongRepository for MemorySongs {
         let Some(index) = state.index(id) else { return Ok(None) };
         let song = state.songs.remove(index);
         state.extras.remove(&id);
+        state.shares.retain(|link| link.song != id);
         let others = state.songs.iter().filter(|other| other.hash() == song.hash()).count();
         if others == 0 {
             state.outbox.retain(|entry| entry.hash != *song.hash());
@@ -285,5 +289,51 @@ impl SongRepository for MemorySongs {
     async fn count(&self) -> Result<SongCounts, RepositoryError> {
         let state = self.state();
         Ok(StatusKind::ALL.map(|kind| state.songs.iter().filter(|song| song.status().kind() == kind).count() as u64))
+    }
+}
+
+#[async_trait]
+impl ShareRepository for MemorySongs {
+    async fn insert_share(&self, link: &ShareLink, max: u32, now: OffsetDateTime) -> Result<bool, RepositoryError> {
+        let mut state = self.state();
+        let is_used = |other: &ShareLink| other.id == link.id || other.digest == link.digest;
+        if state.index(link.song).is_none() || state.shares.iter().any(is_used) {
+            return Err(RepositoryError::Conflict);
+        }
+        state.shares.retain(|other| other.song != link.song || other.is_valid(now));
+        let is_stored = state.shares.iter().filter(|other| other.song == link.song).count() < max as usize;
+        if is_stored {
+            state.shares.push(link.clone());
+        }
+        Ok(is_stored)
+    }
+
+    async fn shares(&self, song: SongId) -> Result<Vec<ShareLink>, RepositoryError> {
+        let mut links: Vec<_> = self.state().shares.iter().filter(|link| link.song == song).cloned().collect();
+        links.sort_by_key(|link| (std::cmp::Reverse(link.created_at), link.id));
+        Ok(links)
+    }
+
+    async fn find_share(
+        &self,
+        digest: SessionDigest,
+        now: OffsetDateTime,
+    ) -> Result<Option<ShareLink>, RepositoryError> {
+        let state = self.state();
+        Ok(state.shares.iter().find(|link| link.digest == digest && link.is_valid(now)).cloned())
+    }
+
+    async fn revoke_share(&self, song: SongId, id: ShareId) -> Result<bool, RepositoryError> {
+        let mut state = self.state();
+        let before = state.shares.len();
+        state.shares.retain(|link| link.song != song || link.id != id);
+        Ok(state.shares.len() < before)
+    }
+
+    async fn forget_expired_shares(&self, now: OffsetDateTime) -> Result<u64, RepositoryError> {
+        let mut state = self.state();
+        let before = state.shares.len();
+        state.shares.retain(|link| link.is_valid(now));
+        Ok((before - state.shares.len()) as u64)
     }
 }

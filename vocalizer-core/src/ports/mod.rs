@@ -21,6 +21,7 @@ mod passwords;
 mod peaks;
 mod queue;
 mod results;
+mod shares;
 mod songs;
 
 pub use accounts::AccountRepository;
@@ -38,6 +39,7 @@ pub use passwords::{PasswordError, PasswordHasher};
 pub use peaks::Peaks;
 pub use queue::{DeadLetter, Depth, GivenUp, JobQueue, JobState};
 pub use results::{Received, ResultError, ResultReader, ResultWriter};
+pub use shares::ShareRepository;
 pub use songs::{Charge, Cursor, Expiry, Pending, Removed, SongCounts, SongFilter, SongRepository};
 pub use vocalizer_api::Wanted;
 pub use vocalizer_api::id::{LeaseId, ParseLeaseIdError};

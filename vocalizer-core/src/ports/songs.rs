@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::{RepositoryError, Space};
+use super::{RepositoryError, ShareRepository, Space};
 use crate::account::Viewer;
 use crate::dedupe::Advance;
 use crate::quota::{Quota, Uploader, Weight};
@@ -46,7 +46,7 @@ pub struct Removed {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SongFilter {
-    /// Who asks: only songs that [`Viewer::may_see`] allows are listed.
+    /// Who asks: only songs that [`Viewer::may_see`] allows are listed. A share link adds none.
     pub viewer: Viewer,
     /// Only songs in this status.
     pub status: Option<StatusKind>,
@@ -127,7 +127,7 @@ pub struct Pending {
 /// The number of songs in each status, in the order of [`StatusKind::ALL`].
 pub type SongCounts = [u64; StatusKind::ALL.len()];
 
-/// Stores songs and the outbox of jobs they need; their bytes are in a [`BlobStore`](super::BlobStore).
+/// Stores songs, their share links and the outbox of jobs they need; their bytes are in a [`BlobStore`](super::BlobStore).
 ///
 /// Times have microsecond precision. A read sees every write that returned before it started. All methods are
 /// cancel-safe in the sense that a dropped future has had its whole effect or none. Each method is one atomic step: a
@@ -158,7 +158,7 @@ pub type SongCounts = [u64; StatusKind::ALL.len()];
 /// # }
 /// ```
 #[async_trait]
-pub trait SongRepository: Send + Sync {
+pub trait SongRepository: ShareRepository {
     /// Stores a new song whose bytes are durably stored, and plans its processing.
     ///
     /// In one step: [`on_upload`](crate::dedupe::on_upload) decides by the songs with the same hash, the song goes
@@ -279,7 +279,8 @@ pub trait SongRepository: Send + Sync {
 
     /// Removes a song and returns how many others share its bytes.
     ///
-    /// Removing the last song of a hash also removes its outbox entry. On return the song is durably removed. A repeat
+    /// Its [share links](ShareRepository) are removed with it. Removing the last song of a hash also removes its outbox
+    /// entry. On return the song is durably removed. A repeat
     /// returns `None`, so only one of two callers deletes blobs. A song with the same hash may be admitted right after
     /// the count: a caller that deletes blobs must block uploads of that hash until they are deleted.
     ///

@@ -560,7 +560,7 @@ pub(super) fn owner(caller: Caller) -> Result<UserId, ServiceError> {
         Viewer::User(_) => Err(ServiceError::Unauthenticated {
             message: "an API token cannot change the account; log in with the password",
         }),
-        Viewer::Anonymous => Err(ServiceError::Unauthenticated { message: NO_SESSION }),
+        Viewer::Anonymous | Viewer::Shared(_) => Err(ServiceError::Unauthenticated { message: NO_SESSION }),
     }
 }
 

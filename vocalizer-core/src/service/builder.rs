@@ -97,6 +97,7 @@ impl SongService {
         let ports = SongPorts {
             songs,
             coordination: Arc::new(LocalCoordination::default()),
+            attempts: Arc::new(Throttle::default()),
             blobs,
             queue,
             probe: Arc::new(AcceptAll),
@@ -112,6 +113,12 @@ impl SongServiceBuilder {
     /// Shares locks, progress and deleted hashes with other servers. Required if several servers use the same database.
     pub fn with_coordination(mut self, coordination: Arc<dyn Coordination>) -> Self {
         self.ports.coordination = coordination;
+        self
+    }
+
+    /// Shares the counters of guesses at share links with other servers.
+    pub fn with_attempts(mut self, attempts: Arc<dyn Attempts>) -> Self {
+        self.ports.attempts = attempts;
         self
     }
 

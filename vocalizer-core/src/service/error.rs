@@ -9,6 +9,7 @@ use crate::ports::{
     AudioError, BackendError, BlobError, BoxError, PasswordError, QueueError, RepositoryError, ResultError,
 };
 use crate::quota::Exceeded;
+use crate::song::SongId;
 
 /// An unacceptable value and its form field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +67,12 @@ pub enum ServiceError {
         message: &'static str,
         /// The form field at fault, if any.
         field: Option<&'static str>,
+    },
+    /// The caller has a song with the same bytes, and the upload [refuses](super::SongUpload::refusing_duplicates) another.
+    #[error("you have this song already")]
+    Duplicate {
+        /// The song.
+        song: SongId,
     },
     /// The username and password or the token are invalid.
     #[error("{message}")]

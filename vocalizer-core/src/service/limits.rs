@@ -12,7 +12,7 @@ use crate::limits::Limits;
 /// Returns the limits in the services' settings.
 #[must_use]
 pub fn limits_view(songs: &SongSettings, accounts: &AccountSettings) -> LimitsView {
-    let Limits { max_upload_bytes, max_title_chars, max_duration_s, .. } = songs.limits;
+    let Limits { max_upload_bytes, max_title_chars, max_duration_s, max_shares, .. } = songs.limits;
     let (uploads, retention) = (&songs.uploads, &songs.retention);
     let mut view = LimitsView::default();
     view.max_upload_bytes = max_upload_bytes;
@@ -27,6 +27,7 @@ pub fn limits_view(songs: &SongSettings, accounts: &AccountSettings) -> LimitsVi
     // The limit for all songs also applies to anonymous ones.
     view.anonymous_retention_days = [retention.all, retention.anonymous].into_iter().flatten().min().map(days);
     view.upload_ids = true;
+    view.max_shares = max_shares;
     view
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::renderings::RenderingSettings;
 use crate::account::Viewer;
 use crate::limits::Limits;
+use crate::ports::ThrottleSettings;
 use crate::quota::{AddressKey, Quota, Uploader};
 use crate::secret::Secret;
 
@@ -36,6 +37,8 @@ pub struct SongSettings {
     pub uploads: UploadPolicy,
     /// How long songs are kept.
     pub retention: Retention,
+    /// The throttle of guesses at share links from one address.
+    pub share_guesses: ThrottleSettings,
 }
 
 /// Who may upload, and how much.
@@ -78,7 +81,7 @@ impl UploadPolicy {
     pub(super) fn uploader(&self, viewer: Viewer, address: Option<IpAddr>) -> (Option<Uploader>, Quota) {
         match viewer {
             Viewer::User(id) => (Some(Uploader::User(id)), self.per_user),
-            Viewer::Anonymous => {
+            Viewer::Anonymous | Viewer::Shared(_) => {
                 (address.map(|address| Uploader::Address(self.address_key.digest(address))), self.per_address)
             }
         }
@@ -107,6 +110,7 @@ impl Default for SongSettings {
             renderings: RenderingSettings::default(),
             uploads: UploadPolicy::default(),
             retention: Retention::default(),
+            share_guesses: ThrottleSettings::per_address(),
         }
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::ServiceError;
 use super::background_state::BackgroundState;
 use super::change_notifier::{ChangeNotifier, Changed};
+use super::known_shares::KnownShares;
 use super::relay_state::RelayState;
 use super::renderings::Renderings;
 use super::song_settings::SongSettings;
@@ -15,8 +16,8 @@ use crate::api::SongView;
 use crate::causes::chain;
 use crate::dedupe::{BlobFate, on_delete};
 use crate::ports::{
-    AudioProbe, BlobStore, Clock, Coordination, Cursor, JobQueue, JobState, ProgressReport, Renderer, RepositoryError,
-    ResultReader, SongFilter, SongRepository, Space,
+    Attempts, AudioProbe, BlobStore, Clock, Coordination, Cursor, JobQueue, JobState, ProgressReport, Renderer,
+    RepositoryError, ResultReader, SongFilter, SongRepository, Space,
 };
 use crate::song::{Song, SongHash, SongId, StatusKind, Title};
 use crate::wire::with_details;
@@ -39,6 +40,8 @@ pub(super) struct SongPorts {
     pub(super) songs: Arc<dyn SongRepository>,
     /// State that all servers share: locks, progress, deleted hashes.
     pub(super) coordination: Arc<dyn Coordination>,
+    /// Counters of guesses at share links.
+    pub(super) attempts: Arc<dyn Attempts>,
     pub(super) blobs: Arc<dyn BlobStore>,
     pub(super) queue: Arc<dyn JobQueue>,
     /// Probes uploads and stems.
@@ -85,6 +88,7 @@ struct Inner {
     renderings: Renderings,
     changes: ChangeNotifier,
     background: BackgroundState,
+    known_shares: KnownShares,
 }
 
 /// Which songs to list, and how many.
@@ -113,8 +117,8 @@ impl SongService {
     pub(super) fn new(ports: SongPorts, settings: SongSettings) -> Self {
         let renderings = Renderings::new(&settings.renderings, &ports.clock);
         let (relaying, changes) = (RelayState::default(), ChangeNotifier::new());
-        let background = BackgroundState::default();
-        Self { inner: Arc::new(Inner { ports, settings, relaying, renderings, changes, background }) }
+        let (background, known_shares) = (BackgroundState::default(), KnownShares::default());
+        Self { inner: Arc::new(Inner { ports, settings, relaying, renderings, changes, background, known_shares }) }
     }
 
     pub(super) fn ports(&self) -> &SongPorts {
@@ -131,6 +135,10 @@ impl SongService {
 
     pub(super) fn background(&self) -> &BackgroundState {
         &self.inner.background
+    }
+
+    pub(super) fn known_shares(&self) -> &KnownShares {
+        &self.inner.known_shares
     }
 
     pub(super) fn changes(&self) -> &ChangeNotifier {
@@ -280,7 +288,11 @@ impl SongService {
     /// [`ServiceError::NotFound`], also for another user's song; [`ServiceError::Unavailable`] or
     /// [`ServiceError::Internal`].
     pub async fn song(&self, viewer: Viewer, id: SongId) -> Result<SongView, ServiceError> {
-        self.view(&self.visible(viewer, id).await?).await
+        let mut view = self.view(&self.visible(viewer, id).await?).await?;
+        if matches!(viewer, Viewer::Shared(_)) {
+            view.uploader_id = None;
+        }
+        Ok(view)
     }
 
     /// Returns a song and a listener for its changes, registered before the song is read so that no change is missed.
@@ -407,7 +419,7 @@ impl SongService {
     ///
     /// [`ServiceError::Invalid`] for the title, and the errors of [`Self::song`].
     pub async fn rename(&self, viewer: Viewer, id: SongId, title: &str) -> Result<SongView, ServiceError> {
-        self.visible(viewer, id).await?;
+        self.changeable(viewer, id).await?;
         let title = Title::parse(title, self.settings().limits.max_title_chars)
             .map_err(|error| ServiceError::invalid("title", error))?;
         let song = self.ports().songs.rename(id, &title).await?.ok_or(ServiceError::NO_SONG)?;
@@ -444,7 +456,7 @@ impl SongService {
     ///
     /// [`ServiceError::Conflict`] when it has not failed, and the errors of [`Self::song`].
     pub async fn retry(&self, viewer: Viewer, id: SongId) -> Result<SongView, ServiceError> {
-        self.visible(viewer, id).await?;
+        self.changeable(viewer, id).await?;
         let song = self.ports().songs.retry(id).await.map_err(|error| match error {
             RepositoryError::Conflict => {
                 ServiceError::Conflict { message: "only failed songs can be retried", field: None }
@@ -484,10 +496,7 @@ impl SongService {
     /// [`ServiceError::NotFound`], also for a song that was just deleted; [`ServiceError::Unavailable`] or
     /// [`ServiceError::Internal`].
     pub async fn delete(&self, viewer: Viewer, id: SongId) -> Result<(), ServiceError> {
-        let song = self.visible(viewer, id).await?;
-        if !viewer.may_delete(&song) {
-            return Err(ServiceError::NO_SONG);
-        }
+        let song = self.changeable(viewer, id).await?;
         let hash = *song.hash();
         let _lock = self.ports().coordination.lock(&hash).await?;
         if self.remove_locked(id).await? { Ok(()) } else { Err(ServiceError::NO_SONG) }
@@ -527,6 +536,11 @@ impl SongService {
     pub(super) async fn visible(&self, viewer: Viewer, id: SongId) -> Result<Song, ServiceError> {
         let song = self.ports().songs.find(id).await?;
         song.filter(|song| viewer.may_see(song)).ok_or(ServiceError::NO_SONG)
+    }
+
+    pub(super) async fn changeable(&self, viewer: Viewer, id: SongId) -> Result<Song, ServiceError> {
+        let song = self.ports().songs.find(id).await?;
+        song.filter(|song| viewer.may_change(song)).ok_or(ServiceError::NO_SONG)
     }
 
     /// Returns a song as viewers see it, with progress and queue position.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
 
 use super::songs::SongService;
 use super::{Invalid, ServiceError};
@@ -19,6 +20,9 @@ pub struct SongUpload {
     service: SongService,
     /// The ID that the client chose, so that it can repeat the upload.
     chosen_id: Option<SongId>,
+    /// Whether the ID follows from a key.
+    has_key: bool,
+    refuses_duplicates: bool,
     viewer: Viewer,
     uploader: Option<Uploader>,
     quota: Quota,
@@ -63,7 +67,7 @@ impl SongService {
     /// not allowed, and the errors of [`Self::begin_upload`].
     pub async fn begin_upload_from(&self, viewer: Viewer, address: IpAddr) -> Result<SongUpload, ServiceError> {
         let policy = &self.settings().uploads;
-        if viewer == Viewer::Anonymous && !policy.anonymous {
+        if viewer.user().is_none() && !policy.anonymous {
             return Err(ServiceError::Unauthenticated {
                 message: "log in first: this server does not accept anonymous uploads",
             });
@@ -110,6 +114,8 @@ impl SongService {
         Ok(SongUpload {
             service: self.clone(),
             chosen_id: None,
+            has_key: false,
+            refuses_duplicates: false,
             viewer,
             uploader,
             quota,
@@ -157,6 +163,70 @@ impl SongUpload {
         Self { chosen_id: Some(id), ..self }
     }
 
+    /// Gives the song an ID that follows from the uploader and a key that the client chose, for the same purpose as
+    /// [`Self::with_id`].
+    ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
+    /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(IdleQueue));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// # let service = SongService::builder_with_clock(songs, blobs, queue, clock).build();
+    /// let mut ids = Vec::new();
+    /// for _ in 0..2 {
+    ///     let mut upload = service.begin_upload(Viewer::Anonymous).await?.with_key("import 2030-12-31, row 7");
+    ///     upload.write("the bytes of an MP3 file".into()).await?;
+    ///     ids.push(upload.finish("Clair de lune").await?.id);
+    /// }
+    /// assert_eq!(ids[0], ids[1]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_key(self, key: &str) -> Self {
+        let user = self.viewer.user().map(|user| user.to_string()).unwrap_or_default();
+        let digest: [u8; 32] = Sha256::digest(format!("vocalizer upload key {user} {key}")).into();
+        let mut id = [0; 16];
+        id.copy_from_slice(&digest[..16]);
+        // A UUID of version 8, which is for derived identifiers.
+        id[6] = id[6] & 0x0f | 0x80;
+        id[8] = id[8] & 0x3f | 0x80;
+        Self { chosen_id: Some(SongId::from_bytes(id)), has_key: true, ..self }
+    }
+
+    /// Fails with [`ServiceError::Duplicate`] if the user has a song with the same bytes. Anonymous uploads are not
+    /// compared: their uploaders are unknown.
+    ///
+    /// ```
+    /// # #[cfg(not(feature = "memory"))] fn main() {}
+    /// # #[cfg(feature = "memory")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
+    /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(IdleQueue));
+    /// # let clock = Arc::new(ManualClock::new());
+    /// # let service = SongService::builder_with_clock(songs, blobs, queue, clock).build();
+    /// # let ada = Viewer::User(UserId::random());
+    /// # let mut upload = service.begin_upload(ada).await?;
+    /// # upload.write("the bytes of an MP3 file".into()).await?;
+    /// # let song = upload.finish("Clair de lune").await?;
+    /// let mut upload = service.begin_upload(ada).await?.refusing_duplicates();
+    /// upload.write("the bytes of an MP3 file".into()).await?;
+    /// let refused = upload.finish("Clair de lune, again").await;
+    /// assert!(matches!(refused, Err(ServiceError::Duplicate { song: known }) if known == song.id));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn refusing_duplicates(self) -> Self {
+        Self { refuses_duplicates: true, ..self }
+    }
+
     /// Writes the next bytes. After an error, or if this future is dropped midway, the upload can only be dropped.
     ///
     /// # Errors
@@ -181,8 +251,8 @@ impl SongUpload {
     /// # Errors
     ///
     /// [`ServiceError::Invalid`] for the title or an empty file, [`ServiceError::NotASong`],
-    /// [`ServiceError::Conflict`] if another song has the [chosen ID](Self::with_id),
-    /// [`ServiceError::Exceeded`], [`ServiceError::Full`], [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
+    /// [`ServiceError::Conflict`] if another song has the [chosen ID](Self::with_id), [`ServiceError::Invalid`] if
+    /// another one has the [key](Self::with_key), [`ServiceError::Duplicate`], [`ServiceError::Exceeded`], [`ServiceError::Full`], [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
     /// Nothing is stored then.
     pub async fn finish(mut self, title: &str) -> Result<SongView, ServiceError> {
         let ports = self.service.ports();
@@ -211,6 +281,10 @@ impl SongUpload {
             if let Some(song) = known.iter().find(is_repeat) {
                 return self.service.view(song).await;
             }
+            let is_own = |known: &&Song| known.uploader().is_some() && known.uploader() == song.uploader();
+            if let Some(own) = known.iter().find(is_own).filter(|_| self.refuses_duplicates) {
+                return Err(ServiceError::Duplicate { song: own.id() });
+            }
             let is_limited = charge.uploader.is_some() && !charge.quota.is_unlimited();
             let may_be_rejected = is_limited || self.chosen_id.is_some();
             let is_new = may_be_rejected && ports.blobs.size_bytes(&key).await?.is_none();
@@ -227,6 +301,10 @@ impl SongUpload {
                 self.service.discard(&hash).await;
             }
             match admitted {
+                Err(RepositoryError::Conflict) if self.has_key => {
+                    let message = "the key was used for another file; use a new key for each upload";
+                    return Err(ServiceError::invalid("Idempotency-Key", message));
+                }
                 Err(RepositoryError::Conflict) if self.chosen_id.is_some() => {
                     return Err(ServiceError::Conflict { message: "another song has this ID", field: Some("id") });
                 }

@@ -14,8 +14,17 @@ proptest! {
         prop_assert_eq!(viewer.may_see(&song), song.uploader().is_none_or(|owner| owner == user));
         prop_assert_eq!(Viewer::Anonymous.may_see(&song), song.uploader().is_none());
         for viewer in [viewer, Viewer::Anonymous] {
-            prop_assert_eq!(viewer.may_delete(&song), viewer.may_see(&song), "an invisible song cannot be deleted");
+            prop_assert_eq!(viewer.may_change(&song), viewer.may_see(&song), "an invisible song cannot be changed");
         }
+    }
+
+    #[test]
+    fn share_link_permits_reading_its_song_only(song in song(), other in song()) {
+        let viewer = Viewer::Shared(song.id());
+        prop_assert!(viewer.may_see(&song));
+        prop_assert_eq!(viewer.may_change(&song), song.uploader().is_none());
+        prop_assert_eq!(viewer.may_see(&other), other.uploader().is_none() || other.id() == song.id());
+        prop_assert_eq!(viewer.user(), None);
     }
 
     #[test]

@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use time::OffsetDateTime;
+use vocalizer_core::account::{SessionDigest, ShareId, ShareLink};
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::memory::MemorySongs;
 use vocalizer_core::ports::{
-    Charge, Expiry, Pending, Removed, RepositoryError, SongCounts, SongFilter, SongRepository,
+    Charge, Expiry, Pending, Removed, RepositoryError, ShareRepository, SongCounts, SongFilter, SongRepository,
 };
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{Song, SongHash, SongId, StatusKind, Title};
@@ -186,5 +187,28 @@ impl SongRepository for Database {
 
     async fn count(&self) -> DbResult<SongCounts> {
         self.call(|| now(self.songs.count())).await
+    }
+}
+
+#[async_trait]
+impl ShareRepository for Database {
+    async fn insert_share(&self, link: &ShareLink, max: u32, at: OffsetDateTime) -> DbResult<bool> {
+        self.call(|| now(self.songs.insert_share(link, max, at))).await
+    }
+
+    async fn shares(&self, song: SongId) -> DbResult<Vec<ShareLink>> {
+        self.call(|| now(self.songs.shares(song))).await
+    }
+
+    async fn find_share(&self, digest: SessionDigest, at: OffsetDateTime) -> DbResult<Option<ShareLink>> {
+        self.call(|| now(self.songs.find_share(digest, at))).await
+    }
+
+    async fn revoke_share(&self, song: SongId, id: ShareId) -> DbResult<bool> {
+        self.call(|| now(self.songs.revoke_share(song, id))).await
+    }
+
+    async fn forget_expired_shares(&self, at: OffsetDateTime) -> DbResult<u64> {
+        self.call(|| now(self.songs.forget_expired_shares(at))).await
     }
 }

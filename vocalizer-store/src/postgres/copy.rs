@@ -9,6 +9,7 @@ use vocalizer_core::song::{SongHash, Status};
 use super::accounts::{insert_account, insert_invite, insert_session};
 use super::error::repository;
 use super::open::PostgresStore;
+use super::shares::insert_share;
 use crate::sql::rows::WholeSong;
 use crate::sqlite::{Snapshot, SqliteStore};
 
@@ -45,7 +46,7 @@ pub enum CopyError {
     Target(#[source] RepositoryError),
 }
 
-/// Copies users, sessions, tokens, invites, songs and the outbox into an empty, migrated database, with their IDs and
+/// Copies users, sessions, tokens, invites, songs, share links and the outbox into an empty, migrated database, with their IDs and
 /// times, in one transaction. The file does not change. No server should use either of them meanwhile.
 ///
 /// Leases remain in the queue of the file, so `SPLITTING` songs become `UPLOADED`, and every hash with an `UPLOADED`
@@ -117,6 +118,12 @@ pub async fn copy_from_sqlite(from: &SqliteStore, to: &PostgresStore) -> Result<
             if song.status() == &Status::Uploaded {
                 copied.outbox_entries += enqueue(&mut step, song.hash()).await?;
             }
+        }
+    }
+    let mut place = Snapshot::START;
+    while let Some(page) = from.shares(&mut place).await.map_err(CopyError::Source)? {
+        for link in &page {
+            row_count(insert_share(link).map_err(CopyError::Target)?.execute(&mut *step).await)?;
         }
     }
     row_count(query("UPDATE installation SET id = $1").bind(installation).execute(&mut *step).await)?;

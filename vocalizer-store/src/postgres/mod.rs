@@ -1,4 +1,4 @@
-//! Songs, users, the outbox and shared server state in a PostgreSQL database, for any number of servers.
+//! Songs, share links, users, the outbox and shared server state in a PostgreSQL database, for any number of servers.
 //!
 //! A transaction on songs first takes an advisory lock on their hash, so that transactions on the same hash are
 //! serialized across servers, and others run in parallel. The locks of [`Coordination`](vocalizer_core::ports::Coordination) last
@@ -39,6 +39,8 @@ mod locks;
 mod open;
 #[path = "../sql/engine/quotas.rs"]
 mod quotas;
+#[path = "../sql/engine/shares.rs"]
+mod shares;
 #[path = "../sql/engine/songs.rs"]
 mod songs;
 mod steps;

@@ -4,7 +4,7 @@ use sqlx::{Error, Row};
 use time::OffsetDateTime;
 #[cfg(feature = "postgres")]
 use vocalizer_core::account::Invite;
-use vocalizer_core::account::{Account, ApiToken, PasswordHash, Session, SessionDigest, TokenName};
+use vocalizer_core::account::{Account, ApiToken, PasswordHash, Session, SessionDigest, ShareLink, TokenName};
 use vocalizer_core::ports::{BoxError, Pending, RepositoryError};
 use vocalizer_core::quota::Usage;
 use vocalizer_core::song::{Song, SongHash, Status, StatusKind, StoredSong, Title};
@@ -174,5 +174,17 @@ pub(crate) fn token<R: Columns>(row: &R) -> Result<ApiToken, BoxError> {
         name: row.text("token_name")?.to_owned(),
         created_at: moment(row.number("created_at_us")?)?,
         expires_at: row.maybe_number("expires_at_us")?.map(moment).transpose()?,
+    })
+}
+
+/// A row of `id, digest, song_id, created_at_us, expires_at_us, mix`.
+pub(crate) fn share<R: Columns>(row: &R) -> Result<ShareLink, BoxError> {
+    Ok(ShareLink {
+        id: row.text("id")?.parse()?,
+        digest: SessionDigest::from_bytes(row.bytes("digest")?.try_into()?),
+        song: row.text("song_id")?.parse()?,
+        created_at: moment(row.number("created_at_us")?)?,
+        expires_at: row.maybe_number("expires_at_us")?.map(moment).transpose()?,
+        mix: row.maybe_text("mix")?.map(serde_json::from_str).transpose()?,
     })
 }

@@ -1,4 +1,4 @@
-//! Songs, users and the outbox in a SQLite file.
+//! Songs, share links, users and the outbox in a SQLite file.
 //!
 //! Each engine has its own migrations and module. They share the modules in `sql/engine`, which are compiled once for
 //! each of them; `engine` contains what differs.
@@ -10,6 +10,8 @@ mod error;
 mod open;
 #[path = "../sql/engine/quotas.rs"]
 mod quotas;
+#[path = "../sql/engine/shares.rs"]
+mod shares;
 #[cfg(feature = "postgres")]
 mod snapshot;
 #[path = "../sql/engine/songs.rs"]

@@ -2,7 +2,7 @@
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Sqlite, Transaction, query};
-use vocalizer_core::account::{Account, Invite, Session};
+use vocalizer_core::account::{Account, Invite, Session, ShareLink};
 use vocalizer_core::ports::{BoxError, Pending, RepositoryError};
 
 use super::error::repository;
@@ -47,6 +47,12 @@ impl Snapshot {
                            size_bytes, uploader_address, kept_since_us \
                            FROM songs WHERE rowid > ? ORDER BY rowid LIMIT 1000";
         self.page(SQL, after, rows::whole_song).await
+    }
+
+    pub(crate) async fn shares(&mut self, after: &mut i64) -> Result<Option<Vec<ShareLink>>, RepositoryError> {
+        const SQL: &str = "SELECT rowid AS place, id, digest, song_id, created_at_us, expires_at_us, mix \
+                           FROM shares WHERE rowid > ? ORDER BY rowid LIMIT 1000";
+        self.page(SQL, after, rows::share).await
     }
 
     pub(crate) async fn outbox(&mut self, after: &mut i64) -> Result<Option<Vec<Pending>>, RepositoryError> {

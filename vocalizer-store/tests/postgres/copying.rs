@@ -3,9 +3,13 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection as _, Row as _, query};
 use time::OffsetDateTime;
-use vocalizer_core::account::{Account, PasswordHash, Session, SessionDigest, TokenId, TokenName, UserId, Viewer};
+use vocalizer_core::account::{
+    Account, PasswordHash, Session, SessionDigest, ShareId, ShareLink, TokenId, TokenName, UserId, Viewer,
+};
+use vocalizer_core::api::ShareMix;
 use vocalizer_core::dedupe::Advance;
-use vocalizer_core::ports::{AccountRepository, RepositoryError, SongFilter, SongRepository};
+use vocalizer_core::part::Stem;
+use vocalizer_core::ports::{AccountRepository, RepositoryError, ShareRepository as _, SongFilter, SongRepository};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, Status, Title};
 use vocalizer_store::postgres::{Copied, CopyError, copy_from_sqlite};
@@ -86,6 +90,17 @@ async fn copy_keeps_everything_except_leases() {
             from.published(entry.number).await.unwrap();
         }
     }
+    let mix = ShareMix::default().with_level(Stem::BASS, 0.3).with_loop_ms(5, 7);
+    for (song, expires_at, mix) in [
+        (&songs[0], None, None),
+        (&songs[1], Some(LONG_AGO + Duration::from_micros(9)), Some(mix)),
+        (&songs[1], None, None),
+    ] {
+        let id = ShareId::random();
+        let digest = SessionDigest::of(&Secret::new(id.to_string()));
+        let link = ShareLink { id, digest, song: song.id(), created_at: LONG_AGO, expires_at, mix };
+        assert!(from.insert_share(&link, 2, LONG_AGO).await.unwrap());
+    }
     // More than one page.
     for at in 0..1_100 {
         admitted(&from, "one of many", "waits", Some(two), at).await;
@@ -109,6 +124,10 @@ async fn copy_keeps_everything_except_leases() {
             song.hand_back().unwrap();
         }
         assert_eq!(to.list(&SongFilter::all_of(viewer)).await.unwrap(), there);
+    }
+    for (song, links) in songs.iter().zip([1, 2, 0]) {
+        let copied = to.shares(song.id()).await.unwrap();
+        assert_eq!((copied.len(), &copied), (links, &from.shares(song.id()).await.unwrap()));
     }
     let entries: Vec<_> = to.pending(10).await.unwrap().iter().map(|entry| entry.hash).collect();
     assert_eq!(

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::id::SongId;
+
 /// An error of a request.
 ///
 /// All of it is public; details for the operator are only in the log.
@@ -20,19 +22,29 @@ pub struct ApiError {
     /// The form field at fault, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// The song that the caller has already. Present only if `code` is `duplicate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<uuid::Uuid>"))]
+    pub song_id: Option<SongId>,
 }
 
 impl ApiError {
     /// Returns an error without a field.
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), field: None }
+        Self { code, message: message.into(), field: None, song_id: None }
     }
 
     /// Returns the error with a form field.
     #[must_use]
     pub fn with_field(self, field: impl Into<String>) -> Self {
         Self { field: Some(field.into()), ..self }
+    }
+
+    /// Returns the error with a song.
+    #[must_use]
+    pub fn with_song(self, song: SongId) -> Self {
+        Self { song_id: Some(song), ..self }
     }
 }
 
@@ -60,6 +72,8 @@ pub enum ErrorCode {
     NotReady,
     /// Conflicts with the current state: a taken username, or a transition that the song's status does not allow.
     Conflict,
+    /// The caller has uploaded the same file before.
+    Duplicate,
     /// The resource was deleted.
     Gone,
     /// A size exceeds its limit.
@@ -105,6 +119,7 @@ impl ErrorCode {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::NotReady => "not_ready",
             Self::Conflict => "conflict",
+            Self::Duplicate => "duplicate",
             Self::Gone => "gone",
             Self::TooLarge => "too_large",
             Self::RangeNotSatisfiable => "range_not_satisfiable",

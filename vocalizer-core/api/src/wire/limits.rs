@@ -19,7 +19,7 @@ pub struct LimitsData {
     derive(schemars::JsonSchema),
     schemars(transform = without_defaults, extend("required" = [
         "max_upload_bytes", "max_title_chars", "max_duration_s", "max_page", "anonymous_uploads", "registration", "user_quota",
-        "anonymous_quota", "upload_ids"
+        "anonymous_quota", "upload_ids", "max_shares"
     ]))
 )]
 #[non_exhaustive]
@@ -46,10 +46,12 @@ pub struct LimitsView {
     pub anonymous_retention_days: Option<u64>,
     /// Whether an upload may choose the song's ID, which makes it repeatable.
     pub upload_ids: bool,
+    /// Most share links of one song; 0 if the server has none.
+    pub max_shares: u32,
 }
 
 impl Default for LimitsView {
-    /// Returns no limits: everyone may register and upload, and songs are kept.
+    /// Returns no limits: everyone may register and upload, and songs are kept. Share links are off.
     fn default() -> Self {
         Self {
             max_upload_bytes: u64::MAX,
@@ -63,6 +65,7 @@ impl Default for LimitsView {
             retention_days: None,
             anonymous_retention_days: None,
             upload_ids: false,
+            max_shares: 0,
         }
     }
 }

@@ -12,6 +12,7 @@ mod envelope;
 mod error;
 mod limits;
 mod peaks;
+mod share;
 mod song;
 mod work;
 
@@ -20,5 +21,6 @@ pub use envelope::Envelope;
 pub use error::{ApiError, ErrorCode};
 pub use limits::{LimitsData, LimitsView, QuotaView, RegistrationView};
 pub use peaks::{PeaksData, PeaksView};
+pub use share::{NewShareData, ShareMix, ShareView, SharedData, SharesData};
 pub use song::{SongChange, SongData, SongStatus, SongView, SongsData};
 pub use work::{JobData, JobView, MAX_JOB_DELAY, MAX_JOB_WAIT, Wanted, WantedData};

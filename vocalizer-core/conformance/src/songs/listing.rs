@@ -56,6 +56,9 @@ pub async fn songs_of_other_users_are_not_listed(place: &impl SongsPlace) {
         assert_eq!(songs.list(&SongFilter::all_of(viewer)).await.unwrap(), visible);
         assert_eq!(list_pages(&songs, SongFilter::all_of(viewer), 2).await, visible);
     }
+    let with_link = Viewer::Shared(all[0].id());
+    let anonymous = songs.list(&SongFilter::all_of(Viewer::Anonymous)).await.unwrap();
+    assert_eq!(songs.list(&SongFilter::all_of(with_link)).await.unwrap(), anonymous, "a share link adds no song");
 }
 
 pub async fn list_filters_by_status(place: &impl SongsPlace) {

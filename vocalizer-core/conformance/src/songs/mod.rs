@@ -9,6 +9,7 @@ mod quotas;
 mod removing;
 mod retention;
 mod retrying;
+mod sharing;
 
 pub use admitting::{
     admitted_song_is_found_unchanged, concurrent_admissions_store_one_song,
@@ -47,4 +48,9 @@ pub use retention::{
 pub use retrying::{
     concurrent_retries_succeed_once, only_failed_songs_are_retried, retried_song_waits_and_requests_job,
     retry_joins_existing_job,
+};
+pub use sharing::{
+    expired_shares_are_deleted, removed_song_has_no_shares, revoked_share_is_not_found,
+    share_is_found_until_it_expires, share_needs_existing_song_and_unused_secret,
+    shares_are_listed_by_song_newest_first, shares_of_a_song_are_limited, stored_share_is_found_unchanged,
 };
