@@ -143,8 +143,8 @@ fn run(
     report: &mut dyn FnMut(f64),
     cancel: &Cancel,
 ) -> Result<(), Error> {
-    let mut stems = vec![Vec::new(); stems];
-    // What is not written yet.
+    // What is separated, and the input, which are not written yet.
+    let mut separated = vec![Vec::new(); stems];
     let mut input: Vec<Frame> = Vec::new();
     loop {
         while ensemble.wants_frames() && !ensemble.has_segment() {
@@ -154,18 +154,20 @@ fn run(
             ensemble.push(&input[before..]);
         }
         cancel.check()?;
-        let ready = stems.first().map_or(0, Vec::len);
+        let finished = std::mem::replace(&mut separated, vec![Vec::new(); stems]);
+        let ready = finished.first().map_or(0, Vec::len);
         let whole = input.get(..ready).unwrap_or(&input);
         let mut written = Ok(());
         let stepped = if ensemble.profile.is_some() {
             // Writing in parallel would take CPU time from the layers and distort their times.
-            written = write(&stems, whole);
+            written = write(&finished, whole);
             if written.is_ok() { ensemble.step() } else { Ok(false) }
         } else {
-            // Write finished frames while the next segment is separated. The segment stays on this thread: in the
-            // pool, a thread that waits inside another song could pick it up.
+            // Write finished frames while the next segment is separated, and free them. The segment stays on this thread: in
+            // the pool, a thread that waits inside another song could pick it up.
+            let (written, write) = (&mut written, &mut *write);
             rayon::in_place_scope(|scope| {
-                scope.spawn(|_| written = write(&stems, whole));
+                scope.spawn(move |_| *written = write(&finished, whole));
                 ensemble.step()
             })
         };
@@ -174,8 +176,7 @@ fn run(
             return Ok(());
         }
         input.drain(..ready.min(input.len()));
-        stems.iter_mut().for_each(Vec::clear);
-        ensemble.drain(&mut stems);
+        ensemble.drain(&mut separated);
         report(ensemble.done());
     }
 }

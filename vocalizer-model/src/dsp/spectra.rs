@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use realfft::num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+use vocalizer_kernels::memory::Buffer;
 
 /// The window of each frame, as long as the transform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,31 +75,29 @@ impl Spectra {
     /// # Panics
     ///
     /// If a signal is not longer than half of `nfft`, or the lengths differ.
-    pub(crate) fn analyse_all(&self, signals: &[Vec<f32>]) -> Vec<f32> {
+    pub(crate) fn analyse_all(&self, signals: &[Vec<f32>]) -> Buffer {
         let samples = signals.first().map_or(0, Vec::len);
         let (bins, frames) = (self.bins(), self.frames(samples));
         for signal in signals {
             assert!(signal.len() == samples && samples > self.nfft / 2, "signals of {} samples", signal.len());
         }
-        // By frame first, then transposed: both in parallel over their outputs.
-        let mut columns = vec![Complex::default(); signals.len() * frames * bins];
+        let mut out = Buffer::of(signals.len() * 2 * bins * frames);
+        let mut columns = vec![Complex::default(); frames * bins];
         let buffers = || (self.forward.make_input_vec(), self.forward.make_scratch_vec());
-        columns.par_chunks_mut(bins).enumerate().for_each_init(buffers, |(input, scratch), (index, spectrum)| {
-            let signal = &signals[index / frames];
-            let start = index % frames * self.hop;
-            for (i, (x, w)) in input.iter_mut().zip(&self.window).enumerate() {
-                *x = signal[reflected(start + i, self.nfft / 2, samples)] * w;
-            }
-            self.forward.process_with_scratch(input, spectrum, scratch).expect("buffers from the plan");
-        });
-        let mut out = vec![0.0; 2 * columns.len()];
-        out.par_chunks_mut(frames).enumerate().for_each(|(row, out)| {
-            let (plane, bin) = (row / bins, row % bins);
-            let columns = &columns[plane / 2 * frames * bins + bin..];
-            for (value, column) in out.iter_mut().zip(columns.iter().step_by(bins)) {
-                *value = self.scale * if plane % 2 == 0 { column.re } else { column.im };
-            }
-        });
+        for (signal, out) in signals.iter().zip(out.chunks_mut(2 * bins * frames)) {
+            // By frame first, then transposed: both in parallel over their outputs.
+            columns.par_chunks_mut(bins).enumerate().for_each_init(buffers, |(input, scratch), (frame, spectrum)| {
+                for (i, (x, w)) in input.iter_mut().zip(&self.window).enumerate() {
+                    *x = signal[reflected(frame * self.hop + i, self.nfft / 2, samples)] * w;
+                }
+                self.forward.process_with_scratch(input, spectrum, scratch).expect("buffers from the plan");
+            });
+            out.par_chunks_mut(frames).enumerate().for_each(|(row, out)| {
+                for (value, column) in out.iter_mut().zip(columns[row % bins..].iter().step_by(bins)) {
+                    *value = self.scale * if row < bins { column.re } else { column.im };
+                }
+            });
+        }
         out
     }
 

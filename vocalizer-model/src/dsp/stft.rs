@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use realfft::num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+use vocalizer_kernels::memory::Buffer;
 
 /// An STFT of `nfft` points with a Hann window and a hop of a quarter, scaled to preserve energy. The Nyquist bin is
 /// dropped and the signal is reflected at its ends, so that frame `i` is centred on hop `i`.
@@ -131,10 +132,10 @@ impl Stft {
     ///
     /// - `signals`: `[channels][samples]`
     /// - output: `[channels, 2, bins, frames]`
-    pub(crate) fn analyse_all(&self, signals: &[Vec<f32>]) -> Vec<f32> {
+    pub(crate) fn analyse_all(&self, signals: &[Vec<f32>]) -> Buffer {
         let frames = signals.first().map_or(0, |s| self.frames(s.len()));
         let plane = 2 * self.bins() * frames;
-        let mut out = vec![0.0; signals.len() * plane];
+        let mut out = Buffer::of(signals.len() * plane);
         if plane > 0 {
             out.par_chunks_mut(plane).zip(signals).for_each(|(out, signal)| self.analyse(signal, out));
         }

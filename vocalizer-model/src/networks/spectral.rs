@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor};
 use rayon::prelude::*;
 use vocalizer_core::part::Stem;
 
@@ -10,6 +10,7 @@ use super::network::pairs;
 use super::toolkit::Common;
 use super::{Chunking, Format, Level, Network, NetworkConfig, Outputs, Segment, Watcher};
 use crate::dsp::spectra::Spectra;
+use crate::ops;
 use crate::weights::{Tensors, WeightsError, WeightsFile, stems_of};
 
 /// The configuration of a network between a spectrum and the spectra of its stems.
@@ -138,7 +139,7 @@ impl<N: SpectralNetwork> Network for Spectral<N> {
         let mut signals: Vec<Vec<f32>> = segments.iter().flatten().cloned().collect();
         signals.par_iter_mut().for_each(|signal| signal.resize(samples, 0.0));
         let shape = [batch, 4, self.spectra.bins(), self.spectra.frames(samples)];
-        let x = TensorData::new(self.spectra.analyse_all(&signals), shape);
+        let x = ops::data(self.spectra.analyse_all(&signals), shape);
         let x = Tensor::from_data(x, (&self.device, self.dtype));
         watcher.part("stft");
         let y = self.network.forward(x, &heads, watcher);
@@ -153,13 +154,14 @@ impl<N: SpectralNetwork> Network for Spectral<N> {
                 out.truncate(frames);
                 out
             };
-            let separated = pairs(y.par_chunks(plane).map(synthesise).collect(), [batch, heads.len()]);
-            let stems = separated.into_iter().zip(signals.chunks(2)).map(|(stems, song)| {
-                let stem = |stem: &usize| match heads.iter().position(|head| head == stem) {
-                    Some(place) => stems[place].clone(),
-                    None => rest(song, &stems),
-                };
-                wanted.iter().map(stem).collect()
+            // One after the other, because each of them is computed in parallel.
+            let separated = pairs(y.chunks(plane).map(synthesise).collect(), [batch, heads.len()]);
+            let stems = separated.into_iter().zip(signals.chunks(2)).map(|(mut stems, song)| {
+                if !wanted.iter().all(|stem| heads.contains(stem)) {
+                    stems.push(rest(song, &stems));
+                }
+                let place = |stem: &usize| heads.iter().position(|head| head == stem).unwrap_or(heads.len());
+                wanted.iter().map(|stem| std::mem::take(&mut stems[place(stem)])).collect()
             });
             let stems = stems.collect();
             watcher.part("inverse stft");

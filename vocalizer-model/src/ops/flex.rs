@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Bytes, DType, Flex, TensorMetadata};
-use burn::tensor::Shape;
+use burn::tensor::{Shape, TensorData};
 use burn_flex::{FlexTensor, Layout};
 use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProperty};
 use vocalizer_kernels::attention::{Projection, attention};
@@ -53,11 +53,19 @@ impl AllocationController for TensorMemory {
     }
 }
 
-pub(super) fn shaped(values: Buffer, x: Extent) -> FlexTensor {
+fn bytes(values: Buffer) -> Bytes {
     let bytes = size_of_val(&*values);
     // SAFETY: `bytes` is the size of the values, and all of them are initialised.
-    let values = unsafe { Bytes::from_controller(Box::new(TensorMemory(values)), bytes) };
-    tensor(values, [x.items, x.channels, x.rows, x.frames])
+    unsafe { Bytes::from_controller(Box::new(TensorMemory(values)), bytes) }
+}
+
+pub(super) fn shaped(values: Buffer, x: Extent) -> FlexTensor {
+    tensor(bytes(values), [x.items, x.channels, x.rows, x.frames])
+}
+
+/// Returns values as the data of a tensor, which uses their memory on the CPU.
+pub(crate) fn data<const N: usize>(values: Buffer, shape: [usize; N]) -> TensorData {
+    TensorData::from_bytes(bytes(values), shape, DType::F32)
 }
 
 /// Memory for the values of an operation.

@@ -21,6 +21,7 @@ mod tensors;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use flex::data;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 pub(crate) use record::settle;
 pub(crate) use record::{Cost, Record, Recording};

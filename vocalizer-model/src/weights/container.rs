@@ -1,14 +1,13 @@
-//! A memory-mapped safetensors file, whatever network it is for.
+//! A safetensors file, whatever network it is for.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use memmap2::Mmap;
 use safetensors::tensor::Metadata;
 
 use super::error::excerpt;
@@ -20,15 +19,16 @@ pub(super) const MAX_HEADER_BYTES: usize = 16 << 20;
 /// The tensors of two-dimensional convolutions have four dimensions.
 pub(super) const MAX_DIMENSIONS: usize = 8;
 
-/// The tensors of a safetensors file and its metadata.
+/// The tensors of a safetensors file and its metadata. The file is read, not mapped: pages of a map would stay in memory, beside
+/// the weights that were made of them.
 pub(super) struct Container {
-    map: Mmap,
     file: Mutex<File>,
+    size_bytes: u64,
     entries: BTreeMap<String, Entry>,
     metadata: HashMap<String, String>,
 }
 
-/// A tensor's location in the file. The range lies inside the map and fits the shape.
+/// A tensor's location in the file. The range lies inside the file and fits the shape.
 struct Entry {
     dtype: safetensors::Dtype,
     shape: Vec<usize>,
@@ -36,15 +36,16 @@ struct Entry {
 }
 
 impl Container {
-    /// Maps the file and reads its header.
+    /// Opens the file and reads its header.
     ///
     /// # Errors
     ///
     /// [`WeightsError::Io`] if it cannot be opened, [`WeightsError::Malformed`] if it is not safetensors.
     pub(super) fn open(path: &Path) -> Result<Self, WeightsError> {
-        let (file, map) = opened(path)?;
-        let (data_start, header) = header(&map)?;
-        let held = map.len() - data_start;
+        let mut file = File::open(path).map_err(WeightsError::io("cannot be opened"))?;
+        let size_bytes = file.metadata().map_err(WeightsError::io("cannot be read"))?.len();
+        let (data_start, header) = header(&mut file)?;
+        let held = usize::try_from(size_bytes).unwrap_or(usize::MAX).saturating_sub(data_start);
         let mut entries = BTreeMap::new();
         let mut wanted = 0;
         for (key, info) in header.tensors() {
@@ -65,7 +66,7 @@ impl Container {
             return Err(WeightsError::Malformed(what));
         }
         let metadata = header.metadata().clone().unwrap_or_default();
-        Ok(Self { map, file: Mutex::new(file), entries, metadata })
+        Ok(Self { file: Mutex::new(file), size_bytes, entries, metadata })
     }
 
     /// Returns an entry of the metadata.
@@ -90,9 +91,9 @@ impl Container {
             .map_err(|e| WeightsError::Malformed(format!("invalid {key} in the metadata: {}", excerpt(&e.to_string()))))
     }
 
-    /// Returns the whole file.
-    pub(super) fn file_bytes(&self) -> &[u8] {
-        &self.map
+    /// Returns the size of the file.
+    pub(super) fn size_bytes(&self) -> u64 {
+        self.size_bytes
     }
 
     pub(super) fn len(&self) -> usize {
@@ -111,8 +112,7 @@ impl Container {
         Ok((dtype, entry.range.clone()))
     }
 
-    /// Reads the bytes of one tensor from the file, not through the map, whose pages would stay in memory. Returns their
-    /// type.
+    /// Reads the bytes of one tensor. Returns their type.
     ///
     /// # Errors
     ///
@@ -155,38 +155,29 @@ impl Tensors for Container {
     }
 
     fn bytes(&self, key: &str) -> Result<Cow<'_, [u8]>, WeightsError> {
-        self.place(key).map(|(_, range)| self.map.get(range).unwrap_or_default().into())
+        let mut bytes = Vec::new();
+        self.read(key, &mut bytes)?;
+        Ok(bytes.into())
     }
-}
-
-/// Maps a file.
-///
-/// # Errors
-///
-/// [`WeightsError::Io`] if it cannot be opened.
-pub(super) fn map(path: &Path) -> Result<Mmap, WeightsError> {
-    opened(path).map(|(_, map)| map)
-}
-
-fn opened(path: &Path) -> Result<(File, Mmap), WeightsError> {
-    let file = File::open(path).map_err(WeightsError::io("cannot be opened"))?;
-    // SAFETY: the map is only read, through `&[u8]`. Files in the cache appear whole, by a rename, and are never
-    // written again; the documentation of the public types requires the same of other files.
-    let map = unsafe { Mmap::map(&file) }.map_err(WeightsError::io("cannot be read"))?;
-    Ok((file, map))
 }
 
 /// Returns the offset of the data, and the header. The header checks its shapes against its offsets; the caller must
 /// check that the offsets lie in the file.
-fn header(bytes: &[u8]) -> Result<(usize, Metadata), WeightsError> {
+fn header(file: &mut File) -> Result<(usize, Metadata), WeightsError> {
     let short = || WeightsError::Malformed("the file is too short for safetensors".into());
-    let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(short)?;
-    let length = usize::try_from(u64::from_le_bytes(*length))
+    let mut read = |bytes: &mut [u8]| match file.read_exact(bytes) {
+        Err(e) if e.kind() == ErrorKind::UnexpectedEof => Err(short()),
+        read => read.map_err(WeightsError::io("cannot be read")),
+    };
+    let mut length = [0; 8];
+    read(&mut length)?;
+    let length = usize::try_from(u64::from_le_bytes(length))
         .ok()
         .filter(|&length| length <= MAX_HEADER_BYTES)
         .ok_or_else(|| WeightsError::Malformed("the start of the file is not a safetensors header".into()))?;
-    let header = rest.get(..length).ok_or_else(short)?;
-    let metadata = serde_json::from_slice(header)
+    let mut header = vec![0; length];
+    read(&mut header)?;
+    let metadata = serde_json::from_slice(&header)
         .map_err(|e| WeightsError::Malformed(format!("invalid header: {}", excerpt(&e.to_string()))))?;
     Ok((8 + length, metadata))
 }

@@ -17,9 +17,7 @@ pub(super) const KLASS: &str = "demucs.htdemucs.HTDemucs";
 /// The key of [`WeightsFile::tensor_digest`] in the metadata of imported and converted files.
 pub(super) const TENSOR_DIGEST: &str = "tensor_digest";
 
-/// A memory-mapped safetensors file, with the configuration of the network in it.
-///
-/// The file must not change while this value lives: truncating a mapped file kills the process.
+/// A safetensors file, with the configuration of the network in it.
 pub struct WeightsFile {
     container: Container,
     family: Family,
@@ -33,7 +31,7 @@ impl std::fmt::Debug for WeightsFile {
 }
 
 impl WeightsFile {
-    /// Maps the file and reads its header. Tensors are read on demand.
+    /// Opens the file and reads its header. Tensors are read on demand.
     ///
     /// # Errors
     ///

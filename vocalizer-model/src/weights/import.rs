@@ -149,7 +149,7 @@ fn metadata(import: &Import<'_>, family: Family, config: &Value, source: &Source
         "config": config.to_string(),
         "name": import.name,
         "source": excerpt(&file),
-        "source_sha256": digest::of_bytes(source.file_bytes()),
+        "source_sha256": source.digest()?,
     });
     if let Some(licence) = import.licence {
         if licence.len() > MAX_LICENCE_BYTES {
@@ -194,10 +194,11 @@ impl Source {
         }
     }
 
-    fn file_bytes(&self) -> &[u8] {
+    /// Returns the digest of the whole file.
+    fn digest(&self) -> Result<String, WeightsError> {
         match &self.file {
-            SourceFile::Checkpoint(file) => file.file_bytes(),
-            SourceFile::Safetensors(file) => file.file_bytes(),
+            SourceFile::Checkpoint(file) => Ok(digest::of_bytes(file.file_bytes())),
+            SourceFile::Safetensors(file) => file.file_digest(),
         }
     }
 

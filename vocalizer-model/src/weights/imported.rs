@@ -60,7 +60,7 @@ impl Imported {
             licence: container.text("licence").ok().map(str::to_owned),
             source: container.text("source")?.to_owned(),
             source_sha256: container.text("source_sha256")?.to_owned(),
-            bytes: container.file_bytes().len() as u64,
+            bytes: container.size_bytes(),
             path: path.to_owned(),
         })
     }

@@ -1,6 +1,4 @@
-//! Memory use does not grow with the song. It is measured in a child process, in which no other test runs.
-
-use std::process::Command;
+//! Memory use does not grow with the song.
 
 use vocalizer_core::part::Format;
 use vocalizer_core::ports::Renderer as _;
@@ -9,21 +7,15 @@ use vocalizer_model::ports::AudioRenderer;
 
 use super::support::on_disk;
 use crate::audio::support::{RATE_HZ, dir, song};
+use crate::memory::{peaks_kib, print_peak};
 
 /// Seconds to render, set for the child process.
 const SECONDS: &str = "VOCALIZER_TEST_RENDER_S";
 
 #[test]
 fn mixing_memory_is_independent_of_length() {
-    let peak_kib = |seconds: u32| -> u64 {
-        let mut command = Command::new(std::env::current_exe().expect("this program"));
-        command.args(["--exact", "ports::memory::child_that_prints_its_memory", "--nocapture"]);
-        let done = command.env(SECONDS, seconds.to_string()).output().expect("a process");
-        let output = String::from_utf8_lossy(&done.stdout);
-        let peak = output.lines().find_map(|line| line.split_once("VmHWM:")?.1.trim().strip_suffix(" kB"));
-        peak.unwrap_or_else(|| panic!("{output}")).parse().expect("a number")
-    };
-    let (short, long) = (peak_kib(5), peak_kib(300));
+    let [short, long] =
+        ["5", "300"].map(|seconds| peaks_kib("ports::memory::child_that_prints_its_memory", SECONDS, seconds)[0]);
     println!("{short} KiB for 5 s, {long} KiB for 300 s");
     // Three songs of 300 s are 300 MiB of frames and a 150 MiB file.
     assert!(long < short + 16 * 1_024, "{short} KiB for 5 s, {long} KiB for 300 s");
@@ -49,6 +41,5 @@ fn child_that_prints_its_memory() {
         }
         assert!(bytes > 4 * seconds * RATE_HZ as usize);
     });
-    let status = std::fs::read_to_string("/proc/self/status").expect("the process status");
-    println!("{}", status.lines().find(|line| line.starts_with("VmHWM:")).expect("a peak"));
+    print_peak();
 }

@@ -7,6 +7,8 @@ mod cards;
 mod families;
 mod lengths;
 mod levels;
+#[cfg(target_os = "linux")]
+mod memory;
 mod options;
 mod parts;
 mod recipes;

@@ -366,26 +366,17 @@ fn missing_weights_are_named() {
 
 #[cfg(target_os = "linux")]
 mod memory {
-    use std::process::Command;
-
     use super::{RATE_HZ, floats, song, two_steps};
+    use crate::memory::{peaks_kib, print_peak};
     use vocalizer_model::audio::{AudioFormat, StemWriter};
 
     /// Seconds to split, set for the child process.
     const SECONDS: &str = "VOCALIZER_TEST_RECIPE_S";
 
-    /// Measured in a child process, in which no other test runs.
     #[test]
     fn memory_of_a_recipe_is_independent_of_length() {
-        let peak_kib = |seconds: u32| -> u64 {
-            let mut command = Command::new(std::env::current_exe().expect("this program"));
-            command.args(["--exact", "separation::recipes::memory::child_that_prints_its_memory", "--nocapture"]);
-            let done = command.env(SECONDS, seconds.to_string()).output().expect("a process");
-            let output = String::from_utf8_lossy(&done.stdout);
-            let peak = output.lines().find_map(|line| line.split_once("VmHWM:")?.1.trim().strip_suffix(" kB"));
-            peak.unwrap_or_else(|| panic!("{output}")).parse().expect("a number")
-        };
-        let (short, long) = (peak_kib(5), peak_kib(100));
+        let child = "separation::recipes::memory::child_that_prints_its_memory";
+        let [short, long] = ["5", "100"].map(|seconds| peaks_kib(child, SECONDS, seconds)[0]);
         println!("{short} KiB for 5 s, {long} KiB for 100 s");
         // What waits for the second step is 67 MiB.
         assert!(long < short + 16 * 1_024, "{short} KiB for 5 s, {long} KiB for 100 s");
@@ -403,7 +394,6 @@ mod memory {
         let mut options = floats();
         options.separation.overlap = Some(0.0);
         vocalizer_model::split_file(&two_steps(), &path, &dir.path().join("stems"), &options).expect("stems");
-        let status = std::fs::read_to_string("/proc/self/status").expect("the process status");
-        println!("{}", status.lines().find(|line| line.starts_with("VmHWM:")).expect("a peak"));
+        print_peak();
     }
 }

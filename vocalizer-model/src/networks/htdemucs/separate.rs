@@ -11,6 +11,7 @@ use super::model::Htdemucs;
 use crate::dsp::stft::Stft;
 use crate::networks::network::pairs;
 use crate::networks::{Chunking, Format, Level, Network, NetworkConfig, Outputs, Segment, Watcher};
+use crate::ops;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 use crate::ops::{settle, spectrum};
 use crate::weights::{WeightsError, WeightsFile};
@@ -102,7 +103,7 @@ impl Network for OnDevice {
             values.chunks_mut(len).map(Scale::take).collect::<Vec<_>>()
         };
         let scales: Vec<_> = each(&mut spectrum).into_iter().zip(each(&mut wave)).collect();
-        let spectrum = TensorData::new(spectrum, [batch, 2 * channels, bins, spectra]);
+        let spectrum = ops::data(spectrum, [batch, 2 * channels, bins, spectra]);
         let wave = TensorData::new(wave, [batch, channels, samples]);
         let x = Tensor::from_data(spectrum, (&self.device, self.dtype));
         let xt = Tensor::from_data(wave, (&self.device, self.dtype));

@@ -52,7 +52,7 @@ impl Case {
     fn spectrum(&self, signal: &Segment) -> Tensor<4> {
         let spectra = self.config.spectra();
         let shape = [1, 4, spectra.bins(), spectra.frames(signal[0].len())];
-        Tensor::from_data(TensorData::new(spectra.analyse_all(signal), shape), &Device::flex())
+        Tensor::from_data(crate::ops::data(spectra.analyse_all(signal), shape), &Device::flex())
     }
 
     /// Separates one chunk; the result is `[stems, 2, samples]`.

@@ -7,6 +7,7 @@ mod state_dict;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 
@@ -14,7 +15,6 @@ use memmap2::Mmap;
 
 use self::archive::Archive;
 use self::pickle::{Values, View};
-use super::container::map;
 use super::error::excerpt;
 use super::{Dtype, Tensors, WeightsError};
 
@@ -56,7 +56,9 @@ impl CheckpointFile {
     /// [`WeightsError::Io`] if it cannot be opened, [`WeightsError::Malformed`] if it is not a whole checkpoint,
     /// [`WeightsError::Unsupported`] if it is of another kind, or needs more than a state dict does.
     pub fn open(path: &Path) -> Result<Self, WeightsError> {
-        let map = map(path)?;
+        let file = File::open(path).map_err(WeightsError::io("cannot be opened"))?;
+        // SAFETY: the map is only read, through `&[u8]`, and the documentation requires that the file does not change.
+        let map = unsafe { Mmap::map(&file) }.map_err(WeightsError::io("cannot be read"))?;
         let tensors = read(&map)?;
         Ok(Self { map, tensors })
     }
