@@ -25,6 +25,7 @@ pub struct Model {
     songs: AtomicUsize,
     device: String,
     remarks: Vec<String>,
+    weights_digest: String,
 }
 
 impl Model {
@@ -235,8 +236,10 @@ impl Model {
         };
         verified?;
         let Chosen { cards, device, remarks } = chosen?;
+        let digests = files.iter().map(NetworkFile::digest).collect::<Result<Vec<_>, _>>()?;
+        let weights_digest = weights::of_networks(&digests);
         let members = files.into_iter().map(|file| file.member).collect();
-        Ok(Self { members, cards, bags, steps, songs: AtomicUsize::new(0), device, remarks })
+        Ok(Self { members, cards, bags, steps, songs: AtomicUsize::new(0), device, remarks, weights_digest })
     }
 
     /// Returns an empty profile of songs on its devices.
@@ -263,6 +266,12 @@ impl Model {
     /// Returns the ids of its devices, such as `cpu` or `cuda:0,cuda:1`.
     pub fn device(&self) -> &str {
         &self.device
+    }
+
+    /// Returns the SHA-256 of the weights, in hexadecimal digits: that by which they were verified, or of several networks the
+    /// digest of their digests in order.
+    pub fn weights_digest(&self) -> &str {
+        &self.weights_digest
     }
 
     /// Returns the batch size of each device, in segments.

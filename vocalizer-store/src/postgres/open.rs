@@ -22,6 +22,7 @@ const MIGRATIONS: Migrations = Migrations {
         (2, "quotas", include_str!("../../migrations/postgres/0002_quotas.sql")),
         (3, "installation", include_str!("../../migrations/postgres/0003_installation.sql")),
         (4, "locks that expire", include_str!("../../migrations/postgres/0004_locks_that_expire.sql")),
+        (5, "stems", include_str!("../../migrations/postgres/0005_stems.sql")),
     ],
 };
 

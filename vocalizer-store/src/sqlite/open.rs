@@ -22,6 +22,7 @@ const MIGRATIONS: Migrations = Migrations {
         (1, "songs and users", include_str!("../../migrations/sqlite/0001_songs_and_users.sql")),
         (2, "quotas", include_str!("../../migrations/sqlite/0002_quotas.sql")),
         (3, "installation", include_str!("../../migrations/sqlite/0003_installation.sql")),
+        (4, "stems", include_str!("../../migrations/sqlite/0004_stems.sql")),
     ],
 };
 
